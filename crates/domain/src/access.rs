@@ -1,0 +1,36 @@
+//! Access tokens: what they say.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccountId, OrganizationId, SessionId};
+use crate::{Dialect, Role};
+
+/// Claims of an access token (RFC 9068 section 2.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessClaims {
+    /// Issuer: the installation's public URL.
+    pub iss: String,
+    /// Subject: the account.
+    pub sub: AccountId,
+    /// Audience: the installation's public URL.
+    pub aud: String,
+    /// Expiry, in seconds since the epoch.
+    pub exp: i64,
+    /// Issue, in seconds since the epoch.
+    pub iat: i64,
+    /// The token's own name.
+    pub jti: String,
+    /// The session it belongs to and dies with.
+    pub sid: SessionId,
+    /// The organization signed in to.
+    pub org: OrganizationId,
+    /// The role there.
+    pub role: Role,
+    /// Space-separated scopes (RFC 8693 section 4.2). A session signed in to by its owner has `full`.
+    pub scope: String,
+    /// The contract through which it was issued.
+    pub dialect: Dialect,
+}
+
+/// The scope of a session its owner signed in to: whatever the role may do.
+pub const FULL_SCOPE: &str = "full";

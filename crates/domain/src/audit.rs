@@ -1,0 +1,63 @@
+//! The audit log's vocabulary.
+
+/// What happened. Names: RiverGen section 1.11; the last two are ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Somebody signed in.
+    SignInSucceeded,
+    /// Somebody failed to.
+    SignInFailed,
+    /// An account was made.
+    SignedUp,
+    /// An address was shown to be theirs.
+    EmailVerified,
+    /// A code was sent again.
+    CodeResent,
+    /// One session was ended by its owner from within.
+    SignedOut,
+    /// All sessions were.
+    SignedOutEverywhere,
+    /// A password reset was asked for.
+    PasswordResetRequested,
+    /// A password was reset.
+    PasswordReset,
+    /// A password was changed.
+    PasswordChanged,
+    /// A profile was changed.
+    ProfileUpdated,
+    /// Another address was asked for.
+    EmailChangeRequested,
+    /// Another address was taken.
+    EmailChanged,
+    /// A session was ended from another.
+    SessionRevoked,
+    /// A superseded refresh token was presented and its session ended.
+    RefreshTokenReplayed,
+    /// An organization was provisioned from the command line.
+    OrganizationProvisioned,
+}
+
+impl Action {
+    /// The stored name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignInSucceeded => "auth.login.success",
+            Self::SignInFailed => "auth.login.failure",
+            Self::SignedUp => "auth.signup",
+            Self::EmailVerified => "auth.email.verified",
+            Self::CodeResent => "auth.otp.resent",
+            Self::SignedOut => "auth.logout",
+            Self::SignedOutEverywhere => "auth.logout_all",
+            Self::PasswordResetRequested => "auth.password.reset_requested",
+            Self::PasswordReset => "auth.password.reset",
+            Self::PasswordChanged => "auth.password.changed",
+            Self::ProfileUpdated => "auth.profile.updated",
+            Self::EmailChangeRequested => "auth.email.change_requested",
+            Self::EmailChanged => "auth.email.changed",
+            Self::SessionRevoked => "session.revoked",
+            Self::RefreshTokenReplayed => "session.refresh_token_replayed",
+            Self::OrganizationProvisioned => "organization.provisioned",
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Challenges: something sent to an address, to be sent back once.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AccountId, ChallengeId};
+use crate::{Dialect, Timestamp};
+
+/// What answering a challenge proves or permits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// The address of an account is the signer-up's.
+    VerifyEmail,
+    /// The address somebody wants to change to is theirs.
+    ChangeEmail,
+    /// The password may be set anew.
+    ResetPassword,
+}
+
+impl Purpose {
+    /// The stored value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::VerifyEmail => "verify_email",
+            Self::ChangeEmail => "change_email",
+            Self::ResetPassword => "reset_password",
+        }
+    }
+
+    /// How long the answer is accepted (RiverGen section 1.5).
+    pub const fn lifetime(self) -> Duration {
+        match self {
+            Self::VerifyEmail | Self::ChangeEmail => Duration::from_secs(600),
+            Self::ResetPassword => Duration::from_secs(3_600),
+        }
+    }
+}
+
+/// Wrong codes accepted before a challenge is blocked.
+pub const MAX_ATTEMPTS: i32 = 5;
+
+/// Digits of a one-time code.
+pub const CODE_DIGITS: u32 = 6;
+
+/// What a challenge's holder continues with when it is answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Continuation {
+    /// The sign-in that led here asked to be remembered.
+    #[serde(default)]
+    pub remember_me: bool,
+}
+
+/// An open, answered or dead challenge.
+#[derive(Clone, Debug)]
+pub struct Challenge {
+    /// Key.
+    pub id: ChallengeId,
+    /// Whose it is; none where it was sent for an address nobody has.
+    pub account: Option<AccountId>,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The address it was sent to.
+    pub address: String,
+    /// Keyed hash of the code.
+    pub code_mac: Option<Vec<u8>>,
+    /// Codes tried so far.
+    pub attempts: i32,
+    /// The contract that asked for it.
+    pub dialect: Dialect,
+    /// What to continue with.
+    pub continuation: Continuation,
+    /// When it stops being accepted.
+    pub expires_at: Timestamp,
+    /// When it was answered.
+    pub consumed_at: Option<Timestamp>,
+}
+
+/// Where a challenge stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may be answered.
+    Open,
+    /// It was answered.
+    Consumed,
+    /// Too many wrong answers.
+    Blocked,
+    /// Too late.
+    Expired,
+}
+
+impl Challenge {
+    /// Where it stands `now`. Being blocked is told even after expiry, so that waiting does not look like a way out.
+    pub fn standing(&self, now: Timestamp) -> Standing {
+        if self.consumed_at.is_some() {
+            Standing::Consumed
+        } else if self.attempts >= MAX_ATTEMPTS {
+            Standing::Blocked
+        } else if self.expires_at <= now {
+            Standing::Expired
+        } else {
+            Standing::Open
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn challenge() -> Challenge {
+        Challenge {
+            id: ChallengeId(uuid::Uuid::nil()),
+            account: None,
+            purpose: Purpose::VerifyEmail,
+            address: "a@b.cd".into(),
+            code_mac: None,
+            attempts: 0,
+            dialect: Dialect::Rivergen,
+            continuation: Continuation::default(),
+            expires_at: Timestamp::from_seconds(600),
+            consumed_at: None,
+        }
+    }
+
+    #[test]
+    fn the_fifth_wrong_code_blocks_and_the_last_second_expires() {
+        let now = Timestamp::from_seconds(599);
+        assert_eq!(challenge().standing(now), Standing::Open);
+        assert_eq!(
+            Challenge {
+                attempts: 4,
+                ..challenge()
+            }
+            .standing(now),
+            Standing::Open
+        );
+        assert_eq!(
+            Challenge {
+                attempts: 5,
+                ..challenge()
+            }
+            .standing(now),
+            Standing::Blocked
+        );
+        assert_eq!(
+            challenge().standing(Timestamp::from_seconds(600)),
+            Standing::Expired
+        );
+        assert_eq!(
+            Challenge {
+                consumed_at: Some(now),
+                ..challenge()
+            }
+            .standing(now),
+            Standing::Consumed
+        );
+    }
+}

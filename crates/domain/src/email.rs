@@ -1,0 +1,177 @@
+//! E-mail addresses.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+
+/// Longest address that can be delivered to (RFC 5321 section 4.5.3.1.3, less the angle brackets).
+const MAX_ADDRESS: usize = 254;
+/// Longest local part (RFC 5321 section 4.5.3.1.1).
+const MAX_LOCAL: usize = 64;
+
+/// A valid e-mail address in its one normal form: NFC, lower case, the domain in its ASCII spelling.
+///
+/// Two spellings of one mailbox compare equal, so uniqueness and rate limits cannot be walked around by case or by
+/// Unicode composition. Source: RFC 5322 `dot-atom`, RFC 6531 for other scripts, UTS 46 for domains.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EmailAddress(String);
+
+/// The text is not an e-mail address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a valid e-mail address of at most 254 characters")]
+pub struct EmailError;
+
+impl EmailAddress {
+    /// Reads an address, white space around it ignored.
+    ///
+    /// # Errors
+    /// [`EmailError`] when the text is no address.
+    pub fn parse(text: &str) -> Result<Self, EmailError> {
+        let text = text.trim();
+        if text.len() > 4 * MAX_ADDRESS {
+            return Err(EmailError);
+        }
+        let (local, domain) = text.rsplit_once('@').ok_or(EmailError)?;
+        let local: String = local.nfc().flat_map(char::to_lowercase).nfc().collect();
+        let domain = idna::domain_to_ascii_strict(domain).map_err(|_| EmailError)?;
+        if local.len() > MAX_LOCAL || !local.split('.').all(is_atom) || !is_domain(&domain) {
+            return Err(EmailError);
+        }
+        let address = format!("{local}@{domain}");
+        if address.len() > MAX_ADDRESS {
+            return Err(EmailError);
+        }
+        Ok(Self(address))
+    }
+
+    /// An address read back from the store, where only normal forms are.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What stands before the `@`.
+    pub fn local_part(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(local, _)| local)
+    }
+
+    /// What stands after the `@`.
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+impl fmt::Display for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// RFC 5322 `atext`, one or more, widened by RFC 6531 to letters and marks of other scripts.
+fn is_atom(atom: &str) -> bool {
+    !atom.is_empty()
+        && atom.chars().all(|c| {
+            c.is_ascii_alphanumeric()
+                || "!#$%&'*+-/=?^_`{|}~".contains(c)
+                || (!c.is_ascii() && !c.is_control() && !c.is_whitespace() && !is_invisible(c))
+        })
+}
+
+/// Characters that print nothing, with which one address could be made to look like another.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..)
+}
+
+/// A host name of at least two labels; no address literals, which no sign-up has a use for.
+fn is_domain(domain: &str) -> bool {
+    let labels: Vec<&str> = domain.split('.').collect();
+    labels.len() >= 2
+        && labels.iter().all(|label| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        })
+        && labels
+            .last()
+            .is_some_and(|top| !top.bytes().all(|b| b.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parsed(text: &str) -> Option<String> {
+        EmailAddress::parse(text).ok().map(|address| address.0)
+    }
+
+    #[test]
+    fn spellings_of_one_mailbox_become_one_address() {
+        assert_eq!(
+            parsed(" Ada.Lovelace@EXAMPLE.com "),
+            Some("ada.lovelace@example.com".into())
+        );
+        assert_eq!(parsed("jos\u{e9}@example.com"), parsed("JOSE\u{301}@example.com"));
+        assert_eq!(
+            parsed("a@b\u{fc}cher.example"),
+            Some("a@xn--bcher-kva.example".into())
+        );
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "",
+            "@",
+            "a@",
+            "@b.c",
+            "a",
+            "a@b",
+            "a b@c.de",
+            "a@b..c",
+            ".a@b.cd",
+            "a.@b.cd",
+            "a..b@c.de",
+            "a@-b.cd",
+            "a@b.c\0",
+            "a\0@b.cd",
+            "a@[127.0.0.1]",
+            "a@127.0.0.1",
+            "a@b@c.de",
+            "\"a b\"@c.de",
+            "a\u{200b}@b.cd",
+            "a@b.cd\r\nBcc: x@y.zz",
+            "<a@b.cd>",
+            "a,b@c.de",
+        ] {
+            assert_eq!(parsed(text), None, "{text:?}");
+        }
+        assert_eq!(parsed(&format!("{}@b.cd", "a".repeat(65))), None);
+        assert_eq!(parsed(&format!("a@{}.cd", "b.".repeat(130))), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_without_a_panic(text in "\\PC{0,300}") {
+            if let Ok(address) = EmailAddress::parse(&text) {
+                prop_assert_eq!(EmailAddress::parse(address.as_str()), Ok(address.clone()));
+                prop_assert!(address.as_str().len() <= MAX_ADDRESS);
+            }
+        }
+
+        #[test]
+        fn case_never_makes_a_second_address(local in "[a-z0-9.+]{1,20}", domain in "[a-z]{1,9}\\.[a-z]{2,5}") {
+            let text = format!("{local}@{domain}");
+            prop_assert_eq!(parsed(&text), parsed(&text.to_uppercase()));
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Types, rules and state machines of Tidegate.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number: those are arguments.
+
+pub mod access;
+pub mod account;
+pub mod audit;
+pub mod challenge;
+pub mod dialect;
+pub mod email;
+pub mod entropy;
+pub mod id;
+pub mod limit;
+pub mod password;
+pub mod refresh;
+pub mod role;
+pub mod secret;
+pub mod session;
+pub mod text;
+pub mod time;
+
+pub use access::AccessClaims;
+pub use dialect::{Dialect, DialectProfile};
+pub use email::EmailAddress;
+pub use entropy::Entropy;
+pub use password::{Password, PasswordRule};
+pub use role::Role;
+pub use secret::Secret;
+pub use time::{Clock, Timestamp};

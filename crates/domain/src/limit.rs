@@ -1,0 +1,79 @@
+//! Rate limits: how often something may happen.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// At most `attempts` in any window of `window` that begins with the first of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// How many are let through.
+    pub attempts: u32,
+    /// Seconds until the count starts anew.
+    #[serde(with = "crate::time::seconds")]
+    pub window: Duration,
+}
+
+/// Where a caller stands against a [`Limit`]. Feeds the `X-RateLimit-*` headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The limit's number.
+    pub limit: u32,
+    /// How many more are let through before the reset.
+    pub remaining: u32,
+    /// When the count starts anew.
+    pub resets_at: Timestamp,
+    /// Whether this one went over the limit.
+    pub exceeded: bool,
+}
+
+impl Limit {
+    /// `attempts` per `seconds`.
+    pub const fn new(attempts: u32, seconds: u64) -> Self {
+        Self {
+            attempts,
+            window: Duration::from_secs(seconds),
+        }
+    }
+
+    /// Judges the `count`-th attempt of a window that ends at `resets_at`.
+    pub fn judge(self, count: i64, resets_at: Timestamp) -> Standing {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        Standing {
+            limit: self.attempts,
+            remaining: self.attempts.saturating_sub(count),
+            resets_at,
+            exceeded: count > self.attempts,
+        }
+    }
+}
+
+impl Standing {
+    /// Whole seconds a refused caller has to wait (`Retry-After`, RFC 9110 section 10.2.3); at least one.
+    pub fn retry_after(&self, now: Timestamp) -> u64 {
+        u64::try_from(self.resets_at.seconds_ceil() - now.seconds())
+            .unwrap_or(0)
+            .max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_pass_and_the_sixth_waits_for_the_window() {
+        let limit = Limit::new(5, 900);
+        let end = Timestamp::from_seconds(900);
+        assert!(!limit.judge(5, end).exceeded);
+        let sixth = limit.judge(6, end);
+        assert!(sixth.exceeded);
+        assert_eq!(
+            (sixth.remaining, sixth.retry_after(Timestamp::from_seconds(300))),
+            (0, 600)
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! Rotation of refresh tokens.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::time::seconds;
+
+/// How a contract's refresh tokens live.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshPolicy {
+    /// Lifetime of each token; never past its session's end.
+    #[serde(with = "seconds")]
+    pub lifetime: Duration,
+    /// How long a superseded token still answers with its child while nobody has used that child: the answer may have
+    /// been lost, or two tabs may have refreshed at once.
+    #[serde(with = "seconds")]
+    pub grace: Duration,
+}
+
+/// What is known of a refresh token that was presented.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented {
+    /// When the token itself expires.
+    pub expires_at: Timestamp,
+    /// When it was exchanged for its child, if it was.
+    pub rotated_at: Option<Timestamp>,
+    /// Whether that child has been presented in its turn.
+    pub child_used: bool,
+    /// Whether its session was ended.
+    pub session_revoked: bool,
+}
+
+/// What to do with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Exchange it for its child.
+    Rotate,
+    /// Answer with the same child again.
+    Repeat,
+    /// Somebody replays a superseded token: end the session.
+    Replayed,
+    /// It is past its lifetime.
+    Expired,
+    /// Its session has ended.
+    Revoked,
+}
+
+impl RefreshPolicy {
+    /// Judges a token presented `now` (RFC 9700 section 4.14.2).
+    pub fn judge(&self, token: Presented, now: Timestamp) -> Verdict {
+        if token.session_revoked {
+            return Verdict::Revoked;
+        }
+        match token.rotated_at {
+            Some(at) if token.child_used || now.since(at) > self.grace => Verdict::Replayed,
+            _ if token.expires_at <= now => Verdict::Expired,
+            Some(_) => Verdict::Repeat,
+            None => Verdict::Rotate,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DialectProfile;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_seconds(second)
+    }
+
+    fn token() -> Presented {
+        Presented {
+            expires_at: at(1_000),
+            rotated_at: None,
+            child_used: false,
+            session_revoked: false,
+        }
+    }
+
+    #[test]
+    fn a_lost_answer_is_repeated_for_thirty_seconds() {
+        let policy = DialectProfile::rivergen().refresh;
+        let rotated = Presented {
+            rotated_at: Some(at(100)),
+            ..token()
+        };
+        assert_eq!(policy.judge(token(), at(100)), Verdict::Rotate);
+        assert_eq!(policy.judge(rotated, at(130)), Verdict::Repeat);
+        assert_eq!(policy.judge(rotated, at(131)), Verdict::Replayed);
+    }
+
+    #[test]
+    fn once_the_child_is_used_the_parent_is_a_replay() {
+        let policy = DialectProfile::rivergen().refresh;
+        let used = Presented {
+            rotated_at: Some(at(100)),
+            child_used: true,
+            ..token()
+        };
+        assert_eq!(policy.judge(used, at(101)), Verdict::Replayed);
+    }
+
+    #[test]
+    fn the_end_of_the_session_outranks_everything_and_age_outranks_rotation() {
+        let policy = DialectProfile::rivergen().refresh;
+        assert_eq!(
+            policy.judge(
+                Presented {
+                    session_revoked: true,
+                    ..token()
+                },
+                at(1)
+            ),
+            Verdict::Revoked
+        );
+        assert_eq!(policy.judge(token(), at(1_000)), Verdict::Expired);
+    }
+
+    #[test]
+    fn a_replay_is_noticed_even_after_the_token_expired() {
+        let policy = DialectProfile::rivergen().refresh;
+        let old = Presented {
+            rotated_at: Some(at(100)),
+            ..token()
+        };
+        assert_eq!(policy.judge(old, at(2_000)), Verdict::Replayed);
+    }
+}

@@ -1,0 +1,161 @@
+//! Sessions: one sign-in each, and how long it lasts.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::time::seconds;
+
+/// How long a contract's sessions last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionPolicy {
+    /// Lifetime of a session.
+    #[serde(with = "seconds")]
+    pub lifetime: Duration,
+    /// Lifetime when the person asked to be remembered.
+    #[serde(with = "seconds")]
+    pub remembered_lifetime: Duration,
+    /// When set, each refresh extends the session by its lifetime, at most to this long after it began.
+    #[serde(with = "optional_seconds", default)]
+    pub sliding_up_to: Option<Duration>,
+}
+
+/// When a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTimes {
+    /// When it ends unless it is refreshed before.
+    pub expires_at: Timestamp,
+    /// When it ends however often it is refreshed.
+    pub ends_at: Timestamp,
+}
+
+impl SessionPolicy {
+    /// The times of a session that begins `now`.
+    pub fn open(&self, now: Timestamp, remember_me: bool) -> SessionTimes {
+        let lifetime = if remember_me {
+            self.remembered_lifetime
+        } else {
+            self.lifetime
+        };
+        let expires_at = now.plus(lifetime);
+        let ends_at = self.sliding_up_to.map_or(expires_at, |cap| now.plus(cap));
+        SessionTimes {
+            expires_at: expires_at.min(ends_at),
+            ends_at,
+        }
+    }
+
+    /// When a session that is refreshed `now` expires.
+    pub fn extended(&self, now: Timestamp, times: SessionTimes) -> Timestamp {
+        if self.sliding_up_to.is_some() {
+            times.expires_at.max(now.plus(self.lifetime)).min(times.ends_at)
+        } else {
+            times.expires_at
+        }
+    }
+}
+
+/// How somebody proved who they are. Values of the `amr` claim (RFC 8176) where one exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Amr {
+    /// A password.
+    Password,
+    /// A one-time code or a link, sent to a verified or to-be-verified address.
+    OneTimeCode,
+}
+
+impl Amr {
+    /// The stored value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "pwd",
+            Self::OneTimeCode => "otp",
+        }
+    }
+}
+
+/// Why a session ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// The person signed out of it.
+    SignedOut,
+    /// The person ended it from another session, or all at once.
+    Revoked,
+    /// The password was changed or reset.
+    PasswordChanged,
+    /// A superseded refresh token came back: somebody else may hold it.
+    RefreshTokenReplayed,
+}
+
+impl EndReason {
+    /// The stored value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignedOut => "signed_out",
+            Self::Revoked => "revoked",
+            Self::PasswordChanged => "password_changed",
+            Self::RefreshTokenReplayed => "refresh_token_replayed",
+        }
+    }
+}
+
+mod optional_seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        duration.map(|duration| duration.as_secs()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_secs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DialectProfile;
+
+    const DAY: u64 = 24 * 3_600;
+
+    fn day(number: u64) -> Timestamp {
+        Timestamp::default().plus(Duration::from_secs(number * DAY))
+    }
+
+    #[test]
+    fn a_rivergen_session_ends_when_it_was_going_to_however_often_it_is_refreshed() {
+        let policy = DialectProfile::rivergen().session;
+        let times = policy.open(day(0), false);
+        assert_eq!((times.expires_at, times.ends_at), (day(1), day(1)));
+        assert_eq!(policy.extended(day(0), times), day(1));
+        assert_eq!(policy.open(day(0), true).expires_at, day(30));
+    }
+
+    #[test]
+    fn an_ingestiq_session_slides_by_a_week_up_to_thirty_days() {
+        let policy = DialectProfile::ingestiq().session;
+        let times = policy.open(day(0), false);
+        assert_eq!((times.expires_at, times.ends_at), (day(7), day(30)));
+        assert_eq!(policy.extended(day(5), times), day(12));
+        assert_eq!(
+            policy.extended(
+                day(29),
+                SessionTimes {
+                    expires_at: day(29),
+                    ..times
+                }
+            ),
+            day(30)
+        );
+    }
+}

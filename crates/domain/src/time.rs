@@ -1,0 +1,140 @@
+//! Instants, and the clock that tells them.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Tells the time. The program owns one; tests own another.
+pub trait Clock: Send + Sync + 'static {
+    /// The present instant.
+    fn now(&self) -> Timestamp;
+}
+
+/// An instant: microseconds since the Unix epoch, UTC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+
+impl Timestamp {
+    /// The instant `micros` microseconds after the Unix epoch.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// The instant `seconds` seconds after the Unix epoch.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(MICROS_PER_SECOND))
+    }
+
+    /// Microseconds since the Unix epoch.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Milliseconds since the Unix epoch, rounded down; zero before it.
+    pub fn millis(self) -> u64 {
+        u64::try_from(self.0.div_euclid(1_000)).unwrap_or(0)
+    }
+
+    /// Seconds since the Unix epoch, rounded down. The unit of JWT dates (RFC 7519 section 2).
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(MICROS_PER_SECOND)
+    }
+
+    /// Seconds since the Unix epoch, rounded up: for deadlines a client waits for.
+    pub fn seconds_ceil(self) -> i64 {
+        self.seconds() + i64::from(self.0.rem_euclid(MICROS_PER_SECOND) != 0)
+    }
+
+    /// This instant `by` later, at most the end of time.
+    #[must_use]
+    pub fn plus(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(micros_of(by)))
+    }
+
+    /// This instant `by` earlier.
+    #[must_use]
+    pub fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(micros_of(by)))
+    }
+
+    /// How long after `earlier` this instant is; zero when it is not after it.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// ISO 8601, UTC, second precision: `2024-01-01T12:00:00Z`.
+    pub fn iso_seconds(self) -> String {
+        self.format("%Y-%m-%dT%H:%M:%SZ")
+    }
+
+    /// ISO 8601, UTC, millisecond precision: `2024-01-01T12:00:00.000Z`.
+    pub fn iso_millis(self) -> String {
+        self.format("%Y-%m-%dT%H:%M:%S.%3fZ")
+    }
+
+    /// ISO 8601, UTC, microsecond precision: `2024-01-01T12:00:00.000000Z`.
+    pub fn iso_micros(self) -> String {
+        self.format("%Y-%m-%dT%H:%M:%S.%6fZ")
+    }
+
+    fn format(self, pattern: &str) -> String {
+        let instant = jiff::Timestamp::from_microsecond(self.0).unwrap_or_default();
+        instant.strftime(pattern).to_string()
+    }
+}
+
+fn micros_of(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Durations as whole seconds in configuration.
+pub mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Writes whole seconds.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(duration.as_secs())
+    }
+
+    /// Reads whole seconds.
+    ///
+    /// # Errors
+    /// Those of the deserializer.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_secs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_contract_gets_its_precision() {
+        let instant = Timestamp::from_micros(1_704_110_400_123_456);
+        assert_eq!(instant.iso_seconds(), "2024-01-01T12:00:00Z");
+        assert_eq!(instant.iso_millis(), "2024-01-01T12:00:00.123Z");
+        assert_eq!(instant.iso_micros(), "2024-01-01T12:00:00.123456Z");
+    }
+
+    #[test]
+    fn arithmetic_saturates_instead_of_wrapping() {
+        let end = Timestamp::from_micros(i64::MAX);
+        assert_eq!(end.plus(Duration::from_secs(1)), end);
+        assert_eq!(Timestamp::from_seconds(1).since(end), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_deadline_is_rounded_up_to_the_second_a_client_may_come_back() {
+        assert_eq!(Timestamp::from_micros(1_000_001).seconds_ceil(), 2);
+        assert_eq!(Timestamp::from_seconds(2).seconds_ceil(), 2);
+    }
+}
