@@ -1,0 +1,214 @@
+//! PostgreSQL: a pool, and notifications between nodes.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{PgPool, Postgres, Transaction};
+use tidegate_domain::id::{AccountId, SessionId};
+use uuid::Uuid;
+
+use super::migrate::{Spelling, migrator};
+use super::{Change, ChangeListener, StoreOptions};
+use crate::{Result, StoreError};
+
+const SPELLING: Spelling = Spelling {
+    number_key: "bigint generated always as identity primary key",
+    uuid: "uuid",
+    json: "jsonb",
+    bytes: "bytea",
+};
+
+/// The notification channel every node of an installation listens to.
+const CHANNEL: &str = "tidegate";
+
+/// How long a request waits for a connection before it is told to come back.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) async fn open(url: &str, options: &StoreOptions) -> Result<PgPool> {
+    let connect = PgConnectOptions::from_str(url)
+        .map_err(|error| StoreError::Address(format!("the PostgreSQL address is wrong: {error}")))?
+        .application_name("tidegate");
+    PgPoolOptions::new()
+        .max_connections(options.max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A ping before every statement would double the round trips; `begin` replaces broken connections instead.
+        .test_before_acquire(false)
+        .connect_with(connect)
+        .await
+        .map_err(|error| {
+            StoreError::Unavailable(format!(
+                "cannot connect to {}: {error}; check the address, the password and that the server is running",
+                options.url
+            ))
+        })
+}
+
+/// Begins a transaction; connections that the server closed meanwhile are dropped and replaced.
+pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
+    for _ in 0..pool.options().get_max_connections() {
+        match pool.begin().await {
+            Err(sqlx::Error::Io(error)) => tracing::debug!(%error, "replacing a closed connection"),
+            begun => return Ok(begun?),
+        }
+    }
+    Ok(pool.begin().await?)
+}
+
+pub(super) async fn migrate(pool: &PgPool) -> Result<usize> {
+    let before = applied_migrations(pool).await?.len();
+    // Holds an advisory lock, so that nodes that start together migrate once.
+    migrator(&SPELLING).run(pool).await?;
+    Ok(applied_migrations(pool).await?.len().saturating_sub(before))
+}
+
+pub(super) async fn applied_migrations(pool: &PgPool) -> Result<Vec<i64>> {
+    let (exists,): (bool,) = sqlx::query_as("select to_regclass('_sqlx_migrations') is not null")
+        .fetch_one(pool)
+        .await?;
+    if !exists {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(i64,)> = sqlx::query_as("select version from _sqlx_migrations order by version")
+        .fetch_all(pool)
+        .await?;
+    Ok(rows.into_iter().map(|(version,)| version).collect())
+}
+
+/// Tells the other nodes, at the moment of commit, what changed.
+pub(super) async fn announce(
+    transaction: &mut Transaction<'static, Postgres>,
+    changes: &[Change],
+) -> Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let payload = changes
+        .iter()
+        .map(|change| encode(*change))
+        .collect::<Vec<_>>()
+        .join(" ");
+    // The protocol allows 8,000 bytes; a change of that many sessions is announced as "everything".
+    let payload = if payload.len() < 7_500 {
+        payload
+    } else {
+        encode(Change::Everything)
+    };
+    sqlx::query("select pg_notify($1, $2)")
+        .bind(CHANNEL)
+        .bind(payload)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+/// Hears what other nodes announce, for as long as the pool is open.
+pub(super) async fn follow(pool: PgPool, listener: Arc<dyn ChangeListener>) {
+    while !pool.is_closed() {
+        if let Err(error) = follow_once(&pool, listener.as_ref()).await {
+            if pool.is_closed() {
+                return;
+            }
+            tracing::warn!(%error, "lost the notifications of other nodes; trying again");
+        }
+        listener.changed(Change::Everything);
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+async fn follow_once(pool: &PgPool, listener: &dyn ChangeListener) -> Result<(), sqlx::Error> {
+    let mut notifications = PgListener::connect_with(pool).await?;
+    notifications.listen(CHANNEL).await?;
+    listener.changed(Change::Everything);
+    while let Some(notification) = notifications.try_recv().await? {
+        for word in notification.payload().split(' ') {
+            listener.changed(decode(word));
+        }
+    }
+    Ok(())
+}
+
+fn encode(change: Change) -> String {
+    match change {
+        Change::Session(id) => format!("s{}", id.0.simple()),
+        Change::Account(id) => format!("a{}", id.0.simple()),
+        Change::Outbox => "o".to_owned(),
+        Change::SigningKeys => "k".to_owned(),
+        Change::Everything => "*".to_owned(),
+    }
+}
+
+/// A word this version does not know makes it forget everything: safe, only slower.
+fn decode(word: &str) -> Change {
+    let key = |text: &str| Uuid::try_parse(text).ok();
+    match word.split_at_checked(1) {
+        Some(("s", id)) => key(id).map_or(Change::Everything, |id| Change::Session(SessionId(id))),
+        Some(("a", id)) => key(id).map_or(Change::Everything, |id| Change::Account(AccountId(id))),
+        Some(("o", "")) => Change::Outbox,
+        Some(("k", "")) => Change::SigningKeys,
+        _ => Change::Everything,
+    }
+}
+
+pub(super) async fn schema(pool: &PgPool) -> Result<Vec<String>> {
+    let columns: Vec<(String, String, String, bool)> = sqlx::query_as(
+        "select table_name::text, column_name::text, data_type::text, is_nullable = 'NO'
+         from information_schema.columns
+         where table_schema = current_schema() and table_name not like '\\_sqlx%'",
+    )
+    .fetch_all(pool)
+    .await?;
+    let indexes: Vec<(String, bool, String)> = sqlx::query_as(
+        "select t.relname::text, i.indisunique, string_agg(a.attname::text, ',' order by k.place)
+         from pg_index i
+         join pg_class t on t.oid = i.indrelid
+         join pg_namespace n on n.oid = t.relnamespace
+         join unnest(i.indkey::int[]) with ordinality as k (attribute, place) on true
+         join pg_attribute a on a.attrelid = t.oid and a.attnum = k.attribute
+         where n.nspname = current_schema() and t.relname not like '\\_sqlx%'
+         group by t.relname, i.indexrelid, i.indisunique",
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut lines: Vec<String> = columns
+        .iter()
+        .map(|(table, column, kind, required)| {
+            let kind = match kind.as_str() {
+                "uuid" | "bytea" => "blob",
+                "jsonb" => "text",
+                other => other,
+            };
+            format!(
+                "{table}.{column} {kind}{}",
+                if *required { " not null" } else { "" }
+            )
+        })
+        .chain(indexes.iter().map(|(table, unique, columns)| {
+            format!("{table} {} ({columns})", if *unique { "unique" } else { "index" })
+        }))
+        .collect();
+    lines.sort();
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn announcements_are_read_back_and_unknown_ones_forget_everything() {
+        for change in [
+            Change::Session(SessionId(Uuid::from_u128(7))),
+            Change::Account(AccountId(Uuid::from_u128(8))),
+            Change::Outbox,
+            Change::SigningKeys,
+            Change::Everything,
+        ] {
+            assert_eq!(decode(&encode(change)), change);
+        }
+        for word in ["", "x", "s", "snonsense", "o1", "\u{e9}"] {
+            assert_eq!(decode(word), Change::Everything);
+        }
+    }
+}

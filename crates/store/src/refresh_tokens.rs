@@ -1,0 +1,146 @@
+//! Refresh tokens: hashes only.
+
+use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId, SessionId};
+use tidegate_domain::refresh::Presented;
+use tidegate_domain::session::SessionTimes;
+use tidegate_domain::{Dialect, Role, Timestamp};
+use uuid::Uuid;
+
+use crate::statement::{execute, fetch_optional};
+use crate::{Result, StoreError, Unit};
+
+/// Refresh tokens of a unit of work.
+pub struct RefreshTokens<'u>(pub(crate) &'u mut Unit);
+
+/// A new refresh token.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRefreshToken<'a> {
+    /// Key.
+    pub id: RefreshTokenId,
+    /// The session it continues.
+    pub session: SessionId,
+    /// SHA-256 of its text.
+    pub hash: &'a [u8],
+    /// The token it was exchanged for.
+    pub parent: Option<RefreshTokenId>,
+    /// Now.
+    pub issued_at: Timestamp,
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+/// A presented token with all that judging it and answering it needs.
+#[derive(Clone, Copy, Debug)]
+pub struct PresentedToken {
+    /// Key.
+    pub id: RefreshTokenId,
+    /// What the rotation rule asks.
+    pub presented: Presented,
+    /// Its session.
+    pub session: SessionId,
+    /// When that session ends.
+    pub times: SessionTimes,
+    /// The contract the session was opened through.
+    pub dialect: Dialect,
+    /// Whose session.
+    pub account: AccountId,
+    /// The organization signed in to.
+    pub organization: OrganizationId,
+    /// The role there now.
+    pub role: Role,
+}
+
+#[derive(sqlx::FromRow)]
+struct PresentedRow {
+    id: Uuid,
+    token_expires_at: i64,
+    rotated_at: Option<i64>,
+    child_rotated_at: Option<i64>,
+    session_id: Uuid,
+    expires_at: i64,
+    ends_at: i64,
+    revoked_at: Option<i64>,
+    dialect: String,
+    account_id: Uuid,
+    disabled_at: Option<i64>,
+    organization_id: Uuid,
+    role: String,
+}
+
+impl RefreshTokens<'_> {
+    /// Adds a token.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert(&mut self, new: NewRefreshToken<'_>) -> Result<()> {
+        execute!(
+            self.0,
+            "insert into refresh_tokens (id, session_id, token_hash, parent_id, issued_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6)",
+            new.id.0,
+            new.session.0,
+            new.hash,
+            new.parent.map(Uuid::from),
+            new.issued_at.micros(),
+            new.expires_at.micros(),
+        )?;
+        Ok(())
+    }
+
+    /// The token of that hash.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find(&mut self, hash: &[u8]) -> Result<Option<PresentedToken>> {
+        let row = fetch_optional!(
+            self.0,
+            PresentedRow,
+            "select t.id, t.expires_at as token_expires_at, t.rotated_at, c.rotated_at as child_rotated_at,
+                t.session_id, s.expires_at, s.ends_at, s.revoked_at, s.dialect, s.account_id, a.disabled_at,
+                s.organization_id, m.role
+             from refresh_tokens t
+             join sessions s on s.id = t.session_id
+             join accounts a on a.id = s.account_id
+             join memberships m on m.account_id = s.account_id and m.organization_id = s.organization_id
+             left join refresh_tokens c on c.parent_id = t.id
+             where t.token_hash = $1",
+            hash,
+        )?;
+        row.map(|row| {
+            Ok(PresentedToken {
+                id: row.id.into(),
+                presented: Presented {
+                    expires_at: Timestamp::from_micros(row.token_expires_at.min(row.expires_at)),
+                    rotated_at: row.rotated_at.map(Timestamp::from_micros),
+                    child_used: row.child_rotated_at.is_some(),
+                    session_revoked: row.revoked_at.is_some() || row.disabled_at.is_some(),
+                },
+                session: row.session_id.into(),
+                times: SessionTimes {
+                    expires_at: Timestamp::from_micros(row.expires_at),
+                    ends_at: Timestamp::from_micros(row.ends_at),
+                },
+                dialect: Dialect::from_name(&row.dialect)
+                    .ok_or(StoreError::Unreadable("sessions.dialect"))?,
+                account: row.account_id.into(),
+                organization: row.organization_id.into(),
+                role: crate::organizations::role(&row.role)?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Marks the token as exchanged. False when somebody else was first: of any number, one is.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn rotate(&mut self, id: RefreshTokenId, now: Timestamp) -> Result<bool> {
+        let rotated = execute!(
+            self.0,
+            "update refresh_tokens set rotated_at = $2 where id = $1 and rotated_at is null",
+            id.0,
+            now.micros(),
+        )?;
+        Ok(rotated == 1)
+    }
+}

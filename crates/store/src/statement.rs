@@ -1,0 +1,51 @@
+//! One SQL text, run on whichever engine the unit of work is on.
+//!
+//! Placeholders are `$1`, `$2`, …; keys are `Uuid`s, instants `bigint` microseconds, documents `Json`. Everything
+//! between the engines that these macros cannot hide is a defect or belongs in [`crate::engine`].
+
+/// Runs the statement; answers how many rows it changed.
+macro_rules! execute {
+    ($unit:expr, $sql:expr $(, $value:expr)* $(,)?) => {
+        match $unit.connection() {
+            $crate::engine::Connection::Sqlite(on) => {
+                sqlx::query($sql)$(.bind($value))*.execute(on).await.map(|done| done.rows_affected())
+            }
+            $crate::engine::Connection::Postgres(on) => {
+                sqlx::query($sql)$(.bind($value))*.execute(on).await.map(|done| done.rows_affected())
+            }
+        }
+        .map_err($crate::StoreError::from)
+    };
+}
+
+/// Runs the statement and reads its rows with the named `sqlx` fetch method.
+macro_rules! fetch {
+    ($method:ident, $unit:expr, $row:ty, $sql:expr $(, $value:expr)* $(,)?) => {
+        match $unit.connection() {
+            $crate::engine::Connection::Sqlite(on) => {
+                sqlx::query_as::<_, $row>($sql)$(.bind($value))*.$method(on).await
+            }
+            $crate::engine::Connection::Postgres(on) => {
+                sqlx::query_as::<_, $row>($sql)$(.bind($value))*.$method(on).await
+            }
+        }
+        .map_err($crate::StoreError::from)
+    };
+}
+
+/// The one row there must be.
+macro_rules! fetch_one {
+    ($($rest:tt)*) => { $crate::statement::fetch!(fetch_one, $($rest)*) };
+}
+
+/// The row, if there is one.
+macro_rules! fetch_optional {
+    ($($rest:tt)*) => { $crate::statement::fetch!(fetch_optional, $($rest)*) };
+}
+
+/// All rows.
+macro_rules! fetch_all {
+    ($($rest:tt)*) => { $crate::statement::fetch!(fetch_all, $($rest)*) };
+}
+
+pub(crate) use {execute, fetch, fetch_all, fetch_one, fetch_optional};
