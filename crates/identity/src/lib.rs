@@ -1,1 +1,44 @@
-//! x
+//! What Tidegate does: one use case a file, each the same for every contract.
+//!
+//! A use case takes parsed input, works through one unit of work, and answers with domain types. Time and chance come
+//! from [`Identity`]; what differs between contracts from the caller's [`Call::profile`].
+
+pub mod authenticate;
+mod cache;
+pub mod call;
+pub mod change_password;
+pub mod confirm_code;
+pub mod confirm_email_change;
+pub mod confirm_link;
+pub mod end_session;
+pub mod fault;
+pub mod forgot_password;
+mod issue;
+pub mod list_sessions;
+pub mod mail;
+pub mod maintenance;
+mod meter;
+pub mod overview;
+pub mod provision;
+pub mod refresh;
+pub mod request_email_change;
+pub mod resend_code;
+pub mod reset_password;
+pub mod send_mail;
+pub mod service;
+pub mod settings;
+pub mod sign_in;
+pub mod sign_in_history;
+pub mod sign_out;
+pub mod sign_up;
+pub mod signing_keys;
+mod throttle;
+pub mod update_profile;
+mod work;
+
+pub use authenticate::{Actor, AuthError};
+pub use call::Call;
+pub use fault::{Fault, Outcome, Refused};
+pub use issue::{SignedIn, TokenSet};
+pub use service::{Identity, Parts};
+pub use settings::Settings;

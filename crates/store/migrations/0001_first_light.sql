@@ -101,6 +101,7 @@ create table sessions (
     revoked_reason text
 );
 create index sessions_of_account on sessions (account_id, created_at);
+create index sessions_by_end on sessions (ends_at);
 
 create table refresh_tokens (
     id {uuid} not null primary key,

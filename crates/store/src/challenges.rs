@@ -181,6 +181,22 @@ impl Challenges<'_> {
         Ok(consumed == 1)
     }
 
+    /// Takes every challenge of the account for that purpose as answered.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn consume_all(&mut self, purpose: Purpose, account: AccountId, now: Timestamp) -> Result<()> {
+        execute!(
+            self.0,
+            "update challenges set consumed_at = $3
+             where purpose = $1 and account_id = $2 and consumed_at is null",
+            purpose.as_str(),
+            account.0,
+            now.micros(),
+        )?;
+        Ok(())
+    }
+
     /// Takes back the code and the temporary token of the account's challenges; a link already sent keeps working.
     ///
     /// # Errors

@@ -260,7 +260,7 @@ impl Outbox<'_> {
         Ok(row.and_then(|(at,)| at).map(Timestamp::from_micros))
     }
 
-    /// Removes settled messages from before `before`, dead ones excepted; answers how many.
+    /// Removes settled messages last tried before `before`, dead ones excepted; answers how many.
     ///
     /// # Errors
     /// Those of the database.
@@ -269,7 +269,8 @@ impl Outbox<'_> {
             self.0,
             "delete from outbox_messages where id in
                 (select id from outbox_messages
-                 where state in ('delivered', 'discarded') and created_at < $1 order by created_at limit $2)",
+                 where state in ('delivered', 'discarded') and next_attempt_at < $1
+                 order by next_attempt_at limit $2)",
             before.micros(),
             at_most,
         )

@@ -30,12 +30,14 @@ pub struct NewRefreshToken<'a> {
 }
 
 /// A presented token with all that judging it and answering it needs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PresentedToken {
     /// Key.
     pub id: RefreshTokenId,
     /// What the rotation rule asks.
     pub presented: Presented,
+    /// SHA-256 of the token it was exchanged for.
+    pub child_hash: Option<Vec<u8>>,
     /// Its session.
     pub session: SessionId,
     /// When that session ends.
@@ -56,6 +58,7 @@ struct PresentedRow {
     token_expires_at: i64,
     rotated_at: Option<i64>,
     child_rotated_at: Option<i64>,
+    child_hash: Option<Vec<u8>>,
     session_id: Uuid,
     expires_at: i64,
     ends_at: i64,
@@ -96,6 +99,7 @@ impl RefreshTokens<'_> {
             self.0,
             PresentedRow,
             "select t.id, t.expires_at as token_expires_at, t.rotated_at, c.rotated_at as child_rotated_at,
+                c.token_hash as child_hash,
                 t.session_id, s.expires_at, s.ends_at, s.revoked_at, s.dialect, s.account_id, a.disabled_at,
                 s.organization_id, m.role
              from refresh_tokens t
@@ -115,6 +119,7 @@ impl RefreshTokens<'_> {
                     child_used: row.child_rotated_at.is_some(),
                     session_revoked: row.revoked_at.is_some() || row.disabled_at.is_some(),
                 },
+                child_hash: row.child_hash,
                 session: row.session_id.into(),
                 times: SessionTimes {
                     expires_at: Timestamp::from_micros(row.expires_at),

@@ -1,0 +1,124 @@
+//! Who a bearer token speaks for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_crypto::{PlainToken, TokenError};
+use tidegate_domain::access::FULL_SCOPE;
+use tidegate_domain::{AccessClaims, Role};
+use tidegate_store::sessions::SessionRecord;
+
+use crate::Identity;
+use crate::cache::MAX_AGE;
+use crate::fault::Fault;
+use crate::service::KEY_RING;
+
+/// How long a verified signature is remembered; it does not change, only the ring may.
+const SIGNATURE_AGE: Duration = Duration::from_secs(24 * 3_600);
+
+/// Somebody whose token was accepted.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// The session the token belongs to.
+    pub session: Arc<SessionRecord>,
+    /// What the token says.
+    pub claims: Arc<AccessClaims>,
+}
+
+/// Why a token was not.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// Malformed, forged, or its session has ended.
+    #[error("the access token is invalid")]
+    Invalid,
+    /// Past its lifetime.
+    #[error("the access token has expired")]
+    Expired,
+    /// Something else.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// The actor may not do that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token's role or scope does not allow this")]
+pub struct Forbidden;
+
+impl Actor {
+    /// Accepts an actor of at least `role` whose token is not restricted to scopes.
+    ///
+    /// # Errors
+    /// [`Forbidden`] otherwise.
+    pub fn require(&self, role: Role) -> Result<(), Forbidden> {
+        if self.session.role >= role && self.claims.scope == FULL_SCOPE {
+            Ok(())
+        } else {
+            Err(Forbidden)
+        }
+    }
+}
+
+impl Identity {
+    /// Verifies an access token and that its session lives.
+    ///
+    /// Neither the signature nor the session is looked at again on every call: both are remembered, the session until
+    /// somebody ends it, and for two seconds at most.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub async fn authenticate(&self, bearer: &str) -> Result<Actor, AuthError> {
+        let now = self.now();
+        let claims = self.verify_signature(bearer)?;
+        if claims.exp <= now.seconds() {
+            return Err(AuthError::Expired);
+        }
+        let session = self.live_session(&claims).await?;
+        if session.expires_at <= now {
+            return Err(AuthError::Expired);
+        }
+        Ok(Actor { session, claims })
+    }
+
+    fn verify_signature(&self, bearer: &str) -> Result<Arc<AccessClaims>, AuthError> {
+        let now = self.now();
+        let key = *PlainToken::from_presented(bearer).hash().as_bytes();
+        let stamp = self.memory.changes.stamp(&[KEY_RING]);
+        if let Some(claims) = self.memory.claims.get(&key, stamp, now, SIGNATURE_AGE) {
+            return Ok(claims);
+        }
+        let claims = self
+            .key_ring()
+            .verify(bearer, &self.settings.public_url, now)
+            .map_err(|error| match error {
+                TokenError::Expired => AuthError::Expired,
+                TokenError::Invalid => AuthError::Invalid,
+            })?;
+        let claims = Arc::new(claims);
+        self.memory.claims.put(key, Arc::clone(&claims), stamp, now);
+        Ok(claims)
+    }
+
+    async fn live_session(&self, claims: &AccessClaims) -> Result<Arc<SessionRecord>, AuthError> {
+        let now = self.now();
+        let stamp = self.memory.changes.stamp(&[claims.sid.0, claims.sub.0]);
+        let remembered = self.memory.sessions.get(&claims.sid, stamp, now, MAX_AGE);
+        let session = match remembered {
+            Some(session) => session,
+            None => {
+                let mut unit = self.store.read().await.map_err(Fault::from)?;
+                let record = unit.sessions().record(claims.sid).await.map_err(Fault::from)?;
+                let session = Arc::new(record.ok_or(AuthError::Invalid)?);
+                self.memory
+                    .sessions
+                    .put(claims.sid, Arc::clone(&session), stamp, now);
+                session
+            }
+        };
+        let belongs = session.account == claims.sub && session.organization == claims.org;
+        if session.ended || !belongs {
+            Err(AuthError::Invalid)
+        } else {
+            Ok(session)
+        }
+    }
+}

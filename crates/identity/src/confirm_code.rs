@@ -1,0 +1,190 @@
+//! Somebody sends back the code they were sent at sign-up, and is let in.
+
+use serde_json::json;
+use tidegate_crypto::PlainToken;
+use tidegate_domain::account::Account;
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::{Challenge, Purpose, Standing};
+use tidegate_domain::id::ChallengeId;
+use tidegate_domain::session::Amr;
+use tidegate_domain::{EmailAddress, Secret};
+
+use crate::fault::{Fault, Outcome, refuse};
+use crate::issue::{Principal, SignedIn};
+use crate::work::{Subject, Work};
+use crate::{Call, Identity, Refused};
+
+/// A code and the temporary token it goes with.
+#[derive(Clone, Debug)]
+pub struct ConfirmCode {
+    /// From sign-up, sign-in or the last resend.
+    pub temporary_token: PlainToken,
+    /// From the mail.
+    pub code: Secret,
+}
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfirmCodeError {
+    /// The temporary token is unknown or was used.
+    #[error("the temporary token is invalid or was already used")]
+    InvalidToken,
+    /// The code is wrong; the try was counted.
+    #[error("the code is wrong")]
+    WrongCode,
+    /// Too late.
+    #[error("the code has expired; ask for a new one")]
+    Expired,
+    /// Too many wrong codes.
+    #[error("too many wrong codes; ask for a new one")]
+    TooManyAttempts,
+}
+
+impl Identity {
+    /// Confirms a one-time code and opens the account's session.
+    ///
+    /// Of any number of concurrent right codes exactly one is taken: the try is counted and the challenge consumed under
+    /// one row lock.
+    ///
+    /// Source: RiverGen "verify-otp".
+    ///
+    /// # Errors
+    /// [`ConfirmCodeError`].
+    pub async fn confirm_code(&self, call: &Call, claim: ConfirmCode) -> Outcome<SignedIn, ConfirmCodeError> {
+        let mut work = self.begin(call).await?;
+        let hash = claim.temporary_token.hash();
+        let found = work
+            .unit
+            .challenges()
+            .find_by_handle(Purpose::VerifyEmail, hash.as_bytes())
+            .await?;
+        let Some(challenge) = found else {
+            return refuse(ConfirmCodeError::InvalidToken);
+        };
+        match challenge.standing(work.now) {
+            Standing::Open => {}
+            Standing::Consumed => return refuse(ConfirmCodeError::InvalidToken),
+            Standing::Blocked => return refuse(ConfirmCodeError::TooManyAttempts),
+            Standing::Expired => return refuse(ConfirmCodeError::Expired),
+        }
+        match work.try_code(&challenge, &claim.code).await? {
+            CodeVerdict::Right => {}
+            CodeVerdict::Wrong => {
+                work.commit().await?;
+                return refuse(ConfirmCodeError::WrongCode);
+            }
+            CodeVerdict::TooLate => {
+                // Other submissions were counted first: one of them was right, or none is left.
+                let again = work
+                    .unit
+                    .challenges()
+                    .find_by_handle(Purpose::VerifyEmail, hash.as_bytes())
+                    .await?;
+                let blocked = again.is_some_and(|now| now.standing(work.now) == Standing::Blocked);
+                return refuse(if blocked {
+                    ConfirmCodeError::TooManyAttempts
+                } else {
+                    ConfirmCodeError::InvalidToken
+                });
+            }
+        }
+        let signed_in = work.admit_verified(&challenge).await?;
+        let signed_in = signed_in.ok_or(Refused::Rule(ConfirmCodeError::InvalidToken))?;
+        work.commit().await?;
+        Ok(signed_in)
+    }
+
+    /// A code's form in the store: bound to its challenge, and keyed because a million codes are soon tried.
+    pub(crate) fn code_mac(&self, challenge: ChallengeId, code: &str) -> [u8; 32] {
+        self.vault.mac("one-time code", &code_message(challenge, code))
+    }
+}
+
+fn code_message(challenge: ChallengeId, code: &str) -> Vec<u8> {
+    [challenge.0.as_bytes().as_slice(), code.as_bytes()].concat()
+}
+
+/// What became of a code.
+pub(crate) enum CodeVerdict {
+    /// It is right, and nobody else can use it any more.
+    Right,
+    /// It is wrong; the try is counted once the unit commits.
+    Wrong,
+    /// No try was left by the time it was this one's turn.
+    TooLate,
+}
+
+impl Work<'_> {
+    /// Tries a code on an open challenge.
+    pub(crate) async fn try_code(
+        &mut self,
+        challenge: &Challenge,
+        code: &Secret,
+    ) -> Result<CodeVerdict, Fault> {
+        if !self.unit.challenges().count_attempt(challenge.id).await? {
+            return Ok(CodeVerdict::TooLate);
+        }
+        let message = code_message(challenge.id, code.expose());
+        let stored = challenge.code_mac.as_deref().unwrap_or_default();
+        if !self.app.vault.verify_mac("one-time code", &message, stored) {
+            return Ok(CodeVerdict::Wrong);
+        }
+        let consumed = self.unit.challenges().consume(challenge.id, self.now).await?;
+        Ok(if consumed {
+            CodeVerdict::Right
+        } else {
+            CodeVerdict::TooLate
+        })
+    }
+
+    /// Takes a challenge's address as verified and lets its owner in. None when the account is gone or shut.
+    pub(crate) async fn admit_verified(&mut self, challenge: &Challenge) -> Result<Option<SignedIn>, Fault> {
+        let email = EmailAddress::from_stored(challenge.address.clone());
+        let Some(account) = self.account_of(challenge).await? else {
+            return Ok(None);
+        };
+        let Some(landing) = self.unit.organizations().landing(account.id, None).await? else {
+            return Ok(None);
+        };
+        let first_time = self
+            .unit
+            .accounts()
+            .verify_email(account.id, &email, self.now)
+            .await?;
+        self.unit
+            .challenges()
+            .consume_all(Purpose::VerifyEmail, account.id, self.now)
+            .await?;
+        let signed_in = self
+            .open_session(Principal {
+                account: &account,
+                email: &email,
+                is_verified: true,
+                landing,
+                amr: Amr::OneTimeCode,
+                remember_me: challenge.continuation.remember_me,
+            })
+            .await?;
+        let subject = Subject {
+            account: Some(account.id),
+            organization: Some(landing.organization),
+            session: Some(signed_in.session),
+        };
+        if first_time {
+            self.audit(Action::EmailVerified, subject, json!({})).await?;
+        }
+        let metadata =
+            json!({ "method": "email_verification", "remember_me": challenge.continuation.remember_me });
+        self.audit(Action::SignInSucceeded, subject, metadata).await?;
+        Ok(Some(signed_in))
+    }
+
+    /// The account a challenge was sent to, unless it is gone or shut.
+    pub(crate) async fn account_of(&mut self, challenge: &Challenge) -> Result<Option<Account>, Fault> {
+        let Some(id) = challenge.account else {
+            return Ok(None);
+        };
+        let account = self.unit.accounts().find(id).await?;
+        Ok(account.filter(|account| account.disabled_at.is_none()))
+    }
+}

@@ -1,0 +1,152 @@
+//! Opening sessions and issuing their tokens.
+
+use std::sync::Arc;
+
+use tidegate_crypto::PlainToken;
+use tidegate_domain::access::FULL_SCOPE;
+use tidegate_domain::account::Account;
+use tidegate_domain::id::{AccountId, OrganizationId, SessionId};
+use tidegate_domain::session::Amr;
+use tidegate_domain::{AccessClaims, DialectProfile, EmailAddress, Role, Secret, Timestamp};
+use tidegate_store::organizations::Landing;
+use tidegate_store::refresh_tokens::NewRefreshToken;
+use tidegate_store::sessions::NewSession;
+
+use crate::Identity;
+use crate::fault::Fault;
+use crate::work::Work;
+
+/// Prefix of refresh tokens, so that a leaked one is recognised for what it is.
+pub(crate) const REFRESH_PREFIX: &str = "tgr_";
+
+/// The tokens of a session.
+#[derive(Clone, Debug)]
+pub struct TokenSet {
+    /// A JWT (RFC 9068); opaque to clients.
+    pub access_token: Secret,
+    /// Continues the session once.
+    pub refresh_token: Secret,
+    /// Seconds the access token lives.
+    pub expires_in: i64,
+}
+
+/// Somebody signed in.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// The account.
+    pub account: Account,
+    /// The address signed in with.
+    pub email: EmailAddress,
+    /// Whether it is known to be theirs.
+    pub is_verified: bool,
+    /// The session.
+    pub session: SessionId,
+    /// Its tokens.
+    pub tokens: TokenSet,
+}
+
+/// Whom a session is for.
+pub(crate) struct Principal<'a> {
+    pub(crate) account: &'a Account,
+    pub(crate) email: &'a EmailAddress,
+    pub(crate) is_verified: bool,
+    pub(crate) landing: Landing,
+    pub(crate) amr: Amr,
+    pub(crate) remember_me: bool,
+}
+
+/// What an access token says of a session.
+#[derive(Clone, Copy)]
+pub(crate) struct Bearer {
+    pub(crate) account: AccountId,
+    pub(crate) organization: OrganizationId,
+    pub(crate) role: Role,
+    pub(crate) session: SessionId,
+    pub(crate) session_expires_at: Timestamp,
+}
+
+impl Work<'_> {
+    /// Opens a session with its first refresh token. The access token is signed here too; it takes microseconds.
+    pub(crate) async fn open_session(&mut self, principal: Principal<'_>) -> Result<SignedIn, Fault> {
+        let app = self.app;
+        let profile = &self.call.profile;
+        let session = SessionId(app.entropy.uuid(self.now));
+        let times = profile.session.open(self.now, principal.remember_me);
+        self.unit
+            .sessions()
+            .insert(&NewSession {
+                id: session,
+                account: principal.account.id,
+                organization: principal.landing.organization,
+                workspace: principal.landing.workspace,
+                dialect: profile.dialect,
+                amr: principal.amr,
+                remember_me: principal.remember_me,
+                ip: &self.call.ip.to_string(),
+                user_agent: &self.call.user_agent,
+                created_at: self.now,
+                times,
+            })
+            .await?;
+        let refresh = PlainToken::generate(REFRESH_PREFIX, app.entropy.as_ref());
+        self.unit
+            .refresh_tokens()
+            .insert(NewRefreshToken {
+                id: app.entropy.uuid(self.now).into(),
+                session,
+                hash: refresh.hash().as_bytes(),
+                parent: None,
+                issued_at: self.now,
+                expires_at: self.now.plus(profile.refresh.lifetime).min(times.expires_at),
+            })
+            .await?;
+        let bearer = Bearer {
+            account: principal.account.id,
+            organization: principal.landing.organization,
+            role: principal.landing.role,
+            session,
+            session_expires_at: times.expires_at,
+        };
+        Ok(SignedIn {
+            account: principal.account.clone(),
+            email: principal.email.clone(),
+            is_verified: principal.is_verified,
+            session,
+            tokens: app.token_set(profile, bearer, refresh, self.now)?,
+        })
+    }
+}
+
+impl Identity {
+    /// Signs an access token to go with `refresh`. It never outlives its session.
+    pub(crate) fn token_set(
+        &self,
+        profile: &Arc<DialectProfile>,
+        bearer: Bearer,
+        refresh: PlainToken,
+        now: Timestamp,
+    ) -> Result<TokenSet, Fault> {
+        let expires_at = now
+            .plus(profile.access_token_lifetime)
+            .min(bearer.session_expires_at);
+        let claims = AccessClaims {
+            iss: self.settings.public_url.clone(),
+            sub: bearer.account,
+            aud: self.settings.public_url.clone(),
+            exp: expires_at.seconds(),
+            iat: now.seconds(),
+            jti: self.entropy.uuid(now).simple().to_string(),
+            sid: bearer.session,
+            org: bearer.organization,
+            role: bearer.role,
+            scope: FULL_SCOPE.to_owned(),
+            dialect: profile.dialect,
+        };
+        let access_token = self.key_ring().sign(&claims)?;
+        Ok(TokenSet {
+            access_token: Secret::new(access_token.expose()),
+            refresh_token: Secret::new(refresh.expose()),
+            expires_in: claims.exp - claims.iat,
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! Mails a use case causes: rows of its own unit of work.
+
+use serde_json::{Value, json};
+use tidegate_crypto::PlainToken;
+use tidegate_delivery::Template;
+use tidegate_domain::{EmailAddress, Secret};
+use tidegate_store::outbox::NewMessage;
+use uuid::Uuid;
+
+use crate::Identity;
+use crate::fault::Fault;
+use crate::settings::MailMode;
+use crate::work::Work;
+
+/// What the values of a mail are sealed for.
+pub(crate) const PAYLOAD: &str = "outbox payload";
+
+/// A mail to be sent.
+pub(crate) struct Mail<'a> {
+    pub(crate) template: Template,
+    pub(crate) to: &'a EmailAddress,
+    pub(crate) display_name: &'a str,
+    /// What caused it: together with the template, the mail's idempotency key.
+    pub(crate) cause: Uuid,
+    /// The template's own values.
+    pub(crate) values: Value,
+    /// False for an address nobody has: all the same work, and nothing is sent.
+    pub(crate) deliverable: bool,
+}
+
+impl Identity {
+    /// Refuses what needs a mail while none can be sent.
+    pub(crate) fn require_mail(&self) -> Result<(), Fault> {
+        match self.settings.mail {
+            MailMode::Off => Err(Fault::MailNotConfigured),
+            MailMode::Send | MailMode::Keep => Ok(()),
+        }
+    }
+
+    pub(crate) fn verify_email_link(&self, token: &PlainToken) -> Secret {
+        Secret::new(self.settings.verify_email_link.replace("{token}", token.expose()))
+    }
+
+    pub(crate) fn reset_password_link(&self, token: &PlainToken) -> Secret {
+        Secret::new(
+            self.settings
+                .reset_password_link
+                .replace("{token}", token.expose()),
+        )
+    }
+}
+
+impl Work<'_> {
+    /// Puts a mail in the outbox.
+    pub(crate) async fn send(&mut self, mail: Mail<'_>) -> Result<(), Fault> {
+        let mut values = json!({
+            "product": self.app.settings.product,
+            "display_name": mail.display_name,
+            "email": mail.to.as_str(),
+        });
+        tidegate_domain::text::merge(&mut values, &mail.values);
+        let plain = serde_json::to_vec(&values)?;
+        let payload = self.app.vault.seal(PAYLOAD, &plain, self.app.entropy.as_ref())?;
+        let message = NewMessage {
+            id: self.app.entropy.uuid(self.now).into(),
+            idempotency_key: &format!("{}.{}", mail.template.as_str(), mail.cause.simple()),
+            channel: "email",
+            template: mail.template.as_str(),
+            recipient: mail.to.as_str(),
+            payload: &payload,
+            deliverable: mail.deliverable,
+            created_at: self.now,
+        };
+        Ok(self.unit.outbox().insert(message).await?)
+    }
+
+    /// Puts a notice in the outbox: welcome, but no reason to refuse anything while mails cannot be sent.
+    pub(crate) async fn notify(&mut self, mail: Mail<'_>) -> Result<(), Fault> {
+        if self.app.settings.mail == MailMode::Off {
+            tracing::warn!(
+                template = mail.template.as_str(),
+                "not sent: no mail provider is configured"
+            );
+            return Ok(());
+        }
+        self.send(mail).await
+    }
+}

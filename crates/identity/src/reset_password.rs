@@ -1,0 +1,127 @@
+//! Somebody sets a new password with the token they were mailed.
+
+use serde_json::json;
+use tidegate_crypto::PlainToken;
+use tidegate_delivery::Template;
+use tidegate_domain::account::Account;
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::{Purpose, Standing};
+use tidegate_domain::id::AccountId;
+use tidegate_domain::password::WeakPassword;
+use tidegate_domain::session::EndReason;
+use tidegate_domain::{EmailAddress, Password};
+
+use crate::fault::{Fault, Outcome, refuse};
+use crate::mail::Mail;
+use crate::work::Work;
+use crate::{Call, Identity};
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResetPasswordError {
+    /// The token is unknown, used or expired.
+    #[error("the reset token is invalid or has expired; ask for a new one")]
+    InvalidToken,
+    /// The account is gone or shut since the token was mailed.
+    #[error("the account no longer exists")]
+    AccountNotFound,
+    /// The contract's password rule; the token stays good.
+    #[error("new_password {0}")]
+    WeakPassword(WeakPassword),
+}
+
+impl Identity {
+    /// Sets a new password and removes every foothold the old one may have given: all sessions, other reset tokens,
+    /// pending address changes and verification links.
+    ///
+    /// Who holds the token reads the mailbox, so the address counts as verified from now on.
+    ///
+    /// Source: RiverGen "reset-password".
+    ///
+    /// # Errors
+    /// [`ResetPasswordError`].
+    pub async fn reset_password(
+        &self,
+        call: &Call,
+        token: &PlainToken,
+        new_password: Password,
+    ) -> Outcome<(), ResetPasswordError> {
+        let hash = token.hash();
+        let mut unit = self.store.read().await?;
+        let found = unit
+            .challenges()
+            .find_by_link(Purpose::ResetPassword, hash.as_bytes())
+            .await?;
+        drop(unit);
+        let Some(challenge) = found.filter(|found| found.standing(self.now()) == Standing::Open) else {
+            return refuse(ResetPasswordError::InvalidToken);
+        };
+        if let Err(weak) = call.profile.password.check(&new_password) {
+            return refuse(ResetPasswordError::WeakPassword(weak));
+        }
+        let hash = self.passwords.hash(new_password).await?;
+
+        let mut work = self.begin(call).await?;
+        if !work.unit.challenges().consume(challenge.id, work.now).await? {
+            return refuse(ResetPasswordError::InvalidToken);
+        }
+        let Some(account) = work.account_of(&challenge).await? else {
+            return refuse(ResetPasswordError::AccountNotFound);
+        };
+        let email = EmailAddress::from_stored(challenge.address);
+        work.unit
+            .accounts()
+            .verify_email(account.id, &email, work.now)
+            .await?;
+        work.replace_password(&account, &email, &hash).await?;
+        work.audit(Action::PasswordReset, account.id, json!({})).await?;
+        Ok(work.commit().await?)
+    }
+}
+
+impl Work<'_> {
+    /// Stores a new password, ends all sessions, withdraws all that was sent out under the old one, and tells the
+    /// owner.
+    pub(crate) async fn replace_password(
+        &mut self,
+        account: &Account,
+        email: &EmailAddress,
+        hash: &str,
+    ) -> Result<(), Fault> {
+        self.unit
+            .accounts()
+            .set_password(account.id, hash, self.now)
+            .await?;
+        self.unit
+            .sessions()
+            .end_all(account.id, EndReason::PasswordChanged, self.now)
+            .await?;
+        self.unit
+            .challenges()
+            .remove(Purpose::ResetPassword, account.id)
+            .await?;
+        self.unit
+            .challenges()
+            .remove(Purpose::ChangeEmail, account.id)
+            .await?;
+        self.withdraw_verification_links(account.id).await?;
+        self.notify(Mail {
+            template: Template::PasswordChanged,
+            to: email,
+            display_name: &account.display_name,
+            cause: self.app.entropy.uuid(self.now),
+            values: json!({ "when": self.now.iso_seconds(), "ip": self.call.ip.to_string() }),
+            deliverable: true,
+        })
+        .await
+    }
+
+    /// A verification link signs in for as long as it lives; ending everything ends it too.
+    pub(crate) async fn withdraw_verification_links(&mut self, account: AccountId) -> Result<(), Fault> {
+        Ok(self
+            .unit
+            .challenges()
+            .remove(Purpose::VerifyEmail, account)
+            .await?)
+    }
+}

@@ -1,0 +1,186 @@
+//! What waits in the outbox is sent.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tidegate_delivery::{OutgoingMail, SendError, Template};
+use tidegate_domain::EmailAddress;
+use tidegate_store::outbox::{Attempt, Message};
+
+use crate::Identity;
+use crate::fault::Fault;
+use crate::mail::PAYLOAD;
+use crate::settings::MailMode;
+
+/// How long a worker has for a batch before another takes it over: at-least-once, never never.
+const LEASE: Duration = Duration::from_secs(120);
+/// Messages taken at a time.
+const BATCH: i64 = 10;
+/// How often the outbox is looked at when nobody says that there is something in it.
+const POLL: Duration = Duration::from_secs(1);
+
+/// A mail as the outbox command and the development page show it.
+#[derive(Clone, Debug)]
+pub struct OutboxEntry {
+    /// The row.
+    pub message: Message,
+    /// The template's values, where they are kept.
+    pub values: Option<Value>,
+}
+
+impl OutboxEntry {
+    /// The one-time code in it.
+    pub fn code(&self) -> Option<&str> {
+        self.values.as_ref()?.get("code")?.as_str()
+    }
+
+    /// The link in it.
+    pub fn link(&self) -> Option<&str> {
+        self.values.as_ref()?.get("link")?.as_str()
+    }
+}
+
+impl Identity {
+    /// Sends what is due, one batch; answers how many messages were tried.
+    ///
+    /// # Errors
+    /// Those of the store. A provider's failure is not one: the message waits for its next turn.
+    pub async fn send_due_mail(&self) -> Result<usize, Fault> {
+        let Some(provider) = &self.mail else { return Ok(0) };
+        let mut unit = self.store.begin().await?;
+        let batch = unit.outbox().claim(self.now(), LEASE, BATCH).await?;
+        if batch.is_empty() {
+            return Ok(0);
+        }
+        unit.commit().await?;
+        for message in &batch {
+            let result = match self.compose(message) {
+                Ok(mail) => provider.deliver(&mail).await,
+                // Rendering is as good as it will get: a mistake in a template does not go away by itself.
+                Err(error) => Err(SendError::Permanent(error)),
+            };
+            self.settle(message, result).await?;
+        }
+        Ok(batch.len())
+    }
+
+    async fn settle(&self, message: &Message, result: Result<(), SendError>) -> Result<(), Fault> {
+        let now = self.now();
+        let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
+        let error = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let attempt = match (&result, self.retry.next(attempts)) {
+            (Ok(()), _) => Attempt::Delivered {
+                keep_payload: self.settings.mail == MailMode::Keep,
+            },
+            (Err(SendError::Transient(_)), Some(delay)) => Attempt::Again {
+                at: now.plus(delay),
+                error: &error,
+            },
+            (Err(_), _) => Attempt::Dead { error: &error },
+        };
+        match attempt {
+            Attempt::Delivered { .. } => {}
+            Attempt::Again { at, .. } => {
+                tracing::warn!(message = message.number, %error, again_at = at.iso_seconds(), "a mail was not sent");
+            }
+            Attempt::Dead { .. } => {
+                tracing::error!(message = message.number, %error, "a mail is given up; see `tidegate outbox list`");
+            }
+        }
+        let mut unit = self.store.begin().await?;
+        unit.outbox().settle(message.id(), attempt, now).await?;
+        Ok(unit.commit().await?)
+    }
+
+    fn compose(&self, message: &Message) -> Result<OutgoingMail, String> {
+        let template = Template::from_name(&message.template)
+            .ok_or_else(|| format!("there is no template {}", message.template))?;
+        let values = self.values_of(message).map_err(|fault| fault.to_string())?;
+        let values = values.ok_or("its values are gone")?;
+        let rendered = self
+            .templates
+            .render(template, &values)
+            .map_err(|error| error.to_string())?;
+        Ok(OutgoingMail {
+            to: message.recipient.clone(),
+            idempotency_key: message.idempotency_key.clone(),
+            rendered,
+            date: message.created_at(),
+        })
+    }
+
+    fn values_of(&self, message: &Message) -> Result<Option<Value>, Fault> {
+        let Some(sealed) = &message.payload else {
+            return Ok(None);
+        };
+        let plain = self.vault.open(PAYLOAD, sealed)?;
+        Ok(Some(serde_json::from_slice(&plain)?))
+    }
+
+    /// The newest mails, to `recipient` or to anybody, newest first.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn list_outbox(
+        &self,
+        recipient: Option<&EmailAddress>,
+        limit: i64,
+    ) -> Result<Vec<OutboxEntry>, Fault> {
+        let messages = self
+            .store
+            .read()
+            .await?
+            .outbox()
+            .list(recipient.map(EmailAddress::as_str), limit)
+            .await?;
+        messages
+            .into_iter()
+            .map(|message| {
+                Ok(OutboxEntry {
+                    values: self.values_of(&message)?,
+                    message,
+                })
+            })
+            .collect()
+    }
+
+    /// What a mail says.
+    ///
+    /// # Errors
+    /// When the template has a mistake.
+    pub fn render(&self, entry: &OutboxEntry) -> Result<Option<tidegate_delivery::Rendered>, Fault> {
+        let (Some(values), Some(template)) = (&entry.values, Template::from_name(&entry.message.template))
+        else {
+            return Ok(None);
+        };
+        self.templates
+            .render(template, values)
+            .map(Some)
+            .map_err(|error| Fault::Internal(error.to_string()))
+    }
+
+    /// Messages waiting and given up: for the metrics.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn outbox_depth(&self) -> Result<(i64, i64), Fault> {
+        Ok(self.store.read().await?.outbox().depth().await?)
+    }
+
+    /// Sends mail for as long as the process runs. Cancel it between batches to stop.
+    pub async fn mail_worker(&self) {
+        loop {
+            match self.send_due_mail().await {
+                Ok(0) => {
+                    // Woken by a commit on this node, or a notification from another.
+                    drop(tokio::time::timeout(POLL, self.memory.outbox.notified()).await);
+                }
+                Ok(_) => {}
+                Err(fault) => {
+                    tracing::error!(error = %fault, "the outbox could not be read; trying again");
+                    tokio::time::sleep(POLL).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The application: everything a use case needs, wired once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidegate_crypto::{HashPool, KeyRing, Vault};
+use tidegate_delivery::{MailProvider, RetryPolicy, Templates};
+use tidegate_domain::id::{AccountId, SessionId};
+use tidegate_domain::{AccessClaims, Clock, Entropy, Timestamp};
+use tidegate_store::sessions::SessionRecord;
+use tidegate_store::{Change, ChangeListener, Store};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::cache::{Changes, ReadCache};
+use crate::fault::Fault;
+use crate::meter::Meter;
+use crate::overview::Overview;
+use crate::settings::Settings;
+use crate::signing_keys::{KeyNames, first_ring};
+
+/// Sessions, tokens and accounts remembered by a node; about 1 KiB each at most.
+const REMEMBERED: usize = 16_384;
+
+/// What an application is made of.
+pub struct Parts {
+    /// The account store.
+    pub store: Store,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Secrets at rest.
+    pub vault: Vault,
+    /// Hashes passwords.
+    pub passwords: HashPool,
+    /// Sends mail; none refuses what needs one.
+    pub mail: Option<MailProvider>,
+    /// What mails say.
+    pub templates: Templates,
+    /// When mails are tried again.
+    pub retry: RetryPolicy,
+    /// What the operator decided.
+    pub settings: Settings,
+}
+
+/// The application.
+pub struct Identity {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) vault: Vault,
+    pub(crate) passwords: HashPool,
+    pub(crate) mail: Option<MailProvider>,
+    pub(crate) templates: Templates,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) settings: Settings,
+    pub(crate) meter: Meter,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) key_rows: Mutex<KeyNames>,
+    keys: Mutex<KeyRing>,
+}
+
+/// What a node remembers of the store, and how it hears that it must forget.
+pub(crate) struct Memory {
+    pub(crate) changes: Changes,
+    pub(crate) claims: ReadCache<[u8; 32], Arc<AccessClaims>>,
+    pub(crate) sessions: ReadCache<SessionId, Arc<SessionRecord>>,
+    pub(crate) overviews: ReadCache<AccountId, Arc<Overview>>,
+    pub(crate) outbox: Notify,
+    pub(crate) keys: Notify,
+}
+
+/// Stands for the key ring among the things that change.
+pub(crate) const KEY_RING: Uuid = Uuid::nil();
+
+impl ChangeListener for Memory {
+    fn changed(&self, change: Change) {
+        match change {
+            Change::Session(id) => self.changes.note(id.0),
+            Change::Account(id) => self.changes.note(id.0),
+            Change::Outbox => self.outbox.notify_one(),
+            Change::SigningKeys => self.keys.notify_one(),
+            Change::Everything => {
+                self.changes.note_everything();
+                self.outbox.notify_one();
+                self.keys.notify_one();
+            }
+        }
+    }
+}
+
+impl Identity {
+    /// Wires an application on a migrated store, making the first signing key where there is none.
+    ///
+    /// # Errors
+    /// When the store does not answer or a signing key cannot be opened.
+    pub async fn start(parts: Parts) -> Result<Arc<Self>, Fault> {
+        let memory = Arc::new(Memory {
+            changes: Changes::new(),
+            claims: ReadCache::new(REMEMBERED),
+            sessions: ReadCache::new(REMEMBERED),
+            overviews: ReadCache::new(REMEMBERED),
+            outbox: Notify::new(),
+            keys: Notify::new(),
+        });
+        let (ring, names) = first_ring(
+            &parts.store,
+            &parts.vault,
+            parts.entropy.as_ref(),
+            &parts.settings,
+            parts.clock.now(),
+        )
+        .await?;
+        let identity = Arc::new(Self {
+            store: parts.store,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            vault: parts.vault,
+            passwords: parts.passwords,
+            mail: parts.mail,
+            templates: parts.templates,
+            retry: parts.retry,
+            settings: parts.settings,
+            meter: Meter::new(),
+            memory: Arc::clone(&memory),
+            key_rows: Mutex::new(names),
+            keys: Mutex::new(ring),
+        });
+        identity.store.listen(memory);
+        Ok(identity)
+    }
+
+    /// What the operator decided.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A new row key.
+    pub fn new_uuid(&self) -> Uuid {
+        self.entropy.uuid(self.now())
+    }
+
+    /// Password hashes waiting or being computed.
+    pub fn hash_queue_depth(&self) -> usize {
+        self.passwords.depth()
+    }
+
+    /// Proves that the database answers.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`] when it does not.
+    pub async fn ping(&self) -> Result<(), Fault> {
+        Ok(self.store.ping().await?)
+    }
+
+    /// Public keys that verify this installation's access tokens (RFC 7517 section 5).
+    pub fn jwks(&self) -> serde_json::Value {
+        self.key_ring().jwks()
+    }
+
+    pub(crate) fn key_ring(&self) -> KeyRing {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_key_ring(&self, ring: KeyRing) {
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = ring;
+        // Tokens judged by a ring that no longer holds are judged again.
+        self.memory.changes.note(KEY_RING);
+    }
+}

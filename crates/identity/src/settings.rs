@@ -1,0 +1,69 @@
+//! What an operator decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_domain::limit::Limit;
+use tidegate_domain::{Dialect, DialectProfile};
+
+/// How this installation is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where clients reach it; the tokens' issuer.
+    pub public_url: String,
+    /// What it is called in mails.
+    pub product: String,
+    /// Link in verification mails; `{token}` is replaced.
+    pub verify_email_link: String,
+    /// Link in password-reset mails; `{token}` is replaced.
+    pub reset_password_link: String,
+    /// Whether mails are sent, or kept to be read.
+    pub mail: MailMode,
+    /// One profile per contract.
+    pub rivergen: Arc<DialectProfile>,
+    /// One profile per contract.
+    pub ingestiq: Arc<DialectProfile>,
+    /// Wrong passwords for one account, through all contracts and from all addresses together (OWASP ASVS 2.2.1).
+    pub failed_passwords_by_account: Option<Limit>,
+    /// How long a signing key verifies after it was retired: the longest life of a token made with it.
+    pub longest_access_token: Duration,
+}
+
+/// What happens to mails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailMode {
+    /// Nothing can be sent; what needs a mail is refused.
+    Off,
+    /// They are sent by a provider.
+    Send,
+    /// They stay readable in the outbox: `--dev`.
+    Keep,
+}
+
+impl Settings {
+    /// The defaults for an installation reached at `public_url`.
+    pub fn new(public_url: &str, mail: MailMode) -> Self {
+        let public_url = public_url.trim_end_matches('/');
+        let rivergen = DialectProfile::rivergen();
+        let ingestiq = DialectProfile::ingestiq();
+        Self {
+            public_url: public_url.to_owned(),
+            product: "Tidegate".to_owned(),
+            verify_email_link: format!("{public_url}/verify-email?token={{token}}"),
+            reset_password_link: format!("{public_url}/reset-password?token={{token}}"),
+            mail,
+            longest_access_token: rivergen.access_token_lifetime.max(ingestiq.access_token_lifetime),
+            rivergen: Arc::new(rivergen),
+            ingestiq: Arc::new(ingestiq),
+            failed_passwords_by_account: Some(Limit::new(100, 3_600)),
+        }
+    }
+
+    /// The profile of a contract.
+    pub fn profile(&self, dialect: Dialect) -> &Arc<DialectProfile> {
+        match dialect {
+            Dialect::Rivergen => &self.rivergen,
+            Dialect::Ingestiq => &self.ingestiq,
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Somebody signs in with an e-mail address and a password.
+
+use serde_json::json;
+use tidegate_crypto::Verification;
+use tidegate_domain::account::Account;
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::Continuation;
+use tidegate_domain::session::Amr;
+use tidegate_domain::{DialectProfile, EmailAddress, Password, Secret};
+use tidegate_store::accounts::SignInRecord;
+
+use crate::fault::{Fault, Outcome, refuse};
+use crate::issue::{Principal, SignedIn};
+use crate::throttle::Counted;
+use crate::work::Subject;
+use crate::{Call, Identity};
+
+/// What somebody signs in with.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// Their address; none when what they sent is not one, which must look like any unknown address.
+    pub email: Option<EmailAddress>,
+    /// Their password.
+    pub password: Password,
+    /// The number of the workspace to enter.
+    pub workspace: Option<i64>,
+    /// Whether to stay signed in for longer.
+    pub remember_me: bool,
+}
+
+/// How far a right password got somebody.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum SignInOutcome {
+    /// They are in.
+    SignedIn(Box<SignedIn>),
+    /// Their address must be verified first; a code was sent.
+    VerificationRequired {
+        /// Goes with the code.
+        temporary_token: Secret,
+    },
+}
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignInError {
+    /// Unknown address, wrong password or shut account: which, nobody learns.
+    #[error("the e-mail address or the password is wrong")]
+    InvalidCredentials,
+    /// The workspace is not theirs.
+    #[error("the workspace is not accessible")]
+    WorkspaceDenied,
+}
+
+/// What stands between a right password and a session. Multi-factor authentication is one more of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NextStep {
+    OpenSession,
+    VerifyEmail,
+}
+
+impl NextStep {
+    fn after_password(profile: &DialectProfile, record: &SignInRecord) -> Self {
+        if profile.verified_email_required && record.verified_at.is_none() {
+            Self::VerifyEmail
+        } else {
+            Self::OpenSession
+        }
+    }
+}
+
+impl Identity {
+    /// Signs somebody in, or says how to go on.
+    ///
+    /// Order: rate limits, look-up, hash, rule. An unknown address costs the same hash and the same writes.
+    ///
+    /// Source: RiverGen "login"; IngestIQ "login".
+    ///
+    /// # Errors
+    /// [`SignInError`].
+    pub async fn sign_in(&self, call: &Call, claim: SignIn) -> Outcome<SignInOutcome, SignInError> {
+        let Some(email) = &claim.email else {
+            return self.refuse_malformed(call, claim.password).await;
+        };
+        let limits = &call.profile.limits;
+        self.throttle(
+            call,
+            &[
+                (Counted::SignInByIp, limits.sign_in_by_ip),
+                (Counted::SignInByEmail(email), limits.sign_in_by_email),
+                (Counted::FailedSignIn(email), limits.failed_sign_in),
+                (
+                    Counted::FailedPasswordByEmail(email),
+                    self.settings.failed_passwords_by_account,
+                ),
+            ],
+        )
+        .await?;
+        let record = self
+            .store
+            .read()
+            .await?
+            .accounts()
+            .find_for_sign_in(email)
+            .await?;
+        let stored = record.as_ref().and_then(|record| record.password_hash.clone());
+        let verdict = self.passwords.verify(claim.password.clone(), stored).await?;
+        let open = record.filter(|record| record.account.disabled_at.is_none());
+        let (Some(record), Verification::Match | Verification::MatchOutdated) = (&open, verdict) else {
+            let account = open.map(|record| record.account);
+            self.record_failure(call, account.as_ref(), "invalid_password")
+                .await?;
+            return refuse(SignInError::InvalidCredentials);
+        };
+        let better_hash = match verdict {
+            Verification::MatchOutdated => Some(self.passwords.hash(claim.password.clone()).await?),
+            Verification::Match | Verification::Mismatch => None,
+        };
+        self.admit(call, &claim, email, record, better_hash).await
+    }
+
+    /// What follows a right password, in one unit of work.
+    async fn admit(
+        &self,
+        call: &Call,
+        claim: &SignIn,
+        email: &EmailAddress,
+        record: &SignInRecord,
+        better_hash: Option<String>,
+    ) -> Outcome<SignInOutcome, SignInError> {
+        let account = &record.account;
+        let mut work = self.begin(call).await?;
+        // Only failures count against these two.
+        for failures in [
+            Counted::FailedSignIn(email),
+            Counted::FailedPasswordByEmail(email),
+        ] {
+            work.unit.limits().refund(&self.bucket(call, failures)).await?;
+        }
+        if let (Some(better), Some(old)) = (better_hash, &record.password_hash) {
+            work.unit
+                .accounts()
+                .upgrade_password_hash(account.id, old, &better)
+                .await?;
+        }
+        let Some(landing) = work
+            .unit
+            .organizations()
+            .landing(account.id, claim.workspace)
+            .await?
+        else {
+            work.audit(
+                Action::SignInFailed,
+                account.id,
+                json!({ "reason": "workspace_denied" }),
+            )
+            .await?;
+            work.commit().await?;
+            return refuse(SignInError::WorkspaceDenied);
+        };
+        let outcome = match NextStep::after_password(&call.profile, record) {
+            NextStep::VerifyEmail => {
+                self.require_mail()?;
+                let continuation = Continuation {
+                    remember_me: claim.remember_me,
+                };
+                let token = work.challenge_email(account, email, continuation).await?;
+                SignInOutcome::VerificationRequired {
+                    temporary_token: Secret::new(token.expose()),
+                }
+            }
+            NextStep::OpenSession => {
+                let signed_in = work
+                    .open_session(Principal {
+                        account,
+                        email,
+                        is_verified: record.verified_at.is_some(),
+                        landing,
+                        amr: Amr::Password,
+                        remember_me: claim.remember_me,
+                    })
+                    .await?;
+                let subject = Subject {
+                    account: Some(account.id),
+                    organization: Some(landing.organization),
+                    session: Some(signed_in.session),
+                };
+                let metadata = json!({ "method": "password", "remember_me": claim.remember_me });
+                work.audit(Action::SignInSucceeded, subject, metadata).await?;
+                SignInOutcome::SignedIn(Box::new(signed_in))
+            }
+        };
+        work.commit().await?;
+        Ok(outcome)
+    }
+
+    /// A text that is no address: the same limits by client, the same hash, the same answer as an unknown address.
+    async fn refuse_malformed(&self, call: &Call, password: Password) -> Outcome<SignInOutcome, SignInError> {
+        self.throttle(call, &[(Counted::SignInByIp, call.profile.limits.sign_in_by_ip)])
+            .await?;
+        self.passwords.verify(password, None).await?;
+        self.record_failure(call, None, "invalid_password").await?;
+        refuse(SignInError::InvalidCredentials)
+    }
+
+    async fn record_failure(
+        &self,
+        call: &Call,
+        account: Option<&Account>,
+        reason: &str,
+    ) -> Result<(), Fault> {
+        let mut work = self.begin(call).await?;
+        let subject = Subject {
+            account: account.map(|account| account.id),
+            ..Subject::default()
+        };
+        work.audit(Action::SignInFailed, subject, json!({ "reason": reason }))
+            .await?;
+        work.commit().await
+    }
+}

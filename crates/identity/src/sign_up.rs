@@ -1,0 +1,397 @@
+//! Somebody makes an account.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tidegate_crypto::PlainToken;
+use tidegate_delivery::Template;
+use tidegate_domain::account::{Account, AccountKind};
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::{Continuation, Purpose};
+use tidegate_domain::id::AccountId;
+use tidegate_domain::password::WeakPassword;
+use tidegate_domain::session::Amr;
+use tidegate_domain::{EmailAddress, Password, Role, Timestamp};
+use tidegate_store::accounts::{NewAccount, NewEmail};
+use tidegate_store::challenges::NewChallenge;
+use tidegate_store::idempotency::Record;
+use tidegate_store::organizations::{Landing, NewMembership, NewOrganization, NewWorkspace};
+
+use crate::fault::{Fault, Outcome, refuse};
+use crate::issue::{Principal, SignedIn};
+use crate::mail::Mail;
+use crate::throttle::Counted;
+use crate::work::{Subject, Work};
+use crate::{Call, Identity};
+
+/// How long an answer is repeated to the same idempotency key.
+const IDEMPOTENCY_LIFETIME: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
+
+/// Digits and letters of a temporary token are of this kind.
+pub(crate) const TEMPORARY_PREFIX: &str = "tgt_";
+/// Tokens in links are of this kind.
+pub(crate) const LINK_PREFIX: &str = "tgl_";
+
+/// What somebody signs up with.
+#[derive(Clone, Debug)]
+pub struct SignUp {
+    /// Their address.
+    pub email: EmailAddress,
+    /// Their password.
+    pub password: Password,
+    /// Their name; empty when not given.
+    pub display_name: String,
+    /// Whether they agreed to the terms.
+    pub agreed_to_terms: bool,
+    /// To which version.
+    pub terms_version: Option<String>,
+    /// Repeats of the same request answer the same.
+    pub idempotency_key: Option<String>,
+}
+
+/// Somebody signed up.
+#[derive(Clone, Debug)]
+pub enum SignedUp {
+    /// Their address must be verified before they are let in.
+    VerificationRequired(PendingSignUp),
+    /// They are in.
+    SignedIn(Box<SignedIn>),
+}
+
+/// An account whose address is yet to be verified.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingSignUp {
+    /// The account's number.
+    pub account_number: i64,
+    /// Its address.
+    pub email: EmailAddress,
+    /// Its name.
+    pub display_name: String,
+    /// Goes with the code from the mail.
+    pub temporary_token: String,
+}
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignUpError {
+    /// The contract's password rule.
+    #[error("password {0}")]
+    WeakPassword(WeakPassword),
+    /// Somebody has that address.
+    #[error("the e-mail address is already registered")]
+    EmailTaken,
+    /// The key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyConflict,
+}
+
+impl Identity {
+    /// Makes a person's account, with the organization, workspace and roles every person gets, all or nothing.
+    ///
+    /// Source: RiverGen "signup" and section 2; IngestIQ "register".
+    ///
+    /// # Errors
+    /// [`SignUpError`]; that an address is taken is disclosed by the contracts themselves.
+    pub async fn sign_up(&self, call: &Call, claim: SignUp) -> Outcome<SignedUp, SignUpError> {
+        let profile = &call.profile;
+        if profile.verified_email_required {
+            self.require_mail()?;
+        }
+        self.throttle(call, &[(Counted::SignUpByIp, profile.limits.sign_up_by_ip)])
+            .await?;
+        if let Err(weak) = profile.password.check(&claim.password) {
+            return refuse(SignUpError::WeakPassword(weak));
+        }
+        let repeat = claim
+            .idempotency_key
+            .as_deref()
+            .map(|key| self.repeat(call, key, &claim));
+        if let Some(answer) = self.answer_before_hashing(&claim, repeat.as_ref()).await? {
+            return answer.map_err(crate::Refused::Rule);
+        }
+        let hash = self.passwords.hash(claim.password.clone()).await?;
+
+        let mut work = self.begin(call).await?;
+        let Some(account) = work.create_person(&claim, Some(&hash), None, "signup").await? else {
+            drop(work);
+            // Somebody else was first; perhaps this very request, sent twice at once.
+            let answer = self.answer_before_hashing(&claim, repeat.as_ref()).await?;
+            return answer
+                .unwrap_or(Err(SignUpError::EmailTaken))
+                .map_err(crate::Refused::Rule);
+        };
+        let Person { account, landing } = account;
+        let subject = Subject {
+            account: Some(account.id),
+            organization: Some(landing.organization),
+            session: None,
+        };
+        let metadata =
+            json!({ "terms_version": claim.terms_version, "agreed_to_terms": claim.agreed_to_terms });
+        work.audit(Action::SignedUp, subject, metadata).await?;
+        let signed_up = if profile.verified_email_required {
+            let temporary_token = work
+                .challenge_email(&account, &claim.email, Continuation::default())
+                .await?;
+            SignedUp::VerificationRequired(PendingSignUp {
+                account_number: account.number,
+                email: claim.email.clone(),
+                display_name: account.display_name.clone(),
+                temporary_token: temporary_token.expose().to_owned(),
+            })
+        } else {
+            let signed_in = work
+                .open_session(Principal {
+                    account: &account,
+                    email: &claim.email,
+                    is_verified: false,
+                    landing,
+                    amr: Amr::Password,
+                    remember_me: false,
+                })
+                .await?;
+            SignedUp::SignedIn(Box::new(signed_in))
+        };
+        if let (Some(repeat), SignedUp::VerificationRequired(pending)) = (&repeat, &signed_up)
+            && !work.remember(repeat, pending).await?
+        {
+            drop(work);
+            let answer = self.answer_before_hashing(&claim, Some(repeat)).await?;
+            return answer
+                .unwrap_or(Err(SignUpError::IdempotencyConflict))
+                .map_err(crate::Refused::Rule);
+        }
+        work.commit().await?;
+        Ok(signed_up)
+    }
+
+    /// The answer that needs no work: one given before, or that the address is taken.
+    async fn answer_before_hashing(
+        &self,
+        claim: &SignUp,
+        repeat: Option<&Repeat>,
+    ) -> Result<Option<Result<SignedUp, SignUpError>>, Fault> {
+        let mut unit = self.store.read().await?;
+        if let Some(repeat) = repeat
+            && let Some(record) = unit.idempotency().find(&repeat.key_mac, self.now()).await?
+        {
+            if record.fingerprint != repeat.fingerprint {
+                return Ok(Some(Err(SignUpError::IdempotencyConflict)));
+            }
+            let plain = self.vault.open(RESPONSE, &record.response)?;
+            return Ok(Some(Ok(SignedUp::VerificationRequired(serde_json::from_slice(
+                &plain,
+            )?))));
+        }
+        let taken = unit.accounts().owner_of_email(&claim.email).await?.is_some();
+        Ok(taken.then_some(Err(SignUpError::EmailTaken)))
+    }
+
+    fn repeat(&self, call: &Call, key: &str, claim: &SignUp) -> Repeat {
+        let dialect = call.profile.dialect.as_str();
+        // The password is part of what must be equal: knowing key and address must not be enough to get the answer.
+        let body = json!([
+            claim.email.as_str(),
+            claim.password.expose(),
+            claim.display_name,
+            claim.agreed_to_terms,
+            claim.terms_version,
+        ]);
+        Repeat {
+            key_mac: self
+                .vault
+                .mac("idempotency key", format!("{dialect} sign-up {key}").as_bytes()),
+            fingerprint: self
+                .vault
+                .mac("idempotency fingerprint", body.to_string().as_bytes()),
+        }
+    }
+}
+
+/// What the answers of repeated requests are sealed for.
+const RESPONSE: &str = "idempotent response";
+
+/// A request that may be repeated.
+struct Repeat {
+    key_mac: [u8; 32],
+    fingerprint: [u8; 32],
+}
+
+/// A new person and where they land.
+pub(crate) struct Person {
+    pub(crate) account: Account,
+    pub(crate) landing: Landing,
+}
+
+impl Work<'_> {
+    /// Makes a person: account, address, password, personal organization, default workspace, default roles, and the
+    /// membership that owns them. None when the address is taken.
+    pub(crate) async fn create_person(
+        &mut self,
+        claim: &SignUp,
+        password_hash: Option<&str>,
+        verified_at: Option<Timestamp>,
+        source: &str,
+    ) -> Result<Option<Person>, Fault> {
+        let (now, entropy) = (self.now, self.app.entropy.as_ref());
+        let id = AccountId(entropy.uuid(now));
+        let number = self
+            .unit
+            .accounts()
+            .insert(&NewAccount {
+                id,
+                kind: AccountKind::Individual,
+                display_name: &claim.display_name,
+                agreed_to_terms: claim.agreed_to_terms,
+                terms_version: claim.terms_version.as_deref(),
+                created_at: now,
+            })
+            .await?;
+        let email = NewEmail {
+            id: entropy.uuid(now).into(),
+            account: id,
+            email: &claim.email,
+            verified_at,
+            is_primary: true,
+            created_at: now,
+        };
+        if !self.unit.accounts().insert_email(email).await? {
+            return Ok(None);
+        }
+        if let Some(hash) = password_hash {
+            self.unit.accounts().set_password(id, hash, now).await?;
+        }
+        let name = match claim.display_name.as_str() {
+            "" => claim.email.local_part(),
+            name => name,
+        };
+        let landing = self
+            .create_organization(id, name, claim.email.domain(), source)
+            .await?;
+        let account = Account {
+            id,
+            number,
+            display_name: claim.display_name.clone(),
+            profile_image_url: None,
+            profile: json!({}),
+            user_metadata: json!({}),
+            is_system_admin: false,
+            disabled_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        Ok(Some(Person { account, landing }))
+    }
+
+    /// Makes an organization owned by `owner` (RiverGen section 2).
+    async fn create_organization(
+        &mut self,
+        owner: AccountId,
+        name: &str,
+        domain: &str,
+        source: &str,
+    ) -> Result<Landing, Fault> {
+        let (now, entropy) = (self.now, self.app.entropy.as_ref());
+        let organization = entropy.uuid(now).into();
+        let workspace = entropy.uuid(now).into();
+        let mut organizations = self.unit.organizations();
+        organizations
+            .insert(NewOrganization {
+                id: organization,
+                name,
+                domain,
+                plan: "free",
+                created_at: now,
+            })
+            .await?;
+        organizations
+            .insert_workspace(NewWorkspace {
+                id: workspace,
+                organization,
+                name: "Default Workspace",
+                slug: "default-workspace",
+                is_default: true,
+                created_at: now,
+            })
+            .await?;
+        for role in ["Admin", "Developer", "Viewer"] {
+            organizations
+                .insert_role(entropy.uuid(now), organization, role)
+                .await?;
+        }
+        let membership = NewMembership {
+            id: entropy.uuid(now).into(),
+            account: owner,
+            organization,
+            role: Role::Owner,
+            source,
+            joined_at: now,
+        };
+        organizations.insert_membership(membership, workspace).await?;
+        Ok(Landing {
+            organization,
+            workspace: Some(workspace),
+            role: Role::Owner,
+        })
+    }
+
+    /// Sends a code and a link to an address that is to be verified; answers the temporary token that goes with the
+    /// code.
+    pub(crate) async fn challenge_email(
+        &mut self,
+        account: &Account,
+        email: &EmailAddress,
+        continuation: Continuation,
+    ) -> Result<PlainToken, Fault> {
+        let (app, entropy) = (self.app, self.app.entropy.as_ref());
+        let id = entropy.uuid(self.now);
+        let code = tidegate_crypto::one_time_code(tidegate_domain::challenge::CODE_DIGITS, entropy);
+        let temporary = PlainToken::generate(TEMPORARY_PREFIX, entropy);
+        let link = PlainToken::generate(LINK_PREFIX, entropy);
+        let lifetime = Purpose::VerifyEmail.lifetime();
+        self.unit
+            .challenges()
+            .insert(&NewChallenge {
+                id: id.into(),
+                account: Some(account.id),
+                purpose: Purpose::VerifyEmail,
+                address: email.as_str(),
+                handle_hash: Some(temporary.hash().as_bytes()),
+                link_hash: Some(link.hash().as_bytes()),
+                code_mac: Some(&app.code_mac(id.into(), code.expose())),
+                dialect: self.call.profile.dialect,
+                continuation: &continuation,
+                created_at: self.now,
+                expires_at: self.now.plus(lifetime),
+            })
+            .await?;
+        self.send(Mail {
+            template: Template::SignUpCode,
+            to: email,
+            display_name: &account.display_name,
+            cause: id,
+            values: json!({
+                "code": code.expose(),
+                "link": app.verify_email_link(&link).expose(),
+                "minutes": lifetime.as_secs() / 60,
+            }),
+            deliverable: true,
+        })
+        .await?;
+        Ok(temporary)
+    }
+
+    /// Keeps an answer for repeats. False when one was kept meanwhile.
+    async fn remember(&mut self, repeat: &Repeat, answer: &PendingSignUp) -> Result<bool, Fault> {
+        let plain = serde_json::to_vec(answer)?;
+        let record = Record {
+            fingerprint: repeat.fingerprint.to_vec(),
+            response: self.app.vault.seal(RESPONSE, &plain, self.app.entropy.as_ref())?,
+        };
+        let expires_at = self.now.plus(IDEMPOTENCY_LIFETIME);
+        Ok(self
+            .unit
+            .idempotency()
+            .insert(&repeat.key_mac, &record, self.now, expires_at)
+            .await?)
+    }
+}

@@ -1,0 +1,75 @@
+//! Exact rate limits for what must not be guessed: counted in the store, before any look-up.
+
+use tidegate_domain::EmailAddress;
+use tidegate_domain::id::AccountId;
+use tidegate_domain::limit::Limit;
+
+use crate::fault::Fault;
+use crate::{Call, Identity};
+
+/// What is counted: its name is part of the bucket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Counted<'a> {
+    SignUpByIp,
+    SignInByIp,
+    SignInByEmail(&'a EmailAddress),
+    FailedSignIn(&'a EmailAddress),
+    FailedPasswordByEmail(&'a EmailAddress),
+    ForgotPasswordByIp,
+    ResendByAccount(AccountId),
+    EmailChangeByAccount(AccountId),
+}
+
+impl Identity {
+    /// Counts each of `attempts` in one unit of work, and refuses when any is over its limit. Limits not configured
+    /// are not counted.
+    pub(crate) async fn throttle(
+        &self,
+        call: &Call,
+        attempts: &[(Counted<'_>, Option<Limit>)],
+    ) -> Result<(), Fault> {
+        let limited: Vec<_> = attempts
+            .iter()
+            .filter_map(|(counted, limit)| limit.map(|limit| (*counted, limit)))
+            .collect();
+        if limited.is_empty() {
+            return Ok(());
+        }
+        let mut unit = self.store.begin().await?;
+        let now = self.now();
+        let mut refused = None;
+        for (counted, limit) in limited {
+            let standing = unit
+                .limits()
+                .count(&self.bucket(call, counted), limit, 1, now)
+                .await?;
+            if standing.exceeded {
+                refused = Some(standing);
+            }
+        }
+        unit.commit().await?;
+        match refused {
+            Some(standing) => Err(Fault::RateLimited {
+                standing,
+                retry_after: standing.retry_after(now),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// A bucket's name in the store: a keyed hash, because addresses are guessable and nobody needs to read them there.
+    pub(crate) fn bucket(&self, call: &Call, counted: Counted<'_>) -> [u8; 32] {
+        let dialect = call.profile.dialect.as_str();
+        let name = match counted {
+            Counted::SignUpByIp => format!("{dialect} sign-up ip {}", call.network()),
+            Counted::SignInByIp => format!("{dialect} sign-in ip {}", call.network()),
+            Counted::SignInByEmail(email) => format!("{dialect} sign-in email {email}"),
+            Counted::FailedSignIn(email) => format!("{dialect} failed sign-in {email} {}", call.network()),
+            Counted::FailedPasswordByEmail(email) => format!("failed password {email}"),
+            Counted::ForgotPasswordByIp => format!("{dialect} forgot-password ip {}", call.network()),
+            Counted::ResendByAccount(account) => format!("{dialect} resend {account}"),
+            Counted::EmailChangeByAccount(account) => format!("{dialect} email change {account}"),
+        };
+        self.vault.mac("rate limit", name.as_bytes())
+    }
+}

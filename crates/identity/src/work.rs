@@ -1,0 +1,78 @@
+//! One request's unit of work, and what most use cases do in it.
+
+use serde_json::Value;
+use tidegate_domain::Timestamp;
+use tidegate_domain::audit::Action;
+use tidegate_domain::id::{AccountId, OrganizationId, SessionId};
+use tidegate_store::Unit;
+use tidegate_store::audit::NewEvent;
+
+use crate::fault::Fault;
+use crate::{Call, Identity};
+
+/// A unit of work on behalf of a caller.
+pub(crate) struct Work<'a> {
+    pub(crate) app: &'a Identity,
+    pub(crate) call: &'a Call,
+    pub(crate) unit: Unit,
+    pub(crate) now: Timestamp,
+}
+
+/// What an audit event is about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Subject {
+    pub(crate) account: Option<AccountId>,
+    pub(crate) organization: Option<OrganizationId>,
+    pub(crate) session: Option<SessionId>,
+}
+
+impl From<AccountId> for Subject {
+    fn from(account: AccountId) -> Self {
+        Self {
+            account: Some(account),
+            ..Self::default()
+        }
+    }
+}
+
+impl Identity {
+    /// Begins a unit of work.
+    pub(crate) async fn begin<'a>(&'a self, call: &'a Call) -> Result<Work<'a>, Fault> {
+        Ok(Work {
+            app: self,
+            call,
+            unit: self.store.begin().await?,
+            now: self.now(),
+        })
+    }
+}
+
+impl Work<'_> {
+    /// Records that something happened.
+    pub(crate) async fn audit(
+        &mut self,
+        action: Action,
+        subject: impl Into<Subject>,
+        metadata: Value,
+    ) -> Result<(), Fault> {
+        let subject = subject.into();
+        let event = NewEvent {
+            id: self.app.entropy.uuid(self.now).into(),
+            at: self.now,
+            action,
+            account: subject.account,
+            organization: subject.organization,
+            session: subject.session,
+            dialect: Some(self.call.profile.dialect),
+            ip: &self.call.ip.to_string(),
+            user_agent: &self.call.user_agent,
+            metadata,
+        };
+        Ok(self.unit.audit().insert(&event).await?)
+    }
+
+    /// Makes it all durable.
+    pub(crate) async fn commit(self) -> Result<(), Fault> {
+        Ok(self.unit.commit().await?)
+    }
+}
