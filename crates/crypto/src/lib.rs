@@ -1,1 +1,52 @@
-//! x
+//! Every algorithm Tidegate trusts: hashes, ciphers, signatures, randomness.
+//!
+//! No other crate names one. Time is an argument, and so is chance: the operating system's randomness is behind
+//! [`SystemEntropy`], which only the program hands out. The one exception is the nonce inside an ECDSA signature, which
+//! the signing library draws itself.
+
+pub mod code;
+pub mod entropy;
+pub mod jwt;
+pub mod keys;
+pub mod master_key;
+pub mod password;
+pub mod pool;
+pub mod token;
+pub mod vault;
+
+#[cfg(test)]
+mod testing;
+
+pub use code::one_time_code;
+pub use entropy::SystemEntropy;
+pub use jwt::{KeyRing, SigningFailed, TokenError};
+pub use keys::{KeyError, SigningAlgorithm, SigningKey, VerificationKey};
+pub use master_key::{KeyId, MasterKey, MasterKeyError};
+pub use password::{PasswordError, PasswordHasher, PasswordScheme, Pepper, SchemeError, Verification};
+pub use pool::{HashError, HashPool, PoolSize};
+pub use token::{PlainToken, TokenHash};
+pub use vault::{Vault, VaultError};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tidegate_domain::Secret;
+
+/// The bytes of a digest or tag whose algorithm makes it `N` long.
+fn sized<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut sized = [0; N];
+    sized.copy_from_slice(bytes);
+    sized
+}
+
+/// Whether two byte strings are the same, in time that depends on their lengths alone.
+fn same_bytes(left: &[u8], right: &[u8]) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(left, right).is_ok()
+}
+
+/// `prefix` and the base64url of `bytes`, in a buffer large enough that no copy is left behind.
+fn prefixed(prefix: &str, bytes: &[u8]) -> Secret {
+    let mut text = String::with_capacity(prefix.len() + bytes.len() * 2);
+    text.push_str(prefix);
+    URL_SAFE_NO_PAD.encode_string(bytes, &mut text);
+    Secret::new(text)
+}

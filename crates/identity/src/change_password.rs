@@ -69,7 +69,7 @@ impl Identity {
         let Some(stored) = stored else {
             return refuse(ChangePasswordError::NoPassword);
         };
-        if self.passwords.verify(current, Some(stored)).await? == Verification::Mismatch {
+        if self.verify_password(current, Some(stored)).await? == Verification::Mismatch {
             return refuse(ChangePasswordError::WrongPassword);
         }
         let hash = self.passwords.hash(new).await?;

@@ -18,8 +18,8 @@ use crate::{Call, Identity};
 /// What somebody signs in with.
 #[derive(Clone, Debug)]
 pub struct SignIn {
-    /// Their address; none when what they sent is not one, which must look like any unknown address.
-    pub email: Option<EmailAddress>,
+    /// Their address.
+    pub email: EmailAddress,
     /// Their password.
     pub password: Password,
     /// The number of the workspace to enter.
@@ -79,9 +79,7 @@ impl Identity {
     /// # Errors
     /// [`SignInError`].
     pub async fn sign_in(&self, call: &Call, claim: SignIn) -> Outcome<SignInOutcome, SignInError> {
-        let Some(email) = &claim.email else {
-            return self.refuse_malformed(call, claim.password).await;
-        };
+        let email = &claim.email;
         let limits = &call.profile.limits;
         self.throttle(
             call,
@@ -104,7 +102,7 @@ impl Identity {
             .find_for_sign_in(email)
             .await?;
         let stored = record.as_ref().and_then(|record| record.password_hash.clone());
-        let verdict = self.passwords.verify(claim.password.clone(), stored).await?;
+        let verdict = self.verify_password(claim.password.clone(), stored).await?;
         let open = record.filter(|record| record.account.disabled_at.is_none());
         let (Some(record), Verification::Match | Verification::MatchOutdated) = (&open, verdict) else {
             let account = open.map(|record| record.account);
@@ -116,7 +114,7 @@ impl Identity {
             Verification::MatchOutdated => Some(self.passwords.hash(claim.password.clone()).await?),
             Verification::Match | Verification::Mismatch => None,
         };
-        self.admit(call, &claim, email, record, better_hash).await
+        self.admit(call, &claim, record, better_hash).await
     }
 
     /// What follows a right password, in one unit of work.
@@ -124,11 +122,10 @@ impl Identity {
         &self,
         call: &Call,
         claim: &SignIn,
-        email: &EmailAddress,
         record: &SignInRecord,
         better_hash: Option<String>,
     ) -> Outcome<SignInOutcome, SignInError> {
-        let account = &record.account;
+        let (account, email) = (&record.account, &claim.email);
         let mut work = self.begin(call).await?;
         // Only failures count against these two.
         for failures in [
@@ -192,15 +189,6 @@ impl Identity {
         };
         work.commit().await?;
         Ok(outcome)
-    }
-
-    /// A text that is no address: the same limits by client, the same hash, the same answer as an unknown address.
-    async fn refuse_malformed(&self, call: &Call, password: Password) -> Outcome<SignInOutcome, SignInError> {
-        self.throttle(call, &[(Counted::SignInByIp, call.profile.limits.sign_in_by_ip)])
-            .await?;
-        self.passwords.verify(password, None).await?;
-        self.record_failure(call, None, "invalid_password").await?;
-        refuse(SignInError::InvalidCredentials)
     }
 
     async fn record_failure(

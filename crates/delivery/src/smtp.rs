@@ -1,0 +1,358 @@
+//! Mail over SMTP (RFC 5321), encrypted unless the operator says otherwise.
+//!
+//! The conversation is led command by command, because the same reply means different things at different points of
+//! it: a 550 for the recipient is the end of that mail, a 550 for the sender is a mistake in the configuration.
+
+mod config;
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lettre::message::{Mailbox, Message};
+use lettre::transport::smtp::Error as SmtpError;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use tidegate_domain::Secret;
+use tokio::time::{Instant, timeout};
+
+use crate::OutgoingMail;
+use crate::message::compose;
+use crate::redact::redacted;
+
+pub use config::{ConfigError, MailPassword, SmtpConfig, TlsMode};
+
+/// Connections kept open for the next mail.
+const MAX_PARKED: usize = 4;
+/// How long one is kept: well below the five minutes a server must wait (RFC 5321 section 4.5.3.2.7), and below what
+/// firewalls forget.
+const PARKED_FOR: Duration = Duration::from_secs(60);
+/// How long saying goodbye, or asking whether a kept connection is alive, may take.
+const COURTESY: Duration = Duration::from_secs(2);
+
+/// Why a mail was not delivered. The texts name settings to look at and never hold what the mail says or a password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// Worth another attempt: the network, a busy server, or a setting the operator can correct meanwhile.
+    #[error("{0}")]
+    Transient(String),
+    /// No later attempt can succeed: the recipient or the message itself is refused.
+    #[error("{0}")]
+    Permanent(String),
+}
+
+/// A mail server to deliver through. Shared by all workers; keeps a few connections open between mails.
+pub struct Smtp {
+    host: String,
+    port: u16,
+    security: Security,
+    credentials: Option<Credentials>,
+    /// What no message of ours may quote.
+    secrets: Vec<Secret>,
+    from: Mailbox,
+    timeout: Duration,
+    hello: ClientId,
+    parked: Mutex<Vec<Parked>>,
+}
+
+enum Security {
+    StartTls(TlsParameters),
+    Implicit(TlsParameters),
+    None,
+}
+
+struct Parked {
+    connection: AsyncSmtpConnection,
+    since: Instant,
+}
+
+/// Where in the conversation something went wrong.
+#[derive(Clone, Copy)]
+enum Stage {
+    Greeting,
+    Encryption,
+    SignIn,
+    Sender,
+    Recipient,
+    Content,
+}
+
+/// What went wrong there; no cause means no answer in time.
+struct Trouble {
+    stage: Stage,
+    cause: Option<SmtpError>,
+}
+
+impl fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Smtp")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Smtp {
+    /// Prepares delivery as `config` says; connects to nothing yet.
+    ///
+    /// # Errors
+    /// Names the setting that is wrong.
+    pub fn new(config: &SmtpConfig) -> Result<Self, ConfigError> {
+        let host = config::host(&config.host)?;
+        if config.timeout_seconds == 0 {
+            return Err(ConfigError::Timeout);
+        }
+        let security = match config.tls {
+            TlsMode::StartTls => Security::StartTls(config::tls(&host, config)?),
+            TlsMode::Implicit => Security::Implicit(config::tls(&host, config)?),
+            TlsMode::None => Security::None,
+        };
+        let (credentials, secrets) = match (&config.username, &config.password) {
+            (Some(username), Some(MailPassword(password))) => {
+                if config.tls == TlsMode::None {
+                    tracing::warn!(
+                        host,
+                        "the mail password crosses the network unencrypted: set tls to starttls or implicit"
+                    );
+                }
+                (
+                    Some(Credentials::new(username.clone(), password.expose().to_owned())),
+                    forms_of(username, password),
+                )
+            }
+            (None, None) => (None, Vec::new()),
+            _ => return Err(ConfigError::Credentials),
+        };
+        Ok(Self {
+            host,
+            port: config.port.unwrap_or(config.tls.default_port()),
+            security,
+            credentials,
+            secrets,
+            from: config::sender(&config.from)?,
+            timeout: Duration::from_secs(config.timeout_seconds),
+            hello: ClientId::default(),
+            parked: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Hands `mail` to the server. Success means the server has taken responsibility for it.
+    ///
+    /// An interrupted attempt may have delivered all the same; the next one carries the same `Message-ID`.
+    ///
+    /// # Errors
+    /// [`SendError`], which says whether to try again.
+    pub async fn send(&self, mail: &OutgoingMail) -> Result<(), SendError> {
+        let message = compose(&self.from, mail)?;
+        let mut connection = match self.unpark().await {
+            Some(connection) => connection,
+            None => self
+                .open()
+                .await
+                .map_err(|trouble| self.explain(&trouble, None))?,
+        };
+        if !is_ascii(&message) && !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            self.park(connection);
+            return Err(SendError::Permanent(
+                "the mail server takes no addresses outside ASCII (SMTPUTF8, RFC 6531)".to_owned(),
+            ));
+        }
+        match self.transact(&mut connection, &message).await {
+            Ok(()) => {
+                self.park(connection);
+                Ok(())
+            }
+            Err(trouble) => {
+                let _ = timeout(COURTESY, connection.abort()).await;
+                Err(self.explain(&trouble, Some(mail)))
+            }
+        }
+    }
+
+    /// Connects, encrypts and signs in as for a mail, then takes leave without sending one.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send) would meet them, all transient.
+    pub async fn check(&self) -> Result<(), SendError> {
+        let mut connection = self
+            .open()
+            .await
+            .map_err(|trouble| self.explain(&trouble, None))?;
+        let alive = self.step(Stage::Greeting, connection.command(Noop)).await;
+        let _ = timeout(COURTESY, connection.abort()).await;
+        alive.map(|_| ()).map_err(|trouble| self.explain(&trouble, None))
+    }
+
+    async fn open(&self) -> Result<AsyncSmtpConnection, Trouble> {
+        let (implicit, upgrade) = match &self.security {
+            Security::StartTls(parameters) => (None, Some(parameters.clone())),
+            Security::Implicit(parameters) => (Some(parameters.clone()), None),
+            Security::None => (None, None),
+        };
+        let server = (self.host.as_str(), self.port);
+        // A third of the time for each address, so that a dead IPv6 route leaves some for IPv4.
+        let per_address = Some(self.timeout / 3);
+        let connecting =
+            AsyncSmtpConnection::connect_tokio1(server, per_address, &self.hello, implicit, None);
+        let mut connection = self.step(Stage::Greeting, connecting).await?;
+        if let Some(parameters) = upgrade {
+            self.step(Stage::Encryption, connection.starttls(parameters, &self.hello))
+                .await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            self.step(Stage::SignIn, connection.auth(DEFAULT_MECHANISMS, credentials))
+                .await?;
+        }
+        Ok(connection)
+    }
+
+    /// One mail transaction (RFC 5321 section 3.3).
+    async fn transact(&self, connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), Trouble> {
+        let content = message.formatted();
+        let envelope = message.envelope();
+        let mut parameters = Vec::new();
+        if !is_ascii(message) {
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        if !content.is_ascii() {
+            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        let mail = Mail::new(envelope.from().cloned(), parameters);
+        self.step(Stage::Sender, connection.command(mail)).await?;
+        for recipient in envelope.to() {
+            let rcpt = Rcpt::new(recipient.clone(), Vec::new());
+            self.step(Stage::Recipient, connection.command(rcpt)).await?;
+        }
+        self.step(Stage::Content, connection.command(Data)).await?;
+        self.step(Stage::Content, connection.message(&content)).await?;
+        Ok(())
+    }
+
+    /// The library bounds only the TCP handshake; a server that falls silent later would hold a worker for ever.
+    async fn step<T>(
+        &self,
+        stage: Stage,
+        work: impl Future<Output = Result<T, SmtpError>>,
+    ) -> Result<T, Trouble> {
+        match timeout(self.timeout, work).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(cause)) => Err(Trouble {
+                stage,
+                cause: Some(cause),
+            }),
+            Err(_) => Err(Trouble { stage, cause: None }),
+        }
+    }
+
+    /// Only a connection whose last command was answered is kept. One abandoned in the middle, by a timeout or because
+    /// the caller went away, would give the next mail the answers meant for this one.
+    fn park(&self, connection: AsyncSmtpConnection) {
+        let mut parked = self.parked();
+        if parked.len() < MAX_PARKED && !connection.has_broken() {
+            parked.push(Parked {
+                connection,
+                since: Instant::now(),
+            });
+        }
+    }
+
+    async fn unpark(&self) -> Option<AsyncSmtpConnection> {
+        loop {
+            let Parked {
+                mut connection,
+                since,
+            } = self.parked().pop()?;
+            let fresh = since.elapsed() < PARKED_FOR;
+            if fresh && timeout(COURTESY, connection.test_connected()).await == Ok(true) {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn parked(&self) -> MutexGuard<'_, Vec<Parked>> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Turns trouble into what the worker does next and what the operator reads.
+    fn explain(&self, trouble: &Trouble, mail: Option<&OutgoingMail>) -> SendError {
+        let server = format!("mail server {}:{}", self.host, self.port);
+        let Some(cause) = &trouble.cause else {
+            let seconds = self.timeout.as_secs();
+            return SendError::Transient(format!("{server} did not answer within {seconds} s"));
+        };
+        let code = cause.status().map(u16::from);
+        let reply = match (code, std::error::Error::source(cause)) {
+            (Some(code), Some(text)) => format!("{code} {text}"),
+            _ => cause.to_string(),
+        };
+        let reply = redacted(&reply, &self.secrets, mail);
+        let refused = code.is_some_and(|code| code >= 500);
+        let text = match (trouble.stage, code) {
+            (_, Some(530)) => {
+                format!(
+                    "{server} wants encryption or credentials first ({reply}): check tls, username and password"
+                )
+            }
+            (_, Some(534 | 535 | 538)) | (Stage::SignIn, _) if refused || cause.is_client() => {
+                format!("{server} does not accept the credentials ({reply}): check username and password")
+            }
+            (Stage::Recipient, _) if refused => {
+                return SendError::Permanent(format!("{server} refuses the recipient ({reply})"));
+            }
+            (Stage::Content, _) if refused => {
+                return SendError::Permanent(format!("{server} refuses the message ({reply})"));
+            }
+            (Stage::Sender, _) if refused => {
+                format!(
+                    "{server} refuses the sender {} ({reply}): check from",
+                    self.from.email
+                )
+            }
+            (Stage::Greeting, _) if refused => {
+                format!("{server} turns this machine away ({reply}): ask whoever runs it to let it in")
+            }
+            (Stage::Encryption, _) if refused || cause.is_client() => {
+                format!(
+                    "{server} does not offer STARTTLS ({reply}): check port and tls, which may have to be implicit"
+                )
+            }
+            _ if reply.contains("certificate") => {
+                format!(
+                    "{server} cannot be trusted ({reply}): check host, and ca_file if its authority is a private one"
+                )
+            }
+            (Stage::Greeting | Stage::Encryption, None) => {
+                format!("{server} cannot be reached ({reply}): check host, port and tls")
+            }
+            (_, None) => format!("the connection to {server} broke ({reply})"),
+            (_, Some(_)) => format!("{server} asks to try later ({reply})"),
+        };
+        SendError::Transient(text)
+    }
+}
+
+/// The password in every form a server could quote it in: itself, and as SASL PLAIN and LOGIN send it.
+fn forms_of(username: &str, password: &Secret) -> Vec<Secret> {
+    let text = password.expose();
+    if text.is_empty() {
+        return Vec::new();
+    }
+    let plain = STANDARD.encode(format!("\0{username}\0{text}"));
+    vec![
+        Secret::new(text),
+        Secret::new(STANDARD.encode(text)),
+        Secret::new(plain),
+    ]
+}
+
+fn is_ascii(message: &Message) -> bool {
+    let envelope = message.envelope();
+    envelope.from().into_iter().chain(envelope.to()).all(|address| {
+        let address: &str = address.as_ref();
+        address.is_ascii()
+    })
+}

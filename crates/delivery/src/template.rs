@@ -1,0 +1,546 @@
+//! What mails say: texts built in, replaceable file by file by the operator.
+//!
+//! Each mail is three files, `<name>.subject.txt`, `<name>.txt` and `<name>.html`, in Jinja syntax. A file of the same
+//! name in the operator's directory takes the built-in one's place.
+
+mod engine;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use minijinja::Environment;
+use minijinja::value::Serde;
+use serde_json::{Value, json};
+
+/// The mails this program sends. Source: RiverGen contract section 1.12.
+///
+/// Every mail may use `product` (name of the installation, `Tidegate` unless given), `email` (the recipient) and
+/// `display_name` (may be empty). The built-in texts leave the name out of mails to addresses nobody has confirmed yet:
+/// otherwise whoever signs up with a stranger's address writes that stranger a line of their own choosing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Template {
+    /// Confirms a new address: `code`, `link`, `minutes`.
+    SignUpCode,
+    /// Lets someone who forgot the password set another: `link`, `minutes`.
+    PasswordReset,
+    /// Says that the password is another now: `when` (ISO 8601), `ip`.
+    PasswordChanged,
+    /// Confirms the address an account is to move to: `code`, `minutes`.
+    EmailChangeCode,
+    /// Says that the account has moved: `old_email`, `new_email`, `when` (ISO 8601).
+    EmailChanged,
+}
+
+/// A mail ready to be sent. It holds codes and links, so `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// One line, without control characters.
+    pub subject: String,
+    /// The plain text.
+    pub text: String,
+    /// The same in HTML.
+    pub html: String,
+}
+
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[mail]")
+    }
+}
+
+/// Why templates could not be loaded or rendered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// The directory or a file in it cannot be read.
+    #[error("{path}: {reason}", path = path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A file that replaces nothing.
+    #[error("{path} replaces no mail template; did you mean {nearest}?", path = path.display())]
+    UnknownFile {
+        /// The file.
+        path: PathBuf,
+        /// The known name most like it.
+        nearest: &'static str,
+    },
+    /// A template that does not parse or render.
+    #[error("{file}{at}: {reason}", at = line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    Broken {
+        /// The file.
+        file: String,
+        /// The line in it, counted from 1, where known.
+        line: Option<usize>,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// The files of one mail: where they are overridden and what they say otherwise.
+struct Files {
+    subject: (&'static str, &'static str),
+    text: (&'static str, &'static str),
+    html: (&'static str, &'static str),
+}
+
+macro_rules! built_in {
+    ($name:literal) => {
+        Files {
+            subject: (
+                concat!($name, ".subject.txt"),
+                include_str!(concat!("../templates/", $name, ".subject.txt")),
+            ),
+            text: (
+                concat!($name, ".txt"),
+                include_str!(concat!("../templates/", $name, ".txt")),
+            ),
+            html: (
+                concat!($name, ".html"),
+                include_str!(concat!("../templates/", $name, ".html")),
+            ),
+        }
+    };
+}
+
+impl Files {
+    const fn all(&self) -> [(&'static str, &'static str); 3] {
+        [self.subject, self.text, self.html]
+    }
+}
+
+impl Template {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::SignUpCode,
+        Self::PasswordReset,
+        Self::PasswordChanged,
+        Self::EmailChangeCode,
+        Self::EmailChanged,
+    ];
+
+    /// The name in file names and in the outbox.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignUpCode => "sign_up_code",
+            Self::PasswordReset => "password_reset",
+            Self::PasswordChanged => "password_changed",
+            Self::EmailChangeCode => "email_change_code",
+            Self::EmailChanged => "email_changed",
+        }
+    }
+
+    /// The template of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|template| template.as_str() == name)
+    }
+
+    const fn files(self) -> Files {
+        match self {
+            Self::SignUpCode => built_in!("sign_up_code"),
+            Self::PasswordReset => built_in!("password_reset"),
+            Self::PasswordChanged => built_in!("password_changed"),
+            Self::EmailChangeCode => built_in!("email_change_code"),
+            Self::EmailChanged => built_in!("email_changed"),
+        }
+    }
+
+    /// Every key the template may use, with a value like those it will get.
+    fn sample(self, display_name: &str) -> Value {
+        let mut sample = json!({
+            "product": "Tidegate",
+            "display_name": display_name,
+            "email": "ada@example.com",
+        });
+        let own = match self {
+            Self::SignUpCode => json!({
+                "code": "493027",
+                "link": "https://id.example.com/verify?token=b0XyZt8aaQ",
+                "minutes": 10,
+            }),
+            Self::PasswordReset => json!({
+                "link": "https://id.example.com/reset?token=b0XyZt8aaQ",
+                "minutes": 60,
+            }),
+            Self::PasswordChanged => json!({"when": "2026-01-31T09:30:00Z", "ip": "203.0.113.7"}),
+            Self::EmailChangeCode => json!({"code": "493027", "minutes": 10}),
+            Self::EmailChanged => json!({
+                "old_email": "ada@example.com",
+                "new_email": "lovelace@example.org",
+                "when": "2026-01-31T09:30:00Z",
+            }),
+        };
+        tidegate_domain::text::merge(&mut sample, &own);
+        sample
+    }
+}
+
+/// The templates in force: every one is known to parse, and to render from a sample.
+#[derive(Debug)]
+pub struct Templates {
+    environment: Environment<'static>,
+}
+
+impl Templates {
+    /// Loads the built-in templates, and in place of some of them the files of `overrides`.
+    ///
+    /// # Errors
+    /// [`TemplateError`] for the first file that is unreadable, unknown or mistaken; the program should not start.
+    pub fn load(overrides: Option<&Path>) -> Result<Self, TemplateError> {
+        let mut replaced = match overrides {
+            Some(directory) => read(directory)?,
+            None => BTreeMap::new(),
+        };
+        let mut templates = Self {
+            environment: engine::environment(),
+        };
+        for template in Template::ALL {
+            for (name, built_in) in template.files().all() {
+                let (file, source) = match replaced.remove(name) {
+                    Some((path, source)) => (path.display().to_string(), source),
+                    None => (name.to_owned(), built_in.to_owned()),
+                };
+                templates
+                    .add(template, name, source)
+                    .map_err(|mistake| mistake.found_in(file))?;
+            }
+        }
+        Ok(templates)
+    }
+
+    /// Fills `template` in from the keys of `context`, an object.
+    ///
+    /// # Errors
+    /// [`TemplateError::Broken`] when the context lacks a key the template uses. The text holds no value of it.
+    pub fn render(&self, template: Template, context: &Value) -> Result<Rendered, TemplateError> {
+        let files = template.files();
+        let part = |(name, _): (&str, _)| {
+            self.fill(name, context).map_err(|error| TemplateError::Broken {
+                file: name.to_owned(),
+                line: error.line(),
+                // Its detail could quote a value, and values are secrets here.
+                reason: error.kind().to_string(),
+            })
+        };
+        Ok(Rendered {
+            subject: one_line(&part(files.subject)?),
+            text: part(files.text)?,
+            html: part(files.html)?,
+        })
+    }
+
+    fn fill(&self, name: &str, context: &Value) -> Result<String, minijinja::Error> {
+        self.environment.get_template(name)?.render(Serde(context))
+    }
+
+    fn add(&mut self, template: Template, name: &'static str, source: String) -> Result<(), Mistake> {
+        self.find_unknown_keys(template, name, &source)?;
+        self.environment
+            .add_template_owned(name, source)
+            .map_err(Mistake::from)?;
+        for display_name in ["Ada Lovelace", ""] {
+            let filled = self.fill(name, &template.sample(display_name))?;
+            if one_line(&filled).is_empty() {
+                return Err(Mistake {
+                    line: None,
+                    reason: "says nothing".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Strict rendering alone would miss a mistyped key in a branch that the samples do not take.
+    fn find_unknown_keys(&self, template: Template, name: &str, source: &str) -> Result<(), Mistake> {
+        let sample = template.sample("");
+        let known: Vec<&str> = sample
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key.as_str())
+            .collect();
+        let used = self
+            .environment
+            .template_from_named_str(name, source)?
+            .undeclared_variables(false);
+        let is_known =
+            |key: &str| known.contains(&key) || self.environment.globals().any(|(global, _)| global == key);
+        let Some(unknown) = used.iter().filter(|key| !is_known(key)).min() else {
+            return Ok(());
+        };
+        let nearest = nearest(unknown, known.iter().copied()).unwrap_or_default();
+        Err(Mistake {
+            line: line_of(unknown, source),
+            reason: format!(
+                "`{unknown}` is not known; did you mean `{nearest}`? Known here: {}",
+                known.join(", ")
+            ),
+        })
+    }
+}
+
+/// What is wrong with a template's source, not knowing yet which file it came from.
+struct Mistake {
+    line: Option<usize>,
+    reason: String,
+}
+
+impl Mistake {
+    fn found_in(self, file: String) -> TemplateError {
+        TemplateError::Broken {
+            file,
+            line: self.line,
+            reason: self.reason,
+        }
+    }
+}
+
+impl From<minijinja::Error> for Mistake {
+    fn from(error: minijinja::Error) -> Self {
+        let kind = error.kind();
+        Self {
+            line: error.line(),
+            reason: error
+                .detail()
+                .map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}")),
+        }
+    }
+}
+
+/// No text a person chose may begin another header (CWE-93).
+fn one_line(text: &str) -> String {
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The operator's files by the built-in name they replace.
+fn read(directory: &Path) -> Result<BTreeMap<&'static str, (PathBuf, String)>, TemplateError> {
+    let unreadable = |path: &Path, error: std::io::Error| TemplateError::Unreadable {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    };
+    let names = || {
+        Template::ALL
+            .into_iter()
+            .flat_map(|template| template.files().all())
+            .map(|(name, _)| name)
+    };
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(directory).map_err(|error| unreadable(directory, error))? {
+        let path = entry.map_err(|error| unreadable(directory, error))?.path();
+        let found = path.file_name().unwrap_or_default().to_string_lossy();
+        if found.starts_with('.') || found.to_lowercase().starts_with("readme") {
+            continue;
+        }
+        let Some(name) = names().find(|name| *name == found) else {
+            let nearest = nearest(&found, names()).unwrap_or_default();
+            return Err(TemplateError::UnknownFile { path, nearest });
+        };
+        let source = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+        // Some editors begin a file with a byte order mark, which would be sent along.
+        files.insert(name, (path, source.trim_start_matches('\u{feff}').to_owned()));
+    }
+    Ok(files)
+}
+
+fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known.max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b)))
+}
+
+/// The first line that uses `key` inside a tag.
+fn line_of(key: &str, source: &str) -> Option<usize> {
+    let uses = |line: &str| {
+        line.contains('{')
+            && line
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .any(|word| word == key)
+    };
+    source.lines().position(uses).map(|index| index + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn built_in() -> Templates {
+        Templates::load(None).unwrap()
+    }
+
+    /// A directory with one file in it, as an operator would make it.
+    fn overriding(name: &str, source: &str) -> (tempfile::TempDir, Result<Templates, TemplateError>) {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(name), source).unwrap();
+        let templates = Templates::load(Some(directory.path()));
+        (directory, templates)
+    }
+
+    fn mistake(name: &str, source: &str) -> String {
+        let (directory, templates) = overriding(name, source);
+        let message = templates.unwrap_err().to_string();
+        message.replace(&directory.path().display().to_string(), "mails")
+    }
+
+    #[test]
+    fn the_built_in_mails_are_under_review() {
+        let templates = built_in();
+        for template in Template::ALL {
+            let mail = templates
+                .render(template, &template.sample("Ada Lovelace"))
+                .unwrap();
+            let shown = format!(
+                "Subject: {}\n\n{}\n==== HTML ====\n{}",
+                mail.subject, mail.text, mail.html
+            );
+            insta::assert_snapshot!(template.as_str(), shown);
+        }
+    }
+
+    #[test]
+    fn names_lead_back_to_their_templates() {
+        for template in Template::ALL {
+            assert_eq!(Template::from_name(template.as_str()), Some(template));
+        }
+        assert_eq!(Template::from_name("sign_up"), None);
+    }
+
+    #[test]
+    fn no_built_in_mail_loads_anything_from_elsewhere() {
+        for template in Template::ALL {
+            let html = built_in().render(template, &template.sample("Ada")).unwrap().html;
+            for loader in ["<img", "src=", "url(", "<link", "<script", "@import"] {
+                assert!(!html.contains(loader), "{}: {loader}", template.as_str());
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_made_of_markup_stays_text() {
+        let sample = Template::PasswordReset.sample("<script>alert(1)</script>");
+        let mail = built_in().render(Template::PasswordReset, &sample).unwrap();
+        assert!(
+            mail.html.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && !mail.html.contains("<script>"),
+            "{}",
+            mail.html
+        );
+        assert!(mail.text.contains("<script>alert(1)</script>"), "{}", mail.text);
+    }
+
+    #[test]
+    fn an_unconfirmed_address_gets_no_words_of_a_strangers_choosing() {
+        for template in [Template::SignUpCode, Template::EmailChangeCode] {
+            let mail = built_in()
+                .render(template, &template.sample("Win at http://evil.example"))
+                .unwrap();
+            let said = [mail.subject, mail.text, mail.html].concat();
+            assert!(!said.contains("evil"), "{}", template.as_str());
+        }
+    }
+
+    #[test]
+    fn the_installations_name_is_tidegate_unless_given() {
+        let mut context = Template::PasswordReset.sample("");
+        let said = |context: &Value| {
+            built_in()
+                .render(Template::PasswordReset, context)
+                .unwrap()
+                .subject
+        };
+        context["product"] = json!("Rivergen");
+        assert!(said(&context).contains("Rivergen"));
+        context.as_object_mut().unwrap().remove("product");
+        assert!(said(&context).contains("Tidegate"));
+    }
+
+    #[test]
+    fn an_operators_file_replaces_one_text_and_leaves_the_others() {
+        let (_directory, templates) = overriding(
+            "password_reset.txt",
+            "\u{feff}Hi{% if display_name %} {{ display_name }}{% endif %}: {{ link }}\n",
+        );
+        let mail = templates
+            .unwrap()
+            .render(Template::PasswordReset, &Template::PasswordReset.sample("Ada"))
+            .unwrap();
+        let usual = built_in()
+            .render(Template::PasswordReset, &Template::PasswordReset.sample("Ada"))
+            .unwrap();
+        assert_eq!(
+            mail.text,
+            "Hi Ada: https://id.example.com/reset?token=b0XyZt8aaQ\n"
+        );
+        assert_eq!((mail.subject, mail.html), (usual.subject, usual.html));
+    }
+
+    #[test]
+    fn notes_and_hidden_files_beside_the_templates_are_left_alone() {
+        for name in [".gitkeep", ".sign_up_code.txt.swp", "README", "ReadMe.md"] {
+            assert!(overriding(name, "{{ broken").1.is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_found_at_start_with_file_and_line() {
+        let mistakes = [
+            mistake("sign_up_code.htm", "x"),
+            mistake("signup_code.subject.txt", "x"),
+            mistake("sign_up_code.html", "<p>\n{{ cod }}\n</p>"),
+            mistake(
+                "sign_up_code.txt",
+                "Your links\n\n{% if false %}\n{{ links }}{% endif %}",
+            ),
+            mistake("password_reset.txt", "one\ntwo {{ link }\n"),
+            mistake("password_reset.txt", "{% if display_name %}\n{{ link }}"),
+            mistake("password_reset.html", "one\n{{ link|shout }}"),
+            mistake("email_changed.txt", "one\ntwo\n{{ when.year.month }}"),
+            mistake("email_changed.subject.txt", " {# nothing #} \n"),
+            mistake("email_changed.subject.txt", "{{ display_name }}"),
+        ];
+        insta::assert_snapshot!(mistakes.join("\n"));
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_an_error() {
+        let error = Templates::load(Some(Path::new("/nowhere/mails")))
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("/nowhere/mails: "), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_text_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("sign_up_code.txt"), [0xff, 0xfe]).unwrap();
+        let error = Templates::load(Some(directory.path())).unwrap_err();
+        assert!(
+            matches!(&error, TemplateError::Unreadable { path, .. } if path.ends_with("sign_up_code.txt")),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_missing_value_is_an_error_that_quotes_no_other() {
+        let error = built_in()
+            .render(Template::SignUpCode, &json!({"code": "493027"}))
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("sign_up_code.txt, line "), "{error}");
+        assert!(!error.contains("493027"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_breaks_out_of_the_subject(name in any::<String>()) {
+            let (_directory, templates) = overriding("password_reset.subject.txt", "For {{ display_name }}");
+            let mail = templates.unwrap().render(Template::PasswordReset, &Template::PasswordReset.sample(&name)).unwrap();
+            prop_assert!(!mail.subject.chars().any(char::is_control));
+        }
+    }
+}

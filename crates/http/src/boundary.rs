@@ -1,0 +1,78 @@
+//! The edge of a contract: deadline, panics, and the writing of errors in its own envelope.
+
+use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use tidegate_domain::limit::Standing;
+
+use crate::contract::{Contract, ContractError};
+use crate::rejection::{Rejection, standing_headers};
+use crate::state::App;
+use crate::telemetry::ErrorCode;
+
+/// An error on its way to the boundary, which alone writes bodies of errors.
+pub(crate) struct Pending<C: Contract>(pub(crate) C::Error);
+
+impl<C: Contract> IntoResponse for Pending<C> {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        response.extensions_mut().insert(Carried::<C>(self.0, PhantomData));
+        response
+    }
+}
+
+struct Carried<C: Contract>(C::Error, PhantomData<C>);
+
+impl<C: Contract> Clone for Carried<C> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), PhantomData)
+    }
+}
+
+/// Where an extractor leaves the caller's standing for the response's headers.
+#[derive(Clone, Default)]
+pub(crate) struct MeterReading(Arc<OnceLock<Standing>>);
+
+impl MeterReading {
+    pub(crate) fn note(&self, standing: Standing) {
+        // The first count of a request is the one that is shown.
+        drop(self.0.set(standing));
+    }
+}
+
+/// Middleware around every route of a contract.
+pub(crate) async fn guard<C: Contract>(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let reading = MeterReading::default();
+    request.extensions_mut().insert(reading.clone());
+    let handling = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let mut response = match tokio::time::timeout(app.http().deadline, handling).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_panic)) => {
+            tracing::error!("a handler panicked; this is a defect");
+            Pending::<C>(Rejection::Internal.into()).into_response()
+        }
+        Err(_elapsed) => {
+            tracing::error!(deadline = ?app.http().deadline, "a request took too long and was given up");
+            let slow = Rejection::Unavailable { retry_after: 1, reason: "The request took too long; try again." };
+            Pending::<C>(slow.into()).into_response()
+        }
+    };
+    if let Some(Carried::<C>(error, _)) = response.extensions_mut().remove() {
+        response = error.render(app.now());
+        response.extensions_mut().insert(ErrorCode(error.code().to_owned()));
+    }
+    if let Some(standing) = reading.0.get()
+        && !response.headers().contains_key("x-ratelimit-limit")
+    {
+        standing_headers(standing, response.headers_mut());
+    }
+    // Answers hold tokens and personal data; nobody but the client keeps them (RFC 6749 section 5.1).
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,71 @@
+//! What every handler can reach.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tidegate_identity::Identity;
+
+use crate::ops::OpsSettings;
+
+/// What an operator decides about HTTP.
+#[derive(Clone, Debug)]
+pub struct HttpSettings {
+    /// Proxies whose `Forwarded` and `X-Forwarded-For` headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long a request may take.
+    pub deadline: Duration,
+    /// Largest request body in bytes, where a contract does not say otherwise.
+    pub max_body: usize,
+    /// Origins whose scripts may call the APIs; `*` for any.
+    pub cors_origins: Vec<String>,
+    /// Operations.
+    pub ops: OpsSettings,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: Vec::new(),
+            deadline: Duration::from_secs(30),
+            max_body: 1024 * 1024,
+            cors_origins: Vec::new(),
+            ops: OpsSettings::default(),
+        }
+    }
+}
+
+/// The application and its HTTP settings. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    identity: Arc<Identity>,
+    settings: HttpSettings,
+    metrics: Option<PrometheusHandle>,
+}
+
+impl App {
+    /// Wires them.
+    pub fn new(identity: Arc<Identity>, settings: HttpSettings, metrics: Option<PrometheusHandle>) -> Self {
+        Self(Arc::new(Inner { identity, settings, metrics }))
+    }
+
+    pub(crate) fn http(&self) -> &HttpSettings {
+        &self.0.settings
+    }
+
+    pub(crate) fn metrics(&self) -> Option<&PrometheusHandle> {
+        self.0.metrics.as_ref()
+    }
+}
+
+impl Deref for App {
+    type Target = Identity;
+
+    fn deref(&self) -> &Identity {
+        &self.0.identity
+    }
+}

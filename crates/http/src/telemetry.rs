@@ -1,0 +1,78 @@
+//! What is logged and measured of every request.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::Response;
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
+use tracing::Instrument;
+
+use crate::client::client_ip;
+use crate::state::App;
+
+/// A contract's error code, on its way to the log.
+#[derive(Clone)]
+pub(crate) struct ErrorCode(pub(crate) String);
+
+/// Says what each metric means, once at start.
+pub fn describe_metrics() {
+    describe_counter!("tidegate_http_requests_total", "Requests answered, by method, route and status.");
+    describe_histogram!(
+        "tidegate_http_request_duration_seconds",
+        Unit::Seconds,
+        "Time from the request's head to its answer, by method and route."
+    );
+    describe_gauge!("tidegate_password_hash_queue", "Password hashes waiting or being computed.");
+    describe_gauge!("tidegate_outbox_messages", "Messages in the outbox, by state.");
+}
+
+/// Gives every request an id, a log line and its metrics. The outermost layer.
+#[expect(clippy::disallowed_methods, reason = "latency is measured, not decided upon")]
+pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = app.new_uuid().simple().to_string();
+    let method = request.method().clone();
+    // The pattern, never the address: paths and queries hold tokens and codes.
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let ip = client_ip(request.headers(), request.extensions(), &app.http().trusted_proxies);
+    let span = tracing::info_span!("request", id, %method, route, %ip);
+
+    let mut response = next.run(request).instrument(span.clone()).await;
+
+    let took = started.elapsed();
+    let status = response.status();
+    let code = response.extensions_mut().remove::<ErrorCode>().map(|code| code.0).unwrap_or_default();
+    let method = method_label(&method);
+    let labels = [("method", method.to_owned()), ("route", route)];
+    histogram!("tidegate_http_request_duration_seconds", &labels).record(took.as_secs_f64());
+    let [method, route] = labels;
+    counter!("tidegate_http_requests_total", &[method, route, ("status", status.as_u16().to_string())]).increment(1);
+    span.in_scope(|| {
+        let (status, micros) = (status.as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        if status >= 500 {
+            tracing::warn!(status, code, micros, "answered");
+        } else {
+            tracing::info!(status, code, micros, "answered");
+        }
+    });
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert("x-request-id", id);
+    }
+    response
+}
+
+/// Any token can stand for a method (RFC 9110 section 9.1); as labels only those we serve.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
