@@ -128,33 +128,9 @@ mod tests {
     fn the_fifth_wrong_code_blocks_and_the_last_second_expires() {
         let now = Timestamp::from_seconds(599);
         assert_eq!(challenge().standing(now), Standing::Open);
-        assert_eq!(
-            Challenge {
-                attempts: 4,
-                ..challenge()
-            }
-            .standing(now),
-            Standing::Open
-        );
-        assert_eq!(
-            Challenge {
-                attempts: 5,
-                ..challenge()
-            }
-            .standing(now),
-            Standing::Blocked
-        );
-        assert_eq!(
-            challenge().standing(Timestamp::from_seconds(600)),
-            Standing::Expired
-        );
-        assert_eq!(
-            Challenge {
-                consumed_at: Some(now),
-                ..challenge()
-            }
-            .standing(now),
-            Standing::Consumed
-        );
+        assert_eq!(Challenge { attempts: 4, ..challenge() }.standing(now), Standing::Open);
+        assert_eq!(Challenge { attempts: 5, ..challenge() }.standing(now), Standing::Blocked);
+        assert_eq!(challenge().standing(Timestamp::from_seconds(600)), Standing::Expired);
+        assert_eq!(Challenge { consumed_at: Some(now), ..challenge() }.standing(now), Standing::Consumed);
     }
 }

@@ -43,7 +43,7 @@ impl Dialect {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DialectProfile {
-    /// Which contract.
+    /// Which contract. Not configurable: see [`DialectProfile::configured`].
     #[serde(skip, default = "unset")]
     pub dialect: Dialect,
     /// Rule for new passwords.
@@ -55,7 +55,9 @@ pub struct DialectProfile {
     pub session: SessionPolicy,
     /// Lifetime and rotation of refresh tokens.
     pub refresh: RefreshPolicy,
-    /// Whether an account whose e-mail address is unverified is kept out.
+    /// Whether an account whose e-mail address is unverified is kept out. Not configurable: the contract's answers
+    /// follow from it.
+    #[serde(skip)]
     pub verified_email_required: bool,
     /// Rate limits. One left out does not exist.
     pub limits: Limits,
@@ -116,6 +118,21 @@ impl DialectProfile {
                 ..Limits::default()
             },
         }
+    }
+
+    /// The contract's defaults.
+    pub fn of(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Rivergen => Self::rivergen(),
+            Dialect::Ingestiq => Self::ingestiq(),
+        }
+    }
+
+    /// A profile read from configuration, as one of `dialect`: what is no matter of configuration is the contract's.
+    #[must_use]
+    pub fn configured(self, dialect: Dialect) -> Self {
+        let contract = Self::of(dialect);
+        Self { dialect, verified_email_required: contract.verified_email_required, ..self }
     }
 
     /// IngestIQ's numbers: section 1 of its contract.

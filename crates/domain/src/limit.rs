@@ -33,10 +33,7 @@ pub struct Standing {
 impl Limit {
     /// `attempts` per `seconds`.
     pub const fn new(attempts: u32, seconds: u64) -> Self {
-        Self {
-            attempts,
-            window: Duration::from_secs(seconds),
-        }
+        Self { attempts, window: Duration::from_secs(seconds) }
     }
 
     /// Judges the `count`-th attempt of a window that ends at `resets_at`.
@@ -54,9 +51,7 @@ impl Limit {
 impl Standing {
     /// Whole seconds a refused caller has to wait (`Retry-After`, RFC 9110 section 10.2.3); at least one.
     pub fn retry_after(&self, now: Timestamp) -> u64 {
-        u64::try_from(self.resets_at.seconds_ceil() - now.seconds())
-            .unwrap_or(0)
-            .max(1)
+        u64::try_from(self.resets_at.seconds_ceil() - now.seconds()).unwrap_or(0).max(1)
     }
 }
 
@@ -71,9 +66,6 @@ mod tests {
         assert!(!limit.judge(5, end).exceeded);
         let sixth = limit.judge(6, end);
         assert!(sixth.exceeded);
-        assert_eq!(
-            (sixth.remaining, sixth.retry_after(Timestamp::from_seconds(300))),
-            (0, 600)
-        );
+        assert_eq!((sixth.remaining, sixth.retry_after(Timestamp::from_seconds(300))), (0, 600));
     }
 }

@@ -58,41 +58,19 @@ impl PasswordRule {
         let length = text.chars().count();
         let has = |wanted: fn(char) -> bool| text.chars().any(wanted);
         let requirements = [
-            (
-                length >= self.min_length,
-                format!("at least {} characters", self.min_length),
-            ),
-            (
-                length <= self.max_length,
-                format!("at most {} characters", self.max_length),
-            ),
-            (
-                !self.upper || has(|c| c.is_ascii_uppercase()),
-                "an upper-case letter (A-Z)".to_owned(),
-            ),
-            (
-                !self.lower || has(|c| c.is_ascii_lowercase()),
-                "a lower-case letter (a-z)".to_owned(),
-            ),
-            (
-                !self.digit || has(|c| c.is_ascii_digit()),
-                "a digit (0-9)".to_owned(),
-            ),
+            (length >= self.min_length, format!("at least {} characters", self.min_length)),
+            (length <= self.max_length, format!("at most {} characters", self.max_length)),
+            (!self.upper || has(|c| c.is_ascii_uppercase()), "an upper-case letter (A-Z)".to_owned()),
+            (!self.lower || has(|c| c.is_ascii_lowercase()), "a lower-case letter (a-z)".to_owned()),
+            (!self.digit || has(|c| c.is_ascii_digit()), "a digit (0-9)".to_owned()),
             (
                 !self.symbol || has(|c| !c.is_alphanumeric()),
                 "a character that is neither letter nor digit".to_owned(),
             ),
         ];
-        let missing: Vec<String> = requirements
-            .into_iter()
-            .filter(|(met, _)| !met)
-            .map(|(_, text)| text)
-            .collect();
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            Err(WeakPassword { missing })
-        }
+        let missing: Vec<String> =
+            requirements.into_iter().filter(|(met, _)| !met).map(|(_, text)| text).collect();
+        if missing.is_empty() { Ok(()) } else { Err(WeakPassword { missing }) }
     }
 }
 
@@ -105,10 +83,7 @@ mod tests {
     fn rivergen_wants_three_kinds_of_character() {
         let rule = DialectProfile::rivergen().password;
         assert_eq!(rule.check(&Password::new("Abcdefg1")), Ok(()));
-        let missing = |text: &str| {
-            rule.check(&Password::new(text))
-                .map_err(|weak| weak.missing.len())
-        };
+        let missing = |text: &str| rule.check(&Password::new(text)).map_err(|weak| weak.missing.len());
         assert_eq!(missing("Abcdef1"), Err(1));
         assert_eq!(missing("abcdefgh"), Err(2));
         assert_eq!(missing(""), Err(4));

@@ -73,21 +73,13 @@ mod tests {
     }
 
     fn token() -> Presented {
-        Presented {
-            expires_at: at(1_000),
-            rotated_at: None,
-            child_used: false,
-            session_revoked: false,
-        }
+        Presented { expires_at: at(1_000), rotated_at: None, child_used: false, session_revoked: false }
     }
 
     #[test]
     fn a_lost_answer_is_repeated_for_thirty_seconds() {
         let policy = DialectProfile::rivergen().refresh;
-        let rotated = Presented {
-            rotated_at: Some(at(100)),
-            ..token()
-        };
+        let rotated = Presented { rotated_at: Some(at(100)), ..token() };
         assert_eq!(policy.judge(token(), at(100)), Verdict::Rotate);
         assert_eq!(policy.judge(rotated, at(130)), Verdict::Repeat);
         assert_eq!(policy.judge(rotated, at(131)), Verdict::Replayed);
@@ -96,37 +88,21 @@ mod tests {
     #[test]
     fn once_the_child_is_used_the_parent_is_a_replay() {
         let policy = DialectProfile::rivergen().refresh;
-        let used = Presented {
-            rotated_at: Some(at(100)),
-            child_used: true,
-            ..token()
-        };
+        let used = Presented { rotated_at: Some(at(100)), child_used: true, ..token() };
         assert_eq!(policy.judge(used, at(101)), Verdict::Replayed);
     }
 
     #[test]
     fn the_end_of_the_session_outranks_everything_and_age_outranks_rotation() {
         let policy = DialectProfile::rivergen().refresh;
-        assert_eq!(
-            policy.judge(
-                Presented {
-                    session_revoked: true,
-                    ..token()
-                },
-                at(1)
-            ),
-            Verdict::Revoked
-        );
+        assert_eq!(policy.judge(Presented { session_revoked: true, ..token() }, at(1)), Verdict::Revoked);
         assert_eq!(policy.judge(token(), at(1_000)), Verdict::Expired);
     }
 
     #[test]
     fn a_replay_is_noticed_even_after_the_token_expired() {
         let policy = DialectProfile::rivergen().refresh;
-        let old = Presented {
-            rotated_at: Some(at(100)),
-            ..token()
-        };
+        let old = Presented { rotated_at: Some(at(100)), ..token() };
         assert_eq!(policy.judge(old, at(2_000)), Verdict::Replayed);
     }
 }

@@ -32,15 +32,9 @@ impl Role {
 
     /// The role of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [
-            Self::Owner,
-            Self::Admin,
-            Self::Developer,
-            Self::Viewer,
-            Self::Frontend,
-        ]
-        .into_iter()
-        .find(|role| role.as_str() == name)
+        [Self::Owner, Self::Admin, Self::Developer, Self::Viewer, Self::Frontend]
+            .into_iter()
+            .find(|role| role.as_str() == name)
     }
 
     /// Whether the role administers its organization (RiverGen `is_admin`).
@@ -65,13 +59,7 @@ mod tests {
 
     #[test]
     fn names_round_trip_and_rank_as_the_design_says() {
-        for role in [
-            Role::Owner,
-            Role::Admin,
-            Role::Developer,
-            Role::Viewer,
-            Role::Frontend,
-        ] {
+        for role in [Role::Owner, Role::Admin, Role::Developer, Role::Viewer, Role::Frontend] {
             assert_eq!(Role::from_name(role.as_str()), Some(role));
         }
         assert_eq!(Role::from_name("root"), None);

@@ -34,17 +34,10 @@ pub struct SessionTimes {
 impl SessionPolicy {
     /// The times of a session that begins `now`.
     pub fn open(&self, now: Timestamp, remember_me: bool) -> SessionTimes {
-        let lifetime = if remember_me {
-            self.remembered_lifetime
-        } else {
-            self.lifetime
-        };
+        let lifetime = if remember_me { self.remembered_lifetime } else { self.lifetime };
         let expires_at = now.plus(lifetime);
         let ends_at = self.sliding_up_to.map_or(expires_at, |cap| now.plus(cap));
-        SessionTimes {
-            expires_at: expires_at.min(ends_at),
-            ends_at,
-        }
+        SessionTimes { expires_at: expires_at.min(ends_at), ends_at }
     }
 
     /// When a session that is refreshed `now` expires.
@@ -147,15 +140,6 @@ mod tests {
         let times = policy.open(day(0), false);
         assert_eq!((times.expires_at, times.ends_at), (day(7), day(30)));
         assert_eq!(policy.extended(day(5), times), day(12));
-        assert_eq!(
-            policy.extended(
-                day(29),
-                SessionTimes {
-                    expires_at: day(29),
-                    ..times
-                }
-            ),
-            day(30)
-        );
+        assert_eq!(policy.extended(day(29), SessionTimes { expires_at: day(29), ..times }), day(30));
     }
 }

@@ -39,9 +39,7 @@ pub fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(fields) => fields
-            .iter()
-            .any(|(key, value)| key.contains('\0') || has_nul(value)),
+        Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
@@ -90,10 +88,7 @@ mod tests {
     #[test]
     fn merging_follows_rfc_7396() {
         let mut target = json!({"a": {"b": 1, "c": 2}, "d": [1]});
-        merge(
-            &mut target,
-            &json!({"a": {"b": null, "e": {"f": null, "g": 3}}, "d": [2]}),
-        );
+        merge(&mut target, &json!({"a": {"b": null, "e": {"f": null, "g": 3}}, "d": [2]}));
         assert_eq!(target, json!({"a": {"c": 2, "e": {"g": 3}}, "d": [2]}));
     }
 }

@@ -62,7 +62,9 @@ async fn authenticate(parts: &Parts, app: &App) -> Result<Actor, Rejection> {
 /// The token of the one `Authorization` header; none for another scheme, an empty token, or two headers.
 fn token(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
@@ -82,7 +84,9 @@ mod tests {
     fn one_bearer_header_is_a_token_and_nothing_else_is() {
         assert_eq!(of(&["Bearer abc"]), Some("abc".into()));
         assert_eq!(of(&["bearer  abc "]), Some("abc".into()));
-        for values in [&[][..], &["Bearer"], &["Bearer "], &["Basic abc"], &["abc"], &["Bearer a", "Bearer b"]] {
+        for values in
+            [&[][..], &["Bearer"], &["Bearer "], &["Basic abc"], &["abc"], &["Bearer a", "Bearer b"]]
+        {
             assert_eq!(of(values), None, "{values:?}");
         }
     }

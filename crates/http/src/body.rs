@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn only_whole_objects_are_bodies() {
         assert!(parse::<Value>(b" {\"a\": 1} ").is_ok());
-        for body in ["", "null", "[]", "\"a\"", "{\"a\": 1} x", "{\"a\": 1", "{\"a\": \xc3}"] {
+        for body in ["", "null", "[]", "\"a\"", "{\"a\": 1} x", "{\"a\": 1", "{\"a\": \u{e9}}"] {
             assert!(matches!(parse::<Value>(body.as_bytes()), Err(Rejection::MalformedBody(_))), "{body}");
         }
     }

@@ -42,7 +42,7 @@ pub(crate) struct MeterReading(Arc<OnceLock<Standing>>);
 impl MeterReading {
     pub(crate) fn note(&self, standing: Standing) {
         // The first count of a request is the one that is shown.
-        drop(self.0.set(standing));
+        let _ = self.0.set(standing);
     }
 }
 
@@ -59,7 +59,8 @@ pub(crate) async fn guard<C: Contract>(State(app): State<App>, mut request: Requ
         }
         Err(_elapsed) => {
             tracing::error!(deadline = ?app.http().deadline, "a request took too long and was given up");
-            let slow = Rejection::Unavailable { retry_after: 1, reason: "The request took too long; try again." };
+            let slow =
+                Rejection::Unavailable { retry_after: 1, reason: "The request took too long; try again." };
             Pending::<C>(slow.into()).into_response()
         }
     };

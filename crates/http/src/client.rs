@@ -62,7 +62,7 @@ pub(crate) fn read_meter(extensions: &Extensions, app: &App, standing: Standing)
     Ok(())
 }
 
-fn user_agent(headers: &HeaderMap) -> String {
+pub(crate) fn user_agent(headers: &HeaderMap) -> String {
     let bytes = headers.get(header::USER_AGENT).map(|value| value.as_bytes()).unwrap_or_default();
     String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect()
 }
@@ -108,7 +108,9 @@ fn forwarded_hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
         headers
             .get_all(name)
             .iter()
-            .flat_map(|value| String::from_utf8_lossy(value.as_bytes()).split(',').map(str::to_owned).collect::<Vec<_>>())
+            .flat_map(|value| {
+                String::from_utf8_lossy(value.as_bytes()).split(',').map(str::to_owned).collect::<Vec<_>>()
+            })
             .collect()
     };
     if headers.contains_key(header::FORWARDED) {
@@ -155,7 +157,10 @@ mod tests {
 
     #[test]
     fn a_trusted_proxy_names_its_client_and_the_client_cannot_add_to_it() {
-        assert_eq!(seen("10.0.0.1", &[("x-forwarded-for", "1.1.1.1, 198.51.100.1, 10.0.0.2")]), "198.51.100.1");
+        assert_eq!(
+            seen("10.0.0.1", &[("x-forwarded-for", "1.1.1.1, 198.51.100.1, 10.0.0.2")]),
+            "198.51.100.1"
+        );
         let forwarded = "for=1.1.1.1, for=\"[2001:db8::7]:4711\";proto=https, for=10.0.0.2";
         assert_eq!(seen("10.0.0.1", &[("forwarded", forwarded)]), "2001:db8::7");
     }

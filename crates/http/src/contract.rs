@@ -1,6 +1,6 @@
 //! What the shared machinery needs to know of a contract.
 
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use tidegate_domain::{Dialect, Timestamp};
 
 use crate::rejection::Rejection;
@@ -14,7 +14,9 @@ pub(crate) trait Contract: Send + Sync + 'static {
 }
 
 /// An error of a contract. Handlers answer it; the boundary writes its body.
-pub(crate) trait ContractError: From<Rejection> + Clone + Send + Sync + 'static {
+pub(crate) trait ContractError:
+    From<Rejection> + IntoResponse + Clone + Send + Sync + 'static
+{
     /// Its stable code, for the log and the metrics.
     fn code(&self) -> &str;
     /// The whole response. `now` is for envelopes that tell the time.

@@ -2,9 +2,9 @@
 //!
 //! A dialect is a translation and nothing else: it parses the wire, calls a use case, renders the answer.
 
+mod bearer;
 mod body;
 mod boundary;
-mod bearer;
 mod client;
 mod contract;
 pub mod dialects;
@@ -16,6 +16,8 @@ mod state;
 mod telemetry;
 
 use axum::Router;
+use tower::Layer;
+use tower_http::normalize_path::NormalizePathLayer;
 
 pub use ops::{OpsSettings, openapi, openapi_of};
 pub use state::{App, HttpSettings};
@@ -23,14 +25,14 @@ pub use telemetry::describe_metrics;
 
 /// The whole application as one router.
 pub fn router(app: App) -> Router {
-    let (rivergen, _) = dialects::rivergen::router(&app).split_for_parts();
-    let (ingestiq, _) = dialects::ingestiq::router(&app).split_for_parts();
-    Router::new()
+    let routes = Router::new()
         .merge(ops::router())
         .merge(pages::router(&app))
-        .merge(rivergen)
-        .merge(ingestiq)
+        .merge(dialects::rivergen::router(&app))
+        .merge(dialects::ingestiq::router(&app))
         .fallback(ops::not_found)
         .layer(axum::middleware::from_fn_with_state(app.clone(), telemetry::observe))
-        .with_state(app)
+        .with_state(app);
+    // A slash at the end is ignored, without a redirect: redirects lose bodies.
+    Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(routes))
 }

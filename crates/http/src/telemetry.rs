@@ -48,7 +48,8 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     let labels = [("method", method.to_owned()), ("route", route)];
     histogram!("tidegate_http_request_duration_seconds", &labels).record(took.as_secs_f64());
     let [method, route] = labels;
-    counter!("tidegate_http_requests_total", &[method, route, ("status", status.as_u16().to_string())]).increment(1);
+    counter!("tidegate_http_requests_total", &[method, route, ("status", status.as_u16().to_string())])
+        .increment(1);
     span.in_scope(|| {
         let (status, micros) = (status.as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         if status >= 500 {

@@ -50,11 +50,7 @@ impl Actor {
     /// # Errors
     /// [`Forbidden`] otherwise.
     pub fn require(&self, role: Role) -> Result<(), Forbidden> {
-        if self.session.role >= role && self.claims.scope == FULL_SCOPE {
-            Ok(())
-        } else {
-            Err(Forbidden)
-        }
+        if self.session.role >= role && self.claims.scope == FULL_SCOPE { Ok(()) } else { Err(Forbidden) }
     }
 }
 
@@ -86,10 +82,8 @@ impl Identity {
         if let Some(claims) = self.memory.claims.get(&key, stamp, now, SIGNATURE_AGE) {
             return Ok(claims);
         }
-        let claims = self
-            .key_ring()
-            .verify(bearer, &self.settings.public_url, now)
-            .map_err(|error| match error {
+        let claims =
+            self.key_ring().verify(bearer, &self.settings.public_url, now).map_err(|error| match error {
                 TokenError::Expired => AuthError::Expired,
                 TokenError::Invalid => AuthError::Invalid,
             })?;
@@ -108,17 +102,11 @@ impl Identity {
                 let mut unit = self.store.read().await.map_err(Fault::from)?;
                 let record = unit.sessions().record(claims.sid).await.map_err(Fault::from)?;
                 let session = Arc::new(record.ok_or(AuthError::Invalid)?);
-                self.memory
-                    .sessions
-                    .put(claims.sid, Arc::clone(&session), stamp, now);
+                self.memory.sessions.put(claims.sid, Arc::clone(&session), stamp, now);
                 session
             }
         };
         let belongs = session.account == claims.sub && session.organization == claims.org;
-        if session.ended || !belongs {
-            Err(AuthError::Invalid)
-        } else {
-            Ok(session)
-        }
+        if session.ended || !belongs { Err(AuthError::Invalid) } else { Ok(session) }
     }
 }

@@ -31,10 +31,7 @@ pub(crate) struct Stamp(u64);
 
 impl Changes {
     pub(crate) fn new() -> Self {
-        Self {
-            slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
-            everything: AtomicU64::new(0),
-        }
+        Self { slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(), everything: AtomicU64::new(0) }
     }
 
     /// Take it **before** reading: then a change that happens while reading shows.
@@ -82,9 +79,7 @@ impl<K: Hash + Eq, V: Clone> ReadCache<K, V> {
     /// Holds about `capacity` values.
     pub(crate) fn new(capacity: usize) -> Self {
         let each = NonZeroUsize::new(capacity / SHARDS).unwrap_or(NonZeroUsize::MIN);
-        Self {
-            shards: (0..SHARDS).map(|_| Mutex::new(LruCache::new(each))).collect(),
-        }
+        Self { shards: (0..SHARDS).map(|_| Mutex::new(LruCache::new(each))).collect() }
     }
 
     /// The value, if it was read less than `max_age` ago and nothing it depends on changed since.
@@ -98,22 +93,14 @@ impl<K: Hash + Eq, V: Clone> ReadCache<K, V> {
     pub(crate) fn put(&self, key: K, value: V, stamp: Stamp, now: Timestamp) {
         if let Some(shard) = self.shard(&key) {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.put(
-                key,
-                Entry {
-                    value,
-                    stamp,
-                    read_at: now,
-                },
-            );
+            shard.put(key, Entry { value, stamp, read_at: now });
         }
     }
 
     fn shard(&self, key: &K) -> Option<&Mutex<LruCache<K, Entry<V>>>> {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
-        self.shards
-            .get(usize::try_from(hasher.finish() % SHARDS as u64).unwrap_or(0))
+        self.shards.get(usize::try_from(hasher.finish() % SHARDS as u64).unwrap_or(0))
     }
 }
 
@@ -130,10 +117,7 @@ mod tests {
         let (changes, cache) = (Changes::new(), ReadCache::new(1_000));
         let thing = Uuid::from_u128(1);
         cache.put(thing, "old", changes.stamp(&[thing]), at(0));
-        assert_eq!(
-            cache.get(&thing, changes.stamp(&[thing]), at(1), MAX_AGE),
-            Some("old")
-        );
+        assert_eq!(cache.get(&thing, changes.stamp(&[thing]), at(1), MAX_AGE), Some("old"));
         assert_eq!(cache.get(&thing, changes.stamp(&[thing]), at(2), MAX_AGE), None);
         changes.note(thing);
         assert_eq!(cache.get(&thing, changes.stamp(&[thing]), at(1), MAX_AGE), None);

@@ -53,14 +53,9 @@ impl Identity {
         let (account, email) = (actor.session.account, &actor.session.email);
         // A stolen access token must not become a way to guess the password.
         let failures = Counted::FailedPasswordByEmail(email);
-        self.throttle(call, &[(failures, self.settings.failed_passwords_by_account)])
-            .await?;
+        self.throttle(call, &[(failures, self.settings.failed_passwords_by_account)]).await?;
         let mut unit = self.store.read().await?;
-        let found = unit
-            .accounts()
-            .find(account)
-            .await?
-            .filter(|account| account.disabled_at.is_none());
+        let found = unit.accounts().find(account).await?.filter(|account| account.disabled_at.is_none());
         let stored = unit.accounts().password_hash(account).await?;
         drop(unit);
         let Some(account) = found else {
@@ -77,8 +72,7 @@ impl Identity {
         let mut work = self.begin(call).await?;
         work.unit.limits().refund(&self.bucket(call, failures)).await?;
         work.replace_password(&account, email, &hash).await?;
-        work.audit(Action::PasswordChanged, actor.subject(), json!({}))
-            .await?;
+        work.audit(Action::PasswordChanged, actor.subject(), json!({})).await?;
         Ok(work.commit().await?)
     }
 }

@@ -53,11 +53,7 @@ impl Identity {
     pub async fn confirm_code(&self, call: &Call, claim: ConfirmCode) -> Outcome<SignedIn, ConfirmCodeError> {
         let mut work = self.begin(call).await?;
         let hash = claim.temporary_token.hash();
-        let found = work
-            .unit
-            .challenges()
-            .find_by_handle(Purpose::VerifyEmail, hash.as_bytes())
-            .await?;
+        let found = work.unit.challenges().find_by_handle(Purpose::VerifyEmail, hash.as_bytes()).await?;
         let Some(challenge) = found else {
             return refuse(ConfirmCodeError::InvalidToken);
         };
@@ -75,11 +71,8 @@ impl Identity {
             }
             CodeVerdict::TooLate => {
                 // Other submissions were counted first: one of them was right, or none is left.
-                let again = work
-                    .unit
-                    .challenges()
-                    .find_by_handle(Purpose::VerifyEmail, hash.as_bytes())
-                    .await?;
+                let again =
+                    work.unit.challenges().find_by_handle(Purpose::VerifyEmail, hash.as_bytes()).await?;
                 let blocked = again.is_some_and(|now| now.standing(work.now) == Standing::Blocked);
                 return refuse(if blocked {
                     ConfirmCodeError::TooManyAttempts
@@ -130,11 +123,7 @@ impl Work<'_> {
             return Ok(CodeVerdict::Wrong);
         }
         let consumed = self.unit.challenges().consume(challenge.id, self.now).await?;
-        Ok(if consumed {
-            CodeVerdict::Right
-        } else {
-            CodeVerdict::TooLate
-        })
+        Ok(if consumed { CodeVerdict::Right } else { CodeVerdict::TooLate })
     }
 
     /// Takes a challenge's address as verified and lets its owner in. None when the account is gone or shut.
@@ -146,15 +135,6 @@ impl Work<'_> {
         let Some(landing) = self.unit.organizations().landing(account.id, None).await? else {
             return Ok(None);
         };
-        let first_time = self
-            .unit
-            .accounts()
-            .verify_email(account.id, &email, self.now)
-            .await?;
-        self.unit
-            .challenges()
-            .consume_all(Purpose::VerifyEmail, account.id, self.now)
-            .await?;
         let signed_in = self
             .open_session(Principal {
                 account: &account,
@@ -170,13 +150,29 @@ impl Work<'_> {
             organization: Some(landing.organization),
             session: Some(signed_in.session),
         };
-        if first_time {
-            self.audit(Action::EmailVerified, subject, json!({})).await?;
-        }
+        self.mark_verified(challenge, subject).await?;
         let metadata =
             json!({ "method": "email_verification", "remember_me": challenge.continuation.remember_me });
         self.audit(Action::SignInSucceeded, subject, metadata).await?;
         Ok(Some(signed_in))
+    }
+
+    /// Takes a challenge's address as its account's; audited the first time.
+    pub(crate) async fn mark_verified(
+        &mut self,
+        challenge: &Challenge,
+        subject: Subject,
+    ) -> Result<(), Fault> {
+        let Some(account) = challenge.account else {
+            return Ok(());
+        };
+        let email = EmailAddress::from_stored(challenge.address.clone());
+        let first_time = self.unit.accounts().verify_email(account, &email, self.now).await?;
+        self.unit.challenges().consume_all(Purpose::VerifyEmail, account, self.now).await?;
+        if first_time {
+            self.audit(Action::EmailVerified, subject, json!({})).await?;
+        }
+        Ok(())
     }
 
     /// The account a challenge was sent to, unless it is gone or shut.

@@ -46,11 +46,7 @@ impl Identity {
     ) -> Outcome<EmailAddress, ConfirmEmailChangeError> {
         let account = actor.session.account;
         let mut work = self.begin(call).await?;
-        let found = work
-            .unit
-            .challenges()
-            .latest(Purpose::ChangeEmail, account)
-            .await?;
+        let found = work.unit.challenges().latest(Purpose::ChangeEmail, account).await?;
         let Some(challenge) = found.filter(|found| found.address == new_email.as_str()) else {
             return refuse(ConfirmEmailChangeError::NotPending);
         };
@@ -69,10 +65,7 @@ impl Identity {
             CodeVerdict::TooLate => return refuse(ConfirmEmailChangeError::NotPending),
         }
         let emails = work.unit.accounts().emails(account).await?;
-        let old = emails
-            .into_iter()
-            .find(|email| email.is_primary)
-            .map(|email| email.email);
+        let old = emails.into_iter().find(|email| email.is_primary).map(|email| email.email);
         let Some(old_email) = old else {
             return refuse(ConfirmEmailChangeError::NotPending);
         };
@@ -80,12 +73,8 @@ impl Identity {
             return refuse(ConfirmEmailChangeError::NotPending);
         }
         let (old, new) = (old_email.as_str(), new_email.as_str());
-        work.audit(
-            Action::EmailChanged,
-            actor.subject(),
-            json!({ "old_email": old, "new_email": new }),
-        )
-        .await?;
+        work.audit(Action::EmailChanged, actor.subject(), json!({ "old_email": old, "new_email": new }))
+            .await?;
         // The old mailbox hears of it: if this was not its owner, they can still act.
         work.notify(Mail {
             template: Template::EmailChanged,
@@ -118,20 +107,11 @@ impl Work<'_> {
         {
             return Ok(false);
         }
-        self.unit
-            .accounts()
-            .verify_email(account, email, self.now)
-            .await?;
+        self.unit.accounts().verify_email(account, email, self.now).await?;
         self.unit.accounts().make_email_primary(account, email).await?;
-        self.unit
-            .challenges()
-            .remove(Purpose::ChangeEmail, account)
-            .await?;
+        self.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
         // Whatever was mailed to the old address loses its power with it.
-        self.unit
-            .challenges()
-            .remove(Purpose::ResetPassword, account)
-            .await?;
+        self.unit.challenges().remove(Purpose::ResetPassword, account).await?;
         self.withdraw_verification_links(account).await?;
         Ok(true)
     }

@@ -1,10 +1,11 @@
 //! Somebody follows the link they were sent at sign-up, and is let in.
 
 use tidegate_crypto::PlainToken;
-use tidegate_domain::challenge::Purpose;
+use tidegate_domain::challenge::{Challenge, Purpose};
 
-use crate::fault::{Outcome, refuse};
+use crate::fault::{Fault, Outcome, refuse};
 use crate::issue::SignedIn;
+use crate::work::Work;
 use crate::{Call, Identity, Refused};
 
 /// Why not.
@@ -30,20 +31,42 @@ impl Identity {
     /// [`ConfirmLinkError`].
     pub async fn confirm_link(&self, call: &Call, token: &PlainToken) -> Outcome<SignedIn, ConfirmLinkError> {
         let mut work = self.begin(call).await?;
-        let found = work
-            .unit
-            .challenges()
-            .find_by_link(Purpose::VerifyEmail, token.hash().as_bytes())
-            .await?;
-        let Some(challenge) = found else {
-            return refuse(ConfirmLinkError::InvalidToken);
+        let challenge = match work.open_link(token).await? {
+            Ok(challenge) => challenge,
+            Err(refusal) => return refuse(refusal),
         };
-        if challenge.expires_at <= work.now {
-            return refuse(ConfirmLinkError::Expired);
-        }
         let signed_in = work.admit_verified(&challenge).await?;
         let signed_in = signed_in.ok_or(Refused::Rule(ConfirmLinkError::InvalidToken))?;
         work.commit().await?;
         Ok(signed_in)
+    }
+
+    /// Confirms the token of a link without signing in: for the hosted page, which has nobody to hand a session to.
+    ///
+    /// # Errors
+    /// [`ConfirmLinkError`].
+    pub async fn verify_by_link(&self, call: &Call, token: &PlainToken) -> Outcome<(), ConfirmLinkError> {
+        let mut work = self.begin(call).await?;
+        let challenge = match work.open_link(token).await? {
+            Ok(challenge) => challenge,
+            Err(refusal) => return refuse(refusal),
+        };
+        let Some(account) = work.account_of(&challenge).await? else {
+            return refuse(ConfirmLinkError::InvalidToken);
+        };
+        work.mark_verified(&challenge, account.id.into()).await?;
+        Ok(work.commit().await?)
+    }
+}
+
+impl Work<'_> {
+    async fn open_link(&mut self, token: &PlainToken) -> Result<Result<Challenge, ConfirmLinkError>, Fault> {
+        let found =
+            self.unit.challenges().find_by_link(Purpose::VerifyEmail, token.hash().as_bytes()).await?;
+        Ok(match found {
+            None => Err(ConfirmLinkError::InvalidToken),
+            Some(challenge) if challenge.expires_at <= self.now => Err(ConfirmLinkError::Expired),
+            Some(challenge) => Ok(challenge),
+        })
     }
 }

@@ -25,20 +25,11 @@ impl Identity {
     pub async fn end_session(&self, call: &Call, actor: &Actor, number: i64) -> Outcome<(), EndSessionError> {
         let mut work = self.begin(call).await?;
         let (account, now) = (actor.session.account, work.now);
-        let ended = work
-            .unit
-            .sessions()
-            .end_numbered(account, number, EndReason::Revoked, now)
-            .await?;
+        let ended = work.unit.sessions().end_numbered(account, number, EndReason::Revoked, now).await?;
         let Some(ended) = ended else {
             return refuse(EndSessionError::NotFound);
         };
-        work.audit(
-            Action::SessionRevoked,
-            actor.subject(),
-            json!({ "session": ended.to_string() }),
-        )
-        .await?;
+        work.audit(Action::SessionRevoked, actor.subject(), json!({ "session": ended.to_string() })).await?;
         Ok(work.commit().await?)
     }
 }

@@ -61,9 +61,7 @@ impl From<StoreError> for Fault {
 impl From<HashError> for Fault {
     fn from(error: HashError) -> Self {
         match error {
-            HashError::Busy { retry_after_seconds } => Self::Busy {
-                retry_after: retry_after_seconds,
-            },
+            HashError::Busy { retry_after_seconds } => Self::Busy { retry_after: retry_after_seconds },
             other => Self::Internal(other.to_string()),
         }
     }
@@ -78,13 +76,7 @@ macro_rules! internal {
         }
     )+};
 }
-internal!(
-    VaultError,
-    SigningFailed,
-    PasswordError,
-    serde_json::Error,
-    tidegate_crypto::KeyError
-);
+internal!(VaultError, SigningFailed, PasswordError, serde_json::Error, tidegate_crypto::KeyError);
 
 impl<E, F: Into<Fault>> From<F> for Refused<E> {
     fn from(fault: F) -> Self {

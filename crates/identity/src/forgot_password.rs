@@ -29,20 +29,12 @@ impl Identity {
     /// Only faults.
     pub async fn forgot_password(&self, call: &Call, email: &EmailAddress) -> Result<(), Fault> {
         self.require_mail()?;
-        self.throttle(
-            call,
-            &[(
-                Counted::ForgotPasswordByIp,
-                call.profile.limits.forgot_password_by_ip,
-            )],
-        )
-        .await?;
+        self.throttle(call, &[(Counted::ForgotPasswordByIp, call.profile.limits.forgot_password_by_ip)])
+            .await?;
 
         let mut work = self.begin(call).await?;
         let found = work.unit.accounts().find_for_sign_in(email).await?;
-        let account = found
-            .map(|found| found.account)
-            .filter(|account| account.disabled_at.is_none());
+        let account = found.map(|found| found.account).filter(|account| account.disabled_at.is_none());
         let id = self.entropy.uuid(work.now);
         let token = PlainToken::generate(RESET_PREFIX, self.entropy.as_ref());
         let lifetime = Purpose::ResetPassword.lifetime();
@@ -74,12 +66,8 @@ impl Identity {
             deliverable: account.is_some(),
         })
         .await?;
-        let subject = Subject {
-            account: account.map(|account| account.id),
-            ..Subject::default()
-        };
-        work.audit(Action::PasswordResetRequested, subject, json!({}))
-            .await?;
+        let subject = Subject { account: account.map(|account| account.id), ..Subject::default() };
+        work.audit(Action::PasswordResetRequested, subject, json!({})).await?;
         work.commit().await
     }
 }

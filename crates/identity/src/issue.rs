@@ -126,9 +126,7 @@ impl Identity {
         refresh: PlainToken,
         now: Timestamp,
     ) -> Result<TokenSet, Fault> {
-        let expires_at = now
-            .plus(profile.access_token_lifetime)
-            .min(bearer.session_expires_at);
+        let expires_at = now.plus(profile.access_token_lifetime).min(bearer.session_expires_at);
         let claims = AccessClaims {
             iss: self.settings.public_url.clone(),
             sub: bearer.account,

@@ -42,11 +42,7 @@ impl Identity {
     }
 
     pub(crate) fn reset_password_link(&self, token: &PlainToken) -> Secret {
-        Secret::new(
-            self.settings
-                .reset_password_link
-                .replace("{token}", token.expose()),
-        )
+        Secret::new(self.settings.reset_password_link.replace("{token}", token.expose()))
     }
 }
 
@@ -77,10 +73,7 @@ impl Work<'_> {
     /// Puts a notice in the outbox: welcome, but no reason to refuse anything while mails cannot be sent.
     pub(crate) async fn notify(&mut self, mail: Mail<'_>) -> Result<(), Fault> {
         if self.app.settings.mail == MailMode::Off {
-            tracing::warn!(
-                template = mail.template.as_str(),
-                "not sent: no mail provider is configured"
-            );
+            tracing::warn!(template = mail.template.as_str(), "not sent: no mail provider is configured");
             return Ok(());
         }
         self.send(mail).await

@@ -25,10 +25,7 @@ impl Identity {
         let now = self.now();
         let mut removed = 0;
         let mut unit = self.store.begin().await?;
-        removed += unit
-            .challenges()
-            .prune(now.minus(KEEP_CHALLENGES), AT_ONCE)
-            .await?;
+        removed += unit.challenges().prune(now.minus(KEEP_CHALLENGES), AT_ONCE).await?;
         removed += unit.idempotency().prune(now).await?;
         removed += unit.limits().prune(now).await?;
         unit.commit().await?;
@@ -36,10 +33,7 @@ impl Identity {
         removed += unit.sessions().prune(now.minus(KEEP_SESSIONS), AT_ONCE).await?;
         removed += unit.outbox().prune(now.minus(KEEP_MAILS), AT_ONCE).await?;
         // Twice the longest life: nothing they verify is left.
-        removed += unit
-            .keys()
-            .prune(now.minus(self.settings.longest_access_token * 2))
-            .await?;
+        removed += unit.keys().prune(now.minus(self.settings.longest_access_token * 2)).await?;
         unit.commit().await?;
         Ok(removed)
     }

@@ -30,9 +30,7 @@ struct Window {
 
 impl Meter {
     pub(crate) fn new() -> Self {
-        Self {
-            windows: Mutex::new(HashMap::new()),
-        }
+        Self { windows: Mutex::new(HashMap::new()) }
     }
 
     fn count(&self, caller: String, limit: Limit, now: Timestamp) -> Standing {
@@ -40,12 +38,7 @@ impl Meter {
         if windows.len() >= MOST && !windows.contains_key(&caller) {
             make_room(&mut windows, now);
         }
-        let fresh = || Window {
-            limit,
-            resets_at: now.plus(limit.window),
-            shared: 0,
-            own: 0,
-        };
+        let fresh = || Window { limit, resets_at: now.plus(limit.window), shared: 0, own: 0 };
         let window = windows.entry(caller).or_insert_with(fresh);
         if window.resets_at <= now {
             *window = fresh();
@@ -101,11 +94,7 @@ impl Identity {
     /// Counts a request with one. None when the contract has no such limit.
     pub fn meter_authenticated(&self, call: &Call, actor: &Actor) -> Option<Standing> {
         let limit = call.profile.limits.authenticated_requests?;
-        let caller = format!(
-            "{} account {}",
-            call.profile.dialect.as_str(),
-            actor.session.account
-        );
+        let caller = format!("{} account {}", call.profile.dialect.as_str(), actor.session.account);
         Some(self.meter.count(caller, limit, self.now()))
     }
 
@@ -145,9 +134,7 @@ mod tests {
     #[test]
     fn the_hundred_and_first_request_of_a_minute_is_refused_and_the_next_minute_starts_anew() {
         let (meter, limit) = (Meter::new(), Limit::new(100, 60));
-        let refused = (0..100)
-            .filter(|_| meter.count("a".into(), limit, at(0)).exceeded)
-            .count();
+        let refused = (0..100).filter(|_| meter.count("a".into(), limit, at(0)).exceeded).count();
         assert_eq!(refused, 0);
         assert!(meter.count("a".into(), limit, at(59)).exceeded);
         assert!(!meter.count("b".into(), limit, at(59)).exceeded);
@@ -167,11 +154,7 @@ mod tests {
     fn a_flood_of_callers_stays_within_bounds() {
         let (meter, limit) = (Meter::new(), Limit::new(100, 60));
         for caller in 0..MOST + 10 {
-            meter.count(
-                caller.to_string(),
-                limit,
-                at(i64::try_from(caller / 10_000).unwrap()),
-            );
+            meter.count(caller.to_string(), limit, at(i64::try_from(caller / 10_000).unwrap()));
         }
         assert!(meter.windows.lock().unwrap().len() <= MOST);
     }

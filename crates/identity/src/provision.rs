@@ -65,24 +65,15 @@ impl Identity {
         };
         let mut work = self.begin(call).await?;
         let verified_at = Some(work.now);
-        let Some(person) = work
-            .create_person(&sign_up, Some(&hash), verified_at, "provisioned")
-            .await?
+        let Some(person) = work.create_person(&sign_up, Some(&hash), verified_at, "provisioned").await?
         else {
             return refuse(ProvisionError::EmailTaken);
         };
         let Person { account, landing } = person;
-        let subject = Subject {
-            account: Some(account.id),
-            organization: Some(landing.organization),
-            session: None,
-        };
-        work.audit(Action::OrganizationProvisioned, subject, json!({}))
-            .await?;
+        let subject =
+            Subject { account: Some(account.id), organization: Some(landing.organization), session: None };
+        work.audit(Action::OrganizationProvisioned, subject, json!({})).await?;
         work.commit().await?;
-        Ok(Provisioned {
-            organization: landing.organization,
-            owner: account,
-        })
+        Ok(Provisioned { organization: landing.organization, owner: account })
     }
 }

@@ -42,13 +42,7 @@ impl Identity {
         }
         let hash = token.hash();
         for _ in 0..ROUNDS {
-            let found = self
-                .store
-                .read()
-                .await?
-                .refresh_tokens()
-                .find(hash.as_bytes())
-                .await?;
+            let found = self.store.read().await?.refresh_tokens().find(hash.as_bytes()).await?;
             // A token of one contract does not get another contract's lifetimes; its session is not harmed by trying.
             let Some(found) = found.filter(|found| found.dialect == call.profile.dialect) else {
                 return refuse(RefreshError::Invalid);
@@ -88,12 +82,7 @@ impl Identity {
         if !work.unit.refresh_tokens().rotate(found.id, now).await? {
             return Ok(None);
         }
-        if !work
-            .unit
-            .sessions()
-            .refreshed(found.session, now, session_expires_at)
-            .await?
-        {
+        if !work.unit.sessions().refreshed(found.session, now, session_expires_at).await? {
             return Ok(None);
         }
         if session_expires_at != found.times.expires_at {
@@ -126,28 +115,19 @@ impl Identity {
             .and_then(|hash| TokenHash::try_from(hash).ok())
             .and_then(|hash| self.vault.issued_refresh_child(token, &hash))
             .ok_or_else(|| Fault::Internal("a rotated refresh token has no derivable child".to_owned()))?;
-        self.token_set(
-            &call.profile,
-            bearer(found, found.times.expires_at),
-            child,
-            self.now(),
-        )
+        self.token_set(&call.profile, bearer(found, found.times.expires_at), child, self.now())
     }
 
     async fn end_replayed(&self, call: &Call, found: &PresentedToken) -> Result<(), Fault> {
         let mut work = self.begin(call).await?;
         let now = work.now;
-        work.unit
-            .sessions()
-            .end(found.session, EndReason::RefreshTokenReplayed, now)
-            .await?;
+        work.unit.sessions().end(found.session, EndReason::RefreshTokenReplayed, now).await?;
         let subject = Subject {
             account: Some(found.account),
             organization: Some(found.organization),
             session: Some(found.session),
         };
-        work.audit(Action::RefreshTokenReplayed, subject, json!({}))
-            .await?;
+        work.audit(Action::RefreshTokenReplayed, subject, json!({})).await?;
         work.commit().await
     }
 }

@@ -43,8 +43,7 @@ impl Identity {
         }
         // Bounds both the mails sent to strangers and the addresses asked about.
         let limit = call.profile.limits.resend_by_account;
-        self.throttle(call, &[(Counted::EmailChangeByAccount(account), limit)])
-            .await?;
+        self.throttle(call, &[(Counted::EmailChangeByAccount(account), limit)]).await?;
 
         let mut work = self.begin(call).await?;
         let owner = work.unit.accounts().owner_of_email(new_email).await?;
@@ -54,10 +53,7 @@ impl Identity {
         let id = self.entropy.uuid(work.now);
         let code = tidegate_crypto::one_time_code(CODE_DIGITS, self.entropy.as_ref());
         let lifetime = Purpose::ChangeEmail.lifetime();
-        work.unit
-            .challenges()
-            .remove(Purpose::ChangeEmail, account)
-            .await?;
+        work.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
         work.unit
             .challenges()
             .insert(&NewChallenge {
@@ -86,12 +82,8 @@ impl Identity {
         // The contract keeps an unproven address out of the log.
         let mac = self.vault.mac("audited address", new_email.as_str().as_bytes());
         let hashed: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-        work.audit(
-            Action::EmailChangeRequested,
-            actor.subject(),
-            json!({ "new_email_hash": hashed }),
-        )
-        .await?;
+        work.audit(Action::EmailChangeRequested, actor.subject(), json!({ "new_email_hash": hashed }))
+            .await?;
         Ok(work.commit().await?)
     }
 }

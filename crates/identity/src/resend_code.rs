@@ -45,26 +45,15 @@ impl Identity {
         let Some(account) = challenge.account else {
             return refuse(ResendError::InvalidToken);
         };
-        self.throttle(
-            call,
-            &[(
-                Counted::ResendByAccount(account),
-                call.profile.limits.resend_by_account,
-            )],
-        )
-        .await?;
+        self.throttle(call, &[(Counted::ResendByAccount(account), call.profile.limits.resend_by_account)])
+            .await?;
 
         let mut work = self.begin(call).await?;
         let Some(account) = work.account_of(&challenge).await? else {
             return refuse(ResendError::InvalidToken);
         };
-        work.unit
-            .challenges()
-            .withdraw_codes(Purpose::VerifyEmail, account.id)
-            .await?;
-        let token = work
-            .challenge_email(&account, email, challenge.continuation.clone())
-            .await?;
+        work.unit.challenges().withdraw_codes(Purpose::VerifyEmail, account.id).await?;
+        let token = work.challenge_email(&account, email, challenge.continuation.clone()).await?;
         work.audit(Action::CodeResent, account.id, json!({})).await?;
         work.commit().await?;
         Ok(Secret::new(token.expose()))
@@ -76,10 +65,7 @@ impl Identity {
         token: &PlainToken,
     ) -> Result<Result<Challenge, ResendError>, Fault> {
         let mut unit = self.store.read().await?;
-        let found = unit
-            .challenges()
-            .find_by_handle(Purpose::VerifyEmail, token.hash().as_bytes())
-            .await?;
+        let found = unit.challenges().find_by_handle(Purpose::VerifyEmail, token.hash().as_bytes()).await?;
         let Some(challenge) = found else {
             return Ok(Err(ResendError::InvalidToken));
         };
@@ -88,18 +74,11 @@ impl Identity {
         }
         if let Some(account) = challenge.account {
             let emails = unit.accounts().emails(account).await?;
-            if emails
-                .iter()
-                .any(|known| known.email == *email && known.verified_at.is_some())
-            {
+            if emails.iter().any(|known| known.email == *email && known.verified_at.is_some()) {
                 return Ok(Err(ResendError::AlreadyVerified));
             }
         }
         let alive = challenge.consumed_at.is_none() && challenge.expires_at > self.now();
-        Ok(if alive {
-            Ok(challenge)
-        } else {
-            Err(ResendError::InvalidToken)
-        })
+        Ok(if alive { Ok(challenge) } else { Err(ResendError::InvalidToken) })
     }
 }

@@ -48,10 +48,7 @@ impl Identity {
     ) -> Outcome<(), ResetPasswordError> {
         let hash = token.hash();
         let mut unit = self.store.read().await?;
-        let found = unit
-            .challenges()
-            .find_by_link(Purpose::ResetPassword, hash.as_bytes())
-            .await?;
+        let found = unit.challenges().find_by_link(Purpose::ResetPassword, hash.as_bytes()).await?;
         drop(unit);
         let Some(challenge) = found.filter(|found| found.standing(self.now()) == Standing::Open) else {
             return refuse(ResetPasswordError::InvalidToken);
@@ -69,10 +66,7 @@ impl Identity {
             return refuse(ResetPasswordError::AccountNotFound);
         };
         let email = EmailAddress::from_stored(challenge.address);
-        work.unit
-            .accounts()
-            .verify_email(account.id, &email, work.now)
-            .await?;
+        work.unit.accounts().verify_email(account.id, &email, work.now).await?;
         work.replace_password(&account, &email, &hash).await?;
         work.audit(Action::PasswordReset, account.id, json!({})).await?;
         Ok(work.commit().await?)
@@ -88,22 +82,10 @@ impl Work<'_> {
         email: &EmailAddress,
         hash: &str,
     ) -> Result<(), Fault> {
-        self.unit
-            .accounts()
-            .set_password(account.id, hash, self.now)
-            .await?;
-        self.unit
-            .sessions()
-            .end_all(account.id, EndReason::PasswordChanged, self.now)
-            .await?;
-        self.unit
-            .challenges()
-            .remove(Purpose::ResetPassword, account.id)
-            .await?;
-        self.unit
-            .challenges()
-            .remove(Purpose::ChangeEmail, account.id)
-            .await?;
+        self.unit.accounts().set_password(account.id, hash, self.now).await?;
+        self.unit.sessions().end_all(account.id, EndReason::PasswordChanged, self.now).await?;
+        self.unit.challenges().remove(Purpose::ResetPassword, account.id).await?;
+        self.unit.challenges().remove(Purpose::ChangeEmail, account.id).await?;
         self.withdraw_verification_links(account.id).await?;
         self.notify(Mail {
             template: Template::PasswordChanged,
@@ -118,10 +100,6 @@ impl Work<'_> {
 
     /// A verification link signs in for as long as it lives; ending everything ends it too.
     pub(crate) async fn withdraw_verification_links(&mut self, account: AccountId) -> Result<(), Fault> {
-        Ok(self
-            .unit
-            .challenges()
-            .remove(Purpose::VerifyEmail, account)
-            .await?)
+        Ok(self.unit.challenges().remove(Purpose::VerifyEmail, account).await?)
     }
 }

@@ -69,13 +69,10 @@ impl Identity {
         let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
         let error = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
         let attempt = match (&result, self.retry.next(attempts)) {
-            (Ok(()), _) => Attempt::Delivered {
-                keep_payload: self.settings.mail == MailMode::Keep,
-            },
-            (Err(SendError::Transient(_)), Some(delay)) => Attempt::Again {
-                at: now.plus(delay),
-                error: &error,
-            },
+            (Ok(()), _) => Attempt::Delivered { keep_payload: self.settings.mail == MailMode::Keep },
+            (Err(SendError::Transient(_)), Some(delay)) => {
+                Attempt::Again { at: now.plus(delay), error: &error }
+            }
             (Err(_), _) => Attempt::Dead { error: &error },
         };
         match attempt {
@@ -97,10 +94,7 @@ impl Identity {
             .ok_or_else(|| format!("there is no template {}", message.template))?;
         let values = self.values_of(message).map_err(|fault| fault.to_string())?;
         let values = values.ok_or("its values are gone")?;
-        let rendered = self
-            .templates
-            .render(template, &values)
-            .map_err(|error| error.to_string())?;
+        let rendered = self.templates.render(template, &values).map_err(|error| error.to_string())?;
         Ok(OutgoingMail {
             to: message.recipient.clone(),
             idempotency_key: message.idempotency_key.clone(),
@@ -126,21 +120,11 @@ impl Identity {
         recipient: Option<&EmailAddress>,
         limit: i64,
     ) -> Result<Vec<OutboxEntry>, Fault> {
-        let messages = self
-            .store
-            .read()
-            .await?
-            .outbox()
-            .list(recipient.map(EmailAddress::as_str), limit)
-            .await?;
+        let messages =
+            self.store.read().await?.outbox().list(recipient.map(EmailAddress::as_str), limit).await?;
         messages
             .into_iter()
-            .map(|message| {
-                Ok(OutboxEntry {
-                    values: self.values_of(&message)?,
-                    message,
-                })
-            })
+            .map(|message| Ok(OutboxEntry { values: self.values_of(&message)?, message }))
             .collect()
     }
 
@@ -153,10 +137,7 @@ impl Identity {
         else {
             return Ok(None);
         };
-        self.templates
-            .render(template, values)
-            .map(Some)
-            .map_err(|error| Fault::Internal(error.to_string()))
+        self.templates.render(template, values).map(Some).map_err(|error| Fault::Internal(error.to_string()))
     }
 
     /// Messages waiting and given up: for the metrics.

@@ -87,27 +87,17 @@ impl Identity {
                 (Counted::SignInByIp, limits.sign_in_by_ip),
                 (Counted::SignInByEmail(email), limits.sign_in_by_email),
                 (Counted::FailedSignIn(email), limits.failed_sign_in),
-                (
-                    Counted::FailedPasswordByEmail(email),
-                    self.settings.failed_passwords_by_account,
-                ),
+                (Counted::FailedPasswordByEmail(email), self.settings.failed_passwords_by_account),
             ],
         )
         .await?;
-        let record = self
-            .store
-            .read()
-            .await?
-            .accounts()
-            .find_for_sign_in(email)
-            .await?;
+        let record = self.store.read().await?.accounts().find_for_sign_in(email).await?;
         let stored = record.as_ref().and_then(|record| record.password_hash.clone());
         let verdict = self.verify_password(claim.password.clone(), stored).await?;
         let open = record.filter(|record| record.account.disabled_at.is_none());
         let (Some(record), Verification::Match | Verification::MatchOutdated) = (&open, verdict) else {
             let account = open.map(|record| record.account);
-            self.record_failure(call, account.as_ref(), "invalid_password")
-                .await?;
+            self.record_failure(call, account.as_ref(), "invalid_password").await?;
             return refuse(SignInError::InvalidCredentials);
         };
         let better_hash = match verdict {
@@ -128,43 +118,23 @@ impl Identity {
         let (account, email) = (&record.account, &claim.email);
         let mut work = self.begin(call).await?;
         // Only failures count against these two.
-        for failures in [
-            Counted::FailedSignIn(email),
-            Counted::FailedPasswordByEmail(email),
-        ] {
+        for failures in [Counted::FailedSignIn(email), Counted::FailedPasswordByEmail(email)] {
             work.unit.limits().refund(&self.bucket(call, failures)).await?;
         }
         if let (Some(better), Some(old)) = (better_hash, &record.password_hash) {
-            work.unit
-                .accounts()
-                .upgrade_password_hash(account.id, old, &better)
-                .await?;
+            work.unit.accounts().upgrade_password_hash(account.id, old, &better).await?;
         }
-        let Some(landing) = work
-            .unit
-            .organizations()
-            .landing(account.id, claim.workspace)
-            .await?
-        else {
-            work.audit(
-                Action::SignInFailed,
-                account.id,
-                json!({ "reason": "workspace_denied" }),
-            )
-            .await?;
+        let Some(landing) = work.unit.organizations().landing(account.id, claim.workspace).await? else {
+            work.audit(Action::SignInFailed, account.id, json!({ "reason": "workspace_denied" })).await?;
             work.commit().await?;
             return refuse(SignInError::WorkspaceDenied);
         };
         let outcome = match NextStep::after_password(&call.profile, record) {
             NextStep::VerifyEmail => {
                 self.require_mail()?;
-                let continuation = Continuation {
-                    remember_me: claim.remember_me,
-                };
+                let continuation = Continuation { remember_me: claim.remember_me };
                 let token = work.challenge_email(account, email, continuation).await?;
-                SignInOutcome::VerificationRequired {
-                    temporary_token: Secret::new(token.expose()),
-                }
+                SignInOutcome::VerificationRequired { temporary_token: Secret::new(token.expose()) }
             }
             NextStep::OpenSession => {
                 let signed_in = work
@@ -198,12 +168,8 @@ impl Identity {
         reason: &str,
     ) -> Result<(), Fault> {
         let mut work = self.begin(call).await?;
-        let subject = Subject {
-            account: account.map(|account| account.id),
-            ..Subject::default()
-        };
-        work.audit(Action::SignInFailed, subject, json!({ "reason": reason }))
-            .await?;
+        let subject = Subject { account: account.map(|account| account.id), ..Subject::default() };
+        work.audit(Action::SignInFailed, subject, json!({ "reason": reason })).await?;
         work.commit().await
     }
 }

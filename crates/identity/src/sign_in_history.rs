@@ -1,6 +1,6 @@
 //! Somebody looks through their own sign-ins.
 
-use tidegate_store::audit::{SignInEvent, SignInFilter};
+pub use tidegate_store::audit::{SignInEvent, SignInFilter};
 
 use crate::fault::Fault;
 use crate::{Actor, Identity};

@@ -37,12 +37,7 @@ impl Identity {
     pub async fn sign_out(&self, call: &Call, actor: &Actor) -> Outcome<(), SignOutError> {
         let mut work = self.begin(call).await?;
         let now = work.now;
-        if !work
-            .unit
-            .sessions()
-            .end(actor.session.id, EndReason::SignedOut, now)
-            .await?
-        {
+        if !work.unit.sessions().end(actor.session.id, EndReason::SignedOut, now).await? {
             return refuse(SignOutError::AlreadyEnded);
         }
         work.audit(Action::SignedOut, actor.subject(), json!({})).await?;
@@ -58,21 +53,12 @@ impl Identity {
     pub async fn sign_out_everywhere(&self, call: &Call, actor: &Actor) -> Outcome<(), SignOutError> {
         let mut work = self.begin(call).await?;
         let (account, now) = (actor.session.account, work.now);
-        let ended = work
-            .unit
-            .sessions()
-            .end_all(account, EndReason::Revoked, now)
-            .await?;
+        let ended = work.unit.sessions().end_all(account, EndReason::Revoked, now).await?;
         if ended == 0 {
             return refuse(SignOutError::AlreadyEnded);
         }
         work.withdraw_verification_links(account).await?;
-        work.audit(
-            Action::SignedOutEverywhere,
-            actor.subject(),
-            json!({ "sessions": ended }),
-        )
-        .await?;
+        work.audit(Action::SignedOutEverywhere, actor.subject(), json!({ "sessions": ended })).await?;
         Ok(work.commit().await?)
     }
 }

@@ -96,15 +96,11 @@ impl Identity {
         if profile.verified_email_required {
             self.require_mail()?;
         }
-        self.throttle(call, &[(Counted::SignUpByIp, profile.limits.sign_up_by_ip)])
-            .await?;
+        self.throttle(call, &[(Counted::SignUpByIp, profile.limits.sign_up_by_ip)]).await?;
         if let Err(weak) = profile.password.check(&claim.password) {
             return refuse(SignUpError::WeakPassword(weak));
         }
-        let repeat = claim
-            .idempotency_key
-            .as_deref()
-            .map(|key| self.repeat(call, key, &claim));
+        let repeat = claim.idempotency_key.as_deref().map(|key| self.repeat(call, key, &claim));
         if let Some(answer) = self.answer_before_hashing(&claim, repeat.as_ref()).await? {
             return answer.map_err(crate::Refused::Rule);
         }
@@ -115,23 +111,17 @@ impl Identity {
             drop(work);
             // Somebody else was first; perhaps this very request, sent twice at once.
             let answer = self.answer_before_hashing(&claim, repeat.as_ref()).await?;
-            return answer
-                .unwrap_or(Err(SignUpError::EmailTaken))
-                .map_err(crate::Refused::Rule);
+            return answer.unwrap_or(Err(SignUpError::EmailTaken)).map_err(crate::Refused::Rule);
         };
         let Person { account, landing } = account;
-        let subject = Subject {
-            account: Some(account.id),
-            organization: Some(landing.organization),
-            session: None,
-        };
+        let subject =
+            Subject { account: Some(account.id), organization: Some(landing.organization), session: None };
         let metadata =
             json!({ "terms_version": claim.terms_version, "agreed_to_terms": claim.agreed_to_terms });
         work.audit(Action::SignedUp, subject, metadata).await?;
         let signed_up = if profile.verified_email_required {
-            let temporary_token = work
-                .challenge_email(&account, &claim.email, Continuation::default())
-                .await?;
+            let temporary_token =
+                work.challenge_email(&account, &claim.email, Continuation::default()).await?;
             SignedUp::VerificationRequired(PendingSignUp {
                 account_number: account.number,
                 email: claim.email.clone(),
@@ -156,9 +146,7 @@ impl Identity {
         {
             drop(work);
             let answer = self.answer_before_hashing(&claim, Some(repeat)).await?;
-            return answer
-                .unwrap_or(Err(SignUpError::IdempotencyConflict))
-                .map_err(crate::Refused::Rule);
+            return answer.unwrap_or(Err(SignUpError::IdempotencyConflict)).map_err(crate::Refused::Rule);
         }
         work.commit().await?;
         Ok(signed_up)
@@ -178,9 +166,7 @@ impl Identity {
                 return Ok(Some(Err(SignUpError::IdempotencyConflict)));
             }
             let plain = self.vault.open(RESPONSE, &record.response)?;
-            return Ok(Some(Ok(SignedUp::VerificationRequired(serde_json::from_slice(
-                &plain,
-            )?))));
+            return Ok(Some(Ok(SignedUp::VerificationRequired(serde_json::from_slice(&plain)?))));
         }
         let taken = unit.accounts().owner_of_email(&claim.email).await?.is_some();
         Ok(taken.then_some(Err(SignUpError::EmailTaken)))
@@ -197,12 +183,8 @@ impl Identity {
             claim.terms_version,
         ]);
         Repeat {
-            key_mac: self
-                .vault
-                .mac("idempotency key", format!("{dialect} sign-up {key}").as_bytes()),
-            fingerprint: self
-                .vault
-                .mac("idempotency fingerprint", body.to_string().as_bytes()),
+            key_mac: self.vault.mac("idempotency key", format!("{dialect} sign-up {key}").as_bytes()),
+            fingerprint: self.vault.mac("idempotency fingerprint", body.to_string().as_bytes()),
         }
     }
 }
@@ -264,9 +246,7 @@ impl Work<'_> {
             "" => claim.email.local_part(),
             name => name,
         };
-        let landing = self
-            .create_organization(id, name, claim.email.domain(), source)
-            .await?;
+        let landing = self.create_organization(id, name, claim.email.domain(), source).await?;
         let account = Account {
             id,
             number,
@@ -295,13 +275,7 @@ impl Work<'_> {
         let workspace = entropy.uuid(now).into();
         let mut organizations = self.unit.organizations();
         organizations
-            .insert(NewOrganization {
-                id: organization,
-                name,
-                domain,
-                plan: "free",
-                created_at: now,
-            })
+            .insert(NewOrganization { id: organization, name, domain, plan: "free", created_at: now })
             .await?;
         organizations
             .insert_workspace(NewWorkspace {
@@ -314,9 +288,7 @@ impl Work<'_> {
             })
             .await?;
         for role in ["Admin", "Developer", "Viewer"] {
-            organizations
-                .insert_role(entropy.uuid(now), organization, role)
-                .await?;
+            organizations.insert_role(entropy.uuid(now), organization, role).await?;
         }
         let membership = NewMembership {
             id: entropy.uuid(now).into(),
@@ -327,11 +299,7 @@ impl Work<'_> {
             joined_at: now,
         };
         organizations.insert_membership(membership, workspace).await?;
-        Ok(Landing {
-            organization,
-            workspace: Some(workspace),
-            role: Role::Owner,
-        })
+        Ok(Landing { organization, workspace: Some(workspace), role: Role::Owner })
     }
 
     /// Sends a code and a link to an address that is to be verified; answers the temporary token that goes with the
@@ -388,10 +356,6 @@ impl Work<'_> {
             response: self.app.vault.seal(RESPONSE, &plain, self.app.entropy.as_ref())?,
         };
         let expires_at = self.now.plus(IDEMPOTENCY_LIFETIME);
-        Ok(self
-            .unit
-            .idempotency()
-            .insert(&repeat.key_mac, &record, self.now, expires_at)
-            .await?)
+        Ok(self.unit.idempotency().insert(&repeat.key_mac, &record, self.now, expires_at).await?)
     }
 }

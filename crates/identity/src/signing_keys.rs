@@ -92,15 +92,7 @@ pub(crate) async fn first_ring(
     settings: &Settings,
     now: Timestamp,
 ) -> Result<(KeyRing, KeyNames), Fault> {
-    if store
-        .read()
-        .await?
-        .keys()
-        .all()
-        .await?
-        .iter()
-        .all(|key| key.retired_at.is_some())
-    {
+    if store.read().await?.keys().all().await?.iter().all(|key| key.retired_at.is_some()) {
         let stored = new_key(vault, entropy, SigningAlgorithm::default(), now)?;
         let mut unit = store.begin().await?;
         unit.keys().insert(&stored).await?;
@@ -112,21 +104,15 @@ pub(crate) async fn first_ring(
 
 async fn usable(store: &Store, settings: &Settings, now: Timestamp) -> Result<Vec<StoredKey>, Fault> {
     let keys = store.read().await?.keys().all().await?;
-    Ok(keys
-        .into_iter()
-        .filter(|key| verifies_until(key, settings).is_none_or(|until| until > now))
-        .collect())
+    Ok(keys.into_iter().filter(|key| verifies_until(key, settings).is_none_or(|until| until > now)).collect())
 }
 
 fn verifies_until(key: &StoredKey, settings: &Settings) -> Option<Timestamp> {
-    key.retired_at
-        .map(|at| Timestamp::from_micros(at).plus(settings.longest_access_token))
+    key.retired_at.map(|at| Timestamp::from_micros(at).plus(settings.longest_access_token))
 }
 
 fn names(keys: &[StoredKey]) -> KeyNames {
-    keys.iter()
-        .map(|key| (key.kid.clone(), key.retired_at.is_none()))
-        .collect()
+    keys.iter().map(|key| (key.kid.clone(), key.retired_at.is_none())).collect()
 }
 
 /// The newest key that was not retired signs; all verify.

@@ -28,10 +28,8 @@ impl Identity {
         call: &Call,
         attempts: &[(Counted<'_>, Option<Limit>)],
     ) -> Result<(), Fault> {
-        let limited: Vec<_> = attempts
-            .iter()
-            .filter_map(|(counted, limit)| limit.map(|limit| (*counted, limit)))
-            .collect();
+        let limited: Vec<_> =
+            attempts.iter().filter_map(|(counted, limit)| limit.map(|limit| (*counted, limit))).collect();
         if limited.is_empty() {
             return Ok(());
         }
@@ -39,20 +37,14 @@ impl Identity {
         let now = self.now();
         let mut refused = None;
         for (counted, limit) in limited {
-            let standing = unit
-                .limits()
-                .count(&self.bucket(call, counted), limit, 1, now)
-                .await?;
+            let standing = unit.limits().count(&self.bucket(call, counted), limit, 1, now).await?;
             if standing.exceeded {
                 refused = Some(standing);
             }
         }
         unit.commit().await?;
         match refused {
-            Some(standing) => Err(Fault::RateLimited {
-                standing,
-                retry_after: standing.retry_after(now),
-            }),
+            Some(standing) => Err(Fault::RateLimited { standing, retry_after: standing.retry_after(now) }),
             None => Ok(()),
         }
     }

@@ -71,12 +71,7 @@ impl Identity {
         }
         account.updated_at = work.now;
         work.unit.accounts().update_profile(&account, work.now).await?;
-        work.audit(
-            Action::ProfileUpdated,
-            actor.subject(),
-            json!({ "changed": changed }),
-        )
-        .await?;
+        work.audit(Action::ProfileUpdated, actor.subject(), json!({ "changed": changed })).await?;
         work.commit().await?;
         Ok(account)
     }

@@ -29,10 +29,7 @@ pub(crate) struct Subject {
 
 impl From<AccountId> for Subject {
     fn from(account: AccountId) -> Self {
-        Self {
-            account: Some(account),
-            ..Self::default()
-        }
+        Self { account: Some(account), ..Self::default() }
     }
 }
 
@@ -56,12 +53,7 @@ impl Identity {
 
     /// Begins a unit of work.
     pub(crate) async fn begin<'a>(&'a self, call: &'a Call) -> Result<Work<'a>, Fault> {
-        Ok(Work {
-            app: self,
-            call,
-            unit: self.store.begin().await?,
-            now: self.now(),
-        })
+        Ok(Work { app: self, call, unit: self.store.begin().await?, now: self.now() })
     }
 }
 

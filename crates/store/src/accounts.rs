@@ -348,11 +348,7 @@ impl Accounts<'_> {
     /// Those of the database.
     pub async fn lock(&mut self, account: AccountId) -> Result<()> {
         // An update that changes nothing takes the row lock on PostgreSQL; SQLite has one writer anyhow.
-        execute!(
-            self.0,
-            "update accounts set updated_at = updated_at where id = $1",
-            account.0
-        )?;
+        execute!(self.0, "update accounts set updated_at = updated_at where id = $1", account.0)?;
         Ok(())
     }
 }

@@ -64,10 +64,6 @@ impl Idempotency<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, now: Timestamp) -> Result<u64> {
-        execute!(
-            self.0,
-            "delete from idempotency_records where expires_at <= $1",
-            now.micros()
-        )
+        execute!(self.0, "delete from idempotency_records where expires_at <= $1", now.micros())
     }
 }

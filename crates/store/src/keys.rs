@@ -74,11 +74,7 @@ impl Keys<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, before: Timestamp) -> Result<u64> {
-        let pruned = execute!(
-            self.0,
-            "delete from signing_keys where retired_at < $1",
-            before.micros()
-        )?;
+        let pruned = execute!(self.0, "delete from signing_keys where retired_at < $1", before.micros())?;
         if pruned > 0 {
             self.0.note(Change::SigningKeys);
         }

@@ -57,10 +57,6 @@ impl Limits<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, now: Timestamp) -> Result<u64> {
-        execute!(
-            self.0,
-            "delete from rate_limit_buckets where resets_at <= $1",
-            now.micros()
-        )
+        execute!(self.0, "delete from rate_limit_buckets where resets_at <= $1", now.micros())
     }
 }

@@ -136,11 +136,7 @@ impl Outbox<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn insert(&mut self, new: NewMessage<'_>) -> Result<()> {
-        let state = if new.deliverable {
-            State::Pending
-        } else {
-            State::Discarded
-        };
+        let state = if new.deliverable { State::Pending } else { State::Discarded };
         execute!(
             self.0,
             "insert into outbox_messages (id, idempotency_key, channel, template, recipient, payload, state, attempts,

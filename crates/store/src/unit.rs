@@ -22,11 +22,7 @@ pub struct Unit {
 
 impl Unit {
     pub(crate) fn new(session: Session, listener: Option<Arc<dyn ChangeListener>>) -> Self {
-        Self {
-            session,
-            changes: Vec::new(),
-            listener,
-        }
+        Self { session, changes: Vec::new(), listener }
     }
 
     pub(crate) fn connection(&mut self) -> Connection<'_> {
@@ -40,9 +36,7 @@ impl Unit {
     pub async fn commit(self) -> Result<()> {
         self.session.commit(&self.changes).await?;
         if let Some(listener) = self.listener {
-            self.changes
-                .into_iter()
-                .for_each(|change| listener.changed(change));
+            self.changes.into_iter().for_each(|change| listener.changed(change));
         }
         Ok(())
     }

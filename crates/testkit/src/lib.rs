@@ -1,1 +1,48 @@
-//! x
+//! What Tidegate is tested with: private databases on both engines, a clock and randomness under the test's control,
+//! and the whole application in process.
+//!
+//! ```ignore
+//! on_both_engines! {
+//!     async fn a_person_signs_up_and_reads_their_profile(app: TestApp) {
+//!         let ada = app.sign_up_rivergen_verified("ada@example.com").await;
+//!         let me = app.get("/api/v1/auth/me").bearer(&ada.access_token).send().await;
+//!         me.assert_status(200);
+//!     }
+//! }
+//! ```
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test code: a broken expectation ends the test, and the kit is what reads the test's environment"
+)]
+
+#[cfg(feature = "app")]
+mod app;
+#[cfg(feature = "app")]
+mod client;
+mod clock;
+mod concurrently;
+mod database;
+mod engine;
+mod entropy;
+mod eventually;
+#[cfg(feature = "app")]
+mod mail;
+#[cfg(feature = "app")]
+mod people;
+
+#[cfg(feature = "app")]
+pub use app::{Builder, Node, TestApp};
+#[cfg(feature = "app")]
+pub use client::{Answer, Client, Request};
+pub use clock::FakeClock;
+pub use concurrently::concurrently;
+pub use database::TestDatabase;
+pub use engine::{Engine, Fixture, run};
+pub use entropy::SeededEntropy;
+pub use eventually::eventually;
+#[cfg(feature = "app")]
+pub use people::{Newcomer, PASSWORD, Person};

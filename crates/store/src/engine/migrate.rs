@@ -4,11 +4,8 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, SqlSafeStr};
 
 /// Every migration there is: version, name, text. Only ever appended to.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(
-    1,
-    "first light",
-    include_str!("../../migrations/0001_first_light.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "first light", include_str!("../../migrations/0001_first_light.sql"))];
 
 /// How an engine spells the types in braces.
 pub(super) struct Spelling {

@@ -32,9 +32,7 @@ impl FromStr for DatabaseUrl {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             Ok(Self::Postgres(text.to_owned()))
         } else if let Some(path) = text.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
-            Ok(Self::Sqlite(PathBuf::from(
-                path.strip_prefix("//").unwrap_or(path),
-            )))
+            Ok(Self::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path))))
         } else {
             Err(StoreError::Address(
                 "the database must be given as sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME".to_owned(),
@@ -81,11 +79,7 @@ impl StoreOptions {
             DatabaseUrl::Sqlite(_) => 4,
             DatabaseUrl::Postgres(_) => 16,
         };
-        Self {
-            url,
-            max_connections,
-            max_group: 64,
-        }
+        Self { url, max_connections, max_group: 64 }
     }
 }
 
@@ -120,13 +114,8 @@ pub struct Store {
 
 #[derive(Clone)]
 enum Backend {
-    Sqlite {
-        writer: Arc<sqlite::Writer>,
-        readers: SqlitePool,
-    },
-    Postgres {
-        pool: PgPool,
-    },
+    Sqlite { writer: Arc<sqlite::Writer>, readers: SqlitePool },
+    Postgres { pool: PgPool },
 }
 
 /// A connection of either engine, borrowed for one statement.
@@ -175,19 +164,11 @@ impl Store {
         let backend = match &options.url {
             DatabaseUrl::Sqlite(path) => {
                 let (writer, readers) = sqlite::open(path, options).await?;
-                Backend::Sqlite {
-                    writer: Arc::new(writer),
-                    readers,
-                }
+                Backend::Sqlite { writer: Arc::new(writer), readers }
             }
-            DatabaseUrl::Postgres(url) => Backend::Postgres {
-                pool: postgres::open(url, options).await?,
-            },
+            DatabaseUrl::Postgres(url) => Backend::Postgres { pool: postgres::open(url, options).await? },
         };
-        Ok(Self {
-            backend,
-            listener: Arc::new(OnceLock::new()),
-        })
+        Ok(Self { backend, listener: Arc::new(OnceLock::new()) })
     }
 
     /// Begins a unit of work that may write.
@@ -292,9 +273,7 @@ mod tests {
 
     #[test]
     fn an_address_is_shown_without_its_password() {
-        let url: DatabaseUrl = "postgres://ada:hunter2@db.example/tidegate?sslmode=require"
-            .parse()
-            .unwrap();
+        let url: DatabaseUrl = "postgres://ada:hunter2@db.example/tidegate?sslmode=require".parse().unwrap();
         assert_eq!(url.to_string(), "postgres://db.example/tidegate");
         assert_eq!(format!("{url:?}"), "postgres://db.example/tidegate");
     }
@@ -302,13 +281,7 @@ mod tests {
     #[test]
     fn what_is_no_address_says_what_is() {
         let error = "mysql://x".parse::<DatabaseUrl>().unwrap_err().to_string();
-        assert!(
-            error.contains("sqlite:PATH") && error.contains("postgres://"),
-            "{error}"
-        );
-        assert_eq!(
-            "sqlite:a/b.db".parse::<DatabaseUrl>().unwrap(),
-            DatabaseUrl::Sqlite("a/b.db".into())
-        );
+        assert!(error.contains("sqlite:PATH") && error.contains("postgres://"), "{error}");
+        assert_eq!("sqlite:a/b.db".parse::<DatabaseUrl>().unwrap(), DatabaseUrl::Sqlite("a/b.db".into()));
     }
 }

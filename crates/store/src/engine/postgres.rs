@@ -64,15 +64,13 @@ pub(super) async fn migrate(pool: &PgPool) -> Result<usize> {
 }
 
 pub(super) async fn applied_migrations(pool: &PgPool) -> Result<Vec<i64>> {
-    let (exists,): (bool,) = sqlx::query_as("select to_regclass('_sqlx_migrations') is not null")
-        .fetch_one(pool)
-        .await?;
+    let (exists,): (bool,) =
+        sqlx::query_as("select to_regclass('_sqlx_migrations') is not null").fetch_one(pool).await?;
     if !exists {
         return Ok(Vec::new());
     }
-    let rows: Vec<(i64,)> = sqlx::query_as("select version from _sqlx_migrations order by version")
-        .fetch_all(pool)
-        .await?;
+    let rows: Vec<(i64,)> =
+        sqlx::query_as("select version from _sqlx_migrations order by version").fetch_all(pool).await?;
     Ok(rows.into_iter().map(|(version,)| version).collect())
 }
 
@@ -84,22 +82,10 @@ pub(super) async fn announce(
     if changes.is_empty() {
         return Ok(());
     }
-    let payload = changes
-        .iter()
-        .map(|change| encode(*change))
-        .collect::<Vec<_>>()
-        .join(" ");
+    let payload = changes.iter().map(|change| encode(*change)).collect::<Vec<_>>().join(" ");
     // The protocol allows 8,000 bytes; a change of that many sessions is announced as "everything".
-    let payload = if payload.len() < 7_500 {
-        payload
-    } else {
-        encode(Change::Everything)
-    };
-    sqlx::query("select pg_notify($1, $2)")
-        .bind(CHANNEL)
-        .bind(payload)
-        .execute(&mut **transaction)
-        .await?;
+    let payload = if payload.len() < 7_500 { payload } else { encode(Change::Everything) };
+    sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(&mut **transaction).await?;
     Ok(())
 }
 
@@ -179,10 +165,7 @@ pub(super) async fn schema(pool: &PgPool) -> Result<Vec<String>> {
                 "jsonb" => "text",
                 other => other,
             };
-            format!(
-                "{table}.{column} {kind}{}",
-                if *required { " not null" } else { "" }
-            )
+            format!("{table}.{column} {kind}{}", if *required { " not null" } else { "" })
         })
         .chain(indexes.iter().map(|(table, unique, columns)| {
             format!("{table} {} ({columns})", if *unique { "unique" } else { "index" })

@@ -17,12 +17,8 @@ use super::StoreOptions;
 use super::migrate::{Spelling, migrator};
 use crate::{Result, StoreError};
 
-const SPELLING: Spelling = Spelling {
-    number_key: "integer primary key autoincrement",
-    uuid: "blob",
-    json: "text",
-    bytes: "blob",
-};
+const SPELLING: Spelling =
+    Spelling { number_key: "integer primary key autoincrement", uuid: "blob", json: "text", bytes: "blob" };
 
 /// How long another process (a `tidegate` command beside a server) may hold the write lock before we give up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,10 +62,7 @@ pub(super) async fn open(path: &Path, options: &StoreOptions) -> Result<(Writer,
             path.display()
         ))
     };
-    let base = SqliteConnectOptions::new()
-        .filename(path)
-        .busy_timeout(BUSY_TIMEOUT)
-        .foreign_keys(true);
+    let base = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).foreign_keys(true);
     let writing = base
         .clone()
         .create_if_missing(true)
@@ -91,19 +84,10 @@ pub(super) async fn open(path: &Path, options: &StoreOptions) -> Result<(Writer,
 
 impl Writer {
     fn new(connection: SqliteConnection, max_group: usize) -> Self {
-        let lane = Lane {
-            connection,
-            group: Vec::new(),
-            open: false,
-            abandoned: false,
-            closed: false,
-        };
+        let lane = Lane { connection, group: Vec::new(), open: false, abandoned: false, closed: false };
         Self {
             lane: Arc::new(Mutex::new(lane)),
-            queue: Arc::new(Queue {
-                waiting: AtomicUsize::new(0),
-                max_group,
-            }),
+            queue: Arc::new(Queue { waiting: AtomicUsize::new(0), max_group }),
         }
     }
 
@@ -115,11 +99,7 @@ impl Writer {
         if lane.closed {
             return Err(StoreError::Unavailable("the database is closed".to_owned()));
         }
-        let mut turn = Turn {
-            lane,
-            queue: Arc::clone(&self.queue),
-            shared: Arc::clone(&self.lane),
-        };
+        let mut turn = Turn { lane, queue: Arc::clone(&self.queue), shared: Arc::clone(&self.lane) };
         turn.start().await?;
         Ok(turn)
     }
@@ -142,9 +122,8 @@ impl Writer {
         if known.is_none() {
             return Ok(Vec::new());
         }
-        let rows: Vec<(i64,)> = sqlx::query_as("select version from _sqlx_migrations order by version")
-            .fetch_all(on)
-            .await?;
+        let rows: Vec<(i64,)> =
+            sqlx::query_as("select version from _sqlx_migrations order by version").fetch_all(on).await?;
         Ok(rows.into_iter().map(|(version,)| version).collect())
     }
 
@@ -232,9 +211,7 @@ impl Turn {
                 Err(_) => Err(StoreError::Unavailable("the database is closing".to_owned())),
             }
         });
-        finishing
-            .await
-            .unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+        finishing.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
     }
 }
 
@@ -263,11 +240,7 @@ struct Waiting<'w> {
 impl<'w> Waiting<'w> {
     fn enter(lane: &'w Arc<Mutex<Lane>>, queue: &'w Arc<Queue>) -> Self {
         queue.waiting.fetch_add(1, Ordering::SeqCst);
-        Self {
-            lane,
-            queue,
-            gave_up: true,
-        }
+        Self { lane, queue, gave_up: true }
     }
 
     fn leave(mut self) {
@@ -326,16 +299,10 @@ pub(super) async fn schema(readers: &SqlitePool) -> Result<Vec<String>> {
                 "integer" => "bigint",
                 other => other,
             };
-            format!(
-                "{table}.{column} {kind}{}",
-                if *required == 1 { " not null" } else { "" }
-            )
+            format!("{table}.{column} {kind}{}", if *required == 1 { " not null" } else { "" })
         })
         .chain(indexes.iter().map(|(table, unique, columns)| {
-            format!(
-                "{table} {} ({columns})",
-                if *unique == 1 { "unique" } else { "index" }
-            )
+            format!("{table} {} ({columns})", if *unique == 1 { "unique" } else { "index" })
         }))
         .chain(numbers)
         .collect();

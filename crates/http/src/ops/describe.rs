@@ -1,0 +1,226 @@
+//! The API's description, generated from the handlers, and a page for people.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use serde_json::Value;
+use tidegate_domain::Dialect;
+use utoipa::Modify;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+use crate::dialects::{ingestiq, rivergen};
+
+/// Describes bearer tokens once per document.
+pub(crate) struct BearerToken;
+
+impl Modify for BearerToken {
+    fn modify(&self, document: &mut OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+        document
+            .components
+            .get_or_insert_default()
+            .security_schemes
+            .insert("bearer".to_owned(), SecurityScheme::Http(scheme).into());
+    }
+}
+
+/// The description of one contract.
+pub fn openapi_of(dialect: Dialect) -> OpenApi {
+    match dialect {
+        Dialect::Rivergen => rivergen::document(),
+        Dialect::Ingestiq => ingestiq::document(),
+    }
+}
+
+/// The description of all contracts: schemas of the same name are told apart by the contract's.
+pub fn openapi() -> Value {
+    let mut all = serde_json::json!({
+        "openapi": "3.1.0",
+        "info": { "title": "Tidegate", "version": env!("CARGO_PKG_VERSION") },
+        "paths": {},
+        "components": { "schemas": {}, "securitySchemes": {} },
+    });
+    for dialect in Dialect::ALL {
+        let prefix = dialect.as_str();
+        let mut one = serde_json::to_value(openapi_of(dialect)).unwrap_or_default();
+        rename_references(&mut one, prefix);
+        for place in ["/paths", "/components/securitySchemes"] {
+            merge(&mut all, place, one.pointer(place), |name| name.to_owned());
+        }
+        merge(&mut all, "/components/schemas", one.pointer("/components/schemas"), |name| {
+            format!("{prefix}.{name}")
+        });
+    }
+    all
+}
+
+fn merge(all: &mut Value, place: &str, from: Option<&Value>, rename: impl Fn(&str) -> String) {
+    if let (Some(Value::Object(into)), Some(Value::Object(from))) = (all.pointer_mut(place), from) {
+        into.extend(from.iter().map(|(name, value)| (rename(name), value.clone())));
+    }
+}
+
+fn rename_references(value: &mut Value, prefix: &str) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match value {
+                    Value::String(reference) if key == "$ref" => {
+                        *reference = reference
+                            .replace("#/components/schemas/", &format!("#/components/schemas/{prefix}."));
+                    }
+                    other => rename_references(other, prefix),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rename_references(item, prefix)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[derive(Template)]
+#[template(path = "docs.html")]
+struct DocsPage {
+    contracts: Vec<ContractView>,
+}
+
+struct ContractView {
+    name: &'static str,
+    title: String,
+    operations: Vec<OperationView>,
+    schemas: Vec<SchemaView>,
+}
+
+struct OperationView {
+    method: String,
+    path: String,
+    summary: String,
+    bearer: bool,
+    body: Option<String>,
+    parameters: Vec<FieldView>,
+    answers: Vec<AnswerView>,
+}
+
+struct AnswerView {
+    status: String,
+    description: String,
+    body: Option<String>,
+}
+
+struct SchemaView {
+    name: String,
+    description: String,
+    fields: Vec<FieldView>,
+}
+
+struct FieldView {
+    name: String,
+    kind: String,
+    required: bool,
+    description: String,
+}
+
+/// The page.
+pub(super) fn page() -> Result<String, askama::Error> {
+    let contracts = Dialect::ALL.into_iter().map(contract_view).collect();
+    DocsPage { contracts }.render()
+}
+
+fn contract_view(dialect: Dialect) -> ContractView {
+    let document = serde_json::to_value(openapi_of(dialect)).unwrap_or_default();
+    let operations = objects(&document["paths"])
+        .flat_map(|(path, item)| {
+            objects(item).map(move |(method, operation)| operation_view(method, path, operation))
+        })
+        .collect();
+    let schemas =
+        objects(&document["components"]["schemas"]).map(|(name, schema)| schema_view(name, schema)).collect();
+    ContractView { name: dialect.as_str(), title: text(&document["info"]["title"]), operations, schemas }
+}
+
+fn operation_view(method: &str, path: &str, operation: &Value) -> OperationView {
+    let parameters = list(&operation["parameters"])
+        .map(|parameter| FieldView {
+            name: text(&parameter["name"]),
+            kind: format!("{}, {}", text(&parameter["in"]), kind(&parameter["schema"])),
+            required: parameter["required"] == true,
+            description: text(&parameter["description"]),
+        })
+        .collect();
+    let answers = objects(&operation["responses"])
+        .map(|(status, answer)| AnswerView {
+            status: status.to_owned(),
+            description: text(&answer["description"]),
+            body: body_of(answer),
+        })
+        .collect();
+    OperationView {
+        method: method.to_uppercase(),
+        path: path.to_owned(),
+        summary: text(&operation["summary"]),
+        bearer: operation["security"].is_array(),
+        body: body_of(&operation["requestBody"]),
+        parameters,
+        answers,
+    }
+}
+
+fn schema_view(name: &str, schema: &Value) -> SchemaView {
+    // A flattened part stands beside the schema's own fields.
+    let parts: Vec<&Value> = std::iter::once(schema).chain(list(&schema["allOf"])).collect();
+    let required: Vec<String> = parts.iter().flat_map(|part| list(&part["required"])).map(text).collect();
+    let mut fields = BTreeMap::new();
+    for part in &parts {
+        for (field, schema) in objects(&part["properties"]) {
+            let view = FieldView {
+                name: field.to_owned(),
+                kind: kind(schema),
+                required: required.iter().any(|name| name == field),
+                description: text(&schema["description"]),
+            };
+            fields.insert(field.to_owned(), view);
+        }
+    }
+    SchemaView {
+        name: name.to_owned(),
+        description: text(&schema["description"]),
+        fields: fields.into_values().collect(),
+    }
+}
+
+fn body_of(holder: &Value) -> Option<String> {
+    objects(&holder["content"]).next().map(|(_, media)| kind(&media["schema"]))
+}
+
+/// A schema's type in a word or two.
+fn kind(schema: &Value) -> String {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return reference.rsplit('/').next().unwrap_or_default().to_owned();
+    }
+    if schema["items"].is_object() {
+        return format!("list of {}", kind(&schema["items"]));
+    }
+    let alternatives: Vec<String> =
+        ["oneOf", "anyOf"].iter().flat_map(|key| list(&schema[*key])).map(kind).collect();
+    if !alternatives.is_empty() {
+        return alternatives.join(" or ");
+    }
+    match &schema["type"] {
+        Value::String(name) => name.clone(),
+        Value::Array(names) => names.iter().map(text).collect::<Vec<_>>().join(" or "),
+        _ => "any".to_owned(),
+    }
+}
+
+fn objects(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    value.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value))
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,125 @@
+//! Operations: health, metrics, keys, the API's description.
+
+mod describe;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Json, Response};
+use axum::routing::get;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tidegate_domain::Dialect;
+
+use crate::client::{is_forwarded, peer};
+use crate::state::App;
+
+pub(crate) use describe::BearerToken;
+pub use describe::{openapi, openapi_of};
+
+/// Who may look at what operators look at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OpsSettings {
+    /// Networks from which `/metrics` is answered, and `/dev/outbox` where it exists.
+    pub allow: Vec<IpNet>,
+}
+
+impl Default for OpsSettings {
+    fn default() -> Self {
+        let loopback = ["127.0.0.0/8", "::1/128"];
+        Self { allow: loopback.iter().filter_map(|net| net.parse().ok()).collect() }
+    }
+}
+
+/// Routes outside of every contract.
+pub(crate) fn router() -> Router<App> {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/.well-known/jwks.json", get(jwks))
+        .route("/openapi.json", get(document))
+        .route("/openapi/{file}", get(document_of))
+        .route("/docs", get(page))
+}
+
+/// The process runs.
+async fn healthz() -> Json<serde_json::Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// The process runs and its database answers.
+async fn readyz(State(app): State<App>) -> Response {
+    match app.ping().await {
+        Ok(()) => Json(json!({ "status": "ready" })).into_response(),
+        Err(fault) => {
+            tracing::error!(error = %fault, "not ready");
+            let body = Json(json!({ "status": "unavailable", "reason": "the database does not answer" }));
+            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+        }
+    }
+}
+
+async fn metrics(State(app): State<App>, request: Request) -> Response {
+    if !is_operator(&app, &request) {
+        return not_found().await;
+    }
+    match app.metrics() {
+        Some(handle) => {
+            let kind = HeaderValue::from_static("text/plain; version=0.0.4");
+            ([(header::CONTENT_TYPE, kind)], handle.render()).into_response()
+        }
+        None => not_found().await,
+    }
+}
+
+/// Whether a request comes straight from an allowed network. One that a proxy forwards does not: the proxy's own
+/// address would let in everybody.
+pub(crate) fn is_operator(app: &App, request: &Request) -> bool {
+    let peer = peer(request.extensions());
+    !is_forwarded(request.headers()) && app.http().ops.allow.iter().any(|net| net.contains(&peer))
+}
+
+/// Lets operators through and tells everybody else that there is nothing.
+pub(crate) async fn operators_only(State(app): State<App>, request: Request, next: Next) -> Response {
+    if is_operator(&app, &request) { next.run(request).await } else { not_found().await }
+}
+
+/// The keys that verify access tokens (RFC 7517).
+async fn jwks(State(app): State<App>) -> Response {
+    let cache = HeaderValue::from_static("public, max-age=300");
+    ([(header::CACHE_CONTROL, cache)], Json(app.jwks())).into_response()
+}
+
+async fn document() -> Response {
+    Json(openapi()).into_response()
+}
+
+async fn document_of(Path(file): Path<String>) -> Response {
+    match file.strip_suffix(".json").and_then(Dialect::from_name) {
+        Some(dialect) => Json(openapi_of(dialect)).into_response(),
+        None => not_found().await,
+    }
+}
+
+async fn page() -> Response {
+    match describe::page() {
+        Ok(page) => (crate::pages::security_headers(), Html(page)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the API page could not be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// Outside of every contract there is no envelope but this.
+pub(crate) async fn not_found() -> Response {
+    (
+        StatusCode::NOT_FOUND,
+        Json(json!({ "error": "not_found", "error_description": "There is no such page." })),
+    )
+        .into_response()
+}

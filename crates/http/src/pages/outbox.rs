@@ -1,0 +1,58 @@
+//! The development outbox: mails that were not sent, to be read.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+
+use crate::rejection::Rejection;
+use crate::state::App;
+
+/// Mails shown.
+const NEWEST: i64 = 50;
+
+#[derive(Template)]
+#[template(path = "outbox.html")]
+struct Outbox {
+    product: String,
+    mails: Vec<MailView>,
+}
+
+struct MailView {
+    to: String,
+    at: String,
+    subject: String,
+    text: String,
+    code: Option<String>,
+    link: Option<String>,
+}
+
+/// The newest mails.
+pub(super) async fn page(State(app): State<App>) -> Response {
+    let entries = match app.list_outbox(None, NEWEST).await {
+        Ok(entries) => entries,
+        Err(fault) => return super::failure(&app, Rejection::from(fault)),
+    };
+    let mails = entries
+        .iter()
+        .filter(|entry| entry.message.state != "discarded")
+        .filter_map(|entry| {
+            let rendered = app.render(entry).ok().flatten()?;
+            Some(MailView {
+                to: entry.message.recipient.clone(),
+                at: entry.message.created_at().iso_seconds(),
+                subject: rendered.subject.clone(),
+                text: rendered.text.clone(),
+                code: entry.code().map(str::to_owned),
+                link: entry.link().map(str::to_owned),
+            })
+        })
+        .collect();
+    match (Outbox { product: app.settings().product.clone(), mails }).render() {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the outbox page could not be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Private databases.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use tempfile::TempDir;
+use tidegate_store::{DatabaseUrl, Store, StoreOptions};
+use uuid::Uuid;
+
+use crate::Engine;
+
+/// The variable in which `scripts/postgres` names its server.
+const SERVER: &str = "TIDEGATE_TEST_POSTGRES";
+
+/// A database nobody else uses, gone when dropped.
+pub struct TestDatabase(Place);
+
+enum Place {
+    Sqlite(TempDir),
+    Postgres(Schema),
+}
+
+/// A schema of the test server.
+struct Schema {
+    server: String,
+    name: String,
+}
+
+/// Runs a query past the store, on a connection of its own.
+macro_rules! on_a_connection {
+    ($database:expr, $query:expr, $method:ident) => {
+        match &$database.0 {
+            Place::Sqlite(_) => $query.$method(&mut $database.sqlite().await).await,
+            Place::Postgres(schema) => $query.$method(&mut connect(&schema.url()).await).await,
+        }
+        .expect("the test's own SQL")
+    };
+}
+
+impl TestDatabase {
+    /// A database with the present schema.
+    ///
+    /// # Panics
+    /// When there is no PostgreSQL to test with: such a test fails, it is never skipped.
+    pub async fn create(engine: Engine) -> Self {
+        let database = Self::empty(engine).await;
+        let store = database.open_with(|options| options.max_connections = 1).await;
+        store.migrate().await.expect("migrating a fresh database");
+        store.close().await;
+        database
+    }
+
+    /// A database with nothing in it.
+    ///
+    /// # Panics
+    /// As [`TestDatabase::create`].
+    pub async fn empty(engine: Engine) -> Self {
+        Self(match engine {
+            Engine::Sqlite => Place::Sqlite(tempfile::tempdir().expect("a temporary directory")),
+            Engine::Postgres => Place::Postgres(Schema::create().await),
+        })
+    }
+
+    /// Which engine it is of.
+    pub fn engine(&self) -> Engine {
+        match self.0 {
+            Place::Sqlite(_) => Engine::Sqlite,
+            Place::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> DatabaseUrl {
+        match &self.0 {
+            Place::Sqlite(directory) => DatabaseUrl::Sqlite(directory.path().join("tidegate.db")),
+            Place::Postgres(schema) => DatabaseUrl::Postgres(schema.url()),
+        }
+    }
+
+    /// Opens it, as every node does for itself.
+    pub async fn open(&self) -> Store {
+        self.open_with(|_| {}).await
+    }
+
+    /// Opens it with other options than the default ones.
+    ///
+    /// # Panics
+    /// When it cannot be opened.
+    pub async fn open_with(&self, change: impl FnOnce(&mut StoreOptions)) -> Store {
+        let mut options = StoreOptions::new(self.url());
+        change(&mut options);
+        Store::open(&options).await.expect("opening the test's database")
+    }
+
+    /// Runs SQL past the store, committed at once; answers how many rows changed. For faults that no use case makes.
+    ///
+    /// # Panics
+    /// When the database refuses it.
+    pub async fn sql(&self, statements: &str) -> u64 {
+        let statements = AssertSqlSafe(statements.to_owned());
+        match &self.0 {
+            Place::Sqlite(_) => sqlx::raw_sql(statements)
+                .execute(&mut self.sqlite().await)
+                .await
+                .map(|done| done.rows_affected()),
+            Place::Postgres(schema) => sqlx::raw_sql(statements)
+                .execute(&mut connect(&schema.url()).await)
+                .await
+                .map(|done| done.rows_affected()),
+        }
+        .expect("the test's own SQL")
+    }
+
+    /// The number that a query such as `select count(*) from accounts` answers.
+    ///
+    /// # Panics
+    /// When the database refuses it.
+    pub async fn sql_count(&self, query: &str) -> i64 {
+        on_a_connection!(self, sqlx::query_scalar(AssertSqlSafe(query.to_owned())), fetch_one)
+    }
+
+    /// The texts of a query's one column.
+    ///
+    /// # Panics
+    /// When the database refuses it.
+    pub async fn sql_texts(&self, query: &str) -> Vec<String> {
+        on_a_connection!(self, sqlx::query_scalar(AssertSqlSafe(query.to_owned())), fetch_all)
+    }
+
+    /// A key as the engine's SQL writes it.
+    pub fn sql_uuid(&self, key: impl Into<Uuid>) -> String {
+        let key: Uuid = key.into();
+        match self.engine() {
+            Engine::Sqlite => format!("x'{}'", key.simple()),
+            Engine::Postgres => format!("'{key}'::uuid"),
+        }
+    }
+
+    /// A SQLite connection beside the store's, as a command beside the server has one.
+    async fn sqlite(&self) -> SqliteConnection {
+        let DatabaseUrl::Sqlite(path) = self.url() else { panic!("not SQLite") };
+        let options = SqliteConnectOptions::new().filename(path).foreign_keys(true);
+        SqliteConnection::connect_with(&options).await.expect("a connection to the test's database")
+    }
+}
+
+impl Schema {
+    async fn create() -> Self {
+        let server = std::env::var(SERVER).unwrap_or_else(|_| {
+            panic!("{SERVER} is not set: this test needs PostgreSQL; run it with scripts/test, \
+                    or with scripts/postgres run -- cargo nextest run")
+        });
+        let name = format!("test_{:016x}", RandomState::new().hash_one(std::process::id()));
+        let mut admin = connect(&server).await;
+        let create = AssertSqlSafe(format!("create schema {name}"));
+        sqlx::raw_sql(create).execute(&mut admin).await.expect("a schema of the test's own");
+        Self { server, name }
+    }
+
+    /// The schema alone, under an application name by which its connections are told from those of other tests.
+    fn url(&self) -> String {
+        let Self { server, name } = self;
+        format!("{server}?options[search_path]={name}&application_name={name}")
+    }
+
+    async fn remove(server: String, name: String) -> sqlx::Result<()> {
+        let mut admin = PgConnection::connect(&server).await?;
+        // A test that failed may still hold locks; the server's own end will do then.
+        let drop = format!("set lock_timeout = '1s'; drop schema if exists {name} cascade");
+        sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut admin).await?;
+        Ok(())
+    }
+}
+
+impl Drop for Schema {
+    fn drop(&mut self) {
+        let removal = Self::remove(self.server.clone(), self.name.clone());
+        // On a thread of its own, as this one may belong to a runtime.
+        let removal = std::thread::spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            drop(runtime.map(|runtime| {
+                runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), removal).await })
+            }));
+        });
+        drop(removal.join());
+    }
+}
+
+async fn connect(url: &str) -> PgConnection {
+    PgConnection::connect(url).await.expect("a connection to the test server")
+}

@@ -1,0 +1,181 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tidegate_crypto::SigningAlgorithm;
+use tidegate_domain::{Dialect, EmailAddress};
+
+/// Identity server: accounts, sessions and access control for applications
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalFlags,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "Every option of the configuration file can also be a variable: TIDEGATE_LISTEN, \
+TIDEGATE_MAIL__SMTP__HOST. Flags win over variables, variables over the file. Exit codes: 0 success, 1 failure, \
+2 wrong usage.";
+
+/// Options of every command.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct GlobalFlags {
+    /// Configuration file [default: $TIDEGATE_CONFIG, or ./tidegate.toml if there is one]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    pub(crate) config: Option<PathBuf>,
+    /// Directory of the master key and the embedded database [default: ./tidegate-data]
+    #[arg(long, global = true, value_name = "DIRECTORY", help_heading = "Everywhere")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME [default: sqlite:<data-dir>/tidegate.db]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
+    pub(crate) database: Option<String>,
+    /// Print exactly one JSON value on standard output, errors included
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub(crate) json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the APIs; makes everything it needs on the first start
+    Serve(Serve),
+    /// Organizations
+    #[command(subcommand)]
+    Org(Org),
+    /// Mail that was sent or waits to be
+    #[command(subcommand)]
+    Outbox(Outbox),
+    /// Keys that sign access tokens
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Bring the database's schema up to date
+    Migrate(Migrate),
+    /// Check configuration and surroundings without serving
+    Doctor,
+    /// Print the OpenAPI description
+    Openapi(Openapi),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Address and port to serve; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<String>,
+    /// Development: mail stays readable in `tidegate outbox`, cookies work over plain HTTP. Relaxes no limit
+    #[arg(long)]
+    pub(crate) dev: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Org {
+    /// Make an organization and its owner, whose address counts as verified
+    Create(OrgCreate),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OrgCreate {
+    /// The organization's name
+    #[arg(long, value_parser = organization_name)]
+    pub(crate) name: String,
+    /// The owner's e-mail address
+    #[arg(long, value_name = "ADDRESS", value_parser = email)]
+    pub(crate) root_email: EmailAddress,
+    /// Read the owner's password from standard input; without it one is made and printed once
+    #[arg(long)]
+    pub(crate) root_password_stdin: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Outbox {
+    /// The newest mails
+    List(OutboxList),
+    /// The newest one-time code sent to an address
+    Code(OutboxCode),
+    /// What a mail says, as long as it is kept
+    Show(OutboxShow),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OutboxList {
+    /// Only mails to this address
+    #[arg(long, value_name = "ADDRESS", value_parser = email)]
+    pub(crate) to: Option<EmailAddress>,
+    /// How many
+    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OutboxCode {
+    /// Whose code
+    #[arg(long, value_name = "ADDRESS", value_parser = email)]
+    pub(crate) to: EmailAddress,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OutboxShow {
+    /// The mail's number, from `tidegate outbox list`
+    pub(crate) number: i64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// All keys, the signing one first
+    List,
+    /// Make a new key that signs from now on; older ones verify until their last token expires
+    Rotate(KeysRotate),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysRotate {
+    /// Signature algorithm
+    #[arg(long, value_enum, default_value_t = Algorithm::Es256)]
+    pub(crate) algorithm: Algorithm,
+}
+
+/// A signature algorithm (RFC 7518, RFC 8037).
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Algorithm {
+    #[value(name = "ES256")]
+    Es256,
+    #[value(name = "EdDSA")]
+    EdDsa,
+}
+
+impl From<Algorithm> for SigningAlgorithm {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Es256 => Self::Es256,
+            Algorithm::EdDsa => Self::EdDsa,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// Change nothing: exit with 1 if migrations are pending
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Openapi {
+    /// One contract only
+    #[arg(long, value_name = "NAME", value_parser = dialect_names())]
+    pub(crate) dialect: Option<String>,
+}
+
+fn dialect_names() -> clap::builder::PossibleValuesParser {
+    Dialect::ALL.map(Dialect::as_str).into()
+}
+
+fn email(text: &str) -> Result<EmailAddress, String> {
+    EmailAddress::parse(text).map_err(|error| error.to_string())
+}
+
+fn organization_name(text: &str) -> Result<String, String> {
+    tidegate_domain::text::line(text, 100).map_err(|error| error.to_string())
+}

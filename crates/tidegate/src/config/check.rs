@@ -1,0 +1,158 @@
+//! Values that are of the right kind and still make no sense.
+
+use std::time::Duration;
+
+use axum::http::Uri;
+use tidegate_crypto::{MasterKey, PasswordHasher, PasswordScheme, Pepper, SystemEntropy};
+use tidegate_delivery::Smtp;
+use tidegate_domain::DialectProfile;
+use tracing_subscriber::EnvFilter;
+
+use super::load::Mistake;
+use super::profile::limits_mut;
+use super::{Loaded, PasswordHash, PepperEntry, SecretText};
+use crate::failure::Failure;
+
+/// Less than this holds no request of any contract.
+const SMALLEST_BODY: usize = 1024;
+
+impl Loaded {
+    /// Refuses what could not be served with: all of it at once.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let config = &self.config;
+        let mut mistakes = Vec::new();
+        let mut check = |key: &str, verdict: Result<(), String>| {
+            if let Err(what) = verdict {
+                mistakes.push(self.mistake(key, what));
+            }
+        };
+        check("public_url", each(&config.public_url, |url| base_url(url)));
+        check("product", line(&config.product));
+        check("master_key", each(&config.master_key, master_key));
+        check("previous_master_keys", each(&config.previous_master_keys, master_key));
+        check("pepper", each(&config.pepper, pepper));
+        check("previous_peppers", each(&config.previous_peppers, pepper));
+        check("password_hash", config.password_hash.check());
+        check("hash_pool.threads", each(&config.hash_pool.threads, |n| at_least(*n, 1)));
+        check("hash_pool.queue", each(&config.hash_pool.queue, |n| at_least(*n, 1)));
+        check("database_connections", each(&config.database_connections, |n| at_least(*n, 1)));
+        check("links.verify_email", each(&config.links.verify_email, |link| link_template(link)));
+        check("links.reset_password", each(&config.links.reset_password, |link| link_template(link)));
+        check("http.deadline", lifetime(config.http.deadline));
+        check("http.max_body", at_least(config.http.max_body, SMALLEST_BODY));
+        check("http.cors_origins", each(&config.http.cors_origins, |origin| web_origin(origin)));
+        check("log.filter", each(&config.log.filter, |filter| log_filter(filter)));
+        check("mail.smtp", each(&config.mail.smtp, |smtp| Smtp::new(smtp).map(drop).map_err(|e| e.to_string())));
+        let failed = config.failed_passwords();
+        check("failed_passwords_by_account.window", each(&failed, |limit| lifetime(limit.window)));
+        self.check_profile("rivergen", &config.rivergen, &mut mistakes);
+        self.check_profile("ingestiq", &config.ingestiq, &mut mistakes);
+        if mistakes.is_empty() {
+            Ok(())
+        } else {
+            Err(Failure::mistakes(mistakes))
+        }
+    }
+
+    fn check_profile(&self, name: &str, profile: &DialectProfile, mistakes: &mut Vec<Mistake>) {
+        let mut check = |key: &str, verdict: Result<(), String>| {
+            if let Err(what) = verdict {
+                mistakes.push(self.mistake(&format!("{name}.{key}"), what));
+            }
+        };
+        check("access_token_lifetime", lifetime(profile.access_token_lifetime));
+        check("session.lifetime", lifetime(profile.session.lifetime));
+        check("session.remembered_lifetime", lifetime(profile.session.remembered_lifetime));
+        check("refresh.lifetime", lifetime(profile.refresh.lifetime));
+        check("password.min_length", at_least(profile.password.min_length, 1));
+        check("password.max_length", at_least(profile.password.max_length, profile.password.min_length));
+        for (key, limit) in limits_mut(&mut profile.limits.clone()) {
+            check(&format!("limits.{key}.window"), each(limit, |limit| lifetime(limit.window)));
+        }
+    }
+}
+
+impl PasswordHash {
+    /// The scheme this describes.
+    ///
+    /// # Errors
+    /// When a number belongs to the other function.
+    pub(crate) fn scheme(&self) -> Result<PasswordScheme, String> {
+        let described = serde_json::to_value(self).map_err(|error| error.to_string())?;
+        serde_json::from_value(described).map_err(|error| error.to_string())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        PasswordHasher::new(self.scheme()?, None, Vec::new(), &SystemEntropy)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+}
+
+impl PepperEntry {
+    /// The pepper this describes.
+    ///
+    /// # Errors
+    /// Says whether its name or its key is wrong.
+    pub(crate) fn pepper(&self) -> Result<Pepper, String> {
+        Pepper::new(&self.id, self.key.expose().as_bytes()).map_err(|error| error.to_string())
+    }
+}
+
+/// The first mistake among what is set.
+fn each<'v, T: 'v>(
+    values: impl IntoIterator<Item = &'v T>,
+    check: impl FnMut(&'v T) -> Result<(), String>,
+) -> Result<(), String> {
+    values.into_iter().try_for_each(check)
+}
+
+fn at_least<T: PartialOrd + std::fmt::Display>(value: T, least: T) -> Result<(), String> {
+    require(value >= least, || format!("must be at least {least}"))
+}
+
+fn lifetime(duration: Duration) -> Result<(), String> {
+    require(!duration.is_zero(), || "must be at least 1 second".to_owned())
+}
+
+fn require(met: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if met { Ok(()) } else { Err(otherwise()) }
+}
+
+fn line(text: &str) -> Result<(), String> {
+    tidegate_domain::text::line(text, 100).map(drop).map_err(|error| error.to_string())
+}
+
+fn master_key(key: &SecretText) -> Result<(), String> {
+    key.expose().parse::<MasterKey>().map(drop).map_err(|error| error.to_string())
+}
+
+fn pepper(entry: &PepperEntry) -> Result<(), String> {
+    entry.pepper().map(drop)
+}
+
+fn base_url(url: &str) -> Result<(), String> {
+    let fits = url.parse::<Uri>().is_ok_and(|uri| is_web(&uri) && uri.query().is_none()) && !url.contains('#');
+    require(fits, || format!("{url:?} is not a URL such as https://id.example.com"))
+}
+
+fn link_template(link: &str) -> Result<(), String> {
+    let fits = link.replace("{token}", "t").parse::<Uri>().is_ok_and(|uri| is_web(&uri));
+    require(fits && link.contains("{token}"), || {
+        format!("{link:?} is not a link such as https://app.example.com/reset?token={{token}}")
+    })
+}
+
+fn web_origin(origin: &str) -> Result<(), String> {
+    let bare = |uri: &Uri| is_web(uri) && uri.path() == "/" && uri.query().is_none() && !origin.ends_with('/');
+    let fits = origin == "*" || origin.parse::<Uri>().is_ok_and(|uri| bare(&uri));
+    require(fits, || format!("{origin:?} is not an origin such as https://app.example.com, without a path, or *"))
+}
+
+fn is_web(uri: &Uri) -> bool {
+    matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+}
+
+fn log_filter(filter: &str) -> Result<(), String> {
+    EnvFilter::try_new(filter).map(drop).map_err(|error| error.to_string())
+}

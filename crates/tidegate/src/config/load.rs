@@ -1,0 +1,346 @@
+//! Layers: defaults, then the file, then variables, then flags. Each value remembers where it came from, so that a
+//! mistake can be told where it was made.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use figment::error::{Actual, Kind};
+use figment::providers::{Format, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider, Source};
+
+use super::Config;
+use super::schema::{Schema, Unknown};
+use crate::cli::GlobalFlags;
+use crate::failure::Failure;
+
+const PREFIX: &str = "TIDEGATE_";
+const DEFAULT_FILE: &str = "tidegate.toml";
+
+/// A configuration, and where it came from.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The configuration.
+    pub(crate) config: Config,
+    /// The file, variables and flags that had a say.
+    pub(crate) sources: Vec<String>,
+    figment: Figment,
+}
+
+/// What a command line decides.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// `--listen`
+    pub(crate) listen: Option<String>,
+    /// `--dev`
+    pub(crate) dev: bool,
+}
+
+/// Values of one origin.
+struct Layer {
+    metadata: Metadata,
+    values: Dict,
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        self.metadata.clone()
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        Ok(Map::from([(Profile::Default, self.values.clone())]))
+    }
+}
+
+/// Reads the configuration.
+///
+/// # Errors
+/// Every mistake in it, each with its key and where it was made.
+pub(crate) fn load(global: &GlobalFlags, flags: &Flags) -> Result<Loaded, Failure> {
+    let internal = |error: figment::Error| Failure::internal(format!("the configuration's keys: {error}"));
+    let schema = Schema::new().map_err(internal)?;
+    let mut layers: Vec<Layer> = Vec::new();
+    layers.extend(file_layer(global.config.as_deref())?);
+    layers.extend(variable_layers(&schema, variables())?);
+    layers.extend(flag_layers(global, flags));
+
+    let defaults = match Value::serialize(Config::default()).map_err(internal)? {
+        Value::Dict(_, values) => values,
+        _ => Dict::new(),
+    };
+    let mut figment = Figment::from(Layer {
+        metadata: Metadata::named("the defaults"),
+        values: defaults,
+    });
+    let sources = layers.iter().map(|layer| origin(Some(&layer.metadata))).collect();
+    for layer in layers {
+        figment = figment.merge(layer);
+    }
+    refuse_unknown(&schema, &figment)?;
+    let config: Config = figment.extract().map_err(|error| Failure::mistakes(wrong_values(error)))?;
+    let loaded = Loaded {
+        config: config.settled(),
+        sources,
+        figment,
+    };
+    loaded.check()?;
+    Ok(loaded)
+}
+
+/// What is wrong with a value, and whether it is the command line that is wrong.
+pub(crate) struct Mistake {
+    /// The key, what is wrong with it, and where it was set.
+    pub(crate) text: String,
+    /// Whether a flag set it.
+    pub(crate) from_flag: bool,
+}
+
+impl Loaded {
+    /// The mistake `what` in the value at `key`.
+    pub(super) fn mistake(&self, key: &str, what: impl std::fmt::Display) -> Mistake {
+        Mistake::at(key, &what.to_string(), self.figment.find_metadata(key))
+    }
+}
+
+impl Mistake {
+    fn at(key: &str, what: &str, metadata: Option<&Metadata>) -> Self {
+        Self {
+            text: format!("{key}: {what} (in {})", origin(metadata)),
+            from_flag: metadata.is_some_and(|metadata| metadata.name.starts_with("--")),
+        }
+    }
+}
+
+/// A file's path, a variable's name or a flag.
+fn origin(metadata: Option<&Metadata>) -> String {
+    let Some(metadata) = metadata else {
+        return "the configuration".to_owned();
+    };
+    match &metadata.source {
+        Some(Source::File(path)) => path.display().to_string(),
+        _ => metadata.name.to_string(),
+    }
+}
+
+fn file_layer(chosen: Option<&Path>) -> Result<Option<Layer>, Failure> {
+    let chosen = chosen.map(Path::to_owned).or_else(|| {
+        std::env::var_os("TIDEGATE_CONFIG")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    });
+    let path = chosen.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if chosen.is_none() && error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(Failure::configuration(format!(
+                "the configuration file {} cannot be read: {error}",
+                path.display()
+            )));
+        }
+    };
+    let values = Toml::from_str(&text).map_err(|error| {
+        let line = error
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .map_or_else(String::new, |before| format!(", line {}", before.matches('\n').count() + 1));
+        // The line itself is not repeated: it may hold a secret.
+        Failure::configuration(format!("{}{line}: {}", path.display(), error.message()))
+    })?;
+    Ok(Some(Layer {
+        metadata: Metadata::from("file", path.as_path()),
+        values,
+    }))
+}
+
+fn variables() -> Vec<(OsString, OsString)> {
+    let mut variables: Vec<_> = std::env::vars_os()
+        .filter(|(name, _)| name.to_str().is_some_and(|name| name.starts_with(PREFIX)))
+        .collect();
+    // `TIDEGATE_MAIL` before `TIDEGATE_MAIL__SMTP`: what is more specific wins.
+    variables.sort();
+    variables
+}
+
+fn variable_layers(schema: &Schema, variables: Vec<(OsString, OsString)>) -> Result<Vec<Layer>, Failure> {
+    let mut layers = Vec::new();
+    for (name, value) in variables {
+        let name = name.to_string_lossy().into_owned();
+        let Some(value) = value.to_str() else {
+            return Err(Failure::configuration(format!("the variable {name} is not UTF-8 text")));
+        };
+        let key = name.strip_prefix(PREFIX).unwrap_or_default();
+        // Empty is how compose files and shells spell "not set".
+        if value.is_empty() || is_foreign(key, value) {
+            continue;
+        }
+        let path: Vec<String> = key.to_ascii_lowercase().split("__").map(str::to_owned).collect();
+        let value = read(value, schema.find(&path));
+        layers.push(Layer {
+            metadata: Metadata::named(name),
+            values: nested(&path, value),
+        });
+    }
+    Ok(layers)
+}
+
+/// Variables of our prefix that are not configuration: where the file is, what the tests need, and what Kubernetes
+/// gives every container when a service is called `tidegate`.
+fn is_foreign(key: &str, value: &str) -> bool {
+    key == "CONFIG"
+        || key.starts_with("TEST_")
+        || key == "SERVICE_HOST"
+        || key.starts_with("SERVICE_PORT")
+        || (key == "PORT" && value.contains("://"))
+        || key
+            .strip_prefix("PORT_")
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+/// A variable's value. Where text is wanted it is taken as it stands, so that a password may look like a number.
+fn read(text: &str, wanted: Option<&Value>) -> Value {
+    match wanted {
+        Some(Value::String(..)) => Value::from(text),
+        Some(Value::Bool(..)) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Value::from(true),
+            "false" | "0" | "no" | "off" => Value::from(false),
+            _ => Value::from(text),
+        },
+        _ => text.parse().unwrap_or_else(|_| Value::from(text)),
+    }
+}
+
+fn nested(path: &[String], value: Value) -> Dict {
+    let Some((first, rest)) = path.split_first() else {
+        return Dict::new();
+    };
+    let value = if rest.is_empty() {
+        value
+    } else {
+        Value::from(nested(rest, value))
+    };
+    Dict::from([(first.clone(), value)])
+}
+
+fn flag_layers(global: &GlobalFlags, flags: &Flags) -> Vec<Layer> {
+    let path = |path: &PathBuf| Value::from(path.to_string_lossy().into_owned());
+    [
+        ("--data-dir", "data_dir", global.data_dir.as_ref().map(path)),
+        ("--database", "database", global.database.clone().map(Value::from)),
+        ("--listen", "listen", flags.listen.clone().map(Value::from)),
+        ("--dev", "dev", flags.dev.then(|| Value::from(true))),
+    ]
+    .into_iter()
+    .filter_map(|(flag, key, value)| {
+        Some(Layer {
+            metadata: Metadata::named(flag),
+            values: Dict::from([(key.to_owned(), value?)]),
+        })
+    })
+    .collect()
+}
+
+/// Refuses keys that nothing reads: all of them at once.
+fn refuse_unknown(schema: &Schema, figment: &Figment) -> Result<(), Failure> {
+    let data = figment.data().map_err(|error| Failure::mistakes(wrong_values(error)))?;
+    let Some(values) = data.get(&Profile::Default) else {
+        return Ok(());
+    };
+    let mistakes: Vec<Mistake> = schema
+        .unknown(values)
+        .iter()
+        .map(|unknown| unknown_key(unknown, first_metadata(figment, unknown.value)))
+        .collect();
+    if mistakes.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::mistakes(mistakes))
+}
+
+fn unknown_key(unknown: &Unknown<'_>, metadata: Option<&Metadata>) -> Mistake {
+    let variable = metadata
+        .map(|metadata| metadata.name.as_ref())
+        .filter(|name| name.starts_with(PREFIX));
+    match variable {
+        Some(name) => Mistake {
+            text: format!(
+                "{name}: there is no such variable; did you mean {PREFIX}{}?",
+                unknown.nearest.join("__").to_ascii_uppercase()
+            ),
+            from_flag: false,
+        },
+        None => Mistake::at(
+            &unknown.path.join("."),
+            &format!("there is no such key; did you mean `{}`?", unknown.nearest.join(".")),
+            metadata,
+        ),
+    }
+}
+
+/// Tables made by merging have no origin of their own: that of the first value in them serves.
+fn first_metadata<'f>(figment: &'f Figment, value: &Value) -> Option<&'f Metadata> {
+    figment.get_metadata(value.tag()).or_else(|| match value {
+        Value::Dict(_, values) => values.values().find_map(|value| first_metadata(figment, value)),
+        Value::Array(_, values) => values.iter().find_map(|value| first_metadata(figment, value)),
+        _ => None,
+    })
+}
+
+fn wrong_values(errors: figment::Error) -> Vec<Mistake> {
+    errors
+        .into_iter()
+        .map(|error| {
+            let mut key = error.path.join(".");
+            if let Kind::MissingField(name) = &error.kind {
+                let dot = if key.is_empty() { "" } else { "." };
+                let _ = write!(key, "{dot}{name}");
+            }
+            Mistake::at(&key, &what_is_wrong(&error.kind), error.metadata.as_ref())
+        })
+        .collect()
+}
+
+/// Says it without repeating the value, which may be a secret.
+fn what_is_wrong(kind: &Kind) -> String {
+    match kind {
+        Kind::InvalidType(found, wanted) => format!("must be {}, not {}", wanted_kind(wanted), found_kind(found)),
+        Kind::InvalidValue(Actual::Signed(_), wanted) | Kind::InvalidValue(Actual::Unsigned(_), wanted) => {
+            format!("is out of range: must be {}", wanted_kind(wanted))
+        }
+        Kind::InvalidValue(found, wanted) => format!("must be {}, not {}", wanted_kind(wanted), found_kind(found)),
+        Kind::UnknownVariant(found, known) => {
+            format!("must be one of {}, not {found:?}", known.join(", "))
+        }
+        Kind::MissingField(_) => "is missing; its table needs it".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn wanted_kind(wanted: &str) -> String {
+    let plain = match wanted {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or greater",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "a boolean" => "true or false",
+        "a sequence" => "a list: [\"...\", \"...\"]",
+        "path string" => "text",
+        "a string" => "text",
+        table if table.starts_with("struct ") => "a table",
+        "string or map" => "text",
+        other => other,
+    };
+    plain.to_owned()
+}
+
+fn found_kind(found: &Actual) -> &'static str {
+    match found {
+        Actual::Bool(_) => "true or false",
+        Actual::Unsigned(_) | Actual::Signed(_) => "a number",
+        Actual::Float(_) => "a number with a fraction",
+        Actual::Char(_) | Actual::Str(_) => "text",
+        Actual::Seq => "a list",
+        Actual::Map => "a table",
+        _ => "something else",
+    }
+}

@@ -1,0 +1,261 @@
+//! What an operator decides: one typed tree, filled from defaults, a file, variables and flags.
+
+mod check;
+mod load;
+mod profile;
+mod schema;
+mod text;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use tidegate_delivery::{RetryPolicy, SmtpConfig};
+use tidegate_domain::DialectProfile;
+use tidegate_domain::limit::Limit;
+use tidegate_domain::time::seconds;
+use tidegate_http::{HttpSettings, OpsSettings};
+
+pub(crate) use load::{Flags, Loaded, Mistake, load};
+pub(crate) use text::{Database, SecretText};
+
+/// The configuration. Durations are whole seconds. The same keys, with the same meaning, are explained to operators in
+/// `tidegate.example.toml`; a test holds the two together.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Address and port served.
+    #[serde(deserialize_with = "text::address")]
+    pub(crate) listen: SocketAddr,
+    /// Holds the master key and, unless `database` says otherwise, the database.
+    pub(crate) data_dir: PathBuf,
+    /// Where the accounts are; by default `tidegate.db` in `data_dir`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) database: Option<Database>,
+    /// Most connections to the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) database_connections: Option<u32>,
+    /// Where clients reach this installation: the issuer of its tokens. By default the address served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) public_url: Option<String>,
+    /// What this installation is called in mails.
+    pub(crate) product: String,
+    /// Development: mails stay readable in the outbox, cookies travel over plain HTTP. No limit is relaxed.
+    pub(crate) dev: bool,
+    /// Protects secrets at rest; by default it is in `master.key` in `data_dir`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) master_key: Option<SecretText>,
+    /// Master keys that still open what they sealed.
+    pub(crate) previous_master_keys: Vec<SecretText>,
+    /// Mixed into every password, kept outside the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pepper: Option<PepperEntry>,
+    /// Peppers that passwords hashed earlier were mixed with.
+    pub(crate) previous_peppers: Vec<PepperEntry>,
+    /// How new passwords are hashed.
+    pub(crate) password_hash: PasswordHash,
+    /// How many passwords are hashed at once, and how many may wait.
+    pub(crate) hash_pool: HashPoolSize,
+    /// Wrong passwords for one account through all contracts together; `attempts = 0` lifts the limit.
+    pub(crate) failed_passwords_by_account: Limit,
+    /// Mail.
+    pub(crate) mail: Mail,
+    /// Links in mails.
+    pub(crate) links: Links,
+    /// HTTP.
+    pub(crate) http: Http,
+    /// Who may see operations' endpoints.
+    pub(crate) ops: Ops,
+    /// Logs.
+    pub(crate) log: Log,
+    /// What differs in the RiverGen contract.
+    pub(crate) rivergen: DialectProfile,
+    /// What differs in the IngestIQ contract.
+    pub(crate) ingestiq: DialectProfile,
+}
+
+/// A pepper and its name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PepperEntry {
+    /// Stored with every hash made with it: 1 to 16 of a-z, 0-9 and `_`.
+    pub(crate) id: String,
+    /// At least 32 characters of chance.
+    pub(crate) key: SecretText,
+}
+
+/// How new passwords are hashed. One flat table, so that a single number can be changed on its own.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PasswordHash {
+    /// Which function.
+    pub(crate) scheme: HashFunction,
+    /// bcrypt: binary logarithm of the number of rounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cost: Option<u32>,
+    /// Argon2id: memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) memory_kib: Option<u32>,
+    /// Argon2id: passes over the memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) iterations: Option<u32>,
+    /// Argon2id: lanes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parallelism: Option<u32>,
+}
+
+/// A password hash function.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum HashFunction {
+    /// What the sign-up contract asks for.
+    #[default]
+    Bcrypt,
+    /// RFC 9106.
+    Argon2id,
+}
+
+/// How many passwords are hashed at once, and how many may wait.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HashPoolSize {
+    /// Threads; by default as many as cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) threads: Option<usize>,
+    /// Passwords that may wait; by default 16 a thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) queue: Option<usize>,
+}
+
+/// Mail.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mail {
+    /// The mail server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) smtp: Option<SmtpConfig>,
+    /// Templates that replace the built-in ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) templates_dir: Option<PathBuf>,
+    /// When a mail that was not sent is tried again.
+    pub(crate) retry: RetryPolicy,
+}
+
+/// Links in mails; `{token}` is replaced. By default pages below `public_url`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Links {
+    /// Verifies an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) verify_email: Option<String>,
+    /// Sets a new password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reset_password: Option<String>,
+}
+
+/// HTTP.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Http {
+    /// Proxies whose `Forwarded` and `X-Forwarded-For` headers are believed.
+    #[serde(deserialize_with = "text::networks")]
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// How long a request may take.
+    #[serde(with = "seconds")]
+    pub(crate) deadline: Duration,
+    /// Largest request body in bytes, where a contract does not say otherwise.
+    pub(crate) max_body: usize,
+    /// Origins whose scripts may call the APIs; `*` for any.
+    pub(crate) cors_origins: Vec<String>,
+}
+
+/// Who may see what operators look at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ops {
+    /// Networks from which `/metrics` is answered, and `/dev/outbox` where it exists.
+    #[serde(deserialize_with = "text::networks")]
+    pub(crate) allow: Vec<IpNet>,
+}
+
+/// Logs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    /// By default text on a terminal and JSON elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) format: Option<LogFormat>,
+    /// What is logged: `info`, `warn,tidegate_http=debug`. By default `info`, and `warn` for commands that do not serve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) filter: Option<String>,
+}
+
+/// A format of logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            data_dir: PathBuf::from("./tidegate-data"),
+            database: None,
+            database_connections: None,
+            public_url: None,
+            product: "Tidegate".to_owned(),
+            dev: false,
+            master_key: None,
+            previous_master_keys: Vec::new(),
+            pepper: None,
+            previous_peppers: Vec::new(),
+            password_hash: PasswordHash::default(),
+            hash_pool: HashPoolSize::default(),
+            failed_passwords_by_account: Limit::new(100, 3_600),
+            mail: Mail::default(),
+            links: Links::default(),
+            http: Http::default(),
+            ops: Ops::default(),
+            log: Log::default(),
+            rivergen: DialectProfile::rivergen(),
+            ingestiq: DialectProfile::ingestiq(),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        let HttpSettings {
+            trusted_proxies,
+            deadline,
+            max_body,
+            cors_origins,
+            ops: _,
+        } = HttpSettings::default();
+        Self {
+            trusted_proxies,
+            deadline,
+            max_body,
+            cors_origins,
+        }
+    }
+}
+
+impl Default for Ops {
+    fn default() -> Self {
+        Self {
+            allow: OpsSettings::default().allow,
+        }
+    }
+}

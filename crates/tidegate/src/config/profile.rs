@@ -1,0 +1,63 @@
+//! What `0` lifts in a contract's profile.
+
+use std::time::Duration;
+
+use tidegate_domain::dialect::Limits;
+use tidegate_domain::limit::Limit;
+use tidegate_domain::{Dialect, DialectProfile};
+
+use super::Config;
+
+impl Config {
+    /// The configuration as the rest of the program means it: a limit of no attempts is no limit, and a contract's
+    /// profile knows which contract it is.
+    pub(super) fn settled(mut self) -> Self {
+        self.rivergen.dialect = Dialect::Rivergen;
+        self.ingestiq.dialect = Dialect::Ingestiq;
+        for profile in [&mut self.rivergen, &mut self.ingestiq] {
+            lift(profile);
+        }
+        self
+    }
+
+    /// The limit on wrong passwords for one account, unless it is lifted.
+    pub(crate) fn failed_passwords(&self) -> Option<Limit> {
+        effective(Some(self.failed_passwords_by_account))
+    }
+}
+
+fn lift(profile: &mut DialectProfile) {
+    let sliding = &mut profile.session.sliding_up_to;
+    *sliding = sliding.filter(|up_to| *up_to > Duration::ZERO);
+    for (_, limit) in limits_mut(&mut profile.limits) {
+        *limit = effective(*limit);
+    }
+}
+
+fn effective(limit: Option<Limit>) -> Option<Limit> {
+    limit.filter(|limit| limit.attempts > 0)
+}
+
+/// Every limit of a contract by its key.
+pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Limit>); 8] {
+    let Limits {
+        sign_up_by_ip,
+        sign_in_by_ip,
+        sign_in_by_email,
+        failed_sign_in,
+        forgot_password_by_ip,
+        resend_by_account,
+        anonymous_requests,
+        authenticated_requests,
+    } = limits;
+    [
+        ("sign_up_by_ip", sign_up_by_ip),
+        ("sign_in_by_ip", sign_in_by_ip),
+        ("sign_in_by_email", sign_in_by_email),
+        ("failed_sign_in", failed_sign_in),
+        ("forgot_password_by_ip", forgot_password_by_ip),
+        ("resend_by_account", resend_by_account),
+        ("anonymous_requests", anonymous_requests),
+        ("authenticated_requests", authenticated_requests),
+    ]
+}

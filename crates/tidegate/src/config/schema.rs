@@ -1,0 +1,214 @@
+//! Every key there is, with the kind of its value. It is a configuration in which everything is set, serialised.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use figment::value::{Dict, Value};
+use ipnet::IpNet;
+use tidegate_delivery::{RetryPolicy, SmtpConfig, TlsMode};
+use tidegate_domain::DialectProfile;
+use tidegate_domain::dialect::Limits;
+use tidegate_domain::limit::Limit;
+use tidegate_store::DatabaseUrl;
+
+use super::text::HIDDEN;
+use super::{
+    Config, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat, Mail, PasswordHash, PepperEntry,
+    SecretText,
+};
+
+/// Keys and kinds. The values mean nothing.
+pub(super) struct Schema(Dict);
+
+/// A key that is not there.
+#[derive(Debug)]
+pub(super) struct Unknown<'v> {
+    /// Where it stands.
+    pub(super) path: Vec<String>,
+    /// What it was given.
+    pub(super) value: &'v Value,
+    /// The key most like it.
+    pub(super) nearest: Vec<String>,
+}
+
+impl Schema {
+    /// All keys.
+    pub(super) fn new() -> Result<Self, figment::Error> {
+        let mut keys = match Value::serialize(sample())? {
+            Value::Dict(_, keys) => keys,
+            _ => Dict::new(),
+        };
+        // Passwords of mail servers are read and never written, not even here.
+        if let Some(Value::Dict(_, mail)) = keys.get_mut("mail")
+            && let Some(Value::Dict(_, smtp)) = mail.get_mut("smtp")
+        {
+            smtp.insert("password".to_owned(), Value::from(HIDDEN));
+        }
+        Ok(Self(keys))
+    }
+
+    /// The kind of value at `path`.
+    pub(super) fn find(&self, path: &[String]) -> Option<&Value> {
+        let (first, rest) = path.split_first()?;
+        rest.iter().try_fold(self.0.get(first)?, |at, key| match at {
+            Value::Dict(_, keys) => keys.get(key),
+            _ => None,
+        })
+    }
+
+    /// The keys of `values` that are not there.
+    pub(super) fn unknown<'v>(&self, values: &'v Dict) -> Vec<Unknown<'v>> {
+        let mut unknown = Vec::new();
+        self.compare(&mut Vec::new(), values, &self.0, &mut unknown);
+        unknown
+    }
+
+    fn compare<'v>(&self, at: &mut Vec<String>, values: &'v Dict, known: &Dict, unknown: &mut Vec<Unknown<'v>>) {
+        for (key, value) in values {
+            at.push(key.clone());
+            match (known.get(key), value) {
+                (None, _) => unknown.push(Unknown {
+                    nearest: self.nearest(at),
+                    path: at.clone(),
+                    value,
+                }),
+                (Some(Value::Dict(_, known)), Value::Dict(_, values)) => self.compare(at, values, known, unknown),
+                (Some(Value::Array(_, known)), Value::Array(_, items)) => {
+                    if let Some(Value::Dict(_, known)) = known.first() {
+                        for item in items.iter().filter_map(Value::as_dict) {
+                            self.compare(at, item, known, unknown);
+                        }
+                    }
+                }
+                // A value of the wrong kind is told of when it is read.
+                _ => {}
+            }
+            at.pop();
+        }
+    }
+
+    /// The key most like the one at `path`, in the same table or, if far more like it, in another.
+    fn nearest(&self, path: &[String]) -> Vec<String> {
+        let Some((key, table)) = path.split_last() else {
+            return Vec::new();
+        };
+        let mut all = Vec::new();
+        collect(&mut Vec::new(), &self.0, &mut all);
+        let likeness = |known: &Vec<String>| {
+            let name = known.last().map(String::as_str).unwrap_or_default();
+            let here = known.len() == path.len() && known.starts_with(table);
+            (strsim::jaro_winkler(key, name) * 1_000.0) as u32 + if here { 100 } else { 0 }
+        };
+        all.into_iter().max_by_key(likeness).unwrap_or_default()
+    }
+
+    /// Every key with a value of its own: `mail.smtp.host`.
+    #[cfg(test)]
+    pub(super) fn leaves(&self) -> Vec<String> {
+        fn walk(prefix: &str, keys: &Dict, leaves: &mut Vec<String>) {
+            for (key, value) in keys {
+                let path = format!("{prefix}{key}");
+                match value {
+                    Value::Dict(_, inner) => walk(&format!("{path}."), inner, leaves),
+                    _ => leaves.push(path),
+                }
+            }
+        }
+        let mut leaves = Vec::new();
+        walk("", &self.0, &mut leaves);
+        leaves
+    }
+}
+
+/// Every key, tables included.
+fn collect(at: &mut Vec<String>, keys: &Dict, found: &mut Vec<Vec<String>>) {
+    for (name, value) in keys {
+        at.push(name.clone());
+        found.push(at.clone());
+        if let Value::Dict(_, inner) = value {
+            collect(at, inner, found);
+        }
+        at.pop();
+    }
+}
+
+/// A configuration in which everything is set.
+fn sample() -> Config {
+    let defaults = Config::default();
+    let pepper = || PepperEntry {
+        id: String::new(),
+        key: SecretText::hidden(),
+    };
+    Config {
+        listen: defaults.listen,
+        data_dir: defaults.data_dir,
+        database: Some(Database(DatabaseUrl::Sqlite(PathBuf::new()))),
+        database_connections: Some(0),
+        public_url: Some(String::new()),
+        product: defaults.product,
+        dev: defaults.dev,
+        master_key: Some(SecretText::hidden()),
+        previous_master_keys: vec![SecretText::hidden()],
+        pepper: Some(pepper()),
+        previous_peppers: vec![pepper()],
+        password_hash: PasswordHash {
+            scheme: HashFunction::Bcrypt,
+            cost: Some(0),
+            memory_kib: Some(0),
+            iterations: Some(0),
+            parallelism: Some(0),
+        },
+        hash_pool: HashPoolSize {
+            threads: Some(0),
+            queue: Some(0),
+        },
+        failed_passwords_by_account: defaults.failed_passwords_by_account,
+        mail: Mail {
+            smtp: Some(SmtpConfig {
+                host: String::new(),
+                port: Some(0),
+                tls: TlsMode::StartTls,
+                username: Some(String::new()),
+                password: None,
+                from: String::new(),
+                timeout_seconds: 0,
+                ca_file: Some(PathBuf::new()),
+            }),
+            templates_dir: Some(PathBuf::new()),
+            retry: RetryPolicy::default(),
+        },
+        links: Links {
+            verify_email: Some(String::new()),
+            reset_password: Some(String::new()),
+        },
+        http: Http {
+            trusted_proxies: vec![IpNet::from(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST))],
+            cors_origins: vec![String::new()],
+            ..defaults.http
+        },
+        ops: defaults.ops,
+        log: Log {
+            format: Some(LogFormat::Json),
+            filter: Some(String::new()),
+        },
+        rivergen: full(defaults.rivergen),
+        ingestiq: full(defaults.ingestiq),
+    }
+}
+
+fn full(mut profile: DialectProfile) -> DialectProfile {
+    let any = Some(Limit::new(0, 0));
+    profile.session.sliding_up_to = Some(Duration::ZERO);
+    profile.limits = Limits {
+        sign_up_by_ip: any,
+        sign_in_by_ip: any,
+        sign_in_by_email: any,
+        failed_sign_in: any,
+        forgot_password_by_ip: any,
+        resend_by_account: any,
+        anonymous_requests: any,
+        authenticated_requests: any,
+    };
+    profile
+}

@@ -1,0 +1,101 @@
+//! Values that are written as text, and what to say when the text is none.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tidegate_domain::Secret;
+use tidegate_store::DatabaseUrl;
+
+/// A database's address. Shown without its password.
+#[derive(Clone)]
+pub(crate) struct Database(pub(crate) DatabaseUrl);
+
+/// Text that is read and never shown.
+#[derive(Clone)]
+pub(crate) struct SecretText(Secret);
+
+/// What is shown in place of a secret.
+pub(super) const HIDDEN: &str = "[secret]";
+
+impl SecretText {
+    /// Stands for a secret where only its kind matters.
+    pub(super) fn hidden() -> Self {
+        Self(Secret::new(HIDDEN))
+    }
+
+    /// The text, for the one place that needs it.
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose()
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
+    }
+}
+
+impl Serialize for SecretText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(HIDDEN)
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HIDDEN)
+    }
+}
+
+impl<'de> Deserialize<'de> for Database {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        // The store's own words: they never repeat the address.
+        text.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for Database {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// An address and a port. `localhost` is what people type for 127.0.0.1.
+pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let numeric = text
+        .strip_prefix("localhost:")
+        .map_or_else(|| text.clone(), |port| format!("127.0.0.1:{port}"));
+    numeric.parse().map_err(|_| {
+        D::Error::custom(format!(
+            "{text:?} is not an address and a port such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080"
+        ))
+    })
+}
+
+/// Networks; an address alone is a network of one.
+pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let network = |text: String| {
+        text.parse::<IpNet>()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .map_err(|_| {
+                D::Error::custom(format!(
+                    "{text:?} is not an address or network such as 10.0.0.7 or 10.0.0.0/8"
+                ))
+            })
+    };
+    Vec::<String>::deserialize(deserializer)?
+        .into_iter()
+        .map(network)
+        .collect()
+}
