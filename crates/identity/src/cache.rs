@@ -66,8 +66,10 @@ impl Changes {
 
 /// A bounded map of what was read lately: the least lately used goes first.
 pub(crate) struct ReadCache<K, V> {
-    shards: Box<[Mutex<LruCache<K, Entry<V>>>]>,
+    shards: Box<[Shard<K, V>]>,
 }
+
+type Shard<K, V> = Mutex<LruCache<K, Entry<V>>>;
 
 struct Entry<V> {
     value: V,
@@ -97,7 +99,7 @@ impl<K: Hash + Eq, V: Clone> ReadCache<K, V> {
         }
     }
 
-    fn shard(&self, key: &K) -> Option<&Mutex<LruCache<K, Entry<V>>>> {
+    fn shard(&self, key: &K) -> Option<&Shard<K, V>> {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
         self.shards.get(usize::try_from(hasher.finish() % SHARDS as u64).unwrap_or(0))

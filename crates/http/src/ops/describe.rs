@@ -129,38 +129,39 @@ pub(super) fn page() -> Result<String, askama::Error> {
 
 fn contract_view(dialect: Dialect) -> ContractView {
     let document = serde_json::to_value(openapi_of(dialect)).unwrap_or_default();
-    let operations = objects(&document["paths"])
+    let operations = objects(at(&document, "/paths"))
         .flat_map(|(path, item)| {
             objects(item).map(move |(method, operation)| operation_view(method, path, operation))
         })
         .collect();
-    let schemas =
-        objects(&document["components"]["schemas"]).map(|(name, schema)| schema_view(name, schema)).collect();
-    ContractView { name: dialect.as_str(), title: text(&document["info"]["title"]), operations, schemas }
+    let schemas = objects(at(&document, "/components/schemas"))
+        .map(|(name, schema)| schema_view(name, schema))
+        .collect();
+    ContractView { name: dialect.as_str(), title: text(at(&document, "/info/title")), operations, schemas }
 }
 
 fn operation_view(method: &str, path: &str, operation: &Value) -> OperationView {
-    let parameters = list(&operation["parameters"])
+    let parameters = list(at(operation, "/parameters"))
         .map(|parameter| FieldView {
-            name: text(&parameter["name"]),
-            kind: format!("{}, {}", text(&parameter["in"]), kind(&parameter["schema"])),
-            required: parameter["required"] == true,
-            description: text(&parameter["description"]),
+            name: text(at(parameter, "/name")),
+            kind: format!("{}, {}", text(at(parameter, "/in")), kind(at(parameter, "/schema"))),
+            required: at(parameter, "/required") == true,
+            description: text(at(parameter, "/description")),
         })
         .collect();
-    let answers = objects(&operation["responses"])
+    let answers = objects(at(operation, "/responses"))
         .map(|(status, answer)| AnswerView {
             status: status.to_owned(),
-            description: text(&answer["description"]),
+            description: text(at(answer, "/description")),
             body: body_of(answer),
         })
         .collect();
     OperationView {
         method: method.to_uppercase(),
         path: path.to_owned(),
-        summary: text(&operation["summary"]),
-        bearer: operation["security"].is_array(),
-        body: body_of(&operation["requestBody"]),
+        summary: text(at(operation, "/summary")),
+        bearer: at(operation, "/security").is_array(),
+        body: body_of(at(operation, "/requestBody")),
         parameters,
         answers,
     }
@@ -168,49 +169,54 @@ fn operation_view(method: &str, path: &str, operation: &Value) -> OperationView 
 
 fn schema_view(name: &str, schema: &Value) -> SchemaView {
     // A flattened part stands beside the schema's own fields.
-    let parts: Vec<&Value> = std::iter::once(schema).chain(list(&schema["allOf"])).collect();
-    let required: Vec<String> = parts.iter().flat_map(|part| list(&part["required"])).map(text).collect();
+    let parts: Vec<&Value> = std::iter::once(schema).chain(list(at(schema, "/allOf"))).collect();
+    let required: Vec<String> = parts.iter().flat_map(|part| list(at(part, "/required"))).map(text).collect();
     let mut fields = BTreeMap::new();
     for part in &parts {
-        for (field, schema) in objects(&part["properties"]) {
+        for (field, schema) in objects(at(part, "/properties")) {
             let view = FieldView {
                 name: field.to_owned(),
                 kind: kind(schema),
                 required: required.iter().any(|name| name == field),
-                description: text(&schema["description"]),
+                description: text(at(schema, "/description")),
             };
             fields.insert(field.to_owned(), view);
         }
     }
     SchemaView {
         name: name.to_owned(),
-        description: text(&schema["description"]),
+        description: text(at(schema, "/description")),
         fields: fields.into_values().collect(),
     }
 }
 
 fn body_of(holder: &Value) -> Option<String> {
-    objects(&holder["content"]).next().map(|(_, media)| kind(&media["schema"]))
+    objects(at(holder, "/content")).next().map(|(_, media)| kind(at(media, "/schema")))
 }
 
 /// A schema's type in a word or two.
 fn kind(schema: &Value) -> String {
-    if let Some(reference) = schema["$ref"].as_str() {
+    if let Some(reference) = at(schema, "/$ref").as_str() {
         return reference.rsplit('/').next().unwrap_or_default().to_owned();
     }
-    if schema["items"].is_object() {
-        return format!("list of {}", kind(&schema["items"]));
+    if at(schema, "/items").is_object() {
+        return format!("list of {}", kind(at(schema, "/items")));
     }
     let alternatives: Vec<String> =
-        ["oneOf", "anyOf"].iter().flat_map(|key| list(&schema[*key])).map(kind).collect();
+        ["oneOf", "anyOf"].iter().flat_map(|key| list(at(schema, &format!("/{key}")))).map(kind).collect();
     if !alternatives.is_empty() {
         return alternatives.join(" or ");
     }
-    match &schema["type"] {
+    match at(schema, "/type") {
         Value::String(name) => name.clone(),
         Value::Array(names) => names.iter().map(text).collect::<Vec<_>>().join(" or "),
         _ => "any".to_owned(),
     }
+}
+
+/// What stands at a JSON pointer (RFC 6901); `null` where nothing does.
+fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
 }
 
 fn objects(value: &Value) -> impl Iterator<Item = (&str, &Value)> {

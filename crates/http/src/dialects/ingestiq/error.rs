@@ -23,7 +23,7 @@ pub(crate) struct Error {
     code: &'static str,
     message: String,
     details: Vec<Detail>,
-    headers: HeaderMap,
+    headers: Box<HeaderMap>,
 }
 
 /// The error envelope.
@@ -61,14 +61,14 @@ impl ContractError for Error {
         let error =
             ErrorObject { code: self.code, message: self.message.clone(), details: self.details.clone() };
         let mut response = (self.status, Json(ErrorBody { error })).into_response();
-        response.headers_mut().extend(self.headers.clone());
+        response.headers_mut().extend(self.headers.as_ref().clone());
         response
     }
 }
 
 impl Error {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), details: Vec::new(), headers: HeaderMap::new() }
+        Self { status, code, message: message.into(), details: Vec::new(), headers: Box::default() }
     }
 }
 
@@ -86,7 +86,7 @@ impl From<Violations> for Error {
 
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Self {
-        let headers = rejection.headers();
+        let headers = Box::new(rejection.headers());
         let (status, code, message) = match rejection {
             Rejection::Invalid(violations) => return violations.into(),
             Rejection::MalformedBody(text) => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR", text),
@@ -182,7 +182,7 @@ impl From<RefreshError> for Error {
             RefreshError::Invalid => ("INVALID_TOKEN", "The refresh token is invalid or was already used"),
             RefreshError::Expired => ("TOKEN_EXPIRED", "The refresh token has expired"),
         };
-        let headers = Rejection::InvalidToken.headers();
+        let headers = Box::new(Rejection::InvalidToken.headers());
         Self { headers, ..Self::new(StatusCode::UNAUTHORIZED, code, message) }
     }
 }

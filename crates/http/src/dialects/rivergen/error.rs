@@ -32,7 +32,7 @@ pub(crate) struct Error {
     code: &'static str,
     message: String,
     details: Option<Details>,
-    headers: HeaderMap,
+    headers: Box<HeaderMap>,
 }
 
 /// The error envelope.
@@ -79,20 +79,14 @@ impl ContractError for Error {
             timestamp: now.iso_seconds(),
         };
         let mut response = (self.status, Json(ErrorBody { success: false, error })).into_response();
-        response.headers_mut().extend(self.headers.clone());
+        response.headers_mut().extend(self.headers.as_ref().clone());
         response
     }
 }
 
 impl Error {
     fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
-        Self {
-            status,
-            code,
-            message: sentence(&message.to_string()),
-            details: None,
-            headers: HeaderMap::new(),
-        }
+        Self { status, code, message: sentence(&message.to_string()), details: None, headers: Box::default() }
     }
 
     /// Sign-up answers 400 where everything else answers 422 (seed; contradiction C2).
@@ -141,7 +135,7 @@ impl From<Violations> for Error {
 
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Self {
-        let headers = rejection.headers();
+        let headers = Box::new(rejection.headers());
         let (status, code, message) = match rejection {
             Rejection::Invalid(violations) => return violations.into(),
             Rejection::MalformedBody(text) => (StatusCode::UNPROCESSABLE_ENTITY, VALIDATION_ERROR, text),
