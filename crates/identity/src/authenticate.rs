@@ -96,7 +96,8 @@ impl Identity {
         let now = self.now();
         let stamp = self.memory.changes.stamp(&[claims.sid.0, claims.sub.0]);
         let remembered = self.memory.sessions.get(&claims.sid, stamp, now, MAX_AGE);
-        let session = match remembered {
+        // One that looks expired is read again: a refresh may have extended it.
+        let session = match remembered.filter(|session| session.expires_at > now) {
             Some(session) => session,
             None => {
                 let mut unit = self.store.read().await.map_err(Fault::from)?;

@@ -85,9 +85,6 @@ impl Identity {
         if !work.unit.sessions().refreshed(found.session, now, session_expires_at).await? {
             return Ok(None);
         }
-        if session_expires_at != found.times.expires_at {
-            work.unit.touch_session(found.session);
-        }
         work.unit
             .refresh_tokens()
             .insert(NewRefreshToken {

@@ -53,12 +53,16 @@ impl Identity {
             return Ok(0);
         }
         unit.commit().await?;
-        for message in &batch {
-            let result = match self.compose(message) {
+        // All at once: one slow recipient must not hold up the others past their lease.
+        let tries = batch.iter().map(|message| async move {
+            match self.compose(message) {
                 Ok(mail) => provider.deliver(&mail).await,
                 // Rendering is as good as it will get: a mistake in a template does not go away by itself.
                 Err(error) => Err(SendError::Permanent(error)),
-            };
+            }
+        });
+        let results = futures_util::future::join_all(tries).await;
+        for (message, result) in batch.iter().zip(results) {
             self.settle(message, result).await?;
         }
         Ok(batch.len())
