@@ -73,6 +73,11 @@ pub(crate) async fn guard<C: Contract>(State(app): State<App>, mut request: Requ
     {
         standing_headers(standing, response.headers_mut());
     }
+    if response.status() == StatusCode::UNAUTHORIZED {
+        // Every 401 says how to do better (RFC 9110 section 15.5.2), a refused password's included.
+        let challenge = HeaderValue::from_static("Bearer");
+        response.headers_mut().entry(header::WWW_AUTHENTICATE).or_insert(challenge);
+    }
     // Answers hold tokens and personal data; nobody but the client keeps them (RFC 6749 section 5.1).
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response

@@ -112,10 +112,7 @@ impl Rejection {
             Self::Unavailable { retry_after, .. } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
             }
-            // RFC 6750 section 3; RFC 9110 section 11.6.1.
-            Self::NoToken => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
+            // RFC 6750 section 3. The boundary adds the plain challenge to every other 401.
             Self::InvalidToken | Self::ExpiredToken => {
                 let value = HeaderValue::from_static("Bearer error=\"invalid_token\"");
                 headers.insert(header::WWW_AUTHENTICATE, value);

@@ -191,3 +191,34 @@ impl Drop for Schema {
 async fn connect(url: &str) -> PgConnection {
     PgConnection::connect(url).await.expect("a connection to the test server")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    crate::on_both_engines! {
+        async fn nodes_share_a_database_and_tests_do_not(engine: Engine) {
+            let (ours, theirs) = (TestDatabase::create(engine).await, TestDatabase::create(engine).await);
+            let insert = "insert into rate_limit_buckets (bucket, count, resets_at) values ('', 1, 0)";
+            assert_eq!(ours.sql(insert).await, 1);
+            let count = "select count(*) from rate_limit_buckets";
+            assert_eq!((ours.sql_count(count).await, theirs.sql_count(count).await), (1, 0));
+            // Two nodes at once.
+            let (one, other) = (ours.open().await, ours.open().await);
+            one.ping().await.unwrap();
+            assert_eq!(other.pending_migrations().await.unwrap(), 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_schema_is_gone_with_its_test() {
+        let database = TestDatabase::create(Engine::Postgres).await;
+        let (Place::Postgres(schema), witness) = (&database.0, TestDatabase::empty(Engine::Postgres).await) else {
+            panic!("not PostgreSQL")
+        };
+        let count = format!("select count(*) from pg_namespace where nspname = '{}'", schema.name);
+        assert_eq!(witness.sql_count(&count).await, 1);
+        drop(database);
+        assert_eq!(witness.sql_count(&count).await, 0);
+    }
+}

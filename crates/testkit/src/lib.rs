@@ -1,7 +1,7 @@
 //! What Tidegate is tested with: private databases on both engines, a clock and randomness under the test's control,
 //! and the whole application in process.
 //!
-//! ```ignore
+//! ```text
 //! on_both_engines! {
 //!     async fn a_person_signs_up_and_reads_their_profile(app: TestApp) {
 //!         let ada = app.sign_up_rivergen_verified("ada@example.com").await;
@@ -35,7 +35,7 @@ mod mail;
 mod people;
 
 #[cfg(feature = "app")]
-pub use app::{Builder, Node, TestApp};
+pub use app::{Builder, Node, PUBLIC_URL, TestApp, vault};
 #[cfg(feature = "app")]
 pub use client::{Answer, Client, Request};
 pub use clock::FakeClock;

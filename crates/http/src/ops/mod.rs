@@ -2,7 +2,10 @@
 
 mod describe;
 
+use std::sync::LazyLock;
+
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -94,8 +97,12 @@ async fn jwks(State(app): State<App>) -> Response {
     ([(header::CACHE_CONTROL, cache)], Json(app.jwks())).into_response()
 }
 
+/// The code does not change while it runs: what describes it is made once.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi().to_string().into());
+static PAGE: LazyLock<Result<String, askama::Error>> = LazyLock::new(describe::page);
+
 async fn document() -> Response {
-    Json(openapi()).into_response()
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], DOCUMENT.clone()).into_response()
 }
 
 async fn document_of(Path(file): Path<String>) -> Response {
@@ -106,8 +113,8 @@ async fn document_of(Path(file): Path<String>) -> Response {
 }
 
 async fn page() -> Response {
-    match describe::page() {
-        Ok(page) => (crate::pages::security_headers(), Html(page)).into_response(),
+    match PAGE.as_ref() {
+        Ok(page) => (crate::pages::security_headers(), Html(page.as_str())).into_response(),
         Err(error) => {
             tracing::error!(%error, "the API page could not be rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

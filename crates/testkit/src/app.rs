@@ -1,0 +1,254 @@
+//! The whole application in process.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Method;
+use tidegate_crypto::{HashPool, MasterKey, PasswordHasher, PasswordScheme, PoolSize, Vault};
+use tidegate_delivery::{MailProvider, RetryPolicy, Templates};
+use tidegate_domain::{Clock, Entropy, Timestamp};
+use tidegate_http::{App, HttpSettings};
+use tidegate_identity::settings::MailMode;
+use tidegate_identity::{Identity, Parts, Settings};
+use tidegate_store::Store;
+
+use crate::{Client, Engine, FakeClock, Fixture, Request, SeededEntropy, TestDatabase};
+
+/// The issuer of every test's tokens.
+pub const PUBLIC_URL: &str = "https://id.example.com";
+
+/// The cheapest bcrypt there is: tests are about rules, not about the hash's strength.
+const SCHEME: PasswordScheme = PasswordScheme::Bcrypt { cost: 4 };
+
+/// The application on a database of its own, under the test's clock and chance.
+pub struct TestApp {
+    /// Tells the application the time.
+    pub clock: Arc<FakeClock>,
+    /// Where it keeps everything.
+    pub database: TestDatabase,
+    entropy: Arc<SeededEntropy>,
+    node: Node,
+    settings: Settings,
+    http: HttpSettings,
+    templates: Arc<dyn Fn() -> Templates + Send + Sync>,
+}
+
+/// One process of an installation.
+pub struct Node {
+    /// Its use cases.
+    pub identity: Arc<Identity>,
+    /// Its store, past the use cases.
+    pub store: Store,
+    router: Router,
+}
+
+/// An application to be.
+pub struct Builder {
+    engine: Engine,
+    settings: Settings,
+    http: HttpSettings,
+    provider: Option<MailProvider>,
+}
+
+impl Fixture for TestApp {
+    async fn prepare(engine: Engine) -> Self {
+        Self::start(engine).await
+    }
+}
+
+impl TestApp {
+    /// An application with the contracts' defaults, whose mails stay readable.
+    pub async fn start(engine: Engine) -> Self {
+        Self::builder(engine).start().await
+    }
+
+    /// An application with other settings.
+    pub fn builder(engine: Engine) -> Builder {
+        Builder {
+            engine,
+            settings: Settings::new(PUBLIC_URL, MailMode::Keep),
+            http: HttpSettings::default(),
+            provider: Some(MailProvider::Outbox),
+        }
+    }
+
+    /// Another process of the same installation: its own memory, the same database, keys and clock.
+    pub async fn another_node(&self) -> Node {
+        let parts = parts(&self.clock, &self.entropy, &self.settings, (self.templates)());
+        Node::start(self.database.open().await, parts, Some(MailProvider::Outbox), &self.http).await
+    }
+
+    /// The use cases.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.node.identity
+    }
+
+    /// The store, past the use cases.
+    pub fn store(&self) -> &Store {
+        &self.node.store
+    }
+
+    /// The router, to be served on a real port.
+    pub fn router(&self) -> Router {
+        self.node.router.clone()
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// A client at the usual address.
+    pub fn client(&self) -> Client {
+        self.node.client()
+    }
+
+    /// Runs SQL past the application, committed at once; answers how many rows changed.
+    pub async fn sql(&self, statements: &str) -> u64 {
+        self.database.sql(statements).await
+    }
+
+    /// The number that a query answers.
+    pub async fn sql_count(&self, query: &str) -> i64 {
+        self.database.sql_count(query).await
+    }
+
+    /// A GET request.
+    pub fn get(&self, path: &str) -> Request {
+        self.client().request(Method::GET, path)
+    }
+
+    /// A POST request.
+    pub fn post(&self, path: &str) -> Request {
+        self.client().request(Method::POST, path)
+    }
+
+    /// A PUT request.
+    pub fn put(&self, path: &str) -> Request {
+        self.client().request(Method::PUT, path)
+    }
+
+    /// A PATCH request.
+    pub fn patch(&self, path: &str) -> Request {
+        self.client().request(Method::PATCH, path)
+    }
+
+    /// A DELETE request.
+    pub fn delete(&self, path: &str) -> Request {
+        self.client().request(Method::DELETE, path)
+    }
+}
+
+impl Node {
+    async fn start(store: Store, parts: PartsToBe, mail: Option<MailProvider>, http: &HttpSettings) -> Self {
+        let parts = Parts {
+            store: store.clone(),
+            clock: parts.clock,
+            entropy: parts.entropy,
+            vault: parts.vault,
+            passwords: parts.passwords,
+            mail,
+            templates: parts.templates,
+            retry: RetryPolicy::default(),
+            settings: parts.settings,
+        };
+        let identity = Identity::start(parts).await.expect("the application");
+        let router = tidegate_http::router(App::new(Arc::clone(&identity), http.clone(), None));
+        Self { identity, store, router }
+    }
+
+    /// A client of this node at the usual address.
+    pub fn client(&self) -> Client {
+        Client::new(self.router.clone(), IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7)))
+    }
+}
+
+impl Builder {
+    /// Changes the settings of the use cases.
+    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    /// Changes the settings of HTTP.
+    pub fn http(mut self, change: impl FnOnce(&mut HttpSettings)) -> Self {
+        change(&mut self.http);
+        self
+    }
+
+    /// Sends mails through `provider`.
+    pub fn mail(mut self, provider: MailProvider) -> Self {
+        self.settings.mail = MailMode::Send;
+        self.provider = Some(provider);
+        self
+    }
+
+    /// Has no way to send mails.
+    pub fn mail_off(mut self) -> Self {
+        self.settings.mail = MailMode::Off;
+        self.provider = None;
+        self
+    }
+
+    /// Switches every rate limit off.
+    pub fn without_limits(self) -> Self {
+        self.settings(|settings| {
+            for profile in [&mut settings.rivergen, &mut settings.ingestiq] {
+                Arc::make_mut(profile).limits = tidegate_domain::dialect::Limits::default();
+            }
+            settings.failed_passwords_by_account = None;
+        })
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> TestApp {
+        let clock = Arc::new(FakeClock::new());
+        let entropy = Arc::new(SeededEntropy::default());
+        let database = TestDatabase::create(self.engine).await;
+        let templates: Arc<dyn Fn() -> Templates + Send + Sync> =
+            Arc::new(|| Templates::load(None).expect("the embedded templates"));
+        let parts = parts(&clock, &entropy, &self.settings, templates());
+        let node = Node::start(database.open().await, parts, self.provider, &self.http).await;
+        TestApp { clock, database, entropy, node, settings: self.settings, http: self.http, templates }
+    }
+}
+
+/// What every node of an installation has alike.
+struct PartsToBe {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    vault: Vault,
+    passwords: HashPool,
+    templates: Templates,
+    settings: Settings,
+}
+
+fn parts(
+    clock: &Arc<FakeClock>,
+    entropy: &Arc<SeededEntropy>,
+    settings: &Settings,
+    templates: Templates,
+) -> PartsToBe {
+    let hasher = PasswordHasher::new(SCHEME, None, Vec::new(), entropy.as_ref()).expect("a hasher");
+    let size = PoolSize { threads: 2, queue: 1_000 };
+    PartsToBe {
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        vault: vault(),
+        passwords: HashPool::start(hasher, entropy.clone(), size).expect("a hash pool"),
+        templates,
+        settings: settings.clone(),
+    }
+}
+
+/// The vault of every test: under a master key made from a seed of its own, so that all nodes have the same.
+pub fn vault() -> Vault {
+    Vault::new(MasterKey::generate(&SeededEntropy::new(1)), Vec::new()).expect("a vault")
+}
