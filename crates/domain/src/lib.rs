@@ -9,6 +9,7 @@ pub mod challenge;
 pub mod dialect;
 pub mod email;
 pub mod entropy;
+pub mod flexible_id;
 pub mod id;
 pub mod limit;
 pub mod password;
