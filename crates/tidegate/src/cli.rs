@@ -8,7 +8,7 @@ use tidegate_domain::{Dialect, EmailAddress};
 
 /// Identity server: accounts, sessions and access control for applications
 #[derive(Debug, Parser)]
-#[command(name = "tidegate", version, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "tidegate", version, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalFlags,
@@ -177,5 +177,5 @@ fn email(text: &str) -> Result<EmailAddress, String> {
 }
 
 fn organization_name(text: &str) -> Result<String, String> {
-    tidegate_domain::text::line(text, 100).map_err(|error| error.to_string())
+    tidegate_domain::text::line(text, 255).map_err(|error| error.to_string())
 }

@@ -21,11 +21,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure with a stable code.
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            usage: false,
-        }
+        Self { code, message: message.into(), usage: false }
     }
 
     /// A mistake in the configuration.
@@ -37,20 +33,12 @@ impl Failure {
     pub(crate) fn mistakes(mistakes: Vec<Mistake>) -> Self {
         let usage = !mistakes.is_empty() && mistakes.iter().all(|mistake| mistake.from_flag);
         let lines: Vec<String> = mistakes.into_iter().map(|mistake| mistake.text).collect();
-        Self {
-            code: if usage { "usage" } else { "configuration" },
-            message: lines.join("\n"),
-            usage,
-        }
+        Self { code: if usage { "usage" } else { "configuration" }, message: lines.join("\n"), usage }
     }
 
     /// A mistake on the command line.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self {
-            code: "usage",
-            message: message.into(),
-            usage: true,
-        }
+        Self { code: "usage", message: message.into(), usage: true }
     }
 
     /// A defect, ours or the machine's.

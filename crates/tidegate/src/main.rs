@@ -1,2 +1,60 @@
-//! x
-fn main() {}
+//! The `tidegate` program: command line, configuration, wiring, background work.
+
+mod cli;
+mod clock;
+mod commands;
+mod config;
+mod failure;
+mod logging;
+mod output;
+mod secrets;
+mod settings;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use rustix::fs::Mode;
+
+use crate::cli::Cli;
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    // Whatever is written here, databases included, is its owner's alone.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let as_json = cli.global.json;
+    match commands::run(cli) {
+        Ok(Some(answer)) => {
+            answer.print(as_json);
+            ExitCode::from(if answer.good { 0 } else { 1 })
+        }
+        Ok(None) => ExitCode::SUCCESS,
+        Err(failure) => fail(&failure, as_json),
+    }
+}
+
+fn fail(failure: &Failure, as_json: bool) -> ExitCode {
+    if as_json {
+        output::print_json(&failure.json());
+    } else {
+        for line in failure.message().lines() {
+            output::tell(&format!("error: {line}"));
+        }
+    }
+    failure.exit_code()
+}
+
+/// Help, the version, or a command line that cannot be read.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let wanted = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if !wanted && std::env::args_os().any(|argument| argument == "--json") {
+        return fail(&Failure::usage(error.render().to_string().trim()), true);
+    }
+    let _ = error.print();
+    ExitCode::from(if wanted { 0 } else { 2 })
+}

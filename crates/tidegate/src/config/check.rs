@@ -39,19 +39,19 @@ impl Loaded {
         check("links.verify_email", each(&config.links.verify_email, |link| link_template(link)));
         check("links.reset_password", each(&config.links.reset_password, |link| link_template(link)));
         check("http.deadline", lifetime(config.http.deadline));
+        check("http.idle_timeout", lifetime(config.http.idle_timeout));
         check("http.max_body", at_least(config.http.max_body, SMALLEST_BODY));
         check("http.cors_origins", each(&config.http.cors_origins, |origin| web_origin(origin)));
         check("log.filter", each(&config.log.filter, |filter| log_filter(filter)));
-        check("mail.smtp", each(&config.mail.smtp, |smtp| Smtp::new(smtp).map(drop).map_err(|e| e.to_string())));
+        check(
+            "mail.smtp",
+            each(&config.mail.smtp, |smtp| Smtp::new(smtp).map(drop).map_err(|e| e.to_string())),
+        );
         let failed = config.failed_passwords();
         check("failed_passwords_by_account.window", each(&failed, |limit| lifetime(limit.window)));
         self.check_profile("rivergen", &config.rivergen, &mut mistakes);
         self.check_profile("ingestiq", &config.ingestiq, &mut mistakes);
-        if mistakes.is_empty() {
-            Ok(())
-        } else {
-            Err(Failure::mistakes(mistakes))
-        }
+        if mistakes.is_empty() { Ok(()) } else { Err(Failure::mistakes(mistakes)) }
     }
 
     fn check_profile(&self, name: &str, profile: &DialectProfile, mistakes: &mut Vec<Mistake>) {
@@ -67,7 +67,7 @@ impl Loaded {
         check("password.min_length", at_least(profile.password.min_length, 1));
         check("password.max_length", at_least(profile.password.max_length, profile.password.min_length));
         for (key, limit) in limits_mut(&mut profile.limits.clone()) {
-            check(&format!("limits.{key}.window"), each(limit, |limit| lifetime(limit.window)));
+            check(&format!("limits.{key}.window"), each(&*limit, |limit| lifetime(limit.window)));
         }
     }
 }
@@ -132,7 +132,8 @@ fn pepper(entry: &PepperEntry) -> Result<(), String> {
 }
 
 fn base_url(url: &str) -> Result<(), String> {
-    let fits = url.parse::<Uri>().is_ok_and(|uri| is_web(&uri) && uri.query().is_none()) && !url.contains('#');
+    let fits =
+        url.parse::<Uri>().is_ok_and(|uri| is_web(&uri) && uri.query().is_none()) && !url.contains('#');
     require(fits, || format!("{url:?} is not a URL such as https://id.example.com"))
 }
 
@@ -144,9 +145,12 @@ fn link_template(link: &str) -> Result<(), String> {
 }
 
 fn web_origin(origin: &str) -> Result<(), String> {
-    let bare = |uri: &Uri| is_web(uri) && uri.path() == "/" && uri.query().is_none() && !origin.ends_with('/');
+    let bare =
+        |uri: &Uri| is_web(uri) && uri.path() == "/" && uri.query().is_none() && !origin.ends_with('/');
     let fits = origin == "*" || origin.parse::<Uri>().is_ok_and(|uri| bare(&uri));
-    require(fits, || format!("{origin:?} is not an origin such as https://app.example.com, without a path, or *"))
+    require(fits, || {
+        format!("{origin:?} is not an origin such as https://app.example.com, without a path, or *")
+    })
 }
 
 fn is_web(uri: &Uri) -> bool {

@@ -2,7 +2,7 @@
 //! mistake can be told where it was made.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -17,16 +17,23 @@ use crate::cli::GlobalFlags;
 use crate::failure::Failure;
 
 const PREFIX: &str = "TIDEGATE_";
+const CONFIG_VARIABLE: &str = "TIDEGATE_CONFIG";
 const DEFAULT_FILE: &str = "tidegate.toml";
 
 /// A configuration, and where it came from.
-#[derive(Debug)]
 pub(crate) struct Loaded {
     /// The configuration.
     pub(crate) config: Config,
     /// The file, variables and flags that had a say.
     pub(crate) sources: Vec<String>,
     figment: Figment,
+}
+
+impl fmt::Debug for Loaded {
+    /// Without the layers: those hold secrets as they were written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded").field("config", &self.config).field("sources", &self.sources).finish()
+    }
 }
 
 /// What a command line decides.
@@ -37,6 +44,9 @@ pub(crate) struct Flags {
     /// `--dev`
     pub(crate) dev: bool,
 }
+
+/// Names and values.
+type Variables = Vec<(OsString, OsString)>;
 
 /// Values of one origin.
 struct Layer {
@@ -59,32 +69,35 @@ impl Provider for Layer {
 /// # Errors
 /// Every mistake in it, each with its key and where it was made.
 pub(crate) fn load(global: &GlobalFlags, flags: &Flags) -> Result<Loaded, Failure> {
-    let internal = |error: figment::Error| Failure::internal(format!("the configuration's keys: {error}"));
-    let schema = Schema::new().map_err(internal)?;
-    let mut layers: Vec<Layer> = Vec::new();
-    layers.extend(file_layer(global.config.as_deref())?);
-    layers.extend(variable_layers(&schema, variables())?);
-    layers.extend(flag_layers(global, flags));
+    load_from(global, flags, std::env::vars_os().collect())
+}
 
-    let defaults = match Value::serialize(Config::default()).map_err(internal)? {
-        Value::Dict(_, values) => values,
-        _ => Dict::new(),
-    };
+/// Reads the configuration, with `variables` for the process's own.
+pub(super) fn load_from(
+    global: &GlobalFlags,
+    flags: &Flags,
+    variables: Variables,
+) -> Result<Loaded, Failure> {
+    let internal = |error: String| Failure::internal(format!("the configuration's keys: {error}"));
+    let schema = Schema::new().map_err(internal)?;
+    let variables = ours(variables);
+    let mut layers: Vec<Layer> = Vec::new();
+    layers.extend(file_layer(global.config.as_deref(), &variables)?);
+    layers.extend(variable_layers(&schema, variables)?);
+    layers.extend(flag_layers(global, flags));
+    let sources = layers.iter().map(|layer| origin(Some(&layer.metadata))).collect();
+
+    let defaults = Value::serialize(Config::default()).map_err(|error| internal(error.to_string()))?;
     let mut figment = Figment::from(Layer {
         metadata: Metadata::named("the defaults"),
-        values: defaults,
+        values: defaults.into_dict().unwrap_or_default(),
     });
-    let sources = layers.iter().map(|layer| origin(Some(&layer.metadata))).collect();
     for layer in layers {
         figment = figment.merge(layer);
     }
     refuse_unknown(&schema, &figment)?;
     let config: Config = figment.extract().map_err(|error| Failure::mistakes(wrong_values(error)))?;
-    let loaded = Loaded {
-        config: config.settled(),
-        sources,
-        figment,
-    };
+    let loaded = Loaded { config: config.settled(), sources, figment };
     loaded.check()?;
     Ok(loaded)
 }
@@ -99,7 +112,7 @@ pub(crate) struct Mistake {
 
 impl Loaded {
     /// The mistake `what` in the value at `key`.
-    pub(super) fn mistake(&self, key: &str, what: impl std::fmt::Display) -> Mistake {
+    pub(super) fn mistake(&self, key: &str, what: impl fmt::Display) -> Mistake {
         Mistake::at(key, &what.to_string(), self.figment.find_metadata(key))
     }
 }
@@ -124,12 +137,12 @@ fn origin(metadata: Option<&Metadata>) -> String {
     }
 }
 
-fn file_layer(chosen: Option<&Path>) -> Result<Option<Layer>, Failure> {
-    let chosen = chosen.map(Path::to_owned).or_else(|| {
-        std::env::var_os("TIDEGATE_CONFIG")
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
-    });
+fn file_layer(flag: Option<&Path>, variables: &Variables) -> Result<Option<Layer>, Failure> {
+    let variable = || {
+        let (_, path) = variables.iter().find(|(name, _)| name == CONFIG_VARIABLE)?;
+        (!path.is_empty()).then(|| PathBuf::from(path))
+    };
+    let chosen = flag.map(Path::to_owned).or_else(variable);
     let path = chosen.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -149,22 +162,17 @@ fn file_layer(chosen: Option<&Path>) -> Result<Option<Layer>, Failure> {
         // The line itself is not repeated: it may hold a secret.
         Failure::configuration(format!("{}{line}: {}", path.display(), error.message()))
     })?;
-    Ok(Some(Layer {
-        metadata: Metadata::from("file", path.as_path()),
-        values,
-    }))
+    Ok(Some(Layer { metadata: Metadata::from("file", path.as_path()), values }))
 }
 
-fn variables() -> Vec<(OsString, OsString)> {
-    let mut variables: Vec<_> = std::env::vars_os()
-        .filter(|(name, _)| name.to_str().is_some_and(|name| name.starts_with(PREFIX)))
-        .collect();
-    // `TIDEGATE_MAIL` before `TIDEGATE_MAIL__SMTP`: what is more specific wins.
+/// Our variables, what is more specific after what is less: `TIDEGATE_MAIL` before `TIDEGATE_MAIL__SMTP`.
+fn ours(mut variables: Variables) -> Variables {
+    variables.retain(|(name, _)| name.to_str().is_some_and(|name| name.starts_with(PREFIX)));
     variables.sort();
     variables
 }
 
-fn variable_layers(schema: &Schema, variables: Vec<(OsString, OsString)>) -> Result<Vec<Layer>, Failure> {
+fn variable_layers(schema: &Schema, variables: Variables) -> Result<Vec<Layer>, Failure> {
     let mut layers = Vec::new();
     for (name, value) in variables {
         let name = name.to_string_lossy().into_owned();
@@ -178,10 +186,7 @@ fn variable_layers(schema: &Schema, variables: Vec<(OsString, OsString)>) -> Res
         }
         let path: Vec<String> = key.to_ascii_lowercase().split("__").map(str::to_owned).collect();
         let value = read(value, schema.find(&path));
-        layers.push(Layer {
-            metadata: Metadata::named(name),
-            values: nested(&path, value),
-        });
+        layers.push(Layer { metadata: Metadata::named(name), values: nested(&path, value) });
     }
     Ok(layers)
 }
@@ -194,9 +199,7 @@ fn is_foreign(key: &str, value: &str) -> bool {
         || key == "SERVICE_HOST"
         || key.starts_with("SERVICE_PORT")
         || (key == "PORT" && value.contains("://"))
-        || key
-            .strip_prefix("PORT_")
-            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        || key.strip_prefix("PORT_").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// A variable's value. Where text is wanted it is taken as it stands, so that a password may look like a number.
@@ -216,11 +219,7 @@ fn nested(path: &[String], value: Value) -> Dict {
     let Some((first, rest)) = path.split_first() else {
         return Dict::new();
     };
-    let value = if rest.is_empty() {
-        value
-    } else {
-        Value::from(nested(rest, value))
-    };
+    let value = if rest.is_empty() { value } else { Value::from(nested(rest, value)) };
     Dict::from([(first.clone(), value)])
 }
 
@@ -234,10 +233,7 @@ fn flag_layers(global: &GlobalFlags, flags: &Flags) -> Vec<Layer> {
     ]
     .into_iter()
     .filter_map(|(flag, key, value)| {
-        Some(Layer {
-            metadata: Metadata::named(flag),
-            values: Dict::from([(key.to_owned(), value?)]),
-        })
+        Some(Layer { metadata: Metadata::named(flag), values: Dict::from([(key.to_owned(), value?)]) })
     })
     .collect()
 }
@@ -260,9 +256,7 @@ fn refuse_unknown(schema: &Schema, figment: &Figment) -> Result<(), Failure> {
 }
 
 fn unknown_key(unknown: &Unknown<'_>, metadata: Option<&Metadata>) -> Mistake {
-    let variable = metadata
-        .map(|metadata| metadata.name.as_ref())
-        .filter(|name| name.starts_with(PREFIX));
+    let variable = metadata.map(|metadata| metadata.name.as_ref()).filter(|name| name.starts_with(PREFIX));
     match variable {
         Some(name) => Mistake {
             text: format!(
@@ -305,11 +299,15 @@ fn wrong_values(errors: figment::Error) -> Vec<Mistake> {
 /// Says it without repeating the value, which may be a secret.
 fn what_is_wrong(kind: &Kind) -> String {
     match kind {
-        Kind::InvalidType(found, wanted) => format!("must be {}, not {}", wanted_kind(wanted), found_kind(found)),
+        Kind::InvalidType(found, wanted) => {
+            format!("must be {}, not {}", wanted_kind(wanted), found_kind(found))
+        }
         Kind::InvalidValue(Actual::Signed(_), wanted) | Kind::InvalidValue(Actual::Unsigned(_), wanted) => {
             format!("is out of range: must be {}", wanted_kind(wanted))
         }
-        Kind::InvalidValue(found, wanted) => format!("must be {}, not {}", wanted_kind(wanted), found_kind(found)),
+        Kind::InvalidValue(found, wanted) => {
+            format!("must be {}, not {}", wanted_kind(wanted), found_kind(found))
+        }
         Kind::UnknownVariant(found, known) => {
             format!("must be one of {}, not {found:?}", known.join(", "))
         }

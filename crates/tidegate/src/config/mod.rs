@@ -169,6 +169,9 @@ pub(crate) struct Http {
     /// How long a request may take.
     #[serde(with = "seconds")]
     pub(crate) deadline: Duration,
+    /// How long a connection may stay open while nothing is asked on it.
+    #[serde(with = "seconds")]
+    pub(crate) idle_timeout: Duration,
     /// Largest request body in bytes, where a contract does not say otherwise.
     pub(crate) max_body: usize,
     /// Origins whose scripts may call the APIs; `*` for any.
@@ -236,26 +239,17 @@ impl Default for Config {
 
 impl Default for Http {
     fn default() -> Self {
-        let HttpSettings {
-            trusted_proxies,
-            deadline,
-            max_body,
-            cors_origins,
-            ops: _,
-        } = HttpSettings::default();
-        Self {
-            trusted_proxies,
-            deadline,
-            max_body,
-            cors_origins,
-        }
+        let HttpSettings { trusted_proxies, deadline, max_body, cors_origins, ops: _ } =
+            HttpSettings::default();
+        // Longer than the 60 s after which the usual proxies let go: a connection closed by us as they send on it
+        // would cost a request.
+        let idle_timeout = Duration::from_secs(75);
+        Self { trusted_proxies, deadline, idle_timeout, max_body, cors_origins }
     }
 }
 
 impl Default for Ops {
     fn default() -> Self {
-        Self {
-            allow: OpsSettings::default().allow,
-        }
+        Self { allow: OpsSettings::default().allow }
     }
 }

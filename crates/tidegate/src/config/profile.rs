@@ -12,8 +12,8 @@ impl Config {
     /// The configuration as the rest of the program means it: a limit of no attempts is no limit, and a contract's
     /// profile knows which contract it is.
     pub(super) fn settled(mut self) -> Self {
-        self.rivergen.dialect = Dialect::Rivergen;
-        self.ingestiq.dialect = Dialect::Ingestiq;
+        self.rivergen = self.rivergen.configured(Dialect::Rivergen);
+        self.ingestiq = self.ingestiq.configured(Dialect::Ingestiq);
         for profile in [&mut self.rivergen, &mut self.ingestiq] {
             lift(profile);
         }

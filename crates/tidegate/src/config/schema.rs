@@ -14,8 +14,8 @@ use tidegate_store::DatabaseUrl;
 
 use super::text::HIDDEN;
 use super::{
-    Config, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat, Mail, PasswordHash, PepperEntry,
-    SecretText,
+    Config, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat, Mail, PasswordHash,
+    PepperEntry, SecretText,
 };
 
 /// Keys and kinds. The values mean nothing.
@@ -34,8 +34,11 @@ pub(super) struct Unknown<'v> {
 
 impl Schema {
     /// All keys.
-    pub(super) fn new() -> Result<Self, figment::Error> {
-        let mut keys = match Value::serialize(sample())? {
+    ///
+    /// # Errors
+    /// When the sample cannot be serialised: a defect.
+    pub(super) fn new() -> Result<Self, String> {
+        let mut keys = match Value::serialize(sample()).map_err(|error| error.to_string())? {
             Value::Dict(_, keys) => keys,
             _ => Dict::new(),
         };
@@ -64,16 +67,20 @@ impl Schema {
         unknown
     }
 
-    fn compare<'v>(&self, at: &mut Vec<String>, values: &'v Dict, known: &Dict, unknown: &mut Vec<Unknown<'v>>) {
+    fn compare<'v>(
+        &self,
+        at: &mut Vec<String>,
+        values: &'v Dict,
+        known: &Dict,
+        unknown: &mut Vec<Unknown<'v>>,
+    ) {
         for (key, value) in values {
             at.push(key.clone());
             match (known.get(key), value) {
-                (None, _) => unknown.push(Unknown {
-                    nearest: self.nearest(at),
-                    path: at.clone(),
-                    value,
-                }),
-                (Some(Value::Dict(_, known)), Value::Dict(_, values)) => self.compare(at, values, known, unknown),
+                (None, _) => unknown.push(Unknown { nearest: self.nearest(at), path: at.clone(), value }),
+                (Some(Value::Dict(_, known)), Value::Dict(_, values)) => {
+                    self.compare(at, values, known, unknown)
+                }
                 (Some(Value::Array(_, known)), Value::Array(_, items)) => {
                     if let Some(Value::Dict(_, known)) = known.first() {
                         for item in items.iter().filter_map(Value::as_dict) {
@@ -126,7 +133,11 @@ fn collect(at: &mut Vec<String>, keys: &Dict, found: &mut Vec<Vec<String>>) {
     for (name, value) in keys {
         at.push(name.clone());
         found.push(at.clone());
-        if let Value::Dict(_, inner) = value {
+        let inner = match value {
+            Value::Array(_, items) => items.first().and_then(Value::as_dict),
+            value => value.as_dict(),
+        };
+        if let Some(inner) = inner {
             collect(at, inner, found);
         }
         at.pop();
@@ -136,10 +147,7 @@ fn collect(at: &mut Vec<String>, keys: &Dict, found: &mut Vec<Vec<String>>) {
 /// A configuration in which everything is set.
 fn sample() -> Config {
     let defaults = Config::default();
-    let pepper = || PepperEntry {
-        id: String::new(),
-        key: SecretText::hidden(),
-    };
+    let pepper = || PepperEntry { id: String::new(), key: SecretText::hidden() };
     Config {
         listen: defaults.listen,
         data_dir: defaults.data_dir,
@@ -159,10 +167,7 @@ fn sample() -> Config {
             iterations: Some(0),
             parallelism: Some(0),
         },
-        hash_pool: HashPoolSize {
-            threads: Some(0),
-            queue: Some(0),
-        },
+        hash_pool: HashPoolSize { threads: Some(0), queue: Some(0) },
         failed_passwords_by_account: defaults.failed_passwords_by_account,
         mail: Mail {
             smtp: Some(SmtpConfig {
@@ -178,20 +183,14 @@ fn sample() -> Config {
             templates_dir: Some(PathBuf::new()),
             retry: RetryPolicy::default(),
         },
-        links: Links {
-            verify_email: Some(String::new()),
-            reset_password: Some(String::new()),
-        },
+        links: Links { verify_email: Some(String::new()), reset_password: Some(String::new()) },
         http: Http {
             trusted_proxies: vec![IpNet::from(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST))],
             cors_origins: vec![String::new()],
             ..defaults.http
         },
         ops: defaults.ops,
-        log: Log {
-            format: Some(LogFormat::Json),
-            filter: Some(String::new()),
-        },
+        log: Log { format: Some(LogFormat::Json), filter: Some(String::new()) },
         rivergen: full(defaults.rivergen),
         ingestiq: full(defaults.ingestiq),
     }

@@ -73,9 +73,8 @@ impl fmt::Debug for Database {
 /// An address and a port. `localhost` is what people type for 127.0.0.1.
 pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let numeric = text
-        .strip_prefix("localhost:")
-        .map_or_else(|| text.clone(), |port| format!("127.0.0.1:{port}"));
+    let numeric =
+        text.strip_prefix("localhost:").map_or_else(|| text.clone(), |port| format!("127.0.0.1:{port}"));
     numeric.parse().map_err(|_| {
         D::Error::custom(format!(
             "{text:?} is not an address and a port such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080"
@@ -86,16 +85,9 @@ pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sock
 /// Networks; an address alone is a network of one.
 pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     let network = |text: String| {
-        text.parse::<IpNet>()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-            .map_err(|_| {
-                D::Error::custom(format!(
-                    "{text:?} is not an address or network such as 10.0.0.7 or 10.0.0.0/8"
-                ))
-            })
+        text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+            D::Error::custom(format!("{text:?} is not an address or network such as 10.0.0.7 or 10.0.0.0/8"))
+        })
     };
-    Vec::<String>::deserialize(deserializer)?
-        .into_iter()
-        .map(network)
-        .collect()
+    Vec::<String>::deserialize(deserializer)?.into_iter().map(network).collect()
 }

@@ -1,0 +1,249 @@
+//! The checks, one function each.
+
+use std::io;
+
+use tidegate_crypto::{SigningAlgorithm, SigningKey, SystemEntropy};
+use tidegate_domain::{Clock, Password, Timestamp};
+use tidegate_identity::settings::MailMode;
+use tidegate_store::keys::StoredKey;
+use tokio::net::TcpListener;
+
+use super::Verdict::{Fine, Warning, Wrong};
+use super::{Finding, Verdict};
+use crate::clock::{SystemClock, stopwatch};
+use crate::commands::serve::is_secure;
+use crate::config::{Config, Loaded};
+use crate::failure::Failure;
+use crate::output::progress;
+use crate::secrets::{MayCreate, key_id, open_to_others, open_vault};
+use crate::wiring::{MissingStore, open_store};
+
+/// No machine that runs this has a right clock before 2026.
+const YOUNGEST: Timestamp = Timestamp::from_seconds(1_767_225_600);
+
+/// All of them.
+pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
+    let config = &loaded.config;
+    let bar = progress("checking");
+    let (database, keys) = database(config).await;
+    let findings = vec![
+        sources(loaded),
+        data_dir(config),
+        master_key(config, &keys),
+        database,
+        mail(config).await,
+        templates(config),
+        listen(config).await,
+        public_url(config),
+        password_hash(config),
+        clock(SystemClock.now(), &keys),
+    ];
+    bar.finish_and_clear();
+    findings
+}
+
+fn sources(loaded: &Loaded) -> Finding {
+    let detail = match loaded.sources.as_slice() {
+        [] => "defaults alone".to_owned(),
+        sources => format!("defaults, {}", sources.join(", ")),
+    };
+    Finding::new("configuration", Fine, detail)
+}
+
+fn data_dir(config: &Config) -> Finding {
+    if !config.uses_data_dir() {
+        return Finding::new("data directory", Fine, "not needed");
+    }
+    let path = &config.data_dir;
+    let shown = path.display();
+    let (verdict, detail) = match open_to_others(path) {
+        Ok(None) => (Fine, format!("{shown}")),
+        Ok(Some(mode)) => {
+            (Warning, format!("{shown} can be reached by others (mode {mode:04o}): run `chmod 700` on it"))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            (Warning, format!("{shown} is made by the first start"))
+        }
+        Err(error) => (Wrong, format!("{shown} cannot be used: {error}")),
+    };
+    Finding::new("data directory", verdict, detail)
+}
+
+/// Whether the key is there, and is the one the database was sealed with.
+fn master_key(config: &Config, stored: &[StoredKey]) -> Finding {
+    let judged = key_id(config).and_then(|id| match id {
+        None if stored.is_empty() => Ok((Warning, "made by the first start".to_owned())),
+        _ => {
+            let vault = open_vault(config, MayCreate::No)?;
+            for key in stored {
+                let algorithm = SigningAlgorithm::from_name(&key.algorithm).unwrap_or_default();
+                let created_at = Timestamp::from_micros(key.created_at);
+                SigningKey::open(&vault, &key.kid, algorithm, created_at, &key.sealed)
+                    .map_err(|error| Failure::internal(format!("signing key {}: {error}", key.kid)))?;
+            }
+            let id = id.map(|id| id.to_string()).unwrap_or_default();
+            Ok((Fine, format!("{id}, opens {} signing key(s)", stored.len())))
+        }
+    });
+    judge("master key", judged)
+}
+
+/// The database, and the signing keys in it.
+async fn database(config: &Config) -> (Finding, Vec<StoredKey>) {
+    let url = config.database_url();
+    if let Some(path) = config.database_file()
+        && !path.exists()
+    {
+        let detail = format!("{url} is made by the first start");
+        return (Finding::new("database", Warning, detail), Vec::new());
+    }
+    match look_into_database(config).await {
+        Ok((verdict, state, keys)) => (Finding::new("database", verdict, format!("{url}: {state}")), keys),
+        Err(failure) => {
+            let detail = format!("{url}: {}", failure.message());
+            (Finding::new("database", Wrong, detail), Vec::new())
+        }
+    }
+}
+
+async fn look_into_database(config: &Config) -> Result<(Verdict, String, Vec<StoredKey>), Failure> {
+    let store = open_store(config, MissingStore::Refuse).await?;
+    let seen = async {
+        store.ping().await?;
+        match store.pending_migrations().await? {
+            0 => {
+                let keys = store.read().await?.keys().all().await?;
+                Ok((Fine, "answers, its schema is up to date".to_owned(), keys))
+            }
+            pending => {
+                let state = format!("answers; {pending} migration(s) are applied by the next start");
+                Ok((Warning, state, Vec::new()))
+            }
+        }
+    }
+    .await;
+    store.close().await;
+    seen
+}
+
+async fn mail(config: &Config) -> Finding {
+    let judged = match (config.mail_mode(), config.mail_provider()) {
+        (_, Err(failure)) => Err(failure),
+        (MailMode::Off, _) | (_, Ok(None)) => Ok((
+            Warning,
+            "none: sign-up with e-mail verification, password reset and changes of e-mail addresses are refused; set \
+             [mail.smtp]"
+                .to_owned(),
+        )),
+        (MailMode::Keep, _) => Ok((Warning, "development: kept in the outbox, not sent".to_owned())),
+        (MailMode::Send, Ok(Some(provider))) => match provider.check().await {
+            Ok(()) => Ok((Fine, "the mail server answers and lets us in".to_owned())),
+            Err(error) => Err(Failure::configuration(format!("[mail.smtp] {error}"))),
+        },
+    };
+    judge("mail", judged)
+}
+
+fn templates(config: &Config) -> Finding {
+    let judged = config.templates().map(|_| match &config.mail.templates_dir {
+        Some(path) => (Fine, format!("built in, some replaced from {}", path.display())),
+        None => (Fine, "built in".to_owned()),
+    });
+    judge("mail templates", judged)
+}
+
+async fn listen(config: &Config) -> Finding {
+    let address = config.listen;
+    let (verdict, detail) = match TcpListener::bind(address).await {
+        Ok(_) => (Fine, format!("{address} is free")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => (
+            Warning,
+            format!("{address} is in use: right if tidegate serves there, otherwise choose another"),
+        ),
+        Err(error) => (Wrong, format!("{address}: {error}")),
+    };
+    Finding::new("listen", verdict, detail)
+}
+
+fn public_url(config: &Config) -> Finding {
+    let (verdict, detail) = match &config.public_url {
+        Some(url) if is_secure(url) => (Fine, url.clone()),
+        Some(url) => {
+            let verdict = if config.dev { Warning } else { Wrong };
+            (verdict, format!("{url}: without https, passwords and tokens cross the network readable for others"))
+        }
+        None if config.listen.ip().is_loopback() => (Fine, format!("http://{}, the address served", config.listen)),
+        None => (
+            Warning,
+            "not set: links in mails and the tokens' issuer name the address served, which clients may not reach"
+                .to_owned(),
+        ),
+    };
+    Finding::new("public_url", verdict, detail)
+}
+
+fn password_hash(config: &Config) -> Finding {
+    let judged = config.password_hasher().and_then(|hasher| {
+        let started = stopwatch();
+        hasher
+            .hash(&Password::new("correct horse battery staple"), &SystemEntropy)
+            .map_err(|error| Failure::internal(error.to_string()))?;
+        let seconds = started.elapsed().as_secs_f64();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let at_once = config.pool_size().threads.min(cores);
+        let rate = at_once as f64 / seconds.max(f64::EPSILON);
+        Ok((
+            Fine,
+            format!(
+                "{:.0} ms a password: about {rate:.1} sign-ins/s on {at_once} core(s)",
+                seconds * 1_000.0
+            ),
+        ))
+    });
+    judge("password hash", judged)
+}
+
+/// A wrong clock refuses valid tokens or accepts expired ones.
+fn clock(now: Timestamp, keys: &[StoredKey]) -> Finding {
+    let newest = keys.iter().map(|key| Timestamp::from_micros(key.created_at)).max();
+    let (verdict, detail) = match newest {
+        Some(newest) if newest > now => (
+            Wrong,
+            format!(
+                "{} is before the newest signing key was made, {}",
+                now.iso_seconds(),
+                newest.iso_seconds()
+            ),
+        ),
+        _ if now < YOUNGEST => (Wrong, format!("{} cannot be right", now.iso_seconds())),
+        _ => (Fine, now.iso_seconds()),
+    };
+    Finding::new("clock", verdict, detail)
+}
+
+fn judge(name: &'static str, judged: Result<(Verdict, String), Failure>) -> Finding {
+    match judged {
+        Ok((verdict, detail)) => Finding::new(name, verdict, detail),
+        Err(failure) => Finding::new(name, Wrong, failure.message()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_behind_the_database_is_wrong() {
+        let key = StoredKey {
+            kid: "k".to_owned(),
+            algorithm: "ES256".to_owned(),
+            sealed: Vec::new(),
+            created_at: Timestamp::from_seconds(1_900_000_000).micros(),
+            retired_at: None,
+        };
+        let before = Timestamp::from_seconds(1_800_000_000);
+        assert_eq!(clock(before, &[key]).verdict, Wrong);
+        assert_eq!(clock(before, &[]).verdict, Fine);
+        assert_eq!(clock(Timestamp::default(), &[]).verdict, Wrong);
+    }
+}

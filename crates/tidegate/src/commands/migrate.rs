@@ -1,0 +1,38 @@
+//! `tidegate migrate`
+
+use serde_json::json;
+
+use crate::cli::Migrate;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::output::Answer;
+use crate::wiring::{MissingStore, migrate, open_store};
+
+pub(super) async fn run(config: &Config, command: &Migrate) -> Result<Answer, Failure> {
+    let missing = if command.check { MissingStore::Refuse } else { MissingStore::Create };
+    let store = open_store(config, missing).await?;
+    let answer = if command.check {
+        check(store.pending_migrations().await.map_err(Failure::from))
+    } else {
+        migrate(&store).await.map(applied)
+    };
+    store.close().await;
+    answer
+}
+
+fn check(pending: Result<usize, Failure>) -> Result<Answer, Failure> {
+    let pending = pending?;
+    let text = match pending {
+        0 => "The schema is up to date.".to_owned(),
+        n => format!("{n} migration(s) pending: run `tidegate migrate`."),
+    };
+    Ok(Answer { good: pending == 0, ..Answer::new(text, json!({"pending": pending})) })
+}
+
+fn applied(count: usize) -> Answer {
+    let text = match count {
+        0 => "The schema is up to date.".to_owned(),
+        n => format!("{n} migration(s) applied. The schema is up to date."),
+    };
+    Answer::new(text, json!({"applied": count}))
+}

@@ -1,0 +1,22 @@
+//! `tidegate openapi`
+
+use tidegate_domain::Dialect;
+
+use crate::cli::Openapi;
+use crate::failure::Failure;
+use crate::output::Answer;
+
+/// The API's description. It depends on no configuration, so none is read.
+///
+/// # Errors
+/// When the document cannot be serialised.
+pub(super) fn run(command: &Openapi) -> Result<Answer, Failure> {
+    let document = match command.dialect.as_deref().and_then(Dialect::from_name) {
+        Some(dialect) => serde_json::to_value(tidegate_http::openapi_of(dialect)),
+        None => serde_json::to_value(tidegate_http::openapi()),
+    };
+    let failed = |error: serde_json::Error| Failure::internal(error.to_string());
+    let document = document.map_err(failed)?;
+    let text = serde_json::to_string_pretty(&document).map_err(failed)?;
+    Ok(Answer::new(text, document))
+}

@@ -1,0 +1,160 @@
+//! `tidegate org`
+
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use serde_json::json;
+use tidegate_crypto::SystemEntropy;
+use tidegate_domain::{Dialect, DialectProfile, Entropy, Password, PasswordRule};
+use tidegate_identity::provision::{Provision, ProvisionError};
+use tidegate_identity::{Call, Identity, Refused};
+
+use crate::cli::{Org, OrgCreate};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::output::Answer;
+use crate::wiring::{Purpose, open};
+
+/// Characters of a password that is made here: 24 of 66 are 145 bits.
+const PASSWORD_LENGTH: usize = 24;
+/// Longest password read from standard input, in bytes: more than any contract takes.
+const LONGEST_INPUT: u64 = 16 * 1024;
+
+pub(super) async fn run(config: &Config, command: Org) -> Result<Answer, Failure> {
+    let Org::Create(command) = command;
+    // Before anything is opened: nobody waits for a database to be told that the password is missing.
+    let typed =
+        if command.root_password_stdin { Some(read_password(std::io::stdin().lock())?) } else { None };
+    let opened = open(config, &Purpose::Create).await?;
+    let answer = create(&opened.identity, command, typed).await;
+    opened.close().await;
+    answer
+}
+
+async fn create(identity: &Identity, command: OrgCreate, typed: Option<Password>) -> Result<Answer, Failure> {
+    let rule = strictest_rule(identity);
+    let made = typed.is_none().then(|| make_password(&rule, &SystemEntropy));
+    let Some(owner_password) = typed.or_else(|| made.clone()) else {
+        return Err(Failure::internal("no password"));
+    };
+    let call = Call {
+        profile: Arc::new(DialectProfile {
+            password: rule,
+            ..identity.settings().profile(Dialect::Rivergen).as_ref().clone()
+        }),
+        ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        user_agent: "tidegate-cli".to_owned(),
+    };
+    let email = command.root_email;
+    let claim = Provision { name: command.name.clone(), owner_email: email.clone(), owner_password };
+    let provisioned = identity.provision(&call, claim).await.map_err(refusal)?;
+    let mut answer = Answer::new(
+        format!(
+            "Organization {} ({}) is owned by {email} (account {}).",
+            command.name, provisioned.organization.0, provisioned.owner.id.0
+        ),
+        json!({
+            "organization_id": provisioned.organization.0,
+            "account_id": provisioned.owner.id.0,
+            "email": email.as_str(),
+        }),
+    );
+    if let (Some(made), Some(fields)) = (made, answer.json.as_object_mut()) {
+        fields.insert("password".to_owned(), json!(made.expose()));
+        answer.text += &format!("\nPassword, shown only this once: {}", made.expose());
+    }
+    Ok(answer)
+}
+
+fn refusal(refused: Refused<ProvisionError>) -> Failure {
+    match refused {
+        Refused::Rule(rule @ ProvisionError::EmailTaken) => Failure::new("email_taken", rule.to_string()),
+        Refused::Rule(rule @ ProvisionError::WeakPassword(_)) => {
+            Failure::new("weak_password", rule.to_string())
+        }
+        Refused::Fault(fault) => fault.into(),
+    }
+}
+
+/// The owner can sign in through every contract, so every contract's rule holds.
+fn strictest_rule(identity: &Identity) -> PasswordRule {
+    Dialect::ALL
+        .map(|dialect| identity.settings().profile(dialect).password.clone())
+        .into_iter()
+        .reduce(|a, b| PasswordRule {
+            min_length: a.min_length.max(b.min_length),
+            max_length: a.max_length.min(b.max_length),
+            upper: a.upper || b.upper,
+            lower: a.lower || b.lower,
+            digit: a.digit || b.digit,
+            symbol: a.symbol || b.symbol,
+        })
+        .unwrap_or_else(|| DialectProfile::rivergen().password)
+}
+
+/// The first line, without its end.
+fn read_password(input: impl Read) -> Result<Password, Failure> {
+    let mut text = String::new();
+    input.take(LONGEST_INPUT).read_to_string(&mut text).map_err(|error| {
+        Failure::new("input", format!("the password cannot be read from standard input: {error}"))
+    })?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(Password::new(line)),
+        _ => Err(Failure::new(
+            "input",
+            "standard input holds no password; write it there as one line, or leave --root-password-stdin out",
+        )),
+    }
+}
+
+/// A password of every kind of character, none of them easily taken for another or of meaning to a shell.
+fn make_password(rule: &PasswordRule, entropy: &dyn Entropy) -> Password {
+    const KINDS: [&[u8]; 4] =
+        [b"ABCDEFGHJKLMNPQRSTUVWXYZ", b"abcdefghijkmnopqrstuvwxyz", b"23456789", b"-_.+:="];
+    let all: Vec<u8> = KINDS.concat();
+    let length = PASSWORD_LENGTH.max(rule.min_length);
+    loop {
+        let text: String = (0..length).filter_map(|_| pick(&all, entropy)).collect();
+        let has_all = KINDS.iter().all(|kind| text.bytes().any(|c| kind.contains(&c)));
+        // Drawing anew, unlike putting the missing kind somewhere, leaves all passwords equally likely.
+        if has_all {
+            return Password::new(text);
+        }
+    }
+}
+
+fn pick(from: &[u8], entropy: &dyn Entropy) -> Option<char> {
+    let index = entropy.below(u32::try_from(from.len()).ok()?);
+    from.get(usize::try_from(index).ok()?).map(|c| char::from(*c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_made_password_satisfies_any_rule_of_kinds() {
+        let rule = PasswordRule {
+            min_length: 8,
+            max_length: 128,
+            upper: true,
+            lower: true,
+            digit: true,
+            symbol: true,
+        };
+        for _ in 0..100 {
+            let password = make_password(&rule, &SystemEntropy);
+            assert_eq!(rule.check(&password), Ok(()));
+            assert_eq!(password.expose().len(), PASSWORD_LENGTH);
+        }
+    }
+
+    #[test]
+    fn a_typed_password_is_the_first_line_spaces_included() {
+        let read = |text: &str| read_password(text.as_bytes()).map(|password| password.expose().to_owned());
+        assert_eq!(read(" two words \r\n").unwrap(), " two words ");
+        assert_eq!(read("no end").unwrap(), "no end");
+        assert!(read("").is_err() && read("\n").is_err());
+    }
+}

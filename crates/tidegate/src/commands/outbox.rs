@@ -1,0 +1,124 @@
+//! `tidegate outbox`
+
+use serde_json::{Value, json};
+use tidegate_domain::Timestamp;
+use tidegate_identity::Identity;
+use tidegate_identity::send_mail::OutboxEntry;
+use tidegate_store::outbox::State;
+
+use crate::cli::{Outbox, OutboxCode, OutboxList, OutboxShow};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::output::{Answer, table};
+use crate::wiring::{Purpose, open};
+
+/// How far back a code or a number is looked for.
+const LOOKED_THROUGH: i64 = 1_000;
+
+pub(super) async fn run(config: &Config, command: Outbox) -> Result<Answer, Failure> {
+    let opened = open(config, &Purpose::Existing).await?;
+    let identity = &opened.identity;
+    let answer = match command {
+        Outbox::List(command) => list(identity, &command).await,
+        Outbox::Code(command) => code(identity, &command).await,
+        Outbox::Show(command) => show(identity, &command).await,
+    };
+    opened.close().await;
+    answer
+}
+
+async fn list(identity: &Identity, command: &OutboxList) -> Result<Answer, Failure> {
+    let entries = identity.list_outbox(command.to.as_ref(), command.limit.into()).await?;
+    let json = entries.iter().map(json_of).collect();
+    if entries.is_empty() {
+        return Ok(Answer::new("The outbox is empty.", json));
+    }
+    let rows: Vec<[String; 8]> = entries
+        .iter()
+        .map(|OutboxEntry { message, .. }| {
+            let next = next_attempt(&message.state, message.next_attempt_at());
+            [
+                message.number.to_string(),
+                message.state.clone(),
+                message.attempts.to_string(),
+                message.template.clone(),
+                message.recipient.clone(),
+                message.created_at().iso_seconds(),
+                next.or(message.settled_at()).map(Timestamp::iso_seconds).unwrap_or_default(),
+                message.last_error.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    let heads = ["NUMBER", "STATE", "ATTEMPTS", "TEMPLATE", "TO", "CREATED", "NEXT OR SETTLED", "LAST ERROR"];
+    Ok(Answer::new(table(heads, &rows), json))
+}
+
+async fn code(identity: &Identity, command: &OutboxCode) -> Result<Answer, Failure> {
+    let entries = identity.list_outbox(Some(&command.to), LOOKED_THROUGH).await?;
+    // What was never to be sent only looks like a mail with a code.
+    let sent = entries.iter().filter(|entry| entry.message.state != State::Discarded.as_str());
+    let newest = sent.filter_map(|entry| Some((entry, entry.code()?))).next();
+    let Some((entry, code)) = newest else {
+        return Err(Failure::new(
+            "no_code",
+            format!(
+                "no readable code for {}: either none was sent, or a mail server took it (codes stay readable with \
+                 `tidegate serve --dev` and no [mail.smtp]); see `tidegate outbox list --to {}`",
+                command.to, command.to
+            ),
+        ));
+    };
+    let json = json!({
+        "code": code,
+        "to": entry.message.recipient,
+        "number": entry.message.number,
+        "template": entry.message.template,
+        "created_at": entry.message.created_at().iso_seconds(),
+    });
+    Ok(Answer::new(code, json))
+}
+
+async fn show(identity: &Identity, command: &OutboxShow) -> Result<Answer, Failure> {
+    let entries = identity.list_outbox(None, LOOKED_THROUGH).await?;
+    let Some(entry) = entries.iter().find(|entry| entry.message.number == command.number) else {
+        return Err(Failure::new(
+            "not_found",
+            format!("there is no mail {} among the newest {LOOKED_THROUGH}", command.number),
+        ));
+    };
+    let Some(mail) = identity.render(entry)? else {
+        return Err(Failure::new(
+            "not_kept",
+            format!("mail {} was delivered, and what it said was not kept", command.number),
+        ));
+    };
+    let text = format!("To: {}\nSubject: {}\n\n{}", entry.message.recipient, mail.subject, mail.text);
+    let mut json = json_of(entry);
+    tidegate_domain::text::merge(
+        &mut json,
+        &json!({"subject": mail.subject, "text": mail.text, "html": mail.html}),
+    );
+    Ok(Answer::new(text, json))
+}
+
+fn next_attempt(state: &str, at: Timestamp) -> Option<Timestamp> {
+    (state == State::Pending.as_str()).then_some(at)
+}
+
+/// With the code and the link as long as they are kept: what end-to-end tests read.
+fn json_of(entry: &OutboxEntry) -> Value {
+    let message = &entry.message;
+    json!({
+        "number": message.number,
+        "state": message.state,
+        "attempts": message.attempts,
+        "template": message.template,
+        "to": message.recipient,
+        "created_at": message.created_at().iso_seconds(),
+        "next_attempt_at": next_attempt(&message.state, message.next_attempt_at()).map(Timestamp::iso_seconds),
+        "settled_at": message.settled_at().map(Timestamp::iso_seconds),
+        "last_error": message.last_error,
+        "code": entry.code(),
+        "link": entry.link(),
+    })
+}

@@ -1,0 +1,97 @@
+//! `tidegate serve`
+
+mod announce;
+mod background;
+mod connections;
+mod stopping;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_http::App;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+pub(crate) use self::announce::is_secure;
+use self::announce::{announce, base_url};
+use self::background::{Background, install_metrics};
+use self::connections::{Connections, raise_descriptor_limit};
+use self::stopping::StopSignals;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::wiring::{Opened, Purpose, open};
+
+/// How long requests that were accepted may take to finish once the process is told to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(30);
+/// How long the database may take to let go.
+const LAST_WRITES: Duration = Duration::from_secs(10);
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// What keeps it from serving, and what to do about it.
+pub(super) async fn serve(config: &Config, as_json: bool) -> Result<(), Failure> {
+    // First: a second server started by mistake must not touch the first one's database.
+    let listener = bind(config.listen).await?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::internal(format!("the address served is unknown: {error}")))?;
+    let opened = open(config, &Purpose::Serve(base_url(address))).await?;
+    let metrics = install_metrics()?;
+    let signals = StopSignals::install()?;
+    let background = Background::start(&opened.identity, metrics.clone());
+    raise_descriptor_limit();
+    announce(config, address, as_json);
+    let app = App::new(Arc::clone(&opened.identity), config.http_settings(), Some(metrics));
+    answer(listener, app, config, signals).await;
+    stop(opened, background).await;
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                "another program serves there already; stop it, or choose another address with --listen (port 0 takes \
+                 a free one)"
+            }
+            io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need a privilege; choose a higher one with --listen and put a proxy in front"
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                "this machine does not have that address; --listen 0.0.0.0:PORT serves all it has"
+            }
+            _ => "choose another address with --listen",
+        };
+        Failure::new("cannot_listen", format!("cannot listen on {address}: {error}; {advice}"))
+    })
+}
+
+/// Answers requests until the first signal, then finishes those accepted.
+async fn answer(listener: TcpListener, app: App, config: &Config, mut signals: StopSignals) {
+    let connections = Connections::new(tidegate_http::router(app), config.http.idle_timeout);
+    // Returns with the listener closed: what is not accepted by now goes to another node, or to the next start.
+    connections.accept(listener, signals.wait()).await;
+    tracing::info!(
+        seconds = LAST_REQUESTS.as_secs(),
+        "stopping: no new connections, requests under way are finished"
+    );
+    let impatient = tokio::spawn(async move {
+        signals.wait().await;
+        stopping::exit_at_once();
+    });
+    if !connections.finish(LAST_REQUESTS).await {
+        tracing::warn!("some requests did not finish in time and are dropped");
+    }
+    impatient.abort();
+}
+
+async fn stop(opened: Opened, background: Background) {
+    background.stop().await;
+    if timeout(LAST_WRITES, opened.close()).await.is_err() {
+        tracing::warn!("the database did not let go in time");
+    }
+    tracing::info!("stopped");
+}

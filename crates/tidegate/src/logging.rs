@@ -1,0 +1,35 @@
+//! Logs, on standard error.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat};
+use crate::failure::Failure;
+
+/// Starts logging as configured, or else at `default_filter`.
+///
+/// # Errors
+/// When the filter cannot be read.
+pub(crate) fn start(config: &Config, default_filter: &str) -> Result<(), Failure> {
+    let filter = config.log.filter.as_deref().unwrap_or(default_filter);
+    let filter =
+        EnvFilter::try_new(filter).map_err(|error| Failure::configuration(format!("log.filter: {error}")))?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format(config) {
+        LogFormat::Json => {
+            logs.json().flatten_event(true).with_current_span(true).with_span_list(false).init()
+        }
+        LogFormat::Text => logs.with_ansi(std::io::stderr().is_terminal()).init(),
+    }
+    Ok(())
+}
+
+/// The configured format; text where somebody is looking and JSON elsewhere.
+pub(crate) fn format(config: &Config) -> LogFormat {
+    config.log.format.unwrap_or(if std::io::stderr().is_terminal() {
+        LogFormat::Text
+    } else {
+        LogFormat::Json
+    })
+}

@@ -1,0 +1,104 @@
+//! What is printed, and where: answers on standard output, everything else on standard error.
+
+use std::io::{self, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+/// What a command answers, for people and for programs.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// For people.
+    pub(crate) text: String,
+    /// For programs.
+    pub(crate) json: Value,
+    /// Whether the news is good; a bad report is an answer too.
+    pub(crate) good: bool,
+}
+
+impl Answer {
+    /// Good news.
+    pub(crate) fn new(text: impl Into<String>, json: Value) -> Self {
+        Self { text: text.into(), json, good: true }
+    }
+
+    /// Prints it in the form asked for.
+    pub(crate) fn print(&self, as_json: bool) {
+        if as_json {
+            print_json(&self.json);
+        } else {
+            print_line(&self.text);
+        }
+    }
+}
+
+/// Prints one JSON value.
+pub(crate) fn print_json(value: &Value) {
+    print_line(&value.to_string());
+}
+
+/// Prints a line. A reader that went away, as `head` does, is no failure of ours.
+pub(crate) fn print_line(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{}", line.trim_end()).and_then(|()| out.flush());
+}
+
+/// Tells a person something on standard error.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// A spinner on a terminal, nothing elsewhere.
+pub(crate) fn progress(what: &'static str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})");
+    let bar =
+        ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.set_message(what);
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    bar
+}
+
+/// Columns, as wide as what is in them.
+pub(crate) fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
+    let heads = heads.map(str::to_owned);
+    let rows: Vec<[String; N]> =
+        std::iter::once(&heads).chain(rows).map(|row| row.each_ref().map(|cell| printable(cell))).collect();
+    let mut widths = [0; N];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let cells: Vec<String> =
+                row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+            cells.join("  ").trim_end().to_owned()
+        })
+        .collect();
+    lines.join("\n")
+}
+
+/// Text of strangers, unable to steer a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_a_mail_servers_words_cannot_steer_the_terminal() {
+        let rows =
+            [["1".to_owned(), "ada@example.com".to_owned()], ["22".to_owned(), "550 \u{1b}[2Jno".to_owned()]];
+        assert_eq!(
+            table(["NUMBER", "ERROR"], &rows),
+            "NUMBER  ERROR\n1       ada@example.com\n22      550  [2Jno"
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! The data directory and the master key in it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tidegate_crypto::{KeyId, MasterKey, SystemEntropy, Vault};
+
+use crate::config::Config;
+use crate::failure::Failure;
+
+/// Permissions of others.
+const OTHERS: u32 = 0o077;
+
+/// The master key's file in a data directory.
+pub(crate) fn key_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("master.key")
+}
+
+/// Makes the data directory, for its owner alone, unless it is there.
+///
+/// # Errors
+/// Names the directory.
+pub(crate) fn create_data_dir(path: &Path) -> Result<(), Failure> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
+        Failure::new(
+            "data_directory",
+            format!(
+                "the data directory {} cannot be made: {error}; choose another with --data-dir",
+                path.display()
+            ),
+        )
+    })
+}
+
+/// What others may do with a file or directory they should not reach; none when they may not.
+pub(crate) fn open_to_others(path: &Path) -> io::Result<Option<u32>> {
+    let mode = fs::metadata(path)?.permissions().mode() & 0o7777;
+    Ok((mode & OTHERS != 0).then_some(mode))
+}
+
+/// The configured keys, or the one in the data directory.
+///
+/// # Errors
+/// When a key is missing, unreadable or readable by others.
+pub(crate) fn open_vault(config: &Config, may_create: MayCreate) -> Result<Vault, Failure> {
+    let current = master_key(config, may_create)?;
+    let mut previous = Vec::new();
+    for text in &config.previous_master_keys {
+        previous.push(parse(text.expose(), "previous_master_keys")?);
+    }
+    Vault::new(current, previous).map_err(|error| Failure::internal(error.to_string()))
+}
+
+/// The name of the key that would be used, without making one.
+///
+/// # Errors
+/// Those of [`open_vault`].
+pub(crate) fn key_id(config: &Config) -> Result<Option<KeyId>, Failure> {
+    if config.master_key.is_none() && !key_file(&config.data_dir).exists() {
+        return Ok(None);
+    }
+    master_key(config, MayCreate::No).map(|key| Some(key.id()))
+}
+
+/// Whether a missing key may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MayCreate {
+    /// Nothing was sealed yet.
+    Yes,
+    /// Something was: a new key would not open it.
+    No,
+}
+
+fn master_key(config: &Config, may_create: MayCreate) -> Result<MasterKey, Failure> {
+    if let Some(text) = &config.master_key {
+        return parse(text.expose(), "master_key");
+    }
+    let path = key_file(&config.data_dir);
+    match read_key(&path)? {
+        Some(key) => Ok(key),
+        None if may_create == MayCreate::Yes => create_key(&path),
+        None => Err(failure(
+            &path,
+            "is missing, but the database holds what it sealed: put the key back from your backup, or set master_key",
+        )),
+    }
+}
+
+fn read_key(path: &Path) -> Result<Option<MasterKey>, Failure> {
+    let read = open_to_others(path).and_then(|others| Ok((others, fs::read_to_string(path)?)));
+    match read {
+        Ok((Some(mode), _)) => Err(failure(
+            path,
+            &format!("can be reached by others (mode {mode:04o}): run `chmod 600 {}`", path.display()),
+        )),
+        Ok((None, text)) => parse(&text, &path.display().to_string()).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failure(path, &format!("cannot be read: {error}"))),
+    }
+}
+
+/// Makes a key. Of several processes that start at once, one makes it and all use it.
+fn create_key(path: &Path) -> Result<MasterKey, Failure> {
+    let key = MasterKey::generate(&SystemEntropy);
+    match write_new(path, &format!("{}\n", key.to_text().expose())) {
+        Ok(()) => Ok(key),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            read_key(path)?.ok_or_else(|| failure(path, "went away while it was read"))
+        }
+        Err(error) => Err(failure(path, &format!("cannot be written: {error}"))),
+    }
+}
+
+/// Writes a file that is not there yet, whole or not at all, and durably: nothing sealed with a lost key opens again.
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let draft = path.with_extension(format!("key.{}", std::process::id()));
+    // Left behind by a process of the same number that was killed half-way.
+    let _ = fs::remove_file(&draft);
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        // A link, unlike a rename, fails where another process was first.
+        .and_then(|()| fs::hard_link(&draft, path));
+    let _ = fs::remove_file(&draft);
+    written?;
+    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+}
+
+fn parse(text: &str, place: &str) -> Result<MasterKey, Failure> {
+    text.parse().map_err(|error| Failure::new("master_key", format!("{place}: {error}")))
+}
+
+fn failure(path: &Path, what: &str) -> Failure {
+    Failure::new("master_key", format!("the master key {} {what}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_that_start_together_agree_on_one_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = key_file(directory.path());
+        let first = create_key(&path).unwrap();
+        let second = create_key(&path).unwrap();
+        assert_eq!(first.id(), second.id());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert_eq!(open_to_others(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_refused_with_the_command_that_helps() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = key_file(directory.path());
+        create_key(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let refusal = read_key(&path).unwrap_err();
+        assert!(
+            refusal.message().contains("mode 0640") && refusal.message().contains("chmod 600"),
+            "{}",
+            refusal.message()
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! The configuration, as the crates below want it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tidegate_crypto::{PasswordHasher, PoolSize, SystemEntropy};
+use tidegate_delivery::{MailProvider, Smtp, Templates};
+use tidegate_http::{HttpSettings, OpsSettings};
+use tidegate_identity::Settings;
+use tidegate_identity::settings::MailMode;
+use tidegate_store::{DatabaseUrl, StoreOptions};
+
+use crate::config::Config;
+use crate::failure::Failure;
+
+impl Config {
+    /// How to open the store.
+    pub(crate) fn store_options(&self) -> StoreOptions {
+        let mut options = StoreOptions::new(self.database_url());
+        if let Some(most) = self.database_connections {
+            options.max_connections = most;
+        }
+        options
+    }
+
+    /// Where the accounts are.
+    pub(crate) fn database_url(&self) -> DatabaseUrl {
+        match &self.database {
+            Some(database) => database.0.clone(),
+            None => DatabaseUrl::Sqlite(self.data_dir.join("tidegate.db")),
+        }
+    }
+
+    /// The database's file, if it is one.
+    pub(crate) fn database_file(&self) -> Option<PathBuf> {
+        match self.database_url() {
+            DatabaseUrl::Sqlite(path) => Some(path),
+            DatabaseUrl::Postgres(_) => None,
+        }
+    }
+
+    /// Whether anything is kept in the data directory. A node whose key is configured and whose database is elsewhere
+    /// needs no place to write to.
+    pub(crate) fn uses_data_dir(&self) -> bool {
+        self.master_key.is_none() || self.database.is_none()
+    }
+
+    /// What happens to mails.
+    pub(crate) fn mail_mode(&self) -> MailMode {
+        match (&self.mail.smtp, self.dev) {
+            (Some(_), _) => MailMode::Send,
+            (None, true) => MailMode::Keep,
+            (None, false) => MailMode::Off,
+        }
+    }
+
+    /// What sends mails, if anything does.
+    pub(crate) fn mail_provider(&self) -> Result<Option<MailProvider>, Failure> {
+        match &self.mail.smtp {
+            Some(smtp) => Smtp::new(smtp)
+                .map(|smtp| Some(MailProvider::Smtp(smtp)))
+                .map_err(|error| Failure::configuration(format!("mail.smtp: {error}"))),
+            None => Ok(self.dev.then_some(MailProvider::Outbox)),
+        }
+    }
+
+    /// What mails say.
+    pub(crate) fn templates(&self) -> Result<Templates, Failure> {
+        Templates::load(self.mail.templates_dir.as_deref())
+            .map_err(|error| Failure::configuration(format!("mail.templates_dir: {error}")))
+    }
+
+    /// Hashes passwords.
+    pub(crate) fn password_hasher(&self) -> Result<PasswordHasher, Failure> {
+        let wrong =
+            |key: &'static str| move |error: String| Failure::configuration(format!("{key}: {error}"));
+        let scheme = self.password_hash.scheme().map_err(wrong("password_hash"))?;
+        let pepper = self.pepper.as_ref().map(|entry| entry.pepper()).transpose();
+        let old: Result<Vec<_>, _> = self.previous_peppers.iter().map(|entry| entry.pepper()).collect();
+        PasswordHasher::new(
+            scheme,
+            pepper.map_err(wrong("pepper"))?,
+            old.map_err(wrong("previous_peppers"))?,
+            &SystemEntropy,
+        )
+        .map_err(|error| wrong("password_hash")(error.to_string()))
+    }
+
+    /// How many passwords are hashed at once.
+    pub(crate) fn pool_size(&self) -> PoolSize {
+        let threads = self.hash_pool.threads.unwrap_or(PoolSize::default().threads);
+        PoolSize { threads, queue: self.hash_pool.queue.unwrap_or(threads.saturating_mul(16)) }
+    }
+
+    /// What the use cases need to know, served at `served_at` unless a public address is configured.
+    pub(crate) fn identity_settings(&self, served_at: &str) -> Settings {
+        let public_url = self.public_url.as_deref().unwrap_or(served_at);
+        let mut settings = Settings::new(public_url, self.mail_mode());
+        settings.product.clone_from(&self.product);
+        if let Some(link) = &self.links.verify_email {
+            settings.verify_email_link.clone_from(link);
+        }
+        if let Some(link) = &self.links.reset_password {
+            settings.reset_password_link.clone_from(link);
+        }
+        settings.longest_access_token =
+            self.rivergen.access_token_lifetime.max(self.ingestiq.access_token_lifetime);
+        settings.rivergen = Arc::new(self.rivergen.clone());
+        settings.ingestiq = Arc::new(self.ingestiq.clone());
+        settings.failed_passwords_by_account = self.failed_passwords();
+        settings
+    }
+
+    /// What the HTTP surface needs to know.
+    pub(crate) fn http_settings(&self) -> HttpSettings {
+        HttpSettings {
+            trusted_proxies: self.http.trusted_proxies.clone(),
+            deadline: self.http.deadline,
+            max_body: self.http.max_body,
+            cors_origins: self.http.cors_origins.clone(),
+            ops: OpsSettings { allow: self.ops.allow.clone() },
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Everything put together.
+
+use std::sync::Arc;
+
+use tidegate_crypto::{HashPool, PoolSize, SystemEntropy};
+use tidegate_identity::{Identity, Parts};
+use tidegate_store::{DatabaseUrl, Store};
+
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::output::progress;
+use crate::secrets::{MayCreate, create_data_dir, open_vault};
+
+/// What an application is opened for.
+#[derive(Clone, Debug)]
+pub(crate) enum Purpose {
+    /// To serve at this address.
+    Serve(String),
+    /// For a command that makes what is missing.
+    Create,
+    /// For a command about what is there.
+    Existing,
+}
+
+/// The application, and the store under it.
+pub(crate) struct Opened {
+    /// The application.
+    pub(crate) identity: Arc<Identity>,
+    store: Store,
+}
+
+impl Opened {
+    /// Waits for what is under way in the database and lets go of it.
+    pub(crate) async fn close(self) {
+        self.store.close().await;
+    }
+}
+
+/// Opens the application.
+///
+/// # Errors
+/// What is missing or wrong, and what to do about it.
+pub(crate) async fn open(config: &Config, purpose: &Purpose) -> Result<Opened, Failure> {
+    let store = match purpose {
+        Purpose::Serve(_) | Purpose::Create => {
+            let store = open_store(config, MissingStore::Create).await?;
+            migrate(&store).await?;
+            store
+        }
+        Purpose::Existing => {
+            let store = open_store(config, MissingStore::Refuse).await?;
+            refuse_outdated(&store).await?;
+            store
+        }
+    };
+    match start(config, purpose, store.clone()).await {
+        Ok(identity) => Ok(Opened { identity, store }),
+        Err(failure) => {
+            store.close().await;
+            Err(failure)
+        }
+    }
+}
+
+/// What to do about a database file that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MissingStore {
+    /// Make it, and the data directory.
+    Create,
+    /// Say so: an empty one would only hide a mistyped path.
+    Refuse,
+}
+
+/// Opens the store without migrating it.
+///
+/// # Errors
+/// When it cannot be reached, or is not there and must be.
+pub(crate) async fn open_store(config: &Config, missing: MissingStore) -> Result<Store, Failure> {
+    let options = config.store_options();
+    match (missing, &options.url) {
+        (MissingStore::Create, _) if config.uses_data_dir() => create_data_dir(&config.data_dir)?,
+        (MissingStore::Refuse, DatabaseUrl::Sqlite(path)) if !path.exists() => {
+            return Err(Failure::new(
+                "database_missing",
+                format!(
+                    "there is no database at {}; check --data-dir and --database, or make it with `tidegate serve` or \
+                     `tidegate migrate`",
+                    path.display()
+                ),
+            ));
+        }
+        (MissingStore::Create | MissingStore::Refuse, _) => {}
+    }
+    Ok(Store::open(&options).await?)
+}
+
+/// Brings the schema up to date; answers how many migrations that took.
+///
+/// # Errors
+/// When the schema is of a newer version, or the database fails.
+pub(crate) async fn migrate(store: &Store) -> Result<usize, Failure> {
+    if store.pending_migrations().await? == 0 {
+        return Ok(0);
+    }
+    let bar = progress("bringing the database's schema up to date");
+    let applied = store.migrate().await;
+    bar.finish_and_clear();
+    Ok(applied?)
+}
+
+async fn refuse_outdated(store: &Store) -> Result<(), Failure> {
+    match store.pending_migrations().await? {
+        0 => Ok(()),
+        pending => Err(Failure::new(
+            "database_schema",
+            format!(
+                "the database's schema is {pending} migration(s) behind this version: run `tidegate migrate`"
+            ),
+        )),
+    }
+}
+
+async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Arc<Identity>, Failure> {
+    let (served_at, mail, pool) = match purpose {
+        Purpose::Serve(url) => (url.clone(), config.mail_provider()?, config.pool_size()),
+        // Commands send nothing and hash at most one password.
+        Purpose::Create | Purpose::Existing => {
+            (format!("http://{}", config.listen), None, PoolSize { threads: 1, queue: 1 })
+        }
+    };
+    // Before the key file is looked for: whoever made the signing keys made it first.
+    let sealed = !store.read().await?.keys().all().await?.is_empty();
+    let may_create = if sealed { MayCreate::No } else { MayCreate::Yes };
+    let entropy = Arc::new(SystemEntropy);
+    let passwords = HashPool::start(config.password_hasher()?, entropy.clone(), pool)
+        .map_err(|error| Failure::internal(format!("no threads for hashing passwords: {error}")))?;
+    let parts = Parts {
+        store,
+        clock: Arc::new(SystemClock),
+        entropy,
+        vault: open_vault(config, may_create)?,
+        passwords,
+        mail,
+        templates: config.templates()?,
+        retry: config.mail.retry,
+        settings: config.identity_settings(&served_at),
+    };
+    Identity::start(parts).await.map_err(|fault| Failure::from(fault).about("tidegate cannot start"))
+}

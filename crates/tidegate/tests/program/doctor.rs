@@ -1,0 +1,71 @@
+//! `tidegate doctor`
+
+use serde_json::Value;
+use tidegate_testkit::on_both_engines;
+
+use crate::support::Installation;
+
+fn status<'r>(report: &'r Value, check: &str) -> &'r str {
+    let checks = report["checks"].as_array().unwrap();
+    let found = checks.iter().find(|found| found["name"] == check);
+    found.and_then(|found| found["status"].as_str()).unwrap_or_else(|| panic!("no {check}: {report}"))
+}
+
+on_both_engines! {
+    async fn an_installation_that_has_served_is_well(here: Installation) {
+        here.serve(&[]).stop();
+        let said = here.run(&["doctor"]);
+        assert_eq!(said.code, 0, "{}", said.out);
+        assert!(said.out.contains("✓ master key") && said.out.contains("opens 1 signing key(s)"), "{}", said.out);
+        assert!(said.out.contains("! mail "), "{}", said.out);
+        assert!(said.out.contains("sign-ins/s"), "{}", said.out);
+        assert!(said.out.contains("  rivergen.limits.sign_in_by_ip.attempts = 5\n"), "{}", said.out);
+        let report = here.json(&["doctor"]);
+        assert_eq!(report["ok"], true);
+        for check in ["configuration", "data directory", "master key", "database", "password hash", "clock"] {
+            assert_eq!(status(&report, check), "ok", "{report}");
+        }
+    }
+}
+
+#[test]
+fn it_makes_nothing() {
+    let here = Installation::new();
+    let said = here.run(&["doctor"]);
+    assert_eq!(said.code, 0, "{}", said.out);
+    assert!(
+        said.out.contains("! database           sqlite:./tidegate-data/tidegate.db is made"),
+        "{}",
+        said.out
+    );
+    assert_eq!(std::fs::read_dir(here.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn one_problem_does_not_hide_another() {
+    let here = Installation::new();
+    here.write("mail.txt", "not a directory");
+    here.write(
+        "tidegate.toml",
+        "public_url = 'http://id.example.com'\ndatabase = 'postgres://ada:hunter2@127.0.0.1:1/x'\n\
+         [mail]\ntemplates_dir = 'mail.txt'\n\
+         [mail.smtp]\nhost = '127.0.0.1'\nport = 1\ntls = 'none'\nfrom = 'a@example.com'\ntimeout_seconds = 5\n",
+    );
+    let said = here.run(&["doctor", "--json"]);
+    assert_eq!(said.code, 1);
+    let report = said.json();
+    assert_eq!(report["ok"], false);
+    for check in ["database", "mail", "mail templates", "public_url"] {
+        assert_eq!(status(&report, check), "error", "{check}: {report}");
+    }
+    assert!(!said.out.contains("hunter2"), "{}", said.out);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_a_finding_too() {
+    let here = Installation::new();
+    here.write("tidegate.toml", "prodcut = 'x'\n[http]\ndeadline = 'x'\n");
+    let said = here.run(&["doctor"]);
+    assert_eq!(said.code, 1);
+    assert!(said.out.starts_with("✗ configuration      prodcut: there is no such key"), "{}", said.out);
+}

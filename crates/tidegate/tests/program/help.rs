@@ -1,0 +1,37 @@
+//! The command line's help, under review.
+
+use crate::support::Installation;
+
+#[test]
+fn every_command_explains_itself() {
+    let here = Installation::new();
+    let commands: [&[&str]; 13] = [
+        &[],
+        &["serve"],
+        &["org"],
+        &["org", "create"],
+        &["outbox"],
+        &["outbox", "list"],
+        &["outbox", "code"],
+        &["outbox", "show"],
+        &["keys"],
+        &["keys", "rotate"],
+        &["migrate"],
+        &["doctor"],
+        &["openapi"],
+    ];
+    let pages: Vec<String> = commands
+        .into_iter()
+        .map(|command| {
+            let page = here.output(&[command, &["--help"]].concat());
+            format!("$ tidegate {}\n{page}\n", [command, &["--help"]].concat().join(" "))
+        })
+        .collect();
+    insta::assert_snapshot!(pages.join("\n"));
+}
+
+#[test]
+fn it_knows_its_version() {
+    let version = Installation::new().output(&["--version"]);
+    assert_eq!(version, format!("tidegate {}", env!("CARGO_PKG_VERSION")));
+}

@@ -1,0 +1,20 @@
+//! The program as people and scripts use it: started, told to stop, given command lines.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a broken expectation ends the test"
+)]
+
+mod configuration;
+mod doctor;
+mod help;
+mod json;
+mod keys;
+mod migrate;
+mod organizations;
+mod outbox;
+mod serve;
+mod stopping;
+mod support;

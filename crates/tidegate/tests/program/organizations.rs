@@ -1,0 +1,77 @@
+//! `tidegate org create`
+
+use std::process::Stdio;
+
+use tidegate_testkit::on_both_engines;
+
+use crate::support::{Installation, PASSWORD, Said};
+
+const CREATE: [&str; 6] = ["org", "create", "--name", "Acme", "--root-email", "Root@Acme.example"];
+
+on_both_engines! {
+    async fn an_owner_made_beside_a_server_signs_in_with_the_password_printed(here: Installation) {
+        let server = here.serve(&[]);
+        let made = here.json(&CREATE);
+        assert_eq!(made["email"], "root@acme.example");
+        assert!(made["organization_id"].is_string() && made["account_id"].is_string(), "{made}");
+        let password = made["password"].as_str().unwrap();
+        assert_eq!(password.len(), 24);
+        let (status, answer) = server.sign_in("root@acme.example", password).await;
+        assert_eq!(status, 200, "{answer}");
+        server.stop();
+    }
+
+    async fn an_installation_may_begin_with_its_owner(here: Installation) {
+        let said = here.run_with_input(&[&CREATE[..], &["--root-password-stdin"]].concat(), "Correct1horse\n");
+        assert_eq!((said.code, said.err.as_str()), (0, ""));
+        assert!(said.out.starts_with("Organization Acme (") && !said.out.contains(PASSWORD), "{}", said.out);
+        let server = here.serve(&[]);
+        assert_eq!(server.sign_in("root@acme.example", PASSWORD).await.0, 200);
+        server.stop();
+    }
+}
+
+on_both_engines! {
+    async fn commands_that_begin_an_installation_together_all_succeed(here: Installation) {
+        let begun: Vec<_> = (0..4)
+            .map(|number| {
+                let email = format!("root{number}@acme.example");
+                let mut command = here.command(&["org", "create", "--name", "Acme", "--root-email", &email]);
+                command.env("TIDEGATE_PASSWORD_HASH__COST", "4").stdout(Stdio::piped()).stderr(Stdio::piped());
+                command.spawn().unwrap()
+            })
+            .collect();
+        for process in begun {
+            let said = Said::from(process.wait_with_output().unwrap());
+            assert_eq!(said.code, 0, "{said:?}");
+        }
+        // One master key, or the later of them could not have read the earlier ones' signing key.
+        assert_eq!(here.run(&["doctor"]).code, 0);
+    }
+}
+
+#[test]
+fn a_taken_address_and_a_weak_password_are_refused_in_words() {
+    let here = Installation::new();
+    here.output(&CREATE);
+    let said = here.run(&CREATE);
+    assert_eq!(said.code, 1);
+    assert_eq!(
+        said.err,
+        "error: an account with this e-mail address exists already; choose another address\n"
+    );
+
+    let said = here.run_with_input(
+        &["org", "create", "--name", "B", "--root-email", "b@acme.example", "--root-password-stdin"],
+        "alllowercase",
+    );
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("upper-case letter") && said.err.contains("digit"), "{}", said.err);
+
+    let said = here.run_with_input(
+        &["org", "create", "--name", "C", "--root-email", "c@acme.example", "--root-password-stdin"],
+        "",
+    );
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("standard input holds no password"), "{}", said.err);
+}

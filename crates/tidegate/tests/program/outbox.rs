@@ -1,0 +1,49 @@
+//! `tidegate outbox`
+
+use serde_json::json;
+use tidegate_testkit::{eventually, on_both_engines};
+
+use crate::support::Installation;
+
+on_both_engines! {
+    async fn a_code_is_read_beside_the_server_and_confirms_the_address(here: Installation) {
+        let server = here.serve(&["--dev"]);
+        let (status, answer) = server.sign_up("ada@example.com").await;
+        assert_eq!(status, 201, "{answer}");
+        let code = here.output(&["outbox", "code", "--to", "Ada@Example.com"]);
+        assert!(code.len() == 6 && code.bytes().all(|c| c.is_ascii_digit()), "{code:?}");
+        let claim = json!({"temporary_token": answer["data"]["temporary_token"], "otp_code": code});
+        assert_eq!(server.post("/api/v1/auth/verify-otp", claim).await.0, 200);
+
+        // Kept, not sent: delivered as far as the outbox is concerned, and still readable.
+        let row = eventually("the mail is settled", async || {
+            let rows = here.json(&["outbox", "list", "--to", "ada@example.com"]);
+            (rows[0]["state"] == "delivered").then(|| rows[0].clone())
+        })
+        .await;
+        assert_eq!((&row["template"], &row["to"]), (&json!("sign_up_code"), &json!("ada@example.com")));
+        assert_eq!(row["code"], json!(code));
+        let table = here.output(&["outbox", "list"]);
+        assert!(table.starts_with("NUMBER  STATE"), "{table}");
+        assert!(!table.contains(&code), "a table is pasted into tickets: {table}");
+        let mail = here.output(&["outbox", "show", &row["number"].to_string()]);
+        assert!(mail.starts_with("To: ada@example.com\nSubject: ") && mail.contains(&code), "{mail}");
+        server.stop();
+    }
+}
+
+#[tokio::test]
+async fn where_no_code_was_sent_there_is_advice() {
+    let here = Installation::new();
+    let said = here.run(&["outbox", "list"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("there is no database at ./tidegate-data/tidegate.db"), "{}", said.err);
+    assert!(!here.path().join("tidegate-data").exists());
+
+    here.output(&["migrate"]);
+    assert_eq!(here.output(&["outbox", "list"]), "The outbox is empty.");
+    let said = here.run(&["outbox", "code", "--to", "ada@example.com"]);
+    assert_eq!((said.code, said.out.as_str()), (1, ""));
+    assert!(said.err.contains("--dev"), "{}", said.err);
+    assert_eq!(here.run(&["outbox", "show", "1"]).code, 1);
+}

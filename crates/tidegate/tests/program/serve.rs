@@ -1,0 +1,185 @@
+//! Serving: the first start, the next one, and what keeps it from starting.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::Signal;
+use tidegate_testkit::{Engine, Fixture};
+
+use crate::support::{Installation, PASSWORD};
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[tokio::test]
+async fn without_any_configuration_it_serves_and_stops_when_told() {
+    let here = Installation::new();
+    let mut server = here.serve(&[]);
+    assert_eq!(server.ready_line(), format!("listening on {}\n", server.base));
+    for path in ["/healthz", "/readyz", "/openapi.json", "/.well-known/jwks.json"] {
+        assert_eq!(server.get(path).await.0, 200, "{path}");
+    }
+    let metrics =
+        server.http.get(format!("{}/metrics", server.base)).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("tidegate_http_request_duration_seconds_bucket"), "{metrics}");
+    assert!(metrics.contains("# TYPE tidegate_password_hash_queue gauge"), "{metrics}");
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait(), Some(0));
+}
+
+#[tokio::test]
+async fn whatever_it_writes_is_its_owners_alone() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    let data = here.path().join("tidegate-data");
+    assert_eq!(mode(&data), 0o700);
+    let modes: Vec<(String, u32)> = fs::read_dir(&data)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.file_name().into_string().unwrap(), mode(&entry.path())))
+        .collect();
+    assert!(modes.iter().any(|(name, _)| name == "master.key"), "{modes:?}");
+    assert!(modes.iter().all(|(_, mode)| *mode == 0o600), "{modes:?}");
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_second_start_finds_everything_again() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    assert_eq!(server.sign_up("ada@example.com").await.0, 201);
+    let jwks = server.get("/.well-known/jwks.json").await;
+    server.stop();
+    let key = fs::read_to_string(here.path().join("tidegate-data/master.key")).unwrap();
+
+    let server = here.serve(&["--dev"]);
+    assert_eq!(server.get("/.well-known/jwks.json").await, jwks);
+    assert_eq!(server.sign_up("ada@example.com").await.0, 409);
+    assert_eq!(server.sign_in("ada@example.com", PASSWORD).await.0, 200);
+    server.stop();
+    assert_eq!(fs::read_to_string(here.path().join("tidegate-data/master.key")).unwrap(), key);
+}
+
+#[tokio::test]
+async fn without_mail_it_says_what_it_will_refuse_and_refuses_it() {
+    let here = Installation::new();
+    let server = here.serve(&[]);
+    assert!(server.log().contains("no mail provider is configured: sign-up"), "{}", server.log());
+    assert!(server.log().contains("[mail.smtp]"), "{}", server.log());
+    assert_eq!(server.sign_up("ada@example.com").await.0, 503);
+    server.stop();
+}
+
+#[tokio::test]
+async fn on_a_terminals_behalf_it_lists_what_it_serves() {
+    let here = Installation::new();
+    let server = here.serve_with(&["--dev"], |command| {
+        command.env("TIDEGATE_LOG__FORMAT", "text");
+    });
+    let log = server.log();
+    for path in [
+        "/api/v1",
+        "/api/v2",
+        "/openapi.json",
+        "/docs",
+        "/healthz",
+        "/dev/outbox",
+        "tidegate outbox code --to",
+    ] {
+        assert!(log.contains(path), "{path}: {log}");
+    }
+    assert_eq!(server.get("/docs").await.0, 200);
+    assert_eq!(server.get("/dev/outbox").await.0, 200);
+    server.stop();
+}
+
+#[tokio::test]
+async fn logs_are_json_lines_unless_somebody_is_looking() {
+    let here = Installation::new();
+    let server = here.serve(&[]);
+    server.get("/healthz").await;
+    let log = server.log();
+    server.stop();
+    for line in log.lines() {
+        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(entry["level"].is_string() && entry["message"].is_string(), "{line}");
+    }
+    assert!(log.contains("\"message\":\"answered\""), "{log}");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_with_what_to_do_and_nothing_is_touched() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let here = Installation::new();
+    let said = here.run(&["serve", "--listen", &address]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains(&format!("cannot listen on {address}")), "{}", said.err);
+    assert!(said.err.contains("another program serves there already"), "{}", said.err);
+    assert!(said.err.contains("--listen"), "{}", said.err);
+    assert!(!here.path().join("tidegate-data").exists());
+}
+
+#[tokio::test]
+async fn a_master_key_others_can_read_is_refused() {
+    let here = Installation::new();
+    here.serve(&[]).stop();
+    let key = here.path().join("tidegate-data/master.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let said = here.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("mode 0644") && said.err.contains("chmod 600"), "{}", said.err);
+}
+
+#[tokio::test]
+async fn a_lost_master_key_is_not_replaced_behind_the_operators_back() {
+    let here = Installation::new();
+    here.serve(&[]).stop();
+    let key = here.path().join("tidegate-data/master.key");
+    let text = fs::read_to_string(&key).unwrap();
+    fs::remove_file(&key).unwrap();
+    let said = here.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("is missing, but the database holds what it sealed"), "{}", said.err);
+    assert!(!key.exists());
+
+    // As text it does as well.
+    here.serve_with(&[], |command| {
+        command.env("TIDEGATE_MASTER_KEY", text.trim());
+    })
+    .stop();
+}
+
+#[tokio::test]
+async fn another_master_key_says_which_one_is_missing() {
+    let here = Installation::new();
+    here.serve(&[]).stop();
+    let other = Installation::new();
+    other.serve(&[]).stop();
+    let from = other.path().join("tidegate-data/master.key");
+    fs::copy(from, here.path().join("tidegate-data/master.key")).unwrap();
+    let said = here.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("sealed under master key"), "{}", said.err);
+}
+
+#[tokio::test]
+async fn nodes_of_one_database_share_its_master_key_and_need_no_directory() {
+    let here = Installation::prepare(Engine::Postgres).await;
+    let key = format!("tgmk1_{}", "A".repeat(43));
+    let with_key = |command: &mut Command| {
+        command.env("TIDEGATE_MASTER_KEY", &key);
+    };
+    let (one, other) = (here.serve_with(&[], with_key), here.serve_with(&[], with_key));
+    assert_eq!(one.get("/.well-known/jwks.json").await, other.get("/.well-known/jwks.json").await);
+    assert!(!here.path().join("tidegate-data").exists());
+
+    let said = here.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("or set master_key"), "{}", said.err);
+    one.stop();
+    other.stop();
+}

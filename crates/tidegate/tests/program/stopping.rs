@@ -1,0 +1,80 @@
+//! Being told to stop while there is work.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use rustix::process::Signal;
+use tidegate_testkit::eventually;
+
+use crate::support::{Installation, Server};
+
+const BODY: &str = r#"{"email":"nobody@example.com","password":"Wrong1horse"}"#;
+
+/// A request the server has begun to answer: it asked for the body, which is yet to be sent.
+fn request_under_way(server: &Server) -> TcpStream {
+    let address = server.base.trim_start_matches("http://");
+    let mut connection = TcpStream::connect(address).unwrap();
+    write!(
+        connection,
+        "POST /api/v2/auth/login HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nexpect: 100-continue\r\n\r\n",
+        BODY.len()
+    )
+    .unwrap();
+    let mut asked = [0; 25];
+    connection.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    connection
+}
+
+async fn no_longer_accepts(server: &Server) {
+    let address = server.base.trim_start_matches("http://");
+    eventually("the port is closed", async || TcpStream::connect(address).is_err().then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_answered_before_it_ends() {
+    let here = Installation::new();
+    let mut server = here.serve(&[]);
+    let mut connection = request_under_way(&server);
+    server.signal(Signal::TERM);
+    no_longer_accepts(&server).await;
+
+    connection.write_all(BODY.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert_eq!(server.wait(), Some(0));
+    assert!(server.log().contains("\"message\":\"stopped\""), "{}", server.log());
+}
+
+#[tokio::test]
+async fn told_twice_it_ends_at_once() {
+    let here = Installation::new();
+    let mut server = here.serve(&[]);
+    let _never_finished = request_under_way(&server);
+    server.signal(Signal::INT);
+    no_longer_accepts(&server).await;
+    server.signal(Signal::INT);
+    assert_eq!(server.wait(), Some(1));
+}
+
+#[tokio::test]
+async fn a_connection_on_which_nothing_is_asked_is_closed() {
+    let here = Installation::new();
+    let server = here.serve_with(&[], |command| {
+        command.env("TIDEGATE_HTTP__IDLE_TIMEOUT", "1");
+    });
+    let address = server.base.trim_start_matches("http://");
+    let head = format!("GET /healthz HTTP/1.1\r\nhost: {address}\r\n");
+    let whole = format!("{head}\r\n");
+    // Not a word; the beginning of HTTP/2, or of a request, and no more; an answered request with no other after it.
+    for asked in ["", "PRI * HT", &head, &whole] {
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.write_all(asked.as_bytes()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer.starts_with("HTTP/1.1 200 OK"), asked == whole, "{asked:?}: {answer}");
+    }
+    server.stop();
+}

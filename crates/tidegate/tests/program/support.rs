@@ -1,0 +1,208 @@
+//! One installation in a directory of its own, and the program run in it.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tidegate_store::DatabaseUrl;
+use tidegate_testkit::{Engine, Fixture, TestDatabase};
+
+/// A password every contract accepts.
+pub(crate) const PASSWORD: &str = "Correct1horse";
+
+/// A directory in which nothing was ever done.
+pub(crate) struct Installation {
+    directory: TempDir,
+    database: Option<TestDatabase>,
+}
+
+/// What a command said, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// A serving process; killed when dropped.
+pub(crate) struct Server {
+    process: Child,
+    log: PathBuf,
+    ready: String,
+    /// `http://127.0.0.1:PORT`
+    pub(crate) base: String,
+    pub(crate) http: reqwest::Client,
+}
+
+impl Fixture for Installation {
+    async fn prepare(engine: Engine) -> Self {
+        let database = match engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(TestDatabase::empty(engine).await),
+        };
+        Self { directory: tempfile::tempdir().unwrap(), database }
+    }
+}
+
+impl Installation {
+    /// One on SQLite.
+    pub(crate) fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), database: None }
+    }
+
+    /// Where the program is run.
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A file in it.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path().join(name), text).unwrap();
+    }
+
+    /// The program, about to be run in an environment of its own.
+    #[expect(clippy::disallowed_methods, reason = "the program is what these tests run")]
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        command.args(arguments).current_dir(self.path()).env_clear().stdin(Stdio::null());
+        if let Some(DatabaseUrl::Postgres(url)) = self.database.as_ref().map(TestDatabase::url) {
+            command.env("TIDEGATE_DATABASE", url);
+        }
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Said {
+        Said::of(&mut self.command(arguments))
+    }
+
+    /// Runs a command that must succeed; answers what it printed.
+    pub(crate) fn output(&self, arguments: &[&str]) -> String {
+        let said = self.run(arguments);
+        assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
+        said.out.trim_end().to_owned()
+    }
+
+    /// Runs a command with `--json`; answers its one JSON value.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        self.run(&[arguments, &["--json"]].concat()).json()
+    }
+
+    /// Runs a command with `input` on its standard input.
+    pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Said {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        Said::from(process.wait_with_output().unwrap())
+    }
+
+    /// Serves on a free port until told to stop.
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Server {
+        self.serve_with(arguments, |_| {})
+    }
+
+    /// The same, with a say in how it is started.
+    pub(crate) fn serve_with(&self, arguments: &[&str], change: impl FnOnce(&mut Command)) -> Server {
+        let log = self.path().join("log");
+        let mut command = self.command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
+        command.stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
+        change(&mut command);
+        let mut process = command.spawn().unwrap();
+        let mut ready = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        let base = ready.split_once("http://").map(|(_, address)| address.trim_end_matches(['\n', '"', '}']));
+        let Some(base) = base else {
+            panic!("not ready: {ready:?} {:?} {}", process.wait(), std::fs::read_to_string(&log).unwrap());
+        };
+        let base = format!("http://{base}");
+        Server { process, log, ready, base, http: reqwest::Client::new() }
+    }
+}
+
+impl Said {
+    fn of(command: &mut Command) -> Self {
+        command.output().unwrap().into()
+    }
+
+    /// The one JSON value on standard output.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl From<std::process::Output> for Said {
+    fn from(output: std::process::Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Server {
+    /// The line that said that it is ready.
+    pub(crate) fn ready_line(&self) -> &str {
+        &self.ready
+    }
+
+    /// What it logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        answer(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        answer(self.http.post(format!("{}{path}", self.base)).json(&body)).await
+    }
+
+    /// Signs up through the RiverGen contract.
+    pub(crate) async fn sign_up(&self, email: &str) -> (u16, Value) {
+        self.post("/api/v1/auth/signup", json!({"email": email, "password": PASSWORD, "display_name": "Ada"}))
+            .await
+    }
+
+    /// Signs in through the IngestIQ contract.
+    pub(crate) async fn sign_in(&self, email: &str, password: &str) -> (u16, Value) {
+        self.post("/api/v2/auth/login", json!({"email": email, "password": password})).await
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.process);
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for its end; answers its exit code.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        self.process.wait().unwrap().code()
+    }
+
+    /// Stops it as a supervisor does.
+    pub(crate) fn stop(mut self) {
+        self.signal(Signal::TERM);
+        assert_eq!(self.wait(), Some(0), "{}", self.log());
+        assert!(!self.log().contains("in time"), "{}", self.log());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default())
+}
