@@ -77,6 +77,8 @@ pub struct Limits {
     pub failed_sign_in: Option<Limit>,
     /// Password-reset mails by client address.
     pub forgot_password_by_ip: Option<Limit>,
+    /// Password-reset mails to one address. Beyond, the answer stays the same and nothing is sent.
+    pub forgot_password_by_email: Option<Limit>,
     /// Codes sent again, by account.
     pub resend_by_account: Option<Limit>,
     /// All requests without a valid access token, by client address.
@@ -114,6 +116,7 @@ impl DialectProfile {
                 sign_in_by_ip: Some(Limit::new(5, 900)),
                 sign_in_by_email: Some(Limit::new(5, 900)),
                 forgot_password_by_ip: Some(Limit::new(3, 3_600)),
+                forgot_password_by_email: Some(Limit::new(5, 3_600)),
                 resend_by_account: Some(Limit::new(3, 300)),
                 ..Limits::default()
             },

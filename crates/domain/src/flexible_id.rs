@@ -227,7 +227,7 @@ fn base64url_length(text: &str) -> Option<usize> {
     };
     // Unused bits must be zero: otherwise one identifier would have several spellings.
     let last = text.bytes().last().and_then(value).unwrap_or(0);
-    (last % (1 << unused_bits) == 0).then_some(text.len() * 3 / 4)
+    last.is_multiple_of(1 << unused_bits).then_some(text.len() * 3 / 4)
 }
 
 #[cfg(test)]

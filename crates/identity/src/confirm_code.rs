@@ -11,6 +11,7 @@ use tidegate_domain::{EmailAddress, Secret};
 
 use crate::fault::{Fault, Outcome, refuse};
 use crate::issue::{Principal, SignedIn};
+use crate::throttle::Counted;
 use crate::work::{Subject, Work};
 use crate::{Call, Identity, Refused};
 
@@ -117,10 +118,21 @@ impl Work<'_> {
         if !self.unit.challenges().count_attempt(challenge.id).await? {
             return Ok(CodeVerdict::TooLate);
         }
+        let failures = challenge.account.map(Counted::FailedCodeByAccount);
+        let failures = failures.map(|counted| self.app.bucket(self.call, counted));
+        if let (Some(failures), Some(limit)) = (&failures, self.app.settings.failed_codes_by_account) {
+            let standing = self.unit.limits().count(failures, limit, 1, self.now).await?;
+            if standing.exceeded {
+                return Err(Fault::RateLimited { standing, retry_after: standing.retry_after(self.now) });
+            }
+        }
         let message = code_message(challenge.id, code.expose());
         let stored = challenge.code_mac.as_deref().unwrap_or_default();
         if !self.app.vault.verify_mac("one-time code", &message, stored) {
             return Ok(CodeVerdict::Wrong);
+        }
+        if let Some(failures) = &failures {
+            self.unit.limits().refund(failures).await?;
         }
         let consumed = self.unit.challenges().consume(challenge.id, self.now).await?;
         Ok(if consumed { CodeVerdict::Right } else { CodeVerdict::TooLate })

@@ -35,6 +35,12 @@ impl Identity {
         let mut work = self.begin(call).await?;
         let found = work.unit.accounts().find_for_sign_in(email).await?;
         let account = found.map(|found| found.account).filter(|account| account.disabled_at.is_none());
+        let mut deliverable = account.is_some();
+        if let Some(limit) = call.profile.limits.forgot_password_by_email {
+            let bucket = self.bucket(call, Counted::ForgotPasswordByEmail(email));
+            // Somebody floods a mailbox from many addresses. Telling them would tell that the mailbox is known.
+            deliverable &= !work.unit.limits().count(&bucket, limit, 1, work.now).await?.exceeded;
+        }
         let id = self.entropy.uuid(work.now);
         let token = PlainToken::generate(RESET_PREFIX, self.entropy.as_ref());
         let lifetime = Purpose::ResetPassword.lifetime();
@@ -63,7 +69,7 @@ impl Identity {
                 "link": self.reset_password_link(&token).expose(),
                 "minutes": lifetime.as_secs() / 60,
             }),
-            deliverable: account.is_some(),
+            deliverable,
         })
         .await?;
         let subject = Subject { account: account.map(|account| account.id), ..Subject::default() };

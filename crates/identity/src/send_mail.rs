@@ -1,5 +1,6 @@
 //! What waits in the outbox is sent.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -152,13 +153,19 @@ impl Identity {
         Ok(self.store.read().await?.outbox().depth().await?)
     }
 
-    /// Sends mail for as long as the process runs. Cancel it between batches to stop.
-    pub async fn mail_worker(&self) {
+    /// Sends mail until `stop`, which ends it between two batches: a mail in the middle of being sent would be sent
+    /// again.
+    pub async fn mail_worker(&self, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
         loop {
             match self.send_due_mail().await {
                 Ok(0) => {
-                    // Woken by a commit on this node, or a notification from another.
-                    drop(tokio::time::timeout(POLL, self.memory.outbox.notified()).await);
+                    tokio::select! {
+                        // Woken by a commit on this node, or a notification from another.
+                        () = self.memory.outbox.notified() => {}
+                        () = tokio::time::sleep(POLL) => {}
+                        () = &mut stop => return,
+                    }
                 }
                 Ok(_) => {}
                 Err(fault) => {

@@ -25,6 +25,9 @@ pub struct Settings {
     pub ingestiq: Arc<DialectProfile>,
     /// Wrong passwords for one account, through all contracts and from all addresses together (OWASP ASVS 2.2.1).
     pub failed_passwords_by_account: Option<Limit>,
+    /// Wrong one-time codes for one account, over all its challenges: a challenge's own five tries begin anew with every
+    /// code that is sent.
+    pub failed_codes_by_account: Option<Limit>,
     /// How long a signing key verifies after it was retired: the longest life of a token made with it.
     pub longest_access_token: Duration,
 }
@@ -56,6 +59,7 @@ impl Settings {
             rivergen: Arc::new(rivergen),
             ingestiq: Arc::new(ingestiq),
             failed_passwords_by_account: Some(Limit::new(100, 3_600)),
+            failed_codes_by_account: Some(Limit::new(20, 3_600)),
         }
     }
 

@@ -15,14 +15,19 @@ pub(crate) enum Counted<'a> {
     SignInByEmail(&'a EmailAddress),
     FailedSignIn(&'a EmailAddress),
     FailedPasswordByEmail(&'a EmailAddress),
+    FailedCodeByAccount(AccountId),
     ForgotPasswordByIp,
+    ForgotPasswordByEmail(&'a EmailAddress),
     ResendByAccount(AccountId),
     EmailChangeByAccount(AccountId),
 }
 
 impl Identity {
-    /// Counts each of `attempts` in one unit of work, and refuses when any is over its limit. Limits not configured
-    /// are not counted.
+    /// Counts each of `attempts` in one unit of work, or refuses and counts none of them. Limits not configured are not
+    /// counted.
+    ///
+    /// What was refused was not tried. Were it counted, one client over its own limit could lock strangers' accounts, and
+    /// a burst of right passwords would count as wrong ones.
     pub(crate) async fn throttle(
         &self,
         call: &Call,
@@ -35,18 +40,13 @@ impl Identity {
         }
         let mut unit = self.store.begin().await?;
         let now = self.now();
-        let mut refused = None;
         for (counted, limit) in limited {
             let standing = unit.limits().count(&self.bucket(call, counted), limit, 1, now).await?;
             if standing.exceeded {
-                refused = Some(standing);
+                return Err(Fault::RateLimited { standing, retry_after: standing.retry_after(now) });
             }
         }
-        unit.commit().await?;
-        match refused {
-            Some(standing) => Err(Fault::RateLimited { standing, retry_after: standing.retry_after(now) }),
-            None => Ok(()),
-        }
+        Ok(unit.commit().await?)
     }
 
     /// A bucket's name in the store: a keyed hash, because addresses are guessable and nobody needs to read them there.
@@ -58,6 +58,8 @@ impl Identity {
             Counted::SignInByEmail(email) => format!("{dialect} sign-in email {email}"),
             Counted::FailedSignIn(email) => format!("{dialect} failed sign-in {email} {}", call.network()),
             Counted::FailedPasswordByEmail(email) => format!("failed password {email}"),
+            Counted::FailedCodeByAccount(account) => format!("failed code {account}"),
+            Counted::ForgotPasswordByEmail(email) => format!("{dialect} forgot-password email {email}"),
             Counted::ForgotPasswordByIp => format!("{dialect} forgot-password ip {}", call.network()),
             Counted::ResendByAccount(account) => format!("{dialect} resend {account}"),
             Counted::EmailChangeByAccount(account) => format!("{dialect} email change {account}"),

@@ -108,6 +108,7 @@ impl Config {
         settings.rivergen = Arc::new(self.rivergen.clone());
         settings.ingestiq = Arc::new(self.ingestiq.clone());
         settings.failed_passwords_by_account = self.failed_passwords();
+        settings.failed_codes_by_account = self.failed_codes();
         settings
     }
 

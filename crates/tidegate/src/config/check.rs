@@ -47,8 +47,12 @@ impl Loaded {
             "mail.smtp",
             each(&config.mail.smtp, |smtp| Smtp::new(smtp).map(drop).map_err(|e| e.to_string())),
         );
-        let failed = config.failed_passwords();
-        check("failed_passwords_by_account.window", each(&failed, |limit| lifetime(limit.window)));
+        for (key, limit) in [
+            ("failed_passwords_by_account.window", config.failed_passwords()),
+            ("failed_codes_by_account.window", config.failed_codes()),
+        ] {
+            check(key, each(&limit, |limit| lifetime(limit.window)));
+        }
         self.check_profile("rivergen", &config.rivergen, &mut mistakes);
         self.check_profile("ingestiq", &config.ingestiq, &mut mistakes);
         if mistakes.is_empty() { Ok(()) } else { Err(Failure::mistakes(mistakes)) }

@@ -64,6 +64,8 @@ pub(crate) struct Config {
     pub(crate) hash_pool: HashPoolSize,
     /// Wrong passwords for one account through all contracts together; `attempts = 0` lifts the limit.
     pub(crate) failed_passwords_by_account: Limit,
+    /// Wrong one-time codes for one account, over all its challenges; `attempts = 0` lifts the limit.
+    pub(crate) failed_codes_by_account: Limit,
     /// Mail.
     pub(crate) mail: Mail,
     /// Links in mails.
@@ -226,6 +228,7 @@ impl Default for Config {
             password_hash: PasswordHash::default(),
             hash_pool: HashPoolSize::default(),
             failed_passwords_by_account: Limit::new(100, 3_600),
+            failed_codes_by_account: Limit::new(20, 3_600),
             mail: Mail::default(),
             links: Links::default(),
             http: Http::default(),

@@ -24,6 +24,11 @@ impl Config {
     pub(crate) fn failed_passwords(&self) -> Option<Limit> {
         effective(Some(self.failed_passwords_by_account))
     }
+
+    /// The limit on wrong codes for one account, unless it is lifted.
+    pub(crate) fn failed_codes(&self) -> Option<Limit> {
+        effective(Some(self.failed_codes_by_account))
+    }
 }
 
 fn lift(profile: &mut DialectProfile) {
@@ -39,13 +44,14 @@ fn effective(limit: Option<Limit>) -> Option<Limit> {
 }
 
 /// Every limit of a contract by its key.
-pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Limit>); 8] {
+pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Limit>); 9] {
     let Limits {
         sign_up_by_ip,
         sign_in_by_ip,
         sign_in_by_email,
         failed_sign_in,
         forgot_password_by_ip,
+        forgot_password_by_email,
         resend_by_account,
         anonymous_requests,
         authenticated_requests,
@@ -56,6 +62,7 @@ pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Lim
         ("sign_in_by_email", sign_in_by_email),
         ("failed_sign_in", failed_sign_in),
         ("forgot_password_by_ip", forgot_password_by_ip),
+        ("forgot_password_by_email", forgot_password_by_email),
         ("resend_by_account", resend_by_account),
         ("anonymous_requests", anonymous_requests),
         ("authenticated_requests", authenticated_requests),

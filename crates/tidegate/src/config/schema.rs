@@ -169,6 +169,7 @@ fn sample() -> Config {
         },
         hash_pool: HashPoolSize { threads: Some(0), queue: Some(0) },
         failed_passwords_by_account: defaults.failed_passwords_by_account,
+        failed_codes_by_account: defaults.failed_codes_by_account,
         mail: Mail {
             smtp: Some(SmtpConfig {
                 host: String::new(),
@@ -205,6 +206,7 @@ fn full(mut profile: DialectProfile) -> DialectProfile {
         sign_in_by_email: any,
         failed_sign_in: any,
         forgot_password_by_ip: any,
+        forgot_password_by_email: any,
         resend_by_account: any,
         anonymous_requests: any,
         authenticated_requests: any,

@@ -22,7 +22,7 @@ use crate::state::App;
     (status = 429, description = "RATE_LIMITED", body = ErrorBody),
 ))]
 pub(super) async fn register(caller: Caller, State(app): State<App>, body: JsonBody<RegisterBody>) -> Answer {
-    let claim = body.0.read()?;
+    let claim = body.0.read(&caller.profile.password)?;
     let SignedUp::SignedIn(signed_in) = app.sign_up(&caller, claim).await? else {
         tracing::error!("this contract has no answer for a sign-up that does not sign in");
         return Err(Rejection::Internal.into());
@@ -61,6 +61,7 @@ pub(super) async fn refresh(caller: Caller, State(app): State<App>, body: JsonBo
 /// Ends this session: its access token and its refresh token.
 #[utoipa::path(post, path = "/auth/logout", tag = "Authentication", security(("bearer" = [])), responses(
     (status = 200, description = "Logged out", body = Message),
+    (status = 400, description = "VALIDATION_ERROR: a body that is not JSON", body = ErrorBody),
     (status = 401, description = "UNAUTHORIZED, TOKEN_EXPIRED, INVALID_TOKEN", body = ErrorBody),
     (status = 429, description = "RATE_LIMITED", body = ErrorBody),
 ))]

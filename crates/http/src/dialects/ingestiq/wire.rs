@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tidegate_crypto::PlainToken;
 use tidegate_domain::text::line;
-use tidegate_domain::{EmailAddress, Password};
+use tidegate_domain::{EmailAddress, Password, PasswordRule};
 use tidegate_identity::sign_in::SignIn;
 use tidegate_identity::sign_up::SignUp;
 use tidegate_identity::{Actor, SignedIn, TokenSet};
@@ -29,14 +29,17 @@ pub(super) struct RegisterBody {
 }
 
 impl RegisterBody {
-    pub(super) fn read(self) -> Result<SignUp, Violations> {
+    pub(super) fn read(self, rule: &PasswordRule) -> Result<SignUp, Violations> {
         let mut check = Check::new();
         let email = email(&mut check, self.email);
-        let password = check.required("password", self.password);
+        let password = check.required("password", self.password).map(Password::new);
+        // Looked at here already, so that it is said together with whatever else is wrong.
+        let password =
+            password.and_then(|new| check.parsed("password", rule.check(&new).map(|()| new)));
         let name = check.required("name", self.name).and_then(|name| check.parsed("name", line(&name, 100)));
         let read = email.zip(password).zip(name).map(|((email, password), display_name)| SignUp {
             email,
-            password: Password::new(password),
+            password,
             display_name,
             // The contract has no terms.
             agreed_to_terms: false,

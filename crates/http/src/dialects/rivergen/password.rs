@@ -55,6 +55,7 @@ pub(super) async fn reset_password(
         (status = 400, description = "INVALID_CURRENT_PASSWORD, CHANGE_PASSWORD_FAILED", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED, USER_NOT_FOUND", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
+        (status = 429, description = "RATE_LIMITED: too many wrong passwords", body = ErrorBody),
     ))]
 pub(super) async fn change_password(
     bearer: Bearer,

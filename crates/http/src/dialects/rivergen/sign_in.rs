@@ -76,6 +76,7 @@ pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody
     (status = 204, description = "Signed out everywhere"),
     (status = 400, description = "LOGOUT_FAILED: all sessions ended meanwhile", body = ErrorBody),
     (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
+    (status = 422, description = "VALIDATION_ERROR: a body that is not JSON", body = ErrorBody),
 ))]
 pub(super) async fn logout_all(bearer: Bearer, State(app): State<App>, _body: NoBody) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;

@@ -7,13 +7,16 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tidegate_identity::Identity;
-use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::failure::Failure;
 
 /// How often gauges are read and old observations folded.
 const EVERY: Duration = Duration::from_secs(5);
+/// How long a mail that is being sent may take once the process is told to stop.
+const LAST_MAIL: Duration = Duration::from_secs(10);
 /// Upper bounds of durations in seconds: from an answer out of memory to the deadline, past one password hash.
 const DURATIONS: &[f64] = &[
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
@@ -21,32 +24,54 @@ const DURATIONS: &[f64] = &[
 ];
 
 /// The workers of a serving process.
-pub(super) struct Background(JoinSet<()>);
+pub(super) struct Background {
+    workers: JoinSet<()>,
+    mail: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+}
 
 impl Background {
     /// Starts them.
     pub(super) fn start(identity: &Arc<Identity>, metrics: PrometheusHandle) -> Self {
         let mut workers = JoinSet::new();
+        let (stop, stopping) = watch::channel(false);
         let app = || Arc::clone(identity);
-        let (mail, maintenance, exchange, measured) = (app(), app(), app(), app());
-        workers.spawn(supervise("mail", async move || mail.mail_worker().await));
-        workers.spawn(supervise("maintenance", async move || maintenance.maintenance_worker().await));
-        workers.spawn(supervise("exchange", async move || exchange.exchange_worker().await));
-        workers.spawn(supervise("measurement", async move || measure(&measured, &metrics).await));
-        Self(workers)
+        let (sender, maintenance, exchange, measured) = (app(), app(), app(), app());
+        let told = stopping.clone();
+        let mail = tokio::spawn(supervise("mail", stopping.clone(), async move || {
+            let mut stopping = told.clone();
+            sender.mail_worker(async move { drop(stopping.wait_for(|stop| *stop).await) }).await;
+        }));
+        workers.spawn(supervise("maintenance", stopping.clone(), async move || {
+            maintenance.maintenance_worker().await
+        }));
+        workers
+            .spawn(supervise("exchange", stopping.clone(), async move || exchange.exchange_worker().await));
+        workers.spawn(supervise("measurement", stopping.clone(), async move || {
+            measure(&measured, &metrics).await
+        }));
+        Self { workers, mail, stop }
     }
 
-    /// Stops them. A mail in the middle of being sent is sent again by the next process: its lease runs out.
+    /// Stops them. A mail in the middle of being sent gets some time, because sent again it would come twice; what is
+    /// cut off all the same is sent by the next process, once its lease has run out.
     pub(super) async fn stop(mut self) {
-        self.0.shutdown().await;
+        self.workers.shutdown().await;
+        self.stop.send_replace(true);
+        if timeout(LAST_MAIL, &mut self.mail).await.is_err() {
+            self.mail.abort();
+        }
     }
 }
 
-/// Works for as long as the process runs: after a panic, which is a defect, anew.
-async fn supervise(name: &'static str, work: impl AsyncFn()) {
+/// Works until told to stop: after a panic, which is a defect, anew.
+async fn supervise(name: &'static str, stopping: watch::Receiver<bool>, work: impl AsyncFn()) {
     loop {
         if AssertUnwindSafe(work()).catch_unwind().await.is_err() {
             tracing::error!(worker = name, "a worker panicked and starts anew");
+        }
+        if *stopping.borrow() {
+            return;
         }
         sleep(EVERY).await;
     }
