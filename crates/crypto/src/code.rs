@@ -4,11 +4,7 @@ use tidegate_domain::{Entropy, Secret};
 
 /// A code of `digits` decimal digits, each equally likely, leading zeros included.
 pub fn one_time_code(digits: u32, entropy: &dyn Entropy) -> Secret {
-    Secret::new(
-        (0..digits)
-            .filter_map(|_| char::from_digit(entropy.below(10), 10))
-            .collect::<String>(),
-    )
+    Secret::new((0..digits).filter_map(|_| char::from_digit(entropy.below(10), 10)).collect::<String>())
 }
 
 #[cfg(test)]
@@ -21,11 +17,7 @@ mod tests {
         let entropy = Seeded::new(1);
         let codes: Vec<Secret> = (0..500).map(|_| one_time_code(6, &entropy)).collect();
         assert!(codes.iter().all(|code| code.expose().len() == 6));
-        assert!(
-            codes
-                .iter()
-                .all(|code| code.expose().bytes().all(|digit| digit.is_ascii_digit()))
-        );
+        assert!(codes.iter().all(|code| code.expose().bytes().all(|digit| digit.is_ascii_digit())));
         assert!(codes.iter().any(|code| code.expose().starts_with('0')));
     }
 

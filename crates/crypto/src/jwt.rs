@@ -53,11 +53,7 @@ impl KeyRing {
         header.kid = Some(signing.kid().to_owned());
         let mut verifying = vec![signing.verification_key().clone()];
         verifying.extend(others.into_iter().filter(|key| key.kid() != signing.kid()));
-        Self(Arc::new(Keys {
-            signing,
-            header,
-            verifying,
-        }))
+        Self(Arc::new(Keys { signing, header, verifying }))
     }
 
     /// The key that signs now.
@@ -70,9 +66,7 @@ impl KeyRing {
     /// # Errors
     /// [`SigningFailed`].
     pub fn sign(&self, claims: &AccessClaims) -> Result<Secret, SigningFailed> {
-        encode(&self.0.header, claims, self.0.signing.private())
-            .map(Secret::new)
-            .map_err(|_| SigningFailed)
+        encode(&self.0.header, claims, self.0.signing.private()).map(Secret::new).map_err(|_| SigningFailed)
     }
 
     /// What `token` says, if it is an access token of this installation, `issuer`, that has not ended by `now`.

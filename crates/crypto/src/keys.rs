@@ -95,9 +95,7 @@ impl SigningAlgorithm {
 
     /// The algorithm with this `alg`.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Es256, Self::EdDsa]
-            .into_iter()
-            .find(|algorithm| algorithm.as_str() == name)
+        [Self::Es256, Self::EdDsa].into_iter().find(|algorithm| algorithm.as_str() == name)
     }
 
     pub(crate) const fn jws(self) -> Algorithm {
@@ -154,10 +152,7 @@ impl SigningKey {
         if key.kid() == kid {
             return Ok(key);
         }
-        Err(KeyError::Misnamed {
-            stored: kid.to_owned(),
-            actual: key.public.kid,
-        })
+        Err(KeyError::Misnamed { stored: kid.to_owned(), actual: key.public.kid })
     }
 
     /// The key's name: its thumbprint.
@@ -208,11 +203,7 @@ impl SigningKey {
                 (Point::Ed25519 { x }, EncodingKey::from_ed_der(pkcs8))
             }
         };
-        Ok(Self {
-            public: VerificationKey::new(point)?,
-            private,
-            created_at,
-        })
+        Ok(Self { public: VerificationKey::new(point)?, private, created_at })
     }
 }
 
@@ -224,11 +215,7 @@ impl VerificationKey {
     pub fn from_jwk(jwk: &Value) -> Result<Self, KeyError> {
         let jwk = Jwk::deserialize(jwk).map_err(|_| KeyError::Jwk)?;
         let coordinate = |text: &String| URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32);
-        if ![Some(&jwk.x), jwk.y.as_ref()]
-            .into_iter()
-            .flatten()
-            .all(coordinate)
-        {
+        if ![Some(&jwk.x), jwk.y.as_ref()].into_iter().flatten().all(coordinate) {
             return Err(KeyError::Jwk);
         }
         match (jwk.kty.as_str(), jwk.crv.as_str(), jwk.y) {
@@ -293,10 +280,7 @@ impl Point {
             return None;
         };
         let (x, y) = coordinates.split_at_checked(32)?;
-        Some(Self::P256 {
-            x: URL_SAFE_NO_PAD.encode(x),
-            y: URL_SAFE_NO_PAD.encode(y),
-        })
+        Some(Self::P256 { x: URL_SAFE_NO_PAD.encode(x), y: URL_SAFE_NO_PAD.encode(y) })
     }
 
     /// RFC 7638 section 3: SHA-256 of the required members, in alphabetical order, without white space.
@@ -330,10 +314,8 @@ fn context(kid: &str) -> String {
 fn pkcs8_of(algorithm: SigningAlgorithm, seed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let document = match algorithm {
         SigningAlgorithm::Es256 => {
-            let public = agreement::PrivateKey::from_private_key(&ECDH_P256, seed)
-                .ok()?
-                .compute_public_key()
-                .ok()?;
+            let public =
+                agreement::PrivateKey::from_private_key(&ECDH_P256, seed).ok()?.compute_public_key().ok()?;
             EcdsaKeyPair::from_private_key_and_public_key(
                 &ECDSA_P256_SHA256_FIXED_SIGNING,
                 seed,
@@ -344,9 +326,7 @@ fn pkcs8_of(algorithm: SigningAlgorithm, seed: &[u8]) -> Option<Zeroizing<Vec<u8
         }
         SigningAlgorithm::EdDsa => Ed25519KeyPair::from_seed_unchecked(seed).ok()?.to_pkcs8(),
     };
-    document
-        .ok()
-        .map(|document| Zeroizing::new(document.as_ref().to_vec()))
+    document.ok().map(|document| Zeroizing::new(document.as_ref().to_vec()))
 }
 
 /// The library checks the signature only: its other checks read the clock, or pass a token that lacks the claim.
@@ -370,12 +350,7 @@ mod tests {
     const ALGORITHMS: [SigningAlgorithm; 2] = [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa];
 
     fn key(algorithm: SigningAlgorithm, seed: u64) -> SigningKey {
-        SigningKey::generate(
-            algorithm,
-            Timestamp::from_seconds(1_700_000_000),
-            &Seeded::new(seed),
-        )
-        .unwrap()
+        SigningKey::generate(algorithm, Timestamp::from_seconds(1_700_000_000), &Seeded::new(seed)).unwrap()
     }
 
     fn vault() -> Vault {
@@ -432,21 +407,10 @@ mod tests {
             SigningKey::open(&vault(), kid, algorithm, Timestamp::default(), sealed).unwrap_err()
         };
         let sealed = key.seal(&vault(), &Seeded::new(2)).unwrap();
-        assert_eq!(
-            open("another", SigningAlgorithm::Es256, &sealed),
-            KeyError::Vault(VaultError::Altered)
-        );
-        assert_eq!(
-            open(key.kid(), SigningAlgorithm::EdDsa, &sealed),
-            KeyError::Unusable("EdDSA")
-        );
-        let misnamed = vault()
-            .seal(&context("another"), key.private().as_bytes(), &Seeded::new(2))
-            .unwrap();
-        assert!(matches!(
-            open("another", SigningAlgorithm::Es256, &misnamed),
-            KeyError::Misnamed { .. }
-        ));
+        assert_eq!(open("another", SigningAlgorithm::Es256, &sealed), KeyError::Vault(VaultError::Altered));
+        assert_eq!(open(key.kid(), SigningAlgorithm::EdDsa, &sealed), KeyError::Unusable("EdDSA"));
+        let misnamed = vault().seal(&context("another"), key.private().as_bytes(), &Seeded::new(2)).unwrap();
+        assert!(matches!(open("another", SigningAlgorithm::Es256, &misnamed), KeyError::Misnamed { .. }));
     }
 
     #[test]
@@ -485,11 +449,7 @@ mod tests {
             json!({"kty": "EC", "crv": "P-256", "x": x}),
             json!({"kty": "EC", "crv": "P-384", "x": x, "y": x}),
         ] {
-            assert_eq!(
-                VerificationKey::from_jwk(&jwk).unwrap_err(),
-                KeyError::Jwk,
-                "{jwk}"
-            );
+            assert_eq!(VerificationKey::from_jwk(&jwk).unwrap_err(), KeyError::Jwk, "{jwk}");
         }
     }
 
@@ -497,14 +457,8 @@ mod tests {
     fn algorithms_have_the_names_of_the_standard() {
         for algorithm in ALGORITHMS {
             assert_eq!(SigningAlgorithm::from_name(algorithm.as_str()), Some(algorithm));
-            assert_eq!(
-                serde_json::to_value(algorithm).unwrap(),
-                json!(algorithm.as_str())
-            );
-            assert_eq!(
-                serde_json::to_value(algorithm.jws()).unwrap(),
-                json!(algorithm.as_str())
-            );
+            assert_eq!(serde_json::to_value(algorithm).unwrap(), json!(algorithm.as_str()));
+            assert_eq!(serde_json::to_value(algorithm.jws()).unwrap(), json!(algorithm.as_str()));
         }
         assert_eq!(SigningAlgorithm::from_name("none"), None);
         assert_eq!(SigningAlgorithm::default(), SigningAlgorithm::Es256);

@@ -63,10 +63,7 @@ impl MasterKey {
 
     fn of_bytes(bytes: Zeroizing<[u8; 32]>) -> Self {
         let [a, b, c, d, ..] = sized::<32>(digest(&SHA256, &*bytes).as_ref());
-        Self {
-            id: KeyId([a, b, c, d]),
-            bytes,
-        }
+        Self { id: KeyId([a, b, c, d]), bytes }
     }
 }
 
@@ -80,10 +77,8 @@ impl FromStr for MasterKey {
         if length != TEXT_LENGTH {
             return Err(MasterKeyError::Length(length));
         }
-        let decoded = URL_SAFE_NO_PAD
-            .decode(encoded)
-            .map(Zeroizing::new)
-            .map_err(|_| MasterKeyError::Alphabet)?;
+        let decoded =
+            URL_SAFE_NO_PAD.decode(encoded).map(Zeroizing::new).map_err(|_| MasterKeyError::Alphabet)?;
         let mut bytes = Zeroizing::new([0; 32]);
         bytes.copy_from_slice(&decoded);
         Ok(Self::of_bytes(bytes))
@@ -137,18 +132,9 @@ mod tests {
         assert_eq!(refusal(""), MasterKeyError::Prefix);
         assert_eq!(refusal("correct horse battery staple"), MasterKeyError::Prefix);
         assert_eq!(refusal("tgmk1_AAAA"), MasterKeyError::Length(4));
-        assert_eq!(
-            refusal(&format!("tgmk1_{}", "A".repeat(44))),
-            MasterKeyError::Length(44)
-        );
-        assert_eq!(
-            refusal(&format!("tgmk1_{}+", "A".repeat(42))),
-            MasterKeyError::Alphabet
-        );
-        assert_eq!(
-            refusal(&format!("tgmk1_{}", "\u{e9}".repeat(43))),
-            MasterKeyError::Alphabet
-        );
+        assert_eq!(refusal(&format!("tgmk1_{}", "A".repeat(44))), MasterKeyError::Length(44));
+        assert_eq!(refusal(&format!("tgmk1_{}+", "A".repeat(42))), MasterKeyError::Alphabet);
+        assert_eq!(refusal(&format!("tgmk1_{}", "\u{e9}".repeat(43))), MasterKeyError::Alphabet);
     }
 
     #[test]

@@ -85,19 +85,14 @@ impl Pepper {
     /// [`SchemeError`] when `id` is not 1 to 16 of a-z, 0-9 and `_`, or `key` is shorter than 32 bytes.
     pub fn new(id: &str, key: &[u8]) -> Result<Self, SchemeError> {
         let named = (1..=16).contains(&id.len())
-            && id
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+            && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         if !named {
             return Err(SchemeError::PepperId);
         }
         if key.len() < MIN_PEPPER_BYTES {
             return Err(SchemeError::PepperKey);
         }
-        Ok(Self {
-            id: id.to_owned(),
-            key: hmac::Key::new(hmac::HMAC_SHA384, key),
-        })
+        Ok(Self { id: id.to_owned(), key: hmac::Key::new(hmac::HMAC_SHA384, key) })
     }
 }
 
@@ -115,12 +110,7 @@ impl PasswordHasher {
         scheme.check()?;
         let inner = scheme.decoy(entropy);
         let decoy = Self::stored_form(pepper.as_ref(), &inner);
-        Ok(Self {
-            scheme,
-            pepper,
-            old_peppers,
-            decoy,
-        })
+        Ok(Self { scheme, pepper, old_peppers, decoy })
     }
 
     /// Hashes `password` for storage, with a salt from `entropy`.
@@ -144,10 +134,7 @@ impl PasswordHasher {
             Origin::Ours { pepper } => {
                 let input = prehash(self.pepper_named(pepper)?, password);
                 let current = pepper == self.pepper.as_ref().map(|pepper| pepper.id.as_str());
-                (
-                    hash.matches(input.as_bytes())?,
-                    current && hash.function == self.scheme.function(),
-                )
+                (hash.matches(input.as_bytes())?, current && hash.function == self.scheme.function())
             }
         };
         Ok(match (matches, up_to_date) {

@@ -66,10 +66,7 @@ impl Default for PoolSize {
     /// A thread per core, and as many hashes waiting as they do in about four seconds.
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            threads,
-            queue: threads * 16,
-        }
+        Self { threads, queue: threads * 16 }
     }
 }
 
@@ -98,8 +95,7 @@ impl HashPool {
     /// # Errors
     /// [`HashError::Busy`] at once when the queue is full, [`HashError::Internal`].
     pub async fn hash(&self, password: Password) -> Result<String, HashError> {
-        self.submit(move |hasher, entropy| hasher.hash(&password, entropy))
-            .await
+        self.submit(move |hasher, entropy| hasher.hash(&password, entropy)).await
     }
 
     /// Checks a password against its stored hash. `None` means that no such account exists: the decoy is checked, which
@@ -118,9 +114,7 @@ impl HashPool {
                 Some(Ok(verdict)) => Ok(verdict),
                 // An unreadable hash, too, takes as long as any other.
                 Some(Err(error)) => hasher.verify(&password, hasher.decoy()).and(Err(error)),
-                None => hasher
-                    .verify(&password, hasher.decoy())
-                    .map(|_| Verification::Mismatch),
+                None => hasher.verify(&password, hasher.decoy()).map(|_| Verification::Mismatch),
             }
         })
         .await
@@ -146,9 +140,9 @@ impl HashPool {
             true
         });
         self.jobs.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(_) => HashError::Busy {
-                retry_after_seconds: self.pace.seconds_for(self.jobs.len(), self.threads),
-            },
+            TrySendError::Full(_) => {
+                HashError::Busy { retry_after_seconds: self.pace.seconds_for(self.jobs.len(), self.threads) }
+            }
             TrySendError::Disconnected(_) => HashError::Internal,
         })?;
         let answer = answer.await.map_err(|_| HashError::Internal)?;
@@ -190,10 +184,7 @@ impl Pace {
     }
 
     /// Does `job`, and counts its time if it says that it worked.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "measures work, decides nothing but a hint to the client"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "measures work, decides nothing but a hint to the client")]
     fn measure(&self, job: impl FnOnce() -> bool) {
         let started = Instant::now();
         if job() {
@@ -232,13 +223,7 @@ mod tests {
     const ONE_AND_ONE: PoolSize = PoolSize { threads: 1, queue: 1 };
 
     fn hasher() -> PasswordHasher {
-        PasswordHasher::new(
-            PasswordScheme::Bcrypt { cost: 4 },
-            None,
-            Vec::new(),
-            &Seeded::new(1),
-        )
-        .unwrap()
+        PasswordHasher::new(PasswordScheme::Bcrypt { cost: 4 }, None, Vec::new(), &Seeded::new(1)).unwrap()
     }
 
     fn pool(entropy: Arc<dyn Entropy>, size: PoolSize) -> HashPool {
@@ -267,16 +252,8 @@ mod tests {
         fn closed() -> Keeper {
             let (entered, entered_here) = mpsc::channel();
             let (open, opened) = mpsc::channel();
-            let gate = Self {
-                draws: AtomicUsize::new(0),
-                entered,
-                opened: Mutex::new(opened),
-            };
-            Keeper {
-                gate: Arc::new(gate),
-                entered: entered_here,
-                open,
-            }
+            let gate = Self { draws: AtomicUsize::new(0), entered, opened: Mutex::new(opened) };
+            Keeper { gate: Arc::new(gate), entered: entered_here, open }
         }
     }
 
@@ -313,8 +290,7 @@ mod tests {
     async fn a_hash_that_cannot_be_read_is_reported_apart_from_a_mismatch() {
         let pool = pool(Arc::new(Seeded::new(2)), ONE_AND_ONE);
         assert_eq!(
-            pool.verify(password(), Some("imported by mistake".to_owned()))
-                .await,
+            pool.verify(password(), Some("imported by mistake".to_owned())).await,
             Err(HashError::Unreadable(PasswordError::Unrecognised))
         );
     }
@@ -332,12 +308,7 @@ mod tests {
 
         for _ in 0..3 {
             let refused = poll(pin!(pool.verify(password(), None)));
-            assert_eq!(
-                refused,
-                Poll::Ready(Err(HashError::Busy {
-                    retry_after_seconds: 1
-                }))
-            );
+            assert_eq!(refused, Poll::Ready(Err(HashError::Busy { retry_after_seconds: 1 })));
         }
 
         keeper.open.send(()).unwrap();

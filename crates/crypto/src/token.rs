@@ -109,9 +109,8 @@ mod tests {
     #[test]
     fn tokens_do_not_repeat() {
         let entropy = Seeded::new(1);
-        let tokens: HashSet<TokenHash> = (0..1_000)
-            .map(|_| PlainToken::generate("tgr_", &entropy).hash())
-            .collect();
+        let tokens: HashSet<TokenHash> =
+            (0..1_000).map(|_| PlainToken::generate("tgr_", &entropy).hash()).collect();
         assert_eq!(tokens.len(), 1_000);
     }
 
@@ -130,10 +129,7 @@ mod tests {
         // FIPS 180-2, appendix B.1.
         let hash = PlainToken::from_presented("abc").hash();
         let hex: String = hash.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(
-            hex,
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 
     #[test]

@@ -94,18 +94,11 @@ impl Vault {
     /// [`VaultError::UnknownKey`], [`VaultError::Unreadable`] or [`VaultError::Altered`].
     pub fn open(&self, context: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let (id, nonce, body) = parts(sealed)?;
-        let key = self
-            .all()
-            .find(|key| key.id == id)
-            .ok_or(VaultError::UnknownKey { id })?;
+        let key = self.all().find(|key| key.id == id).ok_or(VaultError::UnknownKey { id })?;
         let mut opened = Zeroizing::new(body.to_vec());
         let length = key
             .sealing
-            .open_in_place(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(context.as_bytes()),
-                &mut opened,
-            )
+            .open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(context.as_bytes()), &mut opened)
             .map_err(|_| VaultError::Altered)?
             .len();
         opened.truncate(length);
@@ -126,8 +119,7 @@ impl Vault {
     /// Whether `tag` is the [`Vault::mac`] of `data`, under the current or a previous master key. The time it takes does
     /// not depend on how much of the tag is right.
     pub fn verify_mac(&self, context: &str, data: &[u8], tag: &[u8]) -> bool {
-        self.all()
-            .any(|key| crate::same_bytes(key.mac(context, data).as_ref(), tag))
+        self.all().any(|key| crate::same_bytes(key.mac(context, data).as_ref(), tag))
     }
 
     /// The refresh token that succeeds `parent`. The same parent always has the same child, so a client whose response
@@ -139,9 +131,7 @@ impl Vault {
     /// The child of `parent` that was issued and is stored as `child`, even if the master key has changed since.
     /// `None` when no key here made it.
     pub fn issued_refresh_child(&self, parent: &PlainToken, child: &TokenHash) -> Option<PlainToken> {
-        self.all()
-            .map(|key| key.refresh_child(parent))
-            .find(|candidate| candidate.hash() == *child)
+        self.all().map(|key| key.refresh_child(parent)).find(|candidate| candidate.hash() == *child)
     }
 
     fn all(&self) -> impl Iterator<Item = &Subkeys> {
@@ -152,10 +142,8 @@ impl Vault {
 impl Subkeys {
     fn derive(master: &MasterKey) -> Result<Self, VaultError> {
         let root = Salt::new(HKDF_SHA256, b"tidegate").extract(master.bytes());
-        let sealing: UnboundKey = root
-            .expand(&[b"seal"], &AES_256_GCM)
-            .map_err(|_| VaultError::Library)?
-            .into();
+        let sealing: UnboundKey =
+            root.expand(&[b"seal"], &AES_256_GCM).map_err(|_| VaultError::Library)?.into();
         Ok(Self {
             id: master.id(),
             sealing: LessSafeKey::new(sealing),
@@ -182,17 +170,12 @@ impl Subkeys {
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let previous: Vec<KeyId> = self.previous.iter().map(|key| key.id).collect();
-        f.debug_struct("Vault")
-            .field("current", &self.current.id)
-            .field("previous", &previous)
-            .finish()
+        f.debug_struct("Vault").field("current", &self.current.id).field("previous", &previous).finish()
     }
 }
 
 fn hmac_key(root: &Prk, usage: &[u8]) -> Result<hmac::Key, VaultError> {
-    root.expand(&[usage], hmac::HMAC_SHA256)
-        .map(hmac::Key::from)
-        .map_err(|_| VaultError::Library)
+    root.expand(&[usage], hmac::HMAC_SHA256).map(hmac::Key::from).map_err(|_| VaultError::Library)
 }
 
 fn parts(sealed: &[u8]) -> Result<(KeyId, [u8; NONCE_LEN], &[u8]), VaultError> {
@@ -228,20 +211,14 @@ mod tests {
         let vault = vault(1);
         let sealed = vault.seal("totp/42", SEED, &Seeded::new(9)).unwrap();
         assert_eq!(vault.open("totp/42", &sealed).unwrap().as_slice(), SEED);
-        assert!(
-            !sealed
-                .windows(4)
-                .any(|part| SEED.windows(4).any(|seed| seed == part))
-        );
+        assert!(!sealed.windows(4).any(|part| SEED.windows(4).any(|seed| seed == part)));
         assert_eq!(sealed.len(), 1 + 4 + 12 + SEED.len() + 16);
     }
 
     #[test]
     fn what_is_stored_today_opens_in_every_later_release() {
         // Made by Python's `hmac` and `cryptography` from the layout and the derivation written down above.
-        let key: MasterKey = "tgmk1_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
-            .parse()
-            .unwrap();
+        let key: MasterKey = "tgmk1_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8".parse().unwrap();
         let vault = Vault::new(key, Vec::new()).unwrap();
         let bytes = |text| URL_SAFE_NO_PAD.decode(text).unwrap();
         let sealed = bytes("AWMNzSkAAQIDBAUGBwgJCgt903t8fM8EyZiKzvoJvKsqf9LXMAyKXOxbloU");
@@ -251,9 +228,7 @@ mod tests {
             bytes("UtwEkwmt4Vxvl3cR1DBcOTQZ-z_3bp9W4DeAVOmgHK0")
         );
         assert_eq!(
-            vault
-                .refresh_child(&PlainToken::from_presented("tgr_parent"))
-                .expose(),
+            vault.refresh_child(&PlainToken::from_presented("tgr_parent")).expose(),
             "tgr_z-C8nWccdWe9trWGLnp_XHbIT142gmq3c0Z1ZlfdW_E"
         );
     }
@@ -261,10 +236,7 @@ mod tests {
     #[test]
     fn sealing_the_same_twice_gives_different_boxes() {
         let (vault, entropy) = (vault(1), Seeded::new(9));
-        assert_ne!(
-            vault.seal("totp/42", SEED, &entropy),
-            vault.seal("totp/42", SEED, &entropy)
-        );
+        assert_ne!(vault.seal("totp/42", SEED, &entropy), vault.seal("totp/42", SEED, &entropy));
     }
 
     #[test]
@@ -300,10 +272,7 @@ mod tests {
         assert!(!rotated.is_current(&sealed));
         let again = rotated.seal("totp/42", SEED, &Seeded::new(9)).unwrap();
         assert!(rotated.is_current(&again));
-        assert_eq!(
-            vault(1).open("totp/42", &again),
-            Err(VaultError::UnknownKey { id: key(2).id() })
-        );
+        assert_eq!(vault(1).open("totp/42", &again), Err(VaultError::UnknownKey { id: key(2).id() }));
     }
 
     #[test]
@@ -354,10 +323,7 @@ mod tests {
     #[test]
     fn a_child_cannot_be_computed_without_the_master_key() {
         let parent = PlainToken::generate("tgr_", &Seeded::new(9));
-        assert_ne!(
-            vault(1).refresh_child(&parent).hash(),
-            vault(2).refresh_child(&parent).hash()
-        );
+        assert_ne!(vault(1).refresh_child(&parent).hash(), vault(2).refresh_child(&parent).hash());
     }
 
     #[test]
@@ -373,10 +339,7 @@ mod tests {
     #[test]
     fn debug_output_names_keys_without_showing_them() {
         let id = key(1).id();
-        assert_eq!(
-            format!("{:?}", vault(1)),
-            format!("Vault {{ current: KeyId({id}), previous: [] }}")
-        );
+        assert_eq!(format!("{:?}", vault(1)), format!("Vault {{ current: KeyId({id}), previous: [] }}"));
     }
 
     proptest! {

@@ -49,9 +49,7 @@ pub(crate) fn compose(from: &Mailbox, mail: &OutgoingMail) -> Result<Message, Se
     let to = recipient(&mail.to)?;
     let key = &mail.idempotency_key;
     if key.is_empty() || key.len() > MAX_KEY || !key.bytes().all(is_key_byte) {
-        return Err(SendError::Permanent(
-            "the idempotency key cannot be a Message-ID".to_owned(),
-        ));
+        return Err(SendError::Permanent("the idempotency key cannot be a Message-ID".to_owned()));
     }
     let rendered = &mail.rendered;
     if rendered.subject.chars().any(char::is_control) {
@@ -126,22 +124,14 @@ mod tests {
 
     #[test]
     fn nothing_a_person_types_adds_a_header() {
-        for to in [
-            "ada@example.com\r\nBcc: eve@example.com",
-            "Ada\r\nBcc: eve <ada@example.com>",
-            "a@b.cd, e@f.gh",
-        ] {
-            let mail = OutgoingMail {
-                to: to.to_owned(),
-                ..mail()
-            };
+        for to in
+            ["ada@example.com\r\nBcc: eve@example.com", "Ada\r\nBcc: eve <ada@example.com>", "a@b.cd, e@f.gh"]
+        {
+            let mail = OutgoingMail { to: to.to_owned(), ..mail() };
             assert!(matches!(composed(&mail), Err(SendError::Permanent(_))), "{to:?}");
         }
         for key in ["", "a\r\nBcc: eve@example.com", "a>b", &"k".repeat(65)] {
-            let mail = OutgoingMail {
-                idempotency_key: key.to_owned(),
-                ..mail()
-            };
+            let mail = OutgoingMail { idempotency_key: key.to_owned(), ..mail() };
             assert!(matches!(composed(&mail), Err(SendError::Permanent(_))), "{key:?}");
         }
         let mut mail = mail();
@@ -152,10 +142,7 @@ mod tests {
     #[test]
     fn a_date_outside_the_calendar_is_no_panic() {
         for micros in [i64::MIN, -1, i64::MAX] {
-            let mail = OutgoingMail {
-                date: Timestamp::from_micros(micros),
-                ..mail()
-            };
+            let mail = OutgoingMail { date: Timestamp::from_micros(micros), ..mail() };
             assert!(composed(&mail).is_ok());
         }
     }

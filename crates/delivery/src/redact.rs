@@ -25,10 +25,7 @@ pub(crate) fn redacted(reply: &str, secrets: &[Secret], mail: Option<&OutgoingMa
     if let Some(mail) = mail {
         text = without_tokens(&text, mail);
     }
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_REPLY)
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_REPLY).collect()
 }
 
 fn without_tokens(text: &str, mail: &OutgoingMail) -> String {
@@ -55,9 +52,7 @@ fn is_token(run: &str) -> bool {
 
 fn is_quoted_from(run: &str, mail: &OutgoingMail) -> bool {
     let rendered = &mail.rendered;
-    [&rendered.subject, &rendered.text, &rendered.html]
-        .iter()
-        .any(|part| part.contains(run))
+    [&rendered.subject, &rendered.text, &rendered.html].iter().any(|part| part.contains(run))
 }
 
 #[cfg(test)]

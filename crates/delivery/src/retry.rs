@@ -62,10 +62,8 @@ mod tests {
     #[test]
     fn the_default_doubles_from_five_seconds_and_gives_up_after_ten_attempts() {
         let policy = RetryPolicy::default();
-        let delays: Vec<u64> = (0..)
-            .map_while(|attempts| policy.next(attempts))
-            .map(|delay| delay.as_secs())
-            .collect();
+        let delays: Vec<u64> =
+            (0..).map_while(|attempts| policy.next(attempts)).map(|delay| delay.as_secs()).collect();
         assert_eq!(delays, [0, 5, 10, 20, 40, 80, 160, 320, 640, 1_280]);
     }
 

@@ -89,10 +89,7 @@ struct Trouble {
 
 impl fmt::Debug for Smtp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Smtp")
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .finish_non_exhaustive()
+        f.debug_struct("Smtp").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
     }
 }
 
@@ -150,10 +147,7 @@ impl Smtp {
         let message = compose(&self.from, mail)?;
         let mut connection = match self.unpark().await {
             Some(connection) => connection,
-            None => self
-                .open()
-                .await
-                .map_err(|trouble| self.explain(&trouble, None))?,
+            None => self.open().await.map_err(|trouble| self.explain(&trouble, None))?,
         };
         if !is_ascii(&message) && !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
             self.park(connection);
@@ -178,10 +172,7 @@ impl Smtp {
     /// # Errors
     /// As [`send`](Self::send) would meet them, all transient.
     pub async fn check(&self) -> Result<(), SendError> {
-        let mut connection = self
-            .open()
-            .await
-            .map_err(|trouble| self.explain(&trouble, None))?;
+        let mut connection = self.open().await.map_err(|trouble| self.explain(&trouble, None))?;
         let alive = self.step(Stage::Greeting, connection.command(Noop)).await;
         let _ = timeout(COURTESY, connection.abort()).await;
         alive.map(|_| ()).map_err(|trouble| self.explain(&trouble, None))
@@ -200,12 +191,10 @@ impl Smtp {
             AsyncSmtpConnection::connect_tokio1(server, per_address, &self.hello, implicit, None);
         let mut connection = self.step(Stage::Greeting, connecting).await?;
         if let Some(parameters) = upgrade {
-            self.step(Stage::Encryption, connection.starttls(parameters, &self.hello))
-                .await?;
+            self.step(Stage::Encryption, connection.starttls(parameters, &self.hello)).await?;
         }
         if let Some(credentials) = &self.credentials {
-            self.step(Stage::SignIn, connection.auth(DEFAULT_MECHANISMS, credentials))
-                .await?;
+            self.step(Stage::SignIn, connection.auth(DEFAULT_MECHANISMS, credentials)).await?;
         }
         Ok(connection)
     }
@@ -240,10 +229,7 @@ impl Smtp {
     ) -> Result<T, Trouble> {
         match timeout(self.timeout, work).await {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(cause)) => Err(Trouble {
-                stage,
-                cause: Some(cause),
-            }),
+            Ok(Err(cause)) => Err(Trouble { stage, cause: Some(cause) }),
             Err(_) => Err(Trouble { stage, cause: None }),
         }
     }
@@ -253,19 +239,13 @@ impl Smtp {
     fn park(&self, connection: AsyncSmtpConnection) {
         let mut parked = self.parked();
         if parked.len() < MAX_PARKED && !connection.has_broken() {
-            parked.push(Parked {
-                connection,
-                since: Instant::now(),
-            });
+            parked.push(Parked { connection, since: Instant::now() });
         }
     }
 
     async fn unpark(&self) -> Option<AsyncSmtpConnection> {
         loop {
-            let Parked {
-                mut connection,
-                since,
-            } = self.parked().pop()?;
+            let Parked { mut connection, since } = self.parked().pop()?;
             let fresh = since.elapsed() < PARKED_FOR;
             if fresh && timeout(COURTESY, connection.test_connected()).await == Ok(true) {
                 return Some(connection);
@@ -307,10 +287,7 @@ impl Smtp {
                 return SendError::Permanent(format!("{server} refuses the message ({reply})"));
             }
             (Stage::Sender, _) if refused => {
-                format!(
-                    "{server} refuses the sender {} ({reply}): check from",
-                    self.from.email
-                )
+                format!("{server} refuses the sender {} ({reply}): check from", self.from.email)
             }
             (Stage::Greeting, _) if refused => {
                 format!("{server} turns this machine away ({reply}): ask whoever runs it to let it in")
@@ -342,11 +319,7 @@ fn forms_of(username: &str, password: &Secret) -> Vec<Secret> {
         return Vec::new();
     }
     let plain = STANDARD.encode(format!("\0{username}\0{text}"));
-    vec![
-        Secret::new(text),
-        Secret::new(STANDARD.encode(text)),
-        Secret::new(plain),
-    ]
+    vec![Secret::new(text), Secret::new(STANDARD.encode(text)), Secret::new(plain)]
 }
 
 fn is_ascii(message: &Message) -> bool {

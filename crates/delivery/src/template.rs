@@ -94,14 +94,8 @@ macro_rules! built_in {
                 concat!($name, ".subject.txt"),
                 include_str!(concat!("../templates/", $name, ".subject.txt")),
             ),
-            text: (
-                concat!($name, ".txt"),
-                include_str!(concat!("../templates/", $name, ".txt")),
-            ),
-            html: (
-                concat!($name, ".html"),
-                include_str!(concat!("../templates/", $name, ".html")),
-            ),
+            text: (concat!($name, ".txt"), include_str!(concat!("../templates/", $name, ".txt"))),
+            html: (concat!($name, ".html"), include_str!(concat!("../templates/", $name, ".html"))),
         }
     };
 }
@@ -194,18 +188,14 @@ impl Templates {
             Some(directory) => read(directory)?,
             None => BTreeMap::new(),
         };
-        let mut templates = Self {
-            environment: engine::environment(),
-        };
+        let mut templates = Self { environment: engine::environment() };
         for template in Template::ALL {
             for (name, built_in) in template.files().all() {
                 let (file, source) = match replaced.remove(name) {
                     Some((path, source)) => (path.display().to_string(), source),
                     None => (name.to_owned(), built_in.to_owned()),
                 };
-                templates
-                    .add(template, name, source)
-                    .map_err(|mistake| mistake.found_in(file))?;
+                templates.add(template, name, source).map_err(|mistake| mistake.found_in(file))?;
             }
         }
         Ok(templates)
@@ -238,16 +228,11 @@ impl Templates {
 
     fn add(&mut self, template: Template, name: &'static str, source: String) -> Result<(), Mistake> {
         self.find_unknown_keys(template, name, &source)?;
-        self.environment
-            .add_template_owned(name, source)
-            .map_err(Mistake::from)?;
+        self.environment.add_template_owned(name, source).map_err(Mistake::from)?;
         for display_name in ["Ada Lovelace", ""] {
             let filled = self.fill(name, &template.sample(display_name))?;
             if one_line(&filled).is_empty() {
-                return Err(Mistake {
-                    line: None,
-                    reason: "says nothing".to_owned(),
-                });
+                return Err(Mistake { line: None, reason: "says nothing".to_owned() });
             }
         }
         Ok(())
@@ -256,16 +241,9 @@ impl Templates {
     /// Strict rendering alone would miss a mistyped key in a branch that the samples do not take.
     fn find_unknown_keys(&self, template: Template, name: &str, source: &str) -> Result<(), Mistake> {
         let sample = template.sample("");
-        let known: Vec<&str> = sample
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(key, _)| key.as_str())
-            .collect();
-        let used = self
-            .environment
-            .template_from_named_str(name, source)?
-            .undeclared_variables(false);
+        let known: Vec<&str> =
+            sample.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+        let used = self.environment.template_from_named_str(name, source)?.undeclared_variables(false);
         let is_known =
             |key: &str| known.contains(&key) || self.environment.globals().any(|(global, _)| global == key);
         let Some(unknown) = used.iter().filter(|key| !is_known(key)).min() else {
@@ -290,11 +268,7 @@ struct Mistake {
 
 impl Mistake {
     fn found_in(self, file: String) -> TemplateError {
-        TemplateError::Broken {
-            file,
-            line: self.line,
-            reason: self.reason,
-        }
+        TemplateError::Broken { file, line: self.line, reason: self.reason }
     }
 }
 
@@ -303,19 +277,14 @@ impl From<minijinja::Error> for Mistake {
         let kind = error.kind();
         Self {
             line: error.line(),
-            reason: error
-                .detail()
-                .map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}")),
+            reason: error.detail().map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}")),
         }
     }
 }
 
 /// No text a person chose may begin another header (CWE-93).
 fn one_line(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -325,12 +294,8 @@ fn read(directory: &Path) -> Result<BTreeMap<&'static str, (PathBuf, String)>, T
         path: path.to_owned(),
         reason: error.to_string(),
     };
-    let names = || {
-        Template::ALL
-            .into_iter()
-            .flat_map(|template| template.files().all())
-            .map(|(name, _)| name)
-    };
+    let names =
+        || Template::ALL.into_iter().flat_map(|template| template.files().all()).map(|(name, _)| name);
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(directory).map_err(|error| unreadable(directory, error))? {
         let path = entry.map_err(|error| unreadable(directory, error))?.path();
@@ -356,10 +321,7 @@ fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a 
 /// The first line that uses `key` inside a tag.
 fn line_of(key: &str, source: &str) -> Option<usize> {
     let uses = |line: &str| {
-        line.contains('{')
-            && line
-                .split(|c: char| !c.is_alphanumeric() && c != '_')
-                .any(|word| word == key)
+        line.contains('{') && line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == key)
     };
     source.lines().position(uses).map(|index| index + 1)
 }
@@ -392,13 +354,8 @@ mod tests {
     fn the_built_in_mails_are_under_review() {
         let templates = built_in();
         for template in Template::ALL {
-            let mail = templates
-                .render(template, &template.sample("Ada Lovelace"))
-                .unwrap();
-            let shown = format!(
-                "Subject: {}\n\n{}\n==== HTML ====\n{}",
-                mail.subject, mail.text, mail.html
-            );
+            let mail = templates.render(template, &template.sample("Ada Lovelace")).unwrap();
+            let shown = format!("Subject: {}\n\n{}\n==== HTML ====\n{}", mail.subject, mail.text, mail.html);
             insta::assert_snapshot!(template.as_str(), shown);
         }
     }
@@ -436,9 +393,7 @@ mod tests {
     #[test]
     fn an_unconfirmed_address_gets_no_words_of_a_strangers_choosing() {
         for template in [Template::SignUpCode, Template::EmailChangeCode] {
-            let mail = built_in()
-                .render(template, &template.sample("Win at http://evil.example"))
-                .unwrap();
+            let mail = built_in().render(template, &template.sample("Win at http://evil.example")).unwrap();
             let said = [mail.subject, mail.text, mail.html].concat();
             assert!(!said.contains("evil"), "{}", template.as_str());
         }
@@ -447,12 +402,7 @@ mod tests {
     #[test]
     fn the_installations_name_is_tidegate_unless_given() {
         let mut context = Template::PasswordReset.sample("");
-        let said = |context: &Value| {
-            built_in()
-                .render(Template::PasswordReset, context)
-                .unwrap()
-                .subject
-        };
+        let said = |context: &Value| built_in().render(Template::PasswordReset, context).unwrap().subject;
         context["product"] = json!("Rivergen");
         assert!(said(&context).contains("Rivergen"));
         context.as_object_mut().unwrap().remove("product");
@@ -469,13 +419,9 @@ mod tests {
             .unwrap()
             .render(Template::PasswordReset, &Template::PasswordReset.sample("Ada"))
             .unwrap();
-        let usual = built_in()
-            .render(Template::PasswordReset, &Template::PasswordReset.sample("Ada"))
-            .unwrap();
-        assert_eq!(
-            mail.text,
-            "Hi Ada: https://id.example.com/reset?token=b0XyZt8aaQ\n"
-        );
+        let usual =
+            built_in().render(Template::PasswordReset, &Template::PasswordReset.sample("Ada")).unwrap();
+        assert_eq!(mail.text, "Hi Ada: https://id.example.com/reset?token=b0XyZt8aaQ\n");
         assert_eq!((mail.subject, mail.html), (usual.subject, usual.html));
     }
 
@@ -492,10 +438,7 @@ mod tests {
             mistake("sign_up_code.htm", "x"),
             mistake("signup_code.subject.txt", "x"),
             mistake("sign_up_code.html", "<p>\n{{ cod }}\n</p>"),
-            mistake(
-                "sign_up_code.txt",
-                "Your links\n\n{% if false %}\n{{ links }}{% endif %}",
-            ),
+            mistake("sign_up_code.txt", "Your links\n\n{% if false %}\n{{ links }}{% endif %}"),
             mistake("password_reset.txt", "one\ntwo {{ link }\n"),
             mistake("password_reset.txt", "{% if display_name %}\n{{ link }}"),
             mistake("password_reset.html", "one\n{{ link|shout }}"),
@@ -508,9 +451,7 @@ mod tests {
 
     #[test]
     fn a_directory_that_is_not_there_is_an_error() {
-        let error = Templates::load(Some(Path::new("/nowhere/mails")))
-            .unwrap_err()
-            .to_string();
+        let error = Templates::load(Some(Path::new("/nowhere/mails"))).unwrap_err().to_string();
         assert!(error.starts_with("/nowhere/mails: "), "{error}");
     }
 
@@ -527,10 +468,8 @@ mod tests {
 
     #[test]
     fn a_missing_value_is_an_error_that_quotes_no_other() {
-        let error = built_in()
-            .render(Template::SignUpCode, &json!({"code": "493027"}))
-            .unwrap_err()
-            .to_string();
+        let error =
+            built_in().render(Template::SignUpCode, &json!({"code": "493027"})).unwrap_err().to_string();
         assert!(error.starts_with("sign_up_code.txt, line "), "{error}");
         assert!(!error.contains("493027"), "{error}");
     }

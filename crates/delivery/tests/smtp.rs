@@ -53,11 +53,7 @@ impl MailServer {
                 }
             }
         });
-        let port = lines
-            .recv_timeout(PATIENCE)
-            .expect("the mail server tells its port")
-            .parse()
-            .unwrap();
+        let port = lines.recv_timeout(PATIENCE).expect("the mail server tells its port").parse().unwrap();
         Self { process, port, lines }
     }
 
@@ -103,9 +99,7 @@ impl Authority {
         )
         .unwrap();
         let made = Command::new("openssl")
-            .args([
-                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-config",
-            ])
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-config"])
             .arg(&settings)
             .arg("-out")
             .arg(&certificate)
@@ -114,11 +108,7 @@ impl Authority {
             .output()
             .expect("openssl is installed");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        Self {
-            _directory: directory,
-            certificate,
-            key,
-        }
+        Self { _directory: directory, certificate, key }
     }
 
     /// A server with this certificate that wants ada's password.
@@ -187,10 +177,7 @@ fn permanent(result: Result<(), SendError>) -> String {
 #[tokio::test]
 async fn a_mail_arrives_with_both_texts_and_the_right_headers() {
     let server = MailServer::start(&[]);
-    MailProvider::Smtp(server.smtp())
-        .deliver(&mail_to("ada@example.com"))
-        .await
-        .unwrap();
+    MailProvider::Smtp(server.smtp()).deliver(&mail_to("ada@example.com")).await.unwrap();
 
     let received = server.received();
     assert_eq!(received["mail_from"], "no-reply@id.example.com");
@@ -200,35 +187,16 @@ async fn a_mail_arrives_with_both_texts_and_the_right_headers() {
     assert_eq!(headers["To"], "ada@example.com");
     assert_eq!(headers["Subject"], "Passwort für Zürich zurücksetzen");
     assert_eq!(headers["Date"], "Mon, 01 Jan 2024 12:00:00 +0000");
-    assert_eq!(
-        headers["Message-ID"],
-        "<0190c7a2-0000-7000-8000-000000000001@id.example.com>"
-    );
+    assert_eq!(headers["Message-ID"], "<0190c7a2-0000-7000-8000-000000000001@id.example.com>");
     assert_eq!(headers["Auto-Submitted"], "auto-generated");
     assert_eq!(headers["MIME-Version"], "1.0");
-    assert!(
-        headers["Content-Type"]
-            .as_str()
-            .unwrap()
-            .starts_with("multipart/alternative;")
-    );
+    assert!(headers["Content-Type"].as_str().unwrap().starts_with("multipart/alternative;"));
 
     let parts = received["parts"].as_array().unwrap();
     let kinds: Vec<&str> = parts.iter().map(|part| part["type"].as_str().unwrap()).collect();
-    assert_eq!(
-        kinds,
-        ["text/plain", "text/html"],
-        "the richest alternative comes last"
-    );
+    assert_eq!(kinds, ["text/plain", "text/html"], "the richest alternative comes last");
     assert!(parts.iter().all(|part| part["charset"] == "utf-8"), "{parts:?}");
-    let said = |part: &Value| {
-        part["content"]
-            .as_str()
-            .unwrap()
-            .replace("\r\n", "\n")
-            .trim_end()
-            .to_owned()
-    };
+    let said = |part: &Value| part["content"].as_str().unwrap().replace("\r\n", "\n").trim_end().to_owned();
     assert_eq!(said(&parts[0]), mail_to("").rendered.text.trim_end());
     assert_eq!(said(&parts[1]), "<p>Grüße</p>");
 }
@@ -259,19 +227,11 @@ async fn a_busy_server_is_asked_again_and_a_missing_mailbox_is_not() {
     let server = MailServer::start(&[]);
     let smtp = server.smtp();
     let busy = transient(smtp.send(&mail_to("busy@example.com")).await);
-    assert!(
-        busy.ends_with("asks to try later (451 4.3.2 Busy, try again later)"),
-        "{busy}"
-    );
+    assert!(busy.ends_with("asks to try later (451 4.3.2 Busy, try again later)"), "{busy}");
     let gone = permanent(smtp.send(&mail_to("gone@example.com")).await);
-    assert!(
-        gone.ends_with("refuses the recipient (550 5.1.1 No such user here)"),
-        "{gone}"
-    );
+    assert!(gone.ends_with("refuses the recipient (550 5.1.1 No such user here)"), "{gone}");
 
-    smtp.send(&mail_to("ada@example.com"))
-        .await
-        .expect("a refusal does not spoil the next mail");
+    smtp.send(&mail_to("ada@example.com")).await.expect("a refusal does not spoil the next mail");
 }
 
 #[tokio::test]
@@ -289,16 +249,8 @@ async fn a_refused_message_is_given_up_without_quoting_it() {
 #[tokio::test]
 async fn a_refused_sender_is_the_operators_to_correct() {
     let server = MailServer::start(&[]);
-    let config = SmtpConfig {
-        from: "stranger@example.net".to_owned(),
-        ..server.config()
-    };
-    let refused = transient(
-        Smtp::new(&config)
-            .unwrap()
-            .send(&mail_to("ada@example.com"))
-            .await,
-    );
+    let config = SmtpConfig { from: "stranger@example.net".to_owned(), ..server.config() };
+    let refused = transient(Smtp::new(&config).unwrap().send(&mail_to("ada@example.com")).await);
     assert!(
         refused.contains("refuses the sender stranger@example.net") && refused.ends_with("check from"),
         "{refused}"
@@ -320,10 +272,7 @@ async fn an_address_in_another_script_needs_a_server_that_takes_it() {
 async fn nothing_a_person_types_reaches_the_server_as_a_header() {
     let server = MailServer::start(&[]);
     let smtp = server.smtp();
-    permanent(
-        smtp.send(&mail_to("ada@example.com>\r\nRCPT TO:<eve@example.com"))
-            .await,
-    );
+    permanent(smtp.send(&mail_to("ada@example.com>\r\nRCPT TO:<eve@example.com")).await);
     let mut mail = mail_to("ada@example.com");
     mail.rendered.subject = "Hello Ada\r\nBcc: eve@example.com".to_owned();
     permanent(smtp.send(&mail).await);
@@ -334,17 +283,10 @@ async fn nothing_a_person_types_reaches_the_server_as_a_header() {
 
 #[tokio::test]
 async fn with_nobody_listening_the_mail_waits() {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let smtp = Smtp::new(&plain("127.0.0.1", port)).unwrap();
     let refused = transient(smtp.send(&mail_to("ada@example.com")).await);
-    assert!(
-        refused.starts_with(&format!("mail server 127.0.0.1:{port} cannot be reached (")),
-        "{refused}"
-    );
+    assert!(refused.starts_with(&format!("mail server 127.0.0.1:{port} cannot be reached (")), "{refused}");
     assert_eq!(transient(smtp.check().await), refused);
 }
 
@@ -352,16 +294,8 @@ async fn with_nobody_listening_the_mail_waits() {
 async fn a_server_that_says_nothing_is_left_after_the_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
-    let config = SmtpConfig {
-        timeout_seconds: 1,
-        ..plain("127.0.0.1", port)
-    };
-    let left = transient(
-        Smtp::new(&config)
-            .unwrap()
-            .send(&mail_to("ada@example.com"))
-            .await,
-    );
+    let config = SmtpConfig { timeout_seconds: 1, ..plain("127.0.0.1", port) };
+    let left = transient(Smtp::new(&config).unwrap().send(&mail_to("ada@example.com")).await);
     assert!(left.ends_with("did not answer within 1 s"), "{left}");
 }
 
@@ -375,10 +309,7 @@ async fn a_server_that_turns_this_machine_away_is_the_operators_trouble() {
     });
     let smtp = Smtp::new(&plain("127.0.0.1", port)).unwrap();
     let refused = transient(smtp.send(&mail_to("ada@example.com")).await);
-    assert!(
-        refused.contains("turns this machine away (554 5.7.1 Your address is on a list)"),
-        "{refused}"
-    );
+    assert!(refused.contains("turns this machine away (554 5.7.1 Your address is on a list)"), "{refused}");
     doorman.join().unwrap();
 }
 
@@ -396,15 +327,8 @@ async fn starttls_with_a_private_authority_delivers_encrypted() {
 async fn implicit_tls_delivers_encrypted() {
     let authority = Authority::new();
     let server = authority.server(&["--implicit"]);
-    let config = SmtpConfig {
-        tls: TlsMode::Implicit,
-        ..authority.config(&server)
-    };
-    Smtp::new(&config)
-        .unwrap()
-        .send(&mail_to("ada@example.com"))
-        .await
-        .unwrap();
+    let config = SmtpConfig { tls: TlsMode::Implicit, ..authority.config(&server) };
+    Smtp::new(&config).unwrap().send(&mail_to("ada@example.com")).await.unwrap();
     assert_eq!(server.received()["encrypted"], true);
 }
 
@@ -412,19 +336,10 @@ async fn implicit_tls_delivers_encrypted() {
 async fn a_certificate_nobody_vouches_for_gets_neither_password_nor_mail() {
     let authority = Authority::new();
     let server = authority.server(&[]);
-    let config = SmtpConfig {
-        ca_file: None,
-        ..authority.config(&server)
-    };
+    let config = SmtpConfig { ca_file: None, ..authority.config(&server) };
     let smtp = Smtp::new(&config).unwrap();
-    for refused in [
-        transient(smtp.check().await),
-        transient(smtp.send(&mail_to("ada@example.com")).await),
-    ] {
-        assert!(
-            refused.contains("cannot be trusted") && refused.contains("ca_file"),
-            "{refused}"
-        );
+    for refused in [transient(smtp.check().await), transient(smtp.send(&mail_to("ada@example.com")).await)] {
+        assert!(refused.contains("cannot be trusted") && refused.contains("ca_file"), "{refused}");
     }
     assert!(server.lines.try_recv().is_err());
 }
@@ -432,16 +347,8 @@ async fn a_certificate_nobody_vouches_for_gets_neither_password_nor_mail() {
 #[tokio::test]
 async fn a_server_without_starttls_gets_nothing_in_the_clear() {
     let server = MailServer::start(&[]);
-    let config = SmtpConfig {
-        tls: TlsMode::StartTls,
-        ..server.config()
-    };
-    let refused = transient(
-        Smtp::new(&config)
-            .unwrap()
-            .send(&mail_to("ada@example.com"))
-            .await,
-    );
+    let config = SmtpConfig { tls: TlsMode::StartTls, ..server.config() };
+    let refused = transient(Smtp::new(&config).unwrap().send(&mail_to("ada@example.com")).await);
     assert!(refused.contains("does not offer STARTTLS"), "{refused}");
     assert!(server.lines.try_recv().is_err());
 }
@@ -451,19 +358,9 @@ async fn a_wrong_password_is_named_but_not_shown() {
     let authority = Authority::new();
     let server = authority.server(&[]);
     let password = Some(MailPassword(Secret::new("hunter2")));
-    let smtp = Smtp::new(&SmtpConfig {
-        password,
-        ..authority.config(&server)
-    })
-    .unwrap();
-    for refused in [
-        transient(smtp.check().await),
-        transient(smtp.send(&mail_to("ada@example.com")).await),
-    ] {
-        assert!(
-            refused.contains("does not accept the credentials (535"),
-            "{refused}"
-        );
+    let smtp = Smtp::new(&SmtpConfig { password, ..authority.config(&server) }).unwrap();
+    for refused in [transient(smtp.check().await), transient(smtp.send(&mail_to("ada@example.com")).await)] {
+        assert!(refused.contains("does not accept the credentials (535"), "{refused}");
         assert!(refused.ends_with("check username and password"), "{refused}");
         assert!(!refused.contains("hunter2"), "{refused}");
     }
@@ -473,28 +370,13 @@ async fn a_wrong_password_is_named_but_not_shown() {
 async fn a_server_that_wants_a_sign_in_says_so_to_the_operator() {
     let authority = Authority::new();
     let server = authority.server(&[]);
-    let config = SmtpConfig {
-        username: None,
-        password: None,
-        ..authority.config(&server)
-    };
-    let refused = transient(
-        Smtp::new(&config)
-            .unwrap()
-            .send(&mail_to("ada@example.com"))
-            .await,
-    );
-    assert!(
-        refused.contains("wants encryption or credentials first (530"),
-        "{refused}"
-    );
+    let config = SmtpConfig { username: None, password: None, ..authority.config(&server) };
+    let refused = transient(Smtp::new(&config).unwrap().send(&mail_to("ada@example.com")).await);
+    assert!(refused.contains("wants encryption or credentials first (530"), "{refused}");
 }
 
 #[tokio::test]
 async fn the_outbox_keeps_mail_where_it_is() {
-    MailProvider::Outbox
-        .deliver(&mail_to("ada@example.com"))
-        .await
-        .unwrap();
+    MailProvider::Outbox.deliver(&mail_to("ada@example.com")).await.unwrap();
     MailProvider::Outbox.check().await.unwrap();
 }

@@ -30,6 +30,15 @@ pub struct Standing {
     pub exceeded: bool,
 }
 
+/// A limit that was met, for the caller who met it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    /// Which limit, and when it ends.
+    pub standing: Standing,
+    /// Whole seconds to wait.
+    pub retry_after: u64,
+}
+
 impl Limit {
     /// `attempts` per `seconds`.
     pub const fn new(attempts: u32, seconds: u64) -> Self {
@@ -49,6 +58,11 @@ impl Limit {
 }
 
 impl Standing {
+    /// This standing as met `now`.
+    pub fn exceeded_at(self, now: Timestamp) -> Exceeded {
+        Exceeded { standing: self, retry_after: self.retry_after(now) }
+    }
+
     /// Whole seconds a refused caller has to wait (`Retry-After`, RFC 9110 section 10.2.3); at least one.
     pub fn retry_after(&self, now: Timestamp) -> u64 {
         u64::try_from(self.resets_at.seconds_ceil() - now.seconds()).unwrap_or(0).max(1)

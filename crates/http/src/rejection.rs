@@ -1,7 +1,7 @@
 //! What can go wrong before or around a use case, in no contract's words yet.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use tidegate_domain::limit::Standing;
+use tidegate_domain::limit::{Exceeded, Standing};
 use tidegate_identity::Fault;
 use tidegate_identity::authenticate::{AuthError, Forbidden};
 
@@ -106,8 +106,7 @@ impl Rejection {
         let mut headers = HeaderMap::new();
         match self {
             Self::RateLimited { standing, retry_after } => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
-                standing_headers(standing, &mut headers);
+                headers = limit_headers(&Exceeded { standing: *standing, retry_after: *retry_after });
             }
             Self::Unavailable { retry_after, .. } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
@@ -121,6 +120,14 @@ impl Rejection {
         }
         headers
     }
+}
+
+/// The headers of a limit that was met.
+pub(crate) fn limit_headers(exceeded: &Exceeded) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(exceeded.retry_after));
+    standing_headers(&exceeded.standing, &mut headers);
+    headers
 }
 
 /// `X-RateLimit-*`: the limit, how many are left, and when it resets in Unix seconds.

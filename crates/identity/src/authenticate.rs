@@ -64,7 +64,7 @@ impl Identity {
     /// [`AuthError`].
     pub async fn authenticate(&self, bearer: &str) -> Result<Actor, AuthError> {
         let now = self.now();
-        let claims = self.verify_signature(bearer)?;
+        let claims = self.verify_signature(bearer).await?;
         if claims.exp <= now.seconds() {
             return Err(AuthError::Expired);
         }
@@ -75,19 +75,28 @@ impl Identity {
         Ok(Actor { session, claims })
     }
 
-    fn verify_signature(&self, bearer: &str) -> Result<Arc<AccessClaims>, AuthError> {
+    async fn verify_signature(&self, bearer: &str) -> Result<Arc<AccessClaims>, AuthError> {
         let now = self.now();
         let key = *PlainToken::from_presented(bearer).hash().as_bytes();
-        let stamp = self.memory.changes.stamp(&[KEY_RING]);
+        let mut stamp = self.memory.changes.stamp(&[KEY_RING]);
         if let Some(claims) = self.memory.claims.get(&key, stamp, now, SIGNATURE_AGE) {
             return Ok(claims);
         }
-        let claims =
-            self.key_ring().verify(bearer, &self.settings.public_url, now).map_err(|error| match error {
-                TokenError::Expired => AuthError::Expired,
-                TokenError::Invalid => AuthError::Invalid,
-            })?;
-        let claims = Arc::new(claims);
+        let verify = || self.key_ring().verify(bearer, &self.settings.public_url, now);
+        let mut verified = verify();
+        if verified == Err(TokenError::Invalid) {
+            // Another node may have signed it with a key that has not been heard of here.
+            let before = stamp;
+            self.look_for_signing_keys().await?;
+            stamp = self.memory.changes.stamp(&[KEY_RING]);
+            if stamp != before {
+                verified = verify();
+            }
+        }
+        let claims = Arc::new(verified.map_err(|error| match error {
+            TokenError::Expired => AuthError::Expired,
+            TokenError::Invalid => AuthError::Invalid,
+        })?);
         self.memory.claims.put(key, Arc::clone(&claims), stamp, now);
         Ok(claims)
     }

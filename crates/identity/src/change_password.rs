@@ -7,7 +7,7 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::password::WeakPassword;
 
 use crate::fault::{Outcome, refuse};
-use crate::throttle::Counted;
+use crate::throttle::{Counted, Reserved};
 use crate::{Actor, Call, Identity};
 
 /// Why not.
@@ -54,6 +54,7 @@ impl Identity {
         // A stolen access token must not become a way to guess the password.
         let failures = Counted::FailedPasswordByEmail(email);
         self.throttle(call, &[(failures, self.settings.failed_passwords_by_account)]).await?;
+        let reserved = Reserved::new(self, call, &[failures]);
         let mut unit = self.store.read().await?;
         let found = unit.accounts().find(account).await?.filter(|account| account.disabled_at.is_none());
         let stored = unit.accounts().password_hash(account).await?;
@@ -64,15 +65,22 @@ impl Identity {
         let Some(stored) = stored else {
             return refuse(ChangePasswordError::NoPassword);
         };
-        if self.verify_password(current, Some(stored)).await? == Verification::Mismatch {
+        if self.verify_password(current, Some(stored.clone())).await? == Verification::Mismatch {
+            reserved.keep();
             return refuse(ChangePasswordError::WrongPassword);
         }
         let hash = self.passwords.hash(new).await?;
 
         let mut work = self.begin(call).await?;
-        work.unit.limits().refund(&self.bucket(call, failures)).await?;
+        // A change that began with the old password must not undo one that was made meanwhile.
+        if !work.unit.accounts().claim_password(account.id, &stored).await? {
+            return refuse(ChangePasswordError::WrongPassword);
+        }
+        reserved.refund(&mut work.unit).await?;
         work.replace_password(&account, email, &hash).await?;
         work.audit(Action::PasswordChanged, actor.subject(), json!({})).await?;
-        Ok(work.commit().await?)
+        work.commit().await?;
+        reserved.refunded();
+        Ok(())
     }
 }

@@ -4,14 +4,13 @@ use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::account::Account;
 use tidegate_domain::audit::Action;
-use tidegate_domain::challenge::{Challenge, Purpose, Standing};
-use tidegate_domain::id::ChallengeId;
+use tidegate_domain::challenge::{Challenge, Purpose};
 use tidegate_domain::session::Amr;
-use tidegate_domain::{EmailAddress, Secret};
+use tidegate_domain::{EmailAddress, Secret, limit};
 
+use crate::challenge::Answer;
 use crate::fault::{Fault, Outcome, refuse};
 use crate::issue::{Principal, SignedIn};
-use crate::throttle::Counted;
 use crate::work::{Subject, Work};
 use crate::{Call, Identity, Refused};
 
@@ -38,7 +37,7 @@ pub enum ConfirmCodeError {
     Expired,
     /// Too many wrong codes.
     #[error("too many wrong codes; ask for a new one")]
-    TooManyAttempts,
+    TooManyAttempts(limit::Exceeded),
 }
 
 impl Identity {
@@ -58,86 +57,24 @@ impl Identity {
         let Some(challenge) = found else {
             return refuse(ConfirmCodeError::InvalidToken);
         };
-        match challenge.standing(work.now) {
-            Standing::Open => {}
-            Standing::Consumed => return refuse(ConfirmCodeError::InvalidToken),
-            Standing::Blocked => return refuse(ConfirmCodeError::TooManyAttempts),
-            Standing::Expired => return refuse(ConfirmCodeError::Expired),
-        }
-        match work.try_code(&challenge, &claim.code).await? {
-            CodeVerdict::Right => {}
-            CodeVerdict::Wrong => {
+        match work.answer(&challenge, &claim.code).await? {
+            Answer::Right => {}
+            Answer::Wrong => {
                 work.commit().await?;
                 return refuse(ConfirmCodeError::WrongCode);
             }
-            CodeVerdict::TooLate => {
-                // Other submissions were counted first: one of them was right, or none is left.
-                let again =
-                    work.unit.challenges().find_by_handle(Purpose::VerifyEmail, hash.as_bytes()).await?;
-                let blocked = again.is_some_and(|now| now.standing(work.now) == Standing::Blocked);
-                return refuse(if blocked {
-                    ConfirmCodeError::TooManyAttempts
-                } else {
-                    ConfirmCodeError::InvalidToken
-                });
-            }
+            Answer::Used => return refuse(ConfirmCodeError::InvalidToken),
+            Answer::Expired => return refuse(ConfirmCodeError::Expired),
+            Answer::Exhausted(standing) => return refuse(ConfirmCodeError::TooManyAttempts(standing)),
         }
         let signed_in = work.admit_verified(&challenge).await?;
         let signed_in = signed_in.ok_or(Refused::Rule(ConfirmCodeError::InvalidToken))?;
         work.commit().await?;
         Ok(signed_in)
     }
-
-    /// A code's form in the store: bound to its challenge, and keyed because a million codes are soon tried.
-    pub(crate) fn code_mac(&self, challenge: ChallengeId, code: &str) -> [u8; 32] {
-        self.vault.mac("one-time code", &code_message(challenge, code))
-    }
-}
-
-fn code_message(challenge: ChallengeId, code: &str) -> Vec<u8> {
-    [challenge.0.as_bytes().as_slice(), code.as_bytes()].concat()
-}
-
-/// What became of a code.
-pub(crate) enum CodeVerdict {
-    /// It is right, and nobody else can use it any more.
-    Right,
-    /// It is wrong; the try is counted once the unit commits.
-    Wrong,
-    /// No try was left by the time it was this one's turn.
-    TooLate,
 }
 
 impl Work<'_> {
-    /// Tries a code on an open challenge.
-    pub(crate) async fn try_code(
-        &mut self,
-        challenge: &Challenge,
-        code: &Secret,
-    ) -> Result<CodeVerdict, Fault> {
-        if !self.unit.challenges().count_attempt(challenge.id).await? {
-            return Ok(CodeVerdict::TooLate);
-        }
-        let failures = challenge.account.map(Counted::FailedCodeByAccount);
-        let failures = failures.map(|counted| self.app.bucket(self.call, counted));
-        if let (Some(failures), Some(limit)) = (&failures, self.app.settings.failed_codes_by_account) {
-            let standing = self.unit.limits().count(failures, limit, 1, self.now).await?;
-            if standing.exceeded {
-                return Err(Fault::RateLimited { standing, retry_after: standing.retry_after(self.now) });
-            }
-        }
-        let message = code_message(challenge.id, code.expose());
-        let stored = challenge.code_mac.as_deref().unwrap_or_default();
-        if !self.app.vault.verify_mac("one-time code", &message, stored) {
-            return Ok(CodeVerdict::Wrong);
-        }
-        if let Some(failures) = &failures {
-            self.unit.limits().refund(failures).await?;
-        }
-        let consumed = self.unit.challenges().consume(challenge.id, self.now).await?;
-        Ok(if consumed { CodeVerdict::Right } else { CodeVerdict::TooLate })
-    }
-
     /// Takes a challenge's address as verified and lets its owner in. None when the account is gone or shut.
     pub(crate) async fn admit_verified(&mut self, challenge: &Challenge) -> Result<Option<SignedIn>, Fault> {
         let email = EmailAddress::from_stored(challenge.address.clone());

@@ -3,11 +3,11 @@
 use serde_json::json;
 use tidegate_delivery::Template;
 use tidegate_domain::audit::Action;
-use tidegate_domain::challenge::{Purpose, Standing};
-use tidegate_domain::{EmailAddress, Secret};
+use tidegate_domain::challenge::Purpose;
+use tidegate_domain::{EmailAddress, Secret, limit};
 use tidegate_store::accounts::NewEmail;
 
-use crate::confirm_code::CodeVerdict;
+use crate::challenge::Answer;
 use crate::fault::{Fault, Outcome, refuse};
 use crate::mail::Mail;
 use crate::work::Work;
@@ -27,7 +27,7 @@ pub enum ConfirmEmailChangeError {
     Expired,
     /// Too many wrong codes.
     #[error("too many wrong codes; ask for a new one")]
-    TooManyAttempts,
+    TooManyAttempts(limit::Exceeded),
 }
 
 impl Identity {
@@ -50,19 +50,15 @@ impl Identity {
         let Some(challenge) = found.filter(|found| found.address == new_email.as_str()) else {
             return refuse(ConfirmEmailChangeError::NotPending);
         };
-        match challenge.standing(work.now) {
-            Standing::Open => {}
-            Standing::Consumed => return refuse(ConfirmEmailChangeError::NotPending),
-            Standing::Blocked => return refuse(ConfirmEmailChangeError::TooManyAttempts),
-            Standing::Expired => return refuse(ConfirmEmailChangeError::Expired),
-        }
-        match work.try_code(&challenge, code).await? {
-            CodeVerdict::Right => {}
-            CodeVerdict::Wrong => {
+        match work.answer(&challenge, code).await? {
+            Answer::Right => {}
+            Answer::Wrong => {
                 work.commit().await?;
                 return refuse(ConfirmEmailChangeError::WrongCode);
             }
-            CodeVerdict::TooLate => return refuse(ConfirmEmailChangeError::NotPending),
+            Answer::Used => return refuse(ConfirmEmailChangeError::NotPending),
+            Answer::Expired => return refuse(ConfirmEmailChangeError::Expired),
+            Answer::Exhausted(standing) => return refuse(ConfirmEmailChangeError::TooManyAttempts(standing)),
         }
         let emails = work.unit.accounts().emails(account).await?;
         let old = emails.into_iter().find(|email| email.is_primary).map(|email| email.email);

@@ -66,6 +66,10 @@ impl Work<'_> {
         Ok(match found {
             None => Err(ConfirmLinkError::InvalidToken),
             Some(challenge) if challenge.expires_at <= self.now => Err(ConfirmLinkError::Expired),
+            // Whoever withdraws it at this moment, because the password changes, is waited for.
+            Some(challenge) if !self.unit.challenges().claim(challenge.id, self.now).await? => {
+                Err(ConfirmLinkError::InvalidToken)
+            }
             Some(challenge) => Ok(challenge),
         })
     }

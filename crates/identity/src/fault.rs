@@ -34,7 +34,7 @@ pub enum Fault {
         retry_after: u64,
     },
     /// A mail is needed and no provider is configured.
-    #[error("no mail provider is configured: set [mail] in the configuration, or serve with --dev")]
+    #[error("no mail provider is configured: set [mail.smtp] in the configuration, or serve with --dev")]
     MailNotConfigured,
     /// The database cannot be reached.
     #[error("{0}")]

@@ -6,6 +6,7 @@
 pub mod authenticate;
 mod cache;
 pub mod call;
+mod challenge;
 pub mod change_password;
 pub mod confirm_code;
 pub mod confirm_email_change;

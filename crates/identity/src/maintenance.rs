@@ -13,6 +13,8 @@ const KEEP_SESSIONS: Duration = Duration::from_secs(30 * 24 * 3_600);
 const KEEP_MAILS: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// Rows removed in one unit of work, so that requests do not wait behind it.
 const AT_ONCE: i64 = 500;
+/// Sessions removed in one: each takes its refresh tokens along.
+const SESSIONS_AT_ONCE: i64 = 50;
 /// How often.
 const EVERY: Duration = Duration::from_secs(60);
 
@@ -30,7 +32,7 @@ impl Identity {
         removed += unit.limits().prune(now).await?;
         unit.commit().await?;
         let mut unit = self.store.begin().await?;
-        removed += unit.sessions().prune(now.minus(KEEP_SESSIONS), AT_ONCE).await?;
+        removed += unit.sessions().prune(now.minus(KEEP_SESSIONS), SESSIONS_AT_ONCE).await?;
         removed += unit.outbox().prune(now.minus(KEEP_MAILS), AT_ONCE).await?;
         // Twice the longest life: nothing they verify is left.
         removed += unit.keys().prune(now.minus(self.settings.longest_access_token * 2)).await?;
@@ -38,12 +40,21 @@ impl Identity {
         Ok(removed)
     }
 
-    /// Prunes every minute for as long as the process runs.
+    /// Prunes every minute, batch after batch until little is left, for as long as the process runs.
     pub async fn maintenance_worker(&self) {
         loop {
             tokio::time::sleep(EVERY).await;
-            if let Err(fault) = self.prune().await {
-                tracing::warn!(error = %fault, "old rows could not be removed; trying again in a minute");
+            loop {
+                match self.prune().await {
+                    Ok(removed) if removed >= SESSIONS_AT_ONCE.unsigned_abs() => {
+                        tokio::task::yield_now().await
+                    }
+                    Ok(_) => break,
+                    Err(fault) => {
+                        tracing::warn!(error = %fault, "old rows could not be removed; trying again in a minute");
+                        break;
+                    }
+                }
             }
         }
     }

@@ -26,6 +26,20 @@ pub struct Overview {
     pub active_sessions: i64,
 }
 
+/// Most bytes of a picture and documents that are remembered: thousands of megabyte pictures would be all of a node's
+/// memory.
+const WORTH_REMEMBERING: usize = 4 * 1024;
+
+impl Overview {
+    /// Bytes of what people can make large.
+    fn weight(&self) -> usize {
+        let account = &self.account;
+        account.profile_image_url.as_ref().map_or(0, String::len)
+            + account.profile.to_string().len()
+            + account.user_metadata.to_string().len()
+    }
+}
+
 impl Identity {
     /// The actor's account. Remembered for two seconds, or until anything about it changes.
     ///
@@ -51,7 +65,9 @@ impl Identity {
             sign_ins: unit.audit().count_sign_ins(id, SignInFilter::Any).await?,
             active_sessions: unit.sessions().counts(id, now).await?.0,
         });
-        self.memory.overviews.put(id, Arc::clone(&overview), stamp, now);
+        if overview.weight() <= WORTH_REMEMBERING {
+            self.memory.overviews.put(id, Arc::clone(&overview), stamp, now);
+        }
         Ok(Some(overview))
     }
 }

@@ -15,6 +15,8 @@ use crate::settings::MailMode;
 
 /// How long a worker has for a batch before another takes it over: at-least-once, never never.
 const LEASE: Duration = Duration::from_secs(120);
+/// How long one mail may take.
+const PATIENCE: Duration = Duration::from_secs(90);
 /// Messages taken at a time.
 const BATCH: i64 = 10;
 /// How often the outbox is looked at when nobody says that there is something in it.
@@ -57,7 +59,11 @@ impl Identity {
         // All at once: one slow recipient must not hold up the others past their lease.
         let tries = batch.iter().map(|message| async move {
             match self.compose(message) {
-                Ok(mail) => provider.deliver(&mail).await,
+                // Given up before the lease ends: until then nobody else sends it.
+                Ok(mail) => match tokio::time::timeout(PATIENCE, provider.deliver(&mail)).await {
+                    Ok(result) => result,
+                    Err(_) => Err(SendError::Transient(format!("the mail server took over {PATIENCE:?}"))),
+                },
                 // Rendering is as good as it will get: a mistake in a template does not go away by itself.
                 Err(error) => Err(SendError::Permanent(error)),
             }
@@ -143,6 +149,28 @@ impl Identity {
             return Ok(None);
         };
         self.templates.render(template, values).map(Some).map_err(|error| Fault::Internal(error.to_string()))
+    }
+
+    /// Tries a mail again that was given up. False when no such mail is dead.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn retry_mail(&self, number: i64) -> Result<bool, Fault> {
+        let mut unit = self.store.begin().await?;
+        let revived = unit.outbox().revive(number, self.now()).await?;
+        unit.commit().await?;
+        Ok(revived)
+    }
+
+    /// Removes a mail that was given up. False when no such mail is dead.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn drop_mail(&self, number: i64) -> Result<bool, Fault> {
+        let mut unit = self.store.begin().await?;
+        let buried = unit.outbox().bury(number).await?;
+        unit.commit().await?;
+        Ok(buried)
     }
 
     /// Messages waiting and given up: for the metrics.

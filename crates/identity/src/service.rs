@@ -18,7 +18,7 @@ use crate::overview::Overview;
 use crate::settings::Settings;
 use crate::signing_keys::{KeyNames, first_ring};
 
-/// Sessions, tokens and accounts remembered by a node; about 1 KiB each at most.
+/// Sessions, tokens and accounts remembered by a node; a few KiB each at most.
 const REMEMBERED: usize = 16_384;
 
 /// What an application is made of.
@@ -57,6 +57,8 @@ pub struct Identity {
     pub(crate) meter: Meter,
     pub(crate) memory: Arc<Memory>,
     pub(crate) key_rows: Mutex<KeyNames>,
+    /// When the keys were last read because of a token. Held while they are read, so that others wait for the news.
+    pub(crate) keys_sought: tokio::sync::Mutex<Option<Timestamp>>,
     keys: Mutex<KeyRing>,
 }
 
@@ -124,6 +126,7 @@ impl Identity {
             meter: Meter::new(),
             memory: Arc::clone(&memory),
             key_rows: Mutex::new(names),
+            keys_sought: tokio::sync::Mutex::new(None),
             keys: Mutex::new(ring),
         });
         identity.store.listen(memory);

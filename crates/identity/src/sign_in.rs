@@ -9,9 +9,9 @@ use tidegate_domain::session::Amr;
 use tidegate_domain::{DialectProfile, EmailAddress, Password, Secret};
 use tidegate_store::accounts::SignInRecord;
 
-use crate::fault::{Fault, Outcome, refuse};
+use crate::fault::{Outcome, refuse};
 use crate::issue::{Principal, SignedIn};
-use crate::throttle::Counted;
+use crate::throttle::{Counted, Reserved};
 use crate::work::Subject;
 use crate::{Call, Identity};
 
@@ -50,6 +50,9 @@ pub enum SignInError {
     /// The workspace is not theirs.
     #[error("the workspace is not accessible")]
     WorkspaceDenied,
+    /// The address must be verified first, and no mail can be sent.
+    #[error("the e-mail address is not verified, and no code can be sent at the moment")]
+    CannotVerify,
 }
 
 /// What stands between a right password and a session. Multi-factor authentication is one more of these.
@@ -91,20 +94,21 @@ impl Identity {
             ],
         )
         .await?;
+        let failures = [Counted::FailedSignIn(email), Counted::FailedPasswordByEmail(email)];
+        let reserved = Reserved::new(self, call, &failures);
         let record = self.store.read().await?.accounts().find_for_sign_in(email).await?;
         let stored = record.as_ref().and_then(|record| record.password_hash.clone());
         let verdict = self.verify_password(claim.password.clone(), stored).await?;
         let open = record.filter(|record| record.account.disabled_at.is_none());
         let (Some(record), Verification::Match | Verification::MatchOutdated) = (&open, verdict) else {
-            let account = open.map(|record| record.account);
-            self.record_failure(call, account.as_ref(), "invalid_password").await?;
-            return refuse(SignInError::InvalidCredentials);
+            reserved.keep();
+            return self.refuse_password(call, open.map(|record| record.account)).await;
         };
         let better_hash = match verdict {
             Verification::MatchOutdated => Some(self.passwords.hash(claim.password.clone()).await?),
             Verification::Match | Verification::Mismatch => None,
         };
-        self.admit(call, &claim, record, better_hash).await
+        self.admit(call, &claim, record, better_hash, reserved).await
     }
 
     /// What follows a right password, in one unit of work.
@@ -114,26 +118,38 @@ impl Identity {
         claim: &SignIn,
         record: &SignInRecord,
         better_hash: Option<String>,
+        reserved: Reserved,
     ) -> Outcome<SignInOutcome, SignInError> {
         let (account, email) = (&record.account, &claim.email);
-        let mut work = self.begin(call).await?;
-        // Only failures count against these two.
-        for failures in [Counted::FailedSignIn(email), Counted::FailedPasswordByEmail(email)] {
-            work.unit.limits().refund(&self.bucket(call, failures)).await?;
+        let next = NextStep::after_password(&call.profile, record);
+        if next == NextStep::VerifyEmail && self.require_mail().is_err() {
+            return refuse(SignInError::CannotVerify);
         }
-        if let (Some(better), Some(old)) = (better_hash, &record.password_hash) {
-            work.unit.accounts().upgrade_password_hash(account.id, old, &better).await?;
+        let mut work = self.begin(call).await?;
+        // Hashing took a while. A password that was changed meanwhile, perhaps because somebody stole it, lets in nobody.
+        let verified_against = record.password_hash.as_deref().unwrap_or_default();
+        if !work.unit.accounts().claim_password(account.id, verified_against).await? {
+            drop(work);
+            reserved.keep();
+            return self.refuse_password(call, Some(account.clone())).await;
+        }
+        reserved.refund(&mut work.unit).await?;
+        if let Some(better) = better_hash {
+            work.unit.accounts().upgrade_password_hash(account.id, verified_against, &better).await?;
         }
         let Some(landing) = work.unit.organizations().landing(account.id, claim.workspace).await? else {
             work.audit(Action::SignInFailed, account.id, json!({ "reason": "workspace_denied" })).await?;
             work.commit().await?;
+            reserved.refunded();
             return refuse(SignInError::WorkspaceDenied);
         };
-        let outcome = match NextStep::after_password(&call.profile, record) {
+        let outcome = match next {
             NextStep::VerifyEmail => {
-                self.require_mail()?;
                 let continuation = Continuation { remember_me: claim.remember_me };
                 let token = work.challenge_email(account, email, continuation).await?;
+                // Somebody knows the password and did not get in: the owner finds both in their history.
+                work.audit(Action::SignInFailed, account.id, json!({ "reason": "email_not_verified" }))
+                    .await?;
                 SignInOutcome::VerificationRequired { temporary_token: Secret::new(token.expose()) }
             }
             NextStep::OpenSession => {
@@ -158,18 +174,19 @@ impl Identity {
             }
         };
         work.commit().await?;
+        reserved.refunded();
         Ok(outcome)
     }
 
-    async fn record_failure(
+    async fn refuse_password(
         &self,
         call: &Call,
-        account: Option<&Account>,
-        reason: &str,
-    ) -> Result<(), Fault> {
+        account: Option<Account>,
+    ) -> Outcome<SignInOutcome, SignInError> {
         let mut work = self.begin(call).await?;
         let subject = Subject { account: account.map(|account| account.id), ..Subject::default() };
-        work.audit(Action::SignInFailed, subject, json!({ "reason": reason })).await?;
-        work.commit().await
+        work.audit(Action::SignInFailed, subject, json!({ "reason": "invalid_password" })).await?;
+        work.commit().await?;
+        refuse(SignInError::InvalidCredentials)
     }
 }

@@ -2,34 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tidegate_crypto::PlainToken;
-use tidegate_delivery::Template;
 use tidegate_domain::account::{Account, AccountKind};
 use tidegate_domain::audit::Action;
-use tidegate_domain::challenge::{Continuation, Purpose};
+use tidegate_domain::challenge::Continuation;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::session::Amr;
 use tidegate_domain::{EmailAddress, Password, Role, Timestamp};
 use tidegate_store::accounts::{NewAccount, NewEmail};
-use tidegate_store::challenges::NewChallenge;
 use tidegate_store::idempotency::Record;
 use tidegate_store::organizations::{Landing, NewMembership, NewOrganization, NewWorkspace};
 
 use crate::fault::{Fault, Outcome, refuse};
 use crate::issue::{Principal, SignedIn};
-use crate::mail::Mail;
 use crate::throttle::Counted;
 use crate::work::{Subject, Work};
 use crate::{Call, Identity};
 
 /// How long an answer is repeated to the same idempotency key.
 const IDEMPOTENCY_LIFETIME: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
-
-/// Digits and letters of a temporary token are of this kind.
-pub(crate) const TEMPORARY_PREFIX: &str = "tgt_";
-/// Tokens in links are of this kind.
-pub(crate) const LINK_PREFIX: &str = "tgl_";
 
 /// What somebody signs up with.
 #[derive(Clone, Debug)]
@@ -300,52 +291,6 @@ impl Work<'_> {
         };
         organizations.insert_membership(membership, workspace).await?;
         Ok(Landing { organization, workspace: Some(workspace), role: Role::Owner })
-    }
-
-    /// Sends a code and a link to an address that is to be verified; answers the temporary token that goes with the
-    /// code.
-    pub(crate) async fn challenge_email(
-        &mut self,
-        account: &Account,
-        email: &EmailAddress,
-        continuation: Continuation,
-    ) -> Result<PlainToken, Fault> {
-        let (app, entropy) = (self.app, self.app.entropy.as_ref());
-        let id = entropy.uuid(self.now);
-        let code = tidegate_crypto::one_time_code(tidegate_domain::challenge::CODE_DIGITS, entropy);
-        let temporary = PlainToken::generate(TEMPORARY_PREFIX, entropy);
-        let link = PlainToken::generate(LINK_PREFIX, entropy);
-        let lifetime = Purpose::VerifyEmail.lifetime();
-        self.unit
-            .challenges()
-            .insert(&NewChallenge {
-                id: id.into(),
-                account: Some(account.id),
-                purpose: Purpose::VerifyEmail,
-                address: email.as_str(),
-                handle_hash: Some(temporary.hash().as_bytes()),
-                link_hash: Some(link.hash().as_bytes()),
-                code_mac: Some(&app.code_mac(id.into(), code.expose())),
-                dialect: self.call.profile.dialect,
-                continuation: &continuation,
-                created_at: self.now,
-                expires_at: self.now.plus(lifetime),
-            })
-            .await?;
-        self.send(Mail {
-            template: Template::SignUpCode,
-            to: email,
-            display_name: &account.display_name,
-            cause: id,
-            values: json!({
-                "code": code.expose(),
-                "link": app.verify_email_link(&link).expose(),
-                "minutes": lifetime.as_secs() / 60,
-            }),
-            deliverable: true,
-        })
-        .await?;
-        Ok(temporary)
     }
 
     /// Keeps an answer for repeats. False when one was kept meanwhile.

@@ -1,6 +1,7 @@
 //! The keys that sign access tokens.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use tidegate_crypto::{KeyRing, SigningAlgorithm, SigningKey, Vault};
 use tidegate_domain::{Entropy, Timestamp};
@@ -9,6 +10,9 @@ use tidegate_store::keys::StoredKey;
 
 use crate::fault::Fault;
 use crate::{Identity, Settings};
+
+/// How often tokens of unknown keys may cause the keys to be read.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A signing key, as an operator sees it.
 #[derive(Clone, Debug)]
@@ -42,11 +46,26 @@ impl Identity {
     /// # Errors
     /// Only faults.
     pub async fn rotate_signing_key(&self, algorithm: SigningAlgorithm) -> Result<KeyInfo, Fault> {
+        self.replace_signing_key(algorithm, false).await
+    }
+
+    /// The same, and tokens of the older keys fail at once: for a key that leaked.
+    ///
+    /// # Errors
+    /// Only faults.
+    pub async fn revoke_signing_keys(&self, algorithm: SigningAlgorithm) -> Result<KeyInfo, Fault> {
+        self.replace_signing_key(algorithm, true).await
+    }
+
+    async fn replace_signing_key(&self, algorithm: SigningAlgorithm, revoke: bool) -> Result<KeyInfo, Fault> {
         let now = self.now();
         let stored = self.new_key(algorithm, now)?;
         let mut unit = self.store.begin().await?;
         unit.keys().insert(&stored).await?;
         unit.keys().retire_others(&stored.kid, now).await?;
+        if revoke {
+            unit.keys().prune(Timestamp::from_micros(i64::MAX)).await?;
+        }
         unit.commit().await?;
         self.reload_signing_keys().await?;
         Ok(self.key_info(&stored))
@@ -61,6 +80,17 @@ impl Identity {
         if *self.key_rows.lock().unwrap_or_else(PoisonError::into_inner) != names(&usable) {
             self.set_key_ring(open_ring(&usable, &self.vault)?);
             *self.key_rows.lock().unwrap_or_else(PoisonError::into_inner) = names(&usable);
+        }
+        Ok(())
+    }
+
+    /// Reads the keys again, once a second at most: a token of an unknown key is a reason, and anybody can make one up.
+    pub(crate) async fn look_for_signing_keys(&self) -> Result<(), Fault> {
+        let now = self.now();
+        let mut last = self.keys_sought.lock().await;
+        if last.is_none_or(|last| now.since(last) >= LOOK_EVERY) {
+            self.reload_signing_keys().await?;
+            *last = Some(now);
         }
         Ok(())
     }

@@ -4,6 +4,8 @@ use tidegate_domain::EmailAddress;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::limit::Limit;
 
+use tidegate_store::{Store, Unit};
+
 use crate::fault::Fault;
 use crate::{Call, Identity};
 
@@ -65,5 +67,60 @@ impl Identity {
             Counted::EmailChangeByAccount(account) => format!("{dialect} email change {account}"),
         };
         self.vault.mac("rate limit", name.as_bytes())
+    }
+}
+
+/// Failures that were counted before it is known whether they are any: counting first keeps a crowd of concurrent
+/// guesses within the limit. Whatever does not turn out to be a failure is taken back, also an attempt that was given up
+/// half-way, or refused because there was too much to do.
+pub(crate) struct Reserved {
+    store: Store,
+    buckets: Vec<[u8; 32]>,
+}
+
+impl Reserved {
+    pub(crate) fn new(app: &Identity, call: &Call, counted: &[Counted<'_>]) -> Self {
+        let buckets = counted.iter().map(|counted| app.bucket(call, *counted)).collect();
+        Self { store: app.store.clone(), buckets }
+    }
+
+    /// The attempt failed: it stays counted.
+    pub(crate) fn keep(mut self) {
+        self.buckets.clear();
+    }
+
+    /// Takes the attempt back in the unit of work that makes it a success.
+    pub(crate) async fn refund(&self, unit: &mut Unit) -> Result<(), Fault> {
+        for bucket in &self.buckets {
+            unit.limits().refund(bucket).await?;
+        }
+        Ok(())
+    }
+
+    /// That unit was committed.
+    pub(crate) fn refunded(mut self) {
+        self.buckets.clear();
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if self.buckets.is_empty() {
+            return;
+        }
+        let given_up = Self { store: self.store.clone(), buckets: std::mem::take(&mut self.buckets) };
+        // Without a runtime the process is ending; the window ends by itself.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return given_up.keep() };
+        runtime.spawn(async move {
+            let taken_back = async {
+                let mut unit = given_up.store.begin().await?;
+                given_up.refund(&mut unit).await?;
+                Ok::<(), Fault>(unit.commit().await?)
+            };
+            if let Err(fault) = taken_back.await {
+                tracing::warn!(error = %fault, "an attempt that did not fail stays counted as one");
+            }
+            given_up.keep();
+        });
     }
 }

@@ -257,14 +257,16 @@ impl Accounts<'_> {
         Ok(changed == 1)
     }
 
-    /// Makes the address the one mails go to, and no other.
+    /// Makes the address the one mails go to, and no other. One that is not the account's changes nothing.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn make_email_primary(&mut self, account: AccountId, email: &EmailAddress) -> Result<()> {
         execute!(
             self.0,
-            "update identifiers set is_primary = false where account_id = $1 and kind = 'email' and value <> $2",
+            "update identifiers set is_primary = false
+             where account_id = $1 and kind = 'email' and value <> $2 and exists
+                (select 1 from identifiers where account_id = $1 and kind = 'email' and value = $2)",
             account.0,
             email.as_str(),
         )?;
@@ -306,6 +308,21 @@ impl Accounts<'_> {
             now.micros(),
         )?;
         Ok(())
+    }
+
+    /// Makes sure that the hash a password was verified against is still the account's, until the unit ends: on
+    /// PostgreSQL, a change of password waits for it. False when the password was changed meanwhile.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn claim_password(&mut self, account: AccountId, hash: &str) -> Result<bool> {
+        let claimed = execute!(
+            self.0,
+            "update passwords set hash = hash where account_id = $1 and hash = $2",
+            account.0,
+            hash,
+        )?;
+        Ok(claimed == 1)
     }
 
     /// Replaces a hash by a better one of the same password, unless the password was changed meanwhile.

@@ -136,6 +136,16 @@ impl Challenges<'_> {
         row.map(|row| row.read(purpose)).transpose()
     }
 
+    /// The challenge of that key.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find(&mut self, purpose: Purpose, id: ChallengeId) -> Result<Option<Challenge>> {
+        let row =
+            fetch_optional!(self.0, ChallengeRow, select_challenge!("id = $2"), purpose.as_str(), id.0,)?;
+        row.map(|row| row.read(purpose)).transpose()
+    }
+
     /// The account's latest challenge of that purpose.
     ///
     /// # Errors
@@ -179,6 +189,20 @@ impl Challenges<'_> {
             now.micros(),
         )?;
         Ok(consumed == 1)
+    }
+
+    /// Takes the challenge as answered, also when it was before. False when it was withdrawn meanwhile.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn claim(&mut self, id: ChallengeId, now: Timestamp) -> Result<bool> {
+        let claimed = execute!(
+            self.0,
+            "update challenges set consumed_at = coalesce(consumed_at, $2) where id = $1",
+            id.0,
+            now.micros(),
+        )?;
+        Ok(claimed == 1)
     }
 
     /// Takes every challenge of the account for that purpose as answered.

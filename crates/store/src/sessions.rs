@@ -269,41 +269,54 @@ impl Sessions<'_> {
         }))
     }
 
-    /// Ends all of the account's sessions; answers how many were active.
+    /// Ends all of the account's sessions, also expired ones: another node's clock may be behind. Answers how many were
+    /// active.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn end_all(&mut self, account: AccountId, reason: EndReason, now: Timestamp) -> Result<usize> {
         let rows = fetch_all!(
             self.0,
-            (Uuid,),
+            (Uuid, i64),
             "update sessions set revoked_at = $2, revoked_reason = $3
-             where account_id = $1 and revoked_at is null returning id",
+             where account_id = $1 and revoked_at is null returning id, expires_at",
             account.0,
             now.micros(),
             reason.as_str(),
         )?;
-        rows.iter().for_each(|(id,)| self.0.touch_session((*id).into()));
+        rows.iter().for_each(|(id, _)| self.0.touch_session((*id).into()));
         self.0.touch_account(account);
-        Ok(rows.len())
+        Ok(rows.iter().filter(|(_, expires_at)| *expires_at > now.micros()).count())
     }
 
-    /// Removes sessions that ended before `before`, with their refresh tokens; answers how many.
+    /// Removes sessions that ended before `before`, with their refresh tokens; answers how many. None while another node
+    /// is at it.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
+        // Whoever prunes begins with the oldest: PostgreSQL makes everybody else wait for its row, and when it is gone
+        // they find it gone. Two at work at once would lock rows in a circle.
+        let first = execute!(
+            self.0,
+            "update sessions set ends_at = ends_at where id =
+                (select id from sessions where ends_at < $1 order by ends_at, id limit 1)",
+            before.micros(),
+        )?;
+        if first == 0 {
+            return Ok(0);
+        }
         execute!(
             self.0,
             "delete from refresh_tokens where session_id in
-                (select id from sessions where ends_at < $1 order by ends_at limit $2)",
+                (select id from sessions where ends_at < $1 order by ends_at, id limit $2)",
             before.micros(),
             at_most,
         )?;
         execute!(
             self.0,
             "delete from sessions where id in
-                (select id from sessions where ends_at < $1 order by ends_at limit $2)",
+                (select id from sessions where ends_at < $1 order by ends_at, id limit $2)",
             before.micros(),
             at_most,
         )

@@ -6,7 +6,7 @@
 /// Runs the statement; answers how many rows it changed.
 macro_rules! execute {
     ($unit:expr, $sql:expr $(, $value:expr)* $(,)?) => {
-        match $unit.connection() {
+        match $unit.connection($sql)? {
             $crate::engine::Connection::Sqlite(on) => {
                 sqlx::query($sql)$(.bind($value))*.execute(on).await.map(|done| done.rows_affected())
             }
@@ -15,13 +15,14 @@ macro_rules! execute {
             }
         }
         .map_err($crate::StoreError::from)
+        .inspect(|_| $unit.succeeded())
     };
 }
 
 /// Runs the statement and reads its rows with the named `sqlx` fetch method.
 macro_rules! fetch {
     ($method:ident, $unit:expr, $row:ty, $sql:expr $(, $value:expr)* $(,)?) => {
-        match $unit.connection() {
+        match $unit.connection($sql)? {
             $crate::engine::Connection::Sqlite(on) => {
                 sqlx::query_as::<_, $row>($sql)$(.bind($value))*.$method(on).await
             }
@@ -30,6 +31,7 @@ macro_rules! fetch {
             }
         }
         .map_err($crate::StoreError::from)
+        .inspect(|_| $unit.succeeded())
     };
 }
 

@@ -6,8 +6,8 @@ use tidegate_domain::id::{AccountId, SessionId};
 
 use crate::engine::{Change, ChangeListener, Connection, Session};
 use crate::{
-    Result, accounts::Accounts, audit::Audit, challenges::Challenges, idempotency::Idempotency, keys::Keys,
-    limits::Limits, organizations::Organizations, outbox::Outbox, refresh_tokens::RefreshTokens,
+    Result, StoreError, accounts::Accounts, audit::Audit, challenges::Challenges, idempotency::Idempotency,
+    keys::Keys, limits::Limits, organizations::Organizations, outbox::Outbox, refresh_tokens::RefreshTokens,
     sessions::Sessions,
 };
 
@@ -18,27 +18,61 @@ pub struct Unit {
     session: Session,
     changes: Vec<Change>,
     listener: Option<Arc<dyn ChangeListener>>,
+    /// Whether a statement failed, or was cut off and may have been run or not.
+    doomed: bool,
 }
 
 impl Unit {
     pub(crate) fn new(session: Session, listener: Option<Arc<dyn ChangeListener>>) -> Self {
-        Self { session, changes: Vec::new(), listener }
+        Self { session, changes: Vec::new(), listener, doomed: false }
     }
 
-    pub(crate) fn connection(&mut self) -> Connection<'_> {
-        self.session.connection()
+    /// The connection, for the statement `sql`. The unit is doomed until [`Unit::succeeded`] says that it was run.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when a statement before it was not: PostgreSQL would refuse this one anyway; SQLite would
+    /// run it, after some errors outside of any transaction. The same when the unit is one to read with and the statement
+    /// is not: SQLite would refuse it anyway; PostgreSQL would run it, and the caches would not hear of it.
+    pub(crate) fn connection(&mut self, sql: &str) -> Result<Connection<'_>> {
+        if self.doomed {
+            return Err(doomed());
+        }
+        if !self.session.writes() && !sql.starts_with("select") {
+            return Err(StoreError::Database("a unit that only reads cannot write".to_owned()));
+        }
+        self.doomed = self.session.writes();
+        Ok(self.session.connection())
+    }
+
+    /// Notes that a statement was run.
+    pub(crate) fn succeeded(&mut self) {
+        self.doomed = false;
     }
 
     /// Makes everything durable, then tells the caches. When this returns `Ok` the work survives power loss.
     ///
+    /// Once it is asked for, it happens, and the caches hear of it, whether or not anybody still waits.
+    ///
     /// # Errors
-    /// Those of the database; nothing was written then.
+    /// Those of the database; nothing was written then. [`StoreError::Database`] also when a statement of the unit
+    /// failed: what is left of it is not what its caller meant.
     pub async fn commit(self) -> Result<()> {
-        self.session.commit(&self.changes).await?;
-        if let Some(listener) = self.listener {
-            self.changes.into_iter().for_each(|change| listener.changed(change));
+        if self.doomed {
+            return Err(doomed());
         }
-        Ok(())
+        if !self.session.writes() {
+            return Ok(());
+        }
+        // In a task of its own: a caller who goes away cannot stop it half-way with the writer in hand, nor keep from the
+        // caches that a session has ended.
+        let finishing = tokio::spawn(async move {
+            self.session.commit(&self.changes).await?;
+            if let Some(listener) = self.listener {
+                self.changes.into_iter().for_each(|change| listener.changed(change));
+            }
+            Ok(())
+        });
+        finishing.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
     }
 
     /// Notes a change that caches must hear of once it is committed.
@@ -107,4 +141,10 @@ impl Unit {
     pub fn keys(&mut self) -> Keys<'_> {
         Keys(self)
     }
+}
+
+fn doomed() -> StoreError {
+    StoreError::Database(
+        "a statement of this unit of work failed, so nothing of the unit is written".to_owned(),
+    )
 }

@@ -96,6 +96,10 @@ pub(crate) enum Outbox {
     Code(OutboxCode),
     /// What a mail says, as long as it is kept
     Show(OutboxShow),
+    /// Try a mail again that was given up
+    Retry(DeadMail),
+    /// Remove a mail that was given up
+    Drop(DeadMail),
 }
 
 #[derive(Debug, Args)]
@@ -121,6 +125,12 @@ pub(crate) struct OutboxShow {
     pub(crate) number: i64,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct DeadMail {
+    /// The mail's number, from `tidegate outbox list`
+    pub(crate) number: i64,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
     /// All keys, the signing one first
@@ -134,6 +144,9 @@ pub(crate) struct KeysRotate {
     /// Signature algorithm
     #[arg(long, value_enum, default_value_t = Algorithm::Es256)]
     pub(crate) algorithm: Algorithm,
+    /// Tokens of the older keys fail at once: for a key that leaked
+    #[arg(long)]
+    pub(crate) revoke: bool,
 }
 
 /// A signature algorithm (RFC 7518, RFC 8037).

@@ -75,10 +75,7 @@ fn the_header_says_what_kind_of_token_it_is_and_which_key_verifies_it() {
     let token = token(&ring);
     let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
     let header: Value = serde_json::from_slice(&header).unwrap();
-    assert_eq!(
-        header,
-        json!({"typ": "at+jwt", "alg": "ES256", "kid": ring.jwks()["keys"][0]["kid"]})
-    );
+    assert_eq!(header, json!({"typ": "at+jwt", "alg": "ES256", "kid": ring.jwks()["keys"][0]["kid"]}));
 }
 
 #[test]
@@ -102,13 +99,7 @@ fn a_relying_party_verifies_with_the_published_keys_alone() {
 fn a_token_ends_exactly_at_its_expiry() {
     let ring = ring();
     let token = token(&ring);
-    let at = |micros| {
-        ring.verify(
-            &token,
-            ISSUER,
-            Timestamp::from_micros(EXPIRY * 1_000_000 + micros),
-        )
-    };
+    let at = |micros| ring.verify(&token, ISSUER, Timestamp::from_micros(EXPIRY * 1_000_000 + micros));
     assert_eq!(at(-1), Ok(claims()));
     assert_eq!(at(0), Err(TokenError::Expired));
     assert_eq!(at(1), Err(TokenError::Expired));
@@ -122,10 +113,7 @@ fn expired_is_said_only_of_tokens_that_were_right() {
     };
     let token = token(&ring);
     assert_eq!(late(&ring, &token, ISSUER), Err(TokenError::Expired));
-    assert_eq!(
-        late(&ring, &token, "https://other.example.com"),
-        Err(TokenError::Invalid)
-    );
+    assert_eq!(late(&ring, &token, "https://other.example.com"), Err(TokenError::Invalid));
     let stranger = KeyRing::new(key(SigningAlgorithm::Es256, 2), Vec::new());
     assert_eq!(late(&stranger, &token, ISSUER), Err(TokenError::Invalid));
     let mut tampered = token.clone();
@@ -168,9 +156,7 @@ fn a_token_for_another_issuer_or_audience_is_refused() {
 #[test]
 fn a_token_without_one_of_its_claims_is_refused() {
     let key = key(SigningAlgorithm::Es256, 1);
-    for member in [
-        "iss", "sub", "aud", "exp", "iat", "jti", "sid", "org", "role", "scope", "dialect",
-    ] {
+    for member in ["iss", "sub", "aud", "exp", "iat", "jti", "sid", "org", "role", "scope", "dialect"] {
         let mut claims = claims_json();
         claims.as_object_mut().unwrap().remove(member);
         let token = forge(&key, &header_json(&key), &claims);
@@ -188,15 +174,9 @@ fn only_access_tokens_are_access_tokens() {
     for typ in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/At+Jwt"] {
         assert_eq!(typed(json!(typ)), Ok(claims()), "{typ}");
     }
-    for typ in [
-        "JWT",
-        "logout+jwt",
-        "at+jwt ",
-        "",
-        "application/",
-        "application/application/at+jwt",
-        "\u{e9}",
-    ] {
+    for typ in
+        ["JWT", "logout+jwt", "at+jwt ", "", "application/", "application/application/at+jwt", "\u{e9}"]
+    {
         assert_eq!(typed(json!(typ)), Err(TokenError::Invalid), "{typ}");
     }
     assert_eq!(typed(json!(null)), Err(TokenError::Invalid));
@@ -206,10 +186,7 @@ fn only_access_tokens_are_access_tokens() {
 fn a_header_that_demands_unknown_extensions_is_refused() {
     let key = key(SigningAlgorithm::Es256, 1);
     let header = with(header_json(&key), "crit", json!(["b64"]));
-    assert_eq!(
-        verify(&ring(), &forge(&key, &header, &claims_json())),
-        Err(TokenError::Invalid)
-    );
+    assert_eq!(verify(&ring(), &forge(&key, &header, &claims_json())), Err(TokenError::Invalid));
 }
 
 #[test]
@@ -246,10 +223,7 @@ fn the_public_key_does_not_sign_as_a_shared_secret() {
 #[test]
 fn the_key_decides_the_algorithm() {
     let (ours, other) = (key(SigningAlgorithm::Es256, 1), key(SigningAlgorithm::EdDsa, 2));
-    let ring = KeyRing::new(
-        key(SigningAlgorithm::Es256, 1),
-        vec![other.verification_key().clone()],
-    );
+    let ring = KeyRing::new(key(SigningAlgorithm::Es256, 1), vec![other.verification_key().clone()]);
     // Each header with each key: only the key that the header names, with its own algorithm, passes.
     for (header_alg, kid, signer) in [
         ("EdDSA", ours.kid(), &other),
@@ -261,16 +235,9 @@ fn the_key_decides_the_algorithm() {
     ] {
         let header = json!({"typ": "at+jwt", "alg": header_alg, "kid": kid});
         let token = forge(signer, &header, &claims_json());
-        assert_eq!(
-            verify(&ring, &token),
-            Err(TokenError::Invalid),
-            "{header_alg} {kid}"
-        );
+        assert_eq!(verify(&ring, &token), Err(TokenError::Invalid), "{header_alg} {kid}");
     }
-    assert_eq!(
-        verify(&ring, &forge(&other, &header_json(&other), &claims_json())),
-        Ok(claims())
-    );
+    assert_eq!(verify(&ring, &forge(&other, &header_json(&other), &claims_json())), Ok(claims()));
 }
 
 #[test]
@@ -300,10 +267,7 @@ fn a_key_that_the_token_brings_along_is_not_used() {
 fn an_opaque_token_is_not_an_access_token() {
     let refresh = PlainToken::generate("tgr_", &Seeded::new(3));
     assert_eq!(verify(&ring(), refresh.expose()), Err(TokenError::Invalid));
-    assert_eq!(
-        verify(&ring(), "1|abcdefghijklmnopqrstuvwxyz"),
-        Err(TokenError::Invalid)
-    );
+    assert_eq!(verify(&ring(), "1|abcdefghijklmnopqrstuvwxyz"), Err(TokenError::Invalid));
     assert_eq!(verify(&ring(), ""), Err(TokenError::Invalid));
 }
 
@@ -311,10 +275,8 @@ fn an_opaque_token_is_not_an_access_token() {
 fn after_rotation_the_old_keys_tokens_still_count_until_it_is_retired() {
     let old = ring();
     let token = token(&old);
-    let rotated = KeyRing::new(
-        key(SigningAlgorithm::EdDsa, 2),
-        vec![old.signing_key().verification_key().clone()],
-    );
+    let rotated =
+        KeyRing::new(key(SigningAlgorithm::EdDsa, 2), vec![old.signing_key().verification_key().clone()]);
     assert_eq!(verify(&rotated, &token), Ok(claims()));
     let fresh = self::token(&rotated);
     assert_eq!(verify(&rotated, &fresh), Ok(claims()));
@@ -347,12 +309,8 @@ fn a_very_long_token_is_refused_even_if_it_is_right() {
 #[test]
 fn an_expiry_at_the_end_of_time_does_not_overflow() {
     let key = key(SigningAlgorithm::Es256, 1);
-    let at = |exp: i64| {
-        verify(
-            &ring(),
-            &forge(&key, &header_json(&key), &with(claims_json(), "exp", json!(exp))),
-        )
-    };
+    let at =
+        |exp: i64| verify(&ring(), &forge(&key, &header_json(&key), &with(claims_json(), "exp", json!(exp))));
     assert!(at(i64::MAX).is_ok());
     assert_eq!(at(i64::MIN), Err(TokenError::Expired));
     assert_eq!(at(0), Err(TokenError::Expired));

@@ -56,17 +56,9 @@ impl Function {
         match self {
             Self::Bcrypt { cost } => {
                 require(cost >= 4, PasswordError::Malformed("bcrypt's cost is at least 4"))?;
-                require(
-                    cost <= MAX_BCRYPT_COST,
-                    PasswordError::TooCostly("bcrypt's cost is at most 16"),
-                )
+                require(cost <= MAX_BCRYPT_COST, PasswordError::TooCostly("bcrypt's cost is at most 16"))
             }
-            Self::Argon2 {
-                memory_kib,
-                iterations,
-                parallelism,
-                ..
-            } => {
+            Self::Argon2 { memory_kib, iterations, parallelism, .. } => {
                 require(
                     parallelism <= MAX_ARGON2_LANES,
                     PasswordError::TooCostly("Argon2 has at most 64 lanes"),
@@ -79,10 +71,7 @@ impl Function {
             }
             Self::Scrypt { log_n, r, p } => {
                 let valid = (1..=32).contains(&log_n) && r > 0 && p > 0;
-                require(
-                    valid,
-                    PasswordError::Malformed("scrypt's parameters are ln, r and p"),
-                )?;
+                require(valid, PasswordError::Malformed("scrypt's parameters are ln, r and p"))?;
                 let memory = (u64::from(r) << log_n) / 8;
                 // The second buffer is as large as p blocks of r * 128 bytes.
                 require(
@@ -92,10 +81,7 @@ impl Function {
                 check_memory(memory, p.into())
             }
             Self::Pbkdf2 { rounds, .. } => {
-                require(
-                    rounds > 0,
-                    PasswordError::Malformed("PBKDF2 has at least one round"),
-                )?;
+                require(rounds > 0, PasswordError::Malformed("PBKDF2 has at least one round"))?;
                 require(
                     rounds <= MAX_PBKDF2_ROUNDS,
                     PasswordError::TooCostly("PBKDF2 has at most 5 million rounds"),
@@ -118,18 +104,9 @@ impl Function {
                 let key: Zeroizing<Vec<u8>> =
                     Zeroizing::new(input.iter().copied().chain([0]).take(BCRYPT_INPUT).collect());
                 let raw = Zeroizing::new(bcrypt::bcrypt(cost, salt, &key));
-                output
-                    .iter_mut()
-                    .zip(raw.iter())
-                    .for_each(|(to, from)| *to = *from);
+                output.iter_mut().zip(raw.iter()).for_each(|(to, from)| *to = *from);
             }
-            Self::Argon2 {
-                variant,
-                version,
-                memory_kib,
-                iterations,
-                parallelism,
-            } => {
+            Self::Argon2 { variant, version, memory_kib, iterations, parallelism } => {
                 let params = argon2::Params::new(memory_kib, iterations, parallelism, Some(length))
                     .map_err(|_| PasswordError::Failed)?;
                 argon2::Argon2::new(variant, version, params)
@@ -155,10 +132,7 @@ impl Function {
 }
 
 fn check_memory(memory_kib: u64, passes: u64) -> Result<(), PasswordError> {
-    require(
-        memory_kib <= MAX_MEMORY_KIB,
-        PasswordError::TooCostly("it takes more than 256 MiB of memory"),
-    )?;
+    require(memory_kib <= MAX_MEMORY_KIB, PasswordError::TooCostly("it takes more than 256 MiB of memory"))?;
     require(
         memory_kib.saturating_mul(passes) <= MAX_FILLED_KIB,
         PasswordError::TooCostly("it fills more than 1 GiB of memory"),

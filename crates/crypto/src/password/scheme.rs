@@ -69,11 +69,7 @@ impl PasswordScheme {
     pub(super) const fn function(self) -> Function {
         match self {
             Self::Bcrypt { cost } => Function::Bcrypt { cost },
-            Self::Argon2id {
-                memory_kib,
-                iterations,
-                parallelism,
-            } => Function::Argon2 {
+            Self::Argon2id { memory_kib, iterations, parallelism } => Function::Argon2 {
                 variant: argon2::Algorithm::Argon2id,
                 version: argon2::Version::V0x13,
                 memory_kib,
@@ -111,11 +107,7 @@ impl PasswordScheme {
                 let [salt, output] = [salt, output].map(|bytes| bcrypt::BASE_64.encode(bytes));
                 format!("$2b${cost:02}${salt}{output}")
             }
-            Self::Argon2id {
-                memory_kib,
-                iterations,
-                parallelism,
-            } => {
+            Self::Argon2id { memory_kib, iterations, parallelism } => {
                 let [salt, output] = [salt, output].map(|bytes| STANDARD_NO_PAD.encode(bytes));
                 format!("$argon2id$v=19$m={memory_kib},t={iterations},p={parallelism}${salt}${output}")
             }

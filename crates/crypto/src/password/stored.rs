@@ -61,12 +61,7 @@ impl<'a> StoredHash<'a> {
         if !(MIN_OUTPUT..=MAX_OUTPUT).contains(&output.len()) {
             return Err(PasswordError::Malformed("its output has not 16 to 128 bytes"));
         }
-        Ok(Self {
-            origin,
-            function,
-            salt,
-            output,
-        })
+        Ok(Self { origin, function, salt, output })
     }
 
     /// Whether `input` leads to this hash.
@@ -105,14 +100,8 @@ fn bcrypt(cost: &str, rest: &str) -> Result<Parts, PasswordError> {
     let (salt, output) = Some(rest)
         .filter(|rest| rest.len() == BCRYPT_TEXT)
         .and_then(|rest| rest.split_at_checked(BCRYPT_SALT))
-        .ok_or(PasswordError::Malformed(
-            "bcrypt has 53 characters of salt and output",
-        ))?;
-    let decode = |text| {
-        BCRYPT
-            .decode(text)
-            .map_err(|_| PasswordError::Malformed("not bcrypt's base64"))
-    };
+        .ok_or(PasswordError::Malformed("bcrypt has 53 characters of salt and output"))?;
+    let decode = |text| BCRYPT.decode(text).map_err(|_| PasswordError::Malformed("not bcrypt's base64"));
     Ok((Function::Bcrypt { cost }, decode(salt)?, decode(output)?))
 }
 
@@ -126,13 +115,7 @@ fn argon2(name: &str, version: &str, params: &str, salt: &str, output: &str) -> 
     if salt.len() < argon2::MIN_SALT_LEN {
         return Err(PasswordError::Malformed("Argon2's salt has at least 8 bytes"));
     }
-    let function = Function::Argon2 {
-        variant,
-        version,
-        memory_kib,
-        iterations,
-        parallelism,
-    };
+    let function = Function::Argon2 { variant, version, memory_kib, iterations, parallelism };
     Ok((function, salt, decode(output)?))
 }
 
@@ -172,8 +155,7 @@ fn numbers<const N: usize>(text: &str, names: [&str; N]) -> Result<[u32; N], Pas
 }
 
 fn number(text: &str) -> Result<u32, PasswordError> {
-    text.parse()
-        .map_err(|_| PasswordError::Malformed("one of its parameters is not a number"))
+    text.parse().map_err(|_| PasswordError::Malformed("one of its parameters is not a number"))
 }
 
 /// Base64 without padding, also in passlib's variant with `.` for `+`.

@@ -4,11 +4,8 @@ use super::*;
 use crate::testing::Seeded;
 
 const FAST: PasswordScheme = PasswordScheme::Bcrypt { cost: 4 };
-const FAST_ARGON2: PasswordScheme = PasswordScheme::Argon2id {
-    memory_kib: 64,
-    iterations: 1,
-    parallelism: 1,
-};
+const FAST_ARGON2: PasswordScheme =
+    PasswordScheme::Argon2id { memory_kib: 64, iterations: 1, parallelism: 1 };
 
 fn hasher(scheme: PasswordScheme) -> PasswordHasher {
     PasswordHasher::new(scheme, None, Vec::new(), &Seeded::new(1)).unwrap()
@@ -70,14 +67,8 @@ fn non_ascii_passwords_whose_first_72_bytes_agree_are_different_passwords() {
     let start = "\u{5bc6}\u{7801}".repeat(12);
     assert_eq!(start.len(), 72);
     let stored = hash(&hasher, &format!("{start}\u{7532}"));
-    assert_eq!(
-        verify(&hasher, &format!("{start}\u{7532}"), &stored),
-        Verification::Match
-    );
-    assert_eq!(
-        verify(&hasher, &format!("{start}\u{4e59}"), &stored),
-        Verification::Mismatch
-    );
+    assert_eq!(verify(&hasher, &format!("{start}\u{7532}"), &stored), Verification::Match);
+    assert_eq!(verify(&hasher, &format!("{start}\u{4e59}"), &stored), Verification::Mismatch);
 }
 
 #[test]
@@ -92,10 +83,7 @@ fn a_zero_byte_does_not_end_a_password() {
 fn our_stored_form_is_what_another_bcrypt_makes_of_the_documented_input() {
     // libxcrypt of base64(HMAC-SHA-384("tidegate password hash v1", "correct horse")).
     let stored = "tg1$-$2b$04$abcdefghijklmnopqrstuuBSroDuY.6LkhOuZ4rKXpbHENiiFA/P2";
-    assert_eq!(
-        verify(&hasher(FAST), "correct horse", stored),
-        Verification::Match
-    );
+    assert_eq!(verify(&hasher(FAST), "correct horse", stored), Verification::Match);
 }
 
 #[test]
@@ -103,22 +91,12 @@ fn a_raised_cost_or_a_new_scheme_asks_for_a_new_hash() {
     let stored = hash(&hasher(FAST), "correct horse");
     for configured in [PasswordScheme::Bcrypt { cost: 5 }, FAST_ARGON2] {
         let hasher = hasher(configured);
-        assert_eq!(
-            verify(&hasher, "correct horse", &stored),
-            Verification::MatchOutdated
-        );
+        assert_eq!(verify(&hasher, "correct horse", &stored), Verification::MatchOutdated);
         assert_eq!(verify(&hasher, "wrong", &stored), Verification::Mismatch);
     }
     let stored = hash(&hasher(FAST_ARGON2), "correct horse");
-    let more_memory = PasswordScheme::Argon2id {
-        memory_kib: 128,
-        iterations: 1,
-        parallelism: 1,
-    };
-    assert_eq!(
-        verify(&hasher(more_memory), "correct horse", &stored),
-        Verification::MatchOutdated
-    );
+    let more_memory = PasswordScheme::Argon2id { memory_kib: 128, iterations: 1, parallelism: 1 };
+    assert_eq!(verify(&hasher(more_memory), "correct horse", &stored), Verification::MatchOutdated);
 }
 
 #[test]
@@ -129,27 +107,18 @@ fn a_pepper_is_needed_and_can_be_changed() {
     assert_eq!(verify(&first, "correct horse", &stored), Verification::Match);
 
     let second = peppered(pepper("second"), vec![pepper("first")]);
-    assert_eq!(
-        verify(&second, "correct horse", &stored),
-        Verification::MatchOutdated
-    );
+    assert_eq!(verify(&second, "correct horse", &stored), Verification::MatchOutdated);
     assert_eq!(verify(&second, "wrong", &stored), Verification::Mismatch);
 
     let forgotten = peppered(pepper("second"), Vec::new());
-    assert_eq!(
-        forgotten.check(&stored),
-        Err(PasswordError::UnknownPepper { id: "first".into() })
-    );
+    assert_eq!(forgotten.check(&stored), Err(PasswordError::UnknownPepper { id: "first".into() }));
 }
 
 #[test]
 fn a_wrong_pepper_of_the_right_name_matches_nothing() {
     let stored = hash(&peppered(pepper("p"), Vec::new()), "correct horse");
     let impostor = Pepper::new("p", &[7; 32]).unwrap();
-    assert_eq!(
-        verify(&peppered(impostor, Vec::new()), "correct horse", &stored),
-        Verification::Mismatch
-    );
+    assert_eq!(verify(&peppered(impostor, Vec::new()), "correct horse", &stored), Verification::Mismatch);
 }
 
 #[test]
@@ -157,48 +126,24 @@ fn adding_or_removing_the_pepper_keeps_everybody_signed_up() {
     let plain = hasher(FAST);
     let stored = hash(&plain, "correct horse");
     let peppered = peppered(pepper("p"), Vec::new());
-    assert_eq!(
-        verify(&peppered, "correct horse", &stored),
-        Verification::MatchOutdated
-    );
+    assert_eq!(verify(&peppered, "correct horse", &stored), Verification::MatchOutdated);
 
     let stored = hash(&peppered, "correct horse");
     let removed = PasswordHasher::new(FAST, None, vec![pepper("p")], &Seeded::new(1)).unwrap();
-    assert_eq!(
-        verify(&removed, "correct horse", &stored),
-        Verification::MatchOutdated
-    );
+    assert_eq!(verify(&removed, "correct horse", &stored), Verification::MatchOutdated);
 }
 
 /// Hashes that other software made, with their passwords.
 const IMPORTED: &[(&str, &str)] = &[
     // jBCrypt's test vectors.
-    (
-        "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe",
-        "a",
-    ),
+    ("$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe", "a"),
     // libxcrypt.
-    (
-        "$2b$04$abcdefghijklmnopqrstuuMFdJu9yVgmagVAIC24fOZkaFqd3s9JC",
-        "a",
-    ),
-    (
-        "$2y$04$abcdefghijklmnopqrstuuyx2n0Zzopyr9QuYTMCfOJJOj526QVoC",
-        "p\u{e4}ssw\u{f6}rd",
-    ),
+    ("$2b$04$abcdefghijklmnopqrstuuMFdJu9yVgmagVAIC24fOZkaFqd3s9JC", "a"),
+    ("$2y$04$abcdefghijklmnopqrstuuyx2n0Zzopyr9QuYTMCfOJJOj526QVoC", "p\u{e4}ssw\u{f6}rd"),
     // The reference implementation of Argon2, src/test.c; the last is of version 1.0.
-    (
-        "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
-        "password",
-    ),
-    (
-        "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc",
-        "password",
-    ),
-    (
-        "$argon2i$m=256,t=2,p=1$c29tZXNhbHQ$/U3YPXYsSb3q9XxHvc0MLxur+GP960kN9j7emXX8zwY",
-        "password",
-    ),
+    ("$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4", "password"),
+    ("$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc", "password"),
+    ("$argon2i$m=256,t=2,p=1$c29tZXNhbHQ$/U3YPXYsSb3q9XxHvc0MLxur+GP960kN9j7emXX8zwY", "password"),
     // RFC 7914 section 12.
     (
         "$scrypt$ln=10,r=8,p=16$TmFDbA$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWIurzDZLiKjiG/xCSedmDDaxyevuUqD7m2D\
@@ -206,10 +151,7 @@ const IMPORTED: &[(&str, &str)] = &[
         "password",
     ),
     // passlib's documentation: rounds without a name, `.` for `+`.
-    (
-        "$pbkdf2-sha256$6400$.6UI/S.nXIk8jcbdHx3Fhg$98jZicV16ODfEsEZeYPGHU3kbrUrvUEXOPimVSQDD44",
-        "password",
-    ),
+    ("$pbkdf2-sha256$6400$.6UI/S.nXIk8jcbdHx3Fhg$98jZicV16ODfEsEZeYPGHU3kbrUrvUEXOPimVSQDD44", "password"),
     // The PHC form of the same function.
     (
         "$pbkdf2-sha256$i=4096,l=40$c2FsdFNBTFRzYWx0U0FMVHNhbHRTQUxUc2FsdFNBTFRzYWx0\
@@ -229,16 +171,8 @@ fn imported_hashes_of_other_software_verify_and_ask_for_a_new_hash() {
     let hasher = hasher(FAST);
     for (stored, password) in IMPORTED {
         assert_eq!(hasher.check(stored), Ok(()), "{stored}");
-        assert_eq!(
-            verify(&hasher, password, stored),
-            Verification::MatchOutdated,
-            "{stored}"
-        );
-        assert_eq!(
-            verify(&hasher, "another", stored),
-            Verification::Mismatch,
-            "{stored}"
-        );
+        assert_eq!(verify(&hasher, password, stored), Verification::MatchOutdated, "{stored}");
+        assert_eq!(verify(&hasher, "another", stored), Verification::Mismatch, "{stored}");
     }
 }
 
@@ -304,10 +238,7 @@ fn what_is_no_hash_is_refused_with_its_reason() {
         "$scrypt$ln=0,r=8,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
     ] {
         let reason = refusal(malformed);
-        assert!(
-            matches!(reason, PasswordError::Malformed(_)),
-            "{malformed}: {reason}"
-        );
+        assert!(matches!(reason, PasswordError::Malformed(_)), "{malformed}: {reason}");
     }
 }
 
@@ -338,19 +269,13 @@ fn a_hostile_import_cannot_make_one_sign_in_cost_gigabytes_or_hours() {
         format!("$scrypt$ln=1,r=1,p=4294967295${output}"),
         format!("$pbkdf2-sha512$4294967295${output}"),
     ] {
-        assert!(
-            matches!(refusal(&costly), PasswordError::TooCostly(_)),
-            "{costly}"
-        );
+        assert!(matches!(refusal(&costly), PasswordError::TooCostly(_)), "{costly}");
     }
 }
 
 #[test]
 fn the_decoy_costs_what_a_real_hash_costs_and_matches_nothing() {
-    for (scheme, shape) in [
-        (FAST, "tg1$p$2b$04$"),
-        (FAST_ARGON2, "tg1$p$argon2id$v=19$m=64,t=1,p=1$"),
-    ] {
+    for (scheme, shape) in [(FAST, "tg1$p$2b$04$"), (FAST_ARGON2, "tg1$p$argon2id$v=19$m=64,t=1,p=1$")] {
         let hasher = PasswordHasher::new(scheme, Some(pepper("p")), Vec::new(), &Seeded::new(1)).unwrap();
         assert!(hasher.decoy().starts_with(shape), "{}", hasher.decoy());
         assert_eq!(hasher.decoy().len(), hash(&hasher, "correct horse").len());
@@ -395,21 +320,14 @@ fn the_scheme_is_one_line_of_configuration() {
     assert_eq!(read(r#"{"scheme":"bcrypt"}"#).unwrap(), PasswordScheme::default());
     assert_eq!(
         read(r#"{"scheme":"argon2id"}"#).unwrap(),
-        PasswordScheme::Argon2id {
-            memory_kib: 19_456,
-            iterations: 2,
-            parallelism: 1
-        }
+        PasswordScheme::Argon2id { memory_kib: 19_456, iterations: 2, parallelism: 1 }
     );
     assert!(read(r#"{"scheme":"bcrypt","rounds":12}"#).is_err());
     assert!(read(r#"{"scheme":"md5"}"#).is_err());
     assert!(
-        [
-            PasswordScheme::default(),
-            read(r#"{"scheme":"argon2id"}"#).unwrap()
-        ]
-        .iter()
-        .all(|scheme| scheme.check().is_ok())
+        [PasswordScheme::default(), read(r#"{"scheme":"argon2id"}"#).unwrap()]
+            .iter()
+            .all(|scheme| scheme.check().is_ok())
     );
 }
 

@@ -104,15 +104,9 @@ pub enum ConfigError {
 /// Refuses the usual slips: an empty name, a URL, `name:port`, `user@name`.
 pub(super) fn host(host: &str) -> Result<String, ConfigError> {
     let is_literal = host.parse::<IpAddr>().is_ok();
-    let is_name = !host.is_empty()
-        && host
-            .chars()
-            .all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_'));
-    if is_literal || is_name {
-        Ok(host.to_owned())
-    } else {
-        Err(ConfigError::Host(host.to_owned()))
-    }
+    let is_name =
+        !host.is_empty() && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_'));
+    if is_literal || is_name { Ok(host.to_owned()) } else { Err(ConfigError::Host(host.to_owned())) }
 }
 
 pub(super) fn sender(from: &str) -> Result<Mailbox, ConfigError> {
@@ -132,33 +126,22 @@ pub(super) fn sender(from: &str) -> Result<Mailbox, ConfigError> {
         mailbox.email = normal.as_str().parse().map_err(|_| refused())?;
     }
     let address: &str = mailbox.email.as_ref();
-    if address.is_ascii() {
-        Ok(mailbox)
-    } else {
-        Err(refused())
-    }
+    if address.is_ascii() { Ok(mailbox) } else { Err(refused()) }
 }
 
 pub(super) fn tls(host: &str, config: &SmtpConfig) -> Result<TlsParameters, ConfigError> {
     let mut builder = TlsParameters::builder(host.to_owned());
     if let Some(path) = &config.ca_file {
-        let unusable = |reason: String| ConfigError::CaFile {
-            path: path.clone(),
-            reason,
-        };
+        let unusable = |reason: String| ConfigError::CaFile { path: path.clone(), reason };
         let pem = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
         if !pem.contains("-----BEGIN CERTIFICATE-----") {
             return Err(unusable("holds no PEM certificate".to_owned()));
         }
         let authorities =
             Certificate::from_pem(pem.as_bytes()).map_err(|error| unusable(error.to_string()))?;
-        builder = builder
-            .certificate_store(CertificateStore::None)
-            .add_root_certificate(authorities);
+        builder = builder.certificate_store(CertificateStore::None).add_root_certificate(authorities);
     }
-    builder
-        .build()
-        .map_err(|error| ConfigError::Tls(error.to_string()))
+    builder.build().map_err(|error| ConfigError::Tls(error.to_string()))
 }
 
 #[cfg(test)]
@@ -178,23 +161,11 @@ mod tests {
     fn the_smallest_configuration_is_encrypted_and_knows_its_port() {
         let config = smallest();
         assert_eq!((config.tls, config.timeout_seconds), (TlsMode::StartTls, 30));
-        for (tls, port) in [
-            (TlsMode::StartTls, 587),
-            (TlsMode::Implicit, 465),
-            (TlsMode::None, 25),
-        ] {
-            let smtp = Smtp::new(&SmtpConfig {
-                tls,
-                ..config.clone()
-            })
-            .unwrap();
+        for (tls, port) in [(TlsMode::StartTls, 587), (TlsMode::Implicit, 465), (TlsMode::None, 25)] {
+            let smtp = Smtp::new(&SmtpConfig { tls, ..config.clone() }).unwrap();
             assert!(format!("{smtp:?}").contains(&format!("port: {port}")), "{smtp:?}");
         }
-        let moved = Smtp::new(&SmtpConfig {
-            port: Some(2_525),
-            ..config
-        })
-        .unwrap();
+        let moved = Smtp::new(&SmtpConfig { port: Some(2_525), ..config }).unwrap();
         assert!(format!("{moved:?}").contains("port: 2525"), "{moved:?}");
     }
 
@@ -214,11 +185,7 @@ mod tests {
             Smtp::new(&config).unwrap_err()
         };
         for host in ["", "smtp://mail", "mail:587", "a@mail", "ma il"] {
-            let error = Smtp::new(&SmtpConfig {
-                host: host.to_owned(),
-                ..smallest()
-            })
-            .unwrap_err();
+            let error = Smtp::new(&SmtpConfig { host: host.to_owned(), ..smallest() }).unwrap_err();
             assert_eq!(error, ConfigError::Host(host.to_owned()));
         }
         for from in [
@@ -229,21 +196,11 @@ mod tests {
             "A\r\nBcc: e@f.gh <a@b.cd>",
             "ä@b.cd",
         ] {
-            let error = Smtp::new(&SmtpConfig {
-                from: from.to_owned(),
-                ..smallest()
-            })
-            .unwrap_err();
+            let error = Smtp::new(&SmtpConfig { from: from.to_owned(), ..smallest() }).unwrap_err();
             assert_eq!(error, ConfigError::From(from.to_owned()));
         }
-        assert_eq!(
-            refusal(|c| c.username = Some("ada".to_owned())),
-            ConfigError::Credentials
-        );
-        assert_eq!(
-            refusal(|c| c.password = Some(MailPassword(Secret::new("x")))),
-            ConfigError::Credentials
-        );
+        assert_eq!(refusal(|c| c.username = Some("ada".to_owned())), ConfigError::Credentials);
+        assert_eq!(refusal(|c| c.password = Some(MailPassword(Secret::new("x")))), ConfigError::Credentials);
         assert_eq!(refusal(|c| c.timeout_seconds = 0), ConfigError::Timeout);
         let missing = refusal(|c| c.ca_file = Some(PathBuf::from("/nowhere/ca.pem"))).to_string();
         assert!(missing.starts_with("ca_file /nowhere/ca.pem: "), "{missing}");
@@ -260,11 +217,8 @@ mod tests {
 
     #[test]
     fn a_sender_needs_no_name_and_no_public_domain() {
-        for from in [
-            "no-reply@localhost",
-            "<no-reply@example.com>",
-            "\"Acme, Inc.\" <no-reply@example.com> ",
-        ] {
+        for from in ["no-reply@localhost", "<no-reply@example.com>", "\"Acme, Inc.\" <no-reply@example.com> "]
+        {
             assert!(sender(from).is_ok(), "{from}");
         }
     }

@@ -9,11 +9,8 @@ use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior};
 pub(super) fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     // Tags on lines of their own leave no blank lines behind.
-    if let Ok(syntax) = SyntaxConfig::builder()
-        .trim_blocks(true)
-        .lstrip_blocks(true)
-        .keep_trailing_newline(true)
-        .build()
+    if let Ok(syntax) =
+        SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build()
     {
         environment.set_syntax(syntax);
     }
@@ -66,16 +63,7 @@ mod tests {
         let said = [0, 1, 10, 60, 90, 120, 1_440, 2_880].map(duration);
         assert_eq!(
             said,
-            [
-                "0 minutes",
-                "1 minute",
-                "10 minutes",
-                "1 hour",
-                "90 minutes",
-                "2 hours",
-                "1 day",
-                "2 days"
-            ]
+            ["0 minutes", "1 minute", "10 minutes", "1 hour", "90 minutes", "2 hours", "1 day", "2 days"]
         );
     }
 }

@@ -45,6 +45,7 @@ pub fn openapi() -> Value {
         let prefix = dialect.as_str();
         let mut one = serde_json::to_value(openapi_of(dialect)).unwrap_or_default();
         rename_references(&mut one, prefix);
+        rename_operations(&mut one, prefix);
         for place in ["/paths", "/components/securitySchemes"] {
             merge(&mut all, place, one.pointer(place), |name| name.to_owned());
         }
@@ -53,6 +54,17 @@ pub fn openapi() -> Value {
         });
     }
     all
+}
+
+/// Operations are named once in a document: two contracts have a `login` each.
+fn rename_operations(document: &mut Value, prefix: &str) {
+    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
+    let items = paths.into_iter().flat_map(|paths| paths.values_mut()).filter_map(Value::as_object_mut);
+    for operation in items.flat_map(|item| item.values_mut()) {
+        if let Some(Value::String(name)) = operation.get_mut("operationId") {
+            *name = format!("{prefix}_{name}");
+        }
+    }
 }
 
 fn merge(all: &mut Value, place: &str, from: Option<&Value>, rename: impl Fn(&str) -> String) {

@@ -3,6 +3,7 @@
 mod migrate;
 mod postgres;
 mod sqlite;
+mod to_the_end;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -66,7 +67,8 @@ impl fmt::Debug for DatabaseUrl {
 pub struct StoreOptions {
     /// Where.
     pub url: DatabaseUrl,
-    /// Most PostgreSQL connections, or SQLite reading connections, of this process.
+    /// Most PostgreSQL connections, or SQLite reading connections, of this process. On PostgreSQL one of them listens to
+    /// the other nodes, so there are two at least.
     pub max_connections: u32,
     /// Most units of work that share one SQLite commit.
     pub max_group: usize,
@@ -140,6 +142,11 @@ impl Session {
             Self::PostgresWrite(transaction) => Connection::Postgres(transaction),
             Self::PostgresRead(connection) => Connection::Postgres(connection),
         }
+    }
+
+    /// Whether it is one to write with.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self, Self::SqliteWrite(_) | Self::PostgresWrite(_))
     }
 
     /// Makes what the unit wrote durable and tells other nodes of `changes`.

@@ -4,12 +4,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{Connection, PgPool, Postgres, Transaction};
 use tidegate_domain::id::{AccountId, SessionId};
 use uuid::Uuid;
 
-use super::migrate::{Spelling, migrator};
+use super::migrate::{self, Spelling};
+use super::to_the_end::to_the_end;
 use super::{Change, ChangeListener, StoreOptions};
 use crate::{Result, StoreError};
 
@@ -20,21 +22,39 @@ const SPELLING: Spelling = Spelling {
     bytes: "bytea",
 };
 
-/// The notification channel every node of an installation listens to.
-const CHANNEL: &str = "tidegate";
+/// SQL for the notification channel of an installation. Channels are a database's, an installation may be a schema in it.
+macro_rules! channel {
+    () => {
+        "'tidegate_' || quote_ident(current_schema())::regnamespace::oid"
+    };
+}
 
 /// How long a request waits for a connection before it is told to come back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A connection unused for so long is asked whether it still lives before it is used.
+const SUSPECT_AFTER: Duration = Duration::from_secs(1);
+
 pub(super) async fn open(url: &str, options: &StoreOptions) -> Result<PgPool> {
-    let connect = PgConnectOptions::from_str(url)
-        .map_err(|error| StoreError::Address(format!("the PostgreSQL address is wrong: {error}")))?
-        .application_name("tidegate");
+    let mut connect = PgConnectOptions::from_str(url)
+        .map_err(|error| StoreError::Address(format!("the PostgreSQL address is wrong: {error}")))?;
+    if connect.get_application_name().is_none() {
+        connect = connect.application_name("tidegate");
+    }
     PgPoolOptions::new()
-        .max_connections(options.max_connections)
+        .max_connections(options.max_connections.max(2))
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // A ping before every statement would double the round trips; `begin` replaces broken connections instead.
+        // A ping before every statement would double the round trips. So only those that idled are asked, which finds
+        // what a restarted server left behind; and `begin` replaces the rest.
         .test_before_acquire(false)
+        .before_acquire(|connection, idle| {
+            Box::pin(async move {
+                if idle.idle_for >= SUSPECT_AFTER {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_with(connect)
         .await
         .map_err(|error| {
@@ -48,19 +68,41 @@ pub(super) async fn open(url: &str, options: &StoreOptions) -> Result<PgPool> {
 /// Begins a transaction; connections that the server closed meanwhile are dropped and replaced.
 pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
     for _ in 0..pool.options().get_max_connections() {
-        match pool.begin().await {
-            Err(sqlx::Error::Io(error)) => tracing::debug!(%error, "replacing a closed connection"),
+        match begin_on(pool.acquire().await?).await {
+            Err(error) if is_closed(&error) => tracing::debug!(%error, "replacing a closed connection"),
             begun => return Ok(begun?),
         }
     }
-    Ok(pool.begin().await?)
+    Ok(begin_on(pool.acquire().await?).await?)
+}
+
+async fn begin_on(connection: PoolConnection<Postgres>) -> sqlx::Result<Transaction<'static, Postgres>> {
+    // Cut off, it would give back a connection that is in a transaction nobody knows of: whatever is done with it next
+    // would stay unseen, and a node that listens on it would hear nothing.
+    to_the_end(Transaction::begin(connection, None)).await
+}
+
+/// Whether the server has ended the connection: shut down, restarted, or told to.
+fn is_closed(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(cause) => cause.code().is_some_and(|code| code.starts_with("57P")),
+        _ => false,
+    }
 }
 
 pub(super) async fn migrate(pool: &PgPool) -> Result<usize> {
-    let before = applied_migrations(pool).await?.len();
-    // Holds an advisory lock, so that nodes that start together migrate once.
-    migrator(&SPELLING).run(pool).await?;
-    Ok(applied_migrations(pool).await?.len().saturating_sub(before))
+    let mut transaction = begin(pool).await?;
+    // Nodes that start together migrate once: whoever comes second waits, and finds nothing left to do. The lock goes
+    // with the transaction, also when it fails. It is this schema's alone.
+    sqlx::query(
+        "select pg_advisory_xact_lock(hashtext('tidegate'), quote_ident(current_schema())::regnamespace::oid::int)",
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let applied = migrate::run(&SPELLING, &mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(applied)
 }
 
 pub(super) async fn applied_migrations(pool: &PgPool) -> Result<Vec<i64>> {
@@ -85,7 +127,10 @@ pub(super) async fn announce(
     let payload = changes.iter().map(|change| encode(*change)).collect::<Vec<_>>().join(" ");
     // The protocol allows 8,000 bytes; a change of that many sessions is announced as "everything".
     let payload = if payload.len() < 7_500 { payload } else { encode(Change::Everything) };
-    sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(payload).execute(&mut **transaction).await?;
+    sqlx::query(concat!("select pg_notify(", channel!(), ", $1)"))
+        .bind(payload)
+        .execute(&mut **transaction)
+        .await?;
     Ok(())
 }
 
@@ -104,8 +149,9 @@ pub(super) async fn follow(pool: PgPool, listener: Arc<dyn ChangeListener>) {
 }
 
 async fn follow_once(pool: &PgPool, listener: &dyn ChangeListener) -> Result<(), sqlx::Error> {
+    let channel: String = sqlx::query_scalar(concat!("select ", channel!())).fetch_one(pool).await?;
     let mut notifications = PgListener::connect_with(pool).await?;
-    notifications.listen(CHANNEL).await?;
+    notifications.listen(&channel).await?;
     listener.changed(Change::Everything);
     while let Some(notification) = notifications.try_recv().await? {
         for word in notification.payload().split(' ') {

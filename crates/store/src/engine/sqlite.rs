@@ -14,7 +14,8 @@ use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 use super::StoreOptions;
-use super::migrate::{Spelling, migrator};
+use super::migrate::{self, Spelling};
+use super::to_the_end::to_the_end;
 use crate::{Result, StoreError};
 
 const SPELLING: Spelling =
@@ -100,16 +101,24 @@ impl Writer {
             return Err(StoreError::Unavailable("the database is closed".to_owned()));
         }
         let mut turn = Turn { lane, queue: Arc::clone(&self.queue), shared: Arc::clone(&self.lane) };
-        turn.start().await?;
-        Ok(turn)
+        to_the_end(async move {
+            turn.lane.start_unit().await?;
+            Ok(turn)
+        })
+        .await
     }
 
     pub(super) async fn migrate(&self) -> Result<usize> {
-        let before = self.applied_migrations().await?.len();
-        let mut lane = self.lane.lock().await;
-        migrator(&SPELLING).run(&mut lane.connection).await?;
-        drop(lane);
-        Ok(self.applied_migrations().await?.len() - before)
+        let mut lane = Arc::clone(&self.lane).lock_owned().await;
+        to_the_end(async move {
+            lane.settle().await;
+            // Keeps other processes out as well: whoever comes second waits, and finds nothing left to do.
+            let mut transaction = lane.connection.begin_with("begin immediate").await?;
+            let applied = migrate::run(&SPELLING, &mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(applied)
+        })
+        .await
     }
 
     pub(super) async fn applied_migrations(&self) -> Result<Vec<i64>> {
@@ -128,17 +137,36 @@ impl Writer {
     }
 
     pub(super) async fn close(&self) {
-        let mut lane = self.lane.lock().await;
-        lane.settle().await;
-        // Only tidies up: the data is durable without it.
-        drop(lane.run("pragma wal_checkpoint(truncate)").await);
-        lane.closed = true;
+        let mut lane = Arc::clone(&self.lane).lock_owned().await;
+        to_the_end(async move {
+            lane.settle().await;
+            // Only tidies up: the data is durable without it.
+            drop(lane.run("pragma wal_checkpoint(truncate)").await);
+            lane.closed = true;
+        })
+        .await;
     }
 }
 
 impl Lane {
     async fn run(&mut self, sql: &'static str) -> Result<()> {
         sqlx::query(sql).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    /// Begins a savepoint for the next unit.
+    async fn start_unit(&mut self) -> Result<()> {
+        if let Err(error) = self.recover().await {
+            // Some errors, a full disk among them, SQLite answers by rolling back everything: the savepoint is gone,
+            // and with it the finished units before it. They are told; this unit begins anew.
+            self.end(Err(error)).await;
+        }
+        if !self.open {
+            self.run("begin immediate").await?;
+            self.open = true;
+        }
+        self.run("savepoint unit").await?;
+        self.abandoned = true; // Until committed: a drop from here on has something to undo.
         Ok(())
     }
 
@@ -152,15 +180,19 @@ impl Lane {
         Ok(())
     }
 
-    /// Ends the physical transaction, if one is open, and answers its units.
+    /// Commits the physical transaction, if one is open, and answers its units.
     async fn settle(&mut self) {
-        if !self.open {
-            return;
+        if self.open {
+            let outcome = match self.recover().await {
+                Ok(()) => self.run("commit").await,
+                Err(error) => Err(error),
+            };
+            self.end(outcome).await;
         }
-        let outcome = match self.recover().await {
-            Ok(()) => self.run("commit").await,
-            Err(error) => Err(error),
-        };
+    }
+
+    /// Notes that the physical transaction is over, and tells its units how it went.
+    async fn end(&mut self, outcome: Result<()>) {
         self.open = false;
         if let Err(error) = &outcome {
             tracing::error!(%error, units = self.group.len(), "group commit failed; every unit in it is refused");
@@ -176,42 +208,25 @@ impl Lane {
 }
 
 impl Turn {
-    async fn start(&mut self) -> Result<()> {
-        let lane = &mut *self.lane;
-        lane.recover().await?;
-        if !lane.open {
-            lane.run("begin immediate").await?;
-            lane.open = true;
-        }
-        lane.run("savepoint unit").await?;
-        lane.abandoned = true; // Until committed: a drop from here on has something to undo.
-        Ok(())
-    }
-
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.lane.connection
     }
 
-    /// Ends the unit: durable, with all units that share its physical transaction, when this returns.
-    pub(super) async fn commit(self) -> Result<()> {
-        // Its own task, so that a caller who goes away cannot stop half-way with the writer in hand.
-        let finishing = tokio::spawn(async move {
-            let mut turn = self;
-            turn.lane.run("release unit").await?;
-            turn.lane.abandoned = false;
-            let (answer, committed) = oneshot::channel();
-            turn.lane.group.push(answer);
-            if turn.queue.is_idle() || turn.lane.group.len() >= turn.queue.max_group {
-                turn.lane.settle().await;
-            }
-            drop(turn);
-            match committed.await {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => Err(StoreError::Database(error)),
-                Err(_) => Err(StoreError::Unavailable("the database is closing".to_owned())),
-            }
-        });
-        finishing.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
+    /// Ends the unit: durable, with all units that share its physical transaction, when this returns. Not to be cut off.
+    pub(super) async fn commit(mut self) -> Result<()> {
+        self.lane.run("release unit").await?;
+        self.lane.abandoned = false;
+        let (answer, committed) = oneshot::channel();
+        self.lane.group.push(answer);
+        if self.queue.is_idle() || self.lane.group.len() >= self.queue.max_group {
+            self.lane.settle().await;
+        }
+        drop(self);
+        match committed.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(StoreError::Database(error)),
+            Err(_) => Err(StoreError::Unavailable("the database is closing".to_owned())),
+        }
     }
 }
 
@@ -309,3 +324,6 @@ pub(super) async fn schema(readers: &SqlitePool) -> Result<Vec<String>> {
     lines.sort();
     Ok(lines)
 }
+
+#[cfg(test)]
+mod tests;

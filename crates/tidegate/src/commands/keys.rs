@@ -40,11 +40,14 @@ async fn list(identity: &Identity) -> Result<Answer, Failure> {
 }
 
 async fn rotate(identity: &Identity, command: &KeysRotate) -> Result<Answer, Failure> {
-    let key = identity.rotate_signing_key(command.algorithm.into()).await?;
-    let text = format!(
-        "Key {} ({}) signs from now on. Older keys verify until the last token made with them expires.",
-        key.kid, key.algorithm
-    );
+    let algorithm = command.algorithm.into();
+    let (key, older) = if command.revoke {
+        (identity.revoke_signing_keys(algorithm).await?, "Tokens of older keys fail from now on.")
+    } else {
+        let key = identity.rotate_signing_key(algorithm).await?;
+        (key, "Older keys verify until the last token made with them expires.")
+    };
+    let text = format!("Key {} ({}) signs from now on. {older}", key.kid, key.algorithm);
     Ok(Answer::new(text, json_of(&key)))
 }
 

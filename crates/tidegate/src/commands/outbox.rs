@@ -6,7 +6,7 @@ use tidegate_identity::Identity;
 use tidegate_identity::send_mail::OutboxEntry;
 use tidegate_store::outbox::State;
 
-use crate::cli::{Outbox, OutboxCode, OutboxList, OutboxShow};
+use crate::cli::{DeadMail, Outbox, OutboxCode, OutboxList, OutboxShow};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::{Answer, table};
@@ -22,6 +22,10 @@ pub(super) async fn run(config: &Config, command: Outbox) -> Result<Answer, Fail
         Outbox::List(command) => list(identity, &command).await,
         Outbox::Code(command) => code(identity, &command).await,
         Outbox::Show(command) => show(identity, &command).await,
+        Outbox::Retry(DeadMail { number }) => {
+            settled(identity.retry_mail(number).await?, number, "is tried again")
+        }
+        Outbox::Drop(DeadMail { number }) => settled(identity.drop_mail(number).await?, number, "is removed"),
     };
     opened.close().await;
     answer
@@ -99,6 +103,16 @@ async fn show(identity: &Identity, command: &OutboxShow) -> Result<Answer, Failu
         &json!({"subject": mail.subject, "text": mail.text, "html": mail.html}),
     );
     Ok(Answer::new(text, json))
+}
+
+fn settled(done: bool, number: i64, what: &str) -> Result<Answer, Failure> {
+    if done {
+        return Ok(Answer::new(format!("Mail {number} {what}."), json!({ "number": number })));
+    }
+    Err(Failure::new(
+        "not_dead",
+        format!("mail {number} was not given up, or is not there; see `tidegate outbox list`"),
+    ))
 }
 
 fn next_attempt(state: &str, at: Timestamp) -> Option<Timestamp> {

@@ -171,7 +171,7 @@ impl From<SignInError> for Error {
             SignInError::InvalidCredentials => {
                 Self::new(StatusCode::UNAUTHORIZED, "INVALID_CREDENTIALS", "Wrong e-mail address or password")
             }
-            SignInError::WorkspaceDenied => Rejection::Forbidden.into(),
+            SignInError::WorkspaceDenied | SignInError::CannotVerify => Rejection::Forbidden.into(),
         }
     }
 }

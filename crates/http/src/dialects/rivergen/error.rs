@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tidegate_domain::Timestamp;
+use tidegate_domain::limit::Exceeded;
 use tidegate_identity::Refused;
 use tidegate_identity::change_password::ChangePasswordError;
 use tidegate_identity::confirm_code::ConfirmCodeError;
@@ -23,7 +24,7 @@ use utoipa::ToSchema;
 
 use crate::contract::ContractError;
 use crate::fields::Violations;
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, limit_headers};
 
 /// An error of this contract.
 #[derive(Clone, Debug)]
@@ -103,6 +104,12 @@ impl Error {
             self.code = code;
         }
         self
+    }
+
+    /// Too many wrong codes (contradiction C9).
+    fn too_many_attempts(exceeded: Exceeded, message: impl ToString) -> Self {
+        let headers = Box::new(limit_headers(&exceeded));
+        Self { headers, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_ATTEMPTS", message) }
     }
 
     /// The account is gone, and with it the right to act for it.
@@ -236,7 +243,7 @@ impl From<ConfirmCodeError> for Error {
             ConfirmCodeError::InvalidToken => (StatusCode::UNAUTHORIZED, "INVALID_TOKEN"),
             ConfirmCodeError::WrongCode => (StatusCode::BAD_REQUEST, "INVALID_OTP"),
             ConfirmCodeError::Expired => (StatusCode::GONE, "OTP_EXPIRED"),
-            ConfirmCodeError::TooManyAttempts => (StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_ATTEMPTS"),
+            ConfirmCodeError::TooManyAttempts(exceeded) => return Self::too_many_attempts(exceeded, error),
         };
         Self::new(status, code, error)
     }
@@ -258,6 +265,7 @@ impl From<SignInError> for Error {
         let (status, code) = match error {
             SignInError::InvalidCredentials => (StatusCode::UNAUTHORIZED, "INVALID_CREDENTIALS"),
             SignInError::WorkspaceDenied => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
+            SignInError::CannotVerify => (StatusCode::FORBIDDEN, "EMAIL_NOT_VERIFIED"),
         };
         Self::new(status, code, error)
     }
@@ -332,7 +340,9 @@ impl From<ConfirmEmailChangeError> for Error {
             ConfirmEmailChangeError::NotPending => (StatusCode::BAD_REQUEST, "EMAIL_UPDATE_VERIFY_FAILED"),
             ConfirmEmailChangeError::WrongCode => (StatusCode::BAD_REQUEST, "INVALID_OTP"),
             ConfirmEmailChangeError::Expired => (StatusCode::BAD_REQUEST, "OTP_EXPIRED"),
-            ConfirmEmailChangeError::TooManyAttempts => (StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_ATTEMPTS"),
+            ConfirmEmailChangeError::TooManyAttempts(exceeded) => {
+                return Self::too_many_attempts(exceeded, error);
+            }
         };
         Self::new(status, code, error)
     }
