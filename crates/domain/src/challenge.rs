@@ -41,6 +41,9 @@ impl Purpose {
 /// Wrong codes accepted before a challenge is blocked.
 pub const MAX_ATTEMPTS: i32 = 5;
 
+/// How often a link that may be followed again is followed: by people and their mail programs, not by a flood.
+pub const MAX_LINK_USES: i32 = 20;
+
 /// Digits of a one-time code.
 pub const CODE_DIGITS: u32 = 6;
 

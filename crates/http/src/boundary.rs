@@ -82,3 +82,15 @@ pub(crate) async fn guard<C: Contract>(State(app): State<App>, mut request: Requ
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
+
+/// The deadline of what belongs to no contract.
+pub(crate) async fn deadline(State(app): State<App>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(app.http().deadline, next.run(request)).await {
+        Ok(response) => response,
+        Err(_elapsed) => {
+            tracing::error!(deadline = ?app.http().deadline, "a request took too long and was given up");
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], "The request took too long.\n")
+                .into_response()
+        }
+    }
+}

@@ -7,14 +7,13 @@ use std::ops::Deref;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, header};
-use ipnet::IpNet;
 use tidegate_domain::limit::Standing;
 use tidegate_identity::Call;
 
 use crate::boundary::MeterReading;
 use crate::contract::Contract;
 use crate::rejection::Rejection;
-use crate::state::App;
+use crate::state::{App, ForwardedHeader, HttpSettings};
 
 /// Longest user agent worth storing, in characters.
 const MAX_USER_AGENT: usize = 512;
@@ -46,7 +45,7 @@ impl<C: Contract> FromRequestParts<App> for Caller<C> {
 pub(crate) fn call<C: Contract>(parts: &Parts, app: &App) -> Call {
     Call {
         profile: app.settings().profile(C::DIALECT).clone(),
-        ip: client_ip(&parts.headers, &parts.extensions, &app.http().trusted_proxies),
+        ip: client_ip(&parts.headers, &parts.extensions, app.http()),
         user_agent: user_agent(&parts.headers),
     }
 }
@@ -71,14 +70,15 @@ pub(crate) fn user_agent(headers: &HeaderMap) -> String {
 ///
 /// Read from the right: each hop was written by the one to its right, and only as long as that one is trusted is what
 /// it wrote believed. Anything a client puts in front is never reached.
-pub(crate) fn client_ip(headers: &HeaderMap, extensions: &Extensions, trusted: &[IpNet]) -> IpAddr {
+pub(crate) fn client_ip(headers: &HeaderMap, extensions: &Extensions, settings: &HttpSettings) -> IpAddr {
     let peer = peer(extensions);
+    let trusted = &settings.trusted_proxies;
     let is_trusted = |ip: &IpAddr| trusted.iter().any(|net| net.contains(ip));
     if !is_trusted(&peer) {
         return peer;
     }
     let mut client = peer;
-    for hop in forwarded_hops(headers).into_iter().rev() {
+    for hop in forwarded_hops(headers, settings.forwarded_header).into_iter().rev() {
         match hop {
             Some(ip) => client = ip.to_canonical(),
             // An obfuscated or unreadable hop: the last address known for certain counts.
@@ -102,8 +102,8 @@ pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.contains_key(header::FORWARDED) || headers.contains_key("x-forwarded-for")
 }
 
-/// The addresses of `Forwarded` (RFC 7239), or else of `X-Forwarded-For`, leftmost first.
-fn forwarded_hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+/// The addresses in the header that the proxies write, leftmost first.
+fn forwarded_hops(headers: &HeaderMap, header: ForwardedHeader) -> Vec<Option<IpAddr>> {
     let list = |name: &str| -> Vec<String> {
         headers
             .get_all(name)
@@ -113,10 +113,12 @@ fn forwarded_hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
             })
             .collect()
     };
-    if headers.contains_key(header::FORWARDED) {
-        return list("forwarded").iter().map(|element| forwarded_for(element)).collect();
+    match header {
+        ForwardedHeader::Forwarded => {
+            list("forwarded").iter().map(|element| forwarded_for(element)).collect()
+        }
+        ForwardedHeader::XForwardedFor => list("x-forwarded-for").iter().map(|hop| address(hop)).collect(),
     }
-    list("x-forwarded-for").iter().map(|hop| address(hop)).collect()
 }
 
 fn forwarded_for(element: &str) -> Option<IpAddr> {
@@ -147,7 +149,21 @@ mod tests {
         extensions.insert(ConnectInfo(peer));
         let headers: HeaderMap =
             headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        client_ip(&headers, &extensions, &["10.0.0.0/8".parse().unwrap()]).to_string()
+        let forwarded_header =
+            if headers.contains_key(header::FORWARDED) && !headers.contains_key("x-forwarded-for") {
+                ForwardedHeader::Forwarded
+            } else {
+                ForwardedHeader::XForwardedFor
+            };
+        let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        let settings = HttpSettings { trusted_proxies, forwarded_header, ..HttpSettings::default() };
+        client_ip(&headers, &extensions, &settings).to_string()
+    }
+
+    #[test]
+    fn the_header_that_the_proxy_does_not_write_is_the_clients_own_and_not_read() {
+        let headers = [("x-forwarded-for", "198.51.100.1"), ("forwarded", "for=192.0.2.66")];
+        assert_eq!(seen("10.0.0.1", &headers), "198.51.100.1");
     }
 
     #[test]

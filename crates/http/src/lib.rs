@@ -20,14 +20,16 @@ use tower::Layer;
 use tower_http::normalize_path::NormalizePathLayer;
 
 pub use ops::{OpsSettings, openapi, openapi_of};
-pub use state::{App, HttpSettings};
+pub use state::{App, ForwardedHeader, HttpSettings};
 pub use telemetry::describe_metrics;
 
 /// The whole application as one router.
 pub fn router(app: App) -> Router {
-    let routes = Router::new()
-        .merge(ops::router())
+    let outside = ops::router()
         .merge(pages::router(&app))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), boundary::deadline));
+    let routes = Router::new()
+        .merge(outside)
         .merge(dialects::rivergen::router(&app))
         .merge(dialects::ingestiq::router(&app))
         .fallback(ops::not_found)

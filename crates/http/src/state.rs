@@ -6,15 +6,30 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde::{Deserialize, Serialize};
 use tidegate_identity::Identity;
 
 use crate::ops::OpsSettings;
 
+/// How proxies say whom they serve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`, a list of addresses.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
 /// What an operator decides about HTTP.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
-    /// Proxies whose `Forwarded` and `X-Forwarded-For` headers are believed.
+    /// Proxies whose header is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they say whom they serve. Only one is read: proxies write one and pass the other on as the
+    /// client sent it.
+    pub forwarded_header: ForwardedHeader,
     /// How long a request may take.
     pub deadline: Duration,
     /// Largest request body in bytes, where a contract does not say otherwise.
@@ -29,6 +44,7 @@ impl Default for HttpSettings {
     fn default() -> Self {
         Self {
             trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::default(),
             deadline: Duration::from_secs(30),
             max_body: 1024 * 1024,
             cors_origins: Vec::new(),

@@ -36,29 +36,26 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     let method = request.method().clone();
     // The pattern, never the address: paths and queries hold tokens and codes.
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
-    let ip = client_ip(request.headers(), request.extensions(), &app.http().trusted_proxies);
-    let span = tracing::info_span!("request", id, %method, route, %ip);
+    let ip = client_ip(request.headers(), request.extensions(), app.http());
+    // What is logged on the way carries the id; the rest is in the line below. A span's fields are written when it begins,
+    // for every request, whether or not anything is logged in it.
+    let span = tracing::info_span!("request", id);
 
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = next.run(request).instrument(span).await;
 
     let took = started.elapsed();
-    let status = response.status();
     let code = response.extensions_mut().remove::<ErrorCode>().map(|code| code.0).unwrap_or_default();
-    let method = method_label(&method);
-    let labels = [("method", method.to_owned()), ("route", route)];
+    let (status, micros) = (response.status().as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    // What went well is counted by the metrics; a line for each would be most of a busy server's work.
+    match status {
+        500.. => tracing::warn!(id, %method, route, %ip, status, code, micros, "answered"),
+        400.. => tracing::info!(id, %method, route, %ip, status, code, micros, "answered"),
+        _ => tracing::debug!(id, %method, route, %ip, status, code, micros, "answered"),
+    }
+    let labels = [("method", method_label(&method).to_owned()), ("route", route)];
     histogram!("tidegate_http_request_duration_seconds", &labels).record(took.as_secs_f64());
     let [method, route] = labels;
-    counter!("tidegate_http_requests_total", &[method, route, ("status", status.as_u16().to_string())])
-        .increment(1);
-    span.in_scope(|| {
-        let (status, micros) = (status.as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-        // What went well is counted by the metrics; a line for each would be most of a busy server's work.
-        match status {
-            500.. => tracing::warn!(status, code, micros, "answered"),
-            400.. => tracing::info!(status, code, micros, "answered"),
-            _ => tracing::debug!(status, code, micros, "answered"),
-        }
-    });
+    counter!("tidegate_http_requests_total", &[method, route, ("status", status.to_string())]).increment(1);
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
     }

@@ -57,6 +57,9 @@ impl Work<'_> {
             Standing::Blocked => return Ok(Answer::Exhausted(blocked(challenge).exceeded_at(self.now))),
             Standing::Expired => return Ok(Answer::Expired),
         }
+        if let Some(account) = challenge.account {
+            self.lock(account).await?;
+        }
         if !self.unit.challenges().count_attempt(challenge.id).await? {
             // Others were counted first: one of them was right, or none is left.
             let again = self.unit.challenges().find(challenge.purpose, challenge.id).await?;

@@ -54,7 +54,7 @@ impl Identity {
         // A stolen access token must not become a way to guess the password.
         let failures = Counted::FailedPasswordByEmail(email);
         self.throttle(call, &[(failures, self.settings.failed_passwords_by_account)]).await?;
-        let reserved = Reserved::new(self, call, &[failures]);
+        let mut reserved = Reserved::new(self, call, &[failures]);
         let mut unit = self.store.read().await?;
         let found = unit.accounts().find(account).await?.filter(|account| account.disabled_at.is_none());
         let stored = unit.accounts().password_hash(account).await?;
@@ -72,6 +72,7 @@ impl Identity {
         let hash = self.passwords.hash(new).await?;
 
         let mut work = self.begin(call).await?;
+        work.lock(account.id).await?;
         // A change that began with the old password must not undo one that was made meanwhile.
         if !work.unit.accounts().claim_password(account.id, &stored).await? {
             return refuse(ChangePasswordError::WrongPassword);

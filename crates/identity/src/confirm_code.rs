@@ -51,8 +51,14 @@ impl Identity {
     /// # Errors
     /// [`ConfirmCodeError`].
     pub async fn confirm_code(&self, call: &Call, claim: ConfirmCode) -> Outcome<SignedIn, ConfirmCodeError> {
-        let mut work = self.begin(call).await?;
         let hash = claim.temporary_token.hash();
+        // What is no token is refused before it costs a turn at the writer.
+        let mut unit = self.store.read().await?;
+        if unit.challenges().find_by_handle(Purpose::VerifyEmail, hash.as_bytes()).await?.is_none() {
+            return refuse(ConfirmCodeError::InvalidToken);
+        }
+        drop(unit);
+        let mut work = self.begin(call).await?;
         let found = work.unit.challenges().find_by_handle(Purpose::VerifyEmail, hash.as_bytes()).await?;
         let Some(challenge) = found else {
             return refuse(ConfirmCodeError::InvalidToken);

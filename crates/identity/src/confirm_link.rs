@@ -30,6 +30,7 @@ impl Identity {
     /// # Errors
     /// [`ConfirmLinkError`].
     pub async fn confirm_link(&self, call: &Call, token: &PlainToken) -> Outcome<SignedIn, ConfirmLinkError> {
+        self.find_link(token).await?;
         let mut work = self.begin(call).await?;
         let challenge = match work.open_link(token).await? {
             Ok(challenge) => challenge,
@@ -46,6 +47,7 @@ impl Identity {
     /// # Errors
     /// [`ConfirmLinkError`].
     pub async fn verify_by_link(&self, call: &Call, token: &PlainToken) -> Outcome<(), ConfirmLinkError> {
+        self.find_link(token).await?;
         let mut work = self.begin(call).await?;
         let challenge = match work.open_link(token).await? {
             Ok(challenge) => challenge,
@@ -59,14 +61,28 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// Refuses what is no link before it costs a turn at the writer.
+    async fn find_link(&self, token: &PlainToken) -> Outcome<(), ConfirmLinkError> {
+        let mut unit = self.store.read().await?;
+        match unit.challenges().find_by_link(Purpose::VerifyEmail, token.hash().as_bytes()).await? {
+            Some(_) => Ok(()),
+            None => refuse(ConfirmLinkError::InvalidToken),
+        }
+    }
+}
+
 impl Work<'_> {
     async fn open_link(&mut self, token: &PlainToken) -> Result<Result<Challenge, ConfirmLinkError>, Fault> {
         let found =
             self.unit.challenges().find_by_link(Purpose::VerifyEmail, token.hash().as_bytes()).await?;
+        if let Some(account) = found.as_ref().and_then(|challenge| challenge.account) {
+            self.lock(account).await?;
+        }
         Ok(match found {
             None => Err(ConfirmLinkError::InvalidToken),
             Some(challenge) if challenge.expires_at <= self.now => Err(ConfirmLinkError::Expired),
-            // Whoever withdraws it at this moment, because the password changes, is waited for.
+            // Withdrawn in this moment, because the password was changed.
             Some(challenge) if !self.unit.challenges().claim(challenge.id, self.now).await? => {
                 Err(ConfirmLinkError::InvalidToken)
             }

@@ -34,7 +34,10 @@ impl Identity {
 
         let mut work = self.begin(call).await?;
         let found = work.unit.accounts().find_for_sign_in(email).await?;
-        let account = found.map(|found| found.account).filter(|account| account.disabled_at.is_none());
+        let found = found.filter(|found| found.account.disabled_at.is_none());
+        // Whoever signed up with a stranger's address must not write to them through the name they chose.
+        let verified = found.as_ref().is_some_and(|found| found.verified_at.is_some());
+        let account = found.map(|found| found.account);
         let mut deliverable = account.is_some();
         if let Some(limit) = call.profile.limits.forgot_password_by_email {
             let bucket = self.bucket(call, Counted::ForgotPasswordByEmail(email));
@@ -63,7 +66,7 @@ impl Identity {
         work.send(Mail {
             template: Template::PasswordReset,
             to: email,
-            display_name: account.as_ref().map_or("", |account| &account.display_name),
+            display_name: account.as_ref().filter(|_| verified).map_or("", |account| &account.display_name),
             cause: id,
             values: json!({
                 "link": self.reset_password_link(&token).expose(),

@@ -41,8 +41,11 @@ impl Identity {
             return refuse(RefreshError::Invalid);
         }
         let hash = token.hash();
-        for _ in 0..ROUNDS {
-            let found = self.store.read().await?.refresh_tokens().find(hash.as_bytes()).await?;
+        for round in 0..ROUNDS {
+            // Who lost a race looks again as a writer does: until the winner's unit is durable, no reader sees it.
+            let mut unit = if round == 0 { self.store.read().await? } else { self.store.begin().await? };
+            let found = unit.refresh_tokens().find(hash.as_bytes()).await?;
+            unit.commit().await?;
             // A token of one contract does not get another contract's lifetimes; its session is not harmed by trying.
             let Some(found) = found.filter(|found| found.dialect == call.profile.dialect) else {
                 return refuse(RefreshError::Invalid);

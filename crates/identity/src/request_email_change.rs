@@ -43,7 +43,15 @@ impl Identity {
         }
         // Bounds both the mails sent to strangers and the addresses asked about.
         let limit = call.profile.limits.resend_by_account;
-        self.throttle(call, &[(Counted::EmailChangeByAccount(account), limit)]).await?;
+        let by_recipient = call.profile.limits.forgot_password_by_email;
+        self.throttle(
+            call,
+            &[
+                (Counted::EmailChangeByAccount(account), limit),
+                (Counted::EmailChangeByEmail(new_email), by_recipient),
+            ],
+        )
+        .await?;
 
         let mut work = self.begin(call).await?;
         let owner = work.unit.accounts().owner_of_email(new_email).await?;

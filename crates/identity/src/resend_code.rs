@@ -49,6 +49,7 @@ impl Identity {
             .await?;
 
         let mut work = self.begin(call).await?;
+        work.lock(account).await?;
         let Some(account) = work.account_of(&challenge).await? else {
             return refuse(ResendError::InvalidToken);
         };

@@ -59,6 +59,9 @@ impl Identity {
         let hash = self.passwords.hash(new_password).await?;
 
         let mut work = self.begin(call).await?;
+        if let Some(account) = challenge.account {
+            work.lock(account).await?;
+        }
         if !work.unit.challenges().consume(challenge.id, work.now).await? {
             return refuse(ResetPasswordError::InvalidToken);
         }
@@ -66,6 +69,11 @@ impl Identity {
             return refuse(ResetPasswordError::AccountNotFound);
         };
         let email = EmailAddress::from_stored(challenge.address);
+        // The address was changed since: whoever reads the old mailbox has no say any more.
+        let emails = work.unit.accounts().emails(account.id).await?;
+        if !emails.iter().any(|known| known.is_primary && known.email == email) {
+            return refuse(ResetPasswordError::InvalidToken);
+        }
         work.unit.accounts().verify_email(account.id, &email, work.now).await?;
         work.replace_password(&account, &email, &hash).await?;
         work.audit(Action::PasswordReset, account.id, json!({})).await?;

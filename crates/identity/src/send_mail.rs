@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use serde_json::Value;
 use tidegate_delivery::{OutgoingMail, SendError, Template};
 use tidegate_domain::EmailAddress;
@@ -64,15 +65,16 @@ impl Identity {
                     Ok(result) => result,
                     Err(_) => Err(SendError::Transient(format!("the mail server took over {PATIENCE:?}"))),
                 },
-                // Rendering is as good as it will get: a mistake in a template does not go away by itself.
-                Err(error) => Err(SendError::Permanent(error)),
+                Err(error) => Err(error),
             }
         });
         let results = futures_util::future::join_all(tries).await;
+        // Each is settled whatever becomes of the others: what was sent must not be sent again.
+        let mut failed = None;
         for (message, result) in batch.iter().zip(results) {
-            self.settle(message, result).await?;
+            failed = self.settle(message, result).await.err().or(failed);
         }
-        Ok(batch.len())
+        failed.map_or(Ok(batch.len()), Err)
     }
 
     async fn settle(&self, message: &Message, result: Result<(), SendError>) -> Result<(), Fault> {
@@ -89,10 +91,10 @@ impl Identity {
         match attempt {
             Attempt::Delivered { .. } => {}
             Attempt::Again { at, .. } => {
-                tracing::warn!(message = message.number, %error, again_at = at.iso_seconds(), "a mail was not sent");
+                tracing::warn!(mail = message.number, %error, again_at = at.iso_seconds(), "a mail was not sent");
             }
             Attempt::Dead { .. } => {
-                tracing::error!(message = message.number, %error, "a mail is given up; see `tidegate outbox list`");
+                tracing::error!(mail = message.number, %error, "a mail is given up; see `tidegate outbox list`");
             }
         }
         let mut unit = self.store.begin().await?;
@@ -100,12 +102,15 @@ impl Identity {
         Ok(unit.commit().await?)
     }
 
-    fn compose(&self, message: &Message) -> Result<OutgoingMail, String> {
-        let template = Template::from_name(&message.template)
-            .ok_or_else(|| format!("there is no template {}", message.template))?;
-        let values = self.values_of(message).map_err(|fault| fault.to_string())?;
-        let values = values.ok_or("its values are gone")?;
-        let rendered = self.templates.render(template, &values).map_err(|error| error.to_string())?;
+    fn compose(&self, message: &Message) -> Result<OutgoingMail, SendError> {
+        let unknown = || SendError::Permanent(format!("there is no template {}", message.template));
+        let template = Template::from_name(&message.template).ok_or_else(unknown)?;
+        // Sealed under a key that this node has not been given yet: another node, or a later start, can open it.
+        let values = self.values_of(message).map_err(|fault| SendError::Transient(fault.to_string()))?;
+        let values = values.ok_or_else(|| SendError::Permanent("its values are gone".to_owned()))?;
+        // As good as it will get: a mistake in a template does not go away by itself.
+        let rendered = self.templates.render(template, &values);
+        let rendered = rendered.map_err(|error| SendError::Permanent(error.to_string()))?;
         Ok(OutgoingMail {
             to: message.recipient.clone(),
             idempotency_key: message.idempotency_key.clone(),
@@ -133,10 +138,10 @@ impl Identity {
     ) -> Result<Vec<OutboxEntry>, Fault> {
         let messages =
             self.store.read().await?.outbox().list(recipient.map(EmailAddress::as_str), limit).await?;
-        messages
-            .into_iter()
-            .map(|message| Ok(OutboxEntry { values: self.values_of(&message)?, message }))
-            .collect()
+        // One that cannot be opened is listed all the same.
+        let entry =
+            |message: Message| OutboxEntry { values: self.values_of(&message).ok().flatten(), message };
+        Ok(messages.into_iter().map(entry).collect())
     }
 
     /// What a mail says.
@@ -195,7 +200,12 @@ impl Identity {
                         () = &mut stop => return,
                     }
                 }
-                Ok(_) => {}
+                Ok(_) => {
+                    // A backlog is no reason not to stop.
+                    if stop.as_mut().now_or_never().is_some() {
+                        return;
+                    }
+                }
                 Err(fault) => {
                     tracing::error!(error = %fault, "the outbox could not be read; trying again");
                     tokio::time::sleep(POLL).await;

@@ -59,7 +59,20 @@ pub struct Identity {
     pub(crate) key_rows: Mutex<KeyNames>,
     /// When the keys were last read because of a token. Held while they are read, so that others wait for the news.
     pub(crate) keys_sought: tokio::sync::Mutex<Option<Timestamp>>,
-    keys: Mutex<KeyRing>,
+    keys: Mutex<Keys>,
+}
+
+/// The keys in use, and what is published of them: asked for by every relying party, and the same for months.
+struct Keys {
+    ring: KeyRing,
+    published: Arc<str>,
+}
+
+impl From<KeyRing> for Keys {
+    fn from(ring: KeyRing) -> Self {
+        let published = ring.jwks().to_string().into();
+        Self { ring, published }
+    }
 }
 
 /// What a node remembers of the store, and how it hears that it must forget.
@@ -127,7 +140,7 @@ impl Identity {
             memory: Arc::clone(&memory),
             key_rows: Mutex::new(names),
             keys_sought: tokio::sync::Mutex::new(None),
-            keys: Mutex::new(ring),
+            keys: Mutex::new(ring.into()),
         });
         identity.store.listen(memory);
         Ok(identity)
@@ -161,17 +174,17 @@ impl Identity {
         Ok(self.store.ping().await?)
     }
 
-    /// Public keys that verify this installation's access tokens (RFC 7517 section 5).
-    pub fn jwks(&self) -> serde_json::Value {
-        self.key_ring().jwks()
+    /// Public keys that verify this installation's access tokens, as JSON text (RFC 7517 section 5).
+    pub fn jwks(&self) -> Arc<str> {
+        Arc::clone(&self.keys.lock().unwrap_or_else(PoisonError::into_inner).published)
     }
 
     pub(crate) fn key_ring(&self) -> KeyRing {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).ring.clone()
     }
 
     pub(crate) fn set_key_ring(&self, ring: KeyRing) {
-        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = ring;
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = ring.into();
         // Tokens judged by a ring that no longer holds are judged again.
         self.memory.changes.note(KEY_RING);
     }

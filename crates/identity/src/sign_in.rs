@@ -55,6 +55,9 @@ pub enum SignInError {
     CannotVerify,
 }
 
+/// How often a password is verified anew because its stored hash changed meanwhile.
+const ROUNDS: usize = 3;
+
 /// What stands between a right password and a session. Multi-factor authentication is one more of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NextStep {
@@ -95,31 +98,38 @@ impl Identity {
         )
         .await?;
         let failures = [Counted::FailedSignIn(email), Counted::FailedPasswordByEmail(email)];
-        let reserved = Reserved::new(self, call, &failures);
-        let record = self.store.read().await?.accounts().find_for_sign_in(email).await?;
-        let stored = record.as_ref().and_then(|record| record.password_hash.clone());
-        let verdict = self.verify_password(claim.password.clone(), stored).await?;
-        let open = record.filter(|record| record.account.disabled_at.is_none());
-        let (Some(record), Verification::Match | Verification::MatchOutdated) = (&open, verdict) else {
-            reserved.keep();
-            return self.refuse_password(call, open.map(|record| record.account)).await;
-        };
-        let better_hash = match verdict {
-            Verification::MatchOutdated => Some(self.passwords.hash(claim.password.clone()).await?),
-            Verification::Match | Verification::Mismatch => None,
-        };
-        self.admit(call, &claim, record, better_hash, reserved).await
+        let mut reserved = Reserved::new(self, call, &failures);
+        for _ in 0..ROUNDS {
+            let record = self.store.read().await?.accounts().find_for_sign_in(email).await?;
+            let stored = record.as_ref().and_then(|record| record.password_hash.clone());
+            let verdict = self.verify_password(claim.password.clone(), stored).await?;
+            let open = record.filter(|record| record.account.disabled_at.is_none());
+            let (Some(record), Verification::Match | Verification::MatchOutdated) = (&open, verdict) else {
+                reserved.keep();
+                return self.refuse_password(call, open.map(|record| record.account)).await;
+            };
+            let better_hash = match verdict {
+                Verification::MatchOutdated => Some(self.passwords.hash(claim.password.clone()).await?),
+                Verification::Match | Verification::Mismatch => None,
+            };
+            if let Some(outcome) = self.admit(call, &claim, record, better_hash, &mut reserved).await? {
+                return Ok(outcome);
+            }
+        }
+        reserved.keep();
+        self.refuse_password(call, None).await
     }
 
-    /// What follows a right password, in one unit of work.
+    /// What follows a right password, in one unit of work. None when the stored hash changed while this one was
+    /// verified: because somebody else's sign-in renewed it, or because the password is another one now.
     async fn admit(
         &self,
         call: &Call,
         claim: &SignIn,
         record: &SignInRecord,
         better_hash: Option<String>,
-        reserved: Reserved,
-    ) -> Outcome<SignInOutcome, SignInError> {
+        reserved: &mut Reserved,
+    ) -> Outcome<Option<SignInOutcome>, SignInError> {
         let (account, email) = (&record.account, &claim.email);
         let next = NextStep::after_password(&call.profile, record);
         if next == NextStep::VerifyEmail && self.require_mail().is_err() {
@@ -129,9 +139,7 @@ impl Identity {
         // Hashing took a while. A password that was changed meanwhile, perhaps because somebody stole it, lets in nobody.
         let verified_against = record.password_hash.as_deref().unwrap_or_default();
         if !work.unit.accounts().claim_password(account.id, verified_against).await? {
-            drop(work);
-            reserved.keep();
-            return self.refuse_password(call, Some(account.clone())).await;
+            return Ok(None);
         }
         reserved.refund(&mut work.unit).await?;
         if let Some(better) = better_hash {
@@ -175,7 +183,7 @@ impl Identity {
         };
         work.commit().await?;
         reserved.refunded();
-        Ok(outcome)
+        Ok(Some(outcome))
     }
 
     async fn refuse_password(

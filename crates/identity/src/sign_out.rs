@@ -53,6 +53,7 @@ impl Identity {
     pub async fn sign_out_everywhere(&self, call: &Call, actor: &Actor) -> Outcome<(), SignOutError> {
         let mut work = self.begin(call).await?;
         let (account, now) = (actor.session.account, work.now);
+        work.lock(account).await?;
         let ended = work.unit.sessions().end_all(account, EndReason::Revoked, now).await?;
         if ended == 0 {
             return refuse(SignOutError::AlreadyEnded);

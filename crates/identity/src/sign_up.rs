@@ -9,6 +9,7 @@ use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::session::Amr;
 use tidegate_domain::{EmailAddress, Password, Role, Timestamp};
+use tidegate_store::Unit;
 use tidegate_store::accounts::{NewAccount, NewEmail};
 use tidegate_store::idempotency::Record;
 use tidegate_store::organizations::{Landing, NewMembership, NewOrganization, NewWorkspace};
@@ -92,7 +93,8 @@ impl Identity {
             return refuse(SignUpError::WeakPassword(weak));
         }
         let repeat = claim.idempotency_key.as_deref().map(|key| self.repeat(call, key, &claim));
-        if let Some(answer) = self.answer_before_hashing(&claim, repeat.as_ref()).await? {
+        let known = self.known_answer(self.store.read().await?, &claim, repeat.as_ref()).await?;
+        if let Some(answer) = known {
             return answer.map_err(crate::Refused::Rule);
         }
         let hash = self.passwords.hash(claim.password.clone()).await?;
@@ -101,7 +103,7 @@ impl Identity {
         let Some(account) = work.create_person(&claim, Some(&hash), None, "signup").await? else {
             drop(work);
             // Somebody else was first; perhaps this very request, sent twice at once.
-            let answer = self.answer_before_hashing(&claim, repeat.as_ref()).await?;
+            let answer = self.known_answer(self.store.begin().await?, &claim, repeat.as_ref()).await?;
             return answer.unwrap_or(Err(SignUpError::EmailTaken)).map_err(crate::Refused::Rule);
         };
         let Person { account, landing } = account;
@@ -136,7 +138,7 @@ impl Identity {
             && !work.remember(repeat, pending).await?
         {
             drop(work);
-            let answer = self.answer_before_hashing(&claim, Some(repeat)).await?;
+            let answer = self.known_answer(self.store.begin().await?, &claim, Some(repeat)).await?;
             return answer.unwrap_or(Err(SignUpError::IdempotencyConflict)).map_err(crate::Refused::Rule);
         }
         work.commit().await?;
@@ -144,22 +146,28 @@ impl Identity {
     }
 
     /// The answer that needs no work: one given before, or that the address is taken.
-    async fn answer_before_hashing(
+    ///
+    /// Who lost a race looks with a unit that may write: until the winner's is durable, no reader sees it.
+    async fn known_answer(
         &self,
+        mut unit: Unit,
         claim: &SignUp,
         repeat: Option<&Repeat>,
     ) -> Result<Option<Result<SignedUp, SignUpError>>, Fault> {
-        let mut unit = self.store.read().await?;
-        if let Some(repeat) = repeat
-            && let Some(record) = unit.idempotency().find(&repeat.key_mac, self.now()).await?
-        {
+        // The account before the record: both appear at once, and whoever sees the first will see the second.
+        let taken = unit.accounts().owner_of_email(&claim.email).await?.is_some();
+        let record = match repeat {
+            Some(repeat) => unit.idempotency().find(&repeat.key_mac, self.now()).await?,
+            None => None,
+        };
+        unit.commit().await?;
+        if let (Some(repeat), Some(record)) = (repeat, record) {
             if record.fingerprint != repeat.fingerprint {
                 return Ok(Some(Err(SignUpError::IdempotencyConflict)));
             }
             let plain = self.vault.open(RESPONSE, &record.response)?;
             return Ok(Some(Ok(SignedUp::VerificationRequired(serde_json::from_slice(&plain)?))));
         }
-        let taken = unit.accounts().owner_of_email(&claim.email).await?.is_some();
         Ok(taken.then_some(Err(SignUpError::EmailTaken)))
     }
 

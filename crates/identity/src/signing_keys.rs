@@ -89,8 +89,10 @@ impl Identity {
         let now = self.now();
         let mut last = self.keys_sought.lock().await;
         if last.is_none_or(|last| now.since(last) >= LOOK_EVERY) {
-            self.reload_signing_keys().await?;
             *last = Some(now);
+            if let Err(fault) = self.reload_signing_keys().await {
+                tracing::warn!(error = %fault, "the signing keys could not be read; keeping those known");
+            }
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ pub(crate) enum Counted<'a> {
     ForgotPasswordByEmail(&'a EmailAddress),
     ResendByAccount(AccountId),
     EmailChangeByAccount(AccountId),
+    EmailChangeByEmail(&'a EmailAddress),
 }
 
 impl Identity {
@@ -64,6 +65,7 @@ impl Identity {
             Counted::ForgotPasswordByEmail(email) => format!("{dialect} forgot-password email {email}"),
             Counted::ForgotPasswordByIp => format!("{dialect} forgot-password ip {}", call.network()),
             Counted::ResendByAccount(account) => format!("{dialect} resend {account}"),
+            Counted::EmailChangeByEmail(email) => format!("{dialect} email change to {email}"),
             Counted::EmailChangeByAccount(account) => format!("{dialect} email change {account}"),
         };
         self.vault.mac("rate limit", name.as_bytes())
@@ -85,20 +87,17 @@ impl Reserved {
     }
 
     /// The attempt failed: it stays counted.
-    pub(crate) fn keep(mut self) {
+    pub(crate) fn keep(&mut self) {
         self.buckets.clear();
     }
 
     /// Takes the attempt back in the unit of work that makes it a success.
     pub(crate) async fn refund(&self, unit: &mut Unit) -> Result<(), Fault> {
-        for bucket in &self.buckets {
-            unit.limits().refund(bucket).await?;
-        }
-        Ok(())
+        take_back(&self.buckets, unit).await
     }
 
     /// That unit was committed.
-    pub(crate) fn refunded(mut self) {
+    pub(crate) fn refunded(&mut self) {
         self.buckets.clear();
     }
 }
@@ -108,19 +107,27 @@ impl Drop for Reserved {
         if self.buckets.is_empty() {
             return;
         }
-        let given_up = Self { store: self.store.clone(), buckets: std::mem::take(&mut self.buckets) };
         // Without a runtime the process is ending; the window ends by itself.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return given_up.keep() };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        // The task holds what it needs and no `Reserved`: a runtime that is ending drops the task at once, and with a
+        // `Reserved` in it that would be the next one to be spawned, without end.
+        let (store, buckets) = (self.store.clone(), std::mem::take(&mut self.buckets));
         runtime.spawn(async move {
             let taken_back = async {
-                let mut unit = given_up.store.begin().await?;
-                given_up.refund(&mut unit).await?;
+                let mut unit = store.begin().await?;
+                take_back(&buckets, &mut unit).await?;
                 Ok::<(), Fault>(unit.commit().await?)
             };
             if let Err(fault) = taken_back.await {
                 tracing::warn!(error = %fault, "an attempt that did not fail stays counted as one");
             }
-            given_up.keep();
         });
     }
+}
+
+async fn take_back(buckets: &[[u8; 32]], unit: &mut Unit) -> Result<(), Fault> {
+    for bucket in buckets {
+        unit.limits().refund(bucket).await?;
+    }
+    Ok(())
 }

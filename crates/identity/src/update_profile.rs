@@ -48,7 +48,7 @@ impl Identity {
     ) -> Outcome<Account, UpdateProfileError> {
         let mut work = self.begin(call).await?;
         // Two changes at once must both be merged, not one lost.
-        work.unit.accounts().lock(actor.session.account).await?;
+        work.lock(actor.session.account).await?;
         let found = work.unit.accounts().find(actor.session.account).await?;
         let Some(mut account) = found.filter(|account| account.disabled_at.is_none()) else {
             return refuse(UpdateProfileError::AccountNotFound);

@@ -81,6 +81,13 @@ impl Work<'_> {
         Ok(self.unit.audit().insert(&event).await?)
     }
 
+    /// Waits for whoever else changes the account's password or answers what was sent to it, and keeps the next one
+    /// waiting until this unit ends: what is opened while a password is replaced must not outlive it. To be taken before
+    /// any other row of the account, so that no two wait for each other.
+    pub(crate) async fn lock(&mut self, account: AccountId) -> Result<(), Fault> {
+        Ok(self.unit.accounts().lock(account).await?)
+    }
+
     /// Makes it all durable.
     pub(crate) async fn commit(self) -> Result<(), Fault> {
         Ok(self.unit.commit().await?)

@@ -123,6 +123,7 @@ create table challenges (
     link_hash {bytes} unique,
     code_mac {bytes},
     attempts bigint not null,
+    link_uses bigint not null,
     dialect text not null,
     continuation {json} not null,
     created_at bigint not null,

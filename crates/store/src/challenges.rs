@@ -1,7 +1,7 @@
 //! Challenges: codes and links sent out, to be sent back once.
 
 use sqlx::types::Json;
-use tidegate_domain::challenge::{Challenge, Continuation, MAX_ATTEMPTS, Purpose};
+use tidegate_domain::challenge::{Challenge, Continuation, MAX_ATTEMPTS, MAX_LINK_USES, Purpose};
 use tidegate_domain::id::{AccountId, ChallengeId};
 use tidegate_domain::{Dialect, Timestamp};
 use uuid::Uuid;
@@ -89,8 +89,8 @@ impl Challenges<'_> {
         execute!(
             self.0,
             "insert into challenges (id, account_id, purpose, address, handle_hash, link_hash, code_mac, attempts,
-                dialect, continuation, created_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11)",
+                link_uses, dialect, continuation, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, $10, $11)",
             new.id.0,
             new.account.map(Uuid::from),
             new.purpose.as_str(),
@@ -191,16 +191,19 @@ impl Challenges<'_> {
         Ok(consumed == 1)
     }
 
-    /// Takes the challenge as answered, also when it was before. False when it was withdrawn meanwhile.
+    /// Takes the challenge as answered by its link, also when it was before. False when it was withdrawn meanwhile, or
+    /// its link was used too often.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn claim(&mut self, id: ChallengeId, now: Timestamp) -> Result<bool> {
         let claimed = execute!(
             self.0,
-            "update challenges set consumed_at = coalesce(consumed_at, $2) where id = $1",
+            "update challenges set consumed_at = coalesce(consumed_at, $2), link_uses = link_uses + 1
+             where id = $1 and link_uses < $3",
             id.0,
             now.micros(),
+            i64::from(MAX_LINK_USES),
         )?;
         Ok(claimed == 1)
     }

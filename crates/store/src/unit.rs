@@ -11,6 +11,9 @@ use crate::{
     sessions::Sessions,
 };
 
+/// Changes told one by one; with more, the caches forget everything, which is quicker.
+const MOST_CHANGES: usize = 200;
+
 /// One transaction. Dropped without [`Unit::commit`], it never happened.
 ///
 /// Keep it short and pure database: hashing, signing and network come before or after it.
@@ -30,9 +33,9 @@ impl Unit {
     /// The connection, for the statement `sql`. The unit is doomed until [`Unit::succeeded`] says that it was run.
     ///
     /// # Errors
-    /// [`StoreError::Database`] when a statement before it was not: PostgreSQL would refuse this one anyway; SQLite would
-    /// run it, after some errors outside of any transaction. The same when the unit is one to read with and the statement
-    /// is not: SQLite would refuse it anyway; PostgreSQL would run it, and the caches would not hear of it.
+    /// [`StoreError::Database`] when a statement before it was not run: PostgreSQL would refuse this one anyway; SQLite
+    /// would run it, after some errors outside of any transaction. Also when the unit is one to read with and the
+    /// statement is not: SQLite would refuse it anyway; PostgreSQL would run it, and the caches would not hear of it.
     pub(crate) fn connection(&mut self, sql: &str) -> Result<Connection<'_>> {
         if self.doomed {
             return Err(doomed());
@@ -63,8 +66,8 @@ impl Unit {
         if !self.session.writes() {
             return Ok(());
         }
-        // In a task of its own: a caller who goes away cannot stop it half-way with the writer in hand, nor keep from the
-        // caches that a session has ended.
+        // In a task of its own: a caller who goes away cannot stop it half-way with the writer in hand, nor keep from
+        // the caches that a session has ended.
         let finishing = tokio::spawn(async move {
             self.session.commit(&self.changes).await?;
             if let Some(listener) = self.listener {
@@ -77,7 +80,9 @@ impl Unit {
 
     /// Notes a change that caches must hear of once it is committed.
     pub(crate) fn note(&mut self, change: Change) {
-        if !self.changes.contains(&change) {
+        if self.changes.len() >= MOST_CHANGES {
+            self.changes = vec![Change::Everything];
+        } else if !self.changes.contains(&change) {
             self.changes.push(change);
         }
     }

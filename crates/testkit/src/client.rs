@@ -70,6 +70,26 @@ impl Client {
     pub fn post(&self, path: &str) -> Request {
         self.request(Method::POST, path)
     }
+
+    /// A PUT request.
+    pub fn put(&self, path: &str) -> Request {
+        self.request(Method::PUT, path)
+    }
+
+    /// A PATCH request.
+    pub fn patch(&self, path: &str) -> Request {
+        self.request(Method::PATCH, path)
+    }
+
+    /// A DELETE request.
+    pub fn delete(&self, path: &str) -> Request {
+        self.request(Method::DELETE, path)
+    }
+
+    /// An OPTIONS request.
+    pub fn options(&self, path: &str) -> Request {
+        self.request(Method::OPTIONS, path)
+    }
 }
 
 impl Request {
@@ -133,7 +153,11 @@ impl Request {
         let is_json = headers
             .get(header::CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-        let body = if is_json { serde_json::from_str(&text).expect("JSON, as the answer says") } else { Value::Null };
+        let body = if is_json {
+            serde_json::from_str(&text).expect("JSON, as the answer says")
+        } else {
+            Value::Null
+        };
         Answer { status, headers, body, text }
     }
 }
@@ -184,5 +208,72 @@ impl Answer {
     /// A header's text; empty when it is not there.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Json;
+    use axum::extract::Request as Incoming;
+    use axum::response::IntoResponse;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Answers with what it was asked.
+    async fn echo(request: Incoming) -> impl IntoResponse {
+        let (parts, body) = request.into_parts();
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().unwrap().0.ip();
+        let header =
+            |name| parts.headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap().to_owned());
+        let body = body.collect().await.unwrap().to_bytes();
+        let asked = json!({
+            "method": parts.method.as_str(),
+            "path": parts.uri.path(),
+            "peer": peer,
+            "type": header("content-type"),
+            "authorization": header("authorization"),
+            "body": String::from_utf8_lossy(&body),
+        });
+        (axum::http::StatusCode::CREATED, Json(asked))
+    }
+
+    fn client() -> Client {
+        Client::new(Router::new().fallback(echo), "192.0.2.1".parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_request_arrives_as_it_was_put_together() {
+        let answer =
+            client().patch("/a/b").json(&json!({"x": 1})).bearer("token").ip("2001:db8::7").send().await;
+        answer.assert_status(201);
+        assert_eq!((answer.text_at("method"), answer.text_at("path")), ("PATCH".into(), "/a/b".into()));
+        assert_eq!(
+            (answer.text_at("peer"), answer.text_at("body")),
+            ("2001:db8::7".into(), "{\"x\":1}".into())
+        );
+        assert_eq!(
+            (answer.text_at("type"), answer.text_at("authorization")),
+            ("application/json".into(), "Bearer token".into())
+        );
+        let plain = client().get("/").send().await;
+        assert_eq!((plain.text_at("peer"), plain.field("type")), ("192.0.2.1".into(), &Value::Null));
+    }
+
+    #[test]
+    fn fields_and_codes_are_found_in_either_envelope() {
+        let text = r#"{"success":false,"error":{"code":"GONE","details":[{"field":"email"}]}}"#.to_owned();
+        let body = serde_json::from_str(&text).unwrap();
+        let answer = Answer { status: 410, headers: HeaderMap::new(), body, text };
+        answer.assert_error(410, "GONE");
+        assert_eq!(answer.text_at("error.details.0.field"), "email");
+        assert_eq!((answer.field("nowhere"), answer.header("x-nothing")), (&Value::Null, ""));
+    }
+
+    #[test]
+    #[should_panic(expected = "the whole story")]
+    fn a_wrong_status_shows_the_body() {
+        let text = "the whole story".to_owned();
+        Answer { status: 500, headers: HeaderMap::new(), body: Value::Null, text }.assert_status(200);
     }
 }

@@ -149,8 +149,10 @@ impl TestDatabase {
 impl Schema {
     async fn create() -> Self {
         let server = std::env::var(SERVER).unwrap_or_else(|_| {
-            panic!("{SERVER} is not set: this test needs PostgreSQL; run it with scripts/test, \
-                    or with scripts/postgres run -- cargo nextest run")
+            panic!(
+                "{SERVER} is not set: this test needs PostgreSQL; run it with scripts/test, \
+                    or with scripts/postgres run -- cargo nextest run"
+            )
         });
         let name = format!("test_{:016x}", RandomState::new().hash_one(std::process::id()));
         let mut admin = connect(&server).await;
@@ -213,7 +215,8 @@ mod tests {
     #[tokio::test]
     async fn a_schema_is_gone_with_its_test() {
         let database = TestDatabase::create(Engine::Postgres).await;
-        let (Place::Postgres(schema), witness) = (&database.0, TestDatabase::empty(Engine::Postgres).await) else {
+        let (Place::Postgres(schema), witness) = (&database.0, TestDatabase::empty(Engine::Postgres).await)
+        else {
             panic!("not PostgreSQL")
         };
         let count = format!("select count(*) from pg_namespace where nspname = '{}'", schema.name);

@@ -38,11 +38,7 @@ impl Fixture for TestDatabase {
 
 /// Tells a story on one engine, on a runtime of two threads. [`on_both_engines!`](crate::on_both_engines) calls it.
 pub fn run<T: Fixture, F: Future<Output = ()>>(engine: Engine, story: impl FnOnce(T) -> F) {
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async { story(T::prepare(engine).await).await });
 }
 
@@ -67,6 +63,26 @@ macro_rules! on_both_engines {
             fn postgres() {
                 $crate::run($crate::Engine::Postgres, story);
             }
+        }
+    )+};
+}
+
+/// Turns each `async fn name(fixture: Fixture)` into a test of that name on one engine: for what only it does.
+///
+/// ```text
+/// on_one_engine! { Engine::Postgres;
+///     async fn other_nodes_hear(app: TestApp) { … }
+/// }
+/// ```
+#[macro_export]
+macro_rules! on_one_engine {
+    ($engine:expr; $($(#[$meta:meta])* async fn $name:ident($fixture:ident: $kind:ty) $story:block)+) => {$(
+        $(#[$meta])*
+        #[test]
+        fn $name() {
+            async fn story($fixture: $kind) $story
+
+            $crate::run($engine, story);
         }
     )+};
 }

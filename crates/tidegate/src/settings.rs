@@ -116,6 +116,7 @@ impl Config {
     pub(crate) fn http_settings(&self) -> HttpSettings {
         HttpSettings {
             trusted_proxies: self.http.trusted_proxies.clone(),
+            forwarded_header: self.http.forwarded_header,
             deadline: self.http.deadline,
             max_body: self.http.max_body,
             cors_origins: self.http.cors_origins.clone(),

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::get;
@@ -86,28 +86,53 @@ pub(crate) fn is_operator(app: &App, request: &Request) -> bool {
     !is_forwarded(request.headers()) && app.http().ops.allow.iter().any(|net| net.contains(&peer))
 }
 
-/// Lets operators through and tells everybody else that there is nothing.
+/// Whether the request names this server by an address or as `localhost`, not by a name that anybody could point here.
+fn is_by_address(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return true };
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
+    });
+    let name = name.trim_matches(['[', ']']);
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// Lets operators through and tells everybody else that there is nothing. A page of another name, resolved to this
+/// address, is not let through: its scripts would read what is shown here.
 pub(crate) async fn operators_only(State(app): State<App>, request: Request, next: Next) -> Response {
-    if is_operator(&app, &request) { next.run(request).await } else { not_found().await }
+    if is_operator(&app, &request) && is_by_address(request.headers()) {
+        next.run(request).await
+    } else {
+        not_found().await
+    }
 }
 
 /// The keys that verify access tokens (RFC 7517).
 async fn jwks(State(app): State<App>) -> Response {
-    let cache = HeaderValue::from_static("public, max-age=300");
-    ([(header::CACHE_CONTROL, cache)], Json(app.jwks())).into_response()
+    let headers =
+        [(header::CACHE_CONTROL, "public, max-age=300"), (header::CONTENT_TYPE, "application/json")];
+    (headers, app.jwks().to_string()).into_response()
 }
 
 /// The code does not change while it runs: what describes it is made once.
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi().to_string().into());
+static DOCUMENTS: LazyLock<Vec<(Dialect, Bytes)>> = LazyLock::new(|| {
+    let text = |dialect| openapi_of(dialect).to_json().unwrap_or_default().into();
+    Dialect::ALL.into_iter().map(|dialect| (dialect, text(dialect))).collect()
+});
 static PAGE: LazyLock<Result<String, askama::Error>> = LazyLock::new(describe::page);
 
 async fn document() -> Response {
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], DOCUMENT.clone()).into_response()
+    json(DOCUMENT.clone())
+}
+
+fn json(text: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
 async fn document_of(Path(file): Path<String>) -> Response {
-    match file.strip_suffix(".json").and_then(Dialect::from_name) {
-        Some(dialect) => Json(openapi_of(dialect)).into_response(),
+    let dialect = file.strip_suffix(".json").and_then(Dialect::from_name);
+    match DOCUMENTS.iter().find(|(known, _)| Some(*known) == dialect) {
+        Some((_, document)) => json(document.clone()),
         None => not_found().await,
     }
 }

@@ -218,7 +218,7 @@ impl<T> PageForm<T> {
         Call {
             // The links in mails are RiverGen's; its password rule applies.
             profile: app.settings().profile(Dialect::Rivergen).clone(),
-            ip: client_ip(headers, &self.extensions, &app.http().trusted_proxies),
+            ip: client_ip(headers, &self.extensions, app.http()),
             user_agent: user_agent(headers),
         }
     }

@@ -67,8 +67,8 @@ impl fmt::Debug for DatabaseUrl {
 pub struct StoreOptions {
     /// Where.
     pub url: DatabaseUrl,
-    /// Most PostgreSQL connections, or SQLite reading connections, of this process. On PostgreSQL one of them listens to
-    /// the other nodes, so there are two at least.
+    /// Most PostgreSQL connections, or SQLite reading connections, of this process. On PostgreSQL one of them listens
+    /// to the other nodes, so there are two at least.
     pub max_connections: u32,
     /// Most units of work that share one SQLite commit.
     pub max_group: usize,

@@ -22,7 +22,8 @@ const SPELLING: Spelling = Spelling {
     bytes: "bytea",
 };
 
-/// SQL for the notification channel of an installation. Channels are a database's, an installation may be a schema in it.
+/// SQL for the notification channel of an installation. Channels are a database's; an installation may be one of several
+/// schemas in it.
 macro_rules! channel {
     () => {
         "'tidegate_' || quote_ident(current_schema())::regnamespace::oid"
@@ -77,8 +78,8 @@ pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres
 }
 
 async fn begin_on(connection: PoolConnection<Postgres>) -> sqlx::Result<Transaction<'static, Postgres>> {
-    // Cut off, it would give back a connection that is in a transaction nobody knows of: whatever is done with it next
-    // would stay unseen, and a node that listens on it would hear nothing.
+    // Cut off, it would give back a connection that is in a transaction nobody knows of: whatever is done with it
+    // next would stay unseen, and a node that listens on it would hear nothing.
     to_the_end(Transaction::begin(connection, None)).await
 }
 

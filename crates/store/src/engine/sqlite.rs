@@ -41,12 +41,24 @@ struct Lane {
     connection: SqliteConnection,
     /// Finished units of the open physical transaction, to be answered when it commits.
     group: Vec<oneshot::Sender<Result<(), String>>>,
-    /// Whether a physical transaction is open.
-    open: bool,
-    /// Whether its last unit was dropped unfinished and its savepoint is still to be rolled back.
-    abandoned: bool,
+    /// Where that transaction stands.
+    stage: Stage,
+    /// Units begun in it, finished or not.
+    begun: usize,
     /// Whether the store was closed.
     closed: bool,
+}
+
+/// Where the physical transaction stands. While one is open, so is the savepoint of its last unit: the next unit or the
+/// commit takes care of it, which saves every unit a trip to the connection's thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// None is open.
+    NoTransaction,
+    /// A unit is under way, or was dropped unfinished and is still to be rolled back.
+    InUnit,
+    /// The last unit is finished.
+    BetweenUnits,
 }
 
 /// A unit of work's turn at the writer.
@@ -85,7 +97,8 @@ pub(super) async fn open(path: &Path, options: &StoreOptions) -> Result<(Writer,
 
 impl Writer {
     fn new(connection: SqliteConnection, max_group: usize) -> Self {
-        let lane = Lane { connection, group: Vec::new(), open: false, abandoned: false, closed: false };
+        let lane =
+            Lane { connection, group: Vec::new(), stage: Stage::NoTransaction, begun: 0, closed: false };
         Self {
             lane: Arc::new(Mutex::new(lane)),
             queue: Arc::new(Queue { waiting: AtomicUsize::new(0), max_group }),
@@ -102,7 +115,8 @@ impl Writer {
         }
         let mut turn = Turn { lane, queue: Arc::clone(&self.queue), shared: Arc::clone(&self.lane) };
         to_the_end(async move {
-            turn.lane.start_unit().await?;
+            let max_group = turn.queue.max_group;
+            turn.lane.start_unit(max_group).await?;
             Ok(turn)
         })
         .await
@@ -154,46 +168,50 @@ impl Lane {
         Ok(())
     }
 
-    /// Begins a savepoint for the next unit.
-    async fn start_unit(&mut self) -> Result<()> {
-        if let Err(error) = self.recover().await {
+    /// Begins a savepoint for the next unit, in the physical transaction that is open or else in a new one.
+    async fn start_unit(&mut self, max_group: usize) -> Result<()> {
+        // Whoever finished must not wait for ever behind a flood of units that are dropped.
+        if self.begun >= max_group && !self.group.is_empty() {
+            self.settle().await;
+        }
+        let go_on = match self.stage {
+            Stage::NoTransaction => None,
+            Stage::InUnit => Some("rollback to unit"),
+            Stage::BetweenUnits => Some("release unit; savepoint unit"),
+        };
+        if let Some(go_on) = go_on
+            && let Err(error) = self.run(go_on).await
+        {
             // Some errors, a full disk among them, SQLite answers by rolling back everything: the savepoint is gone,
             // and with it the finished units before it. They are told; this unit begins anew.
             self.end(Err(error)).await;
         }
-        if !self.open {
-            self.run("begin immediate").await?;
-            self.open = true;
+        if self.stage == Stage::NoTransaction
+            && let Err(error) = self.run("begin immediate; savepoint unit").await
+        {
+            drop(self.run("rollback").await);
+            return Err(error);
         }
-        self.run("savepoint unit").await?;
-        self.abandoned = true; // Until committed: a drop from here on has something to undo.
-        Ok(())
-    }
-
-    /// Undoes what an abandoned unit left behind, without touching the finished units before it.
-    async fn recover(&mut self) -> Result<()> {
-        if self.abandoned {
-            self.abandoned = false;
-            self.run("rollback to unit").await?;
-            self.run("release unit").await?;
-        }
+        self.begun += 1;
+        self.stage = Stage::InUnit; // Until committed: a drop from here on has something to undo.
         Ok(())
     }
 
     /// Commits the physical transaction, if one is open, and answers its units.
     async fn settle(&mut self) {
-        if self.open {
-            let outcome = match self.recover().await {
-                Ok(()) => self.run("commit").await,
-                Err(error) => Err(error),
-            };
-            self.end(outcome).await;
-        }
+        let end = match self.stage {
+            Stage::NoTransaction => return,
+            Stage::InUnit => "rollback to unit; commit",
+            Stage::BetweenUnits => "commit",
+        };
+        let outcome = self.run(end).await;
+        self.end(outcome).await;
     }
 
     /// Notes that the physical transaction is over, and tells its units how it went.
     async fn end(&mut self, outcome: Result<()>) {
-        self.open = false;
+        self.stage = Stage::NoTransaction;
+        self.begun = 0;
         if let Err(error) = &outcome {
             tracing::error!(%error, units = self.group.len(), "group commit failed; every unit in it is refused");
             // Some failures end the transaction by themselves; then this one has nothing to do.
@@ -212,10 +230,10 @@ impl Turn {
         &mut self.lane.connection
     }
 
-    /// Ends the unit: durable, with all units that share its physical transaction, when this returns. Not to be cut off.
+    /// Ends the unit: durable, with all units that share its physical transaction, when this returns. Not to be cut
+    /// off half-way.
     pub(super) async fn commit(mut self) -> Result<()> {
-        self.lane.run("release unit").await?;
-        self.lane.abandoned = false;
+        self.lane.stage = Stage::BetweenUnits;
         let (answer, committed) = oneshot::channel();
         self.lane.group.push(answer);
         if self.queue.is_idle() || self.lane.group.len() >= self.queue.max_group {
@@ -233,7 +251,12 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         // Waits for the lane, which is let go of right after this.
-        if self.lane.open && (self.lane.abandoned || self.queue.is_idle()) {
+        let unfinished = match self.lane.stage {
+            Stage::NoTransaction => false,
+            Stage::InUnit => true,
+            Stage::BetweenUnits => self.queue.is_idle(),
+        };
+        if unfinished {
             settle_if_idle(&self.shared, &self.queue);
         }
     }

@@ -20,7 +20,7 @@ use tidegate_delivery::{RetryPolicy, SmtpConfig};
 use tidegate_domain::DialectProfile;
 use tidegate_domain::limit::Limit;
 use tidegate_domain::time::seconds;
-use tidegate_http::{HttpSettings, OpsSettings};
+use tidegate_http::{ForwardedHeader, HttpSettings, OpsSettings};
 
 pub(crate) use load::{Flags, Loaded, Mistake, load};
 pub(crate) use text::{Database, SecretText};
@@ -168,6 +168,8 @@ pub(crate) struct Http {
     /// Proxies whose `Forwarded` and `X-Forwarded-For` headers are believed.
     #[serde(deserialize_with = "text::networks")]
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// The header in which they say whom they serve: `x-forwarded-for` or `forwarded`.
+    pub(crate) forwarded_header: ForwardedHeader,
     /// How long a request may take.
     #[serde(with = "seconds")]
     pub(crate) deadline: Duration,
@@ -242,12 +244,12 @@ impl Default for Config {
 
 impl Default for Http {
     fn default() -> Self {
-        let HttpSettings { trusted_proxies, deadline, max_body, cors_origins, ops: _ } =
+        let HttpSettings { trusted_proxies, forwarded_header, deadline, max_body, cors_origins, ops: _ } =
             HttpSettings::default();
         // Longer than the 60 s after which the usual proxies let go: a connection closed by us as they send on it
         // would cost a request.
         let idle_timeout = Duration::from_secs(75);
-        Self { trusted_proxies, deadline, idle_timeout, max_body, cors_origins }
+        Self { trusted_proxies, forwarded_header, deadline, idle_timeout, max_body, cors_origins }
     }
 }
 

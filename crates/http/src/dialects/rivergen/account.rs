@@ -85,7 +85,7 @@ pub(super) async fn request_email_change(
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
         (status = 403, description = "EMAIL_NOT_VERIFIED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
-        (status = 429, description = "TOO_MANY_ATTEMPTS, RATE_LIMITED", body = ErrorBody),
+        (status = 429, description = "TOO_MANY_ATTEMPTS", body = ErrorBody),
     ))]
 pub(super) async fn verify_email_change(
     bearer: Bearer,

@@ -19,7 +19,8 @@ use crate::state::App;
     responses(
         (status = 200, description = "Signed in, or a code was mailed first", body = Envelope<LoginData>),
         (status = 401, description = "INVALID_CREDENTIALS", body = ErrorBody),
-        (status = 403, description = "PERMISSION_DENIED: the workspace is not accessible", body = ErrorBody),
+        (status = 403, description = "PERMISSION_DENIED: the workspace is not accessible; \
+            EMAIL_NOT_VERIFIED: nor can a code be mailed", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
         (status = 429, description = "RATE_LIMITED", body = ErrorBody),
     ))]

@@ -65,7 +65,7 @@ pub(super) async fn verify_email(
     (status = 401, description = "INVALID_TOKEN", body = ErrorBody),
     (status = 410, description = "OTP_EXPIRED", body = ErrorBody),
     (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
-    (status = 429, description = "TOO_MANY_ATTEMPTS, RATE_LIMITED", body = ErrorBody),
+    (status = 429, description = "TOO_MANY_ATTEMPTS", body = ErrorBody),
 ))]
 pub(super) async fn verify_otp(
     caller: Caller,

@@ -20,14 +20,23 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tower::Service;
 
 /// How long to wait when the system has no descriptor left for another connection.
 const BREATH: Duration = Duration::from_millis(100);
 
+/// Most connections at a time: each may hold a request's head and body in memory.
+const MOST: usize = 4_096;
+/// Largest head of a request, in bytes.
+const HEAD: usize = 64 * 1024;
+/// Most requests at a time on one HTTP/2 connection.
+const STREAMS: u32 = 32;
+
 /// Answers requests with a router.
 pub(super) struct Connections {
+    room: Arc<Semaphore>,
     router: Router,
     protocol: Arc<auto::Builder<TokioExecutor>>,
     silence: Duration,
@@ -39,21 +48,32 @@ impl Connections {
     pub(super) fn new(router: Router, silence: Duration) -> Self {
         let mut protocol = auto::Builder::new(TokioExecutor::new());
         // Until a request's head is complete, the first as well as the next.
-        protocol.http1().timer(TokioTimer::new()).header_read_timeout(silence);
-        protocol.http2().timer(TokioTimer::new()).keep_alive_interval(silence).keep_alive_timeout(silence);
-        Self { router, protocol: Arc::new(protocol), silence, open: GracefulShutdown::new() }
+        protocol.http1().timer(TokioTimer::new()).header_read_timeout(silence).max_buf_size(HEAD);
+        protocol
+            .http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(silence)
+            .keep_alive_timeout(silence)
+            .max_concurrent_streams(STREAMS);
+        let room = Arc::new(Semaphore::new(MOST));
+        Self { room, router, protocol: Arc::new(protocol), silence, open: GracefulShutdown::new() }
     }
 
     /// Takes connections until `stop`.
     pub(super) async fn accept(&self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let mut stop = std::pin::pin!(stop);
         loop {
-            let accepted = tokio::select! {
+            let accepted = async {
+                // Waiting for room, with the others waiting in the system's own queue.
+                let room = Arc::clone(&self.room).acquire_owned().await.map_err(io::Error::other)?;
+                Ok((listener.accept().await?, room))
+            };
+            let accepted: io::Result<_> = tokio::select! {
                 () = &mut stop => return,
-                accepted = listener.accept() => accepted,
+                accepted = accepted => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.spawn(stream, peer),
+                Ok(((stream, peer), room)) => self.spawn(stream, peer, room),
                 // The client's doing, and over with its connection.
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
@@ -69,7 +89,7 @@ impl Connections {
         timeout(patience, self.open.shutdown()).await.is_ok()
     }
 
-    fn spawn(&self, stream: TcpStream, peer: SocketAddr) {
+    fn spawn(&self, stream: TcpStream, peer: SocketAddr, room: OwnedSemaphorePermit) {
         // Answers are small and complete: waiting to fill a packet would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
@@ -82,7 +102,10 @@ impl Connections {
             self.silence,
             self.open.watcher(),
         );
-        tokio::spawn(connection);
+        tokio::spawn(async move {
+            connection.await;
+            drop(room);
+        });
     }
 }
 

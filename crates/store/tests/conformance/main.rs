@@ -1,0 +1,29 @@
+//! What every engine does for the store, case by case, on SQLite and on PostgreSQL.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test code: a broken expectation ends the test"
+)]
+
+#[macro_use]
+mod world;
+
+mod accounts;
+mod audit;
+mod cancellation;
+mod challenges;
+mod changes;
+mod group_commit;
+mod idempotency;
+mod keys;
+mod limits;
+mod migrations;
+mod model;
+mod organizations;
+mod outbox;
+mod refresh_tokens;
+mod sessions;
+mod text;
+mod unit_of_work;

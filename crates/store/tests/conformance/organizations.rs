@@ -1,0 +1,156 @@
+//! Organizations, workspaces, members.
+
+use tidegate_domain::id::{AccountId, WorkspaceId};
+use tidegate_domain::{Role, Timestamp};
+use tidegate_store::StoreError;
+use tidegate_store::organizations::{NewMembership, NewOrganization, NewWorkspace};
+use tidegate_testkit::on_both_engines;
+use uuid::Uuid;
+
+use crate::world::{Member, NOW, World, at, workspace};
+
+/// Adds a workspace to somebody's organization, which every member may enter who is named; answers key and number.
+async fn add_workspace(
+    world: &World,
+    host: &Member,
+    slug: &str,
+    is_default: bool,
+    members: &[AccountId],
+) -> (WorkspaceId, i64) {
+    let id: WorkspaceId = world.key();
+    let new = NewWorkspace { id, ..workspace(host, slug, is_default) };
+    commit!(world.store, unit => unit.organizations().insert_workspace(new));
+    for member in members {
+        let statement = format!(
+            "insert into membership_workspaces select id, {} from memberships
+             where account_id = {} and organization_id = {}",
+            world.database.sql_uuid(id),
+            world.database.sql_uuid(*member),
+            world.database.sql_uuid(host.organization),
+        );
+        assert_eq!(world.database.sql(&statement).await, 1);
+    }
+    let number = format!("select number from workspaces where id = {}", world.database.sql_uuid(id));
+    (id, world.database.sql_count(&number).await)
+}
+
+async fn join_at(world: &World, host: &Member, account: AccountId, role: Role, joined_at: Timestamp) {
+    let new = NewMembership { joined_at, ..world.membership(host.organization, account, role) };
+    commit!(world.store, unit => unit.organizations().insert_membership(new, host.workspace));
+}
+
+on_both_engines! {
+    async fn a_member_sees_their_organization_as_it_was_made(world: World) {
+        let (ada, id) = (world.account().await, world.key());
+        let new = NewOrganization {
+            id,
+            name: "Difference Engines",
+            domain: "ada.example",
+            plan: "enterprise",
+            created_at: NOW,
+        };
+        let number = commit!(world.store, unit => unit.organizations().insert(new));
+        let host = Member { account: ada, organization: id, workspace: world.key() };
+        commit!(world.store, unit => unit.organizations().insert_workspace(workspace(&host, "first", false)));
+        join_at(&world, &host, ada, Role::Viewer, at(9)).await;
+        let seen = read!(world.store, unit => unit.organizations().of_member(ada));
+        let seen = match &seen[..] {
+            [one] => one,
+            others => panic!("{others:?}"),
+        };
+        assert_eq!((seen.id, seen.number, seen.role), (id, number, Role::Viewer));
+        assert_eq!(
+            (seen.name.as_str(), seen.domain.as_str(), seen.plan.as_str()),
+            ("Difference Engines", "ada.example", "enterprise")
+        );
+        assert_eq!((seen.joined_at, seen.source.as_str()), (at(9), "signup"));
+        let seen = read!(world.store, unit => unit.organizations().workspaces_of_member(ada));
+        assert_eq!((seen[0].id, seen[0].organization, seen[0].is_default), (host.workspace, id, false));
+        assert_eq!(
+            (seen[0].name.as_str(), seen[0].slug.as_str(), seen[0].created_at),
+            ("Workshop", "first", NOW)
+        );
+    }
+
+    async fn organizations_are_listed_in_the_order_they_were_joined(world: World) {
+        let (one, two) = (world.member("one@example.com").await, world.member("two@example.com").await);
+        let ada = world.account().await;
+        join_at(&world, &two, ada, Role::Admin, at(1)).await;
+        join_at(&world, &one, ada, Role::Viewer, at(2)).await;
+        let seen = read!(world.store, unit => unit.organizations().of_member(ada));
+        let seen: Vec<_> = seen.iter().map(|organization| organization.id).collect();
+        assert_eq!(seen, [two.organization, one.organization]);
+        let nobody = read!(world.store, unit => unit.organizations().of_member(world.key()));
+        assert!(nobody.is_empty());
+    }
+
+    async fn somebody_lands_in_the_default_workspace_of_the_organization_they_joined_first(world: World) {
+        let (first, second) = (world.member("one@example.com").await, world.member("two@example.com").await);
+        let ada = world.account().await;
+        join_at(&world, &second, ada, Role::Admin, at(2)).await;
+        join_at(&world, &first, ada, Role::Viewer, at(1)).await;
+        // A workspace that is no default, and a default one they may not enter, change nothing.
+        add_workspace(&world, &first, "side", false, &[ada]).await;
+        add_workspace(&world, &first, "locked", true, &[]).await;
+        let landing = read!(world.store, unit => unit.organizations().landing(ada, None)).unwrap();
+        assert_eq!((landing.organization, landing.workspace), (first.organization, Some(first.workspace)));
+        assert_eq!(landing.role, Role::Viewer);
+    }
+
+    async fn somebody_lands_in_the_workspace_they_ask_for_if_they_may_enter_it(world: World) {
+        let (first, second) = (world.member("one@example.com").await, world.member("two@example.com").await);
+        join_at(&world, &second, first.account, Role::Developer, at(5)).await;
+        let (side, number) = add_workspace(&world, &second, "side", false, &[first.account]).await;
+        let (_, locked) = add_workspace(&world, &second, "locked", false, &[]).await;
+        let landing =
+            read!(world.store, unit => unit.organizations().landing(first.account, Some(number))).unwrap();
+        assert_eq!((landing.organization, landing.workspace), (second.organization, Some(side)));
+        assert_eq!(landing.role, Role::Developer);
+        // Not theirs, nobody's, and the numbers that stand for something else inside.
+        for refused in [locked, 9_999, 0, -1, i64::MIN, i64::MAX] {
+            let landing =
+                read!(world.store, unit => unit.organizations().landing(first.account, Some(refused)));
+            assert!(landing.is_none(), "{refused}: {landing:?}");
+        }
+    }
+
+    async fn a_member_of_an_organization_without_a_workspace_lands_nowhere_in_it(world: World) {
+        let ada = world.member("ada@example.com").await;
+        world.database.sql("delete from membership_workspaces").await;
+        let landing = read!(world.store, unit => unit.organizations().landing(ada.account, None)).unwrap();
+        assert_eq!((landing.organization, landing.workspace), (ada.organization, None));
+        let nobody = world.account().await;
+        assert!(read!(world.store, unit => unit.organizations().landing(nobody, None)).is_none());
+    }
+
+    async fn names_are_unique_where_they_must_be(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let other = world.member("eve@example.com").await;
+        for organization in [ada.organization, other.organization] {
+            let id: Uuid = world.key();
+            commit!(world.store, unit => unit.organizations().insert_role(id, organization, "Admin"));
+        }
+        let mut unit = world.store.begin().await.unwrap();
+        let twice = unit.organizations().insert_role(world.key::<Uuid>(), ada.organization, "Admin").await;
+        assert!(matches!(twice, Err(StoreError::Database(_))), "{twice:?}");
+        drop(unit);
+        let mut unit = world.store.begin().await.unwrap();
+        let new = NewWorkspace { id: world.key(), ..workspace(&ada, "default", false) };
+        let twice = unit.organizations().insert_workspace(new).await;
+        assert!(matches!(twice, Err(StoreError::Database(_))), "{twice:?}");
+        drop(unit);
+        let mut unit = world.store.begin().await.unwrap();
+        let again = world.membership(ada.organization, ada.account, Role::Viewer);
+        let twice = unit.organizations().insert_membership(again, ada.workspace).await;
+        assert!(matches!(twice, Err(StoreError::Database(_))), "{twice:?}");
+    }
+
+    async fn a_role_no_version_has_written_is_an_error_not_a_guess(world: World) {
+        let ada = world.member("ada@example.com").await;
+        world.database.sql("update memberships set role = 'emperor'").await;
+        let mut unit = world.store.read().await.unwrap();
+        let landing = unit.organizations().landing(ada.account, None).await;
+        assert!(matches!(landing, Err(StoreError::Unreadable("memberships.role"))), "{landing:?}");
+        assert!(unit.organizations().of_member(ada.account).await.is_err());
+    }
+}

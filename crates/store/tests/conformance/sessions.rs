@@ -1,0 +1,196 @@
+//! Sessions: opened, refreshed, ended, forgotten.
+
+use tidegate_domain::Role;
+use tidegate_domain::id::SessionId;
+use tidegate_domain::session::{EndReason, SessionTimes};
+use tidegate_store::sessions::NewSession;
+use tidegate_testkit::{concurrently, on_both_engines};
+
+use crate::world::{Member, NOW, World, address, at, session};
+
+/// Opens a session that began, expires and ends at those seconds.
+async fn open(world: &World, member: &Member, began: i64, expires: i64, ends: i64) -> SessionId {
+    let id = world.key();
+    let new = NewSession {
+        id,
+        created_at: at(began),
+        times: SessionTimes { expires_at: at(expires), ends_at: at(ends) },
+        ..session(member, 0)
+    };
+    commit!(world.store, unit => unit.sessions().insert(&new));
+    id
+}
+
+async fn number(world: &World, id: SessionId) -> i64 {
+    let query = format!("select number from sessions where id = {}", world.database.sql_uuid(id));
+    world.database.sql_count(&query).await
+}
+
+on_both_engines! {
+    async fn a_request_learns_all_about_its_session(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let id = world.session(&ada, 60).await;
+        let record = read!(world.store, unit => unit.sessions().record(id)).unwrap();
+        assert_eq!((record.id, record.account, record.organization), (id, ada.account, ada.organization));
+        assert_eq!((record.email.as_str(), record.email_verified), ("ada@example.com", false));
+        assert_eq!((record.role, record.display_name.as_str(), record.ended), (Role::Owner, "Ada", false));
+        assert_eq!((record.expires_at, record.account_created_at), (at(60), NOW));
+        let email = address("ada@example.com");
+        commit!(world.store, unit => unit.accounts().verify_email(ada.account, &email, NOW));
+        assert!(read!(world.store, unit => unit.sessions().record(id)).unwrap().email_verified);
+        assert!(read!(world.store, unit => unit.sessions().record(world.key())).is_none());
+    }
+
+    async fn a_shut_account_and_a_lost_membership_end_its_sessions(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let id = world.session(&ada, 60).await;
+        world.database.sql("update accounts set disabled_at = 1").await;
+        assert!(read!(world.store, unit => unit.sessions().record(id)).unwrap().ended);
+        world.database.sql("delete from membership_workspaces; delete from memberships").await;
+        assert!(read!(world.store, unit => unit.sessions().record(id)).is_none());
+    }
+
+    async fn refreshing_extends_a_session_that_has_not_ended(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let id = world.session(&ada, 60).await;
+        assert!(commit!(world.store, unit => unit.sessions().refreshed(id, at(30), at(90))));
+        let active = read!(world.store, unit => unit.sessions().active(ada.account, at(30)));
+        assert_eq!(
+            (active[0].last_activity_at, active[0].expires_at, active[0].ends_at),
+            (at(30), at(90), at(60))
+        );
+        assert!(commit!(world.store, unit => unit.sessions().end(id, EndReason::Revoked, at(31))));
+        assert!(!commit!(world.store, unit => unit.sessions().refreshed(id, at(32), at(99))));
+        assert!(!commit!(world.store, unit => unit.sessions().refreshed(world.key(), at(32), at(99))));
+    }
+
+    async fn a_session_ends_once(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let id = world.session(&ada, 60).await;
+        let ended = concurrently(20, |_| {
+            let store = world.store.clone();
+            async move { commit!(store, unit => unit.sessions().end(id, EndReason::SignedOut, at(1))) }
+        })
+        .await;
+        assert_eq!(ended.iter().filter(|ended| **ended).count(), 1);
+        assert!(read!(world.store, unit => unit.sessions().record(id)).unwrap().ended);
+        let reason = world.database.sql_texts("select revoked_reason from sessions").await;
+        assert_eq!(reason, ["signed_out"]);
+        let expired = world.session(&ada, 60).await;
+        assert!(!commit!(world.store, unit => unit.sessions().end(expired, EndReason::SignedOut, at(60))));
+        assert!(!commit!(world.store, unit => unit.sessions().end(world.key(), EndReason::SignedOut, at(1))));
+    }
+
+    async fn somebody_ends_a_session_of_their_own_by_its_number(world: World) {
+        let (ada, eve) = (world.member("ada@example.com").await, world.member("eve@example.com").await);
+        let id = world.session(&ada, 60).await;
+        let number = number(&world, id).await;
+        let reason = EndReason::Revoked;
+        for (account, number, now) in
+            [(eve.account, number, 1), (ada.account, number + 99, 1), (ada.account, number, 60)]
+        {
+            let ended =
+                commit!(world.store, unit => unit.sessions().end_numbered(account, number, reason, at(now)));
+            assert_eq!(ended, None);
+        }
+        let ended =
+            commit!(world.store, unit => unit.sessions().end_numbered(ada.account, number, reason, at(1)));
+        assert_eq!(ended, Some(id));
+        let again =
+            commit!(world.store, unit => unit.sessions().end_numbered(ada.account, number, reason, at(2)));
+        assert_eq!(again, None);
+    }
+
+    async fn ending_all_of_somebodys_sessions_leaves_those_of_others(world: World) {
+        let (ada, eve) = (world.member("ada@example.com").await, world.member("eve@example.com").await);
+        let mut ids = Vec::new();
+        for _ in 0..3 {
+            ids.push(world.session(&ada, 60).await);
+        }
+        // Expired here, perhaps not yet by another node's clock: ended as well, and not counted.
+        let expired = world.session(&ada, 2).await;
+        let other = world.session(&eve, 60).await;
+        commit!(world.store, unit => unit.sessions().end(ids[0], EndReason::SignedOut, at(1)));
+        let reason = EndReason::PasswordChanged;
+        let ended = commit!(world.store, unit => unit.sessions().end_all(ada.account, reason, at(2)));
+        assert_eq!(ended, 2);
+        for id in ids.into_iter().chain([expired]) {
+            assert!(read!(world.store, unit => unit.sessions().record(id)).unwrap().ended);
+        }
+        assert!(!read!(world.store, unit => unit.sessions().record(other)).unwrap().ended);
+        let reasons = world
+            .database
+            .sql_texts("select revoked_reason from sessions where revoked_at is not null order by number")
+            .await;
+        assert_eq!(reasons, ["signed_out", "password_changed", "password_changed", "password_changed"]);
+    }
+
+    async fn active_sessions_are_listed_by_latest_activity(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let old = open(&world, &ada, 0, 100, 100).await;
+        let new = open(&world, &ada, 10, 100, 100).await;
+        let expired = open(&world, &ada, 5, 20, 100).await;
+        let ended = open(&world, &ada, 30, 100, 100).await;
+        commit!(world.store, unit => unit.sessions().end(ended, EndReason::Revoked, at(31)));
+        let ids = |sessions: Vec<tidegate_domain::account::Session>| {
+            sessions.iter().map(|s| s.id).collect::<Vec<_>>()
+        };
+        let active = read!(world.store, unit => unit.sessions().active(ada.account, at(15)));
+        assert_eq!(ids(active), [new, expired, old]);
+        let active = read!(world.store, unit => unit.sessions().active(ada.account, at(20)));
+        assert_eq!(ids(active), [new, old]);
+        commit!(world.store, unit => unit.sessions().refreshed(old, at(40), at(100)));
+        let active = read!(world.store, unit => unit.sessions().active(ada.account, at(41)));
+        assert_eq!(
+            (active[0].ip.as_str(), active[0].user_agent.as_str(), active[0].revoked_at),
+            ("192.0.2.1", "test", None)
+        );
+        assert_eq!(ids(active), [old, new]);
+        assert_eq!(read!(world.store, unit => unit.sessions().counts(ada.account, at(41))), (2, 4));
+        assert_eq!(read!(world.store, unit => unit.sessions().counts(world.key(), at(41))), (0, 0));
+    }
+
+    async fn sessions_long_over_are_removed_with_their_tokens_a_batch_at_a_time(world: World) {
+        let ada = world.member("ada@example.com").await;
+        for _ in 0..5 {
+            let id = open(&world, &ada, 0, 10, 10).await;
+            let parent = world.refresh_token(id, &world.hash(), None).await;
+            world.refresh_token(id, &world.hash(), Some(parent)).await;
+        }
+        let kept = open(&world, &ada, 0, 10, 20).await;
+        world.refresh_token(kept, &world.hash(), None).await;
+        // The end itself is not before itself.
+        assert_eq!(commit!(world.store, unit => unit.sessions().prune(at(10), 500)), 0);
+        for removed in [2, 2, 1, 0] {
+            assert_eq!(commit!(world.store, unit => unit.sessions().prune(at(11), 2)), removed);
+        }
+        assert!(read!(world.store, unit => unit.sessions().record(kept)).is_some());
+        assert_eq!(world.database.sql_count("select count(*) from refresh_tokens").await, 1);
+    }
+
+    // Every node prunes every minute: two at once must not trip over each other's work.
+    async fn nodes_that_prune_at_once_remove_everything_once(world: World) {
+        let ada = world.member("ada@example.com").await;
+        for _ in 0..40 {
+            let id = open(&world, &ada, 0, 10, 10).await;
+            world.refresh_token(id, &world.hash(), None).await;
+        }
+        let removed = concurrently(8, |_| {
+            let store = world.store.clone();
+            async move {
+                let mut removed = 0;
+                loop {
+                    match commit!(store, unit => unit.sessions().prune(at(11), 3)) {
+                        0 => break removed,
+                        some => removed += some,
+                    }
+                }
+            }
+        })
+        .await;
+        let left = commit!(world.store, unit => unit.sessions().prune(at(11), 500));
+        assert_eq!(removed.iter().sum::<u64>() + left, 40);
+        assert_eq!(world.database.sql_count("select count(*) from sessions").await, 0);
+        assert_eq!(world.database.sql_count("select count(*) from refresh_tokens").await, 0);
+    }
+}

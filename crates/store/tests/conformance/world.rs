@@ -1,0 +1,213 @@
+//! What the cases share: a store, and short ways to put things into it.
+
+use std::time::Duration;
+
+use tidegate_domain::account::AccountKind;
+use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId, SessionId, WorkspaceId};
+use tidegate_domain::session::{Amr, SessionTimes};
+use tidegate_domain::{Dialect, EmailAddress, Entropy, Role, Timestamp};
+use tidegate_store::accounts::{NewAccount, NewEmail};
+use tidegate_store::organizations::{NewMembership, NewOrganization, NewWorkspace};
+use tidegate_store::refresh_tokens::NewRefreshToken;
+use tidegate_store::sessions::NewSession;
+use tidegate_store::{Result, Store, Unit};
+use tidegate_testkit::{Engine, Fixture, SeededEntropy, TestDatabase};
+use uuid::Uuid;
+
+/// When every case begins.
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_767_603_600);
+
+/// `seconds` after the case began.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(NOW.seconds() + seconds)
+}
+
+/// Does one thing in a unit of its own, commits it, and answers what it answered.
+macro_rules! commit {
+    ($store:expr, $unit:ident => $work:expr) => {{
+        let mut $unit = $store.begin().await.unwrap();
+        let answer = $work.await.unwrap();
+        $unit.commit().await.unwrap();
+        answer
+    }};
+}
+
+/// Reads one thing.
+macro_rules! read {
+    ($store:expr, $unit:ident => $work:expr) => {{
+        let mut $unit = $store.read().await.unwrap();
+        $work.await.unwrap()
+    }};
+}
+
+/// A migrated database and one node's store on it.
+pub(crate) struct World {
+    pub(crate) store: Store,
+    pub(crate) database: TestDatabase,
+    entropy: SeededEntropy,
+}
+
+/// Somebody with an organization of their own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Member {
+    pub(crate) account: AccountId,
+    pub(crate) organization: OrganizationId,
+    pub(crate) workspace: WorkspaceId,
+}
+
+impl Fixture for World {
+    async fn prepare(engine: Engine) -> Self {
+        let database = TestDatabase::create(engine).await;
+        Self { store: database.open().await, database, entropy: SeededEntropy::default() }
+    }
+}
+
+impl World {
+    /// A new row key.
+    pub(crate) fn key<K: From<Uuid>>(&self) -> K {
+        let entropy: &dyn Entropy = &self.entropy;
+        entropy.uuid(NOW).into()
+    }
+
+    /// A hash nobody else has.
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        let entropy: &dyn Entropy = &self.entropy;
+        entropy.bytes()
+    }
+
+    /// An account without anything.
+    pub(crate) async fn account(&self) -> AccountId {
+        let id = self.key();
+        commit!(self.store, unit => insert_account(&mut unit, id));
+        id
+    }
+
+    /// Somebody who signed up with that address.
+    pub(crate) async fn member(&self, email: &str) -> Member {
+        let member = Member {
+            account: self.account().await,
+            organization: self.organization().await,
+            workspace: self.key(),
+        };
+        let email = address(email);
+        commit!(self.store, unit => unit.accounts().insert_email(self.email(member.account, &email, true)));
+        commit!(self.store, unit => unit.organizations().insert_workspace(workspace(&member, "default", true)));
+        self.join(&member, member.account, Role::Owner).await;
+        member
+    }
+
+    /// An organization without anything.
+    pub(crate) async fn organization(&self) -> OrganizationId {
+        let id = self.key();
+        let new = NewOrganization {
+            id,
+            name: "Analytical Engines",
+            domain: "example.com",
+            plan: "free",
+            created_at: NOW,
+        };
+        commit!(self.store, unit => unit.organizations().insert(new));
+        id
+    }
+
+    /// Makes an account a member of somebody's organization.
+    pub(crate) async fn join(&self, host: &Member, account: AccountId, role: Role) {
+        let new = self.membership(host.organization, account, role);
+        commit!(self.store, unit => unit.organizations().insert_membership(new, host.workspace));
+    }
+
+    /// A membership that is yet to be added.
+    pub(crate) fn membership(
+        &self,
+        organization: OrganizationId,
+        account: AccountId,
+        role: Role,
+    ) -> NewMembership<'static> {
+        NewMembership { id: self.key(), account, organization, role, source: "signup", joined_at: NOW }
+    }
+
+    /// An address that is yet to be added.
+    pub(crate) fn email<'a>(
+        &self,
+        account: AccountId,
+        email: &'a EmailAddress,
+        is_primary: bool,
+    ) -> NewEmail<'a> {
+        NewEmail { id: self.key(), account, email, verified_at: None, is_primary, created_at: NOW }
+    }
+
+    /// A session of somebody that ends after so many seconds.
+    pub(crate) async fn session(&self, member: &Member, seconds: i64) -> SessionId {
+        let id = self.key();
+        let new = NewSession { id, ..session(member, seconds) };
+        commit!(self.store, unit => unit.sessions().insert(&new));
+        id
+    }
+
+    /// A refresh token with that hash, an hour long.
+    pub(crate) async fn refresh_token(
+        &self,
+        session: SessionId,
+        hash: &[u8],
+        parent: Option<RefreshTokenId>,
+    ) -> RefreshTokenId {
+        let id = self.key();
+        let new = NewRefreshToken { id, session, hash, parent, issued_at: NOW, expires_at: at(3_600) };
+        commit!(self.store, unit => unit.refresh_tokens().insert(new));
+        id
+    }
+}
+
+/// Adds a person who has nothing.
+pub(crate) async fn insert_account(unit: &mut Unit, id: AccountId) -> Result<i64> {
+    unit.accounts().insert(&account(id)).await
+}
+
+/// A person who has nothing, yet to be added.
+pub(crate) fn account(id: AccountId) -> NewAccount<'static> {
+    NewAccount {
+        id,
+        kind: AccountKind::Individual,
+        display_name: "Ada",
+        agreed_to_terms: true,
+        terms_version: Some("1.0"),
+        created_at: NOW,
+    }
+}
+
+/// A workspace that is yet to be added, with the member's workspace key.
+pub(crate) fn workspace<'a>(member: &Member, slug: &'a str, is_default: bool) -> NewWorkspace<'a> {
+    NewWorkspace {
+        id: member.workspace,
+        organization: member.organization,
+        name: "Workshop",
+        slug,
+        is_default,
+        created_at: NOW,
+    }
+}
+
+/// A session that is yet to be opened, with the nil key.
+pub(crate) fn session(member: &Member, seconds: i64) -> NewSession<'static> {
+    NewSession {
+        id: SessionId(Uuid::nil()),
+        account: member.account,
+        organization: member.organization,
+        workspace: Some(member.workspace),
+        dialect: Dialect::Rivergen,
+        amr: Amr::Password,
+        remember_me: false,
+        ip: "192.0.2.1",
+        user_agent: "test",
+        created_at: NOW,
+        times: SessionTimes { expires_at: at(seconds), ends_at: at(seconds) },
+    }
+}
+
+pub(crate) fn address(text: &str) -> EmailAddress {
+    EmailAddress::parse(text).unwrap()
+}
+
+pub(crate) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
