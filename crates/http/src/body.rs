@@ -61,15 +61,14 @@ async fn json<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, 
 
 /// Reads a JSON object.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Rejection> {
+    // Unknown fields are skipped unread, and would hide bytes that are no text.
+    let text = str::from_utf8(bytes)
+        .map_err(|_| Rejection::MalformedBody("the body must be UTF-8 text".to_owned()))?;
     // An array would be taken for the object's fields in order.
-    if bytes.trim_ascii_start().first() != Some(&b'{') {
+    if !text.trim_start().starts_with('{') {
         return Err(Rejection::MalformedBody("the body must be a JSON object".to_owned()));
     }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let parsed = serde_path_to_error::deserialize(&mut reader)
-        .map_err(|error| Rejection::MalformedBody(describe(error.inner())))?;
-    reader.end().map_err(|error| Rejection::MalformedBody(describe(&error)))?;
-    Ok(parsed)
+    serde_json::from_str(text).map_err(|error| Rejection::MalformedBody(describe(&error)))
 }
 
 /// The whole body, unless it is larger than `limit`; a declared length is believed before anything is read.

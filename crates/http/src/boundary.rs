@@ -46,24 +46,28 @@ impl MeterReading {
     }
 }
 
+/// The handler's response, unless it panics or takes too long.
+pub(crate) async fn handled(app: &App, request: Request, next: Next) -> Result<Response, Rejection> {
+    let handling = AssertUnwindSafe(next.run(request)).catch_unwind();
+    match tokio::time::timeout(app.http().deadline, handling).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(_panic)) => {
+            tracing::error!("a handler panicked; this is a defect");
+            Err(Rejection::Internal)
+        }
+        Err(_elapsed) => {
+            tracing::error!(deadline = ?app.http().deadline, "a request took too long and was given up");
+            Err(Rejection::Unavailable { retry_after: 1, reason: "The request took too long; try again." })
+        }
+    }
+}
+
 /// Middleware around every route of a contract.
 pub(crate) async fn guard<C: Contract>(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let reading = MeterReading::default();
     request.extensions_mut().insert(reading.clone());
-    let handling = AssertUnwindSafe(next.run(request)).catch_unwind();
-    let mut response = match tokio::time::timeout(app.http().deadline, handling).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(_panic)) => {
-            tracing::error!("a handler panicked; this is a defect");
-            Pending::<C>(Rejection::Internal.into()).into_response()
-        }
-        Err(_elapsed) => {
-            tracing::error!(deadline = ?app.http().deadline, "a request took too long and was given up");
-            let slow =
-                Rejection::Unavailable { retry_after: 1, reason: "The request took too long; try again." };
-            Pending::<C>(slow.into()).into_response()
-        }
-    };
+    let handled = handled(&app, request, next).await;
+    let mut response = handled.unwrap_or_else(|rejection| Pending::<C>(rejection.into()).into_response());
     if let Some(Carried::<C>(error, _)) = response.extensions_mut().remove() {
         response = error.render(app.now());
         response.extensions_mut().insert(ErrorCode(error.code().to_owned()));
@@ -81,16 +85,4 @@ pub(crate) async fn guard<C: Contract>(State(app): State<App>, mut request: Requ
     // Answers hold tokens and personal data; nobody but the client keeps them (RFC 6749 section 5.1).
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
-}
-
-/// The deadline of what belongs to no contract.
-pub(crate) async fn deadline(State(app): State<App>, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(app.http().deadline, next.run(request)).await {
-        Ok(response) => response,
-        Err(_elapsed) => {
-            tracing::error!(deadline = ?app.http().deadline, "a request took too long and was given up");
-            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], "The request took too long.\n")
-                .into_response()
-        }
-    }
 }

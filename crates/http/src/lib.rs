@@ -25,11 +25,9 @@ pub use telemetry::describe_metrics;
 
 /// The whole application as one router.
 pub fn router(app: App) -> Router {
-    let outside = ops::router()
-        .merge(pages::router(&app))
-        .layer(axum::middleware::from_fn_with_state(app.clone(), boundary::deadline));
     let routes = Router::new()
-        .merge(outside)
+        .merge(ops::router(&app))
+        .merge(pages::router(&app))
         .merge(dialects::rivergen::router(&app))
         .merge(dialects::ingestiq::router(&app))
         .fallback(ops::not_found)

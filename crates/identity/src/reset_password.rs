@@ -74,7 +74,9 @@ impl Identity {
         if !emails.iter().any(|known| known.is_primary && known.email == email) {
             return refuse(ResetPasswordError::InvalidToken);
         }
-        work.unit.accounts().verify_email(account.id, &email, work.now).await?;
+        if work.unit.accounts().verify_email(account.id, &email, work.now).await? {
+            work.audit(Action::EmailVerified, account.id, json!({})).await?;
+        }
         work.replace_password(&account, &email, &hash).await?;
         work.audit(Action::PasswordReset, account.id, json!({})).await?;
         Ok(work.commit().await?)

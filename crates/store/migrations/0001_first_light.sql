@@ -123,7 +123,7 @@ create table challenges (
     link_hash {bytes} unique,
     code_mac {bytes},
     attempts bigint not null,
-    link_uses bigint not null,
+    link_uses bigint not null default 0,
     dialect text not null,
     continuation {json} not null,
     created_at bigint not null,

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
+use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::get;
 use ipnet::IpNet;
@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tidegate_domain::Dialect;
 
+use crate::boundary::handled;
 use crate::client::{is_forwarded, peer};
+use crate::rejection::Rejection;
 use crate::state::App;
 
 pub(crate) use describe::BearerToken;
@@ -38,7 +40,7 @@ impl Default for OpsSettings {
 }
 
 /// Routes outside of every contract.
-pub(crate) fn router() -> Router<App> {
+pub(crate) fn router(app: &App) -> Router<App> {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -47,6 +49,18 @@ pub(crate) fn router() -> Router<App> {
         .route("/openapi.json", get(document))
         .route("/openapi/{file}", get(document_of))
         .route("/docs", get(page))
+        .layer(middleware::from_fn_with_state(app.clone(), guarded))
+}
+
+/// Outside of every contract a failure is told in OAuth's words (RFC 6749 section 4.1.2.1).
+async fn guarded(State(app): State<App>, request: Request, next: Next) -> Response {
+    handled(&app, request, next).await.unwrap_or_else(|rejection| {
+        let (status, error) = match rejection {
+            Rejection::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        };
+        (status, rejection.headers(), Json(json!({ "error": error }))).into_response()
+    })
 }
 
 /// The process runs.

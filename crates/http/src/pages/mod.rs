@@ -6,7 +6,8 @@ mod outbox;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{Query, Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
@@ -20,6 +21,7 @@ use tidegate_identity::reset_password::ResetPasswordError;
 use tidegate_identity::settings::MailMode;
 use tidegate_identity::{Call, Refused};
 
+use crate::boundary::handled;
 use crate::client::{client_ip, user_agent};
 use crate::ops::operators_only;
 use crate::rejection::Rejection;
@@ -37,7 +39,9 @@ pub(crate) fn router(app: &App) -> Router<App> {
             .layer(middleware::from_fn_with_state(app.clone(), operators_only));
         pages = pages.merge(dev);
     }
-    pages.layer(middleware::from_fn(secured))
+    pages
+        .layer(DefaultBodyLimit::max(app.http().max_body))
+        .layer(middleware::from_fn_with_state(app.clone(), secured))
 }
 
 /// Nothing but our own style sheet and forms, framed by nobody, and the address with its token sent on to nobody
@@ -56,8 +60,9 @@ pub(crate) fn security_headers() -> HeaderMap {
     values.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
 }
 
-async fn secured(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+async fn secured(State(app): State<App>, request: Request, next: Next) -> Response {
+    let handled = handled(&app, request, next).await;
+    let mut response = handled.unwrap_or_else(|rejection| failure(&app, rejection));
     for (name, value) in &security_headers() {
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }
@@ -104,11 +109,19 @@ struct PasswordForm {
     new_password: String,
 }
 
+type TokenInQuery = Result<Query<TokenQuery>, QueryRejection>;
+
+/// The token of a link; a query that cannot be read has none that is valid.
+fn token_of(query: TokenInQuery) -> String {
+    query.map(|Query(query)| query.token).unwrap_or_default()
+}
+
 /// Asks before it verifies: programs that look at every link in a mail must not use it up.
-async fn verify_email(State(app): State<App>, Query(query): Query<TokenQuery>) -> Response {
+async fn verify_email(State(app): State<App>, query: TokenInQuery) -> Response {
+    let token = token_of(query);
     let form = FormView {
         action: "/verify-email",
-        token: &query.token,
+        token: &token,
         new_password: false,
         problem: None,
         button: "Confirm e-mail address",
@@ -140,8 +153,8 @@ async fn confirm_email(
     }
 }
 
-async fn reset_password(State(app): State<App>, Query(query): Query<TokenQuery>) -> Response {
-    password_card(&app, StatusCode::OK, &query.token, None)
+async fn reset_password(State(app): State<App>, query: TokenInQuery) -> Response {
+    password_card(&app, StatusCode::OK, &token_of(query), None)
 }
 
 async fn set_password(
@@ -229,7 +242,12 @@ impl<T: serde::de::DeserializeOwned> axum::extract::FromRequest<App> for PageFor
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Response> {
         let extensions = request.extensions().clone();
-        let Form(form) = Form::<T>::from_request(request, app).await.map_err(IntoResponse::into_response)?;
-        Ok(Self { form, extensions })
+        match Form::<T>::from_request(request, app).await {
+            Ok(Form(form)) => Ok(Self { form, extensions }),
+            Err(rejection) => {
+                let text = "The form could not be read. Open the link in your mail again.";
+                Err(card(app, rejection.status(), "That did not work", text, None))
+            }
+        }
     }
 }

@@ -1,11 +1,24 @@
 //! The contracts, endpoint by endpoint, against the whole application in process, on both engines.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "test code: a broken expectation ends the test"
+)]
 
 mod bad_input;
+mod beyond;
 mod cross_contract;
 mod documents;
+mod forge;
 mod ingestiq;
 mod pages;
 mod races;
 mod rivergen;
+mod routes;
 mod secrets;
 mod timing;
+mod watch;

@@ -170,8 +170,8 @@ impl Lane {
 
     /// Begins a savepoint for the next unit, in the physical transaction that is open or else in a new one.
     async fn start_unit(&mut self, max_group: usize) -> Result<()> {
-        // Whoever finished must not wait for ever behind a flood of units that are dropped.
-        if self.begun >= max_group && !self.group.is_empty() {
+        // Neither whoever finished nor another process must wait for ever behind a flood of units that are dropped.
+        if self.begun >= max_group {
             self.settle().await;
         }
         let go_on = match self.stage {

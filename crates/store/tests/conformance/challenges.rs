@@ -1,6 +1,6 @@
 //! Challenges: answered once, tried five times, by whoever comes first.
 
-use tidegate_domain::challenge::{Continuation, MAX_ATTEMPTS, Purpose, Standing};
+use tidegate_domain::challenge::{Continuation, MAX_ATTEMPTS, MAX_LINK_USES, Purpose, Standing};
 use tidegate_domain::id::{AccountId, ChallengeId};
 use tidegate_domain::{Dialect, Timestamp};
 use tidegate_store::StoreError;
@@ -169,16 +169,30 @@ on_both_engines! {
         );
     }
 
-    async fn a_claimed_challenge_keeps_the_time_it_was_first_answered(world: World) {
+    async fn a_link_is_followed_so_often_and_counts_as_answered_from_the_first_time(world: World) {
         let ada = world.account().await;
         let id = add(&world, &challenge(&world, ada, NOW)).await;
-        for second in [1, 2] {
+        for second in 1..=i64::from(MAX_LINK_USES) {
             assert!(commit!(world.store, unit => unit.challenges().claim(id, at(second))));
             let found = read!(world.store, unit => unit.challenges().find(Purpose::VerifyEmail, id)).unwrap();
             assert_eq!(found.consumed_at, Some(at(1)));
         }
+        assert!(!commit!(world.store, unit => unit.challenges().claim(id, at(99))));
+        let withdrawn = add(&world, &challenge(&world, ada, NOW)).await;
         commit!(world.store, unit => unit.challenges().remove(Purpose::VerifyEmail, ada));
-        assert!(!commit!(world.store, unit => unit.challenges().claim(id, at(3))));
+        assert!(!commit!(world.store, unit => unit.challenges().claim(withdrawn, at(3))));
+    }
+
+    async fn of_fifty_who_follow_a_link_at_once_no_more_get_in_than_may(world: World) {
+        let ada = world.account().await;
+        let id = add(&world, &challenge(&world, ada, NOW)).await;
+        let claimed = concurrently(50, |_| {
+            let store = world.store.clone();
+            async move { commit!(store, unit => unit.challenges().claim(id, at(1))) }
+        })
+        .await;
+        let let_in = claimed.iter().filter(|claimed| **claimed).count();
+        assert_eq!(let_in, usize::try_from(MAX_LINK_USES).unwrap().min(50));
     }
 
     async fn answering_one_for_all_spares_other_purposes_and_people(world: World) {

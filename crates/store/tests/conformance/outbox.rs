@@ -158,6 +158,27 @@ on_both_engines! {
         assert_eq!(only(&world).await.state, "dead");
     }
 
+    async fn an_operator_gives_a_dead_message_another_life_or_none(world: World) {
+        add(&world, 2).await;
+        let claimed = claim(&world, 0, 10).await;
+        let (one, two) = (claimed[0].number, claimed[1].number);
+        for number in [one, one + 99] {
+            assert!(!commit!(world.store, unit => unit.outbox().revive(number, at(5))), "not dead");
+            assert!(!commit!(world.store, unit => unit.outbox().bury(number)), "not dead");
+        }
+        for message in &claimed {
+            settle(&world, message, Attempt::Dead { error: "down for the week" }, 1).await;
+        }
+        assert!(commit!(world.store, unit => unit.outbox().revive(one, at(5))));
+        assert!(!commit!(world.store, unit => unit.outbox().revive(one, at(5))));
+        assert!(commit!(world.store, unit => unit.outbox().bury(two)));
+        assert!(claim(&world, 4, 10).await.is_empty(), "before it is due");
+        let again = claim(&world, 5, 10).await;
+        assert_eq!((again.len(), again[0].number, again[0].attempts), (1, one, 1));
+        assert_eq!(again[0].settled_at(), None);
+        assert_eq!(only(&world).await.number, one);
+    }
+
     async fn messages_are_listed_newest_first_and_by_recipient(world: World) {
         for (key, recipient) in [("1", "ada@example.com"), ("2", "eve@example.com"), ("3", "ada@example.com")]
         {

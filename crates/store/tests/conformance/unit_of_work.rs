@@ -1,9 +1,14 @@
 //! Everything of a unit happens, or nothing.
 
-use tidegate_domain::Timestamp;
+use tidegate_domain::challenge::{Continuation, Purpose};
 use tidegate_domain::id::AccountId;
-use tidegate_store::{Store, StoreError};
-use tidegate_testkit::{Engine, concurrently, on_both_engines};
+use tidegate_domain::limit::Limit;
+use tidegate_domain::{Dialect, Timestamp};
+use tidegate_store::challenges::NewChallenge;
+use tidegate_store::idempotency::Record;
+use tidegate_store::outbox::NewMessage;
+use tidegate_store::{Result, Store, StoreError, Unit};
+use tidegate_testkit::{concurrently, on_both_engines};
 
 use crate::world::{NOW, World, address, at, insert_account};
 
@@ -160,25 +165,11 @@ on_both_engines! {
 
     // Every node tidies up every minute. Their clocks differ a little, and so does what each of them finds to be over.
     async fn nodes_that_tidy_up_at_once_do_not_trip_over_each_other(world: World) {
-        let insert = |number: i64| {
-            let bytes = match world.database.engine() {
-                Engine::Sqlite => format!("x'{number:08x}'"),
-                Engine::Postgres => format!("'\\x{number:08x}'"),
-            };
-            let (key, over) = (world.database.sql_uuid(world.key::<AccountId>()), at(number % 8).micros());
-            format!(
-                "insert into rate_limit_buckets (bucket, count, resets_at) values ({bytes}, 1, {over});
-                 insert into idempotency_records (key_mac, fingerprint, response, created_at, expires_at)
-                 values ({bytes}, {bytes}, {bytes}, 0, {over});
-                 insert into outbox_messages (id, idempotency_key, channel, template, recipient, state, attempts,
-                    next_attempt_at, leased_until, created_at)
-                 values ({key}, '{number}', '', '', '', 'delivered', 0, {over}, 0, 0);
-                 insert into challenges (id, purpose, address, attempts, dialect, continuation, created_at, expires_at)
-                 values ({key}, '', '', 0, '', '{{}}', 0, {over});"
-            )
-        };
-        let rows: String = (0..500).map(insert).collect();
-        world.database.sql(&format!("begin; {rows} commit;")).await;
+        let mut unit = world.store.begin().await.unwrap();
+        for number in 0..500_i64 {
+            litter(&world, &mut unit, number, at(number % 8)).await.unwrap();
+        }
+        unit.commit().await.unwrap();
         concurrently(8, |number| {
             let (store, now) = (world.store.clone(), at(8 - i64::try_from(number).unwrap()));
             async move { while tidy_up(&store, now).await > 0 {} }
@@ -190,6 +181,39 @@ on_both_engines! {
             assert_eq!(left, 0, "{table}");
         }
     }
+}
+
+/// Adds one of everything that is over at `end`.
+async fn litter(world: &World, unit: &mut Unit, number: i64, end: Timestamp) -> Result<()> {
+    let key = number.to_be_bytes();
+    let record = Record { fingerprint: Vec::new(), response: Vec::new() };
+    unit.idempotency().insert(&key, &record, NOW, end).await?;
+    unit.limits().count(&key, Limit::new(1, 0), 1, end).await?;
+    let message = NewMessage {
+        id: world.key(),
+        idempotency_key: &number.to_string(),
+        channel: "email",
+        template: "t",
+        recipient: "ada@example.com",
+        payload: b"",
+        deliverable: false,
+        created_at: end,
+    };
+    unit.outbox().insert(message).await?;
+    let challenge = NewChallenge {
+        id: world.key(),
+        account: None,
+        purpose: Purpose::ResetPassword,
+        address: "ada@example.com",
+        handle_hash: None,
+        link_hash: None,
+        code_mac: None,
+        dialect: Dialect::Rivergen,
+        continuation: &Continuation::default(),
+        created_at: NOW,
+        expires_at: end,
+    };
+    unit.challenges().insert(&challenge).await
 }
 
 /// Removes a little of everything that is over; answers how many rows.

@@ -35,6 +35,7 @@ pub(super) async fn register(caller: Caller, State(app): State<App>, body: JsonB
     (status = 200, description = "Logged in", body = Session),
     (status = 400, description = "VALIDATION_ERROR", body = ErrorBody),
     (status = 401, description = "INVALID_CREDENTIALS", body = ErrorBody),
+    (status = 403, description = "FORBIDDEN: a member of no organization", body = ErrorBody),
     (status = 429, description = "RATE_LIMITED", body = ErrorBody),
 ))]
 pub(super) async fn login(caller: Caller, State(app): State<App>, body: JsonBody<LoginBody>) -> Answer {
@@ -63,6 +64,7 @@ pub(super) async fn refresh(caller: Caller, State(app): State<App>, body: JsonBo
     (status = 200, description = "Logged out", body = Message),
     (status = 400, description = "VALIDATION_ERROR: a body that is not JSON", body = ErrorBody),
     (status = 401, description = "UNAUTHORIZED, TOKEN_EXPIRED, INVALID_TOKEN", body = ErrorBody),
+    (status = 403, description = "FORBIDDEN", body = ErrorBody),
     (status = 429, description = "RATE_LIMITED", body = ErrorBody),
 ))]
 pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody) -> Answer {
@@ -75,6 +77,7 @@ pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody
 #[utoipa::path(get, path = "/auth/me", tag = "Authentication", security(("bearer" = [])), responses(
     (status = 200, description = "The caller", body = Me),
     (status = 401, description = "UNAUTHORIZED, TOKEN_EXPIRED, INVALID_TOKEN", body = ErrorBody),
+    (status = 403, description = "FORBIDDEN", body = ErrorBody),
     (status = 429, description = "RATE_LIMITED", body = ErrorBody),
 ))]
 pub(super) async fn me(bearer: Bearer) -> Answer {

@@ -21,7 +21,7 @@ use crate::state::App;
 #[utoipa::path(get, path = "/auth/me", tag = "Account", security(("bearer" = [])), responses(
     (status = 200, description = "The account", body = Envelope<MeData>),
     (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-    (status = 403, description = "EMAIL_NOT_VERIFIED", body = ErrorBody),
+    (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
 ))]
 pub(super) async fn me(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, _) = bearer.require(Role::Viewer)?;
@@ -38,7 +38,7 @@ pub(super) async fn me(bearer: Bearer, State(app): State<App>) -> Answer {
         (status = 200, description = "Changed", body = Envelope<ProfileData>),
         (status = 400, description = "PROFILE_UPDATE_FAILED: the profile would exceed 64 KiB", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED", body = ErrorBody),
+        (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
 pub(super) async fn update_profile(
@@ -59,7 +59,7 @@ pub(super) async fn update_profile(
         (status = 200, description = "Sent", body = Envelope<EmailChangeRequestedData>),
         (status = 400, description = "EMAIL_UPDATE_REQUEST_FAILED, EMAIL_ALREADY_TAKEN", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED", body = ErrorBody),
+        (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
         (status = 429, description = "RATE_LIMITED", body = ErrorBody),
     ))]
@@ -83,7 +83,7 @@ pub(super) async fn request_email_change(
         (status = 200, description = "Changed", body = Envelope<EmailChangedData>),
         (status = 400, description = "EMAIL_UPDATE_VERIFY_FAILED, INVALID_OTP, OTP_EXPIRED", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED", body = ErrorBody),
+        (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
         (status = 429, description = "TOO_MANY_ATTEMPTS", body = ErrorBody),
     ))]
@@ -145,7 +145,7 @@ impl HistoryQuery {
     responses(
         (status = 200, description = "A page of sign-ins", body = Envelope<HistoryData>),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED", body = ErrorBody),
+        (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
         (status = 500, description = "HISTORY_FETCH_FAILED", body = ErrorBody),
     ))]

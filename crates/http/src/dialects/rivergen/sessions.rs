@@ -15,7 +15,7 @@ use crate::state::App;
 #[utoipa::path(get, path = "/sessions", tag = "Sessions", security(("bearer" = [])), responses(
     (status = 200, description = "The sessions", body = Envelope<SessionsData>),
     (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-    (status = 403, description = "EMAIL_NOT_VERIFIED", body = ErrorBody),
+    (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
     (status = 500, description = "SESSIONS_FETCH_FAILED", body = ErrorBody),
 ))]
 pub(super) async fn list(bearer: Bearer, State(app): State<App>) -> Answer {
@@ -33,7 +33,7 @@ pub(super) async fn list(bearer: Bearer, State(app): State<App>) -> Answer {
     responses(
         (status = 200, description = "Ended", body = Envelope<Revoked>),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED", body = ErrorBody),
+        (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 404, description = "SESSION_NOT_FOUND", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]

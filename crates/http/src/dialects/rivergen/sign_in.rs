@@ -64,7 +64,7 @@ pub(super) async fn refresh(caller: Caller, State(app): State<App>, body: JsonBo
     (status = 204, description = "Signed out"),
     (status = 400, description = "LOGOUT_FAILED: the session ended meanwhile", body = ErrorBody),
     (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-    (status = 403, description = "EMAIL_NOT_VERIFIED", body = ErrorBody),
+    (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
     (status = 422, description = "VALIDATION_ERROR: a body that is not JSON", body = ErrorBody),
 ))]
 pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody) -> Answer {
@@ -78,7 +78,7 @@ pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody
     (status = 204, description = "Signed out everywhere"),
     (status = 400, description = "LOGOUT_FAILED: all sessions ended meanwhile", body = ErrorBody),
     (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-    (status = 403, description = "EMAIL_NOT_VERIFIED", body = ErrorBody),
+    (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
     (status = 422, description = "VALIDATION_ERROR: a body that is not JSON", body = ErrorBody),
 ))]
 pub(super) async fn logout_all(bearer: Bearer, State(app): State<App>, _body: NoBody) -> Answer {

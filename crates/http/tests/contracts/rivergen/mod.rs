@@ -1,7 +1,16 @@
 //! RiverGen, account part.
 
 mod account;
+mod email_change;
+mod idempotency;
+mod limits;
+mod misplaced;
 mod password;
+mod refresh;
+mod resend;
+mod reset;
 mod sessions;
 mod sign_in;
 mod sign_up;
+mod verification;
+mod wire;

@@ -138,3 +138,31 @@ async fn a_full_group_is_committed_although_others_wait() {
     assert_eq!(notes(&readers).await, ["first"]);
     drop(second.await.unwrap().unwrap());
 }
+
+#[tokio::test]
+async fn a_flood_of_dropped_units_keeps_nobody_waiting_for_ever() {
+    let (_directory, writer, readers) = fresh().await;
+    let queue = Arc::new(Queue { waiting: AtomicUsize::new(0), max_group: 3 });
+    let writer = Arc::new(Writer { lane: Arc::clone(&writer.lane), queue });
+    let begin = || {
+        let writer = Arc::clone(&writer);
+        tokio::spawn(async move { writer.begin().await })
+    };
+    let mut first = writer.begin().await.unwrap();
+    write(&mut first, "first").await;
+    let mut next = begin();
+    until_waited_for(&writer).await;
+    let first = tokio::spawn(first.commit());
+    for _ in 0..20 {
+        let mut dropped = next.await.unwrap().unwrap();
+        write(&mut dropped, "dropped").await;
+        // There is always one more.
+        next = begin();
+        until_waited_for(&writer).await;
+        // A transaction that never ended would also keep every other process from writing.
+        assert!(dropped.lane.begun <= 3);
+    }
+    first.await.unwrap().unwrap();
+    drop(next.await.unwrap().unwrap());
+    assert_eq!(notes(&readers).await, ["first"]);
+}

@@ -1,0 +1,159 @@
+//! Databases with many accounts in them.
+//!
+//! Loaded with SQL of our own instead of a million sign-ups. What it writes is what sign-ups and sign-ins leave behind:
+//! every account with its organization, workspace, roles, membership, address, password, a session with a refresh token,
+//! and a line of the audit log.
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+
+use crate::server::Setup;
+use crate::{Result, progress};
+
+/// Accounts written at a time.
+const BATCH: u64 = 100_000;
+
+/// Makes a database on the server at `server` and answers its address.
+pub(crate) fn create_postgres(server: &str, name: &str) -> Result<String> {
+    let (place, _) = server.rsplit_once('/').ok_or("the PostgreSQL address names no database")?;
+    block_on(async {
+        let mut admin = PgConnection::connect(server).await?;
+        sqlx::raw_sql(AssertSqlSafe(format!("create database {name}"))).execute(&mut admin).await?;
+        Ok(format!("{place}/{name}"))
+    })
+}
+
+/// Makes the database of `setup` with `accounts` accounts in it, all with the password whose stored form is `hash`.
+pub(crate) fn seed(setup: &Setup, accounts: u64, hash: &str) -> Result<()> {
+    setup.migrate()?;
+    block_on(async {
+        match &setup.postgres {
+            Some(url) => {
+                let mut on = PgConnection::connect(url).await?;
+                for statement in statements(&POSTGRES, accounts, hash) {
+                    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut on).await?;
+                }
+                sqlx::raw_sql("vacuum analyze").execute(&mut on).await?;
+            }
+            None => {
+                let options = SqliteConnectOptions::new()
+                    .filename(setup.file())
+                    .journal_mode(SqliteJournalMode::Wal)
+                    // Nobody misses these data after a crash.
+                    .synchronous(SqliteSynchronous::Off)
+                    .pragma("cache_size", "-1000000");
+                let mut on = SqliteConnection::connect_with(&options).await?;
+                for statement in statements(&SQLITE, accounts, hash) {
+                    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut on).await?;
+                }
+                sqlx::raw_sql("pragma wal_checkpoint(truncate)").execute(&mut on).await?;
+                on.close().await?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// How an engine writes what standard SQL has no word for.
+struct Spelling {
+    /// A UUIDv7 as ours, of a kind of row (three hexadecimal digits) and the number `i`.
+    key: fn(kind: &str) -> String,
+    /// 32 bytes without a pattern, as hashes are.
+    hash: &'static str,
+}
+
+const SQLITE: Spelling = Spelling {
+    key: |kind| format!("unhex(printf('%012x7{kind}8%015x', 1700000000000 + i, i))"),
+    hash: "randomblob(32)",
+};
+
+const POSTGRES: Spelling = Spelling {
+    key: |kind| {
+        format!("(lpad(to_hex(1700000000000 + i), 12, '0') || '7{kind}8' || lpad(to_hex(i), 15, '0'))::uuid")
+    },
+    hash: "sha256(int8send(i))",
+};
+
+/// When all of it happened, and when the sessions end (in the year 2100), in microseconds.
+const THEN: &str = "1700000000000000 + i * 1000";
+const FAR: &str = "4102444800000000";
+
+fn statements<'s>(
+    spelling: &'s Spelling,
+    accounts: u64,
+    hash: &'s str,
+) -> impl Iterator<Item = String> + use<'s> {
+    (0..accounts).step_by(usize::try_from(BATCH).unwrap_or(usize::MAX)).flat_map(move |from| {
+        if from > 0 {
+            progress(&format!("{from} of {accounts} accounts written"));
+        }
+        let last = (from + BATCH).min(accounts) - 1;
+        inserts(spelling, hash).into_iter().map(move |insert| {
+            format!(
+                "with recursive n(i) as (select cast({from} as bigint) union all select i + 1 from n where i < {last}) \
+                 {insert} from n"
+            )
+        })
+    })
+}
+
+/// One statement a table, each without its `from`.
+fn inserts(spelling: &Spelling, hash: &str) -> Vec<String> {
+    let [organization, workspace, account, identifier, membership, session, token, event] =
+        ["001", "002", "003", "004", "005", "006", "007", "008"].map(spelling.key);
+    let random = spelling.hash;
+    let mut inserts = vec![format!(
+        "insert into organizations (id, name, domain, plan, settings, created_at, updated_at)
+         select {organization}, 'Person ' || i, 'example.com', 'free', '{{}}', {THEN}, {THEN}"
+    )];
+    for (kind, role) in [("011", "Admin"), ("012", "Developer"), ("013", "Viewer")] {
+        let key = (spelling.key)(kind);
+        inserts.push(format!(
+            "insert into roles (id, organization_id, name) select {key}, {organization}, '{role}'"
+        ));
+    }
+    inserts.extend([
+        format!(
+            "insert into workspaces (id, organization_id, name, slug, is_default, created_at)
+             select {workspace}, {organization}, 'Default Workspace', 'default-workspace', true, {THEN}"
+        ),
+        format!(
+            "insert into accounts (id, kind, display_name, profile, user_metadata, is_system_admin, agreed_to_terms,
+                terms_version, created_at, updated_at)
+             select {account}, 'individual', 'Person ' || i, '{{}}', '{{}}', false, true, '1.0', {THEN}, {THEN}"
+        ),
+        format!("insert into passwords (account_id, hash, changed_at) select {account}, '{hash}', {THEN}"),
+        format!(
+            "insert into identifiers (id, account_id, kind, value, verified_at, is_primary, created_at)
+             select {identifier}, {account}, 'email', 'person' || i || '@example.com', {THEN}, true, {THEN}"
+        ),
+        format!(
+            "insert into memberships (id, account_id, organization_id, role, source, joined_at)
+             select {membership}, {account}, {organization}, 'owner', 'signup', {THEN}"
+        ),
+        format!(
+            "insert into membership_workspaces (membership_id, workspace_id) select {membership}, {workspace}"
+        ),
+        format!(
+            "insert into sessions (id, account_id, organization_id, workspace_id, dialect, amr, remember_me, ip,
+                user_agent, created_at, last_activity_at, expires_at, ends_at)
+             select {session}, {account}, {organization}, {workspace}, 'rivergen', 'pwd', false, '192.0.2.1',
+                'tidegate-bench', {THEN}, {THEN}, {FAR}, {FAR}"
+        ),
+        format!(
+            "insert into refresh_tokens (id, session_id, token_hash, issued_at, expires_at)
+             select {token}, {session}, {random}, {THEN}, {FAR}"
+        ),
+        format!(
+            "insert into audit_events (id, at, action, account_id, organization_id, session_id, dialect, ip,
+                user_agent, metadata)
+             select {event}, {THEN}, 'auth.login.success', {account}, {organization}, {session}, 'rivergen',
+                '192.0.2.1', 'tidegate-bench', '{{\"method\":\"password\",\"remember_me\":false}}'"
+        ),
+    ]);
+    inserts
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}

@@ -1,0 +1,128 @@
+//! What is measured.
+
+mod reading;
+mod scale;
+mod signing_in;
+mod starting;
+mod writing;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::clients::{Dialect, SigningIn, email};
+use crate::load::{Client, Load, Pace, Timing, with_connection};
+use crate::machine::Machine;
+use crate::report::Row;
+use crate::server::{Hash, Setup};
+use crate::{Result, database, hashing, progress};
+
+pub(crate) const SQLITE: &str = "SQLite";
+pub(crate) const POSTGRES: &str = "PostgreSQL";
+/// Connections that ask as fast as they are answered.
+pub(crate) const CONNECTIONS: usize = 64;
+/// Accounts in every database, and what many accounts are compared with.
+pub(crate) const FEW: u64 = 1_000;
+/// The cheapest bcrypt there is, where the hash is not what is measured.
+pub(crate) const LOW_COST: u32 = 4;
+
+/// What every scenario needs.
+pub(crate) struct Bench {
+    /// The program measured.
+    pub(crate) binary: PathBuf,
+    /// Everything written goes here.
+    pub(crate) work: PathBuf,
+    /// A PostgreSQL server on which databases may be made.
+    pub(crate) postgres: String,
+    /// How long a figure is measured.
+    pub(crate) counted: Duration,
+    /// How many accounts are many.
+    pub(crate) accounts: u64,
+    /// The bcrypt cost where the hash is what is measured.
+    pub(crate) cost: u32,
+    pub(crate) machine: Machine,
+}
+
+impl Bench {
+    /// Runs those whose name contains `only`.
+    pub(crate) fn run(&self, only: &str) -> Result<Vec<Row>> {
+        type Scenario = fn(&Bench) -> Result<Vec<Row>>;
+        let scenarios: [(&str, Scenario); 6] = [
+            ("starting", starting::measure),
+            ("reading", reading::measure),
+            ("writing-sqlite", |bench| writing::measure(bench, SQLITE)),
+            ("writing-postgres", |bench| writing::measure(bench, POSTGRES)),
+            ("signing-in", signing_in::measure),
+            ("scale", scale::measure),
+        ];
+        let mut rows = Vec::new();
+        for (name, scenario) in scenarios {
+            if name.contains(only) {
+                progress(&format!("== {name}"));
+                rows.extend(scenario(self)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// A set-up with a database of its own, empty.
+    fn setup(&self, name: &str, store: &str, hash: Hash) -> Result<Setup> {
+        let postgres = match store {
+            POSTGRES => Some(database::create_postgres(&self.postgres, &format!("bench_{name}"))?),
+            _ => None,
+        };
+        Ok(Setup {
+            binary: self.binary.clone(),
+            dir: self.work.join(format!("{name}-{store}")),
+            postgres,
+            hash,
+        })
+    }
+
+    /// A set-up with `accounts` accounts.
+    fn seeded(&self, name: &str, store: &str, cost: u32, accounts: u64) -> Result<Setup> {
+        let setup = self.setup(name, store, Hash::Bcrypt(cost))?;
+        database::seed(&setup, accounts, &hashing::stored_password(cost)?)?;
+        Ok(setup)
+    }
+
+    fn timing(&self) -> Timing {
+        Timing { warm_up: Duration::from_secs(2), counted: self.counted }
+    }
+}
+
+/// Signs in the seeded accounts of these numbers; answers access and refresh token of each.
+fn sign_in(server: SocketAddr, dialect: Dialect, accounts: &[u64]) -> Result<Vec<(String, String)>> {
+    with_connection(server, async |connection| {
+        let mut tokens = Vec::with_capacity(accounts.len());
+        for account in accounts {
+            let answer = connection.call(&dialect.sign_in(&email(*account))).await?;
+            tokens.push(dialect.tokens(&answer.json(200)?)?);
+        }
+        Ok(tokens)
+    })
+}
+
+/// The first accounts, as many as there are connections.
+fn first_accounts() -> Vec<u64> {
+    (0..CONNECTIONS as u64).collect()
+}
+
+/// Clients that ask as fast as they are answered.
+fn as_answered<C: Client + 'static>(clients: impl IntoIterator<Item = C>) -> Load {
+    Load { clients: boxed(clients), pace: Pace::AsAnswered }
+}
+
+/// Clients that ask so many times a second, all of them together.
+fn per_second<C: Client + 'static>(rate: u32, clients: impl IntoIterator<Item = C>) -> Load {
+    Load { clients: boxed(clients), pace: Pace::PerSecond(rate) }
+}
+
+fn boxed<C: Client + 'static>(clients: impl IntoIterator<Item = C>) -> Vec<Box<dyn Client>> {
+    clients.into_iter().map(|client| -> Box<dyn Client> { Box::new(client) }).collect()
+}
+
+/// `count` clients who sign in any of `accounts` accounts.
+fn signing_in(dialect: Dialect, count: u64, accounts: u64) -> impl Iterator<Item = SigningIn> {
+    (0..count).map(move |seed| SigningIn::new(dialect, accounts, seed))
+}

@@ -1,0 +1,72 @@
+//! Answers out of memory, against a server of the same libraries that does nothing.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::{Bench, CONNECTIONS, FEW, LOW_COST, SQLITE, as_answered, first_accounts, sign_in};
+use crate::clients::{Dialect, InTurn};
+use crate::load::{Measured, with_connection};
+use crate::report::{Budget, Row};
+use crate::server::Server;
+use crate::wire::get;
+use crate::{Result, progress};
+
+pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
+    let setup = bench.seeded("reading", SQLITE, LOW_COST, FEW)?;
+    let server = setup.start()?;
+    server.time_to_first_answer()?;
+    // What starting left behind is done by then.
+    std::thread::sleep(Duration::from_secs(1));
+    let (idle, _) = server.memory()?;
+
+    let mut rows = Vec::new();
+    for (work, path, dialect, budget, peer) in [
+        ("`me`, IngestIQ", "/api/v2/auth/me", Some(Dialect::Ingestiq), 25_000.0, "5,580/s"),
+        ("`me`, RiverGen", "/api/v1/auth/me", Some(Dialect::Rivergen), 15_000.0, "2,190/s"),
+        ("JWKS", "/.well-known/jwks.json", None, 60_000.0, "41,600/s"),
+        ("healthz", "/healthz", None, 60_000.0, ""),
+    ] {
+        let tokens: Vec<String> = match dialect {
+            Some(dialect) => {
+                let signed_in = sign_in(server.address, dialect, &first_accounts())?;
+                signed_in.into_iter().map(|(access, _)| access).collect()
+            }
+            None => Vec::new(),
+        };
+        let bytes = length(server.address, path, tokens.first().map(String::as_str))?;
+        progress(&format!("a bare route with {bytes} bytes"));
+        let bare_server = Server::bare(bytes, &bench.work)?;
+        let bare = ask(bench, &bare_server, "/", &[])?;
+        drop(bare_server);
+        progress(work);
+        let measured = ask(bench, &server, path, &tokens)?;
+        rows.push(Row::throughput(work, SQLITE, &measured).budget(Budget::AtLeast(budget)).peer(peer).note(
+            format!("{bytes} bytes; {:.2} of a bare route", measured.0.per_second() / bare.0.per_second()),
+        ));
+        rows.push(Row::throughput(format!("bare axum route, {bytes} bytes"), "", &bare));
+    }
+    let (after, most) = server.memory()?;
+    rows.push(Row::new("memory, idle", SQLITE, idle, "MB").budget(Budget::AtMost(25.0)).peer("15 MB"));
+    rows.push(
+        Row::new("memory, after reading", SQLITE, after, "MB")
+            .budget(Budget::AtMost(60.0))
+            .peer("58 MB")
+            .note(format!("at most {most:.0} MB")),
+    );
+    Ok(rows)
+}
+
+fn length(server: SocketAddr, path: &str, token: Option<&str>) -> Result<usize> {
+    with_connection(server, async |connection| {
+        let answer = connection.call(&get(path, token)).await?;
+        answer.expect(200)?;
+        Ok(answer.body.len())
+    })
+}
+
+/// Every connection asks with a token of its own, where tokens are needed.
+fn ask(bench: &Bench, server: &Server, path: &str, tokens: &[String]) -> Result<(Measured, Duration)> {
+    let clients =
+        (0..CONNECTIONS).map(|place| InTurn::get(path, tokens.get(place..=place).unwrap_or_default()));
+    server.measure(as_answered(clients), bench.timing())
+}

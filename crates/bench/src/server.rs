@@ -1,0 +1,181 @@
+//! Server processes: Tidegate as an operator runs it, and the bare one it is compared with.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::Result;
+use crate::load::{Load, Measured, Timing, run, with_connection};
+use crate::wire::get;
+
+/// What no benchmark reaches. Counting goes on, so what counting costs is measured.
+const NO_LIMIT: &str = "{ attempts = 1000000000, window = 3600 }";
+
+/// The hash function of a server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Hash {
+    /// bcrypt of this cost.
+    Bcrypt(u32),
+    /// Argon2id so small that it does not count: what is left of a sign-up is everything else.
+    Negligible,
+}
+
+/// How a Tidegate is set up.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// The program.
+    pub(crate) binary: PathBuf,
+    /// Its directory: configuration, data, log.
+    pub(crate) dir: PathBuf,
+    /// PostgreSQL, or else SQLite in the data directory.
+    pub(crate) postgres: Option<String>,
+    /// How it hashes passwords.
+    pub(crate) hash: Hash,
+}
+
+impl Setup {
+    /// The database's file, if it is one.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.dir.join("data/tidegate.db")
+    }
+
+    fn config(&self) -> PathBuf {
+        self.dir.join("tidegate.toml")
+    }
+
+    fn write_config(&self) -> Result<()> {
+        let mut text = format!("data_dir = {:?}\n", self.dir.join("data"));
+        if let Some(url) = &self.postgres {
+            writeln!(text, "database = {url:?}")?;
+        }
+        writeln!(text, "failed_passwords_by_account = {NO_LIMIT}\n[password_hash]")?;
+        match self.hash {
+            Hash::Bcrypt(cost) => writeln!(text, "scheme = \"bcrypt\"\ncost = {cost}")?,
+            Hash::Negligible => {
+                writeln!(text, "scheme = \"argon2id\"\nmemory_kib = 8\niterations = 1\nparallelism = 1")?;
+            }
+        }
+        for (contract, limits) in [
+            ("rivergen", &["sign_up_by_ip", "sign_in_by_ip", "sign_in_by_email"][..]),
+            ("ingestiq", &["failed_sign_in", "anonymous_requests", "authenticated_requests"]),
+        ] {
+            writeln!(text, "[{contract}.limits]")?;
+            for limit in limits {
+                writeln!(text, "{limit} = {NO_LIMIT}")?;
+            }
+        }
+        fs::create_dir_all(&self.dir)?;
+        Ok(fs::write(self.config(), text)?)
+    }
+
+    /// Makes the database with the present schema.
+    pub(crate) fn migrate(&self) -> Result<()> {
+        self.write_config()?;
+        let output = private(&self.binary).arg("migrate").arg("--config").arg(self.config()).output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(format!("tidegate migrate: {}", String::from_utf8_lossy(&output.stderr)).into())
+    }
+
+    /// Starts the server and waits until it listens.
+    pub(crate) fn start(&self) -> Result<Server> {
+        self.write_config()?;
+        let mut command = private(&self.binary);
+        command.args(["serve", "--dev", "--listen", "127.0.0.1:0", "--config"]).arg(self.config());
+        // As a service manager would: standard error, no terminal, the default filter and format.
+        Server::start(command, &self.dir.join("log"))
+    }
+}
+
+/// A server, killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    begun: Instant,
+}
+
+impl Server {
+    /// This program's own bare server.
+    pub(crate) fn bare(bytes: usize, dir: &Path) -> Result<Self> {
+        let mut command = private(&std::env::current_exe()?);
+        command.args(["bare", "--bytes", &bytes.to_string()]);
+        Self::start(command, &dir.join("bare.log"))
+    }
+
+    fn start(mut command: Command, log: &Path) -> Result<Self> {
+        let begun = Instant::now();
+        let mut child = command.stdout(Stdio::piped()).stderr(File::create(log)?).spawn()?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.as_mut() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        match line.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok()) {
+            Some(address) => Ok(Self { child, address, begun }),
+            None => {
+                drop(child.kill());
+                child.wait()?;
+                Err(format!("the server did not start: {}", fs::read_to_string(log)?).into())
+            }
+        }
+    }
+
+    /// From the start of the process to its first 200.
+    pub(crate) fn time_to_first_answer(&self) -> Result<Duration> {
+        with_connection(self.address, async |connection| {
+            connection.call(&get("/healthz", None)).await?.expect(200)
+        })?;
+        Ok(self.begun.elapsed())
+    }
+
+    /// Puts one load on it; answers what came of it and how much CPU time an answer took.
+    pub(crate) fn measure(&self, load: Load, timing: Timing) -> Result<(Measured, Duration)> {
+        let before = self.cpu_time()?;
+        let measured = run(self.address, vec![load], timing)?.pop().ok_or("one load, one measurement")?;
+        let spent = self.cpu_time()? - before;
+        let each = spent.div_f64(measured.answers as f64);
+        Ok((measured, each))
+    }
+
+    /// User and system time of all its threads so far. In hundredths of a second, which is what Linux tells.
+    fn cpu_time(&self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name, which may hold anything, ends with the last parenthesis; fields 14 and 15 are the 12th and 13th after.
+        let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
+        let ticks =
+            fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+        Ok(Duration::from_millis(ticks * 10))
+    }
+
+    /// Resident memory in MB: now, and the most there was.
+    pub(crate) fn memory(&self) -> Result<(f64, f64)> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let megabytes = |name: &str| -> Result<f64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no memory in /proc")?;
+            let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+            Ok(kibibytes * 1_024.0 / 1_000_000.0)
+        };
+        Ok((megabytes("VmRSS:")?, megabytes("VmHWM:")?))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// A process that ends with this one, however that ends, and finds nobody's configuration in its environment.
+fn private(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program).stdin(Stdio::null()).env_clear();
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    command
+}

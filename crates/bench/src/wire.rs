@@ -1,0 +1,125 @@
+//! One HTTP/1.1 connection, cheap enough that the server under it is what is measured.
+//!
+//! Requests are bytes made beforehand, and of an answer only what measuring needs is read. A whole HTTP client would use
+//! as much of the two cores as the server does.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::Result;
+
+/// Longest answer expected; more than that is read in several steps.
+const INBOX: usize = 16 * 1024;
+const MAX_HEADERS: usize = 32;
+
+/// A connection that is kept open.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    inbox: Vec<u8>,
+}
+
+/// An answer, as long as the next is not read.
+pub(crate) struct Answer<'c> {
+    pub(crate) status: u16,
+    pub(crate) body: &'c [u8],
+}
+
+impl Answer<'_> {
+    /// The body as JSON, of an answer with `status`.
+    pub(crate) fn json(&self, status: u16) -> Result<Value> {
+        self.expect(status)?;
+        Ok(serde_json::from_slice(self.body)?)
+    }
+
+    /// Refuses an answer with another status.
+    pub(crate) fn expect(&self, status: u16) -> Result<()> {
+        if self.status == status {
+            return Ok(());
+        }
+        let body: String = String::from_utf8_lossy(self.body).chars().take(300).collect();
+        Err(format!("answered {} instead of {status}: {body}", self.status).into())
+    }
+}
+
+impl Connection {
+    pub(crate) async fn open(to: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(to).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, inbox: Vec::with_capacity(INBOX) })
+    }
+
+    /// Sends a request and reads its answer.
+    pub(crate) async fn call(&mut self, request: &[u8]) -> Result<Answer<'_>> {
+        self.stream.write_all(request).await?;
+        self.inbox.clear();
+        loop {
+            if self.stream.read_buf(&mut self.inbox).await? == 0 {
+                return Err("the server closed the connection".into());
+            }
+            if let Some((status, head, body)) = head_of(&self.inbox)? {
+                while self.inbox.len() < head + body {
+                    if self.stream.read_buf(&mut self.inbox).await? == 0 {
+                        return Err("the server closed the connection in the middle of an answer".into());
+                    }
+                }
+                let body = self.inbox.get(head..head + body).unwrap_or_default();
+                return Ok(Answer { status, body });
+            }
+        }
+    }
+}
+
+/// Status, length of the head and length of the body, once the head is complete.
+fn head_of(bytes: &[u8]) -> Result<Option<(u16, usize, usize)>> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut answer = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(head) = answer.parse(bytes)? else {
+        return Ok(None);
+    };
+    let status = answer.code.unwrap_or_default();
+    let length = answer.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+    let body = match length {
+        Some(length) => std::str::from_utf8(length.value)?.trim().parse()?,
+        None if status == 204 => 0,
+        None => return Err("an answer without a content-length cannot be measured here".into()),
+    };
+    Ok(Some((status, head, body)))
+}
+
+/// A request without a body.
+pub(crate) fn get(path: &str, token: Option<&str>) -> Vec<u8> {
+    let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+    format!(
+        "GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: tidegate-bench\r\naccept: application/json\r\n\
+         {authorization}\r\n"
+    )
+    .into_bytes()
+}
+
+/// A request with a JSON body.
+pub(crate) fn post(path: &str, body: &Value) -> Vec<u8> {
+    let body = body.to_string();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: tidegate-bench\r\naccept: application/json\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_once_its_head_is_complete() {
+        let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        assert_eq!(head_of(whole).unwrap(), Some((200, whole.len() - 2, 2)));
+        assert_eq!(head_of(&whole[..20]).unwrap(), None);
+        assert_eq!(head_of(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap(), Some((204, 27, 0)));
+        assert!(head_of(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
+    }
+}

@@ -1,0 +1,189 @@
+//! Bodies that are not what the route takes.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::body::{Body, Bytes};
+use futures_util::stream;
+use serde_json::{Value, json};
+use tidegate_testkit::on_both_engines;
+
+use super::Target;
+use crate::routes::{self, Field, Route};
+use crate::watch::row_counts;
+
+/// The most bytes a route reads.
+fn limit_of(route: &Route) -> usize {
+    if route.path.ends_with("/auth/me/profile") { 3 << 20 } else { 1 << 20 }
+}
+
+/// A body without a known length and without an end, which knows how much of it was read.
+#[derive(Default)]
+struct Endless(Arc<AtomicUsize>);
+
+impl Endless {
+    fn body(&self) -> Body {
+        let read = Arc::clone(&self.0);
+        Body::from_stream(stream::repeat_with(move || {
+            read.fetch_add(1, Ordering::SeqCst);
+            Ok::<_, Infallible>(Bytes::from_static(&[b' '; 65_536]))
+        }))
+    }
+
+    fn bytes_read(&self) -> usize {
+        self.0.load(Ordering::SeqCst) * 65_536
+    }
+}
+
+/// Values of every type but the field's own.
+fn ill_typed(field: &Field) -> Vec<Value> {
+    let values = [
+        ("boolean", json!(true)),
+        ("number", json!(1.5)),
+        ("number", json!(1e300)),
+        ("integer", json!(7)),
+        ("string", json!("text")),
+        ("array", json!([])),
+        ("array", json!(["text"])),
+        ("object", json!({})),
+        ("object", json!({ "text": "text" })),
+    ];
+    values.into_iter().filter(|(kind, _)| *kind != field.kind).map(|(_, value)| value).collect()
+}
+
+on_both_engines! {
+    async fn what_is_no_json_object_is_refused(target: Target) {
+        let before = row_counts(&target.app).await;
+        for route in routes::with_body() {
+            for body in [
+                "", " ", "null", "true", "1", "\"text\"", "[]", "[{}]", "{", "}", "{}{}", "{} x", "{'a': 1}", "{a: 1}",
+                "{\"a\"}", "{\"a\": }", "{\"a\": 1,}", "{\"a\": 01}", "{\"a\": NaN}", "{\"a\": \"\u{1}\"}",
+                "{\"a\": \"\\x\"}", "\u{feff}{}", "email=a%40b.cd&password=x", "<a/>",
+            ] {
+                let answer = target.send(&route, body).await;
+                route.assert_refused(&answer, route.invalid(), body);
+            }
+            for bytes in [b"{\"a\": \"\xff\"}".as_slice(), b"\xff\xfe{\0}\0", b"{\"\xc0\xaf\": 1}", b"\0", b"{}\0"] {
+                let answer = target.send(&route, bytes).await;
+                route.assert_refused(&answer, route.invalid(), "bytes that are no text");
+            }
+        }
+        assert_eq!(row_counts(&target.app).await, before);
+    }
+
+    async fn nesting_numbers_and_repetition_have_bounds(target: Target) {
+        let before = row_counts(&target.app).await;
+        for route in routes::with_body() {
+            for deep in ["[", "{\"a\":"] {
+                let answer = target.send(&route, format!("{{\"deep\":{}", deep.repeat(100_000))).await;
+                route.assert_refused(&answer, route.invalid(), "deep nesting");
+            }
+            for field in &route.fields {
+                let name = &field.name;
+                let answer = target.send(&route, format!("{{\"{name}\": null, \"{name}\": null}}")).await;
+                route.assert_refused(&answer, route.invalid(), "a field sent twice");
+                for number in ["1e400", "-1e400", "123456789012345678901234567890", "-0.0", "1e-400"] {
+                    let answer = target.send(&route, format!("{{\"{name}\": {number}}}")).await;
+                    route.assert_refused(&answer, route.invalid(), number);
+                }
+            }
+        }
+        assert_eq!(row_counts(&target.app).await, before);
+    }
+
+    async fn a_field_of_another_type_is_named(target: Target) {
+        let before = row_counts(&target.app).await;
+        for route in routes::with_body() {
+            for field in &route.fields {
+                for value in ill_typed(field) {
+                    let mut body = route.sample();
+                    body.insert(field.name.clone(), value.clone());
+                    let answer = target.send_json(&route, body).await;
+                    let story = format!("{} as {value}", field.name);
+                    route.assert_refused(&answer, route.invalid(), &story);
+                    assert!(named(&answer.body).contains(&field.name.as_str()), "{story}: {}", answer.text);
+                }
+            }
+        }
+        assert_eq!(row_counts(&target.app).await, before);
+    }
+
+    async fn a_missing_field_is_named(target: Target) {
+        let before = row_counts(&target.app).await;
+        for route in routes::with_body() {
+            for field in route.fields.iter().filter(|field| field.required) {
+                for absent in [None, Some(Value::Null)] {
+                    let mut body = route.sample();
+                    body.remove(&field.name);
+                    body.extend(absent.map(|null| (field.name.clone(), null)));
+                    let answer = target.send_json(&route, body).await;
+                    route.assert_refused(&answer, route.invalid(), &format!("no {}", field.name));
+                    assert_eq!(named(&answer.body), [field.name.as_str()], "{}", answer.text);
+                }
+            }
+        }
+        assert_eq!(row_counts(&target.app).await, before);
+    }
+
+    async fn a_body_of_another_type_is_refused_unread(target: Target) {
+        let before = row_counts(&target.app).await;
+        for route in routes::with_body() {
+            for kind in [
+                None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("multipart/form-data; boundary=x"),
+                Some("text/json"), Some("application/jsonp"), Some("application/merge-patch+json"), Some("json"),
+                Some("*/*"), Some(""), Some("application/json, text/plain"), Some("application/\u{e9}"),
+            ] {
+                let endless = Endless::default();
+                let request = target.request(&route).stream(endless.body());
+                let request = match kind {
+                    Some(kind) => request.header("content-type", kind),
+                    None => request,
+                };
+                let answer = request.send().await;
+                route.assert_refused(&answer, (415, "UNSUPPORTED_MEDIA_TYPE"), &format!("a body of type {kind:?}"));
+                assert_eq!(endless.bytes_read(), 0, "{} read a body of type {kind:?}", route.name());
+            }
+        }
+        assert_eq!(row_counts(&target.app).await, before);
+    }
+
+    async fn a_body_that_is_too_large_is_refused_without_reading_it_all(target: Target) {
+        let before = row_counts(&target.app).await;
+        for route in routes::all() {
+            let takes_any = route.takes_body() || route.path.contains("logout");
+            if !takes_any {
+                continue;
+            }
+            let limit = limit_of(&route);
+            let refusal = (413, "PAYLOAD_TOO_LARGE");
+            let answer = target.send(&route, vec![b' '; limit + 1]).await;
+            route.assert_refused(&answer, refusal, "a body that says it is too large");
+            let endless = Endless::default();
+            let request = target.request(&route).header("content-type", "application/json");
+            let answer = request.stream(endless.body()).send().await;
+            route.assert_refused(&answer, refusal, "a body without an end");
+            assert!(endless.bytes_read() <= limit + 65_536, "{} read on", route.name());
+        }
+        assert_eq!(row_counts(&target.app).await, before);
+    }
+
+    async fn a_body_that_breaks_off_is_refused(target: Target) {
+        let before = row_counts(&target.app).await;
+        for route in routes::with_body() {
+            let half = stream::iter([Ok(Bytes::from_static(b"{\"email\":")), Err(std::io::Error::other("gone"))]);
+            let request = target.request(&route).header("content-type", "application/json");
+            let answer = request.stream(Body::from_stream(half)).send().await;
+            route.assert_refused(&answer, route.invalid(), "half a body");
+        }
+        assert_eq!(row_counts(&target.app).await, before);
+    }
+}
+
+/// The fields that a validation error names, in either contract's envelope.
+fn named(body: &Value) -> Vec<&str> {
+    match &body["error"]["details"] {
+        Value::Array(details) => details.iter().filter_map(|detail| detail["field"].as_str()).collect(),
+        detail => detail["field"].as_str().into_iter().collect(),
+    }
+}

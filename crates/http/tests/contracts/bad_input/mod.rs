@@ -1,0 +1,48 @@
+//! What attackers and broken clients send, on every route there is: refused in the contract's own words, nothing changed,
+//! never an error of ours.
+
+mod bodies;
+mod ids;
+mod paths;
+mod random;
+mod texts;
+mod tokens;
+
+use serde_json::{Map, Value};
+use tidegate_testkit::{Answer, Engine, Fixture, Person, Request, TestApp};
+
+use crate::routes::Route;
+
+/// An application without limits, so that every route can be tried many times, and somebody who may use all of it.
+struct Target {
+    app: TestApp,
+    ada: Person,
+}
+
+impl Fixture for Target {
+    async fn prepare(engine: Engine) -> Self {
+        let app = TestApp::builder(engine).without_limits().start().await;
+        let ada = app.sign_up_rivergen_verified("ada@example.com").await;
+        Self { app, ada }
+    }
+}
+
+impl Target {
+    /// A request to the route, with a right token where it asks for one.
+    fn request(&self, route: &Route) -> Request {
+        self.request_to(route, &route.sample_path())
+    }
+
+    fn request_to(&self, route: &Route, path: &str) -> Request {
+        let request = self.app.client().request(route.method.clone(), path);
+        if route.bearer { request.bearer(&self.ada.access_token) } else { request }
+    }
+
+    async fn send(&self, route: &Route, body: impl Into<Vec<u8>>) -> Answer {
+        self.request(route).body("application/json", body.into()).send().await
+    }
+
+    async fn send_json(&self, route: &Route, body: Map<String, Value>) -> Answer {
+        self.request(route).json(&Value::Object(body)).send().await
+    }
+}

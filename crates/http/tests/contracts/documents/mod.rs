@@ -1,0 +1,169 @@
+//! What the application says of itself: OpenAPI, the table of contracts and tests, and what operators look at.
+
+mod operations;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use axum::http::Method;
+use serde_json::Value;
+use tidegate_domain::Dialect;
+use tidegate_http::{openapi, openapi_of};
+use tidegate_testkit::{TestApp, on_both_engines};
+
+use crate::routes;
+
+#[test]
+fn each_contract_is_described_as_it_was_reviewed() {
+    for dialect in Dialect::ALL {
+        insta::assert_json_snapshot!(format!("openapi-{}", dialect.as_str()), openapi_of(dialect));
+    }
+}
+
+#[test]
+fn the_whole_description_has_every_path_and_no_dangling_reference() {
+    let document = openapi();
+    let described = document["paths"].as_object().unwrap();
+    for route in routes::all() {
+        assert!(described.contains_key(&route.path), "{} is missing", route.path);
+    }
+    let mut references = BTreeSet::new();
+    collect_references(&document, &mut references);
+    assert!(references.len() > 20, "the schemas lost their references");
+    for reference in references {
+        let pointer = reference.strip_prefix('#').expect("a reference within the document");
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+}
+
+fn collect_references(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str).map(str::to_owned));
+            fields.values().for_each(|value| collect_references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_references(item, found)),
+        _ => {}
+    }
+}
+
+/// A row of `docs/contracts.md`.
+struct Row {
+    endpoint: String,
+    answer: String,
+    test: String,
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn rows() -> Vec<Row> {
+    let table = std::fs::read_to_string(repository().join("docs/contracts.md")).unwrap();
+    let cells = |line: &str| {
+        line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect::<Vec<_>>()
+    };
+    table
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains("/api/"))
+        .map(|line| match cells(line).as_slice() {
+            [endpoint, answer, test] => {
+                Row { endpoint: endpoint.clone(), answer: answer.clone(), test: test.clone() }
+            }
+            _ => panic!("not three cells: {line}"),
+        })
+        .collect()
+}
+
+#[test]
+fn every_answer_that_is_described_has_a_row_in_the_table() {
+    let mut table: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for row in rows() {
+        table.entry(row.endpoint).or_default().insert(row.answer);
+    }
+    let mut missing = Vec::new();
+    for route in routes::all() {
+        let listed = table.remove(&route.name()).unwrap_or_default();
+        for (status, codes) in &route.answers {
+            let answers: Vec<String> = match codes.as_slice() {
+                [] => vec![status.to_string()],
+                codes => codes.iter().map(|code| format!("{status} {code}")).collect(),
+            };
+            let shown = |answer: &String| {
+                listed.iter().any(|row| row == answer || row.starts_with(&format!("{answer} (")))
+            };
+            missing.extend(
+                answers
+                    .into_iter()
+                    .filter(|answer| !shown(answer))
+                    .map(|answer| format!("{} | {answer}", route.name())),
+            );
+        }
+    }
+    assert!(missing.is_empty(), "no row in docs/contracts.md for:\n{}", missing.join("\n"));
+    assert!(table.is_empty(), "rows for endpoints that do not exist: {:?}", table.keys());
+}
+
+#[test]
+fn every_row_of_the_table_is_of_an_answer_that_is_described() {
+    let routes = routes::all();
+    for Row { endpoint, answer, .. } in rows() {
+        let route = routes.iter().find(|route| route.name() == endpoint);
+        let route = route.unwrap_or_else(|| panic!("there is no {endpoint}"));
+        let plain = answer.split(" (").next().unwrap();
+        let (status, code) = plain.split_once(' ').unwrap_or((plain, ""));
+        let codes = route.answers.get(&status.parse().unwrap());
+        let described = codes.is_some_and(|codes| {
+            codes.iter().any(|listed| listed == code) || (codes.is_empty() && code.is_empty())
+        });
+        assert!(described, "{endpoint} | {answer}: no such answer is described");
+    }
+}
+
+/// Routes come from the documents, so one that is not in them would escape every matrix.
+#[test]
+fn every_route_of_a_contract_is_described() {
+    let dialects = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dialects");
+    let mut described = 0;
+    for dialect in Dialect::ALL {
+        for file in std::fs::read_dir(dialects.join(dialect.as_str())).unwrap() {
+            let source = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            assert!(!source.contains(".route("), "a route that no document describes");
+            described += source.matches(".routes(routes!(").count();
+        }
+    }
+    assert_eq!(described, routes::all().len());
+}
+
+#[test]
+fn every_row_of_the_table_names_a_test_that_exists() {
+    for row in rows() {
+        if let Some(reason) = row.test.strip_prefix("none:") {
+            assert!(reason.len() > 10, "{} {}: say why", row.endpoint, row.answer);
+            continue;
+        }
+        // [`module::test`](../path/to/file.rs)
+        let (name, link) = row.test.split_once("](").unwrap_or_else(|| panic!("no link: {}", row.test));
+        let name = name.trim_matches(['[', '`']);
+        let file = repository().join("docs").join(link.trim_end_matches(')'));
+        let source =
+            std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let function = name.rsplit("::").next().unwrap();
+        assert!(source.contains(&format!("fn {function}(")), "{name} is not in {}", file.display());
+    }
+}
+
+on_both_engines! {
+    async fn every_route_that_is_described_is_answered_and_no_other_is(app: TestApp) {
+        for route in routes::all() {
+            let answer = route.request(&app.client()).send().await;
+            assert!(![404, 405].contains(&answer.status), "{}: {}", route.name(), answer.text);
+            let elsewhere = app.client().request(Method::PATCH, &route.sample_path()).send().await;
+            assert_eq!(elsewhere.status, 405, "{}: {}", route.name(), elsewhere.text);
+            routes::assert_envelope(route.dialect, &elsewhere);
+            let beyond = app.get(&format!("{}/beyond/everything", route.sample_path())).send().await;
+            assert_eq!(beyond.status, 404, "{}: {}", route.name(), beyond.text);
+            routes::assert_envelope(route.dialect, &beyond);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What holds outside of every contract and around all of them.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Method;
+use futures_util::stream;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use serde_json::json;
+use tidegate_http::{App, HttpSettings, describe_metrics};
+use tidegate_testkit::{Answer, Client, Engine, PASSWORD, TestApp, on_both_engines};
+
+use crate::routes;
+
+on_both_engines! {
+    async fn operators_see_whether_it_runs_and_whether_the_database_answers(app: TestApp) {
+        assert_eq!(app.get("/healthz").send().await.assert_status(200).text_at("status"), "ok");
+        assert_eq!(app.get("/readyz").send().await.assert_status(200).text_at("status"), "ready");
+        app.store().close().await;
+        assert_eq!(app.get("/readyz").send().await.assert_status(503).text_at("status"), "unavailable");
+        assert_eq!(app.get("/healthz").send().await.assert_status(200).text_at("status"), "ok");
+    }
+
+    async fn without_its_database_every_contract_says_come_back_later(app: TestApp) {
+        app.store().close().await;
+        for path in ["/api/v1/auth/login", "/api/v2/auth/login"] {
+            let body = json!({ "email": "ada@example.com", "password": PASSWORD });
+            let answer = app.post(path).json(&body).send().await;
+            answer.assert_error(503, "SERVICE_UNAVAILABLE");
+            assert_eq!(answer.header("retry-after"), "1");
+        }
+    }
+
+    async fn the_keys_that_verify_tokens_are_published(app: TestApp) {
+        let answer = app.get("/.well-known/jwks.json").send().await;
+        answer.assert_status(200);
+        let keys = answer.field("keys").as_array().unwrap();
+        assert_eq!(keys.len(), 1);
+        let names: BTreeSet<&str> = keys[0].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(names, BTreeSet::from(["alg", "crv", "kid", "kty", "use", "x", "y"]), "no private part");
+    }
+}
+
+/// Stories about HTTP alone, which the database has no part in.
+async fn on_sqlite(change: impl FnOnce(&mut HttpSettings)) -> TestApp {
+    TestApp::builder(Engine::Sqlite).http(change).start().await
+}
+
+#[tokio::test]
+async fn descriptions_and_the_page_for_people_are_served() {
+    let app = on_sqlite(|_| {}).await;
+    for path in ["/openapi.json", "/openapi/rivergen.json", "/openapi/ingestiq.json"] {
+        let answer = app.get(path).send().await;
+        assert!(answer.assert_status(200).field("paths").is_object(), "{path}");
+    }
+    app.get("/openapi/nobody.json").send().await.assert_status(404);
+    let page = app.get("/docs").send().await;
+    page.assert_status(200);
+    assert!(page.header("content-security-policy").contains("default-src 'none'"));
+    for route in routes::all() {
+        assert!(page.text.contains(&route.path), "{} is not on the page", route.path);
+    }
+    assert!(!page.text.contains("<script"), "the page needs no script");
+}
+
+#[tokio::test]
+async fn outside_of_every_contract_there_is_json_and_a_request_id() {
+    let app = on_sqlite(|_| {}).await;
+    for path in [
+        "/",
+        "/nowhere",
+        "/api",
+        "/api/v3/auth/login",
+        "/api/v1.0/auth/me",
+        "/openapi/",
+        "/.well-known/nothing",
+    ] {
+        let answer = app.get(path).send().await;
+        assert_eq!(answer.assert_status(404).text_at("error"), "not_found", "{path}");
+        assert_eq!(answer.header("x-request-id").len(), 32);
+    }
+    let (one, another) =
+        (app.get("/nowhere"), app.get("/nowhere").header("x-request-id", "of the client's choice"));
+    let (one, another) = (one.send().await, another.send().await);
+    assert_eq!(another.header("x-request-id").len(), 32, "nobody writes their own words into the log");
+    assert_ne!(one.header("x-request-id"), another.header("x-request-id"));
+}
+
+/// What a browser asks before a script of another origin may log in.
+async fn preflight(app: &TestApp, origin: &str, path: &str) -> Answer {
+    let request = app.client().request(Method::OPTIONS, path).header("origin", origin);
+    let request = request.header("access-control-request-method", "POST");
+    request.header("access-control-request-headers", "content-type,authorization").send().await
+}
+
+const OURS: &str = "https://app.example.com";
+
+#[tokio::test]
+async fn scripts_of_other_origins_are_kept_out_unless_an_operator_says_otherwise() {
+    let app = on_sqlite(|_| {}).await;
+    for route in routes::all() {
+        let answer = preflight(&app, OURS, &route.sample_path()).await;
+        answer.assert_status(405);
+        let asked = route.request(&app.client()).header("origin", OURS).send().await;
+        for answer in [answer, asked] {
+            assert!(
+                !answer.headers.keys().any(|name| name.as_str().starts_with("access-control")),
+                "{}",
+                route.name()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn scripts_of_the_origins_an_operator_names_are_let_in() {
+    let app = on_sqlite(|http| http.cors_origins = vec![OURS.to_owned()]).await;
+    for path in ["/api/v1/auth/login", "/api/v2/auth/login"] {
+        let answer = preflight(&app, OURS, path).await;
+        answer.assert_status(200);
+        assert_eq!(answer.header("access-control-allow-origin"), OURS);
+        assert!(answer.header("access-control-allow-headers").contains("authorization"));
+        assert_eq!(answer.header("access-control-allow-credentials"), "", "tokens are no cookies");
+        // Errors, too, must be readable, and their limits.
+        let refused = app.post(path).header("origin", OURS).json(&json!({})).send().await;
+        assert!(refused.status >= 400);
+        assert_eq!(refused.header("access-control-allow-origin"), OURS);
+        assert!(refused.header("access-control-expose-headers").contains("retry-after"));
+        for origin in
+            ["https://evil.example", "https://app.example.com.evil.example", "http://app.example.com", "null"]
+        {
+            assert_eq!(
+                preflight(&app, origin, path).await.header("access-control-allow-origin"),
+                "",
+                "{origin}"
+            );
+        }
+    }
+    // Pages are for people, not for scripts.
+    let page = app.get("/verify-email?token=x").header("origin", OURS).send().await;
+    assert_eq!(page.header("access-control-allow-origin"), "");
+}
+
+/// A request whose body never comes, or makes its reader panic.
+fn with_body(app: &TestApp, path: &str, body: Body) -> tidegate_testkit::Request {
+    let kind =
+        if path.starts_with("/api") { "application/json" } else { "application/x-www-form-urlencoded" };
+    app.post(path).header("content-type", kind).stream(body)
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_given_up_in_the_words_of_the_place() {
+    // The handler waits for the body, the deadline does not: it is over at once.
+    let app = on_sqlite(|http| http.deadline = Duration::ZERO).await;
+    for (path, code) in [
+        ("/api/v1/auth/login", "SERVICE_UNAVAILABLE"),
+        ("/api/v2/auth/login", "SERVICE_UNAVAILABLE"),
+        ("/reset-password", ""),
+        ("/verify-email", ""),
+    ] {
+        let never = Body::from_stream(stream::pending::<Result<String, std::io::Error>>());
+        let answer = with_body(&app, path, never).send().await;
+        answer.assert_error(503, code);
+        assert_eq!(answer.header("retry-after"), "1", "{path}");
+        assert!(!code.is_empty() || answer.text.contains("<h1>That did not work</h1>"), "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_an_answer_and_the_next_request_is_served() {
+    let app = on_sqlite(|_| {}).await;
+    let panics = || {
+        Body::from_stream(stream::poll_fn(|_| -> std::task::Poll<Option<Result<String, std::io::Error>>> {
+            panic!("a defect, deep inside")
+        }))
+    };
+    for (path, code) in [
+        ("/api/v1/auth/login", "INTERNAL_ERROR"),
+        ("/api/v2/auth/login", "INTERNAL_ERROR"),
+        ("/reset-password", ""),
+    ] {
+        let answer = with_body(&app, path, panics()).send().await;
+        answer.assert_error(500, code);
+        assert!(!answer.text.contains("deep inside"), "{}", answer.text);
+        assert_eq!(answer.header("x-request-id").len(), 32);
+        app.get("/api/v2/health").send().await.assert_status(200);
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_for_operators_and_tell_no_secrets() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).expect("one recorder a process: use nextest");
+    describe_metrics();
+    let app = on_sqlite(|_| {}).await;
+    let router =
+        tidegate_http::router(App::new(app.identity().clone(), HttpSettings::default(), Some(handle)));
+    let operator = Client::new(router, "127.0.0.1".parse().unwrap());
+    operator.get("/api/v1/sessions/12345").send().await.assert_status(405);
+    operator.get("/verify-email?token=tgl_planted").send().await.assert_status(200);
+    operator.get("/wp-login.php").send().await.assert_status(404);
+    let brew = Method::from_bytes(b"BREW").unwrap();
+    operator.request(brew, "/api/v2/auth/login").send().await.assert_status(405);
+
+    let answer = operator.get("/metrics").send().await;
+    answer.assert_status(200);
+    assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4");
+    for line in [
+        "# HELP tidegate_http_requests_total",
+        "tidegate_http_requests_total{method=\"GET\",route=\"/api/v1/sessions/{session_id}\",status=\"405\"} 1",
+        "tidegate_http_requests_total{method=\"GET\",route=\"/verify-email\",status=\"200\"} 1",
+        "tidegate_http_requests_total{method=\"GET\",route=\"unmatched\",status=\"404\"} 1",
+        "tidegate_http_requests_total{method=\"other\",route=\"/api/v2/auth/login\",status=\"405\"} 1",
+        "tidegate_http_request_duration_seconds",
+    ] {
+        assert!(answer.text.contains(line), "{line} is not in:\n{}", answer.text);
+    }
+    assert!(
+        !answer.text.contains("12345") && !answer.text.contains("tgl_") && !answer.text.contains("wp-login")
+    );
+
+    for request in [
+        operator.at("198.51.100.7").get("/metrics"),
+        operator.get("/metrics").header("x-forwarded-for", "127.0.0.1"),
+        operator.get("/metrics").header("forwarded", "for=127.0.0.1"),
+    ] {
+        assert_eq!(request.send().await.assert_status(404).text_at("error"), "not_found");
+    }
+    assert_eq!(app.get("/metrics").ip("127.0.0.1").send().await.status, 404, "no metrics are kept here");
+}

@@ -1,0 +1,214 @@
+//! `/verify-email` and `/reset-password`.
+
+use std::time::Duration;
+
+use axum::http::Method;
+use serde_json::json;
+use tidegate_testkit::{Answer, Engine, PASSWORD, TestApp, on_both_engines};
+
+use super::{assert_harmless, heading};
+use crate::cross_contract::{login_rivergen, me_rivergen};
+use crate::watch::row_counts;
+
+const VERIFY: &str = "/verify-email";
+const RESET: &str = "/reset-password";
+const NEW_PASSWORD: &str = "Battery2staple!";
+
+async fn open(app: &TestApp, page: &str, token: &str) -> Answer {
+    let answer = app.get(&format!("{page}?token={token}")).send().await;
+    assert_harmless(&answer);
+    answer
+}
+
+async fn submit(app: &TestApp, page: &str, form: &str) -> Answer {
+    let answer = app.post(page).form(form).send().await;
+    assert_harmless(&answer);
+    answer
+}
+
+/// The token of a reset link that was mailed to Ada.
+async fn reset_token(app: &TestApp) -> String {
+    let body = json!({ "email": "ada@example.com" });
+    app.post("/api/v1/auth/forgot-password").json(&body).send().await.assert_status(200);
+    app.latest_link_token("ada@example.com").await
+}
+
+const VERIFIED: &str = "select count(*) from identifiers where verified_at is not null";
+
+on_both_engines! {
+    async fn looking_at_a_verification_link_changes_nothing_and_pressing_the_button_verifies(app: TestApp) {
+        app.sign_up_rivergen("ada@example.com").await;
+        let token = app.latest_link_token("ada@example.com").await;
+        let before = row_counts(&app).await;
+        // Mail programs look at links before people do.
+        for _ in 0..3 {
+            let page = open(&app, VERIFY, &token).await;
+            page.assert_status(200);
+            assert_eq!(heading(&page), "Confirm your e-mail address");
+            assert!(page.text.contains(&format!("<input type=\"hidden\" name=\"token\" value=\"{token}\">")));
+            app.client().request(Method::HEAD, &format!("{VERIFY}?token={token}")).send().await.assert_status(200);
+        }
+        assert_eq!((row_counts(&app).await, app.sql_count(VERIFIED).await), (before, 0));
+
+        let page = submit(&app, VERIFY, &format!("token={token}")).await;
+        page.assert_status(200);
+        assert_eq!(heading(&page), "Thank you");
+        assert!(!page.text.contains(&token) && !page.text.contains("<form"));
+        assert_eq!(app.sql_count(VERIFIED).await, 1);
+        // The page has nobody to hand a session to.
+        assert_eq!(app.sql_count("select count(*) from sessions").await, 0);
+        let login = login_rivergen(&app.client(), "ada@example.com", PASSWORD).await;
+        me_rivergen(&app.client(), &login.text_at("data.access_token")).await.assert_status(200);
+        // People press twice.
+        assert_eq!(heading(&submit(&app, VERIFY, &format!("token={token}")).await), "Thank you");
+    }
+
+    async fn a_verification_link_expires_after_ten_minutes(app: TestApp) {
+        app.sign_up_rivergen("ada@example.com").await;
+        let token = app.latest_link_token("ada@example.com").await;
+        app.advance(Duration::from_secs(600));
+        let page = submit(&app, VERIFY, &format!("token={token}")).await;
+        page.assert_status(410);
+        assert_eq!(heading(&page), "Link not valid");
+        assert_eq!(app.sql_count(VERIFIED).await, 0);
+    }
+
+    async fn looking_at_a_reset_link_changes_nothing_and_the_form_works_once(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified("ada@example.com").await;
+        let token = reset_token(&app).await;
+        let before = row_counts(&app).await;
+        for _ in 0..3 {
+            let page = open(&app, RESET, &token).await;
+            page.assert_status(200);
+            assert_eq!(heading(&page), "Set a new password");
+            assert!(page.text.contains(&format!("value=\"{token}\"")));
+            assert!(page.text.contains("autocomplete=\"new-password\""));
+        }
+        assert_eq!(row_counts(&app).await, before);
+        me_rivergen(&app.client(), &ada.access_token).await.assert_status(200);
+
+        let form = format!("token={token}&new_password={NEW_PASSWORD}");
+        let page = submit(&app, RESET, &form).await;
+        page.assert_status(200);
+        assert_eq!(heading(&page), "Password changed");
+        me_rivergen(&app.client(), &ada.access_token).await.assert_error(401, "UNAUTHORIZED");
+        login_rivergen(&app.client(), "ada@example.com", NEW_PASSWORD).await.assert_status(200);
+
+        let again = submit(&app, RESET, &format!("token={token}&new_password=Another3password")).await;
+        again.assert_status(400);
+        assert_eq!(heading(&again), "Link not valid");
+        login_rivergen(&app.client(), "ada@example.com", NEW_PASSWORD).await.assert_status(200);
+    }
+
+    async fn a_weak_password_is_asked_for_again_and_costs_nothing(app: TestApp) {
+        app.sign_up_rivergen_verified("ada@example.com").await;
+        let token = reset_token(&app).await;
+        for weak in ["short1A", "nodigitsHere", "NOLOWER123", "noupper123", "", "%3Cb%3Ea%3C%2Fb%3E"] {
+            let page = submit(&app, RESET, &format!("token={token}&new_password={weak}")).await;
+            page.assert_status(422);
+            assert_eq!(heading(&page), "Set a new password");
+            assert!(page.text.contains(&format!("value=\"{token}\"")), "the form can be sent again");
+            assert!(page.text.contains("role=\"alert\"") && page.text.contains("aria-invalid=\"true\""));
+            assert!(weak.is_empty() || !page.text.contains(weak), "what was typed is not shown");
+        }
+        let page = submit(&app, RESET, &format!("token={token}&new_password={NEW_PASSWORD}")).await;
+        assert_eq!(heading(&page), "Password changed");
+    }
+
+    async fn a_reset_link_expires_after_an_hour(app: TestApp) {
+        app.sign_up_rivergen_verified("ada@example.com").await;
+        let token = reset_token(&app).await;
+        app.advance(Duration::from_secs(3_600));
+        let page = submit(&app, RESET, &format!("token={token}&new_password={NEW_PASSWORD}")).await;
+        page.assert_status(400);
+        login_rivergen(&app.client(), "ada@example.com", PASSWORD).await.assert_status(200);
+    }
+
+    async fn a_link_of_one_kind_is_none_of_the_other(app: TestApp) {
+        app.sign_up_rivergen("bob@example.com").await;
+        let verification = app.latest_link_token("bob@example.com").await;
+        app.sign_up_rivergen_verified("ada@example.com").await;
+        let reset = reset_token(&app).await;
+        let page = submit(&app, RESET, &format!("token={verification}&new_password={NEW_PASSWORD}")).await;
+        page.assert_status(400);
+        submit(&app, VERIFY, &format!("token={reset}")).await.assert_status(400);
+        let page = submit(&app, RESET, &format!("token={reset}&new_password={NEW_PASSWORD}")).await;
+        page.assert_status(200);
+    }
+
+    async fn what_is_no_form_gets_a_page_and_changes_nothing(app: TestApp) {
+        app.sign_up_rivergen_verified("ada@example.com").await;
+        let token = reset_token(&app).await;
+        let before = row_counts(&app).await;
+        for page in [VERIFY, RESET] {
+            for form in ["", "&&&", "new_password=Battery2staple", "token=", "token=x&token=y", "token=%ff", "token=%zz", "x=y",
+                "token=%00", "token=tgp_x&new_password=%00%00%00%00aA1%00"]
+            {
+                let answer = submit(&app, page, form).await;
+                assert!((400..500).contains(&answer.status), "{page} {form}: {}", answer.status);
+            }
+            for kind in ["application/json", "text/plain", "multipart/form-data; boundary=x"] {
+                let form = format!("token={token}&new_password={NEW_PASSWORD}");
+                let answer = app.post(page).body(kind, form).send().await;
+                answer.assert_status(415);
+                assert_harmless(&answer);
+            }
+            let large = app.post(page).form(&format!("token=x&new_password={}", "x".repeat(1 << 20))).send().await;
+            large.assert_status(413);
+            assert_harmless(&large);
+            for query in ["", "?", "?token", "?token=%ff", "?token=%zz", "?token=a&token=b", "?x=y"] {
+                let answer = app.get(&format!("{page}{query}")).send().await;
+                answer.assert_status(200);
+                assert_harmless(&answer);
+            }
+            for method in [Method::PUT, Method::DELETE, Method::PATCH] {
+                app.client().request(method, page).send().await.assert_status(405);
+            }
+        }
+        assert_eq!(row_counts(&app).await, before);
+        login_rivergen(&app.client(), "ada@example.com", PASSWORD).await.assert_status(200);
+    }
+
+    async fn whatever_stands_in_a_link_is_text_on_the_page(app: TestApp) {
+        for (sent, shown) in [
+            ("%22%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E", "&#34;&#62;&#60;script&#62;alert(1)&#60;/script&#62;"),
+            ("'%20onfocus%3Dalert(1)%20autofocus%20x%3D'", "&#39; onfocus=alert(1) autofocus x=&#39;"),
+            ("%26%2334%3B", "&#38;#34;"),
+        ] {
+            for page in [VERIFY, RESET] {
+                let answer = app.get(&format!("{page}?token={sent}")).send().await;
+                answer.assert_status(200);
+                assert!(answer.text.contains(&format!("name=\"token\" value=\"{shown}\">")), "{}", answer.text);
+                assert!(!answer.text.contains("<script"));
+            }
+            let answer = app.post(RESET).form(&format!("token={sent}&new_password=weak")).send().await;
+            assert!(!answer.text.contains("<script"), "{}", answer.text);
+        }
+    }
+
+    async fn the_name_of_the_product_is_text_on_the_page(engine: Engine) {
+        let builder = TestApp::builder(engine).settings(|settings| settings.product = "<b>R&D</b>".to_owned());
+        let app = builder.start().await;
+        let page = open(&app, VERIFY, "x").await;
+        assert!(page.text.contains("&#60;b&#62;R&#38;D&#60;/b&#62;") && !page.text.contains("<b>"), "{}", page.text);
+    }
+
+    async fn the_style_sheet_is_the_only_thing_the_pages_load(app: TestApp) {
+        let page = open(&app, RESET, "x").await;
+        assert_eq!(page.text.matches("href=").count(), 1);
+        assert_eq!(page.text.matches("src=").count(), 0);
+        let style = app.get("/assets/style.css").send().await;
+        style.assert_status(200);
+        assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
+        assert_eq!(style.header("cache-control"), "public, max-age=3600");
+        assert!(!style.text.contains("url(") && !style.text.contains("@import"));
+    }
+
+    async fn without_its_database_a_page_says_so(app: TestApp) {
+        app.store().close().await;
+        let page = submit(&app, RESET, "token=tgp_x&new_password=Battery2staple").await;
+        page.assert_status(503);
+        assert_eq!(heading(&page), "That did not work");
+        assert_eq!(page.header("retry-after"), "1");
+    }
+}

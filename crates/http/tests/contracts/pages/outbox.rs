@@ -1,0 +1,77 @@
+//! `/dev/outbox`: mails to be read by whoever develops, and by nobody else.
+
+use serde_json::json;
+use tidegate_identity::settings::MailMode;
+use tidegate_testkit::{Engine, PASSWORD, Request, TestApp, on_both_engines};
+
+use super::assert_harmless;
+
+/// A request of the developer's own browser.
+fn ask(app: &TestApp) -> Request {
+    app.get("/dev/outbox").ip("127.0.0.1").header("host", "127.0.0.1:8080")
+}
+
+on_both_engines! {
+    async fn a_developer_reads_what_was_mailed(app: TestApp) {
+        app.sign_up_rivergen("ada@example.com").await;
+        app.post("/api/v1/auth/forgot-password").json(&json!({ "email": "eve@example.com" })).send().await;
+        let page = ask(&app).send().await;
+        page.assert_status(200);
+        assert!(page.text.contains(&app.latest_code("ada@example.com").await));
+        assert!(page.text.contains(&app.latest_link_token("ada@example.com").await));
+        assert!(page.text.contains("to ada@example.com"));
+        assert!(!page.text.contains("eve@example.com"), "mails that are never sent are not shown");
+    }
+
+    async fn what_is_written_in_mails_is_text_on_the_page(engine: Engine) {
+        let hostile = "<img src=x onerror=alert(1)>";
+        let app = TestApp::builder(engine).settings(|settings| settings.product = hostile.to_owned()).start().await;
+        let body = json!({ "email": "ada@example.com", "password": PASSWORD, "display_name": hostile });
+        app.post("/api/v1/auth/signup").json(&body).send().await.assert_status(201);
+        let page = ask(&app).send().await;
+        page.assert_status(200);
+        assert!(page.text.contains("&#60;img src=x onerror=alert(1)&#62;") && !page.text.contains("<img"), "{}", page.text);
+    }
+
+    async fn strangers_and_proxies_are_told_that_there_is_nothing(app: TestApp) {
+        app.sign_up_rivergen("ada@example.com").await;
+        let nowhere = app.get("/dev/nowhere").send().await;
+        for request in [
+            app.get("/dev/outbox"),
+            app.get("/dev/outbox").ip("10.0.0.1"),
+            app.get("/dev/outbox").ip("::2"),
+            ask(&app).header("x-forwarded-for", "127.0.0.1"),
+            ask(&app).header("forwarded", "for=127.0.0.1"),
+            ask(&app).header("x-forwarded-for", ""),
+            // A name that somebody made to point here.
+            app.get("/dev/outbox").ip("127.0.0.1").header("host", "evil.example:8080"),
+            app.post("/dev/outbox"),
+        ] {
+            let answer = request.send().await;
+            answer.assert_status(404);
+            assert_eq!(answer.text, nowhere.text);
+        }
+        for (ip, host) in [("127.0.0.1", "localhost:8080"), ("127.9.9.9", "127.0.0.1"), ("::1", "[::1]:8080")] {
+            app.get("/dev/outbox").ip(ip).header("host", host).send().await.assert_status(200);
+        }
+    }
+
+    async fn an_operator_says_who_else_may_look(engine: Engine) {
+        let allow = || vec!["192.0.2.0/24".parse().unwrap()];
+        let app = TestApp::builder(engine).http(|http| http.ops.allow = allow()).start().await;
+        let ask = async |ip: &str| app.get("/dev/outbox").ip(ip).send().await.status;
+        assert_eq!((ask("192.0.2.7").await, ask("::ffff:192.0.2.7").await), (200, 200));
+        assert_eq!((ask("127.0.0.1").await, ask("192.0.3.1").await), (404, 404));
+    }
+
+    async fn where_mails_are_sent_there_is_no_such_page(engine: Engine) {
+        for mode in [MailMode::Off, MailMode::Send] {
+            let app = TestApp::builder(engine).settings(|settings| settings.mail = mode).start().await;
+            ask(&app).send().await.assert_status(404);
+        }
+    }
+
+    async fn the_page_is_as_harmless_as_the_others(app: TestApp) {
+        assert_harmless(&ask(&app).send().await);
+    }
+}

@@ -1,0 +1,226 @@
+//! Every route of every contract, read from the OpenAPI documents: a new one is in every matrix from its first day.
+
+use std::collections::BTreeMap;
+
+use axum::http::Method;
+use serde_json::{Map, Value, json};
+use tidegate_domain::Dialect;
+use tidegate_http::openapi_of;
+use tidegate_testkit::{Answer, Client, PASSWORD, Request};
+
+/// An endpoint and what its document says of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    pub(crate) dialect: Dialect,
+    pub(crate) method: Method,
+    /// With `{placeholders}`.
+    pub(crate) path: String,
+    /// Whether it asks for an access token.
+    pub(crate) bearer: bool,
+    /// The fields of its body; none where it takes none.
+    pub(crate) fields: Vec<Field>,
+    /// The codes of each status; none at a success.
+    pub(crate) answers: BTreeMap<u16, Vec<String>>,
+}
+
+/// A field of a body.
+#[derive(Clone, Debug)]
+pub(crate) struct Field {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) required: bool,
+}
+
+/// Every route of every contract.
+pub(crate) fn all() -> Vec<Route> {
+    let routes: Vec<Route> = Dialect::ALL.into_iter().flat_map(routes_of).collect();
+    assert!(routes.len() >= 24, "the documents lost routes");
+    routes
+}
+
+/// Those that take a JSON body.
+pub(crate) fn with_body() -> Vec<Route> {
+    all().into_iter().filter(Route::takes_body).collect()
+}
+
+/// Those that ask for an access token.
+pub(crate) fn with_bearer() -> Vec<Route> {
+    all().into_iter().filter(|route| route.bearer).collect()
+}
+
+fn routes_of(dialect: Dialect) -> Vec<Route> {
+    let document = serde_json::to_value(openapi_of(dialect)).unwrap();
+    let operations = document["paths"].as_object().unwrap().iter().flat_map(|(path, item)| {
+        let methods = item.as_object().unwrap().iter();
+        methods.map(move |(method, operation)| (path.clone(), method.to_uppercase(), operation))
+    });
+    operations
+        .map(|(path, method, operation)| Route {
+            dialect,
+            method: method.parse().unwrap(),
+            path,
+            bearer: operation["security"].is_array(),
+            fields: fields_of(&document, operation),
+            answers: answers_of(operation),
+        })
+        .collect()
+}
+
+fn fields_of(document: &Value, operation: &Value) -> Vec<Field> {
+    let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+    let Some(name) = schema.as_str().and_then(|reference| reference.rsplit('/').next()) else {
+        return Vec::new();
+    };
+    let schema = &document["components"]["schemas"][name];
+    let required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let properties = schema["properties"].as_object().expect("a body has fields");
+    properties
+        .iter()
+        .map(|(name, property)| Field {
+            name: name.clone(),
+            kind: kind_of(property),
+            required: required.contains(&name.as_str()),
+        })
+        .collect()
+}
+
+fn kind_of(property: &Value) -> String {
+    let kind = property["type"].as_array().map_or(&property["type"], |kinds| &kinds[0]);
+    kind.as_str().expect("a field has a type").to_owned()
+}
+
+fn answers_of(operation: &Value) -> BTreeMap<u16, Vec<String>> {
+    let responses = operation["responses"].as_object().unwrap();
+    responses
+        .iter()
+        .map(|(status, answer)| (status.parse().unwrap(), codes_in(answer["description"].as_str().unwrap())))
+        .collect()
+}
+
+/// The codes in a description: words such as `INVALID_TOKEN`.
+fn codes_in(description: &str) -> Vec<String> {
+    let is_code = |word: &&str| {
+        word.len() > 3
+            && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+            && (word.contains('_') || ["UNAUTHORIZED", "FORBIDDEN"].contains(word))
+    };
+    description.split(|c: char| !c.is_alphanumeric() && c != '_').filter(is_code).map(str::to_owned).collect()
+}
+
+impl Route {
+    /// `POST /api/v1/auth/login`.
+    pub(crate) fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    pub(crate) fn takes_body(&self) -> bool {
+        !self.fields.is_empty()
+    }
+
+    /// Its path with something for every placeholder.
+    pub(crate) fn sample_path(&self) -> String {
+        self.path.replace("{session_id}", "999999")
+    }
+
+    /// A body of the right shape that belongs to nobody.
+    pub(crate) fn sample(&self) -> Map<String, Value> {
+        self.fields.iter().map(|field| (field.name.clone(), sample_of(&field.name))).collect()
+    }
+
+    /// A request of the right shape.
+    pub(crate) fn request(&self, client: &Client) -> Request {
+        let request = client.request(self.method.clone(), &self.sample_path());
+        if self.takes_body() { request.json(&Value::Object(self.sample())) } else { request }
+    }
+
+    /// How the contract answers a body that is not what it should be.
+    pub(crate) fn invalid(&self) -> (u16, &'static str) {
+        let is_sign_up = self.path.ends_with("/auth/signup");
+        (if self.dialect == Dialect::Ingestiq || is_sign_up { 400 } else { 422 }, "VALIDATION_ERROR")
+    }
+
+    /// How the contract refuses an access token that is not one.
+    pub(crate) fn invalid_token(&self) -> (u16, &'static str) {
+        (401, if self.dialect == Dialect::Ingestiq { "INVALID_TOKEN" } else { "UNAUTHORIZED" })
+    }
+
+    /// How the contract refuses an access token that does not reach so far.
+    pub(crate) fn forbidden(&self) -> (u16, &'static str) {
+        (403, if self.dialect == Dialect::Ingestiq { "FORBIDDEN" } else { "PERMISSION_DENIED" })
+    }
+
+    /// Checks that the answer is one that the document lists, or one that any route may give, in the contract's
+    /// envelope.
+    #[track_caller]
+    pub(crate) fn assert_listed(&self, answer: &Answer, story: &str) {
+        let Answer { status, text, .. } = answer;
+        let around = [
+            (404, ["NOT_FOUND", "RESOURCE_NOT_FOUND"].as_slice()),
+            (405, &["METHOD_NOT_ALLOWED"]),
+            (413, &["PAYLOAD_TOO_LARGE"]),
+            (415, &["UNSUPPORTED_MEDIA_TYPE"]),
+        ];
+        let code = answer.code();
+        let listed = self.answers.get(status).is_some_and(|codes| {
+            if *status < 400 { code.is_empty() } else { codes.iter().any(|listed| listed == code) }
+        });
+        let usual = around.iter().any(|(usual, codes)| usual == status && codes.contains(&code));
+        assert!(listed || usual, "{} does not list this answer to {story}: {status} {text}", self.name());
+        if *status >= 400 {
+            assert_envelope(self.dialect, answer);
+        }
+    }
+
+    /// Checks for exactly this error, in the contract's envelope.
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, answer: &Answer, expected: (u16, &str), story: &str) {
+        let found = (answer.status, answer.code());
+        assert_eq!(found, expected, "{} answered to {story}: {}", self.name(), answer.text);
+        assert_envelope(self.dialect, answer);
+    }
+}
+
+fn sample_of(field: &str) -> Value {
+    match field {
+        "email" | "new_email" => json!("nobody@example.com"),
+        "password" | "current_password" => json!(PASSWORD),
+        "new_password" => json!("Battery2staple!"),
+        "display_name" | "name" => json!("Nobody"),
+        "token" | "temporary_token" | "refresh_token" | "refreshToken" => json!("tgr_nobody"),
+        "otp_code" => json!("000000"),
+        "agree_to_terms" | "remember_me" => json!(true),
+        "terms_version" => json!("1.0"),
+        "idempotency_key" => json!("once"),
+        "workspace_id" => json!(1),
+        "profile_image_url" => json!("https://example.com/nobody.png"),
+        "profile" => json!({}),
+        other => panic!("a new field, {other}: say in routes.rs what a right one looks like"),
+    }
+}
+
+/// Checks that an error has exactly the members of its contract's envelope.
+#[track_caller]
+pub(crate) fn assert_envelope(dialect: Dialect, answer: &Answer) {
+    let text = &answer.text;
+    let error = answer.body["error"].as_object().unwrap_or_else(|| panic!("no error object: {text}"));
+    let keys = |object: &Map<String, Value>| object.keys().cloned().collect::<Vec<_>>();
+    let allowed = match dialect {
+        Dialect::Rivergen => {
+            assert_eq!(answer.body["success"], false, "{text}");
+            assert_eq!(keys(answer.body.as_object().unwrap()), ["error", "success"], "{text}");
+            ["code", "details", "message", "timestamp"].as_slice()
+        }
+        Dialect::Ingestiq => {
+            assert_eq!(keys(answer.body.as_object().unwrap()), ["error"], "{text}");
+            &["code", "details", "message"]
+        }
+    };
+    assert!(keys(error).iter().all(|key| allowed.contains(&key.as_str())), "{text}");
+    assert!(error["code"].is_string() && error["message"].is_string(), "{text}");
+    assert_eq!(answer.header("content-type"), "application/json", "{text}");
+    assert_eq!(answer.header("cache-control"), "no-store", "{text}");
+    assert_eq!(answer.header("x-request-id").len(), 32, "{:?}", answer.headers);
+    let challenged = answer.headers.contains_key("www-authenticate");
+    assert_eq!(challenged, answer.status == 401, "every 401 and nothing else is a challenge: {text}");
+}
