@@ -107,7 +107,7 @@ fn every_answer_that_is_described_has_a_row_in_the_table() {
 #[test]
 fn every_row_of_the_table_is_of_an_answer_that_is_described() {
     let routes = routes::all();
-    for Row { endpoint, answer, .. } in rows() {
+    for Row { endpoint, answer, .. } in rows().into_iter().filter(|row| !row.test.starts_with("none:")) {
         let route = routes.iter().find(|route| route.name() == endpoint);
         let route = route.unwrap_or_else(|| panic!("there is no {endpoint}"));
         let plain = answer.split(" (").next().unwrap();

@@ -1,5 +1,6 @@
 //! What holds outside of every contract and around all of them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::body::Body;
