@@ -164,7 +164,8 @@ async fn talk(
         client.answered(&answer)?;
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.answers += 1;
-        if begun >= window.counted_from && done <= window.end {
+        // By its end: an answer that takes longer than the window is still one answer in it.
+        if done >= window.counted_from && done <= window.end {
             let micros = u64::try_from((done - begun).as_micros()).unwrap_or(u64::MAX);
             tally.latencies.saturating_record(micros);
         }
