@@ -87,8 +87,12 @@ async fn send(target: &Target, (route, body, headers, signed_in): &Sent) -> Answ
     if *signed_in {
         request = request.bearer(&target.ada.access_token);
     }
-    for (name, value) in ["authorization", "forwarded", "x-forwarded-for", "user-agent"].into_iter().zip(headers) {
-        if let Some(value) = value && !(*signed_in && name == "authorization") {
+    for (name, value) in
+        ["authorization", "forwarded", "x-forwarded-for", "user-agent"].into_iter().zip(headers)
+    {
+        if let Some(value) = value
+            && !(*signed_in && name == "authorization")
+        {
             request = request.header(name, value);
         }
     }
