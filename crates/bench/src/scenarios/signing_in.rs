@@ -23,7 +23,10 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let others: Vec<u64> = (0..OTHER_CONNECTIONS).collect();
     let tokens = sign_in(server.address, Dialect::Ingestiq, &others)?;
     let asking = || {
-        per_second(OTHERS, tokens.iter().map(|(access, _)| InTurn::get("/api/v2/auth/me", &[access.clone()])))
+        per_second(
+            OTHERS,
+            tokens.iter().map(|(access, _)| InTurn::get("/api/v2/auth/me", std::slice::from_ref(access))),
+        )
     };
     let saturating = || as_answered(signing_in(Dialect::Ingestiq, WAITING * bench.machine.cores as u64, FEW));
 

@@ -6,7 +6,9 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 use tidegate_domain::Dialect;
 use tidegate_http::openapi_of;
-use tidegate_testkit::{Answer, Client, PASSWORD, Request};
+use tidegate_testkit::{Answer, Client, PASSWORD, Request, TestApp};
+
+use crate::watch::row_counts;
 
 /// An endpoint and what its document says of it.
 #[derive(Clone, Debug)]
@@ -197,6 +199,24 @@ fn sample_of(field: &str) -> Value {
         "profile" => json!({}),
         other => panic!("a new field, {other}: say in routes.rs what a right one looks like"),
     }
+}
+
+/// Checks that every route that asks for a token refuses this one, each in its contract's way, and that nothing is
+/// written.
+pub(crate) async fn assert_refused_everywhere(
+    app: &TestApp,
+    token: &str,
+    refusal: impl Fn(&Route) -> (u16, &'static str),
+    story: &str,
+) {
+    let before = row_counts(app).await;
+    let routes = with_bearer();
+    assert!(routes.len() >= 12, "the documents lost routes");
+    for route in routes {
+        let answer = route.request(&app.client()).bearer(token).send().await;
+        route.assert_refused(&answer, refusal(&route), story);
+    }
+    assert_eq!(row_counts(app).await, before, "something was written for {story}");
 }
 
 /// Checks that an error has exactly the members of its contract's envelope.
