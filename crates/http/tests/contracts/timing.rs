@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tidegate_testkit::{Engine, TestApp, on_both_engines};
+use tidegate_testkit::{Engine, TestApp, eventually, on_both_engines};
 
 use crate::watch::{Log, hash_thread_switches};
 
@@ -70,18 +70,23 @@ on_both_engines! {
         let log = Log::listen();
         let app = start(engine).await;
         for (name, question) in QUESTIONS {
-            question.ask(&app, "ada@example.com").await;
+            let hashes = name != "forgot-password";
             let mut costs = Vec::new();
-            for email in ["ada@example.com", "eve@example.com"] {
+            // The first one only warms up.
+            for email in ["ada@example.com", "ada@example.com", "eve@example.com"] {
                 let (before, switches) = (log.lines().len(), hash_thread_switches());
                 let (status, _) = question.ask(&app, email).await;
-                assert_eq!(status, if name == "forgot-password" { 200 } else { 401 });
-                costs.push((statements(&log.lines()[before..]), hash_thread_switches() > switches));
+                assert_eq!(status, if hashes { 401 } else { 200 });
+                costs.push(statements(&log.lines()[before..]));
+                if hashes {
+                    // Its thread goes to rest a moment after the answer.
+                    let worked = || std::future::ready((hash_thread_switches() > switches).then_some(()));
+                    eventually("a hash", worked).await;
+                }
             }
-            let [(known, hashed_known), (unknown, hashed_unknown)] = costs.try_into().unwrap();
+            let [_, known, unknown] = costs.try_into().unwrap();
             assert!(known.len() >= 4, "{name}: {known:?}");
             assert_eq!(known, unknown, "{name}: an unknown address shows in the statements");
-            assert_eq!((hashed_known, hashed_unknown), (name != "forgot-password", name != "forgot-password"), "{name}");
         }
     }
 
@@ -90,10 +95,16 @@ on_both_engines! {
         let mut report = Vec::new();
         for (name, question) in QUESTIONS {
             let (mut known, mut unknown) = (Vec::new(), Vec::new());
+            // Interleaved, so that what slows the machine down slows both; in turns, so that neither always comes first.
             for number in 0..TRIES {
-                // Interleaved, so that what slows the machine down slows both.
-                known.push(question.ask(&app, "ada@example.com").await.1);
-                unknown.push(question.ask(&app, &format!("eve{number}@example.com")).await.1);
+                let stranger = format!("eve{number}@example.com");
+                if number % 2 == 0 {
+                    known.push(question.ask(&app, "ada@example.com").await.1);
+                    unknown.push(question.ask(&app, &stranger).await.1);
+                } else {
+                    unknown.push(question.ask(&app, &stranger).await.1);
+                    known.push(question.ask(&app, "ada@example.com").await.1);
+                }
             }
             let ((known, known_noise), (unknown, unknown_noise)) = (summary(&known), summary(&unknown));
             report.push(format!(

@@ -37,9 +37,9 @@ const HALF_MADE: &[(&str, &str)] = &[
             (select 1 from refresh_tokens t where t.session_id = s.id)",
     ),
     (
-        "a refresh token that was exchanged for none, or has a child without having been exchanged",
-        "select count(*) from refresh_tokens t where (t.rotated_at is not null) <>
-            exists (select 1 from refresh_tokens c where c.parent_id = t.id)",
+        "a refresh token whose session does not know that it was exchanged",
+        "select count(*) from refresh_tokens t join sessions s on s.id = t.session_id
+         where t.issued_at > s.last_activity_at",
     ),
     (
         "a code that no mail carries",

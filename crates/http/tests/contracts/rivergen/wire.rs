@@ -220,7 +220,7 @@ pub(super) async fn traces(app: &TestApp) -> Vec<String> {
             || cast(is_primary as text) from identifiers
         union all select 'session ' || number || ' ' || last_activity_at || ' ' || expires_at || ' '
             || coalesce(revoked_reason, '') from sessions
-        union all select 'refresh token ' || issued_at || ' ' || coalesce(rotated_at, 0) from refresh_tokens
+        union all select 'refresh token ' || issued_at from refresh_tokens
         union all select 'challenge ' || purpose || ' ' || address || ' ' || attempts || ' ' || expires_at || ' '
             || coalesce(consumed_at, 0) from challenges
         union all select 'mail ' || idempotency_key || ' ' || state from outbox_messages
