@@ -61,7 +61,9 @@ fn summary(times: &[Duration]) -> (f64, f64) {
 
 /// The statements a log tells of, in order, without what came of them.
 fn statements(lines: &[String]) -> Vec<String> {
-    let queries = lines.iter().filter(|line| line.contains("sqlx::query"));
+    // SQLite's thread may write the line of the commit a moment after the answer.
+    let is_query = |line: &&String| line.contains("sqlx::query") && !line.contains("commit\" db.statement");
+    let queries = lines.iter().filter(is_query);
     queries.map(|line| line.split(" rows_affected=").next().unwrap_or_default().to_owned()).collect()
 }
 
@@ -85,7 +87,7 @@ on_both_engines! {
                 }
             }
             let [_, known, unknown] = costs.try_into().unwrap();
-            assert!(known.len() >= 4, "{name}: {known:?}");
+            assert!(known.len() >= 3, "{name}: {known:?}");
             assert_eq!(known, unknown, "{name}: an unknown address shows in the statements");
         }
     }
