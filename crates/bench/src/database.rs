@@ -54,6 +54,41 @@ pub(crate) fn seed(setup: &Setup, accounts: u64, hash: &str) -> Result<()> {
     })
 }
 
+/// Adds `count` people to the SQLite database of `setup`, numbered from `from`, who belong to its first organization.
+pub(crate) fn seed_members(setup: &Setup, from: u64, count: u64) -> Result<()> {
+    let [account, identifier, membership] = ["003", "004", "005"].map(SQLITE.key);
+    let inserts = [
+        format!(
+            "insert into accounts (id, kind, display_name, first_name, last_name, profile, user_metadata,
+                is_system_admin, agreed_to_terms, created_at, updated_at)
+             select {account}, 'individual', 'Person ' || i, 'Person', '' || i, '{{}}', '{{\"team\": \"night\"}}',
+                false, false, {THEN}, {THEN}"
+        ),
+        format!(
+            "insert into identifiers (id, account_id, kind, value, verified_at, is_primary, created_at)
+             select {identifier}, {account}, 'email', 'person' || i || '@example.com', {THEN}, true, {THEN}"
+        ),
+        format!(
+            "insert into memberships (id, account_id, organization_id, role, source, is_home, joined_at)
+             select {membership}, {account}, (select id from organizations order by number limit 1), 'developer',
+                'managed', true, {THEN}"
+        ),
+    ];
+    block_on(async {
+        let mut on =
+            SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(setup.file())).await?;
+        for insert in inserts {
+            let last = from + count - 1;
+            let numbered = format!(
+                "with recursive n(i) as (select {from} union all select i + 1 from n where i < {last}) {insert} from n"
+            );
+            sqlx::raw_sql(AssertSqlSafe(numbered)).execute(&mut on).await?;
+        }
+        on.close().await?;
+        Ok(())
+    })
+}
+
 /// How an engine writes what standard SQL has no word for.
 struct Spelling {
     /// A UUIDv7 as ours, of a kind of row (three hexadecimal digits) and the number `i`.
@@ -128,8 +163,8 @@ fn inserts(spelling: &Spelling, hash: &str) -> Vec<String> {
              select {identifier}, {account}, 'email', 'person' || i || '@example.com', {THEN}, true, {THEN}"
         ),
         format!(
-            "insert into memberships (id, account_id, organization_id, role, source, joined_at)
-             select {membership}, {account}, {organization}, 'owner', 'signup', {THEN}"
+            "insert into memberships (id, account_id, organization_id, role, source, is_home, joined_at)
+             select {membership}, {account}, {organization}, 'owner', 'signup', true, {THEN}"
         ),
         format!(
             "insert into membership_workspaces (membership_id, workspace_id) select {membership}, {workspace}"

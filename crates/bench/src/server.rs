@@ -62,6 +62,7 @@ impl Setup {
         for (contract, limits) in [
             ("rivergen", &["sign_up_by_ip", "sign_in_by_ip", "sign_in_by_email"][..]),
             ("ingestiq", &["failed_sign_in", "anonymous_requests", "authenticated_requests"]),
+            ("crossing_minds", &["requests_by_organization"]),
         ] {
             writeln!(text, "[{contract}.limits]")?;
             for limit in limits {

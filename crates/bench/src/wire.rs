@@ -59,32 +59,68 @@ impl Connection {
             if self.stream.read_buf(&mut self.inbox).await? == 0 {
                 return Err("the server closed the connection".into());
             }
-            if let Some((status, head, body)) = head_of(&self.inbox)? {
-                while self.inbox.len() < head + body {
-                    if self.stream.read_buf(&mut self.inbox).await? == 0 {
+            let Some((status, head, length)) = head_of(&self.inbox)? else { continue };
+            let end = loop {
+                let read = self.inbox.get(head..).unwrap_or_default();
+                let end = match length {
+                    Length::Known(length) => Some(length).filter(|length| *length <= read.len()),
+                    Length::Chunked => end_of_chunks(read)?,
+                };
+                match end {
+                    Some(end) => break head + end,
+                    None if self.stream.read_buf(&mut self.inbox).await? == 0 => {
                         return Err("the server closed the connection in the middle of an answer".into());
                     }
+                    None => {}
                 }
-                let body = self.inbox.get(head..head + body).unwrap_or_default();
-                return Ok(Answer { status, body });
-            }
+            };
+            return Ok(Answer { status, body: self.inbox.get(head..end).unwrap_or_default() });
+        }
+    }
+}
+
+/// How long a body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    Known(usize),
+    /// In chunks (RFC 9112 section 7.1), whose sizes stay in the body: nobody reads what is measured.
+    Chunked,
+}
+
+/// Where a body in chunks ends, once it does.
+fn end_of_chunks(bytes: &[u8]) -> Result<Option<usize>> {
+    let mut at = 0;
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let size = httparse::parse_chunk_size(rest).map_err(|_| "a chunk of no size")?;
+        let httparse::Status::Complete((head, size)) = size else {
+            return Ok(None);
+        };
+        // Each chunk ends with a line's end; so does the empty one, as there are no trailers.
+        at += head + usize::try_from(size)? + 2;
+        if bytes.len() < at {
+            return Ok(None);
+        }
+        if size == 0 {
+            return Ok(Some(at));
         }
     }
 }
 
 /// Status, length of the head and length of the body, once the head is complete.
-fn head_of(bytes: &[u8]) -> Result<Option<(u16, usize, usize)>> {
+fn head_of(bytes: &[u8]) -> Result<Option<(u16, usize, Length)>> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut answer = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(head) = answer.parse(bytes)? else {
         return Ok(None);
     };
     let status = answer.code.unwrap_or_default();
-    let length = answer.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
-    let body = match length {
-        Some(length) => std::str::from_utf8(length.value)?.trim().parse()?,
-        None if status == 204 => 0,
-        None => return Err("an answer without a content-length cannot be measured here".into()),
+    let named = |name: &str| answer.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+    let body = match named("content-length") {
+        Some(length) => Length::Known(std::str::from_utf8(length.value)?.trim().parse()?),
+        None if status == 204 => Length::Known(0),
+        None if named("transfer-encoding").is_some() => Length::Chunked,
+        None => return Err("an answer without a length cannot be measured here".into()),
     };
     Ok(Some((status, head, body)))
 }
@@ -117,9 +153,21 @@ mod tests {
     #[test]
     fn an_answer_is_read_once_its_head_is_complete() {
         let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-        assert_eq!(head_of(whole).unwrap(), Some((200, whole.len() - 2, 2)));
+        assert_eq!(head_of(whole).unwrap(), Some((200, whole.len() - 2, Length::Known(2))));
         assert_eq!(head_of(&whole[..20]).unwrap(), None);
-        assert_eq!(head_of(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap(), Some((204, 27, 0)));
-        assert!(head_of(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
+        assert_eq!(head_of(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap(), Some((204, 27, Length::Known(0))));
+        let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+        assert_eq!(head_of(chunked).unwrap(), Some((200, chunked.len(), Length::Chunked)));
+        assert!(head_of(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn a_body_in_chunks_ends_with_the_empty_one() {
+        let whole = b"3\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n";
+        assert_eq!(end_of_chunks(whole).unwrap(), Some(whole.len()));
+        for length in 0..whole.len() {
+            assert_eq!(end_of_chunks(&whole[..length]).unwrap(), None, "{length}");
+        }
+        assert!(end_of_chunks(b"x\r\n").is_err());
     }
 }

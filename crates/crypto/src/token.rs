@@ -32,6 +32,18 @@ impl PlainToken {
         Self::of_bytes(prefix, &*bytes)
     }
 
+    /// A new token of 20 random bytes, as 40 hexadecimal digits.
+    pub fn generate_hex(entropy: &dyn Entropy) -> Self {
+        let mut bytes = Zeroizing::new([0_u8; 20]);
+        entropy.fill(&mut *bytes);
+        let mut text = String::with_capacity(2 * bytes.len());
+        for byte in bytes.iter() {
+            let digits = [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
+            text.extend(digits.into_iter().flatten());
+        }
+        Self(Secret::new(text))
+    }
+
     /// A token as somebody presented it, of any form.
     pub fn from_presented(text: &str) -> Self {
         Self(Secret::new(text))
@@ -104,6 +116,14 @@ mod tests {
         let token = PlainToken::generate("pat_", &Seeded::new(1));
         let body = token.expose().strip_prefix("pat_").unwrap();
         assert_eq!(URL_SAFE_NO_PAD.decode(body).unwrap().len(), 32);
+    }
+
+    #[test]
+    fn a_hexadecimal_token_has_forty_digits() {
+        let token = PlainToken::generate_hex(&Seeded::new(1));
+        assert_eq!(token.expose().len(), 40);
+        assert!(token.expose().bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c)));
+        assert_ne!(token.expose(), PlainToken::generate_hex(&Seeded::new(2)).expose());
     }
 
     #[test]

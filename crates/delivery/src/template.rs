@@ -24,6 +24,8 @@ pub enum Template {
     SignUpCode,
     /// Lets someone who forgot the password set another: `link`, `minutes`.
     PasswordReset,
+    /// Lets someone an account was made for choose its first password: `link`, `minutes`.
+    Invitation,
     /// Says that the password is another now: `when` (ISO 8601), `ip`.
     PasswordChanged,
     /// Confirms the address an account is to move to: `code`, `minutes`.
@@ -108,9 +110,10 @@ impl Files {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::SignUpCode,
         Self::PasswordReset,
+        Self::Invitation,
         Self::PasswordChanged,
         Self::EmailChangeCode,
         Self::EmailChanged,
@@ -121,6 +124,7 @@ impl Template {
         match self {
             Self::SignUpCode => "sign_up_code",
             Self::PasswordReset => "password_reset",
+            Self::Invitation => "invitation",
             Self::PasswordChanged => "password_changed",
             Self::EmailChangeCode => "email_change_code",
             Self::EmailChanged => "email_changed",
@@ -136,6 +140,7 @@ impl Template {
         match self {
             Self::SignUpCode => built_in!("sign_up_code"),
             Self::PasswordReset => built_in!("password_reset"),
+            Self::Invitation => built_in!("invitation"),
             Self::PasswordChanged => built_in!("password_changed"),
             Self::EmailChangeCode => built_in!("email_change_code"),
             Self::EmailChanged => built_in!("email_changed"),
@@ -155,7 +160,7 @@ impl Template {
                 "link": "https://id.example.com/verify?token=b0XyZt8aaQ",
                 "minutes": 10,
             }),
-            Self::PasswordReset => json!({
+            Self::PasswordReset | Self::Invitation => json!({
                 "link": "https://id.example.com/reset?token=b0XyZt8aaQ",
                 "minutes": 60,
             }),

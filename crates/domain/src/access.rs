@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountId, OrganizationId, SessionId};
+use crate::flexible_id::FlexibleId;
+use crate::id::{AccountId, DatabaseId, OrganizationId, SessionId};
 use crate::{Dialect, Role};
 
 /// Claims of an access token (RFC 9068 section 2.2).
@@ -30,6 +31,15 @@ pub struct AccessClaims {
     pub scope: String,
     /// The contract through which it was issued.
     pub dialect: Dialect,
+    /// The database the token is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub db: Option<DatabaseId>,
+    /// The end user it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fuid: Option<FlexibleId>,
+    /// The end user's anonymous session it is bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fsid: Option<FlexibleId>,
 }
 
 /// The scope of a session its owner signed in to: whatever the role may do.

@@ -1,9 +1,13 @@
 //! Accounts and what belongs to them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::id::{AccountId, OrganizationId, SessionId, WorkspaceId};
+use crate::text::{TextError, line};
 use crate::{EmailAddress, Role, Timestamp};
 
 /// What kind of principal an account is.
@@ -23,6 +27,88 @@ impl AccountKind {
             Self::Individual => "individual",
             Self::Service => "service",
         }
+    }
+
+    /// The kind of that stored value.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Individual, Self::Service].into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// Longest name of a program, in characters (Crossing Minds "accounts/service").
+const MAX_SERVICE_NAME: usize = 128;
+
+/// What a program signs in as. Composed (NFC), and compared as it is written otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ServiceName(String);
+
+impl ServiceName {
+    /// Reads a name of 1 to 128 printable characters, white space around it ignored.
+    ///
+    /// # Errors
+    /// Says which rule the text breaks.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let composed: String = text.chars().take(4 * MAX_SERVICE_NAME).nfc().collect();
+        line(&composed, MAX_SERVICE_NAME).map(Self)
+    }
+
+    /// A name read back from the store, where only normal forms are.
+    pub fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// What an account signs in as.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum LoginName {
+    /// A person's address.
+    Email(EmailAddress),
+    /// A program's name.
+    Service(ServiceName),
+}
+
+impl LoginName {
+    /// The kind of identifier, as it is stored.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Email(_) => "email",
+            Self::Service(_) => "service_name",
+        }
+    }
+
+    /// The address or name.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Email(email) => email.as_str(),
+            Self::Service(name) => &name.0,
+        }
+    }
+
+    /// The address, if it is one.
+    pub const fn email(&self) -> Option<&EmailAddress> {
+        match self {
+            Self::Email(email) => Some(email),
+            Self::Service(_) => None,
+        }
+    }
+}
+
+impl From<EmailAddress> for LoginName {
+    fn from(email: EmailAddress) -> Self {
+        Self::Email(email)
+    }
+}
+
+impl From<ServiceName> for LoginName {
+    fn from(name: ServiceName) -> Self {
+        Self::Service(name)
+    }
+}
+
+impl fmt::Display for LoginName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -129,4 +215,22 @@ pub struct Session {
     pub ends_at: Timestamp,
     /// Ended before its time.
     pub revoked_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_name_is_one_printable_line_and_composed() {
+        let of = |text: &str| ServiceName::parse(text).map(|name| name.0);
+        assert_eq!(of("  nightly export "), Ok("nightly export".to_owned()));
+        assert_eq!(of("e\u{301}"), Ok("\u{e9}".to_owned()));
+        assert_eq!(of("   "), Err(TextError::Empty));
+        assert_eq!(of("a\nb"), Err(TextError::Control));
+        assert_eq!(of(&"x".repeat(128)), Ok("x".repeat(128)));
+        for length in [129, 513, 100_000] {
+            assert_eq!(of(&"x".repeat(length)), Err(TextError::TooLong(128)));
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The audit log's vocabulary.
 
-/// What happened. Names: RiverGen section 1.11; the last two are ours.
+/// What happened. Names: RiverGen section 1.11 where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
@@ -36,6 +36,26 @@ pub enum Action {
     RefreshTokenReplayed,
     /// An organization was provisioned from the command line.
     OrganizationProvisioned,
+    /// An organization got another owner.
+    OwnershipTransferred,
+    /// An organization's metadata was changed.
+    OrganizationUpdated,
+    /// A manager made an account.
+    AccountCreated,
+    /// A manager changed an account.
+    AccountUpdated,
+    /// An account was deleted, by a manager or by itself.
+    AccountDeleted,
+    /// A program was given a key.
+    ServiceKeyCreated,
+    /// A program's key was deleted.
+    ServiceKeyDeleted,
+    /// A database was made.
+    DatabaseCreated,
+    /// A database was changed.
+    DatabaseUpdated,
+    /// A database was deleted.
+    DatabaseDeleted,
 }
 
 impl Action {
@@ -58,6 +78,16 @@ impl Action {
             Self::SessionRevoked => "session.revoked",
             Self::RefreshTokenReplayed => "session.refresh_token_replayed",
             Self::OrganizationProvisioned => "organization.provisioned",
+            Self::OwnershipTransferred => "organization.ownership_transferred",
+            Self::OrganizationUpdated => "organization.updated",
+            Self::AccountCreated => "account.created",
+            Self::AccountUpdated => "account.updated",
+            Self::AccountDeleted => "account.deleted",
+            Self::ServiceKeyCreated => "account.key_created",
+            Self::ServiceKeyDeleted => "account.key_deleted",
+            Self::DatabaseCreated => "database.created",
+            Self::DatabaseUpdated => "database.updated",
+            Self::DatabaseDeleted => "database.deleted",
         }
     }
 }

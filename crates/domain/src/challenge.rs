@@ -1,7 +1,5 @@
 //! Challenges: something sent to an address, to be sent back once.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AccountId, ChallengeId};
@@ -26,14 +24,6 @@ impl Purpose {
             Self::VerifyEmail => "verify_email",
             Self::ChangeEmail => "change_email",
             Self::ResetPassword => "reset_password",
-        }
-    }
-
-    /// How long the answer is accepted (RiverGen section 1.5).
-    pub const fn lifetime(self) -> Duration {
-        match self {
-            Self::VerifyEmail | Self::ChangeEmail => Duration::from_secs(600),
-            Self::ResetPassword => Duration::from_secs(3_600),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::PasswordRule;
+use crate::challenge::Purpose;
 use crate::limit::Limit;
 use crate::refresh::RefreshPolicy;
 use crate::session::SessionPolicy;
@@ -18,23 +19,63 @@ pub enum Dialect {
     Rivergen,
     /// IngestIQ authentication API, `/api/v2`.
     Ingestiq,
+    /// Crossing Minds account API, `/v1` and `/`.
+    CrossingMinds,
 }
 
 impl Dialect {
     /// Every contract answered.
-    pub const ALL: [Self; 2] = [Self::Rivergen, Self::Ingestiq];
+    pub const ALL: [Self; 3] = [Self::Rivergen, Self::Ingestiq, Self::CrossingMinds];
 
     /// Its name in claims, rows, configuration and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Rivergen => "rivergen",
             Self::Ingestiq => "ingestiq",
+            Self::CrossingMinds => "crossing_minds",
         }
     }
 
     /// The contract of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|dialect| dialect.as_str() == name)
+    }
+}
+
+/// What becomes of somebody with the right password whose e-mail address is not verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unverified {
+    /// They are let in.
+    Admitted,
+    /// They are sent a code and let in with it.
+    SentCode,
+    /// They are turned away.
+    Refused,
+}
+
+/// How long what is sent to an address can be sent back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodeLifetimes {
+    /// Codes and links that verify the address of an account.
+    #[serde(with = "seconds")]
+    pub verify_email: Duration,
+    /// Codes that verify the address an account is to move to.
+    #[serde(with = "seconds")]
+    pub change_email: Duration,
+    /// Links with which a password is set anew.
+    #[serde(with = "seconds")]
+    pub reset_password: Duration,
+}
+
+impl CodeLifetimes {
+    /// How long an answer for that purpose is accepted.
+    pub const fn of(&self, purpose: Purpose) -> Duration {
+        match purpose {
+            Purpose::VerifyEmail => self.verify_email,
+            Purpose::ChangeEmail => self.change_email,
+            Purpose::ResetPassword => self.reset_password,
+        }
     }
 }
 
@@ -46,8 +87,12 @@ pub struct DialectProfile {
     /// Which contract. Not configurable: see [`DialectProfile::configured`].
     #[serde(skip, default = "unset")]
     pub dialect: Dialect,
-    /// Rule for new passwords.
+    /// Rule for new passwords of people.
     pub password: PasswordRule,
+    /// Rule for new passwords of programs, on a contract that knows any. Without one, programs are kept out: its answers
+    /// have no place for an account without an e-mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program_password: Option<PasswordRule>,
     /// Lifetime of an access token.
     #[serde(with = "seconds")]
     pub access_token_lifetime: Duration,
@@ -55,10 +100,12 @@ pub struct DialectProfile {
     pub session: SessionPolicy,
     /// Lifetime and rotation of refresh tokens.
     pub refresh: RefreshPolicy,
-    /// Whether an account whose e-mail address is unverified is kept out. Not configurable: the contract's answers
-    /// follow from it.
-    #[serde(skip)]
-    pub verified_email_required: bool,
+    /// How long codes and links are accepted.
+    pub codes: CodeLifetimes,
+    /// What becomes of people whose e-mail address is not verified. Not configurable: the contract's answers follow from
+    /// it.
+    #[serde(skip, default = "admitted")]
+    pub unverified: Unverified,
     /// Rate limits. One left out does not exist.
     pub limits: Limits,
 }
@@ -81,10 +128,14 @@ pub struct Limits {
     pub forgot_password_by_email: Option<Limit>,
     /// Codes sent again, by account.
     pub resend_by_account: Option<Limit>,
+    /// Mails to one address that somebody else can cause: with codes, invitations, and news of a password they set.
+    pub mails_by_email: Option<Limit>,
     /// All requests without a valid access token, by client address.
     pub anonymous_requests: Option<Limit>,
     /// All requests with one, by account.
     pub authenticated_requests: Option<Limit>,
+    /// All requests with one, by organization.
+    pub requests_by_organization: Option<Limit>,
 }
 
 impl DialectProfile {
@@ -100,6 +151,7 @@ impl DialectProfile {
                 digit: true,
                 symbol: false,
             },
+            program_password: None,
             access_token_lifetime: Duration::from_secs(3_600),
             session: SessionPolicy {
                 lifetime: Duration::from_secs(24 * 3_600),
@@ -109,8 +161,14 @@ impl DialectProfile {
             refresh: RefreshPolicy {
                 lifetime: Duration::from_secs(30 * 24 * 3_600),
                 grace: Duration::from_secs(30),
+                renewed_within: None,
             },
-            verified_email_required: true,
+            codes: CodeLifetimes {
+                verify_email: Duration::from_secs(600),
+                change_email: Duration::from_secs(600),
+                reset_password: Duration::from_secs(3_600),
+            },
+            unverified: Unverified::SentCode,
             limits: Limits {
                 sign_up_by_ip: Some(Limit::new(3, 300)),
                 sign_in_by_ip: Some(Limit::new(5, 900)),
@@ -128,6 +186,7 @@ impl DialectProfile {
         match dialect {
             Dialect::Rivergen => Self::rivergen(),
             Dialect::Ingestiq => Self::ingestiq(),
+            Dialect::CrossingMinds => Self::crossing_minds(),
         }
     }
 
@@ -135,7 +194,7 @@ impl DialectProfile {
     #[must_use]
     pub fn configured(self, dialect: Dialect) -> Self {
         let contract = Self::of(dialect);
-        Self { dialect, verified_email_required: contract.verified_email_required, ..self }
+        Self { dialect, unverified: contract.unverified, ..self }
     }
 
     /// IngestIQ's numbers: section 1 of its contract.
@@ -150,6 +209,7 @@ impl DialectProfile {
                 digit: false,
                 symbol: false,
             },
+            program_password: None,
             access_token_lifetime: Duration::from_secs(900),
             session: SessionPolicy {
                 lifetime: Duration::from_secs(7 * 24 * 3_600),
@@ -159,12 +219,62 @@ impl DialectProfile {
             refresh: RefreshPolicy {
                 lifetime: Duration::from_secs(7 * 24 * 3_600),
                 grace: Duration::from_secs(30),
+                renewed_within: None,
             },
-            verified_email_required: false,
+            codes: CodeLifetimes {
+                verify_email: Duration::from_secs(600),
+                change_email: Duration::from_secs(600),
+                reset_password: Duration::from_secs(3_600),
+            },
+            unverified: Unverified::Admitted,
             limits: Limits {
                 failed_sign_in: Some(Limit::new(10, 900)),
                 anonymous_requests: Some(Limit::new(100, 60)),
                 authenticated_requests: Some(Limit::new(1_000, 60)),
+                ..Limits::default()
+            },
+        }
+    }
+
+    /// Crossing Minds' numbers: sections 5, 6 and 7 of its contract.
+    pub fn crossing_minds() -> Self {
+        let password = PasswordRule {
+            min_length: 10,
+            max_length: 1024,
+            upper: true,
+            lower: true,
+            digit: true,
+            symbol: true,
+        };
+        Self {
+            dialect: Dialect::CrossingMinds,
+            program_password: Some(PasswordRule { min_length: 12, symbol: false, ..password.clone() }),
+            password,
+            access_token_lifetime: Duration::from_secs(3_600),
+            session: SessionPolicy {
+                lifetime: Duration::from_secs(60 * 24 * 3_600),
+                remembered_lifetime: Duration::from_secs(60 * 24 * 3_600),
+                sliding_up_to: Some(Duration::from_secs(365 * 24 * 3_600)),
+            },
+            refresh: RefreshPolicy {
+                lifetime: Duration::from_secs(60 * 24 * 3_600),
+                grace: Duration::ZERO,
+                renewed_within: Some(Duration::from_secs(7 * 24 * 3_600)),
+            },
+            codes: CodeLifetimes {
+                verify_email: Duration::from_secs(24 * 3_600),
+                change_email: Duration::from_secs(24 * 3_600),
+                reset_password: Duration::from_secs(24 * 3_600),
+            },
+            unverified: Unverified::Refused,
+            limits: Limits {
+                sign_in_by_ip: Some(Limit::new(30, 60)),
+                failed_sign_in: Some(Limit::new(10, 300)),
+                forgot_password_by_email: Some(Limit::new(5, 3_600)),
+                resend_by_account: Some(Limit::new(1, 60)),
+                mails_by_email: Some(Limit::new(5, 3_600)),
+                anonymous_requests: Some(Limit::new(300, 60)),
+                requests_by_organization: Some(Limit::new(600, 60)),
                 ..Limits::default()
             },
         }
@@ -174,4 +284,9 @@ impl DialectProfile {
 /// Configuration does not say which contract a profile is for: its section's name does.
 fn unset() -> Dialect {
     Dialect::Rivergen
+}
+
+/// Nor what follows from the contract.
+fn admitted() -> Unverified {
+    Unverified::Admitted
 }

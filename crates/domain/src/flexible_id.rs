@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -208,26 +210,8 @@ fn of_alphabet(text: &str, width: Width, allowed: impl Fn(char) -> bool) -> Opti
 
 /// How many bytes canonical base64url without padding stands for (RFC 4648 section 5); none for anything else.
 fn base64url_length(text: &str) -> Option<usize> {
-    let value = |byte: u8| match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'-' => Some(62),
-        b'_' => Some(63),
-        _ => None,
-    };
-    if !text.bytes().all(|byte| value(byte).is_some()) {
-        return None;
-    }
-    let unused_bits = match text.len() % 4 {
-        0 => 0,
-        2 => 4,
-        3 => 2,
-        _ => return None,
-    };
     // Unused bits must be zero: otherwise one identifier would have several spellings.
-    let last = text.bytes().last().and_then(value).unwrap_or(0);
-    last.is_multiple_of(1 << unused_bits).then_some(text.len() * 3 / 4)
+    URL_SAFE_NO_PAD.decode(text).ok().map(|bytes| bytes.len())
 }
 
 #[cfg(test)]

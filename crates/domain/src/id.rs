@@ -1,5 +1,7 @@
 //! Typed row keys: an account's key cannot be passed where a session's is meant.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -22,6 +24,19 @@ macro_rules! row_keys {
             }
         }
 
+        impl $name {
+            /// The key as contracts show it that want opaque text: 22 characters of base64url.
+            pub fn opaque(self) -> String {
+                URL_SAFE_NO_PAD.encode(self.0.as_bytes())
+            }
+
+            /// The key that is shown as `text`; none for what no key is shown as.
+            pub fn from_opaque(text: &str) -> Option<Self> {
+                let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+                Uuid::from_slice(&bytes).ok().map(Self)
+            }
+        }
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.0.fmt(f)
@@ -37,6 +52,8 @@ row_keys! {
     AuditEventId,
     /// Key of a challenge.
     ChallengeId,
+    /// Key of a database.
+    DatabaseId,
     /// Key of an identifier.
     IdentifierId,
     /// Key of a membership.
@@ -47,8 +64,35 @@ row_keys! {
     OutboxMessageId,
     /// Key of a refresh token.
     RefreshTokenId,
+    /// Key of a program's key.
+    ServiceKeyId,
     /// Key of a session.
     SessionId,
     /// Key of a workspace.
     WorkspaceId,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_opaque_key_is_read_back_and_has_one_spelling(key: u128) {
+            let key = AccountId(Uuid::from_u128(key));
+            let text = key.opaque();
+            prop_assert_eq!(text.len(), 22);
+            prop_assert_eq!(AccountId::from_opaque(&text), Some(key));
+            prop_assert_eq!(AccountId::from_opaque(&format!("{text}=")), None);
+        }
+
+        #[test]
+        fn any_text_is_a_key_or_none(text in "\\PC{0,64}") {
+            if let Some(key) = DatabaseId::from_opaque(&text) {
+                prop_assert_eq!(key.opaque(), text);
+            }
+        }
+    }
 }

@@ -6,6 +6,7 @@ pub mod access;
 pub mod account;
 pub mod audit;
 pub mod challenge;
+pub mod database;
 pub mod dialect;
 pub mod email;
 pub mod entropy;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::time::seconds;
+use crate::time::{optional_seconds, seconds};
 
 /// How a contract's refresh tokens live.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,10 @@ pub struct RefreshPolicy {
     /// been lost, or two tabs may have refreshed at once.
     #[serde(with = "seconds")]
     pub grace: Duration,
+    /// Where tokens are kept instead of exchanged: how much is left of a token's life when its child is issued, beside which
+    /// it stays good until it expires.
+    #[serde(with = "optional_seconds", default, skip_serializing_if = "Option::is_none")]
+    pub renewed_within: Option<Duration>,
 }
 
 /// What is known of a refresh token that was presented.
@@ -48,7 +52,33 @@ pub enum Verdict {
     Revoked,
 }
 
+/// What to do with one that is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptVerdict {
+    /// Answer with the token itself.
+    Keep,
+    /// Answer with its child, and leave it good.
+    Renew,
+    /// It is past its lifetime.
+    Expired,
+    /// Its session has ended.
+    Revoked,
+}
+
 impl RefreshPolicy {
+    /// Judges a token presented `now` where tokens are kept.
+    pub fn judge_kept(&self, token: Presented, now: Timestamp) -> KeptVerdict {
+        if token.session_revoked {
+            KeptVerdict::Revoked
+        } else if token.expires_at <= now {
+            KeptVerdict::Expired
+        } else if self.renewed_within.is_some_and(|last| token.expires_at < now.plus(last)) {
+            KeptVerdict::Renew
+        } else {
+            KeptVerdict::Keep
+        }
+    }
+
     /// Judges a token presented `now` (RFC 9700 section 4.14.2).
     pub fn judge(&self, token: Presented, now: Timestamp) -> Verdict {
         if token.session_revoked {
@@ -104,5 +134,20 @@ mod tests {
         let policy = DialectProfile::rivergen().refresh;
         let old = Presented { rotated_at: Some(at(100)), ..token() };
         assert_eq!(policy.judge(old, at(2_000)), Verdict::Replayed);
+    }
+
+    #[test]
+    fn a_kept_token_answers_with_itself_until_its_last_week_and_is_never_a_replay() {
+        let policy = DialectProfile::crossing_minds().refresh;
+        let day = |day: i64| at(day * 86_400);
+        let kept = Presented { expires_at: day(60), ..token() };
+        assert_eq!(policy.judge_kept(kept, day(53)), KeptVerdict::Keep);
+        assert_eq!(policy.judge_kept(kept, day(54)), KeptVerdict::Renew);
+        assert_eq!(policy.judge_kept(Presented { child_used: true, ..kept }, day(59)), KeptVerdict::Renew);
+        assert_eq!(policy.judge_kept(kept, day(60)), KeptVerdict::Expired);
+        assert_eq!(
+            policy.judge_kept(Presented { session_revoked: true, ..kept }, day(1)),
+            KeptVerdict::Revoked
+        );
     }
 }

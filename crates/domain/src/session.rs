@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::time::seconds;
+use crate::time::{optional_seconds, seconds};
 
 /// How long a contract's sessions last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,17 @@ pub struct SessionTimes {
     pub expires_at: Timestamp,
     /// When it ends however often it is refreshed.
     pub ends_at: Timestamp,
+}
+
+impl SessionTimes {
+    /// These times, none of them after `end`.
+    #[must_use]
+    pub fn ending_by(self, end: Option<Timestamp>) -> Self {
+        match end {
+            Some(end) => Self { expires_at: self.expires_at.min(end), ends_at: self.ends_at.min(end) },
+            None => self,
+        }
+    }
 }
 
 impl SessionPolicy {
@@ -58,6 +69,8 @@ pub enum Amr {
     Password,
     /// A one-time code or a link, sent to a verified or to-be-verified address.
     OneTimeCode,
+    /// A program's key.
+    ServiceKey,
 }
 
 impl Amr {
@@ -66,6 +79,7 @@ impl Amr {
         match self {
             Self::Password => "pwd",
             Self::OneTimeCode => "otp",
+            Self::ServiceKey => "key",
         }
     }
 }
@@ -81,6 +95,12 @@ pub enum EndReason {
     PasswordChanged,
     /// A superseded refresh token came back: somebody else may hold it.
     RefreshTokenReplayed,
+    /// The account was deleted.
+    AccountDeleted,
+    /// The role became another one.
+    RoleChanged,
+    /// The key it was opened with was deleted.
+    KeyDeleted,
 }
 
 impl EndReason {
@@ -91,26 +111,10 @@ impl EndReason {
             Self::Revoked => "revoked",
             Self::PasswordChanged => "password_changed",
             Self::RefreshTokenReplayed => "refresh_token_replayed",
+            Self::AccountDeleted => "account_deleted",
+            Self::RoleChanged => "role_changed",
+            Self::KeyDeleted => "key_deleted",
         }
-    }
-}
-
-mod optional_seconds {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(
-        duration: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        duration.map(|duration| duration.as_secs()).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_secs))
     }
 }
 

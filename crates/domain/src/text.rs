@@ -64,6 +64,20 @@ pub fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
+/// Adds `addition` to `target`: objects key by key, however deep, arrays at their end. Nothing is deleted; of two other
+/// values the added one stays.
+pub fn append(target: &mut Value, addition: &Value) {
+    match (target, addition) {
+        (Value::Object(fields), Value::Object(added)) => {
+            for (key, value) in added.iter().filter(|(_, value)| !value.is_null()) {
+                append(fields.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(items), Value::Array(added)) => items.extend(added.iter().cloned()),
+        (target, value) => *target = value.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -90,5 +104,12 @@ mod tests {
         let mut target = json!({"a": {"b": 1, "c": 2}, "d": [1]});
         merge(&mut target, &json!({"a": {"b": null, "e": {"f": null, "g": 3}}, "d": [2]}));
         assert_eq!(target, json!({"a": {"c": 2, "e": {"g": 3}}, "d": [2]}));
+    }
+
+    #[test]
+    fn appending_deletes_nothing() {
+        let mut target = json!({"a": {"b": 1}, "d": [1], "e": 2});
+        append(&mut target, &json!({"a": {"b": null, "c": 2}, "d": [2, 1], "e": 3, "f": [4]}));
+        assert_eq!(target, json!({"a": {"b": 1, "c": 2}, "d": [1, 2, 1], "e": 3, "f": [4]}));
     }
 }

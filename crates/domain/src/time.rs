@@ -43,6 +43,18 @@ impl Timestamp {
         self.0.div_euclid(MICROS_PER_SECOND)
     }
 
+    /// The instant `seconds` seconds after the Unix epoch, for wires that count in fractions. None for what is no instant.
+    pub fn from_fractional_seconds(seconds: f64) -> Option<Self> {
+        // Exact far beyond any date: 2^53 microseconds are 285 years.
+        let micros = (seconds * MICROS_PER_SECOND as f64).round();
+        (micros.is_finite() && micros.abs() < 9.0e18).then_some(Self(micros as i64))
+    }
+
+    /// Seconds since the Unix epoch with their fraction.
+    pub fn fractional_seconds(self) -> f64 {
+        self.0 as f64 / MICROS_PER_SECOND as f64
+    }
+
     /// Seconds since the Unix epoch, rounded up: for deadlines a client waits for.
     pub fn seconds_ceil(self) -> i64 {
         self.seconds() + i64::from(self.0.rem_euclid(MICROS_PER_SECOND) != 0)
@@ -110,6 +122,26 @@ pub mod seconds {
     /// Those of the deserializer.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_secs)
+    }
+}
+
+/// Serialises a duration that may be left out as whole seconds.
+pub(crate) mod optional_seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        duration.map(|duration| duration.as_secs()).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_secs))
     }
 }
 

@@ -6,6 +6,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use tidegate_domain::Role;
+use tidegate_domain::account::AccountKind;
+use tidegate_domain::dialect::Unverified;
 use tidegate_identity::{Actor, AuthError, Call};
 
 use crate::client::{call, read_meter};
@@ -26,6 +28,12 @@ impl<C: Contract> Bearer<C> {
         self.actor.require(role).map_err(Rejection::from)?;
         Ok((self.actor, self.call))
     }
+
+    /// The same, and besides the frontend role, whose reach the use case bounds to its own end user.
+    pub(crate) fn require_or_frontend(self, role: Role) -> Result<(Actor, Call), C::Error> {
+        let least = if self.actor.session.role == Role::Frontend { Role::Frontend } else { role };
+        self.require(least)
+    }
 }
 
 impl<C: Contract> FromRequestParts<App> for Bearer<C> {
@@ -38,7 +46,12 @@ impl<C: Contract> FromRequestParts<App> for Bearer<C> {
                 if let Some(standing) = app.meter_authenticated(&call, &actor) {
                     read_meter(&parts.extensions, app, standing)?;
                 }
-                if call.profile.verified_email_required && !actor.session.email_verified {
+                let is_person = actor.session.kind == AccountKind::Individual;
+                if !is_person && call.profile.program_password.is_none() {
+                    return Err(Rejection::Forbidden.into());
+                }
+                let admits_all = call.profile.unverified == Unverified::Admitted;
+                if is_person && !admits_all && !actor.session.email_verified {
                     return Err(Rejection::EmailNotVerified.into());
                 }
                 Ok(Self { actor, call, contract: PhantomData })

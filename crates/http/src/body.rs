@@ -85,7 +85,7 @@ pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Rejection> {
 }
 
 /// `application/json`, with or without parameters (RFC 8259 section 11).
-fn is_json(headers: &HeaderMap) -> bool {
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())

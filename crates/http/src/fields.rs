@@ -123,6 +123,15 @@ impl Expected for bool {
 impl Expected for i64 {
     const NAME: &'static str = "an integer";
 }
+impl Expected for f64 {
+    const NAME: &'static str = "a number";
+}
+impl Expected for Vec<Value> {
+    const NAME: &'static str = "an array";
+}
+impl Expected for Value {
+    const NAME: &'static str = "a JSON value";
+}
 impl Expected for serde_json::Map<String, Value> {
     const NAME: &'static str = "an object";
 }

@@ -14,6 +14,7 @@ mod pages;
 mod rejection;
 mod state;
 mod telemetry;
+mod unread;
 
 use axum::Router;
 use tower::Layer;
@@ -30,7 +31,9 @@ pub fn router(app: App) -> Router {
         .merge(pages::router(&app))
         .merge(dialects::rivergen::router(&app))
         .merge(dialects::ingestiq::router(&app))
+        .merge(dialects::crossing_minds::router(&app))
         .fallback(ops::not_found)
+        .layer(axum::middleware::from_fn(unread::drained))
         .layer(axum::middleware::from_fn_with_state(app.clone(), telemetry::observe))
         .with_state(app);
     // A slash at the end is ignored, without a redirect: redirects lose bodies.

@@ -89,6 +89,24 @@ impl Work<'_> {
         Ok(if consumed { Answer::Right } else { Answer::Used })
     }
 
+    /// What is about to be sent to an address, without anything yet that could be sent back.
+    pub(crate) fn new_challenge<'a>(&self, purpose: Purpose, address: &'a EmailAddress) -> NewChallenge<'a> {
+        let profile = &self.call.profile;
+        NewChallenge {
+            id: self.app.entropy.uuid(self.now).into(),
+            account: None,
+            purpose,
+            address: address.as_str(),
+            handle_hash: None,
+            link_hash: None,
+            code_mac: None,
+            dialect: profile.dialect,
+            continuation: NOTHING,
+            created_at: self.now,
+            expires_at: self.now.plus(profile.codes.of(purpose)),
+        }
+    }
+
     /// Sends a code and a link to an address that is to be verified; answers the temporary token that goes with the
     /// code.
     pub(crate) async fn challenge_email(
@@ -97,44 +115,69 @@ impl Work<'_> {
         email: &EmailAddress,
         continuation: Continuation,
     ) -> Result<PlainToken, Fault> {
-        let (app, entropy) = (self.app, self.app.entropy.as_ref());
-        let id = entropy.uuid(self.now);
+        let entropy = self.app.entropy.as_ref();
         let code = tidegate_crypto::one_time_code(CODE_DIGITS, entropy);
         let temporary = PlainToken::generate(TEMPORARY_PREFIX, entropy);
         let link = PlainToken::generate(LINK_PREFIX, entropy);
-        let lifetime = Purpose::VerifyEmail.lifetime();
-        self.unit
-            .challenges()
-            .insert(&NewChallenge {
-                id: id.into(),
-                account: Some(account.id),
-                purpose: Purpose::VerifyEmail,
-                address: email.as_str(),
-                handle_hash: Some(temporary.hash().as_bytes()),
-                link_hash: Some(link.hash().as_bytes()),
-                code_mac: Some(&app.code_mac(id.into(), code.expose())),
-                dialect: self.call.profile.dialect,
-                continuation: &continuation,
-                created_at: self.now,
-                expires_at: self.now.plus(lifetime),
-            })
-            .await?;
+        let (temporary_hash, link_hash) = (temporary.hash(), link.hash());
+        let new = self.new_challenge(Purpose::VerifyEmail, email);
+        let mac = self.app.code_mac(new.id, code.expose());
+        let new = NewChallenge {
+            account: Some(account.id),
+            handle_hash: Some(temporary_hash.as_bytes()),
+            link_hash: Some(link_hash.as_bytes()),
+            code_mac: Some(&mac),
+            continuation: &continuation,
+            ..new
+        };
+        self.unit.challenges().insert(&new).await?;
+        self.mail_code(new.id, account, email, code.expose(), &link).await?;
+        Ok(temporary)
+    }
+
+    /// Sends a code that verifies an address on its own: too long to be guessed, so that tries need not be counted.
+    pub(crate) async fn send_activation(
+        &mut self,
+        account: &Account,
+        email: &EmailAddress,
+    ) -> Result<(), Fault> {
+        let code = PlainToken::generate_hex(self.app.entropy.as_ref());
+        let hash = code.hash();
+        let new = NewChallenge {
+            account: Some(account.id),
+            link_hash: Some(hash.as_bytes()),
+            ..self.new_challenge(Purpose::VerifyEmail, email)
+        };
+        self.unit.challenges().insert(&new).await?;
+        self.mail_code(new.id, account, email, code.expose(), &code).await
+    }
+
+    async fn mail_code(
+        &mut self,
+        cause: ChallengeId,
+        account: &Account,
+        email: &EmailAddress,
+        code: &str,
+        link: &PlainToken,
+    ) -> Result<(), Fault> {
         self.send(Mail {
             template: Template::SignUpCode,
             to: email,
             display_name: &account.display_name,
-            cause: id,
+            cause: cause.into(),
             values: json!({
-                "code": code.expose(),
-                "link": app.verify_email_link(&link).expose(),
-                "minutes": lifetime.as_secs() / 60,
+                "code": code,
+                "link": self.app.verify_email_link(link).expose(),
+                "minutes": self.call.profile.codes.verify_email.as_secs() / 60,
             }),
             deliverable: true,
         })
-        .await?;
-        Ok(temporary)
+        .await
     }
 }
+
+/// What most challenges continue with.
+const NOTHING: &Continuation = &Continuation { remember_me: false };
 
 /// A challenge without tries left, as the limit it is.
 fn blocked(challenge: &Challenge) -> limit::Standing {

@@ -50,9 +50,13 @@ impl Identity {
         if current == new {
             return refuse(ChangePasswordError::SamePassword);
         }
-        let (account, email) = (actor.session.account, &actor.session.email);
+        let account = actor.session.account;
+        let Some(email) = &actor.session.email else {
+            return refuse(ChangePasswordError::NoPassword);
+        };
         // A stolen access token must not become a way to guess the password.
-        let failures = Counted::FailedPasswordByEmail(email);
+        let login = email.clone().into();
+        let failures = Counted::FailedPasswordByLogin(&login);
         self.throttle(call, &[(failures, self.settings.failed_passwords_by_account)]).await?;
         let mut reserved = Reserved::new(self, call, &[failures]);
         let mut unit = self.store.read().await?;
@@ -78,7 +82,7 @@ impl Identity {
             return refuse(ChangePasswordError::WrongPassword);
         }
         reserved.refund(&mut work.unit).await?;
-        work.replace_password(&account, email, &hash).await?;
+        work.replace_password(account.id, &login, &hash).await?;
         work.audit(Action::PasswordChanged, actor.subject(), json!({})).await?;
         work.commit().await?;
         reserved.refunded();

@@ -93,11 +93,13 @@ impl Work<'_> {
         let signed_in = self
             .open_session(Principal {
                 account: &account,
-                email: &email,
+                login: email.into(),
                 is_verified: true,
                 landing,
                 amr: Amr::OneTimeCode,
                 remember_me: challenge.continuation.remember_me,
+                bound: None,
+                key: None,
             })
             .await?;
         let subject = Subject {

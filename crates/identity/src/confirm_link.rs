@@ -33,6 +33,10 @@ impl Identity {
         self.find_link(token).await?;
         let mut work = self.begin(call).await?;
         let challenge = match work.open_link(token).await? {
+            // A code that another contract takes as proof of the address alone lets nobody in here.
+            Ok(challenge) if challenge.dialect != call.profile.dialect => {
+                return refuse(ConfirmLinkError::InvalidToken);
+            }
             Ok(challenge) => challenge,
             Err(refusal) => return refuse(refusal),
         };

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use tidegate_crypto::PlainToken;
 use tidegate_domain::access::FULL_SCOPE;
-use tidegate_domain::account::Account;
+use tidegate_domain::account::{Account, LoginName};
+use tidegate_domain::database::{Binding, Database};
 use tidegate_domain::id::{AccountId, OrganizationId, SessionId};
 use tidegate_domain::session::Amr;
-use tidegate_domain::{AccessClaims, DialectProfile, EmailAddress, Role, Secret, Timestamp};
+use tidegate_domain::{AccessClaims, DialectProfile, Role, Secret, Timestamp};
 use tidegate_store::organizations::Landing;
 use tidegate_store::refresh_tokens::NewRefreshToken;
+use tidegate_store::service_keys::ServiceKey;
 use tidegate_store::sessions::NewSession;
 
 use crate::Identity;
+use crate::bind::Bound;
 use crate::fault::Fault;
 use crate::work::Work;
 
@@ -35,12 +38,18 @@ pub struct TokenSet {
 pub struct SignedIn {
     /// The account.
     pub account: Account,
-    /// The address signed in with.
-    pub email: EmailAddress,
-    /// Whether it is known to be theirs.
+    /// The address or name signed in with.
+    pub login: LoginName,
+    /// Whether the address is known to be theirs.
     pub is_verified: bool,
     /// The session.
     pub session: SessionId,
+    /// The organization signed in to.
+    pub organization: OrganizationId,
+    /// The role there.
+    pub role: Role,
+    /// The database the tokens are bound to.
+    pub database: Option<Database>,
     /// Its tokens.
     pub tokens: TokenSet,
 }
@@ -48,21 +57,24 @@ pub struct SignedIn {
 /// Whom a session is for.
 pub(crate) struct Principal<'a> {
     pub(crate) account: &'a Account,
-    pub(crate) email: &'a EmailAddress,
+    pub(crate) login: LoginName,
     pub(crate) is_verified: bool,
     pub(crate) landing: Landing,
     pub(crate) amr: Amr,
     pub(crate) remember_me: bool,
+    pub(crate) bound: Option<Bound>,
+    /// The key a program signed in with: what it opens ends with it.
+    pub(crate) key: Option<ServiceKey>,
 }
 
 /// What an access token says of a session.
-#[derive(Clone, Copy)]
 pub(crate) struct Bearer {
     pub(crate) account: AccountId,
     pub(crate) organization: OrganizationId,
     pub(crate) role: Role,
     pub(crate) session: SessionId,
     pub(crate) session_expires_at: Timestamp,
+    pub(crate) binding: Option<Binding>,
 }
 
 impl Work<'_> {
@@ -71,7 +83,9 @@ impl Work<'_> {
         let app = self.app;
         let profile = &self.call.profile;
         let session = SessionId(app.entropy.uuid(self.now));
+        let key = principal.key.as_ref();
         let times = profile.session.open(self.now, principal.remember_me);
+        let times = times.ending_by(key.and_then(|key| key.expires_at));
         self.unit
             .sessions()
             .insert(&NewSession {
@@ -86,6 +100,8 @@ impl Work<'_> {
                 user_agent: &self.call.user_agent,
                 created_at: self.now,
                 times,
+                binding: principal.bound.as_ref().map(|bound| &bound.binding),
+                service_key: key.map(|key| key.id),
             })
             .await?;
         let refresh = PlainToken::generate(REFRESH_PREFIX, app.entropy.as_ref());
@@ -100,18 +116,27 @@ impl Work<'_> {
                 expires_at: self.now.plus(profile.refresh.lifetime).min(times.expires_at),
             })
             .await?;
+        let (database, binding) = match principal.bound {
+            Some(Bound { database, binding }) => (Some(database), Some(binding)),
+            None => (None, None),
+        };
+        let Landing { organization, role, .. } = principal.landing;
         let bearer = Bearer {
             account: principal.account.id,
-            organization: principal.landing.organization,
-            role: principal.landing.role,
+            organization,
+            role,
             session,
             session_expires_at: times.expires_at,
+            binding,
         };
         Ok(SignedIn {
             account: principal.account.clone(),
-            email: principal.email.clone(),
+            login: principal.login,
             is_verified: principal.is_verified,
             session,
+            organization,
+            role,
+            database,
             tokens: app.token_set(profile, bearer, refresh, self.now)?,
         })
     }
@@ -127,6 +152,10 @@ impl Identity {
         now: Timestamp,
     ) -> Result<TokenSet, Fault> {
         let expires_at = now.plus(profile.access_token_lifetime).min(bearer.session_expires_at);
+        let (db, fuid, fsid) = match bearer.binding {
+            Some(binding) => (Some(binding.database), binding.user, binding.session),
+            None => (None, None, None),
+        };
         let claims = AccessClaims {
             iss: self.settings.public_url.clone(),
             sub: bearer.account,
@@ -139,6 +168,9 @@ impl Identity {
             role: bearer.role,
             scope: FULL_SCOPE.to_owned(),
             dialect: profile.dialect,
+            db,
+            fuid,
+            fsid,
         };
         let access_token = self.key_ring().sign(&claims)?;
         Ok(TokenSet {

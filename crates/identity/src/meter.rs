@@ -91,10 +91,15 @@ impl Identity {
         Some(self.meter.count(caller, limit, self.now()))
     }
 
-    /// Counts a request with one. None when the contract has no such limit.
+    /// Counts a request with one, for its organization where the contract has such a limit, else for its account. None when
+    /// it has neither.
     pub fn meter_authenticated(&self, call: &Call, actor: &Actor) -> Option<Standing> {
-        let limit = call.profile.limits.authenticated_requests?;
-        let caller = format!("{} account {}", call.profile.dialect.as_str(), actor.session.account);
+        let (limits, dialect) = (&call.profile.limits, call.profile.dialect.as_str());
+        let (limit, caller) = match (limits.requests_by_organization, limits.authenticated_requests) {
+            (Some(limit), _) => (limit, format!("{dialect} organization {}", actor.session.organization)),
+            (None, Some(limit)) => (limit, format!("{dialect} account {}", actor.session.account)),
+            (None, None) => return None,
+        };
         Some(self.meter.count(caller, limit, self.now()))
     }
 

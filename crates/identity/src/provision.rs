@@ -8,7 +8,7 @@ use tidegate_domain::password::WeakPassword;
 use tidegate_domain::{EmailAddress, Password};
 
 use crate::fault::{Outcome, refuse};
-use crate::sign_up::{Person, SignUp};
+use crate::people::{NewPerson, Person};
 use crate::work::Subject;
 use crate::{Call, Identity};
 
@@ -54,22 +54,21 @@ impl Identity {
         if let Err(weak) = call.profile.password.check(&claim.owner_password) {
             return refuse(ProvisionError::WeakPassword(weak));
         }
-        let hash = self.passwords.hash(claim.owner_password.clone()).await?;
-        let sign_up = SignUp {
-            email: claim.owner_email,
-            password: claim.owner_password,
-            display_name: claim.name,
+        let hash = self.passwords.hash(claim.owner_password).await?;
+        let mut work = self.begin(call).await?;
+        let new = NewPerson {
+            email: &claim.owner_email,
+            verified_at: Some(work.now),
+            display_name: &claim.name,
+            password_hash: Some(&hash),
             agreed_to_terms: false,
             terms_version: None,
-            idempotency_key: None,
+            source: "provisioned",
+            is_at_home: true,
         };
-        let mut work = self.begin(call).await?;
-        let verified_at = Some(work.now);
-        let Some(person) = work.create_person(&sign_up, Some(&hash), verified_at, "provisioned").await?
-        else {
+        let Some(Person { account, landing }) = work.create_person(&new).await? else {
             return refuse(ProvisionError::EmailTaken);
         };
-        let Person { account, landing } = person;
         let subject =
             Subject { account: Some(account.id), organization: Some(landing.organization), session: None };
         work.audit(Action::OrganizationProvisioned, subject, json!({})).await?;

@@ -77,28 +77,26 @@ impl Identity {
     ) -> Result<Option<TokenSet>, Fault> {
         let profile = &call.profile;
         let child = self.vault.refresh_child(token);
+        let child_hash = child.hash();
         let now = self.now();
         let session_expires_at = profile.session.extended(now, found.times);
-        let tokens = self.token_set(profile, bearer(found, session_expires_at), child.clone(), now)?;
+        let tokens = self.token_set(profile, bearer(found, session_expires_at), child, now)?;
 
         let mut work = self.begin(call).await?;
-        if !work.unit.refresh_tokens().rotate(found.id, now).await? {
+        let child = NewRefreshToken {
+            id: self.entropy.uuid(now).into(),
+            session: found.session,
+            hash: child_hash.as_bytes(),
+            parent: Some(found.id),
+            issued_at: now,
+            expires_at: now.plus(profile.refresh.lifetime).min(session_expires_at),
+        };
+        if !work.unit.refresh_tokens().insert_child(child).await? {
             return Ok(None);
         }
         if !work.unit.sessions().refreshed(found.session, now, session_expires_at).await? {
             return Ok(None);
         }
-        work.unit
-            .refresh_tokens()
-            .insert(NewRefreshToken {
-                id: self.entropy.uuid(now).into(),
-                session: found.session,
-                hash: child.hash().as_bytes(),
-                parent: Some(found.id),
-                issued_at: now,
-                expires_at: now.plus(profile.refresh.lifetime).min(session_expires_at),
-            })
-            .await?;
         work.commit().await?;
         Ok(Some(tokens))
     }
@@ -139,5 +137,6 @@ fn bearer(found: &PresentedToken, session_expires_at: tidegate_domain::Timestamp
         role: found.role,
         session: found.session,
         session_expires_at,
+        binding: None,
     }
 }

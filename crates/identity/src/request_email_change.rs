@@ -4,7 +4,7 @@ use serde_json::json;
 use tidegate_delivery::Template;
 use tidegate_domain::EmailAddress;
 use tidegate_domain::audit::Action;
-use tidegate_domain::challenge::{CODE_DIGITS, Continuation, Purpose};
+use tidegate_domain::challenge::{CODE_DIGITS, Purpose};
 use tidegate_store::challenges::NewChallenge;
 
 use crate::fault::{Outcome, refuse};
@@ -38,7 +38,7 @@ impl Identity {
     ) -> Outcome<(), RequestEmailChangeError> {
         self.require_mail()?;
         let account = actor.session.account;
-        if actor.session.email == *new_email {
+        if actor.session.email.as_ref() == Some(new_email) {
             return refuse(RequestEmailChangeError::SameEmail);
         }
         // Bounds both the mails sent to strangers and the addresses asked about.
@@ -58,32 +58,18 @@ impl Identity {
         if owner.is_some_and(|owner| owner != account) {
             return refuse(RequestEmailChangeError::EmailTaken);
         }
-        let id = self.entropy.uuid(work.now);
         let code = tidegate_crypto::one_time_code(CODE_DIGITS, self.entropy.as_ref());
-        let lifetime = Purpose::ChangeEmail.lifetime();
         work.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
-        work.unit
-            .challenges()
-            .insert(&NewChallenge {
-                id: id.into(),
-                account: Some(account),
-                purpose: Purpose::ChangeEmail,
-                address: new_email.as_str(),
-                handle_hash: None,
-                link_hash: None,
-                code_mac: Some(&self.code_mac(id.into(), code.expose())),
-                dialect: call.profile.dialect,
-                continuation: &Continuation::default(),
-                created_at: work.now,
-                expires_at: work.now.plus(lifetime),
-            })
-            .await?;
+        let new = work.new_challenge(Purpose::ChangeEmail, new_email);
+        let mac = self.code_mac(new.id, code.expose());
+        let new = NewChallenge { account: Some(account), code_mac: Some(&mac), ..new };
+        work.unit.challenges().insert(&new).await?;
         work.send(Mail {
             template: Template::EmailChangeCode,
             to: new_email,
             display_name: &actor.session.display_name,
-            cause: id,
-            values: json!({ "code": code.expose(), "minutes": lifetime.as_secs() / 60 }),
+            cause: new.id.into(),
+            values: json!({ "code": code.expose(), "minutes": call.profile.codes.change_email.as_secs() / 60 }),
             deliverable: true,
         })
         .await?;

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_delivery::Template;
-use tidegate_domain::account::Account;
+use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Purpose, Standing};
 use tidegate_domain::id::AccountId;
@@ -15,6 +15,17 @@ use crate::fault::{Fault, Outcome, refuse};
 use crate::mail::Mail;
 use crate::work::Work;
 use crate::{Call, Identity};
+
+/// What a password is set anew with.
+#[derive(Clone, Debug)]
+pub struct ResetPassword {
+    /// From the mail.
+    pub token: PlainToken,
+    /// Whose it must be, where the contract asks.
+    pub email: Option<EmailAddress>,
+    /// The new password.
+    pub new_password: Password,
+}
 
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,24 +47,25 @@ impl Identity {
     ///
     /// Who holds the token reads the mailbox, so the address counts as verified from now on.
     ///
-    /// Source: RiverGen "reset-password".
+    /// Source: RiverGen "reset-password"; Crossing Minds "accounts/individual/reset".
     ///
     /// # Errors
     /// [`ResetPasswordError`].
-    pub async fn reset_password(
-        &self,
-        call: &Call,
-        token: &PlainToken,
-        new_password: Password,
-    ) -> Outcome<(), ResetPasswordError> {
+    pub async fn reset_password(&self, call: &Call, claim: ResetPassword) -> Outcome<(), ResetPasswordError> {
+        let ResetPassword { token, email, new_password } = claim;
         let hash = token.hash();
         let mut unit = self.store.read().await?;
         let found = unit.challenges().find_by_link(Purpose::ResetPassword, hash.as_bytes()).await?;
         drop(unit);
-        let Some(challenge) = found.filter(|found| found.standing(self.now()) == Standing::Open) else {
+        let found = found.filter(|found| {
+            let is_theirs = email.is_none_or(|email| found.address == email.as_str());
+            is_theirs && found.standing(self.now()) == Standing::Open
+        });
+        let Some(challenge) = found else {
             return refuse(ResetPasswordError::InvalidToken);
         };
-        if let Err(weak) = call.profile.password.check(&new_password) {
+        // The rule of the contract that sent the link, wherever it is followed.
+        if let Err(weak) = self.settings.profile(challenge.dialect).password.check(&new_password) {
             return refuse(ResetPasswordError::WeakPassword(weak));
         }
         let hash = self.passwords.hash(new_password).await?;
@@ -77,7 +89,7 @@ impl Identity {
         if work.unit.accounts().verify_email(account.id, &email, work.now).await? {
             work.audit(Action::EmailVerified, account.id, json!({})).await?;
         }
-        work.replace_password(&account, &email, &hash).await?;
+        work.replace_password(account.id, &email.into(), &hash).await?;
         work.audit(Action::PasswordReset, account.id, json!({})).await?;
         Ok(work.commit().await?)
     }
@@ -88,19 +100,23 @@ impl Work<'_> {
     /// owner.
     pub(crate) async fn replace_password(
         &mut self,
-        account: &Account,
-        email: &EmailAddress,
+        account: AccountId,
+        login: &LoginName,
         hash: &str,
     ) -> Result<(), Fault> {
-        self.unit.accounts().set_password(account.id, hash, self.now).await?;
-        self.unit.sessions().end_all(account.id, EndReason::PasswordChanged, self.now).await?;
-        self.unit.challenges().remove(Purpose::ResetPassword, account.id).await?;
-        self.unit.challenges().remove(Purpose::ChangeEmail, account.id).await?;
-        self.withdraw_verification_links(account.id).await?;
+        self.unit.accounts().set_password(account, hash, self.now).await?;
+        self.unit.sessions().end_all(account, EndReason::PasswordChanged, self.now).await?;
+        self.unit.challenges().remove(Purpose::ResetPassword, account).await?;
+        self.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
+        self.withdraw_verification_links(account).await?;
+        let Some(email) = login.email() else {
+            return Ok(());
+        };
+        let display_name = self.unit.accounts().find(account).await?.map(|account| account.display_name);
         self.notify(Mail {
             template: Template::PasswordChanged,
             to: email,
-            display_name: &account.display_name,
+            display_name: display_name.as_deref().unwrap_or_default(),
             cause: self.app.entropy.uuid(self.now),
             values: json!({ "when": self.now.iso_seconds(), "ip": self.call.ip.to_string() }),
             deliverable: true,

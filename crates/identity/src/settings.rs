@@ -23,6 +23,12 @@ pub struct Settings {
     pub rivergen: Arc<DialectProfile>,
     /// One profile per contract.
     pub ingestiq: Arc<DialectProfile>,
+    /// One profile per contract.
+    pub crossing_minds: Arc<DialectProfile>,
+    /// Hosts, with their ports where they are not the scheme's, to which links in mails may lead beside this installation.
+    pub redirect_hosts: Vec<String>,
+    /// How long a new database is being prepared.
+    pub database_preparation: Duration,
     /// Wrong passwords for one account, through all contracts and from all addresses together (OWASP ASVS 2.2.1).
     pub failed_passwords_by_account: Option<Limit>,
     /// Wrong one-time codes for one account, over all its challenges: a challenge's own five tries begin anew with every
@@ -49,15 +55,20 @@ impl Settings {
         let public_url = public_url.trim_end_matches('/');
         let rivergen = DialectProfile::rivergen();
         let ingestiq = DialectProfile::ingestiq();
+        let crossing_minds = DialectProfile::crossing_minds();
+        let lifetimes = [&rivergen, &ingestiq, &crossing_minds].map(|profile| profile.access_token_lifetime);
         Self {
             public_url: public_url.to_owned(),
             product: "Tidegate".to_owned(),
             verify_email_link: format!("{public_url}/verify-email?token={{token}}"),
             reset_password_link: format!("{public_url}/reset-password?token={{token}}"),
             mail,
-            longest_access_token: rivergen.access_token_lifetime.max(ingestiq.access_token_lifetime),
+            longest_access_token: lifetimes.into_iter().max().unwrap_or_default(),
             rivergen: Arc::new(rivergen),
             ingestiq: Arc::new(ingestiq),
+            crossing_minds: Arc::new(crossing_minds),
+            redirect_hosts: Vec::new(),
+            database_preparation: Duration::ZERO,
             failed_passwords_by_account: Some(Limit::new(100, 3_600)),
             failed_codes_by_account: Some(Limit::new(20, 3_600)),
         }
@@ -68,6 +79,7 @@ impl Settings {
         match dialect {
             Dialect::Rivergen => &self.rivergen,
             Dialect::Ingestiq => &self.ingestiq,
+            Dialect::CrossingMinds => &self.crossing_minds,
         }
     }
 }

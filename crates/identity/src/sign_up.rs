@@ -2,20 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tidegate_domain::account::{Account, AccountKind};
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Continuation;
-use tidegate_domain::id::AccountId;
+use tidegate_domain::dialect::Unverified;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::session::Amr;
-use tidegate_domain::{EmailAddress, Password, Role, Timestamp};
+use tidegate_domain::{EmailAddress, Password};
 use tidegate_store::Unit;
-use tidegate_store::accounts::{NewAccount, NewEmail};
 use tidegate_store::idempotency::Record;
-use tidegate_store::organizations::{Landing, NewMembership, NewOrganization, NewWorkspace};
 
 use crate::fault::{Fault, Outcome, refuse};
 use crate::issue::{Principal, SignedIn};
+use crate::people::{NewPerson, Person};
 use crate::throttle::Counted;
 use crate::work::{Subject, Work};
 use crate::{Call, Identity};
@@ -85,7 +83,8 @@ impl Identity {
     /// [`SignUpError`]; that an address is taken is disclosed by the contracts themselves.
     pub async fn sign_up(&self, call: &Call, claim: SignUp) -> Outcome<SignedUp, SignUpError> {
         let profile = &call.profile;
-        if profile.verified_email_required {
+        let sends_code = profile.unverified == Unverified::SentCode;
+        if sends_code {
             self.require_mail()?;
         }
         self.throttle(call, &[(Counted::SignUpByIp, profile.limits.sign_up_by_ip)]).await?;
@@ -100,19 +99,28 @@ impl Identity {
         let hash = self.passwords.hash(claim.password.clone()).await?;
 
         let mut work = self.begin(call).await?;
-        let Some(account) = work.create_person(&claim, Some(&hash), None, "signup").await? else {
+        let new = NewPerson {
+            email: &claim.email,
+            verified_at: None,
+            display_name: &claim.display_name,
+            password_hash: Some(&hash),
+            agreed_to_terms: claim.agreed_to_terms,
+            terms_version: claim.terms_version.as_deref(),
+            source: "signup",
+            is_at_home: true,
+        };
+        let Some(Person { account, landing }) = work.create_person(&new).await? else {
             drop(work);
             // Somebody else was first; perhaps this very request, sent twice at once.
             let answer = self.known_answer(self.store.begin().await?, &claim, repeat.as_ref()).await?;
             return answer.unwrap_or(Err(SignUpError::EmailTaken)).map_err(crate::Refused::Rule);
         };
-        let Person { account, landing } = account;
         let subject =
             Subject { account: Some(account.id), organization: Some(landing.organization), session: None };
         let metadata =
             json!({ "terms_version": claim.terms_version, "agreed_to_terms": claim.agreed_to_terms });
         work.audit(Action::SignedUp, subject, metadata).await?;
-        let signed_up = if profile.verified_email_required {
+        let signed_up = if sends_code {
             let temporary_token =
                 work.challenge_email(&account, &claim.email, Continuation::default()).await?;
             SignedUp::VerificationRequired(PendingSignUp {
@@ -125,11 +133,13 @@ impl Identity {
             let signed_in = work
                 .open_session(Principal {
                     account: &account,
-                    email: &claim.email,
+                    login: claim.email.clone().into(),
                     is_verified: false,
                     landing,
                     amr: Amr::Password,
                     remember_me: false,
+                    bound: None,
+                    key: None,
                 })
                 .await?;
             SignedUp::SignedIn(Box::new(signed_in))
@@ -197,110 +207,7 @@ struct Repeat {
     fingerprint: [u8; 32],
 }
 
-/// A new person and where they land.
-pub(crate) struct Person {
-    pub(crate) account: Account,
-    pub(crate) landing: Landing,
-}
-
 impl Work<'_> {
-    /// Makes a person: account, address, password, personal organization, default workspace, default roles, and the
-    /// membership that owns them. None when the address is taken.
-    pub(crate) async fn create_person(
-        &mut self,
-        claim: &SignUp,
-        password_hash: Option<&str>,
-        verified_at: Option<Timestamp>,
-        source: &str,
-    ) -> Result<Option<Person>, Fault> {
-        let (now, entropy) = (self.now, self.app.entropy.as_ref());
-        let id = AccountId(entropy.uuid(now));
-        let number = self
-            .unit
-            .accounts()
-            .insert(&NewAccount {
-                id,
-                kind: AccountKind::Individual,
-                display_name: &claim.display_name,
-                agreed_to_terms: claim.agreed_to_terms,
-                terms_version: claim.terms_version.as_deref(),
-                created_at: now,
-            })
-            .await?;
-        let email = NewEmail {
-            id: entropy.uuid(now).into(),
-            account: id,
-            email: &claim.email,
-            verified_at,
-            is_primary: true,
-            created_at: now,
-        };
-        if !self.unit.accounts().insert_email(email).await? {
-            return Ok(None);
-        }
-        if let Some(hash) = password_hash {
-            self.unit.accounts().set_password(id, hash, now).await?;
-        }
-        let name = match claim.display_name.as_str() {
-            "" => claim.email.local_part(),
-            name => name,
-        };
-        let landing = self.create_organization(id, name, claim.email.domain(), source).await?;
-        let account = Account {
-            id,
-            number,
-            display_name: claim.display_name.clone(),
-            profile_image_url: None,
-            profile: json!({}),
-            user_metadata: json!({}),
-            is_system_admin: false,
-            disabled_at: None,
-            created_at: now,
-            updated_at: now,
-        };
-        Ok(Some(Person { account, landing }))
-    }
-
-    /// Makes an organization owned by `owner` (RiverGen section 2).
-    async fn create_organization(
-        &mut self,
-        owner: AccountId,
-        name: &str,
-        domain: &str,
-        source: &str,
-    ) -> Result<Landing, Fault> {
-        let (now, entropy) = (self.now, self.app.entropy.as_ref());
-        let organization = entropy.uuid(now).into();
-        let workspace = entropy.uuid(now).into();
-        let mut organizations = self.unit.organizations();
-        organizations
-            .insert(NewOrganization { id: organization, name, domain, plan: "free", created_at: now })
-            .await?;
-        organizations
-            .insert_workspace(NewWorkspace {
-                id: workspace,
-                organization,
-                name: "Default Workspace",
-                slug: "default-workspace",
-                is_default: true,
-                created_at: now,
-            })
-            .await?;
-        for role in ["Admin", "Developer", "Viewer"] {
-            organizations.insert_role(entropy.uuid(now), organization, role).await?;
-        }
-        let membership = NewMembership {
-            id: entropy.uuid(now).into(),
-            account: owner,
-            organization,
-            role: Role::Owner,
-            source,
-            joined_at: now,
-        };
-        organizations.insert_membership(membership, workspace).await?;
-        Ok(Landing { organization, workspace: Some(workspace), role: Role::Owner })
-    }
-
     /// Keeps an answer for repeats. False when one was kept meanwhile.
     async fn remember(&mut self, repeat: &Repeat, answer: &PendingSignUp) -> Result<bool, Fault> {
         let plain = serde_json::to_vec(answer)?;

@@ -1,6 +1,7 @@
 //! Exact rate limits for what must not be guessed: counted in the store, before any look-up.
 
 use tidegate_domain::EmailAddress;
+use tidegate_domain::account::LoginName;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::limit::Limit;
 
@@ -14,13 +15,14 @@ use crate::{Call, Identity};
 pub(crate) enum Counted<'a> {
     SignUpByIp,
     SignInByIp,
-    SignInByEmail(&'a EmailAddress),
-    FailedSignIn(&'a EmailAddress),
-    FailedPasswordByEmail(&'a EmailAddress),
+    SignInByLogin(&'a LoginName),
+    FailedSignIn(&'a LoginName),
+    FailedPasswordByLogin(&'a LoginName),
     FailedCodeByAccount(AccountId),
     ForgotPasswordByIp,
     ForgotPasswordByEmail(&'a EmailAddress),
     ResendByAccount(AccountId),
+    MailsByEmail(&'a EmailAddress),
     EmailChangeByAccount(AccountId),
     EmailChangeByEmail(&'a EmailAddress),
 }
@@ -58,13 +60,16 @@ impl Identity {
         let name = match counted {
             Counted::SignUpByIp => format!("{dialect} sign-up ip {}", call.network()),
             Counted::SignInByIp => format!("{dialect} sign-in ip {}", call.network()),
-            Counted::SignInByEmail(email) => format!("{dialect} sign-in email {email}"),
-            Counted::FailedSignIn(email) => format!("{dialect} failed sign-in {email} {}", call.network()),
-            Counted::FailedPasswordByEmail(email) => format!("failed password {email}"),
+            Counted::SignInByLogin(login) => format!("{dialect} sign-in {} {login}", login.kind()),
+            Counted::FailedSignIn(login) => {
+                format!("{dialect} failed sign-in {} {} {login}", call.network(), login.kind())
+            }
+            Counted::FailedPasswordByLogin(login) => format!("failed password {} {login}", login.kind()),
             Counted::FailedCodeByAccount(account) => format!("failed code {account}"),
             Counted::ForgotPasswordByEmail(email) => format!("{dialect} forgot-password email {email}"),
             Counted::ForgotPasswordByIp => format!("{dialect} forgot-password ip {}", call.network()),
             Counted::ResendByAccount(account) => format!("{dialect} resend {account}"),
+            Counted::MailsByEmail(email) => format!("{dialect} mails {email}"),
             Counted::EmailChangeByEmail(email) => format!("{dialect} email change to {email}"),
             Counted::EmailChangeByAccount(account) => format!("{dialect} email change {account}"),
         };

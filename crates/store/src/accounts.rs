@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use sqlx::types::Json;
-use tidegate_domain::account::{Account, AccountEmail, AccountKind};
+use tidegate_domain::account::{Account, AccountEmail, AccountKind, LoginName};
 use tidegate_domain::id::{AccountId, IdentifierId};
 use tidegate_domain::{EmailAddress, Timestamp};
 use uuid::Uuid;
@@ -47,7 +47,7 @@ pub struct NewEmail<'a> {
     pub created_at: Timestamp,
 }
 
-/// What signing in with an e-mail address needs to know.
+/// What signing in needs to know.
 #[derive(Clone, Debug)]
 pub struct SignInRecord {
     /// The account.
@@ -158,6 +158,32 @@ impl Accounts<'_> {
         Ok(added == 1)
     }
 
+    /// Adds a program's name unless somebody has it; answers whether it was added.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert_login(
+        &mut self,
+        id: IdentifierId,
+        account: AccountId,
+        login: &LoginName,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let added = execute!(
+            self.0,
+            "insert into identifiers (id, account_id, kind, value, is_primary, created_at)
+             values ($1, $2, $3, $4, $5, $6) on conflict (kind, value) do nothing",
+            id.0,
+            account.0,
+            login.kind(),
+            login.as_str(),
+            true,
+            now.micros(),
+        )?;
+        self.0.touch_account(account);
+        Ok(added == 1)
+    }
+
     /// The account of that key.
     ///
     /// # Errors
@@ -172,12 +198,12 @@ impl Accounts<'_> {
         Ok(row.map(Account::from))
     }
 
-    /// The account whose **primary** address this is. An address somebody changed away from no longer signs in nor
+    /// The account whose **primary** address or name this is. An address somebody changed away from no longer signs in nor
     /// resets a password: its mailbox may be why they changed.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn find_for_sign_in(&mut self, email: &EmailAddress) -> Result<Option<SignInRecord>> {
+    pub async fn find_for_sign_in(&mut self, login: &LoginName) -> Result<Option<SignInRecord>> {
         let row = fetch_optional!(
             self.0,
             SignInRow,
@@ -187,9 +213,10 @@ impl Accounts<'_> {
                 ", p.hash, i.verified_at
                  from identifiers i join accounts a on a.id = i.account_id
                  left join passwords p on p.account_id = a.id
-                 where i.kind = 'email' and i.value = $1 and i.is_primary"
+                 where i.kind = $1 and i.value = $2 and i.is_primary"
             ),
-            email.as_str(),
+            login.kind(),
+            login.as_str(),
         )?;
         Ok(row.map(|row| SignInRecord {
             account: row.account.into(),
@@ -210,6 +237,21 @@ impl Accounts<'_> {
             email.as_str(),
         )?;
         Ok(row.map(|(id,)| id.into()))
+    }
+
+    /// Whether somebody has that address or name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn is_taken(&mut self, login: &LoginName) -> Result<bool> {
+        let row = fetch_optional!(
+            self.0,
+            (Uuid,),
+            "select account_id from identifiers where kind = $1 and value = $2",
+            login.kind(),
+            login.as_str(),
+        )?;
+        Ok(row.is_some())
     }
 
     /// The account's addresses, the primary one first.
@@ -367,5 +409,50 @@ impl Accounts<'_> {
         // An update that changes nothing takes the row lock on PostgreSQL; SQLite has one writer anyhow.
         execute!(self.0, "update accounts set updated_at = updated_at where id = $1", account.0)?;
         Ok(())
+    }
+
+    /// Deletes an account: everything it is and has, but for the name it goes by in the records of what it did. Its
+    /// sessions are to be ended beside.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn delete(&mut self, account: AccountId, tombstone: &str, now: Timestamp) -> Result<()> {
+        execute!(
+            self.0,
+            "update accounts set display_name = '', first_name = '', last_name = '', profile_image_url = null,
+                profile = $2, user_metadata = $2, tombstone = $3, disabled_at = $4, updated_at = $4
+             where id = $1",
+            account.0,
+            Json(Value::Object(serde_json::Map::new())),
+            tombstone,
+            now.micros(),
+        )?;
+        for statement in [
+            "delete from passwords where account_id = $1",
+            "delete from identifiers where account_id = $1",
+            "delete from service_keys where account_id = $1",
+            "delete from challenges where account_id = $1",
+            "delete from membership_workspaces where membership_id in
+                (select id from memberships where account_id = $1)",
+            "delete from memberships where account_id = $1",
+        ] {
+            execute!(self.0, statement, account.0)?;
+        }
+        self.0.touch_account(account);
+        Ok(())
+    }
+
+    /// Forgets what accounts deleted before `before` were called; answers how many.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn forget_deleted(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
+        execute!(
+            self.0,
+            "update accounts set tombstone = null where id in
+                (select id from accounts where tombstone is not null and disabled_at < $1 order by disabled_at limit $2)",
+            before.micros(),
+            at_most,
+        )
     }
 }

@@ -238,6 +238,21 @@ impl Challenges<'_> {
         Ok(())
     }
 
+    /// Removes the account's challenges of that purpose that were sent through one contract.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn withdraw(&mut self, purpose: Purpose, account: AccountId, dialect: Dialect) -> Result<()> {
+        execute!(
+            self.0,
+            "delete from challenges where purpose = $1 and account_id = $2 and dialect = $3",
+            purpose.as_str(),
+            account.0,
+            dialect.as_str(),
+        )?;
+        Ok(())
+    }
+
     /// Removes the account's challenges of that purpose.
     ///
     /// # Errors

@@ -6,14 +6,17 @@
 pub mod accounts;
 pub mod audit;
 pub mod challenges;
+pub mod databases;
 pub mod engine;
 pub mod error;
 pub mod idempotency;
 pub mod keys;
 pub mod limits;
+pub mod members;
 pub mod organizations;
 pub mod outbox;
 pub mod refresh_tokens;
+pub mod service_keys;
 pub mod sessions;
 mod statement;
 pub mod unit;

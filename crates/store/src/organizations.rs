@@ -56,8 +56,10 @@ pub struct NewMembership<'a> {
     pub organization: OrganizationId,
     /// As what.
     pub role: Role,
-    /// How they came: `signup`, `provisioned`.
+    /// How they came: `signup`, `provisioned`, `managed`.
     pub source: &'a str,
+    /// Whether the organization's managers look after the account.
+    pub is_home: bool,
     /// Now.
     pub joined_at: Timestamp,
 }
@@ -162,13 +164,14 @@ impl Organizations<'_> {
     pub async fn insert_membership(&mut self, new: NewMembership<'_>, workspace: WorkspaceId) -> Result<()> {
         execute!(
             self.0,
-            "insert into memberships (id, account_id, organization_id, role, source, joined_at)
-             values ($1, $2, $3, $4, $5, $6)",
+            "insert into memberships (id, account_id, organization_id, role, source, is_home, joined_at)
+             values ($1, $2, $3, $4, $5, $6, $7)",
             new.id.0,
             new.account.0,
             new.organization.0,
             new.role.as_str(),
             new.source,
+            new.is_home,
             new.joined_at.micros(),
         )?;
         execute!(
@@ -182,7 +185,7 @@ impl Organizations<'_> {
     }
 
     /// Where a member lands: the workspace of that number if they may enter it, else the default workspace of the
-    /// organization they joined first. None when they may not, or are a member of nothing.
+    /// organization that is their home, or of the one they joined first. None when they may not, or are a member of nothing.
     ///
     /// # Errors
     /// Those of the database.
@@ -195,7 +198,7 @@ impl Organizations<'_> {
              left join membership_workspaces mw on mw.membership_id = m.id
              left join workspaces w on w.id = mw.workspace_id
              where m.account_id = $1 and (w.number = $2 or $2 = 0)
-             order by m.joined_at, m.id, w.is_default desc, w.number limit 1",
+             order by m.is_home desc, m.joined_at, m.id, w.is_default desc, w.number limit 1",
             account.0,
             // Numbers begin at 1; 0 is nobody's and stands for "whichever".
             workspace.map_or(0, |number| if number == 0 { -1 } else { number }),
@@ -208,6 +211,82 @@ impl Organizations<'_> {
             })
         })
         .transpose()
+    }
+
+    /// The workspace members of an organization land in.
+    ///
+    /// # Errors
+    /// Those of the database; also when the organization is gone.
+    pub async fn default_workspace(&mut self, organization: OrganizationId) -> Result<WorkspaceId> {
+        let (id,) = fetch_one!(
+            self.0,
+            (Uuid,),
+            "select id from workspaces where organization_id = $1 order by is_default desc, number limit 1",
+            organization.0,
+        )?;
+        Ok(id.into())
+    }
+
+    /// An organization's free document. None when there is no such organization.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn metadata(&mut self, organization: OrganizationId) -> Result<Option<Value>> {
+        let row = fetch_optional!(
+            self.0,
+            (Json<Value>,),
+            "select metadata from organizations where id = $1",
+            organization.0,
+        )?;
+        Ok(row.map(|(metadata,)| metadata.0))
+    }
+
+    /// Replaces an organization's free document.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn set_metadata(
+        &mut self,
+        organization: OrganizationId,
+        metadata: &Value,
+        now: Timestamp,
+    ) -> Result<()> {
+        execute!(
+            self.0,
+            "update organizations set metadata = $2, updated_at = $3 where id = $1",
+            organization.0,
+            Json(metadata),
+            now.micros(),
+        )?;
+        Ok(())
+    }
+
+    /// Locks an organization's row for the rest of the unit, so that two changes of it follow one another. False when
+    /// there is none.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn lock(&mut self, organization: OrganizationId) -> Result<bool> {
+        let locked = execute!(
+            self.0,
+            "update organizations set updated_at = updated_at where id = $1",
+            organization.0,
+        )?;
+        Ok(locked == 1)
+    }
+
+    /// Who owns an organization.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn owner(&mut self, organization: OrganizationId) -> Result<Option<AccountId>> {
+        let row = fetch_optional!(
+            self.0,
+            (Uuid,),
+            "select account_id from memberships where organization_id = $1 and role = 'owner'",
+            organization.0,
+        )?;
+        Ok(row.map(|(account,)| account.into()))
     }
 
     /// The organizations an account is a member of, in the order it joined them.

@@ -56,9 +56,9 @@ pub struct PresentedToken {
 struct PresentedRow {
     id: Uuid,
     token_expires_at: i64,
-    rotated_at: Option<i64>,
-    child_rotated_at: Option<i64>,
+    child_issued_at: Option<i64>,
     child_hash: Option<Vec<u8>>,
+    grandchild_issued_at: Option<i64>,
     session_id: Uuid,
     expires_at: i64,
     ends_at: i64,
@@ -98,15 +98,16 @@ impl RefreshTokens<'_> {
         let row = fetch_optional!(
             self.0,
             PresentedRow,
-            "select t.id, t.expires_at as token_expires_at, t.rotated_at, c.rotated_at as child_rotated_at,
-                c.token_hash as child_hash,
-                t.session_id, s.expires_at, s.ends_at, s.revoked_at, s.dialect, s.account_id, a.disabled_at,
+            // A token that was exchanged is one that has a child, and a child that was presented has one in its turn.
+            "select t.id, t.expires_at as token_expires_at, c.issued_at as child_issued_at,
+                c.token_hash as child_hash, g.issued_at as grandchild_issued_at, t.session_id, s.expires_at, s.ends_at, s.revoked_at, s.dialect, s.account_id, a.disabled_at,
                 s.organization_id, m.role
              from refresh_tokens t
              join sessions s on s.id = t.session_id
              join accounts a on a.id = s.account_id
              join memberships m on m.account_id = s.account_id and m.organization_id = s.organization_id
              left join refresh_tokens c on c.parent_id = t.id
+             left join refresh_tokens g on g.parent_id = c.id
              where t.token_hash = $1",
             hash,
         )?;
@@ -115,8 +116,8 @@ impl RefreshTokens<'_> {
                 id: row.id.into(),
                 presented: Presented {
                     expires_at: Timestamp::from_micros(row.token_expires_at.min(row.expires_at)),
-                    rotated_at: row.rotated_at.map(Timestamp::from_micros),
-                    child_used: row.child_rotated_at.is_some(),
+                    rotated_at: row.child_issued_at.map(Timestamp::from_micros),
+                    child_used: row.grandchild_issued_at.is_some(),
                     session_revoked: row.revoked_at.is_some() || row.disabled_at.is_some(),
                 },
                 child_hash: row.child_hash,
@@ -135,17 +136,38 @@ impl RefreshTokens<'_> {
         .transpose()
     }
 
-    /// Marks the token as exchanged. False when somebody else was first: of any number, one is.
+    /// Adds a token's child, which is what exchanging a token is. False when it has one: of any number who add one at once,
+    /// one does, and the others wait for it.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn rotate(&mut self, id: RefreshTokenId, now: Timestamp) -> Result<bool> {
-        let rotated = execute!(
+    pub async fn insert_child(&mut self, new: NewRefreshToken<'_>) -> Result<bool> {
+        let added = execute!(
             self.0,
-            "update refresh_tokens set rotated_at = $2 where id = $1 and rotated_at is null",
-            id.0,
-            now.micros(),
+            "insert into refresh_tokens (id, session_id, token_hash, parent_id, issued_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+            new.id.0,
+            new.session.0,
+            new.hash,
+            new.parent.map(Uuid::from),
+            new.issued_at.micros(),
+            new.expires_at.micros(),
         )?;
-        Ok(rotated == 1)
+        Ok(added == 1)
+    }
+
+    /// What the deleted account of a token's session was called. None when the account is not deleted, or forgotten.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn tombstone(&mut self, hash: &[u8]) -> Result<Option<String>> {
+        let row = fetch_optional!(
+            self.0,
+            (Option<String>,),
+            "select a.tombstone from refresh_tokens t join sessions s on s.id = t.session_id
+             join accounts a on a.id = s.account_id where t.token_hash = $1",
+            hash,
+        )?;
+        Ok(row.and_then(|(tombstone,)| tombstone))
     }
 }

@@ -1,13 +1,15 @@
 //! Sessions.
 
-use tidegate_domain::account::Session;
-use tidegate_domain::id::{AccountId, OrganizationId, SessionId, WorkspaceId};
+use tidegate_domain::account::{AccountKind, Session};
+use tidegate_domain::database::Binding;
+use tidegate_domain::flexible_id::FlexibleId;
+use tidegate_domain::id::{AccountId, DatabaseId, OrganizationId, ServiceKeyId, SessionId, WorkspaceId};
 use tidegate_domain::session::{Amr, EndReason, SessionTimes};
 use tidegate_domain::{Dialect, EmailAddress, Role, Timestamp};
 use uuid::Uuid;
 
 use crate::statement::{execute, fetch_all, fetch_one, fetch_optional};
-use crate::{Result, Unit};
+use crate::{Result, StoreError, Unit};
 
 /// Sessions of a unit of work.
 pub struct Sessions<'u>(pub(crate) &'u mut Unit);
@@ -37,6 +39,10 @@ pub struct NewSession<'a> {
     pub created_at: Timestamp,
     /// When it ends.
     pub times: SessionTimes,
+    /// What its tokens are bound to.
+    pub binding: Option<&'a Binding>,
+    /// The key its owner signed in with, where it was one.
+    pub service_key: Option<ServiceKeyId>,
 }
 
 /// Everything a request needs to know about the session its token names.
@@ -50,8 +56,10 @@ pub struct SessionRecord {
     pub account_number: i64,
     /// The account's name.
     pub display_name: String,
-    /// Its primary address.
-    pub email: EmailAddress,
+    /// Person or program.
+    pub kind: AccountKind,
+    /// Its primary address; none for a program.
+    pub email: Option<EmailAddress>,
     /// Whether that address is known to be theirs.
     pub email_verified: bool,
     /// When the account was made.
@@ -71,8 +79,9 @@ struct RecordRow {
     id: Uuid,
     account_id: Uuid,
     number: i64,
+    kind: String,
     display_name: String,
-    value: String,
+    value: Option<String>,
     verified_at: Option<i64>,
     created_at: i64,
     organization_id: Uuid,
@@ -106,8 +115,9 @@ impl Sessions<'_> {
         execute!(
             self.0,
             "insert into sessions (id, account_id, organization_id, workspace_id, dialect, amr, remember_me, ip,
-                user_agent, created_at, last_activity_at, expires_at, ends_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12)",
+                user_agent, created_at, last_activity_at, expires_at, ends_at, database_id, frontend_user,
+                frontend_session, service_key_id)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14, $15, $16)",
             new.id.0,
             new.account.0,
             new.organization.0,
@@ -120,6 +130,10 @@ impl Sessions<'_> {
             new.created_at.micros(),
             new.times.expires_at.micros(),
             new.times.ends_at.micros(),
+            new.binding.map(|binding| binding.database.0),
+            new.binding.and_then(|binding| binding.user.as_ref()).map(FlexibleId::as_str),
+            new.binding.and_then(|binding| binding.session.as_ref()).map(FlexibleId::as_str),
+            new.service_key.map(Uuid::from),
         )?;
         self.0.touch_account(new.account);
         Ok(())
@@ -133,11 +147,11 @@ impl Sessions<'_> {
         let row = fetch_optional!(
             self.0,
             RecordRow,
-            "select s.id, s.account_id, a.number, a.display_name, i.value, i.verified_at, a.created_at,
+            "select s.id, s.account_id, a.number, a.kind, a.display_name, i.value, i.verified_at, a.created_at,
                 s.organization_id, m.role, s.expires_at, s.revoked_at, a.disabled_at
              from sessions s
              join accounts a on a.id = s.account_id
-             join identifiers i on i.account_id = a.id and i.kind = 'email' and i.is_primary
+             left join identifiers i on i.account_id = a.id and i.kind = 'email' and i.is_primary
              join memberships m on m.account_id = a.id and m.organization_id = s.organization_id
              where s.id = $1",
             id.0,
@@ -148,7 +162,8 @@ impl Sessions<'_> {
                 account: row.account_id.into(),
                 account_number: row.number,
                 display_name: row.display_name,
-                email: EmailAddress::from_stored(row.value),
+                kind: AccountKind::from_name(&row.kind).ok_or(StoreError::Unreadable("accounts.kind"))?,
+                email: row.value.map(EmailAddress::from_stored),
                 email_verified: row.verified_at.is_some(),
                 account_created_at: Timestamp::from_micros(row.created_at),
                 organization: row.organization_id.into(),
@@ -173,6 +188,39 @@ impl Sessions<'_> {
             expires_at.micros(),
         )?;
         Ok(changed == 1)
+    }
+
+    /// What a session is bound to.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn binding(&mut self, id: SessionId) -> Result<Option<Binding>> {
+        let row = fetch_optional!(
+            self.0,
+            (Uuid, Option<String>, Option<String>),
+            "select database_id, frontend_user, frontend_session from sessions
+             where id = $1 and database_id is not null",
+            id.0,
+        )?;
+        Ok(row.map(|(database, user, session)| Binding {
+            database: database.into(),
+            user: user.map(FlexibleId::from_stored),
+            session: session.map(FlexibleId::from_stored),
+        }))
+    }
+
+    /// Binds a session to another database. The end user it was bound to is one of the other database's, and goes.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn bind(&mut self, id: SessionId, database: DatabaseId) -> Result<()> {
+        execute!(
+            self.0,
+            "update sessions set database_id = $2, frontend_user = null, frontend_session = null where id = $1",
+            id.0,
+            database.0,
+        )?;
+        Ok(())
     }
 
     /// The account's sessions that are neither ended nor expired, latest activity first.
@@ -287,6 +335,29 @@ impl Sessions<'_> {
         rows.iter().for_each(|(id, _)| self.0.touch_session((*id).into()));
         self.0.touch_account(account);
         Ok(rows.iter().filter(|(_, expires_at)| *expires_at > now.micros()).count())
+    }
+
+    /// Ends all sessions that were opened with a key.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn end_opened_with(
+        &mut self,
+        key: ServiceKeyId,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<()> {
+        let rows = fetch_all!(
+            self.0,
+            (Uuid,),
+            "update sessions set revoked_at = $2, revoked_reason = $3
+             where service_key_id = $1 and revoked_at is null returning id",
+            key.0,
+            now.micros(),
+            reason.as_str(),
+        )?;
+        rows.iter().for_each(|(id,)| self.0.touch_session((*id).into()));
+        Ok(())
     }
 
     /// Removes sessions that ended before `before`, with their refresh tokens; answers how many. None while another node

@@ -6,9 +6,9 @@ use tidegate_domain::id::{AccountId, SessionId};
 
 use crate::engine::{Change, ChangeListener, Connection, Session};
 use crate::{
-    Result, StoreError, accounts::Accounts, audit::Audit, challenges::Challenges, idempotency::Idempotency,
-    keys::Keys, limits::Limits, organizations::Organizations, outbox::Outbox, refresh_tokens::RefreshTokens,
-    sessions::Sessions,
+    Result, StoreError, accounts::Accounts, audit::Audit, challenges::Challenges, databases::Databases,
+    idempotency::Idempotency, keys::Keys, limits::Limits, members::Members, organizations::Organizations,
+    outbox::Outbox, refresh_tokens::RefreshTokens, service_keys::ServiceKeys, sessions::Sessions,
 };
 
 /// Changes told one by one; with more, the caches forget everything, which is quicker.
@@ -105,6 +105,21 @@ impl Unit {
     /// Organizations, workspaces and memberships.
     pub fn organizations(&mut self) -> Organizations<'_> {
         Organizations(self)
+    }
+
+    /// Accounts as the managers of their organization see them.
+    pub fn members(&mut self) -> Members<'_> {
+        Members(self)
+    }
+
+    /// Keys of programs.
+    pub fn service_keys(&mut self) -> ServiceKeys<'_> {
+        ServiceKeys(self)
+    }
+
+    /// Databases.
+    pub fn databases(&mut self) -> Databases<'_> {
+        Databases(self)
     }
 
     /// Sessions.

@@ -200,7 +200,7 @@ impl Builder {
     /// Switches every rate limit off.
     pub fn without_limits(self) -> Self {
         self.settings(|settings| {
-            for profile in [&mut settings.rivergen, &mut settings.ingestiq] {
+            for profile in [&mut settings.rivergen, &mut settings.ingestiq, &mut settings.crossing_minds] {
                 Arc::make_mut(profile).limits = tidegate_domain::dialect::Limits::default();
             }
             settings.failed_passwords_by_account = None;

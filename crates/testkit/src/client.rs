@@ -202,7 +202,8 @@ impl Answer {
 
     /// The error's code, in whichever envelope; empty when it is none.
     pub fn code(&self) -> &str {
-        self.field("error.code").as_str().unwrap_or_default()
+        let code = self.field("error.code").as_str().or_else(|| self.field("error_data.name").as_str());
+        code.unwrap_or_default()
     }
 
     /// A header's text; empty when it is not there.

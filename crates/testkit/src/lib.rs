@@ -32,6 +32,8 @@ mod eventually;
 #[cfg(feature = "app")]
 mod mail;
 #[cfg(feature = "app")]
+mod organizations;
+#[cfg(feature = "app")]
 mod people;
 
 #[cfg(feature = "app")]

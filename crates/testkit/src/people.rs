@@ -91,7 +91,7 @@ impl TestApp {
 
 /// An address that is the same for one mailbox and another for another, so that stories with many people do not meet
 /// the limits of one client.
-fn address_of(email: &str) -> String {
+pub(crate) fn address_of(email: &str) -> String {
     let sum = email.bytes().fold(5_381_u32, |sum, byte| sum.wrapping_mul(33) ^ u32::from(byte));
     let [_, a, b, c] = sum.to_be_bytes();
     format!("10.{a}.{b}.{c}")

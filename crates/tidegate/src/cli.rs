@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate_crypto::SigningAlgorithm;
+use tidegate_domain::id::OrganizationId;
 use tidegate_domain::{Dialect, EmailAddress};
+use uuid::Uuid;
 
 /// Identity server: accounts, sessions and access control for applications
 #[derive(Debug, Parser)]
@@ -73,6 +75,18 @@ pub(crate) struct Serve {
 pub(crate) enum Org {
     /// Make an organization and its owner, whose address counts as verified
     Create(OrgCreate),
+    /// Make a member the owner of an organization, and its owner an admin; both are signed out
+    Transfer(OrgTransfer),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OrgTransfer {
+    /// The organization, as `org create` names it
+    #[arg(long, value_name = "ID", value_parser = organization)]
+    pub(crate) organization: OrganizationId,
+    /// The new owner's e-mail address
+    #[arg(long, value_name = "ADDRESS", value_parser = email)]
+    pub(crate) to: EmailAddress,
 }
 
 #[derive(Debug, Args)]
@@ -187,6 +201,13 @@ fn dialect_names() -> clap::builder::PossibleValuesParser {
 
 fn email(text: &str) -> Result<EmailAddress, String> {
     EmailAddress::parse(text).map_err(|error| error.to_string())
+}
+
+fn organization(text: &str) -> Result<OrganizationId, String> {
+    let plain = text.parse::<Uuid>().ok().map(OrganizationId);
+    plain.or_else(|| OrganizationId::from_opaque(text)).ok_or_else(|| {
+        "must be an organization's id, such as `tidegate org create` prints or a sign-in answers as org_id".to_owned()
+    })
 }
 
 fn organization_name(text: &str) -> Result<String, String> {

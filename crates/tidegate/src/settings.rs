@@ -103,10 +103,15 @@ impl Config {
         if let Some(link) = &self.links.reset_password {
             settings.reset_password_link.clone_from(link);
         }
-        settings.longest_access_token =
-            self.rivergen.access_token_lifetime.max(self.ingestiq.access_token_lifetime);
-        settings.rivergen = Arc::new(self.rivergen.clone());
-        settings.ingestiq = Arc::new(self.ingestiq.clone());
+        let profiles = [&self.rivergen, &self.ingestiq, &self.crossing_minds];
+        let lifetimes = profiles.map(|profile| profile.access_token_lifetime);
+        settings.longest_access_token = lifetimes.into_iter().max().unwrap_or_default();
+        let [rivergen, ingestiq, crossing_minds] = profiles.map(|profile| Arc::new(profile.clone()));
+        settings.rivergen = rivergen;
+        settings.ingestiq = ingestiq;
+        settings.crossing_minds = crossing_minds;
+        settings.redirect_hosts.clone_from(&self.links.redirect_hosts);
+        settings.database_preparation = self.databases.preparation;
         settings.failed_passwords_by_account = self.failed_passwords();
         settings.failed_codes_by_account = self.failed_codes();
         settings

@@ -1,5 +1,6 @@
 //! What is measured.
 
+mod listing;
 mod reading;
 mod scale;
 mod signing_in;
@@ -47,9 +48,10 @@ impl Bench {
     /// Runs those whose name contains `only`.
     pub(crate) fn run(&self, only: &str) -> Result<Vec<Row>> {
         type Scenario = fn(&Bench) -> Result<Vec<Row>>;
-        let scenarios: [(&str, Scenario); 6] = [
+        let scenarios: [(&str, Scenario); 7] = [
             ("starting", starting::measure),
             ("reading", reading::measure),
+            ("listing", listing::measure),
             ("writing-sqlite", |bench| writing::measure(bench, SQLITE)),
             ("writing-postgres", |bench| writing::measure(bench, POSTGRES)),
             ("signing-in", signing_in::measure),

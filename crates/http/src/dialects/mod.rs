@@ -1,5 +1,6 @@
 //! The contracts.
 
+pub mod crossing_minds;
 pub mod ingestiq;
 pub mod rivergen;
 

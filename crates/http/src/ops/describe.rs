@@ -9,7 +9,7 @@ use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
-use crate::dialects::{ingestiq, rivergen};
+use crate::dialects::{crossing_minds, ingestiq, rivergen};
 
 /// Describes bearer tokens once per document.
 pub(crate) struct BearerToken;
@@ -30,6 +30,7 @@ pub fn openapi_of(dialect: Dialect) -> OpenApi {
     match dialect {
         Dialect::Rivergen => rivergen::document(),
         Dialect::Ingestiq => ingestiq::document(),
+        Dialect::CrossingMinds => crossing_minds::document(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, Request, State};
+use axum::extract::{OriginalUri, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Json, Response};
@@ -18,6 +18,7 @@ use tidegate_domain::Dialect;
 
 use crate::boundary::handled;
 use crate::client::{is_forwarded, peer};
+use crate::dialects::crossing_minds;
 use crate::rejection::Rejection;
 use crate::state::App;
 
@@ -81,15 +82,12 @@ async fn readyz(State(app): State<App>) -> Response {
 }
 
 async fn metrics(State(app): State<App>, request: Request) -> Response {
-    if !is_operator(&app, &request) {
-        return not_found().await;
-    }
-    match app.metrics() {
+    match app.metrics().filter(|_| is_operator(&app, &request)) {
         Some(handle) => {
             let kind = HeaderValue::from_static("text/plain; version=0.0.4");
             ([(header::CONTENT_TYPE, kind)], handle.render()).into_response()
         }
-        None => not_found().await,
+        None => not_found(State(app), asked_for(&request)).await,
     }
 }
 
@@ -116,7 +114,7 @@ pub(crate) async fn operators_only(State(app): State<App>, request: Request, nex
     if is_operator(&app, &request) && is_by_address(request.headers()) {
         next.run(request).await
     } else {
-        not_found().await
+        not_found(State(app), asked_for(&request)).await
     }
 }
 
@@ -143,11 +141,11 @@ fn json(text: Bytes) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
-async fn document_of(Path(file): Path<String>) -> Response {
+async fn document_of(State(app): State<App>, Path(file): Path<String>, uri: OriginalUri) -> Response {
     let dialect = file.strip_suffix(".json").and_then(Dialect::from_name);
     match DOCUMENTS.iter().find(|(known, _)| Some(*known) == dialect) {
         Some((_, document)) => json(document.clone()),
-        None => not_found().await,
+        None => not_found(State(app), uri).await,
     }
 }
 
@@ -161,11 +159,13 @@ async fn page() -> Response {
     }
 }
 
-/// Outside of every contract there is no envelope but this.
-pub(crate) async fn not_found() -> Response {
-    (
-        StatusCode::NOT_FOUND,
-        Json(json!({ "error": "not_found", "error_description": "There is no such page." })),
-    )
-        .into_response()
+/// What is answered where there is nothing, or nothing for whoever asks.
+pub(crate) async fn not_found(State(app): State<App>, OriginalUri(uri): OriginalUri) -> Response {
+    crossing_minds::nowhere(uri.path(), app.now())
+}
+
+/// The address as it was asked for, slash at its end included.
+fn asked_for(request: &Request) -> OriginalUri {
+    let original = request.extensions().get::<OriginalUri>();
+    original.cloned().unwrap_or_else(|| OriginalUri(request.uri().clone()))
 }

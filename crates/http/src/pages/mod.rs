@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::{Dialect, Password};
 use tidegate_identity::confirm_link::ConfirmLinkError;
-use tidegate_identity::reset_password::ResetPasswordError;
+use tidegate_identity::reset_password::{ResetPassword, ResetPasswordError};
 use tidegate_identity::settings::MailMode;
 use tidegate_identity::{Call, Refused};
 
@@ -164,9 +164,12 @@ async fn set_password(
 ) -> Response {
     let call = request.call(&app, &headers);
     let PasswordForm { token, new_password } = request.form;
-    let outcome =
-        app.reset_password(&call, &PlainToken::from_presented(&token), Password::new(new_password)).await;
-    match outcome {
+    let claim = ResetPassword {
+        token: PlainToken::from_presented(&token),
+        email: None,
+        new_password: Password::new(new_password),
+    };
+    match app.reset_password(&call, claim).await {
         Ok(()) => {
             let text = "Your password is changed and you are signed out everywhere. You can close this page and sign in.";
             card(&app, StatusCode::OK, "Password changed", text, None)
@@ -229,7 +232,7 @@ struct PageForm<T> {
 impl<T> PageForm<T> {
     fn call(&self, app: &App, headers: &HeaderMap) -> Call {
         Call {
-            // The links in mails are RiverGen's; its password rule applies.
+            // A link says itself which contract sent it; what else differs between contracts plays no part here.
             profile: app.settings().profile(Dialect::Rivergen).clone(),
             ip: client_ip(headers, &self.extensions, app.http()),
             user_agent: user_agent(headers),

@@ -12,13 +12,16 @@
 mod bad_input;
 mod beyond;
 mod cross_contract;
+mod crossing_minds;
 mod documents;
 mod forge;
 mod ingestiq;
+mod matrix;
 mod pages;
 mod races;
 mod rivergen;
 mod routes;
 mod secrets;
+mod tenants;
 mod timing;
 mod watch;

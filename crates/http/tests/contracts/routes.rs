@@ -87,9 +87,10 @@ fn fields_of(document: &Value, operation: &Value) -> Vec<Field> {
         .collect()
 }
 
+/// `any` for a field that takes values of several types.
 fn kind_of(property: &Value) -> String {
     let kind = property["type"].as_array().map_or(&property["type"], |kinds| &kinds[0]);
-    kind.as_str().expect("a field has a type").to_owned()
+    kind.as_str().unwrap_or("any").to_owned()
 }
 
 fn answers_of(operation: &Value) -> BTreeMap<u16, Vec<String>> {
@@ -122,7 +123,7 @@ impl Route {
 
     /// Its path with something for every placeholder.
     pub(crate) fn sample_path(&self) -> String {
-        self.path.replace("{session_id}", "999999")
+        self.path.replace("{session_id}", "999999").replace("{key_id}", "AAAAAAAAAAAAAAAAAAAAAA")
     }
 
     /// A body of the right shape that belongs to nobody.
@@ -138,18 +139,44 @@ impl Route {
 
     /// How the contract answers a body that is not what it should be.
     pub(crate) fn invalid(&self) -> (u16, &'static str) {
-        let is_sign_up = self.path.ends_with("/auth/signup");
-        (if self.dialect == Dialect::Ingestiq || is_sign_up { 400 } else { 422 }, "VALIDATION_ERROR")
+        match self.dialect {
+            Dialect::Rivergen if self.path.ends_with("/auth/signup") => (400, "VALIDATION_ERROR"),
+            Dialect::Rivergen => (422, "VALIDATION_ERROR"),
+            Dialect::Ingestiq => (400, "VALIDATION_ERROR"),
+            Dialect::CrossingMinds => (400, "WRONG_DATA_TYPE"),
+        }
+    }
+
+    /// How the contract refuses a request without an access token.
+    pub(crate) fn no_token(&self) -> (u16, &'static str) {
+        (401, if self.dialect == Dialect::CrossingMinds { "INCORRECT_JWT_TOKEN" } else { "UNAUTHORIZED" })
     }
 
     /// How the contract refuses an access token that is not one.
     pub(crate) fn invalid_token(&self) -> (u16, &'static str) {
-        (401, if self.dialect == Dialect::Ingestiq { "INVALID_TOKEN" } else { "UNAUTHORIZED" })
+        match self.dialect {
+            Dialect::Rivergen => (401, "UNAUTHORIZED"),
+            Dialect::Ingestiq => (401, "INVALID_TOKEN"),
+            Dialect::CrossingMinds => (401, "INCORRECT_JWT_TOKEN"),
+        }
+    }
+
+    /// How the contract refuses an access token past its lifetime.
+    pub(crate) fn expired_token(&self) -> (u16, &'static str) {
+        match self.dialect {
+            Dialect::Rivergen => (401, "UNAUTHORIZED"),
+            Dialect::Ingestiq => (401, "TOKEN_EXPIRED"),
+            Dialect::CrossingMinds => (401, "INCORRECT_JWT_TOKEN"),
+        }
     }
 
     /// How the contract refuses an access token that does not reach so far.
     pub(crate) fn forbidden(&self) -> (u16, &'static str) {
-        (403, if self.dialect == Dialect::Ingestiq { "FORBIDDEN" } else { "PERMISSION_DENIED" })
+        match self.dialect {
+            Dialect::Rivergen => (403, "PERMISSION_DENIED"),
+            Dialect::Ingestiq => (403, "FORBIDDEN"),
+            Dialect::CrossingMinds => (403, "INSUFFICIENT_ROLE"),
+        }
     }
 
     /// Checks that the answer is one that the document lists, or one that any route may give, in the contract's
@@ -158,7 +185,7 @@ impl Route {
     pub(crate) fn assert_listed(&self, answer: &Answer, story: &str) {
         let Answer { status, text, .. } = answer;
         let around = [
-            (404, ["NOT_FOUND", "RESOURCE_NOT_FOUND"].as_slice()),
+            (404, ["NOT_FOUND", "RESOURCE_NOT_FOUND", "PATH_NOT_FOUND"].as_slice()),
             (405, &["METHOD_NOT_ALLOWED"]),
             (413, &["PAYLOAD_TOO_LARGE"]),
             (415, &["UNSUPPORTED_MEDIA_TYPE"]),
@@ -196,7 +223,20 @@ fn sample_of(field: &str) -> Value {
         "idempotency_key" => json!("once"),
         "workspace_id" => json!(1),
         "profile_image_url" => json!("https://example.com/nobody.png"),
-        "profile" => json!({}),
+        "profile" | "metadata" => json!({}),
+        "code" => json!("0000000000000000000000000000000000000000"),
+        "role" => json!("backend"),
+        "first_name" | "last_name" | "description" => json!("Nobody's"),
+        "email_redirect_url" => json!("https://id.example.com/set-password"),
+        "expiration_timestamp" | "code_expiration_timestamp" | "timestamp" => json!(3_000_000_000.5),
+        "db_id" => json!("AAAAAAAAAAAAAAAAAAAAAA"),
+        "db_name" | "cursor" => json!("nobodys"),
+        "frontend_user_id" | "user_id" => json!(7),
+        "frontend_session_id" => json!("00000000-0000-0000-0000-000000000000"),
+        "item_id_type" | "user_id_type" | "session_id_type" => json!("uint32"),
+        "preserve" => json!(true),
+        "users_id" => json!([7]),
+        "amt" => json!(3),
         other => panic!("a new field, {other}: say in routes.rs what a right one looks like"),
     }
 }
@@ -223,6 +263,19 @@ pub(crate) async fn assert_refused_everywhere(
 #[track_caller]
 pub(crate) fn assert_envelope(dialect: Dialect, answer: &Answer) {
     let text = &answer.text;
+    assert_eq!(answer.header("content-type"), "application/json", "{text}");
+    assert_eq!(answer.header("cache-control"), "no-store", "{text}");
+    assert_eq!(answer.header("x-request-id").len(), 32, "{:?}", answer.headers);
+    let challenged = answer.headers.contains_key("www-authenticate");
+    assert_eq!(challenged, answer.status == 401, "every 401 and nothing else is a challenge: {text}");
+    if dialect == Dialect::CrossingMinds {
+        let mut keys: Vec<&String> = answer.body.as_object().unwrap().keys().collect();
+        keys.sort();
+        assert_eq!(keys, ["error_code", "error_data", "error_name", "message"], "{text}");
+        assert!(answer.body["error_code"].is_u64() && answer.body["error_name"].is_string(), "{text}");
+        assert!(answer.body["message"].is_string() && answer.body["error_data"].is_object(), "{text}");
+        return;
+    }
     let error = answer.body["error"].as_object().unwrap_or_else(|| panic!("no error object: {text}"));
     let keys = |object: &Map<String, Value>| object.keys().cloned().collect::<Vec<_>>();
     let allowed = match dialect {
@@ -235,12 +288,8 @@ pub(crate) fn assert_envelope(dialect: Dialect, answer: &Answer) {
             assert_eq!(keys(answer.body.as_object().unwrap()), ["error"], "{text}");
             &["code", "details", "message"]
         }
+        Dialect::CrossingMinds => &[],
     };
     assert!(keys(error).iter().all(|key| allowed.contains(&key.as_str())), "{text}");
     assert!(error["code"].is_string() && error["message"].is_string(), "{text}");
-    assert_eq!(answer.header("content-type"), "application/json", "{text}");
-    assert_eq!(answer.header("cache-control"), "no-store", "{text}");
-    assert_eq!(answer.header("x-request-id").len(), 32, "{:?}", answer.headers);
-    let challenged = answer.headers.contains_key("www-authenticate");
-    assert_eq!(challenged, answer.status == 401, "every 401 and nothing else is a challenge: {text}");
 }

@@ -60,7 +60,7 @@ fn summary(times: &[Duration]) -> (f64, f64) {
 }
 
 /// The statements a log tells of, in order, without what came of them.
-fn statements(lines: &[String]) -> Vec<String> {
+pub(crate) fn statements(lines: &[String]) -> Vec<String> {
     // SQLite's thread may write the line of the commit a moment after the answer.
     let is_query = |line: &&String| line.contains("sqlx::query") && !line.contains("commit\" db.statement");
     let queries = lines.iter().filter(is_query);

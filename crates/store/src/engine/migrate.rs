@@ -6,8 +6,10 @@ use sqlx::{AssertSqlSafe, SqlSafeStr};
 use crate::Result;
 
 /// Every migration there is: version, name, text. Only ever appended to.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "first light", include_str!("../../migrations/0001_first_light.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "first light", include_str!("../../migrations/0001_first_light.sql")),
+    (2, "crossing minds", include_str!("../../migrations/0002_crossing_minds.sql")),
+];
 
 /// Where sqlx notes what was applied.
 const APPLIED: &str = "_sqlx_migrations";

@@ -1,14 +1,68 @@
 //! Accounts, addresses, passwords.
 
 use serde_json::json;
-use tidegate_domain::Role;
-use tidegate_domain::account::AccountKind;
+use tidegate_domain::account::{AccountKind, LoginName};
+use tidegate_domain::challenge::{Continuation, Purpose};
 use tidegate_domain::id::AccountId;
+use tidegate_domain::{Dialect, Role};
 use tidegate_store::StoreError;
 use tidegate_store::accounts::{NewAccount, NewEmail};
+use tidegate_store::challenges::NewChallenge;
+use tidegate_store::service_keys::ServiceKey;
 use tidegate_testkit::{Engine, concurrently, eventually, on_both_engines};
 
-use crate::world::{NOW, World, address, at, insert_account};
+use crate::world::{Member, NOW, World, address, at, insert_account, program_name};
+
+/// Gives an account one of everything an account can have.
+async fn endow(world: &World, account: AccountId) {
+    commit!(world.store, unit => unit.accounts().set_password(account, "hash", NOW));
+    let key = ServiceKey {
+        id: world.key(),
+        account,
+        metadata: json!({"secret": 1}),
+        created_at: NOW,
+        expires_at: None,
+    };
+    commit!(world.store, unit => unit.service_keys().insert(&key, &world.hash()));
+    let challenge = NewChallenge {
+        id: world.key(),
+        account: Some(account),
+        purpose: Purpose::ResetPassword,
+        address: "ada@example.com",
+        handle_hash: None,
+        link_hash: Some(&world.hash()),
+        code_mac: None,
+        dialect: Dialect::CrossingMinds,
+        continuation: &Continuation { remember_me: false },
+        created_at: NOW,
+        expires_at: at(600),
+    };
+    commit!(world.store, unit => unit.challenges().insert(&challenge));
+    let metadata = json!({"x": 1});
+    commit!(world.store, unit => unit.members().describe(account, "Ada", "Lovelace", &metadata, at(1)));
+    let mut found = read!(world.store, unit => unit.accounts().find(account)).unwrap();
+    found.profile_image_url = Some("https://example.com/ada.png".to_owned());
+    found.profile = json!({"born": 1815});
+    commit!(world.store, unit => unit.accounts().update_profile(&found, at(2)));
+}
+
+/// How many rows of an account there are in each table that is to have none of a deleted one.
+async fn rows(world: &World, account: AccountId) -> Vec<i64> {
+    let key = world.database.sql_uuid(account);
+    let mut counts = Vec::new();
+    for of in [
+        "passwords where account_id",
+        "identifiers where account_id",
+        "service_keys where account_id",
+        "challenges where account_id",
+        "memberships where account_id",
+        "membership_workspaces where membership_id in (select id from memberships where account_id",
+    ] {
+        let end = if of.contains('(') { ")" } else { "" };
+        counts.push(world.database.sql_count(&format!("select count(*) from {of} = {key}{end}")).await);
+    }
+    counts
+}
 
 on_both_engines! {
     async fn an_account_is_read_back_as_it_was_added(world: World) {
@@ -106,8 +160,12 @@ on_both_engines! {
         for _ in 0..2 {
             commit!(world.store, unit => unit.accounts().make_email_primary(ada, &first));
         }
-        assert!(read!(world.store, unit => unit.accounts().find_for_sign_in(&first)).is_some());
-        assert!(read!(world.store, unit => unit.accounts().find_for_sign_in(&second)).is_none());
+        assert!(
+            read!(world.store, unit => unit.accounts().find_for_sign_in(&first.clone().into())).is_some()
+        );
+        assert!(
+            read!(world.store, unit => unit.accounts().find_for_sign_in(&second.clone().into())).is_none()
+        );
     }
 
     async fn an_address_that_is_not_theirs_does_not_cost_somebody_their_primary_one(world: World) {
@@ -118,7 +176,8 @@ on_both_engines! {
             commit!(world.store, unit => unit.accounts().make_email_primary(ada.account, foreign));
         }
         for email in [own, others] {
-            let found = read!(world.store, unit => unit.accounts().find_for_sign_in(&email)).unwrap();
+            let found =
+                read!(world.store, unit => unit.accounts().find_for_sign_in(&email.clone().into())).unwrap();
             assert_eq!(found.account.id == ada.account, email.as_str() == "ada@example.com");
         }
     }
@@ -126,14 +185,18 @@ on_both_engines! {
     async fn signing_in_finds_an_account_by_its_primary_address_with_all_it_needs(world: World) {
         let ada = world.account().await;
         let email = address("ada@example.com");
-        assert!(read!(world.store, unit => unit.accounts().find_for_sign_in(&email)).is_none());
+        assert!(
+            read!(world.store, unit => unit.accounts().find_for_sign_in(&email.clone().into())).is_none()
+        );
         commit!(world.store, unit => unit.accounts().insert_email(world.email(ada, &email, true)));
-        let found = read!(world.store, unit => unit.accounts().find_for_sign_in(&email)).unwrap();
+        let found =
+            read!(world.store, unit => unit.accounts().find_for_sign_in(&email.clone().into())).unwrap();
         assert_eq!((found.account.id, found.password_hash, found.verified_at), (ada, None, None));
         commit!(world.store, unit => unit.accounts().set_password(ada, "hash", NOW));
         assert!(commit!(world.store, unit => unit.accounts().verify_email(ada, &email, at(1))));
         world.database.sql("update accounts set disabled_at = 7").await;
-        let found = read!(world.store, unit => unit.accounts().find_for_sign_in(&email)).unwrap();
+        let found =
+            read!(world.store, unit => unit.accounts().find_for_sign_in(&email.clone().into())).unwrap();
         assert_eq!((found.password_hash.as_deref(), found.verified_at), (Some("hash"), Some(at(1))));
         assert_eq!(found.account.disabled_at.map(|at| at.micros()), Some(7));
     }
@@ -236,5 +299,149 @@ on_both_engines! {
         assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
         drop(unit);
         world.join(&ada, eve, Role::Admin).await;
+    }
+
+    async fn a_programs_name_belongs_to_whichever_took_it_first(world: World) {
+        let (export, import) = (world.account().await, world.account().await);
+        let name = program_name("nightly export");
+        assert!(!read!(world.store, unit => unit.accounts().is_taken(&name)));
+        assert!(commit!(world.store, unit => unit.accounts().insert_login(world.key(), export, &name, NOW)));
+        assert!(!commit!(world.store, unit => unit.accounts().insert_login(world.key(), import, &name, NOW)));
+        assert!(read!(world.store, unit => unit.accounts().is_taken(&name)));
+        let found = read!(world.store, unit => unit.accounts().find_for_sign_in(&name)).unwrap();
+        assert_eq!((found.account.id, found.password_hash, found.verified_at), (export, None, None));
+        // Compared as it is written.
+        let other = program_name("Nightly export");
+        assert!(!read!(world.store, unit => unit.accounts().is_taken(&other)));
+        assert!(commit!(world.store, unit => unit.accounts().insert_login(world.key(), import, &other, NOW)));
+    }
+
+    async fn a_program_may_be_named_like_a_persons_address(world: World) {
+        let (ada, program) = (world.member("ada@example.com").await, world.account().await);
+        let (email, name): (LoginName, _) =
+            (address("ada@example.com").into(), program_name("ada@example.com"));
+        assert!(read!(world.store, unit => unit.accounts().is_taken(&email)));
+        assert!(!read!(world.store, unit => unit.accounts().is_taken(&name)));
+        assert!(commit!(world.store, unit => unit.accounts().insert_login(world.key(), program, &name, NOW)));
+        for (login, account) in [(email, ada.account), (name, program)] {
+            let found = read!(world.store, unit => unit.accounts().find_for_sign_in(&login)).unwrap();
+            assert_eq!(found.account.id, account);
+        }
+        assert!(read!(world.store, unit => unit.accounts().emails(program)).is_empty());
+    }
+
+    async fn of_twenty_programs_that_want_a_name_at_once_one_gets_it(world: World) {
+        let mut keys = Vec::new();
+        for _ in 0..20 {
+            keys.push((world.account().await, world.key()));
+        }
+        let taken = concurrently(20, |number| {
+            let (store, (account, row)) = (world.store.clone(), keys[number]);
+            async move {
+                let name = program_name("export");
+                commit!(store, unit => unit.accounts().insert_login(row, account, &name, NOW))
+            }
+        })
+        .await;
+        assert_eq!(taken.iter().filter(|taken| **taken).count(), 1);
+    }
+
+    async fn an_address_somebody_changed_away_from_is_still_taken(world: World) {
+        let ada = world.account().await;
+        let (first, second) = (address("ada@example.com"), address("ada@example.org"));
+        commit!(world.store, unit => unit.accounts().insert_email(world.email(ada, &first, true)));
+        commit!(world.store, unit => unit.accounts().insert_email(world.email(ada, &second, false)));
+        commit!(world.store, unit => unit.accounts().make_email_primary(ada, &second));
+        for email in [first, second] {
+            assert!(read!(world.store, unit => unit.accounts().is_taken(&email.into())));
+        }
+    }
+
+    async fn nothing_is_left_of_a_deleted_account_but_what_it_was_called(world: World) {
+        let host = world.member("host@example.com").await;
+        let eve = world.member("eve@example.com").await;
+        let ada = world.person(&host, "ada@example.com").await;
+        world.join(&eve, ada, Role::Viewer).await;
+        let session = world.session(&Member { account: ada, ..host }, 60).await;
+        let export = world.program(&host, "export").await;
+        for account in [ada, export] {
+            endow(&world, account).await;
+        }
+        assert_eq!(rows(&world, ada).await, [1, 1, 1, 1, 2, 2]);
+        let bystander = rows(&world, export).await;
+        let shown = read!(world.store, unit => unit.accounts().find(export)).unwrap();
+
+        commit!(world.store, unit => unit.accounts().delete(ada, "ada@example.com", at(9)));
+        assert_eq!(rows(&world, ada).await, [0; 6]);
+        let left = read!(world.store, unit => unit.accounts().find(ada)).unwrap();
+        assert_eq!((left.display_name.as_str(), left.profile_image_url.as_deref()), ("", None));
+        assert_eq!((left.profile, left.user_metadata), (json!({}), json!({})));
+        assert_eq!((left.disabled_at, left.updated_at), (Some(at(9)), at(9)));
+        let own = world.database.sql_uuid(ada);
+        for (column, text) in [("first_name", ""), ("last_name", ""), ("tombstone", "ada@example.com")] {
+            let query = format!("select {column} from accounts where id = {own}");
+            assert_eq!(world.database.sql_texts(&query).await, [text], "{column}");
+        }
+        // It is a member of nothing, so its tokens are nobody's; ending the session is the use case's part.
+        assert!(read!(world.store, unit => unit.sessions().record(session)).is_none());
+        assert!(read!(world.store, unit => unit.organizations().landing(ada, None)).is_none());
+        let email: LoginName = address("ada@example.com").into();
+        assert!(read!(world.store, unit => unit.accounts().find_for_sign_in(&email)).is_none());
+        assert!(read!(world.store, unit => unit.members().find_by_key(host.organization, ada)).is_none());
+
+        assert_eq!(rows(&world, export).await, bystander);
+        let still = read!(world.store, unit => unit.accounts().find(export)).unwrap();
+        assert_eq!(format!("{still:?}"), format!("{shown:?}"));
+    }
+
+    async fn the_name_of_a_deleted_account_is_free_again(world: World) {
+        let host = world.member("host@example.com").await;
+        let (ada, export) =
+            (world.person(&host, "ada@example.com").await, world.program(&host, "export").await);
+        let logins: [(AccountId, LoginName); 2] =
+            [(ada, address("ada@example.com").into()), (export, program_name("export"))];
+        for (account, login) in logins {
+            // Twice: whoever comes after may be deleted as well.
+            let mut account = account;
+            for seconds in [1, 2] {
+                commit!(world.store, unit => unit.accounts().delete(account, login.as_str(), at(seconds)));
+                assert!(!read!(world.store, unit => unit.accounts().is_taken(&login)));
+                let next = world.account().await;
+                let key = world.key();
+                assert!(commit!(world.store, unit => unit.accounts().insert_login(key, next, &login, NOW)));
+                let found = read!(world.store, unit => unit.accounts().find_for_sign_in(&login)).unwrap();
+                assert_eq!(
+                    (found.account.id, found.account.disabled_at, found.password_hash),
+                    (next, None, None)
+                );
+                account = next;
+            }
+        }
+    }
+
+    async fn what_deleted_accounts_were_called_is_forgotten_oldest_first(world: World) {
+        for (seconds, name) in [(1, "one"), (2, "two"), (3, "three"), (20, "late")] {
+            let account = world.account().await;
+            commit!(world.store, unit => unit.accounts().delete(account, name, at(seconds)));
+        }
+        // Shut, not deleted: has no tombstone to forget.
+        let shut = world.account().await;
+        let statement =
+            format!("update accounts set disabled_at = 1 where id = {}", world.database.sql_uuid(shut));
+        world.database.sql(&statement).await;
+        let names = "select tombstone from accounts where tombstone is not null order by number";
+        for (before, forgotten, left) in [
+            (1, 0, &["one", "two", "three", "late"][..]),
+            (20, 2, &["three", "late"]),
+            (20, 1, &["late"]),
+            (20, 0, &["late"]),
+        ] {
+            assert_eq!(
+                commit!(world.store, unit => unit.accounts().forget_deleted(at(before), 2)),
+                forgotten
+            );
+            assert_eq!(world.database.sql_texts(names).await, left);
+        }
+        assert_eq!(world.database.sql_count("select count(*) from accounts").await, 5);
     }
 }

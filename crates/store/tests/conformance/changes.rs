@@ -2,13 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
+use serde_json::json;
+use tidegate_domain::Role;
 use tidegate_domain::session::EndReason;
 use tidegate_store::keys::StoredKey;
 use tidegate_store::outbox::NewMessage;
+use tidegate_store::sessions::NewSession;
 use tidegate_store::{Change, ChangeListener, Store};
 use tidegate_testkit::{Engine, TestDatabase, eventually, on_both_engines, on_one_engine};
 
-use crate::world::{NOW, World, address, at};
+use crate::world::{NOW, World, address, at, session};
 
 /// A cache that remembers what it was told.
 #[derive(Clone, Default)]
@@ -128,6 +131,32 @@ on_both_engines! {
         commit!(world.store, unit => unit.keys().insert(&key()));
         commit!(world.store, unit => unit.keys().retire_others("kid", at(1)));
         assert!(ear.heard().contains(&Change::SigningKeys));
+    }
+
+    async fn what_managers_do_is_heard_of_whom_they_do_it_to(world: World) {
+        let host = world.member("host@example.com").await;
+        let (ada, export) =
+            (world.person(&host, "ada@example.com").await, world.program(&host, "export").await);
+        let key = world.key();
+        let opened =
+            NewSession { id: world.key(), account: export, service_key: Some(key), ..session(&host, 60) };
+        commit!(world.store, unit => unit.sessions().insert(&opened));
+        let ear = Ear::at(&world.store, world.database.engine()).await;
+
+        commit!(world.store, unit => unit.members().describe(ada, "A", "L", &json!({}), at(1)));
+        assert!(ear.heard().contains(&Change::Account(ada)), "described");
+        ear.forget();
+
+        commit!(world.store, unit => unit.members().set_role(host.organization, ada, Role::Admin));
+        assert!(ear.heard().contains(&Change::Account(ada)), "another role");
+        ear.forget();
+
+        commit!(world.store, unit => unit.sessions().end_opened_with(key, EndReason::KeyDeleted, at(1)));
+        assert!(ear.heard().contains(&Change::Session(opened.id)), "a key was deleted");
+        ear.forget();
+
+        commit!(world.store, unit => unit.accounts().delete(ada, "ada@example.com", at(1)));
+        assert!(ear.heard().contains(&Change::Account(ada)), "deleted");
     }
 
     async fn the_first_listener_stays(world: World) {

@@ -2,13 +2,101 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId};
+use tidegate_domain::{Entropy, Role};
 use tidegate_store::{DatabaseUrl, Store, StoreError, StoreOptions};
-use tidegate_testkit::{Engine, Fixture, TestDatabase, concurrently, on_both_engines, on_one_engine};
+use tidegate_testkit::{
+    Engine, Fixture, SeededEntropy, TestDatabase, concurrently, on_both_engines, on_one_engine,
+};
+use uuid::Uuid;
 
-use crate::world::World;
+use crate::world::{NOW, World, address};
 
 /// How many migrations this version has.
-const KNOWN: usize = 1;
+const KNOWN: usize = 2;
+
+/// A database as the first version left it.
+async fn of_the_first_version(engine: Engine) -> TestDatabase {
+    let (quote, hexadecimal, [uuid, json, bytes, number_key]) = match engine {
+        Engine::Sqlite => {
+            ("x'", "lower(hex(checksum))", ["blob", "text", "blob", "integer primary key autoincrement"])
+        }
+        Engine::Postgres => {
+            let number_key = "bigint generated always as identity primary key";
+            ("'\\x", "encode(checksum, 'hex')", ["uuid", "jsonb", "bytea", number_key])
+        }
+    };
+    let present = TestDatabase::create(engine).await;
+    let query = format!("select {hexadecimal} from _sqlx_migrations where version = 1");
+    let checksum = present.sql_texts(&query).await.remove(0);
+    let database = TestDatabase::empty(engine).await;
+    let schema = include_str!("../../migrations/0001_first_light.sql")
+        .replace("{uuid}", uuid)
+        .replace("{json}", json)
+        .replace("{bytes}", bytes)
+        .replace("{number_key}", number_key);
+    // Opening it makes the file.
+    database.open().await.close().await;
+    database.sql(&schema).await;
+    // As sqlx makes it, and what it notes there.
+    database
+        .sql(&format!(
+            "create table _sqlx_migrations (
+                version bigint primary key, description text not null,
+                installed_on timestamp not null default current_timestamp, success boolean not null,
+                checksum {bytes} not null, execution_time bigint not null);
+             insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+             values (1, 'first light', true, {quote}{checksum}', 0)"
+        ))
+        .await;
+    database
+}
+
+/// Somebody with an organization, a session and a refresh token, and a colleague there, as the first version wrote
+/// them.
+async fn people_of_the_first_version(database: &TestDatabase, keys: &[Uuid; 6], token: &[u8]) {
+    let [ada, bob, organization, workspace, session, row] = keys.map(|key| database.sql_uuid(key));
+    let hash: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = match database.engine() {
+        Engine::Sqlite => format!("x'{hash}'"),
+        Engine::Postgres => format!("'\\x{hash}'"),
+    };
+    database
+        .sql(&format!(
+            "insert into organizations (id, name, domain, plan, settings, created_at, updated_at)
+             values ({organization}, 'Acme', 'example.com', 'free', '{{}}', 1, 1);
+             insert into workspaces (id, organization_id, name, slug, is_default, created_at)
+             values ({workspace}, {organization}, 'Workshop', 'workshop', true, 1);"
+        ))
+        .await;
+    for (account, email, role) in [(&ada, "ada@example.com", "owner"), (&bob, "bob@example.com", "viewer")] {
+        database
+            .sql(&format!(
+                "insert into accounts (id, kind, display_name, profile, user_metadata, is_system_admin,
+                    agreed_to_terms, created_at, updated_at)
+                 values ({account}, 'individual', 'Ada', '{{\"a\": 1}}', '{{\"b\": 2}}', false, true, 1, 1);
+                 insert into passwords (account_id, hash, changed_at) values ({account}, 'hash', 1);
+                 insert into identifiers (id, account_id, kind, value, verified_at, is_primary, created_at)
+                 values ({account}, {account}, 'email', '{email}', 7, true, 1);
+                 insert into memberships (id, account_id, organization_id, role, source, joined_at)
+                 values ({account}, {account}, {organization}, '{role}', 'signup', 1);
+                 insert into membership_workspaces (membership_id, workspace_id)
+                 values ({account}, {workspace})"
+            ))
+            .await;
+    }
+    database
+        .sql(&format!(
+            "insert into sessions (id, account_id, organization_id, workspace_id, dialect, amr, remember_me,
+                ip, user_agent, created_at, last_activity_at, expires_at, ends_at)
+             values ({session}, {ada}, {organization}, {workspace}, 'rivergen', 'pwd', false, '192.0.2.1',
+                'test', 1, 1, 900, 900);
+             insert into refresh_tokens (id, session_id, token_hash, issued_at, expires_at)
+             values ({row}, {session}, {hash}, 1, 800)"
+        ))
+        .await;
+}
 
 on_both_engines! {
     async fn a_fresh_database_is_migrated_once(engine: Engine) {
@@ -25,6 +113,53 @@ on_both_engines! {
         let account = world.account().await;
         assert_eq!(world.store.migrate().await.unwrap(), 0);
         assert!(read!(world.store, unit => unit.accounts().find(account)).is_some());
+    }
+
+    async fn a_database_of_the_first_version_gets_the_present_schema(engine: Engine) {
+        let (old, fresh) = (of_the_first_version(engine).await, TestDatabase::create(engine).await);
+        let store = old.open().await;
+        assert_eq!(store.pending_migrations().await.unwrap(), KNOWN - 1);
+        assert_eq!(store.migrate().await.unwrap(), KNOWN - 1);
+        assert_eq!(store.migrate().await.unwrap(), 0);
+        assert_eq!(store.schema().await.unwrap(), fresh.open().await.schema().await.unwrap());
+    }
+
+    async fn whoever_is_in_a_database_of_the_first_version_finds_everything_as_it_was(engine: Engine) {
+        let entropy = SeededEntropy::default();
+        let entropy: &dyn Entropy = &entropy;
+        let keys: [Uuid; 6] = std::array::from_fn(|_| entropy.uuid(NOW));
+        let [ada, bob, organization, workspace, session, row] = keys;
+        let (ada, bob, organization) = (AccountId(ada), AccountId(bob), OrganizationId(organization));
+        let token: [u8; 32] = entropy.bytes();
+        let database = of_the_first_version(engine).await;
+        people_of_the_first_version(&database, &keys, &token).await;
+        let store = database.open().await;
+        store.migrate().await.unwrap();
+
+        for (account, email) in [(ada, "ada@example.com"), (bob, "bob@example.com")] {
+            let login = address(email).into();
+            let found = read!(store, unit => unit.accounts().find_for_sign_in(&login)).unwrap();
+            assert_eq!((found.account.id, found.account.display_name.as_str()), (account, "Ada"));
+            assert_eq!(
+                (found.account.profile, found.account.user_metadata),
+                (json!({"a": 1}), json!({"b": 2}))
+            );
+            assert_eq!(found.password_hash.as_deref(), Some("hash"));
+            let landing = read!(store, unit => unit.organizations().landing(account, None)).unwrap();
+            assert_eq!((landing.organization, landing.workspace), (organization, Some(workspace.into())));
+        }
+        // Whoever owns an organization is at home there: their managers are they themselves. Nobody else is
+        // anywhere.
+        let found = read!(store, unit => unit.members().find_by_key(organization, ada)).unwrap();
+        assert_eq!((found.role, found.first_name.as_str(), found.verified), (Role::Owner, "", true));
+        assert!(read!(store, unit => unit.members().find_by_key(organization, bob)).is_none());
+        assert_eq!(read!(store, unit => unit.organizations().metadata(organization)), Some(json!({})));
+        // Nobody is signed out.
+        let record = read!(store, unit => unit.sessions().record(session.into())).unwrap();
+        assert_eq!((record.account, record.role, record.ended), (ada, Role::Owner, false));
+        assert_eq!(read!(store, unit => unit.sessions().binding(session.into())), None);
+        let presented = read!(store, unit => unit.refresh_tokens().find(&token)).unwrap();
+        assert_eq!((presented.id, presented.account), (RefreshTokenId(row), ada));
     }
 
     async fn nodes_that_start_together_migrate_once(engine: Engine) {
@@ -114,7 +249,9 @@ on_one_engine! { Engine::Sqlite;
             "accounts.disabled_at bigint",
             "accounts unique (number)",
             "identifiers unique (kind,value)",
+            "memberships unique (account_id)",
             "memberships unique (organization_id)",
+            "resolved_sessions.session_ident blob not null",
             "sessions index (account_id,created_at)",
         ] {
             assert!(ours.iter().any(|known| known == line), "missing: {line}\n{}", ours.join("\n"));

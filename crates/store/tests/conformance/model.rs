@@ -29,7 +29,6 @@ enum Ask {
     EndAll,
     Active,
     IssueToken { session: usize, parent: Option<usize> },
-    Rotate(usize),
     FindToken(usize),
     SendCode,
     CountAttempt(usize),
@@ -63,7 +62,6 @@ fn ask() -> impl Strategy<Value = Ask> {
         Just(Ask::Active),
         (some.clone(), proptest::option::of(some.clone()))
             .prop_map(|(session, parent)| Ask::IssueToken { session, parent }),
-        some.clone().prop_map(Ask::Rotate),
         some.clone().prop_map(Ask::FindToken),
         Just(Ask::SendCode),
         some.clone().prop_map(Ask::CountAttempt),
@@ -163,7 +161,6 @@ impl Side {
                 let session = session_at(session);
                 self.issue_token(unit, session, parent).await
             }
-            Ask::Rotate(number) => shown(unit.refresh_tokens().rotate(token_at(number).0, now).await),
             Ask::FindToken(number) => shown(unit.refresh_tokens().find(&token_at(number).1).await),
             Ask::SendCode => self.send_code(unit).await,
             Ask::CountAttempt(number) => shown(unit.challenges().count_attempt(challenge_at(number)).await),

@@ -1,10 +1,11 @@
 //! Organizations, workspaces, members.
 
+use serde_json::json;
 use tidegate_domain::id::{AccountId, WorkspaceId};
 use tidegate_domain::{Role, Timestamp};
 use tidegate_store::StoreError;
 use tidegate_store::organizations::{NewMembership, NewOrganization, NewWorkspace};
-use tidegate_testkit::on_both_engines;
+use tidegate_testkit::{concurrently, on_both_engines};
 use uuid::Uuid;
 
 use crate::world::{Member, NOW, World, at, workspace};
@@ -152,5 +153,102 @@ on_both_engines! {
         let landing = unit.organizations().landing(ada.account, None).await;
         assert!(matches!(landing, Err(StoreError::Unreadable("memberships.role"))), "{landing:?}");
         assert!(unit.organizations().of_member(ada.account).await.is_err());
+    }
+
+    // A person whose account was made for them founded an organization as well, and before: they work in the
+    // other.
+    async fn somebody_lands_at_home_wherever_else_they_joined_before(world: World) {
+        let (own, home) = (world.member("ada@example.com").await, world.member("host@example.com").await);
+        let guest = world.member("guest@example.com").await;
+        join_at(&world, &guest, own.account, Role::Admin, at(-9)).await;
+        let came = NewMembership {
+            joined_at: at(99),
+            is_home: true,
+            ..world.membership(home.organization, own.account, Role::Viewer)
+        };
+        commit!(world.store, unit => unit.organizations().insert_membership(came, home.workspace));
+        let landing = read!(world.store, unit => unit.organizations().landing(own.account, None)).unwrap();
+        assert_eq!((landing.organization, landing.workspace), (home.organization, Some(home.workspace)));
+        assert_eq!(landing.role, Role::Viewer);
+        // Who asks for a workspace elsewhere gets there.
+        let number =
+            format!("select number from workspaces where id = {}", world.database.sql_uuid(own.workspace));
+        let number = world.database.sql_count(&number).await;
+        let landing =
+            read!(world.store, unit => unit.organizations().landing(own.account, Some(number))).unwrap();
+        assert_eq!((landing.organization, landing.role), (own.organization, Role::Owner));
+    }
+
+    async fn an_account_has_one_home(world: World) {
+        let (one, two) = (world.member("one@example.com").await, world.member("two@example.com").await);
+        let ada = world.person(&one, "ada@example.com").await;
+        let again = NewMembership { is_home: true, ..world.membership(two.organization, ada, Role::Viewer) };
+        let mut unit = world.store.begin().await.unwrap();
+        let refused = unit.organizations().insert_membership(again, two.workspace).await;
+        assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
+        drop(unit);
+        world.join(&two, ada, Role::Viewer).await;
+        // And an organization is home to many.
+        world.person(&one, "bob@example.com").await;
+        world.program(&one, "export").await;
+    }
+
+    async fn members_land_in_the_default_workspace_or_the_oldest(world: World) {
+        let ada = world.member("ada@example.com").await;
+        world.member("eve@example.com").await;
+        add_workspace(&world, &ada, "side", false, &[]).await;
+        let organization = ada.organization;
+        let found = read!(world.store, unit => unit.organizations().default_workspace(organization));
+        assert_eq!(found, ada.workspace);
+        world.database.sql("update workspaces set is_default = false").await;
+        let found = read!(world.store, unit => unit.organizations().default_workspace(organization));
+        assert_eq!(found, ada.workspace);
+        world.database.sql("update workspaces set is_default = true where slug = 'side'").await;
+        let found = read!(world.store, unit => unit.organizations().default_workspace(organization));
+        assert_ne!(found, ada.workspace);
+        let mut unit = world.store.read().await.unwrap();
+        let nowhere = unit.organizations().default_workspace(world.key()).await;
+        assert!(nowhere.is_err(), "{nowhere:?}");
+    }
+
+    async fn an_organizations_document_is_empty_then_what_it_was_set_to(world: World) {
+        let (acme, rival) = (world.organization().await, world.organization().await);
+        let metadata = json!({"plan": {"seats": 3}, "tags": ["é", null]});
+        assert_eq!(read!(world.store, unit => unit.organizations().metadata(acme)), Some(json!({})));
+        commit!(world.store, unit => unit.organizations().set_metadata(acme, &metadata, at(7)));
+        assert_eq!(read!(world.store, unit => unit.organizations().metadata(acme)), Some(metadata));
+        assert_eq!(read!(world.store, unit => unit.organizations().metadata(rival)), Some(json!({})));
+        let updated = "select count(*) from organizations where updated_at > created_at";
+        assert_eq!(world.database.sql_count(updated).await, 1);
+        assert_eq!(read!(world.store, unit => unit.organizations().metadata(world.key())), None);
+    }
+
+    async fn changes_of_a_locked_organization_follow_one_another(world: World) {
+        let acme = world.organization().await;
+        concurrently(20, |_| {
+            let store = world.store.clone();
+            async move {
+                let mut unit = store.begin().await.unwrap();
+                assert!(unit.organizations().lock(acme).await.unwrap());
+                let metadata = unit.organizations().metadata(acme).await.unwrap().unwrap();
+                let count = metadata["count"].as_i64().unwrap_or(0) + 1;
+                let metadata = json!({ "count": count });
+                unit.organizations().set_metadata(acme, &metadata, NOW).await.unwrap();
+                unit.commit().await.unwrap();
+            }
+        })
+        .await;
+        let metadata = read!(world.store, unit => unit.organizations().metadata(acme));
+        assert_eq!(metadata, Some(json!({ "count": 20 })));
+        assert!(!commit!(world.store, unit => unit.organizations().lock(world.key())));
+    }
+
+    async fn an_organizations_owner_is_known(world: World) {
+        let (ada, eve) = (world.member("ada@example.com").await, world.member("eve@example.com").await);
+        world.join(&ada, eve.account, Role::Admin).await;
+        let owner = read!(world.store, unit => unit.organizations().owner(ada.organization));
+        assert_eq!(owner, Some(ada.account));
+        let nobody = world.organization().await;
+        assert_eq!(read!(world.store, unit => unit.organizations().owner(nobody)), None);
     }
 }

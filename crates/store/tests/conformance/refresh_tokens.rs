@@ -7,7 +7,7 @@ use tidegate_store::StoreError;
 use tidegate_store::refresh_tokens::NewRefreshToken;
 use tidegate_testkit::{concurrently, on_both_engines};
 
-use crate::world::{World, at};
+use crate::world::{Member, World, at};
 
 on_both_engines! {
     async fn a_token_is_found_with_all_that_judging_it_needs(world: World) {
@@ -43,13 +43,21 @@ on_both_engines! {
         let session = world.session(&ada, 7_200).await;
         let [first, second, third] = [world.hash(), world.hash(), world.hash()];
         let one = world.refresh_token(session, &first, None).await;
-        assert!(commit!(world.store, unit => unit.refresh_tokens().rotate(one, at(10))));
-        let two = world.refresh_token(session, &second, Some(one)).await;
+        let child = |parent, hash, issued_at| NewRefreshToken {
+            id: world.key(),
+            session,
+            hash,
+            parent: Some(parent),
+            issued_at,
+            expires_at: at(3_600),
+        };
+        let two = child(one, &second, at(10));
+        assert!(commit!(world.store, unit => unit.refresh_tokens().insert_child(two)));
         let found = read!(world.store, unit => unit.refresh_tokens().find(&first)).unwrap();
         assert_eq!(found.child_hash.as_deref(), Some(&second[..]));
         assert_eq!((found.presented.rotated_at, found.presented.child_used), (Some(at(10)), false));
-        assert!(commit!(world.store, unit => unit.refresh_tokens().rotate(two, at(20))));
-        world.refresh_token(session, &third, Some(two)).await;
+        let three = child(two.id, &third, at(20));
+        assert!(commit!(world.store, unit => unit.refresh_tokens().insert_child(three)));
         let found = read!(world.store, unit => unit.refresh_tokens().find(&first)).unwrap();
         assert!(found.presented.child_used);
         let newest = read!(world.store, unit => unit.refresh_tokens().find(&third)).unwrap();
@@ -87,9 +95,6 @@ on_both_engines! {
             let (store, (id, hash)) = (world.store.clone(), children[number]);
             async move {
                 let mut unit = store.begin().await.unwrap();
-                if !unit.refresh_tokens().rotate(parent, at(1)).await.unwrap() {
-                    return false;
-                }
                 let child = NewRefreshToken {
                     id,
                     session,
@@ -98,9 +103,9 @@ on_both_engines! {
                     issued_at: at(1),
                     expires_at: at(3_600),
                 };
-                unit.refresh_tokens().insert(child).await.unwrap();
+                let added = unit.refresh_tokens().insert_child(child).await.unwrap();
                 unit.commit().await.unwrap();
-                true
+                added
             }
         })
         .await;
@@ -113,11 +118,21 @@ on_both_engines! {
         let ada = world.member("ada@example.com").await;
         let session = world.session(&ada, 7_200).await;
         let token = world.refresh_token(session, &world.hash(), None).await;
+        let [first, second] = [world.hash(), world.hash()];
+        let child = |hash| NewRefreshToken {
+            id: world.key(),
+            session,
+            hash,
+            parent: Some(token),
+            issued_at: at(1),
+            expires_at: at(3_600),
+        };
+        let (one, two) = (child(&first), child(&second));
         let mut unit = world.store.begin().await.unwrap();
-        assert!(unit.refresh_tokens().rotate(token, at(1)).await.unwrap());
+        assert!(unit.refresh_tokens().insert_child(one).await.unwrap());
         drop(unit);
-        assert!(commit!(world.store, unit => unit.refresh_tokens().rotate(token, at(2))));
-        assert!(!commit!(world.store, unit => unit.refresh_tokens().rotate(token, at(3))));
+        assert!(commit!(world.store, unit => unit.refresh_tokens().insert_child(two)));
+        assert!(!commit!(world.store, unit => unit.refresh_tokens().insert_child(one)));
     }
 
     async fn a_token_has_one_child_and_a_hash_one_token(world: World) {
@@ -149,5 +164,88 @@ on_both_engines! {
         let mut unit = world.store.read().await.unwrap();
         let found = unit.refresh_tokens().find(&hash).await;
         assert!(matches!(found, Err(StoreError::Unreadable("sessions.dialect"))), "{found:?}");
+    }
+
+    // Where tokens are kept, every tab that asks near the end is given the same child; none may fail.
+    async fn of_twenty_who_add_a_tokens_child_at_once_one_does_and_none_fails(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let session = world.session(&ada, 7_200).await;
+        let hash = world.hash();
+        let parent = world.refresh_token(session, &hash, None).await;
+        let children: Vec<(RefreshTokenId, [u8; 32])> =
+            (0..20).map(|_| (world.key(), world.hash())).collect();
+        let hashes: Vec<_> = children.iter().map(|(_, hash)| *hash).collect();
+        let added = concurrently(20, |number| {
+            let (store, (id, hash)) = (world.store.clone(), children[number]);
+            async move {
+                let child = NewRefreshToken {
+                    id,
+                    session,
+                    hash: &hash,
+                    parent: Some(parent),
+                    issued_at: at(1),
+                    expires_at: at(5_000),
+                };
+                commit!(store, unit => unit.refresh_tokens().insert_child(child))
+            }
+        })
+        .await;
+        assert_eq!(added.iter().filter(|added| **added).count(), 1);
+        assert_eq!(world.database.sql_count("select count(*) from refresh_tokens").await, 2);
+        let found = read!(world.store, unit => unit.refresh_tokens().find(&hash)).unwrap();
+        let child = found.child_hash.unwrap();
+        assert!(hashes.iter().any(|hash| hash[..] == child[..]));
+        assert_eq!((found.presented.rotated_at, found.presented.child_used), (Some(at(1)), false));
+        let child = read!(world.store, unit => unit.refresh_tokens().find(&child)).unwrap();
+        assert_eq!((child.session, child.presented.expires_at), (session, at(5_000)));
+    }
+
+    async fn a_child_is_the_same_whoever_adds_it_again(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let session = world.session(&ada, 7_200).await;
+        let parent = world.refresh_token(session, &world.hash(), None).await;
+        let hash = world.hash();
+        for is_new in [true, false] {
+            let child = NewRefreshToken {
+                id: world.key(),
+                session,
+                hash: &hash,
+                parent: Some(parent),
+                issued_at: at(1),
+                expires_at: at(5_000),
+            };
+            let added = commit!(world.store, unit => unit.refresh_tokens().insert_child(child));
+            assert_eq!(added, is_new);
+        }
+        assert_eq!(world.database.sql_count("select count(*) from refresh_tokens").await, 2);
+    }
+
+    async fn the_token_of_a_deleted_account_says_what_it_was_called_until_that_is_forgotten(world: World) {
+        let host = world.member("host@example.com").await;
+        let ada = Member { account: world.person(&host, "ada@example.com").await, ..host };
+        let hash = world.hash();
+        let session = world.session(&ada, 7_200).await;
+        let token = world.refresh_token(session, &hash, None).await;
+        let (child, others) = (world.hash(), world.hash());
+        world.refresh_token(session, &child, Some(token)).await;
+        world.refresh_token(world.session(&host, 7_200).await, &others, None).await;
+        for hash in [&hash, &child, &others] {
+            assert_eq!(read!(world.store, unit => unit.refresh_tokens().tombstone(hash)), None);
+        }
+        // Shut is not deleted.
+        world.database.sql("update accounts set disabled_at = 1").await;
+        assert_eq!(read!(world.store, unit => unit.refresh_tokens().tombstone(&hash)), None);
+
+        commit!(world.store, unit => unit.accounts().delete(ada.account, "ada@example.com", at(9)));
+        for hash in [&hash, &child] {
+            assert!(read!(world.store, unit => unit.refresh_tokens().find(hash)).is_none());
+            let name = read!(world.store, unit => unit.refresh_tokens().tombstone(hash));
+            assert_eq!(name.as_deref(), Some("ada@example.com"));
+        }
+        for hash in [&others, &world.hash()] {
+            assert_eq!(read!(world.store, unit => unit.refresh_tokens().tombstone(hash)), None);
+        }
+        assert_eq!(commit!(world.store, unit => unit.accounts().forget_deleted(at(10), 10)), 1);
+        assert_eq!(read!(world.store, unit => unit.refresh_tokens().tombstone(&hash)), None);
     }
 }

@@ -1,8 +1,11 @@
 //! Sessions: opened, refreshed, ended, forgotten.
 
 use tidegate_domain::Role;
-use tidegate_domain::id::SessionId;
-use tidegate_domain::session::{EndReason, SessionTimes};
+use tidegate_domain::account::AccountKind;
+use tidegate_domain::database::Binding;
+use tidegate_domain::flexible_id::FlexibleId;
+use tidegate_domain::id::{ServiceKeyId, SessionId};
+use tidegate_domain::session::{Amr, EndReason, SessionTimes};
 use tidegate_store::sessions::NewSession;
 use tidegate_testkit::{concurrently, on_both_engines};
 
@@ -21,6 +24,19 @@ async fn open(world: &World, member: &Member, began: i64, expires: i64, ends: i6
     id
 }
 
+/// Opens a session that is bound to something, or was opened with a key.
+async fn open_with(
+    world: &World,
+    member: &Member,
+    binding: Option<&Binding>,
+    service_key: Option<ServiceKeyId>,
+) -> SessionId {
+    let id = world.key();
+    let new = NewSession { id, amr: Amr::ServiceKey, binding, service_key, ..session(member, 60) };
+    commit!(world.store, unit => unit.sessions().insert(&new));
+    id
+}
+
 async fn number(world: &World, id: SessionId) -> i64 {
     let query = format!("select number from sessions where id = {}", world.database.sql_uuid(id));
     world.database.sql_count(&query).await
@@ -32,13 +48,87 @@ on_both_engines! {
         let id = world.session(&ada, 60).await;
         let record = read!(world.store, unit => unit.sessions().record(id)).unwrap();
         assert_eq!((record.id, record.account, record.organization), (id, ada.account, ada.organization));
-        assert_eq!((record.email.as_str(), record.email_verified), ("ada@example.com", false));
+        assert_eq!((record.email.unwrap().as_str(), record.email_verified), ("ada@example.com", false));
         assert_eq!((record.role, record.display_name.as_str(), record.ended), (Role::Owner, "Ada", false));
         assert_eq!((record.expires_at, record.account_created_at), (at(60), NOW));
         let email = address("ada@example.com");
         commit!(world.store, unit => unit.accounts().verify_email(ada.account, &email, NOW));
         assert!(read!(world.store, unit => unit.sessions().record(id)).unwrap().email_verified);
         assert!(read!(world.store, unit => unit.sessions().record(world.key())).is_none());
+    }
+
+    // Nobody signs in to such an account's mailbox, and nothing may wait for its address to be verified.
+    async fn a_programs_session_has_no_address(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let export = Member { account: world.program(&ada, "export").await, ..ada };
+        let id = world.session(&export, 60).await;
+        let record = read!(world.store, unit => unit.sessions().record(id)).unwrap();
+        assert_eq!((record.account, record.kind), (export.account, AccountKind::Service));
+        assert_eq!((record.email, record.email_verified), (None, false));
+        assert_eq!((record.role, record.display_name.as_str()), (Role::Developer, "export"));
+        let persons = world.session(&ada, 60).await;
+        let record = read!(world.store, unit => unit.sessions().record(persons)).unwrap();
+        assert_eq!(record.kind, AccountKind::Individual);
+    }
+
+    async fn a_session_remembers_what_it_is_bound_to(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let ident = |text: &str| Some(FlexibleId::from_stored(text.to_owned()));
+        let database = world.key();
+        for (user, session) in
+            [(None, None), (ident("7"), None), (None, ident("Ab")), (ident("-7"), ident("x"))]
+        {
+            let binding = Binding { database, user, session };
+            let id = open_with(&world, &ada, Some(&binding), None).await;
+            assert_eq!(read!(world.store, unit => unit.sessions().binding(id)), Some(binding));
+        }
+        let unbound = world.session(&ada, 60).await;
+        assert_eq!(read!(world.store, unit => unit.sessions().binding(unbound)), None);
+        assert_eq!(read!(world.store, unit => unit.sessions().binding(world.key())), None);
+    }
+
+    async fn a_session_bound_to_another_database_speaks_for_nobody_there(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let ident = |text: &str| Some(FlexibleId::from_stored(text.to_owned()));
+        let binding = Binding { database: world.key(), user: ident("7"), session: ident("x") };
+        let (bound, bystander) = (
+            open_with(&world, &ada, Some(&binding), None).await,
+            open_with(&world, &ada, Some(&binding), None).await,
+        );
+        let unbound = world.session(&ada, 60).await;
+        let other = world.key();
+        for id in [bound, unbound] {
+            commit!(world.store, unit => unit.sessions().bind(id, other));
+            let now = Binding { database: other, user: None, session: None };
+            assert_eq!(read!(world.store, unit => unit.sessions().binding(id)), Some(now));
+        }
+        assert_eq!(read!(world.store, unit => unit.sessions().binding(bystander)), Some(binding));
+    }
+
+    async fn the_end_of_a_key_ends_what_it_opened_and_nothing_else(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let export = Member { account: world.program(&ada, "export").await, ..ada };
+        let (key, other_key) = (world.key(), world.key());
+        let (one, two) = (
+            open_with(&world, &export, None, Some(key)).await,
+            open_with(&world, &export, None, Some(key)).await,
+        );
+        let signed_out = open_with(&world, &export, None, Some(key)).await;
+        commit!(world.store, unit => unit.sessions().end(signed_out, EndReason::SignedOut, at(1)));
+        let others =
+            [open_with(&world, &export, None, Some(other_key)).await, world.session(&export, 60).await];
+        commit!(world.store, unit => unit.sessions().end_opened_with(key, EndReason::KeyDeleted, at(2)));
+        for id in [one, two] {
+            assert!(read!(world.store, unit => unit.sessions().record(id)).unwrap().ended);
+        }
+        for id in others {
+            assert!(!read!(world.store, unit => unit.sessions().record(id)).unwrap().ended);
+        }
+        let reasons = world
+            .database
+            .sql_texts("select revoked_reason from sessions where revoked_at is not null order by number")
+            .await;
+        assert_eq!(reasons, ["key_deleted", "key_deleted", "signed_out"]);
     }
 
     async fn a_shut_account_and_a_lost_membership_end_its_sessions(world: World) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_domain::account::AccountKind;
+use tidegate_domain::account::{AccountKind, LoginName, ServiceName};
 use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId, SessionId, WorkspaceId};
 use tidegate_domain::session::{Amr, SessionTimes};
 use tidegate_domain::{Dialect, EmailAddress, Entropy, Role, Timestamp};
@@ -65,8 +65,13 @@ impl Fixture for World {
 impl World {
     /// A new row key.
     pub(crate) fn key<K: From<Uuid>>(&self) -> K {
+        self.key_made(NOW)
+    }
+
+    /// A new row key of that moment: keys of later ones follow it.
+    pub(crate) fn key_made<K: From<Uuid>>(&self, at: Timestamp) -> K {
         let entropy: &dyn Entropy = &self.entropy;
-        entropy.uuid(NOW).into()
+        entropy.uuid(at).into()
     }
 
     /// A hash nobody else has.
@@ -116,6 +121,30 @@ impl World {
         commit!(self.store, unit => unit.organizations().insert_membership(new, host.workspace));
     }
 
+    /// Makes somebody's organization an account's home.
+    pub(crate) async fn take_in(&self, host: &Member, account: AccountId, role: Role) {
+        let new = NewMembership { is_home: true, ..self.membership(host.organization, account, role) };
+        commit!(self.store, unit => unit.organizations().insert_membership(new, host.workspace));
+    }
+
+    /// A person who is at home in somebody's organization.
+    pub(crate) async fn person(&self, host: &Member, email: &str) -> AccountId {
+        let (id, email) = (self.account().await, address(email));
+        assert!(commit!(self.store, unit => unit.accounts().insert_email(self.email(id, &email, true))));
+        self.take_in(host, id, Role::Developer).await;
+        id
+    }
+
+    /// A program that is at home in somebody's organization.
+    pub(crate) async fn program(&self, host: &Member, name: &str) -> AccountId {
+        let (id, login) = (self.key(), program_name(name));
+        let new = NewAccount { kind: AccountKind::Service, display_name: name, ..account(id) };
+        commit!(self.store, unit => unit.accounts().insert(&new));
+        assert!(commit!(self.store, unit => unit.accounts().insert_login(self.key(), id, &login, NOW)));
+        self.take_in(host, id, Role::Developer).await;
+        id
+    }
+
     /// A membership that is yet to be added.
     pub(crate) fn membership(
         &self,
@@ -123,7 +152,15 @@ impl World {
         account: AccountId,
         role: Role,
     ) -> NewMembership<'static> {
-        NewMembership { id: self.key(), account, organization, role, source: "signup", joined_at: NOW }
+        NewMembership {
+            id: self.key(),
+            account,
+            organization,
+            role,
+            source: "signup",
+            is_home: false,
+            joined_at: NOW,
+        }
     }
 
     /// An address that is yet to be added.
@@ -201,11 +238,17 @@ pub(crate) fn session(member: &Member, seconds: i64) -> NewSession<'static> {
         user_agent: "test",
         created_at: NOW,
         times: SessionTimes { expires_at: at(seconds), ends_at: at(seconds) },
+        binding: None,
+        service_key: None,
     }
 }
 
 pub(crate) fn address(text: &str) -> EmailAddress {
     EmailAddress::parse(text).unwrap()
+}
+
+pub(crate) fn program_name(text: &str) -> LoginName {
+    ServiceName::parse(text).unwrap().into()
 }
 
 pub(crate) fn seconds(seconds: u64) -> Duration {

@@ -10,7 +10,7 @@ use tidegate_domain::{Dialect, DialectProfile, Entropy, Password, PasswordRule};
 use tidegate_identity::provision::{Provision, ProvisionError};
 use tidegate_identity::{Call, Identity, Refused};
 
-use crate::cli::{Org, OrgCreate};
+use crate::cli::{Org, OrgCreate, OrgTransfer};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::Answer;
@@ -22,7 +22,13 @@ const PASSWORD_LENGTH: usize = 24;
 const LONGEST_INPUT: u64 = 16 * 1024;
 
 pub(super) async fn run(config: &Config, command: Org) -> Result<Answer, Failure> {
-    let Org::Create(command) = command;
+    match command {
+        Org::Create(command) => create_in(config, command).await,
+        Org::Transfer(command) => transfer_in(config, &command).await,
+    }
+}
+
+async fn create_in(config: &Config, command: OrgCreate) -> Result<Answer, Failure> {
     // Before anything is opened: nobody waits for a database to be told that the password is missing.
     let typed =
         if command.root_password_stdin { Some(read_password(std::io::stdin().lock())?) } else { None };
@@ -32,20 +38,43 @@ pub(super) async fn run(config: &Config, command: Org) -> Result<Answer, Failure
     answer
 }
 
+async fn transfer_in(config: &Config, command: &OrgTransfer) -> Result<Answer, Failure> {
+    let opened = open(config, &Purpose::Existing).await?;
+    let (organization, to) = (command.organization, &command.to);
+    let call = call(opened.identity.settings().profile(DIALECT).as_ref().clone());
+    let outcome = opened.identity.transfer_ownership(&call, organization, to).await;
+    opened.close().await;
+    match outcome {
+        Ok(()) => Ok(Answer::new(
+            format!(
+                "Organization {organization} is now owned by {to}. Its former owner is an admin; both were signed out."
+            ),
+            json!({ "organization_id": organization.0, "owner_email": to.as_str() }),
+        )),
+        Err(Refused::Rule(rule)) => Err(Failure::new("transfer_refused", rule.to_string())),
+        Err(Refused::Fault(fault)) => Err(fault.into()),
+    }
+}
+
+/// The contract in whose name an operator acts: the one that knows owners by that name.
+const DIALECT: Dialect = Dialect::CrossingMinds;
+
+fn call(profile: DialectProfile) -> Call {
+    Call {
+        profile: Arc::new(profile),
+        ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        user_agent: "tidegate-cli".to_owned(),
+    }
+}
+
 async fn create(identity: &Identity, command: OrgCreate, typed: Option<Password>) -> Result<Answer, Failure> {
     let rule = strictest_rule(identity);
     let made = typed.is_none().then(|| make_password(&rule, &SystemEntropy));
     let Some(owner_password) = typed.or_else(|| made.clone()) else {
         return Err(Failure::internal("no password"));
     };
-    let call = Call {
-        profile: Arc::new(DialectProfile {
-            password: rule,
-            ..identity.settings().profile(Dialect::Rivergen).as_ref().clone()
-        }),
-        ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        user_agent: "tidegate-cli".to_owned(),
-    };
+    let profile = identity.settings().profile(DIALECT).as_ref().clone();
+    let call = call(DialectProfile { password: rule, ..profile });
     let email = command.root_email;
     let claim = Provision { name: command.name.clone(), owner_email: email.clone(), owner_password };
     let provisioned = identity.provision(&call, claim).await.map_err(refusal)?;
@@ -56,6 +85,7 @@ async fn create(identity: &Identity, command: OrgCreate, typed: Option<Password>
         ),
         json!({
             "organization_id": provisioned.organization.0,
+            "org_id": provisioned.organization.opaque(),
             "account_id": provisioned.owner.id.0,
             "email": email.as_str(),
         }),

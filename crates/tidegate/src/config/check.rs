@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::Uri;
+use axum::http::uri::Authority;
 use tidegate_crypto::{MasterKey, PasswordHasher, PasswordScheme, Pepper, SystemEntropy};
 use tidegate_delivery::Smtp;
 use tidegate_domain::DialectProfile;
@@ -38,6 +39,7 @@ impl Loaded {
         check("database_connections", each(&config.database_connections, |n| at_least(*n, 1)));
         check("links.verify_email", each(&config.links.verify_email, |link| link_template(link)));
         check("links.reset_password", each(&config.links.reset_password, |link| link_template(link)));
+        check("links.redirect_hosts", each(&config.links.redirect_hosts, |host| web_host(host)));
         check("http.deadline", lifetime(config.http.deadline));
         check("http.idle_timeout", lifetime(config.http.idle_timeout));
         check("http.max_body", at_least(config.http.max_body, SMALLEST_BODY));
@@ -55,6 +57,7 @@ impl Loaded {
         }
         self.check_profile("rivergen", &config.rivergen, &mut mistakes);
         self.check_profile("ingestiq", &config.ingestiq, &mut mistakes);
+        self.check_profile("crossing_minds", &config.crossing_minds, &mut mistakes);
         if mistakes.is_empty() { Ok(()) } else { Err(Failure::mistakes(mistakes)) }
     }
 
@@ -68,8 +71,16 @@ impl Loaded {
         check("session.lifetime", lifetime(profile.session.lifetime));
         check("session.remembered_lifetime", lifetime(profile.session.remembered_lifetime));
         check("refresh.lifetime", lifetime(profile.refresh.lifetime));
-        check("password.min_length", at_least(profile.password.min_length, 1));
-        check("password.max_length", at_least(profile.password.max_length, profile.password.min_length));
+        check("codes.verify_email", lifetime(profile.codes.verify_email));
+        check("codes.change_email", lifetime(profile.codes.change_email));
+        check("codes.reset_password", lifetime(profile.codes.reset_password));
+        for (key, rule) in
+            [("password", Some(&profile.password)), ("program_password", profile.program_password.as_ref())]
+        {
+            let Some(rule) = rule else { continue };
+            check(&format!("{key}.min_length"), at_least(rule.min_length, 1));
+            check(&format!("{key}.max_length"), at_least(rule.max_length, rule.min_length));
+        }
         for (key, limit) in limits_mut(&mut profile.limits.clone()) {
             check(&format!("limits.{key}.window"), each(&*limit, |limit| lifetime(limit.window)));
         }
@@ -155,6 +166,11 @@ fn web_origin(origin: &str) -> Result<(), String> {
     require(fits, || {
         format!("{origin:?} is not an origin such as https://app.example.com, without a path, or *")
     })
+}
+
+fn web_host(host: &str) -> Result<(), String> {
+    let fits = host.parse::<Authority>().is_ok_and(|host| !host.as_str().contains('@'));
+    require(fits, || format!("{host:?} is not a host such as app.example.com or localhost:3000"))
 }
 
 fn is_web(uri: &Uri) -> bool {

@@ -80,6 +80,10 @@ pub(crate) struct Config {
     pub(crate) rivergen: DialectProfile,
     /// What differs in the IngestIQ contract.
     pub(crate) ingestiq: DialectProfile,
+    /// What differs in the Crossing Minds contract.
+    pub(crate) crossing_minds: DialectProfile,
+    /// Databases that tokens are bound to.
+    pub(crate) databases: Databases,
 }
 
 /// A pepper and its name.
@@ -159,6 +163,18 @@ pub(crate) struct Links {
     /// Sets a new password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reset_password: Option<String>,
+    /// Hosts that links may lead to where a request names a page.
+    #[serde(default)]
+    pub(crate) redirect_hosts: Vec<String>,
+}
+
+/// Databases that tokens are bound to.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Databases {
+    /// How long a new one is pending before it is ready.
+    #[serde(with = "seconds")]
+    pub(crate) preparation: Duration,
 }
 
 /// HTTP.
@@ -238,6 +254,8 @@ impl Default for Config {
             log: Log::default(),
             rivergen: DialectProfile::rivergen(),
             ingestiq: DialectProfile::ingestiq(),
+            crossing_minds: DialectProfile::crossing_minds(),
+            databases: Databases::default(),
         }
     }
 }

@@ -14,7 +14,8 @@ impl Config {
     pub(super) fn settled(mut self) -> Self {
         self.rivergen = self.rivergen.configured(Dialect::Rivergen);
         self.ingestiq = self.ingestiq.configured(Dialect::Ingestiq);
-        for profile in [&mut self.rivergen, &mut self.ingestiq] {
+        self.crossing_minds = self.crossing_minds.configured(Dialect::CrossingMinds);
+        for profile in [&mut self.rivergen, &mut self.ingestiq, &mut self.crossing_minds] {
             lift(profile);
         }
         self
@@ -44,7 +45,7 @@ fn effective(limit: Option<Limit>) -> Option<Limit> {
 }
 
 /// Every limit of a contract by its key.
-pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Limit>); 9] {
+pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Limit>); 11] {
     let Limits {
         sign_up_by_ip,
         sign_in_by_ip,
@@ -53,8 +54,10 @@ pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Lim
         forgot_password_by_ip,
         forgot_password_by_email,
         resend_by_account,
+        mails_by_email,
         anonymous_requests,
         authenticated_requests,
+        requests_by_organization,
     } = limits;
     [
         ("sign_up_by_ip", sign_up_by_ip),
@@ -64,7 +67,9 @@ pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Lim
         ("forgot_password_by_ip", forgot_password_by_ip),
         ("forgot_password_by_email", forgot_password_by_email),
         ("resend_by_account", resend_by_account),
+        ("mails_by_email", mails_by_email),
         ("anonymous_requests", anonymous_requests),
         ("authenticated_requests", authenticated_requests),
+        ("requests_by_organization", requests_by_organization),
     ]
 }

@@ -184,7 +184,12 @@ fn sample() -> Config {
             templates_dir: Some(PathBuf::new()),
             retry: RetryPolicy::default(),
         },
-        links: Links { verify_email: Some(String::new()), reset_password: Some(String::new()) },
+        links: Links {
+            verify_email: Some(String::new()),
+            reset_password: Some(String::new()),
+            redirect_hosts: vec![String::new()],
+        },
+        databases: defaults.databases,
         http: Http {
             trusted_proxies: vec![IpNet::from(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST))],
             cors_origins: vec![String::new()],
@@ -194,6 +199,7 @@ fn sample() -> Config {
         log: Log { format: Some(LogFormat::Json), filter: Some(String::new()) },
         rivergen: full(defaults.rivergen),
         ingestiq: full(defaults.ingestiq),
+        crossing_minds: full(defaults.crossing_minds),
     }
 }
 
@@ -208,8 +214,10 @@ fn full(mut profile: DialectProfile) -> DialectProfile {
         forgot_password_by_ip: any,
         forgot_password_by_email: any,
         resend_by_account: any,
+        mails_by_email: any,
         anonymous_requests: any,
         authenticated_requests: any,
+        requests_by_organization: any,
     };
     profile
 }

@@ -5,11 +5,12 @@ use crate::support::Installation;
 #[test]
 fn every_command_explains_itself() {
     let here = Installation::new();
-    let commands: [&[&str]; 13] = [
+    let commands: [&[&str]; 14] = [
         &[],
         &["serve"],
         &["org"],
         &["org", "create"],
+        &["org", "transfer"],
         &["outbox"],
         &["outbox", "list"],
         &["outbox", "code"],

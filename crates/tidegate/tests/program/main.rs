@@ -8,6 +8,8 @@
 )]
 
 mod configuration;
+mod connections;
+mod crossing_minds;
 mod doctor;
 mod help;
 mod json;
@@ -18,3 +20,4 @@ mod outbox;
 mod serve;
 mod stopping;
 mod support;
+mod transfer;

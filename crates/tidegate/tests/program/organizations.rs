@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use serde_json::json;
 use tidegate_testkit::on_both_engines;
 
 use crate::support::{Installation, PASSWORD, Said};
@@ -14,6 +15,10 @@ on_both_engines! {
         let made = here.json(&CREATE);
         assert_eq!(made["email"], "root@acme.example");
         assert!(made["organization_id"].is_string() && made["account_id"].is_string(), "{made}");
+        let credentials = json!({"email": "root@acme.example", "password": made["password"]});
+        let (_, answer) = server.post("/v1/login/individual/", credentials).await;
+        assert_eq!((&answer["org_id"], &answer["role"]), (&made["org_id"], &json!("root")), "{answer}");
+        assert_eq!(made["org_id"].as_str().unwrap().len(), 22, "{made}");
         let password = made["password"].as_str().unwrap();
         assert_eq!(password.len(), 24);
         let (status, answer) = server.sign_in("root@acme.example", password).await;
@@ -22,7 +27,8 @@ on_both_engines! {
     }
 
     async fn an_installation_may_begin_with_its_owner(here: Installation) {
-        let said = here.run_with_input(&[&CREATE[..], &["--root-password-stdin"]].concat(), "Correct1horse\n");
+        let said =
+            here.run_with_input(&[&CREATE[..], &["--root-password-stdin"]].concat(), "Correct1horse!\n");
         assert_eq!((said.code, said.err.as_str()), (0, ""));
         assert!(said.out.starts_with("Organization Acme (") && !said.out.contains(PASSWORD), "{}", said.out);
         let server = here.serve(&[]);
@@ -37,7 +43,10 @@ on_both_engines! {
             .map(|number| {
                 let email = format!("root{number}@acme.example");
                 let mut command = here.command(&["org", "create", "--name", "Acme", "--root-email", &email]);
-                command.env("TIDEGATE_PASSWORD_HASH__COST", "4").stdout(Stdio::piped()).stderr(Stdio::piped());
+                command
+                    .env("TIDEGATE_PASSWORD_HASH__COST", "4")
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::piped());
                 command.spawn().unwrap()
             })
             .collect();

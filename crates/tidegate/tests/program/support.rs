@@ -12,7 +12,7 @@ use tidegate_store::DatabaseUrl;
 use tidegate_testkit::{Engine, Fixture, TestDatabase};
 
 /// A password every contract accepts.
-pub(crate) const PASSWORD: &str = "Correct1horse";
+pub(crate) const PASSWORD: &str = "Correct1horse!";
 
 /// A directory in which nothing was ever done.
 pub(crate) struct Installation {
@@ -65,9 +65,24 @@ impl Installation {
     }
 
     /// The program, about to be run in an environment of its own.
-    #[expect(clippy::disallowed_methods, reason = "the program is what these tests run")]
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        self.about_to_run(env!("CARGO_BIN_EXE_tidegate"), arguments)
+    }
+
+    /// A Python script that lies beside these tests, likewise. It is told where the program is.
+    #[expect(clippy::disallowed_methods, reason = "Python is found by the variable that scripts/test sets")]
+    pub(crate) fn python(&self, script: &str, arguments: &[&str]) -> Command {
+        let python = std::env::var("TIDEGATE_TEST_PYTHON")
+            .expect("TIDEGATE_TEST_PYTHON must name a Python: run scripts/test");
+        let script = format!("{}/tests/program/{script}", env!("CARGO_MANIFEST_DIR"));
+        let mut command = self.about_to_run(&python, &[&[script.as_str()], arguments].concat());
+        command.env("TIDEGATE", env!("CARGO_BIN_EXE_tidegate")).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "running programs is what these tests do")]
+    fn about_to_run(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).current_dir(self.path()).env_clear().stdin(Stdio::null());
         if let Some(DatabaseUrl::Postgres(url)) = self.database.as_ref().map(TestDatabase::url) {
             command.env("TIDEGATE_DATABASE", url);
@@ -125,7 +140,7 @@ impl Installation {
 }
 
 impl Said {
-    fn of(command: &mut Command) -> Self {
+    pub(crate) fn of(command: &mut Command) -> Self {
         command.output().unwrap().into()
     }
 

@@ -171,7 +171,10 @@ impl From<SignInError> for Error {
             SignInError::InvalidCredentials => {
                 Self::new(StatusCode::UNAUTHORIZED, "INVALID_CREDENTIALS", "Wrong e-mail address or password")
             }
-            SignInError::WorkspaceDenied | SignInError::CannotVerify => Rejection::Forbidden.into(),
+            SignInError::WorkspaceDenied
+            | SignInError::CannotVerify
+            | SignInError::NotVerified
+            | SignInError::Binding(_) => Rejection::Forbidden.into(),
         }
     }
 }

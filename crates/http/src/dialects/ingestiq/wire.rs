@@ -67,12 +67,9 @@ impl LoginBody {
         let mut check = Check::new();
         let email = email(&mut check, self.email);
         let password = check.required("password", self.password);
-        let read = email.zip(password).map(|(email, password)| SignIn {
-            email,
-            password: Password::new(password),
-            workspace: None,
-            remember_me: false,
-        });
+        let read = email
+            .zip(password)
+            .map(|(email, password)| SignIn::to_home(email.into(), Password::new(password)));
         check.finish(read)
     }
 }
@@ -124,7 +121,7 @@ impl From<&SignedIn> for Session {
         Self {
             user: User {
                 id: signed_in.account.id.to_string(),
-                email: signed_in.email.to_string(),
+                email: signed_in.login.to_string(),
                 name: signed_in.account.display_name.clone(),
             },
             access_token: signed_in.tokens.access_token.expose().to_owned(),
@@ -188,7 +185,7 @@ impl From<&Actor> for Me {
         Self {
             user: MeUser {
                 id: session.account.to_string(),
-                email: session.email.to_string(),
+                email: session.email.as_ref().map(ToString::to_string).unwrap_or_default(),
                 name: session.display_name.clone(),
                 organization_id: session.organization.to_string(),
                 role: session.role.ingestiq_name(),

@@ -265,7 +265,10 @@ impl From<SignInError> for Error {
         let (status, code) = match error {
             SignInError::InvalidCredentials => (StatusCode::UNAUTHORIZED, "INVALID_CREDENTIALS"),
             SignInError::WorkspaceDenied => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
-            SignInError::CannotVerify => (StatusCode::FORBIDDEN, "EMAIL_NOT_VERIFIED"),
+            SignInError::CannotVerify | SignInError::NotVerified => {
+                (StatusCode::FORBIDDEN, "EMAIL_NOT_VERIFIED")
+            }
+            SignInError::Binding(_) => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
         };
         Self::new(status, code, error)
     }

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use tidegate_domain::Role;
+use tidegate_identity::reset_password::ResetPassword;
 
 use super::error::ErrorBody;
 use super::requests::{ChangePasswordBody, ForgotPasswordBody, ResetPasswordBody};
@@ -43,7 +44,7 @@ pub(super) async fn reset_password(
     body: JsonBody<ResetPasswordBody>,
 ) -> Answer {
     let (token, password) = body.0.read()?;
-    app.reset_password(&caller, &token, password).await?;
+    app.reset_password(&caller, ResetPassword { token, email: None, new_password: password }).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

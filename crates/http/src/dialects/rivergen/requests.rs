@@ -164,10 +164,9 @@ impl LoginBody {
         let workspace = check.optional("workspace_id", self.workspace_id);
         let remember_me = check.optional("remember_me", self.remember_me).unwrap_or(false);
         let read = email.zip(password).map(|(email, password)| SignIn {
-            email,
-            password: Password::new(password),
             workspace,
             remember_me,
+            ..SignIn::to_home(email.into(), Password::new(password))
         });
         check.finish(read)
     }

@@ -110,7 +110,7 @@ impl From<&SignedIn> for TokenSetData {
             token_type: "bearer",
             expires_in: signed_in.tokens.expires_in,
             user_id: signed_in.account.number,
-            email: signed_in.email.to_string(),
+            email: signed_in.login.to_string(),
             is_verified: signed_in.is_verified,
         }
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use serde_json::{Value, json};
+use tidegate_domain::Dialect;
 use tidegate_testkit::on_both_engines;
 
 use super::Target;
@@ -49,7 +50,12 @@ fn ill_typed(field: &Field) -> Vec<Value> {
         ("object", json!({})),
         ("object", json!({ "text": "text" })),
     ];
-    values.into_iter().filter(|(kind, _)| *kind != field.kind).map(|(_, value)| value).collect()
+    let fits = |kind: &str| match field.kind.as_str() {
+        "any" => true,
+        "number" => ["number", "integer"].contains(&kind),
+        own => own == kind,
+    };
+    values.into_iter().filter(|(kind, _)| !fits(kind)).map(|(_, value)| value).collect()
 }
 
 on_both_engines! {
@@ -61,6 +67,10 @@ on_both_engines! {
                 "{\"a\"}", "{\"a\": }", "{\"a\": 1,}", "{\"a\": 01}", "{\"a\": NaN}", "{\"a\": \"\u{1}\"}",
                 "{\"a\": \"\\x\"}", "\u{feff}{}", "email=a%40b.cd&password=x", "<a/>",
             ] {
+                // Some of this contract's clients send nothing, or null, for a body without fields.
+                if route.dialect == Dialect::CrossingMinds && ["", " ", "null"].contains(&body) {
+                    continue;
+                }
                 let answer = target.send(&route, body).await;
                 route.assert_refused(&answer, route.invalid(), body);
             }
@@ -83,6 +93,9 @@ on_both_engines! {
                 let name = &field.name;
                 let answer = target.send(&route, format!("{{\"{name}\": null, \"{name}\": null}}")).await;
                 route.assert_refused(&answer, route.invalid(), "a field sent twice");
+                if field.kind == "any" {
+                    continue;
+                }
                 for number in ["1e400", "-1e400", "123456789012345678901234567890", "-0.0", "1e-400"] {
                     let answer = target.send(&route, format!("{{\"{name}\": {number}}}")).await;
                     route.assert_refused(&answer, route.invalid(), number);
@@ -180,8 +193,11 @@ on_both_engines! {
     }
 }
 
-/// The fields that a validation error names, in either contract's envelope.
+/// The fields that a validation error names, in whichever contract's envelope.
 fn named(body: &Value) -> Vec<&str> {
+    if let Value::Object(fields) = &body["error_data"]["query"] {
+        return fields.keys().map(String::as_str).collect();
+    }
     match &body["error"]["details"] {
         Value::Array(details) => details.iter().filter_map(|detail| detail["field"].as_str()).collect(),
         detail => detail["field"].as_str().into_iter().collect(),

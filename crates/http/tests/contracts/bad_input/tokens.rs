@@ -6,7 +6,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
-use tidegate_domain::Dialect;
 use tidegate_testkit::{FakeClock, PASSWORD, TestApp, on_both_engines};
 use uuid::Uuid;
 
@@ -163,15 +162,11 @@ on_both_engines! {
     async fn an_expired_token_is_refused_on_every_route(target: Target) {
         let (app, token) = (&target.app, &target.ada.access_token);
         app.advance(Duration::from_secs(3_600));
-        let expired = |route: &Route| match route.dialect {
-            Dialect::Rivergen => (401, "UNAUTHORIZED"),
-            Dialect::Ingestiq => (401, "TOKEN_EXPIRED"),
-        };
-        assert_refused_everywhere(app, token, expired, "an expired token").await;
+        assert_refused_everywhere(app, token, Route::expired_token, "an expired token").await;
         // One that claims to live for ever dies with its session.
         let eternal = reworded_at_start(app, token).await;
         app.advance(Duration::from_secs(23 * 3_600));
-        assert_refused_everywhere(app, &eternal, expired, "a token that outlived its session").await;
+        assert_refused_everywhere(app, &eternal, Route::expired_token, "a token that outlived its session").await;
     }
 
     async fn no_token_at_all_is_refused_before_anything_is_read(target: Target) {
@@ -181,7 +176,7 @@ on_both_engines! {
             for body in ["{", "not json", ""] {
                 let request = app.client().request(route.method.clone(), &route.sample_path());
                 let answer = request.body("application/json", body).send().await;
-                route.assert_refused(&answer, (401, "UNAUTHORIZED"), "no token");
+                route.assert_refused(&answer, route.no_token(), "no token");
             }
         }
         assert_eq!(row_counts(app).await, before);

@@ -1,6 +1,7 @@
 //! Accounts, addresses and roles in both contracts' words.
 
 use serde_json::json;
+use tidegate_domain::Dialect;
 use tidegate_testkit::{PASSWORD, TestApp, on_both_engines};
 
 use super::{SECOND, assert_alive, login_ingestiq, login_rivergen, me_ingestiq, me_rivergen};
@@ -52,15 +53,18 @@ on_both_engines! {
         app.post("/api/v1/auth/signup").json(&body).send().await.assert_error(409, "EMAIL_TAKEN");
     }
 
-    async fn rivergen_lets_nobody_in_whose_address_is_unverified(app: TestApp) {
+    async fn contracts_that_ask_for_a_verified_address_let_nobody_in_without(app: TestApp) {
         let ada = app.register_ingestiq("ada@example.com").await;
         let before = row_counts(&app).await;
         for route in routes::with_bearer() {
+            let refusal = match route.dialect {
+                Dialect::Rivergen => (403, "EMAIL_NOT_VERIFIED"),
+                Dialect::CrossingMinds => (401, "ACCOUNT_NOT_VERIFIED"),
+                Dialect::Ingestiq => continue,
+            };
             let answer = route.request(&app.client()).bearer(&ada.access_token).send().await;
-            if route.dialect == tidegate_domain::Dialect::Rivergen {
-                route.assert_refused(&answer, (403, "EMAIL_NOT_VERIFIED"), "a token of an unverified address");
-                assert_eq!(row_counts(&app).await, before, "{} wrote something", route.name());
-            }
+            route.assert_refused(&answer, refusal, "a token of an unverified address");
+            assert_eq!(row_counts(&app).await, before, "{} wrote something", route.name());
         }
     }
 

@@ -24,10 +24,14 @@ on_both_engines! {
 
     async fn without_its_database_every_contract_says_come_back_later(app: TestApp) {
         app.store().close().await;
-        for path in ["/api/v1/auth/login", "/api/v2/auth/login"] {
+        for (path, code) in [
+            ("/api/v1/auth/login", "SERVICE_UNAVAILABLE"),
+            ("/api/v2/auth/login", "SERVICE_UNAVAILABLE"),
+            ("/v1/login/individual/", "SERVER_UNAVAILABLE"),
+        ] {
             let body = json!({ "email": "ada@example.com", "password": PASSWORD });
             let answer = app.post(path).json(&body).send().await;
-            answer.assert_error(503, "SERVICE_UNAVAILABLE");
+            answer.assert_error(503, code);
             assert_eq!(answer.header("retry-after"), "1");
         }
     }
@@ -50,7 +54,9 @@ async fn on_sqlite(change: impl FnOnce(&mut HttpSettings)) -> TestApp {
 #[tokio::test]
 async fn descriptions_and_the_page_for_people_are_served() {
     let app = on_sqlite(|_| {}).await;
-    for path in ["/openapi.json", "/openapi/rivergen.json", "/openapi/ingestiq.json"] {
+    for path in
+        ["/openapi.json", "/openapi/rivergen.json", "/openapi/ingestiq.json", "/openapi/crossing_minds.json"]
+    {
         let answer = app.get(path).send().await;
         assert!(answer.assert_status(200).field("paths").is_object(), "{path}");
     }
@@ -77,7 +83,7 @@ async fn outside_of_every_contract_there_is_json_and_a_request_id() {
         "/.well-known/nothing",
     ] {
         let answer = app.get(path).send().await;
-        assert_eq!(answer.assert_status(404).text_at("error"), "not_found", "{path}");
+        answer.assert_error(404, "PATH_NOT_FOUND");
         assert_eq!(answer.header("x-request-id").len(), 32);
     }
     let (one, another) =
@@ -116,7 +122,7 @@ async fn scripts_of_other_origins_are_kept_out_unless_an_operator_says_otherwise
 #[tokio::test]
 async fn scripts_of_the_origins_an_operator_names_are_let_in() {
     let app = on_sqlite(|http| http.cors_origins = vec![OURS.to_owned()]).await;
-    for path in ["/api/v1/auth/login", "/api/v2/auth/login"] {
+    for path in ["/api/v1/auth/login", "/api/v2/auth/login", "/v1/login/individual/", "/login/individual"] {
         let answer = preflight(&app, OURS, path).await;
         answer.assert_status(200);
         assert_eq!(answer.header("access-control-allow-origin"), OURS);
@@ -144,8 +150,7 @@ async fn scripts_of_the_origins_an_operator_names_are_let_in() {
 
 /// A request whose body never comes, or makes its reader panic.
 fn with_body(app: &TestApp, path: &str, body: Body) -> tidegate_testkit::Request {
-    let kind =
-        if path.starts_with("/api") { "application/json" } else { "application/x-www-form-urlencoded" };
+    let kind = if path.contains("/login") { "application/json" } else { "application/x-www-form-urlencoded" };
     app.post(path).header("content-type", kind).stream(body)
 }
 
@@ -156,6 +161,7 @@ async fn a_request_that_takes_too_long_is_given_up_in_the_words_of_the_place() {
     for (path, code) in [
         ("/api/v1/auth/login", "SERVICE_UNAVAILABLE"),
         ("/api/v2/auth/login", "SERVICE_UNAVAILABLE"),
+        ("/v1/login/individual/", "SERVER_UNAVAILABLE"),
         ("/reset-password", ""),
         ("/verify-email", ""),
     ] {
@@ -178,6 +184,7 @@ async fn a_panic_is_an_answer_and_the_next_request_is_served() {
     for (path, code) in [
         ("/api/v1/auth/login", "INTERNAL_ERROR"),
         ("/api/v2/auth/login", "INTERNAL_ERROR"),
+        ("/login/root", "SERVER_ERROR"),
         ("/reset-password", ""),
     ] {
         let answer = with_body(&app, path, panics()).send().await;
@@ -226,7 +233,7 @@ async fn metrics_are_for_operators_and_tell_no_secrets() {
         operator.get("/metrics").header("x-forwarded-for", "127.0.0.1"),
         operator.get("/metrics").header("forwarded", "for=127.0.0.1"),
     ] {
-        assert_eq!(request.send().await.assert_status(404).text_at("error"), "not_found");
+        request.send().await.assert_error(404, "PATH_NOT_FOUND");
     }
     assert_eq!(app.get("/metrics").ip("127.0.0.1").send().await.status, 404, "no metrics are kept here");
 }

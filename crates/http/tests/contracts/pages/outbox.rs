@@ -49,7 +49,7 @@ on_both_engines! {
         ] {
             let answer = request.send().await;
             answer.assert_status(404);
-            assert_eq!(answer.text, nowhere.text);
+            assert_eq!(answer.text.replace("/dev/outbox", "/dev/nowhere"), nowhere.text);
         }
         for (ip, host) in [("127.0.0.1", "localhost:8080"), ("127.9.9.9", "127.0.0.1"), ("::1", "[::1]:8080")] {
             app.get("/dev/outbox").ip(ip).header("host", host).send().await.assert_status(200);

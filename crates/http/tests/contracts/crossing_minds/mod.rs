@@ -1,0 +1,16 @@
+//! The Crossing Minds contract.
+
+mod accounts;
+mod databases;
+mod elsewhere;
+mod keys;
+mod limits;
+mod managing;
+mod organization;
+mod programs;
+mod refresh;
+mod reset;
+mod resolve;
+mod sign_in;
+mod verification;
+mod wire;
