@@ -31,7 +31,7 @@ impl<C: Contract> Bearer<C> {
 
     /// The same, and besides the frontend role, whose reach the use case bounds to its own end user.
     pub(crate) fn require_or_frontend(self, role: Role) -> Result<(Actor, Call), C::Error> {
-        let least = if self.actor.session.role == Role::Frontend { Role::Frontend } else { role };
+        let least = if self.actor.role() == Role::Frontend { Role::Frontend } else { role };
         self.require(least)
     }
 }

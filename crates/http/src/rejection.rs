@@ -84,6 +84,7 @@ impl From<Fault> for Rejection {
                 tracing::warn!(retry_after, "refused: the password-hash queue is full");
                 Self::Unavailable { retry_after, reason: "The server is busy; try again later." }
             }
+            Fault::SessionEnded => Self::InvalidToken,
             Fault::MailNotConfigured => {
                 tracing::error!("refused: {fault}");
                 Self::Unavailable { retry_after: 60, reason: "E-mail cannot be sent at the moment." }

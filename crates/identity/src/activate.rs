@@ -102,6 +102,18 @@ impl Identity {
         .await?;
         let mut work = self.begin(call).await?;
         work.lock(account.id).await?;
+        // Again: it may have been verified or deleted meanwhile, and the address may be somebody else's.
+        let known = work.unit.accounts().find_for_sign_in(&email.clone().into()).await?;
+        match known {
+            Some(known) if known.account.id != account.id => {
+                return refuse(ResendActivationError::UnknownEmail(email.clone()));
+            }
+            Some(known) if known.verified_at.is_some() => {
+                return refuse(ResendActivationError::AlreadyVerified);
+            }
+            Some(_) => {}
+            None => return refuse(ResendActivationError::UnknownEmail(email.clone())),
+        }
         // Only those of this contract: whoever signs up through another one is not to be disturbed by a stranger.
         work.unit.challenges().withdraw(Purpose::VerifyEmail, account.id, call.profile.dialect).await?;
         work.send_activation(&account, email).await?;

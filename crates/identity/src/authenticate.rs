@@ -45,12 +45,19 @@ pub enum AuthError {
 pub struct Forbidden;
 
 impl Actor {
+    /// What the token lets do: a token that speaks for an end user never lets do more than that, whatever has become of the
+    /// account it was issued to.
+    pub fn role(&self) -> Role {
+        let speaks_for_user = self.claims.fuid.is_some() || self.claims.fsid.is_some();
+        if speaks_for_user { self.session.role.min(Role::Frontend) } else { self.session.role }
+    }
+
     /// Accepts an actor of at least `role` whose token is not restricted to scopes.
     ///
     /// # Errors
     /// [`Forbidden`] otherwise.
     pub fn require(&self, role: Role) -> Result<(), Forbidden> {
-        if self.session.role >= role && self.claims.scope == FULL_SCOPE { Ok(()) } else { Err(Forbidden) }
+        if self.role() >= role && self.claims.scope == FULL_SCOPE { Ok(()) } else { Err(Forbidden) }
     }
 }
 

@@ -111,11 +111,6 @@ impl Work<'_> {
             return Ok(Ok(None));
         };
         if let (Some(user), Some(session)) = (&user, &session) {
-            // A database that is deleted in this moment takes nothing more in.
-            self.unit.databases().lock(database.id).await?;
-            if self.unit.databases().find(organization, database.id).await?.is_none() {
-                return Ok(Err(BindError::DatabaseNotFound(database.id.opaque())));
-            }
             let resolved = ResolvedSession { session: session.clone(), user: user.clone(), at: self.now };
             self.unit.databases().resolve_session(database.id, &resolved).await?;
         }

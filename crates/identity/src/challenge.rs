@@ -131,7 +131,7 @@ impl Work<'_> {
             ..new
         };
         self.unit.challenges().insert(&new).await?;
-        self.mail_code(new.id, account, email, code.expose(), &link).await?;
+        self.mail_code(new.id, &account.display_name, email, code.expose(), &link).await?;
         Ok(temporary)
     }
 
@@ -149,13 +149,14 @@ impl Work<'_> {
             ..self.new_challenge(Purpose::VerifyEmail, email)
         };
         self.unit.challenges().insert(&new).await?;
-        self.mail_code(new.id, account, email, code.expose(), &code).await
+        // Its name was chosen by whoever made the account.
+        self.mail_code(new.id, "", email, code.expose(), &code).await
     }
 
     async fn mail_code(
         &mut self,
         cause: ChallengeId,
-        account: &Account,
+        display_name: &str,
         email: &EmailAddress,
         code: &str,
         link: &PlainToken,
@@ -163,7 +164,7 @@ impl Work<'_> {
         self.send(Mail {
             template: Template::SignUpCode,
             to: email,
-            display_name: &account.display_name,
+            display_name,
             cause: cause.into(),
             values: json!({
                 "code": code,

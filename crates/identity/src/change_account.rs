@@ -57,11 +57,6 @@ impl Identity {
     ) -> Outcome<(), ChangeAccountError> {
         // Before the hash: what does not exist costs nothing.
         self.begin_reading_member(actor, login).await?;
-        if let (Some(email), true) = (login.email(), change.password.is_some()) {
-            // Its owner is told of every new password.
-            let limit = call.profile.limits.mails_by_email;
-            self.throttle(call, &[(Counted::MailsByEmail(email), limit)]).await?;
-        }
         let hash = match change.password {
             Some(password) => {
                 let rule = match (login, &call.profile.program_password) {
@@ -77,11 +72,12 @@ impl Identity {
         };
 
         let mut work = self.begin(call).await?;
+        work.still(actor).await?;
         let member = work.lock_member(actor, login).await?;
         let Some(mut member) = member else {
             return refuse(ChangeAccountError::NotFound(login.clone()));
         };
-        if member.role == Role::Owner && actor.session.role != Role::Owner {
+        if is_anothers_owner(&member, actor) {
             return refuse(ChangeAccountError::IsOwner(login.clone()));
         }
         let mut changed = Vec::new();
@@ -96,7 +92,13 @@ impl Identity {
         let Member { account, first_name, last_name, metadata, .. } = &member;
         work.unit.members().describe(*account, first_name, last_name, metadata, work.now).await?;
         if let Some(hash) = &hash {
-            work.replace_password(*account, login, hash).await?;
+            // Beyond the limit the password is changed all the same: nobody may use up the mails to keep it.
+            let limit = call.profile.limits.mails_by_email;
+            let tell = match login.email() {
+                Some(email) => work.count(Counted::MailsByEmail(email), limit).await.is_ok(),
+                None => false,
+            };
+            work.replace_password(*account, login, hash, tell).await?;
         }
         let subject = Subject { account: Some(*account), ..actor.subject() };
         let by = actor.session.account.to_string();
@@ -118,6 +120,7 @@ impl Identity {
     ) -> Outcome<(), ChangeAccountError> {
         self.begin_reading_member(actor, login).await?;
         let mut work = self.begin(call).await?;
+        work.still(actor).await?;
         match work.lock_member(actor, login).await? {
             Some(member) => work.delete_member(actor, &member).await?,
             None => return refuse(ChangeAccountError::NotFound(login.clone())),
@@ -156,13 +159,18 @@ impl Identity {
     ) -> Outcome<Member, ChangeAccountError> {
         let found = self.store.read().await?.members().find(actor.session.organization, login).await?;
         match found {
-            Some(member) if member.role == Role::Owner && actor.session.role != Role::Owner => {
+            Some(member) if is_anothers_owner(&member, actor) => {
                 refuse(ChangeAccountError::IsOwner(login.clone()))
             }
             Some(member) => Ok(member),
             None => refuse(ChangeAccountError::NotFound(login.clone())),
         }
     }
+}
+
+/// An organization has one owner: whoever was one a moment ago is a stranger to the one who is.
+fn is_anothers_owner(member: &Member, actor: &Actor) -> bool {
+    member.role == Role::Owner && member.account != actor.session.account
 }
 
 impl Work<'_> {

@@ -82,7 +82,7 @@ impl Identity {
             return refuse(ChangePasswordError::WrongPassword);
         }
         reserved.refund(&mut work.unit).await?;
-        work.replace_password(account.id, &login, &hash).await?;
+        work.replace_password(account.id, &login, &hash, true).await?;
         work.audit(Action::PasswordChanged, actor.subject(), json!({})).await?;
         work.commit().await?;
         reserved.refunded();

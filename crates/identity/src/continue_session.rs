@@ -42,8 +42,8 @@ pub enum ContinueError {
     /// The database does not exist.
     #[error(transparent)]
     Binding(BindError),
-    /// The session speaks for one end user, who is of one database.
-    #[error("a session bound to an end user cannot change its database")]
+    /// The session is an end user's, who is of one database.
+    #[error("a session of the frontend role cannot change its database")]
     BoundToUser,
 }
 
@@ -140,7 +140,8 @@ impl Work<'_> {
         };
         let binding = match bound {
             Some(binding) if binding.database == database.id => binding,
-            // Whoever holds one end user's token must not get the next database's from it, with nobody's name on it.
+            // Such tokens are in the hands of end users, who are of one database.
+            Some(_) if found.role == Role::Frontend => return Ok(Err(ContinueError::BoundToUser)),
             Some(Binding { user, session, .. }) if user.is_some() || session.is_some() => {
                 return Ok(Err(ContinueError::BoundToUser));
             }
@@ -164,7 +165,8 @@ impl Work<'_> {
             return Ok(child);
         }
         let child = self.app.vault.refresh_child(token);
-        self.unit
+        let added = self
+            .unit
             .refresh_tokens()
             .insert_child(NewRefreshToken {
                 id: self.app.entropy.uuid(self.now).into(),
@@ -175,6 +177,15 @@ impl Work<'_> {
                 expires_at,
             })
             .await?;
-        Ok(child)
+        if added {
+            return Ok(child);
+        }
+        // Somebody else was first. Derived under a key that is gone, the child is one nobody can say again; then the token,
+        // which is good for some days more, is answered instead.
+        let again = self.unit.refresh_tokens().find(token.hash().as_bytes()).await?;
+        let known =
+            again.and_then(|again| again.child_hash).and_then(|hash| TokenHash::try_from(&*hash).ok());
+        let issued = known.and_then(|hash| self.app.vault.issued_refresh_child(token, &hash));
+        Ok(issued.unwrap_or_else(|| token.clone()))
     }
 }

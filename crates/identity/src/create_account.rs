@@ -89,12 +89,11 @@ impl Identity {
         };
         let login = LoginName::Email(claim.email.clone());
         self.require_free(&login).await?;
-        let limit = call.profile.limits.mails_by_email;
-        self.throttle(call, &[(Counted::MailsByEmail(&claim.email), limit)]).await?;
         let hash = self.new_hash(&call.profile.password, claim.password).await?;
 
         let display_name = [claim.first_name.as_str(), claim.last_name.as_str()].join(" ");
         let mut work = self.begin(call).await?;
+        work.still(actor).await?;
         let new = NewPerson {
             email: &claim.email,
             verified_at: None,
@@ -113,6 +112,7 @@ impl Identity {
             .describe(account.id, &claim.first_name, &claim.last_name, &claim.metadata, work.now)
             .await?;
         work.take_in(actor, account.id, claim.role).await?;
+        work.count(Counted::MailsByEmail(&claim.email), call.profile.limits.mails_by_email).await?;
         if hash.is_some() {
             work.send_activation(&account, &claim.email).await?;
         } else {
@@ -143,6 +143,7 @@ impl Identity {
         let hash = self.new_hash(rule, claim.password).await?;
 
         let mut work = self.begin(call).await?;
+        work.still(actor).await?;
         let (now, id) = (work.now, AccountId(self.entropy.uuid(work.now)));
         work.unit
             .accounts()

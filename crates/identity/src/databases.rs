@@ -76,6 +76,7 @@ impl Identity {
         claim: CreateDatabase,
     ) -> Outcome<DatabaseId, DatabaseError> {
         let mut work = self.begin(call).await?;
+        work.still(actor).await?;
         let database = Database {
             id: DatabaseId(self.entropy.uuid(work.now)),
             organization: actor.session.organization,
@@ -148,6 +149,7 @@ impl Identity {
     ) -> Outcome<(), DatabaseError> {
         let id = self.current_database(actor).await?.id;
         let mut work = self.begin(call).await?;
+        work.still(actor).await?;
         // Two changes at once must both be merged, not one lost.
         work.unit.databases().lock(id).await?;
         let found = work.unit.databases().find(actor.session.organization, id).await?;
@@ -176,8 +178,8 @@ impl Identity {
     pub async fn delete_database(&self, call: &Call, actor: &Actor) -> Outcome<(), DatabaseError> {
         let id = self.current_database(actor).await?.id;
         let mut work = self.begin(call).await?;
-        work.unit.databases().lock(id).await?;
-        if !work.unit.databases().remove(actor.session.organization, id).await? {
+        work.still(actor).await?;
+        if !work.unit.databases().remove(actor.session.organization, id, work.now).await? {
             return refuse(DatabaseError::NotFound(id.opaque()));
         }
         work.audit(Action::DatabaseDeleted, actor.subject(), json!({ "database": id.to_string() })).await?;

@@ -36,6 +36,9 @@ pub enum Fault {
     /// A mail is needed and no provider is configured.
     #[error("no mail provider is configured: set [mail.smtp] in the configuration, or serve with --dev")]
     MailNotConfigured,
+    /// The session that asked has ended since its token was accepted, or its role there is a lesser one now.
+    #[error("the session has ended meanwhile")]
+    SessionEnded,
     /// The database cannot be reached.
     #[error("{0}")]
     Unavailable(String),

@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use crate::{Actor, Identity};
 
 /// Accounts read at a time: whoever writes them out need not hold more.
-const PAGE: i64 = 500;
+const PAGE: i64 = 50;
 
 /// Where a listing goes on.
 #[derive(Clone, Copy, Debug)]

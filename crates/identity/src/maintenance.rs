@@ -11,6 +11,8 @@ const KEEP_CHALLENGES: Duration = Duration::from_secs(24 * 3_600);
 const KEEP_SESSIONS: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// How long a delivered mail's row is kept.
 const KEEP_MAILS: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// How long what is in a deleted database stays: longer than any request that found it before takes.
+const KEEP_DATABASES: Duration = Duration::from_secs(3_600);
 /// How long a deleted account's refresh tokens can still be told whose they were: longer than any of them lives.
 const KEEP_NAMES: Duration = Duration::from_secs(90 * 24 * 3_600);
 /// Rows removed in one unit of work, so that requests do not wait behind it.
@@ -35,6 +37,7 @@ impl Identity {
         unit.commit().await?;
         let mut unit = self.store.begin().await?;
         removed += unit.sessions().prune(now.minus(KEEP_SESSIONS), SESSIONS_AT_ONCE).await?;
+        removed += unit.databases().purge(now.minus(KEEP_DATABASES), AT_ONCE).await?;
         removed += unit.outbox().prune(now.minus(KEEP_MAILS), AT_ONCE).await?;
         removed += unit.accounts().forget_deleted(now.minus(KEEP_NAMES), AT_ONCE).await?;
         // Twice the longest life: nothing they verify is left.

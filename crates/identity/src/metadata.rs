@@ -61,6 +61,7 @@ impl Identity {
     ) -> Outcome<(), TooLarge> {
         let organization = actor.session.organization;
         let mut work = self.begin(call).await?;
+        work.still(actor).await?;
         work.unit.organizations().lock(organization).await?;
         let mut metadata = work.unit.organizations().metadata(organization).await?.unwrap_or_default();
         if let Err(too_large) = patch.apply(&mut metadata) {

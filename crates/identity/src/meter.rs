@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use tidegate_domain::Timestamp;
 use tidegate_domain::limit::{Limit, Standing};
+use tidegate_domain::{Role, Timestamp};
 
 use crate::fault::Fault;
 use crate::{Actor, Call, Identity};
@@ -96,6 +96,10 @@ impl Identity {
     pub fn meter_authenticated(&self, call: &Call, actor: &Actor) -> Option<Standing> {
         let (limits, dialect) = (&call.profile.limits, call.profile.dialect.as_str());
         let (limit, caller) = match (limits.requests_by_organization, limits.authenticated_requests) {
+            // Tokens in the hands of end users must not keep the organization from its own.
+            (Some(limit), _) if actor.role() == Role::Frontend => {
+                (limit, format!("{dialect} session {}", actor.session.id))
+            }
             (Some(limit), _) => (limit, format!("{dialect} organization {}", actor.session.organization)),
             (None, Some(limit)) => (limit, format!("{dialect} account {}", actor.session.account)),
             (None, None) => return None,

@@ -52,8 +52,14 @@ fn is_loopback(url: &Url) -> bool {
 impl RedirectUrl {
     /// The address with what a page there needs to set a password.
     pub(crate) fn with_code(&self, code: &str, email: &EmailAddress, expires_at: Timestamp) -> Secret {
+        const OURS: [&str; 3] = ["code", "email", "code_expiration_timestamp"];
         let mut url = self.0.clone();
+        let given: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        // Whoever asked must not say beforehand what only the mail may say.
+        let others = given.into_iter().filter(|(name, _)| !OURS.contains(&name.as_str()));
         url.query_pairs_mut()
+            .clear()
+            .extend_pairs(others)
             .append_pair("code", code)
             .append_pair("email", email.as_str())
             .append_pair("code_expiration_timestamp", &expires_at.fractional_seconds().to_string());

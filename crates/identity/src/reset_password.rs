@@ -89,7 +89,7 @@ impl Identity {
         if work.unit.accounts().verify_email(account.id, &email, work.now).await? {
             work.audit(Action::EmailVerified, account.id, json!({})).await?;
         }
-        work.replace_password(account.id, &email.into(), &hash).await?;
+        work.replace_password(account.id, &email.into(), &hash, true).await?;
         work.audit(Action::PasswordReset, account.id, json!({})).await?;
         Ok(work.commit().await?)
     }
@@ -103,16 +103,20 @@ impl Work<'_> {
         account: AccountId,
         login: &LoginName,
         hash: &str,
+        tell: bool,
     ) -> Result<(), Fault> {
         self.unit.accounts().set_password(account, hash, self.now).await?;
         self.unit.sessions().end_all(account, EndReason::PasswordChanged, self.now).await?;
         self.unit.challenges().remove(Purpose::ResetPassword, account).await?;
         self.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
         self.withdraw_verification_links(account).await?;
-        let Some(email) = login.email() else {
+        let (Some(email), true) = (login.email(), tell) else {
             return Ok(());
         };
-        let display_name = self.unit.accounts().find(account).await?.map(|account| account.display_name);
+        // Whoever made an account with a stranger's address must not write to them through its name.
+        let known = self.unit.accounts().find_for_sign_in(login).await?;
+        let known = known.filter(|known| known.verified_at.is_some());
+        let display_name = known.map(|known| known.account.display_name);
         self.notify(Mail {
             template: Template::PasswordChanged,
             to: email,

@@ -1,5 +1,7 @@
 //! Anonymous sessions that turn out to be a user's.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use tidegate_domain::Role;
 use tidegate_domain::Timestamp;
@@ -27,8 +29,8 @@ pub struct ResolveSession {
 /// Which resolved sessions are listed.
 #[derive(Clone, Debug)]
 pub struct ListResolved {
-    /// Those of these users, as they were sent; everybody's when none are named.
-    pub users: Vec<Value>,
+    /// Those of these users, as they were sent; everybody's unless given.
+    pub users: Option<Vec<Value>>,
     /// At most so many.
     pub limit: usize,
     /// From where the last listing ended; from the first when empty.
@@ -89,15 +91,10 @@ impl Identity {
         let user = typed("user_id", database.user_id_type, &claim.user).map_err(Refused::Rule)?;
         let is_own =
             actor.claims.fsid.as_ref() == Some(&session) && actor.claims.fuid.as_ref() == Some(&user);
-        if actor.session.role == Role::Frontend && !is_own {
+        if actor.role() == Role::Frontend && !is_own {
             return refuse(ResolveError::NotOwn);
         }
         let mut work = self.begin(call).await?;
-        // A database that is deleted in this moment takes nothing more in.
-        work.unit.databases().lock(database.id).await?;
-        if work.unit.databases().find(database.organization, database.id).await?.is_none() {
-            return refuse(ResolveError::Database(DatabaseError::NotFound(database.id.opaque())));
-        }
         let resolved = ResolvedSession { session, user, at: claim.at.unwrap_or(work.now) };
         work.unit.databases().resolve_session(database.id, &resolved).await?;
         Ok(work.commit().await?)
@@ -115,16 +112,15 @@ impl Identity {
         claim: ListResolved,
     ) -> Outcome<ResolvedPage, ResolveError> {
         let database = self.ready_database(actor).await?;
-        let mut users = Vec::with_capacity(claim.users.len());
-        for user in &claim.users {
-            users.push(typed("users_id", database.user_id_type, user).map_err(Refused::Rule)?);
-        }
-        users.sort();
-        users.dedup();
+        let typed = |user: &Value| typed("users_id", database.user_id_type, user).map_err(Refused::Rule);
+        let users = match &claim.users {
+            Some(users) => Some(users.iter().map(typed).collect::<Outcome<BTreeSet<_>, _>>()?),
+            None => None,
+        };
         let mut unit = self.store.read().await?;
         let most = claim.limit.saturating_add(1);
         let mut sessions =
-            unit.databases().resolved_sessions(database.id, &users, &claim.cursor, most).await?;
+            unit.databases().resolved_sessions(database.id, users.as_ref(), &claim.cursor, most).await?;
         let has_next = sessions.len() > claim.limit;
         sessions.truncate(claim.limit);
         let cursor = sessions.last().map_or(claim.cursor, |last| last.session.as_str().to_owned());

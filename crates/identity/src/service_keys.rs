@@ -16,6 +16,9 @@ use crate::{Actor, Call, Identity};
 /// Keys of programs are of this kind.
 const KEY_PREFIX: &str = "tgk_";
 
+/// Keys of one program, expired ones included.
+const MOST_KEYS: usize = 50;
+
 /// A key to be made.
 #[derive(Clone, Debug)]
 pub struct CreateServiceKey {
@@ -33,6 +36,9 @@ pub enum ServiceKeyError {
     /// No program of that name belongs to the organization.
     #[error("the account {0} does not exist")]
     AccountNotFound(LoginName),
+    /// It has as many keys as a program may have.
+    #[error("has {MOST_KEYS} keys already; delete one first")]
+    TooMany,
     /// No such key of any of its programs.
     #[error("the key {0} does not exist")]
     KeyNotFound(ServiceKeyId),
@@ -54,6 +60,7 @@ impl Identity {
         let login = LoginName::Service(claim.name);
         let text = PlainToken::generate(KEY_PREFIX, self.entropy.as_ref());
         let mut work = self.begin(call).await?;
+        work.still(actor).await?;
         let found = work.unit.members().find(actor.session.organization, &login).await?;
         let Some(member) = found else {
             return refuse(ServiceKeyError::AccountNotFound(login));
@@ -62,6 +69,9 @@ impl Identity {
         work.lock(member.account).await?;
         if work.unit.members().find(actor.session.organization, &login).await?.is_none() {
             return refuse(ServiceKeyError::AccountNotFound(login));
+        }
+        if work.unit.service_keys().of_account(member.account).await?.len() >= MOST_KEYS {
+            return refuse(ServiceKeyError::TooMany);
         }
         let key = ServiceKey {
             id: self.entropy.uuid(work.now).into(),
@@ -90,10 +100,16 @@ impl Identity {
         actor: &Actor,
         id: ServiceKeyId,
     ) -> Outcome<(), ServiceKeyError> {
+        let organization = actor.session.organization;
         let mut work = self.begin(call).await?;
-        let Some(account) = work.unit.service_keys().remove(actor.session.organization, id).await? else {
+        work.still(actor).await?;
+        let Some(account) = work.unit.service_keys().owner(organization, id).await? else {
             return refuse(ServiceKeyError::KeyNotFound(id));
         };
+        work.lock(account).await?;
+        if !work.unit.service_keys().remove(id).await? {
+            return refuse(ServiceKeyError::KeyNotFound(id));
+        }
         work.unit.sessions().end_opened_with(id, EndReason::KeyDeleted, work.now).await?;
         let subject = Subject { account: Some(account), ..actor.subject() };
         let metadata = json!({ "by": actor.session.account.to_string(), "key": id.to_string() });

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tidegate_crypto::{PlainToken, Verification};
-use tidegate_domain::account::{Account, LoginName};
+use tidegate_domain::account::{Account, LoginName, ServiceName};
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Continuation;
 use tidegate_domain::dialect::Unverified;
@@ -124,39 +124,31 @@ impl Identity {
     pub async fn sign_in(&self, call: &Call, claim: SignIn) -> Outcome<SignInOutcome, SignInError> {
         let login = &claim.login;
         let limits = &call.profile.limits;
-        self.throttle(
-            call,
-            &[
-                (Counted::SignInByIp, limits.sign_in_by_ip),
-                (Counted::SignInByLogin(login), limits.sign_in_by_email),
-                (Counted::FailedSignIn(login), limits.failed_sign_in),
-                (Counted::FailedPasswordByLogin(login), self.settings.failed_passwords_by_account),
-            ],
-        )
-        .await?;
+        let by_ip = (Counted::SignInByIp, limits.sign_in_by_ip);
+        let by_login = [
+            (Counted::SignInByLogin(login), limits.sign_in_by_email),
+            (Counted::FailedSignIn(login), limits.failed_sign_in),
+            (Counted::FailedPasswordByLogin(login), self.settings.failed_passwords_by_account),
+        ];
+        match login {
+            LoginName::Email(_) => self.throttle(call, &[&[by_ip], &by_login[..]].concat()).await?,
+            LoginName::Service(name) => {
+                self.throttle(call, &[by_ip]).await?;
+                // Before the limits on guesses: keys cannot be guessed, and strangers who guess a program's password must
+                // not keep out the program that holds one.
+                if let Some(outcome) = self.sign_in_with_key(call, &claim, name).await? {
+                    return Ok(outcome);
+                }
+                self.throttle(call, &by_login).await?;
+            }
+        }
         let failures = [Counted::FailedSignIn(login), Counted::FailedPasswordByLogin(login)];
         let mut reserved = Reserved::new(self, call, &failures);
         for _ in 0..ROUNDS {
-            let mut unit = self.store.read().await?;
-            let record = unit.accounts().find_for_sign_in(login).await?;
+            let record = self.store.read().await?.accounts().find_for_sign_in(login).await?;
             let record = record.filter(|record| record.account.disabled_at.is_none());
-            // Looked for also where nobody has that name: neither the answer nor its time tells the two apart.
-            let owner = record.as_ref().map_or(AccountId(Uuid::nil()), |record| record.account.id);
-            let key = match login {
-                LoginName::Email(_) => None,
-                LoginName::Service(_) => {
-                    let hash = PlainToken::from_presented(claim.password.expose()).hash();
-                    unit.service_keys().find_live(owner, hash.as_bytes(), self.now()).await?
-                }
-            };
-            drop(unit);
-            let proof = match key {
-                Some(key) => Some(Proof::Key(key)),
-                None => {
-                    let stored = record.as_ref().and_then(|record| record.password_hash.clone());
-                    self.prove_password(&claim.password, stored).await?
-                }
-            };
+            let stored = record.as_ref().and_then(|record| record.password_hash.clone());
+            let proof = self.prove_password(&claim.password, stored).await?;
             let (Some(record), Some(proof)) = (&record, proof) else {
                 reserved.keep();
                 return self.refuse_password(call, record.map(|record| record.account)).await;
@@ -167,6 +159,30 @@ impl Identity {
         }
         reserved.keep();
         self.refuse_password(call, None).await
+    }
+
+    /// Signs a program in with one of its keys; none when what it presents is not one.
+    async fn sign_in_with_key(
+        &self,
+        call: &Call,
+        claim: &SignIn,
+        name: &ServiceName,
+    ) -> Outcome<Option<SignInOutcome>, SignInError> {
+        let hash = PlainToken::from_presented(claim.password.expose()).hash();
+        let mut unit = self.store.read().await?;
+        let record = unit.accounts().find_for_sign_in(&name.clone().into()).await?;
+        let record = record.filter(|record| record.account.disabled_at.is_none());
+        // Looked for also where nobody has that name: neither the answer nor its time tells the two apart.
+        let owner = record.as_ref().map_or(AccountId(Uuid::nil()), |record| record.account.id);
+        let key = unit.service_keys().find_live(owner, hash.as_bytes(), self.now()).await?;
+        drop(unit);
+        match (&record, key) {
+            (Some(record), Some(key)) => {
+                let mut nothing_reserved = Reserved::new(self, call, &[]);
+                self.admit(call, claim, record, Proof::Key(key), &mut nothing_reserved).await
+            }
+            _ => Ok(None),
+        }
     }
 
     async fn prove_password(

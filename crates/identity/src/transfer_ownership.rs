@@ -65,6 +65,16 @@ impl Identity {
             work.lock(account).await?;
             work.unit.sessions().end_all(account, EndReason::RoleChanged, work.now).await?;
         }
+        // Again: they may have been deleted while this unit waited.
+        if work
+            .unit
+            .members()
+            .find(organization, &login)
+            .await?
+            .is_none_or(|now| now.account != member.account)
+        {
+            return refuse(TransferError::NotAMember);
+        }
         // First nobody owns it, then somebody else: two owners at once the store refuses.
         if let Some(owner) = owner {
             work.unit.members().set_role(organization, owner, Role::Admin).await?;

@@ -4,12 +4,14 @@ use serde_json::Value;
 use tidegate_crypto::{HashError, Verification};
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, OrganizationId, SessionId};
+use tidegate_domain::limit::Limit;
 use tidegate_domain::{Password, Timestamp};
 use tidegate_store::Unit;
 use tidegate_store::audit::NewEvent;
 
 use crate::fault::Fault;
-use crate::{Call, Identity};
+use crate::throttle::Counted;
+use crate::{Actor, Call, Identity};
 
 /// A unit of work on behalf of a caller.
 pub(crate) struct Work<'a> {
@@ -86,6 +88,27 @@ impl Work<'_> {
     /// any other row of the account, so that no two wait for each other.
     pub(crate) async fn lock(&mut self, account: AccountId) -> Result<(), Fault> {
         Ok(self.unit.accounts().lock(account).await?)
+    }
+
+    /// Refuses an actor whose session has ended, or whose role has sunk, since their token was accepted: hashing and
+    /// waiting take a while, and what is remembered of a session may be two seconds old.
+    pub(crate) async fn still(&mut self, actor: &Actor) -> Result<(), Fault> {
+        let known = self.unit.sessions().record(actor.session.id).await?;
+        let holds = known.is_some_and(|known| !known.ended && known.role >= actor.session.role);
+        if holds { Ok(()) } else { Err(Fault::SessionEnded) }
+    }
+
+    /// Counts one more against a limit, or refuses.
+    pub(crate) async fn count(&mut self, counted: Counted<'_>, limit: Option<Limit>) -> Result<(), Fault> {
+        let Some(limit) = limit else {
+            return Ok(());
+        };
+        let bucket = self.app.bucket(self.call, counted);
+        let standing = self.unit.limits().count(&bucket, limit, 1, self.now).await?;
+        if standing.exceeded {
+            return Err(Fault::RateLimited { standing, retry_after: standing.retry_after(self.now) });
+        }
+        Ok(())
     }
 
     /// Makes it all durable.

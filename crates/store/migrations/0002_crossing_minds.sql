@@ -36,8 +36,11 @@ create table databases (
     metadata {json} not null,
     created_at bigint not null,
     ready_at bigint not null,
-    unique (organization_id, name)
+    -- From then on it looks like none; what is in it is removed little by little.
+    deleted_at bigint
 );
+create unique index databases_by_name on databases (organization_id, name) where deleted_at is null;
+create index databases_deleted on databases (deleted_at) where deleted_at is not null;
 
 create table resolved_sessions (
     database_id {uuid} not null references databases (id),

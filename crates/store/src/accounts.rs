@@ -411,8 +411,8 @@ impl Accounts<'_> {
         Ok(())
     }
 
-    /// Deletes an account: everything it is and has, but for the name it goes by in the records of what it did. Its
-    /// sessions are to be ended beside.
+    /// Deletes an account: everything it is and has, but for the name it goes by in the records of what it did. An
+    /// organization it founded loses what it was called. Its sessions are to be ended beside.
     ///
     /// # Errors
     /// Those of the database.
@@ -426,6 +426,13 @@ impl Accounts<'_> {
             Json(Value::Object(serde_json::Map::new())),
             tombstone,
             now.micros(),
+        )?;
+        execute!(
+            self.0,
+            "update organizations set name = '', domain = '', metadata = $2 where id in
+                (select organization_id from memberships where account_id = $1 and role = 'owner')",
+            account.0,
+            Json(Value::Object(serde_json::Map::new())),
         )?;
         for statement in [
             "delete from passwords where account_id = $1",

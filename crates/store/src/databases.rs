@@ -1,5 +1,7 @@
 //! Databases and the sessions resolved in them.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use sqlx::types::Json;
 use tidegate_domain::Timestamp;
@@ -34,7 +36,7 @@ macro_rules! select_databases {
         concat!(
             "select id, organization_id, name, description, item_id_type, user_id_type, session_id_type, metadata,
                 created_at, ready_at
-             from databases where organization_id = $1 ",
+             from databases where organization_id = $1 and deleted_at is null ",
             $rest
         )
     };
@@ -95,7 +97,8 @@ impl Databases<'_> {
             self.0,
             "insert into databases (id, organization_id, name, description, item_id_type, user_id_type,
                 session_id_type, metadata, created_at, ready_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (organization_id, name) do nothing",
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (organization_id, name)
+                where deleted_at is null do nothing",
             new.id.0,
             new.organization.0,
             new.name.as_str(),
@@ -158,7 +161,8 @@ impl Databases<'_> {
     pub async fn update(&mut self, database: &Database) -> Result<bool> {
         let changed = execute!(
             self.0,
-            "update databases set description = $3, metadata = $4 where organization_id = $1 and id = $2",
+            "update databases set description = $3, metadata = $4
+             where organization_id = $1 and id = $2 and deleted_at is null",
             database.organization.0,
             database.id.0,
             database.description.as_str(),
@@ -176,25 +180,53 @@ impl Databases<'_> {
         Ok(())
     }
 
-    /// Removes a database with the sessions resolved in it. False when it is gone already.
+    /// Deletes a database: from now on it looks like none. False when it did already.
     ///
     /// # Errors
     /// Those of the database engine.
-    pub async fn remove(&mut self, organization: OrganizationId, id: DatabaseId) -> Result<bool> {
-        execute!(
-            self.0,
-            "delete from resolved_sessions where database_id in
-                (select id from databases where organization_id = $1 and id = $2)",
-            organization.0,
-            id.0,
-        )?;
+    pub async fn remove(
+        &mut self,
+        organization: OrganizationId,
+        id: DatabaseId,
+        now: Timestamp,
+    ) -> Result<bool> {
         let removed = execute!(
             self.0,
-            "delete from databases where organization_id = $1 and id = $2",
+            "update databases set deleted_at = $3 where organization_id = $1 and id = $2 and deleted_at is null",
             organization.0,
             id.0,
+            now.micros(),
         )?;
         Ok(removed == 1)
+    }
+
+    /// Removes what is left of databases deleted before `before`; answers how many rows.
+    ///
+    /// # Errors
+    /// Those of the database engine.
+    pub async fn purge(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
+        let oldest = fetch_optional!(
+            self.0,
+            (Uuid,),
+            "select id from databases where deleted_at < $1 order by deleted_at, id limit 1",
+            before.micros(),
+        )?;
+        let Some((oldest,)) = oldest else {
+            return Ok(0);
+        };
+        // Other nodes wait here, and find it smaller or gone: two at once would lock rows in a circle.
+        execute!(self.0, "update databases set deleted_at = deleted_at where id = $1", oldest)?;
+        let resolved = execute!(
+            self.0,
+            "delete from resolved_sessions where database_id = $1 and session_ident in
+                (select session_ident from resolved_sessions where database_id = $1 order by session_ident limit $2)",
+            oldest,
+            at_most,
+        )?;
+        if resolved > 0 {
+            return Ok(resolved);
+        }
+        execute!(self.0, "delete from databases where id = $1", oldest)
     }
 
     /// Notes whose an anonymous session is; a repeat replaces what was noted.
@@ -215,20 +247,20 @@ impl Databases<'_> {
     }
 
     /// Up to `limit` resolved sessions of a database that come after the session `after`, in the order of their
-    /// identifiers; only those of `users` where any are named.
+    /// identifiers; only those of `users` where they are named.
     ///
     /// # Errors
     /// Those of the database engine.
     pub async fn resolved_sessions(
         &mut self,
         database: DatabaseId,
-        users: &[FlexibleId],
+        users: Option<&BTreeSet<FlexibleId>>,
         after: &str,
         limit: usize,
     ) -> Result<Vec<ResolvedSession>> {
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut rows = Vec::new();
-        if users.is_empty() {
+        if users.is_none() {
             rows = fetch_all!(
                 self.0,
                 ResolvedRow,
@@ -239,7 +271,7 @@ impl Databases<'_> {
                 most,
             )?;
         }
-        for user in users {
+        for user in users.into_iter().flatten() {
             let of_user = fetch_all!(
                 self.0,
                 ResolvedRow,

@@ -114,12 +114,11 @@ impl ServiceKeys<'_> {
         Ok(rows.into_iter().map(ServiceKey::from).collect())
     }
 
-    /// Removes a key of a program that belongs to the organization; answers whose it was. Another organization's key
-    /// looks like none.
+    /// Whose key it is, if that program belongs to the organization. Another organization's key looks like none.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn remove(
+    pub async fn owner(
         &mut self,
         organization: OrganizationId,
         id: ServiceKeyId,
@@ -127,11 +126,20 @@ impl ServiceKeys<'_> {
         let row = fetch_optional!(
             self.0,
             (Uuid,),
-            "delete from service_keys where id = $2 and account_id in
-                (select account_id from memberships where organization_id = $1 and is_home) returning account_id",
+            "select k.account_id from service_keys k join memberships m on m.account_id = k.account_id
+             where k.id = $2 and m.organization_id = $1 and m.is_home",
             organization.0,
             id.0,
         )?;
         Ok(row.map(|(account,)| account.into()))
+    }
+
+    /// Removes a key. False when it is gone already.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn remove(&mut self, id: ServiceKeyId) -> Result<bool> {
+        let removed = execute!(self.0, "delete from service_keys where id = $1", id.0)?;
+        Ok(removed == 1)
     }
 }

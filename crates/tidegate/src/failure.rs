@@ -85,6 +85,7 @@ impl From<Fault> for Failure {
         let code = match fault {
             Fault::RateLimited { .. } => "rate_limited",
             Fault::Busy { .. } => "busy",
+            Fault::SessionEnded => "session_ended",
             Fault::MailNotConfigured => "mail_not_configured",
             Fault::Unavailable(_) => "database_unavailable",
             Fault::Internal(_) => "internal",

@@ -62,7 +62,12 @@ fn summary(times: &[Duration]) -> (f64, f64) {
 /// The statements a log tells of, in order, without what came of them.
 pub(crate) fn statements(lines: &[String]) -> Vec<String> {
     // SQLite's thread may write the line of the commit a moment after the answer.
-    let is_query = |line: &&String| line.contains("sqlx::query") && !line.contains("commit\" db.statement");
+    let is_query = |line: &&String| {
+        line.contains("sqlx::query")
+            && !line.contains("commit\" db.statement")
+            // A connection more was opened.
+            && !line.contains("PRAGMA")
+    };
     let queries = lines.iter().filter(is_query);
     queries.map(|line| line.split(" rows_affected=").next().unwrap_or_default().to_owned()).collect()
 }

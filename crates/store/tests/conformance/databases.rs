@@ -1,5 +1,7 @@
 //! Databases of an organization, and the sessions resolved in them.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use tidegate_domain::database::{Database, ResolvedSession};
 use tidegate_domain::flexible_id::{FlexibleId, IdType};
@@ -57,9 +59,9 @@ async fn sessions(
     after: &str,
     limit: usize,
 ) -> Vec<String> {
-    let users: Vec<_> = users.iter().map(|user| ident(user)).collect();
-    let found =
-        read!(world.store, unit => unit.databases().resolved_sessions(database, &users, after, limit));
+    let users: BTreeSet<_> = users.iter().map(|user| ident(user)).collect();
+    let users = Some(&users).filter(|users| !users.is_empty());
+    let found = read!(world.store, unit => unit.databases().resolved_sessions(database, users, after, limit));
     found.into_iter().map(|one| one.session.as_str().to_owned()).collect()
 }
 
@@ -129,7 +131,7 @@ on_both_engines! {
         assert!(read!(world.store, unit => unit.databases().page(rival, 10, 0)).is_empty());
         let stolen = Database { organization: rival, description: "ours".to_owned(), ..films.clone() };
         assert!(!commit!(world.store, unit => unit.databases().update(&stolen)));
-        assert!(!commit!(world.store, unit => unit.databases().remove(rival, films.id)));
+        assert!(!commit!(world.store, unit => unit.databases().remove(rival, films.id, at(5))));
         let found = read!(world.store, unit => unit.databases().find(acme, films.id)).unwrap();
         assert_eq!(found.description, "of a test");
         assert_eq!(sessions(&world, films.id, &[], "", 10).await, ["s"]);
@@ -174,7 +176,7 @@ on_both_engines! {
         assert_eq!(format!("{found:?}"), format!("{expected:?}"));
         let found = read!(world.store, unit => unit.databases().find(acme, bystander.id)).unwrap();
         assert_eq!(format!("{found:?}"), format!("{bystander:?}"));
-        assert!(commit!(world.store, unit => unit.databases().remove(acme, films.id)));
+        assert!(commit!(world.store, unit => unit.databases().remove(acme, films.id, at(5))));
         assert!(!commit!(world.store, unit => unit.databases().update(&changed)));
     }
 
@@ -202,17 +204,26 @@ on_both_engines! {
         commit!(world.store, unit => unit.databases().lock(world.key()));
     }
 
-    async fn a_removed_database_takes_its_sessions_along_and_no_others(world: World) {
+    async fn a_removed_database_is_gone_at_once_and_what_is_in_it_little_by_little(world: World) {
         let acme = world.organization().await;
         let (films, songs) = (add(&world, acme, "films").await, add(&world, acme, "songs").await);
         for database in [films.id, songs.id] {
             resolve(&world, database, "s", "1").await;
         }
-        assert!(commit!(world.store, unit => unit.databases().remove(acme, films.id)));
-        assert!(!commit!(world.store, unit => unit.databases().remove(acme, films.id)));
-        assert!(sessions(&world, films.id, &[], "", 10).await.is_empty());
+        assert!(commit!(world.store, unit => unit.databases().remove(acme, films.id, at(5))));
+        assert!(!commit!(world.store, unit => unit.databases().remove(acme, films.id, at(5))));
+        assert!(read!(world.store, unit => unit.databases().find(acme, films.id)).is_none());
+        assert!(read!(world.store, unit => unit.databases().find_named(acme, "films")).is_none());
+        for number in 0..4 {
+            resolve(&world, films.id, &format!("s{number}"), "1").await;
+        }
+        assert_eq!(commit!(world.store, unit => unit.databases().purge(at(5), 2)), 0, "not before its time");
+        for expected in [2, 2, 1, 1, 0] {
+            assert_eq!(commit!(world.store, unit => unit.databases().purge(at(6), 2)), expected);
+        }
         assert_eq!(sessions(&world, songs.id, &[], "", 10).await, ["s"]);
         assert_eq!(world.database.sql_count("select count(*) from resolved_sessions").await, 1);
+        assert_eq!(world.database.sql_count("select count(*) from databases").await, 1);
         // Its name is free, and its number is not given to the next: whoever pages sees no other order.
         let again = add(&world, acme, "films").await;
         assert!(sessions(&world, again.id, &[], "", 10).await.is_empty());
@@ -226,7 +237,7 @@ on_both_engines! {
         resolve(&world, films.id, "s", "1").await;
         let removed = concurrently(20, |_| {
             let (store, id) = (world.store.clone(), films.id);
-            async move { commit!(store, unit => unit.databases().remove(acme, id)) }
+            async move { commit!(store, unit => unit.databases().remove(acme, id, at(5))) }
         })
         .await;
         assert_eq!(removed.iter().filter(|removed| **removed).count(), 1);
@@ -238,7 +249,7 @@ on_both_engines! {
         for (user, seconds) in [("1", 5), ("1", 6), ("2", 3)] {
             let one = resolved("s", user, seconds);
             commit!(world.store, unit => unit.databases().resolve_session(films.id, &one));
-            let found = read!(world.store, unit => unit.databases().resolved_sessions(films.id, &[], "", 9));
+            let found = read!(world.store, unit => unit.databases().resolved_sessions(films.id, None, "", 9));
             assert_eq!(found, [one]);
         }
         assert!(sessions(&world, films.id, &["1"], "", 9).await.is_empty());
@@ -318,7 +329,7 @@ on_both_engines! {
         let mut unit = world.store.read().await.unwrap();
         let found = unit.databases().find(acme, films.id).await;
         assert!(matches!(found, Err(StoreError::Unreadable("databases.*_id_type"))), "{found:?}");
-        let found = unit.databases().resolved_sessions(films.id, &[], "", 9).await;
+        let found = unit.databases().resolved_sessions(films.id, None, "", 9).await;
         assert!(matches!(found, Err(StoreError::Unreadable("resolved_sessions.*_ident"))), "{found:?}");
     }
 }

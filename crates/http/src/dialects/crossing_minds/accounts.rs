@@ -259,7 +259,7 @@ pub(super) async fn delete_own_account(
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Frontend)?;
     // Such tokens are in the hands of end users, and the account is not theirs.
-    if actor.claims.fuid.is_some() || actor.claims.fsid.is_some() {
+    if actor.role() == Role::Frontend && actor.claims.db.is_some() {
         return Err(Rejection::Forbidden.into());
     }
     app.delete_own_account(&call, &actor).await?;

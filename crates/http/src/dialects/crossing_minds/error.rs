@@ -308,6 +308,7 @@ impl From<ServiceKeyError> for Error {
     fn from(error: ServiceKeyError) -> Self {
         match error {
             ServiceKeyError::AccountNotFound(login) => Self::account_not_found(login.as_str()),
+            ServiceKeyError::TooMany => Violations::of("name", error.to_string()).into(),
             ServiceKeyError::KeyNotFound(id) => Self::key_not_found(&id.opaque()),
         }
     }

@@ -652,8 +652,8 @@ pub(super) struct ListResolvedBody {
 impl ListResolvedBody {
     pub(super) fn read(self) -> Result<ListResolved, Violations> {
         let mut check = Check::new();
-        let users = check.optional("users_id", self.users_id).unwrap_or_default();
-        if users.len() > MAX_USERS {
+        let users = check.optional("users_id", self.users_id);
+        if users.as_ref().is_some_and(|users| users.len() > MAX_USERS) {
             check.violated::<()>("users_id", format!("must be at most {MAX_USERS} identifiers"));
         }
         let limit = check.optional("amt", self.amt).unwrap_or(DEFAULT_PAGE);

@@ -552,9 +552,13 @@ on_both_engines! {
                     assert_forbidden(&refused, "INSUFFICIENT_ROLE", "the token's role does not allow this");
                 }
             }
-            // The program itself, bound to the database but to nobody in it, may.
-            let itself = app.bound(who, json!({ "db_id": database })).await;
-            assert_empty(&delete_own(&app, &itself).await, 204);
+            // A visitor without a name is one all the same.
+            let visitor = app.bound(who, json!({ "db_id": database })).await;
+            let request = app.delete("/v1/accounts/").bearer(&visitor.access_token);
+            let refused = without_trace(&app, request).await;
+            assert_forbidden(&refused, "INSUFFICIENT_ROLE", "the token's role does not allow this");
+            // Whoever signs in for no database is not one of its users.
+            assert_empty(&delete_own(&app, &app.bound(who, json!({})).await).await, 204);
         }
     }
 

@@ -290,7 +290,7 @@ on_both_engines! {
             fields["db_id"] = json!(db);
             let bound = app.bound(&page, fields).await;
             let refused = refresh_to(&app, &bound.refresh_token, json!({ "db_name": "other" })).await;
-            assert_forbidden(&refused, "a session bound to an end user cannot change its database");
+            assert_forbidden(&refused, "a session of the frontend role cannot change its database");
             // Its own is no other.
             for choice in [json!({ "db_name": "shop" }), json!({ "db_id": db }), json!({})] {
                 let answer = refresh_to(&app, &bound.refresh_token, choice).await;
@@ -299,10 +299,15 @@ on_both_engines! {
                 assert_eq!(binding(&app, &answer).await, (some(&db), user, session));
             }
         }
-        // Without an end user there is nobody whose data the next database could be mistaken for.
+        // A visitor without a name is one all the same. Whoever signed in for no database chooses one once.
         let bound = app.bound(&page, json!({ "db_id": db })).await;
-        let answer = refresh_to(&app, &bound.refresh_token, json!({ "db_name": "other" })).await;
-        assert_eq!(answer.assert_status(200).text_at("database.name"), "other");
+        let refused = refresh_to(&app, &bound.refresh_token, json!({ "db_name": "other" })).await;
+        assert_forbidden(&refused, "a session of the frontend role cannot change its database");
+        let unbound = app.bound(&page, json!({})).await;
+        let answer = refresh_to(&app, &unbound.refresh_token, json!({ "db_name": "shop" })).await;
+        assert_eq!(answer.assert_status(200).text_at("database.name"), "shop");
+        let refused = refresh_to(&app, &unbound.refresh_token, json!({ "db_name": "other" })).await;
+        assert_forbidden(&refused, "a session of the frontend role cannot change its database");
     }
 
     async fn a_database_that_is_not_there_is_not_found(app: TestApp) {
