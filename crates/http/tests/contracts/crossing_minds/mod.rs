@@ -1,6 +1,7 @@
 //! The Crossing Minds contract.
 
 mod accounts;
+mod attacks;
 mod databases;
 mod elsewhere;
 mod keys;
