@@ -32,8 +32,8 @@ impl Identity {
         let mut removed = 0;
         let mut unit = self.store.begin().await?;
         removed += unit.challenges().prune(now.minus(KEEP_CHALLENGES), AT_ONCE).await?;
-        removed += unit.idempotency().prune(now).await?;
-        removed += unit.limits().prune(now).await?;
+        removed += unit.idempotency().prune(now, AT_ONCE).await?;
+        removed += unit.limits().prune(now, AT_ONCE).await?;
         unit.commit().await?;
         let mut unit = self.store.begin().await?;
         removed += unit.sessions().prune(now.minus(KEEP_SESSIONS), SESSIONS_AT_ONCE).await?;

@@ -63,7 +63,13 @@ impl Idempotency<'_> {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn prune(&mut self, now: Timestamp) -> Result<u64> {
-        execute!(self.0, "delete from idempotency_records where expires_at <= $1", now.micros())
+    pub async fn prune(&mut self, now: Timestamp, at_most: i64) -> Result<u64> {
+        execute!(
+            self.0,
+            "delete from idempotency_records where key_mac in
+                (select key_mac from idempotency_records where expires_at <= $1 order by expires_at, key_mac limit $2)",
+            now.micros(),
+            at_most,
+        )
     }
 }

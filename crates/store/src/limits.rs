@@ -56,7 +56,13 @@ impl Limits<'_> {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn prune(&mut self, now: Timestamp) -> Result<u64> {
-        execute!(self.0, "delete from rate_limit_buckets where resets_at <= $1", now.micros())
+    pub async fn prune(&mut self, now: Timestamp, at_most: i64) -> Result<u64> {
+        execute!(
+            self.0,
+            "delete from rate_limit_buckets where bucket in
+                (select bucket from rate_limit_buckets where resets_at <= $1 order by resets_at, bucket limit $2)",
+            now.micros(),
+            at_most,
+        )
     }
 }

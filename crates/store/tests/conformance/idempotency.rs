@@ -82,8 +82,8 @@ on_both_engines! {
     async fn answers_that_are_too_old_are_removed(world: World) {
         commit!(world.store, unit => unit.idempotency().insert(b"old", &record(b""), NOW, at(60)));
         commit!(world.store, unit => unit.idempotency().insert(b"new", &record(b""), NOW, at(61)));
-        assert_eq!(commit!(world.store, unit => unit.idempotency().prune(at(59))), 0);
-        assert_eq!(commit!(world.store, unit => unit.idempotency().prune(at(60))), 1);
+        assert_eq!(commit!(world.store, unit => unit.idempotency().prune(at(59), 100)), 0);
+        assert_eq!(commit!(world.store, unit => unit.idempotency().prune(at(60), 100)), 1);
         assert!(read!(world.store, unit => unit.idempotency().find(b"new", at(60))).is_some());
     }
 }

@@ -90,10 +90,14 @@ on_both_engines! {
     }
 
     async fn only_windows_that_are_over_are_removed(world: World) {
-        commit!(world.store, unit => unit.limits().count(b"old", LIMIT, 1, NOW));
+        for old in [b"one", b"two", b"six"] {
+            commit!(world.store, unit => unit.limits().count(old, LIMIT, 1, NOW));
+        }
         commit!(world.store, unit => unit.limits().count(b"new", LIMIT, 1, at(1)));
-        assert_eq!(commit!(world.store, unit => unit.limits().prune(at(59))), 0);
-        assert_eq!(commit!(world.store, unit => unit.limits().prune(at(60))), 1);
+        assert_eq!(commit!(world.store, unit => unit.limits().prune(at(59), 2)), 0);
+        for expected in [2, 1, 0] {
+            assert_eq!(commit!(world.store, unit => unit.limits().prune(at(60), 2)), expected);
+        }
         let standing = commit!(world.store, unit => unit.limits().count(b"new", LIMIT, 1, at(2)));
         assert_eq!(standing.remaining, 3);
     }

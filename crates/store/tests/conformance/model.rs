@@ -271,8 +271,8 @@ async fn prune(unit: &mut Unit, now: Timestamp) -> (String, bool) {
             unit.sessions().prune(now, 2).await?,
             unit.challenges().prune(now, 2).await?,
             unit.outbox().prune(now, 2).await?,
-            unit.limits().prune(now).await?,
-            unit.idempotency().prune(now).await?,
+            unit.limits().prune(now, 100).await?,
+            unit.idempotency().prune(now, 100).await?,
         ))
     };
     shown(pruned.await)

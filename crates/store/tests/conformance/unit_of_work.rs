@@ -59,7 +59,7 @@ on_both_engines! {
         let (new, taken) = (world.key(), world.account().await);
         let mut unit = world.store.begin().await.unwrap();
         unit.limits().refund(b"a statement that notes no change").await.unwrap();
-        unit.idempotency().prune(NOW).await.unwrap();
+        unit.idempotency().prune(NOW, 100).await.unwrap();
         insert_account(&mut unit, new).await.unwrap();
         insert_account(&mut unit, taken).await.unwrap_err();
         let refused = unit.commit().await;
@@ -71,7 +71,7 @@ on_both_engines! {
     async fn a_unit_that_only_reads_cannot_write(world: World) {
         let mut unit = world.store.read().await.unwrap();
         assert!(matches!(insert_account(&mut unit, world.key()).await, Err(StoreError::Database(_))));
-        assert!(matches!(unit.limits().prune(NOW).await, Err(StoreError::Database(_))));
+        assert!(matches!(unit.limits().prune(NOW, 100).await, Err(StoreError::Database(_))));
         // It still reads.
         assert!(unit.accounts().find(world.key()).await.unwrap().is_none());
         unit.commit().await.unwrap();
@@ -221,8 +221,8 @@ async fn tidy_up(store: &Store, now: Timestamp) -> u64 {
     let mut unit = store.begin().await.unwrap();
     let removed = unit.challenges().prune(now, 37).await.unwrap()
         + unit.outbox().prune(now, 41).await.unwrap()
-        + unit.idempotency().prune(now).await.unwrap()
-        + unit.limits().prune(now).await.unwrap();
+        + unit.idempotency().prune(now, 100).await.unwrap()
+        + unit.limits().prune(now, 100).await.unwrap();
     unit.commit().await.unwrap();
     removed
 }
