@@ -49,7 +49,7 @@ impl ServiceName {
     /// # Errors
     /// Says which rule the text breaks.
     pub fn parse(text: &str) -> Result<Self, TextError> {
-        let composed: String = text.chars().take(4 * MAX_SERVICE_NAME).nfc().collect();
+        let composed: String = text.trim().chars().take(4 * MAX_SERVICE_NAME + 1).nfc().collect();
         line(&composed, MAX_SERVICE_NAME).map(Self)
     }
 
@@ -229,6 +229,11 @@ mod tests {
         assert_eq!(of("   "), Err(TextError::Empty));
         assert_eq!(of("a\nb"), Err(TextError::Control));
         assert_eq!(of(&"x".repeat(128)), Ok("x".repeat(128)));
+        assert_eq!(of(&format!("{}abc{}", " ".repeat(1_000), " ".repeat(1_000))), Ok("abc".to_owned()));
+        // Four characters that compose to one, as often as there is room for, and once more.
+        let composing = "\u{3b1}\u{313}\u{300}\u{345}";
+        assert_eq!(of(&composing.repeat(128)), Ok("\u{1f82}".repeat(128)));
+        assert_eq!(of(&composing.repeat(129)), Err(TextError::TooLong(128)));
         for length in [129, 513, 100_000] {
             assert_eq!(of(&"x".repeat(length)), Err(TextError::TooLong(128)));
         }

@@ -63,6 +63,9 @@ impl Identity {
         let Some(challenge) = meant else {
             return refuse(ActivateError::WrongCode);
         };
+        if known.verified_at.is_some() {
+            return Ok(());
+        }
         let mut work = self.begin(call).await?;
         work.lock(account).await?;
         if !work.unit.challenges().claim(challenge.id, work.now).await? {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tidegate_domain::Role;
-use tidegate_domain::database::{Binding, Database, ResolvedSession};
+use tidegate_domain::database::{Binding, Database, ResolvedSession, Status};
 use tidegate_domain::flexible_id::{FlexibleId, IdType, MAX_LENGTH};
 use tidegate_domain::id::{DatabaseId, OrganizationId};
 
@@ -92,7 +92,7 @@ impl Work<'_> {
     }
 
     /// What a session of `role` in `organization` is bound to. With both an end user and an anonymous session, the session
-    /// is noted as that user's.
+    /// is noted as that user's, unless the database is still being prepared.
     pub(crate) async fn bind(
         &mut self,
         organization: OrganizationId,
@@ -110,7 +110,8 @@ impl Work<'_> {
         let Some(database) = database else {
             return Ok(Ok(None));
         };
-        if let (Some(user), Some(session)) = (&user, &session) {
+        let is_ready = database.status(self.now) == Status::Ready;
+        if let (Some(user), Some(session), true) = (&user, &session, is_ready) {
             let resolved = ResolvedSession { session: session.clone(), user: user.clone(), at: self.now };
             self.unit.databases().resolve_session(database.id, &resolved).await?;
         }

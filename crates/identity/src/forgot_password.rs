@@ -74,6 +74,10 @@ impl Identity {
             // Somebody floods a mailbox from many addresses. Telling them would tell that the mailbox is known.
             deliverable &= !work.unit.limits().count(&bucket, limit, 1, work.now).await?.exceeded;
         }
+        if let Some(limit) = call.profile.limits.mails_by_email {
+            let bucket = self.bucket(call, Counted::MailsByEmail(email));
+            deliverable &= !work.unit.limits().count(&bucket, limit, 1, work.now).await?.exceeded;
+        }
         let new = work.new_challenge(Purpose::ResetPassword, email);
         let link = work.insert_reset_link(new, account.as_ref(), redirect).await?;
         work.send(Mail {

@@ -13,7 +13,7 @@ const KEEP_SESSIONS: Duration = Duration::from_secs(30 * 24 * 3_600);
 const KEEP_MAILS: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How long what is in a deleted database stays: longer than any request that found it before takes.
 const KEEP_DATABASES: Duration = Duration::from_secs(3_600);
-/// How long a deleted account's refresh tokens can still be told whose they were: longer than any of them lives.
+/// How long, at least, a deleted account's refresh tokens can still be told whose they were.
 const KEEP_NAMES: Duration = Duration::from_secs(90 * 24 * 3_600);
 /// Rows removed in one unit of work, so that requests do not wait behind it.
 const AT_ONCE: i64 = 500;
@@ -29,6 +29,7 @@ impl Identity {
     /// Those of the store.
     pub async fn prune(&self) -> Result<u64, Fault> {
         let now = self.now();
+        let keep_names = KEEP_NAMES.max(self.settings.crossing_minds.refresh.lifetime);
         let mut removed = 0;
         let mut unit = self.store.begin().await?;
         removed += unit.challenges().prune(now.minus(KEEP_CHALLENGES), AT_ONCE).await?;
@@ -39,7 +40,7 @@ impl Identity {
         removed += unit.sessions().prune(now.minus(KEEP_SESSIONS), SESSIONS_AT_ONCE).await?;
         removed += unit.databases().purge(now.minus(KEEP_DATABASES), AT_ONCE).await?;
         removed += unit.outbox().prune(now.minus(KEEP_MAILS), AT_ONCE).await?;
-        removed += unit.accounts().forget_deleted(now.minus(KEEP_NAMES), AT_ONCE).await?;
+        removed += unit.accounts().forget_deleted(now.minus(keep_names), AT_ONCE).await?;
         // Twice the longest life: nothing they verify is left.
         removed += unit.keys().prune(now.minus(self.settings.longest_access_token * 2)).await?;
         unit.commit().await?;

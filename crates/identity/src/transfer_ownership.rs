@@ -34,7 +34,7 @@ impl Identity {
     /// Makes a member of an organization its owner, and its owner an admin. The sessions of both end: their tokens say
     /// another role.
     ///
-    /// Source: design section 6, `tidegate org transfer`.
+    /// Source: ADR 7, `tidegate org transfer`.
     ///
     /// # Errors
     /// [`TransferError`].

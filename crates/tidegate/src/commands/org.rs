@@ -49,7 +49,11 @@ async fn transfer_in(config: &Config, command: &OrgTransfer) -> Result<Answer, F
             format!(
                 "Organization {organization} is now owned by {to}. Its former owner is an admin; both were signed out."
             ),
-            json!({ "organization_id": organization.0, "owner_email": to.as_str() }),
+            json!({
+                "organization_id": organization.0,
+                "org_id": organization.opaque(),
+                "owner_email": to.as_str(),
+            }),
         )),
         Err(Refused::Rule(rule)) => Err(Failure::new("transfer_refused", rule.to_string())),
         Err(Refused::Fault(fault)) => Err(fault.into()),

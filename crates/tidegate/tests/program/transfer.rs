@@ -64,7 +64,7 @@ on_both_engines! {
         let id = made["organization_id"].as_str().unwrap();
         let said = here.run(&[&transfer(id, "Ada@Acme.example")[..], &["--json"]].concat());
         assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
-        assert_eq!(said.json(), json!({"organization_id": id, "owner_email": ADA}));
+        assert_eq!(said.json(), json!({"organization_id": id, "org_id": made["org_id"], "owner_email": ADA}));
         // Both are signed out: their tokens say another role.
         for tokens in [&root, &ada] {
             eventually("the tokens of before are refused", async || {

@@ -130,6 +130,7 @@ fn items<T: Serialize>(items: impl Iterator<Item = T>, goes_on: bool) -> Result<
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
         (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
+        (status = 503, description = "SERVER_UNAVAILABLE: no mail can be sent", body = ErrorBody),
     ))]
 pub(super) async fn create_individual(
     bearer: Bearer,
@@ -320,6 +321,7 @@ pub(super) async fn delete_service_key(
         (status = 401, description = "ACCOUNT_ALREADY_VERIFIED", body = ErrorBody),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ErrorBody),
         (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
+        (status = 503, description = "SERVER_UNAVAILABLE: no mail can be sent", body = ErrorBody),
     ))]
 pub(super) async fn resend_verification_code(
     caller: Caller,
@@ -389,6 +391,7 @@ async fn verified(caller: &Caller, app: &App, body: VerifyBody, warnings: Vec<&'
         (status = 200, description = "Mailed, or nobody has that address"),
         (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
         (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
+        (status = 503, description = "SERVER_UNAVAILABLE: no mail can be sent", body = ErrorBody),
     ))]
 pub(super) async fn send_reset_password_email(
     caller: Caller,

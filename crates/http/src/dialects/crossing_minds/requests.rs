@@ -27,6 +27,8 @@ const MAX_CODE: usize = 64;
 const MAX_PERSONAL_NAME: usize = 150;
 /// Longest name of a database, in characters.
 const MAX_DATABASE_NAME: usize = 128;
+/// Longest opaque id, in characters.
+const MAX_ID: usize = 64;
 /// Longest description of a database, in characters.
 const MAX_DESCRIPTION: usize = 4_096;
 /// Most databases or resolved sessions on a page, and how many unless asked for otherwise.
@@ -769,8 +771,16 @@ fn code(check: &mut Check, field: Field<String>) -> Option<PlainToken> {
 }
 
 fn choice(check: &mut Check, id: Field<String>, name: Field<String>) -> DatabaseChoice {
-    let (id, name) = (check.optional("db_id", id), check.optional("db_name", name));
-    let name = match name {
+    let id = match check.optional("db_id", id) {
+        Some(id) if id.chars().count() > MAX_ID => {
+            check.violated("db_id", format!("must be at most {MAX_ID} characters"))
+        }
+        id => id,
+    };
+    let name = match check.optional("db_name", name) {
+        Some(name) if name.chars().count() > MAX_DATABASE_NAME => {
+            check.violated("db_name", format!("must be at most {MAX_DATABASE_NAME} characters"))
+        }
         // PostgreSQL cannot even be asked for one.
         Some(name) if name.contains('\0') => check.violated("db_name", "must not contain NUL characters"),
         name => name,

@@ -1,12 +1,14 @@
 //! How often something may be tried: sections 6 and 7.
 
 use serde_json::{Value, json};
+use tidegate_domain::Dialect;
 use tidegate_testkit::{Answer, Client, PASSWORD, Person, TestApp, on_both_engines};
 
 use super::wire::{
     OTHER_PASSWORD, SECOND, assert_auth_error, assert_limited, assert_not_found, assert_wrong_password,
     get_as,
 };
+use crate::routes::{self, Route};
 
 const ROOT: &str = "root@example.com";
 
@@ -26,6 +28,12 @@ async fn spend(client: &Client, requests: usize) {
         let answer = client.get("/v1/nothing/").send().await;
         assert_not_found(&answer, ("path", "PATH_NOT_FOUND"), "/v1/nothing/");
     }
+}
+
+/// The contract's routes, with or without a token.
+fn routes_of(bearer: bool) -> Vec<Route> {
+    let all = routes::all().into_iter();
+    all.filter(|route| route.dialect == Dialect::CrossingMinds && route.bearer == bearer).collect()
 }
 
 on_both_engines! {
@@ -130,6 +138,11 @@ on_both_engines! {
         for who in [&root, &ada, &program] {
             assert_limited(&ask(who, "203.0.113.1").await, 45);
         }
+        // Whatever they ask for.
+        for route in routes_of(true) {
+            let answer = route.request(&app.client().at("203.0.113.1")).bearer(&root.access_token).send().await;
+            assert_limited(&answer, 45);
+        }
         // A token that is refused for what it may not do counts as well: it was let in.
         assert_limited(&get_as(&app, &program, "organizations/current/").await, 45);
         ask(&stranger, "192.0.2.0").await.assert_status(200);
@@ -150,6 +163,9 @@ on_both_engines! {
         assert_limited(&client.patch("/v1/login/root/").send().await, 30);
         let verify: Value = json!({ "email": ROOT, "code": "x" });
         assert_limited(&client.post("/v1/accounts/verify/").json(&verify).send().await, 30);
+        for route in routes_of(false) {
+            assert_limited(&route.request(&client).send().await, 30);
+        }
         client.get("/v1/databases/").bearer(&root.access_token).send().await.assert_status(200);
         spend(&client.at("203.0.113.10"), 1).await;
         app.advance(30 * SECOND);

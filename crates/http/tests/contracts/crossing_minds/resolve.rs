@@ -425,6 +425,7 @@ on_both_engines! {
         let root = app.bound(&root, json!({ "db_id": db })).await;
         let fields = json!({ "db_id": db, "frontend_user_id": 7, "frontend_session_id": UUID });
         let page = app.bound(&page, fields).await;
+        assert_eq!(app.sql_count("select count(*) from resolved_sessions").await, 0);
         app.advance(59 * SECOND);
         for who in [&root, &page] {
             let answer = resolve(&app, who, UUID, json!({ "user_id": 7 })).await;

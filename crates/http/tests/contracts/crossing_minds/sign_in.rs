@@ -235,7 +235,7 @@ on_both_engines! {
         let stranger = app.provision("stranger@example.com").await;
         let theirs = app.add_database(&stranger, "theirs").await;
         let before = app.sql_count(SESSIONS).await;
-        let (long, name) = ("x".repeat(65), "no shop");
+        let (long, name) = ("x".repeat(64), "no shop");
         for (field, key) in [
             ("db_id", NO_DATABASE),
             ("db_id", theirs.as_str()),
@@ -259,8 +259,10 @@ on_both_engines! {
 
     async fn what_no_database_can_be_called_is_no_error_of_ours(app: TestApp) {
         app.provision(ROOT).await;
-        let answer = app.log_in("individual", ROOT, json!({ "db_name": "a\0b" })).await;
-        assert_eq!(faulty(&answer), ["db_name"]);
+        for (field, value) in [("db_name", "a\0b".to_owned()), ("db_name", "x".repeat(129)), ("db_id", "x".repeat(65))] {
+            let answer = app.log_in("individual", ROOT, json!({ field: value })).await;
+            assert_eq!(faulty(&answer), [field]);
+        }
     }
 
     async fn two_choices_that_differ_are_refused(app: TestApp) {

@@ -190,6 +190,13 @@ async fn a_panic_is_an_answer_and_the_next_request_is_served() {
         let answer = with_body(&app, path, panics()).send().await;
         answer.assert_error(500, code);
         assert!(!answer.text.contains("deep inside"), "{}", answer.text);
+        if code == "SERVER_ERROR" {
+            let expected = json!({
+                "error_code": 0, "error_name": "ServerError", "message": "Unknown error from server",
+                "error_data": { "name": "SERVER_ERROR" },
+            });
+            assert_eq!(answer.body, expected);
+        }
         assert_eq!(answer.header("x-request-id").len(), 32);
         app.get("/api/v2/health").send().await.assert_status(200);
     }
