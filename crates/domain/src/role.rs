@@ -41,16 +41,6 @@ impl Role {
     pub const fn is_admin(self) -> bool {
         matches!(self, Self::Owner | Self::Admin)
     }
-
-    /// The role's name in the IngestIQ contract, which has no frontend role.
-    pub const fn ingestiq_name(self) -> &'static str {
-        match self {
-            Self::Owner => "owner",
-            Self::Admin => "admin",
-            Self::Developer => "member",
-            Self::Viewer | Self::Frontend => "viewer",
-        }
-    }
 }
 
 #[cfg(test)]

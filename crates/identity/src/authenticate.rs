@@ -52,6 +52,11 @@ impl Actor {
         if speaks_for_user { self.session.role.min(Role::Frontend) } else { self.session.role }
     }
 
+    /// Whether the token is in an end user's hands: one of the frontend role that is bound to a database.
+    pub fn is_end_user(&self) -> bool {
+        self.role() == Role::Frontend && self.claims.db.is_some()
+    }
+
     /// Accepts an actor of at least `role` whose token is not restricted to scopes.
     ///
     /// # Errors

@@ -71,19 +71,17 @@ impl Work<'_> {
             });
         }
         let failures = challenge.account.map(Counted::FailedCodeByAccount);
-        let failures = failures.map(|counted| self.app.bucket(self.call, counted));
-        if let (Some(failures), Some(limit)) = (&failures, self.app.settings.failed_codes_by_account) {
-            let standing = self.unit.limits().count(failures, limit, 1, self.now).await?;
-            if standing.exceeded {
-                return Ok(Answer::Exhausted(standing.exceeded_at(self.now)));
-            }
+        if let Some(failures) = failures
+            && let Some(exceeded) = self.count(failures, self.app.settings.failed_codes_by_account).await?
+        {
+            return Ok(Answer::Exhausted(exceeded));
         }
         let stored = challenge.code_mac.as_deref().unwrap_or_default();
         if !self.app.vault.verify_mac(CODE, &code_message(challenge.id, code.expose()), stored) {
             return Ok(Answer::Wrong);
         }
-        if let Some(failures) = &failures {
-            self.unit.limits().refund(failures).await?;
+        if let Some(failures) = failures {
+            self.unit.limits().refund(&self.app.bucket(self.call, failures)).await?;
         }
         let consumed = self.unit.challenges().consume(challenge.id, self.now).await?;
         Ok(if consumed { Answer::Right } else { Answer::Used })

@@ -35,6 +35,9 @@ pub enum ChangeAccountError {
     /// It is the owner's.
     #[error("the account {0} has the root role")]
     IsOwner(LoginName),
+    /// The token is in the hands of an end user, and the account is not theirs.
+    #[error("the token's role does not allow this")]
+    EndUser,
     /// The contract's password rule.
     #[error("password {0}")]
     WeakPassword(WeakPassword),
@@ -56,7 +59,7 @@ impl Identity {
         change: AccountChange,
     ) -> Outcome<(), ChangeAccountError> {
         // Before the hash: what does not exist costs nothing.
-        self.begin_reading_member(actor, login).await?;
+        self.require_member(actor, login).await?;
         let hash = match change.password {
             Some(password) => {
                 let rule = match (login, &call.profile.program_password) {
@@ -95,7 +98,7 @@ impl Identity {
             // Beyond the limit the password is changed all the same: nobody may use up the mails to keep it.
             let limit = call.profile.limits.mails_by_email;
             let tell = match login.email() {
-                Some(email) => work.count(Counted::MailsByEmail(email), limit).await.is_ok(),
+                Some(email) => work.count(Counted::MailsByEmail(email), limit).await?.is_none(),
                 None => false,
             };
             work.replace_password(*account, login, hash, tell).await?;
@@ -118,7 +121,7 @@ impl Identity {
         actor: &Actor,
         login: &LoginName,
     ) -> Outcome<(), ChangeAccountError> {
-        self.begin_reading_member(actor, login).await?;
+        self.require_member(actor, login).await?;
         let mut work = self.begin(call).await?;
         work.still(actor).await?;
         match work.lock_member(actor, login).await? {
@@ -128,13 +131,17 @@ impl Identity {
         Ok(work.commit().await?)
     }
 
-    /// Deletes the actor's own account; not that of the owner of the organization signed in to.
+    /// Deletes the actor's own account; not that of the owner of the organization signed in to, nor with a token that is
+    /// in an end user's hands.
     ///
     /// Source: Crossing Minds "accounts", `DELETE`.
     ///
     /// # Errors
     /// [`ChangeAccountError`].
     pub async fn delete_own_account(&self, call: &Call, actor: &Actor) -> Outcome<(), ChangeAccountError> {
+        if actor.is_end_user() {
+            return refuse(ChangeAccountError::EndUser);
+        }
         let (organization, account) = (actor.session.organization, actor.session.account);
         let mut work = self.begin(call).await?;
         work.lock(account).await?;
@@ -152,17 +159,13 @@ impl Identity {
     }
 
     /// Refuses what does not exist, or is not the actor's to touch, before it costs a turn at the writer.
-    async fn begin_reading_member(
-        &self,
-        actor: &Actor,
-        login: &LoginName,
-    ) -> Outcome<Member, ChangeAccountError> {
+    async fn require_member(&self, actor: &Actor, login: &LoginName) -> Outcome<(), ChangeAccountError> {
         let found = self.store.read().await?.members().find(actor.session.organization, login).await?;
         match found {
             Some(member) if is_anothers_owner(&member, actor) => {
                 refuse(ChangeAccountError::IsOwner(login.clone()))
             }
-            Some(member) => Ok(member),
+            Some(_) => Ok(()),
             None => refuse(ChangeAccountError::NotFound(login.clone())),
         }
     }

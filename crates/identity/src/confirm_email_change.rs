@@ -99,7 +99,7 @@ impl Work<'_> {
             created_at: self.now,
         };
         if !self.unit.accounts().insert_email(new).await?
-            && self.unit.accounts().owner_of_email(email).await? != Some(account)
+            && self.unit.accounts().owner_of(&email.clone().into()).await? != Some(account)
         {
             return Ok(false);
         }

@@ -112,7 +112,10 @@ impl Identity {
             .describe(account.id, &claim.first_name, &claim.last_name, &claim.metadata, work.now)
             .await?;
         work.take_in(actor, account.id, claim.role).await?;
-        work.count(Counted::MailsByEmail(&claim.email), call.profile.limits.mails_by_email).await?;
+        let limit = call.profile.limits.mails_by_email;
+        if let Some(exceeded) = work.count(Counted::MailsByEmail(&claim.email), limit).await? {
+            return Err(Fault::from(exceeded).into());
+        }
         if hash.is_some() {
             work.send_activation(&account, &claim.email).await?;
         } else {
@@ -171,7 +174,7 @@ impl Identity {
     /// Refuses a name somebody has before a password is hashed for it.
     async fn require_free(&self, login: &LoginName) -> Outcome<(), CreateAccountError> {
         let mut unit = self.store.read().await?;
-        if unit.accounts().is_taken(login).await? {
+        if unit.accounts().owner_of(login).await?.is_some() {
             return refuse(CreateAccountError::Taken(login.clone()));
         }
         Ok(())

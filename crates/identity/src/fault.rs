@@ -1,7 +1,7 @@
 //! How a use case fails.
 
 use tidegate_crypto::{HashError, PasswordError, SigningFailed, VaultError};
-use tidegate_domain::limit::Standing;
+use tidegate_domain::limit::{Exceeded, Standing};
 use tidegate_store::StoreError;
 
 /// A use case's answer: `E` are the refusals its contract lists, [`Fault`] is everything that can befall any of them.
@@ -45,6 +45,12 @@ pub enum Fault {
     /// A defect, ours or the machine's. The text is for the log alone.
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<Exceeded> for Fault {
+    fn from(Exceeded { standing, retry_after }: Exceeded) -> Self {
+        Self::RateLimited { standing, retry_after }
+    }
 }
 
 /// Shorthand for refusing by a rule.

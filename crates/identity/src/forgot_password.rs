@@ -69,14 +69,13 @@ impl Identity {
         let verified = found.as_ref().is_some_and(|found| found.verified_at.is_some());
         let account = found.map(|found| found.account);
         let mut deliverable = account.is_some();
-        if let Some(limit) = call.profile.limits.forgot_password_by_email {
-            let bucket = self.bucket(call, Counted::ForgotPasswordByEmail(email));
+        let limits = &call.profile.limits;
+        for (counted, limit) in [
+            (Counted::ForgotPasswordByEmail(email), limits.forgot_password_by_email),
+            (Counted::MailsByEmail(email), limits.mails_by_email),
+        ] {
             // Somebody floods a mailbox from many addresses. Telling them would tell that the mailbox is known.
-            deliverable &= !work.unit.limits().count(&bucket, limit, 1, work.now).await?.exceeded;
-        }
-        if let Some(limit) = call.profile.limits.mails_by_email {
-            let bucket = self.bucket(call, Counted::MailsByEmail(email));
-            deliverable &= !work.unit.limits().count(&bucket, limit, 1, work.now).await?.exceeded;
+            deliverable &= work.count(counted, limit).await?.is_none();
         }
         let new = work.new_challenge(Purpose::ResetPassword, email);
         let link = work.insert_reset_link(new, account.as_ref(), redirect).await?;

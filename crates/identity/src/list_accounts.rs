@@ -1,6 +1,8 @@
 //! A manager sees who belongs to their organization.
 
-use tidegate_domain::id::MembershipId;
+use std::collections::HashMap;
+
+use tidegate_domain::id::{AccountId, MembershipId};
 use tidegate_store::members::Listed;
 pub use tidegate_store::members::Member;
 pub use tidegate_store::service_keys::ServiceKey;
@@ -67,12 +69,18 @@ impl Identity {
         let mut unit = self.store.read().await?;
         let members = unit.members().page(organization, Listed::Services, after, PAGE).await?;
         let next = next(&members);
-        let mut accounts = Vec::with_capacity(members.len());
-        for member in members {
-            let keys = unit.service_keys().of_account(member.account).await?;
-            accounts.push(Program { member, keys });
+        let mut keys: HashMap<AccountId, Vec<ServiceKey>> = HashMap::new();
+        if let (Some(first), Some(last)) = (members.first(), members.last()) {
+            let (first, last) = (first.membership, last.membership);
+            for key in unit.service_keys().of_members(organization, first, last).await? {
+                keys.entry(key.account).or_default().push(key);
+            }
         }
-        Ok(Accounts { accounts, next })
+        let programs = members.into_iter().map(|member| {
+            let keys = keys.remove(&member.account).unwrap_or_default();
+            Program { member, keys }
+        });
+        Ok(Accounts { accounts: programs.collect(), next })
     }
 }
 

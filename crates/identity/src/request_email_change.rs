@@ -54,7 +54,7 @@ impl Identity {
         .await?;
 
         let mut work = self.begin(call).await?;
-        let owner = work.unit.accounts().owner_of_email(new_email).await?;
+        let owner = work.unit.accounts().owner_of(&new_email.clone().into()).await?;
         if owner.is_some_and(|owner| owner != account) {
             return refuse(RequestEmailChangeError::EmailTaken);
         }

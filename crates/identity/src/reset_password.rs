@@ -9,7 +9,7 @@ use tidegate_domain::challenge::{Purpose, Standing};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::session::EndReason;
-use tidegate_domain::{EmailAddress, Password};
+use tidegate_domain::{EmailAddress, Password, Timestamp};
 
 use crate::fault::{Fault, Outcome, refuse};
 use crate::mail::Mail;
@@ -23,6 +23,8 @@ pub struct ResetPassword {
     pub token: PlainToken,
     /// Whose it must be, where the contract asks.
     pub email: Option<EmailAddress>,
+    /// When its mail said that the token expires, where the contract asks. What is stored decides beside.
+    pub expires_at: Option<Timestamp>,
     /// The new password.
     pub new_password: Password,
 }
@@ -52,14 +54,15 @@ impl Identity {
     /// # Errors
     /// [`ResetPasswordError`].
     pub async fn reset_password(&self, call: &Call, claim: ResetPassword) -> Outcome<(), ResetPasswordError> {
-        let ResetPassword { token, email, new_password } = claim;
+        let ResetPassword { token, email, expires_at, new_password } = claim;
         let hash = token.hash();
         let mut unit = self.store.read().await?;
         let found = unit.challenges().find_by_link(Purpose::ResetPassword, hash.as_bytes()).await?;
         drop(unit);
         let found = found.filter(|found| {
             let is_theirs = email.is_none_or(|email| found.address == email.as_str());
-            is_theirs && found.standing(self.now()) == Standing::Open
+            let is_in_time = expires_at.is_none_or(|expiry| expiry > self.now());
+            is_theirs && is_in_time && found.standing(self.now()) == Standing::Open
         });
         let Some(challenge) = found else {
             return refuse(ResetPasswordError::InvalidToken);

@@ -165,7 +165,7 @@ impl Identity {
         repeat: Option<&Repeat>,
     ) -> Result<Option<Result<SignedUp, SignUpError>>, Fault> {
         // The account before the record: both appear at once, and whoever sees the first will see the second.
-        let taken = unit.accounts().owner_of_email(&claim.email).await?.is_some();
+        let taken = unit.accounts().owner_of(&claim.email.clone().into()).await?.is_some();
         let record = match repeat {
             Some(repeat) => unit.idempotency().find(&repeat.key_mac, self.now()).await?,
             None => None,

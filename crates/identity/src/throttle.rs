@@ -48,7 +48,7 @@ impl Identity {
         for (counted, limit) in limited {
             let standing = unit.limits().count(&self.bucket(call, counted), limit, 1, now).await?;
             if standing.exceeded {
-                return Err(Fault::RateLimited { standing, retry_after: standing.retry_after(now) });
+                return Err(standing.exceeded_at(now).into());
             }
         }
         Ok(unit.commit().await?)

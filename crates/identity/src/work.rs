@@ -4,7 +4,7 @@ use serde_json::Value;
 use tidegate_crypto::{HashError, Verification};
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, OrganizationId, SessionId};
-use tidegate_domain::limit::Limit;
+use tidegate_domain::limit::{Exceeded, Limit};
 use tidegate_domain::{Password, Timestamp};
 use tidegate_store::Unit;
 use tidegate_store::audit::NewEvent;
@@ -98,17 +98,18 @@ impl Work<'_> {
         if holds { Ok(()) } else { Err(Fault::SessionEnded) }
     }
 
-    /// Counts one more against a limit, or refuses.
-    pub(crate) async fn count(&mut self, counted: Counted<'_>, limit: Option<Limit>) -> Result<(), Fault> {
+    /// Counts one more against a limit; answers by how much that is too many, if it is.
+    pub(crate) async fn count(
+        &mut self,
+        counted: Counted<'_>,
+        limit: Option<Limit>,
+    ) -> Result<Option<Exceeded>, Fault> {
         let Some(limit) = limit else {
-            return Ok(());
+            return Ok(None);
         };
         let bucket = self.app.bucket(self.call, counted);
         let standing = self.unit.limits().count(&bucket, limit, 1, self.now).await?;
-        if standing.exceeded {
-            return Err(Fault::RateLimited { standing, retry_after: standing.retry_after(self.now) });
-        }
-        Ok(())
+        Ok(standing.exceeded.then(|| standing.exceeded_at(self.now)))
     }
 
     /// Makes it all durable.

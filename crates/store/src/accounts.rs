@@ -225,25 +225,11 @@ impl Accounts<'_> {
         }))
     }
 
-    /// Whose address this is, primary or not.
+    /// Whose this address or name is, primary or not.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn owner_of_email(&mut self, email: &EmailAddress) -> Result<Option<AccountId>> {
-        let row = fetch_optional!(
-            self.0,
-            (Uuid,),
-            "select account_id from identifiers where kind = 'email' and value = $1",
-            email.as_str(),
-        )?;
-        Ok(row.map(|(id,)| id.into()))
-    }
-
-    /// Whether somebody has that address or name.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn is_taken(&mut self, login: &LoginName) -> Result<bool> {
+    pub async fn owner_of(&mut self, login: &LoginName) -> Result<Option<AccountId>> {
         let row = fetch_optional!(
             self.0,
             (Uuid,),
@@ -251,7 +237,7 @@ impl Accounts<'_> {
             login.kind(),
             login.as_str(),
         )?;
-        Ok(row.is_some())
+        Ok(row.map(|(id,)| id.into()))
     }
 
     /// The account's addresses, the primary one first.

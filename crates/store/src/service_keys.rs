@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sqlx::types::Json;
 use tidegate_domain::Timestamp;
-use tidegate_domain::id::{AccountId, OrganizationId, ServiceKeyId};
+use tidegate_domain::id::{AccountId, MembershipId, OrganizationId, ServiceKeyId};
 use uuid::Uuid;
 
 use crate::statement::{execute, fetch_all, fetch_optional};
@@ -97,6 +97,30 @@ impl ServiceKeys<'_> {
     pub async fn claim(&mut self, id: ServiceKeyId) -> Result<bool> {
         let claimed = execute!(self.0, "update service_keys set key_hash = key_hash where id = $1", id.0)?;
         Ok(claimed == 1)
+    }
+
+    /// The keys of several accounts, oldest first: those of the organization's programs whose memberships lie between
+    /// `first` and `last`, both included.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn of_members(
+        &mut self,
+        organization: OrganizationId,
+        first: MembershipId,
+        last: MembershipId,
+    ) -> Result<Vec<ServiceKey>> {
+        let rows = fetch_all!(
+            self.0,
+            KeyRow,
+            "select k.id, k.account_id, k.metadata, k.created_at, k.expires_at
+             from memberships m join service_keys k on k.account_id = m.account_id
+             where m.organization_id = $1 and m.is_home and m.id >= $2 and m.id <= $3 order by k.created_at, k.id",
+            organization.0,
+            first.0,
+            last.0,
+        )?;
+        Ok(rows.into_iter().map(ServiceKey::from).collect())
     }
 
     /// The keys of an account, oldest first.

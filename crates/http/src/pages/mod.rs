@@ -167,6 +167,7 @@ async fn set_password(
     let claim = ResetPassword {
         token: PlainToken::from_presented(&token),
         email: None,
+        expires_at: None,
         new_password: Password::new(new_password),
     };
     match app.reset_password(&call, claim).await {

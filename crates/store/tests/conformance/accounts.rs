@@ -109,10 +109,10 @@ on_both_engines! {
         assert!(commit!(world.store, unit => unit.accounts().insert_email(world.email(ada, &email, true))));
         assert!(!commit!(world.store, unit => unit.accounts().insert_email(world.email(eve, &email, true))));
         assert!(!commit!(world.store, unit => unit.accounts().insert_email(world.email(ada, &email, false))));
-        assert_eq!(read!(world.store, unit => unit.accounts().owner_of_email(&email)), Some(ada));
+        assert_eq!(read!(world.store, unit => unit.accounts().owner_of(&email.clone().into())), Some(ada));
         assert!(read!(world.store, unit => unit.accounts().emails(eve)).is_empty());
         let nobody = address("nobody@example.com");
-        assert_eq!(read!(world.store, unit => unit.accounts().owner_of_email(&nobody)), None);
+        assert_eq!(read!(world.store, unit => unit.accounts().owner_of(&nobody.clone().into())), None);
     }
 
     async fn of_fifty_who_want_an_address_at_once_one_gets_it(world: World) {
@@ -304,15 +304,15 @@ on_both_engines! {
     async fn a_programs_name_belongs_to_whichever_took_it_first(world: World) {
         let (export, import) = (world.account().await, world.account().await);
         let name = program_name("nightly export");
-        assert!(!read!(world.store, unit => unit.accounts().is_taken(&name)));
+        assert!(read!(world.store, unit => unit.accounts().owner_of(&name)).is_none());
         assert!(commit!(world.store, unit => unit.accounts().insert_login(world.key(), export, &name, NOW)));
         assert!(!commit!(world.store, unit => unit.accounts().insert_login(world.key(), import, &name, NOW)));
-        assert!(read!(world.store, unit => unit.accounts().is_taken(&name)));
+        assert!(read!(world.store, unit => unit.accounts().owner_of(&name)).is_some());
         let found = read!(world.store, unit => unit.accounts().find_for_sign_in(&name)).unwrap();
         assert_eq!((found.account.id, found.password_hash, found.verified_at), (export, None, None));
         // Compared as it is written.
         let other = program_name("Nightly export");
-        assert!(!read!(world.store, unit => unit.accounts().is_taken(&other)));
+        assert!(read!(world.store, unit => unit.accounts().owner_of(&other)).is_none());
         assert!(commit!(world.store, unit => unit.accounts().insert_login(world.key(), import, &other, NOW)));
     }
 
@@ -320,8 +320,8 @@ on_both_engines! {
         let (ada, program) = (world.member("ada@example.com").await, world.account().await);
         let (email, name): (LoginName, _) =
             (address("ada@example.com").into(), program_name("ada@example.com"));
-        assert!(read!(world.store, unit => unit.accounts().is_taken(&email)));
-        assert!(!read!(world.store, unit => unit.accounts().is_taken(&name)));
+        assert!(read!(world.store, unit => unit.accounts().owner_of(&email)).is_some());
+        assert!(read!(world.store, unit => unit.accounts().owner_of(&name)).is_none());
         assert!(commit!(world.store, unit => unit.accounts().insert_login(world.key(), program, &name, NOW)));
         for (login, account) in [(email, ada.account), (name, program)] {
             let found = read!(world.store, unit => unit.accounts().find_for_sign_in(&login)).unwrap();
@@ -353,7 +353,7 @@ on_both_engines! {
         commit!(world.store, unit => unit.accounts().insert_email(world.email(ada, &second, false)));
         commit!(world.store, unit => unit.accounts().make_email_primary(ada, &second));
         for email in [first, second] {
-            assert!(read!(world.store, unit => unit.accounts().is_taken(&email.into())));
+            assert!(read!(world.store, unit => unit.accounts().owner_of(&email.into())).is_some());
         }
     }
 
@@ -405,7 +405,7 @@ on_both_engines! {
             let mut account = account;
             for seconds in [1, 2] {
                 commit!(world.store, unit => unit.accounts().delete(account, login.as_str(), at(seconds)));
-                assert!(!read!(world.store, unit => unit.accounts().is_taken(&login)));
+                assert!(read!(world.store, unit => unit.accounts().owner_of(&login)).is_none());
                 let next = world.account().await;
                 let key = world.key();
                 assert!(commit!(world.store, unit => unit.accounts().insert_login(key, next, &login, NOW)));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tidegate_crypto::PlainToken;
 use tidegate_domain::text::line;
-use tidegate_domain::{EmailAddress, Password, PasswordRule};
+use tidegate_domain::{EmailAddress, Password, PasswordRule, Role};
 use tidegate_identity::sign_in::SignIn;
 use tidegate_identity::sign_up::SignUp;
 use tidegate_identity::{Actor, SignedIn, TokenSet};
@@ -188,9 +188,19 @@ impl From<&Actor> for Me {
                 email: session.email.as_ref().map(ToString::to_string).unwrap_or_default(),
                 name: session.display_name.clone(),
                 organization_id: session.organization.to_string(),
-                role: session.role.ingestiq_name(),
+                role: role_name(session.role),
                 created_at: session.account_created_at.iso_millis(),
             },
         }
+    }
+}
+
+/// The role in this contract's words, which has none for the frontend role.
+const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Owner => "owner",
+        Role::Admin => "admin",
+        Role::Developer => "member",
+        Role::Viewer | Role::Frontend => "viewer",
     }
 }

@@ -44,7 +44,11 @@ pub(super) async fn reset_password(
     body: JsonBody<ResetPasswordBody>,
 ) -> Answer {
     let (token, password) = body.0.read()?;
-    app.reset_password(&caller, ResetPassword { token, email: None, new_password: password }).await?;
+    app.reset_password(
+        &caller,
+        ResetPassword { token, email: None, expires_at: None, new_password: password },
+    )
+    .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

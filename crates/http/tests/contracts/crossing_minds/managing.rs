@@ -43,6 +43,11 @@ pub(super) fn delete_as(app: &TestApp, who: &Person, path: &str, body: &Value) -
     ask_as(app, who, Method::DELETE, path, body)
 }
 
+/// Deletes the account of a token.
+pub(super) async fn delete_own(app: &TestApp, who: &Person) -> Answer {
+    app.delete("/v1/accounts/").bearer(&who.access_token).send().await
+}
+
 /// GET by somebody signed in.
 pub(super) fn get_as(app: &TestApp, who: &Person, path: &str) -> Request {
     app.get(&format!("/v1/{path}")).bearer(&who.access_token)

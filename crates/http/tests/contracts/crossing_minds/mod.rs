@@ -3,6 +3,7 @@
 mod accounts;
 mod attacks;
 mod databases;
+mod deletion;
 mod elsewhere;
 mod keys;
 mod limits;
