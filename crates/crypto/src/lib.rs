@@ -11,6 +11,8 @@ pub mod keys;
 pub mod master_key;
 pub mod password;
 pub mod pool;
+pub mod sanctum;
+pub mod shared_key;
 pub mod token;
 pub mod vault;
 
@@ -24,6 +26,8 @@ pub use keys::{KeyError, SigningAlgorithm, SigningKey, VerificationKey};
 pub use master_key::{KeyId, MasterKey, MasterKeyError};
 pub use password::{PasswordError, PasswordHasher, PasswordScheme, Pepper, SchemeError, Verification};
 pub use pool::{HashError, HashPool, PoolSize};
+pub use sanctum::SanctumToken;
+pub use shared_key::SharedKey;
 pub use token::{PlainToken, TokenHash};
 pub use vault::{Vault, VaultError};
 

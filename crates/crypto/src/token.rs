@@ -59,6 +59,10 @@ impl PlainToken {
         TokenHash(sized(digest(&SHA256, self.expose().as_bytes()).as_ref()))
     }
 
+    pub(crate) const fn from_secret(text: Secret) -> Self {
+        Self(text)
+    }
+
     pub(crate) fn of_bytes(prefix: &str, bytes: &[u8]) -> Self {
         Self(prefixed(prefix, bytes))
     }

@@ -1,7 +1,7 @@
-//! What mails say: texts built in, replaceable file by file by the operator.
+//! What mails and text messages say: texts built in, replaceable file by file by the operator.
 //!
-//! Each mail is three files, `<name>.subject.txt`, `<name>.txt` and `<name>.html`, in Jinja syntax. A file of the same
-//! name in the operator's directory takes the built-in one's place.
+//! Each mail is three files, `<name>.subject.txt`, `<name>.txt` and `<name>.html`, in Jinja syntax, and each text message is
+//! one, `<name>.txt`. A file of the same name in the operator's directory takes the built-in one's place.
 
 mod engine;
 
@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use minijinja::Environment;
 use minijinja::value::Serde;
 use serde_json::{Value, json};
+use tidegate_domain::Secret;
+
+use crate::sms::gsm;
 
 /// The mails this program sends. Source: RiverGen contract section 1.12.
 ///
@@ -32,6 +35,16 @@ pub enum Template {
     EmailChangeCode,
     /// Says that the account has moved: `old_email`, `new_email`, `when` (ISO 8601).
     EmailChanged,
+}
+
+/// The text messages this program sends. Source: Riven contract, section 1.
+///
+/// Every one may use `product`, as mails may. It is one line of at most 160 characters of the GSM alphabet: more is sent as
+/// two messages, and paid for twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SmsTemplate {
+    /// Proves that a number is somebody's: `code`, `minutes`.
+    Code,
 }
 
 /// A mail ready to be sent. It holds codes and links, so `Debug` shows nothing of it.
@@ -63,7 +76,7 @@ pub enum TemplateError {
         reason: String,
     },
     /// A file that replaces nothing.
-    #[error("{path} replaces no mail template; did you mean {nearest}?", path = path.display())]
+    #[error("{path} replaces no template; did you mean {nearest}?", path = path.display())]
     UnknownFile {
         /// The file.
         path: PathBuf,
@@ -177,6 +190,36 @@ impl Template {
     }
 }
 
+impl SmsTemplate {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::Code];
+
+    /// The name in the outbox, and before `.txt` in file names.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Code => "sms_code",
+        }
+    }
+
+    /// The template of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|template| template.as_str() == name)
+    }
+
+    const fn file(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Code => ("sms_code.txt", include_str!("../templates/sms_code.txt")),
+        }
+    }
+
+    /// Every key the template may use, with a value as long as those it will get.
+    fn sample(self) -> Value {
+        match self {
+            Self::Code => json!({"product": "Tidegate", "code": "49302718", "minutes": 10}),
+        }
+    }
+}
+
 /// The templates in force: every one is known to parse, and to render from a sample.
 #[derive(Debug)]
 pub struct Templates {
@@ -194,14 +237,21 @@ impl Templates {
             None => BTreeMap::new(),
         };
         let mut templates = Self { environment: engine::environment() };
+        let mut source = |(name, built_in): (&'static str, &str)| match replaced.remove(name) {
+            Some((path, source)) => (path.display().to_string(), source),
+            None => (name.to_owned(), built_in.to_owned()),
+        };
         for template in Template::ALL {
-            for (name, built_in) in template.files().all() {
-                let (file, source) = match replaced.remove(name) {
-                    Some((path, source)) => (path.display().to_string(), source),
-                    None => (name.to_owned(), built_in.to_owned()),
-                };
-                templates.add(template, name, source).map_err(|mistake| mistake.found_in(file))?;
+            let samples = ["Ada Lovelace", ""].map(|display_name| template.sample(display_name));
+            for part in template.files().all() {
+                let (file, source) = source(part);
+                templates.add(part.0, source, &samples).map_err(|mistake| mistake.found_in(file))?;
             }
+        }
+        for template in SmsTemplate::ALL {
+            let (file, source) = source(template.file());
+            let added = templates.add(template.file().0, source, &[template.sample()]);
+            added.and_then(|()| templates.check_sms(template)).map_err(|mistake| mistake.found_in(file))?;
         }
         Ok(templates)
     }
@@ -212,18 +262,27 @@ impl Templates {
     /// [`TemplateError::Broken`] when the context lacks a key the template uses. The text holds no value of it.
     pub fn render(&self, template: Template, context: &Value) -> Result<Rendered, TemplateError> {
         let files = template.files();
-        let part = |(name, _): (&str, _)| {
-            self.fill(name, context).map_err(|error| TemplateError::Broken {
-                file: name.to_owned(),
-                line: error.line(),
-                // Its detail could quote a value, and values are secrets here.
-                reason: error.kind().to_string(),
-            })
-        };
         Ok(Rendered {
-            subject: one_line(&part(files.subject)?),
-            text: part(files.text)?,
-            html: part(files.html)?,
+            subject: one_line(&self.part(files.subject.0, context)?),
+            text: self.part(files.text.0, context)?,
+            html: self.part(files.html.0, context)?,
+        })
+    }
+
+    /// Fills `template` in from the keys of `context`, an object.
+    ///
+    /// # Errors
+    /// Those of [`render`](Self::render).
+    pub fn render_sms(&self, template: SmsTemplate, context: &Value) -> Result<Secret, TemplateError> {
+        self.part(template.file().0, context).map(|text| Secret::new(one_line(&text)))
+    }
+
+    fn part(&self, name: &str, context: &Value) -> Result<String, TemplateError> {
+        self.fill(name, context).map_err(|error| TemplateError::Broken {
+            file: name.to_owned(),
+            line: error.line(),
+            // Its detail could quote a value, and values are secrets here.
+            reason: error.kind().to_string(),
         })
     }
 
@@ -231,21 +290,37 @@ impl Templates {
         self.environment.get_template(name)?.render(Serde(context))
     }
 
-    fn add(&mut self, template: Template, name: &'static str, source: String) -> Result<(), Mistake> {
-        self.find_unknown_keys(template, name, &source)?;
+    fn add(&mut self, name: &'static str, source: String, samples: &[Value]) -> Result<(), Mistake> {
+        for sample in samples {
+            self.find_unknown_keys(sample, name, &source)?;
+        }
         self.environment.add_template_owned(name, source).map_err(Mistake::from)?;
-        for display_name in ["Ada Lovelace", ""] {
-            let filled = self.fill(name, &template.sample(display_name))?;
-            if one_line(&filled).is_empty() {
-                return Err(Mistake { line: None, reason: "says nothing".to_owned() });
+        for sample in samples {
+            if one_line(&self.fill(name, sample)?).is_empty() {
+                return Err(Mistake::new("says nothing"));
             }
         }
         Ok(())
     }
 
+    fn check_sms(&self, template: SmsTemplate) -> Result<(), Mistake> {
+        let sample = template.sample();
+        let text = one_line(&self.fill(template.file().0, &sample)?);
+        if !sample.get("code").and_then(Value::as_str).is_some_and(|code| text.contains(code)) {
+            return Err(Mistake::new("does not say its `code`"));
+        }
+        match gsm::septets(&text) {
+            Ok(taken) if taken <= gsm::ONE_MESSAGE => Ok(()),
+            Ok(taken) => Err(Mistake::new(format!(
+                "takes {taken} of the {} characters of one message",
+                gsm::ONE_MESSAGE
+            ))),
+            Err(c) => Err(Mistake::new(format!("`{c}` is not in the alphabet of text messages (GSM 7 bit)"))),
+        }
+    }
+
     /// Strict rendering alone would miss a mistyped key in a branch that the samples do not take.
-    fn find_unknown_keys(&self, template: Template, name: &str, source: &str) -> Result<(), Mistake> {
-        let sample = template.sample("");
+    fn find_unknown_keys(&self, sample: &Value, name: &str, source: &str) -> Result<(), Mistake> {
         let known: Vec<&str> =
             sample.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
         let used = self.environment.template_from_named_str(name, source)?.undeclared_variables(false);
@@ -272,6 +347,10 @@ struct Mistake {
 }
 
 impl Mistake {
+    fn new(reason: impl Into<String>) -> Self {
+        Self { line: None, reason: reason.into() }
+    }
+
     fn found_in(self, file: String) -> TemplateError {
         TemplateError::Broken { file, line: self.line, reason: self.reason }
     }
@@ -299,8 +378,10 @@ fn read(directory: &Path) -> Result<BTreeMap<&'static str, (PathBuf, String)>, T
         path: path.to_owned(),
         reason: error.to_string(),
     };
-    let names =
-        || Template::ALL.into_iter().flat_map(|template| template.files().all()).map(|(name, _)| name);
+    let names = || {
+        let mails = Template::ALL.into_iter().flat_map(|template| template.files().all());
+        mails.chain(SmsTemplate::ALL.map(SmsTemplate::file)).map(|(name, _)| name)
+    };
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(directory).map_err(|error| unreadable(directory, error))? {
         let path = entry.map_err(|error| unreadable(directory, error))?.path();
@@ -366,11 +447,49 @@ mod tests {
     }
 
     #[test]
+    fn a_text_message_is_one_line_with_its_code() {
+        let context = json!({"product": "Riven", "code": "493027", "minutes": 10});
+        let text = built_in().render_sms(SmsTemplate::Code, &context).unwrap();
+        assert_eq!(
+            text.expose(),
+            "493027 is your Riven code. It expires in 10 minutes. Share it with nobody."
+        );
+        let (_directory, templates) = overriding("sms_code.txt", "{{ product }}:\n{{ code }}\n");
+        let text = templates.unwrap().render_sms(SmsTemplate::Code, &context).unwrap();
+        assert_eq!(text.expose(), "Riven: 493027");
+        let error =
+            built_in().render_sms(SmsTemplate::Code, &json!({"code": "493027"})).unwrap_err().to_string();
+        assert!(error.starts_with("sms_code.txt, line 1: ") && !error.contains("493027"), "{error}");
+    }
+
+    #[test]
+    fn a_text_message_that_takes_two_is_a_mistake() {
+        let long = format!("{{{{ code }}}}{}", "a".repeat(153));
+        for (source, found) in [
+            (long.as_str(), "takes 161 of the 160 characters of one message"),
+            ("Riven’s code: {{ code }}", "`’` is not in the alphabet of text messages (GSM 7 bit)"),
+            ("Hi {{ display_name }}, {{ code }}", "`display_name` is not known"),
+            ("{{ minutes", "syntax error"),
+            ("  \n", "says nothing"),
+            ("Your {{ product }} code expires in {{ minutes }} minutes.", "does not say its `code`"),
+        ] {
+            let said = mistake("sms_code.txt", source);
+            assert!(said.starts_with("mails/sms_code.txt") && said.contains(found), "{said}");
+        }
+        assert!(overriding("sms_code.txt", long.trim_end_matches("a")).1.is_ok());
+        assert!(overriding("sms_code.txt", &long[..long.len() - 1]).1.is_ok());
+    }
+
+    #[test]
     fn names_lead_back_to_their_templates() {
         for template in Template::ALL {
             assert_eq!(Template::from_name(template.as_str()), Some(template));
         }
         assert_eq!(Template::from_name("sign_up"), None);
+        for template in SmsTemplate::ALL {
+            assert_eq!(SmsTemplate::from_name(template.as_str()), Some(template));
+        }
+        assert_eq!(SmsTemplate::from_name("sign_up_code"), None);
     }
 
     #[test]

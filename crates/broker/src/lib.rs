@@ -1,0 +1,31 @@
+//! Brokerage accounts: opened at Alpaca's Broker API, or in a sandbox that needs no network.
+//!
+//! Nothing here touches the store, a clock or chance. Whoever opens accounts talks to a [`Broker`] and cannot
+//! tell the two apart. An account is opened for good and costs the trader a name: an opening that failed is
+//! never repeated before [`BrokerError::may_have_been_carried_out`] says that it had no effect, or a lookup
+//! by e-mail finds nothing.
+
+mod account;
+mod alpaca;
+mod application;
+mod error;
+mod event;
+mod provider;
+mod retry;
+pub mod sandbox;
+mod sse;
+mod status;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use account::{Account, Amount, KycResults, TradingAccount};
+pub use alpaca::{Alpaca, AlpacaConfig, AlpacaSecret, ConfigError, Environment, EventStream};
+pub use application::{Agreement, Application, Contact, Disclosures, Document, DocumentContent, Identity};
+pub use error::{BrokerError, CarriedOut, Refusal, Trouble};
+pub use event::AccountEvent;
+pub use provider::{Broker, Events};
+pub use retry::{RetryPolicy, Sleep, Wait};
+pub use sandbox::Sandbox;
+pub use status::{AccountStatus, LocalStatus};

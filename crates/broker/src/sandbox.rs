@@ -1,0 +1,170 @@
+//! A broker without a network: for development, for tests, and until the operator has a contract with a real
+//! one.
+//!
+//! An account's life is planned when it is opened and looked up when somebody asks, so nothing has to run
+//! meanwhile. The plan is a value ([`SandboxAccount`]) kept wherever a [`Shelf`] puts it.
+
+mod account;
+mod shelf;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tidegate_domain::{Clock, Timestamp};
+use uuid::Uuid;
+
+use crate::account::{Account, TradingAccount, email_key};
+use crate::application::{Application, Document};
+use crate::error::{BrokerError, CarriedOut, Trouble};
+use crate::event::AccountEvent;
+
+pub use account::{SandboxAccount, Step};
+pub use shelf::{MemoryShelf, Put, Shelf, ShelfFailed};
+
+/// How often a change is tried that others keep overtaking.
+const MAX_RACES: u32 = 8;
+/// How old an event is before it is told. Whoever goes on from the last event must not miss one that another
+/// node was still writing down when it was asked.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
+
+/// How the sandbox treats applications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SandboxConfig {
+    /// Seconds from an application, or from the documents it lacked, to the decision.
+    #[serde(with = "tidegate_domain::time::seconds")]
+    pub review: Duration,
+    /// Seconds from the approval to the active account.
+    #[serde(with = "tidegate_domain::time::seconds")]
+    pub activation: Duration,
+    /// Whether an application without documents waits for them.
+    pub require_documents: bool,
+}
+
+impl Default for SandboxConfig {
+    fn default() -> Self {
+        Self { review: Duration::from_secs(2), activation: Duration::from_secs(2), require_documents: true }
+    }
+}
+
+/// The embedded broker. Shared by all tasks, and through its shelf by all nodes.
+#[derive(Clone)]
+pub struct Sandbox {
+    config: SandboxConfig,
+    clock: Arc<dyn Clock>,
+    shelf: Arc<dyn Shelf>,
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// A broker that keeps its accounts on `shelf`.
+    pub fn new(config: SandboxConfig, clock: Arc<dyn Clock>, shelf: Arc<dyn Shelf>) -> Self {
+        Self { config, clock, shelf }
+    }
+
+    /// Opens an account. The same `key` finds the account it opened before, whatever the application says
+    /// now.
+    ///
+    /// # Errors
+    /// [`BrokerError::Invalid`], [`BrokerError::EmailTaken`], [`BrokerError::Unavailable`].
+    pub async fn open(&self, key: Uuid, application: &Application) -> Result<Account, BrokerError> {
+        let now = self.clock.now();
+        let id = SandboxAccount::id_of(key);
+        if let Some(first) = self.shelf.get(id).await? {
+            return first.account(now);
+        }
+        let opened = SandboxAccount::open(key, application, now, &self.config)?;
+        let account = opened.account(now)?;
+        match self.shelf.put(opened).await? {
+            Put::Kept => Ok(account),
+            Put::EmailTaken => Err(BrokerError::EmailTaken),
+            // The same opening, at the same time, on another node.
+            Put::Overtaken => self.account(id).await,
+        }
+    }
+
+    /// The account `id` as it stands.
+    ///
+    /// # Errors
+    /// [`BrokerError::NotFound`], [`BrokerError::Unavailable`].
+    pub async fn account(&self, id: Uuid) -> Result<Account, BrokerError> {
+        self.kept(id).await?.account(self.clock.now())
+    }
+
+    /// The account opened with this e-mail address, if any.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`].
+    pub async fn find_by_email(&self, email: &str) -> Result<Vec<Account>, BrokerError> {
+        let found = self.shelf.find(&email_key(email)).await?;
+        found.iter().map(|account| account.account(self.clock.now())).collect()
+    }
+
+    /// Adds documents to the account `id`; an account that waits for them goes on.
+    ///
+    /// # Errors
+    /// [`BrokerError::Invalid`], [`BrokerError::NotFound`], [`BrokerError::Unavailable`].
+    pub async fn upload(&self, id: Uuid, documents: &[Document]) -> Result<(), BrokerError> {
+        for _ in 0..MAX_RACES {
+            let mut account = self.kept(id).await?;
+            account.upload(documents, self.clock.now(), &self.config)?;
+            match self.shelf.put(account).await? {
+                Put::Kept => return Ok(()),
+                Put::Overtaken | Put::EmailTaken => {}
+            }
+        }
+        Err(out_of_reach(CarriedOut::No))
+    }
+
+    /// The money side of the account `id`: nothing yet, for nothing can be paid in.
+    ///
+    /// # Errors
+    /// [`BrokerError::NotFound`], [`BrokerError::Unavailable`].
+    pub async fn trading(&self, id: Uuid) -> Result<TradingAccount, BrokerError> {
+        self.kept(id).await?.trading(self.clock.now())
+    }
+
+    /// The changes of all accounts after the event `since`, or all of them, oldest first.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`].
+    pub async fn events(&self, since: Option<&str>) -> Result<Vec<AccountEvent>, BrokerError> {
+        let told_until = self.clock.now().minus(SETTLED_AFTER);
+        let accounts = self.shelf.all().await?;
+        let mut events: Vec<AccountEvent> = accounts
+            .iter()
+            .flat_map(|account| account.events(told_until))
+            .filter(|event| event.ulid.as_deref().is_some_and(|ulid| since.is_none_or(|since| ulid > since)))
+            .collect();
+        events.sort_by(|left, right| left.ulid.cmp(&right.ulid));
+        Ok(events)
+    }
+
+    async fn kept(&self, id: Uuid) -> Result<SandboxAccount, BrokerError> {
+        self.shelf.get(id).await?.ok_or(BrokerError::NotFound)
+    }
+}
+
+impl From<ShelfFailed> for BrokerError {
+    fn from(_: ShelfFailed) -> Self {
+        // Openings find their first attempt by its key, and a document kept twice does no harm, but callers
+        // treat both brokers alike.
+        out_of_reach(CarriedOut::Maybe)
+    }
+}
+
+const fn out_of_reach(carried_out: CarriedOut) -> BrokerError {
+    BrokerError::Unavailable { trouble: Trouble::Storage, carried_out, retry_after: None }
+}
+
+/// `at` as the broker writes instants.
+fn written(at: Timestamp) -> String {
+    at.iso_micros()
+}

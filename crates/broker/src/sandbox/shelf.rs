@@ -1,0 +1,111 @@
+//! Where the sandbox keeps its accounts.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use uuid::Uuid;
+
+use super::SandboxAccount;
+
+/// The records are out of reach. Why is for whoever keeps them to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the sandbox's records are out of reach")]
+pub struct ShelfFailed;
+
+/// What became of a record to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// Kept.
+    Kept,
+    /// Not kept: somebody else has changed it since it was read. Read it again.
+    Overtaken,
+    /// Not kept: another account has the e-mail address.
+    EmailTaken,
+}
+
+/// Keeps the sandbox's accounts: in a table with their id as key, their e-mail address unique and the rest as
+/// JSON.
+pub trait Shelf: Send + Sync + 'static {
+    /// The account with this id.
+    fn get(&self, id: Uuid) -> BoxFuture<'_, Result<Option<SandboxAccount>, ShelfFailed>>;
+
+    /// The account with this [e-mail address](SandboxAccount::email).
+    fn find(&self, email: &str) -> BoxFuture<'_, Result<Option<SandboxAccount>, ShelfFailed>>;
+
+    /// Keeps `account`: a new one when its [revision](SandboxAccount::revision) is 1, else in place of the
+    /// revision just before.
+    fn put(&self, account: SandboxAccount) -> BoxFuture<'_, Result<Put, ShelfFailed>>;
+
+    /// All accounts.
+    fn all(&self) -> BoxFuture<'_, Result<Vec<SandboxAccount>, ShelfFailed>>;
+}
+
+/// Keeps accounts as long as the process lives.
+#[derive(Default)]
+pub struct MemoryShelf(Mutex<BTreeMap<Uuid, SandboxAccount>>);
+
+impl MemoryShelf {
+    /// A shelf that holds `accounts` already.
+    pub fn holding(accounts: impl IntoIterator<Item = SandboxAccount>) -> Self {
+        Self(Mutex::new(accounts.into_iter().map(|account| (account.id(), account)).collect()))
+    }
+
+    /// What it holds, to write down.
+    pub fn accounts(&self) -> Vec<SandboxAccount> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Uuid, SandboxAccount>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, account: SandboxAccount) -> Put {
+        let mut accounts = self.lock();
+        let is_namesake =
+            |other: &SandboxAccount| other.id() != account.id() && other.email() == account.email();
+        if accounts.values().any(is_namesake) {
+            return Put::EmailTaken;
+        }
+        match accounts.entry(account.id()) {
+            Entry::Vacant(place) if account.revision() == 1 => {
+                place.insert(account);
+                Put::Kept
+            }
+            Entry::Occupied(mut place) if place.get().revision() + 1 == account.revision() => {
+                place.insert(account);
+                Put::Kept
+            }
+            Entry::Vacant(_) | Entry::Occupied(_) => Put::Overtaken,
+        }
+    }
+}
+
+impl fmt::Debug for MemoryShelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryShelf").finish_non_exhaustive()
+    }
+}
+
+impl Shelf for MemoryShelf {
+    fn get(&self, id: Uuid) -> BoxFuture<'_, Result<Option<SandboxAccount>, ShelfFailed>> {
+        let found = self.lock().get(&id).cloned();
+        async move { Ok(found) }.boxed()
+    }
+
+    fn find(&self, email: &str) -> BoxFuture<'_, Result<Option<SandboxAccount>, ShelfFailed>> {
+        let found = self.lock().values().find(|account| account.email() == email).cloned();
+        async move { Ok(found) }.boxed()
+    }
+
+    fn put(&self, account: SandboxAccount) -> BoxFuture<'_, Result<Put, ShelfFailed>> {
+        async move { Ok(self.keep(account)) }.boxed()
+    }
+
+    fn all(&self) -> BoxFuture<'_, Result<Vec<SandboxAccount>, ShelfFailed>> {
+        async move { Ok(self.accounts()) }.boxed()
+    }
+}

@@ -1,0 +1,103 @@
+//! A gateway with a certificate: of an authority nobody knows, and of one the operator names.
+#![expect(clippy::disallowed_methods, reason = "starts openssl")]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::thread;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, Stream};
+use serde_json::json;
+
+use crate::{providers, send, temporary};
+
+/// A certificate for `localhost` that is its own authority.
+struct Certificate {
+    _directory: tempfile::TempDir,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl Certificate {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| directory.path().join(name));
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+            .args([
+                "-addext",
+                "subjectAltName=DNS:localhost",
+                "-addext",
+                "basicConstraints=critical,CA:FALSE",
+            ])
+            .arg("-out")
+            .arg(&certificate)
+            .arg("-keyout")
+            .arg(&key)
+            .output()
+            .expect("openssl is installed");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        Self { _directory: directory, certificate, key }
+    }
+
+    /// A server that takes every message; answers its port.
+    fn serve(&self) -> u16 {
+        let certificates = CertificateDer::pem_file_iter(&self.certificate).unwrap();
+        let certificates = certificates.map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(&self.key).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(certificates, key)
+            .unwrap();
+        let config = Arc::new(config);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for connection in listener.incoming() {
+                // A client that does not trust us says so and goes.
+                let _ = take(connection.unwrap(), Arc::clone(&config));
+            }
+        });
+        port
+    }
+}
+
+fn take(mut connection: TcpStream, config: Arc<ServerConfig>) -> std::io::Result<()> {
+    let mut tls = ServerConnection::new(config).map_err(std::io::Error::other)?;
+    let mut stream = Stream::new(&mut tls, &mut connection);
+    let mut request = Vec::new();
+    let mut buffer = [0; 4_096];
+    // The body is one JSON object.
+    while !request.ends_with(b"\"}") {
+        let read = stream.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(());
+        }
+        request.extend_from_slice(&buffer[..read]);
+    }
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\nconnection: close\r\n\r\n{\"id\":\"gw\"}")?;
+    stream.flush()
+}
+
+#[tokio::test]
+async fn a_gateway_is_trusted_by_its_authority_alone() {
+    let certificate = Certificate::new();
+    let port = certificate.serve();
+    let gateway = |host: &str, ca_file: Option<&PathBuf>| {
+        let url = format!("https://{host}:{port}/hunter2");
+        providers(json!({"webhook": {"url": url, "secret": "hunter2-hunter2-hunter2", "ca_file": ca_file}}))
+    };
+    let own = Some(&certificate.certificate);
+    assert_eq!(send(&gateway("localhost", own)).await.unwrap().message_id.as_deref(), Some("gw"));
+    for stranger in [gateway("localhost", None), gateway("127.0.0.1", own)] {
+        let said = temporary(send(&stranger).await);
+        assert!(said.contains("certificate"), "{said}");
+    }
+}
