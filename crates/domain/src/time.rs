@@ -87,6 +87,11 @@ impl Timestamp {
         self.format("%Y-%m-%dT%H:%M:%S.%3fZ")
     }
 
+    /// ISO 8601, UTC, microsecond precision: `2024-01-01T12:00:00.000000Z`.
+    pub fn iso_micros(self) -> String {
+        self.format("%Y-%m-%dT%H:%M:%S.%6fZ")
+    }
+
     fn format(self, pattern: &str) -> String {
         let instant = jiff::Timestamp::from_microsecond(self.0).unwrap_or_default();
         instant.strftime(pattern).to_string()
@@ -149,6 +154,7 @@ mod tests {
         let instant = Timestamp::from_micros(1_704_110_400_123_456);
         assert_eq!(instant.iso_seconds(), "2024-01-01T12:00:00Z");
         assert_eq!(instant.iso_millis(), "2024-01-01T12:00:00.123Z");
+        assert_eq!(instant.iso_micros(), "2024-01-01T12:00:00.123456Z");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod activate;
 pub mod authenticate;
 pub mod bind;
+pub mod brokerage;
 mod cache;
 pub mod call;
 mod challenge;
