@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::id::{AccountId, OrganizationId, SessionId, WorkspaceId};
 use crate::text::{TextError, line};
-use crate::{EmailAddress, Role, Timestamp};
+use crate::{EmailAddress, PhoneNumber, Role, Timestamp};
 
 /// What kind of principal an account is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,8 @@ impl ServiceName {
 pub enum LoginName {
     /// A person's address.
     Email(EmailAddress),
+    /// A person's phone.
+    Phone(PhoneNumber),
     /// A program's name.
     Service(ServiceName),
 }
@@ -73,14 +75,16 @@ impl LoginName {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Email(_) => "email",
+            Self::Phone(_) => "phone",
             Self::Service(_) => "service_name",
         }
     }
 
-    /// The address or name.
+    /// The address, number or name, as it is stored.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Email(email) => email.as_str(),
+            Self::Phone(phone) => phone.expose(),
             Self::Service(name) => &name.0,
         }
     }
@@ -89,7 +93,7 @@ impl LoginName {
     pub const fn email(&self) -> Option<&EmailAddress> {
         match self {
             Self::Email(email) => Some(email),
-            Self::Service(_) => None,
+            Self::Phone(_) | Self::Service(_) => None,
         }
     }
 }
@@ -100,15 +104,25 @@ impl From<EmailAddress> for LoginName {
     }
 }
 
+impl From<PhoneNumber> for LoginName {
+    fn from(phone: PhoneNumber) -> Self {
+        Self::Phone(phone)
+    }
+}
+
 impl From<ServiceName> for LoginName {
     fn from(name: ServiceName) -> Self {
         Self::Service(name)
     }
 }
 
+/// As it may be shown to others: of a number, its end.
 impl fmt::Display for LoginName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        match self {
+            Self::Phone(phone) => phone.fmt(f),
+            Self::Email(_) | Self::Service(_) => f.write_str(self.as_str()),
+        }
     }
 }
 

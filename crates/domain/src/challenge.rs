@@ -15,6 +15,10 @@ pub enum Purpose {
     ChangeEmail,
     /// The password may be set anew.
     ResetPassword,
+    /// A phone is somebody's who has an account from then on.
+    RegisterPhone,
+    /// A phone is in the hands of the one who signs in with it.
+    SignInByPhone,
 }
 
 impl Purpose {
@@ -24,6 +28,8 @@ impl Purpose {
             Self::VerifyEmail => "verify_email",
             Self::ChangeEmail => "change_email",
             Self::ResetPassword => "reset_password",
+            Self::RegisterPhone => "register_phone",
+            Self::SignInByPhone => "sign_in_by_phone",
         }
     }
 }

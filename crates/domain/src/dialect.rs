@@ -21,11 +21,13 @@ pub enum Dialect {
     Ingestiq,
     /// Crossing Minds account API, `/v1` and `/`.
     CrossingMinds,
+    /// Riven phone and account-opening API, `/api/v1`.
+    Riven,
 }
 
 impl Dialect {
     /// Every contract answered.
-    pub const ALL: [Self; 3] = [Self::Rivergen, Self::Ingestiq, Self::CrossingMinds];
+    pub const ALL: [Self; 4] = [Self::Rivergen, Self::Ingestiq, Self::CrossingMinds, Self::Riven];
 
     /// Its name in claims, rows, configuration and on the command line.
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +35,7 @@ impl Dialect {
             Self::Rivergen => "rivergen",
             Self::Ingestiq => "ingestiq",
             Self::CrossingMinds => "crossing_minds",
+            Self::Riven => "riven",
         }
     }
 
@@ -53,11 +56,20 @@ pub enum Unverified {
     Refused,
 }
 
+/// What an access token is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessTokenForm {
+    /// A signed statement (RFC 9068), short-lived, with a refresh token beside it.
+    Jwt,
+    /// Chance alone, found in the store, as long-lived as its session: one each, and nothing to refresh.
+    Opaque,
+}
+
 /// How long what is sent to an address can be sent back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CodeLifetimes {
-    /// Codes and links that verify the address of an account.
+    /// Codes and links that verify the address of an account; codes texted to a phone.
     #[serde(with = "seconds")]
     pub verify_email: Duration,
     /// Codes that verify the address an account is to move to.
@@ -72,7 +84,7 @@ impl CodeLifetimes {
     /// How long an answer for that purpose is accepted.
     pub const fn of(&self, purpose: Purpose) -> Duration {
         match purpose {
-            Purpose::VerifyEmail => self.verify_email,
+            Purpose::VerifyEmail | Purpose::RegisterPhone | Purpose::SignInByPhone => self.verify_email,
             Purpose::ChangeEmail => self.change_email,
             Purpose::ResetPassword => self.reset_password,
         }
@@ -106,6 +118,9 @@ pub struct DialectProfile {
     /// it.
     #[serde(skip, default = "admitted")]
     pub unverified: Unverified,
+    /// What its access tokens are. Not configurable: clients rely on it.
+    #[serde(skip, default = "jwt")]
+    pub access_tokens: AccessTokenForm,
     /// Rate limits. One left out does not exist.
     pub limits: Limits,
 }
@@ -169,6 +184,7 @@ impl DialectProfile {
                 reset_password: Duration::from_secs(3_600),
             },
             unverified: Unverified::SentCode,
+            access_tokens: AccessTokenForm::Jwt,
             limits: Limits {
                 sign_up_by_ip: Some(Limit::new(3, 300)),
                 sign_in_by_ip: Some(Limit::new(5, 900)),
@@ -187,14 +203,15 @@ impl DialectProfile {
             Dialect::Rivergen => Self::rivergen(),
             Dialect::Ingestiq => Self::ingestiq(),
             Dialect::CrossingMinds => Self::crossing_minds(),
+            Dialect::Riven => Self::riven(),
         }
     }
 
     /// A profile read from configuration, as one of `dialect`: what is no matter of configuration is the contract's.
     #[must_use]
     pub fn configured(self, dialect: Dialect) -> Self {
-        let contract = Self::of(dialect);
-        Self { dialect, unverified: contract.unverified, ..self }
+        let DialectProfile { unverified, access_tokens, .. } = Self::of(dialect);
+        Self { dialect, unverified, access_tokens, ..self }
     }
 
     /// IngestIQ's numbers: section 1 of its contract.
@@ -227,6 +244,7 @@ impl DialectProfile {
                 reset_password: Duration::from_secs(3_600),
             },
             unverified: Unverified::Admitted,
+            access_tokens: AccessTokenForm::Jwt,
             limits: Limits {
                 failed_sign_in: Some(Limit::new(10, 900)),
                 anonymous_requests: Some(Limit::new(100, 60)),
@@ -267,6 +285,7 @@ impl DialectProfile {
                 reset_password: Duration::from_secs(24 * 3_600),
             },
             unverified: Unverified::Refused,
+            access_tokens: AccessTokenForm::Jwt,
             limits: Limits {
                 sign_in_by_ip: Some(Limit::new(30, 60)),
                 failed_sign_in: Some(Limit::new(10, 300)),
@@ -279,6 +298,26 @@ impl DialectProfile {
             },
         }
     }
+
+    /// Riven's numbers: section 1 of its contract. Nobody has a password there: of what is sent out, codes alone; of
+    /// tokens, one that lasts as long as its session.
+    pub fn riven() -> Self {
+        let lifetime = Duration::from_secs(30 * 24 * 3_600);
+        Self {
+            dialect: Dialect::Riven,
+            access_token_lifetime: lifetime,
+            session: SessionPolicy { lifetime, remembered_lifetime: lifetime, sliding_up_to: None },
+            unverified: Unverified::Admitted,
+            access_tokens: AccessTokenForm::Opaque,
+            limits: Limits {
+                mails_by_email: Some(Limit::new(5, 3_600)),
+                anonymous_requests: Some(Limit::new(300, 60)),
+                authenticated_requests: Some(Limit::new(120, 60)),
+                ..Limits::default()
+            },
+            ..Self::rivergen()
+        }
+    }
 }
 
 /// Configuration does not say which contract a profile is for: its section's name does.
@@ -289,4 +328,9 @@ fn unset() -> Dialect {
 /// Nor what follows from the contract.
 fn admitted() -> Unverified {
     Unverified::Admitted
+}
+
+/// Nor this.
+fn jwt() -> AccessTokenForm {
+    AccessTokenForm::Jwt
 }

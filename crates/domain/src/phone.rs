@@ -6,6 +6,8 @@ use phonenumber::country::Id;
 use phonenumber::metadata::DATABASE;
 use serde::{Deserialize, Serialize};
 
+use crate::limit::Limit;
+
 /// Longest text that is read at all: the longest number with a separator after every digit, and some to
 /// spare.
 const MAX_TEXT: usize = 64;
@@ -44,6 +46,32 @@ pub struct PhoneRule {
     /// Countries whose mobile numbers are accepted. Numbers written without a country code are those of the
     /// first.
     pub countries: Vec<Country>,
+}
+
+/// How often codes are texted. A limit left out does not exist. Source: Riven contract, section 1, resend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TextLimits {
+    /// To one phone, so that codes do not come one upon another.
+    pub by_phone_at_once: Option<Limit>,
+    /// To one phone, over a longer time.
+    pub by_phone: Option<Limit>,
+    /// For one client address.
+    pub by_ip: Option<Limit>,
+    /// To all numbers of one [prefix](PhoneNumber::prefix) together: what somebody can cost who earns from messages to a
+    /// block of numbers.
+    pub by_prefix: Option<Limit>,
+}
+
+impl Default for TextLimits {
+    fn default() -> Self {
+        Self {
+            by_phone_at_once: Some(Limit::new(1, 60)),
+            by_phone: Some(Limit::new(5, 3_600)),
+            by_ip: Some(Limit::new(20, 3_600)),
+            by_prefix: Some(Limit::new(1_000, 3_600)),
+        }
+    }
 }
 
 impl Default for PhoneRule {

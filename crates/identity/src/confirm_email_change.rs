@@ -2,10 +2,12 @@
 
 use serde_json::json;
 use tidegate_delivery::Template;
+use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Purpose;
+use tidegate_domain::id::AccountId;
 use tidegate_domain::{EmailAddress, Secret, limit};
-use tidegate_store::accounts::NewEmail;
+use tidegate_store::accounts::NewIdentifier;
 
 use crate::challenge::Answer;
 use crate::fault::{Fault, Outcome, refuse};
@@ -65,7 +67,7 @@ impl Identity {
         let Some(old_email) = old else {
             return refuse(ConfirmEmailChangeError::NotPending);
         };
-        if !work.take_email(actor, new_email).await? {
+        if !work.take_email(account, new_email).await? {
             return refuse(ConfirmEmailChangeError::NotPending);
         }
         let (old, new) = (old_email.as_str(), new_email.as_str());
@@ -88,18 +90,22 @@ impl Identity {
 
 impl Work<'_> {
     /// Gives the account a verified primary address: a new one, or one it had before. False when somebody else has it.
-    async fn take_email(&mut self, actor: &Actor, email: &EmailAddress) -> Result<bool, Fault> {
-        let account = actor.session.account;
-        let new = NewEmail {
+    pub(crate) async fn take_email(
+        &mut self,
+        account: AccountId,
+        email: &EmailAddress,
+    ) -> Result<bool, Fault> {
+        let login = LoginName::Email(email.clone());
+        let new = NewIdentifier {
             id: self.app.entropy.uuid(self.now).into(),
             account,
-            email,
+            login: &login,
             verified_at: Some(self.now),
             is_primary: false,
             created_at: self.now,
         };
-        if !self.unit.accounts().insert_email(new).await?
-            && self.unit.accounts().owner_of(&email.clone().into()).await? != Some(account)
+        if !self.unit.accounts().insert_identifier(new).await?
+            && self.unit.accounts().owner_of(&login).await? != Some(account)
         {
             return Ok(false);
         }

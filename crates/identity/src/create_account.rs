@@ -6,7 +6,7 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::{EmailAddress, Password, PasswordRule, Role};
-use tidegate_store::accounts::NewAccount;
+use tidegate_store::accounts::{NewAccount, NewIdentifier};
 use tidegate_store::organizations::NewMembership;
 
 use crate::fault::{Fault, Outcome, refuse};
@@ -95,7 +95,7 @@ impl Identity {
         let mut work = self.begin(call).await?;
         work.still(actor).await?;
         let new = NewPerson {
-            email: &claim.email,
+            login: &login,
             verified_at: None,
             display_name: display_name.trim(),
             password_hash: hash.as_deref(),
@@ -159,7 +159,15 @@ impl Identity {
                 created_at: now,
             })
             .await?;
-        if !work.unit.accounts().insert_login(self.entropy.uuid(now).into(), id, &login, now).await? {
+        let identifier = NewIdentifier {
+            id: self.entropy.uuid(now).into(),
+            account: id,
+            login: &login,
+            verified_at: None,
+            is_primary: true,
+            created_at: now,
+        };
+        if !work.unit.accounts().insert_identifier(identifier).await? {
             return refuse(CreateAccountError::Taken(login));
         }
         if let Some(hash) = &hash {

@@ -102,6 +102,7 @@ impl Work<'_> {
                 times,
                 binding: principal.bound.as_ref().map(|bound| &bound.binding),
                 service_key: key.map(|key| key.id),
+                token_hash: None,
             })
             .await?;
         let refresh = PlainToken::generate(REFRESH_PREFIX, app.entropy.as_ref());

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::Identity;
 use crate::fault::Fault;
-use crate::settings::MailMode;
+use crate::settings::DeliveryMode;
 use crate::work::Work;
 
 /// What the values of a mail are sealed for.
@@ -32,8 +32,8 @@ impl Identity {
     /// Refuses what needs a mail while none can be sent.
     pub(crate) fn require_mail(&self) -> Result<(), Fault> {
         match self.settings.mail {
-            MailMode::Off => Err(Fault::MailNotConfigured),
-            MailMode::Send | MailMode::Keep => Ok(()),
+            DeliveryMode::Off => Err(Fault::MailNotConfigured),
+            DeliveryMode::Send | DeliveryMode::Keep => Ok(()),
         }
     }
 
@@ -72,7 +72,7 @@ impl Work<'_> {
 
     /// Puts a notice in the outbox: welcome, but no reason to refuse anything while mails cannot be sent.
     pub(crate) async fn notify(&mut self, mail: Mail<'_>) -> Result<(), Fault> {
-        if self.app.settings.mail == MailMode::Off {
+        if self.app.settings.mail == DeliveryMode::Off {
             tracing::warn!(template = mail.template.as_str(), "not sent: no mail provider is configured");
             return Ok(());
         }

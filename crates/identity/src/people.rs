@@ -1,10 +1,10 @@
 //! Making people: every one gets an organization of their own.
 
 use serde_json::json;
-use tidegate_domain::account::{Account, AccountKind};
+use tidegate_domain::account::{Account, AccountKind, LoginName};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::{EmailAddress, Role, Timestamp};
-use tidegate_store::accounts::{NewAccount, NewEmail};
+use tidegate_store::accounts::{NewAccount, NewIdentifier};
 use tidegate_store::organizations::{Landing, NewMembership, NewOrganization, NewWorkspace};
 
 use crate::fault::Fault;
@@ -12,7 +12,8 @@ use crate::work::Work;
 
 /// A person to be made.
 pub(crate) struct NewPerson<'a> {
-    pub(crate) email: &'a EmailAddress,
+    /// Their address or phone.
+    pub(crate) login: &'a LoginName,
     pub(crate) verified_at: Option<Timestamp>,
     /// Name shown to people; empty when not given.
     pub(crate) display_name: &'a str,
@@ -50,15 +51,15 @@ impl Work<'_> {
                 created_at: now,
             })
             .await?;
-        let email = NewEmail {
+        let identifier = NewIdentifier {
             id: entropy.uuid(now).into(),
             account: id,
-            email: new.email,
+            login: new.login,
             verified_at: new.verified_at,
             is_primary: true,
             created_at: now,
         };
-        if !self.unit.accounts().insert_email(email).await? {
+        if !self.unit.accounts().insert_identifier(identifier).await? {
             return Ok(None);
         }
         if let Some(hash) = new.password_hash {
@@ -85,16 +86,19 @@ impl Work<'_> {
         let (now, entropy) = (self.now, self.app.entropy.as_ref());
         let organization = entropy.uuid(now).into();
         let workspace = entropy.uuid(now).into();
-        let name = match of.display_name {
-            "" => of.email.local_part(),
-            name => name,
+        let email = of.login.email();
+        let name = match (of.display_name, email) {
+            ("", Some(email)) => email.local_part(),
+            // A phone's number is nobody's business but its owner's.
+            ("", None) => "Personal",
+            (name, _) => name,
         };
         let mut organizations = self.unit.organizations();
         organizations
             .insert(NewOrganization {
                 id: organization,
                 name,
-                domain: of.email.domain(),
+                domain: email.map_or("", EmailAddress::domain),
                 plan: "free",
                 created_at: now,
             })

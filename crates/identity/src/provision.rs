@@ -1,7 +1,7 @@
 //! An operator provisions an organization and its owner.
 
 use serde_json::json;
-use tidegate_domain::account::Account;
+use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::OrganizationId;
 use tidegate_domain::password::WeakPassword;
@@ -56,8 +56,9 @@ impl Identity {
         }
         let hash = self.passwords.hash(claim.owner_password).await?;
         let mut work = self.begin(call).await?;
+        let login = LoginName::Email(claim.owner_email);
         let new = NewPerson {
-            email: &claim.owner_email,
+            login: &login,
             verified_at: Some(work.now),
             display_name: &claim.name,
             password_hash: Some(&hash),

@@ -12,7 +12,7 @@ use tidegate_store::outbox::{Attempt, Message};
 use crate::Identity;
 use crate::fault::Fault;
 use crate::mail::PAYLOAD;
-use crate::settings::MailMode;
+use crate::settings::DeliveryMode;
 
 /// How long a worker has for a batch before another takes it over: at-least-once, never never.
 const LEASE: Duration = Duration::from_secs(120);
@@ -82,7 +82,9 @@ impl Identity {
         let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
         let error = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
         let attempt = match (&result, self.retry.next(attempts)) {
-            (Ok(()), _) => Attempt::Delivered { keep_payload: self.settings.mail == MailMode::Keep },
+            (Ok(()), _) => {
+                Attempt::Delivered { keep_payload: self.settings.mail == DeliveryMode::Keep, accepted: None }
+            }
             (Err(SendError::Transient(_)), Some(delay)) => {
                 Attempt::Again { at: now.plus(delay), error: &error }
             }

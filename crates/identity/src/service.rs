@@ -2,8 +2,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tidegate_broker::sandbox::SandboxConfig;
+use tidegate_broker::{Alpaca, Broker, Sandbox};
 use tidegate_crypto::{HashPool, KeyRing, Vault};
-use tidegate_delivery::{MailProvider, RetryPolicy, Templates};
+use tidegate_delivery::sms::Receipts;
+use tidegate_delivery::{MailProvider, RetryPolicy, SmsProviders, Templates};
 use tidegate_domain::id::{AccountId, SessionId};
 use tidegate_domain::{AccessClaims, Clock, Entropy, Timestamp};
 use tidegate_store::sessions::SessionRecord;
@@ -15,6 +18,7 @@ use crate::cache::{Changes, ReadCache};
 use crate::fault::Fault;
 use crate::meter::Meter;
 use crate::overview::Overview;
+use crate::sandbox_shelf::StoreShelf;
 use crate::settings::Settings;
 use crate::signing_keys::{KeyNames, first_ring};
 
@@ -35,12 +39,27 @@ pub struct Parts {
     pub passwords: HashPool,
     /// Sends mail; none refuses what needs one.
     pub mail: Option<MailProvider>,
-    /// What mails say.
+    /// Sends text messages, through the first that takes them; none refuses what needs one.
+    pub sms: SmsProviders,
+    /// Reads what those providers report afterwards.
+    pub receipts: Receipts,
+    /// What mails and text messages say.
     pub templates: Templates,
-    /// When mails are tried again.
+    /// When they are tried again.
     pub retry: RetryPolicy,
+    /// Where brokerage accounts are opened.
+    pub broker: BrokerChoice,
     /// What the operator decided.
     pub settings: Settings,
+}
+
+/// Where brokerage accounts are opened.
+#[derive(Debug)]
+pub enum BrokerChoice {
+    /// At the embedded sandbox, which keeps them in the store.
+    Sandbox(SandboxConfig),
+    /// At Alpaca's.
+    Alpaca(Alpaca),
 }
 
 /// The application.
@@ -48,9 +67,12 @@ pub struct Identity {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    pub(crate) vault: Vault,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) passwords: HashPool,
     pub(crate) mail: Option<MailProvider>,
+    pub(crate) sms: SmsProviders,
+    pub(crate) receipts: Receipts,
+    pub(crate) broker: Broker,
     pub(crate) templates: Templates,
     pub(crate) retry: RetryPolicy,
     pub(crate) settings: Settings,
@@ -118,21 +140,28 @@ impl Identity {
             outbox: Notify::new(),
             keys: Notify::new(),
         });
-        let (ring, names) = first_ring(
-            &parts.store,
-            &parts.vault,
-            parts.entropy.as_ref(),
-            &parts.settings,
-            parts.clock.now(),
-        )
-        .await?;
+        let vault = Arc::new(parts.vault);
+        let (ring, names) =
+            first_ring(&parts.store, &vault, parts.entropy.as_ref(), &parts.settings, parts.clock.now())
+                .await?;
+        let broker = match parts.broker {
+            BrokerChoice::Alpaca(alpaca) => Broker::Alpaca(alpaca),
+            BrokerChoice::Sandbox(config) => {
+                let (store, entropy) = (parts.store.clone(), Arc::clone(&parts.entropy));
+                let shelf = Arc::new(StoreShelf { store, vault: Arc::clone(&vault), entropy });
+                Broker::Sandbox(Sandbox::new(config, Arc::clone(&parts.clock), shelf))
+            }
+        };
         let identity = Arc::new(Self {
             store: parts.store,
             clock: parts.clock,
             entropy: parts.entropy,
-            vault: parts.vault,
+            vault,
             passwords: parts.passwords,
             mail: parts.mail,
+            sms: parts.sms,
+            receipts: parts.receipts,
+            broker,
             templates: parts.templates,
             retry: parts.retry,
             settings: parts.settings,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_domain::limit::Limit;
-use tidegate_domain::{Dialect, DialectProfile};
+use tidegate_domain::phone::TextLimits;
+use tidegate_domain::{Dialect, DialectProfile, PhoneRule};
 
 /// How this installation is set up.
 #[derive(Clone, Debug)]
@@ -18,13 +19,21 @@ pub struct Settings {
     /// Link in password-reset mails; `{token}` is replaced.
     pub reset_password_link: String,
     /// Whether mails are sent, or kept to be read.
-    pub mail: MailMode,
+    pub mail: DeliveryMode,
+    /// Whether text messages are.
+    pub sms: DeliveryMode,
+    /// Whose phones are texted.
+    pub phones: PhoneRule,
+    /// And how often.
+    pub texts: TextLimits,
     /// One profile per contract.
     pub rivergen: Arc<DialectProfile>,
     /// One profile per contract.
     pub ingestiq: Arc<DialectProfile>,
     /// One profile per contract.
     pub crossing_minds: Arc<DialectProfile>,
+    /// One profile per contract.
+    pub riven: Arc<DialectProfile>,
     /// Hosts, with their ports where they are not the scheme's, to which links in mails may lead beside this installation.
     pub redirect_hosts: Vec<String>,
     /// How long a new database is being prepared.
@@ -38,10 +47,10 @@ pub struct Settings {
     pub longest_access_token: Duration,
 }
 
-/// What happens to mails.
+/// What happens to mails, or to text messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MailMode {
-    /// Nothing can be sent; what needs a mail is refused.
+pub enum DeliveryMode {
+    /// Nothing can be sent; what needs a message is refused.
     Off,
     /// They are sent by a provider.
     Send,
@@ -50,8 +59,8 @@ pub enum MailMode {
 }
 
 impl Settings {
-    /// The defaults for an installation reached at `public_url`.
-    pub fn new(public_url: &str, mail: MailMode) -> Self {
+    /// The defaults for an installation reached at `public_url`, whose mails and text messages go the same way.
+    pub fn new(public_url: &str, messages: DeliveryMode) -> Self {
         let public_url = public_url.trim_end_matches('/');
         let rivergen = DialectProfile::rivergen();
         let ingestiq = DialectProfile::ingestiq();
@@ -62,11 +71,15 @@ impl Settings {
             product: "Tidegate".to_owned(),
             verify_email_link: format!("{public_url}/verify-email?token={{token}}"),
             reset_password_link: format!("{public_url}/reset-password?token={{token}}"),
-            mail,
+            mail: messages,
+            sms: messages,
+            phones: PhoneRule::default(),
+            texts: TextLimits::default(),
             longest_access_token: lifetimes.into_iter().max().unwrap_or_default(),
             rivergen: Arc::new(rivergen),
             ingestiq: Arc::new(ingestiq),
             crossing_minds: Arc::new(crossing_minds),
+            riven: Arc::new(DialectProfile::riven()),
             redirect_hosts: Vec::new(),
             database_preparation: Duration::ZERO,
             failed_passwords_by_account: Some(Limit::new(100, 3_600)),
@@ -80,6 +93,7 @@ impl Settings {
             Dialect::Rivergen => &self.rivergen,
             Dialect::Ingestiq => &self.ingestiq,
             Dialect::CrossingMinds => &self.crossing_minds,
+            Dialect::Riven => &self.riven,
         }
     }
 }

@@ -131,7 +131,9 @@ impl Identity {
             (Counted::FailedPasswordByLogin(login), self.settings.failed_passwords_by_account),
         ];
         match login {
-            LoginName::Email(_) => self.throttle(call, &[&[by_ip], &by_login[..]].concat()).await?,
+            LoginName::Email(_) | LoginName::Phone(_) => {
+                self.throttle(call, &[&[by_ip], &by_login[..]].concat()).await?;
+            }
             LoginName::Service(name) => {
                 self.throttle(call, &[by_ip]).await?;
                 // Before the limits on guesses: keys cannot be guessed, and strangers who guess a program's password must

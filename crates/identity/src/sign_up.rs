@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Continuation;
 use tidegate_domain::dialect::Unverified;
@@ -99,8 +100,9 @@ impl Identity {
         let hash = self.passwords.hash(claim.password.clone()).await?;
 
         let mut work = self.begin(call).await?;
+        let login = LoginName::Email(claim.email.clone());
         let new = NewPerson {
-            email: &claim.email,
+            login: &login,
             verified_at: None,
             display_name: &claim.display_name,
             password_hash: Some(&hash),
@@ -133,7 +135,7 @@ impl Identity {
             let signed_in = work
                 .open_session(Principal {
                     account: &account,
-                    login: claim.email.clone().into(),
+                    login,
                     is_verified: false,
                     landing,
                     amr: Amr::Password,

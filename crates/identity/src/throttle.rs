@@ -1,9 +1,9 @@
 //! Exact rate limits for what must not be guessed: counted in the store, before any look-up.
 
-use tidegate_domain::EmailAddress;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::limit::Limit;
+use tidegate_domain::{EmailAddress, PhoneNumber};
 
 use tidegate_store::{Store, Unit};
 
@@ -25,6 +25,10 @@ pub(crate) enum Counted<'a> {
     MailsByEmail(&'a EmailAddress),
     EmailChangeByAccount(AccountId),
     EmailChangeByEmail(&'a EmailAddress),
+    CodesAtOnceByPhone(&'a PhoneNumber),
+    CodesByPhone(&'a PhoneNumber),
+    CodesByIp,
+    CodesByPrefix(&'a PhoneNumber),
 }
 
 impl Identity {
@@ -60,11 +64,19 @@ impl Identity {
         let name = match counted {
             Counted::SignUpByIp => format!("{dialect} sign-up ip {}", call.network()),
             Counted::SignInByIp => format!("{dialect} sign-in ip {}", call.network()),
-            Counted::SignInByLogin(login) => format!("{dialect} sign-in {} {login}", login.kind()),
-            Counted::FailedSignIn(login) => {
-                format!("{dialect} failed sign-in {} {} {login}", call.network(), login.kind())
+            Counted::SignInByLogin(login) => {
+                format!("{dialect} sign-in {} {}", login.kind(), login.as_str())
             }
-            Counted::FailedPasswordByLogin(login) => format!("failed password {} {login}", login.kind()),
+            Counted::FailedSignIn(login) => {
+                format!("{dialect} failed sign-in {} {} {}", call.network(), login.kind(), login.as_str())
+            }
+            Counted::FailedPasswordByLogin(login) => {
+                format!("failed password {} {}", login.kind(), login.as_str())
+            }
+            Counted::CodesAtOnceByPhone(phone) => format!("{dialect} codes at once {}", phone.expose()),
+            Counted::CodesByPhone(phone) => format!("{dialect} codes {}", phone.expose()),
+            Counted::CodesByIp => format!("{dialect} codes ip {}", call.network()),
+            Counted::CodesByPrefix(phone) => format!("{dialect} codes prefix {}", phone.prefix()),
             Counted::FailedCodeByAccount(account) => format!("failed code {account}"),
             Counted::ForgotPasswordByEmail(email) => format!("{dialect} forgot-password email {email}"),
             Counted::ForgotPasswordByIp => format!("{dialect} forgot-password ip {}", call.network()),

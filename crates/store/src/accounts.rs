@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 use tidegate_domain::account::{Account, AccountEmail, AccountKind, LoginName};
 use tidegate_domain::id::{AccountId, IdentifierId};
-use tidegate_domain::{EmailAddress, Timestamp};
+use tidegate_domain::{EmailAddress, PhoneNumber, Timestamp};
 use uuid::Uuid;
 
 use crate::statement::{execute, fetch_all, fetch_one, fetch_optional};
@@ -30,18 +30,18 @@ pub struct NewAccount<'a> {
     pub created_at: Timestamp,
 }
 
-/// A new e-mail address of an account.
+/// What an account is to sign in as.
 #[derive(Clone, Copy, Debug)]
-pub struct NewEmail<'a> {
+pub struct NewIdentifier<'a> {
     /// Key.
     pub id: IdentifierId,
     /// Whose.
     pub account: AccountId,
-    /// The address.
-    pub email: &'a EmailAddress,
+    /// The address, number or name.
+    pub login: &'a LoginName,
     /// Since when it is known to be theirs.
     pub verified_at: Option<Timestamp>,
-    /// Whether mails go there.
+    /// Whether it is the one of its kind that signs in, and that messages go to.
     pub is_primary: bool,
     /// Now.
     pub created_at: Timestamp,
@@ -138,49 +138,24 @@ impl Accounts<'_> {
         Ok(number)
     }
 
-    /// Adds an address unless somebody has it; answers whether it was added.
+    /// Adds an address, number or name unless somebody has it; answers whether it was added.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn insert_email(&mut self, new: NewEmail<'_>) -> Result<bool> {
+    pub async fn insert_identifier(&mut self, new: NewIdentifier<'_>) -> Result<bool> {
         let added = execute!(
             self.0,
             "insert into identifiers (id, account_id, kind, value, verified_at, is_primary, created_at)
-             values ($1, $2, 'email', $3, $4, $5, $6) on conflict (kind, value) do nothing",
+             values ($1, $2, $3, $4, $5, $6, $7) on conflict (kind, value) do nothing",
             new.id.0,
             new.account.0,
-            new.email.as_str(),
+            new.login.kind(),
+            new.login.as_str(),
             new.verified_at.map(Timestamp::micros),
             new.is_primary,
             new.created_at.micros(),
         )?;
         self.0.touch_account(new.account);
-        Ok(added == 1)
-    }
-
-    /// Adds a program's name unless somebody has it; answers whether it was added.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn insert_login(
-        &mut self,
-        id: IdentifierId,
-        account: AccountId,
-        login: &LoginName,
-        now: Timestamp,
-    ) -> Result<bool> {
-        let added = execute!(
-            self.0,
-            "insert into identifiers (id, account_id, kind, value, is_primary, created_at)
-             values ($1, $2, $3, $4, $5, $6) on conflict (kind, value) do nothing",
-            id.0,
-            account.0,
-            login.kind(),
-            login.as_str(),
-            true,
-            now.micros(),
-        )?;
-        self.0.touch_account(account);
         Ok(added == 1)
     }
 
@@ -261,6 +236,55 @@ impl Accounts<'_> {
                 created_at: Timestamp::from_micros(row.created_at),
             })
             .collect())
+    }
+
+    /// The account's primary phone, if it has one that is known to be theirs.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn phone(&mut self, account: AccountId) -> Result<Option<PhoneNumber>> {
+        let row = fetch_optional!(
+            self.0,
+            (String,),
+            "select value from identifiers
+             where account_id = $1 and kind = 'phone' and is_primary and verified_at is not null",
+            account.0,
+        )?;
+        Ok(row.map(|(value,)| PhoneNumber::from_stored(value)))
+    }
+
+    /// The account's first and last name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn names(&mut self, account: AccountId) -> Result<(String, String)> {
+        fetch_one!(
+            self.0,
+            (String, String),
+            "select first_name, last_name from accounts where id = $1",
+            account.0,
+        )
+    }
+
+    /// Calls a person what they are called. What is shown of them becomes both names together, unless it was chosen.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn name(&mut self, account: AccountId, first: &str, last: &str, now: Timestamp) -> Result<()> {
+        let shown = format!("{first} {last}");
+        execute!(
+            self.0,
+            "update accounts set first_name = $2, last_name = $3, updated_at = $5,
+                display_name = case when display_name = '' then $4 else display_name end
+             where id = $1",
+            account.0,
+            first,
+            last,
+            shown,
+            now.micros(),
+        )?;
+        self.0.touch_account(account);
+        Ok(())
     }
 
     /// Notes that the address is shown to be the account's; answers whether it was not known before.
@@ -425,6 +449,7 @@ impl Accounts<'_> {
             "delete from identifiers where account_id = $1",
             "delete from service_keys where account_id = $1",
             "delete from challenges where account_id = $1",
+            "delete from brokerage_accounts where account_id = $1",
             "delete from membership_workspaces where membership_id in
                 (select id from memberships where account_id = $1)",
             "delete from memberships where account_id = $1",

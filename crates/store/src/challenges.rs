@@ -161,6 +161,21 @@ impl Challenges<'_> {
         row.map(|row| row.read(purpose)).transpose()
     }
 
+    /// The newest challenge of that purpose that was sent to an address.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn latest_to(&mut self, purpose: Purpose, address: &str) -> Result<Option<Challenge>> {
+        let row = fetch_optional!(
+            self.0,
+            ChallengeRow,
+            select_challenge!("address = $2 order by created_at desc, id desc limit 1"),
+            purpose.as_str(),
+            address,
+        )?;
+        row.map(|row| row.read(purpose)).transpose()
+    }
+
     /// Counts a try. False when none is left or the challenge was answered meanwhile: of any number of concurrent
     /// tries, no more than allowed are counted, and on PostgreSQL each waits here for the one before it.
     ///

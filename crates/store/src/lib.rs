@@ -5,6 +5,8 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod broker_cursors;
+pub mod brokerage;
 pub mod challenges;
 pub mod databases;
 pub mod engine;
@@ -16,6 +18,7 @@ pub mod members;
 pub mod organizations;
 pub mod outbox;
 pub mod refresh_tokens;
+pub mod sandbox_accounts;
 pub mod service_keys;
 pub mod sessions;
 mod statement;

@@ -20,7 +20,7 @@ pub struct NewMessage<'a> {
     pub id: OutboxMessageId,
     /// The same for every copy of one message; a second one is not added.
     pub idempotency_key: &'a str,
-    /// `email`.
+    /// `email` or `sms`.
     pub channel: &'a str,
     /// Which template.
     pub template: &'a str,
@@ -67,7 +67,7 @@ pub struct Message {
     id: Uuid,
     /// The same for every copy of one message.
     pub idempotency_key: String,
-    /// `email`.
+    /// `email` or `sms`.
     pub channel: String,
     /// Which template.
     pub template: String,
@@ -82,6 +82,12 @@ pub struct Message {
     next_attempt_at: i64,
     /// Why the last try failed.
     pub last_error: Option<String>,
+    /// Who took it.
+    pub provider: Option<String>,
+    /// What they reported of it since: `interim`, `delivered` or `failed`.
+    pub receipt: Option<String>,
+    /// Why it failed, in their code.
+    pub receipt_reason: Option<String>,
     created_at: i64,
     settled_at: Option<i64>,
 }
@@ -115,6 +121,8 @@ pub enum Attempt<'a> {
     Delivered {
         /// Whether the outbox itself is where messages are read.
         keep_payload: bool,
+        /// Who took it, where there are several to choose from, and what they call it.
+        accepted: Option<(&'a str, Option<&'a str>)>,
     },
     /// It failed and is tried again.
     Again {
@@ -128,6 +136,19 @@ pub enum Attempt<'a> {
         /// Why.
         error: &'a str,
     },
+}
+
+/// A provider's report.
+#[derive(Clone, Copy, Debug)]
+pub struct NewReceipt<'a> {
+    /// Whose.
+    pub provider: &'a str,
+    /// What they call the message.
+    pub message_id: &'a str,
+    /// How far it has got: `interim`, `delivered` or `failed`.
+    pub state: &'a str,
+    /// Why it failed, in their code.
+    pub reason: Option<&'a str>,
 }
 
 impl Outbox<'_> {
@@ -169,7 +190,7 @@ impl Outbox<'_> {
                  where state = 'pending' and next_attempt_at <= $1 and leased_until <= $1
                  order by next_attempt_at, number limit $3)
              returning number, id, idempotency_key, channel, template, recipient, payload, state, attempts,
-                next_attempt_at, last_error, created_at, settled_at",
+                next_attempt_at, last_error, provider, receipt, receipt_reason, created_at, settled_at",
             now.micros(),
             now.plus(lease).micros(),
             at_most,
@@ -184,14 +205,16 @@ impl Outbox<'_> {
     /// Those of the database.
     pub async fn settle(&mut self, id: OutboxMessageId, attempt: Attempt<'_>, now: Timestamp) -> Result<()> {
         match attempt {
-            Attempt::Delivered { keep_payload } => execute!(
+            Attempt::Delivered { keep_payload, accepted } => execute!(
                 self.0,
                 "update outbox_messages set state = 'delivered', settled_at = $2, leased_until = 0, last_error = null,
-                    payload = case when $3 then payload else null end
+                    payload = case when $3 then payload else null end, provider = $4, provider_message_id = $5
                  where id = $1 and state = 'pending'",
                 id.0,
                 now.micros(),
                 keep_payload,
+                accepted.map(|(provider, _)| provider),
+                accepted.and_then(|(_, message_id)| message_id),
             ),
             Attempt::Again { at, error } => execute!(
                 self.0,
@@ -211,6 +234,29 @@ impl Outbox<'_> {
             ),
         }?;
         Ok(())
+    }
+
+    /// Notes what a provider reports of a message it took; answers the message's number. Reports may come in any order:
+    /// what is final stays. None for a message that is not known (any more).
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn receive(&mut self, receipt: NewReceipt<'_>, now: Timestamp) -> Result<Option<i64>> {
+        let row = fetch_optional!(
+            self.0,
+            (i64,),
+            "update outbox_messages set receipt_at = $5,
+                receipt = case when receipt in ('delivered', 'failed') and $3 = 'interim' then receipt else $3 end,
+                receipt_reason = case when receipt in ('delivered', 'failed') and $3 = 'interim' then receipt_reason
+                    else $4 end
+             where provider_message_id = $2 and provider = $1 returning number",
+            receipt.provider,
+            receipt.message_id,
+            receipt.state,
+            receipt.reason,
+            now.micros(),
+        )?;
+        Ok(row.map(|(number,)| number))
     }
 
     /// Gives a dead message another life. False when there is no dead message of that number.
@@ -248,7 +294,7 @@ impl Outbox<'_> {
             self.0,
             Message,
             "select number, id, idempotency_key, channel, template, recipient, payload, state, attempts,
-                next_attempt_at, last_error, created_at, settled_at
+                next_attempt_at, last_error, provider, receipt, receipt_reason, created_at, settled_at
              from outbox_messages where recipient = $1 or $1 = '' order by number desc limit $2",
             recipient.unwrap_or_default(),
             limit,

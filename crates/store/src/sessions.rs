@@ -43,6 +43,8 @@ pub struct NewSession<'a> {
     pub binding: Option<&'a Binding>,
     /// The key its owner signed in with, where it was one.
     pub service_key: Option<ServiceKeyId>,
+    /// SHA-256 of its token, where that is chance alone.
+    pub token_hash: Option<&'a [u8]>,
 }
 
 /// Everything a request needs to know about the session its token names.
@@ -68,6 +70,8 @@ pub struct SessionRecord {
     pub organization: OrganizationId,
     /// The role there now.
     pub role: Role,
+    /// When it was last known to be used.
+    pub last_activity_at: Timestamp,
     /// Ends unless refreshed before.
     pub expires_at: Timestamp,
     /// Ended before its time, or the account was shut.
@@ -86,6 +90,7 @@ struct RecordRow {
     created_at: i64,
     organization_id: Uuid,
     role: String,
+    last_activity_at: i64,
     expires_at: i64,
     revoked_at: Option<i64>,
     disabled_at: Option<i64>,
@@ -107,17 +112,19 @@ struct SessionRow {
 }
 
 impl Sessions<'_> {
-    /// Opens a session.
+    /// Opens a session; answers its number.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn insert(&mut self, new: &NewSession<'_>) -> Result<()> {
-        execute!(
+    pub async fn insert(&mut self, new: &NewSession<'_>) -> Result<i64> {
+        let (number,) = fetch_one!(
             self.0,
+            (i64,),
             "insert into sessions (id, account_id, organization_id, workspace_id, dialect, amr, remember_me, ip,
                 user_agent, created_at, last_activity_at, expires_at, ends_at, database_id, frontend_user,
-                frontend_session, service_key_id)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14, $15, $16)",
+                frontend_session, service_key_id, token_hash)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14, $15, $16, $17)
+             returning number",
             new.id.0,
             new.account.0,
             new.organization.0,
@@ -134,8 +141,38 @@ impl Sessions<'_> {
             new.binding.and_then(|binding| binding.user.as_ref()).map(FlexibleId::as_str),
             new.binding.and_then(|binding| binding.session.as_ref()).map(FlexibleId::as_str),
             new.service_key.map(Uuid::from),
+            new.token_hash,
         )?;
         self.0.touch_account(new.account);
+        Ok(number)
+    }
+
+    /// The session whose token has that hash: key and number.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_by_token(&mut self, hash: &[u8]) -> Result<Option<(SessionId, i64)>> {
+        let row = fetch_optional!(
+            self.0,
+            (Uuid, i64),
+            "select id, number from sessions where token_hash = $1",
+            hash,
+        )?;
+        Ok(row.map(|(id, number)| (id.into(), number)))
+    }
+
+    /// Notes that a session is in use, unless that was noted after `before`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn used(&mut self, id: SessionId, now: Timestamp, before: Timestamp) -> Result<()> {
+        execute!(
+            self.0,
+            "update sessions set last_activity_at = $2 where id = $1 and last_activity_at < $3",
+            id.0,
+            now.micros(),
+            before.micros(),
+        )?;
         Ok(())
     }
 
@@ -148,7 +185,7 @@ impl Sessions<'_> {
             self.0,
             RecordRow,
             "select s.id, s.account_id, a.number, a.kind, a.display_name, i.value, i.verified_at, a.created_at,
-                s.organization_id, m.role, s.expires_at, s.revoked_at, a.disabled_at
+                s.organization_id, m.role, s.last_activity_at, s.expires_at, s.revoked_at, a.disabled_at
              from sessions s
              join accounts a on a.id = s.account_id
              left join identifiers i on i.account_id = a.id and i.kind = 'email' and i.is_primary
@@ -168,6 +205,7 @@ impl Sessions<'_> {
                 account_created_at: Timestamp::from_micros(row.created_at),
                 organization: row.organization_id.into(),
                 role: crate::organizations::role(&row.role)?,
+                last_activity_at: Timestamp::from_micros(row.last_activity_at),
                 expires_at: Timestamp::from_micros(row.expires_at),
                 ended: row.revoked_at.is_some() || row.disabled_at.is_some(),
             })

@@ -6,9 +6,11 @@ use tidegate_domain::id::{AccountId, SessionId};
 
 use crate::engine::{Change, ChangeListener, Connection, Session};
 use crate::{
-    Result, StoreError, accounts::Accounts, audit::Audit, challenges::Challenges, databases::Databases,
-    idempotency::Idempotency, keys::Keys, limits::Limits, members::Members, organizations::Organizations,
-    outbox::Outbox, refresh_tokens::RefreshTokens, service_keys::ServiceKeys, sessions::Sessions,
+    Result, StoreError, accounts::Accounts, audit::Audit, broker_cursors::BrokerCursors,
+    brokerage::BrokerageAccounts, challenges::Challenges, databases::Databases, idempotency::Idempotency,
+    keys::Keys, limits::Limits, members::Members, organizations::Organizations, outbox::Outbox,
+    refresh_tokens::RefreshTokens, sandbox_accounts::SandboxAccounts, service_keys::ServiceKeys,
+    sessions::Sessions,
 };
 
 /// Changes told one by one; with more, the caches forget everything, which is quicker.
@@ -155,6 +157,21 @@ impl Unit {
     /// Rate limits.
     pub fn limits(&mut self) -> Limits<'_> {
         Limits(self)
+    }
+
+    /// People's accounts at a broker.
+    pub fn brokerage(&mut self) -> BrokerageAccounts<'_> {
+        BrokerageAccounts(self)
+    }
+
+    /// How far a broker's events were read.
+    pub fn broker_cursors(&mut self) -> BrokerCursors<'_> {
+        BrokerCursors(self)
+    }
+
+    /// What the embedded sandbox of a broker keeps.
+    pub fn sandbox_accounts(&mut self) -> SandboxAccounts<'_> {
+        SandboxAccounts(self)
     }
 
     /// Signing keys.

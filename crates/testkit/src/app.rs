@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::Method;
+use tidegate_broker::sandbox::SandboxConfig;
 use tidegate_crypto::{HashPool, MasterKey, PasswordHasher, PasswordScheme, PoolSize, Vault};
-use tidegate_delivery::{MailProvider, RetryPolicy, Templates};
+use tidegate_delivery::sms::Receipts;
+use tidegate_delivery::{MailProvider, RetryPolicy, SmsConfig, SmsProvider, SmsProviders, Templates};
+use tidegate_domain::phone::TextLimits;
 use tidegate_domain::{Clock, Entropy, Timestamp};
 use tidegate_http::{App, HttpSettings};
-use tidegate_identity::settings::MailMode;
-use tidegate_identity::{Identity, Parts, Settings};
+use tidegate_identity::settings::DeliveryMode;
+use tidegate_identity::{BrokerChoice, Identity, Parts, Settings};
 use tidegate_store::Store;
 
 use crate::{Client, Engine, FakeClock, Fixture, Request, SeededEntropy, TestDatabase};
@@ -68,7 +71,7 @@ impl TestApp {
     pub fn builder(engine: Engine) -> Builder {
         Builder {
             engine,
-            settings: Settings::new(PUBLIC_URL, MailMode::Keep),
+            settings: Settings::new(PUBLIC_URL, DeliveryMode::Keep),
             http: HttpSettings::default(),
             provider: Some(MailProvider::Outbox),
         }
@@ -155,6 +158,9 @@ impl Node {
             vault: parts.vault,
             passwords: parts.passwords,
             mail,
+            sms: SmsProviders::new(vec![SmsProvider::Outbox]),
+            receipts: Receipts::new(&SmsConfig::default()).expect("receipts"),
+            broker: BrokerChoice::Sandbox(SandboxConfig::default()),
             templates: parts.templates,
             retry: RetryPolicy::default(),
             settings: parts.settings,
@@ -185,14 +191,14 @@ impl Builder {
 
     /// Sends mails through `provider`.
     pub fn mail(mut self, provider: MailProvider) -> Self {
-        self.settings.mail = MailMode::Send;
+        self.settings.mail = DeliveryMode::Send;
         self.provider = Some(provider);
         self
     }
 
     /// Has no way to send mails.
     pub fn mail_off(mut self) -> Self {
-        self.settings.mail = MailMode::Off;
+        self.settings.mail = DeliveryMode::Off;
         self.provider = None;
         self
     }
@@ -200,9 +206,12 @@ impl Builder {
     /// Switches every rate limit off.
     pub fn without_limits(self) -> Self {
         self.settings(|settings| {
-            for profile in [&mut settings.rivergen, &mut settings.ingestiq, &mut settings.crossing_minds] {
+            let Settings { rivergen, ingestiq, crossing_minds, riven, .. } = settings;
+            for profile in [rivergen, ingestiq, crossing_minds, riven] {
                 Arc::make_mut(profile).limits = tidegate_domain::dialect::Limits::default();
             }
+            settings.texts =
+                TextLimits { by_phone_at_once: None, by_phone: None, by_ip: None, by_prefix: None };
             settings.failed_passwords_by_account = None;
         })
     }

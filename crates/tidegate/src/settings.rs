@@ -7,7 +7,7 @@ use tidegate_crypto::{PasswordHasher, PoolSize, SystemEntropy};
 use tidegate_delivery::{MailProvider, Smtp, Templates};
 use tidegate_http::{HttpSettings, OpsSettings};
 use tidegate_identity::Settings;
-use tidegate_identity::settings::MailMode;
+use tidegate_identity::settings::DeliveryMode;
 use tidegate_store::{DatabaseUrl, StoreOptions};
 
 use crate::config::Config;
@@ -46,11 +46,11 @@ impl Config {
     }
 
     /// What happens to mails.
-    pub(crate) fn mail_mode(&self) -> MailMode {
+    pub(crate) fn mail_mode(&self) -> DeliveryMode {
         match (&self.mail.smtp, self.dev) {
-            (Some(_), _) => MailMode::Send,
-            (None, true) => MailMode::Keep,
-            (None, false) => MailMode::Off,
+            (Some(_), _) => DeliveryMode::Send,
+            (None, true) => DeliveryMode::Keep,
+            (None, false) => DeliveryMode::Off,
         }
     }
 

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use tidegate_broker::sandbox::SandboxConfig;
 use tidegate_crypto::{HashPool, PoolSize, SystemEntropy};
-use tidegate_identity::{Identity, Parts};
+use tidegate_delivery::sms::Receipts;
+use tidegate_delivery::{SmsConfig, SmsProvider, SmsProviders};
+use tidegate_identity::{BrokerChoice, Identity, Parts};
 use tidegate_store::{DatabaseUrl, Store};
 
 use crate::clock::SystemClock;
@@ -142,6 +145,9 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Arc<I
         vault: open_vault(config, may_create)?,
         passwords,
         mail,
+        sms: SmsProviders::new(if config.dev { vec![SmsProvider::Outbox] } else { Vec::new() }),
+        receipts: Receipts::new(&SmsConfig::default()).map_err(|e| Failure::internal(e.to_string()))?,
+        broker: BrokerChoice::Sandbox(SandboxConfig::default()),
         templates: config.templates()?,
         retry: config.mail.retry,
         settings: config.identity_settings(&served_at),

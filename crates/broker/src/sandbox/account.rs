@@ -20,8 +20,8 @@ const ID_MASK: u128 = 0x5a4d_b0c8_0000_0000_0000_73b9_1d6e_0c25;
 const BASE32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// The broker's code for values it does not accept.
 const INVALID: i64 = 42_210_000;
-/// Longest base64 text of a document: 10 MB.
-const MAX_DOCUMENT: usize = 10 * 1024 * 1024;
+/// Longest base64 text of a document: of 10 MB.
+const MAX_DOCUMENT: usize = (10 * 1024 * 1024usize).div_ceil(3) * 4;
 
 /// From an instant on, the account has a status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +107,11 @@ impl SandboxAccount {
     /// How often it was written, beginning with 1.
     pub fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// When the last of its statuses begins, as far as they are planned.
+    pub fn last_step_at(&self) -> Timestamp {
+        self.steps.last().map(|step| step.at).unwrap_or_default()
     }
 
     /// Its status at `now`.
@@ -236,6 +241,15 @@ impl SandboxAccount {
             }));
         }
     }
+}
+
+/// The instant in the first ten digits of an event's name; none where there is none.
+pub(super) fn instant_of(ulid: &str) -> Option<Timestamp> {
+    let millis = ulid.get(..10)?.bytes().try_fold(0_i64, |millis, digit| {
+        let value = BASE32.iter().position(|known| *known == digit)?;
+        Some(millis << 5 | i64::try_from(value).ok()?)
+    })?;
+    Some(Timestamp::from_micros(millis.saturating_mul(1_000)))
 }
 
 fn approve(steps: &mut Vec<Step>, now: Timestamp, config: &SandboxConfig) {

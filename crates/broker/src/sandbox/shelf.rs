@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tidegate_domain::Timestamp;
 use uuid::Uuid;
 
 use super::SandboxAccount;
@@ -40,8 +41,8 @@ pub trait Shelf: Send + Sync + 'static {
     /// revision just before.
     fn put(&self, account: SandboxAccount) -> BoxFuture<'_, Result<Put, ShelfFailed>>;
 
-    /// All accounts.
-    fn all(&self) -> BoxFuture<'_, Result<Vec<SandboxAccount>, ShelfFailed>>;
+    /// The accounts whose [last status](SandboxAccount::last_step_at) begins at `since` or later.
+    fn changing_since(&self, since: Timestamp) -> BoxFuture<'_, Result<Vec<SandboxAccount>, ShelfFailed>>;
 }
 
 /// Keeps accounts as long as the process lives.
@@ -105,7 +106,8 @@ impl Shelf for MemoryShelf {
         async move { Ok(self.keep(account)) }.boxed()
     }
 
-    fn all(&self) -> BoxFuture<'_, Result<Vec<SandboxAccount>, ShelfFailed>> {
-        async move { Ok(self.accounts()) }.boxed()
+    fn changing_since(&self, since: Timestamp) -> BoxFuture<'_, Result<Vec<SandboxAccount>, ShelfFailed>> {
+        let changing = move |account: &SandboxAccount| account.last_step_at() >= since;
+        async move { Ok(self.accounts().into_iter().filter(changing).collect()) }.boxed()
     }
 }

@@ -9,7 +9,7 @@ use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
-use crate::dialects::{crossing_minds, ingestiq, rivergen};
+use crate::dialects::{crossing_minds, ingestiq, riven, rivergen};
 
 /// Describes bearer tokens once per document.
 pub(crate) struct BearerToken;
@@ -31,6 +31,7 @@ pub fn openapi_of(dialect: Dialect) -> OpenApi {
         Dialect::Rivergen => rivergen::document(),
         Dialect::Ingestiq => ingestiq::document(),
         Dialect::CrossingMinds => crossing_minds::document(),
+        Dialect::Riven => riven::document(),
     }
 }
 

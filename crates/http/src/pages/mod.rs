@@ -18,7 +18,7 @@ use tidegate_crypto::PlainToken;
 use tidegate_domain::{Dialect, Password};
 use tidegate_identity::confirm_link::ConfirmLinkError;
 use tidegate_identity::reset_password::{ResetPassword, ResetPasswordError};
-use tidegate_identity::settings::MailMode;
+use tidegate_identity::settings::DeliveryMode;
 use tidegate_identity::{Call, Refused};
 
 use crate::boundary::handled;
@@ -33,7 +33,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/verify-email", get(verify_email).post(confirm_email))
         .route("/reset-password", get(reset_password).post(set_password))
         .route("/assets/style.css", get(style));
-    if app.settings().mail == MailMode::Keep {
+    if app.settings().mail == DeliveryMode::Keep {
         let dev = Router::new()
             .route("/dev/outbox", get(outbox::page))
             .layer(middleware::from_fn_with_state(app.clone(), operators_only));

@@ -49,11 +49,13 @@ type Answer = Result<axum::response::Response, Error>;
 )]
 struct Document;
 
-/// The contract's routes.
+/// The contract's routes, and those of the contract beside it.
 pub(crate) fn router(app: &App) -> Router<App> {
     let (routes, _) = endpoints().split_for_parts();
     let routes = routes.fallback(not_found).method_not_allowed_fallback(method_not_allowed);
-    Router::new().nest("/api/v1", super::at_the_edge::<Rivergen>(routes, app))
+    // Two contracts share the prefix; this one answers for what is in neither.
+    let routes = super::at_the_edge::<Rivergen>(routes, app).merge(super::riven::routes(app));
+    Router::new().nest("/api/v1", routes)
 }
 
 /// Their description.

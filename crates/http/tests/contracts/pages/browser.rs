@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegate_identity::Settings;
-use tidegate_identity::settings::MailMode;
+use tidegate_identity::settings::DeliveryMode;
 use tidegate_testkit::{Engine, PASSWORD, TestApp, eventually, run};
 use tokio::net::TcpListener;
 
@@ -146,7 +146,7 @@ impl Drop for Browser {
 async fn serve() -> (TestApp, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let settings = Settings::new(&address, MailMode::Keep);
+    let settings = Settings::new(&address, DeliveryMode::Keep);
     let app = TestApp::builder(Engine::Sqlite).settings(|before| *before = settings).start().await;
     let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });

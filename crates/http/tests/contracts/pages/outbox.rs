@@ -1,7 +1,7 @@
 //! `/dev/outbox`: mails to be read by whoever develops, and by nobody else.
 
 use serde_json::json;
-use tidegate_identity::settings::MailMode;
+use tidegate_identity::settings::DeliveryMode;
 use tidegate_testkit::{Engine, PASSWORD, Request, TestApp, on_both_engines};
 
 use super::assert_harmless;
@@ -65,7 +65,7 @@ on_both_engines! {
     }
 
     async fn where_mails_are_sent_there_is_no_such_page(engine: Engine) {
-        for mode in [MailMode::Off, MailMode::Send] {
+        for mode in [DeliveryMode::Off, DeliveryMode::Send] {
             let app = TestApp::builder(engine).settings(|settings| settings.mail = mode).start().await;
             ask(&app).send().await.assert_status(404);
         }

@@ -4,7 +4,7 @@ use std::io;
 
 use tidegate_crypto::{SigningAlgorithm, SigningKey, SystemEntropy};
 use tidegate_domain::{Clock, Password, Timestamp};
-use tidegate_identity::settings::MailMode;
+use tidegate_identity::settings::DeliveryMode;
 use tidegate_store::keys::StoredKey;
 use tokio::net::TcpListener;
 
@@ -129,14 +129,14 @@ async fn look_into_database(config: &Config) -> Result<(Verdict, String, Vec<Sto
 async fn mail(config: &Config) -> Finding {
     let judged = match (config.mail_mode(), config.mail_provider()) {
         (_, Err(failure)) => Err(failure),
-        (MailMode::Off, _) | (_, Ok(None)) => Ok((
+        (DeliveryMode::Off, _) | (_, Ok(None)) => Ok((
             Warning,
             "none: sign-up with e-mail verification, password reset and changes of e-mail addresses are refused; set \
              [mail.smtp]"
                 .to_owned(),
         )),
-        (MailMode::Keep, _) => Ok((Warning, "development: kept in the outbox, not sent".to_owned())),
-        (MailMode::Send, Ok(Some(provider))) => match provider.check().await {
+        (DeliveryMode::Keep, _) => Ok((Warning, "development: kept in the outbox, not sent".to_owned())),
+        (DeliveryMode::Send, Ok(Some(provider))) => match provider.check().await {
             Ok(()) => Ok((Fine, "the mail server answers and lets us in".to_owned())),
             Err(error) => Err(Failure::configuration(format!("[mail.smtp] {error}"))),
         },

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::http::Uri;
 use serde_json::json;
-use tidegate_identity::settings::MailMode;
+use tidegate_identity::settings::DeliveryMode;
 
 use crate::config::{Config, LogFormat};
 use crate::logging;
@@ -57,7 +57,7 @@ fn overview(config: &Config, local: &str) -> Vec<String> {
         format!("  API description  {public}/openapi.json, for people {public}/docs"),
         format!("  Health           {local}/healthz, {local}/readyz, {local}/metrics"),
     ];
-    if config.mail_mode() == MailMode::Keep {
+    if config.mail_mode() == DeliveryMode::Keep {
         let data_dir = match &config.data_dir {
             usual if *usual == Config::default().data_dir => String::new(),
             other => format!(" --data-dir {}", other.display()),
@@ -74,17 +74,17 @@ fn overview(config: &Config, local: &str) -> Vec<String> {
 fn warnings(config: &Config, address: SocketAddr) -> Vec<String> {
     let mut warnings = Vec::new();
     match config.mail_mode() {
-        MailMode::Off => warnings.push(
+        DeliveryMode::Off => warnings.push(
             "no mail provider is configured: sign-up with e-mail verification, password reset and changes of e-mail \
              addresses are refused. Set [mail.smtp] (host, from, username, password), or serve with --dev to read \
              mails here"
                 .to_owned(),
         ),
-        MailMode::Keep => warnings.push(
+        DeliveryMode::Keep => warnings.push(
             "development mode: mails are not sent, and whoever can run `tidegate outbox` here reads everybody's codes"
                 .to_owned(),
         ),
-        MailMode::Send => {}
+        DeliveryMode::Send => {}
     }
     match &config.public_url {
         Some(url) if !is_secure(url) => warnings.push(format!(

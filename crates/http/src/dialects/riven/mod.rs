@@ -1,0 +1,72 @@
+//! Riven phone and account-opening API: `/api/v1`, beside RiverGen.
+
+mod error;
+
+use axum::Router;
+use axum::routing::any;
+use tidegate_domain::Dialect;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::boundary::Pending;
+use crate::contract::Contract;
+use crate::ops::BearerToken;
+use crate::rejection::Rejection;
+use crate::state::App;
+
+pub(crate) use error::Error;
+
+/// The contract.
+pub(crate) struct Riven;
+
+impl Contract for Riven {
+    const DIALECT: Dialect = Dialect::Riven;
+    type Error = Error;
+}
+
+type Caller = crate::client::Caller<Riven>;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Riven phone and account-opening API",
+        description = "Sign-up and sign-in with a phone, and a brokerage account.",
+        version = "1"
+    ),
+    modifiers(&BearerToken)
+)]
+struct Document;
+
+/// The contract's routes below `/api/v1`, to be put beside RiverGen's. What neither knows is answered in RiverGen's words,
+/// except below the two paths that are this contract's own.
+pub(crate) fn routes(app: &App) -> Router<App> {
+    let (routes, _) = endpoints().split_for_parts();
+    let routes = routes
+        .route("/account/{*rest}", any(not_found))
+        .route("/login/{*rest}", any(not_found))
+        .method_not_allowed_fallback(method_not_allowed);
+    super::at_the_edge::<Riven>(routes, app)
+}
+
+/// Their description.
+pub(crate) fn document() -> utoipa::openapi::OpenApi {
+    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", endpoints()).into_openapi()
+}
+
+fn endpoints() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+}
+
+async fn not_found(_caller: Caller) -> Error {
+    Rejection::NotFound.into()
+}
+
+async fn method_not_allowed(_caller: Caller) -> Error {
+    Rejection::MethodNotAllowed.into()
+}
+
+impl axum::response::IntoResponse for Error {
+    fn into_response(self) -> axum::response::Response {
+        Pending::<Riven>(self).into_response()
+    }
+}
