@@ -89,6 +89,10 @@ impl From<Fault> for Rejection {
                 tracing::error!("refused: {fault}");
                 Self::Unavailable { retry_after: 60, reason: "E-mail cannot be sent at the moment." }
             }
+            Fault::SmsNotConfigured => {
+                tracing::error!("refused: {fault}");
+                Self::Unavailable { retry_after: 60, reason: "Text messages cannot be sent at the moment." }
+            }
             Fault::Unavailable(error) => {
                 tracing::error!(error, "refused: the database is unavailable");
                 Self::Unavailable { retry_after: 1, reason: "The service is temporarily unavailable." }

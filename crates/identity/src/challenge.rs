@@ -11,7 +11,7 @@ use tidegate_store::challenges::NewChallenge;
 
 use crate::Identity;
 use crate::fault::Fault;
-use crate::mail::Mail;
+use crate::message::Mail;
 use crate::throttle::Counted;
 use crate::work::Work;
 

@@ -11,7 +11,7 @@ use tidegate_store::accounts::NewIdentifier;
 
 use crate::challenge::Answer;
 use crate::fault::{Fault, Outcome, refuse};
-use crate::mail::Mail;
+use crate::message::Mail;
 use crate::work::Work;
 use crate::{Actor, Call, Identity};
 

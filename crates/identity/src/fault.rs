@@ -36,6 +36,9 @@ pub enum Fault {
     /// A mail is needed and no provider is configured.
     #[error("no mail provider is configured: set [mail.smtp] in the configuration, or serve with --dev")]
     MailNotConfigured,
+    /// A text message is needed and no provider is configured.
+    #[error("no SMS provider is configured: set [sms] in the configuration, or serve with --dev")]
+    SmsNotConfigured,
     /// The session that asked has ended since its token was accepted, or its role there is a lesser one now.
     #[error("the session has ended meanwhile")]
     SessionEnded,

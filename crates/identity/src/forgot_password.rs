@@ -11,7 +11,7 @@ use tidegate_store::challenges::NewChallenge;
 use uuid::Uuid;
 
 use crate::fault::{Fault, Outcome, refuse};
-use crate::mail::Mail;
+use crate::message::Mail;
 use crate::redirect::{RedirectRefused, RedirectUrl};
 use crate::throttle::Counted;
 use crate::work::{Subject, Work};

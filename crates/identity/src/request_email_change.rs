@@ -8,7 +8,7 @@ use tidegate_domain::challenge::{CODE_DIGITS, Purpose};
 use tidegate_store::challenges::NewChallenge;
 
 use crate::fault::{Outcome, refuse};
-use crate::mail::Mail;
+use crate::message::Mail;
 use crate::throttle::Counted;
 use crate::{Actor, Call, Identity};
 

@@ -12,7 +12,7 @@ use tidegate_domain::session::EndReason;
 use tidegate_domain::{EmailAddress, Password, Timestamp};
 
 use crate::fault::{Fault, Outcome, refuse};
-use crate::mail::Mail;
+use crate::message::Mail;
 use crate::work::Work;
 use crate::{Call, Identity};
 

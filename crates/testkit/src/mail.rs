@@ -1,7 +1,8 @@
 //! What somebody finds in their mailbox.
 
 use tidegate_domain::EmailAddress;
-use tidegate_identity::send_mail::OutboxEntry;
+use tidegate_domain::account::LoginName;
+use tidegate_identity::deliver::OutboxEntry;
 
 use crate::TestApp;
 
@@ -11,7 +12,7 @@ impl TestApp {
     /// # Panics
     /// When the outbox cannot be read.
     pub async fn mails_to(&self, email: &str) -> Vec<OutboxEntry> {
-        let email = EmailAddress::parse(email).expect("an address");
+        let email = LoginName::Email(EmailAddress::parse(email).expect("an address"));
         let mails = self.identity().list_outbox(Some(&email), 1_000).await.expect("the outbox");
         mails.into_iter().filter(|mail| mail.message.state != "discarded").collect()
     }

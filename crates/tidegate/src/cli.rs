@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate_crypto::SigningAlgorithm;
+use tidegate_domain::account::LoginName;
 use tidegate_domain::id::OrganizationId;
-use tidegate_domain::{Dialect, EmailAddress};
+use tidegate_domain::{Dialect, EmailAddress, PhoneNumber};
 use uuid::Uuid;
 
 /// Identity server: accounts, sessions and access control for applications
@@ -104,23 +105,23 @@ pub(crate) struct OrgCreate {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Outbox {
-    /// The newest mails
+    /// The newest mails and text messages
     List(OutboxList),
-    /// The newest one-time code sent to an address
+    /// The newest one-time code sent to an address or phone
     Code(OutboxCode),
-    /// What a mail says, as long as it is kept
+    /// What a message says, as long as it is kept
     Show(OutboxShow),
-    /// Try a mail again that was given up
+    /// Try a message again that was given up
     Retry(DeadMail),
-    /// Remove a mail that was given up
+    /// Remove a message that was given up
     Drop(DeadMail),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct OutboxList {
-    /// Only mails to this address
-    #[arg(long, value_name = "ADDRESS", value_parser = email)]
-    pub(crate) to: Option<EmailAddress>,
+    /// Only messages to this e-mail address or phone number
+    #[arg(long, value_name = "ADDRESS", value_parser = recipient)]
+    pub(crate) to: Option<LoginName>,
     /// How many
     #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: u32,
@@ -128,20 +129,20 @@ pub(crate) struct OutboxList {
 
 #[derive(Debug, Args)]
 pub(crate) struct OutboxCode {
-    /// Whose code
-    #[arg(long, value_name = "ADDRESS", value_parser = email)]
-    pub(crate) to: EmailAddress,
+    /// Whose code: an e-mail address, or a phone number with its country code, +254712345678
+    #[arg(long, value_name = "ADDRESS", value_parser = recipient)]
+    pub(crate) to: LoginName,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct OutboxShow {
-    /// The mail's number, from `tidegate outbox list`
+    /// The message's number, from `tidegate outbox list`
     pub(crate) number: i64,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DeadMail {
-    /// The mail's number, from `tidegate outbox list`
+    /// The message's number, from `tidegate outbox list`
     pub(crate) number: i64,
 }
 
@@ -201,6 +202,22 @@ fn dialect_names() -> clap::builder::PossibleValuesParser {
 
 fn email(text: &str) -> Result<EmailAddress, String> {
     EmailAddress::parse(text).map_err(|error| error.to_string())
+}
+
+/// Whom messages go to. A number is looked for as it is stored, so it needs its country code.
+fn recipient(text: &str) -> Result<LoginName, String> {
+    if text.contains('@') {
+        return email(text).map(LoginName::Email);
+    }
+    let digits: String = text.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+    let is_number = digits
+        .strip_prefix('+')
+        .is_some_and(|digits| digits.len() >= 7 && digits.bytes().all(|digit| digit.is_ascii_digit()));
+    if is_number {
+        Ok(LoginName::Phone(PhoneNumber::from_stored(digits)))
+    } else {
+        Err("must be an e-mail address, or a phone number such as +254712345678".to_owned())
+    }
 }
 
 fn organization(text: &str) -> Result<OrganizationId, String> {

@@ -1,4 +1,4 @@
-//! The development outbox: mails that were not sent, to be read.
+//! The development outbox: mails and text messages that were not sent, to be read.
 
 use askama::Template;
 use axum::extract::State;
@@ -37,12 +37,12 @@ pub(super) async fn page(State(app): State<App>) -> Response {
         .iter()
         .filter(|entry| entry.message.state != "discarded")
         .filter_map(|entry| {
-            let rendered = app.render(entry).ok().flatten()?;
+            let said = app.render(entry).ok().flatten()?;
             Some(MailView {
                 to: entry.message.recipient.clone(),
                 at: entry.message.created_at().iso_seconds(),
-                subject: rendered.subject.clone(),
-                text: rendered.text.clone(),
+                subject: said.subject().unwrap_or("Text message").to_owned(),
+                text: said.text().to_owned(),
                 code: entry.code().map(str::to_owned),
                 link: entry.link().map(str::to_owned),
             })

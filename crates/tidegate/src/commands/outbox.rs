@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tidegate_domain::Timestamp;
 use tidegate_identity::Identity;
-use tidegate_identity::send_mail::OutboxEntry;
+use tidegate_identity::deliver::OutboxEntry;
 use tidegate_store::outbox::State;
 
 use crate::cli::{DeadMail, Outbox, OutboxCode, OutboxList, OutboxShow};
@@ -23,9 +23,11 @@ pub(super) async fn run(config: &Config, command: Outbox) -> Result<Answer, Fail
         Outbox::Code(command) => code(identity, &command).await,
         Outbox::Show(command) => show(identity, &command).await,
         Outbox::Retry(DeadMail { number }) => {
-            settled(identity.retry_mail(number).await?, number, "is tried again")
+            settled(identity.retry_message(number).await?, number, "is tried again")
         }
-        Outbox::Drop(DeadMail { number }) => settled(identity.drop_mail(number).await?, number, "is removed"),
+        Outbox::Drop(DeadMail { number }) => {
+            settled(identity.drop_message(number).await?, number, "is removed")
+        }
     };
     opened.close().await;
     answer
@@ -66,9 +68,10 @@ async fn code(identity: &Identity, command: &OutboxCode) -> Result<Answer, Failu
         return Err(Failure::new(
             "no_code",
             format!(
-                "no readable code for {}: either none was sent, or a mail server took it (codes stay readable with \
-                 `tidegate serve --dev` and no [mail.smtp]); see `tidegate outbox list --to {}`",
-                command.to, command.to
+                "no readable code for {}: either none was sent, or a provider took it (codes stay readable with \
+                 `tidegate serve --dev` and no [mail.smtp] or [sms]); see `tidegate outbox list --to {}`",
+                command.to.as_str(),
+                command.to.as_str()
             ),
         ));
     };
@@ -87,31 +90,32 @@ async fn show(identity: &Identity, command: &OutboxShow) -> Result<Answer, Failu
     let Some(entry) = entries.iter().find(|entry| entry.message.number == command.number) else {
         return Err(Failure::new(
             "not_found",
-            format!("there is no mail {} among the newest {LOOKED_THROUGH}", command.number),
+            format!("there is no message {} among the newest {LOOKED_THROUGH}", command.number),
         ));
     };
-    let Some(mail) = identity.render(entry)? else {
+    let Some(said) = identity.render(entry)? else {
         return Err(Failure::new(
             "not_kept",
-            format!("mail {} was delivered, and what it said was not kept", command.number),
+            format!("message {} was delivered, and what it said was not kept", command.number),
         ));
     };
-    let text = format!("To: {}\nSubject: {}\n\n{}", entry.message.recipient, mail.subject, mail.text);
+    let subject = said.subject().map(|subject| format!("Subject: {subject}\n")).unwrap_or_default();
+    let text = format!("To: {}\n{subject}\n{}", entry.message.recipient, said.text());
     let mut json = json_of(entry);
     tidegate_domain::text::merge(
         &mut json,
-        &json!({"subject": mail.subject, "text": mail.text, "html": mail.html}),
+        &json!({"subject": said.subject(), "text": said.text(), "html": said.html()}),
     );
     Ok(Answer::new(text, json))
 }
 
 fn settled(done: bool, number: i64, what: &str) -> Result<Answer, Failure> {
     if done {
-        return Ok(Answer::new(format!("Mail {number} {what}."), json!({ "number": number })));
+        return Ok(Answer::new(format!("Message {number} {what}."), json!({ "number": number })));
     }
     Err(Failure::new(
         "not_dead",
-        format!("mail {number} was not given up, or is not there; see `tidegate outbox list`"),
+        format!("message {number} was not given up, or is not there; see `tidegate outbox list`"),
     ))
 }
 

@@ -204,7 +204,7 @@ on_both_engines! {
         for email in ["stranger@example.com", "invited@example.com"] {
             for mail in app.mails_to(email).await {
                 let said = app.identity().render(&mail).unwrap().unwrap();
-                assert!(!said.text.contains("evil") && !said.html.contains("evil"), "{}", said.text);
+                assert!(!said.text().contains("evil") && !said.html().unwrap().contains("evil"), "{}", said.text());
             }
         }
         assert_eq!(app.templates_to("stranger@example.com").await, ["password_changed", "sign_up_code"]);

@@ -40,7 +40,7 @@ impl Background {
         let told = stopping.clone();
         let mail = tokio::spawn(supervise("mail", stopping.clone(), async move || {
             let mut stopping = told.clone();
-            sender.mail_worker(async move { drop(stopping.wait_for(|stop| *stop).await) }).await;
+            sender.delivery_worker(async move { drop(stopping.wait_for(|stop| *stop).await) }).await;
         }));
         workers.spawn(supervise("maintenance", stopping.clone(), async move || {
             maintenance.maintenance_worker().await

@@ -1,9 +1,9 @@
-//! Mails a use case causes: rows of its own unit of work.
+//! Mails and text messages a use case causes: rows of its own unit of work.
 
 use serde_json::{Value, json};
 use tidegate_crypto::PlainToken;
-use tidegate_delivery::Template;
-use tidegate_domain::{EmailAddress, Secret};
+use tidegate_delivery::{SmsTemplate, Template};
+use tidegate_domain::{EmailAddress, PhoneNumber, Secret, Timestamp};
 use tidegate_store::outbox::NewMessage;
 use uuid::Uuid;
 
@@ -12,8 +12,31 @@ use crate::fault::Fault;
 use crate::settings::DeliveryMode;
 use crate::work::Work;
 
-/// What the values of a mail are sealed for.
+/// What the values of a message are sealed for.
 pub(crate) const PAYLOAD: &str = "outbox payload";
+/// Among the values of some messages: when what they say is no longer worth sending, in seconds since the epoch.
+pub(crate) const VALID_UNTIL: &str = "valid_until";
+
+/// Which way a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    Email,
+    Sms,
+}
+
+impl Channel {
+    /// The stored value.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Sms => "sms",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Email, Self::Sms].into_iter().find(|channel| channel.as_str() == name)
+    }
+}
 
 /// A mail to be sent.
 pub(crate) struct Mail<'a> {
@@ -28,7 +51,26 @@ pub(crate) struct Mail<'a> {
     pub(crate) deliverable: bool,
 }
 
+/// A one-time code to be texted.
+pub(crate) struct CodeText<'a> {
+    pub(crate) to: &'a PhoneNumber,
+    /// What caused it: its idempotency key.
+    pub(crate) cause: Uuid,
+    pub(crate) code: &'a Secret,
+    pub(crate) expires_at: Timestamp,
+    /// False for a phone nobody has: all the same work, and nothing is sent.
+    pub(crate) deliverable: bool,
+}
+
 impl Identity {
+    /// Refuses what needs a text message while none can be sent.
+    pub(crate) fn require_sms(&self) -> Result<(), Fault> {
+        match self.settings.sms {
+            DeliveryMode::Off => Err(Fault::SmsNotConfigured),
+            DeliveryMode::Send | DeliveryMode::Keep => Ok(()),
+        }
+    }
+
     /// Refuses what needs a mail while none can be sent.
     pub(crate) fn require_mail(&self) -> Result<(), Fault> {
         match self.settings.mail {
@@ -60,11 +102,35 @@ impl Work<'_> {
         let message = NewMessage {
             id: self.app.entropy.uuid(self.now).into(),
             idempotency_key: &format!("{}.{}", mail.template.as_str(), mail.cause.simple()),
-            channel: "email",
+            channel: Channel::Email.as_str(),
             template: mail.template.as_str(),
             recipient: mail.to.as_str(),
             payload: &payload,
             deliverable: mail.deliverable,
+            created_at: self.now,
+        };
+        Ok(self.unit.outbox().insert(message).await?)
+    }
+
+    /// Puts a text message in the outbox.
+    pub(crate) async fn text_code(&mut self, text: CodeText<'_>) -> Result<(), Fault> {
+        let template = SmsTemplate::Code.as_str();
+        let values = json!({
+            "product": self.app.settings.product,
+            "code": text.code.expose(),
+            "minutes": text.expires_at.since(self.now).as_secs() / 60,
+            VALID_UNTIL: text.expires_at.seconds(),
+        });
+        let plain = serde_json::to_vec(&values)?;
+        let payload = self.app.vault.seal(PAYLOAD, &plain, self.app.entropy.as_ref())?;
+        let message = NewMessage {
+            id: self.app.entropy.uuid(self.now).into(),
+            idempotency_key: &format!("{template}.{}", text.cause.simple()),
+            channel: Channel::Sms.as_str(),
+            template,
+            recipient: text.to.expose(),
+            payload: &payload,
+            deliverable: text.deliverable,
             created_at: self.now,
         };
         Ok(self.unit.outbox().insert(message).await?)
