@@ -87,6 +87,7 @@ impl From<Fault> for Failure {
             Fault::Busy { .. } => "busy",
             Fault::SessionEnded => "session_ended",
             Fault::MailNotConfigured => "mail_not_configured",
+            Fault::SmsNotConfigured => "sms_not_configured",
             Fault::Unavailable(_) => "database_unavailable",
             Fault::Internal(_) => "internal",
         };
