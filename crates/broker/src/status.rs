@@ -158,6 +158,13 @@ impl LocalStatus {
             Self::Closed => "closed",
         }
     }
+
+    /// The status of that spelling.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::New, Self::Pending, Self::Active, Self::Rejected, Self::Disabled, Self::Closed]
+            .into_iter()
+            .find(|status| status.as_str() == name)
+    }
 }
 
 #[cfg(test)]

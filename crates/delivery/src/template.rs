@@ -35,6 +35,8 @@ pub enum Template {
     EmailChangeCode,
     /// Says that the account has moved: `old_email`, `new_email`, `when` (ISO 8601).
     EmailChanged,
+    /// Lets somebody who has a phone alone have an e-mail address too: `link`, `minutes`.
+    EmailAddition,
 }
 
 /// The text messages this program sends. Source: Riven contract, section 1.
@@ -123,13 +125,14 @@ impl Files {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::SignUpCode,
         Self::PasswordReset,
         Self::Invitation,
         Self::PasswordChanged,
         Self::EmailChangeCode,
         Self::EmailChanged,
+        Self::EmailAddition,
     ];
 
     /// The name in file names and in the outbox.
@@ -141,6 +144,7 @@ impl Template {
             Self::PasswordChanged => "password_changed",
             Self::EmailChangeCode => "email_change_code",
             Self::EmailChanged => "email_changed",
+            Self::EmailAddition => "email_addition",
         }
     }
 
@@ -157,6 +161,7 @@ impl Template {
             Self::PasswordChanged => built_in!("password_changed"),
             Self::EmailChangeCode => built_in!("email_change_code"),
             Self::EmailChanged => built_in!("email_changed"),
+            Self::EmailAddition => built_in!("email_addition"),
         }
     }
 
@@ -173,7 +178,7 @@ impl Template {
                 "link": "https://id.example.com/verify?token=b0XyZt8aaQ",
                 "minutes": 10,
             }),
-            Self::PasswordReset | Self::Invitation => json!({
+            Self::PasswordReset | Self::Invitation | Self::EmailAddition => json!({
                 "link": "https://id.example.com/reset?token=b0XyZt8aaQ",
                 "minutes": 60,
             }),

@@ -12,6 +12,10 @@ pub enum Action {
     SignedUp,
     /// An address was shown to be theirs.
     EmailVerified,
+    /// A phone was shown to be theirs.
+    PhoneVerified,
+    /// A code was texted.
+    CodeTexted,
     /// A code was sent again.
     CodeResent,
     /// One session was ended by its owner from within.
@@ -56,6 +60,14 @@ pub enum Action {
     DatabaseUpdated,
     /// A database was deleted.
     DatabaseDeleted,
+    /// A brokerage account was applied for.
+    BrokerageApplied,
+    /// A brokerage account was opened.
+    BrokerageOpened,
+    /// A broker was given documents.
+    BrokerageDocumentsSubmitted,
+    /// A brokerage account stands elsewhere than before.
+    BrokerageStatusChanged,
 }
 
 impl Action {
@@ -66,6 +78,8 @@ impl Action {
             Self::SignInFailed => "auth.login.failure",
             Self::SignedUp => "auth.signup",
             Self::EmailVerified => "auth.email.verified",
+            Self::PhoneVerified => "auth.phone.verified",
+            Self::CodeTexted => "auth.otp.sent",
             Self::CodeResent => "auth.otp.resent",
             Self::SignedOut => "auth.logout",
             Self::SignedOutEverywhere => "auth.logout_all",
@@ -88,6 +102,10 @@ impl Action {
             Self::DatabaseCreated => "database.created",
             Self::DatabaseUpdated => "database.updated",
             Self::DatabaseDeleted => "database.deleted",
+            Self::BrokerageApplied => "brokerage.applied",
+            Self::BrokerageOpened => "brokerage.opened",
+            Self::BrokerageDocumentsSubmitted => "brokerage.documents_submitted",
+            Self::BrokerageStatusChanged => "brokerage.status_changed",
         }
     }
 }

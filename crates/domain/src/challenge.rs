@@ -13,6 +13,8 @@ pub enum Purpose {
     VerifyEmail,
     /// The address somebody wants to change to is theirs.
     ChangeEmail,
+    /// An address becomes one of an account that has none.
+    AddEmail,
     /// The password may be set anew.
     ResetPassword,
     /// A phone is somebody's who has an account from then on.
@@ -27,6 +29,7 @@ impl Purpose {
         match self {
             Self::VerifyEmail => "verify_email",
             Self::ChangeEmail => "change_email",
+            Self::AddEmail => "add_email",
             Self::ResetPassword => "reset_password",
             Self::RegisterPhone => "register_phone",
             Self::SignInByPhone => "sign_in_by_phone",

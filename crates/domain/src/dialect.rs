@@ -56,15 +56,6 @@ pub enum Unverified {
     Refused,
 }
 
-/// What an access token is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccessTokenForm {
-    /// A signed statement (RFC 9068), short-lived, with a refresh token beside it.
-    Jwt,
-    /// Chance alone, found in the store, as long-lived as its session: one each, and nothing to refresh.
-    Opaque,
-}
-
 /// How long what is sent to an address can be sent back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,7 +63,7 @@ pub struct CodeLifetimes {
     /// Codes and links that verify the address of an account; codes texted to a phone.
     #[serde(with = "seconds")]
     pub verify_email: Duration,
-    /// Codes that verify the address an account is to move to.
+    /// Codes and links that verify the address an account is to have.
     #[serde(with = "seconds")]
     pub change_email: Duration,
     /// Links with which a password is set anew.
@@ -85,7 +76,7 @@ impl CodeLifetimes {
     pub const fn of(&self, purpose: Purpose) -> Duration {
         match purpose {
             Purpose::VerifyEmail | Purpose::RegisterPhone | Purpose::SignInByPhone => self.verify_email,
-            Purpose::ChangeEmail => self.change_email,
+            Purpose::ChangeEmail | Purpose::AddEmail => self.change_email,
             Purpose::ResetPassword => self.reset_password,
         }
     }
@@ -118,9 +109,6 @@ pub struct DialectProfile {
     /// it.
     #[serde(skip, default = "admitted")]
     pub unverified: Unverified,
-    /// What its access tokens are. Not configurable: clients rely on it.
-    #[serde(skip, default = "jwt")]
-    pub access_tokens: AccessTokenForm,
     /// Rate limits. One left out does not exist.
     pub limits: Limits,
 }
@@ -184,7 +172,6 @@ impl DialectProfile {
                 reset_password: Duration::from_secs(3_600),
             },
             unverified: Unverified::SentCode,
-            access_tokens: AccessTokenForm::Jwt,
             limits: Limits {
                 sign_up_by_ip: Some(Limit::new(3, 300)),
                 sign_in_by_ip: Some(Limit::new(5, 900)),
@@ -210,8 +197,7 @@ impl DialectProfile {
     /// A profile read from configuration, as one of `dialect`: what is no matter of configuration is the contract's.
     #[must_use]
     pub fn configured(self, dialect: Dialect) -> Self {
-        let DialectProfile { unverified, access_tokens, .. } = Self::of(dialect);
-        Self { dialect, unverified, access_tokens, ..self }
+        Self { dialect, unverified: Self::of(dialect).unverified, ..self }
     }
 
     /// IngestIQ's numbers: section 1 of its contract.
@@ -244,7 +230,6 @@ impl DialectProfile {
                 reset_password: Duration::from_secs(3_600),
             },
             unverified: Unverified::Admitted,
-            access_tokens: AccessTokenForm::Jwt,
             limits: Limits {
                 failed_sign_in: Some(Limit::new(10, 900)),
                 anonymous_requests: Some(Limit::new(100, 60)),
@@ -285,7 +270,6 @@ impl DialectProfile {
                 reset_password: Duration::from_secs(24 * 3_600),
             },
             unverified: Unverified::Refused,
-            access_tokens: AccessTokenForm::Jwt,
             limits: Limits {
                 sign_in_by_ip: Some(Limit::new(30, 60)),
                 failed_sign_in: Some(Limit::new(10, 300)),
@@ -307,8 +291,12 @@ impl DialectProfile {
             dialect: Dialect::Riven,
             access_token_lifetime: lifetime,
             session: SessionPolicy { lifetime, remembered_lifetime: lifetime, sliding_up_to: None },
+            codes: CodeLifetimes {
+                verify_email: Duration::from_secs(600),
+                change_email: Duration::from_secs(24 * 3_600),
+                reset_password: Duration::from_secs(3_600),
+            },
             unverified: Unverified::Admitted,
-            access_tokens: AccessTokenForm::Opaque,
             limits: Limits {
                 mails_by_email: Some(Limit::new(5, 3_600)),
                 anonymous_requests: Some(Limit::new(300, 60)),
@@ -328,9 +316,4 @@ fn unset() -> Dialect {
 /// Nor what follows from the contract.
 fn admitted() -> Unverified {
     Unverified::Admitted
-}
-
-/// Nor this.
-fn jwt() -> AccessTokenForm {
-    AccessTokenForm::Jwt
 }

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod account;
 pub mod audit;
+pub mod birth;
 pub mod challenge;
 pub mod database;
 pub mod dialect;
@@ -23,6 +24,7 @@ pub mod text;
 pub mod time;
 
 pub use access::AccessClaims;
+pub use birth::DateOfBirth;
 pub use dialect::{Dialect, DialectProfile};
 pub use email::EmailAddress;
 pub use entropy::Entropy;

@@ -28,6 +28,11 @@ impl Timestamp {
         Self(seconds.saturating_mul(MICROS_PER_SECOND))
     }
 
+    /// The instant in RFC 3339 form, with any offset. None for what is no instant.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|instant| Self(instant.as_microsecond()))
+    }
+
     /// Microseconds since the Unix epoch.
     pub const fn micros(self) -> i64 {
         self.0
@@ -155,6 +160,8 @@ mod tests {
         assert_eq!(instant.iso_seconds(), "2024-01-01T12:00:00Z");
         assert_eq!(instant.iso_millis(), "2024-01-01T12:00:00.123Z");
         assert_eq!(instant.iso_micros(), "2024-01-01T12:00:00.123456Z");
+        assert_eq!(Timestamp::from_rfc3339("2024-01-01T15:00:00.123456+03:00"), Some(instant));
+        assert_eq!(Timestamp::from_rfc3339("2024-01-01"), None);
     }
 
     #[test]

@@ -52,7 +52,8 @@ impl<C: Contract> FromRequest<App> for NoBody<C> {
     }
 }
 
-async fn json<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Rejection> {
+/// Reads a JSON object of at most `limit` bytes.
+pub(crate) async fn json<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Rejection> {
     if !is_json(request.headers()) {
         return Err(Rejection::UnsupportedMediaType);
     }

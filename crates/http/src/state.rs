@@ -69,6 +69,11 @@ impl App {
         Self(Arc::new(Inner { identity, settings, metrics }))
     }
 
+    /// The use cases, for those that go on when the request is gone.
+    pub(crate) fn identity(&self) -> &Arc<Identity> {
+        &self.0.identity
+    }
+
     pub(crate) fn http(&self) -> &HttpSettings {
         &self.0.settings
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_crypto::{PlainToken, TokenError};
+use tidegate_crypto::{PlainToken, SanctumToken, TokenError};
 use tidegate_domain::access::FULL_SCOPE;
-use tidegate_domain::{AccessClaims, Role};
+use tidegate_domain::{AccessClaims, Dialect, Role};
 use tidegate_store::sessions::SessionRecord;
 
 use crate::Identity;
@@ -15,6 +15,8 @@ use crate::service::KEY_RING;
 
 /// How long a verified signature is remembered; it does not change, only the ring may.
 const SIGNATURE_AGE: Duration = Duration::from_secs(24 * 3_600);
+/// How exactly it is known when a session without refresh tokens was last used.
+const NOTED_EVERY: Duration = Duration::from_secs(600);
 
 /// Somebody whose token was accepted.
 #[derive(Clone, Debug)]
@@ -67,7 +69,7 @@ impl Actor {
 }
 
 impl Identity {
-    /// Verifies an access token and that its session lives.
+    /// Verifies an access token, signed or chance alone, and that its session lives.
     ///
     /// Neither the signature nor the session is looked at again on every call: both are remembered, the session until
     /// somebody ends it, and for two seconds at most.
@@ -76,7 +78,11 @@ impl Identity {
     /// [`AuthError`].
     pub async fn authenticate(&self, bearer: &str) -> Result<Actor, AuthError> {
         let now = self.now();
-        let claims = self.verify_signature(bearer).await?;
+        let opaque = SanctumToken::parse(bearer).ok();
+        let claims = match &opaque {
+            Some(token) => self.look_up(bearer, token).await?,
+            None => self.verify_signature(bearer).await?,
+        };
         if claims.exp <= now.seconds() {
             return Err(AuthError::Expired);
         }
@@ -84,7 +90,63 @@ impl Identity {
         if session.expires_at <= now {
             return Err(AuthError::Expired);
         }
+        if opaque.is_some() {
+            self.note_use(&session).await;
+        }
         Ok(Actor { session, claims })
+    }
+
+    /// What a token says that is chance alone: found in the store by its hash, once.
+    async fn look_up(&self, bearer: &str, token: &SanctumToken) -> Result<Arc<AccessClaims>, AuthError> {
+        let now = self.now();
+        let key = *PlainToken::from_presented(bearer).hash().as_bytes();
+        // Whose token it is never changes; whether the session lives is looked at elsewhere.
+        let stamp = self.memory.changes.stamp(&[]);
+        if let Some(claims) = self.memory.claims.get(&key, stamp, now, SIGNATURE_AGE) {
+            return Ok(claims);
+        }
+        let mut unit = self.store.read().await.map_err(Fault::from)?;
+        let found = unit.sessions().find_by_token(token.hash().as_bytes()).await.map_err(Fault::from)?;
+        let found = found.filter(|(_, number)| token.id().is_none_or(|id| id == *number));
+        let (id, _) = found.ok_or(AuthError::Invalid)?;
+        let record = unit.sessions().record(id).await.map_err(Fault::from)?;
+        let record = record.ok_or(AuthError::Invalid)?;
+        let claims = Arc::new(AccessClaims {
+            iss: self.settings.public_url.clone(),
+            sub: record.account,
+            aud: self.settings.public_url.clone(),
+            exp: record.expires_at.seconds(),
+            iat: now.seconds(),
+            jti: id.to_string(),
+            sid: id,
+            org: record.organization,
+            role: record.role,
+            scope: FULL_SCOPE.to_owned(),
+            dialect: Dialect::Riven,
+            db: None,
+            fuid: None,
+            fsid: None,
+        });
+        self.memory.claims.put(key, Arc::clone(&claims), stamp, now);
+        Ok(claims)
+    }
+
+    /// Notes now and then that a session is in use, which is never refreshed.
+    async fn note_use(&self, session: &SessionRecord) {
+        let now = self.now();
+        let before = now.minus(NOTED_EVERY);
+        if session.last_activity_at >= before {
+            return;
+        }
+        let noted = async {
+            let mut unit = self.store.begin().await?;
+            unit.sessions().used(session.id, now, before).await?;
+            unit.commit().await
+        };
+        // No reason to refuse anybody.
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "it could not be noted that a session is in use");
+        }
     }
 
     async fn verify_signature(&self, bearer: &str) -> Result<Arc<AccessClaims>, AuthError> {

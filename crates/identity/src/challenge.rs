@@ -87,14 +87,14 @@ impl Work<'_> {
         Ok(if consumed { Answer::Right } else { Answer::Used })
     }
 
-    /// What is about to be sent to an address, without anything yet that could be sent back.
-    pub(crate) fn new_challenge<'a>(&self, purpose: Purpose, address: &'a EmailAddress) -> NewChallenge<'a> {
+    /// What is about to be sent to an address or phone, without anything yet that could be sent back.
+    pub(crate) fn new_challenge<'a>(&self, purpose: Purpose, address: &'a str) -> NewChallenge<'a> {
         let profile = &self.call.profile;
         NewChallenge {
             id: self.app.entropy.uuid(self.now).into(),
             account: None,
             purpose,
-            address: address.as_str(),
+            address,
             handle_hash: None,
             link_hash: None,
             code_mac: None,
@@ -118,7 +118,7 @@ impl Work<'_> {
         let temporary = PlainToken::generate(TEMPORARY_PREFIX, entropy);
         let link = PlainToken::generate(LINK_PREFIX, entropy);
         let (temporary_hash, link_hash) = (temporary.hash(), link.hash());
-        let new = self.new_challenge(Purpose::VerifyEmail, email);
+        let new = self.new_challenge(Purpose::VerifyEmail, email.as_str());
         let mac = self.app.code_mac(new.id, code.expose());
         let new = NewChallenge {
             account: Some(account.id),
@@ -144,7 +144,7 @@ impl Work<'_> {
         let new = NewChallenge {
             account: Some(account.id),
             link_hash: Some(hash.as_bytes()),
-            ..self.new_challenge(Purpose::VerifyEmail, email)
+            ..self.new_challenge(Purpose::VerifyEmail, email.as_str())
         };
         self.unit.challenges().insert(&new).await?;
         // Its name was chosen by whoever made the account.

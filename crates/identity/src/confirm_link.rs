@@ -51,6 +51,9 @@ impl Identity {
     /// # Errors
     /// [`ConfirmLinkError`].
     pub async fn verify_by_link(&self, call: &Call, token: &PlainToken) -> Outcome<(), ConfirmLinkError> {
+        if self.adds_email(token).await? {
+            return self.add_email(call, token).await;
+        }
         self.find_link(token).await?;
         let mut work = self.begin(call).await?;
         let challenge = match work.open_link(token).await? {

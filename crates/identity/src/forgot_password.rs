@@ -77,7 +77,7 @@ impl Identity {
             // Somebody floods a mailbox from many addresses. Telling them would tell that the mailbox is known.
             deliverable &= work.count(counted, limit).await?.is_none();
         }
-        let new = work.new_challenge(Purpose::ResetPassword, email);
+        let new = work.new_challenge(Purpose::ResetPassword, email.as_str());
         let link = work.insert_reset_link(new, account.as_ref(), redirect).await?;
         work.send(Mail {
             template: Template::PasswordReset,
@@ -108,7 +108,7 @@ impl Work<'_> {
         email: &EmailAddress,
         redirect: Option<&RedirectUrl>,
     ) -> Result<(), Fault> {
-        let new = self.new_challenge(Purpose::ResetPassword, email);
+        let new = self.new_challenge(Purpose::ResetPassword, email.as_str());
         let link = self.insert_reset_link(new, Some(account), redirect).await?;
         self.send(Mail {
             template: Template::Invitation,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use tidegate_crypto::PlainToken;
+use tidegate_crypto::{PlainToken, SanctumToken};
 use tidegate_domain::access::FULL_SCOPE;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::database::{Binding, Database};
 use tidegate_domain::id::{AccountId, OrganizationId, SessionId};
-use tidegate_domain::session::Amr;
+use tidegate_domain::session::{Amr, SessionTimes};
 use tidegate_domain::{AccessClaims, DialectProfile, Role, Secret, Timestamp};
 use tidegate_store::organizations::Landing;
 use tidegate_store::refresh_tokens::NewRefreshToken;
@@ -77,34 +77,19 @@ pub(crate) struct Bearer {
     pub(crate) binding: Option<Binding>,
 }
 
+/// A session without its tokens.
+struct OpenedSession {
+    session: SessionId,
+    number: i64,
+    times: SessionTimes,
+}
+
 impl Work<'_> {
     /// Opens a session with its first refresh token. The access token is signed here too; it takes microseconds.
     pub(crate) async fn open_session(&mut self, principal: Principal<'_>) -> Result<SignedIn, Fault> {
         let app = self.app;
         let profile = &self.call.profile;
-        let session = SessionId(app.entropy.uuid(self.now));
-        let key = principal.key.as_ref();
-        let times = profile.session.open(self.now, principal.remember_me);
-        let times = times.ending_by(key.and_then(|key| key.expires_at));
-        self.unit
-            .sessions()
-            .insert(&NewSession {
-                id: session,
-                account: principal.account.id,
-                organization: principal.landing.organization,
-                workspace: principal.landing.workspace,
-                dialect: profile.dialect,
-                amr: principal.amr,
-                remember_me: principal.remember_me,
-                ip: &self.call.ip.to_string(),
-                user_agent: &self.call.user_agent,
-                created_at: self.now,
-                times,
-                binding: principal.bound.as_ref().map(|bound| &bound.binding),
-                service_key: key.map(|key| key.id),
-                token_hash: None,
-            })
-            .await?;
+        let OpenedSession { session, times, .. } = self.insert_session(&principal, None).await?;
         let refresh = PlainToken::generate(REFRESH_PREFIX, app.entropy.as_ref());
         self.unit
             .refresh_tokens()
@@ -140,6 +125,52 @@ impl Work<'_> {
             database,
             tokens: app.token_set(profile, bearer, refresh, self.now)?,
         })
+    }
+
+    /// Opens a session whose one token is chance alone, and lasts as long as it. Source: Riven contract, section 1, token.
+    pub(crate) async fn open_opaque_session(
+        &mut self,
+        principal: &Principal<'_>,
+    ) -> Result<(SessionId, Secret), Fault> {
+        let secret = SanctumToken::new_secret(self.app.entropy.as_ref());
+        let hash = secret.hash();
+        let OpenedSession { session, number, .. } =
+            self.insert_session(principal, Some(hash.as_bytes())).await?;
+        let token = SanctumToken::whole(number, &secret);
+        Ok((session, Secret::new(token.expose())))
+    }
+
+    async fn insert_session(
+        &mut self,
+        principal: &Principal<'_>,
+        token_hash: Option<&[u8]>,
+    ) -> Result<OpenedSession, Fault> {
+        let profile = &self.call.profile;
+        let session = SessionId(self.app.entropy.uuid(self.now));
+        let key = principal.key.as_ref();
+        let times = profile.session.open(self.now, principal.remember_me);
+        let times = times.ending_by(key.and_then(|key| key.expires_at));
+        let number = self
+            .unit
+            .sessions()
+            .insert(&NewSession {
+                id: session,
+                account: principal.account.id,
+                organization: principal.landing.organization,
+                workspace: principal.landing.workspace,
+                dialect: profile.dialect,
+                amr: principal.amr,
+                remember_me: principal.remember_me,
+                ip: &self.call.ip.to_string(),
+                user_agent: &self.call.user_agent,
+                created_at: self.now,
+                times,
+                binding: principal.bound.as_ref().map(|bound| &bound.binding),
+                service_key: key.map(|key| key.id),
+                token_hash,
+            })
+            .await?;
+        Ok(OpenedSession { session, number, times })
     }
 }
 

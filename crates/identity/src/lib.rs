@@ -4,9 +4,14 @@
 //! from [`Identity`]; what differs between contracts from the caller's [`Call::profile`].
 
 pub mod activate;
+mod add_email;
 pub mod authenticate;
 pub mod bind;
+pub mod broker_events;
 pub mod brokerage;
+mod brokerage_opening;
+pub mod brokerage_profile;
+pub mod brokerage_standing;
 mod cache;
 pub mod call;
 mod challenge;
@@ -29,8 +34,11 @@ pub mod maintenance;
 mod message;
 pub mod metadata;
 mod meter;
+pub mod open_brokerage_account;
 pub mod overview;
 mod people;
+pub mod phone_code;
+pub mod phone_sign_in;
 pub mod provision;
 pub mod redirect;
 pub mod refresh;
@@ -47,7 +55,10 @@ pub mod sign_in_history;
 pub mod sign_out;
 pub mod sign_up;
 pub mod signing_keys;
+pub mod sms_receipts;
+pub mod submit_documents;
 mod throttle;
+pub mod trader;
 pub mod transfer_ownership;
 pub mod update_profile;
 mod work;

@@ -60,7 +60,7 @@ impl Identity {
         }
         let code = tidegate_crypto::one_time_code(CODE_DIGITS, self.entropy.as_ref());
         work.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
-        let new = work.new_challenge(Purpose::ChangeEmail, new_email);
+        let new = work.new_challenge(Purpose::ChangeEmail, new_email.as_str());
         let mac = self.code_mac(new.id, code.expose());
         let new = NewChallenge { account: Some(account), code_mac: Some(&mac), ..new };
         work.unit.challenges().insert(&new).await?;

@@ -112,6 +112,7 @@ impl Work<'_> {
         self.unit.sessions().end_all(account, EndReason::PasswordChanged, self.now).await?;
         self.unit.challenges().remove(Purpose::ResetPassword, account).await?;
         self.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
+        self.unit.challenges().remove(Purpose::AddEmail, account).await?;
         self.withdraw_verification_links(account).await?;
         let (Some(email), true) = (login.email(), tell) else {
             return Ok(());

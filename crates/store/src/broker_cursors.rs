@@ -20,6 +20,20 @@ pub struct Turn {
 }
 
 impl BrokerCursors<'_> {
+    /// The last event that was dealt with.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn cursor(&mut self, broker: &str) -> Result<Option<String>> {
+        let row = fetch_optional!(
+            self.0,
+            (Option<String>,),
+            "select cursor from broker_cursors where broker = $1",
+            broker,
+        )?;
+        Ok(row.and_then(|(cursor,)| cursor))
+    }
+
     /// Takes a turn at reading for `lease`; none while somebody else has one.
     ///
     /// # Errors

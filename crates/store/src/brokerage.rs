@@ -275,6 +275,51 @@ impl BrokerageAccounts<'_> {
         Ok(())
     }
 
+    /// Puts off when the broker is asked what became of an opening.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn check_opening_at(&mut self, broker: &str, opening: Uuid, at: Timestamp) -> Result<()> {
+        execute!(
+            self.0,
+            "update brokerage_accounts set check_at = $3
+             where broker = $1 and opening_id = $2 and broker_account_id is null",
+            broker,
+            opening,
+            at.micros(),
+        )?;
+        Ok(())
+    }
+
+    /// When the broker is next to be asked anything.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn next_check(&mut self, broker: &str) -> Result<Option<Timestamp>> {
+        let row = fetch_optional!(
+            self.0,
+            (i64,),
+            "select check_at from brokerage_accounts where broker = $1 and check_at is not null
+             order by check_at limit 1",
+            broker,
+        )?;
+        Ok(row.map(|(at,)| Timestamp::from_micros(at)))
+    }
+
+    /// Whether anybody has an account at a broker.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn any(&mut self, broker: &str) -> Result<bool> {
+        let row = fetch_optional!(
+            self.0,
+            (i64,),
+            "select updated_at from brokerage_accounts where broker = $1 and broker_account_id is not null limit 1",
+            broker,
+        )?;
+        Ok(row.is_some())
+    }
+
     /// Takes up to `at_most` accounts and openings of which it is time to ask the broker, for `lease`: no other worker
     /// gets them in that time.
     ///

@@ -173,6 +173,7 @@ impl Sessions<'_> {
             now.micros(),
             before.micros(),
         )?;
+        self.0.touch_session(id);
         Ok(())
     }
 

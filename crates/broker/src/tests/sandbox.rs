@@ -259,7 +259,7 @@ impl Shelf for Gone {
     fn put(&self, _: SandboxAccount) -> BoxFuture<'_, Result<Put, ShelfFailed>> {
         std::future::ready(Err(ShelfFailed)).boxed()
     }
-    fn all(&self) -> BoxFuture<'_, Result<Vec<SandboxAccount>, ShelfFailed>> {
+    fn changing_since(&self, _: Timestamp) -> BoxFuture<'_, Result<Vec<SandboxAccount>, ShelfFailed>> {
         std::future::ready(Err(ShelfFailed)).boxed()
     }
 }

@@ -1,6 +1,7 @@
 //! Operations: health, metrics, keys, the API's description.
 
 mod describe;
+mod receipts;
 
 use std::sync::LazyLock;
 
@@ -10,7 +11,7 @@ use axum::extract::{OriginalUri, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Json, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -47,6 +48,9 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/.well-known/jwks.json", get(jwks))
+        .route("/sms/receipts/africas-talking", post(receipts::africas_talking))
+        .route("/sms/receipts/africas-talking/{secret}", post(receipts::africas_talking_at))
+        .route("/sms/receipts/twilio", post(receipts::twilio))
         .route("/openapi.json", get(document))
         .route("/openapi/{file}", get(document_of))
         .route("/docs", get(page))

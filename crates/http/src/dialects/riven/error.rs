@@ -1,12 +1,17 @@
 //! What can go wrong, in the contract's words (its section 1). It has no codes: those of the log are ours.
 
 use axum::Json;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tidegate_domain::Timestamp;
-use tidegate_identity::Refused;
+use tidegate_identity::brokerage::BrokerFailure;
+use tidegate_identity::brokerage_profile::BrokerageProfileError;
+use tidegate_identity::open_brokerage_account::OpenAccountError;
+use tidegate_identity::sign_out::SignOutError;
+use tidegate_identity::submit_documents::SubmitDocumentsError;
+use tidegate_identity::{Fault, Refused};
 use utoipa::ToSchema;
 
 use crate::contract::ContractError;
@@ -68,6 +73,34 @@ impl Error {
     pub(super) fn invalid_code() -> Self {
         let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_code", "Invalid code");
         error.body.auth = Some(Vec::new());
+        error
+    }
+
+    /// Here a wrong code is a wrong password.
+    pub(super) fn invalid_credentials() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "Invalid credentials")
+    }
+
+    /// What can befall any use case.
+    pub(super) fn fault(fault: Fault) -> Self {
+        Rejection::from(fault).into()
+    }
+
+    /// A fault; or, for a refusal that can only mean one thing, that.
+    pub(super) fn or<E>(refused: Refused<E>, rule: fn() -> Self) -> Self {
+        match refused {
+            Refused::Rule(_) => rule(),
+            Refused::Fault(fault) => Self::fault(fault),
+        }
+    }
+
+    fn conflict(code: &'static str, message: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
+    }
+
+    fn later(code: &'static str, message: &str, retry_after: u64) -> Self {
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
+        error.headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
         error
     }
 
@@ -149,4 +182,77 @@ impl<E: Into<Error>> From<Refused<E>> for Error {
             Refused::Fault(fault) => Rejection::from(fault).into(),
         }
     }
+}
+
+impl From<SignOutError> for Error {
+    fn from(SignOutError::AlreadyEnded: SignOutError) -> Self {
+        Rejection::InvalidToken.into()
+    }
+}
+
+impl From<OpenAccountError> for Error {
+    fn from(error: OpenAccountError) -> Self {
+        match error {
+            OpenAccountError::AlreadyOpened => Self::conflict("account_exists", "Account already exists"),
+            OpenAccountError::EmailTaken => {
+                let text = "The e-mail address is in use by another brokerage account.";
+                let mut error = Self::conflict("email_taken", text);
+                error.body.errors = Self::field("contact.email_address", text).body.errors;
+                error
+            }
+            OpenAccountError::Unsettled { retry_after } => Self::later(
+                "unsettled",
+                "An earlier application is not settled yet. It is not lost: try again shortly.",
+                retry_after,
+            ),
+            OpenAccountError::Broker(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<SubmitDocumentsError> for Error {
+    fn from(error: SubmitDocumentsError) -> Self {
+        match error {
+            SubmitDocumentsError::NoAccount => no_account(),
+            SubmitDocumentsError::Broker(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<BrokerageProfileError> for Error {
+    fn from(error: BrokerageProfileError) -> Self {
+        match error {
+            BrokerageProfileError::NoAccount => no_account(),
+            BrokerageProfileError::Broker(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<BrokerFailure> for Error {
+    fn from(failure: BrokerFailure) -> Self {
+        match failure {
+            BrokerFailure::Refused(refusal) => match refusal.field() {
+                Some(path) => Self::field(path, refusal.message()),
+                None => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "broker_refused", refusal.message()),
+            },
+            BrokerFailure::Unreachable { retry_after } => Self::later(
+                "broker_unreachable",
+                "The broker cannot be reached; try again later.",
+                retry_after,
+            ),
+            BrokerFailure::OutOfOrder => Self::new(
+                StatusCode::BAD_GATEWAY,
+                "broker_out_of_order",
+                "The broker does not accept this at the moment; try again later.",
+            ),
+        }
+    }
+}
+
+fn no_account() -> Error {
+    Error::new(
+        StatusCode::NOT_FOUND,
+        "no_account",
+        "There is no brokerage account yet; open one with account/create.",
+    )
 }

@@ -1,12 +1,16 @@
 //! Riven phone and account-opening API: `/api/v1`, beside RiverGen.
 
+mod auth;
 mod error;
+mod requests;
+mod responses;
 
 use axum::Router;
 use axum::routing::any;
 use tidegate_domain::Dialect;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::boundary::Pending;
 use crate::contract::Contract;
@@ -25,6 +29,10 @@ impl Contract for Riven {
 }
 
 type Caller = crate::client::Caller<Riven>;
+type Bearer = crate::bearer::Bearer<Riven>;
+type JsonBody<T> = crate::body::JsonBody<Riven, T>;
+type NoBody = crate::body::NoBody<Riven>;
+type Answer = Result<axum::response::Response, Error>;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -55,6 +63,11 @@ pub(crate) fn document() -> utoipa::openapi::OpenApi {
 
 fn endpoints() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(routes!(auth::enter_phone))
+        .routes(routes!(auth::confirm_code))
+        .routes(routes!(auth::send_code))
+        .routes(routes!(auth::verify_code))
+        .routes(routes!(auth::logout))
 }
 
 async fn not_found(_caller: Caller) -> Error {

@@ -47,6 +47,13 @@ impl Background {
         }));
         workers
             .spawn(supervise("exchange", stopping.clone(), async move || exchange.exchange_worker().await));
+        let (brokerage, events) = (app(), app());
+        workers.spawn(supervise("brokerage", stopping.clone(), async move || {
+            brokerage.brokerage_worker().await
+        }));
+        workers.spawn(supervise("broker events", stopping.clone(), async move || {
+            events.broker_events_worker().await
+        }));
         workers.spawn(supervise("measurement", stopping.clone(), async move || {
             measure(&measured, &metrics).await
         }));

@@ -1,0 +1,3 @@
+//! What the contract is asked.
+
+pub(super) mod phone;
