@@ -2,6 +2,7 @@
 
 pub mod crossing_minds;
 pub mod ingestiq;
+pub mod riven;
 pub mod rivergen;
 
 use std::time::Duration;
