@@ -158,7 +158,14 @@ impl Application {
 
     /// What must not come back in a broker's words: the broker may quote it in a complaint.
     pub(crate) fn secrets(&self) -> Vec<Secret> {
-        self.identity.tax_id.iter().cloned().chain(Document::secrets(&self.documents)).collect()
+        let mut secrets: Vec<Secret> = self.identity.tax_id.iter().cloned().collect();
+        secrets.extend(Document::secrets(&self.documents));
+        // Beneficiaries, guardians and owners have numbers too.
+        for others in [&self.others, &self.identity.others, &self.disclosures.others] {
+            tax_numbers(others, &mut secrets);
+        }
+        self.trusted_contact.iter().for_each(|contact| tax_numbers(contact, &mut secrets));
+        secrets
     }
 }
 
@@ -250,10 +257,28 @@ impl Document {
             DocumentContent::Form(fields) => Some(fields),
             DocumentContent::File(_) => None,
         });
-        forms
-            .flat_map(|fields| fields.iter().filter(|(name, _)| is_tax_number(name)))
-            .filter_map(|(_, value)| value.as_str().map(Secret::new))
-            .collect()
+        let mut secrets = Vec::new();
+        forms.for_each(|fields| tax_numbers(fields, &mut secrets));
+        secrets
+    }
+}
+
+/// The tax numbers anywhere in `fields`. Depth is bounded by the JSON reader, which refuses more than 128 levels.
+fn tax_numbers(fields: &Map<String, Value>, found: &mut Vec<Secret>) {
+    for (name, value) in fields {
+        match value {
+            Value::String(number) if is_tax_number(name) => found.push(Secret::new(number.as_str())),
+            Value::Number(number) if is_tax_number(name) => found.push(Secret::new(number.to_string())),
+            _ => tax_numbers_within(value, found),
+        }
+    }
+}
+
+fn tax_numbers_within(value: &Value, found: &mut Vec<Secret>) {
+    match value {
+        Value::Object(fields) => tax_numbers(fields, found),
+        Value::Array(values) => values.iter().for_each(|value| tax_numbers_within(value, found)),
+        _ => {}
     }
 }
 

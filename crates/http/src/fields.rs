@@ -1,5 +1,6 @@
 //! Fields of a JSON body, read so that everything wrong with them can be said at once.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use serde::de::DeserializeOwned;
@@ -32,8 +33,8 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Field<T> {
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
-    /// Its name on the wire.
-    pub(crate) field: &'static str,
+    /// Its name on the wire; a path with dots where the contract nests: `documents.0.content`.
+    pub(crate) field: Cow<'static, str>,
     /// What to do about it.
     pub(crate) message: String,
 }
@@ -44,8 +45,8 @@ pub(crate) struct Violations(Vec<Violation>);
 
 impl Violations {
     /// One.
-    pub(crate) fn of(field: &'static str, message: impl Into<String>) -> Self {
-        Self(vec![Violation { field, message: message.into() }])
+    pub(crate) fn of(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self(vec![Violation { field: field.into(), message: message.into() }])
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Violation> {
@@ -87,7 +88,11 @@ impl Check {
     }
 
     /// The parsed value, or a violation that says why it did not parse.
-    pub(crate) fn parsed<T, E: Display>(&mut self, name: &'static str, result: Result<T, E>) -> Option<T> {
+    pub(crate) fn parsed<T, E: Display>(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        result: Result<T, E>,
+    ) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(error) => self.violated(name, error.to_string()),
@@ -95,8 +100,12 @@ impl Check {
     }
 
     /// Notes a violation; answers nothing.
-    pub(crate) fn violated<T>(&mut self, field: &'static str, message: impl Into<String>) -> Option<T> {
-        self.0.push(Violation { field, message: message.into() });
+    pub(crate) fn violated<T>(
+        &mut self,
+        field: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Option<T> {
+        self.0.push(Violation { field: field.into(), message: message.into() });
         None
     }
 

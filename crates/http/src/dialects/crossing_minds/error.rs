@@ -161,7 +161,7 @@ impl From<Violations> for Error {
     fn from(violations: Violations) -> Self {
         let mut query = Map::new();
         for one in violations.iter() {
-            let messages = query.entry(one.field).or_insert_with(|| json!([]));
+            let messages = query.entry(one.field.clone()).or_insert_with(|| json!([]));
             if let Value::Array(messages) = messages {
                 messages.push(one.message.clone().into());
             }

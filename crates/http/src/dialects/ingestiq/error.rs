@@ -1,5 +1,7 @@
 //! What can go wrong, in the contract's codes (its section 1).
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -48,7 +50,8 @@ pub(crate) struct ErrorObject {
 /// A field at fault.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Detail {
-    field: &'static str,
+    #[schema(value_type = String)]
+    field: Cow<'static, str>,
     message: String,
 }
 
@@ -76,7 +79,7 @@ impl From<Violations> for Error {
     fn from(violations: Violations) -> Self {
         let details = violations
             .iter()
-            .map(|one| Detail { field: one.field, message: format!("{} {}", one.field, one.message) })
+            .map(|one| Detail { field: one.field.clone(), message: format!("{} {}", one.field, one.message) })
             .collect();
         let error =
             Self::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", "Some fields are missing or invalid");

@@ -1,5 +1,6 @@
 //! Riven phone and account-opening API: `/api/v1`, beside RiverGen.
 
+mod account;
 mod auth;
 mod error;
 mod requests;
@@ -68,6 +69,9 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(auth::send_code))
         .routes(routes!(auth::verify_code))
         .routes(routes!(auth::logout))
+        .routes(routes!(account::create))
+        .routes(routes!(account::kyc, account::kyc_by_get))
+        .routes(routes!(account::profile))
 }
 
 async fn not_found(_caller: Caller) -> Error {

@@ -1,5 +1,7 @@
 //! What can go wrong, in the contract's codes (sections 1.3 and 3 of the contract).
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -63,7 +65,8 @@ pub(crate) struct ErrorObject {
 /// A field at fault.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Details {
-    field: &'static str,
+    #[schema(value_type = String)]
+    field: Cow<'static, str>,
     reason: String,
 }
 
@@ -134,8 +137,10 @@ fn sentence(text: &str) -> String {
 impl From<Violations> for Error {
     fn from(violations: Violations) -> Self {
         let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, VALIDATION_ERROR, violations.summary());
-        error.details =
-            violations.iter().next().map(|one| Details { field: one.field, reason: one.message.clone() });
+        error.details = violations
+            .iter()
+            .next()
+            .map(|one| Details { field: one.field.clone(), reason: one.message.clone() });
         error
     }
 }
