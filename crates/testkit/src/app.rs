@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::Method;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tidegate_broker::sandbox::SandboxConfig;
+use tidegate_broker::{Alpaca, AlpacaConfig, Wait};
 use tidegate_crypto::{HashPool, MasterKey, PasswordHasher, PasswordScheme, PoolSize, Vault};
 use tidegate_delivery::sms::Receipts;
 use tidegate_delivery::{MailProvider, RetryPolicy, SmsConfig, SmsProvider, SmsProviders, Templates};
@@ -36,6 +39,46 @@ pub struct TestApp {
     settings: Settings,
     http: HttpSettings,
     templates: Arc<dyn Fn() -> Templates + Send + Sync>,
+    outside: Outside,
+}
+
+/// Who is talked to beside mail servers; the same for every node.
+#[derive(Clone, Default)]
+struct Outside {
+    sms: Option<SmsConfig>,
+    broker: Option<AlpacaConfig>,
+}
+
+impl Outside {
+    fn sms(&self) -> SmsProviders {
+        match &self.sms {
+            Some(config) => SmsProviders::from_config(config).expect("providers"),
+            None => SmsProviders::new(vec![SmsProvider::Outbox]),
+        }
+    }
+
+    fn receipts(&self) -> Receipts {
+        Receipts::new(self.sms.as_ref().unwrap_or(&SmsConfig::default())).expect("receipts")
+    }
+
+    fn broker(&self, clock: &Arc<FakeClock>) -> BrokerChoice {
+        match &self.broker {
+            Some(config) => {
+                let alpaca = Alpaca::new(config, clock.clone()).expect("a broker");
+                BrokerChoice::Alpaca(alpaca.with_wait(Arc::new(NoWait)))
+            }
+            None => BrokerChoice::Sandbox(SandboxConfig::default()),
+        }
+    }
+}
+
+/// Retries at once: the clock under test would not move meanwhile.
+struct NoWait;
+
+impl Wait for NoWait {
+    fn wait(&self, _: Duration) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
 }
 
 /// One process of an installation.
@@ -53,6 +96,7 @@ pub struct Builder {
     settings: Settings,
     http: HttpSettings,
     provider: Option<MailProvider>,
+    outside: Outside,
 }
 
 impl Fixture for TestApp {
@@ -74,12 +118,13 @@ impl TestApp {
             settings: Settings::new(PUBLIC_URL, DeliveryMode::Keep),
             http: HttpSettings::default(),
             provider: Some(MailProvider::Outbox),
+            outside: Outside::default(),
         }
     }
 
     /// Another process of the same installation: its own memory, the same database, keys and clock.
     pub async fn another_node(&self) -> Node {
-        let parts = parts(&self.clock, &self.entropy, &self.settings, (self.templates)());
+        let parts = parts(&self.clock, &self.entropy, &self.settings, (self.templates)(), &self.outside);
         Node::start(self.database.open().await, parts, Some(MailProvider::Outbox), &self.http).await
     }
 
@@ -158,9 +203,9 @@ impl Node {
             vault: parts.vault,
             passwords: parts.passwords,
             mail,
-            sms: SmsProviders::new(vec![SmsProvider::Outbox]),
-            receipts: Receipts::new(&SmsConfig::default()).expect("receipts"),
-            broker: BrokerChoice::Sandbox(SandboxConfig::default()),
+            sms: parts.sms,
+            receipts: parts.receipts,
+            broker: parts.broker,
             templates: parts.templates,
             retry: RetryPolicy::default(),
             settings: parts.settings,
@@ -203,6 +248,24 @@ impl Builder {
         self
     }
 
+    /// Sends text messages as `config` says.
+    pub fn sms(mut self, config: SmsConfig) -> Self {
+        self.settings.sms = DeliveryMode::Send;
+        self.outside.sms = Some(config);
+        self
+    }
+
+    /// Has no way to send text messages.
+    pub fn sms_off(self) -> Self {
+        self.settings(|settings| settings.sms = DeliveryMode::Off)
+    }
+
+    /// Opens brokerage accounts as `config` says, and retries at once.
+    pub fn broker(mut self, config: AlpacaConfig) -> Self {
+        self.outside.broker = Some(config);
+        self
+    }
+
     /// Switches every rate limit off.
     pub fn without_limits(self) -> Self {
         self.settings(|settings| {
@@ -223,9 +286,10 @@ impl Builder {
         let database = TestDatabase::create(self.engine).await;
         let templates: Arc<dyn Fn() -> Templates + Send + Sync> =
             Arc::new(|| Templates::load(None).expect("the embedded templates"));
-        let parts = parts(&clock, &entropy, &self.settings, templates());
+        let parts = parts(&clock, &entropy, &self.settings, templates(), &self.outside);
         let node = Node::start(database.open().await, parts, self.provider, &self.http).await;
-        TestApp { clock, database, entropy, node, settings: self.settings, http: self.http, templates }
+        let Self { settings, http, outside, .. } = self;
+        TestApp { clock, database, entropy, node, settings, http, templates, outside }
     }
 }
 
@@ -235,6 +299,9 @@ struct PartsToBe {
     entropy: Arc<dyn Entropy>,
     vault: Vault,
     passwords: HashPool,
+    sms: SmsProviders,
+    receipts: Receipts,
+    broker: BrokerChoice,
     templates: Templates,
     settings: Settings,
 }
@@ -244,6 +311,7 @@ fn parts(
     entropy: &Arc<SeededEntropy>,
     settings: &Settings,
     templates: Templates,
+    outside: &Outside,
 ) -> PartsToBe {
     let hasher = PasswordHasher::new(SCHEME, None, Vec::new(), entropy.as_ref()).expect("a hasher");
     let size = PoolSize { threads: 2, queue: 1_000 };
@@ -252,6 +320,9 @@ fn parts(
         entropy: entropy.clone(),
         vault: vault(),
         passwords: HashPool::start(hasher, entropy.clone(), size).expect("a hash pool"),
+        sms: outside.sms(),
+        receipts: outside.receipts(),
+        broker: outside.broker(clock),
         templates,
         settings: settings.clone(),
     }

@@ -35,6 +35,8 @@ mod mail;
 mod organizations;
 #[cfg(feature = "app")]
 mod people;
+#[cfg(feature = "app")]
+mod riven;
 
 #[cfg(feature = "app")]
 pub use app::{Builder, Node, PUBLIC_URL, TestApp, vault};
@@ -48,3 +50,5 @@ pub use entropy::SeededEntropy;
 pub use eventually::eventually;
 #[cfg(feature = "app")]
 pub use people::{Newcomer, PASSWORD, Person};
+#[cfg(feature = "app")]
+pub use riven::{PhonePerson, application};
