@@ -30,6 +30,7 @@ pub enum FollowError {
 }
 
 /// What came of waiting for an event.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum Next {
     Event(AccountEvent),
     /// A message that is no event.

@@ -55,6 +55,7 @@ pub struct Parts {
 
 /// Where brokerage accounts are opened.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a process makes one")]
 pub enum BrokerChoice {
     /// At the embedded sandbox, which keeps them in the store.
     Sandbox(SandboxConfig),

@@ -52,3 +52,5 @@ pub use eventually::eventually;
 pub use people::{Newcomer, PASSWORD, Person};
 #[cfg(feature = "app")]
 pub use riven::{PhonePerson, application};
+#[cfg(feature = "app")]
+pub use tidegate_broker::testing as stub_broker;
