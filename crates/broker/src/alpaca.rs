@@ -35,6 +35,7 @@ const KEPT_FOR: Duration = Duration::from_secs(15);
 
 /// A client of Alpaca's Broker API. Shared by all tasks.
 pub struct Alpaca {
+    environment: Environment,
     http: Client,
     base: Url,
     key: String,
@@ -102,6 +103,7 @@ impl Alpaca {
             .build()
             .map_err(|_| ConfigError::Tls)?;
         Ok(Self {
+            environment: config.environment,
             http,
             base: config.base()?,
             key: config.key.clone(),
@@ -112,6 +114,11 @@ impl Alpaca {
             clock,
             wait: Arc::new(Sleep),
         })
+    }
+
+    /// Which installation it talks to.
+    pub const fn environment(&self) -> Environment {
+        self.environment
     }
 
     /// Waits between attempts by `wait` in place of the timer.

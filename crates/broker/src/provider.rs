@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use uuid::Uuid;
 
 use crate::account::{Account, TradingAccount};
-use crate::alpaca::{Alpaca, EventStream};
+use crate::alpaca::{Alpaca, Environment, EventStream};
 use crate::application::{Application, Document};
 use crate::error::BrokerError;
 use crate::event::AccountEvent;
@@ -21,11 +21,15 @@ pub enum Broker {
 }
 
 impl Broker {
-    /// What it is called in logs.
+    /// What it is called in logs, and where its accounts are kept apart from those of others. The vendor's own sandbox is
+    /// another broker: it knows none of the production's accounts.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Sandbox(_) => "sandbox",
-            Self::Alpaca(_) => "alpaca",
+            Self::Alpaca(alpaca) => match alpaca.environment() {
+                Environment::Sandbox => "alpaca_sandbox",
+                Environment::Production => "alpaca",
+            },
         }
     }
 

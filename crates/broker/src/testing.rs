@@ -131,6 +131,7 @@ struct State {
     faults: Vec<(Endpoint, Fault)>,
     events: Vec<Told>,
     wraps: bool,
+    begun: u64,
     ended: u64,
     drawn: u64,
 }
@@ -252,6 +253,11 @@ impl StubBroker {
     /// Writes `text` to the streams as it is.
     pub fn say(&self, text: &str) {
         self.state.change(|state| state.events.push(Told { ulid: None, text: text.to_owned() }));
+    }
+
+    /// How many streams were begun: what happens from now on is told to them.
+    pub fn streams(&self) -> u64 {
+        self.state.lock().begun
     }
 
     /// Ends the streams that are open now.

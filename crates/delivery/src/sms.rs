@@ -155,6 +155,11 @@ impl SmsProviders {
         Ok(Self(made?.into_iter().flatten().collect()))
     }
 
+    /// Which they are, in that order.
+    pub fn kinds(&self) -> impl Iterator<Item = SmsProviderKind> {
+        self.0.iter().map(SmsProvider::kind)
+    }
+
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -82,6 +82,7 @@ impl Identity {
         let new = work.new_challenge(purpose.challenge(), phone.expose());
         let mac = self.code_mac(new.id, code.expose());
         let new = NewChallenge { account, code_mac: Some(&mac), ..new };
+        work.unit.challenges().supersede(new.purpose, new.address).await?;
         work.unit.challenges().insert(&new).await?;
         work.text_code(CodeText {
             to: phone,

@@ -253,6 +253,20 @@ impl Challenges<'_> {
         Ok(())
     }
 
+    /// Removes the challenges of that purpose that were sent to an address: another takes their place.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn supersede(&mut self, purpose: Purpose, address: &str) -> Result<()> {
+        execute!(
+            self.0,
+            "delete from challenges where purpose = $1 and address = $2",
+            purpose.as_str(),
+            address,
+        )?;
+        Ok(())
+    }
+
     /// Removes the account's challenges of that purpose that were sent through one contract.
     ///
     /// # Errors

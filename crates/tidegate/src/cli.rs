@@ -48,7 +48,7 @@ pub(crate) enum Command {
     /// Organizations
     #[command(subcommand)]
     Org(Org),
-    /// Mail that was sent or waits to be
+    /// Mails and text messages that were sent or wait to be
     #[command(subcommand)]
     Outbox(Outbox),
     /// Keys that sign access tokens
@@ -67,7 +67,7 @@ pub(crate) struct Serve {
     /// Address and port to serve; port 0 takes a free one [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
-    /// Development: mail stays readable in `tidegate outbox`, cookies work over plain HTTP. Relaxes no limit
+    /// Development: messages stay readable in `tidegate outbox`, cookies work over plain HTTP. Relaxes no limit
     #[arg(long)]
     pub(crate) dev: bool,
 }
@@ -112,9 +112,9 @@ pub(crate) enum Outbox {
     /// What a message says, as long as it is kept
     Show(OutboxShow),
     /// Try a message again that was given up
-    Retry(DeadMail),
+    Retry(DeadMessage),
     /// Remove a message that was given up
-    Drop(DeadMail),
+    Drop(DeadMessage),
 }
 
 #[derive(Debug, Args)]
@@ -141,7 +141,7 @@ pub(crate) struct OutboxShow {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct DeadMail {
+pub(crate) struct DeadMessage {
     /// The message's number, from `tidegate outbox list`
     pub(crate) number: i64,
 }

@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tidegate_broker::{Alpaca, Environment};
 use tidegate_crypto::{PasswordHasher, PoolSize, SystemEntropy};
-use tidegate_delivery::{MailProvider, Smtp, Templates};
+use tidegate_delivery::sms::{Receipts, SmsConfigError};
+use tidegate_delivery::{MailProvider, SmsProvider, SmsProviders, Smtp, Templates};
+use tidegate_domain::{Clock, PhoneRule};
 use tidegate_http::{HttpSettings, OpsSettings};
-use tidegate_identity::Settings;
 use tidegate_identity::settings::DeliveryMode;
+use tidegate_identity::{BrokerChoice, Settings};
 use tidegate_store::{DatabaseUrl, StoreOptions};
 
 use crate::config::Config;
@@ -64,6 +67,55 @@ impl Config {
         }
     }
 
+    /// What happens to text messages.
+    pub(crate) fn sms_mode(&self) -> DeliveryMode {
+        let sms = &self.sms;
+        let is_set_up = sms.africas_talking.is_some() || sms.twilio.is_some() || sms.webhook.is_some();
+        match (is_set_up, self.dev) {
+            (true, _) => DeliveryMode::Send,
+            (false, true) => DeliveryMode::Keep,
+            (false, false) => DeliveryMode::Off,
+        }
+    }
+
+    /// What sends text messages, if anything does.
+    pub(crate) fn sms_providers(&self) -> Result<SmsProviders, Failure> {
+        match self.sms_mode() {
+            DeliveryMode::Send => SmsProviders::from_config(&self.sms).map_err(in_sms),
+            DeliveryMode::Keep => Ok(SmsProviders::new(vec![SmsProvider::Outbox])),
+            DeliveryMode::Off => Ok(SmsProviders::new(Vec::new())),
+        }
+    }
+
+    /// What reads the delivery receipts of those providers.
+    pub(crate) fn sms_receipts(&self) -> Result<Receipts, Failure> {
+        Receipts::new(&self.sms).map_err(in_sms)
+    }
+
+    /// Where brokerage accounts are opened.
+    pub(crate) fn broker_choice(&self, clock: Arc<dyn Clock>) -> Result<BrokerChoice, Failure> {
+        match &self.broker.alpaca {
+            Some(alpaca) => Alpaca::new(alpaca, clock)
+                .map(BrokerChoice::Alpaca)
+                .map_err(|error| Failure::configuration(format!("broker.alpaca: {error}"))),
+            None => Ok(BrokerChoice::Sandbox(self.broker.sandbox)),
+        }
+    }
+
+    /// What the broker is called.
+    pub(crate) fn broker_name(&self) -> &'static str {
+        match self.broker.alpaca.as_ref().map(|alpaca| alpaca.environment) {
+            None => "embedded sandbox",
+            Some(Environment::Sandbox) => "Alpaca (sandbox)",
+            Some(Environment::Production) => "Alpaca (production)",
+        }
+    }
+
+    /// Whether people can sign in by phone and open accounts that are none: somebody may have forgotten the broker.
+    pub(crate) fn opens_sandbox_accounts_for_real_phones(&self) -> bool {
+        self.broker.alpaca.is_none() && self.sms_mode() == DeliveryMode::Send && !self.dev
+    }
+
     /// What mails say.
     pub(crate) fn templates(&self) -> Result<Templates, Failure> {
         Templates::load(self.mail.templates_dir.as_deref())
@@ -110,6 +162,11 @@ impl Config {
         settings.rivergen = rivergen;
         settings.ingestiq = ingestiq;
         settings.crossing_minds = crossing_minds;
+        // Its tokens are not signed, so however long they live, no key has to verify them.
+        settings.riven = Arc::new(self.riven.profile());
+        settings.sms = self.sms_mode();
+        settings.phones = PhoneRule { countries: self.phone.countries.clone() };
+        settings.texts = self.phone.limits.clone();
         settings.redirect_hosts.clone_from(&self.links.redirect_hosts);
         settings.database_preparation = self.databases.preparation;
         settings.failed_passwords_by_account = self.failed_passwords();
@@ -128,4 +185,8 @@ impl Config {
             ops: OpsSettings { allow: self.ops.allow.clone() },
         }
     }
+}
+
+fn in_sms(error: SmsConfigError) -> Failure {
+    Failure::configuration(format!("sms.{error}"))
 }

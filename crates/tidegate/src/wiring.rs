@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use tidegate_broker::sandbox::SandboxConfig;
 use tidegate_crypto::{HashPool, PoolSize, SystemEntropy};
-use tidegate_delivery::sms::Receipts;
-use tidegate_delivery::{SmsConfig, SmsProvider, SmsProviders};
-use tidegate_identity::{BrokerChoice, Identity, Parts};
+use tidegate_delivery::SmsProviders;
+use tidegate_identity::{Identity, Parts};
 use tidegate_store::{DatabaseUrl, Store};
 
 use crate::clock::SystemClock;
@@ -125,11 +123,14 @@ async fn refuse_outdated(store: &Store) -> Result<(), Failure> {
 }
 
 async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Arc<Identity>, Failure> {
-    let (served_at, mail, pool) = match purpose {
-        Purpose::Serve(url) => (url.clone(), config.mail_provider()?, config.pool_size()),
+    let (served_at, mail, sms, pool) = match purpose {
+        Purpose::Serve(url) => {
+            (url.clone(), config.mail_provider()?, config.sms_providers()?, config.pool_size())
+        }
         // Commands send nothing and hash at most one password.
         Purpose::Create | Purpose::Existing => {
-            (format!("http://{}", config.listen), None, PoolSize { threads: 1, queue: 1 })
+            let served_at = format!("http://{}", config.listen);
+            (served_at, None, SmsProviders::new(Vec::new()), PoolSize { threads: 1, queue: 1 })
         }
     };
     // Before the key file is looked for: whoever made the signing keys made it first.
@@ -145,9 +146,9 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Arc<I
         vault: open_vault(config, may_create)?,
         passwords,
         mail,
-        sms: SmsProviders::new(if config.dev { vec![SmsProvider::Outbox] } else { Vec::new() }),
-        receipts: Receipts::new(&SmsConfig::default()).map_err(|e| Failure::internal(e.to_string()))?,
-        broker: BrokerChoice::Sandbox(SandboxConfig::default()),
+        sms,
+        receipts: config.sms_receipts()?,
+        broker: config.broker_choice(Arc::new(SystemClock))?,
         templates: config.templates()?,
         retry: config.mail.retry,
         settings: config.identity_settings(&served_at),

@@ -153,7 +153,8 @@ fn follow(query: &[(String, String)], state: &Shared) -> Response<Body> {
     // Watched before the first look, so that nothing is missed in between.
     let watcher = state.changed.subscribe();
     let (past, next, ended) = {
-        let state = state.lock();
+        let mut state = state.lock();
+        state.begun += 1;
         let is_later = |told: &&Told| match (&told.ulid, &since) {
             (Some(ulid), Some(since)) => ulid > since,
             _ => false,

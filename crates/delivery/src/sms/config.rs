@@ -1,5 +1,6 @@
 //! What the operator writes about SMS providers, and the mistakes in it.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -123,7 +124,7 @@ pub struct TwilioConfig {
 }
 
 /// A gateway of the operator's, which gets messages as signed JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookConfig {
     /// Where messages are posted to.
@@ -137,6 +138,15 @@ pub struct WebhookConfig {
     /// PEM file of the authorities to trust in place of the public ones.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+}
+
+impl fmt::Debug for WebhookConfig {
+    /// Without the address, whose path may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url: Option<Url> = self.url.parse().ok();
+        let host = url.as_ref().and_then(Url::host_str);
+        f.debug_struct("WebhookConfig").field("host", &host).finish_non_exhaustive()
+    }
 }
 
 const fn default_timeout() -> u64 {
@@ -281,7 +291,7 @@ mod tests {
     }
 
     fn kinds(config: &SmsConfig) -> Vec<SmsProviderKind> {
-        SmsProviders::from_config(config).unwrap().0.iter().map(super::super::SmsProvider::kind).collect()
+        SmsProviders::from_config(config).unwrap().kinds().collect()
     }
 
     #[test]
@@ -356,6 +366,8 @@ mod tests {
             ("twilio", r#"{"api_key_secret": null}"#, "twilio.api_key_secret: "),
             ("twilio", r#"{"api_key_sid": null}"#, "twilio.api_key_sid: "),
             ("twilio", r#"{"auth_token": null}"#, "twilio.auth_token: "),
+            ("twilio", r#"{"auth_token": ""}"#, "twilio.auth_token: is empty"),
+            ("twilio", r#"{"api_key_secret": ""}"#, "twilio.api_key_secret: is empty"),
             ("twilio", r#"{"from": null}"#, "twilio.from: "),
             ("twilio", r#"{"messaging_service_sid": "MG01"}"#, "twilio.from: "),
             ("twilio", r#"{"status_callback": "id.example.com/t"}"#, "twilio.status_callback: "),

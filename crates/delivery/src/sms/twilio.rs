@@ -116,6 +116,15 @@ const CREDENTIALS: &str =
     "twilio.account_sid and twilio.auth_token, or twilio.api_key_sid and twilio.api_key_secret";
 
 fn credentials(account: &str, config: &TwilioConfig) -> Result<(String, Secret), SmsConfigError> {
+    for (setting, secret) in [
+        // Whoever signs with an empty one could report on our messages.
+        ("twilio.auth_token", &config.auth_token),
+        ("twilio.api_key_secret", &config.api_key_secret),
+    ] {
+        if secret.as_ref().is_some_and(|secret| secret.0.expose().is_empty()) {
+            return Err(mistake(setting, "is empty"));
+        }
+    }
     let missing = |setting, other| Err(mistake(setting, format!("must be given together with {other}")));
     match (&config.api_key_sid, &config.api_key_secret, &config.auth_token) {
         (Some(sid), Some(secret), _) => Ok((identifier("twilio.api_key_sid", sid, "SK")?, secret.0.clone())),

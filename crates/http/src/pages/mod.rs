@@ -33,7 +33,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/verify-email", get(verify_email).post(confirm_email))
         .route("/reset-password", get(reset_password).post(set_password))
         .route("/assets/style.css", get(style));
-    if app.settings().mail == DeliveryMode::Keep {
+    if [app.settings().mail, app.settings().sms].contains(&DeliveryMode::Keep) {
         let dev = Router::new()
             .route("/dev/outbox", get(outbox::page))
             .layer(middleware::from_fn_with_state(app.clone(), operators_only));

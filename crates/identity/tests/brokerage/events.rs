@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tidegate_testkit::stub_broker::{Endpoint, Fault};
 use tidegate_testkit::{Node, eventually, on_both_engines};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::Story;
@@ -29,29 +30,30 @@ impl Story {
         cursors.into_iter().next().unwrap_or_default()
     }
 
-    /// Follows the broker until its stream ends.
-    async fn follow_to_the_end(&self) {
+    /// Begins to follow the broker.
+    async fn follow(&self) -> JoinHandle<()> {
+        let begun = self.broker.streams();
         let identity = self.app.identity().clone();
-        let following = tokio::spawn(async move { identity.follow_broker().await });
-        let told = self.broker.seen().len();
-        eventually("the stream is asked for", || async {
-            (self.broker.seen()[told.saturating_sub(1)..]
-                .iter()
-                .any(|seen| seen.endpoint == Some(Endpoint::Events)))
-            .then_some(())
-        })
-        .await;
-        // Everything told so far is read before the end is.
-        self.broker.end_streams();
-        following.await.unwrap().unwrap();
+        let following = tokio::spawn(async move { identity.broker_events_worker().await });
+        eventually("the stream begins", || std::future::ready((self.broker.streams() > begun).then_some(())))
+            .await;
+        following
+    }
+
+    /// Whoever follows dies, once everything told so far was dealt with.
+    async fn dies(&self, following: JoinHandle<()>, cursor_before: &str) {
+        eventually("the event is noted", || async { (self.cursor().await != cursor_before).then_some(()) })
+            .await;
+        following.abort();
+        // Its turn ends with its time.
+        self.advance(61);
     }
 }
 
 on_both_engines! {
     async fn the_status_follows_the_brokers(story: Story) {
         let id = story.opened().await;
-        let identity = story.app.identity().clone();
-        let following = tokio::spawn(async move { identity.broker_events_worker().await });
+        let following = story.follow().await;
         for (theirs, ours) in [
             ("APPROVAL_PENDING", "pending"),
             ("APPROVED", "pending"),
@@ -60,10 +62,6 @@ on_both_engines! {
             ("ACTIVE", "active"),
             ("ACCOUNT_CLOSED", "closed"),
         ] {
-            eventually("the stream is followed", || {
-                std::future::ready((story.asked(Endpoint::Events) > 0).then_some(()))
-            })
-            .await;
             story.broker.set_status(id, theirs);
             story.becomes(ours).await;
             assert_eq!(story.person().await["account_status"], ours);
@@ -75,13 +73,15 @@ on_both_engines! {
 
     async fn events_missed_while_nobody_followed_are_made_up_for(story: Story) {
         let id = story.opened().await;
+        let following = story.follow().await;
         story.broker.set_status(id, "APPROVED");
-        story.follow_to_the_end().await;
+        story.dies(following, "").await;
         let cursor = story.cursor().await;
         story.broker.set_status(id, "ACTIVE");
         story.broker.set_status(id, "DISABLED");
-        story.follow_to_the_end().await;
+        let following = story.follow().await;
         story.becomes("disabled").await;
+        following.abort();
         let asked = story.broker.seen().into_iter().rfind(|seen| seen.endpoint == Some(Endpoint::Events)).unwrap();
         let since = asked.query.into_iter().find(|(name, _)| name == "since_ulid").map(|(_, ulid)| ulid);
         assert_eq!(since.unwrap_or_default(), cursor, "it goes on from the last event it dealt with");
@@ -89,26 +89,47 @@ on_both_engines! {
 
     async fn an_event_that_could_not_be_dealt_with_is_dealt_with_later(story: Story) {
         let id = story.opened().await;
+        let following = story.follow().await;
         story.broker.set_status(id, "APPROVED");
-        story.follow_to_the_end().await;
+        story.dies(following, "").await;
         let before = story.cursor().await;
         story.broker.set_status(id, "ACTIVE");
         story.broker.fail_next(Endpoint::Account, Fault::status(500));
         assert!(story.app.identity().follow_broker().await.is_err());
         assert_eq!(story.cursor().await, before, "not dealt with, not passed over");
         assert_eq!(story.status().await, "pending");
-        story.follow_to_the_end().await;
+        let following = story.follow().await;
         story.becomes("active").await;
+        following.abort();
+    }
+
+    async fn a_stream_that_ends_is_followed_again(story: Story) {
+        let id = story.opened().await;
+        let following = story.follow().await;
+        let begun = story.broker.streams();
+        story.broker.end_streams();
+        eventually("it is followed again", || {
+            std::future::ready((story.broker.streams() > begun).then_some(()))
+        })
+        .await;
+        story.broker.set_status(id, "ACTIVE");
+        story.becomes("active").await;
+        following.abort();
     }
 
     async fn what_an_old_event_says_does_not_undo_a_newer_truth(story: Story) {
         let id = story.opened().await;
+        let following = story.follow().await;
         story.broker.set_status(id, "APPROVED");
-        // Told late: the account is active by now, and the balance says so already.
+        story.dies(following, "").await;
+        let cursor = story.cursor().await;
+        story.broker.set_status(id, "APPROVAL_PENDING");
+        // Told late: the account is active by now, and its owner has seen it.
         story.broker.set_field(id, "status", "ACTIVE".into());
         story.profile().await.assert_status(200);
         assert_eq!(story.status().await, "active");
-        story.follow_to_the_end().await;
+        let following = story.follow().await;
+        story.dies(following, &cursor).await;
         assert_eq!(story.status().await, "active");
     }
 
@@ -131,18 +152,13 @@ on_both_engines! {
 
     async fn senseless_messages_and_strangers_accounts_are_passed_over(story: Story) {
         let id = story.opened().await;
+        let following = story.follow().await;
         story.broker.say("data: {\"hello\": 1}\n\n");
         story.broker.say("data: garbage\n\n: a comment\n\n");
         story.broker.say(
             "data: {\"account_id\":\"b9b19618-22dd-4e80-8432-fc9e1ba0b27d\",\"status_to\":\"ACTIVE\",\
              \"event_ulid\":\"01HZ0\"}\n\n",
         );
-        let identity = story.app.identity().clone();
-        let following = tokio::spawn(async move { identity.broker_events_worker().await });
-        eventually("the stream is followed", || {
-            std::future::ready((story.asked(Endpoint::Events) > 0).then_some(()))
-        })
-        .await;
         story.broker.set_status(id, "ACTIVE");
         story.becomes("active").await;
         following.abort();
@@ -154,7 +170,7 @@ on_both_engines! {
         let identity = story.app.identity().clone();
         let first = tokio::spawn(async move { identity.follow_broker().await });
         eventually("the stream is followed", || {
-            std::future::ready((story.asked(Endpoint::Events) == 1).then_some(()))
+            std::future::ready((story.broker.streams() == 1).then_some(()))
         })
         .await;
         // The turn is taken: there is nothing to do here.
@@ -165,7 +181,7 @@ on_both_engines! {
         story.advance(61);
         let second = tokio::spawn(async move { other.identity.follow_broker().await });
         eventually("the other follows", || {
-            std::future::ready((story.asked(Endpoint::Events) == 2).then_some(()))
+            std::future::ready((story.broker.streams() == 2).then_some(()))
         })
         .await;
         story.broker.set_status(id, "ACTIVE");

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use tidegate_domain::Timestamp;
 use tidegate_identity::Identity;
 use tidegate_identity::deliver::OutboxEntry;
-use tidegate_store::outbox::State;
+use tidegate_store::outbox::{Message, State};
 
-use crate::cli::{DeadMail, Outbox, OutboxCode, OutboxList, OutboxShow};
+use crate::cli::{DeadMessage, Outbox, OutboxCode, OutboxList, OutboxShow};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::{Answer, table};
@@ -22,10 +22,10 @@ pub(super) async fn run(config: &Config, command: Outbox) -> Result<Answer, Fail
         Outbox::List(command) => list(identity, &command).await,
         Outbox::Code(command) => code(identity, &command).await,
         Outbox::Show(command) => show(identity, &command).await,
-        Outbox::Retry(DeadMail { number }) => {
+        Outbox::Retry(DeadMessage { number }) => {
             settled(identity.retry_message(number).await?, number, "is tried again")
         }
-        Outbox::Drop(DeadMail { number }) => {
+        Outbox::Drop(DeadMessage { number }) => {
             settled(identity.drop_message(number).await?, number, "is removed")
         }
     };
@@ -39,7 +39,7 @@ async fn list(identity: &Identity, command: &OutboxList) -> Result<Answer, Failu
     if entries.is_empty() {
         return Ok(Answer::new("The outbox is empty.", json));
     }
-    let rows: Vec<[String; 8]> = entries
+    let rows: Vec<[String; 11]> = entries
         .iter()
         .map(|OutboxEntry { message, .. }| {
             let next = next_attempt(&message.state, message.next_attempt_at());
@@ -47,21 +47,36 @@ async fn list(identity: &Identity, command: &OutboxList) -> Result<Answer, Failu
                 message.number.to_string(),
                 message.state.clone(),
                 message.attempts.to_string(),
+                message.channel.clone(),
                 message.template.clone(),
                 message.recipient.clone(),
                 message.created_at().iso_seconds(),
                 next.or(message.settled_at()).map(Timestamp::iso_seconds).unwrap_or_default(),
+                message.provider.clone().unwrap_or_default(),
+                receipt(message),
                 message.last_error.clone().unwrap_or_default(),
             ]
         })
         .collect();
-    let heads = ["NUMBER", "STATE", "ATTEMPTS", "TEMPLATE", "TO", "CREATED", "NEXT OR SETTLED", "LAST ERROR"];
+    let heads = [
+        "NUMBER",
+        "STATE",
+        "ATTEMPTS",
+        "CHANNEL",
+        "TEMPLATE",
+        "TO",
+        "CREATED",
+        "NEXT OR SETTLED",
+        "PROVIDER",
+        "RECEIPT",
+        "LAST ERROR",
+    ];
     Ok(Answer::new(table(heads, &rows), json))
 }
 
 async fn code(identity: &Identity, command: &OutboxCode) -> Result<Answer, Failure> {
     let entries = identity.list_outbox(Some(&command.to), LOOKED_THROUGH).await?;
-    // What was never to be sent only looks like a mail with a code.
+    // What was never to be sent only looks like a message with a code.
     let sent = entries.iter().filter(|entry| entry.message.state != State::Discarded.as_str());
     let newest = sent.filter_map(|entry| Some((entry, entry.code()?))).next();
     let Some((entry, code)) = newest else {
@@ -119,6 +134,14 @@ fn settled(done: bool, number: i64, what: &str) -> Result<Answer, Failure> {
     ))
 }
 
+/// What the provider has reported: `failed (UserInBlacklist)`.
+fn receipt(message: &Message) -> String {
+    match (&message.receipt, &message.receipt_reason) {
+        (Some(receipt), Some(reason)) => format!("{receipt} ({reason})"),
+        (receipt, _) => receipt.clone().unwrap_or_default(),
+    }
+}
+
 fn next_attempt(state: &str, at: Timestamp) -> Option<Timestamp> {
     (state == State::Pending.as_str()).then_some(at)
 }
@@ -130,11 +153,15 @@ fn json_of(entry: &OutboxEntry) -> Value {
         "number": message.number,
         "state": message.state,
         "attempts": message.attempts,
+        "channel": message.channel,
         "template": message.template,
         "to": message.recipient,
         "created_at": message.created_at().iso_seconds(),
         "next_attempt_at": next_attempt(&message.state, message.next_attempt_at()).map(Timestamp::iso_seconds),
         "settled_at": message.settled_at().map(Timestamp::iso_seconds),
+        "provider": message.provider,
+        "receipt": message.receipt,
+        "receipt_reason": message.receipt_reason,
         "last_error": message.last_error,
         "code": entry.code(),
         "link": entry.link(),

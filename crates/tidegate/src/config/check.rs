@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use axum::http::uri::Authority;
+use tidegate_broker::AlpacaConfig;
 use tidegate_crypto::{MasterKey, PasswordHasher, PasswordScheme, Pepper, SystemEntropy};
-use tidegate_delivery::Smtp;
+use tidegate_delivery::sms::{Receipts, SmsConfigError};
+use tidegate_delivery::{SmsProviders, Smtp};
 use tidegate_domain::DialectProfile;
 use tracing_subscriber::EnvFilter;
 
@@ -49,6 +51,24 @@ impl Loaded {
             "mail.smtp",
             each(&config.mail.smtp, |smtp| Smtp::new(smtp).map(drop).map_err(|e| e.to_string())),
         );
+        let countries = config.phone.countries.len();
+        check("phone.countries", require(countries > 0, || "must name a country: [\"KE\"]".to_owned()));
+        let alpaca = |alpaca: &AlpacaConfig| alpaca.check().map_err(|error| error.to_string());
+        check("broker.alpaca", each(&config.broker.alpaca, alpaca));
+        check("riven.token_lifetime", lifetime(config.riven.token_lifetime));
+        check("riven.code_lifetime", lifetime(config.riven.code_lifetime));
+        for (table, limits) in [
+            ("phone", config.phone.clone().limits_mut().as_slice()),
+            ("riven", config.riven.clone().limits_mut().as_slice()),
+        ] {
+            for (key, limit) in limits {
+                let window = each(limit.as_ref(), |limit| lifetime(limit.window));
+                check(&format!("{table}.limits.{key}.window"), window);
+            }
+        }
+        for SmsConfigError { setting, reason } in self.sms_mistakes() {
+            check(&format!("sms.{setting}"), Err(reason));
+        }
         for (key, limit) in [
             ("failed_passwords_by_account.window", config.failed_passwords()),
             ("failed_codes_by_account.window", config.failed_codes()),
@@ -59,6 +79,15 @@ impl Loaded {
         self.check_profile("ingestiq", &config.ingestiq, &mut mistakes);
         self.check_profile("crossing_minds", &config.crossing_minds, &mut mistakes);
         if mistakes.is_empty() { Ok(()) } else { Err(Failure::mistakes(mistakes)) }
+    }
+
+    /// One of the providers' and one of their receipts'.
+    fn sms_mistakes(&self) -> Vec<SmsConfigError> {
+        let sms = &self.config.sms;
+        [SmsProviders::from_config(sms).map(drop), Receipts::new(sms).map(drop)]
+            .into_iter()
+            .filter_map(Result::err)
+            .collect()
     }
 
     fn check_profile(&self, name: &str, profile: &DialectProfile, mistakes: &mut Vec<Mistake>) {

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::fmt::{self, Write as _};
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use figment::error::{Actual, Kind};
@@ -111,9 +112,12 @@ pub(crate) struct Mistake {
 }
 
 impl Loaded {
-    /// The mistake `what` in the value at `key`.
+    /// The mistake `what` in the value at `key`, or in what should stand there: then its table is where it was made.
     pub(super) fn mistake(&self, key: &str, what: impl fmt::Display) -> Mistake {
-        Mistake::at(key, &what.to_string(), self.figment.find_metadata(key))
+        let mut places = iter::successors(Some(key), |key| key.rsplit_once('.').map(|(table, _)| table));
+        let metadata =
+            places.find_map(|place| first_metadata(&self.figment, &self.figment.find_value(place).ok()?));
+        Mistake::at(key, &what.to_string(), metadata)
     }
 }
 

@@ -3,6 +3,7 @@
 mod check;
 mod load;
 mod profile;
+mod riven;
 mod schema;
 mod text;
 mod view;
@@ -16,13 +17,14 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use tidegate_delivery::{RetryPolicy, SmtpConfig};
+use tidegate_delivery::{RetryPolicy, SmsConfig, SmtpConfig};
 use tidegate_domain::DialectProfile;
 use tidegate_domain::limit::Limit;
 use tidegate_domain::time::seconds;
 use tidegate_http::{ForwardedHeader, HttpSettings, OpsSettings};
 
 pub(crate) use load::{Flags, Loaded, Mistake, load};
+pub(crate) use riven::{Broker, Phone, Riven};
 pub(crate) use text::{Database, SecretText};
 
 /// The configuration. Durations are whole seconds. The same keys, with the same meaning, are explained to operators in
@@ -44,9 +46,9 @@ pub(crate) struct Config {
     /// Where clients reach this installation: the issuer of its tokens. By default the address served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) public_url: Option<String>,
-    /// What this installation is called in mails.
+    /// What this installation is called in mails and text messages.
     pub(crate) product: String,
-    /// Development: mails stay readable in the outbox, cookies travel over plain HTTP. No limit is relaxed.
+    /// Development: messages stay readable in the outbox, cookies travel over plain HTTP. No limit is relaxed.
     pub(crate) dev: bool,
     /// Protects secrets at rest; by default it is in `master.key` in `data_dir`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,6 +72,12 @@ pub(crate) struct Config {
     pub(crate) mail: Mail,
     /// Links in mails.
     pub(crate) links: Links,
+    /// Text messages.
+    pub(crate) sms: SmsConfig,
+    /// Whose phones are texted.
+    pub(crate) phone: Phone,
+    /// Brokerage accounts.
+    pub(crate) broker: Broker,
     /// HTTP.
     pub(crate) http: Http,
     /// Who may see operations' endpoints.
@@ -82,6 +90,8 @@ pub(crate) struct Config {
     pub(crate) ingestiq: DialectProfile,
     /// What differs in the Crossing Minds contract.
     pub(crate) crossing_minds: DialectProfile,
+    /// What differs in the Riven contract.
+    pub(crate) riven: Riven,
     /// Databases that tokens are bound to.
     pub(crate) databases: Databases,
 }
@@ -149,7 +159,7 @@ pub(crate) struct Mail {
     /// Templates that replace the built-in ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) templates_dir: Option<PathBuf>,
-    /// When a mail that was not sent is tried again.
+    /// When a message that was not sent is tried again: text messages likewise.
     pub(crate) retry: RetryPolicy,
 }
 
@@ -249,12 +259,16 @@ impl Default for Config {
             failed_codes_by_account: Limit::new(20, 3_600),
             mail: Mail::default(),
             links: Links::default(),
+            sms: SmsConfig::default(),
+            phone: Phone::default(),
+            broker: Broker::default(),
             http: Http::default(),
             ops: Ops::default(),
             log: Log::default(),
             rivergen: DialectProfile::rivergen(),
             ingestiq: DialectProfile::ingestiq(),
             crossing_minds: DialectProfile::crossing_minds(),
+            riven: Riven::default(),
             databases: Databases::default(),
         }
     }

@@ -1,4 +1,4 @@
-//! What `0` lifts in a contract's profile.
+//! What `0` lifts: limits, and the extension of sessions.
 
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ impl Config {
         self.crossing_minds = self.crossing_minds.configured(Dialect::CrossingMinds);
         for profile in [&mut self.rivergen, &mut self.ingestiq, &mut self.crossing_minds] {
             lift(profile);
+        }
+        for (_, limit) in self.phone.limits_mut().into_iter().chain(self.riven.limits_mut()) {
+            *limit = effective(*limit);
         }
         self
     }

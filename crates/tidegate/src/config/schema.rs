@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use figment::value::{Dict, Value};
 use ipnet::IpNet;
-use tidegate_delivery::{RetryPolicy, SmtpConfig, TlsMode};
-use tidegate_domain::DialectProfile;
+use tidegate_broker::{AlpacaConfig, Environment};
+use tidegate_delivery::sms::{AfricasTalkingConfig, SmsProviderKind, SmsSecret, TwilioConfig, WebhookConfig};
+use tidegate_delivery::{MailPassword, RetryPolicy, SmsConfig, SmtpConfig, TlsMode};
 use tidegate_domain::dialect::Limits;
 use tidegate_domain::limit::Limit;
+use tidegate_domain::{DialectProfile, Secret};
 use tidegate_store::DatabaseUrl;
 
-use super::text::HIDDEN;
 use super::{
-    Config, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat, Mail, PasswordHash,
+    Broker, Config, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat, Mail, PasswordHash,
     PepperEntry, SecretText,
 };
 
@@ -38,17 +39,9 @@ impl Schema {
     /// # Errors
     /// When the sample cannot be serialised: a defect.
     pub(super) fn new() -> Result<Self, String> {
-        let mut keys = match Value::serialize(sample()).map_err(|error| error.to_string())? {
-            Value::Dict(_, keys) => keys,
-            _ => Dict::new(),
-        };
-        // Passwords of mail servers are read and never written, not even here.
-        if let Some(Value::Dict(_, mail)) = keys.get_mut("mail")
-            && let Some(Value::Dict(_, smtp)) = mail.get_mut("smtp")
-        {
-            smtp.insert("password".to_owned(), Value::from(HIDDEN));
-        }
-        Ok(Self(keys))
+        let keys = sample().written().map_err(|error| error.to_string())?;
+        let keys = Value::serialize(keys).map_err(|error| error.to_string())?;
+        Ok(Self(keys.into_dict().unwrap_or_default()))
     }
 
     /// The kind of value at `path`.
@@ -176,7 +169,7 @@ fn sample() -> Config {
                 port: Some(0),
                 tls: TlsMode::StartTls,
                 username: Some(String::new()),
-                password: None,
+                password: Some(MailPassword(hidden())),
                 from: String::new(),
                 timeout_seconds: 0,
                 ca_file: Some(PathBuf::new()),
@@ -189,6 +182,15 @@ fn sample() -> Config {
             reset_password: Some(String::new()),
             redirect_hosts: vec![String::new()],
         },
+        sms: sms(),
+        phone: defaults.phone,
+        broker: Broker {
+            alpaca: Some(AlpacaConfig {
+                base_url: Some(String::new()),
+                ..AlpacaConfig::new(Environment::Sandbox, String::new(), hidden())
+            }),
+            ..defaults.broker
+        },
         databases: defaults.databases,
         http: Http {
             trusted_proxies: vec![IpNet::from(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST))],
@@ -200,7 +202,46 @@ fn sample() -> Config {
         rivergen: full(defaults.rivergen),
         ingestiq: full(defaults.ingestiq),
         crossing_minds: full(defaults.crossing_minds),
+        riven: defaults.riven,
     }
+}
+
+fn sms() -> SmsConfig {
+    let text = || Some(String::new());
+    let secret = || SmsSecret(hidden());
+    SmsConfig {
+        order: vec![SmsProviderKind::Webhook],
+        africas_talking: Some(AfricasTalkingConfig {
+            username: String::new(),
+            api_key: secret(),
+            from: text(),
+            enqueue: false,
+            receipt_secret: Some(secret()),
+            base_url: text(),
+            timeout_seconds: 0,
+        }),
+        twilio: Some(TwilioConfig {
+            account_sid: String::new(),
+            auth_token: Some(secret()),
+            api_key_sid: text(),
+            api_key_secret: Some(secret()),
+            from: text(),
+            messaging_service_sid: text(),
+            status_callback: text(),
+            base_url: text(),
+            timeout_seconds: 0,
+        }),
+        webhook: Some(WebhookConfig {
+            url: String::new(),
+            secret: secret(),
+            timeout_seconds: 0,
+            ca_file: Some(PathBuf::new()),
+        }),
+    }
+}
+
+fn hidden() -> Secret {
+    Secret::new(String::new())
 }
 
 fn full(mut profile: DialectProfile) -> DialectProfile {

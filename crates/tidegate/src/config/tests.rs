@@ -3,16 +3,22 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Value};
 use tempfile::TempDir;
-use tidegate_domain::DialectProfile;
+use tidegate_domain::limit::Limit;
+use tidegate_domain::{Dialect, DialectProfile};
+use tidegate_identity::BrokerChoice;
+use tidegate_identity::settings::DeliveryMode;
 
+use super::Config;
 use super::load::{Flags, Loaded, load_from};
 use super::schema::Schema;
 use crate::cli::GlobalFlags;
+use crate::clock::SystemClock;
 
 const EXAMPLE: &str = include_str!("../../tidegate.example.toml");
 
@@ -106,6 +112,159 @@ fn no_attempts_means_no_limit() {
     assert!(config.rivergen.limits.sign_in_by_email.is_some());
     assert_eq!(config.ingestiq.session.sliding_up_to, None);
     assert_eq!(config.failed_passwords(), None);
+
+    let config = Desk::file("[phone.limits]\nby_ip = { attempts = 0 }\nby_prefix.attempts = 50")
+        .variable("TIDEGATE_RIVEN__LIMITS__MAILS_BY_EMAIL__ATTEMPTS", "0")
+        .load()
+        .config;
+    let texts = config.identity_settings("http://here").texts;
+    assert_eq!((texts.by_ip, texts.by_prefix), (None, Some(Limit::new(50, 3_600))));
+    assert_eq!(texts.by_phone_at_once, Some(Limit::new(1, 60)));
+    assert_eq!(config.riven.profile().limits.mails_by_email, None);
+}
+
+#[test]
+fn riven_has_the_numbers_that_make_sense_for_it() {
+    assert_eq!(Desk::new().load().config.riven.profile(), DialectProfile::riven());
+
+    let text = "[riven]\ntoken_lifetime = 86400\ncode_lifetime = 300
+        [riven.limits.anonymous_requests]\nattempts = 5";
+    let settings = Desk::file(text).load().config.identity_settings("http://here");
+    let riven = settings.profile(Dialect::Riven);
+    let day = Duration::from_secs(86_400);
+    assert_eq!((riven.access_token_lifetime, riven.session.lifetime), (day, day));
+    assert_eq!(riven.session.remembered_lifetime, day);
+    assert_eq!(riven.codes.verify_email, Duration::from_secs(300));
+    assert_eq!(riven.limits.anonymous_requests, Some(Limit::new(5, 60)));
+    assert_eq!(riven.limits.authenticated_requests, DialectProfile::riven().limits.authenticated_requests);
+    // Its tokens outlive every signed one, and no signing key is kept for them.
+    assert_eq!(settings.longest_access_token, Duration::from_secs(3_600));
+
+    assert_eq!(
+        Desk::file("[riven.password]\nmin_length = 1").complaint(),
+        "riven.password: there is no such key; did you mean `rivergen.password`? (in t.toml)"
+    );
+}
+
+#[test]
+fn phones_of_these_countries_are_texted() {
+    let read = |config: Config, text: &str| {
+        let number = config.identity_settings("http://here").phones.parse(text);
+        number.ok().map(|number| number.expose().to_owned())
+    };
+    let config = || Desk::new().variable("TIDEGATE_PHONE__COUNTRIES", "[TZ, KE]").load().config;
+    assert_eq!(read(config(), "0712345678").as_deref(), Some("+255712345678"));
+    assert_eq!(read(config(), "+254712345678").as_deref(), Some("+254712345678"));
+    assert_eq!(read(Desk::new().load().config, "0712345678").as_deref(), Some("+254712345678"));
+    assert_eq!(
+        Desk::file("phone.countries = ['Kenya']").complaint(),
+        "phone.countries.0: \"Kenya\" is not a country: two letters as in ISO 3166, such as KE (in t.toml)"
+    );
+    assert_eq!(
+        Desk::file("phone.countries = []").complaint(),
+        "phone.countries: must name a country: [\"KE\"] (in t.toml)"
+    );
+}
+
+#[test]
+fn text_messages_are_sent_by_whoever_is_set_up() {
+    let config = |text: &str| Desk::file(text).load().config;
+    let none = config("");
+    assert_eq!(none.sms_mode(), DeliveryMode::Off);
+    assert!(none.sms_providers().unwrap().is_empty());
+
+    let dev = config("dev = true\n[mail.smtp]\nhost = 'a.example'\nfrom = 'a@b.cd'");
+    assert_eq!((dev.mail_mode(), dev.sms_mode()), (DeliveryMode::Send, DeliveryMode::Keep));
+    let settings = dev.identity_settings("http://here");
+    assert_eq!((settings.mail, settings.sms), (DeliveryMode::Send, DeliveryMode::Keep));
+    assert_eq!(kinds(&dev), ["outbox"]);
+
+    let both = "dev = true\n[sms.africas_talking]\nusername = 'riven'\napi_key = 'k'
+        [sms.twilio]\naccount_sid = 'AC1'\nauth_token = 't'\nfrom = 'RIVEN'";
+    assert_eq!(config(both).sms_mode(), DeliveryMode::Send);
+    assert_eq!(kinds(&config(both)), ["africas_talking", "twilio"]);
+    let other = Desk::file(both).variable("TIDEGATE_SMS__ORDER", "[twilio]").load().config;
+    assert_eq!(kinds(&other), ["twilio"]);
+}
+
+fn kinds(config: &Config) -> Vec<&'static str> {
+    config.sms_providers().unwrap().kinds().map(|kind| kind.as_str()).collect()
+}
+
+#[test]
+fn a_mistake_about_text_messages_names_its_setting_and_its_place() {
+    let complaint = |text: &str| Desk::file(text).complaint();
+    assert_eq!(
+        complaint("[sms]\norder = ['twilio']"),
+        "sms.order: names twilio, but there is no table [sms.twilio] (in t.toml)"
+    );
+    assert_eq!(
+        complaint("[sms]\norder = ['outbox']"),
+        "sms.order.0: must be one of africas_talking, twilio, webhook, not \"outbox\" (in t.toml)"
+    );
+    let twilio = "[sms.twilio]\naccount_sid = 'AC1'\nauth_token = 'hunter2'\n";
+    assert_eq!(
+        complaint(twilio),
+        "sms.twilio.from: either this or messaging_service_sid must be given, and not both (in t.toml)"
+    );
+    // What one provider sends with and what its receipts are proven by are told together.
+    let text = "[sms.africas_talking]\nusername = ''\napi_key = 'hunter2'\nreceipt_secret = 'hunter2'";
+    assert_eq!(
+        complaint(text),
+        "sms.africas_talking.username: must be a name, without blanks or signs (in t.toml)\n\
+         sms.africas_talking.receipt_secret: must have at least 16 characters (in t.toml)"
+    );
+    assert_eq!(
+        complaint("[sms.webhook]\nurl = 'https://sms.example.com/send'"),
+        "sms.webhook.secret: is missing; its table needs it (in t.toml)"
+    );
+    let desk = Desk::file("").variable("TIDEGATE_SMS__WEBHOOK__URL", "https://sms.example.com/hunter2");
+    let desk = desk.variable("TIDEGATE_SMS__WEBHOOK__SECRET", "hunter2");
+    assert_eq!(
+        desk.complaint(),
+        "sms.webhook.secret: must have at least 16 characters (in TIDEGATE_SMS__WEBHOOK__SECRET)"
+    );
+}
+
+#[test]
+fn brokerage_accounts_are_opened_at_alpaca_once_it_is_set_up() {
+    let choice = |config: &Config| config.broker_choice(Arc::new(SystemClock)).unwrap();
+    let config = Desk::file("[broker.sandbox]\nreview = 0\nrequire_documents = false").load().config;
+    let BrokerChoice::Sandbox(sandbox) = choice(&config) else { panic!("not the sandbox") };
+    assert_eq!((sandbox.review.as_secs(), sandbox.activation.as_secs()), (0, 2));
+    assert!(!sandbox.require_documents);
+    assert_eq!(config.broker_name(), "embedded sandbox");
+
+    let desk = Desk::file("[broker.alpaca]\nenvironment = 'production'\n[broker.alpaca.retry]\ndelay = 1");
+    let desk = desk.variable("TIDEGATE_BROKER__ALPACA__KEY", "0123");
+    let config = desk.variable("TIDEGATE_BROKER__ALPACA__SECRET", "true").load().config;
+    assert!(matches!(choice(&config), BrokerChoice::Alpaca(_)));
+    assert_eq!(config.broker_name(), "Alpaca (production)");
+    let alpaca = config.broker.alpaca.unwrap();
+    assert_eq!((alpaca.key.as_str(), alpaca.secret.0.expose()), ("0123", "true"));
+    assert_eq!((alpaca.retry.delay.as_secs(), alpaca.retry.max_attempts), (1, 3));
+
+    let alpaca = |more: &str| format!("[broker.alpaca]\nkey = 'hunter2'\nsecret = 'hunter2'\n{more}");
+    let complaint = |more: &str| Desk::file(&alpaca(more)).complaint();
+    assert_eq!(
+        complaint("base_url = 'http://broker.example.com'"),
+        "broker.alpaca: base_url must be https unless it is on this machine (in t.toml)"
+    );
+    assert_eq!(
+        complaint("environment = 'live'"),
+        "broker.alpaca.environment: must be one of sandbox, production, not \"live\" (in t.toml)"
+    );
+}
+
+#[test]
+fn only_a_forgotten_broker_is_worth_a_warning() {
+    let sms = "[sms.webhook]\nurl = 'https://sms.example.com'\nsecret = '0123456789abcdef'\n";
+    let is_forgotten = |text: &str| Desk::file(text).load().config.opens_sandbox_accounts_for_real_phones();
+    assert!(is_forgotten(sms));
+    assert!(!is_forgotten(&format!("{sms}[broker.alpaca]\nkey = 'k'\nsecret = 's'")));
+    assert!(!is_forgotten(&format!("dev = true\n{sms}")));
+    // Nobody can sign in by phone: whoever runs this has no use for the contract.
+    assert!(!is_forgotten(""));
 }
 
 #[test]
@@ -194,6 +353,10 @@ fn every_value_that_makes_no_sense_is_told_at_once() {
         [pepper]\nid = 'P'\nkey = 'hunter2'\n[password_hash]\nscheme = 'argon2id'\ncost = 3
         [hash_pool]\nthreads = 0\n[http]\ndeadline = 0\ncors_origins = ['https://a.example/']
         [mail.smtp]\nhost = 'smtp://a'\nfrom = 'a@b.cd'
+        [phone]\ncountries = []\nlimits.by_prefix.window = 0
+        [broker.alpaca]\nkey = 'hunter2:'\nsecret = 'hunter2'
+        [riven]\ntoken_lifetime = 0\ncode_lifetime = 0\nlimits.mails_by_email.window = 0
+        [sms.webhook]\nurl = 'https://hunter2@sms.example.com'\nsecret = 'hunter2hunter2hunter2'
         [rivergen]\naccess_token_lifetime = 0\n[rivergen.limits.sign_in_by_ip]\nwindow = 0";
     let complaint = Desk::file(text).complaint();
     let keys: Vec<&str> = complaint.lines().filter_map(|line| line.split(": ").next()).collect();
@@ -211,6 +374,13 @@ fn every_value_that_makes_no_sense_is_told_at_once() {
             "http.cors_origins",
             "log.filter",
             "mail.smtp",
+            "phone.countries",
+            "broker.alpaca",
+            "riven.token_lifetime",
+            "riven.code_lifetime",
+            "phone.limits.by_prefix.window",
+            "riven.limits.mails_by_email.window",
+            "sms.webhook.url",
             "rivergen.access_token_lifetime",
             "rivergen.limits.sign_in_by_ip.window",
         ]
@@ -228,15 +398,37 @@ fn secrets_are_shown_nowhere() {
         previous_master_keys = ['tgmk1_hunter2hunter2hunter2hunter2hunter2hunter2A']
         database = 'postgres://ada:hunter2@db.example/x?password=hunter2'
         pepper = { id = 'a', key = 'hunter2hunter2hunter2hunter2hunter2' }
-        [mail.smtp]\nhost = 'a.example'\nfrom = 'a@b.cd'\nusername = 'ada'\npassword = 'hunter2'",
+        [mail.smtp]\nhost = 'a.example'\nfrom = 'a@b.cd'\nusername = 'ada'\npassword = 'hunter2'
+        [sms.africas_talking]\nusername = 'riven'\napi_key = 'hunter2'\nreceipt_secret = 'hunter2hunter2hunter2'
+        [sms.twilio]\naccount_sid = 'AC1'\nfrom = 'RIVEN'\nauth_token = 'hunter2'
+        api_key_sid = 'SK1'\napi_key_secret = 'hunter2'
+        [sms.webhook]\nurl = 'https://sms.example.com:8443/hunter2?key=hunter2'\nsecret = 'hunter2hunter2hunter2'
+        [broker.alpaca]\nkey = 'hunter2'\nsecret = 'hunter2'",
     )
     .load();
     let shown = format!("{loaded:?} {} {}", loaded.config.view(), loaded.config.lines().join("\n"));
     assert!(!shown.contains("hunter2"), "{shown}");
-    assert!(
-        shown.contains("postgres://db.example/x") && shown.contains("mail.smtp.password = \"[secret]\""),
-        "{shown}"
-    );
+    for line in [
+        "database = \"postgres://db.example/x\"",
+        "mail.smtp.password = \"[secret]\"",
+        "sms.africas_talking.api_key = \"[secret]\"",
+        "sms.africas_talking.receipt_secret = \"[secret]\"",
+        "sms.twilio.auth_token = \"[secret]\"",
+        "sms.twilio.api_key_secret = \"[secret]\"",
+        "sms.webhook.url = \"https://sms.example.com:8443/[secret]\"",
+        "sms.webhook.secret = \"[secret]\"",
+        "broker.alpaca.key = \"[secret]\"",
+        "broker.alpaca.secret = \"[secret]\"",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+
+    // One that is not set is not shown as if it were.
+    let plain =
+        Desk::file("[sms.webhook]\nurl = 'https://sms.example.com'\nsecret = 'hunter2hunter2hunter2'");
+    let lines = plain.load().config.lines();
+    assert!(lines.contains(&"sms.webhook.url = \"https://sms.example.com/\"".to_owned()), "{lines:?}");
+    assert!(lines.contains(&"sms.twilio = none".to_owned()), "{lines:?}");
 }
 
 /// The example without the `#` before its settings.

@@ -1,5 +1,7 @@
 //! The configuration in force, for an operator to read: defaults resolved, secrets hidden.
 
+use axum::http::Uri;
+use axum::http::uri::Parts;
 use serde_json::{Value, json};
 use tidegate_domain::text::merge;
 
@@ -9,7 +11,7 @@ use super::text::HIDDEN;
 impl Config {
     /// Every value in force, as one JSON object.
     pub(crate) fn view(&self) -> Value {
-        let mut view = serde_json::to_value(self).unwrap_or_default();
+        let mut view = self.written().unwrap_or_default();
         let pool = self.pool_size();
         let options = self.store_options();
         merge(
@@ -23,10 +25,43 @@ impl Config {
         if let Ok(scheme) = self.password_hash.scheme() {
             merge(&mut view, &json!({"password_hash": scheme}));
         }
-        if self.mail.smtp.as_ref().is_some_and(|smtp| smtp.password.is_some()) {
-            merge(&mut view, &json!({"mail": {"smtp": {"password": HIDDEN}}}));
+        if let Some(webhook) = &self.sms.webhook {
+            merge(&mut view, &json!({"sms": {"webhook": {"url": host_of(&webhook.url)}}}));
         }
         view
+    }
+
+    /// Every value as it was read. Secrets are read and never written, so what is set of them is named in their place.
+    pub(super) fn written(&self) -> serde_json::Result<Value> {
+        let mut written = serde_json::to_value(self)?;
+        for key in self.secrets() {
+            let nested = key.rsplit('.').fold(json!(HIDDEN), |value, name| json!({ (name): value }));
+            merge(&mut written, &nested);
+        }
+        Ok(written)
+    }
+
+    /// The keys of secrets that are set and would not be written.
+    fn secrets(&self) -> Vec<&'static str> {
+        let smtp = self.mail.smtp.as_ref();
+        let (africas_talking, twilio) = (self.sms.africas_talking.as_ref(), self.sms.twilio.as_ref());
+        let alpaca = self.broker.alpaca.is_some();
+        [
+            ("mail.smtp.password", smtp.is_some_and(|smtp| smtp.password.is_some())),
+            ("sms.africas_talking.api_key", africas_talking.is_some()),
+            (
+                "sms.africas_talking.receipt_secret",
+                africas_talking.is_some_and(|at| at.receipt_secret.is_some()),
+            ),
+            ("sms.twilio.auth_token", twilio.is_some_and(|twilio| twilio.auth_token.is_some())),
+            ("sms.twilio.api_key_secret", twilio.is_some_and(|twilio| twilio.api_key_secret.is_some())),
+            ("sms.webhook.secret", self.sms.webhook.is_some()),
+            ("broker.alpaca.key", alpaca),
+            ("broker.alpaca.secret", alpaca),
+        ]
+        .into_iter()
+        .filter_map(|(key, is_set)| is_set.then_some(key))
+        .collect()
     }
 
     /// The same as lines: `http.deadline = 30`.
@@ -34,6 +69,17 @@ impl Config {
         let mut lines = Vec::new();
         flatten("", &self.view(), &mut lines);
         lines
+    }
+}
+
+/// A web address without its path, which at hosted gateways is as good as a password.
+fn host_of(url: &str) -> String {
+    match url.parse::<Uri>().map(Uri::into_parts) {
+        Ok(Parts { scheme: Some(scheme), authority: Some(authority), path_and_query, .. }) => {
+            let path = path_and_query.filter(|path| path.as_str() != "/").map_or("", |_| HIDDEN);
+            format!("{scheme}://{authority}/{path}")
+        }
+        _ => HIDDEN.to_owned(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `tidegate doctor`
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidegate_testkit::on_both_engines;
 
 use crate::support::Installation;
@@ -17,7 +17,8 @@ on_both_engines! {
         let said = here.run(&["doctor"]);
         assert_eq!(said.code, 0, "{}", said.out);
         assert!(said.out.contains("✓ master key") && said.out.contains("opens 1 signing key(s)"), "{}", said.out);
-        assert!(said.out.contains("! mail "), "{}", said.out);
+        assert!(said.out.contains("! mail ") && said.out.contains("! sms "), "{}", said.out);
+        assert!(said.out.contains("✓ broker             embedded sandbox: no real accounts"), "{}", said.out);
         assert!(said.out.contains("sign-ins/s"), "{}", said.out);
         assert!(said.out.contains("  rivergen.limits.sign_in_by_ip.attempts = 5\n"), "{}", said.out);
         let report = here.json(&["doctor"]);
@@ -49,16 +50,21 @@ fn one_problem_does_not_hide_another() {
         "tidegate.toml",
         "public_url = 'http://id.example.com'\ndatabase = 'postgres://ada:hunter2@127.0.0.1:1/x'\n\
          [mail]\ntemplates_dir = 'mail.txt'\n\
-         [mail.smtp]\nhost = '127.0.0.1'\nport = 1\ntls = 'none'\nfrom = 'a@example.com'\ntimeout_seconds = 5\n",
+         [mail.smtp]\nhost = '127.0.0.1'\nport = 1\ntls = 'none'\nfrom = 'a@example.com'\ntimeout_seconds = 5\n\
+         [broker.alpaca]\nbase_url = 'http://127.0.0.1:1'\nkey = 'hunter2'\nsecret = 'hunter2'\n\
+         [sms.africas_talking]\nusername = 'sandbox'\napi_key = 'hunter2'\n",
     );
     let said = here.run(&["doctor", "--json"]);
     assert_eq!(said.code, 1);
     let report = said.json();
     assert_eq!(report["ok"], false);
-    for check in ["database", "mail", "mail templates", "public_url"] {
+    for check in ["database", "mail", "mail templates", "broker", "public_url"] {
         assert_eq!(status(&report, check), "error", "{check}: {report}");
     }
-    assert!(!said.out.contains("hunter2"), "{}", said.out);
+    assert_eq!(status(&report, "sms"), "warning", "{report}");
+    let broker = &report["configuration"]["broker"]["alpaca"];
+    assert_eq!((&broker["key"], &broker["secret"]), (&json!("[secret]"), &json!("[secret]")));
+    assert!(!format!("{}{}", said.out, said.err).contains("hunter2"), "{said:?}");
 }
 
 #[test]

@@ -1,7 +1,12 @@
 //! `tidegate outbox`
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tidegate_domain::Timestamp;
+use tidegate_domain::id::OutboxMessageId;
+use tidegate_store::outbox::{Attempt, NewMessage, NewReceipt};
+use tidegate_store::{Store, StoreOptions};
 use tidegate_testkit::{eventually, on_both_engines};
+use uuid::Uuid;
 
 use crate::support::Installation;
 
@@ -23,12 +28,54 @@ on_both_engines! {
         .await;
         assert_eq!((&row["template"], &row["to"]), (&json!("sign_up_code"), &json!("ada@example.com")));
         assert_eq!(row["code"], json!(code));
+        assert_eq!((&row["channel"], &row["provider"], &row["receipt"]), (&json!("email"), &Value::Null, &Value::Null));
         let table = here.output(&["outbox", "list"]);
         assert!(table.starts_with("NUMBER  STATE"), "{table}");
         assert!(!table.contains(&code), "a table is pasted into tickets: {table}");
         let mail = here.output(&["outbox", "show", &row["number"].to_string()]);
         assert!(mail.starts_with("To: ada@example.com\nSubject: ") && mail.contains(&code), "{mail}");
         server.stop();
+    }
+}
+
+on_both_engines! {
+    async fn what_became_of_a_text_message_is_listed(here: Installation) {
+        here.output(&["migrate"]);
+        let store = Store::open(&StoreOptions::new(here.database_url())).await.unwrap();
+        let (id, now) = (OutboxMessageId::from(Uuid::from_u128(1)), Timestamp::from_seconds(1_800_000_000));
+        let mut unit = store.begin().await.unwrap();
+        let message = NewMessage {
+            id,
+            idempotency_key: "key",
+            channel: "sms",
+            template: "sms_code",
+            recipient: "+254712345678",
+            payload: b"sealed",
+            deliverable: true,
+            created_at: now,
+        };
+        unit.outbox().insert(message).await.unwrap();
+        let accepted = Some(("africas_talking", Some("ATXid_1")));
+        unit.outbox().settle(id, Attempt::Delivered { keep_payload: false, accepted }, now).await.unwrap();
+        let receipt = NewReceipt {
+            provider: "africas_talking",
+            message_id: "ATXid_1",
+            state: "failed",
+            reason: Some("UserInBlacklist"),
+        };
+        unit.outbox().receive(receipt, now).await.unwrap();
+        unit.commit().await.unwrap();
+        store.close().await;
+
+        let row = here.json(&["outbox", "list", "--to", "+254 712-345678"])[0].clone();
+        assert_eq!((&row["channel"], &row["state"]), (&json!("sms"), &json!("delivered")));
+        assert_eq!((&row["provider"], &row["receipt"]), (&json!("africas_talking"), &json!("failed")));
+        assert_eq!(row["receipt_reason"], "UserInBlacklist");
+        let table = here.output(&["outbox", "list"]);
+        assert!(table.contains("  africas_talking  failed (UserInBlacklist)"), "{table}");
+        let said = here.run(&["outbox", "code", "--to", "+254712345678"]);
+        assert_eq!(said.code, 1);
+        assert!(said.err.contains("or a provider took it"), "{}", said.err);
     }
 }
 

@@ -69,6 +69,8 @@ async fn without_mail_it_says_what_it_will_refuse_and_refuses_it() {
     let server = here.serve(&[]);
     assert!(server.log().contains("no mail provider is configured: sign-up"), "{}", server.log());
     assert!(server.log().contains("[mail.smtp]"), "{}", server.log());
+    assert!(server.log().contains("no SMS provider is configured: sign-up"), "{}", server.log());
+    assert!(server.log().contains("\"broker\":\"embedded sandbox\""), "{}", server.log());
     assert_eq!(server.sign_up("ada@example.com").await.0, 503);
     server.stop();
 }

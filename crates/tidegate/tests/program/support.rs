@@ -59,6 +59,14 @@ impl Installation {
         self.directory.path()
     }
 
+    /// Where its accounts are.
+    pub(crate) fn database_url(&self) -> DatabaseUrl {
+        match &self.database {
+            Some(database) => database.url().clone(),
+            None => DatabaseUrl::Sqlite(self.path().join("tidegate-data/tidegate.db")),
+        }
+    }
+
     /// A file in it.
     pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.path().join(name), text).unwrap();

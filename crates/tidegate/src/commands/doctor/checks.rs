@@ -1,8 +1,12 @@
 //! The checks, one function each.
 
 use std::io;
+use std::sync::Arc;
 
+use tidegate_broker::{Alpaca, AlpacaConfig, BrokerError, RetryPolicy};
 use tidegate_crypto::{SigningAlgorithm, SigningKey, SystemEntropy};
+use tidegate_delivery::SmsConfig;
+use tidegate_delivery::sms::SmsProviderKind;
 use tidegate_domain::{Clock, Password, Timestamp};
 use tidegate_identity::settings::DeliveryMode;
 use tidegate_store::keys::StoredKey;
@@ -21,6 +25,9 @@ use crate::wiring::{MissingStore, open_store};
 /// No machine that runs this has a right clock before 2026.
 const YOUNGEST: Timestamp = Timestamp::from_seconds(1_767_225_600);
 
+/// An address nobody has: the domain can belong to none (RFC 2606 section 2).
+const NOBODY: &str = "nobody@tidegate.invalid";
+
 /// All of them.
 pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
@@ -33,6 +40,8 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         database,
         mail(config).await,
         templates(config),
+        sms(config),
+        broker(config).await,
         listen(config).await,
         public_url(config),
         password_hash(config),
@@ -152,6 +161,86 @@ fn templates(config: &Config) -> Finding {
     judge("mail templates", judged)
 }
 
+/// Nothing is sent: a text message costs money, and somebody would get it.
+fn sms(config: &Config) -> Finding {
+    let judged = config.sms_receipts().and(config.sms_providers()).map(|providers| match config.sms_mode() {
+        DeliveryMode::Off => (
+            Warning,
+            "none: sign-up and sign-in by phone are refused; set [sms.africas_talking], [sms.twilio] or [sms.webhook]"
+                .to_owned(),
+        ),
+        DeliveryMode::Keep => (Warning, "development: kept in the outbox, not sent".to_owned()),
+        DeliveryMode::Send => {
+            let order: Vec<&str> = providers.kinds().map(SmsProviderKind::as_str).collect();
+            let doubts = doubts_about(&config.sms);
+            let verdict = if doubts.is_empty() { Fine } else { Warning };
+            (verdict, [vec![order.join(", then ")], doubts].concat().join("\n"))
+        }
+    });
+    judge("sms", judged)
+}
+
+/// What an operator may want that way, or have overlooked.
+fn doubts_about(sms: &SmsConfig) -> Vec<String> {
+    let africas_talking = sms.africas_talking.as_ref();
+    let (twilio, webhook) = (sms.twilio.as_ref(), sms.webhook.as_ref());
+    [
+        (
+            africas_talking.is_some_and(|config| config.username == "sandbox"),
+            "africas_talking: the username `sandbox` sends nothing to anybody",
+        ),
+        (
+            africas_talking.is_some_and(|config| config.receipt_secret.is_none()),
+            "africas_talking: without receipt_secret no delivery receipts are accepted",
+        ),
+        (
+            twilio.is_some_and(|config| config.status_callback.is_none()),
+            "twilio: without status_callback no delivery receipts are sent",
+        ),
+        (
+            webhook.is_some_and(|config| !is_secure(&config.url)),
+            "webhook: without https, codes cross the network readable for others",
+        ),
+    ]
+    .into_iter()
+    .filter(|(applies, _)| *applies)
+    .map(|(_, doubt)| doubt.to_owned())
+    .collect()
+}
+
+async fn broker(config: &Config) -> Finding {
+    let name = config.broker_name();
+    let judged = match &config.broker.alpaca {
+        Some(alpaca) => ask(name, alpaca).await,
+        None => {
+            let forgotten = config.opens_sandbox_accounts_for_real_phones();
+            let verdict = if forgotten { Warning } else { Fine };
+            Ok((verdict, format!("{name}: no real accounts are opened; for those set [broker.alpaca]")))
+        }
+    };
+    judge("broker", judged)
+}
+
+/// Asks for the account of somebody who has none: it costs nothing, and shows whether we are let in.
+async fn ask(name: &str, config: &AlpacaConfig) -> Result<(Verdict, String), Failure> {
+    let wrong = |what: String| Failure::configuration(format!("{name}: {what}"));
+    // Somebody is waiting, and asks again themselves.
+    let retry = RetryPolicy { max_attempts: 1, ..config.retry };
+    let alpaca = Alpaca::new(&AlpacaConfig { retry, ..config.clone() }, Arc::new(SystemClock))
+        .map_err(|error| wrong(format!("broker.alpaca: {error}")))?;
+    match alpaca.find_by_email(NOBODY).await {
+        Ok(_) => Ok((Fine, format!("{name} answers and lets us in"))),
+        Err(error @ BrokerError::Unauthorized) => Err(wrong(format!(
+            "{error}: check key, secret and environment of [broker.alpaca]; its sandbox and production have keys of \
+             their own"
+        ))),
+        Err(error @ BrokerError::Unavailable { .. }) => Err(wrong(format!(
+            "{error}; check that this machine reaches it, and broker.alpaca.base_url where that is set"
+        ))),
+        Err(error) => Err(wrong(format!("{error}; check broker.alpaca.base_url where that is set"))),
+    }
+}
+
 async fn listen(config: &Config) -> Finding {
     let address = config.listen;
     let (verdict, detail) = match TcpListener::bind(address).await {
@@ -230,7 +319,97 @@ fn judge(name: &'static str, judged: Result<(Verdict, String), Failure>) -> Find
 
 #[cfg(test)]
 mod tests {
+    use tidegate_broker::testing::{Endpoint, Fault, StubBroker};
+
     use super::*;
+
+    fn configured(text: &str) -> Config {
+        serde_json::from_str::<SmsConfig>(text).map(|sms| Config { sms, ..Config::default() }).unwrap()
+    }
+
+    #[test]
+    fn text_messages_are_judged_without_sending_any() {
+        let judged = |config: &Config| {
+            let finding = sms(config);
+            (finding.verdict, finding.detail)
+        };
+        let (verdict, detail) = judged(&Config::default());
+        assert_eq!(verdict, Warning);
+        assert!(detail.starts_with("none: sign-up and sign-in by phone are refused"), "{detail}");
+        let dev = Config { dev: true, ..Config::default() };
+        assert_eq!(judged(&dev), (Warning, "development: kept in the outbox, not sent".to_owned()));
+
+        let all = r#"{
+            "order": ["twilio", "africas_talking"],
+            "africas_talking": {"username": "riven", "api_key": "k", "receipt_secret": "0123456789abcdef"},
+            "twilio": {"account_sid": "AC1", "auth_token": "t", "from": "RIVEN",
+                       "status_callback": "https://id.example.com/sms/receipts/twilio"}
+        }"#;
+        assert_eq!(judged(&configured(all)), (Fine, "twilio, then africas_talking".to_owned()));
+        let doubtful = r#"{
+            "africas_talking": {"username": "sandbox", "api_key": "k"},
+            "twilio": {"account_sid": "AC1", "auth_token": "t", "from": "RIVEN"},
+            "webhook": {"url": "http://sms.example.com/send", "secret": "0123456789abcdef"}
+        }"#;
+        let (verdict, detail) = judged(&configured(doubtful));
+        let about: Vec<&str> = detail.lines().filter_map(|line| line.split(':').next()).collect();
+        let expected = [
+            "africas_talking, then twilio, then webhook",
+            "africas_talking",
+            "africas_talking",
+            "twilio",
+            "webhook",
+        ];
+        assert_eq!((verdict, about.as_slice()), (Warning, &expected[..]), "{detail}");
+    }
+
+    #[tokio::test]
+    async fn the_broker_is_asked_whether_it_lets_us_in() {
+        let stub = StubBroker::start().await.unwrap();
+        let mut config = Config::default();
+        config.broker.alpaca = Some(stub.config());
+        let finding = broker(&config).await;
+        let fine = "Alpaca (sandbox) answers and lets us in";
+        assert_eq!((finding.verdict, finding.detail.as_str()), (Fine, fine));
+        assert_eq!(stub.count(Endpoint::Find), 1, "nothing else, and once");
+        assert!(stub.accounts().is_empty());
+
+        stub.fail_next(Endpoint::Find, Fault::status(401));
+        let finding = broker(&config).await;
+        assert_eq!(finding.verdict, Wrong);
+        assert!(finding.detail.contains("does not accept the configured credentials"), "{finding:?}");
+        assert!(
+            finding.detail.contains("check key, secret and environment of [broker.alpaca]"),
+            "{finding:?}"
+        );
+
+        // Not tried again: somebody is waiting.
+        stub.fail_next(Endpoint::Find, Fault::status(429));
+        let finding = broker(&config).await;
+        assert_eq!(finding.verdict, Wrong);
+        assert!(finding.detail.contains("too many requests"), "{finding:?}");
+        assert_eq!(stub.count(Endpoint::Find), 3);
+
+        stub.fail_next(Endpoint::Find, Fault::answer(200, "text/html", "<html>"));
+        let finding = broker(&config).await;
+        assert_eq!(finding.verdict, Wrong);
+        assert!(finding.detail.contains("makes no sense; check broker.alpaca.base_url"), "{finding:?}");
+
+        drop(stub);
+        let finding = broker(&config).await;
+        assert_eq!(finding.verdict, Wrong);
+        assert!(finding.detail.contains("check that this machine reaches it"), "{finding:?}");
+        assert!(!format!("{finding:?}").contains(StubBroker::SECRET), "{finding:?}");
+    }
+
+    #[tokio::test]
+    async fn the_sandbox_is_fine_until_real_people_sign_in() {
+        let finding = broker(&Config::default()).await;
+        assert_eq!(finding.verdict, Fine);
+        assert!(finding.detail.starts_with("embedded sandbox: no real accounts are opened"), "{finding:?}");
+        let webhook = r#"{"webhook": {"url": "https://sms.example.com", "secret": "0123456789abcdef"}}"#;
+        assert_eq!(broker(&configured(webhook)).await.verdict, Warning);
+    }
 
     #[test]
     fn a_clock_behind_the_database_is_wrong() {

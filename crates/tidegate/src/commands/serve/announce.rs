@@ -30,7 +30,10 @@ pub(super) fn announce(config: &Config, address: SocketAddr, as_json: bool) {
                 tell(&line);
             }
         }
-        LogFormat::Json => tracing::info!(%address, url = public_url(config, &local), "serving"),
+        LogFormat::Json => {
+            let (url, broker) = (public_url(config, &local), config.broker_name());
+            tracing::info!(%address, url, broker, "serving");
+        }
     }
     for warning in warnings(config, address) {
         tracing::warn!("{warning}");
@@ -50,41 +53,82 @@ fn public_url<'a>(config: &'a Config, local: &'a str) -> &'a str {
 
 fn overview(config: &Config, local: &str) -> Vec<String> {
     let public = public_url(config, local);
-    let mut lines = vec![
-        format!("Tidegate {} serves", env!("CARGO_PKG_VERSION")),
-        format!("  RiverGen API     {public}/api/v1"),
-        format!("  IngestIQ API     {public}/api/v2"),
-        format!("  API description  {public}/openapi.json, for people {public}/docs"),
-        format!("  Health           {local}/healthz, {local}/readyz, {local}/metrics"),
-    ];
-    if config.mail_mode() == DeliveryMode::Keep {
-        let data_dir = match &config.data_dir {
-            usual if *usual == Config::default().data_dir => String::new(),
-            other => format!(" --data-dir {}", other.display()),
-        };
-        lines.push(format!(
-            "  Mail kept here   {local}/dev/outbox, or: tidegate outbox code --to ADDRESS{data_dir}"
-        ));
+    let mut lines = vec![format!("Tidegate {} serves", env!("CARGO_PKG_VERSION"))];
+    let mut row = |name: &str, text: String| lines.push(format!("  {name:<22}  {text}"));
+    row("RiverGen API", format!("{public}/api/v1"));
+    row("Riven API", format!("{public}/api/v1"));
+    row("IngestIQ API", format!("{public}/api/v2"));
+    row("API description", format!("{public}/openapi.json, for people {public}/docs"));
+    row("Health", format!("{local}/healthz, {local}/readyz, {local}/metrics"));
+    let (keeps_mail, keeps_sms) = kept(config);
+    let command = format!("tidegate outbox code --to ADDRESS{}", data_dir_flag(config));
+    match (keeps_mail, keeps_sms) {
+        (true, true) => row("Mail and SMS kept here", format!("{local}/dev/outbox, or: {command}")),
+        (true, false) => row("Mail kept here", format!("{local}/dev/outbox, or: {command}")),
+        (false, true) => row("SMS kept here", command),
+        (false, false) => {}
     }
-    lines.push(format!("  Database         {}", config.database_url()));
+    row("Database", config.database_url().to_string());
+    let broker = config.broker_name();
+    row(
+        "Brokerage",
+        match config.broker.alpaca {
+            Some(_) => broker.to_owned(),
+            None => format!("{broker}: no real accounts are opened; for those set [broker.alpaca]"),
+        },
+    );
     lines
+}
+
+/// Whether mails stay here to be read, and whether text messages do.
+fn kept(config: &Config) -> (bool, bool) {
+    (config.mail_mode() == DeliveryMode::Keep, config.sms_mode() == DeliveryMode::Keep)
+}
+
+/// What a command beside this server needs to find its database.
+fn data_dir_flag(config: &Config) -> String {
+    match &config.data_dir {
+        usual if *usual == Config::default().data_dir => String::new(),
+        other => format!(" --data-dir {}", other.display()),
+    }
 }
 
 /// What an operator should know before users do.
 fn warnings(config: &Config, address: SocketAddr) -> Vec<String> {
     let mut warnings = Vec::new();
-    match config.mail_mode() {
-        DeliveryMode::Off => warnings.push(
+    if config.mail_mode() == DeliveryMode::Off {
+        warnings.push(
             "no mail provider is configured: sign-up with e-mail verification, password reset and changes of e-mail \
              addresses are refused. Set [mail.smtp] (host, from, username, password), or serve with --dev to read \
              mails here"
                 .to_owned(),
-        ),
-        DeliveryMode::Keep => warnings.push(
-            "development mode: mails are not sent, and whoever can run `tidegate outbox` here reads everybody's codes"
+        );
+    }
+    if config.sms_mode() == DeliveryMode::Off {
+        warnings.push(
+            "no SMS provider is configured: sign-up and sign-in by phone are refused. Set [sms.africas_talking], \
+             [sms.twilio] or [sms.webhook], or serve with --dev to read text messages here"
                 .to_owned(),
-        ),
-        DeliveryMode::Send => {}
+        );
+    }
+    let messages = match kept(config) {
+        (true, true) => Some("mails and text messages"),
+        (true, false) => Some("mails"),
+        (false, true) => Some("text messages"),
+        (false, false) => None,
+    };
+    warnings.extend(messages.map(|messages| {
+        format!(
+            "development mode: {messages} are not sent, and whoever can run `tidegate outbox` here reads everybody's \
+             codes"
+        )
+    }));
+    if config.opens_sandbox_accounts_for_real_phones() {
+        warnings.push(
+            "people can sign in by phone, and the brokerage accounts they open are the embedded sandbox's: no real \
+             accounts are opened. Set [broker.alpaca]"
+                .to_owned(),
+        );
     }
     match &config.public_url {
         Some(url) if !is_secure(url) => warnings.push(format!(
@@ -120,6 +164,8 @@ pub(crate) fn is_secure(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_delivery::{SmsConfig, SmtpConfig};
+
     use super::*;
 
     #[test]
@@ -128,6 +174,91 @@ mod tests {
         assert_eq!(url("0.0.0.0:8080"), "http://127.0.0.1:8080");
         assert_eq!(url("[::]:8080"), "http://[::1]:8080");
         assert_eq!(url("192.0.2.7:80"), "http://192.0.2.7:80");
+    }
+
+    fn config(change: impl FnOnce(&mut Config)) -> Config {
+        let mut config = Config::default();
+        change(&mut config);
+        config
+    }
+
+    fn loopback() -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))
+    }
+
+    fn smtp() -> SmtpConfig {
+        serde_json::from_value(json!({"host": "a.example", "from": "a@b.cd"})).unwrap()
+    }
+
+    fn sms() -> SmsConfig {
+        let webhook = json!({"url": "https://sms.example.com", "secret": "0123456789abcdef"});
+        serde_json::from_value(json!({ "webhook": webhook })).unwrap()
+    }
+
+    #[test]
+    fn people_are_told_what_is_served_and_what_stays_here() {
+        let told = |config: &Config| overview(config, "http://127.0.0.1:8080").join("\n");
+        let plain = told(&Config::default());
+        for line in [
+            "\n  RiverGen API            http://127.0.0.1:8080/api/v1\n",
+            "\n  Riven API               http://127.0.0.1:8080/api/v1\n",
+            "\n  Brokerage               embedded sandbox: no real accounts are opened; for those set [broker.alpaca]",
+        ] {
+            assert!(plain.contains(line), "{line}: {plain}");
+        }
+        assert!(!plain.contains("kept here"), "{plain}");
+
+        let dev = told(&config(|config| config.dev = true));
+        assert!(
+            dev.contains("\n  Mail and SMS kept here  http://127.0.0.1:8080/dev/outbox, or: tide"),
+            "{dev}"
+        );
+        let texts_alone = told(&config(|config| {
+            config.dev = true;
+            config.mail.smtp = Some(smtp());
+            config.data_dir = "/srv/id".into();
+        }));
+        let line = "\n  SMS kept here           tidegate outbox code --to ADDRESS --data-dir /srv/id\n";
+        assert!(texts_alone.contains(line), "{texts_alone}");
+        let alpaca = told(&config(|config| {
+            let alpaca = json!({"environment": "production", "key": "k", "secret": "hunter2"});
+            config.broker.alpaca = serde_json::from_value(alpaca).unwrap();
+        }));
+        assert!(alpaca.ends_with("  Brokerage               Alpaca (production)"), "{alpaca}");
+    }
+
+    #[test]
+    fn operators_are_warned_of_what_will_be_refused_or_is_not_real() {
+        let warned = |change: fn(&mut Config)| -> Vec<String> {
+            let begin = |warning: &String| warning.split([':', ',']).next().unwrap_or_default().to_owned();
+            let mut config = config(change);
+            // Where tests run there may be one.
+            config.data_dir = "/nowhere".into();
+            warnings(&config, loopback()).iter().map(begin).collect()
+        };
+        assert_eq!(
+            warned(|_| {}),
+            ["no mail provider is configured", "no SMS provider is configured"],
+            "nothing about a broker where nobody can sign in by phone"
+        );
+        let dev = warnings(&config(|config| config.dev = true), loopback());
+        assert!(dev[0].starts_with("development mode: mails and text messages are not sent"), "{dev:?}");
+        assert_eq!(dev.len(), 1);
+        assert_eq!(
+            warned(|config| {
+                config.mail.smtp = Some(smtp());
+                config.sms = sms();
+            }),
+            ["people can sign in by phone"]
+        );
+        assert_eq!(
+            warned(|config| {
+                config.mail.smtp = Some(smtp());
+                config.sms = sms();
+                config.dev = true;
+            }),
+            [] as [&str; 0]
+        );
     }
 
     #[test]
