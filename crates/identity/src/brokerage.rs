@@ -4,7 +4,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tidegate_broker::{Broker, BrokerError, Trouble};
+use tidegate_domain::id::AccountId;
+use tidegate_store::brokerage::BrokerageRecord;
+use uuid::Uuid;
 
+use crate::fault::Fault;
 use crate::{Call, Identity};
 
 pub use tidegate_broker::{
@@ -61,6 +65,12 @@ impl Identity {
     /// Whether brokerage accounts are the embedded sandbox's: none is real then.
     pub fn broker_is_sandbox(&self) -> bool {
         matches!(self.broker, Broker::Sandbox(_))
+    }
+
+    /// Somebody's account at the broker, if there is one.
+    pub(crate) async fn linked(&self, account: AccountId) -> Result<Option<(BrokerageRecord, Uuid)>, Fault> {
+        let record = self.store.read().await?.brokerage().find(account, self.broker.name()).await?;
+        Ok(record.and_then(|record| record.broker_account.map(|id| (record, id))))
     }
 
     /// What a worker does on its own.

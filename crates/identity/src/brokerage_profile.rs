@@ -33,11 +33,7 @@ impl Identity {
         &self,
         actor: &Actor,
     ) -> Outcome<Map<String, Value>, BrokerageProfileError> {
-        let (account, broker) = (actor.session.account, self.broker.name());
-        let record = self.store.read().await?.brokerage().find(account, broker).await?;
-        let Some((record, broker_account)) =
-            record.and_then(|record| record.broker_account.map(|id| (record, id)))
-        else {
+        let Some((record, broker_account)) = self.linked(actor.session.account).await? else {
             return refuse(BrokerageProfileError::NoAccount);
         };
         let seen = match self.broker.account(broker_account).await {

@@ -62,6 +62,16 @@ pub(crate) struct CodeText<'a> {
     pub(crate) deliverable: bool,
 }
 
+/// A message of either channel.
+struct Queued<'a> {
+    channel: Channel,
+    template: &'a str,
+    recipient: &'a str,
+    cause: Uuid,
+    values: Value,
+    deliverable: bool,
+}
+
 impl Identity {
     /// Refuses what needs a text message while none can be sent.
     pub(crate) fn require_sms(&self) -> Result<(), Fault> {
@@ -97,40 +107,47 @@ impl Work<'_> {
             "email": mail.to.as_str(),
         });
         tidegate_domain::text::merge(&mut values, &mail.values);
-        let plain = serde_json::to_vec(&values)?;
-        let payload = self.app.vault.seal(PAYLOAD, &plain, self.app.entropy.as_ref())?;
-        let message = NewMessage {
-            id: self.app.entropy.uuid(self.now).into(),
-            idempotency_key: &format!("{}.{}", mail.template.as_str(), mail.cause.simple()),
-            channel: Channel::Email.as_str(),
+        self.enqueue(Queued {
+            channel: Channel::Email,
             template: mail.template.as_str(),
             recipient: mail.to.as_str(),
-            payload: &payload,
+            cause: mail.cause,
+            values,
             deliverable: mail.deliverable,
-            created_at: self.now,
-        };
-        Ok(self.unit.outbox().insert(message).await?)
+        })
+        .await
     }
 
     /// Puts a text message in the outbox.
     pub(crate) async fn text_code(&mut self, text: CodeText<'_>) -> Result<(), Fault> {
-        let template = SmsTemplate::Code.as_str();
         let values = json!({
             "product": self.app.settings.product,
             "code": text.code.expose(),
             "minutes": text.expires_at.since(self.now).as_secs() / 60,
             VALID_UNTIL: text.expires_at.seconds(),
         });
-        let plain = serde_json::to_vec(&values)?;
+        self.enqueue(Queued {
+            channel: Channel::Sms,
+            template: SmsTemplate::Code.as_str(),
+            recipient: text.to.expose(),
+            cause: text.cause,
+            values,
+            deliverable: text.deliverable,
+        })
+        .await
+    }
+
+    async fn enqueue(&mut self, queued: Queued<'_>) -> Result<(), Fault> {
+        let plain = serde_json::to_vec(&queued.values)?;
         let payload = self.app.vault.seal(PAYLOAD, &plain, self.app.entropy.as_ref())?;
         let message = NewMessage {
             id: self.app.entropy.uuid(self.now).into(),
-            idempotency_key: &format!("{template}.{}", text.cause.simple()),
-            channel: Channel::Sms.as_str(),
-            template,
-            recipient: text.to.expose(),
+            idempotency_key: &format!("{}.{}", queued.template, queued.cause.simple()),
+            channel: queued.channel.as_str(),
+            template: queued.template,
+            recipient: queued.recipient,
             payload: &payload,
-            deliverable: text.deliverable,
+            deliverable: queued.deliverable,
             created_at: self.now,
         };
         Ok(self.unit.outbox().insert(message).await?)

@@ -35,11 +35,7 @@ impl Identity {
         actor: &Actor,
         documents: &[Document],
     ) -> Outcome<Trader, SubmitDocumentsError> {
-        let (account, broker) = (actor.session.account, self.broker.name());
-        let record = self.store.read().await?.brokerage().find(account, broker).await?;
-        let Some((record, broker_account)) =
-            record.and_then(|record| record.broker_account.map(|id| (record, id)))
-        else {
+        let Some((record, broker_account)) = self.linked(actor.session.account).await? else {
             return refuse(SubmitDocumentsError::NoAccount);
         };
         if let Err(error) = self.broker.upload(broker_account, documents).await {
