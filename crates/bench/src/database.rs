@@ -89,6 +89,40 @@ pub(crate) fn seed_members(setup: &Setup, from: u64, count: u64) -> Result<()> {
     })
 }
 
+/// How many messages wait to be sent.
+pub(crate) fn pending_messages(setup: &Setup) -> Result<i64> {
+    let pending = "select count(*) from outbox_messages where state = 'pending'";
+    block_on(async {
+        Ok(match &setup.postgres {
+            Some(url) => {
+                sqlx::query_scalar(pending).fetch_one(&mut PgConnection::connect(url).await?).await?
+            }
+            None => sqlx::query_scalar(pending).fetch_one(&mut beside(setup).await?).await?,
+        })
+    })
+}
+
+/// Number, phone and sealed values of the text messages after that with the number `after`.
+pub(crate) fn texts(setup: &Setup, after: i64) -> Result<Vec<(i64, String, Vec<u8>)>> {
+    let texts = "select number, recipient, payload from outbox_messages
+                 where channel = 'sms' and payload is not null and number > $1 order by number";
+    block_on(async {
+        Ok(match &setup.postgres {
+            Some(url) => {
+                let query = sqlx::query_as(texts).bind(after);
+                query.fetch_all(&mut PgConnection::connect(url).await?).await?
+            }
+            None => sqlx::query_as(texts).bind(after).fetch_all(&mut beside(setup).await?).await?,
+        })
+    })
+}
+
+/// A connection to the SQLite database of a server that runs.
+async fn beside(setup: &Setup) -> Result<SqliteConnection> {
+    let options = SqliteConnectOptions::new().filename(setup.file()).read_only(true);
+    Ok(SqliteConnection::connect_with(&options).await?)
+}
+
 /// How an engine writes what standard SQL has no word for.
 struct Spelling {
     /// A UUIDv7 as ours, of a kind of row (three hexadecimal digits) and the number `i`.

@@ -20,8 +20,8 @@ const TO_CONNECT: Duration = Duration::from_millis(200);
 
 /// What one connection says.
 pub(crate) trait Client: Send {
-    /// The next request.
-    fn request(&mut self) -> &[u8];
+    /// The next request. None when there is nothing more to say: the measurement ends there.
+    fn request(&mut self) -> Option<&[u8]>;
 
     /// Its answer. An error ends the measurement: a wrong answer must not count as a fast one.
     fn answered(&mut self, answer: &Answer<'_>) -> Result<()>;
@@ -112,8 +112,11 @@ pub(crate) fn with_connection<T>(
 /// A load, on a runtime of one thread: the other cores belong to the server.
 fn drive(server: SocketAddr, load: Load, window: Window) -> Result<Measured> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let tally =
-        Arc::new(Mutex::new(Tally { latencies: Histogram::new_with_max(LONGEST_MICROS, 3)?, answers: 0 }));
+    let tally = Arc::new(Mutex::new(Tally {
+        latencies: Histogram::new_with_max(LONGEST_MICROS, 3)?,
+        answers: 0,
+        end: window.end,
+    }));
     let clients = load.clients.len();
     let talking = async {
         let mut talks = JoinSet::new();
@@ -136,7 +139,7 @@ fn drive(server: SocketAddr, load: Load, window: Window) -> Result<Measured> {
     }
     Ok(Measured {
         latencies: tally.latencies.clone(),
-        seconds: (window.end - window.counted_from).as_secs_f64(),
+        seconds: (tally.end - window.counted_from).as_secs_f64(),
         answers: tally.answers,
     })
 }
@@ -145,6 +148,8 @@ fn drive(server: SocketAddr, load: Load, window: Window) -> Result<Measured> {
 struct Tally {
     latencies: Histogram<u64>,
     answers: u64,
+    /// Nothing is counted after it: the window's end, or when a connection had nothing more to say.
+    end: Instant,
 }
 
 async fn talk(
@@ -159,13 +164,18 @@ async fn talk(
         if begun >= window.end {
             return Ok(());
         }
-        let answer = connection.call(client.request()).await?;
+        let Some(request) = client.request() else {
+            let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+            tally.end = tally.end.min(begun);
+            return Ok(());
+        };
+        let answer = connection.call(request).await?;
         let done = Instant::now();
         client.answered(&answer)?;
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.answers += 1;
         // By its end: an answer that takes longer than the window is still one answer in it.
-        if done >= window.counted_from && done <= window.end {
+        if done >= window.counted_from && done <= tally.end {
             let micros = u64::try_from((done - begun).as_micros()).unwrap_or(u64::MAX);
             tally.latencies.saturating_record(micros);
         }

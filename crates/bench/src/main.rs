@@ -12,6 +12,7 @@ mod database;
 mod hashing;
 mod load;
 mod machine;
+mod phones;
 mod report;
 mod scenarios;
 mod server;
@@ -57,7 +58,8 @@ struct Options {
     /// Writes the figures there, too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Only scenarios whose name contains this: starting, reading, writing-sqlite, writing-postgres, signing-in, scale
+    /// Only scenarios whose name contains this: starting, reading, listing, writing-sqlite, writing-postgres,
+    /// phones-sqlite, phones-postgres, signing-in, scale
     #[arg(long, default_value = "")]
     only: String,
     /// How many accounts are many

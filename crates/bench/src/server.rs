@@ -43,6 +43,11 @@ impl Setup {
         self.dir.join("data/tidegate.db")
     }
 
+    /// What its messages are sealed under.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.dir.join("data/master.key")
+    }
+
     fn config(&self) -> PathBuf {
         self.dir.join("tidegate.toml")
     }
@@ -63,6 +68,8 @@ impl Setup {
             ("rivergen", &["sign_up_by_ip", "sign_in_by_ip", "sign_in_by_email"][..]),
             ("ingestiq", &["failed_sign_in", "anonymous_requests", "authenticated_requests"]),
             ("crossing_minds", &["requests_by_organization"]),
+            ("riven", &["anonymous_requests", "authenticated_requests"]),
+            ("phone", &["by_phone_at_once", "by_phone", "by_ip", "by_prefix"]),
         ] {
             writeln!(text, "[{contract}.limits]")?;
             for limit in limits {

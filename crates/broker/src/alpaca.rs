@@ -98,6 +98,8 @@ impl Alpaca {
             .pool_idle_timeout(KEPT_FOR)
             // A redirect would take the tax number to wherever it says.
             .redirect(reqwest::redirect::Policy::none())
+            // Nor is it for a proxy of whoever set a variable: name one as base_url.
+            .no_proxy()
             .retry(reqwest::retry::never())
             .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")))
             .build()

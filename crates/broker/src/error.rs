@@ -101,6 +101,8 @@ pub struct Refusal {
 
 /// Characters of a message that are kept.
 const MAX_MESSAGE: usize = 300;
+/// Characters of it that are looked at.
+const MAX_READ: usize = 4 * MAX_MESSAGE;
 /// A secret shorter than this is no tax number, and hiding it would tear words apart.
 const MIN_SECRET: usize = 4;
 const WITHOUT_WORDS: &str = "The broker refused the request without saying why.";
@@ -108,6 +110,8 @@ const WITHOUT_WORDS: &str = "The broker refused the request without saying why."
 impl Refusal {
     /// A refusal in these words, on one bounded line and without `secrets`.
     pub(crate) fn new(code: Option<i64>, message: &str, secrets: &[Secret]) -> Self {
+        // Cut before it is searched for each of many secrets, and with room for what hiding them takes away.
+        let message: String = message.chars().take(MAX_READ).collect();
         let mut message = message.split_whitespace().collect::<Vec<_>>().join(" ");
         for secret in secrets {
             let digits: String = secret.expose().chars().filter(char::is_ascii_alphanumeric).collect();

@@ -33,6 +33,22 @@ impl Broker {
         }
     }
 
+    /// Whether none of its accounts is real because it is the embedded one.
+    pub const fn is_sandbox(&self) -> bool {
+        matches!(self, Self::Sandbox(_))
+    }
+
+    /// Whether it is worth asking for [`events`](Self::events) after the event `since`: who can be asked cheaply is.
+    ///
+    /// # Errors
+    /// [`BrokerError`].
+    pub async fn may_have_news(&self, since: Option<&str>) -> Result<bool, BrokerError> {
+        match self {
+            Self::Sandbox(sandbox) => Ok(!sandbox.events(since).await?.is_empty()),
+            Self::Alpaca(_) => Ok(true),
+        }
+    }
+
     /// Opens an account. `key` names this opening, the same however often it is tried. Only the sandbox goes
     /// by it: Alpaca knows nothing of the kind, and there the e-mail address must do.
     ///

@@ -52,12 +52,16 @@ impl<C: Contract> FromRequest<App> for NoBody<C> {
     }
 }
 
-/// Reads a JSON object of at most `limit` bytes.
-pub(crate) async fn json<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Rejection> {
+async fn json<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Rejection> {
+    parse(&json_bytes(request, limit).await?)
+}
+
+/// A body that says it is JSON, of at most `limit` bytes.
+pub(crate) async fn json_bytes(request: Request, limit: usize) -> Result<Bytes, Rejection> {
     if !is_json(request.headers()) {
         return Err(Rejection::UnsupportedMediaType);
     }
-    parse(&read(request.into_body(), limit).await?)
+    read(request.into_body(), limit).await
 }
 
 /// Reads a JSON object.

@@ -2,7 +2,9 @@
 
 use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -10,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use tidegate_domain::limit::Standing;
+use tokio::time::Instant;
 
 use crate::contract::{Contract, ContractError};
 use crate::rejection::{Rejection, standing_headers};
@@ -46,18 +49,45 @@ impl MeterReading {
     }
 }
 
+/// When a request is given up. An upload that makes progress puts it off.
+#[derive(Clone)]
+pub(crate) struct Deadline(Arc<Mutex<Instant>>);
+
+impl Deadline {
+    fn after(patience: Duration) -> Self {
+        Self(Arc::new(Mutex::new(Instant::now() + patience)))
+    }
+
+    fn instant(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives up at `instant`, and not before.
+    pub(crate) fn put_off(&self, instant: Instant) {
+        let mut deadline = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *deadline = instant.max(*deadline);
+    }
+}
+
 /// The handler's response, unless it panics or takes too long.
-pub(crate) async fn handled(app: &App, request: Request, next: Next) -> Result<Response, Rejection> {
-    let handling = AssertUnwindSafe(next.run(request)).catch_unwind();
-    match tokio::time::timeout(app.http().deadline, handling).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(_panic)) => {
-            tracing::error!("a handler panicked; this is a defect");
-            Err(Rejection::Internal)
-        }
-        Err(_elapsed) => {
-            tracing::error!(deadline = ?app.http().deadline, "a request took too long and was given up");
-            Err(Rejection::Unavailable { retry_after: 1, reason: "The request took too long; try again." })
+pub(crate) async fn handled(app: &App, mut request: Request, next: Next) -> Result<Response, Rejection> {
+    let deadline = Deadline::after(app.http().deadline);
+    request.extensions_mut().insert(deadline.clone());
+    let mut handling = pin!(AssertUnwindSafe(next.run(request)).catch_unwind());
+    loop {
+        let until = deadline.instant();
+        match tokio::time::timeout_at(until, &mut handling).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(_panic)) => {
+                tracing::error!("a handler panicked; this is a defect");
+                return Err(Rejection::Internal);
+            }
+            Err(_elapsed) if deadline.instant() > until => {}
+            Err(_elapsed) => {
+                tracing::error!(deadline = ?app.http().deadline, "a request took too long and was given up");
+                let reason = "The request took too long; try again.";
+                return Err(Rejection::Unavailable { retry_after: 1, reason });
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ mod rejection;
 mod state;
 mod telemetry;
 mod unread;
+mod upload;
 
 use axum::Router;
 use tower::Layer;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_identity::Identity;
 
 use crate::ops::OpsSettings;
+use crate::upload::Room;
 
 /// How proxies say whom they serve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,8 @@ pub struct HttpSettings {
     pub deadline: Duration,
     /// Largest request body in bytes, where a contract does not say otherwise.
     pub max_body: usize,
+    /// Bytes that all large bodies under way may take together: applications and documents.
+    pub uploads: usize,
     /// Origins whose scripts may call the APIs; `*` for any.
     pub cors_origins: Vec<String>,
     /// Operations.
@@ -47,6 +50,7 @@ impl Default for HttpSettings {
             forwarded_header: ForwardedHeader::default(),
             deadline: Duration::from_secs(30),
             max_body: 1024 * 1024,
+            uploads: 64 * 1024 * 1024,
             cors_origins: Vec::new(),
             ops: OpsSettings::default(),
         }
@@ -61,17 +65,23 @@ struct Inner {
     identity: Arc<Identity>,
     settings: HttpSettings,
     metrics: Option<PrometheusHandle>,
+    room: Room,
 }
 
 impl App {
     /// Wires them.
     pub fn new(identity: Arc<Identity>, settings: HttpSettings, metrics: Option<PrometheusHandle>) -> Self {
-        Self(Arc::new(Inner { identity, settings, metrics }))
+        let room = Room::of(settings.uploads);
+        Self(Arc::new(Inner { identity, settings, metrics, room }))
     }
 
     /// The use cases, for those that go on when the request is gone.
     pub(crate) fn identity(&self) -> &Arc<Identity> {
         &self.0.identity
+    }
+
+    pub(crate) fn room(&self) -> &Room {
+        &self.0.room
     }
 
     pub(crate) fn http(&self) -> &HttpSettings {

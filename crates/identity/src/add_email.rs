@@ -66,6 +66,19 @@ impl Work<'_> {
     }
 }
 
+impl Work<'_> {
+    /// The same once more, where the last link has expired or there was none: mails get lost, and people wait.
+    pub(crate) async fn offer_email_again(
+        &mut self,
+        account: AccountId,
+        email: &EmailAddress,
+    ) -> Result<(), Fault> {
+        let last = self.unit.challenges().latest(Purpose::AddEmail, account).await?;
+        let waits = last.is_some_and(|last| last.expires_at > self.now && last.address == email.as_str());
+        if waits { Ok(()) } else { self.offer_email(account, email).await }
+    }
+}
+
 impl Identity {
     /// Whether the token of a link adds an address to an account.
     pub(crate) async fn adds_email(&self, token: &PlainToken) -> Result<bool, Fault> {

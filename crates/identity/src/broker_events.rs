@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use tidegate_broker::{AccountEvent, Broker, BrokerError, Events};
+use tidegate_broker::{AccountEvent, BrokerError, Events};
 use tidegate_store::broker_cursors::Turn;
 
 use crate::Identity;
@@ -68,16 +68,20 @@ impl Identity {
         if !unit.brokerage().any(broker).await.map_err(Fault::from)? {
             return Ok(false);
         }
-        let Broker::Sandbox(sandbox) = &self.broker else {
-            return Ok(true);
-        };
         let cursor = unit.broker_cursors().cursor(broker).await.map_err(Fault::from)?;
         drop(unit);
-        Ok(!sandbox.events(cursor.as_deref()).await?.is_empty())
+        Ok(self.broker.may_have_news(cursor.as_deref()).await?)
     }
 
     async fn follow_in_turn(&self, turn: &mut Turn) -> Result<(), FollowError> {
-        let mut events = self.broker.events(turn.cursor.as_deref()).await?;
+        let mut events = match self.broker.events(turn.cursor.as_deref()).await {
+            Err(error @ BrokerError::Invalid(_)) if turn.cursor.is_some() => {
+                tracing::error!(%error, "the broker does not know the last event any more; following from now on");
+                turn.cursor = None;
+                self.broker.events(None).await?
+            }
+            events => events?,
+        };
         loop {
             let event = match self.next_event(&mut events, turn).await? {
                 Next::Event(event) => event,
@@ -147,8 +151,10 @@ impl Identity {
         drop(unit);
         let Some(record) = record else { return Ok(()) };
         match self.look_at(&record, event.account_id).await? {
-            Ok(_) | Err(BrokerError::NotFound) => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(_) => Ok(()),
+            Err(error @ BrokerError::Unavailable { .. }) => Err(error.into()),
+            // Trouble with this one account: it must not keep the others' events waiting.
+            Err(error) => Ok(self.look_later(&record, event.account_id, &error).await?),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use tidegate_broker::{Broker, BrokerError, Trouble};
+use tidegate_broker::{BrokerError, Trouble};
 use tidegate_domain::id::AccountId;
 use tidegate_store::brokerage::BrokerageRecord;
 use uuid::Uuid;
@@ -64,7 +64,7 @@ impl BrokerFailure {
 impl Identity {
     /// Whether brokerage accounts are the embedded sandbox's: none is real then.
     pub fn broker_is_sandbox(&self) -> bool {
-        matches!(self.broker, Broker::Sandbox(_))
+        self.broker.is_sandbox()
     }
 
     /// Somebody's account at the broker, if there is one.

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tidegate_broker::{Account, Application, BrokerError};
+use tidegate_broker::{Account, Application, BrokerError, LocalStatus};
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::{DateOfBirth, EmailAddress, Timestamp};
 use tidegate_store::brokerage::{Opened, Opening};
-use uuid::Uuid;
 
 use crate::brokerage_standing::first_check;
 use crate::fault::Fault;
@@ -63,46 +62,50 @@ impl Identity {
         Ok(serde_json::from_slice(&plain)?)
     }
 
-    /// Asks the broker whether an opening of which nobody knows how it ended has led to an account.
+    /// Asks the broker whether there is an account that was opened with this, of which nobody here knows.
     ///
-    /// An account counts as this opening's when it has its e-mail address **and** its phone, is no older than it, and is
-    /// nobody's here.
+    /// One counts as the person's when it has the e-mail address **and** the phone, which is verified, is no older than they
+    /// are here, and is nobody's. So an account of somebody who had the number before is not taken for theirs.
     pub(crate) async fn find_opened(
         &self,
         account: AccountId,
-        opening: &Opening,
+        asked: &Asked,
     ) -> Result<Result<Option<Account>, BrokerError>, Fault> {
-        let asked = self.asked(account, opening)?;
         let found = match self.broker.find_by_email(asked.email.as_str()).await {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
         };
+        let mut unit = self.store.read().await?;
+        let Some(person) = unit.accounts().find(account).await? else {
+            return Ok(Ok(None));
+        };
         for candidate in found {
-            if !is_of(&candidate, &asked, opening.since) {
-                continue;
-            }
-            let owner =
-                self.store.read().await?.brokerage().owner_of(self.broker.name(), candidate.id).await?;
-            if owner.is_none_or(|owner| owner == account) {
-                return Ok(Ok(Some(candidate)));
+            if is_of(&candidate, asked, person.created_at) {
+                let owner = unit.brokerage().owner_of(self.broker.name(), candidate.id).await?;
+                if owner.is_none_or(|owner| owner == account) {
+                    return Ok(Ok(Some(candidate)));
+                }
             }
         }
         Ok(Ok(None))
     }
 
-    /// Notes the account an opening has led to, and who the person is. False when somebody else has, or the person is gone.
+    /// Notes which account a person has, and who they are there, unless somebody else has, or the person is gone.
     pub(crate) async fn link(
         &self,
         call: &Call,
         account: AccountId,
-        opening: &Opening,
+        asked: &Asked,
         opened: &Account,
-    ) -> Result<bool, Fault> {
-        let asked = self.asked(account, opening)?;
+    ) -> Result<(), Fault> {
         let known = Known { email: asked.email.clone(), date_of_birth: asked.date_of_birth };
         let person = self.seal_known(account, &known)?;
         let broker = self.broker.name();
-        let status = opened.status.local();
+        // Some brokers approve at once; that is told when it is looked at, as with the others.
+        let status = match opened.status.local() {
+            LocalStatus::Pending => LocalStatus::New,
+            status => status,
+        };
         let mut work = self.begin(call).await?;
         work.lock(account).await?;
         let now = work.now;
@@ -112,22 +115,24 @@ impl Identity {
             status: status.as_str(),
             check_at: first_check(&opened.status, now),
         };
-        if !work.unit.brokerage().opened(broker, opening.id, to_note, now).await? {
-            tracing::warn!(broker, account = %opened.id, "a brokerage account was noted before, or its person is gone");
-            return Ok(false);
+        if !work.unit.brokerage().opened(account, broker, to_note, now).await? {
+            if work.unit.brokerage().find(account, broker).await?.is_none() {
+                tracing::error!(broker, account = %opened.id, "the person of a brokerage account is gone; close it there");
+            }
+            // Whoever noted it may not have committed yet: this unit ends after theirs, and what is read then is there.
+            return work.commit().await;
         }
         work.unit.accounts().name(account, &asked.first_name, &asked.last_name, now).await?;
         let metadata = json!({ "broker": broker, "broker_account": opened.id, "status": status.as_str() });
         work.audit(Action::BrokerageOpened, account, metadata).await?;
         work.offer_email(account, &asked.email).await?;
-        work.commit().await?;
-        Ok(true)
+        work.commit().await
     }
 
     /// Notes that an opening led to nothing: another may be begun.
-    pub(crate) async fn opening_failed(&self, opening: Uuid) -> Result<(), Fault> {
+    pub(crate) async fn opening_failed(&self, seen: &Opening) -> Result<(), Fault> {
         let mut unit = self.store.begin().await?;
-        unit.brokerage().opening_failed(self.broker.name(), opening).await?;
+        unit.brokerage().opening_failed(self.broker.name(), seen).await?;
         Ok(unit.commit().await?)
     }
 }

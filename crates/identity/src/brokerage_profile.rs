@@ -40,9 +40,7 @@ impl Identity {
             Ok(seen) => seen,
             Err(error) => return refuse(BrokerFailure::of("reading an account", error).into()),
         };
-        if seen.status.local() != crate::trader::status(&record) {
-            self.note_standing(&record, &seen.status, seen.status.local()).await?;
-        }
+        self.note_news(&record, &seen.status).await?;
         let money = match self.broker.trading(broker_account).await {
             Ok(money) => money.details,
             // Only accounts that may trade have one everywhere.

@@ -17,10 +17,10 @@ use crate::trader::status;
 
 /// How soon a change is looked for after something happened.
 const SOON: Duration = Duration::from_secs(5);
-/// The longest time between two looks while something is under way.
-const SELDOM: Duration = Duration::from_secs(3_600);
-/// The same while nothing is.
+/// The longest time between two looks while something is under way: events tell of changes sooner.
 const DAILY: Duration = Duration::from_secs(24 * 3_600);
+/// The same while nothing is.
+const WEEKLY: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How long a worker has for a batch.
 const LEASE: Duration = Duration::from_secs(180);
 /// Accounts asked about at a time, one after another: the broker counts calls.
@@ -34,11 +34,11 @@ pub(crate) fn first_check(status: &AccountStatus, now: Timestamp) -> Option<Time
 }
 
 fn next_check(status: &AccountStatus, checks: i64, now: Timestamp) -> Option<Timestamp> {
-    let doublings = u32::try_from(checks.clamp(0, 10)).unwrap_or(10);
+    let doublings = u32::try_from(checks.clamp(0, 15)).unwrap_or(15);
     match status {
         status if status.is_final() => None,
-        AccountStatus::Active | AccountStatus::Disabled => Some(now.plus(DAILY)),
-        _ => Some(now.plus((SOON * 2_u32.pow(doublings)).min(SELDOM))),
+        AccountStatus::Active | AccountStatus::Disabled => Some(now.plus(WEEKLY)),
+        _ => Some(now.plus((SOON * 2_u32.pow(doublings)).min(DAILY))),
     }
 }
 
@@ -52,6 +52,19 @@ fn following(before: LocalStatus, now: LocalStatus) -> LocalStatus {
 }
 
 impl Identity {
+    /// Notes where an account was seen to stand, if that is news.
+    pub(crate) async fn note_news(
+        &self,
+        record: &BrokerageRecord,
+        seen: &AccountStatus,
+    ) -> Result<(), Fault> {
+        let before = status(record);
+        if following(before, seen.local()) == before {
+            return Ok(());
+        }
+        self.note_standing(record, seen, seen.local()).await
+    }
+
     /// Asks the broker where an account stands, and notes it.
     pub(crate) async fn look_at(
         &self,
@@ -103,21 +116,27 @@ impl Identity {
         let batch = unit.brokerage().claim_due(broker, self.now(), LEASE, BATCH).await?;
         unit.commit().await?;
         for record in &batch {
-            match (&record.opening, record.broker_account) {
-                (_, Some(broker_account)) => {
-                    if let Err(error) = self.look_at(record, broker_account).await? {
-                        self.look_later(record, broker_account, &error).await?;
-                    }
-                }
-                (Some(opening), None) => self.check_opening(record.account, opening).await?,
-                (None, None) => {}
+            // Whatever is wrong with one, its turn comes again when its lease ends, and the others' come now.
+            if let Err(fault) = self.check_one(record).await {
+                tracing::error!(account = %record.account, error = %fault, "a brokerage account could not be looked at");
             }
         }
         Ok(batch.len())
     }
 
+    async fn check_one(&self, record: &BrokerageRecord) -> Result<(), Fault> {
+        match (&record.opening, record.broker_account) {
+            (_, Some(broker_account)) => match self.look_at(record, broker_account).await? {
+                Ok(_) => Ok(()),
+                Err(error) => self.look_later(record, broker_account, &error).await,
+            },
+            (Some(opening), None) => self.check_opening(record.account, opening).await,
+            (None, None) => Ok(()),
+        }
+    }
+
     /// The broker did not say where an account stands: it is asked later, and the account stands where it stood.
-    async fn look_later(
+    pub(crate) async fn look_later(
         &self,
         record: &BrokerageRecord,
         broker_account: Uuid,
@@ -135,7 +154,8 @@ impl Identity {
 
     /// Finds out what became of an opening whose answer was lost, or whose asker died.
     async fn check_opening(&self, account: AccountId, opening: &Opening) -> Result<(), Fault> {
-        let found = match self.find_opened(account, opening).await? {
+        let asked = self.asked(account, opening)?;
+        let found = match self.find_opened(account, &asked).await? {
             Ok(found) => found,
             Err(error) => {
                 tracing::warn!(opening = %opening.id, %error, "an opening could not be looked up; trying again");
@@ -145,14 +165,13 @@ impl Identity {
         match found {
             Some(opened) => {
                 tracing::info!(opening = %opening.id, account = %opened.id, "a lost brokerage account was found");
-                self.link(&self.own_call(), account, opening, &opened).await?;
-                Ok(())
+                self.link(&self.own_call(), account, &asked, &opened).await
             }
             // It may still appear.
             None if opening.until > self.now() => self.ask_again(opening).await,
             None => {
                 tracing::info!(opening = %opening.id, "an opening has led to no account; it may be tried again");
-                self.opening_failed(opening.id).await
+                self.opening_failed(opening).await
             }
         }
     }
@@ -160,7 +179,7 @@ impl Identity {
     async fn ask_again(&self, opening: &Opening) -> Result<(), Fault> {
         let mut unit = self.store.begin().await?;
         let at = self.now().plus(ASKED_AGAIN);
-        unit.brokerage().check_opening_at(self.broker.name(), opening.id, at).await?;
+        unit.brokerage().check_opening_at(self.broker.name(), opening, at).await?;
         Ok(unit.commit().await?)
     }
 
@@ -188,9 +207,9 @@ mod tests {
         let now = Timestamp::from_seconds(0);
         let after = |status, checks| next_check(&status, checks, now).map(Timestamp::seconds);
         let waits: Vec<_> =
-            [0, 1, 2, 9, 10, 1_000].map(|checks| after(AccountStatus::Submitted, checks)).into();
-        assert_eq!(waits, [Some(5), Some(10), Some(20), Some(2_560), Some(3_600), Some(3_600)]);
-        assert_eq!(after(AccountStatus::Active, 0), Some(86_400));
+            [0, 1, 2, 10, 15, 1_000].map(|checks| after(AccountStatus::Submitted, checks)).into();
+        assert_eq!(waits, [Some(5), Some(10), Some(20), Some(5_120), Some(86_400), Some(86_400)]);
+        assert_eq!(after(AccountStatus::Active, 0), Some(7 * 86_400));
         assert_eq!(after(AccountStatus::Rejected, 0), None);
     }
 

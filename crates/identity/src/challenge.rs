@@ -70,7 +70,11 @@ impl Work<'_> {
                 Answer::Used
             });
         }
-        let failures = challenge.account.map(Counted::FailedCodeByAccount);
+        // Strangers who guess at a phone's codes do not use up the tries at a mailbox's.
+        let failures = challenge.account.map(|account| match challenge.purpose {
+            Purpose::RegisterPhone | Purpose::SignInByPhone => Counted::FailedPhoneCodeByAccount(account),
+            _ => Counted::FailedCodeByAccount(account),
+        });
         if let Some(failures) = failures
             && let Some(exceeded) = self.count(failures, self.app.settings.failed_codes_by_account).await?
         {

@@ -85,16 +85,25 @@ impl OutboxEntry {
 type Taken = Result<Option<Accepted>, SendError>;
 
 impl Identity {
-    /// Delivers what is due, one batch; answers how many messages were tried.
+    /// Delivers what is due, one batch of mails and one of text messages; answers how many messages were tried.
     ///
     /// # Errors
     /// Those of the store. A provider's failure is not one: the message waits for its next turn.
     pub async fn deliver_due(&self) -> Result<usize, Fault> {
-        if self.mail.is_none() && self.sms.is_empty() {
+        let [mails, texts] = Channel::ALL.map(|channel| self.deliver_batch(channel));
+        Ok(mails.await? + texts.await?)
+    }
+
+    async fn deliver_batch(&self, channel: Channel) -> Result<usize, Fault> {
+        let is_able = match channel {
+            Channel::Email => self.mail.is_some(),
+            Channel::Sms => !self.sms.is_empty(),
+        };
+        if !is_able {
             return Ok(0);
         }
         let mut unit = self.store.begin().await?;
-        let batch = unit.outbox().claim(self.now(), LEASE, BATCH).await?;
+        let batch = unit.outbox().claim(channel.as_str(), self.now(), LEASE, BATCH).await?;
         if batch.is_empty() {
             return Ok(0);
         }
@@ -102,41 +111,38 @@ impl Identity {
         // All at once: one slow recipient must not hold up the others past their lease.
         let tries = batch.iter().map(|message| async move {
             // Given up before the lease ends: until then nobody else sends it.
-            let in_time = tokio::time::timeout(PATIENCE, self.deliver(message)).await;
-            in_time.unwrap_or_else(|_| Err(SendError::Transient(format!("it took over {PATIENCE:?}"))))
+            let in_time = tokio::time::timeout(PATIENCE, self.deliver(channel, message)).await;
+            let result =
+                in_time.unwrap_or_else(|_| Err(SendError::Transient(format!("it took over {PATIENCE:?}"))));
+            // Settled at once, whatever becomes of the others: what was sent must not be sent again, and a receipt may be
+            // on its way.
+            self.settle(channel, message, result).await
         });
-        let results = futures_util::future::join_all(tries).await;
-        // Each is settled whatever becomes of the others: what was sent must not be sent again.
-        let mut failed = None;
-        for (message, result) in batch.iter().zip(results) {
-            failed = self.settle(message, result).await.err().or(failed);
-        }
-        failed.map_or(Ok(batch.len()), Err)
+        let settled = futures_util::future::join_all(tries).await;
+        settled.into_iter().collect::<Result<Vec<()>, Fault>>().map(|settled| settled.len())
     }
 
-    async fn deliver(&self, message: &Message) -> Taken {
+    async fn deliver(&self, channel: Channel, message: &Message) -> Taken {
         let values = self.values_to_send(message)?;
-        match Channel::from_name(&message.channel) {
-            Some(Channel::Email) => {
-                let provider = self.mail.as_ref().ok_or_else(|| unprovided("mail"))?;
+        match channel {
+            Channel::Email => {
+                let provider = self.mail.as_ref().ok_or_else(unprovided)?;
                 provider.deliver(&self.compose(message, &values)?).await.map(|()| None)
             }
-            Some(Channel::Sms) if self.sms.is_empty() => Err(unprovided("SMS")),
-            Some(Channel::Sms) => {
+            Channel::Sms => {
                 let sms = self.compose_sms(message, &values)?;
                 self.sms.deliver(&sms, self.now()).await.map(Some).map_err(SendError::from)
             }
-            None => Err(SendError::Permanent(format!("there is no channel {}", message.channel))),
         }
     }
 
-    async fn settle(&self, message: &Message, result: Taken) -> Result<(), Fault> {
+    async fn settle(&self, channel: Channel, message: &Message, result: Taken) -> Result<(), Fault> {
         let now = self.now();
         let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
         let error = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
-        let mode = match Channel::from_name(&message.channel) {
-            Some(Channel::Sms) => self.settings.sms,
-            _ => self.settings.mail,
+        let mode = match channel {
+            Channel::Email => self.settings.mail,
+            Channel::Sms => self.settings.sms,
         };
         let attempt = match (&result, self.retry.next(attempts)) {
             (Ok(accepted), _) => Attempt::Delivered {
@@ -146,13 +152,19 @@ impl Identity {
             (Err(SendError::Transient(_)), Some(delay)) => {
                 Attempt::Again { at: now.plus(delay), error: &error }
             }
+            // A code is worth nothing when it comes late: nobody is to see to it, and anybody can cause one to a number that
+            // is none.
+            (Err(_), _) if channel == Channel::Sms => Attempt::Missed { error: &error },
             (Err(_), _) => Attempt::Dead { error: &error },
         };
-        let (number, channel) = (message.number, &message.channel);
+        let (number, channel) = (message.number, channel.as_str());
         match attempt {
             Attempt::Delivered { .. } => {}
             Attempt::Again { at, .. } => {
                 tracing::warn!(number, channel, %error, again_at = at.iso_seconds(), "a message was not sent");
+            }
+            Attempt::Missed { .. } => {
+                tracing::warn!(number, channel, %error, "a message is given up, and its time is over");
             }
             Attempt::Dead { .. } => {
                 tracing::error!(number, channel, %error, "a message is given up; see `tidegate outbox list`");
@@ -272,15 +284,25 @@ impl Identity {
     }
 
     /// Delivers until `stop`, which ends it between two batches: a message in the middle of being sent would be sent
-    /// again.
+    /// again. A mail server that is slow does not keep text messages waiting, nor the other way round.
     pub async fn delivery_worker(&self, stop: impl Future<Output = ()>) {
+        let stop = stop.shared();
+        let [mails, texts] = Channel::ALL.map(|channel| self.deliver_until(channel, stop.clone()));
+        tokio::join!(mails, texts);
+    }
+
+    async fn deliver_until(&self, channel: Channel, stop: impl Future<Output = ()>) {
+        let news = match channel {
+            Channel::Email => &self.memory.mails,
+            Channel::Sms => &self.memory.texts,
+        };
         let mut stop = pin!(stop);
         loop {
-            match self.deliver_due().await {
+            match self.deliver_batch(channel).await {
                 Ok(0) => {
                     tokio::select! {
                         // Woken by a commit on this node, or a notification from another.
-                        () = self.memory.outbox.notified() => {}
+                        () = news.notified() => {}
                         () = tokio::time::sleep(POLL) => {}
                         () = &mut stop => return,
                     }
@@ -305,6 +327,6 @@ fn unknown(message: &Message) -> SendError {
 }
 
 /// Configured when it was written, and no longer: the operator may see to it before the message is given up.
-fn unprovided(what: &str) -> SendError {
-    SendError::Transient(format!("no {what} provider is configured"))
+fn unprovided() -> SendError {
+    SendError::Transient("no mail provider is configured".to_owned())
 }

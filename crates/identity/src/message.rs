@@ -25,16 +25,14 @@ pub(crate) enum Channel {
 }
 
 impl Channel {
+    pub(crate) const ALL: [Self; 2] = [Self::Email, Self::Sms];
+
     /// The stored value.
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Email => "email",
             Self::Sms => "sms",
         }
-    }
-
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Email, Self::Sms].into_iter().find(|channel| channel.as_str() == name)
     }
 }
 

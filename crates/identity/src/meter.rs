@@ -107,6 +107,12 @@ impl Identity {
         Some(self.meter.count(caller, limit, self.now()))
     }
 
+    /// Counts a request that has the broker work for an account: its calls are everybody's. None when there is no such limit.
+    pub fn meter_brokerage(&self, actor: &Actor) -> Option<Standing> {
+        let limit = self.settings.brokerage_by_account?;
+        Some(self.meter.count(format!("brokerage {}", actor.session.account), limit, self.now()))
+    }
+
     /// Exchanges counts with the other nodes. Called every second by a worker.
     ///
     /// # Errors

@@ -16,9 +16,9 @@ use crate::trader::Trader;
 use crate::{Actor, Call, Identity};
 
 /// How long the broker may take, its own retries included.
-const PATIENCE: Duration = Duration::from_secs(100);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long an opening is somebody's who asks the broker. After it they have died.
-const LEASE: Duration = Duration::from_secs(120);
+const LEASE: Duration = Duration::from_secs(90);
 /// How long after a lost answer an account may still appear at the broker.
 const SETTLING: Duration = Duration::from_secs(60);
 /// When the broker is asked again what became of an opening.
@@ -61,31 +61,35 @@ impl Identity {
         actor: &Actor,
         application: Application,
     ) -> Outcome<Trader, OpenAccountError> {
+        let asked =
+            Asked::of(&application).ok_or_else(|| Fault::Internal("an unchecked application".to_owned()))?;
+        let earlier = match self.settle_earlier(call, actor, &asked).await? {
+            Earlier::Opened => return self.opened_trader(call, actor.session.account).await,
+            Earlier::Unsettled(opening) => Some(opening),
+            Earlier::None => None,
+        };
         let (app, call, actor) = (Arc::clone(self), call.clone(), actor.clone());
-        let opening = tokio::spawn(async move { app.open_account(&call, &actor, &application).await });
+        let opening = tokio::spawn(async move {
+            let opening = app.begin_opening(&call, &actor, &asked, earlier.as_ref()).await?;
+            let account = actor.session.account;
+            let answer = tokio::time::timeout(PATIENCE, app.broker.open(opening.id, &application)).await;
+            let answer = answer.unwrap_or(Err(NO_ANSWER));
+            app.conclude(&call, account, &asked, &opening, answer).await?;
+            app.opened_trader(&call, account).await
+        });
         opening.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string()).into()))
     }
 
-    async fn open_account(
-        &self,
-        call: &Call,
-        actor: &Actor,
-        application: &Application,
-    ) -> Outcome<Trader, OpenAccountError> {
-        let account = actor.session.account;
-        let asked =
-            Asked::of(application).ok_or_else(|| Fault::Internal("an unchecked application".to_owned()))?;
-        let begun = match self.settle_earlier(call, actor, &asked).await? {
-            Earlier::Opened => return Ok(self.trader(actor).await?),
-            Earlier::None => None,
-            Earlier::Unsettled(opening) => Some(opening),
-        };
-        let uncertain = begun.is_some();
-        let opening = self.begin_opening(call, actor, &asked, begun).await?;
-        let answer = tokio::time::timeout(PATIENCE, self.broker.open(opening.id, application)).await;
-        let answer = answer.unwrap_or(Err(NO_ANSWER));
-        self.conclude(call, account, &opening, answer, uncertain).await?;
-        Ok(self.trader(actor).await?)
+    /// The person with their account, which is noted by now.
+    async fn opened_trader(&self, call: &Call, account: AccountId) -> Outcome<Trader, OpenAccountError> {
+        // With a unit that may write: whoever noted it is waited for.
+        let mut work = self.begin(call).await?;
+        let trader = work.trader(account).await?;
+        work.commit().await?;
+        match trader.broker_account {
+            Some(_) => Ok(trader),
+            None => refuse(OpenAccountError::Unsettled { retry_after: ASKED_AGAIN.as_secs() }),
+        }
     }
 
     /// Looks for an earlier opening, and what became of it.
@@ -106,10 +110,11 @@ impl Identity {
         let Some(opening) = record.opening else {
             return Ok(Earlier::None);
         };
-        let same = self.asked(account, &opening)?.email == asked.email;
-        match self.find_opened(account, &opening).await? {
+        let first = self.asked(account, &opening)?;
+        let same = first.email == asked.email;
+        match self.find_opened(account, &first).await? {
             Ok(Some(opened)) => {
-                self.link(call, account, &opening, &opened).await?;
+                self.link(call, account, &first, &opened).await?;
                 // Theirs, if this is the same application sent again; else the other one came first.
                 return if same { Ok(Earlier::Opened) } else { refuse(OpenAccountError::AlreadyOpened) };
             }
@@ -126,80 +131,71 @@ impl Identity {
             let retry_after = opening.until.since(now).as_secs().clamp(1, 10);
             return refuse(OpenAccountError::Unsettled { retry_after });
         }
-        Ok(if same { Earlier::Unsettled(opening) } else { Earlier::None })
+        Ok(Earlier::Unsettled(opening))
     }
 
-    /// Writes down that the broker is about to be asked.
+    /// Writes down that the broker is about to be asked, in place of an `earlier` opening that was judged.
     async fn begin_opening(
         &self,
         call: &Call,
         actor: &Actor,
         asked: &Asked,
-        begun: Option<Opening>,
+        earlier: Option<&Opening>,
     ) -> Outcome<Opening, OpenAccountError> {
         let (account, broker) = (actor.session.account, self.broker.name());
         let mut work = self.begin(call).await?;
         work.lock(account).await?;
         work.still(actor).await?;
         let now = work.now;
-        let record = work.unit.brokerage().find(account, broker).await?;
-        // Somebody else may have been faster since it was looked at.
-        let others = record.and_then(|record| record.opening).filter(|other| {
-            other.state == OpeningState::Asked
-                && other.until > now
-                && begun.as_ref().is_none_or(|begun| begun.id != other.id || begun.until != other.until)
-        });
-        if others.is_some() {
-            return refuse(OpenAccountError::Unsettled { retry_after: ASKED_AGAIN.as_secs() });
-        }
-        let (id, since) = match begun {
-            Some(begun) => (begun.id, begun.since),
-            None => (self.entropy.uuid(now), now),
+        // With the same address it is the same opening, tried again.
+        let again = match earlier {
+            Some(earlier) if self.asked(account, earlier)?.email == asked.email => Some(earlier),
+            _ => None,
         };
+        let (id, since) =
+            again.map_or_else(|| (self.entropy.uuid(now), now), |again| (again.id, again.since));
         let sealed = self.seal_asked(account, asked)?;
         let opening = Opening { id, sealed, state: OpeningState::Asked, since, until: now.plus(LEASE) };
-        if !work.unit.brokerage().begin_opening(account, broker, &opening, now).await? {
-            return refuse(OpenAccountError::AlreadyOpened);
+        if !work.unit.brokerage().begin_opening(account, broker, &opening, earlier, now).await? {
+            // Somebody was faster since it was looked at.
+            let record = work.unit.brokerage().find(account, broker).await?;
+            let is_open = record.is_some_and(|record| record.broker_account.is_some());
+            let unsettled = OpenAccountError::Unsettled { retry_after: ASKED_AGAIN.as_secs() };
+            return refuse(if is_open { OpenAccountError::AlreadyOpened } else { unsettled });
         }
         work.audit(Action::BrokerageApplied, actor.subject(), json!({ "broker": broker })).await?;
         work.commit().await?;
         Ok(opening)
     }
 
-    /// Notes what came of it. `uncertain` is whether an earlier try of the same opening may have been carried out.
+    /// Notes what came of it.
     async fn conclude(
         &self,
         call: &Call,
         account: AccountId,
+        asked: &Asked,
         opening: &Opening,
         answer: Result<Account, BrokerError>,
-        uncertain: bool,
     ) -> Outcome<(), OpenAccountError> {
         let error = match answer {
-            Ok(opened) => {
-                self.link(call, account, opening, &opened).await?;
-                return Ok(());
-            }
+            Ok(opened) => return Ok(self.link(call, account, asked, &opened).await?),
             Err(error) => error,
         };
         let mut lost = error.may_have_been_carried_out();
-        let mut unsettled = lost || uncertain;
-        if lost || (uncertain && error == BrokerError::EmailTaken) {
-            match self.find_opened(account, opening).await? {
-                Ok(Some(opened)) => {
-                    self.link(call, account, opening, &opened).await?;
-                    return Ok(());
-                }
-                // The address is somebody else's, and always was.
-                Ok(None) if error == BrokerError::EmailTaken => unsettled = false,
+        // A taken address may be taken by the person themselves: by a try whose answer was lost, however long ago.
+        if lost || error == BrokerError::EmailTaken {
+            match self.find_opened(account, asked).await? {
+                Ok(Some(opened)) => return Ok(self.link(call, account, asked, &opened).await?),
                 Ok(None) => {}
                 Err(_) => lost = true,
             }
         }
-        if unsettled {
+        // Begun before, and perhaps carried out then; unless the address turns out to be somebody else's.
+        let was_in_doubt = opening.since.plus(LEASE) < opening.until;
+        if lost || (was_in_doubt && error != BrokerError::EmailTaken) {
             self.opening_unknown(opening).await?;
         } else {
-            self.opening_failed(opening.id).await?;
+            self.opening_failed(opening).await?;
         }
         refuse(match error {
             error if lost => {
@@ -215,18 +211,18 @@ impl Identity {
         let now = self.now();
         let mut unit = self.store.begin().await?;
         let (check_at, until) = (now.plus(ASKED_AGAIN), now.plus(SETTLING));
-        unit.brokerage().opening_unknown(self.broker.name(), opening.id, check_at, until).await?;
+        unit.brokerage().opening_unknown(self.broker.name(), opening, check_at, until).await?;
         Ok(unit.commit().await?)
     }
 }
 
 /// What became of an earlier opening.
 enum Earlier {
-    /// There was none, or nothing can come of it any more.
+    /// There was none.
     None,
     /// It has led to the account that is asked for now.
     Opened,
-    /// The same application; what became of it is not known for certain.
+    /// What became of it is not known for certain, but it need not be waited for.
     Unsettled(Opening),
 }
 

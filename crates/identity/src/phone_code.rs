@@ -50,27 +50,19 @@ impl Identity {
     ) -> Result<(), Fault> {
         self.require_sms()?;
         let limits = &self.settings.texts;
-        let by_prefix = [Counted::CodesByPrefix(phone)];
-        self.throttle(
-            call,
-            &[
-                (Counted::CodesByIp, limits.by_ip),
-                (Counted::CodesAtOnceByPhone(phone), limits.by_phone_at_once),
-                (Counted::CodesByPhone(phone), limits.by_phone),
-            ],
-        )
-        .await?;
-        // Apart from the others, which are about whoever asks: this one is everybody's, and an operator wants to know.
-        self.throttle(call, &by_prefix.map(|counted| (counted, limits.by_prefix))).await.inspect_err(
-            |_| {
-                let prefix = phone.prefix();
-                tracing::error!(
-                    prefix,
-                    "the budget of codes for these numbers is used up; see [phone.limits] by_prefix"
-                );
-            },
-        )?;
-        let mut budget = Reserved::new(self, call, &by_prefix);
+        // One each: numbers nobody has can be registered without end, and must not keep out those who have an account.
+        let by_prefix = match purpose {
+            PhonePurpose::Register => Counted::RegistrationsByPrefix(phone),
+            PhonePurpose::SignIn => Counted::SignInsByPrefix(phone),
+        };
+        let counted = [
+            (Counted::CodesByIp, limits.by_ip),
+            (Counted::CodesAtOnceByPhone(phone), limits.by_phone_at_once),
+            (Counted::CodesByPhone(phone), limits.by_phone),
+            (by_prefix, limits.by_prefix),
+        ];
+        self.throttle(call, &counted).await?;
+        let mut budget = Reserved::new(self, call, &[by_prefix]);
 
         let mut work = self.begin(call).await?;
         let login = LoginName::Phone(phone.clone());

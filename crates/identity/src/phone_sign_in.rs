@@ -78,6 +78,9 @@ impl Identity {
             return refuse(CodeRejected);
         };
         let trader = work.trader(account.id).await?;
+        if let (Some(email), None) = (&trader.email, trader.email_verified_at) {
+            work.offer_email_again(account.id, email).await?;
+        }
         work.commit().await?;
         Ok(PhoneSignedIn { trader, token })
     }

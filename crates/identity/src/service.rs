@@ -104,8 +104,16 @@ pub(crate) struct Memory {
     pub(crate) claims: ReadCache<[u8; 32], Arc<AccessClaims>>,
     pub(crate) sessions: ReadCache<SessionId, Arc<SessionRecord>>,
     pub(crate) overviews: ReadCache<AccountId, Arc<Overview>>,
-    pub(crate) outbox: Notify,
+    pub(crate) mails: Notify,
+    pub(crate) texts: Notify,
     pub(crate) keys: Notify,
+}
+
+impl Memory {
+    fn wake_deliverers(&self) {
+        self.mails.notify_one();
+        self.texts.notify_one();
+    }
 }
 
 /// Stands for the key ring among the things that change.
@@ -116,11 +124,11 @@ impl ChangeListener for Memory {
         match change {
             Change::Session(id) => self.changes.note(id.0),
             Change::Account(id) => self.changes.note(id.0),
-            Change::Outbox => self.outbox.notify_one(),
+            Change::Outbox => self.wake_deliverers(),
             Change::SigningKeys => self.keys.notify_one(),
             Change::Everything => {
                 self.changes.note_everything();
-                self.outbox.notify_one();
+                self.wake_deliverers();
                 self.keys.notify_one();
             }
         }
@@ -138,7 +146,8 @@ impl Identity {
             claims: ReadCache::new(REMEMBERED),
             sessions: ReadCache::new(REMEMBERED),
             overviews: ReadCache::new(REMEMBERED),
-            outbox: Notify::new(),
+            mails: Notify::new(),
+            texts: Notify::new(),
             keys: Notify::new(),
         });
         let vault = Arc::new(parts.vault);

@@ -43,6 +43,8 @@ pub struct Settings {
     /// Wrong one-time codes for one account, over all its challenges: a challenge's own five tries begin anew with every
     /// code that is sent.
     pub failed_codes_by_account: Option<Limit>,
+    /// Requests of one account that have the broker work, which counts its calls.
+    pub brokerage_by_account: Option<Limit>,
     /// How long a signing key verifies after it was retired: the longest life of a token made with it.
     pub longest_access_token: Duration,
 }
@@ -84,6 +86,7 @@ impl Settings {
             database_preparation: Duration::ZERO,
             failed_passwords_by_account: Some(Limit::new(100, 3_600)),
             failed_codes_by_account: Some(Limit::new(20, 3_600)),
+            brokerage_by_account: Some(Limit::new(30, 60)),
         }
     }
 

@@ -1,12 +1,15 @@
 //! Somebody submits documents for their brokerage account.
 
+use std::sync::Arc;
+
 use serde_json::json;
-use tidegate_broker::{AccountStatus, BrokerError, Document, LocalStatus};
+use tidegate_broker::{Document, LocalStatus};
 use tidegate_domain::audit::Action;
+use tidegate_store::brokerage::BrokerageRecord;
 
 use crate::brokerage::BrokerFailure;
-use crate::fault::{Outcome, refuse};
-use crate::trader::Trader;
+use crate::fault::{Fault, Outcome, refuse};
+use crate::trader::{Trader, status};
 use crate::{Actor, Call, Identity};
 
 /// Why not.
@@ -30,6 +33,18 @@ impl Identity {
     /// # Errors
     /// [`SubmitDocumentsError`].
     pub async fn submit_documents(
+        self: &Arc<Self>,
+        call: &Call,
+        actor: &Actor,
+        documents: Vec<Document>,
+    ) -> Outcome<Trader, SubmitDocumentsError> {
+        let (app, call, actor) = (Arc::clone(self), call.clone(), actor.clone());
+        // Goes on when whoever asked is gone: what the broker took is noted.
+        let submitting = tokio::spawn(async move { app.pass_on(&call, &actor, &documents).await });
+        submitting.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string()).into()))
+    }
+
+    async fn pass_on(
         &self,
         call: &Call,
         actor: &Actor,
@@ -45,16 +60,22 @@ impl Identity {
         let types: Vec<_> = documents.iter().map(|document| document.document_type.as_str()).collect();
         work.audit(Action::BrokerageDocumentsSubmitted, actor.subject(), json!({ "types": types })).await?;
         work.commit().await?;
-        let seen = self.broker.account(broker_account).await.map(|seen| seen.status);
-        let seen = seen.unwrap_or_else(|error: BrokerError| {
-            tracing::warn!(%error, "the broker took documents and did not say what of it; it is asked later");
-            AccountStatus::Submitted
-        });
-        let meaning = match seen.local() {
-            LocalStatus::New => LocalStatus::Pending,
-            meaning => meaning,
-        };
-        self.note_standing(&record, &seen, meaning).await?;
+        match self.broker.account(broker_account).await {
+            Ok(seen) => {
+                let meaning = match seen.status.local() {
+                    LocalStatus::New => LocalStatus::Pending,
+                    meaning => meaning,
+                };
+                self.note_standing(&record, &seen.status, meaning).await?;
+            }
+            // Taken, and nobody says what of it: who was new is pending, and the others are what they were.
+            Err(error) => {
+                let pending = LocalStatus::Pending.as_str().to_owned();
+                let is_new = status(&record) == LocalStatus::New;
+                let record = if is_new { BrokerageRecord { status: pending, ..record } } else { record };
+                self.look_later(&record, broker_account, &error).await?;
+            }
+        }
         Ok(self.trader(actor).await?)
     }
 }

@@ -19,6 +19,7 @@ pub(crate) enum Counted<'a> {
     FailedSignIn(&'a LoginName),
     FailedPasswordByLogin(&'a LoginName),
     FailedCodeByAccount(AccountId),
+    FailedPhoneCodeByAccount(AccountId),
     ForgotPasswordByIp,
     ForgotPasswordByEmail(&'a EmailAddress),
     ResendByAccount(AccountId),
@@ -28,7 +29,8 @@ pub(crate) enum Counted<'a> {
     CodesAtOnceByPhone(&'a PhoneNumber),
     CodesByPhone(&'a PhoneNumber),
     CodesByIp,
-    CodesByPrefix(&'a PhoneNumber),
+    RegistrationsByPrefix(&'a PhoneNumber),
+    SignInsByPrefix(&'a PhoneNumber),
 }
 
 impl Identity {
@@ -52,6 +54,11 @@ impl Identity {
         for (counted, limit) in limited {
             let standing = unit.limits().count(&self.bucket(call, counted), limit, 1, now).await?;
             if standing.exceeded {
+                if let Counted::RegistrationsByPrefix(phone) | Counted::SignInsByPrefix(phone) = counted {
+                    // Everybody's, unlike the others: an operator wants to know.
+                    let prefix = phone.prefix();
+                    tracing::warn!(prefix, "no more codes for these numbers; see [phone.limits] by_prefix");
+                }
                 return Err(standing.exceeded_at(now).into());
             }
         }
@@ -76,8 +83,10 @@ impl Identity {
             Counted::CodesAtOnceByPhone(phone) => format!("{dialect} codes at once {}", phone.expose()),
             Counted::CodesByPhone(phone) => format!("{dialect} codes {}", phone.expose()),
             Counted::CodesByIp => format!("{dialect} codes ip {}", call.network()),
-            Counted::CodesByPrefix(phone) => format!("{dialect} codes prefix {}", phone.prefix()),
+            Counted::RegistrationsByPrefix(phone) => format!("{dialect} registrations {}", phone.prefix()),
+            Counted::SignInsByPrefix(phone) => format!("{dialect} sign-ins {}", phone.prefix()),
             Counted::FailedCodeByAccount(account) => format!("failed code {account}"),
+            Counted::FailedPhoneCodeByAccount(account) => format!("failed phone code {account}"),
             Counted::ForgotPasswordByEmail(email) => format!("{dialect} forgot-password email {email}"),
             Counted::ForgotPasswordByIp => format!("{dialect} forgot-password ip {}", call.network()),
             Counted::ResendByAccount(account) => format!("{dialect} resend {account}"),

@@ -82,20 +82,22 @@ impl Identity {
         let primary = || emails.iter().find(|known| known.is_primary).map(|known| known.email.clone());
         let email = known.as_ref().map(|known| known.email.clone()).or_else(primary);
         let listed = emails.iter().find(|listed| Some(&listed.email) == email.as_ref());
-        let changed = record.as_ref().map_or(account.updated_at, |record| record.updated_at);
+        let email_verified_at = listed.and_then(|listed| listed.verified_at);
+        let changes = [record.as_ref().map(|record| record.updated_at), email_verified_at];
+        let updated_at = changes.into_iter().flatten().fold(account.updated_at, Ord::max);
         Ok(Trader {
             number: account.number,
             phone,
             first_name,
             last_name,
             profile_image_url: account.profile_image_url,
-            email_verified_at: listed.and_then(|listed| listed.verified_at),
+            email_verified_at,
             email,
             date_of_birth: known.map(|known| known.date_of_birth),
             broker_account: record.as_ref().and_then(|record| record.broker_account),
             status: record.as_ref().map(status).unwrap_or_default(),
             created_at: account.created_at,
-            updated_at: account.updated_at.max(changed),
+            updated_at,
         })
     }
 }

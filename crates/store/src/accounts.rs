@@ -444,7 +444,18 @@ impl Accounts<'_> {
             account.0,
             Json(Value::Object(serde_json::Map::new())),
         )?;
+        // The embedded sandbox has nobody else to remember its people for. A phone's next owner is not to find what was sent.
+        execute!(
+            self.0,
+            "delete from sandbox_accounts where id in
+                (select broker_account_id from brokerage_accounts where account_id = $1 and broker = 'sandbox')",
+            account.0,
+        )?;
         for statement in [
+            "delete from challenges where address in
+                (select value from identifiers where account_id = $1 and kind = 'phone')",
+            "delete from outbox_messages where recipient in
+                (select value from identifiers where account_id = $1 and kind = 'phone')",
             "delete from passwords where account_id = $1",
             "delete from identifiers where account_id = $1",
             "delete from service_keys where account_id = $1",

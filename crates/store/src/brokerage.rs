@@ -147,8 +147,8 @@ impl BrokerageAccounts<'_> {
         Ok(row.map(|(id,)| id.into()))
     }
 
-    /// Writes down that an account is about to be opened, in place of an opening that led to none. False when there is an
-    /// account.
+    /// Writes down that an account is about to be opened, in place of the opening `seen` or of none. False when there is an
+    /// account, or another opening.
     ///
     /// # Errors
     /// Those of the database.
@@ -157,6 +157,7 @@ impl BrokerageAccounts<'_> {
         account: AccountId,
         broker: &str,
         opening: &Opening,
+        seen: Option<&Opening>,
         now: Timestamp,
     ) -> Result<bool> {
         let begun = execute!(
@@ -168,7 +169,9 @@ impl BrokerageAccounts<'_> {
                 opening = excluded.opening, opening_state = excluded.opening_state,
                 opening_since = excluded.opening_since, opening_until = excluded.opening_until,
                 check_at = excluded.check_at, checks = 0
-             where brokerage_accounts.broker_account_id is null",
+             where brokerage_accounts.broker_account_id is null
+                and (brokerage_accounts.opening_id is null
+                    or (brokerage_accounts.opening_id = $9 and brokerage_accounts.opening_until = $10))",
             account.0,
             broker,
             opening.id,
@@ -177,6 +180,8 @@ impl BrokerageAccounts<'_> {
             opening.since.micros(),
             opening.until.micros(),
             now.micros(),
+            seen.map(|seen| seen.id),
+            seen.map(|seen| seen.until.micros()),
         )?;
         Ok(begun == 1)
     }
@@ -189,46 +194,48 @@ impl BrokerageAccounts<'_> {
     pub async fn opening_unknown(
         &mut self,
         broker: &str,
-        opening: Uuid,
+        seen: &Opening,
         check_at: Timestamp,
         until: Timestamp,
     ) -> Result<()> {
         execute!(
             self.0,
-            "update brokerage_accounts set opening_state = 'unknown', opening_until = $4, check_at = $3
-             where broker = $1 and opening_id = $2 and broker_account_id is null",
+            "update brokerage_accounts set opening_state = 'unknown', opening_until = $5, check_at = $4
+             where broker = $1 and opening_id = $2 and opening_until = $3 and broker_account_id is null",
             broker,
-            opening,
+            seen.id,
+            seen.until.micros(),
             check_at.micros(),
             until.micros(),
         )?;
         Ok(())
     }
 
-    /// Notes that an opening led to no account.
+    /// Notes that an opening, as it was seen, led to no account. Of one that is being tried again nothing is noted.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn opening_failed(&mut self, broker: &str, opening: Uuid) -> Result<()> {
+    pub async fn opening_failed(&mut self, broker: &str, seen: &Opening) -> Result<()> {
         execute!(
             self.0,
             "update brokerage_accounts set opening_id = null, opening = null, opening_state = null,
                 opening_since = null, opening_until = null, check_at = null
-             where broker = $1 and opening_id = $2 and broker_account_id is null",
+             where broker = $1 and opening_id = $2 and opening_until = $3 and broker_account_id is null",
             broker,
-            opening,
+            seen.id,
+            seen.until.micros(),
         )?;
         Ok(())
     }
 
-    /// Notes which account an opening led to. False when somebody else has noted it, or the opening is another one now.
+    /// Notes which account a person has. False when one was noted before, or the person is gone.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn opened(
         &mut self,
+        account: AccountId,
         broker: &str,
-        opening: Uuid,
         opened: Opened<'_>,
         now: Timestamp,
     ) -> Result<bool> {
@@ -237,9 +244,9 @@ impl BrokerageAccounts<'_> {
             "update brokerage_accounts set opening_id = null, opening = null, opening_state = null,
                 opening_since = null, opening_until = null, person = $3, broker_account_id = $4, status = $5,
                 check_at = $6, checks = 0, updated_at = $7
-             where broker = $1 and opening_id = $2 and broker_account_id is null",
+             where account_id = $1 and broker = $2 and broker_account_id is null",
+            account.0,
             broker,
-            opening,
             opened.person,
             opened.broker_account,
             opened.status,
@@ -279,13 +286,14 @@ impl BrokerageAccounts<'_> {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn check_opening_at(&mut self, broker: &str, opening: Uuid, at: Timestamp) -> Result<()> {
+    pub async fn check_opening_at(&mut self, broker: &str, seen: &Opening, at: Timestamp) -> Result<()> {
         execute!(
             self.0,
-            "update brokerage_accounts set check_at = $3
-             where broker = $1 and opening_id = $2 and broker_account_id is null",
+            "update brokerage_accounts set check_at = $4
+             where broker = $1 and opening_id = $2 and opening_until = $3 and broker_account_id is null",
             broker,
-            opening,
+            seen.id,
+            seen.until.micros(),
             at.micros(),
         )?;
         Ok(())
@@ -320,8 +328,8 @@ impl BrokerageAccounts<'_> {
         Ok(row.is_some())
     }
 
-    /// Takes up to `at_most` accounts and openings of which it is time to ask the broker, for `lease`: no other worker
-    /// gets them in that time.
+    /// Takes up to `at_most` accounts and openings of which it is time to ask the broker, openings first, for `lease`: no
+    /// other worker gets them in that time.
     ///
     /// # Errors
     /// Those of the database.
@@ -339,7 +347,7 @@ impl BrokerageAccounts<'_> {
                 "update brokerage_accounts set check_at = $3
                  where broker = $1 and check_at <= $2 and account_id in
                     (select account_id from brokerage_accounts where broker = $1 and check_at <= $2
-                     order by check_at, account_id limit $4)
+                     order by case when opening_id is null then 1 else 0 end, check_at, account_id limit $4)
                  returning ",
                 columns!()
             ),
@@ -348,7 +356,8 @@ impl BrokerageAccounts<'_> {
             now.plus(lease).micros(),
             at_most,
         )?;
-        rows.into_iter().map(BrokerageRecord::try_from).collect()
+        // One that cannot be read keeps nobody else waiting.
+        Ok(rows.into_iter().filter_map(|row| BrokerageRecord::try_from(row).ok()).collect())
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 use tidegate_domain::account::{LoginName, ServiceName};
 use tidegate_domain::id::{AccountId, MembershipId, OrganizationId};
-use tidegate_domain::{EmailAddress, Role, Timestamp};
+use tidegate_domain::{EmailAddress, PhoneNumber, Role, Timestamp};
 use uuid::Uuid;
 
 use crate::statement::{execute, fetch_all, fetch_optional};
@@ -76,6 +76,7 @@ impl TryFrom<MemberRow> for Member {
     fn try_from(row: MemberRow) -> Result<Self> {
         let login = match row.kind.as_str() {
             "email" => LoginName::Email(EmailAddress::from_stored(row.value)),
+            "phone" => LoginName::Phone(PhoneNumber::from_stored(row.value)),
             "service_name" => LoginName::Service(ServiceName::from_stored(row.value)),
             _ => return Err(StoreError::Unreadable("identifiers.kind")),
         };
@@ -121,8 +122,10 @@ impl Members<'_> {
         let row = fetch_optional!(
             self.0,
             MemberRow,
-            // An account has one primary identifier of each kind; the one it was made with says who it is.
-            select_members!("a.id = $2 order by i.created_at, i.id limit 1"),
+            // An account has one primary identifier of each kind. Whoever has an address is who has that address.
+            select_members!(
+                "a.id = $2 order by case i.kind when 'phone' then 1 else 0 end, i.created_at limit 1"
+            ),
             organization.0,
             account.0,
         )?;

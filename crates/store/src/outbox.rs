@@ -136,6 +136,11 @@ pub enum Attempt<'a> {
         /// Why.
         error: &'a str,
     },
+    /// It failed for good, and nobody is to see to it: what it says was good for a short time only. It is forgotten.
+    Missed {
+        /// Why.
+        error: &'a str,
+    },
 }
 
 /// A provider's report.
@@ -176,24 +181,31 @@ impl Outbox<'_> {
         Ok(())
     }
 
-    /// Takes up to `at_most` due messages for `lease`; no other worker gets them in that time.
+    /// Takes up to `at_most` due messages of one channel for `lease`; no other worker gets them in that time.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn claim(&mut self, now: Timestamp, lease: Duration, at_most: i64) -> Result<Vec<Message>> {
+    pub async fn claim(
+        &mut self,
+        channel: &str,
+        now: Timestamp,
+        lease: Duration,
+        at_most: i64,
+    ) -> Result<Vec<Message>> {
         let mut messages = fetch_all!(
             self.0,
             Message,
             "update outbox_messages set leased_until = $2, attempts = attempts + 1
              where state = 'pending' and leased_until <= $1 and id in
                 (select id from outbox_messages
-                 where state = 'pending' and next_attempt_at <= $1 and leased_until <= $1
+                 where state = 'pending' and next_attempt_at <= $1 and leased_until <= $1 and channel = $4
                  order by next_attempt_at, number limit $3)
              returning number, id, idempotency_key, channel, template, recipient, payload, state, attempts,
                 next_attempt_at, last_error, provider, receipt, receipt_reason, created_at, settled_at",
             now.micros(),
             now.plus(lease).micros(),
             at_most,
+            channel,
         )?;
         messages.sort_by_key(|message| message.number);
         Ok(messages)
@@ -224,6 +236,15 @@ impl Outbox<'_> {
                 at.micros(),
                 error,
             ),
+            Attempt::Missed { error } => execute!(
+                self.0,
+                "update outbox_messages set state = 'discarded', settled_at = $2, leased_until = 0, last_error = $3,
+                    payload = null
+                 where id = $1 and state = 'pending'",
+                id.0,
+                now.micros(),
+                error,
+            ),
             Attempt::Dead { error } => execute!(
                 self.0,
                 "update outbox_messages set state = 'dead', settled_at = $2, leased_until = 0, last_error = $3
@@ -246,9 +267,8 @@ impl Outbox<'_> {
             self.0,
             (i64,),
             "update outbox_messages set receipt_at = $5,
-                receipt = case when receipt in ('delivered', 'failed') and $3 = 'interim' then receipt else $3 end,
-                receipt_reason = case when receipt in ('delivered', 'failed') and $3 = 'interim' then receipt_reason
-                    else $4 end
+                receipt = case when receipt in ('delivered', 'failed') then receipt else $3 end,
+                receipt_reason = case when receipt in ('delivered', 'failed') then receipt_reason else $4 end
              where provider_message_id = $2 and provider = $1 returning number",
             receipt.provider,
             receipt.message_id,

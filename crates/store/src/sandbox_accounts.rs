@@ -91,7 +91,7 @@ impl SandboxAccounts<'_> {
         fetch_all!(
             self.0,
             (Uuid, Vec<u8>),
-            "select id, sealed from sandbox_accounts where last_step_at >= $1 order by last_step_at",
+            "select id, sealed from sandbox_accounts where last_step_at >= $1 order by last_step_at, id",
             since.micros(),
         )
     }

@@ -276,6 +276,7 @@ impl Builder {
             settings.texts =
                 TextLimits { by_phone_at_once: None, by_phone: None, by_ip: None, by_prefix: None };
             settings.failed_passwords_by_account = None;
+            settings.brokerage_by_account = None;
         })
     }
 

@@ -164,6 +164,7 @@ impl Config {
         settings.crossing_minds = crossing_minds;
         // Its tokens are not signed, so however long they live, no key has to verify them.
         settings.riven = Arc::new(self.riven.profile());
+        settings.brokerage_by_account = self.riven.limits.brokerage_requests;
         settings.sms = self.sms_mode();
         settings.phones = PhoneRule { countries: self.phone.countries.clone() };
         settings.texts = self.phone.limits.clone();
@@ -181,6 +182,7 @@ impl Config {
             forwarded_header: self.http.forwarded_header,
             deadline: self.http.deadline,
             max_body: self.http.max_body,
+            uploads: self.http.uploads,
             cors_origins: self.http.cors_origins.clone(),
             ops: OpsSettings { allow: self.ops.allow.clone() },
         }

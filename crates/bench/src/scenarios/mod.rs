@@ -1,6 +1,7 @@
 //! What is measured.
 
 mod listing;
+mod phones;
 mod reading;
 mod scale;
 mod signing_in;
@@ -48,12 +49,14 @@ impl Bench {
     /// Runs those whose name contains `only`.
     pub(crate) fn run(&self, only: &str) -> Result<Vec<Row>> {
         type Scenario = fn(&Bench) -> Result<Vec<Row>>;
-        let scenarios: [(&str, Scenario); 7] = [
+        let scenarios: [(&str, Scenario); 9] = [
             ("starting", starting::measure),
             ("reading", reading::measure),
             ("listing", listing::measure),
             ("writing-sqlite", |bench| writing::measure(bench, SQLITE)),
             ("writing-postgres", |bench| writing::measure(bench, POSTGRES)),
+            ("phones-sqlite", |bench| phones::measure(bench, SQLITE)),
+            ("phones-postgres", |bench| phones::measure(bench, POSTGRES)),
             ("signing-in", signing_in::measure),
             ("scale", scale::measure),
         ];

@@ -60,7 +60,7 @@ pub struct AlpacaConfig {
     #[serde(default = "ten_seconds", with = "tidegate_domain::time::seconds")]
     pub connect_timeout: Duration,
     /// Seconds a call may take from its beginning to the end of its answer.
-    #[serde(default = "one_minute", with = "tidegate_domain::time::seconds")]
+    #[serde(default = "twenty_seconds", with = "tidegate_domain::time::seconds")]
     pub timeout: Duration,
     /// Seconds the stream of events may stay silent before it counts as broken; the broker sends heartbeats.
     #[serde(default = "two_minutes", with = "tidegate_domain::time::seconds")]
@@ -74,8 +74,8 @@ const fn ten_seconds() -> Duration {
     Duration::from_secs(10)
 }
 
-const fn one_minute() -> Duration {
-    Duration::from_secs(60)
+const fn twenty_seconds() -> Duration {
+    Duration::from_secs(20)
 }
 
 const fn two_minutes() -> Duration {
@@ -117,7 +117,7 @@ impl AlpacaConfig {
             key: key.into(),
             secret: AlpacaSecret(secret),
             connect_timeout: ten_seconds(),
-            timeout: one_minute(),
+            timeout: twenty_seconds(),
             event_timeout: two_minutes(),
             retry: RetryPolicy::default(),
         }

@@ -24,10 +24,10 @@ type Kind = fn(String) -> SmsError;
 
 /// What their other codes mean. Those missing here may be this provider's alone, so another one is asked.
 const REFUSALS: [(u16, &str, Kind); 12] = [
-    (401, "RiskHold", SmsError::Permanent),
+    (401, "RiskHold", SmsError::Unreachable),
     (402, "InvalidSenderId", SmsError::Configuration),
     (403, "InvalidPhoneNumber", SmsError::Permanent),
-    (404, "UnsupportedNumberType", SmsError::Permanent),
+    (404, "UnsupportedNumberType", SmsError::Unreachable),
     (405, "InsufficientBalance", SmsError::Configuration),
     (406, "UserInBlacklist", SmsError::Permanent),
     (407, "CouldNotRoute", SmsError::Unreachable),

@@ -16,13 +16,23 @@ pub(crate) struct BearerToken;
 
 impl Modify for BearerToken {
     fn modify(&self, document: &mut OpenApi) {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
-        document
-            .components
-            .get_or_insert_default()
-            .security_schemes
-            .insert("bearer".to_owned(), SecurityScheme::Http(scheme).into());
+        describe_bearer(document, "JWT");
     }
+}
+
+/// The same, of tokens that say nothing by themselves.
+pub(crate) struct OpaqueToken;
+
+impl Modify for OpaqueToken {
+    fn modify(&self, document: &mut OpenApi) {
+        describe_bearer(document, "opaque");
+    }
+}
+
+fn describe_bearer(document: &mut OpenApi, format: &str) {
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format(format).build();
+    let schemes = &mut document.components.get_or_insert_default().security_schemes;
+    schemes.insert("bearer".to_owned(), SecurityScheme::Http(scheme).into());
 }
 
 /// The description of one contract.

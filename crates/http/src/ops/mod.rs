@@ -23,7 +23,7 @@ use crate::dialects::crossing_minds;
 use crate::rejection::Rejection;
 use crate::state::App;
 
-pub(crate) use describe::BearerToken;
+pub(crate) use describe::{BearerToken, OpaqueToken};
 pub use describe::{openapi, openapi_of};
 
 /// Who may look at what operators look at.

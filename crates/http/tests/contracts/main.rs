@@ -19,6 +19,7 @@ mod ingestiq;
 mod matrix;
 mod pages;
 mod races;
+mod riven;
 mod rivergen;
 mod routes;
 mod secrets;

@@ -6,9 +6,13 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 use tidegate_domain::Dialect;
 use tidegate_http::openapi_of;
-use tidegate_testkit::{Answer, Client, PASSWORD, Request, TestApp};
+use tidegate_testkit::{Answer, Client, PASSWORD, Request, TestApp, application};
 
+use crate::riven::wire::{Form, PDF};
 use crate::watch::row_counts;
+
+/// The phone in the samples.
+pub(crate) const PHONE: &str = "+254700000000";
 
 /// An endpoint and what its document says of it.
 #[derive(Clone, Debug)]
@@ -36,7 +40,7 @@ pub(crate) struct Field {
 /// Every route of every contract.
 pub(crate) fn all() -> Vec<Route> {
     let routes: Vec<Route> = Dialect::ALL.into_iter().flat_map(routes_of).collect();
-    assert!(routes.len() >= 24, "the documents lost routes");
+    assert!(routes.len() >= 60, "the documents lost routes");
     routes
 }
 
@@ -121,6 +125,21 @@ impl Route {
         !self.fields.is_empty()
     }
 
+    /// Whether it takes a multipart form; also the one that takes it with a GET, of which OpenAPI cannot say so.
+    pub(crate) fn takes_form(&self) -> bool {
+        self.path.ends_with("/account/kyc")
+    }
+
+    /// The contract in whose words it is said that below its path there is nothing: `/api/v1` is shared, and Riven's own
+    /// are two paths alone.
+    pub(crate) fn surroundings(&self) -> Dialect {
+        let own = ["/api/v1/account/", "/api/v1/login/"];
+        match self.dialect {
+            Dialect::Riven if !own.iter().any(|own| self.path.starts_with(own)) => Dialect::Rivergen,
+            dialect => dialect,
+        }
+    }
+
     /// Its path with something for every placeholder.
     pub(crate) fn sample_path(&self) -> String {
         self.path.replace("{session_id}", "999999").replace("{key_id}", "AAAAAAAAAAAAAAAAAAAAAA")
@@ -128,13 +147,19 @@ impl Route {
 
     /// A body of the right shape that belongs to nobody.
     pub(crate) fn sample(&self) -> Map<String, Value> {
-        self.fields.iter().map(|field| (field.name.clone(), sample_of(&field.name))).collect()
+        self.fields.iter().map(|field| (field.name.clone(), sample_of(self.dialect, &field.name))).collect()
     }
 
     /// A request of the right shape.
     pub(crate) fn request(&self, client: &Client) -> Request {
         let request = client.request(self.method.clone(), &self.sample_path());
-        if self.takes_body() { request.json(&Value::Object(self.sample())) } else { request }
+        if self.takes_body() {
+            request.json(&Value::Object(self.sample()))
+        } else if self.takes_form() {
+            Form::document("identity_verification", PDF).on(request)
+        } else {
+            request
+        }
     }
 
     /// How the contract answers a body that is not what it should be.
@@ -144,12 +169,17 @@ impl Route {
             Dialect::Rivergen => (422, "VALIDATION_ERROR"),
             Dialect::Ingestiq => (400, "VALIDATION_ERROR"),
             Dialect::CrossingMinds => (400, "WRONG_DATA_TYPE"),
+            Dialect::Riven => (422, ""),
         }
     }
 
     /// How the contract refuses a request without an access token.
     pub(crate) fn no_token(&self) -> (u16, &'static str) {
-        (401, if self.dialect == Dialect::CrossingMinds { "INCORRECT_JWT_TOKEN" } else { "UNAUTHORIZED" })
+        match self.dialect {
+            Dialect::Rivergen | Dialect::Ingestiq => (401, "UNAUTHORIZED"),
+            Dialect::CrossingMinds => (401, "INCORRECT_JWT_TOKEN"),
+            Dialect::Riven => (401, ""),
+        }
     }
 
     /// How the contract refuses an access token that is not one.
@@ -158,6 +188,7 @@ impl Route {
             Dialect::Rivergen => (401, "UNAUTHORIZED"),
             Dialect::Ingestiq => (401, "INVALID_TOKEN"),
             Dialect::CrossingMinds => (401, "INCORRECT_JWT_TOKEN"),
+            Dialect::Riven => (401, ""),
         }
     }
 
@@ -167,6 +198,7 @@ impl Route {
             Dialect::Rivergen => (401, "UNAUTHORIZED"),
             Dialect::Ingestiq => (401, "TOKEN_EXPIRED"),
             Dialect::CrossingMinds => (401, "INCORRECT_JWT_TOKEN"),
+            Dialect::Riven => (401, ""),
         }
     }
 
@@ -176,6 +208,7 @@ impl Route {
             Dialect::Rivergen => (403, "PERMISSION_DENIED"),
             Dialect::Ingestiq => (403, "FORBIDDEN"),
             Dialect::CrossingMinds => (403, "INSUFFICIENT_ROLE"),
+            Dialect::Riven => (403, ""),
         }
     }
 
@@ -192,25 +225,39 @@ impl Route {
         ];
         let code = answer.code();
         let listed = self.answers.get(status).is_some_and(|codes| {
-            if *status < 400 { code.is_empty() } else { codes.iter().any(|listed| listed == code) }
+            if *status < 400 || !self.has_codes() {
+                code.is_empty()
+            } else {
+                codes.iter().any(|listed| listed == code)
+            }
         });
-        let usual = around.iter().any(|(usual, codes)| usual == status && codes.contains(&code));
+        let is_usual = |codes: &[&str]| if self.has_codes() { codes.contains(&code) } else { *status != 404 };
+        let usual = around.iter().any(|(usual, codes)| usual == status && is_usual(codes));
         assert!(listed || usual, "{} does not list this answer to {story}: {status} {text}", self.name());
         if *status >= 400 {
             assert_envelope(self.dialect, answer);
         }
     }
 
-    /// Checks for exactly this error, in the contract's envelope.
+    /// Whether errors have codes. Riven's are told by their status and, by people, by their text.
+    fn has_codes(&self) -> bool {
+        self.dialect != Dialect::Riven
+    }
+
+    /// Checks for exactly this error, in the contract's envelope; where errors have no codes, for its status.
     #[track_caller]
-    pub(crate) fn assert_refused(&self, answer: &Answer, expected: (u16, &str), story: &str) {
+    pub(crate) fn assert_refused(&self, answer: &Answer, (status, code): (u16, &str), story: &str) {
+        let expected = (status, if self.has_codes() { code } else { "" });
         let found = (answer.status, answer.code());
         assert_eq!(found, expected, "{} answered to {story}: {}", self.name(), answer.text);
         assert_envelope(self.dialect, answer);
     }
 }
 
-fn sample_of(field: &str) -> Value {
+fn sample_of(dialect: Dialect, field: &str) -> Value {
+    if dialect == Dialect::Riven {
+        return sample_of_riven(field);
+    }
     match field {
         "email" | "new_email" => json!("nobody@example.com"),
         "password" | "current_password" => json!(PASSWORD),
@@ -237,6 +284,22 @@ fn sample_of(field: &str) -> Value {
         "preserve" => json!(true),
         "users_id" => json!([7]),
         "amt" => json!(3),
+        other => panic!("a new field, {other}: say in routes.rs what a right one looks like"),
+    }
+}
+
+fn sample_of_riven(field: &str) -> Value {
+    match field {
+        "phone" => json!(PHONE),
+        "code" => json!("000000"),
+        "contact" | "identity" | "disclosures" | "agreements" | "documents" => {
+            application(PHONE, "nobody@example.com")[field].clone()
+        }
+        "trusted_contact" => {
+            json!({ "given_name": "No", "family_name": "Body", "email_address": "somebody@example.com" })
+        }
+        "account_type" => json!("trading"),
+        "additional_information" => json!("nothing more"),
         other => panic!("a new field, {other}: say in routes.rs what a right one looks like"),
     }
 }
@@ -268,6 +331,9 @@ pub(crate) fn assert_envelope(dialect: Dialect, answer: &Answer) {
     assert_eq!(answer.header("x-request-id").len(), 32, "{:?}", answer.headers);
     let challenged = answer.headers.contains_key("www-authenticate");
     assert_eq!(challenged, answer.status == 401, "every 401 and nothing else is a challenge: {text}");
+    if dialect == Dialect::Riven {
+        return assert_riven_envelope(answer);
+    }
     if dialect == Dialect::CrossingMinds {
         let mut keys: Vec<&String> = answer.body.as_object().unwrap().keys().collect();
         keys.sort();
@@ -288,8 +354,40 @@ pub(crate) fn assert_envelope(dialect: Dialect, answer: &Answer) {
             assert_eq!(keys(answer.body.as_object().unwrap()), ["error"], "{text}");
             &["code", "details", "message"]
         }
-        Dialect::CrossingMinds => &[],
+        Dialect::CrossingMinds | Dialect::Riven => &[],
     };
     assert!(keys(error).iter().all(|key| allowed.contains(&key.as_str())), "{text}");
     assert!(error["code"].is_string() && error["message"].is_string(), "{text}");
+}
+
+/// A message always, and `"status": false` unless it is the token that is at fault; what is wrong with each field at an
+/// invalid body and nowhere else; an empty `auth` at a wrong registration code and nowhere else.
+#[track_caller]
+fn assert_riven_envelope(answer: &Answer) {
+    let Answer { status, body, text, .. } = answer;
+    if *status == 401 && body["message"] != "Invalid credentials" {
+        assert_eq!(body, &json!({ "message": "Unauthenticated." }), "{text}");
+        return;
+    }
+    let message = body["message"].as_str().unwrap_or_default();
+    assert!(!message.is_empty(), "{text}");
+    assert_eq!(body["status"], false, "{text}");
+    let others: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    let others: Vec<&str> = others.into_iter().filter(|key| !["message", "status"].contains(key)).collect();
+    match (others.as_slice(), message) {
+        ([], "Invalid code") => panic!("no auth: {text}"),
+        ([], _) => {}
+        (["auth"], "Invalid code") => assert_eq!((*status, &body["auth"]), (422, &json!([])), "{text}"),
+        (["errors"], _) => {
+            assert!([409, 422].contains(status), "{text}");
+            let errors: Vec<&Value> = body["errors"].as_object().unwrap().values().collect();
+            let texts = errors.iter().flat_map(|texts| {
+                let texts = texts.as_array().unwrap_or_else(|| panic!("no list: {text}"));
+                assert!(!texts.is_empty(), "{text}");
+                texts.iter().map(|one| one.as_str().unwrap_or_else(|| panic!("no text: {text}")))
+            });
+            assert!(texts.collect::<Vec<_>>().contains(&message), "the message is the first error: {text}");
+        }
+        _ => panic!("{text}"),
+    }
 }

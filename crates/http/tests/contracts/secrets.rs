@@ -178,19 +178,19 @@ impl Journey {
 }
 
 /// Where a secret stands in plain.
-fn leak<'s>(text: &str, secrets: &'s [String]) -> Option<&'s String> {
+pub(crate) fn leak<'s>(text: &str, secrets: &'s [String]) -> Option<&'s String> {
     secrets.iter().find(|secret| text.contains(secret.as_str()))
 }
 
 /// Whether the six digits stand there by themselves. Measured times do not count: theirs are chance.
-fn has_code(line: &str, code: &str) -> bool {
+pub(crate) fn has_code(line: &str, code: &str) -> bool {
     let measured = ["elapsed", "micros", "slow_threshold"];
     let words = line.split(' ').filter(|word| !measured.iter().any(|name| word.starts_with(name)));
     words.flat_map(|word| word.split(|c: char| !c.is_alphanumeric())).any(|word| word == code)
 }
 
 /// Every value of every column, as text; bytes in hexadecimal.
-async fn everything_stored(app: &TestApp) -> Vec<(String, String)> {
+pub(crate) async fn everything_stored(app: &TestApp) -> Vec<(String, String)> {
     let mut stored = Vec::new();
     for (table, column) in columns(app).await {
         let text = match app.database.engine() {
@@ -253,6 +253,6 @@ on_both_engines! {
     }
 }
 
-fn hexadecimal(text: &str) -> String {
+pub(crate) fn hexadecimal(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }

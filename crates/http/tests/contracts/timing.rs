@@ -8,32 +8,52 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tidegate_testkit::{Engine, TestApp, eventually, on_both_engines};
 
+use crate::riven::wire::ADA;
 use crate::watch::{Log, hash_thread_switches};
 
 const TRIES: usize = 200;
 
-/// A question asked about an address: `ada@example.com` is known, any other is not.
+/// A question asked about somebody: Ada is known, strangers are not.
 struct Question {
     path: &'static str,
     body: fn(&str) -> Value,
+    known: &'static str,
+    stranger: fn(usize) -> String,
+    /// What both are answered; with 401 after a hash.
+    status: u16,
 }
 
-const QUESTIONS: [(&str, Question); 3] = [
-    ("RiverGen login", Question { path: "/api/v1/auth/login", body: with_password }),
-    ("IngestIQ login", Question { path: "/api/v2/auth/login", body: with_password }),
+const QUESTIONS: [(&str, Question); 4] = [
+    ("RiverGen login", about_an_address("/api/v1/auth/login", with_password, 401)),
+    ("IngestIQ login", about_an_address("/api/v2/auth/login", with_password, 401)),
     (
         "forgot-password",
-        Question { path: "/api/v1/auth/forgot-password", body: |email| json!({ "email": email }) },
+        about_an_address("/api/v1/auth/forgot-password", |email| json!({ "email": email }), 200),
+    ),
+    (
+        "login/send-code",
+        Question {
+            path: "/api/v1/login/send-code",
+            body: |phone| json!({ "phone": phone }),
+            known: ADA,
+            stranger: |number| format!("+2547000{number:05}"),
+            status: 200,
+        },
     ),
 ];
+
+const fn about_an_address(path: &'static str, body: fn(&str) -> Value, status: u16) -> Question {
+    let stranger = |number| format!("eve{number}@example.com");
+    Question { path, body, known: "ada@example.com", stranger, status }
+}
 
 fn with_password(email: &str) -> Value {
     json!({ "email": email, "password": "Wrong-password-1" })
 }
 
 impl Question {
-    async fn ask(&self, app: &TestApp, email: &str) -> (u16, Duration) {
-        let request = app.post(self.path).json(&(self.body)(email));
+    async fn ask(&self, app: &TestApp, whom: &str) -> (u16, Duration) {
+        let request = app.post(self.path).json(&(self.body)(whom));
         let asked = Instant::now();
         let answer = request.send().await;
         (answer.status, asked.elapsed())
@@ -44,6 +64,7 @@ impl Question {
 async fn start(engine: Engine) -> TestApp {
     let app = TestApp::builder(engine).without_limits().start().await;
     app.sign_up_rivergen_verified("ada@example.com").await;
+    app.register_phone(ADA).await;
     app
 }
 
@@ -67,24 +88,29 @@ pub(crate) fn statements(lines: &[String]) -> Vec<String> {
             && !line.contains("commit\" db.statement")
             // A connection more was opened.
             && !line.contains("PRAGMA")
+            // A text that is not sent uses up no budget: it is given back once the answer is on its way.
+            && !line.contains("count = count - 1")
     };
     let queries = lines.iter().filter(is_query);
     queries.map(|line| line.split(" rows_affected=").next().unwrap_or_default().to_owned()).collect()
 }
 
 on_both_engines! {
-    async fn known_and_unknown_addresses_cost_the_same_statements_and_a_hash_each(engine: Engine) {
+    async fn known_and_unknown_people_cost_the_same_statements_and_a_hash_each(engine: Engine) {
         let log = Log::listen();
         let app = start(engine).await;
         for (name, question) in QUESTIONS {
-            let hashes = name != "forgot-password";
+            let hashes = question.status == 401;
             let mut costs = Vec::new();
             // The first one only warms up.
-            for email in ["ada@example.com", "ada@example.com", "eve@example.com"] {
+            for whom in [question.known, question.known, &(question.stranger)(0)] {
                 let (before, switches) = (log.lines().len(), hash_thread_switches());
-                let (status, _) = question.ask(&app, email).await;
-                assert_eq!(status, if hashes { 401 } else { 200 });
-                costs.push(statements(&log.lines()[before..]));
+                let (status, _) = question.ask(&app, whom).await;
+                assert_eq!(status, question.status);
+                let mut cost = statements(&log.lines()[before..]);
+                // Giving back begins a unit of its own, perhaps by now.
+                cost.pop_if(|last| last.contains("begin immediate"));
+                costs.push(cost);
                 if hashes {
                     // Its thread goes to rest a moment after the answer.
                     let worked = || std::future::ready((hash_thread_switches() > switches).then_some(()));
@@ -104,13 +130,13 @@ on_both_engines! {
             let (mut known, mut unknown) = (Vec::new(), Vec::new());
             // Interleaved, so that what slows the machine down slows both; in turns, so that neither always comes first.
             for number in 0..TRIES {
-                let stranger = format!("eve{number}@example.com");
+                let stranger = (question.stranger)(number);
                 if number % 2 == 0 {
-                    known.push(question.ask(&app, "ada@example.com").await.1);
+                    known.push(question.ask(&app, question.known).await.1);
                     unknown.push(question.ask(&app, &stranger).await.1);
                 } else {
                     unknown.push(question.ask(&app, &stranger).await.1);
-                    known.push(question.ask(&app, "ada@example.com").await.1);
+                    known.push(question.ask(&app, question.known).await.1);
                 }
             }
             let ((known, known_noise), (unknown, unknown_noise)) = (summary(&known), summary(&unknown));

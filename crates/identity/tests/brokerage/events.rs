@@ -142,10 +142,10 @@ on_both_engines! {
         // And a broker that does not answer is asked again.
         story.broker.set_field(id, "status", "DISABLED".into());
         story.broker.fail_next(Endpoint::Account, Fault::status(500));
-        story.advance(24 * 3_600);
+        story.advance(7 * 24 * 3_600);
         story.work().await;
         assert_eq!(story.status().await, "active");
-        story.advance(3_600);
+        story.advance(24 * 3_600);
         story.work().await;
         assert_eq!(story.status().await, "disabled");
     }
@@ -187,6 +187,28 @@ on_both_engines! {
         story.broker.set_status(id, "ACTIVE");
         story.becomes("active").await;
         second.abort();
+    }
+
+    async fn an_account_the_broker_cannot_show_does_not_keep_the_others_waiting(story: Story) {
+        let id = story.opened().await;
+        let other = story.app.register_phone("+254712345679").await;
+        let opened = story.app.open_account(&other, "other@example.com").await;
+        let other_id: Uuid = opened["alpaca_account_id"].as_str().unwrap().parse().unwrap();
+        let following = story.follow().await;
+        story.broker.fail_next(Endpoint::Account, Fault::status(401));
+        story.broker.set_status(id, "ACTIVE");
+        eventually("it was tried", || std::future::ready((story.asked(Endpoint::Account) > 0).then_some(()))).await;
+        story.broker.set_status(other_id, "ACTIVE");
+        let active = "select count(*) from brokerage_accounts where status = 'active'";
+        eventually("the other is active", || async {
+            (story.app.sql_count(active).await >= 1).then_some(())
+        })
+        .await;
+        following.abort();
+        // And it is looked at again by itself.
+        story.advance(60);
+        story.work().await;
+        assert_eq!(story.app.sql_count(active).await, 2);
     }
 
     async fn nobody_is_followed_while_nobody_has_an_account(story: Story) {

@@ -133,6 +133,44 @@ on_both_engines! {
         story.assert_one_account().await;
     }
 
+    async fn an_account_that_appears_long_after_everybody_gave_up_is_found_by_the_next_try(story: Story) {
+        story.broker.fail_next(Endpoint::Open, Fault::break_off());
+        story.broker.fail_next(Endpoint::Find, Fault::answer(200, "application/json", "[]"));
+        assert_later(&story.apply().await);
+        // The broker's search is behind: for a while it does not know its own account.
+        for _ in 0..20 {
+            story.broker.fail_next(Endpoint::Find, Fault::answer(200, "application/json", "[]"));
+        }
+        for _ in 0..13 {
+            story.advance(5);
+            story.work().await;
+        }
+        let open = "select count(*) from brokerage_accounts where opening_id is not null";
+        assert_eq!(story.app.sql_count(open).await, 0);
+        while story.asked(Endpoint::Find) < 21 {
+            story.app.identity().check_brokerage().await.unwrap();
+            let _ = story.app.create_account(&story.person, &application(PHONE, EMAIL)).await;
+        }
+        story.apply().await;
+        story.assert_one_account().await;
+    }
+
+    async fn one_record_that_cannot_be_read_keeps_nobody_waiting(story: Story) {
+        let other = story.app.register_phone("+254712345679").await;
+        story.broker.fail_next(Endpoint::Open, Fault::break_off());
+        story.broker.fail_next(Endpoint::Find, Fault::status(500));
+        let body = application("+254712345679", "other@example.com");
+        assert_later(&story.app.create_account(&other, &body).await);
+        story.app.sql("update brokerage_accounts set opening = '\\x00'").await;
+        story.broker.fail_next(Endpoint::Open, Fault::break_off());
+        story.broker.fail_next(Endpoint::Find, Fault::status(500));
+        assert_later(&story.apply().await);
+        story.advance(5);
+        story.work().await;
+        let person = story.person().await;
+        assert!(person["alpaca_account_id"].is_string(), "{person}");
+    }
+
     async fn an_account_of_somebody_else_is_not_taken_for_the_lost_one(story: Story) {
         let other = story.app.register_phone("+254712345679").await;
         story.app.open_account(&other, EMAIL).await;

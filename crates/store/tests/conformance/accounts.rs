@@ -6,12 +6,17 @@ use tidegate_domain::challenge::{Continuation, Purpose};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::{Dialect, Role};
 use tidegate_store::StoreError;
-use tidegate_store::accounts::{NewAccount, NewEmail};
+use tidegate_store::accounts::{NewAccount, NewIdentifier};
+use tidegate_store::brokerage::Opened;
 use tidegate_store::challenges::NewChallenge;
+use tidegate_store::outbox::NewMessage;
+use tidegate_store::sandbox_accounts::SandboxRecord;
 use tidegate_store::service_keys::ServiceKey;
 use tidegate_testkit::{Engine, concurrently, eventually, on_both_engines};
+use uuid::Uuid;
 
-use crate::world::{Member, NOW, World, address, at, insert_account, program_name};
+use crate::brokerage::{BROKER, opening};
+use crate::world::{Member, NOW, World, account, address, at, insert_account, phone, program_name};
 
 /// Gives an account one of everything an account can have.
 async fn endow(world: &World, account: AccountId) {
@@ -38,12 +43,59 @@ async fn endow(world: &World, account: AccountId) {
         expires_at: at(600),
     };
     commit!(world.store, unit => unit.challenges().insert(&challenge));
+    let opening = opening(world, 0);
+    commit!(world.store, unit => unit.brokerage().begin_opening(account, BROKER, &opening, None, NOW));
     let metadata = json!({"x": 1});
     commit!(world.store, unit => unit.members().describe(account, "Ada", "Lovelace", &metadata, at(1)));
     let mut found = read!(world.store, unit => unit.accounts().find(account)).unwrap();
     found.profile_image_url = Some("https://example.com/ada.png".to_owned());
     found.profile = json!({"born": 1815});
     commit!(world.store, unit => unit.accounts().update_profile(&found, at(2)));
+}
+
+/// Sends a code to an address or a number, for an account or for nobody: challenge and message.
+async fn send(world: &World, account: Option<AccountId>, purpose: Purpose, to: &str) {
+    let challenge = NewChallenge {
+        id: world.key(),
+        account,
+        purpose,
+        address: to,
+        handle_hash: None,
+        link_hash: None,
+        code_mac: Some(b"mac"),
+        dialect: Dialect::Riven,
+        continuation: &Continuation { remember_me: false },
+        created_at: NOW,
+        expires_at: at(600),
+    };
+    let key = world.key::<Uuid>().to_string();
+    let message = NewMessage {
+        id: world.key(),
+        idempotency_key: &key,
+        channel: if to.contains('@') { "email" } else { "sms" },
+        template: "t",
+        recipient: to,
+        payload: b"sealed",
+        deliverable: account.is_some(),
+        created_at: NOW,
+    };
+    let mut unit = world.store.begin().await.unwrap();
+    unit.challenges().insert(&challenge).await.unwrap();
+    unit.outbox().insert(message).await.unwrap();
+    unit.commit().await.unwrap();
+}
+
+/// Gives somebody an account at a broker, which the sandbox keeps one of that key for; answers the key.
+async fn open_at(world: &World, account: AccountId, broker: &str, email: &str) -> Uuid {
+    let (id, opening) = (world.key(), opening(world, 0));
+    let kept = SandboxRecord { id, email, revision: 1, last_step_at: NOW, sealed: b"kept" };
+    let opened = Opened { broker_account: id, person: b"person", status: "active", check_at: None };
+    let mut unit = world.store.begin().await.unwrap();
+    assert!(unit.sandbox_accounts().insert(kept).await.unwrap());
+    assert!(unit.brokerage().begin_opening(account, broker, &opening, None, NOW).await.unwrap());
+    assert!(unit.brokerage().opened(account, broker, opened, NOW).await.unwrap());
+    unit.commit().await.unwrap();
+    id
 }
 
 /// How many rows of an account there are in each table that is to have none of a deleted one.
@@ -55,6 +107,7 @@ async fn rows(world: &World, account: AccountId) -> Vec<i64> {
         "identifiers where account_id",
         "service_keys where account_id",
         "challenges where account_id",
+        "brokerage_accounts where account_id",
         "memberships where account_id",
         "membership_workspaces where membership_id in (select id from memberships where account_id",
     ] {
@@ -106,9 +159,9 @@ on_both_engines! {
     async fn an_address_belongs_to_whoever_took_it_first(world: World) {
         let (ada, eve) = (world.account().await, world.account().await);
         let email = address("ada@example.com");
-        assert!(commit!(world.store, unit => unit.accounts().insert_email(world.email(ada, &email, true))));
-        assert!(!commit!(world.store, unit => unit.accounts().insert_email(world.email(eve, &email, true))));
-        assert!(!commit!(world.store, unit => unit.accounts().insert_email(world.email(ada, &email, false))));
+        assert!(world.identify(ada, &email, true).await);
+        assert!(!world.identify(eve, &email, true).await);
+        assert!(!world.identify(ada, &email, false).await);
         assert_eq!(read!(world.store, unit => unit.accounts().owner_of(&email.clone().into())), Some(ada));
         assert!(read!(world.store, unit => unit.accounts().emails(eve)).is_empty());
         let nobody = address("nobody@example.com");
@@ -120,18 +173,18 @@ on_both_engines! {
         let taken = concurrently(50, |number| {
             let (store, (account, row)) = (world.store.clone(), keys[number]);
             async move {
-                let email = address("wanted@example.com");
+                let login = address("wanted@example.com").into();
                 let mut unit = store.begin().await.unwrap();
                 insert_account(&mut unit, account).await.unwrap();
-                let new = NewEmail {
+                let new = NewIdentifier {
                     id: row.0.into(),
                     account,
-                    email: &email,
+                    login: &login,
                     verified_at: None,
                     is_primary: true,
                     created_at: NOW,
                 };
-                let taken = unit.accounts().insert_email(new).await.unwrap();
+                let taken = unit.accounts().insert_identifier(new).await.unwrap();
                 if taken {
                     unit.commit().await.unwrap();
                 }
@@ -146,12 +199,13 @@ on_both_engines! {
     async fn an_account_has_one_primary_address(world: World) {
         let ada = world.account().await;
         let (first, second) = (address("ada@example.com"), address("ada@example.org"));
-        commit!(world.store, unit => unit.accounts().insert_email(world.email(ada, &first, true)));
+        world.identify(ada, &first, true).await;
         let mut unit = world.store.begin().await.unwrap();
-        let another = unit.accounts().insert_email(world.email(ada, &second, true)).await;
+        let login = second.clone().into();
+        let another = unit.accounts().insert_identifier(world.identifier(ada, &login, true)).await;
         assert!(matches!(another, Err(StoreError::Database(_))), "{another:?}");
         drop(unit);
-        commit!(world.store, unit => unit.accounts().insert_email(world.email(ada, &second, false)));
+        world.identify(ada, &second, false).await;
         commit!(world.store, unit => unit.accounts().make_email_primary(ada, &second));
         let emails = read!(world.store, unit => unit.accounts().emails(ada));
         let shown: Vec<_> = emails.iter().map(|email| (email.email.as_str(), email.is_primary)).collect();
@@ -188,7 +242,7 @@ on_both_engines! {
         assert!(
             read!(world.store, unit => unit.accounts().find_for_sign_in(&email.clone().into())).is_none()
         );
-        commit!(world.store, unit => unit.accounts().insert_email(world.email(ada, &email, true)));
+        world.identify(ada, &email, true).await;
         let found =
             read!(world.store, unit => unit.accounts().find_for_sign_in(&email.clone().into())).unwrap();
         assert_eq!((found.account.id, found.password_hash, found.verified_at), (ada, None, None));
@@ -214,9 +268,10 @@ on_both_engines! {
     async fn addresses_are_listed_primary_first_then_newest_first(world: World) {
         let ada = world.account().await;
         for (seconds, name) in [(1, "first"), (2, "second"), (3, "third")] {
-            let email = address(&format!("{name}@example.com"));
-            let new = NewEmail { created_at: at(seconds), ..world.email(ada, &email, name == "second") };
-            commit!(world.store, unit => unit.accounts().insert_email(new));
+            let email = address(&format!("{name}@example.com")).into();
+            let new =
+                NewIdentifier { created_at: at(seconds), ..world.identifier(ada, &email, name == "second") };
+            commit!(world.store, unit => unit.accounts().insert_identifier(new));
         }
         let emails = read!(world.store, unit => unit.accounts().emails(ada));
         let shown: Vec<_> = emails.iter().map(|email| email.email.local_part()).collect();
@@ -305,15 +360,15 @@ on_both_engines! {
         let (export, import) = (world.account().await, world.account().await);
         let name = program_name("nightly export");
         assert!(read!(world.store, unit => unit.accounts().owner_of(&name)).is_none());
-        assert!(commit!(world.store, unit => unit.accounts().insert_login(world.key(), export, &name, NOW)));
-        assert!(!commit!(world.store, unit => unit.accounts().insert_login(world.key(), import, &name, NOW)));
+        assert!(world.identify(export, &name, true).await);
+        assert!(!world.identify(import, &name, true).await);
         assert!(read!(world.store, unit => unit.accounts().owner_of(&name)).is_some());
         let found = read!(world.store, unit => unit.accounts().find_for_sign_in(&name)).unwrap();
         assert_eq!((found.account.id, found.password_hash, found.verified_at), (export, None, None));
         // Compared as it is written.
         let other = program_name("Nightly export");
         assert!(read!(world.store, unit => unit.accounts().owner_of(&other)).is_none());
-        assert!(commit!(world.store, unit => unit.accounts().insert_login(world.key(), import, &other, NOW)));
+        assert!(world.identify(import, &other, true).await);
     }
 
     async fn a_program_may_be_named_like_a_persons_address(world: World) {
@@ -322,7 +377,7 @@ on_both_engines! {
             (address("ada@example.com").into(), program_name("ada@example.com"));
         assert!(read!(world.store, unit => unit.accounts().owner_of(&email)).is_some());
         assert!(read!(world.store, unit => unit.accounts().owner_of(&name)).is_none());
-        assert!(commit!(world.store, unit => unit.accounts().insert_login(world.key(), program, &name, NOW)));
+        assert!(world.identify(program, &name, true).await);
         for (login, account) in [(email, ada.account), (name, program)] {
             let found = read!(world.store, unit => unit.accounts().find_for_sign_in(&login)).unwrap();
             assert_eq!(found.account.id, account);
@@ -339,7 +394,15 @@ on_both_engines! {
             let (store, (account, row)) = (world.store.clone(), keys[number]);
             async move {
                 let name = program_name("export");
-                commit!(store, unit => unit.accounts().insert_login(row, account, &name, NOW))
+                let new = NewIdentifier {
+                    id: row,
+                    account,
+                    login: &name,
+                    verified_at: None,
+                    is_primary: true,
+                    created_at: NOW,
+                };
+                commit!(store, unit => unit.accounts().insert_identifier(new))
             }
         })
         .await;
@@ -349,12 +412,109 @@ on_both_engines! {
     async fn an_address_somebody_changed_away_from_is_still_taken(world: World) {
         let ada = world.account().await;
         let (first, second) = (address("ada@example.com"), address("ada@example.org"));
-        commit!(world.store, unit => unit.accounts().insert_email(world.email(ada, &first, true)));
-        commit!(world.store, unit => unit.accounts().insert_email(world.email(ada, &second, false)));
+        world.identify(ada, &first, true).await;
+        world.identify(ada, &second, false).await;
         commit!(world.store, unit => unit.accounts().make_email_primary(ada, &second));
         for email in [first, second] {
             assert!(read!(world.store, unit => unit.accounts().owner_of(&email.into())).is_some());
         }
+    }
+
+    async fn a_number_belongs_to_whoever_took_it_first_and_signs_them_in(world: World) {
+        let (ada, eve) = (world.account().await, world.account().await);
+        let number: LoginName = phone("+254712345678").into();
+        assert!(read!(world.store, unit => unit.accounts().find_for_sign_in(&number)).is_none());
+        assert!(world.identify(ada, &number, true).await);
+        assert!(!world.identify(eve, &number, true).await);
+        assert!(!world.identify(ada, &number, false).await);
+        assert_eq!(read!(world.store, unit => unit.accounts().owner_of(&number)), Some(ada));
+        let found = read!(world.store, unit => unit.accounts().find_for_sign_in(&number)).unwrap();
+        assert_eq!((found.account.id, found.password_hash, found.verified_at), (ada, None, None));
+        // What looks the same is another thing under another kind.
+        assert!(world.identify(eve, &program_name("+254712345678"), true).await);
+        assert_eq!(read!(world.store, unit => unit.accounts().owner_of(&number)), Some(ada));
+    }
+
+    async fn somebody_has_one_primary_identifier_of_each_kind(world: World) {
+        let ada = world.account().await;
+        let (first, second) = (phone("+254712345678"), phone("+254712345679"));
+        assert!(world.identify(ada, &address("ada@example.com"), true).await);
+        assert!(world.identify(ada, &first, true).await);
+        let mut unit = world.store.begin().await.unwrap();
+        let login = second.clone().into();
+        let another = unit.accounts().insert_identifier(world.identifier(ada, &login, true)).await;
+        assert!(matches!(another, Err(StoreError::Database(_))), "{another:?}");
+        drop(unit);
+        assert!(world.identify(ada, &second, false).await);
+        // Neither is an address.
+        assert_eq!(read!(world.store, unit => unit.accounts().emails(ada)).len(), 1);
+        assert!(read!(world.store, unit => unit.accounts().find_for_sign_in(&first.into())).is_some());
+        assert!(read!(world.store, unit => unit.accounts().find_for_sign_in(&login)).is_none());
+    }
+
+    async fn a_phone_is_told_when_it_is_the_primary_one_and_known_to_be_theirs(world: World) {
+        let number = |last: usize| phone(&format!("+25471234567{last}"));
+        for (last, (is_primary, verified_at, told)) in
+            [(true, Some(at(1)), true), (true, None, false), (false, Some(at(1)), false), (false, None, false)]
+                .into_iter()
+                .enumerate()
+        {
+            let account = world.account().await;
+            assert_eq!(read!(world.store, unit => unit.accounts().phone(account)), None);
+            // An address is no phone.
+            assert!(world.identify(account, &address(&format!("{last}@example.com")), true).await);
+            let login = number(last).into();
+            let new = NewIdentifier { verified_at, ..world.identifier(account, &login, is_primary) };
+            assert!(commit!(world.store, unit => unit.accounts().insert_identifier(new)));
+            let phone = read!(world.store, unit => unit.accounts().phone(account));
+            assert_eq!(phone, told.then(|| number(last)), "{last}");
+        }
+    }
+
+    async fn of_two_verified_phones_the_primary_one_is_told(world: World) {
+        let ada = world.account().await;
+        for (number, is_primary) in [("+254712345678", false), ("+254112345678", true)] {
+            let login = phone(number).into();
+            let new = NewIdentifier { verified_at: Some(NOW), ..world.identifier(ada, &login, is_primary) };
+            assert!(commit!(world.store, unit => unit.accounts().insert_identifier(new)));
+        }
+        assert_eq!(read!(world.store, unit => unit.accounts().phone(ada)), Some(phone("+254112345678")));
+    }
+
+    async fn an_identifier_known_from_the_start_needs_no_verifying(world: World) {
+        let ada = world.account().await;
+        let email = address("ada@example.com");
+        let login = email.clone().into();
+        let new = NewIdentifier { verified_at: Some(at(1)), ..world.identifier(ada, &login, true) };
+        assert!(commit!(world.store, unit => unit.accounts().insert_identifier(new)));
+        let found = read!(world.store, unit => unit.accounts().find_for_sign_in(&login)).unwrap();
+        assert_eq!(found.verified_at, Some(at(1)));
+        assert!(!commit!(world.store, unit => unit.accounts().verify_email(ada, &email, at(2))));
+    }
+
+    async fn whoever_chose_no_name_is_shown_by_both_of_theirs(world: World) {
+        let id = world.key();
+        let new = NewAccount { display_name: "", ..account(id) };
+        commit!(world.store, unit => unit.accounts().insert(&new));
+        let nameless = (String::new(), String::new());
+        assert_eq!(read!(world.store, unit => unit.accounts().names(id)), nameless);
+        // The second time it is what it became the first time.
+        for (first, last, second) in [("Ada", "Byron", 1), ("Augusta Ada", "King", 2)] {
+            commit!(world.store, unit => unit.accounts().name(id, first, last, at(second)));
+            let names = read!(world.store, unit => unit.accounts().names(id));
+            assert_eq!(names, (first.to_owned(), last.to_owned()));
+            let shown = read!(world.store, unit => unit.accounts().find(id)).unwrap();
+            assert_eq!((shown.display_name.as_str(), shown.updated_at), ("Ada Byron", at(second)));
+        }
+    }
+
+    async fn a_chosen_name_stays_when_somebodys_names_become_known(world: World) {
+        let (ada, eve) = (world.account().await, world.account().await);
+        commit!(world.store, unit => unit.accounts().name(ada, "Augusta", "King", at(1)));
+        let shown = read!(world.store, unit => unit.accounts().find(ada)).unwrap();
+        assert_eq!((shown.display_name.as_str(), shown.created_at), ("Ada", NOW));
+        let nameless = (String::new(), String::new());
+        assert_eq!(read!(world.store, unit => unit.accounts().names(eve)), nameless, "nobody else's");
     }
 
     async fn nothing_is_left_of_a_deleted_account_but_what_it_was_called(world: World) {
@@ -367,12 +527,12 @@ on_both_engines! {
         for account in [ada, export] {
             endow(&world, account).await;
         }
-        assert_eq!(rows(&world, ada).await, [1, 1, 1, 1, 2, 2]);
+        assert_eq!(rows(&world, ada).await, [1, 1, 1, 1, 1, 2, 2]);
         let bystander = rows(&world, export).await;
         let shown = read!(world.store, unit => unit.accounts().find(export)).unwrap();
 
         commit!(world.store, unit => unit.accounts().delete(ada, "ada@example.com", at(9)));
-        assert_eq!(rows(&world, ada).await, [0; 6]);
+        assert_eq!(rows(&world, ada).await, [0; 7]);
         let left = read!(world.store, unit => unit.accounts().find(ada)).unwrap();
         assert_eq!((left.display_name.as_str(), left.profile_image_url.as_deref()), ("", None));
         assert_eq!((left.profile, left.user_metadata), (json!({}), json!({})));
@@ -394,12 +554,101 @@ on_both_engines! {
         assert_eq!(format!("{still:?}"), format!("{shown:?}"));
     }
 
+    async fn what_was_sent_to_the_phones_of_a_deleted_account_is_gone(world: World) {
+        let (ada, eve) = (world.account().await, world.account().await);
+        let (own, spare, eves, nobodys) = ("+254712345678", "+254112345678", "+254712345679", "+25471234567");
+        for (account, number, is_primary) in [(ada, own, true), (ada, spare, false), (eve, eves, true)] {
+            assert!(world.identify(account, &phone(number), is_primary).await);
+        }
+        for (account, email) in [(ada, "ada@example.com"), (eve, "eve@example.com")] {
+            assert!(world.identify(account, &address(email), true).await);
+        }
+        // Before a number is anybody's, a code to it is for nobody.
+        send(&world, None, Purpose::RegisterPhone, own).await;
+        send(&world, Some(ada), Purpose::SignInByPhone, own).await;
+        send(&world, Some(eve), Purpose::SignInByPhone, spare).await;
+        send(&world, Some(ada), Purpose::ChangeEmail, "ada@example.com").await;
+        send(&world, None, Purpose::ResetPassword, "ada@example.com").await;
+        send(&world, Some(eve), Purpose::SignInByPhone, eves).await;
+        send(&world, None, Purpose::SignInByPhone, nobodys).await;
+        // One that is dead, and would be given another life.
+        world
+            .database
+            .sql("update outbox_messages set state = 'dead' where recipient = '+254112345678'")
+            .await;
+
+        commit!(world.store, unit => unit.accounts().delete(ada, "+254712345678", at(9)));
+        let mut unit = world.store.read().await.unwrap();
+        for number in [own, spare] {
+            assert!(unit.outbox().list(Some(number), 10).await.unwrap().is_empty());
+            for purpose in [Purpose::RegisterPhone, Purpose::SignInByPhone] {
+                assert!(unit.challenges().latest_to(purpose, number).await.unwrap().is_none());
+            }
+        }
+        drop(unit);
+        // Of an address, what is for nobody stays until it expires, and what was sent stays until it is old.
+        let left = world.database.sql_texts("select address from challenges order by address").await;
+        assert_eq!(left, [nobodys, eves, "ada@example.com"]);
+        let left = world.database.sql_texts("select recipient from outbox_messages order by number").await;
+        assert_eq!(left, ["ada@example.com", "ada@example.com", eves, nobodys]);
+    }
+
+    async fn the_sandbox_forgets_whom_it_knew_of_a_deleted_account(world: World) {
+        let (ada, eve) = (world.account().await, world.account().await);
+        let own = open_at(&world, ada, "sandbox", "ada@example.com").await;
+        // What another broker calls the same is none of the sandbox's.
+        let elsewhere = open_at(&world, ada, BROKER, "other@example.com").await;
+        let eves = open_at(&world, eve, "sandbox", "eve@example.com").await;
+        let tied = SandboxRecord {
+            id: world.key(),
+            email: "tied@example.com",
+            revision: 1,
+            last_step_at: NOW,
+            sealed: b"kept",
+        };
+        assert!(commit!(world.store, unit => unit.sandbox_accounts().insert(tied)));
+        for second in [9, 10] {
+            commit!(world.store, unit => unit.accounts().delete(ada, "ada@example.com", at(second)));
+            let mut unit = world.store.read().await.unwrap();
+            assert_eq!(unit.sandbox_accounts().find(own).await.unwrap(), None);
+            assert_eq!(unit.sandbox_accounts().find_by_email("ada@example.com").await.unwrap(), None);
+            for other in [elsewhere, eves, tied.id] {
+                assert!(unit.sandbox_accounts().find(other).await.unwrap().is_some());
+            }
+            assert!(unit.brokerage().find(ada, "sandbox").await.unwrap().is_none());
+            assert!(unit.brokerage().find(eve, "sandbox").await.unwrap().is_some());
+        }
+        // Whoever comes after may have one for that address.
+        open_at(&world, world.account().await, "sandbox", "ada@example.com").await;
+    }
+
+    async fn an_opening_of_a_deleted_account_leads_nowhere(world: World) {
+        let (ada, eve) = (world.account().await, world.account().await);
+        for account in [ada, eve] {
+            let opening = opening(&world, 0);
+            let begun =
+                commit!(world.store, unit => unit.brokerage().begin_opening(account, "sandbox", &opening, None, NOW));
+            assert!(begun);
+        }
+        commit!(world.store, unit => unit.accounts().delete(ada, "ada@example.com", at(1)));
+        let opened =
+            Opened { broker_account: world.key(), person: b"person", status: "active", check_at: None };
+        assert!(!commit!(world.store, unit => unit.brokerage().opened(ada, "sandbox", opened, at(2))));
+        assert!(read!(world.store, unit => unit.brokerage().find(ada, "sandbox")).is_none());
+        assert!(commit!(world.store, unit => unit.brokerage().opened(eve, "sandbox", opened, at(2))));
+    }
+
     async fn the_name_of_a_deleted_account_is_free_again(world: World) {
         let host = world.member("host@example.com").await;
         let (ada, export) =
             (world.person(&host, "ada@example.com").await, world.program(&host, "export").await);
-        let logins: [(AccountId, LoginName); 2] =
-            [(ada, address("ada@example.com").into()), (export, program_name("export"))];
+        let (eve, number) = (world.account().await, phone("+254712345678"));
+        assert!(world.identify(eve, &number, true).await);
+        let logins: [(AccountId, LoginName); 3] = [
+            (ada, address("ada@example.com").into()),
+            (export, program_name("export")),
+            (eve, number.into()),
+        ];
         for (account, login) in logins {
             // Twice: whoever comes after may be deleted as well.
             let mut account = account;
@@ -407,8 +656,7 @@ on_both_engines! {
                 commit!(world.store, unit => unit.accounts().delete(account, login.as_str(), at(seconds)));
                 assert!(read!(world.store, unit => unit.accounts().owner_of(&login)).is_none());
                 let next = world.account().await;
-                let key = world.key();
-                assert!(commit!(world.store, unit => unit.accounts().insert_login(key, next, &login, NOW)));
+                assert!(world.identify(next, &login, true).await);
                 let found = read!(world.store, unit => unit.accounts().find_for_sign_in(&login)).unwrap();
                 assert_eq!(
                     (found.account.id, found.account.disabled_at, found.password_hash),

@@ -97,6 +97,43 @@ on_both_engines! {
         assert!(read!(world.store, unit => unit.challenges().latest(Purpose::ResetPassword, ada)).is_none());
     }
 
+    async fn the_latest_challenge_to_an_address_is_the_newest_of_its_purpose(world: World) {
+        let (ada, eve) = (world.account().await, world.account().await);
+        let (purpose, ours, theirs) = (Purpose::SignInByPhone, "+254712345678", "+254712345679");
+        let to = |address, second| NewChallenge { purpose, address, ..challenge(&world, ada, at(second)) };
+        let nobodys = NewChallenge { account: None, ..to(ours, 1) };
+        add(&world, &nobodys).await;
+        let latest = async |purpose, address| {
+            let found = read!(world.store, unit => unit.challenges().latest_to(purpose, address));
+            found.map(|found| (found.id, found.account))
+        };
+        assert_eq!(latest(purpose, ours).await, Some((nobodys.id, None)));
+        // Whoever it was sent for: the number counts, and the time, not the order they were added in.
+        let newest = NewChallenge { account: Some(eve), ..to(ours, 3) };
+        add(&world, &newest).await;
+        add(&world, &to(ours, 2)).await;
+        let (other, others) = (NewChallenge { purpose: Purpose::RegisterPhone, ..to(ours, 9) }, to(theirs, 9));
+        add(&world, &other).await;
+        add(&world, &others).await;
+        assert_eq!(latest(purpose, ours).await, Some((newest.id, Some(eve))));
+        assert_eq!(latest(Purpose::RegisterPhone, ours).await, Some((other.id, Some(ada))));
+        assert_eq!(latest(purpose, theirs).await, Some((others.id, Some(ada))));
+        assert_eq!(latest(Purpose::VerifyEmail, ours).await, None);
+        for nobodys in ["+25471234567", "+2547123456789", "254712345678", "%", ""] {
+            assert_eq!(latest(purpose, nobodys).await, None, "{nobodys}");
+        }
+    }
+
+    async fn an_answered_challenge_to_an_address_does_not_give_way_to_an_older_one(world: World) {
+        let ada = world.account().await;
+        add(&world, &challenge(&world, ada, at(1))).await;
+        let newest = add(&world, &challenge(&world, ada, at(2))).await;
+        assert!(commit!(world.store, unit => unit.challenges().consume(newest, at(3))));
+        let (purpose, to) = (Purpose::VerifyEmail, "ada@example.com");
+        let found = read!(world.store, unit => unit.challenges().latest_to(purpose, to)).unwrap();
+        assert_eq!((found.id, found.standing(at(3))), (newest, Standing::Consumed));
+    }
+
     async fn of_fifty_who_answer_at_once_one_is_right(world: World) {
         let ada = world.account().await;
         let id = add(&world, &challenge(&world, ada, NOW)).await;
@@ -238,6 +275,37 @@ on_both_engines! {
         commit!(world.store, unit => unit.challenges().remove(Purpose::VerifyEmail, ada));
         assert!(read!(world.store, unit => unit.challenges().latest(Purpose::VerifyEmail, ada)).is_none());
         assert!(read!(world.store, unit => unit.challenges().latest(Purpose::VerifyEmail, eve)).is_some());
+    }
+
+    async fn a_challenge_takes_the_place_of_those_to_the_same_address_for_the_same(world: World) {
+        let (ada, eve) = (world.account().await, world.account().await);
+        let (purpose, ours) = (Purpose::SignInByPhone, "+254712345678");
+        let to = |address| NewChallenge { purpose, address, ..challenge(&world, ada, NOW) };
+        // Whoever they are for, answered or not.
+        let replaced = [
+            add(&world, &to(ours)).await,
+            add(&world, &NewChallenge { account: Some(eve), ..to(ours) }).await,
+            add(&world, &NewChallenge { account: None, ..to(ours) }).await,
+        ];
+        commit!(world.store, unit => unit.challenges().consume(replaced[0], at(1)));
+        let other = NewChallenge { purpose: Purpose::RegisterPhone, ..to(ours) };
+        let mut kept = vec![add(&world, &other).await];
+        for address in ["+254712345679", "+25471234567", "%", ""] {
+            kept.push(add(&world, &to(address)).await);
+        }
+        let mut unit = world.store.begin().await.unwrap();
+        unit.challenges().supersede(purpose, ours).await.unwrap();
+        let newest = to(ours);
+        unit.challenges().insert(&newest).await.unwrap();
+        unit.commit().await.unwrap();
+        let found = read!(world.store, unit => unit.challenges().latest_to(purpose, ours)).unwrap();
+        assert_eq!(found.id, newest.id);
+        for id in replaced {
+            assert!(read!(world.store, unit => unit.challenges().find(purpose, id)).is_none());
+        }
+        for (id, purpose) in kept.into_iter().zip([Purpose::RegisterPhone].into_iter().chain([purpose; 4])) {
+            assert!(read!(world.store, unit => unit.challenges().find(purpose, id)).is_some());
+        }
     }
 
     async fn expired_challenges_are_removed_oldest_first(world: World) {

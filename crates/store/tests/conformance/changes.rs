@@ -11,7 +11,7 @@ use tidegate_store::sessions::NewSession;
 use tidegate_store::{Change, ChangeListener, Store};
 use tidegate_testkit::{Engine, TestDatabase, eventually, on_both_engines, on_one_engine};
 
-use crate::world::{NOW, World, address, at, session};
+use crate::world::{NOW, World, address, at, phone, session};
 
 /// A cache that remembers what it was told.
 #[derive(Clone, Default)]
@@ -157,6 +157,27 @@ on_both_engines! {
 
         commit!(world.store, unit => unit.accounts().delete(ada, "ada@example.com", at(1)));
         assert!(ear.heard().contains(&Change::Account(ada)), "deleted");
+    }
+
+    async fn use_of_a_session_is_heard_of_it_and_of_no_other(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let (session, bystander) = (world.session(&ada, 60).await, world.session(&ada, 60).await);
+        let ear = Ear::at(&world.store, world.database.engine()).await;
+        commit!(world.store, unit => unit.sessions().used(session, at(30), at(20)));
+        assert!(ear.heard().contains(&Change::Session(session)));
+        assert!(!ear.heard().contains(&Change::Session(bystander)));
+    }
+
+    async fn what_becomes_known_of_a_person_is_heard_of_them(world: World) {
+        let ada = world.account().await;
+        let ear = Ear::at(&world.store, world.database.engine()).await;
+
+        assert!(world.identify(ada, &phone("+254712345678"), true).await);
+        assert!(ear.heard().contains(&Change::Account(ada)), "a phone was added");
+        ear.forget();
+
+        commit!(world.store, unit => unit.accounts().name(ada, "Ada", "Lovelace", at(1)));
+        assert!(ear.heard().contains(&Change::Account(ada)), "their names became known");
     }
 
     async fn the_first_listener_stays(world: World) {

@@ -12,6 +12,8 @@ mod world;
 
 mod accounts;
 mod audit;
+mod broker_cursors;
+mod brokerage;
 mod cancellation;
 mod challenges;
 mod changes;
@@ -26,6 +28,7 @@ mod model;
 mod organizations;
 mod outbox;
 mod refresh_tokens;
+mod sandbox_accounts;
 mod service_keys;
 mod sessions;
 mod text;

@@ -5,11 +5,12 @@ use tidegate_domain::account::LoginName;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::{EmailAddress, Role};
 use tidegate_store::StoreError;
+use tidegate_store::accounts::NewIdentifier;
 use tidegate_store::members::{Listed, Member};
 use tidegate_store::organizations::NewMembership;
 use tidegate_testkit::on_both_engines;
 
-use crate::world::{NOW, World, address, at, program_name};
+use crate::world::{NOW, World, address, at, phone, program_name};
 
 fn login(email: &str) -> LoginName {
     address(email).into()
@@ -41,6 +42,62 @@ on_both_engines! {
         let account = read!(world.store, unit => unit.accounts().find(ada)).unwrap();
         assert_eq!((account.updated_at, account.user_metadata), (at(5), metadata));
         assert_eq!(account.display_name, "Ada", "what the person is called elsewhere stays");
+    }
+
+    async fn somebody_with_a_phone_alone_is_known_by_it(world: World) {
+        let (host, ada) = (world.member("host@example.com").await, world.account().await);
+        let (number, spare): (LoginName, LoginName) =
+            (phone("+254712345678").into(), phone("+254112345678").into());
+        world.take_in(&host, ada, Role::Viewer).await;
+        assert!(read!(world.store, unit => unit.members().find_by_key(host.organization, ada)).is_none());
+        let new = NewIdentifier { verified_at: Some(at(1)), ..world.identifier(ada, &number, true) };
+        assert!(commit!(world.store, unit => unit.accounts().insert_identifier(new)));
+        assert!(world.identify(ada, &spare, false).await);
+        for organization in [host.organization, world.member("eve@example.com").await.organization] {
+            let ours = organization == host.organization;
+            let by_key = read!(world.store, unit => unit.members().find_by_key(organization, ada));
+            let by_name = read!(world.store, unit => unit.members().find(organization, &number));
+            for found in [by_key, by_name] {
+                let found = found.map(|found| (found.account, found.login, found.verified, found.role));
+                assert_eq!(found, ours.then(|| (ada, number.clone(), true, Role::Viewer)));
+            }
+        }
+        assert!(read!(world.store, unit => unit.members().find(host.organization, &spare)).is_none());
+    }
+
+    async fn an_address_or_a_name_goes_before_a_phone_however_old(world: World) {
+        let host = world.member("host@example.com").await;
+        for (number, other, seconds) in [
+            ("+254712345671", login("younger@example.com"), 9),
+            ("+254712345672", login("older@example.com"), -9),
+            ("+254712345673", login("same@example.com"), 0),
+            ("+254712345674", program_name("export"), 9),
+        ] {
+            let (ada, number) = (world.account().await, phone(number).into());
+            world.take_in(&host, ada, Role::Viewer).await;
+            assert!(world.identify(ada, &number, true).await);
+            let found = read!(world.store, unit => unit.members().find_by_key(host.organization, ada));
+            assert_eq!(found.unwrap().login, number);
+            let new = NewIdentifier { created_at: at(seconds), ..world.identifier(ada, &other, true) };
+            assert!(commit!(world.store, unit => unit.accounts().insert_identifier(new)));
+            let found = read!(world.store, unit => unit.members().find_by_key(host.organization, ada));
+            assert_eq!(found.unwrap().login, other);
+            // Either leads to them.
+            for name in [&number, &other] {
+                let found = read!(world.store, unit => unit.members().find(host.organization, name)).unwrap();
+                assert_eq!((found.account, &found.login), (ada, name));
+            }
+        }
+    }
+
+    async fn an_address_that_is_not_the_primary_one_does_not_go_before_a_phone(world: World) {
+        let (host, ada) = (world.member("host@example.com").await, world.account().await);
+        let number: LoginName = phone("+254712345678").into();
+        world.take_in(&host, ada, Role::Viewer).await;
+        assert!(world.identify(ada, &address("ada@example.com"), false).await);
+        assert!(world.identify(ada, &number, true).await);
+        let found = read!(world.store, unit => unit.members().find_by_key(host.organization, ada)).unwrap();
+        assert_eq!(found.login, number);
     }
 
     async fn a_program_is_a_member_of_its_own_kind(world: World) {
@@ -81,7 +138,7 @@ on_both_engines! {
         let host = world.member("host@example.com").await;
         let ada = world.person(&host, "ada@example.com").await;
         let second = address("ada@example.org");
-        commit!(world.store, unit => unit.accounts().insert_email(world.email(ada, &second, false)));
+        world.identify(ada, &second, false).await;
         let find = |email: &str| {
             let (store, login) = (world.store.clone(), login(email));
             async move { read!(store, unit => unit.members().find(host.organization, &login)) }
@@ -105,7 +162,7 @@ on_both_engines! {
                 [(login(&format!("{name}@example.com")), &mut people), (program_name(name), &mut programs)]
             {
                 let account = world.account().await;
-                commit!(world.store, unit => unit.accounts().insert_login(world.key(), account, &login, NOW));
+                world.identify(account, &login, true).await;
                 let came = NewMembership {
                     id: world.key_made(at(seconds)),
                     is_home: true,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use tidegate_domain::challenge::Purpose;
 use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId};
 use tidegate_domain::{Entropy, Role};
 use tidegate_store::{DatabaseUrl, Store, StoreError, StoreOptions};
@@ -11,13 +12,20 @@ use tidegate_testkit::{
 };
 use uuid::Uuid;
 
-use crate::world::{NOW, World, address};
+use crate::brokerage::{BROKER, opening_of};
+use crate::world::{NOW, World, address, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 2;
+const KNOWN: usize = 3;
 
-/// A database as the first version left it.
-async fn of_the_first_version(engine: Engine) -> TestDatabase {
+/// The migrations that earlier versions had, from the first.
+const EARLIER: [(&str, &str); KNOWN - 1] = [
+    ("first light", include_str!("../../migrations/0001_first_light.sql")),
+    ("crossing minds", include_str!("../../migrations/0002_crossing_minds.sql")),
+];
+
+/// A database as the version with that many migrations left it.
+async fn of_version(engine: Engine, version: usize) -> TestDatabase {
     let (quote, hexadecimal, [uuid, json, bytes, number_key]) = match engine {
         Engine::Sqlite => {
             ("x'", "lower(hex(checksum))", ["blob", "text", "blob", "integer primary key autoincrement"])
@@ -28,34 +36,41 @@ async fn of_the_first_version(engine: Engine) -> TestDatabase {
         }
     };
     let present = TestDatabase::create(engine).await;
-    let query = format!("select {hexadecimal} from _sqlx_migrations where version = 1");
-    let checksum = present.sql_texts(&query).await.remove(0);
+    let query = format!("select {hexadecimal} from _sqlx_migrations order by version");
+    let checksums = present.sql_texts(&query).await;
     let database = TestDatabase::empty(engine).await;
-    let schema = include_str!("../../migrations/0001_first_light.sql")
-        .replace("{uuid}", uuid)
-        .replace("{json}", json)
-        .replace("{bytes}", bytes)
-        .replace("{number_key}", number_key);
     // Opening it makes the file.
     database.open().await.close().await;
-    database.sql(&schema).await;
     // As sqlx makes it, and what it notes there.
     database
         .sql(&format!(
             "create table _sqlx_migrations (
                 version bigint primary key, description text not null,
                 installed_on timestamp not null default current_timestamp, success boolean not null,
-                checksum {bytes} not null, execution_time bigint not null);
-             insert into _sqlx_migrations (version, description, success, checksum, execution_time)
-             values (1, 'first light', true, {quote}{checksum}', 0)"
+                checksum {bytes} not null, execution_time bigint not null)"
         ))
         .await;
+    for (number, (name, text)) in (1..).zip(EARLIER).take(version) {
+        let schema = text
+            .replace("{uuid}", uuid)
+            .replace("{json}", json)
+            .replace("{bytes}", bytes)
+            .replace("{number_key}", number_key);
+        database.sql(&schema).await;
+        let checksum = &checksums[number - 1];
+        database
+            .sql(&format!(
+                "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+                 values ({number}, '{name}', true, {quote}{checksum}', 0)"
+            ))
+            .await;
+    }
     database
 }
 
 /// Somebody with an organization, a session and a refresh token, and a colleague there, as the first version wrote
-/// them.
-async fn people_of_the_first_version(database: &TestDatabase, keys: &[Uuid; 6], token: &[u8]) {
+/// them and the second may have.
+async fn people(database: &TestDatabase, keys: &[Uuid; 6], token: &[u8]) {
     let [ada, bob, organization, workspace, session, row] = keys.map(|key| database.sql_uuid(key));
     let hash: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
     let hash = match database.engine() {
@@ -115,13 +130,16 @@ on_both_engines! {
         assert!(read!(world.store, unit => unit.accounts().find(account)).is_some());
     }
 
-    async fn a_database_of_the_first_version_gets_the_present_schema(engine: Engine) {
-        let (old, fresh) = (of_the_first_version(engine).await, TestDatabase::create(engine).await);
-        let store = old.open().await;
-        assert_eq!(store.pending_migrations().await.unwrap(), KNOWN - 1);
-        assert_eq!(store.migrate().await.unwrap(), KNOWN - 1);
-        assert_eq!(store.migrate().await.unwrap(), 0);
-        assert_eq!(store.schema().await.unwrap(), fresh.open().await.schema().await.unwrap());
+    async fn a_database_of_any_earlier_version_gets_the_present_schema(engine: Engine) {
+        let fresh = TestDatabase::create(engine).await.open().await.schema().await.unwrap();
+        for version in 1..KNOWN {
+            let old = of_version(engine, version).await;
+            let store = old.open().await;
+            assert_eq!(store.pending_migrations().await.unwrap(), KNOWN - version);
+            assert_eq!(store.migrate().await.unwrap(), KNOWN - version);
+            assert_eq!(store.migrate().await.unwrap(), 0);
+            assert_eq!(store.schema().await.unwrap(), fresh, "from version {version}");
+        }
     }
 
     async fn whoever_is_in_a_database_of_the_first_version_finds_everything_as_it_was(engine: Engine) {
@@ -131,8 +149,8 @@ on_both_engines! {
         let [ada, bob, organization, workspace, session, row] = keys;
         let (ada, bob, organization) = (AccountId(ada), AccountId(bob), OrganizationId(organization));
         let token: [u8; 32] = entropy.bytes();
-        let database = of_the_first_version(engine).await;
-        people_of_the_first_version(&database, &keys, &token).await;
+        let database = of_version(engine, 1).await;
+        people(&database, &keys, &token).await;
         let store = database.open().await;
         store.migrate().await.unwrap();
 
@@ -160,6 +178,56 @@ on_both_engines! {
         assert_eq!(read!(store, unit => unit.sessions().binding(session.into())), None);
         let presented = read!(store, unit => unit.refresh_tokens().find(&token)).unwrap();
         assert_eq!((presented.id, presented.account), (RefreshTokenId(row), ada));
+    }
+
+    async fn whoever_is_in_a_database_of_the_second_version_finds_everything_as_it_was(engine: Engine) {
+        let entropy = SeededEntropy::default();
+        let entropy: &dyn Entropy = &entropy;
+        let keys: [Uuid; 6] = std::array::from_fn(|_| entropy.uuid(NOW));
+        let [ada, _, organization, _, session, row] = keys;
+        let (ada, organization) = (AccountId(ada), OrganizationId(organization));
+        let token: [u8; 32] = entropy.bytes();
+        let database = of_version(engine, 2).await;
+        people(&database, &keys, &token).await;
+        let own = database.sql_uuid(ada);
+        database
+            .sql(&format!(
+                "update memberships set is_home = true where role = 'owner';
+                 update accounts set first_name = 'Ada', last_name = 'Lovelace' where id = {own};
+                 insert into challenges (id, account_id, purpose, address, attempts, dialect, continuation,
+                    created_at, expires_at)
+                 values ({own}, {own}, 'verify_email', 'ada@example.com', 3, 'ingestiq',
+                    '{{\"remember_me\": true}}', 1, 900);
+                 insert into outbox_messages (id, idempotency_key, channel, template, recipient, state, attempts,
+                    next_attempt_at, leased_until, created_at)
+                 values ({own}, 'key', 'email', 't', 'ada@example.com', 'pending', 2, 1, 0, 1)"
+            ))
+            .await;
+        let store = database.open().await;
+        store.migrate().await.unwrap();
+
+        let found = read!(store, unit => unit.members().find_by_key(organization, ada)).unwrap();
+        assert_eq!((found.role, found.verified), (Role::Owner, true));
+        let names = read!(store, unit => unit.accounts().names(ada));
+        assert_eq!(names, ("Ada".to_owned(), "Lovelace".to_owned()));
+        assert_eq!(read!(store, unit => unit.accounts().phone(ada)), None);
+        assert!(read!(store, unit => unit.brokerage().find(ada, BROKER)).is_none());
+        // Nobody is signed out, and no session has a token of the new kind.
+        let record = read!(store, unit => unit.sessions().record(session.into())).unwrap();
+        assert_eq!((record.account, record.ended), (ada, false));
+        assert_eq!(read!(store, unit => unit.sessions().find_by_token(&token)), None);
+        let presented = read!(store, unit => unit.refresh_tokens().find(&token)).unwrap();
+        assert_eq!((presented.id, presented.account), (RefreshTokenId(row), ada));
+        // What was sent out is answered, and what waits is sent.
+        let (purpose, to) = (Purpose::VerifyEmail, "ada@example.com");
+        let sent = read!(store, unit => unit.challenges().latest_to(purpose, to)).unwrap();
+        assert_eq!((sent.account, sent.attempts, sent.continuation.remember_me), (Some(ada), 3, true));
+        let waiting = commit!(store, unit => unit.outbox().claim("email", NOW, seconds(60), 10));
+        assert_eq!((waiting.len(), waiting[0].attempts), (1, 3));
+        assert_eq!((&waiting[0].provider, &waiting[0].receipt), (&None, &None));
+        // And whatever is new can be had.
+        let opening = opening_of(entropy.uuid(NOW));
+        assert!(commit!(store, unit => unit.brokerage().begin_opening(ada, BROKER, &opening, None, NOW)));
     }
 
     async fn nodes_that_start_together_migrate_once(engine: Engine) {
@@ -253,6 +321,18 @@ on_one_engine! { Engine::Sqlite;
             "memberships unique (organization_id)",
             "resolved_sessions.session_ident blob not null",
             "sessions index (account_id,created_at)",
+            "sessions.token_hash blob",
+            "sessions unique (token_hash)",
+            "challenges index (address,purpose,created_at)",
+            "outbox_messages index (provider_message_id)",
+            "brokerage_accounts.opening_until bigint",
+            "brokerage_accounts unique (account_id,broker)",
+            "brokerage_accounts unique (broker,broker_account_id)",
+            "brokerage_accounts index (broker,check_at)",
+            "broker_cursors.leased_until bigint not null",
+            "sandbox_accounts.sealed blob not null",
+            "sandbox_accounts unique (email)",
+            "sandbox_accounts index (last_step_at)",
         ] {
             assert!(ours.iter().any(|known| known == line), "missing: {line}\n{}", ours.join("\n"));
         }

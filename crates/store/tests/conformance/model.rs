@@ -9,15 +9,18 @@ use tidegate_domain::id::{ChallengeId, RefreshTokenId, SessionId};
 use tidegate_domain::limit::Limit;
 use tidegate_domain::session::EndReason;
 use tidegate_domain::{Dialect, Timestamp};
+use tidegate_store::broker_cursors::Turn;
+use tidegate_store::brokerage::{Opened, Opening, Standing};
 use tidegate_store::challenges::NewChallenge;
 use tidegate_store::idempotency::Record;
-use tidegate_store::outbox::{Attempt, NewMessage};
+use tidegate_store::outbox::{Attempt, NewMessage, NewReceipt};
 use tidegate_store::refresh_tokens::NewRefreshToken;
 use tidegate_store::sessions::NewSession;
 use tidegate_store::{Result, StoreError, Unit};
 use tidegate_testkit::{Engine, Fixture};
 use uuid::Uuid;
 
+use crate::brokerage::opening_of;
 use crate::world::{Member, World, at, seconds, session};
 
 /// Something asked of the store. Numbers choose among what was made before, whether it was committed or not.
@@ -39,9 +42,28 @@ enum Ask {
     Keep { key: u8, lasts: i64 },
     Kept(u8),
     Post { key: u8 },
-    Claim(i64),
-    SettleOldest(bool),
+    Claim { channel: &'static str, at_most: i64 },
+    SettleOldest(Outcome),
+    Report { key: u8, state: &'static str },
+    BeginOpening { broker: &'static str, seen: Option<usize>, again: bool },
+    LoseOpening { broker: &'static str, opening: usize },
+    FailOpening { broker: &'static str, opening: usize },
+    CheckOpening { broker: &'static str, opening: usize },
+    Opened { broker: &'static str, opening: usize },
+    Stands { broker: &'static str, status: &'static str },
+    ClaimAccounts(&'static str),
+    TakeTurn(&'static str),
+    Advance { broker: &'static str, turn: usize },
     Prune,
+}
+
+/// What became of sending a message.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Delivered,
+    Again,
+    Missed,
+    Dead,
 }
 
 /// One unit of work: what it asks, when, and whether it is committed.
@@ -72,9 +94,33 @@ fn ask() -> impl Strategy<Value = Ask> {
         (0..2_u8, 1..100_i64).prop_map(|(key, lasts)| Ask::Keep { key, lasts }),
         (0..2_u8).prop_map(Ask::Kept),
         (0..4_u8).prop_map(|key| Ask::Post { key }),
-        (0..3_i64).prop_map(Ask::Claim),
-        any::<bool>().prop_map(Ask::SettleOldest),
+        (prop::sample::select(&["email", "sms"][..]), 0..3_i64)
+            .prop_map(|(channel, at_most)| Ask::Claim { channel, at_most }),
+        prop::sample::select(&[Outcome::Delivered, Outcome::Again, Outcome::Missed, Outcome::Dead][..])
+            .prop_map(Ask::SettleOldest),
+        (0..4_u8, prop::sample::select(&["interim", "delivered", "failed"][..]))
+            .prop_map(|(key, state)| Ask::Report { key, state }),
+        ask_about_brokers(),
         Just(Ask::Prune),
+    ]
+}
+
+fn ask_about_brokers() -> impl Strategy<Value = Ask> {
+    let broker = || prop::sample::select(&["alpaca", "sandbox"][..]);
+    let some = 0..4_usize;
+    let of_some = || (broker(), some.clone());
+    prop_oneof![
+        (broker(), proptest::option::of(some.clone()), any::<bool>())
+            .prop_map(|(broker, seen, again)| Ask::BeginOpening { broker, seen, again }),
+        of_some().prop_map(|(broker, opening)| Ask::LoseOpening { broker, opening }),
+        of_some().prop_map(|(broker, opening)| Ask::FailOpening { broker, opening }),
+        of_some().prop_map(|(broker, opening)| Ask::CheckOpening { broker, opening }),
+        of_some().prop_map(|(broker, opening)| Ask::Opened { broker, opening }),
+        (broker(), prop::sample::select(&["submitted", "active"][..]))
+            .prop_map(|(broker, status)| Ask::Stands { broker, status }),
+        broker().prop_map(Ask::ClaimAccounts),
+        broker().prop_map(Ask::TakeTurn),
+        of_some().prop_map(|(broker, turn)| Ask::Advance { broker, turn }),
     ]
 }
 
@@ -91,6 +137,8 @@ struct Side {
     sessions: Vec<SessionId>,
     tokens: Vec<(RefreshTokenId, [u8; 32])>,
     challenges: Vec<ChallengeId>,
+    openings: Vec<Opening>,
+    turns: Vec<Turn>,
 }
 
 /// How an answer is compared: errors by their kind, as engines word them differently.
@@ -110,7 +158,16 @@ impl Side {
     async fn begin(engine: Engine) -> Self {
         let world = World::prepare(engine).await;
         let ada = world.member("ada@example.com").await;
-        Self { world, ada, now: 0, sessions: Vec::new(), tokens: Vec::new(), challenges: Vec::new() }
+        Self {
+            world,
+            ada,
+            now: 0,
+            sessions: Vec::new(),
+            tokens: Vec::new(),
+            challenges: Vec::new(),
+            openings: Vec::new(),
+            turns: Vec::new(),
+        }
     }
 
     /// Does one step; answers all that was answered.
@@ -176,12 +233,74 @@ impl Side {
             }
             Ask::Kept(key) => shown(unit.idempotency().find(&[key], now).await),
             Ask::Post { key } => self.post(unit, key).await,
-            Ask::Claim(at_most) => {
-                let claimed = unit.outbox().claim(now, seconds(30), at_most).await;
+            Ask::Claim { channel, at_most } => {
+                let claimed = unit.outbox().claim(channel, now, seconds(30), at_most).await;
                 shown(claimed.map(|all| all.into_iter().map(|m| (m.id(), m.attempts)).collect::<Vec<_>>()))
             }
-            Ask::SettleOldest(works) => settle_oldest(unit, works, now, self.now).await,
+            Ask::SettleOldest(outcome) => settle_oldest(unit, outcome, now, self.now).await,
+            Ask::Report { key, state } => report(unit, key, state, now).await,
             Ask::Prune => prune(unit, now).await,
+            _ => self.ask_about_brokers(unit, ask).await,
+        }
+    }
+
+    async fn ask_about_brokers(&mut self, unit: &mut Unit, ask: &Ask) -> (String, bool) {
+        let (now, ada) = (at(self.now), self.ada.account);
+        // The newest first: it is the one that most probably still stands.
+        let opening_at = |number: usize| {
+            let newest = self.openings.len().checked_sub(1 + number);
+            newest.map_or_else(|| opening_of(Uuid::nil()), |number| self.openings[number].clone())
+        };
+        match *ask {
+            Ask::BeginOpening { broker, seen, again } => {
+                let (key, seen) = (self.world.key(), seen.map(opening_at));
+                let id = seen.as_ref().filter(|_| again).map_or(key, |seen| seen.id);
+                let opening = Opening { since: now, until: at(self.now + 30), ..opening_of(id) };
+                self.openings.push(opening.clone());
+                shown(unit.brokerage().begin_opening(ada, broker, &opening, seen.as_ref(), now).await)
+            }
+            Ask::LoseOpening { broker, opening } => {
+                let (seen, check_at, until) = (opening_at(opening), at(self.now + 5), at(self.now + 60));
+                self.openings.push(Opening { until, ..seen.clone() });
+                shown(unit.brokerage().opening_unknown(broker, &seen, check_at, until).await)
+            }
+            Ask::FailOpening { broker, opening } => {
+                shown(unit.brokerage().opening_failed(broker, &opening_at(opening)).await)
+            }
+            Ask::CheckOpening { broker, opening } => {
+                let check_at = at(self.now + 7);
+                shown(unit.brokerage().check_opening_at(broker, &opening_at(opening), check_at).await)
+            }
+            Ask::Opened { broker, opening } => {
+                let broker_account = opening_at(opening).id;
+                let opened =
+                    Opened { broker_account, person: b"p", status: "submitted", check_at: Some(now) };
+                shown(unit.brokerage().opened(ada, broker, opened, now).await)
+            }
+            Ask::Stands { broker, status } => {
+                let standing = Standing { status, check_at: Some(at(self.now + 10)), checks: self.now };
+                shown(unit.brokerage().stands(ada, broker, standing, now).await)
+            }
+            Ask::ClaimAccounts(broker) => {
+                let due = unit.brokerage().claim_due(broker, now, seconds(30), 3).await;
+                let next = unit.brokerage().next_check(broker).await;
+                shown(due.and_then(|due| Ok((due, next?))))
+            }
+            Ask::TakeTurn(broker) => {
+                let taken = unit.broker_cursors().take_turn(broker, now, seconds(30)).await;
+                self.turns.extend(taken.iter().flatten().cloned());
+                shown(taken)
+            }
+            Ask::Advance { broker, turn } => {
+                let Some(turn) = self.turns.get(turn % self.turns.len().max(1)) else {
+                    return ("no turn was ever taken".to_owned(), true);
+                };
+                let (cursor, until) = (self.now.to_string(), at(self.now + 20));
+                let next = unit.broker_cursors().advance(broker, turn, Some(&cursor), until).await;
+                self.turns.extend(next.iter().flatten().cloned());
+                shown(next)
+            }
+            _ => unreachable!("{ask:?} is not about brokers"),
         }
     }
 
@@ -189,7 +308,8 @@ impl Side {
         let id = self.world.key();
         self.sessions.push(id);
         let new = NewSession { id, created_at: at(self.now), ..session(&self.ada, self.now + lasts) };
-        shown(unit.sessions().insert(&new).await)
+        // Its number is the engine's own affair: see `Ask::Active`.
+        shown(unit.sessions().insert(&new).await.map(drop))
     }
 
     async fn issue_token(
@@ -234,7 +354,7 @@ impl Side {
         let new = NewMessage {
             id: self.world.key(),
             idempotency_key: &key.to_string(),
-            channel: "email",
+            channel: if key.is_multiple_of(2) { "email" } else { "sms" },
             template: "t",
             recipient: "ada@example.com",
             payload: &[key],
@@ -245,7 +365,7 @@ impl Side {
     }
 }
 
-async fn settle_oldest(unit: &mut Unit, works: bool, now: Timestamp, second: i64) -> (String, bool) {
+async fn settle_oldest(unit: &mut Unit, outcome: Outcome, now: Timestamp, second: i64) -> (String, bool) {
     let listed = match unit.outbox().list(None, 100).await {
         Ok(listed) => listed,
         error => return shown(error),
@@ -253,16 +373,32 @@ async fn settle_oldest(unit: &mut Unit, works: bool, now: Timestamp, second: i64
     let Some(oldest) = listed.iter().rfind(|message| message.state == "pending") else {
         return ("nothing to settle".to_owned(), true);
     };
-    let attempt = if works {
-        Attempt::Delivered { keep_payload: false }
-    } else {
-        Attempt::Again { at: at(second + 20), error: "later" }
+    let attempt = match outcome {
+        Outcome::Delivered => Attempt::Delivered {
+            keep_payload: false,
+            accepted: Some(("twilio", Some(&oldest.idempotency_key))),
+        },
+        Outcome::Again => Attempt::Again { at: at(second + 20), error: "later" },
+        Outcome::Missed => Attempt::Missed { error: "too late" },
+        Outcome::Dead => Attempt::Dead { error: "never" },
     };
     let settled = unit.outbox().settle(oldest.id(), attempt, now).await;
     match settled {
         Ok(()) => shown(unit.outbox().next_due().await),
         error => shown(error),
     }
+}
+
+async fn report(unit: &mut Unit, key: u8, state: &str, now: Timestamp) -> (String, bool) {
+    let receipt = NewReceipt { provider: "twilio", message_id: &key.to_string(), state, reason: Some(state) };
+    let known = match unit.outbox().receive(receipt, now).await {
+        Ok(number) => number.is_some(),
+        error => return shown(error),
+    };
+    let listed = unit.outbox().list(None, 100).await;
+    shown(listed.map(|all| {
+        (known, all.into_iter().map(|m| (m.id(), m.receipt, m.receipt_reason)).collect::<Vec<_>>())
+    }))
 }
 
 async fn prune(unit: &mut Unit, now: Timestamp) -> (String, bool) {

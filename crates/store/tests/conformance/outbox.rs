@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use tidegate_store::outbox::{Attempt, Message, NewMessage};
+use tidegate_store::outbox::{Attempt, Message, NewMessage, NewReceipt};
 use tidegate_testkit::{concurrently, on_both_engines};
+use uuid::Uuid;
 
 use crate::world::{NOW, World, at, seconds};
+
+/// Taken by whom there is no choice of, and wiped.
+const DELIVERED: Attempt<'static> = Attempt::Delivered { keep_payload: false, accepted: None };
 
 /// A message that is yet to be added.
 fn message<'a>(world: &World, key: &'a str, recipient: &'a str) -> NewMessage<'a> {
@@ -21,6 +25,11 @@ fn message<'a>(world: &World, key: &'a str, recipient: &'a str) -> NewMessage<'a
     }
 }
 
+/// A text message that is yet to be added.
+fn text<'a>(world: &World, key: &'a str) -> NewMessage<'a> {
+    NewMessage { channel: "sms", ..message(world, key, "+254712345678") }
+}
+
 /// Adds that many.
 async fn add(world: &World, count: usize) {
     let mut unit = world.store.begin().await.unwrap();
@@ -31,8 +40,17 @@ async fn add(world: &World, count: usize) {
     unit.commit().await.unwrap();
 }
 
+/// The mails a worker gets at that second.
 async fn claim(world: &World, second: i64, at_most: i64) -> Vec<Message> {
-    commit!(world.store, unit => unit.outbox().claim(at(second), seconds(120), at_most))
+    claim_of(world, "email", second, at_most).await
+}
+
+async fn claim_of(world: &World, channel: &str, second: i64, at_most: i64) -> Vec<Message> {
+    commit!(world.store, unit => unit.outbox().claim(channel, at(second), seconds(120), at_most))
+}
+
+fn keys(messages: Vec<Message>) -> Vec<String> {
+    messages.into_iter().map(|message| message.idempotency_key).collect()
 }
 
 async fn settle(world: &World, message: &Message, attempt: Attempt<'_>, second: i64) {
@@ -43,6 +61,33 @@ async fn only(world: &World) -> Message {
     let mut all = read!(world.store, unit => unit.outbox().list(None, 10));
     assert_eq!(all.len(), 1);
     all.remove(0)
+}
+
+/// Adds a message that somebody took who calls it that; answers its number.
+async fn taken(world: &World, provider: &str, message_id: Option<&str>) -> i64 {
+    let key = world.key::<Uuid>().to_string();
+    commit!(world.store, unit => unit.outbox().insert(text(world, &key)));
+    let claimed = claim_of(world, "sms", 0, 1).await;
+    let attempt = Attempt::Delivered { keep_payload: false, accepted: Some((provider, message_id)) };
+    settle(world, &claimed[0], attempt, 1).await;
+    claimed[0].number
+}
+
+/// What a provider reports of a message; answers the message's number.
+async fn report(world: &World, provider: &str, id: &str, state: &str, reason: Option<&str>) -> Option<i64> {
+    let receipt = NewReceipt { provider, message_id: id, state, reason };
+    commit!(world.store, unit => unit.outbox().receive(receipt, at(2)))
+}
+
+/// The reports on all messages, newest message first.
+async fn receipts(world: &World) -> Vec<(Option<String>, Option<String>)> {
+    let all = read!(world.store, unit => unit.outbox().list(None, 10));
+    all.into_iter().map(|message| (message.receipt, message.receipt_reason)).collect()
+}
+
+/// A report as it is read back.
+fn receipt(state: &str, reason: Option<&str>) -> (Option<String>, Option<String>) {
+    (Some(state.to_owned()), reason.map(str::to_owned))
 }
 
 on_both_engines! {
@@ -73,7 +118,9 @@ on_both_engines! {
     async fn a_message_for_nobody_is_never_sent(world: World) {
         let new = NewMessage { deliverable: false, ..message(&world, "key", "nobody@example.com") };
         commit!(world.store, unit => unit.outbox().insert(new));
-        assert!(claim(&world, 0, 10).await.is_empty());
+        for channel in ["email", "sms"] {
+            assert!(claim_of(&world, channel, 0, 10).await.is_empty());
+        }
         assert_eq!(only(&world).await.state, "discarded");
         assert_eq!(read!(world.store, unit => unit.outbox().next_due()), None);
         assert_eq!(read!(world.store, unit => unit.outbox().depth()), (0, 0));
@@ -87,7 +134,7 @@ on_both_engines! {
                 let mut own = Vec::new();
                 // A worker that comes away empty-handed may have lost a race; it looks again while there is something.
                 while read!(store, unit => unit.outbox().next_due()).is_some_and(|due| due <= NOW) {
-                    own.extend(commit!(store, unit => unit.outbox().claim(NOW, seconds(120), 7)));
+                    own.extend(commit!(store, unit => unit.outbox().claim("email", NOW, seconds(120), 7)));
                 }
                 own
             }
@@ -118,10 +165,74 @@ on_both_engines! {
         assert!(claim(&world, 500, 0).await.is_empty());
     }
 
+    async fn a_channel_takes_its_own_messages_only(world: World) {
+        for number in 0..3 {
+            let (mail, texted) = (format!("mail {number}"), format!("text {number}"));
+            commit!(world.store, unit => unit.outbox().insert(text(&world, &texted)));
+            commit!(world.store, unit => unit.outbox().insert(message(&world, &mail, "ada@example.com")));
+        }
+        for none in ["", "push", "EMAIL", "%"] {
+            assert!(claim_of(&world, none, 0, 10).await.is_empty(), "{none}");
+        }
+        // However many of another's come before, they take nobody's place in a batch.
+        assert_eq!(keys(claim(&world, 0, 2).await), ["mail 0", "mail 1"]);
+        let texts = claim_of(&world, "sms", 0, 10).await;
+        assert!(texts.iter().all(|text| text.channel == "sms" && text.attempts == 1));
+        assert_eq!(keys(texts), ["text 0", "text 1", "text 2"]);
+        assert_eq!(keys(claim(&world, 0, 10).await), ["mail 2"]);
+        for channel in ["email", "sms"] {
+            assert!(claim_of(&world, channel, 119, 10).await.is_empty());
+            assert_eq!(claim_of(&world, channel, 120, 10).await.len(), 3);
+        }
+    }
+
+    async fn a_message_whose_time_is_over_is_forgotten_but_says_why(world: World) {
+        commit!(world.store, unit => unit.outbox().insert(text(&world, "key")));
+        let claimed = claim_of(&world, "sms", 0, 10).await;
+        settle(&world, &claimed[0], Attempt::Missed { error: "no such number" }, 7).await;
+        let missed = only(&world).await;
+        let said = ("discarded", Some("no such number"));
+        assert_eq!((missed.state.as_str(), missed.last_error.as_deref()), said);
+        assert_eq!((missed.settled_at(), missed.attempts, missed.payload), (Some(at(7)), 1, None));
+        // Nobody is to see to it, nor can anybody.
+        assert_eq!(read!(world.store, unit => unit.outbox().depth()), (0, 0));
+        assert_eq!(read!(world.store, unit => unit.outbox().next_due()), None);
+        assert!(claim_of(&world, "sms", 10_000, 10).await.is_empty());
+        assert!(!commit!(world.store, unit => unit.outbox().revive(missed.number, at(8))));
+        assert!(!commit!(world.store, unit => unit.outbox().bury(missed.number)));
+        // A worker that comes late changes nothing.
+        for late in [DELIVERED, Attempt::Again { at: at(9), error: "" }, Attempt::Dead { error: "" }] {
+            settle(&world, &claimed[0], late, 9).await;
+        }
+        let still = only(&world).await;
+        assert_eq!((still.state.as_str(), still.last_error.as_deref()), said);
+        assert_eq!(still.settled_at(), Some(at(7)));
+        assert_eq!(commit!(world.store, unit => unit.outbox().prune(at(1), 10)), 1);
+    }
+
+    async fn what_was_settled_before_is_not_missed(world: World) {
+        add(&world, 2).await;
+        let claimed = claim(&world, 0, 10).await;
+        for (message, attempt) in claimed
+            .iter()
+            .zip([Attempt::Delivered { keep_payload: true, accepted: None }, Attempt::Dead { error: "down" }])
+        {
+            settle(&world, message, attempt, 1).await;
+            settle(&world, message, Attempt::Missed { error: "late" }, 2).await;
+        }
+        let all = read!(world.store, unit => unit.outbox().list(None, 10));
+        let shown: Vec<_> = all
+            .iter()
+            .map(|m| (m.state.as_str(), m.payload.is_some(), m.last_error.as_deref(), m.settled_at()))
+            .collect();
+        let then = Some(at(1));
+        assert_eq!(shown, [("dead", true, Some("down"), then), ("delivered", true, None, then)]);
+    }
+
     async fn a_delivered_message_is_wiped_unless_the_outbox_is_where_it_is_read(world: World) {
         add(&world, 2).await;
         for (message, keep_payload) in claim(&world, 0, 10).await.iter().zip([true, false]) {
-            settle(&world, message, Attempt::Delivered { keep_payload }, 1).await;
+            settle(&world, message, Attempt::Delivered { keep_payload, accepted: None }, 1).await;
         }
         let all = read!(world.store, unit => unit.outbox().list(None, 10));
         let shown: Vec<_> =
@@ -140,7 +251,7 @@ on_both_engines! {
         assert!(claim(&world, 29, 10).await.is_empty());
         let again = claim(&world, 30, 10).await;
         assert_eq!((again.len(), again[0].attempts), (1, 2));
-        settle(&world, &again[0], Attempt::Delivered { keep_payload: false }, 31).await;
+        settle(&world, &again[0], DELIVERED, 31).await;
         assert_eq!(only(&world).await.last_error, None);
     }
 
@@ -154,7 +265,7 @@ on_both_engines! {
         assert!(claim(&world, 10_000, 10).await.is_empty());
         assert_eq!(read!(world.store, unit => unit.outbox().depth()), (0, 1));
         // A worker that took it before its lease ran out comes late.
-        settle(&world, &claimed[0], Attempt::Delivered { keep_payload: false }, 2).await;
+        settle(&world, &claimed[0], DELIVERED, 2).await;
         assert_eq!(only(&world).await.state, "dead");
     }
 
@@ -184,8 +295,6 @@ on_both_engines! {
         {
             commit!(world.store, unit => unit.outbox().insert(message(&world, key, recipient)));
         }
-        let keys =
-            |messages: Vec<Message>| messages.into_iter().map(|m| m.idempotency_key).collect::<Vec<_>>();
         assert_eq!(keys(read!(world.store, unit => unit.outbox().list(None, 10))), ["3", "2", "1"]);
         assert_eq!(keys(read!(world.store, unit => unit.outbox().list(None, 2))), ["3", "2"]);
         let to_ada = read!(world.store, unit => unit.outbox().list(Some("ada@example.com"), 10));
@@ -204,12 +313,111 @@ on_both_engines! {
         assert_eq!(read!(world.store, unit => unit.outbox().depth()), (2, 0));
     }
 
+    async fn who_took_a_message_and_what_they_call_it_is_kept(world: World) {
+        add(&world, 4).await;
+        let claimed = claim(&world, 0, 10).await;
+        for (message, accepted) in claimed.iter().zip([
+            Some(("twilio", Some("SM1"))),
+            Some(("africas_talking", Some("ATXid_1"))),
+            Some(("log", None)),
+            None,
+        ]) {
+            assert_eq!((&message.provider, &message.receipt), (&None, &None));
+            settle(&world, message, Attempt::Delivered { keep_payload: false, accepted }, 1).await;
+        }
+        let all = read!(world.store, unit => unit.outbox().list(None, 10));
+        let providers: Vec<_> = all.iter().map(|message| message.provider.as_deref()).collect();
+        assert_eq!(providers, [None, Some("log"), Some("africas_talking"), Some("twilio")]);
+        assert!(all.iter().all(|message| message.receipt.is_none() && message.state == "delivered"));
+        let ids = "select coalesce(provider_message_id, '-') from outbox_messages order by number";
+        assert_eq!(world.database.sql_texts(ids).await, ["SM1", "ATXid_1", "-", "-"]);
+    }
+
+    async fn what_a_provider_reports_is_noted_and_the_end_stays_the_end(world: World) {
+        let number = taken(&world, "twilio", Some("SM1")).await;
+        for (state, noted) in
+            [("interim", "interim"), ("interim", "interim"), ("delivered", "delivered"), ("interim", "delivered")]
+        {
+            assert_eq!(report(&world, "twilio", "SM1", state, None).await, Some(number));
+            assert_eq!(receipts(&world).await, [receipt(noted, None)]);
+        }
+        assert_eq!(only(&world).await.state, "delivered");
+    }
+
+    async fn a_message_that_did_not_arrive_keeps_the_reason(world: World) {
+        let number = taken(&world, "twilio", Some("SM1")).await;
+        assert_eq!(report(&world, "twilio", "SM1", "failed", Some("30003")).await, Some(number));
+        // Late, and of no consequence.
+        assert_eq!(report(&world, "twilio", "SM1", "interim", None).await, Some(number));
+        assert_eq!(receipts(&world).await, [receipt("failed", Some("30003"))]);
+        // To the outbox it is done: sending it once more is nobody's business but the person's.
+        let message = only(&world).await;
+        assert_eq!((message.state.as_str(), message.last_error, message.attempts), ("delivered", None, 1));
+        assert!(claim_of(&world, "sms", 10_000, 10).await.is_empty());
+    }
+
+    async fn of_two_ends_the_one_reported_first_stays(world: World) {
+        let (failed, delivered) = (Some("30003"), None);
+        for (id, first, then) in [
+            ("SM1", ("delivered", delivered), ("failed", failed)),
+            ("SM2", ("failed", failed), ("delivered", delivered)),
+            ("SM3", ("failed", failed), ("failed", Some("30005"))),
+        ] {
+            let number = taken(&world, "twilio", Some(id)).await;
+            let late = ("interim", None);
+            for (state, reason) in [("interim", Some("queued")), first, then, late, first, then] {
+                assert_eq!(report(&world, "twilio", id, state, reason).await, Some(number));
+            }
+            assert_eq!(receipts(&world).await[0], receipt(first.0, first.1), "{id}");
+        }
+        let all = receipts(&world).await;
+        assert_eq!(all, [receipt("failed", failed), receipt("failed", failed), receipt("delivered", None)]);
+    }
+
+    async fn of_twenty_ends_reported_at_once_one_is_kept_with_its_reason(world: World) {
+        taken(&world, "twilio", Some("SM1")).await;
+        concurrently(20, |number| {
+            let store = world.store.clone();
+            async move {
+                let (state, reason) =
+                    if number % 2 == 0 { ("delivered", None) } else { ("failed", Some("30003")) };
+                let receipt = NewReceipt { provider: "twilio", message_id: "SM1", state, reason };
+                commit!(store, unit => unit.outbox().receive(receipt, at(2)))
+            }
+        })
+        .await;
+        let kept = receipts(&world).await.remove(0);
+        assert!([receipt("delivered", None), receipt("failed", Some("30003"))].contains(&kept), "{kept:?}");
+    }
+
+    async fn a_report_is_of_its_providers_message_only(world: World) {
+        let ours = taken(&world, "twilio", Some("1")).await;
+        assert_eq!(report(&world, "africas_talking", "1", "failed", Some("403")).await, None);
+        assert_eq!(receipts(&world).await, [(None, None)]);
+        // Two may call different messages the same.
+        let theirs = taken(&world, "africas_talking", Some("1")).await;
+        assert_eq!(report(&world, "africas_talking", "1", "failed", Some("403")).await, Some(theirs));
+        assert_eq!(report(&world, "twilio", "1", "delivered", None).await, Some(ours));
+        assert_eq!(receipts(&world).await, [receipt("failed", Some("403")), receipt("delivered", None)]);
+    }
+
+    async fn a_report_of_a_message_nobody_knows_is_none(world: World) {
+        taken(&world, "twilio", Some("SM1")).await;
+        taken(&world, "twilio", None).await;
+        for unknown in ["SM2", "SM", "sm1", "", "%"] {
+            assert_eq!(report(&world, "twilio", unknown, "delivered", None).await, None, "{unknown}");
+        }
+        assert_eq!(receipts(&world).await, [(None, None), (None, None)]);
+        assert_eq!(commit!(world.store, unit => unit.outbox().prune(at(1), 10)), 2);
+        assert_eq!(report(&world, "twilio", "SM1", "delivered", None).await, None, "known no more");
+    }
+
     async fn old_messages_are_removed_but_never_waiting_or_dead_ones(world: World) {
         add(&world, 4).await;
         let claimed = claim(&world, 0, 3).await;
         for (message, attempt) in claimed.iter().zip([
-            Attempt::Delivered { keep_payload: true },
-            Attempt::Delivered { keep_payload: false },
+            Attempt::Delivered { keep_payload: true, accepted: None },
+            DELIVERED,
             Attempt::Dead { error: "" },
         ]) {
             settle(&world, message, attempt, 1).await;
@@ -227,7 +435,7 @@ on_both_engines! {
     async fn a_claim_that_was_not_committed_did_not_happen(world: World) {
         add(&world, 1).await;
         let mut unit = world.store.begin().await.unwrap();
-        assert_eq!(unit.outbox().claim(NOW, seconds(120), 10).await.unwrap().len(), 1);
+        assert_eq!(unit.outbox().claim("email", NOW, seconds(120), 10).await.unwrap().len(), 1);
         drop(unit);
         let claimed = claim(&world, 0, 10).await;
         assert_eq!((claimed.len(), claimed[0].attempts), (1, 1));

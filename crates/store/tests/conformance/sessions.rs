@@ -6,6 +6,7 @@ use tidegate_domain::database::Binding;
 use tidegate_domain::flexible_id::FlexibleId;
 use tidegate_domain::id::{ServiceKeyId, SessionId};
 use tidegate_domain::session::{Amr, EndReason, SessionTimes};
+use tidegate_store::StoreError;
 use tidegate_store::sessions::NewSession;
 use tidegate_testkit::{concurrently, on_both_engines};
 
@@ -35,6 +36,13 @@ async fn open_with(
     let new = NewSession { id, amr: Amr::ServiceKey, binding, service_key, ..session(member, 60) };
     commit!(world.store, unit => unit.sessions().insert(&new));
     id
+}
+
+/// Opens a session whose token has that hash; answers its key and number.
+async fn open_by_token(world: &World, member: &Member, hash: &[u8]) -> (SessionId, i64) {
+    let id = world.key();
+    let new = NewSession { id, token_hash: Some(hash), ..session(member, 60) };
+    (id, commit!(world.store, unit => unit.sessions().insert(&new)))
 }
 
 async fn number(world: &World, id: SessionId) -> i64 {
@@ -152,6 +160,75 @@ on_both_engines! {
         assert!(commit!(world.store, unit => unit.sessions().end(id, EndReason::Revoked, at(31))));
         assert!(!commit!(world.store, unit => unit.sessions().refreshed(id, at(32), at(99))));
         assert!(!commit!(world.store, unit => unit.sessions().refreshed(world.key(), at(32), at(99))));
+    }
+
+    async fn a_session_is_found_by_the_hash_of_its_token(world: World) {
+        let (ada, eve) = (world.member("ada@example.com").await, world.member("eve@example.com").await);
+        let (one, two, unknown) = (world.hash(), world.hash(), world.hash());
+        let find = async |hash: &[u8]| read!(world.store, unit => unit.sessions().find_by_token(hash));
+        assert_eq!(find(&one).await, None);
+        let without = world.session(&ada, 60).await;
+        let (adas, eves) =
+            (open_by_token(&world, &ada, &one).await, open_by_token(&world, &eve, &two).await);
+        assert_eq!(find(&one).await, Some(adas));
+        assert_eq!(find(&two).await, Some(eves));
+        for none in [&unknown[..], &one[..31], b"", &[0; 32]] {
+            assert_eq!(find(none).await, None, "{none:?}");
+        }
+        for (id, answered) in [adas, eves] {
+            assert_eq!(number(&world, id).await, answered);
+        }
+        let active = read!(world.store, unit => unit.sessions().active(ada.account, NOW));
+        let numbers: Vec<_> = active.iter().map(|session| (session.id, session.number)).collect();
+        assert_eq!(numbers, [adas, (without, number(&world, without).await)]);
+    }
+
+    // Whoever asks says so: an ended session is refused otherwise than one that never was.
+    async fn an_ended_session_is_found_by_its_token_until_it_is_removed(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let hash = world.hash();
+        let opened = open_by_token(&world, &ada, &hash).await;
+        assert!(commit!(world.store, unit => unit.sessions().end(opened.0, EndReason::SignedOut, at(1))));
+        assert_eq!(read!(world.store, unit => unit.sessions().find_by_token(&hash)), Some(opened));
+        assert!(read!(world.store, unit => unit.sessions().record(opened.0)).unwrap().ended);
+        assert_eq!(commit!(world.store, unit => unit.sessions().prune(at(61), 10)), 1);
+        assert_eq!(read!(world.store, unit => unit.sessions().find_by_token(&hash)), None);
+    }
+
+    async fn two_sessions_never_share_a_token(world: World) {
+        let (ada, eve) = (world.member("ada@example.com").await, world.member("eve@example.com").await);
+        let hash = world.hash();
+        let first = open_by_token(&world, &ada, &hash).await;
+        let mut unit = world.store.begin().await.unwrap();
+        let new = NewSession { id: world.key(), token_hash: Some(&hash), ..session(&eve, 60) };
+        let twice = unit.sessions().insert(&new).await;
+        assert!(matches!(twice, Err(StoreError::Database(_))), "{twice:?}");
+        drop(unit);
+        assert_eq!(read!(world.store, unit => unit.sessions().find_by_token(&hash)), Some(first));
+        // Any number have none.
+        for _ in 0..2 {
+            world.session(&eve, 60).await;
+        }
+    }
+
+    async fn use_is_noted_when_it_was_not_for_some_time(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let (id, bystander) = (world.session(&ada, 600).await, world.session(&ada, 600).await);
+        let last = async |id| {
+            read!(world.store, unit => unit.sessions().record(id)).unwrap().last_activity_at
+        };
+        // When, unless noted since; and what is noted then.
+        for (now, before, noted) in
+            [(100, 0, 0), (100, 40, 100), (130, 70, 100), (160, 100, 100), (161, 101, 161), (99, 40, 161)]
+        {
+            commit!(world.store, unit => unit.sessions().used(id, at(now), at(before)));
+            assert_eq!(last(id).await, at(noted), "at {now}, before {before}");
+        }
+        assert_eq!(last(bystander).await, NOW);
+        commit!(world.store, unit => unit.sessions().used(world.key(), at(900), at(900)));
+        // It ends when it was to end all the same.
+        let active = read!(world.store, unit => unit.sessions().active(ada.account, at(1)));
+        assert_eq!((active[0].id, active[0].expires_at, active[0].ends_at), (id, at(600), at(600)));
     }
 
     async fn a_session_ends_once(world: World) {

@@ -41,6 +41,9 @@ on_both_engines! {
             commit!(world.store, unit => unit.accounts().update_profile(&stored, NOW));
             let again = read!(world.store, unit => unit.accounts().find(id)).unwrap();
             assert_eq!((again.profile, again.profile_image_url), (stored.profile, stored.profile_image_url));
+            commit!(world.store, unit => unit.accounts().name(id, text, text, NOW));
+            let names = read!(world.store, unit => unit.accounts().names(id));
+            assert_eq!(names, (text.to_owned(), text.to_owned()));
         }
     }
 
@@ -82,7 +85,7 @@ on_both_engines! {
         drop(unit);
         let mut unit = world.store.begin().await.unwrap();
         let new = NewSession { id: world.key(), user_agent: "curl\0", ..session(&ada, 60) };
-        answers.push(unit.sessions().insert(&new).await);
+        answers.push(unit.sessions().insert(&new).await.map(drop));
         drop(unit);
         let mut unit = world.store.begin().await.unwrap();
         let mut stored = unit.accounts().find(ada.account).await.unwrap().unwrap();

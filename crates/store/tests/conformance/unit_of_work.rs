@@ -158,8 +158,8 @@ on_both_engines! {
     async fn a_foreign_key_without_its_row_is_refused(world: World) {
         let nobody: AccountId = world.key();
         let mut unit = world.store.begin().await.unwrap();
-        let email = address("nobody@example.com");
-        let orphan = unit.accounts().insert_email(world.email(nobody, &email, true)).await;
+        let email = address("nobody@example.com").into();
+        let orphan = unit.accounts().insert_identifier(world.identifier(nobody, &email, true)).await;
         assert!(matches!(orphan, Err(StoreError::Database(_))), "{orphan:?}");
     }
 

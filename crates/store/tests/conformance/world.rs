@@ -5,8 +5,8 @@ use std::time::Duration;
 use tidegate_domain::account::{AccountKind, LoginName, ServiceName};
 use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId, SessionId, WorkspaceId};
 use tidegate_domain::session::{Amr, SessionTimes};
-use tidegate_domain::{Dialect, EmailAddress, Entropy, Role, Timestamp};
-use tidegate_store::accounts::{NewAccount, NewEmail};
+use tidegate_domain::{Dialect, EmailAddress, Entropy, PhoneNumber, Role, Timestamp};
+use tidegate_store::accounts::{NewAccount, NewIdentifier};
 use tidegate_store::organizations::{NewMembership, NewOrganization, NewWorkspace};
 use tidegate_store::refresh_tokens::NewRefreshToken;
 use tidegate_store::sessions::NewSession;
@@ -94,8 +94,7 @@ impl World {
             organization: self.organization().await,
             workspace: self.key(),
         };
-        let email = address(email);
-        commit!(self.store, unit => unit.accounts().insert_email(self.email(member.account, &email, true)));
+        assert!(self.identify(member.account, &address(email), true).await);
         commit!(self.store, unit => unit.organizations().insert_workspace(workspace(&member, "default", true)));
         self.join(&member, member.account, Role::Owner).await;
         member
@@ -129,18 +128,18 @@ impl World {
 
     /// A person who is at home in somebody's organization.
     pub(crate) async fn person(&self, host: &Member, email: &str) -> AccountId {
-        let (id, email) = (self.account().await, address(email));
-        assert!(commit!(self.store, unit => unit.accounts().insert_email(self.email(id, &email, true))));
+        let id = self.account().await;
+        assert!(self.identify(id, &address(email), true).await);
         self.take_in(host, id, Role::Developer).await;
         id
     }
 
     /// A program that is at home in somebody's organization.
     pub(crate) async fn program(&self, host: &Member, name: &str) -> AccountId {
-        let (id, login) = (self.key(), program_name(name));
+        let id = self.key();
         let new = NewAccount { kind: AccountKind::Service, display_name: name, ..account(id) };
         commit!(self.store, unit => unit.accounts().insert(&new));
-        assert!(commit!(self.store, unit => unit.accounts().insert_login(self.key(), id, &login, NOW)));
+        assert!(self.identify(id, &program_name(name), true).await);
         self.take_in(host, id, Role::Developer).await;
         id
     }
@@ -163,14 +162,26 @@ impl World {
         }
     }
 
-    /// An address that is yet to be added.
-    pub(crate) fn email<'a>(
+    /// An address, number or name that is yet to be added.
+    pub(crate) fn identifier<'a>(
         &self,
         account: AccountId,
-        email: &'a EmailAddress,
+        login: &'a LoginName,
         is_primary: bool,
-    ) -> NewEmail<'a> {
-        NewEmail { id: self.key(), account, email, verified_at: None, is_primary, created_at: NOW }
+    ) -> NewIdentifier<'a> {
+        NewIdentifier { id: self.key(), account, login, verified_at: None, is_primary, created_at: NOW }
+    }
+
+    /// Gives an account an address, number or name; answers whether nobody had it.
+    pub(crate) async fn identify(
+        &self,
+        account: AccountId,
+        login: &(impl Clone + Into<LoginName>),
+        is_primary: bool,
+    ) -> bool {
+        let login = login.clone().into();
+        let new = self.identifier(account, &login, is_primary);
+        commit!(self.store, unit => unit.accounts().insert_identifier(new))
     }
 
     /// A session of somebody that ends after so many seconds.
@@ -240,11 +251,16 @@ pub(crate) fn session(member: &Member, seconds: i64) -> NewSession<'static> {
         times: SessionTimes { expires_at: at(seconds), ends_at: at(seconds) },
         binding: None,
         service_key: None,
+        token_hash: None,
     }
 }
 
 pub(crate) fn address(text: &str) -> EmailAddress {
     EmailAddress::parse(text).unwrap()
+}
+
+pub(crate) fn phone(text: &str) -> PhoneNumber {
+    PhoneNumber::from_stored(text.to_owned())
 }
 
 pub(crate) fn program_name(text: &str) -> LoginName {

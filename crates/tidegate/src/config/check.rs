@@ -18,6 +18,8 @@ use crate::failure::Failure;
 
 /// Less than this holds no request of any contract.
 const SMALLEST_BODY: usize = 1024;
+/// Less than this refuses some for good.
+const LARGEST_UPLOAD: usize = 16 * 1024 * 1024;
 
 impl Loaded {
     /// Refuses what could not be served with: all of it at once.
@@ -45,6 +47,7 @@ impl Loaded {
         check("http.deadline", lifetime(config.http.deadline));
         check("http.idle_timeout", lifetime(config.http.idle_timeout));
         check("http.max_body", at_least(config.http.max_body, SMALLEST_BODY));
+        check("http.uploads", at_least(config.http.uploads, LARGEST_UPLOAD));
         check("http.cors_origins", each(&config.http.cors_origins, |origin| web_origin(origin)));
         check("log.filter", each(&config.log.filter, |filter| log_filter(filter)));
         check(
@@ -57,6 +60,7 @@ impl Loaded {
         check("broker.alpaca", each(&config.broker.alpaca, alpaca));
         check("riven.token_lifetime", lifetime(config.riven.token_lifetime));
         check("riven.code_lifetime", lifetime(config.riven.code_lifetime));
+        check("riven.email_link_lifetime", lifetime(config.riven.email_link_lifetime));
         for (table, limits) in [
             ("phone", config.phone.clone().limits_mut().as_slice()),
             ("riven", config.riven.clone().limits_mut().as_slice()),

@@ -204,6 +204,8 @@ pub(crate) struct Http {
     pub(crate) idle_timeout: Duration,
     /// Largest request body in bytes, where a contract does not say otherwise.
     pub(crate) max_body: usize,
+    /// Bytes that all applications and documents under way may take together.
+    pub(crate) uploads: usize,
     /// Origins whose scripts may call the APIs; `*` for any.
     pub(crate) cors_origins: Vec<String>,
 }
@@ -276,12 +278,19 @@ impl Default for Config {
 
 impl Default for Http {
     fn default() -> Self {
-        let HttpSettings { trusted_proxies, forwarded_header, deadline, max_body, cors_origins, ops: _ } =
-            HttpSettings::default();
+        let HttpSettings {
+            trusted_proxies,
+            forwarded_header,
+            deadline,
+            max_body,
+            uploads,
+            cors_origins,
+            ops: _,
+        } = HttpSettings::default();
         // Longer than the 60 s after which the usual proxies let go: a connection closed by us as they send on it
         // would cost a request.
         let idle_timeout = Duration::from_secs(75);
-        Self { trusted_proxies, forwarded_header, deadline, idle_timeout, max_body, cors_origins }
+        Self { trusted_proxies, forwarded_header, deadline, idle_timeout, max_body, uploads, cors_origins }
     }
 }
 

@@ -41,6 +41,9 @@ pub(crate) struct Riven {
     /// How long a texted code is accepted.
     #[serde(with = "seconds")]
     pub(crate) code_lifetime: Duration,
+    /// How long the link is accepted that is mailed to an address given in an application.
+    #[serde(with = "seconds")]
+    pub(crate) email_link_lifetime: Duration,
     /// Rate limits beside those of `phone.limits`.
     pub(crate) limits: RivenLimits,
 }
@@ -53,6 +56,8 @@ pub(crate) struct RivenLimits {
     pub(crate) anonymous_requests: Option<Limit>,
     /// All requests with one, by account.
     pub(crate) authenticated_requests: Option<Limit>,
+    /// Those that have the broker work, by account.
+    pub(crate) brokerage_requests: Option<Limit>,
     /// Mails to one address that somebody else can cause.
     pub(crate) mails_by_email: Option<Limit>,
 }
@@ -69,9 +74,11 @@ impl Default for Riven {
         Self {
             token_lifetime: contract.access_token_lifetime,
             code_lifetime: contract.codes.verify_email,
+            email_link_lifetime: contract.codes.change_email,
             limits: RivenLimits {
                 anonymous_requests: contract.limits.anonymous_requests,
                 authenticated_requests: contract.limits.authenticated_requests,
+                brokerage_requests: Some(Limit::new(30, 60)),
                 mails_by_email: contract.limits.mails_by_email,
             },
         }
@@ -99,6 +106,7 @@ impl Riven {
         profile.session.lifetime = self.token_lifetime;
         profile.session.remembered_lifetime = self.token_lifetime;
         profile.codes.verify_email = self.code_lifetime;
+        profile.codes.change_email = self.email_link_lifetime;
         profile.limits.anonymous_requests = self.limits.anonymous_requests;
         profile.limits.authenticated_requests = self.limits.authenticated_requests;
         profile.limits.mails_by_email = self.limits.mails_by_email;
@@ -106,11 +114,13 @@ impl Riven {
     }
 
     /// Every limit by its key.
-    pub(super) fn limits_mut(&mut self) -> [(&'static str, &mut Option<Limit>); 3] {
-        let RivenLimits { anonymous_requests, authenticated_requests, mails_by_email } = &mut self.limits;
+    pub(super) fn limits_mut(&mut self) -> [(&'static str, &mut Option<Limit>); 4] {
+        let RivenLimits { anonymous_requests, authenticated_requests, brokerage_requests, mails_by_email } =
+            &mut self.limits;
         [
             ("anonymous_requests", anonymous_requests),
             ("authenticated_requests", authenticated_requests),
+            ("brokerage_requests", brokerage_requests),
             ("mails_by_email", mails_by_email),
         ]
     }

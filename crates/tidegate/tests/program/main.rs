@@ -17,6 +17,7 @@ mod keys;
 mod migrate;
 mod organizations;
 mod outbox;
+mod riven;
 mod serve;
 mod stopping;
 mod support;

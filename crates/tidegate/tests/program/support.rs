@@ -1,9 +1,9 @@
 //! One installation in a directory of its own, and the program run in it.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -31,6 +31,7 @@ pub(crate) struct Said {
 /// A serving process; killed when dropped.
 pub(crate) struct Server {
     process: Child,
+    out: BufReader<ChildStdout>,
     log: PathBuf,
     ready: String,
     /// `http://127.0.0.1:PORT`
@@ -54,6 +55,16 @@ impl Installation {
         Self { directory: tempfile::tempdir().unwrap(), database: None }
     }
 
+    /// One whose database lies where the test reaches it, past the program, on either engine.
+    pub(crate) async fn with_database(engine: Engine) -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), database: Some(TestDatabase::empty(engine).await) }
+    }
+
+    /// The database of one made [so](Self::with_database).
+    pub(crate) fn database(&self) -> &TestDatabase {
+        self.database.as_ref().expect("a database of the test's own")
+    }
+
     /// Where the program is run.
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
@@ -62,7 +73,7 @@ impl Installation {
     /// Where its accounts are.
     pub(crate) fn database_url(&self) -> DatabaseUrl {
         match &self.database {
-            Some(database) => database.url().clone(),
+            Some(database) => database.url(),
             None => DatabaseUrl::Sqlite(self.path().join("tidegate-data/tidegate.db")),
         }
     }
@@ -92,8 +103,14 @@ impl Installation {
     fn about_to_run(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.path()).env_clear().stdin(Stdio::null());
-        if let Some(DatabaseUrl::Postgres(url)) = self.database.as_ref().map(TestDatabase::url) {
-            command.env("TIDEGATE_DATABASE", url);
+        match self.database.as_ref().map(TestDatabase::url) {
+            None => {}
+            Some(DatabaseUrl::Sqlite(path)) => {
+                command.env("TIDEGATE_DATABASE", format!("sqlite:{}", path.display()));
+            }
+            Some(DatabaseUrl::Postgres(url)) => {
+                command.env("TIDEGATE_DATABASE", url);
+            }
         }
         command
     }
@@ -117,11 +134,12 @@ impl Installation {
 
     /// Runs a command with `input` on its standard input.
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Said {
-        let mut command = self.command(arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        Said::from(process.wait_with_output().unwrap())
+        Said::to(&mut self.command(arguments), input)
+    }
+
+    /// Runs a Python script likewise.
+    pub(crate) fn run_python(&self, script: &str, arguments: &[&str], input: &str) -> Said {
+        Said::to(&mut self.python(script, arguments), input)
     }
 
     /// Serves on a free port until told to stop.
@@ -137,19 +155,28 @@ impl Installation {
         change(&mut command);
         let mut process = command.spawn().unwrap();
         let mut ready = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        let mut out = BufReader::new(process.stdout.take().unwrap());
+        out.read_line(&mut ready).unwrap();
         let base = ready.split_once("http://").map(|(_, address)| address.trim_end_matches(['\n', '"', '}']));
         let Some(base) = base else {
             panic!("not ready: {ready:?} {:?} {}", process.wait(), std::fs::read_to_string(&log).unwrap());
         };
         let base = format!("http://{base}");
-        Server { process, log, ready, base, http: reqwest::Client::new() }
+        Server { process, out, log, ready, base, http: reqwest::Client::new() }
     }
 }
 
 impl Said {
     pub(crate) fn of(command: &mut Command) -> Self {
         command.output().unwrap().into()
+    }
+
+    /// The same, of a command that is told `input`.
+    fn to(command: &mut Command, input: &str) -> Self {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        process.wait_with_output().unwrap().into()
     }
 
     /// The one JSON value on standard output.
@@ -210,10 +237,24 @@ impl Server {
     }
 
     /// Stops it as a supervisor does.
-    pub(crate) fn stop(mut self) {
+    pub(crate) fn stop(self) {
+        self.stop_and_tell();
+    }
+
+    /// The same; answers everything it wrote, to standard output and to standard error.
+    pub(crate) fn stop_and_tell(mut self) -> String {
         self.signal(Signal::TERM);
         assert_eq!(self.wait(), Some(0), "{}", self.log());
         assert!(!self.log().contains("in time"), "{}", self.log());
+        let mut told = self.ready.clone();
+        self.out.read_to_string(&mut told).unwrap();
+        told + &self.log()
+    }
+
+    /// Ends it in the middle of whatever it does, as a power failure would.
+    pub(crate) fn kill(mut self) {
+        self.signal(Signal::KILL);
+        assert_eq!(self.wait(), None);
     }
 }
 

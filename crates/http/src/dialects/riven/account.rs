@@ -1,22 +1,41 @@
 //! The brokerage account.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::response::IntoResponse;
 use serde_json::{Map, Value};
-use tidegate_domain::Role;
+use tidegate_domain::{PhoneNumber, Role};
+use tidegate_identity::Actor;
+use tidegate_identity::brokerage::Application;
+use tidegate_identity::open_brokerage_account::OpenAccountError;
+use tidegate_identity::submit_documents::SubmitDocumentsError;
 
 use super::error::ErrorBody;
+use super::profile::shape;
 use super::requests::described::{ApplicationBody, KycForm};
 use super::requests::{application, kyc};
 use super::responses::{Accepted, Created, Profile};
 use super::{Answer, Bearer, Error};
-use crate::body::json;
+use crate::body::{json_bytes, parse};
 use crate::rejection::Rejection;
 use crate::state::App;
+use crate::upload::received;
 
 /// Largest application, with the documents inside it: 15 MiB.
 const LARGEST: usize = 15 * 1024 * 1024;
+/// Most values in an application, counted by what stands between them: a hundred times those of a long one.
+const MOST_VALUES: usize = 50_000;
+
+/// Refuses whoever has the broker work too often.
+fn may_ask_broker(app: &App, actor: &Actor) -> Result<(), Error> {
+    match app.meter_brokerage(actor) {
+        Some(standing) if standing.exceeded => {
+            Err(Rejection::RateLimited { standing, retry_after: standing.retry_after(app.now()) }.into())
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Opens the person's brokerage account.
 ///
@@ -28,6 +47,8 @@ const LARGEST: usize = 15 * 1024 * 1024;
     (status = 401, description = "No, an unknown or a revoked token", body = ErrorBody),
     (status = 403, description = "A restricted token", body = ErrorBody),
     (status = 409, description = "This person has an account, or another one has its e-mail address", body = ErrorBody),
+    (status = 413, description = "More than 15 MiB", body = ErrorBody),
+    (status = 415, description = "No JSON", body = ErrorBody),
     (status = 422, description = "Fields are missing or invalid, here or at the broker", body = ErrorBody),
     (status = 429, description = "Too many requests", body = ErrorBody),
     (status = 502, description = "The broker refuses for another reason", body = ErrorBody),
@@ -35,13 +56,34 @@ const LARGEST: usize = 15 * 1024 * 1024;
 ))]
 pub(super) async fn create(bearer: Bearer, State(app): State<App>, request: Request) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
-    let body: Map<String, Value> = json(request, LARGEST).await.map_err(Error::from)?;
-    let phone = app.trader(&actor).await.map_err(Error::fault)?.phone;
-    let applicant =
-        application::Caller { phone: phone.as_ref(), phone_rule: &app.settings().phones, now: app.now() };
-    let application = application::application(body, &applicant)?;
+    may_ask_broker(&app, &actor)?;
+    let trader = app.trader(&actor).await.map_err(Error::fault)?;
+    if trader.broker_account.is_some() {
+        return Err(OpenAccountError::AlreadyOpened.into());
+    }
+    let (request, place) = received(&app, request);
+    let body = place.judge(json_bytes(request, LARGEST).await)?;
+    let application = read_application(&app, trader.phone, body).await?;
     let trader = app.identity().open_brokerage_account(&call, &actor, application).await?;
     Ok(Json(Created { data: trader.into(), status: true }).into_response())
+}
+
+/// Reads an application where that does not keep other requests waiting: it may hold megabytes.
+async fn read_application(app: &App, phone: Option<PhoneNumber>, body: Bytes) -> Result<Application, Error> {
+    let (phone_rule, now) = (app.settings().phones.clone(), app.now());
+    let reading = tokio::task::spawn_blocking(move || {
+        // Each value takes many times the memory of its text.
+        if body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > MOST_VALUES {
+            return Err(Rejection::MalformedBody("the JSON holds too many values".to_owned()).into());
+        }
+        let body: Map<String, Value> = parse(&body)?;
+        let applicant = application::Caller { phone: phone.as_ref(), phone_rule: &phone_rule, now };
+        Ok(application::application(body, &applicant)?)
+    });
+    reading.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "reading an application failed; this is a defect");
+        Err(Rejection::Internal.into())
+    })
 }
 
 /// Submits documents for the person's brokerage account, one or several: `documents[0][document]` and so on.
@@ -79,13 +121,18 @@ pub(super) async fn kyc_by_get(bearer: Bearer, State(app): State<App>, request: 
 
 async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
-    let documents = match kyc::documents(request).await {
+    may_ask_broker(&app, &actor)?;
+    if app.trader(&actor).await.map_err(Error::fault)?.broker_account.is_none() {
+        return Err(SubmitDocumentsError::NoAccount.into());
+    }
+    let (request, place) = received(&app, request);
+    let documents = match place.judge(kyc::documents(request).await) {
         Err(Rejection::UnsupportedMediaType) => {
             return Err(Error::field("document", "Send the documents as multipart/form-data"));
         }
         documents => documents.map_err(Error::from)?,
     };
-    let trader = app.submit_documents(&call, &actor, &documents).await?;
+    let trader = app.identity().submit_documents(&call, &actor, documents).await?;
     Ok(Json(Accepted { data: trader.into(), message: "trader account kyc accepted", status: true })
         .into_response())
 }
@@ -102,6 +149,7 @@ async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
 ))]
 pub(super) async fn profile(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, _) = bearer.require(Role::Viewer)?;
-    let data = app.brokerage_profile(&actor).await?;
+    may_ask_broker(&app, &actor)?;
+    let data = shape(app.brokerage_profile(&actor).await?);
     Ok(Json(Profile { data, sandbox: app.broker_is_sandbox(), status: true }).into_response())
 }

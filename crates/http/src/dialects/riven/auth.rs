@@ -9,7 +9,7 @@ use tidegate_identity::phone_code::PhonePurpose;
 use super::error::ErrorBody;
 use super::requests::phone::{CodeBody, PhoneBody};
 use super::responses::{Auth, Confirmed, Done, SignedIn, SignedOut};
-use super::{Answer, Bearer, Caller, Error, JsonBody, NoBody};
+use super::{Answer, Bearer, Caller, Error, JsonBody};
 use crate::state::App;
 
 /// Texts a code to a phone, whoever has it.
@@ -74,10 +74,9 @@ pub(super) async fn verify_code(caller: Caller, State(app): State<App>, body: Js
     (status = 200, description = "Logged out", body = SignedOut),
     (status = 401, description = "No, an unknown or a revoked token", body = ErrorBody),
     (status = 403, description = "A restricted token", body = ErrorBody),
-    (status = 422, description = "A body that is not JSON", body = ErrorBody),
     (status = 429, description = "Too many requests", body = ErrorBody),
 ))]
-pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody) -> Answer {
+pub(super) async fn logout(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
     app.sign_out(&call, &actor).await?;
     Ok(Json(SignedOut { message: "Successfully logged out" }).into_response())

@@ -145,7 +145,7 @@ impl From<Rejection> for Error {
             Rejection::PayloadTooLarge { limit } => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "payload_too_large",
-                format!("The body is larger than {limit} bytes."),
+                format!("What was sent is larger than {limit} bytes."),
             ),
             Rejection::NoToken => Self::unauthenticated("no_token"),
             Rejection::InvalidToken => Self::unauthenticated("invalid_token"),

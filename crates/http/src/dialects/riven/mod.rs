@@ -3,6 +3,7 @@
 mod account;
 mod auth;
 mod error;
+mod profile;
 mod requests;
 mod responses;
 
@@ -15,7 +16,7 @@ use utoipa_axum::routes;
 
 use crate::boundary::Pending;
 use crate::contract::Contract;
-use crate::ops::BearerToken;
+use crate::ops::OpaqueToken;
 use crate::rejection::Rejection;
 use crate::state::App;
 
@@ -32,7 +33,6 @@ impl Contract for Riven {
 type Caller = crate::client::Caller<Riven>;
 type Bearer = crate::bearer::Bearer<Riven>;
 type JsonBody<T> = crate::body::JsonBody<Riven, T>;
-type NoBody = crate::body::NoBody<Riven>;
 type Answer = Result<axum::response::Response, Error>;
 
 #[derive(OpenApi)]
@@ -42,7 +42,7 @@ type Answer = Result<axum::response::Response, Error>;
         description = "Sign-up and sign-in with a phone, and a brokerage account.",
         version = "1"
     ),
-    modifiers(&BearerToken)
+    modifiers(&OpaqueToken)
 )]
 struct Document;
 

@@ -101,23 +101,34 @@ pub(super) struct Profile {
 #[derive(Serialize, ToSchema)]
 pub(super) struct User {
     id: i64,
+    #[schema(required = true)]
     phone: Option<String>,
     /// Always null: codes are not told.
+    #[schema(required = true)]
     otp_code: Option<String>,
     /// First and last name together.
+    #[schema(required = true)]
     name: Option<String>,
+    #[schema(required = true)]
     first_name: Option<String>,
+    #[schema(required = true)]
     last_name: Option<String>,
+    #[schema(required = true)]
     profile_photo: Option<String>,
+    #[schema(required = true)]
     email: Option<String>,
+    #[schema(required = true)]
     email_verified_at: Option<String>,
     /// Always null.
+    #[schema(required = true)]
     other_phones: Option<String>,
     /// When the day of birth began in Nairobi, in UTC: on the day before.
-    #[schema(example = "1979-12-31T21:00:00.000000Z")]
+    #[schema(required = true, example = "1979-12-31T21:00:00.000000Z")]
     dob: Option<String>,
     /// Always null: nobody is asked.
+    #[schema(required = true)]
     gender: Option<String>,
+    #[schema(required = true)]
     alpaca_account_id: Option<Uuid>,
     /// `new`, `pending`, `active`, `rejected`, `disabled` or `closed`.
     account_status: &'static str,

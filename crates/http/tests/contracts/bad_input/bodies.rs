@@ -16,7 +16,11 @@ use crate::watch::row_counts;
 
 /// The most bytes a route reads.
 fn limit_of(route: &Route) -> usize {
-    if route.path.ends_with("/auth/me/profile") { 3 << 20 } else { 1 << 20 }
+    match route.path.rsplit_once('/').unwrap() {
+        ("/api/v1/auth/me", "profile") => 3 << 20,
+        ("/api/v1/account", "create") => 15 << 20,
+        _ => 1 << 20,
+    }
 }
 
 /// A body without a known length and without an end, which knows how much of it was read.
@@ -37,8 +41,8 @@ impl Endless {
     }
 }
 
-/// Values of every type but the field's own.
-fn ill_typed(field: &Field) -> Vec<Value> {
+/// Values of every type but the field's own, and but those that are nothing where an application is read.
+fn ill_typed(route: &Route, field: &Field) -> Vec<Value> {
     let values = [
         ("boolean", json!(true)),
         ("number", json!(1.5)),
@@ -55,7 +59,9 @@ fn ill_typed(field: &Field) -> Vec<Value> {
         "number" => ["number", "integer"].contains(&kind),
         own => own == kind,
     };
-    values.into_iter().filter(|(kind, _)| !fits(kind)).map(|(_, value)| value).collect()
+    let is_nothing = |value: &Value| route.path.ends_with("/account/create") && *value == json!([]);
+    let ill_typed = values.into_iter().filter(|(kind, value)| !fits(kind) && !is_nothing(value));
+    ill_typed.map(|(_, value)| value).collect()
 }
 
 on_both_engines! {
@@ -109,7 +115,7 @@ on_both_engines! {
         let before = row_counts(&target.app).await;
         for route in routes::with_body() {
             for field in &route.fields {
-                for value in ill_typed(field) {
+                for value in ill_typed(&route, field) {
                     let mut body = route.sample();
                     body.insert(field.name.clone(), value.clone());
                     let answer = target.send_json(&route, body).await;
@@ -164,7 +170,8 @@ on_both_engines! {
     async fn a_body_that_is_too_large_is_refused_without_reading_it_all(target: Target) {
         let before = row_counts(&target.app).await;
         for route in routes::all() {
-            let takes_any = route.takes_body() || route.path.contains("logout");
+            // Riven's reads none.
+            let takes_any = route.takes_body() || (route.path.contains("logout") && route.dialect != Dialect::Riven);
             if !takes_any {
                 continue;
             }
@@ -196,6 +203,9 @@ on_both_engines! {
 /// The fields that a validation error names, in whichever contract's envelope.
 fn named(body: &Value) -> Vec<&str> {
     if let Value::Object(fields) = &body["error_data"]["query"] {
+        return fields.keys().map(String::as_str).collect();
+    }
+    if let Value::Object(fields) = &body["errors"] {
         return fields.keys().map(String::as_str).collect();
     }
     match &body["error"]["details"] {

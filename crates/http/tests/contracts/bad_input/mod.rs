@@ -9,21 +9,25 @@ mod texts;
 mod tokens;
 
 use serde_json::{Map, Value};
-use tidegate_testkit::{Answer, Engine, Fixture, Person, Request, TestApp};
+use tidegate_domain::Dialect;
+use tidegate_testkit::{Answer, Engine, Fixture, Person, PhonePerson, Request, TestApp};
 
-use crate::routes::Route;
+use crate::routes::{PHONE, Route};
 
-/// An application without limits, so that every route can be tried many times, and somebody who may use all of it.
+/// An application without limits, so that every route can be tried many times, and two people who may use all of it: one
+/// with an address, and one with a phone for the contract that is about phones.
 struct Target {
     app: TestApp,
     ada: Person,
+    trader: PhonePerson,
 }
 
 impl Fixture for Target {
     async fn prepare(engine: Engine) -> Self {
         let app = TestApp::builder(engine).without_limits().start().await;
         let ada = app.sign_up_rivergen_verified("ada@example.com").await;
-        Self { app, ada }
+        let trader = app.register_phone(PHONE).await;
+        Self { app, ada, trader }
     }
 }
 
@@ -35,7 +39,11 @@ impl Target {
 
     fn request_to(&self, route: &Route, path: &str) -> Request {
         let request = self.app.client().request(route.method.clone(), path);
-        if route.bearer { request.bearer(&self.ada.access_token) } else { request }
+        if route.bearer { request.bearer(self.token_for(route)) } else { request }
+    }
+
+    fn token_for(&self, route: &Route) -> &str {
+        if route.dialect == Dialect::Riven { &self.trader.token } else { &self.ada.access_token }
     }
 
     async fn send(&self, route: &Route, body: impl Into<Vec<u8>>) -> Answer {

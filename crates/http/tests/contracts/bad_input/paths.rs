@@ -56,6 +56,8 @@ on_both_engines! {
             (Dialect::Ingestiq, "/api/v2", "NOT_FOUND"),
             (Dialect::CrossingMinds, "/v1", "PATH_NOT_FOUND"),
             (Dialect::CrossingMinds, "", "PATH_NOT_FOUND"),
+            (Dialect::Riven, "/api/v1/account/x", ""),
+            (Dialect::Riven, "/api/v1/login/x", ""),
         ] {
             for path in ["", "/", "//", "/x", "/auth", "/auth//login", "/auth/login/x", "/auth/%6cogin", "/%zz", "/%ff", "/%00",
                 "/auth%2flogin", "/auth/login;x", "/AUTH/LOGIN", "/..%2f..%2fhealthz", "/./auth/login", "/\u{24}{x}"]

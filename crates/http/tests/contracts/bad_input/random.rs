@@ -20,6 +20,8 @@ fn text() -> impl Strategy<Value = String> {
         "[\\x00-\\x20a-z@.]{0,30}",
         "[a-z]{1,8}@[a-z]{1,8}\\.[a-z]{2,3}",
         "[0-9]{6}",
+        "\\+?(254)?0?[71][0-9]{8}",
+        "[0-9]{1,6}\\|[A-Za-z0-9]{40}[0-9a-f]{8}",
         "tg[rtlp]_[A-Za-z0-9_-]{0,50}",
         "[A-Z][a-z]{6,12}[0-9]{1,3}",
     ]
@@ -85,7 +87,7 @@ fn sent() -> impl Strategy<Value = Sent> {
 async fn send(target: &Target, (route, body, headers, signed_in): &Sent) -> Answer {
     let mut request = target.app.client().request(route.method.clone(), &route.sample_path()).json(body);
     if *signed_in {
-        request = request.bearer(&target.ada.access_token);
+        request = request.bearer(target.token_for(route));
     }
     for (name, value) in
         ["authorization", "forwarded", "x-forwarded-for", "user-agent"].into_iter().zip(headers)

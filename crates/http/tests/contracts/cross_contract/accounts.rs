@@ -60,7 +60,7 @@ on_both_engines! {
             let refusal = match route.dialect {
                 Dialect::Rivergen => (403, "EMAIL_NOT_VERIFIED"),
                 Dialect::CrossingMinds => (401, "ACCOUNT_NOT_VERIFIED"),
-                Dialect::Ingestiq => continue,
+                Dialect::Ingestiq | Dialect::Riven => continue,
             };
             let answer = route.request(&app.client()).bearer(&ada.access_token).send().await;
             route.assert_refused(&answer, refusal, "a token of an unverified address");

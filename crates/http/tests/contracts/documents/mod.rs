@@ -127,8 +127,15 @@ fn every_route_of_a_contract_is_described() {
     let mut described = 0;
     for dialect in Dialect::ALL {
         for source in sources(&dialects.join(dialect.as_str())) {
-            assert!(!source.contains(".route("), "a route that no document describes");
-            described += source.matches(".routes(routes!(").count();
+            // What is nowhere is not described.
+            let plain = source.lines().filter(|line| line.contains(".route("));
+            assert!(
+                plain.into_iter().all(|line| line.contains("any(not_found)")),
+                "a route that no document describes"
+            );
+            let handlers =
+                source.split(".routes(routes!(").skip(1).map(|rest| rest.split_once(')').unwrap().0);
+            described += handlers.map(|handlers| handlers.split(',').count()).sum::<usize>();
         }
     }
     assert_eq!(described, routes::all().len());
@@ -174,7 +181,7 @@ on_both_engines! {
             routes::assert_envelope(route.dialect, &elsewhere);
             let beyond = app.get(&format!("{}/beyond/everything", route.sample_path())).send().await;
             assert_eq!(beyond.status, 404, "{}: {}", route.name(), beyond.text);
-            routes::assert_envelope(route.dialect, &beyond);
+            routes::assert_envelope(route.surroundings(), &beyond);
         }
     }
 }

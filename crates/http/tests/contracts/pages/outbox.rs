@@ -1,4 +1,4 @@
-//! `/dev/outbox`: mails to be read by whoever develops, and by nobody else.
+//! `/dev/outbox`: mails and text messages to be read by whoever develops, and by nobody else.
 
 use serde_json::json;
 use tidegate_identity::settings::DeliveryMode;
@@ -64,10 +64,27 @@ on_both_engines! {
         assert_eq!((ask("127.0.0.1").await, ask("192.0.3.1").await), (404, 404));
     }
 
-    async fn where_mails_are_sent_there_is_no_such_page(engine: Engine) {
+    async fn a_developer_reads_what_was_texted(app: TestApp) {
+        app.enter_phone("+254712345678").await.assert_status(200);
+        app.send_login_code("+254733000111").await.assert_status(200);
+        let page = ask(&app).send().await;
+        page.assert_status(200);
+        assert!(page.text.contains(&app.latest_text_code("+254712345678").await));
+        assert!(page.text.contains("to +254712345678"), "{}", page.text);
+        assert!(!page.text.contains("+254733000111"), "texts that are never sent are not shown");
+    }
+
+    async fn where_everything_is_sent_there_is_no_such_page(engine: Engine) {
         for mode in [DeliveryMode::Off, DeliveryMode::Send] {
-            let app = TestApp::builder(engine).settings(|settings| settings.mail = mode).start().await;
-            ask(&app).send().await.assert_status(404);
+            let builder = TestApp::builder(engine).settings(|settings| (settings.mail, settings.sms) = (mode, mode));
+            ask(&builder.start().await).send().await.assert_status(404);
+        }
+    }
+
+    async fn where_only_mails_or_only_texts_are_kept_there_is_one(engine: Engine) {
+        for modes in [(DeliveryMode::Keep, DeliveryMode::Off), (DeliveryMode::Off, DeliveryMode::Keep)] {
+            let builder = TestApp::builder(engine).settings(|settings| (settings.mail, settings.sms) = modes);
+            ask(&builder.start().await).send().await.assert_status(200);
         }
     }
 

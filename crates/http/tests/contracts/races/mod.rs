@@ -6,6 +6,7 @@ mod accounts;
 mod codes;
 mod limits;
 mod passwords;
+mod phones;
 mod refreshing;
 
 use std::collections::BTreeMap;

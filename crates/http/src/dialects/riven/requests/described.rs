@@ -1,22 +1,50 @@
 //! What bodies look like that are read without a type of their own: for the API's description alone.
 #![expect(dead_code, reason = "described, never made")]
 
+use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-/// An application for a brokerage account. Nulls and empty strings are nothing; fields that are not named here are passed
-/// on to the broker.
+/// One agreement, or a list.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(in super::super) enum Agreements {
+    /// One.
+    One(AgreementBody),
+    /// Several.
+    Several(Vec<AgreementBody>),
+}
+
+/// One document, or a list.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(in super::super) enum Documents {
+    /// One.
+    One(DocumentBody),
+    /// Several.
+    Several(Vec<DocumentBody>),
+}
+
+/// One text, or a list.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(in super::super) enum Texts {
+    /// One.
+    One(String),
+    /// Several.
+    Several(Vec<String>),
+}
+
+/// An application for a brokerage account. Nulls and empty strings are nothing. Below `identity` and `disclosures` fields that
+/// are not named here are passed on to the broker; at the top those it has for other kinds of accounts, such as
+/// `beneficiaries` and `trading_configurations`.
 #[derive(ToSchema)]
 pub(in super::super) struct ApplicationBody {
     contact: ContactBody,
     identity: IdentityBody,
     disclosures: DisclosuresBody,
-    /// One, or a list.
-    #[schema(required = true, value_type = Value)]
-    agreements: Vec<AgreementBody>,
-    /// One, or a list.
-    #[schema(value_type = Option<Value>)]
-    documents: Option<Vec<DocumentBody>>,
+    agreements: Agreements,
+    documents: Option<Documents>,
     /// First and last name, and an address, phone number or e-mail address.
     #[schema(value_type = Option<Object>)]
     trusted_contact: Option<Value>,
@@ -33,8 +61,7 @@ pub(in super::super) struct ContactBody {
     /// The phone signed in with.
     phone_number: String,
     /// One line, or a list of lines.
-    #[schema(required = true, value_type = Value)]
-    street_address: Vec<String>,
+    street_address: Texts,
     unit: Option<String>,
     city: String,
     /// Required in the USA.
@@ -60,8 +87,7 @@ pub(in super::super) struct IdentityBody {
     country_of_birth: Option<String>,
     country_of_tax_residence: String,
     /// One, or a list, of `employment_income`, `investments`, `inheritance`, `business_income`, `savings`, `family`.
-    #[schema(required = true, value_type = Value)]
-    funding_source: Vec<String>,
+    funding_source: Texts,
 }
 
 /// Ties that regulators ask about.
@@ -75,7 +101,7 @@ pub(in super::super) struct DisclosuresBody {
 }
 
 /// An agreement and the proof that it was made.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub(in super::super) struct AgreementBody {
     /// `customer_agreement`, `account_agreement`, `margin_agreement`, …
     agreement: String,
@@ -86,7 +112,7 @@ pub(in super::super) struct AgreementBody {
 }
 
 /// A document: a file or a filled-in form.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub(in super::super) struct DocumentBody {
     /// `identity_verification`, `address_verification`, `w8ben`, …
     document_type: String,

@@ -2,11 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use tidegate_domain::Secret;
 use tidegate_identity::brokerage::{Agreement, Document, DocumentContent};
 
 use super::super::file_type::FileType;
 use super::super::vocabulary::{AGREEMENTS, DOCUMENT_TYPES, W8BEN};
+use super::others::is_oversized;
 use super::reader::{Object, Reader};
 use super::w8ben::w8ben;
 
@@ -86,6 +88,11 @@ fn form_content(
     if mime_type.is_some_and(|mime_type| !mime_type.eq_ignore_ascii_case(FORM)) {
         return document.violated("mime_type", format!("must be {FORM} with content_data"));
     }
+    let whole = Value::Object(form);
+    if is_oversized(&whole) {
+        return document.violated("content_data", "is too large");
+    }
+    let Value::Object(form) = whole else { return None };
     let form = w8ben(document.inner("content_data", form));
     Some((DocumentContent::Form(form), FORM))
 }

@@ -19,7 +19,7 @@ use tidegate_identity::brokerage::Application;
 use self::contact::{contact, trusted_contact};
 use self::documents::{agreement, document};
 use self::identity::{disclosures, identity, with};
-use self::others::said;
+use self::others::{oversized, passed_on, said};
 use self::reader::{Object, Reader, country_code};
 use super::vocabulary::{ACCOUNT_SUB_TYPES, ACCOUNT_TYPES, ASSETS, CURRENCIES};
 use crate::fields::{Check, Violations};
@@ -47,6 +47,9 @@ pub(crate) struct Caller<'a> {
 /// Everything that is wrong with it, under paths such as `documents.0.content`.
 pub(crate) fn application(body: Object, caller: &Caller<'_>) -> Result<Application, Violations> {
     let mut check = Check::new();
+    for part in oversized(&body) {
+        check.violated::<()>(part, "is too large");
+    }
     let read = whole(Reader::new(&mut check, String::new(), body), caller);
     check.finish(read)
 }
@@ -93,7 +96,7 @@ fn additional_information(body: &mut Reader<'_>) -> Option<String> {
     }
 }
 
-/// What is passed on: the fields the contract knows, looked at, and whatever else there is.
+/// What is passed on: the fields the contract looks at, and those it names.
 fn others(body: &mut Reader<'_>) -> Object {
     let known = vec![
         ("account_type", body.word("account_type", ACCOUNT_TYPES).map(Value::from)),
@@ -102,7 +105,7 @@ fn others(body: &mut Reader<'_>) -> Object {
         ("enabled_assets", body.words("enabled_assets", ASSETS).map(Value::from)),
         ("beneficiaries", beneficiaries(body)),
     ];
-    with(body.rest(), known)
+    with(passed_on(body.rest()), known)
 }
 
 fn beneficiaries(body: &mut Reader<'_>) -> Option<Value> {

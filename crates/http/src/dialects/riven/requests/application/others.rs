@@ -11,6 +11,23 @@ const PEOPLE: &[&str] = &[
     "minor_identity",
     "ultimate_beneficial_owners",
 ];
+/// What the contract passes on of an application beside what it looks at: its section 2, and section 3, top level. Nothing else:
+/// the broker takes fields there by which a firm says what it has checked, and an applicant is no firm.
+const PASSED_ON: &[&str] = &[
+    "authorized_individuals",
+    "auto_approve",
+    "cash_interest",
+    "entity_contact",
+    "entity_id",
+    "entity_identity",
+    "instant",
+    "minor_identity",
+    "sub_correspondent",
+    "trading_configurations",
+    "ultimate_beneficial_owners",
+];
+/// Most bytes of JSON in one part of an application, files apart: a hundred times a long one.
+const MAX_PART: usize = 64 * 1024;
 /// Fields that hold a tax number.
 const TAX_NUMBERS: &[&str] = &["tax_id", "tax_id_ssn", "foreign_tax_id"];
 /// Longest name of a field, in bytes.
@@ -39,6 +56,38 @@ pub(super) fn forwarded(fields: Map<String, Value>) -> Map<String, Value> {
             Some((name, value))
         })
         .collect()
+}
+
+/// What of an application's other fields is passed on.
+pub(super) fn passed_on(mut fields: Map<String, Value>) -> Map<String, Value> {
+    fields.retain(|name, _| PASSED_ON.contains(&name.as_str()));
+    fields
+}
+
+/// The parts of an application that are larger than any has reason to be.
+pub(super) fn oversized(body: &Map<String, Value>) -> Vec<&'static str> {
+    let parts = ["contact", "identity", "disclosures", "agreements", "trusted_contact", "beneficiaries"];
+    let named = parts.iter().chain(PASSED_ON).copied();
+    named.filter(|name| body.get(*name).is_some_and(is_oversized)).collect()
+}
+
+/// Whether a value takes more than its part of the room.
+pub(super) fn is_oversized(value: &Value) -> bool {
+    /// Counts, and gives up when it is enough.
+    struct Count(usize);
+
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            if self.0 > MAX_PART { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes.len()) }
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    serde_json::to_writer(Count(0), value).is_err()
 }
 
 /// The value without what says nothing, however deep; and, unless it is about other people, without tax numbers.
