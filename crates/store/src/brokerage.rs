@@ -340,7 +340,7 @@ impl BrokerageAccounts<'_> {
         lease: Duration,
         at_most: i64,
     ) -> Result<Vec<BrokerageRecord>> {
-        let rows = fetch_all!(
+        let mut rows = fetch_all!(
             self.0,
             Row,
             concat!(
@@ -356,6 +356,7 @@ impl BrokerageAccounts<'_> {
             now.plus(lease).micros(),
             at_most,
         )?;
+        rows.sort_by_key(|row| row.opening_id.is_none());
         // One that cannot be read keeps nobody else waiting.
         Ok(rows.into_iter().filter_map(|row| BrokerageRecord::try_from(row).ok()).collect())
     }

@@ -85,7 +85,7 @@ fn open(state: &mut State, body: Option<&Value>) -> Reply {
     let told = json!({
         "id": id, "account_number": (900_000_000 + number).to_string(), "status": "SUBMITTED",
         "crypto_status": "INACTIVE", "currency": "USD", "last_equity": "0", "kyc_results": null,
-        "created_at": "2026-06-01T03:04:05.678901Z", "account_type": "trading",
+        "created_at": "2999-01-01T03:04:05.678901Z", "account_type": "trading",
     });
     if let Value::Object(told) = told {
         account.extend(told);
