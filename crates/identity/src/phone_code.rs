@@ -9,7 +9,7 @@ use tidegate_store::challenges::NewChallenge;
 
 use crate::fault::Fault;
 use crate::message::CodeText;
-use crate::throttle::{Counted, Reserved};
+use crate::throttle::Counted;
 use crate::work::Subject;
 use crate::{Call, Identity};
 
@@ -62,7 +62,6 @@ impl Identity {
             (by_prefix, limits.by_prefix),
         ];
         self.throttle(call, &counted).await?;
-        let mut budget = Reserved::new(self, call, &[by_prefix]);
 
         let mut work = self.begin(call).await?;
         let login = LoginName::Phone(phone.clone());
@@ -86,11 +85,10 @@ impl Identity {
         .await?;
         let subject = Subject { account, ..Subject::default() };
         work.audit(Action::CodeTexted, subject, json!({ "purpose": new.purpose.as_str() })).await?;
-        work.commit().await?;
-        if deliverable {
+        if !deliverable {
             // What costs nothing uses up nothing: otherwise unknown numbers would keep out the known ones.
-            budget.keep();
+            work.unit.limits().refund(&self.bucket(call, by_prefix)).await?;
         }
-        Ok(())
+        work.commit().await
     }
 }

@@ -5,6 +5,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 
+use tidegate_identity::settings::DeliveryMode;
+
 use crate::rejection::Rejection;
 use crate::state::App;
 
@@ -27,6 +29,12 @@ struct MailView {
     link: Option<String>,
 }
 
+/// Whether what goes this way stays here to be read. What waits to be sent is nobody's to read.
+fn is_kept(app: &App, channel: &str) -> bool {
+    let mode = if channel == "sms" { app.settings().sms } else { app.settings().mail };
+    mode == DeliveryMode::Keep
+}
+
 /// The newest mails.
 pub(super) async fn page(State(app): State<App>) -> Response {
     let entries = match app.list_outbox(None, NEWEST).await {
@@ -35,7 +43,7 @@ pub(super) async fn page(State(app): State<App>) -> Response {
     };
     let mails = entries
         .iter()
-        .filter(|entry| entry.message.state != "discarded")
+        .filter(|entry| entry.message.state != "discarded" && is_kept(&app, &entry.message.channel))
         .filter_map(|entry| {
             let said = app.render(entry).ok().flatten()?;
             Some(MailView {
