@@ -13,4 +13,5 @@ mod receipts;
 mod registration;
 mod texting;
 mod tokens;
+mod uploads;
 pub(crate) mod wire;
