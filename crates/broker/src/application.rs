@@ -283,7 +283,7 @@ fn tax_numbers_within(value: &Value, found: &mut Vec<Secret>) {
 }
 
 /// Whether a field of this name holds a tax number.
-pub(crate) fn is_tax_number(name: &str) -> bool {
+pub fn is_tax_number(name: &str) -> bool {
     ["tax_id", "tax_id_ssn", "foreign_tax_id"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 

@@ -22,7 +22,9 @@ mod tests;
 
 pub use account::{Account, Amount, KycResults, TradingAccount};
 pub use alpaca::{Alpaca, AlpacaConfig, AlpacaSecret, ConfigError, Environment, EventStream};
-pub use application::{Agreement, Application, Contact, Disclosures, Document, DocumentContent, Identity};
+pub use application::{
+    Agreement, Application, Contact, Disclosures, Document, DocumentContent, Identity, is_tax_number,
+};
 pub use error::{BrokerError, CarriedOut, Refusal, Trouble};
 pub use event::AccountEvent;
 pub use provider::{Broker, Events};

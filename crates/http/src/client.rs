@@ -52,11 +52,17 @@ pub(crate) fn call<C: Contract>(parts: &Parts, app: &App) -> Call {
 
 /// Notes where the caller stands for the response's headers; refuses one over the limit.
 pub(crate) fn read_meter(extensions: &Extensions, app: &App, standing: Standing) -> Result<(), Rejection> {
-    if standing.exceeded {
-        return Err(Rejection::RateLimited { standing, retry_after: standing.retry_after(app.now()) });
-    }
+    within(app, standing)?;
     if let Some(reading) = extensions.get::<MeterReading>() {
         reading.note(standing);
+    }
+    Ok(())
+}
+
+/// Refuses a caller over a limit.
+pub(crate) fn within(app: &App, standing: Standing) -> Result<(), Rejection> {
+    if standing.exceeded {
+        return Err(Rejection::RateLimited { standing, retry_after: standing.retry_after(app.now()) });
     }
     Ok(())
 }

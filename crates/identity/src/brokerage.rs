@@ -13,7 +13,7 @@ use crate::{Call, Identity};
 
 pub use tidegate_broker::{
     Agreement, Application, Contact, Disclosures, Document, DocumentContent, Identity as Applicant,
-    LocalStatus, Refusal,
+    LocalStatus, Refusal, is_tax_number,
 };
 
 /// How long a client is asked to wait where the broker says nothing of it, in seconds.

@@ -102,6 +102,10 @@ impl Identity {
         if !is_able {
             return Ok(0);
         }
+        // Every commit of either channel wakes both: looking costs a reader, claiming a turn at the writer.
+        if !self.store.read().await?.outbox().is_due(channel.as_str(), self.now()).await? {
+            return Ok(0);
+        }
         let mut unit = self.store.begin().await?;
         let batch = unit.outbox().claim(channel.as_str(), self.now(), LEASE, BATCH).await?;
         if batch.is_empty() {

@@ -334,6 +334,22 @@ impl Outbox<'_> {
         )
     }
 
+    /// Whether a message of a channel can be claimed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn is_due(&mut self, channel: &str, now: Timestamp) -> Result<bool> {
+        let row = fetch_optional!(
+            self.0,
+            (i64,),
+            "select number from outbox_messages
+             where state = 'pending' and next_attempt_at <= $1 and leased_until <= $1 and channel = $2 limit 1",
+            now.micros(),
+            channel,
+        )?;
+        Ok(row.is_some())
+    }
+
     /// When the next message is due, if one is pending.
     ///
     /// # Errors

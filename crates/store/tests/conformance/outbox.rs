@@ -313,6 +313,21 @@ on_both_engines! {
         assert_eq!(read!(world.store, unit => unit.outbox().depth()), (2, 0));
     }
 
+    async fn a_message_is_due_as_long_as_it_can_be_claimed(world: World) {
+        let is_due = async |channel, second| {
+            read!(world.store, unit => unit.outbox().is_due(channel, at(second)))
+        };
+        assert!(!is_due("email", 0).await);
+        add(&world, 1).await;
+        assert!(is_due("email", 0).await && !is_due("sms", 0).await);
+        let claimed = claim(&world, 0, 10).await;
+        assert!(!is_due("email", 119).await && is_due("email", 120).await);
+        settle(&world, &claimed[0], Attempt::Again { at: at(7), error: "" }, 1).await;
+        assert!(!is_due("email", 6).await && is_due("email", 7).await);
+        settle(&world, &claim(&world, 7, 10).await[0], DELIVERED, 8).await;
+        assert!(!is_due("email", 900).await);
+    }
+
     async fn who_took_a_message_and_what_they_call_it_is_kept(world: World) {
         add(&world, 4).await;
         let claimed = claim(&world, 0, 10).await;

@@ -18,6 +18,7 @@ use super::requests::{application, kyc};
 use super::responses::{Accepted, Created, Profile};
 use super::{Answer, Bearer, Error};
 use crate::body::{json_bytes, parse};
+use crate::client::within;
 use crate::rejection::Rejection;
 use crate::state::App;
 use crate::upload::received;
@@ -29,12 +30,7 @@ const MOST_VALUES: usize = 50_000;
 
 /// Refuses whoever has the broker work too often.
 fn may_ask_broker(app: &App, actor: &Actor) -> Result<(), Error> {
-    match app.meter_brokerage(actor) {
-        Some(standing) if standing.exceeded => {
-            Err(Rejection::RateLimited { standing, retry_after: standing.retry_after(app.now()) }.into())
-        }
-        _ => Ok(()),
-    }
+    app.meter_brokerage(actor).map_or(Ok(()), |standing| Ok(within(app, standing)?))
 }
 
 /// Opens the person's brokerage account.

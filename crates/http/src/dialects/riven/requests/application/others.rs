@@ -1,6 +1,7 @@
 //! Fields the contract does not name, passed on to the broker as they are.
 
 use serde_json::{Map, Value};
+use tidegate_identity::brokerage::is_tax_number;
 
 /// Other people an application may be about. They have tax numbers of their own.
 const PEOPLE: &[&str] = &[
@@ -28,8 +29,6 @@ const PASSED_ON: &[&str] = &[
 ];
 /// Most bytes of JSON in one part of an application, files apart: a hundred times a long one.
 const MAX_PART: usize = 64 * 1024;
-/// Fields that hold a tax number.
-const TAX_NUMBERS: &[&str] = &["tax_id", "tax_id_ssn", "foreign_tax_id"];
 /// Longest name of a field, in bytes.
 const MAX_NAME: usize = 64;
 
@@ -112,10 +111,6 @@ pub(super) fn said(value: Value, of_others: bool) -> Option<Value> {
 fn is_plain(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-}
-
-fn is_tax_number(name: &str) -> bool {
-    TAX_NUMBERS.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 #[cfg(test)]
