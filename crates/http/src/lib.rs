@@ -2,20 +2,12 @@
 //!
 //! A dialect is a translation and nothing else: it parses the wire, calls a use case, renders the answer.
 
-mod bearer;
-mod body;
-mod boundary;
-mod client;
-mod contract;
-pub mod dialects;
-mod fields;
+pub mod contracts;
 mod ops;
 mod pages;
-mod rejection;
 mod state;
 mod telemetry;
-mod unread;
-mod upload;
+mod wire;
 
 use axum::Router;
 use tower::Layer;
@@ -30,11 +22,11 @@ pub fn router(app: App) -> Router {
     let routes = Router::new()
         .merge(ops::router(&app))
         .merge(pages::router(&app))
-        .merge(dialects::rivergen::router(&app))
-        .merge(dialects::ingestiq::router(&app))
-        .merge(dialects::crossing_minds::router(&app))
+        .merge(contracts::rivergen::router(&app))
+        .merge(contracts::ingestiq::router(&app))
+        .merge(contracts::crossing_minds::router(&app))
         .fallback(ops::not_found)
-        .layer(axum::middleware::from_fn(unread::drained))
+        .layer(axum::middleware::from_fn(wire::unread::drained))
         .layer(axum::middleware::from_fn_with_state(app.clone(), telemetry::observe))
         .with_state(app);
     // A slash at the end is ignored, without a redirect: redirects lose bodies.

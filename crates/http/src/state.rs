@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_identity::Identity;
 
 use crate::ops::OpsSettings;
-use crate::upload::Room;
+use crate::wire::upload::Room;
 
 /// How proxies say whom they serve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use tidegate_delivery::{MailProvider, RetryPolicy, SmsConfig, SmsProvider, SmsPr
 use tidegate_domain::phone::TextLimits;
 use tidegate_domain::{Clock, Entropy, Timestamp};
 use tidegate_http::{App, HttpSettings};
-use tidegate_identity::settings::DeliveryMode;
+use tidegate_identity::kernel::settings::DeliveryMode;
 use tidegate_identity::{BrokerChoice, Identity, Parts, Settings};
 use tidegate_store::Store;
 

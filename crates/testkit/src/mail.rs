@@ -2,7 +2,7 @@
 
 use tidegate_domain::EmailAddress;
 use tidegate_domain::account::LoginName;
-use tidegate_identity::deliver::OutboxEntry;
+use tidegate_identity::kernel::deliver::OutboxEntry;
 
 use crate::TestApp;
 

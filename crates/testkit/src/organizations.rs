@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tidegate_domain::{DialectProfile, EmailAddress, Password};
 use tidegate_identity::Call;
-use tidegate_identity::provision::Provision;
+use tidegate_identity::provisioning::provision::Provision;
 
 use crate::people::address_of;
 use crate::{Answer, PASSWORD, Person, TestApp};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tidegate_domain::PhoneNumber;
 use tidegate_domain::account::LoginName;
-use tidegate_identity::deliver::OutboxEntry;
+use tidegate_identity::kernel::deliver::OutboxEntry;
 
 use crate::people::address_of;
 use crate::{Answer, TestApp};

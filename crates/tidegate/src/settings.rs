@@ -9,7 +9,7 @@ use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{MailProvider, SmsProvider, SmsProviders, Smtp, Templates};
 use tidegate_domain::{Clock, PhoneRule};
 use tidegate_http::{HttpSettings, OpsSettings};
-use tidegate_identity::settings::DeliveryMode;
+use tidegate_identity::kernel::settings::DeliveryMode;
 use tidegate_identity::{BrokerChoice, Settings};
 use tidegate_store::{DatabaseUrl, StoreOptions};
 

@@ -9,7 +9,7 @@ use utoipa::Modify;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 
-use crate::dialects::{crossing_minds, ingestiq, riven, rivergen};
+use crate::contracts::{crossing_minds, ingestiq, riven, rivergen};
 
 /// Describes bearer tokens once per document.
 pub(crate) struct BearerToken;

@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tidegate_domain::Dialect;
 
-use crate::boundary::handled;
-use crate::client::{is_forwarded, peer};
-use crate::dialects::crossing_minds;
-use crate::rejection::Rejection;
+use crate::contracts::crossing_minds;
 use crate::state::App;
+use crate::wire::boundary::handled;
+use crate::wire::client::{is_forwarded, peer};
+use crate::wire::rejection::Rejection;
 
 pub(crate) use describe::{BearerToken, OpaqueToken};
 pub use describe::{openapi, openapi_of};

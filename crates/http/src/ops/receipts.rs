@@ -5,11 +5,11 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::json;
 use tidegate_identity::Refused;
-use tidegate_identity::sms_receipts::{ReceiptRefused, Reporter};
+use tidegate_identity::kernel::sms_receipts::{ReceiptRefused, Reporter};
 
-use crate::body::read;
-use crate::rejection::Rejection;
 use crate::state::App;
+use crate::wire::body::read;
+use crate::wire::rejection::Rejection;
 
 /// Largest receipt: a form of a dozen short fields.
 const LARGEST: usize = 16 * 1024;

@@ -16,16 +16,16 @@ use axum::{Form, middleware};
 use serde::Deserialize;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::{Dialect, Password};
-use tidegate_identity::confirm_link::ConfirmLinkError;
-use tidegate_identity::reset_password::{ResetPassword, ResetPasswordError};
-use tidegate_identity::settings::DeliveryMode;
+use tidegate_identity::kernel::settings::DeliveryMode;
+use tidegate_identity::recovery::reset_password::{ResetPassword, ResetPasswordError};
+use tidegate_identity::sign_in::confirm_link::ConfirmLinkError;
 use tidegate_identity::{Call, Refused};
 
-use crate::boundary::handled;
-use crate::client::{client_ip, user_agent};
 use crate::ops::operators_only;
-use crate::rejection::Rejection;
 use crate::state::App;
+use crate::wire::boundary::handled;
+use crate::wire::client::{client_ip, user_agent};
+use crate::wire::rejection::Rejection;
 
 /// Routes of the pages.
 pub(crate) fn router(app: &App) -> Router<App> {

@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 
-use tidegate_identity::settings::DeliveryMode;
+use tidegate_identity::kernel::settings::DeliveryMode;
 
-use crate::rejection::Rejection;
 use crate::state::App;
+use crate::wire::rejection::Rejection;
 
 /// Mails shown.
 const NEWEST: i64 = 50;

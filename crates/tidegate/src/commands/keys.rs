@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tidegate_domain::Timestamp;
 use tidegate_identity::Identity;
-use tidegate_identity::signing_keys::KeyInfo;
+use tidegate_identity::kernel::signing_keys::KeyInfo;
 
 use crate::cli::{Keys, KeysRotate};
 use crate::config::Config;

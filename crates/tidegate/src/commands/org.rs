@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tidegate_crypto::SystemEntropy;
 use tidegate_domain::{Dialect, DialectProfile, Entropy, Password, PasswordRule};
-use tidegate_identity::provision::{Provision, ProvisionError};
+use tidegate_identity::provisioning::provision::{Provision, ProvisionError};
 use tidegate_identity::{Call, Identity, Refused};
 
 use crate::cli::{Org, OrgCreate, OrgTransfer};

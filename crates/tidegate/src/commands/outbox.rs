@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tidegate_domain::Timestamp;
 use tidegate_identity::Identity;
-use tidegate_identity::deliver::OutboxEntry;
+use tidegate_identity::kernel::deliver::OutboxEntry;
 use tidegate_store::outbox::{Message, State};
 
 use crate::cli::{DeadMessage, Outbox, OutboxCode, OutboxList, OutboxShow};

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tidegate_domain::limit::Limit;
 use tidegate_domain::{Dialect, DialectProfile};
 use tidegate_identity::BrokerChoice;
-use tidegate_identity::settings::DeliveryMode;
+use tidegate_identity::kernel::settings::DeliveryMode;
 
 use super::Config;
 use super::load::{Flags, Loaded, load_from};

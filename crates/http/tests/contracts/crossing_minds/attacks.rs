@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::json;
 use tidegate_domain::Password;
 use tidegate_domain::account::{LoginName, ServiceName};
-use tidegate_identity::change_account::AccountChange;
-use tidegate_identity::create_account::CreateProgram;
-use tidegate_identity::databases::CreateDatabase;
-use tidegate_identity::metadata::Patch;
-use tidegate_identity::service_keys::CreateServiceKey;
+use tidegate_identity::accounts::change_account::AccountChange;
+use tidegate_identity::accounts::create_account::CreateProgram;
+use tidegate_identity::accounts::metadata::Patch;
+use tidegate_identity::credentials::service_keys::CreateServiceKey;
+use tidegate_identity::databases::manage::CreateDatabase;
 use tidegate_identity::{Actor, Call, Fault, Refused};
 use tidegate_testkit::{Person, TestApp, on_both_engines};
 

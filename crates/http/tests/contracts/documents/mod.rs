@@ -123,10 +123,10 @@ fn every_row_of_the_table_is_of_an_answer_that_is_described() {
 /// Routes come from the documents, so one that is not in them would escape every matrix.
 #[test]
 fn every_route_of_a_contract_is_described() {
-    let dialects = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/dialects");
+    let contracts = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/contracts");
     let mut described = 0;
     for dialect in Dialect::ALL {
-        for source in sources(&dialects.join(dialect.as_str())) {
+        for source in sources(&contracts.join(dialect.as_str())) {
             // What is nowhere is not described.
             let plain = source.lines().filter(|line| line.contains(".route("));
             assert!(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegate_identity::Settings;
-use tidegate_identity::settings::DeliveryMode;
+use tidegate_identity::kernel::settings::DeliveryMode;
 use tidegate_testkit::{Engine, PASSWORD, TestApp, eventually, run};
 use tokio::net::TcpListener;
 

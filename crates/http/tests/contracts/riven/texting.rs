@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
-use tidegate_identity::deliver::OutboxEntry;
+use tidegate_identity::kernel::deliver::OutboxEntry;
 use tidegate_testkit::{Engine, Fixture, TestApp, on_both_engines};
 use tokio::net::TcpListener;
 

@@ -8,7 +8,7 @@ use tidegate_crypto::{SigningAlgorithm, SigningKey, SystemEntropy};
 use tidegate_delivery::SmsConfig;
 use tidegate_delivery::sms::SmsProviderKind;
 use tidegate_domain::{Clock, Password, Timestamp};
-use tidegate_identity::settings::DeliveryMode;
+use tidegate_identity::kernel::settings::DeliveryMode;
 use tidegate_store::keys::StoredKey;
 use tokio::net::TcpListener;
 

@@ -1,0 +1,46 @@
+//! The organization.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use tidegate_domain::Role;
+
+use super::body::Fields;
+use super::error::ErrorBody;
+use super::requests::ChangeOrganizationBody;
+use super::responses::{Empty, Organization};
+use super::{Answer, Bearer};
+use crate::state::App;
+use crate::wire::rejection::Rejection;
+
+/// The organization's free document.
+#[utoipa::path(get, path = "/organizations/current", tag = "Organization", security(("bearer" = [])), responses(
+    (status = 200, description = "The document", body = Organization),
+    (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
+    (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
+    (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
+))]
+pub(super) async fn current_organization(bearer: Bearer, State(app): State<App>) -> Answer {
+    let (actor, _) = bearer.require(Role::Admin)?;
+    let metadata = app.organization_metadata(&actor).await.map_err(Rejection::from)?;
+    Ok(Json(Organization { metadata }).into_response())
+}
+
+/// Changes it.
+#[utoipa::path(patch, path = "/organizations/current", tag = "Organization", security(("bearer" = [])),
+    request_body = ChangeOrganizationBody, responses(
+        (status = 200, description = "Changed", body = Empty),
+        (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
+        (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
+        (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
+        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
+    ))]
+pub(super) async fn change_organization(
+    bearer: Bearer,
+    State(app): State<App>,
+    Fields(body): Fields<ChangeOrganizationBody>,
+) -> Answer {
+    let (actor, call) = bearer.require(Role::Admin)?;
+    app.change_organization_metadata(&call, &actor, body.read()?).await?;
+    Ok(Json(Empty {}).into_response())
+}

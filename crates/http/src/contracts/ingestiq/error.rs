@@ -1,0 +1,201 @@
+//! What can go wrong, in the contract's codes (its section 1).
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tidegate_domain::Timestamp;
+use tidegate_identity::Refused;
+use tidegate_identity::sessions::refresh::RefreshError;
+use tidegate_identity::sessions::sign_out::SignOutError;
+use tidegate_identity::sign_in::login::SignInError;
+use tidegate_identity::sign_in::sign_up::SignUpError;
+use utoipa::ToSchema;
+
+use crate::wire::contract::ContractError;
+use crate::wire::fields::Violations;
+use crate::wire::rejection::Rejection;
+
+/// An error of this contract.
+#[derive(Clone, Debug)]
+pub(crate) struct Error {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    details: Vec<Detail>,
+    headers: Box<HeaderMap>,
+}
+
+/// The error envelope.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorBody {
+    error: ErrorObject,
+}
+
+/// What went wrong.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorObject {
+    /// Stable code to branch on.
+    #[schema(example = "VALIDATION_ERROR")]
+    code: &'static str,
+    /// For people; not to branch on.
+    message: String,
+    /// Every field at fault, where fields are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<Detail>,
+}
+
+/// A field at fault.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Detail {
+    #[schema(value_type = String)]
+    field: Cow<'static, str>,
+    message: String,
+}
+
+impl ContractError for Error {
+    fn code(&self) -> &str {
+        self.code
+    }
+
+    fn render(&self, _now: Timestamp) -> Response {
+        let error =
+            ErrorObject { code: self.code, message: self.message.clone(), details: self.details.clone() };
+        let mut response = (self.status, Json(ErrorBody { error })).into_response();
+        response.headers_mut().extend(self.headers.as_ref().clone());
+        response
+    }
+}
+
+impl Error {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), details: Vec::new(), headers: Box::default() }
+    }
+}
+
+impl From<Violations> for Error {
+    fn from(violations: Violations) -> Self {
+        let details = violations
+            .iter()
+            .map(|one| Detail { field: one.field.clone(), message: format!("{} {}", one.field, one.message) })
+            .collect();
+        let error =
+            Self::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", "Some fields are missing or invalid");
+        Self { details, ..error }
+    }
+}
+
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Self {
+        let headers = Box::new(rejection.headers());
+        let (status, code, message) = match rejection {
+            Rejection::Invalid(violations) => return violations.into(),
+            Rejection::MalformedBody(text) => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR", text),
+            Rejection::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "UNSUPPORTED_MEDIA_TYPE",
+                "Send the body as application/json".to_owned(),
+            ),
+            Rejection::PayloadTooLarge { limit } => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "PAYLOAD_TOO_LARGE",
+                format!("The body is larger than {limit} bytes"),
+            ),
+            Rejection::NoToken => (
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHORIZED",
+                "Send an access token as `Authorization: Bearer <token>`".to_owned(),
+            ),
+            Rejection::InvalidToken => {
+                (StatusCode::UNAUTHORIZED, "INVALID_TOKEN", "The access token is invalid".to_owned())
+            }
+            Rejection::ExpiredToken => {
+                (StatusCode::UNAUTHORIZED, "TOKEN_EXPIRED", "The access token has expired".to_owned())
+            }
+            Rejection::EmailNotVerified | Rejection::Forbidden => (
+                StatusCode::FORBIDDEN,
+                "FORBIDDEN",
+                "The token's role or scope does not allow this".to_owned(),
+            ),
+            Rejection::NotFound => {
+                (StatusCode::NOT_FOUND, "NOT_FOUND", "There is no such endpoint".to_owned())
+            }
+            Rejection::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "METHOD_NOT_ALLOWED",
+                "The endpoint does not answer this method".to_owned(),
+            ),
+            Rejection::RateLimited { retry_after, .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "RATE_LIMITED",
+                format!("Too many requests; try again in {retry_after} s"),
+            ),
+            Rejection::Unavailable { reason, .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", reason.to_owned())
+            }
+            Rejection::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "INTERNAL_ERROR",
+                "Something went wrong on our side".to_owned(),
+            ),
+        };
+        Self { headers, ..Self::new(status, code, message) }
+    }
+}
+
+impl<E: Into<Error>> From<Refused<E>> for Error {
+    fn from(refused: Refused<E>) -> Self {
+        match refused {
+            Refused::Rule(rule) => rule.into(),
+            Refused::Fault(fault) => Rejection::from(fault).into(),
+        }
+    }
+}
+
+impl From<SignUpError> for Error {
+    fn from(error: SignUpError) -> Self {
+        match error {
+            SignUpError::WeakPassword(weak) => Violations::of("password", weak.to_string()).into(),
+            SignUpError::EmailTaken => {
+                Self::new(StatusCode::CONFLICT, "EMAIL_EXISTS", "An account with this e-mail address exists")
+            }
+            SignUpError::IdempotencyConflict => {
+                Self::new(StatusCode::CONFLICT, "DUPLICATE_ENTRY", "The request repeats another one's key")
+            }
+        }
+    }
+}
+
+impl From<SignInError> for Error {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::InvalidCredentials => {
+                Self::new(StatusCode::UNAUTHORIZED, "INVALID_CREDENTIALS", "Wrong e-mail address or password")
+            }
+            SignInError::WorkspaceDenied
+            | SignInError::CannotVerify
+            | SignInError::NotVerified
+            | SignInError::Binding(_) => Rejection::Forbidden.into(),
+        }
+    }
+}
+
+impl From<RefreshError> for Error {
+    fn from(error: RefreshError) -> Self {
+        let (code, message) = match error {
+            RefreshError::Invalid => ("INVALID_TOKEN", "The refresh token is invalid or was already used"),
+            RefreshError::Expired => ("TOKEN_EXPIRED", "The refresh token has expired"),
+        };
+        let headers = Box::new(Rejection::InvalidToken.headers());
+        Self { headers, ..Self::new(StatusCode::UNAUTHORIZED, code, message) }
+    }
+}
+
+impl From<SignOutError> for Error {
+    fn from(error: SignOutError) -> Self {
+        let SignOutError::AlreadyEnded = error;
+        Rejection::InvalidToken.into()
+    }
+}

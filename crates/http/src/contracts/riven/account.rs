@@ -1,0 +1,151 @@
+//! The brokerage account.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::response::IntoResponse;
+use serde_json::{Map, Value};
+use tidegate_domain::{PhoneNumber, Role};
+use tidegate_identity::Actor;
+use tidegate_identity::brokerage::failure::Application;
+use tidegate_identity::brokerage::open_brokerage_account::OpenAccountError;
+use tidegate_identity::brokerage::submit_documents::SubmitDocumentsError;
+
+use super::error::ErrorBody;
+use super::profile::shape;
+use super::requests::described::{ApplicationBody, KycForm};
+use super::requests::{application, kyc};
+use super::responses::{Accepted, Created, Profile};
+use super::{Answer, Bearer, Error};
+use crate::state::App;
+use crate::wire::body::{json_bytes, parse};
+use crate::wire::client::within;
+use crate::wire::rejection::Rejection;
+use crate::wire::upload::received;
+
+/// Largest application, with the documents inside it: 15 MiB.
+const LARGEST: usize = 15 * 1024 * 1024;
+/// Most values in an application, counted by what stands between them: a hundred times those of a long one.
+const MOST_VALUES: usize = 50_000;
+
+/// Refuses whoever has the broker work too often.
+fn may_ask_broker(app: &App, actor: &Actor) -> Result<(), Error> {
+    app.meter_brokerage(actor).map_or(Ok(()), |standing| Ok(within(app, standing)?))
+}
+
+/// Opens the person's brokerage account.
+///
+/// Where a single value, agreement or document stands in place of a list, it is a list of one; nulls and empty strings are
+/// nothing. The phone must be the one signed in with.
+#[utoipa::path(post, path = "/account/create", tag = "Account", security(("bearer" = [])),
+    request_body = ApplicationBody, responses(
+    (status = 200, description = "Opened; its status is `new`", body = Created),
+    (status = 401, description = "No, an unknown or a revoked token", body = ErrorBody),
+    (status = 403, description = "A restricted token", body = ErrorBody),
+    (status = 409, description = "This person has an account, or another one has its e-mail address", body = ErrorBody),
+    (status = 413, description = "More than 15 MiB", body = ErrorBody),
+    (status = 415, description = "No JSON", body = ErrorBody),
+    (status = 422, description = "Fields are missing or invalid, here or at the broker", body = ErrorBody),
+    (status = 429, description = "Too many requests", body = ErrorBody),
+    (status = 502, description = "The broker refuses for another reason", body = ErrorBody),
+    (status = 503, description = "The broker cannot be reached, or has not settled an earlier application", body = ErrorBody),
+))]
+pub(super) async fn create(bearer: Bearer, State(app): State<App>, request: Request) -> Answer {
+    let (actor, call) = bearer.require(Role::Viewer)?;
+    may_ask_broker(&app, &actor)?;
+    let trader = app.trader(&actor).await.map_err(Error::fault)?;
+    if trader.broker_account.is_some() {
+        return Err(OpenAccountError::AlreadyOpened.into());
+    }
+    let (request, place) = received(&app, request);
+    let body = place.judge(json_bytes(request, LARGEST).await)?;
+    let application = read_application(&app, trader.phone, body).await?;
+    let trader = app.identity().open_brokerage_account(&call, &actor, application).await?;
+    Ok(Json(Created { data: trader.into(), status: true }).into_response())
+}
+
+/// Reads an application where that does not keep other requests waiting: it may hold megabytes.
+async fn read_application(app: &App, phone: Option<PhoneNumber>, body: Bytes) -> Result<Application, Error> {
+    let (phone_rule, now) = (app.settings().phones.clone(), app.now());
+    let reading = tokio::task::spawn_blocking(move || {
+        // Each value takes many times the memory of its text.
+        if body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > MOST_VALUES {
+            return Err(Rejection::MalformedBody("the JSON holds too many values".to_owned()).into());
+        }
+        let body: Map<String, Value> = parse(&body)?;
+        let applicant = application::Caller { phone: phone.as_ref(), phone_rule: &phone_rule, now };
+        Ok(application::application(body, &applicant)?)
+    });
+    reading.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "reading an application failed; this is a defect");
+        Err(Rejection::Internal.into())
+    })
+}
+
+/// Submits documents for the person's brokerage account, one or several: `documents[0][document]` and so on.
+#[utoipa::path(post, path = "/account/kyc", tag = "Account", security(("bearer" = [])),
+    request_body(content = KycForm, content_type = "multipart/form-data"), responses(
+    (status = 200, description = "Accepted", body = Accepted),
+    (status = 401, description = "No, an unknown or a revoked token", body = ErrorBody),
+    (status = 403, description = "A restricted token", body = ErrorBody),
+    (status = 404, description = "There is no brokerage account yet", body = ErrorBody),
+    (status = 413, description = "A document of more than 10 MB", body = ErrorBody),
+    (status = 422, description = "Fields are missing or invalid, here or at the broker", body = ErrorBody),
+    (status = 429, description = "Too many requests", body = ErrorBody),
+    (status = 502, description = "The broker refuses for another reason", body = ErrorBody),
+    (status = 503, description = "The broker cannot be reached", body = ErrorBody),
+))]
+pub(super) async fn kyc(bearer: Bearer, State(app): State<App>, request: Request) -> Answer {
+    submit(bearer, app, request).await
+}
+
+/// The same, with the verb that was once published. A request without a form is refused.
+#[utoipa::path(get, path = "/account/kyc", tag = "Account", security(("bearer" = [])), responses(
+    (status = 200, description = "Accepted", body = Accepted),
+    (status = 401, description = "No, an unknown or a revoked token", body = ErrorBody),
+    (status = 403, description = "A restricted token", body = ErrorBody),
+    (status = 404, description = "There is no brokerage account yet", body = ErrorBody),
+    (status = 413, description = "A document of more than 10 MB", body = ErrorBody),
+    (status = 422, description = "No form; or fields are missing or invalid, here or at the broker", body = ErrorBody),
+    (status = 429, description = "Too many requests", body = ErrorBody),
+    (status = 502, description = "The broker refuses for another reason", body = ErrorBody),
+    (status = 503, description = "The broker cannot be reached", body = ErrorBody),
+))]
+pub(super) async fn kyc_by_get(bearer: Bearer, State(app): State<App>, request: Request) -> Answer {
+    submit(bearer, app, request).await
+}
+
+async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
+    let (actor, call) = bearer.require(Role::Viewer)?;
+    may_ask_broker(&app, &actor)?;
+    if app.trader(&actor).await.map_err(Error::fault)?.broker_account.is_none() {
+        return Err(SubmitDocumentsError::NoAccount.into());
+    }
+    let (request, place) = received(&app, request);
+    let documents = match place.judge(kyc::documents(request).await) {
+        Err(Rejection::UnsupportedMediaType) => {
+            return Err(Error::field("document", "Send the documents as multipart/form-data"));
+        }
+        documents => documents.map_err(Error::from)?,
+    };
+    let trader = app.identity().submit_documents(&call, &actor, documents).await?;
+    Ok(Json(Accepted { data: trader.into(), message: "trader account kyc accepted", status: true })
+        .into_response())
+}
+
+/// The person's brokerage account as the broker tells of it, with its balance. No tax number.
+#[utoipa::path(get, path = "/account/profile", tag = "Account", security(("bearer" = [])), responses(
+    (status = 200, description = "The account", body = Profile),
+    (status = 401, description = "No, an unknown or a revoked token", body = ErrorBody),
+    (status = 403, description = "A restricted token", body = ErrorBody),
+    (status = 404, description = "There is no brokerage account yet", body = ErrorBody),
+    (status = 429, description = "Too many requests", body = ErrorBody),
+    (status = 502, description = "The broker refuses for another reason", body = ErrorBody),
+    (status = 503, description = "The broker cannot be reached", body = ErrorBody),
+))]
+pub(super) async fn profile(bearer: Bearer, State(app): State<App>) -> Answer {
+    let (actor, _) = bearer.require(Role::Viewer)?;
+    may_ask_broker(&app, &actor)?;
+    let data = shape(app.brokerage_profile(&actor).await?);
+    Ok(Json(Profile { data, sandbox: app.broker_is_sandbox(), status: true }).into_response())
+}

@@ -1,0 +1,258 @@
+//! What can go wrong, in the contract's words (its section 1). It has no codes: those of the log are ours.
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tidegate_domain::Timestamp;
+use tidegate_identity::brokerage::brokerage_profile::BrokerageProfileError;
+use tidegate_identity::brokerage::failure::BrokerFailure;
+use tidegate_identity::brokerage::open_brokerage_account::OpenAccountError;
+use tidegate_identity::brokerage::submit_documents::SubmitDocumentsError;
+use tidegate_identity::sessions::sign_out::SignOutError;
+use tidegate_identity::{Fault, Refused};
+use utoipa::ToSchema;
+
+use crate::wire::contract::ContractError;
+use crate::wire::fields::Violations;
+use crate::wire::rejection::Rejection;
+
+/// An error of this contract.
+#[derive(Clone, Debug)]
+pub(crate) struct Error {
+    http: StatusCode,
+    code: &'static str,
+    body: Box<ErrorBody>,
+    headers: Box<HeaderMap>,
+}
+
+/// The error envelope.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub(crate) struct ErrorBody {
+    /// For people.
+    message: String,
+    /// What is wrong with each field, by its path such as `contact.email_address`; where fields are at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::BTreeMap<String, Vec<String>>>)]
+    errors: Option<Map<String, Value>>,
+    /// Always empty; only where a success would carry a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth: Option<Vec<String>>,
+    /// Always `false`; left out where the token is at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<bool>,
+}
+
+impl ContractError for Error {
+    fn code(&self) -> &str {
+        self.code
+    }
+
+    fn render(&self, _now: Timestamp) -> Response {
+        let mut response = (self.http, Json(self.body.as_ref())).into_response();
+        response.headers_mut().extend(self.headers.as_ref().clone());
+        response
+    }
+}
+
+impl Error {
+    pub(super) fn new(http: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        let body = ErrorBody { message: message.into(), status: Some(false), ..ErrorBody::default() };
+        Self { http, code, body: Box::new(body), headers: Box::default() }
+    }
+
+    /// Nobody is known by the token.
+    fn unauthenticated(code: &'static str) -> Self {
+        let mut error = Self::new(StatusCode::UNAUTHORIZED, code, "Unauthenticated.");
+        error.body.status = None;
+        error
+    }
+
+    /// Where a success carries a token, a wrong code carries an empty list.
+    pub(super) fn invalid_code() -> Self {
+        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_code", "Invalid code");
+        error.body.auth = Some(Vec::new());
+        error
+    }
+
+    /// Here a wrong code is a wrong password.
+    pub(super) fn invalid_credentials() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "Invalid credentials")
+    }
+
+    /// What can befall any use case.
+    pub(super) fn fault(fault: Fault) -> Self {
+        Rejection::from(fault).into()
+    }
+
+    /// A fault; or, for a refusal that can only mean one thing, that.
+    pub(super) fn or<E>(refused: Refused<E>, rule: fn() -> Self) -> Self {
+        match refused {
+            Refused::Rule(_) => rule(),
+            Refused::Fault(fault) => Self::fault(fault),
+        }
+    }
+
+    fn conflict(code: &'static str, message: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, code, message)
+    }
+
+    fn later(code: &'static str, message: &str, retry_after: u64) -> Self {
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
+        error.headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
+        error
+    }
+
+    /// One field is at fault.
+    pub(super) fn field(path: &str, message: &str) -> Self {
+        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", message);
+        error.body.errors = Some(Map::from_iter([(path.to_owned(), Value::from(vec![message]))]));
+        error
+    }
+}
+
+impl From<Violations> for Error {
+    fn from(violations: Violations) -> Self {
+        let mut errors: Map<String, Value> = Map::new();
+        let mut first = None;
+        for one in violations.iter() {
+            let text = format!("{} {}", one.field, one.message);
+            first.get_or_insert_with(|| text.clone());
+            let at_field = errors.entry(one.field.to_string()).or_insert_with(|| Value::Array(Vec::new()));
+            if let Value::Array(texts) = at_field {
+                texts.push(text.into());
+            }
+        }
+        let first = first.unwrap_or_default();
+        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", first);
+        error.body.errors = Some(errors);
+        error
+    }
+}
+
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Self {
+        let headers = Box::new(rejection.headers());
+        let error = match rejection {
+            Rejection::Invalid(violations) => return violations.into(),
+            Rejection::MalformedBody(text) => Self::field("body", &text),
+            Rejection::UnsupportedMediaType => Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Send the body as the content type this endpoint takes.",
+            ),
+            Rejection::PayloadTooLarge { limit } => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "payload_too_large",
+                format!("What was sent is larger than {limit} bytes."),
+            ),
+            Rejection::NoToken => Self::unauthenticated("no_token"),
+            Rejection::InvalidToken => Self::unauthenticated("invalid_token"),
+            Rejection::ExpiredToken => Self::unauthenticated("expired_token"),
+            Rejection::EmailNotVerified | Rejection::Forbidden => {
+                Self::new(StatusCode::FORBIDDEN, "forbidden", "This token does not allow this.")
+            }
+            Rejection::NotFound => {
+                Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such endpoint.")
+            }
+            Rejection::MethodNotAllowed => Self::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "The endpoint does not answer this method.",
+            ),
+            Rejection::RateLimited { .. } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too Many Attempts.")
+            }
+            Rejection::Unavailable { reason, .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", reason)
+            }
+            Rejection::Internal => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
+            }
+        };
+        Self { headers, ..error }
+    }
+}
+
+impl<E: Into<Error>> From<Refused<E>> for Error {
+    fn from(refused: Refused<E>) -> Self {
+        match refused {
+            Refused::Rule(rule) => rule.into(),
+            Refused::Fault(fault) => Rejection::from(fault).into(),
+        }
+    }
+}
+
+impl From<SignOutError> for Error {
+    fn from(SignOutError::AlreadyEnded: SignOutError) -> Self {
+        Rejection::InvalidToken.into()
+    }
+}
+
+impl From<OpenAccountError> for Error {
+    fn from(error: OpenAccountError) -> Self {
+        match error {
+            OpenAccountError::AlreadyOpened => Self::conflict("account_exists", "Account already exists"),
+            OpenAccountError::EmailTaken => {
+                let text = "The e-mail address is in use by another brokerage account.";
+                let mut error = Self::conflict("email_taken", text);
+                error.body.errors = Self::field("contact.email_address", text).body.errors;
+                error
+            }
+            OpenAccountError::Unsettled { retry_after } => Self::later(
+                "unsettled",
+                "An earlier application is not settled yet. It is not lost: try again shortly.",
+                retry_after,
+            ),
+            OpenAccountError::Broker(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<SubmitDocumentsError> for Error {
+    fn from(error: SubmitDocumentsError) -> Self {
+        match error {
+            SubmitDocumentsError::NoAccount => no_account(),
+            SubmitDocumentsError::Broker(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<BrokerageProfileError> for Error {
+    fn from(error: BrokerageProfileError) -> Self {
+        match error {
+            BrokerageProfileError::NoAccount => no_account(),
+            BrokerageProfileError::Broker(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<BrokerFailure> for Error {
+    fn from(failure: BrokerFailure) -> Self {
+        match failure {
+            BrokerFailure::Refused(refusal) => match refusal.field() {
+                Some(path) => Self::field(path, refusal.message()),
+                None => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "broker_refused", refusal.message()),
+            },
+            BrokerFailure::Unreachable { retry_after } => Self::later(
+                "broker_unreachable",
+                "The broker cannot be reached; try again later.",
+                retry_after,
+            ),
+            BrokerFailure::OutOfOrder => Self::new(
+                StatusCode::BAD_GATEWAY,
+                "broker_out_of_order",
+                "The broker does not accept this at the moment; try again later.",
+            ),
+        }
+    }
+}
+
+fn no_account() -> Error {
+    Error::new(
+        StatusCode::NOT_FOUND,
+        "no_account",
+        "There is no brokerage account yet; open one with account/create.",
+    )
+}

@@ -1,0 +1,364 @@
+//! What can go wrong, in the contract's codes (sections 1.3 and 3 of the contract).
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tidegate_domain::Timestamp;
+use tidegate_domain::limit::Exceeded;
+use tidegate_identity::Refused;
+use tidegate_identity::accounts::confirm_email_change::ConfirmEmailChangeError;
+use tidegate_identity::accounts::request_email_change::RequestEmailChangeError;
+use tidegate_identity::accounts::update_profile::UpdateProfileError;
+use tidegate_identity::credentials::change_password::ChangePasswordError;
+use tidegate_identity::recovery::reset_password::ResetPasswordError;
+use tidegate_identity::sessions::end_session::EndSessionError;
+use tidegate_identity::sessions::refresh::RefreshError;
+use tidegate_identity::sessions::sign_out::SignOutError;
+use tidegate_identity::sign_in::confirm_code::ConfirmCodeError;
+use tidegate_identity::sign_in::confirm_link::ConfirmLinkError;
+use tidegate_identity::sign_in::login::SignInError;
+use tidegate_identity::sign_in::resend_code::ResendError;
+use tidegate_identity::sign_in::sign_up::SignUpError;
+use utoipa::ToSchema;
+
+use crate::wire::contract::ContractError;
+use crate::wire::fields::Violations;
+use crate::wire::rejection::{Rejection, limit_headers};
+
+/// An error of this contract.
+#[derive(Clone, Debug)]
+pub(crate) struct Error {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    details: Option<Details>,
+    headers: Box<HeaderMap>,
+}
+
+/// The error envelope.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorBody {
+    /// Always `false`.
+    success: bool,
+    /// What went wrong.
+    error: ErrorObject,
+}
+
+/// What went wrong.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErrorObject {
+    /// Stable code to branch on.
+    #[schema(example = "VALIDATION_ERROR")]
+    code: &'static str,
+    /// For people; not to branch on.
+    message: String,
+    /// The first field at fault, if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details>,
+    /// When, ISO 8601 UTC.
+    timestamp: String,
+}
+
+/// A field at fault.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Details {
+    #[schema(value_type = String)]
+    field: Cow<'static, str>,
+    reason: String,
+}
+
+impl ContractError for Error {
+    fn code(&self) -> &str {
+        self.code
+    }
+
+    fn render(&self, now: Timestamp) -> Response {
+        let error = ErrorObject {
+            code: self.code,
+            message: self.message.clone(),
+            details: self.details.clone(),
+            timestamp: now.iso_seconds(),
+        };
+        let mut response = (self.status, Json(ErrorBody { success: false, error })).into_response();
+        response.headers_mut().extend(self.headers.as_ref().clone());
+        response
+    }
+}
+
+impl Error {
+    fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
+        Self { status, code, message: sentence(&message.to_string()), details: None, headers: Box::default() }
+    }
+
+    /// Sign-up answers 400 where everything else answers 422 (seed; contradiction C2).
+    pub(crate) fn validation_as_bad_request(mut self) -> Self {
+        if self.code == VALIDATION_ERROR {
+            self.status = StatusCode::BAD_REQUEST;
+        }
+        self
+    }
+
+    /// Endpoints that list a code of their own for a failure that is not the client's.
+    pub(crate) fn internal_as(mut self, code: &'static str) -> Self {
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
+            self.code = code;
+        }
+        self
+    }
+
+    /// Too many wrong codes (contradiction C9).
+    fn too_many_attempts(exceeded: Exceeded, message: impl ToString) -> Self {
+        let headers = Box::new(limit_headers(&exceeded));
+        Self { headers, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_ATTEMPTS", message) }
+    }
+
+    /// The account is gone, and with it the right to act for it.
+    pub(crate) fn user_not_found() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "USER_NOT_FOUND", "the account no longer exists")
+    }
+}
+
+const VALIDATION_ERROR: &str = "VALIDATION_ERROR";
+
+/// Messages are sentences; the use cases' texts are not.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let Some(first) = chars.next() else {
+        return String::new();
+    };
+    let rest = chars.as_str();
+    let stop = if rest.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{}{rest}{stop}", first.to_uppercase())
+}
+
+impl From<Violations> for Error {
+    fn from(violations: Violations) -> Self {
+        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, VALIDATION_ERROR, violations.summary());
+        error.details = violations
+            .iter()
+            .next()
+            .map(|one| Details { field: one.field.clone(), reason: one.message.clone() });
+        error
+    }
+}
+
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Self {
+        let headers = Box::new(rejection.headers());
+        let (status, code, message) = match rejection {
+            Rejection::Invalid(violations) => return violations.into(),
+            Rejection::MalformedBody(text) => (StatusCode::UNPROCESSABLE_ENTITY, VALIDATION_ERROR, text),
+            Rejection::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "UNSUPPORTED_MEDIA_TYPE",
+                "send the body as application/json".to_owned(),
+            ),
+            Rejection::PayloadTooLarge { limit } => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "PAYLOAD_TOO_LARGE",
+                format!("the body is larger than {limit} bytes"),
+            ),
+            Rejection::NoToken => (
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHORIZED",
+                "send an access token as `Authorization: Bearer <token>`".to_owned(),
+            ),
+            Rejection::InvalidToken => (
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHORIZED",
+                "the access token is invalid or its session has ended".to_owned(),
+            ),
+            Rejection::ExpiredToken => (
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHORIZED",
+                "the access token has expired; refresh it".to_owned(),
+            ),
+            Rejection::EmailNotVerified => (
+                StatusCode::FORBIDDEN,
+                "EMAIL_NOT_VERIFIED",
+                "the e-mail address is not verified; sign in here to get a code".to_owned(),
+            ),
+            Rejection::Forbidden => (
+                StatusCode::FORBIDDEN,
+                "PERMISSION_DENIED",
+                "the token's role or scope does not allow this".to_owned(),
+            ),
+            Rejection::NotFound => {
+                (StatusCode::NOT_FOUND, "RESOURCE_NOT_FOUND", "there is no such endpoint".to_owned())
+            }
+            Rejection::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "METHOD_NOT_ALLOWED",
+                "the endpoint does not answer this method".to_owned(),
+            ),
+            Rejection::RateLimited { retry_after, .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "RATE_LIMITED",
+                format!("too many requests; try again in {retry_after} s"),
+            ),
+            Rejection::Unavailable { reason, .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", reason.to_owned())
+            }
+            Rejection::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "INTERNAL_ERROR",
+                "something went wrong on our side".to_owned(),
+            ),
+        };
+        Self { headers, ..Self::new(status, code, message) }
+    }
+}
+
+impl<E: Into<Error>> From<Refused<E>> for Error {
+    fn from(refused: Refused<E>) -> Self {
+        match refused {
+            Refused::Rule(rule) => rule.into(),
+            Refused::Fault(fault) => Rejection::from(fault).into(),
+        }
+    }
+}
+
+impl From<SignUpError> for Error {
+    fn from(error: SignUpError) -> Self {
+        let (status, code) = match error {
+            SignUpError::WeakPassword(_) => (StatusCode::UNPROCESSABLE_ENTITY, "INVALID_PASSWORD"),
+            SignUpError::EmailTaken => (StatusCode::CONFLICT, "EMAIL_TAKEN"),
+            SignUpError::IdempotencyConflict => (StatusCode::CONFLICT, "IDEMPOTENCY_CONFLICT"),
+        };
+        Self::new(status, code, error)
+    }
+}
+
+impl From<ConfirmLinkError> for Error {
+    fn from(error: ConfirmLinkError) -> Self {
+        let (status, code) = match error {
+            ConfirmLinkError::InvalidToken => (StatusCode::BAD_REQUEST, "INVALID_TOKEN"),
+            ConfirmLinkError::Expired => (StatusCode::GONE, "TOKEN_EXPIRED"),
+        };
+        Self::new(status, code, error)
+    }
+}
+
+impl From<ConfirmCodeError> for Error {
+    fn from(error: ConfirmCodeError) -> Self {
+        let (status, code) = match error {
+            ConfirmCodeError::InvalidToken => (StatusCode::UNAUTHORIZED, "INVALID_TOKEN"),
+            ConfirmCodeError::WrongCode => (StatusCode::BAD_REQUEST, "INVALID_OTP"),
+            ConfirmCodeError::Expired => (StatusCode::GONE, "OTP_EXPIRED"),
+            ConfirmCodeError::TooManyAttempts(exceeded) => return Self::too_many_attempts(exceeded, error),
+        };
+        Self::new(status, code, error)
+    }
+}
+
+impl From<ResendError> for Error {
+    fn from(error: ResendError) -> Self {
+        let (status, code) = match error {
+            ResendError::InvalidToken => (StatusCode::UNAUTHORIZED, "INVALID_TOKEN"),
+            ResendError::OtherEmail => (StatusCode::BAD_REQUEST, VALIDATION_ERROR),
+            ResendError::AlreadyVerified => (StatusCode::CONFLICT, "EMAIL_ALREADY_VERIFIED"),
+        };
+        Self::new(status, code, error)
+    }
+}
+
+impl From<SignInError> for Error {
+    fn from(error: SignInError) -> Self {
+        let (status, code) = match error {
+            SignInError::InvalidCredentials => (StatusCode::UNAUTHORIZED, "INVALID_CREDENTIALS"),
+            SignInError::WorkspaceDenied => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
+            SignInError::CannotVerify | SignInError::NotVerified => {
+                (StatusCode::FORBIDDEN, "EMAIL_NOT_VERIFIED")
+            }
+            SignInError::Binding(_) => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
+        };
+        Self::new(status, code, error)
+    }
+}
+
+impl From<RefreshError> for Error {
+    fn from(error: RefreshError) -> Self {
+        let code = match error {
+            RefreshError::Invalid => "INVALID_REFRESH_TOKEN",
+            RefreshError::Expired => "REFRESH_TOKEN_EXPIRED",
+        };
+        Self::new(StatusCode::UNAUTHORIZED, code, error)
+    }
+}
+
+impl From<SignOutError> for Error {
+    fn from(error: SignOutError) -> Self {
+        let SignOutError::AlreadyEnded = error;
+        Self::new(StatusCode::BAD_REQUEST, "LOGOUT_FAILED", error)
+    }
+}
+
+impl From<ResetPasswordError> for Error {
+    fn from(error: ResetPasswordError) -> Self {
+        let (status, code) = match &error {
+            ResetPasswordError::WeakPassword(weak) => {
+                return Violations::of("new_password", weak.to_string()).into();
+            }
+            ResetPasswordError::InvalidToken => (StatusCode::BAD_REQUEST, "INVALID_TOKEN"),
+            ResetPasswordError::AccountNotFound => (StatusCode::NOT_FOUND, "USER_NOT_FOUND"),
+        };
+        Self::new(status, code, error)
+    }
+}
+
+impl From<ChangePasswordError> for Error {
+    fn from(error: ChangePasswordError) -> Self {
+        match &error {
+            ChangePasswordError::WeakPassword(_) | ChangePasswordError::SamePassword => {
+                Violations::of("new_password", error.to_string()).into()
+            }
+            ChangePasswordError::WrongPassword => {
+                Self::new(StatusCode::BAD_REQUEST, "INVALID_CURRENT_PASSWORD", error)
+            }
+            ChangePasswordError::NoPassword => {
+                Self::new(StatusCode::BAD_REQUEST, "CHANGE_PASSWORD_FAILED", error)
+            }
+            ChangePasswordError::AccountNotFound => Self::user_not_found(),
+        }
+    }
+}
+
+impl From<UpdateProfileError> for Error {
+    fn from(error: UpdateProfileError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "PROFILE_UPDATE_FAILED", error)
+    }
+}
+
+impl From<RequestEmailChangeError> for Error {
+    fn from(error: RequestEmailChangeError) -> Self {
+        let code = match error {
+            RequestEmailChangeError::SameEmail => "EMAIL_UPDATE_REQUEST_FAILED",
+            RequestEmailChangeError::EmailTaken => "EMAIL_ALREADY_TAKEN",
+        };
+        Self::new(StatusCode::BAD_REQUEST, code, error)
+    }
+}
+
+impl From<ConfirmEmailChangeError> for Error {
+    fn from(error: ConfirmEmailChangeError) -> Self {
+        let (status, code) = match error {
+            ConfirmEmailChangeError::NotPending => (StatusCode::BAD_REQUEST, "EMAIL_UPDATE_VERIFY_FAILED"),
+            ConfirmEmailChangeError::WrongCode => (StatusCode::BAD_REQUEST, "INVALID_OTP"),
+            ConfirmEmailChangeError::Expired => (StatusCode::BAD_REQUEST, "OTP_EXPIRED"),
+            ConfirmEmailChangeError::TooManyAttempts(exceeded) => {
+                return Self::too_many_attempts(exceeded, error);
+            }
+        };
+        Self::new(status, code, error)
+    }
+}
+
+impl From<EndSessionError> for Error {
+    fn from(error: EndSessionError) -> Self {
+        let EndSessionError::NotFound = error;
+        Self::new(StatusCode::NOT_FOUND, "SESSION_NOT_FOUND", error)
+    }
+}

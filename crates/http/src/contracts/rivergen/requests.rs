@@ -1,0 +1,400 @@
+//! Request bodies, and how they are read.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tidegate_crypto::PlainToken;
+use tidegate_domain::text::{has_nul, line};
+use tidegate_domain::{EmailAddress, Password, Secret};
+use tidegate_identity::accounts::update_profile::ProfileChange;
+use tidegate_identity::sign_in::confirm_code::ConfirmCode;
+use tidegate_identity::sign_in::login::SignIn;
+use tidegate_identity::sign_in::sign_up::SignUp;
+use utoipa::ToSchema;
+
+use crate::wire::fields::{Check, Field, Violations};
+
+/// Longest display name, in characters.
+const MAX_NAME: usize = 255;
+/// Longest picture, in bytes of its `data:` URI.
+const MAX_PICTURE: usize = 2 * 1024 * 1024;
+/// Longest address of a picture.
+const MAX_URL: usize = 2_048;
+/// Largest profile document sent, in bytes.
+const MAX_PROFILE: usize = 64 * 1024;
+
+/// POST /api/v1/auth/signup.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct SignUpBody {
+    /// RFC 5322 address; compared without case.
+    #[schema(required = true, value_type = String, format = "email", example = "ada@example.com")]
+    #[serde(default)]
+    email: Field<String>,
+    /// At least 8 characters with an upper-case letter, a lower-case letter and a digit.
+    #[schema(required = true, value_type = String, format = "password", example = "Correct1horse")]
+    #[serde(default)]
+    password: Field<String>,
+    /// Shown to people.
+    #[schema(value_type = Option<String>, max_length = 255)]
+    #[serde(default)]
+    display_name: Field<String>,
+    /// Stored.
+    #[schema(value_type = Option<bool>, default = true)]
+    #[serde(default)]
+    agree_to_terms: Field<bool>,
+    /// Stored.
+    #[schema(value_type = Option<String>, default = "1.0")]
+    #[serde(default)]
+    terms_version: Field<String>,
+    /// A repeat of the same request with the same key within 24 hours gets the same answer.
+    #[schema(value_type = Option<String>, max_length = 255)]
+    #[serde(default)]
+    idempotency_key: Field<String>,
+}
+
+impl SignUpBody {
+    pub(super) fn read(self) -> Result<SignUp, Violations> {
+        let mut check = Check::new();
+        let email = email(&mut check, "email", self.email);
+        let password = check.required("password", self.password);
+        let display_name = text(&mut check, "display_name", self.display_name, MAX_NAME);
+        let agreed_to_terms = check.optional("agree_to_terms", self.agree_to_terms);
+        let terms_version = text(&mut check, "terms_version", self.terms_version, 50);
+        let idempotency_key = text(&mut check, "idempotency_key", self.idempotency_key, 255);
+        let read = email.zip(password).map(|(email, password)| SignUp {
+            email,
+            password: Password::new(password),
+            display_name: display_name.unwrap_or_default(),
+            agreed_to_terms: agreed_to_terms.unwrap_or(true),
+            terms_version: Some(terms_version.unwrap_or_else(|| "1.0".to_owned())),
+            idempotency_key,
+        });
+        check.finish(read)
+    }
+}
+
+/// POST /api/v1/auth/verify-email.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct VerifyEmailBody {
+    /// From the link in the mail.
+    #[schema(required = true, value_type = String)]
+    #[serde(default)]
+    token: Field<String>,
+}
+
+impl VerifyEmailBody {
+    pub(super) fn read(self) -> Result<PlainToken, Violations> {
+        let mut check = Check::new();
+        let token = token(&mut check, "token", self.token);
+        check.finish(token)
+    }
+}
+
+/// POST /api/v1/auth/verify-otp.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct VerifyOtpBody {
+    /// From sign-up, sign-in or the last resend.
+    #[schema(required = true, value_type = String)]
+    #[serde(default)]
+    temporary_token: Field<String>,
+    /// Six digits, from the mail.
+    #[schema(required = true, value_type = String, pattern = "^[0-9]{6}$", example = "123456")]
+    #[serde(default)]
+    otp_code: Field<String>,
+}
+
+impl VerifyOtpBody {
+    pub(super) fn read(self) -> Result<ConfirmCode, Violations> {
+        let mut check = Check::new();
+        let temporary_token = token(&mut check, "temporary_token", self.temporary_token);
+        let code = code(&mut check, "otp_code", self.otp_code);
+        check.finish(
+            temporary_token.zip(code).map(|(temporary_token, code)| ConfirmCode { temporary_token, code }),
+        )
+    }
+}
+
+/// POST /api/v1/auth/resend-signup-otp.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct ResendBody {
+    /// The address the temporary token was given for.
+    #[schema(required = true, value_type = String, format = "email")]
+    #[serde(default)]
+    email: Field<String>,
+    /// From sign-up, sign-in or the last resend.
+    #[schema(required = true, value_type = String)]
+    #[serde(default)]
+    temporary_token: Field<String>,
+}
+
+impl ResendBody {
+    pub(super) fn read(self) -> Result<(EmailAddress, PlainToken), Violations> {
+        let mut check = Check::new();
+        let email = email(&mut check, "email", self.email);
+        let temporary_token = token(&mut check, "temporary_token", self.temporary_token);
+        check.finish(email.zip(temporary_token))
+    }
+}
+
+/// POST /api/v1/auth/login.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct LoginBody {
+    /// The account's address.
+    #[schema(required = true, value_type = String, format = "email", example = "ada@example.com")]
+    #[serde(default)]
+    email: Field<String>,
+    /// Its password.
+    #[schema(required = true, value_type = String, format = "password")]
+    #[serde(default)]
+    password: Field<String>,
+    /// The workspace to enter.
+    #[schema(value_type = Option<i64>)]
+    #[serde(default)]
+    workspace_id: Field<i64>,
+    /// A session of 30 days instead of 24 hours.
+    #[schema(value_type = Option<bool>, default = false)]
+    #[serde(default)]
+    remember_me: Field<bool>,
+}
+
+impl LoginBody {
+    pub(super) fn read(self) -> Result<SignIn, Violations> {
+        let mut check = Check::new();
+        let email = email(&mut check, "email", self.email);
+        let password = check.required("password", self.password);
+        let workspace = check.optional("workspace_id", self.workspace_id);
+        let remember_me = check.optional("remember_me", self.remember_me).unwrap_or(false);
+        let read = email.zip(password).map(|(email, password)| SignIn {
+            workspace,
+            remember_me,
+            ..SignIn::to_home(email.into(), Password::new(password))
+        });
+        check.finish(read)
+    }
+}
+
+/// POST /api/v1/auth/refresh.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct RefreshBody {
+    /// From the last sign-in or refresh.
+    #[schema(required = true, value_type = String)]
+    #[serde(default)]
+    refresh_token: Field<String>,
+}
+
+impl RefreshBody {
+    pub(super) fn read(self) -> Result<PlainToken, Violations> {
+        let mut check = Check::new();
+        let token = token(&mut check, "refresh_token", self.refresh_token);
+        check.finish(token)
+    }
+}
+
+/// POST /api/v1/auth/forgot-password.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct ForgotPasswordBody {
+    /// Where the link is sent, if somebody has that address.
+    #[schema(required = true, value_type = String, format = "email")]
+    #[serde(default)]
+    email: Field<String>,
+}
+
+impl ForgotPasswordBody {
+    pub(super) fn read(self) -> Result<EmailAddress, Violations> {
+        let mut check = Check::new();
+        let email = email(&mut check, "email", self.email);
+        check.finish(email)
+    }
+}
+
+/// POST /api/v1/auth/reset-password.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct ResetPasswordBody {
+    /// From the link in the mail.
+    #[schema(required = true, value_type = String)]
+    #[serde(default)]
+    token: Field<String>,
+    /// As at sign-up.
+    #[schema(required = true, value_type = String, format = "password")]
+    #[serde(default)]
+    new_password: Field<String>,
+}
+
+impl ResetPasswordBody {
+    pub(super) fn read(self) -> Result<(PlainToken, Password), Violations> {
+        let mut check = Check::new();
+        let token = token(&mut check, "token", self.token);
+        let password = check.required("new_password", self.new_password).map(Password::new);
+        check.finish(token.zip(password))
+    }
+}
+
+/// POST /api/v1/auth/change-password.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct ChangePasswordBody {
+    /// What is to be replaced.
+    #[schema(required = true, value_type = String, format = "password")]
+    #[serde(default)]
+    current_password: Field<String>,
+    /// As at sign-up, and different.
+    #[schema(required = true, value_type = String, format = "password")]
+    #[serde(default)]
+    new_password: Field<String>,
+}
+
+impl ChangePasswordBody {
+    pub(super) fn read(self) -> Result<(Password, Password), Violations> {
+        let mut check = Check::new();
+        let current = check.required("current_password", self.current_password).map(Password::new);
+        let new = check.required("new_password", self.new_password).map(Password::new);
+        check.finish(current.zip(new))
+    }
+}
+
+/// PUT /api/v1/auth/me/profile. What is left out stays.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct ProfileBody {
+    /// 1 to 255 characters.
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[serde(default)]
+    display_name: Field<String>,
+    /// An http(s) URL, or a base64 `data:` URI of a PNG, JPEG, GIF or WebP picture of up to 2 MiB. `null` removes it.
+    #[schema(value_type = Option<String>)]
+    #[serde(default)]
+    profile_image_url: Field<String>,
+    /// Merged into the stored document; `null` deletes a key.
+    #[schema(value_type = Option<Object>)]
+    #[serde(default)]
+    profile: Field<Map<String, Value>>,
+}
+
+impl ProfileBody {
+    pub(super) fn read(self) -> Result<ProfileChange, Violations> {
+        let mut check = Check::new();
+        let display_name = text(&mut check, "display_name", self.display_name, MAX_NAME);
+        let profile_image_url = match self.profile_image_url {
+            Field::Null => Some(None),
+            other => check
+                .optional("profile_image_url", other)
+                .and_then(|url| check.parsed("profile_image_url", picture(url)))
+                .map(Some),
+        };
+        let profile = check
+            .optional("profile", self.profile)
+            .and_then(|profile| check.parsed("profile", document(Value::Object(profile))));
+        check.finish(Some(ProfileChange { display_name, profile_image_url, profile }))
+    }
+}
+
+/// POST /api/v1/auth/me/email/request.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct EmailChangeBody {
+    /// The address to change to.
+    #[schema(required = true, value_type = String, format = "email")]
+    #[serde(default)]
+    new_email: Field<String>,
+}
+
+impl EmailChangeBody {
+    pub(super) fn read(self) -> Result<EmailAddress, Violations> {
+        let mut check = Check::new();
+        let email = email(&mut check, "new_email", self.new_email);
+        check.finish(email)
+    }
+}
+
+/// POST /api/v1/auth/me/email/verify.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct VerifyEmailChangeBody {
+    /// The address asked for.
+    #[schema(required = true, value_type = String, format = "email")]
+    #[serde(default)]
+    new_email: Field<String>,
+    /// Six digits, from the mail to that address.
+    #[schema(required = true, value_type = String, pattern = "^[0-9]{6}$")]
+    #[serde(default)]
+    otp_code: Field<String>,
+}
+
+impl VerifyEmailChangeBody {
+    pub(super) fn read(self) -> Result<(EmailAddress, Secret), Violations> {
+        let mut check = Check::new();
+        let email = email(&mut check, "new_email", self.new_email);
+        let code = code(&mut check, "otp_code", self.otp_code);
+        check.finish(email.zip(code))
+    }
+}
+
+fn email(check: &mut Check, name: &'static str, field: Field<String>) -> Option<EmailAddress> {
+    let text = check.required(name, field)?;
+    check.parsed(name, EmailAddress::parse(&text))
+}
+
+fn token(check: &mut Check, name: &'static str, field: Field<String>) -> Option<PlainToken> {
+    let text = check.required(name, field)?;
+    if text.is_empty() {
+        return check.violated(name, "must not be empty");
+    }
+    Some(PlainToken::from_presented(&text))
+}
+
+fn code(check: &mut Check, name: &'static str, field: Field<String>) -> Option<Secret> {
+    let text = check.required(name, field)?;
+    if text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        Some(Secret::new(text))
+    } else {
+        check.violated(name, "must be six digits")
+    }
+}
+
+fn text(check: &mut Check, name: &'static str, field: Field<String>, max: usize) -> Option<String> {
+    let text = check.optional(name, field)?;
+    check.parsed(name, line(&text, max))
+}
+
+/// An address of a picture, or the picture itself (RFC 2397).
+fn picture(url: String) -> Result<String, &'static str> {
+    if let Some(data) = url.strip_prefix("data:") {
+        let kinds = ["image/png;base64,", "image/jpeg;base64,", "image/gif;base64,", "image/webp;base64,"];
+        let Some(base64) = kinds.iter().find_map(|kind| data.strip_prefix(kind)) else {
+            return Err("must be a base64 data: URI of a PNG, JPEG, GIF or WebP picture");
+        };
+        if url.len() > MAX_PICTURE {
+            return Err("must be at most 2 MiB");
+        }
+        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+        return if base64.is_empty() || !base64.bytes().all(is_base64) {
+            Err("must be valid base64 after the comma")
+        } else {
+            Ok(url)
+        };
+    }
+    let is_web = url.starts_with("https://") || url.starts_with("http://");
+    if !is_web || url.chars().count() > MAX_URL || url.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err("must be an http(s) URL of at most 2048 characters, or a data: URI");
+    }
+    Ok(url)
+}
+
+fn document(profile: Value) -> Result<Value, &'static str> {
+    if has_nul(&profile) {
+        return Err("must not contain NUL characters");
+    }
+    if profile.to_string().len() > MAX_PROFILE {
+        return Err("must be at most 64 KiB");
+    }
+    Ok(profile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_are_addresses_or_small_images() {
+        let ok = |url: &str| picture(url.to_owned()).is_ok();
+        assert!(ok("https://example.com/a.png") && ok("data:image/png;base64,iVBORw0KGgo="));
+        assert!(!ok("javascript:alert(1)") && !ok("data:text/html;base64,PGI+") && !ok("https://a b"));
+        assert!(!ok("data:image/png;base64,<svg>") && !ok("data:image/svg+xml;base64,PHN2Zz4="));
+        assert!(!ok(&format!("data:image/png;base64,{}", "A".repeat(MAX_PICTURE))));
+    }
+}

@@ -1,0 +1,118 @@
+//! The edge of a contract: deadline, panics, and the writing of errors in its own envelope.
+
+use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use tidegate_domain::limit::Standing;
+use tokio::time::Instant;
+
+use crate::state::App;
+use crate::telemetry::ErrorCode;
+use crate::wire::contract::{Contract, ContractError};
+use crate::wire::rejection::{Rejection, standing_headers};
+
+/// An error on its way to the boundary, which alone writes bodies of errors.
+pub(crate) struct Pending<C: Contract>(pub(crate) C::Error);
+
+impl<C: Contract> IntoResponse for Pending<C> {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        response.extensions_mut().insert(Carried::<C>(self.0, PhantomData));
+        response
+    }
+}
+
+struct Carried<C: Contract>(C::Error, PhantomData<C>);
+
+impl<C: Contract> Clone for Carried<C> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), PhantomData)
+    }
+}
+
+/// Where an extractor leaves the caller's standing for the response's headers.
+#[derive(Clone, Default)]
+pub(crate) struct MeterReading(Arc<OnceLock<Standing>>);
+
+impl MeterReading {
+    pub(crate) fn note(&self, standing: Standing) {
+        // The first count of a request is the one that is shown.
+        let _ = self.0.set(standing);
+    }
+}
+
+/// When a request is given up. An upload that makes progress puts it off.
+#[derive(Clone)]
+pub(crate) struct Deadline(Arc<Mutex<Instant>>);
+
+impl Deadline {
+    fn after(patience: Duration) -> Self {
+        Self(Arc::new(Mutex::new(Instant::now() + patience)))
+    }
+
+    fn instant(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives up at `instant`, and not before.
+    pub(crate) fn put_off(&self, instant: Instant) {
+        let mut deadline = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *deadline = instant.max(*deadline);
+    }
+}
+
+/// The handler's response, unless it panics or takes too long.
+pub(crate) async fn handled(app: &App, mut request: Request, next: Next) -> Result<Response, Rejection> {
+    let deadline = Deadline::after(app.http().deadline);
+    request.extensions_mut().insert(deadline.clone());
+    let mut handling = pin!(AssertUnwindSafe(next.run(request)).catch_unwind());
+    loop {
+        let until = deadline.instant();
+        match tokio::time::timeout_at(until, &mut handling).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(_panic)) => {
+                tracing::error!("a handler panicked; this is a defect");
+                return Err(Rejection::Internal);
+            }
+            Err(_elapsed) if deadline.instant() > until => {}
+            Err(_elapsed) => {
+                tracing::error!(deadline = ?app.http().deadline, "a request took too long and was given up");
+                let reason = "The request took too long; try again.";
+                return Err(Rejection::Unavailable { retry_after: 1, reason });
+            }
+        }
+    }
+}
+
+/// Middleware around every route of a contract.
+pub(crate) async fn guard<C: Contract>(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let reading = MeterReading::default();
+    request.extensions_mut().insert(reading.clone());
+    let handled = handled(&app, request, next).await;
+    let mut response = handled.unwrap_or_else(|rejection| Pending::<C>(rejection.into()).into_response());
+    if let Some(Carried::<C>(error, _)) = response.extensions_mut().remove() {
+        response = error.render(app.now());
+        response.extensions_mut().insert(ErrorCode(error.code().to_owned()));
+    }
+    if let Some(standing) = reading.0.get()
+        && !response.headers().contains_key("x-ratelimit-limit")
+    {
+        standing_headers(standing, response.headers_mut());
+    }
+    if response.status() == StatusCode::UNAUTHORIZED {
+        // Every 401 says how to do better (RFC 9110 section 15.5.2), a refused password's included.
+        let challenge = HeaderValue::from_static("Bearer");
+        response.headers_mut().entry(header::WWW_AUTHENTICATE).or_insert(challenge);
+    }
+    // Answers hold tokens and personal data; nobody but the client keeps them (RFC 6749 section 5.1).
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

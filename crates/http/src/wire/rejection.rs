@@ -1,0 +1,148 @@
+//! What can go wrong before or around a use case, in no contract's words yet.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use tidegate_domain::limit::{Exceeded, Standing};
+use tidegate_identity::Fault;
+use tidegate_identity::kernel::authenticate::{AuthError, Forbidden};
+
+use crate::wire::fields::Violations;
+
+/// Why a request was not answered by its use case.
+#[derive(Clone, Debug)]
+pub(crate) enum Rejection {
+    /// The body is not JSON, or not an object.
+    MalformedBody(String),
+    /// Fields are missing, ill-typed or out of bounds.
+    Invalid(Violations),
+    /// The content type is not the one the endpoint takes.
+    UnsupportedMediaType,
+    /// The body is larger than the endpoint takes.
+    PayloadTooLarge {
+        /// In bytes.
+        limit: usize,
+    },
+    /// No usable `Authorization` header.
+    NoToken,
+    /// A token that is malformed, forged, or whose session has ended.
+    InvalidToken,
+    /// A token past its lifetime.
+    ExpiredToken,
+    /// A right token whose owner has yet to verify their address, on a contract that asks for it.
+    EmailNotVerified,
+    /// A right token that does not reach here.
+    Forbidden,
+    /// No such route.
+    NotFound,
+    /// The route exists, with other methods.
+    MethodNotAllowed,
+    /// Too many requests.
+    RateLimited {
+        /// Which limit.
+        standing: Standing,
+        /// Seconds to wait.
+        retry_after: u64,
+    },
+    /// Come back later.
+    Unavailable {
+        /// Seconds to wait.
+        retry_after: u64,
+        /// What a client may know of the reason.
+        reason: &'static str,
+    },
+    /// A defect. The reason is in the log.
+    Internal,
+}
+
+impl From<Violations> for Rejection {
+    fn from(violations: Violations) -> Self {
+        Self::Invalid(violations)
+    }
+}
+
+impl From<Forbidden> for Rejection {
+    fn from(Forbidden: Forbidden) -> Self {
+        Self::Forbidden
+    }
+}
+
+impl From<AuthError> for Rejection {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Invalid => Self::InvalidToken,
+            AuthError::Expired => Self::ExpiredToken,
+            AuthError::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+/// The one place where internals are logged; clients never see them. The request id is in the surrounding span.
+impl From<Fault> for Rejection {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::RateLimited { standing, retry_after } => Self::RateLimited { standing, retry_after },
+            Fault::Busy { retry_after } => {
+                tracing::warn!(retry_after, "refused: the password-hash queue is full");
+                Self::Unavailable { retry_after, reason: "The server is busy; try again later." }
+            }
+            Fault::SessionEnded => Self::InvalidToken,
+            Fault::MailNotConfigured => {
+                tracing::error!("refused: {fault}");
+                Self::Unavailable { retry_after: 60, reason: "E-mail cannot be sent at the moment." }
+            }
+            Fault::SmsNotConfigured => {
+                tracing::error!("refused: {fault}");
+                Self::Unavailable { retry_after: 60, reason: "Text messages cannot be sent at the moment." }
+            }
+            Fault::Unavailable(error) => {
+                tracing::error!(error, "refused: the database is unavailable");
+                Self::Unavailable { retry_after: 1, reason: "The service is temporarily unavailable." }
+            }
+            Fault::Internal(error) => {
+                tracing::error!(error, "an internal error");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl Rejection {
+    /// The headers that go with it whatever the contract.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        match self {
+            Self::RateLimited { standing, retry_after } => {
+                headers = limit_headers(&Exceeded { standing: *standing, retry_after: *retry_after });
+            }
+            Self::Unavailable { retry_after, .. } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
+            }
+            // RFC 6750 section 3. The boundary adds the plain challenge to every other 401.
+            Self::InvalidToken | Self::ExpiredToken => {
+                let value = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                headers.insert(header::WWW_AUTHENTICATE, value);
+            }
+            _ => {}
+        }
+        headers
+    }
+}
+
+/// The headers of a limit that was met.
+pub(crate) fn limit_headers(exceeded: &Exceeded) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from(exceeded.retry_after));
+    standing_headers(&exceeded.standing, &mut headers);
+    headers
+}
+
+/// `X-RateLimit-*`: the limit, how many are left, and when it resets in Unix seconds.
+pub(crate) fn standing_headers(standing: &Standing, headers: &mut HeaderMap) {
+    let values = [
+        ("x-ratelimit-limit", i64::from(standing.limit)),
+        ("x-ratelimit-remaining", i64::from(standing.remaining)),
+        ("x-ratelimit-reset", standing.resets_at.seconds_ceil()),
+    ];
+    for (name, value) in values {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+    }
+}

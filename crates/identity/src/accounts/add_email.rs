@@ -1,0 +1,122 @@
+//! Somebody with a phone alone gets an e-mail address, once they show that it is theirs.
+
+use serde_json::json;
+use tidegate_crypto::PlainToken;
+use tidegate_delivery::Template;
+use tidegate_domain::EmailAddress;
+use tidegate_domain::account::LoginName;
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::Purpose;
+use tidegate_domain::id::AccountId;
+use tidegate_store::challenges::NewChallenge;
+
+use crate::kernel::fault::{Fault, Outcome, refuse};
+use crate::kernel::message::Mail;
+use crate::kernel::settings::DeliveryMode;
+use crate::kernel::throttle::Counted;
+use crate::kernel::work::Work;
+use crate::sign_in::confirm_link::ConfirmLinkError;
+use crate::{Call, Identity};
+
+/// Tokens in such links are of this kind.
+const LINK_PREFIX: &str = "tga_";
+
+impl Work<'_> {
+    /// Mails a link to an address that is to become the account's. Until it is followed the address is nobody's: whoever
+    /// types in a stranger's must neither keep it from them nor be found in their account when they claim it.
+    ///
+    /// Nothing is sent where no mail can be, to an address that somebody has, or too often.
+    pub(crate) async fn offer_email(
+        &mut self,
+        account: AccountId,
+        email: &EmailAddress,
+    ) -> Result<(), Fault> {
+        let login = LoginName::Email(email.clone());
+        if self.app.settings.mail == DeliveryMode::Off
+            || self.unit.accounts().owner_of(&login).await?.is_some()
+            || self
+                .count(Counted::MailsByEmail(email), self.call.profile.limits.mails_by_email)
+                .await?
+                .is_some()
+        {
+            return Ok(());
+        }
+        let link = PlainToken::generate(LINK_PREFIX, self.app.entropy.as_ref());
+        let hash = link.hash();
+        let new = NewChallenge {
+            account: Some(account),
+            link_hash: Some(hash.as_bytes()),
+            ..self.new_challenge(Purpose::AddEmail, email.as_str())
+        };
+        self.unit.challenges().remove(Purpose::AddEmail, account).await?;
+        self.unit.challenges().insert(&new).await?;
+        self.send(Mail {
+            template: Template::EmailAddition,
+            to: email,
+            // Chosen by somebody who may be a stranger.
+            display_name: "",
+            cause: new.id.into(),
+            values: json!({
+                "link": self.app.verify_email_link(&link).expose(),
+                "minutes": new.expires_at.since(self.now).as_secs() / 60,
+            }),
+            deliverable: true,
+        })
+        .await
+    }
+}
+
+impl Work<'_> {
+    /// The same once more, where the last link has expired or there was none: mails get lost, and people wait.
+    pub(crate) async fn offer_email_again(
+        &mut self,
+        account: AccountId,
+        email: &EmailAddress,
+    ) -> Result<(), Fault> {
+        let last = self.unit.challenges().latest(Purpose::AddEmail, account).await?;
+        let waits = last.is_some_and(|last| last.expires_at > self.now && last.address == email.as_str());
+        if waits { Ok(()) } else { self.offer_email(account, email).await }
+    }
+}
+
+impl Identity {
+    /// Whether the token of a link adds an address to an account.
+    pub(crate) async fn adds_email(&self, token: &PlainToken) -> Result<bool, Fault> {
+        let mut unit = self.store.read().await?;
+        Ok(unit.challenges().find_by_link(Purpose::AddEmail, token.hash().as_bytes()).await?.is_some())
+    }
+
+    /// Makes the address a link was sent to its account's primary one, unless somebody has taken it meanwhile.
+    pub(crate) async fn add_email(&self, call: &Call, token: &PlainToken) -> Outcome<(), ConfirmLinkError> {
+        let mut work = self.begin(call).await?;
+        let hash = token.hash();
+        let found = work.unit.challenges().find_by_link(Purpose::AddEmail, hash.as_bytes()).await?;
+        let Some(challenge) = found else {
+            return refuse(ConfirmLinkError::InvalidToken);
+        };
+        if challenge.expires_at <= work.now {
+            return refuse(ConfirmLinkError::Expired);
+        }
+        if let Some(account) = challenge.account {
+            work.lock(account).await?;
+        }
+        if !work.unit.challenges().claim(challenge.id, work.now).await? {
+            return refuse(ConfirmLinkError::InvalidToken);
+        }
+        let Some(account) = work.account_of(&challenge).await? else {
+            return refuse(ConfirmLinkError::InvalidToken);
+        };
+        let email = EmailAddress::from_stored(challenge.address);
+        let emails = work.unit.accounts().emails(account.id).await?;
+        if emails.iter().any(|known| known.email == email && known.verified_at.is_some()) {
+            // Followed again.
+            return Ok(());
+        }
+        // An address the account has got since, through another contract, is not changed by an older mail.
+        if !emails.is_empty() || !work.take_email(account.id, &email).await? {
+            return refuse(ConfirmLinkError::InvalidToken);
+        }
+        work.audit(Action::EmailVerified, account.id, json!({})).await?;
+        Ok(work.commit().await?)
+    }
+}

@@ -1,0 +1,202 @@
+//! A manager changes or deletes accounts of their organization; anybody deletes their own.
+
+use serde_json::{Value, json};
+use tidegate_domain::account::LoginName;
+use tidegate_domain::audit::Action;
+use tidegate_domain::password::WeakPassword;
+use tidegate_domain::session::EndReason;
+use tidegate_domain::{Password, Role};
+use tidegate_store::members::Member;
+
+use crate::kernel::fault::{Fault, Outcome, refuse};
+use crate::kernel::throttle::Counted;
+use crate::kernel::work::{Subject, Work};
+use crate::{Actor, Call, Identity};
+
+/// What to change; what is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct AccountChange {
+    /// Another password.
+    pub password: Option<Password>,
+    /// Another given name.
+    pub first_name: Option<String>,
+    /// Another family name.
+    pub last_name: Option<String>,
+    /// Another free document in place of the old.
+    pub metadata: Option<Value>,
+}
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeAccountError {
+    /// Nobody of that address or name belongs to the organization.
+    #[error("the account {0} does not exist")]
+    NotFound(LoginName),
+    /// It is the owner's.
+    #[error("the account {0} has the root role")]
+    IsOwner(LoginName),
+    /// The token is in the hands of an end user, and the account is not theirs.
+    #[error("the token's role does not allow this")]
+    EndUser,
+    /// The contract's password rule.
+    #[error("password {0}")]
+    WeakPassword(WeakPassword),
+}
+
+impl Identity {
+    /// Changes an account of the actor's organization. A new password ends its sessions. Nobody but the owner changes the
+    /// owner's.
+    ///
+    /// Source: Crossing Minds "accounts/individual" and "accounts/service", `PATCH`.
+    ///
+    /// # Errors
+    /// [`ChangeAccountError`].
+    pub async fn change_account(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        login: &LoginName,
+        change: AccountChange,
+    ) -> Outcome<(), ChangeAccountError> {
+        // Before the hash: what does not exist costs nothing.
+        self.require_member(actor, login).await?;
+        let hash = match change.password {
+            Some(password) => {
+                let rule = match (login, &call.profile.program_password) {
+                    (LoginName::Service(_), Some(rule)) => rule,
+                    _ => &call.profile.password,
+                };
+                if let Err(weak) = rule.check(&password) {
+                    return refuse(ChangeAccountError::WeakPassword(weak));
+                }
+                Some(self.passwords.hash(password).await?)
+            }
+            None => None,
+        };
+
+        let mut work = self.begin(call).await?;
+        work.still(actor).await?;
+        let member = work.lock_member(actor, login).await?;
+        let Some(mut member) = member else {
+            return refuse(ChangeAccountError::NotFound(login.clone()));
+        };
+        if is_anothers_owner(&member, actor) {
+            return refuse(ChangeAccountError::IsOwner(login.clone()));
+        }
+        let mut changed = Vec::new();
+        let mut note = |name: &'static str, is_given: bool| changed.extend(is_given.then_some(name));
+        note("password", hash.is_some());
+        note("first_name", change.first_name.is_some());
+        note("last_name", change.last_name.is_some());
+        note("metadata", change.metadata.is_some());
+        member.first_name = change.first_name.unwrap_or(member.first_name);
+        member.last_name = change.last_name.unwrap_or(member.last_name);
+        member.metadata = change.metadata.unwrap_or(member.metadata);
+        let Member { account, first_name, last_name, metadata, .. } = &member;
+        work.unit.members().describe(*account, first_name, last_name, metadata, work.now).await?;
+        if let Some(hash) = &hash {
+            // Beyond the limit the password is changed all the same: nobody may use up the mails to keep it.
+            let limit = call.profile.limits.mails_by_email;
+            let tell = match login.email() {
+                Some(email) => work.count(Counted::MailsByEmail(email), limit).await?.is_none(),
+                None => false,
+            };
+            work.replace_password(*account, login, hash, tell).await?;
+        }
+        let subject = Subject { account: Some(*account), ..actor.subject() };
+        let by = actor.session.account.to_string();
+        work.audit(Action::AccountUpdated, subject, json!({ "by": by, "changed": changed })).await?;
+        Ok(work.commit().await?)
+    }
+
+    /// Deletes an account of the actor's organization, which may be the actor's own.
+    ///
+    /// Source: Crossing Minds "accounts/individual" and "accounts/service", `DELETE`.
+    ///
+    /// # Errors
+    /// [`ChangeAccountError`]; the owner's account is never deleted.
+    pub async fn delete_account(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        login: &LoginName,
+    ) -> Outcome<(), ChangeAccountError> {
+        self.require_member(actor, login).await?;
+        let mut work = self.begin(call).await?;
+        work.still(actor).await?;
+        match work.lock_member(actor, login).await? {
+            Some(member) => work.delete_member(actor, &member).await?,
+            None => return refuse(ChangeAccountError::NotFound(login.clone())),
+        }
+        Ok(work.commit().await?)
+    }
+
+    /// Deletes the actor's own account; not that of the owner of the organization signed in to, nor with a token that is
+    /// in an end user's hands.
+    ///
+    /// Source: Crossing Minds "accounts", `DELETE`.
+    ///
+    /// # Errors
+    /// [`ChangeAccountError`].
+    pub async fn delete_own_account(&self, call: &Call, actor: &Actor) -> Outcome<(), ChangeAccountError> {
+        if actor.is_end_user() {
+            return refuse(ChangeAccountError::EndUser);
+        }
+        let (organization, account) = (actor.session.organization, actor.session.account);
+        let mut work = self.begin(call).await?;
+        work.lock(account).await?;
+        let Some(member) = work.unit.members().find_by_key(organization, account).await? else {
+            let emails = work.unit.accounts().emails(account).await?;
+            return match emails.into_iter().find(|known| known.is_primary) {
+                // In the organization of their own, which is not the one that looks after them.
+                Some(own) => refuse(ChangeAccountError::IsOwner(own.email.into())),
+                // Somebody else was faster: it is deleted, as was asked.
+                None => Ok(()),
+            };
+        };
+        work.delete_member(actor, &member).await?;
+        Ok(work.commit().await?)
+    }
+
+    /// Refuses what does not exist, or is not the actor's to touch, before it costs a turn at the writer.
+    async fn require_member(&self, actor: &Actor, login: &LoginName) -> Outcome<(), ChangeAccountError> {
+        let found = self.store.read().await?.members().find(actor.session.organization, login).await?;
+        match found {
+            Some(member) if is_anothers_owner(&member, actor) => {
+                refuse(ChangeAccountError::IsOwner(login.clone()))
+            }
+            Some(_) => Ok(()),
+            None => refuse(ChangeAccountError::NotFound(login.clone())),
+        }
+    }
+}
+
+/// An organization has one owner: whoever was one a moment ago is a stranger to the one who is.
+fn is_anothers_owner(member: &Member, actor: &Actor) -> bool {
+    member.role == Role::Owner && member.account != actor.session.account
+}
+
+impl Work<'_> {
+    /// The account of that name in the actor's organization, locked until the unit ends.
+    async fn lock_member(&mut self, actor: &Actor, login: &LoginName) -> Result<Option<Member>, Fault> {
+        let organization = actor.session.organization;
+        let Some(found) = self.unit.members().find(organization, login).await? else {
+            return Ok(None);
+        };
+        self.lock(found.account).await?;
+        // Again: it may have been changed or deleted while this unit waited.
+        Ok(self.unit.members().find(organization, login).await?)
+    }
+
+    async fn delete_member(&mut self, actor: &Actor, member: &Member) -> Outcome<(), ChangeAccountError> {
+        if member.role == Role::Owner {
+            return refuse(ChangeAccountError::IsOwner(member.login.clone()));
+        }
+        self.unit.sessions().end_all(member.account, EndReason::AccountDeleted, self.now).await?;
+        self.unit.accounts().delete(member.account, member.login.as_str(), self.now).await?;
+        let subject = Subject { account: Some(member.account), ..actor.subject() };
+        let by = actor.session.account.to_string();
+        self.audit(Action::AccountDeleted, subject, json!({ "by": by })).await?;
+        Ok(())
+    }
+}

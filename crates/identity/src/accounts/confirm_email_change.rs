@@ -1,0 +1,120 @@
+//! Somebody proves that their new e-mail address is theirs.
+
+use serde_json::json;
+use tidegate_delivery::Template;
+use tidegate_domain::account::LoginName;
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::Purpose;
+use tidegate_domain::id::AccountId;
+use tidegate_domain::{EmailAddress, Secret, limit};
+use tidegate_store::accounts::NewIdentifier;
+
+use crate::credentials::challenge::Answer;
+use crate::kernel::fault::{Fault, Outcome, refuse};
+use crate::kernel::message::Mail;
+use crate::kernel::work::Work;
+use crate::{Actor, Call, Identity};
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfirmEmailChangeError {
+    /// Nothing is pending for that address, or somebody else took it meanwhile.
+    #[error("no change to this e-mail address is pending")]
+    NotPending,
+    /// The code is wrong; the try was counted.
+    #[error("the code is wrong")]
+    WrongCode,
+    /// Too late.
+    #[error("the code has expired; ask for a new one")]
+    Expired,
+    /// Too many wrong codes.
+    #[error("too many wrong codes; ask for a new one")]
+    TooManyAttempts(limit::Exceeded),
+}
+
+impl Identity {
+    /// Makes the new address the account's primary one; answers the address it replaces, which stays as another.
+    ///
+    /// Source: RiverGen "me/email/verify".
+    ///
+    /// # Errors
+    /// [`ConfirmEmailChangeError`].
+    pub async fn confirm_email_change(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        new_email: &EmailAddress,
+        code: &Secret,
+    ) -> Outcome<EmailAddress, ConfirmEmailChangeError> {
+        let account = actor.session.account;
+        let mut work = self.begin(call).await?;
+        let found = work.unit.challenges().latest(Purpose::ChangeEmail, account).await?;
+        let Some(challenge) = found.filter(|found| found.address == new_email.as_str()) else {
+            return refuse(ConfirmEmailChangeError::NotPending);
+        };
+        match work.answer(&challenge, code).await? {
+            Answer::Right => {}
+            Answer::Wrong => {
+                work.commit().await?;
+                return refuse(ConfirmEmailChangeError::WrongCode);
+            }
+            Answer::Used => return refuse(ConfirmEmailChangeError::NotPending),
+            Answer::Expired => return refuse(ConfirmEmailChangeError::Expired),
+            Answer::Exhausted(standing) => return refuse(ConfirmEmailChangeError::TooManyAttempts(standing)),
+        }
+        let emails = work.unit.accounts().emails(account).await?;
+        let old = emails.into_iter().find(|email| email.is_primary).map(|email| email.email);
+        let Some(old_email) = old else {
+            return refuse(ConfirmEmailChangeError::NotPending);
+        };
+        if !work.take_email(account, new_email).await? {
+            return refuse(ConfirmEmailChangeError::NotPending);
+        }
+        let (old, new) = (old_email.as_str(), new_email.as_str());
+        work.audit(Action::EmailChanged, actor.subject(), json!({ "old_email": old, "new_email": new }))
+            .await?;
+        // The old mailbox hears of it: if this was not its owner, they can still act.
+        work.notify(Mail {
+            template: Template::EmailChanged,
+            to: &old_email,
+            display_name: &actor.session.display_name,
+            cause: challenge.id.0,
+            values: json!({ "old_email": old, "new_email": new, "when": work.now.iso_seconds() }),
+            deliverable: true,
+        })
+        .await?;
+        work.commit().await?;
+        Ok(old_email)
+    }
+}
+
+impl Work<'_> {
+    /// Gives the account a verified primary address: a new one, or one it had before. False when somebody else has it.
+    pub(crate) async fn take_email(
+        &mut self,
+        account: AccountId,
+        email: &EmailAddress,
+    ) -> Result<bool, Fault> {
+        let login = LoginName::Email(email.clone());
+        let new = NewIdentifier {
+            id: self.app.entropy.uuid(self.now).into(),
+            account,
+            login: &login,
+            verified_at: Some(self.now),
+            is_primary: false,
+            created_at: self.now,
+        };
+        if !self.unit.accounts().insert_identifier(new).await?
+            && self.unit.accounts().owner_of(&login).await? != Some(account)
+        {
+            return Ok(false);
+        }
+        self.unit.accounts().verify_email(account, email, self.now).await?;
+        self.unit.accounts().make_email_primary(account, email).await?;
+        self.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
+        // Whatever was mailed to the old address loses its power with it.
+        self.unit.challenges().remove(Purpose::ResetPassword, account).await?;
+        self.withdraw_verification_links(account).await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,12 @@
+//! Accounts: made, shown, changed and deleted.
+
+pub(crate) mod add_email;
+pub mod change_account;
+pub mod confirm_email_change;
+pub mod create_account;
+pub mod list_accounts;
+pub mod metadata;
+pub mod overview;
+pub(crate) mod people;
+pub mod request_email_change;
+pub mod update_profile;

@@ -1,0 +1,131 @@
+//! Making people: every one gets an organization of their own.
+
+use serde_json::json;
+use tidegate_domain::account::{Account, AccountKind, LoginName};
+use tidegate_domain::id::AccountId;
+use tidegate_domain::{EmailAddress, Role, Timestamp};
+use tidegate_store::accounts::{NewAccount, NewIdentifier};
+use tidegate_store::organizations::{Landing, NewMembership, NewOrganization, NewWorkspace};
+
+use crate::kernel::fault::Fault;
+use crate::kernel::work::Work;
+
+/// A person to be made.
+pub(crate) struct NewPerson<'a> {
+    /// Their address or phone.
+    pub(crate) login: &'a LoginName,
+    pub(crate) verified_at: Option<Timestamp>,
+    /// Name shown to people; empty when not given.
+    pub(crate) display_name: &'a str,
+    /// None for somebody who is yet to choose a password.
+    pub(crate) password_hash: Option<&'a str>,
+    pub(crate) agreed_to_terms: bool,
+    pub(crate) terms_version: Option<&'a str>,
+    /// How they come: `signup`, `provisioned`, `managed`.
+    pub(crate) source: &'a str,
+    /// Whether their own organization is the one whose managers look after them: themselves.
+    pub(crate) is_at_home: bool,
+}
+
+/// A new person and the organization they own.
+pub(crate) struct Person {
+    pub(crate) account: Account,
+    pub(crate) landing: Landing,
+}
+
+impl Work<'_> {
+    /// Makes a person: account, address, password, personal organization, default workspace, default roles, and the
+    /// membership that owns them. None when the address is taken.
+    pub(crate) async fn create_person(&mut self, new: &NewPerson<'_>) -> Result<Option<Person>, Fault> {
+        let (now, entropy) = (self.now, self.app.entropy.as_ref());
+        let id = AccountId(entropy.uuid(now));
+        let number = self
+            .unit
+            .accounts()
+            .insert(&NewAccount {
+                id,
+                kind: AccountKind::Individual,
+                display_name: new.display_name,
+                agreed_to_terms: new.agreed_to_terms,
+                terms_version: new.terms_version,
+                created_at: now,
+            })
+            .await?;
+        let identifier = NewIdentifier {
+            id: entropy.uuid(now).into(),
+            account: id,
+            login: new.login,
+            verified_at: new.verified_at,
+            is_primary: true,
+            created_at: now,
+        };
+        if !self.unit.accounts().insert_identifier(identifier).await? {
+            return Ok(None);
+        }
+        if let Some(hash) = new.password_hash {
+            self.unit.accounts().set_password(id, hash, now).await?;
+        }
+        let landing = self.create_organization(id, new).await?;
+        let account = Account {
+            id,
+            number,
+            display_name: new.display_name.to_owned(),
+            profile_image_url: None,
+            profile: json!({}),
+            user_metadata: json!({}),
+            is_system_admin: false,
+            disabled_at: None,
+            created_at: now,
+            updated_at: now,
+        };
+        Ok(Some(Person { account, landing }))
+    }
+
+    /// Makes a person's own organization (RiverGen section 2).
+    async fn create_organization(&mut self, owner: AccountId, of: &NewPerson<'_>) -> Result<Landing, Fault> {
+        let (now, entropy) = (self.now, self.app.entropy.as_ref());
+        let organization = entropy.uuid(now).into();
+        let workspace = entropy.uuid(now).into();
+        let email = of.login.email();
+        let name = match (of.display_name, email) {
+            ("", Some(email)) => email.local_part(),
+            // A phone's number is nobody's business but its owner's.
+            ("", None) => "Personal",
+            (name, _) => name,
+        };
+        let mut organizations = self.unit.organizations();
+        organizations
+            .insert(NewOrganization {
+                id: organization,
+                name,
+                domain: email.map_or("", EmailAddress::domain),
+                plan: "free",
+                created_at: now,
+            })
+            .await?;
+        organizations
+            .insert_workspace(NewWorkspace {
+                id: workspace,
+                organization,
+                name: "Default Workspace",
+                slug: "default-workspace",
+                is_default: true,
+                created_at: now,
+            })
+            .await?;
+        for role in ["Admin", "Developer", "Viewer"] {
+            organizations.insert_role(entropy.uuid(now), organization, role).await?;
+        }
+        let membership = NewMembership {
+            id: entropy.uuid(now).into(),
+            account: owner,
+            organization,
+            role: Role::Owner,
+            source: of.source,
+            is_home: of.is_at_home,
+            joined_at: now,
+        };
+        organizations.insert_membership(membership, workspace).await?;
+        Ok(Landing { organization, workspace: Some(workspace), role: Role::Owner })
+    }
+}

@@ -1,0 +1,78 @@
+//! Somebody changes how they are shown.
+
+use serde_json::{Value, json};
+use tidegate_domain::account::Account;
+use tidegate_domain::audit::Action;
+use tidegate_domain::text;
+
+use crate::kernel::fault::{Outcome, refuse};
+use crate::{Actor, Call, Identity};
+
+/// Most bytes of a stored profile document.
+const MAX_PROFILE: usize = 64 * 1024;
+
+/// What to change; what is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct ProfileChange {
+    /// Another name.
+    pub display_name: Option<String>,
+    /// Another picture, or none any more.
+    pub profile_image_url: Option<Option<String>>,
+    /// Merged into the stored document (RFC 7396).
+    pub profile: Option<Value>,
+}
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpdateProfileError {
+    /// The account is gone or shut.
+    #[error("the account no longer exists")]
+    AccountNotFound,
+    /// The merged document would be too large.
+    #[error("the profile would be larger than 64 KiB")]
+    ProfileTooLarge,
+}
+
+impl Identity {
+    /// Changes the actor's profile and answers the account as it is now.
+    ///
+    /// Source: RiverGen "me/profile".
+    ///
+    /// # Errors
+    /// [`UpdateProfileError`].
+    pub async fn update_profile(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        change: ProfileChange,
+    ) -> Outcome<Account, UpdateProfileError> {
+        let mut work = self.begin(call).await?;
+        // Two changes at once must both be merged, not one lost.
+        work.lock(actor.session.account).await?;
+        let found = work.unit.accounts().find(actor.session.account).await?;
+        let Some(mut account) = found.filter(|account| account.disabled_at.is_none()) else {
+            return refuse(UpdateProfileError::AccountNotFound);
+        };
+        let mut changed = Vec::new();
+        if let Some(display_name) = change.display_name {
+            changed.push("display_name");
+            account.display_name = display_name;
+        }
+        if let Some(url) = change.profile_image_url {
+            changed.push("profile_image_url");
+            account.profile_image_url = url;
+        }
+        if let Some(patch) = change.profile {
+            changed.push("profile");
+            text::merge(&mut account.profile, &patch);
+            if account.profile.to_string().len() > MAX_PROFILE {
+                return refuse(UpdateProfileError::ProfileTooLarge);
+            }
+        }
+        account.updated_at = work.now;
+        work.unit.accounts().update_profile(&account, work.now).await?;
+        work.audit(Action::ProfileUpdated, actor.subject(), json!({ "changed": changed })).await?;
+        work.commit().await?;
+        Ok(account)
+    }
+}

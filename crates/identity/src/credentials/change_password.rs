@@ -1,0 +1,91 @@
+//! Somebody signed in changes their password.
+
+use serde_json::json;
+use tidegate_crypto::Verification;
+use tidegate_domain::Password;
+use tidegate_domain::audit::Action;
+use tidegate_domain::password::WeakPassword;
+
+use crate::kernel::fault::{Outcome, refuse};
+use crate::kernel::throttle::{Counted, Reserved};
+use crate::{Actor, Call, Identity};
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangePasswordError {
+    /// The current password is wrong.
+    #[error("the current password is wrong")]
+    WrongPassword,
+    /// The account has no password to change.
+    #[error("the account has no password; sign in the way you usually do")]
+    NoPassword,
+    /// The account is gone or shut.
+    #[error("the account no longer exists")]
+    AccountNotFound,
+    /// The contract's password rule.
+    #[error("{0}")]
+    WeakPassword(WeakPassword),
+    /// The new one is the old one.
+    #[error("must differ from the current password")]
+    SamePassword,
+}
+
+impl Identity {
+    /// Replaces the password and ends every session, this one included.
+    ///
+    /// Source: RiverGen "change-password".
+    ///
+    /// # Errors
+    /// [`ChangePasswordError`].
+    pub async fn change_password(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        current: Password,
+        new: Password,
+    ) -> Outcome<(), ChangePasswordError> {
+        if let Err(weak) = call.profile.password.check(&new) {
+            return refuse(ChangePasswordError::WeakPassword(weak));
+        }
+        if current == new {
+            return refuse(ChangePasswordError::SamePassword);
+        }
+        let account = actor.session.account;
+        let Some(email) = &actor.session.email else {
+            return refuse(ChangePasswordError::NoPassword);
+        };
+        // A stolen access token must not become a way to guess the password.
+        let login = email.clone().into();
+        let failures = Counted::FailedPasswordByLogin(&login);
+        self.throttle(call, &[(failures, self.settings.failed_passwords_by_account)]).await?;
+        let mut reserved = Reserved::new(self, call, &[failures]);
+        let mut unit = self.store.read().await?;
+        let found = unit.accounts().find(account).await?.filter(|account| account.disabled_at.is_none());
+        let stored = unit.accounts().password_hash(account).await?;
+        drop(unit);
+        let Some(account) = found else {
+            return refuse(ChangePasswordError::AccountNotFound);
+        };
+        let Some(stored) = stored else {
+            return refuse(ChangePasswordError::NoPassword);
+        };
+        if self.verify_password(current, Some(stored.clone())).await? == Verification::Mismatch {
+            reserved.keep();
+            return refuse(ChangePasswordError::WrongPassword);
+        }
+        let hash = self.passwords.hash(new).await?;
+
+        let mut work = self.begin(call).await?;
+        work.lock(account.id).await?;
+        // A change that began with the old password must not undo one that was made meanwhile.
+        if !work.unit.accounts().claim_password(account.id, &stored).await? {
+            return refuse(ChangePasswordError::WrongPassword);
+        }
+        reserved.refund(&mut work.unit).await?;
+        work.replace_password(account.id, &login, &hash, true).await?;
+        work.audit(Action::PasswordChanged, actor.subject(), json!({})).await?;
+        work.commit().await?;
+        reserved.refunded();
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! Somebody asks for a code to be texted to a phone.
+
+use serde_json::json;
+use tidegate_domain::PhoneNumber;
+use tidegate_domain::account::LoginName;
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::{CODE_DIGITS, Purpose};
+use tidegate_store::challenges::NewChallenge;
+
+use crate::kernel::fault::Fault;
+use crate::kernel::message::CodeText;
+use crate::kernel::throttle::Counted;
+use crate::kernel::work::Subject;
+use crate::{Call, Identity};
+
+/// What a code on a phone is for. A code for one is none for the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PhonePurpose {
+    /// To have an account from then on.
+    Register,
+    /// To get into the account one has.
+    SignIn,
+}
+
+impl PhonePurpose {
+    pub(crate) const fn challenge(self) -> Purpose {
+        match self {
+            Self::Register => Purpose::RegisterPhone,
+            Self::SignIn => Purpose::SignInByPhone,
+        }
+    }
+}
+
+impl Identity {
+    /// Texts a code to a phone; it takes the place of any sent there before for the same purpose.
+    ///
+    /// To sign in, a phone nobody has gets none: the same rows are written, and the message is marked as never to be sent.
+    /// Neither the answer nor its time tells the two apart. To register, a phone that somebody has gets one, and whoever
+    /// sends it back is let into that account.
+    ///
+    /// Source: Riven "auth/enter-phone", "login/send-code" and section 1, OTP.
+    ///
+    /// # Errors
+    /// [`Fault::RateLimited`], also when too much is sent to all numbers like this one; [`Fault::SmsNotConfigured`].
+    pub async fn text_code(
+        &self,
+        call: &Call,
+        phone: &PhoneNumber,
+        purpose: PhonePurpose,
+    ) -> Result<(), Fault> {
+        self.require_sms()?;
+        let limits = &self.settings.texts;
+        // One each: numbers nobody has can be registered without end, and must not keep out those who have an account.
+        let by_prefix = match purpose {
+            PhonePurpose::Register => Counted::RegistrationsByPrefix(phone),
+            PhonePurpose::SignIn => Counted::SignInsByPrefix(phone),
+        };
+        let counted = [
+            (Counted::CodesByIp, limits.by_ip),
+            (Counted::CodesAtOnceByPhone(phone), limits.by_phone_at_once),
+            (Counted::CodesByPhone(phone), limits.by_phone),
+            (by_prefix, limits.by_prefix),
+        ];
+        self.throttle(call, &counted).await?;
+
+        let mut work = self.begin(call).await?;
+        let login = LoginName::Phone(phone.clone());
+        let known = work.unit.accounts().find_for_sign_in(&login).await?;
+        let known = known.filter(|known| known.account.disabled_at.is_none());
+        let account = known.map(|known| known.account.id);
+        let deliverable = account.is_some() || purpose == PhonePurpose::Register;
+        let code = tidegate_crypto::one_time_code(CODE_DIGITS, self.entropy.as_ref());
+        let new = work.new_challenge(purpose.challenge(), phone.expose());
+        let mac = self.code_mac(new.id, code.expose());
+        let new = NewChallenge { account, code_mac: Some(&mac), ..new };
+        work.unit.challenges().supersede(new.purpose, new.address).await?;
+        work.unit.challenges().insert(&new).await?;
+        work.text_code(CodeText {
+            to: phone,
+            cause: new.id.into(),
+            code: &code,
+            expires_at: new.expires_at,
+            deliverable,
+        })
+        .await?;
+        let subject = Subject { account, ..Subject::default() };
+        work.audit(Action::CodeTexted, subject, json!({ "purpose": new.purpose.as_str() })).await?;
+        if !deliverable {
+            // What costs nothing uses up nothing: otherwise unknown numbers would keep out the known ones.
+            work.unit.limits().refund(&self.bucket(call, by_prefix)).await?;
+        }
+        work.commit().await
+    }
+}

@@ -1,0 +1,188 @@
+//! Databases of an organization: made, listed, changed and deleted.
+
+use serde_json::{Value, json};
+use tidegate_domain::audit::Action;
+use tidegate_domain::database::Database;
+use tidegate_domain::flexible_id::IdType;
+use tidegate_domain::id::DatabaseId;
+
+use crate::accounts::metadata::{Patch, TooLarge};
+use crate::kernel::fault::{Fault, Outcome, refuse};
+use crate::{Actor, Call, Identity};
+
+/// A database to be made.
+#[derive(Clone, Debug)]
+pub struct CreateDatabase {
+    /// Its name, unique in the organization.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Type of its items' identifiers.
+    pub item_id_type: IdType,
+    /// Type of its users' identifiers.
+    pub user_id_type: IdType,
+    /// Type of its anonymous sessions' identifiers.
+    pub session_id_type: IdType,
+    /// Free document.
+    pub metadata: Value,
+}
+
+/// What to change; what is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct DatabaseChange {
+    /// Another description.
+    pub description: Option<String>,
+    /// A change of the free document.
+    pub metadata: Option<Patch>,
+}
+
+/// Some of an organization's databases.
+#[derive(Clone, Debug)]
+pub struct DatabasePage {
+    /// Oldest first.
+    pub databases: Vec<Database>,
+    /// Whether there are more.
+    pub has_next: bool,
+}
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DatabaseError {
+    /// The organization has one of that name.
+    #[error("the database {0} is duplicated")]
+    NameTaken(String),
+    /// The token is bound to none.
+    #[error("the token is not bound to a database")]
+    NoneSelected,
+    /// It was deleted since the token was bound to it.
+    #[error("the database {0} does not exist")]
+    NotFound(String),
+    /// The merged document would be too large.
+    #[error(transparent)]
+    TooLarge(TooLarge),
+}
+
+impl Identity {
+    /// Makes a database.
+    ///
+    /// Source: Crossing Minds "databases", `POST`.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn create_database(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        claim: CreateDatabase,
+    ) -> Outcome<DatabaseId, DatabaseError> {
+        let mut work = self.begin(call).await?;
+        work.still(actor).await?;
+        let database = Database {
+            id: DatabaseId(self.entropy.uuid(work.now)),
+            organization: actor.session.organization,
+            name: claim.name,
+            description: claim.description,
+            item_id_type: claim.item_id_type,
+            user_id_type: claim.user_id_type,
+            session_id_type: claim.session_id_type,
+            metadata: claim.metadata,
+            created_at: work.now,
+            ready_at: work.now.plus(self.settings.database_preparation),
+        };
+        if !work.unit.databases().insert(&database).await? {
+            return refuse(DatabaseError::NameTaken(database.name));
+        }
+        let metadata = json!({ "database": database.id.to_string(), "name": database.name });
+        work.audit(Action::DatabaseCreated, actor.subject(), metadata).await?;
+        work.commit().await?;
+        Ok(database.id)
+    }
+
+    /// A page of the organization's databases; pages are counted from 1.
+    ///
+    /// Source: Crossing Minds "databases", `GET`.
+    ///
+    /// # Errors
+    /// Only faults.
+    pub async fn list_databases(
+        &self,
+        actor: &Actor,
+        per_page: u32,
+        page: u32,
+    ) -> Result<DatabasePage, Fault> {
+        let offset = i64::from(page.saturating_sub(1)) * i64::from(per_page);
+        let most = usize::try_from(per_page).unwrap_or(usize::MAX);
+        let mut unit = self.store.read().await?;
+        // One more than is shown tells whether there are more.
+        let organization = actor.session.organization;
+        let mut databases = unit.databases().page(organization, i64::from(per_page) + 1, offset).await?;
+        let has_next = databases.len() > most;
+        databases.truncate(most);
+        Ok(DatabasePage { databases, has_next })
+    }
+
+    /// The database the actor's token is bound to.
+    ///
+    /// Source: Crossing Minds "databases/current", `GET`, and "databases/current/status".
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn current_database(&self, actor: &Actor) -> Outcome<Database, DatabaseError> {
+        let Some(id) = actor.claims.db else {
+            return refuse(DatabaseError::NoneSelected);
+        };
+        let found = self.store.read().await?.databases().find(actor.session.organization, id).await?;
+        found.ok_or_else(|| crate::Refused::Rule(DatabaseError::NotFound(id.opaque())))
+    }
+
+    /// Changes the database the actor's token is bound to.
+    ///
+    /// Source: Crossing Minds "databases/current", `PATCH`.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn change_database(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        change: DatabaseChange,
+    ) -> Outcome<(), DatabaseError> {
+        let id = self.current_database(actor).await?.id;
+        let mut work = self.begin(call).await?;
+        work.still(actor).await?;
+        // Two changes at once must both be merged, not one lost.
+        work.unit.databases().lock(id).await?;
+        let found = work.unit.databases().find(actor.session.organization, id).await?;
+        let Some(mut database) = found else {
+            return refuse(DatabaseError::NotFound(id.opaque()));
+        };
+        if let Some(description) = change.description {
+            database.description = description;
+        }
+        if let Some(patch) = change.metadata
+            && let Err(too_large) = patch.apply(&mut database.metadata)
+        {
+            return refuse(DatabaseError::TooLarge(too_large));
+        }
+        work.unit.databases().update(&database).await?;
+        work.audit(Action::DatabaseUpdated, actor.subject(), json!({ "database": id.to_string() })).await?;
+        Ok(work.commit().await?)
+    }
+
+    /// Deletes the database the actor's token is bound to, with everything in it.
+    ///
+    /// Source: Crossing Minds "databases/current", `DELETE`.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn delete_database(&self, call: &Call, actor: &Actor) -> Outcome<(), DatabaseError> {
+        let id = self.current_database(actor).await?.id;
+        let mut work = self.begin(call).await?;
+        work.still(actor).await?;
+        if !work.unit.databases().remove(actor.session.organization, id, work.now).await? {
+            return refuse(DatabaseError::NotFound(id.opaque()));
+        }
+        work.audit(Action::DatabaseDeleted, actor.subject(), json!({ "database": id.to_string() })).await?;
+        Ok(work.commit().await?)
+    }
+}

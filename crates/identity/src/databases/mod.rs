@@ -1,0 +1,3 @@
+//! Databases that tokens are bound to.
+
+pub mod manage;

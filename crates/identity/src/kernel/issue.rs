@@ -1,0 +1,214 @@
+//! Opening sessions and issuing their tokens.
+
+use std::sync::Arc;
+
+use tidegate_crypto::{PlainToken, SanctumToken};
+use tidegate_domain::access::FULL_SCOPE;
+use tidegate_domain::account::{Account, LoginName};
+use tidegate_domain::database::{Binding, Database};
+use tidegate_domain::id::{AccountId, OrganizationId, SessionId};
+use tidegate_domain::session::{Amr, SessionTimes};
+use tidegate_domain::{AccessClaims, DialectProfile, Role, Secret, Timestamp};
+use tidegate_store::organizations::Landing;
+use tidegate_store::refresh_tokens::NewRefreshToken;
+use tidegate_store::service_keys::ServiceKey;
+use tidegate_store::sessions::NewSession;
+
+use crate::Identity;
+use crate::kernel::fault::Fault;
+use crate::kernel::work::Work;
+use crate::sign_in::bind::Bound;
+
+/// Prefix of refresh tokens, so that a leaked one is recognised for what it is.
+pub(crate) const REFRESH_PREFIX: &str = "tgr_";
+
+/// The tokens of a session.
+#[derive(Clone, Debug)]
+pub struct TokenSet {
+    /// A JWT (RFC 9068); opaque to clients.
+    pub access_token: Secret,
+    /// Continues the session once.
+    pub refresh_token: Secret,
+    /// Seconds the access token lives.
+    pub expires_in: i64,
+}
+
+/// Somebody signed in.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// The account.
+    pub account: Account,
+    /// The address or name signed in with.
+    pub login: LoginName,
+    /// Whether the address is known to be theirs.
+    pub is_verified: bool,
+    /// The session.
+    pub session: SessionId,
+    /// The organization signed in to.
+    pub organization: OrganizationId,
+    /// The role there.
+    pub role: Role,
+    /// The database the tokens are bound to.
+    pub database: Option<Database>,
+    /// Its tokens.
+    pub tokens: TokenSet,
+}
+
+/// Whom a session is for.
+pub(crate) struct Principal<'a> {
+    pub(crate) account: &'a Account,
+    pub(crate) login: LoginName,
+    pub(crate) is_verified: bool,
+    pub(crate) landing: Landing,
+    pub(crate) amr: Amr,
+    pub(crate) remember_me: bool,
+    pub(crate) bound: Option<Bound>,
+    /// The key a program signed in with: what it opens ends with it.
+    pub(crate) key: Option<ServiceKey>,
+}
+
+/// What an access token says of a session.
+pub(crate) struct Bearer {
+    pub(crate) account: AccountId,
+    pub(crate) organization: OrganizationId,
+    pub(crate) role: Role,
+    pub(crate) session: SessionId,
+    pub(crate) session_expires_at: Timestamp,
+    pub(crate) binding: Option<Binding>,
+}
+
+/// A session without its tokens.
+struct OpenedSession {
+    session: SessionId,
+    number: i64,
+    times: SessionTimes,
+}
+
+impl Work<'_> {
+    /// Opens a session with its first refresh token. The access token is signed here too; it takes microseconds.
+    pub(crate) async fn open_session(&mut self, principal: Principal<'_>) -> Result<SignedIn, Fault> {
+        let app = self.app;
+        let profile = &self.call.profile;
+        let OpenedSession { session, times, .. } = self.insert_session(&principal, None).await?;
+        let refresh = PlainToken::generate(REFRESH_PREFIX, app.entropy.as_ref());
+        self.unit
+            .refresh_tokens()
+            .insert(NewRefreshToken {
+                id: app.entropy.uuid(self.now).into(),
+                session,
+                hash: refresh.hash().as_bytes(),
+                parent: None,
+                issued_at: self.now,
+                expires_at: self.now.plus(profile.refresh.lifetime).min(times.expires_at),
+            })
+            .await?;
+        let (database, binding) = match principal.bound {
+            Some(Bound { database, binding }) => (Some(database), Some(binding)),
+            None => (None, None),
+        };
+        let Landing { organization, role, .. } = principal.landing;
+        let bearer = Bearer {
+            account: principal.account.id,
+            organization,
+            role,
+            session,
+            session_expires_at: times.expires_at,
+            binding,
+        };
+        Ok(SignedIn {
+            account: principal.account.clone(),
+            login: principal.login,
+            is_verified: principal.is_verified,
+            session,
+            organization,
+            role,
+            database,
+            tokens: app.token_set(profile, bearer, refresh, self.now)?,
+        })
+    }
+
+    /// Opens a session whose one token is chance alone, and lasts as long as it. Source: Riven contract, section 1, token.
+    pub(crate) async fn open_opaque_session(
+        &mut self,
+        principal: &Principal<'_>,
+    ) -> Result<(SessionId, Secret), Fault> {
+        let secret = SanctumToken::new_secret(self.app.entropy.as_ref());
+        let hash = secret.hash();
+        let OpenedSession { session, number, .. } =
+            self.insert_session(principal, Some(hash.as_bytes())).await?;
+        let token = SanctumToken::whole(number, &secret);
+        Ok((session, Secret::new(token.expose())))
+    }
+
+    async fn insert_session(
+        &mut self,
+        principal: &Principal<'_>,
+        token_hash: Option<&[u8]>,
+    ) -> Result<OpenedSession, Fault> {
+        let profile = &self.call.profile;
+        let session = SessionId(self.app.entropy.uuid(self.now));
+        let key = principal.key.as_ref();
+        let times = profile.session.open(self.now, principal.remember_me);
+        let times = times.ending_by(key.and_then(|key| key.expires_at));
+        let number = self
+            .unit
+            .sessions()
+            .insert(&NewSession {
+                id: session,
+                account: principal.account.id,
+                organization: principal.landing.organization,
+                workspace: principal.landing.workspace,
+                dialect: profile.dialect,
+                amr: principal.amr,
+                remember_me: principal.remember_me,
+                ip: &self.call.ip.to_string(),
+                user_agent: &self.call.user_agent,
+                created_at: self.now,
+                times,
+                binding: principal.bound.as_ref().map(|bound| &bound.binding),
+                service_key: key.map(|key| key.id),
+                token_hash,
+            })
+            .await?;
+        Ok(OpenedSession { session, number, times })
+    }
+}
+
+impl Identity {
+    /// Signs an access token to go with `refresh`. It never outlives its session.
+    pub(crate) fn token_set(
+        &self,
+        profile: &Arc<DialectProfile>,
+        bearer: Bearer,
+        refresh: PlainToken,
+        now: Timestamp,
+    ) -> Result<TokenSet, Fault> {
+        let expires_at = now.plus(profile.access_token_lifetime).min(bearer.session_expires_at);
+        let (db, fuid, fsid) = match bearer.binding {
+            Some(binding) => (Some(binding.database), binding.user, binding.session),
+            None => (None, None, None),
+        };
+        let claims = AccessClaims {
+            iss: self.settings.public_url.clone(),
+            sub: bearer.account,
+            aud: self.settings.public_url.clone(),
+            exp: expires_at.seconds(),
+            iat: now.seconds(),
+            jti: self.entropy.uuid(now).simple().to_string(),
+            sid: bearer.session,
+            org: bearer.organization,
+            role: bearer.role,
+            scope: FULL_SCOPE.to_owned(),
+            dialect: profile.dialect,
+            db,
+            fuid,
+            fsid,
+        };
+        let access_token = self.key_ring().sign(&claims)?;
+        Ok(TokenSet {
+            access_token: Secret::new(access_token.expose()),
+            refresh_token: Secret::new(refresh.expose()),
+            expires_in: claims.exp - claims.iat,
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! What an operator sets up.
+
+pub mod provision;

@@ -1,0 +1,79 @@
+//! An operator provisions an organization and its owner.
+
+use serde_json::json;
+use tidegate_domain::account::{Account, LoginName};
+use tidegate_domain::audit::Action;
+use tidegate_domain::id::OrganizationId;
+use tidegate_domain::password::WeakPassword;
+use tidegate_domain::{EmailAddress, Password};
+
+use crate::accounts::people::{NewPerson, Person};
+use crate::kernel::fault::{Outcome, refuse};
+use crate::kernel::work::Subject;
+use crate::{Call, Identity};
+
+/// What is provisioned.
+#[derive(Clone, Debug)]
+pub struct Provision {
+    /// The organization's name.
+    pub name: String,
+    /// Its owner's address, taken as verified on the operator's word.
+    pub owner_email: EmailAddress,
+    /// Its owner's password.
+    pub owner_password: Password,
+}
+
+/// What was.
+#[derive(Clone, Debug)]
+pub struct Provisioned {
+    /// The organization.
+    pub organization: OrganizationId,
+    /// Its owner.
+    pub owner: Account,
+}
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProvisionError {
+    /// Somebody has that address.
+    #[error("an account with this e-mail address exists already; choose another address")]
+    EmailTaken,
+    /// The strictest contract's password rule.
+    #[error("the password {0}")]
+    WeakPassword(WeakPassword),
+}
+
+impl Identity {
+    /// Makes an organization with its owner.
+    ///
+    /// Source: design section 6, `tidegate org create`.
+    ///
+    /// # Errors
+    /// [`ProvisionError`].
+    pub async fn provision(&self, call: &Call, claim: Provision) -> Outcome<Provisioned, ProvisionError> {
+        if let Err(weak) = call.profile.password.check(&claim.owner_password) {
+            return refuse(ProvisionError::WeakPassword(weak));
+        }
+        let hash = self.passwords.hash(claim.owner_password).await?;
+        let mut work = self.begin(call).await?;
+        let login = LoginName::Email(claim.owner_email);
+        let new = NewPerson {
+            login: &login,
+            verified_at: Some(work.now),
+            display_name: &claim.name,
+            password_hash: Some(&hash),
+            agreed_to_terms: false,
+            terms_version: None,
+            source: "provisioned",
+            is_at_home: true,
+        };
+        let Some(Person { account, landing }) = work.create_person(&new).await? else {
+            return refuse(ProvisionError::EmailTaken);
+        };
+        let subject =
+            Subject { account: Some(account.id), organization: Some(landing.organization), session: None };
+        work.audit(Action::OrganizationProvisioned, subject, json!({})).await?;
+        work.commit().await?;
+        Ok(Provisioned { organization: landing.organization, owner: account })
+    }
+}

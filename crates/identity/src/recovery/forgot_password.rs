@@ -1,0 +1,151 @@
+//! Somebody forgot their password.
+
+use serde_json::{Value, json};
+use tidegate_crypto::PlainToken;
+use tidegate_delivery::Template;
+use tidegate_domain::EmailAddress;
+use tidegate_domain::account::Account;
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::Purpose;
+use tidegate_store::challenges::NewChallenge;
+use uuid::Uuid;
+
+use crate::kernel::fault::{Fault, Outcome, refuse};
+use crate::kernel::message::Mail;
+use crate::kernel::throttle::Counted;
+use crate::kernel::work::{Subject, Work};
+use crate::recovery::redirect::{RedirectRefused, RedirectUrl};
+use crate::{Call, Identity};
+
+/// Password-reset tokens are of this kind.
+const RESET_PREFIX: &str = "tgp_";
+
+impl Identity {
+    /// Sends a link with which the password can be set anew, if somebody has that address.
+    ///
+    /// For an address nobody has, the same rows are written, and the mail is marked as never to be sent: neither the
+    /// answer nor its time tells the two apart.
+    ///
+    /// Source: RiverGen "forgot-password".
+    ///
+    /// # Errors
+    /// Only faults.
+    pub async fn forgot_password(&self, call: &Call, email: &EmailAddress) -> Result<(), Fault> {
+        self.mail_reset_link(call, email, None).await
+    }
+
+    /// The same, with a link that leads to an application's own page.
+    ///
+    /// Source: Crossing Minds "accounts/individual/send-reset-password-email".
+    ///
+    /// # Errors
+    /// [`RedirectRefused`] when `page` is none that links may lead to.
+    pub async fn forgot_password_at(
+        &self,
+        call: &Call,
+        email: &EmailAddress,
+        page: &str,
+    ) -> Outcome<(), RedirectRefused> {
+        match self.redirect(page) {
+            Ok(redirect) => Ok(self.mail_reset_link(call, email, Some(&redirect)).await?),
+            Err(refused) => refuse(refused),
+        }
+    }
+
+    async fn mail_reset_link(
+        &self,
+        call: &Call,
+        email: &EmailAddress,
+        redirect: Option<&RedirectUrl>,
+    ) -> Result<(), Fault> {
+        self.require_mail()?;
+        self.throttle(call, &[(Counted::ForgotPasswordByIp, call.profile.limits.forgot_password_by_ip)])
+            .await?;
+
+        let mut work = self.begin(call).await?;
+        let found = work.unit.accounts().find_for_sign_in(&email.clone().into()).await?;
+        let found = found.filter(|found| found.account.disabled_at.is_none());
+        // Whoever signed up with a stranger's address must not write to them through the name they chose.
+        let verified = found.as_ref().is_some_and(|found| found.verified_at.is_some());
+        let account = found.map(|found| found.account);
+        let mut deliverable = account.is_some();
+        let limits = &call.profile.limits;
+        for (counted, limit) in [
+            (Counted::ForgotPasswordByEmail(email), limits.forgot_password_by_email),
+            (Counted::MailsByEmail(email), limits.mails_by_email),
+        ] {
+            // Somebody floods a mailbox from many addresses. Telling them would tell that the mailbox is known.
+            deliverable &= work.count(counted, limit).await?.is_none();
+        }
+        let new = work.new_challenge(Purpose::ResetPassword, email.as_str());
+        let link = work.insert_reset_link(new, account.as_ref(), redirect).await?;
+        work.send(Mail {
+            template: Template::PasswordReset,
+            to: email,
+            display_name: account.as_ref().filter(|_| verified).map_or("", |account| &account.display_name),
+            cause: link.cause,
+            values: link.values,
+            deliverable,
+        })
+        .await?;
+        let subject = Subject { account: account.map(|account| account.id), ..Subject::default() };
+        work.audit(Action::PasswordResetRequested, subject, json!({})).await?;
+        work.commit().await
+    }
+}
+
+/// A link with which a password can be set, on its way to a mail.
+struct ResetLink {
+    cause: Uuid,
+    values: Value,
+}
+
+impl Work<'_> {
+    /// Mails a new account a link to choose its first password.
+    pub(crate) async fn send_password_link(
+        &mut self,
+        account: &Account,
+        email: &EmailAddress,
+        redirect: Option<&RedirectUrl>,
+    ) -> Result<(), Fault> {
+        let new = self.new_challenge(Purpose::ResetPassword, email.as_str());
+        let link = self.insert_reset_link(new, Some(account), redirect).await?;
+        self.send(Mail {
+            template: Template::Invitation,
+            to: email,
+            // Chosen by whoever made the account: see above.
+            display_name: "",
+            cause: link.cause,
+            values: link.values,
+            deliverable: true,
+        })
+        .await
+    }
+
+    async fn insert_reset_link(
+        &mut self,
+        new: NewChallenge<'_>,
+        account: Option<&Account>,
+        redirect: Option<&RedirectUrl>,
+    ) -> Result<ResetLink, Fault> {
+        let token = PlainToken::generate(RESET_PREFIX, self.app.entropy.as_ref());
+        let hash = token.hash();
+        let new = NewChallenge {
+            account: account.map(|account| account.id),
+            link_hash: Some(hash.as_bytes()),
+            ..new
+        };
+        self.unit.challenges().insert(&new).await?;
+        let link = match redirect {
+            Some(redirect) => redirect.with_code(
+                token.expose(),
+                &EmailAddress::from_stored(new.address.to_owned()),
+                new.expires_at,
+            ),
+            None => self.app.reset_password_link(&token),
+        };
+        let minutes = self.call.profile.codes.reset_password.as_secs() / 60;
+        let values = json!({ "link": link.expose(), "minutes": minutes });
+        Ok(ResetLink { cause: new.id.into(), values })
+    }
+}

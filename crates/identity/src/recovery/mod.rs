@@ -1,0 +1,5 @@
+//! A forgotten password.
+
+pub mod forgot_password;
+pub mod redirect;
+pub mod reset_password;

@@ -1,0 +1,139 @@
+//! Somebody sets a new password with the token they were mailed.
+
+use serde_json::json;
+use tidegate_crypto::PlainToken;
+use tidegate_delivery::Template;
+use tidegate_domain::account::LoginName;
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::{Purpose, Standing};
+use tidegate_domain::id::AccountId;
+use tidegate_domain::password::WeakPassword;
+use tidegate_domain::session::EndReason;
+use tidegate_domain::{EmailAddress, Password, Timestamp};
+
+use crate::kernel::fault::{Fault, Outcome, refuse};
+use crate::kernel::message::Mail;
+use crate::kernel::work::Work;
+use crate::{Call, Identity};
+
+/// What a password is set anew with.
+#[derive(Clone, Debug)]
+pub struct ResetPassword {
+    /// From the mail.
+    pub token: PlainToken,
+    /// Whose it must be, where the contract asks.
+    pub email: Option<EmailAddress>,
+    /// When its mail said that the token expires, where the contract asks. What is stored decides beside.
+    pub expires_at: Option<Timestamp>,
+    /// The new password.
+    pub new_password: Password,
+}
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResetPasswordError {
+    /// The token is unknown, used or expired.
+    #[error("the reset token is invalid or has expired; ask for a new one")]
+    InvalidToken,
+    /// The account is gone or shut since the token was mailed.
+    #[error("the account no longer exists")]
+    AccountNotFound,
+    /// The contract's password rule; the token stays good.
+    #[error("new_password {0}")]
+    WeakPassword(WeakPassword),
+}
+
+impl Identity {
+    /// Sets a new password and removes every foothold the old one may have given: all sessions, other reset tokens,
+    /// pending address changes and verification links.
+    ///
+    /// Who holds the token reads the mailbox, so the address counts as verified from now on.
+    ///
+    /// Source: RiverGen "reset-password"; Crossing Minds "accounts/individual/reset".
+    ///
+    /// # Errors
+    /// [`ResetPasswordError`].
+    pub async fn reset_password(&self, call: &Call, claim: ResetPassword) -> Outcome<(), ResetPasswordError> {
+        let ResetPassword { token, email, expires_at, new_password } = claim;
+        let hash = token.hash();
+        let mut unit = self.store.read().await?;
+        let found = unit.challenges().find_by_link(Purpose::ResetPassword, hash.as_bytes()).await?;
+        drop(unit);
+        let found = found.filter(|found| {
+            let is_theirs = email.is_none_or(|email| found.address == email.as_str());
+            let is_in_time = expires_at.is_none_or(|expiry| expiry > self.now());
+            is_theirs && is_in_time && found.standing(self.now()) == Standing::Open
+        });
+        let Some(challenge) = found else {
+            return refuse(ResetPasswordError::InvalidToken);
+        };
+        // The rule of the contract that sent the link, wherever it is followed.
+        if let Err(weak) = self.settings.profile(challenge.dialect).password.check(&new_password) {
+            return refuse(ResetPasswordError::WeakPassword(weak));
+        }
+        let hash = self.passwords.hash(new_password).await?;
+
+        let mut work = self.begin(call).await?;
+        if let Some(account) = challenge.account {
+            work.lock(account).await?;
+        }
+        if !work.unit.challenges().consume(challenge.id, work.now).await? {
+            return refuse(ResetPasswordError::InvalidToken);
+        }
+        let Some(account) = work.account_of(&challenge).await? else {
+            return refuse(ResetPasswordError::AccountNotFound);
+        };
+        let email = EmailAddress::from_stored(challenge.address);
+        // The address was changed since: whoever reads the old mailbox has no say any more.
+        let emails = work.unit.accounts().emails(account.id).await?;
+        if !emails.iter().any(|known| known.is_primary && known.email == email) {
+            return refuse(ResetPasswordError::InvalidToken);
+        }
+        if work.unit.accounts().verify_email(account.id, &email, work.now).await? {
+            work.audit(Action::EmailVerified, account.id, json!({})).await?;
+        }
+        work.replace_password(account.id, &email.into(), &hash, true).await?;
+        work.audit(Action::PasswordReset, account.id, json!({})).await?;
+        Ok(work.commit().await?)
+    }
+}
+
+impl Work<'_> {
+    /// Stores a new password, ends all sessions, withdraws all that was sent out under the old one, and tells the
+    /// owner.
+    pub(crate) async fn replace_password(
+        &mut self,
+        account: AccountId,
+        login: &LoginName,
+        hash: &str,
+        tell: bool,
+    ) -> Result<(), Fault> {
+        self.unit.accounts().set_password(account, hash, self.now).await?;
+        self.unit.sessions().end_all(account, EndReason::PasswordChanged, self.now).await?;
+        self.unit.challenges().remove(Purpose::ResetPassword, account).await?;
+        self.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
+        self.unit.challenges().remove(Purpose::AddEmail, account).await?;
+        self.withdraw_verification_links(account).await?;
+        let (Some(email), true) = (login.email(), tell) else {
+            return Ok(());
+        };
+        // Whoever made an account with a stranger's address must not write to them through its name.
+        let known = self.unit.accounts().find_for_sign_in(login).await?;
+        let known = known.filter(|known| known.verified_at.is_some());
+        let display_name = known.map(|known| known.account.display_name);
+        self.notify(Mail {
+            template: Template::PasswordChanged,
+            to: email,
+            display_name: display_name.as_deref().unwrap_or_default(),
+            cause: self.app.entropy.uuid(self.now),
+            values: json!({ "when": self.now.iso_seconds(), "ip": self.call.ip.to_string() }),
+            deliverable: true,
+        })
+        .await
+    }
+
+    /// A verification link signs in for as long as it lives; ending everything ends it too.
+    pub(crate) async fn withdraw_verification_links(&mut self, account: AccountId) -> Result<(), Fault> {
+        Ok(self.unit.challenges().remove(Purpose::VerifyEmail, account).await?)
+    }
+}

@@ -1,0 +1,191 @@
+//! A session is continued with a refresh token that is kept.
+
+use tidegate_crypto::{PlainToken, TokenHash};
+use tidegate_domain::database::{Binding, Database};
+use tidegate_domain::id::OrganizationId;
+use tidegate_domain::refresh::KeptVerdict;
+use tidegate_domain::{Role, Timestamp};
+use tidegate_store::refresh_tokens::{NewRefreshToken, PresentedToken};
+
+use crate::kernel::fault::{Fault, Outcome, refuse};
+use crate::kernel::issue::{Bearer, TokenSet};
+use crate::kernel::throttle::Counted;
+use crate::kernel::work::Work;
+use crate::sign_in::bind::{BindError, DatabaseChoice};
+use crate::{Call, Identity};
+
+/// A session, continued.
+#[derive(Clone, Debug)]
+pub struct Continued {
+    /// A new access token, and the refresh token to go on with.
+    pub tokens: TokenSet,
+    /// The organization signed in to.
+    pub organization: OrganizationId,
+    /// The role there now.
+    pub role: Role,
+    /// The database the tokens are bound to.
+    pub database: Option<Database>,
+}
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ContinueError {
+    /// Unknown, of another contract, or of a session that has ended.
+    #[error("the refresh token is incorrect or invalidated")]
+    Invalid,
+    /// Past its lifetime or its session's.
+    #[error("the refresh token has expired; sign in again")]
+    Expired,
+    /// Its account was deleted: this one.
+    #[error("the account {0} does not exist")]
+    AccountDeleted(String),
+    /// The database does not exist.
+    #[error(transparent)]
+    Binding(BindError),
+    /// The session is an end user's, who is of one database.
+    #[error("a session of the frontend role cannot change its database")]
+    BoundToUser,
+}
+
+impl Identity {
+    /// Answers a new access token, for the session's database or another one.
+    ///
+    /// The refresh token is the same until it nears its expiry; then a child of it is answered, the same one to everybody
+    /// who asks, and both are good. So parallel tabs and repeated requests sign nobody out.
+    ///
+    /// Source: Crossing Minds "login/refresh-token" and section 5.
+    ///
+    /// # Errors
+    /// [`ContinueError`].
+    pub async fn continue_session(
+        &self,
+        call: &Call,
+        token: &PlainToken,
+        choice: &DatabaseChoice,
+    ) -> Outcome<Continued, ContinueError> {
+        self.throttle(call, &[(Counted::SignInByIp, call.profile.limits.sign_in_by_ip)]).await?;
+        let hash = token.hash();
+        let mut unit = self.store.read().await?;
+        let found = unit.refresh_tokens().find(hash.as_bytes()).await?;
+        let found = found.filter(|found| found.dialect == call.profile.dialect);
+        let Some(found) = found else {
+            return match unit.refresh_tokens().tombstone(hash.as_bytes()).await? {
+                Some(name) => refuse(ContinueError::AccountDeleted(name)),
+                None => refuse(ContinueError::Invalid),
+            };
+        };
+        drop(unit);
+        let renew = match call.profile.refresh.judge_kept(found.presented, self.now()) {
+            KeptVerdict::Keep => false,
+            KeptVerdict::Renew => true,
+            KeptVerdict::Expired => return refuse(ContinueError::Expired),
+            KeptVerdict::Revoked => return refuse(ContinueError::Invalid),
+        };
+
+        let mut work = self.begin(call).await?;
+        let session_expires_at = call.profile.session.extended(work.now, found.times);
+        if !work.unit.sessions().refreshed(found.session, work.now, session_expires_at).await? {
+            return refuse(ContinueError::Invalid);
+        }
+        let (database, binding) = match work.rebind(&found, choice).await? {
+            Ok(Some((database, binding))) => (Some(database), Some(binding)),
+            Ok(None) => (None, None),
+            Err(error) => return refuse(error),
+        };
+        let expires_at = work.now.plus(call.profile.refresh.lifetime).min(session_expires_at);
+        // Where the session ends with the token, so would the child.
+        let answered = if renew && expires_at > found.presented.expires_at {
+            work.renew(token, &found, expires_at).await?
+        } else {
+            token.clone()
+        };
+        let bearer = Bearer {
+            account: found.account,
+            organization: found.organization,
+            role: found.role,
+            session: found.session,
+            session_expires_at,
+            binding,
+        };
+        let tokens = self.token_set(&call.profile, bearer, answered, work.now)?;
+        work.commit().await?;
+        Ok(Continued { tokens, organization: found.organization, role: found.role, database })
+    }
+}
+
+type Rebound = Option<(Database, Binding)>;
+
+impl Work<'_> {
+    /// The session's database and binding, changed to the one that is asked for.
+    async fn rebind(
+        &mut self,
+        found: &PresentedToken,
+        choice: &DatabaseChoice,
+    ) -> Result<Result<Rebound, ContinueError>, Fault> {
+        let bound = self.unit.sessions().binding(found.session).await?;
+        if choice.is_none() {
+            let Some(binding) = bound else {
+                return Ok(Ok(None));
+            };
+            let database = self.unit.databases().find(found.organization, binding.database).await?;
+            return Ok(match database {
+                Some(database) => Ok(Some((database, binding))),
+                None => Err(ContinueError::Binding(BindError::DatabaseNotFound(binding.database.opaque()))),
+            });
+        }
+        let database = match self.choose_database(found.organization, choice).await? {
+            Ok(Some(database)) => database,
+            Ok(None) => return Ok(Ok(None)),
+            Err(error) => return Ok(Err(ContinueError::Binding(error))),
+        };
+        let binding = match bound {
+            Some(binding) if binding.database == database.id => binding,
+            // Such tokens are in the hands of end users, who are of one database.
+            Some(_) if found.role == Role::Frontend => return Ok(Err(ContinueError::BoundToUser)),
+            Some(Binding { user, session, .. }) if user.is_some() || session.is_some() => {
+                return Ok(Err(ContinueError::BoundToUser));
+            }
+            _ => {
+                self.unit.sessions().bind(found.session, database.id).await?;
+                Binding { database: database.id, user: None, session: None }
+            }
+        };
+        Ok(Ok(Some((database, binding))))
+    }
+
+    /// The token's child: the one it has, or the first.
+    async fn renew(
+        &mut self,
+        token: &PlainToken,
+        found: &PresentedToken,
+        expires_at: Timestamp,
+    ) -> Result<PlainToken, Fault> {
+        let known = found.child_hash.as_deref().and_then(|hash| TokenHash::try_from(hash).ok());
+        if let Some(child) = known.and_then(|hash| self.app.vault.issued_refresh_child(token, &hash)) {
+            return Ok(child);
+        }
+        let child = self.app.vault.refresh_child(token);
+        let added = self
+            .unit
+            .refresh_tokens()
+            .insert_child(NewRefreshToken {
+                id: self.app.entropy.uuid(self.now).into(),
+                session: found.session,
+                hash: child.hash().as_bytes(),
+                parent: Some(found.id),
+                issued_at: self.now,
+                expires_at,
+            })
+            .await?;
+        if added {
+            return Ok(child);
+        }
+        // Somebody else was first. Derived under a key that is gone, the child is one nobody can say again; then the token,
+        // which is good for some days more, is answered instead.
+        let again = self.unit.refresh_tokens().find(token.hash().as_bytes()).await?;
+        let known =
+            again.and_then(|again| again.child_hash).and_then(|hash| TokenHash::try_from(&*hash).ok());
+        let issued = known.and_then(|hash| self.app.vault.issued_refresh_child(token, &hash));
+        Ok(issued.unwrap_or_else(|| token.clone()))
+    }
+}

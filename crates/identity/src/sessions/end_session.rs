@@ -1,0 +1,35 @@
+//! Somebody ends one of their sessions from another.
+
+use serde_json::json;
+use tidegate_domain::audit::Action;
+use tidegate_domain::session::EndReason;
+
+use crate::kernel::fault::{Outcome, refuse};
+use crate::{Actor, Call, Identity};
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndSessionError {
+    /// No such active session of theirs; somebody else's looks the same.
+    #[error("the session does not exist")]
+    NotFound,
+}
+
+impl Identity {
+    /// Ends the actor's session of that number, which may be the one they act in.
+    ///
+    /// Source: RiverGen "sessions/{session_id}".
+    ///
+    /// # Errors
+    /// [`EndSessionError`].
+    pub async fn end_session(&self, call: &Call, actor: &Actor, number: i64) -> Outcome<(), EndSessionError> {
+        let mut work = self.begin(call).await?;
+        let (account, now) = (actor.session.account, work.now);
+        let ended = work.unit.sessions().end_numbered(account, number, EndReason::Revoked, now).await?;
+        let Some(ended) = ended else {
+            return refuse(EndSessionError::NotFound);
+        };
+        work.audit(Action::SessionRevoked, actor.subject(), json!({ "session": ended.to_string() })).await?;
+        Ok(work.commit().await?)
+    }
+}

@@ -1,0 +1,32 @@
+//! Somebody sees where they are signed in.
+
+use tidegate_domain::account::Session;
+
+use crate::kernel::fault::Fault;
+use crate::{Actor, Identity};
+
+/// An account's sessions.
+#[derive(Clone, Debug)]
+pub struct SessionList {
+    /// The active ones, latest activity first.
+    pub active: Vec<Session>,
+    /// How many are kept in all, ended and expired ones included.
+    pub total: i64,
+}
+
+impl Identity {
+    /// The actor's sessions, through whichever contract they were opened.
+    ///
+    /// Source: RiverGen "sessions".
+    ///
+    /// # Errors
+    /// Only faults.
+    pub async fn list_sessions(&self, actor: &Actor) -> Result<SessionList, Fault> {
+        let mut unit = self.store.read().await?;
+        let (account, now) = (actor.session.account, self.now());
+        Ok(SessionList {
+            active: unit.sessions().active(account, now).await?,
+            total: unit.sessions().counts(account, now).await?.1,
+        })
+    }
+}

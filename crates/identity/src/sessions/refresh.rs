@@ -1,0 +1,142 @@
+//! A session is continued with its refresh token.
+
+use serde_json::json;
+use tidegate_crypto::{PlainToken, TokenHash};
+use tidegate_domain::audit::Action;
+use tidegate_domain::refresh::Verdict;
+use tidegate_domain::session::EndReason;
+use tidegate_store::refresh_tokens::{NewRefreshToken, PresentedToken};
+
+use crate::kernel::fault::{Fault, Outcome, refuse};
+use crate::kernel::issue::{Bearer, REFRESH_PREFIX, TokenSet};
+use crate::kernel::work::Subject;
+use crate::{Call, Identity};
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefreshError {
+    /// Unknown, of another contract, replayed, or of a session that has ended.
+    #[error("the refresh token is invalid or was already used")]
+    Invalid,
+    /// Past its lifetime or its session's.
+    #[error("the refresh token has expired; sign in again")]
+    Expired,
+}
+
+/// How often a lost race is run again. Each time somebody else has changed the token, so two rounds settle it.
+const ROUNDS: usize = 4;
+
+impl Identity {
+    /// Exchanges a refresh token for its child and a new access token.
+    ///
+    /// The child is derived from the parent, so that everybody who presents the parent within the grace period gets the
+    /// same one. A superseded token outside of it ends the session: whoever holds it, two parties do.
+    ///
+    /// Source: RiverGen "refresh"; IngestIQ "refresh"; RFC 9700 section 4.14.2.
+    ///
+    /// # Errors
+    /// [`RefreshError`].
+    pub async fn refresh(&self, call: &Call, token: &PlainToken) -> Outcome<TokenSet, RefreshError> {
+        if !token.expose().starts_with(REFRESH_PREFIX) {
+            return refuse(RefreshError::Invalid);
+        }
+        let hash = token.hash();
+        for round in 0..ROUNDS {
+            // Who lost a race looks again as a writer does: until the winner's unit is durable, no reader sees it.
+            let mut unit = if round == 0 { self.store.read().await? } else { self.store.begin().await? };
+            let found = unit.refresh_tokens().find(hash.as_bytes()).await?;
+            unit.commit().await?;
+            // A token of one contract does not get another contract's lifetimes; its session is not harmed by trying.
+            let Some(found) = found.filter(|found| found.dialect == call.profile.dialect) else {
+                return refuse(RefreshError::Invalid);
+            };
+            match call.profile.refresh.judge(found.presented, self.now()) {
+                Verdict::Rotate => {
+                    if let Some(tokens) = self.rotate(call, token, &found).await? {
+                        return Ok(tokens);
+                    }
+                }
+                Verdict::Repeat => return Ok(self.repeat_child(call, token, &found)?),
+                Verdict::Expired => return refuse(RefreshError::Expired),
+                Verdict::Revoked => return refuse(RefreshError::Invalid),
+                Verdict::Replayed => {
+                    self.end_replayed(call, &found).await?;
+                    return refuse(RefreshError::Invalid);
+                }
+            }
+        }
+        refuse(RefreshError::Invalid)
+    }
+
+    /// None when somebody else was first.
+    async fn rotate(
+        &self,
+        call: &Call,
+        token: &PlainToken,
+        found: &PresentedToken,
+    ) -> Result<Option<TokenSet>, Fault> {
+        let profile = &call.profile;
+        let child = self.vault.refresh_child(token);
+        let child_hash = child.hash();
+        let now = self.now();
+        let session_expires_at = profile.session.extended(now, found.times);
+        let tokens = self.token_set(profile, bearer(found, session_expires_at), child, now)?;
+
+        let mut work = self.begin(call).await?;
+        let child = NewRefreshToken {
+            id: self.entropy.uuid(now).into(),
+            session: found.session,
+            hash: child_hash.as_bytes(),
+            parent: Some(found.id),
+            issued_at: now,
+            expires_at: now.plus(profile.refresh.lifetime).min(session_expires_at),
+        };
+        if !work.unit.refresh_tokens().insert_child(child).await? {
+            return Ok(None);
+        }
+        if !work.unit.sessions().refreshed(found.session, now, session_expires_at).await? {
+            return Ok(None);
+        }
+        work.commit().await?;
+        Ok(Some(tokens))
+    }
+
+    fn repeat_child(
+        &self,
+        call: &Call,
+        token: &PlainToken,
+        found: &PresentedToken,
+    ) -> Result<TokenSet, Fault> {
+        let child = found
+            .child_hash
+            .as_deref()
+            .and_then(|hash| TokenHash::try_from(hash).ok())
+            .and_then(|hash| self.vault.issued_refresh_child(token, &hash))
+            .ok_or_else(|| Fault::Internal("a rotated refresh token has no derivable child".to_owned()))?;
+        self.token_set(&call.profile, bearer(found, found.times.expires_at), child, self.now())
+    }
+
+    async fn end_replayed(&self, call: &Call, found: &PresentedToken) -> Result<(), Fault> {
+        let mut work = self.begin(call).await?;
+        let now = work.now;
+        work.unit.sessions().end(found.session, EndReason::RefreshTokenReplayed, now).await?;
+        let subject = Subject {
+            account: Some(found.account),
+            organization: Some(found.organization),
+            session: Some(found.session),
+        };
+        work.audit(Action::RefreshTokenReplayed, subject, json!({})).await?;
+        work.commit().await
+    }
+}
+
+fn bearer(found: &PresentedToken, session_expires_at: tidegate_domain::Timestamp) -> Bearer {
+    Bearer {
+        account: found.account,
+        organization: found.organization,
+        role: found.role,
+        session: found.session,
+        session_expires_at,
+        binding: None,
+    }
+}

@@ -1,0 +1,126 @@
+//! Somebody sends back the code from a mail to verify their address, without being let in.
+
+use serde_json::json;
+use tidegate_crypto::PlainToken;
+use tidegate_domain::EmailAddress;
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::Purpose;
+
+use crate::kernel::fault::{Outcome, refuse};
+use crate::kernel::throttle::Counted;
+use crate::{Call, Identity};
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ActivateError {
+    /// Nobody has that address.
+    #[error("the account {0} does not exist")]
+    UnknownEmail(EmailAddress),
+    /// Wrong, withdrawn or expired.
+    #[error("the activation code does not match")]
+    WrongCode,
+}
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResendActivationError {
+    /// Nobody has that address.
+    #[error("the account {0} does not exist")]
+    UnknownEmail(EmailAddress),
+    /// Nothing is left to verify.
+    #[error("the account is already verified")]
+    AlreadyVerified,
+}
+
+impl Identity {
+    /// Verifies an address by the code that was mailed there. The same code succeeds again until it expires.
+    ///
+    /// Source: Crossing Minds "accounts/verify".
+    ///
+    /// # Errors
+    /// [`ActivateError`]; that an address is unknown is disclosed by the contract itself.
+    pub async fn activate(
+        &self,
+        call: &Call,
+        email: &EmailAddress,
+        code: &PlainToken,
+    ) -> Outcome<(), ActivateError> {
+        let hash = code.hash();
+        let mut unit = self.store.read().await?;
+        let known = unit.accounts().find_for_sign_in(&email.clone().into()).await?;
+        let found = unit.challenges().find_by_link(Purpose::VerifyEmail, hash.as_bytes()).await?;
+        drop(unit);
+        let Some(known) = known.filter(|known| known.account.disabled_at.is_none()) else {
+            return refuse(ActivateError::UnknownEmail(email.clone()));
+        };
+        let account = known.account.id;
+        let meant = found.filter(|found| {
+            found.account == Some(account)
+                && found.address == email.as_str()
+                && found.dialect == call.profile.dialect
+                && found.expires_at > self.now()
+        });
+        let Some(challenge) = meant else {
+            return refuse(ActivateError::WrongCode);
+        };
+        if known.verified_at.is_some() {
+            return Ok(());
+        }
+        let mut work = self.begin(call).await?;
+        work.lock(account).await?;
+        if !work.unit.challenges().claim(challenge.id, work.now).await? {
+            return refuse(ActivateError::WrongCode);
+        }
+        work.mark_verified(&challenge, account.into()).await?;
+        Ok(work.commit().await?)
+    }
+
+    /// Mails a new code and withdraws the old one.
+    ///
+    /// Source: Crossing Minds "accounts/resend-verification-code".
+    ///
+    /// # Errors
+    /// [`ResendActivationError`]; that an address is unknown is disclosed by the contract itself.
+    pub async fn resend_activation(
+        &self,
+        call: &Call,
+        email: &EmailAddress,
+    ) -> Outcome<(), ResendActivationError> {
+        self.require_mail()?;
+        let known = self.store.read().await?.accounts().find_for_sign_in(&email.clone().into()).await?;
+        let Some(known) = known.filter(|known| known.account.disabled_at.is_none()) else {
+            return refuse(ResendActivationError::UnknownEmail(email.clone()));
+        };
+        if known.verified_at.is_some() {
+            return refuse(ResendActivationError::AlreadyVerified);
+        }
+        let (account, limits) = (known.account, &call.profile.limits);
+        self.throttle(
+            call,
+            &[
+                (Counted::ResendByAccount(account.id), limits.resend_by_account),
+                (Counted::MailsByEmail(email), limits.mails_by_email),
+            ],
+        )
+        .await?;
+        let mut work = self.begin(call).await?;
+        work.lock(account.id).await?;
+        // Again: it may have been verified or deleted meanwhile, and the address may be somebody else's.
+        let known = work.unit.accounts().find_for_sign_in(&email.clone().into()).await?;
+        match known {
+            Some(known) if known.account.id != account.id => {
+                return refuse(ResendActivationError::UnknownEmail(email.clone()));
+            }
+            Some(known) if known.verified_at.is_some() => {
+                return refuse(ResendActivationError::AlreadyVerified);
+            }
+            Some(_) => {}
+            None => return refuse(ResendActivationError::UnknownEmail(email.clone())),
+        }
+        // Only those of this contract: whoever signs up through another one is not to be disturbed by a stranger.
+        work.unit.challenges().withdraw(Purpose::VerifyEmail, account.id, call.profile.dialect).await?;
+        work.send_activation(&account, email).await?;
+        work.audit(Action::CodeResent, account.id, json!({})).await?;
+        Ok(work.commit().await?)
+    }
+}

@@ -1,0 +1,99 @@
+//! Somebody follows the link they were sent at sign-up, and is let in.
+
+use tidegate_crypto::PlainToken;
+use tidegate_domain::challenge::{Challenge, Purpose};
+
+use crate::kernel::fault::{Fault, Outcome, refuse};
+use crate::kernel::issue::SignedIn;
+use crate::kernel::work::Work;
+use crate::{Call, Identity, Refused};
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfirmLinkError {
+    /// The token is unknown.
+    #[error("the verification token is invalid")]
+    InvalidToken,
+    /// Too late.
+    #[error("the verification token has expired; sign in to get a new one")]
+    Expired,
+}
+
+impl Identity {
+    /// Confirms the token of a link and opens the account's session.
+    ///
+    /// Following the link again within its ten minutes succeeds again, as the contract asks: mail programs and people
+    /// do. A changed or reset password withdraws it.
+    ///
+    /// Source: RiverGen "verify-email".
+    ///
+    /// # Errors
+    /// [`ConfirmLinkError`].
+    pub async fn confirm_link(&self, call: &Call, token: &PlainToken) -> Outcome<SignedIn, ConfirmLinkError> {
+        self.find_link(token).await?;
+        let mut work = self.begin(call).await?;
+        let challenge = match work.open_link(token).await? {
+            // A code that another contract takes as proof of the address alone lets nobody in here.
+            Ok(challenge) if challenge.dialect != call.profile.dialect => {
+                return refuse(ConfirmLinkError::InvalidToken);
+            }
+            Ok(challenge) => challenge,
+            Err(refusal) => return refuse(refusal),
+        };
+        let signed_in = work.admit_verified(&challenge).await?;
+        let signed_in = signed_in.ok_or(Refused::Rule(ConfirmLinkError::InvalidToken))?;
+        work.commit().await?;
+        Ok(signed_in)
+    }
+
+    /// Confirms the token of a link without signing in: for the hosted page, which has nobody to hand a session to.
+    ///
+    /// # Errors
+    /// [`ConfirmLinkError`].
+    pub async fn verify_by_link(&self, call: &Call, token: &PlainToken) -> Outcome<(), ConfirmLinkError> {
+        if self.adds_email(token).await? {
+            return self.add_email(call, token).await;
+        }
+        self.find_link(token).await?;
+        let mut work = self.begin(call).await?;
+        let challenge = match work.open_link(token).await? {
+            Ok(challenge) => challenge,
+            Err(refusal) => return refuse(refusal),
+        };
+        let Some(account) = work.account_of(&challenge).await? else {
+            return refuse(ConfirmLinkError::InvalidToken);
+        };
+        work.mark_verified(&challenge, account.id.into()).await?;
+        Ok(work.commit().await?)
+    }
+}
+
+impl Identity {
+    /// Refuses what is no link before it costs a turn at the writer.
+    async fn find_link(&self, token: &PlainToken) -> Outcome<(), ConfirmLinkError> {
+        let mut unit = self.store.read().await?;
+        match unit.challenges().find_by_link(Purpose::VerifyEmail, token.hash().as_bytes()).await? {
+            Some(_) => Ok(()),
+            None => refuse(ConfirmLinkError::InvalidToken),
+        }
+    }
+}
+
+impl Work<'_> {
+    async fn open_link(&mut self, token: &PlainToken) -> Result<Result<Challenge, ConfirmLinkError>, Fault> {
+        let found =
+            self.unit.challenges().find_by_link(Purpose::VerifyEmail, token.hash().as_bytes()).await?;
+        if let Some(account) = found.as_ref().and_then(|challenge| challenge.account) {
+            self.lock(account).await?;
+        }
+        Ok(match found {
+            None => Err(ConfirmLinkError::InvalidToken),
+            Some(challenge) if challenge.expires_at <= self.now => Err(ConfirmLinkError::Expired),
+            // Withdrawn in this moment, because the password was changed.
+            Some(challenge) if !self.unit.challenges().claim(challenge.id, self.now).await? => {
+                Err(ConfirmLinkError::InvalidToken)
+            }
+            Some(challenge) => Ok(challenge),
+        })
+    }
+}

@@ -1,0 +1,353 @@
+//! Somebody signs in: a person with an e-mail address and a password, a program with its name and a password or key.
+
+use serde_json::json;
+use tidegate_crypto::{PlainToken, Verification};
+use tidegate_domain::account::{Account, LoginName, ServiceName};
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::Continuation;
+use tidegate_domain::dialect::Unverified;
+use tidegate_domain::id::AccountId;
+use tidegate_domain::session::Amr;
+use tidegate_domain::{DialectProfile, Password, Role, Secret};
+use tidegate_store::accounts::SignInRecord;
+use tidegate_store::service_keys::ServiceKey;
+use uuid::Uuid;
+
+use crate::kernel::fault::{Fault, Outcome, refuse};
+use crate::kernel::issue::{Principal, SignedIn};
+use crate::kernel::throttle::{Counted, Reserved};
+use crate::kernel::work::{Subject, Work};
+use crate::sign_in::bind::{BindError, BindingRequest};
+use crate::{Call, Identity};
+
+/// What somebody signs in with.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// Their address or name.
+    pub login: LoginName,
+    /// Their password, or a program's key.
+    pub password: Password,
+    /// The number of the workspace to enter.
+    pub workspace: Option<i64>,
+    /// Whether to stay signed in for longer.
+    pub remember_me: bool,
+    /// Whether to let in the owner of an organization alone.
+    pub owner_only: bool,
+    /// What to bind the tokens to.
+    pub binding: BindingRequest,
+}
+
+impl SignIn {
+    /// A plain sign-in to wherever the account lands.
+    pub fn to_home(login: LoginName, password: Password) -> Self {
+        Self {
+            login,
+            password,
+            workspace: None,
+            remember_me: false,
+            owner_only: false,
+            binding: BindingRequest::default(),
+        }
+    }
+}
+
+/// How far a right password got somebody.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum SignInOutcome {
+    /// They are in.
+    SignedIn(Box<SignedIn>),
+    /// Their address must be verified first; a code was sent.
+    VerificationRequired {
+        /// Goes with the code.
+        temporary_token: Secret,
+    },
+}
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignInError {
+    /// Unknown name, wrong password or shut account: which, nobody learns.
+    #[error("the e-mail address or the password is wrong")]
+    InvalidCredentials,
+    /// The password is right, the address is not verified, and the contract says to refuse.
+    #[error("the e-mail address is not verified")]
+    NotVerified,
+    /// What to bind to does not exist.
+    #[error(transparent)]
+    Binding(BindError),
+    /// The workspace is not theirs.
+    #[error("the workspace is not accessible")]
+    WorkspaceDenied,
+    /// The address must be verified first, and no mail can be sent.
+    #[error("the e-mail address is not verified, and no code can be sent at the moment")]
+    CannotVerify,
+}
+
+/// How often a password is verified anew because its stored hash changed meanwhile.
+const ROUNDS: usize = 3;
+
+/// What stands between a right password and a session. Multi-factor authentication is one more of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NextStep {
+    OpenSession,
+    VerifyEmail,
+    Refuse,
+}
+
+/// What was found right, and against what it was held: looked at again before anything is opened.
+enum Proof {
+    Password { verified_against: String, better_hash: Option<String> },
+    Key(ServiceKey),
+}
+
+impl NextStep {
+    fn after_password(profile: &DialectProfile, login: &LoginName, record: &SignInRecord) -> Self {
+        match profile.unverified {
+            _ if login.email().is_none() || record.verified_at.is_some() => Self::OpenSession,
+            Unverified::Admitted => Self::OpenSession,
+            Unverified::SentCode => Self::VerifyEmail,
+            Unverified::Refused => Self::Refuse,
+        }
+    }
+}
+
+impl Identity {
+    /// Signs somebody in, or says how to go on.
+    ///
+    /// Order: rate limits, look-up, hash, rule. An unknown name costs the same hash and the same writes.
+    ///
+    /// Source: RiverGen "login"; IngestIQ "login"; Crossing Minds "login".
+    ///
+    /// # Errors
+    /// [`SignInError`].
+    pub async fn sign_in(&self, call: &Call, claim: SignIn) -> Outcome<SignInOutcome, SignInError> {
+        let login = &claim.login;
+        let limits = &call.profile.limits;
+        let by_ip = (Counted::SignInByIp, limits.sign_in_by_ip);
+        let by_login = [
+            (Counted::SignInByLogin(login), limits.sign_in_by_email),
+            (Counted::FailedSignIn(login), limits.failed_sign_in),
+            (Counted::FailedPasswordByLogin(login), self.settings.failed_passwords_by_account),
+        ];
+        match login {
+            LoginName::Email(_) | LoginName::Phone(_) => {
+                self.throttle(call, &[&[by_ip], &by_login[..]].concat()).await?;
+            }
+            LoginName::Service(name) => {
+                self.throttle(call, &[by_ip]).await?;
+                // Before the limits on guesses: keys cannot be guessed, and strangers who guess a program's password must
+                // not keep out the program that holds one.
+                if let Some(outcome) = self.sign_in_with_key(call, &claim, name).await? {
+                    return Ok(outcome);
+                }
+                self.throttle(call, &by_login).await?;
+            }
+        }
+        let failures = [Counted::FailedSignIn(login), Counted::FailedPasswordByLogin(login)];
+        let mut reserved = Reserved::new(self, call, &failures);
+        for _ in 0..ROUNDS {
+            let record = self.store.read().await?.accounts().find_for_sign_in(login).await?;
+            let record = record.filter(|record| record.account.disabled_at.is_none());
+            let stored = record.as_ref().and_then(|record| record.password_hash.clone());
+            let proof = self.prove_password(&claim.password, stored).await?;
+            let (Some(record), Some(proof)) = (&record, proof) else {
+                reserved.keep();
+                return self.refuse_password(call, record.map(|record| record.account)).await;
+            };
+            if let Some(outcome) = self.admit(call, &claim, record, proof, &mut reserved).await? {
+                return Ok(outcome);
+            }
+        }
+        reserved.keep();
+        self.refuse_password(call, None).await
+    }
+
+    /// Signs a program in with one of its keys; none when what it presents is not one.
+    async fn sign_in_with_key(
+        &self,
+        call: &Call,
+        claim: &SignIn,
+        name: &ServiceName,
+    ) -> Outcome<Option<SignInOutcome>, SignInError> {
+        let hash = PlainToken::from_presented(claim.password.expose()).hash();
+        let mut unit = self.store.read().await?;
+        let record = unit.accounts().find_for_sign_in(&name.clone().into()).await?;
+        let record = record.filter(|record| record.account.disabled_at.is_none());
+        // Looked for also where nobody has that name: neither the answer nor its time tells the two apart.
+        let owner = record.as_ref().map_or(AccountId(Uuid::nil()), |record| record.account.id);
+        let key = unit.service_keys().find_live(owner, hash.as_bytes(), self.now()).await?;
+        drop(unit);
+        match (&record, key) {
+            (Some(record), Some(key)) => {
+                let mut nothing_reserved = Reserved::new(self, call, &[]);
+                self.admit(call, claim, record, Proof::Key(key), &mut nothing_reserved).await
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn prove_password(
+        &self,
+        password: &Password,
+        stored: Option<String>,
+    ) -> Result<Option<Proof>, Fault> {
+        let verdict = self.verify_password(password.clone(), stored.clone()).await?;
+        let Some(verified_against) = stored.filter(|_| verdict != Verification::Mismatch) else {
+            return Ok(None);
+        };
+        let better_hash = match verdict {
+            Verification::MatchOutdated => Some(self.passwords.hash(password.clone()).await?),
+            Verification::Match | Verification::Mismatch => None,
+        };
+        Ok(Some(Proof::Password { verified_against, better_hash }))
+    }
+
+    /// What follows a right password, in one unit of work. None when the stored hash changed while this one was
+    /// verified: because somebody else's sign-in renewed it, or because the password is another one now.
+    async fn admit(
+        &self,
+        call: &Call,
+        claim: &SignIn,
+        record: &SignInRecord,
+        proof: Proof,
+        reserved: &mut Reserved,
+    ) -> Outcome<Option<SignInOutcome>, SignInError> {
+        let account = &record.account;
+        let next = NextStep::after_password(&call.profile, &claim.login, record);
+        if next == NextStep::VerifyEmail && self.require_mail().is_err() {
+            return refuse(SignInError::CannotVerify);
+        }
+        let mut work = self.begin(call).await?;
+        if !work.holds(account.id, &proof).await? {
+            return Ok(None);
+        }
+        let admitted = match work.unit.organizations().landing(account.id, claim.workspace).await? {
+            // To this door only owners have a key: everybody else's is a wrong one.
+            landing if claim.owner_only && landing.is_none_or(|landing| landing.role != Role::Owner) => {
+                drop(work);
+                reserved.keep();
+                return self.refuse_password(call, Some(account.clone())).await.map(Some);
+            }
+            None => Err(SignInError::WorkspaceDenied),
+            Some(_) if next == NextStep::Refuse => Err(SignInError::NotVerified),
+            Some(landing) => work
+                .bind(landing.organization, landing.role, &claim.binding)
+                .await?
+                .map(|bound| (landing, bound))
+                .map_err(SignInError::Binding),
+        };
+        reserved.refund(&mut work.unit).await?;
+        let (landing, bound) = match admitted {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                // Somebody knows the password and did not get in: the owner finds both in their history.
+                work.audit(Action::SignInFailed, account.id, json!({ "reason": error.reason() })).await?;
+                work.commit().await?;
+                reserved.refunded();
+                return refuse(error);
+            }
+        };
+        let outcome = match (next, claim.login.email()) {
+            (NextStep::VerifyEmail, Some(email)) => {
+                let continuation = Continuation { remember_me: claim.remember_me };
+                let token = work.challenge_email(account, email, continuation).await?;
+                work.audit(Action::SignInFailed, account.id, json!({ "reason": "email_not_verified" }))
+                    .await?;
+                SignInOutcome::VerificationRequired { temporary_token: Secret::new(token.expose()) }
+            }
+            _ => {
+                let (amr, method) = (proof.amr(), proof.method());
+                let signed_in = work
+                    .open_session(Principal {
+                        account,
+                        login: claim.login.clone(),
+                        is_verified: record.verified_at.is_some(),
+                        landing,
+                        amr,
+                        remember_me: claim.remember_me,
+                        bound,
+                        key: proof.into_key(),
+                    })
+                    .await?;
+                let subject = Subject {
+                    account: Some(account.id),
+                    organization: Some(landing.organization),
+                    session: Some(signed_in.session),
+                };
+                let metadata = json!({ "method": method, "remember_me": claim.remember_me });
+                work.audit(Action::SignInSucceeded, subject, metadata).await?;
+                SignInOutcome::SignedIn(Box::new(signed_in))
+            }
+        };
+        work.commit().await?;
+        reserved.refunded();
+        Ok(Some(outcome))
+    }
+
+    async fn refuse_password(
+        &self,
+        call: &Call,
+        account: Option<Account>,
+    ) -> Outcome<SignInOutcome, SignInError> {
+        let mut work = self.begin(call).await?;
+        let subject = Subject { account: account.map(|account| account.id), ..Subject::default() };
+        work.audit(Action::SignInFailed, subject, json!({ "reason": "invalid_password" })).await?;
+        work.commit().await?;
+        refuse(SignInError::InvalidCredentials)
+    }
+}
+
+impl SignInError {
+    /// What the account's history says of it.
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::InvalidCredentials => "invalid_password",
+            Self::NotVerified | Self::CannotVerify => "email_not_verified",
+            Self::WorkspaceDenied => "workspace_denied",
+            Self::Binding(_) => "database_denied",
+        }
+    }
+}
+
+impl Proof {
+    const fn amr(&self) -> Amr {
+        match self {
+            Self::Password { .. } => Amr::Password,
+            Self::Key(_) => Amr::ServiceKey,
+        }
+    }
+
+    fn into_key(self) -> Option<ServiceKey> {
+        match self {
+            Self::Password { .. } => None,
+            Self::Key(key) => Some(key),
+        }
+    }
+
+    const fn method(&self) -> &'static str {
+        match self {
+            Self::Password { .. } => "password",
+            Self::Key(_) => "service_key",
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Whether what was proved still holds. Hashing took a while, and a password that was changed meanwhile, perhaps
+    /// because somebody stole it, lets in nobody. On PostgreSQL, a change waits from here on until the unit ends.
+    async fn holds(&mut self, account: AccountId, proof: &Proof) -> Result<bool, Fault> {
+        match proof {
+            Proof::Key(key) => Ok(self.unit.service_keys().claim(key.id).await?),
+            Proof::Password { verified_against, better_hash } => {
+                if !self.unit.accounts().claim_password(account, verified_against).await? {
+                    return Ok(false);
+                }
+                if let Some(better) = better_hash {
+                    self.unit.accounts().upgrade_password_hash(account, verified_against, better).await?;
+                }
+                Ok(true)
+            }
+        }
+    }
+}

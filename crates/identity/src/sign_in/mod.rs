@@ -1,0 +1,11 @@
+//! Every way to a first session.
+
+pub mod activate;
+pub mod bind;
+pub mod confirm_code;
+pub mod confirm_link;
+pub mod login;
+pub mod phone_sign_in;
+pub mod resend_code;
+pub mod sign_in_history;
+pub mod sign_up;

@@ -1,0 +1,165 @@
+//! Somebody sends back the code that was texted to their phone, and is let in.
+
+use serde_json::json;
+use tidegate_domain::account::{Account, LoginName};
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::Challenge;
+use tidegate_domain::session::Amr;
+use tidegate_domain::{PhoneNumber, Secret};
+
+use crate::accounts::people::{NewPerson, Person};
+use crate::brokerage::trader::Trader;
+use crate::credentials::challenge::Answer;
+use crate::credentials::phone_code::PhonePurpose;
+use crate::kernel::fault::{Fault, Outcome, refuse};
+use crate::kernel::issue::Principal;
+use crate::kernel::work::{Subject, Work};
+use crate::{Call, Identity};
+
+/// A phone and the code that was texted to it.
+#[derive(Clone, Debug)]
+pub struct PhoneCode {
+    /// The phone.
+    pub phone: PhoneNumber,
+    /// What it was asked for.
+    pub purpose: PhonePurpose,
+    /// The code.
+    pub code: Secret,
+}
+
+/// Somebody is in.
+#[derive(Clone, Debug)]
+pub struct PhoneSignedIn {
+    /// Who.
+    pub trader: Trader,
+    /// Their token, as long-lived as the session.
+    pub token: Secret,
+}
+
+/// The code is wrong, used, superseded or expired, no try is left, or the account is shut: which, nobody learns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the code is not valid for this phone")]
+pub struct CodeRejected;
+
+impl Identity {
+    /// Confirms the newest code that was texted to a phone for that purpose, and opens a session.
+    ///
+    /// Registering with a phone nobody has makes a person with an organization of their own, all or nothing. Of any number
+    /// of concurrent right codes exactly one is taken.
+    ///
+    /// Source: Riven "auth/confirm-code" and "login/verify-code".
+    ///
+    /// # Errors
+    /// [`CodeRejected`].
+    pub async fn sign_in_by_phone(
+        &self,
+        call: &Call,
+        claim: PhoneCode,
+    ) -> Outcome<PhoneSignedIn, CodeRejected> {
+        let (purpose, address) = (claim.purpose.challenge(), claim.phone.expose());
+        // What no code was sent for is refused before it costs a turn at the writer.
+        if self.store.read().await?.challenges().latest_to(purpose, address).await?.is_none() {
+            return refuse(CodeRejected);
+        }
+        let mut work = self.begin(call).await?;
+        let Some(challenge) = work.unit.challenges().latest_to(purpose, address).await? else {
+            return refuse(CodeRejected);
+        };
+        match work.answer(&challenge, &claim.code).await? {
+            Answer::Right => {}
+            Answer::Wrong => {
+                work.audit_wrong_code(&challenge).await?;
+                work.commit().await?;
+                return refuse(CodeRejected);
+            }
+            Answer::Used | Answer::Expired | Answer::Exhausted(_) => return refuse(CodeRejected),
+        }
+        let Some((account, token)) = work.admit_phone(claim.phone, claim.purpose).await? else {
+            return refuse(CodeRejected);
+        };
+        let trader = work.trader(account.id).await?;
+        if let (Some(email), None) = (&trader.email, trader.email_verified_at) {
+            work.offer_email_again(account.id, email).await?;
+        }
+        work.commit().await?;
+        Ok(PhoneSignedIn { trader, token })
+    }
+}
+
+impl Work<'_> {
+    async fn audit_wrong_code(&mut self, challenge: &Challenge) -> Result<(), Fault> {
+        let subject = Subject { account: challenge.account, ..Subject::default() };
+        let metadata = json!({ "method": "phone", "purpose": challenge.purpose.as_str() });
+        self.audit(Action::SignInFailed, subject, metadata).await
+    }
+
+    /// Opens a session for whoever holds the phone. None when its account is shut, or there is none to sign in to.
+    async fn admit_phone(
+        &mut self,
+        phone: PhoneNumber,
+        purpose: PhonePurpose,
+    ) -> Result<Option<(Account, Secret)>, Fault> {
+        let login = LoginName::Phone(phone);
+        let known = self.unit.accounts().find_for_sign_in(&login).await?;
+        let (account, landing) = match (known, purpose) {
+            (Some(known), _) if known.account.disabled_at.is_some() => return Ok(None),
+            (Some(known), _) => {
+                self.lock(known.account.id).await?;
+                let Some(landing) = self.unit.organizations().landing(known.account.id, None).await? else {
+                    return Ok(None);
+                };
+                (known.account, landing)
+            }
+            (None, PhonePurpose::SignIn) => return Ok(None),
+            (None, PhonePurpose::Register) => {
+                let Some(Person { account, landing }) = self.register_phone(&login).await? else {
+                    return Ok(None);
+                };
+                (account, landing)
+            }
+        };
+        let principal = Principal {
+            account: &account,
+            login,
+            is_verified: true,
+            landing,
+            amr: Amr::OneTimeCode,
+            remember_me: false,
+            bound: None,
+            key: None,
+        };
+        let (session, token) = self.open_opaque_session(&principal).await?;
+        let subject = Subject {
+            account: Some(account.id),
+            organization: Some(landing.organization),
+            session: Some(session),
+        };
+        self.audit(Action::SignInSucceeded, subject, json!({ "method": "phone" })).await?;
+        Ok(Some((account, token)))
+    }
+
+    /// Makes the person whose phone it is. None when somebody else was first, with another code for the same phone.
+    async fn register_phone(&mut self, login: &LoginName) -> Result<Option<Person>, Fault> {
+        let new = NewPerson {
+            login,
+            verified_at: Some(self.now),
+            display_name: "",
+            password_hash: None,
+            agreed_to_terms: false,
+            terms_version: None,
+            source: "signup",
+            is_at_home: true,
+        };
+        let Some(person) = self.create_person(&new).await? else {
+            return Ok(None);
+        };
+        let subject = Subject {
+            account: Some(person.account.id),
+            organization: Some(person.landing.organization),
+            session: None,
+        };
+        self.audit(Action::SignedUp, subject, json!({ "method": "phone" })).await?;
+        self.audit(Action::PhoneVerified, subject, json!({})).await?;
+        Ok(Some(person))
+    }
+}

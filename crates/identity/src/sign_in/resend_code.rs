@@ -1,0 +1,85 @@
+//! Somebody asks for the sign-up code again.
+
+use serde_json::json;
+use tidegate_crypto::PlainToken;
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::{Challenge, Purpose};
+use tidegate_domain::{EmailAddress, Secret};
+
+use crate::kernel::fault::{Fault, Outcome, refuse};
+use crate::kernel::throttle::Counted;
+use crate::{Call, Identity};
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResendError {
+    /// The temporary token is unknown, used, withdrawn or expired.
+    #[error("the temporary token is invalid or has expired; sign in to get a new one")]
+    InvalidToken,
+    /// The address is not the one the token was given for.
+    #[error("the e-mail address does not belong to the temporary token")]
+    OtherEmail,
+    /// Nothing is left to verify.
+    #[error("the e-mail address is already verified")]
+    AlreadyVerified,
+}
+
+impl Identity {
+    /// Sends a new code, withdraws the old one, and answers the temporary token that goes with the new one.
+    ///
+    /// Source: RiverGen "resend-signup-otp".
+    ///
+    /// # Errors
+    /// [`ResendError`].
+    pub async fn resend_code(
+        &self,
+        call: &Call,
+        email: &EmailAddress,
+        temporary_token: &PlainToken,
+    ) -> Outcome<Secret, ResendError> {
+        self.require_mail()?;
+        let challenge = match self.find_resendable(email, temporary_token).await? {
+            Ok(challenge) => challenge,
+            Err(refusal) => return refuse(refusal),
+        };
+        let Some(account) = challenge.account else {
+            return refuse(ResendError::InvalidToken);
+        };
+        self.throttle(call, &[(Counted::ResendByAccount(account), call.profile.limits.resend_by_account)])
+            .await?;
+
+        let mut work = self.begin(call).await?;
+        work.lock(account).await?;
+        let Some(account) = work.account_of(&challenge).await? else {
+            return refuse(ResendError::InvalidToken);
+        };
+        work.unit.challenges().withdraw_codes(Purpose::VerifyEmail, account.id).await?;
+        let token = work.challenge_email(&account, email, challenge.continuation.clone()).await?;
+        work.audit(Action::CodeResent, account.id, json!({})).await?;
+        work.commit().await?;
+        Ok(Secret::new(token.expose()))
+    }
+
+    async fn find_resendable(
+        &self,
+        email: &EmailAddress,
+        token: &PlainToken,
+    ) -> Result<Result<Challenge, ResendError>, Fault> {
+        let mut unit = self.store.read().await?;
+        let found = unit.challenges().find_by_handle(Purpose::VerifyEmail, token.hash().as_bytes()).await?;
+        let Some(challenge) = found else {
+            return Ok(Err(ResendError::InvalidToken));
+        };
+        if challenge.address != email.as_str() {
+            return Ok(Err(ResendError::OtherEmail));
+        }
+        if let Some(account) = challenge.account {
+            let emails = unit.accounts().emails(account).await?;
+            if emails.iter().any(|known| known.email == *email && known.verified_at.is_some()) {
+                return Ok(Err(ResendError::AlreadyVerified));
+            }
+        }
+        let alive = challenge.consumed_at.is_none() && challenge.expires_at > self.now();
+        Ok(if alive { Ok(challenge) } else { Err(ResendError::InvalidToken) })
+    }
+}

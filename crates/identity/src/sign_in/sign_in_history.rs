@@ -1,0 +1,38 @@
+//! Somebody looks through their own sign-ins.
+
+pub use tidegate_store::audit::{SignInEvent, SignInFilter};
+
+use crate::kernel::fault::Fault;
+use crate::{Actor, Identity};
+
+/// A page of sign-ins.
+#[derive(Clone, Debug)]
+pub struct SignInHistory {
+    /// Newest first.
+    pub events: Vec<SignInEvent>,
+    /// How many there are in all.
+    pub total: i64,
+}
+
+impl Identity {
+    /// The actor's sign-ins, successful and failed.
+    ///
+    /// Source: RiverGen "login-history".
+    ///
+    /// # Errors
+    /// Only faults.
+    pub async fn sign_in_history(
+        &self,
+        actor: &Actor,
+        filter: SignInFilter,
+        limit: i64,
+        offset: i64,
+    ) -> Result<SignInHistory, Fault> {
+        let mut unit = self.store.read().await?;
+        let account = actor.session.account;
+        Ok(SignInHistory {
+            events: unit.audit().sign_ins(account, filter, limit, offset).await?,
+            total: unit.audit().count_sign_ins(account, filter).await?,
+        })
+    }
+}

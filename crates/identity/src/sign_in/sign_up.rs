@@ -1,0 +1,223 @@
+//! Somebody makes an account.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tidegate_domain::account::LoginName;
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::Continuation;
+use tidegate_domain::dialect::Unverified;
+use tidegate_domain::password::WeakPassword;
+use tidegate_domain::session::Amr;
+use tidegate_domain::{EmailAddress, Password};
+use tidegate_store::Unit;
+use tidegate_store::idempotency::Record;
+
+use crate::accounts::people::{NewPerson, Person};
+use crate::kernel::fault::{Fault, Outcome, refuse};
+use crate::kernel::issue::{Principal, SignedIn};
+use crate::kernel::throttle::Counted;
+use crate::kernel::work::{Subject, Work};
+use crate::{Call, Identity};
+
+/// How long an answer is repeated to the same idempotency key.
+const IDEMPOTENCY_LIFETIME: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
+
+/// What somebody signs up with.
+#[derive(Clone, Debug)]
+pub struct SignUp {
+    /// Their address.
+    pub email: EmailAddress,
+    /// Their password.
+    pub password: Password,
+    /// Their name; empty when not given.
+    pub display_name: String,
+    /// Whether they agreed to the terms.
+    pub agreed_to_terms: bool,
+    /// To which version.
+    pub terms_version: Option<String>,
+    /// Repeats of the same request answer the same.
+    pub idempotency_key: Option<String>,
+}
+
+/// Somebody signed up.
+#[derive(Clone, Debug)]
+pub enum SignedUp {
+    /// Their address must be verified before they are let in.
+    VerificationRequired(PendingSignUp),
+    /// They are in.
+    SignedIn(Box<SignedIn>),
+}
+
+/// An account whose address is yet to be verified.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PendingSignUp {
+    /// The account's number.
+    pub account_number: i64,
+    /// Its address.
+    pub email: EmailAddress,
+    /// Its name.
+    pub display_name: String,
+    /// Goes with the code from the mail.
+    pub temporary_token: String,
+}
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignUpError {
+    /// The contract's password rule.
+    #[error("password {0}")]
+    WeakPassword(WeakPassword),
+    /// Somebody has that address.
+    #[error("the e-mail address is already registered")]
+    EmailTaken,
+    /// The key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyConflict,
+}
+
+impl Identity {
+    /// Makes a person's account, with the organization, workspace and roles every person gets, all or nothing.
+    ///
+    /// Source: RiverGen "signup" and section 2; IngestIQ "register".
+    ///
+    /// # Errors
+    /// [`SignUpError`]; that an address is taken is disclosed by the contracts themselves.
+    pub async fn sign_up(&self, call: &Call, claim: SignUp) -> Outcome<SignedUp, SignUpError> {
+        let profile = &call.profile;
+        let sends_code = profile.unverified == Unverified::SentCode;
+        if sends_code {
+            self.require_mail()?;
+        }
+        self.throttle(call, &[(Counted::SignUpByIp, profile.limits.sign_up_by_ip)]).await?;
+        if let Err(weak) = profile.password.check(&claim.password) {
+            return refuse(SignUpError::WeakPassword(weak));
+        }
+        let repeat = claim.idempotency_key.as_deref().map(|key| self.repeat(call, key, &claim));
+        let known = self.known_answer(self.store.read().await?, &claim, repeat.as_ref()).await?;
+        if let Some(answer) = known {
+            return answer.map_err(crate::Refused::Rule);
+        }
+        let hash = self.passwords.hash(claim.password.clone()).await?;
+
+        let mut work = self.begin(call).await?;
+        let login = LoginName::Email(claim.email.clone());
+        let new = NewPerson {
+            login: &login,
+            verified_at: None,
+            display_name: &claim.display_name,
+            password_hash: Some(&hash),
+            agreed_to_terms: claim.agreed_to_terms,
+            terms_version: claim.terms_version.as_deref(),
+            source: "signup",
+            is_at_home: true,
+        };
+        let Some(Person { account, landing }) = work.create_person(&new).await? else {
+            drop(work);
+            // Somebody else was first; perhaps this very request, sent twice at once.
+            let answer = self.known_answer(self.store.begin().await?, &claim, repeat.as_ref()).await?;
+            return answer.unwrap_or(Err(SignUpError::EmailTaken)).map_err(crate::Refused::Rule);
+        };
+        let subject =
+            Subject { account: Some(account.id), organization: Some(landing.organization), session: None };
+        let metadata =
+            json!({ "terms_version": claim.terms_version, "agreed_to_terms": claim.agreed_to_terms });
+        work.audit(Action::SignedUp, subject, metadata).await?;
+        let signed_up = if sends_code {
+            let temporary_token =
+                work.challenge_email(&account, &claim.email, Continuation::default()).await?;
+            SignedUp::VerificationRequired(PendingSignUp {
+                account_number: account.number,
+                email: claim.email.clone(),
+                display_name: account.display_name.clone(),
+                temporary_token: temporary_token.expose().to_owned(),
+            })
+        } else {
+            let signed_in = work
+                .open_session(Principal {
+                    account: &account,
+                    login,
+                    is_verified: false,
+                    landing,
+                    amr: Amr::Password,
+                    remember_me: false,
+                    bound: None,
+                    key: None,
+                })
+                .await?;
+            SignedUp::SignedIn(Box::new(signed_in))
+        };
+        if let (Some(repeat), SignedUp::VerificationRequired(pending)) = (&repeat, &signed_up)
+            && !work.remember(repeat, pending).await?
+        {
+            drop(work);
+            let answer = self.known_answer(self.store.begin().await?, &claim, Some(repeat)).await?;
+            return answer.unwrap_or(Err(SignUpError::IdempotencyConflict)).map_err(crate::Refused::Rule);
+        }
+        work.commit().await?;
+        Ok(signed_up)
+    }
+
+    /// The answer that needs no work: one given before, or that the address is taken.
+    ///
+    /// Who lost a race looks with a unit that may write: until the winner's is durable, no reader sees it.
+    async fn known_answer(
+        &self,
+        mut unit: Unit,
+        claim: &SignUp,
+        repeat: Option<&Repeat>,
+    ) -> Result<Option<Result<SignedUp, SignUpError>>, Fault> {
+        // The account before the record: both appear at once, and whoever sees the first will see the second.
+        let taken = unit.accounts().owner_of(&claim.email.clone().into()).await?.is_some();
+        let record = match repeat {
+            Some(repeat) => unit.idempotency().find(&repeat.key_mac, self.now()).await?,
+            None => None,
+        };
+        unit.commit().await?;
+        if let (Some(repeat), Some(record)) = (repeat, record) {
+            if record.fingerprint != repeat.fingerprint {
+                return Ok(Some(Err(SignUpError::IdempotencyConflict)));
+            }
+            let plain = self.vault.open(RESPONSE, &record.response)?;
+            return Ok(Some(Ok(SignedUp::VerificationRequired(serde_json::from_slice(&plain)?))));
+        }
+        Ok(taken.then_some(Err(SignUpError::EmailTaken)))
+    }
+
+    fn repeat(&self, call: &Call, key: &str, claim: &SignUp) -> Repeat {
+        let dialect = call.profile.dialect.as_str();
+        // The password is part of what must be equal: knowing key and address must not be enough to get the answer.
+        let body = json!([
+            claim.email.as_str(),
+            claim.password.expose(),
+            claim.display_name,
+            claim.agreed_to_terms,
+            claim.terms_version,
+        ]);
+        Repeat {
+            key_mac: self.vault.mac("idempotency key", format!("{dialect} sign-up {key}").as_bytes()),
+            fingerprint: self.vault.mac("idempotency fingerprint", body.to_string().as_bytes()),
+        }
+    }
+}
+
+/// What the answers of repeated requests are sealed for.
+const RESPONSE: &str = "idempotent response";
+
+/// A request that may be repeated.
+struct Repeat {
+    key_mac: [u8; 32],
+    fingerprint: [u8; 32],
+}
+
+impl Work<'_> {
+    /// Keeps an answer for repeats. False when one was kept meanwhile.
+    async fn remember(&mut self, repeat: &Repeat, answer: &PendingSignUp) -> Result<bool, Fault> {
+        let plain = serde_json::to_vec(answer)?;
+        let record = Record {
+            fingerprint: repeat.fingerprint.to_vec(),
+            response: self.app.vault.seal(RESPONSE, &plain, self.app.entropy.as_ref())?,
+        };
+        let expires_at = self.now.plus(IDEMPOTENCY_LIFETIME);
+        Ok(self.unit.idempotency().insert(&repeat.key_mac, &record, self.now, expires_at).await?)
+    }
+}
