@@ -7,7 +7,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::{Deserialize, Serialize};
+use tidegate_brokerage::Brokerage;
 use tidegate_identity::Identity;
+use tidegate_kernel::Kernel;
 
 use crate::ops::OpsSettings;
 use crate::wire::upload::Room;
@@ -62,7 +64,9 @@ impl Default for HttpSettings {
 pub struct App(Arc<Inner>);
 
 struct Inner {
+    kernel: Arc<Kernel>,
     identity: Arc<Identity>,
+    brokerage: Arc<Brokerage>,
     settings: HttpSettings,
     metrics: Option<PrometheusHandle>,
     room: Room,
@@ -70,14 +74,30 @@ struct Inner {
 
 impl App {
     /// Wires them.
-    pub fn new(identity: Arc<Identity>, settings: HttpSettings, metrics: Option<PrometheusHandle>) -> Self {
+    pub fn new(
+        kernel: Arc<Kernel>,
+        identity: Arc<Identity>,
+        brokerage: Arc<Brokerage>,
+        settings: HttpSettings,
+        metrics: Option<PrometheusHandle>,
+    ) -> Self {
         let room = Room::of(settings.uploads);
-        Self(Arc::new(Inner { identity, settings, metrics, room }))
+        Self(Arc::new(Inner { kernel, identity, brokerage, settings, metrics, room }))
     }
 
-    /// The use cases, for those that go on when the request is gone.
-    pub(crate) fn identity(&self) -> &Arc<Identity> {
+    /// What every feature stands on: time, settings, tokens, limits, messages.
+    pub(crate) fn kernel(&self) -> &Kernel {
+        &self.0.kernel
+    }
+
+    /// Accounts and how they are reached.
+    pub(crate) fn identity(&self) -> &Identity {
         &self.0.identity
+    }
+
+    /// Brokerage accounts; shared, for use cases that go on when the request is gone.
+    pub(crate) fn brokerage(&self) -> &Arc<Brokerage> {
+        &self.0.brokerage
     }
 
     pub(crate) fn room(&self) -> &Room {
@@ -97,6 +117,6 @@ impl Deref for App {
     type Target = Identity;
 
     fn deref(&self) -> &Identity {
-        &self.0.identity
+        self.identity()
     }
 }

@@ -1,22 +1,21 @@
-//! What Tidegate does: one use case a file, each the same for every contract.
+//! Accounts and how they are reached: one use case a file, each the same for every contract.
 //!
 //! A use case takes parsed input, works through one unit of work, and answers with domain types. Time and chance come
-//! from [`Identity`]; what differs between contracts from the caller's [`Call::profile`].
+//! from the kernel; what differs between contracts from the caller's [`tidegate_kernel::Call::profile`].
 
 pub mod accounts;
-pub mod brokerage;
 pub mod credentials;
 pub mod databases;
-pub mod kernel;
+mod hooks;
+pub mod identity;
+mod maintenance;
 pub mod organizations;
 pub mod provisioning;
 pub mod recovery;
 pub mod sessions;
 pub mod sign_in;
+pub mod tables;
+pub(crate) mod work;
 
-pub use kernel::authenticate::{Actor, AuthError};
-pub use kernel::call::Call;
-pub use kernel::fault::{Fault, Outcome, Refused};
-pub use kernel::issue::{SignedIn, TokenSet};
-pub use kernel::service::{BrokerChoice, Identity, Parts};
-pub use kernel::settings::Settings;
+pub use identity::Identity;
+pub use tables::IdentityTables;

@@ -8,17 +8,20 @@ use axum::Router;
 use axum::http::Method;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tidegate_broker::sandbox::SandboxConfig;
 use tidegate_broker::{Alpaca, AlpacaConfig, Wait};
+use tidegate_brokerage::{BrokerChoice, Brokerage};
 use tidegate_crypto::{HashPool, MasterKey, PasswordHasher, PasswordScheme, PoolSize, Vault};
+use tidegate_database::Store;
 use tidegate_delivery::sms::Receipts;
 use tidegate_delivery::{MailProvider, RetryPolicy, SmsConfig, SmsProvider, SmsProviders, Templates};
 use tidegate_domain::phone::TextLimits;
 use tidegate_domain::{Clock, Entropy, Timestamp};
 use tidegate_http::{App, HttpSettings};
-use tidegate_identity::kernel::settings::DeliveryMode;
-use tidegate_identity::{BrokerChoice, Identity, Parts, Settings};
-use tidegate_store::Store;
+use tidegate_identity::Identity;
+use tidegate_kernel::settings::DeliveryMode;
+use tidegate_kernel::{Kernel, Parts, Settings};
 
 use crate::{Client, Engine, FakeClock, Fixture, Request, SeededEntropy, TestDatabase};
 
@@ -83,8 +86,12 @@ impl Wait for NoWait {
 
 /// One process of an installation.
 pub struct Node {
+    /// Its kernel.
+    pub kernel: Arc<Kernel>,
     /// Its use cases.
     pub identity: Arc<Identity>,
+    /// Its use cases of brokerage.
+    pub brokerage: Arc<Brokerage>,
     /// Its store, past the use cases.
     pub store: Store,
     router: Router,
@@ -128,9 +135,19 @@ impl TestApp {
         Node::start(self.database.open().await, parts, Some(MailProvider::Outbox), &self.http).await
     }
 
+    /// The kernel.
+    pub fn kernel(&self) -> &Arc<Kernel> {
+        &self.node.kernel
+    }
+
     /// The use cases.
     pub fn identity(&self) -> &Arc<Identity> {
         &self.node.identity
+    }
+
+    /// The use cases of brokerage.
+    pub fn brokerage(&self) -> &Arc<Brokerage> {
+        &self.node.brokerage
     }
 
     /// The store, past the use cases.
@@ -141,6 +158,12 @@ impl TestApp {
     /// The router, to be served on a real port.
     pub fn router(&self) -> Router {
         self.node.router.clone()
+    }
+
+    /// A router with other settings of HTTP.
+    pub fn router_with(&self, http: HttpSettings, metrics: Option<PrometheusHandle>) -> Router {
+        let Node { kernel, identity, brokerage, .. } = &self.node;
+        router(kernel, identity, brokerage, http, metrics)
     }
 
     /// Now.
@@ -195,30 +218,41 @@ impl TestApp {
 }
 
 impl Node {
-    async fn start(store: Store, parts: PartsToBe, mail: Option<MailProvider>, http: &HttpSettings) -> Self {
+    async fn start(store: Store, to_be: PartsToBe, mail: Option<MailProvider>, http: &HttpSettings) -> Self {
         let parts = Parts {
             store: store.clone(),
-            clock: parts.clock,
-            entropy: parts.entropy,
-            vault: parts.vault,
-            passwords: parts.passwords,
+            clock: to_be.clock,
+            entropy: to_be.entropy,
+            vault: to_be.vault,
             mail,
-            sms: parts.sms,
-            receipts: parts.receipts,
-            broker: parts.broker,
-            templates: parts.templates,
+            sms: to_be.sms,
+            receipts: to_be.receipts,
+            templates: to_be.templates,
             retry: RetryPolicy::default(),
-            settings: parts.settings,
+            settings: to_be.settings,
         };
-        let identity = Identity::start(parts).await.expect("the application");
-        let router = tidegate_http::router(App::new(Arc::clone(&identity), http.clone(), None));
-        Self { identity, store, router }
+        let kernel = Kernel::start(parts).await.expect("the kernel");
+        let identity = Identity::start(Arc::clone(&kernel), to_be.passwords);
+        let brokerage = Brokerage::start(Arc::clone(&kernel), to_be.broker);
+        let router = router(&kernel, &identity, &brokerage, http.clone(), None);
+        Self { kernel, identity, brokerage, store, router }
     }
 
     /// A client of this node at the usual address.
     pub fn client(&self) -> Client {
         Client::new(self.router.clone(), IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7)))
     }
+}
+
+fn router(
+    kernel: &Arc<Kernel>,
+    identity: &Arc<Identity>,
+    brokerage: &Arc<Brokerage>,
+    http: HttpSettings,
+    metrics: Option<PrometheusHandle>,
+) -> Router {
+    let (kernel, identity, brokerage) = (Arc::clone(kernel), Arc::clone(identity), Arc::clone(brokerage));
+    tidegate_http::router(App::new(kernel, identity, brokerage, http, metrics))
 }
 
 impl Builder {

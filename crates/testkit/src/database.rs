@@ -6,10 +6,13 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
-use tidegate_store::{DatabaseUrl, Store, StoreOptions};
+use tidegate_database::{DatabaseUrl, Migration, Store, StoreOptions};
 use uuid::Uuid;
 
 use crate::Engine;
+
+/// The migrations of all crates.
+pub const MIGRATIONS: &[&[Migration]] = &[tidegate_kernel::MIGRATIONS];
 
 /// The variable in which `scripts/postgres` names its server.
 const SERVER: &str = "TIDEGATE_TEST_POSTGRES";
@@ -91,7 +94,7 @@ impl TestDatabase {
     pub async fn open_with(&self, change: impl FnOnce(&mut StoreOptions)) -> Store {
         let mut options = StoreOptions::new(self.url());
         change(&mut options);
-        Store::open(&options).await.expect("opening the test's database")
+        Store::open(&options, MIGRATIONS).await.expect("opening the test's database")
     }
 
     /// Runs SQL past the store, committed at once; answers how many rows changed. For faults that no use case makes.

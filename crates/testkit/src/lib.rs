@@ -44,7 +44,7 @@ pub use app::{Builder, Node, PUBLIC_URL, TestApp, vault};
 pub use client::{Answer, Client, Request};
 pub use clock::FakeClock;
 pub use concurrently::concurrently;
-pub use database::TestDatabase;
+pub use database::{MIGRATIONS, TestDatabase};
 pub use engine::{Engine, Fixture, run};
 pub use entropy::SeededEntropy;
 pub use eventually::eventually;

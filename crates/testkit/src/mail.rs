@@ -2,7 +2,7 @@
 
 use tidegate_domain::EmailAddress;
 use tidegate_domain::account::LoginName;
-use tidegate_identity::kernel::deliver::OutboxEntry;
+use tidegate_kernel::deliver::OutboxEntry;
 
 use crate::TestApp;
 
@@ -13,7 +13,7 @@ impl TestApp {
     /// When the outbox cannot be read.
     pub async fn mails_to(&self, email: &str) -> Vec<OutboxEntry> {
         let email = LoginName::Email(EmailAddress::parse(email).expect("an address"));
-        let mails = self.identity().list_outbox(Some(&email), 1_000).await.expect("the outbox");
+        let mails = self.kernel().list_outbox(Some(&email), 1_000).await.expect("the outbox");
         mails.into_iter().filter(|mail| mail.message.state != "discarded").collect()
     }
 

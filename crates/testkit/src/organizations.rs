@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use tidegate_domain::{DialectProfile, EmailAddress, Password};
-use tidegate_identity::Call;
 use tidegate_identity::provisioning::provision::Provision;
+use tidegate_kernel::Call;
 
 use crate::people::address_of;
 use crate::{Answer, PASSWORD, Person, TestApp};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tidegate_domain::PhoneNumber;
 use tidegate_domain::account::LoginName;
-use tidegate_identity::kernel::deliver::OutboxEntry;
+use tidegate_kernel::deliver::OutboxEntry;
 
 use crate::people::address_of;
 use crate::{Answer, TestApp};
@@ -24,7 +24,7 @@ impl TestApp {
     /// When the outbox cannot be read.
     pub async fn texts_to(&self, phone: &str) -> Vec<OutboxEntry> {
         let to = LoginName::Phone(PhoneNumber::from_stored(phone.to_owned()));
-        let texts = self.identity().list_outbox(Some(&to), 1_000).await.expect("the outbox");
+        let texts = self.kernel().list_outbox(Some(&to), 1_000).await.expect("the outbox");
         texts.into_iter().filter(|text| text.message.state != "discarded").collect()
     }
 

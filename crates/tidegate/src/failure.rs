@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use tidegate_identity::Fault;
-use tidegate_store::StoreError;
+use tidegate_database::StoreError;
+use tidegate_kernel::Fault;
 
 use crate::config::Mistake;
 

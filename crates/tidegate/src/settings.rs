@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tidegate_broker::{Alpaca, Environment};
+use tidegate_brokerage::BrokerChoice;
 use tidegate_crypto::{PasswordHasher, PoolSize, SystemEntropy};
+use tidegate_database::{DatabaseUrl, StoreOptions};
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{MailProvider, SmsProvider, SmsProviders, Smtp, Templates};
 use tidegate_domain::{Clock, PhoneRule};
 use tidegate_http::{HttpSettings, OpsSettings};
-use tidegate_identity::kernel::settings::DeliveryMode;
-use tidegate_identity::{BrokerChoice, Settings};
-use tidegate_store::{DatabaseUrl, StoreOptions};
+use tidegate_kernel::Settings;
+use tidegate_kernel::settings::DeliveryMode;
 
 use crate::config::Config;
 use crate::failure::Failure;

@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
+use tidegate_brokerage::Brokerage;
 use tidegate_crypto::{HashPool, PoolSize, SystemEntropy};
+use tidegate_database::{DatabaseUrl, Migration, Store};
 use tidegate_delivery::SmsProviders;
-use tidegate_identity::{Identity, Parts};
-use tidegate_store::{DatabaseUrl, Store};
+use tidegate_identity::Identity;
+use tidegate_kernel::{Kernel, KernelTables, Parts};
 
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::progress;
 use crate::secrets::{MayCreate, create_data_dir, open_vault};
+
+/// The migrations of all crates.
+const MIGRATIONS: &[&[Migration]] = &[tidegate_kernel::MIGRATIONS];
 
 /// What an application is opened for.
 #[derive(Clone, Debug)]
@@ -26,8 +31,12 @@ pub(crate) enum Purpose {
 
 /// The application, and the store under it.
 pub(crate) struct Opened {
-    /// The application.
+    /// What every feature stands on.
+    pub(crate) kernel: Arc<Kernel>,
+    /// Accounts and how they are reached.
     pub(crate) identity: Arc<Identity>,
+    /// Brokerage accounts.
+    pub(crate) brokerage: Arc<Brokerage>,
     store: Store,
 }
 
@@ -56,7 +65,7 @@ pub(crate) async fn open(config: &Config, purpose: &Purpose) -> Result<Opened, F
         }
     };
     match start(config, purpose, store.clone()).await {
-        Ok(identity) => Ok(Opened { identity, store }),
+        Ok(opened) => Ok(opened),
         Err(failure) => {
             store.close().await;
             Err(failure)
@@ -93,7 +102,7 @@ pub(crate) async fn open_store(config: &Config, missing: MissingStore) -> Result
         }
         (MissingStore::Create | MissingStore::Refuse, _) => {}
     }
-    Ok(Store::open(&options).await?)
+    Ok(Store::open(&options, MIGRATIONS).await?)
 }
 
 /// Brings the schema up to date; answers how many migrations that took.
@@ -122,7 +131,7 @@ async fn refuse_outdated(store: &Store) -> Result<(), Failure> {
     }
 }
 
-async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Arc<Identity>, Failure> {
+async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opened, Failure> {
     let (served_at, mail, sms, pool) = match purpose {
         Purpose::Serve(url) => {
             (url.clone(), config.mail_provider()?, config.sms_providers()?, config.pool_size())
@@ -139,19 +148,22 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Arc<I
     let entropy = Arc::new(SystemEntropy);
     let passwords = HashPool::start(config.password_hasher()?, entropy.clone(), pool)
         .map_err(|error| Failure::internal(format!("no threads for hashing passwords: {error}")))?;
+    let broker = config.broker_choice(Arc::new(SystemClock))?;
     let parts = Parts {
-        store,
+        store: store.clone(),
         clock: Arc::new(SystemClock),
         entropy,
         vault: open_vault(config, may_create)?,
-        passwords,
         mail,
         sms,
         receipts: config.sms_receipts()?,
-        broker: config.broker_choice(Arc::new(SystemClock))?,
         templates: config.templates()?,
         retry: config.mail.retry,
         settings: config.identity_settings(&served_at),
     };
-    Identity::start(parts).await.map_err(|fault| Failure::from(fault).about("tidegate cannot start"))
+    let kernel = Kernel::start(parts).await;
+    let kernel = kernel.map_err(|fault| Failure::from(fault).about("tidegate cannot start"))?;
+    let identity = Identity::start(Arc::clone(&kernel), passwords);
+    let brokerage = Brokerage::start(Arc::clone(&kernel), broker);
+    Ok(Opened { kernel, identity, brokerage, store })
 }

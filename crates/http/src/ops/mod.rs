@@ -75,7 +75,7 @@ async fn healthz() -> Json<serde_json::Value> {
 
 /// The process runs and its database answers.
 async fn readyz(State(app): State<App>) -> Response {
-    match app.ping().await {
+    match app.kernel().ping().await {
         Ok(()) => Json(json!({ "status": "ready" })).into_response(),
         Err(fault) => {
             tracing::error!(error = %fault, "not ready");
@@ -126,7 +126,7 @@ pub(crate) async fn operators_only(State(app): State<App>, request: Request, nex
 async fn jwks(State(app): State<App>) -> Response {
     let headers =
         [(header::CACHE_CONTROL, "public, max-age=300"), (header::CONTENT_TYPE, "application/json")];
-    (headers, app.jwks().to_string()).into_response()
+    (headers, app.kernel().jwks().to_string()).into_response()
 }
 
 /// The code does not change while it runs: what describes it is made once.
@@ -165,7 +165,7 @@ async fn page() -> Response {
 
 /// What is answered where there is nothing, or nothing for whoever asks.
 pub(crate) async fn not_found(State(app): State<App>, OriginalUri(uri): OriginalUri) -> Response {
-    crossing_minds::nowhere(uri.path(), app.now())
+    crossing_minds::nowhere(uri.path(), app.kernel().now())
 }
 
 /// The address as it was asked for, slash at its end included.

@@ -4,8 +4,8 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::json;
-use tidegate_identity::Refused;
-use tidegate_identity::kernel::sms_receipts::{ReceiptRefused, Reporter};
+use tidegate_kernel::Refused;
+use tidegate_kernel::sms_receipts::{ReceiptRefused, Reporter};
 
 use crate::state::App;
 use crate::wire::body::read;
@@ -50,7 +50,7 @@ async fn take(app: &App, reporter: Reporter<'_>, request: Request) -> Response {
         }
         Err(_) => return refuse(StatusCode::BAD_REQUEST, "invalid_request"),
     };
-    match app.take_receipt(reporter, &body).await {
+    match app.kernel().take_receipt(reporter, &body).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(Refused::Rule(ReceiptRefused::Unproven)) => refuse(StatusCode::FORBIDDEN, "access_denied"),
         Err(Refused::Rule(ReceiptRefused::Malformed)) => refuse(StatusCode::BAD_REQUEST, "invalid_request"),

@@ -16,10 +16,10 @@ use axum::{Form, middleware};
 use serde::Deserialize;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::{Dialect, Password};
-use tidegate_identity::kernel::settings::DeliveryMode;
 use tidegate_identity::recovery::reset_password::{ResetPassword, ResetPasswordError};
 use tidegate_identity::sign_in::confirm_link::ConfirmLinkError;
-use tidegate_identity::{Call, Refused};
+use tidegate_kernel::settings::DeliveryMode;
+use tidegate_kernel::{Call, Refused};
 
 use crate::ops::operators_only;
 use crate::state::App;
@@ -33,7 +33,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/verify-email", get(verify_email).post(confirm_email))
         .route("/reset-password", get(reset_password).post(set_password))
         .route("/assets/style.css", get(style));
-    if [app.settings().mail, app.settings().sms].contains(&DeliveryMode::Keep) {
+    if [app.kernel().settings().mail, app.kernel().settings().sms].contains(&DeliveryMode::Keep) {
         let dev = Router::new()
             .route("/dev/outbox", get(outbox::page))
             .layer(middleware::from_fn_with_state(app.clone(), operators_only));
@@ -214,7 +214,7 @@ fn failure(app: &App, rejection: Rejection) -> Response {
 }
 
 fn card(app: &App, status: StatusCode, title: &str, text: &str, form: Option<FormView<'_>>) -> Response {
-    let card = Card { product: &app.settings().product, title, text, form };
+    let card = Card { product: &app.kernel().settings().product, title, text, form };
     match card.render() {
         Ok(html) => (status, Html(html)).into_response(),
         Err(error) => {
@@ -234,7 +234,7 @@ impl<T> PageForm<T> {
     fn call(&self, app: &App, headers: &HeaderMap) -> Call {
         Call {
             // A link says itself which contract sent it; what else differs between contracts plays no part here.
-            profile: app.settings().profile(Dialect::Rivergen).clone(),
+            profile: app.kernel().settings().profile(Dialect::Rivergen).clone(),
             ip: client_ip(headers, &self.extensions, app.http()),
             user_agent: user_agent(headers),
         }

@@ -4,8 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
-
-use tidegate_identity::kernel::settings::DeliveryMode;
+use tidegate_kernel::settings::DeliveryMode;
 
 use crate::state::App;
 use crate::wire::rejection::Rejection;
@@ -31,13 +30,13 @@ struct MailView {
 
 /// Whether what goes this way stays here to be read. What waits to be sent is nobody's to read.
 fn is_kept(app: &App, channel: &str) -> bool {
-    let mode = if channel == "sms" { app.settings().sms } else { app.settings().mail };
+    let mode = if channel == "sms" { app.kernel().settings().sms } else { app.kernel().settings().mail };
     mode == DeliveryMode::Keep
 }
 
 /// The newest mails.
 pub(super) async fn page(State(app): State<App>) -> Response {
-    let entries = match app.list_outbox(None, NEWEST).await {
+    let entries = match app.kernel().list_outbox(None, NEWEST).await {
         Ok(entries) => entries,
         Err(fault) => return super::failure(&app, Rejection::from(fault)),
     };
@@ -45,7 +44,7 @@ pub(super) async fn page(State(app): State<App>) -> Response {
         .iter()
         .filter(|entry| entry.message.state != "discarded" && is_kept(&app, &entry.message.channel))
         .filter_map(|entry| {
-            let said = app.render(entry).ok().flatten()?;
+            let said = app.kernel().render(entry).ok().flatten()?;
             Some(MailView {
                 to: entry.message.recipient.clone(),
                 at: entry.message.created_at().iso_seconds(),
@@ -56,7 +55,7 @@ pub(super) async fn page(State(app): State<App>) -> Response {
             })
         })
         .collect();
-    match (Outbox { product: app.settings().product.clone(), mails }).render() {
+    match (Outbox { product: app.kernel().settings().product.clone(), mails }).render() {
         Ok(html) => Html(html).into_response(),
         Err(error) => {
             tracing::error!(%error, "the outbox page could not be rendered");

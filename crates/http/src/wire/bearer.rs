@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, header};
 use tidegate_domain::Role;
 use tidegate_domain::account::AccountKind;
 use tidegate_domain::dialect::Unverified;
-use tidegate_identity::{Actor, AuthError, Call};
+use tidegate_kernel::{Actor, AuthError, Call};
 
 use crate::state::App;
 use crate::wire::client::{call, read_meter};
@@ -43,7 +43,7 @@ impl<C: Contract> FromRequestParts<App> for Bearer<C> {
         let call = call::<C>(parts, app);
         match authenticate(parts, app).await {
             Ok(actor) => {
-                if let Some(standing) = app.meter_authenticated(&call, &actor) {
+                if let Some(standing) = app.kernel().meter_authenticated(&call, &actor) {
                     read_meter(&parts.extensions, app, standing)?;
                 }
                 let is_person = actor.session.kind == AccountKind::Individual;
@@ -58,7 +58,7 @@ impl<C: Contract> FromRequestParts<App> for Bearer<C> {
             }
             Err(rejection) => {
                 // Guessing tokens counts as what it is: a request without one.
-                if let Some(standing) = app.meter_anonymous(&call) {
+                if let Some(standing) = app.kernel().meter_anonymous(&call) {
                     read_meter(&parts.extensions, app, standing)?;
                 }
                 Err(rejection.into())
@@ -69,7 +69,7 @@ impl<C: Contract> FromRequestParts<App> for Bearer<C> {
 
 async fn authenticate(parts: &Parts, app: &App) -> Result<Actor, Rejection> {
     let token = token(&parts.headers).ok_or(Rejection::NoToken)?;
-    app.authenticate(token).await.map_err(|error: AuthError| error.into())
+    app.kernel().authenticate(token).await.map_err(|error: AuthError| error.into())
 }
 
 /// The token of the one `Authorization` header; none for another scheme, an empty token, or two headers.

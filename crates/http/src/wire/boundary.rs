@@ -99,7 +99,7 @@ pub(crate) async fn guard<C: Contract>(State(app): State<App>, mut request: Requ
     let handled = handled(&app, request, next).await;
     let mut response = handled.unwrap_or_else(|rejection| Pending::<C>(rejection.into()).into_response());
     if let Some(Carried::<C>(error, _)) = response.extensions_mut().remove() {
-        response = error.render(app.now());
+        response = error.render(app.kernel().now());
         response.extensions_mut().insert(ErrorCode(error.code().to_owned()));
     }
     if let Some(standing) = reading.0.get()

@@ -8,7 +8,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, header};
 use tidegate_domain::limit::Standing;
-use tidegate_identity::Call;
+use tidegate_kernel::Call;
 
 use crate::state::{App, ForwardedHeader, HttpSettings};
 use crate::wire::boundary::MeterReading;
@@ -34,7 +34,7 @@ impl<C: Contract> FromRequestParts<App> for Caller<C> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, C::Error> {
         let call = call::<C>(parts, app);
-        if let Some(standing) = app.meter_anonymous(&call) {
+        if let Some(standing) = app.kernel().meter_anonymous(&call) {
             read_meter(&parts.extensions, app, standing)?;
         }
         Ok(Self(call, PhantomData))
@@ -44,7 +44,7 @@ impl<C: Contract> FromRequestParts<App> for Caller<C> {
 /// What is known of a request, uncounted.
 pub(crate) fn call<C: Contract>(parts: &Parts, app: &App) -> Call {
     Call {
-        profile: app.settings().profile(C::DIALECT).clone(),
+        profile: app.kernel().settings().profile(C::DIALECT).clone(),
         ip: client_ip(&parts.headers, &parts.extensions, app.http()),
         user_agent: user_agent(&parts.headers),
     }
@@ -62,7 +62,10 @@ pub(crate) fn read_meter(extensions: &Extensions, app: &App, standing: Standing)
 /// Refuses a caller over a limit.
 pub(crate) fn within(app: &App, standing: Standing) -> Result<(), Rejection> {
     if standing.exceeded {
-        return Err(Rejection::RateLimited { standing, retry_after: standing.retry_after(app.now()) });
+        return Err(Rejection::RateLimited {
+            standing,
+            retry_after: standing.retry_after(app.kernel().now()),
+        });
     }
     Ok(())
 }

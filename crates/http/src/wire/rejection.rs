@@ -2,8 +2,8 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use tidegate_domain::limit::{Exceeded, Standing};
-use tidegate_identity::Fault;
-use tidegate_identity::kernel::authenticate::{AuthError, Forbidden};
+use tidegate_kernel::Fault;
+use tidegate_kernel::authenticate::{AuthError, Forbidden};
 
 use crate::wire::fields::Violations;
 

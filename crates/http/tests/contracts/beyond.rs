@@ -12,7 +12,7 @@ async fn with_limits_of_our_own(engine: Engine) -> TestApp {
     TestApp::builder(engine)
         .without_limits()
         .settings(|settings| {
-            let defaults = tidegate_identity::Settings::new("https://id.example.com", settings.mail);
+            let defaults = tidegate_kernel::Settings::new("https://id.example.com", settings.mail);
             settings.failed_codes_by_account = defaults.failed_codes_by_account;
             let by_email = defaults.rivergen.limits.forgot_password_by_email;
             std::sync::Arc::make_mut(&mut settings.rivergen).limits.forgot_password_by_email = by_email;

@@ -2,6 +2,7 @@
 
 use tidegate_crypto::{KeyRing, SigningAlgorithm, SigningKey};
 use tidegate_domain::{AccessClaims, Timestamp};
+use tidegate_kernel::KernelTables;
 use tidegate_testkit::{PUBLIC_URL, SeededEntropy, TestApp, vault};
 
 /// The installation's own signing key, as somebody with its database and its master key has it.

@@ -8,81 +8,72 @@ use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Purpose;
 use tidegate_domain::id::AccountId;
-use tidegate_store::challenges::NewChallenge;
+use tidegate_kernel::Call;
+use tidegate_kernel::Work;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::message::Mail;
+use tidegate_kernel::settings::DeliveryMode;
+use tidegate_kernel::throttle::Counted;
 
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::kernel::message::Mail;
-use crate::kernel::settings::DeliveryMode;
-use crate::kernel::throttle::Counted;
-use crate::kernel::work::Work;
+use crate::credentials::challenge::new_challenge;
+use crate::credentials::challenges_repository::NewChallenge;
 use crate::sign_in::confirm_link::ConfirmLinkError;
-use crate::{Call, Identity};
+use crate::{Identity, IdentityTables};
 
 /// Tokens in such links are of this kind.
 const LINK_PREFIX: &str = "tga_";
 
-impl Work<'_> {
-    /// Mails a link to an address that is to become the account's. Until it is followed the address is nobody's: whoever
-    /// types in a stranger's must neither keep it from them nor be found in their account when they claim it.
-    ///
-    /// Nothing is sent where no mail can be, to an address that somebody has, or too often.
-    pub(crate) async fn offer_email(
-        &mut self,
-        account: AccountId,
-        email: &EmailAddress,
-    ) -> Result<(), Fault> {
-        let login = LoginName::Email(email.clone());
-        if self.app.settings.mail == DeliveryMode::Off
-            || self.unit.accounts().owner_of(&login).await?.is_some()
-            || self
-                .count(Counted::MailsByEmail(email), self.call.profile.limits.mails_by_email)
-                .await?
-                .is_some()
-        {
-            return Ok(());
-        }
-        let link = PlainToken::generate(LINK_PREFIX, self.app.entropy.as_ref());
-        let hash = link.hash();
-        let new = NewChallenge {
-            account: Some(account),
-            link_hash: Some(hash.as_bytes()),
-            ..self.new_challenge(Purpose::AddEmail, email.as_str())
-        };
-        self.unit.challenges().remove(Purpose::AddEmail, account).await?;
-        self.unit.challenges().insert(&new).await?;
-        self.send(Mail {
-            template: Template::EmailAddition,
-            to: email,
-            // Chosen by somebody who may be a stranger.
-            display_name: "",
-            cause: new.id.into(),
-            values: json!({
-                "link": self.app.verify_email_link(&link).expose(),
-                "minutes": new.expires_at.since(self.now).as_secs() / 60,
-            }),
-            deliverable: true,
-        })
-        .await
+/// Mails a link to an address that is to become the account's. Until it is followed the address is nobody's: whoever
+/// types in a stranger's must neither keep it from them nor be found in their account when they claim it.
+///
+/// Nothing is sent while the last link can still be followed, where no mail can be sent, to an address that somebody has,
+/// or too often. Otherwise it is sent again: mails get lost, and people wait.
+pub(crate) async fn offer_email(
+    work: &mut Work<'_>,
+    account: AccountId,
+    email: &EmailAddress,
+) -> Result<(), Fault> {
+    let last = work.unit.challenges().latest(Purpose::AddEmail, account).await?;
+    if last.is_some_and(|last| last.expires_at > work.now && last.address == email.as_str()) {
+        return Ok(());
     }
-}
-
-impl Work<'_> {
-    /// The same once more, where the last link has expired or there was none: mails get lost, and people wait.
-    pub(crate) async fn offer_email_again(
-        &mut self,
-        account: AccountId,
-        email: &EmailAddress,
-    ) -> Result<(), Fault> {
-        let last = self.unit.challenges().latest(Purpose::AddEmail, account).await?;
-        let waits = last.is_some_and(|last| last.expires_at > self.now && last.address == email.as_str());
-        if waits { Ok(()) } else { self.offer_email(account, email).await }
+    let login = LoginName::Email(email.clone());
+    let limit = work.call.profile.limits.mails_by_email;
+    if work.kernel.settings.mail == DeliveryMode::Off
+        || work.unit.accounts().owner_of(&login).await?.is_some()
+        || work.count(Counted::MailsByEmail(email), limit).await?.is_some()
+    {
+        return Ok(());
     }
+    let link = PlainToken::generate(LINK_PREFIX, work.kernel.entropy.as_ref());
+    let hash = link.hash();
+    let new = NewChallenge {
+        account: Some(account),
+        link_hash: Some(hash.as_bytes()),
+        ..new_challenge(work, Purpose::AddEmail, email.as_str())
+    };
+    work.unit.challenges().remove(Purpose::AddEmail, account).await?;
+    work.unit.challenges().insert(&new).await?;
+    let values = json!({
+        "link": work.kernel.verify_email_link(&link).expose(),
+        "minutes": new.expires_at.since(work.now).as_secs() / 60,
+    });
+    work.send(Mail {
+        template: Template::EmailAddition,
+        to: email,
+        // Chosen by somebody who may be a stranger.
+        display_name: "",
+        cause: new.id.into(),
+        values,
+        deliverable: true,
+    })
+    .await
 }
 
 impl Identity {
     /// Whether the token of a link adds an address to an account.
     pub(crate) async fn adds_email(&self, token: &PlainToken) -> Result<bool, Fault> {
-        let mut unit = self.store.read().await?;
+        let mut unit = self.kernel.store.read().await?;
         Ok(unit.challenges().find_by_link(Purpose::AddEmail, token.hash().as_bytes()).await?.is_some())
     }
 

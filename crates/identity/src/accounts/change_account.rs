@@ -6,12 +6,14 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::session::EndReason;
 use tidegate_domain::{Password, Role};
-use tidegate_store::members::Member;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::throttle::Counted;
+use tidegate_kernel::work::Subject;
+use tidegate_kernel::{Actor, Call, KernelTables};
 
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::kernel::throttle::Counted;
-use crate::kernel::work::{Subject, Work};
-use crate::{Actor, Call, Identity};
+use crate::accounts::members_repository::Member;
+use crate::work::Work;
+use crate::{Identity, IdentityTables};
 
 /// What to change; what is absent stays.
 #[derive(Clone, Debug, Default)]
@@ -160,7 +162,7 @@ impl Identity {
 
     /// Refuses what does not exist, or is not the actor's to touch, before it costs a turn at the writer.
     async fn require_member(&self, actor: &Actor, login: &LoginName) -> Outcome<(), ChangeAccountError> {
-        let found = self.store.read().await?.members().find(actor.session.organization, login).await?;
+        let found = self.kernel.store.read().await?.members().find(actor.session.organization, login).await?;
         match found {
             Some(member) if is_anothers_owner(&member, actor) => {
                 refuse(ChangeAccountError::IsOwner(login.clone()))
@@ -193,6 +195,7 @@ impl Work<'_> {
             return refuse(ChangeAccountError::IsOwner(member.login.clone()));
         }
         self.unit.sessions().end_all(member.account, EndReason::AccountDeleted, self.now).await?;
+        self.kernel().account_deleted(member.account).await?;
         self.unit.accounts().delete(member.account, member.login.as_str(), self.now).await?;
         let subject = Subject { account: Some(member.account), ..actor.subject() };
         let by = actor.session.account.to_string();

@@ -7,13 +7,14 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Purpose;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::{EmailAddress, Secret, limit};
-use tidegate_store::accounts::NewIdentifier;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::message::Mail;
+use tidegate_kernel::{Actor, Call};
 
+use crate::accounts::repository::NewIdentifier;
 use crate::credentials::challenge::Answer;
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::kernel::message::Mail;
-use crate::kernel::work::Work;
-use crate::{Actor, Call, Identity};
+use crate::work::Work;
+use crate::{Identity, IdentityTables};
 
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,7 +98,7 @@ impl Work<'_> {
     ) -> Result<bool, Fault> {
         let login = LoginName::Email(email.clone());
         let new = NewIdentifier {
-            id: self.app.entropy.uuid(self.now).into(),
+            id: self.app.kernel.entropy.uuid(self.now).into(),
             account,
             login: &login,
             verified_at: Some(self.now),

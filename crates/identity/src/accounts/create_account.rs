@@ -6,15 +6,17 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::{EmailAddress, Password, PasswordRule, Role};
-use tidegate_store::accounts::{NewAccount, NewIdentifier};
-use tidegate_store::organizations::NewMembership;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::throttle::Counted;
+use tidegate_kernel::work::Subject;
+use tidegate_kernel::{Actor, Call};
 
 use crate::accounts::people::{NewPerson, Person};
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::kernel::throttle::Counted;
-use crate::kernel::work::{Subject, Work};
+use crate::accounts::repository::{NewAccount, NewIdentifier};
+use crate::organizations::repository::NewMembership;
 use crate::recovery::redirect::RedirectRefused;
-use crate::{Actor, Call, Identity};
+use crate::work::Work;
+use crate::{Identity, IdentityTables};
 
 /// A person to be made.
 #[derive(Clone, Debug)]
@@ -79,7 +81,7 @@ impl Identity {
         actor: &Actor,
         claim: CreateIndividual,
     ) -> Outcome<AccountId, CreateAccountError> {
-        self.require_mail()?;
+        self.kernel.require_mail()?;
         if claim.role == Role::Owner {
             return refuse(CreateAccountError::OwnerRole);
         }
@@ -147,7 +149,7 @@ impl Identity {
 
         let mut work = self.begin(call).await?;
         work.still(actor).await?;
-        let (now, id) = (work.now, AccountId(self.entropy.uuid(work.now)));
+        let (now, id) = (work.now, AccountId(self.kernel.entropy.uuid(work.now)));
         work.unit
             .accounts()
             .insert(&NewAccount {
@@ -160,7 +162,7 @@ impl Identity {
             })
             .await?;
         let identifier = NewIdentifier {
-            id: self.entropy.uuid(now).into(),
+            id: self.kernel.entropy.uuid(now).into(),
             account: id,
             login: &login,
             verified_at: None,
@@ -181,7 +183,7 @@ impl Identity {
 
     /// Refuses a name somebody has before a password is hashed for it.
     async fn require_free(&self, login: &LoginName) -> Outcome<(), CreateAccountError> {
-        let mut unit = self.store.read().await?;
+        let mut unit = self.kernel.store.read().await?;
         if unit.accounts().owner_of(login).await?.is_some() {
             return refuse(CreateAccountError::Taken(login.clone()));
         }
@@ -209,7 +211,7 @@ impl Work<'_> {
         let organization = actor.session.organization;
         let workspace = self.unit.organizations().default_workspace(organization).await?;
         let membership = NewMembership {
-            id: self.app.entropy.uuid(self.now).into(),
+            id: self.app.kernel.entropy.uuid(self.now).into(),
             account,
             organization,
             role,

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use tidegate_domain::id::{AccountId, MembershipId};
-use tidegate_store::members::Listed;
-pub use tidegate_store::members::Member;
-pub use tidegate_store::service_keys::ServiceKey;
+use tidegate_kernel::Actor;
+use tidegate_kernel::fault::Fault;
 
-use crate::kernel::fault::Fault;
-use crate::{Actor, Identity};
+use crate::accounts::members_repository::Listed;
+use crate::{Identity, IdentityTables};
+
+pub use crate::accounts::members_repository::Member;
+pub use crate::credentials::service_keys_repository::ServiceKey;
 
 /// Accounts read at a time: whoever writes them out need not hold more.
 const PAGE: i64 = 50;
@@ -48,7 +50,7 @@ impl Identity {
         from: Option<Cursor>,
     ) -> Result<Accounts<Member>, Fault> {
         let (organization, after) = (actor.session.organization, from.map(|cursor| cursor.0));
-        let mut unit = self.store.read().await?;
+        let mut unit = self.kernel.store.read().await?;
         let accounts = unit.members().page(organization, Listed::Individuals, after, PAGE).await?;
         let next = next(&accounts);
         Ok(Accounts { accounts, next })
@@ -66,7 +68,7 @@ impl Identity {
         from: Option<Cursor>,
     ) -> Result<Accounts<Program>, Fault> {
         let (organization, after) = (actor.session.organization, from.map(|cursor| cursor.0));
-        let mut unit = self.store.read().await?;
+        let mut unit = self.kernel.store.read().await?;
         let members = unit.members().page(organization, Listed::Services, after, PAGE).await?;
         let next = next(&members);
         let mut keys: HashMap<AccountId, Vec<ServiceKey>> = HashMap::new();

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 use tidegate_domain::audit::Action;
 use tidegate_domain::text;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::{Actor, Call};
 
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::{Actor, Call, Identity};
+use crate::{Identity, IdentityTables};
 
 /// Most bytes of a free document.
 pub const MAX_METADATA: usize = 64 * 1024;
@@ -43,7 +44,8 @@ impl Identity {
     /// # Errors
     /// Only faults.
     pub async fn organization_metadata(&self, actor: &Actor) -> Result<Value, Fault> {
-        let found = self.store.read().await?.organizations().metadata(actor.session.organization).await?;
+        let found =
+            self.kernel.store.read().await?.organizations().metadata(actor.session.organization).await?;
         found.ok_or_else(|| Fault::Internal("a session in an organization that does not exist".to_owned()))
     }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use tidegate_domain::account::{Account, AccountEmail, MemberOrganization, Workspace};
-use tidegate_store::audit::SignInFilter;
+use tidegate_kernel::cache::MAX_AGE;
+use tidegate_kernel::fault::Fault;
+use tidegate_kernel::tables::audit::SignInFilter;
+use tidegate_kernel::{Actor, KernelTables};
 
-use crate::kernel::cache::MAX_AGE;
-use crate::kernel::fault::Fault;
-use crate::{Actor, Identity};
+use crate::{Identity, IdentityTables};
 
 /// An account with all that belongs to it.
 #[derive(Clone, Debug)]
@@ -48,12 +49,12 @@ impl Identity {
     /// # Errors
     /// Only faults; None when the account is gone.
     pub async fn overview(&self, actor: &Actor) -> Result<Option<Arc<Overview>>, Fault> {
-        let (id, now) = (actor.session.account, self.now());
-        let stamp = self.memory.changes.stamp(&[id.0]);
-        if let Some(overview) = self.memory.overviews.get(&id, stamp, now, MAX_AGE) {
+        let (id, now) = (actor.session.account, self.kernel.now());
+        let stamp = self.kernel.stamp(&[id.0]);
+        if let Some(overview) = self.overviews.get(&id, stamp, now, MAX_AGE) {
             return Ok(Some(overview));
         }
-        let mut unit = self.store.read().await?;
+        let mut unit = self.kernel.store.read().await?;
         let Some(account) = unit.accounts().find(id).await? else {
             return Ok(None);
         };
@@ -66,7 +67,7 @@ impl Identity {
             active_sessions: unit.sessions().counts(id, now).await?.0,
         });
         if overview.weight() <= WORTH_REMEMBERING {
-            self.memory.overviews.put(id, Arc::clone(&overview), stamp, now);
+            self.overviews.put(id, Arc::clone(&overview), stamp, now);
         }
         Ok(Some(overview))
     }

@@ -4,11 +4,13 @@ use serde_json::json;
 use tidegate_domain::account::{Account, AccountKind, LoginName};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::{EmailAddress, Role, Timestamp};
-use tidegate_store::accounts::{NewAccount, NewIdentifier};
-use tidegate_store::organizations::{Landing, NewMembership, NewOrganization, NewWorkspace};
+use tidegate_kernel::fault::Fault;
+use tidegate_kernel::issue::Landing;
 
-use crate::kernel::fault::Fault;
-use crate::kernel::work::Work;
+use crate::IdentityTables;
+use crate::accounts::repository::{NewAccount, NewIdentifier};
+use crate::organizations::repository::{NewMembership, NewOrganization, NewWorkspace};
+use crate::work::Work;
 
 /// A person to be made.
 pub(crate) struct NewPerson<'a> {
@@ -37,7 +39,7 @@ impl Work<'_> {
     /// Makes a person: account, address, password, personal organization, default workspace, default roles, and the
     /// membership that owns them. None when the address is taken.
     pub(crate) async fn create_person(&mut self, new: &NewPerson<'_>) -> Result<Option<Person>, Fault> {
-        let (now, entropy) = (self.now, self.app.entropy.as_ref());
+        let (now, entropy) = (self.now, self.app.kernel.entropy.as_ref());
         let id = AccountId(entropy.uuid(now));
         let number = self
             .unit
@@ -83,7 +85,7 @@ impl Work<'_> {
 
     /// Makes a person's own organization (RiverGen section 2).
     async fn create_organization(&mut self, owner: AccountId, of: &NewPerson<'_>) -> Result<Landing, Fault> {
-        let (now, entropy) = (self.now, self.app.entropy.as_ref());
+        let (now, entropy) = (self.now, self.app.kernel.entropy.as_ref());
         let organization = entropy.uuid(now).into();
         let workspace = entropy.uuid(now).into();
         let email = of.login.email();

@@ -5,12 +5,13 @@ use tidegate_delivery::Template;
 use tidegate_domain::EmailAddress;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{CODE_DIGITS, Purpose};
-use tidegate_store::challenges::NewChallenge;
+use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::message::Mail;
+use tidegate_kernel::throttle::Counted;
+use tidegate_kernel::{Actor, Call};
 
-use crate::kernel::fault::{Outcome, refuse};
-use crate::kernel::message::Mail;
-use crate::kernel::throttle::Counted;
-use crate::{Actor, Call, Identity};
+use crate::credentials::challenges_repository::NewChallenge;
+use crate::{Identity, IdentityTables};
 
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +37,7 @@ impl Identity {
         actor: &Actor,
         new_email: &EmailAddress,
     ) -> Outcome<(), RequestEmailChangeError> {
-        self.require_mail()?;
+        self.kernel.require_mail()?;
         let account = actor.session.account;
         if actor.session.email.as_ref() == Some(new_email) {
             return refuse(RequestEmailChangeError::SameEmail);
@@ -44,21 +45,22 @@ impl Identity {
         // Bounds both the mails sent to strangers and the addresses asked about.
         let limit = call.profile.limits.resend_by_account;
         let by_recipient = call.profile.limits.forgot_password_by_email;
-        self.throttle(
-            call,
-            &[
-                (Counted::EmailChangeByAccount(account), limit),
-                (Counted::EmailChangeByEmail(new_email), by_recipient),
-            ],
-        )
-        .await?;
+        self.kernel
+            .throttle(
+                call,
+                &[
+                    (Counted::EmailChangeByAccount(account), limit),
+                    (Counted::EmailChangeByEmail(new_email), by_recipient),
+                ],
+            )
+            .await?;
 
         let mut work = self.begin(call).await?;
         let owner = work.unit.accounts().owner_of(&new_email.clone().into()).await?;
         if owner.is_some_and(|owner| owner != account) {
             return refuse(RequestEmailChangeError::EmailTaken);
         }
-        let code = tidegate_crypto::one_time_code(CODE_DIGITS, self.entropy.as_ref());
+        let code = tidegate_crypto::one_time_code(CODE_DIGITS, self.kernel.entropy.as_ref());
         work.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
         let new = work.new_challenge(Purpose::ChangeEmail, new_email.as_str());
         let mac = self.code_mac(new.id, code.expose());
@@ -74,7 +76,7 @@ impl Identity {
         })
         .await?;
         // The contract keeps an unproven address out of the log.
-        let mac = self.vault.mac("audited address", new_email.as_str().as_bytes());
+        let mac = self.kernel.vault.mac("audited address", new_email.as_str().as_bytes());
         let hashed: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
         work.audit(Action::EmailChangeRequested, actor.subject(), json!({ "new_email_hash": hashed }))
             .await?;

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 use tidegate_domain::account::Account;
 use tidegate_domain::audit::Action;
 use tidegate_domain::text;
+use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::{Actor, Call};
 
-use crate::kernel::fault::{Outcome, refuse};
-use crate::{Actor, Call, Identity};
+use crate::{Identity, IdentityTables};
 
 /// Most bytes of a stored profile document.
 const MAX_PROFILE: usize = 64 * 1024;

@@ -7,13 +7,14 @@ use tidegate_domain::account::Account;
 use tidegate_domain::challenge::{CODE_DIGITS, Challenge, Continuation, MAX_ATTEMPTS, Purpose, Standing};
 use tidegate_domain::id::ChallengeId;
 use tidegate_domain::{EmailAddress, Secret, limit};
-use tidegate_store::challenges::NewChallenge;
+use tidegate_kernel::KernelTables;
+use tidegate_kernel::fault::Fault;
+use tidegate_kernel::message::Mail;
+use tidegate_kernel::throttle::Counted;
 
-use crate::Identity;
-use crate::kernel::fault::Fault;
-use crate::kernel::message::Mail;
-use crate::kernel::throttle::Counted;
-use crate::kernel::work::Work;
+use crate::credentials::challenges_repository::NewChallenge;
+use crate::work::Work;
+use crate::{Identity, IdentityTables};
 
 /// Temporary tokens are of this kind.
 const TEMPORARY_PREFIX: &str = "tgt_";
@@ -39,12 +40,34 @@ pub(crate) enum Answer {
 impl Identity {
     /// A code's form in the store: bound to its challenge, and keyed because a million codes are soon tried.
     pub(crate) fn code_mac(&self, challenge: ChallengeId, code: &str) -> [u8; 32] {
-        self.vault.mac(CODE, &code_message(challenge, code))
+        self.kernel.vault.mac(CODE, &code_message(challenge, code))
     }
 }
 
 fn code_message(challenge: ChallengeId, code: &str) -> Vec<u8> {
     [challenge.0.as_bytes().as_slice(), code.as_bytes()].concat()
+}
+
+/// What is about to be sent to an address or phone, without anything yet that could be sent back.
+pub(crate) fn new_challenge<'c>(
+    work: &tidegate_kernel::Work<'_>,
+    purpose: Purpose,
+    address: &'c str,
+) -> NewChallenge<'c> {
+    let profile = &work.call.profile;
+    NewChallenge {
+        id: work.kernel.entropy.uuid(work.now).into(),
+        account: None,
+        purpose,
+        address,
+        handle_hash: None,
+        link_hash: None,
+        code_mac: None,
+        dialect: profile.dialect,
+        continuation: NOTHING,
+        created_at: work.now,
+        expires_at: work.now.plus(profile.codes.of(purpose)),
+    }
 }
 
 impl Work<'_> {
@@ -76,37 +99,25 @@ impl Work<'_> {
             _ => Counted::FailedCodeByAccount(account),
         });
         if let Some(failures) = failures
-            && let Some(exceeded) = self.count(failures, self.app.settings.failed_codes_by_account).await?
+            && let Some(exceeded) =
+                self.count(failures, self.app.kernel.settings.failed_codes_by_account).await?
         {
             return Ok(Answer::Exhausted(exceeded));
         }
         let stored = challenge.code_mac.as_deref().unwrap_or_default();
-        if !self.app.vault.verify_mac(CODE, &code_message(challenge.id, code.expose()), stored) {
+        if !self.app.kernel.vault.verify_mac(CODE, &code_message(challenge.id, code.expose()), stored) {
             return Ok(Answer::Wrong);
         }
         if let Some(failures) = failures {
-            self.unit.limits().refund(&self.app.bucket(self.call, failures)).await?;
+            self.unit.limits().refund(&self.app.kernel.bucket(self.call, failures)).await?;
         }
         let consumed = self.unit.challenges().consume(challenge.id, self.now).await?;
         Ok(if consumed { Answer::Right } else { Answer::Used })
     }
 
     /// What is about to be sent to an address or phone, without anything yet that could be sent back.
-    pub(crate) fn new_challenge<'a>(&self, purpose: Purpose, address: &'a str) -> NewChallenge<'a> {
-        let profile = &self.call.profile;
-        NewChallenge {
-            id: self.app.entropy.uuid(self.now).into(),
-            account: None,
-            purpose,
-            address,
-            handle_hash: None,
-            link_hash: None,
-            code_mac: None,
-            dialect: profile.dialect,
-            continuation: NOTHING,
-            created_at: self.now,
-            expires_at: self.now.plus(profile.codes.of(purpose)),
-        }
+    pub(crate) fn new_challenge<'c>(&mut self, purpose: Purpose, address: &'c str) -> NewChallenge<'c> {
+        new_challenge(&self.kernel(), purpose, address)
     }
 
     /// Sends a code and a link to an address that is to be verified; answers the temporary token that goes with the
@@ -117,7 +128,7 @@ impl Work<'_> {
         email: &EmailAddress,
         continuation: Continuation,
     ) -> Result<PlainToken, Fault> {
-        let entropy = self.app.entropy.as_ref();
+        let entropy = self.app.kernel.entropy.as_ref();
         let code = tidegate_crypto::one_time_code(CODE_DIGITS, entropy);
         let temporary = PlainToken::generate(TEMPORARY_PREFIX, entropy);
         let link = PlainToken::generate(LINK_PREFIX, entropy);
@@ -143,7 +154,7 @@ impl Work<'_> {
         account: &Account,
         email: &EmailAddress,
     ) -> Result<(), Fault> {
-        let code = PlainToken::generate_hex(self.app.entropy.as_ref());
+        let code = PlainToken::generate_hex(self.app.kernel.entropy.as_ref());
         let hash = code.hash();
         let new = NewChallenge {
             account: Some(account.id),
@@ -170,7 +181,7 @@ impl Work<'_> {
             cause: cause.into(),
             values: json!({
                 "code": code,
-                "link": self.app.verify_email_link(link).expose(),
+                "link": self.app.kernel.verify_email_link(link).expose(),
                 "minutes": self.call.profile.codes.verify_email.as_secs() / 60,
             }),
             deliverable: true,

@@ -5,10 +5,11 @@ use tidegate_crypto::Verification;
 use tidegate_domain::Password;
 use tidegate_domain::audit::Action;
 use tidegate_domain::password::WeakPassword;
+use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::throttle::{Counted, Reserved};
+use tidegate_kernel::{Actor, Call};
 
-use crate::kernel::fault::{Outcome, refuse};
-use crate::kernel::throttle::{Counted, Reserved};
-use crate::{Actor, Call, Identity};
+use crate::{Identity, IdentityTables};
 
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,9 +58,9 @@ impl Identity {
         // A stolen access token must not become a way to guess the password.
         let login = email.clone().into();
         let failures = Counted::FailedPasswordByLogin(&login);
-        self.throttle(call, &[(failures, self.settings.failed_passwords_by_account)]).await?;
-        let mut reserved = Reserved::new(self, call, &[failures]);
-        let mut unit = self.store.read().await?;
+        self.kernel.throttle(call, &[(failures, self.kernel.settings.failed_passwords_by_account)]).await?;
+        let mut reserved = Reserved::new(&self.kernel, call, &[failures]);
+        let mut unit = self.kernel.store.read().await?;
         let found = unit.accounts().find(account).await?.filter(|account| account.disabled_at.is_none());
         let stored = unit.accounts().password_hash(account).await?;
         drop(unit);

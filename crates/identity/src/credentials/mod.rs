@@ -1,6 +1,8 @@
 //! Passwords, phones and keys.
 
 pub(crate) mod challenge;
+pub mod challenges_repository;
 pub mod change_password;
 pub mod phone_code;
 pub mod service_keys;
+pub mod service_keys_repository;

@@ -5,13 +5,14 @@ use tidegate_domain::PhoneNumber;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{CODE_DIGITS, Purpose};
-use tidegate_store::challenges::NewChallenge;
+use tidegate_kernel::fault::Fault;
+use tidegate_kernel::message::CodeText;
+use tidegate_kernel::throttle::Counted;
+use tidegate_kernel::work::Subject;
+use tidegate_kernel::{Call, KernelTables};
 
-use crate::kernel::fault::Fault;
-use crate::kernel::message::CodeText;
-use crate::kernel::throttle::Counted;
-use crate::kernel::work::Subject;
-use crate::{Call, Identity};
+use crate::credentials::challenges_repository::NewChallenge;
+use crate::{Identity, IdentityTables};
 
 /// What a code on a phone is for. A code for one is none for the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +49,8 @@ impl Identity {
         phone: &PhoneNumber,
         purpose: PhonePurpose,
     ) -> Result<(), Fault> {
-        self.require_sms()?;
-        let limits = &self.settings.texts;
+        self.kernel.require_sms()?;
+        let limits = &self.kernel.settings.texts;
         // One each: numbers nobody has can be registered without end, and must not keep out those who have an account.
         let by_prefix = match purpose {
             PhonePurpose::Register => Counted::RegistrationsByPrefix(phone),
@@ -61,7 +62,7 @@ impl Identity {
             (Counted::CodesByPhone(phone), limits.by_phone),
             (by_prefix, limits.by_prefix),
         ];
-        self.throttle(call, &counted).await?;
+        self.kernel.throttle(call, &counted).await?;
 
         let mut work = self.begin(call).await?;
         let login = LoginName::Phone(phone.clone());
@@ -69,7 +70,7 @@ impl Identity {
         let known = known.filter(|known| known.account.disabled_at.is_none());
         let account = known.map(|known| known.account.id);
         let deliverable = account.is_some() || purpose == PhonePurpose::Register;
-        let code = tidegate_crypto::one_time_code(CODE_DIGITS, self.entropy.as_ref());
+        let code = tidegate_crypto::one_time_code(CODE_DIGITS, self.kernel.entropy.as_ref());
         let new = work.new_challenge(purpose.challenge(), phone.expose());
         let mac = self.code_mac(new.id, code.expose());
         let new = NewChallenge { account, code_mac: Some(&mac), ..new };
@@ -87,7 +88,7 @@ impl Identity {
         work.audit(Action::CodeTexted, subject, json!({ "purpose": new.purpose.as_str() })).await?;
         if !deliverable {
             // What costs nothing uses up nothing: otherwise unknown numbers would keep out the known ones.
-            work.unit.limits().refund(&self.bucket(call, by_prefix)).await?;
+            work.unit.limits().refund(&self.kernel.bucket(call, by_prefix)).await?;
         }
         work.commit().await
     }

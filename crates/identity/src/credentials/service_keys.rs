@@ -7,11 +7,12 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::id::ServiceKeyId;
 use tidegate_domain::session::EndReason;
 use tidegate_domain::{Secret, Timestamp};
-use tidegate_store::service_keys::ServiceKey;
+use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::work::Subject;
+use tidegate_kernel::{Actor, Call, KernelTables};
 
-use crate::kernel::fault::{Outcome, refuse};
-use crate::kernel::work::Subject;
-use crate::{Actor, Call, Identity};
+use crate::credentials::service_keys_repository::ServiceKey;
+use crate::{Identity, IdentityTables};
 
 /// Keys of programs are of this kind.
 const KEY_PREFIX: &str = "tgk_";
@@ -58,7 +59,7 @@ impl Identity {
         claim: CreateServiceKey,
     ) -> Outcome<(ServiceKey, Secret), ServiceKeyError> {
         let login = LoginName::Service(claim.name);
-        let text = PlainToken::generate(KEY_PREFIX, self.entropy.as_ref());
+        let text = PlainToken::generate(KEY_PREFIX, self.kernel.entropy.as_ref());
         let mut work = self.begin(call).await?;
         work.still(actor).await?;
         let found = work.unit.members().find(actor.session.organization, &login).await?;
@@ -74,7 +75,7 @@ impl Identity {
             return refuse(ServiceKeyError::TooMany);
         }
         let key = ServiceKey {
-            id: self.entropy.uuid(work.now).into(),
+            id: self.kernel.entropy.uuid(work.now).into(),
             account: member.account,
             metadata: claim.metadata,
             created_at: work.now,

@@ -5,10 +5,11 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::database::Database;
 use tidegate_domain::flexible_id::IdType;
 use tidegate_domain::id::DatabaseId;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::{Actor, Call};
 
 use crate::accounts::metadata::{Patch, TooLarge};
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::{Actor, Call, Identity};
+use crate::{Identity, IdentityTables};
 
 /// A database to be made.
 #[derive(Clone, Debug)]
@@ -78,7 +79,7 @@ impl Identity {
         let mut work = self.begin(call).await?;
         work.still(actor).await?;
         let database = Database {
-            id: DatabaseId(self.entropy.uuid(work.now)),
+            id: DatabaseId(self.kernel.entropy.uuid(work.now)),
             organization: actor.session.organization,
             name: claim.name,
             description: claim.description,
@@ -87,7 +88,7 @@ impl Identity {
             session_id_type: claim.session_id_type,
             metadata: claim.metadata,
             created_at: work.now,
-            ready_at: work.now.plus(self.settings.database_preparation),
+            ready_at: work.now.plus(self.kernel.settings.database_preparation),
         };
         if !work.unit.databases().insert(&database).await? {
             return refuse(DatabaseError::NameTaken(database.name));
@@ -112,7 +113,7 @@ impl Identity {
     ) -> Result<DatabasePage, Fault> {
         let offset = i64::from(page.saturating_sub(1)) * i64::from(per_page);
         let most = usize::try_from(per_page).unwrap_or(usize::MAX);
-        let mut unit = self.store.read().await?;
+        let mut unit = self.kernel.store.read().await?;
         // One more than is shown tells whether there are more.
         let organization = actor.session.organization;
         let mut databases = unit.databases().page(organization, i64::from(per_page) + 1, offset).await?;
@@ -131,8 +132,8 @@ impl Identity {
         let Some(id) = actor.claims.db else {
             return refuse(DatabaseError::NoneSelected);
         };
-        let found = self.store.read().await?.databases().find(actor.session.organization, id).await?;
-        found.ok_or_else(|| crate::Refused::Rule(DatabaseError::NotFound(id.opaque())))
+        let found = self.kernel.store.read().await?.databases().find(actor.session.organization, id).await?;
+        found.ok_or_else(|| tidegate_kernel::Refused::Rule(DatabaseError::NotFound(id.opaque())))
     }
 
     /// Changes the database the actor's token is bound to.

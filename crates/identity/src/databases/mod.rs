@@ -1,3 +1,4 @@
 //! Databases that tokens are bound to.
 
 pub mod manage;
+pub mod repository;

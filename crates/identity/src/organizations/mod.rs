@@ -1,3 +1,4 @@
 //! Organizations.
 
+pub mod repository;
 pub mod transfer_ownership;

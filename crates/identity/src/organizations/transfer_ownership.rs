@@ -8,10 +8,11 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::id::OrganizationId;
 use tidegate_domain::session::EndReason;
 use tidegate_domain::{EmailAddress, Role};
+use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::work::Subject;
+use tidegate_kernel::{Call, KernelTables};
 
-use crate::kernel::fault::{Outcome, refuse};
-use crate::kernel::work::Subject;
-use crate::{Call, Identity};
+use crate::{Identity, IdentityTables};
 
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

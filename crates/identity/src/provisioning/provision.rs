@@ -6,11 +6,12 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::id::OrganizationId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::{EmailAddress, Password};
+use tidegate_kernel::Call;
+use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::work::Subject;
 
+use crate::Identity;
 use crate::accounts::people::{NewPerson, Person};
-use crate::kernel::fault::{Outcome, refuse};
-use crate::kernel::work::Subject;
-use crate::{Call, Identity};
 
 /// What is provisioned.
 #[derive(Clone, Debug)]

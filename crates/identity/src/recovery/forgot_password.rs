@@ -7,15 +7,17 @@ use tidegate_domain::EmailAddress;
 use tidegate_domain::account::Account;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Purpose;
-use tidegate_store::challenges::NewChallenge;
+use tidegate_kernel::Call;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::message::Mail;
+use tidegate_kernel::throttle::Counted;
+use tidegate_kernel::work::Subject;
 use uuid::Uuid;
 
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::kernel::message::Mail;
-use crate::kernel::throttle::Counted;
-use crate::kernel::work::{Subject, Work};
+use crate::credentials::challenges_repository::NewChallenge;
 use crate::recovery::redirect::{RedirectRefused, RedirectUrl};
-use crate::{Call, Identity};
+use crate::work::Work;
+use crate::{Identity, IdentityTables};
 
 /// Password-reset tokens are of this kind.
 const RESET_PREFIX: &str = "tgp_";
@@ -58,8 +60,9 @@ impl Identity {
         email: &EmailAddress,
         redirect: Option<&RedirectUrl>,
     ) -> Result<(), Fault> {
-        self.require_mail()?;
-        self.throttle(call, &[(Counted::ForgotPasswordByIp, call.profile.limits.forgot_password_by_ip)])
+        self.kernel.require_mail()?;
+        self.kernel
+            .throttle(call, &[(Counted::ForgotPasswordByIp, call.profile.limits.forgot_password_by_ip)])
             .await?;
 
         let mut work = self.begin(call).await?;
@@ -128,7 +131,7 @@ impl Work<'_> {
         account: Option<&Account>,
         redirect: Option<&RedirectUrl>,
     ) -> Result<ResetLink, Fault> {
-        let token = PlainToken::generate(RESET_PREFIX, self.app.entropy.as_ref());
+        let token = PlainToken::generate(RESET_PREFIX, self.app.kernel.entropy.as_ref());
         let hash = token.hash();
         let new = NewChallenge {
             account: account.map(|account| account.id),
@@ -142,7 +145,7 @@ impl Work<'_> {
                 &EmailAddress::from_stored(new.address.to_owned()),
                 new.expires_at,
             ),
-            None => self.app.reset_password_link(&token),
+            None => self.app.kernel.reset_password_link(&token),
         };
         let minutes = self.call.profile.codes.reset_password.as_secs() / 60;
         let values = json!({ "link": link.expose(), "minutes": minutes });

@@ -20,14 +20,14 @@ impl Identity {
     /// people a mail of ours that leads to a site of theirs.
     pub(crate) fn redirect(&self, text: &str) -> Result<RedirectUrl, RedirectRefused> {
         let url = Url::parse(text).map_err(|_| RedirectRefused)?;
-        let own = Url::parse(&self.settings.public_url).ok();
+        let own = Url::parse(&self.kernel.settings.public_url).ok();
         let is_own = own.is_some_and(|own| own.origin() == url.origin());
         let authority = url.host_str().map(|host| match url.port() {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         });
         let is_allowed = authority.is_some_and(|authority| {
-            self.settings.redirect_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(&authority))
+            self.kernel.settings.redirect_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(&authority))
         });
         // A code must not travel in the clear, but on the machine somebody develops on.
         let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));

@@ -10,11 +10,12 @@ use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::session::EndReason;
 use tidegate_domain::{EmailAddress, Password, Timestamp};
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::message::Mail;
+use tidegate_kernel::{Call, KernelTables};
 
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::kernel::message::Mail;
-use crate::kernel::work::Work;
-use crate::{Call, Identity};
+use crate::work::Work;
+use crate::{Identity, IdentityTables};
 
 /// What a password is set anew with.
 #[derive(Clone, Debug)]
@@ -56,19 +57,19 @@ impl Identity {
     pub async fn reset_password(&self, call: &Call, claim: ResetPassword) -> Outcome<(), ResetPasswordError> {
         let ResetPassword { token, email, expires_at, new_password } = claim;
         let hash = token.hash();
-        let mut unit = self.store.read().await?;
+        let mut unit = self.kernel.store.read().await?;
         let found = unit.challenges().find_by_link(Purpose::ResetPassword, hash.as_bytes()).await?;
         drop(unit);
         let found = found.filter(|found| {
             let is_theirs = email.is_none_or(|email| found.address == email.as_str());
-            let is_in_time = expires_at.is_none_or(|expiry| expiry > self.now());
-            is_theirs && is_in_time && found.standing(self.now()) == Standing::Open
+            let is_in_time = expires_at.is_none_or(|expiry| expiry > self.kernel.now());
+            is_theirs && is_in_time && found.standing(self.kernel.now()) == Standing::Open
         });
         let Some(challenge) = found else {
             return refuse(ResetPasswordError::InvalidToken);
         };
         // The rule of the contract that sent the link, wherever it is followed.
-        if let Err(weak) = self.settings.profile(challenge.dialect).password.check(&new_password) {
+        if let Err(weak) = self.kernel.settings.profile(challenge.dialect).password.check(&new_password) {
             return refuse(ResetPasswordError::WeakPassword(weak));
         }
         let hash = self.passwords.hash(new_password).await?;
@@ -125,7 +126,7 @@ impl Work<'_> {
             template: Template::PasswordChanged,
             to: email,
             display_name: display_name.as_deref().unwrap_or_default(),
-            cause: self.app.entropy.uuid(self.now),
+            cause: self.app.kernel.entropy.uuid(self.now),
             values: json!({ "when": self.now.iso_seconds(), "ip": self.call.ip.to_string() }),
             deliverable: true,
         })

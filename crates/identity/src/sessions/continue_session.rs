@@ -5,14 +5,15 @@ use tidegate_domain::database::{Binding, Database};
 use tidegate_domain::id::OrganizationId;
 use tidegate_domain::refresh::KeptVerdict;
 use tidegate_domain::{Role, Timestamp};
-use tidegate_store::refresh_tokens::{NewRefreshToken, PresentedToken};
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::issue::{Bearer, TokenSet};
+use tidegate_kernel::tables::refresh_tokens::{NewRefreshToken, PresentedToken};
+use tidegate_kernel::throttle::Counted;
+use tidegate_kernel::{Call, KernelTables};
 
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::kernel::issue::{Bearer, TokenSet};
-use crate::kernel::throttle::Counted;
-use crate::kernel::work::Work;
 use crate::sign_in::bind::{BindError, DatabaseChoice};
-use crate::{Call, Identity};
+use crate::work::Work;
+use crate::{Identity, IdentityTables};
 
 /// A session, continued.
 #[derive(Clone, Debug)]
@@ -63,9 +64,9 @@ impl Identity {
         token: &PlainToken,
         choice: &DatabaseChoice,
     ) -> Outcome<Continued, ContinueError> {
-        self.throttle(call, &[(Counted::SignInByIp, call.profile.limits.sign_in_by_ip)]).await?;
+        self.kernel.throttle(call, &[(Counted::SignInByIp, call.profile.limits.sign_in_by_ip)]).await?;
         let hash = token.hash();
-        let mut unit = self.store.read().await?;
+        let mut unit = self.kernel.store.read().await?;
         let found = unit.refresh_tokens().find(hash.as_bytes()).await?;
         let found = found.filter(|found| found.dialect == call.profile.dialect);
         let Some(found) = found else {
@@ -75,7 +76,7 @@ impl Identity {
             };
         };
         drop(unit);
-        let renew = match call.profile.refresh.judge_kept(found.presented, self.now()) {
+        let renew = match call.profile.refresh.judge_kept(found.presented, self.kernel.now()) {
             KeptVerdict::Keep => false,
             KeptVerdict::Renew => true,
             KeptVerdict::Expired => return refuse(ContinueError::Expired),
@@ -107,7 +108,7 @@ impl Identity {
             session_expires_at,
             binding,
         };
-        let tokens = self.token_set(&call.profile, bearer, answered, work.now)?;
+        let tokens = self.kernel.token_set(&call.profile, bearer, answered, work.now)?;
         work.commit().await?;
         Ok(Continued { tokens, organization: found.organization, role: found.role, database })
     }
@@ -161,15 +162,15 @@ impl Work<'_> {
         expires_at: Timestamp,
     ) -> Result<PlainToken, Fault> {
         let known = found.child_hash.as_deref().and_then(|hash| TokenHash::try_from(hash).ok());
-        if let Some(child) = known.and_then(|hash| self.app.vault.issued_refresh_child(token, &hash)) {
+        if let Some(child) = known.and_then(|hash| self.app.kernel.vault.issued_refresh_child(token, &hash)) {
             return Ok(child);
         }
-        let child = self.app.vault.refresh_child(token);
+        let child = self.app.kernel.vault.refresh_child(token);
         let added = self
             .unit
             .refresh_tokens()
             .insert_child(NewRefreshToken {
-                id: self.app.entropy.uuid(self.now).into(),
+                id: self.app.kernel.entropy.uuid(self.now).into(),
                 session: found.session,
                 hash: child.hash().as_bytes(),
                 parent: Some(found.id),
@@ -185,7 +186,7 @@ impl Work<'_> {
         let again = self.unit.refresh_tokens().find(token.hash().as_bytes()).await?;
         let known =
             again.and_then(|again| again.child_hash).and_then(|hash| TokenHash::try_from(&*hash).ok());
-        let issued = known.and_then(|hash| self.app.vault.issued_refresh_child(token, &hash));
+        let issued = known.and_then(|hash| self.app.kernel.vault.issued_refresh_child(token, &hash));
         Ok(issued.unwrap_or_else(|| token.clone()))
     }
 }

@@ -3,9 +3,10 @@
 use serde_json::json;
 use tidegate_domain::audit::Action;
 use tidegate_domain::session::EndReason;
+use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::{Actor, Call, KernelTables};
 
-use crate::kernel::fault::{Outcome, refuse};
-use crate::{Actor, Call, Identity};
+use crate::Identity;
 
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

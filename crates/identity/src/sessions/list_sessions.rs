@@ -1,9 +1,10 @@
 //! Somebody sees where they are signed in.
 
 use tidegate_domain::account::Session;
+use tidegate_kernel::fault::Fault;
+use tidegate_kernel::{Actor, KernelTables};
 
-use crate::kernel::fault::Fault;
-use crate::{Actor, Identity};
+use crate::Identity;
 
 /// An account's sessions.
 #[derive(Clone, Debug)]
@@ -22,8 +23,8 @@ impl Identity {
     /// # Errors
     /// Only faults.
     pub async fn list_sessions(&self, actor: &Actor) -> Result<SessionList, Fault> {
-        let mut unit = self.store.read().await?;
-        let (account, now) = (actor.session.account, self.now());
+        let mut unit = self.kernel.store.read().await?;
+        let (account, now) = (actor.session.account, self.kernel.now());
         Ok(SessionList {
             active: unit.sessions().active(account, now).await?,
             total: unit.sessions().counts(account, now).await?.1,

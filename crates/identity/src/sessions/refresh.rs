@@ -5,12 +5,13 @@ use tidegate_crypto::{PlainToken, TokenHash};
 use tidegate_domain::audit::Action;
 use tidegate_domain::refresh::Verdict;
 use tidegate_domain::session::EndReason;
-use tidegate_store::refresh_tokens::{NewRefreshToken, PresentedToken};
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::issue::{Bearer, REFRESH_PREFIX, TokenSet};
+use tidegate_kernel::tables::refresh_tokens::{NewRefreshToken, PresentedToken};
+use tidegate_kernel::work::Subject;
+use tidegate_kernel::{Call, KernelTables};
 
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::kernel::issue::{Bearer, REFRESH_PREFIX, TokenSet};
-use crate::kernel::work::Subject;
-use crate::{Call, Identity};
+use crate::Identity;
 
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,14 +44,15 @@ impl Identity {
         let hash = token.hash();
         for round in 0..ROUNDS {
             // Who lost a race looks again as a writer does: until the winner's unit is durable, no reader sees it.
-            let mut unit = if round == 0 { self.store.read().await? } else { self.store.begin().await? };
+            let mut unit =
+                if round == 0 { self.kernel.store.read().await? } else { self.kernel.store.begin().await? };
             let found = unit.refresh_tokens().find(hash.as_bytes()).await?;
             unit.commit().await?;
             // A token of one contract does not get another contract's lifetimes; its session is not harmed by trying.
             let Some(found) = found.filter(|found| found.dialect == call.profile.dialect) else {
                 return refuse(RefreshError::Invalid);
             };
-            match call.profile.refresh.judge(found.presented, self.now()) {
+            match call.profile.refresh.judge(found.presented, self.kernel.now()) {
                 Verdict::Rotate => {
                     if let Some(tokens) = self.rotate(call, token, &found).await? {
                         return Ok(tokens);
@@ -76,15 +78,15 @@ impl Identity {
         found: &PresentedToken,
     ) -> Result<Option<TokenSet>, Fault> {
         let profile = &call.profile;
-        let child = self.vault.refresh_child(token);
+        let child = self.kernel.vault.refresh_child(token);
         let child_hash = child.hash();
-        let now = self.now();
+        let now = self.kernel.now();
         let session_expires_at = profile.session.extended(now, found.times);
-        let tokens = self.token_set(profile, bearer(found, session_expires_at), child, now)?;
+        let tokens = self.kernel.token_set(profile, bearer(found, session_expires_at), child, now)?;
 
         let mut work = self.begin(call).await?;
         let child = NewRefreshToken {
-            id: self.entropy.uuid(now).into(),
+            id: self.kernel.entropy.uuid(now).into(),
             session: found.session,
             hash: child_hash.as_bytes(),
             parent: Some(found.id),
@@ -111,9 +113,9 @@ impl Identity {
             .child_hash
             .as_deref()
             .and_then(|hash| TokenHash::try_from(hash).ok())
-            .and_then(|hash| self.vault.issued_refresh_child(token, &hash))
+            .and_then(|hash| self.kernel.vault.issued_refresh_child(token, &hash))
             .ok_or_else(|| Fault::Internal("a rotated refresh token has no derivable child".to_owned()))?;
-        self.token_set(&call.profile, bearer(found, found.times.expires_at), child, self.now())
+        self.kernel.token_set(&call.profile, bearer(found, found.times.expires_at), child, self.kernel.now())
     }
 
     async fn end_replayed(&self, call: &Call, found: &PresentedToken) -> Result<(), Fault> {

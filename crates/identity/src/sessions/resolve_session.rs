@@ -7,10 +7,11 @@ use tidegate_domain::Role;
 use tidegate_domain::Timestamp;
 use tidegate_domain::database::{Database, ResolvedSession, Status};
 use tidegate_domain::flexible_id::{FlexibleId, IdType};
+use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::{Actor, Call, Refused};
 
 use crate::databases::manage::DatabaseError;
-use crate::kernel::fault::{Outcome, refuse};
-use crate::{Actor, Call, Identity, Refused};
+use crate::{Identity, IdentityTables};
 
 /// Stands for the identifier in the token.
 const ME: &str = "~me";
@@ -117,7 +118,7 @@ impl Identity {
             Some(users) => Some(users.iter().map(typed).collect::<Outcome<BTreeSet<_>, _>>()?),
             None => None,
         };
-        let mut unit = self.store.read().await?;
+        let mut unit = self.kernel.store.read().await?;
         let most = claim.limit.saturating_add(1);
         let mut sessions =
             unit.databases().resolved_sessions(database.id, users.as_ref(), &claim.cursor, most).await?;
@@ -133,7 +134,7 @@ impl Identity {
             Refused::Rule(error) => Refused::Rule(ResolveError::Database(error)),
             Refused::Fault(fault) => Refused::Fault(fault),
         })?;
-        match database.status(self.now()) {
+        match database.status(self.kernel.now()) {
             Status::Ready => Ok(database),
             Status::Pending => refuse(ResolveError::NotReady),
         }

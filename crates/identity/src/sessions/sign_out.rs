@@ -3,10 +3,10 @@
 use serde_json::json;
 use tidegate_domain::audit::Action;
 use tidegate_domain::session::EndReason;
+use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::{Actor, Call, KernelTables};
 
-use crate::kernel::fault::{Outcome, refuse};
-use crate::kernel::work::Subject;
-use crate::{Actor, Call, Identity};
+use crate::Identity;
 
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,17 +14,6 @@ pub enum SignOutError {
     /// Somebody else ended the session between its token being accepted and now.
     #[error("the session has already ended")]
     AlreadyEnded,
-}
-
-impl Actor {
-    /// What an audit event of this actor is about.
-    pub(crate) fn subject(&self) -> Subject {
-        Subject {
-            account: Some(self.session.account),
-            organization: Some(self.session.organization),
-            session: Some(self.session.id),
-        }
-    }
 }
 
 impl Identity {

@@ -5,10 +5,11 @@ use tidegate_crypto::PlainToken;
 use tidegate_domain::EmailAddress;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Purpose;
+use tidegate_kernel::Call;
+use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::throttle::Counted;
 
-use crate::kernel::fault::{Outcome, refuse};
-use crate::kernel::throttle::Counted;
-use crate::{Call, Identity};
+use crate::{Identity, IdentityTables};
 
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +47,7 @@ impl Identity {
         code: &PlainToken,
     ) -> Outcome<(), ActivateError> {
         let hash = code.hash();
-        let mut unit = self.store.read().await?;
+        let mut unit = self.kernel.store.read().await?;
         let known = unit.accounts().find_for_sign_in(&email.clone().into()).await?;
         let found = unit.challenges().find_by_link(Purpose::VerifyEmail, hash.as_bytes()).await?;
         drop(unit);
@@ -58,7 +59,7 @@ impl Identity {
             found.account == Some(account)
                 && found.address == email.as_str()
                 && found.dialect == call.profile.dialect
-                && found.expires_at > self.now()
+                && found.expires_at > self.kernel.now()
         });
         let Some(challenge) = meant else {
             return refuse(ActivateError::WrongCode);
@@ -86,8 +87,9 @@ impl Identity {
         call: &Call,
         email: &EmailAddress,
     ) -> Outcome<(), ResendActivationError> {
-        self.require_mail()?;
-        let known = self.store.read().await?.accounts().find_for_sign_in(&email.clone().into()).await?;
+        self.kernel.require_mail()?;
+        let known =
+            self.kernel.store.read().await?.accounts().find_for_sign_in(&email.clone().into()).await?;
         let Some(known) = known.filter(|known| known.account.disabled_at.is_none()) else {
             return refuse(ResendActivationError::UnknownEmail(email.clone()));
         };
@@ -95,14 +97,15 @@ impl Identity {
             return refuse(ResendActivationError::AlreadyVerified);
         }
         let (account, limits) = (known.account, &call.profile.limits);
-        self.throttle(
-            call,
-            &[
-                (Counted::ResendByAccount(account.id), limits.resend_by_account),
-                (Counted::MailsByEmail(email), limits.mails_by_email),
-            ],
-        )
-        .await?;
+        self.kernel
+            .throttle(
+                call,
+                &[
+                    (Counted::ResendByAccount(account.id), limits.resend_by_account),
+                    (Counted::MailsByEmail(email), limits.mails_by_email),
+                ],
+            )
+            .await?;
         let mut work = self.begin(call).await?;
         work.lock(account.id).await?;
         // Again: it may have been verified or deleted meanwhile, and the address may be somebody else's.

@@ -5,9 +5,11 @@ use tidegate_domain::Role;
 use tidegate_domain::database::{Binding, Database, ResolvedSession, Status};
 use tidegate_domain::flexible_id::{FlexibleId, IdType, MAX_LENGTH};
 use tidegate_domain::id::{DatabaseId, OrganizationId};
+use tidegate_kernel::fault::Fault;
+use tidegate_kernel::issue::Bound;
 
-use crate::kernel::fault::Fault;
-use crate::kernel::work::Work;
+use crate::IdentityTables;
+use crate::work::Work;
 
 /// Which database is meant. Both may be given, and then mean the same one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,12 +45,6 @@ pub enum BindError {
         /// Why.
         reason: String,
     },
-}
-
-/// A session's database, and its binding to it.
-pub(crate) struct Bound {
-    pub(crate) database: Database,
-    pub(crate) binding: Binding,
 }
 
 const USER: &str = "frontend_user_id";

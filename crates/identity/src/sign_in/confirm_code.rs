@@ -7,12 +7,14 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Challenge, Purpose};
 use tidegate_domain::session::Amr;
 use tidegate_domain::{EmailAddress, Secret, limit};
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::issue::{Principal, SignedIn};
+use tidegate_kernel::work::Subject;
+use tidegate_kernel::{Call, Refused};
 
 use crate::credentials::challenge::Answer;
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::kernel::issue::{Principal, SignedIn};
-use crate::kernel::work::{Subject, Work};
-use crate::{Call, Identity, Refused};
+use crate::work::Work;
+use crate::{Identity, IdentityTables};
 
 /// A code and the temporary token it goes with.
 #[derive(Clone, Debug)]
@@ -53,7 +55,7 @@ impl Identity {
     pub async fn confirm_code(&self, call: &Call, claim: ConfirmCode) -> Outcome<SignedIn, ConfirmCodeError> {
         let hash = claim.temporary_token.hash();
         // What is no token is refused before it costs a turn at the writer.
-        let mut unit = self.store.read().await?;
+        let mut unit = self.kernel.store.read().await?;
         if unit.challenges().find_by_handle(Purpose::VerifyEmail, hash.as_bytes()).await?.is_none() {
             return refuse(ConfirmCodeError::InvalidToken);
         }

@@ -2,11 +2,12 @@
 
 use tidegate_crypto::PlainToken;
 use tidegate_domain::challenge::{Challenge, Purpose};
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::issue::SignedIn;
+use tidegate_kernel::{Call, Refused};
 
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::kernel::issue::SignedIn;
-use crate::kernel::work::Work;
-use crate::{Call, Identity, Refused};
+use crate::work::Work;
+use crate::{Identity, IdentityTables};
 
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +72,7 @@ impl Identity {
 impl Identity {
     /// Refuses what is no link before it costs a turn at the writer.
     async fn find_link(&self, token: &PlainToken) -> Outcome<(), ConfirmLinkError> {
-        let mut unit = self.store.read().await?;
+        let mut unit = self.kernel.store.read().await?;
         match unit.challenges().find_by_link(Purpose::VerifyEmail, token.hash().as_bytes()).await? {
             Some(_) => Ok(()),
             None => refuse(ConfirmLinkError::InvalidToken),

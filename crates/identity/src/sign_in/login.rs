@@ -9,16 +9,18 @@ use tidegate_domain::dialect::Unverified;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::session::Amr;
 use tidegate_domain::{DialectProfile, Password, Role, Secret};
-use tidegate_store::accounts::SignInRecord;
-use tidegate_store::service_keys::ServiceKey;
+use tidegate_kernel::Call;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::issue::{Principal, SessionKey, SignedIn};
+use tidegate_kernel::throttle::{Counted, Reserved};
+use tidegate_kernel::work::Subject;
 use uuid::Uuid;
 
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::kernel::issue::{Principal, SignedIn};
-use crate::kernel::throttle::{Counted, Reserved};
-use crate::kernel::work::{Subject, Work};
+use crate::accounts::repository::SignInRecord;
+use crate::credentials::service_keys_repository::ServiceKey;
 use crate::sign_in::bind::{BindError, BindingRequest};
-use crate::{Call, Identity};
+use crate::work::Work;
+use crate::{Identity, IdentityTables};
 
 /// What somebody signs in with.
 #[derive(Clone, Debug)]
@@ -128,26 +130,26 @@ impl Identity {
         let by_login = [
             (Counted::SignInByLogin(login), limits.sign_in_by_email),
             (Counted::FailedSignIn(login), limits.failed_sign_in),
-            (Counted::FailedPasswordByLogin(login), self.settings.failed_passwords_by_account),
+            (Counted::FailedPasswordByLogin(login), self.kernel.settings.failed_passwords_by_account),
         ];
         match login {
             LoginName::Email(_) | LoginName::Phone(_) => {
-                self.throttle(call, &[&[by_ip], &by_login[..]].concat()).await?;
+                self.kernel.throttle(call, &[&[by_ip], &by_login[..]].concat()).await?;
             }
             LoginName::Service(name) => {
-                self.throttle(call, &[by_ip]).await?;
+                self.kernel.throttle(call, &[by_ip]).await?;
                 // Before the limits on guesses: keys cannot be guessed, and strangers who guess a program's password must
                 // not keep out the program that holds one.
                 if let Some(outcome) = self.sign_in_with_key(call, &claim, name).await? {
                     return Ok(outcome);
                 }
-                self.throttle(call, &by_login).await?;
+                self.kernel.throttle(call, &by_login).await?;
             }
         }
         let failures = [Counted::FailedSignIn(login), Counted::FailedPasswordByLogin(login)];
-        let mut reserved = Reserved::new(self, call, &failures);
+        let mut reserved = Reserved::new(&self.kernel, call, &failures);
         for _ in 0..ROUNDS {
-            let record = self.store.read().await?.accounts().find_for_sign_in(login).await?;
+            let record = self.kernel.store.read().await?.accounts().find_for_sign_in(login).await?;
             let record = record.filter(|record| record.account.disabled_at.is_none());
             let stored = record.as_ref().and_then(|record| record.password_hash.clone());
             let proof = self.prove_password(&claim.password, stored).await?;
@@ -171,16 +173,16 @@ impl Identity {
         name: &ServiceName,
     ) -> Outcome<Option<SignInOutcome>, SignInError> {
         let hash = PlainToken::from_presented(claim.password.expose()).hash();
-        let mut unit = self.store.read().await?;
+        let mut unit = self.kernel.store.read().await?;
         let record = unit.accounts().find_for_sign_in(&name.clone().into()).await?;
         let record = record.filter(|record| record.account.disabled_at.is_none());
         // Looked for also where nobody has that name: neither the answer nor its time tells the two apart.
         let owner = record.as_ref().map_or(AccountId(Uuid::nil()), |record| record.account.id);
-        let key = unit.service_keys().find_live(owner, hash.as_bytes(), self.now()).await?;
+        let key = unit.service_keys().find_live(owner, hash.as_bytes(), self.kernel.now()).await?;
         drop(unit);
         match (&record, key) {
             (Some(record), Some(key)) => {
-                let mut nothing_reserved = Reserved::new(self, call, &[]);
+                let mut nothing_reserved = Reserved::new(&self.kernel, call, &[]);
                 self.admit(call, claim, record, Proof::Key(key), &mut nothing_reserved).await
             }
             _ => Ok(None),
@@ -215,7 +217,7 @@ impl Identity {
     ) -> Outcome<Option<SignInOutcome>, SignInError> {
         let account = &record.account;
         let next = NextStep::after_password(&call.profile, &claim.login, record);
-        if next == NextStep::VerifyEmail && self.require_mail().is_err() {
+        if next == NextStep::VerifyEmail && self.kernel.require_mail().is_err() {
             return refuse(SignInError::CannotVerify);
         }
         let mut work = self.begin(call).await?;
@@ -318,10 +320,10 @@ impl Proof {
         }
     }
 
-    fn into_key(self) -> Option<ServiceKey> {
+    fn into_key(self) -> Option<SessionKey> {
         match self {
             Self::Password { .. } => None,
-            Self::Key(key) => Some(key),
+            Self::Key(key) => Some(SessionKey { id: key.id, expires_at: key.expires_at }),
         }
     }
 

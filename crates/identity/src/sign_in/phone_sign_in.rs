@@ -4,17 +4,19 @@ use serde_json::json;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Challenge;
+use tidegate_domain::id::AccountId;
 use tidegate_domain::session::Amr;
 use tidegate_domain::{PhoneNumber, Secret};
+use tidegate_kernel::Call;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::issue::Principal;
+use tidegate_kernel::work::Subject;
 
 use crate::accounts::people::{NewPerson, Person};
-use crate::brokerage::trader::Trader;
 use crate::credentials::challenge::Answer;
 use crate::credentials::phone_code::PhonePurpose;
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::kernel::issue::Principal;
-use crate::kernel::work::{Subject, Work};
-use crate::{Call, Identity};
+use crate::work::Work;
+use crate::{Identity, IdentityTables};
 
 /// A phone and the code that was texted to it.
 #[derive(Clone, Debug)]
@@ -31,7 +33,7 @@ pub struct PhoneCode {
 #[derive(Clone, Debug)]
 pub struct PhoneSignedIn {
     /// Who.
-    pub trader: Trader,
+    pub account: AccountId,
     /// Their token, as long-lived as the session.
     pub token: Secret,
 }
@@ -58,7 +60,7 @@ impl Identity {
     ) -> Outcome<PhoneSignedIn, CodeRejected> {
         let (purpose, address) = (claim.purpose.challenge(), claim.phone.expose());
         // What no code was sent for is refused before it costs a turn at the writer.
-        if self.store.read().await?.challenges().latest_to(purpose, address).await?.is_none() {
+        if self.kernel.store.read().await?.challenges().latest_to(purpose, address).await?.is_none() {
             return refuse(CodeRejected);
         }
         let mut work = self.begin(call).await?;
@@ -77,12 +79,9 @@ impl Identity {
         let Some((account, token)) = work.admit_phone(claim.phone, claim.purpose).await? else {
             return refuse(CodeRejected);
         };
-        let trader = work.trader(account.id).await?;
-        if let (Some(email), None) = (&trader.email, trader.email_verified_at) {
-            work.offer_email_again(account.id, email).await?;
-        }
+        work.kernel().signed_in(account.id).await?;
         work.commit().await?;
-        Ok(PhoneSignedIn { trader, token })
+        Ok(PhoneSignedIn { account: account.id, token })
     }
 }
 

@@ -5,10 +5,11 @@ use tidegate_crypto::PlainToken;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Challenge, Purpose};
 use tidegate_domain::{EmailAddress, Secret};
+use tidegate_kernel::Call;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::throttle::Counted;
 
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::kernel::throttle::Counted;
-use crate::{Call, Identity};
+use crate::{Identity, IdentityTables};
 
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +38,7 @@ impl Identity {
         email: &EmailAddress,
         temporary_token: &PlainToken,
     ) -> Outcome<Secret, ResendError> {
-        self.require_mail()?;
+        self.kernel.require_mail()?;
         let challenge = match self.find_resendable(email, temporary_token).await? {
             Ok(challenge) => challenge,
             Err(refusal) => return refuse(refusal),
@@ -45,7 +46,8 @@ impl Identity {
         let Some(account) = challenge.account else {
             return refuse(ResendError::InvalidToken);
         };
-        self.throttle(call, &[(Counted::ResendByAccount(account), call.profile.limits.resend_by_account)])
+        self.kernel
+            .throttle(call, &[(Counted::ResendByAccount(account), call.profile.limits.resend_by_account)])
             .await?;
 
         let mut work = self.begin(call).await?;
@@ -65,7 +67,7 @@ impl Identity {
         email: &EmailAddress,
         token: &PlainToken,
     ) -> Result<Result<Challenge, ResendError>, Fault> {
-        let mut unit = self.store.read().await?;
+        let mut unit = self.kernel.store.read().await?;
         let found = unit.challenges().find_by_handle(Purpose::VerifyEmail, token.hash().as_bytes()).await?;
         let Some(challenge) = found else {
             return Ok(Err(ResendError::InvalidToken));
@@ -79,7 +81,7 @@ impl Identity {
                 return Ok(Err(ResendError::AlreadyVerified));
             }
         }
-        let alive = challenge.consumed_at.is_none() && challenge.expires_at > self.now();
+        let alive = challenge.consumed_at.is_none() && challenge.expires_at > self.kernel.now();
         Ok(if alive { Ok(challenge) } else { Err(ResendError::InvalidToken) })
     }
 }

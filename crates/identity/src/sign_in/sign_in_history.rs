@@ -1,9 +1,11 @@
 //! Somebody looks through their own sign-ins.
 
-pub use tidegate_store::audit::{SignInEvent, SignInFilter};
+use tidegate_kernel::fault::Fault;
+use tidegate_kernel::{Actor, KernelTables};
 
-use crate::kernel::fault::Fault;
-use crate::{Actor, Identity};
+pub use tidegate_kernel::tables::audit::{SignInEvent, SignInFilter};
+
+use crate::Identity;
 
 /// A page of sign-ins.
 #[derive(Clone, Debug)]
@@ -28,7 +30,7 @@ impl Identity {
         limit: i64,
         offset: i64,
     ) -> Result<SignInHistory, Fault> {
-        let mut unit = self.store.read().await?;
+        let mut unit = self.kernel.store.read().await?;
         let account = actor.session.account;
         Ok(SignInHistory {
             events: unit.audit().sign_ins(account, filter, limit, offset).await?,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tidegate_database::Unit;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Continuation;
@@ -9,15 +10,16 @@ use tidegate_domain::dialect::Unverified;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::session::Amr;
 use tidegate_domain::{EmailAddress, Password};
-use tidegate_store::Unit;
-use tidegate_store::idempotency::Record;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::issue::{Principal, SignedIn};
+use tidegate_kernel::tables::idempotency::Record;
+use tidegate_kernel::throttle::Counted;
+use tidegate_kernel::work::Subject;
+use tidegate_kernel::{Call, KernelTables};
 
 use crate::accounts::people::{NewPerson, Person};
-use crate::kernel::fault::{Fault, Outcome, refuse};
-use crate::kernel::issue::{Principal, SignedIn};
-use crate::kernel::throttle::Counted;
-use crate::kernel::work::{Subject, Work};
-use crate::{Call, Identity};
+use crate::work::Work;
+use crate::{Identity, IdentityTables};
 
 /// How long an answer is repeated to the same idempotency key.
 const IDEMPOTENCY_LIFETIME: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
@@ -86,16 +88,16 @@ impl Identity {
         let profile = &call.profile;
         let sends_code = profile.unverified == Unverified::SentCode;
         if sends_code {
-            self.require_mail()?;
+            self.kernel.require_mail()?;
         }
-        self.throttle(call, &[(Counted::SignUpByIp, profile.limits.sign_up_by_ip)]).await?;
+        self.kernel.throttle(call, &[(Counted::SignUpByIp, profile.limits.sign_up_by_ip)]).await?;
         if let Err(weak) = profile.password.check(&claim.password) {
             return refuse(SignUpError::WeakPassword(weak));
         }
         let repeat = claim.idempotency_key.as_deref().map(|key| self.repeat(call, key, &claim));
-        let known = self.known_answer(self.store.read().await?, &claim, repeat.as_ref()).await?;
+        let known = self.known_answer(self.kernel.store.read().await?, &claim, repeat.as_ref()).await?;
         if let Some(answer) = known {
-            return answer.map_err(crate::Refused::Rule);
+            return answer.map_err(tidegate_kernel::Refused::Rule);
         }
         let hash = self.passwords.hash(claim.password.clone()).await?;
 
@@ -114,8 +116,8 @@ impl Identity {
         let Some(Person { account, landing }) = work.create_person(&new).await? else {
             drop(work);
             // Somebody else was first; perhaps this very request, sent twice at once.
-            let answer = self.known_answer(self.store.begin().await?, &claim, repeat.as_ref()).await?;
-            return answer.unwrap_or(Err(SignUpError::EmailTaken)).map_err(crate::Refused::Rule);
+            let answer = self.known_answer(self.kernel.store.begin().await?, &claim, repeat.as_ref()).await?;
+            return answer.unwrap_or(Err(SignUpError::EmailTaken)).map_err(tidegate_kernel::Refused::Rule);
         };
         let subject =
             Subject { account: Some(account.id), organization: Some(landing.organization), session: None };
@@ -150,8 +152,10 @@ impl Identity {
             && !work.remember(repeat, pending).await?
         {
             drop(work);
-            let answer = self.known_answer(self.store.begin().await?, &claim, Some(repeat)).await?;
-            return answer.unwrap_or(Err(SignUpError::IdempotencyConflict)).map_err(crate::Refused::Rule);
+            let answer = self.known_answer(self.kernel.store.begin().await?, &claim, Some(repeat)).await?;
+            return answer
+                .unwrap_or(Err(SignUpError::IdempotencyConflict))
+                .map_err(tidegate_kernel::Refused::Rule);
         }
         work.commit().await?;
         Ok(signed_up)
@@ -169,7 +173,7 @@ impl Identity {
         // The account before the record: both appear at once, and whoever sees the first will see the second.
         let taken = unit.accounts().owner_of(&claim.email.clone().into()).await?.is_some();
         let record = match repeat {
-            Some(repeat) => unit.idempotency().find(&repeat.key_mac, self.now()).await?,
+            Some(repeat) => unit.idempotency().find(&repeat.key_mac, self.kernel.now()).await?,
             None => None,
         };
         unit.commit().await?;
@@ -177,7 +181,7 @@ impl Identity {
             if record.fingerprint != repeat.fingerprint {
                 return Ok(Some(Err(SignUpError::IdempotencyConflict)));
             }
-            let plain = self.vault.open(RESPONSE, &record.response)?;
+            let plain = self.kernel.vault.open(RESPONSE, &record.response)?;
             return Ok(Some(Ok(SignedUp::VerificationRequired(serde_json::from_slice(&plain)?))));
         }
         Ok(taken.then_some(Err(SignUpError::EmailTaken)))
@@ -194,8 +198,8 @@ impl Identity {
             claim.terms_version,
         ]);
         Repeat {
-            key_mac: self.vault.mac("idempotency key", format!("{dialect} sign-up {key}").as_bytes()),
-            fingerprint: self.vault.mac("idempotency fingerprint", body.to_string().as_bytes()),
+            key_mac: self.kernel.vault.mac("idempotency key", format!("{dialect} sign-up {key}").as_bytes()),
+            fingerprint: self.kernel.vault.mac("idempotency fingerprint", body.to_string().as_bytes()),
         }
     }
 }
@@ -215,7 +219,7 @@ impl Work<'_> {
         let plain = serde_json::to_vec(answer)?;
         let record = Record {
             fingerprint: repeat.fingerprint.to_vec(),
-            response: self.app.vault.seal(RESPONSE, &plain, self.app.entropy.as_ref())?,
+            response: self.app.kernel.vault.seal(RESPONSE, &plain, self.app.kernel.entropy.as_ref())?,
         };
         let expires_at = self.now.plus(IDEMPOTENCY_LIFETIME);
         Ok(self.unit.idempotency().insert(&repeat.key_mac, &record, self.now, expires_at).await?)

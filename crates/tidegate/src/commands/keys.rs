@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use tidegate_domain::Timestamp;
-use tidegate_identity::Identity;
-use tidegate_identity::kernel::signing_keys::KeyInfo;
+use tidegate_kernel::Kernel;
+use tidegate_kernel::signing_keys::KeyInfo;
 
 use crate::cli::{Keys, KeysRotate};
 use crate::config::Config;
@@ -14,15 +14,15 @@ use crate::wiring::{Purpose, open};
 pub(super) async fn run(config: &Config, command: Keys) -> Result<Answer, Failure> {
     let opened = open(config, &Purpose::Existing).await?;
     let answer = match command {
-        Keys::List => list(&opened.identity).await,
-        Keys::Rotate(command) => rotate(&opened.identity, &command).await,
+        Keys::List => list(&opened.kernel).await,
+        Keys::Rotate(command) => rotate(&opened.kernel, &command).await,
     };
     opened.close().await;
     answer
 }
 
-async fn list(identity: &Identity) -> Result<Answer, Failure> {
-    let keys = identity.list_signing_keys().await?;
+async fn list(kernel: &Kernel) -> Result<Answer, Failure> {
+    let keys = kernel.list_signing_keys().await?;
     let rows: Vec<[String; 5]> = keys
         .iter()
         .map(|key| {
@@ -39,12 +39,12 @@ async fn list(identity: &Identity) -> Result<Answer, Failure> {
     Ok(Answer::new(text, keys.iter().map(json_of).collect()))
 }
 
-async fn rotate(identity: &Identity, command: &KeysRotate) -> Result<Answer, Failure> {
+async fn rotate(kernel: &Kernel, command: &KeysRotate) -> Result<Answer, Failure> {
     let algorithm = command.algorithm.into();
     let (key, older) = if command.revoke {
-        (identity.revoke_signing_keys(algorithm).await?, "Tokens of older keys fail from now on.")
+        (kernel.revoke_signing_keys(algorithm).await?, "Tokens of older keys fail from now on.")
     } else {
-        let key = identity.rotate_signing_key(algorithm).await?;
+        let key = kernel.rotate_signing_key(algorithm).await?;
         (key, "Older keys verify until the last token made with them expires.")
     };
     let text = format!("Key {} ({}) signs from now on. {older}", key.kid, key.algorithm);

@@ -8,13 +8,13 @@ use serde_json::json;
 use tidegate_crypto::SystemEntropy;
 use tidegate_domain::{Dialect, DialectProfile, Entropy, Password, PasswordRule};
 use tidegate_identity::provisioning::provision::{Provision, ProvisionError};
-use tidegate_identity::{Call, Identity, Refused};
+use tidegate_kernel::{Call, Kernel, Refused};
 
 use crate::cli::{Org, OrgCreate, OrgTransfer};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::Answer;
-use crate::wiring::{Purpose, open};
+use crate::wiring::{Opened, Purpose, open};
 
 /// Characters of a password that is made here: 24 of 66 are 145 bits.
 const PASSWORD_LENGTH: usize = 24;
@@ -33,7 +33,7 @@ async fn create_in(config: &Config, command: OrgCreate) -> Result<Answer, Failur
     let typed =
         if command.root_password_stdin { Some(read_password(std::io::stdin().lock())?) } else { None };
     let opened = open(config, &Purpose::Create).await?;
-    let answer = create(&opened.identity, command, typed).await;
+    let answer = create(&opened, command, typed).await;
     opened.close().await;
     answer
 }
@@ -41,7 +41,7 @@ async fn create_in(config: &Config, command: OrgCreate) -> Result<Answer, Failur
 async fn transfer_in(config: &Config, command: &OrgTransfer) -> Result<Answer, Failure> {
     let opened = open(config, &Purpose::Existing).await?;
     let (organization, to) = (command.organization, &command.to);
-    let call = call(opened.identity.settings().profile(DIALECT).as_ref().clone());
+    let call = call(opened.kernel.settings().profile(DIALECT).as_ref().clone());
     let outcome = opened.identity.transfer_ownership(&call, organization, to).await;
     opened.close().await;
     match outcome {
@@ -71,17 +71,17 @@ fn call(profile: DialectProfile) -> Call {
     }
 }
 
-async fn create(identity: &Identity, command: OrgCreate, typed: Option<Password>) -> Result<Answer, Failure> {
-    let rule = strictest_rule(identity);
+async fn create(opened: &Opened, command: OrgCreate, typed: Option<Password>) -> Result<Answer, Failure> {
+    let rule = strictest_rule(&opened.kernel);
     let made = typed.is_none().then(|| make_password(&rule, &SystemEntropy));
     let Some(owner_password) = typed.or_else(|| made.clone()) else {
         return Err(Failure::internal("no password"));
     };
-    let profile = identity.settings().profile(DIALECT).as_ref().clone();
+    let profile = opened.kernel.settings().profile(DIALECT).as_ref().clone();
     let call = call(DialectProfile { password: rule, ..profile });
     let email = command.root_email;
     let claim = Provision { name: command.name.clone(), owner_email: email.clone(), owner_password };
-    let provisioned = identity.provision(&call, claim).await.map_err(refusal)?;
+    let provisioned = opened.identity.provision(&call, claim).await.map_err(refusal)?;
     let mut answer = Answer::new(
         format!(
             "Organization {} ({}) is owned by {email} (account {}).",
@@ -112,9 +112,9 @@ fn refusal(refused: Refused<ProvisionError>) -> Failure {
 }
 
 /// The owner can sign in through every contract, so every contract's rule holds.
-fn strictest_rule(identity: &Identity) -> PasswordRule {
+fn strictest_rule(kernel: &Kernel) -> PasswordRule {
     Dialect::ALL
-        .map(|dialect| identity.settings().profile(dialect).password.clone())
+        .map(|dialect| kernel.settings().profile(dialect).password.clone())
         .into_iter()
         .reduce(|a, b| PasswordRule {
             min_length: a.min_length.max(b.min_length),

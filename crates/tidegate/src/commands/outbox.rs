@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use tidegate_domain::Timestamp;
-use tidegate_identity::Identity;
-use tidegate_identity::kernel::deliver::OutboxEntry;
-use tidegate_store::outbox::{Message, State};
+use tidegate_kernel::Kernel;
+use tidegate_kernel::deliver::OutboxEntry;
+use tidegate_kernel::tables::outbox::{Message, State};
 
 use crate::cli::{DeadMessage, Outbox, OutboxCode, OutboxList, OutboxShow};
 use crate::config::Config;
@@ -17,24 +17,24 @@ const LOOKED_THROUGH: i64 = 1_000;
 
 pub(super) async fn run(config: &Config, command: Outbox) -> Result<Answer, Failure> {
     let opened = open(config, &Purpose::Existing).await?;
-    let identity = &opened.identity;
+    let kernel = &opened.kernel;
     let answer = match command {
-        Outbox::List(command) => list(identity, &command).await,
-        Outbox::Code(command) => code(identity, &command).await,
-        Outbox::Show(command) => show(identity, &command).await,
+        Outbox::List(command) => list(kernel, &command).await,
+        Outbox::Code(command) => code(kernel, &command).await,
+        Outbox::Show(command) => show(kernel, &command).await,
         Outbox::Retry(DeadMessage { number }) => {
-            settled(identity.retry_message(number).await?, number, "is tried again")
+            settled(kernel.retry_message(number).await?, number, "is tried again")
         }
         Outbox::Drop(DeadMessage { number }) => {
-            settled(identity.drop_message(number).await?, number, "is removed")
+            settled(kernel.drop_message(number).await?, number, "is removed")
         }
     };
     opened.close().await;
     answer
 }
 
-async fn list(identity: &Identity, command: &OutboxList) -> Result<Answer, Failure> {
-    let entries = identity.list_outbox(command.to.as_ref(), command.limit.into()).await?;
+async fn list(kernel: &Kernel, command: &OutboxList) -> Result<Answer, Failure> {
+    let entries = kernel.list_outbox(command.to.as_ref(), command.limit.into()).await?;
     let json = entries.iter().map(json_of).collect();
     if entries.is_empty() {
         return Ok(Answer::new("The outbox is empty.", json));
@@ -74,8 +74,8 @@ async fn list(identity: &Identity, command: &OutboxList) -> Result<Answer, Failu
     Ok(Answer::new(table(heads, &rows), json))
 }
 
-async fn code(identity: &Identity, command: &OutboxCode) -> Result<Answer, Failure> {
-    let entries = identity.list_outbox(Some(&command.to), LOOKED_THROUGH).await?;
+async fn code(kernel: &Kernel, command: &OutboxCode) -> Result<Answer, Failure> {
+    let entries = kernel.list_outbox(Some(&command.to), LOOKED_THROUGH).await?;
     // What was never to be sent only looks like a message with a code.
     let sent = entries.iter().filter(|entry| entry.message.state != State::Discarded.as_str());
     let newest = sent.filter_map(|entry| Some((entry, entry.code()?))).next();
@@ -100,15 +100,15 @@ async fn code(identity: &Identity, command: &OutboxCode) -> Result<Answer, Failu
     Ok(Answer::new(code, json))
 }
 
-async fn show(identity: &Identity, command: &OutboxShow) -> Result<Answer, Failure> {
-    let entries = identity.list_outbox(None, LOOKED_THROUGH).await?;
+async fn show(kernel: &Kernel, command: &OutboxShow) -> Result<Answer, Failure> {
+    let entries = kernel.list_outbox(None, LOOKED_THROUGH).await?;
     let Some(entry) = entries.iter().find(|entry| entry.message.number == command.number) else {
         return Err(Failure::new(
             "not_found",
             format!("there is no message {} among the newest {LOOKED_THROUGH}", command.number),
         ));
     };
-    let Some(said) = identity.render(entry)? else {
+    let Some(said) = kernel.render(entry)? else {
         return Err(Failure::new(
             "not_kept",
             format!("message {} was delivered, and what it said was not kept", command.number),

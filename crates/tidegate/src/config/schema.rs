@@ -7,12 +7,12 @@ use std::time::Duration;
 use figment::value::{Dict, Value};
 use ipnet::IpNet;
 use tidegate_broker::{AlpacaConfig, Environment};
+use tidegate_database::DatabaseUrl;
 use tidegate_delivery::sms::{AfricasTalkingConfig, SmsProviderKind, SmsSecret, TwilioConfig, WebhookConfig};
 use tidegate_delivery::{MailPassword, RetryPolicy, SmsConfig, SmtpConfig, TlsMode};
 use tidegate_domain::dialect::Limits;
 use tidegate_domain::limit::Limit;
 use tidegate_domain::{DialectProfile, Secret};
-use tidegate_store::DatabaseUrl;
 
 use super::{
     Broker, Config, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat, Mail, PasswordHash,

@@ -9,10 +9,10 @@ use std::time::Duration;
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Value};
 use tempfile::TempDir;
+use tidegate_brokerage::BrokerChoice;
 use tidegate_domain::limit::Limit;
 use tidegate_domain::{Dialect, DialectProfile};
-use tidegate_identity::BrokerChoice;
-use tidegate_identity::kernel::settings::DeliveryMode;
+use tidegate_kernel::settings::DeliveryMode;
 
 use super::Config;
 use super::load::{Flags, Loaded, load_from};

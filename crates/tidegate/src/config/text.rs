@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tidegate_database::DatabaseUrl;
 use tidegate_domain::Secret;
-use tidegate_store::DatabaseUrl;
 
 /// A database's address. Shown without its password.
 #[derive(Clone)]

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-use tidegate_store::DatabaseUrl;
+use tidegate_database::DatabaseUrl;
 use tidegate_testkit::{Engine, Fixture, TestDatabase};
 
 /// Hashes that cost nothing and limits nobody reaches: what is tested is what is written, and there should be a lot.

@@ -1,11 +1,12 @@
 //! `tidegate outbox`
 
 use serde_json::{Value, json};
+use tidegate_database::{Store, StoreOptions};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::OutboxMessageId;
-use tidegate_store::outbox::{Attempt, NewMessage, NewReceipt};
-use tidegate_store::{Store, StoreOptions};
-use tidegate_testkit::{eventually, on_both_engines};
+use tidegate_kernel::KernelTables;
+use tidegate_kernel::tables::outbox::{Attempt, NewMessage, NewReceipt};
+use tidegate_testkit::{MIGRATIONS, eventually, on_both_engines};
 use uuid::Uuid;
 
 use crate::support::Installation;
@@ -41,7 +42,7 @@ on_both_engines! {
 on_both_engines! {
     async fn what_became_of_a_text_message_is_listed(here: Installation) {
         here.output(&["migrate"]);
-        let store = Store::open(&StoreOptions::new(here.database_url())).await.unwrap();
+        let store = Store::open(&StoreOptions::new(here.database_url()), MIGRATIONS).await.unwrap();
         let (id, now) = (OutboxMessageId::from(Uuid::from_u128(1)), Timestamp::from_seconds(1_800_000_000));
         let mut unit = store.begin().await.unwrap();
         let message = NewMessage {

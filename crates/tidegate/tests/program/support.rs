@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tidegate_store::DatabaseUrl;
+use tidegate_database::DatabaseUrl;
 use tidegate_testkit::{Engine, Fixture, TestDatabase};
 
 /// A password every contract accepts.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_domain::Role;
 use tidegate_domain::id::ServiceKeyId;
 use tidegate_identity::accounts::list_accounts::{Accounts, Cursor};
-use tidegate_identity::{Actor, Fault};
+use tidegate_kernel::{Actor, Fault};
 
 use super::body::Fields;
 use super::error::{Error, ErrorBody};
@@ -94,7 +94,8 @@ async fn part(app: &App, actor: &Actor, at: Part) -> Result<(Vec<u8>, Part), Fau
             Ok((bytes, next))
         }
         Part::Services(from) => {
-            let (Accounts { accounts, next }, now) = (app.list_programs(actor, from).await?, app.now());
+            let (Accounts { accounts, next }, now) =
+                (app.list_programs(actor, from).await?, app.kernel().now());
             let accounts = accounts.into_iter().map(|program| ServiceAccount::new(program, now));
             let mut bytes = items(accounts, from.is_some())?;
             let next = match next {

@@ -82,7 +82,7 @@ pub(super) async fn list_databases(
 pub(super) async fn current_database(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, _) = bearer.require(Role::Frontend)?;
     let database = app.current_database(&actor).await?;
-    Ok(Json(CurrentDatabase::new(database, app.now())).into_response())
+    Ok(Json(CurrentDatabase::new(database, app.kernel().now())).into_response())
 }
 
 /// Changes the database the token is bound to.
@@ -136,7 +136,7 @@ pub(super) async fn delete_database(
 pub(super) async fn database_status(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, _) = bearer.require(Role::Frontend)?;
     let database = app.current_database(&actor).await?;
-    Ok(Json(DatabaseStatus::from(database.status(app.now()))).into_response())
+    Ok(Json(DatabaseStatus::from(database.status(app.kernel().now()))).into_response())
 }
 
 /// Notes whose an anonymous session is; a repeat replaces what was noted. A frontend token speaks of its own alone.

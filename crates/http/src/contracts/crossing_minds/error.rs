@@ -5,7 +5,6 @@ use axum::response::{IntoResponse, Json, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tidegate_domain::Timestamp;
-use tidegate_identity::Refused;
 use tidegate_identity::accounts::change_account::ChangeAccountError;
 use tidegate_identity::accounts::create_account::CreateAccountError;
 use tidegate_identity::accounts::metadata::TooLarge;
@@ -18,6 +17,7 @@ use tidegate_identity::sessions::resolve_session::ResolveError;
 use tidegate_identity::sign_in::activate::{ActivateError, ResendActivationError};
 use tidegate_identity::sign_in::bind::BindError;
 use tidegate_identity::sign_in::login::SignInError;
+use tidegate_kernel::Refused;
 use utoipa::ToSchema;
 
 use crate::wire::contract::ContractError;

@@ -9,7 +9,7 @@ use tidegate_identity::accounts::list_accounts::{Member, Program, ServiceKey};
 use tidegate_identity::databases::manage::DatabasePage;
 use tidegate_identity::sessions::continue_session::Continued;
 use tidegate_identity::sessions::resolve_session::ResolvedPage;
-use tidegate_identity::{Actor, SignedIn};
+use tidegate_kernel::{Actor, SignedIn};
 use utoipa::ToSchema;
 
 use super::role_name;

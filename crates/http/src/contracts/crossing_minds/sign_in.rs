@@ -68,7 +68,7 @@ async fn login(caller: &Caller, app: &App, claim: SignIn) -> Result<Login, Error
         tracing::error!("this contract has no answer for a sign-in that goes on elsewhere");
         return Err(Rejection::Internal.into());
     };
-    Ok(Login::signed_in(*signed_in, app.now()))
+    Ok(Login::signed_in(*signed_in, app.kernel().now()))
 }
 
 /// Answers a new token, for the database of the last one or for another.
@@ -88,7 +88,7 @@ pub(super) async fn refresh_token(
 ) -> Answer {
     let (token, choice) = body.read()?;
     let continued = app.continue_session(&caller, &token, &choice).await?;
-    Ok(Json(Login::continued(continued, app.now())).into_response())
+    Ok(Json(Login::continued(continued, app.kernel().now())).into_response())
 }
 
 /// Says what the token says.

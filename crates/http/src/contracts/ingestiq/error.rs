@@ -7,11 +7,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tidegate_domain::Timestamp;
-use tidegate_identity::Refused;
 use tidegate_identity::sessions::refresh::RefreshError;
 use tidegate_identity::sessions::sign_out::SignOutError;
 use tidegate_identity::sign_in::login::SignInError;
 use tidegate_identity::sign_in::sign_up::SignUpError;
+use tidegate_kernel::Refused;
 use utoipa::ToSchema;
 
 use crate::wire::contract::ContractError;

@@ -6,7 +6,7 @@ use tidegate_domain::text::line;
 use tidegate_domain::{EmailAddress, Password, PasswordRule, Role};
 use tidegate_identity::sign_in::login::SignIn;
 use tidegate_identity::sign_in::sign_up::SignUp;
-use tidegate_identity::{Actor, SignedIn, TokenSet};
+use tidegate_kernel::{Actor, SignedIn, TokenSet};
 use utoipa::ToSchema;
 
 use crate::wire::fields::{Check, Field, Violations};

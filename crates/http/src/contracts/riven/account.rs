@@ -5,11 +5,11 @@ use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::response::IntoResponse;
 use serde_json::{Map, Value};
+use tidegate_brokerage::failure::Application;
+use tidegate_brokerage::open_account::OpenAccountError;
+use tidegate_brokerage::submit_documents::SubmitDocumentsError;
 use tidegate_domain::{PhoneNumber, Role};
-use tidegate_identity::Actor;
-use tidegate_identity::brokerage::failure::Application;
-use tidegate_identity::brokerage::open_brokerage_account::OpenAccountError;
-use tidegate_identity::brokerage::submit_documents::SubmitDocumentsError;
+use tidegate_kernel::Actor;
 
 use super::error::ErrorBody;
 use super::profile::shape;
@@ -30,7 +30,7 @@ const MOST_VALUES: usize = 50_000;
 
 /// Refuses whoever has the broker work too often.
 fn may_ask_broker(app: &App, actor: &Actor) -> Result<(), Error> {
-    app.meter_brokerage(actor).map_or(Ok(()), |standing| Ok(within(app, standing)?))
+    app.brokerage().meter_brokerage(actor).map_or(Ok(()), |standing| Ok(within(app, standing)?))
 }
 
 /// Opens the person's brokerage account.
@@ -53,20 +53,20 @@ fn may_ask_broker(app: &App, actor: &Actor) -> Result<(), Error> {
 pub(super) async fn create(bearer: Bearer, State(app): State<App>, request: Request) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
     may_ask_broker(&app, &actor)?;
-    let trader = app.trader(&actor).await.map_err(Error::fault)?;
+    let trader = app.brokerage().trader(&actor).await.map_err(Error::fault)?;
     if trader.broker_account.is_some() {
         return Err(OpenAccountError::AlreadyOpened.into());
     }
     let (request, place) = received(&app, request);
     let body = place.judge(json_bytes(request, LARGEST).await)?;
     let application = read_application(&app, trader.phone, body).await?;
-    let trader = app.identity().open_brokerage_account(&call, &actor, application).await?;
+    let trader = app.brokerage().open_brokerage_account(&call, &actor, application).await?;
     Ok(Json(Created { data: trader.into(), status: true }).into_response())
 }
 
 /// Reads an application where that does not keep other requests waiting: it may hold megabytes.
 async fn read_application(app: &App, phone: Option<PhoneNumber>, body: Bytes) -> Result<Application, Error> {
-    let (phone_rule, now) = (app.settings().phones.clone(), app.now());
+    let (phone_rule, now) = (app.kernel().settings().phones.clone(), app.kernel().now());
     let reading = tokio::task::spawn_blocking(move || {
         // Each value takes many times the memory of its text.
         if body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > MOST_VALUES {
@@ -118,7 +118,7 @@ pub(super) async fn kyc_by_get(bearer: Bearer, State(app): State<App>, request: 
 async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
     may_ask_broker(&app, &actor)?;
-    if app.trader(&actor).await.map_err(Error::fault)?.broker_account.is_none() {
+    if app.brokerage().trader(&actor).await.map_err(Error::fault)?.broker_account.is_none() {
         return Err(SubmitDocumentsError::NoAccount.into());
     }
     let (request, place) = received(&app, request);
@@ -128,7 +128,7 @@ async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
         }
         documents => documents.map_err(Error::from)?,
     };
-    let trader = app.identity().submit_documents(&call, &actor, documents).await?;
+    let trader = app.brokerage().submit_documents(&call, &actor, documents).await?;
     Ok(Json(Accepted { data: trader.into(), message: "trader account kyc accepted", status: true })
         .into_response())
 }
@@ -146,6 +146,6 @@ async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
 pub(super) async fn profile(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, _) = bearer.require(Role::Viewer)?;
     may_ask_broker(&app, &actor)?;
-    let data = shape(app.brokerage_profile(&actor).await?);
-    Ok(Json(Profile { data, sandbox: app.broker_is_sandbox(), status: true }).into_response())
+    let data = shape(app.brokerage().brokerage_profile(&actor).await?);
+    Ok(Json(Profile { data, sandbox: app.brokerage().broker_is_sandbox(), status: true }).into_response())
 }

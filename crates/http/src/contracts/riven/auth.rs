@@ -22,7 +22,7 @@ use crate::state::App;
     (status = 503, description = "No text messages can be sent", body = ErrorBody),
 ))]
 pub(super) async fn enter_phone(caller: Caller, State(app): State<App>, body: JsonBody<PhoneBody>) -> Answer {
-    let phone = body.0.read(&app.settings().phones)?;
+    let phone = body.0.read(&app.kernel().settings().phones)?;
     app.text_code(&caller, &phone, PhonePurpose::Register).await.map_err(Error::fault)?;
     Ok(Json(Done::new("Confirmation code sent")).into_response())
 }
@@ -34,7 +34,7 @@ pub(super) async fn enter_phone(caller: Caller, State(app): State<App>, body: Js
     (status = 429, description = "Too many requests", body = ErrorBody),
 ))]
 pub(super) async fn confirm_code(caller: Caller, State(app): State<App>, body: JsonBody<CodeBody>) -> Answer {
-    let claim = body.0.read(&app.settings().phones, PhonePurpose::Register)?;
+    let claim = body.0.read(&app.kernel().settings().phones, PhonePurpose::Register)?;
     let signed_in = app.sign_in_by_phone(&caller, claim).await;
     let signed_in = signed_in.map_err(|refused| Error::or(refused, Error::invalid_code))?;
     Ok(Json(Confirmed { message: "Code verified", auth: Auth::from(&signed_in.token), status: true })
@@ -49,7 +49,7 @@ pub(super) async fn confirm_code(caller: Caller, State(app): State<App>, body: J
     (status = 503, description = "No text messages can be sent", body = ErrorBody),
 ))]
 pub(super) async fn send_code(caller: Caller, State(app): State<App>, body: JsonBody<PhoneBody>) -> Answer {
-    let phone = body.0.read(&app.settings().phones)?;
+    let phone = body.0.read(&app.kernel().settings().phones)?;
     app.text_code(&caller, &phone, PhonePurpose::SignIn).await.map_err(Error::fault)?;
     Ok(Json(Done::new("Login code sent")).into_response())
 }
@@ -62,10 +62,11 @@ pub(super) async fn send_code(caller: Caller, State(app): State<App>, body: Json
     (status = 429, description = "Too many requests", body = ErrorBody),
 ))]
 pub(super) async fn verify_code(caller: Caller, State(app): State<App>, body: JsonBody<CodeBody>) -> Answer {
-    let claim = body.0.read(&app.settings().phones, PhonePurpose::SignIn)?;
+    let claim = body.0.read(&app.kernel().settings().phones, PhonePurpose::SignIn)?;
     let signed_in = app.sign_in_by_phone(&caller, claim).await;
     let signed_in = signed_in.map_err(|refused| Error::or(refused, Error::invalid_credentials))?;
-    Ok(Json(SignedIn { user: signed_in.trader.into(), auth: Auth::from(&signed_in.token), status: true })
+    let trader = app.brokerage().trader_of(signed_in.account).await.map_err(Error::fault)?;
+    Ok(Json(SignedIn { user: trader.into(), auth: Auth::from(&signed_in.token), status: true })
         .into_response())
 }
 

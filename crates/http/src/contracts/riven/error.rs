@@ -5,13 +5,13 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tidegate_brokerage::failure::BrokerFailure;
+use tidegate_brokerage::open_account::OpenAccountError;
+use tidegate_brokerage::profile::BrokerageProfileError;
+use tidegate_brokerage::submit_documents::SubmitDocumentsError;
 use tidegate_domain::Timestamp;
-use tidegate_identity::brokerage::brokerage_profile::BrokerageProfileError;
-use tidegate_identity::brokerage::failure::BrokerFailure;
-use tidegate_identity::brokerage::open_brokerage_account::OpenAccountError;
-use tidegate_identity::brokerage::submit_documents::SubmitDocumentsError;
 use tidegate_identity::sessions::sign_out::SignOutError;
-use tidegate_identity::{Fault, Refused};
+use tidegate_kernel::{Fault, Refused};
 use utoipa::ToSchema;
 
 use crate::wire::contract::ContractError;

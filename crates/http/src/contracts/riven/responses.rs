@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use tidegate_brokerage::trader::Trader;
 use tidegate_domain::{Secret, Timestamp};
-use tidegate_identity::brokerage::trader::Trader;
 use utoipa::ToSchema;
 use uuid::Uuid;
 

@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tidegate_domain::Timestamp;
 use tidegate_domain::limit::Exceeded;
-use tidegate_identity::Refused;
 use tidegate_identity::accounts::confirm_email_change::ConfirmEmailChangeError;
 use tidegate_identity::accounts::request_email_change::RequestEmailChangeError;
 use tidegate_identity::accounts::update_profile::UpdateProfileError;
@@ -22,6 +21,7 @@ use tidegate_identity::sign_in::confirm_link::ConfirmLinkError;
 use tidegate_identity::sign_in::login::SignInError;
 use tidegate_identity::sign_in::resend_code::ResendError;
 use tidegate_identity::sign_in::sign_up::SignUpError;
+use tidegate_kernel::Refused;
 use utoipa::ToSchema;
 
 use crate::wire::contract::ContractError;

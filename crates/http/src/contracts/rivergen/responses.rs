@@ -9,7 +9,7 @@ use tidegate_domain::account::{Account, AccountEmail, MemberOrganization, Sessio
 use tidegate_identity::accounts::overview::Overview;
 use tidegate_identity::sessions::list_sessions::SessionList;
 use tidegate_identity::sign_in::sign_in_history::SignInHistory;
-use tidegate_identity::{Actor, SignedIn, TokenSet};
+use tidegate_kernel::{Actor, SignedIn, TokenSet};
 use utoipa::ToSchema;
 
 /// The success envelope (section 1.2 of the contract).

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tidegate_crypto::SigningAlgorithm;
-use tidegate_identity::Identity;
+use tidegate_kernel::Kernel;
 use tidegate_testkit::{Client, PASSWORD, TestApp, on_both_engines};
 
 use super::{SECOND, login_ingestiq, me_ingestiq, me_rivergen};
 
-async fn rotate(identity: &Identity, algorithm: SigningAlgorithm) -> String {
-    identity.rotate_signing_key(algorithm).await.unwrap().kid
+async fn rotate(kernel: &Kernel, algorithm: SigningAlgorithm) -> String {
+    kernel.rotate_signing_key(algorithm).await.unwrap().kid
 }
 
 /// The names of the published keys.
@@ -28,7 +28,7 @@ on_both_engines! {
         let old = app.register_ingestiq("ada@example.com").await.access_token;
         assert_eq!(published(&app.client()).await, published(&other.client()).await);
         for algorithm in [SigningAlgorithm::EdDsa, SigningAlgorithm::Es256] {
-            rotate(app.identity(), algorithm).await;
+            rotate(app.kernel(), algorithm).await;
             // No worker has looked for new keys yet: a token somebody was just given must not sign them out.
             let new = login_ingestiq(&app.client(), "ada@example.com", PASSWORD).await.text_at("accessToken");
             me_ingestiq(&other.client(), &new).await.assert_status(200);
@@ -42,13 +42,13 @@ on_both_engines! {
     async fn a_retired_key_verifies_until_its_last_token_has_expired(app: TestApp) {
         let first = published(&app.client()).await.remove(0);
         let ada = app.sign_up_rivergen_verified("ada@example.com").await;
-        let second = rotate(app.identity(), SigningAlgorithm::default()).await;
+        let second = rotate(app.kernel(), SigningAlgorithm::default()).await;
         assert_eq!(published(&app.client()).await, [second.clone(), first]);
         app.advance(Duration::from_secs(3_599));
-        app.identity().reload_signing_keys().await.unwrap();
+        app.kernel().reload_signing_keys().await.unwrap();
         me_rivergen(&app.client(), &ada.access_token).await.assert_status(200);
         app.advance(SECOND);
-        app.identity().reload_signing_keys().await.unwrap();
+        app.kernel().reload_signing_keys().await.unwrap();
         assert_eq!(published(&app.client()).await, [second]);
         me_rivergen(&app.client(), &ada.access_token).await.assert_error(401, "UNAUTHORIZED");
     }
@@ -56,9 +56,9 @@ on_both_engines! {
     async fn a_key_taken_away_takes_its_tokens_with_it(app: TestApp) {
         let ada = app.register_ingestiq("ada@example.com").await;
         me_ingestiq(&app.client(), &ada.access_token).await.assert_status(200);
-        rotate(app.identity(), SigningAlgorithm::default()).await;
+        rotate(app.kernel(), SigningAlgorithm::default()).await;
         app.sql("delete from signing_keys where retired_at is not null").await;
-        app.identity().reload_signing_keys().await.unwrap();
+        app.kernel().reload_signing_keys().await.unwrap();
         assert_eq!(published(&app.client()).await.len(), 1);
         // Remembered or not, it was signed by somebody who is no longer trusted.
         me_ingestiq(&app.client(), &ada.access_token).await.assert_error(401, "INVALID_TOKEN");

@@ -10,7 +10,7 @@ use tidegate_identity::accounts::create_account::CreateProgram;
 use tidegate_identity::accounts::metadata::Patch;
 use tidegate_identity::credentials::service_keys::CreateServiceKey;
 use tidegate_identity::databases::manage::CreateDatabase;
-use tidegate_identity::{Actor, Call, Fault, Refused};
+use tidegate_kernel::{Actor, Call, Fault, Refused};
 use tidegate_testkit::{Person, TestApp, on_both_engines};
 
 use super::managing::{ADA, OTHER_PASSWORD, ROOT};
@@ -21,11 +21,11 @@ const UUID: &str = "c3391d83-553b-40e7-818e-fcf658ec397d";
 /// Somebody whose token was accepted a moment ago, and how they call.
 async fn accepted(app: &TestApp, who: &Person) -> (Actor, Call) {
     let call = Call {
-        profile: Arc::clone(&app.identity().settings().crossing_minds),
+        profile: Arc::clone(&app.kernel().settings().crossing_minds),
         ip: "198.51.100.7".parse().unwrap(),
         user_agent: "a test".to_owned(),
     };
-    (app.identity().authenticate(&who.access_token).await.unwrap(), call)
+    (app.kernel().authenticate(&who.access_token).await.unwrap(), call)
 }
 
 fn is_ended<T, E>(outcome: Result<T, Refused<E>>) -> bool {
@@ -203,7 +203,7 @@ on_both_engines! {
         patch_as(&app, &root, "accounts/individual/", change).await.assert_status(200);
         for email in ["stranger@example.com", "invited@example.com"] {
             for mail in app.mails_to(email).await {
-                let said = app.identity().render(&mail).unwrap().unwrap();
+                let said = app.kernel().render(&mail).unwrap().unwrap();
                 assert!(!said.text().contains("evil") && !said.html().unwrap().contains("evil"), "{}", said.text());
             }
         }

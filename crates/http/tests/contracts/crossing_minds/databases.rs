@@ -366,7 +366,7 @@ on_both_engines! {
         get_as(&app, &other, "databases/current/").await.assert_status(200);
         // What is in it goes little by little, when no request can still be under way in it.
         app.advance(Duration::from_secs(3_601));
-        while app.identity().prune().await.unwrap() > 0 {}
+        while app.kernel().prune().await.unwrap() > 0 {}
         assert_eq!(app.sql_count("select count(*) from resolved_sessions").await, 1);
         assert_eq!(app.sql_count("select count(*) from databases").await, 2);
     }

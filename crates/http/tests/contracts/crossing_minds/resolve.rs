@@ -476,7 +476,7 @@ on_both_engines! {
             answers[8].assert_status(204);
         }
         app.advance(Duration::from_secs(3_601));
-        while app.identity().prune().await.unwrap() > 0 {}
+        while app.kernel().prune().await.unwrap() > 0 {}
         assert_eq!(app.sql_count("select count(*) from resolved_sessions").await, 0);
     }
 }

@@ -9,7 +9,7 @@ use futures_util::stream;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
 use tidegate_domain::Dialect;
-use tidegate_http::{App, HttpSettings, describe_metrics};
+use tidegate_http::{HttpSettings, describe_metrics};
 use tidegate_testkit::{Answer, Client, Engine, PASSWORD, TestApp, on_both_engines};
 
 use crate::routes;
@@ -225,8 +225,7 @@ async fn metrics_are_for_operators_and_tell_no_secrets() {
     metrics::set_global_recorder(recorder).expect("one recorder a process: use nextest");
     describe_metrics();
     let app = on_sqlite(|_| {}).await;
-    let router =
-        tidegate_http::router(App::new(app.identity().clone(), HttpSettings::default(), Some(handle)));
+    let router = app.router_with(HttpSettings::default(), Some(handle));
     let operator = Client::new(router, "127.0.0.1".parse().unwrap());
     operator.get("/api/v1/sessions/12345").send().await.assert_status(405);
     operator.get("/verify-email?token=tgl_planted").send().await.assert_status(200);

@@ -108,12 +108,12 @@ on_both_engines! {
         let other = app.another_node().await;
         spend(&app.client(), 60).await;
         spend(&other.client(), 40).await;
-        app.identity().exchange_meters().await.unwrap();
-        other.identity.exchange_meters().await.unwrap();
+        app.kernel().exchange_meters().await.unwrap();
+        other.kernel.exchange_meters().await.unwrap();
         // The second to exchange knows all of it; the first learns of it with its own next count.
         assert_limited(&other.client().get("/api/v2/nothing").send().await, "100", "60");
         spend(&app.client(), 1).await;
-        app.identity().exchange_meters().await.unwrap();
+        app.kernel().exchange_meters().await.unwrap();
         assert_limited(&app.client().get("/api/v2/nothing").send().await, "100", "60");
 
         app.advance(MINUTE);
@@ -128,8 +128,8 @@ on_both_engines! {
             me(&app.client(), &ada.access_token).await.assert_status(200);
             me(&other.client(), &ada.access_token).await.assert_status(200);
         }
-        app.identity().exchange_meters().await.unwrap();
-        other.identity.exchange_meters().await.unwrap();
+        app.kernel().exchange_meters().await.unwrap();
+        other.kernel.exchange_meters().await.unwrap();
         assert_limited(&me(&other.client(), &ada.access_token).await, "1000", "60");
     }
 

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidegate_identity::Settings;
-use tidegate_identity::kernel::settings::DeliveryMode;
+use tidegate_kernel::Settings;
+use tidegate_kernel::settings::DeliveryMode;
 use tidegate_testkit::{Engine, PASSWORD, TestApp, eventually, run};
 use tokio::net::TcpListener;
 

@@ -1,7 +1,7 @@
 //! `/dev/outbox`: mails and text messages to be read by whoever develops, and by nobody else.
 
 use serde_json::json;
-use tidegate_identity::kernel::settings::DeliveryMode;
+use tidegate_kernel::settings::DeliveryMode;
 use tidegate_testkit::{Engine, PASSWORD, Request, TestApp, on_both_engines};
 
 use super::assert_harmless;

@@ -134,7 +134,7 @@ on_both_engines! {
         apply(&app, &ada, &body).await.assert_status(200);
         // With it, nothing is lacking: the sandbox decides by itself.
         app.advance(5 * SECOND);
-        app.identity().check_brokerage().await.unwrap();
+        app.brokerage().check_brokerage().await.unwrap();
         assert_eq!(app.database.sql_texts("select status from brokerage_accounts").await, ["active"]);
     }
 
@@ -326,7 +326,7 @@ on_both_engines! {
             body["additional_information"] = json!(format!("/fixtures/status={status}/fixtures/"));
             apply(&app, &person, &body).await.assert_status(200);
             app.advance(5 * SECOND);
-            app.identity().check_brokerage().await.unwrap();
+            app.brokerage().check_brokerage().await.unwrap();
             let profile = get_as(&app, &person, "account/profile").await;
             assert_eq!(profile.text_at("data.status"), status, "the broker's word");
             let ours = format!("select status from brokerage_accounts where status = '{local}'");

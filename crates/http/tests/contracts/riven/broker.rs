@@ -194,7 +194,7 @@ on_both_engines! {
         assert_later(&it.apply().await, UNSETTLED);
         assert!(it.broker.accounts().is_empty());
         it.app.advance(2 * MINUTE + 5 * SECOND);
-        it.app.identity().check_brokerage().await.unwrap();
+        it.app.brokerage().check_brokerage().await.unwrap();
         let user: Value = it.apply().await.assert_status(200).field("data").clone();
         assert_eq!(user["alpaca_account_id"], it.broker.accounts()[0]["id"]);
     }

@@ -43,7 +43,7 @@ on_both_engines! {
         let mails = app.mails_to(EMAIL).await;
         assert_eq!((mails.len(), mails[0].message.template.as_str()), (1, "email_addition"));
         assert!(mails[0].code().is_none());
-        let said = app.identity().render(&mails[0]).unwrap().unwrap();
+        let said = app.kernel().render(&mails[0]).unwrap().unwrap();
         let link = mails[0].link().unwrap();
         assert!(link.starts_with("https://id.example.com/verify-email?token=tga_"), "{link}");
         assert!(said.text().contains(link) && !said.text().contains("User"), "{}", said.text());

@@ -58,9 +58,9 @@ on_both_engines! {
         let answer = submit(&app, &ada, passport()).await;
         assert_accepted(&answer, &user, "pending");
         app.advance(2 * SECOND);
-        assert_eq!(app.identity().check_brokerage().await.unwrap(), 0, "nobody asks the broker every second");
+        assert_eq!(app.brokerage().check_brokerage().await.unwrap(), 0, "nobody asks the broker every second");
         app.advance(3 * SECOND);
-        assert_eq!(app.identity().check_brokerage().await.unwrap(), 1);
+        assert_eq!(app.brokerage().check_brokerage().await.unwrap(), 1);
         assert_eq!(status(&app).await, "active");
         let told = "select cast(metadata as text) from audit_events where action = 'brokerage.status_changed'
                     order by number";
@@ -74,11 +74,11 @@ on_both_engines! {
         let (ada, user) = ada_with_an_account(&app).await;
         app.advance(5 * SECOND);
         // The broker's events say the same as asking it.
-        app.identity().follow_broker().await.unwrap();
+        app.brokerage().follow_broker().await.unwrap();
         assert_eq!(status(&app).await, "pending");
         assert_accepted(&submit(&app, &ada, passport()).await, &user, "pending");
         app.advance(10 * SECOND);
-        app.identity().follow_broker().await.unwrap();
+        app.brokerage().follow_broker().await.unwrap();
         assert_eq!(status(&app).await, "active");
     }
 

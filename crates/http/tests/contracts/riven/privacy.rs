@@ -88,10 +88,10 @@ impl Journey {
         let code = self.app.latest_text_code(PHONE).await;
         self.codes.push(code.clone());
         self.providers.all_fail();
-        self.app.identity().deliver_due().await.unwrap();
+        self.app.kernel().deliver_due().await.unwrap();
         self.providers.recover();
         self.app.advance(5 * MINUTE);
-        self.app.identity().deliver_due().await.unwrap();
+        self.app.kernel().deliver_due().await.unwrap();
         code
     }
 
@@ -189,7 +189,7 @@ impl Journey {
         self.broker().fail_next(Endpoint::Open, fault);
         self.post_as("account/create", whole).await.assert_status(503);
         self.app.advance(10 * MINUTE);
-        self.app.identity().check_brokerage().await.unwrap();
+        self.app.brokerage().check_brokerage().await.unwrap();
     }
 
     fn broker(&self) -> &StubBroker {
@@ -214,9 +214,9 @@ impl Journey {
         self.submit(document(&file())).await.assert_status(200);
         self.profile().await.assert_status(200);
         self.app.advance(10 * SECOND);
-        self.app.identity().check_brokerage().await.unwrap();
+        self.app.brokerage().check_brokerage().await.unwrap();
         if self.broker.is_none() {
-            self.app.identity().follow_broker().await.unwrap();
+            self.app.brokerage().follow_broker().await.unwrap();
         }
     }
 
@@ -245,8 +245,8 @@ impl Journey {
         self.with_codes().await;
         self.with_an_account().await;
         self.with_documents().await;
-        let actor = self.app.identity().authenticate(&self.token()).await.unwrap();
-        let trader = self.app.identity().trader(&actor).await.unwrap();
+        let actor = self.app.kernel().authenticate(&self.token()).await.unwrap();
+        let trader = self.app.brokerage().trader(&actor).await.unwrap();
         let shown = format!("{trader:?} {actor:?}");
         assert!(!shown.contains(NATIONAL) && !shown.contains(BORN), "{shown}");
         self.and_out().await;

@@ -84,7 +84,7 @@ on_both_engines! {
         assert_eq!(it.reported().await, said("failed", Some("UserInBlacklist")));
         // Nothing is sent again by itself: its code may be in use.
         it.app.advance(5 * MINUTE);
-        assert_eq!(it.app.identity().deliver_due().await.unwrap(), 0);
+        assert_eq!(it.app.kernel().deliver_due().await.unwrap(), 0);
     }
 
     async fn the_secret_may_come_as_a_password(it: Texting) {

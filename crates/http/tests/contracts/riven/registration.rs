@@ -39,7 +39,7 @@ on_both_engines! {
         let texts = app.texts_to(ADA).await;
         let code = texts[0].code().unwrap();
         assert!(code.len() == 6 && code.bytes().all(|digit| digit.is_ascii_digit()), "{code}");
-        let said = app.identity().render(&texts[0]).unwrap().unwrap();
+        let said = app.kernel().render(&texts[0]).unwrap().unwrap();
         assert!(said.text().contains(code) && said.text().contains("Tidegate"), "{}", said.text());
         assert_eq!((texts.len(), texts[0].message.channel.as_str()), (1, "sms"));
         assert_eq!(app.sql_count(PEOPLE).await, 0, "nobody is anybody before they have sent it back");

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};
-use tidegate_identity::kernel::deliver::OutboxEntry;
+use tidegate_kernel::deliver::OutboxEntry;
 use tidegate_testkit::{Engine, Fixture, TestApp, on_both_engines};
 use tokio::net::TcpListener;
 
@@ -152,7 +152,7 @@ impl Texting {
     /// Has a code texted to Ada's phone, and tries to deliver it.
     pub(super) async fn text_ada(&self) {
         self.app.enter_phone(ADA).await.assert_status(200);
-        assert_eq!(self.app.identity().deliver_due().await.unwrap(), 1);
+        assert_eq!(self.app.kernel().deliver_due().await.unwrap(), 1);
     }
 
     /// From now on the first provider is out of order.
@@ -162,7 +162,7 @@ impl Texting {
 
     /// The newest message to Ada, sent or not.
     pub(super) async fn entry(&self) -> OutboxEntry {
-        self.app.identity().list_outbox(None, 1).await.unwrap().remove(0)
+        self.app.kernel().list_outbox(None, 1).await.unwrap().remove(0)
     }
 
     /// How it stands: its state, who took it, and why it was not sent.
@@ -191,7 +191,7 @@ on_both_engines! {
         assert!(taken.values.is_none(), "what it said is gone");
         assert_eq!(it.standing().await, ("delivered".to_owned(), Some("africas_talking".to_owned()), None));
         it.app.confirm("auth/confirm-code", ADA, code).await.assert_status(200);
-        assert_eq!(it.app.identity().deliver_due().await.unwrap(), 0);
+        assert_eq!(it.app.kernel().deliver_due().await.unwrap(), 0);
     }
 
     async fn when_the_first_provider_fails_the_next_one_is_asked(it: Texting) {
@@ -225,13 +225,13 @@ on_both_engines! {
         assert_eq!((state.as_str(), provider), ("pending", None));
         assert!(error.unwrap().contains("50"), "the operator sees why");
         assert_eq!(it.entry().await.message.attempts, 1);
-        assert_eq!(it.app.identity().deliver_due().await.unwrap(), 0, "not before its time");
+        assert_eq!(it.app.kernel().deliver_due().await.unwrap(), 0, "not before its time");
         assert_eq!(it.providers.order(), [AFRICAS_TALKING, TWILIO]);
 
         it.providers.answer(TWILIO, None);
         let again = it.entry().await.message.next_attempt_at();
         it.app.advance(again.since(it.app.now()));
-        assert_eq!(it.app.identity().deliver_due().await.unwrap(), 1);
+        assert_eq!(it.app.kernel().deliver_due().await.unwrap(), 1);
         let (state, provider, _) = it.standing().await;
         assert_eq!((state.as_str(), provider.as_deref()), ("delivered", Some("twilio")));
     }
@@ -239,7 +239,7 @@ on_both_engines! {
     async fn a_code_that_has_expired_is_not_texted_any_more(it: Texting) {
         it.app.enter_phone(ADA).await.assert_status(200);
         it.app.advance(10 * MINUTE + SECOND);
-        assert_eq!(it.app.identity().deliver_due().await.unwrap(), 1);
+        assert_eq!(it.app.kernel().deliver_due().await.unwrap(), 1);
         assert!(it.providers.asked().is_empty());
         let (state, _, error) = it.standing().await;
         assert_eq!((state.as_str(), error.as_deref()), ("discarded", Some("what it says has expired")));
@@ -247,7 +247,7 @@ on_both_engines! {
 
     async fn a_phone_nobody_has_costs_nothing(it: Texting) {
         it.app.send_login_code(BOB).await.assert_status(200);
-        assert_eq!(it.app.identity().deliver_due().await.unwrap(), 0);
+        assert_eq!(it.app.kernel().deliver_due().await.unwrap(), 0);
         assert!(it.providers.asked().is_empty());
     }
 }

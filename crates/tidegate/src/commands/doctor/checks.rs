@@ -8,8 +8,9 @@ use tidegate_crypto::{SigningAlgorithm, SigningKey, SystemEntropy};
 use tidegate_delivery::SmsConfig;
 use tidegate_delivery::sms::SmsProviderKind;
 use tidegate_domain::{Clock, Password, Timestamp};
-use tidegate_identity::kernel::settings::DeliveryMode;
-use tidegate_store::keys::StoredKey;
+use tidegate_kernel::KernelTables;
+use tidegate_kernel::settings::DeliveryMode;
+use tidegate_kernel::tables::keys::StoredKey;
 use tokio::net::TcpListener;
 
 use super::Verdict::{Fine, Warning, Wrong};

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::http::Uri;
 use serde_json::json;
-use tidegate_identity::kernel::settings::DeliveryMode;
+use tidegate_kernel::settings::DeliveryMode;
 
 use crate::config::{Config, LogFormat};
 use crate::logging;

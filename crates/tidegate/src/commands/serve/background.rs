@@ -7,11 +7,13 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tidegate_identity::Identity;
+use tidegate_kernel::Kernel;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::failure::Failure;
+use crate::wiring::Opened;
 
 /// How often gauges are read and old observations folded.
 const EVERY: Duration = Duration::from_secs(5);
@@ -32,11 +34,11 @@ pub(super) struct Background {
 
 impl Background {
     /// Starts them.
-    pub(super) fn start(identity: &Arc<Identity>, metrics: PrometheusHandle) -> Self {
+    pub(super) fn start(opened: &Opened, metrics: PrometheusHandle) -> Self {
         let mut workers = JoinSet::new();
         let (stop, stopping) = watch::channel(false);
-        let app = || Arc::clone(identity);
-        let (sender, maintenance, exchange, measured) = (app(), app(), app(), app());
+        let kernel = || Arc::clone(&opened.kernel);
+        let (sender, maintenance, exchange, measured) = (kernel(), kernel(), kernel(), kernel());
         let told = stopping.clone();
         let mail = tokio::spawn(supervise("mail", stopping.clone(), async move || {
             let mut stopping = told.clone();
@@ -47,15 +49,16 @@ impl Background {
         }));
         workers
             .spawn(supervise("exchange", stopping.clone(), async move || exchange.exchange_worker().await));
-        let (brokerage, events) = (app(), app());
+        let (brokerage, events) = (Arc::clone(&opened.brokerage), Arc::clone(&opened.brokerage));
         workers.spawn(supervise("brokerage", stopping.clone(), async move || {
             brokerage.brokerage_worker().await
         }));
         workers.spawn(supervise("broker events", stopping.clone(), async move || {
             events.broker_events_worker().await
         }));
+        let identity = Arc::clone(&opened.identity);
         workers.spawn(supervise("measurement", stopping.clone(), async move || {
-            measure(&measured, &metrics).await
+            measure(&measured, &identity, &metrics).await
         }));
         Self { workers, mail, stop }
     }
@@ -99,7 +102,7 @@ pub(super) fn install_metrics() -> Result<PrometheusHandle, Failure> {
     Ok(handle)
 }
 
-async fn measure(identity: &Identity, handle: &PrometheusHandle) {
+async fn measure(kernel: &Kernel, identity: &Identity, handle: &PrometheusHandle) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -107,7 +110,7 @@ async fn measure(identity: &Identity, handle: &PrometheusHandle) {
         handle.run_upkeep();
         let waiting = u32::try_from(identity.hash_queue_depth()).unwrap_or(u32::MAX);
         metrics::gauge!("tidegate_password_hash_queue").set(f64::from(waiting));
-        match identity.outbox_depth().await {
+        match kernel.outbox_depth().await {
             Ok((pending, dead)) => {
                 for (state, count) in [("pending", pending), ("dead", dead)] {
                     let count = u32::try_from(count).unwrap_or(u32::MAX);

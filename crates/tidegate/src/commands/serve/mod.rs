@@ -41,10 +41,12 @@ pub(super) async fn serve(config: &Config, as_json: bool) -> Result<(), Failure>
     let opened = open(config, &Purpose::Serve(base_url(address))).await?;
     let metrics = install_metrics()?;
     let signals = StopSignals::install()?;
-    let background = Background::start(&opened.identity, metrics.clone());
+    let background = Background::start(&opened, metrics.clone());
     raise_descriptor_limit();
     announce(config, address, as_json);
-    let app = App::new(Arc::clone(&opened.identity), config.http_settings(), Some(metrics));
+    let Opened { kernel, identity, brokerage, .. } = &opened;
+    let (kernel, identity, brokerage) = (Arc::clone(kernel), Arc::clone(identity), Arc::clone(brokerage));
+    let app = App::new(kernel, identity, brokerage, config.http_settings(), Some(metrics));
     answer(listener, app, config, signals).await;
     stop(opened, background).await;
     Ok(())

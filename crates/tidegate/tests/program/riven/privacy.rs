@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tidegate_broker::testing::{Endpoint, Fault, StubBroker};
-use tidegate_store::DatabaseUrl;
+use tidegate_database::DatabaseUrl;
 use tidegate_testkit::{Engine, Fixture, eventually, on_both_engines};
 
 use super::gateway::{Gateway, Says, code_in};

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use axum::extract::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use tidegate_brokerage::failure::{Document, DocumentContent};
 use tidegate_domain::Secret;
 use tidegate_domain::text::line;
-use tidegate_identity::brokerage::failure::{Document, DocumentContent};
 
 use super::file_type::FileType;
 use super::multipart::{Form, Part};

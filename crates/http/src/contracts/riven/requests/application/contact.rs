@@ -1,7 +1,7 @@
 //! How to reach the applicant, and whom else.
 
+use tidegate_brokerage::failure::Contact;
 use tidegate_domain::{PhoneNumber, PhoneRule};
-use tidegate_identity::brokerage::failure::Contact;
 
 use super::reader::{Object, Reader, is_the_word_null};
 use super::{Caller, USA};

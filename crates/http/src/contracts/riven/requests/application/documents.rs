@@ -3,8 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use tidegate_brokerage::failure::{Agreement, Document, DocumentContent};
 use tidegate_domain::Secret;
-use tidegate_identity::brokerage::failure::{Agreement, Document, DocumentContent};
 
 use super::super::file_type::FileType;
 use super::super::vocabulary::{AGREEMENTS, DOCUMENT_TYPES, W8BEN};

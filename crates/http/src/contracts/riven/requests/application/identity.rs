@@ -2,8 +2,8 @@
 
 use jiff::civil::Date;
 use serde_json::Value;
+use tidegate_brokerage::failure::{Applicant, Disclosures};
 use tidegate_domain::Secret;
-use tidegate_identity::brokerage::failure::{Applicant, Disclosures};
 
 use super::super::dates::day_of;
 use super::super::vocabulary::{

@@ -13,8 +13,8 @@ mod tests;
 mod w8ben;
 
 use serde_json::Value;
+use tidegate_brokerage::failure::Application;
 use tidegate_domain::{PhoneNumber, PhoneRule, Timestamp};
-use tidegate_identity::brokerage::failure::Application;
 
 use self::contact::{contact, trusted_contact};
 use self::documents::{agreement, document};

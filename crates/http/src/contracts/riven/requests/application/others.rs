@@ -1,7 +1,7 @@
 //! Fields the contract does not name, passed on to the broker as they are.
 
 use serde_json::{Map, Value};
-use tidegate_identity::brokerage::failure::is_tax_number;
+use tidegate_brokerage::failure::is_tax_number;
 
 /// Other people an application may be about. They have tax numbers of their own.
 const PEOPLE: &[&str] = &[

@@ -4,7 +4,7 @@ mod properties;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
-use tidegate_identity::brokerage::failure::{Document, DocumentContent};
+use tidegate_brokerage::failure::{Document, DocumentContent};
 
 use super::*;
 

@@ -1,0 +1,18 @@
+//! Brokerage accounts: opened at a broker, followed, and shown beside the account whose they are.
+
+pub mod brokerage;
+pub mod events;
+pub mod failure;
+mod hooks;
+pub mod open_account;
+pub(crate) mod opening;
+pub mod profile;
+pub(crate) mod sandbox_shelf;
+pub mod standing;
+pub mod submit_documents;
+pub mod tables;
+pub mod trader;
+pub(crate) mod work;
+
+pub use brokerage::{BrokerChoice, Brokerage};
+pub use tables::BrokerageTables;

@@ -1,0 +1,231 @@
+//! Somebody opens a brokerage account.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tidegate_broker::{Account, Application, BrokerError, CarriedOut, Trouble};
+use tidegate_domain::audit::Action;
+use tidegate_domain::id::AccountId;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::{Actor, Call};
+
+use crate::failure::BrokerFailure;
+use crate::opening::Asked;
+use crate::tables::brokerage_accounts::{Opening, OpeningState};
+use crate::trader::Trader;
+use crate::{Brokerage, BrokerageTables};
+
+/// How long the broker may take, its own retries included.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long an opening is somebody's who asks the broker. After it they have died.
+const LEASE: Duration = Duration::from_secs(90);
+/// How long after a lost answer an account may still appear at the broker.
+const SETTLING: Duration = Duration::from_secs(60);
+/// When the broker is asked again what became of an opening.
+pub(crate) const ASKED_AGAIN: Duration = Duration::from_secs(5);
+
+/// Why no account was opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenAccountError {
+    /// The person has one.
+    #[error("the brokerage account exists already")]
+    AlreadyOpened,
+    /// Somebody else has one with that e-mail address.
+    #[error("the broker has an account with this e-mail address")]
+    EmailTaken,
+    /// One is being opened, or it is not known yet how that ended.
+    #[error("an earlier application is not settled yet; try again in {retry_after} s")]
+    Unsettled {
+        /// Seconds to wait.
+        retry_after: u64,
+    },
+    /// The broker did not do it.
+    #[error(transparent)]
+    Broker(#[from] BrokerFailure),
+}
+
+impl Brokerage {
+    /// Opens the person's one brokerage account.
+    ///
+    /// However often it is asked for, by however many at once, and wherever it is cut off, at most one account is opened,
+    /// and one that was opened is found again: the opening is written down first, an answer that got lost is looked up,
+    /// and it goes on when whoever asked is gone.
+    ///
+    /// Source: Riven "account/create".
+    ///
+    /// # Errors
+    /// [`OpenAccountError`].
+    pub async fn open_brokerage_account(
+        self: &Arc<Self>,
+        call: &Call,
+        actor: &Actor,
+        application: Application,
+    ) -> Outcome<Trader, OpenAccountError> {
+        let asked =
+            Asked::of(&application).ok_or_else(|| Fault::Internal("an unchecked application".to_owned()))?;
+        let earlier = match self.settle_earlier(call, actor, &asked).await? {
+            Earlier::Opened => return self.opened_trader(call, actor.session.account).await,
+            Earlier::Unsettled(opening) => Some(opening),
+            Earlier::None => None,
+        };
+        let (app, call, actor) = (Arc::clone(self), call.clone(), actor.clone());
+        let opening = tokio::spawn(async move {
+            let opening = app.begin_opening(&call, &actor, &asked, earlier.as_ref()).await?;
+            let account = actor.session.account;
+            let answer = tokio::time::timeout(PATIENCE, app.broker.open(opening.id, &application)).await;
+            let answer = answer.unwrap_or(Err(NO_ANSWER));
+            app.conclude(&call, account, &asked, &opening, answer).await?;
+            app.opened_trader(&call, account).await
+        });
+        opening.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string()).into()))
+    }
+
+    /// The person with their account, which is noted by now.
+    async fn opened_trader(&self, call: &Call, account: AccountId) -> Outcome<Trader, OpenAccountError> {
+        // With a unit that may write: whoever noted it is waited for.
+        let mut work = self.begin(call).await?;
+        let trader = work.trader(account).await?;
+        work.commit().await?;
+        match trader.broker_account {
+            Some(_) => Ok(trader),
+            None => refuse(OpenAccountError::Unsettled { retry_after: ASKED_AGAIN.as_secs() }),
+        }
+    }
+
+    /// Looks for an earlier opening, and what became of it.
+    async fn settle_earlier(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        asked: &Asked,
+    ) -> Outcome<Earlier, OpenAccountError> {
+        let account = actor.session.account;
+        let record = self.kernel.store.read().await?.brokerage().find(account, self.broker.name()).await?;
+        let Some(record) = record else {
+            return Ok(Earlier::None);
+        };
+        if record.broker_account.is_some() {
+            return refuse(OpenAccountError::AlreadyOpened);
+        }
+        let Some(opening) = record.opening else {
+            return Ok(Earlier::None);
+        };
+        let first = self.asked(account, &opening)?;
+        let same = first.email == asked.email;
+        match self.find_opened(account, &first).await? {
+            Ok(Some(opened)) => {
+                self.link(call, account, &first, &opened).await?;
+                // Theirs, if this is the same application sent again; else the other one came first.
+                return if same { Ok(Earlier::Opened) } else { refuse(OpenAccountError::AlreadyOpened) };
+            }
+            Ok(None) => {}
+            Err(error) => {
+                return refuse(BrokerFailure::of("looking for an earlier account", error).into());
+            }
+        }
+        let now = self.kernel.now();
+        // The broker opens one account for an address. Asked anew with the same one, it opens no second; with another one
+        // it might.
+        let must_wait = opening.until > now && (opening.state == OpeningState::Asked || !same);
+        if must_wait {
+            let retry_after = opening.until.since(now).as_secs().clamp(1, 10);
+            return refuse(OpenAccountError::Unsettled { retry_after });
+        }
+        Ok(Earlier::Unsettled(opening))
+    }
+
+    /// Writes down that the broker is about to be asked, in place of an `earlier` opening that was judged.
+    async fn begin_opening(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        asked: &Asked,
+        earlier: Option<&Opening>,
+    ) -> Outcome<Opening, OpenAccountError> {
+        let (account, broker) = (actor.session.account, self.broker.name());
+        let mut work = self.begin(call).await?;
+        work.lock(account).await?;
+        work.still(actor).await?;
+        let now = work.now;
+        // With the same address it is the same opening, tried again.
+        let again = match earlier {
+            Some(earlier) if self.asked(account, earlier)?.email == asked.email => Some(earlier),
+            _ => None,
+        };
+        let (id, since) =
+            again.map_or_else(|| (self.kernel.entropy.uuid(now), now), |again| (again.id, again.since));
+        let sealed = self.seal_asked(account, asked)?;
+        let opening = Opening { id, sealed, state: OpeningState::Asked, since, until: now.plus(LEASE) };
+        if !work.unit.brokerage().begin_opening(account, broker, &opening, earlier, now).await? {
+            // Somebody was faster since it was looked at.
+            let record = work.unit.brokerage().find(account, broker).await?;
+            let is_open = record.is_some_and(|record| record.broker_account.is_some());
+            let unsettled = OpenAccountError::Unsettled { retry_after: ASKED_AGAIN.as_secs() };
+            return refuse(if is_open { OpenAccountError::AlreadyOpened } else { unsettled });
+        }
+        work.audit(Action::BrokerageApplied, actor.subject(), json!({ "broker": broker })).await?;
+        work.commit().await?;
+        Ok(opening)
+    }
+
+    /// Notes what came of it.
+    async fn conclude(
+        &self,
+        call: &Call,
+        account: AccountId,
+        asked: &Asked,
+        opening: &Opening,
+        answer: Result<Account, BrokerError>,
+    ) -> Outcome<(), OpenAccountError> {
+        let error = match answer {
+            Ok(opened) => return Ok(self.link(call, account, asked, &opened).await?),
+            Err(error) => error,
+        };
+        let mut lost = error.may_have_been_carried_out();
+        // A taken address may be taken by the person themselves: by a try whose answer was lost, however long ago.
+        if lost || error == BrokerError::EmailTaken {
+            match self.find_opened(account, asked).await? {
+                Ok(Some(opened)) => return Ok(self.link(call, account, asked, &opened).await?),
+                Ok(None) => {}
+                Err(_) => lost = true,
+            }
+        }
+        // Begun before, and perhaps carried out then; unless the address turns out to be somebody else's.
+        let was_in_doubt = opening.since.plus(LEASE) < opening.until;
+        if lost || (was_in_doubt && error != BrokerError::EmailTaken) {
+            self.opening_unknown(opening).await?;
+        } else {
+            self.opening_failed(opening).await?;
+        }
+        refuse(match error {
+            error if lost => {
+                tracing::warn!(%error, opening = %opening.id, "an opening's answer was lost; it is looked up");
+                OpenAccountError::Unsettled { retry_after: ASKED_AGAIN.as_secs() }
+            }
+            BrokerError::EmailTaken => OpenAccountError::EmailTaken,
+            error => BrokerFailure::of("opening an account", error).into(),
+        })
+    }
+
+    async fn opening_unknown(&self, opening: &Opening) -> Result<(), Fault> {
+        let now = self.kernel.now();
+        let mut unit = self.kernel.store.begin().await?;
+        let (check_at, until) = (now.plus(ASKED_AGAIN), now.plus(SETTLING));
+        unit.brokerage().opening_unknown(self.broker.name(), opening, check_at, until).await?;
+        Ok(unit.commit().await?)
+    }
+}
+
+/// What became of an earlier opening.
+enum Earlier {
+    /// There was none.
+    None,
+    /// It has led to the account that is asked for now.
+    Opened,
+    /// What became of it is not known for certain, but it need not be waited for.
+    Unsettled(Opening),
+}
+
+const NO_ANSWER: BrokerError =
+    BrokerError::Unavailable { trouble: Trouble::Timeout, carried_out: CarriedOut::Maybe, retry_after: None };

@@ -1,0 +1,82 @@
+//! Somebody submits documents for their brokerage account.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tidegate_broker::{Document, LocalStatus};
+use tidegate_domain::audit::Action;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::{Actor, Call};
+
+use crate::Brokerage;
+use crate::failure::BrokerFailure;
+use crate::tables::brokerage_accounts::BrokerageRecord;
+use crate::trader::{Trader, status};
+
+/// Why not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitDocumentsError {
+    /// There is no brokerage account to submit them for.
+    #[error("there is no brokerage account yet")]
+    NoAccount,
+    /// The broker did not take them.
+    #[error(transparent)]
+    Broker(#[from] BrokerFailure),
+}
+
+impl Brokerage {
+    /// Passes documents on to the broker. Nothing of them is kept here.
+    ///
+    /// From then on the account is active if the broker says so, and pending otherwise.
+    ///
+    /// Source: Riven "account/kyc".
+    ///
+    /// # Errors
+    /// [`SubmitDocumentsError`].
+    pub async fn submit_documents(
+        self: &Arc<Self>,
+        call: &Call,
+        actor: &Actor,
+        documents: Vec<Document>,
+    ) -> Outcome<Trader, SubmitDocumentsError> {
+        let (app, call, actor) = (Arc::clone(self), call.clone(), actor.clone());
+        // Goes on when whoever asked is gone: what the broker took is noted.
+        let submitting = tokio::spawn(async move { app.pass_on(&call, &actor, &documents).await });
+        submitting.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string()).into()))
+    }
+
+    async fn pass_on(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        documents: &[Document],
+    ) -> Outcome<Trader, SubmitDocumentsError> {
+        let Some((record, broker_account)) = self.linked(actor.session.account).await? else {
+            return refuse(SubmitDocumentsError::NoAccount);
+        };
+        if let Err(error) = self.broker.upload(broker_account, documents).await {
+            return refuse(BrokerFailure::of("submitting documents", error).into());
+        }
+        let mut work = self.begin(call).await?;
+        let types: Vec<_> = documents.iter().map(|document| document.document_type.as_str()).collect();
+        work.audit(Action::BrokerageDocumentsSubmitted, actor.subject(), json!({ "types": types })).await?;
+        work.commit().await?;
+        match self.broker.account(broker_account).await {
+            Ok(seen) => {
+                let meaning = match seen.status.local() {
+                    LocalStatus::New => LocalStatus::Pending,
+                    meaning => meaning,
+                };
+                self.note_standing(&record, &seen.status, meaning).await?;
+            }
+            // Taken, and nobody says what of it: who was new is pending, and the others are what they were.
+            Err(error) => {
+                let pending = LocalStatus::Pending.as_str().to_owned();
+                let is_new = status(&record) == LocalStatus::New;
+                let record = if is_new { BrokerageRecord { status: pending, ..record } } else { record };
+                self.look_later(&record, broker_account, &error).await?;
+            }
+        }
+        Ok(self.trader(actor).await?)
+    }
+}

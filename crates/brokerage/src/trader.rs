@@ -1,0 +1,126 @@
+//! A person as the brokerage contract shows them.
+
+use serde::{Deserialize, Serialize};
+use tidegate_broker::LocalStatus;
+use tidegate_database::Unit;
+use tidegate_domain::id::AccountId;
+use tidegate_domain::{DateOfBirth, EmailAddress, PhoneNumber, Timestamp};
+use tidegate_kernel::fault::Fault;
+use tidegate_kernel::{Actor, Kernel, KernelTables};
+use uuid::Uuid;
+
+use crate::tables::brokerage_accounts::BrokerageRecord;
+use crate::work::Work;
+use crate::{Brokerage, BrokerageTables};
+
+/// Somebody with a phone and, perhaps, a brokerage account.
+#[derive(Clone, Debug)]
+pub struct Trader {
+    /// The account's number.
+    pub number: i64,
+    /// Their phone; none for somebody who came through another contract.
+    pub phone: Option<PhoneNumber>,
+    /// First name; empty when not known.
+    pub first_name: String,
+    /// Last name; empty when not known.
+    pub last_name: String,
+    /// `http(s)` URL or `data:` URI.
+    pub profile_image_url: Option<String>,
+    /// The address the broker writes to; else the one they sign in with.
+    pub email: Option<EmailAddress>,
+    /// Since when that address is known to be theirs.
+    pub email_verified_at: Option<Timestamp>,
+    /// Date of birth.
+    pub date_of_birth: Option<DateOfBirth>,
+    /// The broker's key of their account.
+    pub broker_account: Option<Uuid>,
+    /// Where that stands.
+    pub status: LocalStatus,
+    /// Since when they have been here.
+    pub created_at: Timestamp,
+    /// When something of this last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What the broker knows of a person, and the store keeps sealed.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Known {
+    pub(crate) email: EmailAddress,
+    pub(crate) date_of_birth: DateOfBirth,
+}
+
+/// What it is sealed for.
+fn context(account: AccountId) -> String {
+    format!("brokerage person {account}")
+}
+
+impl Brokerage {
+    /// The actor as a trader.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn trader(&self, actor: &Actor) -> Result<Trader, Fault> {
+        self.trader_of(actor.session.account).await
+    }
+
+    /// An account's person as a trader.
+    ///
+    /// # Errors
+    /// Those of the store; [`Fault::SessionEnded`] when there is no such account.
+    pub async fn trader_of(&self, account: AccountId) -> Result<Trader, Fault> {
+        let mut unit = self.kernel.store.read().await?;
+        read_trader(&self.kernel, &mut unit, self.broker.name(), account).await
+    }
+
+    pub(crate) fn seal_known(&self, account: AccountId, known: &Known) -> Result<Vec<u8>, Fault> {
+        let plain = serde_json::to_vec(known)?;
+        Ok(self.kernel.vault.seal(&context(account), &plain, self.kernel.entropy.as_ref())?)
+    }
+}
+
+pub(crate) async fn read_trader(
+    kernel: &Kernel,
+    unit: &mut Unit,
+    broker: &str,
+    id: AccountId,
+) -> Result<Trader, Fault> {
+    let card = unit.account_cards().find(id).await?.ok_or(Fault::SessionEnded)?;
+    let record = unit.brokerage().find(id, broker).await?;
+    let known = record.as_ref().and_then(|record| record.person.as_deref());
+    let known = known
+        .map(|sealed| -> Result<Known, Fault> {
+            Ok(serde_json::from_slice(&kernel.vault.open(&context(id), sealed)?)?)
+        })
+        .transpose()?;
+    let primary = || card.emails.iter().find(|known| known.is_primary).map(|known| known.email.clone());
+    let email = known.as_ref().map(|known| known.email.clone()).or_else(primary);
+    let listed = card.emails.iter().find(|listed| Some(&listed.email) == email.as_ref());
+    let email_verified_at = listed.and_then(|listed| listed.verified_at);
+    let changes = [record.as_ref().map(|record| record.updated_at), email_verified_at];
+    let updated_at = changes.into_iter().flatten().fold(card.updated_at, Ord::max);
+    Ok(Trader {
+        number: card.number,
+        phone: card.phone,
+        first_name: card.first_name,
+        last_name: card.last_name,
+        profile_image_url: card.profile_image_url,
+        email_verified_at,
+        email,
+        date_of_birth: known.map(|known| known.date_of_birth),
+        broker_account: record.as_ref().and_then(|record| record.broker_account),
+        status: record.as_ref().map(status).unwrap_or_default(),
+        created_at: card.created_at,
+        updated_at,
+    })
+}
+
+/// Where an account stands; `new` for a word no version has written.
+pub(crate) fn status(record: &BrokerageRecord) -> LocalStatus {
+    LocalStatus::from_name(&record.status).unwrap_or_default()
+}
+
+impl Work<'_> {
+    pub(crate) async fn trader(&mut self, account: AccountId) -> Result<Trader, Fault> {
+        read_trader(&self.app.kernel, &mut self.unit, self.app.broker.name(), account).await
+    }
+}

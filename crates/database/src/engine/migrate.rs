@@ -1,0 +1,105 @@
+//! Migrations: each exists once, with the few types that differ between the engines in braces.
+
+use std::sync::Arc;
+
+use sqlx::migrate::{Migrate, MigrationType, Migrator};
+use sqlx::{AssertSqlSafe, SqlSafeStr};
+
+use crate::{Result, StoreError};
+
+/// One step of the schema. Once released, it never changes.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// Its place among all migrations of all crates.
+    pub version: i64,
+    /// What it is called in the database.
+    pub name: &'static str,
+    /// SQL, with the types that differ between the engines in braces: `{number_key}`, `{uuid}`, `{json}`, `{bytes}`.
+    pub text: &'static str,
+}
+
+/// All `migrations` in the order of their versions.
+///
+/// # Errors
+/// [`StoreError::Migration`] when two have one version.
+pub(super) fn in_order(migrations: &[&'static [Migration]]) -> Result<Arc<[Migration]>> {
+    let mut all: Vec<Migration> = migrations.iter().copied().flatten().copied().collect();
+    all.sort_by_key(|migration| migration.version);
+    for (one, next) in all.iter().zip(all.iter().skip(1)) {
+        if one.version == next.version {
+            let (version, one, next) = (one.version, one.name, next.name);
+            return Err(StoreError::Migration(format!("'{one}' and '{next}' are both migration {version}")));
+        }
+    }
+    Ok(all.into())
+}
+
+/// Where sqlx notes what was applied.
+const APPLIED: &str = "_sqlx_migrations";
+
+/// How an engine spells the types in braces.
+pub(super) struct Spelling {
+    pub(super) number_key: &'static str,
+    pub(super) uuid: &'static str,
+    pub(super) json: &'static str,
+    pub(super) bytes: &'static str,
+}
+
+/// Applies the migrations that are missing; answers how many. The caller holds a lock that keeps every other process
+/// out, and a transaction: what is applied is counted, and a refusal leaves nothing behind.
+pub(super) async fn run<C: Migrate>(
+    migrations: &[Migration],
+    spelling: &Spelling,
+    on: &mut C,
+) -> Result<usize> {
+    on.ensure_migrations_table(APPLIED).await?;
+    let before = on.list_applied_migrations(APPLIED).await?.len();
+    migrator(migrations, spelling).run_direct(None, on, false).await?;
+    Ok(on.list_applied_migrations(APPLIED).await?.len() - before)
+}
+
+/// The migrations as `spelling` writes them.
+fn migrator(migrations: &[Migration], spelling: &Spelling) -> Migrator {
+    let migrations = migrations
+        .iter()
+        .map(|Migration { version, name, text }| {
+            let text = text
+                .replace("{number_key}", spelling.number_key)
+                .replace("{uuid}", spelling.uuid)
+                .replace("{json}", spelling.json)
+                .replace("{bytes}", spelling.bytes);
+            // Our own text, with four words replaced by constants.
+            let sql = AssertSqlSafe(text).into_sql_str();
+            sqlx::migrate::Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+        })
+        .collect();
+    let mut migrator = Migrator::with_migrations(migrations);
+    migrator.set_locking(false);
+    migrator
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LATE: &[Migration] = &[Migration { version: 3, name: "late", text: "" }];
+    const EARLY: &[Migration] = &[
+        Migration { version: 2, name: "second", text: "" },
+        Migration { version: 1, name: "first", text: "" },
+    ];
+
+    #[test]
+    fn migrations_of_all_crates_are_in_one_order() {
+        let all = in_order(&[LATE, EARLY]).unwrap();
+        assert_eq!(
+            all.iter().map(|migration| migration.name).collect::<Vec<_>>(),
+            ["first", "second", "late"]
+        );
+    }
+
+    #[test]
+    fn two_migrations_of_one_version_are_refused() {
+        let error = in_order(&[LATE, EARLY, LATE]).unwrap_err().to_string();
+        assert!(error.contains("'late' and 'late' are both migration 3"), "{error}");
+    }
+}

@@ -1,0 +1,301 @@
+//! The two engines, and all that differs between them.
+
+mod migrate;
+mod postgres;
+mod sqlite;
+mod to_the_end;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
+
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
+use uuid::Uuid;
+
+use crate::{Result, StoreError, Unit};
+pub use migrate::Migration;
+pub(crate) use sqlite::Turn;
+
+/// Where the accounts are kept: `sqlite:PATH` or `postgres://…`.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL connection string.
+    Postgres(String),
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            Ok(Self::Postgres(text.to_owned()))
+        } else if let Some(path) = text.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
+            Ok(Self::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path))))
+        } else {
+            Err(StoreError::Address(
+                "the database must be given as sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME".to_owned(),
+            ))
+        }
+    }
+}
+
+/// The address as it may be logged: without the password.
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => {
+                let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", ""));
+                let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+                write!(f, "{scheme}://{}", host.split('?').next().unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Where.
+    pub url: DatabaseUrl,
+    /// Most PostgreSQL connections, or SQLite reading connections, of this process. On PostgreSQL one of them listens
+    /// to the other nodes, so there are two at least.
+    pub max_connections: u32,
+    /// Most units of work that share one SQLite commit.
+    pub max_group: usize,
+}
+
+impl StoreOptions {
+    /// The defaults for `url`.
+    pub fn new(url: DatabaseUrl) -> Self {
+        let max_connections = match url {
+            DatabaseUrl::Sqlite(_) => 4,
+            DatabaseUrl::Postgres(_) => 16,
+        };
+        Self { url, max_connections, max_group: 64 }
+    }
+}
+
+/// What a change is about: a lower-case letter, by which nodes of any version know it. Features declare theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Topic(pub char);
+
+/// Something committed that caches elsewhere may hold an old copy of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// A row of the topic changed.
+    Row(Topic, Uuid),
+    /// Something of the topic changed.
+    Topic(Topic),
+    /// Anything may have changed: messages from other nodes were lost.
+    Everything,
+}
+
+/// Told of every [`Change`] this node commits, before the commit is acknowledged, and of those of other nodes as they
+/// arrive.
+pub trait ChangeListener: Send + Sync + 'static {
+    /// Called for each change.
+    fn changed(&self, change: Change);
+}
+
+/// The store. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    backend: Backend,
+    migrations: Arc<[Migration]>,
+    listener: Arc<OnceLock<Arc<dyn ChangeListener>>>,
+}
+
+#[derive(Clone)]
+enum Backend {
+    Sqlite { writer: Arc<sqlite::Writer>, readers: SqlitePool },
+    Postgres { pool: PgPool },
+}
+
+/// A connection of either engine, borrowed for one statement.
+pub enum Connection<'c> {
+    /// Of SQLite.
+    Sqlite(&'c mut SqliteConnection),
+    /// Of PostgreSQL.
+    Postgres(&'c mut PgConnection),
+}
+
+/// What a unit of work runs on.
+pub(crate) enum Session {
+    SqliteWrite(Turn),
+    SqliteRead(PoolConnection<Sqlite>),
+    PostgresWrite(sqlx::Transaction<'static, Postgres>),
+    PostgresRead(PoolConnection<Postgres>),
+}
+
+impl Session {
+    pub(crate) fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::SqliteWrite(turn) => Connection::Sqlite(turn.connection()),
+            Self::SqliteRead(connection) => Connection::Sqlite(connection),
+            Self::PostgresWrite(transaction) => Connection::Postgres(transaction),
+            Self::PostgresRead(connection) => Connection::Postgres(connection),
+        }
+    }
+
+    /// Whether it is one to write with.
+    pub(crate) fn writes(&self) -> bool {
+        matches!(self, Self::SqliteWrite(_) | Self::PostgresWrite(_))
+    }
+
+    /// Makes what the unit wrote durable and tells other nodes of `changes`.
+    pub(crate) async fn commit(self, changes: &[Change]) -> Result<()> {
+        match self {
+            Self::SqliteWrite(turn) => turn.commit().await,
+            Self::PostgresWrite(mut transaction) => {
+                postgres::announce(&mut transaction, changes).await?;
+                Ok(transaction.commit().await?)
+            }
+            Self::SqliteRead(_) | Self::PostgresRead(_) => Ok(()),
+        }
+    }
+}
+
+impl Store {
+    /// Opens the database, creating a SQLite file that is not there, **without** migrating it. Its schema is what all
+    /// `migrations` together make, in the order of their versions.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`] or [`StoreError::Unavailable`] with what to do; [`StoreError::Migration`] when two
+    /// migrations have one version.
+    pub async fn open(options: &StoreOptions, migrations: &[&'static [Migration]]) -> Result<Self> {
+        let migrations = migrate::in_order(migrations)?;
+        let backend = match &options.url {
+            DatabaseUrl::Sqlite(path) => {
+                let (writer, readers) = sqlite::open(path, options).await?;
+                Backend::Sqlite { writer: Arc::new(writer), readers }
+            }
+            DatabaseUrl::Postgres(url) => Backend::Postgres { pool: postgres::open(url, options).await? },
+        };
+        Ok(Self { backend, migrations, listener: Arc::new(OnceLock::new()) })
+    }
+
+    /// Begins a unit of work that may write.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when no connection is to be had.
+    pub async fn begin(&self) -> Result<Unit> {
+        let session = match &self.backend {
+            Backend::Sqlite { writer, .. } => Session::SqliteWrite(writer.begin().await?),
+            Backend::Postgres { pool } => Session::PostgresWrite(postgres::begin(pool).await?),
+        };
+        Ok(Unit::new(session, self.listener.get().cloned()))
+    }
+
+    /// Begins a unit that only reads. It never waits for writers; each statement sees what was committed before it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when no connection is to be had.
+    pub async fn read(&self) -> Result<Unit> {
+        let session = match &self.backend {
+            Backend::Sqlite { readers, .. } => Session::SqliteRead(readers.acquire().await?),
+            Backend::Postgres { pool } => Session::PostgresRead(pool.acquire().await?),
+        };
+        Ok(Unit::new(session, None))
+    }
+
+    /// Brings the schema up to date; answers how many migrations were applied.
+    ///
+    /// # Errors
+    /// [`StoreError::Migration`] when the schema is of another version.
+    pub async fn migrate(&self) -> Result<usize> {
+        match &self.backend {
+            Backend::Sqlite { writer, .. } => writer.migrate(&self.migrations).await,
+            Backend::Postgres { pool } => postgres::migrate(pool, &self.migrations).await,
+        }
+    }
+
+    /// How many migrations have yet to be applied.
+    ///
+    /// # Errors
+    /// [`StoreError::Migration`] when the schema is of a newer version.
+    pub async fn pending_migrations(&self) -> Result<usize> {
+        let known: Vec<i64> = self.migrations.iter().map(|migration| migration.version).collect();
+        let applied = match &self.backend {
+            Backend::Sqlite { writer, .. } => writer.applied_migrations().await?,
+            Backend::Postgres { pool } => postgres::applied_migrations(pool).await?,
+        };
+        if let Some(newer) = applied.iter().find(|version| !known.contains(version)) {
+            return Err(sqlx::migrate::MigrateError::VersionMissing(*newer).into());
+        }
+        Ok(known.len() - applied.len())
+    }
+
+    /// Calls `listener` for every change from now on. The first listener stays.
+    ///
+    /// On PostgreSQL this also starts listening to other nodes.
+    pub fn listen(&self, listener: Arc<dyn ChangeListener>) {
+        if self.listener.set(Arc::clone(&listener)).is_ok()
+            && let Backend::Postgres { pool } = &self.backend
+        {
+            tokio::spawn(postgres::follow(pool.clone(), listener));
+        }
+    }
+
+    /// Proves that the database answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when it does not.
+    pub async fn ping(&self) -> Result<()> {
+        let mut unit = self.read().await?;
+        crate::fetch_one!(unit, (i64,), "select cast(1 as bigint)")?;
+        Ok(())
+    }
+
+    /// The schema as the engine itself reports it: one `table.column type nullability` line per column and one line per
+    /// index, in words common to both engines. For the parity test and `tidegate doctor`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn schema(&self) -> Result<Vec<String>> {
+        match &self.backend {
+            Backend::Sqlite { readers, .. } => sqlite::schema(readers).await,
+            Backend::Postgres { pool } => postgres::schema(pool).await,
+        }
+    }
+
+    /// Waits for what is under way and closes every connection.
+    pub async fn close(&self) {
+        match &self.backend {
+            Backend::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Backend::Postgres { pool } => pool.close().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        let url: DatabaseUrl = "postgres://ada:hunter2@db.example/tidegate?sslmode=require".parse().unwrap();
+        assert_eq!(url.to_string(), "postgres://db.example/tidegate");
+        assert_eq!(format!("{url:?}"), "postgres://db.example/tidegate");
+    }
+
+    #[test]
+    fn what_is_no_address_says_what_is() {
+        let error = "mysql://x".parse::<DatabaseUrl>().unwrap_err().to_string();
+        assert!(error.contains("sqlite:PATH") && error.contains("postgres://"), "{error}");
+        assert_eq!("sqlite:a/b.db".parse::<DatabaseUrl>().unwrap(), DatabaseUrl::Sqlite("a/b.db".into()));
+    }
+}

@@ -1,0 +1,243 @@
+//! PostgreSQL: a pool, and notifications between nodes.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{Connection, PgPool, Postgres, Transaction};
+use uuid::Uuid;
+
+use super::migrate::{self, Migration, Spelling};
+use super::to_the_end::to_the_end;
+use super::{Change, ChangeListener, StoreOptions, Topic};
+use crate::{Result, StoreError};
+
+const SPELLING: Spelling = Spelling {
+    number_key: "bigint generated always as identity primary key",
+    uuid: "uuid",
+    json: "jsonb",
+    bytes: "bytea",
+};
+
+/// SQL for the notification channel of an installation. Channels are a database's; an installation may be one of several
+/// schemas in it.
+macro_rules! channel {
+    () => {
+        "'tidegate_' || quote_ident(current_schema())::regnamespace::oid"
+    };
+}
+
+/// How long a request waits for a connection before it is told to come back.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection unused for so long is asked whether it still lives before it is used.
+const SUSPECT_AFTER: Duration = Duration::from_secs(1);
+
+pub(super) async fn open(url: &str, options: &StoreOptions) -> Result<PgPool> {
+    let mut connect = PgConnectOptions::from_str(url)
+        .map_err(|error| StoreError::Address(format!("the PostgreSQL address is wrong: {error}")))?;
+    if connect.get_application_name().is_none() {
+        connect = connect.application_name("tidegate");
+    }
+    PgPoolOptions::new()
+        .max_connections(options.max_connections.max(2))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A ping before every statement would double the round trips. So only those that idled are asked, which finds
+        // what a restarted server left behind; and `begin` replaces the rest.
+        .test_before_acquire(false)
+        .before_acquire(|connection, idle| {
+            Box::pin(async move {
+                if idle.idle_for >= SUSPECT_AFTER {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_with(connect)
+        .await
+        .map_err(|error| {
+            StoreError::Unavailable(format!(
+                "cannot connect to {}: {error}; check the address, the password and that the server is running",
+                options.url
+            ))
+        })
+}
+
+/// Begins a transaction; connections that the server closed meanwhile are dropped and replaced.
+pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
+    for _ in 0..pool.options().get_max_connections() {
+        match begin_on(pool.acquire().await?).await {
+            Err(error) if is_closed(&error) => tracing::debug!(%error, "replacing a closed connection"),
+            begun => return Ok(begun?),
+        }
+    }
+    Ok(begin_on(pool.acquire().await?).await?)
+}
+
+async fn begin_on(connection: PoolConnection<Postgres>) -> sqlx::Result<Transaction<'static, Postgres>> {
+    // Cut off, it would give back a connection that is in a transaction nobody knows of: whatever is done with it
+    // next would stay unseen, and a node that listens on it would hear nothing.
+    to_the_end(Transaction::begin(connection, None)).await
+}
+
+/// Whether the server has ended the connection: shut down, restarted, or told to.
+fn is_closed(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(cause) => cause.code().is_some_and(|code| code.starts_with("57P")),
+        _ => false,
+    }
+}
+
+pub(super) async fn migrate(pool: &PgPool, migrations: &[Migration]) -> Result<usize> {
+    let mut transaction = begin(pool).await?;
+    // Nodes that start together migrate once: whoever comes second waits, and finds nothing left to do. The lock goes
+    // with the transaction, also when it fails. It is this schema's alone.
+    sqlx::query(
+        "select pg_advisory_xact_lock(hashtext('tidegate'), quote_ident(current_schema())::regnamespace::oid::int)",
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let applied = migrate::run(migrations, &SPELLING, &mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(applied)
+}
+
+pub(super) async fn applied_migrations(pool: &PgPool) -> Result<Vec<i64>> {
+    let (exists,): (bool,) =
+        sqlx::query_as("select to_regclass('_sqlx_migrations') is not null").fetch_one(pool).await?;
+    if !exists {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(i64,)> =
+        sqlx::query_as("select version from _sqlx_migrations order by version").fetch_all(pool).await?;
+    Ok(rows.into_iter().map(|(version,)| version).collect())
+}
+
+/// Tells the other nodes, at the moment of commit, what changed.
+pub(super) async fn announce(
+    transaction: &mut Transaction<'static, Postgres>,
+    changes: &[Change],
+) -> Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let payload = changes.iter().map(|change| encode(*change)).collect::<Vec<_>>().join(" ");
+    // The protocol allows 8,000 bytes; a change of that many sessions is announced as "everything".
+    let payload = if payload.len() < 7_500 { payload } else { encode(Change::Everything) };
+    sqlx::query(concat!("select pg_notify(", channel!(), ", $1)"))
+        .bind(payload)
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+/// Hears what other nodes announce, for as long as the pool is open.
+pub(super) async fn follow(pool: PgPool, listener: Arc<dyn ChangeListener>) {
+    while !pool.is_closed() {
+        if let Err(error) = follow_once(&pool, listener.as_ref()).await {
+            if pool.is_closed() {
+                return;
+            }
+            tracing::warn!(%error, "lost the notifications of other nodes; trying again");
+        }
+        listener.changed(Change::Everything);
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+async fn follow_once(pool: &PgPool, listener: &dyn ChangeListener) -> Result<(), sqlx::Error> {
+    let channel: String = sqlx::query_scalar(concat!("select ", channel!())).fetch_one(pool).await?;
+    let mut notifications = PgListener::connect_with(pool).await?;
+    notifications.listen(&channel).await?;
+    listener.changed(Change::Everything);
+    while let Some(notification) = notifications.try_recv().await? {
+        for word in notification.payload().split(' ') {
+            listener.changed(decode(word));
+        }
+    }
+    Ok(())
+}
+
+fn encode(change: Change) -> String {
+    match change {
+        Change::Row(Topic(topic), id) => format!("{topic}{}", id.simple()),
+        Change::Topic(Topic(topic)) => topic.to_string(),
+        Change::Everything => "*".to_owned(),
+    }
+}
+
+/// A word that makes no sense makes this node forget everything: safe, only slower. So does a topic that its listener
+/// does not know.
+fn decode(word: &str) -> Change {
+    let mut letters = word.chars();
+    let (topic, id) = match letters.next() {
+        Some(topic) if topic.is_ascii_lowercase() => (Topic(topic), letters.as_str()),
+        _ => return Change::Everything,
+    };
+    match Uuid::try_parse(id) {
+        Ok(id) => Change::Row(topic, id),
+        Err(_) if id.is_empty() => Change::Topic(topic),
+        Err(_) => Change::Everything,
+    }
+}
+
+pub(super) async fn schema(pool: &PgPool) -> Result<Vec<String>> {
+    let columns: Vec<(String, String, String, bool)> = sqlx::query_as(
+        "select table_name::text, column_name::text, data_type::text, is_nullable = 'NO'
+         from information_schema.columns
+         where table_schema = current_schema() and table_name not like '\\_sqlx%'",
+    )
+    .fetch_all(pool)
+    .await?;
+    let indexes: Vec<(String, bool, String)> = sqlx::query_as(
+        "select t.relname::text, i.indisunique, string_agg(a.attname::text, ',' order by k.place)
+         from pg_index i
+         join pg_class t on t.oid = i.indrelid
+         join pg_namespace n on n.oid = t.relnamespace
+         join unnest(i.indkey::int[]) with ordinality as k (attribute, place) on true
+         join pg_attribute a on a.attrelid = t.oid and a.attnum = k.attribute
+         where n.nspname = current_schema() and t.relname not like '\\_sqlx%'
+         group by t.relname, i.indexrelid, i.indisunique",
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut lines: Vec<String> = columns
+        .iter()
+        .map(|(table, column, kind, required)| {
+            let kind = match kind.as_str() {
+                "uuid" | "bytea" => "blob",
+                "jsonb" => "text",
+                other => other,
+            };
+            format!("{table}.{column} {kind}{}", if *required { " not null" } else { "" })
+        })
+        .chain(indexes.iter().map(|(table, unique, columns)| {
+            format!("{table} {} ({columns})", if *unique { "unique" } else { "index" })
+        }))
+        .collect();
+    lines.sort();
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn announcements_are_read_back_and_senseless_ones_forget_everything() {
+        for change in [
+            Change::Row(Topic('s'), Uuid::from_u128(7)),
+            Change::Row(Topic('a'), Uuid::from_u128(8)),
+            Change::Topic(Topic('o')),
+            Change::Everything,
+        ] {
+            assert_eq!(decode(&encode(change)), change);
+        }
+        for word in ["", "X", "snonsense", "o1", "\u{e9}"] {
+            assert_eq!(decode(word), Change::Everything);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Engines, unit of work, statements and the migration runner, on SQLite and PostgreSQL.
+//!
+//! This crate knows no table: repositories live in the crates whose tables they are, beside what uses them. Each
+//! statement is written once and runs on both engines; what differs between them lives in [`engine`] and nowhere else.
+//! See `docs/adr/0001-one-statement-two-engines.md`.
+
+pub mod engine;
+pub mod error;
+mod statement;
+pub mod unit;
+
+pub use engine::{Change, ChangeListener, DatabaseUrl, Migration, Store, StoreOptions, Topic};
+pub use error::StoreError;
+pub use sqlx;
+pub use unit::Unit;
+
+/// Result of a store operation.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;

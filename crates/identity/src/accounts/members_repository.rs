@@ -1,0 +1,212 @@
+//! The people and programs of an organization, as those who look after them see them.
+
+use serde_json::Value;
+use sqlx::types::Json;
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_optional};
+use tidegate_domain::account::{LoginName, ServiceName};
+use tidegate_domain::id::{AccountId, MembershipId, OrganizationId};
+use tidegate_domain::{EmailAddress, PhoneNumber, Role, Timestamp};
+use tidegate_kernel::KernelTables;
+use tidegate_kernel::tables::role;
+use uuid::Uuid;
+
+/// Members of a unit of work. Every look-up names the organization: another one's accounts look like none.
+pub struct Members<'u>(pub(crate) &'u mut Unit);
+
+/// An account whose home is the organization.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Key.
+    pub account: AccountId,
+    /// The membership, in the order of whose keys members are listed: the order they came in.
+    pub membership: MembershipId,
+    /// Address or name.
+    pub login: LoginName,
+    /// Whether the address is known to be theirs.
+    pub verified: bool,
+    /// The role.
+    pub role: Role,
+    /// Given name; may be empty.
+    pub first_name: String,
+    /// Family name; may be empty.
+    pub last_name: String,
+    /// Free document.
+    pub metadata: Value,
+}
+
+/// Which accounts are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// People.
+    Individuals,
+    /// Programs.
+    Services,
+}
+
+#[derive(sqlx::FromRow)]
+struct MemberRow {
+    account_id: Uuid,
+    membership_id: Uuid,
+    kind: String,
+    value: String,
+    verified_at: Option<i64>,
+    role: String,
+    first_name: String,
+    last_name: String,
+    user_metadata: Json<Value>,
+}
+
+/// The columns of [`MemberRow`].
+macro_rules! select_members {
+    ($rest:literal) => {
+        concat!(
+            "select a.id as account_id, m.id as membership_id, i.kind, i.value, i.verified_at, m.role, a.first_name, a.last_name, a.user_metadata
+             from memberships m
+             join accounts a on a.id = m.account_id
+             join identifiers i on i.account_id = a.id and i.is_primary
+             where m.organization_id = $1 and m.is_home and ",
+            $rest
+        )
+    };
+}
+
+impl TryFrom<MemberRow> for Member {
+    type Error = StoreError;
+
+    fn try_from(row: MemberRow) -> Result<Self> {
+        let login = match row.kind.as_str() {
+            "email" => LoginName::Email(EmailAddress::from_stored(row.value)),
+            "phone" => LoginName::Phone(PhoneNumber::from_stored(row.value)),
+            "service_name" => LoginName::Service(ServiceName::from_stored(row.value)),
+            _ => return Err(StoreError::Unreadable("identifiers.kind")),
+        };
+        Ok(Self {
+            account: row.account_id.into(),
+            membership: row.membership_id.into(),
+            login,
+            verified: row.verified_at.is_some(),
+            role: role(&row.role)?,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            metadata: row.user_metadata.0,
+        })
+    }
+}
+
+impl Members<'_> {
+    /// The organization's account of that address or name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find(&mut self, organization: OrganizationId, login: &LoginName) -> Result<Option<Member>> {
+        let row = fetch_optional!(
+            self.0,
+            MemberRow,
+            select_members!("i.kind = $2 and i.value = $3"),
+            organization.0,
+            login.kind(),
+            login.as_str(),
+        )?;
+        row.map(Member::try_from).transpose()
+    }
+
+    /// The organization's account of that key.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_by_key(
+        &mut self,
+        organization: OrganizationId,
+        account: AccountId,
+    ) -> Result<Option<Member>> {
+        let row = fetch_optional!(
+            self.0,
+            MemberRow,
+            // An account has one primary identifier of each kind. Whoever has an address is who has that address.
+            select_members!(
+                "a.id = $2 order by case i.kind when 'phone' then 1 else 0 end, i.created_at limit 1"
+            ),
+            organization.0,
+            account.0,
+        )?;
+        row.map(Member::try_from).transpose()
+    }
+
+    /// Up to `limit` accounts that come after the membership `after`, or from the first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn page(
+        &mut self,
+        organization: OrganizationId,
+        listed: Listed,
+        after: Option<MembershipId>,
+        limit: i64,
+    ) -> Result<Vec<Member>> {
+        let kind = match listed {
+            Listed::Individuals => "email",
+            Listed::Services => "service_name",
+        };
+        let rows = fetch_all!(
+            self.0,
+            MemberRow,
+            select_members!("i.kind = $2 and m.id > $3 order by m.id limit $4"),
+            organization.0,
+            kind,
+            after.map_or_else(Uuid::nil, Uuid::from),
+            limit,
+        )?;
+        rows.into_iter().map(Member::try_from).collect()
+    }
+
+    /// Writes what managers may change of an account beside its password. The name shown follows given and family name as
+    /// long as it is made of them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn describe(
+        &mut self,
+        account: AccountId,
+        first_name: &str,
+        last_name: &str,
+        metadata: &Value,
+        now: Timestamp,
+    ) -> Result<()> {
+        execute!(
+            self.0,
+            "update accounts set
+                display_name = case when display_name = trim(first_name || ' ' || last_name)
+                    then trim($2 || ' ' || $3) else display_name end,
+                first_name = $2, last_name = $3, user_metadata = $4, updated_at = $5
+             where id = $1",
+            account.0,
+            first_name,
+            last_name,
+            Json(metadata),
+            now.micros(),
+        )?;
+        self.0.touch_account(account);
+        Ok(())
+    }
+
+    /// Gives a member another role.
+    ///
+    /// # Errors
+    /// Those of the database: an organization has one owner at any time.
+    pub async fn set_role(
+        &mut self,
+        organization: OrganizationId,
+        account: AccountId,
+        role: Role,
+    ) -> Result<()> {
+        execute!(
+            self.0,
+            "update memberships set role = $3 where organization_id = $1 and account_id = $2",
+            organization.0,
+            account.0,
+            role.as_str(),
+        )?;
+        self.0.touch_account(account);
+        Ok(())
+    }
+}

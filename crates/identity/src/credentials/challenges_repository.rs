@@ -1,0 +1,310 @@
+//! Challenges: codes and links sent out, to be sent back once.
+
+use sqlx::types::Json;
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional};
+use tidegate_domain::challenge::{Challenge, Continuation, MAX_ATTEMPTS, MAX_LINK_USES, Purpose};
+use tidegate_domain::id::{AccountId, ChallengeId};
+use tidegate_domain::{Dialect, Timestamp};
+use uuid::Uuid;
+
+/// Challenges of a unit of work.
+pub struct Challenges<'u>(pub(crate) &'u mut Unit);
+
+/// A new challenge.
+#[derive(Clone, Debug)]
+pub struct NewChallenge<'a> {
+    /// Key.
+    pub id: ChallengeId,
+    /// Whose; none for an address nobody has.
+    pub account: Option<AccountId>,
+    /// What for.
+    pub purpose: Purpose,
+    /// Where it is sent.
+    pub address: &'a str,
+    /// SHA-256 of the temporary token the caller holds.
+    pub handle_hash: Option<&'a [u8]>,
+    /// SHA-256 of the token in the link.
+    pub link_hash: Option<&'a [u8]>,
+    /// Keyed hash of the code.
+    pub code_mac: Option<&'a [u8]>,
+    /// The contract that asked for it.
+    pub dialect: Dialect,
+    /// What to continue with.
+    pub continuation: &'a Continuation,
+    /// Now.
+    pub created_at: Timestamp,
+    /// When it stops being accepted.
+    pub expires_at: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct ChallengeRow {
+    id: Uuid,
+    account_id: Option<Uuid>,
+    address: String,
+    code_mac: Option<Vec<u8>>,
+    attempts: i64,
+    dialect: String,
+    continuation: Json<Continuation>,
+    expires_at: i64,
+    consumed_at: Option<i64>,
+}
+
+/// The columns of [`ChallengeRow`].
+macro_rules! select_challenge {
+    ($rest:literal) => {
+        concat!(
+            "select id, account_id, address, code_mac, attempts, dialect, continuation, expires_at, consumed_at
+             from challenges where purpose = $1 and ",
+            $rest
+        )
+    };
+}
+
+impl ChallengeRow {
+    fn read(self, purpose: Purpose) -> Result<Challenge> {
+        Ok(Challenge {
+            id: self.id.into(),
+            account: self.account_id.map(AccountId),
+            purpose,
+            address: self.address,
+            code_mac: self.code_mac,
+            attempts: i32::try_from(self.attempts).unwrap_or(i32::MAX),
+            dialect: Dialect::from_name(&self.dialect).ok_or(StoreError::Unreadable("challenges.dialect"))?,
+            continuation: self.continuation.0,
+            expires_at: Timestamp::from_micros(self.expires_at),
+            consumed_at: self.consumed_at.map(Timestamp::from_micros),
+        })
+    }
+}
+
+impl Challenges<'_> {
+    /// Adds a challenge.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert(&mut self, new: &NewChallenge<'_>) -> Result<()> {
+        execute!(
+            self.0,
+            "insert into challenges (id, account_id, purpose, address, handle_hash, link_hash, code_mac, attempts,
+                link_uses, dialect, continuation, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, $10, $11)",
+            new.id.0,
+            new.account.map(Uuid::from),
+            new.purpose.as_str(),
+            new.address,
+            new.handle_hash,
+            new.link_hash,
+            new.code_mac,
+            new.dialect.as_str(),
+            Json(new.continuation),
+            new.created_at.micros(),
+            new.expires_at.micros(),
+        )?;
+        Ok(())
+    }
+
+    /// The challenge whose temporary token has that hash.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_by_handle(&mut self, purpose: Purpose, hash: &[u8]) -> Result<Option<Challenge>> {
+        let row = fetch_optional!(
+            self.0,
+            ChallengeRow,
+            select_challenge!("handle_hash = $2"),
+            purpose.as_str(),
+            hash
+        )?;
+        row.map(|row| row.read(purpose)).transpose()
+    }
+
+    /// The challenge whose link has that hash.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_by_link(&mut self, purpose: Purpose, hash: &[u8]) -> Result<Option<Challenge>> {
+        let row = fetch_optional!(
+            self.0,
+            ChallengeRow,
+            select_challenge!("link_hash = $2"),
+            purpose.as_str(),
+            hash
+        )?;
+        row.map(|row| row.read(purpose)).transpose()
+    }
+
+    /// The challenge of that key.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find(&mut self, purpose: Purpose, id: ChallengeId) -> Result<Option<Challenge>> {
+        let row =
+            fetch_optional!(self.0, ChallengeRow, select_challenge!("id = $2"), purpose.as_str(), id.0,)?;
+        row.map(|row| row.read(purpose)).transpose()
+    }
+
+    /// The account's latest challenge of that purpose.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn latest(&mut self, purpose: Purpose, account: AccountId) -> Result<Option<Challenge>> {
+        let row = fetch_optional!(
+            self.0,
+            ChallengeRow,
+            select_challenge!("account_id = $2 order by created_at desc, id desc limit 1"),
+            purpose.as_str(),
+            account.0,
+        )?;
+        row.map(|row| row.read(purpose)).transpose()
+    }
+
+    /// The newest challenge of that purpose that was sent to an address.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn latest_to(&mut self, purpose: Purpose, address: &str) -> Result<Option<Challenge>> {
+        let row = fetch_optional!(
+            self.0,
+            ChallengeRow,
+            select_challenge!("address = $2 order by created_at desc, id desc limit 1"),
+            purpose.as_str(),
+            address,
+        )?;
+        row.map(|row| row.read(purpose)).transpose()
+    }
+
+    /// Counts a try. False when none is left or the challenge was answered meanwhile: of any number of concurrent
+    /// tries, no more than allowed are counted, and on PostgreSQL each waits here for the one before it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn count_attempt(&mut self, id: ChallengeId) -> Result<bool> {
+        let counted = execute!(
+            self.0,
+            "update challenges set attempts = attempts + 1
+             where id = $1 and attempts < $2 and consumed_at is null",
+            id.0,
+            i64::from(MAX_ATTEMPTS),
+        )?;
+        Ok(counted == 1)
+    }
+
+    /// Takes the challenge as answered. False when somebody else was first: of any number, one is.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn consume(&mut self, id: ChallengeId, now: Timestamp) -> Result<bool> {
+        let consumed = execute!(
+            self.0,
+            "update challenges set consumed_at = $2 where id = $1 and consumed_at is null",
+            id.0,
+            now.micros(),
+        )?;
+        Ok(consumed == 1)
+    }
+
+    /// Takes the challenge as answered by its link, also when it was before. False when it was withdrawn meanwhile, or
+    /// its link was used too often.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn claim(&mut self, id: ChallengeId, now: Timestamp) -> Result<bool> {
+        let claimed = execute!(
+            self.0,
+            "update challenges set consumed_at = coalesce(consumed_at, $2), link_uses = link_uses + 1
+             where id = $1 and link_uses < $3",
+            id.0,
+            now.micros(),
+            i64::from(MAX_LINK_USES),
+        )?;
+        Ok(claimed == 1)
+    }
+
+    /// Takes every challenge of the account for that purpose as answered.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn consume_all(&mut self, purpose: Purpose, account: AccountId, now: Timestamp) -> Result<()> {
+        execute!(
+            self.0,
+            "update challenges set consumed_at = $3
+             where purpose = $1 and account_id = $2 and consumed_at is null",
+            purpose.as_str(),
+            account.0,
+            now.micros(),
+        )?;
+        Ok(())
+    }
+
+    /// Takes back the code and the temporary token of the account's challenges; a link already sent keeps working.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn withdraw_codes(&mut self, purpose: Purpose, account: AccountId) -> Result<()> {
+        execute!(
+            self.0,
+            "update challenges set handle_hash = null, code_mac = null where purpose = $1 and account_id = $2",
+            purpose.as_str(),
+            account.0,
+        )?;
+        Ok(())
+    }
+
+    /// Removes the challenges of that purpose that were sent to an address: another takes their place.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn supersede(&mut self, purpose: Purpose, address: &str) -> Result<()> {
+        execute!(
+            self.0,
+            "delete from challenges where purpose = $1 and address = $2",
+            purpose.as_str(),
+            address,
+        )?;
+        Ok(())
+    }
+
+    /// Removes the account's challenges of that purpose that were sent through one contract.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn withdraw(&mut self, purpose: Purpose, account: AccountId, dialect: Dialect) -> Result<()> {
+        execute!(
+            self.0,
+            "delete from challenges where purpose = $1 and account_id = $2 and dialect = $3",
+            purpose.as_str(),
+            account.0,
+            dialect.as_str(),
+        )?;
+        Ok(())
+    }
+
+    /// Removes the account's challenges of that purpose.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn remove(&mut self, purpose: Purpose, account: AccountId) -> Result<()> {
+        execute!(
+            self.0,
+            "delete from challenges where purpose = $1 and account_id = $2",
+            purpose.as_str(),
+            account.0,
+        )?;
+        Ok(())
+    }
+
+    /// Removes challenges that expired before `before`; answers how many.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn prune(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
+        execute!(
+            self.0,
+            "delete from challenges where id in
+                (select id from challenges where expires_at < $1 order by expires_at limit $2)",
+            before.micros(),
+            at_most,
+        )
+    }
+}

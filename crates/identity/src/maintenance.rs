@@ -1,0 +1,37 @@
+//! What of accounts is no longer needed.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tidegate_kernel::maintenance::{AT_ONCE, Pruning};
+
+use crate::IdentityTables;
+
+/// How long a dead challenge can still say why it is refused.
+const KEEP_CHALLENGES: Duration = Duration::from_secs(24 * 3_600);
+/// How long what is in a deleted database stays: longer than any request that found it before takes.
+const KEEP_DATABASES: Duration = Duration::from_secs(3_600);
+/// How long, at least, a deleted account's refresh tokens can still be told whose they were.
+const KEEP_NAMES: Duration = Duration::from_secs(90 * 24 * 3_600);
+
+pub(crate) const PRUNINGS: [Pruning; 3] = [
+    Pruning {
+        name: "challenges",
+        prune: |_, unit, now| {
+            async move { Ok(unit.challenges().prune(now.minus(KEEP_CHALLENGES), AT_ONCE).await?) }.boxed()
+        },
+    },
+    Pruning {
+        name: "deleted databases",
+        prune: |_, unit, now| {
+            async move { Ok(unit.databases().purge(now.minus(KEEP_DATABASES), AT_ONCE).await?) }.boxed()
+        },
+    },
+    Pruning {
+        name: "names of deleted accounts",
+        prune: |kernel, unit, now| {
+            let before = now.minus(KEEP_NAMES.max(kernel.settings.crossing_minds.refresh.lifetime));
+            async move { Ok(unit.accounts().forget_deleted(before, AT_ONCE).await?) }.boxed()
+        },
+    },
+];

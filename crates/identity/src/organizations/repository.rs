@@ -1,0 +1,335 @@
+//! Organizations, their roles and workspaces, and who is a member.
+
+use serde_json::Value;
+use sqlx::types::Json;
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional};
+use tidegate_domain::account::{MemberOrganization, Workspace};
+use tidegate_domain::id::{AccountId, MembershipId, OrganizationId, WorkspaceId};
+use tidegate_domain::{Role, Timestamp};
+use tidegate_kernel::KernelTables;
+use tidegate_kernel::issue::Landing;
+use tidegate_kernel::tables::role;
+use uuid::Uuid;
+
+/// Organizations of a unit of work.
+pub struct Organizations<'u>(pub(crate) &'u mut Unit);
+
+/// A new organization.
+#[derive(Clone, Copy, Debug)]
+pub struct NewOrganization<'a> {
+    /// Key.
+    pub id: OrganizationId,
+    /// Name.
+    pub name: &'a str,
+    /// Domain part of the founder's e-mail address.
+    pub domain: &'a str,
+    /// Plan.
+    pub plan: &'a str,
+    /// Now.
+    pub created_at: Timestamp,
+}
+
+/// A new workspace.
+#[derive(Clone, Copy, Debug)]
+pub struct NewWorkspace<'a> {
+    /// Key.
+    pub id: WorkspaceId,
+    /// Its organization.
+    pub organization: OrganizationId,
+    /// Name.
+    pub name: &'a str,
+    /// Name in URLs.
+    pub slug: &'a str,
+    /// Whether members land there.
+    pub is_default: bool,
+    /// Now.
+    pub created_at: Timestamp,
+}
+
+/// A new membership.
+#[derive(Clone, Copy, Debug)]
+pub struct NewMembership<'a> {
+    /// Key.
+    pub id: MembershipId,
+    /// Who.
+    pub account: AccountId,
+    /// Where.
+    pub organization: OrganizationId,
+    /// As what.
+    pub role: Role,
+    /// How they came: `signup`, `provisioned`, `managed`.
+    pub source: &'a str,
+    /// Whether the organization's managers look after the account.
+    pub is_home: bool,
+    /// Now.
+    pub joined_at: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct MemberRow {
+    id: Uuid,
+    number: i64,
+    name: String,
+    domain: String,
+    plan: String,
+    role: String,
+    joined_at: i64,
+    source: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct WorkspaceRow {
+    id: Uuid,
+    number: i64,
+    organization_id: Uuid,
+    name: String,
+    slug: String,
+    is_default: bool,
+    created_at: i64,
+}
+
+impl Organizations<'_> {
+    /// Adds an organization; answers its number.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert(&mut self, new: NewOrganization<'_>) -> Result<i64> {
+        let (number,) = fetch_one!(
+            self.0,
+            (i64,),
+            "insert into organizations (id, name, domain, plan, settings, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $6, $6) returning number",
+            new.id.0,
+            new.name,
+            new.domain,
+            new.plan,
+            Json(Value::Object(serde_json::Map::new())),
+            new.created_at.micros(),
+        )?;
+        Ok(number)
+    }
+
+    /// Adds a role an organization's members can be given.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert_role(&mut self, id: Uuid, organization: OrganizationId, name: &str) -> Result<()> {
+        execute!(
+            self.0,
+            "insert into roles (id, organization_id, name) values ($1, $2, $3)",
+            id,
+            organization.0,
+            name,
+        )?;
+        Ok(())
+    }
+
+    /// Adds a workspace.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert_workspace(&mut self, new: NewWorkspace<'_>) -> Result<()> {
+        execute!(
+            self.0,
+            "insert into workspaces (id, organization_id, name, slug, is_default, created_at)
+             values ($1, $2, $3, $4, $5, $6)",
+            new.id.0,
+            new.organization.0,
+            new.name,
+            new.slug,
+            new.is_default,
+            new.created_at.micros(),
+        )?;
+        Ok(())
+    }
+
+    /// Adds a member, with access to `workspace`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert_membership(&mut self, new: NewMembership<'_>, workspace: WorkspaceId) -> Result<()> {
+        execute!(
+            self.0,
+            "insert into memberships (id, account_id, organization_id, role, source, is_home, joined_at)
+             values ($1, $2, $3, $4, $5, $6, $7)",
+            new.id.0,
+            new.account.0,
+            new.organization.0,
+            new.role.as_str(),
+            new.source,
+            new.is_home,
+            new.joined_at.micros(),
+        )?;
+        execute!(
+            self.0,
+            "insert into membership_workspaces (membership_id, workspace_id) values ($1, $2)",
+            new.id.0,
+            workspace.0,
+        )?;
+        self.0.touch_account(new.account);
+        Ok(())
+    }
+
+    /// Where a member lands: the workspace of that number if they may enter it, else the default workspace of the
+    /// organization that is their home, or of the one they joined first. None when they may not, or are a member of nothing.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn landing(&mut self, account: AccountId, workspace: Option<i64>) -> Result<Option<Landing>> {
+        let row = fetch_optional!(
+            self.0,
+            (Uuid, Option<Uuid>, String),
+            "select m.organization_id, w.id, m.role
+             from memberships m
+             left join membership_workspaces mw on mw.membership_id = m.id
+             left join workspaces w on w.id = mw.workspace_id
+             where m.account_id = $1 and (w.number = $2 or $2 = 0)
+             order by m.is_home desc, m.joined_at, m.id, w.is_default desc, w.number limit 1",
+            account.0,
+            // Numbers begin at 1; 0 is nobody's and stands for "whichever".
+            workspace.map_or(0, |number| if number == 0 { -1 } else { number }),
+        )?;
+        row.map(|(organization, workspace, name)| {
+            Ok(Landing {
+                organization: organization.into(),
+                workspace: workspace.map(WorkspaceId),
+                role: role(&name)?,
+            })
+        })
+        .transpose()
+    }
+
+    /// The workspace members of an organization land in.
+    ///
+    /// # Errors
+    /// Those of the database; also when the organization is gone.
+    pub async fn default_workspace(&mut self, organization: OrganizationId) -> Result<WorkspaceId> {
+        let (id,) = fetch_one!(
+            self.0,
+            (Uuid,),
+            "select id from workspaces where organization_id = $1 order by is_default desc, number limit 1",
+            organization.0,
+        )?;
+        Ok(id.into())
+    }
+
+    /// An organization's free document. None when there is no such organization.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn metadata(&mut self, organization: OrganizationId) -> Result<Option<Value>> {
+        let row = fetch_optional!(
+            self.0,
+            (Json<Value>,),
+            "select metadata from organizations where id = $1",
+            organization.0,
+        )?;
+        Ok(row.map(|(metadata,)| metadata.0))
+    }
+
+    /// Replaces an organization's free document.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn set_metadata(
+        &mut self,
+        organization: OrganizationId,
+        metadata: &Value,
+        now: Timestamp,
+    ) -> Result<()> {
+        execute!(
+            self.0,
+            "update organizations set metadata = $2, updated_at = $3 where id = $1",
+            organization.0,
+            Json(metadata),
+            now.micros(),
+        )?;
+        Ok(())
+    }
+
+    /// Locks an organization's row for the rest of the unit, so that two changes of it follow one another. False when
+    /// there is none.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn lock(&mut self, organization: OrganizationId) -> Result<bool> {
+        let locked = execute!(
+            self.0,
+            "update organizations set updated_at = updated_at where id = $1",
+            organization.0,
+        )?;
+        Ok(locked == 1)
+    }
+
+    /// Who owns an organization.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn owner(&mut self, organization: OrganizationId) -> Result<Option<AccountId>> {
+        let row = fetch_optional!(
+            self.0,
+            (Uuid,),
+            "select account_id from memberships where organization_id = $1 and role = 'owner'",
+            organization.0,
+        )?;
+        Ok(row.map(|(account,)| account.into()))
+    }
+
+    /// The organizations an account is a member of, in the order it joined them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn of_member(&mut self, account: AccountId) -> Result<Vec<MemberOrganization>> {
+        let rows = fetch_all!(
+            self.0,
+            MemberRow,
+            "select o.id, o.number, o.name, o.domain, o.plan, m.role, m.joined_at, m.source
+             from memberships m join organizations o on o.id = m.organization_id
+             where m.account_id = $1 order by m.joined_at, m.id",
+            account.0,
+        )?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(MemberOrganization {
+                    id: row.id.into(),
+                    number: row.number,
+                    name: row.name,
+                    domain: row.domain,
+                    plan: row.plan,
+                    role: role(&row.role)?,
+                    joined_at: Timestamp::from_micros(row.joined_at),
+                    source: row.source,
+                })
+            })
+            .collect()
+    }
+
+    /// The workspaces an account may enter.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn workspaces_of_member(&mut self, account: AccountId) -> Result<Vec<Workspace>> {
+        let rows = fetch_all!(
+            self.0,
+            WorkspaceRow,
+            "select w.id, w.number, w.organization_id, w.name, w.slug, w.is_default, w.created_at
+             from memberships m
+             join membership_workspaces mw on mw.membership_id = m.id
+             join workspaces w on w.id = mw.workspace_id
+             where m.account_id = $1 order by w.number",
+            account.0,
+        )?;
+        Ok(rows
+            .into_iter()
+            .map(|row| Workspace {
+                id: row.id.into(),
+                number: row.number,
+                organization: row.organization_id.into(),
+                name: row.name,
+                slug: row.slug,
+                is_default: row.is_default,
+                created_at: Timestamp::from_micros(row.created_at),
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,57 @@
+//! The tables of accounts and organizations.
+
+use tidegate_database::Unit;
+
+use crate::accounts::members_repository::Members;
+use crate::accounts::repository::Accounts;
+use crate::credentials::challenges_repository::Challenges;
+use crate::credentials::service_keys_repository::ServiceKeys;
+use crate::databases::repository::Databases;
+use crate::organizations::repository::Organizations;
+
+/// The repositories of a unit of work.
+pub trait IdentityTables {
+    /// Accounts, their identifiers and passwords.
+    fn accounts(&mut self) -> Accounts<'_>;
+
+    /// Organizations, workspaces and memberships.
+    fn organizations(&mut self) -> Organizations<'_>;
+
+    /// Accounts as the managers of their organization see them.
+    fn members(&mut self) -> Members<'_>;
+
+    /// Keys of programs.
+    fn service_keys(&mut self) -> ServiceKeys<'_>;
+
+    /// Databases.
+    fn databases(&mut self) -> Databases<'_>;
+
+    /// Challenges.
+    fn challenges(&mut self) -> Challenges<'_>;
+}
+
+impl IdentityTables for Unit {
+    fn accounts(&mut self) -> Accounts<'_> {
+        Accounts(self)
+    }
+
+    fn organizations(&mut self) -> Organizations<'_> {
+        Organizations(self)
+    }
+
+    fn members(&mut self) -> Members<'_> {
+        Members(self)
+    }
+
+    fn service_keys(&mut self) -> ServiceKeys<'_> {
+        ServiceKeys(self)
+    }
+
+    fn databases(&mut self) -> Databases<'_> {
+        Databases(self)
+    }
+
+    fn challenges(&mut self) -> Challenges<'_> {
+        Challenges(self)
+    }
+}

@@ -1,0 +1,196 @@
+//! Who a bearer token speaks for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_crypto::{PlainToken, SanctumToken, TokenError};
+use tidegate_domain::access::FULL_SCOPE;
+use tidegate_domain::{AccessClaims, Dialect, Role};
+
+use crate::cache::MAX_AGE;
+use crate::fault::Fault;
+use crate::kernel::KEY_RING;
+use crate::tables::sessions::SessionRecord;
+use crate::{Kernel, KernelTables};
+
+/// How long a verified signature is remembered; it does not change, only the ring may.
+const SIGNATURE_AGE: Duration = Duration::from_secs(24 * 3_600);
+/// How exactly it is known when a session without refresh tokens was last used.
+const NOTED_EVERY: Duration = Duration::from_secs(600);
+
+/// Somebody whose token was accepted.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// The session the token belongs to.
+    pub session: Arc<SessionRecord>,
+    /// What the token says.
+    pub claims: Arc<AccessClaims>,
+}
+
+/// Why a token was not.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// Malformed, forged, or its session has ended.
+    #[error("the access token is invalid")]
+    Invalid,
+    /// Past its lifetime.
+    #[error("the access token has expired")]
+    Expired,
+    /// Something else.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// The actor may not do that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token's role or scope does not allow this")]
+pub struct Forbidden;
+
+impl Actor {
+    /// What the token lets do: a token that speaks for an end user never lets do more than that, whatever has become of the
+    /// account it was issued to.
+    pub fn role(&self) -> Role {
+        let speaks_for_user = self.claims.fuid.is_some() || self.claims.fsid.is_some();
+        if speaks_for_user { self.session.role.min(Role::Frontend) } else { self.session.role }
+    }
+
+    /// Whether the token is in an end user's hands: one of the frontend role that is bound to a database.
+    pub fn is_end_user(&self) -> bool {
+        self.role() == Role::Frontend && self.claims.db.is_some()
+    }
+
+    /// Accepts an actor of at least `role` whose token is not restricted to scopes.
+    ///
+    /// # Errors
+    /// [`Forbidden`] otherwise.
+    pub fn require(&self, role: Role) -> Result<(), Forbidden> {
+        if self.role() >= role && self.claims.scope == FULL_SCOPE { Ok(()) } else { Err(Forbidden) }
+    }
+}
+
+impl Kernel {
+    /// Verifies an access token, signed or chance alone, and that its session lives.
+    ///
+    /// Neither the signature nor the session is looked at again on every call: both are remembered, the session until
+    /// somebody ends it, and for two seconds at most.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub async fn authenticate(&self, bearer: &str) -> Result<Actor, AuthError> {
+        let now = self.now();
+        let opaque = SanctumToken::parse(bearer).ok();
+        let claims = match &opaque {
+            Some(token) => self.look_up(bearer, token).await?,
+            None => self.verify_signature(bearer).await?,
+        };
+        if claims.exp <= now.seconds() {
+            return Err(AuthError::Expired);
+        }
+        let session = self.live_session(&claims).await?;
+        if session.expires_at <= now {
+            return Err(AuthError::Expired);
+        }
+        if opaque.is_some() {
+            self.note_use(&session).await;
+        }
+        Ok(Actor { session, claims })
+    }
+
+    /// What a token says that is chance alone: found in the store by its hash, once.
+    async fn look_up(&self, bearer: &str, token: &SanctumToken) -> Result<Arc<AccessClaims>, AuthError> {
+        let now = self.now();
+        let key = *PlainToken::from_presented(bearer).hash().as_bytes();
+        // Whose token it is never changes; whether the session lives is looked at elsewhere.
+        let stamp = self.memory.changes.stamp(&[]);
+        if let Some(claims) = self.memory.claims.get(&key, stamp, now, SIGNATURE_AGE) {
+            return Ok(claims);
+        }
+        let mut unit = self.store.read().await.map_err(Fault::from)?;
+        let found = unit.sessions().find_by_token(token.hash().as_bytes()).await.map_err(Fault::from)?;
+        let found = found.filter(|(_, number)| token.id().is_none_or(|id| id == *number));
+        let (id, _) = found.ok_or(AuthError::Invalid)?;
+        let record = unit.sessions().record(id).await.map_err(Fault::from)?;
+        let record = record.ok_or(AuthError::Invalid)?;
+        let claims = Arc::new(AccessClaims {
+            iss: self.settings.public_url.clone(),
+            sub: record.account,
+            aud: self.settings.public_url.clone(),
+            exp: record.expires_at.seconds(),
+            iat: now.seconds(),
+            jti: id.to_string(),
+            sid: id,
+            org: record.organization,
+            role: record.role,
+            scope: FULL_SCOPE.to_owned(),
+            dialect: Dialect::Riven,
+            db: None,
+            fuid: None,
+            fsid: None,
+        });
+        self.memory.claims.put(key, Arc::clone(&claims), stamp, now);
+        Ok(claims)
+    }
+
+    /// Notes now and then that a session is in use, which is never refreshed.
+    async fn note_use(&self, session: &SessionRecord) {
+        let now = self.now();
+        let before = now.minus(NOTED_EVERY);
+        if session.last_activity_at >= before {
+            return;
+        }
+        let noted = async {
+            let mut unit = self.store.begin().await?;
+            unit.sessions().used(session.id, now, before).await?;
+            unit.commit().await
+        };
+        // No reason to refuse anybody.
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "it could not be noted that a session is in use");
+        }
+    }
+
+    async fn verify_signature(&self, bearer: &str) -> Result<Arc<AccessClaims>, AuthError> {
+        let now = self.now();
+        let key = *PlainToken::from_presented(bearer).hash().as_bytes();
+        let mut stamp = self.memory.changes.stamp(&[KEY_RING]);
+        if let Some(claims) = self.memory.claims.get(&key, stamp, now, SIGNATURE_AGE) {
+            return Ok(claims);
+        }
+        let verify = || self.key_ring().verify(bearer, &self.settings.public_url, now);
+        let mut verified = verify();
+        if verified == Err(TokenError::Invalid) {
+            // Another node may have signed it with a key that has not been heard of here.
+            let before = stamp;
+            self.look_for_signing_keys().await?;
+            stamp = self.memory.changes.stamp(&[KEY_RING]);
+            if stamp != before {
+                verified = verify();
+            }
+        }
+        let claims = Arc::new(verified.map_err(|error| match error {
+            TokenError::Expired => AuthError::Expired,
+            TokenError::Invalid => AuthError::Invalid,
+        })?);
+        self.memory.claims.put(key, Arc::clone(&claims), stamp, now);
+        Ok(claims)
+    }
+
+    async fn live_session(&self, claims: &AccessClaims) -> Result<Arc<SessionRecord>, AuthError> {
+        let now = self.now();
+        let stamp = self.memory.changes.stamp(&[claims.sid.0, claims.sub.0]);
+        let remembered = self.memory.sessions.get(&claims.sid, stamp, now, MAX_AGE);
+        // One that looks expired is read again: a refresh may have extended it.
+        let session = match remembered.filter(|session| session.expires_at > now) {
+            Some(session) => session,
+            None => {
+                let mut unit = self.store.read().await.map_err(Fault::from)?;
+                let record = unit.sessions().record(claims.sid).await.map_err(Fault::from)?;
+                let session = Arc::new(record.ok_or(AuthError::Invalid)?);
+                self.memory.sessions.put(claims.sid, Arc::clone(&session), stamp, now);
+                session
+            }
+        };
+        let belongs = session.account == claims.sub && session.organization == claims.org;
+        if session.ended || !belongs { Err(AuthError::Invalid) } else { Ok(session) }
+    }
+}

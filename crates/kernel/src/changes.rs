@@ -1,0 +1,23 @@
+//! What caches hear of.
+
+use tidegate_database::{Change, Topic};
+use tidegate_domain::id::{AccountId, SessionId};
+
+/// Sessions.
+pub const SESSIONS: Topic = Topic('s');
+/// Accounts, and anything shown with them.
+pub const ACCOUNTS: Topic = Topic('a');
+/// A message waits in the outbox.
+pub const OUTBOX: Change = Change::Topic(Topic('o'));
+/// The signing keys changed.
+pub const SIGNING_KEYS: Change = Change::Topic(Topic('k'));
+
+/// A session ended or changed.
+pub const fn session(id: SessionId) -> Change {
+    Change::Row(SESSIONS, id.0)
+}
+
+/// An account, or anything shown with it, changed.
+pub const fn account(id: AccountId) -> Change {
+    Change::Row(ACCOUNTS, id.0)
+}

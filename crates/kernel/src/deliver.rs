@@ -1,0 +1,336 @@
+//! What waits in the outbox is delivered: mails and text messages.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use serde_json::Value;
+use tidegate_delivery::sms::Accepted;
+use tidegate_delivery::{OutgoingMail, OutgoingSms, Rendered, SendError, SmsTemplate, Template};
+use tidegate_domain::account::LoginName;
+use tidegate_domain::{PhoneNumber, Secret, Timestamp};
+
+use crate::fault::Fault;
+use crate::message::{Channel, PAYLOAD, VALID_UNTIL};
+use crate::settings::DeliveryMode;
+use crate::tables::outbox::{Attempt, Message};
+use crate::{Kernel, KernelTables};
+
+/// How long a worker has for a batch before another takes it over: at-least-once, never never.
+const LEASE: Duration = Duration::from_secs(120);
+/// How long one message may take, all its providers together.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// Messages taken at a time.
+const BATCH: i64 = 10;
+/// How often the outbox is looked at when nobody says that there is something in it.
+const POLL: Duration = Duration::from_secs(1);
+
+/// A message as the outbox command and the development page show it.
+#[derive(Clone, Debug)]
+pub struct OutboxEntry {
+    /// The row.
+    pub message: Message,
+    /// The template's values, where they are kept.
+    pub values: Option<Value>,
+}
+
+/// What a message says.
+#[derive(Clone, Debug)]
+pub enum Said {
+    /// In a mail.
+    Mail(Rendered),
+    /// In a text message.
+    Sms(Secret),
+}
+
+impl Said {
+    /// What it is about; a text message does not say.
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Mail(mail) => Some(&mail.subject),
+            Self::Sms(_) => None,
+        }
+    }
+
+    /// Its plain text.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Mail(mail) => &mail.text,
+            Self::Sms(text) => text.expose(),
+        }
+    }
+
+    /// The same in HTML, where it has that.
+    pub fn html(&self) -> Option<&str> {
+        match self {
+            Self::Mail(mail) => Some(&mail.html),
+            Self::Sms(_) => None,
+        }
+    }
+}
+
+impl OutboxEntry {
+    /// The one-time code in it.
+    pub fn code(&self) -> Option<&str> {
+        self.values.as_ref()?.get("code")?.as_str()
+    }
+
+    /// The link in it.
+    pub fn link(&self) -> Option<&str> {
+        self.values.as_ref()?.get("link")?.as_str()
+    }
+}
+
+/// Who took a message: told of where there are several to choose from.
+type Taken = Result<Option<Accepted>, SendError>;
+
+impl Kernel {
+    /// Delivers what is due, one batch of mails and one of text messages; answers how many messages were tried.
+    ///
+    /// # Errors
+    /// Those of the store. A provider's failure is not one: the message waits for its next turn.
+    pub async fn deliver_due(&self) -> Result<usize, Fault> {
+        let [mails, texts] = Channel::ALL.map(|channel| self.deliver_batch(channel));
+        Ok(mails.await? + texts.await?)
+    }
+
+    async fn deliver_batch(&self, channel: Channel) -> Result<usize, Fault> {
+        let is_able = match channel {
+            Channel::Email => self.mail.is_some(),
+            Channel::Sms => !self.sms.is_empty(),
+        };
+        if !is_able {
+            return Ok(0);
+        }
+        // Every commit of either channel wakes both: looking costs a reader, claiming a turn at the writer.
+        if !self.store.read().await?.outbox().is_due(channel.as_str(), self.now()).await? {
+            return Ok(0);
+        }
+        let mut unit = self.store.begin().await?;
+        let batch = unit.outbox().claim(channel.as_str(), self.now(), LEASE, BATCH).await?;
+        if batch.is_empty() {
+            return Ok(0);
+        }
+        unit.commit().await?;
+        // All at once: one slow recipient must not hold up the others past their lease.
+        let tries = batch.iter().map(|message| async move {
+            // Given up before the lease ends: until then nobody else sends it.
+            let in_time = tokio::time::timeout(PATIENCE, self.deliver(channel, message)).await;
+            let result =
+                in_time.unwrap_or_else(|_| Err(SendError::Transient(format!("it took over {PATIENCE:?}"))));
+            // Settled at once, whatever becomes of the others: what was sent must not be sent again, and a receipt may be
+            // on its way.
+            self.settle(channel, message, result).await
+        });
+        let settled = futures_util::future::join_all(tries).await;
+        settled.into_iter().collect::<Result<Vec<()>, Fault>>().map(|settled| settled.len())
+    }
+
+    async fn deliver(&self, channel: Channel, message: &Message) -> Taken {
+        let values = self.values_to_send(message)?;
+        match channel {
+            Channel::Email => {
+                let provider = self.mail.as_ref().ok_or_else(unprovided)?;
+                provider.deliver(&self.compose(message, &values)?).await.map(|()| None)
+            }
+            Channel::Sms => {
+                let sms = self.compose_sms(message, &values)?;
+                self.sms.deliver(&sms, self.now()).await.map(Some).map_err(SendError::from)
+            }
+        }
+    }
+
+    async fn settle(&self, channel: Channel, message: &Message, result: Taken) -> Result<(), Fault> {
+        let now = self.now();
+        let attempts = u32::try_from(message.attempts).unwrap_or(u32::MAX);
+        let error = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let mode = match channel {
+            Channel::Email => self.settings.mail,
+            Channel::Sms => self.settings.sms,
+        };
+        let attempt = match (&result, self.retry.next(attempts)) {
+            (Ok(accepted), _) => Attempt::Delivered {
+                keep_payload: mode == DeliveryMode::Keep,
+                accepted: accepted.as_ref().map(|by| (by.provider.as_str(), by.message_id.as_deref())),
+            },
+            (Err(SendError::Transient(_)), Some(delay)) => {
+                Attempt::Again { at: now.plus(delay), error: &error }
+            }
+            // A code is worth nothing when it comes late: nobody is to see to it, and anybody can cause one to a number that
+            // is none.
+            (Err(_), _) if channel == Channel::Sms => Attempt::Missed { error: &error },
+            (Err(_), _) => Attempt::Dead { error: &error },
+        };
+        let (number, channel) = (message.number, channel.as_str());
+        match attempt {
+            Attempt::Delivered { .. } => {}
+            Attempt::Again { at, .. } => {
+                tracing::warn!(number, channel, %error, again_at = at.iso_seconds(), "a message was not sent");
+            }
+            Attempt::Missed { .. } => {
+                tracing::warn!(number, channel, %error, "a message is given up, and its time is over");
+            }
+            Attempt::Dead { .. } => {
+                tracing::error!(number, channel, %error, "a message is given up; see `tidegate outbox list`");
+            }
+        }
+        let mut unit = self.store.begin().await?;
+        unit.outbox().settle(message.id(), attempt, now).await?;
+        Ok(unit.commit().await?)
+    }
+
+    /// The values of a message that is still worth sending.
+    fn values_to_send(&self, message: &Message) -> Result<Value, SendError> {
+        // Sealed under a key that this node has not been given yet: another node, or a later start, can open it.
+        let values = self.values_of(message).map_err(|fault| SendError::Transient(fault.to_string()))?;
+        let values = values.ok_or_else(|| SendError::Permanent("its values are gone".to_owned()))?;
+        let end = values.get(VALID_UNTIL).and_then(Value::as_i64).map(Timestamp::from_seconds);
+        if end.is_some_and(|end| end <= self.now()) {
+            return Err(SendError::Permanent("what it says has expired".to_owned()));
+        }
+        Ok(values)
+    }
+
+    fn compose(&self, message: &Message, values: &Value) -> Result<OutgoingMail, SendError> {
+        let template = Template::from_name(&message.template).ok_or_else(|| unknown(message))?;
+        // As good as it will get: a mistake in a template does not go away by itself.
+        let rendered = self.templates.render(template, values);
+        let rendered = rendered.map_err(|error| SendError::Permanent(error.to_string()))?;
+        Ok(OutgoingMail {
+            to: message.recipient.clone(),
+            idempotency_key: message.idempotency_key.clone(),
+            rendered,
+            date: message.created_at(),
+        })
+    }
+
+    fn compose_sms(&self, message: &Message, values: &Value) -> Result<OutgoingSms, SendError> {
+        let template = SmsTemplate::from_name(&message.template).ok_or_else(|| unknown(message))?;
+        let text = self.templates.render_sms(template, values);
+        Ok(OutgoingSms {
+            to: PhoneNumber::from_stored(message.recipient.clone()),
+            idempotency_key: message.idempotency_key.clone(),
+            text: text.map_err(|error| SendError::Permanent(error.to_string()))?,
+            date: message.created_at(),
+        })
+    }
+
+    fn values_of(&self, message: &Message) -> Result<Option<Value>, Fault> {
+        let Some(sealed) = &message.payload else {
+            return Ok(None);
+        };
+        let plain = self.vault.open(PAYLOAD, sealed)?;
+        Ok(Some(serde_json::from_slice(&plain)?))
+    }
+
+    /// The newest messages, to `recipient` or to anybody, newest first.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn list_outbox(
+        &self,
+        recipient: Option<&LoginName>,
+        limit: i64,
+    ) -> Result<Vec<OutboxEntry>, Fault> {
+        let messages =
+            self.store.read().await?.outbox().list(recipient.map(LoginName::as_str), limit).await?;
+        // One that cannot be opened is listed all the same.
+        let entry =
+            |message: Message| OutboxEntry { values: self.values_of(&message).ok().flatten(), message };
+        Ok(messages.into_iter().map(entry).collect())
+    }
+
+    /// What a message says; none where that was not kept.
+    ///
+    /// # Errors
+    /// When the template has a mistake.
+    pub fn render(&self, entry: &OutboxEntry) -> Result<Option<Said>, Fault> {
+        let Some(values) = &entry.values else {
+            return Ok(None);
+        };
+        let name = &entry.message.template;
+        let said = match (Template::from_name(name), SmsTemplate::from_name(name)) {
+            (Some(template), _) => self.templates.render(template, values).map(Said::Mail),
+            (None, Some(template)) => self.templates.render_sms(template, values).map(Said::Sms),
+            (None, None) => return Ok(None),
+        };
+        said.map(Some).map_err(|error| Fault::Internal(error.to_string()))
+    }
+
+    /// Tries a message again that was given up. False when no such message is dead.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn retry_message(&self, number: i64) -> Result<bool, Fault> {
+        let mut unit = self.store.begin().await?;
+        let revived = unit.outbox().revive(number, self.now()).await?;
+        unit.commit().await?;
+        Ok(revived)
+    }
+
+    /// Removes a message that was given up. False when no such message is dead.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn drop_message(&self, number: i64) -> Result<bool, Fault> {
+        let mut unit = self.store.begin().await?;
+        let buried = unit.outbox().bury(number).await?;
+        unit.commit().await?;
+        Ok(buried)
+    }
+
+    /// Messages waiting and given up: for the metrics.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn outbox_depth(&self) -> Result<(i64, i64), Fault> {
+        Ok(self.store.read().await?.outbox().depth().await?)
+    }
+
+    /// Delivers until `stop`, which ends it between two batches: a message in the middle of being sent would be sent
+    /// again. A mail server that is slow does not keep text messages waiting, nor the other way round.
+    pub async fn delivery_worker(&self, stop: impl Future<Output = ()>) {
+        let stop = stop.shared();
+        let [mails, texts] = Channel::ALL.map(|channel| self.deliver_until(channel, stop.clone()));
+        tokio::join!(mails, texts);
+    }
+
+    async fn deliver_until(&self, channel: Channel, stop: impl Future<Output = ()>) {
+        let news = match channel {
+            Channel::Email => &self.memory.mails,
+            Channel::Sms => &self.memory.texts,
+        };
+        let mut stop = pin!(stop);
+        loop {
+            match self.deliver_batch(channel).await {
+                Ok(0) => {
+                    tokio::select! {
+                        // Woken by a commit on this node, or a notification from another.
+                        () = news.notified() => {}
+                        () = tokio::time::sleep(POLL) => {}
+                        () = &mut stop => return,
+                    }
+                }
+                Ok(_) => {
+                    // A backlog is no reason not to stop.
+                    if stop.as_mut().now_or_never().is_some() {
+                        return;
+                    }
+                }
+                Err(fault) => {
+                    tracing::error!(error = %fault, "the outbox could not be read; trying again");
+                    tokio::time::sleep(POLL).await;
+                }
+            }
+        }
+    }
+}
+
+fn unknown(message: &Message) -> SendError {
+    SendError::Permanent(format!("there is no template {}", message.template))
+}
+
+/// Configured when it was written, and no longer: the operator may see to it before the message is given up.
+fn unprovided() -> SendError {
+    SendError::Transient("no mail provider is configured".to_owned())
+}

@@ -1,0 +1,100 @@
+//! How a use case fails.
+
+use tidegate_crypto::{HashError, PasswordError, SigningFailed, VaultError};
+use tidegate_database::StoreError;
+use tidegate_domain::limit::{Exceeded, Standing};
+
+/// A use case's answer: `E` are the refusals its contract lists, [`Fault`] is everything that can befall any of them.
+pub type Outcome<T, E> = Result<T, Refused<E>>;
+
+/// Why a use case did not answer.
+#[derive(Debug)]
+pub enum Refused<E> {
+    /// A rule of the use case.
+    Rule(E),
+    /// Something that can befall any use case.
+    Fault(Fault),
+}
+
+/// What can befall any use case.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Too many requests.
+    #[error("rate limit exceeded")]
+    RateLimited {
+        /// Which limit, and when it ends.
+        standing: Standing,
+        /// Seconds to wait.
+        retry_after: u64,
+    },
+    /// More work than this machine has capacity for.
+    #[error("too much work is waiting; try again in {retry_after} s")]
+    Busy {
+        /// Seconds to wait.
+        retry_after: u64,
+    },
+    /// A mail is needed and no provider is configured.
+    #[error("no mail provider is configured: set [mail.smtp] in the configuration, or serve with --dev")]
+    MailNotConfigured,
+    /// A text message is needed and no provider is configured.
+    #[error("no SMS provider is configured: set [sms] in the configuration, or serve with --dev")]
+    SmsNotConfigured,
+    /// The session that asked has ended since its token was accepted, or its role there is a lesser one now.
+    #[error("the session has ended meanwhile")]
+    SessionEnded,
+    /// The database cannot be reached.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A defect, ours or the machine's. The text is for the log alone.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<Exceeded> for Fault {
+    fn from(Exceeded { standing, retry_after }: Exceeded) -> Self {
+        Self::RateLimited { standing, retry_after }
+    }
+}
+
+/// Shorthand for refusing by a rule.
+///
+/// # Errors
+/// Always: [`Refused::Rule`].
+pub fn refuse<T, E>(rule: E) -> Outcome<T, E> {
+    Err(Refused::Rule(rule))
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(text) => Self::Unavailable(text),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+impl From<HashError> for Fault {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Busy { retry_after_seconds } => Self::Busy { retry_after: retry_after_seconds },
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+macro_rules! internal {
+    ($($error:ty),+) => {$(
+        impl From<$error> for Fault {
+            fn from(error: $error) -> Self {
+                Self::Internal(error.to_string())
+            }
+        }
+    )+};
+}
+internal!(VaultError, SigningFailed, PasswordError, serde_json::Error, tidegate_crypto::KeyError);
+
+impl<E, F: Into<Fault>> From<F> for Refused<E> {
+    fn from(fault: F) -> Self {
+        Self::Fault(fault.into())
+    }
+}

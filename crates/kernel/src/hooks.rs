@@ -1,0 +1,98 @@
+//! What must cross from one feature to others, which it does not see.
+
+use std::future::ready;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tidegate_domain::EmailAddress;
+use tidegate_domain::id::AccountId;
+
+use crate::fault::Fault;
+use crate::work::Work;
+
+/// What a feature has learned of the person of an account.
+#[derive(Clone, Copy, Debug)]
+pub struct ContactDetails<'a> {
+    /// An address that may be theirs; nothing proves it yet.
+    pub email: &'a EmailAddress,
+    /// First name, where it is known.
+    pub first_name: Option<&'a str>,
+    /// Last name, where it is known.
+    pub last_name: Option<&'a str>,
+}
+
+/// What a feature does when something happens to an account elsewhere: in the same unit of work, so that both happen or
+/// neither. Each does nothing unless it is written.
+///
+/// Hooks are registered with [`crate::Kernel::register_hooks`]. They hold no kernel; it comes with the work.
+pub trait AccountHooks: Send + Sync + 'static {
+    /// The account is being deleted: what the feature keeps of it goes, too.
+    fn account_deleted<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+    ) -> BoxFuture<'w, Result<(), Fault>> {
+        let _ = (work, account);
+        ready(Ok(())).boxed()
+    }
+
+    /// The holder of the account's phone signed in with it.
+    fn signed_in<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+    ) -> BoxFuture<'w, Result<(), Fault>> {
+        let _ = (work, account);
+        ready(Ok(())).boxed()
+    }
+
+    /// A feature has learned who the person of the account is.
+    fn contact_learned<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+        details: ContactDetails<'w>,
+    ) -> BoxFuture<'w, Result<(), Fault>> {
+        let _ = (work, account, details);
+        ready(Ok(())).boxed()
+    }
+}
+
+impl Work<'_> {
+    /// Tells every feature that the account is being deleted.
+    ///
+    /// # Errors
+    /// The first feature's that fails: nothing of the unit may be committed then.
+    pub async fn account_deleted(&mut self, account: AccountId) -> Result<(), Fault> {
+        for hooks in self.kernel.hooks() {
+            hooks.account_deleted(self, account).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells every feature that the holder of the account's phone signed in.
+    ///
+    /// # Errors
+    /// As [`Work::account_deleted`].
+    pub async fn signed_in(&mut self, account: AccountId) -> Result<(), Fault> {
+        for hooks in self.kernel.hooks() {
+            hooks.signed_in(self, account).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells every feature who the person of the account is.
+    ///
+    /// # Errors
+    /// As [`Work::account_deleted`].
+    pub async fn contact_learned(
+        &mut self,
+        account: AccountId,
+        details: ContactDetails<'_>,
+    ) -> Result<(), Fault> {
+        for hooks in self.kernel.hooks() {
+            hooks.contact_learned(self, account, details).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,262 @@
+//! Opening sessions and issuing their tokens.
+
+use std::sync::Arc;
+
+use tidegate_crypto::{PlainToken, SanctumToken};
+use tidegate_domain::access::FULL_SCOPE;
+use tidegate_domain::account::{Account, LoginName};
+use tidegate_domain::database::{Binding, Database};
+use tidegate_domain::id::{AccountId, OrganizationId, ServiceKeyId, SessionId, WorkspaceId};
+use tidegate_domain::session::{Amr, SessionTimes};
+use tidegate_domain::{AccessClaims, DialectProfile, Role, Secret, Timestamp};
+
+use crate::fault::Fault;
+use crate::tables::refresh_tokens::NewRefreshToken;
+use crate::tables::sessions::NewSession;
+use crate::work::Work;
+use crate::{Kernel, KernelTables};
+
+/// Prefix of refresh tokens, so that a leaked one is recognised for what it is.
+pub const REFRESH_PREFIX: &str = "tgr_";
+
+/// The tokens of a session.
+#[derive(Clone, Debug)]
+pub struct TokenSet {
+    /// A JWT (RFC 9068); opaque to clients.
+    pub access_token: Secret,
+    /// Continues the session once.
+    pub refresh_token: Secret,
+    /// Seconds the access token lives.
+    pub expires_in: i64,
+}
+
+/// Somebody signed in.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// The account.
+    pub account: Account,
+    /// The address or name signed in with.
+    pub login: LoginName,
+    /// Whether the address is known to be theirs.
+    pub is_verified: bool,
+    /// The session.
+    pub session: SessionId,
+    /// The organization signed in to.
+    pub organization: OrganizationId,
+    /// The role there.
+    pub role: Role,
+    /// The database the tokens are bound to.
+    pub database: Option<Database>,
+    /// Its tokens.
+    pub tokens: TokenSet,
+}
+
+/// Where somebody lands who signs in.
+#[derive(Clone, Copy, Debug)]
+pub struct Landing {
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The workspace, where the member has one.
+    pub workspace: Option<WorkspaceId>,
+    /// The member's role there.
+    pub role: Role,
+}
+
+/// A session's database, and its binding to it.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// The database.
+    pub database: Database,
+    /// The binding.
+    pub binding: Binding,
+}
+
+/// The key a program signed in with.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionKey {
+    /// Key of the key.
+    pub id: ServiceKeyId,
+    /// When it stops signing in; never when none.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Whom a session is for.
+pub struct Principal<'a> {
+    /// The account.
+    pub account: &'a Account,
+    /// The address or name signed in with.
+    pub login: LoginName,
+    /// Whether the address is known to be theirs.
+    pub is_verified: bool,
+    /// The organization signed in to.
+    pub landing: Landing,
+    /// How they signed in.
+    pub amr: Amr,
+    /// Whether the session is one of the long ones.
+    pub remember_me: bool,
+    /// The database the tokens are bound to.
+    pub bound: Option<Bound>,
+    /// The key a program signed in with: what it opens ends with it.
+    pub key: Option<SessionKey>,
+}
+
+/// What an access token says of a session.
+pub struct Bearer {
+    /// The account.
+    pub account: AccountId,
+    /// The organization signed in to.
+    pub organization: OrganizationId,
+    /// The role there.
+    pub role: Role,
+    /// The session.
+    pub session: SessionId,
+    /// When it ends.
+    pub session_expires_at: Timestamp,
+    /// The database the token is bound to.
+    pub binding: Option<Binding>,
+}
+
+/// A session without its tokens.
+struct OpenedSession {
+    session: SessionId,
+    number: i64,
+    times: SessionTimes,
+}
+
+impl Work<'_> {
+    /// Opens a session with its first refresh token. The access token is signed here too; it takes microseconds.
+    ///
+    /// # Errors
+    /// Those of the store, and of signing.
+    pub async fn open_session(&mut self, principal: Principal<'_>) -> Result<SignedIn, Fault> {
+        let kernel = self.kernel;
+        let profile = &self.call.profile;
+        let OpenedSession { session, times, .. } = self.insert_session(&principal, None).await?;
+        let refresh = PlainToken::generate(REFRESH_PREFIX, kernel.entropy.as_ref());
+        self.unit
+            .refresh_tokens()
+            .insert(NewRefreshToken {
+                id: kernel.entropy.uuid(self.now).into(),
+                session,
+                hash: refresh.hash().as_bytes(),
+                parent: None,
+                issued_at: self.now,
+                expires_at: self.now.plus(profile.refresh.lifetime).min(times.expires_at),
+            })
+            .await?;
+        let (database, binding) = match principal.bound {
+            Some(Bound { database, binding }) => (Some(database), Some(binding)),
+            None => (None, None),
+        };
+        let Landing { organization, role, .. } = principal.landing;
+        let bearer = Bearer {
+            account: principal.account.id,
+            organization,
+            role,
+            session,
+            session_expires_at: times.expires_at,
+            binding,
+        };
+        Ok(SignedIn {
+            account: principal.account.clone(),
+            login: principal.login,
+            is_verified: principal.is_verified,
+            session,
+            organization,
+            role,
+            database,
+            tokens: kernel.token_set(profile, bearer, refresh, self.now)?,
+        })
+    }
+
+    /// Opens a session whose one token is chance alone, and lasts as long as it. Source: Riven contract, section 1, token.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn open_opaque_session(
+        &mut self,
+        principal: &Principal<'_>,
+    ) -> Result<(SessionId, Secret), Fault> {
+        let secret = SanctumToken::new_secret(self.kernel.entropy.as_ref());
+        let hash = secret.hash();
+        let OpenedSession { session, number, .. } =
+            self.insert_session(principal, Some(hash.as_bytes())).await?;
+        let token = SanctumToken::whole(number, &secret);
+        Ok((session, Secret::new(token.expose())))
+    }
+
+    async fn insert_session(
+        &mut self,
+        principal: &Principal<'_>,
+        token_hash: Option<&[u8]>,
+    ) -> Result<OpenedSession, Fault> {
+        let profile = &self.call.profile;
+        let session = SessionId(self.kernel.entropy.uuid(self.now));
+        let key = principal.key.as_ref();
+        let times = profile.session.open(self.now, principal.remember_me);
+        let times = times.ending_by(key.and_then(|key| key.expires_at));
+        let number = self
+            .unit
+            .sessions()
+            .insert(&NewSession {
+                id: session,
+                account: principal.account.id,
+                organization: principal.landing.organization,
+                workspace: principal.landing.workspace,
+                dialect: profile.dialect,
+                amr: principal.amr,
+                remember_me: principal.remember_me,
+                ip: &self.call.ip.to_string(),
+                user_agent: &self.call.user_agent,
+                created_at: self.now,
+                times,
+                binding: principal.bound.as_ref().map(|bound| &bound.binding),
+                service_key: key.map(|key| key.id),
+                token_hash,
+            })
+            .await?;
+        Ok(OpenedSession { session, number, times })
+    }
+}
+
+impl Kernel {
+    /// Signs an access token to go with `refresh`. It never outlives its session.
+    ///
+    /// # Errors
+    /// Those of signing.
+    pub fn token_set(
+        &self,
+        profile: &Arc<DialectProfile>,
+        bearer: Bearer,
+        refresh: PlainToken,
+        now: Timestamp,
+    ) -> Result<TokenSet, Fault> {
+        let expires_at = now.plus(profile.access_token_lifetime).min(bearer.session_expires_at);
+        let (db, fuid, fsid) = match bearer.binding {
+            Some(binding) => (Some(binding.database), binding.user, binding.session),
+            None => (None, None, None),
+        };
+        let claims = AccessClaims {
+            iss: self.settings.public_url.clone(),
+            sub: bearer.account,
+            aud: self.settings.public_url.clone(),
+            exp: expires_at.seconds(),
+            iat: now.seconds(),
+            jti: self.entropy.uuid(now).simple().to_string(),
+            sid: bearer.session,
+            org: bearer.organization,
+            role: bearer.role,
+            scope: FULL_SCOPE.to_owned(),
+            dialect: profile.dialect,
+            db,
+            fuid,
+            fsid,
+        };
+        let access_token = self.key_ring().sign(&claims)?;
+        Ok(TokenSet {
+            access_token: Secret::new(access_token.expose()),
+            refresh_token: Secret::new(refresh.expose()),
+            expires_in: claims.exp - claims.iat,
+        })
+    }
+}

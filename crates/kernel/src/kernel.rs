@@ -1,0 +1,254 @@
+//! The kernel: everything a use case of any feature needs, wired once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidegate_crypto::{KeyRing, Vault};
+use tidegate_database::{Change, ChangeListener, Store};
+use tidegate_delivery::sms::Receipts;
+use tidegate_delivery::{MailProvider, RetryPolicy, SmsProviders, Templates};
+use tidegate_domain::id::SessionId;
+use tidegate_domain::{AccessClaims, Clock, Entropy, Timestamp};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::cache::{Changes, REMEMBERED, ReadCache, Stamp};
+use crate::changes;
+use crate::fault::Fault;
+use crate::hooks::AccountHooks;
+use crate::maintenance::{OWN, Pruning};
+use crate::meter::Meter;
+use crate::settings::Settings;
+use crate::signing_keys::{KeyNames, first_ring};
+use crate::tables::sessions::SessionRecord;
+
+/// What a kernel is made of.
+pub struct Parts {
+    /// The account store.
+    pub store: Store,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Secrets at rest.
+    pub vault: Vault,
+    /// Sends mail; none refuses what needs one.
+    pub mail: Option<MailProvider>,
+    /// Sends text messages, through the first that takes them; none refuses what needs one.
+    pub sms: SmsProviders,
+    /// Reads what those providers report afterwards.
+    pub receipts: Receipts,
+    /// What mails and text messages say.
+    pub templates: Templates,
+    /// When they are tried again.
+    pub retry: RetryPolicy,
+    /// What the operator decided.
+    pub settings: Settings,
+}
+
+/// What every feature stands on.
+pub struct Kernel {
+    /// The store.
+    pub store: Store,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// Secrets at rest.
+    pub vault: Arc<Vault>,
+    /// What the operator decided.
+    pub settings: Settings,
+    pub(crate) mail: Option<MailProvider>,
+    pub(crate) sms: SmsProviders,
+    pub(crate) receipts: Receipts,
+    pub(crate) templates: Templates,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) meter: Meter,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) key_rows: Mutex<KeyNames>,
+    /// When the keys were last read because of a token. Held while they are read, so that others wait for the news.
+    pub(crate) keys_sought: tokio::sync::Mutex<Option<Timestamp>>,
+    keys: Mutex<Keys>,
+    registered: Mutex<Registered>,
+}
+
+/// What features have registered.
+struct Registered {
+    hooks: Vec<Arc<dyn AccountHooks>>,
+    prunings: Vec<Pruning>,
+}
+
+/// The keys in use, and what is published of them: asked for by every relying party, and the same for months.
+struct Keys {
+    ring: KeyRing,
+    published: Arc<str>,
+}
+
+impl From<KeyRing> for Keys {
+    fn from(ring: KeyRing) -> Self {
+        let published = ring.jwks().to_string().into();
+        Self { ring, published }
+    }
+}
+
+/// What a node remembers of the store, and how it hears that it must forget.
+pub(crate) struct Memory {
+    pub(crate) changes: Changes,
+    pub(crate) claims: ReadCache<[u8; 32], Arc<AccessClaims>>,
+    pub(crate) sessions: ReadCache<SessionId, Arc<SessionRecord>>,
+    pub(crate) mails: Notify,
+    pub(crate) texts: Notify,
+    pub(crate) keys: Notify,
+}
+
+impl Memory {
+    fn new() -> Self {
+        Self {
+            changes: Changes::new(),
+            claims: ReadCache::new(REMEMBERED),
+            sessions: ReadCache::new(REMEMBERED),
+            mails: Notify::new(),
+            texts: Notify::new(),
+            keys: Notify::new(),
+        }
+    }
+
+    fn wake_deliverers(&self) {
+        self.mails.notify_one();
+        self.texts.notify_one();
+    }
+}
+
+/// Stands for the key ring among the things that change.
+pub(crate) const KEY_RING: Uuid = Uuid::nil();
+
+impl ChangeListener for Memory {
+    fn changed(&self, change: Change) {
+        match change {
+            Change::Row(_, id) => self.changes.note(id),
+            changes::OUTBOX => self.wake_deliverers(),
+            changes::SIGNING_KEYS => self.keys.notify_one(),
+            // What this version does not know may be about anything.
+            Change::Topic(_) | Change::Everything => {
+                self.changes.note_everything();
+                self.wake_deliverers();
+                self.keys.notify_one();
+            }
+        }
+    }
+}
+
+impl Kernel {
+    /// Wires a kernel on a migrated store, making the first signing key where there is none.
+    ///
+    /// # Errors
+    /// When the store does not answer or a signing key cannot be opened.
+    pub async fn start(parts: Parts) -> Result<Arc<Self>, Fault> {
+        let memory = Arc::new(Memory::new());
+        let vault = Arc::new(parts.vault);
+        let (ring, names) =
+            first_ring(&parts.store, &vault, parts.entropy.as_ref(), &parts.settings, parts.clock.now())
+                .await?;
+        let kernel = Arc::new(Self {
+            store: parts.store,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            vault,
+            mail: parts.mail,
+            sms: parts.sms,
+            receipts: parts.receipts,
+            templates: parts.templates,
+            retry: parts.retry,
+            settings: parts.settings,
+            meter: Meter::new(),
+            memory: Arc::clone(&memory),
+            key_rows: Mutex::new(names),
+            keys_sought: tokio::sync::Mutex::new(None),
+            keys: Mutex::new(ring.into()),
+            registered: Mutex::new(Registered { hooks: Vec::new(), prunings: OWN.to_vec() }),
+        });
+        kernel.store.listen(memory);
+        Ok(kernel)
+    }
+
+    /// What the operator decided.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A new row key.
+    pub fn new_uuid(&self) -> Uuid {
+        self.entropy.uuid(self.now())
+    }
+
+    /// Counts the changes of `things`, to tell later whether what was read of them still holds: see
+    /// [`crate::cache::ReadCache`]. Take it **before** reading: then a change that happens while reading shows.
+    pub fn stamp(&self, things: &[Uuid]) -> Stamp {
+        self.memory.changes.stamp(things)
+    }
+
+    /// Has a feature's hooks called from now on.
+    pub fn register_hooks(&self, hooks: Arc<dyn AccountHooks>) {
+        self.registered.lock().unwrap_or_else(PoisonError::into_inner).hooks.push(hooks);
+    }
+
+    /// Has what a feature no longer needs removed from now on.
+    pub fn register_pruning(&self, pruning: Pruning) {
+        self.registered.lock().unwrap_or_else(PoisonError::into_inner).prunings.push(pruning);
+    }
+
+    pub(crate) fn hooks(&self) -> Vec<Arc<dyn AccountHooks>> {
+        self.registered.lock().unwrap_or_else(PoisonError::into_inner).hooks.clone()
+    }
+
+    pub(crate) fn prunings(&self) -> Vec<Pruning> {
+        self.registered.lock().unwrap_or_else(PoisonError::into_inner).prunings.clone()
+    }
+
+    /// Proves that the database answers.
+    ///
+    /// # Errors
+    /// [`Fault::Unavailable`] when it does not.
+    pub async fn ping(&self) -> Result<(), Fault> {
+        Ok(self.store.ping().await?)
+    }
+
+    /// Public keys that verify this installation's access tokens, as JSON text (RFC 7517 section 5).
+    pub fn jwks(&self) -> Arc<str> {
+        Arc::clone(&self.keys.lock().unwrap_or_else(PoisonError::into_inner).published)
+    }
+
+    pub(crate) fn key_ring(&self) -> KeyRing {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).ring.clone()
+    }
+
+    pub(crate) fn set_key_ring(&self, ring: KeyRing) {
+        *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = ring.into();
+        // Tokens judged by a ring that no longer holds are judged again.
+        self.memory.changes.note(KEY_RING);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_database::Topic;
+
+    #[test]
+    fn a_change_of_a_topic_this_version_does_not_know_forgets_everything() {
+        let memory = Memory::new();
+        let thing = Uuid::from_u128(1);
+        let before = memory.changes.stamp(&[thing]);
+        memory.changed(changes::OUTBOX);
+        assert_eq!(memory.changes.stamp(&[thing]), before);
+        for change in [Change::Topic(Topic('x')), Change::Row(Topic('x'), thing), Change::Everything] {
+            let before = memory.changes.stamp(&[thing]);
+            memory.changed(change);
+            assert_ne!(memory.changes.stamp(&[thing]), before, "{change:?}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Approximate limits on all requests: counted in memory, shared between nodes once a second.
+//!
+//! A write per request would cost more than the request. So each node counts for itself, adds what it counted to the
+//! store every second, and learns there what the others counted.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use tidegate_domain::limit::{Limit, Standing};
+use tidegate_domain::{Role, Timestamp};
+
+use crate::fault::Fault;
+use crate::{Actor, Call, Kernel, KernelTables};
+
+/// Most callers counted at a time. Beyond, the ones whose window ends first are forgotten.
+const MOST: usize = 100_000;
+
+pub(crate) struct Meter {
+    windows: Mutex<HashMap<String, Window>>,
+}
+
+struct Window {
+    limit: Limit,
+    resets_at: Timestamp,
+    /// What the store knew at the last exchange.
+    shared: i64,
+    /// What was counted here since.
+    own: i64,
+}
+
+impl Meter {
+    pub(crate) fn new() -> Self {
+        Self { windows: Mutex::new(HashMap::new()) }
+    }
+
+    fn count(&self, caller: String, limit: Limit, now: Timestamp) -> Standing {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if windows.len() >= MOST && !windows.contains_key(&caller) {
+            make_room(&mut windows, now);
+        }
+        let fresh = || Window { limit, resets_at: now.plus(limit.window), shared: 0, own: 0 };
+        let window = windows.entry(caller).or_insert_with(fresh);
+        if window.resets_at <= now {
+            *window = fresh();
+        }
+        window.own += 1;
+        limit.judge(window.shared + window.own, window.resets_at)
+    }
+
+    fn take_own(&self, now: Timestamp) -> Vec<(String, Limit, i64)> {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        windows.retain(|_, window| window.resets_at > now);
+        let mut own: Vec<_> = windows
+            .iter_mut()
+            .filter(|(_, window)| window.own > 0)
+            .map(|(caller, window)| {
+                window.shared += window.own;
+                (caller.clone(), window.limit, std::mem::take(&mut window.own))
+            })
+            .collect();
+        // Every node locks rows in the same order, so none waits for another in a circle.
+        own.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        own
+    }
+
+    fn learn(&self, caller: &str, standing: Standing, count: i64) {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(window) = windows.get_mut(caller) {
+            window.shared = count;
+            window.resets_at = standing.resets_at;
+        }
+    }
+}
+
+fn make_room(windows: &mut HashMap<String, Window>, now: Timestamp) {
+    windows.retain(|_, window| window.resets_at > now);
+    if windows.len() >= MOST {
+        let mut ends: Vec<Timestamp> = windows.values().map(|window| window.resets_at).collect();
+        let middle = ends.len() / 2;
+        let (_, median, _) = ends.select_nth_unstable(middle);
+        let median = *median;
+        windows.retain(|_, window| window.resets_at > median);
+    }
+}
+
+impl Kernel {
+    /// Counts a request without a valid access token. None when the contract has no such limit.
+    pub fn meter_anonymous(&self, call: &Call) -> Option<Standing> {
+        let limit = call.profile.limits.anonymous_requests?;
+        let caller = format!("{} ip {}", call.profile.dialect.as_str(), call.network());
+        Some(self.meter.count(caller, limit, self.now()))
+    }
+
+    /// Counts a request with one, for its organization where the contract has such a limit, else for its account. None when
+    /// it has neither.
+    pub fn meter_authenticated(&self, call: &Call, actor: &Actor) -> Option<Standing> {
+        let (limits, dialect) = (&call.profile.limits, call.profile.dialect.as_str());
+        let (limit, caller) = match (limits.requests_by_organization, limits.authenticated_requests) {
+            // Tokens in the hands of end users must not keep the organization from its own.
+            (Some(limit), _) if actor.role() == Role::Frontend => {
+                (limit, format!("{dialect} session {}", actor.session.id))
+            }
+            (Some(limit), _) => (limit, format!("{dialect} organization {}", actor.session.organization)),
+            (None, Some(limit)) => (limit, format!("{dialect} account {}", actor.session.account)),
+            (None, None) => return None,
+        };
+        Some(self.meter.count(caller, limit, self.now()))
+    }
+
+    /// Counts a request of `caller` against a limit of a feature's.
+    pub fn meter(&self, caller: String, limit: Limit) -> Standing {
+        self.meter.count(caller, limit, self.now())
+    }
+
+    /// Exchanges counts with the other nodes. Called every second by a worker.
+    ///
+    /// # Errors
+    /// Those of the store; what was not exchanged is lost to the others, not to this node.
+    pub async fn exchange_meters(&self) -> Result<(), Fault> {
+        let now = self.now();
+        // Short units: requests wait behind each of them on SQLite.
+        for batch in self.meter.take_own(now).chunks(64) {
+            let mut unit = self.store.begin().await?;
+            for (caller, limit, own) in batch {
+                let bucket = self.vault.mac("meter", caller.as_bytes());
+                let standing = unit.limits().count(&bucket, *limit, *own, now).await?;
+                let count = if standing.exceeded {
+                    i64::from(limit.attempts) + 1
+                } else {
+                    i64::from(limit.attempts - standing.remaining)
+                };
+                self.meter.learn(caller, standing, count);
+            }
+            unit.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_seconds(second)
+    }
+
+    #[test]
+    fn the_hundred_and_first_request_of_a_minute_is_refused_and_the_next_minute_starts_anew() {
+        let (meter, limit) = (Meter::new(), Limit::new(100, 60));
+        let refused = (0..100).filter(|_| meter.count("a".into(), limit, at(0)).exceeded).count();
+        assert_eq!(refused, 0);
+        assert!(meter.count("a".into(), limit, at(59)).exceeded);
+        assert!(!meter.count("b".into(), limit, at(59)).exceeded);
+        assert!(!meter.count("a".into(), limit, at(60)).exceeded);
+    }
+
+    #[test]
+    fn what_other_nodes_counted_is_added() {
+        let (meter, limit) = (Meter::new(), Limit::new(100, 60));
+        meter.count("a".into(), limit, at(0));
+        assert_eq!(meter.take_own(at(1)), vec![("a".to_owned(), limit, 1)]);
+        meter.learn("a", limit.judge(100, at(60)), 100);
+        assert!(meter.count("a".into(), limit, at(2)).exceeded);
+    }
+
+    #[test]
+    fn a_flood_of_callers_stays_within_bounds() {
+        let (meter, limit) = (Meter::new(), Limit::new(100, 60));
+        for caller in 0..MOST + 10 {
+            meter.count(caller.to_string(), limit, at(i64::try_from(caller / 10_000).unwrap()));
+        }
+        assert!(meter.windows.lock().unwrap().len() <= MOST);
+    }
+}

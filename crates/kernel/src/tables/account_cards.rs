@@ -1,0 +1,108 @@
+//! Accounts as features see them that do not own them: to be read, and to be locked.
+
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional};
+use tidegate_domain::account::AccountEmail;
+use tidegate_domain::id::AccountId;
+use tidegate_domain::{EmailAddress, PhoneNumber, Timestamp};
+
+/// Cards of a unit of work.
+pub struct AccountCards<'u>(pub(crate) &'u mut Unit);
+
+/// What is shown of an account beside a feature's own data.
+#[derive(Clone, Debug)]
+pub struct AccountCard {
+    /// Its number.
+    pub number: i64,
+    /// First name; empty when not known.
+    pub first_name: String,
+    /// Last name; empty when not known.
+    pub last_name: String,
+    /// `http(s)` URL or `data:` URI.
+    pub profile_image_url: Option<String>,
+    /// Its primary phone, if it has one that is known to be theirs.
+    pub phone: Option<PhoneNumber>,
+    /// Its addresses, the primary one first.
+    pub emails: Vec<AccountEmail>,
+    /// Made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct CardRow {
+    number: i64,
+    first_name: String,
+    last_name: String,
+    profile_image_url: Option<String>,
+    created_at: i64,
+    updated_at: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct IdentifierRow {
+    kind: String,
+    value: String,
+    verified_at: Option<i64>,
+    is_primary: bool,
+    created_at: i64,
+}
+
+impl AccountCards<'_> {
+    /// The account's card.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find(&mut self, account: AccountId) -> Result<Option<AccountCard>> {
+        let row = fetch_optional!(
+            self.0,
+            CardRow,
+            "select number, first_name, last_name, profile_image_url, created_at, updated_at
+             from accounts where id = $1",
+            account.0,
+        )?;
+        let Some(row) = row else { return Ok(None) };
+        let identifiers = fetch_all!(
+            self.0,
+            IdentifierRow,
+            "select kind, value, verified_at, is_primary, created_at from identifiers
+             where account_id = $1 order by is_primary desc, created_at desc",
+            account.0,
+        )?;
+        let mut card = AccountCard {
+            number: row.number,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            profile_image_url: row.profile_image_url,
+            phone: None,
+            emails: Vec::new(),
+            created_at: Timestamp::from_micros(row.created_at),
+            updated_at: Timestamp::from_micros(row.updated_at),
+        };
+        for row in identifiers {
+            match row.kind.as_str() {
+                "email" => card.emails.push(AccountEmail {
+                    email: EmailAddress::from_stored(row.value),
+                    verified_at: row.verified_at.map(Timestamp::from_micros),
+                    is_primary: row.is_primary,
+                    created_at: Timestamp::from_micros(row.created_at),
+                }),
+                "phone" if row.is_primary && row.verified_at.is_some() => {
+                    card.phone = Some(PhoneNumber::from_stored(row.value));
+                }
+                _ => {}
+            }
+        }
+        Ok(Some(card))
+    }
+
+    /// Locks the account's row for the rest of the unit, so that two changes of one account follow one another.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn lock(&mut self, account: AccountId) -> Result<()> {
+        // An update that changes nothing takes the row lock on PostgreSQL; SQLite has one writer anyhow.
+        execute!(self.0, "update accounts set updated_at = updated_at where id = $1", account.0)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,170 @@
+//! The audit log.
+
+use serde_json::Value;
+use sqlx::types::Json;
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one};
+use tidegate_domain::audit::Action;
+use tidegate_domain::id::{AccountId, AuditEventId, OrganizationId, SessionId};
+use tidegate_domain::{Dialect, Timestamp};
+use uuid::Uuid;
+
+use crate::KernelTables;
+
+/// The audit log of a unit of work.
+pub struct Audit<'u>(pub(crate) &'u mut Unit);
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub struct NewEvent<'a> {
+    /// Key.
+    pub id: AuditEventId,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub action: Action,
+    /// To whom; none for an address nobody has.
+    pub account: Option<AccountId>,
+    /// In which organization.
+    pub organization: Option<OrganizationId>,
+    /// In which session.
+    pub session: Option<SessionId>,
+    /// Through which contract; none from the command line.
+    pub dialect: Option<Dialect>,
+    /// From which address.
+    pub ip: &'a str,
+    /// With which program.
+    pub user_agent: &'a str,
+    /// What else is worth knowing; never a secret.
+    pub metadata: Value,
+}
+
+/// Which sign-ins to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInFilter {
+    /// All.
+    Any,
+    /// Those that succeeded.
+    Success,
+    /// Those that failed.
+    Failure,
+}
+
+/// A sign-in, as its owner sees it.
+#[derive(Clone, Debug)]
+pub struct SignInEvent {
+    /// The integer some contracts show.
+    pub number: i64,
+    /// When.
+    pub at: Timestamp,
+    /// `auth.login.success` or `auth.login.failure`.
+    pub action: String,
+    /// From which address.
+    pub ip: String,
+    /// With which program.
+    pub user_agent: String,
+    /// How, or why not.
+    pub metadata: Value,
+}
+
+#[derive(sqlx::FromRow)]
+struct EventRow {
+    number: i64,
+    at: i64,
+    action: String,
+    ip: String,
+    user_agent: String,
+    metadata: Json<Value>,
+}
+
+impl SignInFilter {
+    /// The two actions to look for; the same one twice where only one is wanted.
+    fn actions(self) -> (&'static str, &'static str) {
+        let (success, failure) = (Action::SignInSucceeded.as_str(), Action::SignInFailed.as_str());
+        match self {
+            Self::Any => (success, failure),
+            Self::Success => (success, success),
+            Self::Failure => (failure, failure),
+        }
+    }
+}
+
+impl Audit<'_> {
+    /// Records an event.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert(&mut self, event: &NewEvent<'_>) -> Result<()> {
+        execute!(
+            self.0,
+            "insert into audit_events (id, at, action, account_id, organization_id, session_id, dialect, ip,
+                user_agent, metadata)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            event.id.0,
+            event.at.micros(),
+            event.action.as_str(),
+            event.account.map(Uuid::from),
+            event.organization.map(Uuid::from),
+            event.session.map(Uuid::from),
+            event.dialect.map_or("", Dialect::as_str),
+            event.ip,
+            event.user_agent,
+            Json(&event.metadata),
+        )?;
+        // An address nobody has is announced as an account nobody has: telling other nodes costs the same.
+        self.0.touch_account(event.account.unwrap_or(AccountId(event.id.0)));
+        Ok(())
+    }
+
+    /// The account's sign-ins, newest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn sign_ins(
+        &mut self,
+        account: AccountId,
+        filter: SignInFilter,
+        limit: i64,
+        offset: i64,
+    ) -> Result<Vec<SignInEvent>> {
+        let (one, other) = filter.actions();
+        let rows = fetch_all!(
+            self.0,
+            EventRow,
+            "select number, at, action, ip, user_agent, metadata from audit_events
+             where account_id = $1 and (action = $2 or action = $3) order by number desc limit $4 offset $5",
+            account.0,
+            one,
+            other,
+            limit,
+            offset,
+        )?;
+        Ok(rows
+            .into_iter()
+            .map(|row| SignInEvent {
+                number: row.number,
+                at: Timestamp::from_micros(row.at),
+                action: row.action,
+                ip: row.ip,
+                user_agent: row.user_agent,
+                metadata: row.metadata.0,
+            })
+            .collect())
+    }
+
+    /// How many sign-ins of the account are recorded.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn count_sign_ins(&mut self, account: AccountId, filter: SignInFilter) -> Result<i64> {
+        let (one, other) = filter.actions();
+        let (count,) = fetch_one!(
+            self.0,
+            (i64,),
+            "select count(*) from audit_events where account_id = $1 and (action = $2 or action = $3)",
+            account.0,
+            one,
+            other,
+        )?;
+        Ok(count)
+    }
+}

@@ -1,0 +1,73 @@
+//! Answers kept for requests that may be repeated.
+
+use tidegate_database::{Result, Unit, execute, fetch_optional};
+use tidegate_domain::Timestamp;
+
+/// Idempotency records of a unit of work.
+pub struct Idempotency<'u>(pub(crate) &'u mut Unit);
+
+/// An answer given before.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Record {
+    /// Keyed hash of the request that got it.
+    pub fingerprint: Vec<u8>,
+    /// The answer, sealed.
+    pub response: Vec<u8>,
+}
+
+impl Idempotency<'_> {
+    /// The answer kept under a key, unless it is too old.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find(&mut self, key_mac: &[u8], now: Timestamp) -> Result<Option<Record>> {
+        fetch_optional!(
+            self.0,
+            Record,
+            "select fingerprint, response from idempotency_records where key_mac = $1 and expires_at > $2",
+            key_mac,
+            now.micros(),
+        )
+    }
+
+    /// Keeps an answer. False when one that is not too old is kept under that key: of any number, one is first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert(
+        &mut self,
+        key_mac: &[u8],
+        record: &Record,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<bool> {
+        let kept = execute!(
+            self.0,
+            "insert into idempotency_records (key_mac, fingerprint, response, created_at, expires_at)
+             values ($1, $2, $3, $4, $5)
+             on conflict (key_mac) do update set fingerprint = excluded.fingerprint, response = excluded.response,
+                created_at = excluded.created_at, expires_at = excluded.expires_at
+             where idempotency_records.expires_at <= $4",
+            key_mac,
+            record.fingerprint.as_slice(),
+            record.response.as_slice(),
+            now.micros(),
+            expires_at.micros(),
+        )?;
+        Ok(kept == 1)
+    }
+
+    /// Removes answers that are too old; answers how many.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn prune(&mut self, now: Timestamp, at_most: i64) -> Result<u64> {
+        execute!(
+            self.0,
+            "delete from idempotency_records where key_mac in
+                (select key_mac from idempotency_records where expires_at <= $1 order by expires_at, key_mac limit $2)",
+            now.micros(),
+            at_most,
+        )
+    }
+}

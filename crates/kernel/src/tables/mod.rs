@@ -1,0 +1,122 @@
+//! The tables every feature works with, and all migrations there were before features had their own.
+
+pub mod account_cards;
+pub mod audit;
+pub mod idempotency;
+pub mod keys;
+pub mod limits;
+pub mod outbox;
+pub mod refresh_tokens;
+pub mod sessions;
+
+use tidegate_database::{Migration, Result, StoreError, Unit};
+use tidegate_domain::Role;
+use tidegate_domain::id::{AccountId, SessionId};
+
+use crate::changes;
+use account_cards::AccountCards;
+use audit::Audit;
+use idempotency::Idempotency;
+use keys::Keys;
+use limits::Limits;
+use outbox::Outbox;
+use refresh_tokens::RefreshTokens;
+use sessions::Sessions;
+
+/// The schema. Only ever appended to.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "first light",
+        text: include_str!("../../migrations/0001_first_light.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "crossing minds",
+        text: include_str!("../../migrations/0002_crossing_minds.sql"),
+    },
+    Migration { version: 3, name: "riven", text: include_str!("../../migrations/0003_riven.sql") },
+];
+
+/// The kernel's repositories of a unit of work.
+pub trait KernelTables {
+    /// Sessions.
+    fn sessions(&mut self) -> Sessions<'_>;
+
+    /// Refresh tokens.
+    fn refresh_tokens(&mut self) -> RefreshTokens<'_>;
+
+    /// Accounts as features see them that do not own them.
+    fn account_cards(&mut self) -> AccountCards<'_>;
+
+    /// The audit log.
+    fn audit(&mut self) -> Audit<'_>;
+
+    /// Mails and messages to be sent.
+    fn outbox(&mut self) -> Outbox<'_>;
+
+    /// Answers to repeated requests.
+    fn idempotency(&mut self) -> Idempotency<'_>;
+
+    /// Rate limits.
+    fn limits(&mut self) -> Limits<'_>;
+
+    /// Signing keys.
+    fn keys(&mut self) -> Keys<'_>;
+
+    /// Notes that what is shown of an account changes with this unit.
+    fn touch_account(&mut self, account: AccountId);
+
+    /// Notes that a session changes with this unit.
+    fn touch_session(&mut self, session: SessionId);
+}
+
+impl KernelTables for Unit {
+    fn sessions(&mut self) -> Sessions<'_> {
+        Sessions(self)
+    }
+
+    fn refresh_tokens(&mut self) -> RefreshTokens<'_> {
+        RefreshTokens(self)
+    }
+
+    fn account_cards(&mut self) -> AccountCards<'_> {
+        AccountCards(self)
+    }
+
+    fn audit(&mut self) -> Audit<'_> {
+        Audit(self)
+    }
+
+    fn outbox(&mut self) -> Outbox<'_> {
+        Outbox(self)
+    }
+
+    fn idempotency(&mut self) -> Idempotency<'_> {
+        Idempotency(self)
+    }
+
+    fn limits(&mut self) -> Limits<'_> {
+        Limits(self)
+    }
+
+    fn keys(&mut self) -> Keys<'_> {
+        Keys(self)
+    }
+
+    fn touch_account(&mut self, account: AccountId) {
+        self.note(changes::account(account));
+    }
+
+    fn touch_session(&mut self, session: SessionId) {
+        self.note(changes::session(session));
+    }
+}
+
+/// A role as it is stored.
+///
+/// # Errors
+/// [`StoreError::Unreadable`] for a word that no version has written.
+pub fn role(name: &str) -> Result<Role> {
+    Role::from_name(name).ok_or(StoreError::Unreadable("memberships.role"))
+}

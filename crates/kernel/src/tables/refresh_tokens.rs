@@ -1,0 +1,173 @@
+//! Refresh tokens: hashes only.
+
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional};
+use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId, SessionId};
+use tidegate_domain::refresh::Presented;
+use tidegate_domain::session::SessionTimes;
+use tidegate_domain::{Dialect, Role, Timestamp};
+use uuid::Uuid;
+
+use super::role;
+
+/// Refresh tokens of a unit of work.
+pub struct RefreshTokens<'u>(pub(crate) &'u mut Unit);
+
+/// A new refresh token.
+#[derive(Clone, Copy, Debug)]
+pub struct NewRefreshToken<'a> {
+    /// Key.
+    pub id: RefreshTokenId,
+    /// The session it continues.
+    pub session: SessionId,
+    /// SHA-256 of its text.
+    pub hash: &'a [u8],
+    /// The token it was exchanged for.
+    pub parent: Option<RefreshTokenId>,
+    /// Now.
+    pub issued_at: Timestamp,
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+/// A presented token with all that judging it and answering it needs.
+#[derive(Clone, Debug)]
+pub struct PresentedToken {
+    /// Key.
+    pub id: RefreshTokenId,
+    /// What the rotation rule asks.
+    pub presented: Presented,
+    /// SHA-256 of the token it was exchanged for.
+    pub child_hash: Option<Vec<u8>>,
+    /// Its session.
+    pub session: SessionId,
+    /// When that session ends.
+    pub times: SessionTimes,
+    /// The contract the session was opened through.
+    pub dialect: Dialect,
+    /// Whose session.
+    pub account: AccountId,
+    /// The organization signed in to.
+    pub organization: OrganizationId,
+    /// The role there now.
+    pub role: Role,
+}
+
+#[derive(sqlx::FromRow)]
+struct PresentedRow {
+    id: Uuid,
+    token_expires_at: i64,
+    child_issued_at: Option<i64>,
+    child_hash: Option<Vec<u8>>,
+    grandchild_issued_at: Option<i64>,
+    session_id: Uuid,
+    expires_at: i64,
+    ends_at: i64,
+    revoked_at: Option<i64>,
+    dialect: String,
+    account_id: Uuid,
+    disabled_at: Option<i64>,
+    organization_id: Uuid,
+    role: String,
+}
+
+impl RefreshTokens<'_> {
+    /// Adds a token.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert(&mut self, new: NewRefreshToken<'_>) -> Result<()> {
+        execute!(
+            self.0,
+            "insert into refresh_tokens (id, session_id, token_hash, parent_id, issued_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6)",
+            new.id.0,
+            new.session.0,
+            new.hash,
+            new.parent.map(Uuid::from),
+            new.issued_at.micros(),
+            new.expires_at.micros(),
+        )?;
+        Ok(())
+    }
+
+    /// The token of that hash.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find(&mut self, hash: &[u8]) -> Result<Option<PresentedToken>> {
+        let row = fetch_optional!(
+            self.0,
+            PresentedRow,
+            // A token that was exchanged is one that has a child, and a child that was presented has one in its turn.
+            "select t.id, t.expires_at as token_expires_at, c.issued_at as child_issued_at,
+                c.token_hash as child_hash, g.issued_at as grandchild_issued_at, t.session_id, s.expires_at, s.ends_at, s.revoked_at, s.dialect, s.account_id, a.disabled_at,
+                s.organization_id, m.role
+             from refresh_tokens t
+             join sessions s on s.id = t.session_id
+             join accounts a on a.id = s.account_id
+             join memberships m on m.account_id = s.account_id and m.organization_id = s.organization_id
+             left join refresh_tokens c on c.parent_id = t.id
+             left join refresh_tokens g on g.parent_id = c.id
+             where t.token_hash = $1",
+            hash,
+        )?;
+        row.map(|row| {
+            Ok(PresentedToken {
+                id: row.id.into(),
+                presented: Presented {
+                    expires_at: Timestamp::from_micros(row.token_expires_at.min(row.expires_at)),
+                    rotated_at: row.child_issued_at.map(Timestamp::from_micros),
+                    child_used: row.grandchild_issued_at.is_some(),
+                    session_revoked: row.revoked_at.is_some() || row.disabled_at.is_some(),
+                },
+                child_hash: row.child_hash,
+                session: row.session_id.into(),
+                times: SessionTimes {
+                    expires_at: Timestamp::from_micros(row.expires_at),
+                    ends_at: Timestamp::from_micros(row.ends_at),
+                },
+                dialect: Dialect::from_name(&row.dialect)
+                    .ok_or(StoreError::Unreadable("sessions.dialect"))?,
+                account: row.account_id.into(),
+                organization: row.organization_id.into(),
+                role: role(&row.role)?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Adds a token's child, which is what exchanging a token is. False when it has one: of any number who add one at once,
+    /// one does, and the others wait for it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert_child(&mut self, new: NewRefreshToken<'_>) -> Result<bool> {
+        let added = execute!(
+            self.0,
+            "insert into refresh_tokens (id, session_id, token_hash, parent_id, issued_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6) on conflict do nothing",
+            new.id.0,
+            new.session.0,
+            new.hash,
+            new.parent.map(Uuid::from),
+            new.issued_at.micros(),
+            new.expires_at.micros(),
+        )?;
+        Ok(added == 1)
+    }
+
+    /// What the deleted account of a token's session was called. None when the account is not deleted, or forgotten.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn tombstone(&mut self, hash: &[u8]) -> Result<Option<String>> {
+        let row = fetch_optional!(
+            self.0,
+            (Option<String>,),
+            "select a.tombstone from refresh_tokens t join sessions s on s.id = t.session_id
+             join accounts a on a.id = s.account_id where t.token_hash = $1",
+            hash,
+        )?;
+        Ok(row.and_then(|(tombstone,)| tombstone))
+    }
+}

@@ -1,0 +1,102 @@
+//! The audit log: what its owner sees of it, page by page.
+
+use serde_json::json;
+use tidegate_domain::Dialect;
+use tidegate_domain::audit::Action;
+use tidegate_domain::id::{AccountId, AuditEventId};
+use tidegate_kernel::KernelTables;
+use tidegate_kernel::tables::audit::{NewEvent, SignInFilter};
+use tidegate_testkit::{concurrently, on_both_engines};
+
+use crate::world::{NOW, World, at};
+
+fn event(id: AuditEventId, account: Option<AccountId>, action: Action) -> NewEvent<'static> {
+    NewEvent {
+        id,
+        at: NOW,
+        action,
+        account,
+        organization: None,
+        session: None,
+        dialect: Some(Dialect::Ingestiq),
+        ip: "2001:db8::1",
+        user_agent: "curl/8",
+        metadata: json!({"method": "password"}),
+    }
+}
+
+async fn record(world: &World, account: AccountId, action: Action, second: i64) {
+    let new = NewEvent { at: at(second), ..event(world.key(), Some(account), action) };
+    commit!(world.store, unit => unit.audit().insert(&new));
+}
+
+on_both_engines! {
+    async fn sign_ins_are_paged_newest_first(world: World) {
+        let (ada, eve) = (world.account().await, world.account().await);
+        for second in 0..7 {
+            record(&world, ada, Action::SignInSucceeded, second).await;
+            record(&world, ada, Action::ProfileUpdated, second).await;
+            record(&world, eve, Action::SignInSucceeded, second).await;
+        }
+        let mut seen = Vec::new();
+        for offset in [0, 3, 6, 9] {
+            let page = read!(world.store, unit => unit.audit().sign_ins(ada, SignInFilter::Any, 3, offset));
+            seen.push(page.iter().map(|event| event.at).collect::<Vec<_>>());
+        }
+        assert_eq!(seen, [vec![at(6), at(5), at(4)], vec![at(3), at(2), at(1)], vec![at(0)], vec![]]);
+        assert_eq!(read!(world.store, unit => unit.audit().count_sign_ins(ada, SignInFilter::Any)), 7);
+        assert!(read!(world.store, unit => unit.audit().sign_ins(ada, SignInFilter::Any, 0, 0)).is_empty());
+    }
+
+    async fn sign_ins_are_filtered_by_outcome(world: World) {
+        let ada = world.account().await;
+        for second in 0..5 {
+            let action = if second % 2 == 0 { Action::SignInSucceeded } else { Action::SignInFailed };
+            record(&world, ada, action, second).await;
+        }
+        for (filter, expected) in
+            [(SignInFilter::Any, 5), (SignInFilter::Success, 3), (SignInFilter::Failure, 2)]
+        {
+            let events = read!(world.store, unit => unit.audit().sign_ins(ada, filter, 10, 0));
+            assert_eq!(events.len(), expected);
+            let count = read!(world.store, unit => unit.audit().count_sign_ins(ada, filter));
+            assert_eq!(usize::try_from(count).unwrap(), expected);
+        }
+        let failures = read!(world.store, unit => unit.audit().sign_ins(ada, SignInFilter::Failure, 10, 0));
+        assert!(failures.iter().all(|event| event.action == "auth.login.failure"));
+    }
+
+    async fn an_event_is_shown_as_it_was_recorded(world: World) {
+        let ada = world.account().await;
+        record(&world, ada, Action::SignInSucceeded, 4).await;
+        let events = read!(world.store, unit => unit.audit().sign_ins(ada, SignInFilter::Any, 10, 0));
+        let shown = &events[0];
+        assert_eq!(
+            (shown.at, shown.ip.as_str(), shown.user_agent.as_str()),
+            (at(4), "2001:db8::1", "curl/8")
+        );
+        assert_eq!(
+            (shown.action.as_str(), &shown.metadata),
+            ("auth.login.success", &json!({"method": "password"}))
+        );
+        assert!(shown.number > 0);
+    }
+
+    async fn an_event_about_nobody_is_recorded_too(world: World) {
+        let unknown = NewEvent { dialect: None, ..event(world.key(), None, Action::SignInFailed) };
+        commit!(world.store, unit => unit.audit().insert(&unknown));
+        let rows = "select count(*) from audit_events where account_id is null and dialect = ''";
+        assert_eq!(world.database.sql_count(rows).await, 1);
+    }
+
+    async fn events_of_concurrent_units_are_all_recorded(world: World) {
+        let ada = world.account().await;
+        let keys: Vec<AuditEventId> = (0..50).map(|_| world.key()).collect();
+        concurrently(50, |number| {
+            let (store, new) = (world.store.clone(), event(keys[number], Some(ada), Action::SignInFailed));
+            async move { commit!(store, unit => unit.audit().insert(&new)) }
+        })
+        .await;
+        assert_eq!(read!(world.store, unit => unit.audit().count_sign_ins(ada, SignInFilter::Any)), 50);
+    }
+}

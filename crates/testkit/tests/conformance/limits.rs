@@ -1,0 +1,114 @@
+//! Rate limits: every call counts, once, whoever makes it.
+
+use tidegate_domain::Timestamp;
+use tidegate_domain::limit::Limit;
+use tidegate_kernel::KernelTables;
+use tidegate_testkit::{concurrently, on_both_engines};
+
+use crate::world::{NOW, World, at};
+
+const LIMIT: Limit = Limit::new(5, 60);
+
+on_both_engines! {
+    async fn as_many_calls_pass_as_the_limit_says(world: World) {
+        for call in 1..=7_u32 {
+            let standing =
+                commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 1, at(i64::from(call))));
+            assert_eq!((standing.limit, standing.remaining), (5, 5_u32.saturating_sub(call)));
+            assert_eq!((standing.exceeded, standing.resets_at), (call > 5, at(61)));
+        }
+    }
+
+    async fn calls_at_once_are_all_counted(world: World) {
+        let limit = Limit::new(1_000, 60);
+        let standings = concurrently(50, |_| {
+            let store = world.store.clone();
+            async move { commit!(store, unit => unit.limits().count(b"ada", limit, 1, NOW)) }
+        })
+        .await;
+        // Each saw a number of its own.
+        let mut remaining: Vec<u32> = standings.iter().map(|standing| standing.remaining).collect();
+        remaining.sort_unstable();
+        assert_eq!(remaining, (950..1_000).collect::<Vec<_>>());
+    }
+
+    async fn exactly_the_allowed_number_of_concurrent_calls_passes(world: World) {
+        let standings = concurrently(50, |_| {
+            let store = world.store.clone();
+            async move { commit!(store, unit => unit.limits().count(b"ada", LIMIT, 1, NOW)) }
+        })
+        .await;
+        assert_eq!(standings.iter().filter(|standing| !standing.exceeded).count(), 5);
+    }
+
+    async fn a_window_begins_with_its_first_call_and_ends_at_its_last_instant(world: World) {
+        let count =
+            async |second| commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 1, at(second)));
+        for _ in 0..6 {
+            count(10).await;
+        }
+        assert!(count(69).await.exceeded);
+        let fresh = count(70).await;
+        assert_eq!((fresh.exceeded, fresh.remaining, fresh.resets_at), (false, 4, at(130)));
+    }
+
+    async fn buckets_do_not_mix(world: World) {
+        for bucket in [&b"ada"[..], b"ADA", b"", b"\0", b"\xff\xfe"] {
+            let standing = commit!(world.store, unit => unit.limits().count(bucket, LIMIT, 1, NOW));
+            assert_eq!(standing.remaining, 4, "{bucket:?}");
+        }
+    }
+
+    async fn many_calls_are_counted_at_once(world: World) {
+        let standing = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 3, NOW));
+        assert_eq!(standing.remaining, 2);
+        let standing = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 3, NOW));
+        assert!(standing.exceeded);
+        // The first of a new window, many at once.
+        let standing = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 4, at(60)));
+        assert_eq!((standing.remaining, standing.resets_at), (1, at(120)));
+    }
+
+    async fn a_call_taken_back_does_not_count(world: World) {
+        for _ in 0..2 {
+            commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 1, NOW));
+        }
+        // More are taken back than were counted: nobody gets credit.
+        for _ in 0..4 {
+            commit!(world.store, unit => unit.limits().refund(b"ada"));
+        }
+        commit!(world.store, unit => unit.limits().refund(b"nobody"));
+        let standing = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 1, NOW));
+        assert_eq!(standing.remaining, 4);
+    }
+
+    async fn a_count_that_was_not_committed_is_none(world: World) {
+        let mut unit = world.store.begin().await.unwrap();
+        unit.limits().count(b"ada", LIMIT, 5, NOW).await.unwrap();
+        drop(unit);
+        let standing = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 1, NOW));
+        assert_eq!(standing.remaining, 4);
+    }
+
+    async fn only_windows_that_are_over_are_removed(world: World) {
+        for old in [b"one", b"two", b"six"] {
+            commit!(world.store, unit => unit.limits().count(old, LIMIT, 1, NOW));
+        }
+        commit!(world.store, unit => unit.limits().count(b"new", LIMIT, 1, at(1)));
+        assert_eq!(commit!(world.store, unit => unit.limits().prune(at(59), 2)), 0);
+        for expected in [2, 1, 0] {
+            assert_eq!(commit!(world.store, unit => unit.limits().prune(at(60), 2)), expected);
+        }
+        let standing = commit!(world.store, unit => unit.limits().count(b"new", LIMIT, 1, at(2)));
+        assert_eq!(standing.remaining, 3);
+    }
+
+    async fn a_window_without_end_and_a_clock_at_its_end_do_not_overflow(world: World) {
+        let endless = Limit::new(5, u64::MAX);
+        let end = Timestamp::from_micros(i64::MAX);
+        for now in [NOW, end, Timestamp::from_micros(i64::MIN)] {
+            commit!(world.store, unit => unit.limits().count(b"ada", endless, 1, now));
+        }
+        assert_eq!(world.database.sql_count("select max(resets_at) from rate_limit_buckets").await, i64::MAX);
+    }
+}

@@ -1,0 +1,253 @@
+//! Refresh tokens: presented, exchanged, exchanged no second time.
+
+use tidegate_database::StoreError;
+use tidegate_domain::id::RefreshTokenId;
+use tidegate_domain::session::EndReason;
+use tidegate_domain::{Dialect, Role};
+use tidegate_identity::IdentityTables;
+use tidegate_kernel::KernelTables;
+use tidegate_kernel::tables::refresh_tokens::NewRefreshToken;
+use tidegate_testkit::{concurrently, on_both_engines};
+
+use crate::world::{Member, World, at};
+
+on_both_engines! {
+    async fn a_token_is_found_with_all_that_judging_it_needs(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let session = world.session(&ada, 7_200).await;
+        let hash = world.hash();
+        let id = world.refresh_token(session, &hash, None).await;
+        let found = read!(world.store, unit => unit.refresh_tokens().find(&hash)).unwrap();
+        assert_eq!((found.id, found.session, found.account), (id, session, ada.account));
+        assert_eq!(
+            (found.organization, found.role, found.dialect),
+            (ada.organization, Role::Owner, Dialect::Rivergen)
+        );
+        assert_eq!((found.times.expires_at, found.times.ends_at), (at(7_200), at(7_200)));
+        assert_eq!((found.presented.expires_at, found.presented.rotated_at), (at(3_600), None));
+        assert_eq!((found.presented.child_used, found.presented.session_revoked), (false, false));
+        assert_eq!(found.child_hash, None);
+        assert!(read!(world.store, unit => unit.refresh_tokens().find(&world.hash())).is_none());
+        assert!(read!(world.store, unit => unit.refresh_tokens().find(b"")).is_none());
+    }
+
+    async fn a_token_expires_with_its_session_at_the_latest(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let session = world.session(&ada, 60).await;
+        let hash = world.hash();
+        world.refresh_token(session, &hash, None).await;
+        let found = read!(world.store, unit => unit.refresh_tokens().find(&hash)).unwrap();
+        assert_eq!(found.presented.expires_at, at(60));
+    }
+
+    async fn an_exchanged_token_names_its_child_and_whether_that_was_used(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let session = world.session(&ada, 7_200).await;
+        let [first, second, third] = [world.hash(), world.hash(), world.hash()];
+        let one = world.refresh_token(session, &first, None).await;
+        let child = |parent, hash, issued_at| NewRefreshToken {
+            id: world.key(),
+            session,
+            hash,
+            parent: Some(parent),
+            issued_at,
+            expires_at: at(3_600),
+        };
+        let two = child(one, &second, at(10));
+        assert!(commit!(world.store, unit => unit.refresh_tokens().insert_child(two)));
+        let found = read!(world.store, unit => unit.refresh_tokens().find(&first)).unwrap();
+        assert_eq!(found.child_hash.as_deref(), Some(&second[..]));
+        assert_eq!((found.presented.rotated_at, found.presented.child_used), (Some(at(10)), false));
+        let three = child(two.id, &third, at(20));
+        assert!(commit!(world.store, unit => unit.refresh_tokens().insert_child(three)));
+        let found = read!(world.store, unit => unit.refresh_tokens().find(&first)).unwrap();
+        assert!(found.presented.child_used);
+        let newest = read!(world.store, unit => unit.refresh_tokens().find(&third)).unwrap();
+        assert_eq!((newest.presented.rotated_at, newest.presented.child_used), (None, false));
+    }
+
+    async fn the_end_of_its_session_or_account_is_the_end_of_a_token(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let hash = world.hash();
+        let session = world.session(&ada, 7_200).await;
+        world.refresh_token(session, &hash, None).await;
+        world.database.sql("update accounts set disabled_at = 1").await;
+        assert!(
+            read!(world.store, unit => unit.refresh_tokens().find(&hash)).unwrap().presented.session_revoked
+        );
+        world.database.sql("update accounts set disabled_at = null").await;
+        assert!(
+            !read!(world.store, unit => unit.refresh_tokens().find(&hash)).unwrap().presented.session_revoked
+        );
+        commit!(world.store, unit => unit.sessions().end(session, EndReason::SignedOut, at(1)));
+        assert!(
+            read!(world.store, unit => unit.refresh_tokens().find(&hash)).unwrap().presented.session_revoked
+        );
+        world.database.sql("delete from membership_workspaces; delete from memberships").await;
+        assert!(read!(world.store, unit => unit.refresh_tokens().find(&hash)).is_none());
+    }
+
+    async fn of_fifty_who_exchange_a_token_at_once_one_does(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let session = world.session(&ada, 7_200).await;
+        let parent = world.refresh_token(session, &world.hash(), None).await;
+        let children: Vec<(RefreshTokenId, [u8; 32])> =
+            (0..50).map(|_| (world.key(), world.hash())).collect();
+        let exchanged = concurrently(50, |number| {
+            let (store, (id, hash)) = (world.store.clone(), children[number]);
+            async move {
+                let mut unit = store.begin().await.unwrap();
+                let child = NewRefreshToken {
+                    id,
+                    session,
+                    hash: &hash,
+                    parent: Some(parent),
+                    issued_at: at(1),
+                    expires_at: at(3_600),
+                };
+                let added = unit.refresh_tokens().insert_child(child).await.unwrap();
+                unit.commit().await.unwrap();
+                added
+            }
+        })
+        .await;
+        assert_eq!(exchanged.iter().filter(|exchanged| **exchanged).count(), 1);
+        assert_eq!(world.database.sql_count("select count(*) from refresh_tokens").await, 2);
+    }
+
+    // Were the winner's unit to fail, the token must not be lost: somebody else's turn comes.
+    async fn an_exchange_that_was_not_committed_did_not_happen(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let session = world.session(&ada, 7_200).await;
+        let token = world.refresh_token(session, &world.hash(), None).await;
+        let [first, second] = [world.hash(), world.hash()];
+        let child = |hash| NewRefreshToken {
+            id: world.key(),
+            session,
+            hash,
+            parent: Some(token),
+            issued_at: at(1),
+            expires_at: at(3_600),
+        };
+        let (one, two) = (child(&first), child(&second));
+        let mut unit = world.store.begin().await.unwrap();
+        assert!(unit.refresh_tokens().insert_child(one).await.unwrap());
+        drop(unit);
+        assert!(commit!(world.store, unit => unit.refresh_tokens().insert_child(two)));
+        assert!(!commit!(world.store, unit => unit.refresh_tokens().insert_child(one)));
+    }
+
+    async fn a_token_has_one_child_and_a_hash_one_token(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let session = world.session(&ada, 7_200).await;
+        let hash = world.hash();
+        let parent = world.refresh_token(session, &hash, None).await;
+        world.refresh_token(session, &world.hash(), Some(parent)).await;
+        for (hash, parent) in [(world.hash(), Some(parent)), (hash, None)] {
+            let mut unit = world.store.begin().await.unwrap();
+            let new = NewRefreshToken {
+                id: world.key(),
+                session,
+                hash: &hash,
+                parent,
+                issued_at: at(1),
+                expires_at: at(2),
+            };
+            let refused = unit.refresh_tokens().insert(new).await;
+            assert!(matches!(refused, Err(StoreError::Database(_))), "{refused:?}");
+        }
+    }
+
+    async fn a_dialect_no_version_has_written_is_an_error_not_a_guess(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let (session, hash) = (world.session(&ada, 60).await, world.hash());
+        world.refresh_token(session, &hash, None).await;
+        world.database.sql("update sessions set dialect = 'klingon'").await;
+        let mut unit = world.store.read().await.unwrap();
+        let found = unit.refresh_tokens().find(&hash).await;
+        assert!(matches!(found, Err(StoreError::Unreadable("sessions.dialect"))), "{found:?}");
+    }
+
+    // Where tokens are kept, every tab that asks near the end is given the same child; none may fail.
+    async fn of_twenty_who_add_a_tokens_child_at_once_one_does_and_none_fails(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let session = world.session(&ada, 7_200).await;
+        let hash = world.hash();
+        let parent = world.refresh_token(session, &hash, None).await;
+        let children: Vec<(RefreshTokenId, [u8; 32])> =
+            (0..20).map(|_| (world.key(), world.hash())).collect();
+        let hashes: Vec<_> = children.iter().map(|(_, hash)| *hash).collect();
+        let added = concurrently(20, |number| {
+            let (store, (id, hash)) = (world.store.clone(), children[number]);
+            async move {
+                let child = NewRefreshToken {
+                    id,
+                    session,
+                    hash: &hash,
+                    parent: Some(parent),
+                    issued_at: at(1),
+                    expires_at: at(5_000),
+                };
+                commit!(store, unit => unit.refresh_tokens().insert_child(child))
+            }
+        })
+        .await;
+        assert_eq!(added.iter().filter(|added| **added).count(), 1);
+        assert_eq!(world.database.sql_count("select count(*) from refresh_tokens").await, 2);
+        let found = read!(world.store, unit => unit.refresh_tokens().find(&hash)).unwrap();
+        let child = found.child_hash.unwrap();
+        assert!(hashes.iter().any(|hash| hash[..] == child[..]));
+        assert_eq!((found.presented.rotated_at, found.presented.child_used), (Some(at(1)), false));
+        let child = read!(world.store, unit => unit.refresh_tokens().find(&child)).unwrap();
+        assert_eq!((child.session, child.presented.expires_at), (session, at(5_000)));
+    }
+
+    async fn a_child_is_the_same_whoever_adds_it_again(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let session = world.session(&ada, 7_200).await;
+        let parent = world.refresh_token(session, &world.hash(), None).await;
+        let hash = world.hash();
+        for is_new in [true, false] {
+            let child = NewRefreshToken {
+                id: world.key(),
+                session,
+                hash: &hash,
+                parent: Some(parent),
+                issued_at: at(1),
+                expires_at: at(5_000),
+            };
+            let added = commit!(world.store, unit => unit.refresh_tokens().insert_child(child));
+            assert_eq!(added, is_new);
+        }
+        assert_eq!(world.database.sql_count("select count(*) from refresh_tokens").await, 2);
+    }
+
+    async fn the_token_of_a_deleted_account_says_what_it_was_called_until_that_is_forgotten(world: World) {
+        let host = world.member("host@example.com").await;
+        let ada = Member { account: world.person(&host, "ada@example.com").await, ..host };
+        let hash = world.hash();
+        let session = world.session(&ada, 7_200).await;
+        let token = world.refresh_token(session, &hash, None).await;
+        let (child, others) = (world.hash(), world.hash());
+        world.refresh_token(session, &child, Some(token)).await;
+        world.refresh_token(world.session(&host, 7_200).await, &others, None).await;
+        for hash in [&hash, &child, &others] {
+            assert_eq!(read!(world.store, unit => unit.refresh_tokens().tombstone(hash)), None);
+        }
+        // Shut is not deleted.
+        world.database.sql("update accounts set disabled_at = 1").await;
+        assert_eq!(read!(world.store, unit => unit.refresh_tokens().tombstone(&hash)), None);
+
+        commit!(world.store, unit => unit.accounts().delete(ada.account, "ada@example.com", at(9)));
+        for hash in [&hash, &child] {
+            assert!(read!(world.store, unit => unit.refresh_tokens().find(hash)).is_none());
+            let name = read!(world.store, unit => unit.refresh_tokens().tombstone(hash));
+            assert_eq!(name.as_deref(), Some("ada@example.com"));
+        }
+        for hash in [&others, &world.hash()] {
+            assert_eq!(read!(world.store, unit => unit.refresh_tokens().tombstone(hash)), None);
+        }
+        assert_eq!(commit!(world.store, unit => unit.accounts().forget_deleted(at(10), 10)), 1);
+        assert_eq!(read!(world.store, unit => unit.refresh_tokens().tombstone(&hash)), None);
+    }
+}
