@@ -7,9 +7,9 @@ use serde_json::json;
 use tidegate_identity::Refused;
 use tidegate_identity::kernel::sms_receipts::{ReceiptRefused, Reporter};
 
-use crate::state::App;
 use crate::wire::body::read;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// Largest receipt: a form of a dozen short fields.
 const LARGEST: usize = 16 * 1024;
@@ -50,7 +50,7 @@ async fn take(app: &App, reporter: Reporter<'_>, request: Request) -> Response {
         }
         Err(_) => return refuse(StatusCode::BAD_REQUEST, "invalid_request"),
     };
-    match app.take_receipt(reporter, &body).await {
+    match app.identity().take_receipt(reporter, &body).await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(Refused::Rule(ReceiptRefused::Unproven)) => refuse(StatusCode::FORBIDDEN, "access_denied"),
         Err(Refused::Rule(ReceiptRefused::Malformed)) => refuse(StatusCode::BAD_REQUEST, "invalid_request"),

@@ -7,8 +7,8 @@ use axum::response::{Html, IntoResponse, Response};
 
 use tidegate_identity::kernel::settings::DeliveryMode;
 
-use crate::state::App;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// Mails shown.
 const NEWEST: i64 = 50;
@@ -31,13 +31,13 @@ struct MailView {
 
 /// Whether what goes this way stays here to be read. What waits to be sent is nobody's to read.
 fn is_kept(app: &App, channel: &str) -> bool {
-    let mode = if channel == "sms" { app.settings().sms } else { app.settings().mail };
+    let mode = if channel == "sms" { app.identity().settings().sms } else { app.identity().settings().mail };
     mode == DeliveryMode::Keep
 }
 
 /// The newest mails.
 pub(super) async fn page(State(app): State<App>) -> Response {
-    let entries = match app.list_outbox(None, NEWEST).await {
+    let entries = match app.identity().list_outbox(None, NEWEST).await {
         Ok(entries) => entries,
         Err(fault) => return super::failure(&app, Rejection::from(fault)),
     };
@@ -45,7 +45,7 @@ pub(super) async fn page(State(app): State<App>) -> Response {
         .iter()
         .filter(|entry| entry.message.state != "discarded" && is_kept(&app, &entry.message.channel))
         .filter_map(|entry| {
-            let said = app.render(entry).ok().flatten()?;
+            let said = app.identity().render(entry).ok().flatten()?;
             Some(MailView {
                 to: entry.message.recipient.clone(),
                 at: entry.message.created_at().iso_seconds(),
@@ -56,7 +56,7 @@ pub(super) async fn page(State(app): State<App>) -> Response {
             })
         })
         .collect();
-    match (Outbox { product: app.settings().product.clone(), mails }).render() {
+    match (Outbox { product: app.identity().settings().product.clone(), mails }).render() {
         Ok(html) => Html(html).into_response(),
         Err(error) => {
             tracing::error!(%error, "the outbox page could not be rendered");

@@ -7,13 +7,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use tidegate_domain::Role;
 use tidegate_domain::account::AccountKind;
-use tidegate_domain::dialect::Unverified;
+use tidegate_domain::contract::Unverified;
 use tidegate_identity::{Actor, AuthError, Call};
 
-use crate::state::App;
 use crate::wire::client::{call, read_meter};
-use crate::wire::contract::Contract;
+use crate::wire::contract::ContractMarker;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// A request with a right token. Who may go on, the handler says first: only [`Bearer::require`] gives the actor away.
 pub(crate) struct Bearer<C> {
@@ -22,7 +22,7 @@ pub(crate) struct Bearer<C> {
     contract: PhantomData<C>,
 }
 
-impl<C: Contract> Bearer<C> {
+impl<C: ContractMarker> Bearer<C> {
     /// Lets in an actor of at least `role` with an unrestricted token.
     pub(crate) fn require(self, role: Role) -> Result<(Actor, Call), C::Error> {
         self.actor.require(role).map_err(Rejection::from)?;
@@ -36,14 +36,14 @@ impl<C: Contract> Bearer<C> {
     }
 }
 
-impl<C: Contract> FromRequestParts<App> for Bearer<C> {
+impl<C: ContractMarker> FromRequestParts<App> for Bearer<C> {
     type Rejection = C::Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, C::Error> {
         let call = call::<C>(parts, app);
         match authenticate(parts, app).await {
             Ok(actor) => {
-                if let Some(standing) = app.meter_authenticated(&call, &actor) {
+                if let Some(standing) = app.identity().meter_authenticated(&call, &actor) {
                     read_meter(&parts.extensions, app, standing)?;
                 }
                 let is_person = actor.session.kind == AccountKind::Individual;
@@ -58,7 +58,7 @@ impl<C: Contract> FromRequestParts<App> for Bearer<C> {
             }
             Err(rejection) => {
                 // Guessing tokens counts as what it is: a request without one.
-                if let Some(standing) = app.meter_anonymous(&call) {
+                if let Some(standing) = app.identity().meter_anonymous(&call) {
                     read_meter(&parts.extensions, app, standing)?;
                 }
                 Err(rejection.into())
@@ -69,7 +69,7 @@ impl<C: Contract> FromRequestParts<App> for Bearer<C> {
 
 async fn authenticate(parts: &Parts, app: &App) -> Result<Actor, Rejection> {
     let token = token(&parts.headers).ok_or(Rejection::NoToken)?;
-    app.authenticate(token).await.map_err(|error: AuthError| error.into())
+    app.identity().authenticate(token).await.map_err(|error: AuthError| error.into())
 }
 
 /// The token of the one `Authorization` header; none for another scheme, an empty token, or two headers.

@@ -10,10 +10,10 @@ use axum::http::{Extensions, HeaderMap, header};
 use tidegate_domain::limit::Standing;
 use tidegate_identity::Call;
 
-use crate::state::{App, ForwardedHeader, HttpSettings};
 use crate::wire::boundary::MeterReading;
-use crate::wire::contract::Contract;
+use crate::wire::contract::ContractMarker;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::{App, ForwardedHeader, HttpSettings};
 
 /// Longest user agent worth storing, in characters.
 const MAX_USER_AGENT: usize = 512;
@@ -29,12 +29,12 @@ impl<C> Deref for Caller<C> {
     }
 }
 
-impl<C: Contract> FromRequestParts<App> for Caller<C> {
+impl<C: ContractMarker> FromRequestParts<App> for Caller<C> {
     type Rejection = C::Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, C::Error> {
         let call = call::<C>(parts, app);
-        if let Some(standing) = app.meter_anonymous(&call) {
+        if let Some(standing) = app.identity().meter_anonymous(&call) {
             read_meter(&parts.extensions, app, standing)?;
         }
         Ok(Self(call, PhantomData))
@@ -42,9 +42,9 @@ impl<C: Contract> FromRequestParts<App> for Caller<C> {
 }
 
 /// What is known of a request, uncounted.
-pub(crate) fn call<C: Contract>(parts: &Parts, app: &App) -> Call {
+pub(crate) fn call<C: ContractMarker>(parts: &Parts, app: &App) -> Call {
     Call {
-        profile: app.settings().profile(C::DIALECT).clone(),
+        profile: app.identity().settings().profile(C::ID).clone(),
         ip: client_ip(&parts.headers, &parts.extensions, app.http()),
         user_agent: user_agent(&parts.headers),
     }
@@ -62,7 +62,10 @@ pub(crate) fn read_meter(extensions: &Extensions, app: &App, standing: Standing)
 /// Refuses a caller over a limit.
 pub(crate) fn within(app: &App, standing: Standing) -> Result<(), Rejection> {
     if standing.exceeded {
-        return Err(Rejection::RateLimited { standing, retry_after: standing.retry_after(app.now()) });
+        return Err(Rejection::RateLimited {
+            standing,
+            retry_after: standing.retry_after(app.identity().now()),
+        });
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tidegate_broker::{BrokerError, Trouble};
+use tidegate_domain::ContractId;
 use tidegate_domain::id::AccountId;
 use tidegate_store::brokerage::BrokerageRecord;
 use uuid::Uuid;
@@ -76,7 +77,7 @@ impl Identity {
     /// What a worker does on its own.
     pub(crate) fn own_call(&self) -> Call {
         Call {
-            profile: Arc::clone(&self.settings.riven),
+            profile: Arc::clone(self.settings.profile(ContractId::RIVEN)),
             ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             user_agent: "tidegate".to_owned(),
         }

@@ -102,7 +102,7 @@ impl Work<'_> {
             handle_hash: None,
             link_hash: None,
             code_mac: None,
-            dialect: profile.dialect,
+            contract: profile.contract,
             continuation: NOTHING,
             created_at: self.now,
             expires_at: self.now.plus(profile.codes.of(purpose)),

@@ -8,7 +8,7 @@ use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::database::{Binding, Database};
 use tidegate_domain::id::{AccountId, OrganizationId, SessionId};
 use tidegate_domain::session::{Amr, SessionTimes};
-use tidegate_domain::{AccessClaims, DialectProfile, Role, Secret, Timestamp};
+use tidegate_domain::{AccessClaims, ContractProfile, Role, Secret, Timestamp};
 use tidegate_store::organizations::Landing;
 use tidegate_store::refresh_tokens::NewRefreshToken;
 use tidegate_store::service_keys::ServiceKey;
@@ -158,7 +158,7 @@ impl Work<'_> {
                 account: principal.account.id,
                 organization: principal.landing.organization,
                 workspace: principal.landing.workspace,
-                dialect: profile.dialect,
+                contract: profile.contract,
                 amr: principal.amr,
                 remember_me: principal.remember_me,
                 ip: &self.call.ip.to_string(),
@@ -178,7 +178,7 @@ impl Identity {
     /// Signs an access token to go with `refresh`. It never outlives its session.
     pub(crate) fn token_set(
         &self,
-        profile: &Arc<DialectProfile>,
+        profile: &Arc<ContractProfile>,
         bearer: Bearer,
         refresh: PlainToken,
         now: Timestamp,
@@ -199,7 +199,7 @@ impl Identity {
             org: bearer.organization,
             role: bearer.role,
             scope: FULL_SCOPE.to_owned(),
-            dialect: profile.dialect,
+            contract: profile.contract,
             db,
             fuid,
             fsid,

@@ -29,7 +29,8 @@ impl Identity {
     /// Those of the store.
     pub async fn prune(&self) -> Result<u64, Fault> {
         let now = self.now();
-        let keep_names = KEEP_NAMES.max(self.settings.crossing_minds.refresh.lifetime);
+        let refreshable = self.settings.contracts.iter().map(|profile| profile.refresh.lifetime).max();
+        let keep_names = KEEP_NAMES.max(refreshable.unwrap_or_default());
         let mut removed = 0;
         let mut unit = self.store.begin().await?;
         removed += unit.challenges().prune(now.minus(KEEP_CHALLENGES), AT_ONCE).await?;

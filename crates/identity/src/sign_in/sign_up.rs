@@ -5,7 +5,7 @@ use serde_json::json;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Continuation;
-use tidegate_domain::dialect::Unverified;
+use tidegate_domain::contract::Unverified;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::session::Amr;
 use tidegate_domain::{EmailAddress, Password};
@@ -184,7 +184,7 @@ impl Identity {
     }
 
     fn repeat(&self, call: &Call, key: &str, claim: &SignUp) -> Repeat {
-        let dialect = call.profile.dialect.as_str();
+        let contract = call.profile.contract.as_str();
         // The password is part of what must be equal: knowing key and address must not be enough to get the answer.
         let body = json!([
             claim.email.as_str(),
@@ -194,7 +194,7 @@ impl Identity {
             claim.terms_version,
         ]);
         Repeat {
-            key_mac: self.vault.mac("idempotency key", format!("{dialect} sign-up {key}").as_bytes()),
+            key_mac: self.vault.mac("idempotency key", format!("{contract} sign-up {key}").as_bytes()),
             fingerprint: self.vault.mac("idempotency fingerprint", body.to_string().as_bytes()),
         }
     }

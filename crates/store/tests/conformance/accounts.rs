@@ -4,7 +4,7 @@ use serde_json::json;
 use tidegate_domain::account::{AccountKind, LoginName};
 use tidegate_domain::challenge::{Continuation, Purpose};
 use tidegate_domain::id::AccountId;
-use tidegate_domain::{Dialect, Role};
+use tidegate_domain::{ContractId, Role};
 use tidegate_store::StoreError;
 use tidegate_store::accounts::{NewAccount, NewIdentifier};
 use tidegate_store::brokerage::Opened;
@@ -37,7 +37,7 @@ async fn endow(world: &World, account: AccountId) {
         handle_hash: None,
         link_hash: Some(&world.hash()),
         code_mac: None,
-        dialect: Dialect::CrossingMinds,
+        contract: ContractId::CROSSING_MINDS,
         continuation: &Continuation { remember_me: false },
         created_at: NOW,
         expires_at: at(600),
@@ -63,7 +63,7 @@ async fn send(world: &World, account: Option<AccountId>, purpose: Purpose, to: &
         handle_hash: None,
         link_hash: None,
         code_mac: Some(b"mac"),
-        dialect: Dialect::Riven,
+        contract: ContractId::RIVEN,
         continuation: &Continuation { remember_me: false },
         created_at: NOW,
         expires_at: at(600),

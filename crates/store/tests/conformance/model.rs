@@ -8,7 +8,7 @@ use tidegate_domain::challenge::{Continuation, Purpose};
 use tidegate_domain::id::{ChallengeId, RefreshTokenId, SessionId};
 use tidegate_domain::limit::Limit;
 use tidegate_domain::session::EndReason;
-use tidegate_domain::{Dialect, Timestamp};
+use tidegate_domain::{ContractId, Timestamp};
 use tidegate_store::broker_cursors::Turn;
 use tidegate_store::brokerage::{Opened, Opening, Standing};
 use tidegate_store::challenges::NewChallenge;
@@ -342,7 +342,7 @@ impl Side {
             handle_hash: None,
             link_hash: None,
             code_mac: Some(&[7]),
-            dialect: Dialect::Ingestiq,
+            contract: ContractId::INGESTIQ,
             continuation: &Continuation::default(),
             created_at: at(self.now),
             expires_at: at(self.now + 60),

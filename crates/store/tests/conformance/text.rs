@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidegate_domain::Timestamp;
 use tidegate_domain::challenge::{Continuation, Purpose};
-use tidegate_domain::{Dialect, EmailAddress};
+use tidegate_domain::{ContractId, EmailAddress};
 use tidegate_store::accounts::NewAccount;
 use tidegate_store::challenges::NewChallenge;
 use tidegate_store::outbox::NewMessage;
@@ -139,7 +139,7 @@ on_both_engines! {
                 handle_hash: None,
                 link_hash: Some(&link),
                 code_mac: None,
-                dialect: Dialect::Rivergen,
+                contract: ContractId::RIVERGEN,
                 continuation: &Continuation::default(),
                 created_at: instant,
                 expires_at: instant,

@@ -3,7 +3,7 @@
 use tidegate_domain::challenge::{Continuation, Purpose};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::limit::Limit;
-use tidegate_domain::{Dialect, Timestamp};
+use tidegate_domain::{ContractId, Timestamp};
 use tidegate_store::challenges::NewChallenge;
 use tidegate_store::idempotency::Record;
 use tidegate_store::outbox::NewMessage;
@@ -208,7 +208,7 @@ async fn litter(world: &World, unit: &mut Unit, number: i64, end: Timestamp) -> 
         handle_hash: None,
         link_hash: None,
         code_mac: None,
-        dialect: Dialect::Rivergen,
+        contract: ContractId::RIVERGEN,
         continuation: &Continuation::default(),
         created_at: NOW,
         expires_at: end,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_domain::account::{AccountKind, LoginName, ServiceName};
 use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId, SessionId, WorkspaceId};
 use tidegate_domain::session::{Amr, SessionTimes};
-use tidegate_domain::{Dialect, EmailAddress, Entropy, PhoneNumber, Role, Timestamp};
+use tidegate_domain::{ContractId, EmailAddress, Entropy, PhoneNumber, Role, Timestamp};
 use tidegate_store::accounts::{NewAccount, NewIdentifier};
 use tidegate_store::organizations::{NewMembership, NewOrganization, NewWorkspace};
 use tidegate_store::refresh_tokens::NewRefreshToken;
@@ -242,7 +242,7 @@ pub(crate) fn session(member: &Member, seconds: i64) -> NewSession<'static> {
         account: member.account,
         organization: member.organization,
         workspace: Some(member.workspace),
-        dialect: Dialect::Rivergen,
+        contract: ContractId::RIVERGEN,
         amr: Amr::Password,
         remember_me: false,
         ip: "192.0.2.1",

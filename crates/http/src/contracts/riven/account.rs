@@ -8,8 +8,6 @@ use serde_json::{Map, Value};
 use tidegate_domain::{PhoneNumber, Role};
 use tidegate_identity::Actor;
 use tidegate_identity::brokerage::failure::Application;
-use tidegate_identity::brokerage::open_brokerage_account::OpenAccountError;
-use tidegate_identity::brokerage::submit_documents::SubmitDocumentsError;
 
 use super::error::ErrorBody;
 use super::profile::shape;
@@ -17,10 +15,10 @@ use super::requests::described::{ApplicationBody, KycForm};
 use super::requests::{application, kyc};
 use super::responses::{Accepted, Created, Profile};
 use super::{Answer, Bearer, Error};
-use crate::state::App;
 use crate::wire::body::{json_bytes, parse};
 use crate::wire::client::within;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 use crate::wire::upload::received;
 
 /// Largest application, with the documents inside it: 15 MiB.
@@ -30,7 +28,7 @@ const MOST_VALUES: usize = 50_000;
 
 /// Refuses whoever has the broker work too often.
 fn may_ask_broker(app: &App, actor: &Actor) -> Result<(), Error> {
-    app.meter_brokerage(actor).map_or(Ok(()), |standing| Ok(within(app, standing)?))
+    app.identity().meter_brokerage(actor).map_or(Ok(()), |standing| Ok(within(app, standing)?))
 }
 
 /// Opens the person's brokerage account.
@@ -46,17 +44,13 @@ fn may_ask_broker(app: &App, actor: &Actor) -> Result<(), Error> {
     (status = 413, description = "More than 15 MiB", body = ErrorBody),
     (status = 415, description = "No JSON", body = ErrorBody),
     (status = 422, description = "Fields are missing or invalid, here or at the broker", body = ErrorBody),
-    (status = 429, description = "Too many requests", body = ErrorBody),
     (status = 502, description = "The broker refuses for another reason", body = ErrorBody),
     (status = 503, description = "The broker cannot be reached, or has not settled an earlier application", body = ErrorBody),
 ))]
 pub(super) async fn create(bearer: Bearer, State(app): State<App>, request: Request) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
     may_ask_broker(&app, &actor)?;
-    let trader = app.trader(&actor).await.map_err(Error::fault)?;
-    if trader.broker_account.is_some() {
-        return Err(OpenAccountError::AlreadyOpened.into());
-    }
+    let trader = app.identity().may_open_brokerage_account(&actor).await?;
     let (request, place) = received(&app, request);
     let body = place.judge(json_bytes(request, LARGEST).await)?;
     let application = read_application(&app, trader.phone, body).await?;
@@ -66,7 +60,7 @@ pub(super) async fn create(bearer: Bearer, State(app): State<App>, request: Requ
 
 /// Reads an application where that does not keep other requests waiting: it may hold megabytes.
 async fn read_application(app: &App, phone: Option<PhoneNumber>, body: Bytes) -> Result<Application, Error> {
-    let (phone_rule, now) = (app.settings().phones.clone(), app.now());
+    let (phone_rule, now) = (app.identity().settings().phones.clone(), app.identity().now());
     let reading = tokio::task::spawn_blocking(move || {
         // Each value takes many times the memory of its text.
         if body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > MOST_VALUES {
@@ -91,7 +85,6 @@ async fn read_application(app: &App, phone: Option<PhoneNumber>, body: Bytes) ->
     (status = 404, description = "There is no brokerage account yet", body = ErrorBody),
     (status = 413, description = "A document of more than 10 MB", body = ErrorBody),
     (status = 422, description = "Fields are missing or invalid, here or at the broker", body = ErrorBody),
-    (status = 429, description = "Too many requests", body = ErrorBody),
     (status = 502, description = "The broker refuses for another reason", body = ErrorBody),
     (status = 503, description = "The broker cannot be reached", body = ErrorBody),
 ))]
@@ -107,7 +100,6 @@ pub(super) async fn kyc(bearer: Bearer, State(app): State<App>, request: Request
     (status = 404, description = "There is no brokerage account yet", body = ErrorBody),
     (status = 413, description = "A document of more than 10 MB", body = ErrorBody),
     (status = 422, description = "No form; or fields are missing or invalid, here or at the broker", body = ErrorBody),
-    (status = 429, description = "Too many requests", body = ErrorBody),
     (status = 502, description = "The broker refuses for another reason", body = ErrorBody),
     (status = 503, description = "The broker cannot be reached", body = ErrorBody),
 ))]
@@ -118,9 +110,7 @@ pub(super) async fn kyc_by_get(bearer: Bearer, State(app): State<App>, request: 
 async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
     may_ask_broker(&app, &actor)?;
-    if app.trader(&actor).await.map_err(Error::fault)?.broker_account.is_none() {
-        return Err(SubmitDocumentsError::NoAccount.into());
-    }
+    app.identity().may_submit_documents(&actor).await?;
     let (request, place) = received(&app, request);
     let documents = match place.judge(kyc::documents(request).await) {
         Err(Rejection::UnsupportedMediaType) => {
@@ -139,13 +129,12 @@ async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
     (status = 401, description = "No, an unknown or a revoked token", body = ErrorBody),
     (status = 403, description = "A restricted token", body = ErrorBody),
     (status = 404, description = "There is no brokerage account yet", body = ErrorBody),
-    (status = 429, description = "Too many requests", body = ErrorBody),
     (status = 502, description = "The broker refuses for another reason", body = ErrorBody),
     (status = 503, description = "The broker cannot be reached", body = ErrorBody),
 ))]
 pub(super) async fn profile(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, _) = bearer.require(Role::Viewer)?;
     may_ask_broker(&app, &actor)?;
-    let data = shape(app.brokerage_profile(&actor).await?);
-    Ok(Json(Profile { data, sandbox: app.broker_is_sandbox(), status: true }).into_response())
+    let data = shape(app.identity().brokerage_profile(&actor).await?);
+    Ok(Json(Profile { data, sandbox: app.identity().broker_is_sandbox(), status: true }).into_response())
 }

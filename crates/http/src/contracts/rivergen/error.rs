@@ -8,7 +8,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tidegate_domain::Timestamp;
 use tidegate_domain::limit::Exceeded;
-use tidegate_identity::Refused;
 use tidegate_identity::accounts::confirm_email_change::ConfirmEmailChangeError;
 use tidegate_identity::accounts::request_email_change::RequestEmailChangeError;
 use tidegate_identity::accounts::update_profile::UpdateProfileError;
@@ -24,7 +23,7 @@ use tidegate_identity::sign_in::resend_code::ResendError;
 use tidegate_identity::sign_in::sign_up::SignUpError;
 use utoipa::ToSchema;
 
-use crate::wire::contract::ContractError;
+use crate::wire::contract::{ContractError, contract_error};
 use crate::wire::fields::Violations;
 use crate::wire::rejection::{Rejection, limit_headers};
 
@@ -186,10 +185,10 @@ impl From<Rejection> for Error {
                 "PERMISSION_DENIED",
                 "the token's role or scope does not allow this".to_owned(),
             ),
-            Rejection::NotFound => {
+            Rejection::NotFound { .. } => {
                 (StatusCode::NOT_FOUND, "RESOURCE_NOT_FOUND", "there is no such endpoint".to_owned())
             }
-            Rejection::MethodNotAllowed => (
+            Rejection::MethodNotAllowed { .. } => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "METHOD_NOT_ALLOWED",
                 "the endpoint does not answer this method".to_owned(),
@@ -212,14 +211,7 @@ impl From<Rejection> for Error {
     }
 }
 
-impl<E: Into<Error>> From<Refused<E>> for Error {
-    fn from(refused: Refused<E>) -> Self {
-        match refused {
-            Refused::Rule(rule) => rule.into(),
-            Refused::Fault(fault) => Rejection::from(fault).into(),
-        }
-    }
-}
+contract_error!(super::Rivergen, Error);
 
 impl From<SignUpError> for Error {
     fn from(error: SignUpError) -> Self {

@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::http::Method;
 use futures_util::stream;
 use serde_json::{Value, json};
-use tidegate_domain::Dialect;
+use tidegate_domain::ContractId;
 use tidegate_domain::flexible_id::FlexibleId;
 use tidegate_testkit::{Answer, Engine, PASSWORD, Person, TestApp, on_both_engines};
 
@@ -82,7 +82,7 @@ fn assert_refused(answer: &Answer, status: u16, class: (u16, &str), message: &st
     let (code, name) = class;
     let body = json!({ "error_code": code, "error_name": name, "message": message, "error_data": data });
     assert_eq!(answer.body, body);
-    assert_envelope(Dialect::CrossingMinds, answer);
+    assert_envelope(ContractId::CROSSING_MINDS, answer);
 }
 
 /// 401 AuthError.
@@ -183,7 +183,7 @@ pub(super) fn assert_unavailable(answer: &Answer, name: &str, seconds: u64) {
 /// The contract's routes.
 fn all() -> Vec<Route> {
     let routes: Vec<Route> =
-        routes::all().into_iter().filter(|route| route.dialect == Dialect::CrossingMinds).collect();
+        routes::all().into_iter().filter(|route| route.contract == ContractId::CROSSING_MINDS).collect();
     assert!(routes.len() >= 31, "the document lost routes");
     routes
 }

@@ -9,8 +9,8 @@ use axum::response::Response;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
 use tracing::Instrument;
 
-use crate::state::App;
 use crate::wire::client::client_ip;
+use crate::wire::state::App;
 
 /// A contract's error code, on its way to the log.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ pub fn describe_metrics() {
 #[expect(clippy::disallowed_methods, reason = "latency is measured, not decided upon")]
 pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = app.new_uuid().simple().to_string();
+    let id = app.identity().new_uuid().simple().to_string();
     let method = request.method().clone();
     // The pattern, never the address: paths and queries hold tokens and codes.
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
