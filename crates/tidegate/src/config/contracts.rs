@@ -67,7 +67,9 @@ impl<'de> Visitor<'de> for Tables {
         while let Some(name) = tables.next_key::<String>()? {
             match profiles.iter_mut().find(|profile| profile.contract.as_str() == name) {
                 Some(profile) => *profile = tables.next_value::<ContractProfile>()?.configured(profile),
-                None => drop(tables.next_value::<IgnoredAny>()?),
+                None => {
+                    let IgnoredAny = tables.next_value()?;
+                }
             }
         }
         Ok(profiles)
