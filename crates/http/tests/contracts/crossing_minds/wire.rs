@@ -378,11 +378,8 @@ on_both_engines! {
             "/v1/login/individual/more",
             "/v1/sessions/resolve",
             "/v1/v1/login/individual",
-            "/v2/login/individual",
-            "/nothing",
             "/login",
             "/databases/other",
-            "/LOGIN/ROOT",
             "/v1/accounts/individual%2Freset",
             // Described, and not part of this.
             "/v1/login/sso/saml/sp",
@@ -397,8 +394,13 @@ on_both_engines! {
             }
         }
         // What was asked behind the path may be anybody's code, and stays out of the answer.
-        for path in ["/v1/nothing", "/nothing"] {
+        for path in ["/v1/nothing", "/login/nothing"] {
             assert_no_path(&app.get(&format!("{path}?code=secret")).send().await, path);
+        }
+        // At the root, what begins like no path of this contract is outside of it.
+        for path in ["/nothing", "/v2/login/individual", "/LOGIN/ROOT", "/loginx", "/"] {
+            let answer = app.get(path).send().await;
+            assert_eq!((answer.status, &answer.body["error"]), (404, &json!("not_found")), "{path}");
         }
     }
 
