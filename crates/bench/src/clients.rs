@@ -16,12 +16,12 @@ pub(crate) fn email(number: u64) -> String {
 
 /// A contract, as far as its paths and words go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dialect {
+pub(crate) enum Contract {
     Rivergen,
     Ingestiq,
 }
 
-impl Dialect {
+impl Contract {
     pub(crate) fn base(self) -> &'static str {
         match self {
             Self::Rivergen => "/api/v1",
@@ -85,13 +85,13 @@ impl Client for InTurn {
 
 /// Walks a chain of refresh tokens, each the child of the one before.
 pub(crate) struct Refreshing {
-    dialect: Dialect,
+    contract: Contract,
     request: Vec<u8>,
 }
 
 impl Refreshing {
-    pub(crate) fn new(dialect: Dialect, refresh_token: &str) -> Self {
-        Self { dialect, request: dialect.refresh(refresh_token) }
+    pub(crate) fn new(contract: Contract, refresh_token: &str) -> Self {
+        Self { contract, request: contract.refresh(refresh_token) }
     }
 }
 
@@ -101,29 +101,29 @@ impl Client for Refreshing {
     }
 
     fn answered(&mut self, answer: &Answer<'_>) -> Result<()> {
-        let (_, refresh_token) = self.dialect.tokens(&answer.json(200)?)?;
-        self.request = self.dialect.refresh(&refresh_token);
+        let (_, refresh_token) = self.contract.tokens(&answer.json(200)?)?;
+        self.request = self.contract.refresh(&refresh_token);
         Ok(())
     }
 }
 
 /// Signs in one seeded account after another, in an order without a pattern.
 pub(crate) struct SigningIn {
-    dialect: Dialect,
+    contract: Contract,
     accounts: u64,
     random: Random,
     request: Vec<u8>,
 }
 
 impl SigningIn {
-    pub(crate) fn new(dialect: Dialect, accounts: u64, seed: u64) -> Self {
-        Self { dialect, accounts, random: Random(seed), request: Vec::new() }
+    pub(crate) fn new(contract: Contract, accounts: u64, seed: u64) -> Self {
+        Self { contract, accounts, random: Random(seed), request: Vec::new() }
     }
 }
 
 impl Client for SigningIn {
     fn request(&mut self) -> Option<&[u8]> {
-        self.request = self.dialect.sign_in(&email(self.random.below(self.accounts)));
+        self.request = self.contract.sign_in(&email(self.random.below(self.accounts)));
         Some(&self.request)
     }
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tidegate_broker::{BrokerError, Trouble};
+use tidegate_domain::ContractId;
 use tidegate_domain::id::AccountId;
 use tidegate_kernel::Call;
 use tidegate_kernel::fault::Fault;
@@ -72,7 +73,7 @@ impl Brokerage {
     /// What a worker does on its own.
     pub(crate) fn own_call(&self) -> Call {
         Call {
-            profile: Arc::clone(&self.kernel.settings.riven),
+            profile: Arc::clone(self.kernel.settings.profile(ContractId::RIVEN)),
             ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             user_agent: "tidegate".to_owned(),
         }

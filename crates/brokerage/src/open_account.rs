@@ -46,6 +46,18 @@ pub enum OpenAccountError {
 }
 
 impl Brokerage {
+    /// The person, unless they have an account already: asked before an application is read.
+    ///
+    /// # Errors
+    /// [`OpenAccountError::AlreadyOpened`].
+    pub async fn may_open_brokerage_account(&self, actor: &Actor) -> Outcome<Trader, OpenAccountError> {
+        let trader = self.trader(actor).await?;
+        match trader.broker_account {
+            Some(_) => refuse(OpenAccountError::AlreadyOpened),
+            None => Ok(trader),
+        }
+    }
+
     /// Opens the person's one brokerage account.
     ///
     /// However often it is asked for, by however many at once, and wherever it is cut off, at most one account is opened,

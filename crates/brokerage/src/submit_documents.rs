@@ -25,6 +25,17 @@ pub enum SubmitDocumentsError {
 }
 
 impl Brokerage {
+    /// Refuses a person without an account: asked before documents are read.
+    ///
+    /// # Errors
+    /// [`SubmitDocumentsError::NoAccount`].
+    pub async fn may_submit_documents(&self, actor: &Actor) -> Outcome<(), SubmitDocumentsError> {
+        match self.linked(actor.session.account).await? {
+            Some(_) => Ok(()),
+            None => refuse(SubmitDocumentsError::NoAccount),
+        }
+    }
+
     /// Passes documents on to the broker. Nothing of them is kept here.
     ///
     /// From then on the account is active if the broker says so, and pending otherwise.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::flexible_id::FlexibleId;
 use crate::id::{AccountId, DatabaseId, OrganizationId, SessionId};
-use crate::{Dialect, Role};
+use crate::{ContractId, Role};
 
 /// Claims of an access token (RFC 9068 section 2.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,8 +29,9 @@ pub struct AccessClaims {
     pub role: Role,
     /// Space-separated scopes (RFC 8693 section 4.2). A session signed in to by its owner has `full`.
     pub scope: String,
-    /// The contract through which it was issued.
-    pub dialect: Dialect,
+    /// The contract through which it was issued. The claim keeps the name that tokens in circulation have.
+    #[serde(rename = "dialect")]
+    pub contract: ContractId,
     /// The database the token is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub db: Option<DatabaseId>,

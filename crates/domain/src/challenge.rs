@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AccountId, ChallengeId};
-use crate::{Dialect, Timestamp};
+use crate::{ContractId, Timestamp};
 
 /// What answering a challenge proves or permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ pub struct Challenge {
     /// Codes tried so far.
     pub attempts: i32,
     /// The contract that asked for it.
-    pub dialect: Dialect,
+    pub contract: ContractId,
     /// What to continue with.
     pub continuation: Continuation,
     /// When it stops being accepted.
@@ -119,7 +119,7 @@ mod tests {
             address: "a@b.cd".into(),
             code_mac: None,
             attempts: 0,
-            dialect: Dialect::Rivergen,
+            contract: ContractId::RIVERGEN,
             continuation: Continuation::default(),
             expires_at: Timestamp::from_seconds(600),
             consumed_at: None,

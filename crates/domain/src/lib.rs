@@ -7,8 +7,8 @@ pub mod account;
 pub mod audit;
 pub mod birth;
 pub mod challenge;
+pub mod contract;
 pub mod database;
-pub mod dialect;
 pub mod email;
 pub mod entropy;
 pub mod flexible_id;
@@ -25,7 +25,7 @@ pub mod time;
 
 pub use access::AccessClaims;
 pub use birth::DateOfBirth;
-pub use dialect::{Dialect, DialectProfile};
+pub use contract::{ContractId, ContractProfile, ContractProfiles};
 pub use email::EmailAddress;
 pub use entropy::Entropy;
 pub use password::{Password, PasswordRule};

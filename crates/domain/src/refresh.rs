@@ -96,10 +96,19 @@ impl RefreshPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DialectProfile;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_seconds(second)
+    }
+
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+    fn rotated() -> RefreshPolicy {
+        RefreshPolicy { lifetime: 30 * DAY, grace: Duration::from_secs(30), renewed_within: None }
+    }
+
+    fn kept() -> RefreshPolicy {
+        RefreshPolicy { lifetime: 60 * DAY, grace: Duration::ZERO, renewed_within: Some(7 * DAY) }
     }
 
     fn token() -> Presented {
@@ -108,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_lost_answer_is_repeated_for_thirty_seconds() {
-        let policy = DialectProfile::rivergen().refresh;
+        let policy = rotated();
         let rotated = Presented { rotated_at: Some(at(100)), ..token() };
         assert_eq!(policy.judge(token(), at(100)), Verdict::Rotate);
         assert_eq!(policy.judge(rotated, at(130)), Verdict::Repeat);
@@ -117,36 +126,39 @@ mod tests {
 
     #[test]
     fn once_the_child_is_used_the_parent_is_a_replay() {
-        let policy = DialectProfile::rivergen().refresh;
+        let policy = rotated();
         let used = Presented { rotated_at: Some(at(100)), child_used: true, ..token() };
         assert_eq!(policy.judge(used, at(101)), Verdict::Replayed);
     }
 
     #[test]
     fn the_end_of_the_session_outranks_everything_and_age_outranks_rotation() {
-        let policy = DialectProfile::rivergen().refresh;
+        let policy = rotated();
         assert_eq!(policy.judge(Presented { session_revoked: true, ..token() }, at(1)), Verdict::Revoked);
         assert_eq!(policy.judge(token(), at(1_000)), Verdict::Expired);
     }
 
     #[test]
     fn a_replay_is_noticed_even_after_the_token_expired() {
-        let policy = DialectProfile::rivergen().refresh;
+        let policy = rotated();
         let old = Presented { rotated_at: Some(at(100)), ..token() };
         assert_eq!(policy.judge(old, at(2_000)), Verdict::Replayed);
     }
 
     #[test]
     fn a_kept_token_answers_with_itself_until_its_last_week_and_is_never_a_replay() {
-        let policy = DialectProfile::crossing_minds().refresh;
+        let policy = kept();
         let day = |day: i64| at(day * 86_400);
-        let kept = Presented { expires_at: day(60), ..token() };
-        assert_eq!(policy.judge_kept(kept, day(53)), KeptVerdict::Keep);
-        assert_eq!(policy.judge_kept(kept, day(54)), KeptVerdict::Renew);
-        assert_eq!(policy.judge_kept(Presented { child_used: true, ..kept }, day(59)), KeptVerdict::Renew);
-        assert_eq!(policy.judge_kept(kept, day(60)), KeptVerdict::Expired);
+        let presented = Presented { expires_at: day(60), ..token() };
+        assert_eq!(policy.judge_kept(presented, day(53)), KeptVerdict::Keep);
+        assert_eq!(policy.judge_kept(presented, day(54)), KeptVerdict::Renew);
         assert_eq!(
-            policy.judge_kept(Presented { session_revoked: true, ..kept }, day(1)),
+            policy.judge_kept(Presented { child_used: true, ..presented }, day(59)),
+            KeptVerdict::Renew
+        );
+        assert_eq!(policy.judge_kept(presented, day(60)), KeptVerdict::Expired);
+        assert_eq!(
+            policy.judge_kept(Presented { session_revoked: true, ..presented }, day(1)),
             KeptVerdict::Revoked
         );
     }

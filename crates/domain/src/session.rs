@@ -121,7 +121,6 @@ impl EndReason {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DialectProfile;
 
     const DAY: u64 = 24 * 3_600;
 
@@ -130,8 +129,12 @@ mod tests {
     }
 
     #[test]
-    fn a_rivergen_session_ends_when_it_was_going_to_however_often_it_is_refreshed() {
-        let policy = DialectProfile::rivergen().session;
+    fn a_session_that_does_not_slide_ends_when_it_was_going_to_however_often_it_is_refreshed() {
+        let policy = SessionPolicy {
+            lifetime: Duration::from_secs(DAY),
+            remembered_lifetime: Duration::from_secs(30 * DAY),
+            sliding_up_to: None,
+        };
         let times = policy.open(day(0), false);
         assert_eq!((times.expires_at, times.ends_at), (day(1), day(1)));
         assert_eq!(policy.extended(day(0), times), day(1));
@@ -139,8 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn an_ingestiq_session_slides_by_a_week_up_to_thirty_days() {
-        let policy = DialectProfile::ingestiq().session;
+    fn a_sliding_session_slides_by_a_week_up_to_thirty_days() {
+        let policy = SessionPolicy {
+            lifetime: Duration::from_secs(7 * DAY),
+            remembered_lifetime: Duration::from_secs(7 * DAY),
+            sliding_up_to: Some(Duration::from_secs(30 * DAY)),
+        };
         let times = policy.open(day(0), false);
         assert_eq!((times.expires_at, times.ends_at), (day(7), day(30)));
         assert_eq!(policy.extended(day(5), times), day(12));

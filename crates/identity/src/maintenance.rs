@@ -30,7 +30,8 @@ pub(crate) const PRUNINGS: [Pruning; 3] = [
     Pruning {
         name: "names of deleted accounts",
         prune: |kernel, unit, now| {
-            let before = now.minus(KEEP_NAMES.max(kernel.settings.crossing_minds.refresh.lifetime));
+            let refreshable = kernel.settings.contracts.iter().map(|profile| profile.refresh.lifetime).max();
+            let before = now.minus(KEEP_NAMES.max(refreshable.unwrap_or_default()));
             async move { Ok(unit.accounts().forget_deleted(before, AT_ONCE).await?) }.boxed()
         },
     },

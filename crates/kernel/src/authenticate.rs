@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidegate_crypto::{PlainToken, SanctumToken, TokenError};
 use tidegate_domain::access::FULL_SCOPE;
-use tidegate_domain::{AccessClaims, Dialect, Role};
+use tidegate_domain::{AccessClaims, ContractId, Role};
 
 use crate::cache::MAX_AGE;
 use crate::fault::Fault;
@@ -122,7 +122,7 @@ impl Kernel {
             org: record.organization,
             role: record.role,
             scope: FULL_SCOPE.to_owned(),
-            dialect: Dialect::Riven,
+            contract: ContractId::RIVEN,
             db: None,
             fuid: None,
             fsid: None,

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tidegate_domain::DialectProfile;
+use tidegate_domain::ContractProfile;
 
 /// What is known of a request whoever makes it.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// The contract it came through.
-    pub profile: Arc<DialectProfile>,
+    pub profile: Arc<ContractProfile>,
     /// The client's address, behind trusted proxies.
     pub ip: IpAddr,
     /// The client's program, cut to a length worth storing.

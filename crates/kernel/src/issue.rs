@@ -8,7 +8,7 @@ use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::database::{Binding, Database};
 use tidegate_domain::id::{AccountId, OrganizationId, ServiceKeyId, SessionId, WorkspaceId};
 use tidegate_domain::session::{Amr, SessionTimes};
-use tidegate_domain::{AccessClaims, DialectProfile, Role, Secret, Timestamp};
+use tidegate_domain::{AccessClaims, ContractProfile, Role, Secret, Timestamp};
 
 use crate::fault::Fault;
 use crate::tables::refresh_tokens::NewRefreshToken;
@@ -203,7 +203,7 @@ impl Work<'_> {
                 account: principal.account.id,
                 organization: principal.landing.organization,
                 workspace: principal.landing.workspace,
-                dialect: profile.dialect,
+                contract: profile.contract,
                 amr: principal.amr,
                 remember_me: principal.remember_me,
                 ip: &self.call.ip.to_string(),
@@ -226,7 +226,7 @@ impl Kernel {
     /// Those of signing.
     pub fn token_set(
         &self,
-        profile: &Arc<DialectProfile>,
+        profile: &Arc<ContractProfile>,
         bearer: Bearer,
         refresh: PlainToken,
         now: Timestamp,
@@ -247,7 +247,7 @@ impl Kernel {
             org: bearer.organization,
             role: bearer.role,
             scope: FULL_SCOPE.to_owned(),
-            dialect: profile.dialect,
+            contract: profile.contract,
             db,
             fuid,
             fsid,

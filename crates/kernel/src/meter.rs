@@ -87,21 +87,21 @@ impl Kernel {
     /// Counts a request without a valid access token. None when the contract has no such limit.
     pub fn meter_anonymous(&self, call: &Call) -> Option<Standing> {
         let limit = call.profile.limits.anonymous_requests?;
-        let caller = format!("{} ip {}", call.profile.dialect.as_str(), call.network());
+        let caller = format!("{} ip {}", call.profile.contract.as_str(), call.network());
         Some(self.meter.count(caller, limit, self.now()))
     }
 
     /// Counts a request with one, for its organization where the contract has such a limit, else for its account. None when
     /// it has neither.
     pub fn meter_authenticated(&self, call: &Call, actor: &Actor) -> Option<Standing> {
-        let (limits, dialect) = (&call.profile.limits, call.profile.dialect.as_str());
+        let (limits, contract) = (&call.profile.limits, call.profile.contract.as_str());
         let (limit, caller) = match (limits.requests_by_organization, limits.authenticated_requests) {
             // Tokens in the hands of end users must not keep the organization from its own.
             (Some(limit), _) if actor.role() == Role::Frontend => {
-                (limit, format!("{dialect} session {}", actor.session.id))
+                (limit, format!("{contract} session {}", actor.session.id))
             }
-            (Some(limit), _) => (limit, format!("{dialect} organization {}", actor.session.organization)),
-            (None, Some(limit)) => (limit, format!("{dialect} account {}", actor.session.account)),
+            (Some(limit), _) => (limit, format!("{contract} organization {}", actor.session.organization)),
+            (None, Some(limit)) => (limit, format!("{contract} account {}", actor.session.account)),
             (None, None) => return None,
         };
         Some(self.meter.count(caller, limit, self.now()))

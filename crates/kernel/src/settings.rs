@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidegate_domain::limit::Limit;
 use tidegate_domain::phone::TextLimits;
-use tidegate_domain::{Dialect, DialectProfile, PhoneRule};
+use tidegate_domain::{ContractId, ContractProfile, ContractProfiles, PhoneRule};
 
 /// How this installation is set up.
 #[derive(Clone, Debug)]
@@ -26,14 +26,8 @@ pub struct Settings {
     pub phones: PhoneRule,
     /// And how often.
     pub texts: TextLimits,
-    /// One profile per contract.
-    pub rivergen: Arc<DialectProfile>,
-    /// One profile per contract.
-    pub ingestiq: Arc<DialectProfile>,
-    /// One profile per contract.
-    pub crossing_minds: Arc<DialectProfile>,
-    /// One profile per contract.
-    pub riven: Arc<DialectProfile>,
+    /// What differs between the contracts that are served.
+    pub contracts: ContractProfiles,
     /// Hosts, with their ports where they are not the scheme's, to which links in mails may lead beside this installation.
     pub redirect_hosts: Vec<String>,
     /// How long a new database is being prepared.
@@ -61,13 +55,10 @@ pub enum DeliveryMode {
 }
 
 impl Settings {
-    /// The defaults for an installation reached at `public_url`, whose mails and text messages go the same way.
-    pub fn new(public_url: &str, messages: DeliveryMode) -> Self {
+    /// The defaults for an installation reached at `public_url`, whose mails and text messages go the same way, and which
+    /// serves these contracts.
+    pub fn new(public_url: &str, messages: DeliveryMode, contracts: ContractProfiles) -> Self {
         let public_url = public_url.trim_end_matches('/');
-        let rivergen = DialectProfile::rivergen();
-        let ingestiq = DialectProfile::ingestiq();
-        let crossing_minds = DialectProfile::crossing_minds();
-        let lifetimes = [&rivergen, &ingestiq, &crossing_minds].map(|profile| profile.access_token_lifetime);
         Self {
             public_url: public_url.to_owned(),
             product: "Tidegate".to_owned(),
@@ -77,11 +68,8 @@ impl Settings {
             sms: messages,
             phones: PhoneRule::default(),
             texts: TextLimits::default(),
-            longest_access_token: lifetimes.into_iter().max().unwrap_or_default(),
-            rivergen: Arc::new(rivergen),
-            ingestiq: Arc::new(ingestiq),
-            crossing_minds: Arc::new(crossing_minds),
-            riven: Arc::new(DialectProfile::riven()),
+            longest_access_token: contracts.longest_signed_token(),
+            contracts,
             redirect_hosts: Vec::new(),
             database_preparation: Duration::ZERO,
             failed_passwords_by_account: Some(Limit::new(100, 3_600)),
@@ -91,12 +79,7 @@ impl Settings {
     }
 
     /// The profile of a contract.
-    pub fn profile(&self, dialect: Dialect) -> &Arc<DialectProfile> {
-        match dialect {
-            Dialect::Rivergen => &self.rivergen,
-            Dialect::Ingestiq => &self.ingestiq,
-            Dialect::CrossingMinds => &self.crossing_minds,
-            Dialect::Riven => &self.riven,
-        }
+    pub fn profile(&self, contract: ContractId) -> &Arc<ContractProfile> {
+        self.contracts.of(contract)
     }
 }

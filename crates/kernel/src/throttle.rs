@@ -87,32 +87,32 @@ impl Kernel {
 
     /// A bucket's name in the store: a keyed hash, because addresses are guessable and nobody needs to read them there.
     pub fn bucket(&self, call: &Call, counted: Counted<'_>) -> [u8; 32] {
-        let dialect = call.profile.dialect.as_str();
+        let contract = call.profile.contract.as_str();
         let name = match counted {
-            Counted::SignUpByIp => format!("{dialect} sign-up ip {}", call.network()),
-            Counted::SignInByIp => format!("{dialect} sign-in ip {}", call.network()),
+            Counted::SignUpByIp => format!("{contract} sign-up ip {}", call.network()),
+            Counted::SignInByIp => format!("{contract} sign-in ip {}", call.network()),
             Counted::SignInByLogin(login) => {
-                format!("{dialect} sign-in {} {}", login.kind(), login.as_str())
+                format!("{contract} sign-in {} {}", login.kind(), login.as_str())
             }
             Counted::FailedSignIn(login) => {
-                format!("{dialect} failed sign-in {} {} {}", call.network(), login.kind(), login.as_str())
+                format!("{contract} failed sign-in {} {} {}", call.network(), login.kind(), login.as_str())
             }
             Counted::FailedPasswordByLogin(login) => {
                 format!("failed password {} {}", login.kind(), login.as_str())
             }
-            Counted::CodesAtOnceByPhone(phone) => format!("{dialect} codes at once {}", phone.expose()),
-            Counted::CodesByPhone(phone) => format!("{dialect} codes {}", phone.expose()),
-            Counted::CodesByIp => format!("{dialect} codes ip {}", call.network()),
-            Counted::RegistrationsByPrefix(phone) => format!("{dialect} registrations {}", phone.prefix()),
-            Counted::SignInsByPrefix(phone) => format!("{dialect} sign-ins {}", phone.prefix()),
+            Counted::CodesAtOnceByPhone(phone) => format!("{contract} codes at once {}", phone.expose()),
+            Counted::CodesByPhone(phone) => format!("{contract} codes {}", phone.expose()),
+            Counted::CodesByIp => format!("{contract} codes ip {}", call.network()),
+            Counted::RegistrationsByPrefix(phone) => format!("{contract} registrations {}", phone.prefix()),
+            Counted::SignInsByPrefix(phone) => format!("{contract} sign-ins {}", phone.prefix()),
             Counted::FailedCodeByAccount(account) => format!("failed code {account}"),
             Counted::FailedPhoneCodeByAccount(account) => format!("failed phone code {account}"),
-            Counted::ForgotPasswordByEmail(email) => format!("{dialect} forgot-password email {email}"),
-            Counted::ForgotPasswordByIp => format!("{dialect} forgot-password ip {}", call.network()),
-            Counted::ResendByAccount(account) => format!("{dialect} resend {account}"),
-            Counted::MailsByEmail(email) => format!("{dialect} mails {email}"),
-            Counted::EmailChangeByEmail(email) => format!("{dialect} email change to {email}"),
-            Counted::EmailChangeByAccount(account) => format!("{dialect} email change {account}"),
+            Counted::ForgotPasswordByEmail(email) => format!("{contract} forgot-password email {email}"),
+            Counted::ForgotPasswordByIp => format!("{contract} forgot-password ip {}", call.network()),
+            Counted::ResendByAccount(account) => format!("{contract} resend {account}"),
+            Counted::MailsByEmail(email) => format!("{contract} mails {email}"),
+            Counted::EmailChangeByEmail(email) => format!("{contract} email change to {email}"),
+            Counted::EmailChangeByAccount(account) => format!("{contract} email change {account}"),
         };
         self.vault.mac("rate limit", name.as_bytes())
     }

@@ -71,7 +71,7 @@ impl Work<'_> {
             account: subject.account,
             organization: subject.organization,
             session: subject.session,
-            dialect: Some(self.call.profile.dialect),
+            contract: Some(self.call.profile.contract),
             ip: &self.call.ip.to_string(),
             user_agent: &self.call.user_agent,
             metadata,

@@ -122,7 +122,7 @@ impl TestApp {
     pub fn builder(engine: Engine) -> Builder {
         Builder {
             engine,
-            settings: Settings::new(PUBLIC_URL, DeliveryMode::Keep),
+            settings: Settings::new(PUBLIC_URL, DeliveryMode::Keep, tidegate_http::contract_profiles()),
             http: HttpSettings::default(),
             provider: Some(MailProvider::Outbox),
             outside: Outside::default(),
@@ -303,9 +303,8 @@ impl Builder {
     /// Switches every rate limit off.
     pub fn without_limits(self) -> Self {
         self.settings(|settings| {
-            let Settings { rivergen, ingestiq, crossing_minds, riven, .. } = settings;
-            for profile in [rivergen, ingestiq, crossing_minds, riven] {
-                Arc::make_mut(profile).limits = tidegate_domain::dialect::Limits::default();
+            for profile in settings.contracts.iter_mut() {
+                profile.limits = tidegate_domain::contract::Limits::default();
             }
             settings.texts =
                 TextLimits { by_phone_at_once: None, by_phone: None, by_ip: None, by_prefix: None };

@@ -1,7 +1,7 @@
 //! Organizations with their people, programs and databases, as stories of the Crossing Minds contract need them.
 
 use serde_json::{Value, json};
-use tidegate_domain::{DialectProfile, EmailAddress, Password};
+use tidegate_domain::{ContractId, EmailAddress, Password};
 use tidegate_identity::provisioning::provision::Provision;
 use tidegate_kernel::Call;
 
@@ -12,7 +12,7 @@ impl TestApp {
     /// Provisions an organization as an operator does, and signs its owner in.
     pub async fn provision(&self, email: &str) -> Person {
         let call = Call {
-            profile: DialectProfile::crossing_minds().into(),
+            profile: tidegate_http::contract_profiles().of(ContractId::CROSSING_MINDS).clone(),
             ip: "127.0.0.1".parse().expect("an address"),
             user_agent: "a test".to_owned(),
         };

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate_crypto::SigningAlgorithm;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::id::OrganizationId;
-use tidegate_domain::{Dialect, EmailAddress, PhoneNumber};
+use tidegate_domain::{EmailAddress, PhoneNumber};
 use uuid::Uuid;
 
 /// Identity server: accounts, sessions and access control for applications
@@ -192,12 +192,12 @@ pub(crate) struct Migrate {
 #[derive(Debug, Args)]
 pub(crate) struct Openapi {
     /// One contract only
-    #[arg(long, value_name = "NAME", value_parser = dialect_names())]
-    pub(crate) dialect: Option<String>,
+    #[arg(long, alias = "dialect", value_name = "NAME", value_parser = contract_names())]
+    pub(crate) contract: Option<String>,
 }
 
-fn dialect_names() -> clap::builder::PossibleValuesParser {
-    Dialect::ALL.map(Dialect::as_str).into()
+fn contract_names() -> clap::builder::PossibleValuesParser {
+    tidegate_http::contracts().iter().map(|contract| contract.id.as_str()).collect::<Vec<_>>().into()
 }
 
 fn email(text: &str) -> Result<EmailAddress, String> {

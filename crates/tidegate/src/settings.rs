@@ -148,7 +148,7 @@ impl Config {
     /// What the use cases need to know, served at `served_at` unless a public address is configured.
     pub(crate) fn identity_settings(&self, served_at: &str) -> Settings {
         let public_url = self.public_url.as_deref().unwrap_or(served_at);
-        let mut settings = Settings::new(public_url, self.mail_mode());
+        let mut settings = Settings::new(public_url, self.mail_mode(), self.contract_profiles());
         settings.product.clone_from(&self.product);
         if let Some(link) = &self.links.verify_email {
             settings.verify_email_link.clone_from(link);
@@ -156,15 +156,6 @@ impl Config {
         if let Some(link) = &self.links.reset_password {
             settings.reset_password_link.clone_from(link);
         }
-        let profiles = [&self.rivergen, &self.ingestiq, &self.crossing_minds];
-        let lifetimes = profiles.map(|profile| profile.access_token_lifetime);
-        settings.longest_access_token = lifetimes.into_iter().max().unwrap_or_default();
-        let [rivergen, ingestiq, crossing_minds] = profiles.map(|profile| Arc::new(profile.clone()));
-        settings.rivergen = rivergen;
-        settings.ingestiq = ingestiq;
-        settings.crossing_minds = crossing_minds;
-        // Its tokens are not signed, so however long they live, no key has to verify them.
-        settings.riven = Arc::new(self.riven.profile());
         settings.brokerage_by_account = self.riven.limits.brokerage_requests;
         settings.sms = self.sms_mode();
         settings.phones = PhoneRule { countries: self.phone.countries.clone() };

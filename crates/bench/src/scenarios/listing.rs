@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{Bench, FEW, LOW_COST, SQLITE, as_answered, sign_in};
-use crate::clients::{Dialect, InTurn};
+use crate::clients::{Contract, InTurn};
 use crate::load::with_connection;
 use crate::report::{Budget, Row};
 use crate::wire::get;
@@ -19,7 +19,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     database::seed_members(&setup, FEW, MEMBERS)?;
     let server = setup.start()?;
     server.time_to_first_answer()?;
-    let owner = sign_in(server.address, Dialect::Rivergen, &[0])?;
+    let owner = sign_in(server.address, Contract::Rivergen, &[0])?;
     let token: Vec<String> = owner.into_iter().map(|(access, _)| access).collect();
     let first = list(server.address, &token)?;
     let (before, _) = server.memory()?;

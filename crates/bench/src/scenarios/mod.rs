@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::clients::{Dialect, SigningIn, email};
+use crate::clients::{Contract, SigningIn, email};
 use crate::load::{Client, Load, Pace, Timing, with_connection};
 use crate::machine::Machine;
 use crate::report::Row;
@@ -97,12 +97,12 @@ impl Bench {
 }
 
 /// Signs in the seeded accounts of these numbers; answers access and refresh token of each.
-fn sign_in(server: SocketAddr, dialect: Dialect, accounts: &[u64]) -> Result<Vec<(String, String)>> {
+fn sign_in(server: SocketAddr, contract: Contract, accounts: &[u64]) -> Result<Vec<(String, String)>> {
     with_connection(server, async |connection| {
         let mut tokens = Vec::with_capacity(accounts.len());
         for account in accounts {
-            let answer = connection.call(&dialect.sign_in(&email(*account))).await?;
-            tokens.push(dialect.tokens(&answer.json(200)?)?);
+            let answer = connection.call(&contract.sign_in(&email(*account))).await?;
+            tokens.push(contract.tokens(&answer.json(200)?)?);
         }
         Ok(tokens)
     })
@@ -128,6 +128,6 @@ fn boxed<C: Client + 'static>(clients: impl IntoIterator<Item = C>) -> Vec<Box<d
 }
 
 /// `count` clients who sign in any of `accounts` accounts.
-fn signing_in(dialect: Dialect, count: u64, accounts: u64) -> impl Iterator<Item = SigningIn> {
-    (0..count).map(move |seed| SigningIn::new(dialect, accounts, seed))
+fn signing_in(contract: Contract, count: u64, accounts: u64) -> impl Iterator<Item = SigningIn> {
+    (0..count).map(move |seed| SigningIn::new(contract, accounts, seed))
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{Bench, CONNECTIONS, FEW, LOW_COST, SQLITE, as_answered, first_accounts, sign_in};
-use crate::clients::{Dialect, InTurn};
+use crate::clients::{Contract, InTurn};
 use crate::load::{Measured, with_connection};
 use crate::report::{Budget, Row};
 use crate::server::Server;
@@ -20,15 +20,15 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let (idle, _) = server.memory()?;
 
     let mut rows = Vec::new();
-    for (work, path, dialect, budget, peer) in [
-        ("`me`, IngestIQ", "/api/v2/auth/me", Some(Dialect::Ingestiq), 25_000.0, "5,580/s"),
-        ("`me`, RiverGen", "/api/v1/auth/me", Some(Dialect::Rivergen), 15_000.0, "2,190/s"),
+    for (work, path, contract, budget, peer) in [
+        ("`me`, IngestIQ", "/api/v2/auth/me", Some(Contract::Ingestiq), 25_000.0, "5,580/s"),
+        ("`me`, RiverGen", "/api/v1/auth/me", Some(Contract::Rivergen), 15_000.0, "2,190/s"),
         ("JWKS", "/.well-known/jwks.json", None, 60_000.0, "41,600/s"),
         ("healthz", "/healthz", None, 60_000.0, ""),
     ] {
-        let tokens: Vec<String> = match dialect {
-            Some(dialect) => {
-                let signed_in = sign_in(server.address, dialect, &first_accounts())?;
+        let tokens: Vec<String> = match contract {
+            Some(contract) => {
+                let signed_in = sign_in(server.address, contract, &first_accounts())?;
                 signed_in.into_iter().map(|(access, _)| access).collect()
             }
             None => Vec::new(),

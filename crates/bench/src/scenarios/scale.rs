@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Bench, FEW, LOW_COST, SQLITE, per_second, sign_in, signing_in};
-use crate::clients::{Dialect, InTurn, Random, Refreshing};
+use crate::clients::{Contract, InTurn, Random, Refreshing};
 use crate::load::{Load, Measured, Timing};
 use crate::machine::median;
 use crate::report::{Budget, Row};
@@ -42,17 +42,17 @@ impl Work {
     }
 
     fn load(self, server: &Server, accounts: u64, turn: u64) -> Result<Load> {
-        let (dialect, rate) = (Dialect::Rivergen, self.rate());
+        let (contract, rate) = (Contract::Rivergen, self.rate());
         if let Self::SignIn = self {
-            return Ok(per_second(rate, signing_in(dialect, CONNECTIONS, accounts)));
+            return Ok(per_second(rate, signing_in(contract, CONNECTIONS, accounts)));
         }
         let mut random = Random(turn);
         let people: Vec<u64> = (0..CONNECTIONS * 8).map(|_| random.below(accounts)).collect();
-        let tokens = sign_in(server.address, dialect, &people)?;
+        let tokens = sign_in(server.address, contract, &people)?;
         Ok(match self {
             Self::Refresh => {
                 let each = tokens.iter().take(CONNECTIONS as usize);
-                per_second(rate, each.map(|(_, refresh)| Refreshing::new(dialect, refresh)))
+                per_second(rate, each.map(|(_, refresh)| Refreshing::new(contract, refresh)))
             }
             _ => {
                 let access: Vec<String> = tokens.into_iter().map(|(access, _)| access).collect();

@@ -1,7 +1,7 @@
 //! Passwords at the configured cost, and everybody else meanwhile.
 
 use super::{Bench, FEW, SQLITE, as_answered, per_second, sign_in, signing_in};
-use crate::clients::{Dialect, InTurn};
+use crate::clients::{Contract, InTurn};
 use crate::load::{Measured, run};
 use crate::report::{Budget, Row};
 use crate::{Result, hashing, progress};
@@ -21,14 +21,15 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
 
     let server = bench.seeded("signing_in", SQLITE, cost, FEW)?.start()?;
     let others: Vec<u64> = (0..OTHER_CONNECTIONS).collect();
-    let tokens = sign_in(server.address, Dialect::Ingestiq, &others)?;
+    let tokens = sign_in(server.address, Contract::Ingestiq, &others)?;
     let asking = || {
         per_second(
             OTHERS,
             tokens.iter().map(|(access, _)| InTurn::get("/api/v2/auth/me", std::slice::from_ref(access))),
         )
     };
-    let saturating = || as_answered(signing_in(Dialect::Ingestiq, WAITING * bench.machine.cores as u64, FEW));
+    let saturating =
+        || as_answered(signing_in(Contract::Ingestiq, WAITING * bench.machine.cores as u64, FEW));
 
     progress("others alone");
     let (alone, _) = server.measure(asking(), bench.timing())?;

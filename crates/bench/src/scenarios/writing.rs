@@ -1,7 +1,7 @@
 //! Durable writes.
 
 use super::{Bench, CONNECTIONS, FEW, LOW_COST, POSTGRES, as_answered, first_accounts, sign_in};
-use crate::clients::{Dialect, Refreshing, SigningUp};
+use crate::clients::{Contract, Refreshing, SigningUp};
 use crate::report::{Budget, Row};
 use crate::server::Hash;
 use crate::{Result, progress};
@@ -19,15 +19,15 @@ fn refresh(bench: &Bench, store: &'static str) -> Result<Vec<Row>> {
     let server = bench.seeded("refresh", store, LOW_COST, FEW)?.start()?;
     let budget = if store == POSTGRES { 2_000.0 } else { 8_000.0 };
     let mut rows = Vec::new();
-    for (dialect, work) in [
-        (Dialect::Rivergen, "refresh with rotation, RiverGen"),
-        (Dialect::Ingestiq, "refresh with rotation, IngestIQ"),
+    for (contract, work) in [
+        (Contract::Rivergen, "refresh with rotation, RiverGen"),
+        (Contract::Ingestiq, "refresh with rotation, IngestIQ"),
     ] {
         progress(&format!("{work}, {store}"));
-        let tokens = sign_in(server.address, dialect, &first_accounts())?;
-        let clients = tokens.iter().map(|(_, refresh)| Refreshing::new(dialect, refresh));
+        let tokens = sign_in(server.address, contract, &first_accounts())?;
+        let clients = tokens.iter().map(|(_, refresh)| Refreshing::new(contract, refresh));
         let measured = server.measure(as_answered(clients), bench.timing())?;
-        let moves = if dialect == Dialect::Ingestiq { ", each moves its session's end" } else { "" };
+        let moves = if contract == Contract::Ingestiq { ", each moves its session's end" } else { "" };
         rows.push(
             Row::throughput(work, store, &measured)
                 .budget(Budget::AtLeast(budget))

@@ -1,45 +1,26 @@
-//! Operations: health, metrics, keys, the API's description.
+//! Operations: health, metrics, keys, the APIs' descriptions.
 
-mod describe;
+mod docs_page;
 mod receipts;
 
 use std::sync::LazyLock;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{OriginalUri, Path, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tidegate_domain::Dialect;
 
-use crate::contracts::crossing_minds;
-use crate::state::App;
+use crate::registry;
 use crate::wire::boundary::handled;
 use crate::wire::client::{is_forwarded, peer};
+use crate::wire::headers::page_headers;
+use crate::wire::not_found::not_found;
 use crate::wire::rejection::Rejection;
-
-pub(crate) use describe::{BearerToken, OpaqueToken};
-pub use describe::{openapi, openapi_of};
-
-/// Who may look at what operators look at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OpsSettings {
-    /// Networks from which `/metrics` is answered, and `/dev/outbox` where it exists.
-    pub allow: Vec<IpNet>,
-}
-
-impl Default for OpsSettings {
-    fn default() -> Self {
-        let loopback = ["127.0.0.0/8", "::1/128"];
-        Self { allow: loopback.iter().filter_map(|net| net.parse().ok()).collect() }
-    }
-}
+use crate::wire::state::App;
 
 /// Routes outside of every contract.
 pub(crate) fn router(app: &App) -> Router<App> {
@@ -91,7 +72,7 @@ async fn metrics(State(app): State<App>, request: Request) -> Response {
             let kind = HeaderValue::from_static("text/plain; version=0.0.4");
             ([(header::CONTENT_TYPE, kind)], handle.render()).into_response()
         }
-        None => not_found(State(app), asked_for(&request)).await,
+        None => not_found().await,
     }
 }
 
@@ -118,7 +99,7 @@ pub(crate) async fn operators_only(State(app): State<App>, request: Request, nex
     if is_operator(&app, &request) && is_by_address(request.headers()) {
         next.run(request).await
     } else {
-        not_found(State(app), asked_for(&request)).await
+        not_found().await
     }
 }
 
@@ -130,12 +111,14 @@ async fn jwks(State(app): State<App>) -> Response {
 }
 
 /// The code does not change while it runs: what describes it is made once.
-static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| openapi().to_string().into());
-static DOCUMENTS: LazyLock<Vec<(Dialect, Bytes)>> = LazyLock::new(|| {
-    let text = |dialect| openapi_of(dialect).to_json().unwrap_or_default().into();
-    Dialect::ALL.into_iter().map(|dialect| (dialect, text(dialect))).collect()
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| registry::openapi().to_string().into());
+static DOCUMENTS: LazyLock<Vec<(&'static str, Bytes)>> = LazyLock::new(|| {
+    let documents = registry::contracts()
+        .iter()
+        .map(|contract| (contract.id.as_str(), contract.openapi().to_json().unwrap_or_default().into()));
+    documents.collect()
 });
-static PAGE: LazyLock<Result<String, askama::Error>> = LazyLock::new(describe::page);
+static PAGE: LazyLock<Result<String, askama::Error>> = LazyLock::new(docs_page::page);
 
 async fn document() -> Response {
     json(DOCUMENT.clone())
@@ -145,31 +128,20 @@ fn json(text: Bytes) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }
 
-async fn document_of(State(app): State<App>, Path(file): Path<String>, uri: OriginalUri) -> Response {
-    let dialect = file.strip_suffix(".json").and_then(Dialect::from_name);
-    match DOCUMENTS.iter().find(|(known, _)| Some(*known) == dialect) {
+async fn document_of(Path(file): Path<String>) -> Response {
+    let name = file.strip_suffix(".json");
+    match DOCUMENTS.iter().find(|(known, _)| Some(*known) == name) {
         Some((_, document)) => json(document.clone()),
-        None => not_found(State(app), uri).await,
+        None => not_found().await,
     }
 }
 
 async fn page() -> Response {
     match PAGE.as_ref() {
-        Ok(page) => (crate::pages::security_headers(), Html(page.as_str())).into_response(),
+        Ok(page) => (page_headers(), Html(page.as_str())).into_response(),
         Err(error) => {
             tracing::error!(%error, "the API page could not be rendered");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
-}
-
-/// What is answered where there is nothing, or nothing for whoever asks.
-pub(crate) async fn not_found(State(app): State<App>, OriginalUri(uri): OriginalUri) -> Response {
-    crossing_minds::nowhere(uri.path(), app.kernel().now())
-}
-
-/// The address as it was asked for, slash at its end included.
-fn asked_for(request: &Request) -> OriginalUri {
-    let original = request.extensions().get::<OriginalUri>();
-    original.cloned().unwrap_or_else(|| OriginalUri(request.uri().clone()))
 }

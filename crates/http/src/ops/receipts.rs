@@ -7,9 +7,9 @@ use serde_json::json;
 use tidegate_kernel::Refused;
 use tidegate_kernel::sms_receipts::{ReceiptRefused, Reporter};
 
-use crate::state::App;
 use crate::wire::body::read;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// Largest receipt: a form of a dozen short fields.
 const LARGEST: usize = 16 * 1024;

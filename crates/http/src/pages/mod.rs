@@ -8,24 +8,25 @@ use askama::Template;
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Form, middleware};
 use serde::Deserialize;
 use tidegate_crypto::PlainToken;
-use tidegate_domain::{Dialect, Password};
+use tidegate_domain::{ContractId, Password};
 use tidegate_identity::recovery::reset_password::{ResetPassword, ResetPasswordError};
 use tidegate_identity::sign_in::confirm_link::ConfirmLinkError;
 use tidegate_kernel::settings::DeliveryMode;
 use tidegate_kernel::{Call, Refused};
 
 use crate::ops::operators_only;
-use crate::state::App;
 use crate::wire::boundary::handled;
 use crate::wire::client::{client_ip, user_agent};
+use crate::wire::headers::page_headers;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// Routes of the pages.
 pub(crate) fn router(app: &App) -> Router<App> {
@@ -44,26 +45,10 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .layer(middleware::from_fn_with_state(app.clone(), secured))
 }
 
-/// Nothing but our own style sheet and forms, framed by nobody, and the address with its token sent on to nobody
-/// (OWASP ASVS 14.4).
-pub(crate) fn security_headers() -> HeaderMap {
-    let policy =
-        "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
-    let values = [
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    ];
-    values.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect()
-}
-
 async fn secured(State(app): State<App>, request: Request, next: Next) -> Response {
     let handled = handled(&app, request, next).await;
     let mut response = handled.unwrap_or_else(|rejection| failure(&app, rejection));
-    for (name, value) in &security_headers() {
+    for (name, value) in &page_headers() {
         response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }
     response
@@ -136,7 +121,7 @@ async fn confirm_email(
     request: PageForm<TokenQuery>,
 ) -> Response {
     let call = request.call(&app, &headers);
-    match app.verify_by_link(&call, &PlainToken::from_presented(&request.form.token)).await {
+    match app.identity().verify_by_link(&call, &PlainToken::from_presented(&request.form.token)).await {
         Ok(()) => {
             let text = "Your e-mail address is confirmed. You can close this page and sign in.";
             card(&app, StatusCode::OK, "Thank you", text, None)
@@ -170,7 +155,7 @@ async fn set_password(
         expires_at: None,
         new_password: Password::new(new_password),
     };
-    match app.reset_password(&call, claim).await {
+    match app.identity().reset_password(&call, claim).await {
         Ok(()) => {
             let text = "Your password is changed and you are signed out everywhere. You can close this page and sign in.";
             card(&app, StatusCode::OK, "Password changed", text, None)
@@ -234,7 +219,7 @@ impl<T> PageForm<T> {
     fn call(&self, app: &App, headers: &HeaderMap) -> Call {
         Call {
             // A link says itself which contract sent it; what else differs between contracts plays no part here.
-            profile: app.kernel().settings().profile(Dialect::Rivergen).clone(),
+            profile: app.kernel().settings().profile(ContractId::RIVERGEN).clone(),
             ip: client_ip(headers, &self.extensions, app.http()),
             user_agent: user_agent(headers),
         }

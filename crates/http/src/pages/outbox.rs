@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use tidegate_kernel::settings::DeliveryMode;
 
-use crate::state::App;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// Mails shown.
 const NEWEST: i64 = 50;

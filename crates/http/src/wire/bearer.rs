@@ -7,13 +7,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use tidegate_domain::Role;
 use tidegate_domain::account::AccountKind;
-use tidegate_domain::dialect::Unverified;
+use tidegate_domain::contract::Unverified;
 use tidegate_kernel::{Actor, AuthError, Call};
 
-use crate::state::App;
 use crate::wire::client::{call, read_meter};
-use crate::wire::contract::Contract;
+use crate::wire::contract::ContractMarker;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// A request with a right token. Who may go on, the handler says first: only [`Bearer::require`] gives the actor away.
 pub(crate) struct Bearer<C> {
@@ -22,7 +22,7 @@ pub(crate) struct Bearer<C> {
     contract: PhantomData<C>,
 }
 
-impl<C: Contract> Bearer<C> {
+impl<C: ContractMarker> Bearer<C> {
     /// Lets in an actor of at least `role` with an unrestricted token.
     pub(crate) fn require(self, role: Role) -> Result<(Actor, Call), C::Error> {
         self.actor.require(role).map_err(Rejection::from)?;
@@ -36,7 +36,7 @@ impl<C: Contract> Bearer<C> {
     }
 }
 
-impl<C: Contract> FromRequestParts<App> for Bearer<C> {
+impl<C: ContractMarker> FromRequestParts<App> for Bearer<C> {
     type Rejection = C::Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, C::Error> {

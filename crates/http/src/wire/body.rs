@@ -8,9 +8,9 @@ use axum::http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
-use crate::state::App;
-use crate::wire::contract::Contract;
+use crate::wire::contract::ContractMarker;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// A JSON object read into `T`.
 pub(crate) struct JsonBody<C, T>(pub(crate) T, PhantomData<C>);
@@ -23,7 +23,7 @@ pub(crate) struct NoBody<C>(PhantomData<C>);
 
 const LARGE: usize = 3 * 1024 * 1024;
 
-impl<C: Contract, T: DeserializeOwned> FromRequest<App> for JsonBody<C, T> {
+impl<C: ContractMarker, T: DeserializeOwned> FromRequest<App> for JsonBody<C, T> {
     type Rejection = C::Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, C::Error> {
@@ -31,7 +31,7 @@ impl<C: Contract, T: DeserializeOwned> FromRequest<App> for JsonBody<C, T> {
     }
 }
 
-impl<C: Contract, T: DeserializeOwned> FromRequest<App> for LargeJsonBody<C, T> {
+impl<C: ContractMarker, T: DeserializeOwned> FromRequest<App> for LargeJsonBody<C, T> {
     type Rejection = C::Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, C::Error> {
@@ -39,7 +39,7 @@ impl<C: Contract, T: DeserializeOwned> FromRequest<App> for LargeJsonBody<C, T> 
     }
 }
 
-impl<C: Contract> FromRequest<App> for NoBody<C> {
+impl<C: ContractMarker> FromRequest<App> for NoBody<C> {
     type Rejection = C::Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, C::Error> {

@@ -14,15 +14,15 @@ use futures_util::FutureExt;
 use tidegate_domain::limit::Standing;
 use tokio::time::Instant;
 
-use crate::state::App;
-use crate::telemetry::ErrorCode;
-use crate::wire::contract::{Contract, ContractError};
+use crate::wire::contract::{ContractError, ContractMarker};
 use crate::wire::rejection::{Rejection, standing_headers};
+use crate::wire::state::App;
+use crate::wire::telemetry::ErrorCode;
 
 /// An error on its way to the boundary, which alone writes bodies of errors.
-pub(crate) struct Pending<C: Contract>(pub(crate) C::Error);
+pub(crate) struct Pending<C: ContractMarker>(pub(crate) C::Error);
 
-impl<C: Contract> IntoResponse for Pending<C> {
+impl<C: ContractMarker> IntoResponse for Pending<C> {
     fn into_response(self) -> Response {
         let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
         response.extensions_mut().insert(Carried::<C>(self.0, PhantomData));
@@ -30,9 +30,9 @@ impl<C: Contract> IntoResponse for Pending<C> {
     }
 }
 
-struct Carried<C: Contract>(C::Error, PhantomData<C>);
+struct Carried<C: ContractMarker>(C::Error, PhantomData<C>);
 
-impl<C: Contract> Clone for Carried<C> {
+impl<C: ContractMarker> Clone for Carried<C> {
     fn clone(&self) -> Self {
         Self(self.0.clone(), PhantomData)
     }
@@ -93,7 +93,11 @@ pub(crate) async fn handled(app: &App, mut request: Request, next: Next) -> Resu
 }
 
 /// Middleware around every route of a contract.
-pub(crate) async fn guard<C: Contract>(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn guard<C: ContractMarker>(
+    State(app): State<App>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let reading = MeterReading::default();
     request.extensions_mut().insert(reading.clone());
     let handled = handled(&app, request, next).await;

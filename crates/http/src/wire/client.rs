@@ -10,10 +10,10 @@ use axum::http::{Extensions, HeaderMap, header};
 use tidegate_domain::limit::Standing;
 use tidegate_kernel::Call;
 
-use crate::state::{App, ForwardedHeader, HttpSettings};
 use crate::wire::boundary::MeterReading;
-use crate::wire::contract::Contract;
+use crate::wire::contract::ContractMarker;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::{App, ForwardedHeader, HttpSettings};
 
 /// Longest user agent worth storing, in characters.
 const MAX_USER_AGENT: usize = 512;
@@ -29,7 +29,7 @@ impl<C> Deref for Caller<C> {
     }
 }
 
-impl<C: Contract> FromRequestParts<App> for Caller<C> {
+impl<C: ContractMarker> FromRequestParts<App> for Caller<C> {
     type Rejection = C::Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, C::Error> {
@@ -42,9 +42,9 @@ impl<C: Contract> FromRequestParts<App> for Caller<C> {
 }
 
 /// What is known of a request, uncounted.
-pub(crate) fn call<C: Contract>(parts: &Parts, app: &App) -> Call {
+pub(crate) fn call<C: ContractMarker>(parts: &Parts, app: &App) -> Call {
     Call {
-        profile: app.kernel().settings().profile(C::DIALECT).clone(),
+        profile: app.kernel().settings().profile(C::ID).clone(),
         ip: client_ip(&parts.headers, &parts.extensions, app.http()),
         user_agent: user_agent(&parts.headers),
     }

@@ -1,14 +1,14 @@
 //! What the shared machinery needs to know of a contract.
 
 use axum::response::{IntoResponse, Response};
-use tidegate_domain::{Dialect, Timestamp};
+use tidegate_domain::{ContractId, Timestamp};
 
 use crate::wire::rejection::Rejection;
 
-/// A contract: its profile, and how it words what can go wrong before or around a use case.
-pub(crate) trait Contract: Send + Sync + 'static {
-    /// Which.
-    const DIALECT: Dialect;
+/// A contract as a type: what the extractors and the boundary are generic over.
+pub(crate) trait ContractMarker: Send + Sync + 'static {
+    /// Which contract.
+    const ID: ContractId;
     /// Its error, in its own envelope.
     type Error: ContractError;
 }
@@ -22,3 +22,27 @@ pub(crate) trait ContractError:
     /// The whole response. `now` is for envelopes that tell the time.
     fn render(&self, now: Timestamp) -> Response;
 }
+
+/// What the errors of all contracts have in common: they are written by the boundary, and a use case that refuses or
+/// fails answers one.
+macro_rules! contract_error {
+    ($contract:ty, $error:ty) => {
+        impl axum::response::IntoResponse for $error {
+            fn into_response(self) -> axum::response::Response {
+                $crate::wire::boundary::Pending::<$contract>(self).into_response()
+            }
+        }
+
+        impl<E: Into<$error>> From<tidegate_kernel::Refused<E>> for $error {
+            fn from(refused: tidegate_kernel::Refused<E>) -> Self {
+                match refused {
+                    tidegate_kernel::Refused::Rule(rule) => rule.into(),
+                    tidegate_kernel::Refused::Fault(fault) => {
+                        $crate::wire::rejection::Rejection::from(fault).into()
+                    }
+                }
+            }
+        }
+    };
+}
+pub(crate) use contract_error;

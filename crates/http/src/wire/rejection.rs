@@ -1,6 +1,6 @@
 //! What can go wrong before or around a use case, in no contract's words yet.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tidegate_domain::limit::{Exceeded, Standing};
 use tidegate_kernel::Fault;
 use tidegate_kernel::authenticate::{AuthError, Forbidden};
@@ -32,9 +32,15 @@ pub(crate) enum Rejection {
     /// A right token that does not reach here.
     Forbidden,
     /// No such route.
-    NotFound,
+    NotFound {
+        /// As it was asked for.
+        path: String,
+    },
     /// The route exists, with other methods.
-    MethodNotAllowed,
+    MethodNotAllowed {
+        /// That was asked for.
+        method: Method,
+    },
     /// Too many requests.
     RateLimited {
         /// Which limit.

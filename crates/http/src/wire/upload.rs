@@ -12,9 +12,9 @@ use http_body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::state::App;
 use crate::wire::boundary::Deadline;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// The slowest upload that is waited for, in bytes a second: an old phone at the edge of its network.
 const SLOWEST: u64 = 8 * 1024;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tidegate_domain::ContractId;
 use tidegate_testkit::{Answer, Engine, PASSWORD, TestApp, concurrently, on_both_engines};
 
 const NEW_PASSWORD: &str = "Battery2staple!";
@@ -12,10 +13,15 @@ async fn with_limits_of_our_own(engine: Engine) -> TestApp {
     TestApp::builder(engine)
         .without_limits()
         .settings(|settings| {
-            let defaults = tidegate_kernel::Settings::new("https://id.example.com", settings.mail);
+            let defaults = tidegate_kernel::Settings::new(
+                "https://id.example.com",
+                settings.mail,
+                tidegate_http::contract_profiles(),
+            );
             settings.failed_codes_by_account = defaults.failed_codes_by_account;
-            let by_email = defaults.rivergen.limits.forgot_password_by_email;
-            std::sync::Arc::make_mut(&mut settings.rivergen).limits.forgot_password_by_email = by_email;
+            let by_email = defaults.profile(ContractId::RIVERGEN).limits.forgot_password_by_email;
+            settings.contracts.of_mut(ContractId::RIVERGEN).unwrap().limits.forgot_password_by_email =
+                by_email;
         })
         .start()
         .await
@@ -115,7 +121,7 @@ on_both_engines! {
     async fn signing_in_often_and_rightly_is_never_taken_for_guessing(engine: Engine) {
         let app = TestApp::builder(engine)
             .settings(|settings| {
-                std::sync::Arc::make_mut(&mut settings.ingestiq).limits.anonymous_requests = None;
+                settings.contracts.of_mut(ContractId::INGESTIQ).unwrap().limits.anonymous_requests = None;
             })
             .start()
             .await;

@@ -63,7 +63,7 @@ pub(crate) fn new_challenge<'c>(
         handle_hash: None,
         link_hash: None,
         code_mac: None,
-        dialect: profile.dialect,
+        contract: profile.contract,
         continuation: NOTHING,
         created_at: work.now,
         expires_at: work.now.plus(profile.codes.of(purpose)),

@@ -4,7 +4,7 @@ use sqlx::types::Json;
 use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional};
 use tidegate_domain::challenge::{Challenge, Continuation, MAX_ATTEMPTS, MAX_LINK_USES, Purpose};
 use tidegate_domain::id::{AccountId, ChallengeId};
-use tidegate_domain::{Dialect, Timestamp};
+use tidegate_domain::{ContractId, Timestamp};
 use uuid::Uuid;
 
 /// Challenges of a unit of work.
@@ -28,7 +28,7 @@ pub struct NewChallenge<'a> {
     /// Keyed hash of the code.
     pub code_mac: Option<&'a [u8]>,
     /// The contract that asked for it.
-    pub dialect: Dialect,
+    pub contract: ContractId,
     /// What to continue with.
     pub continuation: &'a Continuation,
     /// Now.
@@ -70,7 +70,8 @@ impl ChallengeRow {
             address: self.address,
             code_mac: self.code_mac,
             attempts: i32::try_from(self.attempts).unwrap_or(i32::MAX),
-            dialect: Dialect::from_name(&self.dialect).ok_or(StoreError::Unreadable("challenges.dialect"))?,
+            contract: ContractId::parse(&self.dialect)
+                .map_err(|_| StoreError::Unreadable("challenges.dialect"))?,
             continuation: self.continuation.0,
             expires_at: Timestamp::from_micros(self.expires_at),
             consumed_at: self.consumed_at.map(Timestamp::from_micros),
@@ -96,7 +97,7 @@ impl Challenges<'_> {
             new.handle_hash,
             new.link_hash,
             new.code_mac,
-            new.dialect.as_str(),
+            new.contract.as_str(),
             Json(new.continuation),
             new.created_at.micros(),
             new.expires_at.micros(),
@@ -269,13 +270,18 @@ impl Challenges<'_> {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn withdraw(&mut self, purpose: Purpose, account: AccountId, dialect: Dialect) -> Result<()> {
+    pub async fn withdraw(
+        &mut self,
+        purpose: Purpose,
+        account: AccountId,
+        contract: ContractId,
+    ) -> Result<()> {
         execute!(
             self.0,
             "delete from challenges where purpose = $1 and account_id = $2 and dialect = $3",
             purpose.as_str(),
             account.0,
-            dialect.as_str(),
+            contract.as_str(),
         )?;
         Ok(())
     }

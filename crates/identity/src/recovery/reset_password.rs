@@ -69,7 +69,7 @@ impl Identity {
             return refuse(ResetPasswordError::InvalidToken);
         };
         // The rule of the contract that sent the link, wherever it is followed.
-        if let Err(weak) = self.kernel.settings.profile(challenge.dialect).password.check(&new_password) {
+        if let Err(weak) = self.kernel.settings.profile(challenge.contract).password.check(&new_password) {
             return refuse(ResetPasswordError::WeakPassword(weak));
         }
         let hash = self.passwords.hash(new_password).await?;

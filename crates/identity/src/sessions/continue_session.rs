@@ -68,7 +68,7 @@ impl Identity {
         let hash = token.hash();
         let mut unit = self.kernel.store.read().await?;
         let found = unit.refresh_tokens().find(hash.as_bytes()).await?;
-        let found = found.filter(|found| found.dialect == call.profile.dialect);
+        let found = found.filter(|found| found.contract == call.profile.contract);
         let Some(found) = found else {
             return match unit.refresh_tokens().tombstone(hash.as_bytes()).await? {
                 Some(name) => refuse(ContinueError::AccountDeleted(name)),

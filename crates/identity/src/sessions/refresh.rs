@@ -49,7 +49,7 @@ impl Identity {
             let found = unit.refresh_tokens().find(hash.as_bytes()).await?;
             unit.commit().await?;
             // A token of one contract does not get another contract's lifetimes; its session is not harmed by trying.
-            let Some(found) = found.filter(|found| found.dialect == call.profile.dialect) else {
+            let Some(found) = found.filter(|found| found.contract == call.profile.contract) else {
                 return refuse(RefreshError::Invalid);
             };
             match call.profile.refresh.judge(found.presented, self.kernel.now()) {

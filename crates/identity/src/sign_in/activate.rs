@@ -58,7 +58,7 @@ impl Identity {
         let meant = found.filter(|found| {
             found.account == Some(account)
                 && found.address == email.as_str()
-                && found.dialect == call.profile.dialect
+                && found.contract == call.profile.contract
                 && found.expires_at > self.kernel.now()
         });
         let Some(challenge) = meant else {
@@ -121,7 +121,7 @@ impl Identity {
             None => return refuse(ResendActivationError::UnknownEmail(email.clone())),
         }
         // Only those of this contract: whoever signs up through another one is not to be disturbed by a stranger.
-        work.unit.challenges().withdraw(Purpose::VerifyEmail, account.id, call.profile.dialect).await?;
+        work.unit.challenges().withdraw(Purpose::VerifyEmail, account.id, call.profile.contract).await?;
         work.send_activation(&account, email).await?;
         work.audit(Action::CodeResent, account.id, json!({})).await?;
         Ok(work.commit().await?)

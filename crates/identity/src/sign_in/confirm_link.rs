@@ -35,7 +35,7 @@ impl Identity {
         let mut work = self.begin(call).await?;
         let challenge = match work.open_link(token).await? {
             // A code that another contract takes as proof of the address alone lets nobody in here.
-            Ok(challenge) if challenge.dialect != call.profile.dialect => {
+            Ok(challenge) if challenge.contract != call.profile.contract => {
                 return refuse(ConfirmLinkError::InvalidToken);
             }
             Ok(challenge) => challenge,

@@ -5,10 +5,10 @@ use tidegate_crypto::{PlainToken, Verification};
 use tidegate_domain::account::{Account, LoginName, ServiceName};
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Continuation;
-use tidegate_domain::dialect::Unverified;
+use tidegate_domain::contract::Unverified;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::session::Amr;
-use tidegate_domain::{DialectProfile, Password, Role, Secret};
+use tidegate_domain::{ContractProfile, Password, Role, Secret};
 use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::{Principal, SessionKey, SignedIn};
@@ -104,7 +104,7 @@ enum Proof {
 }
 
 impl NextStep {
-    fn after_password(profile: &DialectProfile, login: &LoginName, record: &SignInRecord) -> Self {
+    fn after_password(profile: &ContractProfile, login: &LoginName, record: &SignInRecord) -> Self {
         match profile.unverified {
             _ if login.email().is_none() || record.verified_at.is_some() => Self::OpenSession,
             Unverified::Admitted => Self::OpenSession,

@@ -6,7 +6,7 @@ use tidegate_database::Unit;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Continuation;
-use tidegate_domain::dialect::Unverified;
+use tidegate_domain::contract::Unverified;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::session::Amr;
 use tidegate_domain::{EmailAddress, Password};
@@ -188,7 +188,7 @@ impl Identity {
     }
 
     fn repeat(&self, call: &Call, key: &str, claim: &SignUp) -> Repeat {
-        let dialect = call.profile.dialect.as_str();
+        let contract = call.profile.contract.as_str();
         // The password is part of what must be equal: knowing key and address must not be enough to get the answer.
         let body = json!([
             claim.email.as_str(),
@@ -198,7 +198,7 @@ impl Identity {
             claim.terms_version,
         ]);
         Repeat {
-            key_mac: self.kernel.vault.mac("idempotency key", format!("{dialect} sign-up {key}").as_bytes()),
+            key_mac: self.kernel.vault.mac("idempotency key", format!("{contract} sign-up {key}").as_bytes()),
             fingerprint: self.kernel.vault.mac("idempotency fingerprint", body.to_string().as_bytes()),
         }
     }

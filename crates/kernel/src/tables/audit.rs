@@ -5,7 +5,7 @@ use sqlx::types::Json;
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one};
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, AuditEventId, OrganizationId, SessionId};
-use tidegate_domain::{Dialect, Timestamp};
+use tidegate_domain::{ContractId, Timestamp};
 use uuid::Uuid;
 
 use crate::KernelTables;
@@ -29,7 +29,7 @@ pub struct NewEvent<'a> {
     /// In which session.
     pub session: Option<SessionId>,
     /// Through which contract; none from the command line.
-    pub dialect: Option<Dialect>,
+    pub contract: Option<ContractId>,
     /// From which address.
     pub ip: &'a str,
     /// With which program.
@@ -105,7 +105,7 @@ impl Audit<'_> {
             event.account.map(Uuid::from),
             event.organization.map(Uuid::from),
             event.session.map(Uuid::from),
-            event.dialect.map_or("", Dialect::as_str),
+            event.contract.as_ref().map_or("", ContractId::as_str),
             event.ip,
             event.user_agent,
             Json(&event.metadata),

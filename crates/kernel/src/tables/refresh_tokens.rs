@@ -4,7 +4,7 @@ use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional};
 use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId, SessionId};
 use tidegate_domain::refresh::Presented;
 use tidegate_domain::session::SessionTimes;
-use tidegate_domain::{Dialect, Role, Timestamp};
+use tidegate_domain::{ContractId, Role, Timestamp};
 use uuid::Uuid;
 
 use super::role;
@@ -43,7 +43,7 @@ pub struct PresentedToken {
     /// When that session ends.
     pub times: SessionTimes,
     /// The contract the session was opened through.
-    pub dialect: Dialect,
+    pub contract: ContractId,
     /// Whose session.
     pub account: AccountId,
     /// The organization signed in to.
@@ -126,8 +126,8 @@ impl RefreshTokens<'_> {
                     expires_at: Timestamp::from_micros(row.expires_at),
                     ends_at: Timestamp::from_micros(row.ends_at),
                 },
-                dialect: Dialect::from_name(&row.dialect)
-                    .ok_or(StoreError::Unreadable("sessions.dialect"))?,
+                contract: ContractId::parse(&row.dialect)
+                    .map_err(|_| StoreError::Unreadable("sessions.dialect"))?,
                 account: row.account_id.into(),
                 organization: row.organization_id.into(),
                 role: role(&row.role)?,

@@ -6,7 +6,7 @@ use tidegate_domain::database::Binding;
 use tidegate_domain::flexible_id::FlexibleId;
 use tidegate_domain::id::{AccountId, DatabaseId, OrganizationId, ServiceKeyId, SessionId, WorkspaceId};
 use tidegate_domain::session::{Amr, EndReason, SessionTimes};
-use tidegate_domain::{Dialect, EmailAddress, Role, Timestamp};
+use tidegate_domain::{ContractId, EmailAddress, Role, Timestamp};
 use uuid::Uuid;
 
 use super::role;
@@ -28,7 +28,7 @@ pub struct NewSession<'a> {
     /// The workspace signed in to.
     pub workspace: Option<WorkspaceId>,
     /// The contract it was opened through.
-    pub dialect: Dialect,
+    pub contract: ContractId,
     /// How its owner proved who they are.
     pub amr: Amr,
     /// Whether they asked to be remembered.
@@ -131,7 +131,7 @@ impl Sessions<'_> {
             new.account.0,
             new.organization.0,
             new.workspace.map(Uuid::from),
-            new.dialect.as_str(),
+            new.contract.as_str(),
             new.amr.as_str(),
             new.remember_me,
             new.ip,

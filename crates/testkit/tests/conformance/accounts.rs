@@ -8,7 +8,7 @@ use tidegate_database::StoreError;
 use tidegate_domain::account::{AccountKind, LoginName};
 use tidegate_domain::challenge::{Continuation, Purpose};
 use tidegate_domain::id::AccountId;
-use tidegate_domain::{Dialect, Role, Timestamp};
+use tidegate_domain::{ContractId, Role, Timestamp};
 use tidegate_identity::IdentityTables;
 use tidegate_identity::accounts::repository::{NewAccount, NewIdentifier};
 use tidegate_identity::credentials::challenges_repository::NewChallenge;
@@ -40,7 +40,7 @@ async fn endow(world: &World, account: AccountId) {
         handle_hash: None,
         link_hash: Some(&world.hash()),
         code_mac: None,
-        dialect: Dialect::CrossingMinds,
+        contract: ContractId::CROSSING_MINDS,
         continuation: &Continuation { remember_me: false },
         created_at: NOW,
         expires_at: at(600),
@@ -66,7 +66,7 @@ async fn send(world: &World, account: Option<AccountId>, purpose: Purpose, to: &
         handle_hash: None,
         link_hash: None,
         code_mac: Some(b"mac"),
-        dialect: Dialect::Riven,
+        contract: ContractId::RIVEN,
         continuation: &Continuation { remember_me: false },
         created_at: NOW,
         expires_at: at(600),

@@ -1,7 +1,7 @@
 //! The audit log: what its owner sees of it, page by page.
 
 use serde_json::json;
-use tidegate_domain::Dialect;
+use tidegate_domain::ContractId;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, AuditEventId};
 use tidegate_kernel::KernelTables;
@@ -18,7 +18,7 @@ fn event(id: AuditEventId, account: Option<AccountId>, action: Action) -> NewEve
         account,
         organization: None,
         session: None,
-        dialect: Some(Dialect::Ingestiq),
+        contract: Some(ContractId::INGESTIQ),
         ip: "2001:db8::1",
         user_agent: "curl/8",
         metadata: json!({"method": "password"}),
@@ -83,7 +83,7 @@ on_both_engines! {
     }
 
     async fn an_event_about_nobody_is_recorded_too(world: World) {
-        let unknown = NewEvent { dialect: None, ..event(world.key(), None, Action::SignInFailed) };
+        let unknown = NewEvent { contract: None, ..event(world.key(), None, Action::SignInFailed) };
         commit!(world.store, unit => unit.audit().insert(&unknown));
         let rows = "select count(*) from audit_events where account_id is null and dialect = ''";
         assert_eq!(world.database.sql_count(rows).await, 1);

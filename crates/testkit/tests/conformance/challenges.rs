@@ -3,7 +3,7 @@
 use tidegate_database::StoreError;
 use tidegate_domain::challenge::{Continuation, MAX_ATTEMPTS, MAX_LINK_USES, Purpose, Standing};
 use tidegate_domain::id::{AccountId, ChallengeId};
-use tidegate_domain::{Dialect, Timestamp};
+use tidegate_domain::{ContractId, Timestamp};
 use tidegate_identity::IdentityTables;
 use tidegate_identity::credentials::challenges_repository::NewChallenge;
 use tidegate_testkit::{concurrently, on_both_engines};
@@ -22,7 +22,7 @@ fn challenge(world: &World, account: AccountId, created_at: Timestamp) -> NewCha
         handle_hash: None,
         link_hash: None,
         code_mac: Some(b"mac"),
-        dialect: Dialect::Rivergen,
+        contract: ContractId::RIVERGEN,
         continuation: &NOTHING,
         created_at,
         expires_at: Timestamp::from_seconds(created_at.seconds() + 600),
@@ -57,7 +57,7 @@ on_both_engines! {
                 (found.address.as_str(), found.code_mac.as_deref()),
                 ("ada@example.com", Some(&b"mac"[..]))
             );
-            assert_eq!((found.attempts, found.dialect, found.consumed_at), (0, Dialect::Rivergen, None));
+            assert_eq!((found.attempts, found.contract, found.consumed_at), (0, ContractId::RIVERGEN, None));
             assert_eq!((found.continuation.remember_me, found.expires_at), (true, at(600)));
             assert_eq!(found.standing(NOW), Standing::Open);
         }
@@ -330,12 +330,12 @@ on_both_engines! {
         assert!(matches!(twice, Err(StoreError::Database(_))), "{twice:?}");
     }
 
-    async fn a_dialect_no_version_has_written_is_an_error_not_a_guess(world: World) {
+    async fn text_that_is_no_contracts_name_is_an_error_not_a_guess(world: World) {
         let ada = world.account().await;
         add(&world, &challenge(&world, ada, NOW)).await;
-        world.database.sql("update challenges set dialect = 'klingon'").await;
+        world.database.sql("update challenges set dialect = 'not a name'").await;
         let mut unit = world.store.read().await.unwrap();
         let found = unit.challenges().latest(Purpose::VerifyEmail, ada).await;
-        assert!(matches!(found, Err(StoreError::Unreadable("challenges.dialect"))), "{found:?}");
+        assert!(matches!(found, Err(StoreError::Unreadable("challenges.contract"))), "{found:?}");
     }
 }

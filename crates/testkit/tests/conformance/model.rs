@@ -12,7 +12,7 @@ use tidegate_domain::challenge::{Continuation, Purpose};
 use tidegate_domain::id::{ChallengeId, RefreshTokenId, SessionId};
 use tidegate_domain::limit::Limit;
 use tidegate_domain::session::EndReason;
-use tidegate_domain::{Dialect, Timestamp};
+use tidegate_domain::{ContractId, Timestamp};
 use tidegate_identity::IdentityTables;
 use tidegate_identity::credentials::challenges_repository::NewChallenge;
 use tidegate_kernel::KernelTables;
@@ -345,7 +345,7 @@ impl Side {
             handle_hash: None,
             link_hash: None,
             code_mac: Some(&[7]),
-            dialect: Dialect::Ingestiq,
+            contract: ContractId::INGESTIQ,
             continuation: &Continuation::default(),
             created_at: at(self.now),
             expires_at: at(self.now + 60),

@@ -3,7 +3,7 @@
 use tidegate_database::StoreError;
 use tidegate_domain::id::RefreshTokenId;
 use tidegate_domain::session::EndReason;
-use tidegate_domain::{Dialect, Role};
+use tidegate_domain::{ContractId, Role};
 use tidegate_identity::IdentityTables;
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::tables::refresh_tokens::NewRefreshToken;
@@ -20,8 +20,8 @@ on_both_engines! {
         let found = read!(world.store, unit => unit.refresh_tokens().find(&hash)).unwrap();
         assert_eq!((found.id, found.session, found.account), (id, session, ada.account));
         assert_eq!(
-            (found.organization, found.role, found.dialect),
-            (ada.organization, Role::Owner, Dialect::Rivergen)
+            (found.organization, found.role, found.contract),
+            (ada.organization, Role::Owner, ContractId::RIVERGEN)
         );
         assert_eq!((found.times.expires_at, found.times.ends_at), (at(7_200), at(7_200)));
         assert_eq!((found.presented.expires_at, found.presented.rotated_at), (at(3_600), None));
@@ -158,14 +158,14 @@ on_both_engines! {
         }
     }
 
-    async fn a_dialect_no_version_has_written_is_an_error_not_a_guess(world: World) {
+    async fn text_that_is_no_contracts_name_is_an_error_not_a_guess(world: World) {
         let ada = world.member("ada@example.com").await;
         let (session, hash) = (world.session(&ada, 60).await, world.hash());
         world.refresh_token(session, &hash, None).await;
-        world.database.sql("update sessions set dialect = 'klingon'").await;
+        world.database.sql("update sessions set dialect = 'not a name'").await;
         let mut unit = world.store.read().await.unwrap();
         let found = unit.refresh_tokens().find(&hash).await;
-        assert!(matches!(found, Err(StoreError::Unreadable("sessions.dialect"))), "{found:?}");
+        assert!(matches!(found, Err(StoreError::Unreadable("sessions.contract"))), "{found:?}");
     }
 
     // Where tokens are kept, every tab that asks near the end is given the same child; none may fail.

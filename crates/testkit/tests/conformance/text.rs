@@ -4,7 +4,7 @@ use serde_json::json;
 use tidegate_database::StoreError;
 use tidegate_domain::Timestamp;
 use tidegate_domain::challenge::{Continuation, Purpose};
-use tidegate_domain::{Dialect, EmailAddress};
+use tidegate_domain::{ContractId, EmailAddress};
 use tidegate_identity::IdentityTables;
 use tidegate_identity::accounts::repository::NewAccount;
 use tidegate_identity::credentials::challenges_repository::NewChallenge;
@@ -142,7 +142,7 @@ on_both_engines! {
                 handle_hash: None,
                 link_hash: Some(&link),
                 code_mac: None,
-                dialect: Dialect::Rivergen,
+                contract: ContractId::RIVERGEN,
                 continuation: &Continuation::default(),
                 created_at: instant,
                 expires_at: instant,

@@ -4,7 +4,7 @@ use tidegate_database::{Result, Store, StoreError, Unit};
 use tidegate_domain::challenge::{Continuation, Purpose};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::limit::Limit;
-use tidegate_domain::{Dialect, Timestamp};
+use tidegate_domain::{ContractId, Timestamp};
 use tidegate_identity::IdentityTables;
 use tidegate_identity::credentials::challenges_repository::NewChallenge;
 use tidegate_kernel::KernelTables;
@@ -210,7 +210,7 @@ async fn litter(world: &World, unit: &mut Unit, number: i64, end: Timestamp) -> 
         handle_hash: None,
         link_hash: None,
         code_mac: None,
-        dialect: Dialect::Rivergen,
+        contract: ContractId::RIVERGEN,
         continuation: &Continuation::default(),
         created_at: NOW,
         expires_at: end,

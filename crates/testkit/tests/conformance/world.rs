@@ -6,7 +6,7 @@ use tidegate_database::{Result, Store, Unit};
 use tidegate_domain::account::{AccountKind, LoginName, ServiceName};
 use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId, SessionId, WorkspaceId};
 use tidegate_domain::session::{Amr, SessionTimes};
-use tidegate_domain::{Dialect, EmailAddress, Entropy, PhoneNumber, Role, Timestamp};
+use tidegate_domain::{ContractId, EmailAddress, Entropy, PhoneNumber, Role, Timestamp};
 use tidegate_identity::IdentityTables;
 use tidegate_identity::accounts::repository::{NewAccount, NewIdentifier};
 use tidegate_identity::organizations::repository::{NewMembership, NewOrganization, NewWorkspace};
@@ -244,7 +244,7 @@ pub(crate) fn session(member: &Member, seconds: i64) -> NewSession<'static> {
         account: member.account,
         organization: member.organization,
         workspace: Some(member.workspace),
-        dialect: Dialect::Rivergen,
+        contract: ContractId::RIVERGEN,
         amr: Amr::Password,
         remember_me: false,
         ip: "192.0.2.1",

@@ -1,6 +1,6 @@
 //! `tidegate openapi`
 
-use tidegate_domain::Dialect;
+use tidegate_domain::ContractId;
 
 use crate::cli::Openapi;
 use crate::failure::Failure;
@@ -11,8 +11,9 @@ use crate::output::Answer;
 /// # Errors
 /// When the document cannot be serialised.
 pub(super) fn run(command: &Openapi) -> Result<Answer, Failure> {
-    let document = match command.dialect.as_deref().and_then(Dialect::from_name) {
-        Some(dialect) => serde_json::to_value(tidegate_http::openapi_of(dialect)),
+    let id = command.contract.as_deref().and_then(|name| ContractId::parse(name).ok());
+    let document = match id.and_then(tidegate_http::contract) {
+        Some(contract) => serde_json::to_value(contract.openapi()),
         None => serde_json::to_value(tidegate_http::openapi()),
     };
     let failed = |error: serde_json::Error| Failure::internal(error.to_string());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tidegate_crypto::SystemEntropy;
-use tidegate_domain::{Dialect, DialectProfile, Entropy, Password, PasswordRule};
+use tidegate_domain::{ContractId, ContractProfile, Entropy, Password, PasswordRule};
 use tidegate_identity::provisioning::provision::{Provision, ProvisionError};
 use tidegate_kernel::{Call, Kernel, Refused};
 
@@ -41,7 +41,7 @@ async fn create_in(config: &Config, command: OrgCreate) -> Result<Answer, Failur
 async fn transfer_in(config: &Config, command: &OrgTransfer) -> Result<Answer, Failure> {
     let opened = open(config, &Purpose::Existing).await?;
     let (organization, to) = (command.organization, &command.to);
-    let call = call(opened.kernel.settings().profile(DIALECT).as_ref().clone());
+    let call = call(opened.kernel.settings().profile(CONTRACT).as_ref().clone());
     let outcome = opened.identity.transfer_ownership(&call, organization, to).await;
     opened.close().await;
     match outcome {
@@ -61,9 +61,9 @@ async fn transfer_in(config: &Config, command: &OrgTransfer) -> Result<Answer, F
 }
 
 /// The contract in whose name an operator acts: the one that knows owners by that name.
-const DIALECT: Dialect = Dialect::CrossingMinds;
+const CONTRACT: ContractId = ContractId::CROSSING_MINDS;
 
-fn call(profile: DialectProfile) -> Call {
+fn call(profile: ContractProfile) -> Call {
     Call {
         profile: Arc::new(profile),
         ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -77,8 +77,8 @@ async fn create(opened: &Opened, command: OrgCreate, typed: Option<Password>) ->
     let Some(owner_password) = typed.or_else(|| made.clone()) else {
         return Err(Failure::internal("no password"));
     };
-    let profile = opened.kernel.settings().profile(DIALECT).as_ref().clone();
-    let call = call(DialectProfile { password: rule, ..profile });
+    let profile = opened.kernel.settings().profile(CONTRACT).as_ref().clone();
+    let call = call(ContractProfile { password: rule, ..profile });
     let email = command.root_email;
     let claim = Provision { name: command.name.clone(), owner_email: email.clone(), owner_password };
     let provisioned = opened.identity.provision(&call, claim).await.map_err(refusal)?;
@@ -113,9 +113,8 @@ fn refusal(refused: Refused<ProvisionError>) -> Failure {
 
 /// The owner can sign in through every contract, so every contract's rule holds.
 fn strictest_rule(kernel: &Kernel) -> PasswordRule {
-    Dialect::ALL
-        .map(|dialect| kernel.settings().profile(dialect).password.clone())
-        .into_iter()
+    let rules = kernel.settings().contracts.iter().map(|profile| profile.password.clone());
+    rules
         .reduce(|a, b| PasswordRule {
             min_length: a.min_length.max(b.min_length),
             max_length: a.max_length.min(b.max_length),
@@ -124,7 +123,7 @@ fn strictest_rule(kernel: &Kernel) -> PasswordRule {
             digit: a.digit || b.digit,
             symbol: a.symbol || b.symbol,
         })
-        .unwrap_or_else(|| DialectProfile::rivergen().password)
+        .unwrap_or_else(|| kernel.settings().profile(CONTRACT).password.clone())
 }
 
 /// The first line, without its end.

@@ -8,7 +8,7 @@ use tidegate_broker::AlpacaConfig;
 use tidegate_crypto::{MasterKey, PasswordHasher, PasswordScheme, Pepper, SystemEntropy};
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{SmsProviders, Smtp};
-use tidegate_domain::DialectProfile;
+use tidegate_domain::ContractProfile;
 use tracing_subscriber::EnvFilter;
 
 use super::load::Mistake;
@@ -79,9 +79,9 @@ impl Loaded {
         ] {
             check(key, each(&limit, |limit| lifetime(limit.window)));
         }
-        self.check_profile("rivergen", &config.rivergen, &mut mistakes);
-        self.check_profile("ingestiq", &config.ingestiq, &mut mistakes);
-        self.check_profile("crossing_minds", &config.crossing_minds, &mut mistakes);
+        for profile in config.contracts.iter() {
+            self.check_profile(profile, &mut mistakes);
+        }
         if mistakes.is_empty() { Ok(()) } else { Err(Failure::mistakes(mistakes)) }
     }
 
@@ -94,10 +94,10 @@ impl Loaded {
             .collect()
     }
 
-    fn check_profile(&self, name: &str, profile: &DialectProfile, mistakes: &mut Vec<Mistake>) {
+    fn check_profile(&self, profile: &ContractProfile, mistakes: &mut Vec<Mistake>) {
         let mut check = |key: &str, verdict: Result<(), String>| {
             if let Err(what) = verdict {
-                mistakes.push(self.mistake(&format!("{name}.{key}"), what));
+                mistakes.push(self.mistake(&format!("{}.{key}", profile.contract), what));
             }
         };
         check("access_token_lifetime", lifetime(profile.access_token_lifetime));

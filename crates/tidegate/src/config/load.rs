@@ -12,8 +12,8 @@ use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 
-use super::Config;
 use super::schema::{Schema, Unknown};
+use super::{Config, Contracts};
 use crate::cli::GlobalFlags;
 use crate::failure::Failure;
 
@@ -88,7 +88,8 @@ pub(super) fn load_from(
     layers.extend(flag_layers(global, flags));
     let sources = layers.iter().map(|layer| origin(Some(&layer.metadata))).collect();
 
-    let defaults = Value::serialize(Config::default()).map_err(|error| internal(error.to_string()))?;
+    let defaults = Config::default().written().map_err(|error| internal(error.to_string()))?;
+    let defaults = Value::serialize(defaults).map_err(|error| internal(error.to_string()))?;
     let mut figment = Figment::from(Layer {
         metadata: Metadata::named("the defaults"),
         values: defaults.into_dict().unwrap_or_default(),
@@ -97,7 +98,13 @@ pub(super) fn load_from(
         figment = figment.merge(layer);
     }
     refuse_unknown(&schema, &figment)?;
-    let config: Config = figment.extract().map_err(|error| Failure::mistakes(wrong_values(error)))?;
+    let config = match (figment.extract::<Config>(), figment.extract::<Contracts>()) {
+        (Ok(config), Ok(contracts)) => Config { contracts, ..config },
+        (config, contracts) => {
+            let errors = [config.err(), contracts.err()].into_iter().flatten();
+            return Err(Failure::mistakes(errors.flat_map(wrong_values).collect()));
+        }
+    };
     let loaded = Loaded { config: config.settled(), sources, figment };
     loaded.check()?;
     Ok(loaded)

@@ -1,6 +1,7 @@
 //! What an operator decides: one typed tree, filled from defaults, a file, variables and flags.
 
 mod check;
+mod contracts;
 mod load;
 mod profile;
 mod riven;
@@ -18,19 +19,18 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tidegate_delivery::{RetryPolicy, SmsConfig, SmtpConfig};
-use tidegate_domain::DialectProfile;
 use tidegate_domain::limit::Limit;
 use tidegate_domain::time::seconds;
 use tidegate_http::{ForwardedHeader, HttpSettings, OpsSettings};
 
+pub(crate) use contracts::Contracts;
 pub(crate) use load::{Flags, Loaded, Mistake, load};
 pub(crate) use riven::{Broker, Phone, Riven};
 pub(crate) use text::{Database, SecretText};
 
 /// The configuration. Durations are whole seconds. The same keys, with the same meaning, are explained to operators in
-/// `tidegate.example.toml`; a test holds the two together.
+/// `tidegate.example.toml`; a test holds the two together. Unknown keys are refused before it is read, by the schema.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     /// Address and port served.
     #[serde(deserialize_with = "text::address")]
@@ -84,12 +84,9 @@ pub(crate) struct Config {
     pub(crate) ops: Ops,
     /// Logs.
     pub(crate) log: Log,
-    /// What differs in the RiverGen contract.
-    pub(crate) rivergen: DialectProfile,
-    /// What differs in the IngestIQ contract.
-    pub(crate) ingestiq: DialectProfile,
-    /// What differs in the Crossing Minds contract.
-    pub(crate) crossing_minds: DialectProfile,
+    /// What differs in the contracts: read and written apart, a table for each.
+    #[serde(skip)]
+    pub(crate) contracts: Contracts,
     /// What differs in the Riven contract.
     pub(crate) riven: Riven,
     /// Databases that tokens are bound to.
@@ -267,9 +264,7 @@ impl Default for Config {
             http: Http::default(),
             ops: Ops::default(),
             log: Log::default(),
-            rivergen: DialectProfile::rivergen(),
-            ingestiq: DialectProfile::ingestiq(),
-            crossing_minds: DialectProfile::crossing_minds(),
+            contracts: Contracts::default(),
             riven: Riven::default(),
             databases: Databases::default(),
         }

@@ -2,20 +2,16 @@
 
 use std::time::Duration;
 
-use tidegate_domain::dialect::Limits;
+use tidegate_domain::ContractProfile;
+use tidegate_domain::contract::Limits;
 use tidegate_domain::limit::Limit;
-use tidegate_domain::{Dialect, DialectProfile};
 
 use super::Config;
 
 impl Config {
-    /// The configuration as the rest of the program means it: a limit of no attempts is no limit, and a contract's
-    /// profile knows which contract it is.
+    /// The configuration as the rest of the program means it: a limit of no attempts is no limit.
     pub(super) fn settled(mut self) -> Self {
-        self.rivergen = self.rivergen.configured(Dialect::Rivergen);
-        self.ingestiq = self.ingestiq.configured(Dialect::Ingestiq);
-        self.crossing_minds = self.crossing_minds.configured(Dialect::CrossingMinds);
-        for profile in [&mut self.rivergen, &mut self.ingestiq, &mut self.crossing_minds] {
+        for profile in self.contracts.iter_mut() {
             lift(profile);
         }
         for (_, limit) in self.phone.limits_mut().into_iter().chain(self.riven.limits_mut()) {
@@ -35,7 +31,7 @@ impl Config {
     }
 }
 
-fn lift(profile: &mut DialectProfile) {
+fn lift(profile: &mut ContractProfile) {
     let sliding = &mut profile.session.sliding_up_to;
     *sliding = sliding.filter(|up_to| *up_to > Duration::ZERO);
     for (_, limit) in limits_mut(&mut profile.limits) {

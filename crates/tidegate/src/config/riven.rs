@@ -8,7 +8,7 @@ use tidegate_broker::sandbox::SandboxConfig;
 use tidegate_domain::limit::Limit;
 use tidegate_domain::phone::{Country, TextLimits};
 use tidegate_domain::time::seconds;
-use tidegate_domain::{DialectProfile, PhoneRule};
+use tidegate_domain::{ContractId, ContractProfile, PhoneRule};
 
 /// Whose phones are texted, and how often.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -62,6 +62,10 @@ pub(crate) struct RivenLimits {
     pub(crate) mails_by_email: Option<Limit>,
 }
 
+fn contract_profile() -> ContractProfile {
+    tidegate_http::contract_profiles().of(ContractId::RIVEN).as_ref().clone()
+}
+
 impl Default for Phone {
     fn default() -> Self {
         Self { countries: PhoneRule::default().countries, limits: TextLimits::default() }
@@ -70,7 +74,7 @@ impl Default for Phone {
 
 impl Default for Riven {
     fn default() -> Self {
-        let contract = DialectProfile::riven();
+        let contract = contract_profile();
         Self {
             token_lifetime: contract.access_token_lifetime,
             code_lifetime: contract.codes.verify_email,
@@ -100,8 +104,8 @@ impl Phone {
 
 impl Riven {
     /// The contract's profile with these numbers.
-    pub(crate) fn profile(&self) -> DialectProfile {
-        let mut profile = DialectProfile::riven();
+    pub(crate) fn profile(&self) -> ContractProfile {
+        let mut profile = contract_profile();
         profile.access_token_lifetime = self.token_lifetime;
         profile.session.lifetime = self.token_lifetime;
         profile.session.remembered_lifetime = self.token_lifetime;

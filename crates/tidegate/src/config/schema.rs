@@ -10,13 +10,13 @@ use tidegate_broker::{AlpacaConfig, Environment};
 use tidegate_database::DatabaseUrl;
 use tidegate_delivery::sms::{AfricasTalkingConfig, SmsProviderKind, SmsSecret, TwilioConfig, WebhookConfig};
 use tidegate_delivery::{MailPassword, RetryPolicy, SmsConfig, SmtpConfig, TlsMode};
-use tidegate_domain::dialect::Limits;
+use tidegate_domain::Secret;
+use tidegate_domain::contract::Limits;
 use tidegate_domain::limit::Limit;
-use tidegate_domain::{DialectProfile, Secret};
 
 use super::{
-    Broker, Config, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat, Mail, PasswordHash,
-    PepperEntry, SecretText,
+    Broker, Config, Contracts, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat, Mail,
+    PasswordHash, PepperEntry, SecretText,
 };
 
 /// Keys and kinds. The values mean nothing.
@@ -199,9 +199,7 @@ fn sample() -> Config {
         },
         ops: defaults.ops,
         log: Log { format: Some(LogFormat::Json), filter: Some(String::new()) },
-        rivergen: full(defaults.rivergen),
-        ingestiq: full(defaults.ingestiq),
-        crossing_minds: full(defaults.crossing_minds),
+        contracts: full(defaults.contracts),
         riven: defaults.riven,
     }
 }
@@ -244,21 +242,23 @@ fn hidden() -> Secret {
     Secret::new(String::new())
 }
 
-fn full(mut profile: DialectProfile) -> DialectProfile {
+fn full(mut contracts: Contracts) -> Contracts {
     let any = Some(Limit::new(0, 0));
-    profile.session.sliding_up_to = Some(Duration::ZERO);
-    profile.limits = Limits {
-        sign_up_by_ip: any,
-        sign_in_by_ip: any,
-        sign_in_by_email: any,
-        failed_sign_in: any,
-        forgot_password_by_ip: any,
-        forgot_password_by_email: any,
-        resend_by_account: any,
-        mails_by_email: any,
-        anonymous_requests: any,
-        authenticated_requests: any,
-        requests_by_organization: any,
-    };
-    profile
+    for profile in contracts.iter_mut() {
+        profile.session.sliding_up_to = Some(Duration::ZERO);
+        profile.limits = Limits {
+            sign_up_by_ip: any,
+            sign_in_by_ip: any,
+            sign_in_by_email: any,
+            failed_sign_in: any,
+            forgot_password_by_ip: any,
+            forgot_password_by_email: any,
+            resend_by_account: any,
+            mails_by_email: any,
+            anonymous_requests: any,
+            authenticated_requests: any,
+            requests_by_organization: any,
+        };
+    }
+    contracts
 }

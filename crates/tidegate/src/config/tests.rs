@@ -11,7 +11,7 @@ use figment::value::{Dict, Value};
 use tempfile::TempDir;
 use tidegate_brokerage::BrokerChoice;
 use tidegate_domain::limit::Limit;
-use tidegate_domain::{Dialect, DialectProfile};
+use tidegate_domain::{ContractId, ContractProfile};
 use tidegate_kernel::settings::DeliveryMode;
 
 use super::Config;
@@ -87,18 +87,23 @@ fn variables_win_over_the_file_and_flags_over_variables() {
     );
 }
 
+/// A contract's profile where nothing is configured.
+fn default_of(contract: ContractId) -> ContractProfile {
+    tidegate_http::contract_profiles().of(contract).as_ref().clone()
+}
+
 #[test]
 fn a_part_of_a_contracts_profile_leaves_the_rest_as_the_contract_says() {
     let config =
         Desk::file("[ingestiq.password]\nmin_length = 12\n[rivergen.limits.sign_in_by_ip]\nattempts = 50")
             .load()
             .config;
-    let mut ingestiq = DialectProfile::ingestiq();
+    let mut ingestiq = default_of(ContractId::INGESTIQ);
     ingestiq.password.min_length = 12;
-    assert_eq!(config.ingestiq, ingestiq);
-    let mut rivergen = DialectProfile::rivergen();
+    assert_eq!(config.contracts.of(ContractId::INGESTIQ), Some(&ingestiq));
+    let mut rivergen = default_of(ContractId::RIVERGEN);
     rivergen.limits.sign_in_by_ip.as_mut().unwrap().attempts = 50;
-    assert_eq!(config.rivergen, rivergen);
+    assert_eq!(config.contracts.of(ContractId::RIVERGEN), Some(&rivergen));
 }
 
 #[test]
@@ -108,9 +113,10 @@ fn no_attempts_means_no_limit() {
             .variable("TIDEGATE_FAILED_PASSWORDS_BY_ACCOUNT__ATTEMPTS", "0")
             .load()
             .config;
-    assert_eq!(config.rivergen.limits.sign_in_by_ip, None);
-    assert!(config.rivergen.limits.sign_in_by_email.is_some());
-    assert_eq!(config.ingestiq.session.sliding_up_to, None);
+    let rivergen = config.contracts.of(ContractId::RIVERGEN).unwrap();
+    assert_eq!(rivergen.limits.sign_in_by_ip, None);
+    assert!(rivergen.limits.sign_in_by_email.is_some());
+    assert_eq!(config.contracts.of(ContractId::INGESTIQ).unwrap().session.sliding_up_to, None);
     assert_eq!(config.failed_passwords(), None);
 
     let config = Desk::file("[phone.limits]\nby_ip = { attempts = 0 }\nby_prefix.attempts = 50")
@@ -125,18 +131,21 @@ fn no_attempts_means_no_limit() {
 
 #[test]
 fn riven_has_the_numbers_that_make_sense_for_it() {
-    assert_eq!(Desk::new().load().config.riven.profile(), DialectProfile::riven());
+    assert_eq!(Desk::new().load().config.riven.profile(), default_of(ContractId::RIVEN));
 
     let text = "[riven]\ntoken_lifetime = 86400\ncode_lifetime = 300
         [riven.limits.anonymous_requests]\nattempts = 5";
     let settings = Desk::file(text).load().config.identity_settings("http://here");
-    let riven = settings.profile(Dialect::Riven);
+    let riven = settings.profile(ContractId::RIVEN);
     let day = Duration::from_secs(86_400);
     assert_eq!((riven.access_token_lifetime, riven.session.lifetime), (day, day));
     assert_eq!(riven.session.remembered_lifetime, day);
     assert_eq!(riven.codes.verify_email, Duration::from_secs(300));
     assert_eq!(riven.limits.anonymous_requests, Some(Limit::new(5, 60)));
-    assert_eq!(riven.limits.authenticated_requests, DialectProfile::riven().limits.authenticated_requests);
+    assert_eq!(
+        riven.limits.authenticated_requests,
+        default_of(ContractId::RIVEN).limits.authenticated_requests
+    );
     // Its tokens outlive every signed one, and no signing key is kept for them.
     assert_eq!(settings.longest_access_token, Duration::from_secs(3_600));
 

@@ -34,6 +34,7 @@ impl Config {
     /// Every value as it was read. Secrets are read and never written, so what is set of them is named in their place.
     pub(super) fn written(&self) -> serde_json::Result<Value> {
         let mut written = serde_json::to_value(self)?;
+        merge(&mut written, &self.contracts.written()?);
         for key in self.secrets() {
             let nested = key.rsplit('.').fold(json!(HIDDEN), |value, name| json!({ (name): value }));
             merge(&mut written, &nested);

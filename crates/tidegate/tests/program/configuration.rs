@@ -68,7 +68,7 @@ fn a_mistake_on_the_command_line_is_wrong_usage() {
         &["outbox", "code", "--to", "ada"],
         &["org", "create", "--name", " ", "--root-email", "ada@example.com"],
         &["keys", "rotate", "--algorithm", "HS256"],
-        &["openapi", "--dialect", "klingon"],
+        &["openapi", "--contract", "klingon"],
         &["frobnicate"],
         &[],
     ] {

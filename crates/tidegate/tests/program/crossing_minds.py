@@ -507,8 +507,8 @@ class Walk:
     def err(self):
         """What no client should do is told in the same envelope."""
         root = self.root
-        refusal = refused(404, "PATH_NOT_FOUND", root.get, "nowhere/")
-        assert (refusal.data["type"], refusal.data["key"].rstrip("/")) == ("path", f"{self.mount}nowhere"), refusal
+        refusal = refused(404, "PATH_NOT_FOUND", root.get, "accounts/nowhere/")
+        assert (refusal.data["type"], refusal.data["key"].rstrip("/")) == ("path", f"{self.mount}accounts/nowhere"), refusal
         refusal = refused(405, "METHOD_NOT_ALLOWED", root.put, "login/individual/")
         assert refusal.code == 70 and refusal.data["method"] == "PUT", refusal
         assert "POST" in refusal.headers["Allow"], refusal.headers.items()

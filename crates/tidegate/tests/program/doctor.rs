@@ -19,6 +19,7 @@ on_both_engines! {
         assert!(said.out.contains("✓ master key") && said.out.contains("opens 1 signing key(s)"), "{}", said.out);
         assert!(said.out.contains("! mail ") && said.out.contains("! sms "), "{}", said.out);
         assert!(said.out.contains("✓ broker             embedded sandbox: no real accounts"), "{}", said.out);
+        assert!(said.out.contains("✓ contracts          RiverGen at /api/v1, IngestIQ at /api/v2, Crossing Minds at /v1 and /"), "{}", said.out);
         assert!(said.out.contains("sign-ins/s"), "{}", said.out);
         assert!(said.out.contains("  rivergen.limits.sign_in_by_ip.attempts = 5\n"), "{}", said.out);
         let report = here.json(&["doctor"]);

@@ -24,7 +24,7 @@ fn of_every_command_that_succeeds() {
         &["keys", "rotate", "--json"],
         &["doctor", "--json"],
         &["openapi", "--json"],
-        &["openapi", "--dialect", "ingestiq", "--json"],
+        &["openapi", "--contract", "ingestiq", "--json"],
     ] {
         one(&here, arguments, 0);
     }
@@ -61,8 +61,10 @@ fn the_api_is_described_for_people_and_programs_alike() {
     let here = Installation::new();
     let all: Value = serde_json::from_str(&here.output(&["openapi"])).unwrap();
     assert!(all["paths"]["/api/v1/auth/login"].is_object() && all["paths"]["/api/v2/auth/login"].is_object());
-    let one: Value = serde_json::from_str(&here.output(&["openapi", "--dialect", "rivergen"])).unwrap();
+    let one: Value = serde_json::from_str(&here.output(&["openapi", "--contract", "rivergen"])).unwrap();
     assert!(one["paths"]["/api/v1/auth/login"].is_object() && one["paths"]["/api/v2/auth/login"].is_null());
+    let by_the_old_name = here.output(&["openapi", "--dialect", "rivergen"]);
+    assert_eq!(serde_json::from_str::<Value>(&by_the_old_name).unwrap(), one);
 }
 
 #[test]

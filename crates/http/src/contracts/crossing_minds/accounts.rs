@@ -22,15 +22,14 @@ use super::responses::{
     AccountList, Created, CreatedKey, Empty, IndividualAccount, ServiceAccount, Verified,
 };
 use super::{Answer, Bearer, Caller};
-use crate::state::App;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// Lists everybody who belongs to the organization.
 #[utoipa::path(get, path = "/organizations/current/accounts", tag = "Accounts", security(("bearer" = [])), responses(
     (status = 200, description = "All accounts", body = AccountList),
     (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
     (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
-    (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
 ))]
 pub(super) async fn list_current_accounts(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, _) = bearer.require(Role::Admin)?;
@@ -42,7 +41,6 @@ pub(super) async fn list_current_accounts(bearer: Bearer, State(app): State<App>
     (status = 200, description = "All accounts", body = AccountList),
     (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
     (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
-    (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
 ))]
 pub(super) async fn list_accounts(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, _) = bearer.require(Role::Admin)?;
@@ -82,7 +80,7 @@ fn rest(app: App, actor: Actor, next: Part) -> impl Stream<Item = Result<Bytes, 
 async fn part(app: &App, actor: &Actor, at: Part) -> Result<(Vec<u8>, Part), Fault> {
     match at {
         Part::Individuals(from) => {
-            let Accounts { accounts, next } = app.list_individuals(actor, from).await?;
+            let Accounts { accounts, next } = app.identity().list_individuals(actor, from).await?;
             let mut bytes = items(accounts.into_iter().map(IndividualAccount::from), from.is_some())?;
             let next = match next {
                 Some(next) => Part::Individuals(Some(next)),
@@ -95,7 +93,7 @@ async fn part(app: &App, actor: &Actor, at: Part) -> Result<(Vec<u8>, Part), Fau
         }
         Part::Services(from) => {
             let (Accounts { accounts, next }, now) =
-                (app.list_programs(actor, from).await?, app.kernel().now());
+                (app.identity().list_programs(actor, from).await?, app.kernel().now());
             let accounts = accounts.into_iter().map(|program| ServiceAccount::new(program, now));
             let mut bytes = items(accounts, from.is_some())?;
             let next = match next {
@@ -130,8 +128,7 @@ fn items<T: Serialize>(items: impl Iterator<Item = T>, goes_on: bool) -> Result<
         (status = 400, description = "DUPLICATED_ACCOUNT, WRONG_DATA_TYPE", body = ErrorBody),
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-        (status = 503, description = "SERVER_UNAVAILABLE: no mail can be sent", body = ErrorBody),
+            (status = 503, description = "SERVER_UNAVAILABLE: no mail can be sent", body = ErrorBody),
     ))]
 pub(super) async fn create_individual(
     bearer: Bearer,
@@ -140,7 +137,7 @@ pub(super) async fn create_individual(
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
     let claim = body.read(&call.profile.password)?;
-    let id = app.create_individual(&call, &actor, claim).await?.opaque();
+    let id = app.identity().create_individual(&call, &actor, claim).await?.opaque();
     Ok(Json(Created { id }).into_response())
 }
 
@@ -152,8 +149,7 @@ pub(super) async fn create_individual(
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE; INCORRECT_ACCOUNT: the owner's", body = ErrorBody),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-    ))]
+        ))]
 pub(super) async fn change_individual(
     bearer: Bearer,
     State(app): State<App>,
@@ -161,7 +157,7 @@ pub(super) async fn change_individual(
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
     let (login, change) = body.read(&call.profile.password)?;
-    app.change_account(&call, &actor, &login, change).await?;
+    app.identity().change_account(&call, &actor, &login, change).await?;
     Ok(Json(Empty {}).into_response())
 }
 
@@ -173,15 +169,14 @@ pub(super) async fn change_individual(
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE; INCORRECT_ACCOUNT: the owner's", body = ErrorBody),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-    ))]
+        ))]
 pub(super) async fn delete_individual(
     bearer: Bearer,
     State(app): State<App>,
     Fields(body): Fields<EmailBody>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
-    app.delete_account(&call, &actor, &body.read()?.into()).await?;
+    app.identity().delete_account(&call, &actor, &body.read()?.into()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -192,8 +187,7 @@ pub(super) async fn delete_individual(
         (status = 400, description = "DUPLICATED_ACCOUNT, WRONG_DATA_TYPE", body = ErrorBody),
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-    ))]
+        ))]
 pub(super) async fn create_service(
     bearer: Bearer,
     State(app): State<App>,
@@ -201,7 +195,7 @@ pub(super) async fn create_service(
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
     let claim = body.read(&call.profile)?;
-    let id = app.create_program(&call, &actor, claim).await?.opaque();
+    let id = app.identity().create_program(&call, &actor, claim).await?.opaque();
     Ok(Json(Created { id }).into_response())
 }
 
@@ -213,8 +207,7 @@ pub(super) async fn create_service(
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-    ))]
+        ))]
 pub(super) async fn change_service(
     bearer: Bearer,
     State(app): State<App>,
@@ -222,7 +215,7 @@ pub(super) async fn change_service(
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
     let (login, change) = body.read(&call.profile)?;
-    app.change_account(&call, &actor, &login, change).await?;
+    app.identity().change_account(&call, &actor, &login, change).await?;
     Ok(Json(Empty {}).into_response())
 }
 
@@ -234,15 +227,14 @@ pub(super) async fn change_service(
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-    ))]
+        ))]
 pub(super) async fn delete_service(
     bearer: Bearer,
     State(app): State<App>,
     Fields(body): Fields<ServiceNameBody>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
-    app.delete_account(&call, &actor, &body.read()?).await?;
+    app.identity().delete_account(&call, &actor, &body.read()?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -252,7 +244,6 @@ pub(super) async fn delete_service(
     (status = 400, description = "WRONG_DATA_TYPE: a body that is not JSON", body = ErrorBody),
     (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
     (status = 403, description = "INSUFFICIENT_ROLE; INCORRECT_ACCOUNT: the owner's", body = ErrorBody),
-    (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
 ))]
 pub(super) async fn delete_own_account(
     bearer: Bearer,
@@ -260,7 +251,7 @@ pub(super) async fn delete_own_account(
     _body: Fields<NoFields>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Frontend)?;
-    app.delete_own_account(&call, &actor).await?;
+    app.identity().delete_own_account(&call, &actor).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -272,15 +263,14 @@ pub(super) async fn delete_own_account(
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-    ))]
+        ))]
 pub(super) async fn create_service_key(
     bearer: Bearer,
     State(app): State<App>,
     Fields(body): Fields<CreateServiceKeyBody>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
-    let (key, text) = app.create_service_key(&call, &actor, body.read()?).await?;
+    let (key, text) = app.identity().create_service_key(&call, &actor, body.read()?).await?;
     Ok(Json(CreatedKey::new(key, &text)).into_response())
 }
 
@@ -293,8 +283,7 @@ pub(super) async fn create_service_key(
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
         (status = 404, description = "KEY_NOT_FOUND", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-    ))]
+        ))]
 pub(super) async fn delete_service_key(
     bearer: Bearer,
     State(app): State<App>,
@@ -306,7 +295,7 @@ pub(super) async fn delete_service_key(
     let Some(id) = ServiceKeyId::from_opaque(&text) else {
         return Err(Error::key_not_found(&text));
     };
-    app.delete_service_key(&call, &actor, id).await?;
+    app.identity().delete_service_key(&call, &actor, id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -317,15 +306,14 @@ pub(super) async fn delete_service_key(
         (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
         (status = 401, description = "ACCOUNT_ALREADY_VERIFIED", body = ErrorBody),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-        (status = 503, description = "SERVER_UNAVAILABLE: no mail can be sent", body = ErrorBody),
+            (status = 503, description = "SERVER_UNAVAILABLE: no mail can be sent", body = ErrorBody),
     ))]
 pub(super) async fn resend_verification_code(
     caller: Caller,
     State(app): State<App>,
     Fields(body): Fields<EmailBody>,
 ) -> Answer {
-    app.resend_activation(&caller, &body.read()?).await?;
+    app.identity().resend_activation(&caller, &body.read()?).await?;
     Ok(StatusCode::OK.into_response())
 }
 
@@ -335,7 +323,6 @@ pub(super) async fn resend_verification_code(
     (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
     (status = 401, description = "ACTIVATION_CODE_DOES_NOT_MATCH", body = ErrorBody),
     (status = 404, description = "ACCOUNT_NOT_FOUND", body = ErrorBody),
-    (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
 ))]
 pub(super) async fn verify_account(
     caller: Caller,
@@ -362,8 +349,7 @@ pub(super) struct VerifyQuery {
         (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
         (status = 401, description = "ACTIVATION_CODE_DOES_NOT_MATCH", body = ErrorBody),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-    ))]
+        ))]
 pub(super) async fn verify_account_by_link(
     caller: Caller,
     State(app): State<App>,
@@ -378,7 +364,7 @@ pub(super) async fn verify_account_by_link(
 
 async fn verified(caller: &Caller, app: &App, body: VerifyBody, warnings: Vec<&'static str>) -> Answer {
     let (email, code) = body.read()?;
-    app.activate(caller, &email, &code).await?;
+    app.identity().activate(caller, &email, &code).await?;
     Ok(Json(Verified { email: email.to_string(), verified: true, warnings }).into_response())
 }
 
@@ -387,8 +373,7 @@ async fn verified(caller: &Caller, app: &App, body: VerifyBody, warnings: Vec<&'
     request_body = SendResetMailBody, responses(
         (status = 200, description = "Mailed, or nobody has that address"),
         (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-        (status = 503, description = "SERVER_UNAVAILABLE: no mail can be sent", body = ErrorBody),
+            (status = 503, description = "SERVER_UNAVAILABLE: no mail can be sent", body = ErrorBody),
     ))]
 pub(super) async fn send_reset_password_email(
     caller: Caller,
@@ -397,8 +382,8 @@ pub(super) async fn send_reset_password_email(
 ) -> Answer {
     let (email, redirect) = body.read()?;
     match redirect {
-        Some(page) => app.forgot_password_at(&caller, &email, &page).await?,
-        None => app.forgot_password(&caller, &email).await.map_err(Rejection::from)?,
+        Some(page) => app.identity().forgot_password_at(&caller, &email, &page).await?,
+        None => app.identity().forgot_password(&caller, &email).await.map_err(Rejection::from)?,
     }
     Ok(StatusCode::OK.into_response())
 }
@@ -409,13 +394,12 @@ pub(super) async fn send_reset_password_email(
         (status = 200, description = "Set"),
         (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
         (status = 401, description = "ACTIVATION_CODE_DOES_NOT_MATCH", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-    ))]
+        ))]
 pub(super) async fn reset_password(
     caller: Caller,
     State(app): State<App>,
     Fields(body): Fields<ResetPasswordBody>,
 ) -> Answer {
-    app.reset_password(&caller, body.read(&caller.profile.password)?).await?;
+    app.identity().reset_password(&caller, body.read(&caller.profile.password)?).await?;
     Ok(StatusCode::OK.into_response())
 }

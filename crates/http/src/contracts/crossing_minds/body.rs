@@ -6,9 +6,9 @@ use axum::http::header;
 use serde::de::DeserializeOwned;
 
 use super::error::Error;
-use crate::state::App;
 use crate::wire::body::{is_json, parse, read};
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// The fields of a body, whatever the method; an empty body and `null` have none.
 ///

@@ -15,8 +15,8 @@ use super::requests::{
 };
 use super::responses::{Created, CurrentDatabase, DatabaseList, DatabaseStatus, Empty, ResolvedList};
 use super::{Answer, Bearer};
-use crate::state::App;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// Makes a database.
 #[utoipa::path(post, path = "/databases", tag = "Databases", security(("bearer" = [])),
@@ -25,15 +25,14 @@ use crate::wire::rejection::Rejection;
         (status = 400, description = "DUPLICATED_DB_NAME, WRONG_DATA_TYPE", body = ErrorBody),
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-    ))]
+        ))]
 pub(super) async fn create_database(
     bearer: Bearer,
     State(app): State<App>,
     Fields(body): Fields<CreateDatabaseBody>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
-    let id = app.create_database(&call, &actor, body.read()?).await?.opaque();
+    let id = app.identity().create_database(&call, &actor, body.read()?).await?.opaque();
     Ok(Json(Created { id }).into_response())
 }
 
@@ -54,8 +53,7 @@ pub(super) struct PageQuery {
         (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-    ))]
+        ))]
 pub(super) async fn list_databases(
     bearer: Bearer,
     State(app): State<App>,
@@ -66,7 +64,7 @@ pub(super) async fn list_databases(
         return Err(Error::wrong_data("WRONG_DATA_TYPE", "the query cannot be read"));
     };
     let (amt, number) = page_of(amt, page)?;
-    let page = app.list_databases(&actor, amt, number).await.map_err(Rejection::from)?;
+    let page = app.identity().list_databases(&actor, amt, number).await.map_err(Rejection::from)?;
     Ok(Json(DatabaseList::new(page, number)).into_response())
 }
 
@@ -77,11 +75,10 @@ pub(super) async fn list_databases(
     (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
     (status = 403, description = "INSUFFICIENT_ROLE: a token restricted to scopes", body = ErrorBody),
     (status = 404, description = "DATABASE_NOT_FOUND: deleted since", body = ErrorBody),
-    (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
 ))]
 pub(super) async fn current_database(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, _) = bearer.require(Role::Frontend)?;
-    let database = app.current_database(&actor).await?;
+    let database = app.identity().current_database(&actor).await?;
     Ok(Json(CurrentDatabase::new(database, app.kernel().now())).into_response())
 }
 
@@ -93,15 +90,14 @@ pub(super) async fn current_database(bearer: Bearer, State(app): State<App>) -> 
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
         (status = 404, description = "DATABASE_NOT_FOUND: deleted since", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-    ))]
+        ))]
 pub(super) async fn change_database(
     bearer: Bearer,
     State(app): State<App>,
     Fields(body): Fields<ChangeDatabaseBody>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Developer)?;
-    app.change_database(&call, &actor, body.read()?).await?;
+    app.identity().change_database(&call, &actor, body.read()?).await?;
     Ok(Json(Empty {}).into_response())
 }
 
@@ -112,7 +108,6 @@ pub(super) async fn change_database(
     (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
     (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
     (status = 404, description = "DATABASE_NOT_FOUND: deleted since", body = ErrorBody),
-    (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
 ))]
 pub(super) async fn delete_database(
     bearer: Bearer,
@@ -120,7 +115,7 @@ pub(super) async fn delete_database(
     _body: Fields<NoFields>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
-    app.delete_database(&call, &actor).await?;
+    app.identity().delete_database(&call, &actor).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -131,11 +126,10 @@ pub(super) async fn delete_database(
     (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
     (status = 403, description = "INSUFFICIENT_ROLE: a token restricted to scopes", body = ErrorBody),
     (status = 404, description = "DATABASE_NOT_FOUND: deleted since", body = ErrorBody),
-    (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
 ))]
 pub(super) async fn database_status(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, _) = bearer.require(Role::Frontend)?;
-    let database = app.current_database(&actor).await?;
+    let database = app.identity().current_database(&actor).await?;
     Ok(Json(DatabaseStatus::from(database.status(app.kernel().now()))).into_response())
 }
 
@@ -148,8 +142,7 @@ pub(super) async fn database_status(bearer: Bearer, State(app): State<App>) -> A
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
         (status = 404, description = "DATABASE_NOT_FOUND: deleted since", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-        (status = 503, description = "DATABASE_NOT_READY", body = ErrorBody),
+            (status = 503, description = "DATABASE_NOT_READY", body = ErrorBody),
     ))]
 pub(super) async fn resolve_session(
     bearer: Bearer,
@@ -159,7 +152,7 @@ pub(super) async fn resolve_session(
 ) -> Answer {
     let (actor, call) = bearer.require_or_frontend(Role::Developer)?;
     let session = session.map(|Path(session)| session).unwrap_or_default();
-    app.resolve_session(&call, &actor, body.read(session)?).await?;
+    app.identity().resolve_session(&call, &actor, body.read(session)?).await?;
     Ok(StatusCode::OK.into_response())
 }
 
@@ -171,8 +164,7 @@ pub(super) async fn resolve_session(
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
         (status = 404, description = "DATABASE_NOT_FOUND: deleted since", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-        (status = 503, description = "DATABASE_NOT_READY", body = ErrorBody),
+            (status = 503, description = "DATABASE_NOT_READY", body = ErrorBody),
     ))]
 pub(super) async fn list_resolved_sessions(
     bearer: Bearer,
@@ -180,6 +172,6 @@ pub(super) async fn list_resolved_sessions(
     Fields(body): Fields<ListResolvedBody>,
 ) -> Answer {
     let (actor, _) = bearer.require(Role::Developer)?;
-    let page = app.list_resolved_sessions(&actor, body.read()?).await?;
+    let page = app.identity().list_resolved_sessions(&actor, body.read()?).await?;
     Ok(Json(ResolvedList::from(page)).into_response())
 }

@@ -17,10 +17,9 @@ use tidegate_identity::sessions::resolve_session::ResolveError;
 use tidegate_identity::sign_in::activate::{ActivateError, ResendActivationError};
 use tidegate_identity::sign_in::bind::BindError;
 use tidegate_identity::sign_in::login::SignInError;
-use tidegate_kernel::Refused;
 use utoipa::ToSchema;
 
-use crate::wire::contract::ContractError;
+use crate::wire::contract::{ContractError, contract_error};
 use crate::wire::fields::Violations;
 use crate::wire::rejection::Rejection;
 
@@ -113,7 +112,7 @@ impl Error {
     }
 
     /// 405 MethodNotAllowed.
-    pub(super) fn method_not_allowed(method: &Method) -> Self {
+    fn method_not_allowed(method: &Method) -> Self {
         let message = format!("Method \"{method}\" not allowed");
         let data = json!({ "method": method.as_str(), "name": "METHOD_NOT_ALLOWED" });
         Self::new(StatusCode::METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED, message, data)
@@ -200,9 +199,8 @@ impl From<Rejection> for Error {
             Rejection::Forbidden => {
                 Self::forbidden("INSUFFICIENT_ROLE", "the token's role does not allow this")
             }
-            // Both know more where they are met; see `not_found` and `method_not_allowed`.
-            Rejection::NotFound => Self::not_found("path", "", "PATH_NOT_FOUND"),
-            Rejection::MethodNotAllowed => Self::method_not_allowed(&Method::default()),
+            Rejection::NotFound { path } => Self::not_found("path", &path, "PATH_NOT_FOUND"),
+            Rejection::MethodNotAllowed { method } => Self::method_not_allowed(&method),
             Rejection::RateLimited { retry_after, .. } => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 TOO_MANY_REQUESTS,
@@ -221,14 +219,7 @@ impl From<Rejection> for Error {
     }
 }
 
-impl<E: Into<Error>> From<Refused<E>> for Error {
-    fn from(refused: Refused<E>) -> Self {
-        match refused {
-            Refused::Rule(rule) => rule.into(),
-            Refused::Fault(fault) => Rejection::from(fault).into(),
-        }
-    }
-}
+contract_error!(super::CrossingMinds, Error);
 
 fn not_verified() -> Error {
     Error::auth("ACCOUNT_NOT_VERIFIED", "this account is not verified")

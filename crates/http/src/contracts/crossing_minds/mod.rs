@@ -3,33 +3,31 @@
 mod accounts;
 mod body;
 mod databases;
+mod defaults;
 mod error;
 mod organization;
 mod requests;
 mod responses;
 mod sign_in;
 
-use axum::Router;
-use axum::extract::OriginalUri;
-use axum::http::{HeaderValue, Method, header};
 use axum::response::Response;
-use tidegate_domain::{Dialect, Role, Timestamp};
+use tidegate_domain::{ContractId, Role};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::ops::BearerToken;
-use crate::state::App;
-use crate::wire::boundary::Pending;
-use crate::wire::contract::{Contract, ContractError};
+use crate::contracts::{CommonAnswers, Configuration, Contract, Mount, UnknownPaths, routes_of, unknown_of};
+use crate::wire::contract::ContractMarker;
+use crate::wire::openapi::BearerToken;
+use crate::wire::state::App;
 
 pub(crate) use error::Error;
 
-/// The contract.
+/// The contract as a type.
 pub(crate) struct CrossingMinds;
 
-impl Contract for CrossingMinds {
-    const DIALECT: Dialect = Dialect::CrossingMinds;
+impl ContractMarker for CrossingMinds {
+    const ID: ContractId = ContractId::CROSSING_MINDS;
     type Error = Error;
 }
 
@@ -48,27 +46,33 @@ type Answer = Result<Response, Error>;
 )]
 struct Document;
 
-/// The contract's routes.
-pub(crate) fn router(app: &App) -> Router<App> {
-    let (routes, _) = endpoints().split_for_parts();
-    let routes = routes.method_not_allowed_fallback(method_not_allowed);
-    let versioned = routes.clone().fallback(not_found);
-    Router::new()
-        .nest("/v1", super::at_the_edge::<CrossingMinds>(versioned, app))
-        .merge(super::at_the_edge::<CrossingMinds>(routes, app))
-}
+/// What every path of the contract begins with.
+const OWN_PATHS: [&str; 6] =
+    ["/accounts", "/databases", "/login", "/organizations", "/resolved-sessions", "/sessions"];
 
-/// What is answered where there is nothing, at the root: this contract's clients are the ones who ask there.
-pub(crate) fn nowhere(path: &str, now: Timestamp) -> Response {
-    let mut response = path_not_found(path).render(now);
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// Their description.
-pub(crate) fn document() -> utoipa::openapi::OpenApi {
-    OpenApiRouter::with_openapi(Document::openapi()).nest("/v1", endpoints()).into_openapi()
-}
+/// The contract.
+pub(crate) static CONTRACT: Contract = Contract {
+    id: CrossingMinds::ID,
+    title: "Crossing Minds",
+    mounts: &[
+        Mount { prefix: "/v1", unknown_paths: UnknownPaths::All },
+        // Where older clients look for it. What begins like no path of this contract is outside of it.
+        Mount { prefix: "", unknown_paths: UnknownPaths::Below(&OWN_PATHS) },
+    ],
+    configuration: Configuration::Profile,
+    profile: defaults::profile,
+    head: Document::openapi,
+    endpoints,
+    routes: routes_of::<CrossingMinds>,
+    unknown: unknown_of::<CrossingMinds>,
+    common_answers: CommonAnswers {
+        too_many_requests: Some("RATE_LIMIT_OVERFLOW"),
+        payload_too_large: "PAYLOAD_TOO_LARGE",
+        unsupported_media_type: "UNSUPPORTED_MEDIA_TYPE",
+        internal: "SERVER_ERROR",
+        unavailable: "SERVER_UNAVAILABLE",
+    },
+};
 
 fn endpoints() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -105,24 +109,6 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(organization::change_organization))
 }
 
-async fn not_found(_caller: Caller, OriginalUri(uri): OriginalUri) -> Error {
-    path_not_found(uri.path())
-}
-
-fn path_not_found(path: &str) -> Error {
-    Error::not_found("path", path, "PATH_NOT_FOUND")
-}
-
-async fn method_not_allowed(_caller: Caller, method: Method) -> Error {
-    Error::method_not_allowed(&method)
-}
-
-impl axum::response::IntoResponse for Error {
-    fn into_response(self) -> Response {
-        Pending::<CrossingMinds>(self).into_response()
-    }
-}
-
 /// The contract's names of the roles: section 3.
 const ROLES: [(&str, Role); 5] = [
     ("root", Role::Owner),
@@ -138,4 +124,19 @@ fn role_name(role: Role) -> &'static str {
 
 fn role_of(name: &str) -> Option<Role> {
     ROLES.iter().find(|(known, _)| *known == name).map(|(_, role)| *role)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_the_root_this_contract_answers_for_what_begins_like_its_paths_and_for_nothing_else() {
+        let paths = endpoints().into_openapi().paths.paths;
+        let first = |path: &String| path.split('/').nth(1).map(|segment| format!("/{segment}"));
+        let mut begins: Vec<String> = paths.keys().filter_map(first).collect();
+        begins.sort();
+        begins.dedup();
+        assert_eq!(begins, OWN_PATHS);
+    }
 }

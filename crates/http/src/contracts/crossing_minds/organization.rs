@@ -10,19 +10,18 @@ use super::error::ErrorBody;
 use super::requests::ChangeOrganizationBody;
 use super::responses::{Empty, Organization};
 use super::{Answer, Bearer};
-use crate::state::App;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// The organization's free document.
 #[utoipa::path(get, path = "/organizations/current", tag = "Organization", security(("bearer" = [])), responses(
     (status = 200, description = "The document", body = Organization),
     (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
     (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
-    (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
 ))]
 pub(super) async fn current_organization(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, _) = bearer.require(Role::Admin)?;
-    let metadata = app.organization_metadata(&actor).await.map_err(Rejection::from)?;
+    let metadata = app.identity().organization_metadata(&actor).await.map_err(Rejection::from)?;
     Ok(Json(Organization { metadata }).into_response())
 }
 
@@ -33,14 +32,13 @@ pub(super) async fn current_organization(bearer: Bearer, State(app): State<App>)
         (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
-        (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
-    ))]
+        ))]
 pub(super) async fn change_organization(
     bearer: Bearer,
     State(app): State<App>,
     Fields(body): Fields<ChangeOrganizationBody>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
-    app.change_organization_metadata(&call, &actor, body.read()?).await?;
+    app.identity().change_organization_metadata(&call, &actor, body.read()?).await?;
     Ok(Json(Empty {}).into_response())
 }

@@ -11,8 +11,8 @@ use super::error::ErrorBody;
 use super::requests::{LoginIndividualBody, LoginRootBody, LoginServiceBody, NoFields, RefreshTokenBody};
 use super::responses::{Login, TokenInfo};
 use super::{Answer, Bearer, Caller, Error};
-use crate::state::App;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// Signs a person in, to a database if one is given.
 #[utoipa::path(post, path = "/login/individual", tag = "Login", request_body = LoginIndividualBody, responses(
@@ -21,7 +21,6 @@ use crate::wire::rejection::Rejection;
     (status = 401, description = "INCORRECT_PASSWORD, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
     (status = 403, description = "INSUFFICIENT_ROLE: a member of no organization", body = ErrorBody),
     (status = 404, description = "DATABASE_NOT_FOUND", body = ErrorBody),
-    (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
 ))]
 pub(super) async fn login_individual(
     caller: Caller,
@@ -37,7 +36,6 @@ pub(super) async fn login_individual(
     (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
     (status = 401, description = "INCORRECT_PASSWORD", body = ErrorBody),
     (status = 404, description = "DATABASE_NOT_FOUND", body = ErrorBody),
-    (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
 ))]
 pub(super) async fn login_service(
     caller: Caller,
@@ -52,7 +50,6 @@ pub(super) async fn login_service(
     (status = 200, description = "Signed in", body = Login),
     (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
     (status = 401, description = "INCORRECT_PASSWORD, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
-    (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
 ))]
 pub(super) async fn login_root(
     caller: Caller,
@@ -64,7 +61,7 @@ pub(super) async fn login_root(
 }
 
 async fn login(caller: &Caller, app: &App, claim: SignIn) -> Result<Login, Error> {
-    let SignInOutcome::SignedIn(signed_in) = app.sign_in(caller, claim).await? else {
+    let SignInOutcome::SignedIn(signed_in) = app.identity().sign_in(caller, claim).await? else {
         tracing::error!("this contract has no answer for a sign-in that goes on elsewhere");
         return Err(Rejection::Internal.into());
     };
@@ -79,7 +76,6 @@ async fn login(caller: &Caller, app: &App, claim: SignIn) -> Result<Login, Error
     (status = 403, description = "INSUFFICIENT_ROLE: a token that speaks for an end user of another database",
         body = ErrorBody),
     (status = 404, description = "ACCOUNT_NOT_FOUND, DATABASE_NOT_FOUND", body = ErrorBody),
-    (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
 ))]
 pub(super) async fn refresh_token(
     caller: Caller,
@@ -87,7 +83,7 @@ pub(super) async fn refresh_token(
     Fields(body): Fields<RefreshTokenBody>,
 ) -> Answer {
     let (token, choice) = body.read()?;
-    let continued = app.continue_session(&caller, &token, &choice).await?;
+    let continued = app.identity().continue_session(&caller, &token, &choice).await?;
     Ok(Json(Login::continued(continued, app.kernel().now())).into_response())
 }
 
@@ -98,12 +94,11 @@ pub(super) async fn refresh_token(
     (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
     (status = 403, description = "INSUFFICIENT_ROLE: a token restricted to scopes", body = ErrorBody),
     (status = 404, description = "DATABASE_NOT_FOUND: deleted since", body = ErrorBody),
-    (status = 429, description = "RATE_LIMIT_OVERFLOW", body = ErrorBody),
 ))]
 pub(super) async fn login_jwt(bearer: Bearer, State(app): State<App>, _body: Fields<NoFields>) -> Answer {
     let (actor, _) = bearer.require(Role::Frontend)?;
     let database = match actor.claims.db {
-        Some(_) => Some(app.current_database(&actor).await?),
+        Some(_) => Some(app.identity().current_database(&actor).await?),
         None => None,
     };
     Ok(Json(TokenInfo::new(&actor, database.as_ref())).into_response())

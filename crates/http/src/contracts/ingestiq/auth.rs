@@ -11,19 +11,18 @@ use tidegate_identity::sign_in::sign_up::SignedUp;
 use super::error::ErrorBody;
 use super::wire::{Health, LoginBody, Me, Message, RefreshBody, RegisterBody, Session, Tokens};
 use super::{Answer, Bearer, Caller, JsonBody, NoBody};
-use crate::state::App;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// Makes an account with an organization of its own, and logs in.
 #[utoipa::path(post, path = "/auth/register", tag = "Authentication", request_body = RegisterBody, responses(
     (status = 201, description = "Made and logged in", body = Session),
     (status = 400, description = "VALIDATION_ERROR", body = ErrorBody),
     (status = 409, description = "EMAIL_EXISTS", body = ErrorBody),
-    (status = 429, description = "RATE_LIMITED", body = ErrorBody),
 ))]
 pub(super) async fn register(caller: Caller, State(app): State<App>, body: JsonBody<RegisterBody>) -> Answer {
     let claim = body.0.read(&caller.profile.password)?;
-    let SignedUp::SignedIn(signed_in) = app.sign_up(&caller, claim).await? else {
+    let SignedUp::SignedIn(signed_in) = app.identity().sign_up(&caller, claim).await? else {
         tracing::error!("this contract has no answer for a sign-up that does not sign in");
         return Err(Rejection::Internal.into());
     };
@@ -36,11 +35,10 @@ pub(super) async fn register(caller: Caller, State(app): State<App>, body: JsonB
     (status = 400, description = "VALIDATION_ERROR", body = ErrorBody),
     (status = 401, description = "INVALID_CREDENTIALS", body = ErrorBody),
     (status = 403, description = "FORBIDDEN: a member of no organization", body = ErrorBody),
-    (status = 429, description = "RATE_LIMITED", body = ErrorBody),
 ))]
 pub(super) async fn login(caller: Caller, State(app): State<App>, body: JsonBody<LoginBody>) -> Answer {
     let claim = body.0.read()?;
-    let SignInOutcome::SignedIn(signed_in) = app.sign_in(&caller, claim).await? else {
+    let SignInOutcome::SignedIn(signed_in) = app.identity().sign_in(&caller, claim).await? else {
         tracing::error!("this contract has no answer for a sign-in that goes on elsewhere");
         return Err(Rejection::Internal.into());
     };
@@ -52,11 +50,10 @@ pub(super) async fn login(caller: Caller, State(app): State<App>, body: JsonBody
     (status = 200, description = "Refreshed; the token sent is superseded", body = Tokens),
     (status = 400, description = "VALIDATION_ERROR", body = ErrorBody),
     (status = 401, description = "TOKEN_EXPIRED, INVALID_TOKEN", body = ErrorBody),
-    (status = 429, description = "RATE_LIMITED", body = ErrorBody),
 ))]
 pub(super) async fn refresh(caller: Caller, State(app): State<App>, body: JsonBody<RefreshBody>) -> Answer {
     let token = body.0.read()?;
-    Ok(Json(Tokens::from(app.refresh(&caller, &token).await?)).into_response())
+    Ok(Json(Tokens::from(app.identity().refresh(&caller, &token).await?)).into_response())
 }
 
 /// Ends this session: its access token and its refresh token.
@@ -65,11 +62,10 @@ pub(super) async fn refresh(caller: Caller, State(app): State<App>, body: JsonBo
     (status = 400, description = "VALIDATION_ERROR: a body that is not JSON", body = ErrorBody),
     (status = 401, description = "UNAUTHORIZED, TOKEN_EXPIRED, INVALID_TOKEN", body = ErrorBody),
     (status = 403, description = "FORBIDDEN", body = ErrorBody),
-    (status = 429, description = "RATE_LIMITED", body = ErrorBody),
 ))]
 pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
-    app.sign_out(&call, &actor).await?;
+    app.identity().sign_out(&call, &actor).await?;
     Ok(Json(Message { message: "Logged out successfully" }).into_response())
 }
 
@@ -78,7 +74,6 @@ pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody
     (status = 200, description = "The caller", body = Me),
     (status = 401, description = "UNAUTHORIZED, TOKEN_EXPIRED, INVALID_TOKEN", body = ErrorBody),
     (status = 403, description = "FORBIDDEN", body = ErrorBody),
-    (status = 429, description = "RATE_LIMITED", body = ErrorBody),
 ))]
 pub(super) async fn me(bearer: Bearer) -> Answer {
     let (actor, _) = bearer.require(Role::Viewer)?;

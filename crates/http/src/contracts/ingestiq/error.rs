@@ -11,10 +11,9 @@ use tidegate_identity::sessions::refresh::RefreshError;
 use tidegate_identity::sessions::sign_out::SignOutError;
 use tidegate_identity::sign_in::login::SignInError;
 use tidegate_identity::sign_in::sign_up::SignUpError;
-use tidegate_kernel::Refused;
 use utoipa::ToSchema;
 
-use crate::wire::contract::ContractError;
+use crate::wire::contract::{ContractError, contract_error};
 use crate::wire::fields::Violations;
 use crate::wire::rejection::Rejection;
 
@@ -119,10 +118,10 @@ impl From<Rejection> for Error {
                 "FORBIDDEN",
                 "The token's role or scope does not allow this".to_owned(),
             ),
-            Rejection::NotFound => {
+            Rejection::NotFound { .. } => {
                 (StatusCode::NOT_FOUND, "NOT_FOUND", "There is no such endpoint".to_owned())
             }
-            Rejection::MethodNotAllowed => (
+            Rejection::MethodNotAllowed { .. } => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "METHOD_NOT_ALLOWED",
                 "The endpoint does not answer this method".to_owned(),
@@ -145,14 +144,7 @@ impl From<Rejection> for Error {
     }
 }
 
-impl<E: Into<Error>> From<Refused<E>> for Error {
-    fn from(refused: Refused<E>) -> Self {
-        match refused {
-            Refused::Rule(rule) => rule.into(),
-            Refused::Fault(fault) => Rejection::from(fault).into(),
-        }
-    }
-}
+contract_error!(super::Ingestiq, Error);
 
 impl From<SignUpError> for Error {
     fn from(error: SignUpError) -> Self {

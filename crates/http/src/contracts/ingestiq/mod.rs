@@ -1,28 +1,27 @@
 //! IngestIQ authentication API: `/api/v2`.
 
 mod auth;
+mod defaults;
 mod error;
 mod wire;
 
-use axum::Router;
-use tidegate_domain::Dialect;
+use tidegate_domain::ContractId;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::ops::BearerToken;
-use crate::state::App;
-use crate::wire::boundary::Pending;
-use crate::wire::contract::Contract;
-use crate::wire::rejection::Rejection;
+use crate::contracts::{CommonAnswers, Configuration, Contract, Mount, UnknownPaths, routes_of, unknown_of};
+use crate::wire::contract::ContractMarker;
+use crate::wire::openapi::BearerToken;
+use crate::wire::state::App;
 
 pub(crate) use error::Error;
 
-/// The contract.
+/// The contract as a type.
 pub(crate) struct Ingestiq;
 
-impl Contract for Ingestiq {
-    const DIALECT: Dialect = Dialect::Ingestiq;
+impl ContractMarker for Ingestiq {
+    const ID: ContractId = ContractId::INGESTIQ;
     type Error = Error;
 }
 
@@ -39,17 +38,25 @@ type Answer = Result<axum::response::Response, Error>;
 )]
 struct Document;
 
-/// The contract's routes.
-pub(crate) fn router(app: &App) -> Router<App> {
-    let (routes, _) = endpoints().split_for_parts();
-    let routes = routes.fallback(not_found).method_not_allowed_fallback(method_not_allowed);
-    Router::new().nest("/api/v2", super::at_the_edge::<Ingestiq>(routes, app))
-}
-
-/// Their description.
-pub(crate) fn document() -> utoipa::openapi::OpenApi {
-    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v2", endpoints()).into_openapi()
-}
+/// The contract.
+pub(crate) static CONTRACT: Contract = Contract {
+    id: Ingestiq::ID,
+    title: "IngestIQ",
+    mounts: &[Mount { prefix: "/api/v2", unknown_paths: UnknownPaths::All }],
+    configuration: Configuration::Profile,
+    profile: defaults::profile,
+    head: Document::openapi,
+    endpoints,
+    routes: routes_of::<Ingestiq>,
+    unknown: unknown_of::<Ingestiq>,
+    common_answers: CommonAnswers {
+        too_many_requests: Some("RATE_LIMITED"),
+        payload_too_large: "PAYLOAD_TOO_LARGE",
+        unsupported_media_type: "UNSUPPORTED_MEDIA_TYPE",
+        internal: "INTERNAL_ERROR",
+        unavailable: "SERVICE_UNAVAILABLE",
+    },
+};
 
 fn endpoints() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -59,18 +66,4 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(auth::logout))
         .routes(routes!(auth::me))
         .routes(routes!(auth::health))
-}
-
-async fn not_found(_caller: Caller) -> Error {
-    Rejection::NotFound.into()
-}
-
-async fn method_not_allowed(_caller: Caller) -> Error {
-    Rejection::MethodNotAllowed.into()
-}
-
-impl axum::response::IntoResponse for Error {
-    fn into_response(self) -> axum::response::Response {
-        Pending::<Ingestiq>(self).into_response()
-    }
 }

@@ -6,8 +6,6 @@ use axum::extract::{Request, State};
 use axum::response::IntoResponse;
 use serde_json::{Map, Value};
 use tidegate_brokerage::failure::Application;
-use tidegate_brokerage::open_account::OpenAccountError;
-use tidegate_brokerage::submit_documents::SubmitDocumentsError;
 use tidegate_domain::{PhoneNumber, Role};
 use tidegate_kernel::Actor;
 
@@ -17,10 +15,10 @@ use super::requests::described::{ApplicationBody, KycForm};
 use super::requests::{application, kyc};
 use super::responses::{Accepted, Created, Profile};
 use super::{Answer, Bearer, Error};
-use crate::state::App;
 use crate::wire::body::{json_bytes, parse};
 use crate::wire::client::within;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 use crate::wire::upload::received;
 
 /// Largest application, with the documents inside it: 15 MiB.
@@ -46,17 +44,13 @@ fn may_ask_broker(app: &App, actor: &Actor) -> Result<(), Error> {
     (status = 413, description = "More than 15 MiB", body = ErrorBody),
     (status = 415, description = "No JSON", body = ErrorBody),
     (status = 422, description = "Fields are missing or invalid, here or at the broker", body = ErrorBody),
-    (status = 429, description = "Too many requests", body = ErrorBody),
     (status = 502, description = "The broker refuses for another reason", body = ErrorBody),
     (status = 503, description = "The broker cannot be reached, or has not settled an earlier application", body = ErrorBody),
 ))]
 pub(super) async fn create(bearer: Bearer, State(app): State<App>, request: Request) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
     may_ask_broker(&app, &actor)?;
-    let trader = app.brokerage().trader(&actor).await.map_err(Error::fault)?;
-    if trader.broker_account.is_some() {
-        return Err(OpenAccountError::AlreadyOpened.into());
-    }
+    let trader = app.brokerage().may_open_brokerage_account(&actor).await?;
     let (request, place) = received(&app, request);
     let body = place.judge(json_bytes(request, LARGEST).await)?;
     let application = read_application(&app, trader.phone, body).await?;
@@ -91,7 +85,6 @@ async fn read_application(app: &App, phone: Option<PhoneNumber>, body: Bytes) ->
     (status = 404, description = "There is no brokerage account yet", body = ErrorBody),
     (status = 413, description = "A document of more than 10 MB", body = ErrorBody),
     (status = 422, description = "Fields are missing or invalid, here or at the broker", body = ErrorBody),
-    (status = 429, description = "Too many requests", body = ErrorBody),
     (status = 502, description = "The broker refuses for another reason", body = ErrorBody),
     (status = 503, description = "The broker cannot be reached", body = ErrorBody),
 ))]
@@ -107,7 +100,6 @@ pub(super) async fn kyc(bearer: Bearer, State(app): State<App>, request: Request
     (status = 404, description = "There is no brokerage account yet", body = ErrorBody),
     (status = 413, description = "A document of more than 10 MB", body = ErrorBody),
     (status = 422, description = "No form; or fields are missing or invalid, here or at the broker", body = ErrorBody),
-    (status = 429, description = "Too many requests", body = ErrorBody),
     (status = 502, description = "The broker refuses for another reason", body = ErrorBody),
     (status = 503, description = "The broker cannot be reached", body = ErrorBody),
 ))]
@@ -118,9 +110,7 @@ pub(super) async fn kyc_by_get(bearer: Bearer, State(app): State<App>, request: 
 async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
     may_ask_broker(&app, &actor)?;
-    if app.brokerage().trader(&actor).await.map_err(Error::fault)?.broker_account.is_none() {
-        return Err(SubmitDocumentsError::NoAccount.into());
-    }
+    app.brokerage().may_submit_documents(&actor).await?;
     let (request, place) = received(&app, request);
     let documents = match place.judge(kyc::documents(request).await) {
         Err(Rejection::UnsupportedMediaType) => {
@@ -139,7 +129,6 @@ async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
     (status = 401, description = "No, an unknown or a revoked token", body = ErrorBody),
     (status = 403, description = "A restricted token", body = ErrorBody),
     (status = 404, description = "There is no brokerage account yet", body = ErrorBody),
-    (status = 429, description = "Too many requests", body = ErrorBody),
     (status = 502, description = "The broker refuses for another reason", body = ErrorBody),
     (status = 503, description = "The broker cannot be reached", body = ErrorBody),
 ))]

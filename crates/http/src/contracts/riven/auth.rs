@@ -10,7 +10,7 @@ use super::error::ErrorBody;
 use super::requests::phone::{CodeBody, PhoneBody};
 use super::responses::{Auth, Confirmed, Done, SignedIn, SignedOut};
 use super::{Answer, Bearer, Caller, Error, JsonBody};
-use crate::state::App;
+use crate::wire::state::App;
 
 /// Texts a code to a phone, whoever has it.
 ///
@@ -23,7 +23,7 @@ use crate::state::App;
 ))]
 pub(super) async fn enter_phone(caller: Caller, State(app): State<App>, body: JsonBody<PhoneBody>) -> Answer {
     let phone = body.0.read(&app.kernel().settings().phones)?;
-    app.text_code(&caller, &phone, PhonePurpose::Register).await.map_err(Error::fault)?;
+    app.identity().text_code(&caller, &phone, PhonePurpose::Register).await.map_err(Error::fault)?;
     Ok(Json(Done::new("Confirmation code sent")).into_response())
 }
 
@@ -31,11 +31,10 @@ pub(super) async fn enter_phone(caller: Caller, State(app): State<App>, body: Js
 #[utoipa::path(post, path = "/auth/confirm-code", tag = "Registration", request_body = CodeBody, responses(
     (status = 200, description = "Signed in", body = Confirmed),
     (status = 422, description = "The code is wrong, used, superseded or expired; or a field is invalid", body = ErrorBody),
-    (status = 429, description = "Too many requests", body = ErrorBody),
 ))]
 pub(super) async fn confirm_code(caller: Caller, State(app): State<App>, body: JsonBody<CodeBody>) -> Answer {
     let claim = body.0.read(&app.kernel().settings().phones, PhonePurpose::Register)?;
-    let signed_in = app.sign_in_by_phone(&caller, claim).await;
+    let signed_in = app.identity().sign_in_by_phone(&caller, claim).await;
     let signed_in = signed_in.map_err(|refused| Error::or(refused, Error::invalid_code))?;
     Ok(Json(Confirmed { message: "Code verified", auth: Auth::from(&signed_in.token), status: true })
         .into_response())
@@ -50,7 +49,7 @@ pub(super) async fn confirm_code(caller: Caller, State(app): State<App>, body: J
 ))]
 pub(super) async fn send_code(caller: Caller, State(app): State<App>, body: JsonBody<PhoneBody>) -> Answer {
     let phone = body.0.read(&app.kernel().settings().phones)?;
-    app.text_code(&caller, &phone, PhonePurpose::SignIn).await.map_err(Error::fault)?;
+    app.identity().text_code(&caller, &phone, PhonePurpose::SignIn).await.map_err(Error::fault)?;
     Ok(Json(Done::new("Login code sent")).into_response())
 }
 
@@ -59,11 +58,10 @@ pub(super) async fn send_code(caller: Caller, State(app): State<App>, body: Json
     (status = 200, description = "Logged in", body = SignedIn),
     (status = 401, description = "The code is wrong, used, superseded or expired", body = ErrorBody),
     (status = 422, description = "A field is invalid", body = ErrorBody),
-    (status = 429, description = "Too many requests", body = ErrorBody),
 ))]
 pub(super) async fn verify_code(caller: Caller, State(app): State<App>, body: JsonBody<CodeBody>) -> Answer {
     let claim = body.0.read(&app.kernel().settings().phones, PhonePurpose::SignIn)?;
-    let signed_in = app.sign_in_by_phone(&caller, claim).await;
+    let signed_in = app.identity().sign_in_by_phone(&caller, claim).await;
     let signed_in = signed_in.map_err(|refused| Error::or(refused, Error::invalid_credentials))?;
     let trader = app.brokerage().trader_of(signed_in.account).await.map_err(Error::fault)?;
     Ok(Json(SignedIn { user: trader.into(), auth: Auth::from(&signed_in.token), status: true })
@@ -75,10 +73,9 @@ pub(super) async fn verify_code(caller: Caller, State(app): State<App>, body: Js
     (status = 200, description = "Logged out", body = SignedOut),
     (status = 401, description = "No, an unknown or a revoked token", body = ErrorBody),
     (status = 403, description = "A restricted token", body = ErrorBody),
-    (status = 429, description = "Too many requests", body = ErrorBody),
 ))]
 pub(super) async fn logout(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
-    app.sign_out(&call, &actor).await?;
+    app.identity().sign_out(&call, &actor).await?;
     Ok(Json(SignedOut { message: "Successfully logged out" }).into_response())
 }

@@ -14,7 +14,7 @@ use tidegate_identity::sessions::sign_out::SignOutError;
 use tidegate_kernel::{Fault, Refused};
 use utoipa::ToSchema;
 
-use crate::wire::contract::ContractError;
+use crate::wire::contract::{ContractError, contract_error};
 use crate::wire::fields::Violations;
 use crate::wire::rejection::Rejection;
 
@@ -153,10 +153,10 @@ impl From<Rejection> for Error {
             Rejection::EmailNotVerified | Rejection::Forbidden => {
                 Self::new(StatusCode::FORBIDDEN, "forbidden", "This token does not allow this.")
             }
-            Rejection::NotFound => {
+            Rejection::NotFound { .. } => {
                 Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such endpoint.")
             }
-            Rejection::MethodNotAllowed => Self::new(
+            Rejection::MethodNotAllowed { .. } => Self::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method_not_allowed",
                 "The endpoint does not answer this method.",
@@ -175,14 +175,7 @@ impl From<Rejection> for Error {
     }
 }
 
-impl<E: Into<Error>> From<Refused<E>> for Error {
-    fn from(refused: Refused<E>) -> Self {
-        match refused {
-            Refused::Rule(rule) => rule.into(),
-            Refused::Fault(fault) => Rejection::from(fault).into(),
-        }
-    }
-}
+contract_error!(super::Riven, Error);
 
 impl From<SignOutError> for Error {
     fn from(SignOutError::AlreadyEnded: SignOutError) -> Self {

@@ -2,31 +2,29 @@
 
 mod account;
 mod auth;
+mod defaults;
 mod error;
 mod profile;
 mod requests;
 mod responses;
 
-use axum::Router;
-use axum::routing::any;
-use tidegate_domain::Dialect;
+use tidegate_domain::ContractId;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::ops::OpaqueToken;
-use crate::state::App;
-use crate::wire::boundary::Pending;
-use crate::wire::contract::Contract;
-use crate::wire::rejection::Rejection;
+use crate::contracts::{CommonAnswers, Configuration, Contract, Mount, UnknownPaths, routes_of, unknown_of};
+use crate::wire::contract::ContractMarker;
+use crate::wire::openapi::OpaqueToken;
+use crate::wire::state::App;
 
 pub(crate) use error::Error;
 
-/// The contract.
+/// The contract as a type.
 pub(crate) struct Riven;
 
-impl Contract for Riven {
-    const DIALECT: Dialect = Dialect::Riven;
+impl ContractMarker for Riven {
+    const ID: ContractId = ContractId::RIVEN;
     type Error = Error;
 }
 
@@ -46,21 +44,28 @@ type Answer = Result<axum::response::Response, Error>;
 )]
 struct Document;
 
-/// The contract's routes below `/api/v1`, to be put beside RiverGen's. What neither knows is answered in RiverGen's words,
-/// except below the two paths that are this contract's own.
-pub(crate) fn routes(app: &App) -> Router<App> {
-    let (routes, _) = endpoints().split_for_parts();
-    let routes = routes
-        .route("/account/{*rest}", any(not_found))
-        .route("/login/{*rest}", any(not_found))
-        .method_not_allowed_fallback(method_not_allowed);
-    super::at_the_edge::<Riven>(routes, app)
-}
-
-/// Their description.
-pub(crate) fn document() -> utoipa::openapi::OpenApi {
-    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", endpoints()).into_openapi()
-}
+/// The contract.
+pub(crate) static CONTRACT: Contract = Contract {
+    id: Riven::ID,
+    title: "Riven",
+    mounts: &[
+        // Beside RiverGen, which answers for what neither knows.
+        Mount { prefix: "/api/v1", unknown_paths: UnknownPaths::Below(&["/account", "/login"]) },
+    ],
+    configuration: Configuration::Own,
+    profile: defaults::profile,
+    head: Document::openapi,
+    endpoints,
+    routes: routes_of::<Riven>,
+    unknown: unknown_of::<Riven>,
+    common_answers: CommonAnswers {
+        too_many_requests: Some("Too many requests"),
+        payload_too_large: "The body is too large",
+        unsupported_media_type: "The body has another type",
+        internal: "Something went wrong here",
+        unavailable: "Come back after `Retry-After` seconds",
+    },
+};
 
 fn endpoints() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -72,18 +77,4 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(account::create))
         .routes(routes!(account::kyc, account::kyc_by_get))
         .routes(routes!(account::profile))
-}
-
-async fn not_found(_caller: Caller) -> Error {
-    Rejection::NotFound.into()
-}
-
-async fn method_not_allowed(_caller: Caller) -> Error {
-    Rejection::MethodNotAllowed.into()
-}
-
-impl axum::response::IntoResponse for Error {
-    fn into_response(self) -> axum::response::Response {
-        Pending::<Riven>(self).into_response()
-    }
 }

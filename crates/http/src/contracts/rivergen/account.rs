@@ -13,9 +13,9 @@ use super::responses::{
     EmailChangeRequestedData, EmailChangedData, Envelope, HistoryData, MeData, ProfileData, envelope,
 };
 use super::{Answer, Bearer, Error, JsonBody, LargeJsonBody};
-use crate::state::App;
 use crate::wire::fields::{Check, Violations};
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// Everything about the caller's account.
 #[utoipa::path(get, path = "/auth/me", tag = "Account", security(("bearer" = [])), responses(
@@ -25,7 +25,7 @@ use crate::wire::rejection::Rejection;
 ))]
 pub(super) async fn me(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, _) = bearer.require(Role::Viewer)?;
-    let overview = app.overview(&actor).await.map_err(Rejection::from)?;
+    let overview = app.identity().overview(&actor).await.map_err(Rejection::from)?;
     // Its owner is gone; this node had only not heard of it yet.
     let overview = overview.ok_or(Rejection::InvalidToken)?;
     Ok(envelope(StatusCode::OK, MeData::from(overview.as_ref()), "Account retrieved."))
@@ -48,7 +48,7 @@ pub(super) async fn update_profile(
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
     let change = body.0.read()?;
-    let account = app.update_profile(&call, &actor, change).await?;
+    let account = app.identity().update_profile(&call, &actor, change).await?;
     Ok(envelope(StatusCode::OK, ProfileData::from(account), "Profile updated."))
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn request_email_change(
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
     let new_email = body.0.read()?;
-    app.request_email_change(&call, &actor, &new_email).await?;
+    app.identity().request_email_change(&call, &actor, &new_email).await?;
     let message = "A verification code was sent to the new address.";
     let data = EmailChangeRequestedData { message: message.to_owned(), new_email: new_email.to_string() };
     Ok(envelope(StatusCode::OK, data, message))
@@ -94,7 +94,7 @@ pub(super) async fn verify_email_change(
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
     let (new_email, code) = body.0.read()?;
-    let old_email = app.confirm_email_change(&call, &actor, &new_email, &code).await?;
+    let old_email = app.identity().confirm_email_change(&call, &actor, &new_email, &code).await?;
     let message = "E-mail address changed.";
     let data = EmailChangedData {
         message: message.to_owned(),
@@ -158,6 +158,7 @@ pub(super) async fn login_history(
     let Query(query) = query.map_err(|_| Violations::of("query", "must be a valid query string"))?;
     let (limit, offset, filter) = query.read()?;
     let page = app
+        .identity()
         .sign_in_history(&actor, filter, limit, offset)
         .await
         .map_err(|fault| Error::from(Rejection::from(fault)).internal_as("HISTORY_FETCH_FAILED"))?;

@@ -21,10 +21,9 @@ use tidegate_identity::sign_in::confirm_link::ConfirmLinkError;
 use tidegate_identity::sign_in::login::SignInError;
 use tidegate_identity::sign_in::resend_code::ResendError;
 use tidegate_identity::sign_in::sign_up::SignUpError;
-use tidegate_kernel::Refused;
 use utoipa::ToSchema;
 
-use crate::wire::contract::ContractError;
+use crate::wire::contract::{ContractError, contract_error};
 use crate::wire::fields::Violations;
 use crate::wire::rejection::{Rejection, limit_headers};
 
@@ -186,10 +185,10 @@ impl From<Rejection> for Error {
                 "PERMISSION_DENIED",
                 "the token's role or scope does not allow this".to_owned(),
             ),
-            Rejection::NotFound => {
+            Rejection::NotFound { .. } => {
                 (StatusCode::NOT_FOUND, "RESOURCE_NOT_FOUND", "there is no such endpoint".to_owned())
             }
-            Rejection::MethodNotAllowed => (
+            Rejection::MethodNotAllowed { .. } => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "METHOD_NOT_ALLOWED",
                 "the endpoint does not answer this method".to_owned(),
@@ -212,14 +211,7 @@ impl From<Rejection> for Error {
     }
 }
 
-impl<E: Into<Error>> From<Refused<E>> for Error {
-    fn from(refused: Refused<E>) -> Self {
-        match refused {
-            Refused::Rule(rule) => rule.into(),
-            Refused::Fault(fault) => Rejection::from(fault).into(),
-        }
-    }
-}
+contract_error!(super::Rivergen, Error);
 
 impl From<SignUpError> for Error {
     fn from(error: SignUpError) -> Self {

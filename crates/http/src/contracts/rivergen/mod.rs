@@ -1,6 +1,7 @@
 //! RiverGen identity APIs, individual account: `/api/v1`.
 
 mod account;
+mod defaults;
 mod error;
 mod password;
 mod requests;
@@ -9,25 +10,23 @@ mod sessions;
 mod sign_in;
 mod sign_up;
 
-use axum::Router;
-use tidegate_domain::Dialect;
+use tidegate_domain::ContractId;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::ops::BearerToken;
-use crate::state::App;
-use crate::wire::boundary::Pending;
-use crate::wire::contract::Contract;
-use crate::wire::rejection::Rejection;
+use crate::contracts::{CommonAnswers, Configuration, Contract, Mount, UnknownPaths, routes_of, unknown_of};
+use crate::wire::contract::ContractMarker;
+use crate::wire::openapi::BearerToken;
+use crate::wire::state::App;
 
 pub(crate) use error::Error;
 
-/// The contract.
+/// The contract as a type.
 pub(crate) struct Rivergen;
 
-impl Contract for Rivergen {
-    const DIALECT: Dialect = Dialect::Rivergen;
+impl ContractMarker for Rivergen {
+    const ID: ContractId = ContractId::RIVERGEN;
     type Error = Error;
 }
 
@@ -49,19 +48,25 @@ type Answer = Result<axum::response::Response, Error>;
 )]
 struct Document;
 
-/// The contract's routes, and those of the contract beside it.
-pub(crate) fn router(app: &App) -> Router<App> {
-    let (routes, _) = endpoints().split_for_parts();
-    let routes = routes.fallback(not_found).method_not_allowed_fallback(method_not_allowed);
-    // Two contracts share the prefix; this one answers for what is in neither.
-    let routes = super::at_the_edge::<Rivergen>(routes, app).merge(super::riven::routes(app));
-    Router::new().nest("/api/v1", routes)
-}
-
-/// Their description.
-pub(crate) fn document() -> utoipa::openapi::OpenApi {
-    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", endpoints()).into_openapi()
-}
+/// The contract.
+pub(crate) static CONTRACT: Contract = Contract {
+    id: Rivergen::ID,
+    title: "RiverGen",
+    mounts: &[Mount { prefix: "/api/v1", unknown_paths: UnknownPaths::All }],
+    configuration: Configuration::Profile,
+    profile: defaults::profile,
+    head: Document::openapi,
+    endpoints,
+    routes: routes_of::<Rivergen>,
+    unknown: unknown_of::<Rivergen>,
+    common_answers: CommonAnswers {
+        too_many_requests: None,
+        payload_too_large: "PAYLOAD_TOO_LARGE",
+        unsupported_media_type: "UNSUPPORTED_MEDIA_TYPE",
+        internal: "INTERNAL_ERROR",
+        unavailable: "SERVICE_UNAVAILABLE",
+    },
+};
 
 fn endpoints() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -83,18 +88,4 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(account::login_history))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::revoke))
-}
-
-async fn not_found(_caller: Caller) -> Error {
-    Rejection::NotFound.into()
-}
-
-async fn method_not_allowed(_caller: Caller) -> Error {
-    Rejection::MethodNotAllowed.into()
-}
-
-impl axum::response::IntoResponse for Error {
-    fn into_response(self) -> axum::response::Response {
-        Pending::<Rivergen>(self).into_response()
-    }
 }

@@ -10,8 +10,8 @@ use super::error::ErrorBody;
 use super::requests::{ChangePasswordBody, ForgotPasswordBody, ResetPasswordBody};
 use super::responses::{Done, Envelope};
 use super::{Answer, Bearer, Caller, JsonBody};
-use crate::state::App;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// Mails a link to set a new password, if somebody has that address.
 #[utoipa::path(post, path = "/auth/forgot-password", tag = "Authentication", request_body = ForgotPasswordBody,
@@ -26,7 +26,7 @@ pub(super) async fn forgot_password(
     body: JsonBody<ForgotPasswordBody>,
 ) -> Answer {
     let email = body.0.read()?;
-    app.forgot_password(&caller, &email).await.map_err(Rejection::from)?;
+    app.identity().forgot_password(&caller, &email).await.map_err(Rejection::from)?;
     Ok(Done::respond("If an account exists for this address, a reset link was sent."))
 }
 
@@ -44,11 +44,12 @@ pub(super) async fn reset_password(
     body: JsonBody<ResetPasswordBody>,
 ) -> Answer {
     let (token, password) = body.0.read()?;
-    app.reset_password(
-        &caller,
-        ResetPassword { token, email: None, expires_at: None, new_password: password },
-    )
-    .await?;
+    app.identity()
+        .reset_password(
+            &caller,
+            ResetPassword { token, email: None, expires_at: None, new_password: password },
+        )
+        .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -70,6 +71,6 @@ pub(super) async fn change_password(
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
     let (current, new) = body.0.read()?;
-    app.change_password(&call, &actor, current, new).await?;
+    app.identity().change_password(&call, &actor, current, new).await?;
     Ok(Done::respond("Password changed. Sign in again on every device."))
 }

@@ -7,9 +7,9 @@ use tidegate_domain::Role;
 use super::error::ErrorBody;
 use super::responses::{Envelope, Revoked, SessionsData, envelope};
 use super::{Answer, Bearer, Error};
-use crate::state::App;
 use crate::wire::fields::Violations;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// The caller's active sessions, latest activity first.
 #[utoipa::path(get, path = "/sessions", tag = "Sessions", security(("bearer" = [])), responses(
@@ -21,6 +21,7 @@ use crate::wire::rejection::Rejection;
 pub(super) async fn list(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, _) = bearer.require(Role::Viewer)?;
     let list = app
+        .identity()
         .list_sessions(&actor)
         .await
         .map_err(|fault| Error::from(Rejection::from(fault)).internal_as("SESSIONS_FETCH_FAILED"))?;
@@ -44,6 +45,6 @@ pub(super) async fn revoke(
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
     let Path(number) = session_id.map_err(|_| Violations::of("session_id", "must be an integer"))?;
-    app.end_session(&call, &actor, number).await?;
+    app.identity().end_session(&call, &actor, number).await?;
     Ok(envelope(StatusCode::OK, Revoked { success: true }, "Session revoked."))
 }

@@ -10,8 +10,8 @@ use super::error::ErrorBody;
 use super::requests::{LoginBody, RefreshBody};
 use super::responses::{Envelope, LoginData, RefreshedData, VerificationRequiredData, envelope};
 use super::{Answer, Bearer, Caller, JsonBody, NoBody};
-use crate::state::App;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// Signs in with an e-mail address and a password.
 #[utoipa::path(post, path = "/auth/login", tag = "Authentication", request_body = LoginBody,
@@ -26,7 +26,7 @@ use crate::wire::rejection::Rejection;
     ))]
 pub(super) async fn login(caller: Caller, State(app): State<App>, body: JsonBody<LoginBody>) -> Answer {
     let claim = body.0.read()?;
-    match app.sign_in(&caller, claim).await? {
+    match app.identity().sign_in(&caller, claim).await? {
         SignInOutcome::SignedIn(signed_in) => {
             let data = LoginData::Full(signed_in.as_ref().into());
             Ok(envelope(StatusCode::OK, data, "Signed in."))
@@ -55,7 +55,7 @@ pub(super) async fn login(caller: Caller, State(app): State<App>, body: JsonBody
 ))]
 pub(super) async fn refresh(caller: Caller, State(app): State<App>, body: JsonBody<RefreshBody>) -> Answer {
     let token = body.0.read()?;
-    let tokens = app.refresh(&caller, &token).await?;
+    let tokens = app.identity().refresh(&caller, &token).await?;
     Ok(envelope(StatusCode::OK, RefreshedData::from(tokens), "Tokens refreshed."))
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn refresh(caller: Caller, State(app): State<App>, body: JsonBo
 ))]
 pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
-    app.sign_out(&call, &actor).await?;
+    app.identity().sign_out(&call, &actor).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -83,6 +83,6 @@ pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody
 ))]
 pub(super) async fn logout_all(bearer: Bearer, State(app): State<App>, _body: NoBody) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
-    app.sign_out_everywhere(&call, &actor).await?;
+    app.identity().sign_out_everywhere(&call, &actor).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

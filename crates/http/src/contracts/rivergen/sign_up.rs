@@ -8,8 +8,8 @@ use super::error::ErrorBody;
 use super::requests::{ResendBody, SignUpBody, VerifyEmailBody, VerifyOtpBody};
 use super::responses::{Envelope, ResentData, SignUpData, VerifiedData, envelope, name};
 use super::{Answer, Caller, Error, JsonBody};
-use crate::state::App;
 use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
 
 /// Makes an account with its personal organization and mails a code.
 #[utoipa::path(post, path = "/auth/signup", tag = "Authentication", request_body = SignUpBody, responses(
@@ -26,7 +26,7 @@ pub(super) async fn sign_up(
 ) -> Answer {
     let claim =
         body.and_then(|body| body.0.read().map_err(Error::from)).map_err(Error::validation_as_bad_request)?;
-    let SignedUp::VerificationRequired(pending) = app.sign_up(&caller, claim).await? else {
+    let SignedUp::VerificationRequired(pending) = app.identity().sign_up(&caller, claim).await? else {
         tracing::error!("[rivergen] verified_email_required is off, which this contract has no answer for");
         return Err(Rejection::Internal.into());
     };
@@ -55,7 +55,7 @@ pub(super) async fn verify_email(
     body: JsonBody<VerifyEmailBody>,
 ) -> Answer {
     let token = body.0.read()?;
-    Ok(VerifiedData::respond(&app.confirm_link(&caller, &token).await?))
+    Ok(VerifiedData::respond(&app.identity().confirm_link(&caller, &token).await?))
 }
 
 /// Verifies an address with the mailed code, and signs in.
@@ -73,7 +73,7 @@ pub(super) async fn verify_otp(
     body: JsonBody<VerifyOtpBody>,
 ) -> Answer {
     let claim = body.0.read()?;
-    Ok(VerifiedData::respond(&app.confirm_code(&caller, claim).await?))
+    Ok(VerifiedData::respond(&app.identity().confirm_code(&caller, claim).await?))
 }
 
 /// Mails a new code and withdraws the old one.
@@ -91,7 +91,7 @@ pub(super) async fn resend_signup_otp(
     body: JsonBody<ResendBody>,
 ) -> Answer {
     let (email, token) = body.0.read()?;
-    let token = app.resend_code(&caller, &email, &token).await?;
+    let token = app.identity().resend_code(&caller, &email, &token).await?;
     let message = "A new verification code was sent.";
     let data = ResentData { temporary_token: token.expose().to_owned(), message: message.to_owned() };
     Ok(envelope(StatusCode::OK, data, message))

@@ -9,7 +9,7 @@ mod texts;
 mod tokens;
 
 use serde_json::{Map, Value};
-use tidegate_domain::Dialect;
+use tidegate_domain::ContractId;
 use tidegate_testkit::{Answer, Engine, Fixture, Person, PhonePerson, Request, TestApp};
 
 use crate::routes::{PHONE, Route};
@@ -43,7 +43,7 @@ impl Target {
     }
 
     fn token_for(&self, route: &Route) -> &str {
-        if route.dialect == Dialect::Riven { &self.trader.token } else { &self.ada.access_token }
+        if route.contract == ContractId::RIVEN { &self.trader.token } else { &self.ada.access_token }
     }
 
     async fn send(&self, route: &Route, body: impl Into<Vec<u8>>) -> Answer {

@@ -1,7 +1,7 @@
 //! Accounts, addresses and roles in both contracts' words.
 
 use serde_json::json;
-use tidegate_domain::Dialect;
+use tidegate_domain::ContractId;
 use tidegate_testkit::{PASSWORD, TestApp, on_both_engines};
 
 use super::{SECOND, assert_alive, login_ingestiq, login_rivergen, me_ingestiq, me_rivergen};
@@ -57,10 +57,10 @@ on_both_engines! {
         let ada = app.register_ingestiq("ada@example.com").await;
         let before = row_counts(&app).await;
         for route in routes::with_bearer() {
-            let refusal = match route.dialect {
-                Dialect::Rivergen => (403, "EMAIL_NOT_VERIFIED"),
-                Dialect::CrossingMinds => (401, "ACCOUNT_NOT_VERIFIED"),
-                Dialect::Ingestiq | Dialect::Riven => continue,
+            let refusal = match route.contract {
+                ContractId::RIVERGEN => (403, "EMAIL_NOT_VERIFIED"),
+                ContractId::CROSSING_MINDS => (401, "ACCOUNT_NOT_VERIFIED"),
+                _ => continue,
             };
             let answer = route.request(&app.client()).bearer(&ada.access_token).send().await;
             route.assert_refused(&answer, refusal, "a token of an unverified address");

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use tidegate_domain::Password;
 use tidegate_domain::account::{LoginName, ServiceName};
+use tidegate_domain::{ContractId, Password};
 use tidegate_identity::accounts::change_account::AccountChange;
 use tidegate_identity::accounts::create_account::CreateProgram;
 use tidegate_identity::accounts::metadata::Patch;
@@ -21,7 +21,7 @@ const UUID: &str = "c3391d83-553b-40e7-818e-fcf658ec397d";
 /// Somebody whose token was accepted a moment ago, and how they call.
 async fn accepted(app: &TestApp, who: &Person) -> (Actor, Call) {
     let call = Call {
-        profile: Arc::clone(&app.kernel().settings().crossing_minds),
+        profile: Arc::clone(app.kernel().settings().profile(ContractId::CROSSING_MINDS)),
         ip: "198.51.100.7".parse().unwrap(),
         user_agent: "a test".to_owned(),
     };

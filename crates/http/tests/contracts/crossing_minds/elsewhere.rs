@@ -1,7 +1,7 @@
 //! Accounts of this contract in the others, and the other way round.
 
 use serde_json::json;
-use tidegate_domain::Dialect;
+use tidegate_domain::ContractId;
 use tidegate_testkit::{Engine, PASSWORD, TestApp, on_both_engines};
 
 use super::wire::{assert_wrong_password, get_as, post, unlimited, whose};
@@ -37,7 +37,7 @@ on_both_engines! {
         let here = [frontend, page, manager, ada_for_7, page_for_7].map(|person| person.access_token);
         let others: Vec<Route> = routes::with_bearer()
             .into_iter()
-            .filter(|route| route.dialect != Dialect::CrossingMinds)
+            .filter(|route| route.contract != ContractId::CROSSING_MINDS)
             .collect();
         assert!(others.len() >= 10);
         let before = row_counts(&app).await;

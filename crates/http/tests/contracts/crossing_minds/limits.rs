@@ -1,7 +1,7 @@
 //! How often something may be tried: sections 6 and 7.
 
 use serde_json::{Value, json};
-use tidegate_domain::Dialect;
+use tidegate_domain::ContractId;
 use tidegate_testkit::{Answer, Client, PASSWORD, Person, TestApp, on_both_engines};
 
 use super::wire::{
@@ -33,7 +33,7 @@ async fn spend(client: &Client, requests: usize) {
 /// The contract's routes, with or without a token.
 fn routes_of(bearer: bool) -> Vec<Route> {
     let all = routes::all().into_iter();
-    all.filter(|route| route.dialect == Dialect::CrossingMinds && route.bearer == bearer).collect()
+    all.filter(|route| route.contract == ContractId::CROSSING_MINDS && route.bearer == bearer).collect()
 }
 
 on_both_engines! {

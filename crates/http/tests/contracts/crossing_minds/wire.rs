@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::http::Method;
 use futures_util::stream;
 use serde_json::{Value, json};
-use tidegate_domain::Dialect;
+use tidegate_domain::ContractId;
 use tidegate_domain::flexible_id::FlexibleId;
 use tidegate_testkit::{Answer, Engine, PASSWORD, Person, TestApp, on_both_engines};
 
@@ -82,7 +82,7 @@ fn assert_refused(answer: &Answer, status: u16, class: (u16, &str), message: &st
     let (code, name) = class;
     let body = json!({ "error_code": code, "error_name": name, "message": message, "error_data": data });
     assert_eq!(answer.body, body);
-    assert_envelope(Dialect::CrossingMinds, answer);
+    assert_envelope(ContractId::CROSSING_MINDS, answer);
 }
 
 /// 401 AuthError.
@@ -183,7 +183,7 @@ pub(super) fn assert_unavailable(answer: &Answer, name: &str, seconds: u64) {
 /// The contract's routes.
 fn all() -> Vec<Route> {
     let routes: Vec<Route> =
-        routes::all().into_iter().filter(|route| route.dialect == Dialect::CrossingMinds).collect();
+        routes::all().into_iter().filter(|route| route.contract == ContractId::CROSSING_MINDS).collect();
     assert!(routes.len() >= 31, "the document lost routes");
     routes
 }
@@ -378,11 +378,8 @@ on_both_engines! {
             "/v1/login/individual/more",
             "/v1/sessions/resolve",
             "/v1/v1/login/individual",
-            "/v2/login/individual",
-            "/nothing",
             "/login",
             "/databases/other",
-            "/LOGIN/ROOT",
             "/v1/accounts/individual%2Freset",
             // Described, and not part of this.
             "/v1/login/sso/saml/sp",
@@ -397,8 +394,13 @@ on_both_engines! {
             }
         }
         // What was asked behind the path may be anybody's code, and stays out of the answer.
-        for path in ["/v1/nothing", "/nothing"] {
+        for path in ["/v1/nothing", "/login/nothing"] {
             assert_no_path(&app.get(&format!("{path}?code=secret")).send().await, path);
+        }
+        // At the root, what begins like no path of this contract is outside of it.
+        for path in ["/nothing", "/v2/login/individual", "/LOGIN/ROOT", "/loginx", "/"] {
+            let answer = app.get(path).send().await;
+            assert_eq!((answer.status, &answer.body["error"]), (404, &json!("not_found")), "{path}");
         }
     }
 

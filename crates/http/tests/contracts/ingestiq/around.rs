@@ -10,7 +10,7 @@ use crate::routes::assert_envelope;
 
 fn assert_bare_error(answer: &Answer, status: u16, code: &str) {
     answer.assert_error(status, code);
-    assert_envelope(tidegate_domain::Dialect::Ingestiq, answer);
+    assert_envelope(tidegate_domain::ContractId::INGESTIQ, answer);
     assert_eq!(keys(&answer.body["error"]), ["code", "message"]);
 }
 

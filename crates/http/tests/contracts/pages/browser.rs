@@ -146,7 +146,7 @@ impl Drop for Browser {
 async fn serve() -> (TestApp, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let settings = Settings::new(&address, DeliveryMode::Keep);
+    let settings = Settings::new(&address, DeliveryMode::Keep, tidegate_http::contract_profiles());
     let app = TestApp::builder(Engine::Sqlite).settings(|before| *before = settings).start().await;
     let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });

@@ -182,7 +182,7 @@ on_both_engines! {
         // Another application meanwhile might open a second account.
         it.broker.fail_next(Endpoint::Find, Fault::close());
         let other = post_as(&it.app, &it.ada, "account/create", &application(ADA, "other@example.com")).await;
-        assert_envelope(tidegate_domain::Dialect::Riven, &other);
+        assert_envelope(tidegate_domain::ContractId::RIVEN, &other);
         assert_eq!((other.status, it.broker.count(Endpoint::Open)), (503, 1));
         let answer = it.apply().await;
         assert_eq!(answer.assert_status(200).field("data.alpaca_account_id"), &it.broker.accounts()[0]["id"]);

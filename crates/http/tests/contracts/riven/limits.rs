@@ -1,9 +1,7 @@
 //! How often codes are texted and requests made: section 1.
 
-use std::sync::Arc;
-
 use serde_json::json;
-use tidegate_domain::Dialect;
+use tidegate_domain::ContractId;
 use tidegate_domain::limit::Limit;
 use tidegate_domain::phone::TextLimits;
 use tidegate_testkit::{Answer, Client, Engine, Fixture, TestApp, eventually, on_both_engines};
@@ -55,7 +53,7 @@ impl Fixture for Budget {
 /// The contract's routes, with or without a token.
 fn routes_of(bearer: bool) -> Vec<Route> {
     let all = routes::all().into_iter();
-    all.filter(|route| route.dialect == Dialect::Riven && route.bearer == bearer).collect()
+    all.filter(|route| route.contract == ContractId::RIVEN && route.bearer == bearer).collect()
 }
 
 on_both_engines! {
@@ -257,7 +255,7 @@ on_both_engines! {
         assert_eq!(app.texts_to(ADA).await.len(), 30);
         let builder = TestApp::builder(engine).settings(|settings| {
             let limit = Some(Limit::new(1, 10));
-            Arc::make_mut(&mut settings.riven).limits.authenticated_requests = limit;
+            settings.contracts.of_mut(ContractId::RIVEN).unwrap().limits.authenticated_requests = limit;
         });
         let app = builder.start().await;
         let ada = app.register_phone(ADA).await;

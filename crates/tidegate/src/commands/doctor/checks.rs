@@ -44,6 +44,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         sms(config),
         broker(config).await,
         listen(config).await,
+        contracts(),
         public_url(config),
         password_hash(config),
         clock(SystemClock.now(), &keys),
@@ -253,6 +254,21 @@ async fn listen(config: &Config) -> Finding {
         Err(error) => (Wrong, format!("{address}: {error}")),
     };
     Finding::new("listen", verdict, detail)
+}
+
+/// Which contracts are served, and where below the public address.
+fn contracts() -> Finding {
+    let served: Vec<String> = tidegate_http::contracts()
+        .iter()
+        .map(|contract| {
+            let prefixes = contract.mounts.iter().map(|mount| match mount.prefix {
+                "" => "/",
+                prefix => prefix,
+            });
+            format!("{} at {}", contract.title, prefixes.collect::<Vec<_>>().join(" and "))
+        })
+        .collect();
+    Finding::new("contracts", Verdict::Fine, served.join(", "))
 }
 
 fn public_url(config: &Config) -> Finding {

@@ -55,9 +55,10 @@ fn overview(config: &Config, local: &str) -> Vec<String> {
     let public = public_url(config, local);
     let mut lines = vec![format!("Tidegate {} serves", env!("CARGO_PKG_VERSION"))];
     let mut row = |name: &str, text: String| lines.push(format!("  {name:<22}  {text}"));
-    row("RiverGen API", format!("{public}/api/v1"));
-    row("Riven API", format!("{public}/api/v1"));
-    row("IngestIQ API", format!("{public}/api/v2"));
+    for contract in tidegate_http::contracts() {
+        let bases = contract.mounts.iter().map(|mount| format!("{public}{}", mount.prefix));
+        row(&format!("{} API", contract.title), bases.collect::<Vec<_>>().join(", "));
+    }
     row("API description", format!("{public}/openapi.json, for people {public}/docs"));
     row("Health", format!("{local}/healthz, {local}/readyz, {local}/metrics"));
     let (keeps_mail, keeps_sms) = kept(config);
@@ -196,11 +197,21 @@ mod tests {
     }
 
     #[test]
+    fn every_contract_that_is_served_is_announced() {
+        let told = overview(&Config::default(), "http://127.0.0.1:8080").join("\n");
+        for contract in tidegate_http::contracts() {
+            assert!(told.contains(&format!("\n  {} API ", contract.title)), "{told}");
+        }
+    }
+
+    #[test]
     fn people_are_told_what_is_served_and_what_stays_here() {
         let told = |config: &Config| overview(config, "http://127.0.0.1:8080").join("\n");
         let plain = told(&Config::default());
         for line in [
             "\n  RiverGen API            http://127.0.0.1:8080/api/v1\n",
+            "\n  IngestIQ API            http://127.0.0.1:8080/api/v2\n",
+            "\n  Crossing Minds API      http://127.0.0.1:8080/v1, http://127.0.0.1:8080\n",
             "\n  Riven API               http://127.0.0.1:8080/api/v1\n",
             "\n  Brokerage               embedded sandbox: no real accounts are opened; for those set [broker.alpaca]",
         ] {

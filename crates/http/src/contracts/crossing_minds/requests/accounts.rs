@@ -5,7 +5,7 @@ use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::text::line;
-use tidegate_domain::{DialectProfile, EmailAddress, Password, PasswordRule, Role, Timestamp};
+use tidegate_domain::{ContractProfile, EmailAddress, Password, PasswordRule, Role, Timestamp};
 use tidegate_identity::accounts::change_account::AccountChange;
 use tidegate_identity::accounts::create_account::{CreateIndividual, CreateProgram};
 use tidegate_identity::credentials::service_keys::CreateServiceKey;
@@ -149,7 +149,7 @@ pub(crate) struct CreateServiceBody {
 }
 
 impl CreateServiceBody {
-    pub(crate) fn read(self, profile: &DialectProfile) -> Result<CreateProgram, Violations> {
+    pub(crate) fn read(self, profile: &ContractProfile) -> Result<CreateProgram, Violations> {
         let mut check = Check::new();
         let name = service_name(&mut check, self.name);
         let role = role(&mut check, self.role);
@@ -182,7 +182,7 @@ pub(crate) struct ChangeServiceBody {
 }
 
 impl ChangeServiceBody {
-    pub(crate) fn read(self, profile: &DialectProfile) -> Result<(LoginName, AccountChange), Violations> {
+    pub(crate) fn read(self, profile: &ContractProfile) -> Result<(LoginName, AccountChange), Violations> {
         let mut check = Check::new();
         let name = service_name(&mut check, self.name);
         let change = AccountChange {
@@ -355,7 +355,7 @@ fn new_password(
     check.parsed(name, rule.check(&new).map(|()| new))
 }
 
-fn program_rule(profile: &DialectProfile) -> &PasswordRule {
+fn program_rule(profile: &ContractProfile) -> &PasswordRule {
     profile.program_password.as_ref().unwrap_or(&profile.password)
 }
 

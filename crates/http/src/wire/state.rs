@@ -1,6 +1,5 @@
 //! What every handler can reach.
 
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,6 @@ use tidegate_brokerage::Brokerage;
 use tidegate_identity::Identity;
 use tidegate_kernel::Kernel;
 
-use crate::ops::OpsSettings;
 use crate::wire::upload::Room;
 
 /// How proxies say whom they serve.
@@ -23,6 +21,21 @@ pub enum ForwardedHeader {
     XForwardedFor,
     /// `Forwarded` (RFC 7239).
     Forwarded,
+}
+
+/// Who may look at what operators look at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OpsSettings {
+    /// Networks from which `/metrics` is answered, and `/dev/outbox` where it exists.
+    pub allow: Vec<IpNet>,
+}
+
+impl Default for OpsSettings {
+    fn default() -> Self {
+        let loopback = ["127.0.0.0/8", "::1/128"];
+        Self { allow: loopback.iter().filter_map(|net| net.parse().ok()).collect() }
+    }
 }
 
 /// What an operator decides about HTTP.
@@ -110,13 +123,5 @@ impl App {
 
     pub(crate) fn metrics(&self) -> Option<&PrometheusHandle> {
         self.0.metrics.as_ref()
-    }
-}
-
-impl Deref for App {
-    type Target = Identity;
-
-    fn deref(&self) -> &Identity {
-        self.identity()
     }
 }

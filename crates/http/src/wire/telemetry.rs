@@ -9,8 +9,8 @@ use axum::response::Response;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
 use tracing::Instrument;
 
-use crate::state::App;
 use crate::wire::client::client_ip;
+use crate::wire::state::App;
 
 /// A contract's error code, on its way to the log.
 #[derive(Clone)]

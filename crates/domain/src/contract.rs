@@ -1,0 +1,341 @@
+//! Names of contracts, and what differs between contracts for the use cases: data, never code.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::PasswordRule;
+use crate::challenge::Purpose;
+use crate::limit::Limit;
+use crate::refresh::RefreshPolicy;
+use crate::session::SessionPolicy;
+use crate::time::seconds;
+
+/// A contract's name: in claims, rows, configuration and on the command line. Not a closed set: which contracts are
+/// served is said by the registry of the HTTP surface alone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContractId([u8; ContractId::LONGEST]);
+
+/// A contract's name is 1 to 24 of `a-z`, `0-9` and `_`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a contract's name is 1 to 24 of a-z, 0-9 and _")]
+pub struct NotAContractId;
+
+impl ContractId {
+    const LONGEST: usize = 24;
+
+    /// RiverGen identity APIs.
+    pub const RIVERGEN: Self = Self::new("rivergen");
+    /// IngestIQ authentication API.
+    pub const INGESTIQ: Self = Self::new("ingestiq");
+    /// Crossing Minds account API.
+    pub const CROSSING_MINDS: Self = Self::new("crossing_minds");
+    /// Riven phone and account-opening API.
+    pub const RIVEN: Self = Self::new("riven");
+
+    /// The contract of that name, for constants: there, text that is no name does not compile.
+    ///
+    /// # Panics
+    /// On text that is no name. At run time use [`ContractId::parse`].
+    pub const fn new(name: &str) -> Self {
+        let id = Self::parse(name);
+        assert!(id.is_ok(), "a contract's name is 1 to 24 of a-z, 0-9 and _");
+        match id {
+            Ok(id) => id,
+            Err(NotAContractId) => Self([0; Self::LONGEST]),
+        }
+    }
+
+    /// The contract of that name.
+    ///
+    /// # Errors
+    /// [`NotAContractId`] for text that is no name.
+    pub const fn parse(name: &str) -> Result<Self, NotAContractId> {
+        let mut rest = name.as_bytes();
+        if rest.is_empty() {
+            return Err(NotAContractId);
+        }
+        let mut id = [0; Self::LONGEST];
+        let mut free: &mut [u8] = &mut id;
+        while let Some((byte, others)) = rest.split_first() {
+            let Some((place, more)) = ({ free }).split_first_mut() else { return Err(NotAContractId) };
+            if !matches!(*byte, b'a'..=b'z' | b'0'..=b'9' | b'_') {
+                return Err(NotAContractId);
+            }
+            *place = *byte;
+            (free, rest) = (more, others);
+        }
+        Ok(Self(id))
+    }
+
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        let name = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
+        str::from_utf8(name).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for ContractId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for ContractId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for ContractId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for ContractId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&name).map_err(D::Error::custom)
+    }
+}
+
+/// What becomes of somebody with the right password whose e-mail address is not verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unverified {
+    /// They are let in.
+    Admitted,
+    /// They are sent a code and let in with it.
+    SentCode,
+    /// They are turned away.
+    Refused,
+}
+
+/// What an access token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessToken {
+    /// A signed JWT (RFC 9068).
+    Signed,
+    /// An opaque token, found in the store by its hash.
+    Opaque,
+}
+
+/// How long what is sent to an address can be sent back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CodeLifetimes {
+    /// Codes and links that verify the address of an account; codes texted to a phone.
+    #[serde(with = "seconds")]
+    pub verify_email: Duration,
+    /// Codes and links that verify the address an account is to have.
+    #[serde(with = "seconds")]
+    pub change_email: Duration,
+    /// Links with which a password is set anew.
+    #[serde(with = "seconds")]
+    pub reset_password: Duration,
+}
+
+impl CodeLifetimes {
+    /// How long an answer for that purpose is accepted.
+    pub const fn of(&self, purpose: Purpose) -> Duration {
+        match purpose {
+            Purpose::VerifyEmail | Purpose::RegisterPhone | Purpose::SignInByPhone => self.verify_email,
+            Purpose::ChangeEmail | Purpose::AddEmail => self.change_email,
+            Purpose::ResetPassword => self.reset_password,
+        }
+    }
+}
+
+/// Everything a use case needs to know about the contract it serves. Defaults are the contract's numbers; each may be
+/// configured. Durations are configured in seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContractProfile {
+    /// Which contract. Not configurable: see [`ContractProfile::configured`].
+    #[serde(skip, default = "unset")]
+    pub contract: ContractId,
+    /// Rule for new passwords of people.
+    pub password: PasswordRule,
+    /// Rule for new passwords of programs, on a contract that knows any. Without one, programs are kept out: its answers
+    /// have no place for an account without an e-mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program_password: Option<PasswordRule>,
+    /// What an access token is. Not configurable.
+    #[serde(skip, default = "signed")]
+    pub access_token: AccessToken,
+    /// Lifetime of an access token.
+    #[serde(with = "seconds")]
+    pub access_token_lifetime: Duration,
+    /// Lifetimes of sessions.
+    pub session: SessionPolicy,
+    /// Lifetime and rotation of refresh tokens.
+    pub refresh: RefreshPolicy,
+    /// How long codes and links are accepted.
+    pub codes: CodeLifetimes,
+    /// What becomes of people whose e-mail address is not verified. Not configurable: the contract's answers follow from
+    /// it.
+    #[serde(skip, default = "admitted")]
+    pub unverified: Unverified,
+    /// Rate limits. One left out does not exist.
+    pub limits: Limits,
+}
+
+/// Rate limits of a contract's account endpoints.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Sign-ups by client address.
+    pub sign_up_by_ip: Option<Limit>,
+    /// Sign-ins by client address.
+    pub sign_in_by_ip: Option<Limit>,
+    /// Sign-ins by e-mail address.
+    pub sign_in_by_email: Option<Limit>,
+    /// **Failed** sign-ins by e-mail address and client address together.
+    pub failed_sign_in: Option<Limit>,
+    /// Password-reset mails by client address.
+    pub forgot_password_by_ip: Option<Limit>,
+    /// Password-reset mails to one address. Beyond, the answer stays the same and nothing is sent.
+    pub forgot_password_by_email: Option<Limit>,
+    /// Codes sent again, by account.
+    pub resend_by_account: Option<Limit>,
+    /// Mails to one address that somebody else can cause: with codes, invitations, and news of a password they set.
+    pub mails_by_email: Option<Limit>,
+    /// All requests without a valid access token, by client address.
+    pub anonymous_requests: Option<Limit>,
+    /// All requests with one, by account.
+    pub authenticated_requests: Option<Limit>,
+    /// All requests with one, by organization.
+    pub requests_by_organization: Option<Limit>,
+}
+
+impl ContractProfile {
+    /// A profile read from configuration, as one of the contract whose defaults these are: what is no matter of
+    /// configuration is the contract's.
+    #[must_use]
+    pub fn configured(self, defaults: &Self) -> Self {
+        Self {
+            contract: defaults.contract,
+            access_token: defaults.access_token,
+            unverified: defaults.unverified,
+            ..self
+        }
+    }
+}
+
+/// The profiles of all contracts that are served.
+#[derive(Clone, Debug, Default)]
+pub struct ContractProfiles(Vec<Arc<ContractProfile>>);
+
+impl ContractProfiles {
+    /// The profile of a contract. For a contract that is no longer served, one under which nothing is issued or accepted.
+    pub fn of(&self, contract: ContractId) -> &Arc<ContractProfile> {
+        self.iter().find(|profile| profile.contract == contract).unwrap_or(&NOT_SERVED)
+    }
+
+    /// The same, to be changed.
+    pub fn of_mut(&mut self, contract: ContractId) -> Option<&mut ContractProfile> {
+        self.iter_mut().find(|profile| profile.contract == contract)
+    }
+
+    /// The longest life of a token that a signing key has to verify.
+    pub fn longest_signed_token(&self) -> Duration {
+        let signed = self.iter().filter(|profile| profile.access_token == AccessToken::Signed);
+        signed.map(|profile| profile.access_token_lifetime).max().unwrap_or_default()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<ContractProfile>> {
+        self.0.iter()
+    }
+
+    /// All of them, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut ContractProfile> {
+        self.0.iter_mut().map(Arc::make_mut)
+    }
+}
+
+impl FromIterator<ContractProfile> for ContractProfiles {
+    fn from_iter<I: IntoIterator<Item = ContractProfile>>(profiles: I) -> Self {
+        Self(profiles.into_iter().map(Arc::new).collect())
+    }
+}
+
+static NOT_SERVED: LazyLock<Arc<ContractProfile>> = LazyLock::new(|| {
+    Arc::new(ContractProfile {
+        contract: ContractId::new("not_served"),
+        password: PasswordRule {
+            min_length: 16,
+            max_length: 128,
+            upper: true,
+            lower: true,
+            digit: true,
+            symbol: true,
+        },
+        program_password: None,
+        access_token: AccessToken::Signed,
+        access_token_lifetime: Duration::ZERO,
+        session: SessionPolicy {
+            lifetime: Duration::ZERO,
+            remembered_lifetime: Duration::ZERO,
+            sliding_up_to: None,
+        },
+        refresh: RefreshPolicy { lifetime: Duration::ZERO, grace: Duration::ZERO, renewed_within: None },
+        codes: CodeLifetimes {
+            verify_email: Duration::ZERO,
+            change_email: Duration::ZERO,
+            reset_password: Duration::ZERO,
+        },
+        unverified: Unverified::Refused,
+        limits: Limits::default(),
+    })
+});
+
+/// Configuration does not say which contract a profile is for: its section's name does.
+fn unset() -> ContractId {
+    NOT_SERVED.contract
+}
+
+/// Nor what follows from the contract.
+fn signed() -> AccessToken {
+    AccessToken::Signed
+}
+
+/// The same.
+fn admitted() -> Unverified {
+    Unverified::Admitted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_as_it_is_written_and_nothing_else_is_one() {
+        for name in ["riven", "crossing_minds", "a", "v2", "abcdefghijklmnopqrstuvwx"] {
+            let id = ContractId::parse(name).unwrap();
+            assert_eq!((id.as_str(), id), (name, ContractId::new(name)));
+            let written = serde_json::to_string(&id).unwrap();
+            assert_eq!(written, format!("\"{name}\""));
+            assert_eq!(serde_json::from_str::<ContractId>(&written).unwrap(), id);
+        }
+        for text in ["", "Riven", "a-b", "a b", "\0", "a\0", "\u{e9}", "abcdefghijklmnopqrstuvwxy"] {
+            assert_eq!(ContractId::parse(text), Err(NotAContractId), "{text:?}");
+            assert!(serde_json::from_value::<ContractId>(text.into()).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn under_a_contract_that_is_not_served_nothing_lasts() {
+        let profiles = ContractProfiles::default();
+        let profile = profiles.of(ContractId::RIVEN);
+        assert_eq!(
+            (profile.access_token_lifetime, profile.session.lifetime),
+            (Duration::ZERO, Duration::ZERO)
+        );
+        assert_ne!(profile.contract, ContractId::RIVEN);
+    }
+}

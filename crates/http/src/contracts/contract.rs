@@ -1,0 +1,209 @@
+//! What a contract is: one value per folder, from which the router, the descriptions, the start-up text, the configuration
+//! and the test kit are made.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::OriginalUri;
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use tidegate_domain::{ContractId, ContractProfile};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::wire::boundary::{Pending, guard};
+use crate::wire::client::Caller;
+use crate::wire::contract::ContractMarker;
+use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
+
+/// A contract Tidegate serves.
+#[derive(Debug)]
+pub struct Contract {
+    /// Its name in claims, rows, configuration, on the command line and in the path of its description.
+    pub id: ContractId,
+    /// Its name for people.
+    pub title: &'static str,
+    /// Where it is served. Its description shows the first.
+    pub mounts: &'static [Mount],
+    /// How an operator configures it.
+    pub configuration: Configuration,
+    /// What differs in it for the use cases, unless an operator says otherwise.
+    pub profile: fn() -> ContractProfile,
+    /// The head of its description.
+    pub(crate) head: fn() -> OpenApi,
+    /// Its endpoints, without a prefix.
+    pub(crate) endpoints: fn() -> OpenApiRouter<App>,
+    /// Its routes inside its boundary: [`routes_of`] its marker.
+    pub(crate) routes: fn(&Self, &App) -> Router<App>,
+    /// What answers unknown paths that are its own: [`unknown_of`] its marker.
+    pub(crate) unknown: fn(&App) -> Router<App>,
+    /// Answers that no endpoint lists for itself.
+    pub(crate) common_answers: CommonAnswers,
+}
+
+/// A prefix under which a contract is served.
+#[derive(Debug)]
+pub struct Mount {
+    /// Such as `/api/v1`; empty for the root.
+    pub prefix: &'static str,
+    /// Which unknown paths under the prefix are answered in this contract's envelope.
+    pub unknown_paths: UnknownPaths,
+}
+
+/// Which unknown paths are a contract's.
+#[derive(Debug)]
+pub enum UnknownPaths {
+    /// All under the prefix that are no other contract's. At most one contract per prefix has them.
+    All,
+    /// Those that are, or begin with, one of these; the rest is another contract's or nobody's.
+    Below(&'static [&'static str]),
+}
+
+/// Descriptions of the answers that every endpoint can give which answers errors: the code, or a sentence where the contract
+/// has none.
+#[derive(Debug)]
+pub(crate) struct CommonAnswers {
+    /// 429, where the contract counts all requests.
+    pub(crate) too_many_requests: Option<&'static str>,
+    /// 413, where there is a body.
+    pub(crate) payload_too_large: &'static str,
+    /// 415, where there is a body.
+    pub(crate) unsupported_media_type: &'static str,
+    /// 500.
+    pub(crate) internal: &'static str,
+    /// 503.
+    pub(crate) unavailable: &'static str,
+}
+
+/// How an operator configures a contract, in the table of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Configuration {
+    /// Every number of its profile.
+    Profile,
+    /// Keys of its own, which the program translates into the profile.
+    Own,
+}
+
+impl Mount {
+    /// The paths that are, with everything below them, this contract's.
+    pub(crate) fn claims(&self) -> Vec<String> {
+        match self.unknown_paths {
+            UnknownPaths::All => vec![self.prefix.to_owned()],
+            UnknownPaths::Below(paths) => paths.iter().map(|path| format!("{}{path}", self.prefix)).collect(),
+        }
+    }
+}
+
+impl Contract {
+    /// Its OpenAPI description.
+    pub fn openapi(&self) -> OpenApi {
+        let prefix = self.mounts.first().map_or("", |mount| mount.prefix);
+        let head = OpenApiRouter::with_openapi((self.head)());
+        let mut document = head.nest(prefix, (self.endpoints)()).into_openapi();
+        let responses = &mut document.components.get_or_insert_default().responses;
+        for (_, name, description) in self.common_answers.failures() {
+            responses.insert(name.to_owned(), error_answer(description));
+        }
+        for item in document.paths.paths.values_mut() {
+            let methods = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+            for operation in methods.into_iter().flatten() {
+                self.common_answers.describe(operation);
+            }
+        }
+        document
+    }
+}
+
+impl CommonAnswers {
+    /// Those that are described once for a contract: status, name, description.
+    fn failures(&self) -> [(&'static str, &'static str, &'static str); 4] {
+        [
+            ("413", "PayloadTooLarge", self.payload_too_large),
+            ("415", "UnsupportedMediaType", self.unsupported_media_type),
+            ("500", "Internal", self.internal),
+            ("503", "Unavailable", self.unavailable),
+        ]
+    }
+
+    /// Adds them to an operation, except those that it describes itself.
+    fn describe(&self, operation: &mut Operation) {
+        let has_body = operation.request_body.is_some();
+        let answers = &mut operation.responses.responses;
+        // An endpoint that lists no error answers none and counts no requests: health.
+        if !answers.keys().any(|status| status.starts_with('4')) {
+            return;
+        }
+        if let Some(description) = self.too_many_requests {
+            answers.entry("429".to_owned()).or_insert_with(|| error_answer(description));
+        }
+        for (status, name, _) in self.failures() {
+            if has_body || status.starts_with('5') {
+                answers.entry(status.to_owned()).or_insert_with(|| Ref::from_response_name(name).into());
+            }
+        }
+    }
+}
+
+fn error_answer(description: &str) -> RefOr<Response> {
+    let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
+    ResponseBuilder::new().description(description).content("application/json", body).build().into()
+}
+
+/// A contract's routes, without a prefix, inside its boundary.
+pub(crate) fn routes_of<C: ContractMarker>(contract: &Contract, app: &App) -> Router<App> {
+    let (routes, _) = (contract.endpoints)().split_for_parts();
+    with_middleware::<C>(routes.method_not_allowed_fallback(method_not_allowed::<C>), app)
+}
+
+/// What answers unknown paths that are a contract's.
+pub(crate) fn unknown_of<C: ContractMarker>(app: &App) -> Router<App> {
+    with_middleware::<C>(Router::new().fallback(not_found::<C>), app)
+}
+
+fn with_middleware<C: ContractMarker>(routes: Router<App>, app: &App) -> Router<App> {
+    let routes = routes.layer(axum::middleware::from_fn_with_state(app.clone(), guard::<C>));
+    match cors(&app.http().cors_origins) {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    }
+}
+
+async fn not_found<C: ContractMarker>(_caller: Caller<C>, OriginalUri(uri): OriginalUri) -> Pending<C> {
+    Pending(Rejection::NotFound { path: uri.path().to_owned() }.into())
+}
+
+async fn method_not_allowed<C: ContractMarker>(_caller: Caller<C>, method: Method) -> Pending<C> {
+    Pending(Rejection::MethodNotAllowed { method }.into())
+}
+
+/// Scripts of the configured origins may call; none by default.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else if origins.is_empty() {
+        return None;
+    } else {
+        AllowOrigin::list(origins)
+    };
+    Some(
+        CorsLayer::new()
+            .allow_origin(allowed)
+            .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+            .allow_headers([
+                header::AUTHORIZATION,
+                header::CONTENT_TYPE,
+                HeaderName::from_static("x-device-fingerprint"),
+            ])
+            .expose_headers([
+                header::RETRY_AFTER,
+                HeaderName::from_static("x-ratelimit-limit"),
+                HeaderName::from_static("x-ratelimit-remaining"),
+                HeaderName::from_static("x-ratelimit-reset"),
+                HeaderName::from_static("x-request-id"),
+            ])
+            .max_age(Duration::from_secs(600)),
+    )
+}

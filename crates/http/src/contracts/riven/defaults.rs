@@ -1,0 +1,47 @@
+//! The contract's numbers, as an operator who configures nothing gets them.
+
+use std::time::Duration;
+
+use tidegate_domain::contract::{AccessToken, CodeLifetimes, Limits, Unverified};
+use tidegate_domain::limit::Limit;
+use tidegate_domain::refresh::RefreshPolicy;
+use tidegate_domain::session::SessionPolicy;
+use tidegate_domain::{ContractId, ContractProfile, PasswordRule};
+
+/// Riven's numbers: section 1 of its contract. Nobody has a password there: of what is sent out, codes alone; of
+/// tokens, one that lasts as long as its session.
+pub(crate) fn profile() -> ContractProfile {
+    let lifetime = Duration::from_secs(30 * 24 * 3_600);
+    ContractProfile {
+        contract: ContractId::RIVEN,
+        access_token: AccessToken::Opaque,
+        access_token_lifetime: lifetime,
+        session: SessionPolicy { lifetime, remembered_lifetime: lifetime, sliding_up_to: None },
+        codes: CodeLifetimes {
+            verify_email: Duration::from_secs(600),
+            change_email: Duration::from_secs(24 * 3_600),
+            reset_password: Duration::from_secs(3_600),
+        },
+        unverified: Unverified::Admitted,
+        password: PasswordRule {
+            min_length: 8,
+            max_length: 1024,
+            upper: true,
+            lower: true,
+            digit: true,
+            symbol: false,
+        },
+        program_password: None,
+        refresh: RefreshPolicy {
+            lifetime: Duration::from_secs(30 * 24 * 3_600),
+            grace: Duration::from_secs(30),
+            renewed_within: None,
+        },
+        limits: Limits {
+            mails_by_email: Some(Limit::new(5, 3_600)),
+            anonymous_requests: Some(Limit::new(300, 60)),
+            authenticated_requests: Some(Limit::new(120, 60)),
+            ..Limits::default()
+        },
+    }
+}
