@@ -8,12 +8,11 @@ use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Purpose;
 use tidegate_domain::id::AccountId;
-use tidegate_kernel::Call;
-use tidegate_kernel::Work;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
 use tidegate_kernel::settings::DeliveryMode;
 use tidegate_kernel::throttle::Counted;
+use tidegate_kernel::{Call, Work};
 
 use crate::credentials::challenge::new_challenge;
 use crate::credentials::challenges_repository::NewChallenge;
