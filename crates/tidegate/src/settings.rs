@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tidegate_broker::{Alpaca, Environment};
-use tidegate_crypto::{PasswordHasher, PoolSize, SystemEntropy};
+use tidegate_crypto::{PasswordHasher, PoolSize};
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{MailProvider, SmsProvider, SmsProviders, Smtp, Templates};
 use tidegate_domain::{Clock, PhoneRule};
@@ -129,13 +129,8 @@ impl Config {
         let scheme = self.password_hash.scheme().map_err(wrong("password_hash"))?;
         let pepper = self.pepper.as_ref().map(|entry| entry.pepper()).transpose();
         let old: Result<Vec<_>, _> = self.previous_peppers.iter().map(|entry| entry.pepper()).collect();
-        PasswordHasher::new(
-            scheme,
-            pepper.map_err(wrong("pepper"))?,
-            old.map_err(wrong("previous_peppers"))?,
-            &SystemEntropy,
-        )
-        .map_err(|error| wrong("password_hash")(error.to_string()))
+        PasswordHasher::new(scheme, pepper.map_err(wrong("pepper"))?, old.map_err(wrong("previous_peppers"))?)
+            .map_err(|error| wrong("password_hash")(error.to_string()))
     }
 
     /// How many passwords are hashed at once.
@@ -172,6 +167,10 @@ impl Config {
         settings.database_preparation = self.databases.preparation;
         settings.failed_passwords_by_account = self.failed_passwords();
         settings.failed_codes_by_account = self.failed_codes();
+        let [(_, by_account), (_, by_organization), (_, by_network)] = self.passwords_set();
+        settings.passwords_set_by_account = by_account;
+        settings.passwords_set_by_organization = by_organization;
+        settings.passwords_set_by_network = by_network;
         settings
     }
 

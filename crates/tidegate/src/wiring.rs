@@ -153,5 +153,11 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Arc<I
         retry: config.mail.retry,
         settings: config.identity_settings(&served_at),
     };
-    Identity::start(parts).await.map_err(|fault| Failure::from(fault).about("tidegate cannot start"))
+    let about = |fault| Failure::from(fault).about("tidegate cannot start");
+    let identity = Identity::start(parts).await.map_err(about)?;
+    if matches!(purpose, Purpose::Serve(_)) {
+        // Before the first sign-in: unknown names are to cost what known ones do.
+        identity.count_password_schemes().await.map_err(about)?;
+    }
+    Ok(identity)
 }

@@ -5,6 +5,7 @@ pub(crate) mod cache;
 pub mod call;
 pub mod deliver;
 pub mod fault;
+pub mod hashing;
 pub(crate) mod issue;
 pub mod maintenance;
 pub(crate) mod message;

@@ -1,7 +1,7 @@
 //! Exact rate limits for what must not be guessed: counted in the store, before any look-up.
 
 use tidegate_domain::account::LoginName;
-use tidegate_domain::id::AccountId;
+use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_domain::limit::Limit;
 use tidegate_domain::{EmailAddress, PhoneNumber};
 
@@ -31,6 +31,9 @@ pub(crate) enum Counted<'a> {
     CodesByIp,
     RegistrationsByPrefix(&'a PhoneNumber),
     SignInsByPrefix(&'a PhoneNumber),
+    PasswordsSetByAccount(AccountId),
+    PasswordsSetByOrganization(OrganizationId),
+    PasswordsSetByNetwork,
 }
 
 impl Identity {
@@ -92,6 +95,11 @@ impl Identity {
             Counted::ResendByAccount(account) => format!("{dialect} resend {account}"),
             Counted::MailsByEmail(email) => format!("{dialect} mails {email}"),
             Counted::EmailChangeByEmail(email) => format!("{dialect} email change to {email}"),
+            Counted::PasswordsSetByAccount(account) => format!("passwords set {account}"),
+            Counted::PasswordsSetByOrganization(organization) => {
+                format!("passwords set organization {organization}")
+            }
+            Counted::PasswordsSetByNetwork => format!("passwords set ip {}", call.network()),
             Counted::EmailChangeByAccount(account) => format!("{dialect} email change {account}"),
         };
         self.vault.mac("rate limit", name.as_bytes())

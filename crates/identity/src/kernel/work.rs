@@ -1,11 +1,10 @@
 //! One request's unit of work, and what most use cases do in it.
 
 use serde_json::Value;
-use tidegate_crypto::{HashError, Verification};
+use tidegate_domain::Timestamp;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, OrganizationId, SessionId};
 use tidegate_domain::limit::{Exceeded, Limit};
-use tidegate_domain::{Password, Timestamp};
 use tidegate_store::Unit;
 use tidegate_store::audit::NewEvent;
 
@@ -36,23 +35,6 @@ impl From<AccountId> for Subject {
 }
 
 impl Identity {
-    /// Verifies a password; no stored hash means an account nobody has, at the same cost.
-    ///
-    /// A hash that cannot be read is an operator's trouble; to the client it is a password that does not match.
-    pub(crate) async fn verify_password(
-        &self,
-        password: Password,
-        stored: Option<String>,
-    ) -> Result<Verification, Fault> {
-        match self.passwords.verify(password, stored).await {
-            Err(HashError::Unreadable(error)) => {
-                tracing::error!(%error, "a stored password hash cannot be verified; its owner cannot sign in");
-                Ok(Verification::Mismatch)
-            }
-            verdict => Ok(verdict?),
-        }
-    }
-
     /// Begins a unit of work.
     pub(crate) async fn begin<'a>(&'a self, call: &'a Call) -> Result<Work<'a>, Fault> {
         Ok(Work { app: self, call, unit: self.store.begin().await?, now: self.now() })

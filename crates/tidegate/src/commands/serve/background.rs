@@ -47,7 +47,10 @@ impl Background {
         }));
         workers
             .spawn(supervise("exchange", stopping.clone(), async move || exchange.exchange_worker().await));
-        let (brokerage, events) = (app(), app());
+        let (brokerage, events, schemes) = (app(), app(), app());
+        workers.spawn(supervise("password schemes", stopping.clone(), async move || {
+            schemes.password_schemes_worker().await
+        }));
         workers.spawn(supervise("brokerage", stopping.clone(), async move || {
             brokerage.brokerage_worker().await
         }));
@@ -107,6 +110,9 @@ async fn measure(identity: &Identity, handle: &PrometheusHandle) {
         handle.run_upkeep();
         let waiting = u32::try_from(identity.hash_queue_depth()).unwrap_or(u32::MAX);
         metrics::gauge!("tidegate_password_hash_queue").set(f64::from(waiting));
+        for (scheme, times) in identity.password_verifications() {
+            metrics::counter!("tidegate_password_verifications_total", "scheme" => scheme).absolute(times);
+        }
         match identity.outbox_depth().await {
             Ok((pending, dead)) => {
                 for (state, count) in [("pending", pending), ("dead", dead)] {
