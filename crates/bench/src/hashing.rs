@@ -28,5 +28,5 @@ pub(crate) fn one_verification(cost: u32) -> Result<Duration> {
 }
 
 fn hasher(cost: u32) -> Result<PasswordHasher> {
-    Ok(PasswordHasher::new(PasswordScheme::Bcrypt { cost }, None, Vec::new(), &SystemEntropy)?)
+    Ok(PasswordHasher::new(PasswordScheme::Bcrypt { cost }, None, Vec::new())?)
 }

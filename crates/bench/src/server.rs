@@ -57,7 +57,15 @@ impl Setup {
         if let Some(url) = &self.postgres {
             writeln!(text, "database = {url:?}")?;
         }
-        writeln!(text, "failed_passwords_by_account = {NO_LIMIT}\n[password_hash]")?;
+        for limit in [
+            "failed_passwords_by_account",
+            "passwords_set_by_account",
+            "passwords_set_by_organization",
+            "passwords_set_by_network",
+        ] {
+            writeln!(text, "{limit} = {NO_LIMIT}")?;
+        }
+        writeln!(text, "[password_hash]")?;
         match self.hash {
             Hash::Bcrypt(cost) => writeln!(text, "scheme = \"bcrypt\"\ncost = {cost}")?,
             Hash::Negligible => {

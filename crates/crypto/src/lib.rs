@@ -24,8 +24,11 @@ pub use entropy::SystemEntropy;
 pub use jwt::{KeyRing, SigningFailed, TokenError};
 pub use keys::{KeyError, SigningAlgorithm, SigningKey, VerificationKey};
 pub use master_key::{KeyId, MasterKey, MasterKeyError};
-pub use password::{PasswordError, PasswordHasher, PasswordScheme, Pepper, SchemeError, Verification};
-pub use pool::{HashError, HashPool, PoolSize};
+pub use password::{
+    Decoys, Effort, PasswordError, PasswordHasher, PasswordScheme, Pepper, SchemeCount, SchemeError,
+    Verification,
+};
+pub use pool::{HashError, HashPool, PoolSize, Requester, StoredPassword};
 pub use sanctum::SanctumToken;
 pub use shared_key::SharedKey;
 pub use token::{PlainToken, TokenHash};

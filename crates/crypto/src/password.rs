@@ -1,5 +1,6 @@
 //! Password hashes: ours, and those imported from elsewhere.
 
+mod decoy;
 mod function;
 mod scheme;
 mod stored;
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 
 use self::stored::{Origin, StoredHash};
 
+pub use self::decoy::{Decoys, Effort, SchemeCount};
 pub use self::scheme::{PasswordScheme, SchemeError};
 
 /// The key of the first step when no pepper is configured. Public: it only makes the step the same everywhere.
@@ -31,7 +33,6 @@ pub struct PasswordHasher {
     scheme: PasswordScheme,
     pepper: Option<Pepper>,
     old_peppers: Vec<Pepper>,
-    decoy: String,
 }
 
 /// A key mixed into every password, kept outside the database: stolen hashes alone cannot be guessed at.
@@ -105,12 +106,9 @@ impl PasswordHasher {
         scheme: PasswordScheme,
         pepper: Option<Pepper>,
         old_peppers: Vec<Pepper>,
-        entropy: &dyn Entropy,
     ) -> Result<Self, SchemeError> {
         scheme.check()?;
-        let inner = scheme.decoy(entropy);
-        let decoy = Self::stored_form(pepper.as_ref(), &inner);
-        Ok(Self { scheme, pepper, old_peppers, decoy })
+        Ok(Self { scheme, pepper, old_peppers })
     }
 
     /// Hashes `password` for storage, with a salt from `entropy`.
@@ -149,16 +147,7 @@ impl PasswordHasher {
     /// # Errors
     /// The [`PasswordError`] that verifying would end with.
     pub fn check(&self, stored: &str) -> Result<(), PasswordError> {
-        match StoredHash::parse(stored)?.origin {
-            Origin::Imported => Ok(()),
-            Origin::Ours { pepper } => self.pepper_named(pepper).map(|_| ()),
-        }
-    }
-
-    /// A hash in the configured scheme of which nobody knows the password. Checking it for an unknown account takes as
-    /// long as checking a known one's, so that time does not tell which accounts exist.
-    pub fn decoy(&self) -> &str {
-        &self.decoy
+        self.effort(stored).map(drop)
     }
 
     fn stored_form(pepper: Option<&Pepper>, inner: &str) -> String {

@@ -1,27 +1,37 @@
 //! The threads that hash passwords.
 
+mod queue;
+mod successes;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use tidegate_domain::{Entropy, Password};
+use tidegate_domain::account::AccountKind;
+use tidegate_domain::{Entropy, Password, Timestamp};
 use tokio::sync::oneshot;
 
+use self::queue::{FairQueue, Lane};
+use self::successes::RecentSuccesses;
+use crate::password::{Decoys, Effort, SchemeCount};
 use crate::{PasswordError, PasswordHasher, Verification};
 
 /// Hashes passwords on threads of its own, as a hash keeps a core busy for a quarter of a second.
 ///
-/// The threads run at a lower priority than the ones that answer requests, and the queue is bounded: under a flood of
-/// sign-ins some are told to come back, all else stays fast. Dropping the pool ends its threads.
-#[derive(Debug)]
+/// The threads run at a lower priority than the ones that answer requests. The queue is bounded and shared among those
+/// who ask: each network, and each acting account, has a turn before any has a second, and a full queue drops the newest
+/// job of the one with the most. Networks with a recent successful sign-in go first, three turns in four. Dropping the
+/// pool ends its threads.
 pub struct HashPool {
-    jobs: Sender<Job>,
+    shared: Arc<Shared>,
     threads: usize,
-    pace: Arc<Pace>,
 }
 
 /// How much a pool takes on.
@@ -31,6 +41,28 @@ pub struct PoolSize {
     pub threads: usize,
     /// Hashes waiting.
     pub queue: usize,
+}
+
+/// On whose behalf a password is hashed. Both keys are keyed hashes: the pool compares them and learns no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Requester {
+    /// The client's network.
+    pub network: [u8; 32],
+    /// The account that acts, where a request has one.
+    pub account: Option<[u8; 32]>,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// What a password is verified against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPassword {
+    /// The stored hash. None for a name without an account, and for an account without a password.
+    pub hash: Option<String>,
+    /// What kind of account has such a name.
+    pub kind: AccountKind,
+    /// A keyed hash of the name, the same at every attempt: it chooses the decoy where there is no hash to verify.
+    pub name: [u8; 32],
 }
 
 /// Why a password was not hashed or verified.
@@ -50,8 +82,39 @@ pub enum HashError {
     Internal,
 }
 
-/// Does a job and says whether there was anything left to do.
-type Job = Box<dyn FnOnce(&PasswordHasher, &dyn Entropy) -> bool + Send>;
+/// What the threads and those who ask share.
+struct Shared {
+    hasher: PasswordHasher,
+    state: Mutex<State>,
+    /// A job was added, or the pool is being dropped.
+    changed: Condvar,
+    pace: Pace,
+    decoys: Mutex<Arc<Decoys>>,
+    /// Verifications done, by what they cost.
+    verified: Mutex<BTreeMap<String, u64>>,
+}
+
+struct State {
+    queue: FairQueue<Box<dyn Job>>,
+    successes: RecentSuccesses,
+    is_closed: bool,
+}
+
+/// Something to be hashed or verified.
+trait Job: Send {
+    /// Whether its answer is waited for: the client may have gone away, or the deadline passed.
+    fn is_wanted(&self) -> bool;
+    /// Does it, and says whether there was anything left to do.
+    fn run(self: Box<Self>, shared: &Shared, entropy: &dyn Entropy) -> bool;
+    /// Answers that it is not done.
+    fn refuse(self: Box<Self>, why: HashError);
+}
+
+/// A job and where its answer goes.
+struct Asked<T, W> {
+    reply: oneshot::Sender<Result<T, HashError>>,
+    work: W,
+}
 
 /// The moving average of the time a hash takes, in microseconds.
 #[derive(Debug)]
@@ -70,6 +133,13 @@ impl Default for PoolSize {
     }
 }
 
+impl Requester {
+    /// Its keys.
+    fn parties(&self) -> impl Iterator<Item = [u8; 32]> + use<> {
+        std::iter::once(self.network).chain(self.account)
+    }
+}
+
 impl HashPool {
     /// Starts the threads.
     ///
@@ -77,76 +147,115 @@ impl HashPool {
     /// When the operating system gives no thread.
     pub fn start(hasher: PasswordHasher, entropy: Arc<dyn Entropy>, size: PoolSize) -> io::Result<Self> {
         let threads = size.threads.max(1);
-        let (jobs, queue) = bounded(size.queue.max(1));
-        let hasher = Arc::new(hasher);
-        let pace = Arc::new(Pace::new());
+        let shared = Arc::new(Shared::new(hasher, size.queue));
+        // Before the threads are started: when one is not, those that are must end.
+        let pool = Self { shared, threads };
         for number in 0..threads {
-            let (hasher, entropy) = (Arc::clone(&hasher), Arc::clone(&entropy));
-            let (queue, pace) = (queue.clone(), Arc::clone(&pace));
+            let (shared, entropy) = (Arc::clone(&pool.shared), Arc::clone(&entropy));
             thread::Builder::new()
                 .name(format!("password-hash-{number}"))
-                .spawn(move || work(&queue, &hasher, &*entropy, &pace))?;
+                .spawn(move || work(&shared, &*entropy))?;
         }
-        Ok(Self { jobs, threads, pace })
+        Ok(pool)
     }
 
     /// Hashes a password for storage.
     ///
     /// # Errors
-    /// [`HashError::Busy`] at once when the queue is full, [`HashError::Internal`].
-    pub async fn hash(&self, password: Password) -> Result<String, HashError> {
-        self.submit(move |hasher, entropy| hasher.hash(&password, entropy)).await
-    }
-
-    /// Checks a password against its stored hash. `None` means that no such account exists: the decoy is checked, which
-    /// takes as long, and the answer is [`Verification::Mismatch`].
-    ///
-    /// # Errors
-    /// [`HashError::Busy`] at once when the queue is full, [`HashError::Unreadable`], [`HashError::Internal`].
-    pub async fn verify(
-        &self,
-        password: Password,
-        stored: Option<String>,
-    ) -> Result<Verification, HashError> {
-        self.submit(move |hasher, _| {
-            let verdict = stored.as_deref().map(|stored| hasher.verify(&password, stored));
-            match verdict {
-                Some(Ok(verdict)) => Ok(verdict),
-                // An unreadable hash, too, takes as long as any other.
-                Some(Err(error)) => hasher.verify(&password, hasher.decoy()).and(Err(error)),
-                None => hasher.verify(&password, hasher.decoy()).map(|_| Verification::Mismatch),
-            }
+    /// [`HashError::Busy`] when the queue is full and this job is the one dropped, at once or later;
+    /// [`HashError::Internal`].
+    pub async fn hash(&self, requester: Requester, password: Password) -> Result<String, HashError> {
+        self.submit(requester, move |shared: &Shared, entropy: &dyn Entropy| {
+            shared.hasher.hash(&password, entropy)
         })
         .await
     }
 
-    /// How many passwords wait.
-    pub fn depth(&self) -> usize {
-        self.jobs.len()
+    /// Checks a password against its stored hash. Where there is none, as much is computed as for one of the hashes that
+    /// are stored, and the answer is [`Verification::Mismatch`].
+    ///
+    /// # Errors
+    /// [`HashError::Busy`] as above, [`HashError::Unreadable`], [`HashError::Internal`].
+    pub async fn verify(
+        &self,
+        requester: Requester,
+        password: Password,
+        stored: StoredPassword,
+    ) -> Result<Verification, HashError> {
+        self.submit(requester, move |shared: &Shared, _: &dyn Entropy| shared.verify(&password, &stored))
+            .await
     }
 
-    async fn submit<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&PasswordHasher, &dyn Entropy) -> Result<T, PasswordError> + Send + 'static,
-    ) -> Result<T, HashError> {
+    /// Remembers that somebody on that network signed in: for a week, and as long as this process runs.
+    pub fn note_success(&self, requester: Requester) {
+        self.shared.state().successes.note(requester.network, requester.at);
+    }
+
+    /// Chooses the decoys by what is stored. Until the first call they cost what the configured scheme costs.
+    pub fn set_decoys(&self, stored: &[SchemeCount]) {
+        let decoys = Arc::new(self.shared.hasher.decoys(stored));
+        *self.shared.decoys.lock().unwrap_or_else(PoisonError::into_inner) = decoys;
+    }
+
+    /// How many passwords wait.
+    pub fn depth(&self) -> usize {
+        self.shared.state().queue.len()
+    }
+
+    /// How many verifications were done since the start, by scheme and cost; decoys count like others.
+    pub fn verified(&self) -> BTreeMap<String, u64> {
+        self.shared.verified.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn submit<T, W>(&self, requester: Requester, work: W) -> Result<T, HashError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Shared, &dyn Entropy) -> Result<T, PasswordError> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |hasher, entropy| {
-            // Nobody waits any more: the client went away or the deadline passed.
-            if reply.is_closed() {
-                return false;
-            }
-            // Whether the answer is still wanted is not this thread's concern.
-            let _ = reply.send(work(hasher, entropy));
-            true
-        });
-        self.jobs.try_send(job).map_err(|refused| match refused {
-            TrySendError::Full(_) => {
-                HashError::Busy { retry_after_seconds: self.pace.seconds_for(self.jobs.len(), self.threads) }
-            }
-            TrySendError::Disconnected(_) => HashError::Internal,
-        })?;
-        let answer = answer.await.map_err(|_| HashError::Internal)?;
-        answer.map_err(HashError::from)
+        let (dropped, waiting) = self.shared.push(requester, Box::new(Asked { reply, work }));
+        if let Some(dropped) = dropped {
+            let retry_after_seconds = self.shared.pace.seconds_for(waiting, self.threads);
+            dropped.refuse(HashError::Busy { retry_after_seconds });
+        }
+        answer.await.map_err(|_| HashError::Internal)?
+    }
+}
+
+impl fmt::Debug for HashPool {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("HashPool").field("threads", &self.threads).finish_non_exhaustive()
+    }
+}
+
+impl Drop for HashPool {
+    fn drop(&mut self) {
+        self.shared.state().is_closed = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl<T, W> Job for Asked<T, W>
+where
+    T: Send + 'static,
+    W: FnOnce(&Shared, &dyn Entropy) -> Result<T, PasswordError> + Send + 'static,
+{
+    fn is_wanted(&self) -> bool {
+        !self.reply.is_closed()
+    }
+
+    fn run(self: Box<Self>, shared: &Shared, entropy: &dyn Entropy) -> bool {
+        if !self.is_wanted() {
+            return false;
+        }
+        let Self { reply, work } = *self;
+        // Whether the answer is still wanted is not this thread's concern.
+        let _ = reply.send(work(shared, entropy).map_err(HashError::from));
+        true
+    }
+
+    fn refuse(self: Box<Self>, why: HashError) {
+        let _ = self.reply.send(Err(why));
     }
 }
 
@@ -159,13 +268,85 @@ impl From<PasswordError> for HashError {
     }
 }
 
+impl Shared {
+    fn new(hasher: PasswordHasher, queue: usize) -> Self {
+        let state =
+            State { queue: FairQueue::new(queue), successes: RecentSuccesses::new(), is_closed: false };
+        Self {
+            decoys: Mutex::new(Arc::new(hasher.decoys(&[]))),
+            hasher,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            pace: Pace::new(),
+            verified: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a job; answers the one dropped for it, if any, and how many wait now.
+    fn push(&self, requester: Requester, job: Box<dyn Job>) -> (Option<Box<dyn Job>>, usize) {
+        let mut state = self.state();
+        let lane = match state.successes.contain(&requester.network, requester.at) {
+            true => Lane::Priority,
+            false => Lane::Ordinary,
+        };
+        if state.queue.is_full() {
+            state.queue.retain(|job| job.is_wanted());
+        }
+        let dropped = state.queue.push(requester, lane, job);
+        let waiting = state.queue.len();
+        drop(state);
+        self.changed.notify_one();
+        (dropped, waiting)
+    }
+
+    /// Waits for the next job. None once the pool is dropped.
+    fn next(&self) -> Option<Box<dyn Job>> {
+        let mut state = self.state();
+        loop {
+            if state.is_closed {
+                return None;
+            }
+            if let Some(job) = state.queue.pop() {
+                return Some(job);
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn verify(&self, password: &Password, stored: &StoredPassword) -> Result<Verification, PasswordError> {
+        let unreadable = match stored.hash.as_deref().map(|hash| (hash, self.hasher.effort(hash))) {
+            Some((hash, Ok(effort))) => {
+                self.count(effort);
+                return self.hasher.verify(password, hash);
+            }
+            Some((_, Err(error))) => Some(error),
+            None => None,
+        };
+        // An unreadable hash, too, takes as long as a name without an account.
+        let decoys = Arc::clone(&self.decoys.lock().unwrap_or_else(PoisonError::into_inner));
+        let effort = decoys.draw(stored.kind, &stored.name);
+        self.count(effort);
+        effort.spend(password)?;
+        unreadable.map_or(Ok(Verification::Mismatch), Err)
+    }
+
+    fn count(&self, effort: Effort) {
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        *verified.entry(effort.to_string()).or_default() += 1;
+    }
+}
+
 /// Takes jobs until the pool is dropped.
-fn work(queue: &Receiver<Job>, hasher: &PasswordHasher, entropy: &dyn Entropy, pace: &Pace) {
+fn work(shared: &Shared, entropy: &dyn Entropy) {
     yield_to_requests();
-    for job in queue {
-        pace.measure(|| {
+    while let Some(job) = shared.next() {
+        shared.pace.measure(|| {
             // A panic in a hash function fails one sign-in, not the thread: the job's reply is dropped unanswered.
-            catch_unwind(AssertUnwindSafe(|| job(hasher, entropy))).unwrap_or(false)
+            catch_unwind(AssertUnwindSafe(|| job.run(shared, entropy))).unwrap_or(false)
         });
     }
 }
@@ -205,194 +386,5 @@ impl Pace {
         let threads = u64::try_from(threads).unwrap_or(1).max(1);
         let micros = self.0.load(Ordering::Relaxed).saturating_mul(waiting) / threads;
         micros.div_ceil(1_000_000).clamp(1, LONGEST_RETRY_SECONDS)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::pin::pin;
-    use std::sync::atomic::AtomicUsize;
-    use std::sync::mpsc;
-    use std::sync::{Mutex, PoisonError};
-    use std::task::{Context, Poll, Waker};
-
-    use super::*;
-    use crate::PasswordScheme;
-    use crate::testing::Seeded;
-
-    const ONE_AND_ONE: PoolSize = PoolSize { threads: 1, queue: 1 };
-
-    fn hasher() -> PasswordHasher {
-        PasswordHasher::new(PasswordScheme::Bcrypt { cost: 4 }, None, Vec::new(), &Seeded::new(1)).unwrap()
-    }
-
-    fn pool(entropy: Arc<dyn Entropy>, size: PoolSize) -> HashPool {
-        HashPool::start(hasher(), entropy, size).unwrap()
-    }
-
-    fn password() -> Password {
-        Password::new("correct horse")
-    }
-
-    /// Entropy that stops a hashing thread as it draws a salt, until the test lets it go on.
-    struct Gate {
-        draws: AtomicUsize,
-        entered: mpsc::Sender<()>,
-        opened: Mutex<mpsc::Receiver<()>>,
-    }
-
-    /// The test's side of a [`Gate`].
-    struct Keeper {
-        gate: Arc<Gate>,
-        entered: mpsc::Receiver<()>,
-        open: mpsc::Sender<()>,
-    }
-
-    impl Gate {
-        fn closed() -> Keeper {
-            let (entered, entered_here) = mpsc::channel();
-            let (open, opened) = mpsc::channel();
-            let gate = Self { draws: AtomicUsize::new(0), entered, opened: Mutex::new(opened) };
-            Keeper { gate: Arc::new(gate), entered: entered_here, open }
-        }
-    }
-
-    impl Entropy for Gate {
-        fn fill(&self, buffer: &mut [u8]) {
-            self.draws.fetch_add(1, Ordering::SeqCst);
-            let _ = self.entered.send(());
-            // An error means that the test is over.
-            let _ = self.opened.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            buffer.fill(7);
-        }
-    }
-
-    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
-        future.poll(&mut Context::from_waker(Waker::noop()))
-    }
-
-    #[tokio::test]
-    async fn a_password_hashed_by_the_pool_verifies_by_the_pool() {
-        let pool = pool(Arc::new(Seeded::new(2)), PoolSize::default());
-        let stored = pool.hash(password()).await.unwrap();
-        let verdict = |typed: &str| pool.verify(Password::new(typed), Some(stored.clone()));
-        assert_eq!(verdict("correct horse").await, Ok(Verification::Match));
-        assert_eq!(verdict("wrong").await, Ok(Verification::Mismatch));
-    }
-
-    #[tokio::test]
-    async fn an_unknown_account_has_no_password() {
-        let pool = pool(Arc::new(Seeded::new(2)), ONE_AND_ONE);
-        assert_eq!(pool.verify(password(), None).await, Ok(Verification::Mismatch));
-    }
-
-    #[tokio::test]
-    async fn a_hash_that_cannot_be_read_is_reported_apart_from_a_mismatch() {
-        let pool = pool(Arc::new(Seeded::new(2)), ONE_AND_ONE);
-        assert_eq!(
-            pool.verify(password(), Some("imported by mistake".to_owned())).await,
-            Err(HashError::Unreadable(PasswordError::Unrecognised))
-        );
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_says_busy_at_once_and_recovers() {
-        let keeper = Gate::closed();
-        let pool = pool(keeper.gate.clone(), ONE_AND_ONE);
-        let mut working = pin!(pool.hash(password()));
-        assert!(poll(working.as_mut()).is_pending());
-        keeper.entered.recv().unwrap();
-        let mut waiting = pin!(pool.hash(password()));
-        assert!(poll(waiting.as_mut()).is_pending());
-        assert_eq!(pool.depth(), 1);
-
-        for _ in 0..3 {
-            let refused = poll(pin!(pool.verify(password(), None)));
-            assert_eq!(refused, Poll::Ready(Err(HashError::Busy { retry_after_seconds: 1 })));
-        }
-
-        keeper.open.send(()).unwrap();
-        keeper.open.send(()).unwrap();
-        assert!(working.await.is_ok());
-        assert!(waiting.await.is_ok());
-        assert_eq!(pool.depth(), 0);
-        assert_eq!(pool.verify(password(), None).await, Ok(Verification::Mismatch));
-    }
-
-    #[tokio::test]
-    async fn nobody_hashes_for_a_client_that_went_away() {
-        let keeper = Gate::closed();
-        let pool = pool(keeper.gate.clone(), PoolSize { threads: 1, queue: 4 });
-        let mut working = pin!(pool.hash(password()));
-        assert!(poll(working.as_mut()).is_pending());
-        keeper.entered.recv().unwrap();
-        {
-            let mut abandoned = pin!(pool.hash(password()));
-            assert!(poll(abandoned.as_mut()).is_pending());
-        }
-        for _ in 0..3 {
-            keeper.open.send(()).unwrap();
-        }
-        assert!(working.await.is_ok());
-        assert!(pool.hash(password()).await.is_ok());
-        assert_eq!(keeper.gate.draws.load(Ordering::SeqCst), 2);
-    }
-
-    #[tokio::test]
-    async fn a_panic_fails_one_password_and_not_the_thread() {
-        struct BrokenOnce(AtomicUsize);
-        impl Entropy for BrokenOnce {
-            fn fill(&self, buffer: &mut [u8]) {
-                assert!(self.0.fetch_add(1, Ordering::SeqCst) > 0, "no randomness yet");
-                buffer.fill(7);
-            }
-        }
-        let pool = pool(Arc::new(BrokenOnce(AtomicUsize::new(0))), ONE_AND_ONE);
-        assert_eq!(pool.hash(password()).await, Err(HashError::Internal));
-        assert!(pool.hash(password()).await.is_ok());
-    }
-
-    #[test]
-    fn dropping_the_pool_ends_its_threads() {
-        struct Farewell(mpsc::Sender<()>);
-        impl Entropy for Farewell {
-            fn fill(&self, _: &mut [u8]) {}
-        }
-        impl Drop for Farewell {
-            fn drop(&mut self) {
-                let _ = self.0.send(());
-            }
-        }
-        let (last_thread_gone, gone) = mpsc::channel();
-        let entropy = Arc::new(Farewell(last_thread_gone));
-        drop(pool(entropy, PoolSize { threads: 3, queue: 1 }));
-        // Returns once no thread holds the entropy any more.
-        gone.recv().unwrap();
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn hashing_gives_way_to_the_threads_that_answer_requests() {
-        use rustix::process::getpriority_process;
-        let before = getpriority_process(None);
-        let hashing = thread::spawn(|| {
-            yield_to_requests();
-            getpriority_process(None)
-        });
-        assert_eq!(hashing.join().unwrap(), Ok(NICENESS));
-        assert_eq!(getpriority_process(None), before);
-    }
-
-    #[test]
-    fn clients_are_asked_back_when_the_queue_should_be_done() {
-        let pace = Pace::new();
-        assert_eq!(pace.seconds_for(0, 2), 1);
-        assert_eq!(pace.seconds_for(32, 2), 4);
-        assert_eq!(pace.seconds_for(33, 2), 5);
-        assert_eq!(pace.seconds_for(1_000_000, 1), LONGEST_RETRY_SECONDS);
-        for _ in 0..100 {
-            pace.count(Duration::from_secs(2));
-        }
-        assert_eq!(pace.seconds_for(8, 2), 8);
     }
 }

@@ -18,4 +18,4 @@ pub mod tables;
 pub(crate) mod work;
 
 pub use identity::Identity;
-pub use tables::IdentityTables;
+pub use tables::{IdentityTables, MIGRATIONS};

@@ -1,6 +1,6 @@
 //! The tables of accounts and organizations.
 
-use tidegate_database::Unit;
+use tidegate_database::{Migration, Unit};
 
 use crate::accounts::members_repository::Members;
 use crate::accounts::repository::Accounts;
@@ -8,6 +8,13 @@ use crate::credentials::challenges_repository::Challenges;
 use crate::credentials::service_keys_repository::ServiceKeys;
 use crate::databases::repository::Databases;
 use crate::organizations::repository::Organizations;
+
+/// What the schema has of this feature alone. Only ever appended to.
+pub const MIGRATIONS: &[Migration] = &[Migration {
+    version: 4,
+    name: "password schemes",
+    text: include_str!("../migrations/0004_password_schemes.sql"),
+}];
 
 /// The repositories of a unit of work.
 pub trait IdentityTables {

@@ -18,7 +18,7 @@ pub struct Call {
 
 impl Call {
     /// The part of the address that one client controls: IPv6 networks hand out a /64 each.
-    pub(crate) fn network(&self) -> String {
+    pub fn network(&self) -> String {
         network(self.ip)
     }
 }

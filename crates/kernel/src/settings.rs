@@ -37,6 +37,12 @@ pub struct Settings {
     /// Wrong one-time codes for one account, over all its challenges: a challenge's own five tries begin anew with every
     /// code that is sent.
     pub failed_codes_by_account: Option<Limit>,
+    /// Passwords that one account sets: its own, and those of the people and programs it manages. Each costs a hash.
+    pub passwords_set_by_account: Option<Limit>,
+    /// Passwords that all accounts of one organization set.
+    pub passwords_set_by_organization: Option<Limit>,
+    /// Passwords set from one network without a session: by sign-ups and resets.
+    pub passwords_set_by_network: Option<Limit>,
     /// Requests of one account that have the broker work, which counts its calls.
     pub brokerage_by_account: Option<Limit>,
     /// How long a signing key verifies after it was retired: the longest life of a token made with it.
@@ -74,6 +80,9 @@ impl Settings {
             database_preparation: Duration::ZERO,
             failed_passwords_by_account: Some(Limit::new(100, 3_600)),
             failed_codes_by_account: Some(Limit::new(20, 3_600)),
+            passwords_set_by_account: Some(Limit::new(10, 60)),
+            passwords_set_by_organization: Some(Limit::new(30, 60)),
+            passwords_set_by_network: Some(Limit::new(30, 60)),
             brokerage_by_account: Some(Limit::new(30, 60)),
         }
     }

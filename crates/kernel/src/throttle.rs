@@ -2,7 +2,7 @@
 
 use tidegate_database::{Store, Unit};
 use tidegate_domain::account::LoginName;
-use tidegate_domain::id::AccountId;
+use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_domain::limit::Limit;
 use tidegate_domain::{EmailAddress, PhoneNumber};
 
@@ -48,6 +48,12 @@ pub enum Counted<'a> {
     RegistrationsByPrefix(&'a PhoneNumber),
     /// Codes to sign in, by the number's prefix.
     SignInsByPrefix(&'a PhoneNumber),
+    /// Passwords set, by the account that sets them, through all contracts.
+    PasswordsSetByAccount(AccountId),
+    /// Passwords set, by the organization they are set in, through all contracts.
+    PasswordsSetByOrganization(OrganizationId),
+    /// Passwords set without a session, by network, through all contracts.
+    PasswordsSetByNetwork,
 }
 
 impl Kernel {
@@ -112,6 +118,11 @@ impl Kernel {
             Counted::ResendByAccount(account) => format!("{contract} resend {account}"),
             Counted::MailsByEmail(email) => format!("{contract} mails {email}"),
             Counted::EmailChangeByEmail(email) => format!("{contract} email change to {email}"),
+            Counted::PasswordsSetByAccount(account) => format!("passwords set {account}"),
+            Counted::PasswordsSetByOrganization(organization) => {
+                format!("passwords set organization {organization}")
+            }
+            Counted::PasswordsSetByNetwork => format!("passwords set ip {}", call.network()),
             Counted::EmailChangeByAccount(account) => format!("{contract} email change {account}"),
         };
         self.vault.mac("rate limit", name.as_bytes())

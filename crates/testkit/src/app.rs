@@ -45,11 +45,22 @@ pub struct TestApp {
     outside: Outside,
 }
 
-/// Who is talked to beside mail servers; the same for every node.
-#[derive(Clone, Default)]
+/// Who is talked to beside mail servers, and how passwords are hashed; the same for every node.
+#[derive(Clone)]
 struct Outside {
+    scheme: PasswordScheme,
+    pool: PoolSize,
+    /// Where salts come from, if not from where all chance comes from.
+    salts: Option<Arc<dyn Entropy>>,
     sms: Option<SmsConfig>,
     broker: Option<AlpacaConfig>,
+}
+
+impl Default for Outside {
+    fn default() -> Self {
+        let pool = PoolSize { threads: 2, queue: 1_000 };
+        Self { scheme: SCHEME, pool, salts: None, sms: None, broker: None }
+    }
 }
 
 impl Outside {
@@ -122,7 +133,7 @@ impl TestApp {
     pub fn builder(engine: Engine) -> Builder {
         Builder {
             engine,
-            settings: Settings::new(PUBLIC_URL, DeliveryMode::Keep, tidegate_http::contract_profiles()),
+            settings: settings(),
             http: HttpSettings::default(),
             provider: Some(MailProvider::Outbox),
             outside: Outside::default(),
@@ -174,6 +185,21 @@ impl TestApp {
     /// Lets time pass.
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
+    }
+
+    /// Another process of the same installation, with other settings.
+    pub async fn another_node_with(&self, change: impl FnOnce(&mut Settings)) -> Node {
+        let mut settings = self.settings.clone();
+        change(&mut settings);
+        let parts = parts(&self.clock, &self.entropy, &settings, (self.templates)(), &self.outside);
+        Node::start(self.database.open().await, parts, Some(MailProvider::Outbox), &self.http).await
+    }
+
+    /// Another process of the same installation, configured to hash new passwords in another way.
+    pub async fn another_node_hashing(&self, scheme: PasswordScheme) -> Node {
+        let outside = Outside { scheme, ..self.outside.clone() };
+        let parts = parts(&self.clock, &self.entropy, &self.settings, (self.templates)(), &outside);
+        Node::start(self.database.open().await, parts, Some(MailProvider::Outbox), &self.http).await
     }
 
     /// A client at the usual address.
@@ -268,6 +294,13 @@ impl Builder {
         self
     }
 
+    /// Hashes passwords so many at a time, the others waiting. Each hash waits for its salt from `salts`.
+    pub fn hash_pool(mut self, pool: PoolSize, salts: Arc<dyn Entropy>) -> Self {
+        self.outside.pool = pool;
+        self.outside.salts = Some(salts);
+        self
+    }
+
     /// Sends mails through `provider`.
     pub fn mail(mut self, provider: MailProvider) -> Self {
         self.settings.mail = DeliveryMode::Send;
@@ -327,6 +360,16 @@ impl Builder {
     }
 }
 
+/// The defaults, but for the budgets of passwords set: stories set more in an instant than managers do in a minute.
+fn settings() -> Settings {
+    Settings {
+        passwords_set_by_account: None,
+        passwords_set_by_organization: None,
+        passwords_set_by_network: None,
+        ..Settings::new(PUBLIC_URL, DeliveryMode::Keep, tidegate_http::contract_profiles())
+    }
+}
+
 /// What every node of an installation has alike.
 struct PartsToBe {
     clock: Arc<dyn Clock>,
@@ -347,13 +390,13 @@ fn parts(
     templates: Templates,
     outside: &Outside,
 ) -> PartsToBe {
-    let hasher = PasswordHasher::new(SCHEME, None, Vec::new(), entropy.as_ref()).expect("a hasher");
-    let size = PoolSize { threads: 2, queue: 1_000 };
+    let hasher = PasswordHasher::new(outside.scheme, None, Vec::new()).expect("a hasher");
     PartsToBe {
         clock: clock.clone(),
         entropy: entropy.clone(),
         vault: vault(),
-        passwords: HashPool::start(hasher, entropy.clone(), size).expect("a hash pool"),
+        passwords: HashPool::start(hasher, outside.salts.clone().unwrap_or(entropy.clone()), outside.pool)
+            .expect("a hash pool"),
         sms: outside.sms(),
         receipts: outside.receipts(),
         broker: outside.broker(clock),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidegate_broker::{Alpaca, Environment};
 use tidegate_brokerage::BrokerChoice;
-use tidegate_crypto::{PasswordHasher, PoolSize, SystemEntropy};
+use tidegate_crypto::{PasswordHasher, PoolSize};
 use tidegate_database::{DatabaseUrl, StoreOptions};
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{MailProvider, SmsProvider, SmsProviders, Smtp, Templates};
@@ -130,13 +130,8 @@ impl Config {
         let scheme = self.password_hash.scheme().map_err(wrong("password_hash"))?;
         let pepper = self.pepper.as_ref().map(|entry| entry.pepper()).transpose();
         let old: Result<Vec<_>, _> = self.previous_peppers.iter().map(|entry| entry.pepper()).collect();
-        PasswordHasher::new(
-            scheme,
-            pepper.map_err(wrong("pepper"))?,
-            old.map_err(wrong("previous_peppers"))?,
-            &SystemEntropy,
-        )
-        .map_err(|error| wrong("password_hash")(error.to_string()))
+        PasswordHasher::new(scheme, pepper.map_err(wrong("pepper"))?, old.map_err(wrong("previous_peppers"))?)
+            .map_err(|error| wrong("password_hash")(error.to_string()))
     }
 
     /// How many passwords are hashed at once.
@@ -164,6 +159,10 @@ impl Config {
         settings.database_preparation = self.databases.preparation;
         settings.failed_passwords_by_account = self.failed_passwords();
         settings.failed_codes_by_account = self.failed_codes();
+        let [(_, by_account), (_, by_organization), (_, by_network)] = self.passwords_set();
+        settings.passwords_set_by_account = by_account;
+        settings.passwords_set_by_organization = by_organization;
+        settings.passwords_set_by_network = by_network;
         settings
     }
 

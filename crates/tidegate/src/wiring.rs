@@ -16,7 +16,7 @@ use crate::output::progress;
 use crate::secrets::{MayCreate, create_data_dir, open_vault};
 
 /// The migrations of all crates.
-const MIGRATIONS: &[&[Migration]] = &[tidegate_kernel::MIGRATIONS];
+const MIGRATIONS: &[&[Migration]] = &[tidegate_kernel::MIGRATIONS, tidegate_identity::MIGRATIONS];
 
 /// What an application is opened for.
 #[derive(Clone, Debug)]
@@ -161,9 +161,13 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
         retry: config.mail.retry,
         settings: config.identity_settings(&served_at),
     };
-    let kernel = Kernel::start(parts).await;
-    let kernel = kernel.map_err(|fault| Failure::from(fault).about("tidegate cannot start"))?;
+    let about = |fault| Failure::from(fault).about("tidegate cannot start");
+    let kernel = Kernel::start(parts).await.map_err(about)?;
     let identity = Identity::start(Arc::clone(&kernel), passwords);
+    if matches!(purpose, Purpose::Serve(_)) {
+        // Before the first sign-in: unknown names are to cost what known ones do.
+        identity.count_password_schemes().await.map_err(about)?;
+    }
     let brokerage = Brokerage::start(Arc::clone(&kernel), broker);
     Ok(Opened { kernel, identity, brokerage, store })
 }

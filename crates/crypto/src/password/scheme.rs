@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_domain::Entropy;
 
 use super::PasswordError;
+use super::decoy::Effort;
 use super::function::Function;
 
 /// The scheme new passwords are hashed with. Either default takes about a quarter of a second or less on one core.
@@ -86,12 +87,9 @@ impl PasswordScheme {
         Ok(self.text(&salt, &output))
     }
 
-    /// The same with a random output: nobody knows an input that leads to it.
-    pub(super) fn decoy(self, entropy: &dyn Entropy) -> String {
-        let salt: [u8; SALT_BYTES] = entropy.bytes();
-        let mut output = vec![0; self.output_bytes()];
-        entropy.fill(&mut output);
-        self.text(&salt, &output)
+    /// What verifying a hash in this scheme costs.
+    pub(super) fn effort(self) -> Effort {
+        Effort::new(self.function(), SALT_BYTES, self.output_bytes(), true)
     }
 
     const fn output_bytes(self) -> usize {

@@ -12,7 +12,8 @@ pub(super) const OURS: &str = "tg1$";
 /// The pepper's name in a hash without one.
 pub(super) const NO_PEPPER_ID: &str = "-";
 
-const MAX_TEXT: usize = 512;
+/// Longest text of a stored hash.
+pub(super) const MAX_TEXT: usize = 512;
 const MIN_OUTPUT: usize = 16;
 const MAX_OUTPUT: usize = 128;
 /// Length of salt and output of bcrypt together, in its base64.
@@ -62,6 +63,11 @@ impl<'a> StoredHash<'a> {
             return Err(PasswordError::Malformed("its output has not 16 to 128 bytes"));
         }
         Ok(Self { origin, function, salt, output })
+    }
+
+    /// Bytes of salt and of output.
+    pub(super) fn lengths(&self) -> (usize, usize) {
+        (self.salt.len(), self.output.len())
     }
 
     /// Whether `input` leads to this hash.

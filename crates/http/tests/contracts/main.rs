@@ -15,6 +15,7 @@ mod cross_contract;
 mod crossing_minds;
 mod documents;
 mod forge;
+mod hashing;
 mod ingestiq;
 mod matrix;
 mod pages;

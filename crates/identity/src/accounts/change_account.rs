@@ -71,7 +71,7 @@ impl Identity {
                 if let Err(weak) = rule.check(&password) {
                     return refuse(ChangeAccountError::WeakPassword(weak));
                 }
-                Some(self.passwords.hash(password).await?)
+                Some(self.hash_for_actor(call, actor, password).await?)
             }
             None => None,
         };

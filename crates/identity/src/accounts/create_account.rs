@@ -91,7 +91,7 @@ impl Identity {
         };
         let login = LoginName::Email(claim.email.clone());
         self.require_free(&login).await?;
-        let hash = self.new_hash(&call.profile.password, claim.password).await?;
+        let hash = self.new_hash(call, actor, &call.profile.password, claim.password).await?;
 
         let display_name = [claim.first_name.as_str(), claim.last_name.as_str()].join(" ");
         let mut work = self.begin(call).await?;
@@ -145,7 +145,7 @@ impl Identity {
         let login = LoginName::Service(claim.name);
         self.require_free(&login).await?;
         let rule = call.profile.program_password.as_ref().unwrap_or(&call.profile.password);
-        let hash = self.new_hash(rule, claim.password).await?;
+        let hash = self.new_hash(call, actor, rule, claim.password).await?;
 
         let mut work = self.begin(call).await?;
         work.still(actor).await?;
@@ -192,6 +192,8 @@ impl Identity {
 
     async fn new_hash(
         &self,
+        call: &Call,
+        actor: &Actor,
         rule: &PasswordRule,
         password: Option<Password>,
     ) -> Outcome<Option<String>, CreateAccountError> {
@@ -201,7 +203,7 @@ impl Identity {
         if let Err(weak) = rule.check(&password) {
             return refuse(CreateAccountError::WeakPassword(weak));
         }
-        Ok(Some(self.passwords.hash(password).await?))
+        Ok(Some(self.hash_for_actor(call, actor, password).await?))
     }
 }
 

@@ -8,6 +8,7 @@ pub mod list_accounts;
 pub mod members_repository;
 pub mod metadata;
 pub mod overview;
+mod password_schemes;
 pub(crate) mod people;
 pub mod repository;
 pub mod request_email_change;

@@ -9,6 +9,8 @@ use tidegate_domain::{EmailAddress, PhoneNumber, Timestamp};
 use tidegate_kernel::KernelTables;
 use uuid::Uuid;
 
+use super::password_schemes::scheme_of;
+
 /// Accounts of a unit of work.
 pub struct Accounts<'u>(pub(crate) &'u mut Unit);
 
@@ -352,8 +354,13 @@ impl Accounts<'_> {
     pub async fn set_password(&mut self, account: AccountId, hash: &str, now: Timestamp) -> Result<()> {
         execute!(
             self.0,
-            "insert into passwords (account_id, hash, changed_at) values ($1, $2, $3)
-             on conflict (account_id) do update set hash = excluded.hash, changed_at = excluded.changed_at",
+            concat!(
+                "insert into passwords (account_id, hash, changed_at, account_kind, scheme)
+                 values ($1, $2, $3, (select kind from accounts where id = $1), ",
+                scheme_of!("$2"),
+                ") on conflict (account_id) do update set hash = excluded.hash, changed_at = excluded.changed_at,
+                    scheme = excluded.scheme"
+            ),
             account.0,
             hash,
             now.micros(),
@@ -383,7 +390,11 @@ impl Accounts<'_> {
     pub async fn upgrade_password_hash(&mut self, account: AccountId, old: &str, new: &str) -> Result<()> {
         execute!(
             self.0,
-            "update passwords set hash = $3 where account_id = $1 and hash = $2",
+            concat!(
+                "update passwords set hash = $3, scheme = ",
+                scheme_of!("$3"),
+                " where account_id = $1 and hash = $2"
+            ),
             account.0,
             old,
             new,

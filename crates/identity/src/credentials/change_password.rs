@@ -70,11 +70,14 @@ impl Identity {
         let Some(stored) = stored else {
             return refuse(ChangePasswordError::NoPassword);
         };
-        if self.verify_password(current, Some(stored.clone())).await? == Verification::Mismatch {
+        self.spend_hash(call, actor).await?;
+        let requester = self.requester(call, Some(actor));
+        let verdict = self.verify_password(requester, &login, current, Some(stored.clone())).await?;
+        if verdict == Verification::Mismatch {
             reserved.keep();
             return refuse(ChangePasswordError::WrongPassword);
         }
-        let hash = self.passwords.hash(new).await?;
+        let hash = self.passwords.hash(requester, new).await?;
 
         let mut work = self.begin(call).await?;
         work.lock(account.id).await?;

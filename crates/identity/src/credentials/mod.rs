@@ -3,6 +3,7 @@
 pub(crate) mod challenge;
 pub mod challenges_repository;
 pub mod change_password;
+pub(crate) mod hashing;
 pub mod phone_code;
 pub mod service_keys;
 pub mod service_keys_repository;

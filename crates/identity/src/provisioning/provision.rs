@@ -55,7 +55,7 @@ impl Identity {
         if let Err(weak) = call.profile.password.check(&claim.owner_password) {
             return refuse(ProvisionError::WeakPassword(weak));
         }
-        let hash = self.passwords.hash(claim.owner_password).await?;
+        let hash = self.passwords.hash(self.requester(call, None), claim.owner_password).await?;
         let mut work = self.begin(call).await?;
         let login = LoginName::Email(claim.owner_email);
         let new = NewPerson {

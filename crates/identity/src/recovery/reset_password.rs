@@ -72,7 +72,7 @@ impl Identity {
         if let Err(weak) = self.kernel.settings.profile(challenge.contract).password.check(&new_password) {
             return refuse(ResetPasswordError::WeakPassword(weak));
         }
-        let hash = self.passwords.hash(new_password).await?;
+        let hash = self.hash_for_client(call, new_password).await?;
 
         let mut work = self.begin(call).await?;
         if let Some(account) = challenge.account {

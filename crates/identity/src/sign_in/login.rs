@@ -1,7 +1,7 @@
 //! Somebody signs in: a person with an e-mail address and a password, a program with its name and a password or key.
 
 use serde_json::json;
-use tidegate_crypto::{PlainToken, Verification};
+use tidegate_crypto::{HashError, PlainToken, Verification};
 use tidegate_domain::account::{Account, LoginName, ServiceName};
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Continuation;
@@ -152,7 +152,7 @@ impl Identity {
             let record = self.kernel.store.read().await?.accounts().find_for_sign_in(login).await?;
             let record = record.filter(|record| record.account.disabled_at.is_none());
             let stored = record.as_ref().and_then(|record| record.password_hash.clone());
-            let proof = self.prove_password(&claim.password, stored).await?;
+            let proof = self.prove_password(call, &claim, stored).await?;
             let (Some(record), Some(proof)) = (&record, proof) else {
                 reserved.keep();
                 return self.refuse_password(call, record.map(|record| record.account)).await;
@@ -191,15 +191,21 @@ impl Identity {
 
     async fn prove_password(
         &self,
-        password: &Password,
+        call: &Call,
+        claim: &SignIn,
         stored: Option<String>,
     ) -> Result<Option<Proof>, Fault> {
-        let verdict = self.verify_password(password.clone(), stored.clone()).await?;
+        let (requester, password) = (self.requester(call, None), &claim.password);
+        let verdict = self.verify_password(requester, &claim.login, password.clone(), stored.clone()).await?;
         let Some(verified_against) = stored.filter(|_| verdict != Verification::Mismatch) else {
             return Ok(None);
         };
         let better_hash = match verdict {
-            Verification::MatchOutdated => Some(self.passwords.hash(password.clone()).await?),
+            Verification::MatchOutdated => match self.passwords.hash(requester, password.clone()).await {
+                // The next sign-in renews it.
+                Err(HashError::Busy { .. }) => None,
+                renewed => Some(renewed?),
+            },
             Verification::Match | Verification::Mismatch => None,
         };
         Ok(Some(Proof::Password { verified_against, better_hash }))
@@ -284,6 +290,9 @@ impl Identity {
         };
         work.commit().await?;
         reserved.refunded();
+        if matches!(outcome, SignInOutcome::SignedIn(_)) {
+            self.passwords.note_success(self.requester(call, None));
+        }
         Ok(Some(outcome))
     }
 

@@ -99,7 +99,7 @@ impl Identity {
         if let Some(answer) = known {
             return answer.map_err(tidegate_kernel::Refused::Rule);
         }
-        let hash = self.passwords.hash(claim.password.clone()).await?;
+        let hash = self.hash_for_client(call, claim.password.clone()).await?;
 
         let mut work = self.begin(call).await?;
         let login = LoginName::Email(claim.email.clone());

@@ -299,6 +299,25 @@ on_both_engines! {
         }
     }
 
+    async fn passwords_are_counted_by_scheme_as_they_are_set_and_renewed(world: World) {
+        let base64 = "nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        let bcrypt = format!("tg1$-$2b$12${}", "./Az09".repeat(9).split_at(53).0);
+        let argon2 = format!("tg1$p$argon2id$v=19$m=64,t=2,p=1$c29tZXNhbHQ${base64}");
+        let [ada, bob, eve] = [world.account().await, world.account().await, world.account().await];
+        for account in [ada, bob, eve] {
+            commit!(world.store, unit => unit.accounts().set_password(account, &bcrypt, NOW));
+        }
+        let of = |scheme: &str, count| ("individual".to_owned(), scheme.to_owned(), count);
+        let counted = read!(world.store, unit => unit.accounts().password_schemes());
+        assert_eq!(counted, [of("tg1$-$2b$12$53", 3)]);
+        commit!(world.store, unit => unit.accounts().set_password(ada, &argon2, NOW));
+        commit!(world.store, unit => unit.accounts().upgrade_password_hash(bob, &bcrypt, &argon2));
+        commit!(world.store, unit => unit.accounts().upgrade_password_hash(eve, "another", &argon2));
+        let mut counted = read!(world.store, unit => unit.accounts().password_schemes());
+        counted.sort();
+        assert_eq!(counted, [of("tg1$-$2b$12$53", 1), of("tg1$p$argon2id$v=19$m=64,t=2,p=1$43", 2)]);
+    }
+
     async fn a_hash_is_upgraded_only_while_it_is_the_one_that_was_checked(world: World) {
         let ada = world.account().await;
         commit!(world.store, unit => unit.accounts().set_password(ada, "changed meanwhile", NOW));

@@ -19,12 +19,13 @@ use crate::brokerage::{BROKER, opening_of};
 use crate::world::{NOW, World, address, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 3;
+const KNOWN: usize = 4;
 
 /// The migrations that earlier versions had, from the first.
 const EARLIER: [(&str, &str); KNOWN - 1] = [
     ("first light", include_str!("../../../kernel/migrations/0001_first_light.sql")),
     ("crossing minds", include_str!("../../../kernel/migrations/0002_crossing_minds.sql")),
+    ("riven", include_str!("../../../kernel/migrations/0003_riven.sql")),
 ];
 
 /// A database as the version with that many migrations left it.
@@ -233,6 +234,45 @@ on_both_engines! {
         assert!(commit!(store, unit => unit.brokerage().begin_opening(ada, BROKER, &opening, None, NOW)));
     }
 
+    async fn passwords_of_the_third_version_are_counted_by_scheme(engine: Engine) {
+        let entropy = SeededEntropy::default();
+        let entropy: &dyn Entropy = &entropy;
+        let database = of_version(engine, 3).await;
+        let base64 = "nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        let hashes = [
+            format!("tg1$-$2b$12${}", "./Az09".repeat(9).split_at(53).0),
+            format!("tg1$p$argon2id$v=19$m=64,t=2,p=1$c29tZXNhbHQ${base64}"),
+            format!("$pbkdf2-sha512$i=9,l=32$c29tZXNhbHQ${base64}="),
+            "hash".to_owned(),
+        ];
+        for (hash, kind) in hashes.iter().chain(&hashes[..1]).zip(["individual"; 4].into_iter().chain(["service"])) {
+            let account = database.sql_uuid(entropy.uuid(NOW));
+            database
+                .sql(&format!(
+                    "insert into accounts (id, kind, display_name, profile, user_metadata, is_system_admin,
+                        agreed_to_terms, created_at, updated_at)
+                     values ({account}, '{kind}', '', '{{}}', '{{}}', false, true, 1, 1);
+                     insert into passwords (account_id, hash, changed_at) values ({account}, '{hash}', 1)"
+                ))
+                .await;
+        }
+        let store = database.open().await;
+        store.migrate().await.unwrap();
+        let mut counted = read!(store, unit => unit.accounts().password_schemes());
+        counted.sort();
+        let counted: Vec<_> = counted.iter().map(|(kind, scheme, count)| (kind.as_str(), scheme.as_str(), *count)).collect();
+        assert_eq!(
+            counted,
+            [
+                ("individual", "$pbkdf2-sha512$i=9,l=32$44", 1),
+                ("individual", "4", 1),
+                ("individual", "tg1$-$2b$12$53", 1),
+                ("individual", "tg1$p$argon2id$v=19$m=64,t=2,p=1$43", 1),
+                ("service", "tg1$-$2b$12$53", 1),
+            ]
+        );
+    }
+
     async fn nodes_that_start_together_migrate_once(engine: Engine) {
         let database = Arc::new(TestDatabase::empty(engine).await);
         let applied = concurrently(6, |_| {
@@ -322,6 +362,8 @@ on_one_engine! { Engine::Sqlite;
             "identifiers unique (kind,value)",
             "memberships unique (account_id)",
             "memberships unique (organization_id)",
+            "passwords.scheme text",
+            "passwords index (account_kind,scheme)",
             "resolved_sessions.session_ident blob not null",
             "sessions index (account_id,created_at)",
             "sessions.token_hash blob",

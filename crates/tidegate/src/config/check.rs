@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::Uri;
 use axum::http::uri::Authority;
 use tidegate_broker::AlpacaConfig;
-use tidegate_crypto::{MasterKey, PasswordHasher, PasswordScheme, Pepper, SystemEntropy};
+use tidegate_crypto::{MasterKey, PasswordHasher, PasswordScheme, Pepper};
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{SmsProviders, Smtp};
 use tidegate_domain::ContractProfile;
@@ -79,6 +79,9 @@ impl Loaded {
         ] {
             check(key, each(&limit, |limit| lifetime(limit.window)));
         }
+        for (key, limit) in config.passwords_set() {
+            check(&format!("{key}.window"), each(&limit, |limit| lifetime(limit.window)));
+        }
         for profile in config.contracts.iter() {
             self.check_profile(profile, &mut mistakes);
         }
@@ -131,9 +134,7 @@ impl PasswordHash {
     }
 
     fn check(&self) -> Result<(), String> {
-        PasswordHasher::new(self.scheme()?, None, Vec::new(), &SystemEntropy)
-            .map(drop)
-            .map_err(|error| error.to_string())
+        PasswordHasher::new(self.scheme()?, None, Vec::new()).map(drop).map_err(|error| error.to_string())
     }
 }
 

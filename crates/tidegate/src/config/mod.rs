@@ -68,6 +68,12 @@ pub(crate) struct Config {
     pub(crate) failed_passwords_by_account: Limit,
     /// Wrong one-time codes for one account, over all its challenges; `attempts = 0` lifts the limit.
     pub(crate) failed_codes_by_account: Limit,
+    /// Passwords set by one account; `attempts = 0` lifts the limit, here and below.
+    pub(crate) passwords_set_by_account: Limit,
+    /// Passwords set by all accounts of one organization.
+    pub(crate) passwords_set_by_organization: Limit,
+    /// Passwords set from one network without a session.
+    pub(crate) passwords_set_by_network: Limit,
     /// Mail.
     pub(crate) mail: Mail,
     /// Links in mails.
@@ -256,6 +262,9 @@ impl Default for Config {
             hash_pool: HashPoolSize::default(),
             failed_passwords_by_account: Limit::new(100, 3_600),
             failed_codes_by_account: Limit::new(20, 3_600),
+            passwords_set_by_account: Limit::new(10, 60),
+            passwords_set_by_organization: Limit::new(30, 60),
+            passwords_set_by_network: Limit::new(30, 60),
             mail: Mail::default(),
             links: Links::default(),
             sms: SmsConfig::default(),

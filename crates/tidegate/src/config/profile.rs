@@ -25,6 +25,17 @@ impl Config {
         effective(Some(self.failed_passwords_by_account))
     }
 
+    /// The limits on passwords set, each by its key, unless it is lifted: by one account, by one organization, and from one
+    /// network.
+    pub(crate) fn passwords_set(&self) -> [(&'static str, Option<Limit>); 3] {
+        [
+            ("passwords_set_by_account", self.passwords_set_by_account),
+            ("passwords_set_by_organization", self.passwords_set_by_organization),
+            ("passwords_set_by_network", self.passwords_set_by_network),
+        ]
+        .map(|(key, limit)| (key, effective(Some(limit))))
+    }
+
     /// The limit on wrong codes for one account, unless it is lifted.
     pub(crate) fn failed_codes(&self) -> Option<Limit> {
         effective(Some(self.failed_codes_by_account))

@@ -163,6 +163,9 @@ fn sample() -> Config {
         hash_pool: HashPoolSize { threads: Some(0), queue: Some(0) },
         failed_passwords_by_account: defaults.failed_passwords_by_account,
         failed_codes_by_account: defaults.failed_codes_by_account,
+        passwords_set_by_account: defaults.passwords_set_by_account,
+        passwords_set_by_organization: defaults.passwords_set_by_organization,
+        passwords_set_by_network: defaults.passwords_set_by_network,
         mail: Mail {
             smtp: Some(SmtpConfig {
                 host: String::new(),

@@ -15,6 +15,8 @@ use tidegate_testkit::{Engine, Fixture, TestDatabase};
 const CONFIG: &str = r#"
 public_url = "http://127.0.0.1"
 failed_passwords_by_account = { attempts = 0, window = 1 }
+passwords_set_by_account = { attempts = 0, window = 1 }
+passwords_set_by_network = { attempts = 0, window = 1 }
 [password_hash]
 cost = 4
 [rivergen.limits]

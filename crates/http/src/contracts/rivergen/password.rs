@@ -37,6 +37,7 @@ pub(super) async fn forgot_password(
         (status = 400, description = "INVALID_TOKEN", body = ErrorBody),
         (status = 404, description = "USER_NOT_FOUND", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
+        (status = 429, description = "RATE_LIMITED", body = ErrorBody),
     ))]
 pub(super) async fn reset_password(
     caller: Caller,
@@ -62,7 +63,7 @@ pub(super) async fn reset_password(
         (status = 401, description = "UNAUTHORIZED, USER_NOT_FOUND", body = ErrorBody),
         (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
-        (status = 429, description = "RATE_LIMITED: too many wrong passwords", body = ErrorBody),
+        (status = 429, description = "RATE_LIMITED: too many wrong passwords, or too many passwords set", body = ErrorBody),
     ))]
 pub(super) async fn change_password(
     bearer: Bearer,

@@ -438,6 +438,8 @@ on_both_engines! {
             refresh_token: login.text_at("refresh_token"),
             user_id: String::new(),
         };
+        // Accounts made in one instant are listed in no particular order.
+        app.advance(std::time::Duration::from_secs(1));
         let ada = app.add_individual(&carol, ADA, "manager").await;
         let people = accounts(&app, &ada).await;
         let people = people["individual_accounts"].as_array().unwrap();

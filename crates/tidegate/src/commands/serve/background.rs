@@ -49,6 +49,10 @@ impl Background {
         }));
         workers
             .spawn(supervise("exchange", stopping.clone(), async move || exchange.exchange_worker().await));
+        let schemes = Arc::clone(&opened.identity);
+        workers.spawn(supervise("password schemes", stopping.clone(), async move || {
+            schemes.password_schemes_worker().await
+        }));
         let (brokerage, events) = (Arc::clone(&opened.brokerage), Arc::clone(&opened.brokerage));
         workers.spawn(supervise("brokerage", stopping.clone(), async move || {
             brokerage.brokerage_worker().await
@@ -110,6 +114,9 @@ async fn measure(kernel: &Kernel, identity: &Identity, handle: &PrometheusHandle
         handle.run_upkeep();
         let waiting = u32::try_from(identity.hash_queue_depth()).unwrap_or(u32::MAX);
         metrics::gauge!("tidegate_password_hash_queue").set(f64::from(waiting));
+        for (scheme, times) in identity.password_verifications() {
+            metrics::counter!("tidegate_password_verifications_total", "scheme" => scheme).absolute(times);
+        }
         match kernel.outbox_depth().await {
             Ok((pending, dead)) => {
                 for (state, count) in [("pending", pending), ("dead", dead)] {
