@@ -8,7 +8,7 @@ use tidegate_identity::kernel::settings::DeliveryMode;
 
 use crate::config::{Config, LogFormat};
 use crate::logging;
-use crate::output::{print_json, print_line, tell};
+use crate::output::{print_line_aside, tell};
 use crate::secrets::open_to_others;
 
 /// Where somebody on this machine reaches what is served at `address`.
@@ -40,11 +40,11 @@ pub(super) fn announce(config: &Config, address: SocketAddr, as_json: bool) {
     }
     // The socket accepts connections already, so whoever waits for this line can connect at once.
     let listening = format!("http://{address}");
-    if as_json {
-        print_json(&json!({"listening": listening}));
+    print_line_aside(if as_json {
+        json!({"listening": listening}).to_string()
     } else {
-        print_line(&format!("listening on {listening}"));
-    }
+        format!("listening on {listening}")
+    });
 }
 
 fn public_url<'a>(config: &'a Config, local: &'a str) -> &'a str {

@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::failure::Failure;
+use crate::logging;
 
 /// How often gauges are read and old observations folded.
 const EVERY: Duration = Duration::from_secs(5);
@@ -105,6 +106,7 @@ async fn measure(identity: &Identity, handle: &PrometheusHandle) {
     loop {
         ticks.tick().await;
         handle.run_upkeep();
+        logging::measure_dropped_lines();
         let waiting = u32::try_from(identity.hash_queue_depth()).unwrap_or(u32::MAX);
         metrics::gauge!("tidegate_password_hash_queue").set(f64::from(waiting));
         match identity.outbox_depth().await {

@@ -33,6 +33,7 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 /// # Errors
 /// What keeps it from serving, and what to do about it.
 pub(super) async fn serve(config: &Config, as_json: bool) -> Result<(), Failure> {
+    stopping::ignore_hangups()?;
     // First: a second server started by mistake must not touch the first one's database.
     let listener = bind(config.listen).await?;
     let address = listener
