@@ -16,6 +16,7 @@ use tower_http::normalize_path::NormalizePathLayer;
 pub use ops::{OpsSettings, openapi, openapi_of};
 pub use state::{App, ForwardedHeader, HttpSettings};
 pub use telemetry::describe_metrics;
+pub use wire::shares::Shares;
 
 /// The whole application as one router.
 pub fn router(app: App) -> Router {
@@ -26,6 +27,7 @@ pub fn router(app: App) -> Router {
         .merge(contracts::ingestiq::router(&app))
         .merge(contracts::crossing_minds::router(&app))
         .fallback(ops::not_found)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), wire::admission::admitted))
         .layer(axum::middleware::from_fn(wire::unread::drained))
         .layer(axum::middleware::from_fn_with_state(app.clone(), telemetry::observe))
         .with_state(app);

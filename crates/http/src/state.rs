@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use tidegate_identity::Identity;
 
 use crate::ops::OpsSettings;
-use crate::wire::upload::Room;
+use crate::wire::refusals::RefusalLog;
+use crate::wire::upload::UploadBudget;
 
 /// How proxies say whom they serve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,12 +36,15 @@ pub struct HttpSettings {
     pub deadline: Duration,
     /// Largest request body in bytes, where a contract does not say otherwise.
     pub max_body: usize,
-    /// Bytes that all large bodies under way may take together: applications and documents.
+    /// Bytes that all request bodies under way may take together.
     pub uploads: usize,
     /// Origins whose scripts may call the APIs; `*` for any.
     pub cors_origins: Vec<String>,
     /// Operations.
     pub ops: OpsSettings,
+    /// Whether `/dev/outbox` is served where messages are kept. Only where the listener is on loopback: a container's
+    /// network may make every client look like this machine.
+    pub serves_outbox: bool,
 }
 
 impl Default for HttpSettings {
@@ -53,6 +57,7 @@ impl Default for HttpSettings {
             uploads: 64 * 1024 * 1024,
             cors_origins: Vec::new(),
             ops: OpsSettings::default(),
+            serves_outbox: true,
         }
     }
 }
@@ -65,14 +70,16 @@ struct Inner {
     identity: Arc<Identity>,
     settings: HttpSettings,
     metrics: Option<PrometheusHandle>,
-    room: Room,
+    upload_budget: UploadBudget,
+    refusals: RefusalLog,
 }
 
 impl App {
     /// Wires them.
     pub fn new(identity: Arc<Identity>, settings: HttpSettings, metrics: Option<PrometheusHandle>) -> Self {
-        let room = Room::of(settings.uploads);
-        Self(Arc::new(Inner { identity, settings, metrics, room }))
+        let upload_budget = UploadBudget::of(settings.uploads);
+        let refusals = RefusalLog::default();
+        Self(Arc::new(Inner { identity, settings, metrics, upload_budget, refusals }))
     }
 
     /// The use cases, for those that go on when the request is gone.
@@ -80,8 +87,12 @@ impl App {
         &self.0.identity
     }
 
-    pub(crate) fn room(&self) -> &Room {
-        &self.0.room
+    pub(crate) fn upload_budget(&self) -> &UploadBudget {
+        &self.0.upload_budget
+    }
+
+    pub(crate) fn refusals(&self) -> &RefusalLog {
+        &self.0.refusals
     }
 
     pub(crate) fn http(&self) -> &HttpSettings {

@@ -1,6 +1,7 @@
 //! Operations: health, metrics, keys, the API's description.
 
 mod describe;
+mod operators;
 mod receipts;
 
 use std::sync::LazyLock;
@@ -8,38 +9,22 @@ use std::sync::LazyLock;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{OriginalUri, Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tidegate_domain::Dialect;
 
 use crate::contracts::crossing_minds;
 use crate::state::App;
 use crate::wire::boundary::handled;
-use crate::wire::client::{is_forwarded, peer};
 use crate::wire::rejection::Rejection;
 
 pub(crate) use describe::{BearerToken, OpaqueToken};
 pub use describe::{openapi, openapi_of};
-
-/// Who may look at what operators look at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OpsSettings {
-    /// Networks from which `/metrics` is answered, and `/dev/outbox` where it exists.
-    pub allow: Vec<IpNet>,
-}
-
-impl Default for OpsSettings {
-    fn default() -> Self {
-        let loopback = ["127.0.0.0/8", "::1/128"];
-        Self { allow: loopback.iter().filter_map(|net| net.parse().ok()).collect() }
-    }
-}
+pub use operators::OpsSettings;
+pub(crate) use operators::{is_operator, operators_only};
 
 /// Routes outside of every contract.
 pub(crate) fn router(app: &App) -> Router<App> {
@@ -62,6 +47,8 @@ async fn guarded(State(app): State<App>, request: Request, next: Next) -> Respon
     handled(&app, request, next).await.unwrap_or_else(|rejection| {
         let (status, error) = match rejection {
             Rejection::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            Rejection::UnsupportedEncoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
+            Rejection::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
         };
         (status, rejection.headers(), Json(json!({ "error": error }))).into_response()
@@ -92,33 +79,6 @@ async fn metrics(State(app): State<App>, request: Request) -> Response {
             ([(header::CONTENT_TYPE, kind)], handle.render()).into_response()
         }
         None => not_found(State(app), asked_for(&request)).await,
-    }
-}
-
-/// Whether a request comes straight from an allowed network. One that a proxy forwards does not: the proxy's own
-/// address would let in everybody.
-pub(crate) fn is_operator(app: &App, request: &Request) -> bool {
-    let peer = peer(request.extensions());
-    !is_forwarded(request.headers()) && app.http().ops.allow.iter().any(|net| net.contains(&peer))
-}
-
-/// Whether the request names this server by an address or as `localhost`, not by a name that anybody could point here.
-fn is_by_address(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return true };
-    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
-        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
-    });
-    let name = name.trim_matches(['[', ']']);
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok()
-}
-
-/// Lets operators through and tells everybody else that there is nothing. A page of another name, resolved to this
-/// address, is not let through: its scripts would read what is shown here.
-pub(crate) async fn operators_only(State(app): State<App>, request: Request, next: Next) -> Response {
-    if is_operator(&app, &request) && is_by_address(request.headers()) {
-        next.run(request).await
-    } else {
-        not_found(State(app), asked_for(&request)).await
     }
 }
 

@@ -1,11 +1,14 @@
 //! Reading requests and writing errors: what every contract and page stands on. It knows no contract.
 
+pub(crate) mod admission;
 pub(crate) mod bearer;
 pub(crate) mod body;
 pub(crate) mod boundary;
 pub(crate) mod client;
 pub(crate) mod contract;
 pub(crate) mod fields;
+pub(crate) mod refusals;
 pub(crate) mod rejection;
+pub(crate) mod shares;
 pub(crate) mod unread;
 pub(crate) mod upload;

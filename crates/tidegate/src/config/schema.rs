@@ -15,8 +15,8 @@ use tidegate_domain::{DialectProfile, Secret};
 use tidegate_store::DatabaseUrl;
 
 use super::{
-    Broker, Config, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat, Mail, PasswordHash,
-    PepperEntry, SecretText,
+    Broker, Config, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat, Mail, Ops,
+    PasswordHash, PepperEntry, SecretText,
 };
 
 /// Keys and kinds. The values mean nothing.
@@ -197,7 +197,7 @@ fn sample() -> Config {
             cors_origins: vec![String::new()],
             ..defaults.http
         },
-        ops: defaults.ops,
+        ops: Ops { hosts: vec![String::new()], ..defaults.ops },
         log: Log { format: Some(LogFormat::Json), filter: Some(String::new()) },
         rivergen: full(defaults.rivergen),
         ingestiq: full(defaults.ingestiq),

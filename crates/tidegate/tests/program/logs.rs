@@ -83,3 +83,18 @@ async fn a_hangup_does_not_end_it() {
     server.signal(Signal::TERM);
     assert_eq!(server.wait(), Some(0));
 }
+
+#[tokio::test]
+async fn a_flood_of_refused_requests_is_no_flood_of_lines() {
+    let here = Installation::new();
+    let server = here.serve(&[]);
+    for _ in 0..300 {
+        assert_eq!(server.get("/nowhere").await.0, 404);
+    }
+    let left_out = server.metric("tidegate_log_lines_dropped_total{reason=\"limit\"}").await;
+    let told = server.stop_and_tell();
+    let lines = told.matches("\"message\":\"answered\"").count();
+    // A minute may have turned meanwhile.
+    assert!((60..=120).contains(&lines), "{lines} lines");
+    assert_eq!(left_out as usize + lines, 300);
+}

@@ -14,6 +14,7 @@ mod doctor;
 mod help;
 mod json;
 mod keys;
+mod limits;
 mod logs;
 mod migrate;
 mod organizations;

@@ -21,7 +21,7 @@ use crate::state::App;
 use crate::wire::body::{json_bytes, parse};
 use crate::wire::client::within;
 use crate::wire::rejection::Rejection;
-use crate::wire::upload::received;
+use crate::wire::upload::allow_slow_upload;
 
 /// Largest application, with the documents inside it: 15 MiB.
 const LARGEST: usize = 15 * 1024 * 1024;
@@ -57,8 +57,8 @@ pub(super) async fn create(bearer: Bearer, State(app): State<App>, request: Requ
     if trader.broker_account.is_some() {
         return Err(OpenAccountError::AlreadyOpened.into());
     }
-    let (request, place) = received(&app, request);
-    let body = place.judge(json_bytes(request, LARGEST).await)?;
+    allow_slow_upload(&request);
+    let body = json_bytes(request, LARGEST).await?;
     let application = read_application(&app, trader.phone, body).await?;
     let trader = app.identity().open_brokerage_account(&call, &actor, application).await?;
     Ok(Json(Created { data: trader.into(), status: true }).into_response())
@@ -121,8 +121,8 @@ async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
     if app.trader(&actor).await.map_err(Error::fault)?.broker_account.is_none() {
         return Err(SubmitDocumentsError::NoAccount.into());
     }
-    let (request, place) = received(&app, request);
-    let documents = match place.judge(kyc::documents(request).await) {
+    allow_slow_upload(&request);
+    let documents = match kyc::documents(request).await {
         Err(Rejection::UnsupportedMediaType) => {
             return Err(Error::field("document", "Send the documents as multipart/form-data"));
         }

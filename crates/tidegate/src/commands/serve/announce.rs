@@ -26,7 +26,7 @@ pub(super) fn announce(config: &Config, address: SocketAddr, as_json: bool) {
     let local = base_url(address);
     match logging::format(config) {
         LogFormat::Text => {
-            for line in overview(config, &local) {
+            for line in overview(config, address) {
                 tell(&line);
             }
         }
@@ -51,8 +51,9 @@ fn public_url<'a>(config: &'a Config, local: &'a str) -> &'a str {
     config.public_url.as_deref().unwrap_or(local).trim_end_matches('/')
 }
 
-fn overview(config: &Config, local: &str) -> Vec<String> {
-    let public = public_url(config, local);
+fn overview(config: &Config, address: SocketAddr) -> Vec<String> {
+    let local = base_url(address);
+    let public = public_url(config, &local);
     let mut lines = vec![format!("Tidegate {} serves", env!("CARGO_PKG_VERSION"))];
     let mut row = |name: &str, text: String| lines.push(format!("  {name:<22}  {text}"));
     row("RiverGen API", format!("{public}/api/v1"));
@@ -62,10 +63,11 @@ fn overview(config: &Config, local: &str) -> Vec<String> {
     row("Health", format!("{local}/healthz, {local}/readyz, {local}/metrics"));
     let (keeps_mail, keeps_sms) = kept(config);
     let command = format!("tidegate outbox code --to ADDRESS{}", data_dir_flag(config));
+    let read_by = if serves_outbox(address) { format!("{local}/dev/outbox, or: {command}") } else { command };
     match (keeps_mail, keeps_sms) {
-        (true, true) => row("Mail and SMS kept here", format!("{local}/dev/outbox, or: {command}")),
-        (true, false) => row("Mail kept here", format!("{local}/dev/outbox, or: {command}")),
-        (false, true) => row("SMS kept here", command),
+        (true, true) => row("Mail and SMS kept here", read_by),
+        (true, false) => row("Mail kept here", read_by),
+        (false, true) => row("SMS kept here", read_by),
         (false, false) => {}
     }
     row("Database", config.database_url().to_string());
@@ -78,6 +80,12 @@ fn overview(config: &Config, local: &str) -> Vec<String> {
         },
     );
     lines
+}
+
+/// Whether kept messages can be read at `/dev/outbox`: only where the listener is on loopback. On any other address,
+/// clients may look like this machine: those of a container's published ports do.
+pub(super) fn serves_outbox(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }
 
 /// Whether mails stay here to be read, and whether text messages do.
@@ -118,8 +126,13 @@ fn warnings(config: &Config, address: SocketAddr) -> Vec<String> {
         (false, false) => None,
     };
     warnings.extend(messages.map(|messages| {
+        let page = if serves_outbox(address) {
+            format!("or open {}/dev/outbox ", base_url(address))
+        } else {
+            String::new()
+        };
         format!(
-            "development mode: {messages} are not sent, and whoever can run `tidegate outbox` here reads everybody's \
+            "development mode: {messages} are not sent, and anyone who can run `tidegate outbox` {page}here reads all \
              codes"
         )
     }));
@@ -197,7 +210,7 @@ mod tests {
 
     #[test]
     fn people_are_told_what_is_served_and_what_stays_here() {
-        let told = |config: &Config| overview(config, "http://127.0.0.1:8080").join("\n");
+        let told = |config: &Config| overview(config, loopback()).join("\n");
         let plain = told(&Config::default());
         for line in [
             "\n  RiverGen API            http://127.0.0.1:8080/api/v1\n",
@@ -218,8 +231,13 @@ mod tests {
             config.mail.smtp = Some(smtp());
             config.data_dir = "/srv/id".into();
         }));
-        let line = "\n  SMS kept here           tidegate outbox code --to ADDRESS --data-dir /srv/id\n";
+        let line = "\n  SMS kept here           http://127.0.0.1:8080/dev/outbox, or: tidegate outbox code --to ADDRESS \
+                    --data-dir /srv/id\n";
         assert!(texts_alone.contains(line), "{texts_alone}");
+        let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080));
+        let reachable = overview(&config(|config| config.dev = true), everywhere).join("\n");
+        let line = "\n  Mail and SMS kept here  tidegate outbox code --to ADDRESS\n";
+        assert!(reachable.contains(line), "there is no page: {reachable}");
         let alpaca = told(&config(|config| {
             let alpaca = json!({"environment": "production", "key": "k", "secret": "hunter2"});
             config.broker.alpaca = serde_json::from_value(alpaca).unwrap();
@@ -243,6 +261,7 @@ mod tests {
         );
         let dev = warnings(&config(|config| config.dev = true), loopback());
         assert!(dev[0].starts_with("development mode: mails and text messages are not sent"), "{dev:?}");
+        assert!(dev[0].contains("http://127.0.0.1:8080/dev/outbox"), "it names the page: {dev:?}");
         assert_eq!(dev.len(), 1);
         assert_eq!(
             warned(|config| {
