@@ -15,6 +15,7 @@ use tower_http::normalize_path::NormalizePathLayer;
 pub use registry::{
     Configuration, Contract, Mount, UnknownPaths, contract, contract_profiles, contracts, openapi,
 };
+pub use wire::shares::Shares;
 pub use wire::state::{App, ForwardedHeader, HttpSettings, OpsSettings};
 pub use wire::telemetry::describe_metrics;
 
@@ -24,6 +25,7 @@ pub fn router(app: App) -> Router {
         .merge(ops::router(&app))
         .merge(pages::router(&app))
         .merge(registry::router(&app))
+        .layer(axum::middleware::from_fn(wire::admission::admitted))
         .layer(axum::middleware::from_fn(wire::unread::drained))
         .layer(axum::middleware::from_fn_with_state(app.clone(), wire::telemetry::observe))
         .with_state(app);

@@ -24,6 +24,7 @@ pub struct Request {
     path: String,
     headers: HeaderMap,
     body: Body,
+    names_host: bool,
 }
 
 /// What came back.
@@ -58,6 +59,7 @@ impl Client {
             path: path.to_owned(),
             headers: HeaderMap::new(),
             body: Body::empty(),
+            names_host: true,
         }
     }
 
@@ -128,6 +130,12 @@ impl Request {
         self
     }
 
+    /// Without the `Host` that is sent where a test names none.
+    pub fn without_host(mut self) -> Self {
+        self.names_host = false;
+        self
+    }
+
     /// From another address.
     pub fn ip(mut self, ip: &str) -> Self {
         self.client = self.client.at(ip);
@@ -145,6 +153,9 @@ impl Request {
             .body(self.body)
             .expect("a request");
         *request.headers_mut() = self.headers;
+        if self.names_host {
+            request.headers_mut().entry(header::HOST).or_insert(HeaderValue::from_static("localhost"));
+        }
         request.extensions_mut().insert(ConnectInfo(SocketAddr::new(self.client.ip, 40_000)));
         let response = self.client.router.oneshot(request).await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

@@ -28,14 +28,16 @@ fn main() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let as_json = cli.global.json;
-    match commands::run(cli) {
+    let code = match commands::run(cli) {
         Ok(Some(answer)) => {
             answer.print(as_json);
             ExitCode::from(if answer.good { 0 } else { 1 })
         }
         Ok(None) => ExitCode::SUCCESS,
         Err(failure) => fail(&failure, as_json),
-    }
+    };
+    logging::flush();
+    code
 }
 
 fn fail(failure: &Failure, as_json: bool) -> ExitCode {

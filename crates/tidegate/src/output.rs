@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
+use crate::logging;
+
 /// What a command answers, for people and for programs.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -43,9 +45,21 @@ pub(crate) fn print_line(line: &str) {
     let _ = writeln!(out, "{}", line.trim_end()).and_then(|()| out.flush());
 }
 
-/// Tells a person something on standard error.
+/// Prints a line while something else goes on: a reader that does not read keeps nothing waiting.
+pub(crate) fn print_line_aside(line: String) {
+    // Without a thread there is nothing left to print with, and the work goes on.
+    drop(std::thread::Builder::new().name("print".to_owned()).spawn(move || {
+        // Whoever reads the line finds in the log what came before it.
+        logging::flush();
+        print_line(&line);
+    }));
+}
+
+/// Tells a person something on standard error: in order with the log, once there is one.
 pub(crate) fn tell(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    if !logging::write_line(line) {
+        let _ = writeln!(io::stderr().lock(), "{line}");
+    }
 }
 
 /// A spinner on a terminal, nothing elsewhere.

@@ -175,7 +175,9 @@ impl Config {
             max_body: self.http.max_body,
             uploads: self.http.uploads,
             cors_origins: self.http.cors_origins.clone(),
-            ops: OpsSettings { allow: self.ops.allow.clone() },
+            ops: OpsSettings { allow: self.ops.allow.clone(), hosts: self.ops.hosts.clone() },
+            // Where it is served decides the listener.
+            serves_outbox: false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Operations: health, metrics, keys, the APIs' descriptions.
 
 mod docs_page;
+mod operators;
 mod receipts;
 
 use std::sync::LazyLock;
@@ -8,7 +9,7 @@ use std::sync::LazyLock;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -16,11 +17,12 @@ use serde_json::json;
 
 use crate::registry;
 use crate::wire::boundary::handled;
-use crate::wire::client::{is_forwarded, peer};
 use crate::wire::headers::page_headers;
 use crate::wire::not_found::not_found;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
+
+pub(crate) use operators::{is_operator, operators_only};
 
 /// Routes outside of every contract.
 pub(crate) fn router(app: &App) -> Router<App> {
@@ -43,6 +45,8 @@ async fn guarded(State(app): State<App>, request: Request, next: Next) -> Respon
     handled(&app, request, next).await.unwrap_or_else(|rejection| {
         let (status, error) = match rejection {
             Rejection::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            Rejection::UnsupportedEncoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
+            Rejection::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
         };
         (status, rejection.headers(), Json(json!({ "error": error }))).into_response()
@@ -73,33 +77,6 @@ async fn metrics(State(app): State<App>, request: Request) -> Response {
             ([(header::CONTENT_TYPE, kind)], handle.render()).into_response()
         }
         None => not_found().await,
-    }
-}
-
-/// Whether a request comes straight from an allowed network. One that a proxy forwards does not: the proxy's own
-/// address would let in everybody.
-pub(crate) fn is_operator(app: &App, request: &Request) -> bool {
-    let peer = peer(request.extensions());
-    !is_forwarded(request.headers()) && app.http().ops.allow.iter().any(|net| net.contains(&peer))
-}
-
-/// Whether the request names this server by an address or as `localhost`, not by a name that anybody could point here.
-fn is_by_address(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else { return true };
-    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
-        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
-    });
-    let name = name.trim_matches(['[', ']']);
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok()
-}
-
-/// Lets operators through and tells everybody else that there is nothing. A page of another name, resolved to this
-/// address, is not let through: its scripts would read what is shown here.
-pub(crate) async fn operators_only(State(app): State<App>, request: Request, next: Next) -> Response {
-    if is_operator(&app, &request) && is_by_address(request.headers()) {
-        next.run(request).await
-    } else {
-        not_found().await
     }
 }
 

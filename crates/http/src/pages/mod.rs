@@ -34,7 +34,8 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/verify-email", get(verify_email).post(confirm_email))
         .route("/reset-password", get(reset_password).post(set_password))
         .route("/assets/style.css", get(style));
-    if [app.kernel().settings().mail, app.kernel().settings().sms].contains(&DeliveryMode::Keep) {
+    let is_kept = [app.kernel().settings().mail, app.kernel().settings().sms].contains(&DeliveryMode::Keep);
+    if is_kept && app.http().serves_outbox {
         let dev = Router::new()
             .route("/dev/outbox", get(outbox::page))
             .layer(middleware::from_fn_with_state(app.clone(), operators_only));
@@ -190,6 +191,8 @@ fn failure(app: &App, rejection: Rejection) -> Response {
     let headers = rejection.headers();
     let status = match rejection {
         Rejection::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Rejection::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Rejection::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Rejection::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };

@@ -6,7 +6,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::body::HttpBody;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -18,6 +19,7 @@ use crate::wire::contract::{ContractError, ContractMarker};
 use crate::wire::rejection::{Rejection, standing_headers};
 use crate::wire::state::App;
 use crate::wire::telemetry::ErrorCode;
+use crate::wire::upload::metered;
 
 /// An error on its way to the boundary, which alone writes bodies of errors.
 pub(crate) struct Pending<C: ContractMarker>(pub(crate) C::Error);
@@ -69,20 +71,25 @@ impl Deadline {
     }
 }
 
-/// The handler's response, unless it panics or takes too long.
-pub(crate) async fn handled(app: &App, mut request: Request, next: Next) -> Result<Response, Rejection> {
+/// The handler's response, unless its body cannot be taken, or it panics or takes too long.
+pub(crate) async fn handled(app: &App, request: Request, next: Next) -> Result<Response, Rejection> {
+    if is_encoded(&request) {
+        return Err(Rejection::UnsupportedEncoding);
+    }
     let deadline = Deadline::after(app.http().deadline);
-    request.extensions_mut().insert(deadline.clone());
+    let (request, body) = metered(app, request, deadline.clone());
     let mut handling = pin!(AssertUnwindSafe(next.run(request)).catch_unwind());
     loop {
         let until = deadline.instant();
         match tokio::time::timeout_at(until, &mut handling).await {
-            Ok(Ok(response)) => return Ok(response),
+            Ok(Ok(response)) => return body.refusal().map_or(Ok(response), Err),
             Ok(Err(_panic)) => {
                 tracing::error!("a handler panicked; this is a defect");
                 return Err(Rejection::Internal);
             }
             Err(_elapsed) if deadline.instant() > until => {}
+            // The client's doing, and no error of ours.
+            Err(_elapsed) if body.waits_for_client() => return Err(Rejection::RequestTimeout),
             Err(_elapsed) => {
                 tracing::error!(deadline = ?app.http().deadline, "a request took too long and was given up");
                 let reason = "The request took too long; try again.";
@@ -90,6 +97,19 @@ pub(crate) async fn handled(app: &App, mut request: Request, next: Next) -> Resu
             }
         }
     }
+}
+
+/// Whether the body is sent compressed or otherwise transformed (RFC 9110 section 8.4). Nothing here decodes: a few bytes
+/// could become gigabytes.
+fn is_encoded(request: &Request) -> bool {
+    let is_routed = request.extensions().get::<MatchedPath>().is_some();
+    let codings = request.headers().get_all(header::CONTENT_ENCODING);
+    let is_identity = |coding: &HeaderValue| {
+        coding.to_str().is_ok_and(|list| {
+            list.split(',').all(|one| ["", "identity"].contains(&one.trim().to_ascii_lowercase().as_str()))
+        })
+    };
+    is_routed && !request.body().is_end_stream() && !codings.iter().all(is_identity)
 }
 
 /// Middleware around every route of a contract.

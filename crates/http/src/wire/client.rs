@@ -106,9 +106,34 @@ pub(crate) fn peer(extensions: &Extensions) -> IpAddr {
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip().to_canonical())
 }
 
-/// Whether a proxy says that it forwards this request for somebody else.
+/// Headers by which proxies and content delivery networks say that they forward a request, besides `X-Forwarded-*`.
+const FORWARDING_HEADERS: [&str; 14] = [
+    "forwarded",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-forwarded-for",
+    "x-original-host",
+    "x-envoy-external-address",
+    "x-azure-clientip",
+    "cf-connecting-ip",
+    "cf-ray",
+    "true-client-ip",
+    "fastly-client-ip",
+    "cdn-loop",
+];
+
+/// Whether a proxy says that it forwards this request for another client.
 pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::FORWARDED) || headers.contains_key("x-forwarded-for")
+    headers
+        .keys()
+        .any(|name| FORWARDING_HEADERS.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded-"))
+}
+
+/// Whether the peer is a proxy that forwards for others.
+pub(crate) fn is_trusted_proxy(peer: IpAddr, settings: &HttpSettings) -> bool {
+    settings.trusted_proxies.iter().any(|net| net.contains(&peer))
 }
 
 /// The addresses in the header that the proxies write, leftmost first.

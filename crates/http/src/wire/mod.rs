@@ -1,5 +1,6 @@
 //! Reading requests and writing errors: what every contract and page stands on. It knows no contract.
 
+pub(crate) mod admission;
 pub(crate) mod bearer;
 pub(crate) mod body;
 pub(crate) mod boundary;
@@ -9,7 +10,9 @@ pub(crate) mod fields;
 pub(crate) mod headers;
 pub(crate) mod not_found;
 pub(crate) mod openapi;
+pub(crate) mod refusals;
 pub(crate) mod rejection;
+pub(crate) mod shares;
 pub(crate) mod state;
 pub(crate) mod telemetry;
 pub(crate) mod unread;

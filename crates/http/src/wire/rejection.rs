@@ -16,6 +16,10 @@ pub(crate) enum Rejection {
     Invalid(Violations),
     /// The content type is not the one the endpoint takes.
     UnsupportedMediaType,
+    /// The body is compressed, or transformed in another way that is not undone here.
+    UnsupportedEncoding,
+    /// The client did not send its body in time.
+    RequestTimeout,
     /// The body is larger than the endpoint takes.
     PayloadTooLarge {
         /// In bytes.
@@ -87,7 +91,9 @@ impl From<Fault> for Rejection {
         match fault {
             Fault::RateLimited { standing, retry_after } => Self::RateLimited { standing, retry_after },
             Fault::Busy { retry_after } => {
-                tracing::warn!(retry_after, "refused: the password-hash queue is full");
+                // No line of its own: a flood of sign-ins would become a flood of lines.
+                metrics::counter!("tidegate_password_hashes_refused_total").increment(1);
+                tracing::debug!(retry_after, "refused: the password-hash queue is full");
                 Self::Unavailable { retry_after, reason: "The server is busy; try again later." }
             }
             Fault::SessionEnded => Self::InvalidToken,
@@ -121,6 +127,10 @@ impl Rejection {
             }
             Self::Unavailable { retry_after, .. } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
+            }
+            // RFC 9110 section 12.5.3: what would be taken.
+            Self::UnsupportedEncoding => {
+                headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
             // RFC 6750 section 3. The boundary adds the plain challenge to every other 401.
             Self::InvalidToken | Self::ExpiredToken => {

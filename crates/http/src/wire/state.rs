@@ -10,7 +10,8 @@ use tidegate_brokerage::Brokerage;
 use tidegate_identity::Identity;
 use tidegate_kernel::Kernel;
 
-use crate::wire::upload::Room;
+use crate::wire::refusals::RefusalLog;
+use crate::wire::upload::UploadBudget;
 
 /// How proxies say whom they serve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,12 +30,14 @@ pub enum ForwardedHeader {
 pub struct OpsSettings {
     /// Networks from which `/metrics` is answered, and `/dev/outbox` where it exists.
     pub allow: Vec<IpNet>,
+    /// Names by which operators ask for them, besides addresses and `localhost`.
+    pub hosts: Vec<String>,
 }
 
 impl Default for OpsSettings {
     fn default() -> Self {
         let loopback = ["127.0.0.0/8", "::1/128"];
-        Self { allow: loopback.iter().filter_map(|net| net.parse().ok()).collect() }
+        Self { allow: loopback.iter().filter_map(|net| net.parse().ok()).collect(), hosts: Vec::new() }
     }
 }
 
@@ -50,12 +53,15 @@ pub struct HttpSettings {
     pub deadline: Duration,
     /// Largest request body in bytes, where a contract does not say otherwise.
     pub max_body: usize,
-    /// Bytes that all large bodies under way may take together: applications and documents.
+    /// Bytes that all request bodies under way may take together.
     pub uploads: usize,
     /// Origins whose scripts may call the APIs; `*` for any.
     pub cors_origins: Vec<String>,
     /// Operations.
     pub ops: OpsSettings,
+    /// Whether `/dev/outbox` is served where messages are kept. Only where the listener is on loopback: a container's
+    /// network may make every client look like this machine.
+    pub serves_outbox: bool,
 }
 
 impl Default for HttpSettings {
@@ -68,6 +74,7 @@ impl Default for HttpSettings {
             uploads: 64 * 1024 * 1024,
             cors_origins: Vec::new(),
             ops: OpsSettings::default(),
+            serves_outbox: true,
         }
     }
 }
@@ -82,7 +89,8 @@ struct Inner {
     brokerage: Arc<Brokerage>,
     settings: HttpSettings,
     metrics: Option<PrometheusHandle>,
-    room: Room,
+    upload_budget: UploadBudget,
+    refusals: RefusalLog,
 }
 
 impl App {
@@ -94,8 +102,9 @@ impl App {
         settings: HttpSettings,
         metrics: Option<PrometheusHandle>,
     ) -> Self {
-        let room = Room::of(settings.uploads);
-        Self(Arc::new(Inner { kernel, identity, brokerage, settings, metrics, room }))
+        let upload_budget = UploadBudget::of(settings.uploads);
+        let refusals = RefusalLog::default();
+        Self(Arc::new(Inner { kernel, identity, brokerage, settings, metrics, upload_budget, refusals }))
     }
 
     /// What every feature stands on: time, settings, tokens, limits, messages.
@@ -113,8 +122,12 @@ impl App {
         &self.0.brokerage
     }
 
-    pub(crate) fn room(&self) -> &Room {
-        &self.0.room
+    pub(crate) fn upload_budget(&self) -> &UploadBudget {
+        &self.0.upload_budget
+    }
+
+    pub(crate) fn refusals(&self) -> &RefusalLog {
+        &self.0.refusals
     }
 
     pub(crate) fn http(&self) -> &HttpSettings {

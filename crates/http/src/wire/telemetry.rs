@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, Method};
+use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
@@ -24,6 +24,20 @@ pub fn describe_metrics() {
         Unit::Seconds,
         "Time from the request's head to its answer, by method and route."
     );
+    describe_counter!(
+        "tidegate_log_lines_dropped_total",
+        "Log lines not written, by reason: `limit` (refused requests, per network and minute), `writer` (the log could \
+         not be written, or not fast enough)."
+    );
+    describe_counter!(
+        "tidegate_upload_budget_refusals_total",
+        "Bodies refused because http.uploads was used up."
+    );
+    describe_counter!(
+        "tidegate_password_hashes_refused_total",
+        "Requests refused because the hash queue was full."
+    );
+    describe_counter!("tidegate_connections_closed_total", "Connections closed by the server, by reason.");
     describe_gauge!("tidegate_password_hash_queue", "Password hashes waiting or being computed.");
     describe_gauge!("tidegate_outbox_messages", "Messages in the outbox, by state.");
 }
@@ -48,6 +62,7 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     let (status, micros) = (response.status().as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     // What went well is counted by the metrics; a line for each would be most of a busy server's work.
     match status {
+        400.. if !app.refusals().admits(ip, status, app.kernel().now()) => {}
         500.. => tracing::warn!(id, %method, route, %ip, status, code, micros, "answered"),
         400.. => tracing::info!(id, %method, route, %ip, status, code, micros, "answered"),
         _ => tracing::debug!(id, %method, route, %ip, status, code, micros, "answered"),
@@ -59,6 +74,8 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert("x-request-id", id);
     }
+    // Some answers repeat what was sent; no browser may take them for a page or a script (OWASP ASVS 14.4.4).
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 

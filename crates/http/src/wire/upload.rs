@@ -1,7 +1,9 @@
-//! Large bodies: slow ones are waited for, and all of them together take no more memory than there is for them.
+//! Request bodies under way: all of them together take no more memory than there is for them, and slow uploads are
+//! waited for as long as they make progress.
 
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -9,120 +11,200 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use http_body::{Frame, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::wire::boundary::Deadline;
+use crate::wire::client::client_ip;
 use crate::wire::rejection::Rejection;
+use crate::wire::shares::Shares;
 use crate::wire::state::App;
 
 /// The slowest upload that is waited for, in bytes a second: an old phone at the edge of its network.
 const SLOWEST: u64 = 8 * 1024;
 /// Memory is counted in pieces of so many bytes.
 const PIECE: usize = 4 * 1024;
-/// How long whoever finds no room is asked to stay away, in seconds.
-const LATER: u64 = 5;
+/// Bodies up to this size may use the whole budget. Larger ones leave a part of it, so that uploads never keep
+/// sign-ins out.
+const SMALL_BODY: usize = 16 * 1024;
+/// The largest body of any contract. Budgets and shares are never cut below it, or it would be refused for good.
+const LARGEST_BODY: usize = 16 * 1024 * 1024;
+/// `Retry-After` when the upload budget is used up, in seconds.
+const RETRY_AFTER: u64 = 5;
 
-/// What all uploads together may hold in memory.
+/// The memory that all request bodies under way may take together.
 #[derive(Clone)]
-pub(crate) struct Room(Arc<Semaphore>);
+pub(crate) struct UploadBudget(Arc<Mutex<Pieces>>);
 
-impl Room {
-    /// Room for so many bytes.
+struct Pieces {
+    /// For all bodies.
+    total: usize,
+    /// Of these, for bodies larger than [`SMALL_BODY`].
+    for_large: usize,
+    /// Of these, for the clients of one network.
+    share: usize,
+    taken: usize,
+    by_network: Shares,
+}
+
+impl UploadBudget {
+    /// A budget of so many bytes.
     pub(crate) fn of(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes / PIECE)))
+        let part = |part: usize| part.max(LARGEST_BODY).min(bytes) / PIECE;
+        Self(Arc::new(Mutex::new(Pieces {
+            total: bytes / PIECE,
+            for_large: part(bytes / 4 * 3),
+            share: part(bytes / 4),
+            taken: 0,
+            by_network: Shares::default(),
+        })))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Pieces) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes `more` pieces for a body of the client at `ip` that has `held` already.
+    fn take(&self, ip: IpAddr, held: usize, more: usize) -> bool {
+        self.with(|pieces| {
+            let is_small = held + more <= SMALL_BODY / PIECE;
+            let limit = if is_small { pieces.total } else { pieces.for_large };
+            let fits = pieces.taken + more <= limit && pieces.by_network.take(ip, more, pieces.share);
+            if fits {
+                pieces.taken += more;
+            }
+            fits
+        })
+    }
+
+    fn give_back(&self, ip: IpAddr, amount: usize) {
+        self.with(|pieces| {
+            pieces.taken = pieces.taken.saturating_sub(amount);
+            pieces.by_network.give_back(ip, amount);
+        });
     }
 }
 
-/// The room an upload takes, from its first byte until this is dropped: when nothing of it is in memory any more.
+/// What one body takes from the budget, from its first byte until its request is answered.
 #[derive(Clone)]
-pub(crate) struct Place(Arc<Taken>);
+pub(crate) struct Reservation(Arc<Reserved>);
 
-struct Taken {
-    room: Room,
-    permits: Mutex<Option<OwnedSemaphorePermit>>,
-    is_short: AtomicBool,
+struct Reserved {
+    budget: UploadBudget,
+    client: IpAddr,
+    pieces: AtomicUsize,
+    /// The budget did not suffice.
+    is_refused: AtomicBool,
+    /// The handler waits for the client to send more.
+    is_awaited: AtomicBool,
+    /// The deadline is put off while this body comes.
+    may_be_slow: AtomicBool,
 }
 
-impl Place {
-    /// What came of reading the body; where it ended for want of room, that.
-    pub(crate) fn judge<T>(&self, read: Result<T, Rejection>) -> Result<T, Rejection> {
-        if self.0.is_short.load(Ordering::Relaxed) {
-            let reason = "Too many uploads are under way; try again later.";
-            return Err(Rejection::Unavailable { retry_after: LATER, reason });
-        }
-        read
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.budget.give_back(self.client, *self.pieces.get_mut());
+    }
+}
+
+impl Reservation {
+    fn new(budget: &UploadBudget, client: IpAddr) -> Self {
+        Self(Arc::new(Reserved {
+            budget: budget.clone(),
+            client,
+            pieces: AtomicUsize::new(0),
+            is_refused: AtomicBool::new(false),
+            is_awaited: AtomicBool::new(false),
+            may_be_slow: AtomicBool::new(false),
+        }))
     }
 
-    /// Takes room for `bytes` more in all, unless there is none.
-    fn take(&self, bytes: u64) -> bool {
-        let pieces = usize::try_from(bytes).unwrap_or(usize::MAX).div_ceil(PIECE);
-        let mut permits = self.0.permits.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = permits.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let Some(wanted) = pieces.checked_sub(held).filter(|wanted| *wanted > 0) else {
+    /// Why the body was not read to its end, where the budget is the reason.
+    pub(crate) fn refusal(&self) -> Option<Rejection> {
+        let reason = "Too many uploads are under way; try again later.";
+        let is_refused = self.0.is_refused.load(Ordering::Relaxed);
+        is_refused.then_some(Rejection::Unavailable { retry_after: RETRY_AFTER, reason })
+    }
+
+    /// Whether the request is not answered because the client has yet to send some of its body.
+    pub(crate) fn waits_for_client(&self) -> bool {
+        self.0.is_awaited.load(Ordering::Relaxed)
+    }
+
+    /// Takes what a body of `bytes` needs, unless the budget is used up.
+    fn grow_to(&self, bytes: u64) -> bool {
+        let wanted = usize::try_from(bytes).unwrap_or(usize::MAX).div_ceil(PIECE);
+        let held = self.0.pieces.load(Ordering::Relaxed);
+        let more = wanted.saturating_sub(held);
+        if more == 0 {
             return true;
-        };
-        let Ok(more) =
-            Arc::clone(&self.0.room.0).try_acquire_many_owned(u32::try_from(wanted).unwrap_or(u32::MAX))
-        else {
-            self.0.is_short.store(true, Ordering::Relaxed);
-            tracing::warn!(bytes, "an upload found no room; see http.uploads");
-            return false;
-        };
-        match permits.as_mut() {
-            Some(held) => held.merge(more),
-            None => *permits = Some(more),
         }
+        if !self.0.budget.take(self.0.client, held, more) {
+            self.0.is_refused.store(true, Ordering::Relaxed);
+            metrics::counter!("tidegate_upload_budget_refusals_total").increment(1);
+            tracing::debug!(bytes, "the upload budget is used up; see http.uploads");
+            return false;
+        }
+        self.0.pieces.store(wanted, Ordering::Relaxed);
         true
     }
 }
 
-/// The request, whose body from now on puts off its own deadline as it comes, and takes room.
-pub(crate) fn received(app: &App, request: Request) -> (Request, Place) {
-    let room = app.room().clone();
-    let place = Place(Arc::new(Taken { room, permits: Mutex::new(None), is_short: AtomicBool::new(false) }));
-    let deadline = request.extensions().get::<Deadline>().cloned();
-    let (patience, counted) = (app.http().deadline, place.clone());
-    let request = request.map(|inner| {
-        Body::new(Upload { inner, place: counted, deadline, patience, begun: Instant::now(), bytes: 0 })
+/// The request, whose body from now on takes from the upload budget.
+pub(crate) fn metered(app: &App, request: Request, deadline: Deadline) -> (Request, Reservation) {
+    let client = client_ip(request.headers(), request.extensions(), app.http());
+    let reservation = Reservation::new(app.upload_budget(), client);
+    let (patience, reserved) = (app.http().deadline, reservation.clone());
+    let mut request = request.map(|inner| {
+        Body::new(MeteredBody { inner, reserved, deadline, patience, begun: Instant::now(), bytes: 0 })
     });
-    (request, place)
+    request.extensions_mut().insert(reservation.clone());
+    (request, reservation)
 }
 
-/// No room is left.
-#[derive(Debug, thiserror::Error)]
-#[error("no room for this upload")]
-struct NoRoom;
+/// From now on the request's body puts off its own deadline as it comes: for uploads that may be large.
+pub(crate) fn allow_slow_upload(request: &Request) {
+    if let Some(reservation) = request.extensions().get::<Reservation>() {
+        reservation.0.may_be_slow.store(true, Ordering::Relaxed);
+    }
+}
 
-struct Upload {
+/// The upload budget is used up.
+#[derive(Debug, thiserror::Error)]
+#[error("the upload budget is used up")]
+struct BudgetExceeded;
+
+struct MeteredBody {
     inner: Body,
-    place: Place,
-    deadline: Option<Deadline>,
+    reserved: Reservation,
+    deadline: Deadline,
     patience: Duration,
     begun: Instant,
     bytes: u64,
 }
 
-impl Upload {
-    /// Whether there is room for what has come.
+impl MeteredBody {
+    /// Whether the budget suffices for what has come.
     fn took(&mut self, bytes: &Bytes) -> bool {
         self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        if let Some(deadline) = &self.deadline {
-            let earned = Duration::from_secs(self.bytes / SLOWEST);
-            deadline.put_off(self.begun + earned + self.patience);
-        }
-        self.place.take(self.bytes)
+        let earned = Duration::from_secs(self.bytes / SLOWEST);
+        self.put_off(self.begun + earned + self.patience);
+        self.reserved.grow_to(self.bytes)
     }
 
-    /// From now on the clock runs for the handler.
-    fn ended(&self) {
-        if let Some(deadline) = &self.deadline {
-            deadline.put_off(Instant::now() + self.patience);
+    fn put_off(&self, instant: Instant) {
+        if self.reserved.0.may_be_slow.load(Ordering::Relaxed) {
+            self.deadline.put_off(instant);
         }
     }
 }
 
-impl HttpBody for Upload {
+impl Drop for MeteredBody {
+    fn drop(&mut self) {
+        self.reserved.0.is_awaited.store(false, Ordering::Relaxed);
+    }
+}
+
+impl HttpBody for MeteredBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -132,15 +214,17 @@ impl HttpBody for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.get_mut();
         let frame = Pin::new(&mut this.inner).poll_frame(context);
+        this.reserved.0.is_awaited.store(frame.is_pending(), Ordering::Relaxed);
         match &frame {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(bytes) = frame.data_ref()
                     && !this.took(bytes)
                 {
-                    return Poll::Ready(Some(Err(axum::Error::new(NoRoom))));
+                    return Poll::Ready(Some(Err(axum::Error::new(BudgetExceeded))));
                 }
             }
-            Poll::Ready(None) => this.ended(),
+            // From now on the clock runs for the handler.
+            Poll::Ready(None) => this.put_off(Instant::now() + this.patience),
             _ => {}
         }
         frame
@@ -159,21 +243,42 @@ impl HttpBody for Upload {
 mod tests {
     use super::*;
 
-    fn place(room: &Room) -> Place {
-        let taken = Taken { room: room.clone(), permits: Mutex::new(None), is_short: AtomicBool::new(false) };
-        Place(Arc::new(taken))
+    const MIB: u64 = 1 << 20;
+
+    fn body(budget: &UploadBudget, ip: &str) -> Reservation {
+        Reservation::new(budget, ip.parse().unwrap())
     }
 
     #[test]
-    fn uploads_share_the_room_and_give_it_back() {
-        let room = Room::of(10 * PIECE);
-        let (one, two) = (place(&room), place(&room));
-        assert!(one.take(1) && one.take(6 * PIECE as u64) && one.take(6 * PIECE as u64));
-        assert!(two.take(4 * PIECE as u64));
-        assert!(!two.take(4 * PIECE as u64 + 1));
-        assert!(matches!(two.judge(Ok(())), Err(Rejection::Unavailable { retry_after: LATER, .. })));
-        assert!(one.judge(Ok(())).is_ok());
+    fn bodies_share_the_budget_and_give_it_back() {
+        let budget = UploadBudget::of(10 * PIECE);
+        let (one, two) = (body(&budget, "192.0.2.1"), body(&budget, "192.0.2.2"));
+        let piece = PIECE as u64;
+        assert!(one.grow_to(1) && one.grow_to(6 * piece) && one.grow_to(6 * piece));
+        assert!(two.grow_to(4 * piece));
+        assert!(!two.grow_to(4 * piece + 1));
+        assert!(matches!(two.refusal(), Some(Rejection::Unavailable { retry_after: RETRY_AFTER, .. })));
+        assert!(one.refusal().is_none());
         drop(one);
-        assert!(place(&room).take(6 * PIECE as u64));
+        assert!(body(&budget, "192.0.2.3").grow_to(6 * piece));
+    }
+
+    #[test]
+    fn one_network_has_a_share_of_the_budget() {
+        let budget = UploadBudget::of(80 << 20);
+        let large = body(&budget, "192.0.2.1");
+        assert!(large.grow_to(20 * MIB));
+        assert!(!body(&budget, "192.0.2.1").grow_to(1));
+        assert!(body(&budget, "192.0.2.2").grow_to(20 * MIB));
+    }
+
+    #[test]
+    fn large_bodies_leave_room_for_small_ones() {
+        let budget = UploadBudget::of(80 << 20);
+        let clients = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
+        let large = clients.map(|ip| body(&budget, ip));
+        assert!(large.iter().all(|body| body.grow_to(20 * MIB)));
+        assert!(!body(&budget, "192.0.2.4").grow_to(MIB));
+        assert!(body(&budget, "192.0.2.4").grow_to(SMALL_BODY as u64));
     }
 }

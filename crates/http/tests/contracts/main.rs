@@ -9,6 +9,7 @@
     reason = "test code: a broken expectation ends the test"
 )]
 
+mod admission;
 mod bad_input;
 mod beyond;
 mod cross_contract;

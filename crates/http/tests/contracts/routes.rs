@@ -248,6 +248,7 @@ impl Route {
         let around = [
             (404, ["NOT_FOUND", "RESOURCE_NOT_FOUND", "PATH_NOT_FOUND"].as_slice()),
             (405, &["METHOD_NOT_ALLOWED"]),
+            (408, &["REQUEST_TIMEOUT"]),
             (413, &["PAYLOAD_TOO_LARGE"]),
             (415, &["UNSUPPORTED_MEDIA_TYPE"]),
         ];

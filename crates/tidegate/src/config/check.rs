@@ -46,9 +46,13 @@ impl Loaded {
         check("links.redirect_hosts", each(&config.links.redirect_hosts, |host| web_host(host)));
         check("http.deadline", lifetime(config.http.deadline));
         check("http.idle_timeout", lifetime(config.http.idle_timeout));
+        check("http.connections_per_network", at_least(config.http.connections_per_network, 1));
+        check("http.write_timeout", lifetime(config.http.write_timeout));
+        check("http.connection_age", lifetime(config.http.connection_age));
         check("http.max_body", at_least(config.http.max_body, SMALLEST_BODY));
         check("http.uploads", at_least(config.http.uploads, LARGEST_UPLOAD));
         check("http.cors_origins", each(&config.http.cors_origins, |origin| web_origin(origin)));
+        check("ops.hosts", each(&config.ops.hosts, |host| host_name(host)));
         check("log.filter", each(&config.log.filter, |filter| log_filter(filter)));
         check(
             "mail.smtp",
@@ -200,6 +204,11 @@ fn web_origin(origin: &str) -> Result<(), String> {
     require(fits, || {
         format!("{origin:?} is not an origin such as https://app.example.com, without a path, or *")
     })
+}
+
+fn host_name(host: &str) -> Result<(), String> {
+    let fits = host.parse::<Authority>().is_ok_and(|authority| authority.host() == host);
+    require(fits, || format!("{host:?} is not a host name such as tidegate.internal, without a port"))
 }
 
 fn web_host(host: &str) -> Result<(), String> {

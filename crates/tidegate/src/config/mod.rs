@@ -207,7 +207,15 @@ pub(crate) struct Http {
     pub(crate) idle_timeout: Duration,
     /// Largest request body in bytes, where a contract does not say otherwise.
     pub(crate) max_body: usize,
-    /// Bytes that all applications and documents under way may take together.
+    /// Most connections of one network at a time; trusted proxies are exempt.
+    pub(crate) connections_per_network: usize,
+    /// How long a client may take nothing of an answer.
+    #[serde(with = "seconds")]
+    pub(crate) write_timeout: Duration,
+    /// How long a connection is used before the client is asked to open another.
+    #[serde(with = "seconds")]
+    pub(crate) connection_age: Duration,
+    /// Bytes that all request bodies under way may take together.
     pub(crate) uploads: usize,
     /// Origins whose scripts may call the APIs; `*` for any.
     pub(crate) cors_origins: Vec<String>,
@@ -220,6 +228,8 @@ pub(crate) struct Ops {
     /// Networks from which `/metrics` is answered, and `/dev/outbox` where it exists.
     #[serde(deserialize_with = "text::networks")]
     pub(crate) allow: Vec<IpNet>,
+    /// Names by which operators ask for them, besides addresses and `localhost`.
+    pub(crate) hosts: Vec<String>,
 }
 
 /// Logs.
@@ -290,16 +300,29 @@ impl Default for Http {
             uploads,
             cors_origins,
             ops: _,
+            serves_outbox: _,
         } = HttpSettings::default();
         // Longer than the 60 s after which the usual proxies let go: a connection closed by us as they send on it
         // would cost a request.
         let idle_timeout = Duration::from_secs(75);
-        Self { trusted_proxies, forwarded_header, deadline, idle_timeout, max_body, uploads, cors_origins }
+        Self {
+            trusted_proxies,
+            forwarded_header,
+            deadline,
+            idle_timeout,
+            connections_per_network: 256,
+            write_timeout: Duration::from_secs(30),
+            connection_age: Duration::from_secs(3_600),
+            max_body,
+            uploads,
+            cors_origins,
+        }
     }
 }
 
 impl Default for Ops {
     fn default() -> Self {
-        Self { allow: OpsSettings::default().allow }
+        let OpsSettings { allow, hosts } = OpsSettings::default();
+        Self { allow, hosts }
     }
 }

@@ -15,7 +15,7 @@ use tidegate_domain::contract::Limits;
 use tidegate_domain::limit::Limit;
 
 use super::{
-    Broker, Config, Contracts, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat, Mail,
+    Broker, Config, Contracts, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat, Mail, Ops,
     PasswordHash, PepperEntry, SecretText,
 };
 
@@ -200,7 +200,7 @@ fn sample() -> Config {
             cors_origins: vec![String::new()],
             ..defaults.http
         },
-        ops: defaults.ops,
+        ops: Ops { hosts: vec![String::new()], ..defaults.ops },
         log: Log { format: Some(LogFormat::Json), filter: Some(String::new()) },
         contracts: full(defaults.contracts),
         riven: defaults.riven,

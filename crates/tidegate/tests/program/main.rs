@@ -14,6 +14,8 @@ mod doctor;
 mod help;
 mod json;
 mod keys;
+mod limits;
+mod logs;
 mod migrate;
 mod organizations;
 mod outbox;

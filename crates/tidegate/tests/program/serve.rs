@@ -104,8 +104,8 @@ async fn logs_are_json_lines_unless_somebody_is_looking() {
     let server = here.serve(&[]);
     server.get("/healthz").await;
     server.get("/nowhere").await;
-    let log = server.log();
-    server.stop();
+    let told = server.stop_and_tell();
+    let log = told.split_once('\n').unwrap().1;
     for line in log.lines() {
         let entry: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(entry["level"].is_string() && entry["message"].is_string(), "{line}");

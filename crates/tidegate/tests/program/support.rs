@@ -150,7 +150,9 @@ impl Installation {
     /// The same, with a say in how it is started.
     pub(crate) fn serve_with(&self, arguments: &[&str], change: impl FnOnce(&mut Command)) -> Server {
         let log = self.path().join("log");
-        let mut command = self.command(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
+        let listen: &[&str] =
+            if arguments.contains(&"--listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
+        let mut command = self.command(&[&["serve"], listen, arguments].concat());
         command.stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
         change(&mut command);
         let mut process = command.spawn().unwrap();
@@ -208,6 +210,14 @@ impl Server {
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         answer(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    /// The value of a metric, such as `tidegate_connections_closed_total{reason="share"}`; 0 before it is first counted.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        let text =
+            self.http.get(format!("{}/metrics", self.base)).send().await.unwrap().text().await.unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(name));
+        value.map_or(0.0, |value| value.trim().parse().unwrap())
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, Value) {

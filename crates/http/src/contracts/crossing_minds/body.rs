@@ -21,7 +21,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Fields<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Error> {
         let headers = request.headers();
         let (typed, json) = (headers.contains_key(header::CONTENT_TYPE), is_json(headers));
-        if (typed && !json) || headers.contains_key(header::CONTENT_ENCODING) {
+        if typed && !json {
             return Err(Rejection::UnsupportedMediaType.into());
         }
         if !typed && !request.body().is_end_stream() {

@@ -176,11 +176,14 @@ impl From<Rejection> for Error {
         let error = match rejection {
             Rejection::Invalid(violations) => violations.into(),
             Rejection::MalformedBody(text) => Self::wrong_data("WRONG_DATA_TYPE", &text),
-            Rejection::UnsupportedMediaType => wrong_data(
+            Rejection::UnsupportedMediaType | Rejection::UnsupportedEncoding => wrong_data(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "UNSUPPORTED_MEDIA_TYPE",
                 "send the body as application/json, without Content-Encoding",
             ),
+            Rejection::RequestTimeout => {
+                wrong_data(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "the body did not arrive in time")
+            }
             Rejection::PayloadTooLarge { limit } => wrong_data(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "PAYLOAD_TOO_LARGE",

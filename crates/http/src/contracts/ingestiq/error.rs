@@ -97,6 +97,14 @@ impl From<Rejection> for Error {
                 "UNSUPPORTED_MEDIA_TYPE",
                 "Send the body as application/json".to_owned(),
             ),
+            Rejection::UnsupportedEncoding => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "UNSUPPORTED_MEDIA_TYPE",
+                "Send the body without Content-Encoding".to_owned(),
+            ),
+            Rejection::RequestTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The body did not arrive in time".to_owned())
+            }
             Rejection::PayloadTooLarge { limit } => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "PAYLOAD_TOO_LARGE",

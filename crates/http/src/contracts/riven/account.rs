@@ -19,7 +19,7 @@ use crate::wire::body::{json_bytes, parse};
 use crate::wire::client::within;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
-use crate::wire::upload::received;
+use crate::wire::upload::allow_slow_upload;
 
 /// Largest application, with the documents inside it: 15 MiB.
 const LARGEST: usize = 15 * 1024 * 1024;
@@ -51,8 +51,8 @@ pub(super) async fn create(bearer: Bearer, State(app): State<App>, request: Requ
     let (actor, call) = bearer.require(Role::Viewer)?;
     may_ask_broker(&app, &actor)?;
     let trader = app.brokerage().may_open_brokerage_account(&actor).await?;
-    let (request, place) = received(&app, request);
-    let body = place.judge(json_bytes(request, LARGEST).await)?;
+    allow_slow_upload(&request);
+    let body = json_bytes(request, LARGEST).await?;
     let application = read_application(&app, trader.phone, body).await?;
     let trader = app.brokerage().open_brokerage_account(&call, &actor, application).await?;
     Ok(Json(Created { data: trader.into(), status: true }).into_response())
@@ -111,8 +111,8 @@ async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
     let (actor, call) = bearer.require(Role::Viewer)?;
     may_ask_broker(&app, &actor)?;
     app.brokerage().may_submit_documents(&actor).await?;
-    let (request, place) = received(&app, request);
-    let documents = match place.judge(kyc::documents(request).await) {
+    allow_slow_upload(&request);
+    let documents = match kyc::documents(request).await {
         Err(Rejection::UnsupportedMediaType) => {
             return Err(Error::field("document", "Send the documents as multipart/form-data"));
         }

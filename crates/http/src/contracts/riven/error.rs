@@ -142,6 +142,14 @@ impl From<Rejection> for Error {
                 "unsupported_media_type",
                 "Send the body as the content type this endpoint takes.",
             ),
+            Rejection::UnsupportedEncoding => Self::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Send the body without Content-Encoding.",
+            ),
+            Rejection::RequestTimeout => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")
+            }
             Rejection::PayloadTooLarge { limit } => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "payload_too_large",

@@ -173,25 +173,41 @@ fn with_body(app: &TestApp, path: &str, body: Body) -> tidegate_testkit::Request
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_is_given_up_in_the_words_of_the_place() {
+async fn a_body_that_never_comes_is_the_clients_fault_and_told_in_the_words_of_the_place() {
     // The handler waits for the body, the deadline does not: it is over at once.
     let app = on_sqlite(|http| http.deadline = Duration::ZERO).await;
     for (path, code) in [
-        ("/api/v1/auth/login", "SERVICE_UNAVAILABLE"),
-        ("/api/v2/auth/login", "SERVICE_UNAVAILABLE"),
-        ("/v1/login/individual/", "SERVER_UNAVAILABLE"),
+        ("/api/v1/auth/login", "REQUEST_TIMEOUT"),
+        ("/api/v2/auth/login", "REQUEST_TIMEOUT"),
+        ("/v1/login/individual/", "REQUEST_TIMEOUT"),
         ("/api/v1/login/send-code", ""),
         ("/reset-password", ""),
         ("/verify-email", ""),
     ] {
         let never = Body::from_stream(stream::pending::<Result<String, std::io::Error>>());
         let answer = with_body(&app, path, never).send().await;
-        answer.assert_error(503, code);
-        assert_eq!(answer.header("retry-after"), "1", "{path}");
+        answer.assert_error(408, code);
+        assert_eq!(answer.header("connection"), "close", "{path}");
         let is_page = answer.text.contains("<h1>That did not work</h1>");
         let is_riven =
-            answer.body == json!({ "message": "The request took too long; try again.", "status": false });
+            answer.body == json!({ "message": "The body did not arrive in time.", "status": false });
         assert!(!code.is_empty() || is_page || is_riven, "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_given_up_in_the_words_of_the_place() {
+    // The body is there; the database and the hash pool take longer than no time at all.
+    let app = on_sqlite(|http| http.deadline = Duration::ZERO).await;
+    let login = json!({ "email": "ada@example.com", "password": PASSWORD });
+    for (path, code) in [
+        ("/api/v1/auth/login", "SERVICE_UNAVAILABLE"),
+        ("/api/v2/auth/login", "SERVICE_UNAVAILABLE"),
+        ("/v1/login/individual/", "SERVER_UNAVAILABLE"),
+    ] {
+        let answer = app.post(path).json(&login).send().await;
+        answer.assert_error(503, code);
+        assert_eq!(answer.header("retry-after"), "1", "{path}");
     }
 }
 
@@ -265,6 +281,11 @@ async fn metrics_are_for_operators_and_tell_no_secrets() {
         operator.at("198.51.100.7").get("/metrics"),
         operator.get("/metrics").header("x-forwarded-for", "127.0.0.1"),
         operator.get("/metrics").header("forwarded", "for=127.0.0.1"),
+        operator.get("/metrics").header("x-real-ip", "127.0.0.1"),
+        operator.get("/metrics").header("host", "evil.example"),
+        operator.get("http://evil.example/metrics"),
+        operator.get("//metrics"),
+        operator.get("/metrics/"),
     ] {
         assert_unclaimed(&request.send().await);
     }

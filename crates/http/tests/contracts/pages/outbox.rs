@@ -43,8 +43,16 @@ on_both_engines! {
             ask(&app).header("x-forwarded-for", "127.0.0.1"),
             ask(&app).header("forwarded", "for=127.0.0.1"),
             ask(&app).header("x-forwarded-for", ""),
+            ask(&app).header("x-forwarded-host", "id.example.com"),
+            ask(&app).header("x-forwarded-proto", "https"),
+            ask(&app).header("x-real-ip", "127.0.0.1"),
+            ask(&app).header("via", "1.1 proxy"),
+            ask(&app).header("cf-connecting-ip", "127.0.0.1"),
+            ask(&app).header("true-client-ip", "127.0.0.1"),
             // A name that somebody made to point here.
             app.get("/dev/outbox").ip("127.0.0.1").header("host", "evil.example:8080"),
+            // The same in the address: all that HTTP/2 has.
+            app.get("http://evil.example/dev/outbox").ip("127.0.0.1"),
             app.post("/dev/outbox"),
         ] {
             let answer = request.send().await;
@@ -54,6 +62,33 @@ on_both_engines! {
         for (ip, host) in [("127.0.0.1", "localhost:8080"), ("127.9.9.9", "127.0.0.1"), ("::1", "[::1]:8080")] {
             app.get("/dev/outbox").ip(ip).header("host", host).send().await.assert_status(200);
         }
+    }
+
+    async fn another_spelling_of_the_path_is_not_the_page(app: TestApp) {
+        // A proxy's rule for the one does not match the others.
+        for path in ["//dev/outbox", "/dev/outbox/", "/dev//outbox", "/dev/outbox//"] {
+            app.get(path).ip("127.0.0.1").send().await.assert_error(404, "PATH_NOT_FOUND");
+        }
+    }
+
+    async fn a_trusted_proxy_is_no_operator(engine: Engine) {
+        let proxies = || vec!["127.0.0.1/32".parse().unwrap()];
+        let app = TestApp::builder(engine).http(|http| http.trusted_proxies = proxies()).start().await;
+        ask(&app).send().await.assert_status(404);
+        ask(&app).ip("127.0.0.2").send().await.assert_status(200);
+    }
+
+    async fn an_operator_says_by_which_names_else_it_is_asked_for(engine: Engine) {
+        let hosts = || vec!["tidegate.internal".to_owned()];
+        let app = TestApp::builder(engine).http(|http| http.ops.hosts = hosts()).start().await;
+        let ask = async |host: &str| app.get("/dev/outbox").ip("127.0.0.1").header("host", host).send().await.status;
+        assert_eq!((ask("tidegate.internal:8080").await, ask("Tidegate.Internal").await), (200, 200));
+        assert_eq!((ask("evil.tidegate.internal").await, ask("tidegate.internal.evil.example").await), (404, 404));
+    }
+
+    async fn on_another_listener_than_loopback_there_is_no_such_page(engine: Engine) {
+        let app = TestApp::builder(engine).http(|http| http.serves_outbox = false).start().await;
+        ask(&app).send().await.assert_status(404);
     }
 
     async fn an_operator_says_who_else_may_look(engine: Engine) {

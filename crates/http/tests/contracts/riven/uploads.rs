@@ -42,6 +42,6 @@ on_one_engine! { Engine::Sqlite;
         let request = app.post("/api/v1/account/kyc").bearer(&ada.token);
         let nothing = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
         let request = request.header("content-type", "multipart/form-data; boundary=b").stream(nothing);
-        assert_says(&request.send().await, 503, "The request took too long; try again.");
+        assert_says(&request.send().await, 408, "The body did not arrive in time.");
     }
 }

@@ -8,7 +8,7 @@ use tidegate_kernel::settings::DeliveryMode;
 
 use crate::config::{Config, LogFormat};
 use crate::logging;
-use crate::output::{print_json, print_line, tell};
+use crate::output::{print_line_aside, tell};
 use crate::secrets::open_to_others;
 
 /// Where somebody on this machine reaches what is served at `address`.
@@ -26,7 +26,7 @@ pub(super) fn announce(config: &Config, address: SocketAddr, as_json: bool) {
     let local = base_url(address);
     match logging::format(config) {
         LogFormat::Text => {
-            for line in overview(config, &local) {
+            for line in overview(config, address) {
                 tell(&line);
             }
         }
@@ -40,19 +40,20 @@ pub(super) fn announce(config: &Config, address: SocketAddr, as_json: bool) {
     }
     // The socket accepts connections already, so whoever waits for this line can connect at once.
     let listening = format!("http://{address}");
-    if as_json {
-        print_json(&json!({"listening": listening}));
+    print_line_aside(if as_json {
+        json!({"listening": listening}).to_string()
     } else {
-        print_line(&format!("listening on {listening}"));
-    }
+        format!("listening on {listening}")
+    });
 }
 
 fn public_url<'a>(config: &'a Config, local: &'a str) -> &'a str {
     config.public_url.as_deref().unwrap_or(local).trim_end_matches('/')
 }
 
-fn overview(config: &Config, local: &str) -> Vec<String> {
-    let public = public_url(config, local);
+fn overview(config: &Config, address: SocketAddr) -> Vec<String> {
+    let local = base_url(address);
+    let public = public_url(config, &local);
     let mut lines = vec![format!("Tidegate {} serves", env!("CARGO_PKG_VERSION"))];
     let mut row = |name: &str, text: String| lines.push(format!("  {name:<22}  {text}"));
     for contract in tidegate_http::contracts() {
@@ -63,10 +64,11 @@ fn overview(config: &Config, local: &str) -> Vec<String> {
     row("Health", format!("{local}/healthz, {local}/readyz, {local}/metrics"));
     let (keeps_mail, keeps_sms) = kept(config);
     let command = format!("tidegate outbox code --to ADDRESS{}", data_dir_flag(config));
+    let read_by = if serves_outbox(address) { format!("{local}/dev/outbox, or: {command}") } else { command };
     match (keeps_mail, keeps_sms) {
-        (true, true) => row("Mail and SMS kept here", format!("{local}/dev/outbox, or: {command}")),
-        (true, false) => row("Mail kept here", format!("{local}/dev/outbox, or: {command}")),
-        (false, true) => row("SMS kept here", command),
+        (true, true) => row("Mail and SMS kept here", read_by),
+        (true, false) => row("Mail kept here", read_by),
+        (false, true) => row("SMS kept here", read_by),
         (false, false) => {}
     }
     row("Database", config.database_url().to_string());
@@ -79,6 +81,12 @@ fn overview(config: &Config, local: &str) -> Vec<String> {
         },
     );
     lines
+}
+
+/// Whether kept messages can be read at `/dev/outbox`: only where the listener is on loopback. On any other address,
+/// clients may look like this machine: those of a container's published ports do.
+pub(super) fn serves_outbox(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }
 
 /// Whether mails stay here to be read, and whether text messages do.
@@ -119,8 +127,13 @@ fn warnings(config: &Config, address: SocketAddr) -> Vec<String> {
         (false, false) => None,
     };
     warnings.extend(messages.map(|messages| {
+        let page = if serves_outbox(address) {
+            format!("or open {}/dev/outbox ", base_url(address))
+        } else {
+            String::new()
+        };
         format!(
-            "development mode: {messages} are not sent, and whoever can run `tidegate outbox` here reads everybody's \
+            "development mode: {messages} are not sent, and anyone who can run `tidegate outbox` {page}here reads all \
              codes"
         )
     }));
@@ -198,7 +211,7 @@ mod tests {
 
     #[test]
     fn every_contract_that_is_served_is_announced() {
-        let told = overview(&Config::default(), "http://127.0.0.1:8080").join("\n");
+        let told = overview(&Config::default(), loopback()).join("\n");
         for contract in tidegate_http::contracts() {
             assert!(told.contains(&format!("\n  {} API ", contract.title)), "{told}");
         }
@@ -206,7 +219,7 @@ mod tests {
 
     #[test]
     fn people_are_told_what_is_served_and_what_stays_here() {
-        let told = |config: &Config| overview(config, "http://127.0.0.1:8080").join("\n");
+        let told = |config: &Config| overview(config, loopback()).join("\n");
         let plain = told(&Config::default());
         for line in [
             "\n  RiverGen API            http://127.0.0.1:8080/api/v1\n",
@@ -229,8 +242,13 @@ mod tests {
             config.mail.smtp = Some(smtp());
             config.data_dir = "/srv/id".into();
         }));
-        let line = "\n  SMS kept here           tidegate outbox code --to ADDRESS --data-dir /srv/id\n";
+        let line = "\n  SMS kept here           http://127.0.0.1:8080/dev/outbox, or: tidegate outbox code --to ADDRESS \
+                    --data-dir /srv/id\n";
         assert!(texts_alone.contains(line), "{texts_alone}");
+        let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080));
+        let reachable = overview(&config(|config| config.dev = true), everywhere).join("\n");
+        let line = "\n  Mail and SMS kept here  tidegate outbox code --to ADDRESS\n";
+        assert!(reachable.contains(line), "there is no page: {reachable}");
         let alpaca = told(&config(|config| {
             let alpaca = json!({"environment": "production", "key": "k", "secret": "hunter2"});
             config.broker.alpaca = serde_json::from_value(alpaca).unwrap();
@@ -254,6 +272,7 @@ mod tests {
         );
         let dev = warnings(&config(|config| config.dev = true), loopback());
         assert!(dev[0].starts_with("development mode: mails and text messages are not sent"), "{dev:?}");
+        assert!(dev[0].contains("http://127.0.0.1:8080/dev/outbox"), "it names the page: {dev:?}");
         assert_eq!(dev.len(), 1);
         assert_eq!(
             warned(|config| {

@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::failure::Failure;
+use crate::logging;
 use crate::wiring::Opened;
 
 /// How often gauges are read and old observations folded.
@@ -112,6 +113,7 @@ async fn measure(kernel: &Kernel, identity: &Identity, handle: &PrometheusHandle
     loop {
         ticks.tick().await;
         handle.run_upkeep();
+        logging::measure_dropped_lines();
         let waiting = u32::try_from(identity.hash_queue_depth()).unwrap_or(u32::MAX);
         metrics::gauge!("tidegate_password_hash_queue").set(f64::from(waiting));
         for (scheme, times) in identity.password_verifications() {

@@ -10,14 +10,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_http::App;
+use tidegate_http::{App, HttpSettings};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 pub(crate) use self::announce::is_secure;
-use self::announce::{announce, base_url};
+use self::announce::{announce, base_url, serves_outbox};
 use self::background::{Background, install_metrics};
-use self::connections::{Connections, raise_descriptor_limit};
+use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
 use self::stopping::StopSignals;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -33,6 +33,7 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 /// # Errors
 /// What keeps it from serving, and what to do about it.
 pub(super) async fn serve(config: &Config, as_json: bool) -> Result<(), Failure> {
+    stopping::ignore_hangups()?;
     // First: a second server started by mistake must not touch the first one's database.
     let listener = bind(config.listen).await?;
     let address = listener
@@ -44,9 +45,10 @@ pub(super) async fn serve(config: &Config, as_json: bool) -> Result<(), Failure>
     let background = Background::start(&opened, metrics.clone());
     raise_descriptor_limit();
     announce(config, address, as_json);
+    let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };
     let Opened { kernel, identity, brokerage, .. } = &opened;
     let (kernel, identity, brokerage) = (Arc::clone(kernel), Arc::clone(identity), Arc::clone(brokerage));
-    let app = App::new(kernel, identity, brokerage, config.http_settings(), Some(metrics));
+    let app = App::new(kernel, identity, brokerage, settings, Some(metrics));
     answer(listener, app, config, signals).await;
     stop(opened, background).await;
     Ok(())
@@ -73,7 +75,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 /// Answers requests until the first signal, then finishes those accepted.
 async fn answer(listener: TcpListener, app: App, config: &Config, mut signals: StopSignals) {
-    let connections = Connections::new(tidegate_http::router(app), config.http.idle_timeout);
+    let connections = Connections::new(tidegate_http::router(app), ConnectionLimits::from(&config.http));
     // Returns with the listener closed: what is not accepted by now goes to another node, or to the next start.
     connections.accept(listener, signals.wait()).await;
     tracing::info!(

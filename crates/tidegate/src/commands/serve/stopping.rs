@@ -1,4 +1,4 @@
-//! How a server is told to stop.
+//! How a server is told to stop, and the signal that does not stop it.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -27,6 +27,19 @@ impl StopSignals {
             _ = self.interrupt.recv() => {}
         }
     }
+}
+
+/// From now on SIGHUP does not end the process. Log rotation and terminals send it; nothing is reopened, because the log
+/// goes to standard error.
+pub(super) fn ignore_hangups() -> Result<(), Failure> {
+    let mut hangups = signal(SignalKind::hangup())
+        .map_err(|error| Failure::internal(format!("signals cannot be handled: {error}")))?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            tracing::info!("SIGHUP: nothing to reload; the log goes to standard error");
+        }
+    });
+    Ok(())
 }
 
 /// Told twice: whatever is under way is rolled back at the next start, as after a power failure.

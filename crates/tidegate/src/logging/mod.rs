@@ -1,8 +1,13 @@
 //! Logs, on standard error.
 
+mod writer;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+
+use self::writer::LogWriter;
+pub(crate) use self::writer::{flush, measure_dropped_lines, write_line};
 
 use crate::config::{Config, LogFormat};
 use crate::failure::Failure;
@@ -15,7 +20,11 @@ pub(crate) fn start(config: &Config, default_filter: &str) -> Result<(), Failure
     let filter = config.log.filter.as_deref().unwrap_or(default_filter);
     let filter =
         EnvFilter::try_new(filter).map_err(|error| Failure::configuration(format!("log.filter: {error}")))?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let writer = LogWriter::start()
+        .map_err(|error| Failure::internal(format!("no thread for writing the log: {error}")))?;
+    // The subscriber's own complaints would go to standard error, and panic where that cannot be written.
+    let logs =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
     match format(config) {
         LogFormat::Json => {
             logs.json().flatten_event(true).with_current_span(true).with_span_list(false).init()

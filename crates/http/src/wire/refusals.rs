@@ -1,0 +1,88 @@
+//! How many log lines refused requests may write: clients without an account can cause any number of them.
+
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use tidegate_domain::Timestamp;
+
+use crate::wire::shares::Shares;
+
+/// Lines a minute about the refused requests of one network.
+const BY_NETWORK: usize = 60;
+/// Lines a minute about the refused requests of all networks.
+const ALL: usize = 1_200;
+/// Seconds in which lines are counted.
+const WINDOW: i64 = 60;
+
+/// Counts the lines of this minute.
+#[derive(Debug, Default)]
+pub(crate) struct RefusalLog {
+    refused: Mutex<Window>,
+    failed: Mutex<Window>,
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    number: i64,
+    lines: usize,
+    by_network: Shares,
+    left_out: u64,
+}
+
+impl RefusalLog {
+    /// Whether a line is written about a request of the client at `ip` that was answered with `status`. Requests that
+    /// failed (5xx) have a share of their own, so that refused ones do not hide them.
+    pub(crate) fn admits(&self, ip: IpAddr, status: u16, now: Timestamp) -> bool {
+        let window = if status >= 500 { &self.failed } else { &self.refused };
+        window.lock().unwrap_or_else(PoisonError::into_inner).admits(ip, now)
+    }
+}
+
+impl Window {
+    fn admits(&mut self, ip: IpAddr, now: Timestamp) -> bool {
+        let number = now.seconds().div_euclid(WINDOW);
+        if number != self.number {
+            if self.left_out > 0 {
+                tracing::info!(lines = self.left_out, "lines about refused requests were left out");
+            }
+            self.by_network.clear();
+            (self.number, self.lines, self.left_out) = (number, 0, 0);
+        }
+        let fits = self.lines < ALL && self.by_network.take(ip, 1, BY_NETWORK);
+        if fits {
+            self.lines += 1;
+        } else {
+            self.left_out += 1;
+            metrics::counter!("tidegate_log_lines_dropped_total", "reason" => "limit").increment(1);
+        }
+        fits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_seconds(second)
+    }
+
+    #[test]
+    fn one_network_has_so_many_lines_a_minute_and_others_have_theirs() {
+        let log = RefusalLog::default();
+        let (loud, quiet) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let written = (0..1_000).filter(|_| log.admits(loud, 404, at(30))).count();
+        assert_eq!(written, BY_NETWORK);
+        assert!(log.admits(quiet, 404, at(30)));
+        assert!(log.admits(loud, 503, at(30)), "failed requests are counted apart");
+        assert!(log.admits(loud, 404, at(61)));
+    }
+
+    #[test]
+    fn all_networks_together_have_a_limit() {
+        let log = RefusalLog::default();
+        let written =
+            (0..10_000u32).filter(|n| log.admits(IpAddr::from(n.to_be_bytes()), 401, at(0))).count();
+        assert_eq!(written, ALL);
+    }
+}

@@ -1,0 +1,218 @@
+//! What one client may use up of what all clients share: connections, time, memory for bodies.
+
+use std::cell::RefCell;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
+use std::process::Command;
+
+use serde_json::json;
+use tidegate_testkit::eventually;
+
+use crate::support::{Installation, Server};
+
+fn serve(here: &Installation, variables: &[(&str, &str)]) -> Server {
+    here.serve_with(&["--dev"], |command: &mut Command| {
+        command.envs(variables.iter().map(|(name, value)| (format!("TIDEGATE_HTTP__{name}"), *value)));
+    })
+}
+
+fn connect(server: &Server) -> TcpStream {
+    TcpStream::connect(server.base.trim_start_matches("http://")).unwrap()
+}
+
+/// A client at another address of this machine.
+fn elsewhere() -> reqwest::Client {
+    let address = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+    reqwest::Client::builder().local_address(address).build().unwrap()
+}
+
+async fn status(client: &reqwest::Client, server: &Server, path: &str) -> u16 {
+    client.get(format!("{}{path}", server.base)).send().await.unwrap().status().as_u16()
+}
+
+/// Whether the server closed the connection, as it does at once with one too many.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    match stream.read(&mut [0]) {
+        Ok(read) => read == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
+}
+
+/// Asks whether the server is alive; answers the answer's head, or nothing when the connection was closed.
+fn ask(stream: &mut TcpStream) -> Option<String> {
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").ok()?;
+    let (mut answer, mut byte) = (Vec::new(), [0]);
+    while !answer.ends_with(b"{\"status\":\"ok\"}") {
+        if stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        answer.extend(byte);
+    }
+    Some(String::from_utf8(answer).unwrap().to_lowercase())
+}
+
+#[tokio::test]
+async fn a_client_has_a_share_of_the_connections_and_others_have_theirs() {
+    let here = Installation::new();
+    let server = serve(&here, &[("CONNECTIONS_PER_NETWORK", "4")]);
+    let mut silent: Vec<TcpStream> = (0..4).map(|_| connect(&server)).collect();
+    assert!(is_closed(&mut connect(&server)), "a fifth connection was kept");
+    assert_eq!(status(&elsewhere(), &server, "/healthz").await, 200);
+    // What was given back can be taken again.
+    silent.pop();
+    eventually("there is room again", async || ask(&mut connect(&server))).await;
+    drop(silent);
+    eventually("all is given back", async || {
+        let mut four: Vec<TcpStream> = (0..4).map(|_| connect(&server)).collect();
+        four.iter_mut().all(|one| ask(one).is_some()).then_some(())
+    })
+    .await;
+    eventually("it is counted", async || {
+        let answer =
+            elsewhere().get(format!("{}/metrics", server.base)).send().await.ok()?.text().await.ok()?;
+        answer.contains("tidegate_connections_closed_total{reason=\"share\"}").then_some(())
+    })
+    .await;
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_has_no_share_but_all() {
+    let here = Installation::new();
+    let variables = [("CONNECTIONS_PER_NETWORK", "2"), ("TRUSTED_PROXIES", "[127.0.0.1/32]")];
+    let server = serve(&here, &variables);
+    let mut many: Vec<TcpStream> = (0..10).map(|_| connect(&server)).collect();
+    assert!(many.iter_mut().all(|one| ask(one).is_some()));
+    drop(many);
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answers_is_let_go() {
+    let here = Installation::new();
+    let server = serve(&here, &[("WRITE_TIMEOUT", "1")]);
+    let mut greedy = connect(&server);
+    // More than the buffers between the two hold.
+    greedy.write_all("GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(500).as_bytes()).unwrap();
+    let closed = "tidegate_connections_closed_total{reason=\"write_timeout\"}";
+    eventually("it is let go", async || (server.metric(closed).await == 1.0).then_some(())).await;
+    assert_eq!(server.get("/healthz").await.0, 200);
+    drop(greedy);
+    server.stop();
+}
+
+#[tokio::test]
+async fn an_old_connection_is_closed_and_says_so_with_an_answer() {
+    let here = Installation::new();
+    let server = serve(&here, &[("CONNECTION_AGE", "1")]);
+    let mut stream = connect(&server);
+    eventually("the connection is old", || {
+        let head = ask(&mut stream).expect("no connection ends without a word");
+        std::future::ready(head.contains("connection: close").then_some(()))
+    })
+    .await;
+    assert!(is_closed(&mut stream));
+    server.stop();
+}
+
+#[tokio::test]
+async fn bodies_of_one_client_leave_room_for_those_of_others() {
+    const MIB: usize = 1 << 20;
+    let here = Installation::new();
+    let server = serve(&here, &[("UPLOADS", "33554432"), ("DEADLINE", "600")]);
+    let head = format!(
+        "POST /api/v2/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {MIB}\r\n\r\n"
+    );
+    let short_of_a_byte = vec![b' '; MIB - 1];
+    let held: RefCell<Vec<TcpStream>> = RefCell::default();
+    for _ in 0..16 {
+        let mut stream = connect(&server);
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&short_of_a_byte).unwrap();
+        held.borrow_mut().push(stream);
+    }
+    let refused = "tidegate_upload_budget_refusals_total";
+    // Its share is used up once the server has read what was sent.
+    eventually("its bodies are refused", async || {
+        let mut stream = connect(&server);
+        stream.write_all(head.as_bytes()).unwrap();
+        drop(stream.write_all(&short_of_a_byte));
+        held.borrow_mut().push(stream);
+        let at = format!("{}/metrics", server.base);
+        let text = elsewhere().get(at).send().await.unwrap().text().await.unwrap();
+        text.lines().any(|line| line.starts_with(refused)).then_some(())
+    })
+    .await;
+    let body = json!({ "email": "nobody@example.com", "password": "Wrong1horse!" });
+    let login = format!("{}/api/v2/auth/login", server.base);
+    let answer = elsewhere().post(&login).json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    let (code, answer) = server.sign_in("nobody@example.com", "Wrong1horse!").await;
+    assert_eq!((code, &answer["error"]["code"]), (503, &json!("SERVICE_UNAVAILABLE")), "{answer}");
+    // What was held is given back with the connections.
+    held.borrow_mut().clear();
+    eventually("there is room again", async || {
+        (server.sign_in("nobody@example.com", "Wrong1horse!").await.0 == 401).then_some(())
+    })
+    .await;
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_the_clients_fault_in_answer_and_log() {
+    let here = Installation::new();
+    let server = serve(&here, &[("DEADLINE", "1")]);
+    let mut stream = connect(&server);
+    stream
+        .write_all(
+            b"POST /api/v2/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+              content-length: 9\r\n\r\n{",
+        )
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("REQUEST_TIMEOUT"), "{answer}");
+    assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+    let told = server.stop_and_tell();
+    assert!(told.contains("\"status\":408") && !told.contains("\"level\":\"ERROR\""), "{told}");
+}
+
+#[tokio::test]
+async fn a_request_names_one_host() {
+    let here = Installation::new();
+    let server = serve(&here, &[]);
+    for (version, hosts, status) in [
+        ("1.1", "host: localhost\r\n", "200"),
+        ("1.0", "", "200"),
+        ("1.1", "", "400"),
+        ("1.1", "host: localhost\r\nhost: localhost\r\n", "400"),
+        ("1.0", "host: localhost\r\nhost: evil.example\r\n", "400"),
+        ("1.1", "host: local host\r\n", "400"),
+    ] {
+        let mut stream = connect(&server);
+        write!(stream, "GET /healthz HTTP/{version}\r\n{hosts}connection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/{version} {status} ")), "{version} {hosts:?}: {answer}");
+        assert!(answer.contains("x-content-type-options: nosniff"), "{answer}");
+    }
+    server.stop();
+}
+
+#[tokio::test]
+async fn on_another_listener_than_loopback_messages_are_read_by_command_alone() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    assert_eq!(server.get("/dev/outbox").await.0, 200);
+    let told = server.stop_and_tell();
+    assert!(told.contains("/dev/outbox"), "the warning names the page: {told}");
+
+    let here = Installation::new();
+    let server = here.serve(&["--dev", "--listen", "0.0.0.0:0"]);
+    let local = server.base.replace("0.0.0.0", "127.0.0.1");
+    let answer = server.http.get(format!("{local}/dev/outbox")).send().await.unwrap();
+    assert_eq!(answer.status(), 404);
+    let told = server.stop_and_tell();
+    assert!(told.contains("tidegate outbox") && !told.contains("/dev/outbox"), "{told}");
+}

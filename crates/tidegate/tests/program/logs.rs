@@ -1,0 +1,100 @@
+//! The log never decides about a request, a start or a stop; nor does a signal meant for the log.
+
+use std::fs::OpenOptions;
+use std::io::{Read, Write, pipe};
+use std::net::TcpStream;
+
+use rustix::process::Signal;
+use tidegate_testkit::eventually;
+
+use crate::support::{Installation, Server};
+
+const DROPPED: &str = "tidegate_log_lines_dropped_total{reason=\"writer\"}";
+
+/// Refused requests are answered, the loss is counted, and the end is an orderly one.
+async fn assert_unharmed(mut server: Server) {
+    assert_eq!(server.get("/api/v1/nothing").await.0, 404);
+    assert_eq!(server.sign_in("nobody@example.com", "Wrong1horse!").await.0, 401);
+    eventually("the loss is counted", async || (server.metric(DROPPED).await > 0.0).then_some(())).await;
+    assert_eq!(server.get("/readyz").await.0, 200);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait(), Some(0));
+}
+
+#[tokio::test]
+async fn with_the_logs_disk_full_it_starts_answers_and_stops() {
+    for format in ["json", "text"] {
+        let here = Installation::new();
+        let server = here.serve_with(&["--dev"], |command| {
+            command.env("TIDEGATE_LOG__FORMAT", format);
+            command.stderr(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        });
+        assert_unharmed(server).await;
+    }
+}
+
+#[tokio::test]
+async fn with_the_logs_reader_gone_it_answers_and_stops() {
+    let here = Installation::new();
+    let (reader, writer) = pipe().unwrap();
+    let server = here.serve_with(&[], |command| {
+        command.stderr(writer);
+    });
+    drop(reader);
+    assert_unharmed(server).await;
+}
+
+#[tokio::test]
+async fn with_a_reader_that_does_not_read_it_answers_and_stops() {
+    let here = Installation::new();
+    let (reader, writer) = pipe().unwrap();
+    let server = here.serve_with(&[], |command| {
+        command.env("TIDEGATE_LOG__FILTER", "debug").stderr(writer);
+    });
+    // More lines than the pipe and the queue before it hold.
+    let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
+    for _ in 0..100 {
+        let requests = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(100);
+        stream.write_all(requests.as_bytes()).unwrap();
+        let mut answers = 0;
+        let mut seen = Vec::new();
+        while answers < 100 {
+            let mut bytes = [0; 16 * 1024];
+            let read = stream.read(&mut bytes).unwrap();
+            assert!(read > 0, "the connection was closed");
+            seen.extend(&bytes[..read]);
+            answers = String::from_utf8_lossy(&seen).matches("HTTP/1.1 200").count();
+        }
+    }
+    drop(stream);
+    assert_unharmed(server).await;
+    drop(reader);
+}
+
+#[tokio::test]
+async fn a_hangup_does_not_end_it() {
+    let here = Installation::new();
+    let mut server = here.serve(&[]);
+    for _ in 0..2 {
+        server.signal(Signal::HUP);
+        eventually("the signal is logged", async || server.log().contains("SIGHUP").then_some(())).await;
+        assert_eq!(server.get("/healthz").await.0, 200);
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait(), Some(0));
+}
+
+#[tokio::test]
+async fn a_flood_of_refused_requests_is_no_flood_of_lines() {
+    let here = Installation::new();
+    let server = here.serve(&[]);
+    for _ in 0..300 {
+        assert_eq!(server.get("/nowhere").await.0, 404);
+    }
+    let left_out = server.metric("tidegate_log_lines_dropped_total{reason=\"limit\"}").await;
+    let told = server.stop_and_tell();
+    let lines = told.matches("\"message\":\"answered\"").count();
+    // A minute may have turned meanwhile.
+    assert!((60..=120).contains(&lines), "{lines} lines");
+    assert_eq!(left_out as usize + lines, 300);
+}
