@@ -17,6 +17,7 @@ pub mod limits;
 pub mod members;
 pub mod organizations;
 pub mod outbox;
+pub mod quotas;
 pub mod refresh_tokens;
 pub mod sandbox_accounts;
 pub mod service_keys;

@@ -1,10 +1,9 @@
 //! Organizations, their roles and workspaces, and who is a member.
 
-use serde_json::Value;
 use sqlx::types::Json;
 use tidegate_domain::account::{MemberOrganization, Workspace};
 use tidegate_domain::id::{AccountId, MembershipId, OrganizationId, WorkspaceId};
-use tidegate_domain::{Role, Timestamp};
+use tidegate_domain::{Document, Role, Timestamp};
 use uuid::Uuid;
 
 use crate::statement::{execute, fetch_all, fetch_one, fetch_optional};
@@ -117,7 +116,7 @@ impl Organizations<'_> {
             new.name,
             new.domain,
             new.plan,
-            Json(Value::Object(serde_json::Map::new())),
+            Json(Document::default()),
             new.created_at.micros(),
         )?;
         Ok(number)
@@ -231,10 +230,10 @@ impl Organizations<'_> {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn metadata(&mut self, organization: OrganizationId) -> Result<Option<Value>> {
+    pub async fn metadata(&mut self, organization: OrganizationId) -> Result<Option<Document>> {
         let row = fetch_optional!(
             self.0,
-            (Json<Value>,),
+            (Json<Document>,),
             "select metadata from organizations where id = $1",
             organization.0,
         )?;
@@ -248,14 +247,15 @@ impl Organizations<'_> {
     pub async fn set_metadata(
         &mut self,
         organization: OrganizationId,
-        metadata: &Value,
+        metadata: &Document,
         now: Timestamp,
     ) -> Result<()> {
         execute!(
             self.0,
-            "update organizations set metadata = $2, updated_at = $3 where id = $1",
+            "update organizations set metadata = $2, metadata_bytes = $3, updated_at = $4 where id = $1",
             organization.0,
             Json(metadata),
+            crate::quotas::bytes(metadata),
             now.micros(),
         )?;
         Ok(())

@@ -9,8 +9,8 @@ use crate::{
     Result, StoreError, accounts::Accounts, audit::Audit, broker_cursors::BrokerCursors,
     brokerage::BrokerageAccounts, challenges::Challenges, databases::Databases, idempotency::Idempotency,
     keys::Keys, limits::Limits, members::Members, organizations::Organizations, outbox::Outbox,
-    refresh_tokens::RefreshTokens, sandbox_accounts::SandboxAccounts, service_keys::ServiceKeys,
-    sessions::Sessions,
+    quotas::Quotas, refresh_tokens::RefreshTokens, sandbox_accounts::SandboxAccounts,
+    service_keys::ServiceKeys, sessions::Sessions,
 };
 
 /// Changes told one by one; with more, the caches forget everything, which is quicker.
@@ -152,6 +152,11 @@ impl Unit {
     /// Answers to repeated requests.
     pub fn idempotency(&mut self) -> Idempotency<'_> {
         Idempotency(self)
+    }
+
+    /// How much organizations keep.
+    pub fn quotas(&mut self) -> Quotas<'_> {
+        Quotas(self)
     }
 
     /// Rate limits.

@@ -23,6 +23,7 @@ use tidegate_identity::{Call, Refused};
 
 use crate::ops::operators_only;
 use crate::state::App;
+use crate::wire::body::small;
 use crate::wire::boundary::handled;
 use crate::wire::client::{client_ip, user_agent};
 use crate::wire::rejection::Rejection;
@@ -39,9 +40,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
             .layer(middleware::from_fn_with_state(app.clone(), operators_only));
         pages = pages.merge(dev);
     }
-    pages
-        .layer(DefaultBodyLimit::max(app.http().max_body))
-        .layer(middleware::from_fn_with_state(app.clone(), secured))
+    pages.layer(DefaultBodyLimit::max(small(app))).layer(middleware::from_fn_with_state(app.clone(), secured))
 }
 
 /// Nothing but our own style sheet and forms, framed by nobody, and the address with its token sent on to nobody

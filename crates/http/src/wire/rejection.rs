@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use tidegate_domain::limit::{Exceeded, Standing};
+use tidegate_domain::quota::QuotaExceeded;
 use tidegate_identity::Fault;
 use tidegate_identity::kernel::authenticate::{AuthError, Forbidden};
 
@@ -42,6 +43,8 @@ pub(crate) enum Rejection {
         /// Seconds to wait.
         retry_after: u64,
     },
+    /// The organization keeps as much as it may.
+    QuotaExceeded(QuotaExceeded),
     /// Come back later.
     Unavailable {
         /// Seconds to wait.
@@ -80,6 +83,7 @@ impl From<Fault> for Rejection {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::RateLimited { standing, retry_after } => Self::RateLimited { standing, retry_after },
+            Fault::QuotaExceeded(exceeded) => Self::QuotaExceeded(exceeded),
             Fault::Busy { retry_after } => {
                 tracing::warn!(retry_after, "refused: the password-hash queue is full");
                 Self::Unavailable { retry_after, reason: "The server is busy; try again later." }

@@ -10,8 +10,8 @@ pub use tidegate_store::service_keys::ServiceKey;
 use crate::kernel::fault::Fault;
 use crate::{Actor, Identity};
 
-/// Accounts read at a time: whoever writes them out need not hold more.
-const PAGE: i64 = 50;
+/// Accounts read at a time. Each may have a document of 64 KiB, and a program 50 keys with one each.
+const PAGE: i64 = 20;
 
 /// Where a listing goes on.
 #[derive(Clone, Copy, Debug)]

@@ -2,6 +2,7 @@
 
 use tidegate_crypto::{HashError, PasswordError, SigningFailed, VaultError};
 use tidegate_domain::limit::{Exceeded, Standing};
+use tidegate_domain::quota::QuotaExceeded;
 use tidegate_store::StoreError;
 
 /// A use case's answer: `E` are the refusals its contract lists, [`Fault`] is everything that can befall any of them.
@@ -33,6 +34,9 @@ pub enum Fault {
         /// Seconds to wait.
         retry_after: u64,
     },
+    /// The organization keeps as much as it may.
+    #[error(transparent)]
+    QuotaExceeded(#[from] QuotaExceeded),
     /// A mail is needed and no provider is configured.
     #[error("no mail provider is configured: set [mail.smtp] in the configuration, or serve with --dev")]
     MailNotConfigured,

@@ -9,6 +9,7 @@ pub(crate) mod issue;
 pub mod maintenance;
 pub(crate) mod message;
 pub(crate) mod meter;
+pub(crate) mod quota;
 pub mod service;
 pub mod settings;
 pub mod signing_keys;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tidegate_domain::limit::Limit;
 use tidegate_domain::phone::TextLimits;
+use tidegate_domain::quota::Quotas;
 use tidegate_domain::{Dialect, DialectProfile, PhoneRule};
 
 /// How this installation is set up.
@@ -45,6 +46,8 @@ pub struct Settings {
     pub failed_codes_by_account: Option<Limit>,
     /// Requests of one account that have the broker work, which counts its calls.
     pub brokerage_by_account: Option<Limit>,
+    /// Most an organization may keep.
+    pub quotas: Quotas,
     /// How long a signing key verifies after it was retired: the longest life of a token made with it.
     pub longest_access_token: Duration,
 }
@@ -87,6 +90,7 @@ impl Settings {
             failed_passwords_by_account: Some(Limit::new(100, 3_600)),
             failed_codes_by_account: Some(Limit::new(20, 3_600)),
             brokerage_by_account: Some(Limit::new(30, 60)),
+            quotas: Quotas::default(),
         }
     }
 

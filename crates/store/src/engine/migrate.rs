@@ -10,6 +10,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "first light", include_str!("../../migrations/0001_first_light.sql")),
     (2, "crossing minds", include_str!("../../migrations/0002_crossing_minds.sql")),
     (3, "riven", include_str!("../../migrations/0003_riven.sql")),
+    (5, "quotas", include_str!("../../migrations/0005_quotas.sql")),
 ];
 
 /// Where sqlx notes what was applied.

@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use serde_json::json;
-use tidegate_domain::Role;
 use tidegate_domain::session::EndReason;
+use tidegate_domain::{Document, Role};
 use tidegate_store::keys::StoredKey;
 use tidegate_store::outbox::NewMessage;
 use tidegate_store::sessions::NewSession;
@@ -143,7 +142,7 @@ on_both_engines! {
         commit!(world.store, unit => unit.sessions().insert(&opened));
         let ear = Ear::at(&world.store, world.database.engine()).await;
 
-        commit!(world.store, unit => unit.members().describe(ada, "A", "L", &json!({}), at(1)));
+        commit!(world.store, unit => unit.members().describe(ada, "A", "L", &Document::default(), at(1)));
         assert!(ear.heard().contains(&Change::Account(ada)), "described");
         ear.forget();
 

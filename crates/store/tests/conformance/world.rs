@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_domain::account::{AccountKind, LoginName, ServiceName};
 use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId, SessionId, WorkspaceId};
 use tidegate_domain::session::{Amr, SessionTimes};
-use tidegate_domain::{Dialect, EmailAddress, Entropy, PhoneNumber, Role, Timestamp};
+use tidegate_domain::{Dialect, Document, EmailAddress, Entropy, PhoneNumber, Role, Timestamp};
 use tidegate_store::accounts::{NewAccount, NewIdentifier};
 use tidegate_store::organizations::{NewMembership, NewOrganization, NewWorkspace};
 use tidegate_store::refresh_tokens::NewRefreshToken;
@@ -20,6 +20,11 @@ pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_767_603_600);
 /// `seconds` after the case began.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(NOW.seconds() + seconds)
+}
+
+/// A document as the store holds it: no rule on what people may send applies here.
+pub(crate) fn document(value: serde_json::Value) -> Document {
+    serde_json::from_value(value).unwrap()
 }
 
 /// Does one thing in a unit of its own, commits it, and answers what it answered.

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_delivery::{RetryPolicy, SmsConfig, SmtpConfig};
 use tidegate_domain::DialectProfile;
 use tidegate_domain::limit::Limit;
+use tidegate_domain::quota::Quotas;
 use tidegate_domain::time::seconds;
 use tidegate_http::{ForwardedHeader, HttpSettings, OpsSettings};
 
@@ -94,6 +95,8 @@ pub(crate) struct Config {
     pub(crate) riven: Riven,
     /// Databases that tokens are bound to.
     pub(crate) databases: Databases,
+    /// Most an organization may keep.
+    pub(crate) quotas: Quotas,
 }
 
 /// A pepper and its name.
@@ -202,7 +205,7 @@ pub(crate) struct Http {
     /// How long a connection may stay open while nothing is asked on it.
     #[serde(with = "seconds")]
     pub(crate) idle_timeout: Duration,
-    /// Largest request body in bytes, where a contract does not say otherwise.
+    /// Most bytes of a request body that may carry a free document. Others are smaller.
     pub(crate) max_body: usize,
     /// Bytes that all applications and documents under way may take together.
     pub(crate) uploads: usize,
@@ -272,6 +275,7 @@ impl Default for Config {
             crossing_minds: DialectProfile::crossing_minds(),
             riven: Riven::default(),
             databases: Databases::default(),
+            quotas: Quotas::default(),
         }
     }
 }

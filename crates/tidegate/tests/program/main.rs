@@ -14,6 +14,7 @@ mod doctor;
 mod help;
 mod json;
 mod keys;
+mod memory;
 mod migrate;
 mod organizations;
 mod outbox;
