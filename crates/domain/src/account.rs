@@ -3,12 +3,11 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::id::{AccountId, OrganizationId, SessionId, WorkspaceId};
-use crate::text::{TextError, line};
-use crate::{EmailAddress, PhoneNumber, Role, Timestamp};
+use crate::text::{TextError, is_invisible, line};
+use crate::{Document, EmailAddress, PhoneNumber, Role, Timestamp};
 
 /// What kind of principal an account is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +37,8 @@ impl AccountKind {
 /// Longest name of a program, in characters (Crossing Minds "accounts/service").
 const MAX_SERVICE_NAME: usize = 128;
 
-/// What a program signs in as. Composed (NFC), and compared as it is written otherwise.
+/// What a program signs in as. Composed (NFC) and without invisible characters, which would let one name look like another;
+/// compared as it is written otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ServiceName(String);
@@ -49,7 +49,8 @@ impl ServiceName {
     /// # Errors
     /// Says which rule the text breaks.
     pub fn parse(text: &str) -> Result<Self, TextError> {
-        let composed: String = text.trim().chars().take(4 * MAX_SERVICE_NAME + 1).nfc().collect();
+        let visible = text.trim().chars().filter(|c| !is_invisible(*c));
+        let composed: String = visible.take(4 * MAX_SERVICE_NAME + 1).nfc().collect();
         line(&composed, MAX_SERVICE_NAME).map(Self)
     }
 
@@ -138,9 +139,9 @@ pub struct Account {
     /// `http(s)` URL or `data:` URI.
     pub profile_image_url: Option<String>,
     /// What the person may change.
-    pub profile: Value,
+    pub profile: Document,
     /// What only the application may change.
-    pub user_metadata: Value,
+    pub user_metadata: Document,
     /// Administers the installation.
     pub is_system_admin: bool,
     /// Kept out since.
@@ -242,8 +243,21 @@ mod tests {
         assert_eq!(of("e\u{301}"), Ok("\u{e9}".to_owned()));
         assert_eq!(of("   "), Err(TextError::Empty));
         assert_eq!(of("a\nb"), Err(TextError::Control));
+        assert_eq!(of("\u{200b}\u{3164}"), Err(TextError::Empty));
+        assert_eq!(of("store\u{202e}"), Err(TextError::Direction));
         assert_eq!(of(&"x".repeat(128)), Ok("x".repeat(128)));
         assert_eq!(of(&format!("{}abc{}", " ".repeat(1_000), " ".repeat(1_000))), Ok("abc".to_owned()));
+        for alike in [
+            "store\u{200b}",
+            "\u{feff}st\u{2060}ore",
+            "s\u{ad}tore",
+            "st\u{3164}ore",
+            "store\u{fe0f}",
+            "e\u{200b}\u{301}",
+        ] {
+            let plain = alike.replace(is_invisible, "");
+            assert_eq!(ServiceName::parse(alike), ServiceName::parse(&plain), "{alike:?}");
+        }
         // Four characters that compose to one, as often as there is room for, and once more.
         let composing = "\u{3b1}\u{313}\u{300}\u{345}";
         assert_eq!(of(&composing.repeat(128)), Ok("\u{1f82}".repeat(128)));

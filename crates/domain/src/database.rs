@@ -1,7 +1,5 @@
 //! Databases: what a token can be bound to.
 
-use serde_json::Value;
-
 use crate::Timestamp;
 use crate::flexible_id::{FlexibleId, IdType};
 use crate::id::{DatabaseId, OrganizationId};
@@ -25,8 +23,6 @@ pub struct Database {
     pub user_id_type: IdType,
     /// Type of its anonymous sessions' identifiers.
     pub session_id_type: IdType,
-    /// Free document.
-    pub metadata: Value,
     /// Made.
     pub created_at: Timestamp,
     /// When it stops being prepared.

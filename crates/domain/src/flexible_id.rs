@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// Longest identifier at sign-in, in characters (Crossing Minds section 4).
@@ -64,6 +65,71 @@ pub struct WrongId(pub IdType);
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FlexibleId(String);
+
+/// An identifier as it was sent: only the database says of which type it is. It takes no more memory than its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SentId {
+    /// A string.
+    Text(String),
+    /// An integer, in its digits.
+    Number(String),
+    /// Anything else, which is an identifier of no type.
+    Other,
+}
+
+impl<'de> Deserialize<'de> for SentId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SentIdVisitor)
+    }
+}
+
+struct SentIdVisitor;
+
+impl<'de> Visitor<'de> for SentIdVisitor {
+    type Value = SentId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<SentId, E> {
+        Ok(SentId::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<SentId, E> {
+        Ok(SentId::Text(text))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<SentId, E> {
+        Ok(SentId::Number(number.to_string()))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<SentId, E> {
+        Ok(SentId::Number(number.to_string()))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<SentId, E> {
+        Ok(SentId::Other)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<SentId, E> {
+        Ok(SentId::Other)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<SentId, E> {
+        Ok(SentId::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<SentId, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(SentId::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<SentId, A::Error> {
+        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(SentId::Other)
+    }
+}
 
 impl FlexibleId {
     /// The normal form.
@@ -144,12 +210,10 @@ impl IdType {
     ///
     /// # Errors
     /// [`WrongId`] when it is none of this type.
-    pub fn parse_json(self, value: &Value) -> Result<FlexibleId, WrongId> {
-        match (self, value) {
-            (_, Value::String(text)) => self.parse_text(text),
-            (Self::Signed(_) | Self::Unsigned(_), Value::Number(number)) if !number.is_f64() => {
-                self.parse_text(&number.to_string())
-            }
+    pub fn parse_json(self, sent: &SentId) -> Result<FlexibleId, WrongId> {
+        match (self, sent) {
+            (_, SentId::Text(text)) => self.parse_text(text),
+            (Self::Signed(_) | Self::Unsigned(_), SentId::Number(digits)) => self.parse_text(digits),
             _ => Err(WrongId(self)),
         }
     }
@@ -225,6 +289,10 @@ mod tests {
         name.parse().unwrap()
     }
 
+    fn sent(value: Value) -> SentId {
+        serde_json::from_str(&value.to_string()).unwrap()
+    }
+
     fn normal(name: &str, text: &str) -> Option<String> {
         kind(name).parse_text(text).ok().map(|id| id.0)
     }
@@ -243,8 +311,8 @@ mod tests {
 
     #[test]
     fn integers_stay_in_their_range_and_may_come_as_digits() {
-        assert_eq!(kind("uint8").parse_json(&json!(255)).unwrap().as_str(), "255");
-        assert_eq!(kind("uint8").parse_json(&json!("7")).unwrap().as_str(), "7");
+        assert_eq!(kind("uint8").parse_json(&sent(json!(255))).unwrap().as_str(), "255");
+        assert_eq!(kind("uint8").parse_json(&sent(json!("7"))).unwrap().as_str(), "7");
         assert_eq!(normal("int8", "-128"), Some("-128".into()));
         assert_eq!(normal("uint64", "18446744073709551615"), Some("18446744073709551615".into()));
         assert_eq!(normal("int64", "-9223372036854775808"), Some("-9223372036854775808".into()));
@@ -263,11 +331,30 @@ mod tests {
             assert_eq!(normal(name, text), None, "{name} {text}");
         }
         for value in [json!(1.5), json!(true), json!(null), json!([1]), json!({}), json!(256)] {
-            assert_eq!(kind("uint8").parse_json(&value), Err(WrongId(kind("uint8"))), "{value}");
+            assert_eq!(
+                kind("uint8").parse_json(&sent(value.clone())),
+                Err(WrongId(kind("uint8"))),
+                "{value}"
+            );
         }
         assert_eq!(kind("uint32").emit(&FlexibleId("7".into())), json!(7));
         assert_eq!(normal("int16", "007"), Some("7".into()));
         assert_eq!(normal("int16", "-0"), Some("0".into()));
+    }
+
+    #[test]
+    fn what_is_sent_is_text_or_an_integer_and_nothing_else_is_kept() {
+        assert_eq!(sent(json!("7")), SentId::Text("7".into()));
+        assert_eq!(sent(json!(-7)), SentId::Number("-7".into()));
+        assert_eq!(sent(json!(u64::MAX)), SentId::Number(u64::MAX.to_string()));
+        for other in
+            [json!(null), json!(true), json!(1.0), json!(1e30), json!([[{"": 0}], 1]), json!({"": {"": [0]}})]
+        {
+            assert_eq!(sent(other.clone()), SentId::Other, "{other}");
+        }
+        for text in ["-0", "123456789012345678901234567890"] {
+            assert_eq!(serde_json::from_str::<SentId>(text).unwrap(), SentId::Other, "{text}");
+        }
     }
 
     #[test]
@@ -283,7 +370,7 @@ mod tests {
         for text in ["AAECAw", "AAE=", "A", "AB", "", "A+/="] {
             assert_eq!(normal("bytes3", text), None, "{text}");
         }
-        assert_eq!(kind("uuid").parse_json(&json!(7)), Err(WrongId(IdType::Uuid)));
+        assert_eq!(kind("uuid").parse_json(&sent(json!(7))), Err(WrongId(IdType::Uuid)));
     }
 
     proptest! {
@@ -295,15 +382,15 @@ mod tests {
             let kind = kind(&name);
             if let Ok(id) = kind.parse_text(&text) {
                 let emitted = kind.emit(&id);
-                prop_assert_eq!(kind.parse_json(&emitted), Ok(id));
+                prop_assert_eq!(kind.parse_json(&sent(emitted)), Ok(id));
             }
         }
 
         #[test]
         fn every_integer_in_range_is_an_identifier(number in any::<u64>()) {
-            prop_assert_eq!(kind("uint64").emit(&kind("uint64").parse_json(&json!(number)).unwrap()), json!(number));
+            prop_assert_eq!(kind("uint64").emit(&kind("uint64").parse_json(&sent(json!(number))).unwrap()), json!(number));
             let signed = i64::from_ne_bytes(number.to_ne_bytes());
-            prop_assert_eq!(kind("int64").emit(&kind("int64").parse_json(&json!(signed)).unwrap()), json!(signed));
+            prop_assert_eq!(kind("int64").emit(&kind("int64").parse_json(&sent(json!(signed))).unwrap()), json!(signed));
         }
     }
 }

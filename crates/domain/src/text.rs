@@ -5,7 +5,7 @@ use serde_json::Value;
 /// Why a text was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// Nothing but white space.
+    /// Nothing that can be seen: white space, invisible characters and fillers.
     #[error("must not be empty")]
     Empty,
     /// More characters than allowed.
@@ -14,24 +14,49 @@ pub enum TextError {
     /// NUL or another control character.
     #[error("must not contain control characters")]
     Control,
+    /// A character that turns the direction of what follows: `exe.txt` could be shown as `txt.exe`.
+    #[error("must not contain characters that change the direction of the text")]
+    Direction,
 }
 
-/// A single line of 1 to `max` characters, without control characters, white space trimmed off its ends.
+/// A single line of 1 to `max` characters, white space trimmed off its ends. Something of it can be seen, and it contains
+/// neither control characters nor ones that change the direction of the text (Unicode Standard Annex 9).
+///
+/// The one rule for names and titles, in every contract.
 ///
 /// # Errors
 /// Says which of these rules the text breaks.
 pub fn line(text: &str, max: usize) -> Result<String, TextError> {
     let text = text.trim();
-    if text.is_empty() {
+    if text.chars().all(|c| c.is_whitespace() || is_invisible(c)) {
         return Err(TextError::Empty);
     }
     if text.chars().count() > max {
         return Err(TextError::TooLong(max));
     }
-    if text.chars().any(char::is_control) {
+    if text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
         return Err(TextError::Control);
     }
+    if text.chars().any(turns_direction) {
+        return Err(TextError::Direction);
+    }
     Ok(text.to_owned())
+}
+
+/// Embeddings, overrides and isolates. The marks U+061C, U+200E and U+200F change nothing around them: names of several
+/// scripts may need them.
+const fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Characters that print nothing: `Default_Ignorable_Code_Point` of Unicode 16 without those that change the direction of
+/// the text, which are refused, and the blanks that are no white space.
+pub const fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Whether a NUL character hides anywhere in `value`. PostgreSQL cannot store one.
@@ -90,6 +115,37 @@ mod tests {
         assert_eq!(line(" ", 5), Err(TextError::Empty));
         assert_eq!(line("Lovelace", 5), Err(TextError::TooLong(5)));
         assert_eq!(line("A\u{0}da", 5), Err(TextError::Control));
+        assert_eq!(line("A\u{2028}da", 5), Err(TextError::Control));
+    }
+
+    #[test]
+    fn a_name_can_be_seen() {
+        for unseen in [
+            "\u{200b}",
+            "\u{3164}",
+            " \u{200b}\u{feff} ",
+            "\u{2800}\u{ad}",
+            "\u{e0041}\u{fe0f}",
+            "\u{115f}\u{1160}",
+        ] {
+            assert_eq!(line(unseen, 50), Err(TextError::Empty), "{unseen:?}");
+        }
+        // Joiners and marks inside a name belong to its script, and to families.
+        for seen in [
+            "\u{645}\u{6cc}\u{200c}\u{62e}",
+            "\u{1f469}\u{200d}\u{1f680}",
+            "\u{5d0}\u{200f} A",
+            "\u{2764}\u{fe0f}",
+        ] {
+            assert_eq!(line(seen, 50).as_deref(), Ok(seen));
+        }
+    }
+
+    #[test]
+    fn a_name_does_not_turn_what_stands_around_it() {
+        for turning in ["Ada\u{202e}", "\u{202a}Ada", "Ada\u{2066}x\u{2069}", "\u{202d}7"] {
+            assert_eq!(line(turning, 50), Err(TextError::Direction), "{turning:?}");
+        }
     }
 
     #[test]

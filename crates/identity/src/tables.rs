@@ -7,14 +7,18 @@ use crate::accounts::repository::Accounts;
 use crate::credentials::challenges_repository::Challenges;
 use crate::credentials::service_keys_repository::ServiceKeys;
 use crate::databases::repository::Databases;
+use crate::organizations::quotas_repository::Quotas;
 use crate::organizations::repository::Organizations;
 
 /// What the schema has of this feature alone. Only ever appended to.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 4,
-    name: "password schemes",
-    text: include_str!("../migrations/0004_password_schemes.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 4,
+        name: "password schemes",
+        text: include_str!("../migrations/0004_password_schemes.sql"),
+    },
+    Migration { version: 5, name: "quotas", text: include_str!("../migrations/0005_quotas.sql") },
+];
 
 /// The repositories of a unit of work.
 pub trait IdentityTables {
@@ -23,6 +27,9 @@ pub trait IdentityTables {
 
     /// Organizations, workspaces and memberships.
     fn organizations(&mut self) -> Organizations<'_>;
+
+    /// How much organizations keep.
+    fn quotas(&mut self) -> Quotas<'_>;
 
     /// Accounts as the managers of their organization see them.
     fn members(&mut self) -> Members<'_>;
@@ -44,6 +51,10 @@ impl IdentityTables for Unit {
 
     fn organizations(&mut self) -> Organizations<'_> {
         Organizations(self)
+    }
+
+    fn quotas(&mut self) -> Quotas<'_> {
+        Quotas(self)
     }
 
     fn members(&mut self) -> Members<'_> {

@@ -3,6 +3,7 @@
 use tidegate_crypto::{HashError, PasswordError, SigningFailed, VaultError};
 use tidegate_database::StoreError;
 use tidegate_domain::limit::{Exceeded, Standing};
+use tidegate_domain::quota::QuotaExceeded;
 
 /// A use case's answer: `E` are the refusals its contract lists, [`Fault`] is everything that can befall any of them.
 pub type Outcome<T, E> = Result<T, Refused<E>>;
@@ -33,6 +34,9 @@ pub enum Fault {
         /// Seconds to wait.
         retry_after: u64,
     },
+    /// The organization keeps as much as it may.
+    #[error(transparent)]
+    QuotaExceeded(#[from] QuotaExceeded),
     /// A mail is needed and no provider is configured.
     #[error("no mail provider is configured: set [mail.smtp] in the configuration, or serve with --dev")]
     MailNotConfigured,

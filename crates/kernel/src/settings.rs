@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tidegate_domain::limit::Limit;
 use tidegate_domain::phone::TextLimits;
+use tidegate_domain::quota::Quotas;
 use tidegate_domain::{ContractId, ContractProfile, ContractProfiles, PhoneRule};
 
 /// How this installation is set up.
@@ -45,6 +46,8 @@ pub struct Settings {
     pub passwords_set_by_network: Option<Limit>,
     /// Requests of one account that have the broker work, which counts its calls.
     pub brokerage_by_account: Option<Limit>,
+    /// Most an organization may keep.
+    pub quotas: Quotas,
     /// How long a signing key verifies after it was retired: the longest life of a token made with it.
     pub longest_access_token: Duration,
 }
@@ -84,6 +87,7 @@ impl Settings {
             passwords_set_by_organization: Some(Limit::new(30, 60)),
             passwords_set_by_network: Some(Limit::new(30, 60)),
             brokerage_by_account: Some(Limit::new(30, 60)),
+            quotas: Quotas::default(),
         }
     }
 

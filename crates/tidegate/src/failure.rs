@@ -85,6 +85,7 @@ impl From<Fault> for Failure {
         let code = match fault {
             Fault::RateLimited { .. } => "rate_limited",
             Fault::Busy { .. } => "busy",
+            Fault::QuotaExceeded(_) => "quota_exceeded",
             Fault::SessionEnded => "session_ended",
             Fault::MailNotConfigured => "mail_not_configured",
             Fault::SmsNotConfigured => "sms_not_configured",

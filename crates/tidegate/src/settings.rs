@@ -157,6 +157,7 @@ impl Config {
         settings.texts = self.phone.limits.clone();
         settings.redirect_hosts.clone_from(&self.links.redirect_hosts);
         settings.database_preparation = self.databases.preparation;
+        settings.quotas = self.quotas;
         settings.failed_passwords_by_account = self.failed_passwords();
         settings.failed_codes_by_account = self.failed_codes();
         let [(_, by_account), (_, by_organization), (_, by_network)] = self.passwords_set();

@@ -22,6 +22,7 @@ use tidegate_kernel::settings::DeliveryMode;
 use tidegate_kernel::{Call, Refused};
 
 use crate::ops::operators_only;
+use crate::wire::body::small;
 use crate::wire::boundary::handled;
 use crate::wire::client::{client_ip, user_agent};
 use crate::wire::headers::page_headers;
@@ -41,9 +42,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
             .layer(middleware::from_fn_with_state(app.clone(), operators_only));
         pages = pages.merge(dev);
     }
-    pages
-        .layer(DefaultBodyLimit::max(app.http().max_body))
-        .layer(middleware::from_fn_with_state(app.clone(), secured))
+    pages.layer(DefaultBodyLimit::max(small(app))).layer(middleware::from_fn_with_state(app.clone(), secured))
 }
 
 async fn secured(State(app): State<App>, request: Request, next: Next) -> Response {

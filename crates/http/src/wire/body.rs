@@ -1,4 +1,7 @@
 //! Request bodies: bounded, of a known type, JSON.
+//!
+//! A body is bounded twice: in bytes, and in what reading it takes. A value of a few bytes can become a hundred times as many
+//! in memory, so the values are counted before anything is read.
 
 use std::marker::PhantomData;
 
@@ -12,7 +15,7 @@ use crate::wire::contract::ContractMarker;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
-/// A JSON object read into `T`.
+/// A JSON object of up to 64 KiB read into `T`.
 pub(crate) struct JsonBody<C, T>(pub(crate) T, PhantomData<C>);
 
 /// A JSON object of up to 3 MiB: for pictures sent inside it.
@@ -21,13 +24,27 @@ pub(crate) struct LargeJsonBody<C, T>(pub(crate) T, PhantomData<C>);
 /// A body that is not needed: none, or any JSON.
 pub(crate) struct NoBody<C>(PhantomData<C>);
 
+/// Most bytes of a body that carries neither a free document nor a picture.
+const SMALL: usize = 64 * 1024;
+/// Most bytes of a body with a picture inside.
 const LARGE: usize = 3 * 1024 * 1024;
+
+/// Most values and keys of a body, counted by the signs `,` `:` `[` `{` between them. A free document of 64 KiB passes when
+/// its fields take 16 bytes or more on average. As a tree, so many take less than 2 MiB.
+const MAX_PARTS: usize = 8_192;
+/// Most arrays and objects inside one another.
+const MAX_DEPTH: usize = 32;
+
+/// Most bytes of a body that carries neither a free document nor a picture.
+pub(crate) fn small(app: &App) -> usize {
+    app.http().max_body.min(SMALL)
+}
 
 impl<C: ContractMarker, T: DeserializeOwned> FromRequest<App> for JsonBody<C, T> {
     type Rejection = C::Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, C::Error> {
-        Ok(Self(json(request, app.http().max_body).await?, PhantomData))
+        Ok(Self(json(request, small(app)).await?, PhantomData))
     }
 }
 
@@ -43,8 +60,9 @@ impl<C: ContractMarker> FromRequest<App> for NoBody<C> {
     type Rejection = C::Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, C::Error> {
-        let bytes = read(request.into_body(), app.http().max_body).await?;
+        let bytes = read(request.into_body(), small(app)).await?;
         if !bytes.is_empty() {
+            check_shape(&bytes)?;
             serde_json::from_slice::<serde::de::IgnoredAny>(&bytes)
                 .map_err(|error| Rejection::MalformedBody(describe(&error)))?;
         }
@@ -73,7 +91,59 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Rejection> {
     if !text.trim_start().starts_with('{') {
         return Err(Rejection::MalformedBody("the body must be a JSON object".to_owned()));
     }
+    check_shape(bytes)?;
     serde_json::from_str(text).map_err(|error| Rejection::MalformedBody(describe(&error)))
+}
+
+/// Refuses what would take far more memory to read than its bytes.
+fn check_shape(json: &[u8]) -> Result<(), Rejection> {
+    match judge_shape(json, MAX_PARTS, MAX_DEPTH) {
+        Shape::Fits => Ok(()),
+        Shape::TooMany => Err(Rejection::MalformedBody("the JSON holds too many values".to_owned())),
+        Shape::TooDeep => Err(Rejection::MalformedBody("the JSON is nested too deeply".to_owned())),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Shape {
+    Fits,
+    TooMany,
+    TooDeep,
+}
+
+/// Counts without reading. Up to the first mistake in the JSON, where reading ends, it sees the same strings as the reader.
+fn judge_shape(json: &[u8], max_parts: usize, max_depth: usize) -> Shape {
+    let (mut parts, mut depth) = (0_usize, 0_usize);
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => skip_string(&mut bytes),
+            b'[' | b'{' => (parts, depth) = (parts + 1, depth + 1),
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' | b':' => parts += 1,
+            _ => {}
+        }
+        if parts > max_parts {
+            return Shape::TooMany;
+        }
+        if depth > max_depth {
+            return Shape::TooDeep;
+        }
+    }
+    Shape::Fits
+}
+
+/// Goes on after the string whose first quotation mark was met.
+fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => {
+                bytes.next();
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The whole body, unless it is larger than `limit`; a declared length is believed before anything is read.
@@ -104,7 +174,7 @@ fn describe(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         Category::Eof => "the JSON ends early",
         Category::Io | Category::Syntax => "the JSON is malformed",
-        Category::Data => "the JSON has a duplicate or misplaced field",
+        Category::Data => "the JSON has a duplicate, misplaced or unreadable field",
     };
     format!("{what} at line {} column {}", error.line(), error.column())
 }
@@ -132,7 +202,73 @@ mod tests {
         assert!(!text.contains("hunter2"), "{text}");
     }
 
+    #[test]
+    fn signs_inside_of_strings_count_for_nothing() {
+        let strings = br#"{"a[{,:": "[[[{{{,,,:::\\\"[[[", "b": "\\"}"#;
+        assert_eq!(judge_shape(strings, 4, 1), Shape::Fits);
+        assert_eq!(judge_shape(strings, 3, 1), Shape::TooMany);
+    }
+
+    #[test]
+    fn a_body_of_many_values_is_refused_before_it_is_read() {
+        for dense in ["{\"\":0},", "[],", "0,", "\"\",", "[[[]]],"] {
+            let body = format!(r#"{{"a":[{}0]}}"#, dense.repeat(100_000));
+            let Err(Rejection::MalformedBody(text)) = parse::<Value>(body.as_bytes()) else {
+                panic!("{dense} was read");
+            };
+            assert_eq!(text, "the JSON holds too many values", "{dense}");
+        }
+        let deep = |depth: usize| format!(r#"{{"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        assert!(parse::<Value>(deep(MAX_DEPTH - 1).as_bytes()).is_ok());
+        assert!(parse::<Value>(deep(MAX_DEPTH).as_bytes()).is_err());
+    }
+
+    /// Values and keys, and depth, of a tree: counted by walking it.
+    fn shape_of(value: &Value) -> (usize, usize) {
+        let inner: Vec<(usize, usize)> = match value {
+            Value::Array(items) => items.iter().map(shape_of).collect(),
+            Value::Object(fields) => fields.values().map(shape_of).collect(),
+            _ => return (0, 0),
+        };
+        let separators = inner.len().saturating_sub(1) + value.as_object().map_or(0, serde_json::Map::len);
+        let parts: usize = inner.iter().map(|(parts, _)| parts).sum();
+        let depth = inner.iter().map(|(_, depth)| *depth).max().unwrap_or(0);
+        (1 + separators + parts, 1 + depth)
+    }
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,8}|[\"\\\\\\[{,:\\]}]{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(6, 80, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::btree_map("\\PC{0,4}|[\"\\\\:]{0,4}", inner, 0..6)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
     proptest! {
+        #[test]
+        fn a_body_is_refused_exactly_when_it_holds_more_than_it_may(value in json_value(), pretty in any::<bool>()) {
+            let (parts, depth) = shape_of(&value);
+            let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) };
+            let text = text.unwrap();
+            prop_assert_eq!(judge_shape(text.as_bytes(), parts, depth), Shape::Fits);
+            if parts > 0 {
+                prop_assert_eq!(judge_shape(text.as_bytes(), parts - 1, depth), Shape::TooMany);
+                prop_assert_eq!(judge_shape(text.as_bytes(), parts, depth - 1), Shape::TooDeep);
+            }
+            if value.is_object() {
+                prop_assert_eq!(parse::<Value>(text.as_bytes()).unwrap(), value);
+            }
+        }
+
         #[test]
         fn any_bytes_are_read_or_refused_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             drop(parse::<Value>(&bytes));

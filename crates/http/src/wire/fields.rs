@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use tidegate_domain::flexible_id::SentId;
 
 /// A field as it was sent.
 #[derive(Clone, Debug, Default)]
@@ -23,10 +25,34 @@ pub(crate) enum Field<T> {
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Field<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(match Value::deserialize(deserializer)? {
-            Value::Null => Self::Null,
-            value => T::deserialize(value).map_or(Self::WrongType, Self::Value),
-        })
+        // Passed over as text: what is of another type never becomes values.
+        let sent = <&RawValue>::deserialize(deserializer)?.get();
+        if sent == "null" {
+            return Ok(Self::Null);
+        }
+        match serde_json::from_str(sent) {
+            Ok(value) => Ok(Self::Value(value)),
+            Err(error) if error.is_data() => Ok(Self::WrongType),
+            // A number or an escape that means nothing: no type would fit.
+            Err(error) => Err(D::Error::custom(error)),
+        }
+    }
+}
+
+/// A JSON object, as text.
+#[derive(Clone, Debug)]
+pub(crate) struct ObjectText(Box<RawValue>);
+
+impl<'de> Deserialize<'de> for ObjectText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        if text.get().starts_with('{') { Ok(Self(text)) } else { Err(D::Error::custom("not an object")) }
+    }
+}
+
+impl ObjectText {
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.get()
     }
 }
 
@@ -135,18 +161,24 @@ impl Expected for i64 {
 impl Expected for f64 {
     const NAME: &'static str = "a number";
 }
-impl Expected for Vec<Value> {
-    const NAME: &'static str = "an array";
-}
-impl Expected for Value {
+impl Expected for SentId {
     const NAME: &'static str = "a JSON value";
 }
-impl Expected for serde_json::Map<String, Value> {
+impl Expected for Vec<SentId> {
+    const NAME: &'static str = "an array";
+}
+/// What an application for a brokerage account is made of.
+impl Expected for Map<String, Value> {
+    const NAME: &'static str = "an object";
+}
+impl Expected for ObjectText {
     const NAME: &'static str = "an object";
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[derive(Deserialize, Default)]
@@ -168,6 +200,85 @@ mod tests {
     fn everything_wrong_is_said_at_once() {
         let violations = check(r#"{"remember": "yes"}"#).unwrap_err();
         assert_eq!(violations.summary(), "email is required; remember must be true or false");
+    }
+
+    /// How a field was read before it was kept as text: through a tree.
+    fn by_tree<T: DeserializeOwned>(value: &Value) -> Field<T> {
+        match value {
+            Value::Null => Field::Null,
+            value => T::deserialize(value.clone()).map_or(Field::WrongType, Field::Value),
+        }
+    }
+
+    fn sent<T: DeserializeOwned>(value: &Value) -> Field<T> {
+        serde_json::from_str(&value.to_string()).unwrap()
+    }
+
+    /// Read now as it was read then.
+    fn assert_same<T: DeserializeOwned + PartialEq + std::fmt::Debug>(value: &Value) {
+        match (sent::<T>(value), by_tree::<T>(value)) {
+            (Field::Value(one), Field::Value(other)) => assert_eq!(one, other, "{value}"),
+            (one, other) => {
+                assert_eq!(std::mem::discriminant(&one), std::mem::discriminant(&other), "{value}")
+            }
+        }
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "\\PC{0,8}".prop_map(Value::from),
+            Just(Value::from("\u{0}\"\\")),
+        ];
+        leaf.prop_recursive(4, 40, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::btree_map("\\PC{0,4}", inner, 0..5)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_field_reads_as_it_did_through_a_tree(value in any_value()) {
+            assert_same::<String>(&value);
+            assert_same::<bool>(&value);
+            assert_same::<i64>(&value);
+            assert_same::<f64>(&value);
+            assert_same::<SentId>(&value);
+            assert_same::<Vec<SentId>>(&value);
+            match (sent::<ObjectText>(&value), by_tree::<Map<String, Value>>(&value)) {
+                (Field::Value(text), Field::Value(fields)) => {
+                    prop_assert_eq!(serde_json::from_str::<Value>(text.as_str()).unwrap(), Value::Object(fields));
+                }
+                (Field::Null, Field::Null) | (Field::WrongType, Field::WrongType) => {}
+                (one, other) => prop_assert!(false, "{:?} was {:?}", one, other),
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_type_fits_makes_the_body_unreadable() {
+        for unreadable in [r#""\ud800""#, "1e999"] {
+            let body = format!(r#"{{"email": {unreadable}}}"#);
+            assert!(serde_json::from_str::<Body>(&body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_field_of_another_type_is_known_without_reading_what_is_in_it() {
+        // Every value of it would be an error of its own.
+        let body = r#"{"email": [1e999, "\ud800"], "remember": {"a": 1e999}}"#;
+        assert_eq!(check_text(body), "email must be a string; remember must be true or false");
+    }
+
+    fn check_text(json: &str) -> String {
+        check(json).unwrap_err().summary()
     }
 
     #[test]

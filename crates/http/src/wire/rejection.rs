@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tidegate_domain::limit::{Exceeded, Standing};
+use tidegate_domain::quota::QuotaExceeded;
 use tidegate_kernel::Fault;
 use tidegate_kernel::authenticate::{AuthError, Forbidden};
 
@@ -52,6 +53,8 @@ pub(crate) enum Rejection {
         /// Seconds to wait.
         retry_after: u64,
     },
+    /// The organization keeps as much as it may.
+    QuotaExceeded(QuotaExceeded),
     /// Come back later.
     Unavailable {
         /// Seconds to wait.
@@ -90,6 +93,7 @@ impl From<Fault> for Rejection {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::RateLimited { standing, retry_after } => Self::RateLimited { standing, retry_after },
+            Fault::QuotaExceeded(exceeded) => Self::QuotaExceeded(exceeded),
             Fault::Busy { retry_after } => {
                 // No line of its own: a flood of sign-ins would become a flood of lines.
                 metrics::counter!("tidegate_password_hashes_refused_total").increment(1);

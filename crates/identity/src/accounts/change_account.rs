@@ -1,11 +1,11 @@
 //! A manager changes or deletes accounts of their organization; anybody deletes their own.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::session::EndReason;
-use tidegate_domain::{Password, Role};
+use tidegate_domain::{Document, Password, Role};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
@@ -25,7 +25,7 @@ pub struct AccountChange {
     /// Another family name.
     pub last_name: Option<String>,
     /// Another free document in place of the old.
-    pub metadata: Option<Value>,
+    pub metadata: Option<Document>,
 }
 
 /// Why not.
@@ -93,6 +93,7 @@ impl Identity {
         note("metadata", change.metadata.is_some());
         member.first_name = change.first_name.unwrap_or(member.first_name);
         member.last_name = change.last_name.unwrap_or(member.last_name);
+        let before = member.metadata.clone();
         member.metadata = change.metadata.unwrap_or(member.metadata);
         let Member { account, first_name, last_name, metadata, .. } = &member;
         work.unit.members().describe(*account, first_name, last_name, metadata, work.now).await?;
@@ -108,6 +109,7 @@ impl Identity {
         let subject = Subject { account: Some(*account), ..actor.subject() };
         let by = actor.session.account.to_string();
         work.audit(Action::AccountUpdated, subject, json!({ "by": by, "changed": changed })).await?;
+        work.require_room_for(actor.session.organization, &before, metadata).await?;
         Ok(work.commit().await?)
     }
 

@@ -1,11 +1,12 @@
 //! A manager makes accounts in their organization: people and programs.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tidegate_domain::account::{AccountKind, LoginName, ServiceName};
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
-use tidegate_domain::{EmailAddress, Password, PasswordRule, Role};
+use tidegate_domain::quota::Quota;
+use tidegate_domain::{Document, EmailAddress, Password, PasswordRule, Role};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
@@ -32,7 +33,7 @@ pub struct CreateIndividual {
     /// Family name; may be empty.
     pub last_name: String,
     /// Free document.
-    pub metadata: Value,
+    pub metadata: Document,
     /// Where the link of that mail leads; to the hosted page unless given.
     pub redirect: Option<String>,
 }
@@ -47,7 +48,7 @@ pub struct CreateProgram {
     /// Its password; without one it signs in with keys.
     pub password: Option<Password>,
     /// Free document.
-    pub metadata: Value,
+    pub metadata: Document,
 }
 
 /// Why not.
@@ -123,6 +124,7 @@ impl Identity {
         } else {
             work.send_password_link(&account, &claim.email, redirect.as_ref()).await?;
         }
+        work.require_room(actor.session.organization, &[Quota::Members, Quota::MetadataBytes]).await?;
         work.commit().await?;
         Ok(account.id)
     }
@@ -177,6 +179,7 @@ impl Identity {
         }
         work.unit.members().describe(id, "", "", &claim.metadata, now).await?;
         work.take_in(actor, id, claim.role).await?;
+        work.require_room(actor.session.organization, &[Quota::Programs, Quota::MetadataBytes]).await?;
         work.commit().await?;
         Ok(id)
     }

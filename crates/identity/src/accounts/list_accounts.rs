@@ -12,8 +12,8 @@ use crate::{Identity, IdentityTables};
 pub use crate::accounts::members_repository::Member;
 pub use crate::credentials::service_keys_repository::ServiceKey;
 
-/// Accounts read at a time: whoever writes them out need not hold more.
-const PAGE: i64 = 50;
+/// Accounts read at a time. Each may have a document of 64 KiB, and a program 50 keys with one each.
+const PAGE: i64 = 20;
 
 /// Where a listing goes on.
 #[derive(Clone, Copy, Debug)]

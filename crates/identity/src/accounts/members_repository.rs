@@ -1,11 +1,10 @@
 //! The people and programs of an organization, as those who look after them see them.
 
-use serde_json::Value;
 use sqlx::types::Json;
 use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_optional};
 use tidegate_domain::account::{LoginName, ServiceName};
 use tidegate_domain::id::{AccountId, MembershipId, OrganizationId};
-use tidegate_domain::{EmailAddress, PhoneNumber, Role, Timestamp};
+use tidegate_domain::{Document, EmailAddress, PhoneNumber, Role, Timestamp};
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::tables::role;
 use uuid::Uuid;
@@ -31,7 +30,7 @@ pub struct Member {
     /// Family name; may be empty.
     pub last_name: String,
     /// Free document.
-    pub metadata: Value,
+    pub metadata: Document,
 }
 
 /// Which accounts are listed.
@@ -53,7 +52,7 @@ struct MemberRow {
     role: String,
     first_name: String,
     last_name: String,
-    user_metadata: Json<Value>,
+    user_metadata: Json<Document>,
 }
 
 /// The columns of [`MemberRow`].
@@ -169,7 +168,7 @@ impl Members<'_> {
         account: AccountId,
         first_name: &str,
         last_name: &str,
-        metadata: &Value,
+        metadata: &Document,
         now: Timestamp,
     ) -> Result<()> {
         execute!(
@@ -177,12 +176,13 @@ impl Members<'_> {
             "update accounts set
                 display_name = case when display_name = trim(first_name || ' ' || last_name)
                     then trim($2 || ' ' || $3) else display_name end,
-                first_name = $2, last_name = $3, user_metadata = $4, updated_at = $5
+                first_name = $2, last_name = $3, user_metadata = $4, metadata_bytes = $5, updated_at = $6
              where id = $1",
             account.0,
             first_name,
             last_name,
             Json(metadata),
+            crate::organizations::quotas_repository::bytes(metadata),
             now.micros(),
         )?;
         self.0.touch_account(account);

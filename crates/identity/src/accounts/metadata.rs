@@ -1,21 +1,19 @@
 //! Free documents that applications keep beside what is theirs, and an organization's own.
 
-use serde_json::{Value, json};
+use serde_json::json;
+use tidegate_domain::Document;
 use tidegate_domain::audit::Action;
-use tidegate_domain::text;
-use tidegate_kernel::fault::{Fault, Outcome, refuse};
-use tidegate_kernel::{Actor, Call};
+use tidegate_domain::document::DocumentError;
+use tidegate_kernel::fault::{Fault, Outcome};
+use tidegate_kernel::{Actor, Call, Refused};
 
 use crate::{Identity, IdentityTables};
-
-/// Most bytes of a free document.
-pub const MAX_METADATA: usize = 64 * 1024;
 
 /// A change of a free document.
 #[derive(Clone, Debug)]
 pub struct Patch {
     /// What to change.
-    pub change: Value,
+    pub change: Document,
     /// Whether everything that is there stays, and arrays grow; merged as RFC 7396 says otherwise.
     pub preserve: bool,
 }
@@ -26,14 +24,18 @@ pub struct Patch {
 pub struct TooLarge;
 
 impl Patch {
-    pub(crate) fn apply(&self, document: &mut Value) -> Result<(), TooLarge> {
-        if self.preserve {
-            text::append(document, &self.change);
-        } else {
-            text::merge(document, &self.change);
-        }
-        if document.to_string().len() > MAX_METADATA { Err(TooLarge) } else { Ok(()) }
+    /// The changed document.
+    pub(crate) fn apply(&self, document: &Document) -> Outcome<Document, TooLarge> {
+        changed(document, &self.change, self.preserve)
     }
+}
+
+/// A free document with a change merged into it.
+pub(crate) fn changed(document: &Document, change: &Document, preserve: bool) -> Outcome<Document, TooLarge> {
+    document.changed(change, preserve).map_err(|error| match error {
+        DocumentError::TooLarge => Refused::Rule(TooLarge),
+        other => Refused::Fault(Fault::Internal(format!("a stored document {other}"))),
+    })
 }
 
 impl Identity {
@@ -43,7 +45,7 @@ impl Identity {
     ///
     /// # Errors
     /// Only faults.
-    pub async fn organization_metadata(&self, actor: &Actor) -> Result<Value, Fault> {
+    pub async fn organization_metadata(&self, actor: &Actor) -> Result<Document, Fault> {
         let found =
             self.kernel.store.read().await?.organizations().metadata(actor.session.organization).await?;
         found.ok_or_else(|| Fault::Internal("a session in an organization that does not exist".to_owned()))
@@ -65,12 +67,11 @@ impl Identity {
         let mut work = self.begin(call).await?;
         work.still(actor).await?;
         work.unit.organizations().lock(organization).await?;
-        let mut metadata = work.unit.organizations().metadata(organization).await?.unwrap_or_default();
-        if let Err(too_large) = patch.apply(&mut metadata) {
-            return refuse(too_large);
-        }
+        let before = work.unit.organizations().metadata(organization).await?.unwrap_or_default();
+        let metadata = patch.apply(&before)?;
         work.unit.organizations().set_metadata(organization, &metadata, work.now).await?;
         work.audit(Action::OrganizationUpdated, actor.subject(), json!({})).await?;
+        work.require_room_for(organization, &before, &metadata).await?;
         Ok(work.commit().await?)
     }
 }

@@ -36,8 +36,8 @@ impl Overview {
     fn weight(&self) -> usize {
         let account = &self.account;
         account.profile_image_url.as_ref().map_or(0, String::len)
-            + account.profile.to_string().len()
-            + account.user_metadata.to_string().len()
+            + account.profile.as_str().len()
+            + account.user_metadata.as_str().len()
     }
 }
 

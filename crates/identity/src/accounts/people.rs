@@ -1,9 +1,8 @@
 //! Making people: every one gets an organization of their own.
 
-use serde_json::json;
 use tidegate_domain::account::{Account, AccountKind, LoginName};
 use tidegate_domain::id::AccountId;
-use tidegate_domain::{EmailAddress, Role, Timestamp};
+use tidegate_domain::{Document, EmailAddress, Role, Timestamp};
 use tidegate_kernel::fault::Fault;
 use tidegate_kernel::issue::Landing;
 
@@ -73,8 +72,8 @@ impl Work<'_> {
             number,
             display_name: new.display_name.to_owned(),
             profile_image_url: None,
-            profile: json!({}),
-            user_metadata: json!({}),
+            profile: Document::default(),
+            user_metadata: Document::default(),
             is_system_admin: false,
             disabled_at: None,
             created_at: now,

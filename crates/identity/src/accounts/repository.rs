@@ -1,11 +1,10 @@
 //! Accounts, their identifiers and passwords.
 
-use serde_json::Value;
 use sqlx::types::Json;
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional};
 use tidegate_domain::account::{Account, AccountEmail, AccountKind, LoginName};
 use tidegate_domain::id::{AccountId, IdentifierId};
-use tidegate_domain::{EmailAddress, PhoneNumber, Timestamp};
+use tidegate_domain::{Document, EmailAddress, PhoneNumber, Timestamp};
 use tidegate_kernel::KernelTables;
 use uuid::Uuid;
 
@@ -73,8 +72,8 @@ pub(crate) struct AccountRow {
     number: i64,
     display_name: String,
     profile_image_url: Option<String>,
-    profile: Json<Value>,
-    user_metadata: Json<Value>,
+    profile: Json<Document>,
+    user_metadata: Json<Document>,
     is_system_admin: bool,
     disabled_at: Option<i64>,
     created_at: i64,
@@ -129,8 +128,8 @@ impl Accounts<'_> {
             new.id.0,
             new.kind.as_str(),
             new.display_name,
-            Json(Value::Object(serde_json::Map::new())),
-            Json(Value::Object(serde_json::Map::new())),
+            Json(Document::default()),
+            Json(Document::default()),
             false,
             new.agreed_to_terms,
             new.terms_version,
@@ -433,7 +432,7 @@ impl Accounts<'_> {
                 profile = $2, user_metadata = $2, tombstone = $3, disabled_at = $4, updated_at = $4
              where id = $1",
             account.0,
-            Json(Value::Object(serde_json::Map::new())),
+            Json(Document::default()),
             tombstone,
             now.micros(),
         )?;
@@ -442,7 +441,7 @@ impl Accounts<'_> {
             "update organizations set name = '', domain = '', metadata = $2 where id in
                 (select organization_id from memberships where account_id = $1 and role = 'owner')",
             account.0,
-            Json(Value::Object(serde_json::Map::new())),
+            Json(Document::default()),
         )?;
         // A phone's next owner is not to find what was sent.
         for statement in [

@@ -1,16 +1,14 @@
 //! Somebody changes how they are shown.
 
-use serde_json::{Value, json};
+use serde_json::json;
+use tidegate_domain::Document;
 use tidegate_domain::account::Account;
 use tidegate_domain::audit::Action;
-use tidegate_domain::text;
 use tidegate_kernel::fault::{Outcome, refuse};
-use tidegate_kernel::{Actor, Call};
+use tidegate_kernel::{Actor, Call, Refused};
 
+use crate::accounts::metadata::{TooLarge, changed as changed_document};
 use crate::{Identity, IdentityTables};
-
-/// Most bytes of a stored profile document.
-const MAX_PROFILE: usize = 64 * 1024;
 
 /// What to change; what is absent stays.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +18,7 @@ pub struct ProfileChange {
     /// Another picture, or none any more.
     pub profile_image_url: Option<Option<String>>,
     /// Merged into the stored document (RFC 7396).
-    pub profile: Option<Value>,
+    pub profile: Option<Document>,
 }
 
 /// Why not.
@@ -65,10 +63,11 @@ impl Identity {
         }
         if let Some(patch) = change.profile {
             changed.push("profile");
-            text::merge(&mut account.profile, &patch);
-            if account.profile.to_string().len() > MAX_PROFILE {
-                return refuse(UpdateProfileError::ProfileTooLarge);
-            }
+            account.profile =
+                changed_document(&account.profile, &patch, false).map_err(|refused| match refused {
+                    Refused::Rule(TooLarge) => Refused::Rule(UpdateProfileError::ProfileTooLarge),
+                    Refused::Fault(fault) => Refused::Fault(fault),
+                })?;
         }
         account.updated_at = work.now;
         work.unit.accounts().update_profile(&account, work.now).await?;

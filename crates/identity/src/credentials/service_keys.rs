@@ -1,12 +1,13 @@
 //! Keys with which programs sign in, made and deleted by managers.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::account::{LoginName, ServiceName};
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::ServiceKeyId;
+use tidegate_domain::quota::Quota;
 use tidegate_domain::session::EndReason;
-use tidegate_domain::{Secret, Timestamp};
+use tidegate_domain::{Document, Secret, Timestamp};
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call, KernelTables};
@@ -18,7 +19,7 @@ use crate::{Identity, IdentityTables};
 const KEY_PREFIX: &str = "tgk_";
 
 /// Keys of one program, expired ones included.
-const MOST_KEYS: usize = 50;
+const MOST_KEYS: i64 = 50;
 
 /// A key to be made.
 #[derive(Clone, Debug)]
@@ -28,7 +29,7 @@ pub struct CreateServiceKey {
     /// When it stops signing in; never unless given.
     pub expires_at: Option<Timestamp>,
     /// Free document.
-    pub metadata: Value,
+    pub metadata: Document,
 }
 
 /// Why not.
@@ -71,7 +72,7 @@ impl Identity {
         if work.unit.members().find(actor.session.organization, &login).await?.is_none() {
             return refuse(ServiceKeyError::AccountNotFound(login));
         }
-        if work.unit.service_keys().of_account(member.account).await?.len() >= MOST_KEYS {
+        if work.unit.service_keys().count(member.account).await? >= MOST_KEYS {
             return refuse(ServiceKeyError::TooMany);
         }
         let key = ServiceKey {
@@ -85,6 +86,7 @@ impl Identity {
         let subject = Subject { account: Some(member.account), ..actor.subject() };
         let metadata = json!({ "by": actor.session.account.to_string(), "key": key.id.to_string() });
         work.audit(Action::ServiceKeyCreated, subject, metadata).await?;
+        work.require_room(actor.session.organization, &[Quota::Keys, Quota::MetadataBytes]).await?;
         work.commit().await?;
         Ok((key, Secret::new(text.expose())))
     }

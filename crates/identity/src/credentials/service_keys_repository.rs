@@ -1,10 +1,9 @@
 //! Keys with which programs sign in: hashes only.
 
-use serde_json::Value;
 use sqlx::types::Json;
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional};
-use tidegate_domain::Timestamp;
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional};
 use tidegate_domain::id::{AccountId, MembershipId, OrganizationId, ServiceKeyId};
+use tidegate_domain::{Document, Timestamp};
 use uuid::Uuid;
 
 /// Service keys of a unit of work.
@@ -18,7 +17,7 @@ pub struct ServiceKey {
     /// Whose.
     pub account: AccountId,
     /// Free document.
-    pub metadata: Value,
+    pub metadata: Document,
     /// Made.
     pub created_at: Timestamp,
     /// When it stops signing in; never when none.
@@ -29,7 +28,7 @@ pub struct ServiceKey {
 struct KeyRow {
     id: Uuid,
     account_id: Uuid,
-    metadata: Json<Value>,
+    metadata: Json<Document>,
     created_at: i64,
     expires_at: Option<i64>,
 }
@@ -54,12 +53,13 @@ impl ServiceKeys<'_> {
     pub async fn insert(&mut self, key: &ServiceKey, hash: &[u8]) -> Result<()> {
         execute!(
             self.0,
-            "insert into service_keys (id, account_id, key_hash, metadata, created_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6)",
+            "insert into service_keys (id, account_id, key_hash, metadata, metadata_bytes, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7)",
             key.id.0,
             key.account.0,
             hash,
             Json(&key.metadata),
+            crate::organizations::quotas_repository::bytes(&key.metadata),
             key.created_at.micros(),
             key.expires_at.map(Timestamp::micros),
         )?;
@@ -134,6 +134,20 @@ impl ServiceKeys<'_> {
             account.0,
         )?;
         Ok(rows.into_iter().map(ServiceKey::from).collect())
+    }
+
+    /// How many keys an account has, expired ones included.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn count(&mut self, account: AccountId) -> Result<i64> {
+        let (count,) = fetch_one!(
+            self.0,
+            (i64,),
+            "select count(*) from service_keys where account_id = $1",
+            account.0,
+        )?;
+        Ok(count)
     }
 
     /// Whose key it is, if that program belongs to the organization. Another organization's key looks like none.

@@ -1,12 +1,14 @@
 //! Databases of an organization: made, listed, changed and deleted.
 
-use serde_json::{Value, json};
+use serde_json::json;
+use tidegate_domain::Document;
 use tidegate_domain::audit::Action;
 use tidegate_domain::database::Database;
 use tidegate_domain::flexible_id::IdType;
 use tidegate_domain::id::DatabaseId;
+use tidegate_domain::quota::Quota;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
-use tidegate_kernel::{Actor, Call};
+use tidegate_kernel::{Actor, Call, Refused};
 
 use crate::accounts::metadata::{Patch, TooLarge};
 use crate::{Identity, IdentityTables};
@@ -25,7 +27,7 @@ pub struct CreateDatabase {
     /// Type of its anonymous sessions' identifiers.
     pub session_id_type: IdType,
     /// Free document.
-    pub metadata: Value,
+    pub metadata: Document,
 }
 
 /// What to change; what is absent stays.
@@ -86,15 +88,15 @@ impl Identity {
             item_id_type: claim.item_id_type,
             user_id_type: claim.user_id_type,
             session_id_type: claim.session_id_type,
-            metadata: claim.metadata,
             created_at: work.now,
             ready_at: work.now.plus(self.kernel.settings.database_preparation),
         };
-        if !work.unit.databases().insert(&database).await? {
+        if !work.unit.databases().insert(&database, &claim.metadata).await? {
             return refuse(DatabaseError::NameTaken(database.name));
         }
         let metadata = json!({ "database": database.id.to_string(), "name": database.name });
         work.audit(Action::DatabaseCreated, actor.subject(), metadata).await?;
+        work.require_room(database.organization, &[Quota::Databases, Quota::MetadataBytes]).await?;
         work.commit().await?;
         Ok(database.id)
     }
@@ -122,9 +124,24 @@ impl Identity {
         Ok(DatabasePage { databases, has_next })
     }
 
+    /// The database the actor's token is bound to, and its free document.
+    ///
+    /// Source: Crossing Minds "databases/current", `GET`.
+    ///
+    /// # Errors
+    /// [`DatabaseError`].
+    pub async fn describe_database(&self, actor: &Actor) -> Outcome<(Database, Document), DatabaseError> {
+        let database = self.current_database(actor).await?;
+        let (organization, id) = (database.organization, database.id);
+        match self.kernel.store.read().await?.databases().metadata(organization, id).await? {
+            Some(metadata) => Ok((database, metadata)),
+            None => refuse(DatabaseError::NotFound(id.opaque())),
+        }
+    }
+
     /// The database the actor's token is bound to.
     ///
-    /// Source: Crossing Minds "databases/current", `GET`, and "databases/current/status".
+    /// Source: Crossing Minds "databases/current/status".
     ///
     /// # Errors
     /// [`DatabaseError`].
@@ -133,7 +150,7 @@ impl Identity {
             return refuse(DatabaseError::NoneSelected);
         };
         let found = self.kernel.store.read().await?.databases().find(actor.session.organization, id).await?;
-        found.ok_or_else(|| tidegate_kernel::Refused::Rule(DatabaseError::NotFound(id.opaque())))
+        found.ok_or_else(|| Refused::Rule(DatabaseError::NotFound(id.opaque())))
     }
 
     /// Changes the database the actor's token is bound to.
@@ -153,20 +170,25 @@ impl Identity {
         work.still(actor).await?;
         // Two changes at once must both be merged, not one lost.
         work.unit.databases().lock(id).await?;
-        let found = work.unit.databases().find(actor.session.organization, id).await?;
-        let Some(mut database) = found else {
+        let organization = actor.session.organization;
+        let found = work.unit.databases().find(organization, id).await?;
+        let before = work.unit.databases().metadata(organization, id).await?;
+        let Some((mut database, before)) = found.zip(before) else {
             return refuse(DatabaseError::NotFound(id.opaque()));
         };
         if let Some(description) = change.description {
             database.description = description;
         }
-        if let Some(patch) = change.metadata
-            && let Err(too_large) = patch.apply(&mut database.metadata)
-        {
-            return refuse(DatabaseError::TooLarge(too_large));
-        }
-        work.unit.databases().update(&database).await?;
+        let metadata = match change.metadata {
+            Some(patch) => patch.apply(&before).map_err(|refused| match refused {
+                Refused::Rule(too_large) => Refused::Rule(DatabaseError::TooLarge(too_large)),
+                Refused::Fault(fault) => Refused::Fault(fault),
+            })?,
+            None => before.clone(),
+        };
+        work.unit.databases().update(&database, &metadata).await?;
         work.audit(Action::DatabaseUpdated, actor.subject(), json!({ "database": id.to_string() })).await?;
+        work.require_room_for(organization, &before, &metadata).await?;
         Ok(work.commit().await?)
     }
 

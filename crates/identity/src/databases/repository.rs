@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
 use sqlx::types::Json;
 use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_optional};
-use tidegate_domain::Timestamp;
 use tidegate_domain::database::{Database, ResolvedSession};
 use tidegate_domain::flexible_id::FlexibleId;
 use tidegate_domain::id::{DatabaseId, OrganizationId};
+use tidegate_domain::{Document, Timestamp};
 use uuid::Uuid;
 
 /// Databases of a unit of work.
@@ -23,7 +22,6 @@ struct DatabaseRow {
     item_id_type: String,
     user_id_type: String,
     session_id_type: String,
-    metadata: Json<Value>,
     created_at: i64,
     ready_at: i64,
 }
@@ -32,8 +30,8 @@ struct DatabaseRow {
 macro_rules! select_databases {
     ($rest:literal) => {
         concat!(
-            "select id, organization_id, name, description, item_id_type, user_id_type, session_id_type, metadata,
-                created_at, ready_at
+            "select id, organization_id, name, description, item_id_type, user_id_type, session_id_type, created_at,
+                ready_at
              from databases where organization_id = $1 and deleted_at is null ",
             $rest
         )
@@ -78,7 +76,6 @@ impl TryFrom<DatabaseRow> for Database {
             item_id_type: kind(&row.item_id_type)?,
             user_id_type: kind(&row.user_id_type)?,
             session_id_type: kind(&row.session_id_type)?,
-            metadata: row.metadata.0,
             created_at: Timestamp::from_micros(row.created_at),
             ready_at: Timestamp::from_micros(row.ready_at),
         })
@@ -90,12 +87,12 @@ impl Databases<'_> {
     ///
     /// # Errors
     /// Those of the database engine.
-    pub async fn insert(&mut self, new: &Database) -> Result<bool> {
+    pub async fn insert(&mut self, new: &Database, metadata: &Document) -> Result<bool> {
         let added = execute!(
             self.0,
             "insert into databases (id, organization_id, name, description, item_id_type, user_id_type,
-                session_id_type, metadata, created_at, ready_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (organization_id, name)
+                session_id_type, metadata, metadata_bytes, created_at, ready_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (organization_id, name)
                 where deleted_at is null do nothing",
             new.id.0,
             new.organization.0,
@@ -104,7 +101,8 @@ impl Databases<'_> {
             new.item_id_type.to_string(),
             new.user_id_type.to_string(),
             new.session_id_type.to_string(),
-            Json(&new.metadata),
+            Json(metadata),
+            crate::organizations::quotas_repository::bytes(metadata),
             new.created_at.micros(),
             new.ready_at.micros(),
         )?;
@@ -152,19 +150,39 @@ impl Databases<'_> {
         rows.into_iter().map(Database::try_from).collect()
     }
 
+    /// The free document of the organization's database of that key.
+    ///
+    /// # Errors
+    /// Those of the database engine.
+    pub async fn metadata(
+        &mut self,
+        organization: OrganizationId,
+        id: DatabaseId,
+    ) -> Result<Option<Document>> {
+        let row = fetch_optional!(
+            self.0,
+            (Json<Document>,),
+            "select metadata from databases where organization_id = $1 and id = $2 and deleted_at is null",
+            organization.0,
+            id.0,
+        )?;
+        Ok(row.map(|(metadata,)| metadata.0))
+    }
+
     /// Changes what may be changed of a database. False when it is gone.
     ///
     /// # Errors
     /// Those of the database engine.
-    pub async fn update(&mut self, database: &Database) -> Result<bool> {
+    pub async fn update(&mut self, database: &Database, metadata: &Document) -> Result<bool> {
         let changed = execute!(
             self.0,
-            "update databases set description = $3, metadata = $4
+            "update databases set description = $3, metadata = $4, metadata_bytes = $5
              where organization_id = $1 and id = $2 and deleted_at is null",
             database.organization.0,
             database.id.0,
             database.description.as_str(),
-            Json(&database.metadata),
+            Json(metadata),
+            crate::organizations::quotas_repository::bytes(metadata),
         )?;
         Ok(changed == 1)
     }
@@ -222,26 +240,48 @@ impl Databases<'_> {
             at_most,
         )?;
         if resolved > 0 {
+            execute!(
+                self.0,
+                "update organization_usage set resolved_sessions = resolved_sessions - $2
+                 where organization_id = (select organization_id from databases where id = $1)",
+                oldest,
+                i64::try_from(resolved).unwrap_or(i64::MAX),
+            )?;
             return Ok(resolved);
         }
         execute!(self.0, "delete from databases where id = $1", oldest)
     }
 
-    /// Notes whose an anonymous session is; a repeat replaces what was noted.
+    /// Notes whose an anonymous session is; a repeat replaces what was noted. Answers whether the session is a new one,
+    /// which then counts in [`crate::organizations::quotas_repository::Quotas::add_resolved_session`].
     ///
     /// # Errors
     /// Those of the database engine.
-    pub async fn resolve_session(&mut self, database: DatabaseId, resolved: &ResolvedSession) -> Result<()> {
-        execute!(
+    pub async fn resolve_session(
+        &mut self,
+        database: DatabaseId,
+        resolved: &ResolvedSession,
+    ) -> Result<bool> {
+        let added = execute!(
             self.0,
             "insert into resolved_sessions (database_id, session_ident, user_ident, at) values ($1, $2, $3, $4)
-             on conflict (database_id, session_ident) do update set user_ident = excluded.user_ident, at = excluded.at",
+             on conflict (database_id, session_ident) do nothing",
             database.0,
             resolved.session.as_str().as_bytes(),
             resolved.user.as_str().as_bytes(),
             resolved.at.micros(),
         )?;
-        Ok(())
+        if added == 0 {
+            execute!(
+                self.0,
+                "update resolved_sessions set user_ident = $3, at = $4 where database_id = $1 and session_ident = $2",
+                database.0,
+                resolved.session.as_str().as_bytes(),
+                resolved.user.as_str().as_bytes(),
+                resolved.at.micros(),
+            )?;
+        }
+        Ok(added == 1)
     }
 
     /// Up to `limit` resolved sessions of a database that come after the session `after`, in the order of their

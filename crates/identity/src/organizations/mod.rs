@@ -1,4 +1,6 @@
 //! Organizations.
 
+pub(crate) mod quota;
+pub mod quotas_repository;
 pub mod repository;
 pub mod transfer_ownership;

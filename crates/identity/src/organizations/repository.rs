@@ -1,11 +1,10 @@
 //! Organizations, their roles and workspaces, and who is a member.
 
-use serde_json::Value;
 use sqlx::types::Json;
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional};
 use tidegate_domain::account::{MemberOrganization, Workspace};
 use tidegate_domain::id::{AccountId, MembershipId, OrganizationId, WorkspaceId};
-use tidegate_domain::{Role, Timestamp};
+use tidegate_domain::{Document, Role, Timestamp};
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::issue::Landing;
 use tidegate_kernel::tables::role;
@@ -103,7 +102,7 @@ impl Organizations<'_> {
             new.name,
             new.domain,
             new.plan,
-            Json(Value::Object(serde_json::Map::new())),
+            Json(Document::default()),
             new.created_at.micros(),
         )?;
         Ok(number)
@@ -217,10 +216,10 @@ impl Organizations<'_> {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn metadata(&mut self, organization: OrganizationId) -> Result<Option<Value>> {
+    pub async fn metadata(&mut self, organization: OrganizationId) -> Result<Option<Document>> {
         let row = fetch_optional!(
             self.0,
-            (Json<Value>,),
+            (Json<Document>,),
             "select metadata from organizations where id = $1",
             organization.0,
         )?;
@@ -234,14 +233,15 @@ impl Organizations<'_> {
     pub async fn set_metadata(
         &mut self,
         organization: OrganizationId,
-        metadata: &Value,
+        metadata: &Document,
         now: Timestamp,
     ) -> Result<()> {
         execute!(
             self.0,
-            "update organizations set metadata = $2, updated_at = $3 where id = $1",
+            "update organizations set metadata = $2, metadata_bytes = $3, updated_at = $4 where id = $1",
             organization.0,
             Json(metadata),
+            crate::organizations::quotas_repository::bytes(metadata),
             now.micros(),
         )?;
         Ok(())

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
 use tidegate_domain::Role;
 use tidegate_domain::Timestamp;
 use tidegate_domain::database::{Database, ResolvedSession, Status};
-use tidegate_domain::flexible_id::{FlexibleId, IdType};
-use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_domain::flexible_id::{FlexibleId, IdType, SentId};
+use tidegate_domain::quota::Quota;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::{Actor, Call, Refused};
 
 use crate::databases::manage::DatabaseError;
+use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
 /// Stands for the identifier in the token.
@@ -22,7 +23,7 @@ pub struct ResolveSession {
     /// The session as the URL has it, or `~me`.
     pub session: String,
     /// The user, as it was sent.
-    pub user: Value,
+    pub user: SentId,
     /// Since when; now unless given.
     pub at: Option<Timestamp>,
 }
@@ -31,7 +32,7 @@ pub struct ResolveSession {
 #[derive(Clone, Debug)]
 pub struct ListResolved {
     /// Those of these users, as they were sent; everybody's unless given.
-    pub users: Option<Vec<Value>>,
+    pub users: Option<Vec<SentId>>,
     /// At most so many.
     pub limit: usize,
     /// From where the last listing ended; from the first when empty.
@@ -97,7 +98,7 @@ impl Identity {
         }
         let mut work = self.begin(call).await?;
         let resolved = ResolvedSession { session, user, at: claim.at.unwrap_or(work.now) };
-        work.unit.databases().resolve_session(database.id, &resolved).await?;
+        work.resolve(&database, &resolved).await?;
         Ok(work.commit().await?)
     }
 
@@ -113,7 +114,7 @@ impl Identity {
         claim: ListResolved,
     ) -> Outcome<ResolvedPage, ResolveError> {
         let database = self.ready_database(actor).await?;
-        let typed = |user: &Value| typed("users_id", database.user_id_type, user).map_err(Refused::Rule);
+        let typed = |user: &SentId| typed("users_id", database.user_id_type, user).map_err(Refused::Rule);
         let users = match &claim.users {
             Some(users) => Some(users.iter().map(typed).collect::<Outcome<BTreeSet<_>, _>>()?),
             None => None,
@@ -141,6 +142,21 @@ impl Identity {
     }
 }
 
+impl Work<'_> {
+    /// Notes whose an anonymous session is, within the organization's quota.
+    pub(crate) async fn resolve(
+        &mut self,
+        database: &Database,
+        resolved: &ResolvedSession,
+    ) -> Result<(), Fault> {
+        if self.unit.databases().resolve_session(database.id, resolved).await? {
+            let used = self.unit.quotas().add_resolved_session(database.organization).await?;
+            self.app.kernel.settings.quotas.judge(Quota::ResolvedSessions, used)?;
+        }
+        Ok(())
+    }
+}
+
 fn own_or(actor: &Actor, field: &'static str, kind: IdType, text: &str) -> Result<FlexibleId, ResolveError> {
     if text == ME {
         let own = actor.claims.fsid.clone();
@@ -152,6 +168,6 @@ fn own_or(actor: &Actor, field: &'static str, kind: IdType, text: &str) -> Resul
     kind.parse_text(text).map_err(|error| ResolveError::Invalid { field, reason: error.to_string() })
 }
 
-fn typed(field: &'static str, kind: IdType, value: &Value) -> Result<FlexibleId, ResolveError> {
+fn typed(field: &'static str, kind: IdType, value: &SentId) -> Result<FlexibleId, ResolveError> {
     kind.parse_json(value).map_err(|error| ResolveError::Invalid { field, reason: error.to_string() })
 }

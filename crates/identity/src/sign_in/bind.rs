@@ -1,9 +1,8 @@
 //! Binding a session to a database, and to one end user of it.
 
-use serde_json::Value;
 use tidegate_domain::Role;
 use tidegate_domain::database::{Binding, Database, ResolvedSession, Status};
-use tidegate_domain::flexible_id::{FlexibleId, IdType, MAX_LENGTH};
+use tidegate_domain::flexible_id::{FlexibleId, IdType, MAX_LENGTH, SentId};
 use tidegate_domain::id::{DatabaseId, OrganizationId};
 use tidegate_kernel::fault::Fault;
 use tidegate_kernel::issue::Bound;
@@ -26,9 +25,9 @@ pub struct BindingRequest {
     /// The database, if any.
     pub database: DatabaseChoice,
     /// The end user, as it was sent: only the database says of which type it is.
-    pub user: Option<Value>,
+    pub user: Option<SentId>,
     /// The end user's anonymous session, likewise.
-    pub session: Option<Value>,
+    pub session: Option<SentId>,
 }
 
 /// Why not.
@@ -109,7 +108,7 @@ impl Work<'_> {
         let is_ready = database.status(self.now) == Status::Ready;
         if let (Some(user), Some(session), true) = (&user, &session, is_ready) {
             let resolved = ResolvedSession { session: session.clone(), user: user.clone(), at: self.now };
-            self.unit.databases().resolve_session(database.id, &resolved).await?;
+            self.resolve(&database, &resolved).await?;
         }
         let binding = Binding { database: database.id, user, session };
         Ok(Ok(Some(Bound { database, binding })))
@@ -129,7 +128,7 @@ fn typed_ids(role: Role, database: Option<&Database>, request: &BindingRequest) 
             return Err(invalid(field, "needs a database: give db_id or db_name"));
         }
     }
-    let typed = |field, value: &Option<Value>, kind: Option<IdType>| match (value, kind) {
+    let typed = |field, value: &Option<SentId>, kind: Option<IdType>| match (value, kind) {
         (Some(value), Some(kind)) => {
             let id = kind.parse_json(value).map_err(|error| invalid(field, &error.to_string()))?;
             if id.as_str().chars().count() > MAX_LENGTH {

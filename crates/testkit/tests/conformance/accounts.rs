@@ -8,7 +8,7 @@ use tidegate_database::StoreError;
 use tidegate_domain::account::{AccountKind, LoginName};
 use tidegate_domain::challenge::{Continuation, Purpose};
 use tidegate_domain::id::AccountId;
-use tidegate_domain::{ContractId, Role, Timestamp};
+use tidegate_domain::{ContractId, Document, Role, Timestamp};
 use tidegate_identity::IdentityTables;
 use tidegate_identity::accounts::repository::{NewAccount, NewIdentifier};
 use tidegate_identity::credentials::challenges_repository::NewChallenge;
@@ -19,7 +19,7 @@ use tidegate_testkit::{Engine, concurrently, eventually, on_both_engines};
 use uuid::Uuid;
 
 use crate::brokerage::{BROKER, opening};
-use crate::world::{Member, NOW, World, account, address, at, insert_account, phone, program_name};
+use crate::world::{Member, NOW, World, account, address, at, document, insert_account, phone, program_name};
 
 /// Gives an account one of everything an account can have.
 async fn endow(world: &World, account: AccountId) {
@@ -27,7 +27,7 @@ async fn endow(world: &World, account: AccountId) {
     let key = ServiceKey {
         id: world.key(),
         account,
-        metadata: json!({"secret": 1}),
+        metadata: document(json!({"secret": 1})),
         created_at: NOW,
         expires_at: None,
     };
@@ -48,11 +48,11 @@ async fn endow(world: &World, account: AccountId) {
     commit!(world.store, unit => unit.challenges().insert(&challenge));
     let opening = opening(world, 0);
     commit!(world.store, unit => unit.brokerage().begin_opening(account, BROKER, &opening, None, NOW));
-    let metadata = json!({"x": 1});
+    let metadata = document(json!({"x": 1}));
     commit!(world.store, unit => unit.members().describe(account, "Ada", "Lovelace", &metadata, at(1)));
     let mut found = read!(world.store, unit => unit.accounts().find(account)).unwrap();
     found.profile_image_url = Some("https://example.com/ada.png".to_owned());
-    found.profile = json!({"born": 1815});
+    found.profile = document(json!({"born": 1815}));
     commit!(world.store, unit => unit.accounts().update_profile(&found, at(2)));
 }
 
@@ -142,7 +142,7 @@ on_both_engines! {
         let number = commit!(world.store, unit => unit.accounts().insert(&new));
         let account = read!(world.store, unit => unit.accounts().find(id)).unwrap();
         assert_eq!((account.id, account.number, account.display_name.as_str()), (id, number, ""));
-        assert_eq!((account.profile, account.user_metadata), (json!({}), json!({})));
+        assert_eq!((account.profile, account.user_metadata), (Document::default(), Document::default()));
         assert_eq!((account.profile_image_url, account.disabled_at), (None, None));
         assert_eq!((account.created_at, account.updated_at, account.is_system_admin), (NOW, NOW, false));
         assert!(read!(world.store, unit => unit.accounts().find(world.key())).is_none());
@@ -157,14 +157,14 @@ on_both_engines! {
         let mut account = read!(world.store, unit => unit.accounts().find(id)).unwrap();
         account.display_name = "Ada Lovelace".to_owned();
         account.profile_image_url = Some("https://example.com/ada.png".to_owned());
-        account.profile = json!({"born": 1815, "tags": ["a", null], "nested": {"x": 0.5}});
+        account.profile = document(json!({"born": 1815, "tags": ["a", null], "nested": {"x": 0.5}}));
         commit!(world.store, unit => unit.accounts().update_profile(&account, at(5)));
         let changed = read!(world.store, unit => unit.accounts().find(id)).unwrap();
         assert_eq!(changed.display_name, account.display_name);
         assert_eq!(changed.profile_image_url, account.profile_image_url);
         assert_eq!(changed.profile, account.profile);
         assert_eq!((changed.created_at, changed.updated_at), (NOW, at(5)));
-        assert_eq!((changed.user_metadata, changed.is_system_admin), (json!({"tier": 1}), true));
+        assert_eq!((changed.user_metadata, changed.is_system_admin), (document(json!({"tier": 1})), true));
     }
 
     async fn an_address_belongs_to_whoever_took_it_first(world: World) {
@@ -364,8 +364,8 @@ on_both_engines! {
                 let mut unit = store.begin().await.unwrap();
                 unit.account_cards().lock(ada).await.unwrap();
                 let mut account = unit.accounts().find(ada).await.unwrap().unwrap();
-                let count = account.profile["count"].as_i64().unwrap_or(0) + 1;
-                account.profile = json!({ "count": count });
+                let count = account.profile.to_value().unwrap()["count"].as_i64().unwrap_or(0) + 1;
+                account.profile = document(json!({ "count": count }));
                 unit.accounts().update_profile(&account, NOW).await.unwrap();
                 unit.commit().await.unwrap();
             }
@@ -565,7 +565,7 @@ on_both_engines! {
         assert_eq!(rows(&world, ada).await, [0; 7]);
         let left = read!(world.store, unit => unit.accounts().find(ada)).unwrap();
         assert_eq!((left.display_name.as_str(), left.profile_image_url.as_deref()), ("", None));
-        assert_eq!((left.profile, left.user_metadata), (json!({}), json!({})));
+        assert_eq!((left.profile, left.user_metadata), (Document::default(), Document::default()));
         assert_eq!((left.disabled_at, left.updated_at), (Some(at(9)), at(9)));
         let own = world.database.sql_uuid(ada);
         for (column, text) in [("first_name", ""), ("last_name", ""), ("tombstone", "ada@example.com")] {

@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use serde_json::json;
 use tidegate_database::{Change, ChangeListener, Store};
-use tidegate_domain::Role;
 use tidegate_domain::session::EndReason;
+use tidegate_domain::{Document, Role};
 use tidegate_identity::IdentityTables;
 use tidegate_kernel::tables::keys::StoredKey;
 use tidegate_kernel::tables::outbox::NewMessage;
@@ -145,7 +144,7 @@ on_both_engines! {
         commit!(world.store, unit => unit.sessions().insert(&opened));
         let ear = Ear::at(&world.store, world.database.engine()).await;
 
-        commit!(world.store, unit => unit.members().describe(ada, "A", "L", &json!({}), at(1)));
+        commit!(world.store, unit => unit.members().describe(ada, "A", "L", &Document::default(), at(1)));
         assert!(ear.heard().contains(&changes::account(ada)), "described");
         ear.forget();
 

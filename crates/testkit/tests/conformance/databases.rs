@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use tidegate_database::StoreError;
+use tidegate_domain::Document;
 use tidegate_domain::database::{Database, ResolvedSession};
 use tidegate_domain::flexible_id::{FlexibleId, IdType};
 use tidegate_domain::id::{DatabaseId, OrganizationId};
 use tidegate_identity::IdentityTables;
 use tidegate_testkit::{concurrently, on_both_engines};
 
-use crate::world::{NOW, World, at};
+use crate::world::{NOW, World, at, document};
 
 fn kind(name: &str) -> IdType {
     name.parse().unwrap()
@@ -26,7 +27,6 @@ fn database(world: &World, organization: OrganizationId, name: &str) -> Database
         item_id_type: kind("uuid"),
         user_id_type: kind("uint32"),
         session_id_type: kind("urlsafe64"),
-        metadata: json!({}),
         created_at: NOW,
         ready_at: NOW,
     }
@@ -35,7 +35,7 @@ fn database(world: &World, organization: OrganizationId, name: &str) -> Database
 /// Adds one; answers it.
 async fn add(world: &World, organization: OrganizationId, name: &str) -> Database {
     let new = database(world, organization, name);
-    assert!(commit!(world.store, unit => unit.databases().insert(&new)));
+    assert!(commit!(world.store, unit => unit.databases().insert(&new, &Document::default())));
     new
 }
 
@@ -73,16 +73,18 @@ fn names(page: &[Database]) -> Vec<&str> {
 on_both_engines! {
     async fn a_database_is_read_back_as_it_was_made(world: World) {
         let acme = world.organization().await;
+        let metadata = document(json!({"a": [1, null, {"b": "é"}]}));
         let new = Database {
             description: String::new(),
             item_id_type: kind("bytes12"),
             user_id_type: kind("int8"),
             session_id_type: kind("hex64"),
-            metadata: json!({"a": [1, null, {"b": "é"}]}),
             ready_at: at(30),
             ..database(&world, acme, "Films, Größe L")
         };
-        assert!(commit!(world.store, unit => unit.databases().insert(&new)));
+        assert!(commit!(world.store, unit => unit.databases().insert(&new, &metadata)));
+        assert_eq!(read!(world.store, unit => unit.databases().metadata(acme, new.id)), Some(metadata));
+        assert_eq!(read!(world.store, unit => unit.databases().metadata(world.key(), new.id)), None);
         let by_key = read!(world.store, unit => unit.databases().find(acme, new.id)).unwrap();
         let by_name = read!(world.store, unit => unit.databases().find_named(acme, &new.name)).unwrap();
         for found in [by_key, by_name] {
@@ -102,7 +104,7 @@ on_both_engines! {
         let (acme, rival) = (world.organization().await, world.organization().await);
         let first = add(&world, acme, "films").await;
         let twice = database(&world, acme, "films");
-        assert!(!commit!(world.store, unit => unit.databases().insert(&twice)));
+        assert!(!commit!(world.store, unit => unit.databases().insert(&twice, &Document::default())));
         assert!(read!(world.store, unit => unit.databases().find(acme, twice.id)).is_none());
         let theirs = add(&world, rival, "films").await;
         let found = read!(world.store, unit => unit.databases().find_named(acme, "films")).unwrap();
@@ -116,7 +118,7 @@ on_both_engines! {
         let new: Vec<_> = (0..20).map(|_| database(&world, acme, "films")).collect();
         let added = concurrently(20, |number| {
             let (store, new) = (world.store.clone(), new[number].clone());
-            async move { commit!(store, unit => unit.databases().insert(&new)) }
+            async move { commit!(store, unit => unit.databases().insert(&new, &Document::default())) }
         })
         .await;
         assert_eq!(added.iter().filter(|added| **added).count(), 1);
@@ -131,7 +133,7 @@ on_both_engines! {
         assert!(read!(world.store, unit => unit.databases().find_named(rival, "films")).is_none());
         assert!(read!(world.store, unit => unit.databases().page(rival, 10, 0)).is_empty());
         let stolen = Database { organization: rival, description: "ours".to_owned(), ..films.clone() };
-        assert!(!commit!(world.store, unit => unit.databases().update(&stolen)));
+        assert!(!commit!(world.store, unit => unit.databases().update(&stolen, &Document::default())));
         assert!(!commit!(world.store, unit => unit.databases().remove(rival, films.id, at(5))));
         let found = read!(world.store, unit => unit.databases().find(acme, films.id)).unwrap();
         assert_eq!(found.description, "of a test");
@@ -161,24 +163,24 @@ on_both_engines! {
         let acme = world.organization().await;
         let films = add(&world, acme, "films").await;
         let bystander = add(&world, acme, "songs").await;
+        let metadata = document(json!({"tags": ["a"]}));
         let changed = Database {
             name: "songs and films".to_owned(),
             description: "other".to_owned(),
             user_id_type: kind("uuid"),
-            metadata: json!({"tags": ["a"]}),
             created_at: at(9),
             ready_at: at(9),
             ..films.clone()
         };
-        assert!(commit!(world.store, unit => unit.databases().update(&changed)));
+        assert!(commit!(world.store, unit => unit.databases().update(&changed, &metadata)));
         let found = read!(world.store, unit => unit.databases().find(acme, films.id)).unwrap();
-        let expected =
-            Database { description: "other".to_owned(), metadata: json!({"tags": ["a"]}), ..films.clone() };
+        let expected = Database { description: "other".to_owned(), ..films.clone() };
         assert_eq!(format!("{found:?}"), format!("{expected:?}"));
+        assert_eq!(read!(world.store, unit => unit.databases().metadata(acme, films.id)), Some(metadata.clone()));
         let found = read!(world.store, unit => unit.databases().find(acme, bystander.id)).unwrap();
         assert_eq!(format!("{found:?}"), format!("{bystander:?}"));
         assert!(commit!(world.store, unit => unit.databases().remove(acme, films.id, at(5))));
-        assert!(!commit!(world.store, unit => unit.databases().update(&changed)));
+        assert!(!commit!(world.store, unit => unit.databases().update(&changed, &metadata)));
     }
 
     async fn changes_of_a_locked_database_follow_one_another(world: World) {
@@ -190,16 +192,18 @@ on_both_engines! {
             async move {
                 let mut unit = store.begin().await.unwrap();
                 unit.databases().lock(id).await.unwrap();
-                let mut found = unit.databases().find(acme, id).await.unwrap().unwrap();
-                let count = found.metadata["count"].as_i64().unwrap_or(0) + 1;
-                found.metadata = json!({ "count": count });
-                assert!(unit.databases().update(&found).await.unwrap());
+                let found = unit.databases().find(acme, id).await.unwrap().unwrap();
+                let metadata = unit.databases().metadata(acme, id).await.unwrap().unwrap();
+                let count = metadata.to_value().unwrap()["count"].as_i64().unwrap_or(0) + 1;
+                let metadata = document(json!({ "count": count }));
+                assert!(unit.databases().update(&found, &metadata).await.unwrap());
                 unit.commit().await.unwrap();
             }
         })
         .await;
         let found = read!(world.store, unit => unit.databases().find(acme, films.id)).unwrap();
-        assert_eq!(found.metadata, json!({ "count": 20 }));
+        let metadata = read!(world.store, unit => unit.databases().metadata(acme, films.id)).unwrap();
+        assert_eq!(metadata, json!({ "count": 20 }));
         assert_eq!((found.created_at, found.ready_at), (NOW, NOW));
         // A lock of what is not there holds nothing, and harms nothing.
         commit!(world.store, unit => unit.databases().lock(world.key()));

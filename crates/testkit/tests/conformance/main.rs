@@ -27,6 +27,7 @@ mod migrations;
 mod model;
 mod organizations;
 mod outbox;
+mod quotas;
 mod refresh_tokens;
 mod sandbox_accounts;
 mod service_keys;

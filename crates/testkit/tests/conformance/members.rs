@@ -4,14 +4,14 @@ use serde_json::json;
 use tidegate_database::StoreError;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::id::AccountId;
-use tidegate_domain::{EmailAddress, Role};
+use tidegate_domain::{Document, EmailAddress, Role};
 use tidegate_identity::IdentityTables;
 use tidegate_identity::accounts::members_repository::{Listed, Member};
 use tidegate_identity::accounts::repository::NewIdentifier;
 use tidegate_identity::organizations::repository::NewMembership;
 use tidegate_testkit::on_both_engines;
 
-use crate::world::{NOW, World, address, at, phone, program_name};
+use crate::world::{NOW, World, address, at, document, phone, program_name};
 
 fn login(email: &str) -> LoginName {
     address(email).into()
@@ -25,7 +25,7 @@ on_both_engines! {
     async fn a_member_is_found_by_name_and_by_key_with_all_that_managers_see(world: World) {
         let host = world.member("host@example.com").await;
         let ada = world.person(&host, "ada@example.com").await;
-        let metadata = json!({"team": ["a", null]});
+        let metadata = document(json!({"team": ["a", null]}));
         commit!(world.store, unit => unit.members().describe(ada, "Ada", "Lovelace", &metadata, at(5)));
         let by_name =
             read!(world.store, unit => unit.members().find(host.organization, &login("ada@example.com")));
@@ -193,9 +193,9 @@ on_both_engines! {
         let host = world.member("host@example.com").await;
         let (ada, bob) =
             (world.person(&host, "ada@example.com").await, world.person(&host, "bob@example.com").await);
-        commit!(world.store, unit => unit.members().describe(ada, "Ada", "", &json!({"x": 1}), at(5)));
+        commit!(world.store, unit => unit.members().describe(ada, "Ada", "", &document(json!({"x": 1})), at(5)));
         let found = read!(world.store, unit => unit.members().find_by_key(host.organization, bob)).unwrap();
-        assert_eq!((found.first_name.as_str(), found.metadata), ("", json!({})));
+        assert_eq!((found.first_name.as_str(), found.metadata), ("", Document::default()));
         let account = read!(world.store, unit => unit.accounts().find(bob)).unwrap();
         assert_eq!(account.updated_at, NOW);
     }

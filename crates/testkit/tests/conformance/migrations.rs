@@ -7,7 +7,7 @@ use tidegate_brokerage::BrokerageTables;
 use tidegate_database::{DatabaseUrl, Store, StoreError, StoreOptions};
 use tidegate_domain::challenge::Purpose;
 use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId};
-use tidegate_domain::{Entropy, Role};
+use tidegate_domain::{Document, Entropy, Role};
 use tidegate_identity::IdentityTables;
 use tidegate_kernel::KernelTables;
 use tidegate_testkit::{
@@ -16,16 +16,17 @@ use tidegate_testkit::{
 use uuid::Uuid;
 
 use crate::brokerage::{BROKER, opening_of};
-use crate::world::{NOW, World, address, seconds};
+use crate::world::{NOW, World, address, document, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 4;
+const KNOWN: usize = 5;
 
 /// The migrations that earlier versions had, from the first.
 const EARLIER: [(&str, &str); KNOWN - 1] = [
     ("first light", include_str!("../../../kernel/migrations/0001_first_light.sql")),
     ("crossing minds", include_str!("../../../kernel/migrations/0002_crossing_minds.sql")),
     ("riven", include_str!("../../../kernel/migrations/0003_riven.sql")),
+    ("password schemes", include_str!("../../../identity/migrations/0004_password_schemes.sql")),
 ];
 
 /// A database as the version with that many migrations left it.
@@ -164,7 +165,7 @@ on_both_engines! {
             assert_eq!((found.account.id, found.account.display_name.as_str()), (account, "Ada"));
             assert_eq!(
                 (found.account.profile, found.account.user_metadata),
-                (json!({"a": 1}), json!({"b": 2}))
+                (document(json!({"a": 1})), document(json!({"b": 2})))
             );
             assert_eq!(found.password_hash.as_deref(), Some("hash"));
             let landing = read!(store, unit => unit.organizations().landing(account, None)).unwrap();
@@ -175,7 +176,7 @@ on_both_engines! {
         let found = read!(store, unit => unit.members().find_by_key(organization, ada)).unwrap();
         assert_eq!((found.role, found.first_name.as_str(), found.verified), (Role::Owner, "", true));
         assert!(read!(store, unit => unit.members().find_by_key(organization, bob)).is_none());
-        assert_eq!(read!(store, unit => unit.organizations().metadata(organization)), Some(json!({})));
+        assert_eq!(read!(store, unit => unit.organizations().metadata(organization)), Some(Document::default()));
         // Nobody is signed out.
         let record = read!(store, unit => unit.sessions().record(session.into())).unwrap();
         assert_eq!((record.account, record.role, record.ended), (ada, Role::Owner, false));
@@ -378,6 +379,8 @@ on_one_engine! { Engine::Sqlite;
             "sandbox_accounts.sealed blob not null",
             "sandbox_accounts unique (email)",
             "sandbox_accounts index (last_step_at)",
+            "databases index (organization_id)",
+            "organization_usage unique (organization_id)",
         ] {
             assert!(ours.iter().any(|known| known == line), "missing: {line}\n{}", ours.join("\n"));
         }

@@ -3,13 +3,13 @@
 use serde_json::json;
 use tidegate_database::StoreError;
 use tidegate_domain::id::{AccountId, WorkspaceId};
-use tidegate_domain::{Role, Timestamp};
+use tidegate_domain::{Document, Role, Timestamp};
 use tidegate_identity::IdentityTables;
 use tidegate_identity::organizations::repository::{NewMembership, NewOrganization, NewWorkspace};
 use tidegate_testkit::{concurrently, on_both_engines};
 use uuid::Uuid;
 
-use crate::world::{Member, NOW, World, at, workspace};
+use crate::world::{Member, NOW, World, at, document, workspace};
 
 /// Adds a workspace to somebody's organization, which every member may enter who is named; answers key and number.
 async fn add_workspace(
@@ -214,11 +214,11 @@ on_both_engines! {
 
     async fn an_organizations_document_is_empty_then_what_it_was_set_to(world: World) {
         let (acme, rival) = (world.organization().await, world.organization().await);
-        let metadata = json!({"plan": {"seats": 3}, "tags": ["é", null]});
-        assert_eq!(read!(world.store, unit => unit.organizations().metadata(acme)), Some(json!({})));
+        let metadata = document(json!({"plan": {"seats": 3}, "tags": ["é", null]}));
+        assert_eq!(read!(world.store, unit => unit.organizations().metadata(acme)), Some(Document::default()));
         commit!(world.store, unit => unit.organizations().set_metadata(acme, &metadata, at(7)));
         assert_eq!(read!(world.store, unit => unit.organizations().metadata(acme)), Some(metadata));
-        assert_eq!(read!(world.store, unit => unit.organizations().metadata(rival)), Some(json!({})));
+        assert_eq!(read!(world.store, unit => unit.organizations().metadata(rival)), Some(Document::default()));
         let updated = "select count(*) from organizations where updated_at > created_at";
         assert_eq!(world.database.sql_count(updated).await, 1);
         assert_eq!(read!(world.store, unit => unit.organizations().metadata(world.key())), None);
@@ -232,15 +232,15 @@ on_both_engines! {
                 let mut unit = store.begin().await.unwrap();
                 assert!(unit.organizations().lock(acme).await.unwrap());
                 let metadata = unit.organizations().metadata(acme).await.unwrap().unwrap();
-                let count = metadata["count"].as_i64().unwrap_or(0) + 1;
-                let metadata = json!({ "count": count });
+                let count = metadata.to_value().unwrap()["count"].as_i64().unwrap_or(0) + 1;
+                let metadata = document(json!({ "count": count }));
                 unit.organizations().set_metadata(acme, &metadata, NOW).await.unwrap();
                 unit.commit().await.unwrap();
             }
         })
         .await;
         let metadata = read!(world.store, unit => unit.organizations().metadata(acme));
-        assert_eq!(metadata, Some(json!({ "count": 20 })));
+        assert_eq!(metadata, Some(document(json!({ "count": 20 }))));
         assert!(!commit!(world.store, unit => unit.organizations().lock(world.key())));
     }
 

@@ -2,17 +2,17 @@
 
 use serde_json::json;
 use tidegate_database::StoreError;
-use tidegate_domain::Role;
 use tidegate_domain::id::AccountId;
+use tidegate_domain::{Document, Role};
 use tidegate_identity::IdentityTables;
 use tidegate_identity::credentials::service_keys_repository::ServiceKey;
 use tidegate_testkit::{Engine, concurrently, eventually, on_both_engines};
 
-use crate::world::{NOW, World, at};
+use crate::world::{NOW, World, at, document};
 
 /// A key that is yet to be added, and does not expire.
 fn key(world: &World, account: AccountId) -> ServiceKey {
-    ServiceKey { id: world.key(), account, metadata: json!({}), created_at: NOW, expires_at: None }
+    ServiceKey { id: world.key(), account, metadata: Document::default(), created_at: NOW, expires_at: None }
 }
 
 /// Adds one with that hash; answers it.
@@ -27,7 +27,7 @@ on_both_engines! {
         let ada = world.member("ada@example.com").await;
         let (export, other) = (world.program(&ada, "export").await, world.program(&ada, "import").await);
         let young = ServiceKey {
-            metadata: json!({"for": ["nightly", null]}),
+            metadata: document(json!({"for": ["nightly", null]})),
             created_at: at(9),
             expires_at: Some(at(10)),
             ..key(&world, export)

@@ -13,7 +13,7 @@ use tidegate_kernel::tables::outbox::NewMessage;
 use tidegate_kernel::tables::sessions::NewSession;
 use tidegate_testkit::{Engine, on_both_engines};
 
-use crate::world::{NOW, World, account, address, session};
+use crate::world::{NOW, World, account, address, document, session};
 
 /// Texts that have broken other programs.
 const UNUSUAL: [&str; 12] = [
@@ -39,7 +39,7 @@ on_both_engines! {
             commit!(world.store, unit => unit.accounts().insert(&new));
             let mut stored = read!(world.store, unit => unit.accounts().find(id)).unwrap();
             assert_eq!(stored.display_name, text);
-            stored.profile = json!({ text: [text, { "deep": text }] });
+            stored.profile = document(json!({ text: [text, { "deep": text }] }));
             stored.profile_image_url = Some(text.to_owned());
             commit!(world.store, unit => unit.accounts().update_profile(&stored, NOW));
             let again = read!(world.store, unit => unit.accounts().find(id)).unwrap();
@@ -57,7 +57,7 @@ on_both_engines! {
         commit!(world.store, unit => unit.accounts().insert(&new));
         let mut stored = read!(world.store, unit => unit.accounts().find(id)).unwrap();
         assert!(stored.display_name == megabyte);
-        stored.profile = json!({ "long": megabyte });
+        stored.profile = document(json!({ "long": megabyte }));
         commit!(world.store, unit => unit.accounts().update_profile(&stored, NOW));
         assert!(read!(world.store, unit => unit.accounts().find(id)).unwrap().profile == stored.profile);
         let payload: Vec<u8> = (0..=255).cycle().take(3_000_000).collect();
@@ -92,7 +92,7 @@ on_both_engines! {
         drop(unit);
         let mut unit = world.store.begin().await.unwrap();
         let mut stored = unit.accounts().find(ada.account).await.unwrap().unwrap();
-        stored.profile = json!({ "key": "val\0ue" });
+        stored.profile = document(json!({ "key": "val\0ue" }));
         answers.push(unit.accounts().update_profile(&stored, NOW).await);
         drop(unit);
         let mut unit = world.store.read().await.unwrap();
@@ -159,13 +159,13 @@ on_both_engines! {
     async fn numbers_in_documents_keep_their_value(world: World) {
         let id = world.account().await;
         let mut stored = read!(world.store, unit => unit.accounts().find(id)).unwrap();
-        stored.profile =
-            json!({"big": i64::MAX, "small": i64::MIN, "half": 0.5, "huge": 1e300, "zero": 0, "yes": true});
+        let numbers = json!({
+            "big": i64::MAX, "small": i64::MIN, "unsigned": u64::MAX, "half": 0.5, "third": 1.0 / 3.0, "huge": 1e300,
+            "tiny": 5e-324, "zero": 0, "yes": true,
+        });
+        stored.profile = document(numbers.clone());
         commit!(world.store, unit => unit.accounts().update_profile(&stored, NOW));
         let again = read!(world.store, unit => unit.accounts().find(id)).unwrap();
-        assert_eq!(again.profile["big"], stored.profile["big"]);
-        assert_eq!(again.profile["small"], stored.profile["small"]);
-        assert_eq!(again.profile["half"], stored.profile["half"]);
-        assert_eq!(again.profile["huge"].as_f64(), Some(1e300));
+        assert_eq!(again.profile, numbers);
     }
 }

@@ -6,7 +6,7 @@ use tidegate_database::{Result, Store, Unit};
 use tidegate_domain::account::{AccountKind, LoginName, ServiceName};
 use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId, SessionId, WorkspaceId};
 use tidegate_domain::session::{Amr, SessionTimes};
-use tidegate_domain::{ContractId, EmailAddress, Entropy, PhoneNumber, Role, Timestamp};
+use tidegate_domain::{ContractId, Document, EmailAddress, Entropy, PhoneNumber, Role, Timestamp};
 use tidegate_identity::IdentityTables;
 use tidegate_identity::accounts::repository::{NewAccount, NewIdentifier};
 use tidegate_identity::organizations::repository::{NewMembership, NewOrganization, NewWorkspace};
@@ -22,6 +22,11 @@ pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_767_603_600);
 /// `seconds` after the case began.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(NOW.seconds() + seconds)
+}
+
+/// A document as the store holds it: no rule on what people may send applies here.
+pub(crate) fn document(value: serde_json::Value) -> Document {
+    serde_json::from_value(value).unwrap()
 }
 
 /// Does one thing in a unit of its own, commits it, and answers what it answered.

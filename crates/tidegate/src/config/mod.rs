@@ -20,6 +20,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tidegate_delivery::{RetryPolicy, SmsConfig, SmtpConfig};
 use tidegate_domain::limit::Limit;
+use tidegate_domain::quota::Quotas;
 use tidegate_domain::time::seconds;
 use tidegate_http::{ForwardedHeader, HttpSettings, OpsSettings};
 
@@ -97,6 +98,8 @@ pub(crate) struct Config {
     pub(crate) riven: Riven,
     /// Databases that tokens are bound to.
     pub(crate) databases: Databases,
+    /// Most an organization may keep.
+    pub(crate) quotas: Quotas,
 }
 
 /// A pepper and its name.
@@ -205,7 +208,7 @@ pub(crate) struct Http {
     /// How long a connection may stay open while nothing is asked on it.
     #[serde(with = "seconds")]
     pub(crate) idle_timeout: Duration,
-    /// Largest request body in bytes, where a contract does not say otherwise.
+    /// Most bytes of a request body that may carry a free document. Others are smaller.
     pub(crate) max_body: usize,
     /// Most connections of one network at a time; trusted proxies are exempt.
     pub(crate) connections_per_network: usize,
@@ -286,6 +289,7 @@ impl Default for Config {
             contracts: Contracts::default(),
             riven: Riven::default(),
             databases: Databases::default(),
+            quotas: Quotas::default(),
         }
     }
 }

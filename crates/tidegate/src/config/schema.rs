@@ -195,6 +195,7 @@ fn sample() -> Config {
             ..defaults.broker
         },
         databases: defaults.databases,
+        quotas: defaults.quotas,
         http: Http {
             trusted_proxies: vec![IpNet::from(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST))],
             cors_origins: vec![String::new()],

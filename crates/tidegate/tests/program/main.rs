@@ -16,6 +16,7 @@ mod json;
 mod keys;
 mod limits;
 mod logs;
+mod memory;
 mod migrate;
 mod organizations;
 mod outbox;

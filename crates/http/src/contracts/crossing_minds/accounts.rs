@@ -12,7 +12,7 @@ use tidegate_domain::id::ServiceKeyId;
 use tidegate_identity::accounts::list_accounts::{Accounts, Cursor};
 use tidegate_kernel::{Actor, Fault};
 
-use super::body::Fields;
+use super::body::{DocumentFields, Fields};
 use super::error::{Error, ErrorBody};
 use super::requests::{
     ChangeIndividualBody, ChangeServiceBody, CreateIndividualBody, CreateServiceBody, CreateServiceKeyBody,
@@ -125,7 +125,7 @@ fn items<T: Serialize>(items: impl Iterator<Item = T>, goes_on: bool) -> Result<
 #[utoipa::path(post, path = "/accounts/individual", tag = "Accounts", security(("bearer" = [])),
     request_body = CreateIndividualBody, responses(
         (status = 200, description = "Made", body = Created),
-        (status = 400, description = "DUPLICATED_ACCOUNT, WRONG_DATA_TYPE", body = ErrorBody),
+        (status = 400, description = "DUPLICATED_ACCOUNT, WRONG_DATA_TYPE, QUOTA_EXCEEDED", body = ErrorBody),
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
             (status = 503, description = "SERVER_UNAVAILABLE: no mail can be sent", body = ErrorBody),
@@ -133,7 +133,7 @@ fn items<T: Serialize>(items: impl Iterator<Item = T>, goes_on: bool) -> Result<
 pub(super) async fn create_individual(
     bearer: Bearer,
     State(app): State<App>,
-    Fields(body): Fields<CreateIndividualBody>,
+    DocumentFields(body): DocumentFields<CreateIndividualBody>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
     let claim = body.read(&call.profile.password)?;
@@ -145,7 +145,7 @@ pub(super) async fn create_individual(
 #[utoipa::path(patch, path = "/accounts/individual", tag = "Accounts", security(("bearer" = [])),
     request_body = ChangeIndividualBody, responses(
         (status = 200, description = "Changed", body = Empty),
-        (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
+        (status = 400, description = "WRONG_DATA_TYPE, QUOTA_EXCEEDED", body = ErrorBody),
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE; INCORRECT_ACCOUNT: the owner's", body = ErrorBody),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ErrorBody),
@@ -153,7 +153,7 @@ pub(super) async fn create_individual(
 pub(super) async fn change_individual(
     bearer: Bearer,
     State(app): State<App>,
-    Fields(body): Fields<ChangeIndividualBody>,
+    DocumentFields(body): DocumentFields<ChangeIndividualBody>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
     let (login, change) = body.read(&call.profile.password)?;
@@ -184,14 +184,14 @@ pub(super) async fn delete_individual(
 #[utoipa::path(post, path = "/accounts/service", tag = "Accounts", security(("bearer" = [])),
     request_body = CreateServiceBody, responses(
         (status = 200, description = "Made", body = Created),
-        (status = 400, description = "DUPLICATED_ACCOUNT, WRONG_DATA_TYPE", body = ErrorBody),
+        (status = 400, description = "DUPLICATED_ACCOUNT, WRONG_DATA_TYPE, QUOTA_EXCEEDED", body = ErrorBody),
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
         ))]
 pub(super) async fn create_service(
     bearer: Bearer,
     State(app): State<App>,
-    Fields(body): Fields<CreateServiceBody>,
+    DocumentFields(body): DocumentFields<CreateServiceBody>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
     let claim = body.read(&call.profile)?;
@@ -203,7 +203,7 @@ pub(super) async fn create_service(
 #[utoipa::path(patch, path = "/accounts/service", tag = "Accounts", security(("bearer" = [])),
     request_body = ChangeServiceBody, responses(
         (status = 200, description = "Changed", body = Empty),
-        (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
+        (status = 400, description = "WRONG_DATA_TYPE, QUOTA_EXCEEDED", body = ErrorBody),
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ErrorBody),
@@ -211,7 +211,7 @@ pub(super) async fn create_service(
 pub(super) async fn change_service(
     bearer: Bearer,
     State(app): State<App>,
-    Fields(body): Fields<ChangeServiceBody>,
+    DocumentFields(body): DocumentFields<ChangeServiceBody>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
     let (login, change) = body.read(&call.profile)?;
@@ -259,7 +259,7 @@ pub(super) async fn delete_own_account(
 #[utoipa::path(post, path = "/accounts/service/keys", tag = "Accounts", security(("bearer" = [])),
     request_body = CreateServiceKeyBody, responses(
         (status = 200, description = "Made", body = CreatedKey),
-        (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
+        (status = 400, description = "WRONG_DATA_TYPE, QUOTA_EXCEEDED", body = ErrorBody),
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ErrorBody),
@@ -267,7 +267,7 @@ pub(super) async fn delete_own_account(
 pub(super) async fn create_service_key(
     bearer: Bearer,
     State(app): State<App>,
-    Fields(body): Fields<CreateServiceKeyBody>,
+    DocumentFields(body): DocumentFields<CreateServiceKeyBody>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
     let (key, text) = app.identity().create_service_key(&call, &actor, body.read()?).await?;

@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use tidegate_domain::Role;
 
-use super::body::Fields;
+use super::body::{DocumentFields, Fields};
 use super::error::{Error, ErrorBody};
 use super::requests::{
     ChangeDatabaseBody, CreateDatabaseBody, ListResolvedBody, NoFields, ResolveSessionBody, page_of,
@@ -22,14 +22,14 @@ use crate::wire::state::App;
 #[utoipa::path(post, path = "/databases", tag = "Databases", security(("bearer" = [])),
     request_body = CreateDatabaseBody, responses(
         (status = 200, description = "Made", body = Created),
-        (status = 400, description = "DUPLICATED_DB_NAME, WRONG_DATA_TYPE", body = ErrorBody),
+        (status = 400, description = "DUPLICATED_DB_NAME, WRONG_DATA_TYPE, QUOTA_EXCEEDED", body = ErrorBody),
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
         ))]
 pub(super) async fn create_database(
     bearer: Bearer,
     State(app): State<App>,
-    Fields(body): Fields<CreateDatabaseBody>,
+    DocumentFields(body): DocumentFields<CreateDatabaseBody>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
     let id = app.identity().create_database(&call, &actor, body.read()?).await?.opaque();
@@ -78,15 +78,15 @@ pub(super) async fn list_databases(
 ))]
 pub(super) async fn current_database(bearer: Bearer, State(app): State<App>) -> Answer {
     let (actor, _) = bearer.require(Role::Frontend)?;
-    let database = app.identity().current_database(&actor).await?;
-    Ok(Json(CurrentDatabase::new(database, app.kernel().now())).into_response())
+    let (database, metadata) = app.identity().describe_database(&actor).await?;
+    Ok(Json(CurrentDatabase::new(database, metadata, app.kernel().now())).into_response())
 }
 
 /// Changes the database the token is bound to.
 #[utoipa::path(patch, path = "/databases/current", tag = "Databases", security(("bearer" = [])),
     request_body = ChangeDatabaseBody, responses(
         (status = 200, description = "Changed", body = Empty),
-        (status = 400, description = "WRONG_DATA_TYPE, NO_DATABASE_SELECTED", body = ErrorBody),
+        (status = 400, description = "WRONG_DATA_TYPE, NO_DATABASE_SELECTED, QUOTA_EXCEEDED", body = ErrorBody),
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
         (status = 404, description = "DATABASE_NOT_FOUND: deleted since", body = ErrorBody),
@@ -94,7 +94,7 @@ pub(super) async fn current_database(bearer: Bearer, State(app): State<App>) -> 
 pub(super) async fn change_database(
     bearer: Bearer,
     State(app): State<App>,
-    Fields(body): Fields<ChangeDatabaseBody>,
+    DocumentFields(body): DocumentFields<ChangeDatabaseBody>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Developer)?;
     app.identity().change_database(&call, &actor, body.read()?).await?;
@@ -138,7 +138,7 @@ pub(super) async fn database_status(bearer: Bearer, State(app): State<App>) -> A
     params(("session_id" = String, Path, description = "Of the database's session_id_type; `~me` for the token's own")),
     request_body = ResolveSessionBody, responses(
         (status = 200, description = "Noted"),
-        (status = 400, description = "WRONG_DATA_TYPE, NO_DATABASE_SELECTED", body = ErrorBody),
+        (status = 400, description = "WRONG_DATA_TYPE, NO_DATABASE_SELECTED, QUOTA_EXCEEDED", body = ErrorBody),
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
         (status = 404, description = "DATABASE_NOT_FOUND: deleted since", body = ErrorBody),

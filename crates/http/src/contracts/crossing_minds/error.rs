@@ -210,6 +210,7 @@ impl From<Rejection> for Error {
                 "The amount of requests exceeds the limit of your subscription",
                 json!({ "name": "RATE_LIMIT_OVERFLOW", "retry_after": retry_after }),
             ),
+            Rejection::QuotaExceeded(exceeded) => Self::wrong_data("QUOTA_EXCEEDED", &exceeded.to_string()),
             Rejection::Unavailable { .. } => Self::unavailable("SERVER_UNAVAILABLE", HeaderMap::new()),
             Rejection::Internal => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,

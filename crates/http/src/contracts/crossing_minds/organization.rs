@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use tidegate_domain::Role;
 
-use super::body::Fields;
+use super::body::DocumentFields;
 use super::error::ErrorBody;
 use super::requests::ChangeOrganizationBody;
 use super::responses::{Empty, Organization};
@@ -29,14 +29,14 @@ pub(super) async fn current_organization(bearer: Bearer, State(app): State<App>)
 #[utoipa::path(patch, path = "/organizations/current", tag = "Organization", security(("bearer" = [])),
     request_body = ChangeOrganizationBody, responses(
         (status = 200, description = "Changed", body = Empty),
-        (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
+        (status = 400, description = "WRONG_DATA_TYPE, QUOTA_EXCEEDED", body = ErrorBody),
         (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
         (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
         ))]
 pub(super) async fn change_organization(
     bearer: Bearer,
     State(app): State<App>,
-    Fields(body): Fields<ChangeOrganizationBody>,
+    DocumentFields(body): DocumentFields<ChangeOrganizationBody>,
 ) -> Answer {
     let (actor, call) = bearer.require(Role::Admin)?;
     app.identity().change_organization_metadata(&call, &actor, body.read()?).await?;

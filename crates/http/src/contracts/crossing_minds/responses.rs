@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tidegate_domain::database::{Database, Status};
 use tidegate_domain::id::OrganizationId;
-use tidegate_domain::{Secret, Timestamp};
+use tidegate_domain::{Document, Secret, Timestamp};
 use tidegate_identity::accounts::list_accounts::{Member, Program, ServiceKey};
 use tidegate_identity::databases::manage::DatabasePage;
 use tidegate_identity::sessions::continue_session::Continued;
@@ -40,7 +40,7 @@ pub(super) struct IndividualAccount {
     /// Whether the address is known to be theirs.
     verified: bool,
     #[schema(value_type = Object)]
-    metadata: Value,
+    metadata: Document,
 }
 
 impl From<Member> for IndividualAccount {
@@ -65,7 +65,7 @@ pub(super) struct ServiceAccount {
     /// `manager`, `backend`, `frontend` or `demo_viewer`.
     role: &'static str,
     #[schema(value_type = Object)]
-    metadata: Value,
+    metadata: Document,
     keys: Vec<ListedKey>,
 }
 
@@ -92,7 +92,7 @@ struct ListedKey {
     expiration_timestamp: Option<f64>,
     is_expired: bool,
     #[schema(value_type = Object)]
-    metadata: Value,
+    metadata: Document,
 }
 
 impl ListedKey {
@@ -125,7 +125,7 @@ pub(super) struct CreatedKey {
     #[schema(required = true)]
     expiration_timestamp: Option<f64>,
     #[schema(value_type = Object)]
-    metadata: Value,
+    metadata: Document,
 }
 
 impl CreatedKey {
@@ -318,7 +318,7 @@ pub(super) struct CurrentDatabase {
     database: ListedDatabase,
     counters: Counters,
     #[schema(value_type = Object)]
-    metadata: Value,
+    metadata: Document,
     /// `pending` or `ready`.
     status: &'static str,
 }
@@ -332,10 +332,10 @@ struct Counters {
 }
 
 impl CurrentDatabase {
-    pub(super) fn new(mut database: Database, now: Timestamp) -> Self {
+    pub(super) fn new(database: Database, metadata: Document, now: Timestamp) -> Self {
         Self {
             counters: Counters { rating: 0, user: 0, item: 0 },
-            metadata: database.metadata.take(),
+            metadata,
             status: database.status(now).as_str(),
             database: database.into(),
         }
@@ -359,7 +359,7 @@ impl From<Status> for DatabaseStatus {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Organization {
     #[schema(value_type = Object)]
-    pub(super) metadata: Value,
+    pub(super) metadata: Document,
 }
 
 /// A page of resolved sessions.

@@ -17,7 +17,7 @@ use crate::wire::state::App;
 /// Signs a person in, to a database if one is given.
 #[utoipa::path(post, path = "/login/individual", tag = "Login", request_body = LoginIndividualBody, responses(
     (status = 200, description = "Signed in", body = Login),
-    (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
+    (status = 400, description = "WRONG_DATA_TYPE, QUOTA_EXCEEDED", body = ErrorBody),
     (status = 401, description = "INCORRECT_PASSWORD, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
     (status = 403, description = "INSUFFICIENT_ROLE: a member of no organization", body = ErrorBody),
     (status = 404, description = "DATABASE_NOT_FOUND", body = ErrorBody),
@@ -33,7 +33,7 @@ pub(super) async fn login_individual(
 /// Signs a program in with its password or a key, to a database if one is given.
 #[utoipa::path(post, path = "/login/service", tag = "Login", request_body = LoginServiceBody, responses(
     (status = 200, description = "Signed in", body = Login),
-    (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
+    (status = 400, description = "WRONG_DATA_TYPE, QUOTA_EXCEEDED", body = ErrorBody),
     (status = 401, description = "INCORRECT_PASSWORD", body = ErrorBody),
     (status = 404, description = "DATABASE_NOT_FOUND", body = ErrorBody),
 ))]

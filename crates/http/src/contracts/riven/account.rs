@@ -6,6 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::IntoResponse;
 use serde_json::{Map, Value};
 use tidegate_brokerage::failure::Application;
+use tidegate_domain::document::has_exact_numbers;
 use tidegate_domain::{PhoneNumber, Role};
 use tidegate_kernel::Actor;
 
@@ -23,8 +24,6 @@ use crate::wire::upload::allow_slow_upload;
 
 /// Largest application, with the documents inside it: 15 MiB.
 const LARGEST: usize = 15 * 1024 * 1024;
-/// Most values in an application, counted by what stands between them: a hundred times those of a long one.
-const MOST_VALUES: usize = 50_000;
 
 /// Refuses whoever has the broker work too often.
 fn may_ask_broker(app: &App, actor: &Actor) -> Result<(), Error> {
@@ -62,13 +61,15 @@ pub(super) async fn create(bearer: Bearer, State(app): State<App>, request: Requ
 async fn read_application(app: &App, phone: Option<PhoneNumber>, body: Bytes) -> Result<Application, Error> {
     let (phone_rule, now) = (app.kernel().settings().phones.clone(), app.kernel().now());
     let reading = tokio::task::spawn_blocking(move || {
-        // Each value takes many times the memory of its text.
-        if body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > MOST_VALUES {
-            return Err(Rejection::MalformedBody("the JSON holds too many values".to_owned()).into());
+        let fields: Map<String, Value> = parse(&body)?;
+        // The broker would be told other numbers than were sent.
+        if !str::from_utf8(&body).is_ok_and(has_exact_numbers) {
+            let text = "the JSON holds a number of more digits than can be kept exactly: send it as a string";
+            return Err(Rejection::MalformedBody(text.to_owned()).into());
         }
-        let body: Map<String, Value> = parse(&body)?;
+        drop(body);
         let applicant = application::Caller { phone: phone.as_ref(), phone_rule: &phone_rule, now };
-        Ok(application::application(body, &applicant)?)
+        Ok(application::application(fields, &applicant)?)
     });
     reading.await.unwrap_or_else(|error| {
         tracing::error!(%error, "reading an application failed; this is a defect");

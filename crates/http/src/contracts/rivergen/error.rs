@@ -206,6 +206,7 @@ impl From<Rejection> for Error {
                 "RATE_LIMITED",
                 format!("too many requests; try again in {retry_after} s"),
             ),
+            Rejection::QuotaExceeded(exceeded) => (StatusCode::CONFLICT, "CONFLICT", exceeded.to_string()),
             Rejection::Unavailable { reason, .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", reason.to_owned())
             }

@@ -1,17 +1,16 @@
 //! Request bodies, and how they are read.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use tidegate_crypto::PlainToken;
-use tidegate_domain::text::{has_nul, line};
-use tidegate_domain::{EmailAddress, Password, Secret};
+use tidegate_domain::text::line;
+use tidegate_domain::{Document, EmailAddress, Password, Secret};
 use tidegate_identity::accounts::update_profile::ProfileChange;
 use tidegate_identity::sign_in::confirm_code::ConfirmCode;
 use tidegate_identity::sign_in::login::SignIn;
 use tidegate_identity::sign_in::sign_up::SignUp;
 use utoipa::ToSchema;
 
-use crate::wire::fields::{Check, Field, Violations};
+use crate::wire::fields::{Check, Field, ObjectText, Violations};
 
 /// Longest display name, in characters.
 const MAX_NAME: usize = 255;
@@ -19,8 +18,6 @@ const MAX_NAME: usize = 255;
 const MAX_PICTURE: usize = 2 * 1024 * 1024;
 /// Longest address of a picture.
 const MAX_URL: usize = 2_048;
-/// Largest profile document sent, in bytes.
-const MAX_PROFILE: usize = 64 * 1024;
 
 /// POST /api/v1/auth/signup.
 #[derive(Deserialize, ToSchema)]
@@ -264,7 +261,7 @@ pub(super) struct ProfileBody {
     /// Merged into the stored document; `null` deletes a key.
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
-    profile: Field<Map<String, Value>>,
+    profile: Field<ObjectText>,
 }
 
 impl ProfileBody {
@@ -280,7 +277,7 @@ impl ProfileBody {
         };
         let profile = check
             .optional("profile", self.profile)
-            .and_then(|profile| check.parsed("profile", document(Value::Object(profile))));
+            .and_then(|profile| check.parsed("profile", Document::parse(profile.as_str())));
         check.finish(Some(ProfileChange { display_name, profile_image_url, profile }))
     }
 }
@@ -373,16 +370,6 @@ fn picture(url: String) -> Result<String, &'static str> {
         return Err("must be an http(s) URL of at most 2048 characters, or a data: URI");
     }
     Ok(url)
-}
-
-fn document(profile: Value) -> Result<Value, &'static str> {
-    if has_nul(&profile) {
-        return Err("must not contain NUL characters");
-    }
-    if profile.to_string().len() > MAX_PROFILE {
-        return Err("must be at most 64 KiB");
-    }
-    Ok(profile)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
+use tidegate_domain::Document;
 use tidegate_domain::account::{Account, AccountEmail, MemberOrganization, Session, Workspace};
 use tidegate_identity::accounts::overview::Overview;
 use tidegate_identity::sessions::list_sessions::SessionList;
@@ -189,9 +190,9 @@ struct UserData {
     is_system_admin: bool,
     disabled_at: Option<String>,
     #[schema(value_type = Object)]
-    profile: Value,
+    profile: Document,
     #[schema(value_type = Object)]
-    user_metadata: Value,
+    user_metadata: Document,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -309,7 +310,7 @@ pub(super) struct ProfileData {
     display_name: Option<String>,
     profile_image_url: Option<String>,
     #[schema(value_type = Object)]
-    profile: Value,
+    profile: Document,
     updated_at: String,
 }
 

@@ -89,7 +89,9 @@ on_both_engines! {
         for profile in [json!({ "a": "\0" }), json!({ "\0": 1 }), json!({ "a": [{ "b": ["x\0"] }] })] {
             put(&profile).await.assert_error(422, "VALIDATION_ERROR");
         }
-        let deep = (0..120).fold(json!("deep"), |inner, _| json!({ "a": inner }));
+        let too_deep = (0..32).fold(json!("deep"), |inner, _| json!({ "a": inner }));
+        put(&too_deep).await.assert_error(422, "VALIDATION_ERROR");
+        let deep = (0..28).fold(json!("deep"), |inner, _| json!({ "a": inner }));
         for profile in [
             json!({ "unicode": "\u{1f980}\u{10ffff}\u{202e}", "control": "\u{1}\u{7f}", "": "an empty key" }),
             json!({ "numbers": [0, -1, 1.5, 1e300, i64::MAX, u64::MAX, 1e-300] }),
@@ -103,6 +105,49 @@ on_both_engines! {
                 assert_eq!(&me.body["data"]["user"]["profile"][key], value, "{key}");
             }
         }
+    }
+
+    async fn a_number_is_kept_as_it_was_sent_or_refused(target: Target) {
+        let (app, ada) = (&target.app, &target.ada);
+        let put = async |number: &str| {
+            let body = format!(r#"{{"profile":{{"id":[{number}]}}}}"#);
+            let request = app.put("/api/v1/auth/me/profile").bearer(&ada.access_token);
+            request.body("application/json", body).send().await
+        };
+        for kept in ["9007199254740993", "18446744073709551615", "-9223372036854775808", "0.1", "0.30000000000000004"] {
+            put(kept).await.assert_status(200);
+            let me = app.get("/api/v1/auth/me").bearer(&ada.access_token).send().await;
+            assert_eq!(me.field("data.user.profile.id").to_string(), format!("[{kept}]"));
+        }
+        for changed in ["123456789012345678901234567890", "3.14159265358979323846", "1e400"] {
+            let answer = put(changed).await;
+            answer.assert_error(422, "VALIDATION_ERROR");
+            assert!(answer.text.contains("send it as a string"), "{}", answer.text);
+        }
+        let metadata = json!({ "metadata": { "id": "ID" } }).to_string().replace("\"ID\"", "123456789012345678901234567890");
+        for (method, path) in [("PATCH", "/v1/organizations/current/"), ("PATCH", "/v1/accounts/individual/")] {
+            let body = metadata.replacen('{', r#"{"email":"ada@example.com","#, 1);
+            let request = app.client().request(method.parse().unwrap(), path).bearer(&ada.access_token);
+            let answer = request.body("application/json", body).send().await;
+            answer.assert_status(400);
+            assert!(answer.text.contains("send it as a string"), "{path}: {}", answer.text);
+        }
+    }
+
+    async fn a_name_can_be_seen_and_turns_nothing_around_it(target: Target) {
+        let before = row_counts(&target.app).await;
+        for route in routes::with_body() {
+            let names = ["name", "display_name", "first_name", "last_name"];
+            for field in route.fields.iter().filter(|field| names.contains(&field.name.as_str())) {
+                for text in ["\u{200b}", "\u{3164}", " \u{feff}\u{2060} ", "\u{2800}", "Ada\u{202e}ecila", "\u{2066}Ada"] {
+                    let mut body = route.sample();
+                    body.insert(field.name.clone(), json!(text));
+                    let answer = target.send_json(&route, body).await;
+                    route.assert_refused(&answer, route.invalid(), &format!("{} = {text:?}", field.name));
+                }
+            }
+        }
+        assert_eq!(row_counts(&target.app).await, before);
     }
 
     async fn spellings_of_one_address_are_one_account(target: Target) {

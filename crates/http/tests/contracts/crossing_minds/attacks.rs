@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tidegate_domain::account::{LoginName, ServiceName};
-use tidegate_domain::{ContractId, Password};
+use tidegate_domain::{ContractId, Document, Password};
 use tidegate_identity::accounts::change_account::AccountChange;
 use tidegate_identity::accounts::create_account::CreateProgram;
 use tidegate_identity::accounts::metadata::Patch;
@@ -43,13 +43,13 @@ async fn assert_powerless(app: &TestApp, actor: &Actor, call: &Call, victim: &Lo
         name: name("backdoor"),
         role: tidegate_domain::Role::Admin,
         password: Some(Password::new(OTHER_PASSWORD)),
-        metadata: json!({}),
+        metadata: Document::default(),
     };
     assert!(is_ended(identity.create_program(call, actor, program).await));
     let change = AccountChange { password: Some(Password::new(OTHER_PASSWORD)), ..AccountChange::default() };
     assert!(is_ended(identity.change_account(call, actor, victim, change).await));
     assert!(is_ended(identity.delete_account(call, actor, victim).await));
-    let key = CreateServiceKey { name: name("program"), expires_at: None, metadata: json!({}) };
+    let key = CreateServiceKey { name: name("program"), expires_at: None, metadata: Document::default() };
     assert!(is_ended(identity.create_service_key(call, actor, key).await));
     let kind = "uuid".parse().unwrap();
     let database = CreateDatabase {
@@ -58,10 +58,10 @@ async fn assert_powerless(app: &TestApp, actor: &Actor, call: &Call, victim: &Lo
         item_id_type: kind,
         user_id_type: kind,
         session_id_type: kind,
-        metadata: json!({}),
+        metadata: Document::default(),
     };
     assert!(is_ended(identity.create_database(call, actor, database).await));
-    let patch = Patch { change: json!({ "a": 1 }), preserve: false };
+    let patch = Patch { change: Document::parse("{\"a\":1}").unwrap(), preserve: false };
     assert!(is_ended(identity.change_organization_metadata(call, actor, patch).await));
 }
 

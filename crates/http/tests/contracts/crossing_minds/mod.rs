@@ -10,6 +10,7 @@ mod limits;
 mod managing;
 mod organization;
 mod programs;
+mod quotas;
 mod refresh;
 mod reset;
 mod resolve;

@@ -84,6 +84,16 @@ on_both_engines! {
         assert_no_way_in(&app, "service", "EXPORT", PASSWORD).await;
     }
 
+    async fn names_that_look_alike_are_one(app: TestApp) {
+        let root = app.provision(ROOT).await;
+        app.add_service(&root, "store", "backend").await;
+        for alike in ["store\u{200b}", "\u{feff}store", "st\u{2060}ore", "sto\u{ad}re", "store\u{3164}", "store\u{fe0f}"] {
+            assert_duplicated(&post_as(&app, &root, PATH, &service(alike, "manager")).send().await, "store");
+        }
+        app.add_service(&root, "im\u{200b}port", "backend").await;
+        assert_eq!(accounts(&app, &root).await["service_accounts"][1]["name"], "import");
+    }
+
     async fn a_name_is_taken_whichever_organization_has_it(app: TestApp) {
         let root = app.provision(ROOT).await;
         app.add_service(&root, NAME, "backend").await;

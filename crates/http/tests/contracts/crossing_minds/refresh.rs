@@ -167,7 +167,7 @@ on_both_engines! {
             " ",
             "tgr_",
             "a.b.c",
-            &"x".repeat(100_000),
+            &"x".repeat(50_000),
             &format!("tgr_{}", "A".repeat(43)),
             &format!("{} ", root.refresh_token),
             &root.refresh_token.to_uppercase(),

@@ -60,11 +60,11 @@ on_both_engines! {
         assert_bare_error(&answer, 415, "UNSUPPORTED_MEDIA_TYPE");
     }
 
-    async fn a_body_has_at_most_one_mebibyte(app: TestApp) {
+    async fn a_body_has_at_most_64_kibibytes(app: TestApp) {
         let body = |size: usize| format!("{{\"x\":\"{}\"}}", "x".repeat(size - 8));
-        let answer = app.post(LOGIN).body("application/json", body(1_048_576)).send().await;
+        let answer = app.post(LOGIN).body("application/json", body(65_536)).send().await;
         answer.assert_error(400, "VALIDATION_ERROR");
-        let answer = app.post(LOGIN).body("application/json", body(1_048_577)).send().await;
+        let answer = app.post(LOGIN).body("application/json", body(65_537)).send().await;
         assert_bare_error(&answer, 413, "PAYLOAD_TOO_LARGE");
     }
 }

@@ -49,7 +49,7 @@ on_both_engines! {
 
     async fn logging_in_never_applies_the_rule_for_new_passwords(app: TestApp) {
         app.register_ingestiq("ada@example.com").await;
-        for password in ["", "x", &"x".repeat(129), &"x".repeat(100_000), "\0"] {
+        for password in ["", "x", &"x".repeat(129), &"x".repeat(50_000), "\0"] {
             let answer = login(&app.client(), "ada@example.com", password).await;
             answer.assert_error(401, "INVALID_CREDENTIALS");
         }

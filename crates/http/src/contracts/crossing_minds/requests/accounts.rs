@@ -1,7 +1,6 @@
 //! Bodies about accounts, their verification and their keys.
 
 use serde::Deserialize;
-use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::text::line;
@@ -13,8 +12,8 @@ use tidegate_identity::recovery::reset_password::ResetPassword;
 use utoipa::ToSchema;
 
 use super::super::role_of;
-use super::{Object, email, instant, metadata, service_name};
-use crate::wire::fields::{Check, Field, Violations};
+use super::{email, instant, metadata, service_name};
+use crate::wire::fields::{Check, Field, ObjectText, Violations};
 
 /// Longest code from a mail, in characters.
 const MAX_CODE: usize = 64;
@@ -45,7 +44,7 @@ pub(crate) struct CreateIndividualBody {
     /// Free document of up to 64 KiB.
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
-    metadata: Field<Object>,
+    metadata: Field<ObjectText>,
     /// Where the link of that mail leads, on a host the operator allows.
     #[schema(value_type = Option<String>, format = "uri")]
     #[serde(default)]
@@ -68,7 +67,7 @@ impl CreateIndividualBody {
             password,
             first_name: first_name.unwrap_or_default(),
             last_name: last_name.unwrap_or_default(),
-            metadata: metadata.unwrap_or_else(|| json!({})),
+            metadata: metadata.unwrap_or_default(),
             redirect,
         });
         check.finish(read)
@@ -94,7 +93,7 @@ pub(crate) struct ChangeIndividualBody {
     /// Replaces the stored document.
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
-    metadata: Field<Object>,
+    metadata: Field<ObjectText>,
 }
 
 impl ChangeIndividualBody {
@@ -145,7 +144,7 @@ pub(crate) struct CreateServiceBody {
     /// Free document of up to 64 KiB.
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
-    metadata: Field<Object>,
+    metadata: Field<ObjectText>,
 }
 
 impl CreateServiceBody {
@@ -159,7 +158,7 @@ impl CreateServiceBody {
             name,
             role,
             password,
-            metadata: metadata.unwrap_or_else(|| json!({})),
+            metadata: metadata.unwrap_or_default(),
         });
         check.finish(read)
     }
@@ -178,7 +177,7 @@ pub(crate) struct ChangeServiceBody {
     /// Replaces the stored document.
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
-    metadata: Field<Object>,
+    metadata: Field<ObjectText>,
 }
 
 impl ChangeServiceBody {
@@ -224,7 +223,7 @@ pub(crate) struct CreateServiceKeyBody {
     /// Free document of up to 64 KiB.
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
-    metadata: Field<Object>,
+    metadata: Field<ObjectText>,
 }
 
 impl CreateServiceKeyBody {
@@ -233,11 +232,8 @@ impl CreateServiceKeyBody {
         let name = service_name(&mut check, self.name);
         let expires_at = instant(&mut check, "expiration_timestamp", self.expiration_timestamp);
         let metadata = metadata(&mut check, self.metadata);
-        let read = name.map(|name| CreateServiceKey {
-            name,
-            expires_at,
-            metadata: metadata.unwrap_or_else(|| json!({})),
-        });
+        let read =
+            name.map(|name| CreateServiceKey { name, expires_at, metadata: metadata.unwrap_or_default() });
         check.finish(read)
     }
 }

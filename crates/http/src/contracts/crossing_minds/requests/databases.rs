@@ -1,16 +1,15 @@
 //! Bodies about databases, what is resolved in them, and the organization's document.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
-use tidegate_domain::flexible_id::IdType;
+use tidegate_domain::flexible_id::{IdType, SentId};
 use tidegate_domain::text::line;
 use tidegate_identity::accounts::metadata::Patch;
 use tidegate_identity::databases::manage::{CreateDatabase, DatabaseChange};
 use tidegate_identity::sessions::resolve_session::{ListResolved, ResolveSession};
 use utoipa::ToSchema;
 
-use super::{MAX_DATABASE_NAME, Object, instant, metadata};
-use crate::wire::fields::{Check, Field, Violations};
+use super::{MAX_DATABASE_NAME, instant, metadata};
+use crate::wire::fields::{Check, Field, ObjectText, Violations};
 
 /// Longest description of a database, in characters.
 const MAX_DESCRIPTION: usize = 4_096;
@@ -44,7 +43,7 @@ pub(crate) struct CreateDatabaseBody {
     /// Free document of up to 64 KiB.
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
-    metadata: Field<Object>,
+    metadata: Field<ObjectText>,
 }
 
 impl CreateDatabaseBody {
@@ -71,7 +70,7 @@ impl CreateDatabaseBody {
                 item_id_type,
                 user_id_type,
                 session_id_type,
-                metadata: metadata.unwrap_or_else(|| json!({})),
+                metadata: metadata.unwrap_or_default(),
             }
         });
         check.finish(read)
@@ -87,7 +86,7 @@ pub(crate) struct ChangeDatabaseBody {
     /// Merged into the stored document (RFC 7396).
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
-    metadata: Field<Object>,
+    metadata: Field<ObjectText>,
     /// Whether to delete nothing, and to add to arrays instead of replacing them.
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
@@ -110,7 +109,7 @@ pub(crate) struct ChangeOrganizationBody {
     /// Merged into the stored document (RFC 7396).
     #[schema(required = true, value_type = Object)]
     #[serde(default)]
-    metadata: Field<Object>,
+    metadata: Field<ObjectText>,
     /// Whether to delete nothing, and to add to arrays instead of replacing them.
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
@@ -134,7 +133,7 @@ pub(crate) struct ResolveSessionBody {
     /// Of the database's `user_id_type`.
     #[schema(required = true, value_type = Value)]
     #[serde(default)]
-    user_id: Field<Value>,
+    user_id: Field<SentId>,
     /// Since when, in seconds since the epoch; now unless given.
     #[schema(value_type = Option<f64>)]
     #[serde(default)]
@@ -156,7 +155,7 @@ pub(crate) struct ListResolvedBody {
     /// Of the database's `user_id_type`; everybody's unless given. At most 256.
     #[schema(value_type = Option<Vec<Value>>)]
     #[serde(default)]
-    users_id: Field<Vec<Value>>,
+    users_id: Field<Vec<SentId>>,
     /// At most so many, 1 to 256; 64 unless given.
     #[schema(value_type = Option<i64>)]
     #[serde(default)]
@@ -220,7 +219,7 @@ fn free_text(check: &mut Check, name: &'static str, text: String) -> Option<Stri
     Some(text)
 }
 
-fn patch(check: &mut Check, field: Field<Object>, preserve: Field<bool>) -> Option<Patch> {
+fn patch(check: &mut Check, field: Field<ObjectText>, preserve: Field<bool>) -> Option<Patch> {
     let preserve = check.optional("preserve", preserve).unwrap_or(false);
     metadata(check, field).map(|change| Patch { change, preserve })
 }

@@ -1,9 +1,9 @@
 //! Bodies that sign in or continue a session.
 
 use serde::Deserialize;
-use serde_json::Value;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::Password;
+use tidegate_domain::flexible_id::SentId;
 use tidegate_identity::sign_in::bind::{BindingRequest, DatabaseChoice};
 use tidegate_identity::sign_in::login::SignIn;
 use utoipa::ToSchema;
@@ -34,11 +34,11 @@ pub(crate) struct LoginIndividualBody {
     /// The end user the token speaks for, of the database's `user_id_type`; for the frontend role.
     #[schema(value_type = Value)]
     #[serde(default)]
-    frontend_user_id: Field<Value>,
+    frontend_user_id: Field<SentId>,
     /// That user's anonymous session, of the database's `session_id_type`; for the frontend role.
     #[schema(value_type = Value)]
     #[serde(default)]
-    frontend_session_id: Field<Value>,
+    frontend_session_id: Field<SentId>,
 }
 
 impl LoginIndividualBody {
@@ -76,11 +76,11 @@ pub(crate) struct LoginServiceBody {
     /// The end user the token speaks for, of the database's `user_id_type`; for the frontend role.
     #[schema(value_type = Value)]
     #[serde(default)]
-    frontend_user_id: Field<Value>,
+    frontend_user_id: Field<SentId>,
     /// That user's anonymous session, of the database's `session_id_type`; for the frontend role.
     #[schema(value_type = Value)]
     #[serde(default)]
-    frontend_session_id: Field<Value>,
+    frontend_session_id: Field<SentId>,
 }
 
 impl LoginServiceBody {
@@ -168,8 +168,8 @@ fn binding(
     check: &mut Check,
     id: Field<String>,
     name: Field<String>,
-    user: Field<Value>,
-    session: Field<Value>,
+    user: Field<SentId>,
+    session: Field<SentId>,
 ) -> BindingRequest {
     BindingRequest {
         database: choice(check, id, name),

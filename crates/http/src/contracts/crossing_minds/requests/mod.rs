@@ -5,13 +5,10 @@ mod databases;
 mod login;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use tidegate_domain::account::ServiceName;
-use tidegate_domain::text::has_nul;
-use tidegate_domain::{EmailAddress, Timestamp};
-use tidegate_identity::accounts::metadata::MAX_METADATA;
+use tidegate_domain::{Document, EmailAddress, Timestamp};
 
-use crate::wire::fields::{Check, Field};
+use crate::wire::fields::{Check, Field, ObjectText};
 
 pub(super) use accounts::{
     ChangeIndividualBody, ChangeServiceBody, CreateIndividualBody, CreateServiceBody, CreateServiceKeyBody,
@@ -28,8 +25,6 @@ const MAX_DATABASE_NAME: usize = 128;
 /// Instants the contract takes: seconds since the epoch.
 const INSTANTS: std::ops::RangeInclusive<f64> = -1.5e11..=3.5e9;
 
-type Object = Map<String, Value>;
-
 /// A body without fields.
 #[derive(Deserialize)]
 pub(super) struct NoFields {}
@@ -44,15 +39,9 @@ fn service_name(check: &mut Check, field: Field<String>) -> Option<ServiceName> 
     check.parsed("name", ServiceName::parse(&text))
 }
 
-fn metadata(check: &mut Check, field: Field<Object>) -> Option<Value> {
-    let metadata = Value::Object(check.optional("metadata", field)?);
-    if metadata.to_string().len() > MAX_METADATA {
-        return check.violated("metadata", "must be at most 64 KiB");
-    }
-    if has_nul(&metadata) {
-        return check.violated("metadata", "must not contain NUL characters");
-    }
-    Some(metadata)
+fn metadata(check: &mut Check, field: Field<ObjectText>) -> Option<Document> {
+    let metadata = check.optional("metadata", field)?;
+    check.parsed("metadata", Document::parse(metadata.as_str()))
 }
 
 fn instant(check: &mut Check, name: &'static str, field: Field<f64>) -> Option<Timestamp> {

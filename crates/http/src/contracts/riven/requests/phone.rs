@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     fn code(body: serde_json::Value) -> Result<String, String> {
-        let body: CodeBody = serde_json::from_value(body).unwrap();
+        let body: CodeBody = serde_json::from_str(&body.to_string()).unwrap();
         let read = body.read(&PhoneRule::default(), PhonePurpose::Register);
         read.map(|claim| format!("{} {}", claim.phone.expose(), claim.code.expose()))
             .map_err(|violations| violations.summary())

@@ -1,0 +1,89 @@
+//! How much an organization keeps, for the quotas on it.
+
+use tidegate_database::{Result, Unit, execute, fetch_one};
+use tidegate_domain::Document;
+use tidegate_domain::id::OrganizationId;
+use tidegate_domain::quota::Quota;
+
+/// Usage of a unit of work.
+pub struct Quotas<'u>(pub(crate) &'u mut Unit);
+
+/// Bytes of a free document, as its column holds them.
+pub(crate) fn bytes(document: &Document) -> i64 {
+    i64::try_from(document.stored_bytes()).unwrap_or(i64::MAX)
+}
+
+impl Quotas<'_> {
+    /// Locks what the organization keeps until the unit ends: of two units that add to it, the second counts what the
+    /// first added. To be taken after every other lock of the unit, and after the rows were added.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn lock(&mut self, organization: OrganizationId) -> Result<()> {
+        execute!(
+            self.0,
+            "insert into organization_usage (organization_id, resolved_sessions) values ($1, 0)
+             on conflict (organization_id) do update set resolved_sessions = organization_usage.resolved_sessions",
+            organization.0,
+        )?;
+        Ok(())
+    }
+
+    /// How much of a kind the organization keeps, this unit's own included. Exact under [`Quotas::lock`].
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn used(&mut self, organization: OrganizationId, quota: Quota) -> Result<i64> {
+        let sql = match quota {
+            Quota::Members => {
+                "select count(*) from memberships m join accounts a on a.id = m.account_id
+                 where m.organization_id = $1 and m.is_home and a.kind = 'individual'"
+            }
+            Quota::Programs => {
+                "select count(*) from memberships m join accounts a on a.id = m.account_id
+                 where m.organization_id = $1 and m.is_home and a.kind = 'service'"
+            }
+            Quota::Keys => {
+                "select count(*) from memberships m join service_keys k on k.account_id = m.account_id
+                 where m.organization_id = $1 and m.is_home"
+            }
+            Quota::Databases => {
+                "select count(*) from databases where organization_id = $1 and deleted_at is null"
+            }
+            Quota::ResolvedSessions => {
+                "select coalesce(max(resolved_sessions), 0) from organization_usage where organization_id = $1"
+            }
+            Quota::MetadataBytes => {
+                "select cast(coalesce(sum(kept.metadata_bytes), 0) as bigint) from (
+                    select metadata_bytes from organizations where id = $1
+                    union all
+                    select metadata_bytes from databases where organization_id = $1 and deleted_at is null
+                    union all
+                    select a.metadata_bytes from memberships m join accounts a on a.id = m.account_id
+                        where m.organization_id = $1 and m.is_home
+                    union all
+                    select k.metadata_bytes from memberships m join service_keys k on k.account_id = m.account_id
+                        where m.organization_id = $1 and m.is_home
+                 ) kept"
+            }
+        };
+        let (used,) = fetch_one!(self.0, (i64,), sql, organization.0)?;
+        Ok(used)
+    }
+
+    /// Counts one more resolved session, under the same lock; answers how many there are.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn add_resolved_session(&mut self, organization: OrganizationId) -> Result<i64> {
+        let (used,) = fetch_one!(
+            self.0,
+            (i64,),
+            "insert into organization_usage (organization_id, resolved_sessions) values ($1, 1)
+             on conflict (organization_id) do update set resolved_sessions = organization_usage.resolved_sessions + 1
+             returning resolved_sessions",
+            organization.0,
+        )?;
+        Ok(used)
+    }
+}
