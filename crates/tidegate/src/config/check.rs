@@ -22,7 +22,7 @@ const SMALLEST_BODY: usize = 1024;
 const LARGEST_UPLOAD: usize = 16 * 1024 * 1024;
 
 impl Loaded {
-    /// Refuses what could not be served with: all of it at once.
+    /// Refuses a configuration that cannot work: reports all mistakes together.
     pub(super) fn check(&self) -> Result<(), Failure> {
         let config = &self.config;
         let mut mistakes = Vec::new();

@@ -81,7 +81,7 @@ impl Schema {
                         }
                     }
                 }
-                // A value of the wrong kind is told of when it is read.
+                // A value of the wrong type is reported when it is read.
                 _ => {}
             }
             at.pop();

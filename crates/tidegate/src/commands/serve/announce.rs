@@ -11,7 +11,7 @@ use crate::logging;
 use crate::output::{print_json, print_line, tell};
 use crate::secrets::open_to_others;
 
-/// Where somebody on this machine reaches what is served at `address`.
+/// The URL of `address` for clients on this machine.
 pub(super) fn base_url(address: SocketAddr) -> String {
     let host = match address.ip() {
         ip if !ip.is_unspecified() => ip,
@@ -38,7 +38,7 @@ pub(super) fn announce(config: &Config, address: SocketAddr, as_json: bool) {
     for warning in warnings(config, address) {
         tracing::warn!("{warning}");
     }
-    // The socket accepts connections already, so whoever waits for this line can connect at once.
+    // The socket accepts connections already, so a program that waits for this line can connect at once.
     let listening = format!("http://{address}");
     if as_json {
         print_json(&json!({"listening": listening}));
@@ -58,14 +58,14 @@ fn overview(config: &Config, local: &str) -> Vec<String> {
     row("RiverGen API", format!("{public}/api/v1"));
     row("Riven API", format!("{public}/api/v1"));
     row("IngestIQ API", format!("{public}/api/v2"));
-    row("API description", format!("{public}/openapi.json, for people {public}/docs"));
+    row("API documentation", format!("{public}/docs, {public}/openapi.json"));
     row("Health", format!("{local}/healthz, {local}/readyz, {local}/metrics"));
     let (keeps_mail, keeps_sms) = kept(config);
     let command = format!("tidegate outbox code --to ADDRESS{}", data_dir_flag(config));
     match (keeps_mail, keeps_sms) {
-        (true, true) => row("Mail and SMS kept here", format!("{local}/dev/outbox, or: {command}")),
-        (true, false) => row("Mail kept here", format!("{local}/dev/outbox, or: {command}")),
-        (false, true) => row("SMS kept here", command),
+        (true, true) => row("Mail and SMS outbox", format!("{local}/dev/outbox, or: {command}")),
+        (true, false) => row("Mail outbox", format!("{local}/dev/outbox, or: {command}")),
+        (false, true) => row("SMS outbox", command),
         (false, false) => {}
     }
     row("Database", config.database_url().to_string());
@@ -74,7 +74,7 @@ fn overview(config: &Config, local: &str) -> Vec<String> {
         "Brokerage",
         match config.broker.alpaca {
             Some(_) => broker.to_owned(),
-            None => format!("{broker}: no real accounts are opened; for those set [broker.alpaca]"),
+            None => format!("{broker}: no real accounts are opened; set [broker.alpaca] for real ones"),
         },
     );
     lines
@@ -119,23 +119,23 @@ fn warnings(config: &Config, address: SocketAddr) -> Vec<String> {
     };
     warnings.extend(messages.map(|messages| {
         format!(
-            "development mode: {messages} are not sent, and whoever can run `tidegate outbox` here reads everybody's \
+            "development mode: {messages} are not sent. Any user of this machine who can run `tidegate outbox` reads all \
              codes"
         )
     }));
     if config.opens_sandbox_accounts_for_real_phones() {
         warnings.push(
-            "people can sign in by phone, and the brokerage accounts they open are the embedded sandbox's: no real \
+            "people can sign in by phone, but the embedded sandbox opens their brokerage accounts: no real \
              accounts are opened. Set [broker.alpaca]"
                 .to_owned(),
         );
     }
     match &config.public_url {
         Some(url) if !is_secure(url) => warnings.push(format!(
-            "public_url is {url}: without https, passwords and tokens cross the network readable for others"
+            "public_url is {url}: without https, passwords and tokens cross the network unencrypted"
         )),
         None if !address.ip().is_loopback() => warnings.push(format!(
-            "public_url is not set: links in mails and the tokens' issuer say {}; set it to where clients reach this \
+            "public_url is not set: links in mails and the issuer of tokens use {}; set it to the URL at which clients reach this \
              server",
             base_url(address)
         )),
@@ -145,14 +145,14 @@ fn warnings(config: &Config, address: SocketAddr) -> Vec<String> {
         && let Ok(Some(mode)) = open_to_others(&config.data_dir)
     {
         warnings.push(format!(
-            "the data directory {} can be reached by others (mode {mode:04o}): run `chmod 700` on it",
+            "the data directory {} is accessible to other users (mode {mode:04o}): run `chmod 700` on it",
             config.data_dir.display()
         ));
     }
     warnings
 }
 
-/// Whether nobody on the way can read along: https, or this machine alone.
+/// Whether the connection is private: https, or loopback.
 pub(crate) fn is_secure(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -202,23 +202,20 @@ mod tests {
         for line in [
             "\n  RiverGen API            http://127.0.0.1:8080/api/v1\n",
             "\n  Riven API               http://127.0.0.1:8080/api/v1\n",
-            "\n  Brokerage               embedded sandbox: no real accounts are opened; for those set [broker.alpaca]",
+            "\n  Brokerage               embedded sandbox: no real accounts are opened; set [broker.alpaca] for real ones",
         ] {
             assert!(plain.contains(line), "{line}: {plain}");
         }
         assert!(!plain.contains("kept here"), "{plain}");
 
         let dev = told(&config(|config| config.dev = true));
-        assert!(
-            dev.contains("\n  Mail and SMS kept here  http://127.0.0.1:8080/dev/outbox, or: tide"),
-            "{dev}"
-        );
+        assert!(dev.contains("\n  Mail and SMS outbox  http://127.0.0.1:8080/dev/outbox, or: tide"), "{dev}");
         let texts_alone = told(&config(|config| {
             config.dev = true;
             config.mail.smtp = Some(smtp());
             config.data_dir = "/srv/id".into();
         }));
-        let line = "\n  SMS kept here           tidegate outbox code --to ADDRESS --data-dir /srv/id\n";
+        let line = "\n  SMS outbox           tidegate outbox code --to ADDRESS --data-dir /srv/id\n";
         assert!(texts_alone.contains(line), "{texts_alone}");
         let alpaca = told(&config(|config| {
             let alpaca = json!({"environment": "production", "key": "k", "secret": "hunter2"});
@@ -239,7 +236,7 @@ mod tests {
         assert_eq!(
             warned(|_| {}),
             ["no mail provider is configured", "no SMS provider is configured"],
-            "nothing about a broker where nobody can sign in by phone"
+            "nothing about a broker where sign-in by phone is off"
         );
         let dev = warnings(&config(|config| config.dev = true), loopback());
         assert!(dev[0].starts_with("development mode: mails and text messages are not sent"), "{dev:?}");

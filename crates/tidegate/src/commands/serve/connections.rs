@@ -1,7 +1,7 @@
 //! Connections: taken, answered on, and closed.
 //!
 //! `axum::serve` would do, but for one thing: it lets a silent connection stay for ever, and a few thousand of those
-//! keep everybody else out.
+//! keep all other clients out.
 
 use std::io;
 use std::net::SocketAddr;
@@ -77,7 +77,7 @@ impl Connections {
                 // The client's doing, and over with its connection.
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::error!(%error, "no connection can be accepted; trying again");
+                    tracing::error!(%error, "a connection could not be accepted; trying again");
                     sleep(BREATH).await;
                 }
             }
@@ -147,6 +147,6 @@ pub(super) fn raise_descriptor_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!(%error, "the limit on open files stays as it is");
+        tracing::debug!(%error, "the limit on open files could not be raised");
     }
 }
