@@ -163,20 +163,7 @@ fn sample() -> Config {
         hash_pool: HashPoolSize { threads: Some(0), queue: Some(0) },
         failed_passwords_by_account: defaults.failed_passwords_by_account,
         failed_codes_by_account: defaults.failed_codes_by_account,
-        mail: Mail {
-            smtp: Some(SmtpConfig {
-                host: String::new(),
-                port: Some(0),
-                tls: TlsMode::StartTls,
-                username: Some(String::new()),
-                password: Some(MailPassword(hidden())),
-                from: String::new(),
-                timeout_seconds: 0,
-                ca_file: Some(PathBuf::new()),
-            }),
-            templates_dir: Some(PathBuf::new()),
-            retry: RetryPolicy::default(),
-        },
+        mail: mail(),
         links: Links {
             verify_email: Some(String::new()),
             reset_password: Some(String::new()),
@@ -203,6 +190,23 @@ fn sample() -> Config {
         ingestiq: full(defaults.ingestiq),
         crossing_minds: full(defaults.crossing_minds),
         riven: defaults.riven,
+    }
+}
+
+fn mail() -> Mail {
+    Mail {
+        smtp: Some(SmtpConfig {
+            host: String::new(),
+            port: Some(0),
+            tls: TlsMode::StartTls,
+            username: Some(String::new()),
+            password: Some(MailPassword(hidden())),
+            from: String::new(),
+            timeout_seconds: 0,
+            ca_file: Some(PathBuf::new()),
+        }),
+        templates_dir: Some(PathBuf::new()),
+        retry: RetryPolicy::default(),
     }
 }
 
