@@ -359,7 +359,7 @@ mod tests {
             (
                 "africas_talking",
                 r#"{"receipt_secret": "0123456789/abcdef"}"#,
-                "africas_talking.receipt_secret: must con",
+                "africas_talking.receipt_secret: may only",
             ),
             ("twilio", r#"{"account_sid": "SK01"}"#, "twilio.account_sid: must begin with AC"),
             ("twilio", r#"{"account_sid": "AC01/../x"}"#, "twilio.account_sid: must begin with AC"),
