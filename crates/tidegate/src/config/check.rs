@@ -62,10 +62,10 @@ impl Loaded {
         check("riven.token_lifetime", lifetime(config.riven.token_lifetime));
         check("riven.code_lifetime", lifetime(config.riven.code_lifetime));
         check("riven.email_link_lifetime", lifetime(config.riven.email_link_lifetime));
-        for SmsConfigError { setting, reason } in self.sms_mistakes() {
-            check(&format!("sms.{setting}"), Err(reason));
-        }
         self.check_windows(&mut mistakes);
+        for SmsConfigError { setting, reason } in self.sms_mistakes() {
+            mistakes.push(self.mistake(&format!("sms.{setting}"), reason));
+        }
         self.check_profile("rivergen", &config.rivergen, &mut mistakes);
         self.check_profile("ingestiq", &config.ingestiq, &mut mistakes);
         self.check_profile("crossing_minds", &config.crossing_minds, &mut mistakes);

@@ -35,7 +35,7 @@ fn it_makes_nothing() {
     let said = here.run(&["doctor"]);
     assert_eq!(said.code, 0, "{}", said.out);
     assert!(
-        said.out.contains("! database           sqlite:./tidegate-data/tidegate.db is made"),
+        said.out.contains("! database           sqlite:./tidegate-data/tidegate.db is created"),
         "{}",
         said.out
     );

@@ -206,16 +206,19 @@ mod tests {
         ] {
             assert!(plain.contains(line), "{line}: {plain}");
         }
-        assert!(!plain.contains("kept here"), "{plain}");
+        assert!(!plain.contains("outbox"), "{plain}");
 
         let dev = told(&config(|config| config.dev = true));
-        assert!(dev.contains("\n  Mail and SMS outbox  http://127.0.0.1:8080/dev/outbox, or: tide"), "{dev}");
+        assert!(
+            dev.contains("\n  Mail and SMS outbox     http://127.0.0.1:8080/dev/outbox, or: tide"),
+            "{dev}"
+        );
         let texts_alone = told(&config(|config| {
             config.dev = true;
             config.mail.smtp = Some(smtp());
             config.data_dir = "/srv/id".into();
         }));
-        let line = "\n  SMS outbox           tidegate outbox code --to ADDRESS --data-dir /srv/id\n";
+        let line = "\n  SMS outbox              tidegate outbox code --to ADDRESS --data-dir /srv/id\n";
         assert!(texts_alone.contains(line), "{texts_alone}");
         let alpaca = told(&config(|config| {
             let alpaca = json!({"environment": "production", "key": "k", "secret": "hunter2"});
