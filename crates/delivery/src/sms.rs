@@ -54,7 +54,7 @@ pub enum SmsError {
     /// This provider cannot reach the number; another one may. Worth no second attempt with this one.
     #[error("{0}")]
     Unreachable(String),
-    /// Nobody can send this: the number is none, or its owner wants no messages.
+    /// No provider can send this: the number is invalid, or its owner has opted out.
     #[error("{0}")]
     Permanent(String),
     /// The operator's trouble: credentials, sender, credit. Worth another attempt once that is corrected.

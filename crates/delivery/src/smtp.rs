@@ -152,7 +152,7 @@ impl Smtp {
         if !is_ascii(&message) && !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
             self.park(connection);
             return Err(SendError::Permanent(
-                "the mail server takes no addresses outside ASCII (SMTPUTF8, RFC 6531)".to_owned(),
+                "the mail server does not support addresses outside ASCII (SMTPUTF8, RFC 6531)".to_owned(),
             ));
         }
         match self.transact(&mut connection, &message).await {
@@ -274,7 +274,7 @@ impl Smtp {
         let text = match (trouble.stage, code) {
             (_, Some(530)) => {
                 format!(
-                    "{server} wants encryption or credentials first ({reply}): check tls, username and password"
+                    "{server} requires encryption or authentication ({reply}): check tls, username and password"
                 )
             }
             (_, Some(534 | 535 | 538)) | (Stage::SignIn, _) if refused || cause.is_client() => {
@@ -290,7 +290,9 @@ impl Smtp {
                 format!("{server} refuses the sender {} ({reply}): check from", self.from.email)
             }
             (Stage::Greeting, _) if refused => {
-                format!("{server} turns this machine away ({reply}): ask whoever runs it to let it in")
+                format!(
+                    "{server} refuses connections from this machine ({reply}): ask its operator to allow it"
+                )
             }
             (Stage::Encryption, _) if refused || cause.is_client() => {
                 format!(
@@ -299,14 +301,14 @@ impl Smtp {
             }
             _ if reply.contains("certificate") => {
                 format!(
-                    "{server} cannot be trusted ({reply}): check host, and ca_file if its authority is a private one"
+                    "{server} has an untrusted certificate ({reply}): check host, and ca_file for a private authority"
                 )
             }
             (Stage::Greeting | Stage::Encryption, None) => {
                 format!("{server} cannot be reached ({reply}): check host, port and tls")
             }
-            (_, None) => format!("the connection to {server} broke ({reply})"),
-            (_, Some(_)) => format!("{server} asks to try later ({reply})"),
+            (_, None) => format!("the connection to {server} was lost ({reply})"),
+            (_, Some(_)) => format!("{server} is temporarily unavailable ({reply})"),
         };
         SendError::Transient(text)
     }

@@ -19,23 +19,23 @@ use crate::sms::gsm;
 /// The mails this program sends. Source: RiverGen contract section 1.12.
 ///
 /// Every mail may use `product` (name of the installation, `Tidegate` unless given), `email` (the recipient) and
-/// `display_name` (may be empty). The built-in texts leave the name out of mails to addresses nobody has confirmed yet:
-/// otherwise whoever signs up with a stranger's address writes that stranger a line of their own choosing.
+/// `display_name` (may be empty). The built-in texts leave the name out of mails to unverified addresses:
+/// otherwise an attacker who signs up with another person's address could put text into a mail to that person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Template {
-    /// Confirms a new address: `code`, `link`, `minutes`.
+    /// Verifies the address of a new account: `code`, `link`, `minutes`.
     SignUpCode,
-    /// Lets someone who forgot the password set another: `link`, `minutes`.
+    /// Lets the account owner set a new password: `link`, `minutes`.
     PasswordReset,
-    /// Lets someone an account was made for choose its first password: `link`, `minutes`.
+    /// Lets the owner of an account made by a manager choose its first password: `link`, `minutes`.
     Invitation,
-    /// Says that the password is another now: `when` (ISO 8601), `ip`.
+    /// Reports that the password was changed: `when` (ISO 8601), `ip`.
     PasswordChanged,
-    /// Confirms the address an account is to move to: `code`, `minutes`.
+    /// Verifies the new address of an account: `code`, `minutes`.
     EmailChangeCode,
-    /// Says that the account has moved: `old_email`, `new_email`, `when` (ISO 8601).
+    /// Reports that the address of the account was changed: `old_email`, `new_email`, `when` (ISO 8601).
     EmailChanged,
-    /// Lets somebody who has a phone alone have an e-mail address too: `link`, `minutes`.
+    /// Adds an e-mail address to an account that has a phone number only: `link`, `minutes`.
     EmailAddition,
 }
 
@@ -45,7 +45,7 @@ pub enum Template {
 /// two messages, and paid for twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SmsTemplate {
-    /// Proves that a number is somebody's: `code`, `minutes`.
+    /// Verifies a phone number: `code`, `minutes`.
     Code,
 }
 
@@ -312,7 +312,7 @@ impl Templates {
         let sample = template.sample();
         let text = one_line(&self.fill(template.file().0, &sample)?);
         if !sample.get("code").and_then(Value::as_str).is_some_and(|code| text.contains(code)) {
-            return Err(Mistake::new("does not say its `code`"));
+            return Err(Mistake::new("does not contain `code`"));
         }
         match gsm::septets(&text) {
             Ok(taken) if taken <= gsm::ONE_MESSAGE => Ok(()),
@@ -455,10 +455,7 @@ mod tests {
     fn a_text_message_is_one_line_with_its_code() {
         let context = json!({"product": "Riven", "code": "493027", "minutes": 10});
         let text = built_in().render_sms(SmsTemplate::Code, &context).unwrap();
-        assert_eq!(
-            text.expose(),
-            "493027 is your Riven code. It expires in 10 minutes. Share it with nobody."
-        );
+        assert_eq!(text.expose(), "493027 is your Riven code. It expires in 10 minutes. Do not share it.");
         let (_directory, templates) = overriding("sms_code.txt", "{{ product }}:\n{{ code }}\n");
         let text = templates.unwrap().render_sms(SmsTemplate::Code, &context).unwrap();
         assert_eq!(text.expose(), "Riven: 493027");
@@ -476,7 +473,7 @@ mod tests {
             ("Hi {{ display_name }}, {{ code }}", "`display_name` is not known"),
             ("{{ minutes", "syntax error"),
             ("  \n", "says nothing"),
-            ("Your {{ product }} code expires in {{ minutes }} minutes.", "does not say its `code`"),
+            ("Your {{ product }} code expires in {{ minutes }} minutes.", "does not contain `code`"),
         ] {
             let said = mistake("sms_code.txt", source);
             assert!(said.starts_with("mails/sms_code.txt") && said.contains(found), "{said}");

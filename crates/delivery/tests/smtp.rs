@@ -227,7 +227,7 @@ async fn a_busy_server_is_asked_again_and_a_missing_mailbox_is_not() {
     let server = MailServer::start(&[]);
     let smtp = server.smtp();
     let busy = transient(smtp.send(&mail_to("busy@example.com")).await);
-    assert!(busy.ends_with("asks to try later (451 4.3.2 Busy, try again later)"), "{busy}");
+    assert!(busy.ends_with("is temporarily unavailable (451 4.3.2 Busy, try again later)"), "{busy}");
     let gone = permanent(smtp.send(&mail_to("gone@example.com")).await);
     assert!(gone.ends_with("refuses the recipient (550 5.1.1 No such user here)"), "{gone}");
 
@@ -309,7 +309,10 @@ async fn a_server_that_turns_this_machine_away_is_the_operators_trouble() {
     });
     let smtp = Smtp::new(&plain("127.0.0.1", port)).unwrap();
     let refused = transient(smtp.send(&mail_to("ada@example.com")).await);
-    assert!(refused.contains("turns this machine away (554 5.7.1 Your address is on a list)"), "{refused}");
+    assert!(
+        refused.contains("refuses connections from this machine (554 5.7.1 Your address is on a list)"),
+        "{refused}"
+    );
     doorman.join().unwrap();
 }
 
@@ -339,7 +342,7 @@ async fn a_certificate_nobody_vouches_for_gets_neither_password_nor_mail() {
     let config = SmtpConfig { ca_file: None, ..authority.config(&server) };
     let smtp = Smtp::new(&config).unwrap();
     for refused in [transient(smtp.check().await), transient(smtp.send(&mail_to("ada@example.com")).await)] {
-        assert!(refused.contains("cannot be trusted") && refused.contains("ca_file"), "{refused}");
+        assert!(refused.contains("has an untrusted certificate") && refused.contains("ca_file"), "{refused}");
     }
     assert!(server.lines.try_recv().is_err());
 }
@@ -372,7 +375,7 @@ async fn a_server_that_wants_a_sign_in_says_so_to_the_operator() {
     let server = authority.server(&[]);
     let config = SmtpConfig { username: None, password: None, ..authority.config(&server) };
     let refused = transient(Smtp::new(&config).unwrap().send(&mail_to("ada@example.com")).await);
-    assert!(refused.contains("wants encryption or credentials first (530"), "{refused}");
+    assert!(refused.contains("requires encryption or authentication (530"), "{refused}");
 }
 
 #[tokio::test]

@@ -19,14 +19,14 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const AFTER_HELP: &str = "Every option of the configuration file can also be a variable: TIDEGATE_LISTEN, \
-TIDEGATE_MAIL__SMTP__HOST. Flags win over variables, variables over the file. Exit codes: 0 success, 1 failure, \
+const AFTER_HELP: &str = "Each key of the configuration file can also be an environment variable: TIDEGATE_LISTEN, \
+TIDEGATE_MAIL__SMTP__HOST. Flags win over variables, and variables over the file. Exit codes: 0 success, 1 failure, \
 2 wrong usage.";
 
 /// Options of every command.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct GlobalFlags {
-    /// Configuration file [default: $TIDEGATE_CONFIG, or ./tidegate.toml if there is one]
+    /// Configuration file [default: $TIDEGATE_CONFIG, or ./tidegate.toml if it exists]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
     pub(crate) config: Option<PathBuf>,
     /// Directory of the master key and the embedded database [default: ./tidegate-data]
@@ -35,7 +35,7 @@ pub(crate) struct GlobalFlags {
     /// sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME [default: sqlite:<data-dir>/tidegate.db]
     #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere")]
     pub(crate) database: Option<String>,
-    /// Print exactly one JSON value on standard output, errors included
+    /// Print exactly one JSON value on standard output, also for an error
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,
 }
@@ -43,46 +43,46 @@ pub(crate) struct GlobalFlags {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the APIs; makes everything it needs on the first start
+    /// Serve the APIs; creates the database and the keys at the first start
     Serve(Serve),
-    /// Organizations
+    /// Create organizations and transfer their ownership
     #[command(subcommand)]
     Org(Org),
-    /// Mails and text messages that were sent or wait to be
+    /// Show and manage outgoing mails and text messages
     #[command(subcommand)]
     Outbox(Outbox),
-    /// Keys that sign access tokens
+    /// List and rotate the keys that sign access tokens
     #[command(subcommand)]
     Keys(Keys),
-    /// Bring the database's schema up to date
+    /// Migrate the database's schema to this version
     Migrate(Migrate),
-    /// Check configuration and surroundings without serving
+    /// Check the configuration, the database and the providers without serving
     Doctor,
-    /// Print the OpenAPI description
+    /// Print the OpenAPI document
     Openapi(Openapi),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
-    /// Address and port to serve; port 0 takes a free one [default: 127.0.0.1:8080]
+    /// Address and port to listen on; port 0 takes a free port [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
-    /// Development: messages stay readable in `tidegate outbox`, cookies work over plain HTTP. Relaxes no limit
+    /// Development mode: keep mails and text messages readable in `tidegate outbox`, allow cookies over plain HTTP
     #[arg(long)]
     pub(crate) dev: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Org {
-    /// Make an organization and its owner, whose address counts as verified
+    /// Create an organization and its owner; the owner's address counts as verified
     Create(OrgCreate),
-    /// Make a member the owner of an organization, and its owner an admin; both are signed out
+    /// Make a member the owner of an organization; the former owner becomes an admin, and both are signed out
     Transfer(OrgTransfer),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct OrgTransfer {
-    /// The organization, as `org create` names it
+    /// The organization's id, as printed by `org create`
     #[arg(long, value_name = "ID", value_parser = organization)]
     pub(crate) organization: OrganizationId,
     /// The new owner's e-mail address
@@ -98,22 +98,22 @@ pub(crate) struct OrgCreate {
     /// The owner's e-mail address
     #[arg(long, value_name = "ADDRESS", value_parser = email)]
     pub(crate) root_email: EmailAddress,
-    /// Read the owner's password from standard input; without it one is made and printed once
+    /// Read the owner's password from standard input; without this flag one is generated and printed once
     #[arg(long)]
     pub(crate) root_password_stdin: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Outbox {
-    /// The newest mails and text messages
+    /// List the newest mails and text messages
     List(OutboxList),
-    /// The newest one-time code sent to an address or phone
+    /// Print the newest one-time code sent to an e-mail address or phone number
     Code(OutboxCode),
-    /// What a message says, as long as it is kept
+    /// Print a message, while its text is kept
     Show(OutboxShow),
-    /// Try a message again that was given up
+    /// Send a dead message again
     Retry(DeadMessage),
-    /// Remove a message that was given up
+    /// Remove a dead message
     Drop(DeadMessage),
 }
 
@@ -122,14 +122,14 @@ pub(crate) struct OutboxList {
     /// Only messages to this e-mail address or phone number
     #[arg(long, value_name = "ADDRESS", value_parser = recipient)]
     pub(crate) to: Option<LoginName>,
-    /// How many
+    /// Maximum number of messages
     #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: u32,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct OutboxCode {
-    /// Whose code: an e-mail address, or a phone number with its country code, +254712345678
+    /// The recipient: an e-mail address, or a phone number with its country code, such as +254712345678
     #[arg(long, value_name = "ADDRESS", value_parser = recipient)]
     pub(crate) to: LoginName,
 }
@@ -148,9 +148,9 @@ pub(crate) struct DeadMessage {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
-    /// All keys, the signing one first
+    /// List all keys, the signing key first
     List,
-    /// Make a new key that signs from now on; older ones verify until their last token expires
+    /// Create a new signing key; tokens of older keys stay valid until they expire
     Rotate(KeysRotate),
 }
 
@@ -159,7 +159,7 @@ pub(crate) struct KeysRotate {
     /// Signature algorithm
     #[arg(long, value_enum, default_value_t = Algorithm::Es256)]
     pub(crate) algorithm: Algorithm,
-    /// Tokens of the older keys fail at once: for a key that leaked
+    /// Refuse tokens of older keys at once; use this when a key leaked
     #[arg(long)]
     pub(crate) revoke: bool,
 }
@@ -184,14 +184,14 @@ impl From<Algorithm> for SigningAlgorithm {
 
 #[derive(Debug, Args)]
 pub(crate) struct Migrate {
-    /// Change nothing: exit with 1 if migrations are pending
+    /// Change nothing; exit with 1 if migrations are pending
     #[arg(long)]
     pub(crate) check: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Openapi {
-    /// One contract only
+    /// Print one contract only
     #[arg(long, alias = "dialect", value_name = "NAME", value_parser = contract_names())]
     pub(crate) contract: Option<String>,
 }
@@ -204,7 +204,7 @@ fn email(text: &str) -> Result<EmailAddress, String> {
     EmailAddress::parse(text).map_err(|error| error.to_string())
 }
 
-/// Whom messages go to. A number is looked for as it is stored, so it needs its country code.
+/// The recipient of messages. Numbers are stored with their country code, so it is needed here.
 fn recipient(text: &str) -> Result<LoginName, String> {
     if text.contains('@') {
         return email(text).map(LoginName::Email);
@@ -223,7 +223,7 @@ fn recipient(text: &str) -> Result<LoginName, String> {
 fn organization(text: &str) -> Result<OrganizationId, String> {
     let plain = text.parse::<Uuid>().ok().map(OrganizationId);
     plain.or_else(|| OrganizationId::from_opaque(text)).ok_or_else(|| {
-        "must be an organization's id, such as `tidegate org create` prints or a sign-in answers as org_id".to_owned()
+        "must be an organization's id, as printed by `tidegate org create` or returned by a sign-in as org_id".to_owned()
     })
 }
 

@@ -21,7 +21,7 @@ use crate::cli::Cli;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
-    // Whatever is written here, databases included, is its owner's alone.
+    // All files written here, databases included, are accessible to their owner only.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

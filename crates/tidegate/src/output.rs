@@ -97,7 +97,7 @@ pub(crate) fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> S
     lines.join("\n")
 }
 
-/// Text of strangers, unable to steer a terminal.
+/// Untrusted text, without characters that control a terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -27,7 +27,7 @@ pub(crate) fn create_data_dir(path: &Path) -> Result<(), Failure> {
         Failure::new(
             "data_directory",
             format!(
-                "the data directory {} cannot be made: {error}; choose another with --data-dir",
+                "the data directory {} cannot be created: {error}; choose another with --data-dir",
                 path.display()
             ),
         )
@@ -83,7 +83,7 @@ fn master_key(config: &Config, may_create: MayCreate) -> Result<MasterKey, Failu
         None if may_create == MayCreate::Yes => create_key(&path),
         None => Err(failure(
             &path,
-            "is missing, but the database holds what it sealed: put the key back from your backup, or set master_key",
+            "is missing, but the database has data sealed with it: restore the key from your backup, or set master_key",
         )),
     }
 }
@@ -93,7 +93,7 @@ fn read_key(path: &Path) -> Result<Option<MasterKey>, Failure> {
     match read {
         Ok((Some(mode), _)) => Err(failure(
             path,
-            &format!("can be reached by others (mode {mode:04o}): run `chmod 600 {}`", path.display()),
+            &format!("is accessible to other users (mode {mode:04o}): run `chmod 600 {}`", path.display()),
         )),
         Ok((None, text)) => parse(&text, &path.display().to_string()).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -101,13 +101,13 @@ fn read_key(path: &Path) -> Result<Option<MasterKey>, Failure> {
     }
 }
 
-/// Makes a key. Of several processes that start at once, one makes it and all use it.
+/// Creates a key. Of several processes that start together, one creates it and all use it.
 fn create_key(path: &Path) -> Result<MasterKey, Failure> {
     let key = MasterKey::generate(&SystemEntropy);
     match write_new(path, &format!("{}\n", key.to_text().expose())) {
         Ok(()) => Ok(key),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            read_key(path)?.ok_or_else(|| failure(path, "went away while it was read"))
+            read_key(path)?.ok_or_else(|| failure(path, "was deleted while it was read"))
         }
         Err(error) => Err(failure(path, &format!("cannot be written: {error}"))),
     }

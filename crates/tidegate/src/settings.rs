@@ -112,7 +112,7 @@ impl Config {
         }
     }
 
-    /// Whether people can sign in by phone and open accounts that are none: somebody may have forgotten the broker.
+    /// Whether users can sign in by phone while no real broker is configured: the operator may have forgotten it.
     pub(crate) fn opens_sandbox_accounts_for_real_phones(&self) -> bool {
         self.broker.alpaca.is_none() && self.sms_mode() == DeliveryMode::Send && !self.dev
     }

@@ -94,7 +94,7 @@ pub(crate) async fn open_store(config: &Config, missing: MissingStore) -> Result
             return Err(Failure::new(
                 "database_missing",
                 format!(
-                    "there is no database at {}; check --data-dir and --database, or make it with `tidegate serve` or \
+                    "there is no database at {}; check --data-dir and --database, or create it with `tidegate serve` or \
                      `tidegate migrate`",
                     path.display()
                 ),
@@ -113,7 +113,7 @@ pub(crate) async fn migrate(store: &Store) -> Result<usize, Failure> {
     if store.pending_migrations().await? == 0 {
         return Ok(0);
     }
-    let bar = progress("bringing the database's schema up to date");
+    let bar = progress("migrating the database's schema");
     let applied = store.migrate().await;
     bar.finish_and_clear();
     Ok(applied?)
@@ -124,9 +124,7 @@ async fn refuse_outdated(store: &Store) -> Result<(), Failure> {
         0 => Ok(()),
         pending => Err(Failure::new(
             "database_schema",
-            format!(
-                "the database's schema is {pending} migration(s) behind this version: run `tidegate migrate`"
-            ),
+            format!("the database's schema needs {pending} migration(s): run `tidegate migrate`"),
         )),
     }
 }
@@ -142,12 +140,13 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
             (served_at, None, SmsProviders::new(Vec::new()), PoolSize { threads: 1, queue: 1 })
         }
     };
-    // Before the key file is looked for: whoever made the signing keys made it first.
+    // Before the key file is read: it is created before the signing keys.
     let sealed = !store.read().await?.keys().all().await?.is_empty();
     let may_create = if sealed { MayCreate::No } else { MayCreate::Yes };
     let entropy = Arc::new(SystemEntropy);
-    let passwords = HashPool::start(config.password_hasher()?, entropy.clone(), pool)
-        .map_err(|error| Failure::internal(format!("no threads for hashing passwords: {error}")))?;
+    let passwords = HashPool::start(config.password_hasher()?, entropy.clone(), pool).map_err(|error| {
+        Failure::internal(format!("the threads for password hashing cannot start: {error}"))
+    })?;
     let broker = config.broker_choice(Arc::new(SystemClock))?;
     let parts = Parts {
         store: store.clone(),

@@ -85,7 +85,7 @@ impl AfricasTalking {
         let mut key_header = HeaderValue::from_str(api_key.expose())
             .ok()
             .filter(|header| !header.is_empty())
-            .ok_or_else(|| mistake("africas_talking.api_key", "is empty or does not fit into a header"))?;
+            .ok_or_else(|| mistake("africas_talking.api_key", "is empty or not valid in a header"))?;
         key_header.set_sensitive(true);
         Ok(Self {
             gateway: Gateway::new(NAME, &settings, config.timeout_seconds, None)?,
@@ -144,7 +144,7 @@ impl AfricasTalking {
             Some((_, name, kind)) => kind(format!("{NAME} refuses the message ({name})")),
             None => {
                 let reason = quoted(message, sms, &[self.api_key.expose()]);
-                SmsError::Unreachable(format!("{NAME} sends to no recipient (it says: {reason})"))
+                SmsError::Unreachable(format!("{NAME} sent the message to no recipient ({reason})"))
             }
         }
     }

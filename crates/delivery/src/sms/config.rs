@@ -8,7 +8,7 @@ use reqwest::Url;
 use serde::{Deserialize, Deserializer, Serialize};
 use tidegate_domain::Secret;
 
-/// Shortest secret that is accepted where anybody on the internet may guess at it.
+/// Minimum length of a secret that attackers on the internet can try to guess.
 const MIN_SECRET: usize = 16;
 
 /// A key, token or password of an SMS provider, as configuration gives it.
@@ -66,7 +66,7 @@ pub struct SmsConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AfricasTalkingConfig {
-    /// The application's username; `sandbox` sends nothing to anybody.
+    /// The application's username; `sandbox` sends no messages.
     pub username: String,
     /// Its API key. Read, never written back.
     #[serde(skip_serializing)]
@@ -225,7 +225,7 @@ pub(super) fn identifier(setting: &'static str, text: &str, prefix: &str) -> Res
     if is_one {
         Ok(text.to_owned())
     } else {
-        Err(mistake(setting, format!("{kind}, without blanks or signs")))
+        Err(mistake(setting, format!("{kind}, without spaces or special characters")))
     }
 }
 
@@ -239,7 +239,7 @@ pub(super) fn sender(setting: &'static str, text: Option<&String>) -> Result<Opt
     }
 }
 
-/// A secret that nobody guesses.
+/// A secret that cannot be guessed.
 pub(super) fn strong(setting: &'static str, secret: &SmsSecret) -> Result<Secret, SmsConfigError> {
     if secret.0.expose().len() < MIN_SECRET {
         return Err(mistake(setting, format!("must have at least {MIN_SECRET} characters")));
@@ -250,7 +250,7 @@ pub(super) fn strong(setting: &'static str, secret: &SmsSecret) -> Result<Secret
 /// A [`strong`] secret that needs no escaping in a path.
 pub(super) fn path_secret(setting: &'static str, secret: &SmsSecret) -> Result<Secret, SmsConfigError> {
     if !secret.0.expose().bytes().all(is_plain) {
-        return Err(mistake(setting, "must consist of letters, digits, - and _"));
+        return Err(mistake(setting, "may only contain letters, digits, - and _"));
     }
     strong(setting, secret)
 }
@@ -359,7 +359,7 @@ mod tests {
             (
                 "africas_talking",
                 r#"{"receipt_secret": "0123456789/abcdef"}"#,
-                "africas_talking.receipt_secret: must con",
+                "africas_talking.receipt_secret: may only",
             ),
             ("twilio", r#"{"account_sid": "SK01"}"#, "twilio.account_sid: must begin with AC"),
             ("twilio", r#"{"account_sid": "AC01/../x"}"#, "twilio.account_sid: must begin with AC"),

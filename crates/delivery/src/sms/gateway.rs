@@ -96,17 +96,19 @@ impl Gateway {
     pub(super) fn refusal(&self, status: StatusCode, credentials: &str) -> SmsError {
         let name = self.name;
         match status.as_u16() {
-            408 | 425 | 429 | 500.. => SmsError::Temporary(format!("{name} asks to try later ({status})")),
+            408 | 425 | 429 | 500.. => {
+                SmsError::Temporary(format!("{name} is temporarily unavailable ({status})"))
+            }
             401 | 403 => SmsError::Configuration(format!(
                 "{name} does not accept the credentials ({status}): check {credentials}"
             )),
-            _ => SmsError::Configuration(format!("{name} does not take messages this way ({status})")),
+            _ => SmsError::Configuration(format!("{name} refuses the request ({status})")),
         }
     }
 
     /// An answer that is none of this provider's. It may be of something in between, so it proves nothing.
     pub(super) fn unreadable(&self, status: StatusCode) -> SmsError {
-        SmsError::Temporary(format!("{} gives an answer that makes no sense ({status})", self.name))
+        SmsError::Temporary(format!("{} sent an invalid answer ({status})", self.name))
     }
 
     fn lost(&self, error: reqwest::Error) -> SmsError {

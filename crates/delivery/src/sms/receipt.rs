@@ -1,7 +1,7 @@
-//! What became of a message, as its provider reports later.
+//! Delivery receipts: a provider's report of what became of a message.
 //!
-//! A receipt is read only once it is proven that the provider sent it: otherwise anybody could have failed
-//! messages taken for delivered, or a working number for a dead one.
+//! A receipt is read only after it is authenticated. Otherwise any caller could report a failed message as delivered, or a
+//! delivered one as failed.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -43,7 +43,7 @@ pub struct DeliveryReceipt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptError {
     /// Nothing proves that the provider sent it, or no proof is set up here.
-    #[error("nothing proves that the provider sent this receipt")]
+    #[error("the receipt is not authenticated")]
     Unauthenticated,
     /// Not a report.
     #[error("not a delivery receipt")]

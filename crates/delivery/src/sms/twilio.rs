@@ -117,7 +117,7 @@ const CREDENTIALS: &str =
 
 fn credentials(account: &str, config: &TwilioConfig) -> Result<(String, Secret), SmsConfigError> {
     for (setting, secret) in [
-        // Whoever signs with an empty one could report on our messages.
+        // With an empty token, an attacker could sign receipts.
         ("twilio.auth_token", &config.auth_token),
         ("twilio.api_key_secret", &config.api_key_secret),
     ] {

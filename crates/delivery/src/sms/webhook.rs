@@ -1,4 +1,4 @@
-//! Messages handed to a gateway of the operator's, which sends them by whatever means it has.
+//! Messages handed to the operator's own gateway, which sends them.
 //!
 //! The gateway gets `POST` with a JSON object:
 //!
@@ -10,7 +10,7 @@
 //! message was written. The header `Tidegate-Signature: t=<seconds>,v1=<hex>` proves who sent it, and when:
 //! [`SharedKey::sign_webhook`] says how it is made and checked.
 //!
-//! The gateway answers 2xx once it has taken the message, 422 when nobody can send to that number, 408, 425,
+//! The gateway answers 2xx once it has taken the message, 422 when the number cannot receive messages, 408, 425,
 //! 429 or 5xx when it is worth trying again; anything else is taken for a mistake in the configuration. A
 //! JSON object with a text `id` in a 2xx answer is the gateway's own name for the message.
 
@@ -58,7 +58,7 @@ impl Webhook {
         let url = web_address("webhook.url", &config.url)?;
         if url.scheme() == "http" && !is_loopback(&url) {
             tracing::warn!(
-                "text messages cross the network unencrypted: let sms.webhook.url begin with https://"
+                "text messages cross the network unencrypted: sms.webhook.url should begin with https://"
             );
         }
         Ok(Self {

@@ -100,7 +100,7 @@ async fn no_recipient_is_a_failure_explained_by_the_message() {
     configuration(answered(201, &nobody_because("Insufficient Balance")).await);
     permanent(answered(201, &nobody_because("Invalid Phone Number")).await);
     let said = unreachable(answered(201, &nobody_because("Sent to 0/1 Total Cost: 0")).await);
-    assert_eq!(said, "Africa's Talking sends to no recipient (it says: Sent to ***/*** Total Cost: ***)");
+    assert_eq!(said, "Africa's Talking sent the message to no recipient (Sent to ***/*** Total Cost: ***)");
     // Even one that quotes the message, the number and the key.
     let quoting = format!("No route for {TEXT} to +254712345678 hunter2-key");
     unreachable(answered(201, &nobody_because(&quoting)).await);

@@ -42,12 +42,12 @@ async fn list(kernel: &Kernel) -> Result<Answer, Failure> {
 async fn rotate(kernel: &Kernel, command: &KeysRotate) -> Result<Answer, Failure> {
     let algorithm = command.algorithm.into();
     let (key, older) = if command.revoke {
-        (kernel.revoke_signing_keys(algorithm).await?, "Tokens of older keys fail from now on.")
+        (kernel.revoke_signing_keys(algorithm).await?, "Tokens of older keys are refused from now on.")
     } else {
         let key = kernel.rotate_signing_key(algorithm).await?;
-        (key, "Older keys verify until the last token made with them expires.")
+        (key, "Tokens of older keys stay valid until they expire.")
     };
-    let text = format!("Key {} ({}) signs from now on. {older}", key.kid, key.algorithm);
+    let text = format!("Key {} ({}) is the signing key now. {older}", key.kid, key.algorithm);
     Ok(Answer::new(text, json_of(&key)))
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn run(config: &Config, command: Org) -> Result<Answer, Failure
 }
 
 async fn create_in(config: &Config, command: OrgCreate) -> Result<Answer, Failure> {
-    // Before anything is opened: nobody waits for a database to be told that the password is missing.
+    // Before the database is opened: a missing password is reported without waiting for it.
     let typed =
         if command.root_password_stdin { Some(read_password(std::io::stdin().lock())?) } else { None };
     let opened = open(config, &Purpose::Create).await?;
@@ -96,7 +96,7 @@ async fn create(opened: &Opened, command: OrgCreate, typed: Option<Password>) ->
     );
     if let (Some(made), Some(fields)) = (made, answer.json.as_object_mut()) {
         fields.insert("password".to_owned(), json!(made.expose()));
-        answer.text += &format!("\nPassword, shown only this once: {}", made.expose());
+        answer.text += &format!("\nPassword (shown only once): {}", made.expose());
     }
     Ok(answer)
 }
@@ -136,7 +136,7 @@ fn read_password(input: impl Read) -> Result<Password, Failure> {
         Some(line) if !line.is_empty() => Ok(Password::new(line)),
         _ => Err(Failure::new(
             "input",
-            "standard input holds no password; write it there as one line, or leave --root-password-stdin out",
+            "standard input contains no password; write it there as one line, or omit --root-password-stdin",
         )),
     }
 }

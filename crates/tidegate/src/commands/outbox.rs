@@ -111,7 +111,7 @@ async fn show(kernel: &Kernel, command: &OutboxShow) -> Result<Answer, Failure> 
     let Some(said) = kernel.render(entry)? else {
         return Err(Failure::new(
             "not_kept",
-            format!("message {} was delivered, and what it said was not kept", command.number),
+            format!("message {} was delivered, and its text was deleted", command.number),
         ));
     };
     let subject = said.subject().map(|subject| format!("Subject: {subject}\n")).unwrap_or_default();
@@ -130,7 +130,7 @@ fn settled(done: bool, number: i64, what: &str) -> Result<Answer, Failure> {
     }
     Err(Failure::new(
         "not_dead",
-        format!("message {number} was not given up, or is not there; see `tidegate outbox list`"),
+        format!("message {number} is not dead or does not exist; see `tidegate outbox list`"),
     ))
 }
 

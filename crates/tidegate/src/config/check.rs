@@ -9,6 +9,7 @@ use tidegate_crypto::{MasterKey, PasswordHasher, PasswordScheme, Pepper};
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{SmsProviders, Smtp};
 use tidegate_domain::ContractProfile;
+use tidegate_domain::limit::Limit;
 use tracing_subscriber::EnvFilter;
 
 use super::load::Mistake;
@@ -22,7 +23,7 @@ const SMALLEST_BODY: usize = 1024;
 const LARGEST_UPLOAD: usize = 16 * 1024 * 1024;
 
 impl Loaded {
-    /// Refuses what could not be served with: all of it at once.
+    /// Refuses a configuration that cannot work: reports all mistakes together.
     pub(super) fn check(&self) -> Result<(), Failure> {
         let config = &self.config;
         let mut mistakes = Vec::new();
@@ -65,31 +66,37 @@ impl Loaded {
         check("riven.token_lifetime", lifetime(config.riven.token_lifetime));
         check("riven.code_lifetime", lifetime(config.riven.code_lifetime));
         check("riven.email_link_lifetime", lifetime(config.riven.email_link_lifetime));
-        for (table, limits) in [
-            ("phone", config.phone.clone().limits_mut().as_slice()),
-            ("riven", config.riven.clone().limits_mut().as_slice()),
-        ] {
-            for (key, limit) in limits {
-                let window = each(limit.as_ref(), |limit| lifetime(limit.window));
-                check(&format!("{table}.limits.{key}.window"), window);
-            }
-        }
+        self.check_windows(&mut mistakes);
         for SmsConfigError { setting, reason } in self.sms_mistakes() {
-            check(&format!("sms.{setting}"), Err(reason));
-        }
-        for (key, limit) in [
-            ("failed_passwords_by_account.window", config.failed_passwords()),
-            ("failed_codes_by_account.window", config.failed_codes()),
-        ] {
-            check(key, each(&limit, |limit| lifetime(limit.window)));
-        }
-        for (key, limit) in config.passwords_set() {
-            check(&format!("{key}.window"), each(&limit, |limit| lifetime(limit.window)));
+            mistakes.push(self.mistake(&format!("sms.{setting}"), reason));
         }
         for profile in config.contracts.iter() {
             self.check_profile(profile, &mut mistakes);
         }
         if mistakes.is_empty() { Ok(()) } else { Err(Failure::mistakes(mistakes)) }
+    }
+
+    /// Windows of the limits that no profile has.
+    fn check_windows(&self, mistakes: &mut Vec<Mistake>) {
+        let config = &self.config;
+        let mut check = |key: &str, limit: Option<&Limit>| {
+            if let Err(what) = each(limit, |limit| lifetime(limit.window)) {
+                mistakes.push(self.mistake(&format!("{key}.window"), what));
+            }
+        };
+        for (table, limits) in [
+            ("phone", config.phone.clone().limits_mut().as_slice()),
+            ("riven", config.riven.clone().limits_mut().as_slice()),
+        ] {
+            for (key, limit) in limits {
+                check(&format!("{table}.limits.{key}"), limit.as_ref());
+            }
+        }
+        check("failed_passwords_by_account", config.failed_passwords().as_ref());
+        check("failed_codes_by_account", config.failed_codes().as_ref());
+        for (key, limit) in config.passwords_set() {
+            check(key, limit.as_ref());
+        }
     }
 
     /// One of the providers' and one of their receipts'.

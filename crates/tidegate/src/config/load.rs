@@ -1,5 +1,5 @@
 //! Layers: defaults, then the file, then variables, then flags. Each value remembers where it came from, so that a
-//! mistake can be told where it was made.
+//! mistake is reported with its place.
 
 use std::ffi::OsString;
 use std::fmt::{self, Write as _};
@@ -249,7 +249,7 @@ fn flag_layers(global: &GlobalFlags, flags: &Flags) -> Vec<Layer> {
     .collect()
 }
 
-/// Refuses keys that nothing reads: all of them at once.
+/// Refuses unknown keys: reports all of them together.
 fn refuse_unknown(schema: &Schema, figment: &Figment) -> Result<(), Failure> {
     let data = figment.data().map_err(|error| Failure::mistakes(wrong_values(error)))?;
     let Some(values) = data.get(&Profile::Default) else {
@@ -271,14 +271,14 @@ fn unknown_key(unknown: &Unknown<'_>, metadata: Option<&Metadata>) -> Mistake {
     match variable {
         Some(name) => Mistake {
             text: format!(
-                "{name}: there is no such variable; did you mean {PREFIX}{}?",
+                "{name}: unknown variable; did you mean {PREFIX}{}?",
                 unknown.nearest.join("__").to_ascii_uppercase()
             ),
             from_flag: false,
         },
         None => Mistake::at(
             &unknown.path.join("."),
-            &format!("there is no such key; did you mean `{}`?", unknown.nearest.join(".")),
+            &format!("unknown key; did you mean `{}`?", unknown.nearest.join(".")),
             metadata,
         ),
     }
@@ -322,7 +322,7 @@ fn what_is_wrong(kind: &Kind) -> String {
         Kind::UnknownVariant(found, known) => {
             format!("must be one of {}, not {found:?}", known.join(", "))
         }
-        Kind::MissingField(_) => "is missing; its table needs it".to_owned(),
+        Kind::MissingField(_) => "is missing; its table requires it".to_owned(),
         other => other.to_string(),
     }
 }

@@ -108,7 +108,7 @@ pub(crate) struct Config {
 pub(crate) struct PepperEntry {
     /// Stored with every hash made with it: 1 to 16 of a-z, 0-9 and `_`.
     pub(crate) id: String,
-    /// At least 32 characters of chance.
+    /// At least 32 random characters.
     pub(crate) key: SecretText,
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct Broker {
     pub(crate) alpaca: Option<AlpacaConfig>,
 }
 
-/// What differs in the Riven contract. Not a whole profile: nobody has a password there, and nothing is refreshed.
+/// What differs in the Riven contract. Not a whole profile: the contract has no passwords and no refresh tokens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Riven {
@@ -58,7 +58,7 @@ pub(crate) struct RivenLimits {
     pub(crate) authenticated_requests: Option<Limit>,
     /// Those that have the broker work, by account.
     pub(crate) brokerage_requests: Option<Limit>,
-    /// Mails to one address that somebody else can cause.
+    /// Mails to one address that other callers can cause.
     pub(crate) mails_by_email: Option<Limit>,
 }
 

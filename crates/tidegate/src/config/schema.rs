@@ -81,7 +81,7 @@ impl Schema {
                         }
                     }
                 }
-                // A value of the wrong kind is told of when it is read.
+                // A value of the wrong type is reported when it is read.
                 _ => {}
             }
             at.pop();
@@ -166,20 +166,7 @@ fn sample() -> Config {
         passwords_set_by_account: defaults.passwords_set_by_account,
         passwords_set_by_organization: defaults.passwords_set_by_organization,
         passwords_set_by_network: defaults.passwords_set_by_network,
-        mail: Mail {
-            smtp: Some(SmtpConfig {
-                host: String::new(),
-                port: Some(0),
-                tls: TlsMode::StartTls,
-                username: Some(String::new()),
-                password: Some(MailPassword(hidden())),
-                from: String::new(),
-                timeout_seconds: 0,
-                ca_file: Some(PathBuf::new()),
-            }),
-            templates_dir: Some(PathBuf::new()),
-            retry: RetryPolicy::default(),
-        },
+        mail: mail(),
         links: Links {
             verify_email: Some(String::new()),
             reset_password: Some(String::new()),
@@ -205,6 +192,23 @@ fn sample() -> Config {
         log: Log { format: Some(LogFormat::Json), filter: Some(String::new()) },
         contracts: full(defaults.contracts),
         riven: defaults.riven,
+    }
+}
+
+fn mail() -> Mail {
+    Mail {
+        smtp: Some(SmtpConfig {
+            host: String::new(),
+            port: Some(0),
+            tls: TlsMode::StartTls,
+            username: Some(String::new()),
+            password: Some(MailPassword(hidden())),
+            from: String::new(),
+            timeout_seconds: 0,
+            ca_file: Some(PathBuf::new()),
+        }),
+        templates_dir: Some(PathBuf::new()),
+        retry: RetryPolicy::default(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What operators write, and what they are told about it.
+//! Configurations that operators write, and the errors they get.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -151,7 +151,7 @@ fn riven_has_the_numbers_that_make_sense_for_it() {
 
     assert_eq!(
         Desk::file("[riven.password]\nmin_length = 1").complaint(),
-        "riven.password: there is no such key; did you mean `rivergen.password`? (in t.toml)"
+        "riven.password: unknown key; did you mean `rivergen.password`? (in t.toml)"
     );
 }
 
@@ -216,16 +216,16 @@ fn a_mistake_about_text_messages_names_its_setting_and_its_place() {
         complaint(twilio),
         "sms.twilio.from: either this or messaging_service_sid must be given, and not both (in t.toml)"
     );
-    // What one provider sends with and what its receipts are proven by are told together.
+    // Errors of a provider's credentials and of its receipts are reported together.
     let text = "[sms.africas_talking]\nusername = ''\napi_key = 'hunter2'\nreceipt_secret = 'hunter2'";
     assert_eq!(
         complaint(text),
-        "sms.africas_talking.username: must be a name, without blanks or signs (in t.toml)\n\
+        "sms.africas_talking.username: must be a name, without spaces or special characters (in t.toml)\n\
          sms.africas_talking.receipt_secret: must have at least 16 characters (in t.toml)"
     );
     assert_eq!(
         complaint("[sms.webhook]\nurl = 'https://sms.example.com/send'"),
-        "sms.webhook.secret: is missing; its table needs it (in t.toml)"
+        "sms.webhook.secret: is missing; its table requires it (in t.toml)"
     );
     let desk = Desk::file("").variable("TIDEGATE_SMS__WEBHOOK__URL", "https://sms.example.com/hunter2");
     let desk = desk.variable("TIDEGATE_SMS__WEBHOOK__SECRET", "hunter2");
@@ -272,7 +272,7 @@ fn only_a_forgotten_broker_is_worth_a_warning() {
     assert!(is_forgotten(sms));
     assert!(!is_forgotten(&format!("{sms}[broker.alpaca]\nkey = 'k'\nsecret = 's'")));
     assert!(!is_forgotten(&format!("dev = true\n{sms}")));
-    // Nobody can sign in by phone: whoever runs this has no use for the contract.
+    // Sign-in by phone is off: the operator does not use the contract.
     assert!(!is_forgotten(""));
 }
 
@@ -313,11 +313,11 @@ fn an_unknown_key_is_told_with_its_place_and_the_nearest_known_one() {
         .variable("TIDEGATE_MAIL__SMTP__PASWORD", "hunter2");
     assert_eq!(
         desk.complaint(),
-        "http.cors: there is no such key; did you mean `http.cors_origins`? (in t.toml)\n\
-         lissten: there is no such key; did you mean `listen`? (in t.toml)\n\
-         TIDEGATE_MAIL__SMTP__PASWORD: there is no such variable; did you mean TIDEGATE_MAIL__SMTP__PASSWORD?\n\
-         previous_peppers.keys: there is no such key; did you mean `previous_peppers.key`? (in t.toml)\n\
-         smtp: there is no such key; did you mean `mail.smtp`? (in t.toml)"
+        "http.cors: unknown key; did you mean `http.cors_origins`? (in t.toml)\n\
+         lissten: unknown key; did you mean `listen`? (in t.toml)\n\
+         TIDEGATE_MAIL__SMTP__PASWORD: unknown variable; did you mean TIDEGATE_MAIL__SMTP__PASSWORD?\n\
+         previous_peppers.keys: unknown key; did you mean `previous_peppers.key`? (in t.toml)\n\
+         smtp: unknown key; did you mean `mail.smtp`? (in t.toml)"
     );
 }
 
@@ -339,11 +339,11 @@ fn a_wrong_value_is_told_with_its_key_what_was_expected_and_its_source() {
     );
     assert_eq!(
         complaint("[mail.smtp]\nhost = 'a'"),
-        "mail.smtp.from: is missing; its table needs it (in t.toml)"
+        "mail.smtp.from: is missing; its table requires it (in t.toml)"
     );
     assert_eq!(
         complaint("[ingestiq.limits]\nsign_up_by_ip = { attempts = 3 }"),
-        "ingestiq.limits.sign_up_by_ip.window: is missing; its table needs it (in t.toml)"
+        "ingestiq.limits.sign_up_by_ip.window: is missing; its table requires it (in t.toml)"
     );
     assert_eq!(complaint("a = 1\n= 2"), "t.toml, line 2: invalid key");
     let desk = Desk::new().variable("TIDEGATE_LISTEN", "8080");

@@ -34,7 +34,7 @@ pub(crate) fn start(config: &Config, default_filter: &str) -> Result<(), Failure
     Ok(())
 }
 
-/// The configured format; text where somebody is looking and JSON elsewhere.
+/// The configured format; text on a terminal, JSON otherwise.
 pub(crate) fn format(config: &Config) -> LogFormat {
     config.log.format.unwrap_or(if std::io::stderr().is_terminal() {
         LogFormat::Text

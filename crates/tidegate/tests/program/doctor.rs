@@ -36,7 +36,7 @@ fn it_makes_nothing() {
     let said = here.run(&["doctor"]);
     assert_eq!(said.code, 0, "{}", said.out);
     assert!(
-        said.out.contains("! database           sqlite:./tidegate-data/tidegate.db is made"),
+        said.out.contains("! database           sqlite:./tidegate-data/tidegate.db is created"),
         "{}",
         said.out
     );
@@ -74,5 +74,5 @@ fn a_configuration_that_cannot_be_read_is_a_finding_too() {
     here.write("tidegate.toml", "prodcut = 'x'\n[http]\ndeadline = 'x'\n");
     let said = here.run(&["doctor"]);
     assert_eq!(said.code, 1);
-    assert!(said.out.starts_with("✗ configuration      prodcut: there is no such key"), "{}", said.out);
+    assert!(said.out.starts_with("✗ configuration      prodcut: unknown key"), "{}", said.out);
 }

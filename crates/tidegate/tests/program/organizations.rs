@@ -82,5 +82,5 @@ fn a_taken_address_and_a_weak_password_are_refused_in_words() {
         "",
     );
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("standard input holds no password"), "{}", said.err);
+    assert!(said.err.contains("standard input contains no password"), "{}", said.err);
 }

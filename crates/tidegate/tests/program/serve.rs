@@ -122,7 +122,7 @@ async fn a_port_in_use_is_told_with_what_to_do_and_nothing_is_touched() {
     let said = here.run(&["serve", "--listen", &address]);
     assert_eq!(said.code, 1);
     assert!(said.err.contains(&format!("cannot listen on {address}")), "{}", said.err);
-    assert!(said.err.contains("another program serves there already"), "{}", said.err);
+    assert!(said.err.contains("another program listens there already"), "{}", said.err);
     assert!(said.err.contains("--listen"), "{}", said.err);
     assert!(!here.path().join("tidegate-data").exists());
 }
@@ -147,7 +147,7 @@ async fn a_lost_master_key_is_not_replaced_behind_the_operators_back() {
     fs::remove_file(&key).unwrap();
     let said = here.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("is missing, but the database holds what it sealed"), "{}", said.err);
+    assert!(said.err.contains("is missing, but the database has data sealed with it"), "{}", said.err);
     assert!(!key.exists());
 
     // As text it does as well.

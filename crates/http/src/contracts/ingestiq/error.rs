@@ -92,16 +92,8 @@ impl From<Rejection> for Error {
         let (status, code, message) = match rejection {
             Rejection::Invalid(violations) => return violations.into(),
             Rejection::MalformedBody(text) => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR", text),
-            Rejection::UnsupportedMediaType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "UNSUPPORTED_MEDIA_TYPE",
-                "Send the body as application/json".to_owned(),
-            ),
-            Rejection::UnsupportedEncoding => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "UNSUPPORTED_MEDIA_TYPE",
-                "Send the body without Content-Encoding".to_owned(),
-            ),
+            Rejection::UnsupportedMediaType => unsupported("Send the body as application/json"),
+            Rejection::UnsupportedEncoding => unsupported("Send the body without Content-Encoding"),
             Rejection::RequestTimeout => {
                 (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The body did not arrive in time".to_owned())
             }
@@ -151,6 +143,10 @@ impl From<Rejection> for Error {
         };
         Self { headers, ..Self::new(status, code, message) }
     }
+}
+
+fn unsupported(what: &str) -> (StatusCode, &'static str, String) {
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", what.to_owned())
 }
 
 contract_error!(super::Ingestiq, Error);

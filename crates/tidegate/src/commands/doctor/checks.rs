@@ -26,8 +26,8 @@ use crate::wiring::{MissingStore, open_store};
 /// No machine that runs this has a right clock before 2026.
 const YOUNGEST: Timestamp = Timestamp::from_seconds(1_767_225_600);
 
-/// An address nobody has: the domain can belong to none (RFC 2606 section 2).
-const NOBODY: &str = "nobody@tidegate.invalid";
+/// An address that no account has: its domain is reserved (RFC 2606 section 2).
+const UNUSED_ADDRESS: &str = "nobody@tidegate.invalid";
 
 /// All of them.
 pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
@@ -55,7 +55,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
 
 fn sources(loaded: &Loaded) -> Finding {
     let detail = match loaded.sources.as_slice() {
-        [] => "defaults alone".to_owned(),
+        [] => "defaults only".to_owned(),
         sources => format!("defaults, {}", sources.join(", ")),
     };
     Finding::new("configuration", Fine, detail)
@@ -69,11 +69,12 @@ fn data_dir(config: &Config) -> Finding {
     let shown = path.display();
     let (verdict, detail) = match open_to_others(path) {
         Ok(None) => (Fine, format!("{shown}")),
-        Ok(Some(mode)) => {
-            (Warning, format!("{shown} can be reached by others (mode {mode:04o}): run `chmod 700` on it"))
-        }
+        Ok(Some(mode)) => (
+            Warning,
+            format!("{shown} is accessible to other users (mode {mode:04o}): run `chmod 700` on it"),
+        ),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            (Warning, format!("{shown} is made by the first start"))
+            (Warning, format!("{shown} is created at the first start"))
         }
         Err(error) => (Wrong, format!("{shown} cannot be used: {error}")),
     };
@@ -83,7 +84,7 @@ fn data_dir(config: &Config) -> Finding {
 /// Whether the key is there, and is the one the database was sealed with.
 fn master_key(config: &Config, stored: &[StoredKey]) -> Finding {
     let judged = key_id(config).and_then(|id| match id {
-        None if stored.is_empty() => Ok((Warning, "made by the first start".to_owned())),
+        None if stored.is_empty() => Ok((Warning, "created at the first start".to_owned())),
         _ => {
             let vault = open_vault(config, MayCreate::No)?;
             for key in stored {
@@ -105,7 +106,7 @@ async fn database(config: &Config) -> (Finding, Vec<StoredKey>) {
     if let Some(path) = config.database_file()
         && !path.exists()
     {
-        let detail = format!("{url} is made by the first start");
+        let detail = format!("{url} is created at the first start");
         return (Finding::new("database", Warning, detail), Vec::new());
     }
     match look_into_database(config).await {
@@ -148,7 +149,7 @@ async fn mail(config: &Config) -> Finding {
         )),
         (DeliveryMode::Keep, _) => Ok((Warning, "development: kept in the outbox, not sent".to_owned())),
         (DeliveryMode::Send, Ok(Some(provider))) => match provider.check().await {
-            Ok(()) => Ok((Fine, "the mail server answers and lets us in".to_owned())),
+            Ok(()) => Ok((Fine, "the mail server accepts the credentials".to_owned())),
             Err(error) => Err(Failure::configuration(format!("[mail.smtp] {error}"))),
         },
     };
@@ -163,7 +164,7 @@ fn templates(config: &Config) -> Finding {
     judge("mail templates", judged)
 }
 
-/// Nothing is sent: a text message costs money, and somebody would get it.
+/// Sends nothing: a text message costs money and reaches a real phone.
 fn sms(config: &Config) -> Finding {
     let judged = config.sms_receipts().and(config.sms_providers()).map(|providers| match config.sms_mode() {
         DeliveryMode::Off => (
@@ -189,7 +190,7 @@ fn doubts_about(sms: &SmsConfig) -> Vec<String> {
     [
         (
             africas_talking.is_some_and(|config| config.username == "sandbox"),
-            "africas_talking: the username `sandbox` sends nothing to anybody",
+            "africas_talking: the username `sandbox` sends no messages",
         ),
         (
             africas_talking.is_some_and(|config| config.receipt_secret.is_none()),
@@ -201,7 +202,7 @@ fn doubts_about(sms: &SmsConfig) -> Vec<String> {
         ),
         (
             webhook.is_some_and(|config| !is_secure(&config.url)),
-            "webhook: without https, codes cross the network readable for others",
+            "webhook: without https, codes cross the network unencrypted",
         ),
     ]
     .into_iter()
@@ -217,24 +218,24 @@ async fn broker(config: &Config) -> Finding {
         None => {
             let forgotten = config.opens_sandbox_accounts_for_real_phones();
             let verdict = if forgotten { Warning } else { Fine };
-            Ok((verdict, format!("{name}: no real accounts are opened; for those set [broker.alpaca]")))
+            Ok((verdict, format!("{name}: no real accounts are opened; set [broker.alpaca] for real ones")))
         }
     };
     judge("broker", judged)
 }
 
-/// Asks for the account of somebody who has none: it costs nothing, and shows whether we are let in.
+/// Looks up an address without an account: this changes nothing, and checks the credentials.
 async fn ask(name: &str, config: &AlpacaConfig) -> Result<(Verdict, String), Failure> {
     let wrong = |what: String| Failure::configuration(format!("{name}: {what}"));
-    // Somebody is waiting, and asks again themselves.
+    // The operator is waiting and can run the command again.
     let retry = RetryPolicy { max_attempts: 1, ..config.retry };
     let alpaca = Alpaca::new(&AlpacaConfig { retry, ..config.clone() }, Arc::new(SystemClock))
         .map_err(|error| wrong(format!("broker.alpaca: {error}")))?;
-    match alpaca.find_by_email(NOBODY).await {
-        Ok(_) => Ok((Fine, format!("{name} answers and lets us in"))),
+    match alpaca.find_by_email(UNUSED_ADDRESS).await {
+        Ok(_) => Ok((Fine, format!("{name} accepts the credentials"))),
         Err(error @ BrokerError::Unauthorized) => Err(wrong(format!(
-            "{error}: check key, secret and environment of [broker.alpaca]; its sandbox and production have keys of \
-             their own"
+            "{error}: check key, secret and environment of [broker.alpaca]; sandbox and production have \
+             different keys"
         ))),
         Err(error @ BrokerError::Unavailable { .. }) => Err(wrong(format!(
             "{error}; check that this machine reaches it, and broker.alpaca.base_url where that is set"
@@ -249,7 +250,7 @@ async fn listen(config: &Config) -> Finding {
         Ok(_) => (Fine, format!("{address} is free")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => (
             Warning,
-            format!("{address} is in use: right if tidegate serves there, otherwise choose another"),
+            format!("{address} is in use: correct if tidegate serves there, otherwise choose another"),
         ),
         Err(error) => (Wrong, format!("{address}: {error}")),
     };
@@ -276,12 +277,12 @@ fn public_url(config: &Config) -> Finding {
         Some(url) if is_secure(url) => (Fine, url.clone()),
         Some(url) => {
             let verdict = if config.dev { Warning } else { Wrong };
-            (verdict, format!("{url}: without https, passwords and tokens cross the network readable for others"))
+            (verdict, format!("{url}: without https, passwords and tokens cross the network unencrypted"))
         }
-        None if config.listen.ip().is_loopback() => (Fine, format!("http://{}, the address served", config.listen)),
+        None if config.listen.ip().is_loopback() => (Fine, format!("http://{}, the listen address", config.listen)),
         None => (
             Warning,
-            "not set: links in mails and the tokens' issuer name the address served, which clients may not reach"
+            "not set: links in mails and the issuer of tokens use the listen address, which clients may not reach"
                 .to_owned(),
         ),
     };
@@ -301,7 +302,7 @@ fn password_hash(config: &Config) -> Finding {
         Ok((
             Fine,
             format!(
-                "{:.0} ms a password: about {rate:.1} sign-ins/s on {at_once} core(s)",
+                "{:.0} ms per password: about {rate:.1} sign-ins/s on {at_once} core(s)",
                 seconds * 1_000.0
             ),
         ))
@@ -316,12 +317,12 @@ fn clock(now: Timestamp, keys: &[StoredKey]) -> Finding {
         Some(newest) if newest > now => (
             Wrong,
             format!(
-                "{} is before the newest signing key was made, {}",
+                "{} is earlier than the creation of the newest signing key, {}",
                 now.iso_seconds(),
                 newest.iso_seconds()
             ),
         ),
-        _ if now < YOUNGEST => (Wrong, format!("{} cannot be right", now.iso_seconds())),
+        _ if now < YOUNGEST => (Wrong, format!("{} is wrong: it is in the past", now.iso_seconds())),
         _ => (Fine, now.iso_seconds()),
     };
     Finding::new("clock", verdict, detail)
@@ -386,7 +387,7 @@ mod tests {
         let mut config = Config::default();
         config.broker.alpaca = Some(stub.config());
         let finding = broker(&config).await;
-        let fine = "Alpaca (sandbox) answers and lets us in";
+        let fine = "Alpaca (sandbox) accepts the credentials";
         assert_eq!((finding.verdict, finding.detail.as_str()), (Fine, fine));
         assert_eq!(stub.count(Endpoint::Find), 1, "nothing else, and once");
         assert!(stub.accounts().is_empty());
@@ -400,7 +401,7 @@ mod tests {
             "{finding:?}"
         );
 
-        // Not tried again: somebody is waiting.
+        // Not tried again: the operator is waiting.
         stub.fail_next(Endpoint::Find, Fault::status(429));
         let finding = broker(&config).await;
         assert_eq!(finding.verdict, Wrong);

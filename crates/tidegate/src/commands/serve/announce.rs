@@ -11,7 +11,7 @@ use crate::logging;
 use crate::output::{print_line_aside, tell};
 use crate::secrets::open_to_others;
 
-/// Where somebody on this machine reaches what is served at `address`.
+/// The URL of `address` for clients on this machine.
 pub(super) fn base_url(address: SocketAddr) -> String {
     let host = match address.ip() {
         ip if !ip.is_unspecified() => ip,
@@ -38,7 +38,7 @@ pub(super) fn announce(config: &Config, address: SocketAddr, as_json: bool) {
     for warning in warnings(config, address) {
         tracing::warn!("{warning}");
     }
-    // The socket accepts connections already, so whoever waits for this line can connect at once.
+    // The socket accepts connections already, so a program that waits for this line can connect at once.
     let listening = format!("http://{address}");
     print_line_aside(if as_json {
         json!({"listening": listening}).to_string()
@@ -60,15 +60,15 @@ fn overview(config: &Config, address: SocketAddr) -> Vec<String> {
         let bases = contract.mounts.iter().map(|mount| format!("{public}{}", mount.prefix));
         row(&format!("{} API", contract.title), bases.collect::<Vec<_>>().join(", "));
     }
-    row("API description", format!("{public}/openapi.json, for people {public}/docs"));
+    row("API documentation", format!("{public}/docs, {public}/openapi.json"));
     row("Health", format!("{local}/healthz, {local}/readyz, {local}/metrics"));
     let (keeps_mail, keeps_sms) = kept(config);
     let command = format!("tidegate outbox code --to ADDRESS{}", data_dir_flag(config));
     let read_by = if serves_outbox(address) { format!("{local}/dev/outbox, or: {command}") } else { command };
     match (keeps_mail, keeps_sms) {
-        (true, true) => row("Mail and SMS kept here", read_by),
-        (true, false) => row("Mail kept here", read_by),
-        (false, true) => row("SMS kept here", read_by),
+        (true, true) => row("Mail and SMS outbox", read_by),
+        (true, false) => row("Mail outbox", read_by),
+        (false, true) => row("SMS outbox", read_by),
         (false, false) => {}
     }
     row("Database", config.database_url().to_string());
@@ -77,7 +77,7 @@ fn overview(config: &Config, address: SocketAddr) -> Vec<String> {
         "Brokerage",
         match config.broker.alpaca {
             Some(_) => broker.to_owned(),
-            None => format!("{broker}: no real accounts are opened; for those set [broker.alpaca]"),
+            None => format!("{broker}: no real accounts are opened; set [broker.alpaca] for real ones"),
         },
     );
     lines
@@ -120,36 +120,20 @@ fn warnings(config: &Config, address: SocketAddr) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let messages = match kept(config) {
-        (true, true) => Some("mails and text messages"),
-        (true, false) => Some("mails"),
-        (false, true) => Some("text messages"),
-        (false, false) => None,
-    };
-    warnings.extend(messages.map(|messages| {
-        let page = if serves_outbox(address) {
-            format!("or open {}/dev/outbox ", base_url(address))
-        } else {
-            String::new()
-        };
-        format!(
-            "development mode: {messages} are not sent, and anyone who can run `tidegate outbox` {page}here reads all \
-             codes"
-        )
-    }));
+    warnings.extend(development_warning(config, address));
     if config.opens_sandbox_accounts_for_real_phones() {
         warnings.push(
-            "people can sign in by phone, and the brokerage accounts they open are the embedded sandbox's: no real \
+            "people can sign in by phone, but the embedded sandbox opens their brokerage accounts: no real \
              accounts are opened. Set [broker.alpaca]"
                 .to_owned(),
         );
     }
     match &config.public_url {
         Some(url) if !is_secure(url) => warnings.push(format!(
-            "public_url is {url}: without https, passwords and tokens cross the network readable for others"
+            "public_url is {url}: without https, passwords and tokens cross the network unencrypted"
         )),
         None if !address.ip().is_loopback() => warnings.push(format!(
-            "public_url is not set: links in mails and the tokens' issuer say {}; set it to where clients reach this \
+            "public_url is not set: links in mails and the issuer of tokens use {}; set it to the URL at which clients reach this \
              server",
             base_url(address)
         )),
@@ -159,14 +143,33 @@ fn warnings(config: &Config, address: SocketAddr) -> Vec<String> {
         && let Ok(Some(mode)) = open_to_others(&config.data_dir)
     {
         warnings.push(format!(
-            "the data directory {} can be reached by others (mode {mode:04o}): run `chmod 700` on it",
+            "the data directory {} is accessible to other users (mode {mode:04o}): run `chmod 700` on it",
             config.data_dir.display()
         ));
     }
     warnings
 }
 
-/// Whether nobody on the way can read along: https, or this machine alone.
+/// That messages are kept here, and who can read them.
+fn development_warning(config: &Config, address: SocketAddr) -> Option<String> {
+    let messages = match kept(config) {
+        (true, true) => "mails and text messages",
+        (true, false) => "mails",
+        (false, true) => "text messages",
+        (false, false) => return None,
+    };
+    let page = if serves_outbox(address) {
+        format!("or open {}/dev/outbox ", base_url(address))
+    } else {
+        String::new()
+    };
+    Some(format!(
+        "development mode: {messages} are not sent. Any user of this machine who can run `tidegate outbox` {page}reads all \
+         codes"
+    ))
+}
+
+/// Whether the connection is private: https, or loopback.
 pub(crate) fn is_secure(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -226,15 +229,15 @@ mod tests {
             "\n  IngestIQ API            http://127.0.0.1:8080/api/v2\n",
             "\n  Crossing Minds API      http://127.0.0.1:8080/v1, http://127.0.0.1:8080\n",
             "\n  Riven API               http://127.0.0.1:8080/api/v1\n",
-            "\n  Brokerage               embedded sandbox: no real accounts are opened; for those set [broker.alpaca]",
+            "\n  Brokerage               embedded sandbox: no real accounts are opened; set [broker.alpaca] for real ones",
         ] {
             assert!(plain.contains(line), "{line}: {plain}");
         }
-        assert!(!plain.contains("kept here"), "{plain}");
+        assert!(!plain.contains("outbox"), "{plain}");
 
         let dev = told(&config(|config| config.dev = true));
         assert!(
-            dev.contains("\n  Mail and SMS kept here  http://127.0.0.1:8080/dev/outbox, or: tide"),
+            dev.contains("\n  Mail and SMS outbox     http://127.0.0.1:8080/dev/outbox, or: tide"),
             "{dev}"
         );
         let texts_alone = told(&config(|config| {
@@ -242,12 +245,12 @@ mod tests {
             config.mail.smtp = Some(smtp());
             config.data_dir = "/srv/id".into();
         }));
-        let line = "\n  SMS kept here           http://127.0.0.1:8080/dev/outbox, or: tidegate outbox code --to ADDRESS \
+        let line = "\n  SMS outbox              http://127.0.0.1:8080/dev/outbox, or: tidegate outbox code --to ADDRESS \
                     --data-dir /srv/id\n";
         assert!(texts_alone.contains(line), "{texts_alone}");
         let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080));
         let reachable = overview(&config(|config| config.dev = true), everywhere).join("\n");
-        let line = "\n  Mail and SMS kept here  tidegate outbox code --to ADDRESS\n";
+        let line = "\n  Mail and SMS outbox     tidegate outbox code --to ADDRESS\n";
         assert!(reachable.contains(line), "there is no page: {reachable}");
         let alpaca = told(&config(|config| {
             let alpaca = json!({"environment": "production", "key": "k", "secret": "hunter2"});
@@ -268,7 +271,7 @@ mod tests {
         assert_eq!(
             warned(|_| {}),
             ["no mail provider is configured", "no SMS provider is configured"],
-            "nothing about a broker where nobody can sign in by phone"
+            "nothing about a broker where sign-in by phone is off"
         );
         let dev = warnings(&config(|config| config.dev = true), loopback());
         assert!(dev[0].starts_with("development mode: mails and text messages are not sent"), "{dev:?}");

@@ -18,7 +18,7 @@ use crate::wiring::Opened;
 
 /// How often gauges are read and old observations folded.
 const EVERY: Duration = Duration::from_secs(5);
-/// How long a mail that is being sent may take once the process is told to stop.
+/// How long a mail that is being sent may take once the process stops.
 const LAST_MAIL: Duration = Duration::from_secs(10);
 /// Upper bounds of durations in seconds: from an answer out of memory to the deadline, past one password hash.
 const DURATIONS: &[f64] = &[
@@ -79,11 +79,11 @@ impl Background {
     }
 }
 
-/// Works until told to stop: after a panic, which is a defect, anew.
+/// Works until the process stops. Restarts after a panic, which is a defect.
 async fn supervise(name: &'static str, stopping: watch::Receiver<bool>, work: impl AsyncFn()) {
     loop {
         if AssertUnwindSafe(work()).catch_unwind().await.is_err() {
-            tracing::error!(worker = name, "a worker panicked and starts anew");
+            tracing::error!(worker = name, "a worker panicked and is restarted");
         }
         if *stopping.borrow() {
             return;

@@ -23,12 +23,12 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::wiring::{Opened, Purpose, open};
 
-/// How long requests that were accepted may take to finish once the process is told to stop.
+/// How long requests that were accepted may take to finish once the process stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
 /// How long the database may take to let go.
 const LAST_WRITES: Duration = Duration::from_secs(10);
 
-/// Serves until told to stop.
+/// Serves until the process is stopped.
 ///
 /// # Errors
 /// What keeps it from serving, and what to do about it.
@@ -38,7 +38,7 @@ pub(super) async fn serve(config: &Config, as_json: bool) -> Result<(), Failure>
     let listener = bind(config.listen).await?;
     let address = listener
         .local_addr()
-        .map_err(|error| Failure::internal(format!("the address served is unknown: {error}")))?;
+        .map_err(|error| Failure::internal(format!("the listen address cannot be read: {error}")))?;
     let opened = open(config, &Purpose::Serve(base_url(address))).await?;
     let metrics = install_metrics()?;
     let signals = StopSignals::install()?;
@@ -58,14 +58,14 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
         let advice = match error.kind() {
             io::ErrorKind::AddrInUse => {
-                "another program serves there already; stop it, or choose another address with --listen (port 0 takes \
+                "another program listens there already; stop it, or choose another address with --listen (port 0 takes \
                  a free one)"
             }
             io::ErrorKind::PermissionDenied => {
-                "ports below 1024 need a privilege; choose a higher one with --listen and put a proxy in front"
+                "ports below 1024 need a privilege; choose a higher port with --listen, and a proxy in front"
             }
             io::ErrorKind::AddrNotAvailable => {
-                "this machine does not have that address; --listen 0.0.0.0:PORT serves all it has"
+                "this machine does not have that address; --listen 0.0.0.0:PORT listens on all addresses"
             }
             _ => "choose another address with --listen",
         };
@@ -80,14 +80,14 @@ async fn answer(listener: TcpListener, app: App, config: &Config, mut signals: S
     connections.accept(listener, signals.wait()).await;
     tracing::info!(
         seconds = LAST_REQUESTS.as_secs(),
-        "stopping: no new connections, requests under way are finished"
+        "stopping: finishing open requests, accepting no new connections"
     );
     let impatient = tokio::spawn(async move {
         signals.wait().await;
         stopping::exit_at_once();
     });
     if !connections.finish(LAST_REQUESTS).await {
-        tracing::warn!("some requests did not finish in time and are dropped");
+        tracing::warn!("some requests did not finish in time and were cancelled");
     }
     impatient.abort();
 }
@@ -95,7 +95,7 @@ async fn answer(listener: TcpListener, app: App, config: &Config, mut signals: S
 async fn stop(opened: Opened, background: Background) {
     background.stop().await;
     if timeout(LAST_WRITES, opened.close()).await.is_err() {
-        tracing::warn!("the database did not let go in time");
+        tracing::warn!("the database did not close in time");
     }
     tracing::info!("stopped");
 }

@@ -1,4 +1,4 @@
-//! How a server is told to stop, and the signal that does not stop it.
+//! How a server is stopped, and the signal that does not stop it.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -42,7 +42,7 @@ pub(super) fn ignore_hangups() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Told twice: whatever is under way is rolled back at the next start, as after a power failure.
+/// A second signal: open transactions are rolled back at the next start, as after a power failure.
 #[expect(clippy::disallowed_methods, reason = "an operator who asks twice wants it gone now")]
 pub(super) fn exit_at_once() {
     std::process::exit(1);
