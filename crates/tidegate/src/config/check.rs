@@ -74,12 +74,20 @@ impl Loaded {
                 check(&format!("{table}.limits.{key}.window"), window);
             }
         }
+        for (key, limit) in config.messages.clone().limits_mut() {
+            let window = each(limit.as_ref(), |limit| lifetime(limit.window));
+            check(&format!("messages.{key}.window"), window);
+        }
+        check("audit.keep", lifetime(config.audit.keep));
+        check("audit.keep_without_account", lifetime(config.audit.keep_without_account));
         for SmsConfigError { setting, reason } in self.sms_mistakes() {
             check(&format!("sms.{setting}"), Err(reason));
         }
         for (key, limit) in [
             ("failed_passwords_by_account.window", config.failed_passwords()),
             ("failed_codes_by_account.window", config.failed_codes()),
+            ("failed_codes_by_network.window", config.failed_codes_by_network()),
+            ("audit.attempts_by_network.window", config.audit.attempts_by_network),
         ] {
             check(key, each(&limit, |limit| lifetime(limit.window)));
         }
