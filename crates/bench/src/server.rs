@@ -59,10 +59,15 @@ impl Setup {
         }
         for limit in [
             "failed_passwords_by_account",
+            "failed_codes_by_network",
             "passwords_set_by_account",
             "passwords_set_by_organization",
             "passwords_set_by_network",
         ] {
+            writeln!(text, "{limit} = {NO_LIMIT}")?;
+        }
+        writeln!(text, "[messages]")?;
+        for limit in ["by_recipient", "by_network", "by_account", "by_organization"] {
             writeln!(text, "{limit} = {NO_LIMIT}")?;
         }
         writeln!(text, "[password_hash]")?;

@@ -76,6 +76,7 @@ impl Brokerage {
             profile: Arc::clone(self.kernel.settings.profile(ContractId::RIVEN)),
             ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             user_agent: "tidegate".to_owned(),
+            causer: None,
         }
     }
 }

@@ -1,4 +1,37 @@
-//! The audit log's vocabulary.
+//! The audit log's vocabulary, and how long it is kept.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limit::Limit;
+use crate::time::seconds;
+
+/// How long audit events are kept, and how many of a kind are written one by one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditRetention {
+    /// Events of accounts and organizations.
+    #[serde(with = "seconds")]
+    pub keep: Duration,
+    /// Events that belong to no account: attempts with names nobody has.
+    #[serde(with = "seconds")]
+    pub keep_without_account: Duration,
+    /// [Attempts](Action::is_attempt) from one client network that are written one by one. Further ones of the same kind
+    /// and account are added up in one row.
+    pub attempts_by_network: Option<Limit>,
+}
+
+impl Default for AuditRetention {
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 24 * 3_600);
+        Self {
+            keep: days(400),
+            keep_without_account: days(30),
+            attempts_by_network: Some(Limit::new(60, 3_600)),
+        }
+    }
+}
 
 /// What happened. Names: RiverGen section 1.11 where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +104,11 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether anyone can cause it without having signed in, as often as their limits let them.
+    pub const fn is_attempt(self) -> bool {
+        matches!(self, Self::SignInFailed | Self::CodeTexted | Self::PasswordResetRequested)
+    }
+
     /// The stored name.
     pub const fn as_str(self) -> &'static str {
         match self {

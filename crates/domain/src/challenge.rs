@@ -35,10 +35,27 @@ impl Purpose {
             Self::SignInByPhone => "sign_in_by_phone",
         }
     }
+
+    /// Whether the code goes to a phone, so that everyone who knows the number can guess at it.
+    pub const fn is_by_phone(self) -> bool {
+        matches!(self, Self::RegisterPhone | Self::SignInByPhone)
+    }
+
+    /// Wrong codes accepted before a challenge is blocked for those who are not known to it.
+    pub const fn max_attempts(self) -> i32 {
+        if self.is_by_phone() { MAX_PHONE_ATTEMPTS } else { MAX_ATTEMPTS }
+    }
 }
 
-/// Wrong codes accepted before a challenge is blocked.
+/// Wrong codes accepted before a challenge is blocked; of a code on a phone, from one client network.
 pub const MAX_ATTEMPTS: i32 = 5;
+
+/// Wrong codes accepted for a code on a phone from all client networks together. Anyone who knows the number can guess,
+/// so five wrong guesses of theirs must not void the code for its owner.
+pub const MAX_PHONE_ATTEMPTS: i32 = 20;
+
+/// Wrong codes accepted besides from the networks that the phone's account has signed in from: five each, of ten networks.
+pub const MAX_KNOWN_ATTEMPTS: i32 = MAX_ATTEMPTS * 10;
 
 /// How often a link that may be followed again is followed: by people and their mail programs, not by a flood.
 pub const MAX_LINK_USES: i32 = 20;
@@ -95,9 +112,14 @@ pub enum Standing {
 impl Challenge {
     /// Where it stands `now`. Being blocked is told even after expiry, so that waiting does not look like a way out.
     pub fn standing(&self, now: Timestamp) -> Standing {
+        self.standing_within(self.purpose.max_attempts(), now)
+    }
+
+    /// The same for a caller who is let try until `most` codes were wrong.
+    pub fn standing_within(&self, most: i32, now: Timestamp) -> Standing {
         if self.consumed_at.is_some() {
             Standing::Consumed
-        } else if self.attempts >= MAX_ATTEMPTS {
+        } else if self.attempts >= most {
             Standing::Blocked
         } else if self.expires_at <= now {
             Standing::Expired
@@ -134,5 +156,8 @@ mod tests {
         assert_eq!(Challenge { attempts: 5, ..challenge() }.standing(now), Standing::Blocked);
         assert_eq!(challenge().standing(Timestamp::from_seconds(600)), Standing::Expired);
         assert_eq!(Challenge { consumed_at: Some(now), ..challenge() }.standing(now), Standing::Consumed);
+        let by_phone = Challenge { purpose: Purpose::SignInByPhone, ..challenge() };
+        assert_eq!(Challenge { attempts: 19, ..by_phone.clone() }.standing(now), Standing::Open);
+        assert_eq!(Challenge { attempts: 20, ..by_phone }.standing(now), Standing::Blocked);
     }
 }

@@ -17,6 +17,48 @@ pub struct Limit {
     pub window: Duration,
 }
 
+/// Limits on mails and text messages, of all contracts and templates together. One that is absent does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MessageLimits {
+    /// Messages to one [mailbox](crate::EmailAddress::mailbox) or phone. Security notices may use as much again.
+    pub by_recipient: Option<Limit>,
+    /// Messages caused from one client network.
+    pub by_network: Option<Limit>,
+    /// Messages caused by one signed-in account.
+    pub by_account: Option<Limit>,
+    /// Messages caused by all accounts signed in to one organization.
+    pub by_organization: Option<Limit>,
+}
+
+impl Default for MessageLimits {
+    fn default() -> Self {
+        Self {
+            by_recipient: Some(Limit::new(12, 3_600)),
+            by_network: Some(Limit::new(100, 3_600)),
+            by_account: Some(Limit::new(100, 3_600)),
+            by_organization: Some(Limit::new(500, 3_600)),
+        }
+    }
+}
+
+impl MessageLimits {
+    /// No limit at all.
+    pub const NONE: Self =
+        Self { by_recipient: None, by_network: None, by_account: None, by_organization: None };
+
+    /// Every limit by its key.
+    pub const fn limits_mut(&mut self) -> [(&'static str, &mut Option<Limit>); 4] {
+        let Self { by_recipient, by_network, by_account, by_organization } = self;
+        [
+            ("by_recipient", by_recipient),
+            ("by_network", by_network),
+            ("by_account", by_account),
+            ("by_organization", by_organization),
+        ]
+    }
+}
+
 /// Where a caller stands against a [`Limit`]. Feeds the `X-RateLimit-*` headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
@@ -43,6 +85,12 @@ impl Limit {
     /// `attempts` per `seconds`.
     pub const fn new(attempts: u32, seconds: u64) -> Self {
         Self { attempts, window: Duration::from_secs(seconds) }
+    }
+
+    /// A limit of that many times the attempts in the same window.
+    #[must_use]
+    pub const fn times(self, factor: u32) -> Self {
+        Self { attempts: self.attempts.saturating_mul(factor), window: self.window }
     }
 
     /// Judges the `count`-th attempt of a window that ends at `resets_at`.

@@ -1,17 +1,21 @@
 //! What waits in the outbox is delivered: mails and text messages.
 
+use std::collections::HashSet;
 use std::pin::pin;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use serde_json::Value;
+use tidegate_database::Unit;
 use tidegate_delivery::sms::Accepted;
 use tidegate_delivery::{OutgoingMail, OutgoingSms, Rendered, SendError, SmsTemplate, Template};
 use tidegate_domain::account::LoginName;
+use tidegate_domain::id::OutboxMessageId;
 use tidegate_domain::{PhoneNumber, Secret, Timestamp};
 
 use crate::fault::Fault;
-use crate::message::{Channel, PAYLOAD, VALID_UNTIL};
+use crate::message::{COUNTED_AT_DELIVERY, Channel, PAYLOAD, VALID_UNTIL};
 use crate::settings::DeliveryMode;
 use crate::tables::outbox::{Attempt, Message};
 use crate::{Kernel, KernelTables};
@@ -24,6 +28,34 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const BATCH: i64 = 10;
 /// How often the outbox is looked at when nobody says that there is something in it.
 const POLL: Duration = Duration::from_secs(1);
+
+/// Longest time for which a discarded message pretends to be on its way.
+const LONGEST_PRETENCE: Duration = Duration::from_secs(5);
+
+/// How long providers took for the last message of each channel: as long as one that is not sent takes, too.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    email: AtomicU64,
+    sms: AtomicU64,
+}
+
+impl Pace {
+    const fn of(&self, channel: Channel) -> &AtomicU64 {
+        match channel {
+            Channel::Email => &self.email,
+            Channel::Sms => &self.sms,
+        }
+    }
+
+    fn note(&self, channel: Channel, took: Duration) {
+        let micros = u64::try_from(took.min(LONGEST_PRETENCE).as_micros()).unwrap_or(u64::MAX);
+        self.of(channel).store(micros, Ordering::Relaxed);
+    }
+
+    fn last(&self, channel: Channel) -> Duration {
+        Duration::from_micros(self.of(channel).load(Ordering::Relaxed))
+    }
+}
 
 /// A message as the outbox command and the development page show it.
 #[derive(Clone, Debug)]
@@ -111,11 +143,22 @@ impl Kernel {
         if batch.is_empty() {
             return Ok(0);
         }
+        let over = match channel {
+            Channel::Email => HashSet::new(),
+            Channel::Sms => self.count_by_prefix(&mut unit, &batch).await?,
+        };
         unit.commit().await?;
+        let over = &over;
         // All at once: one slow recipient must not hold up the others past their lease.
         let tries = batch.iter().map(|message| async move {
+            let delivering = async {
+                if over.contains(&message.id()) {
+                    return Err(SendError::Permanent("too many codes to numbers of its prefix".to_owned()));
+                }
+                self.deliver(channel, message).await
+            };
             // Given up before the lease ends: until then nobody else sends it.
-            let in_time = tokio::time::timeout(PATIENCE, self.deliver(channel, message)).await;
+            let in_time = tokio::time::timeout(PATIENCE, delivering).await;
             let result =
                 in_time.unwrap_or_else(|_| Err(SendError::Transient(format!("it took over {PATIENCE:?}"))));
             // Settled at once, whatever becomes of the others: what was sent must not be sent again, and a receipt may be
@@ -126,18 +169,68 @@ impl Kernel {
         settled.into_iter().collect::<Result<Vec<()>, Fault>>().map(|settled| settled.len())
     }
 
+    /// Counts, at their first try, the codes of a batch that are counted by their prefix; answers those that are too many.
+    ///
+    /// Not when they are asked for: as nothing is texted to a number without an account, and what costs nothing must use
+    /// up nothing, the answer to the next request would tell which numbers have one.
+    async fn count_by_prefix(
+        &self,
+        unit: &mut Unit,
+        batch: &[Message],
+    ) -> Result<HashSet<OutboxMessageId>, Fault> {
+        let mut over = HashSet::new();
+        let Some(limit) = self.settings.texts.by_prefix else {
+            return Ok(over);
+        };
+        for message in batch.iter().filter(|message| message.attempts == 1) {
+            let values = self.values_of(message).ok().flatten();
+            if values.and_then(|values| values.get(COUNTED_AT_DELIVERY)?.as_bool()) != Some(true) {
+                continue;
+            }
+            let phone = PhoneNumber::from_stored(message.recipient.clone());
+            let bucket = self.prefix_bucket(&phone, message.is_discarded());
+            let standing = unit.limits().count(&bucket, limit, 1, self.now()).await?;
+            if standing.exceeded && !message.is_discarded() {
+                let prefix = phone.prefix();
+                tracing::warn!(prefix, "no more codes for these numbers; see [phone.limits] by_prefix");
+                over.insert(message.id());
+            }
+        }
+        Ok(over)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "latency is measured, not decided upon")]
     async fn deliver(&self, channel: Channel, message: &Message) -> Taken {
         let values = self.values_to_send(message)?;
-        match channel {
+        let started = Instant::now();
+        let taken = match channel {
             Channel::Email => {
+                let mail = self.compose(message, &values)?;
+                if message.is_discarded() {
+                    return self.pretend(channel).await;
+                }
                 let provider = self.mail.as_ref().ok_or_else(unprovided)?;
-                provider.deliver(&self.compose(message, &values)?).await.map(|()| None)
+                provider.deliver(&mail).await.map(|()| None)
             }
             Channel::Sms => {
                 let sms = self.compose_sms(message, &values)?;
+                if message.is_discarded() {
+                    return self.pretend(channel).await;
+                }
                 self.sms.deliver(&sms, self.now()).await.map(Some).map_err(SendError::from)
             }
+        };
+        self.pace.note(channel, started.elapsed());
+        taken
+    }
+
+    /// Takes as long as sending did: a message that is not sent must not be settled sooner than one that is.
+    async fn pretend(&self, channel: Channel) -> Taken {
+        let pace = self.pace.last(channel);
+        if !pace.is_zero() {
+            tokio::time::sleep(pace).await;
         }
+        Ok(None)
     }
 
     async fn settle(&self, channel: Channel, message: &Message, result: Taken) -> Result<(), Fault> {
@@ -149,6 +242,7 @@ impl Kernel {
             Channel::Sms => self.settings.sms,
         };
         let attempt = match (&result, self.retry.next(attempts)) {
+            _ if message.is_discarded() => Attempt::Discarded,
             (Ok(accepted), _) => Attempt::Delivered {
                 keep_payload: mode == DeliveryMode::Keep,
                 accepted: accepted.as_ref().map(|by| (by.provider.as_str(), by.message_id.as_deref())),
@@ -163,7 +257,7 @@ impl Kernel {
         };
         let (number, channel) = (message.number, channel.as_str());
         match attempt {
-            Attempt::Delivered { .. } => {}
+            Attempt::Delivered { .. } | Attempt::Discarded => {}
             Attempt::Again { at, .. } => {
                 tracing::warn!(number, channel, %error, again_at = at.iso_seconds(), "a message was not sent");
             }

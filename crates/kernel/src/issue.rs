@@ -215,6 +215,7 @@ impl Work<'_> {
                 token_hash,
             })
             .await?;
+        self.remember_network(principal.account.id).await?;
         Ok(OpenedSession { session, number, times })
     }
 }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::cache::{Changes, REMEMBERED, ReadCache, Stamp};
 use crate::changes;
+use crate::deliver::Pace;
 use crate::fault::Fault;
 use crate::hooks::AccountHooks;
 use crate::maintenance::{OWN, Pruning};
@@ -20,6 +21,7 @@ use crate::meter::Meter;
 use crate::settings::Settings;
 use crate::signing_keys::{KeyNames, first_ring};
 use crate::tables::sessions::SessionRecord;
+use crate::wrong_codes::WrongCodes;
 
 /// What a kernel is made of.
 pub struct Parts {
@@ -63,6 +65,8 @@ pub struct Kernel {
     pub(crate) templates: Templates,
     pub(crate) retry: RetryPolicy,
     pub(crate) meter: Meter,
+    pub(crate) pace: Pace,
+    pub(crate) wrong_codes: WrongCodes,
     pub(crate) memory: Arc<Memory>,
     pub(crate) key_rows: Mutex<KeyNames>,
     /// When the keys were last read because of a token. Held while they are read, so that others wait for the news.
@@ -160,6 +164,8 @@ impl Kernel {
             retry: parts.retry,
             settings: parts.settings,
             meter: Meter::new(),
+            pace: Pace::default(),
+            wrong_codes: WrongCodes::default(),
             memory: Arc::clone(&memory),
             key_rows: Mutex::new(names),
             keys_sought: tokio::sync::Mutex::new(None),

@@ -23,9 +23,10 @@ pub mod sms_receipts;
 pub mod tables;
 pub mod throttle;
 pub mod work;
+pub mod wrong_codes;
 
 pub use authenticate::{Actor, AuthError};
-pub use call::Call;
+pub use call::{Call, Causer};
 pub use fault::{Fault, Outcome, Refused};
 pub use issue::{SignedIn, TokenSet};
 pub use kernel::{Kernel, Parts};

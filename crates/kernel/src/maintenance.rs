@@ -14,6 +14,8 @@ use crate::{Kernel, KernelTables};
 const KEEP_SESSIONS: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// How long a delivered mail's row is kept.
 const KEEP_MAILS: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// How long a network is known that an account signed in from.
+pub(crate) const KEEP_NETWORKS: Duration = Duration::from_secs(90 * 24 * 3_600);
 /// Rows removed in one unit of work, so that requests do not wait behind it.
 pub const AT_ONCE: i64 = 500;
 /// Sessions removed in one: each takes its refresh tokens along.
@@ -34,7 +36,7 @@ pub struct Pruning {
 }
 
 /// The kernel's own.
-pub(crate) const OWN: [Pruning; 5] = [
+pub(crate) const OWN: [Pruning; 8] = [
     Pruning {
         name: "idempotency records",
         prune: |_, unit, now| async move { Ok(unit.idempotency().prune(now, AT_ONCE).await?) }.boxed(),
@@ -54,6 +56,26 @@ pub(crate) const OWN: [Pruning; 5] = [
         name: "messages",
         prune: |_, unit, now| {
             async move { Ok(unit.outbox().prune(now.minus(KEEP_MAILS), AT_ONCE).await?) }.boxed()
+        },
+    },
+    Pruning {
+        name: "known networks",
+        prune: |_, unit, now| {
+            async move { Ok(unit.known_networks().prune(now.minus(KEEP_NETWORKS), AT_ONCE).await?) }.boxed()
+        },
+    },
+    Pruning {
+        name: "audit events",
+        prune: |kernel, unit, now| {
+            let before = now.minus(kernel.settings.audit.keep);
+            async move { Ok(unit.audit().prune(before, AT_ONCE).await?) }.boxed()
+        },
+    },
+    Pruning {
+        name: "audit events without an account",
+        prune: |kernel, unit, now| {
+            let before = now.minus(kernel.settings.audit.keep_without_account);
+            async move { Ok(unit.audit().prune_without_account(before, AT_ONCE).await?) }.boxed()
         },
     },
     Pruning {

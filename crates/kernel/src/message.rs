@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::fault::Fault;
 use crate::settings::DeliveryMode;
 use crate::tables::outbox::NewMessage;
+use crate::throttle::Counted;
 use crate::work::Work;
 use crate::{Kernel, KernelTables};
 
@@ -16,6 +17,9 @@ use crate::{Kernel, KernelTables};
 pub(crate) const PAYLOAD: &str = "outbox payload";
 /// Among the values of some messages: when what they say is no longer worth sending, in seconds since the epoch.
 pub(crate) const VALID_UNTIL: &str = "valid_until";
+
+/// Among the values of some text messages: whether they are counted by prefix when they are delivered.
+pub(crate) const COUNTED_AT_DELIVERY: &str = "counted_at_delivery";
 
 /// Which way a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +66,9 @@ pub struct CodeText<'a> {
     pub code: &'a Secret,
     /// When it is no longer worth sending.
     pub expires_at: Timestamp,
+    /// Whether it is counted for all numbers of its prefix when it is delivered, rather than when it was asked for: the
+    /// answer must not tell which numbers have an account.
+    pub counted_at_delivery: bool,
     /// False for a phone nobody has: all the same work, and nothing is sent.
     pub deliverable: bool,
 }
@@ -70,10 +77,55 @@ pub struct CodeText<'a> {
 struct Queued<'a> {
     channel: Channel,
     template: &'a str,
+    rule: CountingRule,
     recipient: &'a str,
+    /// The mailbox or phone it is counted by.
+    counted_as: &'a str,
     cause: Uuid,
     values: Value,
     deliverable: bool,
+}
+
+/// What becomes of a message beyond a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beyond {
+    /// The request is refused.
+    Refuse,
+    /// The request goes on and nothing is sent.
+    Discard,
+    /// It is not counted.
+    Send,
+}
+
+/// How the messages of a template are counted.
+#[derive(Clone, Copy, Debug)]
+struct CountingRule {
+    /// Beyond the limit of its recipient.
+    recipient: Beyond,
+    /// Beyond a limit of who caused it.
+    causer: Beyond,
+    /// Factor on the recipient's limit.
+    times: u32,
+}
+
+/// What a caller asked for.
+const ASKED_FOR: CountingRule = CountingRule { recipient: Beyond::Refuse, causer: Beyond::Refuse, times: 1 };
+
+/// Every template says how it is counted.
+const fn rule_of(template: Template) -> CountingRule {
+    match template {
+        Template::SignUpCode | Template::Invitation | Template::EmailChangeCode => ASKED_FOR,
+        // That a mailbox is asked about too often is not told: others ask, too.
+        Template::PasswordReset => CountingRule { recipient: Beyond::Discard, ..ASKED_FOR },
+        // Comes along with something else, which is not to fail because of it.
+        Template::EmailAddition => {
+            CountingRule { recipient: Beyond::Discard, causer: Beyond::Discard, times: 1 }
+        }
+        // Nobody may use up the mails of an owner, or of the network they act from, to keep this news from the owner.
+        Template::PasswordChanged | Template::EmailChanged => {
+            CountingRule { recipient: Beyond::Discard, causer: Beyond::Send, times: 2 }
+        }
+    }
 }
 
 impl Kernel {
@@ -125,7 +177,9 @@ impl Work<'_> {
         self.enqueue(Queued {
             channel: Channel::Email,
             template: mail.template.as_str(),
+            rule: rule_of(mail.template),
             recipient: mail.to.as_str(),
+            counted_as: &mail.to.mailbox(),
             cause: mail.cause,
             values,
             deliverable: mail.deliverable,
@@ -143,11 +197,14 @@ impl Work<'_> {
             "code": text.code.expose(),
             "minutes": text.expires_at.since(self.now).as_secs() / 60,
             VALID_UNTIL: text.expires_at.seconds(),
+            COUNTED_AT_DELIVERY: text.counted_at_delivery,
         });
         self.enqueue(Queued {
             channel: Channel::Sms,
             template: SmsTemplate::Code.as_str(),
+            rule: ASKED_FOR,
             recipient: text.to.expose(),
+            counted_as: text.to.expose(),
             cause: text.cause,
             values,
             deliverable: text.deliverable,
@@ -155,7 +212,9 @@ impl Work<'_> {
         .await
     }
 
+    /// The one way into the outbox: what goes through here is counted, deliverable or not.
     async fn enqueue(&mut self, queued: Queued<'_>) -> Result<(), Fault> {
+        let is_within = self.count_message(&queued).await?;
         let plain = serde_json::to_vec(&queued.values)?;
         let payload = self.kernel.vault.seal(PAYLOAD, &plain, self.kernel.entropy.as_ref())?;
         let message = NewMessage {
@@ -165,10 +224,45 @@ impl Work<'_> {
             template: queued.template,
             recipient: queued.recipient,
             payload: &payload,
-            deliverable: queued.deliverable,
+            deliverable: queued.deliverable && is_within,
             created_at: self.now,
         };
         Ok(self.unit.outbox().insert(message).await?)
+    }
+
+    /// Counts a message by its recipient and by who causes it: network, account, organization. False when it is one too
+    /// many and nothing is to be sent; it is counted nowhere then.
+    async fn count_message(&mut self, queued: &Queued<'_>) -> Result<bool, Fault> {
+        let limits = &self.kernel.settings.messages;
+        let causer = self.call.causer;
+        let CountingRule { recipient, causer: by_causer, times } = queued.rule;
+        let of_recipient = limits.by_recipient.map(|limit| limit.times(times));
+        let attempts = [
+            Some((Counted::MessagesByRecipient(queued.counted_as), of_recipient, recipient)),
+            Some((Counted::MessagesByNetwork, limits.by_network, by_causer)),
+            causer.map(|by| (Counted::MessagesByAccount(by.account), limits.by_account, by_causer)),
+            causer.map(|by| {
+                (Counted::MessagesByOrganization(by.organization), limits.by_organization, by_causer)
+            }),
+        ];
+        let attempts: Vec<_> =
+            attempts.into_iter().flatten().filter(|(.., beyond)| *beyond != Beyond::Send).collect();
+        let mut is_within = true;
+        for (counted, limit, beyond) in &attempts {
+            match self.count(*counted, *limit).await? {
+                Some(exceeded) if *beyond == Beyond::Refuse => return Err(exceeded.into()),
+                Some(_) => is_within = false,
+                None => {}
+            }
+        }
+        if !is_within {
+            for (counted, limit, _) in attempts {
+                if limit.is_some() {
+                    self.refund(counted).await?;
+                }
+            }
+        }
+        Ok(is_within)
     }
 
     /// Puts a notice in the outbox: welcome, but no reason to refuse anything while mails cannot be sent.

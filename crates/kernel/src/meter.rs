@@ -87,8 +87,18 @@ impl Kernel {
     /// Counts a request without a valid access token. None when the contract has no such limit.
     pub fn meter_anonymous(&self, call: &Call) -> Option<Standing> {
         let limit = call.profile.limits.anonymous_requests?;
-        let caller = format!("{} ip {}", call.profile.contract.as_str(), call.network());
-        Some(self.meter.count(caller, limit, self.now()))
+        let (contract, now) = (call.profile.contract.as_str(), self.now());
+        let mut narrowest = None;
+        // Shown is the client's own standing, unless a network around it is over its limit.
+        for network in call.networks() {
+            let caller = format!("{contract} ip {}", network.name);
+            let standing = self.meter.count(caller, limit.times(network.times), now);
+            if standing.exceeded {
+                return Some(standing);
+            }
+            narrowest = narrowest.or(Some(standing));
+        }
+        narrowest
     }
 
     /// Counts a request with one, for its organization where the contract has such a limit, else for its account. None when

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_domain::limit::Limit;
+use tidegate_domain::audit::AuditRetention;
+use tidegate_domain::limit::{Limit, MessageLimits};
 use tidegate_domain::phone::TextLimits;
 use tidegate_domain::quota::Quotas;
 use tidegate_domain::{ContractId, ContractProfile, ContractProfiles, PhoneRule};
@@ -33,7 +34,8 @@ pub struct Settings {
     pub redirect_hosts: Vec<String>,
     /// How long a new database is being prepared.
     pub database_preparation: Duration,
-    /// Wrong passwords for one account, through all contracts and from all addresses together (OWASP ASVS 2.2.1).
+    /// Wrong passwords for one account, through all contracts and from all addresses together (OWASP ASVS 2.2.1). Networks
+    /// the account has signed in from have the same limit each on their own.
     pub failed_passwords_by_account: Option<Limit>,
     /// Wrong one-time codes for one account, over all its challenges: a challenge's own five tries begin anew with every
     /// code that is sent.
@@ -44,6 +46,12 @@ pub struct Settings {
     pub passwords_set_by_organization: Option<Limit>,
     /// Passwords set from one network without a session: by sign-ups and resets.
     pub passwords_set_by_network: Option<Limit>,
+    /// Wrong one-time codes from one client network, for all accounts together.
+    pub failed_codes_by_network: Option<Limit>,
+    /// Mails and text messages, by recipient and by who causes them.
+    pub messages: MessageLimits,
+    /// How long audit events are kept.
+    pub audit: AuditRetention,
     /// Requests of one account that have the broker work, which counts its calls.
     pub brokerage_by_account: Option<Limit>,
     /// Most an organization may keep.
@@ -86,6 +94,9 @@ impl Settings {
             passwords_set_by_account: Some(Limit::new(10, 60)),
             passwords_set_by_organization: Some(Limit::new(30, 60)),
             passwords_set_by_network: Some(Limit::new(30, 60)),
+            failed_codes_by_network: Some(Limit::new(60, 3_600)),
+            messages: MessageLimits::default(),
+            audit: AuditRetention::default(),
             brokerage_by_account: Some(Limit::new(30, 60)),
             quotas: Quotas::default(),
         }

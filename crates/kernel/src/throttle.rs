@@ -2,12 +2,13 @@
 
 use tidegate_database::{Store, Unit};
 use tidegate_domain::account::LoginName;
-use tidegate_domain::id::{AccountId, OrganizationId};
-use tidegate_domain::limit::Limit;
-use tidegate_domain::{EmailAddress, PhoneNumber};
+use tidegate_domain::id::{AccountId, ChallengeId, OrganizationId};
+use tidegate_domain::limit::{Exceeded, Limit};
+use tidegate_domain::{EmailAddress, PhoneNumber, Timestamp};
 
 use crate::fault::Fault;
-use crate::{Call, Kernel, KernelTables};
+use crate::maintenance::KEEP_NETWORKS;
+use crate::{Call, Kernel, KernelTables, Work};
 
 /// What is counted: its name is part of the bucket.
 #[derive(Clone, Copy, Debug)]
@@ -20,12 +21,22 @@ pub enum Counted<'a> {
     SignInByLogin(&'a LoginName),
     /// Failed sign-ins, by network and name.
     FailedSignIn(&'a LoginName),
-    /// Wrong passwords, by name, through all contracts.
+    /// Wrong passwords, by name, through all contracts, from networks the account has not signed in from.
     FailedPasswordByLogin(&'a LoginName),
+    /// Wrong passwords, by name, from one network the account has signed in from.
+    FailedPasswordFromKnownNetwork(&'a LoginName),
+    /// Wrong codes, by network.
+    FailedCodeByNetwork,
     /// Wrong codes, by account.
     FailedCodeByAccount(AccountId),
-    /// Wrong codes sent to a phone, by account.
-    FailedPhoneCodeByAccount(AccountId),
+    /// Wrong codes of one challenge, by network.
+    FailedCodeOfChallenge(ChallengeId),
+    /// Wrong codes texted to a phone, from networks its account has not signed in from.
+    FailedPhoneCode(&'a LoginName),
+    /// Wrong codes texted to a phone, from one network its account has signed in from.
+    FailedPhoneCodeFromKnownNetwork(&'a LoginName),
+    /// Attempts in the audit log, by network.
+    AuditedAttempts,
     /// Forgotten passwords, by address.
     ForgotPasswordByIp,
     /// Forgotten passwords, by e-mail address.
@@ -46,14 +57,28 @@ pub enum Counted<'a> {
     CodesByIp,
     /// Codes to register, by the number's prefix.
     RegistrationsByPrefix(&'a PhoneNumber),
-    /// Codes to sign in, by the number's prefix.
-    SignInsByPrefix(&'a PhoneNumber),
     /// Passwords set, by the account that sets them, through all contracts.
     PasswordsSetByAccount(AccountId),
     /// Passwords set, by the organization they are set in, through all contracts.
     PasswordsSetByOrganization(OrganizationId),
     /// Passwords set without a session, by network, through all contracts.
     PasswordsSetByNetwork,
+    /// Messages of all contracts and templates, by mailbox or phone.
+    MessagesByRecipient(&'a str),
+    /// Messages, by the network of the caller who caused them.
+    MessagesByNetwork,
+    /// Messages, by the account that caused them.
+    MessagesByAccount(AccountId),
+    /// Messages, by the organization of the account that caused them.
+    MessagesByOrganization(OrganizationId),
+}
+
+/// What an attempt is counted in.
+struct Bucket {
+    /// Its name in the store.
+    mac: [u8; 32],
+    /// Factor on the limit.
+    times: u32,
 }
 
 impl Kernel {
@@ -78,54 +103,219 @@ impl Kernel {
         let mut unit = self.store.begin().await?;
         let now = self.now();
         for (counted, limit) in limited {
-            let standing = unit.limits().count(&self.bucket(call, counted), limit, 1, now).await?;
-            if standing.exceeded {
-                if let Counted::RegistrationsByPrefix(phone) | Counted::SignInsByPrefix(phone) = counted {
-                    // Everybody's, unlike the others: an operator wants to know.
-                    let prefix = phone.prefix();
-                    tracing::warn!(prefix, "no more codes for these numbers; see [phone.limits] by_prefix");
-                }
-                return Err(standing.exceeded_at(now).into());
+            let exceeded = self.count(&mut unit, call, counted, limit, now).await?;
+            let Some(exceeded) = exceeded else { continue };
+            if let Counted::RegistrationsByPrefix(phone) = counted {
+                // Everybody's, unlike the others: an operator wants to know.
+                let prefix = phone.prefix();
+                tracing::warn!(prefix, "no more codes for these numbers; see [phone.limits] by_prefix");
             }
+            return Err(exceeded.into());
         }
         Ok(unit.commit().await?)
     }
 
-    /// A bucket's name in the store: a keyed hash, because addresses are guessable and nobody needs to read them there.
-    pub fn bucket(&self, call: &Call, counted: Counted<'_>) -> [u8; 32] {
-        let contract = call.profile.contract.as_str();
-        let name = match counted {
-            Counted::SignUpByIp => format!("{contract} sign-up ip {}", call.network()),
-            Counted::SignInByIp => format!("{contract} sign-in ip {}", call.network()),
-            Counted::SignInByLogin(login) => {
-                format!("{contract} sign-in {} {}", login.kind(), login.as_str())
+    /// Counts an attempt in each of its buckets until one is over its limit; answers by how much, if one is.
+    pub(crate) async fn count(
+        &self,
+        unit: &mut Unit,
+        call: &Call,
+        counted: Counted<'_>,
+        limit: Limit,
+        now: Timestamp,
+    ) -> Result<Option<Exceeded>, Fault> {
+        for Bucket { mac, times } in self.buckets(call, counted) {
+            let standing = unit.limits().count(&mac, limit.times(times), 1, now).await?;
+            if standing.exceeded {
+                return Ok(Some(standing.exceeded_at(now)));
             }
+        }
+        Ok(None)
+    }
+
+    /// What a wrong password for `login` counts as. A network that the account has signed in from has a count of its own:
+    /// strangers' wrong passwords must not lock out the account's owner. Asked alike of names nobody has.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn failed_password<'a>(&self, call: &Call, login: &'a LoginName) -> Result<Counted<'a>, Fault> {
+        let mut unit = self.store.read().await?;
+        Ok(if self.is_known_network(&mut unit, call, login).await? {
+            Counted::FailedPasswordFromKnownNetwork(login)
+        } else {
+            Counted::FailedPasswordByLogin(login)
+        })
+    }
+
+    pub(crate) async fn is_known_network(
+        &self,
+        unit: &mut Unit,
+        call: &Call,
+        login: &LoginName,
+    ) -> Result<bool, Fault> {
+        let since = self.now().minus(KEEP_NETWORKS);
+        Ok(unit.known_networks().is_known(login, &self.network_mac(call), since).await?)
+    }
+
+    pub(crate) fn network_mac(&self, call: &Call) -> [u8; 32] {
+        self.vault.mac("known network", call.network().as_bytes())
+    }
+
+    /// What codes to sign in with, texted to numbers of one prefix, are counted in when they are delivered. What nobody
+    /// gets is counted elsewhere, with the same work.
+    pub(crate) fn prefix_bucket(&self, phone: &PhoneNumber, is_discarded: bool) -> [u8; 32] {
+        let whose = if is_discarded { "discarded" } else { "delivered" };
+        self.vault.mac("rate limit", format!("{whose} sign-ins {}", phone.prefix()).as_bytes())
+    }
+
+    /// The buckets' names in the store: keyed hashes, because addresses are guessable and nobody needs to read them there.
+    fn buckets(&self, call: &Call, counted: Counted<'_>) -> Vec<Bucket> {
+        let (scope, name) = counted.name(call.profile.contract.as_str());
+        let mac = |name: &str| self.vault.mac("rate limit", name.as_bytes());
+        match scope {
+            Scope::All => vec![Bucket { mac: mac(&name), times: 1 }],
+            Scope::Network => {
+                let networks = call.networks().into_iter();
+                networks
+                    .map(|network| Bucket {
+                        mac: mac(&format!("{name} {}", network.name)),
+                        times: network.times,
+                    })
+                    .collect()
+            }
+        }
+    }
+
+    fn bucket_names(&self, call: &Call, counted: Counted<'_>) -> Vec<[u8; 32]> {
+        self.buckets(call, counted).into_iter().map(|bucket| bucket.mac).collect()
+    }
+}
+
+/// Whose attempts are counted together.
+enum Scope {
+    /// Everybody's.
+    All,
+    /// Those of one client network; for IPv6, also of the wider ones around it.
+    Network,
+}
+
+impl Counted<'_> {
+    /// Whose attempts are counted together, and the bucket's name; of a scope by network, without the network.
+    fn name(self, contract: &str) -> (Scope, String) {
+        let of = |login: &LoginName| format!("{} {}", login.kind(), login.as_str());
+        match self {
+            Counted::SignUpByIp => (Scope::Network, format!("{contract} sign-up ip")),
+            Counted::SignInByIp => (Scope::Network, format!("{contract} sign-in ip")),
+            Counted::SignInByLogin(login) => (Scope::All, format!("{contract} sign-in {}", of(login))),
             Counted::FailedSignIn(login) => {
-                format!("{contract} failed sign-in {} {} {}", call.network(), login.kind(), login.as_str())
+                (Scope::Network, format!("{contract} failed sign-in {}", of(login)))
             }
-            Counted::FailedPasswordByLogin(login) => {
-                format!("failed password {} {}", login.kind(), login.as_str())
+            Counted::FailedPasswordByLogin(login) => (Scope::All, format!("failed password {}", of(login))),
+            Counted::FailedPasswordFromKnownNetwork(login) => {
+                (Scope::Network, format!("failed password from known network {}", of(login)))
             }
-            Counted::CodesAtOnceByPhone(phone) => format!("{contract} codes at once {}", phone.expose()),
-            Counted::CodesByPhone(phone) => format!("{contract} codes {}", phone.expose()),
-            Counted::CodesByIp => format!("{contract} codes ip {}", call.network()),
-            Counted::RegistrationsByPrefix(phone) => format!("{contract} registrations {}", phone.prefix()),
-            Counted::SignInsByPrefix(phone) => format!("{contract} sign-ins {}", phone.prefix()),
-            Counted::FailedCodeByAccount(account) => format!("failed code {account}"),
-            Counted::FailedPhoneCodeByAccount(account) => format!("failed phone code {account}"),
-            Counted::ForgotPasswordByEmail(email) => format!("{contract} forgot-password email {email}"),
-            Counted::ForgotPasswordByIp => format!("{contract} forgot-password ip {}", call.network()),
-            Counted::ResendByAccount(account) => format!("{contract} resend {account}"),
-            Counted::MailsByEmail(email) => format!("{contract} mails {email}"),
-            Counted::EmailChangeByEmail(email) => format!("{contract} email change to {email}"),
-            Counted::PasswordsSetByAccount(account) => format!("passwords set {account}"),
+            Counted::CodesAtOnceByPhone(phone) => {
+                (Scope::All, format!("{contract} codes at once {}", phone.expose()))
+            }
+            Counted::CodesByPhone(phone) => (Scope::All, format!("{contract} codes {}", phone.expose())),
+            Counted::CodesByIp => (Scope::Network, format!("{contract} codes ip")),
+            Counted::RegistrationsByPrefix(phone) => {
+                (Scope::All, format!("{contract} registrations {}", phone.prefix()))
+            }
+            Counted::FailedCodeByNetwork => (Scope::Network, "failed code ip".to_owned()),
+            Counted::FailedCodeByAccount(account) => (Scope::All, format!("failed code {account}")),
+            Counted::FailedCodeOfChallenge(challenge) => {
+                (Scope::Network, format!("failed code of challenge {}", challenge.0))
+            }
+            Counted::FailedPhoneCode(login) => (Scope::All, format!("failed phone code {}", of(login))),
+            Counted::FailedPhoneCodeFromKnownNetwork(login) => {
+                (Scope::Network, format!("failed phone code from known network {}", of(login)))
+            }
+            Counted::AuditedAttempts => (Scope::Network, "audited attempts ip".to_owned()),
+            Counted::ForgotPasswordByEmail(email) => {
+                (Scope::All, format!("{contract} forgot-password email {}", email.mailbox()))
+            }
+            Counted::ForgotPasswordByIp => (Scope::Network, format!("{contract} forgot-password ip")),
+            Counted::ResendByAccount(account) => (Scope::All, format!("{contract} resend {account}")),
+            Counted::MailsByEmail(email) => (Scope::All, format!("{contract} mails {}", email.mailbox())),
+            Counted::EmailChangeByEmail(email) => {
+                (Scope::All, format!("{contract} email change to {}", email.mailbox()))
+            }
+            Counted::EmailChangeByAccount(account) => {
+                (Scope::All, format!("{contract} email change {account}"))
+            }
+            Counted::PasswordsSetByAccount(account) => (Scope::All, format!("passwords set {account}")),
             Counted::PasswordsSetByOrganization(organization) => {
-                format!("passwords set organization {organization}")
+                (Scope::All, format!("passwords set organization {organization}"))
             }
-            Counted::PasswordsSetByNetwork => format!("passwords set ip {}", call.network()),
-            Counted::EmailChangeByAccount(account) => format!("{contract} email change {account}"),
-        };
-        self.vault.mac("rate limit", name.as_bytes())
+            Counted::PasswordsSetByNetwork => (Scope::Network, "passwords set ip".to_owned()),
+            Counted::MessagesByRecipient(recipient) => (Scope::All, format!("messages {recipient}")),
+            Counted::MessagesByNetwork => (Scope::Network, "messages ip".to_owned()),
+            Counted::MessagesByAccount(account) => (Scope::All, format!("messages account {account}")),
+            Counted::MessagesByOrganization(organization) => {
+                (Scope::All, format!("messages organization {organization}"))
+            }
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Counts one more against a limit; answers by how much that is too many, if it is.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn count(
+        &mut self,
+        counted: Counted<'_>,
+        limit: Option<Limit>,
+    ) -> Result<Option<Exceeded>, Fault> {
+        match limit {
+            Some(limit) => self.kernel.count(self.unit, self.call, counted, limit, self.now).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Takes back what turned out not to count.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn refund(&mut self, counted: Counted<'_>) -> Result<(), Fault> {
+        take_back(&self.kernel.bucket_names(self.call, counted), self.unit).await
+    }
+
+    /// Whether the account that signs in as `login` has done so from the caller's network.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn is_known_network(&mut self, login: &LoginName) -> Result<bool, Fault> {
+        self.kernel.is_known_network(self.unit, self.call, login).await
+    }
+
+    /// Remembers the caller's network as one the account signs in from.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn remember_network(&mut self, account: AccountId) -> Result<(), Fault> {
+        let mac = self.kernel.network_mac(self.call);
+        Ok(self.unit.known_networks().remember(account, &mac, self.now).await?)
+    }
+
+    /// Starts anew for an account whose password is another now: strangers' wrong guesses at the old one count no more,
+    /// and networks it was used from are known no more. That of the account's owner, who set it, is.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn forget_guesses(&mut self, account: AccountId, logins: &[LoginName]) -> Result<(), Fault> {
+        for login in logins {
+            for bucket in self.kernel.bucket_names(self.call, Counted::FailedPasswordByLogin(login)) {
+                self.unit.limits().clear(&bucket).await?;
+            }
+        }
+        self.unit.known_networks().forget(account).await?;
+        if self.call.causer.is_none_or(|causer| causer.account == account) {
+            self.remember_network(account).await?;
+        }
+        Ok(())
     }
 }
 
@@ -140,7 +330,7 @@ pub struct Reserved {
 impl Reserved {
     /// What the attempt counts, should it fail.
     pub fn new(kernel: &Kernel, call: &Call, counted: &[Counted<'_>]) -> Self {
-        let buckets = counted.iter().map(|counted| kernel.bucket(call, *counted)).collect();
+        let buckets = counted.iter().flat_map(|counted| kernel.bucket_names(call, *counted)).collect();
         Self { store: kernel.store.clone(), buckets }
     }
 

@@ -4,8 +4,8 @@ use serde_json::Value;
 use tidegate_database::Unit;
 use tidegate_domain::Timestamp;
 use tidegate_domain::audit::Action;
-use tidegate_domain::id::{AccountId, OrganizationId, SessionId};
-use tidegate_domain::limit::{Exceeded, Limit};
+use tidegate_domain::id::{AccountId, AuditEventId, OrganizationId, SessionId};
+use uuid::Uuid;
 
 use crate::fault::Fault;
 use crate::tables::audit::NewEvent;
@@ -65,7 +65,7 @@ impl Work<'_> {
     ) -> Result<(), Fault> {
         let subject = subject.into();
         let event = NewEvent {
-            id: self.kernel.entropy.uuid(self.now).into(),
+            id: self.event_id(action, subject.account).await?,
             at: self.now,
             action,
             account: subject.account,
@@ -77,6 +77,28 @@ impl Work<'_> {
             metadata,
         };
         Ok(self.unit.audit().insert(&event).await?)
+    }
+
+    /// The key of an event. Attempts of one network, kind and account share one once there were many: callers who have not
+    /// signed in must not fill the log. Whether the account exists makes no difference.
+    async fn event_id(&mut self, action: Action, account: Option<AccountId>) -> Result<AuditEventId, Fault> {
+        if self.call.causer.is_none() && action.is_attempt() {
+            let limit = self.kernel.settings.audit.attempts_by_network;
+            if let Some(exceeded) = self.count(Counted::AuditedAttempts, limit).await? {
+                let network = self.call.networks().pop().map(|network| network.name);
+                let row = format!(
+                    "{} {} {} {} {}",
+                    network.unwrap_or_default(),
+                    action.as_str(),
+                    self.call.profile.contract.as_str(),
+                    account.map(|account| account.to_string()).unwrap_or_default(),
+                    exceeded.standing.resets_at.micros(),
+                );
+                let mac = self.kernel.vault.mac("audited attempts", row.as_bytes());
+                return Ok(AuditEventId(Uuid::from_bytes(first_half(mac))));
+            }
+        }
+        Ok(self.kernel.entropy.uuid(self.now).into())
     }
 
     /// Waits for whoever else changes the account's password or answers what was sent to it, and keeps the next one
@@ -99,21 +121,8 @@ impl Work<'_> {
         let holds = known.is_some_and(|known| !known.ended && known.role >= actor.session.role);
         if holds { Ok(()) } else { Err(Fault::SessionEnded) }
     }
+}
 
-    /// Counts one more against a limit; answers by how much that is too many, if it is.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn count(
-        &mut self,
-        counted: Counted<'_>,
-        limit: Option<Limit>,
-    ) -> Result<Option<Exceeded>, Fault> {
-        let Some(limit) = limit else {
-            return Ok(None);
-        };
-        let bucket = self.kernel.bucket(self.call, counted);
-        let standing = self.unit.limits().count(&bucket, limit, 1, self.now).await?;
-        Ok(standing.exceeded.then(|| standing.exceeded_at(self.now)))
-    }
+fn first_half([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..]: [u8; 32]) -> [u8; 16] {
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
 }

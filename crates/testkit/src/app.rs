@@ -342,6 +342,9 @@ impl Builder {
             settings.texts =
                 TextLimits { by_phone_at_once: None, by_phone: None, by_ip: None, by_prefix: None };
             settings.failed_passwords_by_account = None;
+            settings.failed_codes_by_network = None;
+            settings.messages = tidegate_domain::limit::MessageLimits::NONE;
+            settings.audit.attempts_by_network = None;
             settings.brokerage_by_account = None;
         })
     }

@@ -15,6 +15,7 @@ impl TestApp {
             profile: tidegate_http::contract_profiles().of(ContractId::CROSSING_MINDS).clone(),
             ip: "127.0.0.1".parse().expect("an address"),
             user_agent: "a test".to_owned(),
+            causer: None,
         };
         let claim = Provision {
             name: format!("The organization of {email}"),

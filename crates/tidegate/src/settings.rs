@@ -164,6 +164,9 @@ impl Config {
         settings.passwords_set_by_account = by_account;
         settings.passwords_set_by_organization = by_organization;
         settings.passwords_set_by_network = by_network;
+        settings.failed_codes_by_network = self.failed_codes_by_network();
+        settings.messages.clone_from(&self.messages);
+        settings.audit.clone_from(&self.audit);
         settings
     }
 

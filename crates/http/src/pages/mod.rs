@@ -224,6 +224,7 @@ impl<T> PageForm<T> {
             profile: app.kernel().settings().profile(ContractId::RIVERGEN).clone(),
             ip: client_ip(headers, &self.extensions, app.http()),
             user_agent: user_agent(headers),
+            causer: None,
         }
     }
 }

@@ -47,6 +47,7 @@ pub(crate) fn call<C: ContractMarker>(parts: &Parts, app: &App) -> Call {
         profile: app.kernel().settings().profile(C::ID).clone(),
         ip: client_ip(&parts.headers, &parts.extensions, app.http()),
         user_agent: user_agent(&parts.headers),
+        causer: None,
     }
 }
 

@@ -38,6 +38,7 @@ pub fn describe_metrics() {
         "Requests refused because the hash queue was full."
     );
     describe_counter!("tidegate_connections_closed_total", "Connections closed by the server, by reason.");
+    describe_counter!("tidegate_wrong_codes_total", "Wrong one-time codes, of mails and text messages.");
     describe_gauge!("tidegate_password_hash_queue", "Password hashes waiting or being computed.");
     describe_gauge!("tidegate_outbox_messages", "Messages in the outbox, by state.");
 }

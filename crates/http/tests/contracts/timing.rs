@@ -88,7 +88,7 @@ pub(crate) fn statements(lines: &[String]) -> Vec<String> {
             && !line.contains("commit\" db.statement")
             // A connection more was opened.
             && !line.contains("PRAGMA")
-            // A text that is not sent uses up no budget: it is given back once the answer is on its way.
+            // What did not fail is given back once the answer is on its way.
             && !line.contains("count = count - 1")
     };
     let queries = lines.iter().filter(is_query);

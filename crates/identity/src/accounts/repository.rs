@@ -452,6 +452,7 @@ impl Accounts<'_> {
             "delete from passwords where account_id = $1",
             "delete from identifiers where account_id = $1",
             "delete from service_keys where account_id = $1",
+            "delete from known_networks where account_id = $1",
             "delete from challenges where account_id = $1",
             "delete from membership_workspaces where membership_id in
                 (select id from memberships where account_id = $1)",

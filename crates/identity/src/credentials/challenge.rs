@@ -3,11 +3,14 @@
 use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_delivery::Template;
-use tidegate_domain::account::Account;
-use tidegate_domain::challenge::{CODE_DIGITS, Challenge, Continuation, MAX_ATTEMPTS, Purpose, Standing};
-use tidegate_domain::id::ChallengeId;
-use tidegate_domain::{EmailAddress, Secret, limit};
-use tidegate_kernel::KernelTables;
+use tidegate_domain::account::{Account, LoginName};
+use tidegate_domain::challenge::{
+    CODE_DIGITS, Challenge, Continuation, MAX_ATTEMPTS, MAX_KNOWN_ATTEMPTS, Purpose, Standing,
+};
+use tidegate_domain::id::{AccountId, ChallengeId};
+use tidegate_domain::limit::{self, Limit};
+use tidegate_domain::{EmailAddress, PhoneNumber, Secret, Timestamp};
+use tidegate_kernel::Settings;
 use tidegate_kernel::fault::Fault;
 use tidegate_kernel::message::Mail;
 use tidegate_kernel::throttle::Counted;
@@ -35,6 +38,50 @@ pub(crate) enum Answer {
     Expired,
     /// No try is left, of this challenge or of the account.
     Exhausted(limit::Exceeded),
+}
+
+/// How a code is counted, should it be wrong.
+struct Guess {
+    /// The phone it was texted to, if it was.
+    phone: Option<LoginName>,
+    /// Whether the phone's account has signed in from the caller's network.
+    is_known: bool,
+    /// Wrong codes after which the challenge is blocked for the caller.
+    most: i32,
+}
+
+impl Guess {
+    /// What is counted, and up to where.
+    ///
+    /// A code that was mailed is guessed at by those who hold its temporary token. One that was texted is guessed at by all
+    /// who know the number: five times from one network, and strangers' networks together neither void it nor use up the
+    /// hour's tries for the networks that the phone's account signs in from.
+    fn counted<'g>(
+        &'g self,
+        challenge: &Challenge,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Vec<(Counted<'g>, Option<Limit>)> {
+        let by_network = (Counted::FailedCodeByNetwork, settings.failed_codes_by_network);
+        let by_account = settings.failed_codes_by_account;
+        let Some(phone) = &self.phone else {
+            let account =
+                challenge.account.map(|account| (Counted::FailedCodeByAccount(account), by_account));
+            return account.into_iter().chain([by_network]).collect();
+        };
+        let of_phone = if self.is_known {
+            Counted::FailedPhoneCodeFromKnownNetwork(phone)
+        } else {
+            Counted::FailedPhoneCode(phone)
+        };
+        let of_challenge =
+            Limit { attempts: MAX_ATTEMPTS.unsigned_abs(), window: challenge.expires_at.since(now) };
+        vec![
+            (Counted::FailedCodeOfChallenge(challenge.id), Some(of_challenge)),
+            (of_phone, by_account),
+            by_network,
+        ]
+    }
 }
 
 impl Identity {
@@ -74,45 +121,53 @@ impl Work<'_> {
     /// Answers a challenge with a code. Of any number of concurrent right codes exactly one is taken: the try is
     /// counted and the challenge consumed under one row lock.
     pub(crate) async fn answer(&mut self, challenge: &Challenge, code: &Secret) -> Result<Answer, Fault> {
-        match challenge.standing(self.now) {
+        let guess = self.guess_at(challenge).await?;
+        match challenge.standing_within(guess.most, self.now) {
             Standing::Open => {}
             Standing::Consumed => return Ok(Answer::Used),
             Standing::Blocked => return Ok(Answer::Exhausted(blocked(challenge).exceeded_at(self.now))),
             Standing::Expired => return Ok(Answer::Expired),
         }
-        if let Some(account) = challenge.account {
-            self.lock(account).await?;
-        }
-        if !self.unit.challenges().count_attempt(challenge.id).await? {
+        // Also where nobody has the phone: neither the answer nor its time tells the two apart.
+        self.lock(challenge.account.unwrap_or(AccountId(challenge.id.0))).await?;
+        if !self.unit.challenges().count_attempt(challenge.id, guess.most).await? {
             // Others were counted first: one of them was right, or none is left.
             let again = self.unit.challenges().find(challenge.purpose, challenge.id).await?;
-            let exhausted = again.is_some_and(|again| again.standing(self.now) == Standing::Blocked);
+            let exhausted =
+                again.is_some_and(|again| again.standing_within(guess.most, self.now) == Standing::Blocked);
             return Ok(if exhausted {
                 Answer::Exhausted(blocked(challenge).exceeded_at(self.now))
             } else {
                 Answer::Used
             });
         }
-        // Strangers who guess at a phone's codes do not use up the tries at a mailbox's.
-        let failures = challenge.account.map(|account| match challenge.purpose {
-            Purpose::RegisterPhone | Purpose::SignInByPhone => Counted::FailedPhoneCodeByAccount(account),
-            _ => Counted::FailedCodeByAccount(account),
-        });
-        if let Some(failures) = failures
-            && let Some(exceeded) =
-                self.count(failures, self.app.kernel.settings.failed_codes_by_account).await?
-        {
-            return Ok(Answer::Exhausted(exceeded));
+        let counted = guess.counted(challenge, &self.app.kernel.settings, self.now);
+        for (failures, limit) in &counted {
+            if let Some(exceeded) = self.count(*failures, *limit).await? {
+                return Ok(Answer::Exhausted(exceeded));
+            }
         }
         let stored = challenge.code_mac.as_deref().unwrap_or_default();
         if !self.app.kernel.vault.verify_mac(CODE, &code_message(challenge.id, code.expose()), stored) {
+            self.app.kernel.note_wrong_code();
             return Ok(Answer::Wrong);
         }
-        if let Some(failures) = failures {
-            self.unit.limits().refund(&self.app.kernel.bucket(self.call, failures)).await?;
+        for (failures, _) in counted.iter().filter(|(_, limit)| limit.is_some()) {
+            self.kernel().refund(*failures).await?;
         }
         let consumed = self.unit.challenges().consume(challenge.id, self.now).await?;
         Ok(if consumed { Answer::Right } else { Answer::Used })
+    }
+
+    /// How a code for a challenge is counted, should it be wrong.
+    async fn guess_at(&mut self, challenge: &Challenge) -> Result<Guess, Fault> {
+        if !challenge.purpose.is_by_phone() {
+            return Ok(Guess { phone: None, is_known: false, most: challenge.purpose.max_attempts() });
+        }
+        let phone = LoginName::Phone(PhoneNumber::from_stored(challenge.address.clone()));
+        let is_known = self.kernel().is_known_network(&phone).await?;
+        let most = challenge.purpose.max_attempts() + if is_known { MAX_KNOWN_ATTEMPTS } else { 0 };
+        Ok(Guess { phone: Some(phone), is_known, most })
     }
 
     /// What is about to be sent to an address or phone, without anything yet that could be sent back.

@@ -2,7 +2,7 @@
 
 use sqlx::types::Json;
 use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional};
-use tidegate_domain::challenge::{Challenge, Continuation, MAX_ATTEMPTS, MAX_LINK_USES, Purpose};
+use tidegate_domain::challenge::{Challenge, Continuation, MAX_LINK_USES, Purpose};
 use tidegate_domain::id::{AccountId, ChallengeId};
 use tidegate_domain::{ContractId, Timestamp};
 use uuid::Uuid;
@@ -175,18 +175,18 @@ impl Challenges<'_> {
         row.map(|row| row.read(purpose)).transpose()
     }
 
-    /// Counts a try. False when none is left or the challenge was answered meanwhile: of any number of concurrent
+    /// Counts a try of at most `most`. False when none is left or the challenge was answered meanwhile: of any number of concurrent
     /// tries, no more than allowed are counted, and on PostgreSQL each waits here for the one before it.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn count_attempt(&mut self, id: ChallengeId) -> Result<bool> {
+    pub async fn count_attempt(&mut self, id: ChallengeId, most: i32) -> Result<bool> {
         let counted = execute!(
             self.0,
             "update challenges set attempts = attempts + 1
              where id = $1 and attempts < $2 and consumed_at is null",
             id.0,
-            i64::from(MAX_ATTEMPTS),
+            i64::from(most),
         )?;
         Ok(counted == 1)
     }

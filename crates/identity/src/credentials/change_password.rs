@@ -6,7 +6,7 @@ use tidegate_domain::Password;
 use tidegate_domain::audit::Action;
 use tidegate_domain::password::WeakPassword;
 use tidegate_kernel::fault::{Outcome, refuse};
-use tidegate_kernel::throttle::{Counted, Reserved};
+use tidegate_kernel::throttle::Reserved;
 use tidegate_kernel::{Actor, Call};
 
 use crate::{Identity, IdentityTables};
@@ -57,7 +57,7 @@ impl Identity {
         };
         // A stolen access token must not become a way to guess the password.
         let login = email.clone().into();
-        let failures = Counted::FailedPasswordByLogin(&login);
+        let failures = self.kernel.failed_password(call, &login).await?;
         self.kernel.throttle(call, &[(failures, self.kernel.settings.failed_passwords_by_account)]).await?;
         let mut reserved = Reserved::new(&self.kernel, call, &[failures]);
         let mut unit = self.kernel.store.read().await?;

@@ -5,11 +5,11 @@ use tidegate_domain::PhoneNumber;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{CODE_DIGITS, Purpose};
+use tidegate_kernel::Call;
 use tidegate_kernel::fault::Fault;
 use tidegate_kernel::message::CodeText;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
-use tidegate_kernel::{Call, KernelTables};
 
 use crate::credentials::challenges_repository::NewChallenge;
 use crate::{Identity, IdentityTables};
@@ -42,7 +42,8 @@ impl Identity {
     /// Source: Riven "auth/enter-phone", "login/send-code" and section 1, OTP.
     ///
     /// # Errors
-    /// [`Fault::RateLimited`], also when too much is sent to all numbers like this one; [`Fault::SmsNotConfigured`].
+    /// [`Fault::RateLimited`], also when too much is sent to register numbers like this one; beyond that limit, a code to
+    /// sign in is not delivered. [`Fault::SmsNotConfigured`].
     pub async fn text_code(
         &self,
         call: &Call,
@@ -51,16 +52,14 @@ impl Identity {
     ) -> Result<(), Fault> {
         self.kernel.require_sms()?;
         let limits = &self.kernel.settings.texts;
-        // One each: numbers nobody has can be registered without end, and must not keep out those who have an account.
-        let by_prefix = match purpose {
-            PhonePurpose::Register => Counted::RegistrationsByPrefix(phone),
-            PhonePurpose::SignIn => Counted::SignInsByPrefix(phone),
-        };
+        // Numbers nobody has can be registered without end, and must not keep out those who have an account: codes to sign
+        // in have a budget of their own, counted when they are delivered.
+        let registrations = limits.by_prefix.filter(|_| purpose == PhonePurpose::Register);
         let counted = [
             (Counted::CodesByIp, limits.by_ip),
             (Counted::CodesAtOnceByPhone(phone), limits.by_phone_at_once),
             (Counted::CodesByPhone(phone), limits.by_phone),
-            (by_prefix, limits.by_prefix),
+            (Counted::RegistrationsByPrefix(phone), registrations),
         ];
         self.kernel.throttle(call, &counted).await?;
 
@@ -81,15 +80,12 @@ impl Identity {
             cause: new.id.into(),
             code: &code,
             expires_at: new.expires_at,
+            counted_at_delivery: purpose == PhonePurpose::SignIn,
             deliverable,
         })
         .await?;
         let subject = Subject { account, ..Subject::default() };
         work.audit(Action::CodeTexted, subject, json!({ "purpose": new.purpose.as_str() })).await?;
-        if !deliverable {
-            // What costs nothing uses up nothing: otherwise unknown numbers would keep out the known ones.
-            work.unit.limits().refund(&self.kernel.bucket(call, by_prefix)).await?;
-        }
         work.commit().await
     }
 }

@@ -115,6 +115,10 @@ impl Work<'_> {
         self.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
         self.unit.challenges().remove(Purpose::AddEmail, account).await?;
         self.withdraw_verification_links(account).await?;
+        let mut logins = vec![login.clone()];
+        logins
+            .extend(self.unit.accounts().emails(account).await?.into_iter().map(|known| known.email.into()));
+        self.kernel().forget_guesses(account, &logins).await?;
         let (Some(email), true) = (login.email(), tell) else {
             return Ok(());
         };

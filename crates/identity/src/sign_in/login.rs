@@ -127,10 +127,11 @@ impl Identity {
         let login = &claim.login;
         let limits = &call.profile.limits;
         let by_ip = (Counted::SignInByIp, limits.sign_in_by_ip);
+        let failed_password = self.kernel.failed_password(call, login).await?;
         let by_login = [
             (Counted::SignInByLogin(login), limits.sign_in_by_email),
             (Counted::FailedSignIn(login), limits.failed_sign_in),
-            (Counted::FailedPasswordByLogin(login), self.kernel.settings.failed_passwords_by_account),
+            (failed_password, self.kernel.settings.failed_passwords_by_account),
         ];
         match login {
             LoginName::Email(_) | LoginName::Phone(_) => {
@@ -146,7 +147,7 @@ impl Identity {
                 self.kernel.throttle(call, &by_login).await?;
             }
         }
-        let failures = [Counted::FailedSignIn(login), Counted::FailedPasswordByLogin(login)];
+        let failures = [Counted::FailedSignIn(login), failed_password];
         let mut reserved = Reserved::new(&self.kernel, call, &failures);
         for _ in 0..ROUNDS {
             let record = self.kernel.store.read().await?.accounts().find_for_sign_in(login).await?;

@@ -197,8 +197,10 @@ impl Identity {
             claim.agreed_to_terms,
             claim.terms_version,
         ]);
+        // A key belongs to the client that chose it: strangers who guess how keys are made must not use them up.
+        let named = format!("{contract} sign-up {} {key}", call.network());
         Repeat {
-            key_mac: self.kernel.vault.mac("idempotency key", format!("{contract} sign-up {key}").as_bytes()),
+            key_mac: self.kernel.vault.mac("idempotency key", named.as_bytes()),
             fingerprint: self.kernel.vault.mac("idempotency fingerprint", body.to_string().as_bytes()),
         }
     }

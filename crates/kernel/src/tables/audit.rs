@@ -89,7 +89,7 @@ impl SignInFilter {
 }
 
 impl Audit<'_> {
-    /// Records an event.
+    /// Records an event; one whose key is there is added to that one.
     ///
     /// # Errors
     /// Those of the database.
@@ -98,7 +98,9 @@ impl Audit<'_> {
             self.0,
             "insert into audit_events (id, at, action, account_id, organization_id, session_id, dialect, ip,
                 user_agent, metadata)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             on conflict (id) do update set repeats = audit_events.repeats + 1, at = excluded.at,
+                ip = excluded.ip, user_agent = excluded.user_agent, metadata = excluded.metadata",
             event.id.0,
             event.at.micros(),
             event.action.as_str(),
@@ -113,6 +115,34 @@ impl Audit<'_> {
         // An address nobody has is announced as an account nobody has: telling other nodes costs the same.
         self.0.touch_account(event.account.unwrap_or(AccountId(event.id.0)));
         Ok(())
+    }
+
+    /// Removes events before `before`; answers how many.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn prune(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
+        execute!(
+            self.0,
+            "delete from audit_events where number in
+                (select number from audit_events where at < $1 order by at limit $2)",
+            before.micros(),
+            at_most,
+        )
+    }
+
+    /// The same of events that belong to no account.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn prune_without_account(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
+        execute!(
+            self.0,
+            "delete from audit_events where number in
+                (select number from audit_events where account_id is null and at < $1 order by at limit $2)",
+            before.micros(),
+            at_most,
+        )
     }
 
     /// The account's sign-ins, newest first.

@@ -50,6 +50,15 @@ impl Limits<'_> {
         Ok(())
     }
 
+    /// Forgets what was counted in a bucket.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn clear(&mut self, bucket: &[u8]) -> Result<()> {
+        execute!(self.0, "delete from rate_limit_buckets where bucket = $1", bucket)?;
+        Ok(())
+    }
+
     /// Removes buckets whose window is over; answers how many.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ pub mod account_cards;
 pub mod audit;
 pub mod idempotency;
 pub mod keys;
+pub mod known_networks;
 pub mod limits;
 pub mod outbox;
 pub mod refresh_tokens;
@@ -18,6 +19,7 @@ use account_cards::AccountCards;
 use audit::Audit;
 use idempotency::Idempotency;
 use keys::Keys;
+use known_networks::KnownNetworks;
 use limits::Limits;
 use outbox::Outbox;
 use refresh_tokens::RefreshTokens;
@@ -36,6 +38,7 @@ pub const MIGRATIONS: &[Migration] = &[
         text: include_str!("../../migrations/0002_crossing_minds.sql"),
     },
     Migration { version: 3, name: "riven", text: include_str!("../../migrations/0003_riven.sql") },
+    Migration { version: 8, name: "limits", text: include_str!("../../migrations/0008_limits.sql") },
 ];
 
 /// The kernel's repositories of a unit of work.
@@ -60,6 +63,9 @@ pub trait KernelTables {
 
     /// Rate limits.
     fn limits(&mut self) -> Limits<'_>;
+
+    /// Networks that accounts have signed in from.
+    fn known_networks(&mut self) -> KnownNetworks<'_>;
 
     /// Signing keys.
     fn keys(&mut self) -> Keys<'_>;
@@ -98,6 +104,10 @@ impl KernelTables for Unit {
 
     fn limits(&mut self) -> Limits<'_> {
         Limits(self)
+    }
+
+    fn known_networks(&mut self) -> KnownNetworks<'_> {
+        KnownNetworks(self)
     }
 
     fn keys(&mut self) -> Keys<'_> {

@@ -27,7 +27,8 @@ pub struct NewMessage<'a> {
     pub recipient: &'a str,
     /// The template's values, sealed.
     pub payload: &'a [u8],
-    /// False for a message that must leave no trace but equal work: it is never sent.
+    /// False for a message that must leave no trace but equal work: it is claimed and settled like any other, and never
+    /// sent.
     pub deliverable: bool,
     /// Now.
     pub created_at: Timestamp,
@@ -92,6 +93,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// Whether nobody is to get it.
+    pub fn is_discarded(&self) -> bool {
+        self.state == State::Discarded.as_str()
+    }
+
     /// Key.
     pub fn id(&self) -> OutboxMessageId {
         self.id.into()
@@ -123,6 +129,8 @@ pub enum Attempt<'a> {
         /// Who took it, where there are several to choose from, and what they call it.
         accepted: Option<(&'a str, Option<&'a str>)>,
     },
+    /// It was never to be sent. Its values are wiped.
+    Discarded,
     /// It failed and is tried again.
     Again {
         /// When.
@@ -180,7 +188,8 @@ impl Outbox<'_> {
         Ok(())
     }
 
-    /// Takes up to `at_most` due messages of one channel for `lease`; no other worker gets them in that time.
+    /// Takes up to `at_most` due messages of one channel for `lease`; no other worker gets them in that time. Discarded
+    /// ones are among them: were they not, the work behind a request would tell whether anyone is sent something.
     ///
     /// # Errors
     /// Those of the database.
@@ -195,9 +204,9 @@ impl Outbox<'_> {
             self.0,
             Message,
             "update outbox_messages set leased_until = $2, attempts = attempts + 1
-             where state = 'pending' and leased_until <= $1 and id in
+             where settled_at is null and leased_until <= $1 and id in
                 (select id from outbox_messages
-                 where state = 'pending' and next_attempt_at <= $1 and leased_until <= $1 and channel = $4
+                 where settled_at is null and next_attempt_at <= $1 and leased_until <= $1 and channel = $4
                  order by next_attempt_at, number limit $3)
              returning number, id, idempotency_key, channel, template, recipient, payload, state, attempts,
                 next_attempt_at, last_error, provider, receipt, receipt_reason, created_at, settled_at",
@@ -216,17 +225,10 @@ impl Outbox<'_> {
     /// Those of the database.
     pub async fn settle(&mut self, id: OutboxMessageId, attempt: Attempt<'_>, now: Timestamp) -> Result<()> {
         match attempt {
-            Attempt::Delivered { keep_payload, accepted } => execute!(
-                self.0,
-                "update outbox_messages set state = 'delivered', settled_at = $2, leased_until = 0, last_error = null,
-                    payload = case when $3 then payload else null end, provider = $4, provider_message_id = $5
-                 where id = $1 and state = 'pending'",
-                id.0,
-                now.micros(),
-                keep_payload,
-                accepted.map(|(provider, _)| provider),
-                accepted.and_then(|(_, message_id)| message_id),
-            ),
+            Attempt::Delivered { keep_payload, accepted } => {
+                return self.put_away(id, State::Delivered, keep_payload, accepted, now).await;
+            }
+            Attempt::Discarded => return self.put_away(id, State::Discarded, false, None, now).await,
             Attempt::Again { at, error } => execute!(
                 self.0,
                 "update outbox_messages set next_attempt_at = $2, leased_until = 0, last_error = $3
@@ -253,6 +255,30 @@ impl Outbox<'_> {
                 error,
             ),
         }?;
+        Ok(())
+    }
+
+    /// One statement for what was delivered and for what was never to be.
+    async fn put_away(
+        &mut self,
+        id: OutboxMessageId,
+        state: State,
+        keep_payload: bool,
+        accepted: Option<(&str, Option<&str>)>,
+        now: Timestamp,
+    ) -> Result<()> {
+        execute!(
+            self.0,
+            "update outbox_messages set state = $6, settled_at = $2, leased_until = 0, last_error = null,
+                payload = case when $3 then payload else null end, provider = $4, provider_message_id = $5
+             where id = $1 and settled_at is null",
+            id.0,
+            now.micros(),
+            keep_payload,
+            accepted.map(|(provider, _)| provider),
+            accepted.and_then(|(_, message_id)| message_id),
+            state.as_str(),
+        )?;
         Ok(())
     }
 
@@ -342,7 +368,7 @@ impl Outbox<'_> {
             self.0,
             (i64,),
             "select number from outbox_messages
-             where state = 'pending' and next_attempt_at <= $1 and leased_until <= $1 and channel = $2 limit 1",
+             where settled_at is null and next_attempt_at <= $1 and leased_until <= $1 and channel = $2 limit 1",
             now.micros(),
             channel,
         )?;

@@ -153,7 +153,7 @@ on_both_engines! {
         let id = add(&world, &challenge(&world, ada, NOW)).await;
         let counted = concurrently(50, |_| {
             let store = world.store.clone();
-            async move { commit!(store, unit => unit.challenges().count_attempt(id)) }
+            async move { commit!(store, unit => unit.challenges().count_attempt(id, MAX_ATTEMPTS)) }
         })
         .await;
         assert_eq!(
@@ -172,7 +172,7 @@ on_both_engines! {
             let store = world.store.clone();
             async move {
                 let mut unit = store.begin().await.unwrap();
-                if !unit.challenges().count_attempt(id).await.unwrap() {
+                if !unit.challenges().count_attempt(id, MAX_ATTEMPTS).await.unwrap() {
                     return false;
                 }
                 let right = unit.challenges().consume(id, at(1)).await.unwrap();
@@ -189,11 +189,11 @@ on_both_engines! {
     async fn an_answered_challenge_counts_no_more_tries(world: World) {
         let ada = world.account().await;
         let id = add(&world, &challenge(&world, ada, NOW)).await;
-        assert!(commit!(world.store, unit => unit.challenges().count_attempt(id)));
+        assert!(commit!(world.store, unit => unit.challenges().count_attempt(id, MAX_ATTEMPTS)));
         assert!(commit!(world.store, unit => unit.challenges().consume(id, at(1))));
-        assert!(!commit!(world.store, unit => unit.challenges().count_attempt(id)));
+        assert!(!commit!(world.store, unit => unit.challenges().count_attempt(id, MAX_ATTEMPTS)));
         assert!(!commit!(world.store, unit => unit.challenges().consume(world.key(), at(1))));
-        assert!(!commit!(world.store, unit => unit.challenges().count_attempt(world.key())));
+        assert!(!commit!(world.store, unit => unit.challenges().count_attempt(world.key(), MAX_ATTEMPTS)));
     }
 
     async fn a_challenge_is_found_by_its_key_for_its_purpose(world: World) {

@@ -8,7 +8,7 @@ use tidegate_brokerage::BrokerageTables;
 use tidegate_brokerage::tables::broker_cursors::Turn;
 use tidegate_brokerage::tables::brokerage_accounts::{Opened, Opening, Standing};
 use tidegate_database::{Result, StoreError, Unit};
-use tidegate_domain::challenge::{Continuation, Purpose};
+use tidegate_domain::challenge::{Continuation, MAX_ATTEMPTS, Purpose};
 use tidegate_domain::id::{ChallengeId, RefreshTokenId, SessionId};
 use tidegate_domain::limit::Limit;
 use tidegate_domain::session::EndReason;
@@ -223,7 +223,9 @@ impl Side {
             }
             Ask::FindToken(number) => shown(unit.refresh_tokens().find(&token_at(number).1).await),
             Ask::SendCode => self.send_code(unit).await,
-            Ask::CountAttempt(number) => shown(unit.challenges().count_attempt(challenge_at(number)).await),
+            Ask::CountAttempt(number) => {
+                shown(unit.challenges().count_attempt(challenge_at(number), MAX_ATTEMPTS).await)
+            }
             Ask::Consume(number) => shown(unit.challenges().consume(challenge_at(number), now).await),
             Ask::LatestCode => shown(unit.challenges().latest(Purpose::VerifyEmail, self.ada.account).await),
             Ask::CountLimit { bucket, times } => {

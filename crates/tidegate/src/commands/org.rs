@@ -68,6 +68,7 @@ fn call(profile: ContractProfile) -> Call {
         profile: Arc::new(profile),
         ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         user_agent: "tidegate-cli".to_owned(),
+        causer: None,
     }
 }
 

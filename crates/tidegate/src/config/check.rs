@@ -66,6 +66,8 @@ impl Loaded {
         check("riven.token_lifetime", lifetime(config.riven.token_lifetime));
         check("riven.code_lifetime", lifetime(config.riven.code_lifetime));
         check("riven.email_link_lifetime", lifetime(config.riven.email_link_lifetime));
+        check("audit.keep", lifetime(config.audit.keep));
+        check("audit.keep_without_account", lifetime(config.audit.keep_without_account));
         self.check_windows(&mut mistakes);
         for SmsConfigError { setting, reason } in self.sms_mistakes() {
             mistakes.push(self.mistake(&format!("sms.{setting}"), reason));
@@ -92,8 +94,13 @@ impl Loaded {
                 check(&format!("{table}.limits.{key}"), limit.as_ref());
             }
         }
+        for (key, limit) in config.messages.clone().limits_mut() {
+            check(&format!("messages.{key}"), limit.as_ref());
+        }
         check("failed_passwords_by_account", config.failed_passwords().as_ref());
         check("failed_codes_by_account", config.failed_codes().as_ref());
+        check("failed_codes_by_network", config.failed_codes_by_network().as_ref());
+        check("audit.attempts_by_network", config.audit.attempts_by_network.as_ref());
         for (key, limit) in config.passwords_set() {
             check(key, limit.as_ref());
         }

@@ -19,7 +19,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tidegate_delivery::{RetryPolicy, SmsConfig, SmtpConfig};
-use tidegate_domain::limit::Limit;
+use tidegate_domain::audit::AuditRetention;
+use tidegate_domain::limit::{Limit, MessageLimits};
 use tidegate_domain::quota::Quotas;
 use tidegate_domain::time::seconds;
 use tidegate_http::{ForwardedHeader, HttpSettings, OpsSettings};
@@ -75,6 +76,12 @@ pub(crate) struct Config {
     pub(crate) passwords_set_by_organization: Limit,
     /// Passwords set from one network without a session.
     pub(crate) passwords_set_by_network: Limit,
+    /// Wrong one-time codes from one client network, for all accounts together; `attempts = 0` lifts the limit.
+    pub(crate) failed_codes_by_network: Limit,
+    /// Limits on mails and text messages, of all contracts together.
+    pub(crate) messages: MessageLimits,
+    /// How long audit events are kept.
+    pub(crate) audit: AuditRetention,
     /// Mail.
     pub(crate) mail: Mail,
     /// Links in mails.
@@ -278,6 +285,9 @@ impl Default for Config {
             passwords_set_by_account: Limit::new(10, 60),
             passwords_set_by_organization: Limit::new(30, 60),
             passwords_set_by_network: Limit::new(30, 60),
+            failed_codes_by_network: Limit::new(60, 3_600),
+            messages: MessageLimits::default(),
+            audit: AuditRetention::default(),
             mail: Mail::default(),
             links: Links::default(),
             sms: SmsConfig::default(),

@@ -14,9 +14,12 @@ impl Config {
         for profile in self.contracts.iter_mut() {
             lift(profile);
         }
-        for (_, limit) in self.phone.limits_mut().into_iter().chain(self.riven.limits_mut()) {
+        let of_contract = self.phone.limits_mut().into_iter().chain(self.riven.limits_mut());
+        for (_, limit) in of_contract.chain(self.messages.limits_mut()) {
             *limit = effective(*limit);
         }
+        let attempts = &mut self.audit.attempts_by_network;
+        *attempts = effective(*attempts);
         self
     }
 
@@ -39,6 +42,11 @@ impl Config {
     /// The limit on wrong codes for one account, unless it is lifted.
     pub(crate) fn failed_codes(&self) -> Option<Limit> {
         effective(Some(self.failed_codes_by_account))
+    }
+
+    /// The limit on wrong codes from one network, unless it is lifted.
+    pub(crate) fn failed_codes_by_network(&self) -> Option<Limit> {
+        effective(Some(self.failed_codes_by_network))
     }
 }
 

@@ -166,6 +166,9 @@ fn sample() -> Config {
         passwords_set_by_account: defaults.passwords_set_by_account,
         passwords_set_by_organization: defaults.passwords_set_by_organization,
         passwords_set_by_network: defaults.passwords_set_by_network,
+        failed_codes_by_network: defaults.failed_codes_by_network,
+        messages: defaults.messages,
+        audit: defaults.audit,
         mail: mail(),
         links: Links {
             verify_email: Some(String::new()),

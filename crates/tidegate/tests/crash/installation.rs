@@ -17,6 +17,12 @@ public_url = "http://127.0.0.1"
 failed_passwords_by_account = { attempts = 0, window = 1 }
 passwords_set_by_account = { attempts = 0, window = 1 }
 passwords_set_by_network = { attempts = 0, window = 1 }
+failed_codes_by_network = { attempts = 0, window = 1 }
+[messages]
+by_recipient = { attempts = 0, window = 1 }
+by_network = { attempts = 0, window = 1 }
+by_account = { attempts = 0, window = 1 }
+by_organization = { attempts = 0, window = 1 }
 [password_hash]
 cost = 4
 [rivergen.limits]

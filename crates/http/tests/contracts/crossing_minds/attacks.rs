@@ -24,6 +24,7 @@ async fn accepted(app: &TestApp, who: &Person) -> (Actor, Call) {
         profile: Arc::clone(app.kernel().settings().profile(ContractId::CROSSING_MINDS)),
         ip: "198.51.100.7".parse().unwrap(),
         user_agent: "a test".to_owned(),
+        causer: None,
     };
     (app.kernel().authenticate(&who.access_token).await.unwrap(), call)
 }

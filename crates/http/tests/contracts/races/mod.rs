@@ -49,6 +49,11 @@ impl Nodes {
         client.at(&format!("10.1.{}.{}", number / 250, number % 250))
     }
 
+    /// A request with a body to that client's node, all from one address.
+    fn request_from_one(&self, number: usize, path: &str, body: &Value) -> Request {
+        self.request(number, path, body).ip("203.0.113.7")
+    }
+
     /// A request with a body, from that client.
     fn request(&self, number: usize, path: &str, body: &Value) -> Request {
         self.client(number).post(path).json(body)

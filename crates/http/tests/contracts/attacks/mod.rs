@@ -1,0 +1,5 @@
+//! What attackers try, and that it comes to nothing.
+
+mod limits;
+mod lockout;
+mod traces;
