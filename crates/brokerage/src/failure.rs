@@ -1,6 +1,5 @@
 //! What is said about a brokerage account on its way to the broker and back.
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use tidegate_broker::{BrokerError, Trouble};
@@ -70,13 +69,8 @@ impl Brokerage {
         Ok(record.and_then(|record| record.broker_account.map(|id| (record, id))))
     }
 
-    /// What a worker does on its own.
+    /// What a worker does on its own: mails it causes follow the limits of the contract that opens brokerage accounts.
     pub(crate) fn own_call(&self) -> Call {
-        Call {
-            profile: Arc::clone(self.kernel.settings.profile(ContractId::RIVEN)),
-            ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            user_agent: "tidegate".to_owned(),
-            causer: None,
-        }
+        Call::from_worker(Arc::clone(self.kernel.settings.profile(ContractId::RIVEN)))
     }
 }

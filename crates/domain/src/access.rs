@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::flexible_id::FlexibleId;
 use crate::id::{AccountId, DatabaseId, OrganizationId, SessionId};
+use crate::session::AmrSet;
 use crate::{ContractId, Role};
 
 /// Claims of an access token (RFC 9068 section 2.2).
@@ -29,6 +30,12 @@ pub struct AccessClaims {
     pub role: Role,
     /// Space-separated scopes (RFC 8693 section 4.2). A session signed in to by its owner has `full`.
     pub scope: String,
+    /// How its owner proved who they are (RFC 8176). Refreshing keeps it. Empty in tokens of versions before it.
+    #[serde(default, skip_serializing_if = "AmrSet::is_empty")]
+    pub amr: AmrSet,
+    /// When they did, in seconds since the epoch. Refreshing keeps it. 0 in tokens of versions before it: long ago.
+    #[serde(default)]
+    pub auth_time: i64,
     /// The contract through which it was issued. The claim keeps the name that tokens in circulation have.
     #[serde(rename = "dialect")]
     pub contract: ContractId,

@@ -115,6 +115,15 @@ pub enum Unverified {
     Refused,
 }
 
+/// What becomes of a sign-in to an account that has a second factor which was not shown yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondFactor {
+    /// The client is asked for it.
+    Ask,
+    /// The contract's clients cannot ask: the sign-in is refused, with the contract's answer to a wrong credential.
+    Refuse,
+}
+
 /// What an access token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccessToken {
@@ -180,6 +189,10 @@ pub struct ContractProfile {
     /// it.
     #[serde(skip, default = "admitted")]
     pub unverified: Unverified,
+    /// What becomes of sign-ins to accounts with a second factor. Not configurable: only a contract that has an answer for
+    /// it can ask.
+    #[serde(skip, default = "refused")]
+    pub second_factor: SecondFactor,
     /// Rate limits. One left out does not exist.
     pub limits: Limits,
 }
@@ -221,6 +234,7 @@ impl ContractProfile {
             contract: defaults.contract,
             access_token: defaults.access_token,
             unverified: defaults.unverified,
+            second_factor: defaults.second_factor,
             ..self
         }
     }
@@ -245,6 +259,22 @@ impl ContractProfiles {
     pub fn longest_signed_token(&self) -> Duration {
         let signed = self.iter().filter(|profile| profile.access_token == AccessToken::Signed);
         signed.map(|profile| profile.access_token_lifetime).max().unwrap_or_default()
+    }
+
+    /// What holds for work in no contract's name: the operator's commands, and what a page does before it is known which
+    /// contract's link it was given. An account that is made may sign in through every contract, so its password has to
+    /// satisfy the rules of all of them.
+    pub fn of_installation(&self) -> ContractProfile {
+        let nothing_else: &ContractProfile = &NOT_SERVED;
+        let strictest = |rules: &mut dyn Iterator<Item = PasswordRule>| rules.reduce(|a, b| a.and(&b));
+        let people = strictest(&mut self.iter().map(|profile| profile.password.clone()));
+        let programs = strictest(&mut self.iter().filter_map(|profile| profile.program_password.clone()));
+        ContractProfile {
+            contract: ContractId::new("installation"),
+            password: people.unwrap_or_else(|| nothing_else.password.clone()),
+            program_password: programs,
+            ..nothing_else.clone()
+        }
     }
 
     /// All of them.
@@ -290,6 +320,7 @@ static NOT_SERVED: LazyLock<Arc<ContractProfile>> = LazyLock::new(|| {
             reset_password: Duration::ZERO,
         },
         unverified: Unverified::Refused,
+        second_factor: SecondFactor::Refuse,
         limits: Limits::default(),
     })
 });
@@ -302,6 +333,11 @@ fn unset() -> ContractId {
 /// Nor what follows from the contract.
 fn signed() -> AccessToken {
     AccessToken::Signed
+}
+
+/// The same.
+fn refused() -> SecondFactor {
+    SecondFactor::Refuse
 }
 
 /// The same.
@@ -337,5 +373,18 @@ mod tests {
             (Duration::ZERO, Duration::ZERO)
         );
         assert_ne!(profile.contract, ContractId::RIVEN);
+    }
+
+    #[test]
+    fn a_password_set_for_the_installation_satisfies_every_contract() {
+        let long = PasswordRule { min_length: 12, ..NOT_SERVED.password.clone() };
+        let long = PasswordRule { upper: false, max_length: 1024, ..long };
+        let mixed = PasswordRule { min_length: 8, symbol: false, ..NOT_SERVED.password.clone() };
+        let profile = |password| ContractProfile { password, ..NOT_SERVED.as_ref().clone() };
+        let profiles: ContractProfiles = [profile(long), profile(mixed)].into_iter().collect();
+        let both = profiles.of_installation().password;
+        assert_eq!((both.min_length, both.max_length), (12, 128));
+        assert!(both.upper && both.lower && both.digit && both.symbol);
+        assert_eq!(ContractProfiles::default().of_installation().password, NOT_SERVED.password);
     }
 }

@@ -49,6 +49,19 @@ impl Password {
 }
 
 impl PasswordRule {
+    /// What a password has to satisfy that must satisfy both rules.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            min_length: self.min_length.max(other.min_length),
+            max_length: self.max_length.min(other.max_length),
+            upper: self.upper || other.upper,
+            lower: self.lower || other.lower,
+            digit: self.digit || other.digit,
+            symbol: self.symbol || other.symbol,
+        }
+    }
+
     /// Accepts a new password or says everything it lacks.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
 //! Sessions: one sign-in each, and how long it lasts.
 
+use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Timestamp;
 use crate::time::{optional_seconds, seconds};
@@ -61,9 +62,8 @@ impl SessionPolicy {
     }
 }
 
-/// How somebody proved who they are. Values of the `amr` claim (RFC 8176) where one exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// How an account's owner proved who they are. Values of the `amr` claim (RFC 8176) where one exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Amr {
     /// A password.
     Password,
@@ -71,16 +71,100 @@ pub enum Amr {
     OneTimeCode,
     /// A program's key.
     ServiceKey,
+    /// A second factor of the account, shown beside the first. Whatever verified it adds its own value.
+    MultiFactor,
 }
 
 impl Amr {
-    /// The stored value.
+    /// All of them, in the order in which they are written.
+    pub const ALL: [Self; 4] = [Self::Password, Self::OneTimeCode, Self::ServiceKey, Self::MultiFactor];
+
+    /// The value in the claim and in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Password => "pwd",
             Self::OneTimeCode => "otp",
             Self::ServiceKey => "key",
+            Self::MultiFactor => "mfa",
         }
+    }
+
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Password => 1,
+            Self::OneTimeCode => 2,
+            Self::ServiceKey => 4,
+            Self::MultiFactor => 8,
+        }
+    }
+}
+
+/// All that an account's owner showed at one sign-in: the `amr` claim, an array of text (OpenID Connect Core section 2).
+/// Stored as words with a space between them, so that a row with one word reads as a set of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AmrSet(u8);
+
+impl AmrSet {
+    /// This one and no other.
+    pub const fn of(amr: Amr) -> Self {
+        Self(amr.bit())
+    }
+
+    /// The set with one more.
+    #[must_use]
+    pub const fn with(self, amr: Amr) -> Self {
+        Self(self.0 | amr.bit())
+    }
+
+    /// Whether it is among them.
+    pub const fn contains(self, amr: Amr) -> bool {
+        self.0 & amr.bit() != 0
+    }
+
+    /// Whether nothing is known.
+    pub const fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// All that are among them.
+    pub fn iter(self) -> impl Iterator<Item = Amr> {
+        Amr::ALL.into_iter().filter(move |amr| self.contains(*amr))
+    }
+
+    /// The set of these words. A word of a later version is left out: knowing less of a sign-in never gives more rights.
+    pub fn from_words<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
+        words
+            .into_iter()
+            .filter_map(|word| Amr::ALL.into_iter().find(|amr| amr.as_str() == word))
+            .fold(Self::default(), Self::with)
+    }
+
+    /// The set as it was stored.
+    pub fn from_stored(text: &str) -> Self {
+        Self::from_words(text.split_ascii_whitespace())
+    }
+}
+
+impl fmt::Display for AmrSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, amr) in self.iter().enumerate() {
+            let gap = if at == 0 { "" } else { " " };
+            write!(f, "{gap}{}", amr.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for AmrSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter().map(Amr::as_str))
+    }
+}
+
+impl<'de> Deserialize<'de> for AmrSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let words = Vec::<String>::deserialize(deserializer)?;
+        Ok(Self::from_words(words.iter().map(String::as_str)))
     }
 }
 
@@ -152,5 +236,17 @@ mod tests {
         assert_eq!((times.expires_at, times.ends_at), (day(7), day(30)));
         assert_eq!(policy.extended(day(5), times), day(12));
         assert_eq!(policy.extended(day(29), SessionTimes { expires_at: day(29), ..times }), day(30));
+    }
+
+    #[test]
+    fn a_set_of_methods_is_read_as_it_was_stored_and_a_row_of_one_word_as_one_method() {
+        let both = AmrSet::of(Amr::MultiFactor).with(Amr::Password);
+        assert_eq!(both.to_string(), "pwd mfa");
+        assert_eq!(AmrSet::from_stored("pwd mfa"), both);
+        assert_eq!(AmrSet::from_stored("otp"), AmrSet::of(Amr::OneTimeCode));
+        assert_eq!(AmrSet::from_stored("pwd hwk"), AmrSet::of(Amr::Password), "a word of a later version");
+        assert_eq!(serde_json::to_string(&both).unwrap(), r#"["pwd","mfa"]"#);
+        assert_eq!(serde_json::from_str::<AmrSet>(r#"["mfa","pwd"]"#).unwrap(), both);
+        assert!(AmrSet::from_stored("").is_empty());
     }
 }

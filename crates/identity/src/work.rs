@@ -2,11 +2,10 @@
 
 use serde_json::Value;
 use tidegate_database::Unit;
+use tidegate_domain::Timestamp;
 use tidegate_domain::audit::Action;
-use tidegate_domain::id::{AccountId, SessionId};
+use tidegate_domain::id::AccountId;
 use tidegate_domain::limit::{Exceeded, Limit};
-use tidegate_domain::{Secret, Timestamp};
-use tidegate_kernel::issue::{Principal, SignedIn};
 use tidegate_kernel::message::{CodeText, Mail};
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
@@ -77,17 +76,6 @@ impl Work<'_> {
 
     pub(crate) async fn text_code(&mut self, text: CodeText<'_>) -> Result<(), Fault> {
         self.kernel().text_code(text).await
-    }
-
-    pub(crate) async fn open_session(&mut self, principal: Principal<'_>) -> Result<SignedIn, Fault> {
-        self.kernel().open_session(principal).await
-    }
-
-    pub(crate) async fn open_opaque_session(
-        &mut self,
-        principal: &Principal<'_>,
-    ) -> Result<(SessionId, Secret), Fault> {
-        self.kernel().open_opaque_session(principal).await
     }
 
     /// Makes it all durable.

@@ -122,6 +122,8 @@ impl Kernel {
             org: record.organization,
             role: record.role,
             scope: FULL_SCOPE.to_owned(),
+            amr: record.amr,
+            auth_time: record.auth_time.seconds(),
             contract: ContractId::RIVEN,
             db: None,
             fuid: None,

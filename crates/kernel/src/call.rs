@@ -1,20 +1,25 @@
-//! Who is calling, and through which contract.
+//! Who is calling, from where, and under which rules.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tidegate_domain::ContractProfile;
 use tidegate_domain::id::{AccountId, OrganizationId};
+use tidegate_domain::{ContractProfile, Origin};
 
-use crate::Actor;
+use crate::{Actor, Settings};
 
-/// What is known of a request whoever makes it.
+/// What is known of a call, whatever it comes from.
+///
+/// Each origin has a constructor of its own and there is no other way to make one: nothing that is not a contract's
+/// endpoint can say that it is.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The contract it came through.
+    origin: Origin,
+    /// The rules in force: password rule, lifetimes, limits. A contract's own for its endpoints; elsewhere those that the
+    /// caller states.
     pub profile: Arc<ContractProfile>,
-    /// The client's address, behind trusted proxies; unspecified (`0.0.0.0`) where this program acts on its own.
-    pub ip: IpAddr,
+    /// The client's address, behind trusted proxies. None where there is no client: the command line and workers.
+    pub ip: Option<IpAddr>,
     /// The client's program, cut to a length worth storing.
     pub user_agent: String,
     /// Who is signed in; none for a request without a valid access token. It grants nothing: it is for counting.
@@ -50,15 +55,60 @@ pub(crate) struct CountedNetwork {
 const PREFIXES: [(u32, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 
 impl Call {
+    /// A request to an endpoint of the profile's contract.
+    pub fn to_contract(profile: Arc<ContractProfile>, ip: IpAddr, user_agent: String) -> Self {
+        Self { origin: Origin::Contract(profile.contract), profile, ip: Some(ip), user_agent, causer: None }
+    }
+
+    /// A request to a hosted page, under the installation's rules until it is known which contract's link it brings: see
+    /// [`Call::under`].
+    pub fn to_page(settings: &Settings, ip: IpAddr, user_agent: String) -> Self {
+        let profile = Arc::new(settings.contracts.of_installation());
+        Self { origin: Origin::Page, profile, ip: Some(ip), user_agent, causer: None }
+    }
+
+    /// A command of the operator's, under the rules that the command states.
+    pub fn from_cli(profile: ContractProfile) -> Self {
+        let user_agent = "tidegate-cli".to_owned();
+        Self { origin: Origin::Cli, profile: Arc::new(profile), ip: None, user_agent, causer: None }
+    }
+
+    /// What a worker does on its own, under the rules of the contract whose data it works on.
+    pub fn from_worker(profile: Arc<ContractProfile>) -> Self {
+        Self { origin: Origin::Worker, profile, ip: None, user_agent: "tidegate".to_owned(), causer: None }
+    }
+
+    /// Where it comes from.
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The same call under other rules: those of the contract that sent what it answers. Its origin stays what it is.
+    #[must_use]
+    pub fn under(&self, profile: &Arc<ContractProfile>) -> Self {
+        Self { profile: Arc::clone(profile), ..self.clone() }
+    }
+
+    /// The same call, counted for the signed-in account besides.
+    #[must_use]
+    pub fn caused_by(self, causer: Causer) -> Self {
+        Self { causer: Some(causer), ..self }
+    }
+
+    /// The client's address as it is stored and shown; empty where there is no client.
+    pub fn ip_text(&self) -> String {
+        self.ip.map(|ip| ip.to_string()).unwrap_or_default()
+    }
+
     /// The narrowest network that one client controls: an IPv4 address, or an IPv6 /64. Limits count
-    /// [more](Self::networks) than that one.
+    /// [more](Self::networks) than that one. Calls without a client share one.
     pub fn network(&self) -> String {
-        network(self.ip)
+        self.ip.map_or_else(|| "none".to_owned(), network)
     }
 
     /// Every network the client is counted by, narrowest first; none where this program acts on its own.
     pub(crate) fn networks(&self) -> Vec<CountedNetwork> {
-        networks(self.ip)
+        self.ip.map(networks).unwrap_or_default()
     }
 }
 

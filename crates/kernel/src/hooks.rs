@@ -36,6 +36,17 @@ pub trait AccountHooks: Send + Sync + 'static {
         ready(Ok(())).boxed()
     }
 
+    /// Whether the account has a second factor with the feature, which its owner must show before a session is opened. One
+    /// feature that says so is enough.
+    fn has_second_factor<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+    ) -> BoxFuture<'w, Result<bool, Fault>> {
+        let _ = (work, account);
+        ready(Ok(false)).boxed()
+    }
+
     /// The holder of the account's phone signed in with it.
     fn signed_in<'w>(
         &'w self,
@@ -68,6 +79,19 @@ impl Work<'_> {
             hooks.account_deleted(self, account).await?;
         }
         Ok(())
+    }
+
+    /// Asks every feature whether the account has a second factor.
+    ///
+    /// # Errors
+    /// The first feature's that fails: it is not known then, and nothing may be opened.
+    pub(crate) async fn has_second_factor(&mut self, account: AccountId) -> Result<bool, Fault> {
+        for hooks in self.kernel.hooks() {
+            if hooks.has_second_factor(self, account).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Tells every feature that the holder of the account's phone signed in.

@@ -6,10 +6,11 @@ use tidegate_crypto::{PlainToken, SanctumToken};
 use tidegate_domain::access::FULL_SCOPE;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::database::{Binding, Database};
-use tidegate_domain::id::{AccountId, OrganizationId, ServiceKeyId, SessionId, WorkspaceId};
-use tidegate_domain::session::{Amr, SessionTimes};
+use tidegate_domain::id::{AccountId, OrganizationId, SessionId, WorkspaceId};
+use tidegate_domain::session::{AmrSet, SessionTimes};
 use tidegate_domain::{AccessClaims, ContractProfile, Role, Secret, Timestamp};
 
+use crate::admission::Admission;
 use crate::fault::Fault;
 use crate::tables::refresh_tokens::NewRefreshToken;
 use crate::tables::sessions::NewSession;
@@ -71,35 +72,6 @@ pub struct Bound {
     pub binding: Binding,
 }
 
-/// The key a program signed in with.
-#[derive(Clone, Copy, Debug)]
-pub struct SessionKey {
-    /// Key of the key.
-    pub id: ServiceKeyId,
-    /// When it stops signing in; never when none.
-    pub expires_at: Option<Timestamp>,
-}
-
-/// Whom a session is for.
-pub struct Principal<'a> {
-    /// The account.
-    pub account: &'a Account,
-    /// The address or name signed in with.
-    pub login: LoginName,
-    /// Whether the address is known to be theirs.
-    pub is_verified: bool,
-    /// The organization signed in to.
-    pub landing: Landing,
-    /// How they signed in.
-    pub amr: Amr,
-    /// Whether the session is one of the long ones.
-    pub remember_me: bool,
-    /// The database the tokens are bound to.
-    pub bound: Option<Bound>,
-    /// The key a program signed in with: what it opens ends with it.
-    pub key: Option<SessionKey>,
-}
-
 /// What an access token says of a session.
 pub struct Bearer {
     /// The account.
@@ -112,6 +84,10 @@ pub struct Bearer {
     pub session: SessionId,
     /// When it ends.
     pub session_expires_at: Timestamp,
+    /// How its owner proved who they are.
+    pub amr: AmrSet,
+    /// When they did.
+    pub auth_time: Timestamp,
     /// The database the token is bound to.
     pub binding: Option<Binding>,
 }
@@ -128,10 +104,17 @@ impl Work<'_> {
     ///
     /// # Errors
     /// Those of the store, and of signing.
-    pub async fn open_session(&mut self, principal: Principal<'_>) -> Result<SignedIn, Fault> {
+    pub async fn open_session(
+        &mut self,
+        admission: Admission,
+        landing: Landing,
+        bound: Option<Bound>,
+    ) -> Result<SignedIn, Fault> {
         let kernel = self.kernel;
         let profile = &self.call.profile;
-        let OpenedSession { session, times, .. } = self.insert_session(&principal, None).await?;
+        let (account, evidence) = (admission.account(), admission.evidence());
+        let OpenedSession { session, times, .. } =
+            self.insert_session(&admission, landing, bound.as_ref(), None).await?;
         let refresh = PlainToken::generate(REFRESH_PREFIX, kernel.entropy.as_ref());
         self.unit
             .refresh_tokens()
@@ -144,23 +127,25 @@ impl Work<'_> {
                 expires_at: self.now.plus(profile.refresh.lifetime).min(times.expires_at),
             })
             .await?;
-        let (database, binding) = match principal.bound {
+        let (database, binding) = match bound {
             Some(Bound { database, binding }) => (Some(database), Some(binding)),
             None => (None, None),
         };
-        let Landing { organization, role, .. } = principal.landing;
+        let Landing { organization, role, .. } = landing;
         let bearer = Bearer {
-            account: principal.account.id,
+            account: account.id,
             organization,
             role,
             session,
             session_expires_at: times.expires_at,
+            amr: evidence.methods,
+            auth_time: self.now,
             binding,
         };
         Ok(SignedIn {
-            account: principal.account.clone(),
-            login: principal.login,
-            is_verified: principal.is_verified,
+            account: account.clone(),
+            login: evidence.login.clone(),
+            is_verified: evidence.is_verified,
             session,
             organization,
             role,
@@ -175,42 +160,47 @@ impl Work<'_> {
     /// Those of the store.
     pub async fn open_opaque_session(
         &mut self,
-        principal: &Principal<'_>,
+        admission: &Admission,
+        landing: Landing,
     ) -> Result<(SessionId, Secret), Fault> {
         let secret = SanctumToken::new_secret(self.kernel.entropy.as_ref());
         let hash = secret.hash();
         let OpenedSession { session, number, .. } =
-            self.insert_session(principal, Some(hash.as_bytes())).await?;
+            self.insert_session(admission, landing, None, Some(hash.as_bytes())).await?;
         let token = SanctumToken::whole(number, &secret);
         Ok((session, Secret::new(token.expose())))
     }
 
     async fn insert_session(
         &mut self,
-        principal: &Principal<'_>,
+        admission: &Admission,
+        landing: Landing,
+        bound: Option<&Bound>,
         token_hash: Option<&[u8]>,
     ) -> Result<OpenedSession, Fault> {
         let profile = &self.call.profile;
         let session = SessionId(self.kernel.entropy.uuid(self.now));
-        let key = principal.key.as_ref();
-        let times = profile.session.open(self.now, principal.remember_me);
+        let evidence = admission.evidence();
+        let key = evidence.key.as_ref();
+        let times = profile.session.open(self.now, evidence.remember_me);
         let times = times.ending_by(key.and_then(|key| key.expires_at));
         let number = self
             .unit
             .sessions()
             .insert(&NewSession {
                 id: session,
-                account: principal.account.id,
-                organization: principal.landing.organization,
-                workspace: principal.landing.workspace,
+                account: admission.account().id,
+                organization: landing.organization,
+                workspace: landing.workspace,
                 contract: profile.contract,
-                amr: principal.amr,
-                remember_me: principal.remember_me,
-                ip: &self.call.ip.to_string(),
+                amr: evidence.methods,
+                auth_time: self.now,
+                remember_me: evidence.remember_me,
+                ip: &self.call.ip_text(),
                 user_agent: &self.call.user_agent,
                 created_at: self.now,
                 times,
-                binding: principal.bound.as_ref().map(|bound| &bound.binding),
+                binding: bound.map(|bound| &bound.binding),
                 service_key: key.map(|key| key.id),
                 token_hash,
             })
@@ -248,6 +238,8 @@ impl Kernel {
             org: bearer.organization,
             role: bearer.role,
             scope: FULL_SCOPE.to_owned(),
+            amr: bearer.amr,
+            auth_time: bearer.auth_time.seconds(),
             contract: profile.contract,
             db,
             fuid,

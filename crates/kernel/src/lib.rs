@@ -5,6 +5,7 @@
 //! they register here: see [`hooks`]. What they no longer need is removed by the functions they register: see
 //! [`maintenance`].
 
+pub mod admission;
 pub mod authenticate;
 pub mod cache;
 pub mod call;

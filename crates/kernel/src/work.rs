@@ -71,8 +71,8 @@ impl Work<'_> {
             account: subject.account,
             organization: subject.organization,
             session: subject.session,
-            contract: Some(self.call.profile.contract),
-            ip: &self.call.ip.to_string(),
+            origin: *self.call.origin(),
+            ip: &self.call.ip_text(),
             user_agent: &self.call.user_agent,
             metadata,
         };

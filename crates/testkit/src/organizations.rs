@@ -1,7 +1,7 @@
 //! Organizations with their people, programs and databases, as stories of the Crossing Minds contract need them.
 
 use serde_json::{Value, json};
-use tidegate_domain::{ContractId, EmailAddress, Password};
+use tidegate_domain::{EmailAddress, Password};
 use tidegate_identity::provisioning::provision::Provision;
 use tidegate_kernel::Call;
 
@@ -11,12 +11,7 @@ use crate::{Answer, PASSWORD, Person, TestApp};
 impl TestApp {
     /// Provisions an organization as an operator does, and signs its owner in.
     pub async fn provision(&self, email: &str) -> Person {
-        let call = Call {
-            profile: tidegate_http::contract_profiles().of(ContractId::CROSSING_MINDS).clone(),
-            ip: "127.0.0.1".parse().expect("an address"),
-            user_agent: "a test".to_owned(),
-            causer: None,
-        };
+        let call = Call::from_cli(tidegate_http::contract_profiles().of_installation());
         let claim = Provision {
             name: format!("The organization of {email}"),
             owner_email: EmailAddress::parse(email).expect("an e-mail address"),

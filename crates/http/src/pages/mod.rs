@@ -15,7 +15,7 @@ use axum::routing::get;
 use axum::{Form, middleware};
 use serde::Deserialize;
 use tidegate_crypto::PlainToken;
-use tidegate_domain::{ContractId, Password};
+use tidegate_domain::Password;
 use tidegate_identity::recovery::reset_password::{ResetPassword, ResetPasswordError};
 use tidegate_identity::sign_in::confirm_link::ConfirmLinkError;
 use tidegate_kernel::settings::DeliveryMode;
@@ -219,13 +219,8 @@ struct PageForm<T> {
 
 impl<T> PageForm<T> {
     fn call(&self, app: &App, headers: &HeaderMap) -> Call {
-        Call {
-            // A link says itself which contract sent it; what else differs between contracts plays no part here.
-            profile: app.kernel().settings().profile(ContractId::RIVERGEN).clone(),
-            ip: client_ip(headers, &self.extensions, app.http()),
-            user_agent: user_agent(headers),
-            causer: None,
-        }
+        let ip = client_ip(headers, &self.extensions, app.http());
+        Call::to_page(app.kernel().settings(), ip, user_agent(headers))
     }
 }
 

@@ -54,7 +54,7 @@ impl<C: ContractMarker> FromRequestParts<App> for Bearer<C> {
                 if is_person && !admits_all && !actor.session.email_verified {
                     return Err(Rejection::EmailNotVerified.into());
                 }
-                let call = Call { causer: Some((&actor).into()), ..call };
+                let call = call.caused_by((&actor).into());
                 Ok(Self { actor, call, contract: PhantomData })
             }
             Err(rejection) => {

@@ -43,12 +43,11 @@ impl<C: ContractMarker> FromRequestParts<App> for Caller<C> {
 
 /// What is known of a request, uncounted.
 pub(crate) fn call<C: ContractMarker>(parts: &Parts, app: &App) -> Call {
-    Call {
-        profile: app.kernel().settings().profile(C::ID).clone(),
-        ip: client_ip(&parts.headers, &parts.extensions, app.http()),
-        user_agent: user_agent(&parts.headers),
-        causer: None,
-    }
+    Call::to_contract(
+        app.kernel().settings().profile(C::ID).clone(),
+        client_ip(&parts.headers, &parts.extensions, app.http()),
+        user_agent(&parts.headers),
+    )
 }
 
 /// Notes where the caller stands for the response's headers; refuses one over the limit.

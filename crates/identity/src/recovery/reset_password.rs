@@ -68,13 +68,14 @@ impl Identity {
         let Some(challenge) = found else {
             return refuse(ResetPasswordError::InvalidToken);
         };
-        // The rule of the contract that sent the link, wherever it is followed.
-        if let Err(weak) = self.kernel.settings.profile(challenge.contract).password.check(&new_password) {
+        // The rules of the contract that sent the link, wherever it is followed.
+        let call = call.under(self.kernel.settings.profile(challenge.contract));
+        if let Err(weak) = call.profile.password.check(&new_password) {
             return refuse(ResetPasswordError::WeakPassword(weak));
         }
-        let hash = self.hash_for_client(call, new_password).await?;
+        let hash = self.hash_for_client(&call, new_password).await?;
 
-        let mut work = self.begin(call).await?;
+        let mut work = self.begin(&call).await?;
         if let Some(account) = challenge.account {
             work.lock(account).await?;
         }
@@ -131,7 +132,7 @@ impl Work<'_> {
             to: email,
             display_name: display_name.as_deref().unwrap_or_default(),
             cause: self.app.kernel.entropy.uuid(self.now),
-            values: json!({ "when": self.now.iso_seconds(), "ip": self.call.ip.to_string() }),
+            values: json!({ "when": self.now.iso_seconds(), "ip": self.call.ip_text() }),
             deliverable: true,
         })
         .await

@@ -106,6 +106,8 @@ impl Identity {
             role: found.role,
             session: found.session,
             session_expires_at,
+            amr: found.amr,
+            auth_time: found.auth_time,
             binding,
         };
         let tokens = self.kernel.token_set(&call.profile, bearer, answered, work.now)?;

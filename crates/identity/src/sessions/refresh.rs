@@ -139,6 +139,8 @@ fn bearer(found: &PresentedToken, session_expires_at: tidegate_domain::Timestamp
         role: found.role,
         session: found.session,
         session_expires_at,
+        amr: found.amr,
+        auth_time: found.auth_time,
         binding: None,
     }
 }

@@ -5,14 +5,16 @@ use tidegate_crypto::PlainToken;
 use tidegate_domain::account::Account;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Challenge, Purpose};
-use tidegate_domain::session::Amr;
+use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{EmailAddress, Secret, limit};
+use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
-use tidegate_kernel::issue::{Principal, SignedIn};
+use tidegate_kernel::issue::SignedIn;
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Call, Refused};
 
 use crate::credentials::challenge::Answer;
+use crate::sign_in::complete::{Completed, Completion, Refusal};
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -75,47 +77,48 @@ impl Identity {
             Answer::Expired => return refuse(ConfirmCodeError::Expired),
             Answer::Exhausted(standing) => return refuse(ConfirmCodeError::TooManyAttempts(standing)),
         }
-        let signed_in = work.admit_verified(&challenge).await?;
-        let signed_in = signed_in.ok_or(Refused::Rule(ConfirmCodeError::InvalidToken))?;
-        work.commit().await?;
-        Ok(signed_in)
+        let signed_in = self.admit_verified(work, &challenge).await?;
+        signed_in.ok_or(Refused::Rule(ConfirmCodeError::InvalidToken))
+    }
+}
+
+impl Identity {
+    /// Takes a challenge's address as verified, opens its account's session, and commits. None when the account is gone or
+    /// disabled, and when it has a second factor: then the address is verified all the same, and no session is open.
+    pub(crate) async fn admit_verified(
+        &self,
+        mut work: Work<'_>,
+        challenge: &Challenge,
+    ) -> Result<Option<SignedIn>, Fault> {
+        let Some(account) = work.account_of(challenge).await? else {
+            return Ok(None);
+        };
+        work.mark_verified(challenge, account.id.into()).await?;
+        let remember_me = challenge.continuation.remember_me;
+        let evidence = Evidence {
+            login: EmailAddress::from_stored(challenge.address.clone()).into(),
+            is_verified: true,
+            methods: AmrSet::of(Amr::OneTimeCode),
+            remember_me,
+            key: None,
+        };
+        let history = json!({ "method": "email_verification", "remember_me": remember_me });
+        match work.complete_sign_in(&account, Completion::to_home(evidence, Some(history))).await? {
+            Completed::SignedIn(signed_in) => {
+                work.commit().await?;
+                Ok(Some(signed_in))
+            }
+            Completed::SecondFactor | Completed::Refused(Refusal::SecondFactor) => {
+                work.note_second_factor(&account).await?;
+                work.commit().await?;
+                Ok(None)
+            }
+            Completed::VerifyEmail | Completed::Refused(_) => Ok(None),
+        }
     }
 }
 
 impl Work<'_> {
-    /// Takes a challenge's address as verified and lets its owner in. None when the account is gone or shut.
-    pub(crate) async fn admit_verified(&mut self, challenge: &Challenge) -> Result<Option<SignedIn>, Fault> {
-        let email = EmailAddress::from_stored(challenge.address.clone());
-        let Some(account) = self.account_of(challenge).await? else {
-            return Ok(None);
-        };
-        let Some(landing) = self.unit.organizations().landing(account.id, None).await? else {
-            return Ok(None);
-        };
-        let signed_in = self
-            .open_session(Principal {
-                account: &account,
-                login: email.into(),
-                is_verified: true,
-                landing,
-                amr: Amr::OneTimeCode,
-                remember_me: challenge.continuation.remember_me,
-                bound: None,
-                key: None,
-            })
-            .await?;
-        let subject = Subject {
-            account: Some(account.id),
-            organization: Some(landing.organization),
-            session: Some(signed_in.session),
-        };
-        self.mark_verified(challenge, subject).await?;
-        let metadata =
-            json!({ "method": "email_verification", "remember_me": challenge.continuation.remember_me });
-        self.audit(Action::SignInSucceeded, subject, metadata).await?;
-        Ok(Some(signed_in))
-    }
-
     /// Takes a challenge's address as its account's; audited the first time.
     pub(crate) async fn mark_verified(
         &mut self,

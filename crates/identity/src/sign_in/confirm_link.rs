@@ -1,6 +1,7 @@
 //! Somebody follows the link they were sent at sign-up, and is let in.
 
 use tidegate_crypto::PlainToken;
+use tidegate_domain::ContractId;
 use tidegate_domain::challenge::{Challenge, Purpose};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::SignedIn;
@@ -41,10 +42,8 @@ impl Identity {
             Ok(challenge) => challenge,
             Err(refusal) => return refuse(refusal),
         };
-        let signed_in = work.admit_verified(&challenge).await?;
-        let signed_in = signed_in.ok_or(Refused::Rule(ConfirmLinkError::InvalidToken))?;
-        work.commit().await?;
-        Ok(signed_in)
+        let signed_in = self.admit_verified(work, &challenge).await?;
+        signed_in.ok_or(Refused::Rule(ConfirmLinkError::InvalidToken))
     }
 
     /// Confirms the token of a link without signing in: for the hosted page, which has nobody to hand a session to.
@@ -55,8 +54,9 @@ impl Identity {
         if self.adds_email(token).await? {
             return self.add_email(call, token).await;
         }
-        self.find_link(token).await?;
-        let mut work = self.begin(call).await?;
+        let sender = self.find_link(token).await?;
+        let call = call.under(self.kernel.settings.profile(sender));
+        let mut work = self.begin(&call).await?;
         let challenge = match work.open_link(token).await? {
             Ok(challenge) => challenge,
             Err(refusal) => return refuse(refusal),
@@ -70,11 +70,11 @@ impl Identity {
 }
 
 impl Identity {
-    /// Refuses what is no link before it costs a turn at the writer.
-    async fn find_link(&self, token: &PlainToken) -> Outcome<(), ConfirmLinkError> {
+    /// The contract that sent a link. Refuses what is no link before it costs a turn at the writer.
+    async fn find_link(&self, token: &PlainToken) -> Outcome<ContractId, ConfirmLinkError> {
         let mut unit = self.kernel.store.read().await?;
         match unit.challenges().find_by_link(Purpose::VerifyEmail, token.hash().as_bytes()).await? {
-            Some(_) => Ok(()),
+            Some(link) => Ok(link.contract),
             None => refuse(ConfirmLinkError::InvalidToken),
         }
     }

@@ -7,11 +7,12 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Continuation;
 use tidegate_domain::contract::Unverified;
 use tidegate_domain::id::AccountId;
-use tidegate_domain::session::Amr;
-use tidegate_domain::{ContractProfile, Password, Role, Secret};
+use tidegate_domain::session::{Amr, AmrSet};
+use tidegate_domain::{Password, Secret};
 use tidegate_kernel::Call;
+use tidegate_kernel::admission::{Evidence, SessionKey};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
-use tidegate_kernel::issue::{Principal, SessionKey, SignedIn};
+use tidegate_kernel::issue::SignedIn;
 use tidegate_kernel::throttle::{Counted, Reserved};
 use tidegate_kernel::work::Subject;
 use uuid::Uuid;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 use crate::accounts::repository::SignInRecord;
 use crate::credentials::service_keys_repository::ServiceKey;
 use crate::sign_in::bind::{BindError, BindingRequest};
+use crate::sign_in::complete::{Completed, Completion, Refusal};
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -64,6 +66,8 @@ pub enum SignInOutcome {
         /// Goes with the code.
         temporary_token: Secret,
     },
+    /// The account's second factor must be shown first. Only where the contract asks for it.
+    SecondFactorRequired,
 }
 
 /// Why not.
@@ -89,29 +93,10 @@ pub enum SignInError {
 /// How often a password is verified anew because its stored hash changed meanwhile.
 const ROUNDS: usize = 3;
 
-/// What stands between a right password and a session. Multi-factor authentication is one more of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum NextStep {
-    OpenSession,
-    VerifyEmail,
-    Refuse,
-}
-
 /// What was found right, and against what it was held: looked at again before anything is opened.
 enum Proof {
     Password { verified_against: String, better_hash: Option<String> },
     Key(ServiceKey),
-}
-
-impl NextStep {
-    fn after_password(profile: &ContractProfile, login: &LoginName, record: &SignInRecord) -> Self {
-        match profile.unverified {
-            _ if login.email().is_none() || record.verified_at.is_some() => Self::OpenSession,
-            Unverified::Admitted => Self::OpenSession,
-            Unverified::SentCode => Self::VerifyEmail,
-            Unverified::Refused => Self::Refuse,
-        }
-    }
 }
 
 impl Identity {
@@ -213,7 +198,7 @@ impl Identity {
     }
 
     /// What follows a right password, in one unit of work. None when the stored hash changed while this one was
-    /// verified: because somebody else's sign-in renewed it, or because the password is another one now.
+    /// verified: because another sign-in renewed it, or because the password is another one now.
     async fn admit(
         &self,
         call: &Call,
@@ -223,78 +208,80 @@ impl Identity {
         reserved: &mut Reserved,
     ) -> Outcome<Option<SignInOutcome>, SignInError> {
         let account = &record.account;
-        let next = NextStep::after_password(&call.profile, &claim.login, record);
-        if next == NextStep::VerifyEmail && self.kernel.require_mail().is_err() {
+        let evidence = Evidence {
+            login: claim.login.clone(),
+            is_verified: record.verified_at.is_some(),
+            methods: AmrSet::of(proof.amr()),
+            remember_me: claim.remember_me,
+            key: proof.key(),
+        };
+        let needs_mail = evidence.to_verify(call.profile.unverified) == Some(Unverified::SentCode);
+        if needs_mail && self.kernel.require_mail().is_err() {
             return refuse(SignInError::CannotVerify);
         }
         let mut work = self.begin(call).await?;
         if !work.holds(account.id, &proof).await? {
             return Ok(None);
         }
-        let admitted = match work.unit.organizations().landing(account.id, claim.workspace).await? {
-            // To this door only owners have a key: everybody else's is a wrong one.
-            landing if claim.owner_only && landing.is_none_or(|landing| landing.role != Role::Owner) => {
-                drop(work);
-                reserved.keep();
-                return self.refuse_password(call, Some(account.clone())).await.map(Some);
+        let completion = Completion {
+            evidence,
+            workspace: claim.workspace,
+            owner_only: claim.owner_only,
+            binding: Some(&claim.binding),
+            history: Some(json!({ "method": proof.method(), "remember_me": claim.remember_me })),
+        };
+        let outcome = match work.complete_sign_in(account, completion).await? {
+            Completed::SignedIn(signed_in) => SignInOutcome::SignedIn(Box::new(signed_in)),
+            Completed::VerifyEmail => work.ask_to_verify(account, claim).await?,
+            Completed::SecondFactor => {
+                work.note_second_factor(account).await?;
+                SignInOutcome::SecondFactorRequired
             }
-            None => Err(SignInError::WorkspaceDenied),
-            Some(_) if next == NextStep::Refuse => Err(SignInError::NotVerified),
-            Some(landing) => work
-                .bind(landing.organization, landing.role, &claim.binding)
-                .await?
-                .map(|bound| (landing, bound))
-                .map_err(SignInError::Binding),
+            Completed::Refused(refusal) => {
+                return self.refuse_sign_in(work, account, refusal, reserved).await.map(Some);
+            }
         };
         reserved.refund(&mut work.unit).await?;
-        let (landing, bound) = match admitted {
-            Ok(admitted) => admitted,
-            Err(error) => {
-                // Somebody knows the password and did not get in: the owner finds both in their history.
-                work.audit(Action::SignInFailed, account.id, json!({ "reason": error.reason() })).await?;
-                work.commit().await?;
-                reserved.refunded();
-                return refuse(error);
-            }
-        };
-        let outcome = match (next, claim.login.email()) {
-            (NextStep::VerifyEmail, Some(email)) => {
-                let continuation = Continuation { remember_me: claim.remember_me };
-                let token = work.challenge_email(account, email, continuation).await?;
-                work.audit(Action::SignInFailed, account.id, json!({ "reason": "email_not_verified" }))
-                    .await?;
-                SignInOutcome::VerificationRequired { temporary_token: Secret::new(token.expose()) }
-            }
-            _ => {
-                let (amr, method) = (proof.amr(), proof.method());
-                let signed_in = work
-                    .open_session(Principal {
-                        account,
-                        login: claim.login.clone(),
-                        is_verified: record.verified_at.is_some(),
-                        landing,
-                        amr,
-                        remember_me: claim.remember_me,
-                        bound,
-                        key: proof.into_key(),
-                    })
-                    .await?;
-                let subject = Subject {
-                    account: Some(account.id),
-                    organization: Some(landing.organization),
-                    session: Some(signed_in.session),
-                };
-                let metadata = json!({ "method": method, "remember_me": claim.remember_me });
-                work.audit(Action::SignInSucceeded, subject, metadata).await?;
-                SignInOutcome::SignedIn(Box::new(signed_in))
-            }
-        };
         work.commit().await?;
         reserved.refunded();
         if matches!(outcome, SignInOutcome::SignedIn(_)) {
             self.passwords.note_success(self.requester(call, None));
         }
         Ok(Some(outcome))
+    }
+
+    /// The password is right, and no session follows.
+    async fn refuse_sign_in(
+        &self,
+        mut work: Work<'_>,
+        account: &Account,
+        refusal: Refusal,
+        reserved: &mut Reserved,
+    ) -> Outcome<SignInOutcome, SignInError> {
+        let error = match refusal {
+            Refusal::WorkspaceDenied => SignInError::WorkspaceDenied,
+            Refusal::NotVerified => SignInError::NotVerified,
+            Refusal::Binding(error) => SignInError::Binding(error),
+            // Answered as a wrong password is, and counted as one: limits must not tell the two apart either.
+            Refusal::Disabled | Refusal::NotOwner => {
+                let call = work.call;
+                drop(work);
+                reserved.keep();
+                return self.refuse_password(call, Some(account.clone())).await;
+            }
+            Refusal::SecondFactor => {
+                work.note_second_factor(account).await?;
+                work.commit().await?;
+                reserved.keep();
+                return refuse(SignInError::InvalidCredentials);
+            }
+        };
+        // The caller knows the password and did not get in: the account's owner finds both in their history.
+        reserved.refund(&mut work.unit).await?;
+        work.audit(Action::SignInFailed, account.id, json!({ "reason": error.reason() })).await?;
+        work.commit().await?;
+        reserved.refunded();
+        refuse(error)
     }
 
     async fn refuse_password(
@@ -330,7 +317,7 @@ impl Proof {
         }
     }
 
-    fn into_key(self) -> Option<SessionKey> {
+    fn key(&self) -> Option<SessionKey> {
         match self {
             Self::Password { .. } => None,
             Self::Key(key) => Some(SessionKey { id: key.id, expires_at: key.expires_at }),
@@ -346,6 +333,17 @@ impl Proof {
 }
 
 impl Work<'_> {
+    /// Sends a code that verifies the address and then signs in.
+    async fn ask_to_verify(&mut self, account: &Account, claim: &SignIn) -> Result<SignInOutcome, Fault> {
+        let Some(email) = claim.login.email() else {
+            return Err(Fault::Internal("an address is to be verified that is none".to_owned()));
+        };
+        let continuation = Continuation { remember_me: claim.remember_me };
+        let token = self.challenge_email(account, email, continuation).await?;
+        self.audit(Action::SignInFailed, account.id, json!({ "reason": "email_not_verified" })).await?;
+        Ok(SignInOutcome::VerificationRequired { temporary_token: Secret::new(token.expose()) })
+    }
+
     /// Whether what was proved still holds. Hashing took a while, and a password that was changed meanwhile, perhaps
     /// because somebody stole it, lets in nobody. On PostgreSQL, a change waits from here on until the unit ends.
     async fn holds(&mut self, account: AccountId, proof: &Proof) -> Result<bool, Fault> {

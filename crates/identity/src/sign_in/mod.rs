@@ -2,6 +2,7 @@
 
 pub mod activate;
 pub mod bind;
+pub(crate) mod complete;
 pub mod confirm_code;
 pub mod confirm_link;
 pub mod login;

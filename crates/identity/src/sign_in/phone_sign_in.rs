@@ -5,16 +5,17 @@ use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Challenge;
 use tidegate_domain::id::AccountId;
-use tidegate_domain::session::Amr;
+use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{PhoneNumber, Secret};
 use tidegate_kernel::Call;
+use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
-use tidegate_kernel::issue::Principal;
 use tidegate_kernel::work::Subject;
 
 use crate::accounts::people::{NewPerson, Person};
 use crate::credentials::challenge::Answer;
 use crate::credentials::phone_code::PhonePurpose;
+use crate::sign_in::complete::{Completed, Completion, Refusal};
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -42,6 +43,16 @@ pub struct PhoneSignedIn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the code is not valid for this phone")]
 pub struct CodeRejected;
+
+/// What becomes of a right code.
+enum PhoneAdmission {
+    /// A session is open.
+    SignedIn(Account, Secret),
+    /// The account is disabled, or there is none to sign in to.
+    Refused,
+    /// The account has a second factor. The code is used up, and its owner finds the attempt in their history.
+    SecondFactor,
+}
 
 impl Identity {
     /// Confirms the newest code that was texted to a phone for that purpose, and opens a session.
@@ -76,8 +87,13 @@ impl Identity {
             }
             Answer::Used | Answer::Expired | Answer::Exhausted(_) => return refuse(CodeRejected),
         }
-        let Some((account, token)) = work.admit_phone(claim.phone, claim.purpose).await? else {
-            return refuse(CodeRejected);
+        let (account, token) = match work.admit_phone(claim.phone, claim.purpose).await? {
+            PhoneAdmission::SignedIn(account, token) => (account, token),
+            PhoneAdmission::Refused => return refuse(CodeRejected),
+            PhoneAdmission::SecondFactor => {
+                work.commit().await?;
+                return refuse(CodeRejected);
+            }
         };
         work.kernel().signed_in(account.id).await?;
         work.commit().await?;
@@ -92,49 +108,41 @@ impl Work<'_> {
         self.audit(Action::SignInFailed, subject, metadata).await
     }
 
-    /// Opens a session for whoever holds the phone. None when its account is shut, or there is none to sign in to.
+    /// Opens a session for the holder of the phone.
     async fn admit_phone(
         &mut self,
         phone: PhoneNumber,
         purpose: PhonePurpose,
-    ) -> Result<Option<(Account, Secret)>, Fault> {
+    ) -> Result<PhoneAdmission, Fault> {
         let login = LoginName::Phone(phone);
         let known = self.unit.accounts().find_for_sign_in(&login).await?;
-        let (account, landing) = match (known, purpose) {
-            (Some(known), _) if known.account.disabled_at.is_some() => return Ok(None),
+        let account = match (known, purpose) {
             (Some(known), _) => {
                 self.lock(known.account.id).await?;
-                let Some(landing) = self.unit.organizations().landing(known.account.id, None).await? else {
-                    return Ok(None);
-                };
-                (known.account, landing)
+                known.account
             }
-            (None, PhonePurpose::SignIn) => return Ok(None),
-            (None, PhonePurpose::Register) => {
-                let Some(Person { account, landing }) = self.register_phone(&login).await? else {
-                    return Ok(None);
-                };
-                (account, landing)
-            }
+            (None, PhonePurpose::SignIn) => return Ok(PhoneAdmission::Refused),
+            (None, PhonePurpose::Register) => match self.register_phone(&login).await? {
+                Some(person) => person.account,
+                None => return Ok(PhoneAdmission::Refused),
+            },
         };
-        let principal = Principal {
-            account: &account,
+        let evidence = Evidence {
             login,
             is_verified: true,
-            landing,
-            amr: Amr::OneTimeCode,
+            methods: AmrSet::of(Amr::OneTimeCode),
             remember_me: false,
-            bound: None,
             key: None,
         };
-        let (session, token) = self.open_opaque_session(&principal).await?;
-        let subject = Subject {
-            account: Some(account.id),
-            organization: Some(landing.organization),
-            session: Some(session),
-        };
-        self.audit(Action::SignInSucceeded, subject, json!({ "method": "phone" })).await?;
-        Ok(Some((account, token)))
+        let history = Some(json!({ "method": "phone" }));
+        match self.complete_opaque_sign_in(&account, Completion::to_home(evidence, history)).await? {
+            Completed::SignedIn(token) => Ok(PhoneAdmission::SignedIn(account, token)),
+            Completed::SecondFactor | Completed::Refused(Refusal::SecondFactor) => {
+                self.note_second_factor(&account).await?;
+                Ok(PhoneAdmission::SecondFactor)
+            }
+            Completed::VerifyEmail | Completed::Refused(_) => Ok(PhoneAdmission::Refused),
+        }
     }
 
     /// Makes the person whose phone it is. None when somebody else was first, with another code for the same phone.

@@ -8,16 +8,18 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Continuation;
 use tidegate_domain::contract::Unverified;
 use tidegate_domain::password::WeakPassword;
-use tidegate_domain::session::Amr;
+use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{EmailAddress, Password};
+use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
-use tidegate_kernel::issue::{Principal, SignedIn};
+use tidegate_kernel::issue::SignedIn;
 use tidegate_kernel::tables::idempotency::Record;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Call, KernelTables};
 
 use crate::accounts::people::{NewPerson, Person};
+use crate::sign_in::complete::{Completed, Completion};
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -75,6 +77,9 @@ pub enum SignUpError {
     /// The key was used for another request.
     #[error("the idempotency key was used for another request")]
     IdempotencyConflict,
+    /// The account may not be signed in to. Nothing was made.
+    #[error("the account may not sign in here")]
+    Refused,
 }
 
 impl Identity {
@@ -134,19 +139,19 @@ impl Identity {
                 temporary_token: temporary_token.expose().to_owned(),
             })
         } else {
-            let signed_in = work
-                .open_session(Principal {
-                    account: &account,
-                    login,
-                    is_verified: false,
-                    landing,
-                    amr: Amr::Password,
-                    remember_me: false,
-                    bound: None,
-                    key: None,
-                })
-                .await?;
-            SignedUp::SignedIn(Box::new(signed_in))
+            let evidence = Evidence {
+                login,
+                is_verified: false,
+                methods: AmrSet::of(Amr::Password),
+                remember_me: false,
+                key: None,
+            };
+            match work.complete_sign_in(&account, Completion::to_home(evidence, None)).await? {
+                Completed::SignedIn(signed_in) => SignedUp::SignedIn(Box::new(signed_in)),
+                Completed::VerifyEmail | Completed::SecondFactor | Completed::Refused(_) => {
+                    return refuse(SignUpError::Refused);
+                }
+            }
         };
         if let (Some(repeat), SignedUp::VerificationRequired(pending)) = (&repeat, &signed_up)
             && !work.remember(repeat, pending).await?

@@ -5,7 +5,7 @@ use sqlx::types::Json;
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one};
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, AuditEventId, OrganizationId, SessionId};
-use tidegate_domain::{ContractId, Timestamp};
+use tidegate_domain::{ContractId, Origin, Timestamp};
 use uuid::Uuid;
 
 use crate::KernelTables;
@@ -28,9 +28,9 @@ pub struct NewEvent<'a> {
     pub organization: Option<OrganizationId>,
     /// In which session.
     pub session: Option<SessionId>,
-    /// Through which contract; none from the command line.
-    pub contract: Option<ContractId>,
-    /// From which address.
+    /// What caused it.
+    pub origin: Origin,
+    /// From which address; empty where there is no client.
     pub ip: &'a str,
     /// With which program.
     pub user_agent: &'a str,
@@ -97,8 +97,8 @@ impl Audit<'_> {
         execute!(
             self.0,
             "insert into audit_events (id, at, action, account_id, organization_id, session_id, dialect, ip,
-                user_agent, metadata)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                user_agent, metadata, origin)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
              on conflict (id) do update set repeats = audit_events.repeats + 1, at = excluded.at,
                 ip = excluded.ip, user_agent = excluded.user_agent, metadata = excluded.metadata",
             event.id.0,
@@ -107,10 +107,11 @@ impl Audit<'_> {
             event.account.map(Uuid::from),
             event.organization.map(Uuid::from),
             event.session.map(Uuid::from),
-            event.contract.as_ref().map_or("", ContractId::as_str),
+            event.origin.contract().map_or("", ContractId::as_str),
             event.ip,
             event.user_agent,
             Json(&event.metadata),
+            event.origin.as_str(),
         )?;
         // An address nobody has is announced as an account nobody has: telling other nodes costs the same.
         self.0.touch_account(event.account.unwrap_or(AccountId(event.id.0)));

@@ -39,6 +39,7 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 3, name: "riven", text: include_str!("../../migrations/0003_riven.sql") },
     Migration { version: 8, name: "limits", text: include_str!("../../migrations/0008_limits.sql") },
+    Migration { version: 9, name: "origins", text: include_str!("../../migrations/0009_origins.sql") },
 ];
 
 /// The kernel's repositories of a unit of work.

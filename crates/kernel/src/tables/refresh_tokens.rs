@@ -3,7 +3,7 @@
 use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional};
 use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId, SessionId};
 use tidegate_domain::refresh::Presented;
-use tidegate_domain::session::SessionTimes;
+use tidegate_domain::session::{AmrSet, SessionTimes};
 use tidegate_domain::{ContractId, Role, Timestamp};
 use uuid::Uuid;
 
@@ -42,6 +42,10 @@ pub struct PresentedToken {
     pub session: SessionId,
     /// When that session ends.
     pub times: SessionTimes,
+    /// How its owner proved who they are.
+    pub amr: AmrSet,
+    /// When they last did.
+    pub auth_time: Timestamp,
     /// The contract the session was opened through.
     pub contract: ContractId,
     /// Whose session.
@@ -63,6 +67,8 @@ struct PresentedRow {
     expires_at: i64,
     ends_at: i64,
     revoked_at: Option<i64>,
+    amr: String,
+    auth_time: i64,
     dialect: String,
     account_id: Uuid,
     disabled_at: Option<i64>,
@@ -100,8 +106,9 @@ impl RefreshTokens<'_> {
             PresentedRow,
             // A token that was exchanged is one that has a child, and a child that was presented has one in its turn.
             "select t.id, t.expires_at as token_expires_at, c.issued_at as child_issued_at,
-                c.token_hash as child_hash, g.issued_at as grandchild_issued_at, t.session_id, s.expires_at, s.ends_at, s.revoked_at, s.dialect, s.account_id, a.disabled_at,
-                s.organization_id, m.role
+                c.token_hash as child_hash, g.issued_at as grandchild_issued_at, t.session_id, s.expires_at,
+                s.ends_at, s.revoked_at, s.amr, coalesce(s.auth_time, s.created_at) as auth_time, s.dialect,
+                s.account_id, a.disabled_at, s.organization_id, m.role
              from refresh_tokens t
              join sessions s on s.id = t.session_id
              join accounts a on a.id = s.account_id
@@ -126,6 +133,8 @@ impl RefreshTokens<'_> {
                     expires_at: Timestamp::from_micros(row.expires_at),
                     ends_at: Timestamp::from_micros(row.ends_at),
                 },
+                amr: AmrSet::from_stored(&row.amr),
+                auth_time: Timestamp::from_micros(row.auth_time),
                 contract: ContractId::parse(&row.dialect)
                     .map_err(|_| StoreError::Unreadable("sessions.dialect"))?,
                 account: row.account_id.into(),

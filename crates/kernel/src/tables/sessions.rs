@@ -5,7 +5,7 @@ use tidegate_domain::account::{AccountKind, Session};
 use tidegate_domain::database::Binding;
 use tidegate_domain::flexible_id::FlexibleId;
 use tidegate_domain::id::{AccountId, DatabaseId, OrganizationId, ServiceKeyId, SessionId, WorkspaceId};
-use tidegate_domain::session::{Amr, EndReason, SessionTimes};
+use tidegate_domain::session::{AmrSet, EndReason, SessionTimes};
 use tidegate_domain::{ContractId, EmailAddress, Role, Timestamp};
 use uuid::Uuid;
 
@@ -30,7 +30,9 @@ pub struct NewSession<'a> {
     /// The contract it was opened through.
     pub contract: ContractId,
     /// How its owner proved who they are.
-    pub amr: Amr,
+    pub amr: AmrSet,
+    /// When they did.
+    pub auth_time: Timestamp,
     /// Whether they asked to be remembered.
     pub remember_me: bool,
     /// Address it was opened from.
@@ -72,6 +74,10 @@ pub struct SessionRecord {
     pub organization: OrganizationId,
     /// The role there now.
     pub role: Role,
+    /// How its owner proved who they are.
+    pub amr: AmrSet,
+    /// When they last did.
+    pub auth_time: Timestamp,
     /// When it was last known to be used.
     pub last_activity_at: Timestamp,
     /// Ends unless refreshed before.
@@ -92,6 +98,8 @@ struct RecordRow {
     created_at: i64,
     organization_id: Uuid,
     role: String,
+    amr: String,
+    auth_time: i64,
     last_activity_at: i64,
     expires_at: i64,
     revoked_at: Option<i64>,
@@ -124,15 +132,15 @@ impl Sessions<'_> {
             (i64,),
             "insert into sessions (id, account_id, organization_id, workspace_id, dialect, amr, remember_me, ip,
                 user_agent, created_at, last_activity_at, expires_at, ends_at, database_id, frontend_user,
-                frontend_session, service_key_id, token_hash)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14, $15, $16, $17)
+                frontend_session, service_key_id, token_hash, auth_time)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14, $15, $16, $17, $18)
              returning number",
             new.id.0,
             new.account.0,
             new.organization.0,
             new.workspace.map(Uuid::from),
             new.contract.as_str(),
-            new.amr.as_str(),
+            new.amr.to_string(),
             new.remember_me,
             new.ip,
             new.user_agent,
@@ -144,6 +152,7 @@ impl Sessions<'_> {
             new.binding.and_then(|binding| binding.session.as_ref()).map(FlexibleId::as_str),
             new.service_key.map(Uuid::from),
             new.token_hash,
+            new.auth_time.micros(),
         )?;
         self.0.touch_account(new.account);
         Ok(number)
@@ -188,7 +197,8 @@ impl Sessions<'_> {
             self.0,
             RecordRow,
             "select s.id, s.account_id, a.number, a.kind, a.display_name, i.value, i.verified_at, a.created_at,
-                s.organization_id, m.role, s.last_activity_at, s.expires_at, s.revoked_at, a.disabled_at
+                s.organization_id, m.role, s.amr, coalesce(s.auth_time, s.created_at) as auth_time,
+                s.last_activity_at, s.expires_at, s.revoked_at, a.disabled_at
              from sessions s
              join accounts a on a.id = s.account_id
              left join identifiers i on i.account_id = a.id and i.kind = 'email' and i.is_primary
@@ -208,6 +218,8 @@ impl Sessions<'_> {
                 account_created_at: Timestamp::from_micros(row.created_at),
                 organization: row.organization_id.into(),
                 role: role(&row.role)?,
+                amr: AmrSet::from_stored(&row.amr),
+                auth_time: Timestamp::from_micros(row.auth_time),
                 last_activity_at: Timestamp::from_micros(row.last_activity_at),
                 expires_at: Timestamp::from_micros(row.expires_at),
                 ended: row.revoked_at.is_some() || row.disabled_at.is_some(),

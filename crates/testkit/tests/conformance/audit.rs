@@ -1,9 +1,9 @@
 //! The audit log: what its owner sees of it, page by page.
 
 use serde_json::json;
-use tidegate_domain::ContractId;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, AuditEventId};
+use tidegate_domain::{ContractId, Origin};
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::tables::audit::{NewEvent, SignInFilter};
 use tidegate_testkit::{concurrently, on_both_engines};
@@ -18,7 +18,7 @@ fn event(id: AuditEventId, account: Option<AccountId>, action: Action) -> NewEve
         account,
         organization: None,
         session: None,
-        contract: Some(ContractId::INGESTIQ),
+        origin: Origin::Contract(ContractId::INGESTIQ),
         ip: "2001:db8::1",
         user_agent: "curl/8",
         metadata: json!({"method": "password"}),
@@ -83,10 +83,30 @@ on_both_engines! {
     }
 
     async fn an_event_about_nobody_is_recorded_too(world: World) {
-        let unknown = NewEvent { contract: None, ..event(world.key(), None, Action::SignInFailed) };
+        let unknown = NewEvent { origin: Origin::Cli, ..event(world.key(), None, Action::SignInFailed) };
         commit!(world.store, unit => unit.audit().insert(&unknown));
-        let rows = "select count(*) from audit_events where account_id is null and dialect = ''";
+        let rows = "select count(*) from audit_events where account_id is null and dialect = '' and origin = 'cli'";
         assert_eq!(world.database.sql_count(rows).await, 1);
+    }
+
+    async fn an_event_says_what_caused_it_and_only_a_contract_names_one(world: World) {
+        let origins = [
+            Origin::Contract(ContractId::RIVEN),
+            Origin::OAuth,
+            Origin::Console,
+            Origin::Page,
+            Origin::Cli,
+            Origin::Worker,
+        ];
+        for origin in origins {
+            let new = NewEvent { origin, ..event(world.key(), None, Action::SignInFailed) };
+            commit!(world.store, unit => unit.audit().insert(&new));
+        }
+        let rows = "select origin || ' ' || dialect from audit_events order by number";
+        assert_eq!(
+            world.database.sql_texts(rows).await,
+            ["contract riven", "oauth ", "console ", "page ", "cli ", "worker "]
+        );
     }
 
     async fn events_of_concurrent_units_are_all_recorded(world: World) {

@@ -6,7 +6,7 @@ use tidegate_domain::account::AccountKind;
 use tidegate_domain::database::Binding;
 use tidegate_domain::flexible_id::FlexibleId;
 use tidegate_domain::id::{ServiceKeyId, SessionId};
-use tidegate_domain::session::{Amr, EndReason, SessionTimes};
+use tidegate_domain::session::{Amr, AmrSet, EndReason, SessionTimes};
 use tidegate_identity::IdentityTables;
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::tables::sessions::NewSession;
@@ -35,7 +35,8 @@ async fn open_with(
     service_key: Option<ServiceKeyId>,
 ) -> SessionId {
     let id = world.key();
-    let new = NewSession { id, amr: Amr::ServiceKey, binding, service_key, ..session(member, 60) };
+    let new =
+        NewSession { id, amr: AmrSet::of(Amr::ServiceKey), binding, service_key, ..session(member, 60) };
     commit!(world.store, unit => unit.sessions().insert(&new));
     id
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_database::{Result, Store, Unit};
 use tidegate_domain::account::{AccountKind, LoginName, ServiceName};
 use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId, SessionId, WorkspaceId};
-use tidegate_domain::session::{Amr, SessionTimes};
+use tidegate_domain::session::{Amr, AmrSet, SessionTimes};
 use tidegate_domain::{ContractId, Document, EmailAddress, Entropy, PhoneNumber, Role, Timestamp};
 use tidegate_identity::IdentityTables;
 use tidegate_identity::accounts::repository::{NewAccount, NewIdentifier};
@@ -250,7 +250,8 @@ pub(crate) fn session(member: &Member, seconds: i64) -> NewSession<'static> {
         organization: member.organization,
         workspace: Some(member.workspace),
         contract: ContractId::RIVERGEN,
-        amr: Amr::Password,
+        amr: AmrSet::of(Amr::Password),
+        auth_time: NOW,
         remember_me: false,
         ip: "192.0.2.1",
         user_agent: "test",

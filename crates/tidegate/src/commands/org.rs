@@ -1,14 +1,12 @@
 //! `tidegate org`
 
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 use serde_json::json;
 use tidegate_crypto::SystemEntropy;
-use tidegate_domain::{ContractId, ContractProfile, Entropy, Password, PasswordRule};
+use tidegate_domain::{Entropy, Password, PasswordRule};
 use tidegate_identity::provisioning::provision::{Provision, ProvisionError};
-use tidegate_kernel::{Call, Kernel, Refused};
+use tidegate_kernel::{Call, Refused};
 
 use crate::cli::{Org, OrgCreate, OrgTransfer};
 use crate::config::Config;
@@ -41,7 +39,7 @@ async fn create_in(config: &Config, command: OrgCreate) -> Result<Answer, Failur
 async fn transfer_in(config: &Config, command: &OrgTransfer) -> Result<Answer, Failure> {
     let opened = open(config, &Purpose::Existing).await?;
     let (organization, to) = (command.organization, &command.to);
-    let call = call(opened.kernel.settings().profile(CONTRACT).as_ref().clone());
+    let call = Call::from_cli(opened.kernel.settings().contracts.of_installation());
     let outcome = opened.identity.transfer_ownership(&call, organization, to).await;
     opened.close().await;
     match outcome {
@@ -60,26 +58,13 @@ async fn transfer_in(config: &Config, command: &OrgTransfer) -> Result<Answer, F
     }
 }
 
-/// The contract in whose name an operator acts: the one that knows owners by that name.
-const CONTRACT: ContractId = ContractId::CROSSING_MINDS;
-
-fn call(profile: ContractProfile) -> Call {
-    Call {
-        profile: Arc::new(profile),
-        ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        user_agent: "tidegate-cli".to_owned(),
-        causer: None,
-    }
-}
-
 async fn create(opened: &Opened, command: OrgCreate, typed: Option<Password>) -> Result<Answer, Failure> {
-    let rule = strictest_rule(&opened.kernel);
-    let made = typed.is_none().then(|| make_password(&rule, &SystemEntropy));
+    // The owner can sign in through every contract, so every contract's password rule holds.
+    let call = Call::from_cli(opened.kernel.settings().contracts.of_installation());
+    let made = typed.is_none().then(|| make_password(&call.profile.password, &SystemEntropy));
     let Some(owner_password) = typed.or_else(|| made.clone()) else {
         return Err(Failure::internal("no password"));
     };
-    let profile = opened.kernel.settings().profile(CONTRACT).as_ref().clone();
-    let call = call(ContractProfile { password: rule, ..profile });
     let email = command.root_email;
     let claim = Provision { name: command.name.clone(), owner_email: email.clone(), owner_password };
     let provisioned = opened.identity.provision(&call, claim).await.map_err(refusal)?;
@@ -110,21 +95,6 @@ fn refusal(refused: Refused<ProvisionError>) -> Failure {
         }
         Refused::Fault(fault) => fault.into(),
     }
-}
-
-/// The owner can sign in through every contract, so every contract's rule holds.
-fn strictest_rule(kernel: &Kernel) -> PasswordRule {
-    let rules = kernel.settings().contracts.iter().map(|profile| profile.password.clone());
-    rules
-        .reduce(|a, b| PasswordRule {
-            min_length: a.min_length.max(b.min_length),
-            max_length: a.max_length.min(b.max_length),
-            upper: a.upper || b.upper,
-            lower: a.lower || b.lower,
-            digit: a.digit || b.digit,
-            symbol: a.symbol || b.symbol,
-        })
-        .unwrap_or_else(|| kernel.settings().profile(CONTRACT).password.clone())
 }
 
 /// The first line, without its end.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_domain::contract::{AccessToken, CodeLifetimes, Limits, Unverified};
+use tidegate_domain::contract::{AccessToken, CodeLifetimes, Limits, SecondFactor, Unverified};
 use tidegate_domain::limit::Limit;
 use tidegate_domain::refresh::RefreshPolicy;
 use tidegate_domain::session::SessionPolicy;
@@ -40,6 +40,7 @@ pub(crate) fn profile() -> ContractProfile {
             reset_password: Duration::from_secs(24 * 3_600),
         },
         unverified: Unverified::Refused,
+        second_factor: SecondFactor::Refuse,
         limits: Limits {
             sign_in_by_ip: Some(Limit::new(30, 60)),
             failed_sign_in: Some(Limit::new(10, 300)),

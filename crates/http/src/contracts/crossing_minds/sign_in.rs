@@ -4,14 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use tidegate_domain::Role;
-use tidegate_identity::sign_in::login::{SignIn, SignInOutcome};
+use tidegate_identity::sign_in::login::{SignIn, SignInError, SignInOutcome};
 
 use super::body::Fields;
 use super::error::ErrorBody;
 use super::requests::{LoginIndividualBody, LoginRootBody, LoginServiceBody, NoFields, RefreshTokenBody};
 use super::responses::{Login, TokenInfo};
 use super::{Answer, Bearer, Caller, Error};
-use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
 /// Signs a person in, to a database if one is given.
@@ -61,11 +60,12 @@ pub(super) async fn login_root(
 }
 
 async fn login(caller: &Caller, app: &App, claim: SignIn) -> Result<Login, Error> {
-    let SignInOutcome::SignedIn(signed_in) = app.identity().sign_in(caller, claim).await? else {
-        tracing::error!("this contract has no answer for a sign-in that goes on elsewhere");
-        return Err(Rejection::Internal.into());
-    };
-    Ok(Login::signed_in(*signed_in, app.kernel().now()))
+    match app.identity().sign_in(caller, claim).await? {
+        SignInOutcome::SignedIn(signed_in) => Ok(Login::signed_in(*signed_in, app.kernel().now())),
+        SignInOutcome::VerificationRequired { .. } => Err(SignInError::NotVerified.into()),
+        // This contract's clients cannot ask for a second factor.
+        _ => Err(SignInError::InvalidCredentials.into()),
+    }
 }
 
 /// Answers a new token, for the database of the last one or for another.

@@ -5,28 +5,30 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use tidegate_domain::Role;
-use tidegate_identity::sign_in::login::SignInOutcome;
-use tidegate_identity::sign_in::sign_up::SignedUp;
+use tidegate_identity::sign_in::login::{SignInError, SignInOutcome};
+use tidegate_identity::sign_in::sign_up::{SignUpError, SignedUp};
 
 use super::error::ErrorBody;
 use super::wire::{Health, LoginBody, Me, Message, RefreshBody, RegisterBody, Session, Tokens};
 use super::{Answer, Bearer, Caller, JsonBody, NoBody};
-use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
 /// Makes an account with an organization of its own, and logs in.
 #[utoipa::path(post, path = "/auth/register", tag = "Authentication", request_body = RegisterBody, responses(
     (status = 201, description = "Made and logged in", body = Session),
     (status = 400, description = "VALIDATION_ERROR", body = ErrorBody),
+    (status = 403, description = "FORBIDDEN: the account may not log in here; nothing was made", body = ErrorBody),
     (status = 409, description = "EMAIL_EXISTS", body = ErrorBody),
 ))]
 pub(super) async fn register(caller: Caller, State(app): State<App>, body: JsonBody<RegisterBody>) -> Answer {
     let claim = body.0.read(&caller.profile.password)?;
-    let SignedUp::SignedIn(signed_in) = app.identity().sign_up(&caller, claim).await? else {
-        tracing::error!("this contract has no answer for a sign-up that does not sign in");
-        return Err(Rejection::Internal.into());
-    };
-    Ok((StatusCode::CREATED, Json(Session::from(signed_in.as_ref()))).into_response())
+    match app.identity().sign_up(&caller, claim).await? {
+        SignedUp::SignedIn(signed_in) => {
+            Ok((StatusCode::CREATED, Json(Session::from(signed_in.as_ref()))).into_response())
+        }
+        // This contract's clients cannot send back a code.
+        SignedUp::VerificationRequired(_) => Err(SignUpError::Refused.into()),
+    }
 }
 
 /// Logs in.
@@ -38,11 +40,12 @@ pub(super) async fn register(caller: Caller, State(app): State<App>, body: JsonB
 ))]
 pub(super) async fn login(caller: Caller, State(app): State<App>, body: JsonBody<LoginBody>) -> Answer {
     let claim = body.0.read()?;
-    let SignInOutcome::SignedIn(signed_in) = app.identity().sign_in(&caller, claim).await? else {
-        tracing::error!("this contract has no answer for a sign-in that goes on elsewhere");
-        return Err(Rejection::Internal.into());
-    };
-    Ok(Json(Session::from(signed_in.as_ref())).into_response())
+    match app.identity().sign_in(&caller, claim).await? {
+        SignInOutcome::SignedIn(signed_in) => Ok(Json(Session::from(signed_in.as_ref())).into_response()),
+        SignInOutcome::VerificationRequired { .. } => Err(SignInError::NotVerified.into()),
+        // This contract's clients cannot ask for a second factor.
+        _ => Err(SignInError::InvalidCredentials.into()),
+    }
 }
 
 /// Exchanges a refresh token for new tokens.

@@ -161,6 +161,7 @@ impl From<SignUpError> for Error {
             SignUpError::IdempotencyConflict => {
                 Self::new(StatusCode::CONFLICT, "DUPLICATE_ENTRY", "The request repeats another one's key")
             }
+            SignUpError::Refused => Rejection::Forbidden.into(),
         }
     }
 }

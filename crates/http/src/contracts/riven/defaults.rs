@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_domain::contract::{AccessToken, CodeLifetimes, Limits, Unverified};
+use tidegate_domain::contract::{AccessToken, CodeLifetimes, Limits, SecondFactor, Unverified};
 use tidegate_domain::limit::Limit;
 use tidegate_domain::refresh::RefreshPolicy;
 use tidegate_domain::session::SessionPolicy;
@@ -23,6 +23,7 @@ pub(crate) fn profile() -> ContractProfile {
             reset_password: Duration::from_secs(3_600),
         },
         unverified: Unverified::Admitted,
+        second_factor: SecondFactor::Refuse,
         password: PasswordRule {
             min_length: 8,
             max_length: 1024,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_domain::contract::{AccessToken, CodeLifetimes, Limits, Unverified};
+use tidegate_domain::contract::{AccessToken, CodeLifetimes, Limits, SecondFactor, Unverified};
 use tidegate_domain::limit::Limit;
 use tidegate_domain::refresh::RefreshPolicy;
 use tidegate_domain::session::SessionPolicy;
@@ -39,6 +39,7 @@ pub(crate) fn profile() -> ContractProfile {
             reset_password: Duration::from_secs(3_600),
         },
         unverified: Unverified::SentCode,
+        second_factor: SecondFactor::Refuse,
         limits: Limits {
             sign_up_by_ip: Some(Limit::new(3, 300)),
             sign_in_by_ip: Some(Limit::new(5, 900)),

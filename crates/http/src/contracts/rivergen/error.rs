@@ -228,6 +228,7 @@ impl From<SignUpError> for Error {
             SignUpError::WeakPassword(_) => (StatusCode::UNPROCESSABLE_ENTITY, "INVALID_PASSWORD"),
             SignUpError::EmailTaken => (StatusCode::CONFLICT, "EMAIL_TAKEN"),
             SignUpError::IdempotencyConflict => (StatusCode::CONFLICT, "IDEMPOTENCY_CONFLICT"),
+            SignUpError::Refused => (StatusCode::FORBIDDEN, "PERMISSION_DENIED"),
         };
         Self::new(status, code, error)
     }

@@ -4,13 +4,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use tidegate_domain::Role;
-use tidegate_identity::sign_in::login::SignInOutcome;
+use tidegate_identity::sign_in::login::{SignInError, SignInOutcome};
 
 use super::error::ErrorBody;
 use super::requests::{LoginBody, RefreshBody};
 use super::responses::{Envelope, LoginData, RefreshedData, VerificationRequiredData, envelope};
 use super::{Answer, Bearer, Caller, JsonBody, NoBody};
-use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
 /// Signs in with an e-mail address and a password.
@@ -40,10 +39,8 @@ pub(super) async fn login(caller: Caller, State(app): State<App>, body: JsonBody
             });
             Ok(envelope(StatusCode::OK, data, message))
         }
-        outcome => {
-            tracing::error!(?outcome, "this contract has no answer for this outcome of a sign-in");
-            Err(Rejection::Internal.into())
-        }
+        // The endpoints that ask for a second factor are not served yet.
+        _ => Err(SignInError::InvalidCredentials.into()),
     }
 }
 

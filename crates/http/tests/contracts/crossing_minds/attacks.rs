@@ -20,12 +20,8 @@ const UUID: &str = "c3391d83-553b-40e7-818e-fcf658ec397d";
 
 /// Somebody whose token was accepted a moment ago, and how they call.
 async fn accepted(app: &TestApp, who: &Person) -> (Actor, Call) {
-    let call = Call {
-        profile: Arc::clone(app.kernel().settings().profile(ContractId::CROSSING_MINDS)),
-        ip: "198.51.100.7".parse().unwrap(),
-        user_agent: "a test".to_owned(),
-        causer: None,
-    };
+    let profile = Arc::clone(app.kernel().settings().profile(ContractId::CROSSING_MINDS));
+    let call = Call::to_contract(profile, "198.51.100.7".parse().unwrap(), "a test".to_owned());
     (app.kernel().authenticate(&who.access_token).await.unwrap(), call)
 }
 

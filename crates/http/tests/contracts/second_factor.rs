@@ -1,0 +1,181 @@
+//! An account with a second factor is not let in by a first one alone, through any contract.
+
+use std::collections::BTreeSet;
+use std::future::ready;
+use std::sync::Arc;
+
+use axum::http::Method;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use tidegate_domain::contract::SecondFactor;
+use tidegate_domain::id::AccountId;
+use tidegate_kernel::hooks::AccountHooks;
+use tidegate_kernel::{Fault, Work};
+use tidegate_testkit::{Answer, Engine, PASSWORD, TestApp, on_both_engines};
+
+use crate::routes;
+
+/// A feature with which every account has a second factor.
+struct AlwaysEnrolled;
+
+impl AccountHooks for AlwaysEnrolled {
+    fn has_second_factor<'w>(
+        &'w self,
+        _: &'w mut Work<'_>,
+        _: AccountId,
+    ) -> BoxFuture<'w, Result<bool, Fault>> {
+        ready(Ok(true)).boxed()
+    }
+}
+
+/// A request that opens a session where no second factor is asked for.
+struct OpeningRoute {
+    path: &'static str,
+    body: Value,
+    success: u16,
+    /// What it answers where one is: status and code.
+    refusal: (u16, &'static str),
+}
+
+/// Requests without a token that open no session.
+const OTHERS: [&str; 13] = [
+    "/api/v1/auth/forgot-password",
+    "/api/v1/auth/refresh",
+    "/api/v1/auth/resend-signup-otp",
+    "/api/v1/auth/reset-password",
+    "/api/v1/auth/signup",
+    "/api/v1/auth/enter-phone",
+    "/api/v1/login/send-code",
+    "/api/v2/auth/refresh",
+    "/v1/accounts/individual/reset",
+    "/v1/accounts/individual/send-reset-password-email",
+    "/v1/accounts/resend-verification-code",
+    "/v1/accounts/verify",
+    "/v1/login/refresh-token",
+];
+
+const SESSIONS: &str = "select count(*) from sessions";
+const VERIFIED: &str = "select count(*) from identifiers where verified_at is not null";
+const NOTED: &str = "select count(*) from audit_events where action = 'auth.login.failure'";
+const ADA: &str = "ada@example.com";
+
+/// Everything that opens a session, each with what it needs: people and programs are made here, nobody signs in.
+async fn opening_routes(app: &TestApp) -> Vec<OpeningRoute> {
+    app.sign_up_rivergen_verified(ADA).await;
+    let root = app.provision("root@example.com").await;
+    app.add_service(&root, "program", "backend").await;
+    let named = json!({ "name": "program" });
+    let key = app.post("/v1/accounts/service/keys/").bearer(&root.access_token).json(&named).send().await;
+    let key = key.assert_status(200).text_at("key");
+    let bob = app.sign_up_rivergen("bob@example.com").await;
+    let code = app.latest_code("bob@example.com").await;
+    app.sign_up_rivergen("carol@example.com").await;
+    let link = app.latest_link_token("carol@example.com").await;
+    let (known, new) = ("+254700000001", "+254700000002");
+    app.register_phone(known).await;
+    app.send_login_code(known).await.assert_status(200);
+    app.enter_phone(new).await.assert_status(200);
+    let (known_code, new_code) = (app.latest_text_code(known).await, app.latest_text_code(new).await);
+
+    let login = json!({ "email": ADA, "password": PASSWORD });
+    let owner = json!({ "email": "root@example.com", "password": PASSWORD });
+    let program = |secret: &str| json!({ "name": "program", "password": secret });
+    let route = |path, body, success, refusal| OpeningRoute { path, body, success, refusal };
+    vec![
+        route("/api/v1/auth/login", login.clone(), 200, (401, "INVALID_CREDENTIALS")),
+        route(
+            "/api/v1/auth/verify-otp",
+            json!({ "temporary_token": bob.temporary_token, "otp_code": code }),
+            200,
+            (401, "INVALID_TOKEN"),
+        ),
+        route("/api/v1/auth/verify-email", json!({ "token": link }), 200, (400, "INVALID_TOKEN")),
+        route(
+            "/api/v2/auth/register",
+            json!({ "email": "dora@example.com", "password": PASSWORD, "name": "Dora" }),
+            201,
+            (403, "FORBIDDEN"),
+        ),
+        route("/api/v2/auth/login", login, 200, (401, "INVALID_CREDENTIALS")),
+        route("/v1/login/individual", owner.clone(), 200, (401, "INCORRECT_PASSWORD")),
+        route("/v1/login/root", owner, 200, (401, "INCORRECT_PASSWORD")),
+        route("/v1/login/service", program(PASSWORD), 200, (401, "INCORRECT_PASSWORD")),
+        route("/v1/login/service", program(&key), 200, (401, "INCORRECT_PASSWORD")),
+        route("/api/v1/auth/confirm-code", json!({ "phone": new, "code": new_code }), 200, (422, "")),
+        route("/api/v1/login/verify-code", json!({ "phone": known, "code": known_code }), 200, (401, "")),
+    ]
+}
+
+async fn call(app: &TestApp, route: &OpeningRoute) -> Answer {
+    // The Crossing Minds contract ends its paths with a slash.
+    let slash = if route.path.starts_with("/v1/") { "/" } else { "" };
+    app.post(&format!("{}{slash}", route.path)).json(&route.body).send().await
+}
+
+async fn start(engine: Engine, rule: SecondFactor) -> TestApp {
+    let change = |settings: &mut tidegate_kernel::Settings| {
+        settings.contracts.iter_mut().for_each(|profile| profile.second_factor = rule);
+    };
+    TestApp::builder(engine).without_limits().settings(change).start().await
+}
+
+on_both_engines! {
+    async fn no_route_opens_a_session_for_an_account_with_a_second_factor(engine: Engine) {
+        // Also not where the contract may ask: none has an answer for it yet, and none fails for that.
+        for rule in [SecondFactor::Refuse, SecondFactor::Ask] {
+            let app = start(engine, rule).await;
+            let openings = opening_routes(&app).await;
+            app.kernel().register_hooks(Arc::new(AlwaysEnrolled));
+            let (sessions, verified) = (app.sql_count(SESSIONS).await, app.sql_count(VERIFIED).await);
+            let accounts = app.sql_count("select count(*) from accounts").await;
+            for route in &openings {
+                let noted = app.sql_count(NOTED).await;
+                let answer = call(&app, route).await;
+                answer.assert_error(route.refusal.0, route.refusal.1);
+                assert_eq!(app.sql_count(SESSIONS).await, sessions, "{}", route.path);
+                assert!(!answer.text.contains("oken\":"), "{}: {}", route.path, answer.text);
+                // Its owner is told, except of an account that was not made.
+                let told = i64::from(route.path != "/api/v2/auth/register");
+                assert_eq!(app.sql_count(NOTED).await, noted + told, "{}", route.path);
+            }
+            // What was shown to be theirs is: Bob's and Carol's mailboxes, and the new phone.
+            assert_eq!(app.sql_count(VERIFIED).await, verified + 3);
+            assert_eq!(app.sql_count("select count(*) from accounts").await, accounts + 1);
+        }
+    }
+
+    async fn every_route_that_opens_a_session_is_known_here(engine: Engine) {
+        let app = start(engine, SecondFactor::Refuse).await;
+        let openings = opening_routes(&app).await;
+        for route in &openings {
+            let sessions = app.sql_count(SESSIONS).await;
+            call(&app, route).await.assert_status(route.success);
+            assert_eq!(app.sql_count(SESSIONS).await, sessions + 1, "{}", route.path);
+        }
+        let known: BTreeSet<&str> = openings.iter().map(|route| route.path).chain(OTHERS).collect();
+        let anonymous = routes::all().into_iter().filter(|route| !route.bearer && route.method != Method::GET);
+        let served: BTreeSet<String> =
+            anonymous.map(|route| route.path.trim_end_matches('/').to_owned()).collect();
+        let served: BTreeSet<&str> = served.iter().map(String::as_str).collect();
+        assert_eq!(served, known, "a new route without a token: does it open a session?");
+    }
+
+    async fn a_session_from_before_the_second_factor_goes_on(app: TestApp) {
+        let ada = app.register_ingestiq(ADA).await;
+        app.kernel().register_hooks(Arc::new(AlwaysEnrolled));
+        let body = json!({ "refreshToken": ada.refresh_token });
+        app.post("/api/v2/auth/refresh").json(&body).send().await.assert_status(200);
+    }
+
+    async fn a_right_password_before_a_second_factor_counts_as_a_wrong_one(app: TestApp) {
+        app.register_ingestiq(ADA).await;
+        app.kernel().register_hooks(Arc::new(AlwaysEnrolled));
+        let login = json!({ "email": ADA, "password": PASSWORD });
+        for _ in 0..10 {
+            let answer = app.post("/api/v2/auth/login").json(&login).send().await;
+            answer.assert_error(401, "INVALID_CREDENTIALS");
+        }
+        app.post("/api/v2/auth/login").json(&login).send().await.assert_status(429);
+    }
+}
