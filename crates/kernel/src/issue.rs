@@ -205,7 +205,7 @@ impl Work<'_> {
                 token_hash,
             })
             .await?;
-        self.remember_network(principal.account.id).await?;
+        self.remember_network(admission.account().id).await?;
         Ok(OpenedSession { session, number, times })
     }
 }
