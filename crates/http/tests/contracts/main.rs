@@ -20,6 +20,7 @@ mod hashing;
 mod ingestiq;
 mod matrix;
 mod pages;
+mod permissions;
 mod races;
 mod riven;
 mod rivergen;

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use tidegate_domain::Role;
+use tidegate_domain::Permission;
 use tidegate_identity::sign_in::login::{SignIn, SignInOutcome};
 
 use super::body::Fields;
@@ -96,10 +96,11 @@ pub(super) async fn refresh_token(
     (status = 404, description = "DATABASE_NOT_FOUND: deleted since", body = ErrorBody),
 ))]
 pub(super) async fn login_jwt(bearer: Bearer, State(app): State<App>, _body: Fields<NoFields>) -> Answer {
-    let (actor, _) = bearer.require(Role::Frontend)?;
-    let database = match actor.claims.db {
+    let actor = bearer.actor;
+    let grant = actor.authorize(Permission::ReadOwnToken).map_err(Rejection::from)?;
+    let database = match grant.database() {
         Some(_) => Some(app.identity().current_database(&actor).await?),
         None => None,
     };
-    Ok(Json(TokenInfo::new(&actor, database.as_ref())).into_response())
+    Ok(Json(TokenInfo::new(grant, database.as_ref())).into_response())
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use tidegate_domain::Role;
+use tidegate_domain::Permission;
 use tidegate_identity::sign_in::login::SignInOutcome;
 use tidegate_identity::sign_in::sign_up::SignedUp;
 
@@ -64,7 +64,7 @@ pub(super) async fn refresh(caller: Caller, State(app): State<App>, body: JsonBo
     (status = 403, description = "FORBIDDEN", body = ErrorBody),
 ))]
 pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody) -> Answer {
-    let (actor, call) = bearer.require(Role::Viewer)?;
+    let Bearer { actor, call, .. } = bearer;
     app.identity().sign_out(&call, &actor).await?;
     Ok(Json(Message { message: "Logged out successfully" }).into_response())
 }
@@ -76,8 +76,8 @@ pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody
     (status = 403, description = "FORBIDDEN", body = ErrorBody),
 ))]
 pub(super) async fn me(bearer: Bearer) -> Answer {
-    let (actor, _) = bearer.require(Role::Viewer)?;
-    Ok(Json(Me::from(&actor)).into_response())
+    let grant = bearer.actor.authorize(Permission::ReadOwnAccount).map_err(Rejection::from)?;
+    Ok(Json(Me::from(grant)).into_response())
 }
 
 /// Says that the server runs. Not counted against any limit.
