@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tidegate_broker::sandbox::SandboxConfig;
 use tidegate_broker::{Alpaca, Broker, Sandbox};
+use tidegate_domain::Permission;
 use tidegate_domain::limit::Standing;
+use tidegate_kernel::fault::Forbidden;
 use tidegate_kernel::{Actor, Kernel};
 
 use crate::hooks::BrokerageHooks;
@@ -50,8 +52,16 @@ impl Brokerage {
     }
 
     /// Counts a request that has the broker work for an account: its calls are everybody's. None when there is no such limit.
-    pub fn meter_brokerage(&self, actor: &Actor) -> Option<Standing> {
-        let limit = self.kernel.settings.brokerage_by_account?;
-        Some(self.kernel.meter(format!("brokerage {}", actor.session.account), limit))
+    ///
+    /// # Errors
+    /// [`Forbidden`] without that permission.
+    pub fn meter_brokerage(
+        &self,
+        actor: &Actor,
+        permission: Permission,
+    ) -> Result<Option<Standing>, Forbidden> {
+        let account = actor.authorize(permission)?.account();
+        let limit = self.kernel.settings.brokerage_by_account;
+        Ok(limit.map(|limit| self.kernel.meter(format!("brokerage {account}"), limit)))
     }
 }

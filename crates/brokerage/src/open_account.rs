@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tidegate_broker::{Account, Application, BrokerError, CarriedOut, Trouble};
+use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::AccountId;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
@@ -46,12 +47,15 @@ pub enum OpenAccountError {
 }
 
 impl Brokerage {
-    /// The person, unless they have an account already: asked before an application is read.
+    /// The caller as they are before an application of theirs is read; one who has an account need not send it.
+    ///
+    /// Source: Riven "account/create".
     ///
     /// # Errors
     /// [`OpenAccountError::AlreadyOpened`].
     pub async fn may_open_brokerage_account(&self, actor: &Actor) -> Outcome<Trader, OpenAccountError> {
-        let trader = self.trader(actor).await?;
+        let account = actor.authorize(Permission::OpenBrokerageAccount)?.account();
+        let trader = self.trader_of(account).await?;
         match trader.broker_account {
             Some(_) => refuse(OpenAccountError::AlreadyOpened),
             None => Ok(trader),
@@ -74,17 +78,17 @@ impl Brokerage {
         actor: &Actor,
         application: Application,
     ) -> Outcome<Trader, OpenAccountError> {
+        let account = actor.authorize(Permission::OpenBrokerageAccount)?.account();
         let asked =
             Asked::of(&application).ok_or_else(|| Fault::Internal("an unchecked application".to_owned()))?;
-        let earlier = match self.settle_earlier(call, actor, &asked).await? {
-            Earlier::Opened => return self.opened_trader(call, actor.session.account).await,
+        let earlier = match self.settle_earlier(call, account, &asked).await? {
+            Earlier::Opened => return self.opened_trader(call, account).await,
             Earlier::Unsettled(opening) => Some(opening),
             Earlier::None => None,
         };
         let (app, call, actor) = (Arc::clone(self), call.clone(), actor.clone());
         let opening = tokio::spawn(async move {
             let opening = app.begin_opening(&call, &actor, &asked, earlier.as_ref()).await?;
-            let account = actor.session.account;
             let answer = tokio::time::timeout(PATIENCE, app.broker.open(opening.id, &application)).await;
             let answer = answer.unwrap_or(Err(NO_ANSWER));
             app.conclude(&call, account, &asked, &opening, answer).await?;
@@ -109,10 +113,9 @@ impl Brokerage {
     async fn settle_earlier(
         &self,
         call: &Call,
-        actor: &Actor,
+        account: AccountId,
         asked: &Asked,
     ) -> Outcome<Earlier, OpenAccountError> {
-        let account = actor.session.account;
         let record = self.kernel.store.read().await?.brokerage().find(account, self.broker.name()).await?;
         let Some(record) = record else {
             return Ok(Earlier::None);
@@ -155,11 +158,8 @@ impl Brokerage {
         asked: &Asked,
         earlier: Option<&Opening>,
     ) -> Outcome<Opening, OpenAccountError> {
-        let (account, broker) = (actor.session.account, self.broker.name());
-        let mut work = self.begin(call).await?;
-        work.lock(account).await?;
-        work.still(actor).await?;
-        let now = work.now;
+        let mut work = self.begin_as(call, actor, Permission::OpenBrokerageAccount).await?;
+        let (account, broker, now) = (work.grant.account(), self.broker.name(), work.now);
         // With the same address it is the same opening, tried again.
         let again = match earlier {
             Some(earlier) if self.asked(account, earlier)?.email == asked.email => Some(earlier),
@@ -176,7 +176,7 @@ impl Brokerage {
             let unsettled = OpenAccountError::Unsettled { retry_after: ASKED_AGAIN.as_secs() };
             return refuse(if is_open { OpenAccountError::AlreadyOpened } else { unsettled });
         }
-        work.audit(Action::BrokerageApplied, actor.subject(), json!({ "broker": broker })).await?;
+        work.audit(Action::BrokerageApplied, work.grant.subject(), json!({ "broker": broker })).await?;
         work.commit().await?;
         Ok(opening)
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use tidegate_broker::BrokerError;
+use tidegate_domain::Permission;
 use tidegate_kernel::Actor;
 use tidegate_kernel::fault::{Outcome, refuse};
 
@@ -34,7 +35,8 @@ impl Brokerage {
         &self,
         actor: &Actor,
     ) -> Outcome<Map<String, Value>, BrokerageProfileError> {
-        let Some((record, broker_account)) = self.linked(actor.session.account).await? else {
+        let grant = actor.authorize(Permission::ReadBrokerageAccount)?;
+        let Some((record, broker_account)) = self.linked(grant.account()).await? else {
             return refuse(BrokerageProfileError::NoAccount);
         };
         let seen = match self.broker.account(broker_account).await {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tidegate_broker::{Document, LocalStatus};
+use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::{Actor, Call};
@@ -25,12 +26,15 @@ pub enum SubmitDocumentsError {
 }
 
 impl Brokerage {
-    /// Refuses a person without an account: asked before documents are read.
+    /// Refuses a caller without a brokerage account before their documents are read.
+    ///
+    /// Source: Riven "account/kyc".
     ///
     /// # Errors
     /// [`SubmitDocumentsError::NoAccount`].
     pub async fn may_submit_documents(&self, actor: &Actor) -> Outcome<(), SubmitDocumentsError> {
-        match self.linked(actor.session.account).await? {
+        let account = actor.authorize(Permission::SubmitBrokerageDocuments)?.account();
+        match self.linked(account).await? {
             Some(_) => Ok(()),
             None => refuse(SubmitDocumentsError::NoAccount),
         }
@@ -50,6 +54,7 @@ impl Brokerage {
         actor: &Actor,
         documents: Vec<Document>,
     ) -> Outcome<Trader, SubmitDocumentsError> {
+        actor.authorize(Permission::SubmitBrokerageDocuments)?;
         let (app, call, actor) = (Arc::clone(self), call.clone(), actor.clone());
         // Goes on when whoever asked is gone: what the broker took is noted.
         let submitting = tokio::spawn(async move { app.pass_on(&call, &actor, &documents).await });
@@ -62,7 +67,12 @@ impl Brokerage {
         actor: &Actor,
         documents: &[Document],
     ) -> Outcome<Trader, SubmitDocumentsError> {
-        let Some((record, broker_account)) = self.linked(actor.session.account).await? else {
+        // Documents take a while to arrive, and what the broker has taken cannot be taken back.
+        let acting = self.begin_as(call, actor, Permission::SubmitBrokerageDocuments).await?;
+        let subject = acting.grant.subject();
+        let account = acting.grant.account();
+        drop(acting);
+        let Some((record, broker_account)) = self.linked(account).await? else {
             return refuse(SubmitDocumentsError::NoAccount);
         };
         if let Err(error) = self.broker.upload(broker_account, documents).await {
@@ -70,7 +80,7 @@ impl Brokerage {
         }
         let mut work = self.begin(call).await?;
         let types: Vec<_> = documents.iter().map(|document| document.document_type.as_str()).collect();
-        work.audit(Action::BrokerageDocumentsSubmitted, actor.subject(), json!({ "types": types })).await?;
+        work.audit(Action::BrokerageDocumentsSubmitted, subject, json!({ "types": types })).await?;
         work.commit().await?;
         match self.broker.account(broker_account).await {
             Ok(seen) => {
@@ -88,6 +98,6 @@ impl Brokerage {
                 self.look_later(&record, broker_account, &error).await?;
             }
         }
-        Ok(self.trader(actor).await?)
+        Ok(self.trader_of(account).await?)
     }
 }

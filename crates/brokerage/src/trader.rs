@@ -6,7 +6,7 @@ use tidegate_database::Unit;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::{DateOfBirth, EmailAddress, PhoneNumber, Timestamp};
 use tidegate_kernel::fault::Fault;
-use tidegate_kernel::{Actor, Kernel, KernelTables};
+use tidegate_kernel::{Kernel, KernelTables};
 use uuid::Uuid;
 
 use crate::tables::brokerage_accounts::BrokerageRecord;
@@ -55,14 +55,6 @@ fn context(account: AccountId) -> String {
 }
 
 impl Brokerage {
-    /// The actor as a trader.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn trader(&self, actor: &Actor) -> Result<Trader, Fault> {
-        self.trader_of(actor.session.account).await
-    }
-
     /// An account's person as a trader.
     ///
     /// # Errors
@@ -119,7 +111,7 @@ pub(crate) fn status(record: &BrokerageRecord) -> LocalStatus {
     LocalStatus::from_name(&record.status).unwrap_or_default()
 }
 
-impl Work<'_> {
+impl<G> Work<'_, G> {
     pub(crate) async fn trader(&mut self, account: AccountId) -> Result<Trader, Fault> {
         read_trader(&self.app.kernel, &mut self.unit, self.app.broker.name(), account).await
     }

@@ -2,32 +2,51 @@
 
 use serde_json::Value;
 use tidegate_database::Unit;
-use tidegate_domain::Timestamp;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::AccountId;
+use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::hooks::ContactDetails;
 use tidegate_kernel::work::Subject;
-use tidegate_kernel::{Actor, Call, Fault};
+use tidegate_kernel::{Actor, Call, Fault, Grant};
 
 use crate::Brokerage;
 
-/// A unit of work on behalf of a caller.
-pub(crate) struct Work<'a> {
+/// A unit of work on behalf of a caller. One that acts for a signed-in caller carries the grant by which it acts.
+pub(crate) struct Work<'a, G = ()> {
     pub(crate) app: &'a Brokerage,
     pub(crate) call: &'a Call,
     pub(crate) unit: Unit,
     pub(crate) now: Timestamp,
+    pub(crate) grant: G,
 }
 
+/// A unit of work of a signed-in caller, who has been found to be allowed it in the same unit.
+pub(crate) type Acting<'a> = Work<'a, Grant>;
+
 impl Brokerage {
-    /// Begins a unit of work.
+    /// Begins a unit of work that notes what the broker did.
     pub(crate) async fn begin<'a>(&'a self, call: &'a Call) -> Result<Work<'a>, Fault> {
-        Ok(Work { app: self, call, unit: self.kernel.store.begin().await?, now: self.kernel.now() })
+        let unit = self.kernel.store.begin().await?;
+        Ok(Work { app: self, call, unit, now: self.kernel.now(), grant: () })
+    }
+
+    /// Begins a unit of work of a signed-in caller, if they may do this now: see [`Kernel::grant_in`].
+    ///
+    /// [`Kernel::grant_in`]: tidegate_kernel::Kernel::grant_in
+    pub(crate) async fn begin_as<'a>(
+        &'a self,
+        call: &'a Call,
+        actor: &Actor,
+        permission: Permission,
+    ) -> Result<Acting<'a>, Fault> {
+        let mut unit = self.kernel.store.begin().await?;
+        let grant = self.kernel.grant_in(&mut unit, actor, permission).await?;
+        Ok(Work { app: self, call, unit, now: self.kernel.now(), grant })
     }
 }
 
 /// What every feature does in its units of work.
-impl Work<'_> {
+impl<G> Work<'_, G> {
     fn kernel(&mut self) -> tidegate_kernel::Work<'_> {
         tidegate_kernel::Work {
             kernel: &self.app.kernel,
@@ -48,10 +67,6 @@ impl Work<'_> {
 
     pub(crate) async fn lock(&mut self, account: AccountId) -> Result<(), Fault> {
         self.kernel().lock(account).await
-    }
-
-    pub(crate) async fn still(&mut self, actor: &Actor) -> Result<(), Fault> {
-        self.kernel().still(actor).await
     }
 
     pub(crate) async fn contact_learned(

@@ -33,6 +33,8 @@ pub enum Template {
     PasswordChanged,
     /// Verifies the new address of an account: `code`, `minutes`.
     EmailChangeCode,
+    /// Reports to the current address that a change of it was requested: `old_email`, `when` (ISO 8601), `ip`.
+    EmailChangeRequested,
     /// Reports that the address of the account was changed: `old_email`, `new_email`, `when` (ISO 8601).
     EmailChanged,
     /// Adds an e-mail address to an account that has a phone number only: `link`, `minutes`.
@@ -125,12 +127,13 @@ impl Files {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::SignUpCode,
         Self::PasswordReset,
         Self::Invitation,
         Self::PasswordChanged,
         Self::EmailChangeCode,
+        Self::EmailChangeRequested,
         Self::EmailChanged,
         Self::EmailAddition,
     ];
@@ -143,6 +146,7 @@ impl Template {
             Self::Invitation => "invitation",
             Self::PasswordChanged => "password_changed",
             Self::EmailChangeCode => "email_change_code",
+            Self::EmailChangeRequested => "email_change_requested",
             Self::EmailChanged => "email_changed",
             Self::EmailAddition => "email_addition",
         }
@@ -160,6 +164,7 @@ impl Template {
             Self::Invitation => built_in!("invitation"),
             Self::PasswordChanged => built_in!("password_changed"),
             Self::EmailChangeCode => built_in!("email_change_code"),
+            Self::EmailChangeRequested => built_in!("email_change_requested"),
             Self::EmailChanged => built_in!("email_changed"),
             Self::EmailAddition => built_in!("email_addition"),
         }
@@ -184,6 +189,11 @@ impl Template {
             }),
             Self::PasswordChanged => json!({"when": "2026-01-31T09:30:00Z", "ip": "203.0.113.7"}),
             Self::EmailChangeCode => json!({"code": "493027", "minutes": 10}),
+            Self::EmailChangeRequested => json!({
+                "old_email": "ada@example.com",
+                "when": "2026-01-31T09:30:00Z",
+                "ip": "203.0.113.7",
+            }),
             Self::EmailChanged => json!({
                 "old_email": "ada@example.com",
                 "new_email": "lovelace@example.org",

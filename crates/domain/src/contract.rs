@@ -8,12 +8,12 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::PasswordRule;
 use crate::challenge::Purpose;
 use crate::limit::Limit;
 use crate::refresh::RefreshPolicy;
 use crate::session::SessionPolicy;
 use crate::time::seconds;
+use crate::{PasswordRule, PermissionSet};
 
 /// A contract's name: in claims, rows, configuration and on the command line. Not a closed set: which contracts are
 /// served is said by the registry of the HTTP surface alone.
@@ -193,6 +193,10 @@ pub struct ContractProfile {
     /// it can ask.
     #[serde(skip, default = "refused")]
     pub second_factor: SecondFactor,
+    /// What an access token issued through this contract may do at most, wherever it is sent: what the contract's own
+    /// endpoints do, and [`PermissionSet::ANY_CONTRACT`]. Not configurable.
+    #[serde(skip)]
+    pub permissions: PermissionSet,
     /// Rate limits. One left out does not exist.
     pub limits: Limits,
 }
@@ -235,6 +239,7 @@ impl ContractProfile {
             access_token: defaults.access_token,
             unverified: defaults.unverified,
             second_factor: defaults.second_factor,
+            permissions: defaults.permissions,
             ..self
         }
     }
@@ -321,6 +326,7 @@ static NOT_SERVED: LazyLock<Arc<ContractProfile>> = LazyLock::new(|| {
         },
         unverified: Unverified::Refused,
         second_factor: SecondFactor::Refuse,
+        permissions: PermissionSet::NONE,
         limits: Limits::default(),
     })
 });

@@ -1,9 +1,12 @@
-//! The one set of roles, and what each may do.
+//! The built-in roles, and what each may do.
 
 use serde::{Deserialize, Serialize};
 
-/// What a member may do in an organization. Ordered: a greater role may all that a lesser one may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+use crate::permission::Permission as P;
+use crate::permission::PermissionSet;
+
+/// A member's role in an organization: a set of permissions. Roles have no order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// One end user of one database.
@@ -18,28 +21,92 @@ pub enum Role {
     Owner,
 }
 
+/// What every person may do with their own account, whatever their role; the frontend role is not given to be used by
+/// its owner.
+const OWN: PermissionSet = PermissionSet::of(&[
+    P::ReadOwnToken,
+    P::ReadOwnAccount,
+    P::ChangeOwnProfile,
+    P::DeleteOwnAccount,
+    P::ChangeOwnPassword,
+    P::ChangeOwnEmail,
+    P::ReadOwnSessions,
+    P::EndOwnSessions,
+    P::ReadBrokerageAccount,
+    P::OpenBrokerageAccount,
+    P::SubmitBrokerageDocuments,
+]);
+
+const FRONTEND: PermissionSet = PermissionSet::END_USER.union(PermissionSet::of(&[P::DeleteOwnAccount]));
+
+const VIEWER: PermissionSet = OWN.union(PermissionSet::of(&[P::UseBoundDatabase]));
+
+const DEVELOPER: PermissionSet = VIEWER.union(PermissionSet::of(&[
+    P::ReadDatabases,
+    P::ChangeBoundDatabase,
+    P::ResolveOwnSession,
+    P::ResolveSessions,
+]));
+
+const ADMIN: PermissionSet = DEVELOPER.union(PermissionSet::of(&[
+    P::SetOwnPassword,
+    P::ReadMembers,
+    P::ManageMembers,
+    P::ManagePrograms,
+    P::ManageProgramKeys,
+    P::ReadOrganization,
+    P::ManageOrganization,
+    P::ManageDatabases,
+]));
+
+/// Every role: its name in the store and in token claims, and its permissions. What tells the owner from an admin is
+/// whom they may act on: nobody but the owner changes the owner's account.
+const ROLES: [(Role, &str, PermissionSet); 5] = [
+    (Role::Owner, "owner", ADMIN),
+    (Role::Admin, "admin", ADMIN),
+    (Role::Developer, "developer", DEVELOPER),
+    (Role::Viewer, "viewer", VIEWER),
+    (Role::Frontend, "frontend", FRONTEND),
+];
+
 impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] = [Self::Owner, Self::Admin, Self::Developer, Self::Viewer, Self::Frontend];
+
+    /// The roles that a new organization lists for its members, under the names RiverGen's contract gives them.
+    pub const LISTED: [(Self, &'static str); 3] =
+        [(Self::Admin, "Admin"), (Self::Developer, "Developer"), (Self::Viewer, "Viewer")];
+
     /// The role's name in the store and in token claims.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Owner => "owner",
-            Self::Admin => "admin",
-            Self::Developer => "developer",
-            Self::Viewer => "viewer",
-            Self::Frontend => "frontend",
-        }
+        self.entry().0
+    }
+
+    /// What the role may do.
+    pub const fn permissions(self) -> PermissionSet {
+        self.entry().1
     }
 
     /// The role of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Owner, Self::Admin, Self::Developer, Self::Viewer, Self::Frontend]
-            .into_iter()
-            .find(|role| role.as_str() == name)
+        ROLES.iter().find(|(_, known, _)| *known == name).map(|(role, ..)| *role)
     }
 
     /// Whether the role administers its organization (RiverGen `is_admin`).
     pub const fn is_admin(self) -> bool {
-        matches!(self, Self::Owner | Self::Admin)
+        self.permissions().contains(P::ManageMembers)
+    }
+
+    const fn entry(self) -> (&'static str, PermissionSet) {
+        let [owner, admin, developer, viewer, frontend] = ROLES;
+        let (_, name, permissions) = match self {
+            Self::Owner => owner,
+            Self::Admin => admin,
+            Self::Developer => developer,
+            Self::Viewer => viewer,
+            Self::Frontend => frontend,
+        };
+        (name, permissions)
     }
 }
 
@@ -48,12 +115,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_round_trip_and_rank_as_the_design_says() {
-        for role in [Role::Owner, Role::Admin, Role::Developer, Role::Viewer, Role::Frontend] {
-            assert_eq!(Role::from_name(role.as_str()), Some(role));
+    fn each_role_has_a_row_of_its_own() {
+        for (role, (known, name, permissions)) in Role::ALL.into_iter().zip(ROLES) {
+            assert_eq!((role, role.as_str(), role.permissions()), (known, name, permissions));
+            assert_eq!(Role::from_name(name), Some(role));
         }
         assert_eq!(Role::from_name("root"), None);
-        assert!(Role::Owner > Role::Admin && Role::Admin > Role::Developer);
-        assert!(Role::Developer > Role::Viewer && Role::Viewer > Role::Frontend);
+        for (role, listed) in Role::LISTED {
+            assert_eq!(Role::from_name(&listed.to_ascii_lowercase()), Some(role));
+        }
+    }
+
+    #[test]
+    fn what_a_frontend_token_may_do_is_listed_and_nothing_else() {
+        let frontend: Vec<&str> = Role::Frontend.permissions().iter().map(P::as_str).collect();
+        assert_eq!(
+            frontend,
+            ["own_token.read", "own_account.delete", "bound_database.use", "own_end_user_session.resolve"]
+        );
+        assert!(!PermissionSet::END_USER.contains(P::DeleteOwnAccount));
+    }
+
+    #[test]
+    fn developers_touch_no_account_but_their_own() {
+        for permission in [P::ReadMembers, P::ManageMembers, P::ManagePrograms, P::ManageProgramKeys] {
+            for role in [Role::Developer, Role::Viewer, Role::Frontend] {
+                assert!(!role.permissions().contains(permission), "{role:?} {permission:?}");
+            }
+        }
     }
 }

@@ -2,35 +2,63 @@
 
 use serde_json::Value;
 use tidegate_database::Unit;
-use tidegate_domain::Timestamp;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::limit::{Exceeded, Limit};
+use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::message::{CodeText, Mail};
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
-use tidegate_kernel::{Actor, Call, Fault};
+use tidegate_kernel::{Actor, Call, Fault, Grant};
 
 use crate::Identity;
 
-/// A unit of work on behalf of a caller.
-pub(crate) struct Work<'a> {
+/// A unit of work on behalf of a caller. One that acts for a signed-in caller carries the grant by which it acts.
+pub(crate) struct Work<'a, G = ()> {
     pub(crate) app: &'a Identity,
     pub(crate) call: &'a Call,
     pub(crate) unit: Unit,
     pub(crate) now: Timestamp,
+    pub(crate) grant: G,
 }
 
+/// A unit of work of a signed-in caller, who has been found to be allowed it in the same unit.
+pub(crate) type Acting<'a> = Work<'a, Grant>;
+
 impl Identity {
-    /// Begins a unit of work.
+    /// Begins a unit of work of nobody who is signed in: what they send proves what they may do.
     pub(crate) async fn begin<'a>(&'a self, call: &'a Call) -> Result<Work<'a>, Fault> {
-        Ok(Work { app: self, call, unit: self.kernel.store.begin().await?, now: self.kernel.now() })
+        let unit = self.kernel.store.begin().await?;
+        Ok(Work { app: self, call, unit, now: self.kernel.now(), grant: () })
+    }
+
+    /// Begins a unit of work of a signed-in caller, if they may do this now. The session is read again in the unit; where
+    /// the permission is about the caller's own account, the account is locked first, until the unit ends.
+    pub(crate) async fn begin_as<'a>(
+        &'a self,
+        call: &'a Call,
+        actor: &Actor,
+        permission: Permission,
+    ) -> Result<Acting<'a>, Fault> {
+        let mut unit = self.kernel.store.begin().await?;
+        let grant = self.kernel.grant_in(&mut unit, actor, permission).await?;
+        Ok(Work { app: self, call, unit, now: self.kernel.now(), grant })
+    }
+
+    /// Begins to read for a signed-in caller, if they may; what is known of their session may be two seconds old.
+    pub(crate) async fn read_as<'a>(
+        &self,
+        actor: &'a Actor,
+        permission: Permission,
+    ) -> Result<(Unit, &'a Grant), Fault> {
+        let grant = actor.authorize(permission)?;
+        Ok((self.kernel.store.read().await?, grant))
     }
 }
 
 /// What every feature does in its units of work. Written out rather than dereferenced to: use cases pass `work.now` and
 /// `work.call` along while they write to `work.unit`.
-impl Work<'_> {
+impl<G> Work<'_, G> {
     /// The same work as the kernel sees it.
     pub(crate) fn kernel(&mut self) -> tidegate_kernel::Work<'_> {
         tidegate_kernel::Work {
@@ -52,10 +80,6 @@ impl Work<'_> {
 
     pub(crate) async fn lock(&mut self, account: AccountId) -> Result<(), Fault> {
         self.kernel().lock(account).await
-    }
-
-    pub(crate) async fn still(&mut self, actor: &Actor) -> Result<(), Fault> {
-        self.kernel().still(actor).await
     }
 
     pub(crate) async fn count(

@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_crypto::{PlainToken, SanctumToken, TokenError};
+use tidegate_database::Unit;
 use tidegate_domain::access::FULL_SCOPE;
-use tidegate_domain::{AccessClaims, ContractId, Role};
+use tidegate_domain::account::AccountKind;
+use tidegate_domain::contract::Unverified;
+use tidegate_domain::{AccessClaims, ContractId, ContractProfile, Permission};
 
 use crate::cache::MAX_AGE;
-use crate::fault::Fault;
+use crate::fault::{Fault, Forbidden};
+use crate::grant::Grant;
 use crate::kernel::KEY_RING;
 use crate::tables::sessions::SessionRecord;
 use crate::{Kernel, KernelTables};
@@ -18,13 +22,10 @@ const SIGNATURE_AGE: Duration = Duration::from_secs(24 * 3_600);
 /// How exactly it is known when a session without refresh tokens was last used.
 const NOTED_EVERY: Duration = Duration::from_secs(600);
 
-/// Somebody whose token was accepted.
+/// A caller whose access token was accepted. Who that is, only a use case learns, by asking for a permission.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// The session the token belongs to.
-    pub session: Arc<SessionRecord>,
-    /// What the token says.
-    pub claims: Arc<AccessClaims>,
+    grant: Grant,
 }
 
 /// Why a token was not.
@@ -41,30 +42,47 @@ pub enum AuthError {
     Fault(#[from] Fault),
 }
 
-/// The actor may not do that.
+/// Why an actor is not admitted to a contract, whatever they ask for there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the token's role or scope does not allow this")]
-pub struct Forbidden;
+pub enum NotAdmitted {
+    /// A program's, on a contract that knows none.
+    #[error("the contract has no programs")]
+    Program,
+    /// The contract asks for a verified e-mail address.
+    #[error("the account's e-mail address is not verified")]
+    EmailNotVerified,
+}
 
 impl Actor {
-    /// What the token lets do: a token that speaks for an end user never lets do more than that, whatever has become of the
-    /// account it was issued to.
-    pub fn role(&self) -> Role {
-        let speaks_for_user = self.claims.fuid.is_some() || self.claims.fsid.is_some();
-        if speaks_for_user { self.session.role.min(Role::Frontend) } else { self.session.role }
-    }
-
-    /// Whether the token is in an end user's hands: one of the frontend role that is bound to a database.
-    pub fn is_end_user(&self) -> bool {
-        self.role() == Role::Frontend && self.claims.db.is_some()
-    }
-
-    /// Accepts an actor of at least `role` whose token is not restricted to scopes.
+    /// The actor's grant, if it allows this. For what only reads, and for a cheap look before costly work: what is known of
+    /// the session may be two seconds old. A use case that writes begins its unit of work with the permission.
     ///
     /// # Errors
-    /// [`Forbidden`] otherwise.
-    pub fn require(&self, role: Role) -> Result<(), Forbidden> {
-        if self.role() >= role && self.claims.scope == FULL_SCOPE { Ok(()) } else { Err(Forbidden) }
+    /// [`Forbidden`] when it does not.
+    pub fn authorize(&self, permission: Permission) -> Result<&Grant, Forbidden> {
+        self.grant.require(permission)?;
+        Ok(&self.grant)
+    }
+
+    /// Refuses an actor whom the contract does not admit.
+    ///
+    /// # Errors
+    /// [`NotAdmitted`].
+    pub fn admitted_to(&self, profile: &ContractProfile) -> Result<(), NotAdmitted> {
+        let session = self.grant.session();
+        if session.kind != AccountKind::Individual {
+            return if profile.program_password.is_some() { Ok(()) } else { Err(NotAdmitted::Program) };
+        }
+        if profile.unverified == Unverified::Admitted || session.email_verified {
+            Ok(())
+        } else {
+            Err(NotAdmitted::EmailNotVerified)
+        }
+    }
+
+    /// What the kernel itself may know of it.
+    pub(crate) fn known(&self) -> &Grant {
+        &self.grant
     }
 }
 
@@ -93,7 +111,7 @@ impl Kernel {
         if opaque.is_some() {
             self.note_use(&session).await;
         }
-        Ok(Actor { session, claims })
+        Ok(Actor { grant: self.grant(session, claims) })
     }
 
     /// What a token says that is chance alone: found in the store by its hash, once.
@@ -194,5 +212,44 @@ impl Kernel {
         };
         let belongs = session.account == claims.sub && session.organization == claims.org;
         if session.ended || !belongs { Err(AuthError::Invalid) } else { Ok(session) }
+    }
+}
+
+impl Kernel {
+    pub(crate) fn grant(&self, session: Arc<SessionRecord>, claims: Arc<AccessClaims>) -> Grant {
+        let powers = self.settings.profile(claims.contract).permissions;
+        Grant::new(session, claims, powers)
+    }
+
+    /// The actor's grant as it is in this unit of work, which is about to act by it. Waiting for the body, hashing and
+    /// queueing take a while, and what is remembered of a session may be two seconds old.
+    ///
+    /// # Errors
+    /// [`Fault::SessionEnded`] when the session has ended or lost a permission since the token was accepted;
+    /// [`Fault::Forbidden`] when it did not have this one; those of the store.
+    pub async fn grant_in(
+        &self,
+        unit: &mut Unit,
+        actor: &Actor,
+        permission: Permission,
+    ) -> Result<Grant, Fault> {
+        let accepted = actor.authorize(permission)?;
+        // Before any other row of the account, as everything that changes one does.
+        if permission.changes_own_account() {
+            unit.account_cards().lock(accepted.account()).await?;
+        }
+        self.renewed(unit, accepted).await
+    }
+
+    /// The grant as it is now, where a unit has waited since it was read.
+    ///
+    /// # Errors
+    /// [`Fault::SessionEnded`] when the session has ended or lost a permission since; those of the store.
+    pub async fn renewed(&self, unit: &mut Unit, grant: &Grant) -> Result<Grant, Fault> {
+        let session = unit.sessions().record(grant.session().id).await?;
+        let session = session.filter(|session| !session.ended && session.expires_at > self.now());
+        let session = session.ok_or(Fault::SessionEnded)?;
+        let now = self.grant(Arc::new(session), grant.shared_claims());
+        if now.covers(grant) { Ok(now) } else { Err(Fault::SessionEnded) }
     }
 }

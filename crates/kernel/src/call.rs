@@ -37,7 +37,8 @@ pub struct Causer {
 
 impl From<&Actor> for Causer {
     fn from(actor: &Actor) -> Self {
-        Self { account: actor.session.account, organization: actor.session.organization }
+        let grant = actor.known();
+        Self { account: grant.account(), organization: grant.organization() }
     }
 }
 

@@ -43,7 +43,10 @@ pub enum Fault {
     /// A text message is needed and no provider is configured.
     #[error("no SMS provider is configured: set [sms] in the configuration, or serve with --dev")]
     SmsNotConfigured,
-    /// The session that asked has ended since its token was accepted, or its role there is a lesser one now.
+    /// The caller's role, the token's scope or binding, or the contract that issued it does not allow this.
+    #[error("the token's role, scope or contract does not allow this")]
+    Forbidden,
+    /// The session that asked has ended since its token was accepted, or its role there allows less now.
     #[error("the session has ended meanwhile")]
     SessionEnded,
     /// The database cannot be reached.
@@ -52,6 +55,17 @@ pub enum Fault {
     /// A defect, ours or the machine's. The text is for the log alone.
     #[error("{0}")]
     Internal(String),
+}
+
+/// The caller may not do that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the token's role, scope or contract does not allow this")]
+pub struct Forbidden;
+
+impl From<Forbidden> for Fault {
+    fn from(Forbidden: Forbidden) -> Self {
+        Self::Forbidden
+    }
 }
 
 impl From<Exceeded> for Fault {

@@ -122,7 +122,7 @@ const fn rule_of(template: Template) -> CountingRule {
             CountingRule { recipient: Beyond::Discard, causer: Beyond::Discard, times: 1 }
         }
         // Nobody may use up the mails of an owner, or of the network they act from, to keep this news from the owner.
-        Template::PasswordChanged | Template::EmailChanged => {
+        Template::PasswordChanged | Template::EmailChanged | Template::EmailChangeRequested => {
             CountingRule { recipient: Beyond::Discard, causer: Beyond::Send, times: 2 }
         }
     }

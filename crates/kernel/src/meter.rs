@@ -104,14 +104,15 @@ impl Kernel {
     /// Counts a request with one, for its organization where the contract has such a limit, else for its account. None when
     /// it has neither.
     pub fn meter_authenticated(&self, call: &Call, actor: &Actor) -> Option<Standing> {
+        let grant = actor.known();
         let (limits, contract) = (&call.profile.limits, call.profile.contract.as_str());
         let (limit, caller) = match (limits.requests_by_organization, limits.authenticated_requests) {
             // Tokens in the hands of end users must not keep the organization from its own.
-            (Some(limit), _) if actor.role() == Role::Frontend => {
-                (limit, format!("{contract} session {}", actor.session.id))
+            (Some(limit), _) if grant.role() == Role::Frontend => {
+                (limit, format!("{contract} session {}", grant.session().id))
             }
-            (Some(limit), _) => (limit, format!("{contract} organization {}", actor.session.organization)),
-            (None, Some(limit)) => (limit, format!("{contract} account {}", actor.session.account)),
+            (Some(limit), _) => (limit, format!("{contract} organization {}", grant.organization())),
+            (None, Some(limit)) => (limit, format!("{contract} account {}", grant.account())),
             (None, None) => return None,
         };
         Some(self.meter.count(caller, limit, self.now()))

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::fault::Fault;
 use crate::tables::audit::NewEvent;
 use crate::throttle::Counted;
-use crate::{Actor, Call, Kernel, KernelTables};
+use crate::{Call, Kernel, KernelTables};
 
 /// A unit of work on behalf of a caller, lent by the feature whose use case it is.
 pub struct Work<'w> {
@@ -38,17 +38,6 @@ pub struct Subject {
 impl From<AccountId> for Subject {
     fn from(account: AccountId) -> Self {
         Self { account: Some(account), ..Self::default() }
-    }
-}
-
-impl Actor {
-    /// What an audit event of this actor is about.
-    pub fn subject(&self) -> Subject {
-        Subject {
-            account: Some(self.session.account),
-            organization: Some(self.session.organization),
-            session: Some(self.session.id),
-        }
     }
 }
 
@@ -109,17 +98,6 @@ impl Work<'_> {
     /// Those of the store.
     pub async fn lock(&mut self, account: AccountId) -> Result<(), Fault> {
         Ok(self.unit.account_cards().lock(account).await?)
-    }
-
-    /// Refuses an actor whose session has ended, or whose role has sunk, since their token was accepted: hashing and
-    /// waiting take a while, and what is remembered of a session may be two seconds old.
-    ///
-    /// # Errors
-    /// [`Fault::SessionEnded`], and those of the store.
-    pub async fn still(&mut self, actor: &Actor) -> Result<(), Fault> {
-        let known = self.unit.sessions().record(actor.session.id).await?;
-        let holds = known.is_some_and(|known| !known.ended && known.role >= actor.session.role);
-        if holds { Ok(()) } else { Err(Fault::SessionEnded) }
     }
 }
 

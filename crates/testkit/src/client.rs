@@ -118,6 +118,16 @@ impl Request {
         self
     }
 
+    /// With its body held back until `meanwhile` is over, which begins when the server waits for the body.
+    pub fn held(mut self, meanwhile: impl Future<Output = ()> + Send + 'static) -> Self {
+        let body = std::mem::take(&mut self.body);
+        self.body = Body::from_stream(futures_util::stream::once(async move {
+            meanwhile.await;
+            body.collect().await.map(http_body_util::Collected::to_bytes)
+        }));
+        self
+    }
+
     /// With an access token.
     pub fn bearer(self, token: &str) -> Self {
         self.header("authorization", &format!("Bearer {token}"))

@@ -86,6 +86,7 @@ impl From<Fault> for Failure {
             Fault::RateLimited { .. } => "rate_limited",
             Fault::Busy { .. } => "busy",
             Fault::QuotaExceeded(_) => "quota_exceeded",
+            Fault::Forbidden => "forbidden",
             Fault::SessionEnded => "session_ended",
             Fault::MailNotConfigured => "mail_not_configured",
             Fault::SmsNotConfigured => "sms_not_configured",

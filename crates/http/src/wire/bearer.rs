@@ -5,9 +5,6 @@ use std::marker::PhantomData;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use tidegate_domain::Role;
-use tidegate_domain::account::AccountKind;
-use tidegate_domain::contract::Unverified;
 use tidegate_kernel::{Actor, AuthError, Call};
 
 use crate::wire::client::{call, read_meter};
@@ -15,25 +12,11 @@ use crate::wire::contract::ContractMarker;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
-/// A request with a right token. Who may go on, the handler says first: only [`Bearer::require`] gives the actor away.
+/// A request with a right token, whose owner the contract admits. What they may do, the use case decides.
 pub(crate) struct Bearer<C> {
-    actor: Actor,
-    call: Call,
+    pub(crate) actor: Actor,
+    pub(crate) call: Call,
     contract: PhantomData<C>,
-}
-
-impl<C: ContractMarker> Bearer<C> {
-    /// Lets in an actor of at least `role` with an unrestricted token.
-    pub(crate) fn require(self, role: Role) -> Result<(Actor, Call), C::Error> {
-        self.actor.require(role).map_err(Rejection::from)?;
-        Ok((self.actor, self.call))
-    }
-
-    /// The same, and besides the frontend role, whose reach the use case bounds to its own end user.
-    pub(crate) fn require_or_frontend(self, role: Role) -> Result<(Actor, Call), C::Error> {
-        let least = if self.actor.role() == Role::Frontend { Role::Frontend } else { role };
-        self.require(least)
-    }
 }
 
 impl<C: ContractMarker> FromRequestParts<App> for Bearer<C> {
@@ -46,14 +29,7 @@ impl<C: ContractMarker> FromRequestParts<App> for Bearer<C> {
                 if let Some(standing) = app.kernel().meter_authenticated(&call, &actor) {
                     read_meter(&parts.extensions, app, standing)?;
                 }
-                let is_person = actor.session.kind == AccountKind::Individual;
-                if !is_person && call.profile.program_password.is_none() {
-                    return Err(Rejection::Forbidden.into());
-                }
-                let admits_all = call.profile.unverified == Unverified::Admitted;
-                if is_person && !admits_all && !actor.session.email_verified {
-                    return Err(Rejection::EmailNotVerified.into());
-                }
+                actor.admitted_to(&call.profile).map_err(Rejection::from)?;
                 let call = call.caused_by((&actor).into());
                 Ok(Self { actor, call, contract: PhantomData })
             }

@@ -4,7 +4,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tidegate_domain::limit::{Exceeded, Standing};
 use tidegate_domain::quota::QuotaExceeded;
 use tidegate_kernel::Fault;
-use tidegate_kernel::authenticate::{AuthError, Forbidden};
+use tidegate_kernel::authenticate::{AuthError, NotAdmitted};
+use tidegate_kernel::fault::Forbidden;
 
 use crate::wire::fields::Violations;
 
@@ -78,6 +79,15 @@ impl From<Forbidden> for Rejection {
     }
 }
 
+impl From<NotAdmitted> for Rejection {
+    fn from(reason: NotAdmitted) -> Self {
+        match reason {
+            NotAdmitted::Program => Self::Forbidden,
+            NotAdmitted::EmailNotVerified => Self::EmailNotVerified,
+        }
+    }
+}
+
 impl From<AuthError> for Rejection {
     fn from(error: AuthError) -> Self {
         match error {
@@ -100,6 +110,7 @@ impl From<Fault> for Rejection {
                 tracing::debug!(retry_after, "refused: the password-hash queue is full");
                 Self::Unavailable { retry_after, reason: "The server is busy; try again later." }
             }
+            Fault::Forbidden => Self::Forbidden,
             Fault::SessionEnded => Self::InvalidToken,
             Fault::MailNotConfigured => {
                 tracing::error!("refused: {fault}");

@@ -22,6 +22,7 @@ mod ingestiq;
 mod matrix;
 mod origins;
 mod pages;
+mod permissions;
 mod races;
 mod riven;
 mod rivergen;

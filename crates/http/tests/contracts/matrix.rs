@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
 
+use crate::forge::reworded;
 use crate::routes::{self, Route};
 
 /// Whose token it is, and in which state.
@@ -80,23 +81,28 @@ impl Row<'_> {
                 let mut fields = fields;
                 fields["frontend_user_id"] = json!(7);
                 fields["frontend_session_id"] = json!(session);
-                return Some(app.bound(&program, fields).await.access_token);
+                return Some(self.issued(app.bound(&program, fields).await.access_token).await);
             }
             Bearer::Expired => {
                 let person = app.add_individual(owner, &email, "manager").await;
-                let token = app.bound(&person, fields).await.access_token;
+                let token = self.issued(app.bound(&person, fields).await.access_token).await;
                 app.advance(Duration::from_secs(3_600));
                 return Some(token);
             }
             Bearer::Revoked => {
                 let person = app.add_individual(owner, &email, "manager").await;
-                let token = app.bound(&person, fields).await.access_token;
+                let token = self.issued(app.bound(&person, fields).await.access_token).await;
                 let ended = app.post("/api/v2/auth/logout").bearer(&token).send().await;
                 ended.assert_status(200);
                 return Some(token);
             }
         };
-        Some(app.bound(&person, fields).await.access_token)
+        Some(self.issued(app.bound(&person, fields).await.access_token).await)
+    }
+
+    /// The token as if the route's own contract had issued it: what tokens of the others reach is another matrix.
+    async fn issued(&self, token: String) -> String {
+        reworded(self.app, &token, |claims| claims.contract = self.route.contract).await
     }
 }
 

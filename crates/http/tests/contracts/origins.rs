@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tidegate_domain::Permission;
 use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_testkit::{TestApp, on_both_engines};
 
@@ -69,8 +70,9 @@ on_both_engines! {
         assert_eq!(claims.amr, AmrSet::of(Amr::Password));
         assert_eq!((claims.auth_time, claims.iat), (signed_in_at, signed_in_at + 60));
         let actor = app.kernel().authenticate(&bob.access_token).await.unwrap();
-        assert_eq!(actor.session.amr, AmrSet::of(Amr::Password));
-        assert_eq!(actor.session.auth_time.seconds(), signed_in_at);
+        let grant = actor.authorize(Permission::ReadOwnToken).unwrap();
+        assert_eq!(grant.session().amr, AmrSet::of(Amr::Password));
+        assert_eq!(grant.session().auth_time.seconds(), signed_in_at);
     }
 
     async fn keys_codes_and_continued_sessions_say_so_too(app: TestApp) {
@@ -91,14 +93,16 @@ on_both_engines! {
 
         let person = app.register_phone(PHONE).await;
         let actor = app.kernel().authenticate(&person.token).await.unwrap();
-        assert_eq!(actor.claims.amr, AmrSet::of(Amr::OneTimeCode));
-        assert_eq!(actor.claims.auth_time, app.now().seconds());
+        let grant = actor.authorize(Permission::ReadOwnToken).unwrap();
+        assert_eq!(grant.claims().amr, AmrSet::of(Amr::OneTimeCode));
+        assert_eq!(grant.claims().auth_time, app.now().seconds());
     }
 
     async fn a_session_of_an_earlier_version_was_authenticated_when_it_was_opened(app: TestApp) {
         let ada = app.register_ingestiq(ADA).await;
         app.sql("update sessions set auth_time = null").await;
         let actor = app.kernel().authenticate(&ada.access_token).await.unwrap();
-        assert_eq!((actor.session.amr, actor.session.auth_time), (AmrSet::of(Amr::Password), app.now()));
+        let grant = actor.authorize(Permission::ReadOwnToken).unwrap();
+        assert_eq!((grant.session().amr, grant.session().auth_time), (AmrSet::of(Amr::Password), app.now()));
     }
 }

@@ -103,7 +103,7 @@ impl Identity {
             return Ok(());
         }
         // An address the account has got since, through another contract, is not changed by an older mail.
-        if !emails.is_empty() || !work.take_email(account.id, &email).await? {
+        if !emails.is_empty() || !work.take_email(account.id, &email, challenge.id).await? {
             return refuse(ConfirmLinkError::InvalidToken);
         }
         work.audit(Action::EmailVerified, account.id, json!({})).await?;

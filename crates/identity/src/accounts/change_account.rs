@@ -3,16 +3,17 @@
 use serde_json::json;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
+use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::session::EndReason;
-use tidegate_domain::{Document, Password, Role};
+use tidegate_domain::{Document, Password, Permission, Role};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
-use tidegate_kernel::{Actor, Call, KernelTables};
+use tidegate_kernel::{Actor, Call, Grant, KernelTables};
 
 use crate::accounts::members_repository::Member;
-use crate::work::Work;
+use crate::work::Acting;
 use crate::{Identity, IdentityTables};
 
 /// What to change; what is absent stays.
@@ -37,9 +38,6 @@ pub enum ChangeAccountError {
     /// It is the owner's.
     #[error("the account {0} has the root role")]
     IsOwner(LoginName),
-    /// The token is in the hands of an end user, and the account is not theirs.
-    #[error("the token's role does not allow this")]
-    EndUser,
     /// The contract's password rule.
     #[error("password {0}")]
     WeakPassword(WeakPassword),
@@ -61,7 +59,10 @@ impl Identity {
         change: AccountChange,
     ) -> Outcome<(), ChangeAccountError> {
         // Before the hash: what does not exist costs nothing.
-        self.require_member(actor, login).await?;
+        let (grant, account) = self.require_member(actor, login).await?;
+        if change.password.is_some() && account == grant.account() {
+            grant.require(Permission::SetOwnPassword)?;
+        }
         let hash = match change.password {
             Some(password) => {
                 let rule = match (login, &call.profile.program_password) {
@@ -71,19 +72,22 @@ impl Identity {
                 if let Err(weak) = rule.check(&password) {
                     return refuse(ChangeAccountError::WeakPassword(weak));
                 }
-                Some(self.hash_for_actor(call, actor, password).await?)
+                Some(self.hash_for_actor(call, grant, password).await?)
             }
             None => None,
         };
 
-        let mut work = self.begin(call).await?;
-        work.still(actor).await?;
-        let member = work.lock_member(actor, login).await?;
+        let mut work = self.begin_as(call, actor, managing(login)).await?;
+        let member = work.lock_member(login).await?;
         let Some(mut member) = member else {
             return refuse(ChangeAccountError::NotFound(login.clone()));
         };
-        if is_anothers_owner(&member, actor) {
+        if is_anothers_owner(&member, &work.grant) {
             return refuse(ChangeAccountError::IsOwner(login.clone()));
+        }
+        // Another's password is a matter of managing; one's own, without the current one, of a power of its own.
+        if hash.is_some() && member.account == work.grant.account() {
+            work.grant.require(Permission::SetOwnPassword)?;
         }
         let mut changed = Vec::new();
         let mut note = |name: &'static str, is_given: bool| changed.extend(is_given.then_some(name));
@@ -106,10 +110,11 @@ impl Identity {
             };
             work.replace_password(*account, login, hash, tell).await?;
         }
-        let subject = Subject { account: Some(*account), ..actor.subject() };
-        let by = actor.session.account.to_string();
+        let subject = Subject { account: Some(*account), ..work.grant.subject() };
+        let by = work.grant.account().to_string();
         work.audit(Action::AccountUpdated, subject, json!({ "by": by, "changed": changed })).await?;
-        work.require_room_for(actor.session.organization, &before, metadata).await?;
+        let organization = work.grant.organization();
+        work.require_room_for(organization, &before, metadata).await?;
         Ok(work.commit().await?)
     }
 
@@ -126,10 +131,9 @@ impl Identity {
         login: &LoginName,
     ) -> Outcome<(), ChangeAccountError> {
         self.require_member(actor, login).await?;
-        let mut work = self.begin(call).await?;
-        work.still(actor).await?;
-        match work.lock_member(actor, login).await? {
-            Some(member) => work.delete_member(actor, &member).await?,
+        let mut work = self.begin_as(call, actor, managing(login)).await?;
+        match work.lock_member(login).await? {
+            Some(member) => work.delete_member(&member).await?,
             None => return refuse(ChangeAccountError::NotFound(login.clone())),
         }
         Ok(work.commit().await?)
@@ -143,12 +147,8 @@ impl Identity {
     /// # Errors
     /// [`ChangeAccountError`].
     pub async fn delete_own_account(&self, call: &Call, actor: &Actor) -> Outcome<(), ChangeAccountError> {
-        if actor.is_end_user() {
-            return refuse(ChangeAccountError::EndUser);
-        }
-        let (organization, account) = (actor.session.organization, actor.session.account);
-        let mut work = self.begin(call).await?;
-        work.lock(account).await?;
+        let mut work = self.begin_as(call, actor, Permission::DeleteOwnAccount).await?;
+        let (organization, account) = (work.grant.organization(), work.grant.account());
         let Some(member) = work.unit.members().find_by_key(organization, account).await? else {
             let emails = work.unit.accounts().emails(account).await?;
             return match emails.into_iter().find(|known| known.is_primary) {
@@ -158,49 +158,65 @@ impl Identity {
                 None => Ok(()),
             };
         };
-        work.delete_member(actor, &member).await?;
+        work.delete_member(&member).await?;
         Ok(work.commit().await?)
     }
 
     /// Refuses what does not exist, or is not the actor's to touch, before it costs a turn at the writer.
-    async fn require_member(&self, actor: &Actor, login: &LoginName) -> Outcome<(), ChangeAccountError> {
-        let found = self.kernel.store.read().await?.members().find(actor.session.organization, login).await?;
-        match found {
-            Some(member) if is_anothers_owner(&member, actor) => {
+    async fn require_member<'a>(
+        &self,
+        actor: &'a Actor,
+        login: &LoginName,
+    ) -> Outcome<(&'a Grant, AccountId), ChangeAccountError> {
+        let (mut unit, grant) = self.read_as(actor, managing(login)).await?;
+        match unit.members().find(grant.organization(), login).await? {
+            Some(member) if is_anothers_owner(&member, grant) => {
                 refuse(ChangeAccountError::IsOwner(login.clone()))
             }
-            Some(_) => Ok(()),
+            Some(member) => Ok((grant, member.account)),
             None => refuse(ChangeAccountError::NotFound(login.clone())),
         }
     }
 }
 
 /// An organization has one owner: whoever was one a moment ago is a stranger to the one who is.
-fn is_anothers_owner(member: &Member, actor: &Actor) -> bool {
-    member.role == Role::Owner && member.account != actor.session.account
+fn is_anothers_owner(member: &Member, grant: &Grant) -> bool {
+    member.role == Role::Owner && member.account != grant.account()
 }
 
-impl Work<'_> {
+/// What it takes to change or delete an account of that name.
+const fn managing(login: &LoginName) -> Permission {
+    match login {
+        LoginName::Service(_) => Permission::ManagePrograms,
+        LoginName::Email(_) | LoginName::Phone(_) => Permission::ManageMembers,
+    }
+}
+
+impl Acting<'_> {
     /// The account of that name in the actor's organization, locked until the unit ends.
-    async fn lock_member(&mut self, actor: &Actor, login: &LoginName) -> Result<Option<Member>, Fault> {
-        let organization = actor.session.organization;
+    async fn lock_member(&mut self, login: &LoginName) -> Result<Option<Member>, Fault> {
+        let organization = self.grant.organization();
         let Some(found) = self.unit.members().find(organization, login).await? else {
             return Ok(None);
         };
         self.lock(found.account).await?;
+        if found.account == self.grant.account() {
+            // Whoever reset the password meanwhile has ended this session.
+            self.grant = self.app.kernel.renewed(&mut self.unit, &self.grant).await?;
+        }
         // Again: it may have been changed or deleted while this unit waited.
         Ok(self.unit.members().find(organization, login).await?)
     }
 
-    async fn delete_member(&mut self, actor: &Actor, member: &Member) -> Outcome<(), ChangeAccountError> {
+    async fn delete_member(&mut self, member: &Member) -> Outcome<(), ChangeAccountError> {
         if member.role == Role::Owner {
             return refuse(ChangeAccountError::IsOwner(member.login.clone()));
         }
         self.unit.sessions().end_all(member.account, EndReason::AccountDeleted, self.now).await?;
         self.kernel().account_deleted(member.account).await?;
         self.unit.accounts().delete(member.account, member.login.as_str(), self.now).await?;
-        let subject = Subject { account: Some(member.account), ..actor.subject() };
-        let by = actor.session.account.to_string();
+        let subject = Subject { account: Some(member.account), ..self.grant.subject() };
+        let by = self.grant.account().to_string();
         self.audit(Action::AccountDeleted, subject, json!({ "by": by })).await?;
         Ok(())
     }

@@ -5,8 +5,8 @@ use tidegate_delivery::Template;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Purpose;
-use tidegate_domain::id::AccountId;
-use tidegate_domain::{EmailAddress, Secret, limit};
+use tidegate_domain::id::{AccountId, ChallengeId};
+use tidegate_domain::{EmailAddress, Permission, Secret, limit};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
 use tidegate_kernel::{Actor, Call};
@@ -47,8 +47,8 @@ impl Identity {
         new_email: &EmailAddress,
         code: &Secret,
     ) -> Outcome<EmailAddress, ConfirmEmailChangeError> {
-        let account = actor.session.account;
-        let mut work = self.begin(call).await?;
+        let mut work = self.begin_as(call, actor, Permission::ChangeOwnEmail).await?;
+        let account = work.grant.account();
         let found = work.unit.challenges().latest(Purpose::ChangeEmail, account).await?;
         let Some(challenge) = found.filter(|found| found.address == new_email.as_str()) else {
             return refuse(ConfirmEmailChangeError::NotPending);
@@ -68,17 +68,18 @@ impl Identity {
         let Some(old_email) = old else {
             return refuse(ConfirmEmailChangeError::NotPending);
         };
-        if !work.take_email(account, new_email).await? {
+        if !work.take_email(account, new_email, challenge.id).await? {
             return refuse(ConfirmEmailChangeError::NotPending);
         }
         let (old, new) = (old_email.as_str(), new_email.as_str());
-        work.audit(Action::EmailChanged, actor.subject(), json!({ "old_email": old, "new_email": new }))
+        work.audit(Action::EmailChanged, work.grant.subject(), json!({ "old_email": old, "new_email": new }))
             .await?;
         // The old mailbox hears of it: if this was not its owner, they can still act.
+        let display_name = work.grant.session().display_name.clone();
         work.notify(Mail {
             template: Template::EmailChanged,
             to: &old_email,
-            display_name: &actor.session.display_name,
+            display_name: &display_name,
             cause: challenge.id.0,
             values: json!({ "old_email": old, "new_email": new, "when": work.now.iso_seconds() }),
             deliverable: true,
@@ -89,13 +90,19 @@ impl Identity {
     }
 }
 
-impl Work<'_> {
-    /// Gives the account a verified primary address: a new one, or one it had before. False when somebody else has it.
+impl<G> Work<'_, G> {
+    /// Gives the account the verified primary address that a challenge has proven: a new one, or one it had before. False
+    /// when another account has it, and when the password was changed since the challenge was sent: what was asked for
+    /// under the old password ended with it.
     pub(crate) async fn take_email(
         &mut self,
         account: AccountId,
         email: &EmailAddress,
+        challenge: ChallengeId,
     ) -> Result<bool, Fault> {
+        if self.unit.challenges().precedes_password(challenge).await? {
+            return Ok(false);
+        }
         let login = LoginName::Email(email.clone());
         let new = NewIdentifier {
             id: self.app.kernel.entropy.uuid(self.now).into(),

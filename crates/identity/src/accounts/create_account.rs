@@ -6,17 +6,17 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::quota::Quota;
-use tidegate_domain::{Document, EmailAddress, Password, PasswordRule, Role};
+use tidegate_domain::{Document, EmailAddress, Password, PasswordRule, Permission, Role};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
-use tidegate_kernel::{Actor, Call};
+use tidegate_kernel::{Actor, Call, Grant};
 
 use crate::accounts::people::{NewPerson, Person};
 use crate::accounts::repository::{NewAccount, NewIdentifier};
 use crate::organizations::repository::NewMembership;
 use crate::recovery::redirect::RedirectRefused;
-use crate::work::Work;
+use crate::work::Acting;
 use crate::{Identity, IdentityTables};
 
 /// A person to be made.
@@ -82,6 +82,7 @@ impl Identity {
         actor: &Actor,
         claim: CreateIndividual,
     ) -> Outcome<AccountId, CreateAccountError> {
+        let grant = actor.authorize(Permission::ManageMembers)?;
         self.kernel.require_mail()?;
         if claim.role == Role::Owner {
             return refuse(CreateAccountError::OwnerRole);
@@ -92,11 +93,10 @@ impl Identity {
         };
         let login = LoginName::Email(claim.email.clone());
         self.require_free(&login).await?;
-        let hash = self.new_hash(call, actor, &call.profile.password, claim.password).await?;
+        let hash = self.new_hash(call, grant, &call.profile.password, claim.password).await?;
 
         let display_name = [claim.first_name.as_str(), claim.last_name.as_str()].join(" ");
-        let mut work = self.begin(call).await?;
-        work.still(actor).await?;
+        let mut work = self.begin_as(call, actor, Permission::ManageMembers).await?;
         let new = NewPerson {
             login: &login,
             verified_at: None,
@@ -114,7 +114,7 @@ impl Identity {
             .members()
             .describe(account.id, &claim.first_name, &claim.last_name, &claim.metadata, work.now)
             .await?;
-        work.take_in(actor, account.id, claim.role).await?;
+        work.take_in(account.id, claim.role).await?;
         let limit = call.profile.limits.mails_by_email;
         if let Some(exceeded) = work.count(Counted::MailsByEmail(&claim.email), limit).await? {
             return Err(Fault::from(exceeded).into());
@@ -124,7 +124,8 @@ impl Identity {
         } else {
             work.send_password_link(&account, &claim.email, redirect.as_ref()).await?;
         }
-        work.require_room(actor.session.organization, &[Quota::Members, Quota::MetadataBytes]).await?;
+        let organization = work.grant.organization();
+        work.require_room(organization, &[Quota::Members, Quota::MetadataBytes]).await?;
         work.commit().await?;
         Ok(account.id)
     }
@@ -141,16 +142,16 @@ impl Identity {
         actor: &Actor,
         claim: CreateProgram,
     ) -> Outcome<AccountId, CreateAccountError> {
+        let grant = actor.authorize(Permission::ManagePrograms)?;
         if claim.role == Role::Owner {
             return refuse(CreateAccountError::OwnerRole);
         }
         let login = LoginName::Service(claim.name);
         self.require_free(&login).await?;
         let rule = call.profile.program_password.as_ref().unwrap_or(&call.profile.password);
-        let hash = self.new_hash(call, actor, rule, claim.password).await?;
+        let hash = self.new_hash(call, grant, rule, claim.password).await?;
 
-        let mut work = self.begin(call).await?;
-        work.still(actor).await?;
+        let mut work = self.begin_as(call, actor, Permission::ManagePrograms).await?;
         let (now, id) = (work.now, AccountId(self.kernel.entropy.uuid(work.now)));
         work.unit
             .accounts()
@@ -178,8 +179,9 @@ impl Identity {
             work.unit.accounts().set_password(id, hash, now).await?;
         }
         work.unit.members().describe(id, "", "", &claim.metadata, now).await?;
-        work.take_in(actor, id, claim.role).await?;
-        work.require_room(actor.session.organization, &[Quota::Programs, Quota::MetadataBytes]).await?;
+        work.take_in(id, claim.role).await?;
+        let organization = work.grant.organization();
+        work.require_room(organization, &[Quota::Programs, Quota::MetadataBytes]).await?;
         work.commit().await?;
         Ok(id)
     }
@@ -196,7 +198,7 @@ impl Identity {
     async fn new_hash(
         &self,
         call: &Call,
-        actor: &Actor,
+        grant: &Grant,
         rule: &PasswordRule,
         password: Option<Password>,
     ) -> Outcome<Option<String>, CreateAccountError> {
@@ -206,14 +208,14 @@ impl Identity {
         if let Err(weak) = rule.check(&password) {
             return refuse(CreateAccountError::WeakPassword(weak));
         }
-        Ok(Some(self.hash_for_actor(call, actor, password).await?))
+        Ok(Some(self.hash_for_actor(call, grant, password).await?))
     }
 }
 
-impl Work<'_> {
+impl Acting<'_> {
     /// Makes a new account a member of the actor's organization, and that its home.
-    async fn take_in(&mut self, actor: &Actor, account: AccountId, role: Role) -> Result<(), Fault> {
-        let organization = actor.session.organization;
+    async fn take_in(&mut self, account: AccountId, role: Role) -> Result<(), Fault> {
+        let organization = self.grant.organization();
         let workspace = self.unit.organizations().default_workspace(organization).await?;
         let membership = NewMembership {
             id: self.app.kernel.entropy.uuid(self.now).into(),
@@ -225,8 +227,8 @@ impl Work<'_> {
             joined_at: self.now,
         };
         self.unit.organizations().insert_membership(membership, workspace).await?;
-        let subject = Subject { account: Some(account), ..actor.subject() };
-        let by = actor.session.account.to_string();
+        let subject = Subject { account: Some(account), ..self.grant.subject() };
+        let by = self.grant.account().to_string();
         self.audit(Action::AccountCreated, subject, json!({ "by": by, "role": role.as_str() })).await
     }
 }

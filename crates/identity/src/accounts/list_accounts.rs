@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use tidegate_domain::Permission;
 use tidegate_domain::id::{AccountId, MembershipId};
 use tidegate_kernel::Actor;
 use tidegate_kernel::fault::Fault;
@@ -49,8 +50,8 @@ impl Identity {
         actor: &Actor,
         from: Option<Cursor>,
     ) -> Result<Accounts<Member>, Fault> {
-        let (organization, after) = (actor.session.organization, from.map(|cursor| cursor.0));
-        let mut unit = self.kernel.store.read().await?;
+        let (mut unit, grant) = self.read_as(actor, Permission::ReadMembers).await?;
+        let (organization, after) = (grant.organization(), from.map(|cursor| cursor.0));
         let accounts = unit.members().page(organization, Listed::Individuals, after, PAGE).await?;
         let next = next(&accounts);
         Ok(Accounts { accounts, next })
@@ -67,8 +68,8 @@ impl Identity {
         actor: &Actor,
         from: Option<Cursor>,
     ) -> Result<Accounts<Program>, Fault> {
-        let (organization, after) = (actor.session.organization, from.map(|cursor| cursor.0));
-        let mut unit = self.kernel.store.read().await?;
+        let (mut unit, grant) = self.read_as(actor, Permission::ReadMembers).await?;
+        let (organization, after) = (grant.organization(), from.map(|cursor| cursor.0));
         let members = unit.members().page(organization, Listed::Services, after, PAGE).await?;
         let next = next(&members);
         let mut keys: HashMap<AccountId, Vec<ServiceKey>> = HashMap::new();

@@ -1,9 +1,9 @@
 //! Free documents that applications keep beside what is theirs, and an organization's own.
 
 use serde_json::json;
-use tidegate_domain::Document;
 use tidegate_domain::audit::Action;
 use tidegate_domain::document::DocumentError;
+use tidegate_domain::{Document, Permission};
 use tidegate_kernel::fault::{Fault, Outcome};
 use tidegate_kernel::{Actor, Call, Refused};
 
@@ -46,8 +46,8 @@ impl Identity {
     /// # Errors
     /// Only faults.
     pub async fn organization_metadata(&self, actor: &Actor) -> Result<Document, Fault> {
-        let found =
-            self.kernel.store.read().await?.organizations().metadata(actor.session.organization).await?;
+        let (mut unit, grant) = self.read_as(actor, Permission::ReadOrganization).await?;
+        let found = unit.organizations().metadata(grant.organization()).await?;
         found.ok_or_else(|| Fault::Internal("a session in an organization that does not exist".to_owned()))
     }
 
@@ -63,14 +63,13 @@ impl Identity {
         actor: &Actor,
         patch: Patch,
     ) -> Outcome<(), TooLarge> {
-        let organization = actor.session.organization;
-        let mut work = self.begin(call).await?;
-        work.still(actor).await?;
+        let mut work = self.begin_as(call, actor, Permission::ManageOrganization).await?;
+        let organization = work.grant.organization();
         work.unit.organizations().lock(organization).await?;
         let before = work.unit.organizations().metadata(organization).await?.unwrap_or_default();
         let metadata = patch.apply(&before)?;
         work.unit.organizations().set_metadata(organization, &metadata, work.now).await?;
-        work.audit(Action::OrganizationUpdated, actor.subject(), json!({})).await?;
+        work.audit(Action::OrganizationUpdated, work.grant.subject(), json!({})).await?;
         work.require_room_for(organization, &before, &metadata).await?;
         Ok(work.commit().await?)
     }

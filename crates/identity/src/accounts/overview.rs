@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tidegate_domain::Permission;
 use tidegate_domain::account::{Account, AccountEmail, MemberOrganization, Workspace};
 use tidegate_kernel::cache::MAX_AGE;
 use tidegate_kernel::fault::Fault;
@@ -49,7 +50,8 @@ impl Identity {
     /// # Errors
     /// Only faults; None when the account is gone.
     pub async fn overview(&self, actor: &Actor) -> Result<Option<Arc<Overview>>, Fault> {
-        let (id, now) = (actor.session.account, self.kernel.now());
+        let grant = actor.authorize(Permission::ReadOwnAccount)?;
+        let (id, now) = (grant.account(), self.kernel.now());
         let stamp = self.kernel.stamp(&[id.0]);
         if let Some(overview) = self.overviews.get(&id, stamp, now, MAX_AGE) {
             return Ok(Some(overview));

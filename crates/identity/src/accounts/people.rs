@@ -34,7 +34,7 @@ pub(crate) struct Person {
     pub(crate) landing: Landing,
 }
 
-impl Work<'_> {
+impl<G> Work<'_, G> {
     /// Makes a person: account, address, password, personal organization, default workspace, default roles, and the
     /// membership that owns them. None when the address is taken.
     pub(crate) async fn create_person(&mut self, new: &NewPerson<'_>) -> Result<Option<Person>, Fault> {
@@ -114,8 +114,8 @@ impl Work<'_> {
                 created_at: now,
             })
             .await?;
-        for role in ["Admin", "Developer", "Viewer"] {
-            organizations.insert_role(entropy.uuid(now), organization, role).await?;
+        for (_, name) in Role::LISTED {
+            organizations.insert_role(entropy.uuid(now), organization, name).await?;
         }
         let membership = NewMembership {
             id: entropy.uuid(now).into(),

@@ -2,15 +2,17 @@
 
 use serde_json::json;
 use tidegate_delivery::Template;
-use tidegate_domain::EmailAddress;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{CODE_DIGITS, Purpose};
-use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_domain::id::ChallengeId;
+use tidegate_domain::{EmailAddress, Permission};
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::{Actor, Call};
 
 use crate::credentials::challenges_repository::NewChallenge;
+use crate::work::Acting;
 use crate::{Identity, IdentityTables};
 
 /// Why not.
@@ -37,9 +39,10 @@ impl Identity {
         actor: &Actor,
         new_email: &EmailAddress,
     ) -> Outcome<(), RequestEmailChangeError> {
+        let grant = actor.authorize(Permission::ChangeOwnEmail)?;
         self.kernel.require_mail()?;
-        let account = actor.session.account;
-        if actor.session.email.as_ref() == Some(new_email) {
+        let account = grant.account();
+        if grant.session().email.as_ref() == Some(new_email) {
             return refuse(RequestEmailChangeError::SameEmail);
         }
         // Bounds both the mails sent to strangers and the addresses asked about.
@@ -55,7 +58,8 @@ impl Identity {
             )
             .await?;
 
-        let mut work = self.begin(call).await?;
+        // The account is locked: of two requests at once the second replaces the first one's code.
+        let mut work = self.begin_as(call, actor, Permission::ChangeOwnEmail).await?;
         let owner = work.unit.accounts().owner_of(&new_email.clone().into()).await?;
         if owner.is_some_and(|owner| owner != account) {
             return refuse(RequestEmailChangeError::EmailTaken);
@@ -69,17 +73,44 @@ impl Identity {
         work.send(Mail {
             template: Template::EmailChangeCode,
             to: new_email,
-            display_name: &actor.session.display_name,
+            display_name: &grant.session().display_name,
             cause: new.id.into(),
             values: json!({ "code": code.expose(), "minutes": call.profile.codes.change_email.as_secs() / 60 }),
             deliverable: true,
         })
         .await?;
+        work.warn_old_mailbox(new_email, new.id).await?;
         // The contract keeps an unproven address out of the log.
         let mac = self.kernel.vault.mac("audited address", new_email.as_str().as_bytes());
         let hashed: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-        work.audit(Action::EmailChangeRequested, actor.subject(), json!({ "new_email_hash": hashed }))
+        work.audit(Action::EmailChangeRequested, work.grant.subject(), json!({ "new_email_hash": hashed }))
             .await?;
         Ok(work.commit().await?)
+    }
+}
+
+impl Acting<'_> {
+    /// Tells the current mailbox of the request while its owner can still refuse it: resetting the password withdraws the
+    /// code and ends the session that asked. The new address is an unproven one and does not stand in the mail.
+    async fn warn_old_mailbox(&mut self, new_email: &EmailAddress, cause: ChallengeId) -> Result<(), Fault> {
+        let emails = self.unit.accounts().emails(self.grant.account()).await?;
+        let current = emails.into_iter().find(|known| known.is_primary && known.verified_at.is_some());
+        let Some(current) = current.filter(|current| current.email != *new_email) else {
+            return Ok(());
+        };
+        let display_name = self.grant.session().display_name.clone();
+        self.notify(Mail {
+            template: Template::EmailChangeRequested,
+            to: &current.email,
+            display_name: &display_name,
+            cause: cause.into(),
+            values: json!({
+                "old_email": current.email.as_str(),
+                "when": self.now.iso_seconds(),
+                "ip": self.call.ip_text(),
+            }),
+            deliverable: true,
+        })
+        .await
     }
 }

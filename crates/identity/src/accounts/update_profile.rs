@@ -1,9 +1,9 @@
 //! Somebody changes how they are shown.
 
 use serde_json::json;
-use tidegate_domain::Document;
 use tidegate_domain::account::Account;
 use tidegate_domain::audit::Action;
+use tidegate_domain::{Document, Permission};
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::{Actor, Call, Refused};
 
@@ -45,10 +45,9 @@ impl Identity {
         actor: &Actor,
         change: ProfileChange,
     ) -> Outcome<Account, UpdateProfileError> {
-        let mut work = self.begin(call).await?;
-        // Two changes at once must both be merged, not one lost.
-        work.lock(actor.session.account).await?;
-        let found = work.unit.accounts().find(actor.session.account).await?;
+        // The account is locked: two changes at once must both be merged, not one lost.
+        let mut work = self.begin_as(call, actor, Permission::ChangeOwnProfile).await?;
+        let found = work.unit.accounts().find(work.grant.account()).await?;
         let Some(mut account) = found.filter(|account| account.disabled_at.is_none()) else {
             return refuse(UpdateProfileError::AccountNotFound);
         };
@@ -71,7 +70,7 @@ impl Identity {
         }
         account.updated_at = work.now;
         work.unit.accounts().update_profile(&account, work.now).await?;
-        work.audit(Action::ProfileUpdated, actor.subject(), json!({ "changed": changed })).await?;
+        work.audit(Action::ProfileUpdated, work.grant.subject(), json!({ "changed": changed })).await?;
         work.commit().await?;
         Ok(account)
     }

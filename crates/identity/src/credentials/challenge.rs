@@ -117,7 +117,7 @@ pub(crate) fn new_challenge<'c>(
     }
 }
 
-impl Work<'_> {
+impl<G> Work<'_, G> {
     /// Answers a challenge with a code. Of any number of concurrent right codes exactly one is taken: the try is
     /// counted and the challenge consumed under one row lock.
     pub(crate) async fn answer(&mut self, challenge: &Challenge, code: &Secret) -> Result<Answer, Fault> {

@@ -80,6 +80,21 @@ impl ChallengeRow {
 }
 
 impl Challenges<'_> {
+    /// Whether the password of the challenge's account was changed after the challenge was sent.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn precedes_password(&mut self, id: ChallengeId) -> Result<bool> {
+        let found = fetch_optional!(
+            self.0,
+            (i64,),
+            "select p.changed_at from challenges c join passwords p on p.account_id = c.account_id
+             where c.id = $1 and p.changed_at > c.created_at",
+            id.0,
+        )?;
+        Ok(found.is_some())
+    }
+
     /// Adds a challenge.
     ///
     /// # Errors

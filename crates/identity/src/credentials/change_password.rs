@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use tidegate_crypto::Verification;
-use tidegate_domain::Password;
 use tidegate_domain::audit::Action;
 use tidegate_domain::password::WeakPassword;
+use tidegate_domain::{Password, Permission};
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::throttle::Reserved;
 use tidegate_kernel::{Actor, Call};
@@ -45,14 +45,18 @@ impl Identity {
         current: Password,
         new: Password,
     ) -> Outcome<(), ChangePasswordError> {
+        let (mut unit, grant) = self.read_as(actor, Permission::ChangeOwnPassword).await?;
+        // A session that has ended must not learn whether a password is right.
+        self.kernel.renewed(&mut unit, grant).await?;
+        drop(unit);
         if let Err(weak) = call.profile.password.check(&new) {
             return refuse(ChangePasswordError::WeakPassword(weak));
         }
         if current == new {
             return refuse(ChangePasswordError::SamePassword);
         }
-        let account = actor.session.account;
-        let Some(email) = &actor.session.email else {
+        let account = grant.account();
+        let Some(email) = &grant.session().email else {
             return refuse(ChangePasswordError::NoPassword);
         };
         // A stolen access token must not become a way to guess the password.
@@ -70,8 +74,8 @@ impl Identity {
         let Some(stored) = stored else {
             return refuse(ChangePasswordError::NoPassword);
         };
-        self.spend_hash(call, actor).await?;
-        let requester = self.requester(call, Some(actor));
+        self.spend_hash(call, grant).await?;
+        let requester = self.requester(call, Some(grant));
         let verdict = self.verify_password(requester, &login, current, Some(stored.clone())).await?;
         if verdict == Verification::Mismatch {
             reserved.keep();
@@ -79,15 +83,14 @@ impl Identity {
         }
         let hash = self.passwords.hash(requester, new).await?;
 
-        let mut work = self.begin(call).await?;
-        work.lock(account.id).await?;
+        let mut work = self.begin_as(call, actor, Permission::ChangeOwnPassword).await?;
         // A change that began with the old password must not undo one that was made meanwhile.
         if !work.unit.accounts().claim_password(account.id, &stored).await? {
             return refuse(ChangePasswordError::WrongPassword);
         }
         reserved.refund(&mut work.unit).await?;
         work.replace_password(account.id, &login, &hash, true).await?;
-        work.audit(Action::PasswordChanged, actor.subject(), json!({})).await?;
+        work.audit(Action::PasswordChanged, work.grant.subject(), json!({})).await?;
         work.commit().await?;
         reserved.refunded();
         Ok(())

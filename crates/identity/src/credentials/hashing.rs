@@ -7,7 +7,7 @@ use tidegate_crypto::{HashError, Requester, SchemeCount, StoredPassword, Verific
 use tidegate_domain::Password;
 use tidegate_domain::account::{AccountKind, LoginName};
 use tidegate_kernel::throttle::Counted;
-use tidegate_kernel::{Actor, Call, Fault};
+use tidegate_kernel::{Call, Fault, Grant};
 
 use crate::{Identity, IdentityTables};
 
@@ -16,11 +16,11 @@ const COUNTED_EVERY: Duration = Duration::from_secs(600);
 
 impl Identity {
     /// On whose behalf a password is hashed: the client's network, and the account that acts.
-    pub(crate) fn requester(&self, call: &Call, actor: Option<&Actor>) -> Requester {
+    pub(crate) fn requester(&self, call: &Call, actor: Option<&Grant>) -> Requester {
         let mac = |kind: &str, name: &str| self.kernel.vault.mac(kind, name.as_bytes());
         Requester {
             network: mac("hash queue network", &call.network()),
-            account: actor.map(|actor| mac("hash queue account", &actor.session.account.to_string())),
+            account: actor.map(|actor| mac("hash queue account", &actor.account().to_string())),
             at: self.kernel.now(),
         }
     }
@@ -57,7 +57,7 @@ impl Identity {
     pub(crate) async fn hash_for_actor(
         &self,
         call: &Call,
-        actor: &Actor,
+        actor: &Grant,
         password: Password,
     ) -> Result<String, Fault> {
         self.spend_hash(call, actor).await?;
@@ -65,8 +65,8 @@ impl Identity {
     }
 
     /// Counts a password that an actor sets, for uses that verify one first.
-    pub(crate) async fn spend_hash(&self, call: &Call, actor: &Actor) -> Result<(), Fault> {
-        let (account, organization) = (actor.session.account, actor.session.organization);
+    pub(crate) async fn spend_hash(&self, call: &Call, actor: &Grant) -> Result<(), Fault> {
+        let (account, organization) = (actor.account(), actor.organization());
         let budget = [
             (Counted::PasswordsSetByAccount(account), self.kernel.settings.passwords_set_by_account),
             (

@@ -7,7 +7,7 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::id::ServiceKeyId;
 use tidegate_domain::quota::Quota;
 use tidegate_domain::session::EndReason;
-use tidegate_domain::{Document, Secret, Timestamp};
+use tidegate_domain::{Document, Permission, Secret, Timestamp};
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call, KernelTables};
@@ -59,17 +59,18 @@ impl Identity {
         actor: &Actor,
         claim: CreateServiceKey,
     ) -> Outcome<(ServiceKey, Secret), ServiceKeyError> {
+        actor.authorize(Permission::ManageProgramKeys)?;
         let login = LoginName::Service(claim.name);
         let text = PlainToken::generate(KEY_PREFIX, self.kernel.entropy.as_ref());
-        let mut work = self.begin(call).await?;
-        work.still(actor).await?;
-        let found = work.unit.members().find(actor.session.organization, &login).await?;
+        let mut work = self.begin_as(call, actor, Permission::ManageProgramKeys).await?;
+        let organization = work.grant.organization();
+        let found = work.unit.members().find(organization, &login).await?;
         let Some(member) = found else {
             return refuse(ServiceKeyError::AccountNotFound(login));
         };
         // A program that is deleted in this moment gets no key.
         work.lock(member.account).await?;
-        if work.unit.members().find(actor.session.organization, &login).await?.is_none() {
+        if work.unit.members().find(organization, &login).await?.is_none() {
             return refuse(ServiceKeyError::AccountNotFound(login));
         }
         if work.unit.service_keys().count(member.account).await? >= MOST_KEYS {
@@ -83,10 +84,10 @@ impl Identity {
             expires_at: claim.expires_at,
         };
         work.unit.service_keys().insert(&key, text.hash().as_bytes()).await?;
-        let subject = Subject { account: Some(member.account), ..actor.subject() };
-        let metadata = json!({ "by": actor.session.account.to_string(), "key": key.id.to_string() });
+        let subject = Subject { account: Some(member.account), ..work.grant.subject() };
+        let metadata = json!({ "by": work.grant.account().to_string(), "key": key.id.to_string() });
         work.audit(Action::ServiceKeyCreated, subject, metadata).await?;
-        work.require_room(actor.session.organization, &[Quota::Keys, Quota::MetadataBytes]).await?;
+        work.require_room(organization, &[Quota::Keys, Quota::MetadataBytes]).await?;
         work.commit().await?;
         Ok((key, Secret::new(text.expose())))
     }
@@ -103,9 +104,8 @@ impl Identity {
         actor: &Actor,
         id: ServiceKeyId,
     ) -> Outcome<(), ServiceKeyError> {
-        let organization = actor.session.organization;
-        let mut work = self.begin(call).await?;
-        work.still(actor).await?;
+        let mut work = self.begin_as(call, actor, Permission::ManageProgramKeys).await?;
+        let organization = work.grant.organization();
         let Some(account) = work.unit.service_keys().owner(organization, id).await? else {
             return refuse(ServiceKeyError::KeyNotFound(id));
         };
@@ -114,8 +114,8 @@ impl Identity {
             return refuse(ServiceKeyError::KeyNotFound(id));
         }
         work.unit.sessions().end_opened_with(id, EndReason::KeyDeleted, work.now).await?;
-        let subject = Subject { account: Some(account), ..actor.subject() };
-        let metadata = json!({ "by": actor.session.account.to_string(), "key": id.to_string() });
+        let subject = Subject { account: Some(account), ..work.grant.subject() };
+        let metadata = json!({ "by": work.grant.account().to_string(), "key": id.to_string() });
         work.audit(Action::ServiceKeyDeleted, subject, metadata).await?;
         Ok(work.commit().await?)
     }

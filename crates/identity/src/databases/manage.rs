@@ -1,14 +1,14 @@
 //! Databases of an organization: made, listed, changed and deleted.
 
 use serde_json::json;
-use tidegate_domain::Document;
 use tidegate_domain::audit::Action;
 use tidegate_domain::database::Database;
 use tidegate_domain::flexible_id::IdType;
 use tidegate_domain::id::DatabaseId;
 use tidegate_domain::quota::Quota;
+use tidegate_domain::{Document, Permission};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
-use tidegate_kernel::{Actor, Call, Refused};
+use tidegate_kernel::{Actor, Call, Grant, Refused};
 
 use crate::accounts::metadata::{Patch, TooLarge};
 use crate::{Identity, IdentityTables};
@@ -78,11 +78,10 @@ impl Identity {
         actor: &Actor,
         claim: CreateDatabase,
     ) -> Outcome<DatabaseId, DatabaseError> {
-        let mut work = self.begin(call).await?;
-        work.still(actor).await?;
+        let mut work = self.begin_as(call, actor, Permission::ManageDatabases).await?;
         let database = Database {
             id: DatabaseId(self.kernel.entropy.uuid(work.now)),
-            organization: actor.session.organization,
+            organization: work.grant.organization(),
             name: claim.name,
             description: claim.description,
             item_id_type: claim.item_id_type,
@@ -95,7 +94,7 @@ impl Identity {
             return refuse(DatabaseError::NameTaken(database.name));
         }
         let metadata = json!({ "database": database.id.to_string(), "name": database.name });
-        work.audit(Action::DatabaseCreated, actor.subject(), metadata).await?;
+        work.audit(Action::DatabaseCreated, work.grant.subject(), metadata).await?;
         work.require_room(database.organization, &[Quota::Databases, Quota::MetadataBytes]).await?;
         work.commit().await?;
         Ok(database.id)
@@ -113,11 +112,11 @@ impl Identity {
         per_page: u32,
         page: u32,
     ) -> Result<DatabasePage, Fault> {
+        let (mut unit, grant) = self.read_as(actor, Permission::ReadDatabases).await?;
         let offset = i64::from(page.saturating_sub(1)) * i64::from(per_page);
         let most = usize::try_from(per_page).unwrap_or(usize::MAX);
-        let mut unit = self.kernel.store.read().await?;
         // One more than is shown tells whether there are more.
-        let organization = actor.session.organization;
+        let organization = grant.organization();
         let mut databases = unit.databases().page(organization, i64::from(per_page) + 1, offset).await?;
         let has_next = databases.len() > most;
         databases.truncate(most);
@@ -146,10 +145,15 @@ impl Identity {
     /// # Errors
     /// [`DatabaseError`].
     pub async fn current_database(&self, actor: &Actor) -> Outcome<Database, DatabaseError> {
-        let Some(id) = actor.claims.db else {
+        self.bound_database(actor.authorize(Permission::UseBoundDatabase)?).await
+    }
+
+    /// The database that a grant's token is bound to.
+    pub(crate) async fn bound_database(&self, grant: &Grant) -> Outcome<Database, DatabaseError> {
+        let Some(id) = grant.database() else {
             return refuse(DatabaseError::NoneSelected);
         };
-        let found = self.kernel.store.read().await?.databases().find(actor.session.organization, id).await?;
+        let found = self.kernel.store.read().await?.databases().find(grant.organization(), id).await?;
         found.ok_or_else(|| Refused::Rule(DatabaseError::NotFound(id.opaque())))
     }
 
@@ -165,12 +169,11 @@ impl Identity {
         actor: &Actor,
         change: DatabaseChange,
     ) -> Outcome<(), DatabaseError> {
-        let id = self.current_database(actor).await?.id;
-        let mut work = self.begin(call).await?;
-        work.still(actor).await?;
+        let id = self.bound_database(actor.authorize(Permission::ChangeBoundDatabase)?).await?.id;
+        let mut work = self.begin_as(call, actor, Permission::ChangeBoundDatabase).await?;
+        let organization = work.grant.organization();
         // Two changes at once must both be merged, not one lost.
         work.unit.databases().lock(id).await?;
-        let organization = actor.session.organization;
         let found = work.unit.databases().find(organization, id).await?;
         let before = work.unit.databases().metadata(organization, id).await?;
         let Some((mut database, before)) = found.zip(before) else {
@@ -187,7 +190,8 @@ impl Identity {
             None => before.clone(),
         };
         work.unit.databases().update(&database, &metadata).await?;
-        work.audit(Action::DatabaseUpdated, actor.subject(), json!({ "database": id.to_string() })).await?;
+        work.audit(Action::DatabaseUpdated, work.grant.subject(), json!({ "database": id.to_string() }))
+            .await?;
         work.require_room_for(organization, &before, &metadata).await?;
         Ok(work.commit().await?)
     }
@@ -199,13 +203,14 @@ impl Identity {
     /// # Errors
     /// [`DatabaseError`].
     pub async fn delete_database(&self, call: &Call, actor: &Actor) -> Outcome<(), DatabaseError> {
-        let id = self.current_database(actor).await?.id;
-        let mut work = self.begin(call).await?;
-        work.still(actor).await?;
-        if !work.unit.databases().remove(actor.session.organization, id, work.now).await? {
+        let id = self.bound_database(actor.authorize(Permission::ManageDatabases)?).await?.id;
+        let mut work = self.begin_as(call, actor, Permission::ManageDatabases).await?;
+        let organization = work.grant.organization();
+        if !work.unit.databases().remove(organization, id, work.now).await? {
             return refuse(DatabaseError::NotFound(id.opaque()));
         }
-        work.audit(Action::DatabaseDeleted, actor.subject(), json!({ "database": id.to_string() })).await?;
+        work.audit(Action::DatabaseDeleted, work.grant.subject(), json!({ "database": id.to_string() }))
+            .await?;
         Ok(work.commit().await?)
     }
 }

@@ -8,7 +8,7 @@ use tidegate_kernel::Fault;
 use crate::IdentityTables;
 use crate::work::Work;
 
-impl Work<'_> {
+impl<G> Work<'_, G> {
     /// Refuses what this unit added to the organization when it is more than a quota allows. To be called after everything
     /// else, right before the commit: it takes a lock for which all others who add to the organization wait.
     pub(crate) async fn require_room(

@@ -103,7 +103,7 @@ struct ResetLink {
     values: Value,
 }
 
-impl Work<'_> {
+impl<G> Work<'_, G> {
     /// Mails a new account a link to choose its first password.
     pub(crate) async fn send_password_link(
         &mut self,

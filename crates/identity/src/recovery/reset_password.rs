@@ -100,7 +100,7 @@ impl Identity {
     }
 }
 
-impl Work<'_> {
+impl<G> Work<'_, G> {
     /// Stores a new password, ends all sessions, withdraws all that was sent out under the old one, and tells the
     /// owner.
     pub(crate) async fn replace_password(

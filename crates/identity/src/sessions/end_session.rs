@@ -1,6 +1,7 @@
 //! Somebody ends one of their sessions from another.
 
 use serde_json::json;
+use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
 use tidegate_domain::session::EndReason;
 use tidegate_kernel::fault::{Outcome, refuse};
@@ -24,13 +25,14 @@ impl Identity {
     /// # Errors
     /// [`EndSessionError`].
     pub async fn end_session(&self, call: &Call, actor: &Actor, number: i64) -> Outcome<(), EndSessionError> {
-        let mut work = self.begin(call).await?;
-        let (account, now) = (actor.session.account, work.now);
+        let mut work = self.begin_as(call, actor, Permission::EndOwnSessions).await?;
+        let (account, now) = (work.grant.account(), work.now);
         let ended = work.unit.sessions().end_numbered(account, number, EndReason::Revoked, now).await?;
         let Some(ended) = ended else {
             return refuse(EndSessionError::NotFound);
         };
-        work.audit(Action::SessionRevoked, actor.subject(), json!({ "session": ended.to_string() })).await?;
+        work.audit(Action::SessionRevoked, work.grant.subject(), json!({ "session": ended.to_string() }))
+            .await?;
         Ok(work.commit().await?)
     }
 }

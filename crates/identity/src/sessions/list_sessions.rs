@@ -1,6 +1,8 @@
 //! Somebody sees where they are signed in.
 
+use tidegate_domain::Permission;
 use tidegate_domain::account::Session;
+use tidegate_domain::id::SessionId;
 use tidegate_kernel::fault::Fault;
 use tidegate_kernel::{Actor, KernelTables};
 
@@ -9,6 +11,10 @@ use crate::Identity;
 /// An account's sessions.
 #[derive(Clone, Debug)]
 pub struct SessionList {
+    /// The account's number.
+    pub account: i64,
+    /// The session in which they are listed.
+    pub current: SessionId,
     /// The active ones, latest activity first.
     pub active: Vec<Session>,
     /// How many are kept in all, ended and expired ones included.
@@ -23,9 +29,11 @@ impl Identity {
     /// # Errors
     /// Only faults.
     pub async fn list_sessions(&self, actor: &Actor) -> Result<SessionList, Fault> {
-        let mut unit = self.kernel.store.read().await?;
-        let (account, now) = (actor.session.account, self.kernel.now());
+        let (mut unit, grant) = self.read_as(actor, Permission::ReadOwnSessions).await?;
+        let (account, now) = (grant.account(), self.kernel.now());
         Ok(SessionList {
+            account: grant.session().account_number,
+            current: grant.session().id,
             active: unit.sessions().active(account, now).await?,
             total: unit.sessions().counts(account, now).await?.1,
         })

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use tidegate_domain::Role;
-use tidegate_domain::Timestamp;
 use tidegate_domain::database::{Database, ResolvedSession, Status};
 use tidegate_domain::flexible_id::{FlexibleId, IdType, SentId};
 use tidegate_domain::quota::Quota;
+use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
-use tidegate_kernel::{Actor, Call, Refused};
+use tidegate_kernel::{Actor, Call, Grant, Refused};
 
 use crate::databases::manage::DatabaseError;
 use crate::work::Work;
@@ -87,16 +86,16 @@ impl Identity {
         actor: &Actor,
         claim: ResolveSession,
     ) -> Outcome<(), ResolveError> {
-        let database = self.ready_database(actor).await?;
-        let session = own_or(actor, "session_id", database.session_id_type, &claim.session);
+        let grant = actor.authorize(Permission::ResolveOwnSession)?;
+        let database = self.ready_database(grant).await?;
+        let session = own_or(grant, "session_id", database.session_id_type, &claim.session);
         let session = session.map_err(Refused::Rule)?;
         let user = typed("user_id", database.user_id_type, &claim.user).map_err(Refused::Rule)?;
-        let is_own =
-            actor.claims.fsid.as_ref() == Some(&session) && actor.claims.fuid.as_ref() == Some(&user);
-        if actor.role() == Role::Frontend && !is_own {
+        let is_own = grant.end_user_session() == Some(&session) && grant.end_user() == Some(&user);
+        if !is_own && !grant.allows(Permission::ResolveSessions) {
             return refuse(ResolveError::NotOwn);
         }
-        let mut work = self.begin(call).await?;
+        let mut work = self.begin_as(call, actor, Permission::ResolveOwnSession).await?;
         let resolved = ResolvedSession { session, user, at: claim.at.unwrap_or(work.now) };
         work.resolve(&database, &resolved).await?;
         Ok(work.commit().await?)
@@ -113,7 +112,7 @@ impl Identity {
         actor: &Actor,
         claim: ListResolved,
     ) -> Outcome<ResolvedPage, ResolveError> {
-        let database = self.ready_database(actor).await?;
+        let database = self.ready_database(actor.authorize(Permission::ResolveSessions)?).await?;
         let typed = |user: &SentId| typed("users_id", database.user_id_type, user).map_err(Refused::Rule);
         let users = match &claim.users {
             Some(users) => Some(users.iter().map(typed).collect::<Outcome<BTreeSet<_>, _>>()?),
@@ -129,9 +128,9 @@ impl Identity {
         Ok(ResolvedPage { database, sessions, cursor, has_next })
     }
 
-    /// The database the actor's token is bound to, if it can be used.
-    async fn ready_database(&self, actor: &Actor) -> Outcome<Database, ResolveError> {
-        let database = self.current_database(actor).await.map_err(|refused| match refused {
+    /// The database the token is bound to, if it can be used.
+    async fn ready_database(&self, grant: &Grant) -> Outcome<Database, ResolveError> {
+        let database = self.bound_database(grant).await.map_err(|refused| match refused {
             Refused::Rule(error) => Refused::Rule(ResolveError::Database(error)),
             Refused::Fault(fault) => Refused::Fault(fault),
         })?;
@@ -142,7 +141,7 @@ impl Identity {
     }
 }
 
-impl Work<'_> {
+impl<G> Work<'_, G> {
     /// Notes whose an anonymous session is, within the organization's quota.
     pub(crate) async fn resolve(
         &mut self,
@@ -157,9 +156,9 @@ impl Work<'_> {
     }
 }
 
-fn own_or(actor: &Actor, field: &'static str, kind: IdType, text: &str) -> Result<FlexibleId, ResolveError> {
+fn own_or(grant: &Grant, field: &'static str, kind: IdType, text: &str) -> Result<FlexibleId, ResolveError> {
     if text == ME {
-        let own = actor.claims.fsid.clone();
+        let own = grant.end_user_session().cloned();
         return own.ok_or_else(|| ResolveError::Invalid {
             field,
             reason: "is ~me, and the token is bound to no session".to_owned(),

@@ -1,5 +1,6 @@
 //! Somebody looks through their own sign-ins.
 
+use tidegate_domain::Permission;
 use tidegate_kernel::fault::Fault;
 use tidegate_kernel::{Actor, KernelTables};
 
@@ -30,8 +31,8 @@ impl Identity {
         limit: i64,
         offset: i64,
     ) -> Result<SignInHistory, Fault> {
-        let mut unit = self.kernel.store.read().await?;
-        let account = actor.session.account;
+        let (mut unit, grant) = self.read_as(actor, Permission::ReadOwnSessions).await?;
+        let account = grant.account();
         Ok(SignInHistory {
             events: unit.audit().sign_ins(account, filter, limit, offset).await?,
             total: unit.audit().count_sign_ins(account, filter).await?,

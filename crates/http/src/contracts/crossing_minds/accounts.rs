@@ -7,7 +7,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
-use tidegate_domain::Role;
 use tidegate_domain::id::ServiceKeyId;
 use tidegate_identity::accounts::list_accounts::{Accounts, Cursor};
 use tidegate_kernel::{Actor, Fault};
@@ -32,7 +31,7 @@ use crate::wire::state::App;
     (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
 ))]
 pub(super) async fn list_current_accounts(bearer: Bearer, State(app): State<App>) -> Answer {
-    let (actor, _) = bearer.require(Role::Admin)?;
+    let actor = bearer.actor;
     written(app, actor).await
 }
 
@@ -43,7 +42,7 @@ pub(super) async fn list_current_accounts(bearer: Bearer, State(app): State<App>
     (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
 ))]
 pub(super) async fn list_accounts(bearer: Bearer, State(app): State<App>) -> Answer {
-    let (actor, _) = bearer.require(Role::Admin)?;
+    let actor = bearer.actor;
     written(app, actor).await
 }
 
@@ -135,7 +134,7 @@ pub(super) async fn create_individual(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<CreateIndividualBody>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Admin)?;
+    let Bearer { actor, call, .. } = bearer;
     let claim = body.read(&call.profile.password)?;
     let id = app.identity().create_individual(&call, &actor, claim).await?.opaque();
     Ok(Json(Created { id }).into_response())
@@ -155,7 +154,7 @@ pub(super) async fn change_individual(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<ChangeIndividualBody>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Admin)?;
+    let Bearer { actor, call, .. } = bearer;
     let (login, change) = body.read(&call.profile.password)?;
     app.identity().change_account(&call, &actor, &login, change).await?;
     Ok(Json(Empty {}).into_response())
@@ -175,7 +174,7 @@ pub(super) async fn delete_individual(
     State(app): State<App>,
     Fields(body): Fields<EmailBody>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Admin)?;
+    let Bearer { actor, call, .. } = bearer;
     app.identity().delete_account(&call, &actor, &body.read()?.into()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -193,7 +192,7 @@ pub(super) async fn create_service(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<CreateServiceBody>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Admin)?;
+    let Bearer { actor, call, .. } = bearer;
     let claim = body.read(&call.profile)?;
     let id = app.identity().create_program(&call, &actor, claim).await?.opaque();
     Ok(Json(Created { id }).into_response())
@@ -213,7 +212,7 @@ pub(super) async fn change_service(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<ChangeServiceBody>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Admin)?;
+    let Bearer { actor, call, .. } = bearer;
     let (login, change) = body.read(&call.profile)?;
     app.identity().change_account(&call, &actor, &login, change).await?;
     Ok(Json(Empty {}).into_response())
@@ -233,7 +232,7 @@ pub(super) async fn delete_service(
     State(app): State<App>,
     Fields(body): Fields<ServiceNameBody>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Admin)?;
+    let Bearer { actor, call, .. } = bearer;
     app.identity().delete_account(&call, &actor, &body.read()?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -250,7 +249,7 @@ pub(super) async fn delete_own_account(
     State(app): State<App>,
     _body: Fields<NoFields>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Frontend)?;
+    let Bearer { actor, call, .. } = bearer;
     app.identity().delete_own_account(&call, &actor).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -269,7 +268,7 @@ pub(super) async fn create_service_key(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<CreateServiceKeyBody>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Admin)?;
+    let Bearer { actor, call, .. } = bearer;
     let (key, text) = app.identity().create_service_key(&call, &actor, body.read()?).await?;
     Ok(Json(CreatedKey::new(key, &text)).into_response())
 }
@@ -290,7 +289,7 @@ pub(super) async fn delete_service_key(
     key: Result<Path<String>, axum::extract::rejection::PathRejection>,
     _body: Fields<NoFields>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Admin)?;
+    let Bearer { actor, call, .. } = bearer;
     let text = key.map(|Path(text)| text).unwrap_or_default();
     let Some(id) = ServiceKeyId::from_opaque(&text) else {
         return Err(Error::key_not_found(&text));

@@ -6,7 +6,6 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
-use tidegate_domain::Role;
 
 use super::body::{DocumentFields, Fields};
 use super::error::{Error, ErrorBody};
@@ -31,7 +30,7 @@ pub(super) async fn create_database(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<CreateDatabaseBody>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Admin)?;
+    let Bearer { actor, call, .. } = bearer;
     let id = app.identity().create_database(&call, &actor, body.read()?).await?.opaque();
     Ok(Json(Created { id }).into_response())
 }
@@ -59,7 +58,7 @@ pub(super) async fn list_databases(
     State(app): State<App>,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Answer {
-    let (actor, _) = bearer.require(Role::Developer)?;
+    let actor = bearer.actor;
     let Ok(Query(PageQuery { amt, page })) = query else {
         return Err(Error::wrong_data("WRONG_DATA_TYPE", "the query cannot be read"));
     };
@@ -77,7 +76,7 @@ pub(super) async fn list_databases(
     (status = 404, description = "DATABASE_NOT_FOUND: deleted since", body = ErrorBody),
 ))]
 pub(super) async fn current_database(bearer: Bearer, State(app): State<App>) -> Answer {
-    let (actor, _) = bearer.require(Role::Frontend)?;
+    let actor = bearer.actor;
     let (database, metadata) = app.identity().describe_database(&actor).await?;
     Ok(Json(CurrentDatabase::new(database, metadata, app.kernel().now())).into_response())
 }
@@ -96,7 +95,7 @@ pub(super) async fn change_database(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<ChangeDatabaseBody>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Developer)?;
+    let Bearer { actor, call, .. } = bearer;
     app.identity().change_database(&call, &actor, body.read()?).await?;
     Ok(Json(Empty {}).into_response())
 }
@@ -114,7 +113,7 @@ pub(super) async fn delete_database(
     State(app): State<App>,
     _body: Fields<NoFields>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Admin)?;
+    let Bearer { actor, call, .. } = bearer;
     app.identity().delete_database(&call, &actor).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -128,7 +127,7 @@ pub(super) async fn delete_database(
     (status = 404, description = "DATABASE_NOT_FOUND: deleted since", body = ErrorBody),
 ))]
 pub(super) async fn database_status(bearer: Bearer, State(app): State<App>) -> Answer {
-    let (actor, _) = bearer.require(Role::Frontend)?;
+    let actor = bearer.actor;
     let database = app.identity().current_database(&actor).await?;
     Ok(Json(DatabaseStatus::from(database.status(app.kernel().now()))).into_response())
 }
@@ -150,7 +149,7 @@ pub(super) async fn resolve_session(
     session: Result<Path<String>, PathRejection>,
     Fields(body): Fields<ResolveSessionBody>,
 ) -> Answer {
-    let (actor, call) = bearer.require_or_frontend(Role::Developer)?;
+    let Bearer { actor, call, .. } = bearer;
     let session = session.map(|Path(session)| session).unwrap_or_default();
     app.identity().resolve_session(&call, &actor, body.read(session)?).await?;
     Ok(StatusCode::OK.into_response())
@@ -171,7 +170,7 @@ pub(super) async fn list_resolved_sessions(
     State(app): State<App>,
     Fields(body): Fields<ListResolvedBody>,
 ) -> Answer {
-    let (actor, _) = bearer.require(Role::Developer)?;
+    let actor = bearer.actor;
     let page = app.identity().list_resolved_sessions(&actor, body.read()?).await?;
     Ok(Json(ResolvedList::from(page)).into_response())
 }

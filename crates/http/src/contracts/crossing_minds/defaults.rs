@@ -6,7 +6,7 @@ use tidegate_domain::contract::{AccessToken, CodeLifetimes, Limits, SecondFactor
 use tidegate_domain::limit::Limit;
 use tidegate_domain::refresh::RefreshPolicy;
 use tidegate_domain::session::SessionPolicy;
-use tidegate_domain::{ContractId, ContractProfile, PasswordRule};
+use tidegate_domain::{ContractId, ContractProfile, PasswordRule, Permission, PermissionSet};
 
 /// Crossing Minds' numbers: sections 5, 6 and 7 of its contract.
 pub(crate) fn profile() -> ContractProfile {
@@ -41,6 +41,22 @@ pub(crate) fn profile() -> ContractProfile {
         },
         unverified: Unverified::Refused,
         second_factor: SecondFactor::Refuse,
+        permissions: PermissionSet::ANY_CONTRACT.union(PermissionSet::of(&[
+            Permission::DeleteOwnAccount,
+            Permission::SetOwnPassword,
+            Permission::ReadMembers,
+            Permission::ManageMembers,
+            Permission::ManagePrograms,
+            Permission::ManageProgramKeys,
+            Permission::ReadOrganization,
+            Permission::ManageOrganization,
+            Permission::ReadDatabases,
+            Permission::ManageDatabases,
+            Permission::UseBoundDatabase,
+            Permission::ChangeBoundDatabase,
+            Permission::ResolveOwnSession,
+            Permission::ResolveSessions,
+        ])),
         limits: Limits {
             sign_in_by_ip: Some(Limit::new(30, 60)),
             failed_sign_in: Some(Limit::new(10, 300)),

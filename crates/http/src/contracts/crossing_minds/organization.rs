@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use tidegate_domain::Role;
 
 use super::body::DocumentFields;
 use super::error::ErrorBody;
@@ -20,7 +19,7 @@ use crate::wire::state::App;
     (status = 403, description = "INSUFFICIENT_ROLE", body = ErrorBody),
 ))]
 pub(super) async fn current_organization(bearer: Bearer, State(app): State<App>) -> Answer {
-    let (actor, _) = bearer.require(Role::Admin)?;
+    let actor = bearer.actor;
     let metadata = app.identity().organization_metadata(&actor).await.map_err(Rejection::from)?;
     Ok(Json(Organization { metadata }).into_response())
 }
@@ -38,7 +37,7 @@ pub(super) async fn change_organization(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<ChangeOrganizationBody>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Admin)?;
+    let Bearer { actor, call, .. } = bearer;
     app.identity().change_organization_metadata(&call, &actor, body.read()?).await?;
     Ok(Json(Empty {}).into_response())
 }

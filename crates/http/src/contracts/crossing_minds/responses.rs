@@ -9,7 +9,7 @@ use tidegate_identity::accounts::list_accounts::{Member, Program, ServiceKey};
 use tidegate_identity::databases::manage::DatabasePage;
 use tidegate_identity::sessions::continue_session::Continued;
 use tidegate_identity::sessions::resolve_session::ResolvedPage;
-use tidegate_kernel::{Actor, SignedIn};
+use tidegate_kernel::{Grant, SignedIn};
 use utoipa::ToSchema;
 
 use super::role_name;
@@ -245,11 +245,11 @@ struct TokenDatabase {
 }
 
 impl TokenInfo {
-    pub(super) fn new(actor: &Actor, database: Option<&Database>) -> Self {
-        let claims = &actor.claims;
+    pub(super) fn new(grant: &Grant, database: Option<&Database>) -> Self {
+        let claims = grant.claims();
         Self {
-            org_id: organization(actor.session.organization),
-            account: TokenAccount { id: actor.session.account.opaque(), role: role_name(actor.session.role) },
+            org_id: organization(grant.organization()),
+            account: TokenAccount { id: grant.account().opaque(), role: role_name(grant.session().role) },
             database: database.map(|database| TokenDatabase {
                 id: database.id.opaque(),
                 item_id_type: database.item_id_type.to_string(),

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use tidegate_domain::Role;
+use tidegate_domain::Permission;
 use tidegate_identity::sign_in::login::{SignIn, SignInError, SignInOutcome};
 
 use super::body::Fields;
@@ -11,6 +11,7 @@ use super::error::ErrorBody;
 use super::requests::{LoginIndividualBody, LoginRootBody, LoginServiceBody, NoFields, RefreshTokenBody};
 use super::responses::{Login, TokenInfo};
 use super::{Answer, Bearer, Caller, Error};
+use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
 /// Signs a person in, to a database if one is given.
@@ -96,10 +97,11 @@ pub(super) async fn refresh_token(
     (status = 404, description = "DATABASE_NOT_FOUND: deleted since", body = ErrorBody),
 ))]
 pub(super) async fn login_jwt(bearer: Bearer, State(app): State<App>, _body: Fields<NoFields>) -> Answer {
-    let (actor, _) = bearer.require(Role::Frontend)?;
-    let database = match actor.claims.db {
+    let actor = bearer.actor;
+    let grant = actor.authorize(Permission::ReadOwnToken).map_err(Rejection::from)?;
+    let database = match grant.database() {
         Some(_) => Some(app.identity().current_database(&actor).await?),
         None => None,
     };
-    Ok(Json(TokenInfo::new(&actor, database.as_ref())).into_response())
+    Ok(Json(TokenInfo::new(grant, database.as_ref())).into_response())
 }

@@ -4,13 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use tidegate_domain::Role;
+use tidegate_domain::Permission;
 use tidegate_identity::sign_in::login::{SignInError, SignInOutcome};
 use tidegate_identity::sign_in::sign_up::{SignUpError, SignedUp};
 
 use super::error::ErrorBody;
 use super::wire::{Health, LoginBody, Me, Message, RefreshBody, RegisterBody, Session, Tokens};
 use super::{Answer, Bearer, Caller, JsonBody, NoBody};
+use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
 /// Makes an account with an organization of its own, and logs in.
@@ -67,7 +68,7 @@ pub(super) async fn refresh(caller: Caller, State(app): State<App>, body: JsonBo
     (status = 403, description = "FORBIDDEN", body = ErrorBody),
 ))]
 pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody) -> Answer {
-    let (actor, call) = bearer.require(Role::Viewer)?;
+    let Bearer { actor, call, .. } = bearer;
     app.identity().sign_out(&call, &actor).await?;
     Ok(Json(Message { message: "Logged out successfully" }).into_response())
 }
@@ -79,8 +80,8 @@ pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody
     (status = 403, description = "FORBIDDEN", body = ErrorBody),
 ))]
 pub(super) async fn me(bearer: Bearer) -> Answer {
-    let (actor, _) = bearer.require(Role::Viewer)?;
-    Ok(Json(Me::from(&actor)).into_response())
+    let grant = bearer.actor.authorize(Permission::ReadOwnAccount).map_err(Rejection::from)?;
+    Ok(Json(Me::from(grant)).into_response())
 }
 
 /// Says that the server runs. Not counted against any limit.

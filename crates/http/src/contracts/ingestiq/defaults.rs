@@ -6,7 +6,7 @@ use tidegate_domain::contract::{AccessToken, CodeLifetimes, Limits, SecondFactor
 use tidegate_domain::limit::Limit;
 use tidegate_domain::refresh::RefreshPolicy;
 use tidegate_domain::session::SessionPolicy;
-use tidegate_domain::{ContractId, ContractProfile, PasswordRule};
+use tidegate_domain::{ContractId, ContractProfile, PasswordRule, PermissionSet};
 
 /// IngestIQ's numbers: section 1 of its contract.
 pub(crate) fn profile() -> ContractProfile {
@@ -40,6 +40,7 @@ pub(crate) fn profile() -> ContractProfile {
         },
         unverified: Unverified::Admitted,
         second_factor: SecondFactor::Refuse,
+        permissions: PermissionSet::ANY_CONTRACT,
         limits: Limits {
             failed_sign_in: Some(Limit::new(10, 900)),
             anonymous_requests: Some(Limit::new(100, 60)),

@@ -6,7 +6,7 @@ use tidegate_domain::text::line;
 use tidegate_domain::{EmailAddress, Password, PasswordRule, Role};
 use tidegate_identity::sign_in::login::SignIn;
 use tidegate_identity::sign_in::sign_up::SignUp;
-use tidegate_kernel::{Actor, SignedIn, TokenSet};
+use tidegate_kernel::{Grant, SignedIn, TokenSet};
 use utoipa::ToSchema;
 
 use crate::wire::fields::{Check, Field, Violations};
@@ -179,9 +179,9 @@ struct MeUser {
     created_at: String,
 }
 
-impl From<&Actor> for Me {
-    fn from(actor: &Actor) -> Self {
-        let session = &actor.session;
+impl From<&Grant> for Me {
+    fn from(grant: &Grant) -> Self {
+        let session = grant.session();
         Self {
             user: MeUser {
                 id: session.account.to_string(),

@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 use serde_json::{Map, Value};
 use tidegate_brokerage::failure::Application;
 use tidegate_domain::document::has_exact_numbers;
-use tidegate_domain::{PhoneNumber, Role};
+use tidegate_domain::{Permission, PhoneNumber};
 use tidegate_kernel::Actor;
 
 use super::error::ErrorBody;
@@ -25,9 +25,10 @@ use crate::wire::upload::allow_slow_upload;
 /// Largest application, with the documents inside it: 15 MiB.
 const LARGEST: usize = 15 * 1024 * 1024;
 
-/// Refuses whoever has the broker work too often.
-fn may_ask_broker(app: &App, actor: &Actor) -> Result<(), Error> {
-    app.brokerage().meter_brokerage(actor).map_or(Ok(()), |standing| Ok(within(app, standing)?))
+/// Refuses a caller without that permission, and one who has the broker work too often.
+fn may_ask_broker(app: &App, actor: &Actor, permission: Permission) -> Result<(), Error> {
+    let standing = app.brokerage().meter_brokerage(actor, permission).map_err(Rejection::from)?;
+    standing.map_or(Ok(()), |standing| Ok(within(app, standing)?))
 }
 
 /// Opens the person's brokerage account.
@@ -47,8 +48,8 @@ fn may_ask_broker(app: &App, actor: &Actor) -> Result<(), Error> {
     (status = 503, description = "The broker cannot be reached, or has not settled an earlier application", body = ErrorBody),
 ))]
 pub(super) async fn create(bearer: Bearer, State(app): State<App>, request: Request) -> Answer {
-    let (actor, call) = bearer.require(Role::Viewer)?;
-    may_ask_broker(&app, &actor)?;
+    let Bearer { actor, call, .. } = bearer;
+    may_ask_broker(&app, &actor, Permission::OpenBrokerageAccount)?;
     let trader = app.brokerage().may_open_brokerage_account(&actor).await?;
     allow_slow_upload(&request);
     let body = json_bytes(request, LARGEST).await?;
@@ -109,8 +110,8 @@ pub(super) async fn kyc_by_get(bearer: Bearer, State(app): State<App>, request: 
 }
 
 async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
-    let (actor, call) = bearer.require(Role::Viewer)?;
-    may_ask_broker(&app, &actor)?;
+    let Bearer { actor, call, .. } = bearer;
+    may_ask_broker(&app, &actor, Permission::SubmitBrokerageDocuments)?;
     app.brokerage().may_submit_documents(&actor).await?;
     allow_slow_upload(&request);
     let documents = match kyc::documents(request).await {
@@ -134,8 +135,8 @@ async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
     (status = 503, description = "The broker cannot be reached", body = ErrorBody),
 ))]
 pub(super) async fn profile(bearer: Bearer, State(app): State<App>) -> Answer {
-    let (actor, _) = bearer.require(Role::Viewer)?;
-    may_ask_broker(&app, &actor)?;
+    let actor = bearer.actor;
+    may_ask_broker(&app, &actor, Permission::ReadBrokerageAccount)?;
     let data = shape(app.brokerage().brokerage_profile(&actor).await?);
     Ok(Json(Profile { data, sandbox: app.brokerage().broker_is_sandbox(), status: true }).into_response())
 }

@@ -6,7 +6,7 @@ use tidegate_domain::contract::{AccessToken, CodeLifetimes, Limits, SecondFactor
 use tidegate_domain::limit::Limit;
 use tidegate_domain::refresh::RefreshPolicy;
 use tidegate_domain::session::SessionPolicy;
-use tidegate_domain::{ContractId, ContractProfile, PasswordRule};
+use tidegate_domain::{ContractId, ContractProfile, PasswordRule, Permission, PermissionSet};
 
 /// Riven's numbers: section 1 of its contract. Nobody has a password there: of what is sent out, codes alone; of
 /// tokens, one that lasts as long as its session.
@@ -24,6 +24,11 @@ pub(crate) fn profile() -> ContractProfile {
         },
         unverified: Unverified::Admitted,
         second_factor: SecondFactor::Refuse,
+        permissions: PermissionSet::ANY_CONTRACT.union(PermissionSet::of(&[
+            Permission::ReadBrokerageAccount,
+            Permission::OpenBrokerageAccount,
+            Permission::SubmitBrokerageDocuments,
+        ])),
         password: PasswordRule {
             min_length: 8,
             max_length: 1024,

@@ -3,7 +3,6 @@
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
-use tidegate_domain::Role;
 use tidegate_identity::sign_in::sign_in_history::SignInFilter;
 use utoipa::IntoParams;
 
@@ -24,7 +23,7 @@ use crate::wire::state::App;
     (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
 ))]
 pub(super) async fn me(bearer: Bearer, State(app): State<App>) -> Answer {
-    let (actor, _) = bearer.require(Role::Viewer)?;
+    let actor = bearer.actor;
     let overview = app.identity().overview(&actor).await.map_err(Rejection::from)?;
     // Its owner is gone; this node had only not heard of it yet.
     let overview = overview.ok_or(Rejection::InvalidToken)?;
@@ -46,7 +45,7 @@ pub(super) async fn update_profile(
     State(app): State<App>,
     body: LargeJsonBody<ProfileBody>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Viewer)?;
+    let Bearer { actor, call, .. } = bearer;
     let change = body.0.read()?;
     let account = app.identity().update_profile(&call, &actor, change).await?;
     Ok(envelope(StatusCode::OK, ProfileData::from(account), "Profile updated."))
@@ -68,7 +67,7 @@ pub(super) async fn request_email_change(
     State(app): State<App>,
     body: JsonBody<EmailChangeBody>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Viewer)?;
+    let Bearer { actor, call, .. } = bearer;
     let new_email = body.0.read()?;
     app.identity().request_email_change(&call, &actor, &new_email).await?;
     let message = "A verification code was sent to the new address.";
@@ -92,7 +91,7 @@ pub(super) async fn verify_email_change(
     State(app): State<App>,
     body: JsonBody<VerifyEmailChangeBody>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Viewer)?;
+    let Bearer { actor, call, .. } = bearer;
     let (new_email, code) = body.0.read()?;
     let old_email = app.identity().confirm_email_change(&call, &actor, &new_email, &code).await?;
     let message = "E-mail address changed.";
@@ -154,7 +153,7 @@ pub(super) async fn login_history(
     State(app): State<App>,
     query: Result<Query<HistoryQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Answer {
-    let (actor, _) = bearer.require(Role::Viewer)?;
+    let actor = bearer.actor;
     let Query(query) = query.map_err(|_| Violations::of("query", "must be a valid query string"))?;
     let (limit, offset, filter) = query.read()?;
     let page = app

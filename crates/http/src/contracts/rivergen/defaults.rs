@@ -6,7 +6,7 @@ use tidegate_domain::contract::{AccessToken, CodeLifetimes, Limits, SecondFactor
 use tidegate_domain::limit::Limit;
 use tidegate_domain::refresh::RefreshPolicy;
 use tidegate_domain::session::SessionPolicy;
-use tidegate_domain::{ContractId, ContractProfile, PasswordRule};
+use tidegate_domain::{ContractId, ContractProfile, PasswordRule, Permission, PermissionSet};
 
 /// RiverGen's numbers: sections 1.4, 1.5 and 1.10 of its contract.
 pub(crate) fn profile() -> ContractProfile {
@@ -40,6 +40,11 @@ pub(crate) fn profile() -> ContractProfile {
         },
         unverified: Unverified::SentCode,
         second_factor: SecondFactor::Refuse,
+        permissions: PermissionSet::ANY_CONTRACT.union(PermissionSet::of(&[
+            Permission::ChangeOwnProfile,
+            Permission::ChangeOwnEmail,
+            Permission::ReadOwnSessions,
+        ])),
         limits: Limits {
             sign_up_by_ip: Some(Limit::new(3, 300)),
             sign_in_by_ip: Some(Limit::new(5, 900)),

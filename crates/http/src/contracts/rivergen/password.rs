@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use tidegate_domain::Role;
 use tidegate_identity::recovery::reset_password::ResetPassword;
 
 use super::error::ErrorBody;
@@ -70,7 +69,7 @@ pub(super) async fn change_password(
     State(app): State<App>,
     body: JsonBody<ChangePasswordBody>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Viewer)?;
+    let Bearer { actor, call, .. } = bearer;
     let (current, new) = body.0.read()?;
     app.identity().change_password(&call, &actor, current, new).await?;
     Ok(Done::respond("Password changed. Sign in again on every device."))

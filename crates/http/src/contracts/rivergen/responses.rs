@@ -10,7 +10,7 @@ use tidegate_domain::account::{Account, AccountEmail, MemberOrganization, Sessio
 use tidegate_identity::accounts::overview::Overview;
 use tidegate_identity::sessions::list_sessions::SessionList;
 use tidegate_identity::sign_in::sign_in_history::SignInHistory;
-use tidegate_kernel::{Actor, SignedIn, TokenSet};
+use tidegate_kernel::{SignedIn, TokenSet};
 use utoipa::ToSchema;
 
 /// The success envelope (section 1.2 of the contract).
@@ -403,18 +403,18 @@ struct SessionData {
     is_current: bool,
 }
 
-impl SessionsData {
-    pub(super) fn new(list: &SessionList, actor: &Actor) -> Self {
+impl From<&SessionList> for SessionsData {
+    fn from(list: &SessionList) -> Self {
         let render = |session: &Session| SessionData {
             id: session.number,
-            user_id: actor.session.account_number,
+            user_id: list.account,
             ip_address: session.ip.clone(),
             user_agent: session.user_agent.clone(),
             created_at: session.created_at.iso_seconds(),
             last_activity_at: session.last_activity_at.iso_seconds(),
             expires_at: session.expires_at.iso_seconds(),
             revoked_at: session.revoked_at.map(|at| at.iso_seconds()),
-            is_current: session.id == actor.session.id,
+            is_current: session.id == list.current,
         };
         Self {
             sessions: list.active.iter().map(render).collect(),

@@ -2,7 +2,6 @@
 
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use tidegate_domain::Role;
 
 use super::error::ErrorBody;
 use super::responses::{Envelope, Revoked, SessionsData, envelope};
@@ -19,13 +18,13 @@ use crate::wire::state::App;
     (status = 500, description = "SESSIONS_FETCH_FAILED", body = ErrorBody),
 ))]
 pub(super) async fn list(bearer: Bearer, State(app): State<App>) -> Answer {
-    let (actor, _) = bearer.require(Role::Viewer)?;
+    let actor = bearer.actor;
     let list = app
         .identity()
         .list_sessions(&actor)
         .await
         .map_err(|fault| Error::from(Rejection::from(fault)).internal_as("SESSIONS_FETCH_FAILED"))?;
-    Ok(envelope(StatusCode::OK, SessionsData::new(&list, &actor), "Sessions retrieved."))
+    Ok(envelope(StatusCode::OK, SessionsData::from(&list), "Sessions retrieved."))
 }
 
 /// Ends one of the caller's sessions; its access token fails from the next request on.
@@ -43,7 +42,7 @@ pub(super) async fn revoke(
     State(app): State<App>,
     session_id: Result<Path<i64>, axum::extract::rejection::PathRejection>,
 ) -> Answer {
-    let (actor, call) = bearer.require(Role::Viewer)?;
+    let Bearer { actor, call, .. } = bearer;
     let Path(number) = session_id.map_err(|_| Violations::of("session_id", "must be an integer"))?;
     app.identity().end_session(&call, &actor, number).await?;
     Ok(envelope(StatusCode::OK, Revoked { success: true }, "Session revoked."))

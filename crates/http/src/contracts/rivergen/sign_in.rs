@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use tidegate_domain::Role;
 use tidegate_identity::sign_in::login::{SignInError, SignInOutcome};
 
 use super::error::ErrorBody;
@@ -65,7 +64,7 @@ pub(super) async fn refresh(caller: Caller, State(app): State<App>, body: JsonBo
     (status = 422, description = "VALIDATION_ERROR: a body that is not JSON", body = ErrorBody),
 ))]
 pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody) -> Answer {
-    let (actor, call) = bearer.require(Role::Viewer)?;
+    let Bearer { actor, call, .. } = bearer;
     app.identity().sign_out(&call, &actor).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -79,7 +78,7 @@ pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody
     (status = 422, description = "VALIDATION_ERROR: a body that is not JSON", body = ErrorBody),
 ))]
 pub(super) async fn logout_all(bearer: Bearer, State(app): State<App>, _body: NoBody) -> Answer {
-    let (actor, call) = bearer.require(Role::Viewer)?;
+    let Bearer { actor, call, .. } = bearer;
     app.identity().sign_out_everywhere(&call, &actor).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

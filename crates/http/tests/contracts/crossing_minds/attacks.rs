@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tidegate_domain::account::{LoginName, ServiceName};
-use tidegate_domain::{ContractId, Document, Password};
+use tidegate_domain::{ContractId, Document, Password, Permission};
 use tidegate_identity::accounts::change_account::AccountChange;
 use tidegate_identity::accounts::create_account::CreateProgram;
 use tidegate_identity::accounts::metadata::Patch;
@@ -93,7 +93,7 @@ on_both_engines! {
         let ada = app.add_individual(&root, ADA, "manager").await;
         let email = tidegate_domain::EmailAddress::parse(ADA).unwrap();
         let (actor, call) = accepted(&app, &root).await;
-        let organization = actor.session.organization;
+        let organization = actor.authorize(Permission::ManageMembers).unwrap().organization();
         app.identity().transfer_ownership(&call, organization, &email).await.unwrap();
         let change = AccountChange { password: Some(Password::new(OTHER_PASSWORD)), ..AccountChange::default() };
         let touched = app.identity().change_account(&call, &actor, &email.into(), change).await;

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::{Value, json};
+use tidegate_domain::{AccessClaims, ContractId};
 use tidegate_testkit::{PASSWORD, Person, TestApp, concurrently, on_both_engines};
 
 use super::managing::*;
 use crate::cross_contract::login_rivergen;
+use crate::forge::reworded;
 
 const PATH: &str = "accounts/individual/";
 
@@ -180,7 +182,10 @@ on_both_engines! {
         let workspace = app.sql_count(own).await;
         let claim = json!({ "email": ADA, "password": PASSWORD, "workspace_id": workspace });
         let login = app.post("/api/v1/auth/login").json(&claim).send().await;
-        let access_token = login.assert_status(200).text_at("data.access_token");
+        // As if this contract had let them in there.
+        let token = login.assert_status(200).text_at("data.access_token");
+        let here = |claims: &mut AccessClaims| claims.contract = ContractId::CROSSING_MINDS;
+        let access_token = reworded(&app, &token, here).await;
         let owner = Person { access_token, ..ada.clone() };
         let request = app.delete("/v1/accounts/").bearer(&owner.access_token);
         assert_is_owner(&without_trace(&app, request).await, ADA);

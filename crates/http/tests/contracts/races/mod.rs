@@ -4,6 +4,7 @@
 
 mod accounts;
 mod codes;
+mod email_changes;
 mod limits;
 mod passwords;
 mod phones;

@@ -3,9 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tidegate_domain::ContractId;
 use tidegate_testkit::{PhonePerson, TestApp, application, on_both_engines};
 
 use super::wire::{ADA, BOB, Free, MINUTE, PDF, PNG, SECOND, assert_invalid, assert_says, get_as, post_as};
+use crate::forge::reworded;
 use crate::watch::row_counts;
 
 const CREATE: &str = "account/create";
@@ -277,7 +279,9 @@ on_both_engines! {
 
     async fn who_has_no_phone_opens_no_account(app: TestApp) {
         let bob = app.sign_up_rivergen_verified("bob@example.com").await;
-        let bob = PhonePerson { phone: BOB.to_owned(), token: bob.access_token };
+        // As if this contract had let them in; what their own let them do is another story.
+        let token = reworded(&app, &bob.access_token, |claims| claims.contract = ContractId::RIVEN).await;
+        let bob = PhonePerson { phone: BOB.to_owned(), token };
         let before = row_counts(&app).await;
         let answer = apply(&app, &bob, &application(BOB, "bob@example.com")).await;
         assert_invalid(&answer, &[("contact.phone_number", "must be the phone number you signed in with")]);

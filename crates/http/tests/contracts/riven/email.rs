@@ -61,8 +61,8 @@ on_both_engines! {
         let me = me_rivergen(&app.client(), &ada.token).await;
         assert_eq!(me.assert_status(200).text_at("data.user.primary_email"), EMAIL);
         assert_eq!(me_ingestiq(&app.client(), &ada.token).await.text_at("user.email"), EMAIL);
-        let organization = app.get("/v1/organizations/current/").bearer(&ada.token).send().await;
-        organization.assert_status(200);
+        let whose = app.post("/v1/login/jwt/").bearer(&ada.token).send().await;
+        whose.assert_status(200);
         assert_eq!(verified_at(&app).await, "2026-01-05T09:00:00.000000Z");
         // People press twice.
         follow(&app, EMAIL).await.assert_status(200);

@@ -1,6 +1,7 @@
 //! Tax numbers, dates of birth, documents, phones, codes, tokens and keys are where they must be and nowhere else.
 
 use serde_json::{Value, json};
+use tidegate_domain::Permission;
 use tidegate_testkit::stub_broker::{Endpoint, Fault, StubBroker};
 use tidegate_testkit::{Answer, Engine, Fixture, Request, TestApp, application, on_both_engines};
 
@@ -246,7 +247,8 @@ impl Journey {
         self.with_an_account().await;
         self.with_documents().await;
         let actor = self.app.kernel().authenticate(&self.token()).await.unwrap();
-        let trader = self.app.brokerage().trader(&actor).await.unwrap();
+        let account = actor.authorize(Permission::ReadBrokerageAccount).unwrap().account();
+        let trader = self.app.brokerage().trader_of(account).await.unwrap();
         let shown = format!("{trader:?} {actor:?}");
         assert!(!shown.contains(NATIONAL) && !shown.contains(BORN), "{shown}");
         self.and_out().await;

@@ -143,7 +143,8 @@ pub(crate) async fn is_let_in(app: &TestApp, token: &str) -> bool {
         assert_unauthenticated(&answer);
         return false;
     }
-    assert!([200, 404].contains(&answer.status), "{}", answer.text);
+    // Another contract's token is known here, and does not reach the brokerage account.
+    assert!([200, 403, 404].contains(&answer.status), "{}", answer.text);
     true
 }
 

@@ -54,7 +54,7 @@ on_both_engines! {
         let mail = mails.first().expect("a mail");
         assert_eq!((mail.message.template.as_str(), mails.len()), ("email_change_code", 1));
         assert!(mail.message.idempotency_key.starts_with("email_change_code."));
-        assert_eq!(app.templates_to(OLD).await, ["sign_up_code"]);
+        assert_eq!(app.templates_to(OLD).await, ["email_change_requested", "sign_up_code"]);
         // Nothing has changed yet.
         assert_eq!(addresses(&app, &ada).await, [address(OLD, true)]);
     }
@@ -86,9 +86,29 @@ on_both_engines! {
         assert_eq!(me.field("data.user.primary_email"), NEW);
         assert_eq!(me.field("data.emails.0.created_at"), "2026-01-05T09:01:00Z");
         // The old mailbox hears of it.
-        assert_eq!(app.templates_to(OLD).await, ["email_changed", "sign_up_code"]);
+        assert_eq!(app.templates_to(OLD).await, ["email_changed", "email_change_requested", "sign_up_code"]);
         // The code is used up.
         refused_without_trace(&app, prove(&app, &ada, NEW, &code), 400, "EMAIL_UPDATE_VERIFY_FAILED").await;
+    }
+
+    async fn the_old_mailbox_hears_of_a_request_and_can_refuse_it(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(OLD).await;
+        ask(&app, &ada, NEW).send().await.assert_status(200);
+        let code = app.latest_code(NEW).await;
+        let notice = app.mails_to(OLD).await.remove(0);
+        assert_eq!(notice.message.template, "email_change_requested");
+        // The new address is not proven, so the caller's choice of it does not stand in the owner's mailbox.
+        let values = notice.values.expect("the values of a mail").to_string();
+        assert!(values.contains(OLD) && !values.contains(NEW), "{values}");
+        post(&app, "auth/forgot-password", &json!({ "email": OLD })).send().await.assert_status(200);
+        let claim = json!({ "token": app.latest_link_token(OLD).await, "new_password": OTHER_PASSWORD });
+        post(&app, "auth/reset-password", &claim).send().await.assert_status(204);
+        // The session that asked has ended, and another of the owner's does not find the code either.
+        prove(&app, &ada, NEW, &code).send().await.assert_error(401, "UNAUTHORIZED");
+        let answer = post(&app, "auth/login", &json!({ "email": OLD, "password": OTHER_PASSWORD })).send().await;
+        let again = Person { access_token: answer.assert_status(200).text_at("data.access_token"), ..ada };
+        refused_without_trace(&app, prove(&app, &again, NEW, &code), 400, "EMAIL_UPDATE_VERIFY_FAILED").await;
+        assert_eq!(addresses(&app, &again).await, [address(OLD, true)]);
     }
 
     async fn the_new_address_signs_in_and_the_old_one_does_not(app: TestApp) {

@@ -1,0 +1,190 @@
+//! Permissions: what a caller may do. Roles and contracts are sets of them.
+
+use std::fmt;
+
+macro_rules! permissions {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// One thing that a caller may do. Each use case names the one that it asks for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Permission {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Permission {
+            /// All permissions.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The permission's name.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+        }
+    };
+}
+
+permissions! {
+    /// Read what one's own access token says.
+    ReadOwnToken = "own_token.read",
+    /// Read one's own account.
+    ReadOwnAccount = "own_account.read",
+    /// Change how one's own account is shown.
+    ChangeOwnProfile = "own_profile.change",
+    /// Delete one's own account.
+    DeleteOwnAccount = "own_account.delete",
+    /// Change one's own password by proving the current one.
+    ChangeOwnPassword = "own_password.change",
+    /// Set one's own password without proving the current one.
+    SetOwnPassword = "own_password.set",
+    /// Change one's own e-mail address by proving the new one.
+    ChangeOwnEmail = "own_email.change",
+    /// Read one's own sessions and sign-ins.
+    ReadOwnSessions = "own_sessions.read",
+    /// End one's own sessions, the current one included.
+    EndOwnSessions = "own_sessions.end",
+    /// Read the accounts of the organization.
+    ReadMembers = "members.read",
+    /// Create, change and delete accounts of people in the organization.
+    ManageMembers = "members.manage",
+    /// Create, change and delete accounts of programs in the organization.
+    ManagePrograms = "programs.manage",
+    /// Create and delete the keys of those programs.
+    ManageProgramKeys = "program_keys.manage",
+    /// Read the organization.
+    ReadOrganization = "organization.read",
+    /// Change the organization.
+    ManageOrganization = "organization.manage",
+    /// List the databases of the organization.
+    ReadDatabases = "databases.read",
+    /// Create and delete databases.
+    ManageDatabases = "databases.manage",
+    /// Read the database that the token is bound to.
+    UseBoundDatabase = "bound_database.use",
+    /// Change the description of the database that the token is bound to.
+    ChangeBoundDatabase = "bound_database.change",
+    /// Resolve the anonymous session that the token is bound to.
+    ResolveOwnSession = "own_end_user_session.resolve",
+    /// Resolve and list all anonymous sessions of the database that the token is bound to.
+    ResolveSessions = "end_user_sessions.resolve",
+    /// Read one's own brokerage account.
+    ReadBrokerageAccount = "brokerage_account.read",
+    /// Open one's own brokerage account.
+    OpenBrokerageAccount = "brokerage_account.open",
+    /// Submit documents for one's own brokerage account.
+    SubmitBrokerageDocuments = "brokerage_documents.submit",
+}
+
+impl Permission {
+    /// Whether what it allows changes one's own account. The account is locked before the session is read again, so that
+    /// a concurrent password reset comes either before both or after both.
+    pub const fn changes_own_account(self) -> bool {
+        OWN_CHANGES.contains(self)
+    }
+
+    const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+const OWN_CHANGES: PermissionSet = PermissionSet::of(&[
+    Permission::ChangeOwnProfile,
+    Permission::DeleteOwnAccount,
+    Permission::ChangeOwnPassword,
+    Permission::ChangeOwnEmail,
+    Permission::EndOwnSessions,
+    Permission::OpenBrokerageAccount,
+    Permission::SubmitBrokerageDocuments,
+]);
+
+/// A set of permissions.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct PermissionSet(u32);
+
+impl PermissionSet {
+    /// No permission.
+    pub const NONE: Self = Self(0);
+
+    /// Every permission.
+    pub const ALL: Self = Self::of(Permission::ALL);
+
+    /// What a token that is in an end user's hands may do: read itself, the database it is bound to, and resolve the one
+    /// session it is bound to.
+    pub const END_USER: Self =
+        Self::of(&[Permission::ReadOwnToken, Permission::UseBoundDatabase, Permission::ResolveOwnSession]);
+
+    /// What a token of any contract may do in every other one: read who it speaks for, take access away, and what needs
+    /// a proof besides the token.
+    pub const ANY_CONTRACT: Self = Self::of(&[
+        Permission::ReadOwnToken,
+        Permission::ReadOwnAccount,
+        Permission::EndOwnSessions,
+        Permission::ChangeOwnPassword,
+    ]);
+
+    /// The set of these permissions.
+    pub const fn of(permissions: &[Permission]) -> Self {
+        let mut set = 0;
+        let mut rest = permissions;
+        while let Some((first, others)) = rest.split_first() {
+            set |= first.bit();
+            rest = others;
+        }
+        Self(set)
+    }
+
+    /// The permissions of either set.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The permissions of both sets.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether the permission is in the set.
+    pub const fn contains(self, permission: Permission) -> bool {
+        self.0 & permission.bit() != 0
+    }
+
+    /// Whether every permission of `other` is in the set.
+    pub const fn contains_all(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Its permissions, in the order of [`Permission::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Permission> {
+        Permission::ALL.iter().copied().filter(move |permission| self.contains(*permission))
+    }
+}
+
+impl fmt::Debug for PermissionSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_permission_has_a_name_and_a_place_of_its_own() {
+        let names: BTreeSet<&str> = Permission::ALL.iter().map(|permission| permission.as_str()).collect();
+        assert_eq!(names.len(), Permission::ALL.len());
+        assert_eq!(PermissionSet::ALL.iter().count(), Permission::ALL.len());
+    }
+
+    #[test]
+    fn sets_hold_what_they_were_made_of() {
+        let one = PermissionSet::of(&[Permission::ReadMembers]);
+        let both = one.union(PermissionSet::of(&[Permission::ManageMembers]));
+        assert!(both.contains(Permission::ReadMembers) && !one.contains(Permission::ManageMembers));
+        assert!(both.contains_all(one) && !one.contains_all(both) && one.contains_all(PermissionSet::NONE));
+        assert_eq!(both.intersection(one), one);
+        assert_eq!(format!("{one:?}"), "{ReadMembers}");
+    }
+}

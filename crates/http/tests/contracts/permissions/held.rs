@@ -1,0 +1,125 @@
+//! Requests whose body is held back while the session they came with is ended by its owner.
+
+use std::sync::{Arc, Mutex};
+
+use axum::http::Method;
+use serde_json::json;
+use tidegate_testkit::{Engine, PASSWORD, Person, TestApp, on_both_engines};
+
+use crate::cross_contract::login_ingestiq;
+use crate::forge::reworded;
+use crate::routes::{self, Route};
+use crate::watch::row_counts;
+
+const NEW_PASSWORD: &str = "Battery2staple!";
+
+/// Routes that act and wait for no body: there is nothing to hold back.
+const WITHOUT_BODY: [&str; 2] = ["DELETE /api/v1/sessions/{session_id}", "POST /api/v1/logout"];
+
+/// How a route answers when the session has ended: as it answers a token that is no longer one, but for RiverGen's
+/// sign-out, which has an answer of its own.
+fn expected(route: &Route) -> (u16, &'static str) {
+    match route.name().as_str() {
+        "POST /api/v1/auth/logout" | "POST /api/v1/auth/logout-all" => (400, "LOGOUT_FAILED"),
+        _ => route.invalid_token(),
+    }
+}
+
+/// The owner resets the password by mail.
+async fn reset_password(app: &TestApp, email: &str) {
+    let forgot = app.post("/api/v1/auth/forgot-password").json(&json!({ "email": email }));
+    forgot.send().await.assert_status(200);
+    let token = app.latest_link_token(email).await;
+    let body = json!({ "token": token, "new_password": NEW_PASSWORD });
+    app.post("/api/v1/auth/reset-password").json(&body).send().await.assert_status(204);
+}
+
+/// What the store holds after the reset: nothing may be added or removed later, and these values stay.
+async fn state(app: &TestApp, email: &str) -> (String, Vec<String>) {
+    let shown = format!(
+        "select a.display_name || ' ' || a.first_name || ' ' || p.hash from accounts a
+         join passwords p on p.account_id = a.id join identifiers i on i.account_id = a.id
+         where i.value = '{email}' and i.is_primary"
+    );
+    (row_counts(app).await, app.database.sql_texts(&shown).await)
+}
+
+/// Somebody who may everything, with a token that the route's contract issued.
+async fn attacked(app: &TestApp, route: &Route, email: &str) -> Person {
+    let owner = app.provision(email).await;
+    let database = app.add_database(&owner, email).await;
+    let bound = app.bound(&owner, json!({ "db_id": database })).await;
+    let access_token = reworded(app, &bound.access_token, |claims| claims.contract = route.contract).await;
+    Person { access_token, ..bound }
+}
+
+on_both_engines! {
+    async fn a_held_request_of_an_ended_session_does_nothing(engine: Engine) {
+        let app = Arc::new(TestApp::builder(engine).without_limits().start().await);
+        let acting = routes::with_bearer().into_iter().filter(|route| route.method != Method::GET);
+        let mut held = 0;
+        for (number, route) in acting.enumerate() {
+            let email = format!("ada{number}@example.com");
+            let ada = attacked(&app, &route, &email).await;
+            let after_reset = Arc::new(Mutex::new(None));
+            let meanwhile = {
+                let (app, email, after_reset) = (Arc::clone(&app), email.clone(), Arc::clone(&after_reset));
+                async move {
+                    reset_password(&app, &email).await;
+                    let state = state(&app, &email).await;
+                    *after_reset.lock().unwrap() = Some(state);
+                }
+            };
+            let answer = route.request(&app.client()).bearer(&ada.access_token).held(meanwhile).send().await;
+            let Some(before) = after_reset.lock().unwrap().take() else {
+                assert!(WITHOUT_BODY.contains(&route.name().as_str()), "{} waits for no body", route.name());
+                continue;
+            };
+            held += 1;
+            route.assert_refused(&answer, expected(&route), "a session that ended while the body was on its way");
+            assert_eq!(state(&app, &email).await, before, "{} did something", route.name());
+            login_ingestiq(&app.client(), &email, NEW_PASSWORD).await.assert_status(200);
+            login_ingestiq(&app.client(), &email, PASSWORD).await.assert_status(401);
+        }
+        assert!(held >= 18, "only {held} routes were tried");
+    }
+
+    // The attack: two requests held open with a stolen token, let go one after the other once the owner has reset the
+    // password, so that the code of the first is at hand for the second.
+    async fn a_stolen_token_does_not_change_the_address_after_a_reset(engine: Engine) {
+        let app = Arc::new(TestApp::builder(engine).without_limits().start().await);
+        let ada = app.sign_up_rivergen_verified("ada@example.com").await;
+        let new = json!({ "new_email": "thief@example.com" });
+        let request = app.post("/api/v1/auth/me/email/request").bearer(&ada.access_token).json(&new);
+        let owner = Arc::clone(&app);
+        let held = request.held(async move { reset_password(&owner, "ada@example.com").await });
+        held.send().await.assert_error(401, "UNAUTHORIZED");
+        assert!(app.mails_to("thief@example.com").await.is_empty());
+
+        // Asked for before the reset, and answered after it.
+        let ada = app.sign_up_rivergen_verified("bob@example.com").await;
+        let request = app.post("/api/v1/auth/me/email/request").bearer(&ada.access_token).json(&new);
+        request.send().await.assert_status(200);
+        let code = app.latest_code("thief@example.com").await;
+        let verify = json!({ "new_email": "thief@example.com", "otp_code": code });
+        let verify = app.post("/api/v1/auth/me/email/verify").bearer(&ada.access_token).json(&verify);
+        let owner = Arc::clone(&app);
+        let held = verify.held(async move { reset_password(&owner, "bob@example.com").await });
+        held.send().await.assert_error(401, "UNAUTHORIZED");
+        assert_eq!(app.sql_count("select count(*) from identifiers where value = 'thief@example.com'").await, 0);
+        login_ingestiq(&app.client(), "bob@example.com", NEW_PASSWORD).await.assert_status(200);
+    }
+
+    // Even if the code had survived the reset, as a row that a defect brings back.
+    async fn a_code_older_than_the_password_proves_no_new_address(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified("ada@example.com").await;
+        let new = json!({ "new_email": "thief@example.com" });
+        app.post("/api/v1/auth/me/email/request").bearer(&ada.access_token).json(&new).send().await.assert_status(200);
+        let code = app.latest_code("thief@example.com").await;
+        app.sql("update passwords set changed_at = changed_at + 3600000000").await;
+        let verify = json!({ "new_email": "thief@example.com", "otp_code": code });
+        let verify = app.post("/api/v1/auth/me/email/verify").bearer(&ada.access_token).json(&verify);
+        verify.send().await.assert_error(400, "EMAIL_UPDATE_VERIFY_FAILED");
+        login_ingestiq(&app.client(), "ada@example.com", PASSWORD).await.assert_status(200);
+    }
+}

@@ -1,0 +1,171 @@
+//! What a caller may do: decided when their token is accepted, and again in the unit of work that acts.
+
+use std::sync::Arc;
+
+use tidegate_domain::access::FULL_SCOPE;
+use tidegate_domain::flexible_id::FlexibleId;
+use tidegate_domain::id::{AccountId, DatabaseId, OrganizationId};
+use tidegate_domain::{AccessClaims, Permission, PermissionSet, Role};
+
+use crate::fault::Forbidden;
+use crate::tables::sessions::SessionRecord;
+use crate::work::Subject;
+
+/// What a token is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// Nothing.
+    Unbound,
+    /// A database of the organization.
+    Database(DatabaseId),
+    /// A database, and the token is in the hands of one of its end users.
+    EndUser(DatabaseId),
+}
+
+/// A caller's permissions, and for whom and where they hold. The permissions are those that the role, the token's scope,
+/// its binding and the contract that issued it all allow; what none of them names is denied.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    session: Arc<SessionRecord>,
+    claims: Arc<AccessClaims>,
+    role: Role,
+    binding: Binding,
+    permissions: PermissionSet,
+}
+
+/// What a role may do with a token of that scope and binding, issued by a contract of those powers.
+pub fn permissions(role: Role, scope: &str, binding: Binding, powers: PermissionSet) -> PermissionSet {
+    // No narrower scope has a meaning yet, so it allows nothing.
+    if scope != FULL_SCOPE {
+        return PermissionSet::NONE;
+    }
+    let by_role = match binding {
+        Binding::EndUser(_) => role.permissions().intersection(PermissionSet::END_USER),
+        Binding::Unbound | Binding::Database(_) => role.permissions(),
+    };
+    by_role.intersection(powers)
+}
+
+impl Grant {
+    /// The grant of a session's token, issued by a contract of those powers.
+    pub(crate) fn new(session: Arc<SessionRecord>, claims: Arc<AccessClaims>, powers: PermissionSet) -> Self {
+        // A token that speaks for an end user stays one, whatever becomes of the account that it was issued to.
+        let speaks_for_user = claims.fuid.is_some() || claims.fsid.is_some();
+        let role = if speaks_for_user { Role::Frontend } else { session.role };
+        let binding = match (role, claims.db) {
+            (_, None) => Binding::Unbound,
+            (Role::Frontend, Some(database)) => Binding::EndUser(database),
+            (_, Some(database)) => Binding::Database(database),
+        };
+        let permissions = permissions(role, &claims.scope, binding, powers);
+        Self { session, claims, role, binding, permissions }
+    }
+
+    /// Whether it allows this.
+    pub fn allows(&self, permission: Permission) -> bool {
+        self.permissions.contains(permission)
+    }
+
+    /// Refuses what it does not allow.
+    ///
+    /// # Errors
+    /// [`Forbidden`].
+    pub fn require(&self, permission: Permission) -> Result<(), Forbidden> {
+        if self.allows(permission) { Ok(()) } else { Err(Forbidden) }
+    }
+
+    /// All that it allows.
+    pub fn permissions(&self) -> PermissionSet {
+        self.permissions
+    }
+
+    /// The account that acts.
+    pub fn account(&self) -> AccountId {
+        self.session.account
+    }
+
+    /// The organization in which it acts.
+    pub fn organization(&self) -> OrganizationId {
+        self.session.organization
+    }
+
+    /// Its role there, that of a frontend where the token speaks for an end user.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What the token is bound to.
+    pub fn binding(&self) -> Binding {
+        self.binding
+    }
+
+    /// The database that the token is bound to.
+    pub fn database(&self) -> Option<DatabaseId> {
+        match self.binding {
+            Binding::Unbound => None,
+            Binding::Database(database) | Binding::EndUser(database) => Some(database),
+        }
+    }
+
+    /// The end user that the token is bound to.
+    pub fn end_user(&self) -> Option<&FlexibleId> {
+        self.claims.fuid.as_ref()
+    }
+
+    /// The end user's anonymous session that the token is bound to.
+    pub fn end_user_session(&self) -> Option<&FlexibleId> {
+        self.claims.fsid.as_ref()
+    }
+
+    /// Whether it allows all that another one does.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        self.permissions.contains_all(other.permissions)
+    }
+
+    /// What the token says, to be kept.
+    pub(crate) fn shared_claims(&self) -> Arc<AccessClaims> {
+        Arc::clone(&self.claims)
+    }
+
+    /// The session.
+    pub fn session(&self) -> &SessionRecord {
+        &self.session
+    }
+
+    /// What the token says.
+    pub fn claims(&self) -> &AccessClaims {
+        &self.claims
+    }
+
+    /// What an audit event of this caller is about.
+    pub fn subject(&self) -> Subject {
+        Subject {
+            account: Some(self.session.account),
+            organization: Some(self.session.organization),
+            session: Some(self.session.id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: PermissionSet = PermissionSet::ALL;
+
+    #[test]
+    fn every_part_of_a_grant_only_takes_away() {
+        let database = Binding::Database(DatabaseId(uuid::Uuid::nil()));
+        for role in Role::ALL {
+            assert_eq!(permissions(role, FULL_SCOPE, database, ALL), role.permissions());
+            assert_eq!(permissions(role, "read", database, ALL), PermissionSet::NONE);
+            assert_eq!(permissions(role, FULL_SCOPE, database, PermissionSet::NONE), PermissionSet::NONE);
+        }
+    }
+
+    #[test]
+    fn a_token_in_an_end_users_hands_reaches_its_database_and_nothing_else() {
+        let binding = Binding::EndUser(DatabaseId(uuid::Uuid::nil()));
+        assert_eq!(permissions(Role::Frontend, FULL_SCOPE, binding, ALL), PermissionSet::END_USER);
+    }
+}
