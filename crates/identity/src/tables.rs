@@ -2,6 +2,7 @@
 
 use tidegate_database::{Migration, Unit};
 
+use crate::accounts::claims_repository::Claims;
 use crate::accounts::members_repository::Members;
 use crate::accounts::repository::Accounts;
 use crate::credentials::challenges_repository::Challenges;
@@ -10,11 +11,14 @@ use crate::databases::repository::Databases;
 use crate::organizations::repository::Organizations;
 
 /// What the schema has of this feature alone. Only ever appended to.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 4,
-    name: "password schemes",
-    text: include_str!("../migrations/0004_password_schemes.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 4,
+        name: "password schemes",
+        text: include_str!("../migrations/0004_password_schemes.sql"),
+    },
+    Migration { version: 7, name: "claims", text: include_str!("../migrations/0007_claims.sql") },
+];
 
 /// The repositories of a unit of work.
 pub trait IdentityTables {
@@ -26,6 +30,9 @@ pub trait IdentityTables {
 
     /// Accounts as the managers of their organization see them.
     fn members(&mut self) -> Members<'_>;
+
+    /// Who agreed to be managed, and what nobody has proven.
+    fn claims(&mut self) -> Claims<'_>;
 
     /// Keys of programs.
     fn service_keys(&mut self) -> ServiceKeys<'_>;
@@ -48,6 +55,10 @@ impl IdentityTables for Unit {
 
     fn members(&mut self) -> Members<'_> {
         Members(self)
+    }
+
+    fn claims(&mut self) -> Claims<'_> {
+        Claims(self)
     }
 
     fn service_keys(&mut self) -> ServiceKeys<'_> {

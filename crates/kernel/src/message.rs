@@ -118,7 +118,8 @@ impl Work<'_> {
     pub async fn send(&mut self, mail: Mail<'_>) -> Result<(), Fault> {
         let mut values = json!({
             "product": self.kernel.settings.product,
-            "display_name": mail.display_name,
+            // A mail to an address that is yet to be proven names nobody: the name may be an attacker's words.
+            "display_name": if mail.template.may_name_recipient() { mail.display_name } else { "" },
             "email": mail.to.as_str(),
         });
         tidegate_domain::text::merge(&mut values, &mail.values);

@@ -45,6 +45,8 @@ pub struct Settings {
     pub passwords_set_by_network: Option<Limit>,
     /// Requests of one account that have the broker work, which counts its calls.
     pub brokerage_by_account: Option<Limit>,
+    /// Fields of an application for a brokerage account that are the operator's to fill in, and that applicants may.
+    pub forwarded_broker_fields: Vec<String>,
     /// How long a signing key verifies after it was retired: the longest life of a token made with it.
     pub longest_access_token: Duration,
 }
@@ -84,6 +86,7 @@ impl Settings {
             passwords_set_by_organization: Some(Limit::new(30, 60)),
             passwords_set_by_network: Some(Limit::new(30, 60)),
             brokerage_by_account: Some(Limit::new(30, 60)),
+            forwarded_broker_fields: Vec::new(),
         }
     }
 

@@ -34,6 +34,8 @@ pub enum Counted<'a> {
     ResendByAccount(AccountId),
     /// Mails, by recipient.
     MailsByEmail(&'a EmailAddress),
+    /// Notices of new programs and keys, by the account that is told: apart from the mails its owner asks for.
+    NoticesByAccount(AccountId),
     /// Changes of address, by account.
     EmailChangeByAccount(AccountId),
     /// Changes of address, by the new one.
@@ -124,6 +126,7 @@ impl Kernel {
             }
             Counted::PasswordsSetByNetwork => format!("passwords set ip {}", call.network()),
             Counted::EmailChangeByAccount(account) => format!("{contract} email change {account}"),
+            Counted::NoticesByAccount(account) => format!("{contract} notices {account}"),
         };
         self.vault.mac("rate limit", name.as_bytes())
     }

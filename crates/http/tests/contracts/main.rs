@@ -10,6 +10,7 @@
 )]
 
 mod admission;
+mod attacks;
 mod bad_input;
 mod beyond;
 mod cross_contract;

@@ -37,6 +37,9 @@ pub enum ChangeAccountError {
     /// It is the owner's.
     #[error("the account {0} has the root role")]
     IsOwner(LoginName),
+    /// Its owner did not agree that the organization manages it.
+    #[error("the account {0} is not managed by this organization")]
+    NotManaged(LoginName),
     /// The token is in the hands of an end user, and the account is not theirs.
     #[error("the token's role does not allow this")]
     EndUser,
@@ -84,6 +87,9 @@ impl Identity {
         };
         if is_anothers_owner(&member, actor) {
             return refuse(ChangeAccountError::IsOwner(login.clone()));
+        }
+        if hash.is_some() && !may_set_password(&member, actor) {
+            return refuse(ChangeAccountError::NotManaged(login.clone()));
         }
         let mut changed = Vec::new();
         let mut note = |name: &'static str, is_given: bool| changed.extend(is_given.then_some(name));
@@ -176,6 +182,12 @@ impl Identity {
 /// An organization has one owner: whoever was one a moment ago is a stranger to the one who is.
 fn is_anothers_owner(member: &Member, actor: &Actor) -> bool {
     member.role == Role::Owner && member.account != actor.session.account
+}
+
+/// Whether the actor may set a member's password: their own; that of an account whose mailbox nobody has proven, which yields to whoever
+/// proves it; and that of an account whose owner, or the operator for them, agreed to be managed. See ADR 9.
+fn may_set_password(member: &Member, actor: &Actor) -> bool {
+    member.account == actor.session.account || !member.verified || member.accepted
 }
 
 impl Work<'_> {

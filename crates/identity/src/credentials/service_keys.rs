@@ -11,6 +11,7 @@ use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call, KernelTables};
 
+use crate::credentials::owner_notice::Credential;
 use crate::credentials::service_keys_repository::ServiceKey;
 use crate::{Identity, IdentityTables};
 
@@ -85,6 +86,7 @@ impl Identity {
         let subject = Subject { account: Some(member.account), ..actor.subject() };
         let metadata = json!({ "by": actor.session.account.to_string(), "key": key.id.to_string() });
         work.audit(Action::ServiceKeyCreated, subject, metadata).await?;
+        work.tell_owner(actor.session.organization, Credential::Key, &login).await?;
         work.commit().await?;
         Ok((key, Secret::new(text.expose())))
     }

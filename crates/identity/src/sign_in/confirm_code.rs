@@ -12,6 +12,7 @@ use tidegate_kernel::issue::{Principal, SignedIn};
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Call, Refused};
 
+use crate::accounts::proof::ProvenBy;
 use crate::credentials::challenge::Answer;
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
@@ -75,7 +76,7 @@ impl Identity {
             Answer::Expired => return refuse(ConfirmCodeError::Expired),
             Answer::Exhausted(standing) => return refuse(ConfirmCodeError::TooManyAttempts(standing)),
         }
-        let signed_in = work.admit_verified(&challenge).await?;
+        let signed_in = work.admit_verified(&challenge, ProvenBy::MailAndToken).await?;
         let signed_in = signed_in.ok_or(Refused::Rule(ConfirmCodeError::InvalidToken))?;
         work.commit().await?;
         Ok(signed_in)
@@ -84,8 +85,16 @@ impl Identity {
 
 impl Work<'_> {
     /// Takes a challenge's address as verified and lets its owner in. None when the account is gone or shut.
-    pub(crate) async fn admit_verified(&mut self, challenge: &Challenge) -> Result<Option<SignedIn>, Fault> {
+    pub(crate) async fn admit_verified(
+        &mut self,
+        challenge: &Challenge,
+        by: ProvenBy,
+    ) -> Result<Option<SignedIn>, Fault> {
         let email = EmailAddress::from_stored(challenge.address.clone());
+        // Before the session: the first proof ends those that were opened without one.
+        if self.prove_challenge(challenge, by).await?.is_none() {
+            return Ok(None);
+        }
         let Some(account) = self.account_of(challenge).await? else {
             return Ok(None);
         };
@@ -109,29 +118,10 @@ impl Work<'_> {
             organization: Some(landing.organization),
             session: Some(signed_in.session),
         };
-        self.mark_verified(challenge, subject).await?;
         let metadata =
             json!({ "method": "email_verification", "remember_me": challenge.continuation.remember_me });
         self.audit(Action::SignInSucceeded, subject, metadata).await?;
         Ok(Some(signed_in))
-    }
-
-    /// Takes a challenge's address as its account's; audited the first time.
-    pub(crate) async fn mark_verified(
-        &mut self,
-        challenge: &Challenge,
-        subject: Subject,
-    ) -> Result<(), Fault> {
-        let Some(account) = challenge.account else {
-            return Ok(());
-        };
-        let email = EmailAddress::from_stored(challenge.address.clone());
-        let first_time = self.unit.accounts().verify_email(account, &email, self.now).await?;
-        self.unit.challenges().consume_all(Purpose::VerifyEmail, account, self.now).await?;
-        if first_time {
-            self.audit(Action::EmailVerified, subject, json!({})).await?;
-        }
-        Ok(())
     }
 
     /// The account a challenge was sent to, unless it is gone or shut.

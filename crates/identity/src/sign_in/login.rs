@@ -258,7 +258,7 @@ impl Identity {
         };
         let outcome = match (next, claim.login.email()) {
             (NextStep::VerifyEmail, Some(email)) => {
-                let continuation = Continuation { remember_me: claim.remember_me };
+                let continuation = Continuation { remember_me: claim.remember_me, ..Continuation::default() };
                 let token = work.challenge_email(account, email, continuation).await?;
                 work.audit(Action::SignInFailed, account.id, json!({ "reason": "email_not_verified" }))
                     .await?;

@@ -19,13 +19,14 @@ use crate::brokerage::{BROKER, opening_of};
 use crate::world::{NOW, World, address, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 4;
+const KNOWN: usize = 5;
 
 /// The migrations that earlier versions had, from the first.
 const EARLIER: [(&str, &str); KNOWN - 1] = [
     ("first light", include_str!("../../../kernel/migrations/0001_first_light.sql")),
     ("crossing minds", include_str!("../../../kernel/migrations/0002_crossing_minds.sql")),
     ("riven", include_str!("../../../kernel/migrations/0003_riven.sql")),
+    ("password schemes", include_str!("../../../identity/migrations/0004_password_schemes.sql")),
 ];
 
 /// A database as the version with that many migrations left it.

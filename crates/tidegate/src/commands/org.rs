@@ -80,7 +80,12 @@ async fn create(opened: &Opened, command: OrgCreate, typed: Option<Password>) ->
     let profile = opened.kernel.settings().profile(CONTRACT).as_ref().clone();
     let call = call(ContractProfile { password: rule, ..profile });
     let email = command.root_email;
-    let claim = Provision { name: command.name.clone(), owner_email: email.clone(), owner_password };
+    let claim = Provision {
+        name: command.name.clone(),
+        owner_email: email.clone(),
+        owner_password,
+        managed_domains: command.managed_domain,
+    };
     let provisioned = opened.identity.provision(&call, claim).await.map_err(refusal)?;
     let mut answer = Answer::new(
         format!(
@@ -104,6 +109,9 @@ async fn create(opened: &Opened, command: OrgCreate, typed: Option<Password>) ->
 fn refusal(refused: Refused<ProvisionError>) -> Failure {
     match refused {
         Refused::Rule(rule @ ProvisionError::EmailTaken) => Failure::new("email_taken", rule.to_string()),
+        Refused::Rule(rule @ ProvisionError::DomainTaken(_)) => {
+            Failure::new("domain_taken", rule.to_string())
+        }
         Refused::Rule(rule @ ProvisionError::WeakPassword(_)) => {
             Failure::new("weak_password", rule.to_string())
         }

@@ -61,13 +61,19 @@ pub(super) async fn create(bearer: Bearer, State(app): State<App>, request: Requ
 /// Reads an application where that does not keep other requests waiting: it may hold megabytes.
 async fn read_application(app: &App, phone: Option<PhoneNumber>, body: Bytes) -> Result<Application, Error> {
     let (phone_rule, now) = (app.kernel().settings().phones.clone(), app.kernel().now());
+    let operator_fields = app.kernel().settings().forwarded_broker_fields.clone();
     let reading = tokio::task::spawn_blocking(move || {
         // Each value takes many times the memory of its text.
         if body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > MOST_VALUES {
             return Err(Rejection::MalformedBody("the JSON holds too many values".to_owned()).into());
         }
         let body: Map<String, Value> = parse(&body)?;
-        let applicant = application::Caller { phone: phone.as_ref(), phone_rule: &phone_rule, now };
+        let applicant = application::Caller {
+            phone: phone.as_ref(),
+            phone_rule: &phone_rule,
+            now,
+            operator_fields: &operator_fields,
+        };
         Ok(application::application(body, &applicant)?)
     });
     reading.await.unwrap_or_else(|error| {
