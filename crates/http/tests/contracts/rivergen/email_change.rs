@@ -190,7 +190,7 @@ on_both_engines! {
         let ada = app.sign_up_rivergen_verified(OLD).await;
         ask(&app, &ada, NEW).send().await.assert_status(200);
         let code = app.latest_code(NEW).await;
-        app.sign_up_rivergen(NEW).await;
+        app.sign_up_rivergen_verified(NEW).await;
         refused_without_trace(&app, prove(&app, &ada, NEW, &code), 400, "EMAIL_UPDATE_VERIFY_FAILED").await;
         assert_eq!(addresses(&app, &ada).await, [address(OLD, true)]);
     }
