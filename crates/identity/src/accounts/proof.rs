@@ -95,7 +95,7 @@ impl Work<'_> {
         Ok(Some(Proven { first: true, password_dropped }))
     }
 
-    /// Takes a challenge's address as its account's; audited the first time. None when the account or its address is gone.
+    /// Takes a challenge's address as its account's. None when the account or its address is gone.
     pub(crate) async fn prove_challenge(
         &mut self,
         challenge: &Challenge,
@@ -107,10 +107,19 @@ impl Work<'_> {
         let email = EmailAddress::from_stored(challenge.address.clone());
         let proven = self.prove_mailbox(account.id, &email, by).await?;
         self.unit.challenges().consume_all(Purpose::VerifyEmail, account.id, self.now).await?;
-        if proven.is_some_and(|proven| proven.first) {
-            self.audit(Action::EmailVerified, account.id, json!({})).await?;
-        }
         Ok(proven)
+    }
+
+    /// Audits the first proof of an address.
+    pub(crate) async fn audit_proof(
+        &mut self,
+        proven: Proven,
+        subject: impl Into<Subject>,
+    ) -> Result<(), Fault> {
+        if proven.first {
+            self.audit(Action::EmailVerified, subject, json!({})).await?;
+        }
+        Ok(())
     }
 
     /// A token with which the account's owner, who has just proven the mailbox, chooses a password on the page that they see.

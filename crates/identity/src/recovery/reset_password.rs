@@ -94,11 +94,10 @@ impl Identity {
             return refuse(ResetPasswordError::InvalidToken);
         }
         // Before the mail is composed: what the account says of its owner may be an attacker's words until now.
-        match work.prove_mailbox(account.id, &email, by).await? {
-            Some(proven) if proven.first => work.audit(Action::EmailVerified, account.id, json!({})).await?,
-            Some(_) => {}
-            None => return refuse(ResetPasswordError::InvalidToken),
-        }
+        let Some(proven) = work.prove_mailbox(account.id, &email, by).await? else {
+            return refuse(ResetPasswordError::InvalidToken);
+        };
+        work.audit_proof(proven, account.id).await?;
         if remove_phones {
             work.unit.claims().remove_phones(account.id).await?;
             work.audit(Action::PhoneRemoved, account.id, json!({})).await?;

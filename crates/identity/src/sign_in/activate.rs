@@ -73,9 +73,10 @@ impl Identity {
         if !work.unit.challenges().claim(challenge.id, work.now).await? {
             return refuse(ActivateError::WrongCode);
         }
-        if work.prove_challenge(&challenge, ProvenBy::mail(&challenge)).await?.is_none() {
+        let Some(proven) = work.prove_challenge(&challenge, ProvenBy::mail(&challenge)).await? else {
             return refuse(ActivateError::UnknownEmail(email.clone()));
-        }
+        };
+        work.audit_proof(proven, account).await?;
         Ok(work.commit().await?)
     }
 

@@ -92,9 +92,9 @@ impl Work<'_> {
     ) -> Result<Option<SignedIn>, Fault> {
         let email = EmailAddress::from_stored(challenge.address.clone());
         // Before the session: the first proof ends those that were opened without one.
-        if self.prove_challenge(challenge, by).await?.is_none() {
+        let Some(proven) = self.prove_challenge(challenge, by).await? else {
             return Ok(None);
-        }
+        };
         let Some(account) = self.account_of(challenge).await? else {
             return Ok(None);
         };
@@ -118,6 +118,7 @@ impl Work<'_> {
             organization: Some(landing.organization),
             session: Some(signed_in.session),
         };
+        self.audit_proof(proven, subject).await?;
         let metadata =
             json!({ "method": "email_verification", "remember_me": challenge.continuation.remember_me });
         self.audit(Action::SignInSucceeded, subject, metadata).await?;

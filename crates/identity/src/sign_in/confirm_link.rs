@@ -86,6 +86,7 @@ impl Identity {
         let (Some(proven), Some(account)) = (proven, challenge.account) else {
             return refuse(ConfirmLinkError::InvalidToken);
         };
+        work.audit_proof(proven, account).await?;
         let choice = if proven.password_dropped {
             let email = EmailAddress::from_stored(challenge.address);
             Some(work.password_choice(account, &email).await?)
