@@ -6,6 +6,7 @@ pub mod failure;
 mod hooks;
 pub mod open_account;
 pub(crate) mod opening;
+pub mod operator_fields;
 pub mod profile;
 pub(crate) mod sandbox_shelf;
 pub mod standing;

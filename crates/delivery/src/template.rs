@@ -27,9 +27,12 @@ pub enum Template {
     SignUpCode,
     /// Lets the account owner set a new password: `link`, `minutes`.
     PasswordReset,
-    /// Lets the owner of an account made by a manager choose its first password: `link`, `minutes`.
+    /// Invites an address to an account that an organization manages, by a link to choose its first password: `link`,
+    /// `minutes`, `organization`.
     Invitation,
-    /// Reports that the password was changed: `when` (ISO 8601), `ip`.
+    /// The same for an account that has a password, by a code: `code`, `link`, `minutes`, `organization`.
+    InvitationCode,
+    /// Reports that the password was changed: `when` (ISO 8601), `ip`, `phones` (those that can sign in, masked; may be empty).
     PasswordChanged,
     /// Verifies the new address of an account: `code`, `minutes`.
     EmailChangeCode,
@@ -37,8 +40,11 @@ pub enum Template {
     EmailChangeRequested,
     /// Reports that the address of the account was changed: `old_email`, `new_email`, `when` (ISO 8601).
     EmailChanged,
-    /// Adds an e-mail address to an account that has a phone number only: `link`, `minutes`.
+    /// Adds an e-mail address to an account that has a phone number only: `link`, `minutes`, `phones` (masked; may be empty).
     EmailAddition,
+    /// Tells the owner of an organization that a program or one of its keys was made there: `made` (`program` or `key`),
+    /// `program` (its name), `when` (ISO 8601), `ip`.
+    CredentialMade,
 }
 
 /// The text messages this program sends. Source: Riven contract, section 1.
@@ -127,15 +133,17 @@ impl Files {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::SignUpCode,
         Self::PasswordReset,
         Self::Invitation,
+        Self::InvitationCode,
         Self::PasswordChanged,
         Self::EmailChangeCode,
         Self::EmailChangeRequested,
         Self::EmailChanged,
         Self::EmailAddition,
+        Self::CredentialMade,
     ];
 
     /// The name in file names and in the outbox.
@@ -144,11 +152,13 @@ impl Template {
             Self::SignUpCode => "sign_up_code",
             Self::PasswordReset => "password_reset",
             Self::Invitation => "invitation",
+            Self::InvitationCode => "invitation_code",
             Self::PasswordChanged => "password_changed",
             Self::EmailChangeCode => "email_change_code",
             Self::EmailChangeRequested => "email_change_requested",
             Self::EmailChanged => "email_changed",
             Self::EmailAddition => "email_addition",
+            Self::CredentialMade => "credential_made",
         }
     }
 
@@ -157,16 +167,34 @@ impl Template {
         Self::ALL.into_iter().find(|template| template.as_str() == name)
     }
 
+    /// Whether the recipient may be called by name. Not in mails to an address that is yet to be proven: `display_name` is empty
+    /// there, whatever template an operator puts in place.
+    pub const fn may_name_recipient(self) -> bool {
+        match self {
+            Self::PasswordReset | Self::PasswordChanged | Self::EmailChangeRequested | Self::EmailChanged => {
+                true
+            }
+            Self::SignUpCode
+            | Self::Invitation
+            | Self::InvitationCode
+            | Self::EmailChangeCode
+            | Self::EmailAddition
+            | Self::CredentialMade => false,
+        }
+    }
+
     const fn files(self) -> Files {
         match self {
             Self::SignUpCode => built_in!("sign_up_code"),
             Self::PasswordReset => built_in!("password_reset"),
             Self::Invitation => built_in!("invitation"),
+            Self::InvitationCode => built_in!("invitation_code"),
             Self::PasswordChanged => built_in!("password_changed"),
             Self::EmailChangeCode => built_in!("email_change_code"),
             Self::EmailChangeRequested => built_in!("email_change_requested"),
             Self::EmailChanged => built_in!("email_changed"),
             Self::EmailAddition => built_in!("email_addition"),
+            Self::CredentialMade => built_in!("credential_made"),
         }
     }
 
@@ -183,11 +211,37 @@ impl Template {
                 "link": "https://id.example.com/verify?token=b0XyZt8aaQ",
                 "minutes": 10,
             }),
-            Self::PasswordReset | Self::Invitation | Self::EmailAddition => json!({
+            Self::PasswordReset => json!({
                 "link": "https://id.example.com/reset?token=b0XyZt8aaQ",
                 "minutes": 60,
             }),
-            Self::PasswordChanged => json!({"when": "2026-01-31T09:30:00Z", "ip": "203.0.113.7"}),
+            Self::Invitation => json!({
+                "link": "https://id.example.com/reset?token=b0XyZt8aaQ",
+                "minutes": 60,
+                "organization": "Acme (owner: root@example.com)",
+            }),
+            Self::InvitationCode => json!({
+                "code": "0123456789abcdef0123456789abcdef01234567",
+                "link": "https://id.example.com/verify?token=b0XyZt8aaQ",
+                "minutes": 1440,
+                "organization": "Acme (owner: root@example.com)",
+            }),
+            Self::EmailAddition => json!({
+                "link": "https://id.example.com/verify?token=b0XyZt8aaQ",
+                "minutes": 1440,
+                "phones": "+254*****78",
+            }),
+            Self::CredentialMade => json!({
+                "made": "key",
+                "program": "nightly-export",
+                "when": "2026-01-31T09:30:00Z",
+                "ip": "203.0.113.7",
+            }),
+            Self::PasswordChanged => json!({
+                "when": "2026-01-31T09:30:00Z",
+                "ip": "203.0.113.7",
+                "phones": "+254*****78",
+            }),
             Self::EmailChangeCode => json!({"code": "493027", "minutes": 10}),
             Self::EmailChangeRequested => json!({
                 "old_email": "ada@example.com",

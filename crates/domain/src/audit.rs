@@ -79,6 +79,14 @@ pub enum Action {
     OrganizationUpdated,
     /// A manager made an account.
     AccountCreated,
+    /// An account's owner accepted that an organization manages the account.
+    InvitationAccepted,
+    /// An invitation lapsed: the mailbox's owner proved it in another way, or signed up.
+    InvitationWithdrawn,
+    /// An address nobody had proven went to the account that proved it.
+    UnprovenAddressLost,
+    /// A phone was removed from an account.
+    PhoneRemoved,
     /// A manager changed an account.
     AccountUpdated,
     /// An account was deleted, by a manager or by itself.
@@ -133,6 +141,10 @@ impl Action {
             Self::OwnershipTransferred => "organization.ownership_transferred",
             Self::OrganizationUpdated => "organization.updated",
             Self::AccountCreated => "account.created",
+            Self::InvitationAccepted => "account.invitation_accepted",
+            Self::InvitationWithdrawn => "account.invitation_withdrawn",
+            Self::UnprovenAddressLost => "account.unproven_address_lost",
+            Self::PhoneRemoved => "account.phone_removed",
             Self::AccountUpdated => "account.updated",
             Self::AccountDeleted => "account.deleted",
             Self::ServiceKeyCreated => "account.key_created",

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountId, ChallengeId};
+use crate::id::{AccountId, ChallengeId, OrganizationId};
 use crate::{ContractId, Timestamp};
 
 /// What answering a challenge proves or permits.
@@ -69,6 +69,9 @@ pub struct Continuation {
     /// The sign-in that led here asked to be remembered.
     #[serde(default)]
     pub remember_me: bool,
+    /// The organization whose invitation this is: answering it accepts that the organization's managers look after the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invitation: Option<OrganizationId>,
 }
 
 /// An open, answered or dead challenge.

@@ -185,6 +185,8 @@ pub enum EndReason {
     RoleChanged,
     /// The key it was opened with was deleted.
     KeyDeleted,
+    /// The account's mailbox was proven for the first time: the session was opened by a caller who had not shown it.
+    MailboxProven,
 }
 
 impl EndReason {
@@ -198,6 +200,7 @@ impl EndReason {
             Self::AccountDeleted => "account_deleted",
             Self::RoleChanged => "role_changed",
             Self::KeyDeleted => "key_deleted",
+            Self::MailboxProven => "mailbox_proven",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use tidegate_database::{Migration, Unit};
 
+use crate::accounts::claims_repository::Claims;
 use crate::accounts::members_repository::Members;
 use crate::accounts::repository::Accounts;
 use crate::credentials::challenges_repository::Challenges;
@@ -18,6 +19,7 @@ pub const MIGRATIONS: &[Migration] = &[
         text: include_str!("../migrations/0004_password_schemes.sql"),
     },
     Migration { version: 5, name: "quotas", text: include_str!("../migrations/0005_quotas.sql") },
+    Migration { version: 7, name: "claims", text: include_str!("../migrations/0007_claims.sql") },
 ];
 
 /// The repositories of a unit of work.
@@ -33,6 +35,9 @@ pub trait IdentityTables {
 
     /// Accounts as the managers of their organization see them.
     fn members(&mut self) -> Members<'_>;
+
+    /// Who agreed to be managed, and what nobody has proven.
+    fn claims(&mut self) -> Claims<'_>;
 
     /// Keys of programs.
     fn service_keys(&mut self) -> ServiceKeys<'_>;
@@ -59,6 +64,10 @@ impl IdentityTables for Unit {
 
     fn members(&mut self) -> Members<'_> {
         Members(self)
+    }
+
+    fn claims(&mut self) -> Claims<'_> {
+        Claims(self)
     }
 
     fn service_keys(&mut self) -> ServiceKeys<'_> {

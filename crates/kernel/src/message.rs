@@ -114,7 +114,10 @@ const ASKED_FOR: CountingRule = CountingRule { recipient: Beyond::Refuse, causer
 /// Every template says how it is counted.
 const fn rule_of(template: Template) -> CountingRule {
     match template {
-        Template::SignUpCode | Template::Invitation | Template::EmailChangeCode => ASKED_FOR,
+        Template::SignUpCode
+        | Template::Invitation
+        | Template::InvitationCode
+        | Template::EmailChangeCode => ASKED_FOR,
         // That a mailbox is asked about too often is not told: others ask, too.
         Template::PasswordReset => CountingRule { recipient: Beyond::Discard, ..ASKED_FOR },
         // Comes along with something else, which is not to fail because of it.
@@ -122,7 +125,10 @@ const fn rule_of(template: Template) -> CountingRule {
             CountingRule { recipient: Beyond::Discard, causer: Beyond::Discard, times: 1 }
         }
         // Nobody may use up the mails of an owner, or of the network they act from, to keep this news from the owner.
-        Template::PasswordChanged | Template::EmailChanged | Template::EmailChangeRequested => {
+        Template::PasswordChanged
+        | Template::EmailChanged
+        | Template::EmailChangeRequested
+        | Template::CredentialMade => {
             CountingRule { recipient: Beyond::Discard, causer: Beyond::Send, times: 2 }
         }
     }
@@ -170,7 +176,8 @@ impl Work<'_> {
     pub async fn send(&mut self, mail: Mail<'_>) -> Result<(), Fault> {
         let mut values = json!({
             "product": self.kernel.settings.product,
-            "display_name": mail.display_name,
+            // A mail to an address that is yet to be proven names nobody: the name may be an attacker's words.
+            "display_name": if mail.template.may_name_recipient() { mail.display_name } else { "" },
             "email": mail.to.as_str(),
         });
         tidegate_domain::text::merge(&mut values, &mail.values);

@@ -56,6 +56,8 @@ pub struct Settings {
     pub brokerage_by_account: Option<Limit>,
     /// Most an organization may keep.
     pub quotas: Quotas,
+    /// Fields of an application for a brokerage account that are the operator's to fill in, and that applicants may.
+    pub forwarded_broker_fields: Vec<String>,
     /// How long a signing key verifies after it was retired: the longest life of a token made with it.
     pub longest_access_token: Duration,
 }
@@ -99,6 +101,7 @@ impl Settings {
             audit: AuditRetention::default(),
             brokerage_by_account: Some(Limit::new(30, 60)),
             quotas: Quotas::default(),
+            forwarded_broker_fields: Vec::new(),
         }
     }
 

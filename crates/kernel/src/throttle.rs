@@ -45,6 +45,8 @@ pub enum Counted<'a> {
     ResendByAccount(AccountId),
     /// Mails, by recipient.
     MailsByEmail(&'a EmailAddress),
+    /// Notices of new programs and keys, by the account that is told: apart from the mails its owner asks for.
+    NoticesByAccount(AccountId),
     /// Changes of address, by account.
     EmailChangeByAccount(AccountId),
     /// Changes of address, by the new one.
@@ -249,6 +251,7 @@ impl Counted<'_> {
                 (Scope::All, format!("passwords set organization {organization}"))
             }
             Counted::PasswordsSetByNetwork => (Scope::Network, "passwords set ip".to_owned()),
+            Counted::NoticesByAccount(account) => (Scope::All, format!("{contract} notices {account}")),
             Counted::MessagesByRecipient(recipient) => (Scope::All, format!("messages {recipient}")),
             Counted::MessagesByNetwork => (Scope::Network, "messages ip".to_owned()),
             Counted::MessagesByAccount(account) => (Scope::All, format!("messages account {account}")),

@@ -16,6 +16,7 @@ impl TestApp {
             name: format!("The organization of {email}"),
             owner_email: EmailAddress::parse(email).expect("an e-mail address"),
             owner_password: Password::new(PASSWORD),
+            managed_domains: Vec::new(),
         };
         self.identity().provision(&call, claim).await.expect("an organization");
         self.signed_in("individual", email, json!({})).await

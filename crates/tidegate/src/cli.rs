@@ -101,6 +101,9 @@ pub(crate) struct OrgCreate {
     /// Read the owner's password from standard input; without this flag one is generated and printed once
     #[arg(long)]
     pub(crate) root_password_stdin: bool,
+    /// A domain whose accounts the organization manages without asking their owners; may be given several times
+    #[arg(long, value_name = "DOMAIN", value_parser = domain)]
+    pub(crate) managed_domain: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -202,6 +205,12 @@ fn contract_names() -> clap::builder::PossibleValuesParser {
 
 fn email(text: &str) -> Result<EmailAddress, String> {
     EmailAddress::parse(text).map_err(|error| error.to_string())
+}
+
+/// A domain, as the part of an address after the `@` is stored.
+fn domain(text: &str) -> Result<String, String> {
+    let address = EmailAddress::parse(&format!("x@{text}")).map_err(|_| "no domain name".to_owned())?;
+    Ok(address.domain().to_owned())
 }
 
 /// The recipient of messages. Numbers are stored with their country code, so it is needed here.

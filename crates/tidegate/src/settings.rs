@@ -152,6 +152,7 @@ impl Config {
             settings.reset_password_link.clone_from(link);
         }
         settings.brokerage_by_account = self.riven.limits.brokerage_requests;
+        settings.forwarded_broker_fields.clone_from(&self.broker.forwarded_fields);
         settings.sms = self.sms_mode();
         settings.phones = PhoneRule { countries: self.phone.countries.clone() };
         settings.texts = self.phone.limits.clone();

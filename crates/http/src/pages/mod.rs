@@ -2,24 +2,19 @@
 //!
 //! The forms need no CSRF token of their own: each carries the secret from the mail, and nothing else authorises them.
 
+mod links;
 mod outbox;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Form, middleware};
-use serde::Deserialize;
-use tidegate_crypto::PlainToken;
-use tidegate_domain::Password;
-use tidegate_identity::recovery::reset_password::{ResetPassword, ResetPasswordError};
-use tidegate_identity::sign_in::confirm_link::ConfirmLinkError;
+use tidegate_kernel::Call;
 use tidegate_kernel::settings::DeliveryMode;
-use tidegate_kernel::{Call, Refused};
 
 use crate::ops::operators_only;
 use crate::wire::body::small;
@@ -32,8 +27,8 @@ use crate::wire::state::App;
 /// Routes of the pages.
 pub(crate) fn router(app: &App) -> Router<App> {
     let mut pages = Router::new()
-        .route("/verify-email", get(verify_email).post(confirm_email))
-        .route("/reset-password", get(reset_password).post(set_password))
+        .route("/verify-email", get(links::verify_email).post(links::confirm_email))
+        .route("/reset-password", get(links::reset_password).post(links::set_password))
         .route("/assets/style.css", get(style));
     let is_kept = [app.kernel().settings().mail, app.kernel().settings().sms].contains(&DeliveryMode::Keep);
     if is_kept && app.http().serves_outbox {
@@ -76,114 +71,10 @@ struct FormView<'a> {
     action: &'a str,
     token: &'a str,
     new_password: bool,
+    /// Phones that can sign in to the account, which the form offers to remove.
+    phones: &'a str,
     problem: Option<String>,
     button: &'a str,
-}
-
-#[derive(Deserialize)]
-struct TokenQuery {
-    #[serde(default)]
-    token: String,
-}
-
-#[derive(Deserialize)]
-struct PasswordForm {
-    #[serde(default)]
-    token: String,
-    #[serde(default)]
-    new_password: String,
-}
-
-type TokenInQuery = Result<Query<TokenQuery>, QueryRejection>;
-
-/// The token of a link; a query that cannot be read has none that is valid.
-fn token_of(query: TokenInQuery) -> String {
-    query.map(|Query(query)| query.token).unwrap_or_default()
-}
-
-/// Asks before it verifies: programs that look at every link in a mail must not use it up.
-async fn verify_email(State(app): State<App>, query: TokenInQuery) -> Response {
-    let token = token_of(query);
-    let form = FormView {
-        action: "/verify-email",
-        token: &token,
-        new_password: false,
-        problem: None,
-        button: "Confirm e-mail address",
-    };
-    let text = "Press the button to confirm that this e-mail address is yours.";
-    card(&app, StatusCode::OK, "Confirm your e-mail address", text, Some(form))
-}
-
-async fn confirm_email(
-    State(app): State<App>,
-    headers: HeaderMap,
-    request: PageForm<TokenQuery>,
-) -> Response {
-    let call = request.call(&app, &headers);
-    match app.identity().verify_by_link(&call, &PlainToken::from_presented(&request.form.token)).await {
-        Ok(()) => {
-            let text = "Your e-mail address is confirmed. You can close this page and sign in.";
-            card(&app, StatusCode::OK, "Thank you", text, None)
-        }
-        Err(Refused::Rule(error)) => {
-            let status = match error {
-                ConfirmLinkError::InvalidToken => StatusCode::BAD_REQUEST,
-                ConfirmLinkError::Expired => StatusCode::GONE,
-            };
-            let text = "This link is no longer valid. Sign in again to get a new one.";
-            card(&app, status, "Link not valid", text, None)
-        }
-        Err(Refused::Fault(fault)) => failure(&app, fault.into()),
-    }
-}
-
-async fn reset_password(State(app): State<App>, query: TokenInQuery) -> Response {
-    password_card(&app, StatusCode::OK, &token_of(query), None)
-}
-
-async fn set_password(
-    State(app): State<App>,
-    headers: HeaderMap,
-    request: PageForm<PasswordForm>,
-) -> Response {
-    let call = request.call(&app, &headers);
-    let PasswordForm { token, new_password } = request.form;
-    let claim = ResetPassword {
-        token: PlainToken::from_presented(&token),
-        email: None,
-        expires_at: None,
-        new_password: Password::new(new_password),
-    };
-    match app.identity().reset_password(&call, claim).await {
-        Ok(()) => {
-            let text = "Your password is changed and you are signed out everywhere. You can close this page and sign in.";
-            card(&app, StatusCode::OK, "Password changed", text, None)
-        }
-        Err(Refused::Rule(ResetPasswordError::WeakPassword(weak))) => password_card(
-            &app,
-            StatusCode::UNPROCESSABLE_ENTITY,
-            &token,
-            Some(format!("The password {weak}.")),
-        ),
-        Err(Refused::Rule(ResetPasswordError::InvalidToken | ResetPasswordError::AccountNotFound)) => {
-            let text = "This link is no longer valid. Ask for a new one where you sign in.";
-            card(&app, StatusCode::BAD_REQUEST, "Link not valid", text, None)
-        }
-        Err(Refused::Fault(fault)) => failure(&app, fault.into()),
-    }
-}
-
-fn password_card(app: &App, status: StatusCode, token: &str, problem: Option<String>) -> Response {
-    let form = FormView {
-        action: "/reset-password",
-        token,
-        new_password: true,
-        problem,
-        button: "Set new password",
-    };
-    let text = "Choose a new password. You will be signed out everywhere.";
-    card(app, status, "Set a new password", text, Some(form))
 }
 
 fn failure(app: &App, rejection: Rejection) -> Response {

@@ -36,10 +36,9 @@ pub(crate) async fn offer_email(
     if last.is_some_and(|last| last.expires_at > work.now && last.address == email.as_str()) {
         return Ok(());
     }
-    let login = LoginName::Email(email.clone());
     let limit = work.call.profile.limits.mails_by_email;
     if work.kernel.settings.mail == DeliveryMode::Off
-        || work.unit.accounts().owner_of(&login).await?.is_some()
+        || has_another_owner(work, email).await?
         || work.count(Counted::MailsByEmail(email), limit).await?.is_some()
     {
         return Ok(());
@@ -53,9 +52,12 @@ pub(crate) async fn offer_email(
     };
     work.unit.challenges().remove(Purpose::AddEmail, account).await?;
     work.unit.challenges().insert(&new).await?;
+    let phones = work.unit.claims().phones(account).await?;
     let values = json!({
         "link": work.kernel.verify_email_link(&link).expose(),
         "minutes": new.expires_at.since(work.now).as_secs() / 60,
+        // Following the link lets this phone sign in to what the address's owner then takes for their own account.
+        "phones": phones.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     });
     work.send(Mail {
         template: Template::EmailAddition,
@@ -67,6 +69,13 @@ pub(crate) async fn offer_email(
         deliverable: true,
     })
     .await
+}
+
+/// Whether an account has proven the address. One that has it unproven loses it to the proof.
+async fn has_another_owner(work: &mut Work<'_>, email: &EmailAddress) -> Result<bool, Fault> {
+    let owner = work.unit.accounts().owner_of(&LoginName::Email(email.clone())).await?;
+    let unproven = work.unit.claims().unproven_owner(email).await?;
+    Ok(owner.is_some() && owner != unproven)
 }
 
 impl Identity {

@@ -38,6 +38,9 @@ pub enum ChangeAccountError {
     /// It is the owner's.
     #[error("the account {0} has the root role")]
     IsOwner(LoginName),
+    /// The account's owner did not agree that the organization manages it.
+    #[error("the account {0} is not managed by this organization")]
+    NotManaged(LoginName),
     /// The contract's password rule.
     #[error("password {0}")]
     WeakPassword(WeakPassword),
@@ -88,6 +91,8 @@ impl Identity {
         // Another's password is a matter of managing; one's own, without the current one, of a power of its own.
         if hash.is_some() && member.account == work.grant.account() {
             work.grant.require(Permission::SetOwnPassword)?;
+        } else if hash.is_some() && !may_set_password(&member) {
+            return refuse(ChangeAccountError::NotManaged(login.clone()));
         }
         let mut changed = Vec::new();
         let mut note = |name: &'static str, is_given: bool| changed.extend(is_given.then_some(name));
@@ -190,6 +195,12 @@ const fn managing(login: &LoginName) -> Permission {
         LoginName::Service(_) => Permission::ManagePrograms,
         LoginName::Email(_) | LoginName::Phone(_) => Permission::ManageMembers,
     }
+}
+
+/// Whether a manager may set a member's password: that of an account whose mailbox nobody has proven, which yields to its
+/// first proof; and that of an account whose owner, or the operator for them, agreed to be managed. See ADR 10.
+const fn may_set_password(member: &Member) -> bool {
+    !member.verified || member.accepted
 }
 
 impl Acting<'_> {

@@ -2,7 +2,6 @@
 
 use serde_json::json;
 use tidegate_delivery::Template;
-use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Purpose;
 use tidegate_domain::id::{AccountId, ChallengeId};
@@ -11,7 +10,7 @@ use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
 use tidegate_kernel::{Actor, Call};
 
-use crate::accounts::repository::NewIdentifier;
+use crate::accounts::proof::ProvenBy;
 use crate::credentials::challenge::Answer;
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
@@ -103,21 +102,9 @@ impl<G> Work<'_, G> {
         if self.unit.challenges().precedes_password(challenge).await? {
             return Ok(false);
         }
-        let login = LoginName::Email(email.clone());
-        let new = NewIdentifier {
-            id: self.app.kernel.entropy.uuid(self.now).into(),
-            account,
-            login: &login,
-            verified_at: Some(self.now),
-            is_primary: false,
-            created_at: self.now,
-        };
-        if !self.unit.accounts().insert_identifier(new).await?
-            && self.unit.accounts().owner_of(&login).await? != Some(account)
-        {
+        if self.prove_mailbox(account, email, ProvenBy::Addition).await?.is_none() {
             return Ok(false);
         }
-        self.unit.accounts().verify_email(account, email, self.now).await?;
         self.unit.accounts().make_email_primary(account, email).await?;
         self.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
         // Whatever was mailed to the old address loses its power with it.

@@ -14,7 +14,8 @@ use tidegate_kernel::{Actor, Call, Grant};
 
 use crate::accounts::people::{NewPerson, Person};
 use crate::accounts::repository::{NewAccount, NewIdentifier};
-use crate::organizations::repository::NewMembership;
+use crate::credentials::owner_notice::Credential;
+use crate::organizations::repository::{MANAGED, NewMembership};
 use crate::recovery::redirect::RedirectRefused;
 use crate::work::Acting;
 use crate::{Identity, IdentityTables};
@@ -69,8 +70,8 @@ pub enum CreateAccountError {
 }
 
 impl Identity {
-    /// Makes a person who belongs to the actor's organization, and mails them a code to verify their address, or a link to
-    /// choose a password.
+    /// Invites a person to the actor's organization: makes an account that gives nobody rights before its owner accepts, and mails
+    /// them a code to verify their address, or a link to choose a password. Both say what accepting means.
     ///
     /// Source: Crossing Minds "accounts/individual".
     ///
@@ -115,6 +116,11 @@ impl Identity {
             .describe(account.id, &claim.first_name, &claim.last_name, &claim.metadata, work.now)
             .await?;
         work.take_in(account.id, claim.role).await?;
+        let organization = work.grant.organization();
+        if work.unit.claims().manages_domain(organization, claim.email.domain()).await? {
+            // The operator says that addresses of that domain are the organization's.
+            work.unit.claims().accept(account.id, work.now).await?;
+        }
         let limit = call.profile.limits.mails_by_email;
         if let Some(exceeded) = work.count(Counted::MailsByEmail(&claim.email), limit).await? {
             return Err(Fault::from(exceeded).into());
@@ -180,7 +186,9 @@ impl Identity {
         }
         work.unit.members().describe(id, "", "", &claim.metadata, now).await?;
         work.take_in(id, claim.role).await?;
+        work.unit.claims().accept(id, now).await?;
         let organization = work.grant.organization();
+        work.tell_owner(organization, Credential::Program, &login).await?;
         work.require_room(organization, &[Quota::Programs, Quota::MetadataBytes]).await?;
         work.commit().await?;
         Ok(id)
@@ -222,7 +230,7 @@ impl Acting<'_> {
             account,
             organization,
             role,
-            source: "managed",
+            source: MANAGED,
             is_home: true,
             joined_at: self.now,
         };

@@ -23,6 +23,8 @@ pub struct Member {
     pub login: LoginName,
     /// Whether the address is known to be theirs.
     pub verified: bool,
+    /// Whether the account's owner, or the operator for them, agreed that the organization manages it.
+    pub accepted: bool,
     /// The role.
     pub role: Role,
     /// Given name; may be empty.
@@ -49,6 +51,7 @@ struct MemberRow {
     kind: String,
     value: String,
     verified_at: Option<i64>,
+    accepted_at: Option<i64>,
     role: String,
     first_name: String,
     last_name: String,
@@ -59,7 +62,7 @@ struct MemberRow {
 macro_rules! select_members {
     ($rest:literal) => {
         concat!(
-            "select a.id as account_id, m.id as membership_id, i.kind, i.value, i.verified_at, m.role, a.first_name, a.last_name, a.user_metadata
+            "select a.id as account_id, m.id as membership_id, i.kind, i.value, i.verified_at, m.accepted_at, m.role, a.first_name, a.last_name, a.user_metadata
              from memberships m
              join accounts a on a.id = m.account_id
              join identifiers i on i.account_id = a.id and i.is_primary
@@ -84,6 +87,7 @@ impl TryFrom<MemberRow> for Member {
             membership: row.membership_id.into(),
             login,
             verified: row.verified_at.is_some(),
+            accepted: row.accepted_at.is_some(),
             role: role(&row.role)?,
             first_name: row.first_name,
             last_name: row.last_name,

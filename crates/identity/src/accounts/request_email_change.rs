@@ -61,7 +61,9 @@ impl Identity {
         // The account is locked: of two requests at once the second replaces the first one's code.
         let mut work = self.begin_as(call, actor, Permission::ChangeOwnEmail).await?;
         let owner = work.unit.accounts().owner_of(&new_email.clone().into()).await?;
-        if owner.is_some_and(|owner| owner != account) {
+        // An address that its account has not proven goes to the account that proves it.
+        let unproven = work.unit.claims().unproven_owner(new_email).await?;
+        if owner.is_some_and(|owner| owner != account && unproven != Some(owner)) {
             return refuse(RequestEmailChangeError::EmailTaken);
         }
         let code = tidegate_crypto::one_time_code(CODE_DIGITS, self.kernel.entropy.as_ref());
@@ -73,7 +75,8 @@ impl Identity {
         work.send(Mail {
             template: Template::EmailChangeCode,
             to: new_email,
-            display_name: &grant.session().display_name,
+            // The new address may be a stranger's: they are not written a line of the caller's choosing.
+            display_name: "",
             cause: new.id.into(),
             values: json!({ "code": code.expose(), "minutes": call.profile.codes.change_email.as_secs() / 60 }),
             deliverable: true,

@@ -199,32 +199,13 @@ impl<G> Work<'_, G> {
             ..new
         };
         self.unit.challenges().insert(&new).await?;
-        self.mail_code(new.id, &account.display_name, email, code.expose(), &link).await?;
+        self.mail_code(new.id, email, code.expose(), &link).await?;
         Ok(temporary)
-    }
-
-    /// Sends a code that verifies an address on its own: too long to be guessed, so that tries need not be counted.
-    pub(crate) async fn send_activation(
-        &mut self,
-        account: &Account,
-        email: &EmailAddress,
-    ) -> Result<(), Fault> {
-        let code = PlainToken::generate_hex(self.app.kernel.entropy.as_ref());
-        let hash = code.hash();
-        let new = NewChallenge {
-            account: Some(account.id),
-            link_hash: Some(hash.as_bytes()),
-            ..self.new_challenge(Purpose::VerifyEmail, email.as_str())
-        };
-        self.unit.challenges().insert(&new).await?;
-        // Its name was chosen by whoever made the account.
-        self.mail_code(new.id, "", email, code.expose(), &code).await
     }
 
     async fn mail_code(
         &mut self,
         cause: ChallengeId,
-        display_name: &str,
         email: &EmailAddress,
         code: &str,
         link: &PlainToken,
@@ -232,7 +213,8 @@ impl<G> Work<'_, G> {
         self.send(Mail {
             template: Template::SignUpCode,
             to: email,
-            display_name,
+            // Chosen by a caller who has not shown the mailbox.
+            display_name: "",
             cause: cause.into(),
             values: json!({
                 "code": code,
@@ -246,7 +228,7 @@ impl<G> Work<'_, G> {
 }
 
 /// What most challenges continue with.
-const NOTHING: &Continuation = &Continuation { remember_me: false };
+const NOTHING: &Continuation = &Continuation { remember_me: false, invitation: None };
 
 /// A challenge without tries left, as the limit it is.
 fn blocked(challenge: &Challenge) -> limit::Standing {

@@ -4,6 +4,7 @@ pub(crate) mod challenge;
 pub mod challenges_repository;
 pub mod change_password;
 pub(crate) mod hashing;
+pub(crate) mod owner_notice;
 pub mod phone_code;
 pub mod service_keys;
 pub mod service_keys_repository;

@@ -12,6 +12,7 @@ use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call, KernelTables};
 
+use crate::credentials::owner_notice::Credential;
 use crate::credentials::service_keys_repository::ServiceKey;
 use crate::{Identity, IdentityTables};
 
@@ -87,6 +88,7 @@ impl Identity {
         let subject = Subject { account: Some(member.account), ..work.grant.subject() };
         let metadata = json!({ "by": work.grant.account().to_string(), "key": key.id.to_string() });
         work.audit(Action::ServiceKeyCreated, subject, metadata).await?;
+        work.tell_owner(organization, Credential::Key, &login).await?;
         work.require_room(organization, &[Quota::Keys, Quota::MetadataBytes]).await?;
         work.commit().await?;
         Ok((key, Secret::new(text.expose())))

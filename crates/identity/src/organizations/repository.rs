@@ -10,6 +10,9 @@ use tidegate_kernel::issue::Landing;
 use tidegate_kernel::tables::role;
 use uuid::Uuid;
 
+/// The source of memberships that a manager made.
+pub(crate) const MANAGED: &str = "managed";
+
 /// Organizations of a unit of work.
 pub struct Organizations<'u>(pub(crate) &'u mut Unit);
 
@@ -149,8 +152,8 @@ impl Organizations<'_> {
     pub async fn insert_membership(&mut self, new: NewMembership<'_>, workspace: WorkspaceId) -> Result<()> {
         execute!(
             self.0,
-            "insert into memberships (id, account_id, organization_id, role, source, is_home, joined_at)
-             values ($1, $2, $3, $4, $5, $6, $7)",
+            "insert into memberships (id, account_id, organization_id, role, source, is_home, joined_at, accepted_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
             new.id.0,
             new.account.0,
             new.organization.0,
@@ -158,6 +161,8 @@ impl Organizations<'_> {
             new.source,
             new.is_home,
             new.joined_at.micros(),
+            // What a manager made is an invitation until it is accepted.
+            (new.source != MANAGED).then(|| new.joined_at.micros()),
         )?;
         execute!(
             self.0,

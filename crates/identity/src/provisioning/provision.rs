@@ -10,8 +10,8 @@ use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::work::Subject;
 
-use crate::Identity;
 use crate::accounts::people::{NewPerson, Person};
+use crate::{Identity, IdentityTables};
 
 /// What is provisioned.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Provision {
     pub owner_email: EmailAddress,
     /// Its owner's password.
     pub owner_password: Password,
+    /// Domains, in lower case, whose accounts the organization manages without asking their owners.
+    pub managed_domains: Vec<String>,
 }
 
 /// What was.
@@ -39,6 +41,9 @@ pub enum ProvisionError {
     /// Somebody has that address.
     #[error("an account with this e-mail address exists already; choose another address")]
     EmailTaken,
+    /// Another organization manages that domain.
+    #[error("another organization manages {0} already")]
+    DomainTaken(String),
     /// The strictest contract's password rule.
     #[error("the password {0}")]
     WeakPassword(WeakPassword),
@@ -58,6 +63,9 @@ impl Identity {
         let hash = self.passwords.hash(self.requester(call, None), claim.owner_password).await?;
         let mut work = self.begin(call).await?;
         let login = LoginName::Email(claim.owner_email);
+        if let Some(email) = login.email() {
+            work.yield_invitation(email).await?;
+        }
         let new = NewPerson {
             login: &login,
             verified_at: Some(work.now),
@@ -71,6 +79,11 @@ impl Identity {
         let Some(Person { account, landing }) = work.create_person(&new).await? else {
             return refuse(ProvisionError::EmailTaken);
         };
+        for domain in claim.managed_domains {
+            if !work.unit.claims().add_managed_domain(landing.organization, &domain, work.now).await? {
+                return refuse(ProvisionError::DomainTaken(domain));
+            }
+        }
         let subject =
             Subject { account: Some(account.id), organization: Some(landing.organization), session: None };
         work.audit(Action::OrganizationProvisioned, subject, json!({})).await?;

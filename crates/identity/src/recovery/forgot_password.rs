@@ -6,7 +6,7 @@ use tidegate_delivery::Template;
 use tidegate_domain::EmailAddress;
 use tidegate_domain::account::Account;
 use tidegate_domain::audit::Action;
-use tidegate_domain::challenge::Purpose;
+use tidegate_domain::challenge::{Continuation, Purpose};
 use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
@@ -20,7 +20,7 @@ use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
 /// Password-reset tokens are of this kind.
-const RESET_PREFIX: &str = "tgp_";
+pub(crate) const RESET_PREFIX: &str = "tgp_";
 
 impl Identity {
     /// Sends a link with which the password can be set anew, if somebody has that address.
@@ -111,8 +111,15 @@ impl<G> Work<'_, G> {
         email: &EmailAddress,
         redirect: Option<&RedirectUrl>,
     ) -> Result<(), Fault> {
+        let organization = self.manager_of(account.id).await?;
+        let continuation = Continuation { invitation: organization, ..Continuation::default() };
         let new = self.new_challenge(Purpose::ResetPassword, email.as_str());
-        let link = self.insert_reset_link(new, Some(account), redirect).await?;
+        let new = NewChallenge { continuation: &continuation, ..new };
+        let mut link = self.insert_reset_link(new, Some(account), redirect).await?;
+        if let Some(organization) = organization {
+            let label = self.unit.claims().label(organization).await?.to_string();
+            tidegate_domain::text::merge(&mut link.values, &json!({ "organization": label }));
+        }
         self.send(Mail {
             template: Template::Invitation,
             to: email,

@@ -1,5 +1,6 @@
 //! A forgotten password.
 
+pub mod footholds;
 pub mod forgot_password;
 pub mod redirect;
 pub mod reset_password;

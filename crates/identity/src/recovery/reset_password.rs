@@ -8,12 +8,12 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Purpose, Standing};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
-use tidegate_domain::session::EndReason;
 use tidegate_domain::{EmailAddress, Password, Timestamp};
+use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
-use tidegate_kernel::{Call, KernelTables};
 
+use crate::accounts::proof::ProvenBy;
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -28,6 +28,8 @@ pub struct ResetPassword {
     pub expires_at: Option<Timestamp>,
     /// The new password.
     pub new_password: Password,
+    /// Whether the account's phones may no longer sign in.
+    pub remove_phones: bool,
 }
 
 /// Why not.
@@ -48,14 +50,14 @@ impl Identity {
     /// Sets a new password and removes every foothold the old one may have given: all sessions, other reset tokens,
     /// pending address changes and verification links.
     ///
-    /// Who holds the token reads the mailbox, so the address counts as verified from now on.
+    /// Who holds the token reads the mailbox, so the address counts as verified from now on: see [`crate::accounts::proof`].
     ///
     /// Source: RiverGen "reset-password"; Crossing Minds "accounts/individual/reset".
     ///
     /// # Errors
     /// [`ResetPasswordError`].
     pub async fn reset_password(&self, call: &Call, claim: ResetPassword) -> Outcome<(), ResetPasswordError> {
-        let ResetPassword { token, email, expires_at, new_password } = claim;
+        let ResetPassword { token, email, expires_at, new_password, remove_phones } = claim;
         let hash = token.hash();
         let mut unit = self.kernel.store.read().await?;
         let found = unit.challenges().find_by_link(Purpose::ResetPassword, hash.as_bytes()).await?;
@@ -85,14 +87,21 @@ impl Identity {
         let Some(account) = work.account_of(&challenge).await? else {
             return refuse(ResetPasswordError::AccountNotFound);
         };
+        let by = ProvenBy::mail(&challenge);
         let email = EmailAddress::from_stored(challenge.address);
         // The address was changed since: whoever reads the old mailbox has no say any more.
         let emails = work.unit.accounts().emails(account.id).await?;
         if !emails.iter().any(|known| known.is_primary && known.email == email) {
             return refuse(ResetPasswordError::InvalidToken);
         }
-        if work.unit.accounts().verify_email(account.id, &email, work.now).await? {
-            work.audit(Action::EmailVerified, account.id, json!({})).await?;
+        // Before the mail is composed: what the account says of its owner may be an attacker's words until now.
+        let Some(proven) = work.prove_mailbox(account.id, &email, by).await? else {
+            return refuse(ResetPasswordError::InvalidToken);
+        };
+        work.audit_proof(proven, account.id).await?;
+        if remove_phones {
+            work.unit.claims().remove_phones(account.id).await?;
+            work.audit(Action::PhoneRemoved, account.id, json!({})).await?;
         }
         work.replace_password(account.id, &email.into(), &hash, true).await?;
         work.audit(Action::PasswordReset, account.id, json!({})).await?;
@@ -111,11 +120,7 @@ impl<G> Work<'_, G> {
         tell: bool,
     ) -> Result<(), Fault> {
         self.unit.accounts().set_password(account, hash, self.now).await?;
-        self.unit.sessions().end_all(account, EndReason::PasswordChanged, self.now).await?;
-        self.unit.challenges().remove(Purpose::ResetPassword, account).await?;
-        self.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
-        self.unit.challenges().remove(Purpose::AddEmail, account).await?;
-        self.withdraw_verification_links(account).await?;
+        self.remove_footholds(account).await?;
         let mut logins = vec![login.clone()];
         logins
             .extend(self.unit.accounts().emails(account).await?.into_iter().map(|known| known.email.into()));
@@ -127,12 +132,17 @@ impl<G> Work<'_, G> {
         let known = self.unit.accounts().find_for_sign_in(login).await?;
         let known = known.filter(|known| known.verified_at.is_some());
         let display_name = known.map(|known| known.account.display_name);
+        let phones = self.unit.claims().phones(account).await?;
         self.notify(Mail {
             template: Template::PasswordChanged,
             to: email,
             display_name: display_name.as_deref().unwrap_or_default(),
             cause: self.app.kernel.entropy.uuid(self.now),
-            values: json!({ "when": self.now.iso_seconds(), "ip": self.call.ip_text() }),
+            values: json!({
+                "when": self.now.iso_seconds(),
+                "ip": self.call.ip_text(),
+                "phones": phones.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            }),
             deliverable: true,
         })
         .await

@@ -9,6 +9,7 @@ use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::throttle::Counted;
 
+use crate::accounts::proof::ProvenBy;
 use crate::{Identity, IdentityTables};
 
 /// Why not.
@@ -72,7 +73,10 @@ impl Identity {
         if !work.unit.challenges().claim(challenge.id, work.now).await? {
             return refuse(ActivateError::WrongCode);
         }
-        work.mark_verified(&challenge, account.into()).await?;
+        let Some(proven) = work.prove_challenge(&challenge, ProvenBy::mail(&challenge)).await? else {
+            return refuse(ActivateError::UnknownEmail(email.clone()));
+        };
+        work.audit_proof(proven, account).await?;
         Ok(work.commit().await?)
     }
 

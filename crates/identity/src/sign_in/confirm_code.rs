@@ -3,7 +3,6 @@
 use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::account::Account;
-use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Challenge, Purpose};
 use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{EmailAddress, Secret, limit};
@@ -13,6 +12,7 @@ use tidegate_kernel::issue::SignedIn;
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Call, Refused};
 
+use crate::accounts::proof::ProvenBy;
 use crate::credentials::challenge::Answer;
 use crate::sign_in::complete::{Completed, Completion, Refusal};
 use crate::work::Work;
@@ -77,23 +77,27 @@ impl Identity {
             Answer::Expired => return refuse(ConfirmCodeError::Expired),
             Answer::Exhausted(standing) => return refuse(ConfirmCodeError::TooManyAttempts(standing)),
         }
-        let signed_in = self.admit_verified(work, &challenge).await?;
+        let signed_in = self.admit_verified(work, &challenge, ProvenBy::MailAndToken).await?;
         signed_in.ok_or(Refused::Rule(ConfirmCodeError::InvalidToken))
     }
 }
 
 impl Identity {
-    /// Takes a challenge's address as verified, opens its account's session, and commits. None when the account is gone or
-    /// disabled, and when it has a second factor: then the address is verified all the same, and no session is open.
+    /// Takes a challenge's address as proven, opens its account's session, and commits. None when the account is gone or
+    /// disabled, and when it has a second factor: then the address is proven all the same, and no session is open.
     pub(crate) async fn admit_verified(
         &self,
         mut work: Work<'_>,
         challenge: &Challenge,
+        by: ProvenBy,
     ) -> Result<Option<SignedIn>, Fault> {
+        // Before the session: the first proof ends those that were opened without one.
+        let Some(proven) = work.prove_challenge(challenge, by).await? else {
+            return Ok(None);
+        };
         let Some(account) = work.account_of(challenge).await? else {
             return Ok(None);
         };
-        work.mark_verified(challenge, account.id.into()).await?;
         let remember_me = challenge.continuation.remember_me;
         let evidence = Evidence {
             login: EmailAddress::from_stored(challenge.address.clone()).into(),
@@ -105,10 +109,17 @@ impl Identity {
         let history = json!({ "method": "email_verification", "remember_me": remember_me });
         match work.complete_sign_in(&account, Completion::to_home(evidence, Some(history))).await? {
             Completed::SignedIn(signed_in) => {
+                let subject = Subject {
+                    account: Some(account.id),
+                    organization: Some(signed_in.organization),
+                    session: Some(signed_in.session),
+                };
+                work.audit_proof(proven, subject).await?;
                 work.commit().await?;
                 Ok(Some(signed_in))
             }
             Completed::SecondFactor | Completed::Refused(Refusal::SecondFactor) => {
+                work.audit_proof(proven, account.id).await?;
                 work.note_second_factor(&account).await?;
                 work.commit().await?;
                 Ok(None)
@@ -118,25 +129,7 @@ impl Identity {
     }
 }
 
-impl Work<'_> {
-    /// Takes a challenge's address as its account's; audited the first time.
-    pub(crate) async fn mark_verified(
-        &mut self,
-        challenge: &Challenge,
-        subject: Subject,
-    ) -> Result<(), Fault> {
-        let Some(account) = challenge.account else {
-            return Ok(());
-        };
-        let email = EmailAddress::from_stored(challenge.address.clone());
-        let first_time = self.unit.accounts().verify_email(account, &email, self.now).await?;
-        self.unit.challenges().consume_all(Purpose::VerifyEmail, account, self.now).await?;
-        if first_time {
-            self.audit(Action::EmailVerified, subject, json!({})).await?;
-        }
-        Ok(())
-    }
-
+impl<G> Work<'_, G> {
     /// The account a challenge was sent to, unless it is gone or shut.
     pub(crate) async fn account_of(&mut self, challenge: &Challenge) -> Result<Option<Account>, Fault> {
         let Some(id) = challenge.account else {

@@ -1,12 +1,13 @@
 //! Somebody follows the link they were sent at sign-up, and is let in.
 
 use tidegate_crypto::PlainToken;
-use tidegate_domain::ContractId;
 use tidegate_domain::challenge::{Challenge, Purpose};
+use tidegate_domain::{ContractId, EmailAddress};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::SignedIn;
 use tidegate_kernel::{Call, Refused};
 
+use crate::accounts::proof::ProvenBy;
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -27,11 +28,19 @@ impl Identity {
     /// Following the link again within its ten minutes succeeds again, as the contract asks: mail programs and people
     /// do. A changed or reset password withdraws it.
     ///
+    /// The mail alone does not show who signed up: unless the caller also holds the `temporary_token` of the sign-up or sign-in that
+    /// sent it, the password is dropped at the first proof, and chosen anew by a reset.
+    ///
     /// Source: RiverGen "verify-email".
     ///
     /// # Errors
     /// [`ConfirmLinkError`].
-    pub async fn confirm_link(&self, call: &Call, token: &PlainToken) -> Outcome<SignedIn, ConfirmLinkError> {
+    pub async fn confirm_link(
+        &self,
+        call: &Call,
+        token: &PlainToken,
+        temporary_token: Option<&PlainToken>,
+    ) -> Outcome<SignedIn, ConfirmLinkError> {
         self.find_link(token).await?;
         let mut work = self.begin(call).await?;
         let challenge = match work.open_link(token).await? {
@@ -42,17 +51,28 @@ impl Identity {
             Ok(challenge) => challenge,
             Err(refusal) => return refuse(refusal),
         };
-        let signed_in = self.admit_verified(work, &challenge).await?;
+        let by = match temporary_token {
+            Some(temporary) if work.holds_token(&challenge, temporary).await? => ProvenBy::MailAndToken,
+            _ => ProvenBy::mail(&challenge),
+        };
+        let signed_in = self.admit_verified(work, &challenge, by).await?;
         signed_in.ok_or(Refused::Rule(ConfirmLinkError::InvalidToken))
     }
 
     /// Confirms the token of a link without signing in: for the hosted page, which has nobody to hand a session to.
     ///
+    /// Where the password was dropped, because the mail alone does not show who set it, a token is answered with which another one
+    /// is chosen.
+    ///
     /// # Errors
     /// [`ConfirmLinkError`].
-    pub async fn verify_by_link(&self, call: &Call, token: &PlainToken) -> Outcome<(), ConfirmLinkError> {
+    pub async fn verify_by_link(
+        &self,
+        call: &Call,
+        token: &PlainToken,
+    ) -> Outcome<Option<PlainToken>, ConfirmLinkError> {
         if self.adds_email(token).await? {
-            return self.add_email(call, token).await;
+            return self.add_email(call, token).await.map(|()| None);
         }
         let sender = self.find_link(token).await?;
         let call = call.under(self.kernel.settings.profile(sender));
@@ -61,11 +81,19 @@ impl Identity {
             Ok(challenge) => challenge,
             Err(refusal) => return refuse(refusal),
         };
-        let Some(account) = work.account_of(&challenge).await? else {
+        let proven = work.prove_challenge(&challenge, ProvenBy::mail(&challenge)).await?;
+        let (Some(proven), Some(account)) = (proven, challenge.account) else {
             return refuse(ConfirmLinkError::InvalidToken);
         };
-        work.mark_verified(&challenge, account.id.into()).await?;
-        Ok(work.commit().await?)
+        work.audit_proof(proven, account).await?;
+        let choice = if proven.password_dropped {
+            let email = EmailAddress::from_stored(challenge.address);
+            Some(work.password_choice(account, &email).await?)
+        } else {
+            None
+        };
+        work.commit().await?;
+        Ok(choice)
     }
 }
 
@@ -81,6 +109,13 @@ impl Identity {
 }
 
 impl Work<'_> {
+    /// Whether a temporary token goes with the sign-up or sign-in of the account that a link was mailed to.
+    async fn holds_token(&mut self, challenge: &Challenge, temporary: &PlainToken) -> Result<bool, Fault> {
+        let hash = temporary.hash();
+        let found = self.unit.challenges().find_by_handle(Purpose::VerifyEmail, hash.as_bytes()).await?;
+        Ok(found.is_some_and(|found| found.account == challenge.account && found.expires_at > self.now))
+    }
+
     async fn open_link(&mut self, token: &PlainToken) -> Result<Result<Challenge, ConfirmLinkError>, Fault> {
         let found =
             self.unit.challenges().find_by_link(Purpose::VerifyEmail, token.hash().as_bytes()).await?;

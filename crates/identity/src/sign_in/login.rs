@@ -338,7 +338,7 @@ impl Work<'_> {
         let Some(email) = claim.login.email() else {
             return Err(Fault::Internal("an address is to be verified that is none".to_owned()));
         };
-        let continuation = Continuation { remember_me: claim.remember_me };
+        let continuation = Continuation { remember_me: claim.remember_me, ..Continuation::default() };
         let token = self.challenge_email(account, email, continuation).await?;
         self.audit(Action::SignInFailed, account.id, json!({ "reason": "email_not_verified" })).await?;
         Ok(SignInOutcome::VerificationRequired { temporary_token: Secret::new(token.expose()) })

@@ -108,6 +108,7 @@ impl Identity {
 
         let mut work = self.begin(call).await?;
         let login = LoginName::Email(claim.email.clone());
+        work.yield_invitation(&claim.email).await?;
         let new = NewPerson {
             login: &login,
             verified_at: None,
@@ -176,7 +177,9 @@ impl Identity {
         repeat: Option<&Repeat>,
     ) -> Result<Option<Result<SignedUp, SignUpError>>, Fault> {
         // The account before the record: both appear at once, and whoever sees the first will see the second.
-        let taken = unit.accounts().owner_of(&claim.email.clone().into()).await?.is_some();
+        let owner = unit.accounts().owner_of(&claim.email.clone().into()).await?;
+        // An invitation does not keep the address from its owner.
+        let taken = owner.is_some() && unit.claims().invited(&claim.email).await? != owner;
         let record = match repeat {
             Some(repeat) => unit.idempotency().find(&repeat.key_mac, self.kernel.now()).await?,
             None => None,

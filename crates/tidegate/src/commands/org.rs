@@ -66,7 +66,12 @@ async fn create(opened: &Opened, command: OrgCreate, typed: Option<Password>) ->
         return Err(Failure::internal("no password"));
     };
     let email = command.root_email;
-    let claim = Provision { name: command.name.clone(), owner_email: email.clone(), owner_password };
+    let claim = Provision {
+        name: command.name.clone(),
+        owner_email: email.clone(),
+        owner_password,
+        managed_domains: command.managed_domain,
+    };
     let provisioned = opened.identity.provision(&call, claim).await.map_err(refusal)?;
     let mut answer = Answer::new(
         format!(
@@ -90,6 +95,9 @@ async fn create(opened: &Opened, command: OrgCreate, typed: Option<Password>) ->
 fn refusal(refused: Refused<ProvisionError>) -> Failure {
     match refused {
         Refused::Rule(rule @ ProvisionError::EmailTaken) => Failure::new("email_taken", rule.to_string()),
+        Refused::Rule(rule @ ProvisionError::DomainTaken(_)) => {
+            Failure::new("domain_taken", rule.to_string())
+        }
         Refused::Rule(rule @ ProvisionError::WeakPassword(_)) => {
             Failure::new("weak_password", rule.to_string())
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::Uri;
 use axum::http::uri::Authority;
 use tidegate_broker::AlpacaConfig;
+use tidegate_brokerage::operator_fields::OPERATOR_FIELDS;
 use tidegate_crypto::{MasterKey, PasswordHasher, PasswordScheme, Pepper};
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{SmsProviders, Smtp};
@@ -62,6 +63,7 @@ impl Loaded {
         let countries = config.phone.countries.len();
         check("phone.countries", require(countries > 0, || "must name a country: [\"KE\"]".to_owned()));
         let alpaca = |alpaca: &AlpacaConfig| alpaca.check().map_err(|error| error.to_string());
+        check("broker.forwarded_fields", each(&config.broker.forwarded_fields, operator_field));
         check("broker.alpaca", each(&config.broker.alpaca, alpaca));
         check("riven.token_lifetime", lifetime(config.riven.token_lifetime));
         check("riven.code_lifetime", lifetime(config.riven.code_lifetime));
@@ -176,6 +178,12 @@ fn each<'v, T: 'v>(
 
 fn at_least<T: PartialOrd + std::fmt::Display>(value: T, least: T) -> Result<(), String> {
     require(value >= least, || format!("must be at least {least}"))
+}
+
+fn operator_field(name: &String) -> Result<(), String> {
+    require(OPERATOR_FIELDS.contains(&name.as_str()), || {
+        format!("{name:?} is not one of {}", OPERATOR_FIELDS.join(", "))
+    })
 }
 
 fn lifetime(duration: Duration) -> Result<(), String> {

@@ -24,6 +24,9 @@ pub(crate) struct Phone {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Broker {
+    /// Fields in which a firm vouches for an applicant, and that applicants may fill in all the same.
+    #[serde(default)]
+    pub(crate) forwarded_fields: Vec<String>,
     /// The embedded one, used unless another is set up.
     pub(crate) sandbox: SandboxConfig,
     /// Alpaca's Broker API.

@@ -182,6 +182,7 @@ fn sample() -> Config {
                 base_url: Some(String::new()),
                 ..AlpacaConfig::new(Environment::Sandbox, String::new(), hidden())
             }),
+            forwarded_fields: vec![String::new()],
             ..defaults.broker
         },
         databases: defaults.databases,

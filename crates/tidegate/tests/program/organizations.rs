@@ -84,3 +84,27 @@ fn a_taken_address_and_a_weak_password_are_refused_in_words() {
     assert_eq!(said.code, 1);
     assert!(said.err.contains("standard input contains no password"), "{}", said.err);
 }
+
+#[test]
+fn a_domain_is_managed_by_one_organization() {
+    let here = Installation::new();
+    let create = |email: &str, domain: &str| {
+        here.run(&[
+            "org",
+            "create",
+            "--name",
+            "A",
+            "--root-email",
+            email,
+            "--managed-domain",
+            domain,
+            "--json",
+        ])
+    };
+    assert_eq!(create("root@acme.example", "Acme.example").code, 0);
+    let said = create("root@other.example", "acme.example");
+    assert_eq!(said.code, 1);
+    assert!(said.out.contains("domain_taken"), "{}", said.out);
+    assert_eq!(create("root@other.example", "no domain").code, 2);
+    assert_eq!(create("root@other.example", "other.example").code, 0, "nothing was left behind");
+}

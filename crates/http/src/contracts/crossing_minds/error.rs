@@ -293,7 +293,9 @@ impl From<ChangeAccountError> for Error {
     fn from(error: ChangeAccountError) -> Self {
         match error {
             ChangeAccountError::NotFound(login) => Self::account_not_found(login.as_str()),
-            ChangeAccountError::IsOwner(_) => Self::forbidden("INCORRECT_ACCOUNT", &error.to_string()),
+            ChangeAccountError::IsOwner(_) | ChangeAccountError::NotManaged(_) => {
+                Self::forbidden("INCORRECT_ACCOUNT", &error.to_string())
+            }
             ChangeAccountError::WeakPassword(weak) => Violations::of("password", weak.to_string()).into(),
         }
     }

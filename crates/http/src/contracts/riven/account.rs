@@ -61,6 +61,7 @@ pub(super) async fn create(bearer: Bearer, State(app): State<App>, request: Requ
 /// Reads an application where that does not keep other requests waiting: it may hold megabytes.
 async fn read_application(app: &App, phone: Option<PhoneNumber>, body: Bytes) -> Result<Application, Error> {
     let (phone_rule, now) = (app.kernel().settings().phones.clone(), app.kernel().now());
+    let operator_fields = app.kernel().settings().forwarded_broker_fields.clone();
     let reading = tokio::task::spawn_blocking(move || {
         let fields: Map<String, Value> = parse(&body)?;
         // The broker would be told other numbers than were sent.
@@ -69,7 +70,12 @@ async fn read_application(app: &App, phone: Option<PhoneNumber>, body: Bytes) ->
             return Err(Rejection::MalformedBody(text.to_owned()).into());
         }
         drop(body);
-        let applicant = application::Caller { phone: phone.as_ref(), phone_rule: &phone_rule, now };
+        let applicant = application::Caller {
+            phone: phone.as_ref(),
+            phone_rule: &phone_rule,
+            now,
+            operator_fields: &operator_fields,
+        };
         Ok(application::application(fields, &applicant)?)
     });
     reading.await.unwrap_or_else(|error| {

@@ -47,7 +47,13 @@ pub(super) async fn reset_password(
     app.identity()
         .reset_password(
             &caller,
-            ResetPassword { token, email: None, expires_at: None, new_password: password },
+            ResetPassword {
+                token,
+                email: None,
+                expires_at: None,
+                new_password: password,
+                remove_phones: false,
+            },
         )
         .await?;
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -76,13 +76,23 @@ pub(super) struct VerifyEmailBody {
     #[schema(required = true, value_type = String)]
     #[serde(default)]
     token: Field<String>,
+    /// From the sign-up or sign-in that sent the mail. With it the password is kept; without it the mail alone does not show who set
+    /// the password, so the first verification drops it.
+    #[schema(value_type = Option<String>)]
+    #[serde(default)]
+    temporary_token: Field<String>,
 }
 
 impl VerifyEmailBody {
-    pub(super) fn read(self) -> Result<PlainToken, Violations> {
+    pub(super) fn read(self) -> Result<(PlainToken, Option<PlainToken>), Violations> {
         let mut check = Check::new();
         let token = token(&mut check, "token", self.token);
-        check.finish(token)
+        // Of a type that is no token: the same as none, for the contract has no such field.
+        let temporary = match self.temporary_token {
+            Field::Value(text) => Some(PlainToken::from_presented(&text)),
+            _ => None,
+        };
+        check.finish(token.map(|token| (token, temporary)))
     }
 }
 

@@ -54,8 +54,8 @@ pub(super) async fn verify_email(
     State(app): State<App>,
     body: JsonBody<VerifyEmailBody>,
 ) -> Answer {
-    let token = body.0.read()?;
-    Ok(VerifiedData::respond(&app.identity().confirm_link(&caller, &token).await?))
+    let (token, temporary) = body.0.read()?;
+    Ok(VerifiedData::respond(&app.identity().confirm_link(&caller, &token, temporary.as_ref()).await?))
 }
 
 /// Verifies an address with the mailed code, and signs in.

@@ -44,7 +44,7 @@ on_both_engines! {
         assert_answer(&answer, &json!({ "id": id }));
         assert_eq!(id.len(), 22);
 
-        assert_eq!(app.templates_to(ADA).await, ["sign_up_code"]);
+        assert_eq!(app.templates_to(ADA).await, ["invitation_code"]);
         let code = app.latest_code(ADA).await;
         assert!(code.len() == 40 && code.bytes().all(|c| c.is_ascii_hexdigit()), "{code}");
         let mut expected = listed(&id, ADA, "backend", false);
@@ -316,7 +316,7 @@ on_both_engines! {
         assert_eq!(count_of(&app, "account.updated").await, 7);
         assert!(lets_in(&app, &ada).await);
         refresh(&app, &ada.refresh_token).await.assert_status(200);
-        assert_eq!(app.templates_to(ADA).await, ["sign_up_code"]);
+        assert_eq!(app.templates_to(ADA).await, ["invitation_code"]);
     }
 
     async fn a_new_password_ends_the_persons_sessions_and_they_are_told(app: TestApp) {
@@ -332,7 +332,7 @@ on_both_engines! {
         for ended in [&ada, &laptop] {
             assert_ended(&app, ended).await;
         }
-        assert_eq!(app.templates_to(ADA).await, ["password_changed", "password_reset", "sign_up_code"]);
+        assert_eq!(app.templates_to(ADA).await, ["password_changed", "password_reset", "invitation_code"]);
         assert_no_way_in(&app, "individual", ADA, PASSWORD).await;
         log_in_with(&app, "individual", ADA, OTHER_PASSWORD).await.assert_status(200);
         // A way in that was prepared under the old password is gone as well.
@@ -423,7 +423,7 @@ on_both_engines! {
                 assert_duplicated(answer, name);
             }
         }
-        assert_eq!(app.templates_to(ADA).await, ["sign_up_code"]);
+        assert_eq!(app.templates_to(ADA).await, ["invitation_code"]);
         assert_eq!(count_of(&app, "account.created").await, 2);
     }
 

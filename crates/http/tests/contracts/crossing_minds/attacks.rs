@@ -204,7 +204,7 @@ on_both_engines! {
                 assert!(!said.text().contains("evil") && !said.html().unwrap().contains("evil"), "{}", said.text());
             }
         }
-        assert_eq!(app.templates_to("stranger@example.com").await, ["password_changed", "sign_up_code"]);
+        assert_eq!(app.templates_to("stranger@example.com").await, ["password_changed", "invitation_code"]);
     }
 
     async fn using_up_the_mails_to_somebody_does_not_keep_their_password(app: TestApp) {

@@ -36,7 +36,7 @@ on_both_engines! {
         let login = app.log_in("service", NAME, json!({})).await;
         assert_eq!(login.assert_status(200).field("role"), "backend");
         assert_eq!(login.field("org_id"), &app.log_in("individual", ROOT, json!({})).await.body["org_id"]);
-        assert_eq!(app.sql_count("select count(*) from outbox_messages").await, mails, "nobody to write to");
+        assert_eq!(app.sql_count("select count(*) from outbox_messages").await, mails + 1, "the owner is told");
     }
 
     async fn each_role_but_the_owners_can_be_given(app: TestApp) {

@@ -64,7 +64,7 @@ on_both_engines! {
     async fn a_forgotten_password_brings_a_link_to_the_hosted_page(app: TestApp) {
         let (_, ada) = with_ada(&app).await;
         assert_empty(&forgot(&app, " ADA@Example.com").send().await, 200);
-        assert_eq!(app.templates_to(ADA).await, ["password_reset", "sign_up_code"]);
+        assert_eq!(app.templates_to(ADA).await, ["password_reset", "invitation_code"]);
         let link = app.mails_to(ADA).await[0].link().unwrap().to_owned();
         assert!(link.starts_with(&format!("{PUBLIC_URL}/reset-password?token=")), "{link}");
         assert_eq!(count_of(&app, "auth.password.reset_requested").await, 1);
@@ -156,7 +156,7 @@ on_both_engines! {
         with_ada(&app).await;
         assert_eq!(app.sql("update accounts set disabled_at = 1 where first_name = 'Ada'").await, 1);
         assert_empty(&forgot(&app, ADA).send().await, 200);
-        assert_eq!(app.templates_to(ADA).await, ["sign_up_code"]);
+        assert_eq!(app.templates_to(ADA).await, ["invitation_code"]);
     }
 
     async fn the_sixth_mail_within_an_hour_is_not_sent_and_nobody_can_tell(app: TestApp) {
@@ -175,7 +175,7 @@ on_both_engines! {
             app.advance(Duration::from_secs(60));
         }
         assert_empty(&forgot(&app, BOB).send().await, 200);
-        assert_eq!(app.templates_to(BOB).await, ["password_reset", "sign_up_code"]);
+        assert_eq!(app.templates_to(BOB).await, ["password_reset", "invitation_code"]);
         app.advance(Duration::from_secs(3_600 - 7 * 60 - 1));
         assert_empty(&forgot(&app, ADA).send().await, 200);
         assert_eq!(reset_mails().await, 4);
@@ -197,7 +197,7 @@ on_both_engines! {
         ];
         each_wrong(&app, wrong, |body| post(&app, SEND, body)).await;
         each_malformed(&app, || app.post(&format!("/v1/{SEND}"))).await;
-        assert_eq!(app.templates_to(ADA).await, ["sign_up_code"]);
+        assert_eq!(app.templates_to(ADA).await, ["invitation_code"]);
     }
 
     async fn the_code_sets_a_new_password_and_ends_every_session(app: TestApp) {
@@ -209,7 +209,7 @@ on_both_engines! {
             assert_ended(&app, ended).await;
         }
         assert!(lets_in(&app, &root).await);
-        assert_eq!(app.templates_to(ADA).await, ["password_changed", "password_reset", "sign_up_code"]);
+        assert_eq!(app.templates_to(ADA).await, ["password_changed", "password_reset", "invitation_code"]);
         assert_eq!(count_of(&app, "auth.password.reset").await, 1);
         assert_no_way_in(&app, "individual", ADA, PASSWORD).await;
         log_in_with(&app, "individual", ADA, OTHER_PASSWORD).await.assert_status(200);
@@ -221,9 +221,12 @@ on_both_engines! {
         let verification = app.latest_code(ADA).await;
         let code = code_for(&app, ADA).await;
         assert_empty(&reset(&app, &claim(&app, ADA, &code, OTHER_PASSWORD)).await, 200);
-        assert_eq!(listed_person(&app, &root, ADA).await["verified"], true);
         assert_eq!(count_of(&app, "auth.email.verified").await, 1);
-        log_in_with(&app, "individual", ADA, OTHER_PASSWORD).await.assert_status(200);
+        // At home with themselves: they did not accept the invitation.
+        let login = log_in_with(&app, "individual", ADA, OTHER_PASSWORD).await;
+        assert_eq!(login.assert_status(200).text_at("role"), "root");
+        let body = json!({ "email": ADA });
+        delete_as(&app, &root, "accounts/individual/", &body).send().await.assert_status(404);
         // The mail from before is of no more use to anybody.
         let body = json!({ "email": ADA, "code": verification });
         assert_wrong_code(&post(&app, "accounts/verify/", &body).send().await);

@@ -261,7 +261,7 @@ on_both_engines! {
     async fn a_new_code_is_mailed_and_the_old_one_withdrawn(app: TestApp) {
         let (root, old) = made(&app).await;
         assert_empty(&resend(&app, " ADA@example.com").send().await, 200);
-        assert_eq!(app.templates_to(ADA).await, ["sign_up_code", "sign_up_code"]);
+        assert_eq!(app.templates_to(ADA).await, ["invitation_code", "invitation_code"]);
         let new = app.latest_code(ADA).await;
         assert!(new.len() == 40 && new.bytes().all(|c| c.is_ascii_hexdigit()), "{new}");
         assert_ne!(new, old);
@@ -297,7 +297,7 @@ on_both_engines! {
             let refused = without_trace(&app, resend(&app, email)).await;
             assert_auth_error(&refused, "ACCOUNT_ALREADY_VERIFIED", "this account is already verified");
         }
-        assert_eq!(app.templates_to(ADA).await, ["sign_up_code"]);
+        assert_eq!(app.templates_to(ADA).await, ["invitation_code"]);
         verify(&app, ADA, &code).await.assert_status(200);
     }
 
@@ -338,7 +338,7 @@ on_both_engines! {
         let path = "accounts/resend-verification-code/";
         each_wrong(&app, wrong, |body| ask(&app, Method::PUT, path, body)).await;
         each_malformed(&app, || app.put(&format!("/v1/{path}"))).await;
-        assert_eq!(app.templates_to(ADA).await, ["sign_up_code"]);
+        assert_eq!(app.templates_to(ADA).await, ["invitation_code"]);
     }
 
     async fn an_account_is_sent_one_code_a_minute(app: TestApp) {

@@ -168,7 +168,8 @@ on_both_engines! {
         let (links, sign_ups) = answers.split_at(5);
         let linked = links.iter().any(|answer| answer.status == 200);
         let signed_up = sign_ups.iter().filter(|answer| answer.status == 201).count();
-        assert_eq!(usize::from(linked) + signed_up, 1, "{:?}", tally(&answers));
+        // Whoever follows the link reads the mailbox; a sign-up with it has shown nothing yet, and yields.
+        assert!(linked && signed_up <= 1, "{:?}", tally(&answers));
         assert!(answers.iter().all(|answer| answer.status < 500), "{:?}", tally(&answers));
         assert_eq!(nodes.count("select count(*) from identifiers where kind = 'email'").await, 1);
         nodes.app.advance(MINUTE);

@@ -1,6 +1,7 @@
 //! What the broker says, and what becomes of it when it does not: 409, 422, 502 and 503.
 
 use serde_json::{Value, json};
+use tidegate_brokerage::operator_fields::OPERATOR_FIELDS;
 use tidegate_testkit::stub_broker::{Endpoint, Fault, StubBroker};
 use tidegate_testkit::{Answer, Engine, Fixture, PhonePerson, TestApp, application, on_both_engines};
 use uuid::Uuid;
@@ -206,5 +207,24 @@ on_both_engines! {
             assert_says(&it.profile().await, 502, OUT_OF_ORDER);
         }
         it.profile().await.assert_status(200);
+    }
+
+    async fn an_applicant_vouches_for_nothing_unless_the_operator_says_so(engine: Engine) {
+        let mut body = application(ADA, EMAIL);
+        for name in OPERATOR_FIELDS {
+            body[name] = json!({ "level": 2 });
+        }
+        body["auto_approve"] = json!(true);
+        for (listed, passed) in [(vec![], vec![]), (vec!["instant".to_owned()], vec!["instant"])] {
+            let broker = StubBroker::start().await.unwrap();
+            let builder = TestApp::builder(engine).broker(broker.config());
+            let app = builder.settings(move |settings| settings.forwarded_broker_fields.clone_from(&listed)).start().await;
+            let ada = app.register_phone(ADA).await;
+            post_as(&app, &ada, "account/create", &body).await.assert_status(200);
+            let seen = broker.seen();
+            let asked = seen.iter().find(|seen| seen.endpoint == Some(Endpoint::Open)).unwrap().body.clone().unwrap();
+            let got: Vec<_> = OPERATOR_FIELDS.into_iter().filter(|name| asked.get(name).is_some()).collect();
+            assert_eq!(got, passed, "{asked}");
+        }
     }
 }

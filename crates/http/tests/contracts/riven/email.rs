@@ -117,7 +117,7 @@ on_both_engines! {
 
     async fn an_address_somebody_has_is_not_mailed(app: TestApp) {
         app.sign_up_rivergen_verified(EMAIL).await;
-        app.register_ingestiq("bob@example.com").await;
+        app.sign_up_rivergen_verified("bob@example.com").await;
         for (phone, email) in [(ADA, "Ada@Example.com"), (BOB, "bob@example.com")] {
             let person = app.register_phone(phone).await;
             let before = app.mails_to(email).await.len();

@@ -214,7 +214,7 @@ on_both_engines! {
     async fn asking_whose_an_address_is_counts_as_asking_to_change_to_it(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         for number in 0..6 {
-            app.sign_up_rivergen(&numbered(number).0).await;
+            app.sign_up_rivergen_verified(&numbered(number).0).await;
         }
         let ask = |number| json!({ "new_email": numbered(number).0 });
         assert_limit(&app, (3, 300), 400, |number| {

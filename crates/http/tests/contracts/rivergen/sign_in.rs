@@ -117,11 +117,13 @@ on_both_engines! {
             let request = request.json(&json!({}));
             refused_without_trace(&app, request, 403, "EMAIL_NOT_VERIFIED").await;
         }
-        // Once verified, the very same token is good.
+        // The first proof ends what was opened without one; from then on any sign-in is good.
         let answer = login(&app, &claim("bob@example.com", PASSWORD)).await;
         let code = app.latest_code("bob@example.com").await;
         let verify = json!({ "temporary_token": answer.text_at("data.temporary_token"), "otp_code": code });
-        post(&app, "auth/verify-otp", &verify).send().await.assert_status(200);
+        let verified = post(&app, "auth/verify-otp", &verify).send().await;
+        assert!(!lets_in(&app, &bob).await);
+        let bob = Person { access_token: verified.assert_status(200).text_at("data.access_token"), ..bob };
         assert!(lets_in(&app, &bob).await);
     }
 

@@ -325,6 +325,7 @@ impl ResetPasswordBody {
             email: Some(email),
             expires_at: Some(expires_at),
             new_password,
+            remove_phones: false,
         });
         check.finish(read)
     }

@@ -39,6 +39,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) phone_rule: &'a PhoneRule,
     /// The present.
     pub(crate) now: Timestamp,
+    /// Fields of the operator's that applicants may fill in.
+    pub(crate) operator_fields: &'a [String],
 }
 
 /// Reads the body of an application.
@@ -68,7 +70,7 @@ fn whole(mut body: Reader<'_>, caller: &Caller<'_>) -> Option<Application> {
         .filled_object("trusted_contact")
         .and_then(|person| trusted_contact(body.inner("trusted_contact", person), caller.phone_rule));
     let additional_information = additional_information(&mut body);
-    let others = others(&mut body);
+    let others = others(&mut body, caller.operator_fields);
     Some(Application {
         contact: contact?,
         identity: identity?,
@@ -97,7 +99,7 @@ fn additional_information(body: &mut Reader<'_>) -> Option<String> {
 }
 
 /// What is passed on: the fields the contract looks at, and those it names.
-fn others(body: &mut Reader<'_>) -> Object {
+fn others(body: &mut Reader<'_>, operator_fields: &[String]) -> Object {
     let known = vec![
         ("account_type", body.word("account_type", ACCOUNT_TYPES).map(Value::from)),
         ("account_sub_type", body.word("account_sub_type", ACCOUNT_SUB_TYPES).map(Value::from)),
@@ -105,7 +107,7 @@ fn others(body: &mut Reader<'_>) -> Object {
         ("enabled_assets", body.words("enabled_assets", ASSETS).map(Value::from)),
         ("beneficiaries", beneficiaries(body)),
     ];
-    with(passed_on(body.rest()), known)
+    with(passed_on(body.rest(), operator_fields), known)
 }
 
 fn beneficiaries(body: &mut Reader<'_>) -> Option<Value> {

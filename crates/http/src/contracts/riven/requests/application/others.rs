@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use tidegate_brokerage::failure::is_tax_number;
+use tidegate_brokerage::operator_fields::OPERATOR_FIELDS;
 
 /// Other people an application may be about. They have tax numbers of their own.
 const PEOPLE: &[&str] = &[
@@ -12,21 +13,10 @@ const PEOPLE: &[&str] = &[
     "minor_identity",
     "ultimate_beneficial_owners",
 ];
-/// What the contract passes on of an application beside what it looks at: its section 2, and section 3, top level. Nothing else:
-/// the broker takes fields there by which a firm says what it has checked, and an applicant is no firm.
-const PASSED_ON: &[&str] = &[
-    "authorized_individuals",
-    "auto_approve",
-    "cash_interest",
-    "entity_contact",
-    "entity_id",
-    "entity_identity",
-    "instant",
-    "minor_identity",
-    "sub_correspondent",
-    "trading_configurations",
-    "ultimate_beneficial_owners",
-];
+/// What is passed on of an application beside what the contract looks at: its section 2, and section 3, top level. Nothing else,
+/// except for what the operator lists of [`OPERATOR_FIELDS`]: in those a firm vouches for an applicant, and an applicant is no firm.
+const PASSED_ON: &[&str] =
+    &["cash_interest", "entity_contact", "entity_identity", "minor_identity", "ultimate_beneficial_owners"];
 /// Most bytes of JSON in one part of an application, files apart: a hundred times a long one.
 const MAX_PART: usize = 64 * 1024;
 /// Longest name of a field, in bytes.
@@ -58,15 +48,17 @@ pub(super) fn forwarded(fields: Map<String, Value>) -> Map<String, Value> {
 }
 
 /// What of an application's other fields is passed on.
-pub(super) fn passed_on(mut fields: Map<String, Value>) -> Map<String, Value> {
-    fields.retain(|name, _| PASSED_ON.contains(&name.as_str()));
+pub(super) fn passed_on(mut fields: Map<String, Value>, by_operator: &[String]) -> Map<String, Value> {
+    let is_listed =
+        |name: &str| OPERATOR_FIELDS.contains(&name) && by_operator.iter().any(|listed| listed == name);
+    fields.retain(|name, _| PASSED_ON.contains(&name.as_str()) || is_listed(name));
     fields
 }
 
 /// The parts of an application that are larger than any has reason to be.
 pub(super) fn oversized(body: &Map<String, Value>) -> Vec<&'static str> {
     let parts = ["contact", "identity", "disclosures", "agreements", "trusted_contact", "beneficiaries"];
-    let named = parts.iter().chain(PASSED_ON).copied();
+    let named = parts.iter().chain(PASSED_ON).chain(&OPERATOR_FIELDS).copied();
     named.filter(|name| body.get(*name).is_some_and(is_oversized)).collect()
 }
 

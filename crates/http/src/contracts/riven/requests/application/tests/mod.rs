@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use tidegate_brokerage::failure::{Document, DocumentContent};
+use tidegate_brokerage::operator_fields::OPERATOR_FIELDS;
 
 use super::*;
 
@@ -110,10 +111,16 @@ fn form() -> Value {
 }
 
 fn read(body: Value) -> Result<Application, Violations> {
+    read_with(body, &[])
+}
+
+/// Reads an application where the operator lets applicants fill in these of their fields.
+fn read_with(body: Value, operator_fields: &[String]) -> Result<Application, Violations> {
     let Value::Object(body) = body else { panic!("not an object") };
     let phone = PhoneNumber::from_stored(PHONE.to_owned());
     let now = Timestamp::from_seconds(1_704_110_400);
-    application(body, &Caller { phone: Some(&phone), phone_rule: &PhoneRule::default(), now })
+    let phone_rule = PhoneRule::default();
+    application(body, &Caller { phone: Some(&phone), phone_rule: &phone_rule, now, operator_fields })
 }
 
 /// The sample with the value at `path` (dotted) replaced, or added.
@@ -343,7 +350,12 @@ fn the_phone_number_is_the_callers_own() {
         );
     }
     let Value::Object(body) = sample() else { panic!() };
-    let nobody = Caller { phone: None, phone_rule: &PhoneRule::default(), now: Timestamp::default() };
+    let nobody = Caller {
+        phone: None,
+        phone_rule: &PhoneRule::default(),
+        now: Timestamp::default(),
+        operator_fields: &[],
+    };
     let refused = application(body, &nobody).unwrap_err();
     assert!(refused.summary().contains("contact.phone_number must be the phone number you signed in with"));
 }
@@ -563,17 +575,36 @@ fn what_the_contract_does_not_name_is_passed_on() {
     body["identity"]["extra"] = json!({"a": [1, null]});
     body["contact"]["fax"] = json!("dropped");
     body["agreements"]["fax"] = json!("dropped");
+    let listed = ["auto_approve".to_owned()];
+    assert_eq!(read_with(body.clone(), &listed).unwrap().others["auto_approve"], true);
     let read = read(body).unwrap();
     assert_eq!(
         Value::Object(read.others),
         json!({
             "account_type": "ira", "account_sub_type": "roth", "currency": "USD", "enabled_assets": ["us_equity"],
-            "auto_approve": true, "beneficiaries": [{"given_name": "Ben", "tax_id": "1"}],
+            "beneficiaries": [{"given_name": "Ben", "tax_id": "1"}],
             "cash_interest": {"USD": {"apr_tier_name": "tier1"}},
         })
     );
     assert_eq!(read.additional_information.as_deref(), Some("/fixtures/status=REJECTED/fixtures/"));
     assert_eq!(read.identity.others["extra"], json!({"a": [1]}));
+}
+
+#[test]
+fn an_applicant_vouches_for_nothing_unless_the_operator_lists_the_field() {
+    let mut body = sample();
+    for name in OPERATOR_FIELDS {
+        body[name] = json!({"given_name": "Mallory", "level": 2});
+    }
+    assert_eq!(read(body.clone()).unwrap().others, read(sample()).unwrap().others);
+    let [first, ..] = OPERATOR_FIELDS;
+    let others = read_with(body.clone(), &[first.to_owned()]).unwrap().others;
+    let passed: Vec<_> = OPERATOR_FIELDS.into_iter().filter(|name| others.contains_key(*name)).collect();
+    assert_eq!(passed, [first]);
+    // A list in the configuration opens nothing else.
+    body["kyc_results"] = json!({"decision": "APPROVED"});
+    let others = read_with(body, &["kyc_results".to_owned()]).unwrap().others;
+    assert!(!others.contains_key("kyc_results"));
 }
 
 #[test]

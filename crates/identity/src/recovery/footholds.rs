@@ -1,0 +1,129 @@
+//! Everything that belongs to an account and may let a caller in, or act for its owner, and what a new password does to it.
+//!
+//! One entry for each table with an `account_id`. A test compares the list with the schema: a new table is classified here, or the test
+//! fails.
+
+use tidegate_domain::challenge::Purpose;
+use tidegate_domain::id::AccountId;
+use tidegate_domain::session::EndReason;
+use tidegate_kernel::KernelTables;
+use tidegate_kernel::fault::Fault;
+
+use crate::IdentityTables;
+use crate::work::Work;
+
+/// A table of what belongs to an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foothold {
+    /// The password.
+    Passwords,
+    /// Sessions, and with them their access, refresh and opaque tokens.
+    Sessions,
+    /// Codes and links that were sent: resets, verification, pending changes and additions of an address.
+    Challenges,
+    /// Addresses and phones that sign in.
+    Identifiers,
+    /// Organizations the account belongs to.
+    Memberships,
+    /// Keys: programs have them, people do not.
+    ServiceKeys,
+    /// The account at a broker.
+    BrokerageAccounts,
+    /// Networks whose wrong passwords are counted apart.
+    KnownNetworks,
+    /// What happened.
+    AuditEvents,
+}
+
+/// What a new password does to a foothold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtNewPassword {
+    /// Everything of the account in that table ends or is removed.
+    Removed,
+    /// The new one takes its place.
+    Replaced,
+    /// It stays, for the reason given.
+    Kept(&'static str),
+}
+
+impl Foothold {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Passwords,
+        Self::Sessions,
+        Self::Challenges,
+        Self::Identifiers,
+        Self::Memberships,
+        Self::ServiceKeys,
+        Self::BrokerageAccounts,
+        Self::KnownNetworks,
+        Self::AuditEvents,
+    ];
+
+    /// The table.
+    pub const fn table(self) -> &'static str {
+        match self {
+            Self::Passwords => "passwords",
+            Self::Sessions => "sessions",
+            Self::Challenges => "challenges",
+            Self::Identifiers => "identifiers",
+            Self::Memberships => "memberships",
+            Self::ServiceKeys => "service_keys",
+            Self::BrokerageAccounts => "brokerage_accounts",
+            Self::KnownNetworks => "known_networks",
+            Self::AuditEvents => "audit_events",
+        }
+    }
+
+    /// What a new password does to it.
+    pub const fn at_new_password(self) -> AtNewPassword {
+        match self {
+            Self::Passwords | Self::KnownNetworks => AtNewPassword::Replaced,
+            Self::Sessions | Self::Challenges => AtNewPassword::Removed,
+            Self::Identifiers => AtNewPassword::Kept(
+                "the page and the mail name the phones that can sign in, and the page removes them if asked to",
+            ),
+            Self::Memberships => AtNewPassword::Kept(
+                "an invitation ends with the first proof of the mailbox; others were agreed to",
+            ),
+            Self::ServiceKeys => {
+                AtNewPassword::Kept("programs would stop; the owner is mailed when one is made")
+            }
+            Self::BrokerageAccounts => AtNewPassword::Kept("it lets nobody in"),
+            Self::AuditEvents => AtNewPassword::Kept("it lets nobody in"),
+        }
+    }
+}
+
+impl<G> Work<'_, G> {
+    /// Removes what may have been placed under the old password.
+    pub(crate) async fn remove_footholds(&mut self, account: AccountId) -> Result<(), Fault> {
+        let removed = |foothold: &Foothold| foothold.at_new_password() == AtNewPassword::Removed;
+        for foothold in Foothold::ALL.into_iter().filter(removed) {
+            match foothold {
+                Foothold::Sessions => {
+                    self.unit.sessions().end_all(account, EndReason::PasswordChanged, self.now).await?;
+                }
+                Foothold::Challenges => {
+                    let sent = [
+                        Purpose::ResetPassword,
+                        Purpose::ChangeEmail,
+                        Purpose::AddEmail,
+                        Purpose::VerifyEmail,
+                    ];
+                    for purpose in sent {
+                        self.unit.challenges().remove(purpose, account).await?;
+                    }
+                }
+                Foothold::Passwords
+                | Foothold::Identifiers
+                | Foothold::Memberships
+                | Foothold::ServiceKeys
+                | Foothold::BrokerageAccounts
+                | Foothold::KnownNetworks
+                | Foothold::AuditEvents => {}
+            }
+        }
+        Ok(())
+    }
+}
