@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use tidegate_domain::Permission;
 use tidegate_kernel::{Actor, AuthError, Call};
 
 use crate::wire::client::{call, read_meter};
@@ -17,6 +18,15 @@ pub(crate) struct Bearer<C> {
     pub(crate) actor: Actor,
     pub(crate) call: Call,
     contract: PhantomData<C>,
+}
+
+impl<C: ContractMarker> Bearer<C> {
+    /// Refuses a caller without `permission` before the body is judged: that a role does not suffice comes before mistakes
+    /// in the body. It only orders answers; the use case authorizes for itself.
+    pub(crate) fn permitted(self, permission: Permission) -> Result<(Actor, Call), C::Error> {
+        self.actor.authorize(permission).map_err(Rejection::from)?;
+        Ok((self.actor, self.call))
+    }
 }
 
 impl<C: ContractMarker> FromRequestParts<App> for Bearer<C> {

@@ -117,16 +117,17 @@ async fn an_old_connection_is_closed_and_says_so_with_an_answer() {
 
 #[tokio::test]
 async fn bodies_of_one_client_leave_room_for_those_of_others() {
-    const MIB: usize = 1 << 20;
+    const LARGEST: usize = 64 * 1024;
     let here = Installation::new();
-    let server = serve(&here, &[("UPLOADS", "33554432"), ("DEADLINE", "600")]);
+    let server =
+        serve(&here, &[("UPLOADS", "33554432"), ("DEADLINE", "600"), ("CONNECTIONS_PER_NETWORK", "1000")]);
     let head = format!(
         "POST /api/v2/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
-         content-length: {MIB}\r\n\r\n"
+         content-length: {LARGEST}\r\n\r\n"
     );
-    let short_of_a_byte = vec![b' '; MIB - 1];
+    let short_of_a_byte = vec![b' '; LARGEST - 1];
     let held: RefCell<Vec<TcpStream>> = RefCell::default();
-    for _ in 0..16 {
+    for _ in 0..256 {
         let mut stream = connect(&server);
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(&short_of_a_byte).unwrap();

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
+use tidegate_domain::Permission;
 use tidegate_domain::id::ServiceKeyId;
 use tidegate_identity::accounts::list_accounts::{Accounts, Cursor};
 use tidegate_kernel::{Actor, Fault};
@@ -134,7 +135,7 @@ pub(super) async fn create_individual(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<CreateIndividualBody>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ManageMembers)?;
     let claim = body.read(&call.profile.password)?;
     let id = app.identity().create_individual(&call, &actor, claim).await?.opaque();
     Ok(Json(Created { id }).into_response())
@@ -154,7 +155,7 @@ pub(super) async fn change_individual(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<ChangeIndividualBody>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ManageMembers)?;
     let (login, change) = body.read(&call.profile.password)?;
     app.identity().change_account(&call, &actor, &login, change).await?;
     Ok(Json(Empty {}).into_response())
@@ -174,7 +175,7 @@ pub(super) async fn delete_individual(
     State(app): State<App>,
     Fields(body): Fields<EmailBody>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ManageMembers)?;
     app.identity().delete_account(&call, &actor, &body.read()?.into()).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -192,7 +193,7 @@ pub(super) async fn create_service(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<CreateServiceBody>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ManagePrograms)?;
     let claim = body.read(&call.profile)?;
     let id = app.identity().create_program(&call, &actor, claim).await?.opaque();
     Ok(Json(Created { id }).into_response())
@@ -212,7 +213,7 @@ pub(super) async fn change_service(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<ChangeServiceBody>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ManagePrograms)?;
     let (login, change) = body.read(&call.profile)?;
     app.identity().change_account(&call, &actor, &login, change).await?;
     Ok(Json(Empty {}).into_response())
@@ -232,7 +233,7 @@ pub(super) async fn delete_service(
     State(app): State<App>,
     Fields(body): Fields<ServiceNameBody>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ManagePrograms)?;
     app.identity().delete_account(&call, &actor, &body.read()?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -268,7 +269,7 @@ pub(super) async fn create_service_key(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<CreateServiceKeyBody>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ManageProgramKeys)?;
     let (key, text) = app.identity().create_service_key(&call, &actor, body.read()?).await?;
     Ok(Json(CreatedKey::new(key, &text)).into_response())
 }
@@ -289,7 +290,7 @@ pub(super) async fn delete_service_key(
     key: Result<Path<String>, axum::extract::rejection::PathRejection>,
     _body: Fields<NoFields>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ManageProgramKeys)?;
     let text = key.map(|Path(text)| text).unwrap_or_default();
     let Some(id) = ServiceKeyId::from_opaque(&text) else {
         return Err(Error::key_not_found(&text));

@@ -7,6 +7,8 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 
+use tidegate_domain::Permission;
+
 use super::body::{DocumentFields, Fields};
 use super::error::{Error, ErrorBody};
 use super::requests::{
@@ -30,7 +32,7 @@ pub(super) async fn create_database(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<CreateDatabaseBody>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ManageDatabases)?;
     let id = app.identity().create_database(&call, &actor, body.read()?).await?.opaque();
     Ok(Json(Created { id }).into_response())
 }
@@ -95,7 +97,7 @@ pub(super) async fn change_database(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<ChangeDatabaseBody>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ChangeBoundDatabase)?;
     app.identity().change_database(&call, &actor, body.read()?).await?;
     Ok(Json(Empty {}).into_response())
 }
@@ -149,7 +151,7 @@ pub(super) async fn resolve_session(
     session: Result<Path<String>, PathRejection>,
     Fields(body): Fields<ResolveSessionBody>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ResolveOwnSession)?;
     let session = session.map(|Path(session)| session).unwrap_or_default();
     app.identity().resolve_session(&call, &actor, body.read(session)?).await?;
     Ok(StatusCode::OK.into_response())
@@ -170,7 +172,7 @@ pub(super) async fn list_resolved_sessions(
     State(app): State<App>,
     Fields(body): Fields<ListResolvedBody>,
 ) -> Answer {
-    let actor = bearer.actor;
+    let (actor, _) = bearer.permitted(Permission::ResolveSessions)?;
     let page = app.identity().list_resolved_sessions(&actor, body.read()?).await?;
     Ok(Json(ResolvedList::from(page)).into_response())
 }

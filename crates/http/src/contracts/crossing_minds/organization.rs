@@ -4,6 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 
+use tidegate_domain::Permission;
+
 use super::body::DocumentFields;
 use super::error::ErrorBody;
 use super::requests::ChangeOrganizationBody;
@@ -37,7 +39,7 @@ pub(super) async fn change_organization(
     State(app): State<App>,
     DocumentFields(body): DocumentFields<ChangeOrganizationBody>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ManageOrganization)?;
     app.identity().change_organization_metadata(&call, &actor, body.read()?).await?;
     Ok(Json(Empty {}).into_response())
 }

@@ -3,6 +3,7 @@
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
+use tidegate_domain::Permission;
 use tidegate_identity::sign_in::sign_in_history::SignInFilter;
 use utoipa::IntoParams;
 
@@ -45,7 +46,7 @@ pub(super) async fn update_profile(
     State(app): State<App>,
     body: LargeJsonBody<ProfileBody>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ChangeOwnProfile)?;
     let change = body.0.read()?;
     let account = app.identity().update_profile(&call, &actor, change).await?;
     Ok(envelope(StatusCode::OK, ProfileData::from(account), "Profile updated."))
@@ -67,7 +68,7 @@ pub(super) async fn request_email_change(
     State(app): State<App>,
     body: JsonBody<EmailChangeBody>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ChangeOwnEmail)?;
     let new_email = body.0.read()?;
     app.identity().request_email_change(&call, &actor, &new_email).await?;
     let message = "A verification code was sent to the new address.";
@@ -91,7 +92,7 @@ pub(super) async fn verify_email_change(
     State(app): State<App>,
     body: JsonBody<VerifyEmailChangeBody>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ChangeOwnEmail)?;
     let (new_email, code) = body.0.read()?;
     let old_email = app.identity().confirm_email_change(&call, &actor, &new_email, &code).await?;
     let message = "E-mail address changed.";

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use tidegate_domain::Permission;
 use tidegate_identity::recovery::reset_password::ResetPassword;
 
 use super::error::ErrorBody;
@@ -75,7 +76,7 @@ pub(super) async fn change_password(
     State(app): State<App>,
     body: JsonBody<ChangePasswordBody>,
 ) -> Answer {
-    let Bearer { actor, call, .. } = bearer;
+    let (actor, call) = bearer.permitted(Permission::ChangeOwnPassword)?;
     let (current, new) = body.0.read()?;
     app.identity().change_password(&call, &actor, current, new).await?;
     Ok(Done::respond("Password changed. Sign in again on every device."))
