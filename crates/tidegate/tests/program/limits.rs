@@ -122,7 +122,7 @@ async fn bodies_of_one_client_leave_room_for_those_of_others() {
     let server =
         serve(&here, &[("UPLOADS", "33554432"), ("DEADLINE", "600"), ("CONNECTIONS_PER_NETWORK", "1000")]);
     let head = format!(
-        "POST /api/v2/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+        "POST /api/v1/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          content-length: {LARGEST}\r\n\r\n"
     );
     let short_of_a_byte = vec![b' '; LARGEST - 1];

@@ -87,11 +87,8 @@ impl VerifyEmailBody {
     pub(super) fn read(self) -> Result<(PlainToken, Option<PlainToken>), Violations> {
         let mut check = Check::new();
         let token = token(&mut check, "token", self.token);
-        // Of a type that is no token: the same as none, for the contract has no such field.
-        let temporary = match self.temporary_token {
-            Field::Value(text) => Some(PlainToken::from_presented(&text)),
-            _ => None,
-        };
+        let temporary = check.optional("temporary_token", self.temporary_token);
+        let temporary = temporary.map(|text| PlainToken::from_presented(&text));
         check.finish(token.map(|token| (token, temporary)))
     }
 }

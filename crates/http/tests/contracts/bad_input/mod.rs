@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use tidegate_domain::ContractId;
 use tidegate_testkit::{Answer, Engine, Fixture, Person, PhonePerson, Request, TestApp};
 
+use crate::forge::reworded;
 use crate::routes::{PHONE, Route};
 
 /// An application without limits, so that every route can be tried many times, and two people who may use all of it: one
@@ -19,6 +20,8 @@ use crate::routes::{PHONE, Route};
 struct Target {
     app: TestApp,
     ada: Person,
+    /// Ada's token as if the Crossing Minds contract had issued it.
+    manager_token: String,
     trader: PhonePerson,
 }
 
@@ -26,8 +29,10 @@ impl Fixture for Target {
     async fn prepare(engine: Engine) -> Self {
         let app = TestApp::builder(engine).without_limits().start().await;
         let ada = app.sign_up_rivergen_verified("ada@example.com").await;
+        let manager_token =
+            reworded(&app, &ada.access_token, |claims| claims.contract = ContractId::CROSSING_MINDS).await;
         let trader = app.register_phone(PHONE).await;
-        Self { app, ada, trader }
+        Self { app, ada, manager_token, trader }
     }
 }
 
@@ -43,7 +48,11 @@ impl Target {
     }
 
     fn token_for(&self, route: &Route) -> &str {
-        if route.contract == ContractId::RIVEN { &self.trader.token } else { &self.ada.access_token }
+        match route.contract {
+            ContractId::RIVEN => &self.trader.token,
+            ContractId::CROSSING_MINDS => &self.manager_token,
+            _ => &self.ada.access_token,
+        }
     }
 
     async fn send(&self, route: &Route, body: impl Into<Vec<u8>>) -> Answer {

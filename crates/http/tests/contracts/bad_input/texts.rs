@@ -127,7 +127,7 @@ on_both_engines! {
         let metadata = json!({ "metadata": { "id": "ID" } }).to_string().replace("\"ID\"", "123456789012345678901234567890");
         for (method, path) in [("PATCH", "/v1/organizations/current/"), ("PATCH", "/v1/accounts/individual/")] {
             let body = metadata.replacen('{', r#"{"email":"ada@example.com","#, 1);
-            let request = app.client().request(method.parse().unwrap(), path).bearer(&ada.access_token);
+            let request = app.client().request(method.parse().unwrap(), path).bearer(&target.manager_token);
             let answer = request.body("application/json", body).send().await;
             answer.assert_status(400);
             assert!(answer.text.contains("send it as a string"), "{path}: {}", answer.text);
