@@ -19,7 +19,7 @@ pub const MIGRATIONS: &[Migration] = &[
         text: include_str!("../migrations/0004_password_schemes.sql"),
     },
     Migration { version: 5, name: "quotas", text: include_str!("../migrations/0005_quotas.sql") },
-    Migration { version: 7, name: "claims", text: include_str!("../migrations/0007_claims.sql") },
+    Migration { version: 6, name: "claims", text: include_str!("../migrations/0006_claims.sql") },
 ];
 
 /// The repositories of a unit of work.

@@ -38,8 +38,8 @@ pub const MIGRATIONS: &[Migration] = &[
         text: include_str!("../../migrations/0002_crossing_minds.sql"),
     },
     Migration { version: 3, name: "riven", text: include_str!("../../migrations/0003_riven.sql") },
-    Migration { version: 8, name: "limits", text: include_str!("../../migrations/0008_limits.sql") },
-    Migration { version: 9, name: "origins", text: include_str!("../../migrations/0009_origins.sql") },
+    Migration { version: 7, name: "limits", text: include_str!("../../migrations/0007_limits.sql") },
+    Migration { version: 8, name: "origins", text: include_str!("../../migrations/0008_origins.sql") },
 ];
 
 /// The kernel's repositories of a unit of work.

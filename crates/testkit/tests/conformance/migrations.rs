@@ -19,7 +19,7 @@ use crate::brokerage::{BROKER, opening_of};
 use crate::world::{NOW, World, address, document, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 5;
+const KNOWN: usize = 8;
 
 /// The migrations that earlier versions had, from the first.
 const EARLIER: [(&str, &str); KNOWN - 1] = [
@@ -27,6 +27,9 @@ const EARLIER: [(&str, &str); KNOWN - 1] = [
     ("crossing minds", include_str!("../../../kernel/migrations/0002_crossing_minds.sql")),
     ("riven", include_str!("../../../kernel/migrations/0003_riven.sql")),
     ("password schemes", include_str!("../../../identity/migrations/0004_password_schemes.sql")),
+    ("quotas", include_str!("../../../identity/migrations/0005_quotas.sql")),
+    ("claims", include_str!("../../../identity/migrations/0006_claims.sql")),
+    ("limits", include_str!("../../../kernel/migrations/0007_limits.sql")),
 ];
 
 /// A database as the version with that many migrations left it.

@@ -1,5 +1,7 @@
 //! Programs: `accounts/service/`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tidegate_testkit::{PASSWORD, Person, TestApp, on_both_engines};
 
@@ -90,6 +92,8 @@ on_both_engines! {
         for alike in ["store\u{200b}", "\u{feff}store", "st\u{2060}ore", "sto\u{ad}re", "store\u{3164}", "store\u{fe0f}"] {
             assert_duplicated(&post_as(&app, &root, PATH, &service(alike, "manager")).send().await, "store");
         }
+        // Listed in the order in which they were made.
+        app.advance(Duration::from_secs(1));
         app.add_service(&root, "im\u{200b}port", "backend").await;
         assert_eq!(accounts(&app, &root).await["service_accounts"][1]["name"], "import");
     }

@@ -1,10 +1,12 @@
 //! The e-mail address of somebody who came with a phone alone: typed in at account/create, theirs once they follow the link.
 
 use serde_json::json;
+use tidegate_domain::ContractId;
 use tidegate_testkit::{Answer, Engine, PASSWORD, PhonePerson, TestApp, application, on_both_engines};
 
 use super::wire::{ADA, BOB, DAY, MINUTE, SECOND, get_as};
 use crate::cross_contract::{login_ingestiq, login_rivergen, me_ingestiq, me_rivergen};
+use crate::forge::reworded;
 use crate::watch::row_counts;
 
 const EMAIL: &str = "ada@example.com";
@@ -111,7 +113,8 @@ on_both_engines! {
         assert_eq!(verified_at(&app).await, json!(null), "it is verified, but not as theirs");
         let theirs = me_ingestiq(&app.client(), &stranger.token).await.text_at("user.id");
         assert_ne!(me_ingestiq(&app.client(), &owner.access_token).await.text_at("user.id"), theirs);
-        let phone = get_as(&app, &PhonePerson { token: owner.access_token, phone: ADA.into() }, "account/profile").await;
+        let token = reworded(&app, &owner.access_token, |claims| claims.contract = ContractId::RIVEN).await;
+        let phone = get_as(&app, &PhonePerson { token, phone: ADA.into() }, "account/profile").await;
         phone.assert_status(404);
     }
 
