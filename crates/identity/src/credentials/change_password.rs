@@ -46,6 +46,11 @@ impl Identity {
         new: Password,
     ) -> Outcome<(), ChangePasswordError> {
         let (mut unit, grant) = self.read_as(actor, Permission::ChangeOwnPassword).await?;
+        let found =
+            unit.accounts().find(grant.account()).await?.filter(|account| account.disabled_at.is_none());
+        let Some(account) = found else {
+            return refuse(ChangePasswordError::AccountNotFound);
+        };
         // A session that has ended must not learn whether a password is right.
         self.kernel.renewed(&mut unit, grant).await?;
         drop(unit);
@@ -55,7 +60,6 @@ impl Identity {
         if current == new {
             return refuse(ChangePasswordError::SamePassword);
         }
-        let account = grant.account();
         let Some(email) = &grant.session().email else {
             return refuse(ChangePasswordError::NoPassword);
         };
@@ -65,12 +69,8 @@ impl Identity {
         self.kernel.throttle(call, &[(failures, self.kernel.settings.failed_passwords_by_account)]).await?;
         let mut reserved = Reserved::new(&self.kernel, call, &[failures]);
         let mut unit = self.kernel.store.read().await?;
-        let found = unit.accounts().find(account).await?.filter(|account| account.disabled_at.is_none());
-        let stored = unit.accounts().password_hash(account).await?;
+        let stored = unit.accounts().password_hash(account.id).await?;
         drop(unit);
-        let Some(account) = found else {
-            return refuse(ChangePasswordError::AccountNotFound);
-        };
         let Some(stored) = stored else {
             return refuse(ChangePasswordError::NoPassword);
         };

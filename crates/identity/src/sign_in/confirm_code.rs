@@ -9,7 +9,6 @@ use tidegate_domain::{EmailAddress, Secret, limit};
 use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::SignedIn;
-use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Call, Refused};
 
 use crate::accounts::proof::ProvenBy;
@@ -98,6 +97,7 @@ impl Identity {
         let Some(account) = work.account_of(challenge).await? else {
             return Ok(None);
         };
+        work.audit_proof(proven, account.id).await?;
         let remember_me = challenge.continuation.remember_me;
         let evidence = Evidence {
             login: EmailAddress::from_stored(challenge.address.clone()).into(),
@@ -109,17 +109,10 @@ impl Identity {
         let history = json!({ "method": "email_verification", "remember_me": remember_me });
         match work.complete_sign_in(&account, Completion::to_home(evidence, Some(history))).await? {
             Completed::SignedIn(signed_in) => {
-                let subject = Subject {
-                    account: Some(account.id),
-                    organization: Some(signed_in.organization),
-                    session: Some(signed_in.session),
-                };
-                work.audit_proof(proven, subject).await?;
                 work.commit().await?;
                 Ok(Some(signed_in))
             }
             Completed::SecondFactor | Completed::Refused(Refusal::SecondFactor) => {
-                work.audit_proof(proven, account.id).await?;
                 work.note_second_factor(&account).await?;
                 work.commit().await?;
                 Ok(None)

@@ -336,6 +336,6 @@ on_both_engines! {
         world.database.sql("update challenges set dialect = 'not a name'").await;
         let mut unit = world.store.read().await.unwrap();
         let found = unit.challenges().latest(Purpose::VerifyEmail, ada).await;
-        assert!(matches!(found, Err(StoreError::Unreadable("challenges.contract"))), "{found:?}");
+        assert!(matches!(found, Err(StoreError::Unreadable("challenges.dialect"))), "{found:?}");
     }
 }
