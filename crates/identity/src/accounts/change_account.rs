@@ -81,19 +81,7 @@ impl Identity {
         };
 
         let mut work = self.begin_as(call, actor, managing(login)).await?;
-        let member = work.lock_member(login).await?;
-        let Some(mut member) = member else {
-            return refuse(ChangeAccountError::NotFound(login.clone()));
-        };
-        if is_anothers_owner(&member, &work.grant) {
-            return refuse(ChangeAccountError::IsOwner(login.clone()));
-        }
-        // Another's password is a matter of managing; one's own, without the current one, of a power of its own.
-        if hash.is_some() && member.account == work.grant.account() {
-            work.grant.require(Permission::SetOwnPassword)?;
-        } else if hash.is_some() && !may_set_password(&member) {
-            return refuse(ChangeAccountError::NotManaged(login.clone()));
-        }
+        let mut member = work.member_to_change(login, hash.is_some()).await?;
         let mut changed = Vec::new();
         let mut note = |name: &'static str, is_given: bool| changed.extend(is_given.then_some(name));
         note("password", hash.is_some());
@@ -204,6 +192,27 @@ const fn may_set_password(member: &Member) -> bool {
 }
 
 impl Acting<'_> {
+    /// The account of that name in the actor's organization, locked, where the actor may change it.
+    async fn member_to_change(
+        &mut self,
+        login: &LoginName,
+        sets_password: bool,
+    ) -> Outcome<Member, ChangeAccountError> {
+        let Some(member) = self.lock_member(login).await? else {
+            return refuse(ChangeAccountError::NotFound(login.clone()));
+        };
+        if is_anothers_owner(&member, &self.grant) {
+            return refuse(ChangeAccountError::IsOwner(login.clone()));
+        }
+        // Another's password is a matter of managing; one's own, without the current one, of a power of its own.
+        if sets_password && member.account == self.grant.account() {
+            self.grant.require(Permission::SetOwnPassword)?;
+        } else if sets_password && !may_set_password(&member) {
+            return refuse(ChangeAccountError::NotManaged(login.clone()));
+        }
+        Ok(member)
+    }
+
     /// The account of that name in the actor's organization, locked until the unit ends.
     async fn lock_member(&mut self, login: &LoginName) -> Result<Option<Member>, Fault> {
         let organization = self.grant.organization();

@@ -165,7 +165,7 @@ on_both_engines! {
         world.database.sql("update sessions set dialect = 'not a name'").await;
         let mut unit = world.store.read().await.unwrap();
         let found = unit.refresh_tokens().find(&hash).await;
-        assert!(matches!(found, Err(StoreError::Unreadable("sessions.contract"))), "{found:?}");
+        assert!(matches!(found, Err(StoreError::Unreadable("sessions.dialect"))), "{found:?}");
     }
 
     // Where tokens are kept, every tab that asks near the end is given the same child; none may fail.
