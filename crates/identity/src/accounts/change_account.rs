@@ -162,6 +162,8 @@ impl Identity {
         login: &LoginName,
     ) -> Outcome<(&'a Grant, AccountId), ChangeAccountError> {
         let (mut unit, grant) = self.read_as(actor, managing(login)).await?;
+        // A session that has ended must not learn who belongs to the organization.
+        self.kernel.renewed(&mut unit, grant).await?;
         match unit.members().find(grant.organization(), login).await? {
             Some(member) if is_anothers_owner(&member, grant) => {
                 refuse(ChangeAccountError::IsOwner(login.clone()))

@@ -173,7 +173,7 @@ impl From<Rejection> for Error {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too Many Attempts.")
             }
             Rejection::QuotaExceeded(exceeded) => {
-                Self::new(StatusCode::CONFLICT, "quota_exceeded", &exceeded.to_string())
+                Self::new(StatusCode::CONFLICT, "quota_exceeded", exceeded.to_string())
             }
             Rejection::Unavailable { reason, .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", reason)
