@@ -52,6 +52,7 @@ impl Identity {
         permission: Permission,
     ) -> Result<(Unit, &'a Grant), Fault> {
         let grant = actor.authorize(permission)?;
+        self.kernel.ensure_session_current(grant).await?;
         Ok((self.kernel.store.read().await?, grant))
     }
 }

@@ -241,6 +241,21 @@ impl Kernel {
         self.renewed(unit, accepted).await
     }
 
+    /// Refuses a grant whose session has ended, or lost a permission, since its token was accepted: a body may have been waited
+    /// for. Out of memory where that is young enough; units that act read the session itself.
+    ///
+    /// # Errors
+    /// [`Fault::SessionEnded`], and those of the store.
+    pub async fn ensure_session_current(&self, grant: &Grant) -> Result<(), Fault> {
+        let session = match self.live_session(grant.claims()).await {
+            Ok(session) => session,
+            Err(AuthError::Fault(fault)) => return Err(fault),
+            Err(AuthError::Invalid | AuthError::Expired) => return Err(Fault::SessionEnded),
+        };
+        let covers = self.grant(session, grant.shared_claims()).covers(grant);
+        if covers { Ok(()) } else { Err(Fault::SessionEnded) }
+    }
+
     /// The grant as it is now, where a unit has waited since it was read.
     ///
     /// # Errors

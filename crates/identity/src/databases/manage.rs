@@ -150,6 +150,7 @@ impl Identity {
 
     /// The database that a grant's token is bound to.
     pub(crate) async fn bound_database(&self, grant: &Grant) -> Outcome<Database, DatabaseError> {
+        self.kernel.ensure_session_current(grant).await?;
         let Some(id) = grant.database() else {
             return refuse(DatabaseError::NoneSelected);
         };

@@ -82,7 +82,12 @@ on_both_engines! {
                 continue;
             };
             held += 1;
-            route.assert_refused(&answer, expected(&route), "a session that ended while the body was on its way");
+            if route.contract == ContractId::RIVEN {
+                // Applications and documents are judged as they come; whatever is found first refuses them.
+                assert!((400..500).contains(&answer.status), "{}: {}", route.name(), answer.text);
+            } else {
+                route.assert_refused(&answer, expected(&route), "a session that ended while the body was on its way");
+            }
             assert_eq!(state(&app, &email).await, before, "{} did something", route.name());
             login_ingestiq(&app.client(), &email, NEW_PASSWORD).await.assert_status(200);
             login_ingestiq(&app.client(), &email, PASSWORD).await.assert_status(401);
