@@ -11,9 +11,9 @@ use tidegate_domain::contract::Unverified;
 use tidegate_domain::{AccessClaims, ContractId, ContractProfile, Permission};
 
 use crate::cache::MAX_AGE;
+use crate::caller::grant::Grant;
+use crate::context::kernel::KEY_RING;
 use crate::fault::{Fault, Forbidden};
-use crate::grant::Grant;
-use crate::kernel::KEY_RING;
 use crate::tables::sessions::SessionRecord;
 use crate::{Kernel, KernelTables};
 

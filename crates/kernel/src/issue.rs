@@ -14,8 +14,7 @@ use crate::admission::Admission;
 use crate::fault::Fault;
 use crate::tables::refresh_tokens::NewRefreshToken;
 use crate::tables::sessions::NewSession;
-use crate::work::Work;
-use crate::{Kernel, KernelTables};
+use crate::{Kernel, KernelTables, Work};
 
 /// Prefix of refresh tokens, so that a leaked one is recognised for what it is.
 pub const REFRESH_PREFIX: &str = "tgr_";

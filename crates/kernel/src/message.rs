@@ -10,8 +10,7 @@ use crate::fault::Fault;
 use crate::settings::DeliveryMode;
 use crate::tables::outbox::NewMessage;
 use crate::throttle::Counted;
-use crate::work::Work;
-use crate::{Kernel, KernelTables};
+use crate::{Kernel, KernelTables, Work};
 
 /// What the values of a message are sealed for.
 pub(crate) const PAYLOAD: &str = "outbox payload";

@@ -13,11 +13,11 @@ use uuid::Uuid;
 
 use crate::cache::{Changes, REMEMBERED, ReadCache, Stamp};
 use crate::changes;
+use crate::context::hooks::AccountHooks;
 use crate::deliver::Pace;
 use crate::fault::Fault;
-use crate::hooks::AccountHooks;
 use crate::maintenance::{OWN, Pruning};
-use crate::meter::Meter;
+use crate::node::meter::Meter;
 use crate::settings::Settings;
 use crate::signing_keys::{KeyNames, first_ring};
 use crate::tables::sessions::SessionRecord;

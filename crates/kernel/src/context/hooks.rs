@@ -7,8 +7,8 @@ use futures_util::future::BoxFuture;
 use tidegate_domain::EmailAddress;
 use tidegate_domain::id::AccountId;
 
+use crate::context::work::Work;
 use crate::fault::Fault;
-use crate::work::Work;
 
 /// What a feature has learned of the person of an account.
 #[derive(Clone, Copy, Debug)]

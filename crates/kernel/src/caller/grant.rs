@@ -7,9 +7,9 @@ use tidegate_domain::flexible_id::FlexibleId;
 use tidegate_domain::id::{AccountId, DatabaseId, OrganizationId};
 use tidegate_domain::{AccessClaims, Permission, PermissionSet, Role};
 
+use crate::context::work::Subject;
 use crate::fault::Forbidden;
 use crate::tables::sessions::SessionRecord;
-use crate::work::Subject;
 
 /// What a token is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
