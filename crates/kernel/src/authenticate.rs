@@ -6,27 +6,18 @@ use std::time::Duration;
 use tidegate_crypto::{PlainToken, SanctumToken, TokenError};
 use tidegate_database::Unit;
 use tidegate_domain::access::FULL_SCOPE;
-use tidegate_domain::account::AccountKind;
-use tidegate_domain::contract::Unverified;
-use tidegate_domain::{AccessClaims, ContractId, ContractProfile, Permission};
+use tidegate_domain::{AccessClaims, ContractId, Permission};
 
 use crate::cache::MAX_AGE;
-use crate::caller::grant::Grant;
-use crate::context::kernel::KEY_RING;
-use crate::fault::{Fault, Forbidden};
+use crate::fault::Fault;
+use crate::node::memory::KEY_RING;
 use crate::tables::sessions::SessionRecord;
-use crate::{Kernel, KernelTables};
+use crate::{Actor, Grant, Kernel, KernelTables};
 
 /// How long a verified signature is remembered; it does not change, only the ring may.
 const SIGNATURE_AGE: Duration = Duration::from_secs(24 * 3_600);
 /// How exactly it is known when a session without refresh tokens was last used.
 const NOTED_EVERY: Duration = Duration::from_secs(600);
-
-/// A caller whose access token was accepted. Who that is, only a use case learns, by asking for a permission.
-#[derive(Clone, Debug)]
-pub struct Actor {
-    grant: Grant,
-}
 
 /// Why a token was not.
 #[derive(Debug, thiserror::Error)]
@@ -40,50 +31,6 @@ pub enum AuthError {
     /// Something else.
     #[error(transparent)]
     Fault(#[from] Fault),
-}
-
-/// Why an actor is not admitted to a contract, whatever they ask for there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotAdmitted {
-    /// A program's, on a contract that knows none.
-    #[error("the contract has no programs")]
-    Program,
-    /// The contract asks for a verified e-mail address.
-    #[error("the account's e-mail address is not verified")]
-    EmailNotVerified,
-}
-
-impl Actor {
-    /// The actor's grant, if it allows this. For what only reads, and for a cheap look before costly work: what is known of
-    /// the session may be two seconds old. A use case that writes begins its unit of work with the permission.
-    ///
-    /// # Errors
-    /// [`Forbidden`] when it does not.
-    pub fn authorize(&self, permission: Permission) -> Result<&Grant, Forbidden> {
-        self.grant.require(permission)?;
-        Ok(&self.grant)
-    }
-
-    /// Refuses an actor whom the contract does not admit.
-    ///
-    /// # Errors
-    /// [`NotAdmitted`].
-    pub fn admitted_to(&self, profile: &ContractProfile) -> Result<(), NotAdmitted> {
-        let session = self.grant.session();
-        if session.kind != AccountKind::Individual {
-            return if profile.program_password.is_some() { Ok(()) } else { Err(NotAdmitted::Program) };
-        }
-        if profile.unverified == Unverified::Admitted || session.email_verified {
-            Ok(())
-        } else {
-            Err(NotAdmitted::EmailNotVerified)
-        }
-    }
-
-    /// What the kernel itself may know of it.
-    pub(crate) fn known(&self) -> &Grant {
-        &self.grant
-    }
 }
 
 impl Kernel {
@@ -111,7 +58,7 @@ impl Kernel {
         if opaque.is_some() {
             self.note_use(&session).await;
         }
-        Ok(Actor { grant: self.grant(session, claims) })
+        Ok(Actor::new(self.grant(session, claims)))
     }
 
     /// What a token says that is chance alone: found in the store by its hash, once.

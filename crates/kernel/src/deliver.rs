@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -15,9 +14,9 @@ use tidegate_domain::id::OutboxMessageId;
 use tidegate_domain::{PhoneNumber, Secret, Timestamp};
 
 use crate::fault::Fault;
-use crate::message::{COUNTED_AT_DELIVERY, Channel, PAYLOAD, VALID_UNTIL};
+use crate::message::{COUNTED_AT_DELIVERY, PAYLOAD, VALID_UNTIL};
 use crate::settings::DeliveryMode;
-use crate::tables::outbox::{Attempt, Message};
+use crate::tables::outbox::{Attempt, Channel, Message};
 use crate::{Kernel, KernelTables};
 
 /// How long a worker has for a batch before another takes it over: at-least-once, never never.
@@ -28,34 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const BATCH: i64 = 10;
 /// How often the outbox is looked at when nobody says that there is something in it.
 const POLL: Duration = Duration::from_secs(1);
-
-/// Longest time for which a discarded message pretends to be on its way.
-const LONGEST_PRETENCE: Duration = Duration::from_secs(5);
-
-/// How long providers took for the last message of each channel: as long as one that is not sent takes, too.
-#[derive(Debug, Default)]
-pub(crate) struct Pace {
-    email: AtomicU64,
-    sms: AtomicU64,
-}
-
-impl Pace {
-    const fn of(&self, channel: Channel) -> &AtomicU64 {
-        match channel {
-            Channel::Email => &self.email,
-            Channel::Sms => &self.sms,
-        }
-    }
-
-    fn note(&self, channel: Channel, took: Duration) {
-        let micros = u64::try_from(took.min(LONGEST_PRETENCE).as_micros()).unwrap_or(u64::MAX);
-        self.of(channel).store(micros, Ordering::Relaxed);
-    }
-
-    fn last(&self, channel: Channel) -> Duration {
-        Duration::from_micros(self.of(channel).load(Ordering::Relaxed))
-    }
-}
 
 /// A message as the outbox command and the development page show it.
 #[derive(Clone, Debug)]

@@ -4,8 +4,15 @@
 //! Features do not see one another. What must cross (an account is deleted, somebody signed in) goes through the hooks
 //! they register here: see [`hooks`]. What they no longer need is removed by the functions they register: see
 //! [`maintenance`].
+//!
+//! Its files stand in layers, each importing the ones before it:
+//! 1. `fault`, `settings`, `cache`, `changes`, `tables`: words and rows;
+//! 2. `caller`: who is calling and what they may do; `node`: what one node keeps in memory;
+//! 3. `context`: the kernel, a unit of work, hooks: what every use case is given;
+//! 4. the other files: what is done with it, as `impl Kernel` and `impl Work`.
 
 pub mod admission;
+mod audit;
 pub mod authenticate;
 pub mod cache;
 mod caller;
@@ -17,6 +24,7 @@ pub mod issue;
 pub mod maintenance;
 pub mod message;
 mod node;
+mod request_limits;
 pub mod settings;
 pub mod signing_keys;
 pub mod sms_receipts;
@@ -24,7 +32,8 @@ pub mod tables;
 pub mod throttle;
 pub mod wrong_codes;
 
-pub use authenticate::{Actor, AuthError};
+pub use authenticate::AuthError;
+pub use caller::actor::{Actor, NotAdmitted};
 pub use caller::call::{self, Call, Causer};
 pub use caller::grant::{self, Grant};
 pub use context::hooks;

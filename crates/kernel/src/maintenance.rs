@@ -3,19 +3,17 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use tidegate_database::Unit;
-use tidegate_domain::Timestamp;
 
 use crate::fault::Fault;
+use crate::tables::known_networks::KEEP_NETWORKS;
 use crate::{Kernel, KernelTables};
+
+pub use crate::context::pruning::{Prune, Pruning};
 
 /// How long an ended session is kept for its owner's count and for the log.
 const KEEP_SESSIONS: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// How long a delivered mail's row is kept.
 const KEEP_MAILS: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// How long a network is known that an account signed in from.
-pub(crate) const KEEP_NETWORKS: Duration = Duration::from_secs(90 * 24 * 3_600);
 /// Rows removed in one unit of work, so that requests do not wait behind it.
 pub const AT_ONCE: i64 = 500;
 /// Sessions removed in one: each takes its refresh tokens along.
@@ -23,20 +21,8 @@ const SESSIONS_AT_ONCE: i64 = 50;
 /// How often.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Removes a batch of what a feature no longer needs at that instant; answers how many rows.
-pub type Prune = for<'u> fn(&'u Kernel, &'u mut Unit, Timestamp) -> BoxFuture<'u, Result<u64, Fault>>;
-
-/// One kind of what is pruned. Features register theirs with [`Kernel::register_pruning`].
-#[derive(Clone, Copy)]
-pub struct Pruning {
-    /// What it is called in the log.
-    pub name: &'static str,
-    /// Removes it, in a unit of work of its own.
-    pub prune: Prune,
-}
-
 /// The kernel's own.
-pub(crate) const OWN: [Pruning; 8] = [
+const OWN: [Pruning; 8] = [
     Pruning {
         name: "idempotency records",
         prune: |_, unit, now| async move { Ok(unit.idempotency().prune(now, AT_ONCE).await?) }.boxed(),
@@ -96,7 +82,7 @@ impl Kernel {
     pub async fn prune(&self) -> Result<u64, Fault> {
         let now = self.now();
         let mut removed = 0;
-        for Pruning { name, prune } in self.prunings() {
+        for Pruning { name, prune } in OWN.into_iter().chain(self.prunings()) {
             let mut unit = self.store.begin().await?;
             let rows = prune(self, &mut unit, now).await?;
             unit.commit().await?;

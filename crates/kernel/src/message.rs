@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::fault::Fault;
 use crate::settings::DeliveryMode;
-use crate::tables::outbox::NewMessage;
+use crate::tables::outbox::{Channel, NewMessage};
 use crate::throttle::Counted;
 use crate::{Kernel, KernelTables, Work};
 
@@ -19,25 +19,6 @@ pub(crate) const VALID_UNTIL: &str = "valid_until";
 
 /// Among the values of some text messages: whether they are counted by prefix when they are delivered.
 pub(crate) const COUNTED_AT_DELIVERY: &str = "counted_at_delivery";
-
-/// Which way a message goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Channel {
-    Email,
-    Sms,
-}
-
-impl Channel {
-    pub(crate) const ALL: [Self; 2] = [Self::Email, Self::Sms];
-
-    /// The stored value.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Sms => "sms",
-        }
-    }
-}
 
 /// A mail to be sent.
 pub struct Mail<'a> {

@@ -3,13 +3,13 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use tidegate_crypto::{KeyRing, SigningAlgorithm, SigningKey, Vault};
-use tidegate_database::Store;
-use tidegate_domain::{Entropy, Timestamp};
+use tidegate_crypto::SigningAlgorithm;
+use tidegate_domain::Timestamp;
 
 use crate::fault::Fault;
+use crate::node::keys::{names, new_key, open_ring, usable, verifies_until};
 use crate::tables::keys::StoredKey;
-use crate::{Kernel, KernelTables, Settings};
+use crate::{Kernel, KernelTables};
 
 /// How often tokens of unknown keys may cause the keys to be read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -110,74 +110,4 @@ impl Kernel {
             verifies_until: verifies_until(key, &self.settings),
         }
     }
-}
-
-/// The names of the keys in use and whether each signs: what tells one ring from the next.
-pub(crate) type KeyNames = Vec<(String, bool)>;
-
-/// The keys whose tokens still live, making the first key where there is none. Nodes that start together may make one
-/// each; all of them verify, and the newest signs.
-pub(crate) async fn first_ring(
-    store: &Store,
-    vault: &Vault,
-    entropy: &dyn Entropy,
-    settings: &Settings,
-    now: Timestamp,
-) -> Result<(KeyRing, KeyNames), Fault> {
-    if store.read().await?.keys().all().await?.iter().all(|key| key.retired_at.is_some()) {
-        let stored = new_key(vault, entropy, SigningAlgorithm::default(), now)?;
-        let mut unit = store.begin().await?;
-        unit.keys().insert(&stored).await?;
-        unit.commit().await?;
-    }
-    let usable = usable(store, settings, now).await?;
-    Ok((open_ring(&usable, vault)?, names(&usable)))
-}
-
-async fn usable(store: &Store, settings: &Settings, now: Timestamp) -> Result<Vec<StoredKey>, Fault> {
-    let keys = store.read().await?.keys().all().await?;
-    Ok(keys.into_iter().filter(|key| verifies_until(key, settings).is_none_or(|until| until > now)).collect())
-}
-
-fn verifies_until(key: &StoredKey, settings: &Settings) -> Option<Timestamp> {
-    key.retired_at.map(|at| Timestamp::from_micros(at).plus(settings.longest_access_token))
-}
-
-fn names(keys: &[StoredKey]) -> KeyNames {
-    keys.iter().map(|key| (key.kid.clone(), key.retired_at.is_none())).collect()
-}
-
-/// The newest key that was not retired signs; all verify.
-fn open_ring(keys: &[StoredKey], vault: &Vault) -> Result<KeyRing, Fault> {
-    let mut signing = None;
-    let mut others = Vec::new();
-    for key in keys {
-        let algorithm = SigningAlgorithm::from_name(&key.algorithm)
-            .ok_or_else(|| Fault::Internal(format!("signing key {} has an unknown algorithm", key.kid)))?;
-        let created_at = Timestamp::from_micros(key.created_at);
-        let opened = SigningKey::open(vault, &key.kid, algorithm, created_at, &key.sealed)?;
-        if signing.is_none() && key.retired_at.is_none() {
-            signing = Some(opened);
-        } else {
-            others.push(opened.verification_key().clone());
-        }
-    }
-    let signing = signing.ok_or_else(|| Fault::Internal("there is no signing key".to_owned()))?;
-    Ok(KeyRing::new(signing, others))
-}
-
-fn new_key(
-    vault: &Vault,
-    entropy: &dyn Entropy,
-    algorithm: SigningAlgorithm,
-    now: Timestamp,
-) -> Result<StoredKey, Fault> {
-    let key = SigningKey::generate(algorithm, now, entropy)?;
-    Ok(StoredKey {
-        kid: key.kid().to_owned(),
-        algorithm: algorithm.as_str().to_owned(),
-        sealed: key.seal(vault, entropy)?,
-        created_at: now.micros(),
-        retired_at: None,
-    })
 }

@@ -7,7 +7,7 @@ use tidegate_domain::limit::{Exceeded, Limit};
 use tidegate_domain::{EmailAddress, PhoneNumber, Timestamp};
 
 use crate::fault::Fault;
-use crate::maintenance::KEEP_NETWORKS;
+use crate::tables::known_networks::KEEP_NETWORKS;
 use crate::{Call, Kernel, KernelTables, Work};
 
 /// What is counted: its name is part of the bucket.

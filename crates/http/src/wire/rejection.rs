@@ -3,9 +3,8 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use tidegate_domain::limit::{Exceeded, Standing};
 use tidegate_domain::quota::QuotaExceeded;
-use tidegate_kernel::Fault;
-use tidegate_kernel::authenticate::{AuthError, NotAdmitted};
 use tidegate_kernel::fault::Forbidden;
+use tidegate_kernel::{AuthError, Fault, NotAdmitted};
 
 use crate::wire::fields::Violations;
 

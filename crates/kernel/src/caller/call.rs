@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_domain::{ContractProfile, Origin};
 
-use crate::{Actor, Settings};
+use crate::Settings;
+use crate::caller::actor::Actor;
 
 /// What is known of a call, whatever it comes from.
 ///

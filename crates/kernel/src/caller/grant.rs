@@ -7,8 +7,8 @@ use tidegate_domain::flexible_id::FlexibleId;
 use tidegate_domain::id::{AccountId, DatabaseId, OrganizationId};
 use tidegate_domain::{AccessClaims, Permission, PermissionSet, Role};
 
-use crate::context::work::Subject;
 use crate::fault::Forbidden;
+use crate::tables::audit::Subject;
 use crate::tables::sessions::SessionRecord;
 
 /// What a token is bound to.

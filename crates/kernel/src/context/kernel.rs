@@ -3,25 +3,22 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tidegate_crypto::{KeyRing, Vault};
-use tidegate_database::{Change, ChangeListener, Store};
+use tidegate_database::Store;
 use tidegate_delivery::sms::Receipts;
 use tidegate_delivery::{MailProvider, RetryPolicy, SmsProviders, Templates};
-use tidegate_domain::id::SessionId;
-use tidegate_domain::{AccessClaims, Clock, Entropy, Timestamp};
-use tokio::sync::Notify;
+use tidegate_domain::{Clock, Entropy, Timestamp};
 use uuid::Uuid;
 
-use crate::cache::{Changes, REMEMBERED, ReadCache, Stamp};
-use crate::changes;
+use crate::cache::Stamp;
 use crate::context::hooks::AccountHooks;
-use crate::deliver::Pace;
+use crate::context::pruning::Pruning;
 use crate::fault::Fault;
-use crate::maintenance::{OWN, Pruning};
+use crate::node::keys::{KeyNames, Keys, first_ring};
+use crate::node::memory::{KEY_RING, Memory};
 use crate::node::meter::Meter;
+use crate::node::once_per_window::OncePerWindow;
+use crate::node::pace::Pace;
 use crate::settings::Settings;
-use crate::signing_keys::{KeyNames, first_ring};
-use crate::tables::sessions::SessionRecord;
-use crate::wrong_codes::WrongCodes;
 
 /// What a kernel is made of.
 pub struct Parts {
@@ -66,7 +63,7 @@ pub struct Kernel {
     pub(crate) retry: RetryPolicy,
     pub(crate) meter: Meter,
     pub(crate) pace: Pace,
-    pub(crate) wrong_codes: WrongCodes,
+    pub(crate) wrong_codes_warned: OncePerWindow,
     pub(crate) memory: Arc<Memory>,
     pub(crate) key_rows: Mutex<KeyNames>,
     /// When the keys were last read because of a token. Held while they are read, so that others wait for the news.
@@ -79,66 +76,6 @@ pub struct Kernel {
 struct Registered {
     hooks: Vec<Arc<dyn AccountHooks>>,
     prunings: Vec<Pruning>,
-}
-
-/// The keys in use, and what is published of them: asked for by every relying party, and the same for months.
-struct Keys {
-    ring: KeyRing,
-    published: Arc<str>,
-}
-
-impl From<KeyRing> for Keys {
-    fn from(ring: KeyRing) -> Self {
-        let published = ring.jwks().to_string().into();
-        Self { ring, published }
-    }
-}
-
-/// What a node remembers of the store, and how it hears that it must forget.
-pub(crate) struct Memory {
-    pub(crate) changes: Changes,
-    pub(crate) claims: ReadCache<[u8; 32], Arc<AccessClaims>>,
-    pub(crate) sessions: ReadCache<SessionId, Arc<SessionRecord>>,
-    pub(crate) mails: Notify,
-    pub(crate) texts: Notify,
-    pub(crate) keys: Notify,
-}
-
-impl Memory {
-    fn new() -> Self {
-        Self {
-            changes: Changes::new(),
-            claims: ReadCache::new(REMEMBERED),
-            sessions: ReadCache::new(REMEMBERED),
-            mails: Notify::new(),
-            texts: Notify::new(),
-            keys: Notify::new(),
-        }
-    }
-
-    fn wake_deliverers(&self) {
-        self.mails.notify_one();
-        self.texts.notify_one();
-    }
-}
-
-/// Stands for the key ring among the things that change.
-pub(crate) const KEY_RING: Uuid = Uuid::nil();
-
-impl ChangeListener for Memory {
-    fn changed(&self, change: Change) {
-        match change {
-            Change::Row(_, id) => self.changes.note(id),
-            changes::OUTBOX => self.wake_deliverers(),
-            changes::SIGNING_KEYS => self.keys.notify_one(),
-            // What this version does not know may be about anything.
-            Change::Topic(_) | Change::Everything => {
-                self.changes.note_everything();
-                self.wake_deliverers();
-                self.keys.notify_one();
-            }
-        }
-    }
 }
 
 impl Kernel {
@@ -165,12 +102,12 @@ impl Kernel {
             settings: parts.settings,
             meter: Meter::new(),
             pace: Pace::default(),
-            wrong_codes: WrongCodes::default(),
+            wrong_codes_warned: OncePerWindow::default(),
             memory: Arc::clone(&memory),
             key_rows: Mutex::new(names),
             keys_sought: tokio::sync::Mutex::new(None),
             keys: Mutex::new(ring.into()),
-            registered: Mutex::new(Registered { hooks: Vec::new(), prunings: OWN.to_vec() }),
+            registered: Mutex::new(Registered { hooks: Vec::new(), prunings: Vec::new() }),
         });
         kernel.store.listen(memory);
         Ok(kernel)
@@ -236,25 +173,5 @@ impl Kernel {
         *self.keys.lock().unwrap_or_else(PoisonError::into_inner) = ring.into();
         // Tokens judged by a ring that no longer holds are judged again.
         self.memory.changes.note(KEY_RING);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tidegate_database::Topic;
-
-    #[test]
-    fn a_change_of_a_topic_this_version_does_not_know_forgets_everything() {
-        let memory = Memory::new();
-        let thing = Uuid::from_u128(1);
-        let before = memory.changes.stamp(&[thing]);
-        memory.changed(changes::OUTBOX);
-        assert_eq!(memory.changes.stamp(&[thing]), before);
-        for change in [Change::Topic(Topic('x')), Change::Row(Topic('x'), thing), Change::Everything] {
-            let before = memory.changes.stamp(&[thing]);
-            memory.changed(change);
-            assert_ne!(memory.changes.stamp(&[thing]), before, "{change:?}");
-        }
     }
 }

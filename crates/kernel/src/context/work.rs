@@ -1,16 +1,13 @@
-//! One request's unit of work, and what most use cases do in it.
+//! One request's unit of work. What use cases do in it is in `impl Work` blocks, each beside what it is about.
 
-use serde_json::Value;
 use tidegate_database::Unit;
 use tidegate_domain::Timestamp;
-use tidegate_domain::audit::Action;
-use tidegate_domain::id::{AccountId, AuditEventId, OrganizationId, SessionId};
-use uuid::Uuid;
+use tidegate_domain::id::AccountId;
 
 use crate::fault::Fault;
-use crate::tables::audit::NewEvent;
-use crate::throttle::Counted;
 use crate::{Call, Kernel, KernelTables};
+
+pub use crate::tables::audit::Subject;
 
 /// A unit of work on behalf of a caller, lent by the feature whose use case it is.
 pub struct Work<'w> {
@@ -24,72 +21,7 @@ pub struct Work<'w> {
     pub now: Timestamp,
 }
 
-/// What an audit event is about.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Subject {
-    /// The account.
-    pub account: Option<AccountId>,
-    /// The organization.
-    pub organization: Option<OrganizationId>,
-    /// The session.
-    pub session: Option<SessionId>,
-}
-
-impl From<AccountId> for Subject {
-    fn from(account: AccountId) -> Self {
-        Self { account: Some(account), ..Self::default() }
-    }
-}
-
 impl Work<'_> {
-    /// Records that something happened.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn audit(
-        &mut self,
-        action: Action,
-        subject: impl Into<Subject>,
-        metadata: Value,
-    ) -> Result<(), Fault> {
-        let subject = subject.into();
-        let event = NewEvent {
-            id: self.event_id(action, subject.account).await?,
-            at: self.now,
-            action,
-            account: subject.account,
-            organization: subject.organization,
-            session: subject.session,
-            origin: *self.call.origin(),
-            ip: &self.call.ip_text(),
-            user_agent: &self.call.user_agent,
-            metadata,
-        };
-        Ok(self.unit.audit().insert(&event).await?)
-    }
-
-    /// The key of an event. Attempts of one network, kind and account share one once there were many: callers who have not
-    /// signed in must not fill the log. Whether the account exists makes no difference.
-    async fn event_id(&mut self, action: Action, account: Option<AccountId>) -> Result<AuditEventId, Fault> {
-        if self.call.causer.is_none() && action.is_attempt() {
-            let limit = self.kernel.settings.audit.attempts_by_network;
-            if let Some(exceeded) = self.count(Counted::AuditedAttempts, limit).await? {
-                let network = self.call.networks().pop().map(|network| network.name);
-                let row = format!(
-                    "{} {} {} {} {}",
-                    network.unwrap_or_default(),
-                    action.as_str(),
-                    self.call.profile.contract.as_str(),
-                    account.map(|account| account.to_string()).unwrap_or_default(),
-                    exceeded.standing.resets_at.micros(),
-                );
-                let mac = self.kernel.vault.mac("audited attempts", row.as_bytes());
-                return Ok(AuditEventId(Uuid::from_bytes(first_half(mac))));
-            }
-        }
-        Ok(self.kernel.entropy.uuid(self.now).into())
-    }
-
     /// Waits for whoever else changes the account's password or answers what was sent to it, and keeps the next one
     /// waiting until this unit ends: what is opened while a password is replaced must not outlive it. To be taken before
     /// any other row of the account, so that no two wait for each other.
@@ -99,8 +31,4 @@ impl Work<'_> {
     pub async fn lock(&mut self, account: AccountId) -> Result<(), Fault> {
         Ok(self.unit.account_cards().lock(account).await?)
     }
-}
-
-fn first_half([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..]: [u8; 32]) -> [u8; 16] {
-    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
 }

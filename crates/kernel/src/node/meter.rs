@@ -1,16 +1,10 @@
-//! Approximate limits on all requests: counted in memory, shared between nodes once a second.
-//!
-//! A write per request would cost more than the request. So each node counts for itself, adds what it counted to the
-//! store every second, and learns there what the others counted.
+//! Counts of requests in memory.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use tidegate_domain::Timestamp;
 use tidegate_domain::limit::{Limit, Standing};
-use tidegate_domain::{Role, Timestamp};
-
-use crate::fault::Fault;
-use crate::{Actor, Call, Kernel, KernelTables};
 
 /// Most callers counted at a time. Beyond, the ones whose window ends first are forgotten.
 const MOST: usize = 100_000;
@@ -33,7 +27,7 @@ impl Meter {
         Self { windows: Mutex::new(HashMap::new()) }
     }
 
-    fn count(&self, caller: String, limit: Limit, now: Timestamp) -> Standing {
+    pub(crate) fn count(&self, caller: String, limit: Limit, now: Timestamp) -> Standing {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if windows.len() >= MOST && !windows.contains_key(&caller) {
             make_room(&mut windows, now);
@@ -47,7 +41,7 @@ impl Meter {
         limit.judge(window.shared + window.own, window.resets_at)
     }
 
-    fn take_own(&self, now: Timestamp) -> Vec<(String, Limit, i64)> {
+    pub(crate) fn take_own(&self, now: Timestamp) -> Vec<(String, Limit, i64)> {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.retain(|_, window| window.resets_at > now);
         let mut own: Vec<_> = windows
@@ -63,7 +57,7 @@ impl Meter {
         own
     }
 
-    fn learn(&self, caller: &str, standing: Standing, count: i64) {
+    pub(crate) fn learn(&self, caller: &str, standing: Standing, count: i64) {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(window) = windows.get_mut(caller) {
             window.shared = count;
@@ -80,71 +74,6 @@ fn make_room(windows: &mut HashMap<String, Window>, now: Timestamp) {
         let (_, median, _) = ends.select_nth_unstable(middle);
         let median = *median;
         windows.retain(|_, window| window.resets_at > median);
-    }
-}
-
-impl Kernel {
-    /// Counts a request without a valid access token. None when the contract has no such limit.
-    pub fn meter_anonymous(&self, call: &Call) -> Option<Standing> {
-        let limit = call.profile.limits.anonymous_requests?;
-        let (contract, now) = (call.profile.contract.as_str(), self.now());
-        let mut narrowest = None;
-        // Shown is the client's own standing, unless a network around it is over its limit.
-        for network in call.networks() {
-            let caller = format!("{contract} ip {}", network.name);
-            let standing = self.meter.count(caller, limit.times(network.times), now);
-            if standing.exceeded {
-                return Some(standing);
-            }
-            narrowest = narrowest.or(Some(standing));
-        }
-        narrowest
-    }
-
-    /// Counts a request with one, for its organization where the contract has such a limit, else for its account. None when
-    /// it has neither.
-    pub fn meter_authenticated(&self, call: &Call, actor: &Actor) -> Option<Standing> {
-        let grant = actor.known();
-        let (limits, contract) = (&call.profile.limits, call.profile.contract.as_str());
-        let (limit, caller) = match (limits.requests_by_organization, limits.authenticated_requests) {
-            // Tokens in the hands of end users must not keep the organization from its own.
-            (Some(limit), _) if grant.role() == Role::Frontend => {
-                (limit, format!("{contract} session {}", grant.session().id))
-            }
-            (Some(limit), _) => (limit, format!("{contract} organization {}", grant.organization())),
-            (None, Some(limit)) => (limit, format!("{contract} account {}", grant.account())),
-            (None, None) => return None,
-        };
-        Some(self.meter.count(caller, limit, self.now()))
-    }
-
-    /// Counts a request of `caller` against a limit of a feature's.
-    pub fn meter(&self, caller: String, limit: Limit) -> Standing {
-        self.meter.count(caller, limit, self.now())
-    }
-
-    /// Exchanges counts with the other nodes. Called every second by a worker.
-    ///
-    /// # Errors
-    /// Those of the store; what was not exchanged is lost to the others, not to this node.
-    pub async fn exchange_meters(&self) -> Result<(), Fault> {
-        let now = self.now();
-        // Short units: requests wait behind each of them on SQLite.
-        for batch in self.meter.take_own(now).chunks(64) {
-            let mut unit = self.store.begin().await?;
-            for (caller, limit, own) in batch {
-                let bucket = self.vault.mac("meter", caller.as_bytes());
-                let standing = unit.limits().count(&bucket, *limit, *own, now).await?;
-                let count = if standing.exceeded {
-                    i64::from(limit.attempts) + 1
-                } else {
-                    i64::from(limit.attempts - standing.remaining)
-                };
-                self.meter.learn(caller, standing, count);
-            }
-            unit.commit().await?;
-        }
-        Ok(())
     }
 }
 

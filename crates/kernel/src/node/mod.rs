@@ -1,3 +1,7 @@
 //! What one node keeps in memory. Nothing here is needed after a restart.
 
+pub(crate) mod keys;
+pub(crate) mod memory;
 pub(crate) mod meter;
+pub(crate) mod once_per_window;
+pub(crate) mod pace;

@@ -38,6 +38,23 @@ pub struct NewEvent<'a> {
     pub metadata: Value,
 }
 
+/// What an audit event is about.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Subject {
+    /// The account.
+    pub account: Option<AccountId>,
+    /// The organization.
+    pub organization: Option<OrganizationId>,
+    /// The session.
+    pub session: Option<SessionId>,
+}
+
+impl From<AccountId> for Subject {
+    fn from(account: AccountId) -> Self {
+        Self { account: Some(account), ..Self::default() }
+    }
+}
+
 /// Which sign-ins to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignInFilter {

@@ -1,5 +1,7 @@
 //! Networks that accounts have signed in from.
 
+use std::time::Duration;
+
 use tidegate_database::{Result, Unit, execute, fetch_optional};
 use tidegate_domain::Timestamp;
 use tidegate_domain::account::LoginName;
@@ -8,6 +10,8 @@ use tidegate_domain::id::AccountId;
 /// Known networks of a unit of work.
 pub struct KnownNetworks<'u>(pub(crate) &'u mut Unit);
 
+/// How long a network is known that an account signed in from.
+pub const KEEP_NETWORKS: Duration = Duration::from_secs(90 * 24 * 3_600);
 /// Networks remembered of one account; a further one replaces the one not used for longest.
 pub const MOST: i64 = 10;
 

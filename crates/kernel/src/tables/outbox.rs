@@ -12,6 +12,25 @@ use crate::changes;
 /// The outbox of a unit of work.
 pub struct Outbox<'u>(pub(crate) &'u mut Unit);
 
+/// Which way a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    Email,
+    Sms,
+}
+
+impl Channel {
+    pub(crate) const ALL: [Self; 2] = [Self::Email, Self::Sms];
+
+    /// The stored value.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Sms => "sms",
+        }
+    }
+}
+
 /// A message to be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct NewMessage<'a> {

@@ -1,0 +1,80 @@
+//! What a node remembers of the store.
+
+use std::sync::Arc;
+
+use tidegate_database::{Change, ChangeListener};
+use tidegate_domain::AccessClaims;
+use tidegate_domain::id::SessionId;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::cache::{Changes, REMEMBERED, ReadCache};
+use crate::changes;
+use crate::tables::sessions::SessionRecord;
+
+/// What a node remembers of the store, and how it hears that it must forget.
+pub(crate) struct Memory {
+    pub(crate) changes: Changes,
+    pub(crate) claims: ReadCache<[u8; 32], Arc<AccessClaims>>,
+    pub(crate) sessions: ReadCache<SessionId, Arc<SessionRecord>>,
+    pub(crate) mails: Notify,
+    pub(crate) texts: Notify,
+    pub(crate) keys: Notify,
+}
+
+impl Memory {
+    pub(crate) fn new() -> Self {
+        Self {
+            changes: Changes::new(),
+            claims: ReadCache::new(REMEMBERED),
+            sessions: ReadCache::new(REMEMBERED),
+            mails: Notify::new(),
+            texts: Notify::new(),
+            keys: Notify::new(),
+        }
+    }
+
+    fn wake_deliverers(&self) {
+        self.mails.notify_one();
+        self.texts.notify_one();
+    }
+}
+
+/// Stands for the key ring among the things that change.
+pub(crate) const KEY_RING: Uuid = Uuid::nil();
+
+impl ChangeListener for Memory {
+    fn changed(&self, change: Change) {
+        match change {
+            Change::Row(_, id) => self.changes.note(id),
+            changes::OUTBOX => self.wake_deliverers(),
+            changes::SIGNING_KEYS => self.keys.notify_one(),
+            // What this version does not know may be about anything.
+            Change::Topic(_) | Change::Everything => {
+                self.changes.note_everything();
+                self.wake_deliverers();
+                self.keys.notify_one();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_database::Topic;
+
+    #[test]
+    fn a_change_of_a_topic_this_version_does_not_know_forgets_everything() {
+        let memory = Memory::new();
+        let thing = Uuid::from_u128(1);
+        let before = memory.changes.stamp(&[thing]);
+        memory.changed(changes::OUTBOX);
+        assert_eq!(memory.changes.stamp(&[thing]), before);
+        for change in [Change::Topic(Topic('x')), Change::Row(Topic('x'), thing), Change::Everything] {
+            let before = memory.changes.stamp(&[thing]);
+            memory.changed(change);
+            assert_ne!(memory.changes.stamp(&[thing]), before, "{change:?}");
+        }
+    }
+}

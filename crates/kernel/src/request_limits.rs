@@ -1,0 +1,75 @@
+//! Approximate limits on all requests: counted in memory, shared between nodes once a second.
+//!
+//! A write per request would cost more than the request. So each node counts for itself, adds what it counted to the
+//! store every second, and learns there what the others counted.
+
+use tidegate_domain::Role;
+use tidegate_domain::limit::{Limit, Standing};
+
+use crate::fault::Fault;
+use crate::{Actor, Call, Kernel, KernelTables};
+
+impl Kernel {
+    /// Counts a request without a valid access token. None when the contract has no such limit.
+    pub fn meter_anonymous(&self, call: &Call) -> Option<Standing> {
+        let limit = call.profile.limits.anonymous_requests?;
+        let (contract, now) = (call.profile.contract.as_str(), self.now());
+        let mut narrowest = None;
+        // Shown is the client's own standing, unless a network around it is over its limit.
+        for network in call.networks() {
+            let caller = format!("{contract} ip {}", network.name);
+            let standing = self.meter.count(caller, limit.times(network.times), now);
+            if standing.exceeded {
+                return Some(standing);
+            }
+            narrowest = narrowest.or(Some(standing));
+        }
+        narrowest
+    }
+
+    /// Counts a request with one, for its organization where the contract has such a limit, else for its account. None when
+    /// it has neither.
+    pub fn meter_authenticated(&self, call: &Call, actor: &Actor) -> Option<Standing> {
+        let grant = actor.known();
+        let (limits, contract) = (&call.profile.limits, call.profile.contract.as_str());
+        let (limit, caller) = match (limits.requests_by_organization, limits.authenticated_requests) {
+            // Tokens in the hands of end users must not keep the organization from its own.
+            (Some(limit), _) if grant.role() == Role::Frontend => {
+                (limit, format!("{contract} session {}", grant.session().id))
+            }
+            (Some(limit), _) => (limit, format!("{contract} organization {}", grant.organization())),
+            (None, Some(limit)) => (limit, format!("{contract} account {}", grant.account())),
+            (None, None) => return None,
+        };
+        Some(self.meter.count(caller, limit, self.now()))
+    }
+
+    /// Counts a request of `caller` against a limit of a feature's.
+    pub fn meter(&self, caller: String, limit: Limit) -> Standing {
+        self.meter.count(caller, limit, self.now())
+    }
+
+    /// Exchanges counts with the other nodes. Called every second by a worker.
+    ///
+    /// # Errors
+    /// Those of the store; what was not exchanged is lost to the others, not to this node.
+    pub async fn exchange_meters(&self) -> Result<(), Fault> {
+        let now = self.now();
+        // Short units: requests wait behind each of them on SQLite.
+        for batch in self.meter.take_own(now).chunks(64) {
+            let mut unit = self.store.begin().await?;
+            for (caller, limit, own) in batch {
+                let bucket = self.vault.mac("meter", caller.as_bytes());
+                let standing = unit.limits().count(&bucket, *limit, *own, now).await?;
+                let count = if standing.exceeded {
+                    i64::from(limit.attempts) + 1
+                } else {
+                    i64::from(limit.attempts - standing.remaining)
+                };
+                self.meter.learn(caller, standing, count);
+            }
+            unit.commit().await?;
+        }
+        Ok(())
+    }
+}
