@@ -15,8 +15,8 @@ use tidegate_kernel::{Actor, Call, Grant};
 use crate::accounts::people::{NewPerson, Person};
 use crate::accounts::repository::{NewAccount, NewIdentifier};
 use crate::credentials::owner_notice::Credential;
+use crate::credentials::redirect::RedirectRefused;
 use crate::organizations::repository::{MANAGED, NewMembership};
-use crate::recovery::redirect::RedirectRefused;
 use crate::work::Acting;
 use crate::{Identity, IdentityTables};
 

@@ -6,5 +6,6 @@ pub mod change_password;
 pub(crate) mod hashing;
 pub(crate) mod owner_notice;
 pub mod phone_code;
+pub mod redirect;
 pub mod service_keys;
 pub mod service_keys_repository;

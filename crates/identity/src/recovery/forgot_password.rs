@@ -15,7 +15,7 @@ use tidegate_kernel::work::Subject;
 use uuid::Uuid;
 
 use crate::credentials::challenges_repository::NewChallenge;
-use crate::recovery::redirect::{RedirectRefused, RedirectUrl};
+use crate::credentials::redirect::{RedirectRefused, RedirectUrl};
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 

@@ -2,5 +2,4 @@
 
 pub mod footholds;
 pub mod forgot_password;
-pub mod redirect;
 pub mod reset_password;
