@@ -1,16 +1,13 @@
-//! The feature: everything its use cases need, wired once.
+//! The feature: what its use cases need.
 
 use std::sync::Arc;
 
 use tidegate_broker::sandbox::SandboxConfig;
-use tidegate_broker::{Alpaca, Broker, Sandbox};
+use tidegate_broker::{Alpaca, Broker};
 use tidegate_domain::Permission;
 use tidegate_domain::limit::Standing;
 use tidegate_kernel::fault::Forbidden;
 use tidegate_kernel::{Actor, Kernel};
-
-use crate::hooks::BrokerageHooks;
-use crate::sandbox_shelf::StoreShelf;
 
 /// Where brokerage accounts are opened.
 #[derive(Debug)]
@@ -29,23 +26,6 @@ pub struct Brokerage {
 }
 
 impl Brokerage {
-    /// Wires the feature on a kernel.
-    pub fn start(kernel: Arc<Kernel>, choice: BrokerChoice) -> Arc<Self> {
-        let broker = match choice {
-            BrokerChoice::Alpaca(alpaca) => Broker::Alpaca(alpaca),
-            BrokerChoice::Sandbox(config) => {
-                let shelf = Arc::new(StoreShelf {
-                    store: kernel.store.clone(),
-                    vault: Arc::clone(&kernel.vault),
-                    entropy: Arc::clone(&kernel.entropy),
-                });
-                Broker::Sandbox(Sandbox::new(config, Arc::clone(&kernel.clock), shelf))
-            }
-        };
-        kernel.register_hooks(Arc::new(BrokerageHooks { broker: broker.name() }));
-        Arc::new(Self { kernel, broker })
-    }
-
     /// Whether brokerage accounts are the embedded sandbox's: none is real then.
     pub fn broker_is_sandbox(&self) -> bool {
         self.broker.is_sandbox()

@@ -10,6 +10,7 @@ pub mod operator_fields;
 pub mod profile;
 pub(crate) mod sandbox_shelf;
 pub mod standing;
+mod start;
 pub mod submit_documents;
 pub mod tables;
 pub mod trader;

@@ -13,6 +13,7 @@ use tidegate_kernel::{Actor, Call};
 
 use crate::failure::BrokerFailure;
 use crate::opening::Asked;
+use crate::standing::ASKED_AGAIN;
 use crate::tables::brokerage_accounts::{Opening, OpeningState};
 use crate::trader::Trader;
 use crate::{Brokerage, BrokerageTables};
@@ -23,9 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LEASE: Duration = Duration::from_secs(90);
 /// How long after a lost answer an account may still appear at the broker.
 const SETTLING: Duration = Duration::from_secs(60);
-/// When the broker is asked again what became of an opening.
-pub(crate) const ASKED_AGAIN: Duration = Duration::from_secs(5);
-
 /// Why no account was opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenAccountError {

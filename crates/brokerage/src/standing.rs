@@ -10,7 +10,6 @@ use tidegate_domain::id::AccountId;
 use tidegate_kernel::fault::Fault;
 use uuid::Uuid;
 
-use crate::open_account::ASKED_AGAIN;
 use crate::tables::brokerage_accounts::{BrokerageRecord, Opening, Standing};
 use crate::trader::status;
 use crate::{Brokerage, BrokerageTables};
@@ -27,6 +26,9 @@ const LEASE: Duration = Duration::from_secs(180);
 const BATCH: i64 = 10;
 /// How often it is looked whether there is anything to ask.
 const POLL: Duration = Duration::from_secs(2);
+
+/// When the broker is asked again what became of an opening.
+pub(crate) const ASKED_AGAIN: Duration = Duration::from_secs(5);
 
 /// When the broker is asked after an account just opened.
 pub(crate) fn first_check(status: &AccountStatus, now: Timestamp) -> Option<Timestamp> {

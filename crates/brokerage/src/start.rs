@@ -1,0 +1,29 @@
+//! Wires the feature: its broker, and what it registers with the kernel.
+
+use std::sync::Arc;
+
+use tidegate_broker::{Broker, Sandbox};
+use tidegate_kernel::Kernel;
+
+use crate::hooks::BrokerageHooks;
+use crate::sandbox_shelf::StoreShelf;
+use crate::{BrokerChoice, Brokerage};
+
+impl Brokerage {
+    /// Wires the feature on a kernel.
+    pub fn start(kernel: Arc<Kernel>, choice: BrokerChoice) -> Arc<Self> {
+        let broker = match choice {
+            BrokerChoice::Alpaca(alpaca) => Broker::Alpaca(alpaca),
+            BrokerChoice::Sandbox(config) => {
+                let shelf = Arc::new(StoreShelf {
+                    store: kernel.store.clone(),
+                    vault: Arc::clone(&kernel.vault),
+                    entropy: Arc::clone(&kernel.entropy),
+                });
+                Broker::Sandbox(Sandbox::new(config, Arc::clone(&kernel.clock), shelf))
+            }
+        };
+        kernel.register_hooks(Arc::new(BrokerageHooks { broker: broker.name() }));
+        Arc::new(Self { kernel, broker })
+    }
+}
