@@ -10,10 +10,12 @@ mod hooks;
 pub mod identity;
 mod maintenance;
 pub mod organizations;
+mod overview_cache;
 pub mod provisioning;
 pub mod recovery;
 pub mod sessions;
 pub mod sign_in;
+mod start;
 pub mod tables;
 pub(crate) mod work;
 

@@ -14,9 +14,9 @@ use tidegate_kernel::settings::DeliveryMode;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::{Call, Work};
 
+use crate::accounts::link_purpose::ConfirmLinkError;
 use crate::credentials::challenge::new_challenge;
 use crate::credentials::challenges_repository::NewChallenge;
-use crate::sign_in::confirm_link::ConfirmLinkError;
 use crate::{Identity, IdentityTables};
 
 /// Tokens in such links are of this kind.

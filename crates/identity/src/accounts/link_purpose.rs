@@ -6,6 +6,17 @@ use tidegate_kernel::fault::Fault;
 
 use crate::{Identity, IdentityTables};
 
+/// Why following a link failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfirmLinkError {
+    /// The token is unknown.
+    #[error("the verification token is invalid")]
+    InvalidToken,
+    /// Too late.
+    #[error("the verification token has expired; sign in to get a new one")]
+    Expired,
+}
+
 /// What following a link means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinkPurpose {

@@ -3,44 +3,13 @@
 use std::sync::Arc;
 
 use tidegate_domain::Permission;
-use tidegate_domain::account::{Account, AccountEmail, MemberOrganization, Workspace};
-use tidegate_kernel::cache::MAX_AGE;
 use tidegate_kernel::fault::Fault;
 use tidegate_kernel::tables::audit::SignInFilter;
 use tidegate_kernel::{Actor, KernelTables};
 
 use crate::{Identity, IdentityTables};
 
-/// An account with all that belongs to it.
-#[derive(Clone, Debug)]
-pub struct Overview {
-    /// The account.
-    pub account: Account,
-    /// Its addresses, the primary one first.
-    pub emails: Vec<AccountEmail>,
-    /// Where it is a member.
-    pub organizations: Vec<MemberOrganization>,
-    /// What it may enter.
-    pub workspaces: Vec<Workspace>,
-    /// Sign-ins recorded, failed ones included.
-    pub sign_ins: i64,
-    /// Sessions neither ended nor expired.
-    pub active_sessions: i64,
-}
-
-/// Most bytes of a picture and documents that are remembered: thousands of megabyte pictures would be all of a node's
-/// memory.
-const WORTH_REMEMBERING: usize = 4 * 1024;
-
-impl Overview {
-    /// Bytes of what people can make large.
-    fn weight(&self) -> usize {
-        let account = &self.account;
-        account.profile_image_url.as_ref().map_or(0, String::len)
-            + account.profile.as_str().len()
-            + account.user_metadata.as_str().len()
-    }
-}
+pub use crate::overview_cache::Overview;
 
 impl Identity {
     /// The actor's account. Remembered for two seconds, or until anything about it changes.
@@ -53,7 +22,7 @@ impl Identity {
         let grant = actor.authorize(Permission::ReadOwnAccount)?;
         let (id, now) = (grant.account(), self.kernel.now());
         let stamp = self.kernel.stamp(&[id.0]);
-        if let Some(overview) = self.overviews.get(&id, stamp, now, MAX_AGE) {
+        if let Some(overview) = self.overviews.get(id, stamp, now) {
             return Ok(Some(overview));
         }
         let mut unit = self.kernel.store.read().await?;
@@ -68,9 +37,7 @@ impl Identity {
             sign_ins: unit.audit().count_sign_ins(id, SignInFilter::Any).await?,
             active_sessions: unit.sessions().counts(id, now).await?.0,
         });
-        if overview.weight() <= WORTH_REMEMBERING {
-            self.overviews.put(id, Arc::clone(&overview), stamp, now);
-        }
+        self.overviews.put(id, &overview, stamp, now);
         Ok(Some(overview))
     }
 }

@@ -18,8 +18,8 @@ use tidegate_kernel::work::Subject;
 
 use crate::IdentityTables;
 use crate::accounts::repository::NewIdentifier;
+use crate::credentials::challenge::RESET_PREFIX;
 use crate::credentials::challenges_repository::NewChallenge;
-use crate::recovery::forgot_password::RESET_PREFIX;
 use crate::work::Work;
 
 /// How a mailbox is proven, hence what it says of who set the password.

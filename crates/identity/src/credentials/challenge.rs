@@ -23,6 +23,8 @@ use crate::{Identity, IdentityTables};
 const TEMPORARY_PREFIX: &str = "tgt_";
 /// Tokens in links are of this kind.
 const LINK_PREFIX: &str = "tgl_";
+/// Password-reset tokens are of this kind.
+pub(crate) const RESET_PREFIX: &str = "tgp_";
 /// What the hashes of codes are keyed for.
 const CODE: &str = "one-time code";
 

@@ -14,13 +14,11 @@ use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
 use uuid::Uuid;
 
+use crate::credentials::challenge::RESET_PREFIX;
 use crate::credentials::challenges_repository::NewChallenge;
 use crate::credentials::redirect::{RedirectRefused, RedirectUrl};
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
-
-/// Password-reset tokens are of this kind.
-pub(crate) const RESET_PREFIX: &str = "tgp_";
 
 impl Identity {
     /// Sends a link with which the password can be set anew, if somebody has that address.

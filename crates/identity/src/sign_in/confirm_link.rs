@@ -11,16 +11,7 @@ use crate::accounts::proof::ProvenBy;
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
-/// Why not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfirmLinkError {
-    /// The token is unknown.
-    #[error("the verification token is invalid")]
-    InvalidToken,
-    /// Too late.
-    #[error("the verification token has expired; sign in to get a new one")]
-    Expired,
-}
+pub use crate::accounts::link_purpose::ConfirmLinkError;
 
 impl Identity {
     /// Confirms the token of a link and opens the account's session.

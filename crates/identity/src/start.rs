@@ -1,0 +1,20 @@
+//! Wires the feature: what it is made of, and what it registers with the kernel.
+
+use std::sync::Arc;
+
+use tidegate_crypto::HashPool;
+use tidegate_kernel::Kernel;
+
+use crate::Identity;
+use crate::hooks::IdentityHooks;
+use crate::maintenance::PRUNINGS;
+use crate::overview_cache::OverviewCache;
+
+impl Identity {
+    /// Wires the feature on a kernel, with what hashes its passwords.
+    pub fn start(kernel: Arc<Kernel>, passwords: HashPool) -> Arc<Self> {
+        kernel.register_hooks(Arc::new(IdentityHooks));
+        PRUNINGS.into_iter().for_each(|pruning| kernel.register_pruning(pruning));
+        Arc::new(Self { kernel, passwords, overviews: OverviewCache::new() })
+    }
+}
