@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tidegate_database::Unit;
-use tidegate_domain::account::LoginName;
+use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Continuation;
 use tidegate_domain::contract::Unverified;
@@ -107,29 +107,11 @@ impl Identity {
         let hash = self.hash_for_client(call, claim.password.clone()).await?;
 
         let mut work = self.begin(call).await?;
-        let login = LoginName::Email(claim.email.clone());
-        work.yield_invitation(&claim.email).await?;
-        let new = NewPerson {
-            login: &login,
-            verified_at: None,
-            display_name: &claim.display_name,
-            password_hash: Some(&hash),
-            agreed_to_terms: claim.agreed_to_terms,
-            terms_version: claim.terms_version.as_deref(),
-            source: "signup",
-            is_at_home: true,
-        };
-        let Some(Person { account, landing }) = work.create_person(&new).await? else {
+        let Some(account) = work.register(&claim, &hash).await? else {
             drop(work);
-            // Somebody else was first; perhaps this very request, sent twice at once.
-            let answer = self.known_answer(self.kernel.store.begin().await?, &claim, repeat.as_ref()).await?;
-            return answer.unwrap_or(Err(SignUpError::EmailTaken)).map_err(tidegate_kernel::Refused::Rule);
+            // Another request was first; perhaps this very one, sent twice at once.
+            return self.answer_of_the_first(&claim, repeat.as_ref(), SignUpError::EmailTaken).await;
         };
-        let subject =
-            Subject { account: Some(account.id), organization: Some(landing.organization), session: None };
-        let metadata =
-            json!({ "terms_version": claim.terms_version, "agreed_to_terms": claim.agreed_to_terms });
-        work.audit(Action::SignedUp, subject, metadata).await?;
         let signed_up = if sends_code {
             let temporary_token =
                 work.challenge_email(&account, &claim.email, Continuation::default()).await?;
@@ -140,31 +122,30 @@ impl Identity {
                 temporary_token: temporary_token.expose().to_owned(),
             })
         } else {
-            let evidence = Evidence {
-                login,
-                is_verified: false,
-                methods: AmrSet::of(Amr::Password),
-                remember_me: false,
-                key: None,
-            };
-            match work.complete_sign_in(&account, Completion::to_home(evidence, None)).await? {
-                Completed::SignedIn(signed_in) => SignedUp::SignedIn(Box::new(signed_in)),
-                Completed::VerifyEmail | Completed::SecondFactor | Completed::Refused(_) => {
-                    return refuse(SignUpError::Refused);
-                }
+            match work.open_first_session(&account, &claim.email).await? {
+                Some(signed_in) => SignedUp::SignedIn(Box::new(signed_in)),
+                None => return refuse(SignUpError::Refused),
             }
         };
         if let (Some(repeat), SignedUp::VerificationRequired(pending)) = (&repeat, &signed_up)
             && !work.remember(repeat, pending).await?
         {
             drop(work);
-            let answer = self.known_answer(self.kernel.store.begin().await?, &claim, Some(repeat)).await?;
-            return answer
-                .unwrap_or(Err(SignUpError::IdempotencyConflict))
-                .map_err(tidegate_kernel::Refused::Rule);
+            return self.answer_of_the_first(&claim, Some(repeat), SignUpError::IdempotencyConflict).await;
         }
         work.commit().await?;
         Ok(signed_up)
+    }
+
+    /// What a request answers that lost a race: the answer of the first one, or `otherwise`.
+    async fn answer_of_the_first(
+        &self,
+        claim: &SignUp,
+        repeat: Option<&Repeat>,
+        otherwise: SignUpError,
+    ) -> Outcome<SignedUp, SignUpError> {
+        let answer = self.known_answer(self.kernel.store.begin().await?, claim, repeat).await?;
+        answer.unwrap_or(Err(otherwise)).map_err(tidegate_kernel::Refused::Rule)
     }
 
     /// The answer that needs no work: one given before, or that the address is taken.
@@ -224,6 +205,49 @@ struct Repeat {
 }
 
 impl Work<'_> {
+    /// Makes the account, with its organization and workspace. None when the address is taken.
+    async fn register(&mut self, claim: &SignUp, password_hash: &str) -> Result<Option<Account>, Fault> {
+        self.yield_invitation(&claim.email).await?;
+        let new = NewPerson {
+            login: &LoginName::Email(claim.email.clone()),
+            verified_at: None,
+            display_name: &claim.display_name,
+            password_hash: Some(password_hash),
+            agreed_to_terms: claim.agreed_to_terms,
+            terms_version: claim.terms_version.as_deref(),
+            source: "signup",
+            is_at_home: true,
+        };
+        let Some(Person { account, landing }) = self.create_person(&new).await? else {
+            return Ok(None);
+        };
+        let subject =
+            Subject { account: Some(account.id), organization: Some(landing.organization), session: None };
+        let metadata =
+            json!({ "terms_version": claim.terms_version, "agreed_to_terms": claim.agreed_to_terms });
+        self.audit(Action::SignedUp, subject, metadata).await?;
+        Ok(Some(account))
+    }
+
+    /// Opens the session of a new account. None when the account may not be signed in to.
+    async fn open_first_session(
+        &mut self,
+        account: &Account,
+        email: &EmailAddress,
+    ) -> Result<Option<SignedIn>, Fault> {
+        let evidence = Evidence {
+            login: LoginName::Email(email.clone()),
+            is_verified: false,
+            methods: AmrSet::of(Amr::Password),
+            remember_me: false,
+            key: None,
+        };
+        Ok(match self.complete_sign_in(account, Completion::to_home(evidence, None)).await? {
+            Completed::SignedIn(signed_in) => Some(signed_in),
+            Completed::VerifyEmail | Completed::SecondFactor | Completed::Refused(_) => None,
+        })
+    }
+
     /// Keeps an answer for repeats. False when one was kept meanwhile.
     async fn remember(&mut self, repeat: &Repeat, answer: &PendingSignUp) -> Result<bool, Fault> {
         let plain = serde_json::to_vec(answer)?;
