@@ -1,6 +1,7 @@
 //! The contracts: a folder each, which translates the wire into use cases and their outcomes into answers, and holds no
 //! rule. Which of them are served is said by the registry.
 
+mod common_error;
 mod contract;
 pub(crate) mod crossing_minds;
 pub(crate) mod ingestiq;

@@ -13,6 +13,7 @@ use tidegate_identity::sign_in::login::SignInError;
 use tidegate_identity::sign_in::sign_up::SignUpError;
 use utoipa::ToSchema;
 
+use crate::contracts::common_error::{VALIDATION_ERROR, common_answer};
 use crate::wire::contract::{ContractError, contract_error};
 use crate::wire::fields::Violations;
 use crate::wire::rejection::Rejection;
@@ -81,7 +82,7 @@ impl From<Violations> for Error {
             .map(|one| Detail { field: one.field.clone(), message: format!("{} {}", one.field, one.message) })
             .collect();
         let error =
-            Self::new(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", "Some fields are missing or invalid");
+            Self::new(StatusCode::BAD_REQUEST, VALIDATION_ERROR, "Some fields are missing or invalid");
         Self { details, ..error }
     }
 }
@@ -91,62 +92,23 @@ impl From<Rejection> for Error {
         let headers = Box::new(rejection.headers());
         let (status, code, message) = match rejection {
             Rejection::Invalid(violations) => return violations.into(),
-            Rejection::MalformedBody(text) => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR", text),
-            Rejection::UnsupportedMediaType => unsupported("Send the body as application/json"),
-            Rejection::UnsupportedEncoding => unsupported("Send the body without Content-Encoding"),
-            Rejection::RequestTimeout => {
-                (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The body did not arrive in time".to_owned())
-            }
-            Rejection::PayloadTooLarge { limit } => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "PAYLOAD_TOO_LARGE",
-                format!("The body is larger than {limit} bytes"),
-            ),
-            Rejection::NoToken => (
-                StatusCode::UNAUTHORIZED,
-                "UNAUTHORIZED",
-                "Send an access token as `Authorization: Bearer <token>`".to_owned(),
-            ),
+            Rejection::MalformedBody(text) => (StatusCode::BAD_REQUEST, VALIDATION_ERROR, text.into()),
             Rejection::InvalidToken => {
-                (StatusCode::UNAUTHORIZED, "INVALID_TOKEN", "The access token is invalid".to_owned())
+                (StatusCode::UNAUTHORIZED, "INVALID_TOKEN", "the access token is invalid".into())
             }
             Rejection::ExpiredToken => {
-                (StatusCode::UNAUTHORIZED, "TOKEN_EXPIRED", "The access token has expired".to_owned())
+                (StatusCode::UNAUTHORIZED, "TOKEN_EXPIRED", "the access token has expired".into())
             }
-            Rejection::EmailNotVerified | Rejection::Forbidden => (
-                StatusCode::FORBIDDEN,
-                "FORBIDDEN",
-                "The token's role or scope does not allow this".to_owned(),
-            ),
-            Rejection::NotFound { .. } => {
-                (StatusCode::NOT_FOUND, "NOT_FOUND", "There is no such endpoint".to_owned())
-            }
-            Rejection::MethodNotAllowed { .. } => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "METHOD_NOT_ALLOWED",
-                "The endpoint does not answer this method".to_owned(),
-            ),
-            Rejection::RateLimited { retry_after, .. } => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "RATE_LIMITED",
-                format!("Too many requests; try again in {retry_after} s"),
-            ),
-            Rejection::QuotaExceeded(exceeded) => (StatusCode::CONFLICT, "CONFLICT", exceeded.to_string()),
-            Rejection::Unavailable { reason, .. } => {
-                (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", reason.to_owned())
-            }
-            Rejection::Internal => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "INTERNAL_ERROR",
-                "Something went wrong on our side".to_owned(),
-            ),
+            rejection => common_answer(rejection),
         };
-        Self { headers, ..Self::new(status, code, message) }
+        Self { headers, ..Self::new(status, code, capitalized(&message)) }
     }
 }
 
-fn unsupported(what: &str) -> (StatusCode, &'static str, String) {
-    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", what.to_owned())
+/// The text with a capital first letter.
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| format!("{}{}", first.to_uppercase(), chars.as_str())).unwrap_or_default()
 }
 
 contract_error!(super::Ingestiq, Error);

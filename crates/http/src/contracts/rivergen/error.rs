@@ -23,6 +23,7 @@ use tidegate_identity::sign_in::resend_code::ResendError;
 use tidegate_identity::sign_in::sign_up::SignUpError;
 use utoipa::ToSchema;
 
+use crate::contracts::common_error::{VALIDATION_ERROR, common_answer};
 use crate::wire::contract::{ContractError, contract_error};
 use crate::wire::fields::Violations;
 use crate::wire::rejection::{Rejection, limit_headers};
@@ -120,8 +121,6 @@ impl Error {
     }
 }
 
-const VALIDATION_ERROR: &str = "VALIDATION_ERROR";
-
 /// Messages are sentences; the use cases' texts are not.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
@@ -147,76 +146,21 @@ impl From<Violations> for Error {
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Self {
         let headers = Box::new(rejection.headers());
+        let own_code = match &rejection {
+            Rejection::Forbidden => Some("PERMISSION_DENIED"),
+            Rejection::NotFound { .. } => Some("RESOURCE_NOT_FOUND"),
+            _ => None,
+        };
         let (status, code, message) = match rejection {
             Rejection::Invalid(violations) => return violations.into(),
-            Rejection::MalformedBody(text) => (StatusCode::UNPROCESSABLE_ENTITY, VALIDATION_ERROR, text),
-            Rejection::UnsupportedMediaType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "UNSUPPORTED_MEDIA_TYPE",
-                "send the body as application/json".to_owned(),
-            ),
-            Rejection::UnsupportedEncoding => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "UNSUPPORTED_MEDIA_TYPE",
-                "send the body without Content-Encoding".to_owned(),
-            ),
-            Rejection::RequestTimeout => {
-                (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "the body did not arrive in time".to_owned())
-            }
-            Rejection::PayloadTooLarge { limit } => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "PAYLOAD_TOO_LARGE",
-                format!("the body is larger than {limit} bytes"),
-            ),
-            Rejection::NoToken => (
-                StatusCode::UNAUTHORIZED,
-                "UNAUTHORIZED",
-                "send an access token as `Authorization: Bearer <token>`".to_owned(),
-            ),
-            Rejection::InvalidToken => (
-                StatusCode::UNAUTHORIZED,
-                "UNAUTHORIZED",
-                "the access token is invalid or its session has ended".to_owned(),
-            ),
-            Rejection::ExpiredToken => (
-                StatusCode::UNAUTHORIZED,
-                "UNAUTHORIZED",
-                "the access token has expired; refresh it".to_owned(),
-            ),
             Rejection::EmailNotVerified => (
                 StatusCode::FORBIDDEN,
                 "EMAIL_NOT_VERIFIED",
-                "the e-mail address is not verified; sign in here to get a code".to_owned(),
+                "the e-mail address is not verified; sign in here to get a code".into(),
             ),
-            Rejection::Forbidden => (
-                StatusCode::FORBIDDEN,
-                "PERMISSION_DENIED",
-                "the token's role or scope does not allow this".to_owned(),
-            ),
-            Rejection::NotFound { .. } => {
-                (StatusCode::NOT_FOUND, "RESOURCE_NOT_FOUND", "there is no such endpoint".to_owned())
-            }
-            Rejection::MethodNotAllowed { .. } => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "METHOD_NOT_ALLOWED",
-                "the endpoint does not answer this method".to_owned(),
-            ),
-            Rejection::RateLimited { retry_after, .. } => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "RATE_LIMITED",
-                format!("too many requests; try again in {retry_after} s"),
-            ),
-            Rejection::QuotaExceeded(exceeded) => (StatusCode::CONFLICT, "CONFLICT", exceeded.to_string()),
-            Rejection::Unavailable { reason, .. } => {
-                (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", reason.to_owned())
-            }
-            Rejection::Internal => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "INTERNAL_ERROR",
-                "something went wrong on our side".to_owned(),
-            ),
+            rejection => common_answer(rejection),
         };
-        Self { headers, ..Self::new(status, code, message) }
+        Self { headers, ..Self::new(status, own_code.unwrap_or(code), message) }
     }
 }
 

@@ -1,0 +1,63 @@
+//! What contracts answer alike to a request that did not get to its use case, unless their text says otherwise.
+
+use std::borrow::Cow;
+
+use axum::http::StatusCode;
+
+use crate::wire::rejection::Rejection;
+
+/// The code of fields that are missing or invalid.
+pub(super) const VALIDATION_ERROR: &str = "VALIDATION_ERROR";
+
+/// Status, code and message of a rejection. The message begins with a small letter and has no full stop.
+pub(super) fn common_answer(rejection: Rejection) -> (StatusCode, &'static str, Cow<'static, str>) {
+    let (status, code, message) = match rejection {
+        Rejection::Invalid(violations) => {
+            return (StatusCode::UNPROCESSABLE_ENTITY, VALIDATION_ERROR, violations.summary().into());
+        }
+        Rejection::MalformedBody(text) => {
+            return (StatusCode::UNPROCESSABLE_ENTITY, VALIDATION_ERROR, text.into());
+        }
+        Rejection::PayloadTooLarge { limit } => {
+            let message = format!("the body is larger than {limit} bytes");
+            return (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", message.into());
+        }
+        Rejection::RateLimited { retry_after, .. } => {
+            let message = format!("too many requests; try again in {retry_after} s");
+            return (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message.into());
+        }
+        Rejection::QuotaExceeded(exceeded) => {
+            return (StatusCode::CONFLICT, "CONFLICT", exceeded.to_string().into());
+        }
+        Rejection::UnsupportedMediaType => unsupported("send the body as application/json"),
+        Rejection::UnsupportedEncoding => unsupported("send the body without Content-Encoding"),
+        Rejection::RequestTimeout => {
+            (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "the body did not arrive in time")
+        }
+        Rejection::NoToken => unauthorized("send an access token as `Authorization: Bearer <token>`"),
+        Rejection::InvalidToken => unauthorized("the access token is invalid or its session has ended"),
+        Rejection::ExpiredToken => unauthorized("the access token has expired; refresh it"),
+        Rejection::EmailNotVerified | Rejection::Forbidden => {
+            (StatusCode::FORBIDDEN, "FORBIDDEN", "the token's role or scope does not allow this")
+        }
+        Rejection::NotFound { .. } => (StatusCode::NOT_FOUND, "NOT_FOUND", "there is no such endpoint"),
+        Rejection::MethodNotAllowed { .. } => {
+            (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "the endpoint does not answer this method")
+        }
+        Rejection::Unavailable { reason, .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", reason)
+        }
+        Rejection::Internal => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "something went wrong on our side")
+        }
+    };
+    (status, code, message.into())
+}
+
+const fn unsupported(message: &'static str) -> (StatusCode, &'static str, &'static str) {
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", message)
+}
+
+const fn unauthorized(message: &'static str) -> (StatusCode, &'static str, &'static str) {
+    (StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
+}
