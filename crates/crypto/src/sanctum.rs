@@ -15,7 +15,7 @@ const RANDOM: usize = 40;
 /// Hexadecimal digits of its checksum.
 const CHECKSUM: usize = 8;
 
-/// A token as somebody presented it: of the right form, not yet known to be anybody's.
+/// A presented token: of the right form, not yet looked up.
 #[derive(Clone, Debug)]
 pub struct SanctumToken {
     id: Option<i64>,

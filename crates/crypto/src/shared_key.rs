@@ -36,7 +36,7 @@ impl SharedKey {
         format!("t={seconds},v1={digits}")
     }
 
-    /// Whether `signature`, an `X-Twilio-Signature` header, was made by whoever holds this key, which is the
+    /// Whether `signature`, an `X-Twilio-Signature` header, was made with this key, which is the
     /// account's auth token, for a form with these `fields` posted to `url`.
     ///
     /// It is base64 of HMAC-SHA1 of the URL, followed by every field's name and value in the order of the

@@ -44,7 +44,7 @@ impl PlainToken {
         Self(Secret::new(text))
     }
 
-    /// A token as somebody presented it, of any form.
+    /// A presented token, of any form.
     pub fn from_presented(text: &str) -> Self {
         Self(Secret::new(text))
     }

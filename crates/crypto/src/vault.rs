@@ -62,7 +62,7 @@ impl Vault {
     }
 
     /// Encrypts `plaintext` with AES-256-GCM. It opens only with the same `context`, which names the purpose and the
-    /// row, so that nobody with write access to the database can move one account's secret to another.
+    /// row, so that an attacker with write access to the database cannot move one account's secret to another.
     ///
     /// A key seals at most 2^32 boxes safely (NIST SP 800-38D section 8.3): far more than an installation has rows.
     ///

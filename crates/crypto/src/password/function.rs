@@ -38,7 +38,7 @@ pub(crate) enum Digest {
     Sha512,
 }
 
-// The most that one hash may cost, whoever wrote it: a hostile import must not stall sign-in for everybody. A few seconds
+// The most that one hash may cost, whatever its source: a hostile import must not block sign-in for all accounts. A few seconds
 // of one core and 256 MiB are several times what OWASP's Password Storage Cheat Sheet asks for.
 const MAX_BCRYPT_COST: u32 = 16;
 const MAX_MEMORY_KIB: u64 = 256 * 1024;
