@@ -8,7 +8,7 @@ use crate::{Result, StoreError};
 /// Changes told one by one; with more, the caches forget everything, which is quicker.
 const MOST_CHANGES: usize = 200;
 
-/// One transaction. Dropped without [`Unit::commit`], it never happened.
+/// One transaction. Dropped without [`Unit::commit`], it is rolled back.
 ///
 /// Keep it short and pure database: hashing, signing and network come before or after it.
 pub struct Unit {
@@ -16,47 +16,47 @@ pub struct Unit {
     changes: Vec<Change>,
     listener: Option<Arc<dyn ChangeListener>>,
     /// Whether a statement failed, or was cut off and may have been run or not.
-    doomed: bool,
+    must_roll_back: bool,
 }
 
 impl Unit {
     pub(crate) fn new(session: Session, listener: Option<Arc<dyn ChangeListener>>) -> Self {
-        Self { session, changes: Vec::new(), listener, doomed: false }
+        Self { session, changes: Vec::new(), listener, must_roll_back: false }
     }
 
     /// The connection, for the statement `sql`: for repositories, through [`crate::execute!`] and [`crate::fetch!`]. The
-    /// unit is doomed until [`Unit::succeeded`] says that the statement was run.
+    /// unit is must_roll_back until [`Unit::succeeded`] says that the statement was run.
     ///
     /// # Errors
     /// [`StoreError::Database`] when a statement before it was not run: PostgreSQL would refuse this one anyway; SQLite
     /// would run it, after some errors outside of any transaction. Also when the unit is one to read with and the
     /// statement is not: SQLite would refuse it anyway; PostgreSQL would run it, and the caches would not hear of it.
     pub fn connection(&mut self, sql: &str) -> Result<Connection<'_>> {
-        if self.doomed {
-            return Err(doomed());
+        if self.must_roll_back {
+            return Err(must_roll_back());
         }
         if !self.session.writes() && !sql.starts_with("select") {
             return Err(StoreError::Database("a unit that only reads cannot write".to_owned()));
         }
-        self.doomed = self.session.writes();
+        self.must_roll_back = self.session.writes();
         Ok(self.session.connection())
     }
 
     /// Notes that a statement was run: for repositories.
     pub fn succeeded(&mut self) {
-        self.doomed = false;
+        self.must_roll_back = false;
     }
 
     /// Makes everything durable, then tells the caches. When this returns `Ok` the work survives power loss.
     ///
-    /// Once it is asked for, it happens, and the caches hear of it, whether or not anybody still waits.
+    /// Once called, it completes and the caches are notified, even when the caller goes away.
     ///
     /// # Errors
     /// Those of the database; nothing was written then. [`StoreError::Database`] also when a statement of the unit
     /// failed: what is left of it is not what its caller meant.
     pub async fn commit(self) -> Result<()> {
-        if self.doomed {
-            return Err(doomed());
+        if self.must_roll_back {
+            return Err(must_roll_back());
         }
         if !self.session.writes() {
             return Ok(());
@@ -83,7 +83,7 @@ impl Unit {
     }
 }
 
-fn doomed() -> StoreError {
+fn must_roll_back() -> StoreError {
     StoreError::Database(
         "a statement of this unit of work failed, so nothing of the unit is written".to_owned(),
     )

@@ -77,7 +77,7 @@ pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres
 }
 
 async fn begin_on(connection: PoolConnection<Postgres>) -> sqlx::Result<Transaction<'static, Postgres>> {
-    // Cut off, it would give back a connection that is in a transaction nobody knows of: whatever is done with it
+    // Cut off, it would give back a connection that is in an unknown transaction: whatever is done with it
     // next would stay unseen, and a node that listens on it would hear nothing.
     to_the_end(Transaction::begin(connection, None)).await
 }
@@ -93,7 +93,7 @@ fn is_closed(error: &sqlx::Error) -> bool {
 
 pub(super) async fn migrate(pool: &PgPool, migrations: &[Migration]) -> Result<usize> {
     let mut transaction = begin(pool).await?;
-    // Nodes that start together migrate once: whoever comes second waits, and finds nothing left to do. The lock goes
+    // Nodes that start together migrate once: the second one waits, and finds nothing left to do. The lock goes
     // with the transaction, also when it fails. It is this schema's alone.
     sqlx::query(
         "select pg_advisory_xact_lock(hashtext('tidegate'), quote_ident(current_schema())::regnamespace::oid::int)",

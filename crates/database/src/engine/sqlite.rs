@@ -1,6 +1,6 @@
 //! SQLite: one writer whose units of work share a commit, and a pool of readers.
 //!
-//! Units of work run one after another, each in a savepoint of one physical transaction. Whoever finishes while others
+//! Units of work run one after another, each in a savepoint of one physical transaction. A unit that finishes while others
 //! wait hands the transaction on instead of committing it; the last one commits for all, with a single fsync, and only
 //! then is any of them answered. See `docs/adr/0003-group-commit.md`.
 
@@ -127,7 +127,7 @@ impl Writer {
         let mut lane = Arc::clone(&self.lane).lock_owned().await;
         to_the_end(async move {
             lane.settle().await;
-            // Keeps other processes out as well: whoever comes second waits, and finds nothing left to do.
+            // Keeps other processes out as well: the second one waits, and finds nothing left to do.
             let mut transaction = lane.connection.begin_with("begin immediate").await?;
             let applied = migrate::run(&migrations, &SPELLING, &mut *transaction).await?;
             transaction.commit().await?;
@@ -171,7 +171,7 @@ impl Lane {
 
     /// Begins a savepoint for the next unit, in the physical transaction that is open or else in a new one.
     async fn start_unit(&mut self, max_group: usize) -> Result<()> {
-        // Neither whoever finished nor another process must wait for ever behind a flood of units that are dropped.
+        // Neither finished units nor other processes may wait without end behind units that are dropped.
         if self.begun >= max_group {
             self.settle().await;
         }
@@ -220,7 +220,7 @@ impl Lane {
         }
         let outcome = outcome.map_err(|error| error.to_string());
         for unit in self.group.drain(..) {
-            // A unit nobody waits for any more is durable all the same.
+            // A unit whose caller went away is durable, too.
             drop(unit.send(outcome.clone()));
         }
     }
@@ -291,13 +291,13 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.queue.waiting.fetch_sub(1, Ordering::SeqCst);
         if self.gave_up {
-            // Somebody may have left the commit to us.
+            // An earlier unit may have left the commit to this one.
             settle_if_idle(self.lane, self.queue);
         }
     }
 }
 
-/// Ends an open physical transaction that nobody is left to end.
+/// Ends an open physical transaction that no unit will end.
 fn settle_if_idle(lane: &Arc<Mutex<Lane>>, queue: &Arc<Queue>) {
     let (lane, queue) = (Arc::clone(lane), Arc::clone(queue));
     // Without a runtime the process is ending, and SQLite undoes what was not committed.
