@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::account::{Account, TradingAccount};
 use crate::application::{Application, Document};
-use crate::error::{BrokerError, CarriedOut, Refusal, Trouble};
+use crate::error::{BrokerError, Refusal, TookEffect, Trouble};
 use crate::retry::{RetryPolicy, Sleep, Wait, asked_delay};
 
 pub use config::{AlpacaConfig, AlpacaSecret, ConfigError, Environment};
@@ -30,7 +30,7 @@ const MAX_ANSWER: usize = 16 * 1024 * 1024;
 /// Longest refusal that is read.
 const MAX_REFUSAL: usize = 64 * 1024;
 /// How long an unused connection is kept. Shorter than the broker's side keeps it: an opening that meets a
-/// connection just being closed would have to be looked up, for nobody knows whether it went through.
+/// connection just being closed would have to be looked up, because it is unknown whether it took effect.
 const KEPT_FOR: Duration = Duration::from_secs(15);
 
 /// A client of Alpaca's Broker API. Shared by all tasks.
@@ -98,7 +98,7 @@ impl Alpaca {
             .pool_idle_timeout(KEPT_FOR)
             // A redirect would take the tax number to wherever it says.
             .redirect(reqwest::redirect::Policy::none())
-            // Nor is it for a proxy of whoever set a variable: name one as base_url.
+            // No proxy from environment variables: set one as base_url.
             .no_proxy()
             .retry(reqwest::retry::never())
             .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")))
@@ -133,7 +133,7 @@ impl Alpaca {
     /// Opens an account. Never repeated where it may have been carried out.
     ///
     /// # Errors
-    /// [`BrokerError`]. When it [may have been carried out](BrokerError::may_have_been_carried_out), look the
+    /// [`BrokerError`]. When it [may have taken effect](BrokerError::may_have_taken_effect), look the
     /// account up by e-mail before anything else.
     pub async fn open(&self, application: &Application) -> Result<Account, BrokerError> {
         let secrets = application.secrets();
@@ -146,7 +146,7 @@ impl Alpaca {
         };
         // No account in an answer that says yes: there is one all the same.
         Account::read(self.json(&call).await?)
-            .ok_or(BrokerError::Unreadable { carried_out: CarriedOut::Maybe })
+            .ok_or(BrokerError::Unreadable { took_effect: TookEffect::Maybe })
     }
 
     /// The account `id` as it stands.
@@ -237,7 +237,7 @@ impl Alpaca {
 
     async fn json(&self, call: &Call<'_>) -> Result<Value, BrokerError> {
         let body = self.answer(call).await?;
-        serde_json::from_slice(&body).map_err(|_| BrokerError::Unreadable { carried_out: call.once_sent() })
+        serde_json::from_slice(&body).map_err(|_| BrokerError::Unreadable { took_effect: call.once_sent() })
     }
 
     async fn answer(&self, call: &Call<'_>) -> Result<Vec<u8>, BrokerError> {
@@ -298,7 +298,7 @@ impl Alpaca {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| call.broken(&error))? {
             if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(Failure::last(BrokerError::Unreadable { carried_out: call.once_sent() }));
+                return Err(Failure::last(BrokerError::Unreadable { took_effect: call.once_sent() }));
             }
             body.extend_from_slice(&chunk);
         }
@@ -308,11 +308,11 @@ impl Alpaca {
     async fn subscribe(&self, call: &Call<'_>) -> Result<Response, Failure> {
         // No deadline for the whole: it is meant to last.
         let sent = tokio::time::timeout(self.timeout, self.request(call).send()).await;
-        let sent = sent.map_err(|_| call.unavailable(Trouble::Timeout, CarriedOut::No, None))?;
+        let sent = sent.map_err(|_| call.unavailable(Trouble::Timeout, TookEffect::No, None))?;
         let response = sent.map_err(|error| call.broken(&error))?;
         if !response.status().is_success() {
             let refused = tokio::time::timeout(self.timeout, self.refused(call, response)).await;
-            return Err(refused.unwrap_or_else(|_| call.unavailable(Trouble::Timeout, CarriedOut::No, None)));
+            return Err(refused.unwrap_or_else(|_| call.unavailable(Trouble::Timeout, TookEffect::No, None)));
         }
         let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         // A page that says 200 in place of a stream would look like a stream in which nothing happens.
@@ -346,7 +346,7 @@ impl Alpaca {
             StatusCode::NOT_FOUND if call.is_about_one => Failure::last(BrokerError::NotFound),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Failure::last(BrokerError::Unauthorized),
             StatusCode::TOO_MANY_REQUESTS => {
-                Failure { may_repeat: true, ..call.unavailable(Trouble::RateLimited, CarriedOut::No, asked) }
+                Failure { may_repeat: true, ..call.unavailable(Trouble::RateLimited, TookEffect::No, asked) }
             }
             status if status.is_server_error() => Failure {
                 may_repeat: status == StatusCode::GATEWAY_TIMEOUT && call.effect == Effect::None,
@@ -363,7 +363,7 @@ impl Alpaca {
 }
 
 /// An answer to a question that makes no sense.
-const SENSELESS: BrokerError = BrokerError::Unreadable { carried_out: CarriedOut::No };
+const SENSELESS: BrokerError = BrokerError::Unreadable { took_effect: TookEffect::No };
 
 /// The rate limit's reset time comes with every answer; only next to a 429 is it a request to wait.
 fn asks_explicitly(headers: &HeaderMap) -> bool {
@@ -371,23 +371,23 @@ fn asks_explicitly(headers: &HeaderMap) -> bool {
 }
 
 impl Call<'_> {
-    /// Whether it may have been carried out once it is on its way.
-    fn once_sent(&self) -> CarriedOut {
-        if self.effect == Effect::None { CarriedOut::No } else { CarriedOut::Maybe }
+    /// Whether it may have taken effect once it is sent.
+    fn once_sent(&self) -> TookEffect {
+        if self.effect == Effect::None { TookEffect::No } else { TookEffect::Maybe }
     }
 
     fn unavailable(
         &self,
         trouble: Trouble,
-        carried_out: CarriedOut,
+        took_effect: TookEffect,
         retry_after: Option<Duration>,
     ) -> Failure {
-        Failure::last(BrokerError::Unavailable { trouble, carried_out, retry_after })
+        Failure::last(BrokerError::Unavailable { trouble, took_effect, retry_after })
     }
 
     fn broken(&self, error: &reqwest::Error) -> Failure {
         match (error.is_connect(), error.is_timeout()) {
-            (true, _) => self.unavailable(Trouble::Connect, CarriedOut::No, None),
+            (true, _) => self.unavailable(Trouble::Connect, TookEffect::No, None),
             (false, true) => self.unavailable(Trouble::Timeout, self.once_sent(), None),
             (false, false) => self.unavailable(Trouble::Broken, self.once_sent(), None),
         }

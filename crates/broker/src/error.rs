@@ -30,7 +30,7 @@ pub enum BrokerError {
         /// What went wrong.
         trouble: Trouble,
         /// Whether the request may have taken effect all the same.
-        carried_out: CarriedOut,
+        took_effect: TookEffect,
         /// How long the broker asks to be left alone.
         retry_after: Option<Duration>,
     },
@@ -38,32 +38,32 @@ pub enum BrokerError {
     #[error("the broker's answer makes no sense")]
     Unreadable {
         /// Whether the request may have taken effect all the same.
-        carried_out: CarriedOut,
+        took_effect: TookEffect,
     },
 }
 
 impl BrokerError {
     /// Whether the request may have taken effect although it failed. An opening of which this is true must
     /// not be repeated before [`find_by_email`](crate::Broker::find_by_email) says that there is no account.
-    pub fn may_have_been_carried_out(&self) -> bool {
+    pub fn may_have_taken_effect(&self) -> bool {
         matches!(
             self,
-            Self::Unavailable { carried_out: CarriedOut::Maybe, .. }
-                | Self::Unreadable { carried_out: CarriedOut::Maybe }
+            Self::Unavailable { took_effect: TookEffect::Maybe, .. }
+                | Self::Unreadable { took_effect: TookEffect::Maybe }
         )
     }
 }
 
 /// Whether a request that failed took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CarriedOut {
+pub enum TookEffect {
     /// Certainly not, or it had no effect to begin with.
     No,
-    /// Nobody knows.
+    /// Unknown.
     Maybe,
 }
 
-/// What keeps the broker from answering.
+/// Why the broker did not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Trouble {

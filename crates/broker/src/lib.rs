@@ -1,8 +1,8 @@
 //! Brokerage accounts: opened at Alpaca's Broker API, or in a sandbox that needs no network.
 //!
-//! Nothing here touches the store, a clock or chance. Whoever opens accounts talks to a [`Broker`] and cannot
-//! tell the two apart. An account is opened for good and costs the trader a name: an opening that failed is
-//! never repeated before [`BrokerError::may_have_been_carried_out`] says that it had no effect, or a lookup
+//! No code here uses the store, the clock or randomness. Callers use a [`Broker`] and cannot
+//! tell the two apart. An account is opened for good and costs the applicant an e-mail address: an opening that failed is
+//! never repeated before [`BrokerError::may_have_taken_effect`] says that it had no took_effect, or a lookup
 //! by e-mail finds nothing.
 
 mod account;
@@ -25,7 +25,7 @@ pub use alpaca::{Alpaca, AlpacaConfig, AlpacaSecret, ConfigError, Environment, E
 pub use application::{
     Agreement, Application, Contact, Disclosures, Document, DocumentContent, Identity, is_tax_number,
 };
-pub use error::{BrokerError, CarriedOut, Refusal, Trouble};
+pub use error::{BrokerError, Refusal, TookEffect, Trouble};
 pub use event::AccountEvent;
 pub use provider::{Broker, Events};
 pub use retry::{RetryPolicy, Sleep, Wait};

@@ -53,7 +53,7 @@ impl Broker {
     /// by it: Alpaca knows nothing of the kind, and there the e-mail address must do.
     ///
     /// # Errors
-    /// [`BrokerError`]. One that [may have been carried out](BrokerError::may_have_been_carried_out), and
+    /// [`BrokerError`]. One that [may have taken effect](BrokerError::may_have_taken_effect), and
     /// [`EmailTaken`](BrokerError::EmailTaken) after one, must be followed by
     /// [`find_by_email`](Self::find_by_email).
     pub async fn open(&self, key: Uuid, application: &Application) -> Result<Account, BrokerError> {

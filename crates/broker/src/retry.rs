@@ -11,7 +11,7 @@ use tidegate_domain::Timestamp;
 /// How often a call is made, and how far apart.
 ///
 /// The defaults are the vendor library's: three attempts, three seconds apart. A broker that asks for more
-/// patience than `max_delay` gets it from whoever asked us: somebody is waiting for the answer.
+/// patience than `max_delay` gets it from its caller: a client is waiting for the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryPolicy {

@@ -2,10 +2,10 @@
 //! one.
 //!
 //! An account's life is planned when it is opened and looked up when somebody asks, so nothing has to run
-//! meanwhile. The plan is a value ([`SandboxAccount`]) kept wherever a [`Shelf`] puts it.
+//! meanwhile. The plan is a value ([`SandboxAccount`]) kept wherever a [`SandboxStore`] puts it.
 
 mod account;
-mod shelf;
+mod store;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use uuid::Uuid;
 
 use crate::account::{Account, TradingAccount, email_key};
 use crate::application::{Application, Document};
-use crate::error::{BrokerError, CarriedOut, Trouble};
+use crate::error::{BrokerError, TookEffect, Trouble};
 use crate::event::AccountEvent;
 
-pub use account::{SandboxAccount, Step};
-pub use shelf::{MemoryShelf, Put, Shelf, ShelfFailed};
+pub use account::{SandboxAccount, StatusChange};
+pub use store::{MemorySandboxStore, PutOutcome, SandboxStore, SandboxStoreFailed};
 
 /// How often a change is tried that others keep overtaking.
 const MAX_RACES: u32 = 8;
@@ -49,12 +49,12 @@ impl Default for SandboxConfig {
     }
 }
 
-/// The embedded broker. Shared by all tasks, and through its shelf by all nodes.
+/// The embedded broker. Shared by all tasks, and through its store by all nodes.
 #[derive(Clone)]
 pub struct Sandbox {
     config: SandboxConfig,
     clock: Arc<dyn Clock>,
-    shelf: Arc<dyn Shelf>,
+    store: Arc<dyn SandboxStore>,
 }
 
 impl fmt::Debug for Sandbox {
@@ -64,9 +64,9 @@ impl fmt::Debug for Sandbox {
 }
 
 impl Sandbox {
-    /// A broker that keeps its accounts on `shelf`.
-    pub fn new(config: SandboxConfig, clock: Arc<dyn Clock>, shelf: Arc<dyn Shelf>) -> Self {
-        Self { config, clock, shelf }
+    /// A broker that keeps its accounts on `store`.
+    pub fn new(config: SandboxConfig, clock: Arc<dyn Clock>, store: Arc<dyn SandboxStore>) -> Self {
+        Self { config, clock, store }
     }
 
     /// Opens an account. The same `key` finds the account it opened before, whatever the application says
@@ -77,16 +77,16 @@ impl Sandbox {
     pub async fn open(&self, key: Uuid, application: &Application) -> Result<Account, BrokerError> {
         let now = self.clock.now();
         let id = SandboxAccount::id_of(key);
-        if let Some(first) = self.shelf.get(id).await? {
+        if let Some(first) = self.store.get(id).await? {
             return first.account(now);
         }
         let opened = SandboxAccount::open(key, application, now, &self.config)?;
         let account = opened.account(now)?;
-        match self.shelf.put(opened).await? {
-            Put::Kept => Ok(account),
-            Put::EmailTaken => Err(BrokerError::EmailTaken),
+        match self.store.put(opened).await? {
+            PutOutcome::Stored => Ok(account),
+            PutOutcome::EmailTaken => Err(BrokerError::EmailTaken),
             // The same opening, at the same time, on another node.
-            Put::Overtaken => self.account(id).await,
+            PutOutcome::Conflict => self.account(id).await,
         }
     }
 
@@ -103,7 +103,7 @@ impl Sandbox {
     /// # Errors
     /// [`BrokerError::Unavailable`].
     pub async fn find_by_email(&self, email: &str) -> Result<Vec<Account>, BrokerError> {
-        let found = self.shelf.find(&email_key(email)).await?;
+        let found = self.store.find(&email_key(email)).await?;
         found.iter().map(|account| account.account(self.clock.now())).collect()
     }
 
@@ -115,12 +115,12 @@ impl Sandbox {
         for _ in 0..MAX_RACES {
             let mut account = self.kept(id).await?;
             account.upload(documents, self.clock.now(), &self.config)?;
-            match self.shelf.put(account).await? {
-                Put::Kept => return Ok(()),
-                Put::Overtaken | Put::EmailTaken => {}
+            match self.store.put(account).await? {
+                PutOutcome::Stored => return Ok(()),
+                PutOutcome::Conflict | PutOutcome::EmailTaken => {}
             }
         }
-        Err(out_of_reach(CarriedOut::No))
+        Err(out_of_reach(TookEffect::No))
     }
 
     /// The money side of the account `id`: nothing yet, for nothing can be paid in.
@@ -139,7 +139,7 @@ impl Sandbox {
         let told_until = self.clock.now().minus(SETTLED_AFTER);
         // Its first digits are an instant: what happened before it is not looked at.
         let begin = since.and_then(account::instant_of).unwrap_or_default();
-        let accounts = self.shelf.changing_since(begin).await?;
+        let accounts = self.store.changing_since(begin).await?;
         let mut events: Vec<AccountEvent> = accounts
             .iter()
             .flat_map(|account| account.events(told_until))
@@ -150,20 +150,20 @@ impl Sandbox {
     }
 
     async fn kept(&self, id: Uuid) -> Result<SandboxAccount, BrokerError> {
-        self.shelf.get(id).await?.ok_or(BrokerError::NotFound)
+        self.store.get(id).await?.ok_or(BrokerError::NotFound)
     }
 }
 
-impl From<ShelfFailed> for BrokerError {
-    fn from(_: ShelfFailed) -> Self {
+impl From<SandboxStoreFailed> for BrokerError {
+    fn from(_: SandboxStoreFailed) -> Self {
         // Openings find their first attempt by its key, and a document kept twice does no harm, but callers
         // treat both brokers alike.
-        out_of_reach(CarriedOut::Maybe)
+        out_of_reach(TookEffect::Maybe)
     }
 }
 
-const fn out_of_reach(carried_out: CarriedOut) -> BrokerError {
-    BrokerError::Unavailable { trouble: Trouble::Storage, carried_out, retry_after: None }
+const fn out_of_reach(took_effect: TookEffect) -> BrokerError {
+    BrokerError::Unavailable { trouble: Trouble::Storage, took_effect, retry_after: None }
 }
 
 /// `at` as the broker writes instants.

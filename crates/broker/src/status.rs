@@ -134,7 +134,7 @@ pub enum LocalStatus {
     /// No brokerage account yet, or one whose application has just arrived.
     #[default]
     New,
-    /// Under way, perhaps waiting for the trader.
+    /// Under way, perhaps waiting for the applicant.
     Pending,
     /// May trade.
     Active,

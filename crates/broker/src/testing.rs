@@ -98,7 +98,7 @@ impl Fault {
 
 /// A request as it arrived.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
+pub struct RecordedRequest {
     /// Which call it was; none for what the stub does not know.
     pub endpoint: Option<Endpoint>,
     /// Its method and path.
@@ -127,7 +127,7 @@ struct Shared {
 struct State {
     accounts: Vec<Map<String, Value>>,
     uploads: Vec<(Uuid, Value)>,
-    seen: Vec<Seen>,
+    seen: Vec<RecordedRequest>,
     faults: Vec<(Endpoint, Fault)>,
     events: Vec<Told>,
     wraps: bool,
@@ -216,7 +216,7 @@ impl StubBroker {
     }
 
     /// What it was asked, oldest first.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<RecordedRequest> {
         self.state.lock().seen.clone()
     }
 

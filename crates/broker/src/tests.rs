@@ -1,4 +1,4 @@
-//! Stories of both brokers, told against a real server or a real shelf.
+//! Stories of both brokers, told against a real server or a real store.
 
 mod alpaca;
 mod events;

@@ -31,7 +31,8 @@ impl Brokerage {
         self.broker.is_sandbox()
     }
 
-    /// Counts a request that has the broker work for an account: its calls are everybody's. None when there is no such limit.
+    /// Counts a request that calls the broker, by account: the broker limits the calls of the installation. None when there
+    /// is no such limit.
     ///
     /// # Errors
     /// [`Forbidden`] without that permission.

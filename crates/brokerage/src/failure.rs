@@ -18,7 +18,7 @@ pub use tidegate_broker::{
 };
 
 /// How long a client is asked to wait where the broker says nothing of it, in seconds.
-const LATER: u64 = 10;
+const RETRY_AFTER_SECONDS: u64 = 10;
 
 /// Why the broker did not do what it was asked, in what the asking person may know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +48,9 @@ impl BrokerFailure {
             }
             BrokerError::Unavailable { retry_after, .. } => {
                 tracing::warn!(doing, %error, "the broker cannot be reached");
-                Self::Unreachable { retry_after: retry_after.map_or(LATER, |wait| wait.as_secs().max(1)) }
+                Self::Unreachable {
+                    retry_after: retry_after.map_or(RETRY_AFTER_SECONDS, |wait| wait.as_secs().max(1)),
+                }
             }
             BrokerError::Unauthorized => {
                 tracing::error!(doing, %error, "check [broker.alpaca] key and secret");
@@ -63,7 +65,7 @@ impl BrokerFailure {
 }
 
 impl Brokerage {
-    /// Somebody's account at the broker, if there is one.
+    /// An account at the broker, if there is one.
     pub(crate) async fn linked(&self, account: AccountId) -> Result<Option<(BrokerageRecord, Uuid)>, Fault> {
         let record = self.kernel.store.read().await?.brokerage().find(account, self.broker.name()).await?;
         Ok(record.and_then(|record| record.broker_account.map(|id| (record, id))))

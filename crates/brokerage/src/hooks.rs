@@ -7,7 +7,7 @@ use tidegate_kernel::hooks::{AccountHooks, ContactDetails};
 use tidegate_kernel::{Fault, Work};
 
 use crate::BrokerageTables;
-use crate::trader::read_trader;
+use crate::trader::read_brokerage_customer;
 
 pub(crate) struct BrokerageHooks {
     /// The name of the broker in use.
@@ -30,8 +30,8 @@ impl AccountHooks for BrokerageHooks {
         account: AccountId,
     ) -> BoxFuture<'w, Result<(), Fault>> {
         async move {
-            let trader = read_trader(work.kernel, work.unit, self.broker, account).await?;
-            match (&trader.email, trader.email_verified_at) {
+            let customer = read_brokerage_customer(work.kernel, work.unit, self.broker, account).await?;
+            match (&customer.email, customer.email_verified_at) {
                 (Some(email), None) => {
                     let details = ContactDetails { email, first_name: None, last_name: None };
                     work.contact_learned(account, details).await

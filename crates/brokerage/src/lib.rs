@@ -8,7 +8,7 @@ pub mod open_account;
 pub(crate) mod opening;
 pub mod operator_fields;
 pub mod profile;
-pub(crate) mod sandbox_shelf;
+pub(crate) mod sandbox_store;
 pub mod standing;
 mod start;
 pub mod submit_documents;

@@ -1,10 +1,10 @@
-//! Somebody opens a brokerage account.
+//! Opens a brokerage account.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tidegate_broker::{Account, Application, BrokerError, CarriedOut, Trouble};
+use tidegate_broker::{Account, Application, BrokerError, TookEffect, Trouble};
 use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::AccountId;
@@ -15,12 +15,12 @@ use crate::failure::BrokerFailure;
 use crate::opening::Asked;
 use crate::standing::ASKED_AGAIN;
 use crate::tables::brokerage_accounts::{Opening, OpeningState};
-use crate::trader::Trader;
+use crate::trader::BrokerageCustomer;
 use crate::{Brokerage, BrokerageTables};
 
 /// How long the broker may take, its own retries included.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long an opening is somebody's who asks the broker. After it they have died.
+/// How long one task owns an opening while it calls the broker. After that the task is taken for lost.
 const LEASE: Duration = Duration::from_secs(90);
 /// How long after a lost answer an account may still appear at the broker.
 const SETTLING: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ pub enum OpenAccountError {
     /// The person has one.
     #[error("the brokerage account exists already")]
     AlreadyOpened,
-    /// Somebody else has one with that e-mail address.
+    /// Another account has a brokerage account with that e-mail address.
     #[error("the broker has an account with this e-mail address")]
     EmailTaken,
     /// One is being opened, or it is not known yet how that ended.
@@ -51,12 +51,15 @@ impl Brokerage {
     ///
     /// # Errors
     /// [`OpenAccountError::AlreadyOpened`].
-    pub async fn may_open_brokerage_account(&self, actor: &Actor) -> Outcome<Trader, OpenAccountError> {
+    pub async fn may_open_brokerage_account(
+        &self,
+        actor: &Actor,
+    ) -> Outcome<BrokerageCustomer, OpenAccountError> {
         let account = actor.authorize(Permission::OpenBrokerageAccount)?.account();
-        let trader = self.trader_of(account).await?;
-        match trader.broker_account {
+        let customer = self.brokerage_customer_of(account).await?;
+        match customer.broker_account {
             Some(_) => refuse(OpenAccountError::AlreadyOpened),
-            None => Ok(trader),
+            None => Ok(customer),
         }
     }
 
@@ -64,7 +67,7 @@ impl Brokerage {
     ///
     /// However often it is asked for, by however many at once, and wherever it is cut off, at most one account is opened,
     /// and one that was opened is found again: the opening is written down first, an answer that got lost is looked up,
-    /// and it goes on when whoever asked is gone.
+    /// and it continues when the client disconnects.
     ///
     /// Source: Riven "account/create".
     ///
@@ -75,7 +78,7 @@ impl Brokerage {
         call: &Call,
         actor: &Actor,
         application: Application,
-    ) -> Outcome<Trader, OpenAccountError> {
+    ) -> Outcome<BrokerageCustomer, OpenAccountError> {
         let account = actor.authorize(Permission::OpenBrokerageAccount)?.account();
         let asked =
             Asked::of(&application).ok_or_else(|| Fault::Internal("an unchecked application".to_owned()))?;
@@ -96,13 +99,17 @@ impl Brokerage {
     }
 
     /// The person with their account, which is noted by now.
-    async fn opened_trader(&self, call: &Call, account: AccountId) -> Outcome<Trader, OpenAccountError> {
-        // With a unit that may write: whoever noted it is waited for.
+    async fn opened_trader(
+        &self,
+        call: &Call,
+        account: AccountId,
+    ) -> Outcome<BrokerageCustomer, OpenAccountError> {
+        // With a writing unit: it waits for the unit that stored the record.
         let mut work = self.begin(call).await?;
-        let trader = work.trader(account).await?;
+        let customer = work.brokerage_customer(account).await?;
         work.commit().await?;
-        match trader.broker_account {
-            Some(_) => Ok(trader),
+        match customer.broker_account {
+            Some(_) => Ok(customer),
             None => refuse(OpenAccountError::Unsettled { retry_after: ASKED_AGAIN.as_secs() }),
         }
     }
@@ -168,7 +175,7 @@ impl Brokerage {
         let sealed = self.seal_asked(account, asked)?;
         let opening = Opening { id, sealed, state: OpeningState::Asked, since, until: now.plus(LEASE) };
         if !work.unit.brokerage().begin_opening(account, broker, &opening, earlier, now).await? {
-            // Somebody was faster since it was looked at.
+            // A concurrent request was faster.
             let record = work.unit.brokerage().find(account, broker).await?;
             let is_open = record.is_some_and(|record| record.broker_account.is_some());
             let unsettled = OpenAccountError::Unsettled { retry_after: ASKED_AGAIN.as_secs() };
@@ -192,7 +199,7 @@ impl Brokerage {
             Ok(opened) => return Ok(self.link(call, account, asked, &opened).await?),
             Err(error) => error,
         };
-        let mut lost = error.may_have_been_carried_out();
+        let mut lost = error.may_have_taken_effect();
         // A taken address may be taken by the person themselves: by a try whose answer was lost, however long ago.
         if lost || error == BrokerError::EmailTaken {
             match self.find_opened(account, asked).await? {
@@ -201,7 +208,7 @@ impl Brokerage {
                 Err(_) => lost = true,
             }
         }
-        // Begun before, and perhaps carried out then; unless the address turns out to be somebody else's.
+        // Begun before, and perhaps carried out then; unless the address turns out to belong to another person.
         let was_in_doubt = opening.since.plus(LEASE) < opening.until;
         if lost || (was_in_doubt && error != BrokerError::EmailTaken) {
             self.opening_unknown(opening).await?;
@@ -227,7 +234,7 @@ impl Brokerage {
     }
 }
 
-/// What became of an earlier opening.
+/// The result of an earlier opening.
 enum Earlier {
     /// There was none.
     None,
@@ -238,4 +245,4 @@ enum Earlier {
 }
 
 const NO_ANSWER: BrokerError =
-    BrokerError::Unavailable { trouble: Trouble::Timeout, carried_out: CarriedOut::Maybe, retry_after: None };
+    BrokerError::Unavailable { trouble: Trouble::Timeout, took_effect: TookEffect::Maybe, retry_after: None };

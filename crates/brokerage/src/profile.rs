@@ -1,4 +1,4 @@
-//! Somebody reads their brokerage account.
+//! Reads a brokerage account.
 
 use serde_json::{Map, Value};
 use tidegate_broker::BrokerError;

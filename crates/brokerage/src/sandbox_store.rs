@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tidegate_broker::sandbox::{Put, SandboxAccount, Shelf, ShelfFailed};
+use tidegate_broker::sandbox::{PutOutcome, SandboxAccount, SandboxStore, SandboxStoreFailed};
 use tidegate_crypto::Vault;
 use tidegate_database::Store;
 use tidegate_domain::{Entropy, Timestamp};
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::BrokerageTables;
 use crate::tables::sandbox_accounts::SandboxRecord;
 
-pub(crate) struct StoreShelf {
+pub(crate) struct DatabaseSandboxStore {
     pub(crate) store: Store,
     pub(crate) vault: Arc<Vault>,
     pub(crate) entropy: Arc<dyn Entropy>,
@@ -26,7 +26,7 @@ fn context(id: Uuid) -> String {
     format!("sandbox account {id}")
 }
 
-impl StoreShelf {
+impl DatabaseSandboxStore {
     fn read(&self, id: Uuid, sealed: &[u8]) -> Result<SandboxAccount, Fault> {
         let plain = self.vault.open(&context(id), sealed)?;
         Ok(serde_json::from_slice(&plain)?)
@@ -42,7 +42,7 @@ impl StoreShelf {
         found.map(|(id, sealed)| self.read(id, &sealed)).transpose()
     }
 
-    async fn keep(&self, account: SandboxAccount) -> Result<Put, Fault> {
+    async fn keep(&self, account: SandboxAccount) -> Result<PutOutcome, Fault> {
         let plain = serde_json::to_vec(&account)?;
         let sealed = self.vault.seal(&context(account.id()), &plain, self.entropy.as_ref())?;
         let record = SandboxRecord {
@@ -55,13 +55,13 @@ impl StoreShelf {
         let mut unit = self.store.begin().await?;
         let mut accounts = unit.sandbox_accounts();
         let put = if account.revision() > 1 {
-            if accounts.replace(record).await? { Put::Kept } else { Put::Overtaken }
+            if accounts.replace(record).await? { PutOutcome::Stored } else { PutOutcome::Conflict }
         } else if accounts.insert(record).await? {
-            Put::Kept
+            PutOutcome::Stored
         } else if accounts.find(account.id()).await?.is_some() {
-            Put::Overtaken
+            PutOutcome::Conflict
         } else {
-            Put::EmailTaken
+            PutOutcome::EmailTaken
         };
         unit.commit().await?;
         Ok(put)
@@ -73,26 +73,29 @@ impl StoreShelf {
     }
 }
 
-fn failed(error: impl Display) -> ShelfFailed {
+fn failed(error: impl Display) -> SandboxStoreFailed {
     tracing::error!(%error, "the sandbox's records are out of reach");
-    ShelfFailed
+    SandboxStoreFailed
 }
 
-impl Shelf for StoreShelf {
-    fn get(&self, id: Uuid) -> BoxFuture<'_, Result<Option<SandboxAccount>, ShelfFailed>> {
+impl SandboxStore for DatabaseSandboxStore {
+    fn get(&self, id: Uuid) -> BoxFuture<'_, Result<Option<SandboxAccount>, SandboxStoreFailed>> {
         self.find_by_id(id).map(|found| found.map_err(failed)).boxed()
     }
 
-    fn find(&self, email: &str) -> BoxFuture<'_, Result<Option<SandboxAccount>, ShelfFailed>> {
+    fn find(&self, email: &str) -> BoxFuture<'_, Result<Option<SandboxAccount>, SandboxStoreFailed>> {
         let email = email.to_owned();
         async move { self.find_by_email(&email).await.map_err(failed) }.boxed()
     }
 
-    fn put(&self, account: SandboxAccount) -> BoxFuture<'_, Result<Put, ShelfFailed>> {
+    fn put(&self, account: SandboxAccount) -> BoxFuture<'_, Result<PutOutcome, SandboxStoreFailed>> {
         self.keep(account).map(|put| put.map_err(failed)).boxed()
     }
 
-    fn changing_since(&self, since: Timestamp) -> BoxFuture<'_, Result<Vec<SandboxAccount>, ShelfFailed>> {
+    fn changing_since(
+        &self,
+        since: Timestamp,
+    ) -> BoxFuture<'_, Result<Vec<SandboxAccount>, SandboxStoreFailed>> {
         self.find_changing(since).map(|found| found.map_err(failed)).boxed()
     }
 }

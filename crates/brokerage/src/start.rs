@@ -6,7 +6,7 @@ use tidegate_broker::{Broker, Sandbox};
 use tidegate_kernel::Kernel;
 
 use crate::hooks::BrokerageHooks;
-use crate::sandbox_shelf::StoreShelf;
+use crate::sandbox_store::DatabaseSandboxStore;
 use crate::{BrokerChoice, Brokerage};
 
 impl Brokerage {
@@ -15,12 +15,12 @@ impl Brokerage {
         let broker = match choice {
             BrokerChoice::Alpaca(alpaca) => Broker::Alpaca(alpaca),
             BrokerChoice::Sandbox(config) => {
-                let shelf = Arc::new(StoreShelf {
+                let store = Arc::new(DatabaseSandboxStore {
                     store: kernel.store.clone(),
                     vault: Arc::clone(&kernel.vault),
                     entropy: Arc::clone(&kernel.entropy),
                 });
-                Broker::Sandbox(Sandbox::new(config, Arc::clone(&kernel.clock), shelf))
+                Broker::Sandbox(Sandbox::new(config, Arc::clone(&kernel.clock), store))
             }
         };
         kernel.register_hooks(Arc::new(BrokerageHooks { broker: broker.name() }));

@@ -1,4 +1,4 @@
-//! Somebody submits documents for their brokerage account.
+//! Submits documents for a brokerage account.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use tidegate_kernel::{Actor, Call};
 use crate::Brokerage;
 use crate::failure::BrokerFailure;
 use crate::tables::brokerage_accounts::BrokerageRecord;
-use crate::trader::{Trader, status};
+use crate::trader::{BrokerageCustomer, status};
 
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,10 +53,10 @@ impl Brokerage {
         call: &Call,
         actor: &Actor,
         documents: Vec<Document>,
-    ) -> Outcome<Trader, SubmitDocumentsError> {
+    ) -> Outcome<BrokerageCustomer, SubmitDocumentsError> {
         actor.authorize(Permission::SubmitBrokerageDocuments)?;
         let (app, call, actor) = (Arc::clone(self), call.clone(), actor.clone());
-        // Goes on when whoever asked is gone: what the broker took is noted.
+        // Continues when the client disconnects: what the broker accepted is stored.
         let submitting = tokio::spawn(async move { app.pass_on(&call, &actor, &documents).await });
         submitting.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string()).into()))
     }
@@ -66,7 +66,7 @@ impl Brokerage {
         call: &Call,
         actor: &Actor,
         documents: &[Document],
-    ) -> Outcome<Trader, SubmitDocumentsError> {
+    ) -> Outcome<BrokerageCustomer, SubmitDocumentsError> {
         // Documents take a while to arrive, and what the broker has taken cannot be taken back.
         let acting = self.begin_as(call, actor, Permission::SubmitBrokerageDocuments).await?;
         let subject = acting.grant.subject();
@@ -90,7 +90,7 @@ impl Brokerage {
                 };
                 self.note_standing(&record, &seen.status, meaning).await?;
             }
-            // Taken, and nobody says what of it: who was new is pending, and the others are what they were.
+            // Accepted without a status: `new` becomes `pending`, other statuses stay.
             Err(error) => {
                 let pending = LocalStatus::Pending.as_str().to_owned();
                 let is_new = status(&record) == LocalStatus::New;
@@ -98,6 +98,6 @@ impl Brokerage {
                 self.look_later(&record, broker_account, &error).await?;
             }
         }
-        Ok(self.trader_of(account).await?)
+        Ok(self.brokerage_customer_of(account).await?)
     }
 }

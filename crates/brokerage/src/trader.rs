@@ -1,4 +1,4 @@
-//! A person as the brokerage contract shows them.
+//! A brokerage customer.
 
 use serde::{Deserialize, Serialize};
 use tidegate_broker::LocalStatus;
@@ -13,12 +13,12 @@ use crate::tables::brokerage_accounts::BrokerageRecord;
 use crate::work::Work;
 use crate::{Brokerage, BrokerageTables};
 
-/// Somebody with a phone and, perhaps, a brokerage account.
+/// A brokerage customer: an account owner who may have a brokerage account.
 #[derive(Clone, Debug)]
-pub struct Trader {
+pub struct BrokerageCustomer {
     /// The account's number.
     pub number: i64,
-    /// Their phone; none for somebody who came through another contract.
+    /// The phone number; none for an account of another contract.
     pub phone: Option<PhoneNumber>,
     /// First name; empty when not known.
     pub first_name: String,
@@ -34,9 +34,9 @@ pub struct Trader {
     pub date_of_birth: Option<DateOfBirth>,
     /// The broker's key of their account.
     pub broker_account: Option<Uuid>,
-    /// Where that stands.
+    /// Its status.
     pub status: LocalStatus,
-    /// Since when they have been here.
+    /// When the account was created.
     pub created_at: Timestamp,
     /// When something of this last changed.
     pub updated_at: Timestamp,
@@ -49,19 +49,19 @@ pub(crate) struct Known {
     pub(crate) date_of_birth: DateOfBirth,
 }
 
-/// What it is sealed for.
+/// The context of sealing.
 fn context(account: AccountId) -> String {
     format!("brokerage person {account}")
 }
 
 impl Brokerage {
-    /// An account's person as a trader.
+    /// The brokerage customer of an account.
     ///
     /// # Errors
     /// Those of the store; [`Fault::SessionEnded`] when there is no such account.
-    pub async fn trader_of(&self, account: AccountId) -> Result<Trader, Fault> {
+    pub async fn brokerage_customer_of(&self, account: AccountId) -> Result<BrokerageCustomer, Fault> {
         let mut unit = self.kernel.store.read().await?;
-        read_trader(&self.kernel, &mut unit, self.broker.name(), account).await
+        read_brokerage_customer(&self.kernel, &mut unit, self.broker.name(), account).await
     }
 
     pub(crate) fn seal_known(&self, account: AccountId, known: &Known) -> Result<Vec<u8>, Fault> {
@@ -70,12 +70,12 @@ impl Brokerage {
     }
 }
 
-pub(crate) async fn read_trader(
+pub(crate) async fn read_brokerage_customer(
     kernel: &Kernel,
     unit: &mut Unit,
     broker: &str,
     id: AccountId,
-) -> Result<Trader, Fault> {
+) -> Result<BrokerageCustomer, Fault> {
     let card = unit.account_cards().find(id).await?.ok_or(Fault::SessionEnded)?;
     let record = unit.brokerage().find(id, broker).await?;
     let known = record.as_ref().and_then(|record| record.person.as_deref());
@@ -90,7 +90,7 @@ pub(crate) async fn read_trader(
     let email_verified_at = listed.and_then(|listed| listed.verified_at);
     let changes = [record.as_ref().map(|record| record.updated_at), email_verified_at];
     let updated_at = changes.into_iter().flatten().fold(card.updated_at, Ord::max);
-    Ok(Trader {
+    Ok(BrokerageCustomer {
         number: card.number,
         phone: card.phone,
         first_name: card.first_name,
@@ -112,7 +112,10 @@ pub(crate) fn status(record: &BrokerageRecord) -> LocalStatus {
 }
 
 impl<G> Work<'_, G> {
-    pub(crate) async fn trader(&mut self, account: AccountId) -> Result<Trader, Fault> {
-        read_trader(&self.app.kernel, &mut self.unit, self.app.broker.name(), account).await
+    pub(crate) async fn brokerage_customer(
+        &mut self,
+        account: AccountId,
+    ) -> Result<BrokerageCustomer, Fault> {
+        read_brokerage_customer(&self.app.kernel, &mut self.unit, self.app.broker.name(), account).await
     }
 }

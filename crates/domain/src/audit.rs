@@ -37,9 +37,9 @@ impl Default for AuditRetention {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// Somebody signed in.
+    /// A sign-in succeeded.
     SignInSucceeded,
-    /// Somebody failed to.
+    /// A sign-in failed.
     SignInFailed,
     /// An account was made.
     SignedUp,

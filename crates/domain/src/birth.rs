@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
-/// A day in somebody's life that helps to be taken for them: never shown but to themselves and their broker.
+/// A date of birth. It helps identity theft: shown to the account owner and the broker only.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DateOfBirth(Date);
@@ -17,17 +17,17 @@ pub struct DateOfBirth(Date);
 /// The text is no date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be a date such as 1980-01-31")]
-pub struct NoDate;
+pub struct InvalidDate;
 
 impl DateOfBirth {
     /// Reads `YYYY-MM-DD`.
     ///
     /// # Errors
-    /// [`NoDate`] for anything else.
-    pub fn parse(text: &str) -> Result<Self, NoDate> {
+    /// [`InvalidDate`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidDate> {
         // The library reads other spellings too, such as 19800131.
         let is_plain = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-        text.parse().ok().filter(|_| is_plain).map(Self).ok_or(NoDate)
+        text.parse().ok().filter(|_| is_plain).map(Self).ok_or(InvalidDate)
     }
 
     /// The instant at which the day begins where clocks are `east` of UTC.
@@ -38,9 +38,9 @@ impl DateOfBirth {
 }
 
 impl TryFrom<String> for DateOfBirth {
-    type Error = NoDate;
+    type Error = InvalidDate;
 
-    fn try_from(text: String) -> Result<Self, NoDate> {
+    fn try_from(text: String) -> Result<Self, InvalidDate> {
         Self::parse(&text)
     }
 }
@@ -83,7 +83,7 @@ mod tests {
             "-980-01-01",
             "+1980-1-1",
         ] {
-            assert_eq!(DateOfBirth::parse(text), Err(NoDate), "{text}");
+            assert_eq!(DateOfBirth::parse(text), Err(InvalidDate), "{text}");
         }
     }
 

@@ -11,13 +11,13 @@ use crate::{ContractId, Timestamp};
 pub enum Purpose {
     /// The address of an account is the signer-up's.
     VerifyEmail,
-    /// The address somebody wants to change to is theirs.
+    /// Verifies the new address of an account.
     ChangeEmail,
     /// An address becomes one of an account that has none.
     AddEmail,
     /// The password may be set anew.
     ResetPassword,
-    /// A phone is somebody's who has an account from then on.
+    /// Verifies the phone of a new account.
     RegisterPhone,
     /// A phone is in the hands of the one who signs in with it.
     SignInByPhone,
@@ -79,7 +79,7 @@ pub struct Continuation {
 pub struct Challenge {
     /// Key.
     pub id: ChallengeId,
-    /// Whose it is; none where it was sent for an address nobody has.
+    /// Whose it is; none where it was sent for an unknown address.
     pub account: Option<AccountId>,
     /// What it is for.
     pub purpose: Purpose,
@@ -99,7 +99,7 @@ pub struct Challenge {
     pub consumed_at: Option<Timestamp>,
 }
 
-/// Where a challenge stands.
+/// The state of a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It may be answered.
@@ -113,7 +113,7 @@ pub enum Standing {
 }
 
 impl Challenge {
-    /// Where it stands `now`. Being blocked is told even after expiry, so that waiting does not look like a way out.
+    /// Where it stands `now`. Blocked comes before expired, so that waiting does not look like a solution.
     pub fn standing(&self, now: Timestamp) -> Standing {
         self.standing_within(self.purpose.max_attempts(), now)
     }

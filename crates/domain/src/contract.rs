@@ -104,14 +104,14 @@ impl<'de> Deserialize<'de> for ContractId {
     }
 }
 
-/// What becomes of somebody with the right password whose e-mail address is not verified.
+/// How a sign-in with a correct password and an unverified address continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unverified {
-    /// They are let in.
+    /// Signed in.
     Admitted,
-    /// They are sent a code and let in with it.
+    /// Sent a code, and signed in with it.
     SentCode,
-    /// They are turned away.
+    /// Refused.
     Refused,
 }
 
@@ -219,7 +219,7 @@ pub struct Limits {
     pub forgot_password_by_email: Option<Limit>,
     /// Codes sent again, by account.
     pub resend_by_account: Option<Limit>,
-    /// Mails to one address that somebody else can cause: with codes, invitations, and news of a password they set.
+    /// Mails to one address that other callers can cause: codes, invitations, password notices.
     pub mails_by_email: Option<Limit>,
     /// All requests without a valid access token, by client address.
     pub anonymous_requests: Option<Limit>,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Secret;
 
-/// A password in plain text, as somebody typed it.
+/// A password in plain text, as entered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Password(Secret);
 

@@ -19,7 +19,7 @@ const SHOWN: usize = 2;
 /// A mobile number in its one normal form, E.164: `+254712345678`.
 ///
 /// Spellings of one number compare equal, so uniqueness and budgets cannot be walked around by blanks or a
-/// leading zero. It is somebody's address: `Display` and `Debug` show its last two digits,
+/// leading zero. It is personal data: `Display` and `Debug` show its last two digits,
 /// [`expose`](Self::expose) all of it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PhoneNumber(String);
@@ -58,7 +58,7 @@ pub struct TextLimits {
     pub by_phone: Option<Limit>,
     /// For one client address.
     pub by_ip: Option<Limit>,
-    /// To all numbers of one [prefix](PhoneNumber::prefix) together: what somebody can cost who earns from messages to a
+    /// To all numbers of one [prefix](PhoneNumber::prefix) together: limits SMS pumping (toll fraud) through one
     /// block of numbers.
     pub by_prefix: Option<Limit>,
 }
@@ -139,13 +139,13 @@ impl PhoneNumber {
         Self(text)
     }
 
-    /// The whole number, for the store and for whoever sends to it.
+    /// The whole number, for the store and for senders.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
     /// The country code and the first two digits after it: `+25471`. What a budget per destination counts by,
-    /// so that somebody who earns from messages to a block of numbers cannot have thousands sent there.
+    /// which limits SMS pumping (toll fraud) through one number range.
     pub fn prefix(&self) -> &str {
         let digits = self.0.strip_prefix('+').unwrap_or_default();
         self.0.get(..1 + calling_code_length(digits) + 2).unwrap_or(&self.0)

@@ -14,7 +14,7 @@ pub struct RefreshPolicy {
     /// Lifetime of each token; never past its session's end.
     #[serde(with = "seconds")]
     pub lifetime: Duration,
-    /// How long a superseded token still answers with its child while nobody has used that child: the answer may have
+    /// How long a superseded token still answers with its child while that child is unused: the answer may have
     /// been lost, or two tabs may have refreshed at once.
     #[serde(with = "seconds")]
     pub grace: Duration,
@@ -44,7 +44,7 @@ pub enum Verdict {
     Rotate,
     /// Answer with the same child again.
     Repeat,
-    /// Somebody replays a superseded token: end the session.
+    /// A replaced token was replayed: end the session.
     Replayed,
     /// It is past its lifetime.
     Expired,
@@ -54,7 +54,7 @@ pub enum Verdict {
 
 /// What to do with one that is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeptVerdict {
+pub enum KeepVerdict {
     /// Answer with the token itself.
     Keep,
     /// Answer with its child, and leave it good.
@@ -67,15 +67,15 @@ pub enum KeptVerdict {
 
 impl RefreshPolicy {
     /// Judges a token presented `now` where tokens are kept.
-    pub fn judge_kept(&self, token: Presented, now: Timestamp) -> KeptVerdict {
+    pub fn judge_kept(&self, token: Presented, now: Timestamp) -> KeepVerdict {
         if token.session_revoked {
-            KeptVerdict::Revoked
+            KeepVerdict::Revoked
         } else if token.expires_at <= now {
-            KeptVerdict::Expired
+            KeepVerdict::Expired
         } else if self.renewed_within.is_some_and(|last| token.expires_at < now.plus(last)) {
-            KeptVerdict::Renew
+            KeepVerdict::Renew
         } else {
-            KeptVerdict::Keep
+            KeepVerdict::Keep
         }
     }
 
@@ -150,16 +150,16 @@ mod tests {
         let policy = kept();
         let day = |day: i64| at(day * 86_400);
         let presented = Presented { expires_at: day(60), ..token() };
-        assert_eq!(policy.judge_kept(presented, day(53)), KeptVerdict::Keep);
-        assert_eq!(policy.judge_kept(presented, day(54)), KeptVerdict::Renew);
+        assert_eq!(policy.judge_kept(presented, day(53)), KeepVerdict::Keep);
+        assert_eq!(policy.judge_kept(presented, day(54)), KeepVerdict::Renew);
         assert_eq!(
             policy.judge_kept(Presented { child_used: true, ..presented }, day(59)),
-            KeptVerdict::Renew
+            KeepVerdict::Renew
         );
-        assert_eq!(policy.judge_kept(presented, day(60)), KeptVerdict::Expired);
+        assert_eq!(policy.judge_kept(presented, day(60)), KeepVerdict::Expired);
         assert_eq!(
             policy.judge_kept(Presented { session_revoked: true, ..presented }, day(1)),
-            KeptVerdict::Revoked
+            KeepVerdict::Revoked
         );
     }
 }

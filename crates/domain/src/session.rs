@@ -177,7 +177,7 @@ pub enum EndReason {
     Revoked,
     /// The password was changed or reset.
     PasswordChanged,
-    /// A superseded refresh token came back: somebody else may hold it.
+    /// A replaced refresh token was replayed: an attacker may hold it.
     RefreshTokenReplayed,
     /// The account was deleted.
     AccountDeleted,

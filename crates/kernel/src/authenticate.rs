@@ -61,7 +61,7 @@ impl Kernel {
         Ok(Actor::new(self.grant(session, claims)))
     }
 
-    /// What a token says that is chance alone: found in the store by its hash, once.
+    /// The data of an opaque token: looked up once in the store, by its hash.
     async fn look_up(&self, bearer: &str, token: &SanctumToken) -> Result<Arc<AccessClaims>, AuthError> {
         let now = self.now();
         let key = *PlainToken::from_presented(bearer).hash().as_bytes();
@@ -110,7 +110,7 @@ impl Kernel {
             unit.sessions().used(session.id, now, before).await?;
             unit.commit().await
         };
-        // No reason to refuse anybody.
+        // Not a reason to refuse the request.
         if let Err(error) = noted.await {
             tracing::warn!(%error, "it could not be noted that a session is in use");
         }

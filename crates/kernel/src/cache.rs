@@ -20,7 +20,7 @@ pub const REMEMBERED: usize = 16_384;
 const SLOTS: usize = 8_192;
 const SHARDS: usize = 64;
 
-/// Counts the changes of things, so that whoever read one can tell whether it changed since.
+/// Counts changes, so that a reader can tell whether an entry changed since it was read.
 ///
 /// Many things share a slot: a change of one then makes others be read again, never the reverse.
 pub(crate) struct Changes {
@@ -67,7 +67,7 @@ impl Changes {
     }
 }
 
-/// A bounded map of what was read lately: the least lately used goes first.
+/// A bounded map of what was read lately: the least recently used entry is evicted first.
 pub struct ReadCache<K, V> {
     shards: Box<[Shard<K, V>]>,
 }
@@ -133,7 +133,7 @@ mod tests {
         let (changes, cache) = (Changes::new(), ReadCache::new(1_000));
         let thing = Uuid::from_u128(1);
         let before_reading = changes.stamp(&[thing]);
-        changes.note(thing); // Somebody commits while we read.
+        changes.note(thing); // A concurrent commit while we read.
         cache.put(thing, "stale", before_reading, at(0));
         assert_eq!(cache.get(&thing, changes.stamp(&[thing]), at(0), MAX_AGE), None);
     }

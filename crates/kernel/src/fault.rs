@@ -1,4 +1,4 @@
-//! How a use case fails.
+//! Errors of use cases.
 
 use tidegate_crypto::{HashError, PasswordError, SigningFailed, VaultError};
 use tidegate_database::StoreError;

@@ -30,7 +30,7 @@ pub struct TokenSet {
     pub expires_in: i64,
 }
 
-/// Somebody signed in.
+/// The result of a sign-in.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
     /// The account.
@@ -51,9 +51,9 @@ pub struct SignedIn {
     pub tokens: TokenSet,
 }
 
-/// Where somebody lands who signs in.
+/// The organization and workspace that a sign-in opens its session in.
 #[derive(Clone, Copy, Debug)]
-pub struct Landing {
+pub struct SignInTarget {
     /// The organization.
     pub organization: OrganizationId,
     /// The workspace, where the member has one.
@@ -106,14 +106,14 @@ impl Work<'_> {
     pub async fn open_session(
         &mut self,
         admission: Admission,
-        landing: Landing,
+        sign_in_target: SignInTarget,
         bound: Option<Bound>,
     ) -> Result<SignedIn, Fault> {
         let kernel = self.kernel;
         let profile = &self.call.profile;
         let (account, evidence) = (admission.account(), admission.evidence());
         let OpenedSession { session, times, .. } =
-            self.insert_session(&admission, landing, bound.as_ref(), None).await?;
+            self.insert_session(&admission, sign_in_target, bound.as_ref(), None).await?;
         let refresh = PlainToken::generate(REFRESH_PREFIX, kernel.entropy.as_ref());
         self.unit
             .refresh_tokens()
@@ -130,7 +130,7 @@ impl Work<'_> {
             Some(Bound { database, binding }) => (Some(database), Some(binding)),
             None => (None, None),
         };
-        let Landing { organization, role, .. } = landing;
+        let SignInTarget { organization, role, .. } = sign_in_target;
         let bearer = Bearer {
             account: account.id,
             organization,
@@ -153,19 +153,19 @@ impl Work<'_> {
         })
     }
 
-    /// Opens a session whose one token is chance alone, and lasts as long as it. Source: Riven contract, section 1, token.
+    /// Opens a session with one opaque token of the same lifetime. Source: Riven contract, section 1, token.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn open_opaque_session(
         &mut self,
         admission: &Admission,
-        landing: Landing,
+        sign_in_target: SignInTarget,
     ) -> Result<(SessionId, Secret), Fault> {
         let secret = SanctumToken::new_secret(self.kernel.entropy.as_ref());
         let hash = secret.hash();
         let OpenedSession { session, number, .. } =
-            self.insert_session(admission, landing, None, Some(hash.as_bytes())).await?;
+            self.insert_session(admission, sign_in_target, None, Some(hash.as_bytes())).await?;
         let token = SanctumToken::whole(number, &secret);
         Ok((session, Secret::new(token.expose())))
     }
@@ -173,7 +173,7 @@ impl Work<'_> {
     async fn insert_session(
         &mut self,
         admission: &Admission,
-        landing: Landing,
+        sign_in_target: SignInTarget,
         bound: Option<&Bound>,
         token_hash: Option<&[u8]>,
     ) -> Result<OpenedSession, Fault> {
@@ -189,8 +189,8 @@ impl Work<'_> {
             .insert(&NewSession {
                 id: session,
                 account: admission.account().id,
-                organization: landing.organization,
-                workspace: landing.workspace,
+                organization: sign_in_target.organization,
+                workspace: sign_in_target.workspace,
                 contract: profile.contract,
                 amr: evidence.methods,
                 auth_time: self.now,

@@ -32,7 +32,7 @@ pub struct Mail<'a> {
     pub cause: Uuid,
     /// The template's own values.
     pub values: Value,
-    /// False for an address nobody has: all the same work, and nothing is sent.
+    /// False for an unknown address: the same work, and no message is sent.
     pub deliverable: bool,
 }
 
@@ -49,7 +49,7 @@ pub struct CodeText<'a> {
     /// Whether it is counted for all numbers of its prefix when it is delivered, rather than when it was asked for: the
     /// answer must not tell which numbers have an account.
     pub counted_at_delivery: bool,
-    /// False for a phone nobody has: all the same work, and nothing is sent.
+    /// False for an unknown phone: the same work, and no message is sent.
     pub deliverable: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What an operator decides.
+//! Settings of an installation.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -84,7 +84,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Reads the keys again, once a second at most: a token of an unknown key is a reason, and anybody can make one up.
+    /// Reads the keys again, once a second at most: a token with an unknown key is a reason, and any caller can invent one.
     pub(crate) async fn look_for_signing_keys(&self) -> Result<(), Fault> {
         let now = self.now();
         let mut last = self.keys_sought.lock().await;

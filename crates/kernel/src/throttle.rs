@@ -87,7 +87,7 @@ impl Kernel {
     /// Counts each of `attempts` in one unit of work, or refuses and counts none of them. Limits not configured are not
     /// counted.
     ///
-    /// What was refused was not tried. Were it counted, one client over its own limit could lock strangers' accounts, and
+    /// What was refused was not tried. Were it counted, one client over its own limit could lock other accounts, and
     /// a burst of right passwords would count as wrong ones.
     ///
     /// # Errors
@@ -108,7 +108,7 @@ impl Kernel {
             let exceeded = self.count(&mut unit, call, counted, limit, now).await?;
             let Some(exceeded) = exceeded else { continue };
             if let Counted::RegistrationsByPrefix(phone) = counted {
-                // Everybody's, unlike the others: an operator wants to know.
+                // Shared by all accounts, unlike the others: logged for the operator.
                 let prefix = phone.prefix();
                 tracing::warn!(prefix, "no more codes for these numbers; see [phone.limits] by_prefix");
             }
@@ -170,7 +170,7 @@ impl Kernel {
         self.vault.mac("rate limit", format!("{whose} sign-ins {}", phone.prefix()).as_bytes())
     }
 
-    /// The buckets' names in the store: keyed hashes, because addresses are guessable and nobody needs to read them there.
+    /// The buckets' names in the store: keyed hashes, because addresses are guessable and no reader of the table needs them.
     fn buckets(&self, call: &Call, counted: Counted<'_>) -> Vec<Bucket> {
         let (scope, name) = counted.name(call.profile.contract.as_str());
         let mac = |name: &str| self.vault.mac("rate limit", name.as_bytes());

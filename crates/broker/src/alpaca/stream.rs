@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use reqwest::Response;
 
-use crate::error::{BrokerError, CarriedOut, Trouble};
+use crate::error::{BrokerError, TookEffect, Trouble};
 use crate::event::AccountEvent;
 use crate::sse::{Decoder, Message};
 
 /// Account changes as they happen.
 ///
-/// Whoever follows it remembers the last `ulid`, follows again from there when the stream ends or fails,
+/// A reader stores the last `ulid`, continues from there when the stream ends or fails,
 /// waiting longer each time it fails, and drops what it has seen already.
 pub struct EventStream {
     response: Response,
@@ -63,8 +63,8 @@ impl EventStream {
     }
 }
 
-const UNREADABLE: BrokerError = BrokerError::Unreadable { carried_out: CarriedOut::No };
+const UNREADABLE: BrokerError = BrokerError::Unreadable { took_effect: TookEffect::No };
 
 const fn over(trouble: Trouble) -> BrokerError {
-    BrokerError::Unavailable { trouble, carried_out: CarriedOut::No, retry_after: None }
+    BrokerError::Unavailable { trouble, took_effect: TookEffect::No, retry_after: None }
 }

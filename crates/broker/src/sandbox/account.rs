@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{SandboxConfig, written};
 use crate::account::{Account, TradingAccount, drop_tax_numbers, email_key};
 use crate::application::{Application, Document, DocumentContent};
-use crate::error::{BrokerError, CarriedOut, Refusal};
+use crate::error::{BrokerError, Refusal, TookEffect};
 use crate::event::AccountEvent;
 use crate::status::AccountStatus;
 
@@ -25,7 +25,7 @@ const MAX_DOCUMENT: usize = (10 * 1024 * 1024usize).div_ceil(3) * 4;
 
 /// From an instant on, the account has a status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Step {
+pub struct StatusChange {
     /// From when on.
     pub at: Timestamp,
     /// Which status.
@@ -40,7 +40,7 @@ pub struct SandboxAccount {
     email: String,
     revision: u64,
     /// In order of time; the first is the opening. Those to come are planned, not fixed.
-    steps: Vec<Step>,
+    steps: Vec<StatusChange>,
     /// The status its applicant asked for in `/fixtures/...`.
     forced: bool,
     profile: Map<String, Value>,
@@ -72,12 +72,12 @@ impl SandboxAccount {
         let forced = application.additional_information.as_deref().and_then(fixture);
         let lacks_documents = config.require_documents && application.documents.is_empty();
         let decided = now.plus(config.review);
-        let mut steps = vec![Step { at: now, to: AccountStatus::Submitted }];
+        let mut steps = vec![StatusChange { at: now, to: AccountStatus::Submitted }];
         match &forced {
             Some(AccountStatus::Submitted) => {}
-            Some(status) => steps.push(Step { at: decided, to: status.clone() }),
+            Some(status) => steps.push(StatusChange { at: decided, to: status.clone() }),
             None if lacks_documents || application.disclosures.any() => {
-                steps.push(Step { at: decided, to: AccountStatus::ActionRequired });
+                steps.push(StatusChange { at: decided, to: AccountStatus::ActionRequired });
             }
             None => approve(&mut steps, now, config),
         }
@@ -130,7 +130,7 @@ impl SandboxAccount {
         let mut profile = self.profile.clone();
         profile.insert("status".to_owned(), status.as_str().into());
         profile.insert("kyc_results".to_owned(), kyc_results(status));
-        Account::read(Value::Object(profile)).ok_or(BrokerError::Unreadable { carried_out: CarriedOut::No })
+        Account::read(Value::Object(profile)).ok_or(BrokerError::Unreadable { took_effect: TookEffect::No })
     }
 
     /// Its money at `now`: none.
@@ -147,7 +147,7 @@ impl SandboxAccount {
             "trading_blocked": *status != AccountStatus::Active, "account_blocked": status.is_final(),
             "created_at": self.profile.get("created_at"),
         }))
-        .ok_or(BrokerError::Unreadable { carried_out: CarriedOut::No })
+        .ok_or(BrokerError::Unreadable { took_effect: TookEffect::No })
     }
 
     /// Takes documents. An account that waits for them, or is about to, is reviewed and approved.
@@ -167,7 +167,7 @@ impl SandboxAccount {
         match self.status(now) {
             AccountStatus::ActionRequired => {
                 self.steps.retain(|step| step.at <= now);
-                self.steps.push(Step { at: now, to: AccountStatus::ApprovalPending });
+                self.steps.push(StatusChange { at: now, to: AccountStatus::ApprovalPending });
                 approve(&mut self.steps, now, config);
             }
             AccountStatus::Submitted if !self.forced && self.will_ask(now) => {
@@ -188,7 +188,7 @@ impl SandboxAccount {
         past.map(|(index, (step, from))| self.event(index, step, from)).collect()
     }
 
-    fn event(&self, index: usize, step: &Step, from: Option<&AccountStatus>) -> AccountEvent {
+    fn event(&self, index: usize, step: &StatusChange, from: Option<&AccountStatus>) -> AccountEvent {
         let ulid = self.ulid(index, step.at);
         let details = json!({
             "account_id": self.id, "account_number": self.profile.get("account_number"), "at": written(step.at),
@@ -252,10 +252,10 @@ pub(super) fn instant_of(ulid: &str) -> Option<Timestamp> {
     Some(Timestamp::from_micros(millis.saturating_mul(1_000)))
 }
 
-fn approve(steps: &mut Vec<Step>, now: Timestamp, config: &SandboxConfig) {
+fn approve(steps: &mut Vec<StatusChange>, now: Timestamp, config: &SandboxConfig) {
     let decided = now.plus(config.review);
-    steps.push(Step { at: decided, to: AccountStatus::Approved });
-    steps.push(Step { at: decided.plus(config.activation), to: AccountStatus::Active });
+    steps.push(StatusChange { at: decided, to: AccountStatus::Approved });
+    steps.push(StatusChange { at: decided.plus(config.activation), to: AccountStatus::Active });
 }
 
 /// The status asked for by `/fixtures/status=REJECTED/fixtures/`: those the vendor's sandbox knows.

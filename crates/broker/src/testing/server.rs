@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::rules::{Reply, decide};
-use super::{Endpoint, Fault, Seen, Shared, StubBroker, Then, Told};
+use super::{Endpoint, Fault, RecordedRequest, Shared, StubBroker, Then, Told};
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -65,7 +65,7 @@ async fn answer(request: Request<Incoming>, state: Shared) -> Result<Response<Bo
     let route = route(&head.method, head.uri.path());
     let fault = {
         let mut state = state.lock();
-        state.seen.push(Seen {
+        state.seen.push(RecordedRequest {
             endpoint: route.map(|(endpoint, _)| endpoint),
             line: format!("{} {}", head.method, head.uri.path()),
             query: query.clone(),

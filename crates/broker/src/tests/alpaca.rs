@@ -1,4 +1,4 @@
-//! A trader's account at Alpaca, as long as nothing goes wrong.
+//! An account at Alpaca, as long as nothing goes wrong.
 
 use serde_json::{Value, json};
 use tidegate_domain::Secret;
@@ -53,7 +53,7 @@ async fn one_address_opens_one_account() {
     alpaca.open(&application("wanjiru@example.com")).await.unwrap();
     let again = alpaca.open(&application("Wanjiru@example.com")).await.unwrap_err();
     assert_eq!(again, BrokerError::EmailTaken);
-    assert!(!again.may_have_been_carried_out());
+    assert!(!again.may_have_taken_effect());
     assert_eq!(stub.accounts().len(), 1);
 }
 

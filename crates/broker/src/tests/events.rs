@@ -4,12 +4,12 @@ use uuid::Uuid;
 
 use super::*;
 use crate::testing::{Endpoint, Fault};
-use crate::{AccountStatus, Broker, BrokerError, CarriedOut, EventStream, Events, Trouble};
+use crate::{AccountStatus, Broker, BrokerError, EventStream, Events, TookEffect, Trouble};
 
-const GARBAGE: BrokerError = BrokerError::Unreadable { carried_out: CarriedOut::No };
+const GARBAGE: BrokerError = BrokerError::Unreadable { took_effect: TookEffect::No };
 
 fn over(trouble: Trouble) -> BrokerError {
-    BrokerError::Unavailable { trouble, carried_out: CarriedOut::No, retry_after: None }
+    BrokerError::Unavailable { trouble, took_effect: TookEffect::No, retry_after: None }
 }
 
 async fn opened(alpaca: &Alpaca) -> Uuid {

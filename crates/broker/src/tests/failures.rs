@@ -4,12 +4,12 @@ use uuid::Uuid;
 
 use super::*;
 use crate::testing::{Endpoint, Fault};
-use crate::{BrokerError, CarriedOut, Trouble};
+use crate::{BrokerError, TookEffect, Trouble};
 
 const JSON: &str = "application/json";
 
-fn unavailable(trouble: Trouble, carried_out: CarriedOut, seconds: Option<u64>) -> BrokerError {
-    BrokerError::Unavailable { trouble, carried_out, retry_after: seconds.map(Duration::from_secs) }
+fn unavailable(trouble: Trouble, took_effect: TookEffect, seconds: Option<u64>) -> BrokerError {
+    BrokerError::Unavailable { trouble, took_effect, retry_after: seconds.map(Duration::from_secs) }
 }
 
 #[tokio::test]
@@ -30,7 +30,7 @@ async fn refusals_are_understood_whatever_form_they_have() {
         let error = alpaca.open(&application("a@example.com")).await.unwrap_err();
         let BrokerError::Invalid(refusal) = &error else { panic!("{status} {body}: {error:?}") };
         assert_eq!(refusal.message(), *message);
-        assert!(!error.may_have_been_carried_out());
+        assert!(!error.may_have_taken_effect());
     }
     let nobody = BrokerError::Unauthorized;
     for (status, body, expected) in [
@@ -38,8 +38,8 @@ async fn refusals_are_understood_whatever_form_they_have() {
         (401, "garbage", nobody.clone()),
         (403, r#""forbidden""#, nobody),
         (409, "garbage", BrokerError::EmailTaken),
-        (404, "{}", BrokerError::Unreadable { carried_out: CarriedOut::No }),
-        (418, "{}", BrokerError::Unreadable { carried_out: CarriedOut::No }),
+        (404, "{}", BrokerError::Unreadable { took_effect: TookEffect::No }),
+        (418, "{}", BrokerError::Unreadable { took_effect: TookEffect::No }),
     ] {
         stub.fail_next(Endpoint::Open, Fault::answer(status, JSON, body));
         assert_eq!(alpaca.open(&application("a@example.com")).await, Err(expected), "{status} {body}");
@@ -75,9 +75,9 @@ async fn a_yes_that_cannot_be_read_may_have_opened_the_account() {
     for body in bodies {
         stub.fail_next(Endpoint::Open, Fault::answer(200, JSON, body));
         let error = alpaca.open(&application("a@example.com")).await.unwrap_err();
-        assert_eq!(error, BrokerError::Unreadable { carried_out: CarriedOut::Maybe }, "{body}");
+        assert_eq!(error, BrokerError::Unreadable { took_effect: TookEffect::Maybe }, "{body}");
 
-        let nothing_done = BrokerError::Unreadable { carried_out: CarriedOut::No };
+        let nothing_done = BrokerError::Unreadable { took_effect: TookEffect::No };
         stub.fail_next(Endpoint::Account, Fault::answer(200, JSON, body));
         assert_eq!(alpaca.account(id).await, Err(nothing_done.clone()), "{body}");
         stub.fail_next(Endpoint::Trading, Fault::answer(200, JSON, body));
@@ -89,7 +89,7 @@ async fn a_yes_that_cannot_be_read_may_have_opened_the_account() {
     }
     stub.fail_next(Endpoint::Account, Fault::answer(200, JSON, vec![b' '; 17 * 1024 * 1024]));
     let endless = alpaca.account(id).await.unwrap_err();
-    assert_eq!(endless, BrokerError::Unreadable { carried_out: CarriedOut::No });
+    assert_eq!(endless, BrokerError::Unreadable { took_effect: TookEffect::No });
 }
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn the_rate_limit_is_waited_out_as_long_as_the_broker_says() {
         stub.fail_next(Endpoint::Account, Fault::status(429));
     }
     let error = alpaca.account(Uuid::nil()).await.unwrap_err();
-    assert_eq!(error, unavailable(Trouble::RateLimited, CarriedOut::No, None));
+    assert_eq!(error, unavailable(Trouble::RateLimited, TookEffect::No, None));
     assert_eq!(notes.seconds(), [7, 2, 3, 3]);
 }
 
@@ -122,8 +122,8 @@ async fn a_long_wait_is_left_to_the_caller() {
     let (stub, alpaca, notes) = stub().await;
     stub.fail_next(Endpoint::Open, Fault::status(429).with_header("retry-after", 3_600));
     let error = alpaca.open(&application("a@example.com")).await.unwrap_err();
-    assert_eq!(error, unavailable(Trouble::RateLimited, CarriedOut::No, Some(3_600)));
-    assert!(!error.may_have_been_carried_out());
+    assert_eq!(error, unavailable(Trouble::RateLimited, TookEffect::No, Some(3_600)));
+    assert!(!error.may_have_taken_effect());
     assert_eq!(notes.seconds(), [] as [u64; 0]);
 }
 
@@ -138,7 +138,7 @@ async fn a_gateway_that_gives_up_is_asked_again_for_what_only_reads() {
 
     stub.fail_next(Endpoint::Account, Fault::status(503).with_header("retry-after", 5));
     let error = alpaca.account(id).await.unwrap_err();
-    assert_eq!(error, unavailable(Trouble::Status(503), CarriedOut::No, Some(5)));
+    assert_eq!(error, unavailable(Trouble::Status(503), TookEffect::No, Some(5)));
 }
 
 #[tokio::test]
@@ -161,8 +161,8 @@ async fn an_opening_is_never_repeated_blindly() {
         assert_eq!(alpaca.find_by_email(&email).await.unwrap(), []);
         stub.fail_next(Endpoint::Open, fault.clone().after_doing_it());
         let error = alpaca.open(&application(&email)).await.unwrap_err();
-        assert_eq!(error, unavailable(trouble, CarriedOut::Maybe, None), "{fault:?}");
-        assert!(error.may_have_been_carried_out());
+        assert_eq!(error, unavailable(trouble, TookEffect::Maybe, None), "{fault:?}");
+        assert!(error.may_have_taken_effect());
         assert_eq!(stub.count(Endpoint::Open), number * 2 + 1, "{fault:?}");
 
         // It was carried out, and this is how the caller finds out. Opening once more says so too.
@@ -183,7 +183,7 @@ async fn an_upload_is_repeated_only_when_it_was_turned_away() {
 
     stub.fail_next(Endpoint::Upload, Fault::status(504).after_doing_it());
     let error = alpaca.upload(id, &[passport()]).await.unwrap_err();
-    assert_eq!(error, unavailable(Trouble::Status(504), CarriedOut::Maybe, None));
+    assert_eq!(error, unavailable(Trouble::Status(504), TookEffect::Maybe, None));
     assert_eq!(stub.uploads(id).len(), 2);
 }
 
@@ -199,7 +199,7 @@ async fn reading_that_fails_had_no_effect() {
     ] {
         stub.fail_next(Endpoint::Find, fault.clone());
         let error = alpaca.find_by_email("a@example.com").await.unwrap_err();
-        assert_eq!(error, unavailable(trouble, CarriedOut::No, None), "{fault:?}");
+        assert_eq!(error, unavailable(trouble, TookEffect::No, None), "{fault:?}");
     }
     assert_eq!(notes.seconds(), [] as [u64; 0]);
 }
@@ -211,7 +211,7 @@ async fn where_nobody_listens_nothing_was_done() {
     let (stub, _, _) = stub().await;
     let (alpaca, _) = client(&AlpacaConfig { base_url: Some(format!("http://{address}")), ..stub.config() });
     let error = alpaca.open(&application("a@example.com")).await.unwrap_err();
-    assert_eq!(error, unavailable(Trouble::Connect, CarriedOut::No, None));
+    assert_eq!(error, unavailable(Trouble::Connect, TookEffect::No, None));
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn a_redirect_does_not_take_the_tax_number_elsewhere() {
         let to = format!("{}/v1/accounts", elsewhere.base_url());
         stub.fail_next(Endpoint::Open, Fault::status(status).with_header("location", to));
         let error = alpaca.open(&application("a@example.com")).await.unwrap_err();
-        assert_eq!(error, BrokerError::Unreadable { carried_out: CarriedOut::No });
+        assert_eq!(error, BrokerError::Unreadable { took_effect: TookEffect::No });
     }
     assert_eq!(elsewhere.seen(), []);
 }

@@ -6,7 +6,9 @@ use tidegate_domain::Timestamp;
 use uuid::Uuid;
 
 use super::*;
-use crate::sandbox::{MemoryShelf, Put, SandboxAccount, SandboxConfig, Shelf, ShelfFailed};
+use crate::sandbox::{
+    MemorySandboxStore, PutOutcome, SandboxAccount, SandboxConfig, SandboxStore, SandboxStoreFailed,
+};
 use crate::{Account, AccountStatus, Broker, BrokerError, Events, LocalStatus, Sandbox, Trouble};
 
 const KEY: Uuid = Uuid::from_u128(0x0198_d5a0_0000_7000_8000_0000_0000_0001);
@@ -14,14 +16,14 @@ const OTHER_KEY: Uuid = Uuid::from_u128(0x0198_d5a0_0000_7000_8000_0000_0000_000
 
 struct Bench {
     clock: Arc<Hands>,
-    shelf: Arc<MemoryShelf>,
+    store: Arc<MemorySandboxStore>,
     broker: Broker,
 }
 
 fn bench() -> Bench {
-    let (clock, shelf) = (Hands::at(NOW), Arc::new(MemoryShelf::default()));
-    let broker = Broker::Sandbox(Sandbox::new(SandboxConfig::default(), clock.clone(), shelf.clone()));
-    Bench { clock, shelf, broker }
+    let (clock, store) = (Hands::at(NOW), Arc::new(MemorySandboxStore::default()));
+    let broker = Broker::Sandbox(Sandbox::new(SandboxConfig::default(), clock.clone(), store.clone()));
+    Bench { clock, store, broker }
 }
 
 impl Bench {
@@ -62,7 +64,7 @@ async fn an_opening_that_is_repeated_finds_the_first() {
     let again = bench.broker.open(KEY, &application("other@example.com")).await.unwrap();
     assert_eq!((again.id, again.status.clone()), (first.id, AccountStatus::Active));
     assert!(again.has_email("a@example.com"));
-    assert_eq!(bench.shelf.accounts().len(), 1);
+    assert_eq!(bench.store.accounts().len(), 1);
 }
 
 #[tokio::test]
@@ -219,13 +221,13 @@ async fn what_is_written_down_goes_on_where_it_stopped_and_holds_nothing_it_shou
     let bench = bench();
     let id = bench.open(&application("a@example.com")).await.id;
     bench.broker.upload(id, &[w8ben()]).await.unwrap();
-    let written = serde_json::to_string(&bench.shelf.accounts()).unwrap();
+    let written = serde_json::to_string(&bench.store.accounts()).unwrap();
     assert!(!written.contains(TAX_ID) && !written.contains(PASSPORT), "{written}");
 
     let read: Vec<SandboxAccount> = serde_json::from_str(&written).unwrap();
-    let shelf = Arc::new(MemoryShelf::holding(read));
+    let store = Arc::new(MemorySandboxStore::holding(read));
     bench.clock.advance(4);
-    let sandbox = Sandbox::new(SandboxConfig::default(), bench.clock.clone(), shelf);
+    let sandbox = Sandbox::new(SandboxConfig::default(), bench.clock.clone(), store);
     assert_eq!(sandbox.account(id).await.unwrap().status, AccountStatus::Active);
 }
 
@@ -233,39 +235,39 @@ async fn what_is_written_down_goes_on_where_it_stopped_and_holds_nothing_it_shou
 async fn the_second_of_two_writers_is_told_so() {
     let now = Timestamp::from_seconds(NOW);
     let config = SandboxConfig::default();
-    let shelf = MemoryShelf::default();
+    let store = MemorySandboxStore::default();
     let account = SandboxAccount::open(KEY, &application("a@example.com"), now, &config).unwrap();
-    assert_eq!(shelf.put(account.clone()).await, Ok(Put::Kept));
-    assert_eq!(shelf.put(account.clone()).await, Ok(Put::Overtaken));
+    assert_eq!(store.put(account.clone()).await, Ok(PutOutcome::Stored));
+    assert_eq!(store.put(account.clone()).await, Ok(PutOutcome::Conflict));
     let (mut one, mut two) = (account.clone(), account);
     one.upload(&[passport()], now, &config).unwrap();
     two.upload(&[w8ben()], now, &config).unwrap();
-    assert_eq!(shelf.put(one).await, Ok(Put::Kept));
-    assert_eq!(shelf.put(two).await, Ok(Put::Overtaken));
+    assert_eq!(store.put(one).await, Ok(PutOutcome::Stored));
+    assert_eq!(store.put(two).await, Ok(PutOutcome::Conflict));
     let namesake = SandboxAccount::open(OTHER_KEY, &application("A@example.com"), now, &config).unwrap();
-    assert_eq!(shelf.put(namesake).await, Ok(Put::EmailTaken));
+    assert_eq!(store.put(namesake).await, Ok(PutOutcome::EmailTaken));
 }
 
-/// A shelf that is out of reach.
+/// A store that is out of reach.
 struct Gone;
 
-impl Shelf for Gone {
-    fn get(&self, _: Uuid) -> BoxFuture<'_, Result<Option<SandboxAccount>, ShelfFailed>> {
-        std::future::ready(Err(ShelfFailed)).boxed()
+impl SandboxStore for Gone {
+    fn get(&self, _: Uuid) -> BoxFuture<'_, Result<Option<SandboxAccount>, SandboxStoreFailed>> {
+        std::future::ready(Err(SandboxStoreFailed)).boxed()
     }
-    fn find(&self, _: &str) -> BoxFuture<'_, Result<Option<SandboxAccount>, ShelfFailed>> {
-        std::future::ready(Err(ShelfFailed)).boxed()
+    fn find(&self, _: &str) -> BoxFuture<'_, Result<Option<SandboxAccount>, SandboxStoreFailed>> {
+        std::future::ready(Err(SandboxStoreFailed)).boxed()
     }
-    fn put(&self, _: SandboxAccount) -> BoxFuture<'_, Result<Put, ShelfFailed>> {
-        std::future::ready(Err(ShelfFailed)).boxed()
+    fn put(&self, _: SandboxAccount) -> BoxFuture<'_, Result<PutOutcome, SandboxStoreFailed>> {
+        std::future::ready(Err(SandboxStoreFailed)).boxed()
     }
-    fn changing_since(&self, _: Timestamp) -> BoxFuture<'_, Result<Vec<SandboxAccount>, ShelfFailed>> {
-        std::future::ready(Err(ShelfFailed)).boxed()
+    fn changing_since(&self, _: Timestamp) -> BoxFuture<'_, Result<Vec<SandboxAccount>, SandboxStoreFailed>> {
+        std::future::ready(Err(SandboxStoreFailed)).boxed()
     }
 }
 
 #[tokio::test]
-async fn a_shelf_out_of_reach_makes_the_broker_unavailable() {
+async fn a_store_out_of_reach_makes_the_broker_unavailable() {
     let sandbox = Sandbox::new(SandboxConfig::default(), Hands::at(NOW), Arc::new(Gone));
     let error = sandbox.open(KEY, &application("a@example.com")).await.unwrap_err();
     assert!(matches!(error, BrokerError::Unavailable { trouble: Trouble::Storage, .. }), "{error:?}");

@@ -5,7 +5,7 @@ use std::io;
 use uuid::Uuid;
 
 use super::*;
-use crate::sandbox::{MemoryShelf, SandboxConfig};
+use crate::sandbox::{MemorySandboxStore, SandboxConfig};
 use crate::testing::{Endpoint, Fault};
 use crate::{Broker, Sandbox};
 
@@ -103,10 +103,10 @@ async fn whatever_happens_nothing_personal_is_logged_or_shown() {
     shown += &format!("{opened:?} {opened:#?} {money:?} {:?} {events:?}", events.next().await);
     shown += &format!("{:?}", Broker::Alpaca(alpaca));
 
-    let shelf = Arc::new(MemoryShelf::default());
-    let sandbox = Sandbox::new(SandboxConfig::default(), Hands::at(NOW), shelf.clone());
+    let store = Arc::new(MemorySandboxStore::default());
+    let sandbox = Sandbox::new(SandboxConfig::default(), Hands::at(NOW), store.clone());
     let opened = sandbox.open(id, &application).await.unwrap();
-    shown += &format!("{opened:?} {:?} {sandbox:?} {shelf:?}", shelf.accounts());
+    shown += &format!("{opened:?} {:?} {sandbox:?} {store:?}", store.accounts());
     shown += &format!("{:?}", sandbox.open(Uuid::nil(), &application).await);
 
     drop(stub);

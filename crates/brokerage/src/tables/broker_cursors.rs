@@ -13,7 +13,7 @@ pub struct BrokerCursors<'u>(pub(crate) &'u mut Unit);
 pub struct Turn {
     /// The last event that was dealt with; none before the first.
     pub cursor: Option<String>,
-    /// Until when nobody else reads. Names the turn, too.
+    /// The end of the lease. Identifies the lease, too.
     pub until: Timestamp,
 }
 
@@ -32,7 +32,7 @@ impl BrokerCursors<'_> {
         Ok(row.and_then(|(cursor,)| cursor))
     }
 
-    /// Takes a turn at reading for `lease`; none while somebody else has one.
+    /// Acquires the lease for reading; none while another node has it.
     ///
     /// # Errors
     /// Those of the database.
@@ -51,7 +51,7 @@ impl BrokerCursors<'_> {
         Ok(row.map(|(cursor,)| Turn { cursor, until }))
     }
 
-    /// Notes that everything up to `cursor` was dealt with, and prolongs the turn. None when somebody else has taken over.
+    /// Notes that everything up to `cursor` was dealt with, and prolongs the turn. None when another node has taken over.
     ///
     /// # Errors
     /// Those of the database.

@@ -36,7 +36,7 @@ pub struct Opening {
     pub id: Uuid,
     /// What it was asked with, sealed.
     pub sealed: Vec<u8>,
-    /// Whether somebody waits for the broker's answer, or waited in vain.
+    /// Whether a task waits for the broker's answer, or waited without a result.
     pub state: OpeningState,
     /// When the broker was first asked.
     pub since: Timestamp,
@@ -47,7 +47,7 @@ pub struct Opening {
 /// How far an opening is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpeningState {
-    /// The broker is being asked. After its time whoever asked has died.
+    /// The broker is being called. After the deadline the task is taken for lost.
     Asked,
     /// The broker's answer was lost: perhaps there is an account.
     Unknown,
@@ -184,7 +184,7 @@ impl BrokerageAccounts<'_> {
         Ok(begun == 1)
     }
 
-    /// Notes that nobody knows how an opening ended: the broker is asked again at `check_at`, and until `until` nothing is
+    /// Marks an opening as unsettled: the broker is asked again at `check_at`, and until `until` nothing is
     /// concluded from its not finding anything.
     ///
     /// # Errors
@@ -312,7 +312,7 @@ impl BrokerageAccounts<'_> {
         Ok(row.map(|(at,)| Timestamp::from_micros(at)))
     }
 
-    /// Whether anybody has an account at a broker.
+    /// Whether any account exists at a broker.
     ///
     /// # Errors
     /// Those of the database.
@@ -355,7 +355,7 @@ impl BrokerageAccounts<'_> {
             at_most,
         )?;
         rows.sort_by_key(|row| row.opening_id.is_none());
-        // One that cannot be read keeps nobody else waiting.
+        // One that cannot be read does not block the others.
         Ok(rows.into_iter().filter_map(|row| BrokerageRecord::try_from(row).ok()).collect())
     }
 
@@ -388,7 +388,7 @@ pub struct Opened<'a> {
     pub check_at: Option<Timestamp>,
 }
 
-/// Where an account stands.
+/// The status of an account.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing<'a> {
     /// Our word for it.

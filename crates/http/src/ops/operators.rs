@@ -13,7 +13,7 @@ use crate::wire::state::App;
 
 /// Whether a request comes straight from an allowed network, and asks for the page in the one way there is.
 ///
-/// A request that a proxy forwards does not come straight from there: the proxy's own address would let in everybody. And
+/// A request that a proxy forwards does not come straight from there: the proxy's own address would let all clients in. And
 /// a page of another name, resolved to this address, is not let through: its scripts would read what is shown here (DNS
 /// rebinding).
 pub(crate) fn is_operator(app: &App, request: &Request) -> bool {
@@ -25,7 +25,7 @@ pub(crate) fn is_operator(app: &App, request: &Request) -> bool {
         && is_asked_by_exact_path(request)
 }
 
-/// Lets operators through and tells everybody else that there is nothing.
+/// Lets operators through and answers all other callers with 404.
 pub(crate) async fn operators_only(State(app): State<App>, request: Request, next: Next) -> Response {
     if is_operator(&app, &request) { next.run(request).await } else { not_found().await }
 }

@@ -28,7 +28,7 @@ struct MailView {
     link: Option<String>,
 }
 
-/// Whether what goes this way stays here to be read. What waits to be sent is nobody's to read.
+/// Whether messages of this channel are kept to be read. Messages that wait to be sent are not shown.
 fn is_kept(app: &App, channel: &str) -> bool {
     let mode = if channel == "sms" { app.kernel().settings().sms } else { app.kernel().settings().mail };
     mode == DeliveryMode::Keep

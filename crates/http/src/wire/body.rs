@@ -22,7 +22,7 @@ pub(crate) struct JsonBody<C, T>(pub(crate) T, PhantomData<C>);
 pub(crate) struct LargeJsonBody<C, T>(pub(crate) T, PhantomData<C>);
 
 /// A body that is not needed: none, or any JSON.
-pub(crate) struct NoBody<C>(PhantomData<C>);
+pub(crate) struct UnusedBody<C>(PhantomData<C>);
 
 /// Most bytes of a body that carries neither a free document nor a picture.
 const SMALL: usize = 64 * 1024;
@@ -56,7 +56,7 @@ impl<C: ContractMarker, T: DeserializeOwned> FromRequest<App> for LargeJsonBody<
     }
 }
 
-impl<C: ContractMarker> FromRequest<App> for NoBody<C> {
+impl<C: ContractMarker> FromRequest<App> for UnusedBody<C> {
     type Rejection = C::Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, C::Error> {

@@ -136,7 +136,7 @@ pub(crate) async fn guard<C: ContractMarker>(
         let challenge = HeaderValue::from_static("Bearer");
         response.headers_mut().entry(header::WWW_AUTHENTICATE).or_insert(challenge);
     }
-    // Answers hold tokens and personal data; nobody but the client keeps them (RFC 6749 section 5.1).
+    // Answers hold tokens and personal data; only the client may store them (RFC 6749 section 5.1).
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

@@ -52,7 +52,7 @@ pub(crate) fn call<C: ContractMarker>(parts: &Parts, app: &App) -> Call {
 
 /// Notes where the caller stands for the response's headers; refuses one over the limit.
 pub(crate) fn read_meter(extensions: &Extensions, app: &App, standing: Standing) -> Result<(), Rejection> {
-    within(app, standing)?;
+    check_limit(app, standing)?;
     if let Some(reading) = extensions.get::<MeterReading>() {
         reading.note(standing);
     }
@@ -60,7 +60,7 @@ pub(crate) fn read_meter(extensions: &Extensions, app: &App, standing: Standing)
 }
 
 /// Refuses a caller over a limit.
-pub(crate) fn within(app: &App, standing: Standing) -> Result<(), Rejection> {
+pub(crate) fn check_limit(app: &App, standing: Standing) -> Result<(), Rejection> {
     if standing.exceeded {
         return Err(Rejection::RateLimited {
             standing,
@@ -75,7 +75,7 @@ pub(crate) fn user_agent(headers: &HeaderMap) -> String {
     String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect()
 }
 
-/// The address of the peer, or of whoever the trusted proxies in front of it say they serve.
+/// The address of the peer, or the client address that trusted proxies report.
 ///
 /// Read from the right: each hop was written by the one to its right, and only as long as that one is trusted is what
 /// it wrote believed. Anything a client puts in front is never reached.

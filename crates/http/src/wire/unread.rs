@@ -1,4 +1,4 @@
-//! Bodies that nobody read: an answer that came before them must not cost the connection without a word.
+//! Unread request bodies: an early answer must not close the connection without notice.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! Somebody with a phone alone gets an e-mail address, once they show that it is theirs.
+//! Adds a verified e-mail address to an account that has a phone number only.
 
 use serde_json::json;
 use tidegate_crypto::PlainToken;
@@ -22,8 +22,8 @@ use crate::{Identity, IdentityTables};
 /// Tokens in such links are of this kind.
 const LINK_PREFIX: &str = "tga_";
 
-/// Mails a link to an address that is to become the account's. Until it is followed the address is nobody's: whoever
-/// types in a stranger's must neither keep it from them nor be found in their account when they claim it.
+/// Mails a link to an address that is to become the account's. Until it is followed the address belongs to no account: a
+/// caller who enters another person's address must neither block it nor get into the account that claims it.
 ///
 /// Nothing is sent while the last link can still be followed, where no mail can be sent, to an address that somebody has,
 /// or too often. Otherwise it is sent again: mails get lost, and people wait.
@@ -62,7 +62,7 @@ pub(crate) async fn offer_email(
     work.send(Mail {
         template: Template::EmailAddition,
         to: email,
-        // Chosen by somebody who may be a stranger.
+        // Chosen by a caller who may be an attacker.
         display_name: "",
         cause: new.id.into(),
         values,
@@ -85,7 +85,7 @@ impl Identity {
         Ok(unit.challenges().find_by_link(Purpose::AddEmail, token.hash().as_bytes()).await?.is_some())
     }
 
-    /// Makes the address a link was sent to its account's primary one, unless somebody has taken it meanwhile.
+    /// Makes the address a link was sent to its account's primary one, unless it was taken meanwhile.
     pub(crate) async fn add_email(&self, call: &Call, token: &PlainToken) -> Outcome<(), ConfirmLinkError> {
         let mut work = self.begin(call).await?;
         let hash = token.hash();

@@ -1,4 +1,4 @@
-//! A manager changes or deletes accounts of their organization; anybody deletes their own.
+//! Changes or deletes accounts: a manager those of the organization, an account owner their own.
 
 use serde_json::json;
 use tidegate_domain::account::LoginName;
@@ -32,7 +32,7 @@ pub struct AccountChange {
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeAccountError {
-    /// Nobody of that address or name belongs to the organization.
+    /// No member has that address or name.
     #[error("the account {0} does not exist")]
     NotFound(LoginName),
     /// It is the owner's.
@@ -47,7 +47,7 @@ pub enum ChangeAccountError {
 }
 
 impl Identity {
-    /// Changes an account of the actor's organization. A new password ends its sessions. Nobody but the owner changes the
+    /// Changes an account of the actor's organization. A new password ends its sessions. Only the owner changes the
     /// owner's.
     ///
     /// Source: Crossing Minds "accounts/individual" and "accounts/service", `PATCH`.
@@ -95,7 +95,7 @@ impl Identity {
         let Member { account, first_name, last_name, metadata, .. } = &member;
         work.unit.members().describe(*account, first_name, last_name, metadata, work.now).await?;
         if let Some(hash) = &hash {
-            // Beyond the limit the password is changed all the same: nobody may use up the mails to keep it.
+            // Beyond the limit the password is changed all the same: the mail limit must not block a new password.
             let limit = call.profile.limits.mails_by_email;
             let tell = match login.email() {
                 Some(email) => work.count(Counted::MailsByEmail(email), limit).await?.is_none(),
@@ -147,7 +147,7 @@ impl Identity {
             return match emails.into_iter().find(|known| known.is_primary) {
                 // In the organization of their own, which is not the one that looks after them.
                 Some(own) => refuse(ChangeAccountError::IsOwner(own.email.into())),
-                // Somebody else was faster: it is deleted, as was asked.
+                // A concurrent request deleted it already.
                 None => Ok(()),
             };
         };
@@ -174,7 +174,7 @@ impl Identity {
     }
 }
 
-/// An organization has one owner: whoever was one a moment ago is a stranger to the one who is.
+/// An organization has one owner. A former owner has no rights over the new one.
 fn is_anothers_owner(member: &Member, grant: &Grant) -> bool {
     member.role == Role::Owner && member.account != grant.account()
 }

@@ -1,4 +1,4 @@
-//! Somebody proves that their new e-mail address is theirs.
+//! Verifies the new e-mail address of an account.
 
 use serde_json::json;
 use tidegate_delivery::Template;
@@ -18,7 +18,7 @@ use crate::{Identity, IdentityTables};
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfirmEmailChangeError {
-    /// Nothing is pending for that address, or somebody else took it meanwhile.
+    /// No change to that address is pending, or another account took it meanwhile.
     #[error("no change to this e-mail address is pending")]
     NotPending,
     /// The code is wrong; the try was counted.

@@ -55,16 +55,16 @@ pub struct CreateProgram {
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CreateAccountError {
-    /// Somebody has that address or name.
+    /// The address or name is taken.
     #[error("the account {0} is duplicated")]
     Taken(LoginName),
     /// The contract's password rule.
     #[error("password {0}")]
     WeakPassword(WeakPassword),
     /// An organization has the one owner it was provisioned with.
-    #[error("nobody can be made an owner")]
+    #[error("an account cannot be created as owner")]
     OwnerRole,
-    /// The link would lead to a stranger's site.
+    /// The link would lead to a host that is not allowed.
     #[error(transparent)]
     Redirect(RedirectRefused),
 }
@@ -194,7 +194,7 @@ impl Identity {
         Ok(id)
     }
 
-    /// Refuses a name somebody has before a password is hashed for it.
+    /// Refuses a taken name before a password is hashed for it.
     async fn require_free(&self, login: &LoginName) -> Outcome<(), CreateAccountError> {
         let mut unit = self.kernel.store.read().await?;
         if unit.accounts().owner_of(login).await?.is_some() {

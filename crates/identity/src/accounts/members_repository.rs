@@ -125,7 +125,7 @@ impl Members<'_> {
         let row = fetch_optional!(
             self.0,
             MemberRow,
-            // An account has one primary identifier of each kind. Whoever has an address is who has that address.
+            // An account has one primary identifier of each kind. So an address identifies one member.
             select_members!(
                 "a.id = $2 order by case i.kind when 'phone' then 1 else 0 end, i.created_at limit 1"
             ),

@@ -4,7 +4,7 @@ use tidegate_domain::account::{Account, AccountKind, LoginName};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::{Document, EmailAddress, Role, Timestamp};
 use tidegate_kernel::fault::Fault;
-use tidegate_kernel::issue::Landing;
+use tidegate_kernel::issue::SignInTarget;
 
 use crate::IdentityTables;
 use crate::accounts::repository::{NewAccount, NewIdentifier};
@@ -18,7 +18,7 @@ pub(crate) struct NewPerson<'a> {
     pub(crate) verified_at: Option<Timestamp>,
     /// Name shown to people; empty when not given.
     pub(crate) display_name: &'a str,
-    /// None for somebody who is yet to choose a password.
+    /// None for an account without a password yet.
     pub(crate) password_hash: Option<&'a str>,
     pub(crate) agreed_to_terms: bool,
     pub(crate) terms_version: Option<&'a str>,
@@ -31,7 +31,7 @@ pub(crate) struct NewPerson<'a> {
 /// A new person and the organization they own.
 pub(crate) struct Person {
     pub(crate) account: Account,
-    pub(crate) landing: Landing,
+    pub(crate) sign_in_target: SignInTarget,
 }
 
 impl<G> Work<'_, G> {
@@ -66,7 +66,7 @@ impl<G> Work<'_, G> {
         if let Some(hash) = new.password_hash {
             self.unit.accounts().set_password(id, hash, now).await?;
         }
-        let landing = self.create_organization(id, new).await?;
+        let sign_in_target = self.create_organization(id, new).await?;
         let account = Account {
             id,
             number,
@@ -79,18 +79,22 @@ impl<G> Work<'_, G> {
             created_at: now,
             updated_at: now,
         };
-        Ok(Some(Person { account, landing }))
+        Ok(Some(Person { account, sign_in_target }))
     }
 
     /// Makes a person's own organization (RiverGen section 2).
-    async fn create_organization(&mut self, owner: AccountId, of: &NewPerson<'_>) -> Result<Landing, Fault> {
+    async fn create_organization(
+        &mut self,
+        owner: AccountId,
+        of: &NewPerson<'_>,
+    ) -> Result<SignInTarget, Fault> {
         let (now, entropy) = (self.now, self.app.kernel.entropy.as_ref());
         let organization = entropy.uuid(now).into();
         let workspace = entropy.uuid(now).into();
         let email = of.login.email();
         let name = match (of.display_name, email) {
             ("", Some(email)) => email.local_part(),
-            // A phone's number is nobody's business but its owner's.
+            // A phone number is shown to its account owner only.
             ("", None) => "Personal",
             (name, _) => name,
         };
@@ -127,6 +131,6 @@ impl<G> Work<'_, G> {
             joined_at: now,
         };
         organizations.insert_membership(membership, workspace).await?;
-        Ok(Landing { organization, workspace: Some(workspace), role: Role::Owner })
+        Ok(SignInTarget { organization, workspace: Some(workspace), role: Role::Owner })
     }
 }

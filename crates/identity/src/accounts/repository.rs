@@ -138,7 +138,7 @@ impl Accounts<'_> {
         Ok(number)
     }
 
-    /// Adds an address, number or name unless somebody has it; answers whether it was added.
+    /// Adds an address, number or name unless it is taken; returns whether it was added.
     ///
     /// # Errors
     /// Those of the database.

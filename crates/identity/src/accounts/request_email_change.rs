@@ -1,4 +1,4 @@
-//! Somebody signed in wants another e-mail address.
+//! Requests a change of the e-mail address.
 
 use serde_json::json;
 use tidegate_delivery::Template;
@@ -21,7 +21,7 @@ pub enum RequestEmailChangeError {
     /// It is the address they have.
     #[error("the new e-mail address is the current one")]
     SameEmail,
-    /// Somebody else has it.
+    /// Another account has it.
     #[error("the e-mail address is already registered")]
     EmailTaken,
 }
@@ -45,7 +45,7 @@ impl Identity {
         if grant.session().email.as_ref() == Some(new_email) {
             return refuse(RequestEmailChangeError::SameEmail);
         }
-        // Bounds both the mails sent to strangers and the addresses asked about.
+        // Limits the mails to other people, and the addresses that can be probed.
         let limit = call.profile.limits.resend_by_account;
         let by_recipient = call.profile.limits.forgot_password_by_email;
         self.kernel

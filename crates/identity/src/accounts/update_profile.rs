@@ -1,4 +1,4 @@
-//! Somebody changes how they are shown.
+//! Changes the profile of an account.
 
 use serde_json::json;
 use tidegate_domain::account::Account;

@@ -30,7 +30,7 @@ const CODE: &str = "one-time code";
 
 /// What became of a code.
 pub(crate) enum Answer {
-    /// It is right, and nobody else can use it any more.
+    /// It is correct, and cannot be used again.
     Right,
     /// It is wrong; the try is counted once the unit commits.
     Wrong,

@@ -15,7 +15,7 @@ pub struct Challenges<'u>(pub(crate) &'u mut Unit);
 pub struct NewChallenge<'a> {
     /// Key.
     pub id: ChallengeId,
-    /// Whose; none for an address nobody has.
+    /// The account; none for an unknown address.
     pub account: Option<AccountId>,
     /// What for.
     pub purpose: Purpose,
@@ -206,7 +206,7 @@ impl Challenges<'_> {
         Ok(counted == 1)
     }
 
-    /// Takes the challenge as answered. False when somebody else was first: of any number, one is.
+    /// Marks the challenge as answered. False when a concurrent request did: exactly one succeeds.
     ///
     /// # Errors
     /// Those of the database.

@@ -1,4 +1,4 @@
-//! Somebody signed in changes their password.
+//! Changes the password of a signed-in account.
 
 use serde_json::json;
 use tidegate_crypto::Verification;

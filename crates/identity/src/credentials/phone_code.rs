@@ -1,4 +1,4 @@
-//! Somebody asks for a code to be texted to a phone.
+//! Sends a one-time code to a phone.
 
 use serde_json::json;
 use tidegate_domain::PhoneNumber;
@@ -35,7 +35,7 @@ impl PhonePurpose {
 impl Identity {
     /// Texts a code to a phone; it takes the place of any sent there before for the same purpose.
     ///
-    /// To sign in, a phone nobody has gets none: the same rows are written, and the message is marked as never to be sent.
+    /// To sign in, an unknown phone gets none: the same rows are written, and the message is discarded from the start.
     /// Neither the answer nor its time tells the two apart. To register, a phone that somebody has gets one, and whoever
     /// sends it back is let into that account.
     ///

@@ -16,7 +16,7 @@ pub(crate) struct RedirectUrl(Url);
 pub struct RedirectRefused;
 
 impl Identity {
-    /// Accepts an address on an allowed host, or on this installation's own. Anything else would let whoever asks send
+    /// Accepts an address on an allowed host, or on this installation's own. Anything else would let an attacker send
     /// people a mail of ours that leads to a site of theirs.
     pub(crate) fn redirect(&self, text: &str) -> Result<RedirectUrl, RedirectRefused> {
         let url = Url::parse(text).map_err(|_| RedirectRefused)?;
@@ -29,7 +29,7 @@ impl Identity {
         let is_allowed = authority.is_some_and(|authority| {
             self.kernel.settings.redirect_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(&authority))
         });
-        // A code must not travel in the clear, but on the machine somebody develops on.
+        // A code must not travel in the clear, except on a development machine.
         let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
         let is_plain = url.username().is_empty() && url.password().is_none();
         if is_plain && (is_own || (is_allowed && is_safe)) {
@@ -55,7 +55,7 @@ impl RedirectUrl {
         const OURS: [&str; 3] = ["code", "email", "code_expiration_timestamp"];
         let mut url = self.0.clone();
         let given: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-        // Whoever asked must not say beforehand what only the mail may say.
+        // The caller must not preset what only the mail may contain.
         let others = given.into_iter().filter(|(name, _)| !OURS.contains(&name.as_str()));
         url.query_pairs_mut()
             .clear()

@@ -6,7 +6,7 @@ use tidegate_domain::account::{MemberOrganization, Workspace};
 use tidegate_domain::id::{AccountId, MembershipId, OrganizationId, WorkspaceId};
 use tidegate_domain::{Document, Role, Timestamp};
 use tidegate_kernel::KernelTables;
-use tidegate_kernel::issue::Landing;
+use tidegate_kernel::issue::SignInTarget;
 use tidegate_kernel::tables::role;
 use uuid::Uuid;
 
@@ -179,7 +179,11 @@ impl Organizations<'_> {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn landing(&mut self, account: AccountId, workspace: Option<i64>) -> Result<Option<Landing>> {
+    pub async fn sign_in_target(
+        &mut self,
+        account: AccountId,
+        workspace: Option<i64>,
+    ) -> Result<Option<SignInTarget>> {
         let row = fetch_optional!(
             self.0,
             (Uuid, Option<Uuid>, String),
@@ -190,11 +194,11 @@ impl Organizations<'_> {
              where m.account_id = $1 and (w.number = $2 or $2 = 0)
              order by m.is_home desc, m.joined_at, m.id, w.is_default desc, w.number limit 1",
             account.0,
-            // Numbers begin at 1; 0 is nobody's and stands for "whichever".
+            // Numbers begin at 1; 0 stands for "any".
             workspace.map_or(0, |number| if number == 0 { -1 } else { number }),
         )?;
         row.map(|(organization, workspace, name)| {
-            Ok(Landing {
+            Ok(SignInTarget {
                 organization: organization.into(),
                 workspace: workspace.map(WorkspaceId),
                 role: role(&name)?,

@@ -20,8 +20,8 @@ pub enum TransferError {
     /// No such organization.
     #[error("there is no such organization")]
     UnknownOrganization,
-    /// Nobody of that address belongs to it.
-    #[error("nobody with this e-mail address belongs to the organization; make their account there first")]
+    /// No member has that address.
+    #[error("no member of the organization has this e-mail address; create the account there first")]
     NotAMember,
     /// They own it.
     #[error("this account owns the organization already")]
@@ -76,7 +76,7 @@ impl Identity {
         {
             return refuse(TransferError::NotAMember);
         }
-        // First nobody owns it, then somebody else: two owners at once the store refuses.
+        // First no owner, then the new one: the store refuses two owners.
         if let Some(owner) = owner {
             work.unit.members().set_role(organization, owner, Role::Admin).await?;
         }

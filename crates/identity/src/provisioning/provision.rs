@@ -38,7 +38,7 @@ pub struct Provisioned {
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProvisionError {
-    /// Somebody has that address.
+    /// The address is taken.
     #[error("an account with this e-mail address exists already; choose another address")]
     EmailTaken,
     /// Another organization manages that domain.
@@ -76,18 +76,21 @@ impl Identity {
             source: "provisioned",
             is_at_home: true,
         };
-        let Some(Person { account, landing }) = work.create_person(&new).await? else {
+        let Some(Person { account, sign_in_target }) = work.create_person(&new).await? else {
             return refuse(ProvisionError::EmailTaken);
         };
         for domain in claim.managed_domains {
-            if !work.unit.claims().add_managed_domain(landing.organization, &domain, work.now).await? {
+            if !work.unit.claims().add_managed_domain(sign_in_target.organization, &domain, work.now).await? {
                 return refuse(ProvisionError::DomainTaken(domain));
             }
         }
-        let subject =
-            Subject { account: Some(account.id), organization: Some(landing.organization), session: None };
+        let subject = Subject {
+            account: Some(account.id),
+            organization: Some(sign_in_target.organization),
+            session: None,
+        };
         work.audit(Action::OrganizationProvisioned, subject, json!({})).await?;
         work.commit().await?;
-        Ok(Provisioned { organization: landing.organization, owner: account })
+        Ok(Provisioned { organization: sign_in_target.organization, owner: account })
     }
 }

@@ -1,4 +1,4 @@
-//! Somebody forgot their password.
+//! Requests a password reset.
 
 use serde_json::{Value, json};
 use tidegate_crypto::PlainToken;
@@ -21,9 +21,9 @@ use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
 impl Identity {
-    /// Sends a link with which the password can be set anew, if somebody has that address.
+    /// Sends a password-reset link, if an account has that address.
     ///
-    /// For an address nobody has, the same rows are written, and the mail is marked as never to be sent: neither the
+    /// For an unknown address, the same rows are written, and the mail is discarded from the start: neither the
     /// answer nor its time tells the two apart.
     ///
     /// Source: RiverGen "forgot-password".
@@ -66,7 +66,7 @@ impl Identity {
         let mut work = self.begin(call).await?;
         let found = work.unit.accounts().find_for_sign_in(&email.clone().into()).await?;
         let found = found.filter(|found| found.account.disabled_at.is_none());
-        // Whoever signed up with a stranger's address must not write to them through the name they chose.
+        // An attacker who signed up with another person's address must not write to them through the display name.
         let verified = found.as_ref().is_some_and(|found| found.verified_at.is_some());
         let account = found.map(|found| found.account);
         let mut deliverable = account.is_some();
@@ -75,7 +75,7 @@ impl Identity {
             (Counted::ForgotPasswordByEmail(email), limits.forgot_password_by_email),
             (Counted::MailsByEmail(email), limits.mails_by_email),
         ] {
-            // Somebody floods a mailbox from many addresses. Telling them would tell that the mailbox is known.
+            // An attacker floods a mailbox from many addresses. An error would disclose that the mailbox is known.
             deliverable &= work.count(counted, limit).await?.is_none();
         }
         let new = work.new_challenge(Purpose::ResetPassword, email.as_str());
@@ -121,7 +121,7 @@ impl<G> Work<'_, G> {
         self.send(Mail {
             template: Template::Invitation,
             to: email,
-            // Chosen by whoever made the account: see above.
+            // Chosen by the creator of the account: see above.
             display_name: "",
             cause: link.cause,
             values: link.values,

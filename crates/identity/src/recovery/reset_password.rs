@@ -1,4 +1,4 @@
-//! Somebody sets a new password with the token they were mailed.
+//! Sets a new password with a mailed token.
 
 use serde_json::json;
 use tidegate_crypto::PlainToken;
@@ -38,7 +38,7 @@ pub enum ResetPasswordError {
     /// The token is unknown, used or expired.
     #[error("the reset token is invalid or has expired; ask for a new one")]
     InvalidToken,
-    /// The account is gone or shut since the token was mailed.
+    /// The account was deleted or disabled since the token was mailed.
     #[error("the account no longer exists")]
     AccountNotFound,
     /// The contract's password rule; the token stays good.
@@ -89,7 +89,7 @@ impl Identity {
         };
         let by = ProvenBy::mail(&challenge);
         let email = EmailAddress::from_stored(challenge.address);
-        // The address was changed since: whoever reads the old mailbox has no say any more.
+        // The address was changed since: the old mailbox has no access any more.
         let emails = work.unit.accounts().emails(account.id).await?;
         if !emails.iter().any(|known| known.is_primary && known.email == email) {
             return refuse(ResetPasswordError::InvalidToken);
@@ -128,7 +128,7 @@ impl<G> Work<'_, G> {
         let (Some(email), true) = (login.email(), tell) else {
             return Ok(());
         };
-        // Whoever made an account with a stranger's address must not write to them through its name.
+        // An attacker who created an account with another person's address must not write to them through its name.
         let known = self.unit.accounts().find_for_sign_in(login).await?;
         let known = known.filter(|known| known.verified_at.is_some());
         let display_name = known.map(|known| known.account.display_name);

@@ -3,7 +3,7 @@
 use tidegate_crypto::{PlainToken, TokenHash};
 use tidegate_domain::database::{Binding, Database};
 use tidegate_domain::id::OrganizationId;
-use tidegate_domain::refresh::KeptVerdict;
+use tidegate_domain::refresh::KeepVerdict;
 use tidegate_domain::{Role, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::{Bearer, TokenSet};
@@ -52,7 +52,7 @@ impl Identity {
     /// Answers a new access token, for the session's database or another one.
     ///
     /// The refresh token is the same until it nears its expiry; then a child of it is answered, the same one to everybody
-    /// who asks, and both are good. So parallel tabs and repeated requests sign nobody out.
+    /// who asks, and both are good. So parallel tabs and repeated requests do not sign out.
     ///
     /// Source: Crossing Minds "login/refresh-token" and section 5.
     ///
@@ -77,10 +77,10 @@ impl Identity {
         };
         drop(unit);
         let renew = match call.profile.refresh.judge_kept(found.presented, self.kernel.now()) {
-            KeptVerdict::Keep => false,
-            KeptVerdict::Renew => true,
-            KeptVerdict::Expired => return refuse(ContinueError::Expired),
-            KeptVerdict::Revoked => return refuse(ContinueError::Invalid),
+            KeepVerdict::Keep => false,
+            KeepVerdict::Renew => true,
+            KeepVerdict::Expired => return refuse(ContinueError::Expired),
+            KeepVerdict::Revoked => return refuse(ContinueError::Invalid),
         };
 
         let mut work = self.begin(call).await?;
@@ -183,7 +183,7 @@ impl Work<'_> {
         if added {
             return Ok(child);
         }
-        // Somebody else was first. Derived under a key that is gone, the child is one nobody can say again; then the token,
+        // A concurrent request was first. A child derived under a removed key cannot be derived again; then the token,
         // which is good for some days more, is answered instead.
         let again = self.unit.refresh_tokens().find(token.hash().as_bytes()).await?;
         let known =

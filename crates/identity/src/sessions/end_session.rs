@@ -1,4 +1,4 @@
-//! Somebody ends one of their sessions from another.
+//! Ends another session of the same account.
 
 use serde_json::json;
 use tidegate_domain::Permission;
@@ -12,7 +12,7 @@ use crate::Identity;
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndSessionError {
-    /// No such active session of theirs; somebody else's looks the same.
+    /// The account has no such active session. Sessions of other accounts get the same answer.
     #[error("the session does not exist")]
     NotFound,
 }

@@ -1,4 +1,4 @@
-//! Somebody sees where they are signed in.
+//! Lists the sessions of an account.
 
 use tidegate_domain::Permission;
 use tidegate_domain::account::Session;

@@ -24,14 +24,14 @@ pub enum RefreshError {
     Expired,
 }
 
-/// How often a lost race is run again. Each time somebody else has changed the token, so two rounds settle it.
+/// How often a lost race is run again. Each time a concurrent request changed the token, so two rounds settle it.
 const ROUNDS: usize = 4;
 
 impl Identity {
     /// Exchanges a refresh token for its child and a new access token.
     ///
-    /// The child is derived from the parent, so that everybody who presents the parent within the grace period gets the
-    /// same one. A superseded token outside of it ends the session: whoever holds it, two parties do.
+    /// The child is derived from the parent, so that every request with the parent within the grace period gets the
+    /// same one. A replaced token outside of it ends the session: two parties hold it.
     ///
     /// Source: RiverGen "refresh"; IngestIQ "refresh"; RFC 9700 section 4.14.2.
     ///
@@ -70,7 +70,7 @@ impl Identity {
         refuse(RefreshError::Invalid)
     }
 
-    /// None when somebody else was first.
+    /// None when a concurrent request was first.
     async fn rotate(
         &self,
         call: &Call,

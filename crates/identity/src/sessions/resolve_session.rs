@@ -30,7 +30,7 @@ pub struct ResolveSession {
 /// Which resolved sessions are listed.
 #[derive(Clone, Debug)]
 pub struct ListResolved {
-    /// Those of these users, as they were sent; everybody's unless given.
+    /// Those of these users, as they were sent; all users unless given.
     pub users: Option<Vec<SentId>>,
     /// At most so many.
     pub limit: usize,

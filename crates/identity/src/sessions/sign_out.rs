@@ -1,4 +1,4 @@
-//! Somebody signs out: of this session, or of all.
+//! Signs out: ends this session, or all sessions of the account.
 
 use serde_json::json;
 use tidegate_domain::Permission;
@@ -13,7 +13,7 @@ use crate::work::Acting;
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignOutError {
-    /// Somebody else ended the session between its token being accepted and now.
+    /// The session was ended after its token was accepted.
     #[error("the session has already ended")]
     AlreadyEnded,
 }

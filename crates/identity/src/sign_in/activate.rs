@@ -1,4 +1,4 @@
-//! Somebody sends back the code from a mail to verify their address, without being let in.
+//! Verifies an address with a mailed code, without signing in.
 
 use serde_json::json;
 use tidegate_crypto::PlainToken;
@@ -15,7 +15,7 @@ use crate::{Identity, IdentityTables};
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ActivateError {
-    /// Nobody has that address.
+    /// No account has that address.
     #[error("the account {0} does not exist")]
     UnknownEmail(EmailAddress),
     /// Wrong, withdrawn or expired.
@@ -26,7 +26,7 @@ pub enum ActivateError {
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResendActivationError {
-    /// Nobody has that address.
+    /// No account has that address.
     #[error("the account {0} does not exist")]
     UnknownEmail(EmailAddress),
     /// Nothing is left to verify.
@@ -112,7 +112,7 @@ impl Identity {
             .await?;
         let mut work = self.begin(call).await?;
         work.lock(account.id).await?;
-        // Again: it may have been verified or deleted meanwhile, and the address may be somebody else's.
+        // Again: it may have been verified or deleted meanwhile, and the address may belong to another account.
         let known = work.unit.accounts().find_for_sign_in(&email.clone().into()).await?;
         match known {
             Some(known) if known.account.id != account.id => {
@@ -124,7 +124,7 @@ impl Identity {
             Some(_) => {}
             None => return refuse(ResendActivationError::UnknownEmail(email.clone())),
         }
-        // Only those of this contract: whoever signs up through another one is not to be disturbed by a stranger.
+        // Only those of this contract: another caller must not disturb a sign-up through another contract.
         work.unit.challenges().withdraw(Purpose::VerifyEmail, account.id, call.profile.contract).await?;
         work.send_activation(&account, email).await?;
         work.audit(Action::CodeResent, account.id, json!({})).await?;

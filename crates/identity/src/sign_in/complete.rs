@@ -8,7 +8,7 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::id::{OrganizationId, SessionId};
 use tidegate_kernel::Fault;
 use tidegate_kernel::admission::{Admission, Decision, Evidence, RefusedSignIn};
-use tidegate_kernel::issue::{Bound, Landing, SignedIn};
+use tidegate_kernel::issue::{Bound, SignInTarget, SignedIn};
 use tidegate_kernel::work::Subject;
 
 use crate::IdentityTables;
@@ -73,7 +73,7 @@ impl<'a> Completion<'a> {
 /// What is needed to open a session.
 struct Admitted {
     admission: Admission,
-    landing: Landing,
+    sign_in_target: SignInTarget,
     bound: Option<Bound>,
 }
 
@@ -87,14 +87,14 @@ impl Work<'_> {
         completion: Completion<'_>,
     ) -> Result<Completed<SignedIn>, Fault> {
         let history = completion.history.clone();
-        let Admitted { admission, landing, bound } = match self.admit(account, completion).await? {
+        let Admitted { admission, sign_in_target, bound } = match self.admit(account, completion).await? {
             Completed::SignedIn(admitted) => admitted,
             Completed::VerifyEmail => return Ok(Completed::VerifyEmail),
             Completed::SecondFactor => return Ok(Completed::SecondFactor),
             Completed::Refused(refusal) => return Ok(Completed::Refused(refusal)),
         };
-        let signed_in = self.kernel().open_session(admission, landing, bound).await?;
-        self.note_session(account, landing.organization, signed_in.session, history).await?;
+        let signed_in = self.kernel().open_session(admission, sign_in_target, bound).await?;
+        self.note_session(account, sign_in_target.organization, signed_in.session, history).await?;
         Ok(Completed::SignedIn(signed_in))
     }
 
@@ -105,14 +105,14 @@ impl Work<'_> {
         completion: Completion<'_>,
     ) -> Result<Completed<Secret>, Fault> {
         let history = completion.history.clone();
-        let Admitted { admission, landing, .. } = match self.admit(account, completion).await? {
+        let Admitted { admission, sign_in_target, .. } = match self.admit(account, completion).await? {
             Completed::SignedIn(admitted) => admitted,
             Completed::VerifyEmail => return Ok(Completed::VerifyEmail),
             Completed::SecondFactor => return Ok(Completed::SecondFactor),
             Completed::Refused(refusal) => return Ok(Completed::Refused(refusal)),
         };
-        let (session, token) = self.kernel().open_opaque_session(&admission, landing).await?;
-        self.note_session(account, landing.organization, session, history).await?;
+        let (session, token) = self.kernel().open_opaque_session(&admission, sign_in_target).await?;
+        self.note_session(account, sign_in_target.organization, session, history).await?;
         Ok(Completed::SignedIn(token))
     }
 
@@ -121,11 +121,14 @@ impl Work<'_> {
         account: &Account,
         completion: Completion<'_>,
     ) -> Result<Completed<Admitted>, Fault> {
-        let landing = self.unit.organizations().landing(account.id, completion.workspace).await?;
-        if completion.owner_only && landing.is_none_or(|landing| landing.role != Role::Owner) {
+        let sign_in_target =
+            self.unit.organizations().sign_in_target(account.id, completion.workspace).await?;
+        if completion.owner_only
+            && sign_in_target.is_none_or(|sign_in_target| sign_in_target.role != Role::Owner)
+        {
             return Ok(Completed::Refused(Refusal::NotOwner));
         }
-        let Some(landing) = landing else {
+        let Some(sign_in_target) = sign_in_target else {
             return Ok(Completed::Refused(Refusal::WorkspaceDenied));
         };
         let admission = match self.kernel().decide_sign_in(account, completion.evidence).await? {
@@ -135,11 +138,11 @@ impl Work<'_> {
             Decision::Refused(refused) => return Ok(Completed::Refused(refused.into())),
         };
         let bound = match completion.binding {
-            Some(request) => self.bind(landing.organization, landing.role, request).await?,
+            Some(request) => self.bind(sign_in_target.organization, sign_in_target.role, request).await?,
             None => Ok(None),
         };
         Ok(match bound {
-            Ok(bound) => Completed::SignedIn(Admitted { admission, landing, bound }),
+            Ok(bound) => Completed::SignedIn(Admitted { admission, sign_in_target, bound }),
             Err(error) => Completed::Refused(Refusal::Binding(error)),
         })
     }

@@ -1,4 +1,4 @@
-//! Somebody sends back the code they were sent at sign-up, and is let in.
+//! Verifies an address with the code of its sign-up, and signs in.
 
 use serde_json::json;
 use tidegate_crypto::PlainToken;

@@ -1,4 +1,4 @@
-//! Somebody follows the link they were sent at sign-up, and is let in.
+//! Verifies an address with the link of its sign-up, and signs in.
 
 use tidegate_crypto::PlainToken;
 use tidegate_domain::challenge::{Challenge, Purpose};
@@ -35,7 +35,7 @@ impl Identity {
         self.find_link(token).await?;
         let mut work = self.begin(call).await?;
         let challenge = match work.open_link(token).await? {
-            // A code that another contract takes as proof of the address alone lets nobody in here.
+            // A code that only proves the address in another contract does not sign in here.
             Ok(challenge) if challenge.contract != call.profile.contract => {
                 return refuse(ConfirmLinkError::InvalidToken);
             }
@@ -50,7 +50,7 @@ impl Identity {
         signed_in.ok_or(Refused::Rule(ConfirmLinkError::InvalidToken))
     }
 
-    /// Confirms the token of a link without signing in: for the hosted page, which has nobody to hand a session to.
+    /// Confirms the token of a link without signing in: for the hosted page, which has no client to give a session to.
     ///
     /// Where the password was dropped, because the mail alone does not show who set it, a token is answered with which another one
     /// is chosen.

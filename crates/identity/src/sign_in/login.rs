@@ -1,4 +1,4 @@
-//! Somebody signs in: a person with an e-mail address and a password, a program with its name and a password or key.
+//! Signs in: an individual with e-mail address and password, a program with its name and a password or service key.
 
 use serde_json::json;
 use tidegate_crypto::{HashError, PlainToken, Verification};
@@ -24,7 +24,7 @@ use crate::sign_in::complete::{Completed, Completion, Refusal};
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
-/// What somebody signs in with.
+/// The credentials of a sign-in.
 #[derive(Clone, Debug)]
 pub struct SignIn {
     /// Their address or name.
@@ -55,7 +55,7 @@ impl SignIn {
     }
 }
 
-/// How far a right password got somebody.
+/// The result of a correct password.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SignInOutcome {
@@ -73,7 +73,7 @@ pub enum SignInOutcome {
 /// Why not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignInError {
-    /// Unknown name, wrong password or shut account: which, nobody learns.
+    /// Unknown name, wrong password or disabled account. The client cannot tell these cases apart.
     #[error("the e-mail address or the password is wrong")]
     InvalidCredentials,
     /// The password is right, the address is not verified, and the contract says to refuse.
@@ -100,7 +100,7 @@ enum Proof {
 }
 
 impl Identity {
-    /// Signs somebody in, or says how to go on.
+    /// Signs in, or returns the next step.
     ///
     /// Order: rate limits, look-up, hash, rule. An unknown name costs the same hash and the same writes.
     ///
@@ -124,7 +124,7 @@ impl Identity {
             }
             LoginName::Service(name) => {
                 self.kernel.throttle(call, &[by_ip]).await?;
-                // Before the limits on guesses: keys cannot be guessed, and strangers who guess a program's password must
+                // Before the limits on guesses: keys cannot be guessed, and attackers who guess a program's password must
                 // not keep out the program that holds one.
                 if let Some(outcome) = self.sign_in_with_key(call, &claim, name).await? {
                     return Ok(outcome);
@@ -345,7 +345,7 @@ impl Work<'_> {
     }
 
     /// Whether what was proved still holds. Hashing took a while, and a password that was changed meanwhile, perhaps
-    /// because somebody stole it, lets in nobody. On PostgreSQL, a change waits from here on until the unit ends.
+    /// because it was stolen, is refused. On PostgreSQL, a change waits from here on until the unit ends.
     async fn holds(&mut self, account: AccountId, proof: &Proof) -> Result<bool, Fault> {
         match proof {
             Proof::Key(key) => Ok(self.unit.service_keys().claim(key.id).await?),

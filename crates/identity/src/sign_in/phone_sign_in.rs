@@ -1,4 +1,4 @@
-//! Somebody sends back the code that was texted to their phone, and is let in.
+//! Signs in with a one-time code sent to a phone.
 
 use serde_json::json;
 use tidegate_domain::account::{Account, LoginName};
@@ -30,7 +30,7 @@ pub struct PhoneCode {
     pub code: Secret,
 }
 
-/// Somebody is in.
+/// Signed in.
 #[derive(Clone, Debug)]
 pub struct PhoneSignedIn {
     /// Who.
@@ -39,7 +39,8 @@ pub struct PhoneSignedIn {
     pub token: Secret,
 }
 
-/// The code is wrong, used, superseded or expired, no try is left, or the account is shut: which, nobody learns.
+/// The code is wrong, used, replaced or expired, no attempt is left, or the account is disabled. The client cannot tell
+/// these cases apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the code is not valid for this phone")]
 pub struct CodeRejected;
@@ -57,8 +58,8 @@ enum PhoneAdmission {
 impl Identity {
     /// Confirms the newest code that was texted to a phone for that purpose, and opens a session.
     ///
-    /// Registering with a phone nobody has makes a person with an organization of their own, all or nothing. Of any number
-    /// of concurrent right codes exactly one is taken.
+    /// Registering with an unused phone number creates an individual with a personal organization, all or nothing. Of any
+    /// number of concurrent correct codes exactly one is accepted.
     ///
     /// Source: Riven "auth/confirm-code" and "login/verify-code".
     ///
@@ -145,7 +146,7 @@ impl Work<'_> {
         }
     }
 
-    /// Makes the person whose phone it is. None when somebody else was first, with another code for the same phone.
+    /// Creates the account of the phone. None when a concurrent request did, with another code for the same phone.
     async fn register_phone(&mut self, login: &LoginName) -> Result<Option<Person>, Fault> {
         let new = NewPerson {
             login,
@@ -162,7 +163,7 @@ impl Work<'_> {
         };
         let subject = Subject {
             account: Some(person.account.id),
-            organization: Some(person.landing.organization),
+            organization: Some(person.sign_in_target.organization),
             session: None,
         };
         self.audit(Action::SignedUp, subject, json!({ "method": "phone" })).await?;

@@ -1,4 +1,4 @@
-//! Somebody asks for the sign-up code again.
+//! Sends the sign-up code again.
 
 use serde_json::json;
 use tidegate_crypto::PlainToken;

@@ -1,4 +1,4 @@
-//! Somebody looks through their own sign-ins.
+//! Lists the sign-ins of an account.
 
 use tidegate_domain::Permission;
 use tidegate_kernel::fault::Fault;

@@ -1,4 +1,4 @@
-//! Somebody makes an account.
+//! Creates an account.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -26,7 +26,7 @@ use crate::{Identity, IdentityTables};
 /// How long an answer is repeated to the same idempotency key.
 const IDEMPOTENCY_LIFETIME: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
 
-/// What somebody signs up with.
+/// The input of a sign-up.
 #[derive(Clone, Debug)]
 pub struct SignUp {
     /// Their address.
@@ -43,7 +43,7 @@ pub struct SignUp {
     pub idempotency_key: Option<String>,
 }
 
-/// Somebody signed up.
+/// The sign-up succeeded.
 #[derive(Clone, Debug)]
 pub enum SignedUp {
     /// Their address must be verified before they are let in.
@@ -71,7 +71,7 @@ pub enum SignUpError {
     /// The contract's password rule.
     #[error("password {0}")]
     WeakPassword(WeakPassword),
-    /// Somebody has that address.
+    /// The address is taken.
     #[error("the e-mail address is already registered")]
     EmailTaken,
     /// The key was used for another request.
@@ -157,7 +157,7 @@ impl Identity {
         claim: &SignUp,
         repeat: Option<&Repeat>,
     ) -> Result<Option<Result<SignedUp, SignUpError>>, Fault> {
-        // The account before the record: both appear at once, and whoever sees the first will see the second.
+        // The account before the record: both are committed together, and a reader who sees the first sees the second.
         let owner = unit.accounts().owner_of(&claim.email.clone().into()).await?;
         // An invitation does not keep the address from its owner.
         let taken = owner.is_some() && unit.claims().invited(&claim.email).await? != owner;
@@ -218,11 +218,14 @@ impl Work<'_> {
             source: "signup",
             is_at_home: true,
         };
-        let Some(Person { account, landing }) = self.create_person(&new).await? else {
+        let Some(Person { account, sign_in_target }) = self.create_person(&new).await? else {
             return Ok(None);
         };
-        let subject =
-            Subject { account: Some(account.id), organization: Some(landing.organization), session: None };
+        let subject = Subject {
+            account: Some(account.id),
+            organization: Some(sign_in_target.organization),
+            session: None,
+        };
         let metadata =
             json!({ "terms_version": claim.terms_version, "agreed_to_terms": claim.agreed_to_terms });
         self.audit(Action::SignedUp, subject, metadata).await?;

@@ -22,7 +22,7 @@ pub struct Work<'w> {
 }
 
 impl Work<'_> {
-    /// Waits for whoever else changes the account's password or answers what was sent to it, and keeps the next one
+    /// Waits for other units that change the account's password or answer its challenges, and keeps the next one
     /// waiting until this unit ends: what is opened while a password is replaced must not outlive it. To be taken before
     /// any other row of the account, so that no two wait for each other.
     ///

@@ -22,7 +22,7 @@ pub struct NewEvent<'a> {
     pub at: Timestamp,
     /// What.
     pub action: Action,
-    /// To whom; none for an address nobody has.
+    /// The account; none for an unknown address.
     pub account: Option<AccountId>,
     /// In which organization.
     pub organization: Option<OrganizationId>,
@@ -130,7 +130,7 @@ impl Audit<'_> {
             Json(&event.metadata),
             event.origin.as_str(),
         )?;
-        // An address nobody has is announced as an account nobody has: telling other nodes costs the same.
+        // An unknown address is announced as an unknown account: the notification costs the same.
         self.0.touch_account(event.account.unwrap_or(AccountId(event.id.0)));
         Ok(())
     }

@@ -101,7 +101,7 @@ pub struct Message {
     next_attempt_at: i64,
     /// Why the last try failed.
     pub last_error: Option<String>,
-    /// Who took it.
+    /// The provider that accepted it.
     pub provider: Option<String>,
     /// What they reported of it since: `interim`, `delivered` or `failed`.
     pub receipt: Option<String>,
@@ -138,7 +138,7 @@ impl Message {
     }
 }
 
-/// What became of a try.
+/// The result of a delivery attempt.
 #[derive(Clone, Copy, Debug)]
 pub enum Attempt<'a> {
     /// It was accepted. Its values are wiped unless they are to stay readable.
@@ -162,7 +162,7 @@ pub enum Attempt<'a> {
         /// Why.
         error: &'a str,
     },
-    /// It failed for good, and nobody is to see to it: what it says was good for a short time only. It is forgotten.
+    /// It failed finally, and no operator needs to act: its text had a short lifetime. The row is deleted.
     Missed {
         /// Why.
         error: &'a str,
@@ -238,7 +238,7 @@ impl Outbox<'_> {
         Ok(messages)
     }
 
-    /// Notes what became of a try.
+    /// Stores the result of a delivery attempt.
     ///
     /// # Errors
     /// Those of the database.
@@ -349,7 +349,7 @@ impl Outbox<'_> {
         Ok(buried == 1)
     }
 
-    /// The newest messages, to `recipient` or to anybody, newest first.
+    /// The newest messages, to `recipient` or to all, newest first.
     ///
     /// # Errors
     /// Those of the database.

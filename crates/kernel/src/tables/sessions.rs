@@ -419,7 +419,7 @@ impl Sessions<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
-        // Whoever prunes begins with the oldest: PostgreSQL makes everybody else wait for its row, and when it is gone
+        // Pruning begins with the oldest: on PostgreSQL all others wait for its row, and when it is gone
         // they find it gone. Two at work at once would lock rows in a circle.
         let first = execute!(
             self.0,

@@ -574,7 +574,7 @@ on_both_engines! {
         }
         // It is a member of nothing, so its tokens are nobody's; ending the session is the use case's part.
         assert!(read!(world.store, unit => unit.sessions().record(session)).is_none());
-        assert!(read!(world.store, unit => unit.organizations().landing(ada, None)).is_none());
+        assert!(read!(world.store, unit => unit.organizations().sign_in_target(ada, None)).is_none());
         let email: LoginName = address("ada@example.com").into();
         assert!(read!(world.store, unit => unit.accounts().find_for_sign_in(&email)).is_none());
         assert!(read!(world.store, unit => unit.members().find_by_key(host.organization, ada)).is_none());

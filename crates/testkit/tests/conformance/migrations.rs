@@ -171,8 +171,8 @@ on_both_engines! {
                 (document(json!({"a": 1})), document(json!({"b": 2})))
             );
             assert_eq!(found.password_hash.as_deref(), Some("hash"));
-            let landing = read!(store, unit => unit.organizations().landing(account, None)).unwrap();
-            assert_eq!((landing.organization, landing.workspace), (organization, Some(workspace.into())));
+            let sign_in_target = read!(store, unit => unit.organizations().sign_in_target(account, None)).unwrap();
+            assert_eq!((sign_in_target.organization, sign_in_target.workspace), (organization, Some(workspace.into())));
         }
         // Whoever owns an organization is at home there: their managers are they themselves. Nobody else is
         // anywhere.

@@ -94,9 +94,9 @@ on_both_engines! {
         // A workspace that is no default, and a default one they may not enter, change nothing.
         add_workspace(&world, &first, "side", false, &[ada]).await;
         add_workspace(&world, &first, "locked", true, &[]).await;
-        let landing = read!(world.store, unit => unit.organizations().landing(ada, None)).unwrap();
-        assert_eq!((landing.organization, landing.workspace), (first.organization, Some(first.workspace)));
-        assert_eq!(landing.role, Role::Viewer);
+        let sign_in_target = read!(world.store, unit => unit.organizations().sign_in_target(ada, None)).unwrap();
+        assert_eq!((sign_in_target.organization, sign_in_target.workspace), (first.organization, Some(first.workspace)));
+        assert_eq!(sign_in_target.role, Role::Viewer);
     }
 
     async fn somebody_lands_in_the_workspace_they_ask_for_if_they_may_enter_it(world: World) {
@@ -104,25 +104,25 @@ on_both_engines! {
         join_at(&world, &second, first.account, Role::Developer, at(5)).await;
         let (side, number) = add_workspace(&world, &second, "side", false, &[first.account]).await;
         let (_, locked) = add_workspace(&world, &second, "locked", false, &[]).await;
-        let landing =
-            read!(world.store, unit => unit.organizations().landing(first.account, Some(number))).unwrap();
-        assert_eq!((landing.organization, landing.workspace), (second.organization, Some(side)));
-        assert_eq!(landing.role, Role::Developer);
+        let sign_in_target =
+            read!(world.store, unit => unit.organizations().sign_in_target(first.account, Some(number))).unwrap();
+        assert_eq!((sign_in_target.organization, sign_in_target.workspace), (second.organization, Some(side)));
+        assert_eq!(sign_in_target.role, Role::Developer);
         // Not theirs, nobody's, and the numbers that stand for something else inside.
         for refused in [locked, 9_999, 0, -1, i64::MIN, i64::MAX] {
-            let landing =
-                read!(world.store, unit => unit.organizations().landing(first.account, Some(refused)));
-            assert!(landing.is_none(), "{refused}: {landing:?}");
+            let sign_in_target =
+                read!(world.store, unit => unit.organizations().sign_in_target(first.account, Some(refused)));
+            assert!(sign_in_target.is_none(), "{refused}: {sign_in_target:?}");
         }
     }
 
     async fn a_member_of_an_organization_without_a_workspace_lands_nowhere_in_it(world: World) {
         let ada = world.member("ada@example.com").await;
         world.database.sql("delete from membership_workspaces").await;
-        let landing = read!(world.store, unit => unit.organizations().landing(ada.account, None)).unwrap();
-        assert_eq!((landing.organization, landing.workspace), (ada.organization, None));
+        let sign_in_target = read!(world.store, unit => unit.organizations().sign_in_target(ada.account, None)).unwrap();
+        assert_eq!((sign_in_target.organization, sign_in_target.workspace), (ada.organization, None));
         let nobody = world.account().await;
-        assert!(read!(world.store, unit => unit.organizations().landing(nobody, None)).is_none());
+        assert!(read!(world.store, unit => unit.organizations().sign_in_target(nobody, None)).is_none());
     }
 
     async fn names_are_unique_where_they_must_be(world: World) {
@@ -151,8 +151,8 @@ on_both_engines! {
         let ada = world.member("ada@example.com").await;
         world.database.sql("update memberships set role = 'emperor'").await;
         let mut unit = world.store.read().await.unwrap();
-        let landing = unit.organizations().landing(ada.account, None).await;
-        assert!(matches!(landing, Err(StoreError::Unreadable("memberships.role"))), "{landing:?}");
+        let sign_in_target = unit.organizations().sign_in_target(ada.account, None).await;
+        assert!(matches!(sign_in_target, Err(StoreError::Unreadable("memberships.role"))), "{sign_in_target:?}");
         assert!(unit.organizations().of_member(ada.account).await.is_err());
     }
 
@@ -168,16 +168,16 @@ on_both_engines! {
             ..world.membership(home.organization, own.account, Role::Viewer)
         };
         commit!(world.store, unit => unit.organizations().insert_membership(came, home.workspace));
-        let landing = read!(world.store, unit => unit.organizations().landing(own.account, None)).unwrap();
-        assert_eq!((landing.organization, landing.workspace), (home.organization, Some(home.workspace)));
-        assert_eq!(landing.role, Role::Viewer);
+        let sign_in_target = read!(world.store, unit => unit.organizations().sign_in_target(own.account, None)).unwrap();
+        assert_eq!((sign_in_target.organization, sign_in_target.workspace), (home.organization, Some(home.workspace)));
+        assert_eq!(sign_in_target.role, Role::Viewer);
         // Who asks for a workspace elsewhere gets there.
         let number =
             format!("select number from workspaces where id = {}", world.database.sql_uuid(own.workspace));
         let number = world.database.sql_count(&number).await;
-        let landing =
-            read!(world.store, unit => unit.organizations().landing(own.account, Some(number))).unwrap();
-        assert_eq!((landing.organization, landing.role), (own.organization, Role::Owner));
+        let sign_in_target =
+            read!(world.store, unit => unit.organizations().sign_in_target(own.account, Some(number))).unwrap();
+        assert_eq!((sign_in_target.organization, sign_in_target.role), (own.organization, Role::Owner));
     }
 
     async fn an_account_has_one_home(world: World) {

@@ -107,7 +107,7 @@ on_both_engines! {
         let unknown = "01890a5d-ac96-774b-bcce-b302099a8057";
         let unverified = "error: this account's e-mail address is not verified; verify it first\n";
         let owner = "error: this account owns the organization already\n";
-        let stranger = "error: nobody with this e-mail address belongs to the organization; make their account \
+        let stranger = "error: no member of the organization has this e-mail address; create the account \
                         there first\n";
         for (organization, to, words) in [
             (unknown, ROOT, "error: there is no such organization\n"),

@@ -25,7 +25,7 @@ use super::{Answer, Bearer, Caller};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
-/// Lists everybody who belongs to the organization.
+/// Lists all members of the organization.
 #[utoipa::path(get, path = "/organizations/current/accounts", tag = "Accounts", security(("bearer" = [])), responses(
     (status = 200, description = "All accounts", body = AccountList),
     (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
@@ -368,10 +368,10 @@ async fn verified(caller: &Caller, app: &App, body: VerifyBody, warnings: Vec<&'
     Ok(Json(Verified { email: email.to_string(), verified: true, warnings }).into_response())
 }
 
-/// Mails a link to set a new password, if anybody has that address.
+/// Mails a password-reset link, if an account has that address.
 #[utoipa::path(post, path = "/accounts/individual/send-reset-password-email", tag = "Verification",
     request_body = SendResetMailBody, responses(
-        (status = 200, description = "Mailed, or nobody has that address"),
+        (status = 200, description = "Mailed, or no account has that address"),
         (status = 400, description = "WRONG_DATA_TYPE", body = ErrorBody),
             (status = 503, description = "SERVER_UNAVAILABLE: no mail can be sent", body = ErrorBody),
     ))]

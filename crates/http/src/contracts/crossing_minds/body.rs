@@ -12,7 +12,7 @@ use crate::wire::state::App;
 
 /// The fields of a body of up to 64 KiB, whatever the method; an empty body and `null` have none.
 ///
-/// Bodies of another type are refused unread: one of the clients sends compressed pickles, which nobody should unpack.
+/// Bodies of another type are refused unread: one of the clients sends compressed pickles, which are unsafe to unpack.
 pub(super) struct Fields<T>(pub(super) T);
 
 /// The same, of a body that may carry a free document and is as large as the operator allows.

@@ -18,7 +18,7 @@ use super::role_name;
 #[derive(Serialize, ToSchema)]
 pub(super) struct Empty {}
 
-/// Everybody who belongs to the organization.
+/// All members of the organization.
 #[derive(Serialize, ToSchema)]
 pub(super) struct AccountList {
     /// People, the owner included, in the order they came.

@@ -10,7 +10,7 @@ use tidegate_identity::sign_in::sign_up::{SignUpError, SignedUp};
 
 use super::error::ErrorBody;
 use super::wire::{Health, LoginBody, Me, Message, RefreshBody, RegisterBody, Session, Tokens};
-use super::{Answer, Bearer, Caller, JsonBody, NoBody};
+use super::{Answer, Bearer, Caller, JsonBody, UnusedBody};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
@@ -67,7 +67,7 @@ pub(super) async fn refresh(caller: Caller, State(app): State<App>, body: JsonBo
     (status = 401, description = "UNAUTHORIZED, TOKEN_EXPIRED, INVALID_TOKEN", body = ErrorBody),
     (status = 403, description = "FORBIDDEN", body = ErrorBody),
 ))]
-pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody) -> Answer {
+pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: UnusedBody) -> Answer {
     let Bearer { actor, call, .. } = bearer;
     app.identity().sign_out(&call, &actor).await?;
     Ok(Json(Message { message: "Logged out successfully" }).into_response())

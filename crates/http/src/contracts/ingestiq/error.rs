@@ -1,4 +1,4 @@
-//! What can go wrong, in the contract's codes (its section 1).
+//! Errors with the contract's codes (its section 1).
 
 use std::borrow::Cow;
 
@@ -34,7 +34,7 @@ pub(crate) struct ErrorBody {
     error: ErrorObject,
 }
 
-/// What went wrong.
+/// The error.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ErrorObject {
     /// Stable code to branch on.

@@ -100,7 +100,7 @@ fn email(check: &mut Check, field: Field<String>) -> Option<EmailAddress> {
     check.parsed("email", EmailAddress::parse(&text))
 }
 
-/// Whoever registered or logged in, and their tokens.
+/// The account that registered or logged in, and its tokens.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Session {

@@ -17,7 +17,7 @@ use super::requests::{application, kyc};
 use super::responses::{Accepted, Created, Profile};
 use super::{Answer, Bearer, Error};
 use crate::wire::body::{json_bytes, parse};
-use crate::wire::client::within;
+use crate::wire::client::check_limit;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 use crate::wire::upload::allow_slow_upload;
@@ -28,7 +28,7 @@ const LARGEST: usize = 15 * 1024 * 1024;
 /// Refuses a caller without that permission, and one who has the broker work too often.
 fn may_ask_broker(app: &App, actor: &Actor, permission: Permission) -> Result<(), Error> {
     let standing = app.brokerage().meter_brokerage(actor, permission).map_err(Rejection::from)?;
-    standing.map_or(Ok(()), |standing| Ok(within(app, standing)?))
+    standing.map_or(Ok(()), |standing| Ok(check_limit(app, standing)?))
 }
 
 /// Opens the person's brokerage account.
@@ -50,12 +50,12 @@ fn may_ask_broker(app: &App, actor: &Actor, permission: Permission) -> Result<()
 pub(super) async fn create(bearer: Bearer, State(app): State<App>, request: Request) -> Answer {
     let Bearer { actor, call, .. } = bearer;
     may_ask_broker(&app, &actor, Permission::OpenBrokerageAccount)?;
-    let trader = app.brokerage().may_open_brokerage_account(&actor).await?;
+    let customer = app.brokerage().may_open_brokerage_account(&actor).await?;
     allow_slow_upload(&request);
     let body = json_bytes(request, LARGEST).await?;
-    let application = read_application(&app, trader.phone, body).await?;
-    let trader = app.brokerage().open_brokerage_account(&call, &actor, application).await?;
-    Ok(Json(Created { data: trader.into(), status: true }).into_response())
+    let application = read_application(&app, customer.phone, body).await?;
+    let customer = app.brokerage().open_brokerage_account(&call, &actor, application).await?;
+    Ok(Json(Created { data: customer.into(), status: true }).into_response())
 }
 
 /// Reads an application where that does not keep other requests waiting: it may hold megabytes.
@@ -126,8 +126,8 @@ async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
         }
         documents => documents.map_err(Error::from)?,
     };
-    let trader = app.brokerage().submit_documents(&call, &actor, documents).await?;
-    Ok(Json(Accepted { data: trader.into(), message: "trader account kyc accepted", status: true })
+    let customer = app.brokerage().submit_documents(&call, &actor, documents).await?;
+    Ok(Json(Accepted { data: customer.into(), message: "trader account kyc accepted", status: true })
         .into_response())
 }
 

@@ -11,7 +11,7 @@ use super::responses::{Auth, Confirmed, Done, SignedIn, SignedOut};
 use super::{Answer, Bearer, Caller, Error, JsonBody};
 use crate::wire::state::App;
 
-/// Texts a code to a phone, whoever has it.
+/// Sends a code to a phone.
 ///
 /// Messages reach Airtel and Telkom numbers; those of other operators may not get them.
 #[utoipa::path(post, path = "/auth/enter-phone", tag = "Registration", request_body = PhoneBody, responses(
@@ -39,7 +39,7 @@ pub(super) async fn confirm_code(caller: Caller, State(app): State<App>, body: J
         .into_response())
 }
 
-/// Texts a code to a phone, if somebody has it. The answer is the same if nobody does.
+/// Sends a code to the phone of an account. The answer is the same for an unknown phone.
 #[utoipa::path(post, path = "/login/send-code", tag = "Login", request_body = PhoneBody, responses(
     (status = 200, description = "Sent, if there is such an account", body = Done),
     (status = 422, description = "No mobile number of a country that is served", body = ErrorBody),
@@ -62,8 +62,8 @@ pub(super) async fn verify_code(caller: Caller, State(app): State<App>, body: Js
     let claim = body.0.read(&app.kernel().settings().phones, PhonePurpose::SignIn)?;
     let signed_in = app.identity().sign_in_by_phone(&caller, claim).await;
     let signed_in = signed_in.map_err(|refused| Error::or(refused, Error::invalid_credentials))?;
-    let trader = app.brokerage().trader_of(signed_in.account).await.map_err(Error::fault)?;
-    Ok(Json(SignedIn { user: trader.into(), auth: Auth::from(&signed_in.token), status: true })
+    let customer = app.brokerage().brokerage_customer_of(signed_in.account).await.map_err(Error::fault)?;
+    Ok(Json(SignedIn { user: customer.into(), auth: Auth::from(&signed_in.token), status: true })
         .into_response())
 }
 

@@ -62,7 +62,7 @@ impl Error {
         Self { http, code, body: Box::new(body), headers: Box::default() }
     }
 
-    /// Nobody is known by the token.
+    /// No session has this token.
     fn unauthenticated(code: &'static str) -> Self {
         let mut error = Self::new(StatusCode::UNAUTHORIZED, code, "Unauthenticated.");
         error.body.status = None;
@@ -81,7 +81,7 @@ impl Error {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "Invalid credentials")
     }
 
-    /// What can befall any use case.
+    /// Errors of any use case.
     pub(super) fn fault(fault: Fault) -> Self {
         Rejection::from(fault).into()
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tidegate_brokerage::trader::Trader;
+use tidegate_brokerage::trader::BrokerageCustomer;
 use tidegate_domain::{Secret, Timestamp};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -125,7 +125,7 @@ pub(super) struct User {
     /// When the day of birth began in Nairobi, in UTC: on the day before.
     #[schema(required = true, example = "1979-12-31T21:00:00.000000Z")]
     dob: Option<String>,
-    /// Always null: nobody is asked.
+    /// Always null: not asked for.
     #[schema(required = true)]
     gender: Option<String>,
     #[schema(required = true)]
@@ -136,27 +136,27 @@ pub(super) struct User {
     updated_at: String,
 }
 
-impl From<Trader> for User {
-    fn from(trader: Trader) -> Self {
+impl From<BrokerageCustomer> for User {
+    fn from(customer: BrokerageCustomer) -> Self {
         let known = |text: String| Some(text).filter(|text| !text.is_empty());
-        let name = format!("{} {}", trader.first_name, trader.last_name);
+        let name = format!("{} {}", customer.first_name, customer.last_name);
         Self {
-            id: trader.number,
-            phone: trader.phone.map(|phone| phone.expose().to_owned()),
+            id: customer.number,
+            phone: customer.phone.map(|phone| phone.expose().to_owned()),
             otp_code: None,
             name: known(name.trim().to_owned()),
-            first_name: known(trader.first_name),
-            last_name: known(trader.last_name),
-            profile_photo: trader.profile_image_url,
-            email: trader.email.map(|email| email.to_string()),
-            email_verified_at: trader.email_verified_at.map(to_the_second),
+            first_name: known(customer.first_name),
+            last_name: known(customer.last_name),
+            profile_photo: customer.profile_image_url,
+            email: customer.email.map(|email| email.to_string()),
+            email_verified_at: customer.email_verified_at.map(to_the_second),
             other_phones: None,
-            dob: trader.date_of_birth.map(|born| born.begins(NAIROBI).iso_micros()),
+            dob: customer.date_of_birth.map(|born| born.begins(NAIROBI).iso_micros()),
             gender: None,
-            alpaca_account_id: trader.broker_account,
-            account_status: trader.status.as_str(),
-            created_at: to_the_second(trader.created_at),
-            updated_at: to_the_second(trader.updated_at),
+            alpaca_account_id: customer.broker_account,
+            account_status: customer.status.as_str(),
+            created_at: to_the_second(customer.created_at),
+            updated_at: to_the_second(customer.updated_at),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, in the contract's codes (sections 1.3 and 3 of the contract).
+//! Errors with the contract's codes (sections 1.3 and 3 of the contract).
 
 use std::borrow::Cow;
 
@@ -43,11 +43,11 @@ pub(crate) struct Error {
 pub(crate) struct ErrorBody {
     /// Always `false`.
     success: bool,
-    /// What went wrong.
+    /// The error.
     error: ErrorObject,
 }
 
-/// What went wrong.
+/// The error.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ErrorObject {
     /// Stable code to branch on.

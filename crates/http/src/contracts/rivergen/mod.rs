@@ -34,7 +34,7 @@ type Caller = crate::wire::client::Caller<Rivergen>;
 type Bearer = crate::wire::bearer::Bearer<Rivergen>;
 type JsonBody<T> = crate::wire::body::JsonBody<Rivergen, T>;
 type LargeJsonBody<T> = crate::wire::body::LargeJsonBody<Rivergen, T>;
-type NoBody = crate::wire::body::NoBody<Rivergen>;
+type UnusedBody = crate::wire::body::UnusedBody<Rivergen>;
 type Answer = Result<axum::response::Response, Error>;
 
 #[derive(OpenApi)]

@@ -13,7 +13,7 @@ use super::{Answer, Bearer, Caller, JsonBody};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
-/// Mails a link to set a new password, if somebody has that address.
+/// Mails a password-reset link, if an account has that address.
 #[utoipa::path(post, path = "/auth/forgot-password", tag = "Authentication", request_body = ForgotPasswordBody,
     responses(
         (status = 200, description = "The same for every address", body = Envelope<Done>),

@@ -196,7 +196,7 @@ impl RefreshBody {
 /// POST /api/v1/auth/forgot-password.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct ForgotPasswordBody {
-    /// Where the link is sent, if somebody has that address.
+    /// Where the link is sent, if an account has that address.
     #[schema(required = true, value_type = String, format = "email")]
     #[serde(default)]
     email: Field<String>,

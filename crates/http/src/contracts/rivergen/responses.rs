@@ -253,7 +253,7 @@ impl From<&Overview> for MeData {
             emails: overview.emails.iter().map(EmailData::from).collect(),
             organizations: overview.organizations.iter().map(OrganizationData::from).collect(),
             workspaces: overview.workspaces.iter().map(WorkspaceData::from).collect(),
-            // The account store has neither second factors nor linked providers yet: nobody has any.
+            // The account store has neither second factors nor linked providers yet.
             security: SecurityData {
                 mfa_enabled: false,
                 mfa_methods: Vec::new(),

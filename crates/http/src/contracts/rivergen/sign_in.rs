@@ -8,7 +8,7 @@ use tidegate_identity::sign_in::login::{SignInError, SignInOutcome};
 use super::error::ErrorBody;
 use super::requests::{LoginBody, RefreshBody};
 use super::responses::{Envelope, LoginData, RefreshedData, VerificationRequiredData, envelope};
-use super::{Answer, Bearer, Caller, JsonBody, NoBody};
+use super::{Answer, Bearer, Caller, JsonBody, UnusedBody};
 use crate::wire::state::App;
 
 /// Signs in with an e-mail address and a password.
@@ -63,7 +63,7 @@ pub(super) async fn refresh(caller: Caller, State(app): State<App>, body: JsonBo
     (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
     (status = 422, description = "VALIDATION_ERROR: a body that is not JSON", body = ErrorBody),
 ))]
-pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody) -> Answer {
+pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: UnusedBody) -> Answer {
     let Bearer { actor, call, .. } = bearer;
     app.identity().sign_out(&call, &actor).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -77,7 +77,7 @@ pub(super) async fn logout(bearer: Bearer, State(app): State<App>, _body: NoBody
     (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
     (status = 422, description = "VALIDATION_ERROR: a body that is not JSON", body = ErrorBody),
 ))]
-pub(super) async fn logout_all(bearer: Bearer, State(app): State<App>, _body: NoBody) -> Answer {
+pub(super) async fn logout_all(bearer: Bearer, State(app): State<App>, _body: UnusedBody) -> Answer {
     let Bearer { actor, call, .. } = bearer;
     app.identity().sign_out_everywhere(&call, &actor).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -248,7 +248,7 @@ impl Journey {
         self.with_documents().await;
         let actor = self.app.kernel().authenticate(&self.token()).await.unwrap();
         let account = actor.authorize(Permission::ReadBrokerageAccount).unwrap().account();
-        let trader = self.app.brokerage().trader_of(account).await.unwrap();
+        let trader = self.app.brokerage().brokerage_customer_of(account).await.unwrap();
         let shown = format!("{trader:?} {actor:?}");
         assert!(!shown.contains(NATIONAL) && !shown.contains(BORN), "{shown}");
         self.and_out().await;

@@ -52,7 +52,7 @@ pub(super) fn trusted_contact(mut person: Reader<'_>, rule: &PhoneRule) -> Optio
     if !reachable {
         person.note("email_address", "is required, or phone_number, or street_address");
     }
-    // A street alone reaches nobody.
+    // A street without a city is no address.
     if !person.has("email_address") && !person.has("phone_number") && person.has("street_address") {
         for name in ["city", "country"].into_iter().filter(|name| !person.has(name)).collect::<Vec<_>>() {
             person.note(name, "is required with street_address");

@@ -16,7 +16,7 @@ use super::reader::{Object, Reader, is_the_word_null};
 const MAX_NAME: usize = 150;
 /// Longest tax number, in characters.
 const MAX_TAX_ID: usize = 64;
-/// Nobody alive was born before.
+/// The earliest date of birth that is accepted.
 const EARLIEST_BIRTH: Date = jiff::civil::date(1900, 1, 1);
 /// Amounts in US dollars.
 const AMOUNTS: [&str; 6] = [
