@@ -6,7 +6,7 @@ use crate::Result;
 use crate::load::Client;
 use crate::wire::{Answer, get, post};
 
-/// The password of everybody here.
+/// The password of all accounts here.
 pub(crate) const PASSWORD: &str = "Correct1horse";
 
 /// The address of the `number`-th seeded account.

@@ -39,7 +39,7 @@ pub(crate) fn seed(setup: &Setup, accounts: u64, hash: &str) -> Result<()> {
                 let options = SqliteConnectOptions::new()
                     .filename(setup.file())
                     .journal_mode(SqliteJournalMode::Wal)
-                    // Nobody misses these data after a crash.
+                    // These data are not needed after a crash.
                     .synchronous(SqliteSynchronous::Off)
                     .pragma("cache_size", "-1000000");
                 let mut on = SqliteConnection::connect_with(&options).await?;

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::clients::PASSWORD;
 use crate::machine::median;
 
-/// The stored form of everybody's password.
+/// The stored form of the password of all accounts.
 pub(crate) fn stored_password(cost: u32) -> Result<String> {
     Ok(hasher(cost)?.hash(&Password::new(PASSWORD), &SystemEntropy)?)
 }

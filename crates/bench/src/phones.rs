@@ -66,7 +66,7 @@ fn pile(requests: impl Iterator<Item = Vec<u8>>) -> Pile {
     Arc::new(Mutex::new(requests.collect()))
 }
 
-/// The `count`-th phone of a connection: a Kenyan mobile number nobody else has.
+/// The `count`-th phone of a connection: a Kenyan mobile number used once.
 fn phone(connection: usize, count: u32) -> String {
     format!("+2547{connection:02}{count:06}")
 }

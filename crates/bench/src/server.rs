@@ -191,7 +191,7 @@ impl Drop for Server {
     }
 }
 
-/// A process that ends with this one, however that ends, and finds nobody's configuration in its environment.
+/// A process that ends with this one, however that ends, and has no configuration in its environment.
 fn private(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program).stdin(Stdio::null()).env_clear();

@@ -83,7 +83,7 @@ impl Connection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Length {
     Known(usize),
-    /// In chunks (RFC 9112 section 7.1), whose sizes stay in the body: nobody reads what is measured.
+    /// In chunks (RFC 9112 section 7.1), whose sizes stay in the body: what is measured is not read.
     Chunked,
 }
 

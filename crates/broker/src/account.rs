@@ -2,7 +2,7 @@
 //!
 //! Reading is tolerant: the account may stand at the top level or inside `account`, statuses may be new,
 //! numbers may be strings or numbers, and anything but the id may be missing. Tax numbers are dropped before
-//! anybody can see them.
+//! any other code sees them.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! A broker without a network: for development, for tests, and until the operator has a contract with a real
 //! one.
 //!
-//! An account's life is planned when it is opened and looked up when somebody asks, so nothing has to run
+//! An account's life is planned when it is opened and looked up when it is requested, so nothing has to run
 //! meanwhile. The plan is a value ([`SandboxAccount`]) kept wherever a [`SandboxStore`] puts it.
 
 mod account;
@@ -25,8 +25,8 @@ pub use store::{MemorySandboxStore, PutOutcome, SandboxStore, SandboxStoreFailed
 
 /// How often a change is tried that others keep overtaking.
 const MAX_RACES: u32 = 8;
-/// How old an event is before it is told. Whoever goes on from the last event must not miss one that another
-/// node was still writing down when it was asked.
+/// How old an event is before it is reported. A reader that continues after the last event must not miss one that another
+/// node was still writing when it was queried.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
 /// How the sandbox treats applications.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidegate_broker::sandbox::SandboxConfig;
 use tidegate_broker::{Alpaca, Broker};
 use tidegate_domain::Permission;
-use tidegate_domain::limit::Standing;
+use tidegate_domain::limit::LimitStatus;
 use tidegate_kernel::fault::Forbidden;
 use tidegate_kernel::{Actor, Kernel};
 
@@ -40,7 +40,7 @@ impl Brokerage {
         &self,
         actor: &Actor,
         permission: Permission,
-    ) -> Result<Option<Standing>, Forbidden> {
+    ) -> Result<Option<LimitStatus>, Forbidden> {
         let account = actor.authorize(permission)?.account();
         let limit = self.kernel.settings.brokerage_by_account;
         Ok(limit.map(|limit| self.kernel.meter(format!("brokerage {account}"), limit)))

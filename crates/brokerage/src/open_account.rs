@@ -114,7 +114,7 @@ impl Brokerage {
         }
     }
 
-    /// Looks for an earlier opening, and what became of it.
+    /// Looks for an earlier opening, and its result.
     async fn settle_earlier(
         &self,
         call: &Call,
@@ -240,7 +240,7 @@ enum Earlier {
     None,
     /// It has led to the account that is asked for now.
     Opened,
-    /// What became of it is not known for certain, but it need not be waited for.
+    /// Its result is unknown, but it need not be waited for.
     Unsettled(Opening),
 }
 

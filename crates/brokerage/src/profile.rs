@@ -9,7 +9,7 @@ use tidegate_kernel::fault::{Outcome, refuse};
 use crate::Brokerage;
 use crate::failure::BrokerFailure;
 
-/// Why not.
+/// Why the profile was not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerageProfileError {
     /// There is none.

@@ -14,7 +14,7 @@ use crate::failure::BrokerFailure;
 use crate::tables::brokerage_accounts::BrokerageRecord;
 use crate::trader::{BrokerageCustomer, status};
 
-/// Why not.
+/// Why the documents were refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitDocumentsError {
     /// There is no brokerage account to submit them for.

@@ -33,8 +33,8 @@ pub enum TokenError {
     /// One of ours, past its end. The client should refresh.
     #[error("the access token has expired")]
     Expired,
-    /// Anything else: malformed, not signed by a key of this ring, meant for somebody else. Which one is nobody's
-    /// business but an attacker's.
+    /// Anything else: malformed, not signed by a key of this ring, or meant for another audience. The difference would
+    /// help attackers only.
     #[error("the access token is invalid")]
     Invalid,
 }

@@ -186,7 +186,7 @@ impl HashPool {
             .await
     }
 
-    /// Remembers that somebody on that network signed in: for a week, and as long as this process runs.
+    /// Remembers that a sign-in from that network succeeded: for a week, and as long as this process runs.
     pub fn note_success(&self, requester: Requester) {
         self.shared.state().successes.note(requester.network, requester.at);
     }

@@ -14,7 +14,7 @@ pub struct AuditRetention {
     /// Events of accounts and organizations.
     #[serde(with = "seconds")]
     pub keep: Duration,
-    /// Events that belong to no account: attempts with names nobody has.
+    /// Events that belong to no account: attempts with unknown names.
     #[serde(with = "seconds")]
     pub keep_without_account: Duration,
     /// [Attempts](Action::is_attempt) from one client network that are written one by one. Further ones of the same kind
@@ -83,7 +83,7 @@ pub enum Action {
     InvitationAccepted,
     /// An invitation lapsed: the mailbox's owner proved it in another way, or signed up.
     InvitationWithdrawn,
-    /// An address nobody had proven went to the account that proved it.
+    /// An unproven address went to the account that proved it.
     UnprovenAddressLost,
     /// A phone was removed from an account.
     PhoneRemoved,

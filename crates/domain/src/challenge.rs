@@ -101,7 +101,7 @@ pub struct Challenge {
 
 /// The state of a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum ChallengeStatus {
     /// It may be answered.
     Open,
     /// It was answered.
@@ -113,21 +113,21 @@ pub enum Standing {
 }
 
 impl Challenge {
-    /// Where it stands `now`. Blocked comes before expired, so that waiting does not look like a solution.
-    pub fn standing(&self, now: Timestamp) -> Standing {
-        self.standing_within(self.purpose.max_attempts(), now)
+    /// The status `now`. Blocked comes before expired, so that waiting does not look like a solution.
+    pub fn status(&self, now: Timestamp) -> ChallengeStatus {
+        self.status_within(self.purpose.max_attempts(), now)
     }
 
-    /// The same for a caller who is let try until `most` codes were wrong.
-    pub fn standing_within(&self, most: i32, now: Timestamp) -> Standing {
+    /// The same for a caller who may try until `most` codes were wrong.
+    pub fn status_within(&self, most: i32, now: Timestamp) -> ChallengeStatus {
         if self.consumed_at.is_some() {
-            Standing::Consumed
+            ChallengeStatus::Consumed
         } else if self.attempts >= most {
-            Standing::Blocked
+            ChallengeStatus::Blocked
         } else if self.expires_at <= now {
-            Standing::Expired
+            ChallengeStatus::Expired
         } else {
-            Standing::Open
+            ChallengeStatus::Open
         }
     }
 }
@@ -154,13 +154,16 @@ mod tests {
     #[test]
     fn the_fifth_wrong_code_blocks_and_the_last_second_expires() {
         let now = Timestamp::from_seconds(599);
-        assert_eq!(challenge().standing(now), Standing::Open);
-        assert_eq!(Challenge { attempts: 4, ..challenge() }.standing(now), Standing::Open);
-        assert_eq!(Challenge { attempts: 5, ..challenge() }.standing(now), Standing::Blocked);
-        assert_eq!(challenge().standing(Timestamp::from_seconds(600)), Standing::Expired);
-        assert_eq!(Challenge { consumed_at: Some(now), ..challenge() }.standing(now), Standing::Consumed);
+        assert_eq!(challenge().status(now), ChallengeStatus::Open);
+        assert_eq!(Challenge { attempts: 4, ..challenge() }.status(now), ChallengeStatus::Open);
+        assert_eq!(Challenge { attempts: 5, ..challenge() }.status(now), ChallengeStatus::Blocked);
+        assert_eq!(challenge().status(Timestamp::from_seconds(600)), ChallengeStatus::Expired);
+        assert_eq!(
+            Challenge { consumed_at: Some(now), ..challenge() }.status(now),
+            ChallengeStatus::Consumed
+        );
         let by_phone = Challenge { purpose: Purpose::SignInByPhone, ..challenge() };
-        assert_eq!(Challenge { attempts: 19, ..by_phone.clone() }.standing(now), Standing::Open);
-        assert_eq!(Challenge { attempts: 20, ..by_phone }.standing(now), Standing::Blocked);
+        assert_eq!(Challenge { attempts: 19, ..by_phone.clone() }.status(now), ChallengeStatus::Open);
+        assert_eq!(Challenge { attempts: 20, ..by_phone }.status(now), ChallengeStatus::Blocked);
     }
 }

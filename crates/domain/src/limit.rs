@@ -59,12 +59,12 @@ impl MessageLimits {
     }
 }
 
-/// Where a caller stands against a [`Limit`]. Feeds the `X-RateLimit-*` headers.
+/// The status of a caller under a [`Limit`]. Feeds the `X-RateLimit-*` headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct LimitStatus {
     /// The limit's number.
     pub limit: u32,
-    /// How many more are let through before the reset.
+    /// How many more are accepted before the reset.
     pub remaining: u32,
     /// When the count starts anew.
     pub resets_at: Timestamp,
@@ -76,7 +76,7 @@ pub struct Standing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exceeded {
     /// Which limit, and when it ends.
-    pub standing: Standing,
+    pub status: LimitStatus,
     /// Whole seconds to wait.
     pub retry_after: u64,
 }
@@ -94,9 +94,9 @@ impl Limit {
     }
 
     /// Judges the `count`-th attempt of a window that ends at `resets_at`.
-    pub fn judge(self, count: i64, resets_at: Timestamp) -> Standing {
+    pub fn judge(self, count: i64, resets_at: Timestamp) -> LimitStatus {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        Standing {
+        LimitStatus {
             limit: self.attempts,
             remaining: self.attempts.saturating_sub(count),
             resets_at,
@@ -105,10 +105,10 @@ impl Limit {
     }
 }
 
-impl Standing {
-    /// This standing as met `now`.
+impl LimitStatus {
+    /// This status as met `now`.
     pub fn exceeded_at(self, now: Timestamp) -> Exceeded {
-        Exceeded { standing: self, retry_after: self.retry_after(now) }
+        Exceeded { status: self, retry_after: self.retry_after(now) }
     }
 
     /// Whole seconds a refused caller has to wait (`Retry-After`, RFC 9110 section 10.2.3); at least one.

@@ -59,8 +59,8 @@ const ADMIN: PermissionSet = DEVELOPER.union(PermissionSet::of(&[
     P::ManageDatabases,
 ]));
 
-/// Every role: its name in the store and in token claims, and its permissions. What tells the owner from an admin is
-/// whom they may act on: nobody but the owner changes the owner's account.
+/// Every role: its name in the store and in token claims, and its permissions. The owner differs from an admin in
+/// whom they may act on: only the owner changes the owner's account.
 const ROLES: [(Role, &str, PermissionSet); 5] = [
     (Role::Owner, "owner", ADMIN),
     (Role::Admin, "admin", ADMIN),

@@ -36,7 +36,7 @@ pub trait IdentityTables {
     /// Accounts as the managers of their organization see them.
     fn members(&mut self) -> Members<'_>;
 
-    /// Who agreed to be managed, and what nobody has proven.
+    /// Who agreed to be managed, and what is unproven.
     fn claims(&mut self) -> Claims<'_>;
 
     /// Keys of programs.

@@ -26,7 +26,7 @@ pub(crate) struct Work<'a, G = ()> {
 pub(crate) type Acting<'a> = Work<'a, Grant>;
 
 impl Identity {
-    /// Begins a unit of work of nobody who is signed in: what they send proves what they may do.
+    /// Begins a unit of work for a caller who is not signed in: what they send proves what they may do.
     pub(crate) async fn begin<'a>(&'a self, call: &'a Call) -> Result<Work<'a>, Fault> {
         let unit = self.kernel.store.begin().await?;
         Ok(Work { app: self, call, unit, now: self.kernel.now(), grant: () })

@@ -50,7 +50,7 @@ impl Work<'_> {
                     action.as_str(),
                     self.call.profile.contract.as_str(),
                     account.map(|account| account.to_string()).unwrap_or_default(),
-                    exceeded.standing.resets_at.micros(),
+                    exceeded.status.resets_at.micros(),
                 );
                 let mac = self.kernel.vault.mac("audited attempts", row.as_bytes());
                 return Ok(AuditEventId(Uuid::from_bytes(first_half(mac))));

@@ -34,10 +34,10 @@ pub enum AuthError {
 }
 
 impl Kernel {
-    /// Verifies an access token, signed or chance alone, and that its session lives.
+    /// Verifies an access token, signed or opaque, and that its session is current.
     ///
     /// Neither the signature nor the session is looked at again on every call: both are remembered, the session until
-    /// somebody ends it, and for two seconds at most.
+    /// it ends, and for two seconds at most.
     ///
     /// # Errors
     /// [`AuthError`].

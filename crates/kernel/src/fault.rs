@@ -2,7 +2,7 @@
 
 use tidegate_crypto::{HashError, PasswordError, SigningFailed, VaultError};
 use tidegate_database::StoreError;
-use tidegate_domain::limit::{Exceeded, Standing};
+use tidegate_domain::limit::{Exceeded, LimitStatus};
 use tidegate_domain::quota::QuotaExceeded;
 
 /// A use case's answer: `E` are the refusals its contract lists, [`Fault`] is everything that can befall any of them.
@@ -24,7 +24,7 @@ pub enum Fault {
     #[error("rate limit exceeded")]
     RateLimited {
         /// Which limit, and when it ends.
-        standing: Standing,
+        status: LimitStatus,
         /// Seconds to wait.
         retry_after: u64,
     },
@@ -69,8 +69,8 @@ impl From<Forbidden> for Fault {
 }
 
 impl From<Exceeded> for Fault {
-    fn from(Exceeded { standing, retry_after }: Exceeded) -> Self {
-        Self::RateLimited { standing, retry_after }
+    fn from(Exceeded { status, retry_after }: Exceeded) -> Self {
+        Self::RateLimited { status, retry_after }
     }
 }
 

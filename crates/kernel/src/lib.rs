@@ -1,7 +1,7 @@
 //! What every feature needs: the caller and their session, tokens, rate limits, the audit log, the outbox, caches, and
 //! the unit of work.
 //!
-//! Features do not see one another. What must cross (an account is deleted, somebody signed in) goes through the hooks
+//! Features do not see one another. What must cross (an account is deleted, a sign-in succeeded) goes through the hooks
 //! they register here: see [`hooks`]. What they no longer need is removed by the functions they register: see
 //! [`maintenance`].
 //!

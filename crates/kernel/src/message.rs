@@ -68,7 +68,7 @@ struct Queued<'a> {
 
 /// What becomes of a message beyond a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Beyond {
+enum OverLimit {
     /// The request is refused.
     Refuse,
     /// The request goes on and nothing is sent.
@@ -80,16 +80,17 @@ enum Beyond {
 /// How the messages of a template are counted.
 #[derive(Clone, Copy, Debug)]
 struct CountingRule {
-    /// Beyond the limit of its recipient.
-    recipient: Beyond,
-    /// Beyond a limit of who caused it.
-    causer: Beyond,
+    /// OverLimit the limit of its recipient.
+    recipient: OverLimit,
+    /// OverLimit a limit of who caused it.
+    causer: OverLimit,
     /// Factor on the recipient's limit.
     times: u32,
 }
 
 /// What a caller asked for.
-const ASKED_FOR: CountingRule = CountingRule { recipient: Beyond::Refuse, causer: Beyond::Refuse, times: 1 };
+const REQUESTED: CountingRule =
+    CountingRule { recipient: OverLimit::Refuse, causer: OverLimit::Refuse, times: 1 };
 
 /// Every template says how it is counted.
 const fn rule_of(template: Template) -> CountingRule {
@@ -97,19 +98,19 @@ const fn rule_of(template: Template) -> CountingRule {
         Template::SignUpCode
         | Template::Invitation
         | Template::InvitationCode
-        | Template::EmailChangeCode => ASKED_FOR,
-        // That a mailbox is asked about too often is not told: others ask, too.
-        Template::PasswordReset => CountingRule { recipient: Beyond::Discard, ..ASKED_FOR },
+        | Template::EmailChangeCode => REQUESTED,
+        // The answer does not disclose that the limit of a mailbox is reached: other callers use it up, too.
+        Template::PasswordReset => CountingRule { recipient: OverLimit::Discard, ..REQUESTED },
         // Comes along with something else, which is not to fail because of it.
         Template::EmailAddition => {
-            CountingRule { recipient: Beyond::Discard, causer: Beyond::Discard, times: 1 }
+            CountingRule { recipient: OverLimit::Discard, causer: OverLimit::Discard, times: 1 }
         }
-        // Nobody may use up the mails of an owner, or of the network they act from, to keep this news from the owner.
+        // No caller may use up the mails of an owner, or of the owner's network, to suppress this notice.
         Template::PasswordChanged
         | Template::EmailChanged
         | Template::EmailChangeRequested
         | Template::CredentialMade => {
-            CountingRule { recipient: Beyond::Discard, causer: Beyond::Send, times: 2 }
+            CountingRule { recipient: OverLimit::Discard, causer: OverLimit::Send, times: 2 }
         }
     }
 }
@@ -156,7 +157,7 @@ impl Work<'_> {
     pub async fn send(&mut self, mail: Mail<'_>) -> Result<(), Fault> {
         let mut values = json!({
             "product": self.kernel.settings.product,
-            // A mail to an address that is yet to be proven names nobody: the name may be an attacker's words.
+            // A mail to an address that is not verified has no name in it: the name may be an attacker's text.
             "display_name": if mail.template.may_name_recipient() { mail.display_name } else { "" },
             "email": mail.to.as_str(),
         });
@@ -189,7 +190,7 @@ impl Work<'_> {
         self.enqueue(Queued {
             channel: Channel::Sms,
             template: SmsTemplate::Code.as_str(),
-            rule: ASKED_FOR,
+            rule: REQUESTED,
             recipient: text.to.expose(),
             counted_as: text.to.expose(),
             cause: text.cause,
@@ -233,11 +234,11 @@ impl Work<'_> {
             }),
         ];
         let attempts: Vec<_> =
-            attempts.into_iter().flatten().filter(|(.., beyond)| *beyond != Beyond::Send).collect();
+            attempts.into_iter().flatten().filter(|(.., beyond)| *beyond != OverLimit::Send).collect();
         let mut is_within = true;
         for (counted, limit, beyond) in &attempts {
             match self.count(*counted, *limit).await? {
-                Some(exceeded) if *beyond == Beyond::Refuse => return Err(exceeded.into()),
+                Some(exceeded) if *beyond == OverLimit::Refuse => return Err(exceeded.into()),
                 Some(_) => is_within = false,
                 None => {}
             }

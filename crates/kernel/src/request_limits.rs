@@ -4,33 +4,33 @@
 //! store every second, and learns there what the others counted.
 
 use tidegate_domain::Role;
-use tidegate_domain::limit::{Limit, Standing};
+use tidegate_domain::limit::{Limit, LimitStatus};
 
 use crate::fault::Fault;
 use crate::{Actor, Call, Kernel, KernelTables};
 
 impl Kernel {
     /// Counts a request without a valid access token. None when the contract has no such limit.
-    pub fn meter_anonymous(&self, call: &Call) -> Option<Standing> {
+    pub fn meter_anonymous(&self, call: &Call) -> Option<LimitStatus> {
         let limit = call.profile.limits.anonymous_requests?;
         let (contract, now) = (call.profile.contract.as_str(), self.now());
         let mut narrowest = None;
-        // Shown is the client's own standing, unless a network around it is over its limit.
+        // Shown is the client's own status, unless a network around it is over its limit.
         for network in call.networks() {
             let caller = format!("{contract} ip {}", network.name);
-            let standing = self.meter.count(caller, limit.times(network.times), now);
-            if standing.exceeded {
-                return Some(standing);
+            let status = self.meter.count(caller, limit.times(network.times), now);
+            if status.exceeded {
+                return Some(status);
             }
-            narrowest = narrowest.or(Some(standing));
+            narrowest = narrowest.or(Some(status));
         }
         narrowest
     }
 
     /// Counts a request with one, for its organization where the contract has such a limit, else for its account. None when
     /// it has neither.
-    pub fn meter_authenticated(&self, call: &Call, actor: &Actor) -> Option<Standing> {
-        let grant = actor.known();
+    pub fn meter_authenticated(&self, call: &Call, actor: &Actor) -> Option<LimitStatus> {
+        let grant = actor.grant();
         let (limits, contract) = (&call.profile.limits, call.profile.contract.as_str());
         let (limit, caller) = match (limits.requests_by_organization, limits.authenticated_requests) {
             // Tokens in the hands of end users must not keep the organization from its own.
@@ -45,7 +45,7 @@ impl Kernel {
     }
 
     /// Counts a request of `caller` against a limit of a feature's.
-    pub fn meter(&self, caller: String, limit: Limit) -> Standing {
+    pub fn meter(&self, caller: String, limit: Limit) -> LimitStatus {
         self.meter.count(caller, limit, self.now())
     }
 
@@ -60,13 +60,13 @@ impl Kernel {
             let mut unit = self.store.begin().await?;
             for (caller, limit, own) in batch {
                 let bucket = self.vault.mac("meter", caller.as_bytes());
-                let standing = unit.limits().count(&bucket, *limit, *own, now).await?;
-                let count = if standing.exceeded {
+                let status = unit.limits().count(&bucket, *limit, *own, now).await?;
+                let count = if status.exceeded {
                     i64::from(limit.attempts) + 1
                 } else {
-                    i64::from(limit.attempts - standing.remaining)
+                    i64::from(limit.attempts - status.remaining)
                 };
-                self.meter.learn(caller, standing, count);
+                self.meter.learn(caller, status, count);
             }
             unit.commit().await?;
         }

@@ -1,4 +1,4 @@
-//! Providers of text messages report what became of those they took.
+//! Delivery receipts: reports of providers about text messages they accepted.
 
 use tidegate_delivery::sms::{DeliveryReceipt, DeliveryState, Proof, ReceiptError, SmsProviderKind};
 

@@ -127,16 +127,16 @@ impl Kernel {
         now: Timestamp,
     ) -> Result<Option<Exceeded>, Fault> {
         for Bucket { mac, times } in self.buckets(call, counted) {
-            let standing = unit.limits().count(&mac, limit.times(times), 1, now).await?;
-            if standing.exceeded {
-                return Ok(Some(standing.exceeded_at(now)));
+            let status = unit.limits().count(&mac, limit.times(times), 1, now).await?;
+            if status.exceeded {
+                return Ok(Some(status.exceeded_at(now)));
             }
         }
         Ok(None)
     }
 
     /// What a wrong password for `login` counts as. A network that the account has signed in from has a count of its own:
-    /// strangers' wrong passwords must not lock out the account's owner. Asked alike of names nobody has.
+    /// wrong passwords of attackers must not lock out the account's owner. Unknown names are looked up alike.
     ///
     /// # Errors
     /// Those of the store.
@@ -163,8 +163,8 @@ impl Kernel {
         self.vault.mac("known network", call.network().as_bytes())
     }
 
-    /// What codes to sign in with, texted to numbers of one prefix, are counted in when they are delivered. What nobody
-    /// gets is counted elsewhere, with the same work.
+    /// What codes to sign in with, texted to numbers of one prefix, are counted in when they are delivered. What is
+    /// discarded is counted elsewhere, with the same work.
     pub(crate) fn prefix_bucket(&self, phone: &PhoneNumber, is_discarded: bool) -> [u8; 32] {
         let whose = if is_discarded { "discarded" } else { "delivered" };
         self.vault.mac("rate limit", format!("{whose} sign-ins {}", phone.prefix()).as_bytes())
@@ -195,7 +195,7 @@ impl Kernel {
 
 /// Whose attempts are counted together.
 enum Scope {
-    /// Everybody's.
+    /// All of them.
     All,
     /// Those of one client network; for IPv6, also of the wider ones around it.
     Network,
@@ -303,8 +303,8 @@ impl Work<'_> {
         Ok(self.unit.known_networks().remember(account, &mac, self.now).await?)
     }
 
-    /// Starts anew for an account whose password is another now: strangers' wrong guesses at the old one count no more,
-    /// and networks it was used from are known no more. That of the account's owner, who set it, is.
+    /// Starts anew for an account with a new password: wrong guesses at the old one no longer count,
+    /// and networks it was used from are no longer known. The network of the owner who set the password is.
     ///
     /// # Errors
     /// Those of the store.

@@ -12,10 +12,10 @@ impl Kernel {
     /// more than [`ALARM`] on all nodes together. Nothing is refused because of it.
     pub fn note_wrong_code(&self) {
         metrics::counter!("tidegate_wrong_codes_total").increment(1);
-        let standing = self.meter("wrong codes".to_owned(), ALARM);
-        if self.wrong_codes_warned.is_first_excess(standing) {
+        let status = self.meter("wrong codes".to_owned(), ALARM);
+        if self.wrong_codes_warned.is_first_excess(status) {
             tracing::warn!(
-                limit = standing.limit,
+                limit = status.limit,
                 "unusually many wrong one-time codes in an hour; someone may be guessing at many accounts"
             );
         }

@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
 
-/// Somebody at an address.
+/// A client at an address.
 #[derive(Clone)]
 pub struct Client {
     router: Router,

@@ -17,7 +17,7 @@ pub const MIGRATIONS: &[&[Migration]] = &[tidegate_kernel::MIGRATIONS, tidegate_
 /// The variable in which `scripts/postgres` names its server.
 const SERVER: &str = "TIDEGATE_TEST_POSTGRES";
 
-/// A database nobody else uses, gone when dropped.
+/// A database for one test, deleted when dropped.
 pub struct TestDatabase(Place);
 
 enum Place {

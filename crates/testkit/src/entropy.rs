@@ -11,7 +11,7 @@ use tidegate_domain::Entropy;
 pub struct SeededEntropy(Mutex<ChaCha8Rng>);
 
 impl SeededEntropy {
-    /// The seed of whoever names none.
+    /// The default seed.
     pub const SEED: u64 = 20_260_105;
 
     /// The sequence of that seed.

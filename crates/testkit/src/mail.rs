@@ -1,4 +1,4 @@
-//! What somebody finds in their mailbox.
+//! The mails of a mailbox.
 
 use tidegate_domain::EmailAddress;
 use tidegate_domain::account::LoginName;

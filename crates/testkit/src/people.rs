@@ -7,7 +7,7 @@ use crate::TestApp;
 /// A password that every contract accepts.
 pub const PASSWORD: &str = "Correct1horse!";
 
-/// Somebody who signed up through RiverGen and has yet to verify their address.
+/// An account owner who signed up through RiverGen and has not verified the address.
 #[derive(Clone, Debug)]
 pub struct Newcomer {
     /// Their address.
@@ -18,7 +18,7 @@ pub struct Newcomer {
     pub user_id: i64,
 }
 
-/// Somebody signed in.
+/// A signed-in account owner.
 #[derive(Clone, Debug)]
 pub struct Person {
     /// Their address.
@@ -34,7 +34,7 @@ pub struct Person {
 }
 
 impl TestApp {
-    /// Signs somebody up through RiverGen. Every newcomer comes from an address of their own.
+    /// Signs up through RiverGen. Every new account has an address of its own.
     pub async fn sign_up_rivergen(&self, email: &str) -> Newcomer {
         let answer = self
             .post("/api/v1/auth/signup")
@@ -50,7 +50,7 @@ impl TestApp {
         }
     }
 
-    /// Signs somebody up through RiverGen and verifies their address with the code they were mailed.
+    /// Signs up through RiverGen and verifies the address with the mailed code.
     pub async fn sign_up_rivergen_verified(&self, email: &str) -> Person {
         let newcomer = self.sign_up_rivergen(email).await;
         let code = self.latest_code(email).await;
@@ -70,7 +70,7 @@ impl TestApp {
         }
     }
 
-    /// Registers somebody through IngestIQ.
+    /// Registers through IngestIQ.
     pub async fn register_ingestiq(&self, email: &str) -> Person {
         let answer = self
             .post("/api/v2/auth/register")

@@ -8,7 +8,7 @@ use tidegate_kernel::deliver::OutboxEntry;
 use crate::people::address_of;
 use crate::{Answer, TestApp};
 
-/// Somebody signed in with a phone.
+/// An account owner signed in with a phone.
 #[derive(Clone, Debug)]
 pub struct PhonePerson {
     /// Their phone.
@@ -55,7 +55,7 @@ impl TestApp {
         self.post(&format!("/api/v1/{endpoint}")).ip(&address_of(phone)).json(&body).send().await
     }
 
-    /// Signs somebody up who has nothing but a phone, such as `+254712345678`.
+    /// Signs up with a phone only, such as `+254712345678`.
     pub async fn register_phone(&self, phone: &str) -> PhonePerson {
         self.enter_phone(phone).await.assert_status(200);
         let code = self.latest_text_code(phone).await;
@@ -64,7 +64,7 @@ impl TestApp {
         PhonePerson { phone: phone.to_owned(), token: answer.text_at("auth.token") }
     }
 
-    /// Signs somebody in who has registered their phone.
+    /// Signs in with a registered phone.
     pub async fn sign_in_by_phone(&self, phone: &str) -> PhonePerson {
         self.send_login_code(phone).await.assert_status(200);
         let code = self.latest_text_code(phone).await;

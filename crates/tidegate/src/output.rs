@@ -49,7 +49,7 @@ pub(crate) fn print_line(line: &str) {
 pub(crate) fn print_line_aside(line: String) {
     // Without a thread there is nothing left to print with, and the work goes on.
     drop(std::thread::Builder::new().name("print".to_owned()).spawn(move || {
-        // Whoever reads the line finds in the log what came before it.
+        // A reader of the line finds in the log what came before it.
         logging::flush();
         print_line(&line);
     }));

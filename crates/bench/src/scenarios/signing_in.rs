@@ -1,4 +1,4 @@
-//! Passwords at the configured cost, and everybody else meanwhile.
+//! Passwords at the configured cost, and other requests at the same time.
 
 use super::{Bench, FEW, SQLITE, as_answered, per_second, sign_in, signing_in};
 use crate::clients::{Contract, InTurn};

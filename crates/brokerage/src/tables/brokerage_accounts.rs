@@ -280,7 +280,7 @@ impl BrokerageAccounts<'_> {
         Ok(())
     }
 
-    /// Puts off when the broker is asked what became of an opening.
+    /// Postpones when the broker is asked for the result of an opening.
     ///
     /// # Errors
     /// Those of the database.
@@ -359,7 +359,7 @@ impl BrokerageAccounts<'_> {
         Ok(rows.into_iter().filter_map(|row| BrokerageRecord::try_from(row).ok()).collect())
     }
 
-    /// Deletes what is kept of an account's person. The embedded sandbox has nobody else to remember its people for.
+    /// Deletes what is kept of an account's person. The embedded sandbox keeps its data for no other account.
     ///
     /// # Errors
     /// Those of the database.

@@ -7,8 +7,8 @@ use tokio::runtime::Handle;
 
 /// Does `work` to its end: should its caller go away, what is left of it is done in a task of its own.
 ///
-/// A statement that begins or ends a transaction needs this. Cut off, it may have been run or not, and whoever uses
-/// the connection next would not know which.
+/// A statement that begins or ends a transaction needs this. Cut off, it may have been run or not, and the next user of
+/// the connection would not know which.
 pub(super) fn to_the_end<T>(work: impl Future<Output = T> + Send + 'static) -> ToTheEnd<T>
 where
     T: Send + 'static,
@@ -70,7 +70,7 @@ mod tests {
         };
         tokio::select! {
             biased;
-            () = to_the_end(work) => panic!("nobody let it go on"),
+            () = to_the_end(work) => panic!("not continued"),
             () = std::future::ready(()) => {}
         }
         assert!(!done.load(Ordering::SeqCst));

@@ -1,4 +1,4 @@
-//! Delivery receipts: a provider's report of what became of a message.
+//! Delivery receipts: a provider's report about a message.
 //!
 //! A receipt is read only after it is authenticated. Otherwise any caller could report a failed message as delivered, or a
 //! delivered one as failed.

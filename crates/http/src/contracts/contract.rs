@@ -57,7 +57,7 @@ pub struct Mount {
 pub enum UnknownPaths {
     /// All under the prefix that are no other contract's. At most one contract per prefix has them.
     All,
-    /// Those that are, or begin with, one of these; the rest is another contract's or nobody's.
+    /// Those that are, or begin with, one of these; the rest is another contract's, or unknown.
     Below(&'static [&'static str]),
 }
 

@@ -36,8 +36,8 @@ impl<C: ContractMarker> FromRequestParts<App> for Bearer<C> {
         let call = call::<C>(parts, app);
         match authenticate(parts, app).await {
             Ok(actor) => {
-                if let Some(standing) = app.kernel().meter_authenticated(&call, &actor) {
-                    read_meter(&parts.extensions, app, standing)?;
+                if let Some(status) = app.kernel().meter_authenticated(&call, &actor) {
+                    read_meter(&parts.extensions, app, status)?;
                 }
                 actor.admitted_to(&call.profile).map_err(Rejection::from)?;
                 let call = call.caused_by((&actor).into());
@@ -45,8 +45,8 @@ impl<C: ContractMarker> FromRequestParts<App> for Bearer<C> {
             }
             Err(rejection) => {
                 // Guessing tokens counts as what it is: a request without one.
-                if let Some(standing) = app.kernel().meter_anonymous(&call) {
-                    read_meter(&parts.extensions, app, standing)?;
+                if let Some(status) = app.kernel().meter_anonymous(&call) {
+                    read_meter(&parts.extensions, app, status)?;
                 }
                 Err(rejection.into())
             }

@@ -12,11 +12,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use tidegate_domain::limit::Standing;
+use tidegate_domain::limit::LimitStatus;
 use tokio::time::Instant;
 
 use crate::wire::contract::{ContractError, ContractMarker};
-use crate::wire::rejection::{Rejection, standing_headers};
+use crate::wire::rejection::{Rejection, limit_status_headers};
 use crate::wire::state::App;
 use crate::wire::telemetry::ErrorCode;
 use crate::wire::upload::metered;
@@ -40,14 +40,14 @@ impl<C: ContractMarker> Clone for Carried<C> {
     }
 }
 
-/// Where an extractor leaves the caller's standing for the response's headers.
+/// Where an extractor stores the caller's limit status for the response's headers.
 #[derive(Clone, Default)]
-pub(crate) struct MeterReading(Arc<OnceLock<Standing>>);
+pub(crate) struct MeterReading(Arc<OnceLock<LimitStatus>>);
 
 impl MeterReading {
-    pub(crate) fn note(&self, standing: Standing) {
+    pub(crate) fn note(&self, status: LimitStatus) {
         // The first count of a request is the one that is shown.
-        let _ = self.0.set(standing);
+        let _ = self.0.set(status);
     }
 }
 
@@ -126,10 +126,10 @@ pub(crate) async fn guard<C: ContractMarker>(
         response = error.render(app.kernel().now());
         response.extensions_mut().insert(ErrorCode(error.code().to_owned()));
     }
-    if let Some(standing) = reading.0.get()
+    if let Some(status) = reading.0.get()
         && !response.headers().contains_key("x-ratelimit-limit")
     {
-        standing_headers(standing, response.headers_mut());
+        limit_status_headers(status, response.headers_mut());
     }
     if response.status() == StatusCode::UNAUTHORIZED {
         // Every 401 says how to do better (RFC 9110 section 15.5.2), a refused password's included.

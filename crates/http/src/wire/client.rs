@@ -7,7 +7,7 @@ use std::ops::Deref;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, header};
-use tidegate_domain::limit::Standing;
+use tidegate_domain::limit::LimitStatus;
 use tidegate_kernel::Call;
 
 use crate::wire::boundary::MeterReading;
@@ -34,8 +34,8 @@ impl<C: ContractMarker> FromRequestParts<App> for Caller<C> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, C::Error> {
         let call = call::<C>(parts, app);
-        if let Some(standing) = app.kernel().meter_anonymous(&call) {
-            read_meter(&parts.extensions, app, standing)?;
+        if let Some(status) = app.kernel().meter_anonymous(&call) {
+            read_meter(&parts.extensions, app, status)?;
         }
         Ok(Self(call, PhantomData))
     }
@@ -51,21 +51,18 @@ pub(crate) fn call<C: ContractMarker>(parts: &Parts, app: &App) -> Call {
 }
 
 /// Notes where the caller stands for the response's headers; refuses one over the limit.
-pub(crate) fn read_meter(extensions: &Extensions, app: &App, standing: Standing) -> Result<(), Rejection> {
-    check_limit(app, standing)?;
+pub(crate) fn read_meter(extensions: &Extensions, app: &App, status: LimitStatus) -> Result<(), Rejection> {
+    check_limit(app, status)?;
     if let Some(reading) = extensions.get::<MeterReading>() {
-        reading.note(standing);
+        reading.note(status);
     }
     Ok(())
 }
 
 /// Refuses a caller over a limit.
-pub(crate) fn check_limit(app: &App, standing: Standing) -> Result<(), Rejection> {
-    if standing.exceeded {
-        return Err(Rejection::RateLimited {
-            standing,
-            retry_after: standing.retry_after(app.kernel().now()),
-        });
+pub(crate) fn check_limit(app: &App, status: LimitStatus) -> Result<(), Rejection> {
+    if status.exceeded {
+        return Err(Rejection::RateLimited { status, retry_after: status.retry_after(app.kernel().now()) });
     }
     Ok(())
 }

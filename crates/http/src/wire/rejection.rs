@@ -1,7 +1,7 @@
 //! What can go wrong before or around a use case, in no contract's words yet.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use tidegate_domain::limit::{Exceeded, Standing};
+use tidegate_domain::limit::{Exceeded, LimitStatus};
 use tidegate_domain::quota::QuotaExceeded;
 use tidegate_kernel::fault::Forbidden;
 use tidegate_kernel::{AuthError, Fault, NotAdmitted};
@@ -49,7 +49,7 @@ pub(crate) enum Rejection {
     /// Too many requests.
     RateLimited {
         /// Which limit.
-        standing: Standing,
+        status: LimitStatus,
         /// Seconds to wait.
         retry_after: u64,
     },
@@ -101,7 +101,7 @@ impl From<AuthError> for Rejection {
 impl From<Fault> for Rejection {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::RateLimited { standing, retry_after } => Self::RateLimited { standing, retry_after },
+            Fault::RateLimited { status, retry_after } => Self::RateLimited { status, retry_after },
             Fault::QuotaExceeded(exceeded) => Self::QuotaExceeded(exceeded),
             Fault::Busy { retry_after } => {
                 // No line of its own: a flood of sign-ins would become a flood of lines.
@@ -136,8 +136,8 @@ impl Rejection {
     pub(crate) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         match self {
-            Self::RateLimited { standing, retry_after } => {
-                headers = limit_headers(&Exceeded { standing: *standing, retry_after: *retry_after });
+            Self::RateLimited { status, retry_after } => {
+                headers = limit_headers(&Exceeded { status: *status, retry_after: *retry_after });
             }
             Self::Unavailable { retry_after, .. } => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after));
@@ -161,16 +161,16 @@ impl Rejection {
 pub(crate) fn limit_headers(exceeded: &Exceeded) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::RETRY_AFTER, HeaderValue::from(exceeded.retry_after));
-    standing_headers(&exceeded.standing, &mut headers);
+    limit_status_headers(&exceeded.status, &mut headers);
     headers
 }
 
 /// `X-RateLimit-*`: the limit, how many are left, and when it resets in Unix seconds.
-pub(crate) fn standing_headers(standing: &Standing, headers: &mut HeaderMap) {
+pub(crate) fn limit_status_headers(status: &LimitStatus, headers: &mut HeaderMap) {
     let values = [
-        ("x-ratelimit-limit", i64::from(standing.limit)),
-        ("x-ratelimit-remaining", i64::from(standing.remaining)),
-        ("x-ratelimit-reset", standing.resets_at.seconds_ceil()),
+        ("x-ratelimit-limit", i64::from(status.limit)),
+        ("x-ratelimit-remaining", i64::from(status.remaining)),
+        ("x-ratelimit-reset", status.resets_at.seconds_ceil()),
     ];
     for (name, value) in values {
         headers.insert(HeaderName::from_static(name), HeaderValue::from(value));

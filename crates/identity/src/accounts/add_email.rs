@@ -25,8 +25,8 @@ const LINK_PREFIX: &str = "tga_";
 /// Mails a link to an address that is to become the account's. Until it is followed the address belongs to no account: a
 /// caller who enters another person's address must neither block it nor get into the account that claims it.
 ///
-/// Nothing is sent while the last link can still be followed, where no mail can be sent, to an address that somebody has,
-/// or too often. Otherwise it is sent again: mails get lost, and people wait.
+/// Nothing is sent while the last link can still be followed, where no mail can be sent, to an address that is taken,
+/// or beyond the limit. Otherwise it is sent again: mails get lost.
 pub(crate) async fn offer_email(
     work: &mut Work<'_>,
     account: AccountId,

@@ -29,7 +29,7 @@ pub struct AccountChange {
     pub metadata: Option<Document>,
 }
 
-/// Why not.
+/// Why the change was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeAccountError {
     /// No member has that address or name.
@@ -187,7 +187,7 @@ const fn managing(login: &LoginName) -> Permission {
     }
 }
 
-/// Whether a manager may set a member's password: that of an account whose mailbox nobody has proven, which yields to its
+/// Whether a manager may set a member's password: that of an account with an unproven mailbox, which yields to its
 /// first proof; and that of an account whose owner, or the operator for them, agreed to be managed. See ADR 10.
 const fn may_set_password(member: &Member) -> bool {
     !member.verified || member.accepted
@@ -223,7 +223,7 @@ impl Acting<'_> {
         };
         self.lock(found.account).await?;
         if found.account == self.grant.account() {
-            // Whoever reset the password meanwhile has ended this session.
+            // A password reset that came first has ended this session.
             self.grant = self.app.kernel.renewed(&mut self.unit, &self.grant).await?;
         }
         // Again: it may have been changed or deleted while this unit waited.

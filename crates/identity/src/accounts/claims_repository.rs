@@ -1,4 +1,4 @@
-//! Rows that say who agreed to be managed, and which addresses nobody has proven.
+//! Rows that say who agreed to be managed, and which addresses are unproven.
 
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional};
 use tidegate_domain::id::{AccountId, OrganizationId};
@@ -28,7 +28,7 @@ pub struct OrganizationLabel {
 }
 
 impl std::fmt::Display for OrganizationLabel {
-    /// A name that its owner chose is left out: an attacker would write strangers a line of their own choosing.
+    /// A name that its owner chose is left out: an attacker could put text of their own into mails to other people.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&self.name, &self.owner) {
             (Some(name), Some(owner)) => write!(f, "{name} (owner: {})", owner.as_str()),

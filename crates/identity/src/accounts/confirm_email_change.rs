@@ -15,7 +15,7 @@ use crate::credentials::challenge::Answer;
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
-/// Why not.
+/// Why the change was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfirmEmailChangeError {
     /// No change to that address is pending, or another account took it meanwhile.
@@ -60,7 +60,7 @@ impl Identity {
             }
             Answer::Used => return refuse(ConfirmEmailChangeError::NotPending),
             Answer::Expired => return refuse(ConfirmEmailChangeError::Expired),
-            Answer::Exhausted(standing) => return refuse(ConfirmEmailChangeError::TooManyAttempts(standing)),
+            Answer::Exhausted(exceeded) => return refuse(ConfirmEmailChangeError::TooManyAttempts(exceeded)),
         }
         let emails = work.unit.accounts().emails(account).await?;
         let old = emails.into_iter().find(|email| email.is_primary).map(|email| email.email);

@@ -52,7 +52,7 @@ pub struct CreateProgram {
     pub metadata: Document,
 }
 
-/// Why not.
+/// Why no account was created.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CreateAccountError {
     /// The address or name is taken.
@@ -70,7 +70,7 @@ pub enum CreateAccountError {
 }
 
 impl Identity {
-    /// Invites a person to the actor's organization: makes an account that gives nobody rights before its owner accepts, and mails
+    /// Invites a person to the actor's organization: makes an account that gives no rights before its owner accepts, and mails
     /// them a code to verify their address, or a link to choose a password. Both say what accepting means.
     ///
     /// Source: Crossing Minds "accounts/individual".

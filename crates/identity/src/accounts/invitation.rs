@@ -56,7 +56,7 @@ impl<G> Work<'_, G> {
         }
     }
 
-    /// Removes the account that a manager made for an address whose owner signs up: nobody has proven it.
+    /// Removes the account that a manager made for an unproven address whose owner signs up.
     pub(crate) async fn yield_invitation(&mut self, email: &EmailAddress) -> Result<(), Fault> {
         let Some(account) = self.unit.claims().invited(email).await? else {
             return Ok(());

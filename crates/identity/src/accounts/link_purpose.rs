@@ -1,7 +1,7 @@
 //! What the link in a mail is for: the page behind it says so before anything happens.
 
 use tidegate_crypto::PlainToken;
-use tidegate_domain::challenge::{Challenge, Purpose, Standing};
+use tidegate_domain::challenge::{Challenge, ChallengeStatus, Purpose};
 use tidegate_kernel::fault::Fault;
 
 use crate::{Identity, IdentityTables};
@@ -53,7 +53,7 @@ impl Identity {
         let mut unit = self.kernel.store.read().await?;
         let found = unit.challenges().find_by_link(purpose, token.hash().as_bytes()).await?;
         let now = self.kernel.now();
-        let open = found.filter(|found| found.standing(now) == Standing::Open);
+        let open = found.filter(|found| found.status(now) == ChallengeStatus::Open);
         let Some(Challenge { account: Some(account), continuation, .. }) = open else {
             return Ok(LinkPurpose::default());
         };

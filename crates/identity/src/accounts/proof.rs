@@ -1,6 +1,6 @@
 //! The first proof of a mailbox, wherever it is given: codes, links, resets, added and changed addresses.
 //!
-//! An address that nobody has proven gives no rights over the account owner who proves it later. So the first proof ends what
+//! An unproven address gives no rights over the account owner who proves it later. So the first proof ends what
 //! was opened before, and removes what a caller who had not shown the mailbox has set or chosen. It comes before any mail of the same
 //! unit of work is composed: an attacker's words must not stand in a mail to the address they signed up with.
 

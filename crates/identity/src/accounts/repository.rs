@@ -173,8 +173,8 @@ impl Accounts<'_> {
         Ok(row.map(Account::from))
     }
 
-    /// The account whose **primary** address or name this is. An address somebody changed away from no longer signs in nor
-    /// resets a password: its mailbox may be why they changed.
+    /// The account whose **primary** address or name this is. A replaced address no longer signs in nor
+    /// resets a password: its mailbox may be the reason for the change.
     ///
     /// # Errors
     /// Those of the database.

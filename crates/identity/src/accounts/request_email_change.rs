@@ -15,7 +15,7 @@ use crate::credentials::challenges_repository::NewChallenge;
 use crate::work::Acting;
 use crate::{Identity, IdentityTables};
 
-/// Why not.
+/// Why the request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestEmailChangeError {
     /// It is the address they have.
@@ -75,7 +75,7 @@ impl Identity {
         work.send(Mail {
             template: Template::EmailChangeCode,
             to: new_email,
-            // The new address may be a stranger's: they are not written a line of the caller's choosing.
+            // The new address may be another person's: no text of the caller goes into a mail to it.
             display_name: "",
             cause: new.id.into(),
             values: json!({ "code": code.expose(), "minutes": call.profile.codes.change_email.as_secs() / 60 }),

@@ -21,10 +21,10 @@ pub struct ProfileChange {
     pub profile: Option<Document>,
 }
 
-/// Why not.
+/// Why the profile was not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpdateProfileError {
-    /// The account is gone or shut.
+    /// The account is deleted or disabled.
     #[error("the account no longer exists")]
     AccountNotFound,
     /// The merged document would be too large.

@@ -5,7 +5,7 @@ use tidegate_crypto::PlainToken;
 use tidegate_delivery::Template;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::challenge::{
-    CODE_DIGITS, Challenge, Continuation, MAX_ATTEMPTS, MAX_KNOWN_ATTEMPTS, Purpose, Standing,
+    CODE_DIGITS, Challenge, ChallengeStatus, Continuation, MAX_ATTEMPTS, MAX_KNOWN_ATTEMPTS, Purpose,
 };
 use tidegate_domain::id::{AccountId, ChallengeId};
 use tidegate_domain::limit::{self, Limit};
@@ -28,7 +28,7 @@ pub(crate) const RESET_PREFIX: &str = "tgp_";
 /// What the hashes of codes are keyed for.
 const CODE: &str = "one-time code";
 
-/// What became of a code.
+/// The result of checking a code.
 pub(crate) enum Answer {
     /// It is correct, and cannot be used again.
     Right,
@@ -56,8 +56,8 @@ impl Guess {
     /// What is counted, and up to where.
     ///
     /// A code that was mailed is guessed at by those who hold its temporary token. One that was texted is guessed at by all
-    /// who know the number: five times from one network, and strangers' networks together neither void it nor use up the
-    /// hour's tries for the networks that the phone's account signs in from.
+    /// who know the number: five times from one network, and unknown networks together neither void it nor use up the
+    /// hour's attempts of the networks that the phone's account signs in from.
     fn counted<'g>(
         &'g self,
         challenge: &Challenge,
@@ -124,19 +124,21 @@ impl<G> Work<'_, G> {
     /// counted and the challenge consumed under one row lock.
     pub(crate) async fn answer(&mut self, challenge: &Challenge, code: &Secret) -> Result<Answer, Fault> {
         let guess = self.guess_at(challenge).await?;
-        match challenge.standing_within(guess.most, self.now) {
-            Standing::Open => {}
-            Standing::Consumed => return Ok(Answer::Used),
-            Standing::Blocked => return Ok(Answer::Exhausted(blocked(challenge).exceeded_at(self.now))),
-            Standing::Expired => return Ok(Answer::Expired),
+        match challenge.status_within(guess.most, self.now) {
+            ChallengeStatus::Open => {}
+            ChallengeStatus::Consumed => return Ok(Answer::Used),
+            ChallengeStatus::Blocked => {
+                return Ok(Answer::Exhausted(blocked(challenge).exceeded_at(self.now)));
+            }
+            ChallengeStatus::Expired => return Ok(Answer::Expired),
         }
-        // Also where nobody has the phone: neither the answer nor its time tells the two apart.
+        // Also for an unknown phone: neither the answer nor its time tells the two apart.
         self.lock(challenge.account.unwrap_or(AccountId(challenge.id.0))).await?;
         if !self.unit.challenges().count_attempt(challenge.id, guess.most).await? {
             // Others were counted first: one of them was right, or none is left.
             let again = self.unit.challenges().find(challenge.purpose, challenge.id).await?;
-            let exhausted =
-                again.is_some_and(|again| again.standing_within(guess.most, self.now) == Standing::Blocked);
+            let exhausted = again
+                .is_some_and(|again| again.status_within(guess.most, self.now) == ChallengeStatus::Blocked);
             return Ok(if exhausted {
                 Answer::Exhausted(blocked(challenge).exceeded_at(self.now))
             } else {
@@ -233,8 +235,8 @@ impl<G> Work<'_, G> {
 const NOTHING: &Continuation = &Continuation { remember_me: false, invitation: None };
 
 /// A challenge without tries left, as the limit it is.
-fn blocked(challenge: &Challenge) -> limit::Standing {
-    limit::Standing {
+fn blocked(challenge: &Challenge) -> limit::LimitStatus {
+    limit::LimitStatus {
         limit: MAX_ATTEMPTS.unsigned_abs(),
         remaining: 0,
         resets_at: challenge.expires_at,

@@ -11,7 +11,7 @@ use tidegate_kernel::{Actor, Call};
 
 use crate::{Identity, IdentityTables};
 
-/// Why not.
+/// Why the password was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangePasswordError {
     /// The current password is wrong.
@@ -20,7 +20,7 @@ pub enum ChangePasswordError {
     /// The account has no password to change.
     #[error("the account has no password; sign in the way you usually do")]
     NoPassword,
-    /// The account is gone or shut.
+    /// The account is deleted or disabled.
     #[error("the account no longer exists")]
     AccountNotFound,
     /// The contract's password rule.

@@ -36,8 +36,8 @@ impl Identity {
     /// Texts a code to a phone; it takes the place of any sent there before for the same purpose.
     ///
     /// To sign in, an unknown phone gets none: the same rows are written, and the message is discarded from the start.
-    /// Neither the answer nor its time tells the two apart. To register, a phone that somebody has gets one, and whoever
-    /// sends it back is let into that account.
+    /// Neither the answer nor its time tells the two apart. To register, a phone that has an account gets one, and the
+    /// caller who sends it back is signed in to that account.
     ///
     /// Source: Riven "auth/enter-phone", "login/send-code" and section 1, OTP.
     ///
@@ -52,7 +52,7 @@ impl Identity {
     ) -> Result<(), Fault> {
         self.kernel.require_sms()?;
         let limits = &self.kernel.settings.texts;
-        // Numbers nobody has can be registered without end, and must not keep out those who have an account: codes to sign
+        // Unused numbers can be registered without end, and must not use up the limit of existing accounts: codes to sign
         // in have a budget of their own, counted when they are delivered.
         let registrations = limits.by_prefix.filter(|_| purpose == PhonePurpose::Register);
         let counted = [

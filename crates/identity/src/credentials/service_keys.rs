@@ -33,7 +33,7 @@ pub struct CreateServiceKey {
     pub metadata: Document,
 }
 
-/// Why not.
+/// Why the request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceKeyError {
     /// No program of that name belongs to the organization.

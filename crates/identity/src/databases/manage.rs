@@ -48,7 +48,7 @@ pub struct DatabasePage {
     pub has_next: bool,
 }
 
-/// Why not.
+/// Why the request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseError {
     /// The organization has one of that name.

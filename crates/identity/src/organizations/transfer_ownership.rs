@@ -14,7 +14,7 @@ use tidegate_kernel::{Call, KernelTables};
 
 use crate::{Identity, IdentityTables};
 
-/// Why not.
+/// Why ownership was not transferred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransferError {
     /// No such organization.

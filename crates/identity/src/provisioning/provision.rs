@@ -35,7 +35,7 @@ pub struct Provisioned {
     pub owner: Account,
 }
 
-/// Why not.
+/// Why nothing was created.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProvisionError {
     /// The address is taken.

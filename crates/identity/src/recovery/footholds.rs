@@ -89,8 +89,8 @@ impl Foothold {
             Self::ServiceKeys => {
                 AtNewPassword::Kept("programs would stop; the owner is mailed when one is made")
             }
-            Self::BrokerageAccounts => AtNewPassword::Kept("it lets nobody in"),
-            Self::AuditEvents => AtNewPassword::Kept("it lets nobody in"),
+            Self::BrokerageAccounts => AtNewPassword::Kept("it does not sign in"),
+            Self::AuditEvents => AtNewPassword::Kept("it does not sign in"),
         }
     }
 }

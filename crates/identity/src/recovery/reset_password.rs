@@ -5,7 +5,7 @@ use tidegate_crypto::PlainToken;
 use tidegate_delivery::Template;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
-use tidegate_domain::challenge::{Purpose, Standing};
+use tidegate_domain::challenge::{ChallengeStatus, Purpose};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::{EmailAddress, Password, Timestamp};
@@ -32,7 +32,7 @@ pub struct ResetPassword {
     pub remove_phones: bool,
 }
 
-/// Why not.
+/// Why the password was not reset.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResetPasswordError {
     /// The token is unknown, used or expired.
@@ -65,7 +65,7 @@ impl Identity {
         let found = found.filter(|found| {
             let is_theirs = email.is_none_or(|email| found.address == email.as_str());
             let is_in_time = expires_at.is_none_or(|expiry| expiry > self.kernel.now());
-            is_theirs && is_in_time && found.standing(self.kernel.now()) == Standing::Open
+            is_theirs && is_in_time && found.status(self.kernel.now()) == ChallengeStatus::Open
         });
         let Some(challenge) = found else {
             return refuse(ResetPasswordError::InvalidToken);

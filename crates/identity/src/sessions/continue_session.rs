@@ -28,7 +28,7 @@ pub struct Continued {
     pub database: Option<Database>,
 }
 
-/// Why not.
+/// Why no token was issued.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContinueError {
     /// Unknown, of another contract, or of a session that has ended.
@@ -51,8 +51,8 @@ pub enum ContinueError {
 impl Identity {
     /// Answers a new access token, for the session's database or another one.
     ///
-    /// The refresh token is the same until it nears its expiry; then a child of it is answered, the same one to everybody
-    /// who asks, and both are good. So parallel tabs and repeated requests do not sign out.
+    /// The refresh token is the same until it nears its expiry; then a child of it is answered, the same one to every request
+    /// with it, and both are valid. So parallel tabs and repeated requests do not sign out.
     ///
     /// Source: Crossing Minds "login/refresh-token" and section 5.
     ///

@@ -9,7 +9,7 @@ use tidegate_kernel::{Actor, Call, KernelTables};
 
 use crate::Identity;
 
-/// Why not.
+/// Why no session was ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndSessionError {
     /// The account has no such active session. Sessions of other accounts get the same answer.

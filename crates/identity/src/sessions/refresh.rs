@@ -13,7 +13,7 @@ use tidegate_kernel::{Call, KernelTables};
 
 use crate::Identity;
 
-/// Why not.
+/// Why no token was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RefreshError {
     /// Unknown, of another contract, replayed, or of a session that has ended.

@@ -51,7 +51,7 @@ pub struct ResolvedPage {
     pub has_next: bool,
 }
 
-/// Why not.
+/// Why the request was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
     /// The token's database is none, or gone.

@@ -10,7 +10,7 @@ use tidegate_kernel::{Actor, Call, KernelTables};
 use crate::Identity;
 use crate::work::Acting;
 
-/// Why not.
+/// Why the sign-out was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignOutError {
     /// The session was ended after its token was accepted.

@@ -12,7 +12,7 @@ use tidegate_kernel::throttle::Counted;
 use crate::accounts::proof::ProvenBy;
 use crate::{Identity, IdentityTables};
 
-/// Why not.
+/// Why the address was not verified.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ActivateError {
     /// No account has that address.
@@ -23,7 +23,7 @@ pub enum ActivateError {
     WrongCode,
 }
 
-/// Why not.
+/// Why the address was not verified.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResendActivationError {
     /// No account has that address.

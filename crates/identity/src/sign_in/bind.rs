@@ -30,7 +30,7 @@ pub struct BindingRequest {
     pub session: Option<SentId>,
 }
 
-/// Why not.
+/// Why the token was not bound.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BindError {
     /// No such database in the organization.

@@ -22,7 +22,7 @@ pub(crate) struct Completion<'a> {
     pub(crate) evidence: Evidence,
     /// The number of the workspace to enter; none for wherever the account lands.
     pub(crate) workspace: Option<i64>,
-    /// Whether only the owner of an organization is let in.
+    /// Whether only the owner of an organization is signed in.
     pub(crate) owner_only: bool,
     /// What to bind the tokens to.
     pub(crate) binding: Option<&'a BindingRequest>,
@@ -48,7 +48,7 @@ pub(crate) enum Completed<S> {
 pub(crate) enum Refusal {
     /// The account is disabled.
     Disabled,
-    /// Only owners are let in, and the account owns no organization.
+    /// Only owners are signed in, and the account owns no organization.
     NotOwner,
     /// The account is no member of the workspace, or of any organization.
     WorkspaceDenied,

@@ -26,7 +26,7 @@ pub struct ConfirmCode {
     pub code: Secret,
 }
 
-/// Why not.
+/// Why the code was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfirmCodeError {
     /// The temporary token is unknown or was used.
@@ -74,7 +74,7 @@ impl Identity {
             }
             Answer::Used => return refuse(ConfirmCodeError::InvalidToken),
             Answer::Expired => return refuse(ConfirmCodeError::Expired),
-            Answer::Exhausted(standing) => return refuse(ConfirmCodeError::TooManyAttempts(standing)),
+            Answer::Exhausted(exceeded) => return refuse(ConfirmCodeError::TooManyAttempts(exceeded)),
         }
         let signed_in = self.admit_verified(work, &challenge, ProvenBy::MailAndToken).await?;
         signed_in.ok_or(Refused::Rule(ConfirmCodeError::InvalidToken))
@@ -123,7 +123,7 @@ impl Identity {
 }
 
 impl<G> Work<'_, G> {
-    /// The account a challenge was sent to, unless it is gone or shut.
+    /// The account a challenge was sent to, unless it is deleted or disabled.
     pub(crate) async fn account_of(&mut self, challenge: &Challenge) -> Result<Option<Account>, Fault> {
         let Some(id) = challenge.account else {
             return Ok(None);

@@ -35,7 +35,7 @@ pub struct SignIn {
     pub workspace: Option<i64>,
     /// Whether to stay signed in for longer.
     pub remember_me: bool,
-    /// Whether to let in the owner of an organization alone.
+    /// Whether to sign in only the owner of an organization.
     pub owner_only: bool,
     /// What to bind the tokens to.
     pub binding: BindingRequest,
@@ -70,7 +70,7 @@ pub enum SignInOutcome {
     SecondFactorRequired,
 }
 
-/// Why not.
+/// Why the sign-in was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignInError {
     /// Unknown name, wrong password or disabled account. The client cannot tell these cases apart.
@@ -162,7 +162,7 @@ impl Identity {
         let mut unit = self.kernel.store.read().await?;
         let record = unit.accounts().find_for_sign_in(&name.clone().into()).await?;
         let record = record.filter(|record| record.account.disabled_at.is_none());
-        // Looked for also where nobody has that name: neither the answer nor its time tells the two apart.
+        // Looked up for unknown names, too: neither the answer nor its time tells the two apart.
         let owner = record.as_ref().map_or(AccountId(Uuid::nil()), |record| record.account.id);
         let key = unit.service_keys().find_live(owner, hash.as_bytes(), self.kernel.now()).await?;
         drop(unit);

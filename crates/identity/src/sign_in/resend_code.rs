@@ -11,7 +11,7 @@ use tidegate_kernel::throttle::Counted;
 
 use crate::{Identity, IdentityTables};
 
-/// Why not.
+/// Why no code was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResendError {
     /// The temporary token is unknown, used, withdrawn or expired.

@@ -46,7 +46,7 @@ pub struct SignUp {
 /// The sign-up succeeded.
 #[derive(Clone, Debug)]
 pub enum SignedUp {
-    /// Their address must be verified before they are let in.
+    /// The address must be verified before they are signed in.
     VerificationRequired(PendingSignUp),
     /// They are in.
     SignedIn(Box<SignedIn>),
@@ -65,7 +65,7 @@ pub struct PendingSignUp {
     pub temporary_token: String,
 }
 
-/// Why not.
+/// Why sign-up was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignUpError {
     /// The contract's password rule.
@@ -186,7 +186,7 @@ impl Identity {
             claim.agreed_to_terms,
             claim.terms_version,
         ]);
-        // A key belongs to the client that chose it: strangers who guess how keys are made must not use them up.
+        // A key belongs to the client that chose it: another client that guesses how keys are made must not use them up.
         let named = format!("{contract} sign-up {} {key}", call.network());
         Repeat {
             key_mac: self.kernel.vault.mac("idempotency key", named.as_bytes()),

@@ -56,7 +56,7 @@ impl Actor {
     }
 
     /// What the kernel itself may know of it.
-    pub(crate) fn known(&self) -> &Grant {
+    pub(crate) fn grant(&self) -> &Grant {
         &self.grant
     }
 }

@@ -38,7 +38,7 @@ pub struct Causer {
 
 impl From<&Actor> for Causer {
     fn from(actor: &Actor) -> Self {
-        let grant = actor.known();
+        let grant = actor.grant();
         Self { account: grant.account(), organization: grant.organization() }
     }
 }
@@ -53,7 +53,7 @@ pub(crate) struct CountedNetwork {
 }
 
 /// How an IPv6 client is counted: length of the prefix, and factor on the limit. Providers hand out a /64 to a link, a /56
-/// to a home and a /48 to a site (RFC 6177); whoever holds the wider one is still one client.
+/// to a home and a /48 to a site (RFC 6177); the holder of the wider one is still one client.
 const PREFIXES: [(u32, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 
 impl Call {

@@ -66,7 +66,7 @@ pub struct Kernel {
     pub(crate) wrong_codes_warned: OncePerWindow,
     pub(crate) memory: Arc<Memory>,
     pub(crate) key_rows: Mutex<KeyNames>,
-    /// When the keys were last read because of a token. Held while they are read, so that others wait for the news.
+    /// When the keys were last read because of a token. Held while they are read, so that other tasks wait for the result.
     pub(crate) keys_sought: tokio::sync::Mutex<Option<Timestamp>>,
     keys: Mutex<Keys>,
     registered: Mutex<Registered>,

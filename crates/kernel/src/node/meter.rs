@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use tidegate_domain::Timestamp;
-use tidegate_domain::limit::{Limit, Standing};
+use tidegate_domain::limit::{Limit, LimitStatus};
 
 /// Most callers counted at a time. Beyond, the ones whose window ends first are forgotten.
 const MOST: usize = 100_000;
@@ -27,7 +27,7 @@ impl Meter {
         Self { windows: Mutex::new(HashMap::new()) }
     }
 
-    pub(crate) fn count(&self, caller: String, limit: Limit, now: Timestamp) -> Standing {
+    pub(crate) fn count(&self, caller: String, limit: Limit, now: Timestamp) -> LimitStatus {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if windows.len() >= MOST && !windows.contains_key(&caller) {
             make_room(&mut windows, now);
@@ -57,11 +57,11 @@ impl Meter {
         own
     }
 
-    pub(crate) fn learn(&self, caller: &str, standing: Standing, count: i64) {
+    pub(crate) fn learn(&self, caller: &str, status: LimitStatus, count: i64) {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(window) = windows.get_mut(caller) {
             window.shared = count;
-            window.resets_at = standing.resets_at;
+            window.resets_at = status.resets_at;
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use tidegate_domain::limit::Standing;
+use tidegate_domain::limit::LimitStatus;
 
 /// Remembers the last window in which a limit was exceeded.
 #[derive(Debug, Default)]
@@ -13,9 +13,9 @@ pub(crate) struct OncePerWindow {
 
 impl OncePerWindow {
     /// Whether this exceeds the limit for the first time in its window.
-    pub(crate) fn is_first_excess(&self, standing: Standing) -> bool {
-        let end = standing.resets_at.micros();
-        standing.exceeded && self.until.fetch_max(end, Ordering::Relaxed) < end
+    pub(crate) fn is_first_excess(&self, status: LimitStatus) -> bool {
+        let end = status.resets_at.micros();
+        status.exceeded && self.until.fetch_max(end, Ordering::Relaxed) < end
     }
 }
 

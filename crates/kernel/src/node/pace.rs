@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::tables::outbox::Channel;
 
-/// Longest time for which a discarded message pretends to be on its way.
+/// Longest time for which a discarded message takes as long as one that is sent.
 const LONGEST_PRETENCE: Duration = Duration::from_secs(5);
 
 /// How long providers took for the last message of each channel: as long as one that is not sent takes, too.

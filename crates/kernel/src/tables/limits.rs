@@ -2,7 +2,7 @@
 
 use tidegate_database::{Result, Unit, execute, fetch_one};
 use tidegate_domain::Timestamp;
-use tidegate_domain::limit::{Limit, Standing};
+use tidegate_domain::limit::{Limit, LimitStatus};
 
 /// Rate limits of a unit of work.
 pub struct Limits<'u>(pub(crate) &'u mut Unit);
@@ -18,7 +18,7 @@ impl Limits<'_> {
         limit: Limit,
         times: i64,
         now: Timestamp,
-    ) -> Result<Standing> {
+    ) -> Result<LimitStatus> {
         let (count, resets_at) = fetch_one!(
             self.0,
             (i64, i64),

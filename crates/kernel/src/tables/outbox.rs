@@ -112,7 +112,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// Whether nobody is to get it.
+    /// Whether it is never sent.
     pub fn is_discarded(&self) -> bool {
         self.state == State::Discarded.as_str()
     }

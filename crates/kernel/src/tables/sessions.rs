@@ -47,7 +47,7 @@ pub struct NewSession<'a> {
     pub binding: Option<&'a Binding>,
     /// The key its owner signed in with, where it was one.
     pub service_key: Option<ServiceKeyId>,
-    /// SHA-256 of its token, where that is chance alone.
+    /// SHA-256 of its token, where that is opaque.
     pub token_hash: Option<&'a [u8]>,
 }
 
@@ -82,7 +82,7 @@ pub struct SessionRecord {
     pub last_activity_at: Timestamp,
     /// Ends unless refreshed before.
     pub expires_at: Timestamp,
-    /// Ended before its time, or the account was shut.
+    /// Ended before its time, or the account was disabled.
     pub ended: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Challenges: answered once, tried five times, by whoever comes first.
 
 use tidegate_database::StoreError;
-use tidegate_domain::challenge::{Continuation, MAX_ATTEMPTS, MAX_LINK_USES, Purpose, Standing};
+use tidegate_domain::challenge::{ChallengeStatus, Continuation, MAX_ATTEMPTS, MAX_LINK_USES, Purpose};
 use tidegate_domain::id::{AccountId, ChallengeId};
 use tidegate_domain::{ContractId, Timestamp};
 use tidegate_identity::IdentityTables;
@@ -59,7 +59,7 @@ on_both_engines! {
             );
             assert_eq!((found.attempts, found.contract, found.consumed_at), (0, ContractId::RIVERGEN, None));
             assert_eq!((found.continuation.remember_me, found.expires_at), (true, at(600)));
-            assert_eq!(found.standing(NOW), Standing::Open);
+            assert_eq!(found.status(NOW), ChallengeStatus::Open);
         }
         // One thing's token does not open another.
         let other = Purpose::ResetPassword;
@@ -132,7 +132,7 @@ on_both_engines! {
         assert!(commit!(world.store, unit => unit.challenges().consume(newest, at(3))));
         let (purpose, to) = (Purpose::VerifyEmail, "ada@example.com");
         let found = read!(world.store, unit => unit.challenges().latest_to(purpose, to)).unwrap();
-        assert_eq!((found.id, found.standing(at(3))), (newest, Standing::Consumed));
+        assert_eq!((found.id, found.status(at(3))), (newest, ChallengeStatus::Consumed));
     }
 
     async fn of_fifty_who_answer_at_once_one_is_right(world: World) {
@@ -145,7 +145,7 @@ on_both_engines! {
         .await;
         assert_eq!(consumed.iter().filter(|consumed| **consumed).count(), 1);
         let found = read!(world.store, unit => unit.challenges().latest(Purpose::VerifyEmail, ada)).unwrap();
-        assert_eq!((found.consumed_at, found.standing(at(2))), (Some(at(1)), Standing::Consumed));
+        assert_eq!((found.consumed_at, found.status(at(2))), (Some(at(1)), ChallengeStatus::Consumed));
     }
 
     async fn of_fifty_tries_at_once_five_are_counted(world: World) {
@@ -161,7 +161,7 @@ on_both_engines! {
             usize::try_from(MAX_ATTEMPTS).unwrap()
         );
         let found = read!(world.store, unit => unit.challenges().latest(Purpose::VerifyEmail, ada)).unwrap();
-        assert_eq!((found.attempts, found.standing(NOW)), (MAX_ATTEMPTS, Standing::Blocked));
+        assert_eq!((found.attempts, found.status(NOW)), (MAX_ATTEMPTS, ChallengeStatus::Blocked));
     }
 
     // The whole of a use case: count the try, judge it, take the challenge. Fifty right codes at once, one gets in.
@@ -266,7 +266,7 @@ on_both_engines! {
         commit!(world.store, unit => unit.challenges().withdraw_codes(purpose, ada));
         assert!(read!(world.store, unit => unit.challenges().find_by_handle(purpose, &handle)).is_none());
         let found = read!(world.store, unit => unit.challenges().find_by_link(purpose, &link)).unwrap();
-        assert_eq!((found.code_mac.as_deref(), found.standing(NOW)), (None, Standing::Open));
+        assert_eq!((found.code_mac.as_deref(), found.status(NOW)), (None, ChallengeStatus::Open));
     }
 
     async fn a_removed_challenge_is_gone_and_others_stay(world: World) {

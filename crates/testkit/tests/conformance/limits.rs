@@ -12,33 +12,33 @@ const LIMIT: Limit = Limit::new(5, 60);
 on_both_engines! {
     async fn as_many_calls_pass_as_the_limit_says(world: World) {
         for call in 1..=7_u32 {
-            let standing =
+            let status =
                 commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 1, at(i64::from(call))));
-            assert_eq!((standing.limit, standing.remaining), (5, 5_u32.saturating_sub(call)));
-            assert_eq!((standing.exceeded, standing.resets_at), (call > 5, at(61)));
+            assert_eq!((status.limit, status.remaining), (5, 5_u32.saturating_sub(call)));
+            assert_eq!((status.exceeded, status.resets_at), (call > 5, at(61)));
         }
     }
 
     async fn calls_at_once_are_all_counted(world: World) {
         let limit = Limit::new(1_000, 60);
-        let standings = concurrently(50, |_| {
+        let statuses = concurrently(50, |_| {
             let store = world.store.clone();
             async move { commit!(store, unit => unit.limits().count(b"ada", limit, 1, NOW)) }
         })
         .await;
         // Each saw a number of its own.
-        let mut remaining: Vec<u32> = standings.iter().map(|standing| standing.remaining).collect();
+        let mut remaining: Vec<u32> = statuses.iter().map(|status| status.remaining).collect();
         remaining.sort_unstable();
         assert_eq!(remaining, (950..1_000).collect::<Vec<_>>());
     }
 
     async fn exactly_the_allowed_number_of_concurrent_calls_passes(world: World) {
-        let standings = concurrently(50, |_| {
+        let statuses = concurrently(50, |_| {
             let store = world.store.clone();
             async move { commit!(store, unit => unit.limits().count(b"ada", LIMIT, 1, NOW)) }
         })
         .await;
-        assert_eq!(standings.iter().filter(|standing| !standing.exceeded).count(), 5);
+        assert_eq!(statuses.iter().filter(|status| !status.exceeded).count(), 5);
     }
 
     async fn a_window_begins_with_its_first_call_and_ends_at_its_last_instant(world: World) {
@@ -54,19 +54,19 @@ on_both_engines! {
 
     async fn buckets_do_not_mix(world: World) {
         for bucket in [&b"ada"[..], b"ADA", b"", b"\0", b"\xff\xfe"] {
-            let standing = commit!(world.store, unit => unit.limits().count(bucket, LIMIT, 1, NOW));
-            assert_eq!(standing.remaining, 4, "{bucket:?}");
+            let status = commit!(world.store, unit => unit.limits().count(bucket, LIMIT, 1, NOW));
+            assert_eq!(status.remaining, 4, "{bucket:?}");
         }
     }
 
     async fn many_calls_are_counted_at_once(world: World) {
-        let standing = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 3, NOW));
-        assert_eq!(standing.remaining, 2);
-        let standing = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 3, NOW));
-        assert!(standing.exceeded);
+        let status = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 3, NOW));
+        assert_eq!(status.remaining, 2);
+        let status = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 3, NOW));
+        assert!(status.exceeded);
         // The first of a new window, many at once.
-        let standing = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 4, at(60)));
-        assert_eq!((standing.remaining, standing.resets_at), (1, at(120)));
+        let status = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 4, at(60)));
+        assert_eq!((status.remaining, status.resets_at), (1, at(120)));
     }
 
     async fn a_call_taken_back_does_not_count(world: World) {
@@ -78,16 +78,16 @@ on_both_engines! {
             commit!(world.store, unit => unit.limits().refund(b"ada"));
         }
         commit!(world.store, unit => unit.limits().refund(b"nobody"));
-        let standing = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 1, NOW));
-        assert_eq!(standing.remaining, 4);
+        let status = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 1, NOW));
+        assert_eq!(status.remaining, 4);
     }
 
     async fn a_count_that_was_not_committed_is_none(world: World) {
         let mut unit = world.store.begin().await.unwrap();
         unit.limits().count(b"ada", LIMIT, 5, NOW).await.unwrap();
         drop(unit);
-        let standing = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 1, NOW));
-        assert_eq!(standing.remaining, 4);
+        let status = commit!(world.store, unit => unit.limits().count(b"ada", LIMIT, 1, NOW));
+        assert_eq!(status.remaining, 4);
     }
 
     async fn only_windows_that_are_over_are_removed(world: World) {
@@ -99,8 +99,8 @@ on_both_engines! {
         for expected in [2, 1, 0] {
             assert_eq!(commit!(world.store, unit => unit.limits().prune(at(60), 2)), expected);
         }
-        let standing = commit!(world.store, unit => unit.limits().count(b"new", LIMIT, 1, at(2)));
-        assert_eq!(standing.remaining, 3);
+        let status = commit!(world.store, unit => unit.limits().count(b"new", LIMIT, 1, at(2)));
+        assert_eq!(status.remaining, 3);
     }
 
     async fn a_window_without_end_and_a_clock_at_its_end_do_not_overflow(world: World) {

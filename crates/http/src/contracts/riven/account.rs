@@ -27,8 +27,8 @@ const LARGEST: usize = 15 * 1024 * 1024;
 
 /// Refuses a caller without that permission, and one who has the broker work too often.
 fn may_ask_broker(app: &App, actor: &Actor, permission: Permission) -> Result<(), Error> {
-    let standing = app.brokerage().meter_brokerage(actor, permission).map_err(Rejection::from)?;
-    standing.map_or(Ok(()), |standing| Ok(check_limit(app, standing)?))
+    let status = app.brokerage().meter_brokerage(actor, permission).map_err(Rejection::from)?;
+    status.map_or(Ok(()), |status| Ok(check_limit(app, status)?))
 }
 
 /// Opens the person's brokerage account.

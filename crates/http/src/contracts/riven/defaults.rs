@@ -8,7 +8,7 @@ use tidegate_domain::refresh::RefreshPolicy;
 use tidegate_domain::session::SessionPolicy;
 use tidegate_domain::{ContractId, ContractProfile, PasswordRule, Permission, PermissionSet};
 
-/// Riven's numbers: section 1 of its contract. Nobody has a password there: of what is sent out, codes alone; of
+/// Riven's numbers: section 1 of its contract. Accounts have no password there: of what is sent out, codes alone; of
 /// tokens, one that lasts as long as its session.
 pub(crate) fn profile() -> ContractProfile {
     let lifetime = Duration::from_secs(30 * 24 * 3_600);

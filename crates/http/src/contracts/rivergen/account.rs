@@ -52,7 +52,7 @@ pub(super) async fn update_profile(
     Ok(envelope(StatusCode::OK, ProfileData::from(account), "Profile updated."))
 }
 
-/// Mails a code to an address the caller wants to change to.
+/// Mails a code to the caller's new address.
 #[utoipa::path(post, path = "/auth/me/email/request", tag = "Account", request_body = EmailChangeBody,
     security(("bearer" = [])),
     responses(

@@ -152,7 +152,7 @@ impl ResolveSessionBody {
 /// POST resolved-sessions.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct ListResolvedBody {
-    /// Of the database's `user_id_type`; everybody's unless given. At most 256.
+    /// Of the database's `user_id_type`; those of all users unless given. At most 256.
     #[schema(value_type = Option<Vec<Value>>)]
     #[serde(default)]
     users_id: Field<Vec<SentId>>,
