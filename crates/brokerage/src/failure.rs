@@ -17,7 +17,7 @@ pub use tidegate_broker::{
     LocalStatus, Refusal, is_tax_number,
 };
 
-/// How long a client is asked to wait where the broker says nothing of it, in seconds.
+/// `Retry-After` where the broker gives none, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 10;
 
 /// Why the broker did not do what it was asked, in what the asking person may know.

@@ -186,7 +186,7 @@ impl Brokerage {
         Ok(opening)
     }
 
-    /// Notes what came of it.
+    /// Stores the result of an opening.
     async fn conclude(
         &self,
         call: &Call,

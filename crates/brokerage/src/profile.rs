@@ -15,7 +15,7 @@ pub enum BrokerageProfileError {
     /// There is none.
     #[error("there is no brokerage account yet")]
     NoAccount,
-    /// The broker did not tell.
+    /// The broker did not answer.
     #[error(transparent)]
     Broker(#[from] BrokerFailure),
 }
@@ -24,8 +24,8 @@ pub enum BrokerageProfileError {
 const MONEY: [&str; 3] = ["cash", "buying_power", "equity"];
 
 impl Brokerage {
-    /// The actor's brokerage account as the broker tells of it, with its balance; no tax number. What is noted of its
-    /// status follows.
+    /// The actor's brokerage account as the broker reports it, with its balance; no tax number. The stored
+    /// status is updated.
     ///
     /// Source: Riven "account/profile".
     ///

@@ -40,7 +40,7 @@ impl Brokerage {
         }
     }
 
-    /// Passes documents on to the broker. Nothing of them is kept here.
+    /// Passes documents on to the broker. They are not stored here.
     ///
     /// From then on the account is active if the broker says so, and pending otherwise.
     ///

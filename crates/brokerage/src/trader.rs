@@ -106,7 +106,7 @@ pub(crate) async fn read_brokerage_customer(
     })
 }
 
-/// Where an account stands; `new` for a word no version has written.
+/// The status of an account; `new` for an unknown word.
 pub(crate) fn status(record: &BrokerageRecord) -> LocalStatus {
     LocalStatus::from_name(&record.status).unwrap_or_default()
 }

@@ -29,7 +29,7 @@ pub struct Database {
     pub ready_at: Timestamp,
 }
 
-/// Where a database stands in its life.
+/// The status of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Being prepared.
@@ -49,7 +49,7 @@ impl Status {
 }
 
 impl Database {
-    /// Where it stands `now`.
+    /// The status `now`.
     pub fn status(&self, now: Timestamp) -> Status {
         if self.ready_at <= now { Status::Ready } else { Status::Pending }
     }

@@ -126,7 +126,7 @@ impl Kernel {
         let verify = || self.key_ring().verify(bearer, &self.settings.public_url, now);
         let mut verified = verify();
         if verified == Err(TokenError::Invalid) {
-            // Another node may have signed it with a key that has not been heard of here.
+            // Another node may have signed it with a key that is not known here yet.
             let before = stamp;
             self.look_for_signing_keys().await?;
             stamp = self.memory.changes.stamp(&[KEY_RING]);

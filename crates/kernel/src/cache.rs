@@ -10,7 +10,7 @@ use lru::LruCache;
 use tidegate_domain::Timestamp;
 use uuid::Uuid;
 
-/// How long something read may be answered from memory. Nodes tell each other of changes at once; this bounds the harm
+/// How long something read may be answered from memory. Nodes notify each other of changes at once; this bounds the harm
 /// of a message that was lost, and of commands run beside the server.
 pub const MAX_AGE: Duration = Duration::from_secs(2);
 

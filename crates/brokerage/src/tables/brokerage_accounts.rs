@@ -19,7 +19,7 @@ pub struct BrokerageRecord {
     pub person: Option<Vec<u8>>,
     /// The broker's key of it; none before there is one.
     pub broker_account: Option<Uuid>,
-    /// Our word for where it stands.
+    /// Its status, in our words.
     pub status: String,
     /// The opening that has no answer yet.
     pub opening: Option<Opening>,
@@ -254,7 +254,7 @@ impl BrokerageAccounts<'_> {
         Ok(noted == 1)
     }
 
-    /// Notes where an account stands, and when the broker is asked next. An unchanged status is not a change.
+    /// Stores the status of an account, and when the broker is asked next. An unchanged status is not a change.
     ///
     /// # Errors
     /// Those of the database.
@@ -382,9 +382,9 @@ pub struct Opened<'a> {
     pub broker_account: Uuid,
     /// What the broker knows of the person, sealed.
     pub person: &'a [u8],
-    /// Our word for where it stands.
+    /// Its status, in our words.
     pub status: &'a str,
-    /// When the broker is asked how it stands.
+    /// When the broker is asked for its status.
     pub check_at: Option<Timestamp>,
 }
 

@@ -19,7 +19,7 @@ pub(crate) trait ContractError:
 {
     /// Its stable code, for the log and the metrics.
     fn code(&self) -> &str;
-    /// The whole response. `now` is for envelopes that tell the time.
+    /// The whole response. `now` is for envelopes with a timestamp.
     fn render(&self, now: Timestamp) -> Response;
 }
 

@@ -26,7 +26,7 @@ const PIECE: usize = 4 * 1024;
 /// Bodies up to this size may use the whole budget. Larger ones leave a part of it, so that uploads never keep
 /// sign-ins out.
 const SMALL_BODY: usize = 16 * 1024;
-/// The largest body of any contract. Budgets and shares are never cut below it, or it would be refused for good.
+/// The largest body of any contract. Budgets and shares are never cut below it, or it would always be refused.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 /// `Retry-After` when the upload budget is used up, in seconds.
 const RETRY_AFTER: u64 = 5;

@@ -1,4 +1,4 @@
-//! A manager sees who belongs to their organization.
+//! Lists the accounts of an organization, for its managers.
 
 use std::collections::HashMap;
 

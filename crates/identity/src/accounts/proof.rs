@@ -2,7 +2,7 @@
 //!
 //! An unproven address gives no rights over the account owner who proves it later. So the first proof ends what
 //! was opened before, and removes what a caller who had not shown the mailbox has set or chosen. It comes before any mail of the same
-//! unit of work is composed: an attacker's words must not stand in a mail to the address they signed up with.
+//! unit of work is composed: an attacker's text must not be in a mail to the address they signed up with.
 
 use serde_json::json;
 use tidegate_crypto::PlainToken;

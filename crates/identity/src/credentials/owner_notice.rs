@@ -1,4 +1,4 @@
-//! The owner of an organization is told when a program or a key is made there: either one outlives a change of password.
+//! Notifies the owner of an organization of a new program or key: either one outlives a change of password.
 
 use serde_json::json;
 use tidegate_delivery::Template;

@@ -13,7 +13,7 @@ use crate::databases::manage::DatabaseError;
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
-/// Stands for the identifier in the token.
+/// A placeholder for the identifier in the token.
 const ME: &str = "~me";
 
 /// Whose an anonymous session is.

@@ -7,7 +7,7 @@ use tidegate_domain::{ContractProfile, Permission};
 use crate::caller::grant::Grant;
 use crate::fault::Forbidden;
 
-/// A caller whose access token was accepted. Who that is, only a use case learns, by asking for a permission.
+/// A caller whose access token was accepted. Only a use case gets the grant, by asking for a permission.
 #[derive(Clone, Debug)]
 pub struct Actor {
     grant: Grant,

@@ -23,7 +23,7 @@ impl From<KeyRing> for Keys {
     }
 }
 
-/// The names of the keys in use and whether each signs: what tells one ring from the next.
+/// The names of the keys in use and whether each signs: two rings differ if these differ.
 pub(crate) type KeyNames = Vec<(String, bool)>;
 
 /// The keys whose tokens still live, making the first key where there is none. Nodes that start together may make one

@@ -122,7 +122,7 @@ pub(super) async fn delete_database(
 
 /// Whether the database the token is bound to is ready.
 #[utoipa::path(get, path = "/databases/current/status", tag = "Databases", security(("bearer" = [])), responses(
-    (status = 200, description = "Where it stands", body = DatabaseStatus),
+    (status = 200, description = "The status of the database", body = DatabaseStatus),
     (status = 400, description = "NO_DATABASE_SELECTED", body = ErrorBody),
     (status = 401, description = "INCORRECT_JWT_TOKEN, ACCOUNT_NOT_VERIFIED", body = ErrorBody),
     (status = 403, description = "INSUFFICIENT_ROLE: a token restricted to scopes", body = ErrorBody),

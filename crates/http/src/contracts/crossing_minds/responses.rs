@@ -342,7 +342,7 @@ impl CurrentDatabase {
     }
 }
 
-/// Where a database stands.
+/// The status of a database.
 #[derive(Serialize, ToSchema)]
 pub(super) struct DatabaseStatus {
     /// `pending` or `ready`.

@@ -64,7 +64,7 @@ async fn read_application(app: &App, phone: Option<PhoneNumber>, body: Bytes) ->
     let operator_fields = app.kernel().settings().forwarded_broker_fields.clone();
     let reading = tokio::task::spawn_blocking(move || {
         let fields: Map<String, Value> = parse(&body)?;
-        // The broker would be told other numbers than were sent.
+        // The broker would get other numbers than were sent.
         if !str::from_utf8(&body).is_ok_and(has_exact_numbers) {
             let text = "the JSON holds a number of more digits than can be kept exactly: send it as a string";
             return Err(Rejection::MalformedBody(text.to_owned()).into());
@@ -131,7 +131,7 @@ async fn submit(bearer: Bearer, app: App, request: Request) -> Answer {
         .into_response())
 }
 
-/// The person's brokerage account as the broker tells of it, with its balance. No tax number.
+/// The caller's brokerage account as the broker reports it, with its balance. No tax number.
 #[utoipa::path(get, path = "/account/profile", tag = "Account", security(("bearer" = [])), responses(
     (status = 200, description = "The account", body = Profile),
     (status = 401, description = "No, an unknown or a revoked token", body = ErrorBody),

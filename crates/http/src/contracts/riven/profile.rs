@@ -35,7 +35,7 @@ const TOP: &[&str] =
 /// Lists of codes in `kyc_results`: the broker writes objects keyed by code.
 const CODES: &[&str] = &["reject", "accept", "indeterminate"];
 
-/// What the broker tells of an account, with every key the contract lists. What else there is passes through.
+/// An account as the broker reports it, with every key the contract lists. Other keys pass through.
 pub(super) fn shape(mut account: Map<String, Value>) -> Map<String, Value> {
     fill(&mut account, TOP);
     within(&mut account, "contact", |contact| fill(contact, CONTACT));

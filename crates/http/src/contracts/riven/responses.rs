@@ -86,7 +86,7 @@ pub(super) struct Accepted {
 /// A brokerage account.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Profile {
-    /// As the broker tells of it: `id`, `account_number`, `status`, `contact`, `identity`, and `cash`, `buying_power` and
+    /// As the broker reports it: `id`, `account_number`, `status`, `contact`, `identity`, and `cash`, `buying_power` and
     /// `equity`, which are null where there is no balance yet.
     #[schema(value_type = Object)]
     pub(super) data: Map<String, Value>,
@@ -103,7 +103,7 @@ pub(super) struct User {
     id: i64,
     #[schema(required = true)]
     phone: Option<String>,
-    /// Always null: codes are not told.
+    /// Always null: codes are not disclosed.
     #[schema(required = true)]
     otp_code: Option<String>,
     /// First and last name together.
