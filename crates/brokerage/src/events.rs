@@ -1,22 +1,29 @@
-//! The broker's events are followed: each says which account to look at.
+//! The broker's events are followed, by one node at a time: each says which account to look at. A job that goes on as long as
+//! events come.
 
-use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tidegate_broker::{AccountEvent, BrokerError, Events};
 use tidegate_kernel::fault::Fault;
+use tidegate_kernel::jobs::{Job, JobError, JobRun, RetryPolicy, Schedule};
 
-use crate::tables::broker_cursors::Turn;
 use crate::{Brokerage, BrokerageTables};
 
-/// How long a node has the broker's stream to itself.
-const LEASE: Duration = Duration::from_secs(60);
-/// How often it says that it is still there.
-const RENEWED: Duration = Duration::from_secs(20);
+/// The job's name.
+pub const NAME: &str = "broker events";
 /// How often it is looked whether there is anything to follow.
-const POLL: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_secs(1);
 /// The longest wait after a failure.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+pub(crate) const JOB: Job<Brokerage> = Job {
+    schedule: Some(Schedule::Installation { every: EVERY, jitter: Duration::ZERO, at_start: true }),
+    retry: RetryPolicy { max_attempts: u32::MAX, first_delay: EVERY, factor: 2, max_delay: LONGEST_WAIT },
+    limit: None,
+    wanted: Some(|brokerage| async move { Ok(brokerage.has_news().await?) }.boxed()),
+    ..Job::new(NAME, |brokerage, run| async move { Ok(brokerage.follow_events(&run).await?) }.boxed())
+};
 
 /// Why following ended before its time.
 #[derive(Debug, thiserror::Error)]
@@ -29,36 +36,29 @@ pub enum FollowError {
     Fault(#[from] Fault),
 }
 
-/// What came of waiting for an event.
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
-enum Next {
-    Event(AccountEvent),
-    /// A message that is no event.
-    Senseless,
-    /// There are no more, or another node has taken over.
-    Over,
+impl From<FollowError> for Fault {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::Broker(error) => Self::Unavailable(error.to_string()),
+            FollowError::Fault(fault) => fault,
+        }
+    }
+}
+
+impl From<FollowError> for JobError {
+    fn from(error: FollowError) -> Self {
+        Self::Again(error.to_string())
+    }
 }
 
 impl Brokerage {
-    /// Follows the broker's events as long as they come. Returns when there are no more, or another node follows them.
-    ///
-    /// What an event says is not taken at its word: the account is looked at. So events may come late, twice or in any
-    /// order, and the status is the broker's present one.
+    /// Follows the broker's events as long as they come, if no other node does.
     ///
     /// # Errors
-    /// [`FollowError`]: go on from the last event after a while.
-    pub async fn follow_broker(&self) -> Result<(), FollowError> {
-        if !self.has_news().await? {
-            return Ok(());
-        }
-        let Some(mut turn) = self.take_turn().await? else {
-            return Ok(());
-        };
-        let followed = self.follow_in_turn(&mut turn).await;
-        // Whoever comes next need not wait until it would have ended.
-        let cursor = turn.cursor.clone();
-        self.advance(&turn, cursor.as_deref(), Duration::ZERO).await?;
-        followed
+    /// Why following ended before its time: it goes on from the last event after a while.
+    pub async fn follow_broker(&self) -> Result<(), Fault> {
+        let followed = self.kernel.run_job(NAME).await?;
+        followed.into_iter().collect::<Result<(), String>>().map_err(Fault::Unavailable)
     }
 
     /// Whether there is anything to follow: nobody's accounts do not change, and the sandbox can be asked.
@@ -73,72 +73,47 @@ impl Brokerage {
         Ok(self.broker.may_have_news(cursor.as_deref()).await?)
     }
 
-    async fn follow_in_turn(&self, turn: &mut Turn) -> Result<(), FollowError> {
-        let mut events = match self.broker.events(turn.cursor.as_deref()).await {
-            Err(error @ BrokerError::Invalid(_)) if turn.cursor.is_some() => {
+    /// Follows the events from the last one that was dealt with, until there are no more, the node stops, or another node
+    /// has taken over.
+    ///
+    /// What an event says is not taken at its word: the account is looked at. So events may come late, twice or in any
+    /// order, and the status is the broker's present one.
+    async fn follow_events(&self, run: &JobRun) -> Result<(), FollowError> {
+        let mut unit = self.kernel.store.read().await.map_err(Fault::from)?;
+        let mut cursor = unit.broker_cursors().cursor(self.broker.name()).await.map_err(Fault::from)?;
+        drop(unit);
+        let mut events = match self.broker.events(cursor.as_deref()).await {
+            Err(error @ BrokerError::Invalid(_)) if cursor.is_some() => {
                 tracing::error!(%error, "the broker does not know the last event any more; following from now on");
-                turn.cursor = None;
+                cursor = None;
+                self.note_cursor(run, None).await?;
                 self.broker.events(None).await?
             }
             events => events?,
         };
         loop {
-            let event = match self.next_event(&mut events, turn).await? {
-                Next::Event(event) => event,
-                Next::Senseless => continue,
-                Next::Over => return Ok(()),
+            let next = tokio::select! {
+                next = next_event(&mut events) => next?,
+                () = run.stopping() => None,
             };
+            let Some(event) = next else { return Ok(()) };
             self.look_at_changed(&event).await?;
-            let cursor = event.ulid.or_else(|| turn.cursor.clone());
-            match self.advance(turn, cursor.as_deref(), LEASE).await? {
-                Some(next) => *turn = next,
-                None => return Ok(()),
+            cursor = event.ulid.or(cursor);
+            if !self.note_cursor(run, cursor.as_deref()).await? {
+                return Ok(());
             }
         }
     }
 
-    /// Waits for the next event, prolonging the turn meanwhile.
-    async fn next_event(&self, events: &mut Events, turn: &mut Turn) -> Result<Next, FollowError> {
-        // One wait, however often the turn is prolonged: it notices when the broker is silent for too long.
-        let mut next = pin!(events.next());
-        loop {
-            match tokio::time::timeout(RENEWED, &mut next).await {
-                Ok(Ok(Some(event))) => return Ok(Next::Event(event)),
-                Ok(Ok(None)) => return Ok(Next::Over),
-                Ok(Err(error @ BrokerError::Unreadable { .. })) => {
-                    tracing::warn!(%error, "an event of the broker's makes no sense; it is left out");
-                    return Ok(Next::Senseless);
-                }
-                Ok(Err(error)) => return Err(error.into()),
-                Err(_elapsed) => {
-                    let cursor = turn.cursor.clone();
-                    match self.advance(turn, cursor.as_deref(), LEASE).await? {
-                        Some(prolonged) => *turn = prolonged,
-                        None => return Ok(Next::Over),
-                    }
-                }
-            }
+    /// Notes that everything up to `cursor` was dealt with. False when another node has taken over: it notes its own.
+    async fn note_cursor(&self, run: &JobRun, cursor: Option<&str>) -> Result<bool, Fault> {
+        let mut unit = self.kernel.store.begin().await?;
+        if !run.renew(&mut unit).await? {
+            return Ok(false);
         }
-    }
-
-    async fn take_turn(&self) -> Result<Option<Turn>, Fault> {
-        let mut unit = self.kernel.store.begin().await?;
-        let turn = unit.broker_cursors().take_turn(self.broker.name(), self.kernel.now(), LEASE).await?;
+        unit.broker_cursors().keep(self.broker.name(), cursor).await?;
         unit.commit().await?;
-        Ok(turn)
-    }
-
-    async fn advance(
-        &self,
-        turn: &Turn,
-        cursor: Option<&str>,
-        lease: Duration,
-    ) -> Result<Option<Turn>, Fault> {
-        let mut unit = self.kernel.store.begin().await?;
-        let until = self.kernel.now().plus(lease);
-        let next = unit.broker_cursors().advance(self.broker.name(), turn, cursor, until).await?;
-        unit.commit().await?;
-        Ok(next)
+        Ok(true)
     }
 
     async fn look_at_changed(&self, event: &AccountEvent) -> Result<(), FollowError> {
@@ -157,19 +132,16 @@ impl Brokerage {
             Err(error) => Ok(self.look_later(&record, event.account_id, &error).await?),
         }
     }
+}
 
-    /// Follows the broker's events for as long as the process runs.
-    pub async fn broker_events_worker(&self) {
-        let mut wait = POLL;
-        loop {
-            match self.follow_broker().await {
-                Ok(()) => wait = POLL,
-                Err(error) => {
-                    wait = (wait * 2).min(LONGEST_WAIT);
-                    tracing::warn!(%error, seconds = wait.as_secs(), "the broker's events broke off; going on later");
-                }
+/// The next event that makes sense; none when there are no more.
+async fn next_event(events: &mut Events) -> Result<Option<AccountEvent>, BrokerError> {
+    loop {
+        match events.next().await {
+            Err(error @ BrokerError::Unreadable { .. }) => {
+                tracing::warn!(%error, "an event of the broker's makes no sense; it is left out");
             }
-            tokio::time::sleep(wait).await;
+            next => return next,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Brokerage accounts: opened at a broker, followed, and shown beside the account whose they are.
 
 pub mod brokerage;
+pub mod check_standings;
 pub mod events;
 pub mod failure;
 mod hooks;

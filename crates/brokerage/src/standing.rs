@@ -20,12 +20,10 @@ const SOON: Duration = Duration::from_secs(5);
 const DAILY: Duration = Duration::from_secs(24 * 3_600);
 /// The same while nothing is.
 const WEEKLY: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// How long a worker has for a batch.
-const LEASE: Duration = Duration::from_secs(180);
+/// When an account is asked about again if nothing comes of it now: it is noted before the broker is asked.
+const ASKED_AGAIN_IN_DOUBT: Duration = Duration::from_secs(180);
 /// Accounts asked about at a time, one after another: the broker counts calls.
 const BATCH: i64 = 10;
-/// How often it is looked whether there is anything to ask.
-const POLL: Duration = Duration::from_secs(2);
 
 /// When the broker is asked again what became of an opening.
 pub(crate) const ASKED_AGAIN: Duration = Duration::from_secs(5);
@@ -110,15 +108,15 @@ impl Brokerage {
     /// Those of the store. The broker's are none: it is asked again later.
     pub async fn check_brokerage(&self) -> Result<usize, Fault> {
         let broker = self.broker.name();
-        let due = self.kernel.store.read().await?.brokerage().next_check(broker).await?;
-        if due.is_none_or(|due| due > self.kernel.now()) {
+        if !self.is_check_due().await? {
             return Ok(0);
         }
         let mut unit = self.kernel.store.begin().await?;
-        let batch = unit.brokerage().claim_due(broker, self.kernel.now(), LEASE, BATCH).await?;
+        let batch =
+            unit.brokerage().claim_due(broker, self.kernel.now(), ASKED_AGAIN_IN_DOUBT, BATCH).await?;
         unit.commit().await?;
         for record in &batch {
-            // Whatever is wrong with one, its turn comes again when its lease ends, and the others' come now.
+            // Whatever is wrong with one, its turn comes again later, and the others' come now.
             if let Err(fault) = self.check_one(record).await {
                 tracing::error!(account = %record.account, error = %fault, "a brokerage account could not be looked at");
             }
@@ -183,20 +181,6 @@ impl Brokerage {
         let at = self.kernel.now().plus(ASKED_AGAIN);
         unit.brokerage().check_opening_at(self.broker.name(), opening, at).await?;
         Ok(unit.commit().await?)
-    }
-
-    /// Asks the broker for as long as the process runs.
-    pub async fn brokerage_worker(&self) {
-        loop {
-            match self.check_brokerage().await {
-                Ok(0) => tokio::time::sleep(POLL).await,
-                Ok(_) => {}
-                Err(fault) => {
-                    tracing::warn!(error = %fault, "brokerage accounts could not be looked at; trying again");
-                    tokio::time::sleep(POLL).await;
-                }
-            }
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use tidegate_kernel::Kernel;
 
 use crate::hooks::BrokerageHooks;
 use crate::sandbox_store::DatabaseSandboxStore;
-use crate::{BrokerChoice, Brokerage};
+use crate::{BrokerChoice, Brokerage, check_standings, events};
 
 impl Brokerage {
     /// Wires the feature on a kernel.
@@ -24,6 +24,9 @@ impl Brokerage {
             }
         };
         kernel.register_hooks(Arc::new(BrokerageHooks { broker: broker.name() }));
-        Arc::new(Self { kernel, broker })
+        let brokerage = Arc::new(Self { kernel, broker });
+        brokerage.kernel.register_job(&brokerage, check_standings::JOB);
+        brokerage.kernel.register_job(&brokerage, events::JOB);
+        brokerage
     }
 }

@@ -6,6 +6,7 @@ use tidegate_crypto::HashPool;
 use tidegate_kernel::Kernel;
 
 use crate::Identity;
+use crate::credentials::password_schemes;
 use crate::hooks::IdentityHooks;
 use crate::maintenance::PRUNINGS;
 use crate::overview_cache::OverviewCache;
@@ -15,6 +16,8 @@ impl Identity {
     pub fn start(kernel: Arc<Kernel>, passwords: HashPool) -> Arc<Self> {
         kernel.register_hooks(Arc::new(IdentityHooks));
         PRUNINGS.into_iter().for_each(|pruning| kernel.register_pruning(pruning));
-        Arc::new(Self { kernel, passwords, overviews: OverviewCache::new() })
+        let identity = Arc::new(Self { kernel, passwords, overviews: OverviewCache::new() });
+        identity.kernel.register_job(&identity, password_schemes::JOB);
+        identity
     }
 }

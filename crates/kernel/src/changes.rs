@@ -9,6 +9,8 @@ pub const SESSIONS: Topic = Topic('s');
 pub const ACCOUNTS: Topic = Topic('a');
 /// A message waits in the outbox.
 pub const OUTBOX: Change = Change::Topic(Topic('o'));
+/// A job waits.
+pub const JOBS: Change = Change::Topic(Topic('j'));
 /// The signing keys changed.
 pub const SIGNING_KEYS: Change = Change::Topic(Topic('k'));
 

@@ -1,10 +1,9 @@
 //! What waits in the outbox is delivered: mails and text messages.
 
 use std::collections::HashSet;
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
+use futures_util::future::join_all;
 use serde_json::Value;
 use tidegate_database::Unit;
 use tidegate_delivery::sms::Accepted;
@@ -14,19 +13,19 @@ use tidegate_domain::id::OutboxMessageId;
 use tidegate_domain::{PhoneNumber, Secret, Timestamp};
 
 use crate::fault::Fault;
+use crate::jobs::{Failure, attempt};
 use crate::message::{COUNTED_AT_DELIVERY, PAYLOAD, VALID_UNTIL};
 use crate::settings::DeliveryMode;
 use crate::tables::outbox::{Attempt, Channel, Message};
 use crate::{Kernel, KernelTables};
 
-/// How long a worker has for a batch before another takes it over: at-least-once, never never.
+/// How long a worker holds the messages it claimed. Longer than one may take, so it is not renewed: a message is claimed again
+/// only after its worker died.
 const LEASE: Duration = Duration::from_secs(120);
 /// How long one message may take, all its providers together.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// Messages taken at a time.
-const BATCH: i64 = 10;
-/// How often the outbox is looked at when nobody says that there is something in it.
-const POLL: Duration = Duration::from_secs(1);
+/// Messages taken at a time when they are delivered once.
+const BATCH: usize = 10;
 
 /// A message as the outbox command and the development page show it.
 #[derive(Clone, Debug)]
@@ -84,6 +83,13 @@ impl OutboxEntry {
     }
 }
 
+/// A message that this worker holds.
+pub(crate) struct ClaimedMessage {
+    message: Message,
+    /// Whether there were too many to numbers like its recipient's.
+    is_over: bool,
+}
+
 /// Who took a message: told of where there are several to choose from.
 type Taken = Result<Option<Accepted>, SendError>;
 
@@ -93,51 +99,72 @@ impl Kernel {
     /// # Errors
     /// Those of the store. A provider's failure is not one: the message waits for its next turn.
     pub async fn deliver_due(&self) -> Result<usize, Fault> {
-        let [mails, texts] = Channel::ALL.map(|channel| self.deliver_batch(channel));
-        Ok(mails.await? + texts.await?)
+        let mut tried = 0;
+        for channel in Channel::ALL {
+            let claimed = self.claim_messages(channel, BATCH).await?;
+            let settled =
+                join_all(claimed.iter().map(|message| self.deliver_claimed(channel, message))).await;
+            tried += settled.into_iter().collect::<Result<Vec<()>, Fault>>()?.len();
+        }
+        Ok(tried)
     }
 
-    async fn deliver_batch(&self, channel: Channel) -> Result<usize, Fault> {
+    /// Claims messages that are due, at most `room`.
+    pub(crate) async fn claim_messages(
+        &self,
+        channel: Channel,
+        room: usize,
+    ) -> Result<Vec<ClaimedMessage>, Fault> {
         let is_able = match channel {
             Channel::Email => self.mail.is_some(),
             Channel::Sms => !self.sms.is_empty(),
         };
         if !is_able {
-            return Ok(0);
+            return Ok(Vec::new());
         }
         // Every commit of either channel wakes both: looking costs a reader, claiming a turn at the writer.
         if !self.store.read().await?.outbox().is_due(channel.as_str(), self.now()).await? {
-            return Ok(0);
+            return Ok(Vec::new());
         }
         let mut unit = self.store.begin().await?;
-        let batch = unit.outbox().claim(channel.as_str(), self.now(), LEASE, BATCH).await?;
-        if batch.is_empty() {
-            return Ok(0);
-        }
+        let at_most = i64::try_from(room).unwrap_or(i64::MAX);
+        let batch = unit.outbox().claim(channel.as_str(), self.now(), LEASE, at_most).await?;
         let over = match channel {
-            Channel::Email => HashSet::new(),
-            Channel::Sms => self.count_by_prefix(&mut unit, &batch).await?,
+            Channel::Sms if !batch.is_empty() => self.count_by_prefix(&mut unit, &batch).await?,
+            Channel::Email | Channel::Sms => HashSet::new(),
         };
         unit.commit().await?;
-        let over = &over;
-        // All at once: one slow recipient must not hold up the others past their lease.
-        let tries = batch.iter().map(|message| async move {
-            let delivering = async {
-                if over.contains(&message.id()) {
-                    return Err(SendError::Permanent("too many codes to numbers of its prefix".to_owned()));
-                }
-                self.deliver(channel, message).await
-            };
-            // Given up before the lease ends: until then nobody else sends it.
-            let in_time = tokio::time::timeout(PATIENCE, delivering).await;
-            let result =
-                in_time.unwrap_or_else(|_| Err(SendError::Transient(format!("it took over {PATIENCE:?}"))));
-            // Settled at once, whatever becomes of the others: what was sent must not be sent again, and a receipt may be
-            // on its way.
-            self.settle(channel, message, result).await
+        let claimed = batch.into_iter().map(|message| {
+            let is_over = over.contains(&message.id());
+            ClaimedMessage { message, is_over }
         });
-        let settled = futures_util::future::join_all(tries).await;
-        settled.into_iter().collect::<Result<Vec<()>, Fault>>().map(|settled| settled.len())
+        Ok(claimed.collect())
+    }
+
+    /// Makes one attempt at a claimed message, and settles it at once: what was sent must not be sent again, and a receipt
+    /// may be on its way.
+    pub(crate) async fn deliver_claimed(
+        &self,
+        channel: Channel,
+        claimed: &ClaimedMessage,
+    ) -> Result<(), Fault> {
+        let ClaimedMessage { message, is_over } = claimed;
+        let job = match channel {
+            Channel::Email => "deliver mail",
+            Channel::Sms => "deliver text message",
+        };
+        let delivering = async {
+            if *is_over {
+                return Err(SendError::Permanent("too many codes to numbers of its prefix".to_owned()));
+            }
+            self.deliver(channel, message).await
+        };
+        // Given up before the lease ends: until then nobody else sends it.
+        let taken = attempt(job, Some(PATIENCE), delivering).await.map_err(|failure| match failure {
+            Failure::Error(error) => error,
+            failure => SendError::Transient(failure.to_string()),
+        });
+        self.settle(channel, message, taken).await
     }
 
     /// Counts, at their first try, the codes of a batch that are counted by their prefix; answers those that are too many.
@@ -240,7 +267,7 @@ impl Kernel {
             }
         }
         let mut unit = self.store.begin().await?;
-        unit.outbox().settle(message.id(), attempt, now).await?;
+        unit.outbox().settle(message.id(), message.claim(), attempt, now).await?;
         Ok(unit.commit().await?)
     }
 
@@ -350,44 +377,6 @@ impl Kernel {
     /// Those of the store.
     pub async fn outbox_depth(&self) -> Result<(i64, i64), Fault> {
         Ok(self.store.read().await?.outbox().depth().await?)
-    }
-
-    /// Delivers until `stop`, which ends it between two batches: a message in the middle of being sent would be sent
-    /// again. A mail server that is slow does not keep text messages waiting, nor the other way round.
-    pub async fn delivery_worker(&self, stop: impl Future<Output = ()>) {
-        let stop = stop.shared();
-        let [mails, texts] = Channel::ALL.map(|channel| self.deliver_until(channel, stop.clone()));
-        tokio::join!(mails, texts);
-    }
-
-    async fn deliver_until(&self, channel: Channel, stop: impl Future<Output = ()>) {
-        let news = match channel {
-            Channel::Email => &self.memory.mails,
-            Channel::Sms => &self.memory.texts,
-        };
-        let mut stop = pin!(stop);
-        loop {
-            match self.deliver_batch(channel).await {
-                Ok(0) => {
-                    tokio::select! {
-                        // Woken by a commit on this node, or a notification from another.
-                        () = news.notified() => {}
-                        () = tokio::time::sleep(POLL) => {}
-                        () = &mut stop => return,
-                    }
-                }
-                Ok(_) => {
-                    // A backlog is no reason not to stop.
-                    if stop.as_mut().now_or_never().is_some() {
-                        return;
-                    }
-                }
-                Err(fault) => {
-                    tracing::error!(error = %fault, "the outbox could not be read; trying again");
-                    tokio::time::sleep(POLL).await;
-                }
-            }
-        }
     }
 }
 

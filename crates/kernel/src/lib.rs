@@ -3,7 +3,7 @@
 //!
 //! Features do not see one another. What must cross (an account is deleted, a sign-in succeeded) goes through the hooks
 //! they register here: see [`hooks`]. What they no longer need is removed by the functions they register: see
-//! [`maintenance`].
+//! [`maintenance`]. What they do in the background are jobs: see [`jobs`].
 //!
 //! Its files stand in layers, each importing the ones before it:
 //! 1. `fault`, `settings`, `cache`, `changes`, `tables`: words and rows;
@@ -19,11 +19,14 @@ mod caller;
 pub mod changes;
 mod context;
 pub mod deliver;
+pub(crate) mod exchange;
 pub mod fault;
 pub mod issue;
+pub mod jobs;
 pub mod maintenance;
 pub mod message;
 mod node;
+mod own_jobs;
 mod request_limits;
 pub mod settings;
 pub mod signing_keys;

@@ -1,10 +1,11 @@
-//! What is no longer needed is removed, and what other nodes changed is noticed.
+//! What is no longer needed is removed: a scheduled job of the installation.
 
 use std::time::Duration;
 
 use futures_util::FutureExt;
 
 use crate::fault::Fault;
+use crate::jobs::{Job, RetryPolicy, Schedule};
 use crate::tables::known_networks::KEEP_NETWORKS;
 use crate::{Kernel, KernelTables};
 
@@ -18,11 +19,17 @@ const KEEP_MAILS: Duration = Duration::from_secs(7 * 24 * 3_600);
 pub const AT_ONCE: i64 = 500;
 /// Sessions removed in one: each takes its refresh tokens along.
 const SESSIONS_AT_ONCE: i64 = 50;
+/// How long a dead job waits for its operator.
+const KEEP_DEAD_JOBS: Duration = Duration::from_secs(90 * 24 * 3_600);
+/// The job's name.
+pub const NAME: &str = "prune";
 /// How often.
 const EVERY: Duration = Duration::from_secs(60);
+/// So much later, at random.
+const JITTER: Duration = Duration::from_secs(5);
 
 /// The kernel's own.
-const OWN: [Pruning; 8] = [
+const OWN: [Pruning; 9] = [
     Pruning {
         name: "idempotency records",
         prune: |_, unit, now| async move { Ok(unit.idempotency().prune(now, AT_ONCE).await?) }.boxed(),
@@ -42,6 +49,12 @@ const OWN: [Pruning; 8] = [
         name: "messages",
         prune: |_, unit, now| {
             async move { Ok(unit.outbox().prune(now.minus(KEEP_MAILS), AT_ONCE).await?) }.boxed()
+        },
+    },
+    Pruning {
+        name: "dead jobs",
+        prune: |_, unit, now| {
+            async move { Ok(unit.jobs().prune(now.minus(KEEP_DEAD_JOBS), AT_ONCE).await?) }.boxed()
         },
     },
     Pruning {
@@ -91,37 +104,22 @@ impl Kernel {
         }
         Ok(removed)
     }
-
-    /// Prunes every minute, batch after batch until little is left, for as long as the process runs.
-    pub async fn maintenance_worker(&self) {
-        loop {
-            tokio::time::sleep(EVERY).await;
-            loop {
-                match self.prune().await {
-                    Ok(removed) if removed >= SESSIONS_AT_ONCE.unsigned_abs() => {
-                        tokio::task::yield_now().await
-                    }
-                    Ok(_) => break,
-                    Err(fault) => {
-                        tracing::warn!(error = %fault, "old rows could not be removed; trying again in a minute");
-                        break;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Exchanges request counts every second, and notices new signing keys: at once where another node made them, within
-    /// a second where a command beside this process did.
-    pub async fn exchange_worker(&self) {
-        loop {
-            drop(tokio::time::timeout(Duration::from_secs(1), self.memory.keys.notified()).await);
-            if let Err(fault) = self.reload_signing_keys().await {
-                tracing::warn!(error = %fault, "the signing keys could not be read; keeping those known");
-            }
-            if let Err(fault) = self.exchange_meters().await {
-                tracing::warn!(error = %fault, "request counts could not be exchanged");
-            }
-        }
-    }
 }
+
+/// Prunes every minute, batch after batch until little is left.
+pub(crate) const JOB: Job<Kernel> = Job {
+    schedule: Some(Schedule::Installation { every: EVERY, jitter: JITTER, at_start: false }),
+    retry: RetryPolicy { max_attempts: u32::MAX, first_delay: EVERY, factor: 1, max_delay: EVERY },
+    ..Job::new(NAME, |kernel, run| {
+        async move {
+            while kernel.prune().await? >= SESSIONS_AT_ONCE.unsigned_abs() {
+                if run.stopping().now_or_never().is_some() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            Ok(())
+        }
+        .boxed()
+    })
+};

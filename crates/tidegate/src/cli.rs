@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Show and manage outgoing mails and text messages
     #[command(subcommand)]
     Outbox(Outbox),
+    /// Show background jobs; retry or remove dead ones
+    #[command(subcommand)]
+    Jobs(Jobs),
     /// List and rotate the keys that sign access tokens
     #[command(subcommand)]
     Keys(Keys),
@@ -147,6 +150,54 @@ pub(crate) struct OutboxShow {
 pub(crate) struct DeadMessage {
     /// The message's number, from `tidegate outbox list`
     pub(crate) number: i64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Jobs {
+    /// List the newest jobs
+    #[command(after_help = "Examples:\n  tidegate jobs list --state dead\n  tidegate jobs list --json")]
+    List(JobsList),
+    /// Run a dead job again
+    #[command(after_help = "Example:\n  tidegate jobs retry 17")]
+    Retry(DeadJob),
+    /// Remove a dead job
+    #[command(after_help = "Example:\n  tidegate jobs drop 17")]
+    Drop(DeadJob),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobsList {
+    /// Only jobs in this state
+    #[arg(long, value_enum)]
+    pub(crate) state: Option<JobState>,
+    /// Maximum number of jobs
+    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeadJob {
+    /// The job's number, from `tidegate jobs list`
+    pub(crate) number: i64,
+}
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum JobState {
+    Pending,
+    Running,
+    Dead,
+}
+
+impl JobState {
+    /// The stored value.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Dead => "dead",
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tidegate_brokerage::events::NAME;
+use tidegate_kernel::jobs::Runner;
 use tidegate_testkit::stub_broker::{Endpoint, Fault};
 use tidegate_testkit::{Node, eventually, on_both_engines};
 use tokio::task::JoinHandle;
@@ -33,8 +35,8 @@ impl Story {
     /// Begins to follow the broker.
     async fn follow(&self) -> JoinHandle<()> {
         let begun = self.broker.streams();
-        let brokerage = self.app.brokerage().clone();
-        let following = tokio::spawn(async move { brokerage.broker_events_worker().await });
+        let runner = Runner::only(self.app.kernel(), &[NAME]);
+        let following = tokio::spawn(runner.run(std::future::pending()));
         eventually("the stream begins", || std::future::ready((self.broker.streams() > begun).then_some(())))
             .await;
         following
@@ -45,7 +47,7 @@ impl Story {
         eventually("the event is noted", || async { (self.cursor().await != cursor_before).then_some(()) })
             .await;
         following.abort();
-        // Its turn ends with its time.
+        // Its lease runs out.
         self.advance(61);
     }
 }
@@ -98,6 +100,8 @@ on_both_engines! {
         assert!(story.app.brokerage().follow_broker().await.is_err());
         assert_eq!(story.cursor().await, before, "not dealt with, not passed over");
         assert_eq!(story.status().await, "pending");
+        // It is tried again after a while.
+        story.advance(61);
         let following = story.follow().await;
         story.becomes("active").await;
         following.abort();
@@ -109,6 +113,7 @@ on_both_engines! {
         let begun = story.broker.streams();
         story.broker.end_streams();
         eventually("it is followed again", || {
+            story.advance(1);
             std::future::ready((story.broker.streams() > begun).then_some(()))
         })
         .await;
@@ -173,10 +178,10 @@ on_both_engines! {
             std::future::ready((story.broker.streams() == 1).then_some(()))
         })
         .await;
-        // The turn is taken: there is nothing to do here.
+        // Another node has the job: there is nothing to do here.
         other.brokerage.follow_broker().await.unwrap();
         assert_eq!(story.asked(Endpoint::Events), 1);
-        // The first one dies; its turn ends with its time.
+        // The first one dies; its lease runs out.
         first.abort();
         story.advance(61);
         let second = tokio::spawn(async move { other.brokerage.follow_broker().await });

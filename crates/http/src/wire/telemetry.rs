@@ -41,6 +41,12 @@ pub fn describe_metrics() {
     describe_counter!("tidegate_wrong_codes_total", "Wrong one-time codes, of mails and text messages.");
     describe_gauge!("tidegate_password_hash_queue", "Password hashes waiting or being computed.");
     describe_gauge!("tidegate_outbox_messages", "Messages in the outbox, by state.");
+    describe_gauge!("tidegate_jobs", "Background jobs that are enqueued, running or dead, by job and state.");
+    describe_histogram!(
+        "tidegate_job_duration_seconds",
+        Unit::Seconds,
+        "Time of one attempt at a background job, by job and result: `done` or `failed`."
+    );
 }
 
 /// Gives every request an id, a log line and its metrics. The outermost layer.

@@ -1,7 +1,6 @@
 //! Passwords are hashed and verified: on whose behalf, and within which budget.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use tidegate_crypto::{HashError, Requester, SchemeCount, StoredPassword, Verification};
 use tidegate_domain::Password;
@@ -10,9 +9,6 @@ use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::{Call, Fault, Grant};
 
 use crate::{Identity, IdentityTables};
-
-/// How often the stored passwords are counted by scheme.
-const COUNTED_EVERY: Duration = Duration::from_secs(600);
 
 impl Identity {
     /// On whose behalf a password is hashed: the client's network, and the account that acts.
@@ -99,16 +95,6 @@ impl Identity {
             .collect();
         self.passwords.set_decoys(&stored);
         Ok(())
-    }
-
-    /// Counts the stored passwords by scheme every ten minutes, for as long as the process runs.
-    pub async fn password_schemes_worker(&self) {
-        loop {
-            tokio::time::sleep(COUNTED_EVERY).await;
-            if let Err(fault) = self.count_password_schemes().await {
-                tracing::warn!(error = %fault, "passwords could not be counted by scheme; trying again in ten minutes");
-            }
-        }
     }
 
     /// Passwords verified since the start, by scheme and cost; unknown names count like known ones.

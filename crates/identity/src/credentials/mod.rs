@@ -5,6 +5,7 @@ pub mod challenges_repository;
 pub mod change_password;
 pub(crate) mod hashing;
 pub(crate) mod owner_notice;
+pub(crate) mod password_schemes;
 pub mod phone_code;
 pub mod redirect;
 pub mod service_keys;

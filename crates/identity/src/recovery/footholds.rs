@@ -33,6 +33,8 @@ pub enum Foothold {
     KnownNetworks,
     /// What happened.
     AuditEvents,
+    /// Background work about it.
+    Jobs,
 }
 
 /// What a new password does to a foothold.
@@ -48,7 +50,7 @@ pub enum AtNewPassword {
 
 impl Foothold {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Passwords,
         Self::Sessions,
         Self::Challenges,
@@ -58,6 +60,7 @@ impl Foothold {
         Self::BrokerageAccounts,
         Self::KnownNetworks,
         Self::AuditEvents,
+        Self::Jobs,
     ];
 
     /// The table.
@@ -72,6 +75,7 @@ impl Foothold {
             Self::BrokerageAccounts => "brokerage_accounts",
             Self::KnownNetworks => "known_networks",
             Self::AuditEvents => "audit_events",
+            Self::Jobs => "jobs",
         }
     }
 
@@ -90,7 +94,7 @@ impl Foothold {
                 AtNewPassword::Kept("programs would stop; the owner is mailed when one is made")
             }
             Self::BrokerageAccounts => AtNewPassword::Kept("it does not sign in"),
-            Self::AuditEvents => AtNewPassword::Kept("it does not sign in"),
+            Self::AuditEvents | Self::Jobs => AtNewPassword::Kept("it does not sign in"),
         }
     }
 }
@@ -121,7 +125,8 @@ impl<G> Work<'_, G> {
                 | Foothold::ServiceKeys
                 | Foothold::BrokerageAccounts
                 | Foothold::KnownNetworks
-                | Foothold::AuditEvents => {}
+                | Foothold::AuditEvents
+                | Foothold::Jobs => {}
             }
         }
         Ok(())

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use tidegate_domain::EmailAddress;
 use tidegate_domain::id::AccountId;
 
+use crate::KernelTables;
 use crate::context::work::Work;
 use crate::fault::Fault;
 
@@ -70,11 +71,12 @@ pub trait AccountHooks: Send + Sync + 'static {
 }
 
 impl Work<'_> {
-    /// Tells every feature that the account is being deleted.
+    /// Tells every feature that the account is being deleted, and deletes the jobs about it.
     ///
     /// # Errors
     /// The first feature's that fails: nothing of the unit may be committed then.
     pub async fn account_deleted(&mut self, account: AccountId) -> Result<(), Fault> {
+        self.unit.jobs().delete_of(account).await?;
         for hooks in self.kernel.hooks() {
             hooks.account_deleted(self, account).await?;
         }

@@ -13,6 +13,8 @@ use crate::cache::Stamp;
 use crate::context::hooks::AccountHooks;
 use crate::context::pruning::Pruning;
 use crate::fault::Fault;
+use crate::jobs::Job;
+use crate::jobs::registry::RegisteredJob;
 use crate::node::keys::{KeyNames, Keys, first_ring};
 use crate::node::memory::{KEY_RING, Memory};
 use crate::node::meter::Meter;
@@ -76,6 +78,7 @@ pub struct Kernel {
 struct Registered {
     hooks: Vec<Arc<dyn AccountHooks>>,
     prunings: Vec<Pruning>,
+    jobs: Vec<RegisteredJob>,
 }
 
 impl Kernel {
@@ -107,8 +110,9 @@ impl Kernel {
             key_rows: Mutex::new(names),
             keys_sought: tokio::sync::Mutex::new(None),
             keys: Mutex::new(ring.into()),
-            registered: Mutex::new(Registered { hooks: Vec::new(), prunings: Vec::new() }),
+            registered: Mutex::new(Registered { hooks: Vec::new(), prunings: Vec::new(), jobs: Vec::new() }),
         });
+        kernel.register_own_jobs();
         kernel.store.listen(memory);
         Ok(kernel)
     }
@@ -142,6 +146,16 @@ impl Kernel {
     /// Has what a feature no longer needs removed from now on.
     pub fn register_pruning(&self, pruning: Pruning) {
         self.registered.lock().unwrap_or_else(PoisonError::into_inner).prunings.push(pruning);
+    }
+
+    /// Has a feature's job run from now on, where the kernel's jobs are run. The feature is not kept alive by it.
+    pub fn register_job<F: Send + Sync + 'static>(&self, feature: &Arc<F>, job: Job<F>) {
+        let job = RegisteredJob::new(feature, job);
+        self.registered.lock().unwrap_or_else(PoisonError::into_inner).jobs.push(job);
+    }
+
+    pub(crate) fn jobs(&self) -> Vec<RegisteredJob> {
+        self.registered.lock().unwrap_or_else(PoisonError::into_inner).jobs.clone()
     }
 
     pub(crate) fn hooks(&self) -> Vec<Arc<dyn AccountHooks>> {

@@ -19,6 +19,7 @@ pub(crate) struct Memory {
     pub(crate) sessions: ReadCache<SessionId, Arc<SessionRecord>>,
     pub(crate) mails: Notify,
     pub(crate) texts: Notify,
+    pub(crate) jobs: Notify,
     pub(crate) keys: Notify,
 }
 
@@ -30,6 +31,7 @@ impl Memory {
             sessions: ReadCache::new(REMEMBERED),
             mails: Notify::new(),
             texts: Notify::new(),
+            jobs: Notify::new(),
             keys: Notify::new(),
         }
     }
@@ -48,11 +50,13 @@ impl ChangeListener for Memory {
         match change {
             Change::Row(_, id) => self.changes.note(id),
             changes::OUTBOX => self.wake_deliverers(),
+            changes::JOBS => self.jobs.notify_one(),
             changes::SIGNING_KEYS => self.keys.notify_one(),
             // What this version does not know may be about anything.
             Change::Topic(_) | Change::Everything => {
                 self.changes.note_everything();
                 self.wake_deliverers();
+                self.jobs.notify_one();
                 self.keys.notify_one();
             }
         }
@@ -70,6 +74,7 @@ mod tests {
         let thing = Uuid::from_u128(1);
         let before = memory.changes.stamp(&[thing]);
         memory.changed(changes::OUTBOX);
+        memory.changed(changes::JOBS);
         assert_eq!(memory.changes.stamp(&[thing]), before);
         for change in [Change::Topic(Topic('x')), Change::Row(Topic('x'), thing), Change::Everything] {
             let before = memory.changes.stamp(&[thing]);

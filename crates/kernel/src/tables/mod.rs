@@ -15,6 +15,7 @@ use tidegate_domain::Role;
 use tidegate_domain::id::{AccountId, SessionId};
 
 use crate::changes;
+use crate::jobs::repository::Jobs;
 use account_cards::AccountCards;
 use audit::Audit;
 use idempotency::Idempotency;
@@ -40,6 +41,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, name: "riven", text: include_str!("../../migrations/0003_riven.sql") },
     Migration { version: 7, name: "limits", text: include_str!("../../migrations/0007_limits.sql") },
     Migration { version: 8, name: "origins", text: include_str!("../../migrations/0008_origins.sql") },
+    Migration { version: 9, name: "jobs", text: include_str!("../../migrations/0009_jobs.sql") },
 ];
 
 /// The kernel's repositories of a unit of work.
@@ -58,6 +60,9 @@ pub trait KernelTables {
 
     /// Mails and messages to be sent.
     fn outbox(&mut self) -> Outbox<'_>;
+
+    /// Background work.
+    fn jobs(&mut self) -> Jobs<'_>;
 
     /// Answers to repeated requests.
     fn idempotency(&mut self) -> Idempotency<'_>;
@@ -97,6 +102,10 @@ impl KernelTables for Unit {
 
     fn outbox(&mut self) -> Outbox<'_> {
         Outbox(self)
+    }
+
+    fn jobs(&mut self) -> Jobs<'_> {
+        Jobs(self)
     }
 
     fn idempotency(&mut self) -> Idempotency<'_> {

@@ -8,6 +8,7 @@ use tidegate_domain::id::OutboxMessageId;
 use uuid::Uuid;
 
 use crate::changes;
+use crate::jobs::Claim;
 
 /// The outbox of a unit of work.
 pub struct Outbox<'u>(pub(crate) &'u mut Unit);
@@ -98,6 +99,7 @@ pub struct Message {
     pub state: String,
     /// Tries so far.
     pub attempts: i64,
+    claims: i64,
     next_attempt_at: i64,
     /// Why the last try failed.
     pub last_error: Option<String>,
@@ -120,6 +122,11 @@ impl Message {
     /// Key.
     pub fn id(&self) -> OutboxMessageId {
         self.id.into()
+    }
+
+    /// Which claim of it was the last.
+    pub const fn claim(&self) -> Claim {
+        Claim(self.claims)
     }
 
     /// When it is tried next.
@@ -222,12 +229,12 @@ impl Outbox<'_> {
         let mut messages = fetch_all!(
             self.0,
             Message,
-            "update outbox_messages set leased_until = $2, attempts = attempts + 1
+            "update outbox_messages set leased_until = $2, attempts = attempts + 1, claims = claims + 1
              where settled_at is null and leased_until <= $1 and id in
                 (select id from outbox_messages
                  where settled_at is null and next_attempt_at <= $1 and leased_until <= $1 and channel = $4
                  order by next_attempt_at, number limit $3)
-             returning number, id, idempotency_key, channel, template, recipient, payload, state, attempts,
+             returning number, id, idempotency_key, channel, template, recipient, payload, state, attempts, claims,
                 next_attempt_at, last_error, provider, receipt, receipt_reason, created_at, settled_at",
             now.micros(),
             now.plus(lease).micros(),
@@ -238,11 +245,18 @@ impl Outbox<'_> {
         Ok(messages)
     }
 
-    /// Stores the result of a delivery attempt.
+    /// Stores the result of a delivery attempt of the worker with that claim. A failure is not stored once another worker has
+    /// taken the message; that it was sent always is.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn settle(&mut self, id: OutboxMessageId, attempt: Attempt<'_>, now: Timestamp) -> Result<()> {
+    pub async fn settle(
+        &mut self,
+        id: OutboxMessageId,
+        claim: Claim,
+        attempt: Attempt<'_>,
+        now: Timestamp,
+    ) -> Result<()> {
         match attempt {
             Attempt::Delivered { keep_payload, accepted } => {
                 return self.put_away(id, State::Delivered, keep_payload, accepted, now).await;
@@ -251,27 +265,30 @@ impl Outbox<'_> {
             Attempt::Again { at, error } => execute!(
                 self.0,
                 "update outbox_messages set next_attempt_at = $2, leased_until = 0, last_error = $3
-                 where id = $1 and state = 'pending'",
+                 where id = $1 and state = 'pending' and claims = $4",
                 id.0,
                 at.micros(),
                 error,
+                claim.0,
             ),
             Attempt::Missed { error } => execute!(
                 self.0,
                 "update outbox_messages set state = 'discarded', settled_at = $2, leased_until = 0, last_error = $3,
                     payload = null
-                 where id = $1 and state = 'pending'",
+                 where id = $1 and state = 'pending' and claims = $4",
                 id.0,
                 now.micros(),
                 error,
+                claim.0,
             ),
             Attempt::Dead { error } => execute!(
                 self.0,
                 "update outbox_messages set state = 'dead', settled_at = $2, leased_until = 0, last_error = $3
-                 where id = $1 and state = 'pending'",
+                 where id = $1 and state = 'pending' and claims = $4",
                 id.0,
                 now.micros(),
                 error,
+                claim.0,
             ),
         }?;
         Ok(())
@@ -357,7 +374,7 @@ impl Outbox<'_> {
         fetch_all!(
             self.0,
             Message,
-            "select number, id, idempotency_key, channel, template, recipient, payload, state, attempts,
+            "select number, id, idempotency_key, channel, template, recipient, payload, state, attempts, claims,
                 next_attempt_at, last_error, provider, receipt, receipt_reason, created_at, settled_at
              from outbox_messages where recipient = $1 or $1 = '' order by number desc limit $2",
             recipient.unwrap_or_default(),

@@ -19,7 +19,7 @@ use crate::brokerage::{BROKER, opening_of};
 use crate::world::{NOW, World, address, document, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 8;
+const KNOWN: usize = 9;
 
 /// The migrations that earlier versions had, from the first.
 const EARLIER: [(&str, &str); KNOWN - 1] = [
@@ -30,6 +30,7 @@ const EARLIER: [(&str, &str); KNOWN - 1] = [
     ("quotas", include_str!("../../../identity/migrations/0005_quotas.sql")),
     ("claims", include_str!("../../../identity/migrations/0006_claims.sql")),
     ("limits", include_str!("../../../kernel/migrations/0007_limits.sql")),
+    ("origins", include_str!("../../../kernel/migrations/0008_origins.sql")),
 ];
 
 /// A database as the version with that many migrations left it.

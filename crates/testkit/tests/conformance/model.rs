@@ -5,7 +5,6 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use tidegate_brokerage::BrokerageTables;
-use tidegate_brokerage::tables::broker_cursors::Turn;
 use tidegate_brokerage::tables::brokerage_accounts::{Opened, Opening, Standing};
 use tidegate_database::{Result, StoreError, Unit};
 use tidegate_domain::challenge::{Continuation, MAX_ATTEMPTS, Purpose};
@@ -55,8 +54,7 @@ enum Ask {
     Opened { broker: &'static str, opening: usize },
     Stands { broker: &'static str, status: &'static str },
     ClaimAccounts(&'static str),
-    TakeTurn(&'static str),
-    Advance { broker: &'static str, turn: usize },
+    KeepCursor(&'static str),
     Prune,
 }
 
@@ -122,8 +120,7 @@ fn ask_about_brokers() -> impl Strategy<Value = Ask> {
         (broker(), prop::sample::select(&["submitted", "active"][..]))
             .prop_map(|(broker, status)| Ask::Stands { broker, status }),
         broker().prop_map(Ask::ClaimAccounts),
-        broker().prop_map(Ask::TakeTurn),
-        of_some().prop_map(|(broker, turn)| Ask::Advance { broker, turn }),
+        broker().prop_map(Ask::KeepCursor),
     ]
 }
 
@@ -141,7 +138,6 @@ struct Side {
     tokens: Vec<(RefreshTokenId, [u8; 32])>,
     challenges: Vec<ChallengeId>,
     openings: Vec<Opening>,
-    turns: Vec<Turn>,
 }
 
 /// How an answer is compared: errors by their kind, as engines word them differently.
@@ -169,7 +165,6 @@ impl Side {
             tokens: Vec::new(),
             challenges: Vec::new(),
             openings: Vec::new(),
-            turns: Vec::new(),
         }
     }
 
@@ -291,19 +286,10 @@ impl Side {
                 let next = unit.brokerage().next_check(broker).await;
                 shown(due.and_then(|due| Ok((due, next?))))
             }
-            Ask::TakeTurn(broker) => {
-                let taken = unit.broker_cursors().take_turn(broker, now, seconds(30)).await;
-                self.turns.extend(taken.iter().flatten().cloned());
-                shown(taken)
-            }
-            Ask::Advance { broker, turn } => {
-                let Some(turn) = self.turns.get(turn % self.turns.len().max(1)) else {
-                    return ("no turn was ever taken".to_owned(), true);
-                };
-                let (cursor, until) = (self.now.to_string(), at(self.now + 20));
-                let next = unit.broker_cursors().advance(broker, turn, Some(&cursor), until).await;
-                self.turns.extend(next.iter().flatten().cloned());
-                shown(next)
+            Ask::KeepCursor(broker) => {
+                let before = unit.broker_cursors().cursor(broker).await;
+                let kept = unit.broker_cursors().keep(broker, Some(&self.now.to_string())).await;
+                shown(kept.and(before))
             }
             _ => unreachable!("{ask:?} is not about brokers"),
         }
@@ -387,7 +373,7 @@ async fn settle_oldest(unit: &mut Unit, outcome: Outcome, now: Timestamp, second
         Outcome::Missed => Attempt::Missed { error: "too late" },
         Outcome::Dead => Attempt::Dead { error: "never" },
     };
-    let settled = unit.outbox().settle(oldest.id(), attempt, now).await;
+    let settled = unit.outbox().settle(oldest.id(), oldest.claim(), attempt, now).await;
     match settled {
         Ok(()) => shown(unit.outbox().next_due().await),
         error => shown(error),

@@ -55,7 +55,7 @@ fn keys(messages: Vec<Message>) -> Vec<String> {
 }
 
 async fn settle(world: &World, message: &Message, attempt: Attempt<'_>, second: i64) {
-    commit!(world.store, unit => unit.outbox().settle(message.id(), attempt, at(second)));
+    commit!(world.store, unit => unit.outbox().settle(message.id(), message.claim(), attempt, at(second)));
 }
 
 async fn only(world: &World) -> Message {
@@ -272,6 +272,27 @@ on_both_engines! {
         // A worker that took it before its lease ran out comes late.
         settle(&world, &claimed[0], DELIVERED, 2).await;
         assert_eq!(only(&world).await.state, "dead");
+    }
+
+    async fn a_late_worker_takes_a_message_from_nobody_unless_it_was_sent(world: World) {
+        add(&world, 1).await;
+        let late = claim(&world, 0, 1).await.remove(0);
+        let present = claim(&world, 120, 1).await.remove(0);
+        assert_ne!(late.claim(), present.claim());
+        for attempt in [
+            Attempt::Again { at: at(121), error: "late" },
+            Attempt::Missed { error: "late" },
+            Attempt::Dead { error: "late" },
+        ] {
+            settle(&world, &late, attempt, 121).await;
+            let message = only(&world).await;
+            assert_eq!((message.state.as_str(), message.last_error), ("pending", None), "{attempt:?}");
+            assert!(claim(&world, 130, 1).await.is_empty(), "{attempt:?}");
+        }
+        // It was sent, whoever sent it: once is enough.
+        settle(&world, &late, DELIVERED, 122).await;
+        assert!(claim(&world, 999, 1).await.is_empty());
+        assert_eq!(only(&world).await.state, "delivered");
     }
 
     async fn an_operator_gives_a_dead_message_another_life_or_none(world: World) {

@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod doctor;
+mod jobs;
 mod keys;
 mod migrate;
 mod openapi;
@@ -42,6 +43,7 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
         }
         Command::Org(command) => block_on(org::run(&quiet()?.config, command)),
         Command::Outbox(command) => block_on(outbox::run(&quiet()?.config, command)),
+        Command::Jobs(command) => block_on(jobs::run(&quiet()?.config, command)),
         Command::Keys(command) => block_on(keys::run(&quiet()?.config, command)),
         Command::Migrate(command) => block_on(migrate::run(&quiet()?.config, &command)),
         Command::Doctor => block_on(doctor::run(quiet())),

@@ -5,7 +5,7 @@ use crate::support::Installation;
 #[test]
 fn every_command_explains_itself() {
     let here = Installation::new();
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 18] = [
         &[],
         &["serve"],
         &["org"],
@@ -15,6 +15,10 @@ fn every_command_explains_itself() {
         &["outbox", "list"],
         &["outbox", "code"],
         &["outbox", "show"],
+        &["jobs"],
+        &["jobs", "list"],
+        &["jobs", "retry"],
+        &["jobs", "drop"],
         &["keys"],
         &["keys", "rotate"],
         &["migrate"],

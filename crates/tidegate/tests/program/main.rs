@@ -12,6 +12,7 @@ mod connections;
 mod crossing_minds;
 mod doctor;
 mod help;
+mod jobs;
 mod json;
 mod keys;
 mod limits;

@@ -5,6 +5,7 @@ use tidegate_database::{Store, StoreOptions};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::OutboxMessageId;
 use tidegate_kernel::KernelTables;
+use tidegate_kernel::jobs::Claim;
 use tidegate_kernel::tables::outbox::{Attempt, NewMessage, NewReceipt};
 use tidegate_testkit::{MIGRATIONS, eventually, on_both_engines};
 use uuid::Uuid;
@@ -57,7 +58,7 @@ on_both_engines! {
         };
         unit.outbox().insert(message).await.unwrap();
         let accepted = Some(("africas_talking", Some("ATXid_1")));
-        unit.outbox().settle(id, Attempt::Delivered { keep_payload: false, accepted }, now).await.unwrap();
+        unit.outbox().settle(id, Claim(0), Attempt::Delivered { keep_payload: false, accepted }, now).await.unwrap();
         let receipt = NewReceipt {
             provider: "africas_talking",
             message_id: "ATXid_1",

@@ -1,6 +1,5 @@
-//! What a server does between requests.
+//! What a server does between requests: the jobs of all features, and its own measurements.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +7,9 @@ use futures_util::FutureExt;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tidegate_identity::Identity;
 use tidegate_kernel::Kernel;
-use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tidegate_kernel::jobs::{Job, Runner, Schedule};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::failure::Failure;
 use crate::logging;
@@ -18,77 +17,37 @@ use crate::wiring::Opened;
 
 /// How often gauges are read and old observations folded.
 const EVERY: Duration = Duration::from_secs(5);
-/// How long a mail that is being sent may take once the process stops.
-const LAST_MAIL: Duration = Duration::from_secs(10);
 /// Upper bounds of durations in seconds: from an answer out of memory to the deadline, past one password hash.
 const DURATIONS: &[f64] = &[
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
     10.0, 30.0,
 ];
 
-/// The workers of a serving process.
+/// What runs the jobs of a serving process.
 pub(super) struct Background {
-    workers: JoinSet<()>,
-    mail: JoinHandle<()>,
-    stop: watch::Sender<bool>,
+    running: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+    _measured: Arc<Measured>,
 }
 
 impl Background {
-    /// Starts them.
+    /// Starts it.
     pub(super) fn start(opened: &Opened, metrics: PrometheusHandle) -> Self {
-        let mut workers = JoinSet::new();
-        let (stop, stopping) = watch::channel(false);
-        let kernel = || Arc::clone(&opened.kernel);
-        let (sender, maintenance, exchange, measured) = (kernel(), kernel(), kernel(), kernel());
-        let told = stopping.clone();
-        let mail = tokio::spawn(supervise("mail", stopping.clone(), async move || {
-            let mut stopping = told.clone();
-            sender.delivery_worker(async move { drop(stopping.wait_for(|stop| *stop).await) }).await;
-        }));
-        workers.spawn(supervise("maintenance", stopping.clone(), async move || {
-            maintenance.maintenance_worker().await
-        }));
-        workers
-            .spawn(supervise("exchange", stopping.clone(), async move || exchange.exchange_worker().await));
-        let schemes = Arc::clone(&opened.identity);
-        workers.spawn(supervise("password schemes", stopping.clone(), async move || {
-            schemes.password_schemes_worker().await
-        }));
-        let (brokerage, events) = (Arc::clone(&opened.brokerage), Arc::clone(&opened.brokerage));
-        workers.spawn(supervise("brokerage", stopping.clone(), async move || {
-            brokerage.brokerage_worker().await
-        }));
-        workers.spawn(supervise("broker events", stopping.clone(), async move || {
-            events.broker_events_worker().await
-        }));
-        let identity = Arc::clone(&opened.identity);
-        workers.spawn(supervise("measurement", stopping.clone(), async move || {
-            measure(&measured, &identity, &metrics).await
-        }));
-        Self { workers, mail, stop }
+        let (kernel, identity) = (Arc::clone(&opened.kernel), Arc::clone(&opened.identity));
+        let measured = Arc::new(Measured { kernel, identity, metrics });
+        opened.kernel.register_job(&measured, MEASUREMENT);
+        let (stop, stopping) = oneshot::channel();
+        let runner = Runner::new(&opened.kernel);
+        let running = tokio::spawn(runner.run(async move { drop(stopping.await) }));
+        Self { running, stop, _measured: measured }
     }
 
-    /// Stops them. A mail in the middle of being sent gets some time, because sent again it would come twice; what is
-    /// cut off all the same is sent by the next process, once its lease has run out.
-    pub(super) async fn stop(mut self) {
-        self.workers.shutdown().await;
-        self.stop.send_replace(true);
-        if timeout(LAST_MAIL, &mut self.mail).await.is_err() {
-            self.mail.abort();
+    /// Stops it. What is in the middle of being done gets some time: a mail sent again would come twice.
+    pub(super) async fn stop(self) {
+        drop(self.stop);
+        if let Err(error) = self.running.await {
+            tracing::error!(%error, "background work ended before it was told to");
         }
-    }
-}
-
-/// Works until the process stops. Restarts after a panic, which is a defect.
-async fn supervise(name: &'static str, stopping: watch::Receiver<bool>, work: impl AsyncFn()) {
-    loop {
-        if AssertUnwindSafe(work()).catch_unwind().await.is_err() {
-            tracing::error!(worker = name, "a worker panicked and is restarted");
-        }
-        if *stopping.borrow() {
-            return;
-        }
-        sleep(EVERY).await;
     }
 }
 
@@ -107,26 +66,33 @@ pub(super) fn install_metrics() -> Result<PrometheusHandle, Failure> {
     Ok(handle)
 }
 
-async fn measure(kernel: &Kernel, identity: &Identity, handle: &PrometheusHandle) {
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        handle.run_upkeep();
+/// What is measured now and then.
+struct Measured {
+    kernel: Arc<Kernel>,
+    identity: Arc<Identity>,
+    metrics: PrometheusHandle,
+}
+
+/// A job of each node.
+const MEASUREMENT: Job<Measured> = Job {
+    schedule: Some(Schedule::Node { every: EVERY, at_start: true }),
+    ..Job::new("measurement", |measured, _| async move { Ok(measured.measure().await?) }.boxed())
+};
+
+impl Measured {
+    async fn measure(&self) -> Result<(), tidegate_kernel::Fault> {
+        self.metrics.run_upkeep();
         logging::measure_dropped_lines();
-        let waiting = u32::try_from(identity.hash_queue_depth()).unwrap_or(u32::MAX);
+        let waiting = u32::try_from(self.identity.hash_queue_depth()).unwrap_or(u32::MAX);
         metrics::gauge!("tidegate_password_hash_queue").set(f64::from(waiting));
-        for (scheme, times) in identity.password_verifications() {
+        for (scheme, times) in self.identity.password_verifications() {
             metrics::counter!("tidegate_password_verifications_total", "scheme" => scheme).absolute(times);
         }
-        match kernel.outbox_depth().await {
-            Ok((pending, dead)) => {
-                for (state, count) in [("pending", pending), ("dead", dead)] {
-                    let count = u32::try_from(count).unwrap_or(u32::MAX);
-                    metrics::gauge!("tidegate_outbox_messages", "state" => state).set(f64::from(count));
-                }
-            }
-            Err(fault) => tracing::warn!(error = %fault, "the outbox could not be counted"),
+        let (pending, dead) = self.kernel.outbox_depth().await?;
+        for (state, count) in [("pending", pending), ("dead", dead)] {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            metrics::gauge!("tidegate_outbox_messages", "state" => state).set(f64::from(count));
         }
+        self.kernel.measure_jobs().await
     }
 }

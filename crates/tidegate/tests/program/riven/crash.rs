@@ -105,6 +105,12 @@ impl Story {
         .await;
     }
 
+    /// Whatever the dead held is anybody's, as half a minute later.
+    async fn leases_run_out(&self) {
+        let held = "update jobs set leased_until = 0 where state = 'running'";
+        assert!(self.here.database().sql(held).await >= 1, "nothing was held");
+    }
+
     async fn cursor(&self) -> Vec<String> {
         let cursor = "select cursor from broker_cursors where cursor is not null";
         self.here.database().sql_texts(cursor).await
@@ -184,6 +190,32 @@ on_both_engines! {
         server.stop();
     }
 
+    async fn killed_in_the_middle_of_a_job_it_is_done_after_the_next_start(story: Story) {
+        let server = story.serve();
+        let token = register(&story.here, &server).await;
+        let (status, answer) = apply(&server, &token).await;
+        assert_eq!(status, 200, "{answer}");
+        let id = answer["data"]["alpaca_account_id"].as_str().unwrap().parse().unwrap();
+        // No event tells of it: only the job that asks the broker finds out. It hangs, and dies with its process.
+        story.broker.set_field(id, "status", "ACTIVE".into());
+        let asked = story.broker.count(Endpoint::Account);
+        story.broker.fail_next(Endpoint::Account, Fault::hang());
+        eventually("the broker is asked", async || (story.broker.count(Endpoint::Account) > asked).then_some(())).await;
+        let running = "select name || ' ' || state from jobs where state = 'running' and name = 'brokerage standings'";
+        assert_eq!(story.here.database().sql_texts(running).await, ["brokerage standings running"]);
+        server.kill();
+        assert_eq!(story.here.database().sql_texts(running).await, ["brokerage standings running"]);
+        story.leases_run_out().await;
+        story.here.database().sql("update brokerage_accounts set check_at = check_at - 200000000").await;
+        let server = story.serve();
+        story.becomes("active").await;
+        eventually("the job is settled", async || {
+            story.here.database().sql_texts(running).await.is_empty().then_some(())
+        })
+        .await;
+        server.stop();
+    }
+
     async fn killed_while_following_it_goes_on_where_it_stopped(story: Story) {
         let server = story.serve();
         let (id, _) = story.followed(&server).await;
@@ -193,8 +225,7 @@ on_both_engines! {
         let cursor = eventually("the event is noted", async || story.cursor().await.pop()).await;
         server.kill();
         story.broker.set_status(id, "DISABLED");
-        // The turn of the dead ends, as a minute later.
-        story.here.database().sql("update broker_cursors set leased_until = 0").await;
+        story.leases_run_out().await;
         let server = story.serve();
         // An active account is looked at once a day: this comes from the stream.
         story.becomes("disabled").await;
