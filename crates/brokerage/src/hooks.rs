@@ -2,6 +2,8 @@
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use tidegate_domain::EmailAddress;
 use tidegate_domain::id::AccountId;
 use tidegate_kernel::hooks::{AccountHooks, ContactDetails};
 use tidegate_kernel::{Fault, Work};
@@ -21,6 +23,28 @@ impl AccountHooks for BrokerageHooks {
         account: AccountId,
     ) -> BoxFuture<'w, Result<(), Fault>> {
         async move { Ok(work.unit.brokerage().delete_of(account).await?) }.boxed()
+    }
+
+    fn account_exported<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+    ) -> BoxFuture<'w, Result<Option<(&'static str, Value)>, Fault>> {
+        async move {
+            let customer = read_brokerage_customer(work.kernel, work.unit, self.broker, account).await?;
+            let Some(broker_account) = customer.broker_account else {
+                return Ok(None);
+            };
+            let kept = json!({
+                "broker": self.broker,
+                "broker_account": broker_account,
+                "status": customer.status.as_str(),
+                "email": customer.email.as_ref().map(EmailAddress::as_str),
+                "date_of_birth": customer.date_of_birth,
+            });
+            Ok(Some(("brokerage", kept)))
+        }
+        .boxed()
     }
 
     /// The address the broker writes to is offered again until it is shown to be the person's.

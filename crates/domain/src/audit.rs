@@ -67,6 +67,8 @@ pub enum Action {
     EmailChangeRequested,
     /// Another address was taken.
     EmailChanged,
+    /// The previous mailbox took a changed address back.
+    EmailRestored,
     /// A session was ended from another.
     SessionRevoked,
     /// A superseded refresh token was presented and its session ended.
@@ -89,8 +91,18 @@ pub enum Action {
     PhoneRemoved,
     /// A manager changed an account.
     AccountUpdated,
-    /// An account was deleted, by a manager or by itself.
+    /// An account was deleted, by a manager, by itself or by an operator.
     AccountDeleted,
+    /// An operator disabled an account.
+    AccountDisabled,
+    /// An operator enabled it again.
+    AccountEnabled,
+    /// An operator cleared the wrong passwords and codes that kept an account out.
+    AccountUnlocked,
+    /// An operator exported what is stored of an account.
+    AccountExported,
+    /// An identifier was removed from an account.
+    IdentifierRemoved,
     /// A program was given a key.
     ServiceKeyCreated,
     /// A program's key was deleted.
@@ -135,6 +147,7 @@ impl Action {
             Self::ProfileUpdated => "auth.profile.updated",
             Self::EmailChangeRequested => "auth.email.change_requested",
             Self::EmailChanged => "auth.email.changed",
+            Self::EmailRestored => "auth.email.restored",
             Self::SessionRevoked => "session.revoked",
             Self::RefreshTokenReplayed => "session.refresh_token_replayed",
             Self::OrganizationProvisioned => "organization.provisioned",
@@ -147,6 +160,11 @@ impl Action {
             Self::PhoneRemoved => "account.phone_removed",
             Self::AccountUpdated => "account.updated",
             Self::AccountDeleted => "account.deleted",
+            Self::AccountDisabled => "account.disabled",
+            Self::AccountEnabled => "account.enabled",
+            Self::AccountUnlocked => "account.unlocked",
+            Self::AccountExported => "account.exported",
+            Self::IdentifierRemoved => "account.identifier_removed",
             Self::ServiceKeyCreated => "account.key_created",
             Self::ServiceKeyDeleted => "account.key_deleted",
             Self::DatabaseCreated => "database.created",

@@ -187,6 +187,10 @@ pub enum EndReason {
     KeyDeleted,
     /// The account's mailbox was proven for the first time: the session was opened by a caller who had not shown it.
     MailboxProven,
+    /// An operator disabled the account.
+    AccountDisabled,
+    /// An operator ended it.
+    EndedByOperator,
 }
 
 impl EndReason {
@@ -201,6 +205,8 @@ impl EndReason {
             Self::RoleChanged => "role_changed",
             Self::KeyDeleted => "key_deleted",
             Self::MailboxProven => "mailbox_proven",
+            Self::AccountDisabled => "account_disabled",
+            Self::EndedByOperator => "ended_by_operator",
         }
     }
 }

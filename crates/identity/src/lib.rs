@@ -9,6 +9,7 @@ pub mod databases;
 mod hooks;
 pub mod identity;
 mod maintenance;
+pub mod operator;
 pub mod organizations;
 mod overview_cache;
 pub mod provisioning;

@@ -8,6 +8,7 @@ use crate::accounts::repository::Accounts;
 use crate::credentials::challenges_repository::Challenges;
 use crate::credentials::service_keys_repository::ServiceKeys;
 use crate::databases::repository::Databases;
+use crate::operator::repository::Installation;
 use crate::organizations::quotas_repository::Quotas;
 use crate::organizations::repository::Organizations;
 
@@ -47,6 +48,9 @@ pub trait IdentityTables {
 
     /// Challenges.
     fn challenges(&mut self) -> Challenges<'_>;
+
+    /// Accounts and organizations of the whole installation.
+    fn installation(&mut self) -> Installation<'_>;
 }
 
 impl IdentityTables for Unit {
@@ -80,5 +84,9 @@ impl IdentityTables for Unit {
 
     fn challenges(&mut self) -> Challenges<'_> {
         Challenges(self)
+    }
+
+    fn installation(&mut self) -> Installation<'_> {
+        Installation(self)
     }
 }

@@ -310,13 +310,44 @@ impl Work<'_> {
     /// Those of the store.
     pub async fn forget_guesses(&mut self, account: AccountId, logins: &[LoginName]) -> Result<(), Fault> {
         for login in logins {
-            for bucket in self.kernel.bucket_names(self.call, Counted::FailedPasswordByLogin(login)) {
-                self.unit.limits().clear(&bucket).await?;
-            }
+            self.clear(Counted::FailedPasswordByLogin(login)).await?;
         }
         self.unit.known_networks().forget(account).await?;
-        if self.call.causer.is_none_or(|causer| causer.account == account) {
+        let is_own = self.call.causer.is_none_or(|causer| causer.account == account);
+        if is_own && self.call.ip.is_some() {
             self.remember_network(account).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets an account sign in again that wrong passwords or codes keep out, through all contracts. What one network used
+    /// up stays used up for that network: see `docs/operations.md`.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn unlock(&mut self, account: AccountId, logins: &[LoginName]) -> Result<(), Fault> {
+        self.forget_guesses(account, logins).await?;
+        self.clear(Counted::FailedCodeByAccount(account)).await?;
+        for login in logins {
+            self.clear(Counted::FailedPhoneCode(login)).await?;
+            // Counted by contract.
+            for profile in self.kernel.settings.contracts.iter() {
+                let call = self.call.under(profile);
+                let buckets = self.kernel.bucket_names(&call, Counted::SignInByLogin(login));
+                self.clear_buckets(&buckets).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn clear(&mut self, counted: Counted<'_>) -> Result<(), Fault> {
+        let buckets = self.kernel.bucket_names(self.call, counted);
+        self.clear_buckets(&buckets).await
+    }
+
+    async fn clear_buckets(&mut self, buckets: &[[u8; 32]]) -> Result<(), Fault> {
+        for bucket in buckets {
+            self.unit.limits().clear(bucket).await?;
         }
         Ok(())
     }

@@ -90,6 +90,20 @@ struct WorkspaceRow {
     created_at: i64,
 }
 
+impl From<WorkspaceRow> for Workspace {
+    fn from(row: WorkspaceRow) -> Self {
+        Self {
+            id: row.id.into(),
+            number: row.number,
+            organization: row.organization_id.into(),
+            name: row.name,
+            slug: row.slug,
+            is_default: row.is_default,
+            created_at: Timestamp::from_micros(row.created_at),
+        }
+    }
+}
+
 impl Organizations<'_> {
     /// Adds an organization; answers its number.
     ///
@@ -328,17 +342,21 @@ impl Organizations<'_> {
              where m.account_id = $1 order by w.number",
             account.0,
         )?;
-        Ok(rows
-            .into_iter()
-            .map(|row| Workspace {
-                id: row.id.into(),
-                number: row.number,
-                organization: row.organization_id.into(),
-                name: row.name,
-                slug: row.slug,
-                is_default: row.is_default,
-                created_at: Timestamp::from_micros(row.created_at),
-            })
-            .collect())
+        Ok(rows.into_iter().map(Workspace::from).collect())
+    }
+
+    /// The workspaces of an organization.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn workspaces(&mut self, organization: OrganizationId) -> Result<Vec<Workspace>> {
+        let rows = fetch_all!(
+            self.0,
+            WorkspaceRow,
+            "select id, number, organization_id, name, slug, is_default, created_at from workspaces
+             where organization_id = $1 order by number",
+            organization.0,
+        )?;
+        Ok(rows.into_iter().map(Workspace::from).collect())
     }
 }

@@ -4,6 +4,7 @@ use std::future::ready;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
 use tidegate_domain::EmailAddress;
 use tidegate_domain::id::AccountId;
 
@@ -35,6 +36,17 @@ pub trait AccountHooks: Send + Sync + 'static {
     ) -> BoxFuture<'w, Result<(), Fault>> {
         let _ = (work, account);
         ready(Ok(())).boxed()
+    }
+
+    /// An operator exports what is stored of the account: what the feature keeps of it, by the name of a field. Secrets that
+    /// let anybody in are left out.
+    fn account_exported<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+    ) -> BoxFuture<'w, Result<Option<(&'static str, Value)>, Fault>> {
+        let _ = (work, account);
+        ready(Ok(None)).boxed()
     }
 
     /// Whether the account has a second factor with the feature, which its owner must show before a session is opened. One
@@ -81,6 +93,20 @@ impl Work<'_> {
             hooks.account_deleted(self, account).await?;
         }
         Ok(())
+    }
+
+    /// Asks every feature for what it keeps of the account.
+    ///
+    /// # Errors
+    /// The first feature's that fails.
+    pub async fn account_exported(&mut self, account: AccountId) -> Result<Map<String, Value>, Fault> {
+        let mut all = Map::new();
+        for hooks in self.kernel.hooks() {
+            if let Some((name, value)) = hooks.account_exported(self, account).await? {
+                all.insert(name.to_owned(), value);
+            }
+        }
+        Ok(all)
     }
 
     /// Asks every feature whether the account has a second factor.

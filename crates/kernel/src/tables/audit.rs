@@ -93,6 +93,19 @@ struct EventRow {
     metadata: Json<Value>,
 }
 
+impl From<EventRow> for SignInEvent {
+    fn from(row: EventRow) -> Self {
+        Self {
+            number: row.number,
+            at: Timestamp::from_micros(row.at),
+            action: row.action,
+            ip: row.ip,
+            user_agent: row.user_agent,
+            metadata: row.metadata.0,
+        }
+    }
+}
+
 impl SignInFilter {
     /// The two actions to look for; the same one twice where only one is wanted.
     fn actions(self) -> (&'static str, &'static str) {
@@ -186,17 +199,22 @@ impl Audit<'_> {
             limit,
             offset,
         )?;
-        Ok(rows
-            .into_iter()
-            .map(|row| SignInEvent {
-                number: row.number,
-                at: Timestamp::from_micros(row.at),
-                action: row.action,
-                ip: row.ip,
-                user_agent: row.user_agent,
-                metadata: row.metadata.0,
-            })
-            .collect())
+        Ok(rows.into_iter().map(SignInEvent::from).collect())
+    }
+
+    /// Everything recorded about the account, oldest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn of_account(&mut self, account: AccountId) -> Result<Vec<SignInEvent>> {
+        let rows = fetch_all!(
+            self.0,
+            EventRow,
+            "select number, at, action, ip, user_agent, metadata from audit_events
+             where account_id = $1 order by number",
+            account.0,
+        )?;
+        Ok(rows.into_iter().map(SignInEvent::from).collect())
     }
 
     /// How many sign-ins of the account are recorded.

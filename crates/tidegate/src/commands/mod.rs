@@ -7,7 +7,9 @@ mod migrate;
 mod openapi;
 mod org;
 mod outbox;
+mod passwords;
 mod serve;
+mod user;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -42,6 +44,7 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
             Ok(None)
         }
         Command::Org(command) => block_on(org::run(&quiet()?.config, command)),
+        Command::User(command) => block_on(user::run(&quiet()?.config, command)),
         Command::Outbox(command) => block_on(outbox::run(&quiet()?.config, command)),
         Command::Jobs(command) => block_on(jobs::run(&quiet()?.config, command)),
         Command::Keys(command) => block_on(keys::run(&quiet()?.config, command)),

@@ -1,26 +1,26 @@
 //! `tidegate org`
 
-use std::io::Read;
-
-use serde_json::json;
+use serde_json::{Value, json};
 use tidegate_crypto::SystemEntropy;
-use tidegate_domain::{Entropy, Password, PasswordRule};
+use tidegate_domain::Password;
+use tidegate_domain::id::OrganizationId;
+use tidegate_identity::operator::organizations::OrganizationDetails;
+use tidegate_identity::operator::repository::OrganizationSummary;
 use tidegate_identity::provisioning::provision::{Provision, ProvisionError};
 use tidegate_kernel::{Call, Refused};
 
-use crate::cli::{Org, OrgCreate, OrgTransfer};
+use crate::cli::{Org, OrgCreate, OrgList, OrgTransfer, OrganizationName};
+use crate::commands::passwords::{make_password, read_password};
+use crate::commands::user::operator;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::output::Answer;
+use crate::output::{Answer, table};
 use crate::wiring::{Opened, Purpose, open};
-
-/// Characters of a password that is made here: 24 of 66 are 145 bits.
-const PASSWORD_LENGTH: usize = 24;
-/// Longest password read from standard input, in bytes: more than any contract takes.
-const LONGEST_INPUT: u64 = 16 * 1024;
 
 pub(super) async fn run(config: &Config, command: Org) -> Result<Answer, Failure> {
     match command {
+        Org::List(command) => list_in(config, &command).await,
+        Org::Show(command) => show_in(config, command.organization).await,
         Org::Create(command) => create_in(config, command).await,
         Org::Transfer(command) => transfer_in(config, &command).await,
     }
@@ -38,11 +38,16 @@ async fn create_in(config: &Config, command: OrgCreate) -> Result<Answer, Failur
 
 async fn transfer_in(config: &Config, command: &OrgTransfer) -> Result<Answer, Failure> {
     let opened = open(config, &Purpose::Existing).await?;
-    let (organization, to) = (command.organization, &command.to);
-    let call = Call::from_cli(opened.kernel.settings().contracts.of_installation());
-    let outcome = opened.identity.transfer_ownership(&call, organization, to).await;
+    let answer = transfer(&opened, command).await;
     opened.close().await;
-    match outcome {
+    answer
+}
+
+async fn transfer(opened: &Opened, command: &OrgTransfer) -> Result<Answer, Failure> {
+    let organization = find(opened, command.organization).await?;
+    let to = &command.to;
+    let call = Call::from_cli(opened.kernel.settings().contracts.of_installation());
+    match opened.identity.transfer_ownership(&call, organization, to).await {
         Ok(()) => Ok(Answer::new(
             format!(
                 "Organization {organization} is now owned by {to}. Its former owner is an admin; both were signed out."
@@ -56,6 +61,124 @@ async fn transfer_in(config: &Config, command: &OrgTransfer) -> Result<Answer, F
         Err(Refused::Rule(rule)) => Err(Failure::new("transfer_refused", rule.to_string())),
         Err(Refused::Fault(fault)) => Err(fault.into()),
     }
+}
+
+/// The key of the organization of that name.
+pub(super) async fn find(opened: &Opened, name: OrganizationName) -> Result<OrganizationId, Failure> {
+    let number = match name {
+        OrganizationName::Id(id) => return Ok(id),
+        OrganizationName::Number(number) => number,
+    };
+    let found = opened.identity.organization_numbered(&operator(opened), number).await?;
+    found.ok_or_else(|| not_found(number))
+}
+
+fn not_found(which: impl std::fmt::Display) -> Failure {
+    Failure::new("not_found", format!("there is no organization {which}; see `tidegate org list`"))
+}
+
+async fn list_in(config: &Config, command: &OrgList) -> Result<Answer, Failure> {
+    let opened = open(config, &Purpose::Existing).await?;
+    let OrgList { search, shared, after, limit } = command;
+    let operator = operator(&opened);
+    let listed =
+        opened.identity.list_organizations(&operator, search, *shared, *after, (*limit).into()).await;
+    opened.close().await;
+    let listed = listed?;
+    let json = listed.iter().map(summary).collect();
+    if listed.is_empty() {
+        return Ok(Answer::new("There is no such organization.", json));
+    }
+    let rows: Vec<[String; 6]> = listed
+        .iter()
+        .map(|found| {
+            [
+                found.number.to_string(),
+                found.id.to_string(),
+                found.name.clone(),
+                found.owner.clone().unwrap_or_default(),
+                found.members.to_string(),
+                found.created_at.iso_seconds(),
+            ]
+        })
+        .collect();
+    let mut text = table(["NUMBER", "ID", "NAME", "OWNER", "MEMBERS", "CREATED"], &rows);
+    if let Some(last) = listed.last().filter(|_| u32::try_from(listed.len()) == Ok(*limit)) {
+        text += &format!("\nThere may be more: add --after {}", last.number);
+    }
+    Ok(Answer::new(text, json))
+}
+
+fn summary(found: &OrganizationSummary) -> Value {
+    json!({
+        "number": found.number,
+        "organization_id": found.id.0,
+        "org_id": found.id.opaque(),
+        "name": found.name,
+        "plan": found.plan,
+        "owner": found.owner,
+        "members": found.members,
+        "created_at": found.created_at.iso_seconds(),
+    })
+}
+
+async fn show_in(config: &Config, name: OrganizationName) -> Result<Answer, Failure> {
+    let opened = open(config, &Purpose::Existing).await?;
+    let answer = show(&opened, name).await;
+    opened.close().await;
+    answer
+}
+
+async fn show(opened: &Opened, name: OrganizationName) -> Result<Answer, Failure> {
+    let id = find(opened, name).await?;
+    let found = opened.identity.show_organization(&operator(opened), id).await?;
+    let OrganizationDetails { summary: found, members, workspaces, managed_domains } =
+        found.ok_or_else(|| not_found(id))?;
+    let rows: Vec<[String; 4]> = members
+        .iter()
+        .map(|member| {
+            let state = match (member.is_home, member.accepted) {
+                (_, false) => "invited",
+                (true, true) => "managed here",
+                (false, true) => "",
+            };
+            [
+                member.login.clone().unwrap_or_default(),
+                member.role.clone(),
+                state.to_owned(),
+                member.account.to_string(),
+            ]
+        })
+        .collect();
+    let names: Vec<&str> = workspaces.iter().map(|workspace| workspace.name.as_str()).collect();
+    let text = format!(
+        "{} (number {}, id {})\nOwner: {}\nPlan: {}\nCreated: {}\nWorkspaces: {}\nManaged domains: {}\nMembers: {}\n\n{}",
+        found.name,
+        found.number,
+        found.id,
+        found.owner.as_deref().unwrap_or("none"),
+        found.plan,
+        found.created_at.iso_seconds(),
+        names.join(", "),
+        if managed_domains.is_empty() { "none".to_owned() } else { managed_domains.join(", ") },
+        found.members,
+        table(["MEMBER", "ROLE", "STATE", "ACCOUNT"], &rows),
+    );
+    let mut json = summary(&found);
+    tidegate_domain::text::merge(
+        &mut json,
+        &json!({
+            "workspaces": workspaces.iter().map(|workspace| json!({
+                "id": workspace.number, "name": workspace.name, "slug": workspace.slug, "is_default": workspace.is_default,
+            })).collect::<Vec<_>>(),
+            "managed_domains": managed_domains,
+            "accounts": members.iter().map(|member| json!({
+                "account_id": member.account.0, "login": member.login, "role": member.role, "is_home": member.is_home,
+                "accepted": member.accepted,
+            })).collect::<Vec<_>>(),
+        }),
+    );
+    Ok(Answer::new(text, json))
 }
 
 async fn create(opened: &Opened, command: OrgCreate, typed: Option<Password>) -> Result<Answer, Failure> {
@@ -102,71 +225,5 @@ fn refusal(refused: Refused<ProvisionError>) -> Failure {
             Failure::new("weak_password", rule.to_string())
         }
         Refused::Fault(fault) => fault.into(),
-    }
-}
-
-/// The first line, without its end.
-fn read_password(input: impl Read) -> Result<Password, Failure> {
-    let mut text = String::new();
-    input.take(LONGEST_INPUT).read_to_string(&mut text).map_err(|error| {
-        Failure::new("input", format!("the password cannot be read from standard input: {error}"))
-    })?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(Password::new(line)),
-        _ => Err(Failure::new(
-            "input",
-            "standard input contains no password; write it there as one line, or omit --root-password-stdin",
-        )),
-    }
-}
-
-/// A password of every kind of character, none of them easily taken for another or of meaning to a shell.
-fn make_password(rule: &PasswordRule, entropy: &dyn Entropy) -> Password {
-    const KINDS: [&[u8]; 4] =
-        [b"ABCDEFGHJKLMNPQRSTUVWXYZ", b"abcdefghijkmnopqrstuvwxyz", b"23456789", b"-_.+:="];
-    let all: Vec<u8> = KINDS.concat();
-    let length = PASSWORD_LENGTH.max(rule.min_length);
-    loop {
-        let text: String = (0..length).filter_map(|_| pick(&all, entropy)).collect();
-        let has_all = KINDS.iter().all(|kind| text.bytes().any(|c| kind.contains(&c)));
-        // Drawing anew, unlike putting the missing kind somewhere, leaves all passwords equally likely.
-        if has_all {
-            return Password::new(text);
-        }
-    }
-}
-
-fn pick(from: &[u8], entropy: &dyn Entropy) -> Option<char> {
-    let index = entropy.below(u32::try_from(from.len()).ok()?);
-    from.get(usize::try_from(index).ok()?).map(|c| char::from(*c))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_made_password_satisfies_any_rule_of_kinds() {
-        let rule = PasswordRule {
-            min_length: 8,
-            max_length: 128,
-            upper: true,
-            lower: true,
-            digit: true,
-            symbol: true,
-        };
-        for _ in 0..100 {
-            let password = make_password(&rule, &SystemEntropy);
-            assert_eq!(rule.check(&password), Ok(()));
-            assert_eq!(password.expose().len(), PASSWORD_LENGTH);
-        }
-    }
-
-    #[test]
-    fn a_typed_password_is_the_first_line_spaces_included() {
-        let read = |text: &str| read_password(text.as_bytes()).map(|password| password.expose().to_owned());
-        assert_eq!(read(" two words \r\n").unwrap(), " two words ");
-        assert_eq!(read("no end").unwrap(), "no end");
-        assert!(read("").is_err() && read("\n").is_err());
     }
 }

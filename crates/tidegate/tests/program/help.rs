@@ -5,12 +5,25 @@ use crate::support::Installation;
 #[test]
 fn every_command_explains_itself() {
     let here = Installation::new();
-    let commands: [&[&str]; 18] = [
+    let commands: [&[&str]; 31] = [
         &[],
         &["serve"],
         &["org"],
+        &["org", "list"],
+        &["org", "show"],
         &["org", "create"],
         &["org", "transfer"],
+        &["user"],
+        &["user", "list"],
+        &["user", "show"],
+        &["user", "create"],
+        &["user", "disable"],
+        &["user", "enable"],
+        &["user", "unlock"],
+        &["user", "delete"],
+        &["user", "sessions"],
+        &["user", "export"],
+        &["user", "remove-identifier"],
         &["outbox"],
         &["outbox", "list"],
         &["outbox", "code"],

@@ -26,3 +26,4 @@ mod serve;
 mod stopping;
 mod support;
 mod transfer;
+mod users;

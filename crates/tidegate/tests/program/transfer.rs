@@ -152,7 +152,7 @@ fn a_transfer_needs_to_know_what_and_to_whom() {
         assert_eq!(here.run(arguments).code, 2, "{arguments:?}");
     }
     let said = here.run(&transfer("acme", ROOT));
-    assert!(said.err.contains("tidegate org create") && said.err.contains("org_id"), "{}", said.err);
+    assert!(said.err.contains("tidegate org list") && said.err.contains("org_id"), "{}", said.err);
     // A database is not made to say that nobody is in it.
     let said = here.run(&transfer(id, ROOT));
     assert_eq!(said.code, 1);

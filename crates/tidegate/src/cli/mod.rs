@@ -1,5 +1,7 @@
 //! The command line.
 
+mod user;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -8,6 +10,8 @@ use tidegate_domain::account::LoginName;
 use tidegate_domain::id::OrganizationId;
 use tidegate_domain::{EmailAddress, PhoneNumber};
 use uuid::Uuid;
+
+pub(crate) use user::{Named, RemoveIdentifier, User, UserCreate, UserDelete, UserList, UserSessions};
 
 /// Identity server: accounts, sessions and access control for applications
 #[derive(Debug, Parser)]
@@ -45,9 +49,12 @@ pub(crate) struct GlobalFlags {
 pub(crate) enum Command {
     /// Serve the APIs; creates the database and the keys at the first start
     Serve(Serve),
-    /// Create organizations and transfer their ownership
+    /// List, show and create organizations, and transfer their ownership
     #[command(subcommand)]
     Org(Org),
+    /// List, show, create, disable, unlock, export and delete accounts
+    #[command(subcommand)]
+    User(User),
     /// Show and manage outgoing mails and text messages
     #[command(subcommand)]
     Outbox(Outbox),
@@ -77,17 +84,61 @@ pub(crate) struct Serve {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Org {
+    /// List organizations in the order they were created
+    #[command(
+        after_help = "Examples:\n  tidegate org list --shared\n  tidegate org list --search acme --json"
+    )]
+    List(OrgList),
+    /// Show an organization: owner, members, workspaces and managed domains
+    #[command(after_help = "Example:\n  tidegate org show 17")]
+    Show(OrgShow),
     /// Create an organization and its owner; the owner's address counts as verified
+    #[command(
+        after_help = "Example:\n  tidegate org create --name \"Acme Inc\" --root-email root@acme.example"
+    )]
     Create(OrgCreate),
     /// Make a member the owner of an organization; the former owner becomes an admin, and both are signed out
+    #[command(after_help = "Example:\n  tidegate org transfer --organization 17 --to ada@acme.example")]
     Transfer(OrgTransfer),
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct OrgList {
+    /// Only organizations with this text in their name
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) search: String,
+    /// Only organizations with more than one member: not the personal ones that every account comes with
+    #[arg(long)]
+    pub(crate) shared: bool,
+    /// Go on after the organization of this number
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    pub(crate) after: i64,
+    /// Maximum number of organizations
+    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OrgShow {
+    /// The organization's id or number, from `tidegate org list`
+    #[arg(value_name = "ORGANIZATION", value_parser = organization_name_or_id)]
+    pub(crate) organization: OrganizationName,
+}
+
+/// How an operator names an organization.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OrganizationName {
+    /// Its key.
+    Id(OrganizationId),
+    /// The number some contracts show.
+    Number(i64),
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct OrgTransfer {
-    /// The organization's id, as printed by `org create`
-    #[arg(long, value_name = "ID", value_parser = organization)]
-    pub(crate) organization: OrganizationId,
+    /// The organization's id or number, from `tidegate org list`
+    #[arg(long, value_name = "ORGANIZATION", value_parser = organization_name_or_id)]
+    pub(crate) organization: OrganizationName,
     /// The new owner's e-mail address
     #[arg(long, value_name = "ADDRESS", value_parser = email)]
     pub(crate) to: EmailAddress,
@@ -280,11 +331,15 @@ fn recipient(text: &str) -> Result<LoginName, String> {
     }
 }
 
-fn organization(text: &str) -> Result<OrganizationId, String> {
+fn organization_name_or_id(text: &str) -> Result<OrganizationName, String> {
+    if let Ok(number) = text.parse::<i64>() {
+        return Ok(OrganizationName::Number(number));
+    }
     let plain = text.parse::<Uuid>().ok().map(OrganizationId);
-    plain.or_else(|| OrganizationId::from_opaque(text)).ok_or_else(|| {
-        "must be an organization's id, as printed by `tidegate org create` or returned by a sign-in as org_id".to_owned()
-    })
+    let id = plain.or_else(|| OrganizationId::from_opaque(text)).ok_or_else(|| {
+        "must be an organization's id or number, as `tidegate org list` prints them, or an org_id from a sign-in".to_owned()
+    })?;
+    Ok(OrganizationName::Id(id))
 }
 
 fn organization_name(text: &str) -> Result<String, String> {

@@ -1,0 +1,162 @@
+//! `tidegate user`
+
+use clap::{Args, Subcommand};
+use tidegate_domain::EmailAddress;
+use tidegate_domain::account::{LoginName, ServiceName};
+use tidegate_identity::operator::AccountName;
+use uuid::Uuid;
+
+use super::{OrganizationName, email, organization_name_or_id, recipient};
+
+/// Accounts of people and programs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum User {
+    /// List accounts in the order they were created
+    #[command(
+        after_help = "Examples:\n  tidegate user list --search ada\n  tidegate user list --organization 17 --disabled --json"
+    )]
+    List(UserList),
+    /// Show an account: identifiers, organizations, sessions and the last sign-ins
+    #[command(
+        after_help = "Examples:\n  tidegate user show ada@example.com\n  tidegate user show +254712345678\n  tidegate user show 42"
+    )]
+    Show(Named),
+    /// Create an individual; the address counts as verified
+    #[command(
+        after_help = "Examples:\n  tidegate user create --email ada@example.com --name \"Ada Lovelace\"\n  \
+        printf '%s' \"$PASSWORD\" | tidegate user create --email ada@example.com --password-stdin"
+    )]
+    Create(UserCreate),
+    /// Keep an account out, and end its sessions at once
+    #[command(after_help = "Example:\n  tidegate user disable ada@example.com")]
+    Disable(Named),
+    /// Let a disabled account sign in again
+    #[command(after_help = "Example:\n  tidegate user enable ada@example.com")]
+    Enable(Named),
+    /// Let an account sign in again that wrong passwords or codes keep out
+    #[command(
+        after_help = "Limits by client network end by themselves; see docs/operations.md.\n\nExample:\n  \
+        tidegate user unlock ada@example.com"
+    )]
+    Unlock(Named),
+    /// Delete an account, its sessions and the data kept with it; this cannot be undone
+    #[command(after_help = "Example:\n  tidegate user delete ada@example.com --yes")]
+    Delete(UserDelete),
+    /// List an account's active sessions, or end them
+    #[command(after_help = "Examples:\n  tidegate user sessions ada@example.com\n  \
+        tidegate user sessions ada@example.com --end 17\n  tidegate user sessions ada@example.com --end-all")]
+    Sessions(UserSessions),
+    /// Print what is stored of an account as one JSON object, without passwords, keys and tokens
+    #[command(after_help = "Example:\n  tidegate user export ada@example.com > ada.json")]
+    Export(Named),
+    /// Remove an e-mail address or phone number from an account, and end its sessions
+    #[command(after_help = "Example:\n  tidegate user remove-identifier ada@example.com +254712345678")]
+    RemoveIdentifier(RemoveIdentifier),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserList {
+    /// Only members of this organization: its id or number, from `tidegate org list`
+    #[arg(long, value_name = "ORGANIZATION", value_parser = organization_name_or_id)]
+    pub(crate) organization: Option<OrganizationName>,
+    /// Only accounts with this text in an identifier or the name
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) search: String,
+    /// Only disabled accounts
+    #[arg(long)]
+    pub(crate) disabled: bool,
+    /// Go on after the account of this number
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+    pub(crate) after: i64,
+    /// Maximum number of accounts
+    #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// The account: an e-mail address, a phone number with its country code, a program's name, or its id or number
+    #[arg(value_name = "ACCOUNT", value_parser = account)]
+    pub(crate) account: AccountName,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserCreate {
+    /// The e-mail address
+    #[arg(long, value_name = "ADDRESS", value_parser = email)]
+    pub(crate) email: EmailAddress,
+    /// The name shown to people
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true, value_parser = shown_name)]
+    pub(crate) name: String,
+    /// Read the password from standard input; without this flag one is generated and printed once
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserDelete {
+    #[command(flatten)]
+    pub(crate) named: Named,
+    /// Delete without asking; needed where standard input is no terminal
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserSessions {
+    #[command(flatten)]
+    pub(crate) named: Named,
+    /// End the session of this number
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) end: Option<i64>,
+    /// End all active sessions
+    #[arg(long, conflicts_with = "end")]
+    pub(crate) end_all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RemoveIdentifier {
+    #[command(flatten)]
+    pub(crate) named: Named,
+    /// The e-mail address, or the phone number with its country code
+    #[arg(value_name = "IDENTIFIER", value_parser = recipient)]
+    pub(crate) identifier: LoginName,
+}
+
+/// How people name accounts: by what they sign in with, or by what other commands print.
+fn account(text: &str) -> Result<AccountName, String> {
+    let text = text.trim();
+    if let Ok(id) = text.parse::<Uuid>() {
+        return Ok(AccountName::Id(id.into()));
+    }
+    if let Ok(number) = text.parse::<i64>()
+        && !text.starts_with('+')
+    {
+        return Ok(AccountName::Number(number));
+    }
+    if text.contains('@') || text.starts_with('+') {
+        return recipient(text).map(AccountName::Login);
+    }
+    let name = ServiceName::parse(text).map_err(|error| error.to_string())?;
+    Ok(AccountName::Login(LoginName::Service(name)))
+}
+
+fn shown_name(text: &str) -> Result<String, String> {
+    tidegate_domain::text::line(text, 255).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_named_by_address_phone_name_id_or_number() {
+        let id = Uuid::from_u128(7);
+        assert_eq!(account(&id.to_string()), Ok(AccountName::Id(id.into())));
+        assert_eq!(account(" 42 "), Ok(AccountName::Number(42)));
+        assert!(matches!(account("Ada@Example.com"), Ok(AccountName::Login(LoginName::Email(_)))));
+        assert!(matches!(account("+254 712 345 678"), Ok(AccountName::Login(LoginName::Phone(_)))));
+        assert!(matches!(account("billing service"), Ok(AccountName::Login(LoginName::Service(_)))));
+        assert!(account("ada@").is_err());
+    }
+}

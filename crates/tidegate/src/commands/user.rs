@@ -1,0 +1,320 @@
+//! `tidegate user`
+
+use std::io::{self, BufRead, IsTerminal};
+
+use serde_json::{Value, json};
+use tidegate_crypto::SystemEntropy;
+use tidegate_domain::Timestamp;
+use tidegate_domain::account::Session;
+use tidegate_identity::operator::accounts::AccountDetails;
+use tidegate_identity::operator::create::{CreateIndividualError, NewIndividual};
+use tidegate_identity::operator::repository::{AccountFilter, AccountSummary};
+use tidegate_identity::operator::{AccountName, Operator, OperatorError};
+use tidegate_kernel::Refused;
+
+use super::org;
+use super::passwords::{make_password, read_password};
+use crate::cli::{Named, RemoveIdentifier, User, UserCreate, UserDelete, UserList, UserSessions};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::output::{Answer, table, tell};
+use crate::wiring::{Opened, Purpose, open};
+
+pub(super) async fn run(config: &Config, command: User) -> Result<Answer, Failure> {
+    // Before the database is opened: a missing password is reported without waiting for it.
+    let typed = match &command {
+        User::Create(UserCreate { password_stdin: true, .. }) => Some(read_password(io::stdin().lock())?),
+        _ => None,
+    };
+    let opened = open(config, &Purpose::Existing).await?;
+    let operator = operator(&opened);
+    let answer = match command {
+        User::List(command) => list(&opened, &operator, command).await,
+        User::Show(Named { account }) => show(&opened, &operator, &account).await,
+        User::Create(command) => {
+            let rule = &opened.kernel.settings().contracts.of_installation().password;
+            let (password, is_made) = match typed {
+                Some(typed) => (typed, false),
+                None => (make_password(rule, &SystemEntropy), true),
+            };
+            let claim = NewIndividual { email: command.email, display_name: command.name, password };
+            create(&opened, &operator, claim, is_made).await
+        }
+        User::Disable(named) => disable(&opened, &operator, &named).await,
+        User::Enable(named) => {
+            let outcome = opened.identity.enable_account(&operator, &named.account).await;
+            done(outcome, "The account is enabled and can sign in again.")
+        }
+        User::Unlock(named) => {
+            let outcome = opened.identity.unlock_account(&operator, &named.account).await;
+            let text = "Wrong passwords and codes counted so far keep the account out no longer.";
+            done(outcome, text)
+        }
+        User::Delete(command) => delete(&opened, &operator, &command).await,
+        User::Sessions(command) => sessions(&opened, &operator, command).await,
+        User::Export(named) => {
+            let export = opened.identity.export_account(&operator, &named.account).await.map_err(refusal);
+            export.map(Value::Object).map(|json| Answer::new(format!("{json:#}"), json))
+        }
+        User::RemoveIdentifier(RemoveIdentifier { named, identifier }) => {
+            let outcome = opened.identity.remove_identifier(&operator, &named.account, &identifier).await;
+            done(outcome, "The identifier is removed, and the account's sessions are ended.")
+        }
+    };
+    opened.close().await;
+    answer
+}
+
+/// Who acts by a command.
+pub(super) fn operator(opened: &Opened) -> Operator {
+    Operator::at_command_line(opened.kernel.settings().contracts.of_installation())
+}
+
+fn done(outcome: Result<(), Refused<OperatorError>>, text: &str) -> Result<Answer, Failure> {
+    outcome.map_err(refusal)?;
+    Ok(Answer::new(text, json!({})))
+}
+
+fn refusal(refused: Refused<OperatorError>) -> Failure {
+    let rule = match refused {
+        Refused::Rule(rule) => rule,
+        Refused::Fault(fault) => return fault.into(),
+    };
+    let (code, advice) = match rule {
+        OperatorError::NotFound => ("not_found", "; look for it with `tidegate user list --search TEXT`"),
+        OperatorError::OwnsOthers(_) => ("owns_organization", ", with `tidegate org transfer`"),
+        OperatorError::Deleted => ("deleted", ""),
+        OperatorError::NoSuchIdentifier => ("no_such_identifier", "; see `tidegate user show`"),
+        OperatorError::LastIdentifier => ("last_identifier", ""),
+        OperatorError::NoSuchSession => ("no_such_session", "; see `tidegate user sessions`"),
+    };
+    Failure::new(code, format!("{rule}{advice}"))
+}
+
+async fn list(opened: &Opened, operator: &Operator, command: UserList) -> Result<Answer, Failure> {
+    let organization = match command.organization {
+        Some(name) => Some(org::find(opened, name).await?),
+        None => None,
+    };
+    let filter = AccountFilter { organization, search: command.search, disabled: command.disabled };
+    let limit = command.limit;
+    let listed = opened.identity.list_accounts(operator, &filter, command.after, limit.into()).await?;
+    let json = listed.iter().map(summary).collect();
+    if listed.is_empty() {
+        return Ok(Answer::new("There is no such account.", json));
+    }
+    let rows: Vec<[String; 6]> = listed
+        .iter()
+        .map(|found| {
+            [
+                found.number.to_string(),
+                found.login.clone().unwrap_or_default(),
+                found.display_name.clone(),
+                found.kind.as_str().to_owned(),
+                state(found).to_owned(),
+                found.created_at.iso_seconds(),
+            ]
+        })
+        .collect();
+    let mut text = table(["NUMBER", "LOGIN", "NAME", "KIND", "STATE", "CREATED"], &rows);
+    if let Some(last) = listed.last().filter(|_| u32::try_from(listed.len()) == Ok(limit)) {
+        text += &format!("\nThere may be more: add --after {}", last.number);
+    }
+    Ok(Answer::new(text, json))
+}
+
+const fn state(found: &AccountSummary) -> &'static str {
+    match (found.login.is_some(), found.disabled_at.is_some(), found.verified) {
+        (false, _, _) => "deleted",
+        (true, true, _) => "disabled",
+        (true, false, false) if matches!(found.kind, tidegate_domain::account::AccountKind::Individual) => {
+            "unverified"
+        }
+        (true, false, _) => "active",
+    }
+}
+
+fn summary(found: &AccountSummary) -> Value {
+    json!({
+        "number": found.number,
+        "account_id": found.id.0,
+        "login": found.login,
+        "display_name": found.display_name,
+        "kind": found.kind.as_str(),
+        "state": state(found),
+        "created_at": found.created_at.iso_seconds(),
+    })
+}
+
+async fn show(opened: &Opened, operator: &Operator, name: &AccountName) -> Result<Answer, Failure> {
+    let found = opened.identity.show_account(operator, name).await.map_err(refusal)?;
+    Ok(Answer::new(shown_text(&found), shown_json(&found)))
+}
+
+fn shown_text(found: &AccountDetails) -> String {
+    let AccountDetails { summary, identifiers, has_password, organizations, sessions, sign_ins } = found;
+    let identifiers: Vec<[String; 4]> = identifiers
+        .iter()
+        .map(|known| {
+            let verified = if known.verified_at.is_some() { "verified" } else { "not verified" };
+            let primary = if known.is_primary { "signs in" } else { "" };
+            [known.kind.clone(), known.value.clone(), verified.to_owned(), primary.to_owned()]
+        })
+        .collect();
+    let organizations: Vec<[String; 4]> = organizations
+        .iter()
+        .map(|member| {
+            let number = member.number.to_string();
+            [number, member.name.clone(), member.role.as_str().to_owned(), member.joined_at.iso_seconds()]
+        })
+        .collect();
+    let sign_ins: Vec<[String; 4]> = sign_ins
+        .iter()
+        .map(|event| {
+            let reason = event.metadata.get("reason").and_then(Value::as_str).unwrap_or_default();
+            let outcome = event.action.strip_prefix("auth.login.").unwrap_or(&event.action);
+            [event.at.iso_seconds(), outcome.to_owned(), reason.to_owned(), event.ip.clone()]
+        })
+        .collect();
+    format!(
+        "{} (number {}, id {})\nState: {}\nName: {}\nPassword: {}\nCreated: {}\n\n{}\n\n{}\n\n{}\n\n{}",
+        summary.login.as_deref().unwrap_or("deleted account"),
+        summary.number,
+        summary.id,
+        state(summary),
+        summary.display_name,
+        if *has_password { "yes" } else { "none" },
+        summary.created_at.iso_seconds(),
+        table(["IDENTIFIER", "VALUE", "VERIFIED", ""], &identifiers),
+        table(["ORGANIZATION", "NAME", "ROLE", "JOINED"], &organizations),
+        session_table(sessions),
+        table(["LAST SIGN-INS", "OUTCOME", "REASON", "ADDRESS"], &sign_ins),
+    )
+}
+
+fn session_table(sessions: &[Session]) -> String {
+    let rows: Vec<[String; 5]> = sessions
+        .iter()
+        .map(|session| {
+            [
+                session.number.to_string(),
+                session.last_activity_at.iso_seconds(),
+                session.expires_at.iso_seconds(),
+                session.ip.clone(),
+                session.user_agent.clone(),
+            ]
+        })
+        .collect();
+    table(["SESSION", "LAST ACTIVITY", "EXPIRES", "ADDRESS", "USER AGENT"], &rows)
+}
+
+fn session_json(session: &Session) -> Value {
+    json!({
+        "number": session.number,
+        "organization_id": session.organization.0,
+        "ip": session.ip,
+        "user_agent": session.user_agent,
+        "created_at": session.created_at.iso_seconds(),
+        "last_activity_at": session.last_activity_at.iso_seconds(),
+        "expires_at": session.expires_at.iso_seconds(),
+    })
+}
+
+fn shown_json(found: &AccountDetails) -> Value {
+    let mut json = summary(&found.summary);
+    tidegate_domain::text::merge(
+        &mut json,
+        &json!({
+            "has_password": found.has_password,
+            "identifiers": found.identifiers.iter().map(|known| json!({
+                "kind": known.kind,
+                "value": known.value,
+                "verified_at": known.verified_at.map(Timestamp::iso_seconds),
+                "is_primary": known.is_primary,
+            })).collect::<Vec<_>>(),
+            "organizations": found.organizations.iter().map(|member| json!({
+                "organization_id": member.id.0,
+                "number": member.number,
+                "name": member.name,
+                "role": member.role.as_str(),
+            })).collect::<Vec<_>>(),
+            "sessions": found.sessions.iter().map(session_json).collect::<Vec<_>>(),
+            "sign_ins": found.sign_ins.iter().map(|event| json!({
+                "at": event.at.iso_seconds(),
+                "action": event.action,
+                "ip": event.ip,
+                "user_agent": event.user_agent,
+                "metadata": event.metadata,
+            })).collect::<Vec<_>>(),
+        }),
+    );
+    json
+}
+
+async fn create(
+    opened: &Opened,
+    operator: &Operator,
+    claim: NewIndividual,
+    is_made: bool,
+) -> Result<Answer, Failure> {
+    let (email, password) = (claim.email.clone(), claim.password.clone());
+    let account =
+        opened.identity.provision_individual(operator, claim).await.map_err(|refused| match refused {
+            Refused::Rule(rule @ CreateIndividualError::EmailTaken) => {
+                Failure::new("email_taken", rule.to_string())
+            }
+            Refused::Rule(rule @ CreateIndividualError::WeakPassword(_)) => {
+                Failure::new("weak_password", rule.to_string())
+            }
+            Refused::Fault(fault) => fault.into(),
+        })?;
+    let text = format!("Account {} ({}) is created and can sign in.", account.number, email.as_str());
+    let json = json!({ "account_id": account.id.0, "number": account.number, "email": email.as_str() });
+    let mut answer = Answer::new(text, json);
+    if let (true, Some(fields)) = (is_made, answer.json.as_object_mut()) {
+        fields.insert("password".to_owned(), json!(password.expose()));
+        answer.text += &format!("\nPassword (shown only once): {}", password.expose());
+    }
+    Ok(answer)
+}
+
+async fn disable(opened: &Opened, operator: &Operator, named: &Named) -> Result<Answer, Failure> {
+    let ended = opened.identity.disable_account(operator, &named.account).await.map_err(refusal)?;
+    Ok(Answer::new(
+        format!("The account is disabled; {ended} active session(s) ended."),
+        json!({ "ended_sessions": ended }),
+    ))
+}
+
+async fn delete(opened: &Opened, operator: &Operator, command: &UserDelete) -> Result<Answer, Failure> {
+    if !command.yes {
+        let found = opened.identity.show_account(operator, &command.named.account).await.map_err(refusal)?;
+        let login = found.summary.login.unwrap_or_default();
+        if !io::stdin().is_terminal() {
+            return Err(Failure::usage(format!("add --yes to delete {login}: it cannot be undone")));
+        }
+        tell(&format!("Delete {login} with all sessions and data? This cannot be undone. Type yes:"));
+        let mut typed = String::new();
+        let read = io::stdin().lock().read_line(&mut typed);
+        if read.is_err() || typed.trim() != "yes" {
+            return Err(Failure::new("not_confirmed", "nothing was deleted"));
+        }
+    }
+    let outcome = opened.identity.delete_account_for_operator(operator, &command.named.account).await;
+    done(outcome, "The account is deleted.")
+}
+
+async fn sessions(opened: &Opened, operator: &Operator, command: UserSessions) -> Result<Answer, Failure> {
+    let name = &command.named.account;
+    if command.end_all || command.end.is_some() {
+        let ended =
+            opened.identity.end_account_sessions(operator, name, command.end).await.map_err(refusal)?;
+        return Ok(Answer::new(format!("{ended} session(s) ended."), json!({ "ended_sessions": ended })));
+    }
+    let found = opened.identity.show_account(operator, name).await.map_err(refusal)?;
+    let json = found.sessions.iter().map(session_json).collect();
+    if found.sessions.is_empty() {
+        return Ok(Answer::new("The account has no active session.", json));
+    }
+    Ok(Answer::new(session_table(&found.sessions), json))
+}

@@ -1,0 +1,224 @@
+//! `tidegate user`, `tidegate org list` and `tidegate org show`
+
+use serde_json::{Value, json};
+use tidegate_testkit::{eventually, on_both_engines};
+
+use crate::support::{Installation, PASSWORD, Server};
+
+const ADA: &str = "ada@example.com";
+
+/// Makes Ada's account; answers what was printed.
+fn create(here: &Installation, email: &str) -> Value {
+    let arguments = ["user", "create", "--email", email, "--name", "Ada", "--password-stdin", "--json"];
+    let said = here.run_with_input(&arguments, PASSWORD);
+    assert_eq!((said.code, said.err.as_str()), (0, ""), "{said:?}");
+    said.json()
+}
+
+async fn status_of(server: &Server, session: &Value) -> u16 {
+    let token = session["accessToken"].as_str().unwrap();
+    let request = server.http.get(format!("{}/api/v1/auth/me", server.base)).bearer_auth(token);
+    request.send().await.unwrap().status().as_u16()
+}
+
+async fn refused(server: &Server, session: &Value) {
+    eventually("the session has ended", async || (status_of(server, session).await == 401).then_some(()))
+        .await;
+}
+
+on_both_engines! {
+    async fn an_account_is_made_found_and_shown(here: Installation) {
+        let server = here.serve(&[]);
+        let made = create(&here, "Ada@Example.com");
+        assert_eq!(made["email"], ADA);
+        assert_eq!(server.sign_in(ADA, PASSWORD).await.0, 200);
+        assert_eq!(server.sign_in(ADA, "Wrong1horse!").await.0, 401);
+
+        for arguments in [&["user", "list"][..], &["user", "list", "--search", "ADA@ex"]] {
+            let listed = here.json(arguments);
+            assert_eq!(listed[0]["login"], ADA, "{listed}");
+            assert_eq!(listed[0]["state"], "active");
+        }
+        assert_eq!(here.json(&["user", "list", "--search", "a_a@"]), json!([]), "no pattern");
+        assert_eq!(here.json(&["user", "list", "--disabled"]), json!([]));
+
+        let number = made["number"].to_string();
+        for name in [ADA, made["account_id"].as_str().unwrap(), &number] {
+            let shown = here.json(&["user", "show", name]);
+            assert_eq!(shown["identifiers"][0]["value"], ADA, "{shown}");
+            assert_eq!(shown["sessions"].as_array().unwrap().len(), 1, "{shown}");
+            let actions: Vec<_> =
+                shown["sign_ins"].as_array().unwrap().iter().map(|event| event["action"].clone()).collect();
+            assert_eq!(actions, [json!("auth.login.failure"), json!("auth.login.success")]);
+        }
+        let text = here.output(&["user", "show", ADA]);
+        assert!(text.contains("State: active") && text.contains("verified") && text.contains("owner"), "{text}");
+
+        let organizations = here.json(&["org", "list"]);
+        assert_eq!(organizations[0]["owner"], ADA, "{organizations}");
+        assert_eq!(here.json(&["org", "list", "--shared"]), json!([]));
+        let number = organizations[0]["number"].to_string();
+        let shown = here.json(&["org", "show", &number]);
+        assert_eq!(shown["accounts"][0]["role"], "owner", "{shown}");
+        assert_eq!(here.json(&["user", "list", "--organization", &number])[0]["login"], ADA);
+        server.stop();
+    }
+
+    async fn a_disabled_account_is_out_at_once_and_comes_back(here: Installation) {
+        let server = here.serve(&[]);
+        create(&here, ADA);
+        let (_, session) = server.sign_in(ADA, PASSWORD).await;
+        assert_eq!(here.json(&["user", "disable", ADA]), json!({"ended_sessions": 1}));
+        refused(&server, &session).await;
+        assert_ne!(server.sign_in(ADA, PASSWORD).await.0, 200);
+        assert_eq!(here.json(&["user", "list", "--disabled"])[0]["login"], ADA);
+        assert_eq!(here.json(&["user", "disable", ADA]), json!({"ended_sessions": 0}), "twice is no error");
+        here.output(&["user", "enable", ADA]);
+        assert_eq!(server.sign_in(ADA, PASSWORD).await.0, 200);
+        server.stop();
+    }
+
+    async fn sessions_are_ended_one_by_one_or_all_at_once(here: Installation) {
+        let server = here.serve(&[]);
+        create(&here, ADA);
+        let (_, first) = server.sign_in(ADA, PASSWORD).await;
+        let (_, second) = server.sign_in(ADA, PASSWORD).await;
+        let listed = here.json(&["user", "sessions", ADA]);
+        let numbers: Vec<i64> =
+            listed.as_array().unwrap().iter().map(|session| session["number"].as_i64().unwrap()).collect();
+        assert_eq!(numbers.len(), 2, "{listed}");
+        let oldest = numbers.iter().min().unwrap().to_string();
+        assert_eq!(here.json(&["user", "sessions", ADA, "--end", &oldest]), json!({"ended_sessions": 1}));
+        refused(&server, &first).await;
+        assert_eq!(status_of(&server, &second).await, 200);
+        let said = here.run(&["user", "sessions", ADA, "--end", &oldest, "--json"]);
+        assert_eq!((said.code, said.json()["error"]["code"].as_str()), (1, Some("no_such_session")));
+        assert_eq!(here.json(&["user", "sessions", ADA, "--end-all"]), json!({"ended_sessions": 1}));
+        refused(&server, &second).await;
+        server.stop();
+    }
+
+    async fn wrong_passwords_that_lock_an_account_are_cleared(here: Installation) {
+        let server = here.serve(&[]);
+        create(&here, ADA);
+        let mut last = 401;
+        for _ in 0..40 {
+            last = server.sign_in(ADA, "Wrong1horse!").await.0;
+            if last == 429 {
+                break;
+            }
+        }
+        assert_eq!(last, 429, "a limit is reached");
+        here.output(&["user", "unlock", ADA]);
+        let shown = here.json(&["user", "show", ADA]);
+        assert_eq!(shown["state"], "active");
+        server.stop();
+    }
+
+    async fn an_export_holds_what_is_stored_and_no_secret(here: Installation) {
+        let server = here.serve(&[]);
+        create(&here, ADA);
+        server.sign_in(ADA, PASSWORD).await;
+        let export = here.json(&["user", "export", ADA]);
+        assert_eq!(export["account"]["display_name"], "Ada");
+        assert_eq!(export["identifiers"][0]["value"], ADA);
+        assert_eq!(export["organizations"][0]["role"], "owner");
+        assert_eq!(export["sessions"].as_array().unwrap().len(), 1);
+        assert!(export["audit_events"].as_array().unwrap().len() >= 2, "{export}");
+        let text = export.to_string();
+        assert!(!text.contains("$2b$") && !text.contains("hash") && !text.contains(PASSWORD), "{text}");
+        let again = here.json(&["user", "export", ADA]);
+        let actions = again["audit_events"].to_string();
+        assert!(actions.contains("account.exported"), "an export is recorded: {actions}");
+        server.stop();
+    }
+
+    async fn a_deleted_account_is_gone_and_its_address_is_free(here: Installation) {
+        let server = here.serve(&[]);
+        create(&here, ADA);
+        let (_, session) = server.sign_in(ADA, PASSWORD).await;
+        let said = here.run_with_input(&["user", "delete", ADA], "");
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.err.contains("--yes"), "{}", said.err);
+        assert_eq!(server.sign_in(ADA, PASSWORD).await.0, 200, "nothing was deleted");
+        here.output(&["user", "delete", ADA, "--yes"]);
+        refused(&server, &session).await;
+        assert_ne!(server.sign_in(ADA, PASSWORD).await.0, 200);
+        let said = here.run(&["user", "show", ADA, "--json"]);
+        assert_eq!((said.code, said.json()["error"]["code"].as_str()), (1, Some("not_found")));
+        create(&here, ADA);
+        server.stop();
+    }
+
+    async fn the_owner_of_an_organization_with_members_is_not_deleted(here: Installation) {
+        let made = here.json(&["org", "create", "--name", "Acme", "--root-email", "root@acme.example"]);
+        let server = here.serve(&["--dev"]);
+        let credentials = json!({"email": "root@acme.example", "password": made["password"]});
+        let (_, root) = server.post("/v1/login/individual/", credentials).await;
+        let claim = json!({
+            "email": "bob@acme.example", "password": PASSWORD, "first_name": "Bob", "last_name": "B", "role": "backend",
+        });
+        let token = root["token"].as_str().unwrap();
+        let url = format!("{}/v1/accounts/individual/", server.base);
+        let answer = server.http.post(url).bearer_auth(token).json(&claim).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let said = here.run(&["user", "delete", "root@acme.example", "--yes", "--json"]);
+        assert_eq!((said.code, said.json()["error"]["code"].as_str()), (1, Some("owns_organization")), "{said:?}");
+        let listed = here.json(&["org", "list", "--shared"]);
+        assert_eq!((&listed[0]["name"], &listed[0]["members"]), (&json!("Acme"), &json!(2)), "{listed}");
+        let shown = here.output(&["org", "show", &listed[0]["number"].to_string()]);
+        assert!(shown.contains("bob@acme.example") && shown.contains("invited"), "{shown}");
+        server.stop();
+    }
+
+    async fn an_identifier_that_is_not_the_owners_is_removed(here: Installation) {
+        let server = here.serve(&["--dev"]);
+        create(&here, ADA);
+        let (_, session) = server.post("/api/v1/auth/login", json!({ "email": ADA, "password": PASSWORD })).await;
+        let token = session["data"]["access_token"].as_str().unwrap();
+        let new = "ada@example.org";
+        let post = async |path: &str, body: Value| {
+            let request = server.http.post(format!("{}/api/v1/auth/me/email/{path}", server.base));
+            request.bearer_auth(token).json(&body).send().await.unwrap().status().as_u16()
+        };
+        assert_eq!(post("request", json!({ "new_email": new })).await, 200);
+        let code = here.output(&["outbox", "code", "--to", new]);
+        assert_eq!(post("verify", json!({ "new_email": new, "otp_code": code })).await, 200);
+        let refusal = |identifier: &str| {
+            let said = here.run(&["user", "remove-identifier", new, identifier, "--json"]);
+            (said.code, said.json()["error"]["code"].as_str().unwrap().to_owned())
+        };
+        assert_eq!(refusal("+254712345678"), (1, "no_such_identifier".to_owned()));
+
+        // The primary one goes; the verified one that is left takes its place.
+        here.output(&["user", "remove-identifier", ADA, new]);
+        let shown = here.json(&["user", "show", ADA]);
+        let identifiers = shown["identifiers"].as_array().unwrap();
+        assert_eq!((identifiers.len(), &identifiers[0]["is_primary"]), (1, &json!(true)), "{shown}");
+        assert_eq!(shown["sessions"], json!([]));
+        assert_eq!(server.sign_in(ADA, PASSWORD).await.0, 200);
+        let said = here.run(&["user", "remove-identifier", ADA, ADA, "--json"]);
+        assert_eq!((said.code, said.json()["error"]["code"].as_str()), (1, Some("last_identifier")));
+        server.stop();
+    }
+}
+
+#[test]
+fn an_account_that_is_not_there_is_said_with_what_to_do() {
+    let here = Installation::new();
+    create_installation(&here);
+    for command in ["show", "disable", "enable", "unlock", "sessions", "export"] {
+        let said = here.run(&["user", command, "nobody@example.com"]);
+        assert_eq!(said.code, 1, "{command}");
+        assert!(said.err.contains("tidegate user list --search"), "{}", said.err);
+    }
+    let said = here.run(&["org", "show", "999"]);
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("tidegate org list"), "{}", said.err);
+    let said = here.run(&["user", "show", "ada@"]);
+    assert_eq!(said.code, 2);
+}
+
+fn create_installation(here: &Installation) {
+    assert_eq!(here.run(&["migrate"]).code, 0);
+}
