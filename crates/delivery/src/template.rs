@@ -252,6 +252,8 @@ impl Template {
                 "old_email": "ada@example.com",
                 "new_email": "lovelace@example.org",
                 "when": "2026-01-31T09:30:00Z",
+                "link": "https://id.example.com/restore-email?token=rse_0123456789",
+                "hours": 24,
             }),
         };
         tidegate_domain::text::merge(&mut sample, &own);

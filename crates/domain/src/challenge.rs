@@ -17,6 +17,8 @@ pub enum Purpose {
     AddEmail,
     /// The password may be set anew.
     ResetPassword,
+    /// An address that was changed away from becomes the account's primary one again.
+    RestoreEmail,
     /// Verifies the phone of a new account.
     RegisterPhone,
     /// A phone is in the hands of the one who signs in with it.
@@ -31,6 +33,7 @@ impl Purpose {
             Self::ChangeEmail => "change_email",
             Self::AddEmail => "add_email",
             Self::ResetPassword => "reset_password",
+            Self::RestoreEmail => "restore_email",
             Self::RegisterPhone => "register_phone",
             Self::SignInByPhone => "sign_in_by_phone",
         }
@@ -93,6 +96,8 @@ pub struct Challenge {
     pub contract: ContractId,
     /// What to continue with.
     pub continuation: Continuation,
+    /// When it was sent.
+    pub created_at: Timestamp,
     /// When it stops being accepted.
     pub expires_at: Timestamp,
     /// When it was answered.
@@ -146,6 +151,7 @@ mod tests {
             attempts: 0,
             contract: ContractId::RIVERGEN,
             continuation: Continuation::default(),
+            created_at: Timestamp::from_seconds(0),
             expires_at: Timestamp::from_seconds(600),
             consumed_at: None,
         }

@@ -146,6 +146,9 @@ pub struct CodeLifetimes {
     /// Links with which a password is set anew.
     #[serde(with = "seconds")]
     pub reset_password: Duration,
+    /// Links with which the previous mailbox takes back a changed address. Zero: there are none.
+    #[serde(with = "seconds")]
+    pub restore_email: Duration,
 }
 
 impl CodeLifetimes {
@@ -155,6 +158,7 @@ impl CodeLifetimes {
             Purpose::VerifyEmail | Purpose::RegisterPhone | Purpose::SignInByPhone => self.verify_email,
             Purpose::ChangeEmail | Purpose::AddEmail => self.change_email,
             Purpose::ResetPassword => self.reset_password,
+            Purpose::RestoreEmail => self.restore_email,
         }
     }
 }
@@ -323,6 +327,7 @@ static NOT_SERVED: LazyLock<Arc<ContractProfile>> = LazyLock::new(|| {
             verify_email: Duration::ZERO,
             change_email: Duration::ZERO,
             reset_password: Duration::ZERO,
+            restore_email: Duration::ZERO,
         },
         unverified: Unverified::Refused,
         second_factor: SecondFactor::Refuse,

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use tidegate_domain::Timestamp;
 use tidegate_domain::account::{Account, AccountEmail, MemberOrganization, Workspace};
 use tidegate_domain::id::AccountId;
+use tidegate_domain::{PhoneNumber, Timestamp};
 use tidegate_kernel::cache::{MAX_AGE, REMEMBERED, ReadCache, Stamp};
 
 /// An account with all that belongs to it.
@@ -14,6 +14,8 @@ pub struct Overview {
     pub account: Account,
     /// Its addresses, the primary one first.
     pub emails: Vec<AccountEmail>,
+    /// Its phones.
+    pub phones: Vec<PhoneNumber>,
     /// Where it is a member.
     pub organizations: Vec<MemberOrganization>,
     /// What it may enter.

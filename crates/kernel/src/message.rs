@@ -147,6 +147,11 @@ impl Kernel {
     pub fn reset_password_link(&self, token: &PlainToken) -> Secret {
         Secret::new(self.settings.reset_password_link.replace("{token}", token.expose()))
     }
+
+    /// The link in a mail with which the previous mailbox takes a changed address back.
+    pub fn restore_email_link(&self, token: &PlainToken) -> Secret {
+        Secret::new(self.settings.restore_email_link.replace("{token}", token.expose()))
+    }
 }
 
 impl Work<'_> {

@@ -20,6 +20,8 @@ pub struct Settings {
     pub verify_email_link: String,
     /// Link in password-reset mails; `{token}` is replaced.
     pub reset_password_link: String,
+    /// Link with which the previous mailbox takes a changed address back; `{token}` is replaced.
+    pub restore_email_link: String,
     /// Whether mails are sent, or kept to be read.
     pub mail: DeliveryMode,
     /// Whether text messages are.
@@ -83,6 +85,7 @@ impl Settings {
             product: "Tidegate".to_owned(),
             verify_email_link: format!("{public_url}/verify-email?token={{token}}"),
             reset_password_link: format!("{public_url}/reset-password?token={{token}}"),
+            restore_email_link: format!("{public_url}/restore-email?token={{token}}"),
             mail: messages,
             sms: messages,
             phones: PhoneRule::default(),

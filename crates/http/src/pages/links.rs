@@ -21,7 +21,7 @@ use crate::wire::state::App;
 #[derive(Deserialize)]
 pub(super) struct TokenQuery {
     #[serde(default)]
-    token: String,
+    pub(super) token: String,
 }
 
 #[derive(Deserialize)]
@@ -34,10 +34,10 @@ pub(super) struct PasswordForm {
     remove_phones: String,
 }
 
-type TokenInQuery = Result<Query<TokenQuery>, QueryRejection>;
+pub(super) type TokenInQuery = Result<Query<TokenQuery>, QueryRejection>;
 
 /// The token of a link; a query that cannot be read has none that is valid.
-fn token_of(query: TokenInQuery) -> String {
+pub(super) fn token_of(query: TokenInQuery) -> String {
     query.map(|Query(query)| query.token).unwrap_or_default()
 }
 

@@ -4,6 +4,7 @@
 
 mod links;
 mod outbox;
+mod restore;
 
 use askama::Template;
 use axum::Router;
@@ -29,6 +30,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
     let mut pages = Router::new()
         .route("/verify-email", get(links::verify_email).post(links::confirm_email))
         .route("/reset-password", get(links::reset_password).post(links::set_password))
+        .route("/restore-email", get(restore::ask).post(restore::restore))
         .route("/assets/style.css", get(style));
     let is_kept = [app.kernel().settings().mail, app.kernel().settings().sms].contains(&DeliveryMode::Keep);
     if is_kept && app.http().serves_outbox {

@@ -294,7 +294,7 @@ fn sample_of(contract: ContractId, field: &str) -> Value {
         "display_name" | "name" => json!("Nobody"),
         "token" | "temporary_token" | "refresh_token" | "refreshToken" => json!("tgr_nobody"),
         "otp_code" => json!("000000"),
-        "agree_to_terms" | "remember_me" => json!(true),
+        "agree_to_terms" | "remember_me" | "remove_phones" => json!(true),
         "terms_version" => json!("1.0"),
         "idempotency_key" => json!("once"),
         "workspace_id" => json!(1),

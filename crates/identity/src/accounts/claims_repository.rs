@@ -206,6 +206,21 @@ impl Claims<'_> {
         Ok(())
     }
 
+    /// Removes one of the account's addresses, and what was sent to it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn remove_email(&mut self, account: AccountId, email: &EmailAddress) -> Result<()> {
+        for statement in [
+            "delete from challenges where account_id = $1 and address = $2",
+            "delete from identifiers where account_id = $1 and kind = 'email' and value = $2",
+        ] {
+            execute!(self.0, statement, account.0, email.as_str())?;
+        }
+        self.0.touch_account(account);
+        Ok(())
+    }
+
     /// What an organization is called where its people are invited.
     ///
     /// # Errors

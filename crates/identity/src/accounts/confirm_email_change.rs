@@ -1,6 +1,7 @@
 //! Verifies the new e-mail address of an account.
 
 use serde_json::json;
+use tidegate_crypto::PlainToken;
 use tidegate_delivery::Template;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Purpose;
@@ -11,8 +12,9 @@ use tidegate_kernel::message::Mail;
 use tidegate_kernel::{Actor, Call};
 
 use crate::accounts::proof::ProvenBy;
-use crate::credentials::challenge::Answer;
-use crate::work::Work;
+use crate::credentials::challenge::{Answer, RESTORE_PREFIX};
+use crate::credentials::challenges_repository::NewChallenge;
+use crate::work::{Acting, Work};
 use crate::{Identity, IdentityTables};
 
 /// Why the change was refused.
@@ -62,9 +64,7 @@ impl Identity {
             Answer::Expired => return refuse(ConfirmEmailChangeError::Expired),
             Answer::Exhausted(exceeded) => return refuse(ConfirmEmailChangeError::TooManyAttempts(exceeded)),
         }
-        let emails = work.unit.accounts().emails(account).await?;
-        let old = emails.into_iter().find(|email| email.is_primary).map(|email| email.email);
-        let Some(old_email) = old else {
+        let Some(old_email) = work.primary_email(account).await? else {
             return refuse(ConfirmEmailChangeError::NotPending);
         };
         if !work.take_email(account, new_email, challenge.id).await? {
@@ -73,23 +73,68 @@ impl Identity {
         let (old, new) = (old_email.as_str(), new_email.as_str());
         work.audit(Action::EmailChanged, work.grant.subject(), json!({ "old_email": old, "new_email": new }))
             .await?;
-        // The old mailbox hears of it: if this was not its owner, they can still act.
-        let display_name = work.grant.session().display_name.clone();
-        work.notify(Mail {
-            template: Template::EmailChanged,
-            to: &old_email,
-            display_name: &display_name,
-            cause: challenge.id.0,
-            values: json!({ "old_email": old, "new_email": new, "when": work.now.iso_seconds() }),
-            deliverable: true,
-        })
-        .await?;
+        work.tell_old_mailbox(&old_email, new_email, challenge.id).await?;
         work.commit().await?;
         Ok(old_email)
     }
 }
 
+impl Acting<'_> {
+    /// Tells the previous mailbox, with a link that takes the change back: if this was not its owner, they can still act.
+    async fn tell_old_mailbox(
+        &mut self,
+        old_email: &EmailAddress,
+        new_email: &EmailAddress,
+        cause: ChallengeId,
+    ) -> Result<(), Fault> {
+        let (old, new) = (old_email.as_str(), new_email.as_str());
+        let mut values = json!({ "old_email": old, "new_email": new, "when": self.now.iso_seconds() });
+        if old != new
+            && let Some(link) = self.restore_link(self.grant.account(), old_email).await?
+        {
+            let hours = self.call.profile.codes.restore_email.as_secs().div_ceil(3_600);
+            tidegate_domain::text::merge(&mut values, &json!({ "link": link.expose(), "hours": hours }));
+        }
+        let display_name = self.grant.session().display_name.clone();
+        self.notify(Mail {
+            template: Template::EmailChanged,
+            to: old_email,
+            display_name: &display_name,
+            cause: cause.0,
+            values,
+            deliverable: true,
+        })
+        .await
+    }
+}
+
 impl<G> Work<'_, G> {
+    /// The address that mails to the account go to.
+    pub(crate) async fn primary_email(&mut self, account: AccountId) -> Result<Option<EmailAddress>, Fault> {
+        let emails = self.unit.accounts().emails(account).await?;
+        Ok(emails.into_iter().find(|email| email.is_primary).map(|email| email.email))
+    }
+
+    /// A link with which the mailbox of `old` takes the account back for a while. None where that is turned off.
+    async fn restore_link(
+        &mut self,
+        account: AccountId,
+        old: &EmailAddress,
+    ) -> Result<Option<Secret>, Fault> {
+        if self.call.profile.codes.restore_email.is_zero() {
+            return Ok(None);
+        }
+        let token = PlainToken::generate(RESTORE_PREFIX, self.app.kernel.entropy.as_ref());
+        let hash = token.hash();
+        let new = NewChallenge {
+            account: Some(account),
+            link_hash: Some(hash.as_bytes()),
+            ..self.new_challenge(Purpose::RestoreEmail, old.as_str())
+        };
+        self.unit.challenges().insert(&new).await?;
+        Ok(Some(self.app.kernel.restore_email_link(&token)))
+    }
+
     /// Gives the account the verified primary address that a challenge has proven: a new one, or one it had before. False
     /// when another account has it, and when the password was changed since the challenge was sent: what was asked for
     /// under the old password ended with it.

@@ -32,6 +32,7 @@ impl Identity {
         let overview = Arc::new(Overview {
             account,
             emails: unit.accounts().emails(id).await?,
+            phones: unit.claims().phones(id).await?,
             organizations: unit.organizations().of_member(id).await?,
             workspaces: unit.organizations().workspaces_of_member(id).await?,
             sign_ins: unit.audit().count_sign_ins(id, SignInFilter::Any).await?,

@@ -25,6 +25,8 @@ const TEMPORARY_PREFIX: &str = "tgt_";
 const LINK_PREFIX: &str = "tgl_";
 /// Password-reset tokens are of this kind.
 pub(crate) const RESET_PREFIX: &str = "tgp_";
+/// Tokens that take a changed address back are of this kind.
+pub(crate) const RESTORE_PREFIX: &str = "tgu_";
 /// What the hashes of codes are keyed for.
 const CODE: &str = "one-time code";
 

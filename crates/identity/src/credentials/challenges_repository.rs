@@ -46,6 +46,7 @@ struct ChallengeRow {
     attempts: i64,
     dialect: String,
     continuation: Json<Continuation>,
+    created_at: i64,
     expires_at: i64,
     consumed_at: Option<i64>,
 }
@@ -54,7 +55,8 @@ struct ChallengeRow {
 macro_rules! select_challenge {
     ($rest:literal) => {
         concat!(
-            "select id, account_id, address, code_mac, attempts, dialect, continuation, expires_at, consumed_at
+            "select id, account_id, address, code_mac, attempts, dialect, continuation, created_at, expires_at,
+                consumed_at
              from challenges where purpose = $1 and ",
             $rest
         )
@@ -73,6 +75,7 @@ impl ChallengeRow {
             contract: ContractId::parse(&self.dialect)
                 .map_err(|_| StoreError::Unreadable("challenges.dialect"))?,
             continuation: self.continuation.0,
+            created_at: Timestamp::from_micros(self.created_at),
             expires_at: Timestamp::from_micros(self.expires_at),
             consumed_at: self.consumed_at.map(Timestamp::from_micros),
         })

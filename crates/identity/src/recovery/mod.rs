@@ -3,3 +3,4 @@
 pub mod footholds;
 pub mod forgot_password;
 pub mod reset_password;
+pub mod restore_email;

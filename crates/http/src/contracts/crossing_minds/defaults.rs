@@ -38,6 +38,7 @@ pub(crate) fn profile() -> ContractProfile {
             verify_email: Duration::from_secs(24 * 3_600),
             change_email: Duration::from_secs(24 * 3_600),
             reset_password: Duration::from_secs(24 * 3_600),
+            restore_email: Duration::from_secs(24 * 3_600),
         },
         unverified: Unverified::Refused,
         second_factor: SecondFactor::Refuse,

@@ -37,6 +37,7 @@ pub(crate) fn profile() -> ContractProfile {
             verify_email: Duration::from_secs(600),
             change_email: Duration::from_secs(600),
             reset_password: Duration::from_secs(3_600),
+            restore_email: Duration::from_secs(24 * 3_600),
         },
         unverified: Unverified::SentCode,
         second_factor: SecondFactor::Refuse,

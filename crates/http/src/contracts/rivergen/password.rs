@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use tidegate_domain::Permission;
-use tidegate_identity::recovery::reset_password::ResetPassword;
 
 use super::error::ErrorBody;
 use super::requests::{ChangePasswordBody, ForgotPasswordBody, ResetPasswordBody};
@@ -44,19 +43,7 @@ pub(super) async fn reset_password(
     State(app): State<App>,
     body: JsonBody<ResetPasswordBody>,
 ) -> Answer {
-    let (token, password) = body.0.read()?;
-    app.identity()
-        .reset_password(
-            &caller,
-            ResetPassword {
-                token,
-                email: None,
-                expires_at: None,
-                new_password: password,
-                remove_phones: false,
-            },
-        )
-        .await?;
+    app.identity().reset_password(&caller, body.0.read()?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -5,6 +5,7 @@ use tidegate_crypto::PlainToken;
 use tidegate_domain::text::line;
 use tidegate_domain::{Document, EmailAddress, Password, Secret};
 use tidegate_identity::accounts::update_profile::ProfileChange;
+use tidegate_identity::recovery::reset_password::ResetPassword;
 use tidegate_identity::sign_in::confirm_code::ConfirmCode;
 use tidegate_identity::sign_in::login::SignIn;
 use tidegate_identity::sign_in::sign_up::SignUp;
@@ -221,14 +222,26 @@ pub(super) struct ResetPasswordBody {
     #[schema(required = true, value_type = String, format = "password")]
     #[serde(default)]
     new_password: Field<String>,
+    /// Removes the phones that can sign in to the account. The mail after a reset names those that are left.
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    remove_phones: Field<bool>,
 }
 
 impl ResetPasswordBody {
-    pub(super) fn read(self) -> Result<(PlainToken, Password), Violations> {
+    pub(super) fn read(self) -> Result<ResetPassword, Violations> {
         let mut check = Check::new();
         let token = token(&mut check, "token", self.token);
         let password = check.required("new_password", self.new_password).map(Password::new);
-        check.finish(token.zip(password))
+        let remove_phones = check.optional("remove_phones", self.remove_phones).unwrap_or(false);
+        let read = token.zip(password).map(|(token, new_password)| ResetPassword {
+            token,
+            email: None,
+            expires_at: None,
+            new_password,
+            remove_phones,
+        });
+        check.finish(read)
     }
 }
 

@@ -174,6 +174,8 @@ impl From<TokenSet> for RefreshedData {
 pub(super) struct MeData {
     user: UserData,
     emails: Vec<EmailData>,
+    /// The phones that can sign in to the account through other contracts, masked. Extension of the contract.
+    phones: Vec<String>,
     organizations: Vec<OrganizationData>,
     workspaces: Vec<WorkspaceData>,
     security: SecurityData,
@@ -251,6 +253,7 @@ impl From<&Overview> for MeData {
                 user_metadata: account.user_metadata.clone(),
             },
             emails: overview.emails.iter().map(EmailData::from).collect(),
+            phones: overview.phones.iter().map(ToString::to_string).collect(),
             organizations: overview.organizations.iter().map(OrganizationData::from).collect(),
             workspaces: overview.workspaces.iter().map(WorkspaceData::from).collect(),
             // The account store has neither second factors nor linked providers yet.

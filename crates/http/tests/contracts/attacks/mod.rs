@@ -5,3 +5,4 @@ mod limits;
 mod lockout;
 mod traces;
 mod unproven;
+mod way_back;

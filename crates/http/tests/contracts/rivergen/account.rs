@@ -53,6 +53,7 @@ on_both_engines! {
                 "profile": {}, "user_metadata": {},
             },
             "emails": [{ "email": ADA, "verified": true, "is_primary": true, "created_at": born }],
+            "phones": [],
             "organizations": [{
                 "id": 1, "name": "Ada Lovelace", "domain": "example.com", "plan": "free", "is_admin": true,
                 "joined_at": born, "source": "signup",

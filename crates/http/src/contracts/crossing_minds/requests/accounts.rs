@@ -303,6 +303,10 @@ pub(crate) struct ResetPasswordBody {
     #[schema(required = true, value_type = f64)]
     #[serde(default)]
     code_expiration_timestamp: Field<f64>,
+    /// Removes the phones that can sign in to the account. The mail after a reset names those that are left.
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    remove_phones: Field<bool>,
 }
 
 impl ResetPasswordBody {
@@ -319,13 +323,14 @@ impl ResetPasswordBody {
             Some(at) => Some(at),
             None => check.violated("code_expiration_timestamp", "must be seconds since the epoch"),
         });
+        let remove_phones = check.optional("remove_phones", self.remove_phones).unwrap_or(false);
         let read = email.zip(new_password).zip(token).zip(expires_at);
         let read = read.map(|(((email, new_password), token), expires_at)| ResetPassword {
             token,
             email: Some(email),
             expires_at: Some(expires_at),
             new_password,
-            remove_phones: false,
+            remove_phones,
         });
         check.finish(read)
     }

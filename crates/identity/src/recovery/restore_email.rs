@@ -1,0 +1,91 @@
+//! Takes a changed e-mail address back, from the previous mailbox.
+
+use serde_json::json;
+use tidegate_crypto::PlainToken;
+use tidegate_domain::EmailAddress;
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::{Challenge, ChallengeStatus, Purpose};
+use tidegate_domain::session::EndReason;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::{Call, KernelTables};
+
+use crate::{Identity, IdentityTables};
+
+/// Why the address was not taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreEmailError {
+    /// The token is unknown, used or expired, or the address or its account is gone.
+    #[error("the link is invalid or has expired")]
+    InvalidToken,
+}
+
+/// What following a link means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestorePurpose {
+    /// The address that becomes the primary one again.
+    pub address: EmailAddress,
+}
+
+impl Identity {
+    /// What the token of a `/restore-email` link is for. None for a token that is not valid.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn restore_purpose(&self, token: &PlainToken) -> Result<Option<RestorePurpose>, Fault> {
+        let found = self.find_restore(token).await?;
+        Ok(found.map(|found| RestorePurpose { address: EmailAddress::from_stored(found.address) }))
+    }
+
+    /// Makes the previous address the account's primary one, removes the addresses added since, ends all sessions and
+    /// drops the password: whoever changed the address may have set it. Answers a token with which another password is
+    /// chosen.
+    ///
+    /// The link stands in a mail to the previous mailbox, so following it proves that mailbox.
+    ///
+    /// # Errors
+    /// [`RestoreEmailError`].
+    pub async fn restore_email(
+        &self,
+        call: &Call,
+        token: &PlainToken,
+    ) -> Outcome<PlainToken, RestoreEmailError> {
+        let Some(challenge) = self.find_restore(token).await? else {
+            return refuse(RestoreEmailError::InvalidToken);
+        };
+        let call = call.under(self.kernel.settings.profile(challenge.contract));
+        let mut work = self.begin(&call).await?;
+        let Some(account) = challenge.account else {
+            return refuse(RestoreEmailError::InvalidToken);
+        };
+        work.lock(account).await?;
+        if !work.unit.challenges().consume(challenge.id, work.now).await? {
+            return refuse(RestoreEmailError::InvalidToken);
+        }
+        let address = EmailAddress::from_stored(challenge.address);
+        let emails = work.unit.accounts().emails(account).await?;
+        if !emails.iter().any(|known| known.email == address && known.verified_at.is_some()) {
+            return refuse(RestoreEmailError::InvalidToken);
+        }
+        work.unit.accounts().make_email_primary(account, &address).await?;
+        let added =
+            emails.iter().filter(|known| known.email != address && known.created_at >= challenge.created_at);
+        for email in added {
+            work.unit.claims().remove_email(account, &email.email).await?;
+        }
+        work.unit.claims().drop_password(account).await?;
+        work.remove_footholds(account).await?;
+        work.unit.sessions().end_all(account, EndReason::PasswordChanged, work.now).await?;
+        // Nor do the links in later mails: those to addresses of whoever changed it.
+        work.unit.challenges().remove(Purpose::RestoreEmail, account).await?;
+        let choice = work.password_choice(account, &address).await?;
+        work.audit(Action::EmailRestored, account, json!({ "email": address.as_str() })).await?;
+        work.commit().await?;
+        Ok(choice)
+    }
+
+    async fn find_restore(&self, token: &PlainToken) -> Result<Option<Challenge>, Fault> {
+        let mut unit = self.kernel.store.read().await?;
+        let found = unit.challenges().find_by_link(Purpose::RestoreEmail, token.hash().as_bytes()).await?;
+        Ok(found.filter(|found| found.status(self.kernel.now()) == ChallengeStatus::Open))
+    }
+}
