@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_crypto::{PlainToken, SanctumToken, TokenError};
 use tidegate_database::Unit;
 use tidegate_domain::access::FULL_SCOPE;
-use tidegate_domain::{AccessClaims, ContractId, Permission};
+use tidegate_domain::{AccessClaims, Permission};
 
 use crate::cache::MAX_AGE;
 use crate::fault::Fault;
@@ -89,7 +89,7 @@ impl Kernel {
             scope: FULL_SCOPE.to_owned(),
             amr: record.amr,
             auth_time: record.auth_time.seconds(),
-            contract: ContractId::RIVEN,
+            contract: record.contract,
             db: None,
             fuid: None,
             fsid: None,

@@ -74,6 +74,8 @@ pub struct SessionRecord {
     pub organization: OrganizationId,
     /// The role there now.
     pub role: Role,
+    /// The contract that opened it.
+    pub contract: ContractId,
     /// How its owner proved who they are.
     pub amr: AmrSet,
     /// When they last did.
@@ -98,6 +100,7 @@ struct RecordRow {
     created_at: i64,
     organization_id: Uuid,
     role: String,
+    dialect: String,
     amr: String,
     auth_time: i64,
     last_activity_at: i64,
@@ -197,7 +200,7 @@ impl Sessions<'_> {
             self.0,
             RecordRow,
             "select s.id, s.account_id, a.number, a.kind, a.display_name, i.value, i.verified_at, a.created_at,
-                s.organization_id, m.role, s.amr, coalesce(s.auth_time, s.created_at) as auth_time,
+                s.organization_id, m.role, s.dialect, s.amr, coalesce(s.auth_time, s.created_at) as auth_time,
                 s.last_activity_at, s.expires_at, s.revoked_at, a.disabled_at
              from sessions s
              join accounts a on a.id = s.account_id
@@ -218,6 +221,8 @@ impl Sessions<'_> {
                 account_created_at: Timestamp::from_micros(row.created_at),
                 organization: row.organization_id.into(),
                 role: role(&row.role)?,
+                contract: ContractId::parse(&row.dialect)
+                    .map_err(|_| StoreError::Unreadable("sessions.dialect"))?,
                 amr: AmrSet::from_stored(&row.amr),
                 auth_time: Timestamp::from_micros(row.auth_time),
                 last_activity_at: Timestamp::from_micros(row.last_activity_at),
