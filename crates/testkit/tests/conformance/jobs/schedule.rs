@@ -2,7 +2,7 @@
 
 use tidegate_testkit::{concurrently, on_both_engines};
 
-use crate::shop::{Next, SWEEP, Story};
+use super::shop::{Next, SWEEP, Story};
 
 on_both_engines! {
     async fn it_runs_once_in_an_interval_on_one_of_the_nodes(story: Story) {

@@ -10,7 +10,7 @@ use tidegate_testkit::{eventually, on_both_engines};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::shop::{HOLD, HOLD_LEASE, Next, PACK, Story, TICK, WAIT};
+use super::shop::{HOLD, HOLD_LEASE, Next, PACK, Story, TICK, WAIT};
 
 /// A runner of those jobs, and what stops it.
 fn start(kernel: &Arc<Kernel>, names: &[&str]) -> (JoinHandle<()>, oneshot::Sender<()>) {

@@ -6,7 +6,7 @@ use tidegate_kernel::KernelTables;
 use tidegate_testkit::on_both_engines;
 use uuid::Uuid;
 
-use crate::shop::{PACK, Story};
+use super::shop::{PACK, Story};
 
 on_both_engines! {
     async fn it_commits_with_the_unit_and_vanishes_with_its_rollback(story: Story) {

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidegate_testkit::on_both_engines;
 
-use crate::shop::{Next, PACK, Story};
+use super::shop::{Next, PACK, Story};
 
 const DAY: u64 = 24 * 3_600;
 

@@ -8,7 +8,7 @@ use tidegate_kernel::KernelTables;
 use tidegate_kernel::jobs::repository::{JobRow, Settlement};
 use tidegate_testkit::on_both_engines;
 
-use crate::shop::{PACK, Story, WAIT};
+use super::shop::{PACK, Story, WAIT};
 
 impl Story {
     async fn claim(&self) -> Option<JobRow> {
