@@ -26,6 +26,17 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::VerifyEmail,
+        Self::ChangeEmail,
+        Self::AddEmail,
+        Self::ResetPassword,
+        Self::RestoreEmail,
+        Self::RegisterPhone,
+        Self::SignInByPhone,
+    ];
+
     /// The stored value.
     pub const fn as_str(self) -> &'static str {
         match self {

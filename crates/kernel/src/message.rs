@@ -105,11 +105,12 @@ const fn rule_of(template: Template) -> CountingRule {
         Template::EmailAddition => {
             CountingRule { recipient: OverLimit::Discard, causer: OverLimit::Discard, times: 1 }
         }
+        // Its link is the owner's way back, and it comes once for each proven change: nothing may suppress it.
+        Template::EmailChanged => {
+            CountingRule { recipient: OverLimit::Send, causer: OverLimit::Send, times: 2 }
+        }
         // No caller may use up the mails of an owner, or of the owner's network, to suppress this notice.
-        Template::PasswordChanged
-        | Template::EmailChanged
-        | Template::EmailChangeRequested
-        | Template::CredentialMade => {
+        Template::PasswordChanged | Template::EmailChangeRequested | Template::CredentialMade => {
             CountingRule { recipient: OverLimit::Discard, causer: OverLimit::Send, times: 2 }
         }
     }

@@ -326,9 +326,9 @@ impl Work<'_> {
     /// # Errors
     /// Those of the store.
     pub async fn unlock(&mut self, account: AccountId, logins: &[LoginName]) -> Result<(), Fault> {
-        self.forget_guesses(account, logins).await?;
         self.clear(Counted::FailedCodeByAccount(account)).await?;
         for login in logins {
+            self.clear(Counted::FailedPasswordByLogin(login)).await?;
             self.clear(Counted::FailedPhoneCode(login)).await?;
             // Counted by contract.
             for profile in self.kernel.settings.contracts.iter() {

@@ -20,7 +20,7 @@ pub(super) async fn ask(State(app): State<App>, query: TokenInQuery) -> Response
         Err(fault) => return failure(&app, fault.into()),
     };
     let text = format!(
-        "This makes {} the address of your account again, removes the address it was changed to, and signs out every session. \
+        "This makes {} the address of your account again, removes the addresses added since, and signs out every session. \
          Then choose a new password.",
         purpose.address.as_str()
     );

@@ -4,7 +4,7 @@ use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_delivery::Template;
 use tidegate_domain::audit::Action;
-use tidegate_domain::challenge::Purpose;
+use tidegate_domain::challenge::{ChallengeStatus, Purpose};
 use tidegate_domain::id::{AccountId, ChallengeId};
 use tidegate_domain::{EmailAddress, Permission, Secret, limit};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
@@ -74,12 +74,23 @@ impl Identity {
         work.audit(Action::EmailChanged, work.grant.subject(), json!({ "old_email": old, "new_email": new }))
             .await?;
         work.tell_old_mailbox(&old_email, new_email, challenge.id).await?;
+        work.end_way_back_to(new_email).await?;
         work.commit().await?;
         Ok(old_email)
     }
 }
 
 impl Acting<'_> {
+    /// A change back to the address that a link is open for is what the link was for.
+    async fn end_way_back_to(&mut self, email: &EmailAddress) -> Result<(), Fault> {
+        let account = self.grant.account();
+        let open = self.unit.challenges().latest(Purpose::RestoreEmail, account).await?;
+        if open.is_some_and(|open| open.address == email.as_str()) {
+            self.unit.challenges().remove(Purpose::RestoreEmail, account).await?;
+        }
+        Ok(())
+    }
+
     /// Tells the previous mailbox, with a link that takes the change back: if this was not its owner, they can still act.
     async fn tell_old_mailbox(
         &mut self,
@@ -122,6 +133,11 @@ impl<G> Work<'_, G> {
         old: &EmailAddress,
     ) -> Result<Option<Secret>, Fault> {
         if self.call.profile.codes.restore_email.is_zero() {
+            return Ok(None);
+        }
+        // The earlier mailbox has the last word: a second link would let the caller of the first change take the account back.
+        let earlier = self.unit.challenges().latest(Purpose::RestoreEmail, account).await?;
+        if earlier.is_some_and(|earlier| earlier.status(self.now) == ChallengeStatus::Open) {
             return Ok(None);
         }
         let token = PlainToken::generate(RESTORE_PREFIX, self.app.kernel.entropy.as_ref());

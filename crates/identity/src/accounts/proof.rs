@@ -153,7 +153,7 @@ impl<G> Work<'_, G> {
     }
 
     /// Takes an address from the account that has it without having proven it. An account without another identifier ends.
-    async fn evict_unproven(&mut self, email: &EmailAddress) -> Result<(), Fault> {
+    pub(crate) async fn evict_unproven(&mut self, email: &EmailAddress) -> Result<(), Fault> {
         let Some(account) = self.unit.claims().unproven_owner(email).await? else {
             return Ok(());
         };

@@ -154,12 +154,14 @@ impl Identity {
     ) -> Outcome<(), OperatorError> {
         let mut work = self.begin_for(operator).await?;
         let account = work.lock_named(name).await?;
+        work.unit.installation().lock_owned(account.id).await?;
         match work.unit.installation().others_in_owned(account.id).await? {
             0 => {}
             others => return refuse(OperatorError::OwnsOthers(others)),
         }
         work.unit.sessions().end_all(account.id, EndReason::AccountDeleted, work.now).await?;
         work.kernel().account_deleted(account.id).await?;
+        work.unit.installation().dissolve_owned(account.id, work.now).await?;
         let called = account.login.unwrap_or_default();
         work.unit.accounts().delete(account.id, &called, work.now).await?;
         work.audit(Action::AccountDeleted, account.id, json!({})).await?;

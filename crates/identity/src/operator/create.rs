@@ -52,6 +52,7 @@ impl Identity {
         let hash = self.passwords.hash(self.requester(call, None), claim.password).await?;
         let mut work = self.begin_for(operator).await?;
         work.yield_invitation(&claim.email).await?;
+        work.evict_unproven(&claim.email).await?;
         let login = LoginName::Email(claim.email);
         let new = NewPerson {
             login: &login,

@@ -3,6 +3,7 @@
 use serde_json::json;
 use tidegate_domain::account::{LoginName, ServiceName};
 use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::Purpose;
 use tidegate_domain::session::EndReason;
 use tidegate_domain::{EmailAddress, PhoneNumber};
 use tidegate_kernel::KernelTables;
@@ -12,8 +13,15 @@ use super::repository::Identifier;
 use super::{AccountName, Operator, OperatorError};
 use crate::{Identity, IdentityTables};
 
+/// The kind of addresses.
+const EMAIL: &str = "email";
+
 impl Identity {
-    /// Removes an identifier, and ends the account's sessions: they may have been opened with it.
+    /// Removes an identifier, and ends the account's sessions: they may have been opened with it. Answers which one signs in
+    /// in its place. `heir` says which, where several verified ones could.
+    ///
+    /// Where it was the primary one, the password and everything that was sent to other addresses goes, too: whoever made
+    /// it primary may have set them. The owner chooses another password by a reset.
     ///
     /// Source: `tidegate user remove-identifier`.
     ///
@@ -24,22 +32,58 @@ impl Identity {
         operator: &Operator,
         name: &AccountName,
         login: &LoginName,
-    ) -> Outcome<(), OperatorError> {
+        heir: Option<&LoginName>,
+    ) -> Outcome<Option<String>, OperatorError> {
         let mut work = self.begin_for(operator).await?;
         let account = work.lock_named(name).await?.id;
         let identifiers = work.unit.installation().identifiers(account).await?;
-        let found =
-            identifiers.iter().find(|known| known.kind == login.kind() && known.value == login.as_str());
-        let Some(found) = found else {
+        let Some(found) = identifiers.iter().find(|known| is(known, login)) else {
             return refuse(OperatorError::NoSuchIdentifier);
         };
         if identifiers.len() == 1 {
             return refuse(OperatorError::LastIdentifier);
         }
-        work.unit.installation().remove_identifier(account, found).await?;
+        let heir = match heir_of(&identifiers, found, heir) {
+            Ok(heir) => heir,
+            Err(refusal) => return refuse(refusal),
+        };
+        work.unit.installation().remove_identifier(account, found, heir).await?;
+        if found.is_primary && found.kind == EMAIL {
+            work.unit.claims().drop_password(account).await?;
+            work.remove_footholds(account).await?;
+            work.unit.challenges().remove(Purpose::RestoreEmail, account).await?;
+        }
         work.unit.sessions().end_all(account, EndReason::EndedByOperator, work.now).await?;
         work.audit(Action::IdentifierRemoved, account, json!({ "kind": found.kind })).await?;
-        Ok(work.commit().await?)
+        let promoted = heir.map(|heir| heir.value.clone());
+        work.commit().await?;
+        Ok(promoted)
+    }
+}
+
+fn is(known: &Identifier, login: &LoginName) -> bool {
+    known.kind == login.kind() && known.value == login.as_str()
+}
+
+/// Which identifier signs in once `gone` is removed: a verified one of its kind, named where there are several. None where
+/// none has to.
+fn heir_of<'a>(
+    identifiers: &'a [Identifier],
+    gone: &Identifier,
+    named: Option<&LoginName>,
+) -> Result<Option<&'a Identifier>, OperatorError> {
+    if !gone.is_primary {
+        return Ok(None);
+    }
+    let able =
+        |known: &&Identifier| known.id != gone.id && known.kind == gone.kind && known.verified_at.is_some();
+    let mut able = identifiers.iter().filter(able);
+    match named {
+        Some(named) => able.find(|known| is(known, named)).map(Some).ok_or(OperatorError::NoSuchIdentifier),
+        None => match (able.next(), able.count()) {
+            (heir, 0) => Ok(heir),
+            (_, more) => Err(OperatorError::SeveralCouldSignIn(more + 1)),
+        },
     }
 }
 

@@ -58,6 +58,9 @@ pub enum OperatorError {
     /// It could not sign in any more.
     #[error("this is the account's only identifier; delete the account instead")]
     LastIdentifier,
+    /// Several identifiers could sign in in its place.
+    #[error("{0} other verified identifiers could sign in in its place; say which with --primary")]
+    SeveralCouldSignIn(usize),
     /// It has no such active session.
     #[error("the account has no such active session")]
     NoSuchSession,

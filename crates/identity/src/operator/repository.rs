@@ -188,7 +188,7 @@ macro_rules! select_organizations {
 /// `text` for a `like` with the escape character `!`, found anywhere.
 fn anywhere(text: &str) -> String {
     let mut pattern = String::from("%");
-    for c in text.to_lowercase().chars() {
+    for c in text.chars() {
         if matches!(c, '%' | '_' | '!') {
             pattern.push('!');
         }
@@ -215,8 +215,8 @@ impl Installation<'_> {
             select_accounts!(
                 "a.number > $1
                  and exists (select 1 from identifiers i where i.account_id = a.id)
-                 and ($2 = '%%' or lower(a.display_name) like $2 escape '!' or exists
-                    (select 1 from identifiers i where i.account_id = a.id and lower(i.value) like $2 escape '!'))
+                 and ($2 = '%%' or lower(a.display_name) like lower($2) escape '!' or exists
+                    (select 1 from identifiers i where i.account_id = a.id and lower(i.value) like lower($2) escape '!'))
                  and ($3 = false or a.disabled_at is not null)
                  and ($4 = false or exists
                     (select 1 from memberships m where m.account_id = a.id and m.organization_id = $5))
@@ -275,11 +275,16 @@ impl Installation<'_> {
             .collect())
     }
 
-    /// Removes an identifier and what was sent to it. If it signed in, the oldest verified one of its kind takes its place.
+    /// Removes an identifier and what was sent to it. `heir` signs in from then on, where one is given.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn remove_identifier(&mut self, account: AccountId, identifier: &Identifier) -> Result<()> {
+    pub async fn remove_identifier(
+        &mut self,
+        account: AccountId,
+        identifier: &Identifier,
+        heir: Option<&Identifier>,
+    ) -> Result<()> {
         execute!(
             self.0,
             "delete from challenges where account_id = $1 and address = $2",
@@ -292,16 +297,9 @@ impl Installation<'_> {
             account.0,
             identifier.id.0,
         )?;
-        execute!(
-            self.0,
-            "update identifiers set is_primary = true where id in
-                (select id from identifiers where account_id = $1 and kind = $2 and verified_at is not null
-                    and not exists (select 1 from identifiers p
-                        where p.account_id = $1 and p.kind = $2 and p.is_primary)
-                 order by created_at limit 1)",
-            account.0,
-            identifier.kind.as_str(),
-        )?;
+        if let Some(heir) = heir {
+            execute!(self.0, "update identifiers set is_primary = true where id = $1", heir.id.0)?;
+        }
         self.0.touch_account(account);
         Ok(())
     }
@@ -342,6 +340,41 @@ impl Installation<'_> {
         Ok(others)
     }
 
+    /// Locks the organizations an account owns, so that nobody joins or takes them over before the unit ends.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn lock_owned(&mut self, account: AccountId) -> Result<()> {
+        execute!(
+            self.0,
+            "update organizations set updated_at = updated_at where id in
+                (select organization_id from memberships where account_id = $1 and role = 'owner')",
+            account.0,
+        )?;
+        Ok(())
+    }
+
+    /// Ends the organizations an account owns: their databases are deleted, and the domains they managed are free.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn dissolve_owned(&mut self, account: AccountId, now: Timestamp) -> Result<()> {
+        execute!(
+            self.0,
+            "delete from managed_domains where organization_id in
+                (select organization_id from memberships where account_id = $1 and role = 'owner')",
+            account.0,
+        )?;
+        execute!(
+            self.0,
+            "update databases set deleted_at = $2 where deleted_at is null and organization_id in
+                (select organization_id from memberships where account_id = $1 and role = 'owner')",
+            account.0,
+            now.micros(),
+        )?;
+        Ok(())
+    }
+
     /// Whether the account has a password.
     ///
     /// # Errors
@@ -372,7 +405,7 @@ impl Installation<'_> {
             self.0,
             OrganizationRow,
             select_organizations!(
-                "o.number > $1 and ($2 = '%%' or lower(o.name) like $2 escape '!')
+                "o.number > $1 and ($2 = '%%' or lower(o.name) like lower($2) escape '!')
                  and ($3 = false or (select count(*) from memberships m where m.organization_id = o.id) > 1)
                  and exists (select 1 from memberships m where m.organization_id = o.id)
                  order by o.number limit $4"
@@ -453,6 +486,6 @@ mod tests {
     #[test]
     fn what_is_searched_for_is_text_and_no_pattern() {
         assert_eq!(anywhere(""), "%%");
-        assert_eq!(anywhere("Ada_100%!"), "%ada!_100!%!!%");
+        assert_eq!(anywhere("Ada_100%!"), "%Ada!_100!%!!%");
     }
 }

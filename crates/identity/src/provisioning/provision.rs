@@ -65,6 +65,8 @@ impl Identity {
         let login = LoginName::Email(claim.owner_email);
         if let Some(email) = login.email() {
             work.yield_invitation(email).await?;
+            // Verified on the operator's word, which an unproven claim yields to as to any proof.
+            work.evict_unproven(email).await?;
         }
         let new = NewPerson {
             login: &login,

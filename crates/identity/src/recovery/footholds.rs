@@ -99,6 +99,17 @@ impl Foothold {
     }
 }
 
+/// Whether what was sent for a purpose under the old password is withdrawn with it.
+const fn ends_with_the_password(purpose: Purpose) -> bool {
+    match purpose {
+        Purpose::ResetPassword | Purpose::ChangeEmail | Purpose::AddEmail | Purpose::VerifyEmail => true,
+        // Whoever changed the address may set a password, too: it must not close the owner's way back.
+        Purpose::RestoreEmail => false,
+        // Shows that a phone is in the caller's hands, whatever the password.
+        Purpose::RegisterPhone | Purpose::SignInByPhone => false,
+    }
+}
+
 impl<G> Work<'_, G> {
     /// Removes what may have been placed under the old password.
     pub(crate) async fn remove_footholds(&mut self, account: AccountId) -> Result<(), Fault> {
@@ -109,13 +120,8 @@ impl<G> Work<'_, G> {
                     self.unit.sessions().end_all(account, EndReason::PasswordChanged, self.now).await?;
                 }
                 Foothold::Challenges => {
-                    let sent = [
-                        Purpose::ResetPassword,
-                        Purpose::ChangeEmail,
-                        Purpose::AddEmail,
-                        Purpose::VerifyEmail,
-                    ];
-                    for purpose in sent {
+                    for purpose in Purpose::ALL.into_iter().filter(|purpose| ends_with_the_password(*purpose))
+                    {
                         self.unit.challenges().remove(purpose, account).await?;
                     }
                 }

@@ -2,13 +2,18 @@
 
 use serde_json::json;
 use tidegate_crypto::PlainToken;
+use tidegate_delivery::Template;
 use tidegate_domain::EmailAddress;
+use tidegate_domain::account::AccountEmail;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Challenge, ChallengeStatus, Purpose};
+use tidegate_domain::id::ChallengeId;
 use tidegate_domain::session::EndReason;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::message::Mail;
 use tidegate_kernel::{Call, KernelTables};
 
+use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
 /// Why the address was not taken back.
@@ -54,18 +59,23 @@ impl Identity {
         };
         let call = call.under(self.kernel.settings.profile(challenge.contract));
         let mut work = self.begin(&call).await?;
-        let Some(account) = challenge.account else {
-            return refuse(RestoreEmailError::InvalidToken);
-        };
-        work.lock(account).await?;
+        if let Some(account) = challenge.account {
+            work.lock(account).await?;
+        }
         if !work.unit.challenges().consume(challenge.id, work.now).await? {
             return refuse(RestoreEmailError::InvalidToken);
         }
-        let address = EmailAddress::from_stored(challenge.address);
+        // Not while an operator keeps the account out.
+        let Some(account) = work.account_of(&challenge).await? else {
+            return refuse(RestoreEmailError::InvalidToken);
+        };
+        let account = account.id;
+        let address = EmailAddress::from_stored(challenge.address.clone());
         let emails = work.unit.accounts().emails(account).await?;
         if !emails.iter().any(|known| known.email == address && known.verified_at.is_some()) {
             return refuse(RestoreEmailError::InvalidToken);
         }
+        work.tell_replaced(&emails, &address, challenge.id).await?;
         work.unit.accounts().make_email_primary(account, &address).await?;
         let added =
             emails.iter().filter(|known| known.email != address && known.created_at >= challenge.created_at);
@@ -87,5 +97,32 @@ impl Identity {
         let mut unit = self.kernel.store.read().await?;
         let found = unit.challenges().find_by_link(Purpose::RestoreEmail, token.hash().as_bytes()).await?;
         Ok(found.filter(|found| found.status(self.kernel.now()) == ChallengeStatus::Open))
+    }
+}
+
+impl Work<'_> {
+    /// Tells the mailboxes that lose the account: if the restore was not its owner's, they hear of it.
+    async fn tell_replaced(
+        &mut self,
+        emails: &[AccountEmail],
+        restored: &EmailAddress,
+        cause: ChallengeId,
+    ) -> Result<(), Fault> {
+        for known in emails.iter().filter(|known| known.is_primary && known.email != *restored) {
+            self.notify(Mail {
+                template: Template::EmailChanged,
+                to: &known.email,
+                display_name: "",
+                cause: cause.0,
+                values: json!({
+                    "old_email": known.email.as_str(),
+                    "new_email": restored.as_str(),
+                    "when": self.now.iso_seconds(),
+                }),
+                deliverable: true,
+            })
+            .await?;
+        }
+        Ok(())
     }
 }

@@ -150,7 +150,8 @@ async fn lane(source: &dyn Source, mut stopping: watch::Receiver<bool>) {
         }
         tokio::select! {
             () = source.news(), if room > 0 && is_read => {}
-            Some(ended) = running.join_next(), if room == 0 => note(source, ended),
+            // One that ended leaves room, and may have been one of many.
+            Some(ended) = running.join_next(), if !running.is_empty() => note(source, ended),
             () = sleep(POLL) => {}
             () = stopped(&mut stopping) => {}
         }

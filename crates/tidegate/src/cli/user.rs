@@ -49,7 +49,7 @@ pub(crate) enum User {
     /// Print what is stored of an account as one JSON object, without passwords, keys and tokens
     #[command(after_help = "Example:\n  tidegate user export ada@example.com > ada.json")]
     Export(Named),
-    /// Remove an e-mail address or phone number from an account, and end its sessions
+    /// Remove an e-mail address or phone number from an account, and end its sessions; with the primary address goes the password
     #[command(after_help = "Example:\n  tidegate user remove-identifier ada@example.com +254712345678")]
     RemoveIdentifier(RemoveIdentifier),
 }
@@ -75,7 +75,7 @@ pub(crate) struct UserList {
 
 #[derive(Debug, Args)]
 pub(crate) struct Named {
-    /// The account: an e-mail address, a phone number with its country code, a program's name, or its id or number
+    /// The account: an e-mail address, a phone number with its country code, its id or number, or a program's name (program:NAME where that could be any of the others)
     #[arg(value_name = "ACCOUNT", value_parser = account)]
     pub(crate) account: AccountName,
 }
@@ -121,11 +121,18 @@ pub(crate) struct RemoveIdentifier {
     /// The e-mail address, or the phone number with its country code
     #[arg(value_name = "IDENTIFIER", value_parser = recipient)]
     pub(crate) identifier: LoginName,
+    /// The identifier that signs in in its place, where several could
+    #[arg(long, value_name = "IDENTIFIER", value_parser = recipient)]
+    pub(crate) primary: Option<LoginName>,
 }
 
 /// How people name accounts: by what they sign in with, or by what other commands print.
 fn account(text: &str) -> Result<AccountName, String> {
     let text = text.trim();
+    if let Some(name) = text.strip_prefix("program:") {
+        let name = ServiceName::parse(name).map_err(|error| error.to_string())?;
+        return Ok(AccountName::Login(LoginName::Service(name)));
+    }
     if let Ok(id) = text.parse::<Uuid>() {
         return Ok(AccountName::Id(id.into()));
     }
@@ -157,6 +164,7 @@ mod tests {
         assert!(matches!(account("Ada@Example.com"), Ok(AccountName::Login(LoginName::Email(_)))));
         assert!(matches!(account("+254 712 345 678"), Ok(AccountName::Login(LoginName::Phone(_)))));
         assert!(matches!(account("billing service"), Ok(AccountName::Login(LoginName::Service(_)))));
+        assert!(matches!(account("program:17"), Ok(AccountName::Login(LoginName::Service(_)))));
         assert!(account("ada@").is_err());
     }
 }

@@ -56,10 +56,7 @@ pub(super) async fn run(config: &Config, command: User) -> Result<Answer, Failur
             let export = opened.identity.export_account(&operator, &named.account).await.map_err(refusal);
             export.map(Value::Object).map(|json| Answer::new(format!("{json:#}"), json))
         }
-        User::RemoveIdentifier(RemoveIdentifier { named, identifier }) => {
-            let outcome = opened.identity.remove_identifier(&operator, &named.account, &identifier).await;
-            done(outcome, "The identifier is removed, and the account's sessions are ended.")
-        }
+        User::RemoveIdentifier(command) => remove_identifier(&opened, &operator, &command).await,
     };
     opened.close().await;
     answer
@@ -86,6 +83,7 @@ fn refusal(refused: Refused<OperatorError>) -> Failure {
         OperatorError::Deleted => ("deleted", ""),
         OperatorError::NoSuchIdentifier => ("no_such_identifier", "; see `tidegate user show`"),
         OperatorError::LastIdentifier => ("last_identifier", ""),
+        OperatorError::SeveralCouldSignIn(_) => ("several_could_sign_in", "; see `tidegate user show`"),
         OperatorError::NoSuchSession => ("no_such_session", "; see `tidegate user sessions`"),
     };
     Failure::new(code, format!("{rule}{advice}"))
@@ -286,9 +284,27 @@ async fn disable(opened: &Opened, operator: &Operator, named: &Named) -> Result<
     ))
 }
 
+async fn remove_identifier(
+    opened: &Opened,
+    operator: &Operator,
+    command: &RemoveIdentifier,
+) -> Result<Answer, Failure> {
+    let RemoveIdentifier { named, identifier, primary } = command;
+    let identity = &opened.identity;
+    let outcome = identity.remove_identifier(operator, &named.account, identifier, primary.as_ref()).await;
+    let promoted = outcome.map_err(refusal)?;
+    let mut text = "The identifier is removed, and the account's sessions are ended.".to_owned();
+    if let Some(promoted) = &promoted {
+        text += &format!(
+            " {promoted} signs in in its place; if it is an address, its owner sets a new password by a reset."
+        );
+    }
+    Ok(Answer::new(text, json!({ "primary": promoted })))
+}
+
 async fn delete(opened: &Opened, operator: &Operator, command: &UserDelete) -> Result<Answer, Failure> {
+    let found = opened.identity.show_account(operator, &command.named.account).await.map_err(refusal)?;
     if !command.yes {
-        let found = opened.identity.show_account(operator, &command.named.account).await.map_err(refusal)?;
         let login = found.summary.login.unwrap_or_default();
         if !io::stdin().is_terminal() {
             return Err(Failure::usage(format!("add --yes to delete {login}: it cannot be undone")));
@@ -300,7 +316,9 @@ async fn delete(opened: &Opened, operator: &Operator, command: &UserDelete) -> R
             return Err(Failure::new("not_confirmed", "nothing was deleted"));
         }
     }
-    let outcome = opened.identity.delete_account_for_operator(operator, &command.named.account).await;
+    // The account that was shown, whoever has its name by now.
+    let shown = AccountName::Id(found.summary.id);
+    let outcome = opened.identity.delete_account_for_operator(operator, &shown).await;
     done(outcome, "The account is deleted.")
 }
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tidegate_domain::EmailAddress;
+use tidegate_domain::account::LoginName;
 use tidegate_domain::limit::Limit;
+use tidegate_identity::operator::{AccountName, Operator};
 use tidegate_testkit::{Answer, Engine, PASSWORD, TestApp, on_both_engines};
 
 use crate::riven::wire::{ADA, other_than};
@@ -55,6 +58,22 @@ on_both_engines! {
         log_in(&app, OWNERS, PASSWORD).await.assert_status(429);
         app.kernel().prune().await.unwrap();
         assert_eq!(app.sql_count("select count(*) from known_networks").await, 0);
+    }
+
+    async fn an_operator_unlocks_an_account_and_its_networks_stay_known(engine: Engine) {
+        let app = start(engine).await;
+        log_in(&app, OWNERS, PASSWORD).await.assert_status(200);
+        lock(&app).await;
+        let operator = Operator::at_command_line(app.kernel().settings().contracts.of_installation());
+        let ada = AccountName::Login(LoginName::Email(EmailAddress::parse(EMAIL).unwrap()));
+        assert!(app.identity().unlock_account(&operator, &ada).await.is_ok());
+        log_in(&app, "192.0.2.10", PASSWORD).await.assert_status(200);
+        // What attackers use up next does not reach the owner's networks either.
+        for number in 20..23 {
+            log_in(&app, &format!("192.0.2.{number}"), "wrong password").await.assert_status(401);
+        }
+        log_in(&app, "192.0.2.30", PASSWORD).await.assert_status(429);
+        log_in(&app, OWNERS, PASSWORD).await.assert_status(200);
     }
 
     async fn no_more_networks_are_remembered_than_ten(engine: Engine) {
