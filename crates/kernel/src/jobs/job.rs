@@ -22,6 +22,9 @@ const LEASE: Duration = Duration::from_secs(30);
 /// What is answered, once it is known.
 pub(crate) type Later<T> = BoxFuture<'static, T>;
 
+/// Reads whether there is anything to do.
+pub type Probe<F> = fn(Arc<F>) -> Later<Result<bool, Fault>>;
+
 /// A kind of background work of a feature `F`.
 pub struct Job<F> {
     /// Its name in the table, in metrics, in the log and on the command line. Never changes later.
@@ -37,7 +40,7 @@ pub struct Job<F> {
     /// How many of it run at a time on a node.
     pub at_once: usize,
     /// Reads whether there is anything to do, before a due job is claimed: a claim costs a write.
-    pub wanted: Option<fn(Arc<F>) -> Later<Result<bool, Fault>>>,
+    pub wanted: Option<Probe<F>>,
     /// Ends the pause of a job that runs on each node, before its time.
     pub woken: Option<fn(Arc<F>) -> Later<()>>,
     /// Does it. It may run twice: when its node dies, or a lease runs out.
