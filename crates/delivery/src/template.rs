@@ -2,24 +2,30 @@
 //!
 //! Each mail is three files, `<name>.subject.txt`, `<name>.txt` and `<name>.html`, in Jinja syntax, and each text message is
 //! one, `<name>.txt`. A file of the same name in the operator's directory takes the built-in one's place.
+//!
+//! The built-in files hold no words of their own: `t("key")` takes them from the catalogue of the recipient's language, and
+//! fills in the template's own values. `layout.html` and `parts.html` are what all mails look like.
 
 mod engine;
+mod files;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use files::{line_of, nearest, read};
 use minijinja::Environment;
 use minijinja::value::Serde;
 use serde_json::{Value, json};
-use tidegate_domain::Secret;
+use tidegate_domain::{Brand, Languages, Secret};
 
 use crate::sms::gsm;
 
 /// The mails this program sends. Source: RiverGen contract section 1.12.
 ///
-/// Every mail may use `product` (name of the installation, `Tidegate` unless given), `email` (the recipient) and
-/// `display_name` (may be empty). The built-in texts leave the name out of mails to unverified addresses:
+/// Every mail may use `product` (name of the installation, `Tidegate` unless given), `email` (the recipient), `language`,
+/// `support` (may be empty) and `display_name` (may be empty). The built-in texts leave the name out of mails to unverified addresses:
 /// otherwise an attacker who signs up with another person's address could put text into a mail to that person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Template {
@@ -32,18 +38,18 @@ pub enum Template {
     Invitation,
     /// The same for an account that has a password, by a code: `code`, `link`, `minutes`, `organization`.
     InvitationCode,
-    /// Reports that the password was changed: `when` (ISO 8601), `ip`, `phones` (those that can sign in, masked; may be empty).
+    /// Reports that the password was changed: `when` (RFC 3339; `when|date` in words), `ip`, `phones` (those that can sign in, masked; may be empty).
     PasswordChanged,
     /// Verifies the new address of an account: `code`, `minutes`.
     EmailChangeCode,
-    /// Reports to the current address that a change of it was requested: `old_email`, `when` (ISO 8601), `ip`.
+    /// Reports to the current address that a change of it was requested: `old_email`, `when` (RFC 3339; `when|date` in words), `ip`.
     EmailChangeRequested,
-    /// Reports that the address of the account was changed: `old_email`, `new_email`, `when` (ISO 8601).
+    /// Reports that the address of the account was changed: `old_email`, `new_email`, `when` (RFC 3339; `when|date` in words).
     EmailChanged,
     /// Adds an e-mail address to an account that has a phone number only: `link`, `minutes`, `phones` (masked; may be empty).
     EmailAddition,
     /// Tells the owner of an organization that a program or one of its keys was made there: `made` (`program` or `key`),
-    /// `program` (its name), `when` (ISO 8601), `ip`.
+    /// `program` (its name), `when` (RFC 3339; `when|date` in words), `ip`.
     CredentialMade,
 }
 
@@ -253,7 +259,7 @@ impl Template {
                 "new_email": "lovelace@example.org",
                 "when": "2026-01-31T09:30:00Z",
                 "link": "https://id.example.com/restore-email?token=rse_0123456789",
-                "hours": 24,
+                "minutes": 1_440,
             }),
         };
         tidegate_domain::text::merge(&mut sample, &own);
@@ -303,17 +309,35 @@ impl Templates {
     /// # Errors
     /// [`TemplateError`] for the first file that is unreadable, unknown or mistaken; the program should not start.
     pub fn load(overrides: Option<&Path>) -> Result<Self, TemplateError> {
+        Self::load_in(overrides, Arc::default(), &Brand::default())
+    }
+
+    /// The same in the languages and colours of an installation.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    pub fn load_in(
+        overrides: Option<&Path>,
+        languages: Arc<Languages>,
+        brand: &Brand,
+    ) -> Result<Self, TemplateError> {
+        let tags: Vec<String> = languages.all().map(|catalogue| catalogue.lang().to_owned()).collect();
         let mut replaced = match overrides {
             Some(directory) => read(directory)?,
             None => BTreeMap::new(),
         };
-        let mut templates = Self { environment: engine::environment() };
+        let environment = engine::environment(languages, brand)
+            .map_err(|error| Mistake::from(error).found_in("layout".to_owned()))?;
+        let mut templates = Self { environment };
         let mut source = |(name, built_in): (&'static str, &str)| match replaced.remove(name) {
             Some((path, source)) => (path.display().to_string(), source),
             None => (name.to_owned(), built_in.to_owned()),
         };
         for template in Template::ALL {
-            let samples = ["Ada Lovelace", ""].map(|display_name| template.sample(display_name));
+            let samples: Vec<Value> = ["Ada Lovelace", ""]
+                .iter()
+                .flat_map(|name| tags.iter().map(|tag| in_language(template.sample(name), tag)))
+                .collect();
             for part in template.files().all() {
                 let (file, source) = source(part);
                 templates.add(part.0, source, &samples).map_err(|mistake| mistake.found_in(file))?;
@@ -321,8 +345,11 @@ impl Templates {
         }
         for template in SmsTemplate::ALL {
             let (file, source) = source(template.file());
-            let added = templates.add(template.file().0, source, &[template.sample()]);
-            added.and_then(|()| templates.check_sms(template)).map_err(|mistake| mistake.found_in(file))?;
+            let samples: Vec<Value> = tags.iter().map(|tag| in_language(template.sample(), tag)).collect();
+            let added = templates.add(template.file().0, source, &samples);
+            let checked = added
+                .and_then(|()| samples.iter().try_for_each(|sample| templates.check_sms(template, sample)));
+            checked.map_err(|mistake| mistake.found_in(file))?;
         }
         Ok(templates)
     }
@@ -374,9 +401,8 @@ impl Templates {
         Ok(())
     }
 
-    fn check_sms(&self, template: SmsTemplate) -> Result<(), Mistake> {
-        let sample = template.sample();
-        let text = one_line(&self.fill(template.file().0, &sample)?);
+    fn check_sms(&self, template: SmsTemplate, sample: &Value) -> Result<(), Mistake> {
+        let text = one_line(&self.fill(template.file().0, sample)?);
         if !sample.get("code").and_then(Value::as_str).is_some_and(|code| text.contains(code)) {
             return Err(Mistake::new("does not contain `code`"));
         }
@@ -411,6 +437,12 @@ impl Templates {
     }
 }
 
+/// A sample for a recipient who reads that language.
+fn in_language(mut sample: Value, tag: &str) -> Value {
+    tidegate_domain::text::merge(&mut sample, &json!({ "language": tag }));
+    sample
+}
+
 /// What is wrong with a template's source, not knowing yet which file it came from.
 struct Mistake {
     line: Option<usize>,
@@ -443,235 +475,5 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The operator's files by the built-in name they replace.
-fn read(directory: &Path) -> Result<BTreeMap<&'static str, (PathBuf, String)>, TemplateError> {
-    let unreadable = |path: &Path, error: std::io::Error| TemplateError::Unreadable {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    };
-    let names = || {
-        let mails = Template::ALL.into_iter().flat_map(|template| template.files().all());
-        mails.chain(SmsTemplate::ALL.map(SmsTemplate::file)).map(|(name, _)| name)
-    };
-    let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(directory).map_err(|error| unreadable(directory, error))? {
-        let path = entry.map_err(|error| unreadable(directory, error))?.path();
-        let found = path.file_name().unwrap_or_default().to_string_lossy();
-        if found.starts_with('.') || found.to_lowercase().starts_with("readme") {
-            continue;
-        }
-        let Some(name) = names().find(|name| *name == found) else {
-            let nearest = nearest(&found, names()).unwrap_or_default();
-            return Err(TemplateError::UnknownFile { path, nearest });
-        };
-        let source = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
-        // Some editors begin a file with a byte order mark, which would be sent along.
-        files.insert(name, (path, source.trim_start_matches('\u{feff}').to_owned()));
-    }
-    Ok(files)
-}
-
-fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known.max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b)))
-}
-
-/// The first line that uses `key` inside a tag.
-fn line_of(key: &str, source: &str) -> Option<usize> {
-    let uses = |line: &str| {
-        line.contains('{') && line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == key)
-    };
-    source.lines().position(uses).map(|index| index + 1)
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn built_in() -> Templates {
-        Templates::load(None).unwrap()
-    }
-
-    /// A directory with one file in it, as an operator would make it.
-    fn overriding(name: &str, source: &str) -> (tempfile::TempDir, Result<Templates, TemplateError>) {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join(name), source).unwrap();
-        let templates = Templates::load(Some(directory.path()));
-        (directory, templates)
-    }
-
-    fn mistake(name: &str, source: &str) -> String {
-        let (directory, templates) = overriding(name, source);
-        let message = templates.unwrap_err().to_string();
-        message.replace(&directory.path().display().to_string(), "mails")
-    }
-
-    #[test]
-    fn the_built_in_mails_are_under_review() {
-        let templates = built_in();
-        for template in Template::ALL {
-            let mail = templates.render(template, &template.sample("Ada Lovelace")).unwrap();
-            let shown = format!("Subject: {}\n\n{}\n==== HTML ====\n{}", mail.subject, mail.text, mail.html);
-            insta::assert_snapshot!(template.as_str(), shown);
-        }
-    }
-
-    #[test]
-    fn a_text_message_is_one_line_with_its_code() {
-        let context = json!({"product": "Riven", "code": "493027", "minutes": 10});
-        let text = built_in().render_sms(SmsTemplate::Code, &context).unwrap();
-        assert_eq!(text.expose(), "493027 is your Riven code. It expires in 10 minutes. Do not share it.");
-        let (_directory, templates) = overriding("sms_code.txt", "{{ product }}:\n{{ code }}\n");
-        let text = templates.unwrap().render_sms(SmsTemplate::Code, &context).unwrap();
-        assert_eq!(text.expose(), "Riven: 493027");
-        let error =
-            built_in().render_sms(SmsTemplate::Code, &json!({"code": "493027"})).unwrap_err().to_string();
-        assert!(error.starts_with("sms_code.txt, line 1: ") && !error.contains("493027"), "{error}");
-    }
-
-    #[test]
-    fn a_text_message_that_takes_two_is_a_mistake() {
-        let long = format!("{{{{ code }}}}{}", "a".repeat(153));
-        for (source, found) in [
-            (long.as_str(), "takes 161 of the 160 characters of one message"),
-            ("Riven’s code: {{ code }}", "`’` is not in the alphabet of text messages (GSM 7 bit)"),
-            ("Hi {{ display_name }}, {{ code }}", "`display_name` is not known"),
-            ("{{ minutes", "syntax error"),
-            ("  \n", "says nothing"),
-            ("Your {{ product }} code expires in {{ minutes }} minutes.", "does not contain `code`"),
-        ] {
-            let said = mistake("sms_code.txt", source);
-            assert!(said.starts_with("mails/sms_code.txt") && said.contains(found), "{said}");
-        }
-        assert!(overriding("sms_code.txt", long.trim_end_matches("a")).1.is_ok());
-        assert!(overriding("sms_code.txt", &long[..long.len() - 1]).1.is_ok());
-    }
-
-    #[test]
-    fn names_lead_back_to_their_templates() {
-        for template in Template::ALL {
-            assert_eq!(Template::from_name(template.as_str()), Some(template));
-        }
-        assert_eq!(Template::from_name("sign_up"), None);
-        for template in SmsTemplate::ALL {
-            assert_eq!(SmsTemplate::from_name(template.as_str()), Some(template));
-        }
-        assert_eq!(SmsTemplate::from_name("sign_up_code"), None);
-    }
-
-    #[test]
-    fn no_built_in_mail_loads_anything_from_elsewhere() {
-        for template in Template::ALL {
-            let html = built_in().render(template, &template.sample("Ada")).unwrap().html;
-            for loader in ["<img", "src=", "url(", "<link", "<script", "@import"] {
-                assert!(!html.contains(loader), "{}: {loader}", template.as_str());
-            }
-        }
-    }
-
-    #[test]
-    fn a_name_made_of_markup_stays_text() {
-        let sample = Template::PasswordReset.sample("<script>alert(1)</script>");
-        let mail = built_in().render(Template::PasswordReset, &sample).unwrap();
-        assert!(
-            mail.html.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && !mail.html.contains("<script>"),
-            "{}",
-            mail.html
-        );
-        assert!(mail.text.contains("<script>alert(1)</script>"), "{}", mail.text);
-    }
-
-    #[test]
-    fn an_unconfirmed_address_gets_no_words_of_a_strangers_choosing() {
-        for template in [Template::SignUpCode, Template::EmailChangeCode] {
-            let mail = built_in().render(template, &template.sample("Win at http://evil.example")).unwrap();
-            let said = [mail.subject, mail.text, mail.html].concat();
-            assert!(!said.contains("evil"), "{}", template.as_str());
-        }
-    }
-
-    #[test]
-    fn the_installations_name_is_tidegate_unless_given() {
-        let mut context = Template::PasswordReset.sample("");
-        let said = |context: &Value| built_in().render(Template::PasswordReset, context).unwrap().subject;
-        context["product"] = json!("Rivergen");
-        assert!(said(&context).contains("Rivergen"));
-        context.as_object_mut().unwrap().remove("product");
-        assert!(said(&context).contains("Tidegate"));
-    }
-
-    #[test]
-    fn an_operators_file_replaces_one_text_and_leaves_the_others() {
-        let (_directory, templates) = overriding(
-            "password_reset.txt",
-            "\u{feff}Hi{% if display_name %} {{ display_name }}{% endif %}: {{ link }}\n",
-        );
-        let mail = templates
-            .unwrap()
-            .render(Template::PasswordReset, &Template::PasswordReset.sample("Ada"))
-            .unwrap();
-        let usual =
-            built_in().render(Template::PasswordReset, &Template::PasswordReset.sample("Ada")).unwrap();
-        assert_eq!(mail.text, "Hi Ada: https://id.example.com/reset?token=b0XyZt8aaQ\n");
-        assert_eq!((mail.subject, mail.html), (usual.subject, usual.html));
-    }
-
-    #[test]
-    fn notes_and_hidden_files_beside_the_templates_are_left_alone() {
-        for name in [".gitkeep", ".sign_up_code.txt.swp", "README", "ReadMe.md"] {
-            assert!(overriding(name, "{{ broken").1.is_ok(), "{name}");
-        }
-    }
-
-    #[test]
-    fn mistakes_are_found_at_start_with_file_and_line() {
-        let mistakes = [
-            mistake("sign_up_code.htm", "x"),
-            mistake("signup_code.subject.txt", "x"),
-            mistake("sign_up_code.html", "<p>\n{{ cod }}\n</p>"),
-            mistake("sign_up_code.txt", "Your links\n\n{% if false %}\n{{ links }}{% endif %}"),
-            mistake("password_reset.txt", "one\ntwo {{ link }\n"),
-            mistake("password_reset.txt", "{% if display_name %}\n{{ link }}"),
-            mistake("password_reset.html", "one\n{{ link|shout }}"),
-            mistake("email_changed.txt", "one\ntwo\n{{ when.year.month }}"),
-            mistake("email_changed.subject.txt", " {# nothing #} \n"),
-            mistake("email_changed.subject.txt", "{{ display_name }}"),
-        ];
-        insta::assert_snapshot!(mistakes.join("\n"));
-    }
-
-    #[test]
-    fn a_directory_that_is_not_there_is_an_error() {
-        let error = Templates::load(Some(Path::new("/nowhere/mails"))).unwrap_err().to_string();
-        assert!(error.starts_with("/nowhere/mails: "), "{error}");
-    }
-
-    #[test]
-    fn a_file_that_is_not_text_is_an_error() {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("sign_up_code.txt"), [0xff, 0xfe]).unwrap();
-        let error = Templates::load(Some(directory.path())).unwrap_err();
-        assert!(
-            matches!(&error, TemplateError::Unreadable { path, .. } if path.ends_with("sign_up_code.txt")),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_missing_value_is_an_error_that_quotes_no_other() {
-        let error =
-            built_in().render(Template::SignUpCode, &json!({"code": "493027"})).unwrap_err().to_string();
-        assert!(error.starts_with("sign_up_code.txt, line "), "{error}");
-        assert!(!error.contains("493027"), "{error}");
-    }
-
-    proptest! {
-        #[test]
-        fn no_name_breaks_out_of_the_subject(name in any::<String>()) {
-            let (_directory, templates) = overriding("password_reset.subject.txt", "For {{ display_name }}");
-            let mail = templates.unwrap().render(Template::PasswordReset, &Template::PasswordReset.sample(&name)).unwrap();
-            prop_assert!(!mail.subject.chars().any(char::is_control));
-        }
-    }
-}
+mod tests;

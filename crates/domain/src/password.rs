@@ -28,12 +28,66 @@ pub struct PasswordRule {
     pub symbol: bool,
 }
 
+/// One thing that a rule asks of a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Requirement {
+    /// So many characters at the least.
+    #[error("at least {0} characters")]
+    MinLength(usize),
+    /// So many at the most.
+    #[error("at most {0} characters")]
+    MaxLength(usize),
+    /// One of A-Z.
+    #[error("an upper-case letter (A-Z)")]
+    Upper,
+    /// One of a-z.
+    #[error("a lower-case letter (a-z)")]
+    Lower,
+    /// One of 0-9.
+    #[error("a digit (0-9)")]
+    Digit,
+    /// One that is neither letter nor digit.
+    #[error("a character that is neither letter nor digit")]
+    Symbol,
+}
+
 /// A password that breaks its rule; the text says all that is missing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must have {}", .missing.join(", "))]
+#[error("must have {}", listed(.missing))]
 pub struct WeakPassword {
     /// Each requirement not met.
-    pub missing: Vec<String>,
+    pub missing: Vec<Requirement>,
+}
+
+fn listed(requirements: &[Requirement]) -> String {
+    requirements.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl Requirement {
+    /// Whether a text meets it.
+    fn is_met_by(self, text: &str) -> bool {
+        let has = |wanted: fn(char) -> bool| text.chars().any(wanted);
+        match self {
+            Self::MinLength(least) => text.chars().count() >= least,
+            Self::MaxLength(most) => text.chars().count() <= most,
+            Self::Upper => has(|c| c.is_ascii_uppercase()),
+            Self::Lower => has(|c| c.is_ascii_lowercase()),
+            Self::Digit => has(|c| c.is_ascii_digit()),
+            Self::Symbol => has(|c| !c.is_alphanumeric()),
+        }
+    }
+
+    /// The key of its text in a catalogue of messages, and the number in that text.
+    pub const fn message(self) -> (&'static str, Option<usize>) {
+        match self {
+            Self::MinLength(least) => ("rule.min_length", Some(least)),
+            Self::MaxLength(most) => ("rule.max_length", Some(most)),
+            Self::Upper => ("rule.upper", None),
+            Self::Lower => ("rule.lower", None),
+            Self::Digit => ("rule.digit", None),
+            Self::Symbol => ("rule.symbol", None),
+        }
+    }
 }
 
 impl Password {
@@ -62,27 +116,27 @@ impl PasswordRule {
         }
     }
 
+    /// Everything it asks, in the order in which people are told.
+    pub fn requirements(&self) -> Vec<Requirement> {
+        let always = [Requirement::MinLength(self.min_length), Requirement::MaxLength(self.max_length)];
+        let kinds = [
+            (self.upper, Requirement::Upper),
+            (self.lower, Requirement::Lower),
+            (self.digit, Requirement::Digit),
+            (self.symbol, Requirement::Symbol),
+        ];
+        let kinds = kinds.into_iter().filter(|(is_asked, _)| *is_asked).map(|(_, kind)| kind);
+        always.into_iter().chain(kinds).collect()
+    }
+
     /// Accepts a new password or says everything it lacks.
     ///
     /// # Errors
     /// [`WeakPassword`] with each requirement not met.
     pub fn check(&self, password: &Password) -> Result<(), WeakPassword> {
         let text = password.expose();
-        let length = text.chars().count();
-        let has = |wanted: fn(char) -> bool| text.chars().any(wanted);
-        let requirements = [
-            (length >= self.min_length, format!("at least {} characters", self.min_length)),
-            (length <= self.max_length, format!("at most {} characters", self.max_length)),
-            (!self.upper || has(|c| c.is_ascii_uppercase()), "an upper-case letter (A-Z)".to_owned()),
-            (!self.lower || has(|c| c.is_ascii_lowercase()), "a lower-case letter (a-z)".to_owned()),
-            (!self.digit || has(|c| c.is_ascii_digit()), "a digit (0-9)".to_owned()),
-            (
-                !self.symbol || has(|c| !c.is_alphanumeric()),
-                "a character that is neither letter nor digit".to_owned(),
-            ),
-        ];
-        let missing: Vec<String> =
-            requirements.into_iter().filter(|(met, _)| !met).map(|(_, text)| text).collect();
+        let missing: Vec<Requirement> =
+            self.requirements().into_iter().filter(|requirement| !requirement.is_met_by(text)).collect();
         if missing.is_empty() { Ok(()) } else { Err(WeakPassword { missing }) }
     }
 }

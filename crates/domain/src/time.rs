@@ -97,7 +97,7 @@ impl Timestamp {
         self.format("%Y-%m-%dT%H:%M:%S.%6fZ")
     }
 
-    fn format(self, pattern: &str) -> String {
+    pub(crate) fn format(self, pattern: &str) -> String {
         let instant = jiff::Timestamp::from_microsecond(self.0).unwrap_or_default();
         instant.strftime(pattern).to_string()
     }

@@ -27,6 +27,7 @@ pub fn router(app: App) -> Router {
         .merge(registry::router(&app))
         .layer(axum::middleware::from_fn(wire::admission::admitted))
         .layer(axum::middleware::from_fn(wire::unread::drained))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), pages::show_to_browsers))
         .layer(axum::middleware::from_fn_with_state(app.clone(), wire::telemetry::observe))
         .with_state(app);
     // A slash at the end is ignored, without a redirect: redirects lose bodies.

@@ -209,7 +209,10 @@ impl Work<'_> {
     /// The one way into the outbox: what goes through here is counted, deliverable or not.
     async fn enqueue(&mut self, queued: Queued<'_>) -> Result<(), Fault> {
         let is_within = self.count_message(&queued).await?;
-        let plain = serde_json::to_vec(&queued.values)?;
+        let language = json!({ "language": self.language_for(&queued).await? });
+        let mut values = queued.values.clone();
+        tidegate_domain::text::merge(&mut values, &language);
+        let plain = serde_json::to_vec(&values)?;
         let payload = self.kernel.vault.seal(PAYLOAD, &plain, self.kernel.entropy.as_ref())?;
         let message = NewMessage {
             id: self.kernel.entropy.uuid(self.now).into(),
@@ -222,6 +225,19 @@ impl Work<'_> {
             created_at: self.now,
         };
         Ok(self.unit.outbox().insert(message).await?)
+    }
+
+    /// The language of a message: that of the recipient's account, or else of the request that causes it. It is looked up
+    /// whether or not the address has an account, so that both take the same time.
+    async fn language_for(&mut self, queued: &Queued<'_>) -> Result<String, Fault> {
+        let kind = match queued.channel {
+            Channel::Email => "email",
+            Channel::Sms => "phone",
+        };
+        let of_account = self.unit.account_cards().language_of(kind, queued.recipient).await?;
+        let languages = &self.kernel.settings.languages;
+        let tag = of_account.as_ref().or_else(|| self.call.language(languages));
+        Ok(languages.of(tag).lang().to_owned())
     }
 
     /// Counts a message by its recipient and by who causes it: network, account, organization. False when it is one too

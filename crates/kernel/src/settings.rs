@@ -7,15 +7,21 @@ use tidegate_domain::audit::AuditRetention;
 use tidegate_domain::limit::{Limit, MessageLimits};
 use tidegate_domain::phone::TextLimits;
 use tidegate_domain::quota::Quotas;
-use tidegate_domain::{ContractId, ContractProfile, ContractProfiles, PhoneRule};
+use tidegate_domain::{Brand, ContractId, ContractProfile, ContractProfiles, Languages, PhoneRule};
 
 /// How this installation is set up.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where clients reach it; the tokens' issuer.
     pub public_url: String,
-    /// What it is called in mails.
+    /// What it is called on pages, in mails and in text messages.
     pub product: String,
+    /// What it looks like to people.
+    pub brand: Arc<Brand>,
+    /// The languages people are written to in.
+    pub languages: Arc<Languages>,
+    /// Where people sign in: the application's own page. None where pages have no way back.
+    pub sign_in_link: Option<String>,
     /// Link in verification mails; `{token}` is replaced.
     pub verify_email_link: String,
     /// Link in password-reset mails; `{token}` is replaced.
@@ -83,6 +89,9 @@ impl Settings {
         Self {
             public_url: public_url.to_owned(),
             product: "Tidegate".to_owned(),
+            brand: Arc::default(),
+            languages: Arc::default(),
+            sign_in_link: None,
             verify_email_link: format!("{public_url}/verify-email?token={{token}}"),
             reset_password_link: format!("{public_url}/reset-password?token={{token}}"),
             restore_email_link: format!("{public_url}/restore-email?token={{token}}"),

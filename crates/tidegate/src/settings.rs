@@ -9,12 +9,12 @@ use tidegate_crypto::{PasswordHasher, PoolSize};
 use tidegate_database::{DatabaseUrl, StoreOptions};
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{MailProvider, SmsProvider, SmsProviders, Smtp, Templates};
-use tidegate_domain::{Clock, PhoneRule};
+use tidegate_domain::{Brand, Clock, Languages, PhoneRule};
 use tidegate_http::{HttpSettings, OpsSettings};
 use tidegate_kernel::Settings;
 use tidegate_kernel::settings::DeliveryMode;
 
-use crate::config::Config;
+use crate::config::{Config, languages};
 use crate::failure::Failure;
 
 impl Config {
@@ -119,8 +119,22 @@ impl Config {
 
     /// What mails say.
     pub(crate) fn templates(&self) -> Result<Templates, Failure> {
-        Templates::load(self.mail.templates_dir.as_deref())
+        let (brand, languages) = (self.brand()?, self.languages()?);
+        Templates::load_in(self.mail.templates_dir.as_deref(), languages, &brand)
             .map_err(|error| Failure::configuration(format!("mail.templates_dir: {error}")))
+    }
+
+    /// What it looks like to people.
+    fn brand(&self) -> Result<Arc<Brand>, Failure> {
+        let brand = self.brand.load().map_err(|error| Failure::configuration(format!("brand: {error}")))?;
+        Ok(Arc::new(brand))
+    }
+
+    /// The languages that people are written to in.
+    fn languages(&self) -> Result<Arc<Languages>, Failure> {
+        let languages = languages(self.languages_dir.as_deref())
+            .map_err(|error| Failure::configuration(format!("languages_dir: {error}")))?;
+        Ok(Arc::new(languages))
     }
 
     /// Hashes passwords.
@@ -141,10 +155,16 @@ impl Config {
     }
 
     /// What the use cases need to know, served at `served_at` unless a public address is configured.
-    pub(crate) fn identity_settings(&self, served_at: &str) -> Settings {
+    ///
+    /// # Errors
+    /// A logo or a language that can no longer be read.
+    pub(crate) fn identity_settings(&self, served_at: &str) -> Result<Settings, Failure> {
         let public_url = self.public_url.as_deref().unwrap_or(served_at);
         let mut settings = Settings::new(public_url, self.mail_mode(), self.contract_profiles());
         settings.product.clone_from(&self.product);
+        settings.brand = self.brand()?;
+        settings.languages = self.languages()?;
+        settings.sign_in_link.clone_from(&self.links.sign_in);
         if let Some(link) = &self.links.verify_email {
             settings.verify_email_link.clone_from(link);
         }
@@ -168,7 +188,7 @@ impl Config {
         settings.failed_codes_by_network = self.failed_codes_by_network();
         settings.messages.clone_from(&self.messages);
         settings.audit.clone_from(&self.audit);
-        settings
+        Ok(settings)
     }
 
     /// What the HTTP surface needs to know.

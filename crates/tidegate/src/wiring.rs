@@ -158,7 +158,7 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
         receipts: config.sms_receipts()?,
         templates: config.templates()?,
         retry: config.mail.retry,
-        settings: config.identity_settings(&served_at),
+        settings: config.identity_settings(&served_at)?,
     };
     let about = |fault| Failure::from(fault).about("tidegate cannot start");
     let kernel = Kernel::start(parts).await.map_err(about)?;

@@ -1,171 +1,88 @@
-//! The APIs' descriptions as a page for people.
-
-use std::collections::BTreeMap;
+//! `/docs`: the APIs' descriptions as a page for people, drawn by Redoc from files that are served here.
 
 use askama::Template;
-use serde_json::Value;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
 
-use crate::registry::{self, Contract};
+use super::reference;
+use crate::wire::headers::page_headers;
+use crate::wire::state::App;
+
+/// What the renderer needs: scripts of this server only and none inline; styles that it makes as it runs; the worker that
+/// searches, which it starts from its own text.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; \
+                      img-src 'self' data:; worker-src blob:; form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
+/// Its address names its version.
+const KEPT_FOR_LONG: &str = "public, max-age=31536000, immutable";
+const KEPT: &str = "public, max-age=3600";
 
 #[derive(Template)]
 #[template(path = "docs.html")]
-struct DocsPage {
-    contracts: Vec<ContractView>,
+struct DocsPage<'a> {
+    product: &'a str,
+    accent: String,
+    accent_dark: String,
 }
 
-struct ContractView {
-    name: &'static str,
-    title: String,
-    operations: Vec<OperationView>,
-    schemas: Vec<SchemaView>,
+pub(super) fn router() -> Router<App> {
+    let script = "text/javascript; charset=utf-8";
+    Router::new()
+        .route("/docs", get(page))
+        .route("/docs/openapi.json", get(document))
+        .route(
+            "/assets/redoc-2.5.4.js",
+            get(move || async move {
+                file(script, KEPT_FOR_LONG, include_str!("../../assets/redoc/redoc.standalone.js"))
+            }),
+        )
+        .route(
+            "/assets/docs.js",
+            get(move || async move { file(script, KEPT, include_str!("../../templates/docs.js")) }),
+        )
+        .route(
+            "/assets/docs.css",
+            get(async || file("text/css; charset=utf-8", KEPT, include_str!("../../templates/docs.css"))),
+        )
 }
 
-struct OperationView {
-    method: String,
-    path: String,
-    summary: String,
-    bearer: bool,
-    body: Option<String>,
-    parameters: Vec<FieldView>,
-    answers: Vec<AnswerView>,
+fn file(media_type: &'static str, kept: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
+        (header::CACHE_CONTROL, HeaderValue::from_static(kept)),
+    ];
+    (headers, text).into_response()
 }
 
-struct AnswerView {
-    status: String,
-    description: String,
-    body: Option<String>,
-}
-
-struct SchemaView {
-    name: String,
-    description: String,
-    fields: Vec<FieldView>,
-}
-
-struct FieldView {
-    name: String,
-    kind: String,
-    required: bool,
-    description: String,
-}
-
-/// The page.
-pub(super) fn page() -> Result<String, askama::Error> {
-    let contracts = registry::contracts().iter().copied().map(contract_view).collect();
-    DocsPage { contracts }.render()
-}
-
-fn contract_view(contract: &'static Contract) -> ContractView {
-    let document = serde_json::to_value(contract.openapi()).unwrap_or_default();
-    let operations = objects(at(&document, "/paths"))
-        .flat_map(|(path, item)| {
-            let document = &document;
-            objects(item).map(move |(method, operation)| operation_view(document, method, path, operation))
-        })
-        .collect();
-    let schemas = objects(at(&document, "/components/schemas"))
-        .map(|(name, schema)| schema_view(name, schema))
-        .collect();
-    ContractView {
-        name: contract.id.as_str(),
-        title: text(at(&document, "/info/title")),
-        operations,
-        schemas,
-    }
-}
-
-fn operation_view(document: &Value, method: &str, path: &str, operation: &Value) -> OperationView {
-    let parameters = list(at(operation, "/parameters"))
-        .map(|parameter| FieldView {
-            name: text(at(parameter, "/name")),
-            kind: format!("{}, {}", text(at(parameter, "/in")), kind(at(parameter, "/schema"))),
-            required: at(parameter, "/required") == true,
-            description: text(at(parameter, "/description")),
-        })
-        .collect();
-    let answers = objects(at(operation, "/responses"))
-        .map(|(status, answer)| {
-            let described_once =
-                at(answer, "/$ref").as_str().and_then(|reference| reference.strip_prefix('#'));
-            let answer = described_once.map_or(answer, |pointer| at(document, pointer));
-            AnswerView {
-                status: status.to_owned(),
-                description: text(at(answer, "/description")),
-                body: body_of(answer),
-            }
-        })
-        .collect();
-    OperationView {
-        method: method.to_uppercase(),
-        path: path.to_owned(),
-        summary: text(at(operation, "/summary")),
-        bearer: at(operation, "/security").is_array(),
-        body: body_of(at(operation, "/requestBody")),
-        parameters,
-        answers,
-    }
-}
-
-fn schema_view(name: &str, schema: &Value) -> SchemaView {
-    // A flattened part stands beside the schema's own fields.
-    let parts: Vec<&Value> = std::iter::once(schema).chain(list(at(schema, "/allOf"))).collect();
-    let required: Vec<String> = parts.iter().flat_map(|part| list(at(part, "/required"))).map(text).collect();
-    let mut fields = BTreeMap::new();
-    for part in &parts {
-        for (field, schema) in objects(at(part, "/properties")) {
-            let view = FieldView {
-                name: field.to_owned(),
-                kind: kind(schema),
-                required: required.iter().any(|name| name == field),
-                description: text(at(schema, "/description")),
-            };
-            fields.insert(field.to_owned(), view);
+async fn page(State(app): State<App>) -> Response {
+    let settings = app.kernel().settings();
+    let page = DocsPage {
+        product: &settings.product,
+        accent: settings.brand.accent.css(),
+        accent_dark: settings.brand.accent_dark.css(),
+    };
+    match page.render() {
+        Ok(html) => {
+            let mut headers = page_headers();
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+            (headers, Html(html)).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "the API page could not be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
-    SchemaView {
-        name: name.to_owned(),
-        description: text(at(schema, "/description")),
-        fields: fields.into_values().collect(),
-    }
 }
 
-fn body_of(holder: &Value) -> Option<String> {
-    objects(at(holder, "/content")).next().map(|(_, media)| kind(at(media, "/schema")))
-}
-
-/// A schema's type in a word or two.
-fn kind(schema: &Value) -> String {
-    if let Some(reference) = at(schema, "/$ref").as_str() {
-        return reference.rsplit('/').next().unwrap_or_default().to_owned();
-    }
-    if at(schema, "/items").is_object() {
-        return format!("list of {}", kind(at(schema, "/items")));
-    }
-    let alternatives: Vec<String> =
-        ["oneOf", "anyOf"].iter().flat_map(|key| list(at(schema, &format!("/{key}")))).map(kind).collect();
-    if !alternatives.is_empty() {
-        return alternatives.join(" or ");
-    }
-    match at(schema, "/type") {
-        Value::String(name) => name.clone(),
-        Value::Array(names) => names.iter().map(text).collect::<Vec<_>>().join(" or "),
-        _ => "any".to_owned(),
-    }
-}
-
-/// What stands at a JSON pointer (RFC 6901); `null` where nothing does.
-fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
-    value.pointer(pointer).unwrap_or(&Value::Null)
-}
-
-fn objects(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    value.as_object().into_iter().flatten().map(|(key, value)| (key.as_str(), value))
-}
-
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+/// What the page shows: made when it is first asked for.
+async fn document(State(app): State<App>) -> Response {
+    let made = app.reference(|| {
+        reference::document(&app.kernel().settings().public_url).unwrap_or_else(|error| {
+            tracing::error!(%error, "the API documentation could not be made");
+            "{}".to_owned()
+        })
+    });
+    ([(header::CONTENT_TYPE, "application/json")], made).into_response()
 }

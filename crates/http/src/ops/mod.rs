@@ -3,6 +3,7 @@
 mod docs_page;
 mod operators;
 mod receipts;
+mod reference;
 
 use std::sync::LazyLock;
 
@@ -11,13 +12,12 @@ use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{Html, IntoResponse, Json, Response};
+use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 
 use crate::registry;
 use crate::wire::boundary::handled;
-use crate::wire::headers::page_headers;
 use crate::wire::not_found::not_found;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
@@ -36,7 +36,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/sms/receipts/twilio", post(receipts::twilio))
         .route("/openapi.json", get(document))
         .route("/openapi/{file}", get(document_of))
-        .route("/docs", get(page))
+        .merge(docs_page::router())
         .layer(middleware::from_fn_with_state(app.clone(), guarded))
 }
 
@@ -95,7 +95,6 @@ static DOCUMENTS: LazyLock<Vec<(&'static str, Bytes)>> = LazyLock::new(|| {
         .map(|contract| (contract.id.as_str(), contract.openapi().to_json().unwrap_or_default().into()));
     documents.collect()
 });
-static PAGE: LazyLock<Result<String, askama::Error>> = LazyLock::new(docs_page::page);
 
 async fn document() -> Response {
     json(DOCUMENT.clone())
@@ -110,15 +109,5 @@ async fn document_of(Path(file): Path<String>) -> Response {
     match DOCUMENTS.iter().find(|(known, _)| Some(*known) == name) {
         Some((_, document)) => json(document.clone()),
         None => not_found().await,
-    }
-}
-
-async fn page() -> Response {
-    match PAGE.as_ref() {
-        Ok(page) => (page_headers(), Html(page.as_str())).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "the API page could not be rendered");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
     }
 }

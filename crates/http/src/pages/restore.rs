@@ -3,66 +3,55 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use tidegate_crypto::PlainToken;
 use tidegate_identity::recovery::restore_email::RestoreEmailError;
 use tidegate_kernel::Refused;
 
-use super::links::{TokenInQuery, TokenQuery, token_of};
-use super::{FormView, PageForm, card, failure};
+use super::failure;
+use super::links::{Followed, FollowedLink, PageForm, Said, followed, invalid, password_card};
+use super::look::{Card, Look};
+use super::parts::{Button, Form, Rank};
 use crate::wire::state::App;
 
 /// Asks before it changes anything: programs that look at every link in a mail must not use it up.
-pub(super) async fn ask(State(app): State<App>, query: TokenInQuery) -> Response {
-    let token = token_of(query);
-    let purpose = match app.identity().restore_purpose(&PlainToken::from_presented(&token)).await {
+pub(super) async fn ask(State(app): State<App>, headers: HeaderMap, query: FollowedLink) -> Response {
+    let link = followed(query);
+    let look = Look::of(&app, &headers, None);
+    let purpose = match app.identity().restore_purpose(&link.token()).await {
         Ok(Some(purpose)) => purpose,
-        Ok(None) => return not_valid(&app),
-        Err(fault) => return failure(&app, fault.into()),
+        Ok(None) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.reset"),
+        Err(fault) => return failure(&app, &headers, fault.into()),
     };
-    let text = format!(
-        "This makes {} the address of your account again, removes the addresses added since, and signs out every session. \
-         Then choose a new password.",
-        purpose.address.as_str()
-    );
-    let form = FormView {
+    let words = &look.words;
+    let form = Form {
         action: "/restore-email",
-        token: &token,
-        new_password: false,
-        phones: "",
-        problem: None,
-        button: "Restore my address",
+        hidden: link.hidden(),
+        username: None,
+        fields: Vec::new(),
+        checks: Vec::new(),
+        button: Button { rank: Rank::Primary, label: words.text("page.restore.button").to_owned() },
     };
-    card(&app, StatusCode::OK, "Restore your e-mail address", &text, Some(form))
+    let text = words.fill("page.restore.text", &[("email", purpose.address.as_str())]);
+    let card = Card { form: Some(form), ..Card::saying(&look, words.text("page.restore.title"), text) };
+    card.answer(StatusCode::OK)
 }
 
 pub(super) async fn restore(
     State(app): State<App>,
     headers: HeaderMap,
-    request: PageForm<TokenQuery>,
+    request: PageForm<Followed>,
 ) -> Response {
     let call = request.call(&app, &headers);
-    match app.identity().restore_email(&call, &PlainToken::from_presented(&request.form.token)).await {
+    let link = request.form;
+    match app.identity().restore_email(&call, &link.token()).await {
         Ok(choice) => {
-            let text = "Your address is restored and every session is signed out. Choose a new password: until you do, only a \
-                        reset sent to this address lets you in.";
-            let purpose = app.identity().reset_purpose(&choice).await;
-            let phones = purpose.map(|purpose| purpose.phones.join(", ")).unwrap_or_default();
-            let form = FormView {
-                action: "/reset-password",
-                token: choice.expose(),
-                new_password: true,
-                phones: &phones,
-                problem: None,
-                button: "Set password",
-            };
-            card(&app, StatusCode::OK, "Address restored", text, Some(form))
+            let link = Followed { token: choice.expose().to_owned(), ..link };
+            let said = Said { title: "page.restored.title", text: "page.restored.text" };
+            password_card(&app, &headers, &link, said, &[]).await
         }
-        Err(Refused::Rule(RestoreEmailError::InvalidToken)) => not_valid(&app),
-        Err(Refused::Fault(fault)) => failure(&app, fault.into()),
+        Err(Refused::Rule(RestoreEmailError::InvalidToken)) => {
+            let look = Look::of(&app, &headers, None);
+            invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.reset")
+        }
+        Err(Refused::Fault(fault)) => failure(&app, &headers, fault.into()),
     }
-}
-
-fn not_valid(app: &App) -> Response {
-    let text = "This link is no longer valid: it was used, is too old, or the address is not the account's any more.";
-    card(app, StatusCode::BAD_REQUEST, "Link not valid", text, None)
 }

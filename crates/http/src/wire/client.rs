@@ -15,6 +15,8 @@ use crate::wire::contract::ContractMarker;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::{App, ForwardedHeader, HttpSettings};
 
+/// Longest list of languages worth reading, in characters.
+const MAX_ACCEPT_LANGUAGE: usize = 256;
 /// Longest user agent worth storing, in characters.
 const MAX_USER_AGENT: usize = 512;
 
@@ -48,6 +50,7 @@ pub(crate) fn call<C: ContractMarker>(parts: &Parts, app: &App) -> Call {
         client_ip(&parts.headers, &parts.extensions, app.http()),
         user_agent(&parts.headers),
     )
+    .accepting(accept_language(&parts.headers))
 }
 
 /// Notes where the caller stands for the response's headers; refuses one over the limit.
@@ -70,6 +73,12 @@ pub(crate) fn check_limit(app: &App, status: LimitStatus) -> Result<(), Rejectio
 pub(crate) fn user_agent(headers: &HeaderMap) -> String {
     let bytes = headers.get(header::USER_AGENT).map(|value| value.as_bytes()).unwrap_or_default();
     String::from_utf8_lossy(bytes).chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect()
+}
+
+/// The languages the client prefers, as it says; empty where it says nothing.
+pub(crate) fn accept_language(headers: &HeaderMap) -> String {
+    let text = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.chars().take(MAX_ACCEPT_LANGUAGE).collect()
 }
 
 /// The address of the peer, or the client address that trusted proxies report.

@@ -1,5 +1,6 @@
 //! Reading requests and writing errors: what every contract and page stands on. It knows no contract.
 
+pub(crate) mod accept;
 pub(crate) mod admission;
 pub(crate) mod bearer;
 pub(crate) mod body;

@@ -1,8 +1,9 @@
 //! What every handler can reach.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,7 @@ struct Inner {
     metrics: Option<PrometheusHandle>,
     upload_budget: UploadBudget,
     refusals: RefusalLog,
+    reference: OnceLock<Bytes>,
 }
 
 impl App {
@@ -104,8 +106,17 @@ impl App {
         metrics: Option<PrometheusHandle>,
     ) -> Self {
         let upload_budget = UploadBudget::of(settings.uploads);
-        let refusals = RefusalLog::default();
-        Self(Arc::new(Inner { kernel, identity, brokerage, settings, metrics, upload_budget, refusals }))
+        let (refusals, reference) = (RefusalLog::default(), OnceLock::new());
+        Self(Arc::new(Inner {
+            kernel,
+            identity,
+            brokerage,
+            settings,
+            metrics,
+            upload_budget,
+            refusals,
+            reference,
+        }))
     }
 
     /// What every feature stands on: time, settings, tokens, limits, messages.
@@ -129,6 +140,11 @@ impl App {
 
     pub(crate) fn refusals(&self) -> &RefusalLog {
         &self.0.refusals
+    }
+
+    /// The document that the API documentation is drawn from, made once.
+    pub(crate) fn reference(&self, make: impl FnOnce() -> String) -> Bytes {
+        self.0.reference.get_or_init(|| make().into()).clone()
     }
 
     pub(crate) fn http(&self) -> &HttpSettings {

@@ -157,8 +157,9 @@ impl Journey {
         }
         let token = self.secrets.iter().find(|secret| secret.starts_with("tgp_")).cloned().unwrap();
         for page in ["/reset-password", "/verify-email"] {
+            // A link that was used.
             let request = self.app.get(&format!("{page}?token={token}"));
-            self.send(request).await.assert_status(200);
+            self.send(request).await.assert_status(400);
             let request = self.app.post(page).form(&format!("token={token}&new_password={misplaced}"));
             self.send(request).await.assert_status(400);
             let request = self.app.post(page).body("text/plain", format!("{token}{misplaced}"));

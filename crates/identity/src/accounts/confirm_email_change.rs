@@ -103,8 +103,8 @@ impl Acting<'_> {
         if old != new
             && let Some(link) = self.restore_link(self.grant.account(), old_email).await?
         {
-            let hours = self.call.profile.codes.restore_email.as_secs().div_ceil(3_600);
-            tidegate_domain::text::merge(&mut values, &json!({ "link": link.expose(), "hours": hours }));
+            let minutes = self.call.profile.codes.restore_email.as_secs() / 60;
+            tidegate_domain::text::merge(&mut values, &json!({ "link": link.expose(), "minutes": minutes }));
         }
         let display_name = self.grant.session().display_name.clone();
         self.notify(Mail {

@@ -167,6 +167,7 @@ impl Identity {
                 display_name: login.as_str(),
                 agreed_to_terms: false,
                 terms_version: None,
+                language: None,
                 created_at: now,
             })
             .await?;

@@ -40,6 +40,9 @@ impl<G> Work<'_, G> {
     pub(crate) async fn create_person(&mut self, new: &NewPerson<'_>) -> Result<Option<Person>, Fault> {
         let (now, entropy) = (self.now, self.app.kernel.entropy.as_ref());
         let id = AccountId(entropy.uuid(now));
+        // A manager who makes an account does not choose its owner's language.
+        let chosen = self.call.language(&self.app.kernel.settings.languages);
+        let language = chosen.filter(|_| new.is_at_home);
         let number = self
             .unit
             .accounts()
@@ -49,6 +52,7 @@ impl<G> Work<'_, G> {
                 display_name: new.display_name,
                 agreed_to_terms: new.agreed_to_terms,
                 terms_version: new.terms_version,
+                language: language.map(|tag| tag.as_str()),
                 created_at: now,
             })
             .await?;

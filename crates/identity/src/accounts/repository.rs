@@ -26,6 +26,8 @@ pub struct NewAccount<'a> {
     pub agreed_to_terms: bool,
     /// Which version of them.
     pub terms_version: Option<&'a str>,
+    /// The language its owner is written to in, where they asked for one.
+    pub language: Option<&'a str>,
     /// Now.
     pub created_at: Timestamp,
 }
@@ -123,8 +125,8 @@ impl Accounts<'_> {
             self.0,
             (i64,),
             "insert into accounts (id, kind, display_name, profile, user_metadata, is_system_admin,
-                agreed_to_terms, terms_version, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) returning number",
+                agreed_to_terms, terms_version, created_at, updated_at, language)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10) returning number",
             new.id.0,
             new.kind.as_str(),
             new.display_name,
@@ -134,6 +136,7 @@ impl Accounts<'_> {
             new.agreed_to_terms,
             new.terms_version,
             new.created_at.micros(),
+            new.language,
         )?;
         Ok(number)
     }

@@ -8,6 +8,15 @@ use crate::Identity;
 /// An address that links in mails may lead to.
 pub(crate) struct RedirectUrl(Url);
 
+/// Where a page leads back to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReturnTarget {
+    /// The whole address.
+    pub url: String,
+    /// Its host, to be shown.
+    pub host: String,
+}
+
 /// A link that would lead somewhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -16,6 +25,13 @@ pub(crate) struct RedirectUrl(Url);
 pub struct RedirectRefused;
 
 impl Identity {
+    /// The address a link names to return to, if links may lead there.
+    pub fn return_target(&self, text: &str) -> Option<ReturnTarget> {
+        let RedirectUrl(url) = self.redirect(text).ok()?;
+        let host = url.host_str()?.to_owned();
+        Some(ReturnTarget { url: url.into(), host })
+    }
+
     /// Accepts an address on an allowed host, or on this installation's own. Anything else would let an attacker send
     /// people a mail of ours that leads to a site of theirs.
     pub(crate) fn redirect(&self, text: &str) -> Result<RedirectUrl, RedirectRefused> {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tidegate_domain::id::{AccountId, OrganizationId};
-use tidegate_domain::{ContractProfile, Origin};
+use tidegate_domain::{ContractProfile, LanguageTag, Languages, Origin};
 
 use crate::Settings;
 use crate::caller::actor::Actor;
@@ -23,6 +23,8 @@ pub struct Call {
     pub ip: Option<IpAddr>,
     /// The client's program, cut to a length worth storing.
     pub user_agent: String,
+    /// The client's `Accept-Language`, cut to a length worth reading; empty where there is none.
+    pub accept_language: String,
     /// Who is signed in; none for a request without a valid access token. It grants nothing: it is for counting.
     pub causer: Option<Causer>,
 }
@@ -57,27 +59,41 @@ pub(crate) struct CountedNetwork {
 const PREFIXES: [(u32, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 
 impl Call {
+    fn new(origin: Origin, profile: Arc<ContractProfile>, ip: Option<IpAddr>, user_agent: String) -> Self {
+        Self { origin, profile, ip, user_agent, accept_language: String::new(), causer: None }
+    }
+
+    /// The same call of a client that prefers these languages.
+    #[must_use]
+    pub fn accepting(self, accept_language: String) -> Self {
+        Self { accept_language, ..self }
+    }
+
+    /// The language the client asks for; none where it asks for none that there is.
+    pub fn language<'l>(&self, languages: &'l Languages) -> Option<&'l LanguageTag> {
+        languages.preferred(&self.accept_language)
+    }
+
     /// A request to an endpoint of the profile's contract.
     pub fn to_contract(profile: Arc<ContractProfile>, ip: IpAddr, user_agent: String) -> Self {
-        Self { origin: Origin::Contract(profile.contract), profile, ip: Some(ip), user_agent, causer: None }
+        Self::new(Origin::Contract(profile.contract), profile, Some(ip), user_agent)
     }
 
     /// A request to a hosted page, under the installation's rules until it is known which contract's link it brings: see
     /// [`Call::under`].
     pub fn to_page(settings: &Settings, ip: IpAddr, user_agent: String) -> Self {
         let profile = Arc::new(settings.contracts.of_installation());
-        Self { origin: Origin::Page, profile, ip: Some(ip), user_agent, causer: None }
+        Self::new(Origin::Page, profile, Some(ip), user_agent)
     }
 
     /// A command of the operator's, under the rules that the command states.
     pub fn from_cli(profile: ContractProfile) -> Self {
-        let user_agent = "tidegate-cli".to_owned();
-        Self { origin: Origin::Cli, profile: Arc::new(profile), ip: None, user_agent, causer: None }
+        Self::new(Origin::Cli, Arc::new(profile), None, "tidegate-cli".to_owned())
     }
 
     /// What a worker does on its own, under the rules of the contract whose data it works on.
     pub fn from_worker(profile: Arc<ContractProfile>) -> Self {
-        Self { origin: Origin::Worker, profile, ip: None, user_agent: "tidegate".to_owned(), causer: None }
+        Self::new(Origin::Worker, profile, None, "tidegate".to_owned())
     }
 
     /// Where it comes from.

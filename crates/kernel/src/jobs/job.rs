@@ -23,7 +23,7 @@ const LEASE: Duration = Duration::from_secs(30);
 pub(crate) type Later<T> = BoxFuture<'static, T>;
 
 /// Reads whether there is anything to do.
-pub type Probe<F> = fn(Arc<F>) -> Later<Result<bool, Fault>>;
+pub(crate) type Probe<F> = fn(Arc<F>) -> Later<Result<bool, Fault>>;
 
 /// A kind of background work of a feature `F`.
 pub struct Job<F> {

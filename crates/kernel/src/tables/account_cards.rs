@@ -3,7 +3,7 @@
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional};
 use tidegate_domain::account::AccountEmail;
 use tidegate_domain::id::AccountId;
-use tidegate_domain::{EmailAddress, PhoneNumber, Timestamp};
+use tidegate_domain::{EmailAddress, LanguageTag, PhoneNumber, Timestamp};
 
 /// Cards of a unit of work.
 pub struct AccountCards<'u>(pub(crate) &'u mut Unit);
@@ -94,6 +94,22 @@ impl AccountCards<'_> {
             }
         }
         Ok(Some(card))
+    }
+
+    /// The language of the account that an address or phone belongs to; none where there is no account or no language is known.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn language_of(&mut self, kind: &str, value: &str) -> Result<Option<LanguageTag>> {
+        let row = fetch_optional!(
+            self.0,
+            (Option<String>,),
+            "select a.language from identifiers i join accounts a on a.id = i.account_id
+             where i.kind = $1 and i.value = $2",
+            kind,
+            value,
+        )?;
+        Ok(row.and_then(|(language,)| LanguageTag::parse(&language?)))
     }
 
     /// Locks the account's row for the rest of the unit, so that two changes of one account follow one another.

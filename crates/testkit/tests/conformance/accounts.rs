@@ -137,6 +137,7 @@ on_both_engines! {
             display_name: "",
             agreed_to_terms: false,
             terms_version: None,
+            language: Some("sw"),
             created_at: NOW,
         };
         let number = commit!(world.store, unit => unit.accounts().insert(&new));

@@ -226,6 +226,7 @@ pub(crate) fn account(id: AccountId) -> NewAccount<'static> {
         display_name: "Ada",
         agreed_to_terms: true,
         terms_version: Some("1.0"),
+        language: None,
         created_at: NOW,
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
             let loaded = prepare(&flags, "info")?;
             // As many threads as cores: the runtime's own default.
             let runtime = runtime(&mut Builder::new_multi_thread())?;
-            runtime.block_on(serve::serve(&loaded.config, global.json))?;
+            runtime.block_on(serve::serve(&loaded.config, &global))?;
             // A request that outlived the deadline for stopping is not waited for.
             runtime.shutdown_background();
             Ok(None)

@@ -13,6 +13,7 @@ use tidegate_domain::ContractProfile;
 use tidegate_domain::limit::Limit;
 use tracing_subscriber::EnvFilter;
 
+use super::brand::languages;
 use super::load::Mistake;
 use super::profile::limits_mut;
 use super::{Loaded, PasswordHash, PepperEntry, SecretText};
@@ -45,6 +46,9 @@ impl Loaded {
         check("database_connections", each(&config.database_connections, |n| at_least(*n, 1)));
         check("links.verify_email", each(&config.links.verify_email, |link| link_template(link)));
         check("links.reset_password", each(&config.links.reset_password, |link| link_template(link)));
+        check("links.sign_in", each(&config.links.sign_in, |link| web_page(link)));
+        check("brand", config.brand.load().map(drop));
+        check("languages_dir", languages(config.languages_dir.as_deref()).map(drop));
         check("links.redirect_hosts", each(&config.links.redirect_hosts, |host| web_host(host)));
         check("http.deadline", lifetime(config.http.deadline));
         check("http.idle_timeout", lifetime(config.http.idle_timeout));
@@ -212,6 +216,11 @@ fn base_url(url: &str) -> Result<(), String> {
     require(fits, || format!("{url:?} is not a URL such as https://id.example.com"))
 }
 
+fn web_page(link: &str) -> Result<(), String> {
+    let fits = link.parse::<Uri>().is_ok_and(|uri| is_web(&uri));
+    require(fits, || format!("{link:?} is not a link such as https://app.example.com/sign-in"))
+}
+
 fn link_template(link: &str) -> Result<(), String> {
     let fits = link.replace("{token}", "t").parse::<Uri>().is_ok_and(|uri| is_web(&uri));
     require(fits && link.contains("{token}"), || {
@@ -238,7 +247,7 @@ fn web_host(host: &str) -> Result<(), String> {
     require(fits, || format!("{host:?} is not a host such as app.example.com or localhost:3000"))
 }
 
-fn is_web(uri: &Uri) -> bool {
+pub(super) fn is_web(uri: &Uri) -> bool {
     matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
 }
 

@@ -1,5 +1,6 @@
 //! What an operator decides: one typed tree, filled from defaults, a file, variables and flags.
 
+mod brand;
 mod check;
 mod contracts;
 mod load;
@@ -25,6 +26,7 @@ use tidegate_domain::quota::Quotas;
 use tidegate_domain::time::seconds;
 use tidegate_http::{ForwardedHeader, HttpSettings, OpsSettings};
 
+pub(crate) use brand::{BrandTable, languages};
 pub(crate) use contracts::Contracts;
 pub(crate) use load::{Flags, Loaded, Mistake, load};
 pub(crate) use riven::{Broker, Phone, Riven};
@@ -48,8 +50,13 @@ pub(crate) struct Config {
     /// Where clients reach this installation: the issuer of its tokens. By default the address served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) public_url: Option<String>,
-    /// What this installation is called in mails and text messages.
+    /// What this installation is called on pages, in mails and in text messages.
     pub(crate) product: String,
+    /// What it looks like.
+    pub(crate) brand: BrandTable,
+    /// Files with the texts of further languages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) languages_dir: Option<PathBuf>,
     /// Development: messages stay readable in the outbox, cookies travel over plain HTTP. No limit is relaxed.
     pub(crate) dev: bool,
     /// Protects secrets at rest; by default it is in `master.key` in `data_dir`.
@@ -186,6 +193,9 @@ pub(crate) struct Links {
     /// Sets a new password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reset_password: Option<String>,
+    /// Where people sign in: the application's own page, to which hosted pages lead back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sign_in: Option<String>,
     /// Hosts that links may lead to where a request names a page.
     #[serde(default)]
     pub(crate) redirect_hosts: Vec<String>,
@@ -273,6 +283,8 @@ impl Default for Config {
             database_connections: None,
             public_url: None,
             product: "Tidegate".to_owned(),
+            brand: BrandTable::default(),
+            languages_dir: None,
             dev: false,
             master_key: None,
             previous_master_keys: Vec::new(),

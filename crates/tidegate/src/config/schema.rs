@@ -15,8 +15,8 @@ use tidegate_domain::contract::Limits;
 use tidegate_domain::limit::Limit;
 
 use super::{
-    Broker, Config, Contracts, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat, Mail, Ops,
-    PasswordHash, PepperEntry, SecretText,
+    BrandTable, Broker, Config, Contracts, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat,
+    Mail, Ops, PasswordHash, PepperEntry, SecretText,
 };
 
 /// Keys and kinds. The values mean nothing.
@@ -148,6 +148,8 @@ fn sample() -> Config {
         database_connections: Some(0),
         public_url: Some(String::new()),
         product: defaults.product,
+        brand: BrandTable { logo: Some(PathBuf::new()), support: Some(String::new()), ..defaults.brand },
+        languages_dir: Some(PathBuf::new()),
         dev: defaults.dev,
         master_key: Some(SecretText::hidden()),
         previous_master_keys: vec![SecretText::hidden()],
@@ -170,11 +172,7 @@ fn sample() -> Config {
         messages: defaults.messages,
         audit: defaults.audit,
         mail: mail(),
-        links: Links {
-            verify_email: Some(String::new()),
-            reset_password: Some(String::new()),
-            redirect_hosts: vec![String::new()],
-        },
+        links: links(),
         sms: sms(),
         phone: defaults.phone,
         broker: Broker {
@@ -196,6 +194,15 @@ fn sample() -> Config {
         log: Log { format: Some(LogFormat::Json), filter: Some(String::new()) },
         contracts: full(defaults.contracts),
         riven: defaults.riven,
+    }
+}
+
+fn links() -> Links {
+    Links {
+        verify_email: Some(String::new()),
+        reset_password: Some(String::new()),
+        sign_in: Some(String::new()),
+        redirect_hosts: vec![String::new()],
     }
 }
 

@@ -123,7 +123,7 @@ fn no_attempts_means_no_limit() {
         .variable("TIDEGATE_RIVEN__LIMITS__MAILS_BY_EMAIL__ATTEMPTS", "0")
         .load()
         .config;
-    let texts = config.identity_settings("http://here").texts;
+    let texts = config.identity_settings("http://here").unwrap().texts;
     assert_eq!((texts.by_ip, texts.by_prefix), (None, Some(Limit::new(50, 3_600))));
     assert_eq!(texts.by_phone_at_once, Some(Limit::new(1, 60)));
     assert_eq!(config.riven.profile().limits.mails_by_email, None);
@@ -135,7 +135,7 @@ fn riven_has_the_numbers_that_make_sense_for_it() {
 
     let text = "[riven]\ntoken_lifetime = 86400\ncode_lifetime = 300
         [riven.limits.anonymous_requests]\nattempts = 5";
-    let settings = Desk::file(text).load().config.identity_settings("http://here");
+    let settings = Desk::file(text).load().config.identity_settings("http://here").unwrap();
     let riven = settings.profile(ContractId::RIVEN);
     let day = Duration::from_secs(86_400);
     assert_eq!((riven.access_token_lifetime, riven.session.lifetime), (day, day));
@@ -158,7 +158,7 @@ fn riven_has_the_numbers_that_make_sense_for_it() {
 #[test]
 fn phones_of_these_countries_are_texted() {
     let read = |config: Config, text: &str| {
-        let number = config.identity_settings("http://here").phones.parse(text);
+        let number = config.identity_settings("http://here").unwrap().phones.parse(text);
         number.ok().map(|number| number.expose().to_owned())
     };
     let config = || Desk::new().variable("TIDEGATE_PHONE__COUNTRIES", "[TZ, KE]").load().config;
@@ -184,7 +184,7 @@ fn text_messages_are_sent_by_whoever_is_set_up() {
 
     let dev = config("dev = true\n[mail.smtp]\nhost = 'a.example'\nfrom = 'a@b.cd'");
     assert_eq!((dev.mail_mode(), dev.sms_mode()), (DeliveryMode::Send, DeliveryMode::Keep));
-    let settings = dev.identity_settings("http://here");
+    let settings = dev.identity_settings("http://here").unwrap();
     assert_eq!((settings.mail, settings.sms), (DeliveryMode::Send, DeliveryMode::Keep));
     assert_eq!(kinds(&dev), ["outbox"]);
 

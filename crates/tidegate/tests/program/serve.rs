@@ -89,7 +89,8 @@ async fn on_a_terminals_behalf_it_lists_what_it_serves() {
         "/docs",
         "/healthz",
         "/dev/outbox",
-        "tidegate outbox code --to",
+        "Crossing Minds",
+        concat!(env!("CARGO_BIN_EXE_tidegate"), " outbox code --to ADDRESS\n"),
     ] {
         assert!(log.contains(path), "{path}: {log}");
     }

@@ -20,6 +20,7 @@ on_both_engines! {
         assert!(page.text.contains(&app.latest_code("ada@example.com").await));
         assert!(page.text.contains(&app.latest_link_token("ada@example.com").await));
         assert!(page.text.contains("to ada@example.com"));
+        assert!(page.text.contains(" UTC</p>"), "times are in words: {}", page.text);
         assert!(!page.text.contains("eve@example.com"), "mails that are never sent are not shown");
     }
 
@@ -30,7 +31,11 @@ on_both_engines! {
         app.post("/api/v1/auth/signup").json(&body).send().await.assert_status(201);
         let page = ask(&app).send().await;
         page.assert_status(200);
-        assert!(page.text.contains("&#60;img src=x onerror=alert(1)&#62;") && !page.text.contains("<img"), "{}", page.text);
+        assert!(page.text.contains("&#60;img src=x onerror=alert(1)&#62;") && !page.text.contains("<img src=x"), "{}", page.text);
+        let frame = page.text.split_once("src=\"/dev/outbox/mail?number=").unwrap().1.split_once('"').unwrap().0;
+        let mail = app.get(&format!("/dev/outbox/mail?number={frame}")).ip("127.0.0.1").header("host", "127.0.0.1:8080").send().await;
+        mail.assert_status(200);
+        assert!(mail.text.contains("&lt;img src=x") && !mail.text.contains("<img"), "{}", mail.text);
     }
 
     async fn strangers_and_proxies_are_told_that_there_is_nothing(app: TestApp) {
@@ -62,6 +67,38 @@ on_both_engines! {
         for (ip, host) in [("127.0.0.1", "localhost:8080"), ("127.9.9.9", "127.0.0.1"), ("::1", "[::1]:8080")] {
             app.get("/dev/outbox").ip(ip).header("host", host).send().await.assert_status(200);
         }
+    }
+
+    async fn a_mail_is_shown_in_a_frame_that_runs_and_loads_nothing(app: TestApp) {
+        app.sign_up_rivergen("ada@example.com").await;
+        app.post("/api/v1/auth/forgot-password").json(&json!({ "email": "eve@example.com" })).send().await;
+        let page = ask(&app).send().await;
+        assert_eq!(page.text.matches("<iframe sandbox src=\"/dev/outbox/mail?number=").count(), 1, "{}", page.text);
+        let get = |number: &str| app.get(&format!("/dev/outbox/mail?number={number}")).ip("127.0.0.1").header("host", "localhost");
+        let mail = get("1").send().await;
+        mail.assert_status(200);
+        assert!(mail.text.contains(&app.latest_code("ada@example.com").await));
+        let policy = mail.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self';"), "{policy}");
+        assert!(policy.ends_with("; sandbox"), "{policy}");
+        assert_eq!(mail.header("x-frame-options"), "SAMEORIGIN");
+        // One that is never sent, none, and strangers.
+        let nowhere = app.get("/dev/nowhere").send().await;
+        for request in [get("2"), get("99"), app.get("/dev/outbox/mail?number=1"), get("1").header("x-forwarded-for", "127.0.0.1")] {
+            assert_eq!(request.send().await.assert_status(404).text, nowhere.text);
+        }
+        assert_eq!(get("x").send().await.assert_status(404).text, nowhere.text);
+    }
+
+    async fn the_parts_of_the_pages_are_shown_to_developers_alone(app: TestApp) {
+        let design = |request: Request| async move { request.header("host", "localhost").send().await };
+        let page = design(app.get("/dev/design").ip("127.0.0.1")).await;
+        page.assert_status(200);
+        assert_harmless(&page);
+        for part in ["class=\"alert error\"", "class=\"button primary\"", "class=\"rules\"", "class=\"check\"", "class=\"field\""] {
+            assert!(page.text.contains(part), "{part}");
+        }
+        design(app.get("/dev/design")).await.assert_status(404);
     }
 
     async fn another_spelling_of_the_path_is_not_the_page(app: TestApp) {
@@ -126,5 +163,11 @@ on_both_engines! {
 
     async fn the_page_is_as_harmless_as_the_others(app: TestApp) {
         assert_harmless(&ask(&app).send().await);
+        app.sign_up_rivergen("ada@example.com").await;
+        let mut page = ask(&app).send().await;
+        page.text = page.text.replace("<iframe sandbox src=\"/dev/outbox/mail?number=", "");
+        // The link in the mail, as text beside the frame.
+        page.text = page.text.replace("http://", "");
+        assert_harmless(&page);
     }
 }

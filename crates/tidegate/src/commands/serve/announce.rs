@@ -1,11 +1,14 @@
 //! What a server says when it is ready.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use axum::http::Uri;
 use serde_json::json;
+use tidegate_database::DatabaseUrl;
 use tidegate_kernel::settings::DeliveryMode;
 
+use crate::cli::GlobalFlags;
 use crate::config::{Config, LogFormat};
 use crate::logging;
 use crate::output::{print_line_aside, tell};
@@ -22,11 +25,11 @@ pub(super) fn base_url(address: SocketAddr) -> String {
 }
 
 /// Tells programs on standard output, and people or the log on standard error, what is served and where.
-pub(super) fn announce(config: &Config, address: SocketAddr, as_json: bool) {
+pub(super) fn announce(config: &Config, address: SocketAddr, global: &GlobalFlags) {
     let local = base_url(address);
     match logging::format(config) {
         LogFormat::Text => {
-            for line in overview(config, address) {
+            for line in overview(config, address, &read_codes(&program(), global)) {
                 tell(&line);
             }
         }
@@ -40,7 +43,7 @@ pub(super) fn announce(config: &Config, address: SocketAddr, as_json: bool) {
     }
     // The socket accepts connections already, so a program that waits for this line can connect at once.
     let listening = format!("http://{address}");
-    print_line_aside(if as_json {
+    print_line_aside(if global.json {
         json!({"listening": listening}).to_string()
     } else {
         format!("listening on {listening}")
@@ -51,11 +54,12 @@ fn public_url<'a>(config: &'a Config, local: &'a str) -> &'a str {
     config.public_url.as_deref().unwrap_or(local).trim_end_matches('/')
 }
 
-fn overview(config: &Config, address: SocketAddr) -> Vec<String> {
+fn overview(config: &Config, address: SocketAddr, command: &str) -> Vec<String> {
     let local = base_url(address);
     let public = public_url(config, &local);
     let mut lines = vec![format!("Tidegate {} serves", env!("CARGO_PKG_VERSION"))];
     let mut row = |name: &str, text: String| lines.push(format!("  {name:<22}  {text}"));
+    row("Start page", format!("{public}/"));
     for contract in tidegate_http::contracts() {
         let bases = contract.mounts.iter().map(|mount| format!("{public}{}", mount.prefix));
         row(&format!("{} API", contract.title), bases.collect::<Vec<_>>().join(", "));
@@ -63,8 +67,11 @@ fn overview(config: &Config, address: SocketAddr) -> Vec<String> {
     row("API documentation", format!("{public}/docs, {public}/openapi.json"));
     row("Health", format!("{local}/healthz, {local}/readyz, {local}/metrics"));
     let (keeps_mail, keeps_sms) = kept(config);
-    let command = format!("tidegate outbox code --to ADDRESS{}", data_dir_flag(config));
-    let read_by = if serves_outbox(address) { format!("{local}/dev/outbox, or: {command}") } else { command };
+    let read_by = if serves_outbox(address) {
+        format!("{local}/dev/outbox, or: {command}")
+    } else {
+        command.to_owned()
+    };
     match (keeps_mail, keeps_sms) {
         (true, true) => row("Mail and SMS outbox", read_by),
         (true, false) => row("Mail outbox", read_by),
@@ -94,11 +101,39 @@ fn kept(config: &Config) -> (bool, bool) {
     (config.mail_mode() == DeliveryMode::Keep, config.sms_mode() == DeliveryMode::Keep)
 }
 
-/// What a command beside this server needs to find its database.
-fn data_dir_flag(config: &Config) -> String {
-    match &config.data_dir {
-        usual if *usual == Config::default().data_dir => String::new(),
-        other => format!(" --data-dir {}", other.display()),
+/// How this program was called: it need not be on the PATH.
+fn program() -> String {
+    std::env::args().next().unwrap_or_else(|| "tidegate".to_owned())
+}
+
+/// The command that reads codes beside this server, as it works in the shell that the server was started from: the same
+/// program, the same flags. A password in the database's URL is not repeated.
+fn read_codes(program: &str, global: &GlobalFlags) -> String {
+    let path = |path: &PathBuf| path.display().to_string();
+    let database = global.database.as_deref();
+    let database =
+        database.map(|url| url.parse::<DatabaseUrl>().map_or_else(|_| url.to_owned(), |url| url.to_string()));
+    let flags = [
+        ("--config", global.config.as_ref().map(path)),
+        ("--data-dir", global.data_dir.as_ref().map(path)),
+        ("--database", database),
+    ];
+    let mut command = format!("{} outbox code --to ADDRESS", shell_word(program));
+    for (flag, value) in flags {
+        if let Some(value) = value {
+            command += &format!(" {flag} {}", shell_word(&value));
+        }
+    }
+    command
+}
+
+/// A word for a shell, quoted where it has to be (POSIX, section 2.2.2).
+fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }
 
@@ -212,9 +247,28 @@ mod tests {
         serde_json::from_value(json!({ "webhook": webhook })).unwrap()
     }
 
+    const COMMAND: &str = "tidegate outbox code --to ADDRESS";
+
+    #[test]
+    fn the_command_that_is_told_is_the_one_that_was_typed() {
+        let flags = GlobalFlags {
+            config: Some("my id.toml".into()),
+            data_dir: Some("/srv/id".into()),
+            database: Some("postgres://tidegate:hunter2@db.internal/id".to_owned()),
+            json: false,
+        };
+        let told = read_codes("./target/release/tidegate", &flags);
+        assert!(
+            told.starts_with("./target/release/tidegate outbox code --to ADDRESS --config 'my id.toml' --data-dir /srv/id --database "),
+            "{told}"
+        );
+        assert!(!told.contains("hunter2") && told.contains("db.internal"), "{told}");
+        assert_eq!(read_codes("tidegate", &GlobalFlags::default()), COMMAND);
+    }
+
     #[test]
     fn every_contract_that_is_served_is_announced() {
-        let told = overview(&Config::default(), loopback()).join("\n");
+        let told = overview(&Config::default(), loopback(), COMMAND).join("\n");
         for contract in tidegate_http::contracts() {
             assert!(told.contains(&format!("\n  {} API ", contract.title)), "{told}");
         }
@@ -222,9 +276,10 @@ mod tests {
 
     #[test]
     fn people_are_told_what_is_served_and_what_stays_here() {
-        let told = |config: &Config| overview(config, loopback()).join("\n");
+        let told = |config: &Config| overview(config, loopback(), COMMAND).join("\n");
         let plain = told(&Config::default());
         for line in [
+            "\n  Start page              http://127.0.0.1:8080/\n",
             "\n  RiverGen API            http://127.0.0.1:8080/api/v1\n",
             "\n  IngestIQ API            http://127.0.0.1:8080/api/v2\n",
             "\n  Crossing Minds API      http://127.0.0.1:8080/v1, http://127.0.0.1:8080\n",
@@ -243,13 +298,11 @@ mod tests {
         let texts_alone = told(&config(|config| {
             config.dev = true;
             config.mail.smtp = Some(smtp());
-            config.data_dir = "/srv/id".into();
         }));
-        let line = "\n  SMS outbox              http://127.0.0.1:8080/dev/outbox, or: tidegate outbox code --to ADDRESS \
-                    --data-dir /srv/id\n";
+        let line = "\n  SMS outbox              http://127.0.0.1:8080/dev/outbox, or: tidegate outbox code --to ADDRESS\n";
         assert!(texts_alone.contains(line), "{texts_alone}");
         let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080));
-        let reachable = overview(&config(|config| config.dev = true), everywhere).join("\n");
+        let reachable = overview(&config(|config| config.dev = true), everywhere, COMMAND).join("\n");
         let line = "\n  Mail and SMS outbox     tidegate outbox code --to ADDRESS\n";
         assert!(reachable.contains(line), "there is no page: {reachable}");
         let alpaca = told(&config(|config| {

@@ -19,6 +19,7 @@ use self::announce::{announce, base_url, serves_outbox};
 use self::background::{Background, install_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
 use self::stopping::StopSignals;
+use crate::cli::GlobalFlags;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::wiring::{Opened, Purpose, open};
@@ -32,7 +33,7 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// What keeps it from serving, and what to do about it.
-pub(super) async fn serve(config: &Config, as_json: bool) -> Result<(), Failure> {
+pub(super) async fn serve(config: &Config, global: &GlobalFlags) -> Result<(), Failure> {
     stopping::ignore_hangups()?;
     // First: a second server started by mistake must not touch the first one's database.
     let listener = bind(config.listen).await?;
@@ -44,7 +45,7 @@ pub(super) async fn serve(config: &Config, as_json: bool) -> Result<(), Failure>
     let signals = StopSignals::install()?;
     let background = Background::start(&opened, metrics.clone());
     raise_descriptor_limit();
-    announce(config, address, as_json);
+    announce(config, address, global);
     let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };
     let Opened { kernel, identity, brokerage, .. } = &opened;
     let (kernel, identity, brokerage) = (Arc::clone(kernel), Arc::clone(identity), Arc::clone(brokerage));

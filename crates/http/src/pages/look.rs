@@ -1,0 +1,109 @@
+//! What all pages of an installation share: name, colours, language, whom to ask.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use askama::Template;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use tidegate_domain::{Brand, Catalogue, LanguageTag};
+
+use super::parts::{Alert, Form, LinkButton};
+use crate::wire::client::accept_language;
+use crate::wire::state::App;
+
+/// What the layout needs to know.
+pub(super) struct Look {
+    pub(super) product: String,
+    pub(super) words: Arc<Catalogue>,
+    /// The address of the style sheet, another one whenever it changes: browsers keep it.
+    pub(super) style: String,
+    pub(super) support: Option<Support>,
+}
+
+/// Whom people ask.
+pub(super) struct Support {
+    pub(super) text: String,
+    pub(super) link: String,
+}
+
+impl Look {
+    /// In the language that the reader's browser prefers, or else that of the account the page is about, or English.
+    pub(super) fn of(app: &App, headers: &HeaderMap, account: Option<&LanguageTag>) -> Self {
+        let settings = app.kernel().settings();
+        let asked = accept_language(headers);
+        let tag = settings.languages.preferred(&asked).or(account);
+        Self::in_words(app, Arc::clone(settings.languages.of(tag)))
+    }
+
+    /// In English: pages for developers, and the contracts' own words.
+    pub(super) fn in_english(app: &App) -> Self {
+        Self::in_words(app, Arc::clone(app.kernel().settings().languages.of(None)))
+    }
+
+    fn in_words(app: &App, words: Arc<Catalogue>) -> Self {
+        let settings = app.kernel().settings();
+        let support = settings.brand.support.clone().zip(settings.brand.support_link());
+        Self {
+            product: settings.product.clone(),
+            words,
+            style: style_address(&settings.brand),
+            support: support.map(|(text, link)| Support { text, link }),
+        }
+    }
+}
+
+/// The style sheet with the installation's colours.
+pub(super) fn style_sheet(brand: &Brand) -> String {
+    let Brand { accent, accent_dark, .. } = brand;
+    let colours = |accent: &tidegate_domain::Colour| {
+        format!(":root {{ --accent: {}; --on-accent: {}; }}", accent.css(), accent.ink_on().css())
+    };
+    format!(
+        "{}\n{}\n@media (prefers-color-scheme: dark) {{ {} }}\n",
+        include_str!("../../templates/style.css"),
+        colours(accent),
+        colours(accent_dark)
+    )
+}
+
+fn style_address(brand: &Brand) -> String {
+    let mut hasher = DefaultHasher::new();
+    style_sheet(brand).hash(&mut hasher);
+    format!("/assets/style.css?v={:x}", hasher.finish())
+}
+
+/// One question or one answer.
+#[derive(Template)]
+#[template(path = "card.html")]
+pub(super) struct Card<'a> {
+    pub(super) look: &'a Look,
+    pub(super) title: &'a str,
+    pub(super) alerts: Vec<Alert>,
+    pub(super) texts: Vec<String>,
+    pub(super) form: Option<Form>,
+    pub(super) links: Vec<LinkButton>,
+}
+
+impl<'a> Card<'a> {
+    /// A card that says one thing.
+    pub(super) fn saying(look: &'a Look, title: &'a str, text: impl Into<String>) -> Self {
+        Self { look, title, alerts: Vec::new(), texts: vec![text.into()], form: None, links: Vec::new() }
+    }
+
+    /// The answer with that status.
+    pub(super) fn answer(self, status: StatusCode) -> Response {
+        page(status, &self)
+    }
+}
+
+/// A page as an answer.
+pub(super) fn page(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

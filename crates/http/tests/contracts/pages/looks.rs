@@ -1,0 +1,145 @@
+//! What the pages look like, in a real browser: on a phone and on a desk, in the light and in the dark, with scripts and without.
+
+use serde_json::{Value, json};
+use tidegate_testkit::{Engine, PASSWORD, TestApp, eventually, run};
+
+use super::browser::{Browser, latest_link, serve};
+use crate::cross_contract::login_rivergen;
+
+const SIZES: [(u32, &str); 4] = [(375, "light"), (375, "dark"), (1280, "light"), (1280, "dark")];
+
+/// The pages, each with its address and a name.
+async fn pages(app: &TestApp, address: &str) -> Vec<(&'static str, String)> {
+    app.sign_up_rivergen("ada@example.com").await;
+    let verify = latest_link(app).await;
+    app.sign_up_rivergen_verified("ada.lovelace@example.com").await;
+    let forgot = json!({ "email": "ada.lovelace@example.com" });
+    app.post("/api/v1/auth/forgot-password").json(&forgot).send().await.assert_status(200);
+    let mails = app.mails_to("ada.lovelace@example.com").await;
+    let reset = mails.iter().find_map(|mail| mail.link()).unwrap().to_owned();
+    vec![
+        ("verify", verify),
+        ("reset", reset),
+        ("invalid", format!("{address}/reset-password?token=x")),
+        ("start", format!("{address}/")),
+        ("nothing", format!("{address}/nothing")),
+        ("outbox", format!("{address}/dev/outbox")),
+        ("mail", String::new()),
+        ("design", format!("{address}/dev/design")),
+    ]
+}
+
+#[test]
+fn every_page_can_be_used_on_a_phone_and_on_a_desk_in_the_light_and_in_the_dark() {
+    run(Engine::Sqlite, async |_: Engine| {
+        let (app, address) = serve().await;
+        let browser = Browser::start();
+        let pages = pages(&app, &address).await;
+        let mail =
+            app.get("/dev/outbox/mail?number=1").ip("127.0.0.1").header("host", "localhost").send().await;
+        mail.assert_status(200);
+        for (name, page) in pages {
+            for (width, scheme) in SIZES {
+                browser.resize(width, scheme);
+                if name == "mail" {
+                    browser.show(&mail.text);
+                } else {
+                    browser.open(&page);
+                }
+                browser.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)");
+                let story = format!("{name}-{width}-{scheme}");
+                browser.keep_picture(&story, true);
+                let overflow = browser.evaluate("document.documentElement.scrollWidth - innerWidth");
+                assert!(overflow.as_i64().unwrap() <= 0, "{story} is {overflow} pixels too wide");
+                let back = browser.evaluate("getComputedStyle(document.body).backgroundColor");
+                assert_eq!(back == "rgb(12, 25, 34)", scheme == "dark", "{story}: {back}");
+                // What stands in a frame of the outbox is looked at by itself.
+                let within = json!({ "exclude": [["iframe"]] });
+                assert_eq!(browser.barriers(&within), Vec::<String>::new(), "{story}");
+            }
+        }
+        assert_eq!(browser.complaints(), Vec::<Value>::new());
+    });
+}
+
+#[test]
+fn a_form_that_was_refused_can_be_used_and_a_password_can_be_shown() {
+    run(Engine::Sqlite, async |_: Engine| {
+        let (app, address) = serve().await;
+        let browser = Browser::start();
+        let (_, reset) = pages(&app, &address).await.remove(1);
+        for (width, scheme) in SIZES {
+            browser.resize(width, scheme);
+            browser.open(&reset);
+            browser.type_into("#new_password", "weak");
+            browser.press(".reveal");
+            assert_eq!(browser.evaluate("document.querySelector('#new_password').type"), "text");
+            assert_eq!(
+                browser.evaluate("document.querySelector('.reveal').getAttribute('aria-pressed')"),
+                "true"
+            );
+            assert_eq!(browser.evaluate("document.querySelectorAll('.rules .met').length"), 1);
+            browser.press("button[type=submit]");
+            eventually("a problem", async || browser.text("[role=alert]")).await;
+            assert_eq!(browser.evaluate("document.querySelector('#new_password').type"), "password");
+            browser.keep_picture(&format!("refused-{width}-{scheme}"), true);
+            assert_eq!(browser.barriers(&json!({ "include": [["main"]] })), Vec::<String>::new());
+        }
+        assert_eq!(browser.complaints(), Vec::<Value>::new());
+    });
+}
+
+#[test]
+fn pages_work_with_scripts_off() {
+    run(Engine::Sqlite, async |_: Engine| {
+        let (app, address) = serve().await;
+        let browser = Browser::start();
+        let mut pages = pages(&app, &address).await;
+        let (_, reset) = pages.remove(1);
+        let (_, verify) = pages.remove(0);
+        browser.command("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
+        browser.open(&reset);
+        browser.type_into("#new_password", "Battery2staple!");
+        browser.press("button[type=submit]");
+        browser.arrive_at("Password changed").await;
+        login_rivergen(&app.client(), "ada.lovelace@example.com", "Battery2staple!").await.assert_status(200);
+        browser.open(&verify);
+        browser.press("button[type=submit]");
+        browser.arrive_at("Thank you").await;
+        browser.type_into("#new_password", PASSWORD);
+        browser.press("button[type=submit]");
+        browser.arrive_at("Password changed").await;
+    });
+}
+
+#[test]
+fn the_api_documentation_is_drawn_without_anything_that_its_policy_forbids() {
+    run(Engine::Sqlite, async |_: Engine| {
+        let (_app, address) = serve().await;
+        let browser = Browser::start();
+        for (width, scheme) in SIZES {
+            browser.resize(width, scheme);
+            browser.open(&format!("{address}/docs"));
+            eventually("the documentation", async || {
+                browser.text("main").filter(|text| text.contains("/api/v1/auth/signup"))
+            })
+            .await;
+            browser.keep_picture(&format!("docs-{width}-{scheme}"), false);
+            let text = browser.text("main").unwrap();
+            for part in [
+                "What to do about an error",
+                "RiverGen",
+                "Crossing Minds",
+                "/metrics",
+                "/.well-known/jwks.json",
+            ] {
+                assert!(text.contains(part), "{part} is not on the page");
+            }
+        }
+        // A search starts the renderer's worker.
+        browser.resize(1280, "light");
+        browser.type_into("input[type=text]", "refresh");
+        eventually("a hit", async || browser.text("[data-role='search:results']")).await;
+        assert_eq!(browser.complaints(), Vec::<Value>::new());
+    });
+}
