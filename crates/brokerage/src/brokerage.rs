@@ -43,6 +43,7 @@ impl Brokerage {
     ) -> Result<Option<LimitStatus>, Forbidden> {
         let account = actor.authorize(permission)?.account();
         let limit = self.kernel.settings.brokerage_by_account;
-        Ok(limit.map(|limit| self.kernel.meter(format!("brokerage {account}"), limit)))
+        let key = "riven.limits.brokerage_requests";
+        Ok(limit.map(|limit| self.kernel.meter(key, format!("brokerage {account}"), limit)))
     }
 }

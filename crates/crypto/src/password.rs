@@ -116,30 +116,33 @@ impl PasswordHasher {
     /// # Errors
     /// [`PasswordError::Failed`].
     pub fn hash(&self, password: &Password, entropy: &dyn Entropy) -> Result<String, PasswordError> {
-        let input = prehash(self.pepper.as_ref(), password);
+        let input = prehash(self.pepper.as_ref(), password.expose());
         let inner = self.scheme.hash(input.as_bytes(), entropy)?;
         Ok(Self::stored_form(self.pepper.as_ref(), &inner))
     }
 
-    /// Checks `password` against a stored hash.
+    /// Checks `password` against a stored hash: as it is prepared, and else as it was before passwords were.
     ///
     /// # Errors
     /// Any [`PasswordError`] when `stored` cannot be checked.
     pub fn verify(&self, password: &Password, stored: &str) -> Result<Verification, PasswordError> {
         let hash = StoredHash::parse(stored)?;
-        let (matches, up_to_date) = match hash.origin {
-            Origin::Imported => (hash.matches(password.expose().as_bytes())?, false),
+        let (pepper, up_to_date) = match hash.origin {
+            Origin::Imported => (None, false),
             Origin::Ours { pepper } => {
-                let input = prehash(self.pepper_named(pepper)?, password);
                 let current = pepper == self.pepper.as_ref().map(|pepper| pepper.id.as_str());
-                (hash.matches(input.as_bytes())?, current && hash.function == self.scheme.function())
+                (self.pepper_named(pepper)?, current && hash.function == self.scheme.function())
             }
         };
-        Ok(match (matches, up_to_date) {
-            (true, true) => Verification::Match,
-            (true, false) => Verification::MatchOutdated,
-            (false, _) => Verification::Mismatch,
-        })
+        let matches = |text: &str| match hash.origin {
+            Origin::Imported => hash.matches(text.as_bytes()),
+            Origin::Ours { .. } => hash.matches(prehash(pepper, text).as_bytes()),
+        };
+        if matches(password.expose())? {
+            return Ok(if up_to_date { Verification::Match } else { Verification::MatchOutdated });
+        }
+        let before = password.before().map(matches).transpose()?.unwrap_or(false);
+        Ok(if before { Verification::MatchOutdated } else { Verification::Mismatch })
     }
 
     /// Whether `stored` is a hash that [`PasswordHasher::verify`] can check, found out without the work. For imports.
@@ -167,8 +170,8 @@ impl PasswordHasher {
 }
 
 /// The first step of our hashes: 64 characters without a zero byte, each depending on the whole password.
-fn prehash(pepper: Option<&Pepper>, password: &Password) -> Zeroizing<String> {
-    let password = password.expose().as_bytes();
+fn prehash(pepper: Option<&Pepper>, password: &str) -> Zeroizing<String> {
+    let password = password.as_bytes();
     let tag = match pepper {
         Some(pepper) => hmac::sign(&pepper.key, password),
         None => hmac::sign(&hmac::Key::new(hmac::HMAC_SHA384, NO_PEPPER), password),

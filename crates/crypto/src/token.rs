@@ -44,9 +44,9 @@ impl PlainToken {
         Self(Secret::new(text))
     }
 
-    /// A presented token, of any form.
+    /// A presented token, of any form; what comes along from a clipboard at its ends is left out.
     pub fn from_presented(text: &str) -> Self {
-        Self(Secret::new(text))
+        Self(Secret::new(tidegate_domain::typed::trimmed(text)))
     }
 
     /// The text, for the one response that carries it.

@@ -4,6 +4,7 @@
 //! it: a 550 for the recipient is the end of that mail, a 550 for the sender is a mistake in the configuration.
 
 mod config;
+mod status;
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,8 @@ use tokio::time::{Instant, timeout};
 use crate::OutgoingMail;
 use crate::message::compose;
 use crate::redact::redacted;
+
+use status::Concerns;
 
 pub use config::{ConfigError, MailPassword, SmtpConfig, TlsMode};
 
@@ -280,11 +283,9 @@ impl Smtp {
             (_, Some(534 | 535 | 538)) | (Stage::SignIn, _) if refused || cause.is_client() => {
                 format!("{server} does not accept the credentials ({reply}): check username and password")
             }
-            (Stage::Recipient, _) if refused => {
-                return SendError::Permanent(format!("{server} refuses the recipient ({reply})"));
-            }
-            (Stage::Content, _) if refused => {
-                return SendError::Permanent(format!("{server} refuses the message ({reply})"));
+            (stage @ (Stage::Recipient | Stage::Content), Some(code)) if refused => {
+                let said = std::error::Error::source(cause).map(ToString::to_string).unwrap_or_default();
+                return refusal(status::concerns(stage, code, &said), &server, &reply);
             }
             (Stage::Sender, _) if refused => {
                 format!("{server} refuses the sender {} ({reply}): check from", self.from.email)
@@ -311,6 +312,18 @@ impl Smtp {
             (_, Some(_)) => format!("{server} is temporarily unavailable ({reply})"),
         };
         SendError::Transient(text)
+    }
+}
+
+/// A refused mail: given up only if no correction could help it.
+fn refusal(concerns: Concerns, server: &str, reply: &str) -> SendError {
+    match concerns {
+        Concerns::Recipient => SendError::Permanent(format!("{server} refuses the recipient ({reply})")),
+        Concerns::Message => SendError::Permanent(format!("{server} refuses the message ({reply})")),
+        Concerns::Sender => SendError::Transient(format!(
+            "{server} refuses mail from this sender ({reply}): check from, what the account may send, SPF and DKIM"
+        )),
+        Concerns::Passing => SendError::Transient(format!("{server} cannot deliver at the moment ({reply})")),
     }
 }
 

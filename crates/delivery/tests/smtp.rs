@@ -235,6 +235,23 @@ async fn a_busy_server_is_asked_again_and_a_missing_mailbox_is_not() {
 }
 
 #[tokio::test]
+async fn what_is_the_senders_to_correct_is_tried_again() {
+    let server = MailServer::start(&[]);
+    let smtp = server.smtp();
+    for (to, reply) in [
+        ("relay@example.com", "554 5.7.1 Relay access denied"),
+        ("spf@example.com", "550 5.7.23 SPF validation failed"),
+        ("quota@example.com", "550 5.4.5 Daily user sending quota exceeded"),
+    ] {
+        let refused = transient(smtp.send(&mail_to(to)).await);
+        assert!(
+            refused.contains(&format!("refuses mail from this sender ({reply}): check from")),
+            "{refused}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_refused_message_is_given_up_without_quoting_it() {
     let server = MailServer::start(&[]);
     let refused = permanent(server.smtp().send(&mail_to("spam@example.com")).await);

@@ -122,7 +122,8 @@ impl fmt::Display for LoginName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Phone(phone) => phone.fmt(f),
-            Self::Email(_) | Self::Service(_) => f.write_str(self.as_str()),
+            Self::Email(email) => email.fmt(f),
+            Self::Service(name) => f.write_str(&name.0),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Challenges: something sent to an address, to be sent back once.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AccountId, ChallengeId, OrganizationId};
@@ -73,6 +75,9 @@ pub const MAX_KNOWN_ATTEMPTS: i32 = MAX_ATTEMPTS * 10;
 
 /// How often a link that may be followed again is followed: by people and their mail programs, not by a flood.
 pub const MAX_LINK_USES: i32 = 20;
+
+/// How long the answer to a one-time action is given again to the same caller: as long as clients wait before they try again.
+pub const REPEATED_FOR: Duration = Duration::from_secs(60);
 
 /// Digits of a one-time code.
 pub const CODE_DIGITS: u32 = 6;

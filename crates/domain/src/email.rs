@@ -5,15 +5,21 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
+use crate::typed;
+
 /// Longest address that can be delivered to (RFC 5321 section 4.5.3.1.3, less the angle brackets).
 const MAX_ADDRESS: usize = 254;
 /// Longest local part (RFC 5321 section 4.5.3.1.1).
 const MAX_LOCAL: usize = 64;
 
+/// What links to addresses begin with (RFC 6068).
+const MAILTO: &str = "mailto:";
+
 /// A valid e-mail address in its one normal form: NFC, lower case, the domain in its ASCII spelling.
 ///
 /// Two spellings of one mailbox compare equal, so uniqueness and rate limits cannot be walked around by case or by
-/// Unicode composition. Source: RFC 5322 `dot-atom`, RFC 6531 for other scripts, UTS 46 for domains.
+/// Unicode composition. `Display` writes the domain as its owner does; [`as_str`](Self::as_str) is what is stored, compared
+/// and sent to. Source: RFC 5322 `dot-atom`, RFC 6531 for other scripts, UTS 46 for domains.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EmailAddress(String);
@@ -24,15 +30,24 @@ pub struct EmailAddress(String);
 pub struct EmailError;
 
 impl EmailAddress {
-    /// Reads an address, white space around it ignored.
+    /// Reads an address as people type and paste it: white space and invisible characters around it and a `mailto:` before
+    /// it are ignored.
     ///
     /// # Errors
     /// [`EmailError`] when the text is no address.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
-        let text = text.trim();
+        let text = typed::trimmed(text);
         if text.len() > 4 * MAX_ADDRESS {
             return Err(EmailError);
         }
+        // As some keyboards type it. Other full-width letters are left to the domain's rules: before the `@` they may be meant.
+        let text = text.replace('\u{ff20}', "@");
+        let text = match text.get(..MAILTO.len()) {
+            Some(scheme) if scheme.eq_ignore_ascii_case(MAILTO) => {
+                text.get(scheme.len()..).unwrap_or_default()
+            }
+            _ => &text,
+        };
         let (local, domain) = text.rsplit_once('@').ok_or(EmailError)?;
         let local: String = local.nfc().flat_map(char::to_lowercase).nfc().collect();
         let domain = idna::domain_to_ascii_strict(domain).map_err(|_| EmailError)?;
@@ -51,7 +66,7 @@ impl EmailAddress {
         Self(text)
     }
 
-    /// The address.
+    /// The address in its normal form, for the store and for whoever sends to it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -81,9 +96,16 @@ impl EmailAddress {
     }
 }
 
+/// As people read and write it: the domain in its own script (RFC 5895), where that reads back as the same address.
 impl fmt::Display for EmailAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        if !self.domain().contains("xn--") {
+            return f.write_str(&self.0);
+        }
+        let (domain, verdict) = idna::domain_to_unicode(self.domain());
+        let shown = format!("{}@{domain}", self.local_part());
+        let is_same = verdict.is_ok() && Self::parse(&shown).is_ok_and(|read| read == *self);
+        f.write_str(if is_same { &shown } else { &self.0 })
     }
 }
 
@@ -131,6 +153,32 @@ mod tests {
         assert_eq!(parsed(" Ada.Lovelace@EXAMPLE.com "), Some("ada.lovelace@example.com".into()));
         assert_eq!(parsed("jos\u{e9}@example.com"), parsed("JOSE\u{301}@example.com"));
         assert_eq!(parsed("a@b\u{fc}cher.example"), Some("a@xn--bcher-kva.example".into()));
+        for pasted in [
+            "\u{200b}grace@example.com",
+            "\u{feff}grace@example.com\u{feff}",
+            "\u{202a}grace@example.com\u{202c}\n",
+            "mailto:grace@example.com",
+            "MAILTO:Grace@example.com",
+            "grace\u{ff20}example\u{ff0e}com",
+            "grace@\u{ff45}xample\u{3002}com",
+        ] {
+            assert_eq!(parsed(pasted).as_deref(), Some("grace@example.com"), "{pasted:?}");
+        }
+    }
+
+    #[test]
+    fn an_international_domain_is_stored_in_ascii_and_shown_as_its_owner_writes_it() {
+        for shown in
+            ["a@b\u{fc}cher.example", "a@\u{4f8b}\u{3048}.\u{30c6}\u{30b9}\u{30c8}", "ada@example.com"]
+        {
+            let address = EmailAddress::parse(shown).unwrap();
+            assert!(address.as_str().is_ascii());
+            assert_eq!(address.to_string(), shown);
+            assert_eq!(EmailAddress::parse(&address.to_string()), Ok(address));
+        }
+        for kept in ["a@xn--a.example", "a@xn--zzzzzz.example"] {
+            assert_eq!(EmailAddress::from_stored(kept.to_owned()).to_string(), kept);
+        }
     }
 
     #[test]
@@ -153,6 +201,9 @@ mod tests {
             "a@[127.0.0.1]",
             "a@127.0.0.1",
             "a@b@c.de",
+            "mailto:",
+            "mailto:mailto:a@b.cd",
+            "mailto:a@b.cd?subject=x",
             "\"a b\"@c.de",
             "a\u{200b}@b.cd",
             "a@b.cd\r\nBcc: x@y.zz",
@@ -181,6 +232,7 @@ mod tests {
         fn any_text_is_read_or_refused_without_a_panic(text in "\\PC{0,300}") {
             if let Ok(address) = EmailAddress::parse(&text) {
                 prop_assert_eq!(EmailAddress::parse(address.as_str()), Ok(address.clone()));
+                prop_assert_eq!(EmailAddress::parse(&address.to_string()), Ok(address.clone()));
                 prop_assert!(address.as_str().len() <= MAX_ADDRESS);
             }
         }

@@ -28,6 +28,7 @@ pub mod secret;
 pub mod session;
 pub mod text;
 pub mod time;
+pub mod typed;
 
 pub use access::AccessClaims;
 pub use birth::DateOfBirth;

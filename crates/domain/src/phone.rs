@@ -7,12 +7,18 @@ use phonenumber::metadata::DATABASE;
 use serde::{Deserialize, Serialize};
 
 use crate::limit::Limit;
+use crate::typed;
 
 /// Longest text that is read at all: the longest number with a separator after every digit, and some to
 /// spare.
 const MAX_TEXT: usize = 64;
 /// Digits of the longest number, its country code included (ITU-T E.164 section 6.1).
 const MAX_DIGITS: usize = 15;
+/// What is dialled before a country code, here and there (ITU-T E.164 recommends `00`): Kenya, the North American plan,
+/// Australia. A number that is one at home is not read so.
+const INTERNATIONAL_PREFIXES: [&str; 4] = ["000", "00", "0011", "011"];
+/// What links to numbers begin with (RFC 3966).
+const TEL_SCHEME: &str = "tel:";
 /// Digits left readable where a number is shown to an operator.
 const SHOWN: usize = 2;
 
@@ -81,7 +87,8 @@ impl Default for PhoneRule {
 }
 
 impl PhoneRule {
-    /// Reads a number as people write it: `+254 712 345678`, `254712345678`, `0712-345678`, `(0712) 345678`.
+    /// Reads a number as people write, dial and paste it: `+254 712 345678`, `254712345678`, `0712-345678`, `(0712) 345678`,
+    /// `00254712345678`, `tel:+254712345678`, in the digits of any script.
     ///
     /// Kenyan numbers are those that match `^\+254(7|1)\d{8}$`, whether or not a block is known to be given
     /// out: the regulator opens new ones. Those of other countries are mobile numbers by the numbering plans
@@ -95,8 +102,12 @@ impl PhoneRule {
             return self.read(None, &text);
         }
         let home = self.countries.first().ok_or(PhoneError)?;
-        // As dialled at home, or with a country code whose plus was left out.
-        self.read(Some(home.0), &text).or_else(|_| self.read(None, &format!("+{text}")))
+        // As dialled at home; with a country code whose plus was left out; or as dialled abroad.
+        let abroad = INTERNATIONAL_PREFIXES.iter().filter_map(|prefix| text.strip_prefix(prefix));
+        let international = || std::iter::once(text.as_str()).chain(abroad);
+        self.read(Some(home.0), &text).or_else(|_| {
+            international().find_map(|text| self.read(None, &format!("+{text}")).ok()).ok_or(PhoneError)
+        })
     }
 
     fn read(&self, home: Option<Id>, text: &str) -> Result<PhoneNumber, PhoneError> {
@@ -174,25 +185,28 @@ fn masked(number: &str) -> String {
 
 /// The digits of `text`, and the plus before them, without what people put between.
 fn digits_of(text: &str) -> Result<String, PhoneError> {
+    let text = typed::trimmed(text);
+    let text = match text.get(..TEL_SCHEME.len()) {
+        Some(scheme) if scheme.eq_ignore_ascii_case(TEL_SCHEME) => {
+            text.get(scheme.len()..).unwrap_or_default()
+        }
+        _ => text,
+    };
     let mut digits = String::with_capacity(MAX_DIGITS);
     for (at, c) in text.chars().enumerate() {
-        match c {
-            _ if at >= MAX_TEXT => return Err(PhoneError),
-            '0'..='9' => digits.push(c),
-            '+' if digits.is_empty() => digits.push(c),
-            c if is_separator(c) => {}
-            _ => return Err(PhoneError),
+        if at >= MAX_TEXT {
+            return Err(PhoneError);
+        }
+        let c = typed::narrow(c);
+        match typed::digit(c).and_then(|value| char::from_digit(value, 10)) {
+            Some(digit) => digits.push(digit),
+            None if c == '+' && digits.is_empty() => digits.push(c),
+            None if typed::is_separator(c) || matches!(c, '(' | ')' | '[' | ']' | '/' | '~' | '\u{2044}') => {
+            }
+            None => return Err(PhoneError),
         }
     }
     Ok(digits)
-}
-
-/// White space, dashes and brackets; and the invisible marks of writing direction that phones copy along with
-/// a number.
-fn is_separator(c: char) -> bool {
-    c.is_whitespace()
-        || matches!(c, '-' | '(' | ')' | '.' | '\u{2010}'..='\u{2015}' | '\u{2212}')
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn is_kenyan_mobile(number: &str) -> bool {
@@ -253,6 +267,20 @@ mod tests {
             "712345678",
             "000254712345678",
             "\u{202a}+254\u{a0}712\u{a0}345\u{2011}678\u{202c}",
+            "00254712345678",
+            "00 254 (0) 712 345678",
+            "011254712345678",
+            "0011254712345678",
+            "\u{200b}0712345678",
+            "\u{feff}0712345678\u{2060}",
+            "tel:+254712345678",
+            "TEL:0712-345-678",
+            "0712/345678",
+            "[0712] 345678",
+            "\u{660}\u{667}\u{661}\u{662}\u{663}\u{664}\u{665}\u{666}\u{667}\u{668}",
+            "\u{6f0}\u{6f7}\u{6f1}\u{6f2}\u{6f3}\u{6f4}\u{6f5}\u{6f6}\u{6f7}\u{6f8}",
+            "\u{ff0b}\u{ff12}\u{ff15}\u{ff14}\u{ff0d}\u{ff17}\u{ff11}\u{ff12}\u{ff13}\u{ff14}\u{ff15}\u{ff16}\u{ff17}\u{ff18}",
+            "+254 7\u{661}2 345 678",
         ] {
             assert_eq!(parsed(text).as_deref(), Some("+254712345678"), "{text:?}");
         }
@@ -273,7 +301,13 @@ mod tests {
             "+254712345678 ext 5",
             "+254712345678x5",
             "+254712345678;phone-context=+1",
-            "tel:+254712345678",
+            "tel:",
+            "tel:tel:+254712345678",
+            "tel:0712345678;phone-context=+254",
+            "sms:+254712345678",
+            "00",
+            "0014155552671",
+            "+00254712345678",
             "+254712345678,+254712345679",
             "+254+712345678",
             "0712345678+",
@@ -286,13 +320,13 @@ mod tests {
             "+255712345678",
             "999",
             "0712O45678",
-            "\u{661}\u{662}\u{663}\u{664}\u{665}\u{666}\u{667}\u{668}\u{669}",
+            "\u{661}\u{662}\u{663}\u{664}\u{665}\u{666}\u{667}\u{668}",
             "ada@example.com",
             "07123\r\n45678\0",
         ] {
             assert_eq!(parsed(text), None, "{text:?}");
         }
-        assert_eq!(parsed(&format!("{}0712345678", " ".repeat(MAX_TEXT))), None);
+        assert_eq!(parsed(&format!("07{}12345678", " ".repeat(MAX_TEXT))), None);
     }
 
     #[test]

@@ -14,8 +14,8 @@ pub struct RefreshPolicy {
     /// Lifetime of each token; never past its session's end.
     #[serde(with = "seconds")]
     pub lifetime: Duration,
-    /// How long a superseded token still answers with its child while that child is unused: the answer may have
-    /// been lost, or two tabs may have refreshed at once.
+    /// How long a superseded token still answers with the newest token of its session: the answer may have been lost, or
+    /// several tabs may have refreshed, one after the other or at once.
     #[serde(with = "seconds")]
     pub grace: Duration,
     /// Where tokens are kept instead of exchanged: how much is left of a token's life when its child is issued, beside which
@@ -31,8 +31,6 @@ pub struct Presented {
     pub expires_at: Timestamp,
     /// When it was exchanged for its child, if it was.
     pub rotated_at: Option<Timestamp>,
-    /// Whether that child has been presented in its turn.
-    pub child_used: bool,
     /// Whether its session was ended.
     pub session_revoked: bool,
 }
@@ -42,7 +40,7 @@ pub struct Presented {
 pub enum Verdict {
     /// Exchange it for its child.
     Rotate,
-    /// Answer with the same child again.
+    /// Answer with the newest of its descendants.
     Repeat,
     /// A replaced token was replayed: end the session.
     Replayed,
@@ -79,15 +77,16 @@ impl RefreshPolicy {
         }
     }
 
-    /// Judges a token presented `now` (RFC 9700 section 4.14.2).
+    /// Judges a token presented `now` (RFC 9700 section 4.14.2). The time promised to a superseded token does not depend on
+    /// what became of its child meanwhile, nor on its own age.
     pub fn judge(&self, token: Presented, now: Timestamp) -> Verdict {
         if token.session_revoked {
             return Verdict::Revoked;
         }
         match token.rotated_at {
-            Some(at) if token.child_used || now.since(at) > self.grace => Verdict::Replayed,
-            _ if token.expires_at <= now => Verdict::Expired,
+            Some(at) if now.since(at) > self.grace => Verdict::Replayed,
             Some(_) => Verdict::Repeat,
+            None if token.expires_at <= now => Verdict::Expired,
             None => Verdict::Rotate,
         }
     }
@@ -112,7 +111,7 @@ mod tests {
     }
 
     fn token() -> Presented {
-        Presented { expires_at: at(1_000), rotated_at: None, child_used: false, session_revoked: false }
+        Presented { expires_at: at(1_000), rotated_at: None, session_revoked: false }
     }
 
     #[test]
@@ -125,10 +124,10 @@ mod tests {
     }
 
     #[test]
-    fn once_the_child_is_used_the_parent_is_a_replay() {
+    fn a_token_that_expires_within_the_grace_is_repeated_all_the_same() {
         let policy = rotated();
-        let used = Presented { rotated_at: Some(at(100)), child_used: true, ..token() };
-        assert_eq!(policy.judge(used, at(101)), Verdict::Replayed);
+        let last = Presented { rotated_at: Some(at(990)), ..token() };
+        assert_eq!(policy.judge(last, at(1_010)), Verdict::Repeat);
     }
 
     #[test]
@@ -152,10 +151,8 @@ mod tests {
         let presented = Presented { expires_at: day(60), ..token() };
         assert_eq!(policy.judge_kept(presented, day(53)), KeepVerdict::Keep);
         assert_eq!(policy.judge_kept(presented, day(54)), KeepVerdict::Renew);
-        assert_eq!(
-            policy.judge_kept(Presented { child_used: true, ..presented }, day(59)),
-            KeepVerdict::Renew
-        );
+        let renewed = Presented { rotated_at: Some(day(54)), ..presented };
+        assert_eq!(policy.judge_kept(renewed, day(59)), KeepVerdict::Renew);
         assert_eq!(policy.judge_kept(presented, day(60)), KeepVerdict::Expired);
         assert_eq!(
             policy.judge_kept(Presented { session_revoked: true, ..presented }, day(1)),

@@ -45,7 +45,7 @@ pub fn line(text: &str, max: usize) -> Result<String, TextError> {
 
 /// Embeddings, overrides and isolates. The marks U+061C, U+200E and U+200F change nothing around them: names of several
 /// scripts may need them.
-const fn turns_direction(c: char) -> bool {
+pub(crate) const fn turns_direction(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

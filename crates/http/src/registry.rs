@@ -11,6 +11,7 @@ use tidegate_domain::{ContractId, ContractProfiles};
 use tower::ServiceExt;
 
 use crate::contracts::{crossing_minds, ingestiq, riven, rivergen};
+use crate::wire::cors::with_cors;
 use crate::wire::not_found::not_found;
 use crate::wire::openapi::merged;
 use crate::wire::state::App;
@@ -59,6 +60,8 @@ pub(crate) fn router(app: &App) -> Router<App> {
     }
     // What lies deeper comes first: two contracts may share a prefix.
     claims.sort_by_key(|(path, _)| Reverse(path.len()));
+    // Below everything else, what is no contract's.
+    claims.push((String::new(), with_cors(Router::new().fallback(not_found), app).with_state(app.clone())));
     let claims: Arc<[(String, Router)]> = claims.into();
     router.fallback(move |request: Request| unknown(Arc::clone(&claims), request))
 }

@@ -165,7 +165,7 @@ impl Work<'_> {
             "product": self.kernel.settings.product,
             // A mail to an address that is not verified has no name in it: the name may be an attacker's text.
             "display_name": if mail.template.may_name_recipient() { mail.display_name } else { "" },
-            "email": mail.to.as_str(),
+            "email": mail.to.to_string(),
         });
         tidegate_domain::text::merge(&mut values, &mail.values);
         self.enqueue(Queued {

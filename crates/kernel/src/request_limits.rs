@@ -7,7 +7,7 @@ use tidegate_domain::Role;
 use tidegate_domain::limit::{Limit, LimitStatus};
 
 use crate::fault::Fault;
-use crate::{Actor, Call, Kernel, KernelTables};
+use crate::{Actor, Call, Kernel, KernelTables, limit_key};
 
 impl Kernel {
     /// Counts a request without a valid access token. None when the contract has no such limit.
@@ -20,6 +20,7 @@ impl Kernel {
             let caller = format!("{contract} ip {}", network.name);
             let status = self.meter.count(caller, limit.times(network.times), now);
             if status.exceeded {
+                limit_key::note(|| format!("{contract}.limits.anonymous_requests"));
                 return Some(status);
             }
             narrowest = narrowest.or(Some(status));
@@ -41,12 +42,24 @@ impl Kernel {
             (None, Some(limit)) => (limit, format!("{contract} account {}", grant.account())),
             (None, None) => return None,
         };
-        Some(self.meter.count(caller, limit, self.now()))
+        let status = self.meter.count(caller, limit, self.now());
+        if status.exceeded {
+            let key = match limits.requests_by_organization {
+                Some(_) => "requests_by_organization",
+                None => "authenticated_requests",
+            };
+            limit_key::note(|| format!("{contract}.limits.{key}"));
+        }
+        Some(status)
     }
 
-    /// Counts a request of `caller` against a limit of a feature's.
-    pub fn meter(&self, caller: String, limit: Limit) -> LimitStatus {
-        self.meter.count(caller, limit, self.now())
+    /// Counts a request of `caller` against a limit of a feature's, which is configured by `key`.
+    pub fn meter(&self, key: &str, caller: String, limit: Limit) -> LimitStatus {
+        let status = self.meter.count(caller, limit, self.now());
+        if status.exceeded {
+            limit_key::note(|| key.to_owned());
+        }
+        status
     }
 
     /// Exchanges counts with the other nodes. Called every second by a worker.

@@ -8,7 +8,7 @@ use tidegate_domain::{EmailAddress, PhoneNumber, Timestamp};
 
 use crate::fault::Fault;
 use crate::tables::known_networks::KEEP_NETWORKS;
-use crate::{Call, Kernel, KernelTables, Work};
+use crate::{Call, Kernel, KernelTables, Work, limit_key};
 
 /// What is counted: its name is part of the bucket.
 #[derive(Clone, Copy, Debug)]
@@ -129,6 +129,7 @@ impl Kernel {
         for Bucket { mac, times } in self.buckets(call, counted) {
             let status = unit.limits().count(&mac, limit.times(times), 1, now).await?;
             if status.exceeded {
+                limit_key::note(|| counted.limit_key(call.profile.contract.as_str()));
                 return Ok(Some(status.exceeded_at(now)));
             }
         }
@@ -258,6 +259,45 @@ impl Counted<'_> {
             Counted::MessagesByOrganization(organization) => {
                 (Scope::All, format!("messages organization {organization}"))
             }
+        }
+    }
+}
+
+impl Counted<'_> {
+    /// The configuration key of the limit on this, under a contract.
+    fn limit_key(&self, contract: &str) -> String {
+        let of_contract = |name: &str| format!("{contract}.limits.{name}");
+        match self {
+            Self::SignUpByIp => of_contract("sign_up_by_ip"),
+            Self::SignInByIp => of_contract("sign_in_by_ip"),
+            Self::SignInByLogin(_) => of_contract("sign_in_by_email"),
+            Self::FailedSignIn(_) => of_contract("failed_sign_in"),
+            Self::ForgotPasswordByIp => of_contract("forgot_password_by_ip"),
+            Self::ForgotPasswordByEmail(_) | Self::EmailChangeByEmail(_) => {
+                of_contract("forgot_password_by_email")
+            }
+            Self::ResendByAccount(_) | Self::EmailChangeByAccount(_) => of_contract("resend_by_account"),
+            Self::MailsByEmail(_) | Self::NoticesByAccount(_) => of_contract("mails_by_email"),
+            Self::FailedPasswordByLogin(_) | Self::FailedPasswordFromKnownNetwork(_) => {
+                "failed_passwords_by_account".to_owned()
+            }
+            Self::FailedCodeByAccount(_)
+            | Self::FailedPhoneCode(_)
+            | Self::FailedPhoneCodeFromKnownNetwork(_) => "failed_codes_by_account".to_owned(),
+            Self::FailedCodeByNetwork => "failed_codes_by_network".to_owned(),
+            Self::FailedCodeOfChallenge(_) => "none: five wrong codes, which is not configurable".to_owned(),
+            Self::AuditedAttempts => "audit.attempts_by_network".to_owned(),
+            Self::CodesAtOnceByPhone(_) => "phone.limits.by_phone_at_once".to_owned(),
+            Self::CodesByPhone(_) => "phone.limits.by_phone".to_owned(),
+            Self::CodesByIp => "phone.limits.by_ip".to_owned(),
+            Self::RegistrationsByPrefix(_) => "phone.limits.by_prefix".to_owned(),
+            Self::PasswordsSetByAccount(_) => "passwords_set_by_account".to_owned(),
+            Self::PasswordsSetByOrganization(_) => "passwords_set_by_organization".to_owned(),
+            Self::PasswordsSetByNetwork => "passwords_set_by_network".to_owned(),
+            Self::MessagesByRecipient(_) => "messages.by_recipient".to_owned(),
+            Self::MessagesByNetwork => "messages.by_network".to_owned(),
+            Self::MessagesByAccount(_) => "messages.by_account".to_owned(),
+            Self::MessagesByOrganization(_) => "messages.by_organization".to_owned(),
         }
     }
 }

@@ -12,7 +12,7 @@ impl Kernel {
     /// more than [`ALARM`] on all nodes together. Nothing is refused because of it.
     pub fn note_wrong_code(&self) {
         metrics::counter!("tidegate_wrong_codes_total").increment(1);
-        let status = self.meter("wrong codes".to_owned(), ALARM);
+        let status = self.meter.count("wrong codes".to_owned(), ALARM, self.now());
         if self.wrong_codes_warned.is_first_excess(status) {
             tracing::warn!(
                 limit = status.limit,

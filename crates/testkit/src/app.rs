@@ -25,6 +25,17 @@ use tidegate_kernel::{Kernel, Parts, Settings};
 
 use crate::{Client, Engine, FakeClock, Fixture, Request, SeededEntropy, TestDatabase};
 
+/// Has every table answer as in a read-only transaction.
+const REFUSE_WRITES: &str = "
+    create function refuse_write() returns trigger language plpgsql as $$
+    begin raise exception 'cannot execute % in a read-only transaction', tg_op using errcode = '25006'; end $$;
+    do $$ declare name text; begin
+        for name in select tablename from pg_tables where schemaname = current_schema() loop
+            execute format('create trigger read_only before insert or update or delete on %I
+                for each statement execute function refuse_write()', name);
+        end loop;
+    end $$";
+
 /// The issuer of every test's tokens.
 pub const PUBLIC_URL: &str = "https://id.example.com";
 
@@ -205,6 +216,27 @@ impl TestApp {
     /// A client at the usual address.
     pub fn client(&self) -> Client {
         self.node.client()
+    }
+
+    /// Makes the database one that can be read only: as on a full disk, or after a fail-over to a replica. On PostgreSQL, until
+    /// its function `refuse_write` is dropped.
+    ///
+    /// # Panics
+    /// When the database refuses it.
+    pub async fn refuse_writes(&self) {
+        match self.database.engine() {
+            Engine::Sqlite => self.pragma("pragma query_only = on").await.expect("a setting of SQLite"),
+            Engine::Postgres => {
+                self.sql(REFUSE_WRITES).await;
+            }
+        }
+    }
+
+    /// Sets up the connection that writes.
+    async fn pragma(&self, pragma: &'static str) -> tidegate_database::Result<()> {
+        let mut unit = self.store().begin().await?;
+        tidegate_database::execute!(unit, pragma)?;
+        unit.commit().await
     }
 
     /// Runs SQL past the application, committed at once; answers how many rows changed.

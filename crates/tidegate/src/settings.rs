@@ -21,6 +21,7 @@ impl Config {
     /// How to open the store.
     pub(crate) fn store_options(&self) -> StoreOptions {
         let mut options = StoreOptions::new(self.database_url());
+        options.listen_url = self.database_listen.as_ref().map(|listen| listen.0.clone());
         if let Some(most) = self.database_connections {
             options.max_connections = most;
         }
@@ -200,6 +201,7 @@ impl Config {
             max_body: self.http.max_body,
             uploads: self.http.uploads,
             cors_origins: self.http.cors_origins.clone(),
+            cors_headers: self.http.cors_headers.clone(),
             ops: OpsSettings { allow: self.ops.allow.clone(), hosts: self.ops.hosts.clone() },
             // Where it is served decides the listener.
             serves_outbox: false,

@@ -36,7 +36,7 @@ pub struct AlpacaSecret(pub Secret);
 
 impl<'de> Deserialize<'de> for AlpacaSecret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
+        Secret::deserialize(deserializer).map(Self)
     }
 }
 

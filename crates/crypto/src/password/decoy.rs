@@ -74,18 +74,16 @@ impl Effort {
         texts.iter().find_map(|text| StoredHash::parse(text).ok().map(|hash| Self::of(&hash)))
     }
 
-    /// Does the work and forgets its outcome.
+    /// Does the work and forgets its outcome: as often as for a hash that `password` does not match.
     ///
     /// # Errors
     /// [`PasswordError::Failed`].
     pub(crate) fn spend(&self, password: &Password) -> Result<(), PasswordError> {
         let salt = vec![0; self.salt_bytes];
         let compute = |input: &[u8]| self.function.compute(input, &salt, self.output_bytes).map(drop);
-        if self.prehashed {
-            compute(prehash(None, password).as_bytes())
-        } else {
-            compute(password.expose().as_bytes())
-        }
+        std::iter::once(password.expose()).chain(password.before()).try_for_each(|text| {
+            if self.prehashed { compute(prehash(None, text).as_bytes()) } else { compute(text.as_bytes()) }
+        })
     }
 }
 

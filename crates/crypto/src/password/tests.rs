@@ -72,6 +72,36 @@ fn non_ascii_passwords_whose_first_72_bytes_agree_are_different_passwords() {
 }
 
 #[test]
+fn a_password_is_the_same_from_every_keyboard() {
+    let hasher = hasher(FAST);
+    let stored = hash(&hasher, "Man\u{303}ana1234");
+    for typed in ["Man\u{303}ana1234", "Ma\u{f1}ana1234", "\u{ff2d}a\u{f1}ana1234", "Ma\u{f1}ana1234\n"] {
+        assert_eq!(verify(&hasher, typed, &stored), Verification::Match, "{typed:?}");
+    }
+    assert_eq!(verify(&hasher, "Manana1234", &stored), Verification::Mismatch);
+}
+
+#[test]
+fn a_hash_from_before_passwords_were_prepared_verifies_and_asks_for_a_new_one() {
+    let hasher = hasher(FAST);
+    let before = |typed: &str| {
+        let inner = FAST.hash(prehash(None, typed).as_bytes(), &Seeded::new(2)).unwrap();
+        PasswordHasher::stored_form(None, &inner)
+    };
+    let imported = |typed: &str| FAST.hash(typed.as_bytes(), &Seeded::new(2)).unwrap();
+    let (apart, composed, wide) = ("Man\u{303}ana1234", "Ma\u{f1}ana1234", "\u{ff2d}a\u{f1}ana1234");
+    for stored in [before(apart), imported(apart)] {
+        assert_eq!(verify(&hasher, apart, &stored), Verification::MatchOutdated);
+        // Set on one keyboard and typed on another.
+        assert_eq!(verify(&hasher, composed, &stored), Verification::MatchOutdated);
+        assert_eq!(verify(&hasher, "Manana1234", &stored), Verification::Mismatch);
+    }
+    assert_eq!(verify(&hasher, wide, &before(wide)), Verification::MatchOutdated);
+    assert_eq!(verify(&hasher, composed, &before(wide)), Verification::Mismatch);
+    assert_eq!(verify(&hasher, apart, &before(composed)), Verification::Match);
+}
+
+#[test]
 fn a_zero_byte_does_not_end_a_password() {
     let hasher = hasher(FAST);
     let stored = hash(&hasher, "correct\0horse");

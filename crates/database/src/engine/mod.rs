@@ -1,13 +1,11 @@
 //! The two engines, and all that differs between them.
 
+mod address;
 mod migrate;
 mod postgres;
 mod sqlite;
 mod to_the_end;
 
-use std::fmt;
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 
 use sqlx::pool::PoolConnection;
@@ -15,53 +13,9 @@ use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool}
 use uuid::Uuid;
 
 use crate::{Result, StoreError, Unit};
+pub use address::DatabaseUrl;
 pub use migrate::Migration;
 pub(crate) use sqlite::Turn;
-
-/// Where the accounts are kept: `sqlite:PATH` or `postgres://…`.
-#[derive(Clone, PartialEq, Eq)]
-pub enum DatabaseUrl {
-    /// A SQLite file.
-    Sqlite(PathBuf),
-    /// A PostgreSQL connection string.
-    Postgres(String),
-}
-
-impl FromStr for DatabaseUrl {
-    type Err = StoreError;
-
-    fn from_str(text: &str) -> Result<Self> {
-        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            Ok(Self::Postgres(text.to_owned()))
-        } else if let Some(path) = text.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
-            Ok(Self::Sqlite(PathBuf::from(path.strip_prefix("//").unwrap_or(path))))
-        } else {
-            Err(StoreError::Address(
-                "the database must be given as sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME".to_owned(),
-            ))
-        }
-    }
-}
-
-/// The address as it may be logged: without the password.
-impl fmt::Display for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => {
-                let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", ""));
-                let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-                write!(f, "{scheme}://{}", host.split('?').next().unwrap_or_default())
-            }
-        }
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// How to open a store.
 #[derive(Clone, Debug)]
@@ -73,6 +27,9 @@ pub struct StoreOptions {
     pub max_connections: u32,
     /// Most units of work that share one SQLite commit.
     pub max_group: usize,
+    /// Where the other PostgreSQL nodes are listened to, if not at `url`: a pooler that gives a connection to another client
+    /// after each transaction delivers no notifications.
+    pub listen_url: Option<DatabaseUrl>,
 }
 
 impl StoreOptions {
@@ -82,7 +39,7 @@ impl StoreOptions {
             DatabaseUrl::Sqlite(_) => 4,
             DatabaseUrl::Postgres(_) => 16,
         };
-        Self { url, max_connections, max_group: 64 }
+        Self { url, max_connections, max_group: 64, listen_url: None }
     }
 }
 
@@ -119,7 +76,7 @@ pub struct Store {
 #[derive(Clone)]
 enum Backend {
     Sqlite { writer: Arc<sqlite::Writer>, readers: SqlitePool },
-    Postgres { pool: PgPool },
+    Postgres { pool: PgPool, listening: PgPool },
 }
 
 /// A connection of either engine, borrowed for one statement.
@@ -180,7 +137,18 @@ impl Store {
                 let (writer, readers) = sqlite::open(path, options).await?;
                 Backend::Sqlite { writer: Arc::new(writer), readers }
             }
-            DatabaseUrl::Postgres(url) => Backend::Postgres { pool: postgres::open(url, options).await? },
+            DatabaseUrl::Postgres(url) => {
+                let pool = postgres::open(url, options).await?;
+                let listening = match &options.listen_url {
+                    Some(DatabaseUrl::Postgres(url)) => postgres::open_for_listening(url)?,
+                    Some(DatabaseUrl::Sqlite(_)) => {
+                        let text = "other nodes are listened to at a PostgreSQL address: postgres://USER:PASSWORD@HOST/NAME";
+                        return Err(StoreError::Address(text.to_owned()));
+                    }
+                    None => pool.clone(),
+                };
+                Backend::Postgres { pool, listening }
+            }
         };
         Ok(Self { backend, migrations, listener: Arc::new(OnceLock::new()) })
     }
@@ -192,7 +160,7 @@ impl Store {
     pub async fn begin(&self) -> Result<Unit> {
         let session = match &self.backend {
             Backend::Sqlite { writer, .. } => Session::SqliteWrite(writer.begin().await?),
-            Backend::Postgres { pool } => Session::PostgresWrite(postgres::begin(pool).await?),
+            Backend::Postgres { pool, .. } => Session::PostgresWrite(postgres::begin(pool).await?),
         };
         Ok(Unit::new(session, self.listener.get().cloned()))
     }
@@ -204,7 +172,7 @@ impl Store {
     pub async fn read(&self) -> Result<Unit> {
         let session = match &self.backend {
             Backend::Sqlite { readers, .. } => Session::SqliteRead(readers.acquire().await?),
-            Backend::Postgres { pool } => Session::PostgresRead(pool.acquire().await?),
+            Backend::Postgres { pool, .. } => Session::PostgresRead(pool.acquire().await?),
         };
         Ok(Unit::new(session, None))
     }
@@ -216,7 +184,7 @@ impl Store {
     pub async fn migrate(&self) -> Result<usize> {
         match &self.backend {
             Backend::Sqlite { writer, .. } => writer.migrate(&self.migrations).await,
-            Backend::Postgres { pool } => postgres::migrate(pool, &self.migrations).await,
+            Backend::Postgres { pool, .. } => postgres::migrate(pool, &self.migrations).await,
         }
     }
 
@@ -228,7 +196,7 @@ impl Store {
         let known: Vec<i64> = self.migrations.iter().map(|migration| migration.version).collect();
         let applied = match &self.backend {
             Backend::Sqlite { writer, .. } => writer.applied_migrations().await?,
-            Backend::Postgres { pool } => postgres::applied_migrations(pool).await?,
+            Backend::Postgres { pool, .. } => postgres::applied_migrations(pool).await?,
         };
         if let Some(newer) = applied.iter().find(|version| !known.contains(version)) {
             return Err(sqlx::migrate::MigrateError::VersionMissing(*newer).into());
@@ -241,9 +209,9 @@ impl Store {
     /// On PostgreSQL this also starts listening to other nodes.
     pub fn listen(&self, listener: Arc<dyn ChangeListener>) {
         if self.listener.set(Arc::clone(&listener)).is_ok()
-            && let Backend::Postgres { pool } = &self.backend
+            && let Backend::Postgres { pool, listening } = &self.backend
         {
-            tokio::spawn(postgres::follow(pool.clone(), listener));
+            tokio::spawn(postgres::follow(pool.clone(), listening.clone(), listener));
         }
     }
 
@@ -265,7 +233,7 @@ impl Store {
     pub async fn schema(&self) -> Result<Vec<String>> {
         match &self.backend {
             Backend::Sqlite { readers, .. } => sqlite::schema(readers).await,
-            Backend::Postgres { pool } => postgres::schema(pool).await,
+            Backend::Postgres { pool, .. } => postgres::schema(pool).await,
         }
     }
 
@@ -276,26 +244,10 @@ impl Store {
                 readers.close().await;
                 writer.close().await;
             }
-            Backend::Postgres { pool } => pool.close().await,
+            Backend::Postgres { pool, listening } => {
+                listening.close().await;
+                pool.close().await;
+            }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_shown_without_its_password() {
-        let url: DatabaseUrl = "postgres://ada:hunter2@db.example/tidegate?sslmode=require".parse().unwrap();
-        assert_eq!(url.to_string(), "postgres://db.example/tidegate");
-        assert_eq!(format!("{url:?}"), "postgres://db.example/tidegate");
-    }
-
-    #[test]
-    fn what_is_no_address_says_what_is() {
-        let error = "mysql://x".parse::<DatabaseUrl>().unwrap_err().to_string();
-        assert!(error.contains("sqlite:PATH") && error.contains("postgres://"), "{error}");
-        assert_eq!("sqlite:a/b.db".parse::<DatabaseUrl>().unwrap(), DatabaseUrl::Sqlite("a/b.db".into()));
     }
 }

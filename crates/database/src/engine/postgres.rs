@@ -32,15 +32,18 @@ macro_rules! channel {
 /// How long a request waits for a connection before it is told to come back.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What a node that begins to listen tells all nodes, itself too, to see whether it hears. To those of earlier versions, which
+/// do not know it, anything may have changed.
+const PROBE: &str = "!";
+
+/// How long a node waits to hear it.
+const HEARD_WITHIN: Duration = Duration::from_secs(10);
+
 /// A connection unused for so long is asked whether it still lives before it is used.
 const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) async fn open(url: &str, options: &StoreOptions) -> Result<PgPool> {
-    let mut connect = PgConnectOptions::from_str(url)
-        .map_err(|error| StoreError::Address(format!("the PostgreSQL address is wrong: {error}")))?;
-    if connect.get_application_name().is_none() {
-        connect = connect.application_name("tidegate");
-    }
+    let connect = connect_options(url)?;
     PgPoolOptions::new()
         .max_connections(options.max_connections.max(2))
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -63,6 +66,23 @@ pub(super) async fn open(url: &str, options: &StoreOptions) -> Result<PgPool> {
                 options.url
             ))
         })
+}
+
+/// A pool of one connection that listens to other nodes, past a pooler. It connects when it is first used.
+pub(super) fn open_for_listening(url: &str) -> Result<PgPool> {
+    let connect = connect_options(url)?;
+    Ok(PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(connect))
+}
+
+fn connect_options(url: &str) -> Result<PgConnectOptions> {
+    let connect = PgConnectOptions::from_str(url)
+        .map_err(|error| StoreError::Address(format!("the PostgreSQL address is wrong: {error}")))?
+        // Poolers refuse start-up parameters they do not know. Numbers are sent in binary, which this one has no part in.
+        .extra_float_digits(None);
+    Ok(match connect.get_application_name() {
+        None => connect.application_name("tidegate"),
+        Some(_) => connect,
+    })
 }
 
 /// Begins a transaction; connections that the server closed meanwhile are dropped and replaced.
@@ -135,9 +155,9 @@ pub(super) async fn announce(
 }
 
 /// Hears what other nodes announce, for as long as the pool is open.
-pub(super) async fn follow(pool: PgPool, listener: Arc<dyn ChangeListener>) {
+pub(super) async fn follow(pool: PgPool, listening: PgPool, listener: Arc<dyn ChangeListener>) {
     while !pool.is_closed() {
-        if let Err(error) = follow_once(&pool, listener.as_ref()).await {
+        if let Err(error) = follow_once(&pool, &listening, listener.as_ref()).await {
             if pool.is_closed() {
                 return;
             }
@@ -148,17 +168,38 @@ pub(super) async fn follow(pool: PgPool, listener: Arc<dyn ChangeListener>) {
     }
 }
 
-async fn follow_once(pool: &PgPool, listener: &dyn ChangeListener) -> Result<(), sqlx::Error> {
+async fn follow_once(
+    pool: &PgPool,
+    listening: &PgPool,
+    listener: &dyn ChangeListener,
+) -> Result<(), sqlx::Error> {
     let channel: String = sqlx::query_scalar(concat!("select ", channel!())).fetch_one(pool).await?;
-    let mut notifications = PgListener::connect_with(pool).await?;
+    let mut notifications = PgListener::connect_with(listening).await?;
     notifications.listen(&channel).await?;
     listener.changed(Change::Everything);
-    while let Some(notification) = notifications.try_recv().await? {
-        for word in notification.payload().split(' ') {
-            listener.changed(decode(word));
-        }
+    sqlx::query(concat!("select pg_notify(", channel!(), ", $1)")).bind(PROBE).execute(pool).await?;
+    let mut heard = false;
+    loop {
+        let received = if heard {
+            notifications.try_recv().await?
+        } else {
+            heard = true;
+            match tokio::time::timeout(HEARD_WITHIN, notifications.try_recv()).await {
+                Ok(received) => received?,
+                Err(_elapsed) => {
+                    tracing::warn!(
+                        "PostgreSQL does not deliver the notifications of other nodes, perhaps because a pooler is in \
+                         transaction mode: set database_listen to an address past it. Until then nodes hear of one another's \
+                         changes within 2 s"
+                    );
+                    continue;
+                }
+            }
+        };
+        let Some(notification) = received else { return Ok(()) };
+        let words = notification.payload().split(' ').filter(|word| *word != PROBE);
+        words.for_each(|word| listener.changed(decode(word)));
     }
-    Ok(())
 }
 
 fn encode(change: Change) -> String {

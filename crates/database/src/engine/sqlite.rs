@@ -40,7 +40,7 @@ struct Queue {
 struct Lane {
     connection: SqliteConnection,
     /// Finished units of the open physical transaction, to be answered when it commits.
-    group: Vec<oneshot::Sender<Result<(), String>>>,
+    group: Vec<oneshot::Sender<Result<()>>>,
     /// Where that transaction stands.
     stage: Stage,
     /// Units begun in it, finished or not.
@@ -218,7 +218,6 @@ impl Lane {
             // Some failures end the transaction by themselves; then this one has nothing to do.
             drop(self.run("rollback").await);
         }
-        let outcome = outcome.map_err(|error| error.to_string());
         for unit in self.group.drain(..) {
             // A unit whose caller went away is durable, too.
             drop(unit.send(outcome.clone()));
@@ -242,8 +241,7 @@ impl Turn {
         }
         drop(self);
         match committed.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(StoreError::Database(error)),
+            Ok(outcome) => outcome,
             Err(_) => Err(StoreError::Unavailable("the database is closing".to_owned())),
         }
     }

@@ -17,7 +17,7 @@ pub struct SmsSecret(pub Secret);
 
 impl<'de> Deserialize<'de> for SmsSecret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
+        Secret::deserialize(deserializer).map(Self)
     }
 }
 

@@ -37,7 +37,7 @@ pub struct MailPassword(pub Secret);
 
 impl<'de> Deserialize<'de> for MailPassword {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
+        Secret::deserialize(deserializer).map(Self)
     }
 }
 

@@ -1,13 +1,10 @@
 //! What a contract is: one value per folder, from which the router, the descriptions, the start-up text, the configuration
 //! and the test kit are made.
 
-use std::time::Duration;
-
 use axum::Router;
 use axum::extract::OriginalUri;
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::http::Method;
 use tidegate_domain::{ContractId, ContractProfile};
-use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
@@ -15,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::wire::boundary::{Pending, guard};
 use crate::wire::client::Caller;
 use crate::wire::contract::ContractMarker;
+use crate::wire::cors::with_cors;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
@@ -164,10 +162,7 @@ pub(crate) fn unknown_of<C: ContractMarker>(app: &App) -> Router<App> {
 
 fn with_middleware<C: ContractMarker>(routes: Router<App>, app: &App) -> Router<App> {
     let routes = routes.layer(axum::middleware::from_fn_with_state(app.clone(), guard::<C>));
-    match cors(&app.http().cors_origins) {
-        Some(cors) => routes.layer(cors),
-        None => routes,
-    }
+    with_cors(routes, app)
 }
 
 async fn not_found<C: ContractMarker>(_caller: Caller<C>, OriginalUri(uri): OriginalUri) -> Pending<C> {
@@ -176,34 +171,4 @@ async fn not_found<C: ContractMarker>(_caller: Caller<C>, OriginalUri(uri): Orig
 
 async fn method_not_allowed<C: ContractMarker>(_caller: Caller<C>, method: Method) -> Pending<C> {
     Pending(Rejection::MethodNotAllowed { method }.into())
-}
-
-/// Scripts of the configured origins may call; none by default.
-fn cors(origins: &[String]) -> Option<CorsLayer> {
-    let origins: Vec<HeaderValue> = origins.iter().filter_map(|origin| origin.parse().ok()).collect();
-    let allowed = if origins.iter().any(|origin| origin == "*") {
-        AllowOrigin::any()
-    } else if origins.is_empty() {
-        return None;
-    } else {
-        AllowOrigin::list(origins)
-    };
-    Some(
-        CorsLayer::new()
-            .allow_origin(allowed)
-            .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
-            .allow_headers([
-                header::AUTHORIZATION,
-                header::CONTENT_TYPE,
-                HeaderName::from_static("x-device-fingerprint"),
-            ])
-            .expose_headers([
-                header::RETRY_AFTER,
-                HeaderName::from_static("x-ratelimit-limit"),
-                HeaderName::from_static("x-ratelimit-remaining"),
-                HeaderName::from_static("x-ratelimit-reset"),
-                HeaderName::from_static("x-request-id"),
-            ])
-            .max_age(Duration::from_secs(600)),
-    )
 }

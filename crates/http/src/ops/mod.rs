@@ -15,9 +15,11 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use serde_json::json;
+use tidegate_kernel::NotReady;
 
 use crate::registry;
 use crate::wire::boundary::handled;
+use crate::wire::cors::with_cors;
 use crate::wire::not_found::not_found;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
@@ -30,14 +32,20 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/.well-known/jwks.json", get(jwks))
         .route("/sms/receipts/africas-talking", post(receipts::africas_talking))
         .route("/sms/receipts/africas-talking/{secret}", post(receipts::africas_talking_at))
         .route("/sms/receipts/twilio", post(receipts::twilio))
+        .merge(docs_page::router())
+        .merge(with_cors(documents(), app))
+        .layer(middleware::from_fn_with_state(app.clone(), guarded))
+}
+
+/// What scripts may want to read too.
+fn documents() -> Router<App> {
+    Router::new()
+        .route("/.well-known/jwks.json", get(jwks))
         .route("/openapi.json", get(document))
         .route("/openapi/{file}", get(document_of))
-        .merge(docs_page::router())
-        .layer(middleware::from_fn_with_state(app.clone(), guarded))
 }
 
 /// Outside of every contract a failure is told in OAuth's words (RFC 6749 section 4.1.2.1).
@@ -58,16 +66,18 @@ async fn healthz() -> Json<serde_json::Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// The process runs and its database answers.
+/// The process runs, and its database answers and can be written.
 async fn readyz(State(app): State<App>) -> Response {
-    match app.kernel().ping().await {
-        Ok(()) => Json(json!({ "status": "ready" })).into_response(),
-        Err(fault) => {
-            tracing::error!(error = %fault, "not ready");
-            let body = Json(json!({ "status": "unavailable", "reason": "the database does not answer" }));
-            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
-        }
-    }
+    let Err(error) = app.kernel().ready().await else {
+        return Json(json!({ "status": "ready" })).into_response();
+    };
+    tracing::error!(%error, "not ready");
+    let reason = match error {
+        NotReady::Unreachable(_) => "the database does not answer",
+        NotReady::Unwritable(_) => "the database cannot be written",
+    };
+    let body = Json(json!({ "status": "unavailable", "reason": reason }));
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "2")], body).into_response()
 }
 
 async fn metrics(State(app): State<App>, request: Request) -> Response {

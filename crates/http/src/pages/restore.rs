@@ -30,7 +30,7 @@ pub(super) async fn ask(State(app): State<App>, headers: HeaderMap, query: Follo
         checks: Vec::new(),
         button: Button { rank: Rank::Primary, label: words.text("page.restore.button").to_owned() },
     };
-    let text = words.fill("page.restore.text", &[("email", purpose.address.as_str())]);
+    let text = words.fill("page.restore.text", &[("email", &purpose.address.to_string())]);
     let card = Card { form: Some(form), ..Card::saying(&look, words.text("page.restore.title"), text) };
     card.answer(StatusCode::OK)
 }

@@ -32,6 +32,8 @@ const LARGE: usize = 3 * 1024 * 1024;
 /// Most values and keys of a body, counted by the signs `,` `:` `[` `{` between them. A free document of 64 KiB passes when
 /// its fields take 16 bytes or more on average. As a tree, so many take less than 2 MiB.
 const MAX_PARTS: usize = 8_192;
+/// What some writers begin UTF-8 text with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Most arrays and objects inside one another.
 const MAX_DEPTH: usize = 32;
 
@@ -82,8 +84,9 @@ pub(crate) async fn json_bytes(request: Request, limit: usize) -> Result<Bytes, 
     read(request.into_body(), limit).await
 }
 
-/// Reads a JSON object.
+/// Reads a JSON object. A byte order mark before it is ignored (RFC 8259 section 8.1): some clients' text writers put one there.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Rejection> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     // Unknown fields are skipped unread, and would hide bytes that are no text.
     let text = str::from_utf8(bytes)
         .map_err(|_| Rejection::MalformedBody("the body must be UTF-8 text".to_owned()))?;
@@ -192,6 +195,12 @@ mod tests {
         for body in ["", "null", "[]", "\"a\"", "{\"a\": 1} x", "{\"a\": 1", "{\"a\": \u{e9}}"] {
             assert!(matches!(parse::<Value>(body.as_bytes()), Err(Rejection::MalformedBody(_))), "{body}");
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_json() {
+        assert!(parse::<Value>(b"\xef\xbb\xbf{\"a\": 1}").is_ok());
+        assert!(parse::<Value>(b"\xef\xbb\xbf\xef\xbb\xbf{}").is_err());
     }
 
     #[test]

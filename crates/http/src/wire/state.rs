@@ -59,6 +59,8 @@ pub struct HttpSettings {
     pub uploads: usize,
     /// Origins whose scripts may call the APIs; `*` for any.
     pub cors_origins: Vec<String>,
+    /// Request headers that they may send, besides those every contract needs; `*` for any.
+    pub cors_headers: Vec<String>,
     /// Operations.
     pub ops: OpsSettings,
     /// Whether `/dev/outbox` is served where messages are kept. Only where the listener is on loopback: a container's
@@ -75,6 +77,7 @@ impl Default for HttpSettings {
             max_body: 1024 * 1024,
             uploads: 64 * 1024 * 1024,
             cors_origins: Vec::new(),
+            cors_headers: Vec::new(),
             ops: OpsSettings::default(),
             serves_outbox: true,
         }

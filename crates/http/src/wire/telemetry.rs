@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
+use tidegate_kernel::limit_key::noting;
 use tracing::Instrument;
 
 use crate::wire::client::client_ip;
@@ -62,7 +63,7 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     // for every request, whether or not anything is logged in it.
     let span = tracing::info_span!("request", id);
 
-    let mut response = next.run(request).instrument(span).await;
+    let (mut response, limit) = noting(next.run(request)).instrument(span).await;
 
     let took = started.elapsed();
     let code = response.extensions_mut().remove::<ErrorCode>().map(|code| code.0).unwrap_or_default();
@@ -71,6 +72,11 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     match status {
         400.. if !app.refusals().admits(ip, status, app.kernel().now()) => {}
         500.. => tracing::warn!(id, %method, route, %ip, status, code, micros, "answered"),
+        // Which limit an operator has to raise, or a developer.
+        429 => {
+            let limit = limit.unwrap_or_default();
+            tracing::info!(id, %method, route, %ip, status, code, limit, micros, "answered");
+        }
         400.. => tracing::info!(id, %method, route, %ip, status, code, micros, "answered"),
         _ => tracing::debug!(id, %method, route, %ip, status, code, micros, "answered"),
     }

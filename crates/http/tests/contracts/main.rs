@@ -13,6 +13,7 @@ mod admission;
 mod attacks;
 mod bad_input;
 mod beyond;
+mod clients;
 mod cross_contract;
 mod crossing_minds;
 mod documents;

@@ -1,11 +1,15 @@
 //! Passwords, tokens, codes and keys stand nowhere in plain: not in the log, not in an error, not in the database.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tidegate_crypto::MasterKey;
 use tidegate_testkit::{Answer, Engine, Request, SeededEntropy, TestApp, on_both_engines};
 
 use crate::watch::{Log, columns};
 
+/// After which neither a replaced refresh token nor a one-time action is answered again.
+const MINUTE: Duration = Duration::from_secs(60);
 const EMAIL: &str = "planted.address@example.com";
 const NEW_EMAIL: &str = "planted.other@example.com";
 /// One for each occasion, so that a leak tells where.
@@ -82,6 +86,7 @@ impl Journey {
         let claim = |code: &str| json!({ "temporary_token": pending, "otp_code": code });
         self.post("/api/v1/auth/verify-otp", claim(guess)).await.assert_error(400, "INVALID_OTP");
         let first = self.post("/api/v1/auth/verify-otp", claim(&code)).await;
+        self.app.advance(MINUTE);
         self.post("/api/v1/auth/verify-otp", claim(&code)).await.assert_error(401, "INVALID_TOKEN");
 
         let body = json!({ "email": EMAIL, "password": wrong });
@@ -90,6 +95,7 @@ impl Journey {
         let second = self.post("/api/v1/auth/refresh", refresh.clone()).await;
         let child = json!({ "refresh_token": second.text_at("data.refresh_token") });
         self.post("/api/v1/auth/refresh", child).await.assert_status(200);
+        self.app.advance(MINUTE);
         self.post("/api/v1/auth/refresh", refresh).await.assert_error(401, "INVALID_REFRESH_TOKEN");
 
         self.post("/api/v1/auth/forgot-password", json!({ "email": EMAIL })).await.assert_status(200);
@@ -98,6 +104,7 @@ impl Journey {
         self.post("/api/v1/auth/reset-password", body).await.assert_error(422, "VALIDATION_ERROR");
         let body = json!({ "token": token, "new_password": reset });
         self.post("/api/v1/auth/reset-password", body.clone()).await.assert_status(204);
+        self.app.advance(MINUTE);
         self.post("/api/v1/auth/reset-password", body).await.assert_error(400, "INVALID_TOKEN");
 
         let body = json!({ "email": EMAIL, "password": reset, "remember_me": true });

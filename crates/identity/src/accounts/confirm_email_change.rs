@@ -9,7 +9,7 @@ use tidegate_domain::id::{AccountId, ChallengeId};
 use tidegate_domain::{EmailAddress, Permission, Secret, limit};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
-use tidegate_kernel::{Actor, Call};
+use tidegate_kernel::{Actor, Call, Refused};
 
 use crate::accounts::proof::ProvenBy;
 use crate::credentials::challenge::{Answer, RESTORE_PREFIX};
@@ -35,7 +35,8 @@ pub enum ConfirmEmailChangeError {
 }
 
 impl Identity {
-    /// Makes the new address the account's primary one; answers the address it replaces, which stays as another.
+    /// Makes the new address the account's primary one; answers the address it replaces, which stays as another. The same
+    /// request sent again within a minute gets the same answer: see [`tidegate_kernel::one_time`].
     ///
     /// Source: RiverGen "me/email/verify".
     ///
@@ -50,9 +51,12 @@ impl Identity {
     ) -> Outcome<EmailAddress, ConfirmEmailChangeError> {
         let mut work = self.begin_as(call, actor, Permission::ChangeOwnEmail).await?;
         let account = work.grant.account();
+        let proof = json!([work.grant.session().id, new_email.as_str(), code.expose()]);
+        let action = self.kernel.one_time(call, "change e-mail", &proof);
         let found = work.unit.challenges().latest(Purpose::ChangeEmail, account).await?;
         let Some(challenge) = found.filter(|found| found.address == new_email.as_str()) else {
-            return refuse(ConfirmEmailChangeError::NotPending);
+            let known = self.kernel.answered::<EmailAddress>(&mut work.unit, &action).await?;
+            return known.ok_or(Refused::Rule(ConfirmEmailChangeError::NotPending));
         };
         match work.answer(&challenge, code).await? {
             Answer::Right => {}
@@ -60,7 +64,10 @@ impl Identity {
                 work.commit().await?;
                 return refuse(ConfirmEmailChangeError::WrongCode);
             }
-            Answer::Used => return refuse(ConfirmEmailChangeError::NotPending),
+            Answer::Used | Answer::Again => {
+                work.commit().await?;
+                return refuse(ConfirmEmailChangeError::NotPending);
+            }
             Answer::Expired => return refuse(ConfirmEmailChangeError::Expired),
             Answer::Exhausted(exceeded) => return refuse(ConfirmEmailChangeError::TooManyAttempts(exceeded)),
         }
@@ -75,6 +82,7 @@ impl Identity {
             .await?;
         work.tell_old_mailbox(&old_email, new_email, challenge.id).await?;
         work.end_way_back_to(new_email).await?;
+        work.kernel().keep_answer(&action, &old_email).await?;
         work.commit().await?;
         Ok(old_email)
     }
@@ -98,9 +106,9 @@ impl Acting<'_> {
         new_email: &EmailAddress,
         cause: ChallengeId,
     ) -> Result<(), Fault> {
-        let (old, new) = (old_email.as_str(), new_email.as_str());
+        let (old, new) = (old_email.to_string(), new_email.to_string());
         let mut values = json!({ "old_email": old, "new_email": new, "when": self.now.iso_seconds() });
-        if old != new
+        if old_email != new_email
             && let Some(link) = self.restore_link(self.grant.account(), old_email).await?
         {
             let minutes = self.call.profile.codes.restore_email.as_secs() / 60;

@@ -108,7 +108,7 @@ impl Acting<'_> {
             display_name: &display_name,
             cause: cause.into(),
             values: json!({
-                "old_email": current.email.as_str(),
+                "old_email": current.email.to_string(),
                 "when": self.now.iso_seconds(),
                 "ip": self.call.ip_text(),
             }),

@@ -6,6 +6,7 @@ use tidegate_delivery::Template;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::challenge::{
     CODE_DIGITS, Challenge, ChallengeStatus, Continuation, MAX_ATTEMPTS, MAX_KNOWN_ATTEMPTS, Purpose,
+    REPEATED_FOR,
 };
 use tidegate_domain::id::{AccountId, ChallengeId};
 use tidegate_domain::limit::{self, Limit};
@@ -36,7 +37,9 @@ pub(crate) enum Answer {
     Right,
     /// It is wrong; the try is counted once the unit commits.
     Wrong,
-    /// It was answered before, or withdrawn.
+    /// It is right, and the challenge was answered before: this request may be a repeat of the one that did.
+    Again,
+    /// The challenge was answered before, or withdrawn, and the code is not its own; the try is counted once the unit commits.
     Used,
     /// Too late.
     Expired,
@@ -78,8 +81,8 @@ impl Guess {
         } else {
             Counted::FailedPhoneCode(phone)
         };
-        let of_challenge =
-            Limit { attempts: MAX_ATTEMPTS.unsigned_abs(), window: challenge.expires_at.since(now) };
+        let window = challenge.expires_at.since(now).max(REPEATED_FOR);
+        let of_challenge = Limit { attempts: MAX_ATTEMPTS.unsigned_abs(), window };
         vec![
             (Counted::FailedCodeOfChallenge(challenge.id), Some(of_challenge)),
             (of_phone, by_account),
@@ -128,7 +131,7 @@ impl<G> Work<'_, G> {
         let guess = self.guess_at(challenge).await?;
         match challenge.status_within(guess.most, self.now) {
             ChallengeStatus::Open => {}
-            ChallengeStatus::Consumed => return Ok(Answer::Used),
+            ChallengeStatus::Consumed => return self.answer_again(challenge, code, &guess).await,
             ChallengeStatus::Blocked => {
                 return Ok(Answer::Exhausted(blocked(challenge).exceeded_at(self.now)));
             }
@@ -139,13 +142,13 @@ impl<G> Work<'_, G> {
         if !self.unit.challenges().count_attempt(challenge.id, guess.most).await? {
             // Others were counted first: one of them was right, or none is left.
             let again = self.unit.challenges().find(challenge.purpose, challenge.id).await?;
-            let exhausted = again
-                .is_some_and(|again| again.status_within(guess.most, self.now) == ChallengeStatus::Blocked);
-            return Ok(if exhausted {
-                Answer::Exhausted(blocked(challenge).exceeded_at(self.now))
-            } else {
-                Answer::Used
-            });
+            return match again.as_ref().map(|again| again.status_within(guess.most, self.now)) {
+                Some(ChallengeStatus::Blocked) => {
+                    Ok(Answer::Exhausted(blocked(challenge).exceeded_at(self.now)))
+                }
+                Some(ChallengeStatus::Consumed) => self.answer_again(challenge, code, &guess).await,
+                _ => Ok(Answer::Used),
+            };
         }
         let counted = guess.counted(challenge, &self.app.kernel.settings, self.now);
         for (failures, limit) in &counted {
@@ -153,9 +156,7 @@ impl<G> Work<'_, G> {
                 return Ok(Answer::Exhausted(exceeded));
             }
         }
-        let stored = challenge.code_mac.as_deref().unwrap_or_default();
-        if !self.app.kernel.vault.verify_mac(CODE, &code_message(challenge.id, code.expose()), stored) {
-            self.app.kernel.note_wrong_code();
+        if !self.is_right(challenge, code) {
             return Ok(Answer::Wrong);
         }
         for (failures, _) in counted.iter().filter(|(_, limit)| limit.is_some()) {
@@ -163,6 +164,43 @@ impl<G> Work<'_, G> {
         }
         let consumed = self.unit.challenges().consume(challenge.id, self.now).await?;
         Ok(if consumed { Answer::Right } else { Answer::Used })
+    }
+
+    /// Looks at a code for a challenge that was answered. Wrong ones are counted as ever: the answer that is kept for a repeat
+    /// must not be had by guessing.
+    async fn answer_again(
+        &mut self,
+        challenge: &Challenge,
+        code: &Secret,
+        guess: &Guess,
+    ) -> Result<Answer, Fault> {
+        if challenge.expires_at.plus(REPEATED_FOR) <= self.now {
+            return Ok(Answer::Used);
+        }
+        let counted = guess.counted(challenge, &self.app.kernel.settings, self.now);
+        for (failures, limit) in &counted {
+            if let Some(exceeded) = self.count(*failures, *limit).await? {
+                return Ok(Answer::Exhausted(exceeded));
+            }
+        }
+        if !self.is_right(challenge, code) {
+            return Ok(Answer::Used);
+        }
+        for (failures, _) in counted.iter().filter(|(_, limit)| limit.is_some()) {
+            self.kernel().refund(*failures).await?;
+        }
+        Ok(Answer::Again)
+    }
+
+    /// Whether it is the code of the challenge.
+    fn is_right(&self, challenge: &Challenge, code: &Secret) -> bool {
+        let stored = challenge.code_mac.as_deref().unwrap_or_default();
+        let kernel = &self.app.kernel;
+        let is_right = kernel.vault.verify_mac(CODE, &code_message(challenge.id, code.expose()), stored);
+        if !is_right {
+            kernel.note_wrong_code();
+        }
+        is_right
     }
 
     /// How a code for a challenge is counted, should it be wrong.

@@ -77,7 +77,7 @@ impl RedirectUrl {
             .clear()
             .extend_pairs(others)
             .append_pair("code", code)
-            .append_pair("email", email.as_str())
+            .append_pair("email", &email.to_string())
             .append_pair("code_expiration_timestamp", &expires_at.fractional_seconds().to_string());
         Secret::new(url.as_str())
     }

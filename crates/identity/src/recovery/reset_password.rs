@@ -9,9 +9,9 @@ use tidegate_domain::challenge::{ChallengeStatus, Purpose};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::{EmailAddress, Password, Timestamp};
-use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
+use tidegate_kernel::{Call, Refused};
 
 use crate::accounts::proof::ProvenBy;
 use crate::work::Work;
@@ -50,6 +50,8 @@ impl Identity {
     /// Sets a new password and removes every foothold the old one may have given: all sessions, other reset tokens,
     /// pending address changes and verification links.
     ///
+    /// The same request sent again within a minute gets the same answer: see [`tidegate_kernel::one_time`].
+    ///
     /// Who holds the token reads the mailbox, so the address counts as verified from now on: see [`crate::accounts::proof`].
     ///
     /// Source: RiverGen "reset-password"; Crossing Minds "accounts/individual/reset".
@@ -67,8 +69,15 @@ impl Identity {
             let is_in_time = expires_at.is_none_or(|expiry| expiry > self.kernel.now());
             is_theirs && is_in_time && found.status(self.kernel.now()) == ChallengeStatus::Open
         });
+        let action = self.kernel.one_time(
+            call,
+            "reset password",
+            &json!([token.expose(), new_password.expose(), remove_phones]),
+        );
         let Some(challenge) = found else {
-            return refuse(ResetPasswordError::InvalidToken);
+            let mut unit = self.kernel.store.read().await?;
+            let known = self.kernel.answered::<()>(&mut unit, &action).await?;
+            return known.ok_or(Refused::Rule(ResetPasswordError::InvalidToken));
         };
         // The rules of the contract that sent the link, wherever it is followed.
         let call = call.under(self.kernel.settings.profile(challenge.contract));
@@ -82,7 +91,8 @@ impl Identity {
             work.lock(account).await?;
         }
         if !work.unit.challenges().consume(challenge.id, work.now).await? {
-            return refuse(ResetPasswordError::InvalidToken);
+            let known = self.kernel.answered::<()>(&mut work.unit, &action).await?;
+            return known.ok_or(Refused::Rule(ResetPasswordError::InvalidToken));
         }
         let Some(account) = work.account_of(&challenge).await? else {
             return refuse(ResetPasswordError::AccountNotFound);
@@ -105,6 +115,7 @@ impl Identity {
         }
         work.replace_password(account.id, &email.into(), &hash, true).await?;
         work.audit(Action::PasswordReset, account.id, json!({})).await?;
+        work.kernel().keep_answer(&action, &()).await?;
         Ok(work.commit().await?)
     }
 }

@@ -11,7 +11,7 @@ use tidegate_domain::id::ChallengeId;
 use tidegate_domain::session::EndReason;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
-use tidegate_kernel::{Call, KernelTables};
+use tidegate_kernel::{Call, KernelTables, Refused};
 
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
@@ -45,6 +45,8 @@ impl Identity {
     /// drops the password: whoever changed the address may have set it. Answers a token with which another password is
     /// chosen.
     ///
+    /// The same request sent again within a minute gets the same answer: see [`tidegate_kernel::one_time`].
+    ///
     /// The link stands in a mail to the previous mailbox, so following it proves that mailbox.
     ///
     /// # Errors
@@ -54,8 +56,12 @@ impl Identity {
         call: &Call,
         token: &PlainToken,
     ) -> Outcome<PlainToken, RestoreEmailError> {
+        let action = self.kernel.one_time(call, "restore e-mail", &json!([token.expose()]));
         let Some(challenge) = self.find_restore(token).await? else {
-            return refuse(RestoreEmailError::InvalidToken);
+            let mut unit = self.kernel.store.read().await?;
+            let known = self.kernel.answered::<String>(&mut unit, &action).await?;
+            let known = known.map(|choice| PlainToken::from_presented(&choice));
+            return known.ok_or(Refused::Rule(RestoreEmailError::InvalidToken));
         };
         let call = call.under(self.kernel.settings.profile(challenge.contract));
         let mut work = self.begin(&call).await?;
@@ -89,6 +95,7 @@ impl Identity {
         work.unit.challenges().remove(Purpose::RestoreEmail, account).await?;
         let choice = work.password_choice(account, &address).await?;
         work.audit(Action::EmailRestored, account, json!({ "email": address.as_str() })).await?;
+        work.kernel().keep_answer(&action, &choice.expose()).await?;
         work.commit().await?;
         Ok(choice)
     }

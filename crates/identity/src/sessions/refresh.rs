@@ -27,11 +27,15 @@ pub enum RefreshError {
 /// How often a lost race is run again. Each time a concurrent request changed the token, so two rounds settle it.
 const ROUNDS: usize = 4;
 
+/// Generations that are followed from a superseded token. What is reached then was superseded later, and is repeated in its turn.
+const GENERATIONS: usize = 64;
+
 impl Identity {
     /// Exchanges a refresh token for its child and a new access token.
     ///
-    /// The child is derived from the parent, so that every request with the parent within the grace period gets the
-    /// same one. A replaced token outside of it ends the session: two parties hold it.
+    /// The child is derived from the parent, so that every request with the parent within the grace period gets the newest of its
+    /// descendants, however often the session was refreshed since. A replaced token outside of it ends the session: two parties
+    /// hold it.
     ///
     /// Source: RiverGen "refresh"; IngestIQ "refresh"; RFC 9700 section 4.14.2.
     ///
@@ -58,7 +62,7 @@ impl Identity {
                         return Ok(tokens);
                     }
                 }
-                Verdict::Repeat => return Ok(self.repeat_child(call, token, &found)?),
+                Verdict::Repeat => return self.repeat_newest(call, token.clone(), found).await,
                 Verdict::Expired => return refuse(RefreshError::Expired),
                 Verdict::Revoked => return refuse(RefreshError::Invalid),
                 Verdict::Replayed => {
@@ -103,19 +107,36 @@ impl Identity {
         Ok(Some(tokens))
     }
 
-    fn repeat_child(
+    /// Answers with the newest descendant of a superseded token. Nothing is written.
+    async fn repeat_newest(
         &self,
         call: &Call,
-        token: &PlainToken,
-        found: &PresentedToken,
-    ) -> Result<TokenSet, Fault> {
-        let child = found
-            .child_hash
-            .as_deref()
-            .and_then(|hash| TokenHash::try_from(hash).ok())
-            .and_then(|hash| self.kernel.vault.issued_refresh_child(token, &hash))
-            .ok_or_else(|| Fault::Internal("a rotated refresh token has no derivable child".to_owned()))?;
-        self.kernel.token_set(&call.profile, bearer(found, found.times.expires_at), child, self.kernel.now())
+        mut token: PlainToken,
+        mut found: PresentedToken,
+    ) -> Outcome<TokenSet, RefreshError> {
+        let mut unit = self.kernel.store.read().await?;
+        for _ in 0..GENERATIONS {
+            let Some(hash) = &found.child_hash else { break };
+            let child = TokenHash::try_from(&**hash)
+                .ok()
+                .and_then(|hash| self.kernel.vault.issued_refresh_child(&token, &hash))
+                .ok_or_else(|| {
+                    Fault::Internal("a rotated refresh token has no derivable child".to_owned())
+                })?;
+            let Some(next) = unit.refresh_tokens().find(child.hash().as_bytes()).await? else {
+                return refuse(RefreshError::Invalid);
+            };
+            (token, found) = (child, next);
+        }
+        drop(unit);
+        let now = self.kernel.now();
+        if found.presented.session_revoked {
+            return refuse(RefreshError::Invalid);
+        }
+        if found.presented.expires_at <= now {
+            return refuse(RefreshError::Expired);
+        }
+        Ok(self.kernel.token_set(&call.profile, bearer(&found, found.times.expires_at), token, now)?)
     }
 
     async fn end_replayed(&self, call: &Call, found: &PresentedToken) -> Result<(), Fault> {

@@ -103,7 +103,7 @@ impl Work<'_> {
         &mut self,
         account: &Account,
         completion: Completion<'_>,
-    ) -> Result<Completed<Secret>, Fault> {
+    ) -> Result<Completed<(SessionId, Secret)>, Fault> {
         let history = completion.history.clone();
         let Admitted { admission, sign_in_target, .. } = match self.admit(account, completion).await? {
             Completed::SignedIn(admitted) => admitted,
@@ -113,7 +113,7 @@ impl Work<'_> {
         };
         let (session, token) = self.kernel().open_opaque_session(&admission, sign_in_target).await?;
         self.note_session(account, sign_in_target.organization, session, history).await?;
-        Ok(Completed::SignedIn(token))
+        Ok(Completed::SignedIn((session, token)))
     }
 
     async fn admit(

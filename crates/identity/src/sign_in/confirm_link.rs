@@ -46,7 +46,7 @@ impl Identity {
             Some(temporary) if work.holds_token(&challenge, temporary).await? => ProvenBy::MailAndToken,
             _ => ProvenBy::mail(&challenge),
         };
-        let signed_in = self.admit_verified(work, &challenge, by).await?;
+        let signed_in = self.admit_verified(work, &challenge, by, None).await?;
         signed_in.ok_or(Refused::Rule(ConfirmLinkError::InvalidToken))
     }
 

@@ -1,16 +1,18 @@
 //! Signs in with a one-time code sent to a phone.
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Challenge;
-use tidegate_domain::id::AccountId;
+use tidegate_domain::id::{AccountId, SessionId};
 use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{PhoneNumber, Secret};
-use tidegate_kernel::Call;
 use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::one_time::OneTime;
 use tidegate_kernel::work::Subject;
+use tidegate_kernel::{Call, Refused};
 
 use crate::accounts::people::{NewPerson, Person};
 use crate::credentials::challenge::Answer;
@@ -48,7 +50,7 @@ pub struct CodeRejected;
 /// What becomes of a right code.
 enum PhoneAdmission {
     /// A session is open.
-    SignedIn(Account, Secret),
+    SignedIn(Account, SessionId, Secret),
     /// The account is disabled, or there is none to sign in to.
     Refused,
     /// The account has a second factor. The code is used up, and its owner finds the attempt in their history.
@@ -59,7 +61,8 @@ impl Identity {
     /// Confirms the newest code that was texted to a phone for that purpose, and opens a session.
     ///
     /// Registering with an unused phone number creates an individual with a personal organization, all or nothing. Of any
-    /// number of concurrent correct codes exactly one is accepted.
+    /// number of concurrent correct codes exactly one is accepted. The same request sent again within a minute gets the same
+    /// answer: see [`tidegate_kernel::one_time`].
     ///
     /// Source: Riven "auth/confirm-code" and "login/verify-code".
     ///
@@ -79,17 +82,28 @@ impl Identity {
         let Some(challenge) = work.unit.challenges().latest_to(purpose, address).await? else {
             return refuse(CodeRejected);
         };
+        let proof = json!([challenge.id.0, claim.code.expose()]);
+        let action = self.kernel.one_time(call, purpose.as_str(), &proof);
         match work.answer(&challenge, &claim.code).await? {
             Answer::Right => {}
+            Answer::Again => {
+                let known = work.phone_sign_in_answered(&action).await?;
+                work.commit().await?;
+                return known.ok_or(Refused::Rule(CodeRejected));
+            }
+            Answer::Used => {
+                work.commit().await?;
+                return refuse(CodeRejected);
+            }
             Answer::Wrong => {
                 work.audit_wrong_code(&challenge).await?;
                 work.commit().await?;
                 return refuse(CodeRejected);
             }
-            Answer::Used | Answer::Expired | Answer::Exhausted(_) => return refuse(CodeRejected),
+            Answer::Expired | Answer::Exhausted(_) => return refuse(CodeRejected),
         }
-        let (account, token) = match work.admit_phone(claim.phone, claim.purpose).await? {
-            PhoneAdmission::SignedIn(account, token) => (account, token),
+        let (account, session, token) = match work.admit_phone(claim.phone, claim.purpose).await? {
+            PhoneAdmission::SignedIn(account, session, token) => (account, session, token),
             PhoneAdmission::Refused => return refuse(CodeRejected),
             PhoneAdmission::SecondFactor => {
                 work.commit().await?;
@@ -97,12 +111,31 @@ impl Identity {
             }
         };
         work.kernel().signed_in(account.id).await?;
+        let kept = KeptPhoneSignIn { account: account.id, session, token: token.expose().to_owned() };
+        work.kernel().keep_answer(&action, &kept).await?;
         work.commit().await?;
         Ok(PhoneSignedIn { account: account.id, token })
     }
 }
 
+/// What a repeat of the request is answered: kept sealed.
+#[derive(Serialize, Deserialize)]
+struct KeptPhoneSignIn {
+    account: AccountId,
+    session: SessionId,
+    token: String,
+}
+
 impl Work<'_> {
+    /// What this sign-in was answered before, while its session is good.
+    async fn phone_sign_in_answered(&mut self, action: &OneTime) -> Result<Option<PhoneSignedIn>, Fault> {
+        let Some(kept) = self.app.kernel.answered::<KeptPhoneSignIn>(&mut self.unit, action).await? else {
+            return Ok(None);
+        };
+        let is_alive = self.app.kernel.is_alive(&mut self.unit, kept.session).await?;
+        Ok(is_alive.then(|| PhoneSignedIn { account: kept.account, token: Secret::new(kept.token) }))
+    }
+
     async fn audit_wrong_code(&mut self, challenge: &Challenge) -> Result<(), Fault> {
         let subject = Subject { account: challenge.account, ..Subject::default() };
         let metadata = json!({ "method": "phone", "purpose": challenge.purpose.as_str() });
@@ -137,7 +170,7 @@ impl Work<'_> {
         };
         let history = Some(json!({ "method": "phone" }));
         match self.complete_opaque_sign_in(&account, Completion::to_home(evidence, history)).await? {
-            Completed::SignedIn(token) => Ok(PhoneAdmission::SignedIn(account, token)),
+            Completed::SignedIn((session, token)) => Ok(PhoneAdmission::SignedIn(account, session, token)),
             Completed::SecondFactor | Completed::Refused(Refusal::SecondFactor) => {
                 self.note_second_factor(&account).await?;
                 Ok(PhoneAdmission::SecondFactor)

@@ -5,9 +5,9 @@ use tidegate_crypto::PlainToken;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Challenge, Purpose};
 use tidegate_domain::{EmailAddress, Secret};
-use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::throttle::Counted;
+use tidegate_kernel::{Call, Refused};
 
 use crate::{Identity, IdentityTables};
 
@@ -26,7 +26,8 @@ pub enum ResendError {
 }
 
 impl Identity {
-    /// Sends a new code, withdraws the old one, and answers the temporary token that goes with the new one.
+    /// Sends a new code, withdraws the old one, and answers the temporary token that goes with the new one. The same request
+    /// sent again within a minute gets the same answer: see [`tidegate_kernel::one_time`].
     ///
     /// Source: RiverGen "resend-signup-otp".
     ///
@@ -39,8 +40,15 @@ impl Identity {
         temporary_token: &PlainToken,
     ) -> Outcome<Secret, ResendError> {
         self.kernel.require_mail()?;
+        let action =
+            self.kernel.one_time(call, "resend code", &json!([email.as_str(), temporary_token.expose()]));
         let challenge = match self.find_resendable(email, temporary_token).await? {
             Ok(challenge) => challenge,
+            Err(ResendError::InvalidToken) => {
+                let mut unit = self.kernel.store.read().await?;
+                let known = self.kernel.answered::<String>(&mut unit, &action).await?;
+                return known.map(Secret::new).ok_or(Refused::Rule(ResendError::InvalidToken));
+            }
             Err(refusal) => return refuse(refusal),
         };
         let Some(account) = challenge.account else {
@@ -58,6 +66,7 @@ impl Identity {
         work.unit.challenges().withdraw_codes(Purpose::VerifyEmail, account.id).await?;
         let token = work.challenge_email(&account, email, challenge.continuation.clone()).await?;
         work.audit(Action::CodeResent, account.id, json!({})).await?;
+        work.kernel().keep_answer(&action, &token.expose()).await?;
         work.commit().await?;
         Ok(Secret::new(token.expose()))
     }

@@ -20,6 +20,7 @@ use crate::node::memory::{KEY_RING, Memory};
 use crate::node::meter::Meter;
 use crate::node::once_per_window::OncePerWindow;
 use crate::node::pace::Pace;
+use crate::node::readiness::{NotReady, Readiness};
 use crate::settings::Settings;
 
 /// What a kernel is made of.
@@ -66,6 +67,7 @@ pub struct Kernel {
     pub(crate) meter: Meter,
     pub(crate) pace: Pace,
     pub(crate) wrong_codes_warned: OncePerWindow,
+    pub(crate) readiness: Readiness,
     pub(crate) memory: Arc<Memory>,
     pub(crate) key_rows: Mutex<KeyNames>,
     /// When the keys were last read because of a token. Held while they are read, so that other tasks wait for the result.
@@ -106,6 +108,7 @@ impl Kernel {
             meter: Meter::new(),
             pace: Pace::default(),
             wrong_codes_warned: OncePerWindow::default(),
+            readiness: Readiness::default(),
             memory: Arc::clone(&memory),
             key_rows: Mutex::new(names),
             keys_sought: tokio::sync::Mutex::new(None),
@@ -166,12 +169,13 @@ impl Kernel {
         self.registered.lock().unwrap_or_else(PoisonError::into_inner).prunings.clone()
     }
 
-    /// Proves that the database answers.
+    /// Proves that the database answers, and that it can be written: without that nobody can sign in. A write is tried once
+    /// in two seconds at most, however many ask.
     ///
     /// # Errors
-    /// [`Fault::Unavailable`] when it does not.
-    pub async fn ping(&self) -> Result<(), Fault> {
-        Ok(self.store.ping().await?)
+    /// [`NotReady`].
+    pub async fn ready(&self) -> Result<(), NotReady> {
+        self.readiness.check(&self.store, self.now()).await
     }
 
     /// Public keys that verify this installation's access tokens, as JSON text (RFC 7517 section 5).

@@ -5,3 +5,4 @@ pub(crate) mod memory;
 pub(crate) mod meter;
 pub(crate) mod once_per_window;
 pub(crate) mod pace;
+pub(crate) mod readiness;

@@ -62,7 +62,6 @@ struct PresentedRow {
     token_expires_at: i64,
     child_issued_at: Option<i64>,
     child_hash: Option<Vec<u8>>,
-    grandchild_issued_at: Option<i64>,
     session_id: Uuid,
     expires_at: i64,
     ends_at: i64,
@@ -104,17 +103,15 @@ impl RefreshTokens<'_> {
         let row = fetch_optional!(
             self.0,
             PresentedRow,
-            // A token that was exchanged is one that has a child, and a child that was presented has one in its turn.
+            // A token that was exchanged is one that has a child.
             "select t.id, t.expires_at as token_expires_at, c.issued_at as child_issued_at,
-                c.token_hash as child_hash, g.issued_at as grandchild_issued_at, t.session_id, s.expires_at,
-                s.ends_at, s.revoked_at, s.amr, coalesce(s.auth_time, s.created_at) as auth_time, s.dialect,
+                c.token_hash as child_hash, t.session_id, s.expires_at, s.ends_at, s.revoked_at, s.amr, coalesce(s.auth_time, s.created_at) as auth_time, s.dialect,
                 s.account_id, a.disabled_at, s.organization_id, m.role
              from refresh_tokens t
              join sessions s on s.id = t.session_id
              join accounts a on a.id = s.account_id
              join memberships m on m.account_id = s.account_id and m.organization_id = s.organization_id
              left join refresh_tokens c on c.parent_id = t.id
-             left join refresh_tokens g on g.parent_id = c.id
              where t.token_hash = $1",
             hash,
         )?;
@@ -124,7 +121,6 @@ impl RefreshTokens<'_> {
                 presented: Presented {
                     expires_at: Timestamp::from_micros(row.token_expires_at.min(row.expires_at)),
                     rotated_at: row.child_issued_at.map(Timestamp::from_micros),
-                    child_used: row.grandchild_issued_at.is_some(),
                     session_revoked: row.revoked_at.is_some() || row.disabled_at.is_some(),
                 },
                 child_hash: row.child_hash,

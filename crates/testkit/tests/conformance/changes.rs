@@ -16,7 +16,7 @@ use crate::world::{NOW, World, address, at, phone, session};
 
 /// A cache that remembers what it was told.
 #[derive(Clone, Default)]
-struct Ear(Arc<Mutex<Vec<Change>>>);
+pub(crate) struct Ear(Arc<Mutex<Vec<Change>>>);
 
 impl ChangeListener for Ear {
     fn changed(&self, change: Change) {
@@ -26,7 +26,7 @@ impl ChangeListener for Ear {
 
 impl Ear {
     /// An ear at `store`, once it hears: PostgreSQL's listener begins by forgetting everything.
-    async fn at(store: &Store, engine: Engine) -> Self {
+    pub(crate) async fn at(store: &Store, engine: Engine) -> Self {
         let ear = Self::default();
         store.listen(Arc::new(ear.clone()));
         if engine == Engine::Postgres {
@@ -36,7 +36,7 @@ impl Ear {
         ear
     }
 
-    fn heard(&self) -> Vec<Change> {
+    pub(crate) fn heard(&self) -> Vec<Change> {
         self.0.lock().unwrap().clone()
     }
 
@@ -44,7 +44,7 @@ impl Ear {
         self.0.lock().unwrap().clear();
     }
 
-    async fn hears(&self, change: Change) {
+    pub(crate) async fn hears(&self, change: Change) {
         eventually("a change is heard", || async { self.heard().contains(&change).then_some(()) }).await;
     }
 }

@@ -28,6 +28,7 @@ mod migrations;
 mod model;
 mod organizations;
 mod outbox;
+mod poolers;
 mod quotas;
 mod refresh_tokens;
 mod sandbox_accounts;

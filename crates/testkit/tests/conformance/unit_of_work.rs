@@ -1,6 +1,6 @@
 //! Everything of a unit happens, or nothing.
 
-use tidegate_database::{Result, Store, StoreError, Unit};
+use tidegate_database::{DatabaseUrl, Result, Store, StoreError, StoreOptions, Unit};
 use tidegate_domain::challenge::{Continuation, Purpose};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::limit::Limit;
@@ -10,7 +10,7 @@ use tidegate_identity::credentials::challenges_repository::NewChallenge;
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::tables::idempotency::Record;
 use tidegate_kernel::tables::outbox::NewMessage;
-use tidegate_testkit::{concurrently, on_both_engines};
+use tidegate_testkit::{Engine, TestDatabase, concurrently, on_both_engines, on_one_engine};
 
 use crate::world::{NOW, World, address, at, insert_account};
 
@@ -227,4 +227,20 @@ async fn tidy_up(store: &Store, now: Timestamp) -> u64 {
         + unit.limits().prune(now, 100).await.unwrap();
     unit.commit().await.unwrap();
     removed
+}
+
+on_one_engine! { Engine::Postgres;
+    // After a fail-over, or with its disk set to read-only.
+    async fn a_server_that_can_only_be_read_is_one_to_come_back_to(database: TestDatabase) {
+        let read_only = |options: &mut StoreOptions| {
+            if let DatabaseUrl::Postgres(url) = &mut options.url {
+                url.push_str("&options[default_transaction_read_only]=on");
+            }
+        };
+        let store = database.open_with(read_only).await;
+        let mut unit = store.begin().await.unwrap();
+        let refused = unit.limits().count(&[7; 32], Limit::new(1, 60), 1, NOW).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        store.ping().await.unwrap();
+    }
 }

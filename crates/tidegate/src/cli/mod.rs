@@ -77,9 +77,13 @@ pub(crate) struct Serve {
     /// Address and port to listen on; port 0 takes a free port [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
-    /// Development mode: keep mails and text messages readable in `tidegate outbox`, allow cookies over plain HTTP
+    /// Development mode: keep mails and text messages readable in `tidegate outbox`, allow cookies over plain HTTP, raise
+    /// limits by address and by login a hundredfold
     #[arg(long)]
     pub(crate) dev: bool,
+    /// With --dev: keep the limits
+    #[arg(long, requires = "dev")]
+    pub(crate) limits: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -34,7 +34,7 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
     let quiet = || prepare(&Flags::default(), "warn");
     match cli.command {
         Command::Serve(flags) => {
-            let flags = Flags { listen: flags.listen, dev: flags.dev };
+            let flags = Flags { listen: flags.listen, dev: flags.dev, limits: flags.limits };
             let loaded = prepare(&flags, "info")?;
             // As many threads as cores: the runtime's own default.
             let runtime = runtime(&mut Builder::new_multi_thread())?;

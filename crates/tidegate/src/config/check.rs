@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use axum::http::Uri;
 use axum::http::uri::Authority;
+use axum::http::{HeaderName, Uri};
 use tidegate_broker::AlpacaConfig;
 use tidegate_brokerage::operator_fields::OPERATOR_FIELDS;
 use tidegate_crypto::{MasterKey, PasswordHasher, PasswordScheme, Pepper};
+use tidegate_database::DatabaseUrl;
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{SmsProviders, Smtp};
 use tidegate_domain::ContractProfile;
 use tidegate_domain::limit::Limit;
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
 use super::brand::languages;
 use super::load::Mistake;
@@ -43,6 +45,7 @@ impl Loaded {
         check("password_hash", config.password_hash.check());
         check("hash_pool.threads", each(&config.hash_pool.threads, |n| at_least(*n, 1)));
         check("hash_pool.queue", each(&config.hash_pool.queue, |n| at_least(*n, 1)));
+        check("database_listen", each(&config.database_listen, |listen| self.listens(&listen.0)));
         check("database_connections", each(&config.database_connections, |n| at_least(*n, 1)));
         check("links.verify_email", each(&config.links.verify_email, |link| link_template(link)));
         check("links.reset_password", each(&config.links.reset_password, |link| link_template(link)));
@@ -57,7 +60,8 @@ impl Loaded {
         check("http.connection_age", lifetime(config.http.connection_age));
         check("http.max_body", at_least(config.http.max_body, SMALLEST_BODY));
         check("http.uploads", at_least(config.http.uploads, LARGEST_UPLOAD));
-        check("http.cors_origins", each(&config.http.cors_origins, |origin| web_origin(origin)));
+        check("http.cors_origins", each(&config.http.cors_origins, |origin| web_origin(origin).map(drop)));
+        check("http.cors_headers", each(&config.http.cors_headers, |name| header_name(name)));
         check("ops.hosts", each(&config.ops.hosts, |host| host_name(host)));
         check("log.filter", each(&config.log.filter, |filter| log_filter(filter)));
         check(
@@ -82,6 +86,15 @@ impl Loaded {
             self.check_profile(profile, &mut mistakes);
         }
         if mistakes.is_empty() { Ok(()) } else { Err(Failure::mistakes(mistakes)) }
+    }
+
+    /// Whether notifications can be heard at that address.
+    fn listens(&self, listen: &DatabaseUrl) -> Result<(), String> {
+        let both = matches!(
+            (listen, self.config.database_url()),
+            (DatabaseUrl::Postgres(_), DatabaseUrl::Postgres(_))
+        );
+        require(both, || "must be a PostgreSQL address, beside one in `database`".to_owned())
     }
 
     /// Windows of the limits that no profile has.
@@ -228,13 +241,32 @@ fn link_template(link: &str) -> Result<(), String> {
     })
 }
 
-fn web_origin(origin: &str) -> Result<(), String> {
-    let bare =
-        |uri: &Uri| is_web(uri) && uri.path() == "/" && uri.query().is_none() && !origin.ends_with('/');
-    let fits = origin == "*" || origin.parse::<Uri>().is_ok_and(|uri| bare(&uri));
-    require(fits, || {
-        format!("{origin:?} is not an origin such as https://app.example.com, without a path, or *")
-    })
+/// An origin as browsers send it: scheme and host in lower case, the host in ASCII, without the scheme's own port.
+pub(super) fn web_origin(origin: &str) -> Result<String, String> {
+    if origin == "*" {
+        return Ok(origin.to_owned());
+    }
+    let wrong =
+        || format!("{origin:?} is not an origin such as https://app.example.com, without a path, or *");
+    if origin.contains('*') {
+        return Err(format!(
+            "{origin:?} has a wildcard, which matches no origin: list each origin, or write *"
+        ));
+    }
+    let url = Url::parse(origin).map_err(|_| wrong())?;
+    let is_bare = matches!(url.scheme(), "http" | "https")
+        && url.path() == "/"
+        && !origin.ends_with(['/', '?', '#'])
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    if is_bare { Ok(url.origin().ascii_serialization()) } else { Err(wrong()) }
+}
+
+fn header_name(name: &str) -> Result<(), String> {
+    let fits = name == "*" || name.parse::<HeaderName>().is_ok();
+    require(fits, || format!("{name:?} is not the name of a header such as X-CSRF-Token, or *"))
 }
 
 fn host_name(host: &str) -> Result<(), String> {

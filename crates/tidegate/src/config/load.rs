@@ -11,6 +11,7 @@ use figment::error::{Actual, Kind};
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
+use tidegate_domain::secret::without_final_line_breaks;
 
 use super::schema::{Schema, Unknown};
 use super::{Config, Contracts};
@@ -20,6 +21,8 @@ use crate::failure::Failure;
 const PREFIX: &str = "TIDEGATE_";
 const CONFIG_VARIABLE: &str = "TIDEGATE_CONFIG";
 const DEFAULT_FILE: &str = "tidegate.toml";
+/// Where values come from that nobody has set.
+const DEFAULTS: &str = "the defaults";
 
 /// A configuration, and where it came from.
 pub(crate) struct Loaded {
@@ -44,6 +47,8 @@ pub(crate) struct Flags {
     pub(crate) listen: Option<String>,
     /// `--dev`
     pub(crate) dev: bool,
+    /// `--limits`
+    pub(crate) limits: bool,
 }
 
 /// Names and values.
@@ -91,7 +96,7 @@ pub(super) fn load_from(
     let defaults = Config::default().written().map_err(|error| internal(error.to_string()))?;
     let defaults = Value::serialize(defaults).map_err(|error| internal(error.to_string()))?;
     let mut figment = Figment::from(Layer {
-        metadata: Metadata::named("the defaults"),
+        metadata: Metadata::named(DEFAULTS),
         values: defaults.into_dict().unwrap_or_default(),
     });
     for layer in layers {
@@ -105,8 +110,13 @@ pub(super) fn load_from(
             return Err(Failure::mistakes(errors.flat_map(wrong_values).collect()));
         }
     };
-    let loaded = Loaded { config: config.settled(), sources, figment };
+    let mut loaded = Loaded { config: config.settled(), sources, figment };
     loaded.check()?;
+    if loaded.config.dev && !loaded.config.dev_limits {
+        let figment = &loaded.figment;
+        let is_default = |key: &str| figment.find_metadata(key).is_none_or(|origin| origin.name == DEFAULTS);
+        loaded.config.raise_limits(|key| is_default(&format!("{key}.attempts")));
+    }
     Ok(loaded)
 }
 
@@ -191,6 +201,7 @@ fn variable_layers(schema: &Schema, variables: Variables) -> Result<Vec<Layer>, 
             return Err(Failure::configuration(format!("the variable {name} is not UTF-8 text")));
         };
         let key = name.strip_prefix(PREFIX).unwrap_or_default();
+        let value = without_final_line_breaks(value);
         // Empty is how compose files and shells spell "not set".
         if value.is_empty() || is_foreign(key, value) {
             continue;
@@ -202,15 +213,32 @@ fn variable_layers(schema: &Schema, variables: Variables) -> Result<Vec<Layer>, 
     Ok(layers)
 }
 
-/// Variables of our prefix that are not configuration: where the file is, what the tests need, and what Kubernetes
-/// gives every container when a service is called `tidegate`.
+/// Variables of our prefix that are not configuration: where the file is, and what the tests need.
 fn is_foreign(key: &str, value: &str) -> bool {
-    key == "CONFIG"
-        || key.starts_with("TEST_")
-        || key == "SERVICE_HOST"
-        || key.starts_with("SERVICE_PORT")
-        || (key == "PORT" && value.contains("://"))
-        || key.strip_prefix("PORT_").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    key == "CONFIG" || key.starts_with("TEST_") || is_service_link(key, value)
+}
+
+/// Whether Kubernetes made the variable: it gives every container some for each service of its namespace whose name begins with
+/// ours, such as `tidegate` or `tidegate-postgresql`.
+fn is_service_link(key: &str, value: &str) -> bool {
+    // What the service is called besides: none of ours ends so.
+    let ends = |end: &str| key == end.trim_start_matches('_') || key.ends_with(end);
+    let named_port = |part: &str| {
+        let after =
+            key.strip_prefix(part.trim_start_matches('_')).or(key.split_once(part).map(|(_, after)| after));
+        after.is_some_and(|after| !after.is_empty())
+    };
+    // `_PORT_5432_TCP`, `_PORT_5432_TCP_ADDR`
+    let numbered_port = || {
+        let mut parts = key.split('_').skip_while(|part| *part != "PORT").skip(1);
+        let is_number = parts.next().is_some_and(|part| part.parse::<u16>().is_ok());
+        is_number && parts.next().is_some_and(|part| matches!(part, "TCP" | "UDP" | "SCTP"))
+    };
+    ends("_SERVICE_HOST")
+        || ends("_SERVICE_PORT")
+        || named_port("_SERVICE_PORT_")
+        || (ends("_PORT") && value.contains("://"))
+        || numbered_port()
 }
 
 /// A variable's value. Where text is wanted it is taken as it stands, so that a password may look like a number.
@@ -241,6 +269,7 @@ fn flag_layers(global: &GlobalFlags, flags: &Flags) -> Vec<Layer> {
         ("--database", "database", global.database.clone().map(Value::from)),
         ("--listen", "listen", flags.listen.clone().map(Value::from)),
         ("--dev", "dev", flags.dev.then(|| Value::from(true))),
+        ("--limits", "dev_limits", flags.limits.then(|| Value::from(true))),
     ]
     .into_iter()
     .filter_map(|(flag, key, value)| {

@@ -44,6 +44,9 @@ pub(crate) struct Config {
     /// Where the accounts are; by default `tidegate.db` in `data_dir`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) database: Option<Database>,
+    /// Where other nodes are listened to, past a pooler that delivers no notifications.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) database_listen: Option<Database>,
     /// Most connections to the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) database_connections: Option<u32>,
@@ -57,8 +60,11 @@ pub(crate) struct Config {
     /// Files with the texts of further languages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) languages_dir: Option<PathBuf>,
-    /// Development: messages stay readable in the outbox, cookies travel over plain HTTP. No limit is relaxed.
+    /// Development: messages stay readable in the outbox, cookies travel over plain HTTP, limits that nobody has set are a
+    /// hundred times higher.
     pub(crate) dev: bool,
+    /// Keeps the limits in development.
+    pub(crate) dev_limits: bool,
     /// Protects secrets at rest; by default it is in `master.key` in `data_dir`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) master_key: Option<SecretText>,
@@ -239,6 +245,8 @@ pub(crate) struct Http {
     pub(crate) uploads: usize,
     /// Origins whose scripts may call the APIs; `*` for any.
     pub(crate) cors_origins: Vec<String>,
+    /// Request headers that they may send besides those every contract needs; `*` for any.
+    pub(crate) cors_headers: Vec<String>,
 }
 
 /// Who may see what operators look at.
@@ -280,12 +288,14 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             data_dir: PathBuf::from("./tidegate-data"),
             database: None,
+            database_listen: None,
             database_connections: None,
             public_url: None,
             product: "Tidegate".to_owned(),
             brand: BrandTable::default(),
             languages_dir: None,
             dev: false,
+            dev_limits: false,
             master_key: None,
             previous_master_keys: Vec::new(),
             pepper: None,
@@ -325,6 +335,7 @@ impl Default for Http {
             max_body,
             uploads,
             cors_origins,
+            cors_headers,
             ops: _,
             serves_outbox: _,
         } = HttpSettings::default();
@@ -342,6 +353,7 @@ impl Default for Http {
             max_body,
             uploads,
             cors_origins,
+            cors_headers,
         }
     }
 }

@@ -7,6 +7,10 @@ use tidegate_domain::contract::Limits;
 use tidegate_domain::limit::Limit;
 
 use super::Config;
+use super::check::web_origin;
+
+/// How many times higher limits are in development.
+const DEV_FACTOR: u32 = 100;
 
 impl Config {
     /// The configuration as the rest of the program means it: a limit of no attempts is no limit.
@@ -18,9 +22,46 @@ impl Config {
         for (_, limit) in of_contract.chain(self.messages.limits_mut()) {
             *limit = effective(*limit);
         }
+        for origin in &mut self.http.cors_origins {
+            if let Ok(canonical) = web_origin(origin) {
+                *origin = canonical;
+            }
+        }
         let attempts = &mut self.audit.attempts_by_network;
         *attempts = effective(*attempts);
         self
+    }
+
+    /// Raises the limits by address, by login and by recipient that nobody has set, as `is_default` says of their keys: a
+    /// developer signs up and in all day long. Wrong passwords and codes of one account are limited as ever.
+    pub(super) fn raise_limits(&mut self, is_default: impl Fn(&str) -> bool) {
+        let raise = |key: String, limit: &mut Limit| {
+            if is_default(&key) {
+                *limit = limit.times(DEV_FACTOR);
+            }
+        };
+        let raise_all = |table: &str, limits: &mut [(&'static str, &mut Option<Limit>)]| {
+            for (key, limit) in limits {
+                if let Some(limit) = limit.as_mut() {
+                    raise(format!("{table}.{key}"), limit);
+                }
+            }
+        };
+        for profile in self.contracts.iter_mut() {
+            let table = format!("{}.limits", profile.contract);
+            raise_all(&table, &mut limits_mut(&mut profile.limits));
+        }
+        raise_all("riven.limits", &mut self.riven.limits_mut());
+        raise_all("phone.limits", &mut self.phone.limits_mut());
+        raise_all("messages", &mut self.messages.limits_mut());
+        for (key, limit) in [
+            ("passwords_set_by_account", &mut self.passwords_set_by_account),
+            ("passwords_set_by_organization", &mut self.passwords_set_by_organization),
+            ("passwords_set_by_network", &mut self.passwords_set_by_network),
+            ("failed_codes_by_network", &mut self.failed_codes_by_network),
+        ] {
+            raise(key.to_owned(), limit);
+        }
     }
 
     /// The limit on wrong passwords for one account, unless it is lifted.

@@ -145,12 +145,14 @@ fn sample() -> Config {
         listen: defaults.listen,
         data_dir: defaults.data_dir,
         database: Some(Database(DatabaseUrl::Sqlite(PathBuf::new()))),
+        database_listen: Some(Database(DatabaseUrl::Sqlite(PathBuf::new()))),
         database_connections: Some(0),
         public_url: Some(String::new()),
         product: defaults.product,
         brand: BrandTable { logo: Some(PathBuf::new()), support: Some(String::new()), ..defaults.brand },
         languages_dir: Some(PathBuf::new()),
         dev: defaults.dev,
+        dev_limits: defaults.dev_limits,
         master_key: Some(SecretText::hidden()),
         previous_master_keys: vec![SecretText::hidden()],
         pepper: Some(pepper()),
@@ -185,11 +187,7 @@ fn sample() -> Config {
         },
         databases: defaults.databases,
         quotas: defaults.quotas,
-        http: Http {
-            trusted_proxies: vec![IpNet::from(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST))],
-            cors_origins: vec![String::new()],
-            ..defaults.http
-        },
+        http: http(defaults.http),
         ops: Ops { hosts: vec![String::new()], ..defaults.ops },
         log: Log { format: Some(LogFormat::Json), filter: Some(String::new()) },
         contracts: full(defaults.contracts),
@@ -203,6 +201,15 @@ fn links() -> Links {
         reset_password: Some(String::new()),
         sign_in: Some(String::new()),
         redirect_hosts: vec![String::new()],
+    }
+}
+
+fn http(defaults: Http) -> Http {
+    Http {
+        trusted_proxies: vec![IpNet::from(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST))],
+        cors_origins: vec![String::new()],
+        cors_headers: vec![String::new()],
+        ..defaults
     }
 }
 

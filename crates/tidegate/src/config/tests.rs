@@ -1,5 +1,7 @@
 //! Configurations that operators write, and the errors they get.
 
+mod environment;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;

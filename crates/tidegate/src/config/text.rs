@@ -34,7 +34,7 @@ impl SecretText {
 
 impl<'de> Deserialize<'de> for SecretText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(Secret::new(text)))
+        Secret::deserialize(deserializer).map(Self)
     }
 }
 

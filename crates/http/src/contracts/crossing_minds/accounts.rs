@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
@@ -338,7 +338,7 @@ pub(super) struct VerifyQuery {
     email: Option<String>,
 }
 
-/// The same, deprecated: whatever looks at the address verifies it.
+/// The same, deprecated: whatever looks at the address verifies it. `HEAD`, which programs send that look at links, does not.
 #[utoipa::path(get, path = "/accounts/verify", tag = "Verification",
     params(
         ("code" = String, Query, description = "From the mail"),
@@ -353,13 +353,23 @@ pub(super) struct VerifyQuery {
 pub(super) async fn verify_account_by_link(
     caller: Caller,
     State(app): State<App>,
-    query: Result<Query<VerifyQuery>, axum::extract::rejection::QueryRejection>,
+    method: Method,
+    uri: Uri,
 ) -> Answer {
-    let Ok(Query(VerifyQuery { code, email })) = query else {
+    if method == Method::HEAD {
+        return Ok(StatusCode::OK.into_response());
+    }
+    let Some(VerifyQuery { code, email }) = verify_query(&uri) else {
         return Err(Error::wrong_data("WRONG_DATA_TYPE", "the query cannot be read"));
     };
     let warnings = vec!["GET accounts/verify/ is deprecated: use POST"];
     verified(&caller, &app, VerifyBody::of_query(code, email), warnings).await
+}
+
+/// The query, in which a `+` is a plus: no address has a blank in it, and not all clients escape it.
+fn verify_query(uri: &Uri) -> Option<VerifyQuery> {
+    let escaped: Uri = uri.to_string().replace('+', "%2B").parse().ok()?;
+    Query::try_from_uri(&escaped).ok().map(|Query(query)| query)
 }
 
 async fn verified(caller: &Caller, app: &App, body: VerifyBody, warnings: Vec<&'static str>) -> Answer {

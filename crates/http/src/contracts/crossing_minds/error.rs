@@ -314,7 +314,7 @@ impl From<ServiceKeyError> for Error {
 impl From<ActivateError> for Error {
     fn from(error: ActivateError) -> Self {
         match error {
-            ActivateError::UnknownEmail(email) => Self::account_not_found(email.as_str()),
+            ActivateError::UnknownEmail(email) => Self::account_not_found(&email.to_string()),
             ActivateError::WrongCode => Self::wrong_code(),
         }
     }
@@ -323,7 +323,7 @@ impl From<ActivateError> for Error {
 impl From<ResendActivationError> for Error {
     fn from(error: ResendActivationError) -> Self {
         match error {
-            ResendActivationError::UnknownEmail(email) => Self::account_not_found(email.as_str()),
+            ResendActivationError::UnknownEmail(email) => Self::account_not_found(&email.to_string()),
             ResendActivationError::AlreadyVerified => {
                 Self::auth("ACCOUNT_ALREADY_VERIFIED", "this account is already verified")
             }

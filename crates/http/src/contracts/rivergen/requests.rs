@@ -1,5 +1,7 @@
 //! Request bodies, and how they are read.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::text::line;
@@ -11,7 +13,9 @@ use tidegate_identity::sign_in::login::SignIn;
 use tidegate_identity::sign_in::sign_up::SignUp;
 use utoipa::ToSchema;
 
+use crate::wire::encoded_file::EncodedFile;
 use crate::wire::fields::{Check, Field, ObjectText, Violations};
+use crate::wire::typed::{self, Integer, TypedDigits};
 
 /// Longest display name, in characters.
 const MAX_NAME: usize = 255;
@@ -101,10 +105,10 @@ pub(super) struct VerifyOtpBody {
     #[schema(required = true, value_type = String)]
     #[serde(default)]
     temporary_token: Field<String>,
-    /// Six digits, from the mail.
+    /// Six digits, from the mail. Blanks and hyphens between them, digits of any script and a JSON number are understood.
     #[schema(required = true, value_type = String, pattern = "^[0-9]{6}$", example = "123456")]
     #[serde(default)]
-    otp_code: Field<String>,
+    otp_code: Field<TypedDigits>,
 }
 
 impl VerifyOtpBody {
@@ -154,7 +158,7 @@ pub(super) struct LoginBody {
     /// The workspace to enter.
     #[schema(value_type = Option<i64>)]
     #[serde(default)]
-    workspace_id: Field<i64>,
+    workspace_id: Field<Integer>,
     /// A session of 30 days instead of 24 hours.
     #[schema(value_type = Option<bool>, default = false)]
     #[serde(default)]
@@ -166,7 +170,7 @@ impl LoginBody {
         let mut check = Check::new();
         let email = email(&mut check, "email", self.email);
         let password = check.required("password", self.password);
-        let workspace = check.optional("workspace_id", self.workspace_id);
+        let workspace = check.optional("workspace_id", self.workspace_id).map(|Integer(number)| number);
         let remember_me = check.optional("remember_me", self.remember_me).unwrap_or(false);
         let read = email.zip(password).map(|(email, password)| SignIn {
             workspace,
@@ -326,10 +330,10 @@ pub(super) struct VerifyEmailChangeBody {
     #[schema(required = true, value_type = String, format = "email")]
     #[serde(default)]
     new_email: Field<String>,
-    /// Six digits, from the mail to that address.
+    /// Six digits, from the mail to that address. Read as in `verify-otp`.
     #[schema(required = true, value_type = String, pattern = "^[0-9]{6}$")]
     #[serde(default)]
-    otp_code: Field<String>,
+    otp_code: Field<TypedDigits>,
 }
 
 impl VerifyEmailChangeBody {
@@ -354,13 +358,8 @@ fn token(check: &mut Check, name: &'static str, field: Field<String>) -> Option<
     Some(PlainToken::from_presented(&text))
 }
 
-fn code(check: &mut Check, name: &'static str, field: Field<String>) -> Option<Secret> {
-    let text = check.required(name, field)?;
-    if text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        Some(Secret::new(text))
-    } else {
-        check.violated(name, "must be six digits")
-    }
+fn code(check: &mut Check, name: &'static str, field: Field<TypedDigits>) -> Option<Secret> {
+    typed::code(check, name, field, 6..=6, "must be six digits")
 }
 
 fn text(check: &mut Check, name: &'static str, field: Field<String>, max: usize) -> Option<String> {
@@ -368,28 +367,33 @@ fn text(check: &mut Check, name: &'static str, field: Field<String>, max: usize)
     check.parsed(name, line(&text, max))
 }
 
-/// An address of a picture, or the picture itself (RFC 2397).
+/// An address of a picture, or the picture itself (RFC 2397), which is kept in one spelling.
 fn picture(url: String) -> Result<String, &'static str> {
-    if let Some(data) = url.strip_prefix("data:") {
-        let kinds = ["image/png;base64,", "image/jpeg;base64,", "image/gif;base64,", "image/webp;base64,"];
-        let Some(base64) = kinds.iter().find_map(|kind| data.strip_prefix(kind)) else {
-            return Err("must be a base64 data: URI of a PNG, JPEG, GIF or WebP picture");
+    const WANTED: &str = "must be a base64 data: URI of a PNG, JPEG, GIF or WebP picture";
+    let url = url.trim();
+    if url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:")) {
+        let head = url.split(',').next().unwrap_or_default().to_ascii_lowercase();
+        let media_type = head.trim_start_matches("data:").split(';').next().unwrap_or_default();
+        let kind = match media_type.trim() {
+            kind @ ("image/png" | "image/jpeg" | "image/gif" | "image/webp") => kind,
+            "image/jpg" | "image/pjpeg" => "image/jpeg",
+            _ => return Err(WANTED),
         };
         if url.len() > MAX_PICTURE {
             return Err("must be at most 2 MiB");
         }
-        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
-        return if base64.is_empty() || !base64.bytes().all(is_base64) {
-            Err("must be valid base64 after the comma")
-        } else {
-            Ok(url)
+        return match EncodedFile::read(url) {
+            Some(file) if !file.bytes.is_empty() => {
+                Ok(format!("data:{kind};base64,{}", STANDARD.encode(file.bytes)))
+            }
+            _ => Err("must be valid base64 after the comma"),
         };
     }
     let is_web = url.starts_with("https://") || url.starts_with("http://");
     if !is_web || url.chars().count() > MAX_URL || url.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return Err("must be an http(s) URL of at most 2048 characters, or a data: URI");
     }
-    Ok(url)
+    Ok(url.to_owned())
 }
 
 #[cfg(test)]
@@ -400,6 +404,9 @@ mod tests {
     fn pictures_are_addresses_or_small_images() {
         let ok = |url: &str| picture(url.to_owned()).is_ok();
         assert!(ok("https://example.com/a.png") && ok("data:image/png;base64,iVBORw0KGgo="));
+        let kept = Ok("data:image/jpeg;base64,/9j/4AAQ".to_owned());
+        assert_eq!(picture("data:image/jpg;base64,/9j/\r\n4AAQ\n".to_owned()), kept);
+        assert_eq!(picture("DATA:Image/JPEG;charset=utf-8;base64,_9j_4AAQ".to_owned()), kept);
         assert!(!ok("javascript:alert(1)") && !ok("data:text/html;base64,PGI+") && !ok("https://a b"));
         assert!(!ok("data:image/png;base64,<svg>") && !ok("data:image/svg+xml;base64,PHN2Zz4="));
         assert!(!ok(&format!("data:image/png;base64,{}", "A".repeat(MAX_PICTURE))));

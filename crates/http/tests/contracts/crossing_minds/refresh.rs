@@ -169,7 +169,7 @@ on_both_engines! {
             "a.b.c",
             &"x".repeat(50_000),
             &format!("tgr_{}", "A".repeat(43)),
-            &format!("{} ", root.refresh_token),
+            &format!("{}x", root.refresh_token),
             &root.refresh_token.to_uppercase(),
             &root.access_token,
             &rivergen.refresh_token,

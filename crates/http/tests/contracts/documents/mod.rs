@@ -1,6 +1,7 @@
 //! What the application says of itself: OpenAPI, the table of contracts and tests, and what operators look at.
 
 mod operations;
+mod readiness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

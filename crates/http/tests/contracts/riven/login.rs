@@ -109,6 +109,7 @@ on_both_engines! {
         assert_invalid_credentials(&verify(&app, BOB, &code).await);
         assert_eq!(app.sql_count(SESSIONS).await, 1);
         verify(&app, ADA, &code).await.assert_status(200);
+        app.advance(MINUTE);
         assert_invalid_credentials(&verify(&app, ADA, &code).await);
         assert_eq!(app.sql_count(SESSIONS).await, 2);
     }

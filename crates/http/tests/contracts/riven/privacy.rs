@@ -109,6 +109,7 @@ impl Journey {
             self.post(answer, json!({ "phone": PHONE, "code": [code] })).await.assert_status(422);
             self.post(answer, json!({ "phone": format!("{PHONE}0"), "code": code })).await.assert_status(422);
             self.post(answer, claim(&code)).await.assert_status(200);
+            self.app.advance(MINUTE);
             self.post(answer, claim(&code)).await;
         }
         let report = format!("id={}&status=Failed&phoneNumber=%2B254{NATIONAL}&failureReason=No", NAMES[0]);

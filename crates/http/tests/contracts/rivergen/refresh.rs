@@ -89,11 +89,47 @@ on_both_engines! {
         assert_replay_ends_the_session(&app, &new, &ada.refresh_token, 1).await;
     }
 
-    async fn a_superseded_token_is_a_replay_once_its_child_was_used(app: TestApp) {
+    // A browser restores three tabs: the third refreshes what the first was given before the second, slow one comes.
+    async fn a_slow_tab_gets_the_newest_token_within_thirty_seconds(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;
-        let child = renewed(&app, &ada).await;
-        let grandchild = renewed(&app, &child).await;
-        assert_replay_ends_the_session(&app, &grandchild, &ada.refresh_token, 1).await;
+        let other = app.another_node().await;
+        let mut newest = renewed(&app, &ada).await;
+        for _ in 0..5 {
+            wait(&app, 6);
+            newest = renewed(&app, &newest).await;
+            let rotated = traces(&app).await;
+            let slow = renewed(&app, &ada).await;
+            assert_eq!(slow.refresh_token, newest.refresh_token);
+            assert!(lets_in(&app, &slow).await && lets_in(&app, &newest).await);
+            let body = json!({ "refresh_token": ada.refresh_token });
+            let there = other.client().post("/api/v1/auth/refresh").json(&body).send().await;
+            assert_eq!(there.assert_status(200).text_at("data.refresh_token"), newest.refresh_token);
+            assert_eq!(traces(&app).await, rotated);
+        }
+        renewed(&app, &newest).await;
+        wait(&app, 1);
+        assert_replay_ends_the_session(&app, &newest, &ada.refresh_token, 1).await;
+    }
+
+    async fn a_slow_tab_is_let_on_after_many_refreshes(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let mut newest = renewed(&app, &ada).await;
+        for _ in 0..80 {
+            newest = renewed(&app, &newest).await;
+        }
+        let slow = renewed(&app, &ada).await;
+        assert_eq!(renewed(&app, &slow).await.refresh_token, newest.refresh_token);
+    }
+
+    // Whoever repeats a stolen token in time holds the newest one beside its owner: that shows when both go on.
+    async fn a_thief_who_repeats_in_time_is_found_at_the_next_refresh(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let owner = renewed(&app, &ada).await;
+        let thief = renewed(&app, &ada).await;
+        wait(&app, 3_000);
+        let owner = renewed(&app, &owner).await;
+        wait(&app, 31);
+        assert_replay_ends_the_session(&app, &owner, &thief.refresh_token, 1).await;
     }
 
     async fn a_replay_ends_its_own_session_and_no_other(app: TestApp) {

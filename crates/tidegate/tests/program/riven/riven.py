@@ -165,9 +165,11 @@ class Client:
         assert self.post("login/verify-code", phone=self.phone, code=code) == \
             (401, {"message": "Invalid credentials", "status": False})
         status, answer = self.post("auth/confirm-code", phone=self.phone, code=code)
-        auth = answer.pop("auth")
-        assert (status, answer) == (200, {"message": "Code verified", "status": True}), answer
-        assert self.post("auth/confirm-code", phone=self.phone, code=code) == refused
+        auth = answer["auth"]
+        assert (status, answer) == (200, {"message": "Code verified", "auth": auth, "status": True}), answer
+        # As after a lost answer.
+        assert self.post("auth/confirm-code", phone=self.phone, code=code) == (status, answer)
+        assert self.post("auth/confirm-code", phone=self.phone, code=wrong(code)) == refused
         self.keep(auth)
 
     def open_an_account(self):
@@ -213,8 +215,10 @@ class Client:
         assert self.post("login/verify-code", phone=self.phone, code=wrong(code)) == refused
         status, answer = self.post("login/verify-code", phone=self.phone, code=code)
         assert (status, answer.keys(), answer["status"]) == (200, {"user", "auth", "status"}, True), answer
+        # As after a lost answer.
+        assert self.post("login/verify-code", phone=self.phone, code=code) == (status, answer)
         assert self.sees_itself(answer["user"], "active") == account
-        assert self.post("login/verify-code", phone=self.phone, code=code) == refused
+        assert self.post("login/verify-code", phone=self.phone, code=wrong(code)) == refused
         self.keep(answer["auth"])
         assert self.token != first
         assert self.read_profile() == account

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::{MAX_DATABASE_NAME, instant, metadata};
 use crate::wire::fields::{Check, Field, ObjectText, Violations};
+use crate::wire::typed::Integer;
 
 /// Longest description of a database, in characters.
 const MAX_DESCRIPTION: usize = 4_096;
@@ -159,7 +160,7 @@ pub(crate) struct ListResolvedBody {
     /// At most so many, 1 to 256; 64 unless given.
     #[schema(value_type = Option<i64>)]
     #[serde(default)]
-    amt: Field<i64>,
+    amt: Field<Integer>,
     /// `next_cursor` of the page before.
     #[schema(value_type = Option<String>)]
     #[serde(default)]
@@ -173,7 +174,7 @@ impl ListResolvedBody {
         if users.as_ref().is_some_and(|users| users.len() > MAX_USERS) {
             check.violated::<()>("users_id", format!("must be at most {MAX_USERS} identifiers"));
         }
-        let limit = check.optional("amt", self.amt).unwrap_or(DEFAULT_PAGE);
+        let limit = check.optional("amt", self.amt).map_or(DEFAULT_PAGE, |Integer(amt)| amt);
         let limit = page_size(&mut check, limit);
         let cursor = check.optional("cursor", self.cursor).unwrap_or_default();
         let read = limit.map(|limit| ListResolved {

@@ -23,9 +23,15 @@ impl FileType {
         }
     }
 
-    /// The kind a media type names.
+    /// The kind a media type names, whichever of its names it is; parameters aside.
     pub(super) fn named(mime: &str) -> Option<Self> {
-        [Self::Pdf, Self::Png, Self::Jpeg].into_iter().find(|kind| mime.eq_ignore_ascii_case(kind.mime()))
+        let name = mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        match name.as_str() {
+            "application/pdf" | "application/x-pdf" => Some(Self::Pdf),
+            "image/png" | "image/x-png" => Some(Self::Png),
+            "image/jpeg" | "image/jpg" | "image/pjpeg" => Some(Self::Jpeg),
+            _ => None,
+        }
     }
 
     /// Its media type.
@@ -59,6 +65,9 @@ mod tests {
             assert_eq!(FileType::named(kind.mime()), Some(kind));
         }
         assert_eq!(FileType::named("Image/PNG"), Some(FileType::Png));
+        for jpeg in ["image/jpg", "image/JPEG; charset=binary", " image/pjpeg "] {
+            assert_eq!(FileType::named(jpeg), Some(FileType::Jpeg), "{jpeg}");
+        }
         assert_eq!(FileType::named("application/json"), None);
     }
 }

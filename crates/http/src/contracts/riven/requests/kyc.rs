@@ -15,6 +15,7 @@ use tidegate_domain::text::line;
 use super::file_type::FileType;
 use super::multipart::{Form, Part};
 use super::vocabulary::{DOCUMENT_TYPES, known, unknown};
+use crate::wire::encoded_file::EncodedFile;
 use crate::wire::fields::Check;
 use crate::wire::rejection::Rejection;
 
@@ -167,6 +168,11 @@ fn file(sent: Option<File>) -> Result<(Secret, FileType), &'static str> {
     if bytes.is_empty() {
         return Err("must not be empty");
     }
+    // Some clients send the text of a file picker, or say `Content-Transfer-Encoding: base64`.
+    let bytes = match (FileType::of(&bytes), std::str::from_utf8(&bytes).ok().and_then(EncodedFile::read)) {
+        (None, Some(file)) => file.bytes,
+        _ => bytes,
+    };
     match FileType::of(&bytes) {
         Some(kind) if declared.is_none_or(|declared| declared == kind) => {
             Ok((Secret::new(STANDARD.encode(&bytes)), kind))

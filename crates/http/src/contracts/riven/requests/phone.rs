@@ -1,12 +1,13 @@
 //! Phones and codes, as they come.
 
 use serde::Deserialize;
-use tidegate_domain::{PhoneNumber, PhoneRule, Secret};
+use tidegate_domain::{PhoneNumber, PhoneRule};
 use tidegate_identity::credentials::phone_code::PhonePurpose;
 use tidegate_identity::sign_in::phone_sign_in::PhoneCode;
 use utoipa::ToSchema;
 
 use crate::wire::fields::{Check, Field, Violations};
+use crate::wire::typed::{self, TypedDigits};
 
 /// A phone.
 #[derive(Deserialize, ToSchema)]
@@ -14,7 +15,7 @@ pub(in super::super) struct PhoneBody {
     /// A mobile number, with or without its country code: `+254712345678`, `0712 345678`.
     #[schema(required = true, value_type = String, example = "+254712345678")]
     #[serde(default)]
-    phone: Field<String>,
+    phone: Field<TypedDigits>,
 }
 
 /// A phone and the code that was texted to it.
@@ -23,11 +24,11 @@ pub(in super::super) struct CodeBody {
     /// The phone the code was texted to.
     #[schema(required = true, value_type = String, example = "+254712345678")]
     #[serde(default)]
-    phone: Field<String>,
-    /// 4 to 8 digits.
+    phone: Field<TypedDigits>,
+    /// 4 to 8 digits. Blanks and hyphens between them, digits of any script and a JSON number are understood.
     #[schema(required = true, value_type = String, example = "439559")]
     #[serde(default)]
-    code: Field<String>,
+    code: Field<TypedDigits>,
 }
 
 impl PhoneBody {
@@ -46,18 +47,13 @@ impl CodeBody {
     ) -> Result<PhoneCode, Violations> {
         let mut check = Check::new();
         let phone = phone(&mut check, self.phone, rule);
-        let code = check.required("code", self.code);
-        let code = code.and_then(|code| {
-            let code = code.trim();
-            let is_code = (4..=8).contains(&code.len()) && code.bytes().all(|digit| digit.is_ascii_digit());
-            if is_code { Some(Secret::new(code)) } else { check.violated("code", "must be 4 to 8 digits") }
-        });
+        let code = typed::code(&mut check, "code", self.code, 4..=8, "must be 4 to 8 digits");
         check.finish(phone.zip(code).map(|(phone, code)| PhoneCode { phone, purpose, code }))
     }
 }
 
-fn phone(check: &mut Check, field: Field<String>, rule: &PhoneRule) -> Option<PhoneNumber> {
-    let text = check.required("phone", field)?;
+fn phone(check: &mut Check, field: Field<TypedDigits>, rule: &PhoneRule) -> Option<PhoneNumber> {
+    let text = check.required("phone", field)?.into_text();
     check.parsed("phone", rule.parse(&text))
 }
 
@@ -80,11 +76,15 @@ mod tests {
         let of = |code_text: &str| code(json!({ "phone": "0712 345 678", "code": code_text }));
         assert_eq!(of("042441"), Ok("+254712345678 042441".to_owned()));
         assert_eq!(of(" 4244 "), Ok("+254712345678 4244".to_owned()));
-        for wrong in ["", "424", "424411234", "42a4", "4244\u{661}"] {
+        assert_eq!(of("424-411\n"), Ok("+254712345678 424411".to_owned()));
+        assert_eq!(of("424\u{661}"), Ok("+254712345678 4241".to_owned()));
+        let numbers = json!({ "phone": 254_712_345_678_u64, "code": 42_441 });
+        assert_eq!(code(numbers), Ok("+254712345678 042441".to_owned()));
+        for wrong in ["", "424", "424411234", "42a4"] {
             assert_eq!(of(wrong), Err("code must be 4 to 8 digits".to_owned()), "{wrong}");
         }
         assert_eq!(
-            code(json!({ "phone": 7, "code": 4244 })).unwrap_err().matches("must be a string").count(),
+            code(json!({ "phone": true, "code": 4244.5 })).unwrap_err().matches("must be a string").count(),
             2
         );
         assert_eq!(code(json!({})).unwrap_err(), "phone is required; code is required");

@@ -11,11 +11,13 @@ use super::super::vocabulary::{AGREEMENTS, DOCUMENT_TYPES, W8BEN};
 use super::others::is_oversized;
 use super::reader::{Object, Reader};
 use super::w8ben::w8ben;
+use crate::wire::encoded_file::EncodedFile;
 
 /// Largest file, in bytes. Contract, section 3: 10 MB.
 const MAX_FILE: usize = 10 * 1024 * 1024;
-/// Its length in base64 (RFC 4648 section 4).
-const MAX_BASE64: usize = MAX_FILE.div_ceil(3) * 4;
+/// Its length in base64 (RFC 4648 section 4), with a line break of two characters after every 64 and room for the head of a
+/// `data:` URI.
+const MAX_TEXT: usize = MAX_FILE.div_ceil(3) * 4 / 64 * 66 + 256;
 /// The media type of a filled-in form.
 const FORM: &str = "application/json";
 
@@ -58,22 +60,24 @@ fn file_content(document: &mut Reader<'_>, base64: String, mime_type: Option<&st
         Some(kind) => Some(kind),
         None => document.violated("mime_type", "must be application/pdf, image/png or image/jpeg"),
     });
-    if base64.len() > MAX_BASE64 {
+    if base64.len() > MAX_TEXT {
         return document.violated("content", "must be at most 10 MB");
     }
-    let Ok(bytes) = STANDARD.decode(&base64) else {
-        return document.violated("content", "must be base64 (RFC 4648 section 4), without line breaks");
+    let Some(EncodedFile { bytes, media_type }) = EncodedFile::read(&base64) else {
+        return document.violated("content", "must be base64 (RFC 4648), bare or as a data: URI");
     };
+    drop(base64);
     if bytes.len() > MAX_FILE {
         return document.violated("content", "must be at most 10 MB");
     }
     let Some(kind) = FileType::of(&bytes) else {
         return document.violated("content", FileType::WANTED);
     };
-    if kind != declared? {
+    let in_uri = media_type.and_then(|media_type| FileType::named(&media_type));
+    if kind != declared? || in_uri.is_some_and(|named| named != kind) {
         return document.violated("content", "must be a file of its mime_type");
     }
-    Some((DocumentContent::File(Secret::new(base64)), kind.mime()))
+    Some((DocumentContent::File(Secret::new(STANDARD.encode(bytes))), kind.mime()))
 }
 
 fn form_content(

@@ -183,6 +183,21 @@ fn a_file_is_what_its_bytes_say_and_nothing_else_is_claimed() {
 }
 
 #[test]
+fn a_file_may_be_the_text_of_a_file_picker() {
+    let with = |content: &str| {
+        Sent::default().text("document_type", "other").file("document", "image/jpg", content.as_bytes())
+    };
+    let plain = STANDARD.encode(JPEG);
+    for content in [plain.clone(), format!("{plain}\r\n"), format!("data:image/jpeg;base64,{plain}")] {
+        let read = read(with(&content)).unwrap();
+        assert_eq!(read[0].mime_type, "image/jpeg");
+        let DocumentContent::File(kept) = &read[0].content else { panic!("a file") };
+        assert_eq!(kept.expose(), plain);
+    }
+    assert_eq!(said(with(&STANDARD.encode(b"<html>"))), ["document must be a PDF, PNG or JPEG file"]);
+}
+
+#[test]
 fn every_field_is_sent_once() {
     assert_eq!(said(passport().text("document_type", "other")), ["document_type must be sent once"]);
     let twice = Sent::default()

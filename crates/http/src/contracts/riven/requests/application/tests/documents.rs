@@ -11,13 +11,15 @@ fn a_file_is_base64_of_what_it_says_it_is() {
     let cases = [
         (STANDARD.encode(b"GIF89a"), "content must be a PDF, PNG or JPEG file"),
         (STANDARD.encode(b"%PDF-1.7"), "content must be a file of its mime_type"),
-        ("iVBORw0K\nGgo=".to_owned(), "content must be base64 (RFC 4648 section 4), without line breaks"),
-        ("iVBORw0KGgo".to_owned(), "content must be base64 (RFC 4648 section 4), without line breaks"),
+        ("iVBORw0KGgo=!".to_owned(), "content must be base64 (RFC 4648), bare or as a data: URI"),
         (
-            "data:image/png;base64,iVBORw0KGgo=".to_owned(),
-            "content must be base64 (RFC 4648 section 4), without line breaks",
+            "data:image/png,iVBORw0KGgo=".to_owned(),
+            "content must be base64 (RFC 4648), bare or as a data: URI",
         ),
-        ("_-8=".to_owned(), "content must be base64 (RFC 4648 section 4), without line breaks"),
+        (
+            format!("data:application/pdf;base64,{}", STANDARD.encode(PNG)),
+            "content must be a file of its mime_type",
+        ),
     ];
     for (content, said) in cases {
         assert_eq!(complaints("documents.content", json!(content)), [format!("documents.0.{said}")]);
@@ -27,6 +29,25 @@ fn a_file_is_base64_of_what_it_says_it_is() {
             complaints("documents.mime_type", json!(mime)),
             ["documents.0.mime_type must be application/pdf, image/png or image/jpeg"]
         );
+    }
+}
+
+#[test]
+fn a_file_is_read_as_phones_and_browsers_encode_it() {
+    let plain = STANDARD.encode(PNG);
+    let broken: Vec<&str> =
+        plain.as_bytes().chunks(6).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    for content in [
+        plain.clone(),
+        broken.join("\r\n"),
+        format!("{}\n", broken.join("\n")),
+        plain.trim_end_matches('=').to_owned(),
+        plain.replace('+', "-").replace('/', "_"),
+        format!("data:image/png;base64,{plain}"),
+    ] {
+        let read = read(with("documents.content", json!(content))).unwrap();
+        let DocumentContent::File(kept) = &read.documents[0].content else { panic!("a file") };
+        assert_eq!(kept.expose(), plain, "{content:?}");
     }
 }
 

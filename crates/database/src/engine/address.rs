@@ -1,0 +1,211 @@
+//! Where the accounts are kept: `sqlite:PATH` or `postgres://…`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::{Result, StoreError};
+
+/// Where the accounts are kept: `sqlite:PATH` or `postgres://…`.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL connection string.
+    Postgres(String),
+}
+
+/// Options of a PostgreSQL address. Whatever else stands there is refused: skipped, a misspelled `sslmode` would connect
+/// unencrypted.
+const OPTIONS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+/// Options of other drivers, and what to write instead.
+const FOREIGN: [(&str, &str); 7] = [
+    ("schema", "write options[search_path]=NAME"),
+    ("currentSchema", "write options[search_path]=NAME"),
+    ("search_path", "write options[search_path]=NAME"),
+    ("connect_timeout", "connections are tried for 5 s"),
+    ("connection_limit", "set database_connections"),
+    ("pool_size", "set database_connections"),
+    ("pgbouncer", "leave it out; see docs/operations.md"),
+];
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+/// Least likeness of a name that is taken for a misspelled option.
+const ALIKE: f64 = 0.8;
+
+impl FromStr for DatabaseUrl {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.trim();
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            check_options(text)?;
+            Ok(Self::Postgres(text.to_owned()))
+        } else if let Some(path) = text.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
+            sqlite_path(path.strip_prefix("//").unwrap_or(path))
+        } else {
+            Err(wrong("the database must be given as sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME"))
+        }
+    }
+}
+
+fn sqlite_path(path: &str) -> Result<DatabaseUrl> {
+    if path.starts_with(":memory:") || path.is_empty() {
+        return Err(wrong("a database in memory is not supported: give a file, as sqlite:PATH"));
+    }
+    if path.contains('?') {
+        return Err(wrong("a SQLite address has no options: give a file, as sqlite:PATH, without `?`"));
+    }
+    Ok(DatabaseUrl::Sqlite(PathBuf::from(path)))
+}
+
+fn wrong(text: &str) -> StoreError {
+    StoreError::Address(text.to_owned())
+}
+
+/// Refuses options that would be skipped. Values are never repeated, and names only if they are no part of a password that
+/// should have been escaped.
+fn check_options(url: &str) -> Result<()> {
+    let Some((_, query)) = url.split('#').next().unwrap_or(url).split_once('?') else {
+        return Ok(());
+    };
+    let mut seen: Vec<&str> = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if !OPTIONS.contains(&name) && !is_run_time_option(name) {
+            return Err(unknown_option(name));
+        }
+        if matches!(name, "sslmode" | "ssl-mode") && !SSL_MODES.contains(&value.to_ascii_lowercase().as_str())
+        {
+            return Err(StoreError::Address(format!(
+                "the PostgreSQL address has an unknown value for {name}: must be one of {}",
+                SSL_MODES.join(", ")
+            )));
+        }
+        if seen.contains(&name) && name != "options" {
+            return Err(StoreError::Address(format!("the PostgreSQL address has the option {name} twice")));
+        }
+        seen.push(name);
+    }
+    Ok(())
+}
+
+/// `options[search_path]`, also with its brackets escaped.
+fn is_run_time_option(name: &str) -> bool {
+    let name = name.replace("%5B", "[").replace("%5D", "]").replace("%5b", "[").replace("%5d", "]");
+    let setting = name.strip_prefix("options[").and_then(|rest| rest.strip_suffix(']'));
+    setting.is_some_and(|setting| {
+        !setting.is_empty() && setting.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.'))
+    })
+}
+
+fn unknown_option(name: &str) -> StoreError {
+    if let Some((name, advice)) = FOREIGN.iter().find(|(foreign, _)| foreign.eq_ignore_ascii_case(name)) {
+        return StoreError::Address(format!("the PostgreSQL address has no option {name}: {advice}"));
+    }
+    let likeness = |known: &&str| (strsim::jaro_winkler(known, name) * 1_000.0) as u32;
+    let nearest = OPTIONS.iter().copied().max_by_key(likeness).unwrap_or("sslmode");
+    if strsim::jaro_winkler(nearest, name) >= ALIKE && name.len() <= nearest.len() + 2 {
+        return StoreError::Address(format!(
+            "the PostgreSQL address has no option {name}; did you mean {nearest}?"
+        ));
+    }
+    StoreError::Address(format!(
+        "the PostgreSQL address has an unknown option after its `?`. Known are {}. If the `?` is part of the password, \
+         write it as %3F",
+        OPTIONS.join(", ")
+    ))
+}
+
+/// The address as it may be logged: without the password.
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => {
+                let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", ""));
+                let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+                write!(f, "{scheme}://{}", host.split('?').next().unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        text.parse::<DatabaseUrl>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        let url: DatabaseUrl = "postgres://ada:hunter2@db.example/tidegate?sslmode=require".parse().unwrap();
+        assert_eq!(url.to_string(), "postgres://db.example/tidegate");
+        assert_eq!(format!("{url:?}"), "postgres://db.example/tidegate");
+    }
+
+    #[test]
+    fn what_is_no_address_says_what_is() {
+        let error = refusal("mysql://x");
+        assert!(error.contains("sqlite:PATH") && error.contains("postgres://"), "{error}");
+        assert_eq!("sqlite:a/b.db".parse::<DatabaseUrl>().unwrap(), DatabaseUrl::Sqlite("a/b.db".into()));
+        assert!(refusal("sqlite::memory:").contains("in memory"));
+        assert!(refusal("sqlite:a.db?mode=ro").contains("no options"));
+    }
+
+    #[test]
+    fn options_are_known_by_name_or_refused() {
+        for known in [
+            "postgres://u@h/d",
+            "postgres://u@h/d?",
+            "postgresql://u@h/d?sslmode=Verify-Full&sslrootcert=/a.pem&application_name=x",
+            "postgres:///d?host=/run/postgresql&user=me%40server",
+            "postgres://u@h/d?options=-c%20search_path%3Dauth&options[statement_timeout]=5000&options%5Blc_time%5D=C",
+            "postgres://u@h/d?statement-cache-capacity=0",
+        ] {
+            assert!(known.parse::<DatabaseUrl>().is_ok(), "{known}");
+        }
+        for (address, said) in [
+            ("postgres://u@h/d?ssl_mode=require", "no option ssl_mode; did you mean sslmode?"),
+            ("postgres://u@h/d?sslmod=require", "no option sslmod; did you mean sslmode?"),
+            ("postgres://u@h/d?pasword=hunter2hunter2", "no option pasword; did you mean password?"),
+            ("postgres://u@h/d?SSLMODE=require", "an unknown option"),
+            ("postgres://u@h/d?schema=auth", "no option schema: write options[search_path]=NAME"),
+            ("postgres://u@h/d?currentschema=auth", "no option currentSchema"),
+            ("postgres://u@h/d?sslmode=yes", "an unknown value for sslmode: must be one of disable,"),
+            ("postgres://u@h/d?sslmode=require&sslmode=disable", "the option sslmode twice"),
+            ("postgres://u:pa?hunter2hunter2@h/d", "write it as %3F"),
+            ("postgres://u@h/d?options[]=x", "no option options[]"),
+        ] {
+            let refused = refusal(address);
+            assert!(refused.contains(said), "{address}: {refused}");
+            assert!(!refused.contains("hunter2") && !refused.contains("=require"), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Scripts in browsers, which see only what CORS lets them.
+
+use axum::http::Method;
+use tidegate_testkit::{Answer, Engine, TestApp};
+
+const OURS: &str = "https://app.example.com";
+
+async fn app(headers: &[&str]) -> TestApp {
+    let headers: Vec<String> = headers.iter().map(|name| (*name).to_owned()).collect();
+    let builder = TestApp::builder(Engine::Sqlite).http(|http| {
+        http.cors_origins = vec![OURS.to_owned()];
+        http.cors_headers = headers;
+    });
+    builder.start().await
+}
+
+async fn preflight(app: &TestApp, path: &str, headers: &str) -> Answer {
+    let request =
+        app.client().options(path).header("origin", OURS).header("access-control-request-method", "POST");
+    request.header("access-control-request-headers", headers).send().await
+}
+
+fn allowed(answer: &Answer) -> Vec<String> {
+    let names = answer.header("access-control-allow-headers").to_ascii_lowercase();
+    names.split(',').map(|name| name.trim().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn the_headers_of_the_usual_libraries_may_be_sent_and_others_are_configured() {
+    let plain = app(&[]).await;
+    let answer = preflight(&plain, "/api/v1/auth/login", "content-type,x-requested-with").await;
+    let names = allowed(answer.assert_status(200));
+    assert!(names.contains(&"x-requested-with".to_owned()) && !names.contains(&"x-csrf-token".to_owned()));
+    let configured = app(&["X-CSRF-Token"]).await;
+    let names = allowed(&preflight(&configured, "/v1/login/individual/", "x-csrf-token").await);
+    assert!(names.contains(&"x-csrf-token".to_owned()) && names.contains(&"authorization".to_owned()));
+    let any = app(&["*"]).await;
+    assert_eq!(allowed(&preflight(&any, "/api/v2/auth/login", "x-anything").await), ["x-anything"]);
+}
+
+#[tokio::test]
+async fn answers_outside_of_every_contract_can_be_read_too() {
+    let app = app(&[]).await;
+    for (path, status) in [
+        ("/nowhere", 404),
+        ("/", 404),
+        ("/api/v1/nowhere", 404),
+        ("/api/v1/auth/login", 405),
+        ("/.well-known/jwks.json", 200),
+        ("/openapi.json", 200),
+    ] {
+        let answer = app.get(path).header("origin", OURS).send().await;
+        let said = answer.headers.get_all("access-control-allow-origin").iter().count();
+        assert_eq!((answer.status, said), (status, 1), "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), OURS, "{path}");
+        let stranger = app.get(path).header("origin", "https://evil.example").send().await;
+        assert_eq!(stranger.header("access-control-allow-origin"), "", "{path}");
+    }
+    preflight(&app, "/nowhere", "content-type").await.assert_status(200);
+    let metrics = app.client().request(Method::GET, "/metrics").header("origin", OURS).send().await;
+    assert_eq!(
+        metrics.header("access-control-allow-origin"),
+        if metrics.status == 404 { "" } else { "never" }
+    );
+}

@@ -1,0 +1,7 @@
+//! Requests as people type them and as clients, scanners and browsers send them.
+
+mod browsers;
+mod limit_keys;
+mod repeats;
+mod safe_methods;
+mod typed;

@@ -1,0 +1,103 @@
+//! A pooler between a node and PostgreSQL.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread;
+
+use tidegate_database::{Change, DatabaseUrl, Store, StoreOptions};
+use tidegate_domain::limit::Limit;
+use tidegate_domain::session::EndReason;
+use tidegate_kernel::{KernelTables, changes};
+use tidegate_testkit::{Engine, TestDatabase, on_one_engine};
+
+use crate::changes::Ear;
+use crate::world::{NOW, World, at};
+
+/// The code in which a client asks for TLS (PostgreSQL, "SSL session encryption").
+const TLS_REQUEST: u32 = 80_877_103;
+
+/// Listens like PgBouncer in session mode, with its default configuration: refuses start-up parameters that it does not know, and
+/// passes everything else on. Answers its port.
+fn pooler(upstream: String) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let upstream = upstream.clone();
+            thread::spawn(move || drop(serve(client, &upstream)));
+        }
+    });
+    port
+}
+
+fn serve(mut client: TcpStream, upstream: &str) -> io::Result<()> {
+    let startup = loop {
+        let mut head = [0; 8];
+        client.read_exact(&mut head)?;
+        let [length, code] =
+            [&head[..4], &head[4..]].map(|four| u32::from_be_bytes(four.try_into().unwrap()));
+        if code == TLS_REQUEST {
+            client.write_all(b"N")?;
+            continue;
+        }
+        let mut rest = vec![0; length as usize - head.len()];
+        client.read_exact(&mut rest)?;
+        break [head.as_slice(), &rest].concat();
+    };
+    let unknown = b"extra_float_digits";
+    if startup.windows(unknown.len()).any(|name| name == unknown) {
+        let fields = b"SFATAL\0C08P01\0Munsupported startup parameter: extra_float_digits\0\0";
+        let length = u32::try_from(fields.len() + 4).unwrap().to_be_bytes();
+        return client.write_all(&[b"E".as_slice(), &length, fields].concat());
+    }
+    let mut server = TcpStream::connect(upstream)?;
+    server.write_all(&startup)?;
+    let (mut from_server, mut to_client) = (server.try_clone()?, client.try_clone()?);
+    let answers = thread::spawn(move || {
+        let copied = io::copy(&mut from_server, &mut to_client);
+        drop(to_client.shutdown(Shutdown::Both));
+        copied
+    });
+    drop(io::copy(&mut client, &mut server));
+    drop(server.shutdown(Shutdown::Both));
+    drop(answers.join());
+    Ok(())
+}
+
+/// The address of the database through a pooler.
+fn pooled(database: &TestDatabase) -> DatabaseUrl {
+    let DatabaseUrl::Postgres(url) = database.url() else { panic!("not PostgreSQL") };
+    let (before, after) = url.split_once('@').unwrap();
+    let (server, name) = after.split_once('/').unwrap();
+    format!("{before}@127.0.0.1:{}/{name}", pooler(server.to_owned())).parse().unwrap()
+}
+
+on_one_engine! { Engine::Postgres;
+    async fn a_pooler_with_its_own_configuration_is_served(database: TestDatabase) {
+        let through = |options: &mut StoreOptions| options.url = pooled(&database);
+        let store = database.open_with(through).await;
+        assert_eq!(store.pending_migrations().await.unwrap(), 0);
+        let mut unit = store.begin().await.unwrap();
+        unit.limits().count(&[7; 32], Limit::new(1, 60), 1, NOW).await.unwrap();
+        unit.commit().await.unwrap();
+        assert_eq!(database.sql_count("select count(*) from rate_limit_buckets").await, 1);
+    }
+
+    async fn other_nodes_are_heard_past_a_pooler(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let session = world.session(&ada, 60).await;
+        let direct = world.database.url();
+        let through = |options: &mut StoreOptions| {
+            options.url = pooled(&world.database);
+            options.listen_url = Some(direct);
+        };
+        let other = world.database.open_with(through).await;
+        let ear = Ear::at(&other, Engine::Postgres).await;
+        commit!(world.store, unit => unit.sessions().end(session, EndReason::SignedOut, at(1)));
+        ear.hears(changes::session(session)).await;
+        assert!(!ear.heard().contains(&Change::Everything), "what a node says to hear itself tells others nothing");
+        let own = DatabaseUrl::Sqlite("nodes.db".into());
+        let options = StoreOptions { listen_url: Some(own), ..StoreOptions::new(world.database.url()) };
+        assert!(Store::open(&options, tidegate_testkit::MIGRATIONS).await.is_err());
+    }
+}

@@ -1,0 +1,139 @@
+//! What surrounds a configuration: variables of others, line breaks of secrets, browsers, development.
+
+use super::*;
+
+#[test]
+fn variables_that_kubernetes_makes_for_any_service_are_left_alone() {
+    for (name, value) in [
+        ("TIDEGATE_POSTGRESQL_SERVICE_HOST", "10.0.0.1"),
+        ("TIDEGATE_POSTGRESQL_SERVICE_PORT", "5432"),
+        ("TIDEGATE_POSTGRESQL_SERVICE_PORT_TCP_POSTGRESQL", "5432"),
+        ("TIDEGATE_POSTGRESQL_PORT", "tcp://10.0.0.1:5432"),
+        ("TIDEGATE_POSTGRESQL_PORT_5432_TCP", "tcp://10.0.0.1:5432"),
+        ("TIDEGATE_POSTGRESQL_PORT_5432_TCP_ADDR", "10.0.0.1"),
+        ("TIDEGATE_POSTGRESQL_PORT_5432_TCP_PORT", "5432"),
+        ("TIDEGATE_POSTGRESQL_PORT_5432_TCP_PROTO", "tcp"),
+        ("TIDEGATE_POSTGRESQL_HL_PORT_53_UDP_ADDR", "10.0.0.1"),
+        ("TIDEGATE_METRICS_PORT_38412_SCTP", "sctp://10.0.0.1:38412"),
+        ("TIDEGATE_HEADLESS_SERVICE_HOST", "None"),
+        ("TIDEGATE_SERVICE_PORT", "80"),
+        ("TIDEGATE_PORT_80_TCP", "tcp://10.0.0.1:80"),
+    ] {
+        let loaded = Desk::new().variable(name, value).load();
+        assert!(loaded.sources.is_empty(), "{name}");
+    }
+    for (name, value) in [
+        ("TIDEGATE_PORT", "8080"),
+        ("TIDEGATE_MAIL_SMTP_PORT", "587"),
+        ("TIDEGATE_PORT_NUMBER", "80"),
+        ("TIDEGATE_SERVICE", "x"),
+        ("TIDEGATE_POSTGRESQL_HOST", "10.0.0.1"),
+    ] {
+        assert!(Desk::new().variable(name, value).complaint().contains("unknown variable"), "{name}");
+    }
+}
+
+#[test]
+fn line_breaks_at_the_end_are_no_part_of_a_variable_or_a_secret() {
+    let config = Desk::file(
+        "[mail.smtp]\nhost = 'smtp.example.com'\nfrom = 'a@b.cd'\nusername = 'ada'\n[pepper]\nid = 'p'\nkey = '''\n\
+         0123456789012345678901234567890123456789\n'''\n\
+         [sms.webhook]\nurl = 'https://sms.example.com/x'\nsecret = '''\n0123456789abcdef0123456789abcdef\n'''\n\
+         [broker.alpaca]\nkey = 'key'\nsecret = '''\nhunter2\n'''",
+    )
+    .variable("TIDEGATE_MAIL__SMTP__PASSWORD", "secret\n")
+    .variable("TIDEGATE_PRODUCT", "Acme\r\n")
+    .variable("TIDEGATE_DATABASE", "postgres://u:p@h/d\n")
+    .variable("TIDEGATE_HTTP__DEADLINE", "6\n")
+    .load()
+    .config;
+    assert_eq!(config.mail.smtp.unwrap().password.unwrap().0.expose(), "secret");
+    assert_eq!((config.product.as_str(), config.http.deadline), ("Acme", Duration::from_secs(6)));
+    assert_eq!(config.pepper.unwrap().key.expose().len(), 40);
+    assert_eq!(config.sms.webhook.unwrap().secret.0.expose().len(), 32);
+    assert_eq!(config.broker.alpaca.unwrap().secret.0.expose(), "hunter2");
+    // What is inside may be meant.
+    let desk = Desk::file("[mail.smtp]\nhost = 'a.b'\nfrom = 'a@b.cd'\nusername = 'ada'");
+    let config = desk.variable("TIDEGATE_MAIL__SMTP__PASSWORD", " se\ncret \n").load().config;
+    assert_eq!(config.mail.smtp.unwrap().password.unwrap().0.expose(), " se\ncret ");
+}
+
+#[test]
+fn origins_are_kept_as_browsers_send_them() {
+    let config = Desk::file(
+        "[http]\ncors_origins = ['HTTPS://APP.example.com', 'http://b.example:80', 'https://c.example:8443', \
+         'https://b\u{fc}cher.example']\ncors_headers = ['X-CSRF-Token']",
+    )
+    .load()
+    .config;
+    assert_eq!(
+        config.http.cors_origins,
+        [
+            "https://app.example.com",
+            "http://b.example",
+            "https://c.example:8443",
+            "https://xn--bcher-kva.example"
+        ]
+    );
+    assert_eq!(config.http_settings().cors_headers, ["X-CSRF-Token"]);
+    for wrong in [
+        "cors_origins = ['https://*.example.com']",
+        "cors_origins = ['app.example.com']",
+        "cors_origins = ['null']",
+        "cors_origins = ['https://a.example/app']",
+        "cors_origins = ['https://ada@a.example']",
+        "cors_origins = ['ftp://a.example']",
+        "cors_headers = ['X CSRF']",
+    ] {
+        let complaint = Desk::file(&format!("[http]\n{wrong}")).complaint();
+        assert!(complaint.starts_with("http.cors_"), "{complaint}");
+    }
+}
+
+#[test]
+fn nodes_are_listened_to_at_a_postgresql_address_only() {
+    let listen = "database_listen = 'postgres://u@h/d'";
+    let config = Desk::file(&format!("database = 'postgres://u@pooler/d'\n{listen}")).load().config;
+    assert!(config.store_options().listen_url.is_some());
+    let complaint = Desk::file(listen).complaint();
+    assert!(complaint.starts_with("database_listen: must be a PostgreSQL address"), "{complaint}");
+    let complaint = Desk::file("database = 'postgres://u@h/d?pasword=hunter2hunter2'").complaint();
+    assert!(complaint.contains("did you mean password?") && !complaint.contains("hunter2"), "{complaint}");
+}
+
+#[test]
+fn development_raises_the_limits_that_nobody_has_set() {
+    let file =
+        "[rivergen.limits.sign_in_by_ip]\nattempts = 7\n[phone.limits.by_ip]\nattempts = 8\nwindow = 60";
+    let limits = |dev: bool, limits: bool| {
+        let mut desk = Desk::file(file).variable("TIDEGATE_MESSAGES__BY_NETWORK__ATTEMPTS", "9");
+        desk.flags = Flags { dev, limits, ..Flags::default() };
+        desk.load().config
+    };
+    let (dev, kept, plain) = (limits(true, false), limits(true, true), limits(false, false));
+    let attempts = |config: &Config| {
+        let rivergen = &config.contracts.of(ContractId::RIVERGEN).unwrap().limits;
+        let ingestiq = &config.contracts.of(ContractId::INGESTIQ).unwrap().limits;
+        [
+            rivergen.sign_in_by_ip,
+            config.phone.limits.by_ip,
+            config.messages.by_network,
+            Some(config.failed_passwords_by_account),
+            Some(config.failed_codes_by_account),
+            rivergen.sign_up_by_ip,
+            rivergen.sign_in_by_email,
+            ingestiq.sign_in_by_ip,
+            config.phone.limits.by_phone,
+            config.messages.by_recipient,
+            config.riven.limits.mails_by_email,
+            Some(config.passwords_set_by_network),
+        ]
+        .map(|limit| limit.map_or(0, |limit| limit.attempts))
+    };
+    assert_eq!(attempts(&kept), attempts(&plain));
+    assert_eq!(attempts(&plain)[..3], [7, 8, 9]);
+    for (place, (raised, plain)) in attempts(&dev).into_iter().zip(attempts(&plain)).enumerate() {
+        let factor = if place < 5 { 1 } else { 100 };
+        assert_eq!(raised, plain * factor, "{place}");
+    }
+}
