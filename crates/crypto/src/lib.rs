@@ -14,12 +14,13 @@ pub mod pool;
 pub mod sanctum;
 pub mod shared_key;
 pub mod token;
+pub mod totp;
 pub mod vault;
 
 #[cfg(test)]
 mod testing;
 
-pub use code::one_time_code;
+pub use code::{one_time_code, recovery_code};
 pub use entropy::SystemEntropy;
 pub use jwt::{KeyRing, SigningFailed, TokenError};
 pub use keys::{KeyError, SigningAlgorithm, SigningKey, VerificationKey};
@@ -32,6 +33,7 @@ pub use pool::{HashError, HashPool, PoolSize, Requester, StoredPassword};
 pub use sanctum::SanctumToken;
 pub use shared_key::SharedKey;
 pub use token::{PlainToken, TokenHash};
+pub use totp::TotpSeed;
 pub use vault::{Vault, VaultError};
 
 use base64::Engine;

@@ -8,6 +8,7 @@
 
 mod engine;
 mod files;
+mod samples;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -51,6 +52,19 @@ pub enum Template {
     /// Tells the owner of an organization that a program or one of its keys was made there: `made` (`program` or `key`),
     /// `program` (its name), `when` (RFC 3339; `when|date` in words), `ip`.
     CredentialMade,
+    /// A code of a second factor: `code`, `minutes`.
+    SecondFactorCode,
+    /// Reports a sign-in from a new network, or a device that is trusted from now on: `device`, `days` (for how long it is trusted; 0 where it is
+    /// not), `when` (ISO 8601), `ip`, `link` (ends all sessions and starts recovery).
+    NewDevice,
+    /// Reports that a second factor was added: `factor`, `when` (ISO 8601), `ip`, `link`.
+    FactorAdded,
+    /// Reports that second factors were removed: `factor`, `when` (ISO 8601), `ip`, `link`.
+    FactorRemoved,
+    /// Reports that a backup code was used: `remaining`, `when` (ISO 8601), `ip`, `link`.
+    RecoveryCodeUsed,
+    /// Reports that few backup codes are left: `remaining`, `when` (ISO 8601), `ip`, `link`.
+    RecoveryCodesLow,
 }
 
 /// The text messages this program sends. Source: Riven contract, section 1.
@@ -139,7 +153,7 @@ impl Files {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::SignUpCode,
         Self::PasswordReset,
         Self::Invitation,
@@ -150,6 +164,12 @@ impl Template {
         Self::EmailChanged,
         Self::EmailAddition,
         Self::CredentialMade,
+        Self::SecondFactorCode,
+        Self::NewDevice,
+        Self::FactorAdded,
+        Self::FactorRemoved,
+        Self::RecoveryCodeUsed,
+        Self::RecoveryCodesLow,
     ];
 
     /// The name in file names and in the outbox.
@@ -165,6 +185,12 @@ impl Template {
             Self::EmailChanged => "email_changed",
             Self::EmailAddition => "email_addition",
             Self::CredentialMade => "credential_made",
+            Self::SecondFactorCode => "second_factor_code",
+            Self::NewDevice => "new_device",
+            Self::FactorAdded => "factor_added",
+            Self::FactorRemoved => "factor_removed",
+            Self::RecoveryCodeUsed => "recovery_code_used",
+            Self::RecoveryCodesLow => "recovery_codes_low",
         }
     }
 
@@ -185,7 +211,13 @@ impl Template {
             | Self::InvitationCode
             | Self::EmailChangeCode
             | Self::EmailAddition
-            | Self::CredentialMade => false,
+            | Self::CredentialMade
+            | Self::SecondFactorCode
+            | Self::NewDevice
+            | Self::FactorAdded
+            | Self::FactorRemoved
+            | Self::RecoveryCodeUsed
+            | Self::RecoveryCodesLow => false,
         }
     }
 
@@ -201,69 +233,13 @@ impl Template {
             Self::EmailChanged => built_in!("email_changed"),
             Self::EmailAddition => built_in!("email_addition"),
             Self::CredentialMade => built_in!("credential_made"),
+            Self::SecondFactorCode => built_in!("second_factor_code"),
+            Self::NewDevice => built_in!("new_device"),
+            Self::FactorAdded => built_in!("factor_added"),
+            Self::FactorRemoved => built_in!("factor_removed"),
+            Self::RecoveryCodeUsed => built_in!("recovery_code_used"),
+            Self::RecoveryCodesLow => built_in!("recovery_codes_low"),
         }
-    }
-
-    /// Every key the template may use, with a value like those it will get.
-    fn sample(self, display_name: &str) -> Value {
-        let mut sample = json!({
-            "product": "Tidegate",
-            "display_name": display_name,
-            "email": "ada@example.com",
-        });
-        let own = match self {
-            Self::SignUpCode => json!({
-                "code": "493027",
-                "link": "https://id.example.com/verify?token=b0XyZt8aaQ",
-                "minutes": 10,
-            }),
-            Self::PasswordReset => json!({
-                "link": "https://id.example.com/reset?token=b0XyZt8aaQ",
-                "minutes": 60,
-            }),
-            Self::Invitation => json!({
-                "link": "https://id.example.com/reset?token=b0XyZt8aaQ",
-                "minutes": 60,
-                "organization": "Acme (owner: root@example.com)",
-            }),
-            Self::InvitationCode => json!({
-                "code": "0123456789abcdef0123456789abcdef01234567",
-                "link": "https://id.example.com/verify?token=b0XyZt8aaQ",
-                "minutes": 1440,
-                "organization": "Acme (owner: root@example.com)",
-            }),
-            Self::EmailAddition => json!({
-                "link": "https://id.example.com/verify?token=b0XyZt8aaQ",
-                "minutes": 1440,
-                "phones": "+254*****78",
-            }),
-            Self::CredentialMade => json!({
-                "made": "key",
-                "program": "nightly-export",
-                "when": "2026-01-31T09:30:00Z",
-                "ip": "203.0.113.7",
-            }),
-            Self::PasswordChanged => json!({
-                "when": "2026-01-31T09:30:00Z",
-                "ip": "203.0.113.7",
-                "phones": "+254*****78",
-            }),
-            Self::EmailChangeCode => json!({"code": "493027", "minutes": 10}),
-            Self::EmailChangeRequested => json!({
-                "old_email": "ada@example.com",
-                "when": "2026-01-31T09:30:00Z",
-                "ip": "203.0.113.7",
-            }),
-            Self::EmailChanged => json!({
-                "old_email": "ada@example.com",
-                "new_email": "lovelace@example.org",
-                "when": "2026-01-31T09:30:00Z",
-                "link": "https://id.example.com/restore-email?token=rse_0123456789",
-                "minutes": 1_440,
-            }),
-        };
-        tidegate_domain::text::merge(&mut sample, &own);
-        sample
     }
 }
 

@@ -113,6 +113,34 @@ pub enum Action {
     DatabaseUpdated,
     /// A database was deleted.
     DatabaseDeleted,
+    /// A client chose how to show the second factor; its code was sent where it is one that is sent.
+    FactorCodeSent,
+    /// Second factors were removed by their owner.
+    FactorsDeactivated,
+    /// A second factor was added.
+    FactorAdded,
+    /// A device of a second factor was removed.
+    FactorRemoved,
+    /// An operator removed all second factors of an account.
+    FactorsReset,
+    /// Backup codes were made.
+    RecoveryCodesMade,
+    /// A backup code was used.
+    RecoveryCodeUsed,
+    /// A code was wrong while a second factor was set up or the owner proved anew who they are.
+    FactorRefused,
+    /// The owner of a session proved anew who they are.
+    SteppedUp,
+    /// A device became a trusted one.
+    DeviceActivated,
+    /// A device was not to be trusted.
+    DeviceSkipped,
+    /// A device is trusted no more.
+    DeviceRevoked,
+    /// The link of a security notice was followed: all sessions ended.
+    AccountSecured,
+    /// An organization admits members without their second factor, or no longer does.
+    SecondFactorRuleChanged,
     /// A brokerage account was applied for.
     BrokerageApplied,
     /// A brokerage account was opened.
@@ -170,6 +198,20 @@ impl Action {
             Self::DatabaseCreated => "database.created",
             Self::DatabaseUpdated => "database.updated",
             Self::DatabaseDeleted => "database.deleted",
+            Self::FactorCodeSent => "auth.mfa.otp_generated",
+            Self::FactorsDeactivated => "auth.mfa.deactivated",
+            Self::FactorAdded => "mfa.factor.enabled",
+            Self::FactorRemoved => "mfa.factor.removed",
+            Self::FactorsReset => "mfa.reset",
+            Self::RecoveryCodesMade => "mfa.backup_codes.generated",
+            Self::RecoveryCodeUsed => "mfa.backup_codes.used",
+            Self::FactorRefused => "mfa.verify.failure",
+            Self::SteppedUp => "auth.step_up",
+            Self::DeviceActivated => "device.activated",
+            Self::DeviceSkipped => "device.skipped",
+            Self::DeviceRevoked => "device.revoked",
+            Self::AccountSecured => "account.secured",
+            Self::SecondFactorRuleChanged => "organization.second_factor_rule_changed",
             Self::BrokerageApplied => "brokerage.applied",
             Self::BrokerageOpened => "brokerage.opened",
             Self::BrokerageDocumentsSubmitted => "brokerage.documents_submitted",

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::factor::FactorKind;
 use crate::id::{AccountId, ChallengeId, OrganizationId};
+use crate::session::AmrSet;
 use crate::{ContractId, Timestamp};
 
 /// What answering a challenge proves or permits.
@@ -25,11 +27,19 @@ pub enum Purpose {
     RegisterPhone,
     /// A phone is in the hands of the one who signs in with it.
     SignInByPhone,
+    /// A sign-in whose first factor was right goes on with the second one.
+    SecondFactor,
+    /// The address or phone receives the codes of a second factor that is being set up.
+    SetUpFactor,
+    /// The owner of a session proves anew who they are.
+    StepUp,
+    /// All sessions of the account may be ended and its recovery started.
+    SecureAccount,
 }
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::VerifyEmail,
         Self::ChangeEmail,
         Self::AddEmail,
@@ -37,6 +47,10 @@ impl Purpose {
         Self::RestoreEmail,
         Self::RegisterPhone,
         Self::SignInByPhone,
+        Self::SecondFactor,
+        Self::SetUpFactor,
+        Self::StepUp,
+        Self::SecureAccount,
     ];
 
     /// The stored value.
@@ -49,6 +63,10 @@ impl Purpose {
             Self::RestoreEmail => "restore_email",
             Self::RegisterPhone => "register_phone",
             Self::SignInByPhone => "sign_in_by_phone",
+            Self::SecondFactor => "second_factor",
+            Self::SetUpFactor => "set_up_factor",
+            Self::StepUp => "step_up",
+            Self::SecureAccount => "secure_account",
         }
     }
 
@@ -91,6 +109,20 @@ pub struct Continuation {
     /// The organization whose invitation this is: answering it accepts that the organization's managers look after the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invitation: Option<OrganizationId>,
+    /// The sign-in that waits for its second factor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<PendingSignIn>,
+}
+
+/// A sign-in whose first factor was right.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingSignIn {
+    /// The number of the workspace to enter.
+    pub workspace: Option<i64>,
+    /// What was shown so far.
+    pub shown: AmrSet,
+    /// The kind of factor whose code is expected; none before the client has chosen one.
+    pub kind: Option<FactorKind>,
 }
 
 /// An open, answered or dead challenge.

@@ -12,7 +12,7 @@ use crate::challenge::Purpose;
 use crate::limit::Limit;
 use crate::refresh::RefreshPolicy;
 use crate::session::SessionPolicy;
-use crate::time::seconds;
+use crate::time::{optional_seconds, seconds};
 use crate::{PasswordRule, PermissionSet};
 
 /// A contract's name: in claims, rows, configuration and on the command line. Not a closed set: which contracts are
@@ -137,7 +137,7 @@ pub enum AccessToken {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CodeLifetimes {
-    /// Codes and links that verify the address of an account; codes texted to a phone.
+    /// Codes and links that verify the address of an account; codes texted to a phone; codes and temporary tokens of second factors.
     #[serde(with = "seconds")]
     pub verify_email: Duration,
     /// Codes and links that verify the address an account is to have.
@@ -151,14 +151,23 @@ pub struct CodeLifetimes {
     pub restore_email: Duration,
 }
 
+/// How long the link in a security notice is accepted: people read such mails days later.
+const SECURE_ACCOUNT_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3_600);
+
 impl CodeLifetimes {
     /// How long an answer for that purpose is accepted.
     pub const fn of(&self, purpose: Purpose) -> Duration {
         match purpose {
-            Purpose::VerifyEmail | Purpose::RegisterPhone | Purpose::SignInByPhone => self.verify_email,
+            Purpose::VerifyEmail
+            | Purpose::RegisterPhone
+            | Purpose::SignInByPhone
+            | Purpose::SecondFactor
+            | Purpose::SetUpFactor
+            | Purpose::StepUp => self.verify_email,
             Purpose::ChangeEmail | Purpose::AddEmail => self.change_email,
             Purpose::ResetPassword => self.reset_password,
             Purpose::RestoreEmail => self.restore_email,
+            Purpose::SecureAccount => SECURE_ACCOUNT_LIFETIME,
         }
     }
 }
@@ -197,6 +206,9 @@ pub struct ContractProfile {
     /// it can ask.
     #[serde(skip, default = "refused")]
     pub second_factor: SecondFactor,
+    /// How long ago a caller may have signed in who changes what signs in to the account (ADR 11). None: however long.
+    #[serde(with = "optional_seconds", default)]
+    pub recent_sign_in: Option<Duration>,
     /// What an access token issued through this contract may do at most, wherever it is sent: what the contract's own
     /// endpoints do, and [`PermissionSet::ANY_CONTRACT`]. Not configurable.
     #[serde(skip)]
@@ -223,6 +235,10 @@ pub struct Limits {
     pub forgot_password_by_email: Option<Limit>,
     /// Codes sent again, by account.
     pub resend_by_account: Option<Limit>,
+    /// Wrong codes of second factors in a row, by account; then further ones are refused for the limit's window.
+    pub wrong_second_factor: Option<Limit>,
+    /// Second factors that are set up, and codes of them that are sent, by account.
+    pub second_factor_codes: Option<Limit>,
     /// Mails to one address that other callers can cause: codes, invitations, password notices.
     pub mails_by_email: Option<Limit>,
     /// All requests without a valid access token, by client address.
@@ -331,6 +347,7 @@ static NOT_SERVED: LazyLock<Arc<ContractProfile>> = LazyLock::new(|| {
         },
         unverified: Unverified::Refused,
         second_factor: SecondFactor::Refuse,
+        recent_sign_in: None,
         permissions: PermissionSet::NONE,
         limits: Limits::default(),
     })

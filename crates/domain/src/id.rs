@@ -54,6 +54,8 @@ row_keys! {
     ChallengeId,
     /// Key of a database.
     DatabaseId,
+    /// Key of a second factor.
+    FactorId,
     /// Key of an identifier.
     IdentifierId,
     /// Key of a membership.
@@ -68,6 +70,8 @@ row_keys! {
     ServiceKeyId,
     /// Key of a session.
     SessionId,
+    /// Key of a trusted device.
+    TrustedDeviceId,
     /// Key of a workspace.
     WorkspaceId,
 }

@@ -13,6 +13,7 @@ pub mod database;
 pub mod document;
 pub mod email;
 pub mod entropy;
+pub mod factor;
 pub mod flexible_id;
 pub mod id;
 pub mod language;

@@ -41,6 +41,12 @@ permissions! {
     ReadOwnSessions = "own_sessions.read",
     /// End one's own sessions, the current one included.
     EndOwnSessions = "own_sessions.end",
+    /// Read one's own second factors and trusted devices.
+    ReadOwnFactors = "own_factors.read",
+    /// Add and remove one's own second factors and trusted devices.
+    ManageOwnFactors = "own_factors.manage",
+    /// Prove anew who one is.
+    StepUp = "own_session.step_up",
     /// Read the accounts of the organization.
     ReadMembers = "members.read",
     /// Create, change and delete accounts of people in the organization.
@@ -91,6 +97,8 @@ const OWN_CHANGES: PermissionSet = PermissionSet::of(&[
     Permission::ChangeOwnPassword,
     Permission::ChangeOwnEmail,
     Permission::EndOwnSessions,
+    Permission::ManageOwnFactors,
+    Permission::StepUp,
     Permission::OpenBrokerageAccount,
     Permission::SubmitBrokerageDocuments,
 ]);
@@ -118,6 +126,7 @@ impl PermissionSet {
         Permission::ReadOwnAccount,
         Permission::EndOwnSessions,
         Permission::ChangeOwnPassword,
+        Permission::StepUp,
     ]);
 
     /// The set of these permissions.

@@ -110,6 +110,12 @@ impl AmrSet {
         Self(amr.bit())
     }
 
+    /// What is in either set.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// The set with one more.
     #[must_use]
     pub const fn with(self, amr: Amr) -> Self {
@@ -185,6 +191,10 @@ pub enum EndReason {
     RoleChanged,
     /// The key it was opened with was deleted.
     KeyDeleted,
+    /// The owner followed the link in a security notice.
+    AccountSecured,
+    /// An operator removed the account's second factors.
+    FactorsReset,
     /// The account's mailbox was proven for the first time: the session was opened by a caller who had not shown it.
     MailboxProven,
     /// An operator disabled the account.
@@ -207,6 +217,8 @@ impl EndReason {
             Self::MailboxProven => "mailbox_proven",
             Self::AccountDisabled => "account_disabled",
             Self::EndedByOperator => "ended_by_operator",
+            Self::AccountSecured => "account_secured",
+            Self::FactorsReset => "factors_reset",
         }
     }
 }

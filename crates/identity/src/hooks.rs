@@ -2,7 +2,9 @@
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tidegate_domain::id::AccountId;
+use serde_json::{Value, json};
+use tidegate_domain::Timestamp;
+use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_kernel::hooks::{AccountHooks, ContactDetails};
 use tidegate_kernel::{Fault, Work};
 
@@ -12,6 +14,61 @@ use crate::accounts::add_email::offer_email;
 pub(crate) struct IdentityHooks;
 
 impl AccountHooks for IdentityHooks {
+    /// Second factors and trusted devices, without seeds, codes and fingerprints.
+    fn account_exported<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+    ) -> BoxFuture<'w, Result<Option<(&'static str, Value)>, Fault>> {
+        async move {
+            let factors = work.unit.factors().of_account(account).await?.into_iter().map(|factor| {
+                json!({
+                    "kind": factor.kind.as_str(),
+                    "name": factor.name,
+                    "created_at": factor.created_at.iso_seconds(),
+                    "last_used_at": factor.last_used_at.map(Timestamp::iso_seconds),
+                })
+            });
+            let factors: Vec<Value> = factors.collect();
+            let codes = work.unit.recovery_codes().count(account).await?;
+            let since = work.now.minus(work.kernel.settings.trusted_device_age);
+            let devices =
+                work.unit.trusted_devices().active(account, since).await?.into_iter().map(|device| {
+                    json!({
+                        "name": device.name,
+                        "ip": device.ip,
+                        "user_agent": device.user_agent,
+                        "created_at": device.created_at.iso_seconds(),
+                        "last_used_at": device.last_used_at.map(Timestamp::iso_seconds),
+                    })
+                });
+            let devices: Vec<Value> = devices.collect();
+            let kept = json!({
+                "factors": factors,
+                "backup_codes_remaining": codes.remaining,
+                "trusted_devices": devices,
+            });
+            Ok(Some(("second_factors", kept)))
+        }
+        .boxed()
+    }
+
+    fn has_second_factor<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+    ) -> BoxFuture<'w, Result<bool, Fault>> {
+        async move { Ok(work.unit.factors().any(account).await?) }.boxed()
+    }
+
+    fn admits_without_second_factor<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        organization: OrganizationId,
+    ) -> BoxFuture<'w, Result<bool, Fault>> {
+        async move { Ok(work.unit.second_factor_rules().admits_without(organization).await?) }.boxed()
+    }
+
     /// The account is called what its person is called, and may get their address once they show that it is theirs.
     fn contact_learned<'w>(
         &'w self,

@@ -14,11 +14,24 @@ const KEEP_DATABASES: Duration = Duration::from_secs(3_600);
 /// How long, at least, a deleted account's refresh tokens can still be told whose they were.
 const KEEP_NAMES: Duration = Duration::from_secs(90 * 24 * 3_600);
 
-pub(crate) const PRUNINGS: [Pruning; 3] = [
+pub(crate) const PRUNINGS: [Pruning; 5] = [
     Pruning {
         name: "challenges",
         prune: |_, unit, now| {
             async move { Ok(unit.challenges().prune(now.minus(KEEP_CHALLENGES), AT_ONCE).await?) }.boxed()
+        },
+    },
+    Pruning {
+        name: "second factors that were not verified",
+        prune: |_, unit, now| async move { Ok(unit.factors().prune(now, AT_ONCE).await?) }.boxed(),
+    },
+    Pruning {
+        name: "trusted devices",
+        prune: |kernel, unit, now| {
+            // Past its time, a token can still say so.
+            let (before, trusted) =
+                (now.minus(KEEP_CHALLENGES), now.minus(kernel.settings.trusted_device_age));
+            async move { Ok(unit.trusted_devices().prune(before, trusted, AT_ONCE).await?) }.boxed()
         },
     },
     Pruning {

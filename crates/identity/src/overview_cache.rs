@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_domain::account::{Account, AccountEmail, MemberOrganization, Workspace};
+use tidegate_domain::factor::FactorKind;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::{PhoneNumber, Timestamp};
 use tidegate_kernel::cache::{MAX_AGE, REMEMBERED, ReadCache, Stamp};
@@ -24,6 +25,8 @@ pub struct Overview {
     pub sign_ins: i64,
     /// Sessions neither ended nor expired.
     pub active_sessions: i64,
+    /// The kinds of second factor it has.
+    pub factors: Vec<FactorKind>,
 }
 
 /// Most bytes of a picture and documents that are remembered: thousands of megabyte pictures would be all of a node's

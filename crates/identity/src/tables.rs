@@ -6,11 +6,15 @@ use crate::accounts::claims_repository::Claims;
 use crate::accounts::members_repository::Members;
 use crate::accounts::repository::Accounts;
 use crate::credentials::challenges_repository::Challenges;
+use crate::credentials::factors::repository::Factors;
+use crate::credentials::recovery_code::repository::RecoveryCodes;
 use crate::credentials::service_keys_repository::ServiceKeys;
+use crate::credentials::trusted_device::repository::TrustedDevices;
 use crate::databases::repository::Databases;
 use crate::operator::repository::Installation;
 use crate::organizations::quotas_repository::Quotas;
 use crate::organizations::repository::Organizations;
+use crate::organizations::second_factor_rules_repository::SecondFactorRules;
 
 /// What the schema has of this feature alone. Only ever appended to.
 pub const MIGRATIONS: &[Migration] = &[
@@ -21,6 +25,11 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 5, name: "quotas", text: include_str!("../migrations/0005_quotas.sql") },
     Migration { version: 6, name: "claims", text: include_str!("../migrations/0006_claims.sql") },
+    Migration {
+        version: 10,
+        name: "second factors",
+        text: include_str!("../migrations/0010_second_factors.sql"),
+    },
 ];
 
 /// The repositories of a unit of work.
@@ -51,6 +60,18 @@ pub trait IdentityTables {
 
     /// Accounts and organizations of the whole installation.
     fn installation(&mut self) -> Installation<'_>;
+
+    /// Second factors.
+    fn factors(&mut self) -> Factors<'_>;
+
+    /// Backup codes.
+    fn recovery_codes(&mut self) -> RecoveryCodes<'_>;
+
+    /// Trusted devices.
+    fn trusted_devices(&mut self) -> TrustedDevices<'_>;
+
+    /// What organizations decided about second factors.
+    fn second_factor_rules(&mut self) -> SecondFactorRules<'_>;
 }
 
 impl IdentityTables for Unit {
@@ -88,5 +109,21 @@ impl IdentityTables for Unit {
 
     fn installation(&mut self) -> Installation<'_> {
         Installation(self)
+    }
+
+    fn factors(&mut self) -> Factors<'_> {
+        Factors(self)
+    }
+
+    fn recovery_codes(&mut self) -> RecoveryCodes<'_> {
+        RecoveryCodes(self)
+    }
+
+    fn trusted_devices(&mut self) -> TrustedDevices<'_> {
+        TrustedDevices(self)
+    }
+
+    fn second_factor_rules(&mut self) -> SecondFactorRules<'_> {
+        SecondFactorRules(self)
     }
 }

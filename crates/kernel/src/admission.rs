@@ -4,7 +4,7 @@
 use tidegate_domain::Timestamp;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::contract::{SecondFactor, Unverified};
-use tidegate_domain::id::ServiceKeyId;
+use tidegate_domain::id::{OrganizationId, ServiceKeyId};
 use tidegate_domain::session::{Amr, AmrSet};
 
 use crate::Work;
@@ -19,6 +19,8 @@ pub struct Evidence {
     pub is_verified: bool,
     /// What the owner showed. [`Amr::MultiFactor`] is among it when a second factor of the account was verified.
     pub methods: AmrSet,
+    /// Whether it comes from a device that the owner trusts: the second factor was shown there before.
+    pub trusted_device: bool,
     /// Whether the session is one of the long ones.
     pub remember_me: bool,
     /// The key a program signed in with: what it opens ends with it.
@@ -95,11 +97,17 @@ impl Work<'_> {
     /// Decides on a sign-in, by the rules of the call and by what features know of the account.
     ///
     /// The address comes before the second factor: a caller who has not shown that a mailbox is theirs is not told whether its
-    /// account has one.
+    /// account has one. `organization` is the one that the session would be opened in: it may admit members without their
+    /// second factor through contracts whose clients cannot ask for it.
     ///
     /// # Errors
     /// The first feature's that fails.
-    pub async fn decide_sign_in(&mut self, account: &Account, evidence: Evidence) -> Result<Decision, Fault> {
+    pub async fn decide_sign_in(
+        &mut self,
+        account: &Account,
+        organization: OrganizationId,
+        evidence: Evidence,
+    ) -> Result<Decision, Fault> {
         if account.disabled_at.is_some() {
             return Ok(Decision::Refused(RefusedSignIn::Disabled));
         }
@@ -108,11 +116,13 @@ impl Work<'_> {
             Some(Unverified::Refused) => return Ok(Decision::Refused(RefusedSignIn::NotVerified)),
             Some(Unverified::Admitted) | None => {}
         }
-        if !evidence.methods.contains(Amr::MultiFactor) && self.has_second_factor(account.id).await? {
-            return Ok(match self.call.profile.second_factor {
-                SecondFactor::Ask => Decision::AskSecondFactor,
-                SecondFactor::Refuse => Decision::Refused(RefusedSignIn::SecondFactor),
-            });
+        let is_shown = evidence.methods.contains(Amr::MultiFactor) || evidence.trusted_device;
+        if !is_shown && self.has_second_factor(account.id).await? {
+            match self.call.profile.second_factor {
+                SecondFactor::Ask => return Ok(Decision::AskSecondFactor),
+                SecondFactor::Refuse if self.admits_without_second_factor(organization).await? => {}
+                SecondFactor::Refuse => return Ok(Decision::Refused(RefusedSignIn::SecondFactor)),
+            }
         }
         Ok(Decision::Admitted(Box::new(Admission { account: account.clone(), evidence })))
     }

@@ -46,6 +46,9 @@ pub enum Fault {
     /// The caller's role, the token's scope or binding, or the contract that issued it does not allow this.
     #[error("the token's role, scope or contract does not allow this")]
     Forbidden,
+    /// The caller has to prove anew who they are: it was too long ago.
+    #[error("sign in again, or prove anew who you are, and then try again")]
+    StepUpRequired,
     /// The session that asked has ended since its token was accepted, or its role there allows less now.
     #[error("the session has ended meanwhile")]
     SessionEnded,

@@ -99,6 +99,8 @@ const fn rule_of(template: Template) -> CountingRule {
         | Template::Invitation
         | Template::InvitationCode
         | Template::EmailChangeCode => REQUESTED,
+        // Other callers can use up the mails of a mailbox: its owner's codes to sign in with get as many besides.
+        Template::SecondFactorCode => CountingRule { times: 2, ..REQUESTED },
         // The answer does not disclose that the limit of a mailbox is reached: other callers use it up, too.
         Template::PasswordReset => CountingRule { recipient: OverLimit::Discard, ..REQUESTED },
         // Comes along with something else, which is not to fail because of it.
@@ -110,7 +112,14 @@ const fn rule_of(template: Template) -> CountingRule {
             CountingRule { recipient: OverLimit::Send, causer: OverLimit::Send, times: 2 }
         }
         // No caller may use up the mails of an owner, or of the owner's network, to suppress this notice.
-        Template::PasswordChanged | Template::EmailChangeRequested | Template::CredentialMade => {
+        Template::PasswordChanged
+        | Template::EmailChangeRequested
+        | Template::CredentialMade
+        | Template::NewDevice
+        | Template::FactorAdded
+        | Template::FactorRemoved
+        | Template::RecoveryCodeUsed
+        | Template::RecoveryCodesLow => {
             CountingRule { recipient: OverLimit::Discard, causer: OverLimit::Send, times: 2 }
         }
     }
@@ -152,6 +161,13 @@ impl Kernel {
     /// The link in a mail with which the previous mailbox takes a changed address back.
     pub fn restore_email_link(&self, token: &PlainToken) -> Secret {
         Secret::new(self.settings.restore_email_link.replace("{token}", token.expose()))
+    }
+}
+
+impl Kernel {
+    /// The link in a security notice that ends all sessions and starts the account's recovery.
+    pub fn secure_account_link(&self, token: &PlainToken) -> Secret {
+        Secret::new(self.settings.secure_account_link.replace("{token}", token.expose()))
     }
 }
 

@@ -28,6 +28,10 @@ pub struct Settings {
     pub reset_password_link: String,
     /// Link with which the previous mailbox takes a changed address back; `{token}` is replaced.
     pub restore_email_link: String,
+    /// Link in security notices; `{token}` is replaced.
+    pub secure_account_link: String,
+    /// How long a device is trusted.
+    pub trusted_device_age: Duration,
     /// Whether mails are sent, or kept to be read.
     pub mail: DeliveryMode,
     /// Whether text messages are.
@@ -95,6 +99,8 @@ impl Settings {
             verify_email_link: format!("{public_url}/verify-email?token={{token}}"),
             reset_password_link: format!("{public_url}/reset-password?token={{token}}"),
             restore_email_link: format!("{public_url}/restore-email?token={{token}}"),
+            secure_account_link: format!("{public_url}/secure-account?token={{token}}"),
+            trusted_device_age: Duration::from_secs(30 * 24 * 3_600),
             mail: messages,
             sms: messages,
             phones: PhoneRule::default(),

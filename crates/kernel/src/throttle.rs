@@ -6,6 +6,7 @@ use tidegate_domain::id::{AccountId, ChallengeId, OrganizationId};
 use tidegate_domain::limit::{Exceeded, Limit};
 use tidegate_domain::{EmailAddress, PhoneNumber, Timestamp};
 
+use crate::counted_factor::CountedFactor;
 use crate::fault::Fault;
 use crate::tables::known_networks::KEEP_NETWORKS;
 use crate::{Call, Kernel, KernelTables, Work, limit_key};
@@ -35,6 +36,8 @@ pub enum Counted<'a> {
     FailedPhoneCode(&'a LoginName),
     /// Wrong codes texted to a phone, from one network its account has signed in from.
     FailedPhoneCodeFromKnownNetwork(&'a LoginName),
+    /// What is counted of second factors.
+    Factor(CountedFactor),
     /// Attempts in the audit log, by network.
     AuditedAttempts,
     /// Forgotten passwords, by address.
@@ -189,7 +192,7 @@ impl Kernel {
         }
     }
 
-    fn bucket_names(&self, call: &Call, counted: Counted<'_>) -> Vec<[u8; 32]> {
+    pub(crate) fn bucket_names(&self, call: &Call, counted: Counted<'_>) -> Vec<[u8; 32]> {
         self.buckets(call, counted).into_iter().map(|bucket| bucket.mac).collect()
     }
 }
@@ -200,6 +203,12 @@ enum Scope {
     All,
     /// Those of one client network; for IPv6, also of the wider ones around it.
     Network,
+}
+
+impl CountedFactor {
+    const fn scope(self) -> Scope {
+        if self.is_by_network() { Scope::Network } else { Scope::All }
+    }
 }
 
 impl Counted<'_> {
@@ -234,6 +243,7 @@ impl Counted<'_> {
             Counted::FailedPhoneCodeFromKnownNetwork(login) => {
                 (Scope::Network, format!("failed phone code from known network {}", of(login)))
             }
+            Counted::Factor(counted) => (counted.scope(), counted.name()),
             Counted::AuditedAttempts => (Scope::Network, "audited attempts ip".to_owned()),
             Counted::ForgotPasswordByEmail(email) => {
                 (Scope::All, format!("{contract} forgot-password email {}", email.mailbox()))
@@ -286,6 +296,11 @@ impl Counted<'_> {
             | Self::FailedPhoneCodeFromKnownNetwork(_) => "failed_codes_by_account".to_owned(),
             Self::FailedCodeByNetwork => "failed_codes_by_network".to_owned(),
             Self::FailedCodeOfChallenge(_) => "none: five wrong codes, which is not configurable".to_owned(),
+            Self::Factor(CountedFactor::WrongInARow(..) | CountedFactor::WrongInARowFromKnownNetwork(..)) => {
+                of_contract("wrong_second_factor")
+            }
+            Self::Factor(CountedFactor::WrongFromKnownNetwork(_)) => "failed_codes_by_account".to_owned(),
+            Self::Factor(CountedFactor::Sent(..)) => of_contract("second_factor_codes"),
             Self::AuditedAttempts => "audit.attempts_by_network".to_owned(),
             Self::CodesAtOnceByPhone(_) => "phone.limits.by_phone_at_once".to_owned(),
             Self::CodesByPhone(_) => "phone.limits.by_phone".to_owned(),

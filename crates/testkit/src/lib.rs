@@ -30,6 +30,8 @@ mod engine;
 mod entropy;
 mod eventually;
 #[cfg(feature = "app")]
+mod factors;
+#[cfg(feature = "app")]
 mod mail;
 #[cfg(feature = "app")]
 mod organizations;
@@ -48,6 +50,8 @@ pub use database::{MIGRATIONS, TestDatabase};
 pub use engine::{Engine, Fixture, run};
 pub use entropy::SeededEntropy;
 pub use eventually::eventually;
+#[cfg(feature = "app")]
+pub use factors::Authenticator;
 #[cfg(feature = "app")]
 pub use people::{Newcomer, PASSWORD, Person};
 #[cfg(feature = "app")]

@@ -87,6 +87,7 @@ impl From<Fault> for Failure {
             Fault::Busy { .. } => "busy",
             Fault::QuotaExceeded(_) => "quota_exceeded",
             Fault::Forbidden => "forbidden",
+            Fault::StepUpRequired => "step_up_required",
             Fault::SessionEnded => "session_ended",
             Fault::MailNotConfigured => "mail_not_configured",
             Fault::SmsNotConfigured => "sms_not_configured",

@@ -172,6 +172,10 @@ impl Config {
         if let Some(link) = &self.links.reset_password {
             settings.reset_password_link.clone_from(link);
         }
+        if let Some(link) = &self.links.secure_account {
+            settings.secure_account_link.clone_from(link);
+        }
+        settings.trusted_device_age = self.trusted_devices.max_age;
         settings.brokerage_by_account = self.riven.limits.brokerage_requests;
         settings.forwarded_broker_fields.clone_from(&self.broker.forwarded_fields);
         settings.sms = self.sms_mode();

@@ -40,6 +40,9 @@ pub(super) fn common_answer(rejection: Rejection) -> (StatusCode, &'static str, 
         Rejection::EmailNotVerified | Rejection::Forbidden => {
             (StatusCode::FORBIDDEN, "FORBIDDEN", "the token's role or scope does not allow this")
         }
+        Rejection::StepUpRequired => {
+            (StatusCode::FORBIDDEN, "FORBIDDEN", "sign in again, then repeat the request")
+        }
         Rejection::NotFound { .. } => (StatusCode::NOT_FOUND, "NOT_FOUND", "there is no such endpoint"),
         Rejection::MethodNotAllowed { .. } => {
             (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "the endpoint does not answer this method")

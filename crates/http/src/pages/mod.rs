@@ -11,6 +11,7 @@ mod look;
 mod outbox;
 mod parts;
 mod restore;
+mod secure;
 mod start;
 
 use axum::Router;
@@ -37,6 +38,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/verify-email", get(links::verify_email).post(links::confirm_email))
         .route("/reset-password", get(links::reset_password).post(links::set_password))
         .route("/restore-email", get(restore::ask).post(restore::restore))
+        .route("/secure-account", get(secure::ask).post(secure::secure))
         .merge(assets::router());
     if serves_development_pages(app) {
         let dev = Router::new()

@@ -13,6 +13,7 @@ pub(crate) mod fields;
 pub(crate) mod headers;
 pub(crate) mod not_found;
 pub(crate) mod openapi;
+pub(crate) mod qr;
 pub(crate) mod refusals;
 pub(crate) mod rejection;
 pub(crate) mod shares;

@@ -36,6 +36,8 @@ pub(crate) enum Rejection {
     EmailNotVerified,
     /// A right token that does not reach here.
     Forbidden,
+    /// A right token, and its owner has to prove anew who they are.
+    StepUpRequired,
     /// No such route.
     NotFound {
         /// As it was asked for.
@@ -110,6 +112,7 @@ impl From<Fault> for Rejection {
                 Self::Unavailable { retry_after, reason: "The server is busy; try again later." }
             }
             Fault::Forbidden => Self::Forbidden,
+            Fault::StepUpRequired => Self::StepUpRequired,
             Fault::SessionEnded => Self::InvalidToken,
             Fault::MailNotConfigured => {
                 tracing::error!("refused: {fault}");

@@ -188,12 +188,26 @@ impl Route {
 
     /// Its path with something for every placeholder.
     pub(crate) fn sample_path(&self) -> String {
-        self.path.replace("{session_id}", "999999").replace("{key_id}", "AAAAAAAAAAAAAAAAAAAAAA")
+        self.path
+            .replace("{session_id}", "999999")
+            .replace("{device_id}", "999999")
+            .replace("{key_id}", "AAAAAAAAAAAAAAAAAAAAAA")
     }
 
     /// A body of the right shape that belongs to nobody.
     pub(crate) fn sample(&self) -> Map<String, Value> {
-        self.fields.iter().map(|field| (field.name.clone(), sample_of(self.contract, &field.name))).collect()
+        let fields = self.fields.iter().filter(|field| !self.is_alternative(&field.name));
+        fields.map(|field| (field.name.clone(), sample_of(self.contract, &field.name))).collect()
+    }
+
+    /// Whether the field is sent in place of another one, which the sample has.
+    fn is_alternative(&self, field: &str) -> bool {
+        let instead: &[&str] = match self.path.as_str() {
+            "/api/v1/auth/step-up" => &["method", "code", "backup_code"],
+            "/api/v1/auth/mfa/verify" => &["backup_code"],
+            _ => &[],
+        };
+        instead.contains(&field)
     }
 
     /// A request of the right shape.
@@ -211,8 +225,13 @@ impl Route {
     /// How the contract answers a body that is not what it should be.
     pub(crate) fn invalid(&self) -> (u16, &'static str) {
         // Contradiction C2 of RiverGen's contract.
-        let is_sign_up = self.contract == ContractId::RIVERGEN && self.path.ends_with("/auth/signup");
-        if is_sign_up { (400, "VALIDATION_ERROR") } else { self.words().invalid }
+        let bad_requests = ["/auth/signup", "/mfa/totp/setup", "/auth/mfa/deactivate"];
+        let is_bad_request = bad_requests.iter().any(|end| self.path.ends_with(end));
+        if self.contract == ContractId::RIVERGEN && is_bad_request {
+            (400, "VALIDATION_ERROR")
+        } else {
+            self.words().invalid
+        }
     }
 
     /// How the contract refuses a request without an access token.
@@ -287,7 +306,14 @@ fn sample_of(contract: ContractId, field: &str) -> Value {
     if contract == ContractId::RIVEN {
         return sample_of_riven(field);
     }
+    if contract == ContractId::RIVERGEN && field == "code" {
+        return json!("000000");
+    }
     match field {
+        "method" => json!("email_otp"),
+        "device_name" => json!("Nobody's phone"),
+        "backup_code" => json!("ABCD-2345"),
+        "activation_token" => json!("tgd_nobody"),
         "email" | "new_email" => json!("nobody@example.com"),
         "password" | "current_password" => json!(PASSWORD),
         "new_password" => json!("Battery2staple!"),

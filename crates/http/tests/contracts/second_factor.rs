@@ -1,4 +1,6 @@
 //! An account with a second factor is not let in by a first one alone, through any contract.
+//!
+//! Twice: with a feature that says of every account that it has one, and with real ones.
 
 use std::collections::BTreeSet;
 use std::future::ready;
@@ -36,11 +38,14 @@ struct OpeningRoute {
     success: u16,
     /// What it answers where one is: status and code.
     refusal: (u16, &'static str),
+    /// Whether it asks for the second factor where its contract may.
+    asks: bool,
 }
 
 /// Requests without a token that open no session.
-const OTHERS: [&str; 13] = [
+const OTHERS: [&str; 14] = [
     "/api/v1/auth/forgot-password",
+    "/api/v1/auth/mfa/otp/generate",
     "/api/v1/auth/refresh",
     "/api/v1/auth/resend-signup-otp",
     "/api/v1/auth/reset-password",
@@ -81,9 +86,12 @@ async fn opening_routes(app: &TestApp) -> Vec<OpeningRoute> {
     let login = json!({ "email": ADA, "password": PASSWORD });
     let owner = json!({ "email": "root@example.com", "password": PASSWORD });
     let program = |secret: &str| json!({ "name": "program", "password": secret });
-    let route = |path, body, success, refusal| OpeningRoute { path, body, success, refusal };
+    let route = |path, body, success, refusal| OpeningRoute { path, body, success, refusal, asks: false };
     vec![
-        route("/api/v1/auth/login", login.clone(), 200, (401, "INVALID_CREDENTIALS")),
+        OpeningRoute {
+            asks: true,
+            ..route("/api/v1/auth/login", login.clone(), 200, (401, "INVALID_CREDENTIALS"))
+        },
         route(
             "/api/v1/auth/verify-otp",
             json!({ "temporary_token": bob.temporary_token, "otp_code": code }),
@@ -107,10 +115,49 @@ async fn opening_routes(app: &TestApp) -> Vec<OpeningRoute> {
     ]
 }
 
+/// The route that takes the second factor itself, with one that is right.
+async fn showing(app: &TestApp) -> OpeningRoute {
+    let erin = app.sign_up_rivergen_verified("erin@example.com").await;
+    app.enrol_email_otp(&erin).await;
+    let waiting = app.sign_in_halfway(&erin).await;
+    let waiting = app.choose_factor(&waiting, "email_otp").await;
+    let body = json!({ "temporary_token": waiting, "code": app.latest_code("erin@example.com").await });
+    OpeningRoute { path: "/api/v1/auth/mfa/verify", body, success: 200, refusal: (200, ""), asks: false }
+}
+
 async fn call(app: &TestApp, route: &OpeningRoute) -> Answer {
     // The Crossing Minds contract ends its paths with a slash.
     let slash = if route.path.starts_with("/v1/") { "/" } else { "" };
     app.post(&format!("{}{slash}", route.path)).json(&route.body).send().await
+}
+
+/// Checks that an answer refuses, or asks for the second factor and gives no token but the one to go on with.
+#[track_caller]
+fn assert_kept_out(route: &OpeningRoute, answer: &Answer, rule: SecondFactor) {
+    if route.asks && rule == SecondFactor::Ask {
+        assert_eq!(answer.assert_status(200).field("data.mfa_required"), true, "{}", answer.text);
+        assert!(
+            !answer.text.contains("access_token") && !answer.text.contains("refresh_token"),
+            "{}",
+            answer.text
+        );
+    } else {
+        answer.assert_error(route.refusal.0, route.refusal.1);
+        assert!(!answer.text.contains("oken\":"), "{}: {}", route.path, answer.text);
+    }
+}
+
+/// What every account gets in the walk with real factors.
+async fn give_everybody_a_factor(app: &TestApp) {
+    let id = match app.database.engine() {
+        Engine::Sqlite => "randomblob(16)",
+        Engine::Postgres => "gen_random_uuid()",
+    };
+    app.sql(&format!(
+        "insert into second_factors (id, account_id, kind, name, last_step, is_primary, created_at, verified_at)
+         select {id}, id, 'email_otp', '', 0, true, 1, 1 from accounts"
+    ))
+    .await;
 }
 
 async fn start(engine: Engine, rule: SecondFactor) -> TestApp {
@@ -122,7 +169,7 @@ async fn start(engine: Engine, rule: SecondFactor) -> TestApp {
 
 on_both_engines! {
     async fn no_route_opens_a_session_for_an_account_with_a_second_factor(engine: Engine) {
-        // Also not where the contract may ask: none has an answer for it yet, and none fails for that.
+        // Also not where the contract may ask: what has no answer for it refuses.
         for rule in [SecondFactor::Refuse, SecondFactor::Ask] {
             let app = start(engine, rule).await;
             let openings = opening_routes(&app).await;
@@ -132,9 +179,8 @@ on_both_engines! {
             for route in &openings {
                 let noted = app.sql_count(NOTED).await;
                 let answer = call(&app, route).await;
-                answer.assert_error(route.refusal.0, route.refusal.1);
+                assert_kept_out(route, &answer, rule);
                 assert_eq!(app.sql_count(SESSIONS).await, sessions, "{}", route.path);
-                assert!(!answer.text.contains("oken\":"), "{}: {}", route.path, answer.text);
                 // Its owner is told, except of an account that was not made.
                 let told = i64::from(route.path != "/api/v2/auth/register");
                 assert_eq!(app.sql_count(NOTED).await, noted + told, "{}", route.path);
@@ -145,9 +191,24 @@ on_both_engines! {
         }
     }
 
-    async fn every_route_that_opens_a_session_is_known_here(engine: Engine) {
-        let app = start(engine, SecondFactor::Refuse).await;
+    async fn no_route_opens_a_session_for_an_account_that_has_set_one_up(engine: Engine) {
+        let app = TestApp::builder(engine).without_limits().start().await;
         let openings = opening_routes(&app).await;
+        give_everybody_a_factor(&app).await;
+        let sessions = app.sql_count(SESSIONS).await;
+        // New accounts have none yet.
+        let makes_account = ["/api/v2/auth/register", "/api/v1/auth/confirm-code"];
+        for route in openings.iter().filter(|route| !makes_account.contains(&route.path)) {
+            let answer = call(&app, route).await;
+            assert_kept_out(route, &answer, SecondFactor::Ask);
+            assert_eq!(app.sql_count(SESSIONS).await, sessions, "{}", route.path);
+        }
+    }
+
+    async fn every_route_that_opens_a_session_is_known_here(engine: Engine) {
+        let app = TestApp::builder(engine).without_limits().start().await;
+        let mut openings = opening_routes(&app).await;
+        openings.push(showing(&app).await);
         for route in &openings {
             let sessions = app.sql_count(SESSIONS).await;
             call(&app, route).await.assert_status(route.success);

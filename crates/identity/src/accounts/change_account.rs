@@ -81,6 +81,9 @@ impl Identity {
         };
 
         let mut work = self.begin_as(call, actor, managing(login)).await?;
+        if hash.is_some() {
+            work.authorize_recent()?;
+        }
         let mut member = work.member_to_change(login, hash.is_some()).await?;
         let mut changed = Vec::new();
         let mut note = |name: &'static str, is_given: bool| changed.extend(is_given.then_some(name));

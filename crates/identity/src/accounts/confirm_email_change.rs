@@ -50,6 +50,7 @@ impl Identity {
         code: &Secret,
     ) -> Outcome<EmailAddress, ConfirmEmailChangeError> {
         let mut work = self.begin_as(call, actor, Permission::ChangeOwnEmail).await?;
+        work.authorize_recent()?;
         let account = work.grant.account();
         let proof = json!([work.grant.session().id, new_email.as_str(), code.expose()]);
         let action = self.kernel.one_time(call, "change e-mail", &proof);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_domain::Permission;
+use tidegate_domain::factor::FactorKind;
 use tidegate_kernel::fault::Fault;
 use tidegate_kernel::tables::audit::SignInFilter;
 use tidegate_kernel::{Actor, KernelTables};
@@ -29,6 +30,9 @@ impl Identity {
         let Some(account) = unit.accounts().find(id).await? else {
             return Ok(None);
         };
+        let held = unit.factors().of_account(id).await?;
+        let is_held = |kind: &FactorKind| held.iter().any(|factor| factor.kind == *kind);
+        let kinds: Vec<FactorKind> = FactorKind::ALL.into_iter().filter(is_held).collect();
         let overview = Arc::new(Overview {
             account,
             emails: unit.accounts().emails(id).await?,
@@ -37,6 +41,7 @@ impl Identity {
             workspaces: unit.organizations().workspaces_of_member(id).await?,
             sign_ins: unit.audit().count_sign_ins(id, SignInFilter::Any).await?,
             active_sessions: unit.sessions().counts(id, now).await?.0,
+            factors: kinds,
         });
         self.overviews.put(id, &overview, stamp, now);
         Ok(Some(overview))

@@ -98,6 +98,13 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// Whether it is the code whose form in the store is `stored`.
+    pub(crate) fn is_code(&self, challenge: ChallengeId, code: &Secret, stored: &[u8]) -> bool {
+        self.kernel.vault.verify_mac(CODE, &code_message(challenge, code.expose()), stored)
+    }
+}
+
 fn code_message(challenge: ChallengeId, code: &str) -> Vec<u8> {
     [challenge.0.as_bytes().as_slice(), code.as_bytes()].concat()
 }
@@ -272,7 +279,7 @@ impl<G> Work<'_, G> {
 }
 
 /// What most challenges continue with.
-const NOTHING: &Continuation = &Continuation { remember_me: false, invitation: None };
+const NOTHING: &Continuation = &Continuation { remember_me: false, invitation: None, sign_in: None };
 
 /// A challenge without tries left, as the limit it is.
 fn blocked(challenge: &Challenge) -> limit::LimitStatus {

@@ -31,6 +31,12 @@ pub enum Foothold {
     BrokerageAccounts,
     /// Networks whose wrong passwords are counted apart.
     KnownNetworks,
+    /// Authenticator apps, and codes that are sent.
+    SecondFactors,
+    /// Backup codes.
+    RecoveryCodes,
+    /// Devices that are not asked for a second factor.
+    TrustedDevices,
     /// What happened.
     AuditEvents,
     /// Background work about it.
@@ -50,7 +56,7 @@ pub enum AtNewPassword {
 
 impl Foothold {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Passwords,
         Self::Sessions,
         Self::Challenges,
@@ -59,6 +65,9 @@ impl Foothold {
         Self::ServiceKeys,
         Self::BrokerageAccounts,
         Self::KnownNetworks,
+        Self::SecondFactors,
+        Self::RecoveryCodes,
+        Self::TrustedDevices,
         Self::AuditEvents,
         Self::Jobs,
     ];
@@ -74,6 +83,9 @@ impl Foothold {
             Self::ServiceKeys => "service_keys",
             Self::BrokerageAccounts => "brokerage_accounts",
             Self::KnownNetworks => "known_networks",
+            Self::SecondFactors => "second_factors",
+            Self::RecoveryCodes => "recovery_codes",
+            Self::TrustedDevices => "trusted_devices",
             Self::AuditEvents => "audit_events",
             Self::Jobs => "jobs",
         }
@@ -83,7 +95,7 @@ impl Foothold {
     pub const fn at_new_password(self) -> AtNewPassword {
         match self {
             Self::Passwords | Self::KnownNetworks => AtNewPassword::Replaced,
-            Self::Sessions | Self::Challenges => AtNewPassword::Removed,
+            Self::Sessions | Self::Challenges | Self::TrustedDevices => AtNewPassword::Removed,
             Self::Identifiers => AtNewPassword::Kept(
                 "the page and the mail name the phones that can sign in, and the page removes them if asked to",
             ),
@@ -93,6 +105,9 @@ impl Foothold {
             Self::ServiceKeys => {
                 AtNewPassword::Kept("programs would stop; the owner is mailed when one is made")
             }
+            Self::SecondFactors | Self::RecoveryCodes => AtNewPassword::Kept(
+                "whoever reads the mailbox must not get around them; an operator removes them with `tidegate user reset-mfa`",
+            ),
             Self::BrokerageAccounts => AtNewPassword::Kept("it does not sign in"),
             Self::AuditEvents | Self::Jobs => AtNewPassword::Kept("it does not sign in"),
         }
@@ -102,9 +117,15 @@ impl Foothold {
 /// Whether what was sent for a purpose under the old password is withdrawn with it.
 const fn ends_with_the_password(purpose: Purpose) -> bool {
     match purpose {
-        Purpose::ResetPassword | Purpose::ChangeEmail | Purpose::AddEmail | Purpose::VerifyEmail => true,
+        Purpose::ResetPassword
+        | Purpose::ChangeEmail
+        | Purpose::AddEmail
+        | Purpose::VerifyEmail
+        | Purpose::SecondFactor
+        | Purpose::SetUpFactor
+        | Purpose::StepUp => true,
         // Whoever changed the address may set a password, too: it must not close the owner's way back.
-        Purpose::RestoreEmail => false,
+        Purpose::RestoreEmail | Purpose::SecureAccount => false,
         // Shows that a phone is in the caller's hands, whatever the password.
         Purpose::RegisterPhone | Purpose::SignInByPhone => false,
     }
@@ -125,12 +146,15 @@ impl<G> Work<'_, G> {
                         self.unit.challenges().remove(purpose, account).await?;
                     }
                 }
+                Foothold::TrustedDevices => self.unit.trusted_devices().remove_all(account).await?,
                 Foothold::Passwords
                 | Foothold::Identifiers
                 | Foothold::Memberships
                 | Foothold::ServiceKeys
                 | Foothold::BrokerageAccounts
                 | Foothold::KnownNetworks
+                | Foothold::SecondFactors
+                | Foothold::RecoveryCodes
                 | Foothold::AuditEvents
                 | Foothold::Jobs => {}
             }

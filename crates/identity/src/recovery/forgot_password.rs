@@ -7,6 +7,7 @@ use tidegate_domain::EmailAddress;
 use tidegate_domain::account::Account;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Continuation, Purpose};
+use tidegate_domain::id::AccountId;
 use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
@@ -128,6 +129,29 @@ impl<G> Work<'_, G> {
             deliverable: true,
         })
         .await
+    }
+
+    /// Mails an account's owner a link to set a new password: they were told of something that was not theirs.
+    pub(crate) async fn mail_recovery(
+        &mut self,
+        account: AccountId,
+        email: &EmailAddress,
+    ) -> Result<(), Fault> {
+        let Some(account) = self.unit.accounts().find(account).await? else {
+            return Ok(());
+        };
+        let new = self.new_challenge(Purpose::ResetPassword, email.as_str());
+        let link = self.insert_reset_link(new, Some(&account), None).await?;
+        self.send(Mail {
+            template: Template::PasswordReset,
+            to: email,
+            display_name: &account.display_name,
+            cause: link.cause,
+            values: link.values,
+            deliverable: true,
+        })
+        .await?;
+        self.audit(Action::PasswordResetRequested, account.id, json!({})).await
     }
 
     async fn insert_reset_link(

@@ -131,7 +131,11 @@ impl Work<'_> {
         let Some(sign_in_target) = sign_in_target else {
             return Ok(Completed::Refused(Refusal::WorkspaceDenied));
         };
-        let admission = match self.kernel().decide_sign_in(account, completion.evidence).await? {
+        let admission = match self
+            .kernel()
+            .decide_sign_in(account, sign_in_target.organization, completion.evidence)
+            .await?
+        {
             Decision::Admitted(admission) => *admission,
             Decision::VerifyEmail => return Ok(Completed::VerifyEmail),
             Decision::AskSecondFactor => return Ok(Completed::SecondFactor),

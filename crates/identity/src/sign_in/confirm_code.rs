@@ -121,6 +121,7 @@ impl Identity {
             methods: AmrSet::of(Amr::OneTimeCode),
             remember_me,
             key: None,
+            trusted_device: false,
         };
         let history = json!({ "method": "email_verification", "remember_me": remember_me });
         match work.complete_sign_in(&account, Completion::to_home(evidence, Some(history))).await? {

@@ -6,6 +6,7 @@ use tidegate_domain::account::{Account, LoginName, ServiceName};
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Continuation;
 use tidegate_domain::contract::Unverified;
+use tidegate_domain::factor::DeviceData;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{Password, Secret};
@@ -21,6 +22,7 @@ use crate::accounts::repository::SignInRecord;
 use crate::credentials::service_keys_repository::ServiceKey;
 use crate::sign_in::bind::{BindError, BindingRequest};
 use crate::sign_in::complete::{Completed, Completion, Refusal};
+use crate::sign_in::second_factor::FactorRequest;
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -35,6 +37,8 @@ pub struct SignIn {
     pub workspace: Option<i64>,
     /// Whether to stay signed in for longer.
     pub remember_me: bool,
+    /// What the client sent of its device.
+    pub device: DeviceData,
     /// Whether to sign in only the owner of an organization.
     pub owner_only: bool,
     /// What to bind the tokens to.
@@ -49,6 +53,7 @@ impl SignIn {
             password,
             workspace: None,
             remember_me: false,
+            device: DeviceData::default(),
             owner_only: false,
             binding: BindingRequest::default(),
         }
@@ -67,7 +72,7 @@ pub enum SignInOutcome {
         temporary_token: Secret,
     },
     /// The account's second factor must be shown first. Only where the contract asks for it.
-    SecondFactorRequired,
+    SecondFactorRequired(FactorRequest),
 }
 
 /// Why the sign-in was refused.
@@ -214,6 +219,7 @@ impl Identity {
             methods: AmrSet::of(proof.amr()),
             remember_me: claim.remember_me,
             key: proof.key(),
+            trusted_device: false,
         };
         let needs_mail = evidence.to_verify(call.profile.unverified) == Some(Unverified::SentCode);
         if needs_mail && self.kernel.require_mail().is_err() {
@@ -223,19 +229,25 @@ impl Identity {
         if !work.holds(account.id, &proof).await? {
             return Ok(None);
         }
-        let completion = Completion {
+        let completion = |evidence: Evidence| Completion {
             evidence,
             workspace: claim.workspace,
             owner_only: claim.owner_only,
             binding: Some(&claim.binding),
             history: Some(json!({ "method": proof.method(), "remember_me": claim.remember_me })),
         };
-        let outcome = match work.complete_sign_in(account, completion).await? {
+        let mut completed = work.complete_sign_in(account, completion(evidence.clone())).await?;
+        if matches!(completed, Completed::SecondFactor) && work.is_trusted(account.id, &claim.device).await? {
+            let evidence = Evidence { trusted_device: true, ..evidence.clone() };
+            completed = work.complete_sign_in(account, completion(evidence)).await?;
+        }
+        let outcome = match completed {
             Completed::SignedIn(signed_in) => SignInOutcome::SignedIn(Box::new(signed_in)),
             Completed::VerifyEmail => work.ask_to_verify(account, claim).await?,
             Completed::SecondFactor => {
                 work.note_second_factor(account).await?;
-                SignInOutcome::SecondFactorRequired
+                let request = work.ask_second_factor(account, &evidence, claim.workspace).await?;
+                SignInOutcome::SecondFactorRequired(request)
             }
             Completed::Refused(refusal) => {
                 return self.refuse_sign_in(work, account, refusal, reserved).await.map(Some);

@@ -8,5 +8,6 @@ pub mod confirm_link;
 pub mod login;
 pub mod phone_sign_in;
 pub mod resend_code;
+pub mod second_factor;
 pub mod sign_in_history;
 pub mod sign_up;

@@ -167,6 +167,7 @@ impl Work<'_> {
             methods: AmrSet::of(Amr::OneTimeCode),
             remember_me: false,
             key: None,
+            trusted_device: false,
         };
         let history = Some(json!({ "method": "phone" }));
         match self.complete_opaque_sign_in(&account, Completion::to_home(evidence, history)).await? {

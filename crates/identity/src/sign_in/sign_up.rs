@@ -244,6 +244,7 @@ impl Work<'_> {
             methods: AmrSet::of(Amr::Password),
             remember_me: false,
             key: None,
+            trusted_device: false,
         };
         Ok(match self.complete_sign_in(account, Completion::to_home(evidence, None)).await? {
             Completed::SignedIn(signed_in) => Some(signed_in),

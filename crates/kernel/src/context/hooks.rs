@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
 use tidegate_domain::EmailAddress;
-use tidegate_domain::id::AccountId;
+use tidegate_domain::id::{AccountId, OrganizationId};
 
 use crate::KernelTables;
 use crate::context::work::Work;
@@ -57,6 +57,16 @@ pub trait AccountHooks: Send + Sync + 'static {
         account: AccountId,
     ) -> BoxFuture<'w, Result<bool, Fault>> {
         let _ = (work, account);
+        ready(Ok(false)).boxed()
+    }
+
+    /// Whether the organization admits members without their second factor through contracts whose clients cannot ask for it.
+    fn admits_without_second_factor<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        organization: OrganizationId,
+    ) -> BoxFuture<'w, Result<bool, Fault>> {
+        let _ = (work, organization);
         ready(Ok(false)).boxed()
     }
 
@@ -116,6 +126,22 @@ impl Work<'_> {
     pub(crate) async fn has_second_factor(&mut self, account: AccountId) -> Result<bool, Fault> {
         for hooks in self.kernel.hooks() {
             if hooks.has_second_factor(self, account).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Asks every feature whether the organization admits members without their second factor.
+    ///
+    /// # Errors
+    /// The first feature's that fails: nothing may be opened then.
+    pub(crate) async fn admits_without_second_factor(
+        &mut self,
+        organization: OrganizationId,
+    ) -> Result<bool, Fault> {
+        for hooks in self.kernel.hooks() {
+            if hooks.admits_without_second_factor(self, organization).await? {
                 return Ok(true);
             }
         }

@@ -1,6 +1,6 @@
 //! Rate limits, shared by all nodes.
 
-use tidegate_database::{Result, Unit, execute, fetch_one};
+use tidegate_database::{Result, Unit, execute, fetch_one, fetch_optional};
 use tidegate_domain::Timestamp;
 use tidegate_domain::limit::{Limit, LimitStatus};
 
@@ -35,6 +35,41 @@ impl Limits<'_> {
             times,
         )?;
         Ok(limit.judge(count, Timestamp::from_micros(resets_at)))
+    }
+
+    /// Counts a failure of several in a row. The window begins anew with each of them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn fail(&mut self, bucket: &[u8], limit: Limit, now: Timestamp) -> Result<()> {
+        execute!(
+            self.0,
+            "insert into rate_limit_buckets (bucket, count, resets_at) values ($1, 1, $3)
+             on conflict (bucket) do update set
+                count = case when rate_limit_buckets.resets_at <= $2 then 1 else rate_limit_buckets.count + 1 end,
+                resets_at = excluded.resets_at",
+            bucket,
+            now.micros(),
+            now.plus(limit.window).micros(),
+        )?;
+        Ok(())
+    }
+
+    /// The status that one more attempt would have in a bucket; none where nothing is counted.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn next(&mut self, bucket: &[u8], limit: Limit, now: Timestamp) -> Result<Option<LimitStatus>> {
+        let row = fetch_optional!(
+            self.0,
+            (i64, i64),
+            "select count, resets_at from rate_limit_buckets where bucket = $1 and resets_at > $2",
+            bucket,
+            now.micros(),
+        )?;
+        Ok(row.map(|(count, resets_at)| {
+            limit.judge(count.saturating_add(1), Timestamp::from_micros(resets_at))
+        }))
     }
 
     /// Takes back an attempt that turned out not to count.

@@ -248,6 +248,22 @@ impl Sessions<'_> {
         Ok(changed == 1)
     }
 
+    /// Notes that a session's owner proved anew who they are, and how. False when it has ended meanwhile.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn authenticated_again(&mut self, id: SessionId, amr: AmrSet, now: Timestamp) -> Result<bool> {
+        let changed = execute!(
+            self.0,
+            "update sessions set amr = $2, auth_time = $3 where id = $1 and revoked_at is null and expires_at > $3",
+            id.0,
+            amr.to_string(),
+            now.micros(),
+        )?;
+        self.0.touch_session(id);
+        Ok(changed == 1)
+    }
+
     /// What a session is bound to.
     ///
     /// # Errors

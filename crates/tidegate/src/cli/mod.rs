@@ -11,7 +11,9 @@ use tidegate_domain::id::OrganizationId;
 use tidegate_domain::{EmailAddress, PhoneNumber};
 use uuid::Uuid;
 
-pub(crate) use user::{Named, RemoveIdentifier, User, UserCreate, UserDelete, UserList, UserSessions};
+pub(crate) use user::{
+    Named, RemoveIdentifier, ResetMfa, User, UserCreate, UserDelete, UserList, UserSessions,
+};
 
 /// Identity server: accounts, sessions and access control for applications
 #[derive(Debug, Parser)]
@@ -49,7 +51,7 @@ pub(crate) struct GlobalFlags {
 pub(crate) enum Command {
     /// Serve the APIs; creates the database and the keys at the first start
     Serve(Serve),
-    /// List, show and create organizations, and transfer their ownership
+    /// List, show and create organizations, transfer their ownership, and set their rules
     #[command(subcommand)]
     Org(Org),
     /// List, show, create, disable, unlock, export and delete accounts
@@ -104,6 +106,27 @@ pub(crate) enum Org {
     /// Make a member the owner of an organization; the former owner becomes an admin, and both are signed out
     #[command(after_help = "Example:\n  tidegate org transfer --organization 17 --to ada@acme.example")]
     Transfer(OrgTransfer),
+    /// Set what becomes of members with a second factor who sign in through a contract whose clients cannot ask for it
+    SecondFactor(OrgSecondFactor),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OrgSecondFactor {
+    /// The organization: its id or number, from `tidegate org list`
+    #[arg(long, value_name = "ORGANIZATION", value_parser = organization_name_or_id)]
+    pub(crate) organization: OrganizationName,
+    /// Refuse the sign-in, or admit it without the second factor
+    #[arg(long, value_enum)]
+    pub(crate) elsewhere: Elsewhere,
+}
+
+/// What becomes of a sign-in through a contract whose clients cannot ask for a second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Elsewhere {
+    /// It is refused; the default.
+    Refuse,
+    /// It is admitted.
+    Admit,
 }
 
 #[derive(Debug, Args)]

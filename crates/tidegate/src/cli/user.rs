@@ -52,6 +52,16 @@ pub(crate) enum User {
     /// Remove an e-mail address or phone number from an account, and end its sessions; with the primary address goes the password
     #[command(after_help = "Example:\n  tidegate user remove-identifier ada@example.com +254712345678")]
     RemoveIdentifier(RemoveIdentifier),
+    /// Remove all second factors, backup codes and trusted devices of an account, sign it out, and mail its owner
+    #[command(after_help = "Example:\n  tidegate user reset-mfa ada@example.com")]
+    ResetMfa(ResetMfa),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResetMfa {
+    /// The account's e-mail address
+    #[arg(value_name = "ADDRESS", value_parser = email)]
+    pub(crate) email: EmailAddress,
 }
 
 #[derive(Debug, Args)]

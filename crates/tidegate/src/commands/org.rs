@@ -9,7 +9,7 @@ use tidegate_identity::operator::repository::OrganizationSummary;
 use tidegate_identity::provisioning::provision::{Provision, ProvisionError};
 use tidegate_kernel::{Call, Refused};
 
-use crate::cli::{Org, OrgCreate, OrgList, OrgTransfer, OrganizationName};
+use crate::cli::{Elsewhere, Org, OrgCreate, OrgList, OrgSecondFactor, OrgTransfer, OrganizationName};
 use crate::commands::passwords::{make_password, read_password};
 use crate::commands::user::operator;
 use crate::config::Config;
@@ -23,6 +23,7 @@ pub(super) async fn run(config: &Config, command: Org) -> Result<Answer, Failure
         Org::Show(command) => show_in(config, command.organization).await,
         Org::Create(command) => create_in(config, command).await,
         Org::Transfer(command) => transfer_in(config, &command).await,
+        Org::SecondFactor(command) => second_factor_in(config, &command).await,
     }
 }
 
@@ -179,6 +180,32 @@ async fn show(opened: &Opened, name: OrganizationName) -> Result<Answer, Failure
         }),
     );
     Ok(Answer::new(text, json))
+}
+
+async fn second_factor_in(config: &Config, command: &OrgSecondFactor) -> Result<Answer, Failure> {
+    let opened = open(config, &Purpose::Existing).await?;
+    let answer = second_factor(&opened, command).await;
+    opened.close().await;
+    answer
+}
+
+async fn second_factor(opened: &Opened, command: &OrgSecondFactor) -> Result<Answer, Failure> {
+    let organization = find(opened, command.organization).await?;
+    let admits = command.elsewhere == Elsewhere::Admit;
+    let call = Call::from_cli(opened.kernel.settings().contracts.of_installation());
+    match opened.identity.set_second_factor_rule(&call, organization, admits).await {
+        Ok(()) => {
+            let what = if admits { "admitted without it" } else { "refused" };
+            Ok(Answer::new(
+                format!(
+                    "Members of organization {organization} with a second factor are {what} where clients cannot ask for it."
+                ),
+                json!({ "organization_id": organization.0, "admits_without_second_factor": admits }),
+            ))
+        }
+        Err(Refused::Rule(rule)) => Err(Failure::new("rule_refused", rule.to_string())),
+        Err(Refused::Fault(fault)) => Err(fault.into()),
+    }
 }
 
 async fn create(opened: &Opened, command: OrgCreate, typed: Option<Password>) -> Result<Answer, Failure> {

@@ -6,15 +6,16 @@ use serde_json::{Value, json};
 use tidegate_crypto::SystemEntropy;
 use tidegate_domain::Timestamp;
 use tidegate_domain::account::Session;
+use tidegate_domain::factor::FactorKind;
 use tidegate_identity::operator::accounts::AccountDetails;
 use tidegate_identity::operator::create::{CreateIndividualError, NewIndividual};
 use tidegate_identity::operator::repository::{AccountFilter, AccountSummary};
 use tidegate_identity::operator::{AccountName, Operator, OperatorError};
-use tidegate_kernel::Refused;
+use tidegate_kernel::{Call, Refused};
 
 use super::org;
 use super::passwords::{make_password, read_password};
-use crate::cli::{Named, RemoveIdentifier, User, UserCreate, UserDelete, UserList, UserSessions};
+use crate::cli::{Named, RemoveIdentifier, ResetMfa, User, UserCreate, UserDelete, UserList, UserSessions};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::{Answer, table, tell};
@@ -57,9 +58,29 @@ pub(super) async fn run(config: &Config, command: User) -> Result<Answer, Failur
             export.map(Value::Object).map(|json| Answer::new(format!("{json:#}"), json))
         }
         User::RemoveIdentifier(command) => remove_identifier(&opened, &operator, &command).await,
+        User::ResetMfa(command) => reset_mfa(&opened, &command).await,
     };
     opened.close().await;
     answer
+}
+
+async fn reset_mfa(opened: &Opened, command: &ResetMfa) -> Result<Answer, Failure> {
+    let call = Call::from_cli(opened.kernel.settings().contracts.of_installation());
+    match opened.identity.reset_factors(&call, &command.email).await {
+        Ok(removed) => {
+            let removed: Vec<&str> = removed.into_iter().map(FactorKind::as_str).collect();
+            Ok(Answer::new(
+                format!(
+                    "Removed the second factors of {}: {}. The account was signed out everywhere; its password is unchanged.",
+                    command.email,
+                    removed.join(", ")
+                ),
+                json!({ "email": command.email.as_str(), "removed": removed }),
+            ))
+        }
+        Err(Refused::Rule(rule)) => Err(Failure::new("reset_refused", rule.to_string())),
+        Err(Refused::Fault(fault)) => Err(fault.into()),
+    }
 }
 
 /// Who acts by a command.

@@ -118,6 +118,8 @@ pub(crate) struct Config {
     pub(crate) riven: Riven,
     /// Databases that tokens are bound to.
     pub(crate) databases: Databases,
+    /// Devices on which the second factor is not asked for again.
+    pub(crate) trusted_devices: TrustedDevices,
     /// Most an organization may keep.
     pub(crate) quotas: Quotas,
 }
@@ -202,6 +204,9 @@ pub(crate) struct Links {
     /// Where people sign in: the application's own page, to which hosted pages lead back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sign_in: Option<String>,
+    /// Ends all sessions and starts the recovery of an account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) secure_account: Option<String>,
     /// Hosts that links may lead to where a request names a page.
     #[serde(default)]
     pub(crate) redirect_hosts: Vec<String>,
@@ -214,6 +219,21 @@ pub(crate) struct Databases {
     /// How long a new one is pending before it is ready.
     #[serde(with = "seconds")]
     pub(crate) preparation: Duration,
+}
+
+/// Devices on which the second factor is not asked for again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TrustedDevices {
+    /// How long a device is trusted.
+    #[serde(with = "seconds")]
+    pub(crate) max_age: Duration,
+}
+
+impl Default for TrustedDevices {
+    fn default() -> Self {
+        Self { max_age: Duration::from_secs(30 * 24 * 3_600) }
+    }
 }
 
 /// HTTP.
@@ -321,6 +341,7 @@ impl Default for Config {
             contracts: Contracts::default(),
             riven: Riven::default(),
             databases: Databases::default(),
+            trusted_devices: TrustedDevices::default(),
             quotas: Quotas::default(),
         }
     }

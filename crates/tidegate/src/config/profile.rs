@@ -1,4 +1,4 @@
-//! What `0` lifts: limits, and the extension of sessions.
+//! What `0` lifts: limits, the extension of sessions, and step-up.
 
 use std::time::Duration;
 
@@ -94,6 +94,8 @@ impl Config {
 fn lift(profile: &mut ContractProfile) {
     let sliding = &mut profile.session.sliding_up_to;
     *sliding = sliding.filter(|up_to| *up_to > Duration::ZERO);
+    let recent = &mut profile.recent_sign_in;
+    *recent = recent.filter(|recent| *recent > Duration::ZERO);
     for (_, limit) in limits_mut(&mut profile.limits) {
         *limit = effective(*limit);
     }
@@ -104,7 +106,7 @@ fn effective(limit: Option<Limit>) -> Option<Limit> {
 }
 
 /// Every limit of a contract by its key.
-pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Limit>); 11] {
+pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Limit>); 13] {
     let Limits {
         sign_up_by_ip,
         sign_in_by_ip,
@@ -113,6 +115,8 @@ pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Lim
         forgot_password_by_ip,
         forgot_password_by_email,
         resend_by_account,
+        wrong_second_factor,
+        second_factor_codes,
         mails_by_email,
         anonymous_requests,
         authenticated_requests,
@@ -126,6 +130,8 @@ pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Lim
         ("forgot_password_by_ip", forgot_password_by_ip),
         ("forgot_password_by_email", forgot_password_by_email),
         ("resend_by_account", resend_by_account),
+        ("wrong_second_factor", wrong_second_factor),
+        ("second_factor_codes", second_factor_codes),
         ("mails_by_email", mails_by_email),
         ("anonymous_requests", anonymous_requests),
         ("authenticated_requests", authenticated_requests),

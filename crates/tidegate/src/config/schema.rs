@@ -177,15 +177,9 @@ fn sample() -> Config {
         links: links(),
         sms: sms(),
         phone: defaults.phone,
-        broker: Broker {
-            alpaca: Some(AlpacaConfig {
-                base_url: Some(String::new()),
-                ..AlpacaConfig::new(Environment::Sandbox, String::new(), hidden())
-            }),
-            forwarded_fields: vec![String::new()],
-            ..defaults.broker
-        },
+        broker: broker(defaults.broker),
         databases: defaults.databases,
+        trusted_devices: defaults.trusted_devices,
         quotas: defaults.quotas,
         http: http(defaults.http),
         ops: Ops { hosts: vec![String::new()], ..defaults.ops },
@@ -200,6 +194,7 @@ fn links() -> Links {
         verify_email: Some(String::new()),
         reset_password: Some(String::new()),
         sign_in: Some(String::new()),
+        secure_account: Some(String::new()),
         redirect_hosts: vec![String::new()],
     }
 }
@@ -209,6 +204,17 @@ fn http(defaults: Http) -> Http {
         trusted_proxies: vec![IpNet::from(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST))],
         cors_origins: vec![String::new()],
         cors_headers: vec![String::new()],
+        ..defaults
+    }
+}
+
+fn broker(defaults: Broker) -> Broker {
+    Broker {
+        alpaca: Some(AlpacaConfig {
+            base_url: Some(String::new()),
+            ..AlpacaConfig::new(Environment::Sandbox, String::new(), hidden())
+        }),
+        forwarded_fields: vec![String::new()],
         ..defaults
     }
 }
@@ -272,6 +278,7 @@ fn full(mut contracts: Contracts) -> Contracts {
     let any = Some(Limit::new(0, 0));
     for profile in contracts.iter_mut() {
         profile.session.sliding_up_to = Some(Duration::ZERO);
+        profile.recent_sign_in = Some(Duration::ZERO);
         profile.limits = Limits {
             sign_up_by_ip: any,
             sign_in_by_ip: any,
@@ -280,6 +287,8 @@ fn full(mut contracts: Contracts) -> Contracts {
             forgot_password_by_ip: any,
             forgot_password_by_email: any,
             resend_by_account: any,
+            wrong_second_factor: any,
+            second_factor_codes: any,
             mails_by_email: any,
             anonymous_requests: any,
             authenticated_requests: any,

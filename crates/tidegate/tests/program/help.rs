@@ -5,7 +5,7 @@ use crate::support::Installation;
 #[test]
 fn every_command_explains_itself() {
     let here = Installation::new();
-    let commands: [&[&str]; 31] = [
+    let commands: [&[&str]; 33] = [
         &[],
         &["serve"],
         &["org"],
@@ -13,6 +13,7 @@ fn every_command_explains_itself() {
         &["org", "show"],
         &["org", "create"],
         &["org", "transfer"],
+        &["org", "second-factor"],
         &["user"],
         &["user", "list"],
         &["user", "show"],
@@ -24,6 +25,7 @@ fn every_command_explains_itself() {
         &["user", "sessions"],
         &["user", "export"],
         &["user", "remove-identifier"],
+        &["user", "reset-mfa"],
         &["outbox"],
         &["outbox", "list"],
         &["outbox", "code"],

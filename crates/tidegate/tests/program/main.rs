@@ -11,6 +11,7 @@ mod configuration;
 mod connections;
 mod crossing_minds;
 mod doctor;
+mod factors;
 mod help;
 mod jobs;
 mod json;

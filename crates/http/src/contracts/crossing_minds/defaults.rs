@@ -8,6 +8,24 @@ use tidegate_domain::refresh::RefreshPolicy;
 use tidegate_domain::session::SessionPolicy;
 use tidegate_domain::{ContractId, ContractProfile, PasswordRule, Permission, PermissionSet};
 
+/// What its own endpoints do.
+const PERMISSIONS: PermissionSet = PermissionSet::ANY_CONTRACT.union(PermissionSet::of(&[
+    Permission::DeleteOwnAccount,
+    Permission::SetOwnPassword,
+    Permission::ReadMembers,
+    Permission::ManageMembers,
+    Permission::ManagePrograms,
+    Permission::ManageProgramKeys,
+    Permission::ReadOrganization,
+    Permission::ManageOrganization,
+    Permission::ReadDatabases,
+    Permission::ManageDatabases,
+    Permission::UseBoundDatabase,
+    Permission::ChangeBoundDatabase,
+    Permission::ResolveOwnSession,
+    Permission::ResolveSessions,
+]));
+
 /// Crossing Minds' numbers: sections 5, 6 and 7 of its contract.
 pub(crate) fn profile() -> ContractProfile {
     let password = PasswordRule {
@@ -42,22 +60,8 @@ pub(crate) fn profile() -> ContractProfile {
         },
         unverified: Unverified::Refused,
         second_factor: SecondFactor::Refuse,
-        permissions: PermissionSet::ANY_CONTRACT.union(PermissionSet::of(&[
-            Permission::DeleteOwnAccount,
-            Permission::SetOwnPassword,
-            Permission::ReadMembers,
-            Permission::ManageMembers,
-            Permission::ManagePrograms,
-            Permission::ManageProgramKeys,
-            Permission::ReadOrganization,
-            Permission::ManageOrganization,
-            Permission::ReadDatabases,
-            Permission::ManageDatabases,
-            Permission::UseBoundDatabase,
-            Permission::ChangeBoundDatabase,
-            Permission::ResolveOwnSession,
-            Permission::ResolveSessions,
-        ])),
+        recent_sign_in: None,
+        permissions: PERMISSIONS,
         limits: Limits {
             sign_in_by_ip: Some(Limit::new(30, 60)),
             failed_sign_in: Some(Limit::new(10, 300)),

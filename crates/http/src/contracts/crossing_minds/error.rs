@@ -202,6 +202,9 @@ impl From<Rejection> for Error {
             Rejection::Forbidden => {
                 Self::forbidden("INSUFFICIENT_ROLE", "the token's role does not allow this")
             }
+            Rejection::StepUpRequired => {
+                Self::forbidden("INSUFFICIENT_ROLE", "sign in again, then try once more")
+            }
             Rejection::NotFound { path } => Self::not_found("path", &path, "PATH_NOT_FOUND"),
             Rejection::MethodNotAllowed { method } => Self::method_not_allowed(&method),
             Rejection::RateLimited { retry_after, .. } => Self::new(

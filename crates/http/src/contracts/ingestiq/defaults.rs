@@ -41,6 +41,7 @@ pub(crate) fn profile() -> ContractProfile {
         },
         unverified: Unverified::Admitted,
         second_factor: SecondFactor::Refuse,
+        recent_sign_in: None,
         permissions: PermissionSet::ANY_CONTRACT,
         limits: Limits {
             failed_sign_in: Some(Limit::new(10, 900)),

@@ -25,6 +25,7 @@ pub(crate) fn profile() -> ContractProfile {
         },
         unverified: Unverified::Admitted,
         second_factor: SecondFactor::Refuse,
+        recent_sign_in: None,
         permissions: PermissionSet::ANY_CONTRACT.union(PermissionSet::of(&[
             Permission::ReadBrokerageAccount,
             Permission::OpenBrokerageAccount,

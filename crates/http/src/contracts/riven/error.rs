@@ -161,6 +161,9 @@ impl From<Rejection> for Error {
             Rejection::EmailNotVerified | Rejection::Forbidden => {
                 Self::new(StatusCode::FORBIDDEN, "forbidden", "This token does not allow this.")
             }
+            Rejection::StepUpRequired => {
+                Self::new(StatusCode::FORBIDDEN, "forbidden", "Sign in again, then try once more.")
+            }
             Rejection::NotFound { .. } => {
                 Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such endpoint.")
             }

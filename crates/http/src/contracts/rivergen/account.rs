@@ -59,7 +59,7 @@ pub(super) async fn update_profile(
         (status = 200, description = "Sent", body = Envelope<EmailChangeRequestedData>),
         (status = 400, description = "EMAIL_UPDATE_REQUEST_FAILED, EMAIL_ALREADY_TAKEN", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
+        (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED, STEP_UP_REQUIRED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
         (status = 429, description = "RATE_LIMITED", body = ErrorBody),
     ))]
@@ -83,7 +83,7 @@ pub(super) async fn request_email_change(
         (status = 200, description = "Changed", body = Envelope<EmailChangedData>),
         (status = 400, description = "EMAIL_UPDATE_VERIFY_FAILED, INVALID_OTP, OTP_EXPIRED", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
+        (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED, STEP_UP_REQUIRED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
         (status = 429, description = "TOO_MANY_ATTEMPTS", body = ErrorBody),
     ))]

@@ -40,11 +40,14 @@ pub(crate) fn profile() -> ContractProfile {
             restore_email: Duration::from_secs(24 * 3_600),
         },
         unverified: Unverified::SentCode,
-        second_factor: SecondFactor::Refuse,
+        second_factor: SecondFactor::Ask,
+        recent_sign_in: None,
         permissions: PermissionSet::ANY_CONTRACT.union(PermissionSet::of(&[
             Permission::ChangeOwnProfile,
             Permission::ChangeOwnEmail,
             Permission::ReadOwnSessions,
+            Permission::ReadOwnFactors,
+            Permission::ManageOwnFactors,
         ])),
         limits: Limits {
             sign_up_by_ip: Some(Limit::new(3, 300)),
@@ -53,6 +56,8 @@ pub(crate) fn profile() -> ContractProfile {
             forgot_password_by_ip: Some(Limit::new(3, 3_600)),
             forgot_password_by_email: Some(Limit::new(5, 3_600)),
             resend_by_account: Some(Limit::new(3, 300)),
+            wrong_second_factor: Some(Limit::new(3, 60)),
+            second_factor_codes: Some(Limit::new(3, 300)),
             ..Limits::default()
         },
     }

@@ -89,7 +89,7 @@ impl ContractError for Error {
 }
 
 impl Error {
-    fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
         Self { status, code, message: sentence(&message.to_string()), details: None, headers: Box::default() }
     }
 
@@ -109,8 +109,19 @@ impl Error {
         self
     }
 
+    /// The same error under the code that one endpoint has for it.
+    pub(super) fn coded(mut self, code: &'static str) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// The same error, with another code in place of this one.
+    pub(super) fn recoded(self, from: &str, to: &'static str) -> Self {
+        if self.code == from { self.coded(to) } else { self }
+    }
+
     /// Too many wrong codes (contradiction C9).
-    fn too_many_attempts(exceeded: Exceeded, message: impl ToString) -> Self {
+    pub(super) fn too_many_attempts(exceeded: Exceeded, message: impl ToString) -> Self {
         let headers = Box::new(limit_headers(&exceeded));
         Self { headers, ..Self::new(StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_ATTEMPTS", message) }
     }
@@ -157,6 +168,11 @@ impl From<Rejection> for Error {
                 StatusCode::FORBIDDEN,
                 "EMAIL_NOT_VERIFIED",
                 "the e-mail address is not verified; sign in here to get a code".into(),
+            ),
+            Rejection::StepUpRequired => (
+                StatusCode::FORBIDDEN,
+                "STEP_UP_REQUIRED",
+                "prove again who you are: POST /api/v1/auth/step-up, then repeat the request".into(),
             ),
             rejection => common_answer(rejection),
         };

@@ -3,6 +3,7 @@
 mod account;
 mod defaults;
 mod error;
+mod factors;
 mod password;
 mod requests;
 mod responses;
@@ -78,6 +79,11 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(sign_in::refresh))
         .routes(routes!(sign_in::logout))
         .routes(routes!(sign_in::logout_all))
+        .routes(routes!(factors::sign_in::generate_otp))
+        .routes(routes!(factors::sign_in::verify_mfa))
+        .routes(routes!(factors::sign_in::deactivate))
+        .routes(routes!(factors::step_up::step_up))
+        .routes(routes!(factors::step_up::send_step_up_code))
         .routes(routes!(password::forgot_password))
         .routes(routes!(password::reset_password))
         .routes(routes!(password::change_password))
@@ -88,4 +94,20 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(account::login_history))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::revoke))
+        .routes(routes!(factors::mfa::set_up_totp))
+        .routes(routes!(factors::mfa::verify_totp))
+        .routes(routes!(factors::mfa::totp_devices))
+        .routes(routes!(factors::mfa::remove_totp_device))
+        .routes(routes!(factors::mfa::set_up_email_otp))
+        .routes(routes!(factors::mfa::verify_email_otp))
+        .routes(routes!(factors::mfa::set_up_sms_otp))
+        .routes(routes!(factors::mfa::verify_sms_otp))
+        .routes(routes!(factors::mfa::status))
+        .routes(routes!(factors::mfa::generate_backup_codes))
+        .routes(routes!(factors::mfa::backup_codes))
+        .routes(routes!(factors::mfa::verify_backup_code))
+        .routes(routes!(factors::devices::activate))
+        .routes(routes!(factors::devices::skip))
+        .routes(routes!(factors::devices::list))
+        .routes(routes!(factors::devices::revoke))
 }

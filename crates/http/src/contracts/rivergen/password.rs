@@ -54,7 +54,7 @@ pub(super) async fn reset_password(
         (status = 200, description = "Changed", body = Envelope<Done>),
         (status = 400, description = "INVALID_CURRENT_PASSWORD, CHANGE_PASSWORD_FAILED", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED, USER_NOT_FOUND", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
+        (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED, STEP_UP_REQUIRED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
         (status = 429, description = "RATE_LIMITED: too many wrong passwords, or too many passwords set", body = ErrorBody),
     ))]

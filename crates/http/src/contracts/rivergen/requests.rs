@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use tidegate_crypto::PlainToken;
+use tidegate_domain::factor::DeviceData;
 use tidegate_domain::text::line;
 use tidegate_domain::{Document, EmailAddress, Password, Secret};
 use tidegate_identity::accounts::update_profile::ProfileChange;
@@ -166,7 +167,7 @@ pub(super) struct LoginBody {
 }
 
 impl LoginBody {
-    pub(super) fn read(self) -> Result<SignIn, Violations> {
+    pub(super) fn read(self, device: DeviceData) -> Result<SignIn, Violations> {
         let mut check = Check::new();
         let email = email(&mut check, "email", self.email);
         let password = check.required("password", self.password);
@@ -175,6 +176,7 @@ impl LoginBody {
         let read = email.zip(password).map(|(email, password)| SignIn {
             workspace,
             remember_me,
+            device,
             ..SignIn::to_home(email.into(), Password::new(password))
         });
         check.finish(read)
@@ -350,7 +352,7 @@ fn email(check: &mut Check, name: &'static str, field: Field<String>) -> Option<
     check.parsed(name, EmailAddress::parse(&text))
 }
 
-fn token(check: &mut Check, name: &'static str, field: Field<String>) -> Option<PlainToken> {
+pub(super) fn token(check: &mut Check, name: &'static str, field: Field<String>) -> Option<PlainToken> {
     let text = check.required(name, field)?;
     if text.is_empty() {
         return check.violated(name, "must not be empty");
@@ -358,11 +360,16 @@ fn token(check: &mut Check, name: &'static str, field: Field<String>) -> Option<
     Some(PlainToken::from_presented(&text))
 }
 
-fn code(check: &mut Check, name: &'static str, field: Field<TypedDigits>) -> Option<Secret> {
+pub(super) fn code(check: &mut Check, name: &'static str, field: Field<TypedDigits>) -> Option<Secret> {
     typed::code(check, name, field, 6..=6, "must be six digits")
 }
 
-fn text(check: &mut Check, name: &'static str, field: Field<String>, max: usize) -> Option<String> {
+pub(super) fn text(
+    check: &mut Check,
+    name: &'static str,
+    field: Field<String>,
+    max: usize,
+) -> Option<String> {
     let text = check.optional(name, field)?;
     check.parsed(name, line(&text, max))
 }

@@ -13,6 +13,8 @@ use tidegate_identity::sign_in::sign_in_history::SignInHistory;
 use tidegate_kernel::{SignedIn, TokenSet};
 use utoipa::ToSchema;
 
+use super::factors::MfaRequiredData;
+
 /// The success envelope (section 1.2 of the contract).
 #[derive(Serialize, ToSchema)]
 pub(super) struct Envelope<T> {
@@ -79,12 +81,14 @@ pub(super) struct VerificationRequiredData {
     pub(super) message: String,
 }
 
-/// A full sign-in, or what to do to get there: branch on `access_token` and `email_verification_required`.
+/// A full sign-in, or what to do to get there: branch on `access_token`, `mfa_required` and `email_verification_required`.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum LoginData {
     /// They are in.
     Full(FullLoginData),
+    /// The second factor is to be shown.
+    MfaRequired(MfaRequiredData),
     /// A code was mailed.
     VerificationRequired(VerificationRequiredData),
 }
@@ -256,10 +260,10 @@ impl From<&Overview> for MeData {
             phones: overview.phones.iter().map(ToString::to_string).collect(),
             organizations: overview.organizations.iter().map(OrganizationData::from).collect(),
             workspaces: overview.workspaces.iter().map(WorkspaceData::from).collect(),
-            // The account store has neither second factors nor linked providers yet.
+            // The account store has no linked providers yet: nobody has any.
             security: SecurityData {
-                mfa_enabled: false,
-                mfa_methods: Vec::new(),
+                mfa_enabled: !overview.factors.is_empty(),
+                mfa_methods: overview.factors.iter().map(|kind| kind.as_str().to_owned()).collect(),
                 social_accounts_count: 0,
                 connected_providers: Vec::new(),
                 total_login_attempts: overview.sign_ins,

@@ -1,11 +1,13 @@
 //! Sign-in, refresh and sign-out.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use tidegate_identity::sign_in::login::{SignInError, SignInOutcome};
 
 use super::error::ErrorBody;
+use super::factors::MfaRequiredData;
+use super::factors::sign_in::device_data;
 use super::requests::{LoginBody, RefreshBody};
 use super::responses::{Envelope, LoginData, RefreshedData, VerificationRequiredData, envelope};
 use super::{Answer, Bearer, Caller, JsonBody, UnusedBody};
@@ -15,15 +17,20 @@ use crate::wire::state::App;
 #[utoipa::path(post, path = "/auth/login", tag = "Authentication", request_body = LoginBody,
     params(("x-device-fingerprint" = Option<String>, Header, description = "JSON text with data the client collected")),
     responses(
-        (status = 200, description = "Signed in, or a code was mailed first", body = Envelope<LoginData>),
+        (status = 200, description = "Signed in, or a code or the second factor comes first", body = Envelope<LoginData>),
         (status = 401, description = "INVALID_CREDENTIALS", body = ErrorBody),
         (status = 403, description = "PERMISSION_DENIED: the workspace is not accessible; \
             EMAIL_NOT_VERIFIED: nor can a code be mailed", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
         (status = 429, description = "RATE_LIMITED", body = ErrorBody),
     ))]
-pub(super) async fn login(caller: Caller, State(app): State<App>, body: JsonBody<LoginBody>) -> Answer {
-    let claim = body.0.read()?;
+pub(super) async fn login(
+    caller: Caller,
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: JsonBody<LoginBody>,
+) -> Answer {
+    let claim = body.0.read(device_data(&headers))?;
     match app.identity().sign_in(&caller, claim).await? {
         SignInOutcome::SignedIn(signed_in) => {
             let data = LoginData::Full(signed_in.as_ref().into());
@@ -38,7 +45,11 @@ pub(super) async fn login(caller: Caller, State(app): State<App>, body: JsonBody
             });
             Ok(envelope(StatusCode::OK, data, message))
         }
-        // The endpoints that ask for a second factor are not served yet.
+        SignInOutcome::SecondFactorRequired(request) => {
+            let message = "Show your second factor to go on.";
+            let data = LoginData::MfaRequired(MfaRequiredData::new(&request, message));
+            Ok(envelope(StatusCode::OK, data, message))
+        }
         _ => Err(SignInError::InvalidCredentials.into()),
     }
 }

@@ -16,8 +16,13 @@ const NEW_PASSWORD: &str = "Battery2staple!";
 
 /// Routes that act and wait for no body: there is nothing to hold back. Documents are refused before they come, because the
 /// account has no brokerage account.
-const WITHOUT_BODY: [&str; 3] =
-    ["DELETE /api/v1/sessions/{session_id}", "POST /api/v1/logout", "POST /api/v1/account/kyc"];
+const WITHOUT_BODY: [&str; 5] = [
+    "DELETE /api/v1/devices/{device_id}",
+    "DELETE /api/v1/mfa/totp/devices/{device_id}",
+    "DELETE /api/v1/sessions/{session_id}",
+    "POST /api/v1/logout",
+    "POST /api/v1/account/kyc",
+];
 
 /// How a route answers when the session has ended: as it answers a token that is no longer one, but for RiverGen's
 /// sign-out, which has an answer of its own.

@@ -5,6 +5,7 @@
 mod accounts;
 mod codes;
 mod email_changes;
+mod factors;
 mod limits;
 mod passwords;
 mod phones;

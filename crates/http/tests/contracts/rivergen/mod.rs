@@ -2,6 +2,7 @@
 
 mod account;
 mod email_change;
+mod factors;
 mod idempotency;
 mod limits;
 mod misplaced;

@@ -28,7 +28,7 @@ fn into_workspace(workspace: Value) -> Value {
 }
 
 /// Every endpoint behind an access token.
-const PROTECTED: [(Method, &str); 10] = [
+const PROTECTED: [(Method, &str); 29] = [
     (Method::POST, "auth/logout"),
     (Method::POST, "auth/logout-all"),
     (Method::POST, "auth/change-password"),
@@ -39,6 +39,25 @@ const PROTECTED: [(Method, &str); 10] = [
     (Method::GET, "auth/login-history"),
     (Method::GET, "sessions"),
     (Method::DELETE, "sessions/1"),
+    (Method::POST, "auth/mfa/deactivate"),
+    (Method::POST, "auth/step-up"),
+    (Method::POST, "auth/step-up/otp"),
+    (Method::POST, "mfa/totp/setup"),
+    (Method::POST, "mfa/totp/verify"),
+    (Method::GET, "mfa/totp/devices"),
+    (Method::DELETE, "mfa/totp/devices/1"),
+    (Method::POST, "mfa/email-otp/setup"),
+    (Method::POST, "mfa/email-otp/verify"),
+    (Method::POST, "mfa/sms-otp/setup"),
+    (Method::POST, "mfa/sms-otp/verify"),
+    (Method::GET, "mfa/status"),
+    (Method::POST, "mfa/backup-codes/generate"),
+    (Method::GET, "mfa/backup-codes"),
+    (Method::POST, "mfa/backup-codes/verify"),
+    (Method::POST, "devices/activate"),
+    (Method::POST, "devices/skip"),
+    (Method::GET, "devices"),
+    (Method::DELETE, "devices/1"),
 ];
 
 on_both_engines! {

@@ -1,0 +1,50 @@
+//! `/secure-account`: where security notices lead.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use tidegate_identity::recovery::secure_account::{AccountSecured, SecureAccountError};
+use tidegate_kernel::Refused;
+
+use super::failure;
+use super::links::{Followed, FollowedLink, PageForm, followed, invalid};
+use super::look::{Card, Look};
+use super::parts::{Button, Form, Rank};
+use crate::wire::state::App;
+
+/// Asks before it ends anything: programs that look at every link in a mail must not use it up.
+pub(super) async fn ask(State(app): State<App>, headers: HeaderMap, query: FollowedLink) -> Response {
+    let link = followed(query);
+    let look = Look::of(&app, &headers, None);
+    let words = &look.words;
+    let form = Form {
+        action: "/secure-account",
+        hidden: link.hidden(),
+        username: None,
+        fields: Vec::new(),
+        checks: Vec::new(),
+        button: Button { rank: Rank::Primary, label: words.text("page.secure.button").to_owned() },
+    };
+    let text = words.text("page.secure.text");
+    let card = Card { form: Some(form), ..Card::saying(&look, words.text("page.secure.title"), text) };
+    card.answer(StatusCode::OK)
+}
+
+pub(super) async fn secure(
+    State(app): State<App>,
+    headers: HeaderMap,
+    request: PageForm<Followed>,
+) -> Response {
+    let call = request.call(&app, &headers);
+    let look = Look::of(&app, &headers, None);
+    let words = &look.words;
+    let text = match app.identity().secure_account(&call, &request.form.token()).await {
+        Ok(AccountSecured::ResetMailed) => "page.secured.mailed",
+        Ok(AccountSecured::SessionsEnded) => "page.secured.ended",
+        Err(Refused::Rule(SecureAccountError::InvalidLink)) => {
+            return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.reset");
+        }
+        Err(Refused::Fault(fault)) => return failure(&app, &headers, fault.into()),
+    };
+    Card::saying(&look, words.text("page.secured.title"), words.text(text)).answer(StatusCode::OK)
+}

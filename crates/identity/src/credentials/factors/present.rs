@@ -1,0 +1,94 @@
+//! A second factor is shown: a code of an app, a code that was sent, or a backup code.
+
+use tidegate_crypto::TotpSeed;
+use tidegate_domain::Secret;
+use tidegate_domain::challenge::Challenge;
+use tidegate_domain::factor::{FactorKind, RecoveryCode};
+use tidegate_domain::id::{AccountId, FactorId};
+use tidegate_kernel::fault::Fault;
+
+use crate::IdentityTables;
+use crate::credentials::factors::repository::Factor;
+use crate::work::Work;
+
+/// What is shown.
+#[derive(Clone, Debug)]
+pub enum Presented {
+    /// Six digits.
+    Code(Secret),
+    /// A backup code.
+    Recovery(RecoveryCode),
+}
+
+/// What was accepted.
+#[derive(Clone, Debug)]
+pub(crate) enum Accepted {
+    /// A code of the app with that name, or one that was sent.
+    Factor(FactorKind),
+    /// A backup code; so many are left.
+    Recovery { remaining: usize },
+}
+
+impl Accepted {
+    /// What the sign-in history says.
+    pub(crate) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Factor(kind) => kind.as_str(),
+            Self::Recovery { .. } => "backup_code",
+        }
+    }
+}
+
+/// What a verified seed is sealed for.
+pub(crate) fn seed_context(id: FactorId) -> String {
+    format!("totp seed {id}")
+}
+
+impl<G> Work<'_, G> {
+    /// Judges what is shown, and uses it up. `kind` is the kind of code that is expected, `sent` the challenge that was sent. None when
+    /// it is wrong or was used before. The caller holds the account's lock.
+    pub(crate) async fn accept(
+        &mut self,
+        account: AccountId,
+        presented: &Presented,
+        kind: FactorKind,
+        sent: Option<&Challenge>,
+    ) -> Result<Option<Accepted>, Fault> {
+        let code = match presented {
+            Presented::Recovery(code) => {
+                let remaining = self.use_recovery_code(account, code).await?;
+                return Ok(remaining.map(|remaining| Accepted::Recovery { remaining }));
+            }
+            Presented::Code(code) => code,
+        };
+        let factors = self.unit.factors().of_account(account).await?;
+        let of_kind: Vec<Factor> = factors.into_iter().filter(|factor| factor.kind == kind).collect();
+        let accepted = match kind {
+            FactorKind::Totp => self.accept_totp(&of_kind, code).await?,
+            FactorKind::EmailOtp | FactorKind::SmsOtp => {
+                let is_right = sent.is_some_and(|challenge| self.is_code_of(challenge, code));
+                match of_kind.first() {
+                    Some(factor) if is_right => {
+                        self.unit.factors().used(factor.id, self.now).await?;
+                        true
+                    }
+                    _ => false,
+                }
+            }
+        };
+        Ok(accepted.then_some(Accepted::Factor(kind)))
+    }
+
+    async fn accept_totp(&mut self, apps: &[Factor], code: &Secret) -> Result<bool, Fault> {
+        for app in apps {
+            let sealed = app.sealed.as_deref().unwrap_or_default();
+            let opened = self.app.kernel.vault.open(&seed_context(app.id), sealed)?;
+            let seed = TotpSeed::from_bytes(&opened).map_err(|error| Fault::Internal(error.to_string()))?;
+            let Some(step) = seed.step_of(code, self.now) else { continue };
+            if self.unit.factors().use_step(app.id, step, self.now).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

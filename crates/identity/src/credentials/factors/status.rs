@@ -1,0 +1,46 @@
+//! What second factors an account has.
+
+use tidegate_domain::Permission;
+use tidegate_domain::factor::FactorKind;
+use tidegate_kernel::Actor;
+use tidegate_kernel::fault::Fault;
+
+use crate::credentials::factors::repository::Factor;
+use crate::credentials::recovery_code::repository::RecoveryCodeCount;
+use crate::{Identity, IdentityTables};
+
+/// The second factors of an account.
+#[derive(Clone, Debug)]
+pub struct FactorStatus {
+    /// Those that are verified, the primary one first.
+    pub factors: Vec<Factor>,
+    /// Its backup codes.
+    pub recovery_codes: RecoveryCodeCount,
+}
+
+impl Identity {
+    /// The actor's second factors.
+    ///
+    /// Source: RiverGen "MFA status", "mfa/totp/devices", "backup-codes".
+    ///
+    /// # Errors
+    /// Only faults.
+    pub async fn factor_status(&self, actor: &Actor) -> Result<FactorStatus, Fault> {
+        let (mut unit, grant) = self.read_as(actor, Permission::ReadOwnFactors).await?;
+        let account = grant.account();
+        Ok(FactorStatus {
+            factors: unit.factors().of_account(account).await?,
+            recovery_codes: unit.recovery_codes().count(account).await?,
+        })
+    }
+}
+
+/// What a factor is called in mails.
+pub(crate) fn described(kind: FactorKind, name: &str) -> String {
+    match kind {
+        FactorKind::Totp if !name.is_empty() => format!("authenticator app ({name})"),
+        FactorKind::Totp => "authenticator app".to_owned(),
+        FactorKind::EmailOtp => "codes by e-mail".to_owned(),
+        FactorKind::SmsOtp => "codes by text message".to_owned(),
+    }
+}

@@ -1,0 +1,47 @@
+//! News of what signs in to an account, with a link for an owner who knows nothing of it.
+
+use serde_json::{Value, json};
+use tidegate_crypto::PlainToken;
+use tidegate_delivery::Template;
+use tidegate_domain::challenge::Purpose;
+use tidegate_domain::id::AccountId;
+use tidegate_kernel::fault::Fault;
+use tidegate_kernel::message::Mail;
+
+use crate::IdentityTables;
+use crate::credentials::challenges_repository::NewChallenge;
+use crate::work::Work;
+
+/// Tokens of these links are of this kind.
+const SECURE_PREFIX: &str = "tga_";
+
+impl<G> Work<'_, G> {
+    /// Mails the account's owner, at the primary address if it is proven. The link ends all sessions and starts the account's
+    /// recovery; what was mailed before keeps its link, also after a change of the password: an attacker may have made it.
+    pub(crate) async fn security_notice(
+        &mut self,
+        account: AccountId,
+        template: Template,
+        values: Value,
+    ) -> Result<(), Fault> {
+        let emails = self.unit.accounts().emails(account).await?;
+        let proven = emails.into_iter().find(|known| known.is_primary && known.verified_at.is_some());
+        let Some(email) = proven.map(|known| known.email) else {
+            return Ok(());
+        };
+        let token = PlainToken::generate(SECURE_PREFIX, self.app.kernel.entropy.as_ref());
+        let hash = token.hash();
+        let new = self.new_challenge(Purpose::SecureAccount, email.as_str());
+        let new = NewChallenge { account: Some(account), link_hash: Some(hash.as_bytes()), ..new };
+        let cause = new.id.into();
+        self.unit.challenges().insert(&new).await?;
+        let mut all = json!({
+            "when": self.now.iso_seconds(),
+            "ip": self.call.ip_text(),
+            "link": self.app.kernel.secure_account_link(&token).expose(),
+        });
+        tidegate_domain::text::merge(&mut all, &values);
+        self.notify(Mail { template, to: &email, display_name: "", cause, values: all, deliverable: true })
+            .await
+    }
+}

@@ -1,0 +1,188 @@
+//! Step-up: before a sensitive action the caller proves anew who they are, if that was too long ago.
+
+use serde_json::json;
+use tidegate_crypto::Verification;
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::{ChallengeStatus, Continuation, Purpose};
+use tidegate_domain::factor::FactorKind;
+use tidegate_domain::session::{Amr, AmrSet};
+use tidegate_domain::{Password, Permission, Timestamp, limit};
+use tidegate_kernel::counted_factor::{CountedFactor, FactorUse};
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::throttle::{Counted, Reserved};
+use tidegate_kernel::{Actor, Call, KernelTables};
+
+use crate::credentials::factor_code::send::CodeChallenge;
+use crate::credentials::factors::present::{Accepted, Presented};
+use crate::work::Acting;
+use crate::{Identity, IdentityTables};
+
+/// Why the caller has not proven who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StepUpError {
+    /// The password is wrong, or the account has none.
+    #[error("the password is wrong")]
+    WrongPassword,
+    /// The code is wrong; the try was counted.
+    #[error("the code is wrong")]
+    WrongCode,
+    /// The account has a second factor, and a password alone does not suffice.
+    #[error("the account has a second factor; show it instead of the password")]
+    FactorRequired,
+    /// The account has no factor of that kind, or codes cannot be sent to it.
+    #[error("the account has no such second factor")]
+    NotEnabled,
+    /// Too many wrong codes in a row.
+    #[error("too many wrong codes; wait a moment")]
+    TooManyAttempts(limit::Exceeded),
+}
+
+impl Acting<'_> {
+    /// Refuses a caller who proved too long ago who they are: for actions that change what signs in to the account. How long that may
+    /// be, the contract called and the contract of the token say; the shorter time counts.
+    pub(crate) fn authorize_recent(&self) -> Result<(), Fault> {
+        let of_token = self.app.kernel.settings.profile(self.grant.claims().contract).recent_sign_in;
+        let recent = [self.call.profile.recent_sign_in, of_token].into_iter().flatten().min();
+        match recent {
+            Some(recent) if self.now.since(self.grant.session().auth_time) > recent => {
+                Err(Fault::StepUpRequired)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes in the session that its owner proved anew who they are.
+    async fn note_step_up(&mut self, shown: AmrSet, method: &str) -> Result<Timestamp, Fault> {
+        let session = self.grant.session();
+        let (id, amr) = (session.id, session.amr.union(shown));
+        if !self.unit.sessions().authenticated_again(id, amr, self.now).await? {
+            return Err(Fault::SessionEnded);
+        }
+        self.audit(Action::SteppedUp, self.grant.subject(), json!({ "method": method })).await?;
+        Ok(self.now)
+    }
+}
+
+impl Identity {
+    /// Proves anew who the caller is, by the password: of an account without a second factor.
+    ///
+    /// # Errors
+    /// [`StepUpError`].
+    pub async fn step_up_with_password(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        password: Password,
+    ) -> Outcome<Timestamp, StepUpError> {
+        let (mut unit, grant) = self.read_as(actor, Permission::StepUp).await?;
+        let account = grant.account();
+        // A session that has ended must not learn whether a password is right.
+        self.kernel.renewed(&mut unit, grant).await?;
+        if unit.factors().any(account).await? {
+            return refuse(StepUpError::FactorRequired);
+        }
+        let stored = unit.accounts().password_hash(account).await?;
+        drop(unit);
+        let (Some(email), Some(stored)) = (&grant.session().email, stored) else {
+            return refuse(StepUpError::WrongPassword);
+        };
+        // A stolen access token must not become a way to guess the password.
+        let login = email.clone().into();
+        let failures = self.kernel.failed_password(call, &login).await?;
+        self.kernel.throttle(call, &[(failures, self.kernel.settings.failed_passwords_by_account)]).await?;
+        let mut reserved = Reserved::new(&self.kernel, call, &[failures]);
+        self.spend_hash(call, grant).await?;
+        let requester = self.requester(call, Some(grant));
+        let verdict = self.verify_password(requester, &login, password, Some(stored.clone())).await?;
+        if verdict == Verification::Mismatch {
+            reserved.keep();
+            return refuse(StepUpError::WrongPassword);
+        }
+        let mut work = self.begin_as(call, actor, Permission::StepUp).await?;
+        if !work.unit.accounts().claim_password(account, &stored).await? {
+            return refuse(StepUpError::WrongPassword);
+        }
+        reserved.refund(&mut work.unit).await?;
+        let at = work.note_step_up(AmrSet::of(Amr::Password), "password").await?;
+        work.commit().await?;
+        reserved.refunded();
+        Ok(at)
+    }
+
+    /// Sends the code of a second factor to the caller's primary address or phone.
+    ///
+    /// # Errors
+    /// [`StepUpError`].
+    pub async fn send_step_up_code(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        kind: FactorKind,
+    ) -> Outcome<(), StepUpError> {
+        let mut work = self.begin_as(call, actor, Permission::StepUp).await?;
+        work.require_sender(kind)?;
+        let account = work.grant.account();
+        let holds = work.unit.factors().of_account(account).await?.iter().any(|held| held.kind == kind);
+        let recipient = if holds { work.recipient(account, kind).await? } else { None };
+        let Some(recipient) = recipient else {
+            return refuse(StepUpError::NotEnabled);
+        };
+        let counted = Counted::Factor(CountedFactor::Sent(account, FactorUse::StepUp));
+        if let Some(exceeded) = work.count(counted, call.profile.limits.second_factor_codes).await? {
+            return Err(exceeded.into());
+        }
+        work.unit.challenges().remove(Purpose::StepUp, account).await?;
+        let challenge = CodeChallenge {
+            purpose: Purpose::StepUp,
+            account,
+            address: None,
+            handle_hash: None,
+            continuation: &Continuation::default(),
+        };
+        work.challenge_factor(challenge, Some(&recipient)).await?;
+        let metadata = json!({ "method": kind.as_str() });
+        work.audit(Action::FactorCodeSent, work.grant.subject(), metadata).await?;
+        Ok(work.commit().await?)
+    }
+
+    /// Proves anew who the caller is, by a second factor or a backup code; answers when, and how many backup codes are left if one was
+    /// used.
+    ///
+    /// Source: RiverGen "mfa/backup-codes/verify".
+    ///
+    /// # Errors
+    /// [`StepUpError`].
+    pub async fn step_up_with_factor(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        presented: &Presented,
+        kind: FactorKind,
+    ) -> Outcome<(Timestamp, Option<usize>), StepUpError> {
+        let mut work = self.begin_as(call, actor, Permission::StepUp).await?;
+        let account = work.grant.account();
+        let guess = match work.begin_guess(account, FactorUse::StepUp, None).await? {
+            Ok(guess) => guess,
+            Err(exceeded) => return refuse(StepUpError::TooManyAttempts(exceeded)),
+        };
+        let sent = work.unit.challenges().latest(Purpose::StepUp, account).await?;
+        let sent = sent.filter(|sent| sent.status(work.now) == ChallengeStatus::Open);
+        let Some(accepted) = work.accept(account, presented, kind, sent.as_ref()).await? else {
+            work.wrong_guess(guess).await?;
+            let metadata = json!({ "reason": "invalid_mfa_code" });
+            work.audit(Action::FactorRefused, work.grant.subject(), metadata).await?;
+            work.commit().await?;
+            return refuse(StepUpError::WrongCode);
+        };
+        work.unit.challenges().remove(Purpose::StepUp, account).await?;
+        work.right_guess(guess).await?;
+        let shown = AmrSet::of(Amr::MultiFactor).with(Amr::OneTimeCode);
+        let at = work.note_step_up(shown, accepted.as_str()).await?;
+        work.commit().await?;
+        let remaining = match accepted {
+            Accepted::Recovery { remaining } => Some(remaining),
+            Accepted::Factor(_) => None,
+        };
+        Ok((at, remaining))
+    }
+}

@@ -1,0 +1,4 @@
+//! Authenticator apps (RFC 6238).
+
+pub mod confirm;
+pub mod set_up;

@@ -1,0 +1,95 @@
+//! The owner follows the link in a security notice: all sessions end, and the account's recovery begins.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tidegate_crypto::PlainToken;
+use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::{ChallengeStatus, Purpose};
+use tidegate_domain::session::EndReason;
+use tidegate_domain::{ContractId, ContractProfile, EmailAddress};
+use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::{Call, KernelTables};
+
+use crate::{Identity, IdentityTables};
+
+/// What followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountSecured {
+    /// A link to set a new password was mailed.
+    ResetMailed,
+    /// No mail: the address is no longer the account's primary one, or mails cannot be sent.
+    SessionsEnded,
+}
+
+/// Why nothing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecureAccountError {
+    /// The link is unknown, used or too old.
+    #[error("the link is no longer valid")]
+    InvalidLink,
+}
+
+impl Identity {
+    /// The rules of the contract whose mail it was, wherever the link is followed. An operator's command is of no contract: then those
+    /// of the one whose links to set a password live longest.
+    fn recovering_profile(&self, contract: ContractId) -> &Arc<ContractProfile> {
+        let contracts = &self.kernel.settings.contracts;
+        let own = contracts.of(contract);
+        if own.codes.reset_password > Duration::ZERO {
+            return own;
+        }
+        contracts.iter().max_by_key(|profile| profile.codes.reset_password).unwrap_or(own)
+    }
+
+    /// Ends all sessions, forgets trusted devices and whatever is under way, and mails a link to set a new password.
+    ///
+    /// # Errors
+    /// [`SecureAccountError`].
+    pub async fn secure_account(
+        &self,
+        call: &Call,
+        token: &PlainToken,
+    ) -> Outcome<AccountSecured, SecureAccountError> {
+        let hash = token.hash();
+        let mut unit = self.kernel.store.read().await?;
+        let found = unit.challenges().find_by_link(Purpose::SecureAccount, hash.as_bytes()).await?;
+        drop(unit);
+        let found = found.filter(|found| found.status(self.kernel.now()) == ChallengeStatus::Open);
+        let Some((challenge, account)) = found.and_then(|found| Some((found.clone(), found.account?))) else {
+            return refuse(SecureAccountError::InvalidLink);
+        };
+        let call = call.under(self.recovering_profile(challenge.contract));
+        let mut work = self.begin(&call).await?;
+        work.lock(account).await?;
+        if !work.unit.challenges().consume(challenge.id, work.now).await? {
+            return refuse(SecureAccountError::InvalidLink);
+        }
+        work.unit.sessions().end_all(account, EndReason::AccountSecured, work.now).await?;
+        work.unit.trusted_devices().remove_all(account).await?;
+        work.unit.factors().remove_all_pending(account).await?;
+        for purpose in [
+            Purpose::SecondFactor,
+            Purpose::SetUpFactor,
+            Purpose::StepUp,
+            Purpose::ChangeEmail,
+            Purpose::AddEmail,
+            Purpose::VerifyEmail,
+        ] {
+            work.unit.challenges().remove(purpose, account).await?;
+        }
+        work.audit(Action::AccountSecured, account, json!({})).await?;
+        let email = EmailAddress::from_stored(challenge.address);
+        let emails = work.unit.accounts().emails(account).await?;
+        let is_primary = emails.iter().any(|known| known.is_primary && known.email == email);
+        let outcome = if is_primary && self.kernel.require_mail().is_ok() {
+            work.mail_recovery(account, &email).await?;
+            AccountSecured::ResetMailed
+        } else {
+            AccountSecured::SessionsEnded
+        };
+        work.commit().await?;
+        Ok(outcome)
+    }
+}
