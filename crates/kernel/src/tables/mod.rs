@@ -42,7 +42,7 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 7, name: "limits", text: include_str!("../../migrations/0007_limits.sql") },
     Migration { version: 8, name: "origins", text: include_str!("../../migrations/0008_origins.sql") },
     Migration { version: 9, name: "jobs", text: include_str!("../../migrations/0009_jobs.sql") },
-    Migration { version: 13, name: "languages", text: include_str!("../../migrations/0013_languages.sql") },
+    Migration { version: 11, name: "languages", text: include_str!("../../migrations/0011_languages.sql") },
 ];
 
 /// The kernel's repositories of a unit of work.
