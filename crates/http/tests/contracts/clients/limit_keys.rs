@@ -5,6 +5,9 @@ use tidegate_testkit::{Engine, PASSWORD, TestApp, on_both_engines};
 
 use crate::watch::Log;
 
+/// A route, the body of its nth request, and the key that limits it.
+type Limited<'a> = (&'a str, &'a dyn Fn(usize) -> Value, &'a str);
+
 on_both_engines! {
     async fn every_429_is_logged_with_the_key_of_its_limit(engine: Engine) {
         let log = Log::listen();
@@ -12,7 +15,7 @@ on_both_engines! {
         let login = json!({ "email": "ada@example.com", "password": PASSWORD });
         let sign_up = |number: usize| json!({ "email": format!("ada{number}@example.com"), "password": PASSWORD });
         let phone = |_: usize| json!({ "phone": "+254712345678" });
-        let bodies: [(&str, &dyn Fn(usize) -> Value, &str); 3] = [
+        let bodies: [Limited<'_>; 3] = [
             ("/api/v1/auth/signup", &sign_up, "rivergen.limits.sign_up_by_ip"),
             ("/api/v1/auth/login", &|_| login.clone(), "rivergen.limits."),
             ("/api/v1/auth/enter-phone", &phone, "phone.limits.by_phone_at_once"),
