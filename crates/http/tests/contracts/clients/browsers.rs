@@ -43,7 +43,6 @@ async fn answers_outside_of_every_contract_can_be_read_too() {
     let app = app(&[]).await;
     for (path, status) in [
         ("/nowhere", 404),
-        ("/", 404),
         ("/api/v1/nowhere", 404),
         ("/api/v1/auth/login", 405),
         ("/.well-known/jwks.json", 200),

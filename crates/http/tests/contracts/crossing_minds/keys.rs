@@ -189,7 +189,7 @@ on_both_engines! {
         let answer = app.post("/v1/login/jwt/").bearer(&key).send().await;
         assert_auth_error(&answer, "INCORRECT_JWT_TOKEN", "the JWT token is incorrect");
         refresh(&app, &key).await.assert_error(401, "INCORRECT_REFRESH_TOKEN");
-        let [upper, longer] = [key.to_uppercase(), format!("{key} ")];
+        let [upper, longer] = [key.to_uppercase(), format!("{key}x")];
         for nearly in [upper.as_str(), &longer, &key["tgk_".len()..], &key[..key.len() - 1]] {
             assert_no_way_in(&app, "service", NAME, nearly).await;
         }
