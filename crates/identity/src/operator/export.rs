@@ -1,11 +1,14 @@
 //! Exports what is stored of an account, for its owner (GDPR articles 15 and 20).
 
 use serde_json::{Map, Value, json};
+use tidegate_domain::account::{Account, MemberOrganization, Session};
 use tidegate_domain::audit::Action;
 use tidegate_domain::{Document, Timestamp};
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::tables::audit::SignInEvent;
 
+use super::repository::Identifier;
 use super::{AccountName, Operator, OperatorError};
 use crate::{Identity, IdentityTables};
 
@@ -27,70 +30,80 @@ impl Identity {
         let Some(account) = work.unit.accounts().find(id).await? else {
             return refuse(OperatorError::NotFound);
         };
-        let (first_name, last_name) = work.unit.accounts().names(id).await?;
+        let names = work.unit.accounts().names(id).await?;
+        let has_password = work.unit.installation().has_password(id).await?;
         let mut export = work.kernel().account_exported(id).await?;
-        export.insert(
-            "account".to_owned(),
-            json!({
-                "id": account.id.0,
-                "number": account.number,
-                "display_name": account.display_name,
-                "first_name": first_name,
-                "last_name": last_name,
-                "profile_image_url": account.profile_image_url,
-                "profile": value(&account.profile),
-                "user_metadata": value(&account.user_metadata),
-                "has_password": work.unit.installation().has_password(id).await?,
-                "disabled_at": account.disabled_at.map(Timestamp::iso_seconds),
-                "created_at": account.created_at.iso_seconds(),
-                "updated_at": account.updated_at.iso_seconds(),
-            }),
-        );
+        let mut add = |name: &str, value: Value| drop(export.insert(name.to_owned(), value));
+        add("account", account_json(&account, names, has_password));
         let identifiers = work.unit.installation().identifiers(id).await?;
-        let identifiers = identifiers.into_iter().map(|known| {
-            json!({
-                "kind": known.kind,
-                "value": known.value,
-                "verified_at": known.verified_at.map(Timestamp::iso_seconds),
-                "is_primary": known.is_primary,
-                "created_at": known.created_at.iso_seconds(),
-            })
-        });
-        export.insert("identifiers".to_owned(), identifiers.collect());
-        let organizations = work.unit.organizations().of_member(id).await?.into_iter().map(|member| {
-            json!({
-                "organization_id": member.id.0,
-                "name": member.name,
-                "role": member.role.as_str(),
-                "joined_at": member.joined_at.iso_seconds(),
-            })
-        });
-        export.insert("organizations".to_owned(), organizations.collect());
-        let sessions = work.unit.sessions().active(id, work.now).await?.into_iter().map(|session| {
-            json!({
-                "number": session.number,
-                "ip": session.ip,
-                "user_agent": session.user_agent,
-                "created_at": session.created_at.iso_seconds(),
-                "last_activity_at": session.last_activity_at.iso_seconds(),
-                "expires_at": session.expires_at.iso_seconds(),
-            })
-        });
-        export.insert("sessions".to_owned(), sessions.collect());
-        let events = work.unit.audit().of_account(id).await?.into_iter().map(|event| {
-            json!({
-                "at": event.at.iso_seconds(),
-                "action": event.action,
-                "ip": event.ip,
-                "user_agent": event.user_agent,
-                "metadata": event.metadata,
-            })
-        });
-        export.insert("audit_events".to_owned(), events.collect());
+        add("identifiers", identifiers.iter().map(identifier_json).collect());
+        let organizations = work.unit.organizations().of_member(id).await?;
+        add("organizations", organizations.iter().map(organization_json).collect());
+        let sessions = work.unit.sessions().active(id, work.now).await?;
+        add("sessions", sessions.iter().map(session_json).collect());
+        let events = work.unit.audit().of_account(id).await?;
+        add("audit_events", events.iter().map(event_json).collect());
         work.audit(Action::AccountExported, id, json!({})).await?;
         work.commit().await?;
         Ok(export)
     }
+}
+
+fn account_json(account: &Account, (first_name, last_name): (String, String), has_password: bool) -> Value {
+    json!({
+        "id": account.id.0,
+        "number": account.number,
+        "display_name": account.display_name,
+        "first_name": first_name,
+        "last_name": last_name,
+        "profile_image_url": account.profile_image_url,
+        "profile": value(&account.profile),
+        "user_metadata": value(&account.user_metadata),
+        "has_password": has_password,
+        "disabled_at": account.disabled_at.map(Timestamp::iso_seconds),
+        "created_at": account.created_at.iso_seconds(),
+        "updated_at": account.updated_at.iso_seconds(),
+    })
+}
+
+fn identifier_json(known: &Identifier) -> Value {
+    json!({
+        "kind": known.kind,
+        "value": known.value,
+        "verified_at": known.verified_at.map(Timestamp::iso_seconds),
+        "is_primary": known.is_primary,
+        "created_at": known.created_at.iso_seconds(),
+    })
+}
+
+fn organization_json(member: &MemberOrganization) -> Value {
+    json!({
+        "organization_id": member.id.0,
+        "name": member.name,
+        "role": member.role.as_str(),
+        "joined_at": member.joined_at.iso_seconds(),
+    })
+}
+
+fn session_json(session: &Session) -> Value {
+    json!({
+        "number": session.number,
+        "ip": session.ip,
+        "user_agent": session.user_agent,
+        "created_at": session.created_at.iso_seconds(),
+        "last_activity_at": session.last_activity_at.iso_seconds(),
+        "expires_at": session.expires_at.iso_seconds(),
+    })
+}
+
+fn event_json(event: &SignInEvent) -> Value {
+    json!({
+        "at": event.at.iso_seconds(),
+        "action": event.action,
+        "ip": event.ip,
+        "user_agent": event.user_agent,
+        "metadata": event.metadata,
+    })
 }
 
 /// A stored document as JSON; it was checked when it came.
