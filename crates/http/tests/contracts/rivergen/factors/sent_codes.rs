@@ -93,7 +93,13 @@ on_both_engines! {
         // As another node sees it whose session was read before.
         get_as(&app, &ada, "auth/me").send().await.assert_status(200);
         app.sql("update identifiers set verified_at = null").await;
-        assert_refused(&app, &set_up(&app, &ada).await, 400, "SETUP_FAILED");
+        let refused = set_up(&app, &ada).await;
+        // A node that has read the session since refuses the request before it comes to the factor.
+        let is_read_anew = refused.status == 403 && refused.code() == "EMAIL_NOT_VERIFIED";
+        if !is_read_anew {
+            assert_refused(&app, &refused, 400, "SETUP_FAILED");
+        }
+        assert_eq!(app.sql_count("select count(*) from second_factors").await, 0);
     }
 
     async fn a_verified_phone_gets_codes_too(app: TestApp) {
