@@ -6,7 +6,7 @@ use tidegate_domain::id::{AccountId, ChallengeId, OrganizationId};
 use tidegate_domain::limit::{Exceeded, Limit};
 use tidegate_domain::{EmailAddress, PhoneNumber, Timestamp};
 
-use crate::counted_factor::CountedFactor;
+use crate::counted_factor::{CountedFactor, FactorUse};
 use crate::fault::Fault;
 use crate::tables::known_networks::KEEP_NETWORKS;
 use crate::{Call, Kernel, KernelTables, Work, limit_key};
@@ -382,6 +382,7 @@ impl Work<'_> {
     /// Those of the store.
     pub async fn unlock(&mut self, account: AccountId, logins: &[LoginName]) -> Result<(), Fault> {
         self.clear(Counted::FailedCodeByAccount(account)).await?;
+        self.clear(Counted::Factor(CountedFactor::WrongInARow(account, FactorUse::SignIn))).await?;
         for login in logins {
             self.clear(Counted::FailedPasswordByLogin(login)).await?;
             self.clear(Counted::FailedPhoneCode(login)).await?;

@@ -16,6 +16,11 @@ use crate::wire::state::App;
 pub(super) async fn ask(State(app): State<App>, headers: HeaderMap, query: FollowedLink) -> Response {
     let link = followed(query);
     let look = Look::of(&app, &headers, None);
+    match app.identity().is_security_link_open(&link.token()).await {
+        Ok(true) => {}
+        Ok(false) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.reset"),
+        Err(fault) => return failure(&app, &headers, fault.into()),
+    }
     let words = &look.words;
     let form = Form {
         action: "/secure-account",

@@ -50,7 +50,7 @@ impl Identity {
         work.unit.installation().remove_identifier(account, found, heir).await?;
         if found.is_primary && found.kind == EMAIL {
             work.unit.claims().drop_password(account).await?;
-            work.remove_footholds(account).await?;
+            work.remove_footholds(account, EndReason::EndedByOperator).await?;
             work.unit.challenges().remove(Purpose::RestoreEmail, account).await?;
         }
         work.unit.sessions().end_all(account, EndReason::EndedByOperator, work.now).await?;

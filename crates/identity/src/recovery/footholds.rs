@@ -132,13 +132,17 @@ const fn ends_with_the_password(purpose: Purpose) -> bool {
 }
 
 impl<G> Work<'_, G> {
-    /// Removes what may have been placed under the old password.
-    pub(crate) async fn remove_footholds(&mut self, account: AccountId) -> Result<(), Fault> {
+    /// Removes what may have been placed under the old password; the sessions end for that reason.
+    pub(crate) async fn remove_footholds(
+        &mut self,
+        account: AccountId,
+        reason: EndReason,
+    ) -> Result<(), Fault> {
         let removed = |foothold: &Foothold| foothold.at_new_password() == AtNewPassword::Removed;
         for foothold in Foothold::ALL.into_iter().filter(removed) {
             match foothold {
                 Foothold::Sessions => {
-                    self.unit.sessions().end_all(account, EndReason::PasswordChanged, self.now).await?;
+                    self.unit.sessions().end_all(account, reason, self.now).await?;
                 }
                 Foothold::Challenges => {
                     for purpose in Purpose::ALL.into_iter().filter(|purpose| ends_with_the_password(*purpose))

@@ -8,6 +8,7 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{ChallengeStatus, Purpose};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
+use tidegate_domain::session::EndReason;
 use tidegate_domain::{EmailAddress, Password, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
@@ -131,7 +132,7 @@ impl<G> Work<'_, G> {
         tell: bool,
     ) -> Result<(), Fault> {
         self.unit.accounts().set_password(account, hash, self.now).await?;
-        self.remove_footholds(account).await?;
+        self.remove_footholds(account, EndReason::PasswordChanged).await?;
         let mut logins = vec![login.clone()];
         logins
             .extend(self.unit.accounts().emails(account).await?.into_iter().map(|known| known.email.into()));

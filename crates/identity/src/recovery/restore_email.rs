@@ -11,7 +11,7 @@ use tidegate_domain::id::ChallengeId;
 use tidegate_domain::session::EndReason;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
-use tidegate_kernel::{Call, KernelTables, Refused};
+use tidegate_kernel::{Call, Refused};
 
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
@@ -89,8 +89,7 @@ impl Identity {
             work.unit.claims().remove_email(account, &email.email).await?;
         }
         work.unit.claims().drop_password(account).await?;
-        work.remove_footholds(account).await?;
-        work.unit.sessions().end_all(account, EndReason::PasswordChanged, work.now).await?;
+        work.remove_footholds(account, EndReason::PasswordChanged).await?;
         // Nor do the links in later mails: those to addresses of whoever changed it.
         work.unit.challenges().remove(Purpose::RestoreEmail, account).await?;
         let choice = work.password_choice(account, &address).await?;

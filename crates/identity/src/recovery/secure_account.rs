@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::audit::Action;
-use tidegate_domain::challenge::{ChallengeStatus, Purpose};
+use tidegate_domain::challenge::{Challenge, ChallengeStatus, Purpose};
 use tidegate_domain::session::EndReason;
 use tidegate_domain::{ContractId, ContractProfile, EmailAddress};
-use tidegate_kernel::fault::{Outcome, refuse};
-use tidegate_kernel::{Call, KernelTables};
+use tidegate_kernel::Call;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
 
 use crate::{Identity, IdentityTables};
 
@@ -52,12 +52,10 @@ impl Identity {
         call: &Call,
         token: &PlainToken,
     ) -> Outcome<AccountSecured, SecureAccountError> {
-        let hash = token.hash();
-        let mut unit = self.kernel.store.read().await?;
-        let found = unit.challenges().find_by_link(Purpose::SecureAccount, hash.as_bytes()).await?;
-        drop(unit);
-        let found = found.filter(|found| found.status(self.kernel.now()) == ChallengeStatus::Open);
-        let Some((challenge, account)) = found.and_then(|found| Some((found.clone(), found.account?))) else {
+        let found = self.find_security_link(token).await?;
+        let Some((challenge, account)) =
+            found.and_then(|found| found.account.map(|account| (found, account)))
+        else {
             return refuse(SecureAccountError::InvalidLink);
         };
         let call = call.under(self.recovering_profile(challenge.contract));
@@ -66,19 +64,8 @@ impl Identity {
         if !work.unit.challenges().consume(challenge.id, work.now).await? {
             return refuse(SecureAccountError::InvalidLink);
         }
-        work.unit.sessions().end_all(account, EndReason::AccountSecured, work.now).await?;
-        work.unit.trusted_devices().remove_all(account).await?;
+        work.remove_footholds(account, EndReason::AccountSecured).await?;
         work.unit.factors().remove_all_pending(account).await?;
-        for purpose in [
-            Purpose::SecondFactor,
-            Purpose::SetUpFactor,
-            Purpose::StepUp,
-            Purpose::ChangeEmail,
-            Purpose::AddEmail,
-            Purpose::VerifyEmail,
-        ] {
-            work.unit.challenges().remove(purpose, account).await?;
-        }
         work.audit(Action::AccountSecured, account, json!({})).await?;
         let email = EmailAddress::from_stored(challenge.address);
         let emails = work.unit.accounts().emails(account).await?;
@@ -91,5 +78,19 @@ impl Identity {
         };
         work.commit().await?;
         Ok(outcome)
+    }
+
+    /// Whether a link in a security notice can still be followed: its page says so before it asks.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn is_security_link_open(&self, token: &PlainToken) -> Result<bool, Fault> {
+        Ok(self.find_security_link(token).await?.is_some())
+    }
+
+    async fn find_security_link(&self, token: &PlainToken) -> Result<Option<Challenge>, Fault> {
+        let mut unit = self.kernel.store.read().await?;
+        let found = unit.challenges().find_by_link(Purpose::SecureAccount, token.hash().as_bytes()).await?;
+        Ok(found.filter(|found| found.status(self.kernel.now()) == ChallengeStatus::Open))
     }
 }

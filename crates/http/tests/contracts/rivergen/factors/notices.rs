@@ -83,6 +83,9 @@ on_both_engines! {
         let link = app.latest_link_token(ADA).await;
         // Looking at the link does nothing: mail programs do.
         app.get(&format!("/secure-account?token={link}")).send().await.assert_status(200);
+        for wrong in ["", "tgs_0"] {
+            app.get(&format!("/secure-account?token={wrong}")).send().await.assert_status(400);
+        }
         assert!(lets_in(&app, &thief).await);
         let page = press(&app, &link).await;
         assert!(page.assert_status(200).text.contains("signed out everywhere"), "{}", page.text);
