@@ -162,7 +162,7 @@ impl Server {
         Ok((measured, each))
     }
 
-    /// User and system time of all its threads so far. In hundredths of a second, which is what Linux tells.
+    /// User and system time of all its threads so far. In hundredths of a second, the unit of Linux.
     fn cpu_time(&self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         // The name, which may hold anything, ends with the last parenthesis; fields 14 and 15 are the 12th and 13th after.

@@ -1,4 +1,4 @@
-//! What the broker tells of an account.
+//! An account as the broker reports it.
 //!
 //! Reading is tolerant: the account may stand at the top level or inside `account`, statuses may be new,
 //! numbers may be strings or numbers, and anything but the id may be missing. Tax numbers are dropped before
@@ -20,9 +20,9 @@ use crate::status::AccountStatus;
 pub struct Account {
     /// The broker's id of it.
     pub id: Uuid,
-    /// Where it stands.
+    /// Its state.
     pub status: AccountStatus,
-    /// Where its crypto side stands.
+    /// The status of its crypto side.
     pub crypto_status: Option<AccountStatus>,
     /// The number people quote.
     pub account_number: Option<String>,
@@ -61,7 +61,7 @@ impl Account {
         })
     }
 
-    /// Everything the broker tells of it, in the broker's form: contact, identity, documents, ... No tax
+    /// The whole account in the broker's form: contact, identity, documents, ... No tax
     /// number.
     pub fn profile(&self) -> &Map<String, Value> {
         &self.profile

@@ -1,7 +1,7 @@
 //! Alpaca's Broker API over HTTP.
 //!
 //! A call is repeated only when that cannot do anything twice: reading after 429 and 504, anything after 429,
-//! which says that nothing was done. Everything else is told to the caller, together with whether it may have
+//! which says that nothing was done. Every other error is returned to the caller, with whether it may have
 //! taken effect.
 
 mod config;
@@ -149,7 +149,7 @@ impl Alpaca {
             .ok_or(BrokerError::Unreadable { took_effect: TookEffect::Maybe })
     }
 
-    /// The account `id` as it stands.
+    /// The account `id`.
     ///
     /// # Errors
     /// [`BrokerError`].

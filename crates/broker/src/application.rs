@@ -1,4 +1,4 @@
-//! What an applicant tells the broker.
+//! An application for a brokerage account.
 //!
 //! Nearly all of it is personal: `Debug` of these types shows no value, and none of them serialises. The
 //! broker's wire form is made in one place of this crate, where it is sent.

@@ -63,7 +63,7 @@ impl Broker {
         }
     }
 
-    /// The account `id` as it stands.
+    /// The account `id`.
     ///
     /// # Errors
     /// [`BrokerError`].
@@ -107,7 +107,7 @@ impl Broker {
         }
     }
 
-    /// The changes of all accounts after the event `since`. Without one Alpaca tells those from now on, the
+    /// The changes of all accounts after the event `since`. Without one Alpaca sends those from now on, the
     /// sandbox all. The same event may come twice.
     ///
     /// # Errors

@@ -90,7 +90,7 @@ impl Sandbox {
         }
     }
 
-    /// The account `id` as it stands.
+    /// The account `id`.
     ///
     /// # Errors
     /// [`BrokerError::NotFound`], [`BrokerError::Unavailable`].

@@ -1,4 +1,4 @@
-//! Where a brokerage account stands: in the broker's words, and in ours.
+//! The status of a brokerage account: the broker's word, and ours.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! A stub of Alpaca's Broker API, for the tests of whoever talks to it: real HTTP on a port of this machine,
+//! A stub of Alpaca's Broker API, for the tests of its clients: real HTTP on a port of this machine,
 //! the documented rules, and a fault for every way a broker can fail.
 //!
 //! It is written from the contract and shares nothing with the client it tests.
@@ -129,7 +129,7 @@ struct State {
     uploads: Vec<(Uuid, Value)>,
     seen: Vec<RecordedRequest>,
     faults: Vec<(Endpoint, Fault)>,
-    events: Vec<Told>,
+    events: Vec<StubEvent>,
     wraps: bool,
     begun: u64,
     ended: u64,
@@ -138,7 +138,7 @@ struct State {
 
 /// A message of the stream: its place, and its bytes.
 #[derive(Clone)]
-struct Told {
+struct StubEvent {
     ulid: Option<String>,
     text: String,
 }
@@ -177,7 +177,7 @@ impl State {
             "account_id": id, "account_number": number, "at": "2026-01-02T03:04:05.678901Z", "event_ulid": ulid,
             "status_from": before.unwrap_or_else(|| "".into()), "status_to": status, "reason": "",
         });
-        self.events.push(Told { ulid: Some(ulid), text: format!("data: {event}\n\n") });
+        self.events.push(StubEvent { ulid: Some(ulid), text: format!("data: {event}\n\n") });
     }
 }
 
@@ -236,7 +236,7 @@ impl StubBroker {
         state.uploads.iter().filter(|(owner, _)| *owner == id).map(|(_, body)| body.clone()).collect()
     }
 
-    /// Gives the account `id` a status, and tells it to whoever follows.
+    /// Gives the account `id` a status, and sends the event to every stream.
     pub fn set_status(&self, id: Uuid, status: &str) {
         self.state.change(|state| state.set_status(id, status));
     }
@@ -252,10 +252,10 @@ impl StubBroker {
 
     /// Writes `text` to the streams as it is.
     pub fn say(&self, text: &str) {
-        self.state.change(|state| state.events.push(Told { ulid: None, text: text.to_owned() }));
+        self.state.change(|state| state.events.push(StubEvent { ulid: None, text: text.to_owned() }));
     }
 
-    /// How many streams were begun: what happens from now on is told to them.
+    /// How many streams were begun: later events are sent to them.
     pub fn streams(&self) -> u64 {
         self.state.lock().begun
     }

@@ -61,7 +61,7 @@ impl Brokerage {
         followed.into_iter().collect::<Result<(), String>>().map_err(Fault::Unavailable)
     }
 
-    /// Whether there is anything to follow: nobody's accounts do not change, and the sandbox can be asked.
+    /// Whether events are followed: without accounts there are none, and the sandbox can be asked directly.
     async fn has_news(&self) -> Result<bool, FollowError> {
         let broker = self.broker.name();
         let mut unit = self.kernel.store.read().await.map_err(Fault::from)?;
@@ -120,16 +120,16 @@ impl Brokerage {
         let broker = self.broker.name();
         let mut unit = self.kernel.store.read().await.map_err(Fault::from)?;
         let owner = unit.brokerage().owner_of(broker, event.account_id).await.map_err(Fault::from)?;
-        // Not one of ours, or not yet: whoever opens it looks at it afterwards.
+        // Not one of ours, or not yet: the opening checks it afterwards.
         let Some(owner) = owner else { return Ok(()) };
         let record = unit.brokerage().find(owner, broker).await.map_err(Fault::from)?;
         drop(unit);
         let Some(record) = record else { return Ok(()) };
-        match self.look_at(&record, event.account_id).await? {
+        match self.refresh_status(&record, event.account_id).await? {
             Ok(_) => Ok(()),
             Err(error @ BrokerError::Unavailable { .. }) => Err(error.into()),
             // Trouble with this one account: it must not keep the others' events waiting.
-            Err(error) => Ok(self.look_later(&record, event.account_id, &error).await?),
+            Err(error) => Ok(self.check_later(&record, event.account_id, &error).await?),
         }
     }
 }

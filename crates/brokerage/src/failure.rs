@@ -1,4 +1,4 @@
-//! What is said about a brokerage account on its way to the broker and back.
+//! The errors of calls to the broker, as use cases return them.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub use tidegate_broker::{
 /// `Retry-After` where the broker gives none, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 10;
 
-/// Why the broker did not do what it was asked, in what the asking person may know.
+/// Why the broker refused, as far as the caller may know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerFailure {
     /// It finds fault with what it was given.

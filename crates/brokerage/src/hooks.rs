@@ -9,7 +9,7 @@ use tidegate_kernel::hooks::{AccountHooks, ContactDetails};
 use tidegate_kernel::{Fault, Work};
 
 use crate::BrokerageTables;
-use crate::trader::read_brokerage_customer;
+use crate::customer::read_brokerage_customer;
 
 pub(crate) struct BrokerageHooks {
     /// The name of the broker in use.

@@ -1,7 +1,9 @@
 //! Brokerage accounts: opened at a broker, followed, and shown beside the account whose they are.
 
+pub mod account_status;
 pub mod brokerage;
-pub mod check_standings;
+pub mod check_account_status;
+pub mod customer;
 pub mod events;
 pub mod failure;
 mod hooks;
@@ -10,11 +12,9 @@ pub(crate) mod opening;
 pub mod operator_fields;
 pub mod profile;
 pub(crate) mod sandbox_store;
-pub mod standing;
 mod start;
 pub mod submit_documents;
 pub mod tables;
-pub mod trader;
 pub(crate) mod work;
 
 pub use brokerage::{BrokerChoice, Brokerage};

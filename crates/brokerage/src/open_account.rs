@@ -11,11 +11,11 @@ use tidegate_domain::id::AccountId;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::{Actor, Call};
 
+use crate::account_status::OPENING_CHECK_INTERVAL;
+use crate::customer::BrokerageCustomer;
 use crate::failure::BrokerFailure;
-use crate::opening::Asked;
-use crate::standing::ASKED_AGAIN;
+use crate::opening::OpeningRequest;
 use crate::tables::brokerage_accounts::{Opening, OpeningState};
-use crate::trader::BrokerageCustomer;
 use crate::{Brokerage, BrokerageTables};
 
 /// How long the broker may take, its own retries included.
@@ -80,19 +80,19 @@ impl Brokerage {
         application: Application,
     ) -> Outcome<BrokerageCustomer, OpenAccountError> {
         let account = actor.authorize(Permission::OpenBrokerageAccount)?.account();
-        let asked =
-            Asked::of(&application).ok_or_else(|| Fault::Internal("an unchecked application".to_owned()))?;
-        let earlier = match self.settle_earlier(call, account, &asked).await? {
+        let request = OpeningRequest::of(&application)
+            .ok_or_else(|| Fault::Internal("an unchecked application".to_owned()))?;
+        let earlier = match self.settle_earlier(call, account, &request).await? {
             Earlier::Opened => return self.opened_trader(call, account).await,
             Earlier::Unsettled(opening) => Some(opening),
             Earlier::None => None,
         };
         let (app, call, actor) = (Arc::clone(self), call.clone(), actor.clone());
         let opening = tokio::spawn(async move {
-            let opening = app.begin_opening(&call, &actor, &asked, earlier.as_ref()).await?;
+            let opening = app.begin_opening(&call, &actor, &request, earlier.as_ref()).await?;
             let answer = tokio::time::timeout(PATIENCE, app.broker.open(opening.id, &application)).await;
             let answer = answer.unwrap_or(Err(NO_ANSWER));
-            app.conclude(&call, account, &asked, &opening, answer).await?;
+            app.conclude(&call, account, &request, &opening, answer).await?;
             app.opened_trader(&call, account).await
         });
         opening.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string()).into()))
@@ -110,7 +110,7 @@ impl Brokerage {
         work.commit().await?;
         match customer.broker_account {
             Some(_) => Ok(customer),
-            None => refuse(OpenAccountError::Unsettled { retry_after: ASKED_AGAIN.as_secs() }),
+            None => refuse(OpenAccountError::Unsettled { retry_after: OPENING_CHECK_INTERVAL.as_secs() }),
         }
     }
 
@@ -119,7 +119,7 @@ impl Brokerage {
         &self,
         call: &Call,
         account: AccountId,
-        asked: &Asked,
+        request: &OpeningRequest,
     ) -> Outcome<Earlier, OpenAccountError> {
         let record = self.kernel.store.read().await?.brokerage().find(account, self.broker.name()).await?;
         let Some(record) = record else {
@@ -131,8 +131,8 @@ impl Brokerage {
         let Some(opening) = record.opening else {
             return Ok(Earlier::None);
         };
-        let first = self.asked(account, &opening)?;
-        let same = first.email == asked.email;
+        let first = self.opening_request(account, &opening)?;
+        let same = first.email == request.email;
         match self.find_opened(account, &first).await? {
             Ok(Some(opened)) => {
                 self.link(call, account, &first, &opened).await?;
@@ -145,7 +145,7 @@ impl Brokerage {
             }
         }
         let now = self.kernel.now();
-        // The broker opens one account for an address. Asked anew with the same one, it opens no second; with another one
+        // The broker opens one account for an address. Asked again with the same one, it opens no second; with another one
         // it might.
         let must_wait = opening.until > now && (opening.state == OpeningState::Asked || !same);
         if must_wait {
@@ -160,25 +160,25 @@ impl Brokerage {
         &self,
         call: &Call,
         actor: &Actor,
-        asked: &Asked,
+        request: &OpeningRequest,
         earlier: Option<&Opening>,
     ) -> Outcome<Opening, OpenAccountError> {
         let mut work = self.begin_as(call, actor, Permission::OpenBrokerageAccount).await?;
         let (account, broker, now) = (work.grant.account(), self.broker.name(), work.now);
         // With the same address it is the same opening, tried again.
         let again = match earlier {
-            Some(earlier) if self.asked(account, earlier)?.email == asked.email => Some(earlier),
+            Some(earlier) if self.opening_request(account, earlier)?.email == request.email => Some(earlier),
             _ => None,
         };
         let (id, since) =
             again.map_or_else(|| (self.kernel.entropy.uuid(now), now), |again| (again.id, again.since));
-        let sealed = self.seal_asked(account, asked)?;
+        let sealed = self.seal_request(account, request)?;
         let opening = Opening { id, sealed, state: OpeningState::Asked, since, until: now.plus(LEASE) };
         if !work.unit.brokerage().begin_opening(account, broker, &opening, earlier, now).await? {
             // A concurrent request was faster.
             let record = work.unit.brokerage().find(account, broker).await?;
             let is_open = record.is_some_and(|record| record.broker_account.is_some());
-            let unsettled = OpenAccountError::Unsettled { retry_after: ASKED_AGAIN.as_secs() };
+            let unsettled = OpenAccountError::Unsettled { retry_after: OPENING_CHECK_INTERVAL.as_secs() };
             return refuse(if is_open { OpenAccountError::AlreadyOpened } else { unsettled });
         }
         work.audit(Action::BrokerageApplied, work.grant.subject(), json!({ "broker": broker })).await?;
@@ -191,19 +191,19 @@ impl Brokerage {
         &self,
         call: &Call,
         account: AccountId,
-        asked: &Asked,
+        request: &OpeningRequest,
         opening: &Opening,
         answer: Result<Account, BrokerError>,
     ) -> Outcome<(), OpenAccountError> {
         let error = match answer {
-            Ok(opened) => return Ok(self.link(call, account, asked, &opened).await?),
+            Ok(opened) => return Ok(self.link(call, account, request, &opened).await?),
             Err(error) => error,
         };
         let mut lost = error.may_have_taken_effect();
         // A taken address may be taken by the person themselves: by a try whose answer was lost, however long ago.
         if lost || error == BrokerError::EmailTaken {
-            match self.find_opened(account, asked).await? {
-                Ok(Some(opened)) => return Ok(self.link(call, account, asked, &opened).await?),
+            match self.find_opened(account, request).await? {
+                Ok(Some(opened)) => return Ok(self.link(call, account, request, &opened).await?),
                 Ok(None) => {}
                 Err(_) => lost = true,
             }
@@ -218,7 +218,7 @@ impl Brokerage {
         refuse(match error {
             error if lost => {
                 tracing::warn!(%error, opening = %opening.id, "an opening's answer was lost; it is looked up");
-                OpenAccountError::Unsettled { retry_after: ASKED_AGAIN.as_secs() }
+                OpenAccountError::Unsettled { retry_after: OPENING_CHECK_INTERVAL.as_secs() }
             }
             BrokerError::EmailTaken => OpenAccountError::EmailTaken,
             error => BrokerFailure::of("opening an account", error).into(),
@@ -228,7 +228,7 @@ impl Brokerage {
     async fn opening_unknown(&self, opening: &Opening) -> Result<(), Fault> {
         let now = self.kernel.now();
         let mut unit = self.kernel.store.begin().await?;
-        let (check_at, until) = (now.plus(ASKED_AGAIN), now.plus(SETTLING));
+        let (check_at, until) = (now.plus(OPENING_CHECK_INTERVAL), now.plus(SETTLING));
         unit.brokerage().opening_unknown(self.broker.name(), opening, check_at, until).await?;
         Ok(unit.commit().await?)
     }

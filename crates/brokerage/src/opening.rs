@@ -15,9 +15,9 @@ use tidegate_kernel::fault::Fault;
 use tidegate_kernel::hooks::ContactDetails;
 use tidegate_kernel::{Call, KernelTables};
 
-use crate::standing::first_check;
+use crate::account_status::first_check;
+use crate::customer::ApplicantRecord;
 use crate::tables::brokerage_accounts::{Opened, Opening};
-use crate::trader::Known;
 use crate::{Brokerage, BrokerageTables};
 
 /// How far the broker's clock may be behind ours.
@@ -26,7 +26,7 @@ const SKEW: Duration = Duration::from_secs(600);
 /// What an account is opened with, as far as it is needed to find the account again and to show the person. Sealed where
 /// it is kept; no tax number, no document.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Asked {
+pub(crate) struct OpeningRequest {
     pub(crate) email: EmailAddress,
     phone: String,
     first_name: String,
@@ -39,7 +39,7 @@ fn context(account: AccountId) -> String {
     format!("brokerage opening {account}")
 }
 
-impl Asked {
+impl OpeningRequest {
     /// None for an application whose address or date is none: the contract's door lets none through.
     pub(crate) fn of(application: &Application) -> Option<Self> {
         let Application { contact, identity, .. } = application;
@@ -54,26 +54,34 @@ impl Asked {
 }
 
 impl Brokerage {
-    pub(crate) fn seal_asked(&self, account: AccountId, asked: &Asked) -> Result<Vec<u8>, Fault> {
-        let plain = serde_json::to_vec(asked)?;
+    pub(crate) fn seal_request(
+        &self,
+        account: AccountId,
+        request: &OpeningRequest,
+    ) -> Result<Vec<u8>, Fault> {
+        let plain = serde_json::to_vec(request)?;
         Ok(self.kernel.vault.seal(&context(account), &plain, self.kernel.entropy.as_ref())?)
     }
 
-    pub(crate) fn asked(&self, account: AccountId, opening: &Opening) -> Result<Asked, Fault> {
+    pub(crate) fn opening_request(
+        &self,
+        account: AccountId,
+        opening: &Opening,
+    ) -> Result<OpeningRequest, Fault> {
         let plain = self.kernel.vault.open(&context(account), &opening.sealed)?;
         Ok(serde_json::from_slice(&plain)?)
     }
 
-    /// Asks the broker whether there is an account that was opened with this, of which nobody here knows.
+    /// Asks the broker for an account that was opened with this request and is not stored here.
     ///
     /// One counts as the person's when it has the e-mail address **and** the phone, which is verified, is no older than they
     /// are here, and is nobody's. So an account of somebody who had the number before is not taken for theirs.
     pub(crate) async fn find_opened(
         &self,
         account: AccountId,
-        asked: &Asked,
+        request: &OpeningRequest,
     ) -> Result<Result<Option<Account>, BrokerError>, Fault> {
-        let found = match self.broker.find_by_email(asked.email.as_str()).await {
+        let found = match self.broker.find_by_email(request.email.as_str()).await {
             Ok(found) => found,
             Err(error) => return Ok(Err(error)),
         };
@@ -82,7 +90,7 @@ impl Brokerage {
             return Ok(Ok(None));
         };
         for candidate in found {
-            if is_of(&candidate, asked, person.created_at) {
+            if is_of(&candidate, request, person.created_at) {
                 let owner = unit.brokerage().owner_of(self.broker.name(), candidate.id).await?;
                 if owner.is_none_or(|owner| owner == account) {
                     return Ok(Ok(Some(candidate)));
@@ -92,18 +100,18 @@ impl Brokerage {
         Ok(Ok(None))
     }
 
-    /// Notes which account a person has, and who they are there, unless somebody else has, or the person is gone.
+    /// Stores which brokerage account a person has, unless it is another person's, or the person's account was deleted.
     pub(crate) async fn link(
         &self,
         call: &Call,
         account: AccountId,
-        asked: &Asked,
+        request: &OpeningRequest,
         opened: &Account,
     ) -> Result<(), Fault> {
-        let known = Known { email: asked.email.clone(), date_of_birth: asked.date_of_birth };
-        let person = self.seal_known(account, &known)?;
+        let known = ApplicantRecord { email: request.email.clone(), date_of_birth: request.date_of_birth };
+        let person = self.seal_applicant(account, &known)?;
         let broker = self.broker.name();
-        // Some brokers approve at once; that is told when it is looked at, as with the others.
+        // Some brokers approve at once; that is reported by the next check, as with the others.
         let status = match opened.status.local() {
             LocalStatus::Pending => LocalStatus::New,
             status => status,
@@ -127,9 +135,9 @@ impl Brokerage {
         let metadata = json!({ "broker": broker, "broker_account": opened.id, "status": status.as_str() });
         work.audit(Action::BrokerageOpened, account, metadata).await?;
         let details = ContactDetails {
-            email: &asked.email,
-            first_name: Some(&asked.first_name),
-            last_name: Some(&asked.last_name),
+            email: &request.email,
+            first_name: Some(&request.first_name),
+            last_name: Some(&request.last_name),
         };
         work.contact_learned(account, details).await?;
         work.commit().await
@@ -143,13 +151,13 @@ impl Brokerage {
     }
 }
 
-fn is_of(candidate: &Account, asked: &Asked, since: Timestamp) -> bool {
+fn is_of(candidate: &Account, request: &OpeningRequest, since: Timestamp) -> bool {
     let digits = |text: &str| -> String { text.chars().filter(char::is_ascii_digit).collect() };
     let phone = candidate.profile().get("contact").and_then(|contact| contact.get("phone_number"));
     let is_theirs =
-        phone.and_then(|phone| phone.as_str()).is_some_and(|phone| digits(phone) == digits(&asked.phone));
+        phone.and_then(|phone| phone.as_str()).is_some_and(|phone| digits(phone) == digits(&request.phone));
     let opened_at = candidate.created_at.as_deref().and_then(Timestamp::from_rfc3339);
     is_theirs
-        && candidate.has_email(asked.email.as_str())
+        && candidate.has_email(request.email.as_str())
         && opened_at.is_none_or(|at| at.plus(SKEW) >= since)
 }

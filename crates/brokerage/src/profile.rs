@@ -43,7 +43,7 @@ impl Brokerage {
             Ok(seen) => seen,
             Err(error) => return refuse(BrokerFailure::of("reading an account", error).into()),
         };
-        self.note_news(&record, &seen.status).await?;
+        self.record_status_if_changed(&record, &seen.status).await?;
         let money = match self.broker.trading(broker_account).await {
             Ok(money) => money.details,
             // Only accounts that may trade have one everywhere.

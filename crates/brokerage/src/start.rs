@@ -7,7 +7,7 @@ use tidegate_kernel::Kernel;
 
 use crate::hooks::BrokerageHooks;
 use crate::sandbox_store::DatabaseSandboxStore;
-use crate::{BrokerChoice, Brokerage, check_standings, events};
+use crate::{BrokerChoice, Brokerage, check_account_status, events};
 
 impl Brokerage {
     /// Wires the feature on a kernel.
@@ -25,7 +25,7 @@ impl Brokerage {
         };
         kernel.register_hooks(Arc::new(BrokerageHooks { broker: broker.name() }));
         let brokerage = Arc::new(Self { kernel, broker });
-        brokerage.kernel.register_job(&brokerage, check_standings::JOB);
+        brokerage.kernel.register_job(&brokerage, check_account_status::JOB);
         brokerage.kernel.register_job(&brokerage, events::JOB);
         brokerage
     }

@@ -10,9 +10,9 @@ use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::{Actor, Call};
 
 use crate::Brokerage;
+use crate::customer::{BrokerageCustomer, status};
 use crate::failure::BrokerFailure;
 use crate::tables::brokerage_accounts::BrokerageRecord;
-use crate::trader::{BrokerageCustomer, status};
 
 /// Why the documents were refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -88,14 +88,14 @@ impl Brokerage {
                     LocalStatus::New => LocalStatus::Pending,
                     meaning => meaning,
                 };
-                self.note_standing(&record, &seen.status, meaning).await?;
+                self.record_status(&record, &seen.status, meaning).await?;
             }
             // Accepted without a status: `new` becomes `pending`, other statuses stay.
             Err(error) => {
                 let pending = LocalStatus::Pending.as_str().to_owned();
                 let is_new = status(&record) == LocalStatus::New;
                 let record = if is_new { BrokerageRecord { status: pending, ..record } } else { record };
-                self.look_later(&record, broker_account, &error).await?;
+                self.check_later(&record, broker_account, &error).await?;
             }
         }
         Ok(self.brokerage_customer_of(account).await?)

@@ -111,7 +111,7 @@ trait Job: Send {
 }
 
 /// A job and where its answer goes.
-struct Asked<T, W> {
+struct PendingWork<T, W> {
     reply: oneshot::Sender<Result<T, HashError>>,
     work: W,
 }
@@ -213,7 +213,7 @@ impl HashPool {
         W: FnOnce(&Shared, &dyn Entropy) -> Result<T, PasswordError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let (dropped, waiting) = self.shared.push(requester, Box::new(Asked { reply, work }));
+        let (dropped, waiting) = self.shared.push(requester, Box::new(PendingWork { reply, work }));
         if let Some(dropped) = dropped {
             let retry_after_seconds = self.shared.pace.seconds_for(waiting, self.threads);
             dropped.refuse(HashError::Busy { retry_after_seconds });
@@ -235,7 +235,7 @@ impl Drop for HashPool {
     }
 }
 
-impl<T, W> Job for Asked<T, W>
+impl<T, W> Job for PendingWork<T, W>
 where
     T: Send + 'static,
     W: FnOnce(&Shared, &dyn Entropy) -> Result<T, PasswordError> + Send + 'static,

@@ -1,7 +1,7 @@
 //! Riven's bearer tokens, in the form of Laravel Sanctum: `<row id>|<40 alphanumerics><CRC-32 of them, 8 hex
 //! digits>`.
 //!
-//! What stands after the `|` is the secret: 40 of 62 characters are 238 random bits. The row id only tells
+//! The part after the `|` is the secret: 40 of 62 characters are 238 random bits. The row id only separates
 //! where to look, and the checksum only spares looking up what was mistyped, and helps scanners to recognise
 //! a leaked token. Neither proves anything. Source: Riven contract, section 1.
 

@@ -25,7 +25,7 @@ pub struct TokenHash([u8; 32]);
 pub struct WrongLength(pub usize);
 
 impl PlainToken {
-    /// A new token: `prefix` (which tells a leaked token's kind to scanners), then 32 random bytes in base64url.
+    /// A new token: `prefix` (by which scanners find the kind of a leaked token), then 32 random bytes in base64url.
     pub fn generate(prefix: &str, entropy: &dyn Entropy) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
         entropy.fill(&mut *bytes);

@@ -65,7 +65,7 @@ impl TotpSeed {
 
     /// The `otpauth://` URI that an app reads from a QR code. None where the names cannot be part of one.
     pub fn provisioning_uri(&self, issuer: &str, account: &str) -> Option<Secret> {
-        // A colon stands between the two names.
+        // A colon separates the two names.
         let plain = |name: &str| name.replace(':', " ");
         self.totp(&plain(issuer), &plain(account)).to_url().ok().map(Secret::new)
     }

@@ -58,7 +58,7 @@ const POOLER: &str = "a pooler in transaction mode has to support prepared state
 /// What an error of the database says about the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Class {
-    /// The database, as it stands, cannot do what is asked: try later, or elsewhere.
+    /// The database cannot do this now: try later, or on another node.
     Unavailable,
     /// A pooler is not configured for what is asked of it.
     Pooler,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::{Change, ChangeListener, Connection, Session};
 use crate::{Result, StoreError};
 
-/// Changes told one by one; with more, the caches forget everything, which is quicker.
+/// Most changes sent one by one; with more, the caches drop everything, which is quicker.
 const MOST_CHANGES: usize = 200;
 
 /// One transaction. Dropped without [`Unit::commit`], it is rolled back.
@@ -47,7 +47,7 @@ impl Unit {
         self.must_roll_back = false;
     }
 
-    /// Makes everything durable, then tells the caches. When this returns `Ok` the work survives power loss.
+    /// Makes everything durable, then notifies the caches. When this returns `Ok` the work survives power loss.
     ///
     /// Once called, it completes and the caches are notified, even when the caller goes away.
     ///

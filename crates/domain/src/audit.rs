@@ -147,7 +147,7 @@ pub enum Action {
     BrokerageOpened,
     /// A broker was given documents.
     BrokerageDocumentsSubmitted,
-    /// A brokerage account stands elsewhere than before.
+    /// The status of a brokerage account changed.
     BrokerageStatusChanged,
 }
 

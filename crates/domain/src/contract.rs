@@ -16,7 +16,7 @@ use crate::time::{optional_seconds, seconds};
 use crate::{PasswordRule, PermissionSet};
 
 /// A contract's name: in claims, rows, configuration and on the command line. Not a closed set: which contracts are
-/// served is said by the registry of the HTTP surface alone.
+/// served is decided by the registry of the HTTP surface alone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContractId([u8; ContractId::LONGEST]);
 

@@ -272,7 +272,7 @@ fn of_alphabet(text: &str, width: Width, allowed: impl Fn(char) -> bool) -> Opti
     (width.holds(text.len()) && text.chars().all(allowed)).then_some(text)
 }
 
-/// How many bytes canonical base64url without padding stands for (RFC 4648 section 5); none for anything else.
+/// How many bytes canonical base64url without padding encodes (RFC 4648 section 5); none for anything else.
 fn base64url_length(text: &str) -> Option<usize> {
     // Unused bits must be zero: otherwise one identifier would have several spellings.
     URL_SAFE_NO_PAD.decode(text).ok().map(|bytes| bytes.len())

@@ -30,7 +30,7 @@ impl PartialEq for Password {
 
 impl Eq for Password {}
 
-/// What a contract asks of a **new** password. Signing in never applies it.
+/// A contract's rule for **new** passwords. Signing in never applies it.
 ///
 /// Sources: RiverGen section 1.10, IngestIQ "register", Crossing Minds "accounts/individual" and "accounts/service".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub struct PasswordRule {
     pub symbol: bool,
 }
 
-/// One thing that a rule asks of a password.
+/// One requirement of a password rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Requirement {
     /// So many characters at the least.
@@ -169,7 +169,7 @@ impl PasswordRule {
         }
     }
 
-    /// Everything it asks, in the order in which people are told.
+    /// All its requirements, in the order in which people read them.
     pub fn requirements(&self) -> Vec<Requirement> {
         let always = [Requirement::MinLength(self.min_length), Requirement::MaxLength(self.max_length)];
         let kinds = [

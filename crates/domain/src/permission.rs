@@ -4,7 +4,7 @@ use std::fmt;
 
 macro_rules! permissions {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
-        /// One thing that a caller may do. Each use case names the one that it asks for.
+        /// One thing that a caller may do. Each use case names the one that it requires.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Permission {
             $($(#[doc = $doc])+ $name,)+

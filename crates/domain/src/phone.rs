@@ -92,7 +92,7 @@ impl PhoneRule {
     ///
     /// Kenyan numbers are those that match `^\+254(7|1)\d{8}$`, whether or not a block is known to be given
     /// out: the regulator opens new ones. Those of other countries are mobile numbers by the numbering plans
-    /// of libphonenumber. No operator is told from another: numbers are portable.
+    /// of libphonenumber. Operators are not distinguished: numbers are portable.
     ///
     /// # Errors
     /// [`PhoneError`] when the text is no such number.

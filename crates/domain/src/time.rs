@@ -1,4 +1,4 @@
-//! Instants, and the clock that tells them.
+//! Instants and the clock.
 
 use std::time::Duration;
 

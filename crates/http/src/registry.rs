@@ -37,7 +37,7 @@ pub fn contract_profiles() -> ContractProfiles {
     contracts().iter().map(|contract| (contract.profile)()).collect()
 }
 
-/// The description of all contracts: schemas of the same name are told apart by the contract's.
+/// The description of all contracts: schemas of the same name get the contract's name as a prefix.
 pub fn openapi() -> Value {
     merged(contracts().iter().map(|contract| (contract.id.as_str(), contract.openapi())))
 }

@@ -11,7 +11,7 @@ use crate::IdentityTables;
 const KEEP_CHALLENGES: Duration = Duration::from_secs(24 * 3_600);
 /// How long what is in a deleted database stays: longer than any request that found it before takes.
 const KEEP_DATABASES: Duration = Duration::from_secs(3_600);
-/// How long, at least, a deleted account's refresh tokens can still be told whose they were.
+/// How long, at least, the refresh tokens of a deleted account are still attributed to it.
 const KEEP_NAMES: Duration = Duration::from_secs(90 * 24 * 3_600);
 
 pub(crate) const PRUNINGS: [Pruning; 5] = [

@@ -96,7 +96,7 @@ impl Evidence {
 impl Work<'_> {
     /// Decides on a sign-in, by the rules of the call and by what features know of the account.
     ///
-    /// The address comes before the second factor: a caller who has not shown that a mailbox is theirs is not told whether its
+    /// The address comes before the second factor: a caller who has not proven a mailbox must not learn whether its
     /// account has one. `organization` is the one that the session would be opened in: it may admit members without their
     /// second factor through contracts whose clients cannot ask for it.
     ///

@@ -38,14 +38,14 @@ pub struct OutboxEntry {
 
 /// What a message says.
 #[derive(Clone, Debug)]
-pub enum Said {
+pub enum RenderedMessage {
     /// In a mail.
     Mail(Rendered),
     /// In a text message.
     Sms(Secret),
 }
 
-impl Said {
+impl RenderedMessage {
     /// What it is about; a text message does not say.
     pub fn subject(&self) -> Option<&str> {
         match self {
@@ -90,7 +90,7 @@ pub(crate) struct ClaimedMessage {
     is_over: bool,
 }
 
-/// Who took a message: told of where there are several to choose from.
+/// The provider that took a message, where there are several.
 type Taken = Result<Option<Accepted>, SendError>;
 
 impl Kernel {
@@ -336,14 +336,14 @@ impl Kernel {
     ///
     /// # Errors
     /// When the template has a mistake.
-    pub fn render(&self, entry: &OutboxEntry) -> Result<Option<Said>, Fault> {
+    pub fn render(&self, entry: &OutboxEntry) -> Result<Option<RenderedMessage>, Fault> {
         let Some(values) = &entry.values else {
             return Ok(None);
         };
         let name = &entry.message.template;
         let said = match (Template::from_name(name), SmsTemplate::from_name(name)) {
-            (Some(template), _) => self.templates.render(template, values).map(Said::Mail),
-            (None, Some(template)) => self.templates.render_sms(template, values).map(Said::Sms),
+            (Some(template), _) => self.templates.render(template, values).map(RenderedMessage::Mail),
+            (None, Some(template)) => self.templates.render_sms(template, values).map(RenderedMessage::Sms),
             (None, None) => return Ok(None),
         };
         said.map(Some).map_err(|error| Fault::Internal(error.to_string()))

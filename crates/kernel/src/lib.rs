@@ -5,7 +5,7 @@
 //! they register here: see [`hooks`]. What they no longer need is removed by the functions they register: see
 //! [`maintenance`]. What they do in the background are jobs: see [`jobs`].
 //!
-//! Its files stand in layers, each importing the ones before it:
+//! Its files are in layers, each importing the ones before it:
 //! 1. `fault`, `settings`, `cache`, `changes`, `tables`, and of `jobs` what a job is and its rows: words and rows;
 //! 2. `caller`: who is calling and what they may do; `node`: what one node keeps in memory;
 //! 3. `context`: the kernel, a unit of work, hooks: what every use case is given;

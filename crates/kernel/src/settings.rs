@@ -9,7 +9,7 @@ use tidegate_domain::phone::TextLimits;
 use tidegate_domain::quota::Quotas;
 use tidegate_domain::{Brand, ContractId, ContractProfile, ContractProfiles, Languages, PhoneRule};
 
-/// How this installation is set up.
+/// The settings of an installation.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where clients reach it; the tokens' issuer.
@@ -34,11 +34,11 @@ pub struct Settings {
     pub trusted_device_age: Duration,
     /// Whether mails are sent, or kept to be read.
     pub mail: DeliveryMode,
-    /// Whether text messages are.
+    /// Whether text messages are sent, or kept to be read.
     pub sms: DeliveryMode,
-    /// Whose phones are texted.
+    /// Which phone numbers get text messages.
     pub phones: PhoneRule,
-    /// And how often.
+    /// Their limits.
     pub texts: TextLimits,
     /// What differs between the contracts that are served.
     pub contracts: ContractProfiles,

@@ -48,7 +48,7 @@ pub enum Counted<'a> {
     ResendByAccount(AccountId),
     /// Mails, by recipient.
     MailsByEmail(&'a EmailAddress),
-    /// Notices of new programs and keys, by the account that is told: apart from the mails its owner asks for.
+    /// Notices of new programs and keys, by the account that is notified: separate from the mails its owner asks for.
     NoticesByAccount(AccountId),
     /// Changes of address, by account.
     EmailChangeByAccount(AccountId),

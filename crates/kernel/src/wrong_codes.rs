@@ -1,4 +1,4 @@
-//! How many wrong one-time codes the installation sees: guessing at many accounts shows in none of them.
+//! How many wrong one-time codes the installation sees: guessing at many accounts is visible in none of them.
 
 use tidegate_domain::limit::Limit;
 

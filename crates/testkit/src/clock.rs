@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidegate_domain::{Clock, Timestamp};
 
-/// A clock that stands still until it is told to advance. Share it in an `Arc`.
+/// A clock that only moves when a test advances it. Share it in an `Arc`.
 #[derive(Debug)]
 pub struct FakeClock(Mutex<Timestamp>);
 

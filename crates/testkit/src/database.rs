@@ -164,7 +164,7 @@ impl Schema {
         Self { server, name }
     }
 
-    /// The schema alone, under an application name by which its connections are told from those of other tests.
+    /// The schema alone, under an application name by which its connections differ from those of other tests.
     fn url(&self) -> String {
         let Self { server, name } = self;
         format!("{server}?options[search_path]={name}&application_name={name}")

@@ -18,7 +18,7 @@ impl Engine {
     pub const ALL: [Self; 2] = [Self::Sqlite, Self::Postgres];
 }
 
-/// What a story can be told with.
+/// The engines a story runs on.
 pub trait Fixture: Sized {
     /// A fresh one, its database its own.
     fn prepare(engine: Engine) -> impl Future<Output = Self>;

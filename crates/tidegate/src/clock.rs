@@ -1,4 +1,4 @@
-//! The one clock that tells the real time.
+//! The clock of the system.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 

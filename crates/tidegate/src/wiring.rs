@@ -31,7 +31,7 @@ pub(crate) enum Purpose {
 
 /// The application, and the store under it.
 pub(crate) struct Opened {
-    /// What every feature stands on.
+    /// What every feature uses.
     pub(crate) kernel: Arc<Kernel>,
     /// Accounts and how they are reached.
     pub(crate) identity: Arc<Identity>,

@@ -14,7 +14,7 @@ use crate::error::{BrokerError, Refusal, TookEffect};
 use crate::event::AccountEvent;
 use crate::status::AccountStatus;
 
-/// What tells the sandbox's ids from those of the keys they come from.
+/// Separates the sandbox's ids from those of the keys they come from.
 const ID_MASK: u128 = 0x5a4d_b0c8_0000_0000_0000_73b9_1d6e_0c25;
 /// Crockford's alphabet, in which ULIDs are written.
 const BASE32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -121,7 +121,7 @@ impl SandboxAccount {
         past.map_or(&AccountStatus::Submitted, |step| &step.to)
     }
 
-    /// What the broker tells of it at `now`.
+    /// The account as the broker reports it at `now`.
     ///
     /// # Errors
     /// [`BrokerError::Unreadable`] when the record was damaged where it was kept.
@@ -290,7 +290,7 @@ fn kyc_results(status: &AccountStatus) -> Value {
     }
 }
 
-/// What the broker tells of a new account, but for its status.
+/// A new account as the broker reports it, without its status.
 fn profile(id: Uuid, application: &Application, now: Timestamp) -> Map<String, Value> {
     let mut profile = application.others.clone();
     let named = json!({

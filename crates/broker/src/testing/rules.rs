@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::server::Asked;
+use super::server::StubRequest;
 use super::{Endpoint, State};
 
 /// An answer.
@@ -35,15 +35,15 @@ impl Reply {
     }
 }
 
-pub(super) fn decide(state: &mut State, asked: &Asked) -> Reply {
-    match (asked.endpoint, asked.id) {
-        (Endpoint::Open, _) => open(state, asked.body.as_ref()),
-        (Endpoint::Find, _) => Reply::ok(find(state, &asked.query)),
+pub(super) fn decide(state: &mut State, request: &StubRequest) -> Reply {
+    match (request.endpoint, request.id) {
+        (Endpoint::Open, _) => open(state, request.body.as_ref()),
+        (Endpoint::Find, _) => Reply::ok(find(state, &request.query)),
         (Endpoint::Account, Some(id)) => match state.account_mut(id).cloned() {
             Some(account) => Reply::ok(shown(state, account)),
             None => Reply::not_found(),
         },
-        (Endpoint::Upload, Some(id)) => upload(state, id, asked.body.as_ref()),
+        (Endpoint::Upload, Some(id)) => upload(state, id, request.body.as_ref()),
         (Endpoint::Trading, Some(id)) => trading(state, id),
         (Endpoint::Account | Endpoint::Upload | Endpoint::Trading, None) => {
             Reply::error(400, 40_010_000, "account_id is not a valid uuid")
@@ -160,7 +160,7 @@ fn check_documents(documents: &[Value]) -> Result<(), String> {
 }
 
 /// Finds what resembles the query, as the broker does: part of an address or name is enough. Contact and
-/// identity are told only when they are asked for.
+/// identity are sent only when they are requested.
 fn find(state: &State, query: &[(String, String)]) -> Value {
     let given = |name: &str| query.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
     let words: Vec<String> =

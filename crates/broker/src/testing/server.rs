@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::rules::{Reply, decide};
-use super::{Endpoint, Fault, RecordedRequest, Shared, StubBroker, Then, Told};
+use super::{Endpoint, Fault, RecordedRequest, Shared, StubBroker, StubEvent, Then};
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -34,7 +34,7 @@ const MAX_BODY: usize = 15 * 1024 * 1024;
 struct Closed;
 
 /// A request whose account, if it names one, is known.
-pub(super) struct Asked {
+pub(super) struct StubRequest {
     pub(super) endpoint: Endpoint,
     pub(super) id: Option<Uuid>,
     pub(super) query: Vec<(String, String)>,
@@ -83,8 +83,8 @@ async fn answer(request: Request<Incoming>, state: Shared) -> Result<Response<Bo
         Some((Endpoint::Events, _)) => follow(&query, &state),
         Some((endpoint, id)) => {
             let body = serde_json::from_slice(&body).ok();
-            let asked = Asked { endpoint, id, query, body };
-            reply(state.change(|state| decide(state, &asked)))
+            let request = StubRequest { endpoint, id, query, body };
+            reply(state.change(|state| decide(state, &request)))
         }
     };
     match fault {
@@ -155,11 +155,11 @@ fn follow(query: &[(String, String)], state: &Shared) -> Response<Body> {
     let (past, next, ended) = {
         let mut state = state.lock();
         state.begun += 1;
-        let is_later = |told: &&Told| match (&told.ulid, &since) {
+        let is_later = |event: &&StubEvent| match (&event.ulid, &since) {
             (Some(ulid), Some(since)) => ulid > since,
             _ => false,
         };
-        let past: String = state.events.iter().filter(is_later).map(|told| told.text.as_str()).collect();
+        let past: String = state.events.iter().filter(is_later).map(|event| event.text.as_str()).collect();
         (past, state.events.len(), state.ended)
     };
     let first = Some(format!(": heartbeat\n\n{past}"));
@@ -173,7 +173,7 @@ fn follow(query: &[(String, String)], state: &Shared) -> Response<Body> {
                 let (news, length, is_over) = {
                     let state = state.lock();
                     let news: String =
-                        state.events.iter().skip(next).map(|told| told.text.as_str()).collect();
+                        state.events.iter().skip(next).map(|event| event.text.as_str()).collect();
                     (news, state.events.len(), state.ended > ended)
                 };
                 if !news.is_empty() {

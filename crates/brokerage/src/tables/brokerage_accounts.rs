@@ -258,11 +258,11 @@ impl BrokerageAccounts<'_> {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn stands(
+    pub async fn store_status(
         &mut self,
         account: AccountId,
         broker: &str,
-        standing: Standing<'_>,
+        update: StatusUpdate<'_>,
         now: Timestamp,
     ) -> Result<()> {
         execute!(
@@ -272,9 +272,9 @@ impl BrokerageAccounts<'_> {
              where account_id = $1 and broker = $2 and broker_account_id is not null",
             account.0,
             broker,
-            standing.status,
-            standing.check_at.map(Timestamp::micros),
-            standing.checks,
+            update.status,
+            update.check_at.map(Timestamp::micros),
+            update.checks,
             now.micros(),
         )?;
         Ok(())
@@ -390,7 +390,7 @@ pub struct Opened<'a> {
 
 /// The status of an account.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
+pub struct StatusUpdate<'a> {
     /// Our word for it.
     pub status: &'a str,
     /// When the broker is asked next; none when nothing can follow.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::Requester;
 
-/// A keyed hash that stands for a network or an account.
+/// A keyed hash of a network or an account.
 type PartyKey = [u8; 32];
 
 /// How many jobs of the priority lane are taken before a job of the ordinary lane that waits.

@@ -15,7 +15,7 @@ pub enum DatabaseUrl {
     Postgres(String),
 }
 
-/// Options of a PostgreSQL address. Whatever else stands there is refused: skipped, a misspelled `sslmode` would connect
+/// Options of a PostgreSQL address. Any other is refused: if it were skipped, a misspelled `sslmode` would connect
 /// unencrypted.
 const OPTIONS: [&str; 18] = [
     "sslmode",

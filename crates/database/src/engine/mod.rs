@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{Result, StoreError, Unit};
 pub use address::DatabaseUrl;
 pub use migrate::Migration;
-pub(crate) use sqlite::Turn;
+pub(crate) use sqlite::WriterGuard;
 
 /// How to open a store.
 #[derive(Clone, Debug)]
@@ -89,7 +89,7 @@ pub enum Connection<'c> {
 
 /// What a unit of work runs on.
 pub(crate) enum Session {
-    SqliteWrite(Turn),
+    SqliteWrite(WriterGuard),
     SqliteRead(PoolConnection<Sqlite>),
     PostgresWrite(sqlx::Transaction<'static, Postgres>),
     PostgresRead(PoolConnection<Postgres>),
@@ -98,7 +98,7 @@ pub(crate) enum Session {
 impl Session {
     pub(crate) fn connection(&mut self) -> Connection<'_> {
         match self {
-            Self::SqliteWrite(turn) => Connection::Sqlite(turn.connection()),
+            Self::SqliteWrite(guard) => Connection::Sqlite(guard.connection()),
             Self::SqliteRead(connection) => Connection::Sqlite(connection),
             Self::PostgresWrite(transaction) => Connection::Postgres(transaction),
             Self::PostgresRead(connection) => Connection::Postgres(connection),
@@ -110,10 +110,10 @@ impl Session {
         matches!(self, Self::SqliteWrite(_) | Self::PostgresWrite(_))
     }
 
-    /// Makes what the unit wrote durable and tells other nodes of `changes`.
+    /// Makes what the unit wrote durable and notifies other nodes of `changes`.
     pub(crate) async fn commit(self, changes: &[Change]) -> Result<()> {
         match self {
-            Self::SqliteWrite(turn) => turn.commit().await,
+            Self::SqliteWrite(guard) => guard.commit().await,
             Self::PostgresWrite(mut transaction) => {
                 postgres::announce(&mut transaction, changes).await?;
                 Ok(transaction.commit().await?)

@@ -29,14 +29,14 @@ macro_rules! channel {
     };
 }
 
-/// How long a request waits for a connection before it is told to come back.
+/// How long a request waits for a connection before it is answered 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a node that begins to listen tells all nodes, itself too, to see whether it hears. To those of earlier versions, which
+/// What a node that begins to listen sends to all nodes, itself too, to test that it receives. To those of earlier versions, which
 /// do not know it, anything may have changed.
 const PROBE: &str = "!";
 
-/// How long a node waits to hear it.
+/// How long a node waits to receive it.
 const HEARD_WITHIN: Duration = Duration::from_secs(10);
 
 /// A connection unused for so long is asked whether it still lives before it is used.
@@ -102,7 +102,7 @@ async fn begin_on(connection: PoolConnection<Postgres>) -> sqlx::Result<Transact
     to_the_end(Transaction::begin(connection, None)).await
 }
 
-/// Whether the server has ended the connection: shut down, restarted, or told to.
+/// Whether the server has ended the connection: by a shutdown, a restart, or an administrator.
 fn is_closed(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,

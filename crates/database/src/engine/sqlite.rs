@@ -41,7 +41,7 @@ struct Lane {
     connection: SqliteConnection,
     /// Finished units of the open physical transaction, to be answered when it commits.
     group: Vec<oneshot::Sender<Result<()>>>,
-    /// Where that transaction stands.
+    /// The state of that transaction.
     stage: Stage,
     /// Units begun in it, finished or not.
     begun: usize,
@@ -49,7 +49,7 @@ struct Lane {
     closed: bool,
 }
 
-/// Where the physical transaction stands. While one is open, so is the savepoint of its last unit: the next unit or the
+/// The state of the physical transaction. While one is open, so is the savepoint of its last unit: the next unit or the
 /// commit takes care of it, which saves every unit a trip to the connection's thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -61,8 +61,8 @@ enum Stage {
     BetweenUnits,
 }
 
-/// A unit of work's turn at the writer.
-pub(crate) struct Turn {
+/// The writer, held by one unit of work at a time.
+pub(crate) struct WriterGuard {
     lane: OwnedMutexGuard<Lane>,
     queue: Arc<Queue>,
     shared: Arc<Mutex<Lane>>,
@@ -106,18 +106,18 @@ impl Writer {
     }
 
     /// Waits for the writer and begins a unit of work.
-    pub(super) async fn begin(&self) -> Result<Turn> {
+    pub(super) async fn begin(&self) -> Result<WriterGuard> {
         let waiting = Waiting::enter(&self.lane, &self.queue);
         let lane = Arc::clone(&self.lane).lock_owned().await;
         waiting.leave();
         if lane.closed {
             return Err(StoreError::Unavailable("the database is closed".to_owned()));
         }
-        let mut turn = Turn { lane, queue: Arc::clone(&self.queue), shared: Arc::clone(&self.lane) };
+        let mut guard = WriterGuard { lane, queue: Arc::clone(&self.queue), shared: Arc::clone(&self.lane) };
         to_the_end(async move {
-            let max_group = turn.queue.max_group;
-            turn.lane.start_unit(max_group).await?;
-            Ok(turn)
+            let max_group = guard.queue.max_group;
+            guard.lane.start_unit(max_group).await?;
+            Ok(guard)
         })
         .await
     }
@@ -184,7 +184,7 @@ impl Lane {
             && let Err(error) = self.run(go_on).await
         {
             // Some errors, a full disk among them, SQLite answers by rolling back everything: the savepoint is gone,
-            // and with it the finished units before it. They are told; this unit begins anew.
+            // and with it the finished units before it. They are notified; this unit begins again.
             self.end(Err(error)).await;
         }
         if self.stage == Stage::NoTransaction
@@ -209,7 +209,7 @@ impl Lane {
         self.end(outcome).await;
     }
 
-    /// Notes that the physical transaction is over, and tells its units how it went.
+    /// Notifies the units of the physical transaction of its end and result.
     async fn end(&mut self, outcome: Result<()>) {
         self.stage = Stage::NoTransaction;
         self.begun = 0;
@@ -225,7 +225,7 @@ impl Lane {
     }
 }
 
-impl Turn {
+impl WriterGuard {
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.lane.connection
     }
@@ -247,9 +247,9 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for WriterGuard {
     fn drop(&mut self) {
-        // Waits for the lane, which is let go of right after this.
+        // Waits for the lane, which is released right after this.
         let unfinished = match self.lane.stage {
             Stage::NoTransaction => false,
             Stage::InUnit => true,

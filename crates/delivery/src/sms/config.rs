@@ -277,7 +277,7 @@ mod tests {
         serde_json::from_str(json).unwrap()
     }
 
-    /// What is said about `ALL` when `table` is changed by `change`.
+    /// The error for `ALL` when `table` is changed by `change`.
     fn complaint(table: &str, change: &str) -> String {
         let mut all: serde_json::Value = serde_json::from_str(ALL).unwrap();
         let change = serde_json::from_str(change).unwrap();

@@ -1,4 +1,4 @@
-//! Asking a provider over HTTP, and what may be said about its answer.
+//! Requests to a provider over HTTP, and which of its errors may be logged.
 
 use std::error::Error;
 use std::path::Path;
@@ -65,7 +65,7 @@ impl Gateway {
             .with_no_client_auth();
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
-            // Neither the credentials nor the message go anywhere but where the operator said.
+            // Credentials and message go to the configured address only.
             .redirect(redirect::Policy::none())
             .no_proxy()
             .user_agent(concat!("Tidegate/", env!("CARGO_PKG_VERSION")))

@@ -114,7 +114,7 @@ impl Receipts {
 
     /// Reads a status callback of Twilio's, a form: `MessageSid, MessageStatus, ErrorCode?` among others.
     /// `signature` is the `X-Twilio-Signature` header, checked against the configured URL: the one Twilio was
-    /// told, whatever a proxy in between has made of it.
+    /// configured, whatever a proxy in between has made of it.
     ///
     /// # Errors
     /// [`ReceiptError`].

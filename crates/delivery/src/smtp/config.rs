@@ -12,7 +12,7 @@ use tidegate_domain::{EmailAddress, Secret};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TlsMode {
-    /// Begins in the clear and must be upgraded before anything else is said (RFC 3207). Port 587.
+    /// Begins in the clear and must be upgraded before any other command (RFC 3207). Port 587.
     #[default]
     StartTls,
     /// TLS from the first byte (RFC 8314). Port 465.
@@ -53,7 +53,7 @@ pub struct SmtpConfig {
     /// How the connection is encrypted.
     #[serde(default)]
     pub tls: TlsMode,
-    /// The account to sign in with; none for a relay that asks for none.
+    /// The account to sign in with; none for a relay without sign-in.
     #[serde(default)]
     pub username: Option<String>,
     /// Its password. Read, never written back.

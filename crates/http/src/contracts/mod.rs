@@ -1,5 +1,5 @@
 //! The contracts: a folder each, which translates the wire into use cases and their outcomes into answers, and holds no
-//! rule. Which of them are served is said by the registry.
+//! rule. Which of them are served is decided by the registry.
 
 mod common_error;
 mod contract;

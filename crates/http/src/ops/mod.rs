@@ -48,7 +48,7 @@ fn documents() -> Router<App> {
         .route("/openapi/{file}", get(document_of))
 }
 
-/// Outside of every contract a failure is told in OAuth's words (RFC 6749 section 4.1.2.1).
+/// Outside of every contract an error has the form of OAuth (RFC 6749 section 4.1.2.1).
 async fn guarded(State(app): State<App>, request: Request, next: Next) -> Response {
     handled(&app, request, next).await.unwrap_or_else(|rejection| {
         let (status, error) = match rejection {

@@ -11,7 +11,7 @@ use crate::wire::client::{is_forwarded, is_trusted_proxy, peer};
 use crate::wire::not_found::not_found;
 use crate::wire::state::App;
 
-/// Whether a request comes straight from an allowed network, and asks for the page in the one way there is.
+/// Whether a request comes straight from an allowed network, with the method and path of the page.
 ///
 /// A request that a proxy forwards does not come straight from there: the proxy's own address would let all clients in. And
 /// a page of another name, resolved to this address, is not let through: its scripts would read what is shown here (DNS

@@ -1,6 +1,6 @@
 //! `/verify-email` and `/reset-password`: where the links in mails lead.
 //!
-//! A page looks at its link before it shows a form: one that would be refused is told at once. And it says what following the link
+//! A page looks at its link before it shows a form: an invalid one is reported at once. And it says what following the link
 //! means before anything happens: which organization manages the account from then on, which phones can sign in to it, what a
 //! password needs.
 
@@ -162,7 +162,7 @@ pub(super) async fn confirm_email(
         }
         Ok(Some(choice)) => {
             let link = Followed { token: choice.expose().to_owned(), ..link };
-            let said = Said { title: "page.verified.title", text: "page.verified.choose" };
+            let said = PageText { title: "page.verified.title", text: "page.verified.choose" };
             password_card(&app, &headers, &link, said, &[]).await
         }
         Err(Refused::Rule(error)) => {
@@ -181,7 +181,7 @@ pub(super) async fn reset_password(
     headers: HeaderMap,
     query: FollowedLink,
 ) -> Response {
-    password_card(&app, &headers, &followed(query), Said::RESET, &[]).await
+    password_card(&app, &headers, &followed(query), PageText::RESET, &[]).await
 }
 
 pub(super) async fn set_password(
@@ -209,7 +209,7 @@ pub(super) async fn set_password(
             card.answer(StatusCode::OK)
         }
         Err(Refused::Rule(ResetPasswordError::WeakPassword(weak))) => {
-            password_card(&app, &headers, &link, Said::RESET, &weak.missing).await
+            password_card(&app, &headers, &link, PageText::RESET, &weak.missing).await
         }
         Err(Refused::Rule(ResetPasswordError::InvalidToken | ResetPasswordError::AccountNotFound)) => {
             invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.reset")
@@ -219,12 +219,12 @@ pub(super) async fn set_password(
 }
 
 /// Title and text of a page that asks for a password.
-pub(super) struct Said {
+pub(super) struct PageText {
     pub(super) title: &'static str,
     pub(super) text: &'static str,
 }
 
-impl Said {
+impl PageText {
     const RESET: Self = Self { title: "page.reset.title", text: "page.reset.text" };
 }
 
@@ -233,7 +233,7 @@ pub(super) async fn password_card(
     app: &App,
     headers: &HeaderMap,
     link: &Followed,
-    said: Said,
+    said: PageText,
     broken: &[Requirement],
 ) -> Response {
     let purpose: Result<_, Fault> = app.identity().reset_purpose(&link.token()).await;

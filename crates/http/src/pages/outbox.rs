@@ -6,7 +6,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
-use tidegate_kernel::deliver::{OutboxEntry, Said};
+use tidegate_kernel::deliver::{OutboxEntry, RenderedMessage};
 use tidegate_kernel::settings::DeliveryMode;
 
 use super::failure;
@@ -37,7 +37,7 @@ struct MailView {
 
 /// Which mail. In the query: the path is one that a proxy's rule can name.
 #[derive(Deserialize)]
-pub(super) struct Asked {
+pub(super) struct FrameQuery {
     number: i64,
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Response
     let look = Look::in_english(&app);
     let mails = entries.iter().filter(|entry| is_shown(&app, entry)).filter_map(|entry| {
         let said = app.kernel().render(entry).ok().flatten()?;
-        let frame = matches!(said, Said::Mail(_))
+        let frame = matches!(said, RenderedMessage::Mail(_))
             .then(|| format!("/dev/outbox/mail?number={}", entry.message.number));
         Some(MailView {
             to: entry.message.recipient.clone(),
@@ -80,15 +80,15 @@ pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Response
 pub(super) async fn mail(
     State(app): State<App>,
     headers: HeaderMap,
-    query: Result<Query<Asked>, QueryRejection>,
+    query: Result<Query<FrameQuery>, QueryRejection>,
 ) -> Response {
-    let Ok(Query(Asked { number })) = query else { return not_found().await };
+    let Ok(Query(FrameQuery { number })) = query else { return not_found().await };
     let entries = match app.kernel().list_outbox(None, NEWEST).await {
         Ok(entries) => entries,
         Err(fault) => return failure(&app, &headers, fault.into()),
     };
     let entry = entries.iter().find(|entry| entry.message.number == number && is_shown(&app, entry));
-    let Some(Ok(Some(Said::Mail(mail)))) = entry.map(|entry| app.kernel().render(entry)) else {
+    let Some(Ok(Some(RenderedMessage::Mail(mail)))) = entry.map(|entry| app.kernel().render(entry)) else {
         return not_found().await;
     };
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; \

@@ -16,7 +16,7 @@ pub(super) enum Tone {
     Error,
 }
 
-/// How much a button or link asks to be pressed. A page has one primary one.
+/// How prominent a button or link is. A page has one primary one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rank {
     Primary,
@@ -67,7 +67,7 @@ pub(super) struct Check {
     pub(super) is_checked: bool,
 }
 
-/// A field with its label, what it asks for, and what is wrong with what was typed.
+/// A field with its label, hint and errors.
 #[derive(Clone, Debug, Template)]
 #[template(path = "parts/field.html")]
 pub(super) struct Field {
@@ -81,7 +81,7 @@ pub(super) struct Field {
     pub(super) problem: Option<String>,
     /// The sentence before the rules.
     pub(super) rules_title: String,
-    /// What a new password needs, said before it is typed.
+    /// The requirements of a new password, shown before it is typed.
     pub(super) rules: Vec<RuleLine>,
     /// The button that shows what is typed; the served script adds it.
     pub(super) reveal: Option<Reveal>,

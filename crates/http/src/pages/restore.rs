@@ -7,7 +7,7 @@ use tidegate_identity::recovery::restore_email::RestoreEmailError;
 use tidegate_kernel::Refused;
 
 use super::failure;
-use super::links::{Followed, FollowedLink, PageForm, Said, followed, invalid, password_card};
+use super::links::{Followed, FollowedLink, PageForm, PageText, followed, invalid, password_card};
 use super::look::{Card, Look};
 use super::parts::{Button, Form, Rank};
 use crate::wire::state::App;
@@ -45,7 +45,7 @@ pub(super) async fn restore(
     match app.identity().restore_email(&call, &link.token()).await {
         Ok(choice) => {
             let link = Followed { token: choice.expose().to_owned(), ..link };
-            let said = Said { title: "page.restored.title", text: "page.restored.text" };
+            let said = PageText { title: "page.restored.title", text: "page.restored.text" };
             password_card(&app, &headers, &link, said, &[]).await
         }
         Err(Refused::Rule(RestoreEmailError::InvalidToken)) => {

@@ -103,7 +103,7 @@ fn contracts(app: &App) -> Vec<ContractView> {
     registry::contracts().iter().map(view).collect()
 }
 
-/// Shows a page where a browser asks for what is not there; programs get the same in JSON.
+/// The 404 page for browsers; programs get the same in JSON.
 pub(crate) async fn show_to_browsers(State(app): State<App>, request: Request, next: Next) -> Response {
     let is_read = [Method::GET, Method::HEAD].contains(request.method());
     let look = (is_read && prefers_html(request.headers())).then(|| Look::of(&app, request.headers(), None));

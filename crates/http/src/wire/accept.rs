@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, header};
 
-/// Whether the client asks for a page by name (RFC 9110 section 12.5.1), as browsers do and programs do not: `*/*` alone is a
+/// Whether the client accepts HTML by name (RFC 9110 section 12.5.1), as browsers do and programs do not: `*/*` alone is a
 /// program.
 pub(crate) fn prefers_html(headers: &HeaderMap) -> bool {
     let mut best = [0_u16; 2];

@@ -28,7 +28,7 @@ pub(crate) async fn admitted(request: Request, next: Next) -> Response {
 }
 
 /// RFC 9112 section 3.2: exactly one valid `Host`, which HTTP/1.0 may leave out. RFC 9113 section 8.3.1: in HTTP/2
-/// `:authority` stands for it, and where both are sent they are the same.
+/// `:authority` replaces it, and where both are sent they are the same.
 fn names_one_host(request: &Request) -> bool {
     let mut values = request.headers().get_all(header::HOST).iter();
     match (values.next(), values.next()) {

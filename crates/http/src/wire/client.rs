@@ -20,7 +20,7 @@ const MAX_ACCEPT_LANGUAGE: usize = 256;
 /// Longest user agent worth storing, in characters.
 const MAX_USER_AGENT: usize = 512;
 
-/// The caller of an endpoint that asks for no token. Counts the request.
+/// The caller of an endpoint without authentication. Counts the request.
 pub(crate) struct Caller<C>(Call, PhantomData<C>);
 
 impl<C> Deref for Caller<C> {
@@ -53,7 +53,7 @@ pub(crate) fn call<C: ContractMarker>(parts: &Parts, app: &App) -> Call {
     .accepting(accept_language(&parts.headers))
 }
 
-/// Notes where the caller stands for the response's headers; refuses one over the limit.
+/// Stores the caller's limit status for the response's headers; refuses a caller over the limit.
 pub(crate) fn read_meter(extensions: &Extensions, app: &App, status: LimitStatus) -> Result<(), Rejection> {
     check_limit(app, status)?;
     if let Some(reading) = extensions.get::<MeterReading>() {

@@ -1,4 +1,4 @@
-//! Fields of a JSON body, read so that everything wrong with them can be said at once.
+//! Fields of a JSON body, read so that all errors can be reported at once.
 
 use std::borrow::Cow;
 use std::fmt::Display;

@@ -1,4 +1,4 @@
-//! Reading requests and writing errors: what every contract and page stands on. It knows no contract.
+//! Reading requests and writing errors: what every contract and page uses. It knows no contract.
 
 pub(crate) mod accept;
 pub(crate) mod admission;

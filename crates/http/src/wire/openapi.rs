@@ -29,7 +29,7 @@ fn describe_bearer(document: &mut OpenApi, format: &str) {
     schemes.insert("bearer".to_owned(), SecurityScheme::Http(scheme).into());
 }
 
-/// Several descriptions as one: schemas and operations of the same name are told apart by the name before each description.
+/// Several descriptions as one: schemas and operations of the same name get the description's name as a prefix.
 pub(crate) fn merged<'n>(documents: impl IntoIterator<Item = (&'n str, OpenApi)>) -> Value {
     let mut all = serde_json::json!({
         "openapi": "3.1.0",

@@ -122,7 +122,7 @@ impl App {
         }))
     }
 
-    /// What every feature stands on: time, settings, tokens, limits, messages.
+    /// What every feature uses: time, settings, tokens, limits, messages.
     pub(crate) fn kernel(&self) -> &Kernel {
         &self.0.kernel
     }

@@ -94,8 +94,8 @@ impl Identity {
 }
 
 impl Acting<'_> {
-    /// Tells the current mailbox of the request while its owner can still refuse it: resetting the password withdraws the
-    /// code and ends the session that asked. The new address is an unproven one and does not stand in the mail.
+    /// Notifies the current mailbox of the request while its owner can still refuse it: resetting the password withdraws the
+    /// code and ends the session that asked. The new address is unproven and is not in the mail.
     async fn warn_old_mailbox(&mut self, new_email: &EmailAddress, cause: ChallengeId) -> Result<(), Fault> {
         let emails = self.unit.accounts().emails(self.grant.account()).await?;
         let current = emails.into_iter().find(|known| known.is_primary && known.verified_at.is_some());

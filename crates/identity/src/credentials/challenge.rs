@@ -144,7 +144,7 @@ impl<G> Work<'_, G> {
             }
             ChallengeStatus::Expired => return Ok(Answer::Expired),
         }
-        // Also for an unknown phone: neither the answer nor its time tells the two apart.
+        // Also for an unknown phone: answer and time are the same for both.
         self.lock(challenge.account.unwrap_or(AccountId(challenge.id.0))).await?;
         if !self.unit.challenges().count_attempt(challenge.id, guess.most).await? {
             // Others were counted first: one of them was right, or none is left.

@@ -36,7 +36,7 @@ impl Identity {
     /// Texts a code to a phone; it takes the place of any sent there before for the same purpose.
     ///
     /// To sign in, an unknown phone gets none: the same rows are written, and the message is discarded from the start.
-    /// Neither the answer nor its time tells the two apart. To register, a phone that has an account gets one, and the
+    /// Answer and time are the same for both. To register, a phone that has an account gets one, and the
     /// caller who sends it back is signed in to that account.
     ///
     /// Source: Riven "auth/enter-phone", "login/send-code" and section 1, OTP.

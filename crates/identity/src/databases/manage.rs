@@ -115,7 +115,7 @@ impl Identity {
         let (mut unit, grant) = self.read_as(actor, Permission::ReadDatabases).await?;
         let offset = i64::from(page.saturating_sub(1)) * i64::from(per_page);
         let most = usize::try_from(per_page).unwrap_or(usize::MAX);
-        // One more than is shown tells whether there are more.
+        // One more than is shown, to see whether there are more.
         let organization = grant.organization();
         let mut databases = unit.databases().page(organization, i64::from(per_page) + 1, offset).await?;
         let has_next = databases.len() > most;

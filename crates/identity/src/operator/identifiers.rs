@@ -18,7 +18,7 @@ const EMAIL: &str = "email";
 
 impl Identity {
     /// Removes an identifier, and ends the account's sessions: they may have been opened with it. Answers which one signs in
-    /// in its place. `heir` says which, where several verified ones could.
+    /// in its place. `successor` says which, where several verified ones could.
     ///
     /// Where it was the primary one, the password and everything that was sent to other addresses goes, too: whoever made
     /// it primary may have set them. The owner chooses another password by a reset.
@@ -32,7 +32,7 @@ impl Identity {
         operator: &Operator,
         name: &AccountName,
         login: &LoginName,
-        heir: Option<&LoginName>,
+        successor: Option<&LoginName>,
     ) -> Outcome<Option<String>, OperatorError> {
         let mut work = self.begin_for(operator).await?;
         let account = work.lock_named(name).await?.id;
@@ -43,11 +43,11 @@ impl Identity {
         if identifiers.len() == 1 {
             return refuse(OperatorError::LastIdentifier);
         }
-        let heir = match heir_of(&identifiers, found, heir) {
-            Ok(heir) => heir,
+        let successor = match successor_of(&identifiers, found, successor) {
+            Ok(successor) => successor,
             Err(refusal) => return refuse(refusal),
         };
-        work.unit.installation().remove_identifier(account, found, heir).await?;
+        work.unit.installation().remove_identifier(account, found, successor).await?;
         if found.is_primary && found.kind == EMAIL {
             work.unit.claims().drop_password(account).await?;
             work.remove_footholds(account, EndReason::EndedByOperator).await?;
@@ -55,7 +55,7 @@ impl Identity {
         }
         work.unit.sessions().end_all(account, EndReason::EndedByOperator, work.now).await?;
         work.audit(Action::IdentifierRemoved, account, json!({ "kind": found.kind })).await?;
-        let promoted = heir.map(|heir| heir.value.clone());
+        let promoted = successor.map(|successor| successor.value.clone());
         work.commit().await?;
         Ok(promoted)
     }
@@ -67,7 +67,7 @@ fn is(known: &Identifier, login: &LoginName) -> bool {
 
 /// Which identifier signs in once `gone` is removed: a verified one of its kind, named where there are several. None where
 /// none has to.
-fn heir_of<'a>(
+fn successor_of<'a>(
     identifiers: &'a [Identifier],
     gone: &Identifier,
     named: Option<&LoginName>,
@@ -81,7 +81,7 @@ fn heir_of<'a>(
     match named {
         Some(named) => able.find(|known| is(known, named)).map(Some).ok_or(OperatorError::NoSuchIdentifier),
         None => match (able.next(), able.count()) {
-            (heir, 0) => Ok(heir),
+            (successor, 0) => Ok(successor),
             (_, more) => Err(OperatorError::SeveralCouldSignIn(more + 1)),
         },
     }

@@ -275,7 +275,7 @@ impl Installation<'_> {
             .collect())
     }
 
-    /// Removes an identifier and what was sent to it. `heir` signs in from then on, where one is given.
+    /// Removes an identifier and what was sent to it. `successor` signs in from then on, where one is given.
     ///
     /// # Errors
     /// Those of the database.
@@ -283,7 +283,7 @@ impl Installation<'_> {
         &mut self,
         account: AccountId,
         identifier: &Identifier,
-        heir: Option<&Identifier>,
+        successor: Option<&Identifier>,
     ) -> Result<()> {
         execute!(
             self.0,
@@ -297,8 +297,8 @@ impl Installation<'_> {
             account.0,
             identifier.id.0,
         )?;
-        if let Some(heir) = heir {
-            execute!(self.0, "update identifiers set is_primary = true where id = $1", heir.id.0)?;
+        if let Some(successor) = successor {
+            execute!(self.0, "update identifiers set is_primary = true where id = $1", successor.id.0)?;
         }
         self.0.touch_account(account);
         Ok(())

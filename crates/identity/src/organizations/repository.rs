@@ -208,7 +208,7 @@ impl Organizations<'_> {
              where m.account_id = $1 and (w.number = $2 or $2 = 0)
              order by m.is_home desc, m.joined_at, m.id, w.is_default desc, w.number limit 1",
             account.0,
-            // Numbers begin at 1; 0 stands for "any".
+            // Numbers begin at 1; 0 means "any".
             workspace.map_or(0, |number| if number == 0 { -1 } else { number }),
         )?;
         row.map(|(organization, workspace, name)| {

@@ -25,7 +25,7 @@ impl Identity {
     /// Sends a password-reset link, if an account has that address.
     ///
     /// For an unknown address, the same rows are written, and the mail is discarded from the start: neither the
-    /// answer nor its time tells the two apart.
+    /// answer nor its time differs between the two.
     ///
     /// Source: RiverGen "forgot-password".
     ///
@@ -131,7 +131,7 @@ impl<G> Work<'_, G> {
         .await
     }
 
-    /// Mails an account's owner a link to set a new password: they were told of something that was not theirs.
+    /// Mails an account's owner a link to set a new password, after they reported a change that was not theirs.
     pub(crate) async fn mail_recovery(
         &mut self,
         account: AccountId,

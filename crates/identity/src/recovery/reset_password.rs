@@ -122,7 +122,7 @@ impl Identity {
 }
 
 impl<G> Work<'_, G> {
-    /// Stores a new password, ends all sessions, withdraws all that was sent out under the old one, and tells the
+    /// Stores a new password, ends all sessions, withdraws all that was sent out under the old one, and notifies the
     /// owner.
     pub(crate) async fn replace_password(
         &mut self,

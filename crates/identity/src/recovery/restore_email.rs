@@ -47,7 +47,7 @@ impl Identity {
     ///
     /// The same request sent again within a minute gets the same answer: see [`tidegate_kernel::one_time`].
     ///
-    /// The link stands in a mail to the previous mailbox, so following it proves that mailbox.
+    /// The link is in a mail to the previous mailbox, so following it proves that mailbox.
     ///
     /// # Errors
     /// [`RestoreEmailError`].

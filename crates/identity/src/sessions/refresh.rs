@@ -47,7 +47,7 @@ impl Identity {
         }
         let hash = token.hash();
         for round in 0..ROUNDS {
-            // Who lost a race looks again as a writer does: until the winner's unit is durable, no reader sees it.
+            // After a lost race, a writing unit reads again: until the winner's unit is durable, no reader sees it.
             let mut unit =
                 if round == 0 { self.kernel.store.read().await? } else { self.kernel.store.begin().await? };
             let found = unit.refresh_tokens().find(hash.as_bytes()).await?;

@@ -26,7 +26,7 @@ pub(crate) struct Completion<'a> {
     pub(crate) owner_only: bool,
     /// What to bind the tokens to.
     pub(crate) binding: Option<&'a BindingRequest>,
-    /// What the sign-in history says of it. None where another event of the unit of work tells of the session.
+    /// What the sign-in history says of it. None where another event of the unit of work names the session.
     pub(crate) history: Option<Value>,
 }
 
@@ -78,7 +78,7 @@ struct Admitted {
 }
 
 impl Work<'_> {
-    /// Opens a session with an access and a refresh token, or says what stands against it.
+    /// Opens a session with an access and a refresh token, or says why not.
     ///
     /// The caller has verified what it states as evidence in this unit of work.
     pub(crate) async fn complete_sign_in(
@@ -166,7 +166,7 @@ impl Work<'_> {
         self.audit(Action::SignInSucceeded, subject, metadata).await
     }
 
-    /// Tells the account's owner that a sign-in ended at the second factor: what came before it was right.
+    /// Notifies the account owner that a sign-in ended at the second factor: the first one was correct.
     pub(crate) async fn note_second_factor(&mut self, account: &Account) -> Result<(), Fault> {
         self.audit(Action::SignInFailed, account.id, json!({ "reason": SECOND_FACTOR })).await
     }

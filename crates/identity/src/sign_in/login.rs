@@ -167,7 +167,7 @@ impl Identity {
         let mut unit = self.kernel.store.read().await?;
         let record = unit.accounts().find_for_sign_in(&name.clone().into()).await?;
         let record = record.filter(|record| record.account.disabled_at.is_none());
-        // Looked up for unknown names, too: neither the answer nor its time tells the two apart.
+        // Looked up for unknown names, too: answer and time are the same for both.
         let owner = record.as_ref().map_or(AccountId(Uuid::nil()), |record| record.account.id);
         let key = unit.service_keys().find_live(owner, hash.as_bytes(), self.kernel.now()).await?;
         drop(unit);

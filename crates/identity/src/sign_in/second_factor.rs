@@ -26,7 +26,7 @@ use crate::{Identity, IdentityTables};
 /// Temporary tokens of these sign-ins are of this kind.
 const PENDING_PREFIX: &str = "tgm_";
 
-/// What a client is told whose sign-in waits for a second factor.
+/// The answer to a sign-in that waits for a second factor.
 #[derive(Clone, Debug)]
 pub struct FactorRequest {
     /// Names the sign-in.

@@ -150,7 +150,7 @@ impl Identity {
 
     /// The answer that needs no work: one given before, or that the address is taken.
     ///
-    /// Who lost a race looks with a unit that may write: until the winner's is durable, no reader sees it.
+    /// After a lost race, a writing unit reads: until the winner's unit is durable, no reader sees it.
     async fn known_answer(
         &self,
         mut unit: Unit,

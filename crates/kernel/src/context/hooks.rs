@@ -148,7 +148,7 @@ impl Work<'_> {
         Ok(false)
     }
 
-    /// Tells every feature that the holder of the account's phone signed in.
+    /// Notifies every feature that the holder of the account's phone signed in.
     ///
     /// # Errors
     /// As [`Work::account_deleted`].
@@ -159,7 +159,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Tells every feature who the person of the account is.
+    /// Notifies every feature of contact details of the account owner.
     ///
     /// # Errors
     /// As [`Work::account_deleted`].

@@ -27,7 +27,7 @@ use crate::settings::Settings;
 pub struct Parts {
     /// The account store.
     pub store: Store,
-    /// Tells the time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
@@ -43,21 +43,21 @@ pub struct Parts {
     pub templates: Templates,
     /// When they are tried again.
     pub retry: RetryPolicy,
-    /// What the operator decided.
+    /// The operator's settings.
     pub settings: Settings,
 }
 
-/// What every feature stands on.
+/// What every feature uses.
 pub struct Kernel {
     /// The store.
     pub store: Store,
-    /// Tells the time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// Secrets at rest.
     pub vault: Arc<Vault>,
-    /// What the operator decided.
+    /// The operator's settings.
     pub settings: Settings,
     pub(crate) mail: Option<MailProvider>,
     pub(crate) sms: SmsProviders,
@@ -120,7 +120,7 @@ impl Kernel {
         Ok(kernel)
     }
 
-    /// What the operator decided.
+    /// The operator's settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }

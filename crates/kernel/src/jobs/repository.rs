@@ -116,7 +116,7 @@ pub enum Settlement<'a> {
         /// When it runs again.
         at: Timestamp,
     },
-    /// It failed for good.
+    /// It failed permanently.
     Dead {
         /// When it was given up.
         at: Timestamp,

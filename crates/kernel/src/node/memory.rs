@@ -12,7 +12,7 @@ use crate::cache::{Changes, REMEMBERED, ReadCache};
 use crate::changes;
 use crate::tables::sessions::SessionRecord;
 
-/// What a node remembers of the store, and how it hears that it must forget.
+/// What a node caches of the store, and how it is notified of changes.
 pub(crate) struct Memory {
     pub(crate) changes: Changes,
     pub(crate) claims: ReadCache<[u8; 32], Arc<AccessClaims>>,
@@ -42,7 +42,7 @@ impl Memory {
     }
 }
 
-/// Stands for the key ring among the things that change.
+/// The id of the key ring among the things that change.
 pub(crate) const KEY_RING: Uuid = Uuid::nil();
 
 impl ChangeListener for Memory {

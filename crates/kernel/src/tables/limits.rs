@@ -8,7 +8,7 @@ use tidegate_domain::limit::{Limit, LimitStatus};
 pub struct Limits<'u>(pub(crate) &'u mut Unit);
 
 impl Limits<'_> {
-    /// Counts `times` attempts in a bucket and says where it stands. The window begins with the first attempt.
+    /// Counts `times` attempts in a bucket and returns its status. The window begins with the first attempt.
     ///
     /// # Errors
     /// Those of the database.

@@ -54,14 +54,14 @@ pub struct NewMessage<'a> {
     pub created_at: Timestamp,
 }
 
-/// Where a message stands.
+/// The state of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// To be sent.
     Pending,
     /// Accepted by the provider.
     Delivered,
-    /// Given up after too many tries, or refused for good.
+    /// Given up after too many attempts, or after a permanent error.
     Dead,
     /// Never to be sent.
     Discarded,
@@ -95,7 +95,7 @@ pub struct Message {
     pub recipient: String,
     /// The template's values, sealed; gone once delivered, unless the provider is the outbox itself.
     pub payload: Option<Vec<u8>>,
-    /// Where it stands: see [`State`].
+    /// Its state: see [`State`].
     pub state: String,
     /// Tries so far.
     pub attempts: i64,
@@ -164,7 +164,7 @@ pub enum Attempt<'a> {
         /// Why it failed.
         error: &'a str,
     },
-    /// It failed for good.
+    /// It failed permanently.
     Dead {
         /// Why.
         error: &'a str,

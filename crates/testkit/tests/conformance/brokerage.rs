@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tidegate_brokerage::BrokerageTables;
 use tidegate_brokerage::tables::brokerage_accounts::{
-    BrokerageRecord, Opened, Opening, OpeningState, Standing,
+    BrokerageRecord, Opened, Opening, OpeningState, StatusUpdate,
 };
 use tidegate_database::StoreError;
 use tidegate_domain::id::AccountId;
@@ -107,8 +107,8 @@ async fn claim(world: &World, second: i64, at_most: i64) -> BTreeSet<AccountId> 
     due.iter().map(|record| record.account).collect()
 }
 
-async fn stands(world: &World, account: AccountId, standing: Standing<'_>, second: i64) {
-    commit!(world.store, unit => unit.brokerage().stands(account, BROKER, standing, at(second)));
+async fn stands(world: &World, account: AccountId, standing: StatusUpdate<'_>, second: i64) {
+    commit!(world.store, unit => unit.brokerage().store_status(account, BROKER, standing, at(second)));
 }
 
 on_both_engines! {
@@ -398,7 +398,7 @@ on_both_engines! {
             (90, "active", None, 1, 40),
             (95, "submitted", None, 0, 95),
         ] {
-            stands(&world, ada, Standing { status, check_at: check.map(at), checks }, second).await;
+            stands(&world, ada, StatusUpdate { status, check_at: check.map(at), checks }, second).await;
             let record = find(&world, ada).await.unwrap();
             assert_eq!((record.status.as_str(), record.checks), (status, checks));
             assert_eq!((record.updated_at, next_check(&world).await), (at(updated), check));
@@ -410,7 +410,7 @@ on_both_engines! {
     async fn what_is_not_opened_yet_stands_nowhere(world: World) {
         let ((ada, _), nobody) = (applicant(&world, 0).await, world.account().await);
         let begun = shown(&world, ada).await;
-        let standing = Standing { status: "active", check_at: Some(at(1)), checks: 7 };
+        let standing = StatusUpdate { status: "active", check_at: Some(at(1)), checks: 7 };
         for account in [ada, nobody] {
             stands(&world, account, standing, 9).await;
         }
@@ -439,7 +439,7 @@ on_both_engines! {
     async fn what_is_claimed_is_what_is_known(world: World) {
         let (ada, opening) = applicant(&world, 0).await;
         let (eve, broker_account) = customer(&world, Some(60)).await;
-        let standing = Standing { status: "active", check_at: Some(at(60)), checks: 3 };
+        let standing = StatusUpdate { status: "active", check_at: Some(at(60)), checks: 3 };
         stands(&world, eve, standing, 5).await;
         let due = commit!(world.store, unit => unit.brokerage().claim_due(BROKER, at(60), seconds(30), 10));
         assert_eq!(due.len(), 2);

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use tidegate_brokerage::BrokerageTables;
-use tidegate_brokerage::tables::brokerage_accounts::{Opened, Opening, Standing};
+use tidegate_brokerage::tables::brokerage_accounts::{Opened, Opening, StatusUpdate};
 use tidegate_database::{Result, StoreError, Unit};
 use tidegate_domain::challenge::{Continuation, MAX_ATTEMPTS, Purpose};
 use tidegate_domain::id::{ChallengeId, RefreshTokenId, SessionId};
@@ -278,8 +278,8 @@ impl Side {
                 shown(unit.brokerage().opened(ada, broker, opened, now).await)
             }
             Ask::Stands { broker, status } => {
-                let standing = Standing { status, check_at: Some(at(self.now + 10)), checks: self.now };
-                shown(unit.brokerage().stands(ada, broker, standing, now).await)
+                let standing = StatusUpdate { status, check_at: Some(at(self.now + 10)), checks: self.now };
+                shown(unit.brokerage().store_status(ada, broker, standing, now).await)
             }
             Ask::ClaimAccounts(broker) => {
                 let due = unit.brokerage().claim_due(broker, now, seconds(30), 3).await;

@@ -259,7 +259,7 @@ pub(crate) struct DeadJob {
     pub(crate) number: i64,
 }
 
-/// Where a job stands.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum JobState {
     Pending,

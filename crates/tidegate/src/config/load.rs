@@ -241,7 +241,7 @@ fn is_service_link(key: &str, value: &str) -> bool {
         || numbered_port()
 }
 
-/// A variable's value. Where text is wanted it is taken as it stands, so that a password may look like a number.
+/// A variable's value. Where text is wanted it is taken unchanged, so that a password may look like a number.
 fn read(text: &str, wanted: Option<&Value>) -> Value {
     match wanted {
         Some(Value::String(..)) => Value::from(text),

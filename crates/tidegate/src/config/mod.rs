@@ -101,7 +101,7 @@ pub(crate) struct Config {
     pub(crate) links: Links,
     /// Text messages.
     pub(crate) sms: SmsConfig,
-    /// Whose phones are texted.
+    /// Which phone numbers get text messages.
     pub(crate) phone: Phone,
     /// Brokerage accounts.
     pub(crate) broker: Broker,

@@ -25,7 +25,7 @@ pub(super) struct Schema(Dict);
 /// A key that is not there.
 #[derive(Debug)]
 pub(super) struct Unknown<'v> {
-    /// Where it stands.
+    /// Its state.
     pub(super) path: Vec<String>,
     /// What it was given.
     pub(super) value: &'v Value,

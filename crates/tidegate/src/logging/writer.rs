@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    /// An output that holds what was written, and refuses while it is told to.
+    /// An output that keeps what was written, and fails on request.
     #[derive(Clone, Default)]
     struct Output(Arc<Mutex<(Vec<u8>, bool)>>);
 

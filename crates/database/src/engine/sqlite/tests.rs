@@ -15,8 +15,8 @@ async fn fresh() -> (TempDir, Writer, SqlitePool) {
     (directory, writer, readers)
 }
 
-async fn write(turn: &mut Turn, text: &str) {
-    sqlx::query("insert into notes values ($1)").bind(text).execute(turn.connection()).await.unwrap();
+async fn write(guard: &mut WriterGuard, text: &str) {
+    sqlx::query("insert into notes values ($1)").bind(text).execute(guard.connection()).await.unwrap();
 }
 
 async fn notes(readers: &SqlitePool) -> Vec<String> {

@@ -33,7 +33,7 @@ impl RegisterBody {
         let mut check = Check::new();
         let email = email(&mut check, self.email);
         let password = check.required("password", self.password).map(Password::new);
-        // Looked at here already, so that it is said together with whatever else is wrong.
+        // Checked here already, so that it is reported together with the other errors.
         let password = password.and_then(|new| check.parsed("password", rule.check(&new).map(|()| new)));
         let name = check.required("name", self.name).and_then(|name| check.parsed("name", line(&name, 100)));
         let read = email.zip(password).zip(name).map(|((email, password), display_name)| SignUp {

@@ -33,7 +33,7 @@ fn may_ask_broker(app: &App, actor: &Actor, permission: Permission) -> Result<()
 
 /// Opens the person's brokerage account.
 ///
-/// Where a single value, agreement or document stands in place of a list, it is a list of one; nulls and empty strings are
+/// A single value, agreement or document in place of a list is a list of one; nulls and empty strings are
 /// nothing. The phone must be the one signed in with.
 #[utoipa::path(post, path = "/account/create", tag = "Account", security(("bearer" = [])),
     request_body = ApplicationBody, responses(

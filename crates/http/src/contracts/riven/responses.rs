@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tidegate_brokerage::trader::BrokerageCustomer;
+use tidegate_brokerage::customer::BrokerageCustomer;
 use tidegate_domain::{Secret, Timestamp};
 use utoipa::ToSchema;
 use uuid::Uuid;

@@ -26,7 +26,7 @@ use crate::wire::state::App;
 pub(super) async fn me(bearer: Bearer, State(app): State<App>) -> Answer {
     let actor = bearer.actor;
     let overview = app.identity().overview(&actor).await.map_err(Rejection::from)?;
-    // Its owner is gone; this node had only not heard of it yet.
+    // The account was deleted; this node had not been notified yet.
     let overview = overview.ok_or(Rejection::InvalidToken)?;
     Ok(envelope(StatusCode::OK, MeData::from(overview.as_ref()), "Account retrieved."))
 }

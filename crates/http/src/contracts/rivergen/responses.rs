@@ -260,7 +260,7 @@ impl From<&Overview> for MeData {
             phones: overview.phones.iter().map(ToString::to_string).collect(),
             organizations: overview.organizations.iter().map(OrganizationData::from).collect(),
             workspaces: overview.workspaces.iter().map(WorkspaceData::from).collect(),
-            // The account store has no linked providers yet: nobody has any.
+            // There are no linked providers yet.
             security: SecurityData {
                 mfa_enabled: !overview.factors.is_empty(),
                 mfa_methods: overview.factors.iter().map(|kind| kind.as_str().to_owned()).collect(),

@@ -101,7 +101,7 @@ struct Tagged {
 }
 
 impl Tagged {
-    /// The contract's name stands before the operation's.
+    /// The contract's name comes before the operation's.
     fn of(path: &str, operation: &Value, titles: &BTreeMap<String, &str>) -> Self {
         let id = operation.get("operationId").and_then(Value::as_str).unwrap_or_default();
         let title = titles

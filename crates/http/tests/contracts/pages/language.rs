@@ -1,7 +1,7 @@
 //! The language of pages, mails and text messages.
 
 use serde_json::json;
-use tidegate_kernel::deliver::Said;
+use tidegate_kernel::deliver::RenderedMessage;
 use tidegate_testkit::{Engine, PASSWORD, TestApp, on_both_engines};
 
 use super::heading;
@@ -68,7 +68,7 @@ on_both_engines! {
         let request = app.post("/api/v1/auth/enter-phone").json(&body).header("accept-language", SWAHILI);
         request.send().await.assert_status(200);
         let messages = app.kernel().list_outbox(None, 1).await.unwrap();
-        let Some(Said::Sms(text)) = app.kernel().render(&messages[0]).unwrap() else { panic!("a text message") };
+        let Some(RenderedMessage::Sms(text)) = app.kernel().render(&messages[0]).unwrap() else { panic!("a text message") };
         assert!(text.expose().contains("ni msimbo wako wa Tidegate"), "{}", text.expose());
     }
 }

@@ -1,4 +1,4 @@
-//! What sign-in asks of second factors, registered with the kernel by the hooks of identity.
+//! The second factors of an account, for sign-in.
 
 use tidegate_domain::factor::FactorKind;
 use tidegate_domain::id::AccountId;

@@ -64,7 +64,7 @@ impl<G> Work<'_, G> {
         Ok(true)
     }
 
-    /// Records the caller's device, on which the second factor was just shown, to be trusted if its owner asks for it.
+    /// Records the caller's device after its second factor, to be trusted if its owner activates it.
     pub(crate) async fn offer_device(
         &mut self,
         account: AccountId,

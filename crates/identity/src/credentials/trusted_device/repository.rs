@@ -1,4 +1,4 @@
-//! Trusted devices in the store. A row is inactive until its owner asks to trust the device.
+//! Trusted devices in the store. A row is inactive until its owner activates it.
 
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional};
 use tidegate_domain::Timestamp;

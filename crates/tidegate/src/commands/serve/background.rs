@@ -46,7 +46,7 @@ impl Background {
     pub(super) async fn stop(self) {
         drop(self.stop);
         if let Err(error) = self.running.await {
-            tracing::error!(%error, "background work ended before it was told to");
+            tracing::error!(%error, "background work ended before the server stopped");
         }
     }
 }

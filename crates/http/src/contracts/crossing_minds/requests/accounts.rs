@@ -346,7 +346,7 @@ fn role(check: &mut Check, field: Field<String>) -> Option<Role> {
     }
 }
 
-/// Looked at here already, so that it is said together with whatever else is wrong.
+/// Checked here already, so that it is reported together with the other errors.
 fn new_password(
     check: &mut Check,
     name: &'static str,

@@ -86,7 +86,7 @@ pub(crate) async fn documents(request: Request) -> Result<Vec<Document>, Rejecti
     Ok(check.finish(read.into_iter().collect())?)
 }
 
-/// Which field of which document a part's name stands for.
+/// The field and the document that a part's name addresses.
 fn place(name: &str) -> Option<(Which, Slot)> {
     let Some(indexed) = name.strip_prefix("documents[") else {
         return Some((None, Slot::named(name)?));

@@ -20,7 +20,7 @@ pub(super) const MAX_BODY: usize = 15 * 1024 * 1024;
 pub(super) const MAX_PART: usize = 10 * 1024 * 1024;
 /// Most parts.
 pub(super) const MAX_PARTS: usize = 40;
-/// Most bytes read in search of a part's content: what stands before the first boundary, or a part's headers.
+/// Most bytes read in search of a part's content: the bytes before the first boundary, or a part's headers.
 /// They are searched from their beginning whenever more arrive.
 const MAX_HEAD: u64 = 16 * 1024;
 /// Most bytes handed to the parser at once.

@@ -146,7 +146,7 @@ impl Connections {
                     %peer,
                     most = self.limits.per_network,
                     "a client has as many connections as http.connections_per_network allows; more are closed. If it is \
-                     a proxy, name it in http.trusted_proxies. This is told once"
+                     a proxy, name it in http.trusted_proxies. This is logged once"
                 );
             }
             return;
@@ -233,7 +233,7 @@ async fn until_over(activity: &Activity, limits: &ConnectionLimits, stop: &mut w
         _ = stop.wait_for(|stop| *stop) => return,
         () = sleep(limits.age) => {}
     }
-    // HTTP/2 tells the client, which loses no request. HTTP/1.1 can only say so with an answer: closed between two of
+    // HTTP/2 notifies the client, which loses no request. HTTP/1.1 can only say so with an answer: closed between two of
     // them, the next request might be on its way already.
     if activity.is_http2() {
         return;

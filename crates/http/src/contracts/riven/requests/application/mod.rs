@@ -1,7 +1,7 @@
 //! The application for a brokerage account: section 2, `POST /account/create`.
 //!
 //! The body is read tolerantly where the contract's samples and the broker differ, and into nothing but what the
-//! broker takes. What is wrong is said field by field, never what was sent: nearly all of it is personal.
+//! broker takes. Errors are reported field by field, never with what was sent: nearly all of it is personal.
 
 mod contact;
 mod documents;
@@ -30,7 +30,7 @@ const MAX_INFORMATION: usize = 4_096;
 /// Most heirs of a retirement account: section 3, top level.
 const MAX_BENEFICIARIES: usize = 6;
 
-/// Who applies, and when: what the body is held against.
+/// Who applies, and when: what the body is compared with.
 #[derive(Debug)]
 pub(crate) struct Caller<'a> {
     /// The phone number they have verified. Without one, no application is theirs.

@@ -1,4 +1,4 @@
-//! Where brokerage accounts stand: asked from the broker, because only it knows.
+//! The status of brokerage accounts, which only the broker knows: it is asked from time to time.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use tidegate_domain::id::AccountId;
 use tidegate_kernel::fault::Fault;
 use uuid::Uuid;
 
-use crate::tables::brokerage_accounts::{BrokerageRecord, Opening, Standing};
-use crate::trader::status;
+use crate::customer::status;
+use crate::tables::brokerage_accounts::{BrokerageRecord, Opening, StatusUpdate};
 use crate::{Brokerage, BrokerageTables};
 
-/// How soon a change is looked for after something happened.
+/// How soon the broker is asked after a change.
 const SOON: Duration = Duration::from_secs(5);
-/// The longest time between two looks while something is under way: events tell of changes sooner.
+/// Longest time between two checks while the status may still change: events report changes sooner.
 const DAILY: Duration = Duration::from_secs(24 * 3_600);
-/// The same while nothing is.
+/// The same for a status that rarely changes.
 const WEEKLY: Duration = Duration::from_secs(7 * 24 * 3_600);
-/// When an account is asked about again if nothing comes of it now: it is noted before the broker is asked.
-const ASKED_AGAIN_IN_DOUBT: Duration = Duration::from_secs(180);
-/// Accounts asked about at a time, one after another: the broker counts calls.
+/// When an account is checked again if this check is cut off: stored before the broker is asked.
+const NEXT_CHECK_IF_CUT_OFF: Duration = Duration::from_secs(180);
+/// Accounts checked in one batch, one after another: the broker limits calls.
 const BATCH: i64 = 10;
 
-/// When the broker is asked again what became of an opening.
-pub(crate) const ASKED_AGAIN: Duration = Duration::from_secs(5);
+/// How soon the broker is asked again for the result of an opening.
+pub(crate) const OPENING_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// When the broker is asked after an account just opened.
 pub(crate) fn first_check(status: &AccountStatus, now: Timestamp) -> Option<Timestamp> {
@@ -42,8 +42,8 @@ fn next_check(status: &AccountStatus, checks: i64, now: Timestamp) -> Option<Tim
     }
 }
 
-/// Our word for a status that follows another: who has submitted documents is no longer new, although the broker may not
-/// have taken notice yet.
+/// The local status after a change: an applicant who has submitted documents is no longer new, although the broker may not
+/// have processed them yet.
 fn following(before: LocalStatus, now: LocalStatus) -> LocalStatus {
     match (before, now) {
         (LocalStatus::Pending, LocalStatus::New) => LocalStatus::Pending,
@@ -52,8 +52,8 @@ fn following(before: LocalStatus, now: LocalStatus) -> LocalStatus {
 }
 
 impl Brokerage {
-    /// Notes where an account was seen to stand, if that is news.
-    pub(crate) async fn note_news(
+    /// Stores the status of an account, if it differs from the stored one.
+    pub(crate) async fn record_status_if_changed(
         &self,
         record: &BrokerageRecord,
         seen: &AccountStatus,
@@ -62,11 +62,11 @@ impl Brokerage {
         if following(before, seen.local()) == before {
             return Ok(());
         }
-        self.note_standing(record, seen, seen.local()).await
+        self.record_status(record, seen, seen.local()).await
     }
 
-    /// Asks the broker where an account stands, and notes it.
-    pub(crate) async fn look_at(
+    /// Asks the broker for the status of an account, and stores it.
+    pub(crate) async fn refresh_status(
         &self,
         record: &BrokerageRecord,
         broker_account: Uuid,
@@ -75,12 +75,12 @@ impl Brokerage {
             Ok(seen) => seen,
             Err(error) => return Ok(Err(error)),
         };
-        self.note_standing(record, &seen.status, seen.status.local()).await?;
+        self.record_status(record, &seen.status, seen.status.local()).await?;
         Ok(Ok(seen))
     }
 
-    /// Notes where an account stands.
-    pub(crate) async fn note_standing(
+    /// Stores the status of an account, with an audit entry if it changed.
+    pub(crate) async fn record_status(
         &self,
         record: &BrokerageRecord,
         seen: &AccountStatus,
@@ -90,10 +90,10 @@ impl Brokerage {
         let after = following(before, meaning);
         let changed = before != after;
         let checks = if changed { 0 } else { record.checks + 1 };
-        let standing = Standing { status: after.as_str(), check_at: next_check(seen, checks, now), checks };
+        let update = StatusUpdate { status: after.as_str(), check_at: next_check(seen, checks, now), checks };
         let call = self.own_call();
         let mut work = self.begin(&call).await?;
-        work.unit.brokerage().stands(record.account, self.broker.name(), standing, now).await?;
+        work.unit.brokerage().store_status(record.account, self.broker.name(), update, now).await?;
         if changed {
             let metadata =
                 json!({ "from": before.as_str(), "to": after.as_str(), "broker_status": seen.as_str() });
@@ -102,7 +102,7 @@ impl Brokerage {
         work.commit().await
     }
 
-    /// Asks the broker about everything it is time to ask about, one batch; answers how many.
+    /// Checks the accounts and openings that are due, one batch; returns how many.
     ///
     /// # Errors
     /// Those of the store. The broker's are none: it is asked again later.
@@ -113,12 +113,12 @@ impl Brokerage {
         }
         let mut unit = self.kernel.store.begin().await?;
         let batch =
-            unit.brokerage().claim_due(broker, self.kernel.now(), ASKED_AGAIN_IN_DOUBT, BATCH).await?;
+            unit.brokerage().claim_due(broker, self.kernel.now(), NEXT_CHECK_IF_CUT_OFF, BATCH).await?;
         unit.commit().await?;
         for record in &batch {
-            // Whatever is wrong with one, its turn comes again later, and the others' come now.
+            // One that fails is checked again later; the others are checked now.
             if let Err(fault) = self.check_one(record).await {
-                tracing::error!(account = %record.account, error = %fault, "a brokerage account could not be looked at");
+                tracing::error!(account = %record.account, error = %fault, "a brokerage account could not be checked");
             }
         }
         Ok(batch.len())
@@ -126,36 +126,36 @@ impl Brokerage {
 
     async fn check_one(&self, record: &BrokerageRecord) -> Result<(), Fault> {
         match (&record.opening, record.broker_account) {
-            (_, Some(broker_account)) => match self.look_at(record, broker_account).await? {
+            (_, Some(broker_account)) => match self.refresh_status(record, broker_account).await? {
                 Ok(_) => Ok(()),
-                Err(error) => self.look_later(record, broker_account, &error).await,
+                Err(error) => self.check_later(record, broker_account, &error).await,
             },
             (Some(opening), None) => self.check_opening(record.account, opening).await,
             (None, None) => Ok(()),
         }
     }
 
-    /// The broker did not say where an account stands: it is asked later, and the account stands where it stood.
-    pub(crate) async fn look_later(
+    /// The broker did not report a status: it is asked later, and the stored status is kept.
+    pub(crate) async fn check_later(
         &self,
         record: &BrokerageRecord,
         broker_account: Uuid,
         error: &BrokerError,
     ) -> Result<(), Fault> {
-        tracing::warn!(%broker_account, %error, "the broker did not say where an account stands; asking later");
+        tracing::warn!(%broker_account, %error, "the broker did not report the status of an account; asking later");
         let checks = record.checks + 1;
-        // Whatever it is, it is not known to be over.
+        // As if it were under way: it is not known to be final.
         let check_at = next_check(&AccountStatus::Submitted, checks, self.kernel.now());
-        let standing = Standing { status: &record.status, check_at, checks };
+        let update = StatusUpdate { status: &record.status, check_at, checks };
         let mut unit = self.kernel.store.begin().await?;
-        unit.brokerage().stands(record.account, self.broker.name(), standing, self.kernel.now()).await?;
+        unit.brokerage().store_status(record.account, self.broker.name(), update, self.kernel.now()).await?;
         Ok(unit.commit().await?)
     }
 
-    /// Finds out what became of an opening whose answer was lost, or whose asker died.
+    /// Finds the result of an opening whose answer was lost, or whose node stopped.
     async fn check_opening(&self, account: AccountId, opening: &Opening) -> Result<(), Fault> {
-        let asked = self.asked(account, opening)?;
-        let found = match self.find_opened(account, &asked).await? {
+        let request = self.opening_request(account, opening)?;
+        let found = match self.find_opened(account, &request).await? {
             Ok(found) => found,
             Err(error) => {
                 tracing::warn!(opening = %opening.id, %error, "an opening could not be looked up; trying again");
@@ -165,7 +165,7 @@ impl Brokerage {
         match found {
             Some(opened) => {
                 tracing::info!(opening = %opening.id, account = %opened.id, "a lost brokerage account was found");
-                self.link(&self.own_call(), account, &asked, &opened).await
+                self.link(&self.own_call(), account, &request, &opened).await
             }
             // It may still appear.
             None if opening.until > self.kernel.now() => self.ask_again(opening).await,
@@ -178,7 +178,7 @@ impl Brokerage {
 
     async fn ask_again(&self, opening: &Opening) -> Result<(), Fault> {
         let mut unit = self.kernel.store.begin().await?;
-        let at = self.kernel.now().plus(ASKED_AGAIN);
+        let at = self.kernel.now().plus(OPENING_CHECK_INTERVAL);
         unit.brokerage().check_opening_at(self.broker.name(), opening, at).await?;
         Ok(unit.commit().await?)
     }

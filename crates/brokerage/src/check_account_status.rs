@@ -1,4 +1,4 @@
-//! The broker is asked how accounts stand that it is time to ask about: a scheduled job of the installation.
+//! Asks the broker for the status of accounts that are due for a check: a scheduled job of the installation.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{Brokerage, BrokerageTables};
 
 /// The job's name.
 pub const NAME: &str = "brokerage standings";
-/// How often it is looked whether there is anything to ask.
+/// How often due accounts are looked for.
 const EVERY: Duration = Duration::from_secs(2);
 /// The longest wait after a failure.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ pub(crate) const JOB: Job<Brokerage> = Job {
     wanted: Some(|brokerage| async move { brokerage.is_check_due().await }.boxed()),
     ..Job::new(NAME, |brokerage, run| {
         async move {
-            // A backlog is no reason not to stop.
+            // Stops between two batches when the node stops.
             while brokerage.check_brokerage().await? > 0 && run.stopping().now_or_never().is_none() {}
             Ok(())
         }
@@ -32,7 +32,7 @@ pub(crate) const JOB: Job<Brokerage> = Job {
 };
 
 impl Brokerage {
-    /// Whether it is time to ask the broker about anything.
+    /// Whether a check is due.
     pub(crate) async fn is_check_due(&self) -> Result<bool, Fault> {
         let due = self.kernel.store.read().await?.brokerage().next_check(self.broker.name()).await?;
         Ok(due.is_some_and(|due| due <= self.kernel.now()))

@@ -42,9 +42,9 @@ pub struct BrokerageCustomer {
     pub updated_at: Timestamp,
 }
 
-/// What the broker knows of a person, and the store keeps sealed.
+/// What a person gave the broker, sealed in the store.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Known {
+pub(crate) struct ApplicantRecord {
     pub(crate) email: EmailAddress,
     pub(crate) date_of_birth: DateOfBirth,
 }
@@ -64,7 +64,11 @@ impl Brokerage {
         read_brokerage_customer(&self.kernel, &mut unit, self.broker.name(), account).await
     }
 
-    pub(crate) fn seal_known(&self, account: AccountId, known: &Known) -> Result<Vec<u8>, Fault> {
+    pub(crate) fn seal_applicant(
+        &self,
+        account: AccountId,
+        known: &ApplicantRecord,
+    ) -> Result<Vec<u8>, Fault> {
         let plain = serde_json::to_vec(known)?;
         Ok(self.kernel.vault.seal(&context(account), &plain, self.kernel.entropy.as_ref())?)
     }
@@ -80,7 +84,7 @@ pub(crate) async fn read_brokerage_customer(
     let record = unit.brokerage().find(id, broker).await?;
     let known = record.as_ref().and_then(|record| record.person.as_deref());
     let known = known
-        .map(|sealed| -> Result<Known, Fault> {
+        .map(|sealed| -> Result<ApplicantRecord, Fault> {
             Ok(serde_json::from_slice(&kernel.vault.open(&context(id), sealed)?)?)
         })
         .transpose()?;
