@@ -14,87 +14,73 @@ use crate::wire::fields::{Check, Field, Violations};
 /// Longest opaque id, in characters.
 const MAX_ID: usize = 64;
 
-/// POST login/individual.
-#[derive(Deserialize, ToSchema)]
-pub(crate) struct LoginIndividualBody {
+/// The body of a sign-in that may bind its token to a database: bodies differ in the field that names the account. Not
+/// `#[serde(flatten)]`, which would make trees of values before it reads a field.
+macro_rules! login_body {
+    ($(#[$about:meta])* $body:ident, $(#[$kind:meta])* $login:ident read by $read:path, $(#[$which:meta])* password) => {
+        $(#[$about])*
+        #[derive(Deserialize, ToSchema)]
+        pub(crate) struct $body {
+            $(#[$kind])*
+            #[serde(default)]
+            $login: Field<String>,
+            $(#[$which])*
+            #[schema(required = true, value_type = String, format = "password")]
+            #[serde(default)]
+            password: Field<String>,
+            /// The database to bind the token to.
+            #[schema(value_type = Option<String>, max_length = 64)]
+            #[serde(default)]
+            db_id: Field<String>,
+            /// The same, by its name.
+            #[schema(value_type = Option<String>)]
+            #[serde(default)]
+            db_name: Field<String>,
+            /// The end user the token speaks for, of the database's `user_id_type`; for the frontend role.
+            #[schema(value_type = Value)]
+            #[serde(default)]
+            frontend_user_id: Field<SentId>,
+            /// That user's anonymous session, of the database's `session_id_type`; for the frontend role.
+            #[schema(value_type = Value)]
+            #[serde(default)]
+            frontend_session_id: Field<SentId>,
+        }
+
+        impl $body {
+            pub(crate) fn read(self) -> Result<SignIn, Violations> {
+                let mut check = Check::new();
+                let login = $read(&mut check, self.$login);
+                let password = check.required("password", self.password).map(Password::new);
+                let binding = BindingRequest {
+                    database: choice(&mut check, self.db_id, self.db_name),
+                    user: check.optional("frontend_user_id", self.frontend_user_id),
+                    session: check.optional("frontend_session_id", self.frontend_session_id),
+                };
+                let claim = login.zip(password).map(|(login, password)| SignIn {
+                    binding,
+                    ..SignIn::to_home(login.into(), password)
+                });
+                check.finish(claim)
+            }
+        }
+    };
+}
+
+login_body! {
+    /// POST login/individual.
+    LoginIndividualBody,
     #[schema(required = true, value_type = String, format = "email")]
-    #[serde(default)]
-    email: Field<String>,
-    #[schema(required = true, value_type = String, format = "password")]
-    #[serde(default)]
-    password: Field<String>,
-    /// The database to bind the token to.
-    #[schema(value_type = Option<String>, max_length = 64)]
-    #[serde(default)]
-    db_id: Field<String>,
-    /// The same, by its name.
-    #[schema(value_type = Option<String>)]
-    #[serde(default)]
-    db_name: Field<String>,
-    /// The end user the token speaks for, of the database's `user_id_type`; for the frontend role.
-    #[schema(value_type = Value)]
-    #[serde(default)]
-    frontend_user_id: Field<SentId>,
-    /// That user's anonymous session, of the database's `session_id_type`; for the frontend role.
-    #[schema(value_type = Value)]
-    #[serde(default)]
-    frontend_session_id: Field<SentId>,
+    email read by email,
+    password
 }
 
-impl LoginIndividualBody {
-    pub(crate) fn read(self) -> Result<SignIn, Violations> {
-        let mut check = Check::new();
-        let email = email(&mut check, self.email);
-        let password = check.required("password", self.password).map(Password::new);
-        let binding =
-            binding(&mut check, self.db_id, self.db_name, self.frontend_user_id, self.frontend_session_id);
-        let read = email
-            .zip(password)
-            .map(|(email, password)| SignIn { binding, ..SignIn::to_home(email.into(), password) });
-        check.finish(read)
-    }
-}
-
-/// POST login/service.
-#[derive(Deserialize, ToSchema)]
-pub(crate) struct LoginServiceBody {
+login_body! {
+    /// POST login/service.
+    LoginServiceBody,
     #[schema(required = true, value_type = String)]
-    #[serde(default)]
-    name: Field<String>,
+    name read by service_name,
     /// The program's password, or one of its keys.
-    #[schema(required = true, value_type = String, format = "password")]
-    #[serde(default)]
-    password: Field<String>,
-    /// The database to bind the token to.
-    #[schema(value_type = Option<String>, max_length = 64)]
-    #[serde(default)]
-    db_id: Field<String>,
-    /// The same, by its name.
-    #[schema(value_type = Option<String>)]
-    #[serde(default)]
-    db_name: Field<String>,
-    /// The end user the token speaks for, of the database's `user_id_type`; for the frontend role.
-    #[schema(value_type = Value)]
-    #[serde(default)]
-    frontend_user_id: Field<SentId>,
-    /// That user's anonymous session, of the database's `session_id_type`; for the frontend role.
-    #[schema(value_type = Value)]
-    #[serde(default)]
-    frontend_session_id: Field<SentId>,
-}
-
-impl LoginServiceBody {
-    pub(crate) fn read(self) -> Result<SignIn, Violations> {
-        let mut check = Check::new();
-        let name = service_name(&mut check, self.name);
-        let password = check.required("password", self.password).map(Password::new);
-        let binding =
-            binding(&mut check, self.db_id, self.db_name, self.frontend_user_id, self.frontend_session_id);
-        let read = name
-            .zip(password)
-            .map(|(name, password)| SignIn { binding, ..SignIn::to_home(name.into(), password) });
-        check.finish(read)
-    }
+    password
 }
 
 /// POST login/root.
@@ -162,18 +148,4 @@ fn choice(check: &mut Check, id: Field<String>, name: Field<String>) -> Database
         name => name,
     };
     DatabaseChoice { id, name }
-}
-
-fn binding(
-    check: &mut Check,
-    id: Field<String>,
-    name: Field<String>,
-    user: Field<SentId>,
-    session: Field<SentId>,
-) -> BindingRequest {
-    BindingRequest {
-        database: choice(check, id, name),
-        user: check.optional("frontend_user_id", user),
-        session: check.optional("frontend_session_id", session),
-    }
 }
