@@ -64,3 +64,15 @@ const fn unsupported(message: &'static str) -> (StatusCode, &'static str, &'stat
 const fn unauthorized(message: &'static str) -> (StatusCode, &'static str, &'static str) {
     (StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
 }
+
+/// The text with a capital first letter.
+pub(super) fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| format!("{}{}", first.to_uppercase(), chars.as_str())).unwrap_or_default()
+}
+
+/// The text as a sentence, which the use cases' texts are not.
+pub(super) fn sentence(text: &str) -> String {
+    let stop = if text.is_empty() || text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{}{stop}", capitalized(text))
+}

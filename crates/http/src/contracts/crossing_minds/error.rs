@@ -19,6 +19,7 @@ use tidegate_identity::sign_in::bind::BindError;
 use tidegate_identity::sign_in::login::SignInError;
 use utoipa::ToSchema;
 
+use crate::contracts::common_error::common_answer;
 use crate::wire::contract::{ContractError, contract_error};
 use crate::wire::fields::Violations;
 use crate::wire::rejection::Rejection;
@@ -176,19 +177,13 @@ impl From<Rejection> for Error {
         let error = match rejection {
             Rejection::Invalid(violations) => violations.into(),
             Rejection::MalformedBody(text) => Self::wrong_data("WRONG_DATA_TYPE", &text),
-            Rejection::UnsupportedMediaType | Rejection::UnsupportedEncoding => wrong_data(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "UNSUPPORTED_MEDIA_TYPE",
-                "send the body as application/json, without Content-Encoding",
-            ),
-            Rejection::RequestTimeout => {
-                wrong_data(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "the body did not arrive in time")
+            Rejection::UnsupportedMediaType
+            | Rejection::UnsupportedEncoding
+            | Rejection::RequestTimeout
+            | Rejection::PayloadTooLarge { .. } => {
+                let (status, code, message) = common_answer(rejection);
+                wrong_data(status, code, &message)
             }
-            Rejection::PayloadTooLarge { limit } => wrong_data(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "PAYLOAD_TOO_LARGE",
-                &format!("the body is larger than {limit} bytes"),
-            ),
             Rejection::NoToken => {
                 Self::auth("INCORRECT_JWT_TOKEN", "send a JWT token as `Authorization: Bearer <token>`")
             }

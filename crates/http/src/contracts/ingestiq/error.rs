@@ -13,7 +13,7 @@ use tidegate_identity::sign_in::login::SignInError;
 use tidegate_identity::sign_in::sign_up::SignUpError;
 use utoipa::ToSchema;
 
-use crate::contracts::common_error::{VALIDATION_ERROR, common_answer};
+use crate::contracts::common_error::{VALIDATION_ERROR, capitalized, common_answer};
 use crate::wire::contract::{ContractError, contract_error};
 use crate::wire::fields::Violations;
 use crate::wire::rejection::Rejection;
@@ -103,12 +103,6 @@ impl From<Rejection> for Error {
         };
         Self { headers, ..Self::new(status, code, capitalized(&message)) }
     }
-}
-
-/// The text with a capital first letter.
-fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map(|first| format!("{}{}", first.to_uppercase(), chars.as_str())).unwrap_or_default()
 }
 
 contract_error!(super::Ingestiq, Error);

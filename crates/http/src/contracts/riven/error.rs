@@ -14,6 +14,7 @@ use tidegate_identity::sessions::sign_out::SignOutError;
 use tidegate_kernel::{Fault, Refused};
 use utoipa::ToSchema;
 
+use crate::contracts::common_error::{common_answer, sentence};
 use crate::wire::contract::{ContractError, contract_error};
 use crate::wire::fields::Violations;
 use crate::wire::rejection::Rejection;
@@ -71,14 +72,14 @@ impl Error {
 
     /// Where a success carries a token, a wrong code carries an empty list.
     pub(super) fn invalid_code() -> Self {
-        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_code", "Invalid code");
+        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "INVALID_CODE", "Invalid code");
         error.body.auth = Some(Vec::new());
         error
     }
 
     /// Here a wrong code is a wrong password.
     pub(super) fn invalid_credentials() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "Invalid credentials")
+        Self::new(StatusCode::UNAUTHORIZED, "INVALID_CREDENTIALS", "Invalid credentials")
     }
 
     /// Errors of any use case.
@@ -106,7 +107,7 @@ impl Error {
 
     /// One field is at fault.
     pub(super) fn field(path: &str, message: &str) -> Self {
-        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", message);
+        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_ERROR", message);
         error.body.errors = Some(Map::from_iter([(path.to_owned(), Value::from(vec![message]))]));
         error
     }
@@ -125,7 +126,7 @@ impl From<Violations> for Error {
             }
         }
         let first = first.unwrap_or_default();
-        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation", first);
+        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "VALIDATION_ERROR", first);
         error.body.errors = Some(errors);
         error
     }
@@ -137,52 +138,26 @@ impl From<Rejection> for Error {
         let error = match rejection {
             Rejection::Invalid(violations) => return violations.into(),
             Rejection::MalformedBody(text) => Self::field("body", &text),
+            // Other bodies than JSON are taken here, and limits hold for single files too.
             Rejection::UnsupportedMediaType => Self::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
+                "UNSUPPORTED_MEDIA_TYPE",
                 "Send the body as the content type this endpoint takes.",
             ),
-            Rejection::UnsupportedEncoding => Self::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "Send the body without Content-Encoding.",
-            ),
-            Rejection::RequestTimeout => {
-                Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "The body did not arrive in time.")
-            }
             Rejection::PayloadTooLarge { limit } => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                "payload_too_large",
+                "PAYLOAD_TOO_LARGE",
                 format!("What was sent is larger than {limit} bytes."),
             ),
-            Rejection::NoToken => Self::unauthenticated("no_token"),
-            Rejection::InvalidToken => Self::unauthenticated("invalid_token"),
-            Rejection::ExpiredToken => Self::unauthenticated("expired_token"),
-            Rejection::EmailNotVerified | Rejection::Forbidden => {
-                Self::new(StatusCode::FORBIDDEN, "forbidden", "This token does not allow this.")
-            }
-            Rejection::StepUpRequired => {
-                Self::new(StatusCode::FORBIDDEN, "forbidden", "Sign in again, then try once more.")
-            }
-            Rejection::NotFound { .. } => {
-                Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such endpoint.")
-            }
-            Rejection::MethodNotAllowed { .. } => Self::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                "The endpoint does not answer this method.",
-            ),
+            Rejection::NoToken => Self::unauthenticated("NO_TOKEN"),
+            Rejection::InvalidToken => Self::unauthenticated("INVALID_TOKEN"),
+            Rejection::ExpiredToken => Self::unauthenticated("EXPIRED_TOKEN"),
             Rejection::RateLimited { .. } => {
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too Many Attempts.")
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "Too Many Attempts.")
             }
-            Rejection::QuotaExceeded(exceeded) => {
-                Self::new(StatusCode::CONFLICT, "quota_exceeded", exceeded.to_string())
-            }
-            Rejection::Unavailable { reason, .. } => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", reason)
-            }
-            Rejection::Internal => {
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong on our side.")
+            rejection => {
+                let (status, code, message) = common_answer(rejection);
+                Self::new(status, code, sentence(&message))
             }
         };
         Self { headers, ..error }
@@ -200,15 +175,15 @@ impl From<SignOutError> for Error {
 impl From<OpenAccountError> for Error {
     fn from(error: OpenAccountError) -> Self {
         match error {
-            OpenAccountError::AlreadyOpened => Self::conflict("account_exists", "Account already exists"),
+            OpenAccountError::AlreadyOpened => Self::conflict("ACCOUNT_EXISTS", "Account already exists"),
             OpenAccountError::EmailTaken => {
                 let text = "The e-mail address is in use by another brokerage account.";
-                let mut error = Self::conflict("email_taken", text);
+                let mut error = Self::conflict("EMAIL_TAKEN", text);
                 error.body.errors = Self::field("contact.email_address", text).body.errors;
                 error
             }
             OpenAccountError::Unsettled { retry_after } => Self::later(
-                "unsettled",
+                "UNSETTLED",
                 "An earlier application is not settled yet. It is not lost: try again shortly.",
                 retry_after,
             ),
@@ -240,16 +215,16 @@ impl From<BrokerFailure> for Error {
         match failure {
             BrokerFailure::Refused(refusal) => match refusal.field() {
                 Some(path) => Self::field(path, refusal.message()),
-                None => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "broker_refused", refusal.message()),
+                None => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "BROKER_REFUSED", refusal.message()),
             },
             BrokerFailure::Unreachable { retry_after } => Self::later(
-                "broker_unreachable",
+                "BROKER_UNREACHABLE",
                 "The broker cannot be reached; try again later.",
                 retry_after,
             ),
             BrokerFailure::OutOfOrder => Self::new(
                 StatusCode::BAD_GATEWAY,
-                "broker_out_of_order",
+                "BROKER_OUT_OF_ORDER",
                 "The broker does not accept this at the moment; try again later.",
             ),
         }
@@ -259,7 +234,7 @@ impl From<BrokerFailure> for Error {
 fn no_account() -> Error {
     Error::new(
         StatusCode::NOT_FOUND,
-        "no_account",
+        "NO_ACCOUNT",
         "There is no brokerage account yet; open one with account/create.",
     )
 }

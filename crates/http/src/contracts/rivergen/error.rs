@@ -23,7 +23,7 @@ use tidegate_identity::sign_in::resend_code::ResendError;
 use tidegate_identity::sign_in::sign_up::SignUpError;
 use utoipa::ToSchema;
 
-use crate::contracts::common_error::{VALIDATION_ERROR, common_answer};
+use crate::contracts::common_error::{VALIDATION_ERROR, common_answer, sentence};
 use crate::wire::contract::{ContractError, contract_error};
 use crate::wire::fields::Violations;
 use crate::wire::rejection::{Rejection, limit_headers};
@@ -130,17 +130,6 @@ impl Error {
     pub(crate) fn user_not_found() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "USER_NOT_FOUND", "the account no longer exists")
     }
-}
-
-/// Messages are sentences; the use cases' texts are not.
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let Some(first) = chars.next() else {
-        return String::new();
-    };
-    let rest = chars.as_str();
-    let stop = if rest.ends_with(['.', '!', '?']) { "" } else { "." };
-    format!("{}{rest}{stop}", first.to_uppercase())
 }
 
 impl From<Violations> for Error {
