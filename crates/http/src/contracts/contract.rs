@@ -63,8 +63,8 @@ pub enum UnknownPaths {
 /// has none.
 #[derive(Debug)]
 pub(crate) struct CommonAnswers {
-    /// 429, where the contract counts all requests.
-    pub(crate) too_many_requests: Option<&'static str>,
+    /// 429: the contract, or the operator, limits every request.
+    pub(crate) too_many_requests: &'static str,
     /// 413, where there is a body.
     pub(crate) payload_too_large: &'static str,
     /// 415, where there is a body.
@@ -116,10 +116,11 @@ impl Contract {
 
 impl CommonAnswers {
     /// Those that are described once for a contract: status, name, description.
-    fn failures(&self) -> [(&'static str, &'static str, &'static str); 4] {
+    fn failures(&self) -> [(&'static str, &'static str, &'static str); 5] {
         [
             ("413", "PayloadTooLarge", self.payload_too_large),
             ("415", "UnsupportedMediaType", self.unsupported_media_type),
+            ("429", "TooManyRequests", self.too_many_requests),
             ("500", "Internal", self.internal),
             ("503", "Unavailable", self.unavailable),
         ]
@@ -133,11 +134,8 @@ impl CommonAnswers {
         if !answers.keys().any(|status| status.starts_with('4')) {
             return;
         }
-        if let Some(description) = self.too_many_requests {
-            answers.entry("429".to_owned()).or_insert_with(|| error_answer(description));
-        }
         for (status, name, _) in self.failures() {
-            if has_body || status.starts_with('5') {
+            if has_body || !matches!(status, "413" | "415") {
                 answers.entry(status.to_owned()).or_insert_with(|| Ref::from_response_name(name).into());
             }
         }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use tidegate_domain::ContractId;
+use tidegate_domain::limit::Limit;
 use tidegate_testkit::{Answer, Engine, PASSWORD, TestApp, concurrently, on_both_engines};
+
+use crate::routes;
 
 const NEW_PASSWORD: &str = "Battery2staple!";
 
@@ -138,5 +141,29 @@ on_both_engines! {
         let bob = app.register_ingestiq("bob@example.com").await;
         let login = json!({ "email": bob.email, "password": bob.password });
         app.post("/api/v1/auth/login").json(&login).send().await.assert_error(403, "EMAIL_NOT_VERIFIED");
+    }
+
+    async fn a_limit_on_all_requests_is_answered_by_every_endpoint_in_its_contracts_words(engine: Engine) {
+        let app = TestApp::builder(engine)
+            .without_limits()
+            .settings(|settings| {
+                for contract in tidegate_http::contracts() {
+                    let profile = settings.contracts.of_mut(contract.id).unwrap();
+                    profile.limits.anonymous_requests = Some(Limit::new(1, 60));
+                }
+            })
+            .start()
+            .await;
+        let client = app.client();
+        for contract in tidegate_http::contracts() {
+            let routes: Vec<_> = routes::all().into_iter().filter(|route| route.contract == contract.id).collect();
+            routes.first().unwrap().request(&client).send().await;
+            for route in routes {
+                let Some(code) = &route.limited else { continue };
+                let answer = route.request(&client).send().await;
+                route.assert_refused(&answer, (429, code), "one request too many");
+                assert_eq!(answer.header("retry-after"), "60", "{}", route.name());
+            }
+        }
     }
 }

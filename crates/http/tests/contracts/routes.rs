@@ -27,6 +27,8 @@ pub(crate) struct Route {
     pub(crate) fields: Vec<Field>,
     /// The codes of each status; none at a success.
     pub(crate) answers: BTreeMap<u16, Vec<String>>,
+    /// The code of 429 where it is described once for the contract; empty where the contract has no codes.
+    pub(crate) limited: Option<String>,
 }
 
 /// A field of a body.
@@ -113,6 +115,7 @@ fn routes_of(contract: &'static Contract) -> Vec<Route> {
             bearer: operation["security"].is_array(),
             fields: fields_of(&document, operation),
             answers: answers_of(operation),
+            limited: limited_of(&document, operation),
         })
         .collect()
 }
@@ -149,6 +152,13 @@ fn answers_of(operation: &Value) -> BTreeMap<u16, Vec<String>> {
     listed
         .map(|(status, answer)| (status.parse().unwrap(), codes_in(answer["description"].as_str().unwrap())))
         .collect()
+}
+
+/// The code of a request over a limit, where that is described once for the contract.
+fn limited_of(document: &Value, operation: &Value) -> Option<String> {
+    let pointer = operation["responses"]["429"]["$ref"].as_str()?.strip_prefix('#')?;
+    let description = document.pointer(pointer)?["description"].as_str()?;
+    Some(codes_in(description).pop().unwrap_or_default())
 }
 
 /// The codes in a description: words such as `INVALID_TOKEN`.
@@ -272,6 +282,7 @@ impl Route {
             (415, &["UNSUPPORTED_MEDIA_TYPE"]),
         ];
         let code = answer.code();
+        let is_limited = *status == 429 && self.limited.as_deref() == Some(code);
         let listed = self.answers.get(status).is_some_and(|codes| {
             if *status < 400 || !self.has_codes() {
                 code.is_empty()
@@ -281,7 +292,11 @@ impl Route {
         });
         let is_usual = |codes: &[&str]| if self.has_codes() { codes.contains(&code) } else { *status != 404 };
         let usual = around.iter().any(|(usual, codes)| usual == status && is_usual(codes));
-        assert!(listed || usual, "{} does not list this answer to {story}: {status} {text}", self.name());
+        assert!(
+            listed || is_limited || usual,
+            "{} does not list this answer to {story}: {status} {text}",
+            self.name()
+        );
         if *status >= 400 {
             assert_envelope(self.contract, answer);
         }

@@ -66,7 +66,7 @@ pub(crate) static CONTRACT: Contract = Contract {
     routes: routes_of::<CrossingMinds>,
     unknown: unknown_of::<CrossingMinds>,
     common_answers: CommonAnswers {
-        too_many_requests: Some("RATE_LIMIT_OVERFLOW"),
+        too_many_requests: "RATE_LIMIT_OVERFLOW",
         payload_too_large: "PAYLOAD_TOO_LARGE",
         unsupported_media_type: "UNSUPPORTED_MEDIA_TYPE",
         internal: "SERVER_ERROR",

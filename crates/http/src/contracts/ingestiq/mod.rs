@@ -50,7 +50,7 @@ pub(crate) static CONTRACT: Contract = Contract {
     routes: routes_of::<Ingestiq>,
     unknown: unknown_of::<Ingestiq>,
     common_answers: CommonAnswers {
-        too_many_requests: Some("RATE_LIMITED"),
+        too_many_requests: "RATE_LIMITED",
         payload_too_large: "PAYLOAD_TOO_LARGE",
         unsupported_media_type: "UNSUPPORTED_MEDIA_TYPE",
         internal: "INTERNAL_ERROR",

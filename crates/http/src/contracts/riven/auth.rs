@@ -17,7 +17,6 @@ use crate::wire::state::App;
 #[utoipa::path(post, path = "/auth/enter-phone", tag = "Registration", request_body = PhoneBody, responses(
     (status = 200, description = "Sent", body = Done),
     (status = 422, description = "No mobile number of a country that is served", body = ErrorBody),
-    (status = 429, description = "Too many codes; see `Retry-After`", body = ErrorBody),
     (status = 503, description = "No text messages can be sent", body = ErrorBody),
 ))]
 pub(super) async fn enter_phone(caller: Caller, State(app): State<App>, body: JsonBody<PhoneBody>) -> Answer {
@@ -43,7 +42,6 @@ pub(super) async fn confirm_code(caller: Caller, State(app): State<App>, body: J
 #[utoipa::path(post, path = "/login/send-code", tag = "Login", request_body = PhoneBody, responses(
     (status = 200, description = "Sent, if there is such an account", body = Done),
     (status = 422, description = "No mobile number of a country that is served", body = ErrorBody),
-    (status = 429, description = "Too many codes; see `Retry-After`", body = ErrorBody),
     (status = 503, description = "No text messages can be sent", body = ErrorBody),
 ))]
 pub(super) async fn send_code(caller: Caller, State(app): State<App>, body: JsonBody<PhoneBody>) -> Answer {

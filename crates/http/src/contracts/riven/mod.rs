@@ -59,7 +59,7 @@ pub(crate) static CONTRACT: Contract = Contract {
     routes: routes_of::<Riven>,
     unknown: unknown_of::<Riven>,
     common_answers: CommonAnswers {
-        too_many_requests: Some("Too many requests"),
+        too_many_requests: "Too many requests",
         payload_too_large: "The body is too large",
         unsupported_media_type: "The body has another type",
         internal: "Something went wrong here",

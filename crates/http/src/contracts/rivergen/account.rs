@@ -61,7 +61,6 @@ pub(super) async fn update_profile(
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
         (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED, STEP_UP_REQUIRED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
-        (status = 429, description = "RATE_LIMITED", body = ErrorBody),
     ))]
 pub(super) async fn request_email_change(
     bearer: Bearer,

@@ -61,7 +61,7 @@ pub(crate) static CONTRACT: Contract = Contract {
     routes: routes_of::<Rivergen>,
     unknown: unknown_of::<Rivergen>,
     common_answers: CommonAnswers {
-        too_many_requests: None,
+        too_many_requests: "RATE_LIMITED",
         payload_too_large: "PAYLOAD_TOO_LARGE",
         unsupported_media_type: "UNSUPPORTED_MEDIA_TYPE",
         internal: "INTERNAL_ERROR",

@@ -17,7 +17,6 @@ use crate::wire::state::App;
     responses(
         (status = 200, description = "The same for every address", body = Envelope<Done>),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
-        (status = 429, description = "RATE_LIMITED", body = ErrorBody),
     ))]
 pub(super) async fn forgot_password(
     caller: Caller,
@@ -36,7 +35,6 @@ pub(super) async fn forgot_password(
         (status = 400, description = "INVALID_TOKEN", body = ErrorBody),
         (status = 404, description = "USER_NOT_FOUND", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
-        (status = 429, description = "RATE_LIMITED", body = ErrorBody),
     ))]
 pub(super) async fn reset_password(
     caller: Caller,
@@ -56,7 +54,6 @@ pub(super) async fn reset_password(
         (status = 401, description = "UNAUTHORIZED, USER_NOT_FOUND", body = ErrorBody),
         (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED, STEP_UP_REQUIRED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
-        (status = 429, description = "RATE_LIMITED: too many wrong passwords, or too many passwords set", body = ErrorBody),
     ))]
 pub(super) async fn change_password(
     bearer: Bearer,

@@ -22,7 +22,6 @@ use crate::wire::state::App;
         (status = 403, description = "PERMISSION_DENIED: the workspace is not accessible; \
             EMAIL_NOT_VERIFIED: nor can a code be mailed", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
-        (status = 429, description = "RATE_LIMITED", body = ErrorBody),
     ))]
 pub(super) async fn login(
     caller: Caller,

@@ -17,7 +17,6 @@ use crate::wire::state::App;
     (status = 400, description = "VALIDATION_ERROR", body = ErrorBody),
     (status = 409, description = "EMAIL_TAKEN, IDEMPOTENCY_CONFLICT", body = ErrorBody),
     (status = 422, description = "INVALID_PASSWORD", body = ErrorBody),
-    (status = 429, description = "RATE_LIMITED", body = ErrorBody),
 ))]
 pub(super) async fn sign_up(
     caller: Caller,
@@ -83,7 +82,6 @@ pub(super) async fn verify_otp(
     (status = 401, description = "INVALID_TOKEN", body = ErrorBody),
     (status = 409, description = "EMAIL_ALREADY_VERIFIED", body = ErrorBody),
     (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
-    (status = 429, description = "RATE_LIMITED", body = ErrorBody),
 ))]
 pub(super) async fn resend_signup_otp(
     caller: Caller,

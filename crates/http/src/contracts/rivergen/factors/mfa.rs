@@ -32,7 +32,6 @@ use crate::wire::state::App;
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
         (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED, STEP_UP_REQUIRED", body = ErrorBody),
         (status = 409, description = "TOTP_ALREADY_ENABLED: a verified app has that name", body = ErrorBody),
-        (status = 429, description = "RATE_LIMITED", body = ErrorBody),
     ))]
 pub(in super::super) async fn set_up_totp(
     bearer: Bearer,
@@ -119,7 +118,6 @@ pub(in super::super) async fn remove_totp_device(
     (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED, STEP_UP_REQUIRED", body = ErrorBody),
     (status = 409, description = "EMAIL_OTP_ALREADY_ENABLED", body = ErrorBody),
     (status = 422, description = "VALIDATION_ERROR: a body that is not JSON", body = ErrorBody),
-    (status = 429, description = "RATE_LIMITED", body = ErrorBody),
 ))]
 pub(in super::super) async fn set_up_email_otp(
     bearer: Bearer,
@@ -160,7 +158,6 @@ pub(in super::super) async fn verify_email_otp(
     (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED, STEP_UP_REQUIRED", body = ErrorBody),
     (status = 409, description = "SMS_OTP_ALREADY_ENABLED", body = ErrorBody),
     (status = 422, description = "VALIDATION_ERROR: a body that is not JSON", body = ErrorBody),
-    (status = 429, description = "RATE_LIMITED", body = ErrorBody),
 ))]
 pub(in super::super) async fn set_up_sms_otp(
     bearer: Bearer,

@@ -28,7 +28,6 @@ pub(in super::super) fn device_data(headers: &HeaderMap) -> DeviceData {
         (status = 401, description = "INVALID_TEMPORARY_TOKEN, USER_NOT_FOUND", body = ErrorBody),
         (status = 404, description = "SESSION_NOT_FOUND: the account belongs to no organization any more", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
-        (status = 429, description = "RATE_LIMITED", body = ErrorBody),
     ))]
 pub(in super::super) async fn generate_otp(
     caller: Caller,

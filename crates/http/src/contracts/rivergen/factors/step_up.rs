@@ -48,7 +48,6 @@ pub(in super::super) async fn step_up(
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
         (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
-        (status = 429, description = "RATE_LIMITED", body = ErrorBody),
     ))]
 pub(in super::super) async fn send_step_up_code(
     bearer: Bearer,
