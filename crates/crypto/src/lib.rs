@@ -4,6 +4,7 @@
 //! [`SystemEntropy`], which only the program hands out. The one exception is the nonce inside an ECDSA signature, which
 //! the signing library draws itself.
 
+pub mod checked;
 pub mod code;
 pub mod entropy;
 pub mod jwt;

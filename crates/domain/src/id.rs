@@ -46,6 +46,8 @@ macro_rules! row_keys {
 }
 
 row_keys! {
+    /// Key of a personal access token.
+    AccessTokenId,
     /// Key of an account.
     AccountId,
     /// Key of an audit event.

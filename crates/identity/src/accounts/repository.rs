@@ -454,6 +454,7 @@ impl Accounts<'_> {
                 (select value from identifiers where account_id = $1 and kind = 'phone')",
             "delete from passwords where account_id = $1",
             "delete from identifiers where account_id = $1",
+            "delete from access_tokens where account_id = $1",
             "delete from service_keys where account_id = $1",
             "delete from known_networks where account_id = $1",
             "delete from second_factors where account_id = $1",

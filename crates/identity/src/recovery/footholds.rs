@@ -25,6 +25,8 @@ pub enum Foothold {
     Identifiers,
     /// Organizations the account belongs to.
     Memberships,
+    /// Personal access tokens.
+    AccessTokens,
     /// Keys: programs have them, people do not.
     ServiceKeys,
     /// The account at a broker.
@@ -56,12 +58,13 @@ pub enum AtNewPassword {
 
 impl Foothold {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Passwords,
         Self::Sessions,
         Self::Challenges,
         Self::Identifiers,
         Self::Memberships,
+        Self::AccessTokens,
         Self::ServiceKeys,
         Self::BrokerageAccounts,
         Self::KnownNetworks,
@@ -80,6 +83,7 @@ impl Foothold {
             Self::Challenges => "challenges",
             Self::Identifiers => "identifiers",
             Self::Memberships => "memberships",
+            Self::AccessTokens => "access_tokens",
             Self::ServiceKeys => "service_keys",
             Self::BrokerageAccounts => "brokerage_accounts",
             Self::KnownNetworks => "known_networks",
@@ -95,7 +99,9 @@ impl Foothold {
     pub const fn at_new_password(self) -> AtNewPassword {
         match self {
             Self::Passwords | Self::KnownNetworks => AtNewPassword::Replaced,
-            Self::Sessions | Self::Challenges | Self::TrustedDevices => AtNewPassword::Removed,
+            Self::Sessions | Self::Challenges | Self::AccessTokens | Self::TrustedDevices => {
+                AtNewPassword::Removed
+            }
             Self::Identifiers => AtNewPassword::Kept(
                 "the page and the mail name the phones that can sign in, and the page removes them if asked to",
             ),
@@ -149,6 +155,9 @@ impl<G> Work<'_, G> {
                     {
                         self.unit.challenges().remove(purpose, account).await?;
                     }
+                }
+                Foothold::AccessTokens => {
+                    self.unit.access_tokens().remove_all(account).await?;
                 }
                 Foothold::TrustedDevices => self.unit.trusted_devices().remove_all(account).await?,
                 Foothold::Passwords

@@ -19,7 +19,7 @@ use crate::brokerage::{BROKER, opening_of};
 use crate::world::{NOW, World, address, document, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 11;
+const KNOWN: usize = 12;
 
 /// The migrations that earlier versions had, from the first.
 const EARLIER: [(&str, &str); KNOWN - 1] = [
@@ -33,6 +33,7 @@ const EARLIER: [(&str, &str); KNOWN - 1] = [
     ("origins", include_str!("../../../kernel/migrations/0008_origins.sql")),
     ("jobs", include_str!("../../../kernel/migrations/0009_jobs.sql")),
     ("second factors", include_str!("../../../identity/migrations/0010_second_factors.sql")),
+    ("languages", include_str!("../../../kernel/migrations/0011_languages.sql")),
 ];
 
 /// A database as the version with that many migrations left it.
