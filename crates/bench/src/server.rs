@@ -78,7 +78,10 @@ impl Setup {
             }
         }
         for (contract, limits) in [
-            ("rivergen", &["sign_up_by_ip", "sign_in_by_ip", "sign_in_by_email"][..]),
+            (
+                "rivergen",
+                &["sign_up_by_ip", "sign_in_by_ip", "sign_in_by_email", "passkey_challenges_by_ip"][..],
+            ),
             ("ingestiq", &["failed_sign_in", "anonymous_requests", "authenticated_requests"]),
             ("crossing_minds", &["requests_by_organization"]),
             ("riven", &["anonymous_requests", "authenticated_requests"]),

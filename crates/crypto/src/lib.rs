@@ -17,6 +17,7 @@ pub mod shared_key;
 pub mod token;
 pub mod totp;
 pub mod vault;
+pub mod webauthn;
 
 #[cfg(test)]
 mod testing;
@@ -36,6 +37,7 @@ pub use shared_key::SharedKey;
 pub use token::{PlainToken, TokenHash};
 pub use totp::TotpSeed;
 pub use vault::{Vault, VaultError};
+pub use webauthn::{PasskeyChallenge, RelyingParty};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -66,6 +66,8 @@ row_keys! {
     OrganizationId,
     /// Key of an outbox message.
     OutboxMessageId,
+    /// Key of a passkey.
+    PasskeyId,
     /// Key of a refresh token.
     RefreshTokenId,
     /// Key of a program's key.

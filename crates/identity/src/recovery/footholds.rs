@@ -39,6 +39,8 @@ pub enum Foothold {
     RecoveryCodes,
     /// Devices that are not asked for a second factor.
     TrustedDevices,
+    /// Passkeys.
+    Passkeys,
     /// What happened.
     AuditEvents,
     /// Background work about it.
@@ -71,6 +73,7 @@ impl Foothold {
         Self::SecondFactors,
         Self::RecoveryCodes,
         Self::TrustedDevices,
+        Self::Passkeys,
         Self::AuditEvents,
         Self::Jobs,
     ];
@@ -90,6 +93,7 @@ impl Foothold {
             Self::SecondFactors => "second_factors",
             Self::RecoveryCodes => "recovery_codes",
             Self::TrustedDevices => "trusted_devices",
+            Self::Passkeys => "passkeys",
             Self::AuditEvents => "audit_events",
             Self::Jobs => "jobs",
         }
@@ -114,6 +118,10 @@ impl Foothold {
             Self::SecondFactors | Self::RecoveryCodes => AtNewPassword::Kept(
                 "whoever reads the mailbox must not get around them; an operator removes them with `tidegate user reset-mfa`",
             ),
+            Self::Passkeys => AtNewPassword::Kept(
+                "the page and the mail say how many can sign in, and the page removes them if asked to; the link in a security \
+                 notice removes those that were added since",
+            ),
             Self::BrokerageAccounts => AtNewPassword::Kept("it does not sign in"),
             Self::AuditEvents | Self::Jobs => AtNewPassword::Kept("it does not sign in"),
         }
@@ -129,7 +137,9 @@ const fn ends_with_the_password(purpose: Purpose) -> bool {
         | Purpose::VerifyEmail
         | Purpose::SecondFactor
         | Purpose::SetUpFactor
-        | Purpose::StepUp => true,
+        | Purpose::StepUp
+        | Purpose::RegisterPasskey
+        | Purpose::SignInByPasskey => true,
         // Whoever changed the address may set a password, too: it must not close the owner's way back.
         Purpose::RestoreEmail | Purpose::SecureAccount => false,
         // Shows that a phone is in the caller's hands, whatever the password.
@@ -168,6 +178,7 @@ impl<G> Work<'_, G> {
                 | Foothold::KnownNetworks
                 | Foothold::SecondFactors
                 | Foothold::RecoveryCodes
+                | Foothold::Passkeys
                 | Foothold::AuditEvents
                 | Foothold::Jobs => {}
             }

@@ -68,7 +68,9 @@ async fn reset_mfa(opened: &Opened, command: &ResetMfa) -> Result<Answer, Failur
     let call = Call::from_cli(opened.kernel.settings().contracts.of_installation());
     match opened.identity.reset_factors(&call, &command.email).await {
         Ok(removed) => {
-            let removed: Vec<&str> = removed.into_iter().map(FactorKind::as_str).collect();
+            let passkey = (!removed.passkeys.is_empty()).then_some("passkey");
+            let removed: Vec<&str> =
+                removed.kinds.into_iter().map(FactorKind::as_str).chain(passkey).collect();
             Ok(Answer::new(
                 format!(
                     "Removed the second factors of {}: {}. The account was signed out everywhere; its password is unchanged.",

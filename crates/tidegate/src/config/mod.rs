@@ -4,6 +4,7 @@ mod brand;
 mod check;
 mod contracts;
 mod load;
+mod passkeys;
 mod profile;
 mod riven;
 mod schema;
@@ -29,6 +30,7 @@ use tidegate_http::{ForwardedHeader, HttpSettings, OpsSettings};
 pub(crate) use brand::{BrandTable, languages};
 pub(crate) use contracts::Contracts;
 pub(crate) use load::{Flags, Loaded, Mistake, load};
+pub(crate) use passkeys::Passkeys;
 pub(crate) use riven::{Broker, Phone, Riven};
 pub(crate) use text::{Database, SecretText};
 
@@ -120,6 +122,8 @@ pub(crate) struct Config {
     pub(crate) databases: Databases,
     /// Devices on which the second factor is not asked for again.
     pub(crate) trusted_devices: TrustedDevices,
+    /// Passkeys.
+    pub(crate) passkeys: Passkeys,
     /// Most an organization may keep.
     pub(crate) quotas: Quotas,
 }
@@ -342,6 +346,7 @@ impl Default for Config {
             riven: Riven::default(),
             databases: Databases::default(),
             trusted_devices: TrustedDevices::default(),
+            passkeys: Passkeys::default(),
             quotas: Quotas::default(),
         }
     }

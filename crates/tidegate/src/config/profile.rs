@@ -106,7 +106,7 @@ fn effective(limit: Option<Limit>) -> Option<Limit> {
 }
 
 /// Every limit of a contract by its key.
-pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Limit>); 13] {
+pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Limit>); 14] {
     let Limits {
         sign_up_by_ip,
         sign_in_by_ip,
@@ -117,6 +117,7 @@ pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Lim
         resend_by_account,
         wrong_second_factor,
         second_factor_codes,
+        passkey_challenges_by_ip,
         mails_by_email,
         anonymous_requests,
         authenticated_requests,
@@ -132,6 +133,7 @@ pub(super) fn limits_mut(limits: &mut Limits) -> [(&'static str, &mut Option<Lim
         ("resend_by_account", resend_by_account),
         ("wrong_second_factor", wrong_second_factor),
         ("second_factor_codes", second_factor_codes),
+        ("passkey_challenges_by_ip", passkey_challenges_by_ip),
         ("mails_by_email", mails_by_email),
         ("anonymous_requests", anonymous_requests),
         ("authenticated_requests", authenticated_requests),

@@ -16,7 +16,7 @@ use tidegate_domain::limit::Limit;
 
 use super::{
     BrandTable, Broker, Config, Contracts, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat,
-    Mail, Ops, PasswordHash, PepperEntry, SecretText,
+    Mail, Ops, Passkeys, PasswordHash, PepperEntry, SecretText,
 };
 
 /// Keys and kinds. The values mean nothing.
@@ -180,6 +180,13 @@ fn sample() -> Config {
         broker: broker(defaults.broker),
         databases: defaults.databases,
         trusted_devices: defaults.trusted_devices,
+        passkeys: Passkeys {
+            relying_party_id: Some(String::new()),
+            relying_party_name: Some(String::new()),
+            origins: vec![String::new()],
+            allowed_authenticators: vec![String::new()],
+            ..defaults.passkeys
+        },
         quotas: defaults.quotas,
         http: http(defaults.http),
         ops: Ops { hosts: vec![String::new()], ..defaults.ops },
@@ -289,6 +296,7 @@ fn full(mut contracts: Contracts) -> Contracts {
             resend_by_account: any,
             wrong_second_factor: any,
             second_factor_codes: any,
+            passkey_challenges_by_ip: any,
             mails_by_email: any,
             anonymous_requests: any,
             authenticated_requests: any,

@@ -76,3 +76,17 @@ fn a_configuration_that_cannot_be_read_is_a_finding_too() {
     assert_eq!(said.code, 1);
     assert!(said.out.starts_with("✗ configuration      prodcut: unknown key"), "{}", said.out);
 }
+
+#[test]
+fn it_says_whether_passkeys_have_a_domain() {
+    let here = Installation::new();
+    let report = here.json(&["doctor"]);
+    assert_eq!(status(&report, "passkeys"), "warning", "{report}");
+    let said = here.run(&["doctor"]);
+    assert!(said.out.contains("passkeys cannot be bound to an IP address; set public_url"), "{}", said.out);
+    here.write("tidegate.toml", "dev = true\n");
+    assert_eq!(status(&here.json(&["doctor"]), "passkeys"), "ok");
+    here.write("tidegate.toml", "public_url = 'https://id.example.com'\n");
+    let said = here.run(&["doctor"]);
+    assert!(said.out.contains("✓ passkeys           bound to id.example.com"), "{}", said.out);
+}

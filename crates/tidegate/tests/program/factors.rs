@@ -43,7 +43,7 @@ on_both_engines! {
         assert!(answer["data"]["access_token"].is_string(), "{answer}");
         server.stop();
         let said = here.run(&["user", "reset-mfa", OWNER]);
-        assert_eq!((said.code, said.err.as_str()), (1, "error: the account has no second factor\n"));
+        assert_eq!((said.code, said.err.as_str()), (1, "error: the account has no second factor and no passkey\n"));
         let said = here.run(&["user", "reset-mfa", "nobody@acme.example", "--json"]);
         assert!(said.code == 1 && said.out.contains("reset_refused"), "{}", said.out);
     }

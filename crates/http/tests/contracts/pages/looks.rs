@@ -26,6 +26,7 @@ async fn pages(app: &TestApp, address: &str) -> Vec<(&'static str, String)> {
         ("outbox", format!("{address}/dev/outbox")),
         ("mail", String::new()),
         ("design", format!("{address}/dev/design")),
+        ("passkeys", format!("{address}/dev/passkeys")),
     ]
 }
 

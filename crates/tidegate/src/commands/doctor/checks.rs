@@ -46,6 +46,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         listen(config).await,
         contracts(),
         public_url(config),
+        passkeys(config),
         password_hash(config),
         clock(SystemClock.now(), &keys),
     ];
@@ -270,6 +271,14 @@ fn contracts() -> Finding {
         })
         .collect();
     Finding::new("contracts", Verdict::Fine, served.join(", "))
+}
+
+/// Whether there is a domain that passkeys can be bound to.
+fn passkeys(config: &Config) -> Finding {
+    match config.passkeys_at(&config.expected_url()).relying_party {
+        Ok(relying_party) => Finding::new("passkeys", Fine, format!("bound to {}", relying_party.id())),
+        Err(reason) => Finding::new("passkeys", Warning, reason),
+    }
 }
 
 fn public_url(config: &Config) -> Finding {

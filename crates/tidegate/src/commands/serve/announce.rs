@@ -78,6 +78,13 @@ fn overview(config: &Config, address: SocketAddr, command: &str) -> Vec<String> 
         (false, true) => row("SMS outbox", read_by),
         (false, false) => {}
     }
+    if let Ok(party) = config.passkeys_at(public).relying_party {
+        // Browsers bind passkeys to no IP address: this machine is called by its name.
+        let page = format!("http://localhost:{}/dev/passkeys", address.port());
+        let tried_at =
+            if serves_outbox(address) && (keeps_mail || keeps_sms) { page } else { public.to_owned() };
+        row("Passkeys", format!("bound to {}; {tried_at}", party.id()));
+    }
     row("Database", config.database_url().to_string());
     let broker = config.broker_name();
     row(
