@@ -45,7 +45,7 @@ async fn list(kernel: &Kernel, command: &OutboxList) -> Result<Answer, Failure> 
             let next = next_attempt(&message.state, message.next_attempt_at());
             [
                 message.number.to_string(),
-                message.state.clone(),
+                message.standing().to_owned(),
                 message.attempts.to_string(),
                 message.channel.clone(),
                 message.template.clone(),
@@ -151,7 +151,7 @@ fn json_of(entry: &OutboxEntry) -> Value {
     let message = &entry.message;
     json!({
         "number": message.number,
-        "state": message.state,
+        "state": message.standing(),
         "attempts": message.attempts,
         "channel": message.channel,
         "template": message.template,

@@ -7,6 +7,7 @@ mod load;
 mod profile;
 mod riven;
 mod schema;
+mod suggest;
 mod text;
 mod view;
 
@@ -30,6 +31,7 @@ pub(crate) use brand::{BrandTable, languages};
 pub(crate) use contracts::Contracts;
 pub(crate) use load::{Flags, Loaded, Mistake, load};
 pub(crate) use riven::{Broker, Phone, Riven};
+pub(crate) use suggest::is_misspelling;
 pub(crate) use text::{Database, SecretText};
 
 /// The configuration. Durations are whole seconds. The same keys, with the same meaning, are explained to operators in
