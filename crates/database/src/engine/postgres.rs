@@ -166,7 +166,7 @@ pub(super) async fn follow(pool: PgPool, listening: PgPool, listener: Arc<dyn Ch
             if pool.is_closed() {
                 return;
             }
-            tracing::warn!(%error, "lost the notifications of other nodes; trying again");
+            tracing::warn!(error = plain(&error), "lost the notifications of other nodes; trying again");
         }
         listener.changed(Change::Everything);
         tokio::time::sleep(Duration::from_millis(250)).await;
