@@ -99,7 +99,8 @@ impl Setup {
     /// Makes the database with the present schema.
     pub(crate) fn migrate(&self) -> Result<()> {
         self.write_config()?;
-        let output = private(&self.binary).arg("migrate").arg("--config").arg(self.config()).output()?;
+        let output =
+            private(&self.binary).args(["migrate", "--new"]).arg("--config").arg(self.config()).output()?;
         if output.status.success() {
             return Ok(());
         }

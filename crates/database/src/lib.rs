@@ -10,7 +10,7 @@ mod statement;
 pub mod unit;
 
 pub use engine::{Change, ChangeListener, DatabaseUrl, Migration, Store, StoreOptions, Topic};
-pub use error::StoreError;
+pub use error::{Refusal, StoreError};
 pub use sqlx;
 pub use unit::Unit;
 

@@ -38,7 +38,8 @@ pub(super) async fn run(config: &Config, command: User) -> Result<Answer, Failur
                 Some(typed) => (typed, false),
                 None => (make_password(rule, &SystemEntropy), true),
             };
-            let claim = NewIndividual { email: command.email, display_name: command.name, password };
+            let display_name = command.name.unwrap_or_default();
+            let claim = NewIndividual { email: command.email, display_name, password };
             create(&opened, &operator, claim, is_made).await
         }
         User::Disable(named) => disable(&opened, &operator, &named).await,

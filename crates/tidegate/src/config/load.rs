@@ -14,6 +14,7 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 use tidegate_domain::secret::without_final_line_breaks;
 
 use super::schema::{Schema, Unknown};
+use super::suggest::{Suggestion, unread};
 use super::{Config, Contracts};
 use crate::cli::GlobalFlags;
 use crate::failure::Failure;
@@ -30,6 +31,8 @@ pub(crate) struct Loaded {
     pub(crate) config: Config,
     /// The file, variables and flags that had a say.
     pub(crate) sources: Vec<String>,
+    /// Variables that are set and not read, and what to write instead; each with the key that is meant.
+    pub(crate) unread: Vec<(&'static str, String)>,
     figment: Figment,
 }
 
@@ -86,6 +89,8 @@ pub(super) fn load_from(
 ) -> Result<Loaded, Failure> {
     let internal = |error: String| Failure::internal(format!("the configuration's keys: {error}"));
     let schema = Schema::new().map_err(internal)?;
+    let set: Vec<OsString> =
+        variables.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.clone()).collect();
     let variables = ours(variables);
     let mut layers: Vec<Layer> = Vec::new();
     layers.extend(file_layer(global.config.as_deref(), &variables)?);
@@ -110,12 +115,13 @@ pub(super) fn load_from(
             return Err(Failure::mistakes(errors.flat_map(wrong_values).collect()));
         }
     };
-    let mut loaded = Loaded { config: config.settled(), sources, figment };
+    let mut loaded = Loaded { config: config.settled(), sources, unread: Vec::new(), figment };
     loaded.check()?;
+    let is_default = |key: &str| loaded.is_default(key);
+    loaded.unread = unread(|name| set.iter().any(|set| set == name), is_default).collect();
     if loaded.config.dev && !loaded.config.dev_limits {
         let figment = &loaded.figment;
-        let is_default = |key: &str| figment.find_metadata(key).is_none_or(|origin| origin.name == DEFAULTS);
-        loaded.config.raise_limits(|key| is_default(&format!("{key}.attempts")));
+        loaded.config.raise_limits(|key| is_default_in(figment, &format!("{key}.attempts")));
     }
     Ok(loaded)
 }
@@ -128,7 +134,22 @@ pub(crate) struct Mistake {
     pub(crate) from_flag: bool,
 }
 
+fn is_default_in(figment: &Figment, key: &str) -> bool {
+    figment.find_metadata(key).is_none_or(|origin| origin.name == DEFAULTS)
+}
+
 impl Loaded {
+    /// Whether nobody has set it.
+    fn is_default(&self, key: &str) -> bool {
+        is_default_in(&self.figment, key)
+    }
+
+    /// What may be the reason why a database is not found.
+    pub(crate) fn database_hints(&self) -> Vec<String> {
+        let about = self.unread.iter().filter(|(key, _)| *key == "database");
+        about.map(|(_, hint)| hint.clone()).collect()
+    }
+
     /// The mistake `what` in the value at `key`, or in what should stand there: then its table is where it was made.
     pub(super) fn mistake(&self, key: &str, what: impl fmt::Display) -> Mistake {
         let mut places = iter::successors(Some(key), |key| key.rsplit_once('.').map(|(table, _)| table));
@@ -297,19 +318,18 @@ fn refuse_unknown(schema: &Schema, figment: &Figment) -> Result<(), Failure> {
 
 fn unknown_key(unknown: &Unknown<'_>, metadata: Option<&Metadata>) -> Mistake {
     let variable = metadata.map(|metadata| metadata.name.as_ref()).filter(|name| name.starts_with(PREFIX));
+    let advice = match (&unknown.meant, variable) {
+        (Some(Suggestion { key, .. }), Some(_)) => {
+            format!("did you mean {PREFIX}{}?", key.join("__").to_ascii_uppercase())
+        }
+        (Some(Suggestion { key, .. }), None) => format!("did you mean `{}`?", key.join(".")),
+        (None, _) => "docs/configuration.md and tidegate.example.toml list all".to_owned(),
+    };
+    let note = unknown.meant.as_ref().map(|meant| meant.note).filter(|note| !note.is_empty());
+    let advice = note.map_or_else(|| advice.clone(), |note| format!("{advice} ({note})"));
     match variable {
-        Some(name) => Mistake {
-            text: format!(
-                "{name}: unknown variable; did you mean {PREFIX}{}?",
-                unknown.nearest.join("__").to_ascii_uppercase()
-            ),
-            from_flag: false,
-        },
-        None => Mistake::at(
-            &unknown.path.join("."),
-            &format!("unknown key; did you mean `{}`?", unknown.nearest.join(".")),
-            metadata,
-        ),
+        Some(name) => Mistake { text: format!("{name}: unknown variable; {advice}"), from_flag: false },
+        None => Mistake::at(&unknown.path.join("."), &format!("unknown key; {advice}"), metadata),
     }
 }
 

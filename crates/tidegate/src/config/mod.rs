@@ -8,6 +8,7 @@ mod passkeys;
 mod profile;
 mod riven;
 mod schema;
+mod suggest;
 mod text;
 mod view;
 
@@ -32,6 +33,7 @@ pub(crate) use contracts::Contracts;
 pub(crate) use load::{Flags, Loaded, Mistake, load};
 pub(crate) use passkeys::Passkeys;
 pub(crate) use riven::{Broker, Phone, Riven};
+pub(crate) use suggest::is_misspelling;
 pub(crate) use text::{Database, SecretText};
 
 /// The configuration. Durations are whole seconds. The same keys, with the same meaning, are explained to operators in

@@ -14,6 +14,7 @@ use tidegate_domain::Secret;
 use tidegate_domain::contract::Limits;
 use tidegate_domain::limit::Limit;
 
+use super::suggest::{Suggestion, suggest};
 use super::{
     BrandTable, Broker, Config, Contracts, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat,
     Mail, Ops, Passkeys, PasswordHash, PepperEntry, SecretText,
@@ -29,8 +30,8 @@ pub(super) struct Unknown<'v> {
     pub(super) path: Vec<String>,
     /// What it was given.
     pub(super) value: &'v Value,
-    /// The key most like it.
-    pub(super) nearest: Vec<String>,
+    /// What may have been meant.
+    pub(super) meant: Option<Suggestion>,
 }
 
 impl Schema {
@@ -70,7 +71,14 @@ impl Schema {
         for (key, value) in values {
             at.push(key.clone());
             match (known.get(key), value) {
-                (None, _) => unknown.push(Unknown { nearest: self.nearest(at), path: at.clone(), value }),
+                (None, Value::Dict(_, inner)) if self.knows_parts(at, inner) => {
+                    self.list_parts(at, inner, unknown);
+                }
+                // `[database] url = ...`
+                (Some(Value::String(..)), Value::Dict(_, inner)) if self.knows_parts(at, inner) => {
+                    self.list_parts(at, inner, unknown);
+                }
+                (None, _) => unknown.push(Unknown { meant: suggest(self, at), path: at.clone(), value }),
                 (Some(Value::Dict(_, known)), Value::Dict(_, values)) => {
                     self.compare(at, values, known, unknown)
                 }
@@ -88,19 +96,25 @@ impl Schema {
         }
     }
 
-    /// The key most like the one at `path`, in the same table or, if far more like it, in another.
-    fn nearest(&self, path: &[String]) -> Vec<String> {
-        let Some((key, table)) = path.split_last() else {
-            return Vec::new();
-        };
+    /// Whether it is the keys in a table that say what is meant: `[server] port = 8080`.
+    fn knows_parts(&self, at: &[String], inner: &Dict) -> bool {
+        // A table whose own name is misspelled is told as such.
+        suggest(self, at).is_none_or(|meant| !meant.note.is_empty())
+            && inner.keys().any(|key| suggest(self, &[at, &[key.clone()]].concat()).is_some())
+    }
+
+    fn list_parts<'v>(&self, at: &[String], inner: &'v Dict, unknown: &mut Vec<Unknown<'v>>) {
+        for (key, value) in inner {
+            let path = [at, &[key.clone()]].concat();
+            unknown.push(Unknown { meant: suggest(self, &path), path, value });
+        }
+    }
+
+    /// Every key, tables included.
+    pub(super) fn keys(&self) -> Vec<Vec<String>> {
         let mut all = Vec::new();
         collect(&mut Vec::new(), &self.0, &mut all);
-        let likeness = |known: &Vec<String>| {
-            let name = known.last().map(String::as_str).unwrap_or_default();
-            let here = known.len() == path.len() && known.starts_with(table);
-            (strsim::jaro_winkler(key, name) * 1_000.0) as u32 + if here { 100 } else { 0 }
-        };
-        all.into_iter().max_by_key(likeness).unwrap_or_default()
+        all
     }
 
     /// Every key with a value of its own: `mail.smtp.host`.

@@ -1,6 +1,7 @@
 //! Configurations that operators write, and the errors they get.
 
 mod environment;
+mod suggestions;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -18,8 +18,17 @@ async fn give_everybody_a_factor(unit: &mut Unit) -> tidegate_database::Result<u
 
 /// An installation with an owner who has a second factor; answers the organization's id.
 async fn with_factor(here: &Installation) -> String {
-    let create =
-        ["org", "create", "--name", "Acme", "--root-email", OWNER, "--root-password-stdin", "--json"];
+    let create = [
+        "org",
+        "create",
+        "--new",
+        "--name",
+        "Acme",
+        "--root-email",
+        OWNER,
+        "--root-password-stdin",
+        "--json",
+    ];
     let made = here.run_with_input(&create, PASSWORD).json();
     let store = Store::open(&StoreOptions::new(here.database_url()), MIGRATIONS).await.unwrap();
     let mut unit = store.begin().await.unwrap();

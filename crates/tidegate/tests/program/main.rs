@@ -10,8 +10,10 @@
 mod configuration;
 mod connections;
 mod crossing_minds;
+mod databases;
 mod doctor;
 mod factors;
+mod guards;
 mod help;
 mod jobs;
 mod json;
@@ -20,6 +22,7 @@ mod limits;
 mod logs;
 mod memory;
 mod migrate;
+mod mistakes;
 mod organizations;
 mod outbox;
 mod riven;
