@@ -60,7 +60,7 @@ pub enum AtNewPassword {
 
 impl Foothold {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Passwords,
         Self::Sessions,
         Self::Challenges,

@@ -19,7 +19,7 @@ use crate::brokerage::{BROKER, opening_of};
 use crate::world::{NOW, World, address, document, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 12;
+const KNOWN: usize = 13;
 
 /// The migrations that earlier versions had, from the first.
 const EARLIER: [(&str, &str); KNOWN - 1] = [
@@ -34,6 +34,7 @@ const EARLIER: [(&str, &str); KNOWN - 1] = [
     ("jobs", include_str!("../../../kernel/migrations/0009_jobs.sql")),
     ("second factors", include_str!("../../../identity/migrations/0010_second_factors.sql")),
     ("languages", include_str!("../../../kernel/migrations/0011_languages.sql")),
+    ("passkeys", include_str!("../../../identity/migrations/0012_passkeys.sql")),
 ];
 
 /// A database as the version with that many migrations left it.

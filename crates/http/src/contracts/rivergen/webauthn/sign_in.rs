@@ -19,7 +19,6 @@ use crate::wire::state::App;
         (status = 400, description = "AUTHENTICATION_START_FAILED: passkeys are not set up", body = ErrorBody),
         (status = 404, description = "USER_NOT_FOUND, NO_CREDENTIALS; neither where no e-mail address is sent", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
-        (status = 429, description = "RATE_LIMITED", body = ErrorBody),
     ))]
 pub(in super::super) async fn start(
     caller: Caller,

@@ -32,7 +32,7 @@ on_both_engines! {
         let credential = phone.sign_in(started.field("data"));
         let answer = app.complete_passkey_sign_in(Some(ADA), &credential).await;
         let mut expected = token_set(&answer, ADA);
-        expected["display_name"] = json!(null);
+        expected["display_name"] = json!("Ada Lovelace");
         expected["message"] = json!("Signed in.");
         assert_data(&answer, 200, &expected);
         assert_eq!(newest_amr(&app).await, "mfa hwk user");
