@@ -93,9 +93,7 @@ pub(crate) fn push_random(text: &mut String, entropy: &dyn Entropy) {
 
 /// CRC-32 (IEEE 802.3).
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |remainder, byte| {
-        (0..8).fold(remainder ^ u32::from(*byte), |r, _| (r >> 1) ^ (0xedb8_8320 * (r & 1)))
-    })
+    crc32fast::hash(bytes)
 }
 
 #[cfg(test)]
