@@ -15,6 +15,7 @@ mod doctor;
 mod factors;
 mod guards;
 mod help;
+mod http2;
 mod jobs;
 mod json;
 mod keys;
