@@ -28,6 +28,7 @@ mod outbox;
 mod riven;
 mod serve;
 mod stopping;
+mod storage;
 mod support;
 mod transfer;
 mod users;
