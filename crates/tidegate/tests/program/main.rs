@@ -14,6 +14,7 @@ mod databases;
 mod doctor;
 mod factors;
 mod guards;
+mod guides;
 mod help;
 mod jobs;
 mod json;
