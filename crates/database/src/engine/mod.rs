@@ -1,6 +1,8 @@
 //! The two engines, and all that differs between them.
 
 mod address;
+mod backup;
+mod copy;
 mod migrate;
 mod postgres;
 mod sqlite;
@@ -15,6 +17,7 @@ use uuid::Uuid;
 
 use crate::{Result, StoreError, Unit};
 pub use address::DatabaseUrl;
+pub use copy::CopiedTable;
 pub use migrate::Migration;
 pub(crate) use sqlite::WriterGuard;
 

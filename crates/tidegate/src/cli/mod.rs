@@ -1,5 +1,6 @@
 //! The command line.
 
+mod storage;
 mod suggest;
 mod user;
 
@@ -12,6 +13,7 @@ use tidegate_domain::id::OrganizationId;
 use tidegate_domain::{EmailAddress, PhoneNumber};
 use uuid::Uuid;
 
+pub(crate) use storage::{Backup, CopyDatabase, Restore};
 pub(crate) use suggest::correct;
 pub(crate) use user::{
     Named, RemoveIdentifier, ResetMfa, User, UserCreate, UserDelete, UserList, UserSessions,
@@ -94,6 +96,23 @@ pub(crate) enum Operate {
     #[command(after_help = "Examples:\n  tidegate migrate --check\n  tidegate migrate\n  \
         tidegate migrate --new --database postgres://tidegate:PASSWORD@db.internal/tidegate")]
     Migrate(Migrate),
+    /// Write the embedded database and the master key to files, also while a server uses them
+    #[command(
+        after_help = "PostgreSQL is backed up by its own programs; see docs/guides/first-day.md.\n\nExample:\n  \
+        tidegate backup /var/backups/tidegate-$(date +%F).db"
+    )]
+    Backup(Backup),
+    /// Make an installation out of a backup: in a data directory without one
+    #[command(
+        after_help = "Example:\n  tidegate restore /var/backups/tidegate-2026-11-28.db --data-dir /var/lib/tidegate"
+    )]
+    Restore(Restore),
+    /// Copy everything to another database that is empty: from SQLite to PostgreSQL or back. Stop the servers first
+    #[command(
+        after_help = "The password of PostgreSQL can be in PGPASSWORD instead of the address.\n\nExample:\n  \
+        tidegate copy --from sqlite:tidegate-data/tidegate.db --to postgres://tidegate@db.internal/tidegate"
+    )]
+    Copy(CopyDatabase),
 }
 
 #[derive(Debug, Args)]

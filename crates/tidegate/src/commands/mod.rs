@@ -1,5 +1,7 @@
 //! One file per command.
 
+mod backup;
+mod copy;
 mod doctor;
 mod jobs;
 mod keys;
@@ -8,6 +10,7 @@ mod openapi;
 mod org;
 mod outbox;
 mod passwords;
+mod restore;
 mod serve;
 mod user;
 
@@ -61,6 +64,9 @@ fn operate(config: &Config, command: Operate) -> Result<Option<Answer>, Failure>
         Operate::Jobs(command) => block_on(jobs::run(config, command)),
         Operate::Keys(command) => block_on(keys::run(config, command)),
         Operate::Migrate(command) => block_on(migrate::run(config, &command)),
+        Operate::Backup(command) => block_on(backup::run(config, &command)),
+        Operate::Restore(command) => block_on(restore::run(config, &command)),
+        Operate::Copy(command) => block_on(copy::run(config, command)),
     }
 }
 
