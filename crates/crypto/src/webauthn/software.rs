@@ -153,7 +153,7 @@ impl SoftwareAuthenticator {
     fn public_key(&self) -> Vec<u8> {
         let point = self.key.public_key().as_ref();
         let (x, y) = point.get(1..).and_then(|point| point.split_at_checked(32)).expect("a point of P-256");
-        let integer = |number: i128| Cbor::Integer(number);
+        let integer = Cbor::Integer;
         let key = map([
             (integer(1), integer(2)),
             (integer(3), integer(-7)),

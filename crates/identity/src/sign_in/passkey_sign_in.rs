@@ -96,6 +96,19 @@ pub enum PasskeySignInError {
     NotAdmitted,
 }
 
+/// Whose passkey a client named.
+struct PasskeyOwner {
+    account: Account,
+    login: LoginName,
+    passkey: Passkey,
+}
+
+/// A passkey that does not sign in, and the account whose history says so.
+struct RefusedPasskey {
+    error: PasskeySignInError,
+    account: Option<AccountId>,
+}
+
 impl Identity {
     /// Begins a sign-in: of the account with that address, or of whichever account the authenticator has a passkey of.
     ///
@@ -166,12 +179,13 @@ impl Identity {
         if !work.unit.challenges().consume(challenge.id, work.now).await? {
             return refuse(PasskeySignInError::ChallengeNotFound);
         }
-        let (account, login, passkey) = match work.passkey_owner(&challenge, &claim).await? {
+        let owner = match work.passkey_owner(&challenge, &claim).await? {
             Ok(owner) => owner,
-            Err((error, account)) => {
+            Err(RefusedPasskey { error, account }) => {
                 return work.refuse_passkey_sign_in(account, error, "invalid_passkey").await;
             }
         };
+        let PasskeyOwner { account, login, passkey } = owner;
         let verified = match relying_party.verify_assertion(&presented, &claim.response, &passkey.stored()) {
             Ok(verified) => verified,
             Err(AssertionRejected::Broken) => {
@@ -245,39 +259,41 @@ impl Work<'_> {
         &mut self,
         challenge: &Challenge,
         claim: &PasskeySignIn,
-    ) -> Result<Result<(Account, LoginName, Passkey), (PasskeySignInError, Option<AccountId>)>, Fault> {
+    ) -> Result<Result<PasskeyOwner, RefusedPasskey>, Fault> {
         let credential_id = &claim.response.credential_id;
+        let refused = |error, account| Ok(Err(RefusedPasskey { error, account }));
         let is_for_any = challenge.address.is_empty();
         let found = self.unit.passkeys().find(credential_id).await?;
         let Some(owner) =
             found.map(|found| found.account).filter(|owner| is_for_any || challenge.account == Some(*owner))
         else {
-            return Ok(Err((PasskeySignInError::InvalidCredential, challenge.account)));
+            return refused(PasskeySignInError::InvalidCredential, challenge.account);
         };
         self.lock(owner).await?;
-        // Again: it may have signed in, or be gone, since.
-        let Some(passkey) = self.unit.passkeys().find(credential_id).await? else {
-            return Ok(Err((PasskeySignInError::InvalidCredential, Some(owner))));
+        // Again: it may have signed in, or be gone or another account's, since.
+        let passkey = self.unit.passkeys().find(credential_id).await?;
+        let Some(passkey) = passkey.filter(|passkey| passkey.account == owner) else {
+            return refused(PasskeySignInError::InvalidCredential, Some(owner));
         };
         let account = self.unit.accounts().find(owner).await?;
         let Some(account) = account.filter(|account| account.disabled_at.is_none()) else {
-            return Ok(Err((PasskeySignInError::UnknownAccount, Some(owner))));
+            return refused(PasskeySignInError::UnknownAccount, Some(owner));
         };
         let emails = self.unit.accounts().emails(owner).await?;
         let Some(email) = emails.into_iter().find(|known| known.is_primary).map(|known| known.email) else {
-            return Ok(Err((PasskeySignInError::NotAdmitted, Some(owner))));
+            return refused(PasskeySignInError::NotAdmitted, Some(owner));
         };
         if claim.email.as_ref().is_some_and(|sent| *sent != email) {
-            return Ok(Err((PasskeySignInError::InvalidCredential, Some(owner))));
+            return refused(PasskeySignInError::InvalidCredential, Some(owner));
         }
         let is_owner = match &claim.response.user_handle {
             Some(handle) => handle == owner.0.as_bytes(),
             None => !is_for_any,
         };
         if !is_owner {
-            return Ok(Err((PasskeySignInError::InvalidAssertion, Some(owner))));
+            return refused(PasskeySignInError::InvalidAssertion, Some(owner));
         }
-        Ok(Ok((account, email.into(), passkey)))
+        Ok(Ok(PasskeyOwner { account, login: email.into(), passkey }))
     }
 
     /// Opens the session.

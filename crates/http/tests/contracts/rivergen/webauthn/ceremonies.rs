@@ -1,43 +1,14 @@
-//! Ceremonies with authenticators and clients that are not ours: `passkey-rs`, and PyPI `soft-webauthn` and `fido2`.
+//! Ceremonies with an authenticator and a client that are not ours: PyPI `soft-webauthn`, on `fido2`. A browser's are in
+//! `pages::passkeys`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use passkey_authenticator::{Authenticator, MemoryStore, UiHint, UserCheck, UserValidationMethod};
-use passkey_client::{Client, DefaultClientData};
-use passkey_crypto::AvailableBackend;
-use passkey_types::Passkey;
-use passkey_types::ctap2::{Aaguid, Ctap2Error};
 use serde_json::{Value, json};
 use tidegate_testkit::{PUBLIC_URL, TestApp, on_both_engines};
 
 use super::*;
-
-/// Somebody who touches the authenticator and shows a finger.
-struct Somebody;
-
-#[async_trait::async_trait]
-impl UserValidationMethod for Somebody {
-    type PasskeyItem = Passkey;
-
-    async fn check_user<'a>(
-        &self,
-        _: UiHint<'a, Passkey>,
-        _: bool,
-        _: bool,
-    ) -> Result<UserCheck, Ctap2Error> {
-        Ok(UserCheck { presence: true, verification: true })
-    }
-
-    fn is_presence_enabled(&self) -> bool {
-        true
-    }
-
-    fn is_verification_enabled(&self) -> Option<bool> {
-        Some(true)
-    }
-}
 
 /// A Python program that answers a line for each line.
 struct Device {
@@ -78,33 +49,7 @@ impl Drop for Device {
     }
 }
 
-/// Options as the browser's interface wants them.
-fn public_key<T: serde::de::DeserializeOwned>(options: &Value) -> T {
-    serde_json::from_value(json!({ "publicKey": options })).unwrap()
-}
-
 on_both_engines! {
-    async fn another_authenticator_registers_and_signs_in(app: TestApp) {
-        let ada = app.sign_up_rivergen_verified(ADA).await;
-        let origin: url::Url = PUBLIC_URL.parse().unwrap();
-        let backend = AvailableBackend;
-        let authenticator = Authenticator::new(Aaguid::new_empty(), MemoryStore::new(), Somebody, backend);
-        let mut client = Client::new(authenticator);
-        let options = app.start_passkey(&ada, "Manager").await;
-        let created = client.register(&origin, public_key(&options), DefaultClientData).await.unwrap();
-        let credential = serde_json::to_value(created).unwrap();
-        app.complete_passkey(&ada, "Manager", &credential).await.assert_status(200);
-        for email in [Some(ADA), None] {
-            let options = app.start_passkey_sign_in(email).await;
-            let asserted = client.authenticate(&origin, public_key(&options), DefaultClientData).await.unwrap();
-            let credential = serde_json::to_value(asserted).unwrap();
-            app.complete_passkey_sign_in(email, &credential).await.assert_status(200);
-        }
-        // The authenticator that has the passkey makes no second one.
-        let options = app.start_passkey(&ada, "Again").await;
-        assert!(client.register(&origin, public_key(&options), DefaultClientData).await.is_err());
-    }
-
     // As published it sets no flag for a verified person: that is refused. With the flag it passes.
     async fn python_clients_register_and_sign_in_where_the_person_is_verified(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;
