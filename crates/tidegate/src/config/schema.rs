@@ -99,7 +99,7 @@ impl Schema {
     /// Whether it is the keys in a table that say what is meant: `[server] port = 8080`.
     fn knows_parts(&self, at: &[String], inner: &Dict) -> bool {
         // A table whose own name is misspelled is told as such.
-        suggest(self, at).is_none_or(|meant| !meant.note.is_empty())
+        (self.find(at).is_some() || suggest(self, at).is_none_or(|meant| !meant.note.is_empty()))
             && inner.keys().any(|key| suggest(self, &[at, &[key.clone()]].concat()).is_some())
     }
 

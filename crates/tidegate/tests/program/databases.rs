@@ -106,30 +106,18 @@ fn a_file_of_another_program_is_left_alone() {
     assert_eq!(before[100..], after[100..]);
 }
 
-/// The server's address, with user, password and the rest apart.
-async fn server() -> (Installation, String, String, String) {
-    let here = Installation::with_database(Engine::Postgres).await;
-    let DatabaseUrl::Postgres(url) = here.database_url() else { panic!("not PostgreSQL") };
-    let (login, rest) = url.trim_start_matches("postgres://").split_once('@').unwrap();
-    let user = login.split(':').next().unwrap().to_owned();
-    let (host, name) = rest.split_once('/').unwrap();
-    let (url, host, name) = (url.clone(), host.to_owned(), name.to_owned());
-    let name = name.split_once('?').map_or_else(String::new, |(_, options)| options.to_owned());
-    drop(url);
-    (here, user, host, name)
-}
-
 #[tokio::test]
 async fn a_server_that_refuses() {
-    let (here, user, host, options) = server().await;
+    let here = Installation::with_database(Engine::Postgres).await;
     let DatabaseUrl::Postgres(whole) = here.database_url() else { panic!("not PostgreSQL") };
+    let (login, rest) = whole.trim_start_matches("postgres://").split_once('@').unwrap();
+    let (user, host) = (login.split(':').next().unwrap(), rest.split('/').next().unwrap());
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let http = TcpListener::bind("127.0.0.1:0").unwrap();
     let other = http.local_addr().unwrap();
     thread::spawn(move || http.incoming().for_each(drop));
     let tls = format!("{whole}{}sslmode=require", if whole.contains('?') { "&" } else { "?" });
     let missing = whole.replacen(&format!("{host}/"), &format!("{host}/no_such_"), 1);
-    let _ = options;
     for (address, code, what, advice) in [
         (
             format!("postgres://{user}:hunter2@{host}/postgres"),

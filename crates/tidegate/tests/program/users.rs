@@ -223,5 +223,5 @@ fn an_account_that_is_not_there_is_said_with_what_to_do() {
 }
 
 fn create_installation(here: &Installation) {
-    assert_eq!(here.run(&["migrate", "--new"]).code, 0);
+    here.begin();
 }
