@@ -18,7 +18,16 @@ const ADVICE: &[(&str, &str)] = &[
         "ACTIVATION_TOKEN_EXPIRED",
         "Sign in again on that device, and trust it within the time that the answer says.",
     ),
+    (
+        "AUTHENTICATION_COMPLETION_FAILED",
+        "The passkey is right: the account may not sign in here. Ask the operator.",
+    ),
+    ("AUTHENTICATION_START_FAILED", "Sign in another way: the operator has not set up passkeys."),
+    ("CHALLENGE_NOT_FOUND", "Begin the ceremony again: its challenge is used or too old."),
     ("CHANGE_PASSWORD_FAILED", "The account has no password yet: set the first one by \"forgot password\"."),
+    ("CREDENTIAL_DELETION_FAILED", "A defect here: report it with the `x-request-id` of the answer."),
+    ("CREDENTIAL_LISTING_FAILED", "A defect here: report it with the `x-request-id` of the answer."),
+    ("CREDENTIAL_NOT_FOUND", "List the passkeys again: it was removed, or is another account's."),
     (
         "DATABASE_NOT_FOUND",
         "Check the database's id; it may have been deleted, or be another organization's.",
@@ -59,11 +68,20 @@ const ADVICE: &[(&str, &str)] = &[
     ("INSUFFICIENT_ROLE", "Do not try again with this token: its role or binding does not reach this."),
     ("INTERNAL_ERROR", "A defect here: report it with the `x-request-id` of the answer."),
     ("INVALID_ACTIVATION_TOKEN", "Sign in again on that device for a new activation token; each works once."),
+    (
+        "INVALID_ASSERTION",
+        "Begin the sign-in with the passkey again; check that the page is on an allowed origin.",
+    ),
+    (
+        "INVALID_ATTESTATION",
+        "Begin the registration of the passkey again; check that the page is on an allowed origin.",
+    ),
     ("INVALID_BACKUP_CODE", "Have the person use another backup code: each works once."),
     (
         "INVALID_CODE",
         "Have the person type the code that the app shows now. Check that the phone's clock is right.",
     ),
+    ("INVALID_CREDENTIAL", "Sign in another way: the passkey is not one of this account."),
     (
         "INVALID_CREDENTIALS",
         "Have the person type them again, or reset the password. Accounts that may not sign in here are answered likewise.",
@@ -84,6 +102,7 @@ const ADVICE: &[(&str, &str)] = &[
     ("MFA_METHOD_NOT_FOUND", "Show the account's methods again: it does not have this one."),
     ("MFA_NOT_ENABLED", "Set up a second factor first."),
     ("MFA_REQUIRED", "Send the second factor as well: a code, or a backup code."),
+    ("NO_CREDENTIALS", "Sign in another way: the account has no passkey."),
     ("NO_DATABASE_SELECTED", "Sign in with `db_id`: the operation is about the token's database."),
     ("NO_PENDING_SETUP", "Begin the set-up again: there is none, or it took too long."),
     ("OTP_EXPIRED", "Send another code."),
@@ -100,6 +119,11 @@ const ADVICE: &[(&str, &str)] = &[
     ("RATE_LIMITED", "Wait for the seconds of `Retry-After`."),
     ("RATE_LIMIT_OVERFLOW", "Wait for the seconds of `Retry-After`."),
     ("REFRESH_TOKEN_EXPIRED", "Sign in again."),
+    ("REGISTRATION_COMPLETION_FAILED", "Begin the registration again; the message says what was wrong."),
+    (
+        "REGISTRATION_START_FAILED",
+        "Remove a passkey, or verify an e-mail address first; or the operator has not set up passkeys. The message says which.",
+    ),
     ("SERVER_ERROR", "A defect here: report it with the `x-request-id` of the answer."),
     ("SERVER_UNAVAILABLE", "Wait for the seconds of `Retry-After`, then send the same request."),
     ("SERVICE_UNAVAILABLE", "Wait for the seconds of `Retry-After`, then send the same request."),
