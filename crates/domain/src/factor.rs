@@ -95,6 +95,41 @@ const fn is_dash(c: char) -> bool {
     matches!(c, '-' | '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}')
 }
 
+/// How an administrator's reset of second factors takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResetMode {
+    /// At once; the owner is told.
+    Immediate,
+    /// After a delay; the owner is told, and may call it off.
+    Delayed,
+    /// Once the owner has followed a mailed link.
+    Confirmed,
+}
+
+/// How resets of second factors take effect, by who asks for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FactorResets {
+    /// An operator, at the command line.
+    pub by_operator: ResetMode,
+    /// A manager of the organization that the account belongs to.
+    pub by_manager: ResetMode,
+    /// How long a delayed one waits.
+    #[serde(with = "crate::time::seconds")]
+    pub delay: Duration,
+}
+
+impl Default for FactorResets {
+    fn default() -> Self {
+        Self {
+            by_operator: ResetMode::Immediate,
+            by_manager: ResetMode::Delayed,
+            delay: Duration::from_secs(3 * 24 * 3_600),
+        }
+    }
+}
+
 /// What a client collected about itself: the `x-device-fingerprint` header, JSON text. Nothing where the header is absent or cannot
 /// be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -23,6 +23,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tidegate_delivery::{RetryPolicy, SmsConfig, SmtpConfig};
 use tidegate_domain::audit::AuditRetention;
+use tidegate_domain::factor::FactorResets;
 use tidegate_domain::limit::{Limit, MessageLimits};
 use tidegate_domain::quota::Quotas;
 use tidegate_domain::time::seconds;
@@ -126,6 +127,8 @@ pub(crate) struct Config {
     pub(crate) trusted_devices: TrustedDevices,
     /// Passkeys.
     pub(crate) passkeys: Passkeys,
+    /// How resets of second factors take effect.
+    pub(crate) factor_resets: FactorResets,
     /// Most an organization may keep.
     pub(crate) quotas: Quotas,
 }
@@ -349,6 +352,7 @@ impl Default for Config {
             databases: Databases::default(),
             trusted_devices: TrustedDevices::default(),
             passkeys: Passkeys::default(),
+            factor_resets: FactorResets::default(),
             quotas: Quotas::default(),
         }
     }

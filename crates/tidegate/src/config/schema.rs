@@ -201,6 +201,7 @@ fn sample() -> Config {
             allowed_authenticators: vec![String::new()],
             ..defaults.passkeys
         },
+        factor_resets: defaults.factor_resets,
         quotas: defaults.quotas,
         http: http(defaults.http),
         ops: Ops { hosts: vec![String::new()], ..defaults.ops },
