@@ -75,8 +75,10 @@ impl Journey {
     async fn through_rivergen(&mut self) {
         let [signup, weak, wrong, reset, changed, ..] = PASSWORDS;
         let body = json!({ "email": EMAIL, "password": signup, "display_name": "Ada" });
-        let pending = self.post("/api/v1/auth/signup", body.clone()).await.text_at("data.temporary_token");
-        self.post("/api/v1/auth/signup", body).await.assert_error(409, "EMAIL_TAKEN");
+        let pending = self.post("/api/v1/auth/signup", body).await.text_at("data.temporary_token");
+        // With the same password it would be the same request, sent again.
+        let taken = json!({ "email": EMAIL, "password": changed, "display_name": "Ada" });
+        self.post("/api/v1/auth/signup", taken).await.assert_error(409, "EMAIL_TAKEN");
         self.link_token().await;
         let resend = json!({ "email": EMAIL, "temporary_token": pending });
         let answer = self.post("/api/v1/auth/resend-signup-otp", resend).await;

@@ -49,8 +49,8 @@ fn a_python_client_made_from_each_document_walks_the_contract() {
 fn typescript_clients_made_from_each_document_compile_and_walk_the_contract() {
     let here = Installation::new();
     let server = serve(&here);
-    let modules = std::env::var("TIDEGATE_TEST_GENERATORS");
-    let modules = modules.expect("TIDEGATE_TEST_GENERATORS must name packages of npm: run scripts/test");
+    let modules = std::env::var("TIDEGATE_TEST_NODE_MODULES");
+    let modules = modules.expect("TIDEGATE_TEST_NODE_MODULES must name packages of npm: run scripts/test");
     let said = Said::of(&mut script(&here, "typescript_clients.py", &[&server.base, &modules]));
     assert_eq!((said.code, said.out.as_str()), (0, ""), "{}\n{}", said.out, said.err);
     server.stop();

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use rustix::process::Signal;
+use serde_json::json;
 use tidegate_testkit::{Engine, Fixture};
 
 use crate::support::{Installation, PASSWORD};
@@ -57,7 +58,9 @@ async fn a_second_start_finds_everything_again() {
 
     let server = here.serve(&["--dev"]);
     assert_eq!(server.get("/.well-known/jwks.json").await, jwks);
-    assert_eq!(server.sign_up("ada@example.com").await.0, 409);
+    // With the same password it would be the same request, sent again.
+    let again = json!({"email": "ada@example.com", "password": "An0ther-password"});
+    assert_eq!(server.post("/api/v1/auth/signup", again).await.0, 409);
     assert_eq!(server.sign_in("ada@example.com", PASSWORD).await.0, 200);
     server.stop();
     assert_eq!(fs::read_to_string(here.path().join("tidegate-data/master.key")).unwrap(), key);

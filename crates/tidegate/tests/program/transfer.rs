@@ -126,7 +126,10 @@ on_both_engines! {
             let said = here.run(&[&transfer(organization, to)[..], &["--json"]].concat());
             assert_eq!((said.code, said.err.as_str(), said.out.lines().count()), (1, "", 1), "{said:?}");
             let words = words.strip_prefix("error: ").unwrap().trim_end();
-            assert_eq!(said.json(), json!({"error": {"code": "transfer_refused", "message": words}}));
+            assert_eq!(
+                said.json(),
+                json!({"error": {"advice": null, "code": "transfer_refused", "message": words}})
+            );
         }
         // Nobody was signed out, and the owner is who it was.
         assert_eq!(status_of(&server, &root).await, 200);
@@ -156,6 +159,6 @@ fn a_transfer_needs_to_know_what_and_to_whom() {
     // A database is not made to say that nobody is in it.
     let said = here.run(&transfer(id, ROOT));
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("there is no database"), "{}", said.err);
+    assert!(said.err.contains("there is no installation"), "{}", said.err);
     assert!(!here.path().join("tidegate-data").exists());
 }

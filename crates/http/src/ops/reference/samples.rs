@@ -101,7 +101,10 @@ fn sample(schema: &Value, name: &str, components: &Value, depth: usize) -> Value
         }
     }
     match kind(schema) {
-        "integer" | "number" => schema.get("minimum").cloned().unwrap_or_else(|| Value::from(1)),
+        "integer" | "number" => {
+            let least = schema.get("minimum").filter(|least| least.as_f64().is_some_and(|least| least > 1.0));
+            least.cloned().unwrap_or_else(|| Value::from(1))
+        }
         "boolean" => Value::Bool(true),
         "array" => {
             let item = schema.get("items").unwrap_or(&Value::Null);

@@ -145,7 +145,9 @@ on_both_engines! {
                     let answer = target.send_json(&route, body).await;
                     let story = format!("{} as {value}", field.name);
                     route.assert_refused(&answer, route.invalid(), &story);
-                    assert!(named(&answer.body).contains(&field.name.as_str()), "{story}: {}", answer.text);
+                    // A value in place of a list of one is named as that one.
+                    let is_named = |name: &&str| name.split('.').next() == Some(field.name.as_str());
+                    assert!(named(&answer.body).iter().any(is_named), "{story}: {}", answer.text);
                 }
             }
         }

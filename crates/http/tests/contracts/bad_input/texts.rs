@@ -161,7 +161,8 @@ on_both_engines! {
             "JOSE\u{301}.\u{212a}AY@xn--bcher-kva.example",
             "\n jos\u{e9}.kay@b\u{fc}cher\u{3002}example\t",
         ] {
-            let body = json!({ "email": email, "password": PASSWORD });
+            // With the same password it would be the same request, sent again.
+            let body = json!({ "email": email, "password": "An0ther-password" });
             app.post("/api/v1/auth/signup").json(&body).send().await.assert_error(409, "EMAIL_TAKEN");
             login_rivergen(&app.client(), email, PASSWORD).await.assert_status(200);
             login_ingestiq(&app.client(), email, PASSWORD).await.assert_status(200);

@@ -8,8 +8,16 @@ use tidegate_http::contracts;
 use super::collect_references;
 
 /// Text that may be anything: passwords of sign-ins, and what is looked up or read without ever being refused.
-const ANYTHING: [&str; 7] =
-    ["additional_information", "content", "cursor", "db_id", "email_redirect_url", "key_id", "session_id"];
+const ANYTHING: [&str; 8] = [
+    "additional_information",
+    "content",
+    "cursor",
+    "db_id",
+    "email_redirect_url",
+    "key_id",
+    "session_id",
+    "transports",
+];
 
 /// Every document, with the schemas that its requests are made of, by their names.
 fn described() -> Vec<(String, Value, BTreeSet<String>)> {

@@ -16,10 +16,11 @@ const NEW_PASSWORD: &str = "Battery2staple!";
 
 /// Routes that act and wait for no body: there is nothing to hold back. Documents are refused before they come, because the
 /// account has no brokerage account.
-const WITHOUT_BODY: [&str; 5] = [
+const WITHOUT_BODY: [&str; 6] = [
     "DELETE /api/v1/devices/{device_id}",
     "DELETE /api/v1/mfa/totp/devices/{device_id}",
     "DELETE /api/v1/sessions/{session_id}",
+    "DELETE /api/v1/webauthn/credentials/{credential_id}",
     "POST /api/v1/logout",
     "POST /api/v1/account/kyc",
 ];
