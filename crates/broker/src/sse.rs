@@ -1,5 +1,8 @@
 //! Server-sent events (WHATWG HTML, section 9.2), as much of them as the broker uses: `data:` lines and
 //! comments.
+//!
+//! Not a crate's: `eventsource-stream` 0.2 and `sseer` 0.3 drop comments, in which the broker says that it lost events,
+//! and keep a message of any length in memory.
 
 /// Longest message that is kept: real ones have a few hundred bytes.
 const MAX_MESSAGE: usize = 1024 * 1024;

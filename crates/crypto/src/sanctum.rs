@@ -83,10 +83,7 @@ fn row(digits: &str) -> Result<i64, NotSanctum> {
 
 /// CRC-32 (IEEE 802.3) as eight lowercase hexadecimal digits.
 fn checksum(bytes: &[u8]) -> String {
-    let remainder = bytes.iter().fold(u32::MAX, |remainder, byte| {
-        (0..8).fold(remainder ^ u32::from(*byte), |r, _| (r >> 1) ^ (0xedb8_8320 * (r & 1)))
-    });
-    format!("{:08x}", !remainder)
+    format!("{:08x}", crc32fast::hash(bytes))
 }
 
 #[cfg(test)]

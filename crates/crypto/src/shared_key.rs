@@ -32,8 +32,7 @@ impl SharedKey {
         let mut mac = hmac::Context::with_key(&self.hmac(hmac::HMAC_SHA256));
         mac.update(format!("{seconds}.").as_bytes());
         mac.update(body);
-        let digits: String = mac.sign().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("t={seconds},v1={digits}")
+        format!("t={seconds},v1={}", hex::encode(mac.sign()))
     }
 
     /// Whether `signature`, an `X-Twilio-Signature` header, was made with this key, which is the

@@ -36,12 +36,7 @@ impl PlainToken {
     pub fn generate_hex(entropy: &dyn Entropy) -> Self {
         let mut bytes = Zeroizing::new([0_u8; 20]);
         entropy.fill(&mut *bytes);
-        let mut text = String::with_capacity(2 * bytes.len());
-        for byte in bytes.iter() {
-            let digits = [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
-            text.extend(digits.into_iter().flatten());
-        }
-        Self(Secret::new(text))
+        Self(Secret::new(hex::encode(&*bytes)))
     }
 
     /// A presented token, of any form; what comes along from a clipboard at its ends is left out.
@@ -152,8 +147,10 @@ mod tests {
     fn the_hash_is_sha_256() {
         // FIPS 180-2, appendix B.1.
         let hash = PlainToken::from_presented("abc").hash();
-        let hex: String = hash.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            hex::encode(hash.as_bytes()),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 
     #[test]

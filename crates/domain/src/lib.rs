@@ -1,6 +1,9 @@
 //! Types, rules and state machines of Tidegate.
 //!
 //! Nothing here does I/O, reads a clock or draws a random number: those are arguments.
+//!
+//! Names that are stored or sent are written out in an `as_str`, and not derived from the variant (as `strum` does): who renames
+//! a variant must not rename what rows and clients hold. The match is exhaustive, so none is forgotten.
 
 pub mod access;
 pub mod account;

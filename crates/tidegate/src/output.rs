@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
@@ -77,24 +78,13 @@ pub(crate) fn progress(what: &'static str) -> ProgressBar {
 
 /// Columns, as wide as what is in them.
 pub(crate) fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
-    let heads = heads.map(str::to_owned);
-    let rows: Vec<[String; N]> =
-        std::iter::once(&heads).chain(rows).map(|row| row.each_ref().map(|cell| printable(cell))).collect();
-    let mut widths = [0; N];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(heads);
+    table.add_rows(rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
     }
-    let lines: Vec<String> = rows
-        .iter()
-        .map(|row| {
-            let cells: Vec<String> =
-                row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-            cells.join("  ").trim_end().to_owned()
-        })
-        .collect();
-    lines.join("\n")
+    table.trim_fmt()
 }
 
 /// Untrusted text, without characters that control a terminal.

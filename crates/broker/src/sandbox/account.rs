@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tidegate_domain::Timestamp;
+use ulid::Ulid;
 use uuid::Uuid;
 
 use super::{SandboxConfig, written};
@@ -16,8 +17,6 @@ use crate::status::AccountStatus;
 
 /// Separates the sandbox's ids from those of the keys they come from.
 const ID_MASK: u128 = 0x5a4d_b0c8_0000_0000_0000_73b9_1d6e_0c25;
-/// Crockford's alphabet, in which ULIDs are written.
-const BASE32: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// The broker's code for values it does not accept.
 const INVALID: i64 = 42_210_000;
 /// Longest base64 text of a document: of 10 MB.
@@ -213,13 +212,10 @@ impl SandboxAccount {
     /// 48 bits of milliseconds, 16 of the step's index so that steps of one instant keep their order, 64 of
     /// the id.
     fn ulid(&self, index: usize, at: Timestamp) -> String {
-        let millis = u128::from(at.millis() & 0xffff_ffff_ffff);
         let index = u128::from(u16::try_from(index).unwrap_or(u16::MAX));
         // The end of an id made from a row key is the random part of it.
-        let bits = millis << 80 | index << 64 | u128::from(self.id.as_u128() as u64);
-        let digit =
-            |place: u32| BASE32.get((bits >> (5 * place) & 31) as usize).copied().map_or('0', char::from);
-        (0..26).rev().map(digit).collect()
+        let (_, end) = self.id.as_u64_pair();
+        Ulid::from_parts(at.millis(), index << 64 | u128::from(end)).to_string()
     }
 
     fn will_ask(&self, now: Timestamp) -> bool {
@@ -243,12 +239,9 @@ impl SandboxAccount {
     }
 }
 
-/// The instant in the first ten digits of an event's name; none where there is none.
+/// The instant in an event's name; none where there is none.
 pub(super) fn instant_of(ulid: &str) -> Option<Timestamp> {
-    let millis = ulid.get(..10)?.bytes().try_fold(0_i64, |millis, digit| {
-        let value = BASE32.iter().position(|known| *known == digit)?;
-        Some(millis << 5 | i64::try_from(value).ok()?)
-    })?;
+    let millis = i64::try_from(Ulid::from_string(ulid).ok()?.timestamp_ms()).ok()?;
     Some(Timestamp::from_micros(millis.saturating_mul(1_000)))
 }
 

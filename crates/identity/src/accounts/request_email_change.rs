@@ -86,7 +86,7 @@ impl Identity {
         work.warn_old_mailbox(new_email, new.id).await?;
         // The contract keeps an unproven address out of the log.
         let mac = self.kernel.vault.mac("audited address", new_email.as_str().as_bytes());
-        let hashed: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hashed = hex::encode(mac);
         work.audit(Action::EmailChangeRequested, work.grant.subject(), json!({ "new_email_hash": hashed }))
             .await?;
         Ok(work.commit().await?)

@@ -362,7 +362,7 @@ impl From<&[TrustedDevice]> for DevicesData {
         let render = |device: &TrustedDevice| DeviceData {
             id: device.number,
             device_name: device.name.clone(),
-            device_fingerprint: device.fingerprint.iter().map(|byte| format!("{byte:02x}")).collect(),
+            device_fingerprint: hex::encode(&device.fingerprint),
             user_agent: device.user_agent.clone(),
             ip_address: device.ip.clone(),
             is_active: true,
