@@ -141,9 +141,10 @@ fn every_route_of_a_contract_is_described() {
 fn sources(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries
-        .flat_map(|path| match path.is_dir() {
-            true => sources(&path),
-            false => vec![std::fs::read_to_string(path).unwrap()],
+        .flat_map(|path| match path.extension() {
+            _ if path.is_dir() => sources(&path),
+            Some(extension) if extension == "rs" => vec![std::fs::read_to_string(path).unwrap()],
+            _ => Vec::new(),
         })
         .collect()
 }
@@ -164,6 +165,24 @@ fn every_row_of_the_table_names_a_test_that_exists() {
         let function = name.rsplit("::").next().unwrap();
         assert!(source.contains(&format!("fn {function}(")), "{name} is not in {}", file.display());
     }
+}
+
+/// A defence whose test is gone, or has another name, is not shown by anything.
+#[test]
+fn every_test_that_the_threat_model_names_exists() {
+    let read = |path: &str| std::fs::read_to_string(repository().join(path)).unwrap();
+    let (text, settings) = (read("docs/security.md"), read("crates/tidegate/tidegate.example.toml"));
+    let code = sources(&repository().join("crates")).join("\n");
+    let is_name =
+        |span: &&str| span.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c));
+    let names =
+        text.split('`').skip(1).step_by(2).filter(is_name).map(|span| span.rsplit("::").next().unwrap());
+    // Tests are sentences. Settings are not tests.
+    let names: BTreeSet<&str> =
+        names.filter(|name| name.matches('_').count() > 2 && !settings.contains(*name)).collect();
+    assert!(names.len() > 100, "the threat model lost its tests");
+    let missing: Vec<_> = names.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "there are no such tests: {missing:?}");
 }
 
 on_both_engines! {
