@@ -21,7 +21,7 @@ fn connect(server: &Server) -> TcpStream {
 }
 
 /// A client at another address of this machine.
-fn elsewhere() -> reqwest::Client {
+pub(crate) fn elsewhere() -> reqwest::Client {
     let address = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
     reqwest::Client::builder().local_address(address).build().unwrap()
 }

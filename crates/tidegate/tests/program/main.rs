@@ -13,6 +13,7 @@ mod crossing_minds;
 mod doctor;
 mod factors;
 mod help;
+mod http2;
 mod jobs;
 mod json;
 mod keys;
