@@ -9,6 +9,7 @@
 mod bare;
 mod clients;
 mod database;
+mod factors;
 mod hashing;
 mod load;
 mod machine;
@@ -59,7 +60,8 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Only scenarios whose name contains this: starting, reading, listing, writing-sqlite, writing-postgres,
-    /// phones-sqlite, phones-postgres, signing-in, scale
+    /// phones-sqlite, phones-postgres, factors-sqlite,
+    /// factors-postgres, signing-in, scale
     #[arg(long, default_value = "")]
     only: String,
     /// How many accounts are many

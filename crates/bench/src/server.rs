@@ -78,7 +78,10 @@ impl Setup {
             }
         }
         for (contract, limits) in [
-            ("rivergen", &["sign_up_by_ip", "sign_in_by_ip", "sign_in_by_email"][..]),
+            (
+                "rivergen",
+                &["sign_up_by_ip", "sign_in_by_ip", "sign_in_by_email", "passkey_challenges_by_ip"][..],
+            ),
             ("ingestiq", &["failed_sign_in", "anonymous_requests", "authenticated_requests"]),
             ("crossing_minds", &["requests_by_organization"]),
             ("riven", &["anonymous_requests", "authenticated_requests"]),
@@ -96,7 +99,8 @@ impl Setup {
     /// Makes the database with the present schema.
     pub(crate) fn migrate(&self) -> Result<()> {
         self.write_config()?;
-        let output = private(&self.binary).arg("migrate").arg("--config").arg(self.config()).output()?;
+        let output =
+            private(&self.binary).args(["migrate", "--new"]).arg("--config").arg(self.config()).output()?;
         if output.status.success() {
             return Ok(());
         }

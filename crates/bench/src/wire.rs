@@ -137,10 +137,19 @@ pub(crate) fn get(path: &str, token: Option<&str>) -> Vec<u8> {
 
 /// A request with a JSON body.
 pub(crate) fn post(path: &str, body: &Value) -> Vec<u8> {
+    post_with(path, "", body)
+}
+
+/// The same by a caller with an access token.
+pub(crate) fn post_as(path: &str, token: &str, body: &Value) -> Vec<u8> {
+    post_with(path, &format!("authorization: Bearer {token}\r\n"), body)
+}
+
+fn post_with(path: &str, headers: &str, body: &Value) -> Vec<u8> {
     let body = body.to_string();
     format!(
         "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: tidegate-bench\r\naccept: application/json\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+         {headers}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()

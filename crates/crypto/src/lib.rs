@@ -4,6 +4,7 @@
 //! [`SystemEntropy`], which only the program hands out. The one exception is the nonce inside an ECDSA signature, which
 //! the signing library draws itself.
 
+pub mod checked;
 pub mod code;
 pub mod entropy;
 pub mod jwt;
@@ -16,6 +17,7 @@ pub mod shared_key;
 pub mod token;
 pub mod totp;
 pub mod vault;
+pub mod webauthn;
 
 #[cfg(test)]
 mod testing;
@@ -35,6 +37,7 @@ pub use shared_key::SharedKey;
 pub use token::{PlainToken, TokenHash};
 pub use totp::TotpSeed;
 pub use vault::{Vault, VaultError};
+pub use webauthn::{PasskeyChallenge, RelyingParty};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

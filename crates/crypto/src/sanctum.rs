@@ -11,7 +11,7 @@ use crate::{PlainToken, TokenHash};
 
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 /// Random characters of a token.
-const RANDOM: usize = 40;
+pub(crate) const RANDOM: usize = 40;
 /// Hexadecimal digits of its checksum.
 const CHECKSUM: usize = 8;
 
@@ -31,12 +31,7 @@ impl SanctumToken {
     /// A new token's secret: what is hashed and stored, before the row has its number.
     pub fn new_secret(entropy: &dyn Entropy) -> PlainToken {
         let mut text = String::with_capacity(RANDOM + CHECKSUM);
-        text.extend((0..RANDOM).filter_map(|_| {
-            // Below 62 each number is equally likely; a remainder of random bytes would favour the first
-            // letters.
-            let drawn = entropy.below(ALPHABET.len() as u32);
-            ALPHABET.get(drawn as usize).copied().map(char::from)
-        }));
+        push_random(&mut text, entropy);
         let checksum = checksum(text.as_bytes());
         text.push_str(&checksum);
         PlainToken::from_secret(Secret::new(text))
@@ -83,7 +78,22 @@ fn row(digits: &str) -> Result<i64, NotSanctum> {
 
 /// CRC-32 (IEEE 802.3) as eight lowercase hexadecimal digits.
 fn checksum(bytes: &[u8]) -> String {
-    format!("{:08x}", crc32fast::hash(bytes))
+    format!("{:08x}", crc32(bytes))
+}
+
+/// Appends the random characters of a token.
+pub(crate) fn push_random(text: &mut String, entropy: &dyn Entropy) {
+    text.extend((0..RANDOM).filter_map(|_| {
+        // Below 62 each number is equally likely; a remainder of random bytes would favour the first
+        // letters.
+        let drawn = entropy.below(ALPHABET.len() as u32);
+        ALPHABET.get(drawn as usize).copied().map(char::from)
+    }));
+}
+
+/// CRC-32 (IEEE 802.3).
+pub(crate) fn crc32(bytes: &[u8]) -> u32 {
+    crc32fast::hash(bytes)
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ pub enum StoreError {
     /// The database is of a newer version of Tidegate, or its migrations were tampered with.
     #[error("the database's schema does not fit this version of tidegate: {0}")]
     Migration(String),
+    /// The database cannot be opened as it is configured.
+    #[error("{0}")]
+    Refused(Refusal),
     /// A stored value that no version of Tidegate has written.
     #[error("the database holds an unreadable value in {0}")]
     Unreadable(&'static str),
@@ -21,21 +24,68 @@ pub enum StoreError {
     Database(String),
 }
 
+/// Why a database cannot be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}; {advice}")]
+pub struct Refusal {
+    /// Stable, for programs.
+    pub code: &'static str,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+impl Refusal {
+    /// A refusal that says what is wrong and what to do about it.
+    pub fn new(code: &'static str, what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { code, what: what.into(), advice: advice.into() }
+    }
+}
+
+impl From<Refusal> for StoreError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error;
+        let text = plain(&error);
         match &error {
             Error::Io(_) | Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => {
-                Self::Unavailable(error.to_string())
+                Self::Unavailable(text)
             }
-            Error::Database(cause) => match class_of(cause.code().as_deref().unwrap_or_default()) {
-                Class::Unavailable => Self::Unavailable(error.to_string()),
-                Class::Pooler => Self::Unavailable(format!("{error}; {POOLER}")),
-                Class::Other => Self::Database(error.to_string()),
-            },
-            _ => Self::Database(error.to_string()),
+            Error::Database(cause) => {
+                let code = cause.code().unwrap_or_default();
+                let text = advice(&code).map_or_else(|| text.clone(), |advice| format!("{text}; {advice}"));
+                match class_of(&code) {
+                    Class::Unavailable | Class::Pooler => Self::Unavailable(text),
+                    Class::Other => Self::Database(text),
+                }
+            }
+            _ => Self::Database(text),
         }
     }
+}
+
+/// What a database said, in its own words: without those of the library, and without the place in the server's source.
+pub(crate) fn plain(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(cause) => match cause.code() {
+            Some(code) => format!("{} (code {code})", cause.message()),
+            None => cause.message().to_owned(),
+        },
+        sqlx::Error::Io(cause) => without_number(&cause.to_string()).to_owned(),
+        sqlx::Error::PoolTimedOut => "no connection became free in time".to_owned(),
+        other => without_number(&other.to_string()).to_owned(),
+    }
+}
+
+/// A message of the system without its number: `No such file or directory (os error 2)`.
+pub(crate) fn without_number(text: &str) -> &str {
+    text.split_once(" (os error ").map_or(text, |(said, _)| said)
 }
 
 impl From<sqlx::migrate::MigrateError> for StoreError {
@@ -54,6 +104,42 @@ impl From<sqlx::migrate::MigrateError> for StoreError {
 /// What a statement finds that was prepared on another connection than it believes.
 const POOLER: &str = "a pooler in transaction mode has to support prepared statements (PgBouncer from 1.21, with \
      max_prepared_statements); else use its session mode";
+
+/// What to do about an error, by its code in either engine.
+pub(crate) fn advice(code: &str) -> Option<&'static str> {
+    if code.len() == 5 {
+        return match code {
+            "26000" | "42P05" => Some(POOLER),
+            "25006" => Some("it is read-only, as a standby is: give the address of the primary server"),
+            "42501" => Some(
+                "the user of the database's address needs the right: `alter database NAME owner to USER`, or `grant usage, \
+                 create on schema SCHEMA to USER`",
+            ),
+            "3F000" => Some("create the schema that options[search_path] names"),
+            "53100" => Some("free space on the database server's disk"),
+            "53300" => Some("raise max_connections of the server, or lower database_connections"),
+            "57P03" => Some("the server starts or stops: try again in a moment"),
+            _ => None,
+        };
+    }
+    match code.parse::<u32>().ok()? & 0xff {
+        5 | 6 => Some(
+            "another program holds the database's lock: end it, a backup or an open `sqlite3` for example",
+        ),
+        8 => Some(
+            "the file or its directory cannot be written: see its permissions, and whether the disk is mounted read-only",
+        ),
+        10 => Some("the disk fails or is full: see the system's log, and `df`"),
+        11 => Some(DAMAGED),
+        13 => Some("the disk is full: free space"),
+        26 => Some("the file is no SQLite database, or is encrypted"),
+        _ => None,
+    }
+}
+
+/// What is left to do with a damaged file.
+const DAMAGED: &str = "the file is damaged: stop the server, keep a copy of the file and of those beside it, then restore your \
+     backup, or recover what can be read with `sqlite3 FILE .recover | sqlite3 NEW`";
 
 /// What an error of the database says about the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,5 +198,37 @@ mod tests {
             assert_eq!(class_of(wrong), Class::Other, "{wrong}");
         }
         assert_eq!((class_of("26000"), class_of("42P05")), (Class::Pooler, Class::Pooler));
+    }
+
+    #[test]
+    fn each_error_that_an_operator_can_end_says_how() {
+        for (code, begin) in [
+            ("25006", "it is read-only, as a standby is"),
+            ("42501", "the user of the database's address needs the right"),
+            ("3F000", "create the schema"),
+            ("42P05", "a pooler in transaction mode"),
+            ("53100", "free space"),
+            ("53300", "raise max_connections"),
+            ("57P03", "the server starts or stops"),
+            ("5", "another program holds the database's lock"),
+            ("261", "another program holds the database's lock"),
+            ("1032", "the file or its directory cannot be written"),
+            ("778", "the disk fails or is full"),
+            ("11", "the file is damaged"),
+            ("267", "the file is damaged"),
+            ("13", "the disk is full"),
+            ("26", "the file is no SQLite database"),
+        ] {
+            assert!(advice(code).is_some_and(|advice| advice.starts_with(begin)), "{code}");
+        }
+        assert_eq!((advice("23505"), advice("2067"), advice("")), (None, None, None));
+    }
+
+    #[test]
+    fn a_message_has_no_number_of_the_system() {
+        assert_eq!(without_number("Permission denied (os error 13)"), "Permission denied");
+        let error = sqlx::Error::Io(std::io::Error::from_raw_os_error(2));
+        let text = StoreError::from(error).to_string();
+        assert_eq!(text, "the database is unavailable: No such file or directory");
     }
 }

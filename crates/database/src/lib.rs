@@ -9,8 +9,8 @@ pub mod error;
 mod statement;
 pub mod unit;
 
-pub use engine::{Change, ChangeListener, DatabaseUrl, Migration, Store, StoreOptions, Topic};
-pub use error::StoreError;
+pub use engine::{Change, ChangeListener, CopiedTable, DatabaseUrl, Migration, Store, StoreOptions, Topic};
+pub use error::{Refusal, StoreError};
 pub use sqlx;
 pub use unit::Unit;
 

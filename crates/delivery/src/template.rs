@@ -39,7 +39,7 @@ pub enum Template {
     Invitation,
     /// The same for an account that has a password, by a code: `code`, `link`, `minutes`, `organization`.
     InvitationCode,
-    /// Reports that the password was changed: `when` (RFC 3339; `when|date` in words), `ip`, `phones` (those that can sign in, masked; may be empty).
+    /// Reports that the password was changed: `when` (RFC 3339; `when|date` in words), `ip`, `phones` (those that can sign in, masked; may be empty), `passkeys` (how many can).
     PasswordChanged,
     /// Verifies the new address of an account: `code`, `minutes`.
     EmailChangeCode,
@@ -61,6 +61,10 @@ pub enum Template {
     FactorAdded,
     /// Reports that second factors were removed: `factor`, `when` (ISO 8601), `ip`, `link`.
     FactorRemoved,
+    /// Reports that a passkey was added: `passkey` (what its owner calls it), `when` (ISO 8601), `ip`, `link`.
+    PasskeyAdded,
+    /// Reports that a passkey was removed: `passkey` (its name), `when` (ISO 8601), `ip`, `link`.
+    PasskeyRemoved,
     /// Reports that a backup code was used: `remaining`, `when` (ISO 8601), `ip`, `link`.
     RecoveryCodeUsed,
     /// Reports that few backup codes are left: `remaining`, `when` (ISO 8601), `ip`, `link`.
@@ -153,7 +157,7 @@ impl Files {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::SignUpCode,
         Self::PasswordReset,
         Self::Invitation,
@@ -168,6 +172,8 @@ impl Template {
         Self::NewDevice,
         Self::FactorAdded,
         Self::FactorRemoved,
+        Self::PasskeyAdded,
+        Self::PasskeyRemoved,
         Self::RecoveryCodeUsed,
         Self::RecoveryCodesLow,
     ];
@@ -189,6 +195,8 @@ impl Template {
             Self::NewDevice => "new_device",
             Self::FactorAdded => "factor_added",
             Self::FactorRemoved => "factor_removed",
+            Self::PasskeyAdded => "passkey_added",
+            Self::PasskeyRemoved => "passkey_removed",
             Self::RecoveryCodeUsed => "recovery_code_used",
             Self::RecoveryCodesLow => "recovery_codes_low",
         }
@@ -216,6 +224,8 @@ impl Template {
             | Self::NewDevice
             | Self::FactorAdded
             | Self::FactorRemoved
+            | Self::PasskeyAdded
+            | Self::PasskeyRemoved
             | Self::RecoveryCodeUsed
             | Self::RecoveryCodesLow => false,
         }
@@ -237,6 +247,8 @@ impl Template {
             Self::NewDevice => built_in!("new_device"),
             Self::FactorAdded => built_in!("factor_added"),
             Self::FactorRemoved => built_in!("factor_removed"),
+            Self::PasskeyAdded => built_in!("passkey_added"),
+            Self::PasskeyRemoved => built_in!("passkey_removed"),
             Self::RecoveryCodeUsed => built_in!("recovery_code_used"),
             Self::RecoveryCodesLow => built_in!("recovery_codes_low"),
         }

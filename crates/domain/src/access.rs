@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::flexible_id::FlexibleId;
 use crate::id::{AccountId, DatabaseId, OrganizationId, SessionId};
 use crate::session::AmrSet;
-use crate::{ContractId, Role};
+use crate::{ContractId, Role, Scopes};
 
 /// Claims of an access token (RFC 9068 section 2.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +28,8 @@ pub struct AccessClaims {
     pub org: OrganizationId,
     /// The role there.
     pub role: Role,
-    /// Space-separated scopes (RFC 8693 section 4.2). A session signed in to by its owner has `full`.
-    pub scope: String,
+    /// What it may do at most (RFC 8693 section 4.2). A session signed in to by its owner has `full`.
+    pub scope: Scopes,
     /// How its owner proved who they are (RFC 8176). Refreshing keeps it. Empty in tokens of versions before it.
     #[serde(default, skip_serializing_if = "AmrSet::is_empty")]
     pub amr: AmrSet,
@@ -49,6 +49,3 @@ pub struct AccessClaims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fsid: Option<FlexibleId>,
 }
-
-/// The scope of a session its owner signed in to: whatever the role may do.
-pub const FULL_SCOPE: &str = "full";

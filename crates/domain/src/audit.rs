@@ -30,189 +30,148 @@ pub struct AuditRetention {
     pub attempts_by_network: Option<Limit>,
 }
 
-/// What happened. Names: RiverGen section 1.11 where it has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Action {
+macro_rules! actions {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+        /// What happened. Names: RiverGen section 1.11 where it has one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Action {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Action {
+            /// The stored name.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),+ }
+            }
+        }
+    };
+}
+
+actions! {
     /// A sign-in succeeded.
-    SignInSucceeded,
+    SignInSucceeded = "auth.login.success",
     /// A sign-in failed.
-    SignInFailed,
+    SignInFailed = "auth.login.failure",
     /// An account was made.
-    SignedUp,
+    SignedUp = "auth.signup",
     /// An address was shown to be theirs.
-    EmailVerified,
+    EmailVerified = "auth.email.verified",
     /// A phone was shown to be theirs.
-    PhoneVerified,
+    PhoneVerified = "auth.phone.verified",
     /// A code was texted.
-    CodeTexted,
+    CodeTexted = "auth.otp.sent",
     /// A code was sent again.
-    CodeResent,
+    CodeResent = "auth.otp.resent",
     /// One session was ended by its owner from within.
-    SignedOut,
+    SignedOut = "auth.logout",
     /// All sessions were.
-    SignedOutEverywhere,
+    SignedOutEverywhere = "auth.logout_all",
     /// A password reset was asked for.
-    PasswordResetRequested,
+    PasswordResetRequested = "auth.password.reset_requested",
     /// A password was reset.
-    PasswordReset,
+    PasswordReset = "auth.password.reset",
     /// A password was changed.
-    PasswordChanged,
+    PasswordChanged = "auth.password.changed",
     /// A profile was changed.
-    ProfileUpdated,
+    ProfileUpdated = "auth.profile.updated",
     /// Another address was asked for.
-    EmailChangeRequested,
+    EmailChangeRequested = "auth.email.change_requested",
     /// Another address was taken.
-    EmailChanged,
+    EmailChanged = "auth.email.changed",
     /// The previous mailbox took a changed address back.
-    EmailRestored,
+    EmailRestored = "auth.email.restored",
     /// A session was ended from another.
-    SessionRevoked,
+    SessionRevoked = "session.revoked",
     /// A superseded refresh token was presented and its session ended.
-    RefreshTokenReplayed,
+    RefreshTokenReplayed = "session.refresh_token_replayed",
     /// An organization was provisioned from the command line.
-    OrganizationProvisioned,
+    OrganizationProvisioned = "organization.provisioned",
     /// An organization got another owner.
-    OwnershipTransferred,
+    OwnershipTransferred = "organization.ownership_transferred",
     /// An organization's metadata was changed.
-    OrganizationUpdated,
+    OrganizationUpdated = "organization.updated",
     /// A manager made an account.
-    AccountCreated,
+    AccountCreated = "account.created",
     /// An account's owner accepted that an organization manages the account.
-    InvitationAccepted,
+    InvitationAccepted = "account.invitation_accepted",
     /// An invitation lapsed: the mailbox's owner proved it in another way, or signed up.
-    InvitationWithdrawn,
+    InvitationWithdrawn = "account.invitation_withdrawn",
     /// An unproven address went to the account that proved it.
-    UnprovenAddressLost,
+    UnprovenAddressLost = "account.unproven_address_lost",
     /// A phone was removed from an account.
-    PhoneRemoved,
+    PhoneRemoved = "account.phone_removed",
     /// A manager changed an account.
-    AccountUpdated,
+    AccountUpdated = "account.updated",
     /// An account was deleted, by a manager, by itself or by an operator.
-    AccountDeleted,
+    AccountDeleted = "account.deleted",
     /// An operator disabled an account.
-    AccountDisabled,
+    AccountDisabled = "account.disabled",
     /// An operator enabled it again.
-    AccountEnabled,
+    AccountEnabled = "account.enabled",
     /// An operator cleared the wrong passwords and codes that kept an account out.
-    AccountUnlocked,
+    AccountUnlocked = "account.unlocked",
     /// An operator exported what is stored of an account.
-    AccountExported,
+    AccountExported = "account.exported",
     /// An identifier was removed from an account.
-    IdentifierRemoved,
+    IdentifierRemoved = "account.identifier_removed",
     /// A program was given a key.
-    ServiceKeyCreated,
+    ServiceKeyCreated = "account.key_created",
     /// A program's key was deleted.
-    ServiceKeyDeleted,
+    ServiceKeyDeleted = "account.key_deleted",
     /// A database was made.
-    DatabaseCreated,
+    DatabaseCreated = "database.created",
     /// A database was changed.
-    DatabaseUpdated,
+    DatabaseUpdated = "database.updated",
     /// A database was deleted.
-    DatabaseDeleted,
+    DatabaseDeleted = "database.deleted",
     /// A client chose how to show the second factor; its code was sent where it is one that is sent.
-    FactorCodeSent,
+    FactorCodeSent = "auth.mfa.otp_generated",
     /// Second factors were removed by their owner.
-    FactorsDeactivated,
+    FactorsDeactivated = "auth.mfa.deactivated",
     /// A second factor was added.
-    FactorAdded,
+    FactorAdded = "mfa.factor.enabled",
     /// A device of a second factor was removed.
-    FactorRemoved,
+    FactorRemoved = "mfa.factor.removed",
     /// An operator removed all second factors of an account.
-    FactorsReset,
+    FactorsReset = "mfa.reset",
     /// Backup codes were made.
-    RecoveryCodesMade,
+    RecoveryCodesMade = "mfa.backup_codes.generated",
     /// A backup code was used.
-    RecoveryCodeUsed,
+    RecoveryCodeUsed = "mfa.backup_codes.used",
     /// A code was wrong while a second factor was set up or the owner proved anew who they are.
-    FactorRefused,
+    FactorRefused = "mfa.verify.failure",
     /// The owner of a session proved anew who they are.
-    SteppedUp,
+    SteppedUp = "auth.step_up",
     /// A device became a trusted one.
-    DeviceActivated,
+    DeviceActivated = "device.activated",
     /// A device was not to be trusted.
-    DeviceSkipped,
+    DeviceSkipped = "device.skipped",
     /// A device is trusted no more.
-    DeviceRevoked,
+    DeviceRevoked = "device.revoked",
+    /// A passkey was registered.
+    PasskeyRegistered = "webauthn.registered",
+    /// A passkey was removed.
+    PasskeyRemoved = "webauthn.deleted",
+    /// An authenticator's answer to the registration of a passkey was refused.
+    PasskeyRefused = "webauthn.refused",
     /// The link of a security notice was followed: all sessions ended.
-    AccountSecured,
+    AccountSecured = "account.secured",
     /// An organization admits members without their second factor, or no longer does.
-    SecondFactorRuleChanged,
+    SecondFactorRuleChanged = "organization.second_factor_rule_changed",
     /// A brokerage account was applied for.
-    BrokerageApplied,
+    BrokerageApplied = "brokerage.applied",
     /// A brokerage account was opened.
-    BrokerageOpened,
+    BrokerageOpened = "brokerage.opened",
     /// A broker was given documents.
-    BrokerageDocumentsSubmitted,
+    BrokerageDocumentsSubmitted = "brokerage.documents_submitted",
     /// The status of a brokerage account changed.
-    BrokerageStatusChanged,
+    BrokerageStatusChanged = "brokerage.status_changed",
 }
 
 impl Action {
     /// Whether anyone can cause it without having signed in, as often as their limits let them.
     pub const fn is_attempt(self) -> bool {
         matches!(self, Self::SignInFailed | Self::CodeTexted | Self::PasswordResetRequested)
-    }
-
-    /// The stored name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::SignInSucceeded => "auth.login.success",
-            Self::SignInFailed => "auth.login.failure",
-            Self::SignedUp => "auth.signup",
-            Self::EmailVerified => "auth.email.verified",
-            Self::PhoneVerified => "auth.phone.verified",
-            Self::CodeTexted => "auth.otp.sent",
-            Self::CodeResent => "auth.otp.resent",
-            Self::SignedOut => "auth.logout",
-            Self::SignedOutEverywhere => "auth.logout_all",
-            Self::PasswordResetRequested => "auth.password.reset_requested",
-            Self::PasswordReset => "auth.password.reset",
-            Self::PasswordChanged => "auth.password.changed",
-            Self::ProfileUpdated => "auth.profile.updated",
-            Self::EmailChangeRequested => "auth.email.change_requested",
-            Self::EmailChanged => "auth.email.changed",
-            Self::EmailRestored => "auth.email.restored",
-            Self::SessionRevoked => "session.revoked",
-            Self::RefreshTokenReplayed => "session.refresh_token_replayed",
-            Self::OrganizationProvisioned => "organization.provisioned",
-            Self::OwnershipTransferred => "organization.ownership_transferred",
-            Self::OrganizationUpdated => "organization.updated",
-            Self::AccountCreated => "account.created",
-            Self::InvitationAccepted => "account.invitation_accepted",
-            Self::InvitationWithdrawn => "account.invitation_withdrawn",
-            Self::UnprovenAddressLost => "account.unproven_address_lost",
-            Self::PhoneRemoved => "account.phone_removed",
-            Self::AccountUpdated => "account.updated",
-            Self::AccountDeleted => "account.deleted",
-            Self::AccountDisabled => "account.disabled",
-            Self::AccountEnabled => "account.enabled",
-            Self::AccountUnlocked => "account.unlocked",
-            Self::AccountExported => "account.exported",
-            Self::IdentifierRemoved => "account.identifier_removed",
-            Self::ServiceKeyCreated => "account.key_created",
-            Self::ServiceKeyDeleted => "account.key_deleted",
-            Self::DatabaseCreated => "database.created",
-            Self::DatabaseUpdated => "database.updated",
-            Self::DatabaseDeleted => "database.deleted",
-            Self::FactorCodeSent => "auth.mfa.otp_generated",
-            Self::FactorsDeactivated => "auth.mfa.deactivated",
-            Self::FactorAdded => "mfa.factor.enabled",
-            Self::FactorRemoved => "mfa.factor.removed",
-            Self::FactorsReset => "mfa.reset",
-            Self::RecoveryCodesMade => "mfa.backup_codes.generated",
-            Self::RecoveryCodeUsed => "mfa.backup_codes.used",
-            Self::FactorRefused => "mfa.verify.failure",
-            Self::SteppedUp => "auth.step_up",
-            Self::DeviceActivated => "device.activated",
-            Self::DeviceSkipped => "device.skipped",
-            Self::DeviceRevoked => "device.revoked",
-            Self::AccountSecured => "account.secured",
-            Self::SecondFactorRuleChanged => "organization.second_factor_rule_changed",
-            Self::BrokerageApplied => "brokerage.applied",
-            Self::BrokerageOpened => "brokerage.opened",
-            Self::BrokerageDocumentsSubmitted => "brokerage.documents_submitted",
-            Self::BrokerageStatusChanged => "brokerage.status_changed",
-        }
     }
 }

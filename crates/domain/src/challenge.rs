@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::factor::FactorKind;
-use crate::id::{AccountId, ChallengeId, OrganizationId};
+use crate::id::{AccountId, ChallengeId, OrganizationId, SessionId};
 use crate::session::AmrSet;
 use crate::{ContractId, Timestamp};
 
@@ -35,11 +35,15 @@ pub enum Purpose {
     StepUp,
     /// All sessions of the account may be ended and its recovery started.
     SecureAccount,
+    /// An authenticator answers the registration of a passkey.
+    RegisterPasskey,
+    /// An authenticator answers a sign-in with a passkey.
+    SignInByPasskey,
 }
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::VerifyEmail,
         Self::ChangeEmail,
         Self::AddEmail,
@@ -51,6 +55,8 @@ impl Purpose {
         Self::SetUpFactor,
         Self::StepUp,
         Self::SecureAccount,
+        Self::RegisterPasskey,
+        Self::SignInByPasskey,
     ];
 
     /// The stored value.
@@ -67,6 +73,8 @@ impl Purpose {
             Self::SetUpFactor => "set_up_factor",
             Self::StepUp => "step_up",
             Self::SecureAccount => "secure_account",
+            Self::RegisterPasskey => "register_passkey",
+            Self::SignInByPasskey => "sign_in_by_passkey",
         }
     }
 
@@ -112,6 +120,18 @@ pub struct Continuation {
     /// The sign-in that waits for its second factor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign_in: Option<PendingSignIn>,
+    /// The passkey that is being registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passkey: Option<PendingPasskey>,
+}
+
+/// A passkey that is being registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingPasskey {
+    /// What its owner calls it.
+    pub name: String,
+    /// The session in which it was begun, and in which it must be finished.
+    pub session: SessionId,
 }
 
 /// A sign-in whose first factor was right.

@@ -160,6 +160,9 @@ pub struct CodeLifetimes {
 /// How long the link in a security notice is accepted: people read such mails days later.
 const SECURE_ACCOUNT_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3_600);
 
+/// How long the challenge of a passkey is accepted (RiverGen, section 1.5).
+const PASSKEY_CHALLENGE_LIFETIME: Duration = Duration::from_secs(300);
+
 impl CodeLifetimes {
     /// How long an answer for that purpose is accepted.
     pub const fn of(&self, purpose: Purpose) -> Duration {
@@ -174,6 +177,7 @@ impl CodeLifetimes {
             Purpose::ResetPassword => self.reset_password,
             Purpose::RestoreEmail => self.restore_email,
             Purpose::SecureAccount => SECURE_ACCOUNT_LIFETIME,
+            Purpose::RegisterPasskey | Purpose::SignInByPasskey => PASSKEY_CHALLENGE_LIFETIME,
         }
     }
 }
@@ -247,6 +251,8 @@ pub struct Limits {
     pub wrong_second_factor: Option<Limit>,
     /// Second factors set up, and their codes sent, by account.
     pub second_factor_codes: Option<Limit>,
+    /// Sign-ins with a passkey that are begun, by client address. A page that offers passkeys begins one when it is opened.
+    pub passkey_challenges_by_ip: Option<Limit>,
     /// Mails to one address that other callers can cause: codes, invitations, password notices.
     pub mails_by_email: Option<Limit>,
     /// All requests without a valid access token, by client address.

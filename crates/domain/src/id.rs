@@ -46,6 +46,8 @@ macro_rules! row_keys {
 }
 
 row_keys! {
+    /// Key of a personal access token.
+    AccessTokenId,
     /// Key of an account.
     AccountId,
     /// Key of an audit event.
@@ -64,6 +66,8 @@ row_keys! {
     OrganizationId,
     /// Key of an outbox message.
     OutboxMessageId,
+    /// Key of a passkey.
+    PasskeyId,
     /// Key of a refresh token.
     RefreshTokenId,
     /// Key of a program's key.

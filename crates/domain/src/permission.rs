@@ -86,10 +86,12 @@ impl Permission {
         OWN_CHANGES.contains(self)
     }
 
-    const fn bit(self) -> u32 {
-        1 << self as u32
+    const fn bit(self) -> u64 {
+        1 << self as u64
     }
 }
+
+const _: () = assert!(Permission::ALL.len() <= u64::BITS as usize, "a permission is one bit of a set");
 
 const OWN_CHANGES: PermissionSet = PermissionSet::of(&[
     Permission::ChangeOwnProfile,
@@ -105,7 +107,7 @@ const OWN_CHANGES: PermissionSet = PermissionSet::of(&[
 
 /// A set of permissions.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct PermissionSet(u32);
+pub struct PermissionSet(u64);
 
 impl PermissionSet {
     /// No permission.
@@ -129,6 +131,24 @@ impl PermissionSet {
         Permission::StepUp,
     ]);
 
+    /// What only a session has that the account's owner signed in to, whatever the scopes of another token: to make access for
+    /// others or beyond the token's own life (members, programs, keys, tokens), to change what signs in, to end sessions, to
+    /// delete the account, and to act at a broker.
+    pub const FULL_SCOPE_ONLY: Self = Self::of(&[
+        Permission::DeleteOwnAccount,
+        Permission::ChangeOwnPassword,
+        Permission::SetOwnPassword,
+        Permission::ChangeOwnEmail,
+        Permission::EndOwnSessions,
+        Permission::ManageOwnFactors,
+        Permission::StepUp,
+        Permission::ManageMembers,
+        Permission::ManagePrograms,
+        Permission::ManageProgramKeys,
+        Permission::OpenBrokerageAccount,
+        Permission::SubmitBrokerageDocuments,
+    ]);
+
     /// The set of these permissions.
     pub const fn of(permissions: &[Permission]) -> Self {
         let mut set = 0;
@@ -150,6 +170,12 @@ impl PermissionSet {
     #[must_use]
     pub const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+
+    /// The permissions of this set that are not in the other.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Whether the permission is in the set.
@@ -194,6 +220,7 @@ mod tests {
         assert!(both.contains(Permission::ReadMembers) && !one.contains(Permission::ManageMembers));
         assert!(both.contains_all(one) && !one.contains_all(both) && one.contains_all(PermissionSet::NONE));
         assert_eq!(both.intersection(one), one);
+        assert_eq!(both.without(one), PermissionSet::of(&[Permission::ManageMembers]));
         assert_eq!(format!("{one:?}"), "{ReadMembers}");
     }
 }

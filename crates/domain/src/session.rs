@@ -78,11 +78,25 @@ pub enum Amr {
     ServiceKey,
     /// A second factor of the account, shown beside the first. Whatever verified it adds its own value.
     MultiFactor,
+    /// The private key of a passkey that stays in one device.
+    HardwareKey,
+    /// The private key of a passkey that may be synchronized to other devices.
+    SoftwareKey,
+    /// The person's presence, tested by their authenticator.
+    UserPresence,
 }
 
 impl Amr {
     /// All of them, in the order in which they are written.
-    pub const ALL: [Self; 4] = [Self::Password, Self::OneTimeCode, Self::ServiceKey, Self::MultiFactor];
+    pub const ALL: [Self; 7] = [
+        Self::Password,
+        Self::OneTimeCode,
+        Self::ServiceKey,
+        Self::MultiFactor,
+        Self::HardwareKey,
+        Self::SoftwareKey,
+        Self::UserPresence,
+    ];
 
     /// The value in the claim and in the store.
     pub const fn as_str(self) -> &'static str {
@@ -91,6 +105,9 @@ impl Amr {
             Self::OneTimeCode => "otp",
             Self::ServiceKey => "key",
             Self::MultiFactor => "mfa",
+            Self::HardwareKey => "hwk",
+            Self::SoftwareKey => "swk",
+            Self::UserPresence => "user",
         }
     }
 
@@ -100,6 +117,9 @@ impl Amr {
             Self::OneTimeCode => 2,
             Self::ServiceKey => 4,
             Self::MultiFactor => 8,
+            Self::HardwareKey => 16,
+            Self::SoftwareKey => 32,
+            Self::UserPresence => 64,
         }
     }
 }
@@ -270,9 +290,11 @@ mod tests {
         assert_eq!(both.to_string(), "pwd mfa");
         assert_eq!(AmrSet::from_stored("pwd mfa"), both);
         assert_eq!(AmrSet::from_stored("otp"), AmrSet::of(Amr::OneTimeCode));
-        assert_eq!(AmrSet::from_stored("pwd hwk"), AmrSet::of(Amr::Password), "a word of a later version");
+        assert_eq!(AmrSet::from_stored("pwd retina"), AmrSet::of(Amr::Password), "a word of a later version");
         assert_eq!(serde_json::to_string(&both).unwrap(), r#"["pwd","mfa"]"#);
         assert_eq!(serde_json::from_str::<AmrSet>(r#"["mfa","pwd"]"#).unwrap(), both);
         assert!(AmrSet::from_stored("").is_empty());
+        let passkey = AmrSet::of(Amr::SoftwareKey).with(Amr::UserPresence).with(Amr::MultiFactor);
+        assert_eq!(AmrSet::from_stored(&passkey.to_string()), passkey);
     }
 }

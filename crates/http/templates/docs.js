@@ -47,3 +47,21 @@ Redoc.init(place.dataset.document, {
     fab: { backgroundColor: soft, color: accent },
   },
 }, place);
+
+// What the renderer leaves out for people who use a keyboard or a screen reader: parts that scroll can be reached, and the
+// contents are a tree, in which an entry is not named after all that is below it.
+function amend() {
+  for (const part of place.querySelectorAll("pre:not([tabindex]), table:not([tabindex])")) {
+    part.tabIndex = 0;
+  }
+  for (const list of place.querySelectorAll("ul[role=menu]")) {
+    const isNested = list.parentElement.closest("li");
+    list.setAttribute("role", isNested ? "group" : "tree");
+    if (!isNested) list.setAttribute("aria-label", "Contents");
+  }
+  for (const entry of place.querySelectorAll("li[role=menuitem]")) {
+    entry.setAttribute("role", "treeitem");
+    entry.removeAttribute("aria-label");
+  }
+}
+new MutationObserver(amend).observe(place, { childList: true, subtree: true });

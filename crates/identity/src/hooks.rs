@@ -14,7 +14,7 @@ use crate::accounts::add_email::offer_email;
 pub(crate) struct IdentityHooks;
 
 impl AccountHooks for IdentityHooks {
-    /// Second factors and trusted devices, without seeds, codes and fingerprints.
+    /// Second factors, passkeys and trusted devices, without seeds, codes, keys and fingerprints.
     fn account_exported<'w>(
         &'w self,
         work: &'w mut Work<'_>,
@@ -43,7 +43,19 @@ impl AccountHooks for IdentityHooks {
                     })
                 });
             let devices: Vec<Value> = devices.collect();
+            let passkeys = work.unit.passkeys().of_account(account).await?.into_iter().map(|passkey| {
+                json!({
+                    "name": passkey.name,
+                    "aaguid": passkey.aaguid,
+                    "backed_up": passkey.backed_up,
+                    "created_at": passkey.created_at.iso_seconds(),
+                    "last_used_at": passkey.last_used_at.map(Timestamp::iso_seconds),
+                    "use_count": passkey.use_count,
+                })
+            });
+            let passkeys: Vec<Value> = passkeys.collect();
             let kept = json!({
+                "passkeys": passkeys,
                 "factors": factors,
                 "backup_codes_remaining": codes.remaining,
                 "trusted_devices": devices,

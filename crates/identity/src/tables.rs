@@ -7,6 +7,7 @@ use crate::accounts::members_repository::Members;
 use crate::accounts::repository::Accounts;
 use crate::credentials::challenges_repository::Challenges;
 use crate::credentials::factors::repository::Factors;
+use crate::credentials::passkey::repository::Passkeys;
 use crate::credentials::recovery_code::repository::RecoveryCodes;
 use crate::credentials::service_keys_repository::ServiceKeys;
 use crate::credentials::trusted_device::repository::TrustedDevices;
@@ -30,6 +31,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "second factors",
         text: include_str!("../migrations/0010_second_factors.sql"),
     },
+    Migration { version: 12, name: "passkeys", text: include_str!("../migrations/0012_passkeys.sql") },
 ];
 
 /// The repositories of a unit of work.
@@ -69,6 +71,9 @@ pub trait IdentityTables {
 
     /// Trusted devices.
     fn trusted_devices(&mut self) -> TrustedDevices<'_>;
+
+    /// Passkeys.
+    fn passkeys(&mut self) -> Passkeys<'_>;
 
     /// What organizations decided about second factors.
     fn second_factor_rules(&mut self) -> SecondFactorRules<'_>;
@@ -121,6 +126,10 @@ impl IdentityTables for Unit {
 
     fn trusted_devices(&mut self) -> TrustedDevices<'_> {
         TrustedDevices(self)
+    }
+
+    fn passkeys(&mut self) -> Passkeys<'_> {
+        Passkeys(self)
     }
 
     fn second_factor_rules(&mut self) -> SecondFactorRules<'_> {

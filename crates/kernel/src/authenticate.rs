@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tidegate_crypto::{PlainToken, SanctumToken, TokenError};
 use tidegate_database::Unit;
-use tidegate_domain::access::FULL_SCOPE;
-use tidegate_domain::{AccessClaims, Permission};
+use tidegate_domain::id::{AccessTokenId, AccountId, SessionId};
+use tidegate_domain::{AccessClaims, Permission, Scopes, Timestamp};
 
 use crate::cache::MAX_AGE;
 use crate::fault::Fault;
@@ -18,6 +18,11 @@ use crate::{Actor, Grant, Kernel, KernelTables};
 const SIGNATURE_AGE: Duration = Duration::from_secs(24 * 3_600);
 /// How exactly it is known when a session without refresh tokens was last used.
 const NOTED_EVERY: Duration = Duration::from_secs(600);
+/// How exactly it is known when a personal access token was last used.
+const TOKEN_USE_NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// Prefix of personal access tokens, so that a leaked one is recognised for what it is.
+pub const ACCESS_TOKEN_PREFIX: &str = "pat_";
 
 /// Why a token was not.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +39,8 @@ pub enum AuthError {
 }
 
 impl Kernel {
-    /// Verifies an access token, signed or opaque, and that its session is current.
+    /// Verifies an access token, signed or opaque, and that its session is current; or a personal access token, which stands
+    /// for a session.
     ///
     /// Neither the signature nor the session is looked at again on every call: both are remembered, the session until
     /// it ends, and for two seconds at most.
@@ -42,6 +48,9 @@ impl Kernel {
     /// # Errors
     /// [`AuthError`].
     pub async fn authenticate(&self, bearer: &str) -> Result<Actor, AuthError> {
+        if bearer.starts_with(ACCESS_TOKEN_PREFIX) {
+            return self.authenticate_access_token(bearer).await;
+        }
         let now = self.now();
         let opaque = SanctumToken::parse(bearer).ok();
         let claims = match &opaque {
@@ -76,26 +85,89 @@ impl Kernel {
         let (id, _) = found.ok_or(AuthError::Invalid)?;
         let record = unit.sessions().record(id).await.map_err(Fault::from)?;
         let record = record.ok_or(AuthError::Invalid)?;
-        let claims = Arc::new(AccessClaims {
+        let claims = Arc::new(self.claims_of(&record, Scopes::Full, now));
+        self.memory.claims.put(key, Arc::clone(&claims), stamp, now);
+        Ok(claims)
+    }
+
+    /// What an opaque token would say if it were signed.
+    fn claims_of(&self, record: &SessionRecord, scope: Scopes, now: Timestamp) -> AccessClaims {
+        AccessClaims {
             iss: self.settings.public_url.clone(),
             sub: record.account,
             aud: self.settings.public_url.clone(),
             exp: record.expires_at.seconds(),
             iat: now.seconds(),
-            jti: id.to_string(),
-            sid: id,
+            jti: record.id.to_string(),
+            sid: record.id,
             org: record.organization,
             role: record.role,
-            scope: FULL_SCOPE.to_owned(),
+            scope,
             amr: record.amr,
             auth_time: record.auth_time.seconds(),
             contract: record.contract,
             db: None,
             fuid: None,
             fsid: None,
-        });
-        self.memory.claims.put(key, Arc::clone(&claims), stamp, now);
-        Ok(claims)
+        }
+    }
+
+    /// A personal access token: which one it is, is looked up once by its hash; whether it still is one, at most every two
+    /// seconds and after each change of it or of its owner. What has a wrong checksum is not looked up.
+    async fn authenticate_access_token(&self, bearer: &str) -> Result<Actor, AuthError> {
+        let token = PlainToken::parse_checked(ACCESS_TOKEN_PREFIX, bearer).map_err(|_| AuthError::Invalid)?;
+        let now = self.now();
+        let (id, account) = self.access_token_of(&token, now).await?;
+        let record = self.live_access_token(id, account).await?;
+        if now.since(record.last_activity_at) >= TOKEN_USE_NOTED_EVERY {
+            self.memory.token_uses.note(id, now);
+        }
+        let claims = Arc::new(self.claims_of(&record, record.scopes.clone(), now));
+        Ok(Actor::new(self.grant(record, claims)))
+    }
+
+    /// Which token it is, and whose: neither ever changes.
+    async fn access_token_of(
+        &self,
+        token: &PlainToken,
+        now: Timestamp,
+    ) -> Result<(AccessTokenId, AccountId), AuthError> {
+        let hash = token.hash();
+        let stamp = self.memory.changes.stamp(&[]);
+        if let Some(known) = self.memory.access_tokens.get(hash.as_bytes(), stamp, now, SIGNATURE_AGE) {
+            return Ok(known);
+        }
+        let mut unit = self.store.read().await.map_err(Fault::from)?;
+        let found = unit.access_tokens().find(hash.as_bytes()).await.map_err(Fault::from)?;
+        let found = found.ok_or(AuthError::Invalid)?;
+        self.memory.access_tokens.put(*hash.as_bytes(), found, stamp, now);
+        Ok(found)
+    }
+
+    async fn live_access_token(
+        &self,
+        id: AccessTokenId,
+        account: AccountId,
+    ) -> Result<Arc<SessionRecord>, AuthError> {
+        let now = self.now();
+        // It stands for a session, under its own key.
+        let key = SessionId(id.0);
+        let stamp = self.memory.changes.stamp(&[id.0, account.0]);
+        let record = match self.memory.sessions.get(&key, stamp, now, MAX_AGE) {
+            Some(record) => record,
+            None => {
+                let mut unit = self.store.read().await.map_err(Fault::from)?;
+                let record = unit.access_tokens().record(id).await.map_err(Fault::from)?;
+                let record = Arc::new(record.ok_or(AuthError::Invalid)?);
+                self.memory.sessions.put(key, Arc::clone(&record), stamp, now);
+                record
+            }
+        };
+        match record {
+            record if record.ended => Err(AuthError::Invalid),
+            record if record.expires_at <= now => Err(AuthError::Expired),
+            record => Ok(record),
+        }
     }
 
     /// Notes now and then that a session is in use, which is never refreshed.
@@ -194,7 +266,12 @@ impl Kernel {
     /// # Errors
     /// [`Fault::SessionEnded`], and those of the store.
     pub async fn ensure_session_current(&self, grant: &Grant) -> Result<(), Fault> {
-        let session = match self.live_session(grant.claims()).await {
+        let known = grant.session();
+        let current = match known.access_token {
+            Some(_) => self.live_access_token(AccessTokenId(known.id.0), known.account).await,
+            None => self.live_session(grant.claims()).await,
+        };
+        let session = match current {
             Ok(session) => session,
             Err(AuthError::Fault(fault)) => return Err(fault),
             Err(AuthError::Invalid | AuthError::Expired) => return Err(Fault::SessionEnded),
@@ -208,7 +285,11 @@ impl Kernel {
     /// # Errors
     /// [`Fault::SessionEnded`] when the session has ended or lost a permission since; those of the store.
     pub async fn renewed(&self, unit: &mut Unit, grant: &Grant) -> Result<Grant, Fault> {
-        let session = unit.sessions().record(grant.session().id).await?;
+        let known = grant.session();
+        let session = match known.access_token {
+            Some(_) => unit.access_tokens().record(AccessTokenId(known.id.0)).await?,
+            None => unit.sessions().record(known.id).await?,
+        };
         let session = session.filter(|session| !session.ended && session.expires_at > self.now());
         let session = session.ok_or(Fault::SessionEnded)?;
         let now = self.grant(Arc::new(session), grant.shared_claims());

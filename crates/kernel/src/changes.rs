@@ -1,10 +1,12 @@
 //! What caches hear of.
 
 use tidegate_database::{Change, Topic};
-use tidegate_domain::id::{AccountId, SessionId};
+use tidegate_domain::id::{AccessTokenId, AccountId, SessionId};
 
 /// Sessions.
 pub const SESSIONS: Topic = Topic('s');
+/// Personal access tokens.
+pub const ACCESS_TOKENS: Topic = Topic('t');
 /// Accounts, and anything shown with them.
 pub const ACCOUNTS: Topic = Topic('a');
 /// A message waits in the outbox.
@@ -17,6 +19,11 @@ pub const SIGNING_KEYS: Change = Change::Topic(Topic('k'));
 /// A session ended or changed.
 pub const fn session(id: SessionId) -> Change {
     Change::Row(SESSIONS, id.0)
+}
+
+/// A personal access token was changed or revoked.
+pub const fn access_token(id: AccessTokenId) -> Change {
+    Change::Row(ACCESS_TOKENS, id.0)
 }
 
 /// An account, or anything shown with it, changed.

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use tidegate_crypto::{PlainToken, SanctumToken};
-use tidegate_domain::access::FULL_SCOPE;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::database::{Binding, Database};
 use tidegate_domain::id::{AccountId, OrganizationId, SessionId, WorkspaceId};
 use tidegate_domain::session::{AmrSet, SessionTimes};
-use tidegate_domain::{AccessClaims, ContractProfile, Role, Secret, Timestamp};
+use tidegate_domain::{AccessClaims, ContractProfile, Role, Scopes, Secret, Timestamp};
 
 use crate::admission::Admission;
 use crate::fault::Fault;
@@ -89,6 +88,8 @@ pub struct Bearer {
     pub auth_time: Timestamp,
     /// The database the token is bound to.
     pub binding: Option<Binding>,
+    /// What it may do at most.
+    pub scopes: Scopes,
 }
 
 /// A session without its tokens.
@@ -140,6 +141,7 @@ impl Work<'_> {
             amr: evidence.methods,
             auth_time: self.now,
             binding,
+            scopes: Scopes::Full,
         };
         Ok(SignedIn {
             account: account.clone(),
@@ -202,6 +204,7 @@ impl Work<'_> {
                 binding: bound.map(|bound| &bound.binding),
                 service_key: key.map(|key| key.id),
                 token_hash,
+                scopes: &Scopes::Full,
             })
             .await?;
         self.remember_network(admission.account().id).await?;
@@ -236,7 +239,7 @@ impl Kernel {
             sid: bearer.session,
             org: bearer.organization,
             role: bearer.role,
-            scope: FULL_SCOPE.to_owned(),
+            scope: bearer.scopes,
             amr: bearer.amr,
             auth_time: bearer.auth_time.seconds(),
             contract: profile.contract,

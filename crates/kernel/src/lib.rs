@@ -37,6 +37,7 @@ pub mod signing_keys;
 pub mod sms_receipts;
 pub mod tables;
 pub mod throttle;
+mod token_uses;
 pub mod wrong_codes;
 
 pub use authenticate::AuthError;

@@ -118,6 +118,8 @@ const fn rule_of(template: Template) -> CountingRule {
         | Template::NewDevice
         | Template::FactorAdded
         | Template::FactorRemoved
+        | Template::PasskeyAdded
+        | Template::PasskeyRemoved
         | Template::RecoveryCodeUsed
         | Template::RecoveryCodesLow => {
             CountingRule { recipient: OverLimit::Discard, causer: OverLimit::Send, times: 2 }

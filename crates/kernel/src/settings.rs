@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidegate_crypto::RelyingParty;
 use tidegate_domain::audit::AuditRetention;
 use tidegate_domain::limit::{Limit, MessageLimits};
 use tidegate_domain::phone::TextLimits;
@@ -32,6 +33,8 @@ pub struct Settings {
     pub secure_account_link: String,
     /// How long a device is trusted.
     pub trusted_device_age: Duration,
+    /// Where passkeys are registered and used.
+    pub passkeys: PasskeySettings,
     /// Whether mails are sent, or kept to be read.
     pub mail: DeliveryMode,
     /// Whether text messages are sent, or kept to be read.
@@ -74,6 +77,33 @@ pub struct Settings {
     pub longest_access_token: Duration,
 }
 
+/// Where passkeys are registered and used.
+#[derive(Clone, Debug)]
+pub struct PasskeySettings {
+    /// The relying party, or what an operator must do to get one.
+    pub relying_party: Result<Arc<RelyingParty>, String>,
+    /// Whether the beginning of a sign-in does not disclose which addresses have an account.
+    pub conceal_accounts: bool,
+}
+
+impl PasskeySettings {
+    /// The relying party of an installation reached at `public_url`.
+    pub fn at(public_url: &str) -> Self {
+        let relying_party = RelyingParty::at(public_url, PRODUCT);
+        Self { relying_party: relying_party.map(Arc::new).map_err(Self::missing), conceal_accounts: false }
+    }
+
+    /// What an operator is told who has no relying party.
+    pub fn missing(reason: impl std::fmt::Display) -> String {
+        format!(
+            "passkeys are not set up: {reason}; set public_url, or relying_party_id and origins in [passkeys]"
+        )
+    }
+}
+
+/// What an installation is called unless its operator says otherwise.
+const PRODUCT: &str = "Tidegate";
+
 /// What happens to mails, or to text messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryMode {
@@ -92,7 +122,7 @@ impl Settings {
         let public_url = public_url.trim_end_matches('/');
         Self {
             public_url: public_url.to_owned(),
-            product: "Tidegate".to_owned(),
+            product: PRODUCT.to_owned(),
             brand: Arc::default(),
             languages: Arc::default(),
             sign_in_link: None,
@@ -101,6 +131,7 @@ impl Settings {
             restore_email_link: format!("{public_url}/restore-email?token={{token}}"),
             secure_account_link: format!("{public_url}/secure-account?token={{token}}"),
             trusted_device_age: Duration::from_secs(30 * 24 * 3_600),
+            passkeys: PasskeySettings::at(public_url),
             mail: messages,
             sms: messages,
             phones: PhoneRule::default(),

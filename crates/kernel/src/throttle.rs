@@ -38,6 +38,8 @@ pub enum Counted<'a> {
     FailedPhoneCodeFromKnownNetwork(&'a LoginName),
     /// What is counted of second factors.
     Factor(CountedFactor),
+    /// Sign-ins with a passkey that are begun, by network.
+    PasskeyChallengesByIp,
     /// Attempts in the audit log, by network.
     AuditedAttempts,
     /// Forgotten passwords, by address.
@@ -244,6 +246,7 @@ impl Counted<'_> {
                 (Scope::Network, format!("failed phone code from known network {}", of(login)))
             }
             Counted::Factor(counted) => (counted.scope(), counted.name()),
+            Counted::PasskeyChallengesByIp => (Scope::Network, format!("{contract} passkey challenges ip")),
             Counted::AuditedAttempts => (Scope::Network, "audited attempts ip".to_owned()),
             Counted::ForgotPasswordByEmail(email) => {
                 (Scope::All, format!("{contract} forgot-password email {}", email.mailbox()))
@@ -301,6 +304,7 @@ impl Counted<'_> {
             }
             Self::Factor(CountedFactor::WrongFromKnownNetwork(_)) => "failed_codes_by_account".to_owned(),
             Self::Factor(CountedFactor::Sent(..)) => of_contract("second_factor_codes"),
+            Self::PasskeyChallengesByIp => of_contract("passkey_challenges_by_ip"),
             Self::AuditedAttempts => "audit.attempts_by_network".to_owned(),
             Self::CodesAtOnceByPhone(_) => "phone.limits.by_phone_at_once".to_owned(),
             Self::CodesByPhone(_) => "phone.limits.by_phone".to_owned(),

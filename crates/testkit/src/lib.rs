@@ -36,6 +36,8 @@ mod mail;
 #[cfg(feature = "app")]
 mod organizations;
 #[cfg(feature = "app")]
+mod passkeys;
+#[cfg(feature = "app")]
 mod people;
 #[cfg(feature = "app")]
 mod riven;
@@ -58,3 +60,5 @@ pub use people::{Newcomer, PASSWORD, Person};
 pub use riven::{PhonePerson, application};
 #[cfg(feature = "app")]
 pub use tidegate_broker::testing as stub_broker;
+#[cfg(feature = "app")]
+pub use tidegate_crypto::webauthn::software;

@@ -15,13 +15,36 @@ pub(crate) struct Failure {
     code: &'static str,
     /// What to say, and what to do about it.
     message: String,
+    /// What to do about it, where that is said apart.
+    advice: Option<String>,
     usage: bool,
 }
 
 impl Failure {
     /// A failure with a stable code.
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), usage: false }
+        Self { code, message: without_numbers(&message.into()), advice: None, usage: false }
+    }
+
+    /// A failure that says what to do about it.
+    pub(crate) fn advised(code: &'static str, what: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self::new(code, what).advise(advice)
+    }
+
+    /// The same, with something to do about it.
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
+        let advice = without_numbers(&advice.into());
+        self.message = format!("{}; {advice}", self.message);
+        self.advice = Some(advice);
+        self
+    }
+
+    /// The same, with what may be the reason.
+    pub(crate) fn hinted(mut self, hints: &[String]) -> Self {
+        for hint in hints {
+            self.message = format!("{}\nhint: {hint}", self.message);
+        }
+        self
     }
 
     /// A mistake in the configuration.
@@ -33,12 +56,13 @@ impl Failure {
     pub(crate) fn mistakes(mistakes: Vec<Mistake>) -> Self {
         let usage = !mistakes.is_empty() && mistakes.iter().all(|mistake| mistake.from_flag);
         let lines: Vec<String> = mistakes.into_iter().map(|mistake| mistake.text).collect();
-        Self { code: if usage { "usage" } else { "configuration" }, message: lines.join("\n"), usage }
+        let code = if usage { "usage" } else { "configuration" };
+        Self { usage, ..Self::new(code, lines.join("\n")) }
     }
 
     /// A mistake on the command line.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { code: "usage", message: message.into(), usage: true }
+        Self { usage: true, ..Self::new("usage", message) }
     }
 
     /// A defect, ours or the machine's.
@@ -58,8 +82,20 @@ impl Failure {
     }
 
     /// For programs.
+    pub(crate) const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What is wrong, and apart from it what to do about it, where that is known.
+    pub(crate) fn parts(&self) -> (&str, Option<&str>) {
+        let advice = self.advice.as_deref();
+        let what = advice.and_then(|advice| self.message.strip_suffix(advice)?.strip_suffix("; "));
+        (what.unwrap_or(&self.message), advice.filter(|_| what.is_some()))
+    }
+
+    /// For programs.
     pub(crate) fn json(&self) -> Value {
-        json!({"error": {"code": self.code, "message": self.message}})
+        json!({"error": {"code": self.code, "message": self.message, "advice": self.advice}})
     }
 
     /// 1, or 2 when the command line was wrong.
@@ -68,9 +104,22 @@ impl Failure {
     }
 }
 
+/// A message without the system's numbers: `No such file or directory (os error 2)`.
+pub(crate) fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        kept += part.split_once(')').map_or(part, |(_, rest)| rest);
+    }
+    kept
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let code = match error {
+            StoreError::Refused(refusal) => {
+                return Self::advised(refusal.code, refusal.what, refusal.advice);
+            }
             StoreError::Unavailable(_) => "database_unavailable",
             StoreError::Address(_) => "database_address",
             StoreError::Migration(_) => "database_schema",
@@ -95,5 +144,21 @@ impl From<Fault> for Failure {
             Fault::Internal(_) => "internal",
         };
         Self::new(code, fault.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_what_is_wrong_and_what_to_do_without_numbers_of_the_system() {
+        let error = std::io::Error::from_raw_os_error(2);
+        let failure = Failure::advised("x", format!("a.toml: {error}, b.toml: {error}"), "create them");
+        let text = "a.toml: No such file or directory, b.toml: No such file or directory; create them";
+        assert_eq!(failure.message(), text);
+        assert_eq!(failure.parts().1, Some("create them"));
+        assert_eq!(failure.json()["error"]["advice"], "create them");
+        assert_eq!(Failure::new("x", "y").parts(), ("y", None));
     }
 }

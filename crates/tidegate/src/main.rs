@@ -5,8 +5,10 @@ mod clock;
 mod commands;
 mod config;
 mod failure;
+mod installation;
 mod logging;
 mod output;
+mod program;
 mod secrets;
 mod settings;
 mod wiring;
@@ -25,7 +27,7 @@ fn main() -> ExitCode {
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error),
+        Err(error) => return refuse(error),
     };
     let as_json = cli.global.json;
     let code = match commands::run(cli) {
@@ -44,15 +46,17 @@ fn fail(failure: &Failure, as_json: bool) -> ExitCode {
     if as_json {
         output::print_json(&failure.json());
     } else {
-        for line in failure.message().lines() {
-            output::tell(&format!("error: {line}"));
+        for line in program::as_called(failure.message()).lines() {
+            let line = if line.starts_with("hint: ") { line.to_owned() } else { format!("error: {line}") };
+            output::tell(&line);
         }
     }
     failure.exit_code()
 }
 
 /// Help, the version, or a command line that cannot be read.
-fn refuse(error: &clap::Error) -> ExitCode {
+fn refuse(mut error: clap::Error) -> ExitCode {
+    cli::correct(&mut error, std::env::args_os());
     let wanted = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if !wanted && std::env::args_os().any(|argument| argument == "--json") {
         return fail(&Failure::usage(error.render().to_string().trim()), true);

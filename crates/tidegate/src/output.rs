@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use crate::logging;
+use crate::program::as_called;
 
 /// What a command answers, for people and for programs.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl Answer {
         if as_json {
             print_json(&self.json);
         } else {
-            print_line(&self.text);
+            print_line(&as_called(&self.text));
         }
     }
 }

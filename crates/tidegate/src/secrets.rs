@@ -45,7 +45,14 @@ pub(crate) fn open_to_others(path: &Path) -> io::Result<Option<u32>> {
 /// # Errors
 /// When a key is missing, unreadable or readable by others.
 pub(crate) fn open_vault(config: &Config, may_create: MayCreate) -> Result<Vault, Failure> {
-    let current = master_key(config, may_create)?;
+    vault_with(config, master_key(config, may_create)?)
+}
+
+/// The configured earlier keys, with another one in place of the present.
+///
+/// # Errors
+/// When an earlier key cannot be read.
+pub(crate) fn vault_with(config: &Config, current: MasterKey) -> Result<Vault, Failure> {
     let mut previous = Vec::new();
     for text in &config.previous_master_keys {
         previous.push(parse(text.expose(), "previous_master_keys")?);
@@ -62,6 +69,34 @@ pub(crate) fn key_id(config: &Config) -> Result<Option<KeyId>, Failure> {
         return Ok(None);
     }
     master_key(config, MayCreate::No).map(|key| Some(key.id()))
+}
+
+/// The key in the data directory; none if the configuration has one.
+///
+/// # Errors
+/// When it is missing, unreadable or readable by others.
+pub(crate) fn key_of_data_dir(config: &Config) -> Result<Option<MasterKey>, Failure> {
+    match config.master_key {
+        Some(_) => Ok(None),
+        None => master_key(config, MayCreate::No).map(Some),
+    }
+}
+
+/// The key in a file, if the file is there.
+///
+/// # Errors
+/// When it is unreadable or readable by others.
+pub(crate) fn key_in(path: &Path) -> Result<Option<MasterKey>, Failure> {
+    read_key(path)
+}
+
+/// Writes a key to a file that is not there yet.
+///
+/// # Errors
+/// Names the file.
+pub(crate) fn write_key(path: &Path, key: &MasterKey) -> Result<(), Failure> {
+    write_new(path, &format!("{}\n", key.to_text().expose()))
+        .map_err(|error| failure(path, &format!("cannot be written: {error}")))
 }
 
 /// Whether a missing key may be made.
@@ -128,7 +163,16 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
         .and_then(|()| fs::hard_link(&draft, path));
     let _ = fs::remove_file(&draft);
     written?;
-    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+    sync_directory_of(path)
+}
+
+/// Makes a new name in a directory durable.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn sync_directory_of(file: &Path) -> io::Result<()> {
+    let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn parse(text: &str, place: &str) -> Result<MasterKey, Failure> {

@@ -12,7 +12,7 @@ use tidegate_delivery::{MailProvider, SmsProvider, SmsProviders, Smtp, Templates
 use tidegate_domain::{Brand, Clock, Languages, PhoneRule};
 use tidegate_http::{HttpSettings, OpsSettings};
 use tidegate_kernel::Settings;
-use tidegate_kernel::settings::DeliveryMode;
+use tidegate_kernel::settings::{DeliveryMode, PasskeySettings};
 
 use crate::config::{Config, languages};
 use crate::failure::Failure;
@@ -175,6 +175,7 @@ impl Config {
         if let Some(link) = &self.links.secure_account {
             settings.secure_account_link.clone_from(link);
         }
+        settings.passkeys = self.passkeys_at(public_url);
         settings.trusted_device_age = self.trusted_devices.max_age;
         settings.brokerage_by_account = self.riven.limits.brokerage_requests;
         settings.forwarded_broker_fields.clone_from(&self.broker.forwarded_fields);
@@ -193,6 +194,29 @@ impl Config {
         settings.messages.clone_from(&self.messages);
         settings.audit.clone_from(&self.audit);
         Ok(settings)
+    }
+
+    /// Where passkeys are used in an installation reached at `public_url`.
+    pub(crate) fn passkeys_at(&self, public_url: &str) -> PasskeySettings {
+        let relying_party = self.passkeys.relying_party(public_url, &self.product, self.dev);
+        PasskeySettings {
+            relying_party: relying_party.map(Arc::new).map_err(PasskeySettings::missing),
+            conceal_accounts: self.passkeys.conceal_accounts,
+        }
+    }
+
+    /// Where clients reach the installation, as far as the configuration says.
+    pub(crate) fn expected_url(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+    }
+
+    /// Whether what is configured of passkeys makes a relying party. Where nothing is, there may be none.
+    pub(crate) fn relying_party_as_configured(&self) -> Result<(), String> {
+        if !self.passkeys.is_set_up() {
+            return Ok(());
+        }
+        let made = self.passkeys.relying_party(&self.expected_url(), &self.product, self.dev);
+        made.map(drop).map_err(|error| error.to_string())
     }
 
     /// What the HTTP surface needs to know.

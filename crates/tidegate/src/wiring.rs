@@ -1,10 +1,11 @@
 //! Everything put together.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidegate_brokerage::Brokerage;
 use tidegate_crypto::{HashPool, PoolSize, SystemEntropy};
-use tidegate_database::{DatabaseUrl, Migration, Store};
+use tidegate_database::{Migration, Store, StoreOptions};
 use tidegate_delivery::SmsProviders;
 use tidegate_identity::Identity;
 use tidegate_kernel::{Kernel, KernelTables, Parts};
@@ -12,21 +13,32 @@ use tidegate_kernel::{Kernel, KernelTables, Parts};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::installation::{ServingLock, refuse_foreign, refuse_missing, refuse_missing_file};
 use crate::output::progress;
-use crate::secrets::{MayCreate, create_data_dir, open_vault};
+use crate::secrets::{MayCreate, create_data_dir, key_id, open_vault};
 
 /// The migrations of all crates.
 const MIGRATIONS: &[&[Migration]] = &[tidegate_kernel::MIGRATIONS, tidegate_identity::MIGRATIONS];
+
+/// How long a server waits for a PostgreSQL that starts beside it. Commands do not.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What an application is opened for.
 #[derive(Clone, Debug)]
 pub(crate) enum Purpose {
     /// To serve at this address.
     Serve(String),
-    /// For a command that makes what is missing.
-    Create,
+    /// For a command that was told to begin an installation.
+    Begin,
     /// For a command about what is there.
     Existing,
+}
+
+impl Purpose {
+    /// Of a command: with `--new` it may begin an installation.
+    pub(crate) const fn of_command(new: bool) -> Self {
+        if new { Self::Begin } else { Self::Existing }
+    }
 }
 
 /// The application, and the store under it.
@@ -38,6 +50,8 @@ pub(crate) struct Opened {
     /// Brokerage accounts.
     pub(crate) brokerage: Arc<Brokerage>,
     store: Store,
+    /// Let go of last: by then nothing is written.
+    _serving: Option<ServingLock>,
 }
 
 impl Opened {
@@ -52,25 +66,44 @@ impl Opened {
 /// # Errors
 /// What is missing or wrong, and what to do about it.
 pub(crate) async fn open(config: &Config, purpose: &Purpose) -> Result<Opened, Failure> {
-    let store = match purpose {
-        Purpose::Serve(_) | Purpose::Create => {
-            let store = open_store(config, MissingStore::Create).await?;
-            migrate(&store).await?;
-            store
-        }
-        Purpose::Existing => {
-            let store = open_store(config, MissingStore::Refuse).await?;
-            refuse_outdated(&store).await?;
-            store
-        }
+    let serving = match purpose {
+        Purpose::Serve(_) => lock(config)?,
+        Purpose::Begin | Purpose::Existing => None,
     };
-    match start(config, purpose, store.clone()).await {
-        Ok(opened) => Ok(opened),
+    let store = match purpose {
+        Purpose::Serve(_) => open_waiting(config, MissingStore::Create, PATIENCE).await?,
+        Purpose::Begin => open_store(config, MissingStore::Create).await?,
+        Purpose::Existing => open_store(config, MissingStore::Refuse).await?,
+    };
+    let started = async {
+        match purpose {
+            Purpose::Serve(_) | Purpose::Begin => {
+                migrate(&store).await?;
+            }
+            Purpose::Existing => {
+                refuse_missing(config, &store).await?;
+                refuse_outdated(&store).await?;
+            }
+        }
+        start(config, purpose, store.clone()).await
+    };
+    match started.await {
+        Ok(opened) => Ok(Opened { _serving: serving, ..opened }),
         Err(failure) => {
             store.close().await;
             Err(failure)
         }
     }
+}
+
+/// Keeps a second server from the same SQLite file.
+fn lock(config: &Config) -> Result<Option<ServingLock>, Failure> {
+    let Some(path) = config.database_file() else { return Ok(None) };
+    if config.uses_data_dir() {
+        create_data_dir(&config.data_dir)?;
+    }
+    Store::look_at(&config.database_url())?;
+    ServingLock::take(&path).map(Some)
 }
 
 /// What to do about a database file that is not there.
@@ -87,22 +120,24 @@ pub(crate) enum MissingStore {
 /// # Errors
 /// When it cannot be reached, or is not there and must be.
 pub(crate) async fn open_store(config: &Config, missing: MissingStore) -> Result<Store, Failure> {
-    let options = config.store_options();
-    match (missing, &options.url) {
-        (MissingStore::Create, _) if config.uses_data_dir() => create_data_dir(&config.data_dir)?,
-        (MissingStore::Refuse, DatabaseUrl::Sqlite(path)) if !path.exists() => {
-            return Err(Failure::new(
-                "database_missing",
-                format!(
-                    "there is no database at {}; check --data-dir and --database, or create it with `tidegate serve` or \
-                     `tidegate migrate`",
-                    path.display()
-                ),
-            ));
-        }
-        (MissingStore::Create | MissingStore::Refuse, _) => {}
+    open_waiting(config, missing, Duration::ZERO).await
+}
+
+async fn open_waiting(config: &Config, missing: MissingStore, patience: Duration) -> Result<Store, Failure> {
+    match missing {
+        MissingStore::Create if config.uses_data_dir() => create_data_dir(&config.data_dir)?,
+        MissingStore::Create => {}
+        MissingStore::Refuse => refuse_missing_file(config)?,
     }
-    Ok(Store::open(&options, MIGRATIONS).await?)
+    let options = StoreOptions { patience, ..config.store_options() };
+    let store = Store::open(&options, MIGRATIONS).await?;
+    match refuse_foreign(config, &store).await {
+        Ok(()) => Ok(store),
+        Err(failure) => {
+            store.close().await;
+            Err(failure)
+        }
+    }
 }
 
 /// Brings the schema up to date; answers how many migrations that took.
@@ -135,7 +170,7 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
             (url.clone(), config.mail_provider()?, config.sms_providers()?, config.pool_size())
         }
         // Commands send nothing and hash at most one password.
-        Purpose::Create | Purpose::Existing => {
+        Purpose::Begin | Purpose::Existing => {
             let served_at = format!("http://{}", config.listen);
             (served_at, None, SmsProviders::new(Vec::new()), PoolSize { threads: 1, queue: 1 })
         }
@@ -143,6 +178,16 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
     // Before the key file is read: it is created before the signing keys.
     let sealed = !store.read().await?.keys().all().await?.is_empty();
     let may_create = if sealed { MayCreate::No } else { MayCreate::Yes };
+    if !sealed && matches!(purpose, Purpose::Existing) && key_id(config)?.is_none() {
+        return Err(Failure::advised(
+            "master_key",
+            format!(
+                "the database has a schema, but no keys yet, and there is no master key in {}",
+                config.data_dir.display()
+            ),
+            "start `tidegate serve` once, which makes them, or set master_key",
+        ));
+    }
     let entropy = Arc::new(SystemEntropy);
     let passwords = HashPool::start(config.password_hasher()?, entropy.clone(), pool).map_err(|error| {
         Failure::internal(format!("the threads for password hashing cannot start: {error}"))
@@ -168,5 +213,5 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
         identity.count_password_schemes().await.map_err(about)?;
     }
     let brokerage = Brokerage::start(Arc::clone(&kernel), broker);
-    Ok(Opened { kernel, identity, brokerage, store })
+    Ok(Opened { kernel, identity, brokerage, store, _serving: None })
 }

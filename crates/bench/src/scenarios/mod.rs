@@ -1,5 +1,6 @@
 //! What is measured.
 
+mod factors;
 mod listing;
 mod phones;
 mod reading;
@@ -49,7 +50,7 @@ impl Bench {
     /// Runs those whose name contains `only`.
     pub(crate) fn run(&self, only: &str) -> Result<Vec<Row>> {
         type Scenario = fn(&Bench) -> Result<Vec<Row>>;
-        let scenarios: [(&str, Scenario); 9] = [
+        let scenarios: [(&str, Scenario); 11] = [
             ("starting", starting::measure),
             ("reading", reading::measure),
             ("listing", listing::measure),
@@ -57,6 +58,8 @@ impl Bench {
             ("writing-postgres", |bench| writing::measure(bench, POSTGRES)),
             ("phones-sqlite", |bench| phones::measure(bench, SQLITE)),
             ("phones-postgres", |bench| phones::measure(bench, POSTGRES)),
+            ("factors-sqlite", |bench| factors::measure(bench, SQLITE)),
+            ("factors-postgres", |bench| factors::measure(bench, POSTGRES)),
             ("signing-in", signing_in::measure),
             ("scale", scale::measure),
         ];

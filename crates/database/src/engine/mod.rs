@@ -1,12 +1,15 @@
 //! The two engines, and all that differs between them.
 
 mod address;
+mod backup;
+mod copy;
 mod migrate;
 mod postgres;
 mod sqlite;
 mod to_the_end;
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
@@ -14,6 +17,7 @@ use uuid::Uuid;
 
 use crate::{Result, StoreError, Unit};
 pub use address::DatabaseUrl;
+pub use copy::CopiedTable;
 pub use migrate::Migration;
 pub(crate) use sqlite::WriterGuard;
 
@@ -30,6 +34,8 @@ pub struct StoreOptions {
     /// Where the other PostgreSQL nodes are listened to, if not at `url`: a pooler that gives a connection to another client
     /// after each transaction delivers no notifications.
     pub listen_url: Option<DatabaseUrl>,
+    /// How long a PostgreSQL that is not there yet is waited for. The first failure is told at once.
+    pub patience: Duration,
 }
 
 impl StoreOptions {
@@ -39,7 +45,7 @@ impl StoreOptions {
             DatabaseUrl::Sqlite(_) => 4,
             DatabaseUrl::Postgres(_) => 16,
         };
-        Self { url, max_connections, max_group: 64, listen_url: None }
+        Self { url, max_connections, max_group: 64, listen_url: None, patience: Duration::ZERO }
     }
 }
 
@@ -128,7 +134,7 @@ impl Store {
     /// `migrations` together make, in the order of their versions.
     ///
     /// # Errors
-    /// [`StoreError::Address`] or [`StoreError::Unavailable`] with what to do; [`StoreError::Migration`] when two
+    /// [`StoreError::Address`] or [`StoreError::Refused`] with what to do; [`StoreError::Migration`] when two
     /// migrations have one version.
     pub async fn open(options: &StoreOptions, migrations: &[&'static [Migration]]) -> Result<Self> {
         let migrations = migrate::in_order(migrations)?;
@@ -151,6 +157,43 @@ impl Store {
             }
         };
         Ok(Self { backend, migrations, listener: Arc::new(OnceLock::new()) })
+    }
+
+    /// Looks whether a SQLite file can be opened, or made where it is not there, and touches nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] with what to do.
+    pub fn look_at(url: &DatabaseUrl) -> Result<()> {
+        match url {
+            DatabaseUrl::Sqlite(path) => sqlite::opening::look_at(path),
+            DatabaseUrl::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// Whether there is an installation: any version has migrated the database.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn is_begun(&self) -> Result<bool> {
+        Ok(!self.applied_migrations().await?.is_empty())
+    }
+
+    /// A table of another program in a SQLite file without any of ours. A PostgreSQL database may be shared.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn foreign_table(&self) -> Result<Option<String>> {
+        match &self.backend {
+            Backend::Sqlite { writer, .. } => writer.foreign_table().await,
+            Backend::Postgres { .. } => Ok(None),
+        }
+    }
+
+    async fn applied_migrations(&self) -> Result<Vec<i64>> {
+        match &self.backend {
+            Backend::Sqlite { writer, .. } => writer.applied_migrations().await,
+            Backend::Postgres { pool, .. } => postgres::applied_migrations(pool).await,
+        }
     }
 
     /// Begins a unit of work that may write.
@@ -194,10 +237,7 @@ impl Store {
     /// [`StoreError::Migration`] when the schema is of a newer version.
     pub async fn pending_migrations(&self) -> Result<usize> {
         let known: Vec<i64> = self.migrations.iter().map(|migration| migration.version).collect();
-        let applied = match &self.backend {
-            Backend::Sqlite { writer, .. } => writer.applied_migrations().await?,
-            Backend::Postgres { pool, .. } => postgres::applied_migrations(pool).await?,
-        };
+        let applied = self.applied_migrations().await?;
         if let Some(newer) = applied.iter().find(|version| !known.contains(version)) {
             return Err(sqlx::migrate::MigrateError::VersionMissing(*newer).into());
         }

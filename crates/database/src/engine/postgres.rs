@@ -1,17 +1,21 @@
 //! PostgreSQL: a pool, and notifications between nodes.
 
+mod opening;
+
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{Connection, PgPool, Postgres, Transaction};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::migrate::{self, Migration, Spelling};
 use super::to_the_end::to_the_end;
 use super::{Change, ChangeListener, StoreOptions, Topic};
+use crate::error::plain;
 use crate::{Result, StoreError};
 
 const SPELLING: Spelling = Spelling {
@@ -36,6 +40,13 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// do not know it, anything may have changed.
 const PROBE: &str = "!";
 
+/// What to do where notifications do not arrive.
+const LISTEN_PAST: &str = "set database_listen to an address past the pooler. Until then nodes hear of one another's changes \
+     within 2 s";
+
+/// How often the two connections are compared: other clients may take the one that was let go of.
+const LOOKS: usize = 5;
+
 /// How long a node waits to receive it.
 const HEARD_WITHIN: Duration = Duration::from_secs(10);
 
@@ -44,7 +55,8 @@ const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) async fn open(url: &str, options: &StoreOptions) -> Result<PgPool> {
     let connect = connect_options(url)?;
-    PgPoolOptions::new()
+    opening::try_connect(&connect, options).await?;
+    let pool = PgPoolOptions::new()
         .max_connections(options.max_connections.max(2))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // A ping before every statement would double the round trips. So only those that idled are asked, which finds
@@ -57,15 +69,8 @@ pub(super) async fn open(url: &str, options: &StoreOptions) -> Result<PgPool> {
                 }
                 Ok(true)
             })
-        })
-        .connect_with(connect)
-        .await
-        .map_err(|error| {
-            StoreError::Unavailable(format!(
-                "cannot connect to {}: {error}; check the address, the password and that the server is running",
-                options.url
-            ))
-        })
+        });
+    Ok(pool.connect_lazy_with(connect))
 }
 
 /// A pool of one connection that listens to other nodes, past a pooler. It connects when it is first used.
@@ -76,7 +81,7 @@ pub(super) fn open_for_listening(url: &str) -> Result<PgPool> {
 
 fn connect_options(url: &str) -> Result<PgConnectOptions> {
     let connect = PgConnectOptions::from_str(url)
-        .map_err(|error| StoreError::Address(format!("the PostgreSQL address is wrong: {error}")))?
+        .map_err(|error| StoreError::Address(format!("the PostgreSQL address is wrong: {}", plain(&error))))?
         // Poolers refuse start-up parameters they do not know. Numbers are sent in binary, which this one has no part in.
         .extra_float_digits(None);
     Ok(match connect.get_application_name() {
@@ -161,7 +166,7 @@ pub(super) async fn follow(pool: PgPool, listening: PgPool, listener: Arc<dyn Ch
             if pool.is_closed() {
                 return;
             }
-            tracing::warn!(%error, "lost the notifications of other nodes; trying again");
+            tracing::warn!(error = plain(&error), "lost the notifications of other nodes; trying again");
         }
         listener.changed(Change::Everything);
         tokio::time::sleep(Duration::from_millis(250)).await;
@@ -174,6 +179,10 @@ async fn follow_once(
     listener: &dyn ChangeListener,
 ) -> Result<(), sqlx::Error> {
     let channel: String = sqlx::query_scalar(concat!("select ", channel!())).fetch_one(pool).await?;
+    if timeout(HEARD_WITHIN, is_shared(listening)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))? {
+        listener.changed(Change::Everything);
+        return keep_silent(listening).await;
+    }
     let mut notifications = PgListener::connect_with(listening).await?;
     notifications.listen(&channel).await?;
     listener.changed(Change::Everything);
@@ -184,13 +193,11 @@ async fn follow_once(
             notifications.try_recv().await?
         } else {
             heard = true;
-            match tokio::time::timeout(HEARD_WITHIN, notifications.try_recv()).await {
+            match timeout(HEARD_WITHIN, notifications.try_recv()).await {
                 Ok(received) => received?,
                 Err(_elapsed) => {
                     tracing::warn!(
-                        "PostgreSQL does not deliver the notifications of other nodes, perhaps because a pooler is in \
-                         transaction mode: set database_listen to an address past it. Until then nodes hear of one another's \
-                         changes within 2 s"
+                        "PostgreSQL does not deliver the notifications of other nodes: {LISTEN_PAST}"
                     );
                     continue;
                 }
@@ -200,6 +207,41 @@ async fn follow_once(
         let words = notification.payload().split(' ').filter(|word| *word != PROBE);
         words.for_each(|word| listener.changed(decode(word)));
     }
+}
+
+/// Whether a pooler gives the connections behind ours to other clients between transactions. To listen on one would be of no
+/// use to us and break others: whoever is given it next is sent notifications it has not asked for.
+async fn is_shared(pool: &PgPool) -> sqlx::Result<bool> {
+    let options = pool.connect_options();
+    let mut one = PgConnection::connect_with(&options).await?;
+    let mut other = PgConnection::connect_with(&options).await?;
+    let mut is_shared = false;
+    for _ in 0..LOOKS {
+        let before = backend(&mut one).await?;
+        let mut transaction = other.begin().await?;
+        let meanwhile = backend(&mut transaction).await?;
+        is_shared |= before == meanwhile;
+        // Only then: with a single connection behind the pooler, each would wait for the other.
+        if !is_shared {
+            is_shared |= before != backend(&mut one).await?;
+        }
+        transaction.rollback().await?;
+    }
+    drop(one.close().await);
+    drop(other.close().await);
+    Ok(is_shared)
+}
+
+/// The server's process behind a connection.
+async fn backend(connection: &mut PgConnection) -> sqlx::Result<i32> {
+    sqlx::query_scalar("select pg_backend_pid()").fetch_one(connection).await
+}
+
+/// Does without the notifications of other nodes for as long as the pool is open.
+async fn keep_silent(pool: &PgPool) -> sqlx::Result<()> {
+    tracing::warn!("a pooler in transaction mode delivers no notifications of other nodes: {LISTEN_PAST}");
+    pool.close_event().await;
+    Ok(())
 }
 
 fn encode(change: Change) -> String {

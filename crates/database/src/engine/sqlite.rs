@@ -4,6 +4,8 @@
 //! wait hands the transaction on instead of committing it; the last one commits for all, with a single fsync, and only
 //! then is any of them answered. See `docs/adr/0003-group-commit.md`.
 
+pub(super) mod opening;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -69,12 +71,8 @@ pub(crate) struct WriterGuard {
 }
 
 pub(super) async fn open(path: &Path, options: &StoreOptions) -> Result<(Writer, SqlitePool)> {
-    let describe = |error: sqlx::Error| {
-        StoreError::Address(format!(
-            "cannot open the SQLite database {}: {error}; check that its directory exists and can be written",
-            path.display()
-        ))
-    };
+    opening::look_at(path)?;
+    let describe = |error: sqlx::Error| opening::refusal(path, &error);
     let base = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).foreign_keys(true);
     let writing = base
         .clone()
@@ -149,6 +147,17 @@ impl Writer {
         let rows: Vec<(i64,)> =
             sqlx::query_as("select version from _sqlx_migrations order by version").fetch_all(on).await?;
         Ok(rows.into_iter().map(|(version,)| version).collect())
+    }
+
+    /// A table that is not ours, where none is.
+    pub(super) async fn foreign_table(&self) -> Result<Option<String>> {
+        let mut lane = self.lane.lock().await;
+        let tables: Vec<(String,)> = sqlx::query_as(
+            "select name from sqlite_master where type = 'table' and name not like 'sqlite_%' order by name = '_sqlx_migrations' desc",
+        )
+        .fetch_all(&mut lane.connection)
+        .await?;
+        Ok(tables.into_iter().next().map(|(name,)| name).filter(|name| name != "_sqlx_migrations"))
     }
 
     pub(super) async fn close(&self) {

@@ -23,10 +23,9 @@ impl Template {
                 "link": "https://id.example.com/verify?token=b0XyZt8aaQ",
                 "minutes": 10,
             }),
-            Self::PasswordReset => json!({
-                "link": "https://id.example.com/reset?token=b0XyZt8aaQ",
-                "minutes": 60,
-            }),
+            Self::PasswordReset => {
+                json!({"link": "https://id.example.com/reset?token=b0XyZt8aaQ", "minutes": 60})
+            }
             Self::Invitation => json!({
                 "link": "https://id.example.com/reset?token=b0XyZt8aaQ",
                 "minutes": 60,
@@ -49,13 +48,13 @@ impl Template {
                 "when": "2026-01-31T09:30:00Z",
                 "ip": "203.0.113.7",
             }),
-            Self::SecondFactorCode => json!({"code": "493027", "minutes": 10}),
             Self::PasswordChanged => json!({
                 "when": "2026-01-31T09:30:00Z",
                 "ip": "203.0.113.7",
                 "phones": "+254*****78",
+                "passkeys": 2,
             }),
-            Self::EmailChangeCode => json!({"code": "493027", "minutes": 10}),
+            Self::SecondFactorCode | Self::EmailChangeCode => json!({"code": "493027", "minutes": 10}),
             Self::EmailChangeRequested => json!({
                 "old_email": "ada@example.com",
                 "when": "2026-01-31T09:30:00Z",
@@ -72,6 +71,7 @@ impl Template {
             Self::FactorAdded | Self::FactorRemoved => {
                 notice_sample(&json!({ "factor": "authenticator app (phone)" }))
             }
+            Self::PasskeyAdded | Self::PasskeyRemoved => notice_sample(&json!({ "passkey": "Phone" })),
             Self::RecoveryCodeUsed => notice_sample(&json!({ "remaining": 6 })),
             Self::RecoveryCodesLow => notice_sample(&json!({ "remaining": 2 })),
         }

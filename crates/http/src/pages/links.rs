@@ -47,6 +47,8 @@ pub(super) struct PasswordForm {
     new_password: String,
     #[serde(default)]
     remove_phones: String,
+    #[serde(default)]
+    remove_passkeys: String,
 }
 
 pub(super) type FollowedLink = Result<Query<Followed>, QueryRejection>;
@@ -190,7 +192,7 @@ pub(super) async fn set_password(
     request: PageForm<PasswordForm>,
 ) -> Response {
     let call = request.call(&app, &headers);
-    let PasswordForm { token, redirect, new_password, remove_phones } = request.form;
+    let PasswordForm { token, redirect, new_password, remove_phones, remove_passkeys } = request.form;
     let link = Followed { token, redirect };
     let claim = ResetPassword {
         token: link.token(),
@@ -198,6 +200,7 @@ pub(super) async fn set_password(
         expires_at: None,
         new_password: Password::new(new_password),
         remove_phones: !remove_phones.is_empty(),
+        remove_passkeys: !remove_passkeys.is_empty(),
     };
     let look = Look::of(&app, &headers, None);
     let words = &look.words;
@@ -248,9 +251,14 @@ pub(super) async fn password_card(
     let look = Look::of(app, headers, purpose.language.as_ref());
     let words = &look.words;
     let phones = purpose.phones.join(", ");
-    let check = (!purpose.phones.is_empty()).then(|| Check {
+    let phones = (!purpose.phones.is_empty()).then(|| Check {
         name: "remove_phones",
         label: words.fill("page.reset.phones", &[("phones", &phones)]),
+        is_checked: false,
+    });
+    let passkeys = (purpose.passkeys > 0).then(|| Check {
+        name: "remove_passkeys",
+        label: words.fill("page.reset.passkeys", &[("count", &purpose.passkeys.to_string())]),
         is_checked: false,
     });
     let form = Form {
@@ -258,7 +266,7 @@ pub(super) async fn password_card(
         hidden: link.hidden(),
         username: Some(purpose.email.as_str().to_owned()),
         fields: vec![Field::new_password(words, &purpose.password, broken)],
-        checks: check.into_iter().collect(),
+        checks: phones.into_iter().chain(passkeys).collect(),
         button: Button { rank: Rank::Primary, label: words.text("page.reset.button").to_owned() },
     };
     let card = Card {

@@ -10,6 +10,7 @@ mod links;
 mod look;
 mod outbox;
 mod parts;
+mod passkeys;
 mod restore;
 mod secure;
 mod start;
@@ -45,6 +46,8 @@ pub(crate) fn router(app: &App) -> Router<App> {
             .route("/dev/outbox", get(outbox::page))
             .route("/dev/outbox/mail", get(outbox::mail))
             .route("/dev/design", get(design::page))
+            .route("/dev/passkeys", get(passkeys::page))
+            .route("/dev/passkeys.js", get(passkeys::script))
             .layer(middleware::from_fn_with_state(app.clone(), operators_only));
         pages = pages.merge(dev);
     }

@@ -65,6 +65,7 @@ fn start_page(app: &App, request: &Request) -> Response {
     if super::serves_development_pages(app) && is_operator(app, request) {
         links.push(link("/dev/outbox", "page.start.outbox"));
         links.push(link("/dev/design", "page.start.design"));
+        links.push(link("/dev/passkeys", "page.start.passkeys"));
     }
     let start = Start {
         version: words.fill("page.start.version", &[("version", VERSION)]),

@@ -50,6 +50,24 @@ impl<'de> Deserialize<'de> for ObjectText {
     }
 }
 
+/// A JSON object, read as one. An array is none, though its items could be taken for the members in their order.
+#[derive(Clone, Debug)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        if !text.get().starts_with('{') {
+            return Err(D::Error::custom("not an object"));
+        }
+        serde_json::from_str(text.get()).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl<T> Expected for Object<T> {
+    const NAME: &'static str = "an object";
+}
+
 impl ObjectText {
     pub(crate) fn as_str(&self) -> &str {
         self.0.get()

@@ -201,6 +201,7 @@ impl Route {
         self.path
             .replace("{session_id}", "999999")
             .replace("{device_id}", "999999")
+            .replace("{credential_id}", "999999")
             .replace("{key_id}", "AAAAAAAAAAAAAAAAAAAAAA")
     }
 
@@ -328,6 +329,13 @@ fn sample_of(contract: ContractId, field: &str) -> Value {
         "method" => json!("email_otp"),
         "device_name" => json!("Nobody's phone"),
         "backup_code" => json!("ABCD-2345"),
+        // Of both kinds: what is not known is left out.
+        "credential" => json!({
+            "id": "bm9ib2R5", "rawId": "bm9ib2R5", "type": "public-key",
+            "response": {
+                "attestationObject": "oA", "clientDataJSON": "e30", "authenticatorData": "AA", "signature": "AA",
+            },
+        }),
         "activation_token" => json!("tgd_nobody"),
         "email" | "new_email" => json!("nobody@example.com"),
         "password" | "current_password" => json!(PASSWORD),
@@ -335,7 +343,7 @@ fn sample_of(contract: ContractId, field: &str) -> Value {
         "display_name" | "name" => json!("Nobody"),
         "token" | "temporary_token" | "refresh_token" | "refreshToken" => json!("tgr_nobody"),
         "otp_code" => json!("000000"),
-        "agree_to_terms" | "remember_me" | "remove_phones" => json!(true),
+        "agree_to_terms" | "remember_me" | "remove_phones" | "remove_passkeys" => json!(true),
         "terms_version" => json!("1.0"),
         "idempotency_key" => json!("once"),
         "workspace_id" => json!(1),

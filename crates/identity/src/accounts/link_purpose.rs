@@ -30,6 +30,8 @@ pub struct LinkPurpose {
     pub invited_by: Option<String>,
     /// The phones that can sign in to the account, masked.
     pub phones: Vec<String>,
+    /// How many passkeys can sign in to it.
+    pub passkeys: i64,
     /// What a new password needs: the rule of the contract that sent the link.
     pub password: PasswordRule,
 }
@@ -75,6 +77,7 @@ impl Identity {
             return Ok(None);
         }
         let phones = unit.claims().phones(account).await?;
+        let passkeys = unit.passkeys().count(account).await?;
         let home = unit.claims().home(account).await?;
         // An invitation that was accepted, withdrawn or replaced asks for nothing any more.
         let invitation = challenge
@@ -90,6 +93,7 @@ impl Identity {
             language,
             invited_by,
             phones: phones.iter().map(ToString::to_string).collect(),
+            passkeys,
             password: self.kernel.settings.profile(challenge.contract).password.clone(),
             email: EmailAddress::from_stored(challenge.address),
         }))

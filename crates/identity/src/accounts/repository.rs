@@ -454,11 +454,13 @@ impl Accounts<'_> {
                 (select value from identifiers where account_id = $1 and kind = 'phone')",
             "delete from passwords where account_id = $1",
             "delete from identifiers where account_id = $1",
+            "delete from access_tokens where account_id = $1",
             "delete from service_keys where account_id = $1",
             "delete from known_networks where account_id = $1",
             "delete from second_factors where account_id = $1",
             "delete from recovery_codes where account_id = $1",
             "delete from trusted_devices where account_id = $1",
+            "delete from passkeys where account_id = $1",
             "delete from challenges where account_id = $1",
             "delete from membership_workspaces where membership_id in
                 (select id from memberships where account_id = $1)",

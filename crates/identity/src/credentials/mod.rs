@@ -1,4 +1,4 @@
-//! Passwords, phones, keys and second factors.
+//! Passwords, passkeys, phones, keys and second factors.
 
 pub(crate) mod challenge;
 pub mod challenges_repository;
@@ -7,6 +7,7 @@ pub mod factor_code;
 pub mod factors;
 pub(crate) mod hashing;
 pub(crate) mod owner_notice;
+pub mod passkey;
 pub(crate) mod password_schemes;
 pub mod phone_code;
 pub mod recovery_code;

@@ -25,6 +25,8 @@ pub enum Foothold {
     Identifiers,
     /// Organizations the account belongs to.
     Memberships,
+    /// Personal access tokens.
+    AccessTokens,
     /// Keys: programs have them, people do not.
     ServiceKeys,
     /// The account at a broker.
@@ -37,6 +39,8 @@ pub enum Foothold {
     RecoveryCodes,
     /// Devices that are not asked for a second factor.
     TrustedDevices,
+    /// Passkeys.
+    Passkeys,
     /// What happened.
     AuditEvents,
     /// Background work about it.
@@ -56,18 +60,20 @@ pub enum AtNewPassword {
 
 impl Foothold {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Passwords,
         Self::Sessions,
         Self::Challenges,
         Self::Identifiers,
         Self::Memberships,
+        Self::AccessTokens,
         Self::ServiceKeys,
         Self::BrokerageAccounts,
         Self::KnownNetworks,
         Self::SecondFactors,
         Self::RecoveryCodes,
         Self::TrustedDevices,
+        Self::Passkeys,
         Self::AuditEvents,
         Self::Jobs,
     ];
@@ -80,12 +86,14 @@ impl Foothold {
             Self::Challenges => "challenges",
             Self::Identifiers => "identifiers",
             Self::Memberships => "memberships",
+            Self::AccessTokens => "access_tokens",
             Self::ServiceKeys => "service_keys",
             Self::BrokerageAccounts => "brokerage_accounts",
             Self::KnownNetworks => "known_networks",
             Self::SecondFactors => "second_factors",
             Self::RecoveryCodes => "recovery_codes",
             Self::TrustedDevices => "trusted_devices",
+            Self::Passkeys => "passkeys",
             Self::AuditEvents => "audit_events",
             Self::Jobs => "jobs",
         }
@@ -95,7 +103,9 @@ impl Foothold {
     pub const fn at_new_password(self) -> AtNewPassword {
         match self {
             Self::Passwords | Self::KnownNetworks => AtNewPassword::Replaced,
-            Self::Sessions | Self::Challenges | Self::TrustedDevices => AtNewPassword::Removed,
+            Self::Sessions | Self::Challenges | Self::AccessTokens | Self::TrustedDevices => {
+                AtNewPassword::Removed
+            }
             Self::Identifiers => AtNewPassword::Kept(
                 "the page and the mail name the phones that can sign in, and the page removes them if asked to",
             ),
@@ -107,6 +117,10 @@ impl Foothold {
             }
             Self::SecondFactors | Self::RecoveryCodes => AtNewPassword::Kept(
                 "whoever reads the mailbox must not get around them; an operator removes them with `tidegate user reset-mfa`",
+            ),
+            Self::Passkeys => AtNewPassword::Kept(
+                "the page and the mail say how many can sign in, and the page removes them if asked to; the link in a security \
+                 notice removes those that were added since",
             ),
             Self::BrokerageAccounts => AtNewPassword::Kept("it does not sign in"),
             Self::AuditEvents | Self::Jobs => AtNewPassword::Kept("it does not sign in"),
@@ -123,7 +137,9 @@ const fn ends_with_the_password(purpose: Purpose) -> bool {
         | Purpose::VerifyEmail
         | Purpose::SecondFactor
         | Purpose::SetUpFactor
-        | Purpose::StepUp => true,
+        | Purpose::StepUp
+        | Purpose::RegisterPasskey
+        | Purpose::SignInByPasskey => true,
         // Whoever changed the address may set a password, too: it must not close the owner's way back.
         Purpose::RestoreEmail | Purpose::SecureAccount => false,
         // Shows that a phone is in the caller's hands, whatever the password.
@@ -150,6 +166,9 @@ impl<G> Work<'_, G> {
                         self.unit.challenges().remove(purpose, account).await?;
                     }
                 }
+                Foothold::AccessTokens => {
+                    self.unit.access_tokens().remove_all(account).await?;
+                }
                 Foothold::TrustedDevices => self.unit.trusted_devices().remove_all(account).await?,
                 Foothold::Passwords
                 | Foothold::Identifiers
@@ -159,6 +178,7 @@ impl<G> Work<'_, G> {
                 | Foothold::KnownNetworks
                 | Foothold::SecondFactors
                 | Foothold::RecoveryCodes
+                | Foothold::Passkeys
                 | Foothold::AuditEvents
                 | Foothold::Jobs => {}
             }

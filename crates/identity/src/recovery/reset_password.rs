@@ -31,6 +31,8 @@ pub struct ResetPassword {
     pub new_password: Password,
     /// Whether the account's phones may no longer sign in.
     pub remove_phones: bool,
+    /// Whether its passkeys may no longer.
+    pub remove_passkeys: bool,
 }
 
 /// Why the password was not reset.
@@ -60,7 +62,7 @@ impl Identity {
     /// # Errors
     /// [`ResetPasswordError`].
     pub async fn reset_password(&self, call: &Call, claim: ResetPassword) -> Outcome<(), ResetPasswordError> {
-        let ResetPassword { token, email, expires_at, new_password, remove_phones } = claim;
+        let ResetPassword { token, email, expires_at, new_password, remove_phones, remove_passkeys } = claim;
         let hash = token.hash();
         let mut unit = self.kernel.store.read().await?;
         let found = unit.challenges().find_by_link(Purpose::ResetPassword, hash.as_bytes()).await?;
@@ -73,7 +75,7 @@ impl Identity {
         let action = self.kernel.one_time(
             call,
             "reset password",
-            &json!([token.expose(), new_password.expose(), remove_phones]),
+            &json!([token.expose(), new_password.expose(), remove_phones, remove_passkeys]),
         );
         let Some(challenge) = found else {
             let mut unit = self.kernel.store.read().await?;
@@ -110,10 +112,7 @@ impl Identity {
             return refuse(ResetPasswordError::InvalidToken);
         };
         work.audit_proof(proven, account.id).await?;
-        if remove_phones {
-            work.unit.claims().remove_phones(account.id).await?;
-            work.audit(Action::PhoneRemoved, account.id, json!({})).await?;
-        }
+        work.remove_as_asked(account.id, remove_phones, remove_passkeys).await?;
         work.replace_password(account.id, &email.into(), &hash, true).await?;
         work.audit(Action::PasswordReset, account.id, json!({})).await?;
         work.kernel().keep_answer(&action, &()).await?;
@@ -122,6 +121,23 @@ impl Identity {
 }
 
 impl<G> Work<'_, G> {
+    /// Removes what else signs in, where the owner asked for it.
+    async fn remove_as_asked(
+        &mut self,
+        account: AccountId,
+        phones: bool,
+        passkeys: bool,
+    ) -> Result<(), Fault> {
+        if phones {
+            self.unit.claims().remove_phones(account).await?;
+            self.audit(Action::PhoneRemoved, account, json!({})).await?;
+        }
+        if passkeys {
+            self.remove_passkeys(account, Timestamp::default()).await?;
+        }
+        Ok(())
+    }
+
     /// Stores a new password, ends all sessions, withdraws all that was sent out under the old one, and notifies the
     /// owner.
     pub(crate) async fn replace_password(
@@ -145,6 +161,7 @@ impl<G> Work<'_, G> {
         let known = known.filter(|known| known.verified_at.is_some());
         let display_name = known.map(|known| known.account.display_name);
         let phones = self.unit.claims().phones(account).await?;
+        let passkeys = self.unit.passkeys().count(account).await?;
         self.notify(Mail {
             template: Template::PasswordChanged,
             to: email,
@@ -154,6 +171,7 @@ impl<G> Work<'_, G> {
                 "when": self.now.iso_seconds(),
                 "ip": self.call.ip_text(),
                 "phones": phones.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+                "passkeys": passkeys,
             }),
             deliverable: true,
         })

@@ -43,7 +43,7 @@ impl Identity {
         contracts.iter().max_by_key(|profile| profile.codes.reset_password).unwrap_or(own)
     }
 
-    /// Ends all sessions, forgets trusted devices and whatever is under way, and mails a link to set a new password.
+    /// Ends all sessions, forgets trusted devices and whatever is under way, removes passkeys that were added since the notice, and mails a link to set a new password.
     ///
     /// # Errors
     /// [`SecureAccountError`].
@@ -66,6 +66,8 @@ impl Identity {
         }
         work.remove_footholds(account, EndReason::AccountSecured).await?;
         work.unit.factors().remove_all_pending(account).await?;
+        // The one the notice was about, if it was about one, and what followed it: a passkey signs in without the password.
+        work.remove_passkeys(account, challenge.created_at).await?;
         work.audit(Action::AccountSecured, account, json!({})).await?;
         let email = EmailAddress::from_stored(challenge.address);
         let emails = work.unit.accounts().emails(account).await?;

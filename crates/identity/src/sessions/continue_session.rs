@@ -109,6 +109,7 @@ impl Identity {
             amr: found.amr,
             auth_time: found.auth_time,
             binding,
+            scopes: found.scopes,
         };
         let tokens = self.kernel.token_set(&call.profile, bearer, answered, work.now)?;
         work.commit().await?;

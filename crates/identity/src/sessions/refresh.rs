@@ -163,5 +163,6 @@ fn bearer(found: &PresentedToken, session_expires_at: tidegate_domain::Timestamp
         amr: found.amr,
         auth_time: found.auth_time,
         binding: None,
+        scopes: found.scopes.clone(),
     }
 }

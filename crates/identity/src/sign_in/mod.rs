@@ -6,6 +6,7 @@ pub(crate) mod complete;
 pub mod confirm_code;
 pub mod confirm_link;
 pub mod login;
+pub mod passkey_sign_in;
 pub mod phone_sign_in;
 pub mod resend_code;
 pub mod second_factor;

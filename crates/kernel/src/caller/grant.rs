@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use tidegate_domain::access::FULL_SCOPE;
 use tidegate_domain::flexible_id::FlexibleId;
 use tidegate_domain::id::{AccountId, DatabaseId, OrganizationId};
-use tidegate_domain::{AccessClaims, Permission, PermissionSet, Role};
+use tidegate_domain::{AccessClaims, Permission, PermissionSet, Role, Scopes};
 
 use crate::fault::Forbidden;
 use crate::tables::audit::Subject;
@@ -22,8 +21,8 @@ pub enum Binding {
     EndUser(DatabaseId),
 }
 
-/// A caller's permissions, and for whom and where they hold. The permissions are those that the role, the token's scope,
-/// its binding and the contract that issued it all allow; what none of them names is denied.
+/// A caller's permissions, and for whom and where they hold. The permissions are those that the role, the scopes of the token and
+/// of its session, its binding and the contract that issued it all allow; what none of them names is denied.
 #[derive(Clone, Debug)]
 pub struct Grant {
     session: Arc<SessionRecord>,
@@ -33,17 +32,13 @@ pub struct Grant {
     permissions: PermissionSet,
 }
 
-/// What a role may do with a token of that scope and binding, issued by a contract of those powers.
-pub fn permissions(role: Role, scope: &str, binding: Binding, powers: PermissionSet) -> PermissionSet {
-    // No narrower scope has a meaning yet, so it allows nothing.
-    if scope != FULL_SCOPE {
-        return PermissionSet::NONE;
-    }
+/// What a role may do with a token of those scopes and that binding, issued by a contract of those powers.
+pub fn permissions(role: Role, scopes: &Scopes, binding: Binding, powers: PermissionSet) -> PermissionSet {
     let by_role = match binding {
         Binding::EndUser(_) => role.permissions().intersection(PermissionSet::END_USER),
         Binding::Unbound | Binding::Database(_) => role.permissions(),
     };
-    by_role.intersection(powers)
+    by_role.intersection(scopes.permissions()).intersection(powers)
 }
 
 impl Grant {
@@ -57,7 +52,8 @@ impl Grant {
             (Role::Frontend, Some(database)) => Binding::EndUser(database),
             (_, Some(database)) => Binding::Database(database),
         };
-        let permissions = permissions(role, &claims.scope, binding, powers);
+        let permissions =
+            permissions(role, &claims.scope, binding, powers).intersection(session.permissions());
         Self { session, claims, role, binding, permissions }
     }
 
@@ -149,6 +145,8 @@ impl Grant {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_domain::Scope;
+
     use super::*;
 
     const ALL: PermissionSet = PermissionSet::ALL;
@@ -157,15 +155,21 @@ mod tests {
     fn every_part_of_a_grant_only_takes_away() {
         let database = Binding::Database(DatabaseId(uuid::Uuid::nil()));
         for role in Role::ALL {
-            assert_eq!(permissions(role, FULL_SCOPE, database, ALL), role.permissions());
-            assert_eq!(permissions(role, "read", database, ALL), PermissionSet::NONE);
-            assert_eq!(permissions(role, FULL_SCOPE, database, PermissionSet::NONE), PermissionSet::NONE);
+            assert_eq!(permissions(role, &Scopes::Full, database, ALL), role.permissions());
+            assert_eq!(permissions(role, &Scopes::NONE, database, ALL), PermissionSet::NONE);
+            assert_eq!(permissions(role, &Scopes::Full, database, PermissionSet::NONE), PermissionSet::NONE);
+            for name in Scope::known() {
+                let scopes = Scopes::requested([name]).unwrap();
+                let granted = permissions(role, &scopes, database, ALL);
+                assert!(role.permissions().contains_all(granted), "{role:?} {name}");
+                assert!(scopes.permissions().contains_all(granted), "{role:?} {name}");
+            }
         }
     }
 
     #[test]
     fn a_token_in_an_end_users_hands_reaches_its_database_and_nothing_else() {
         let binding = Binding::EndUser(DatabaseId(uuid::Uuid::nil()));
-        assert_eq!(permissions(Role::Frontend, FULL_SCOPE, binding, ALL), PermissionSet::END_USER);
+        assert_eq!(permissions(Role::Frontend, &Scopes::Full, binding, ALL), PermissionSet::END_USER);
     }
 }

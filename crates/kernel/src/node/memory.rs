@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use tidegate_database::{Change, ChangeListener};
 use tidegate_domain::AccessClaims;
-use tidegate_domain::id::SessionId;
+use tidegate_domain::id::{AccessTokenId, AccountId, SessionId};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::cache::{Changes, REMEMBERED, ReadCache};
 use crate::changes;
+use crate::node::token_uses::TokenUses;
 use crate::tables::sessions::SessionRecord;
 
 /// What a node caches of the store, and how it is notified of changes.
@@ -17,6 +18,9 @@ pub(crate) struct Memory {
     pub(crate) changes: Changes,
     pub(crate) claims: ReadCache<[u8; 32], Arc<AccessClaims>>,
     pub(crate) sessions: ReadCache<SessionId, Arc<SessionRecord>>,
+    /// Which personal access token has a hash, and whose it is.
+    pub(crate) access_tokens: ReadCache<[u8; 32], (AccessTokenId, AccountId)>,
+    pub(crate) token_uses: TokenUses,
     pub(crate) mails: Notify,
     pub(crate) texts: Notify,
     pub(crate) jobs: Notify,
@@ -29,6 +33,8 @@ impl Memory {
             changes: Changes::new(),
             claims: ReadCache::new(REMEMBERED),
             sessions: ReadCache::new(REMEMBERED),
+            access_tokens: ReadCache::new(REMEMBERED),
+            token_uses: TokenUses::default(),
             mails: Notify::new(),
             texts: Notify::new(),
             jobs: Notify::new(),

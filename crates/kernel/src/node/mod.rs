@@ -6,3 +6,4 @@ pub(crate) mod meter;
 pub(crate) mod once_per_window;
 pub(crate) mod pace;
 pub(crate) mod readiness;
+pub(crate) mod token_uses;

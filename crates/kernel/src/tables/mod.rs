@@ -1,5 +1,6 @@
 //! The tables every feature works with, and all migrations there were before features had their own.
 
+pub mod access_tokens;
 pub mod account_cards;
 pub mod audit;
 pub mod idempotency;
@@ -12,10 +13,11 @@ pub mod sessions;
 
 use tidegate_database::{Migration, Result, StoreError, Unit};
 use tidegate_domain::Role;
-use tidegate_domain::id::{AccountId, SessionId};
+use tidegate_domain::id::{AccessTokenId, AccountId, SessionId};
 
 use crate::changes;
 use crate::jobs::repository::Jobs;
+use access_tokens::AccessTokens;
 use account_cards::AccountCards;
 use audit::Audit;
 use idempotency::Idempotency;
@@ -43,12 +45,20 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 8, name: "origins", text: include_str!("../../migrations/0008_origins.sql") },
     Migration { version: 9, name: "jobs", text: include_str!("../../migrations/0009_jobs.sql") },
     Migration { version: 11, name: "languages", text: include_str!("../../migrations/0011_languages.sql") },
+    Migration {
+        version: 14,
+        name: "access tokens",
+        text: include_str!("../../migrations/0014_access_tokens.sql"),
+    },
 ];
 
 /// The kernel's repositories of a unit of work.
 pub trait KernelTables {
     /// Sessions.
     fn sessions(&mut self) -> Sessions<'_>;
+
+    /// Personal access tokens.
+    fn access_tokens(&mut self) -> AccessTokens<'_>;
 
     /// Refresh tokens.
     fn refresh_tokens(&mut self) -> RefreshTokens<'_>;
@@ -82,11 +92,18 @@ pub trait KernelTables {
 
     /// Notes that a session changes with this unit.
     fn touch_session(&mut self, session: SessionId);
+
+    /// Notes that a personal access token changes with this unit.
+    fn touch_access_token(&mut self, token: AccessTokenId);
 }
 
 impl KernelTables for Unit {
     fn sessions(&mut self) -> Sessions<'_> {
         Sessions(self)
+    }
+
+    fn access_tokens(&mut self) -> AccessTokens<'_> {
+        AccessTokens(self)
     }
 
     fn refresh_tokens(&mut self) -> RefreshTokens<'_> {
@@ -131,6 +148,10 @@ impl KernelTables for Unit {
 
     fn touch_session(&mut self, session: SessionId) {
         self.note(changes::session(session));
+    }
+
+    fn touch_access_token(&mut self, token: AccessTokenId) {
+        self.note(changes::access_token(token));
     }
 }
 

@@ -59,7 +59,7 @@ pub struct NewMessage<'a> {
 pub enum State {
     /// To be sent.
     Pending,
-    /// Accepted by the provider.
+    /// Accepted by the provider; in development, kept to be read: see [`Message::standing`].
     Delivered,
     /// Given up after too many attempts, or after a permanent error.
     Dead,
@@ -117,6 +117,12 @@ impl Message {
     /// Whether it is never sent.
     pub fn is_discarded(&self) -> bool {
         self.state == State::Discarded.as_str()
+    }
+
+    /// Where it stands, for people: what no provider was given is kept to be read, not delivered.
+    pub fn standing(&self) -> &str {
+        let is_kept = self.state == State::Delivered.as_str() && self.payload.is_some();
+        if is_kept { "kept" } else { &self.state }
     }
 
     /// Key.

@@ -4,10 +4,11 @@ use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional};
 use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId, SessionId};
 use tidegate_domain::refresh::Presented;
 use tidegate_domain::session::{AmrSet, SessionTimes};
-use tidegate_domain::{ContractId, Role, Timestamp};
+use tidegate_domain::{ContractId, Role, Scopes, Timestamp};
 use uuid::Uuid;
 
 use super::role;
+use super::sessions::scopes;
 
 /// Refresh tokens of a unit of work.
 pub struct RefreshTokens<'u>(pub(crate) &'u mut Unit);
@@ -54,6 +55,8 @@ pub struct PresentedToken {
     pub organization: OrganizationId,
     /// The role there now.
     pub role: Role,
+    /// What the session's tokens may do at most.
+    pub scopes: Scopes,
 }
 
 #[derive(sqlx::FromRow)]
@@ -73,6 +76,7 @@ struct PresentedRow {
     disabled_at: Option<i64>,
     organization_id: Uuid,
     role: String,
+    scope: Option<String>,
 }
 
 impl RefreshTokens<'_> {
@@ -106,7 +110,7 @@ impl RefreshTokens<'_> {
             // A token that was exchanged is one that has a child.
             "select t.id, t.expires_at as token_expires_at, c.issued_at as child_issued_at,
                 c.token_hash as child_hash, t.session_id, s.expires_at, s.ends_at, s.revoked_at, s.amr, coalesce(s.auth_time, s.created_at) as auth_time, s.dialect,
-                s.account_id, a.disabled_at, s.organization_id, m.role
+                s.account_id, a.disabled_at, s.organization_id, m.role, s.scope
              from refresh_tokens t
              join sessions s on s.id = t.session_id
              join accounts a on a.id = s.account_id
@@ -136,6 +140,7 @@ impl RefreshTokens<'_> {
                 account: row.account_id.into(),
                 organization: row.organization_id.into(),
                 role: role(&row.role)?,
+                scopes: scopes(row.scope.as_deref()),
             })
         })
         .transpose()

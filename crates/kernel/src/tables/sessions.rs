@@ -6,7 +6,7 @@ use tidegate_domain::database::Binding;
 use tidegate_domain::flexible_id::FlexibleId;
 use tidegate_domain::id::{AccountId, DatabaseId, OrganizationId, ServiceKeyId, SessionId, WorkspaceId};
 use tidegate_domain::session::{AmrSet, EndReason, SessionTimes};
-use tidegate_domain::{ContractId, EmailAddress, Role, Timestamp};
+use tidegate_domain::{ContractId, EmailAddress, PermissionSet, Role, Scopes, Timestamp};
 use uuid::Uuid;
 
 use super::role;
@@ -49,9 +49,11 @@ pub struct NewSession<'a> {
     pub service_key: Option<ServiceKeyId>,
     /// SHA-256 of its token, where that is opaque.
     pub token_hash: Option<&'a [u8]>,
+    /// What its tokens may do at most.
+    pub scopes: &'a Scopes,
 }
 
-/// Everything a request needs to know about the session its token names.
+/// Everything a request needs to know about the session its token names, or about a personal access token: that stands for a session.
 #[derive(Clone, Debug)]
 pub struct SessionRecord {
     /// Key.
@@ -86,6 +88,35 @@ pub struct SessionRecord {
     pub expires_at: Timestamp,
     /// Ended before its time, or the account was disabled.
     pub ended: bool,
+    /// What its tokens may do at most.
+    pub scopes: Scopes,
+    /// Present where it is no session, but a personal access token.
+    pub access_token: Option<AccessTokenUse>,
+}
+
+/// What is known of a personal access token besides what is known of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct AccessTokenUse {
+    /// It never allows more than this role.
+    pub role: Role,
+}
+
+impl SessionRecord {
+    /// What its tokens may do at most, whatever they say themselves.
+    pub(crate) fn permissions(&self) -> PermissionSet {
+        let by_scope = self.scopes.permissions();
+        self.access_token.map_or(by_scope, |token| by_scope.intersection(token.role.permissions()))
+    }
+}
+
+/// Scopes as they are stored: nothing where there is no limit.
+fn stored(scopes: &Scopes) -> Option<String> {
+    (!scopes.is_full()).then(|| scopes.to_string())
+}
+
+/// The scopes that are stored so.
+pub(super) fn scopes(stored: Option<&str>) -> Scopes {
+    stored.map_or(Scopes::Full, Scopes::from_stored)
 }
 
 #[derive(sqlx::FromRow)]
@@ -107,6 +138,7 @@ struct RecordRow {
     expires_at: i64,
     revoked_at: Option<i64>,
     disabled_at: Option<i64>,
+    scope: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -135,8 +167,8 @@ impl Sessions<'_> {
             (i64,),
             "insert into sessions (id, account_id, organization_id, workspace_id, dialect, amr, remember_me, ip,
                 user_agent, created_at, last_activity_at, expires_at, ends_at, database_id, frontend_user,
-                frontend_session, service_key_id, token_hash, auth_time)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                frontend_session, service_key_id, token_hash, auth_time, scope)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
              returning number",
             new.id.0,
             new.account.0,
@@ -156,6 +188,7 @@ impl Sessions<'_> {
             new.service_key.map(Uuid::from),
             new.token_hash,
             new.auth_time.micros(),
+            stored(new.scopes),
         )?;
         self.0.touch_account(new.account);
         Ok(number)
@@ -201,7 +234,7 @@ impl Sessions<'_> {
             RecordRow,
             "select s.id, s.account_id, a.number, a.kind, a.display_name, i.value, i.verified_at, a.created_at,
                 s.organization_id, m.role, s.dialect, s.amr, coalesce(s.auth_time, s.created_at) as auth_time,
-                s.last_activity_at, s.expires_at, s.revoked_at, a.disabled_at
+                s.last_activity_at, s.expires_at, s.revoked_at, a.disabled_at, s.scope
              from sessions s
              join accounts a on a.id = s.account_id
              left join identifiers i on i.account_id = a.id and i.kind = 'email' and i.is_primary
@@ -228,6 +261,8 @@ impl Sessions<'_> {
                 last_activity_at: Timestamp::from_micros(row.last_activity_at),
                 expires_at: Timestamp::from_micros(row.expires_at),
                 ended: row.revoked_at.is_some() || row.disabled_at.is_some(),
+                scopes: scopes(row.scope.as_deref()),
+                access_token: None,
             })
         })
         .transpose()

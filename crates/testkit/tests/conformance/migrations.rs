@@ -19,7 +19,7 @@ use crate::brokerage::{BROKER, opening_of};
 use crate::world::{NOW, World, address, document, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 11;
+const KNOWN: usize = 13;
 
 /// The migrations that earlier versions had, from the first.
 const EARLIER: [(&str, &str); KNOWN - 1] = [
@@ -33,6 +33,8 @@ const EARLIER: [(&str, &str); KNOWN - 1] = [
     ("origins", include_str!("../../../kernel/migrations/0008_origins.sql")),
     ("jobs", include_str!("../../../kernel/migrations/0009_jobs.sql")),
     ("second factors", include_str!("../../../identity/migrations/0010_second_factors.sql")),
+    ("languages", include_str!("../../../kernel/migrations/0011_languages.sql")),
+    ("passkeys", include_str!("../../../identity/migrations/0012_passkeys.sql")),
 ];
 
 /// A database as the version with that many migrations left it.
@@ -395,8 +397,8 @@ on_one_engine! { Engine::Sqlite;
     async fn a_sqlite_file_that_cannot_be_is_refused_with_its_path_and_a_remedy(_engine: Engine) {
         let error = refusal(DatabaseUrl::Sqlite("/nowhere/tidegate.db".into())).await;
         let text = error.to_string();
-        assert!(matches!(error, StoreError::Address(_)), "{text}");
-        assert!(text.contains("/nowhere/tidegate.db") && text.contains("directory"), "{text}");
+        assert!(matches!(error, StoreError::Refused(_)), "{text}");
+        assert!(text.contains("the directory of the database, /nowhere, does not exist; create it"), "{text}");
     }
 
     async fn a_file_that_is_no_database_is_refused(_engine: Engine) {
@@ -420,7 +422,7 @@ on_one_engine! { Engine::Postgres;
         ] {
             let error = refusal(DatabaseUrl::Postgres(url)).await;
             let text = format!("{error} {error:?}");
-            assert!(matches!(error, StoreError::Unavailable(_)), "{text}");
+            assert!(matches!(error, StoreError::Refused(_)), "{text}");
             assert!(
                 text.contains("127.0.0.1") && !text.contains("hunter2") && !text.contains(password),
                 "{text}"

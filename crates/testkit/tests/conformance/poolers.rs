@@ -1,5 +1,7 @@
 //! A pooler between a node and PostgreSQL.
 
+mod transactions;
+
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
@@ -30,8 +32,9 @@ fn pooler(upstream: String) -> u16 {
     port
 }
 
-fn serve(mut client: TcpStream, upstream: &str) -> io::Result<()> {
-    let startup = loop {
+/// What a client begins with. TLS is not offered.
+fn startup_of(client: &mut TcpStream) -> io::Result<Vec<u8>> {
+    loop {
         let mut head = [0; 8];
         client.read_exact(&mut head)?;
         let [length, code] =
@@ -42,8 +45,12 @@ fn serve(mut client: TcpStream, upstream: &str) -> io::Result<()> {
         }
         let mut rest = vec![0; length as usize - head.len()];
         client.read_exact(&mut rest)?;
-        break [head.as_slice(), &rest].concat();
-    };
+        return Ok([head.as_slice(), &rest].concat());
+    }
+}
+
+fn serve(mut client: TcpStream, upstream: &str) -> io::Result<()> {
+    let startup = startup_of(&mut client)?;
     let unknown = b"extra_float_digits";
     if startup.windows(unknown.len()).any(|name| name == unknown) {
         let fields = b"SFATAL\0C08P01\0Munsupported startup parameter: extra_float_digits\0\0";
@@ -66,10 +73,15 @@ fn serve(mut client: TcpStream, upstream: &str) -> io::Result<()> {
 
 /// The address of the database through a pooler.
 fn pooled(database: &TestDatabase) -> DatabaseUrl {
+    through(database, pooler)
+}
+
+/// The same through a pooler that listens at the port that `start` answers.
+fn through(database: &TestDatabase, start: impl FnOnce(String) -> u16) -> DatabaseUrl {
     let DatabaseUrl::Postgres(url) = database.url() else { panic!("not PostgreSQL") };
     let (before, after) = url.split_once('@').unwrap();
     let (server, name) = after.split_once('/').unwrap();
-    format!("{before}@127.0.0.1:{}/{name}", pooler(server.to_owned())).parse().unwrap()
+    format!("{before}@127.0.0.1:{}/{name}", start(server.to_owned())).parse().unwrap()
 }
 
 on_one_engine! { Engine::Postgres;
@@ -81,6 +93,22 @@ on_one_engine! { Engine::Postgres;
         unit.limits().count(&[7; 32], Limit::new(1, 60), 1, NOW).await.unwrap();
         unit.commit().await.unwrap();
         assert_eq!(database.sql_count("select count(*) from rate_limit_buckets").await, 1);
+    }
+
+    async fn in_transaction_mode_no_client_is_sent_what_another_listens_to(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let shared = through(&world.database, transactions::pooler);
+        let node = world.database.open_with(|options| options.url = shared).await;
+        let ear = Ear::at(&node, Engine::Postgres).await;
+        for seconds in 0..5 {
+            let session = world.session(&ada, 60).await;
+            commit!(world.store, unit => unit.sessions().end(session, EndReason::SignedOut, at(seconds)));
+            node.ping().await.unwrap();
+            let mut unit = node.begin().await.unwrap();
+            unit.limits().count(&[7; 32], Limit::new(100, 60), 1, NOW).await.unwrap();
+            unit.commit().await.unwrap();
+        }
+        assert_eq!(ear.heard(), [], "it does not listen");
     }
 
     async fn other_nodes_are_heard_past_a_pooler(world: World) {

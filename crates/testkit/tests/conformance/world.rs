@@ -6,7 +6,7 @@ use tidegate_database::{Result, Store, Unit};
 use tidegate_domain::account::{AccountKind, LoginName, ServiceName};
 use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId, SessionId, WorkspaceId};
 use tidegate_domain::session::{Amr, AmrSet, SessionTimes};
-use tidegate_domain::{ContractId, Document, EmailAddress, Entropy, PhoneNumber, Role, Timestamp};
+use tidegate_domain::{ContractId, Document, EmailAddress, Entropy, PhoneNumber, Role, Scopes, Timestamp};
 use tidegate_identity::IdentityTables;
 use tidegate_identity::accounts::repository::{NewAccount, NewIdentifier};
 use tidegate_identity::organizations::repository::{NewMembership, NewOrganization, NewWorkspace};
@@ -261,6 +261,7 @@ pub(crate) fn session(member: &Member, seconds: i64) -> NewSession<'static> {
         binding: None,
         service_key: None,
         token_hash: None,
+        scopes: &Scopes::Full,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod storage;
+mod suggest;
 mod user;
 
 use std::path::PathBuf;
@@ -11,6 +13,8 @@ use tidegate_domain::id::OrganizationId;
 use tidegate_domain::{EmailAddress, PhoneNumber};
 use uuid::Uuid;
 
+pub(crate) use storage::{Backup, CopyDatabase, Restore};
+pub(crate) use suggest::correct;
 pub(crate) use user::{
     Named, RemoveIdentifier, ResetMfa, User, UserCreate, UserDelete, UserList, UserSessions,
 };
@@ -25,7 +29,8 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const AFTER_HELP: &str = "Each key of the configuration file can also be an environment variable: TIDEGATE_LISTEN, \
+const AFTER_HELP: &str = "Examples:\n  tidegate serve --dev\n  tidegate doctor\n  tidegate org create --name Acme --root-email \
+root@acme.example\n\nEach key of the configuration file can also be an environment variable: TIDEGATE_LISTEN, \
 TIDEGATE_MAIL__SMTP__HOST. Flags win over variables, and variables over the file. Exit codes: 0 success, 1 failure, \
 2 wrong usage.";
 
@@ -50,28 +55,71 @@ pub(crate) struct GlobalFlags {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve the APIs; creates the database and the keys at the first start
+    #[command(
+        after_help = "Examples:\n  tidegate serve --dev\n  tidegate serve --config tidegate.toml --listen 0.0.0.0:8080\n  \
+        tidegate serve --database postgres://tidegate:PASSWORD@db.internal/tidegate"
+    )]
     Serve(Serve),
+    #[command(flatten)]
+    Operate(Operate),
+    /// Check the configuration, the database and the providers without serving
+    #[command(
+        after_help = "Examples:\n  tidegate doctor\n  tidegate doctor --all\n  tidegate doctor --config tidegate.toml --json"
+    )]
+    Doctor(Doctor),
+    /// Print the OpenAPI document
+    #[command(
+        after_help = "Examples:\n  tidegate openapi > openapi.json\n  tidegate openapi --contract rivergen"
+    )]
+    Openapi(Openapi),
+}
+
+/// What is done in an installation that is there.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Operate {
     /// List, show and create organizations, transfer their ownership, and set their rules
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  tidegate org list --shared")]
     Org(Org),
     /// List, show, create, disable, unlock, export and delete accounts
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  tidegate user show ada@example.com")]
     User(User),
     /// Show and manage outgoing mails and text messages
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  tidegate outbox list --to ada@example.com")]
     Outbox(Outbox),
     /// Show background jobs; retry or remove dead ones
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  tidegate jobs list --state dead")]
     Jobs(Jobs),
     /// List and rotate the keys that sign access tokens
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  tidegate keys list")]
     Keys(Keys),
     /// Migrate the database's schema to this version
+    #[command(after_help = "Examples:\n  tidegate migrate --check\n  tidegate migrate\n  \
+        tidegate migrate --new --database postgres://tidegate:PASSWORD@db.internal/tidegate")]
     Migrate(Migrate),
-    /// Check the configuration, the database and the providers without serving
-    Doctor,
-    /// Print the OpenAPI document
-    Openapi(Openapi),
+    /// Write the embedded database and the master key to files, also while a server uses them
+    #[command(
+        after_help = "PostgreSQL is backed up by its own programs; see docs/guides/first-day.md.\n\nExample:\n  \
+        tidegate backup /var/backups/tidegate-$(date +%F).db"
+    )]
+    Backup(Backup),
+    /// Make an installation out of a backup: in a data directory without one
+    #[command(
+        after_help = "Example:\n  tidegate restore /var/backups/tidegate-2026-11-28.db --data-dir /var/lib/tidegate"
+    )]
+    Restore(Restore),
+    /// Copy everything to another database that is empty: from SQLite to PostgreSQL or back. Stop the servers first
+    #[command(
+        after_help = "The password of PostgreSQL can be in PGPASSWORD instead of the address.\n\nExample:\n  \
+        tidegate copy --from sqlite:tidegate-data/tidegate.db --to postgres://tidegate@db.internal/tidegate"
+    )]
+    Copy(CopyDatabase),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Show every setting, not only those that differ from their defaults
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]
@@ -100,13 +148,15 @@ pub(crate) enum Org {
     Show(OrgShow),
     /// Create an organization and its owner; the owner's address counts as verified
     #[command(
-        after_help = "Example:\n  tidegate org create --name \"Acme Inc\" --root-email root@acme.example"
+        after_help = "Examples:\n  tidegate org create --name \"Acme Inc\" --root-email root@acme.example\n  \
+        tidegate org create --new --name \"Acme Inc\" --root-email root@acme.example"
     )]
     Create(OrgCreate),
     /// Make a member the owner of an organization; the former owner becomes an admin, and both are signed out
     #[command(after_help = "Example:\n  tidegate org transfer --organization 17 --to ada@acme.example")]
     Transfer(OrgTransfer),
     /// Set what becomes of members with a second factor who sign in through a contract whose clients cannot ask for it
+    #[command(after_help = "Example:\n  tidegate org second-factor --organization 17 --elsewhere admit")]
     SecondFactor(OrgSecondFactor),
 }
 
@@ -185,19 +235,31 @@ pub(crate) struct OrgCreate {
     /// A domain whose accounts the organization manages without asking their owners; may be given several times
     #[arg(long, value_name = "DOMAIN", value_parser = domain)]
     pub(crate) managed_domain: Vec<String>,
+    /// Begin a new installation if there is none
+    #[arg(long)]
+    pub(crate) new: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Outbox {
     /// List the newest mails and text messages
+    #[command(
+        after_help = "Examples:\n  tidegate outbox list\n  tidegate outbox list --to ada@example.com --json"
+    )]
     List(OutboxList),
     /// Print the newest one-time code sent to an e-mail address or phone number
+    #[command(
+        after_help = "Examples:\n  tidegate outbox code --to ada@example.com\n  tidegate outbox code --to +254712345678"
+    )]
     Code(OutboxCode),
     /// Print a message, while its text is kept
+    #[command(after_help = "Example:\n  tidegate outbox show 17")]
     Show(OutboxShow),
     /// Send a dead message again
+    #[command(after_help = "Example:\n  tidegate outbox retry 17")]
     Retry(DeadMessage),
     /// Remove a dead message
+    #[command(after_help = "Example:\n  tidegate outbox drop 17")]
     Drop(DeadMessage),
 }
 
@@ -281,8 +343,10 @@ impl JobState {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
     /// List all keys, the signing key first
+    #[command(after_help = "Examples:\n  tidegate keys list\n  tidegate keys list --json")]
     List,
     /// Create a new signing key; tokens of older keys stay valid until they expire
+    #[command(after_help = "Examples:\n  tidegate keys rotate\n  tidegate keys rotate --revoke")]
     Rotate(KeysRotate),
 }
 
@@ -319,6 +383,9 @@ pub(crate) struct Migrate {
     /// Change nothing; exit with 1 if migrations are pending
     #[arg(long)]
     pub(crate) check: bool,
+    /// Begin a new installation if there is none
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) new: bool,
 }
 
 #[derive(Debug, Args)]

@@ -96,8 +96,8 @@ pub(crate) struct UserCreate {
     #[arg(long, value_name = "ADDRESS", value_parser = email)]
     pub(crate) email: EmailAddress,
     /// The name shown to people
-    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true, value_parser = shown_name)]
-    pub(crate) name: String,
+    #[arg(long, value_name = "NAME", value_parser = shown_name)]
+    pub(crate) name: Option<String>,
     /// Read the password from standard input; without this flag one is generated and printed once
     #[arg(long)]
     pub(crate) password_stdin: bool,

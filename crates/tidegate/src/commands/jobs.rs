@@ -6,7 +6,7 @@ use tidegate_kernel::jobs::repository::JobRow;
 
 use crate::cli::{DeadJob, Jobs, JobsList};
 use crate::config::Config;
-use crate::failure::Failure;
+use crate::failure::{Failure, without_numbers};
 use crate::output::{Answer, table};
 use crate::wiring::{Purpose, open};
 
@@ -38,7 +38,7 @@ async fn list(kernel: &Kernel, command: &JobsList) -> Result<Answer, Failure> {
                 job.name.clone(),
                 job.created_at().iso_seconds(),
                 job.run_at().iso_seconds(),
-                job.last_error.clone().unwrap_or_default(),
+                job.last_error.as_deref().map(without_numbers).unwrap_or_default(),
             ]
         })
         .collect();
@@ -68,6 +68,6 @@ fn json_of(job: &JobRow) -> Value {
         "created_at": job.created_at().iso_seconds(),
         "run_at": job.run_at().iso_seconds(),
         "leased_until": (job.state == "running").then(|| job.leased_until().iso_seconds()),
-        "last_error": job.last_error,
+        "last_error": job.last_error.as_deref().map(without_numbers),
     })
 }

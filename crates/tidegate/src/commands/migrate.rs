@@ -5,17 +5,24 @@ use serde_json::json;
 use crate::cli::Migrate;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::installation::refuse_missing;
 use crate::output::Answer;
 use crate::wiring::{MissingStore, migrate, open_store};
 
 pub(super) async fn run(config: &Config, command: &Migrate) -> Result<Answer, Failure> {
-    let missing = if command.check { MissingStore::Refuse } else { MissingStore::Create };
+    let missing = if command.new { MissingStore::Create } else { MissingStore::Refuse };
     let store = open_store(config, missing).await?;
-    let answer = if command.check {
-        check(store.pending_migrations().await.map_err(Failure::from))
-    } else {
-        migrate(&store).await.map(applied)
-    };
+    let answer = async {
+        if !command.new {
+            refuse_missing(config, &store).await?;
+        }
+        if command.check {
+            check(store.pending_migrations().await.map_err(Failure::from))
+        } else {
+            migrate(&store).await.map(applied)
+        }
+    }
+    .await;
     store.close().await;
     answer
 }

@@ -1,5 +1,7 @@
 //! One file per command.
 
+mod backup;
+mod copy;
 mod doctor;
 mod jobs;
 mod keys;
@@ -8,13 +10,14 @@ mod openapi;
 mod org;
 mod outbox;
 mod passwords;
+mod restore;
 mod serve;
 mod user;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cli::{Cli, Command};
-use crate::config::{Flags, Loaded, load};
+use crate::cli::{Cli, Command, Operate};
+use crate::config::{Config, Flags, Loaded, load};
 use crate::failure::Failure;
 use crate::logging;
 use crate::output::Answer;
@@ -38,20 +41,38 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
             let loaded = prepare(&flags, "info")?;
             // As many threads as cores: the runtime's own default.
             let runtime = runtime(&mut Builder::new_multi_thread())?;
-            runtime.block_on(serve::serve(&loaded.config, &global))?;
+            runtime.block_on(serve::serve(&loaded, &global)).map_err(|failure| hinted(failure, &loaded))?;
             // A request that outlived the deadline for stopping is not waited for.
             runtime.shutdown_background();
             Ok(None)
         }
-        Command::Org(command) => block_on(org::run(&quiet()?.config, command)),
-        Command::User(command) => block_on(user::run(&quiet()?.config, command)),
-        Command::Outbox(command) => block_on(outbox::run(&quiet()?.config, command)),
-        Command::Jobs(command) => block_on(jobs::run(&quiet()?.config, command)),
-        Command::Keys(command) => block_on(keys::run(&quiet()?.config, command)),
-        Command::Migrate(command) => block_on(migrate::run(&quiet()?.config, &command)),
-        Command::Doctor => block_on(doctor::run(quiet())),
+        Command::Operate(command) => {
+            let loaded = quiet()?;
+            operate(&loaded.config, command).map_err(|failure| hinted(failure, &loaded))
+        }
+        Command::Doctor(command) => block_on(doctor::run(quiet(), &command)),
         Command::Openapi(command) => openapi::run(&command).map(Some),
     }
+}
+
+/// What is done in an installation.
+fn operate(config: &Config, command: Operate) -> Result<Option<Answer>, Failure> {
+    match command {
+        Operate::Org(command) => block_on(org::run(config, command)),
+        Operate::User(command) => block_on(user::run(config, command)),
+        Operate::Outbox(command) => block_on(outbox::run(config, command)),
+        Operate::Jobs(command) => block_on(jobs::run(config, command)),
+        Operate::Keys(command) => block_on(keys::run(config, command)),
+        Operate::Migrate(command) => block_on(migrate::run(config, &command)),
+        Operate::Backup(command) => block_on(backup::run(config, &command)),
+        Operate::Restore(command) => block_on(restore::run(config, &command)),
+        Operate::Copy(command) => block_on(copy::run(config, command)),
+    }
+}
+
+/// With what may be the reason, where the database is what was not found.
+fn hinted(failure: Failure, loaded: &Loaded) -> Failure {
+    if failure.code().starts_with("database") { failure.hinted(&loaded.database_hints()) } else { failure }
 }
 
 fn block_on(command: impl Future<Output = Result<Answer, Failure>>) -> Result<Option<Answer>, Failure> {

@@ -31,7 +31,7 @@ async fn create_in(config: &Config, command: OrgCreate) -> Result<Answer, Failur
     // Before the database is opened: a missing password is reported without waiting for it.
     let typed =
         if command.root_password_stdin { Some(read_password(std::io::stdin().lock())?) } else { None };
-    let opened = open(config, &Purpose::Create).await?;
+    let opened = open(config, &Purpose::of_command(command.new)).await?;
     let answer = create(&opened, command, typed).await;
     opened.close().await;
     answer

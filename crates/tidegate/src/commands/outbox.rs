@@ -8,7 +8,7 @@ use tidegate_kernel::tables::outbox::{Message, State};
 
 use crate::cli::{DeadMessage, Outbox, OutboxCode, OutboxList, OutboxShow};
 use crate::config::Config;
-use crate::failure::Failure;
+use crate::failure::{Failure, without_numbers};
 use crate::output::{Answer, table};
 use crate::wiring::{Purpose, open};
 
@@ -45,7 +45,7 @@ async fn list(kernel: &Kernel, command: &OutboxList) -> Result<Answer, Failure> 
             let next = next_attempt(&message.state, message.next_attempt_at());
             [
                 message.number.to_string(),
-                message.state.clone(),
+                message.standing().to_owned(),
                 message.attempts.to_string(),
                 message.channel.clone(),
                 message.template.clone(),
@@ -54,7 +54,7 @@ async fn list(kernel: &Kernel, command: &OutboxList) -> Result<Answer, Failure> 
                 next.or(message.settled_at()).map(Timestamp::iso_seconds).unwrap_or_default(),
                 message.provider.clone().unwrap_or_default(),
                 receipt(message),
-                message.last_error.clone().unwrap_or_default(),
+                message.last_error.as_deref().map(without_numbers).unwrap_or_default(),
             ]
         })
         .collect();
@@ -151,7 +151,7 @@ fn json_of(entry: &OutboxEntry) -> Value {
     let message = &entry.message;
     json!({
         "number": message.number,
-        "state": message.state,
+        "state": message.standing(),
         "attempts": message.attempts,
         "channel": message.channel,
         "template": message.template,
@@ -162,7 +162,7 @@ fn json_of(entry: &OutboxEntry) -> Value {
         "provider": message.provider,
         "receipt": message.receipt,
         "receipt_reason": message.receipt_reason,
-        "last_error": message.last_error,
+        "last_error": message.last_error.as_deref().map(without_numbers),
         "code": entry.code(),
         "link": entry.link(),
     })

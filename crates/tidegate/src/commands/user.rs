@@ -38,7 +38,8 @@ pub(super) async fn run(config: &Config, command: User) -> Result<Answer, Failur
                 Some(typed) => (typed, false),
                 None => (make_password(rule, &SystemEntropy), true),
             };
-            let claim = NewIndividual { email: command.email, display_name: command.name, password };
+            let display_name = command.name.unwrap_or_default();
+            let claim = NewIndividual { email: command.email, display_name, password };
             create(&opened, &operator, claim, is_made).await
         }
         User::Disable(named) => disable(&opened, &operator, &named).await,
@@ -68,7 +69,9 @@ async fn reset_mfa(opened: &Opened, command: &ResetMfa) -> Result<Answer, Failur
     let call = Call::from_cli(opened.kernel.settings().contracts.of_installation());
     match opened.identity.reset_factors(&call, &command.email).await {
         Ok(removed) => {
-            let removed: Vec<&str> = removed.into_iter().map(FactorKind::as_str).collect();
+            let passkey = (!removed.passkeys.is_empty()).then_some("passkey");
+            let removed: Vec<&str> =
+                removed.kinds.into_iter().map(FactorKind::as_str).chain(passkey).collect();
             Ok(Answer::new(
                 format!(
                     "Removed the second factors of {}: {}. The account was signed out everywhere; its password is unchanged.",

@@ -79,6 +79,7 @@ impl Loaded {
         check("riven.email_link_lifetime", lifetime(config.riven.email_link_lifetime));
         check("audit.keep", lifetime(config.audit.keep));
         check("audit.keep_without_account", lifetime(config.audit.keep_without_account));
+        self.check_passkeys(&mut mistakes);
         mistakes.extend(self.limits_without_window().iter().map(|key| self.mistake(key, NO_SECOND)));
         for SmsConfigError { setting, reason } in self.sms_mistakes() {
             mistakes.push(self.mistake(&format!("sms.{setting}"), reason));
@@ -96,6 +97,19 @@ impl Loaded {
             (DatabaseUrl::Postgres(_), DatabaseUrl::Postgres(_))
         );
         require(both, || "must be a PostgreSQL address, beside one in `database`".to_owned())
+    }
+
+    fn check_passkeys(&self, mistakes: &mut Vec<Mistake>) {
+        let passkeys = &self.config.passkeys;
+        for (key, verdict) in [
+            ("allowed_authenticators", passkeys.models().map(drop)),
+            ("relying_party_name", each(&passkeys.relying_party_name, |name| line(name))),
+            ("origins", self.config.relying_party_as_configured()),
+        ] {
+            if let Err(what) = verdict {
+                mistakes.push(self.mistake(&format!("passkeys.{key}"), what));
+            }
+        }
     }
 
     /// One of the providers' and one of their receipts'.

@@ -15,6 +15,7 @@ use tidegate_domain::secret::without_final_line_breaks;
 
 use super::limits::{lifted, raised, without_window};
 use super::schema::{Schema, Unknown, ValueKind};
+use super::suggest::{Suggestion, unread};
 use super::{Config, Contracts};
 use crate::cli::GlobalFlags;
 use crate::failure::Failure;
@@ -31,6 +32,8 @@ pub(crate) struct Loaded {
     pub(crate) config: Config,
     /// The file, variables and flags that had a say.
     pub(crate) sources: Vec<String>,
+    /// Variables that are set and not read, and what to write instead; each with the key that is meant.
+    pub(crate) unread: Vec<(&'static str, String)>,
     figment: Figment,
 }
 
@@ -88,6 +91,8 @@ pub(super) fn load_from(
 ) -> Result<Loaded, Failure> {
     let internal = |error: String| Failure::internal(format!("the configuration's keys: {error}"));
     let schema = Schema::new().map_err(internal)?;
+    let set: Vec<OsString> =
+        variables.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.clone()).collect();
     let variables = ours(variables);
     let mut layers: Vec<Layer> = Vec::new();
     layers.extend(file_layer(global.config.as_deref(), &variables)?);
@@ -105,8 +110,10 @@ pub(super) fn load_from(
         figment = merged(raised(&schema, &defaults), &layers);
         config = read_config(&figment)?;
     }
-    let loaded = Loaded { config: config.settled(), sources, figment };
+    let mut loaded = Loaded { config: config.settled(), sources, unread: Vec::new(), figment };
     loaded.check()?;
+    let is_default = |key: &str| loaded.is_default(key);
+    loaded.unread = unread(|name| set.iter().any(|set| set == name), is_default).collect();
     Ok(loaded)
 }
 
@@ -148,6 +155,17 @@ impl Loaded {
     /// The keys of limits whose window has no length.
     pub(super) fn limits_without_window(&self) -> Vec<String> {
         without_window(&values_of(&self.figment))
+    }
+
+    /// Whether nobody has set it.
+    fn is_default(&self, key: &str) -> bool {
+        self.figment.find_metadata(key).is_none_or(|origin| origin.name == DEFAULTS)
+    }
+
+    /// What may be the reason why a database is not found.
+    pub(crate) fn database_hints(&self) -> Vec<String> {
+        let about = self.unread.iter().filter(|(key, _)| *key == "database");
+        about.map(|(_, hint)| hint.clone()).collect()
     }
 
     /// The mistake `what` in the value at `key`, or in what should stand there: then its table is where it was made.
@@ -318,19 +336,18 @@ fn refuse_unknown(schema: &Schema, figment: &Figment) -> Result<(), Failure> {
 
 fn unknown_key(unknown: &Unknown<'_>, metadata: Option<&Metadata>) -> Mistake {
     let variable = metadata.map(|metadata| metadata.name.as_ref()).filter(|name| name.starts_with(PREFIX));
+    let advice = match (&unknown.meant, variable) {
+        (Some(Suggestion { key, .. }), Some(_)) => {
+            format!("did you mean {PREFIX}{}?", key.join("__").to_ascii_uppercase())
+        }
+        (Some(Suggestion { key, .. }), None) => format!("did you mean `{}`?", key.join(".")),
+        (None, _) => "docs/configuration.md and tidegate.example.toml list all".to_owned(),
+    };
+    let note = unknown.meant.as_ref().map(|meant| meant.note).filter(|note| !note.is_empty());
+    let advice = note.map_or_else(|| advice.clone(), |note| format!("{advice} ({note})"));
     match variable {
-        Some(name) => Mistake {
-            text: format!(
-                "{name}: unknown variable; did you mean {PREFIX}{}?",
-                unknown.nearest.join("__").to_ascii_uppercase()
-            ),
-            from_flag: false,
-        },
-        None => Mistake::at(
-            &unknown.path.join("."),
-            &format!("unknown key; did you mean `{}`?", unknown.nearest.join(".")),
-            metadata,
-        ),
+        Some(name) => Mistake { text: format!("{name}: unknown variable; {advice}"), from_flag: false },
+        None => Mistake::at(&unknown.path.join("."), &format!("unknown key; {advice}"), metadata),
     }
 }
 

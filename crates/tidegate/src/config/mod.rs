@@ -5,9 +5,11 @@ mod check;
 mod contracts;
 mod limits;
 mod load;
+mod passkeys;
 mod riven;
 mod schema;
 mod settled;
+mod suggest;
 mod text;
 mod view;
 
@@ -32,7 +34,9 @@ use tidegate_http::{ForwardedHeader, HttpSettings, OpsSettings};
 pub(crate) use brand::{BrandTable, languages};
 pub(crate) use contracts::Contracts;
 pub(crate) use load::{Flags, Loaded, Mistake, load};
+pub(crate) use passkeys::Passkeys;
 pub(crate) use riven::{Broker, Phone, Riven};
+pub(crate) use suggest::is_misspelling;
 pub(crate) use text::{Database, SecretText};
 
 /// The configuration. Durations are whole seconds. The doc comments of this type and of the types in it are what operators
@@ -156,6 +160,9 @@ pub(crate) struct Config {
     pub(crate) databases: Databases,
     /// Devices on which the second factor is not asked for again.
     pub(crate) trusted_devices: TrustedDevices,
+    /// Passkeys (W3C Web Authentication). They are bound to a domain, never to an IP address. With `dev` on this machine that
+    /// is localhost, at any port.
+    pub(crate) passkeys: Passkeys,
     /// Most that one organization may keep. What would be more is refused with 400 QUOTA_EXCEEDED; nothing is deleted
     /// when a quota is lowered. 0 means no limit.
     pub(crate) quotas: Quotas,

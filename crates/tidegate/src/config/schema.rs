@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema as JsonSchemaOf};
 use serde_json::{Map, Value as Json};
 use tidegate_domain::ContractProfile;
 
+use super::suggest::{Suggestion, suggest};
 use super::{Config, Contracts};
 
 /// What a field says that holds a limit which development does not raise: `#[schemars(extend("x-kept" = true))]`.
@@ -59,8 +60,8 @@ pub(super) struct Unknown<'v> {
     pub(super) path: Vec<String>,
     /// What it was given.
     pub(super) value: &'v Value,
-    /// The key most like it.
-    pub(super) nearest: Vec<String>,
+    /// What may have been meant.
+    pub(super) meant: Option<Suggestion>,
 }
 
 impl Schema {
@@ -79,9 +80,9 @@ impl Schema {
         Ok(Self(keys))
     }
 
-    /// The keys, by name.
+    /// The keys outside tables, and the tables, by name.
     #[cfg(test)]
-    pub(super) fn keys(&self) -> &Table {
+    pub(super) fn root(&self) -> &Table {
         &self.0
     }
 
@@ -111,7 +112,14 @@ impl Schema {
         for (key, value) in values {
             at.push(key.clone());
             match (known.get(key).map(|key| &key.kind), value) {
-                (None, _) => unknown.push(Unknown { nearest: self.nearest(at), path: at.clone(), value }),
+                (None, Value::Dict(_, inner)) if self.knows_parts(at, inner) => {
+                    self.list_parts(at, inner, unknown);
+                }
+                // `[database] url = ...`
+                (Some(ValueKind::Text), Value::Dict(_, inner)) if self.knows_parts(at, inner) => {
+                    self.list_parts(at, inner, unknown);
+                }
+                (None, _) => unknown.push(Unknown { meant: suggest(self, at), path: at.clone(), value }),
                 (Some(ValueKind::Table(known)), Value::Dict(_, values)) => {
                     self.compare(at, values, known, unknown)
                 }
@@ -127,19 +135,25 @@ impl Schema {
         }
     }
 
-    /// The key most like the one at `path`, in the same table or, if far more like it, in another.
-    fn nearest(&self, path: &[String]) -> Vec<String> {
-        let Some((key, table)) = path.split_last() else {
-            return Vec::new();
-        };
+    /// Whether it is the keys in a table that say what is meant: `[server] port = 8080`.
+    fn knows_parts(&self, at: &[String], inner: &Dict) -> bool {
+        // A table whose own name is misspelled is told as such.
+        (self.find(at).is_some() || suggest(self, at).is_none_or(|meant| !meant.note.is_empty()))
+            && inner.keys().any(|key| suggest(self, &[at, &[key.clone()]].concat()).is_some())
+    }
+
+    fn list_parts<'v>(&self, at: &[String], inner: &'v Dict, unknown: &mut Vec<Unknown<'v>>) {
+        for (key, value) in inner {
+            let path = [at, &[key.clone()]].concat();
+            unknown.push(Unknown { meant: suggest(self, &path), path, value });
+        }
+    }
+
+    /// Every key, tables included.
+    pub(super) fn keys(&self) -> Vec<Vec<String>> {
         let mut all = Vec::new();
         collect(&mut Vec::new(), &self.0, &mut all);
-        let likeness = |known: &Vec<String>| {
-            let name = known.last().map(String::as_str).unwrap_or_default();
-            let here = known.len() == path.len() && known.starts_with(table);
-            (strsim::jaro_winkler(key, name) * 1_000.0) as u32 + if here { 100 } else { 0 }
-        };
-        all.into_iter().max_by_key(likeness).unwrap_or_default()
+        all
     }
 }
 

@@ -21,7 +21,10 @@ on_both_engines! {
         assert!(said.out.contains("✓ broker             embedded sandbox: no real accounts"), "{}", said.out);
         assert!(said.out.contains("✓ contracts          RiverGen at /api/v1, IngestIQ at /api/v2, Crossing Minds at /v1 and /"), "{}", said.out);
         assert!(said.out.contains("sign-ins/s"), "{}", said.out);
-        assert!(said.out.contains("  rivergen.limits.sign_in_by_ip.attempts = 5\n"), "{}", said.out);
+        let settings = said.out.split_once("\n\n").unwrap().1;
+        assert!(!settings.contains("rivergen.limits"), "those that somebody has set: {settings}");
+        let all = here.output(&["doctor", "--all"]);
+        assert!(all.contains("\n\nEvery setting:\n") && all.contains("  rivergen.limits.sign_in_by_ip.attempts = 5\n"), "{all}");
         let report = here.json(&["doctor"]);
         assert_eq!(report["ok"], true);
         for check in ["configuration", "data directory", "master key", "database", "password hash", "clock"] {
@@ -59,9 +62,22 @@ fn one_problem_does_not_hide_another() {
     assert_eq!(said.code, 1);
     let report = said.json();
     assert_eq!(report["ok"], false);
-    for check in ["database", "mail", "mail templates", "broker", "public_url"] {
+    for (check, advice) in [
+        ("database", "start the server"),
+        ("mail", "[mail.smtp]"),
+        ("mail templates", "mail.templates_dir"),
+        ("broker", "[broker.alpaca]"),
+        ("public_url", "put a proxy that speaks TLS in front"),
+    ] {
         assert_eq!(status(&report, check), "error", "{check}: {report}");
+        let found = report["checks"].as_array().unwrap().iter().find(|found| found["name"] == check).unwrap();
+        assert!(found["advice"].as_str().unwrap().contains(advice), "{found}");
+        assert!(!found.to_string().contains("os error"), "{found}");
     }
+    let said = here.run(&["doctor"]);
+    assert!(said.out.contains("\n                     \u{2192} start the server"), "{}", said.out);
+    let settings = said.out.split_once("Settings that differ from their defaults").unwrap().1;
+    assert!(settings.contains("  mail.smtp.port = 1\n") && !settings.contains("listen ="), "{settings}");
     assert_eq!(status(&report, "sms"), "warning", "{report}");
     let broker = &report["configuration"]["broker"]["alpaca"];
     assert_eq!((&broker["key"], &broker["secret"]), (&json!("[secret]"), &json!("[secret]")));
@@ -75,4 +91,38 @@ fn a_configuration_that_cannot_be_read_is_a_finding_too() {
     let said = here.run(&["doctor"]);
     assert_eq!(said.code, 1);
     assert!(said.out.starts_with("✗ configuration      prodcut: unknown key"), "{}", said.out);
+    assert!(said.out.contains("\u{2192} correct these settings"), "{}", said.out);
+}
+
+#[test]
+fn variables_that_only_others_read_are_told() {
+    let here = Installation::new();
+    let mut command = here.command(&["doctor"]);
+    command.env("PORT", "3000").env("DATABASE_URL", "postgres://u:hunter2@h/d");
+    let out = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(
+        out.contains(
+            "! environment        DATABASE_URL is set, but not read: write TIDEGATE_DATABASE=$DATABASE_URL"
+        ),
+        "{out}"
+    );
+    assert!(out.contains("PORT is set, but not read: write TIDEGATE_LISTEN=0.0.0.0:$PORT"), "{out}");
+    assert!(!out.contains("hunter2"), "{out}");
+    command.env("TIDEGATE_LISTEN", "0.0.0.0:3000").env("TIDEGATE_DATABASE", "sqlite:x.db");
+    let out = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert!(out.contains("✓ environment"), "{out}");
+}
+
+#[test]
+fn it_says_whether_passkeys_have_a_domain() {
+    let here = Installation::new();
+    let report = here.json(&["doctor"]);
+    assert_eq!(status(&report, "passkeys"), "warning", "{report}");
+    let said = here.run(&["doctor"]);
+    assert!(said.out.contains("passkeys cannot be bound to an IP address; set public_url"), "{}", said.out);
+    here.write("tidegate.toml", "dev = true\n");
+    assert_eq!(status(&here.json(&["doctor"]), "passkeys"), "ok");
+    here.write("tidegate.toml", "public_url = 'https://id.example.com'\n");
+    let said = here.run(&["doctor"]);
+    assert!(said.out.contains("✓ passkeys           bound to id.example.com"), "{}", said.out);
 }

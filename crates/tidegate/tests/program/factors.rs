@@ -18,8 +18,17 @@ async fn give_everybody_a_factor(unit: &mut Unit) -> tidegate_database::Result<u
 
 /// An installation with an owner who has a second factor; answers the organization's id.
 async fn with_factor(here: &Installation) -> String {
-    let create =
-        ["org", "create", "--name", "Acme", "--root-email", OWNER, "--root-password-stdin", "--json"];
+    let create = [
+        "org",
+        "create",
+        "--new",
+        "--name",
+        "Acme",
+        "--root-email",
+        OWNER,
+        "--root-password-stdin",
+        "--json",
+    ];
     let made = here.run_with_input(&create, PASSWORD).json();
     let store = Store::open(&StoreOptions::new(here.database_url()), MIGRATIONS).await.unwrap();
     let mut unit = store.begin().await.unwrap();
@@ -43,7 +52,7 @@ on_both_engines! {
         assert!(answer["data"]["access_token"].is_string(), "{answer}");
         server.stop();
         let said = here.run(&["user", "reset-mfa", OWNER]);
-        assert_eq!((said.code, said.err.as_str()), (1, "error: the account has no second factor\n"));
+        assert_eq!((said.code, said.err.as_str()), (1, "error: the account has no second factor and no passkey\n"));
         let said = here.run(&["user", "reset-mfa", "nobody@acme.example", "--json"]);
         assert!(said.code == 1 && said.out.contains("reset_refused"), "{}", said.out);
     }

@@ -33,8 +33,7 @@ impl Installation {
 on_both_engines! {
     async fn a_dead_job_is_listed_retried_and_dropped(engine: Engine) {
         let here = Installation::with_database(engine).await;
-        here.output(&["migrate"]);
-        here.output(&["keys", "list"]);
+        here.begin();
         assert_eq!(here.output(&["jobs", "list", "--state", "dead"]), "There are no such jobs.");
         let (one, two) = here.dead_jobs().await;
         let listed = here.json(&["jobs", "list", "--state", "dead"]);

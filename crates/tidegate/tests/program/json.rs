@@ -16,9 +16,10 @@ fn one(here: &Installation, arguments: &[&str], code: i32) -> Value {
 fn of_every_command_that_succeeds() {
     let here = Installation::new();
     for arguments in [
-        &["migrate", "--json"][..],
+        &["migrate", "--new", "--json"][..],
+        &["migrate", "--json"],
         &["--json", "migrate", "--check"],
-        &["org", "create", "--json", "--name", "Acme", "--root-email", "root@acme.example"],
+        &["org", "create", "--new", "--json", "--name", "Acme", "--root-email", "root@acme.example"],
         &["outbox", "list", "--json"],
         &["keys", "list", "--json"],
         &["keys", "rotate", "--json"],
@@ -44,7 +45,7 @@ fn of_every_command_that_fails() {
         "database_unavailable"
     );
     here.write("data", "");
-    assert_eq!(code(&["migrate", "--json", "--data-dir", "data"], 1), "data_directory");
+    assert_eq!(code(&["migrate", "--new", "--json", "--data-dir", "data"], 1), "data_directory");
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ on_both_engines! {
     }
 
     async fn lists_of_large_documents_take_little_memory(here: Installation) {
-        let made = here.json(&["org", "create", "--name", "Acme", "--root-email", "root@acme.example"]);
+        let made = here.json(&["org", "create", "--new", "--name", "Acme", "--root-email", "root@acme.example"]);
         let server = serve(&here);
         let credentials = json!({"email": "root@acme.example", "password": made["password"]});
         let (status, answer) = server.post("/v1/login/individual/", credentials).await;

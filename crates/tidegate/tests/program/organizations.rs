@@ -8,6 +8,7 @@ use tidegate_testkit::on_both_engines;
 use crate::support::{Installation, PASSWORD, Said};
 
 const CREATE: [&str; 6] = ["org", "create", "--name", "Acme", "--root-email", "Root@Acme.example"];
+const BEGIN: [&str; 7] = ["org", "create", "--new", "--name", "Acme", "--root-email", "Root@Acme.example"];
 
 on_both_engines! {
     async fn an_owner_made_beside_a_server_signs_in_with_the_password_printed(here: Installation) {
@@ -28,7 +29,7 @@ on_both_engines! {
 
     async fn an_installation_may_begin_with_its_owner(here: Installation) {
         let said =
-            here.run_with_input(&[&CREATE[..], &["--root-password-stdin"]].concat(), "Correct1horse!\n");
+            here.run_with_input(&[&BEGIN[..], &["--root-password-stdin"]].concat(), "Correct1horse!\n");
         assert_eq!((said.code, said.err.as_str()), (0, ""));
         assert!(said.out.starts_with("Organization Acme (") && !said.out.contains(PASSWORD), "{}", said.out);
         let server = here.serve(&[]);
@@ -42,7 +43,8 @@ on_both_engines! {
         let begun: Vec<_> = (0..4)
             .map(|number| {
                 let email = format!("root{number}@acme.example");
-                let mut command = here.command(&["org", "create", "--name", "Acme", "--root-email", &email]);
+                let create = ["org", "create", "--new", "--name", "Acme", "--root-email", &email];
+                let mut command = here.command(&create);
                 command
                     .env("TIDEGATE_PASSWORD_HASH__COST", "4")
                     .stdout(Stdio::piped())
@@ -62,7 +64,7 @@ on_both_engines! {
 #[test]
 fn a_taken_address_and_a_weak_password_are_refused_in_words() {
     let here = Installation::new();
-    here.output(&CREATE);
+    here.output(&BEGIN);
     let said = here.run(&CREATE);
     assert_eq!(said.code, 1);
     assert_eq!(
@@ -88,6 +90,7 @@ fn a_taken_address_and_a_weak_password_are_refused_in_words() {
 #[test]
 fn a_domain_is_managed_by_one_organization() {
     let here = Installation::new();
+    here.begin();
     let create = |email: &str, domain: &str| {
         here.run(&[
             "org",

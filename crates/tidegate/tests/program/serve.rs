@@ -89,6 +89,7 @@ async fn on_a_terminals_behalf_it_lists_what_it_serves() {
         "/docs",
         "/healthz",
         "/dev/outbox",
+        "bound to localhost; http://localhost:",
         "Crossing Minds",
         concat!(env!("CARGO_BIN_EXE_tidegate"), " outbox code --to ADDRESS\n"),
     ] {
@@ -96,6 +97,7 @@ async fn on_a_terminals_behalf_it_lists_what_it_serves() {
     }
     assert_eq!(server.get("/docs").await.0, 200);
     assert_eq!(server.get("/dev/outbox").await.0, 200);
+    assert_eq!(server.get("/dev/passkeys").await.0, 200);
     server.stop();
 }
 

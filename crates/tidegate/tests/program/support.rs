@@ -127,6 +127,21 @@ impl Installation {
         said.out.trim_end().to_owned()
     }
 
+    /// Begins an installation without serving: an organization Beginning and its owner.
+    pub(crate) fn begin(&self) {
+        let mut command = self.command(&[
+            "org",
+            "create",
+            "--new",
+            "--name",
+            "Beginning",
+            "--root-email",
+            "root@begin.example",
+        ]);
+        let said = Said::of(command.env("TIDEGATE_PASSWORD_HASH__COST", "4"));
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+
     /// Runs a command with `--json`; answers its one JSON value.
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         self.run(&[arguments, &["--json"]].concat()).json()

@@ -11,7 +11,7 @@ const ADA: &str = "ada@acme.example";
 /// An organization that root owns; answers what making it said.
 fn provision(here: &Installation, root: &str) -> Value {
     let arguments =
-        ["org", "create", "--name", "Acme", "--root-email", root, "--root-password-stdin", "--json"];
+        ["org", "create", "--new", "--name", "Acme", "--root-email", root, "--root-password-stdin", "--json"];
     here.run_with_input(&arguments, &format!("{PASSWORD}\n")).json()
 }
 

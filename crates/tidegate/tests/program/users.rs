@@ -134,6 +134,7 @@ on_both_engines! {
     }
 
     async fn the_domains_of_a_deleted_owners_organization_are_free(here: Installation) {
+        here.begin();
         let create = ["org", "create", "--name", "Acme", "--root-email", "root@acme.example", "--managed-domain", "acme.example"];
         here.json(&create);
         here.output(&["user", "delete", "root@acme.example", "--yes"]);
@@ -151,7 +152,7 @@ on_both_engines! {
     }
 
     async fn the_owner_of_an_organization_with_members_is_not_deleted(here: Installation) {
-        let made = here.json(&["org", "create", "--name", "Acme", "--root-email", "root@acme.example"]);
+        let made = here.json(&["org", "create", "--new", "--name", "Acme", "--root-email", "root@acme.example"]);
         let server = here.serve(&["--dev"]);
         let credentials = json!({"email": "root@acme.example", "password": made["password"]});
         let (_, root) = server.post("/v1/login/individual/", credentials).await;
@@ -222,5 +223,5 @@ fn an_account_that_is_not_there_is_said_with_what_to_do() {
 }
 
 fn create_installation(here: &Installation) {
-    assert_eq!(here.run(&["migrate"]).code, 0);
+    here.begin();
 }

@@ -58,6 +58,7 @@ pub(crate) fn profile() -> ContractProfile {
             resend_by_account: Some(Limit::new(3, 300)),
             wrong_second_factor: Some(Limit::new(3, 60)),
             second_factor_codes: Some(Limit::new(3, 300)),
+            passkey_challenges_by_ip: Some(Limit::new(100, 300)),
             ..Limits::default()
         },
     }

@@ -10,6 +10,7 @@ mod responses;
 mod sessions;
 mod sign_in;
 mod sign_up;
+mod webauthn;
 
 use tidegate_domain::ContractId;
 use utoipa::OpenApi;
@@ -106,6 +107,12 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(factors::mfa::generate_backup_codes))
         .routes(routes!(factors::mfa::backup_codes))
         .routes(routes!(factors::mfa::verify_backup_code))
+        .routes(routes!(webauthn::register::start))
+        .routes(routes!(webauthn::register::complete))
+        .routes(routes!(webauthn::sign_in::start))
+        .routes(routes!(webauthn::sign_in::complete))
+        .routes(routes!(webauthn::credentials::list))
+        .routes(routes!(webauthn::credentials::remove))
         .routes(routes!(factors::devices::activate))
         .routes(routes!(factors::devices::skip))
         .routes(routes!(factors::devices::list))

@@ -232,6 +232,10 @@ pub(super) struct ResetPasswordBody {
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     remove_phones: Field<bool>,
+    /// Removes the passkeys that can sign in to the account. The mail after a reset says how many are left.
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    remove_passkeys: Field<bool>,
 }
 
 impl ResetPasswordBody {
@@ -240,12 +244,14 @@ impl ResetPasswordBody {
         let token = token(&mut check, "token", self.token);
         let password = check.required("new_password", self.new_password).map(Password::new);
         let remove_phones = check.optional("remove_phones", self.remove_phones).unwrap_or(false);
+        let remove_passkeys = check.optional("remove_passkeys", self.remove_passkeys).unwrap_or(false);
         let read = token.zip(password).map(|(token, new_password)| ResetPassword {
             token,
             email: None,
             expires_at: None,
             new_password,
             remove_phones,
+            remove_passkeys,
         });
         check.finish(read)
     }
@@ -347,7 +353,7 @@ impl VerifyEmailChangeBody {
     }
 }
 
-fn email(check: &mut Check, name: &'static str, field: Field<String>) -> Option<EmailAddress> {
+pub(super) fn email(check: &mut Check, name: &'static str, field: Field<String>) -> Option<EmailAddress> {
     let text = check.required(name, field)?;
     check.parsed(name, EmailAddress::parse(&text))
 }

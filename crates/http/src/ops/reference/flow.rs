@@ -59,6 +59,7 @@ const LAST: &[&str] = &[
     "/healthz",
     "/readyz",
     "/metrics",
+    "/.well-known/openid-configuration",
     "/.well-known/jwks.json",
     "/openapi.json",
     "/openapi/{contract}.json",

@@ -1,6 +1,7 @@
 //! What `/docs` shows: the descriptions of all contracts and of operations' routes, in the order in which people use them, with
 //! a sample request for each.
 
+mod codes;
 mod flow;
 mod samples;
 
@@ -56,7 +57,8 @@ pub(super) fn document(public_url: &str) -> serde_json::Result<String> {
     let mut paths =
         all.get_mut("paths").and_then(Value::as_object_mut).map(std::mem::take).unwrap_or_default();
     paths.extend(operations);
-    let components = all.get_mut("components").map(Value::take).unwrap_or_default();
+    let mut components = all.get_mut("components").map(Value::take).unwrap_or_default();
+    let codes = codes::table(&paths, &components);
 
     let mut tagged: Vec<Tagged> = Vec::new();
     for (path, item) in &mut paths {
@@ -70,9 +72,12 @@ pub(super) fn document(public_url: &str) -> serde_json::Result<String> {
                     json!([{ "lang": "Shell", "label": "curl", "source": sample }]),
                 );
             }
+            codes::explain(operation);
             tagged.push(tag);
         }
     }
+    let shared = components.get_mut("responses").and_then(Value::as_object_mut);
+    shared.into_iter().flat_map(|answers| answers.values_mut()).for_each(codes::explain_answer);
     let mut paths: Vec<(String, Value)> = paths.into_iter().collect();
     paths.sort_by_key(|(path, _)| flow::rank(path));
     let (tags, groups) = listed(tagged);
@@ -81,7 +86,7 @@ pub(super) fn document(public_url: &str) -> serde_json::Result<String> {
         info: json!({
             "title": "Tidegate API",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": include_str!("../introduction.md"),
+            "description": format!("{}\n{codes}", include_str!("../introduction.md")),
             "x-logo": { "url": "/assets/logo", "href": "/", "altText": "Go to the start page" },
         }),
         servers: json!([{ "url": public_url }]),
@@ -165,9 +170,13 @@ mod tests {
             .collect();
         let all = registry::openapi();
         let described = all["paths"].as_object().unwrap().keys();
-        for path in
-            described.map(String::as_str).chain(["/healthz", "/readyz", "/metrics", "/.well-known/jwks.json"])
-        {
+        for path in described.map(String::as_str).chain([
+            "/healthz",
+            "/readyz",
+            "/metrics",
+            "/.well-known/jwks.json",
+            "/.well-known/openid-configuration",
+        ]) {
             for (method, operation) in document["paths"][path].as_object().unwrap() {
                 let tag = operation["tags"][0].as_str().unwrap();
                 assert_eq!(listed.iter().filter(|known| **known == tag).count(), 1, "{method} {path}: {tag}");

@@ -1,5 +1,6 @@
 //! A token that is restricted reaches nothing that asks for its owner.
 
+use tidegate_domain::Scopes;
 use tidegate_testkit::{TestApp, on_both_engines};
 
 use super::{SECOND, assert_alive};
@@ -34,8 +35,8 @@ async fn assert_frontend_forbidden(app: &TestApp, token: &str, story: &str) {
 on_both_engines! {
     async fn a_token_of_another_scope_is_refused_on_every_route(app: TestApp) {
         let ada = app.sign_up_rivergen_verified("ada@example.com").await;
-        for scope in ["", "read", "full read", "fully", " full", "FULL", "*"] {
-            let token = reworded(&app, &ada.access_token, |claims| claims.scope = scope.to_owned()).await;
+        for scope in ["", "openid profile", "data:query", "full fly", "fully", " full", "FULL", "*"] {
+            let token = reworded(&app, &ada.access_token, |claims| claims.scope = Scopes::from_stored(scope)).await;
             assert_forbidden_everywhere(&app, &token, &format!("a token of scope {scope:?}")).await;
         }
         assert_alive(&app.client(), &ada.access_token).await;

@@ -1,6 +1,7 @@
 //! `POST login/individual/`, `login/service/`, `login/root/` and `login/jwt/`.
 
 use serde_json::{Value, json};
+use tidegate_domain::Scopes;
 use tidegate_testkit::{Answer, Engine, PASSWORD, Person, TestApp, eventually, on_both_engines};
 
 use super::wire::{
@@ -441,7 +442,7 @@ on_both_engines! {
         let root = app.provision(ROOT).await;
         let db = app.add_database(&root, "shop").await;
         let root = app.bound(&root, json!({ "db_id": db })).await;
-        let scoped = reworded(&app, &root.access_token, |claims| claims.scope = "read".to_owned()).await;
+        let scoped = reworded(&app, &root.access_token, |claims| claims.scope = Scopes::from_stored("email")).await;
         let scoped = Person { access_token: scoped, ..root };
         let forbidden = "the token's role does not allow this";
         assert_forbidden(&whose(&app, &scoped.access_token).await, forbidden);

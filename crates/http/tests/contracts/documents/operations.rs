@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Method;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::stream;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::json;
@@ -44,6 +46,22 @@ on_both_engines! {
         assert_eq!(keys.len(), 1);
         let names: BTreeSet<&str> = keys[0].as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(names, BTreeSet::from(["alg", "crv", "kid", "kty", "use", "x", "y"]), "no private part");
+    }
+
+    async fn verifiers_find_the_issuer_its_keys_and_the_claims_of_its_tokens(app: TestApp) {
+        let found = app.get("/.well-known/openid-configuration").send().await;
+        let issuer = found.assert_status(200).text_at("issuer").to_owned();
+        assert_eq!(found.text_at("jwks_uri"), format!("{issuer}/.well-known/jwks.json"));
+        // What there is not is not promised.
+        assert!(found.body.get("authorization_endpoint").is_none(), "{}", found.text);
+        let ada = app.sign_up_rivergen_verified("ada@example.com").await;
+        let payload = ada.access_token.split('.').nth(1).unwrap();
+        let claims: serde_json::Value =
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+        assert_eq!(claims["iss"], issuer.as_str());
+        for claim in found.field("claims_supported").as_array().unwrap() {
+            assert!(claims.get(claim.as_str().unwrap()).is_some(), "{claim}: {claims}");
+        }
     }
 }
 

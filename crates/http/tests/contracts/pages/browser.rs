@@ -190,9 +190,15 @@ impl Drop for Browser {
 
 /// The application, served on a real port, and its address.
 pub(super) async fn serve() -> (TestApp, String) {
+    serve_with(|_| {}).await
+}
+
+/// The same with other settings.
+pub(super) async fn serve_with(change: impl FnOnce(&mut Settings)) -> (TestApp, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
-    let settings = Settings::new(&address, DeliveryMode::Keep, tidegate_http::contract_profiles());
+    let mut settings = Settings::new(&address, DeliveryMode::Keep, tidegate_http::contract_profiles());
+    change(&mut settings);
     let app = TestApp::builder(Engine::Sqlite).settings(|before| *before = settings).start().await;
     let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });

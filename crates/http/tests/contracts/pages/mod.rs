@@ -5,6 +5,7 @@ mod language;
 mod links;
 mod looks;
 mod outbox;
+mod passkeys;
 mod start;
 mod words;
 

@@ -3,4 +3,5 @@
 
 mod held;
 mod powers;
+mod scopes;
 mod use_cases;

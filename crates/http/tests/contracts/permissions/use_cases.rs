@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use tidegate_domain::access::FULL_SCOPE;
 use tidegate_domain::id::DatabaseId;
-use tidegate_domain::{Permission, PermissionSet, Role};
+use tidegate_domain::{Permission, PermissionSet, Role, Scopes};
 use tidegate_http::contracts;
 use tidegate_kernel::grant::{Binding, permissions};
 
@@ -95,7 +94,7 @@ fn holders() -> Vec<(char, Role, Binding)> {
 
 fn who(asked: &[Permission], powers: PermissionSet) -> String {
     let may = |role, binding| {
-        let granted = permissions(role, FULL_SCOPE, binding, powers);
+        let granted = permissions(role, &Scopes::Full, binding, powers);
         asked.iter().all(|permission| granted.contains(*permission))
     };
     holders()

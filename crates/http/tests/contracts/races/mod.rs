@@ -7,6 +7,7 @@ mod codes;
 mod email_changes;
 mod factors;
 mod limits;
+mod passkeys;
 mod passwords;
 mod phones;
 mod refreshing;

@@ -13,10 +13,10 @@ use tidegate_kernel::settings::DeliveryMode;
 use tidegate_kernel::tables::keys::StoredKey;
 use tokio::net::TcpListener;
 
-use super::Verdict::{Fine, Warning, Wrong};
+use super::Verdict::{Fine, Warning};
 use super::{Finding, Verdict};
 use crate::clock::{SystemClock, stopwatch};
-use crate::commands::serve::is_secure;
+use crate::commands::serve::{is_secure, listen_advice};
 use crate::config::{Config, Loaded};
 use crate::failure::Failure;
 use crate::output::progress;
@@ -36,6 +36,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     let (database, keys) = database(config).await;
     let findings = vec![
         sources(loaded),
+        environment(loaded),
         data_dir(config),
         master_key(config, &keys),
         database,
@@ -46,6 +47,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         listen(config).await,
         contracts(),
         public_url(config),
+        passkeys(config),
         password_hash(config),
         clock(SystemClock.now(), &keys),
     ];
@@ -61,24 +63,38 @@ fn sources(loaded: &Loaded) -> Finding {
     Finding::new("configuration", Fine, detail)
 }
 
+/// Variables that other programs read and this one does not.
+fn environment(loaded: &Loaded) -> Finding {
+    let unread: Vec<&str> = loaded.unread.iter().map(|(_, text)| text.as_str()).collect();
+    match unread.as_slice() {
+        [] => Finding::new("environment", Fine, "no variable is set in vain"),
+        unread => Finding::new("environment", Warning, unread.join("\n")),
+    }
+}
+
 fn data_dir(config: &Config) -> Finding {
     if !config.uses_data_dir() {
         return Finding::new("data directory", Fine, "not needed");
     }
     let path = &config.data_dir;
     let shown = path.display();
-    let (verdict, detail) = match open_to_others(path) {
-        Ok(None) => (Fine, format!("{shown}")),
-        Ok(Some(mode)) => (
-            Warning,
-            format!("{shown} is accessible to other users (mode {mode:04o}): run `chmod 700` on it"),
-        ),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            (Warning, format!("{shown} is created at the first start"))
+    let name = "data directory";
+    match open_to_others(path) {
+        Ok(None) => Finding::new(name, Fine, format!("{shown}")),
+        Ok(Some(mode)) => {
+            let detail =
+                format!("{shown} is accessible to other users (mode {mode:04o}): run `chmod 700` on it");
+            Finding::new(name, Warning, detail)
         }
-        Err(error) => (Wrong, format!("{shown} cannot be used: {error}")),
-    };
-    Finding::new("data directory", verdict, detail)
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Finding::new(name, Warning, format!("{shown} is created at the first start"))
+        }
+        Err(error) => Finding::wrong(
+            name,
+            format!("{shown} cannot be used: {error}"),
+            "run this as the user that serves, or name another directory with --data-dir",
+        ),
+    }
 }
 
 /// Whether the key is there, and is the one the database was sealed with.
@@ -97,14 +113,15 @@ fn master_key(config: &Config, stored: &[StoredKey]) -> Finding {
             Ok((Fine, format!("{id}, opens {} signing key(s)", stored.len())))
         }
     });
-    judge("master key", judged)
+    let advice = "restore the key that the database was sealed with, from your backup of master.key, or set master_key";
+    judge("master key", judged, advice)
 }
 
 /// The database, and the signing keys in it.
 async fn database(config: &Config) -> (Finding, Vec<StoredKey>) {
     let url = config.database_url();
     if let Some(path) = config.database_file()
-        && !path.exists()
+        && matches!(path.try_exists(), Ok(false))
     {
         let detail = format!("{url} is created at the first start");
         return (Finding::new("database", Warning, detail), Vec::new());
@@ -112,8 +129,9 @@ async fn database(config: &Config) -> (Finding, Vec<StoredKey>) {
     match look_into_database(config).await {
         Ok((verdict, state, keys)) => (Finding::new("database", verdict, format!("{url}: {state}")), keys),
         Err(failure) => {
-            let detail = format!("{url}: {}", failure.message());
-            (Finding::new("database", Wrong, detail), Vec::new())
+            let (what, advice) = failure.parts();
+            let advice = advice.unwrap_or("see the log of the database");
+            (Finding::wrong("database", format!("{url}: {what}"), advice), Vec::new())
         }
     }
 }
@@ -153,7 +171,11 @@ async fn mail(config: &Config) -> Finding {
             Err(error) => Err(Failure::configuration(format!("[mail.smtp] {error}"))),
         },
     };
-    judge("mail", judged)
+    judge(
+        "mail",
+        judged,
+        "check host, port, tls, username and password of [mail.smtp], and that this machine reaches it",
+    )
 }
 
 fn templates(config: &Config) -> Finding {
@@ -161,7 +183,11 @@ fn templates(config: &Config) -> Finding {
         Some(path) => (Fine, format!("built in, some replaced from {}", path.display())),
         None => (Fine, "built in".to_owned()),
     });
-    judge("mail templates", judged)
+    judge(
+        "mail templates",
+        judged,
+        "correct the file, or leave out mail.templates_dir for the built-in texts",
+    )
 }
 
 /// Sends nothing: a text message costs money and reaches a real phone.
@@ -180,7 +206,7 @@ fn sms(config: &Config) -> Finding {
             (verdict, [vec![order.join(", then ")], doubts].concat().join("\n"))
         }
     });
-    judge("sms", judged)
+    judge("sms", judged, "correct the table of the provider; docs/operations.md shows each")
 }
 
 /// What an operator may want that way, or have overlooked.
@@ -221,7 +247,7 @@ async fn broker(config: &Config) -> Finding {
             Ok((verdict, format!("{name}: no real accounts are opened; set [broker.alpaca] for real ones")))
         }
     };
-    judge("broker", judged)
+    judge("broker", judged, "check [broker.alpaca]")
 }
 
 /// Looks up an address without an account: this changes nothing, and checks the credentials.
@@ -246,15 +272,15 @@ async fn ask(name: &str, config: &AlpacaConfig) -> Result<(Verdict, String), Fai
 
 async fn listen(config: &Config) -> Finding {
     let address = config.listen;
-    let (verdict, detail) = match TcpListener::bind(address).await {
-        Ok(_) => (Fine, format!("{address} is free")),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => (
-            Warning,
-            format!("{address} is in use: correct if tidegate serves there, otherwise choose another"),
-        ),
-        Err(error) => (Wrong, format!("{address}: {error}")),
-    };
-    Finding::new("listen", verdict, detail)
+    match TcpListener::bind(address).await {
+        Ok(_) => Finding::new("listen", Fine, format!("{address} is free")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let detail =
+                format!("{address} is in use: correct if tidegate serves there, otherwise choose another");
+            Finding::new("listen", Warning, detail)
+        }
+        Err(error) => Finding::wrong("listen", format!("{address}: {error}"), listen_advice(&error)),
+    }
 }
 
 /// Which contracts are served, and where below the public address.
@@ -272,12 +298,24 @@ fn contracts() -> Finding {
     Finding::new("contracts", Verdict::Fine, served.join(", "))
 }
 
+/// Whether there is a domain that passkeys can be bound to.
+fn passkeys(config: &Config) -> Finding {
+    match config.passkeys_at(&config.expected_url()).relying_party {
+        Ok(relying_party) => Finding::new("passkeys", Fine, format!("bound to {}", relying_party.id())),
+        Err(reason) => Finding::new("passkeys", Warning, reason),
+    }
+}
+
 fn public_url(config: &Config) -> Finding {
     let (verdict, detail) = match &config.public_url {
         Some(url) if is_secure(url) => (Fine, url.clone()),
         Some(url) => {
-            let verdict = if config.dev { Warning } else { Wrong };
-            (verdict, format!("{url}: without https, passwords and tokens cross the network unencrypted"))
+            let detail = format!("{url}: without https, passwords and tokens cross the network unencrypted");
+            if !config.dev {
+                let advice = "put a proxy that speaks TLS in front, and set public_url to its https address";
+                return Finding::wrong("public_url", detail, advice);
+            }
+            (Warning, detail)
         }
         None if config.listen.ip().is_loopback() => (Fine, format!("http://{}, the listen address", config.listen)),
         None => (
@@ -307,140 +345,36 @@ fn password_hash(config: &Config) -> Finding {
             ),
         ))
     });
-    judge("password hash", judged)
+    judge("password hash", judged, "correct password_hash, pepper and previous_peppers")
 }
 
 /// A wrong clock refuses valid tokens or accepts expired ones.
 fn clock(now: Timestamp, keys: &[StoredKey]) -> Finding {
     let newest = keys.iter().map(|key| Timestamp::from_micros(key.created_at)).max();
-    let (verdict, detail) = match newest {
-        Some(newest) if newest > now => (
-            Wrong,
-            format!(
-                "{} is earlier than the creation of the newest signing key, {}",
-                now.iso_seconds(),
-                newest.iso_seconds()
-            ),
-        ),
-        _ if now < YOUNGEST => (Wrong, format!("{} is wrong: it is in the past", now.iso_seconds())),
-        _ => (Fine, now.iso_seconds()),
-    };
-    Finding::new("clock", verdict, detail)
+    let advice = "set the clock, and keep it with NTP (`timedatectl set-ntp true`)";
+    match newest {
+        Some(newest) if newest > now => {
+            let (now, newest) = (now.iso_seconds(), newest.iso_seconds());
+            let detail = format!("{now} is earlier than the creation of the newest signing key, {newest}");
+            Finding::wrong("clock", detail, advice)
+        }
+        _ if now < YOUNGEST => {
+            Finding::wrong("clock", format!("{} is wrong: it is in the past", now.iso_seconds()), advice)
+        }
+        _ => Finding::new("clock", Fine, now.iso_seconds()),
+    }
 }
 
-fn judge(name: &'static str, judged: Result<(Verdict, String), Failure>) -> Finding {
+/// A failure brings its own advice, or gets that of its check.
+fn judge(name: &'static str, judged: Result<(Verdict, String), Failure>, advice: &str) -> Finding {
     match judged {
         Ok((verdict, detail)) => Finding::new(name, verdict, detail),
-        Err(failure) => Finding::new(name, Wrong, failure.message()),
+        Err(failure) => {
+            let (what, own) = failure.parts();
+            Finding::wrong(name, what, own.unwrap_or(advice))
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use tidegate_broker::testing::{Endpoint, Fault, StubBroker};
-
-    use super::*;
-
-    fn configured(text: &str) -> Config {
-        serde_json::from_str::<SmsConfig>(text).map(|sms| Config { sms, ..Config::default() }).unwrap()
-    }
-
-    #[test]
-    fn text_messages_are_judged_without_sending_any() {
-        let judged = |config: &Config| {
-            let finding = sms(config);
-            (finding.verdict, finding.detail)
-        };
-        let (verdict, detail) = judged(&Config::default());
-        assert_eq!(verdict, Warning);
-        assert!(detail.starts_with("none: sign-up and sign-in by phone are refused"), "{detail}");
-        let dev = Config { dev: true, ..Config::default() };
-        assert_eq!(judged(&dev), (Warning, "development: kept in the outbox, not sent".to_owned()));
-
-        let all = r#"{
-            "order": ["twilio", "africas_talking"],
-            "africas_talking": {"username": "riven", "api_key": "k", "receipt_secret": "0123456789abcdef"},
-            "twilio": {"account_sid": "AC1", "auth_token": "t", "from": "RIVEN",
-                       "status_callback": "https://id.example.com/sms/receipts/twilio"}
-        }"#;
-        assert_eq!(judged(&configured(all)), (Fine, "twilio, then africas_talking".to_owned()));
-        let doubtful = r#"{
-            "africas_talking": {"username": "sandbox", "api_key": "k"},
-            "twilio": {"account_sid": "AC1", "auth_token": "t", "from": "RIVEN"},
-            "webhook": {"url": "http://sms.example.com/send", "secret": "0123456789abcdef"}
-        }"#;
-        let (verdict, detail) = judged(&configured(doubtful));
-        let about: Vec<&str> = detail.lines().filter_map(|line| line.split(':').next()).collect();
-        let expected = [
-            "africas_talking, then twilio, then webhook",
-            "africas_talking",
-            "africas_talking",
-            "twilio",
-            "webhook",
-        ];
-        assert_eq!((verdict, about.as_slice()), (Warning, &expected[..]), "{detail}");
-    }
-
-    #[tokio::test]
-    async fn the_broker_is_asked_whether_it_lets_us_in() {
-        let stub = StubBroker::start().await.unwrap();
-        let mut config = Config::default();
-        config.broker.alpaca = Some(stub.config());
-        let finding = broker(&config).await;
-        let fine = "Alpaca (sandbox) accepts the credentials";
-        assert_eq!((finding.verdict, finding.detail.as_str()), (Fine, fine));
-        assert_eq!(stub.count(Endpoint::Find), 1, "nothing else, and once");
-        assert!(stub.accounts().is_empty());
-
-        stub.fail_next(Endpoint::Find, Fault::status(401));
-        let finding = broker(&config).await;
-        assert_eq!(finding.verdict, Wrong);
-        assert!(finding.detail.contains("does not accept the configured credentials"), "{finding:?}");
-        assert!(
-            finding.detail.contains("check key, secret and environment of [broker.alpaca]"),
-            "{finding:?}"
-        );
-
-        // Not tried again: the operator is waiting.
-        stub.fail_next(Endpoint::Find, Fault::status(429));
-        let finding = broker(&config).await;
-        assert_eq!(finding.verdict, Wrong);
-        assert!(finding.detail.contains("too many requests"), "{finding:?}");
-        assert_eq!(stub.count(Endpoint::Find), 3);
-
-        stub.fail_next(Endpoint::Find, Fault::answer(200, "text/html", "<html>"));
-        let finding = broker(&config).await;
-        assert_eq!(finding.verdict, Wrong);
-        assert!(finding.detail.contains("makes no sense; check broker.alpaca.base_url"), "{finding:?}");
-
-        drop(stub);
-        let finding = broker(&config).await;
-        assert_eq!(finding.verdict, Wrong);
-        assert!(finding.detail.contains("check that this machine reaches it"), "{finding:?}");
-        assert!(!format!("{finding:?}").contains(StubBroker::SECRET), "{finding:?}");
-    }
-
-    #[tokio::test]
-    async fn the_sandbox_is_fine_until_real_people_sign_in() {
-        let finding = broker(&Config::default()).await;
-        assert_eq!(finding.verdict, Fine);
-        assert!(finding.detail.starts_with("embedded sandbox: no real accounts are opened"), "{finding:?}");
-        let webhook = r#"{"webhook": {"url": "https://sms.example.com", "secret": "0123456789abcdef"}}"#;
-        assert_eq!(broker(&configured(webhook)).await.verdict, Warning);
-    }
-
-    #[test]
-    fn a_clock_behind_the_database_is_wrong() {
-        let key = StoredKey {
-            kid: "k".to_owned(),
-            algorithm: "ES256".to_owned(),
-            sealed: Vec::new(),
-            created_at: Timestamp::from_seconds(1_900_000_000).micros(),
-            retired_at: None,
-        };
-        let before = Timestamp::from_seconds(1_800_000_000);
-        assert_eq!(clock(before, &[key]).verdict, Wrong);
-        assert_eq!(clock(before, &[]).verdict, Fine);
-        assert_eq!(clock(Timestamp::default(), &[]).verdict, Wrong);
-    }
-}
+mod tests;

@@ -4,8 +4,9 @@ mod checks;
 
 use serde_json::{Value, json};
 
-use crate::config::Loaded;
-use crate::failure::Failure;
+use crate::cli::Doctor;
+use crate::config::{Config, Loaded};
+use crate::failure::{Failure, without_numbers};
 use crate::output::Answer;
 
 /// How a check ended.
@@ -24,11 +25,18 @@ struct Finding {
     name: &'static str,
     verdict: Verdict,
     detail: String,
+    /// What to do about it.
+    advice: Option<String>,
 }
 
 impl Finding {
     fn new(name: &'static str, verdict: Verdict, detail: impl Into<String>) -> Self {
-        Self { name, verdict, detail: detail.into() }
+        Self { name, verdict, detail: without_numbers(&detail.into()), advice: None }
+    }
+
+    /// What keeps a server from serving, or makes it unsafe, is never told without what to do about it.
+    fn wrong(name: &'static str, detail: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { advice: Some(without_numbers(&advice.into())), ..Self::new(name, Verdict::Wrong, detail) }
     }
 }
 
@@ -36,24 +44,23 @@ impl Finding {
 ///
 /// # Errors
 /// Never: a problem is an answer here.
-pub(super) async fn run(loaded: Result<Loaded, Failure>) -> Result<Answer, Failure> {
+pub(super) async fn run(loaded: Result<Loaded, Failure>, command: &Doctor) -> Result<Answer, Failure> {
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(failure) => {
-            let finding = Finding::new("configuration", Verdict::Wrong, failure.message());
-            return Ok(report(&[finding], None));
+            let advice = "correct these settings; docs/configuration.md and tidegate.example.toml list all";
+            return Ok(report(&[Finding::wrong("configuration", failure.message(), advice)], None, command));
         }
     };
     let findings = checks::all(&loaded).await;
-    Ok(report(&findings, Some(&loaded)))
+    Ok(report(&findings, Some(&loaded), command))
 }
 
-fn report(findings: &[Finding], loaded: Option<&Loaded>) -> Answer {
+fn report(findings: &[Finding], loaded: Option<&Loaded>, command: &Doctor) -> Answer {
     let good = findings.iter().all(|finding| finding.verdict != Verdict::Wrong);
     let mut lines: Vec<String> = findings.iter().map(line).collect();
     if let Some(loaded) = loaded {
-        lines.push("\nIn force:".to_owned());
-        lines.extend(loaded.config.lines().into_iter().map(|line| format!("  {line}")));
+        lines.extend(settings(loaded, command.all));
     }
     let checks: Value = findings.iter().map(json_of).collect();
     let json = json!({
@@ -65,14 +72,30 @@ fn report(findings: &[Finding], loaded: Option<&Loaded>) -> Answer {
     Answer { good, ..Answer::new(lines.join("\n"), json) }
 }
 
+/// The settings in force, below the checks: by default those that somebody has set.
+fn settings(loaded: &Loaded, all: bool) -> Vec<String> {
+    let (mut shown, mut head) = (loaded.config.lines(), "\nEvery setting:");
+    if !all {
+        let defaults = Config::default().lines();
+        shown.retain(|line| !defaults.contains(line));
+        head = match shown.len() {
+            0 => "\nEvery setting has its default; `tidegate doctor --all` shows them.",
+            _ => "\nSettings that differ from their defaults; `tidegate doctor --all` shows all:",
+        };
+    }
+    std::iter::once(head.to_owned()).chain(shown.into_iter().map(|line| format!("  {line}"))).collect()
+}
+
 fn line(finding: &Finding) -> String {
     let mark = match finding.verdict {
         Verdict::Fine => '✓',
         Verdict::Warning => '!',
         Verdict::Wrong => '✗',
     };
+    let advice = finding.advice.as_ref().map(|advice| format!("\n\u{2192} {advice}"));
+    let detail = format!("{}{}", finding.detail, advice.unwrap_or_default());
     // Several lines stay in their column.
-    let detail = finding.detail.replace('\n', &format!("\n{:21}", ""));
+    let detail = detail.replace('\n', &format!("\n{:21}", ""));
     format!("{mark} {:<19}{detail}", finding.name)
 }
 
@@ -82,5 +105,5 @@ fn json_of(finding: &Finding) -> Value {
         Verdict::Warning => "warning",
         Verdict::Wrong => "error",
     };
-    json!({"name": finding.name, "status": status, "detail": finding.detail})
+    json!({"name": finding.name, "status": status, "detail": finding.detail, "advice": finding.advice})
 }

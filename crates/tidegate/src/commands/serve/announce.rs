@@ -9,9 +9,10 @@ use tidegate_database::DatabaseUrl;
 use tidegate_kernel::settings::DeliveryMode;
 
 use crate::cli::GlobalFlags;
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, Loaded, LogFormat};
 use crate::logging;
 use crate::output::{print_line_aside, tell};
+use crate::program::{as_called, called, shell_word};
 use crate::secrets::open_to_others;
 
 /// The URL of `address` for clients on this machine.
@@ -25,11 +26,12 @@ pub(super) fn base_url(address: SocketAddr) -> String {
 }
 
 /// Tells programs on standard output, and people or the log on standard error, what is served and where.
-pub(super) fn announce(config: &Config, address: SocketAddr, global: &GlobalFlags) {
+pub(super) fn announce(loaded: &Loaded, address: SocketAddr, global: &GlobalFlags) {
+    let config = &loaded.config;
     let local = base_url(address);
     match logging::format(config) {
         LogFormat::Text => {
-            for line in overview(config, address, &read_codes(&program(), global)) {
+            for line in overview(config, address, &read_codes(&called(), global)) {
                 tell(&line);
             }
         }
@@ -38,7 +40,8 @@ pub(super) fn announce(config: &Config, address: SocketAddr, global: &GlobalFlag
             tracing::info!(%address, url, broker, "serving");
         }
     }
-    for warning in warnings(config, address) {
+    let unread = loaded.unread.iter().map(|(_, text)| text.clone());
+    for warning in warnings(config, address).into_iter().map(|text| as_called(&text)).chain(unread) {
         tracing::warn!("{warning}");
     }
     // The socket accepts connections already, so a program that waits for this line can connect at once.
@@ -78,6 +81,13 @@ fn overview(config: &Config, address: SocketAddr, command: &str) -> Vec<String> 
         (false, true) => row("SMS outbox", read_by),
         (false, false) => {}
     }
+    if let Ok(party) = config.passkeys_at(public).relying_party {
+        // Browsers bind passkeys to no IP address: this machine is called by its name.
+        let page = format!("http://localhost:{}/dev/passkeys", address.port());
+        let tried_at =
+            if serves_outbox(address) && (keeps_mail || keeps_sms) { page } else { public.to_owned() };
+        row("Passkeys", format!("bound to {}; {tried_at}", party.id()));
+    }
     row("Database", config.database_url().to_string());
     let broker = config.broker_name();
     row(
@@ -101,11 +111,6 @@ fn kept(config: &Config) -> (bool, bool) {
     (config.mail_mode() == DeliveryMode::Keep, config.sms_mode() == DeliveryMode::Keep)
 }
 
-/// How this program was called: it need not be on the PATH.
-fn program() -> String {
-    std::env::args().next().unwrap_or_else(|| "tidegate".to_owned())
-}
-
 /// The command that reads codes beside this server, as it works in the shell that the server was started from: the same
 /// program, the same flags. A password in the database's URL is not repeated.
 fn read_codes(program: &str, global: &GlobalFlags) -> String {
@@ -118,23 +123,13 @@ fn read_codes(program: &str, global: &GlobalFlags) -> String {
         ("--data-dir", global.data_dir.as_ref().map(path)),
         ("--database", database),
     ];
-    let mut command = format!("{} outbox code --to ADDRESS", shell_word(program));
+    let mut command = format!("{program} outbox code --to ADDRESS");
     for (flag, value) in flags {
         if let Some(value) = value {
             command += &format!(" {flag} {}", shell_word(&value));
         }
     }
     command
-}
-
-/// A word for a shell, quoted where it has to be (POSIX, section 2.2.2).
-fn shell_word(text: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./:@%+=,".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
 }
 
 /// What an operator should know before users do.

@@ -20,7 +20,7 @@ use self::background::{Background, install_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
 use self::stopping::StopSignals;
 use crate::cli::GlobalFlags;
-use crate::config::Config;
+use crate::config::{Config, Loaded};
 use crate::failure::Failure;
 use crate::wiring::{Opened, Purpose, open};
 
@@ -33,7 +33,8 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// What keeps it from serving, and what to do about it.
-pub(super) async fn serve(config: &Config, global: &GlobalFlags) -> Result<(), Failure> {
+pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags) -> Result<(), Failure> {
+    let config = &loaded.config;
     stopping::ignore_hangups()?;
     // First: a second server started by mistake must not touch the first one's database.
     let listener = bind(config.listen).await?;
@@ -45,7 +46,7 @@ pub(super) async fn serve(config: &Config, global: &GlobalFlags) -> Result<(), F
     let signals = StopSignals::install()?;
     let background = Background::start(&opened, metrics.clone());
     raise_descriptor_limit();
-    announce(config, address, global);
+    announce(loaded, address, global);
     let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };
     let Opened { kernel, identity, brokerage, .. } = &opened;
     let (kernel, identity, brokerage) = (Arc::clone(kernel), Arc::clone(identity), Arc::clone(brokerage));
@@ -57,21 +58,29 @@ pub(super) async fn serve(config: &Config, global: &GlobalFlags) -> Result<(), F
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(address).await.map_err(|error| {
-        let advice = match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                "another program listens there already; stop it, or choose another address with --listen (port 0 takes \
-                 a free one)"
-            }
-            io::ErrorKind::PermissionDenied => {
-                "ports below 1024 need a privilege; choose a higher port with --listen, and a proxy in front"
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                "this machine does not have that address; --listen 0.0.0.0:PORT listens on all addresses"
-            }
-            _ => "choose another address with --listen",
-        };
-        Failure::new("cannot_listen", format!("cannot listen on {address}: {error}; {advice}"))
+        Failure::advised(
+            "cannot_listen",
+            format!("cannot listen on {address}: {error}"),
+            listen_advice(&error),
+        )
     })
+}
+
+/// What to do where an address cannot be listened on.
+pub(crate) fn listen_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program listens there already; stop it, or choose another address with --listen (port 0 takes a free \
+             one)"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a privilege; choose a higher port with --listen, and a proxy in front"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine does not have that address; --listen 0.0.0.0:PORT listens on all addresses"
+        }
+        _ => "choose another address with --listen",
+    }
 }
 
 /// Answers requests until the first signal, then finishes those accepted.

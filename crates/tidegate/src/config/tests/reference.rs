@@ -32,7 +32,7 @@ pub(super) fn example() -> String {
     let defaults = Config::default().written().unwrap();
     let mut text = HEAD.to_owned();
     let mut explained = BTreeSet::new();
-    keys(&mut text, "", schema.keys(), &defaults, &mut explained);
+    keys(&mut text, "", schema.root(), &defaults, &mut explained);
     text
 }
 
@@ -161,7 +161,7 @@ fn every_key_says_what_it_means() {
         }
     }
     let mut silent = Vec::new();
-    walk("", Schema::new().unwrap().keys(), &mut silent);
+    walk("", Schema::new().unwrap().root(), &mut silent);
     assert_eq!(silent, [] as [String; 0]);
 }
 

@@ -307,6 +307,10 @@ pub(crate) struct ResetPasswordBody {
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
     remove_phones: Field<bool>,
+    /// Removes the passkeys that can sign in to the account. The mail after a reset says how many are left.
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    remove_passkeys: Field<bool>,
 }
 
 impl ResetPasswordBody {
@@ -324,6 +328,7 @@ impl ResetPasswordBody {
             None => check.violated("code_expiration_timestamp", "must be seconds since the epoch"),
         });
         let remove_phones = check.optional("remove_phones", self.remove_phones).unwrap_or(false);
+        let remove_passkeys = check.optional("remove_passkeys", self.remove_passkeys).unwrap_or(false);
         let read = email.zip(new_password).zip(token).zip(expires_at);
         let read = read.map(|(((email, new_password), token), expires_at)| ResetPassword {
             token,
@@ -331,6 +336,7 @@ impl ResetPasswordBody {
             expires_at: Some(expires_at),
             new_password,
             remove_phones,
+            remove_passkeys,
         });
         check.finish(read)
     }

@@ -6,7 +6,7 @@ use tidegate_domain::factor::FactorKind;
 use tidegate_domain::id::OrganizationId;
 use tidegate_identity::operator::{AccountName, Operator};
 use tidegate_identity::organizations::second_factor_rule::SecondFactorRuleError;
-use tidegate_identity::recovery::reset_factors::ResetFactorsError;
+use tidegate_identity::recovery::reset_factors::{FactorsRemoved, ResetFactorsError};
 use tidegate_kernel::{Call, Refused};
 use tidegate_testkit::{PASSWORD, TestApp, on_both_engines};
 
@@ -17,10 +17,10 @@ fn operator(app: &TestApp) -> Call {
     Call::from_cli(app.kernel().settings().contracts.of_installation())
 }
 
-async fn reset(app: &TestApp, email: &str) -> Result<Vec<FactorKind>, ResetFactorsError> {
+async fn reset(app: &TestApp, email: &str) -> Result<FactorsRemoved, ResetFactorsError> {
     let email = EmailAddress::parse(email).unwrap();
     match app.identity().reset_factors(&operator(app), &email).await {
-        Ok(kinds) => Ok(kinds),
+        Ok(removed) => Ok(removed),
         Err(Refused::Rule(rule)) => Err(rule),
         Err(Refused::Fault(fault)) => panic!("{fault}"),
     }
@@ -32,7 +32,10 @@ on_both_engines! {
         app.enrol_totp(&ada, "Lost phone").await;
         app.enrol_email_otp(&ada).await;
         let token = app.sign_in_halfway(&ada).await;
-        assert_eq!(reset(&app, ADA).await, Ok(vec![FactorKind::Totp, FactorKind::EmailOtp]));
+        assert_eq!(reset(&app, ADA).await, Ok(FactorsRemoved {
+            kinds: vec![FactorKind::Totp, FactorKind::EmailOtp],
+            passkeys: Vec::new(),
+        }));
         assert_eq!(app.templates_to(ADA).await[0], "factor_removed");
         for table in ["second_factors", "recovery_codes", "trusted_devices"] {
             assert_eq!(app.sql_count(&format!("select count(*) from {table}")).await, 0, "{table}");
@@ -65,6 +68,7 @@ on_both_engines! {
             "factors": [{ "kind": "totp", "name": "Phone", "created_at": created_at, "last_used_at": null }],
             "backup_codes_remaining": 10,
             "trusted_devices": [],
+            "passkeys": [],
         }));
     }
 

@@ -29,6 +29,8 @@ fn sensitive() -> Vec<(Method, &'static str, Value)> {
         (Method::POST, "mfa/sms-otp/setup", json!({})),
         (Method::POST, "mfa/backup-codes/generate", json!({})),
         (Method::DELETE, "mfa/totp/devices/1", json!({})),
+        (Method::POST, "webauthn/register/start", json!({ "device_name": "Phone" })),
+        (Method::DELETE, "webauthn/credentials/1", json!({})),
         (Method::POST, "auth/mfa/deactivate", json!({})),
         (
             Method::POST,

@@ -1,0 +1,134 @@
+use std::str::FromStr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// A server that answers the first message of a client with `answer`, and the address it is tried at.
+async fn answers(answer: Vec<u8>, options: &str) -> PgConnectOptions {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let mut head = [0; 4];
+                while client.read_exact(&mut head).await.is_ok() {
+                    let mut rest = vec![0; u32::from_be_bytes(head) as usize - head.len()];
+                    client.read_exact(&mut rest).await.unwrap();
+                    // "SSL session encryption": TLS is not offered.
+                    if rest == 80_877_103_u32.to_be_bytes() {
+                        client.write_all(b"N").await.unwrap();
+                        continue;
+                    }
+                    client.write_all(&answer).await.unwrap();
+                    break;
+                }
+                drop(client.shutdown().await);
+                // Until the client has read it.
+                drop(client.read_to_end(&mut Vec::new()).await);
+            });
+        }
+    });
+    PgConnectOptions::from_str(&format!("postgres://ada:hunter2@127.0.0.1:{port}/shop{options}")).unwrap()
+}
+
+fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
+    [&[kind][..], &length, body].concat()
+}
+
+fn error(code: &str, routine: &str, text: &str) -> Vec<u8> {
+    let fields = format!("SFATAL\0VFATAL\0C{code}\0M{text}\0L334\0R{routine}\0\0");
+    message(b'E', fields.as_bytes())
+}
+
+#[tokio::test]
+async fn each_refusal_of_a_server_says_what_is_wrong_and_what_to_do() {
+    for (answer, options, code, what, advice) in [
+        (error("28P01", "auth_failed", "falsch"), "", "database_login", "refuses the password of ada", "%40"),
+        (
+            error("28000", "InitializeSessionUserId", "x"),
+            "",
+            "database_login",
+            "has no role ada",
+            "createuser",
+        ),
+        (
+            error("28000", "ClientAuthentication", "no entry"),
+            "",
+            "database_login",
+            "does not let ada in",
+            "?sslmode=require",
+        ),
+        (
+            error("3D000", "InitPostgres", "x"),
+            "",
+            "database_missing",
+            "has no database shop",
+            "createdb --owner ada shop",
+        ),
+        (
+            error("42501", "CheckMyDatabase", "x"),
+            "",
+            "database_permission",
+            "may not connect",
+            "grant connect",
+        ),
+        (error("53300", "x", "too many"), "", "database_unavailable", "too many", "max_connections"),
+        (error("57P03", "x", "starting up"), "", "database_unavailable", "starting up", "try again"),
+        (
+            error("08P01", "x", "unsupported startup parameter"),
+            "",
+            "database_pooler",
+            "unsupported",
+            "Poolers",
+        ),
+        (Vec::new(), "?sslmode=require", "database_tls", "offers no TLS", "postgresql.conf"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(), "", "database_unavailable", "", "check"),
+        (Vec::new(), "", "database_unavailable", "closes the connection", "PostgreSQL is what answers"),
+    ] {
+        let connect = answers(answer, options).await;
+        let Refused { refusal, .. } = attempt(&connect).await.unwrap_err();
+        let text = refusal.to_string();
+        assert_eq!(refusal.code, code, "{text}");
+        assert!(refusal.what.contains(what) && refusal.advice.contains(advice), "{text}");
+        assert!(!text.contains("hunter2") && !text.contains("334") && !text.contains("os error"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_too_old_is_told_from_one_that_is_not() {
+    let greeting = |version: &str| {
+        let status = message(b'S', format!("server_version\0{version}\0").as_bytes());
+        [message(b'R', &0_u32.to_be_bytes()), status, message(b'K', &[0; 8]), message(b'Z', b"I")].concat()
+    };
+    let connect = answers(greeting("9.6.24"), "").await;
+    let refused = attempt(&connect).await.unwrap_err().refusal;
+    assert_eq!(refused.code, "database_too_old", "{refused}");
+    assert!(
+        refused.what.ends_with("is version 9.6") && refused.advice.contains("PostgreSQL 15"),
+        "{refused}"
+    );
+    assert_eq!((in_words(140_009), in_words(90_624)), ("14.9".to_owned(), "9.6".to_owned()));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_at_once() {
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    for (address, what) in [
+        (format!("postgres://ada@127.0.0.1:{port}/shop"), "refuses connections"),
+        ("postgres:///shop?host=/nowhere&user=ada".to_owned(), "is not there"),
+        (
+            "postgres://ada@no-such-host.invalid/shop".to_owned(),
+            "the host no-such-host.invalid cannot be found",
+        ),
+        (format!("postgres://ada@127.0.0.1:{port}/shop?sslmode=verify-full&sslrootcert=/nowhere.pem"), ""),
+    ] {
+        let options = StoreOptions::new(address.parse().unwrap());
+        let connect = super::super::connect_options(&address).unwrap();
+        let text = try_connect(&connect, &options).await.unwrap_err().to_string();
+        assert!(text.contains(what) && text.contains("; ") && !text.contains("os error"), "{text}");
+    }
+}

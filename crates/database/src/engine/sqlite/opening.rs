@@ -1,0 +1,194 @@
+//! What keeps a SQLite file from being opened, seen before SQLite says that something is wrong with something.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+use rustix::process::geteuid;
+
+use crate::Result;
+use crate::error::{Refusal, StoreError, advice, plain, without_number};
+
+/// What a SQLite file begins with (sqlite.org/fileformat2.html, section 1.3.1).
+const MAGIC: &[u8] = b"SQLite format 3\0";
+
+/// Looks whether the file can be opened, or made where it is not there.
+///
+/// # Errors
+/// [`StoreError::Refused`] with what to do.
+pub(crate) fn look_at(path: &Path) -> Result<()> {
+    let directory = directory_of(path);
+    match fs::metadata(&directory) {
+        Ok(found) if !found.is_dir() => {
+            let what = format!("{} is no directory", directory.display());
+            return Err(refused("database_directory", what, "give a file in a directory: sqlite:PATH"));
+        }
+        Ok(_) => {}
+        Err(error) => return Err(unusable(&directory, &error, "the directory of the database")),
+    }
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            let what = format!("the database {} is a directory", path.display());
+            return Err(refused("database_not_sqlite", what, "give the file in it: sqlite:PATH"));
+        }
+        Ok(_) => look_into(path)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(unusable(path, &error, "the database")),
+    }
+    // The log and the index of it are files beside the database.
+    access(&directory, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| unusable(&directory, &error.into(), "the directory of the database"))
+}
+
+fn look_into(path: &Path) -> Result<()> {
+    let mut file = File::open(path).map_err(|error| unusable(path, &error, "the database"))?;
+    let mut head = [0; 16];
+    match file.read_exact(&mut head) {
+        Ok(()) if head == MAGIC => {}
+        // An empty file is an empty database.
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof && is_empty(&file) => {}
+        Ok(()) => return Err(no_database(path)),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(no_database(path)),
+        Err(error) => return Err(unusable(path, &error, "the database")),
+    }
+    OpenOptions::new()
+        .write(true)
+        .open(path)
+        .map_err(|error| unusable(path, &error, "the database"))
+        .map(drop)
+}
+
+fn is_empty(file: &File) -> bool {
+    file.metadata().is_ok_and(|found| found.len() == 0)
+}
+
+fn no_database(path: &Path) -> StoreError {
+    refused(
+        "database_not_sqlite",
+        format!("the file {} is no SQLite database", path.display()),
+        "give another path; if it was the database, restore your backup",
+    )
+}
+
+/// What SQLite itself found wrong as it opened the file.
+pub(super) fn refusal(path: &Path, error: &sqlx::Error) -> StoreError {
+    let code = match error {
+        sqlx::Error::Database(cause) => cause.code().unwrap_or_default().into_owned(),
+        _ => String::new(),
+    };
+    let name = match code.parse::<u32>().unwrap_or_default() & 0xff {
+        8 => "database_read_only",
+        11 => "database_damaged",
+        13 => "database_disk_full",
+        26 => "database_not_sqlite",
+        _ => "database",
+    };
+    let advice = advice(&code).unwrap_or("see whether its directory can be written and its disk has space");
+    refused(name, format!("cannot open the SQLite database {}: {}", path.display(), plain(error)), advice)
+}
+
+/// What the system says of a path: whose it is, where that is what keeps us out.
+fn unusable(path: &Path, error: &io::Error, what: &str) -> StoreError {
+    let shown = path.display();
+    match error.kind() {
+        ErrorKind::NotFound => refused(
+            "database_directory",
+            format!("{what}, {shown}, does not exist"),
+            "create it, or give another path",
+        ),
+        ErrorKind::PermissionDenied => {
+            let (place, found) = nearest(path);
+            let owner = found.map_or_else(String::new, |found| belongs(&place, &found));
+            refused(
+                "database_permission",
+                format!("{what}, {shown}, may not be read and written by this user{owner}"),
+                "run this as its owner, such as with `sudo -u`, or give another path",
+            )
+        }
+        ErrorKind::ReadOnlyFilesystem => refused(
+            "database_read_only",
+            format!("{what}, {shown}, is on a file system that is mounted read-only"),
+            "mount it writable, or give another path",
+        ),
+        _ => refused(
+            "database",
+            format!("{what}, {shown}, cannot be used: {}", without_number(&error.to_string())),
+            "see its permissions and its disk",
+        ),
+    }
+}
+
+fn belongs(place: &Path, found: &Metadata) -> String {
+    let (owner, ours, mode) = (found.uid(), geteuid().as_raw(), found.mode() & 0o7777);
+    format!(" ({ours}): {} belongs to user {owner}, with mode {mode:04o}", place.display())
+}
+
+/// The path, or the directory above it that keeps us from seeing it.
+fn nearest(path: &Path) -> (PathBuf, Option<Metadata>) {
+    for place in path.ancestors().filter(|place| !place.as_os_str().is_empty()) {
+        if let Ok(found) = fs::metadata(place) {
+            return (place.to_owned(), Some(found));
+        }
+    }
+    (path.to_owned(), None)
+}
+
+fn directory_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn refused(code: &'static str, what: impl Into<String>, advice: &str) -> StoreError {
+    Refusal::new(code, what, advice).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(path: &Path) -> &'static str {
+        match look_at(path) {
+            Ok(()) => "",
+            Err(StoreError::Refused(refusal)) => refusal.code,
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_file_is_judged_before_sqlite_touches_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::write(at("empty.db"), "").unwrap();
+        fs::write(at("short.db"), "Dear").unwrap();
+        fs::write(at("letter.db"), "Dear Ada, this is no database").unwrap();
+        fs::write(at("magic.db"), b"SQLite format 3\0and the rest").unwrap();
+        for (name, expected) in [
+            ("new.db", ""),
+            ("empty.db", ""),
+            ("magic.db", ""),
+            ("short.db", "database_not_sqlite"),
+            ("letter.db", "database_not_sqlite"),
+            ("", "database_not_sqlite"),
+            ("nowhere/new.db", "database_directory"),
+            ("letter.db/new.db", "database_directory"),
+        ] {
+            assert_eq!(code(&at(name)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn each_fault_of_the_system_has_advice_of_its_own() {
+        let path = Path::new("/srv/tidegate/tidegate.db");
+        let said =
+            |number: i32| unusable(path, &io::Error::from_raw_os_error(number), "the database").to_string();
+        // ENOENT, EACCES, EROFS, EIO
+        assert!(said(2).ends_with("does not exist; create it, or give another path"), "{}", said(2));
+        assert!(said(13).contains("belongs to user") && said(13).contains("sudo -u"), "{}", said(13));
+        assert!(said(30).contains("mounted read-only"), "{}", said(30));
+        assert!(said(5).contains("cannot be used") && !said(5).contains("os error"), "{}", said(5));
+    }
+}

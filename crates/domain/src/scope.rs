@@ -1,0 +1,371 @@
+//! Scopes: what a token may do at most. One vocabulary for personal access tokens and OAuth.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::permission::Permission as P;
+use crate::permission::PermissionSet;
+
+/// What a session that its owner signed in to says for a scope: no limit. It is in no vocabulary, so nobody can ask for it.
+const FULL: &str = "full";
+
+const READ: PermissionSet = PermissionSet::of(&[
+    P::ReadOwnToken,
+    P::ReadOwnAccount,
+    P::ReadOrganization,
+    P::ReadDatabases,
+    P::UseBoundDatabase,
+    P::ReadBrokerageAccount,
+]);
+
+const WRITE: PermissionSet = PermissionSet::of(&[
+    P::ReadOwnToken,
+    P::ChangeOwnProfile,
+    P::ChangeBoundDatabase,
+    P::ResolveOwnSession,
+    P::ResolveSessions,
+]);
+
+const ACCOUNTS_READ: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ReadMembers]);
+const SECURITY_READ: PermissionSet =
+    PermissionSet::of(&[P::ReadOwnToken, P::ReadOwnSessions, P::ReadOwnFactors]);
+const ORGANIZATION_READ: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ReadOrganization]);
+const ORGANIZATION_WRITE: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ManageOrganization]);
+const DATABASES_READ: PermissionSet =
+    PermissionSet::of(&[P::ReadOwnToken, P::ReadDatabases, P::UseBoundDatabase]);
+const DATABASES_WRITE: PermissionSet =
+    PermissionSet::of(&[P::ReadOwnToken, P::ManageDatabases, P::ChangeBoundDatabase]);
+const BROKERAGE_READ: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ReadBrokerageAccount]);
+
+const ADMIN: PermissionSet = READ
+    .union(WRITE)
+    .union(ACCOUNTS_READ)
+    .union(SECURITY_READ)
+    .union(ORGANIZATION_WRITE)
+    .union(DATABASES_WRITE);
+
+const NONE: PermissionSet = PermissionSet::NONE;
+
+/// The vocabulary: every scope that can be asked for, and the permissions it gives. What a scope does not name is denied, and
+/// [`PermissionSet::FULL_SCOPE_ONLY`] is given by none.
+///
+/// Those of OpenID Connect (Core sections 5.4 and 11) say what an ID token and the userinfo endpoint tell; they give no permission.
+/// Those of data and policies belong to governed data, which has no use case yet.
+const VOCABULARY: [(&str, PermissionSet); 19] = [
+    ("read", READ),
+    ("write", WRITE),
+    ("admin", ADMIN),
+    ("accounts:read", ACCOUNTS_READ),
+    ("security:read", SECURITY_READ),
+    ("organization:read", ORGANIZATION_READ),
+    ("organization:write", ORGANIZATION_WRITE),
+    ("databases:read", DATABASES_READ),
+    ("databases:write", DATABASES_WRITE),
+    ("brokerage:read", BROKERAGE_READ),
+    ("data:read", NONE),
+    ("data:query", NONE),
+    ("policies:read", NONE),
+    ("policies:write", NONE),
+    ("openid", NONE),
+    ("profile", NONE),
+    ("email", NONE),
+    ("phone", NONE),
+    ("offline_access", NONE),
+];
+
+/// One scope: text of the form of RFC 6749 section 3.3.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Scope(Cow<'static, str>);
+
+/// What tokens may do at most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scopes {
+    /// Whatever the role may do.
+    Full,
+    /// What these scopes give: nothing, where there is none. Each is named once, in the order in which it was asked for.
+    Limited(Vec<Scope>),
+}
+
+/// Why scopes cannot be asked for. The text does not repeat what was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScopeError {
+    /// None at all.
+    #[error("at least one scope is required")]
+    Empty,
+    /// Not of the form of RFC 6749 section 3.3.
+    #[error("a scope is printable ASCII without spaces, quotes and backslashes")]
+    Malformed,
+    /// Not in the vocabulary.
+    #[error("unknown scope")]
+    Unknown,
+}
+
+impl Scope {
+    /// Every scope that can be asked for.
+    pub fn known() -> impl Iterator<Item = &'static str> {
+        VOCABULARY.iter().map(|(name, _)| *name)
+    }
+
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What it gives; nothing, if it is not in the vocabulary.
+    pub fn permissions(&self) -> PermissionSet {
+        let known = VOCABULARY.iter().find(|(name, _)| *name == self.0);
+        known.map_or(PermissionSet::NONE, |(_, permissions)| *permissions)
+    }
+
+    fn requested(name: &str) -> Result<Self, ScopeError> {
+        let known = VOCABULARY.iter().find(|(known, _)| *known == name);
+        match known {
+            Some((known, _)) => Ok(Self(Cow::Borrowed(known))),
+            None if is_scope_token(name) => Err(ScopeError::Unknown),
+            None => Err(ScopeError::Malformed),
+        }
+    }
+
+    /// Of a token or a row: what another version wrote is kept, and gives nothing here. The word for no limit is not kept: it
+    /// means that alone, and must not be left alone when others are taken away.
+    fn stored(name: &str) -> Option<Self> {
+        match Self::requested(name) {
+            Ok(scope) => Some(scope),
+            Err(_) if name == FULL || !is_scope_token(name) => None,
+            Err(_) => Some(Self(Cow::Owned(name.to_owned()))),
+        }
+    }
+}
+
+/// `scope-token` of RFC 6749 section 3.3.
+fn is_scope_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
+impl Scopes {
+    /// No scope: it gives nothing.
+    pub const NONE: Self = Self::Limited(Vec::new());
+
+    /// What a client asks for in a list.
+    ///
+    /// # Errors
+    /// [`ScopeError`].
+    pub fn requested<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Self, ScopeError> {
+        let mut scopes: Vec<Scope> = Vec::new();
+        for name in names {
+            let scope = Scope::requested(name)?;
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        if scopes.is_empty() { Err(ScopeError::Empty) } else { Ok(Self::Limited(scopes)) }
+    }
+
+    /// What a client asks for in one text, separated by single spaces (RFC 6749 section 3.3).
+    ///
+    /// # Errors
+    /// [`ScopeError`].
+    pub fn parse(text: &str) -> Result<Self, ScopeError> {
+        if text.is_empty() { Err(ScopeError::Empty) } else { Self::requested(text.split(' ')) }
+    }
+
+    /// Of a token or a row. `full` is no limit if it stands alone; what is malformed or unknown gives nothing.
+    pub fn from_stored(text: &str) -> Self {
+        if text == FULL {
+            return Self::Full;
+        }
+        let mut scopes: Vec<Scope> = Vec::new();
+        for scope in text.split(' ').filter_map(Scope::stored) {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        Self::Limited(scopes)
+    }
+
+    /// Whether there is no limit.
+    pub const fn is_full(&self) -> bool {
+        matches!(self, Self::Full)
+    }
+
+    /// The permissions that they leave of a role's.
+    pub fn permissions(&self) -> PermissionSet {
+        match self {
+            Self::Full => PermissionSet::ALL,
+            Self::Limited(scopes) => scopes
+                .iter()
+                .fold(PermissionSet::NONE, |given, scope| given.union(scope.permissions()))
+                .without(PermissionSet::FULL_SCOPE_ONLY),
+        }
+    }
+
+    /// Their names; `full` where there is no limit.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let (full, scopes) = match self {
+            Self::Full => (Some(FULL), &[][..]),
+            Self::Limited(scopes) => (None, scopes.as_slice()),
+        };
+        full.into_iter().chain(scopes.iter().map(Scope::as_str))
+    }
+
+    /// Whether the scope of that name is among them. It is not, where there is no limit: ask for permissions.
+    pub fn contains(&self, name: &str) -> bool {
+        matches!(self, Self::Limited(scopes) if scopes.iter().any(|scope| scope.as_str() == name))
+    }
+
+    /// Whether every scope of `other` is among these.
+    pub fn contains_all(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Full, _) => true,
+            (Self::Limited(_), Self::Full) => false,
+            (Self::Limited(_), Self::Limited(others)) => {
+                others.iter().all(|scope| self.contains(scope.as_str()))
+            }
+        }
+    }
+
+    /// The scopes of both, in the order of these.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Full, other) => other.clone(),
+            (this, Self::Full) => this.clone(),
+            (Self::Limited(scopes), other) => {
+                Self::Limited(scopes.iter().filter(|scope| other.contains(scope.as_str())).cloned().collect())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, name) in self.names().enumerate() {
+            let space = if place == 0 { "" } else { " " };
+            write!(f, "{space}{name}")?;
+        }
+        Ok(())
+    }
+}
+
+/// As the claim `scope` (RFC 8693 section 4.2).
+impl Serialize for Scopes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Scopes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        Ok(Self::from_stored(&text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn each_scope_of_the_vocabulary_has_one_row_and_the_form_of_a_scope() {
+        let names: BTreeSet<&str> = Scope::known().collect();
+        assert_eq!(names.len(), VOCABULARY.len());
+        assert!(names.iter().all(|name| is_scope_token(name) && *name != FULL), "{names:?}");
+    }
+
+    #[test]
+    fn a_permission_is_given_by_a_scope_or_is_listed_as_given_by_none() {
+        let given = VOCABULARY.iter().fold(PermissionSet::NONE, |all, (_, given)| all.union(*given));
+        for permission in P::ALL {
+            let only_full = PermissionSet::FULL_SCOPE_ONLY.contains(*permission);
+            assert_ne!(given.contains(*permission), only_full, "{permission:?}");
+        }
+        // The widest scope gives all that any other does.
+        assert_eq!(ADMIN, given);
+    }
+
+    #[test]
+    fn a_limited_token_makes_no_access_for_others_and_changes_no_credential() {
+        let all = Scopes::requested(Scope::known()).unwrap().permissions();
+        for permission in [
+            P::ChangeOwnPassword,
+            P::SetOwnPassword,
+            P::ChangeOwnEmail,
+            P::ManageOwnFactors,
+            P::StepUp,
+            P::EndOwnSessions,
+            P::DeleteOwnAccount,
+            P::ManageMembers,
+            P::ManagePrograms,
+            P::ManageProgramKeys,
+        ] {
+            assert!(!all.contains(permission), "{permission:?}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_read_and_written() {
+        let scopes = Scopes::parse("read accounts:read read").unwrap();
+        assert_eq!(scopes.to_string(), "read accounts:read");
+        assert_eq!(Scopes::from_stored("read accounts:read"), scopes);
+        assert_eq!(serde_json::to_string(&scopes).unwrap(), "\"read accounts:read\"");
+        assert_eq!(serde_json::from_str::<Scopes>("\"read accounts:read\"").unwrap(), scopes);
+        assert_eq!((Scopes::Full.to_string().as_str(), Scopes::from_stored("full")), ("full", Scopes::Full));
+    }
+
+    #[test]
+    fn what_is_unknown_cannot_be_asked_for_and_gives_nothing_where_it_is_stored() {
+        assert_eq!(Scopes::parse("read fly"), Err(ScopeError::Unknown));
+        assert_eq!(Scopes::parse("full"), Err(ScopeError::Unknown));
+        assert_eq!(Scopes::parse(""), Err(ScopeError::Empty));
+        assert_eq!(Scopes::requested([]), Err(ScopeError::Empty));
+        for malformed in
+            [" ", " read", "read ", "read  write", "re\"ad", "re\\ad", "r\u{e9}ad", "read\twrite"]
+        {
+            assert_eq!(Scopes::parse(malformed), Err(ScopeError::Malformed), "{malformed:?}");
+        }
+        let stored = Scopes::from_stored("fly read  \u{e9}");
+        assert_eq!(stored.to_string(), "fly read");
+        assert_eq!(stored.permissions(), Scopes::parse("read").unwrap().permissions());
+        for text in ["", "fly", "full fly", "full full", " full", "FULL", "*", "openid profile email phone"] {
+            assert_eq!(Scopes::from_stored(text).permissions(), PermissionSet::NONE, "{text:?}");
+        }
+        assert_eq!(Scopes::from_stored("full read"), Scopes::parse("read").unwrap());
+    }
+
+    #[test]
+    fn sets_are_compared_by_scope() {
+        let read = Scopes::parse("read").unwrap();
+        let both = Scopes::parse("write read").unwrap();
+        assert!(both.contains_all(&read) && !read.contains_all(&both) && read.contains_all(&Scopes::NONE));
+        assert!(Scopes::Full.contains_all(&both) && !both.contains_all(&Scopes::Full));
+        assert_eq!(both.intersection(&read), read);
+        assert_eq!(Scopes::Full.intersection(&both), both);
+        assert_eq!(both.intersection(&Scopes::Full), both);
+        assert_eq!(read.intersection(&Scopes::parse("write").unwrap()), Scopes::NONE);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic_and_limits(text in "\\PC{0,60}") {
+            let stored = Scopes::from_stored(&text);
+            prop_assert_eq!(stored.is_full(), text == FULL);
+            prop_assert_eq!(Scopes::from_stored(&stored.to_string()), stored.clone());
+            if let Ok(requested) = Scopes::parse(&text) {
+                prop_assert_eq!(requested, stored);
+            }
+        }
+
+        #[test]
+        fn more_scopes_never_give_less(some in prop::sample::subsequence(&VOCABULARY[..], 0..19), more in prop::sample::subsequence(&VOCABULARY[..], 0..19)) {
+            let text = |rows: &[(&str, PermissionSet)]| rows.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" ");
+            let (few, many) = (text(&some), format!("{} {}", text(&some), text(&more)));
+            prop_assert!(Scopes::from_stored(&many).permissions().contains_all(Scopes::from_stored(&few).permissions()));
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Passkeys (section 6 of the contract).
+
+pub(super) mod credentials;
+mod encoded;
+mod error;
+pub(super) mod register;
+mod requests;
+mod responses;
+pub(super) mod sign_in;

@@ -1,0 +1,149 @@
+//! What somebody may have meant by an option or a command that is not there.
+
+use std::ffi::OsString;
+
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, CommandFactory};
+
+use super::Cli;
+use crate::config::is_misspelling;
+
+/// Names of options in other programs, and the option here. Passwords are not among the options: other users see those.
+const OPTIONS: &[(&[&str], &str)] = &[
+    (&["port", "host", "bind", "addr", "address", "interface", "http-port", "p"], "listen"),
+    (&["db", "database-url", "db-url", "dsn", "url", "sqlite", "postgres", "d"], "database"),
+    (&["data", "datadir", "dir", "directory", "data-path", "home"], "data-dir"),
+    (&["config-file", "configuration", "conf", "settings", "c", "f"], "config"),
+    (&["format", "output", "o"], "json"),
+    (&["development", "debug", "devel"], "dev"),
+    (&["root-password", "root-pass"], "root-password-stdin"),
+    (&["password", "pass"], "password-stdin"),
+    (&["email", "phone", "recipient", "address", "for"], "to"),
+    (&["owner", "owner-email", "email", "root"], "root-email"),
+    (&["org", "org-id", "organisation"], "organization"),
+    (&["force", "y", "f", "confirm"], "yes"),
+    (&["dry-run", "n"], "check"),
+    (&["init", "create", "initialize"], "new"),
+    (&["count", "max", "n"], "limit"),
+    (&["query", "filter", "name", "q"], "search"),
+    (&["alg", "algo", "type"], "algorithm"),
+    (&["api", "dialect"], "contract"),
+    (&["everything", "verbose", "full"], "all"),
+];
+
+/// Names of commands in other programs, and the command here.
+const COMMANDS: &[(&[&str], &str)] = &[
+    (&["start", "run", "server", "up", "init", "setup", "install"], "serve"),
+    (&["users", "account", "accounts", "identity"], "user"),
+    (&["orgs", "organization", "organizations", "organisation", "tenant", "tenants"], "org"),
+    (&["mail", "mails", "message", "messages", "sms"], "outbox"),
+    (&["job", "queue", "worker"], "jobs"),
+    (&["key", "jwks", "certs"], "keys"),
+    (&["migration", "migrations", "upgrade", "db", "database"], "migrate"),
+    (&["check", "validate", "status", "config", "verify", "health"], "doctor"),
+    (&["swagger", "docs", "api", "spec"], "openapi"),
+    (&["add", "new"], "create"),
+    (&["ls", "all", "search", "find"], "list"),
+    (&["rm", "remove", "del"], "delete"),
+    (&["get", "info", "view", "read", "cat"], "show"),
+    (&["resend", "again", "requeue"], "retry"),
+    (&["remove", "rm", "delete", "discard"], "drop"),
+    (&["rotation", "roll", "renew"], "rotate"),
+    (&["activate", "unblock"], "enable"),
+    (&["deactivate", "block", "ban", "suspend"], "disable"),
+];
+
+/// Puts our own suggestion in place of the nearest name, however far that is.
+pub(crate) fn correct(error: &mut clap::Error, arguments: impl IntoIterator<Item = OsString>) {
+    let text = |error: &clap::Error, kind: ContextKind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let mut root = Cli::command();
+    root.build();
+    let at = command_of(&root, arguments);
+    let tip = match error.kind() {
+        ErrorKind::UnknownArgument => {
+            text(error, ContextKind::InvalidArg).and_then(|name| tip_for_option(&root, &at, &name))
+        }
+        ErrorKind::InvalidSubcommand => {
+            text(error, ContextKind::InvalidSubcommand).and_then(|name| tip_for_command(at.command, &name))
+        }
+        _ => return,
+    };
+    for kind in [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::Suggested] {
+        error.remove(kind);
+    }
+    if let Some(tip) = tip {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
+    }
+}
+
+/// The command that was typed.
+struct Typed<'c> {
+    command: &'c Command,
+    path: String,
+}
+
+fn command_of(root: &Command, arguments: impl IntoIterator<Item = OsString>) -> Typed<'_> {
+    let mut typed = Typed { command: root, path: root.get_name().to_owned() };
+    for argument in arguments.into_iter().skip(1) {
+        if let Some(command) = argument.to_str().and_then(|name| typed.command.find_subcommand(name)) {
+            typed = Typed { path: format!("{} {}", typed.path, command.get_name()), command };
+        }
+    }
+    typed
+}
+
+fn tip_for_option(root: &Command, at: &Typed<'_>, argument: &str) -> Option<String> {
+    let name = argument.trim_start_matches('-');
+    if name == argument {
+        return None;
+    }
+    let name = name.split('=').next().unwrap_or(name);
+    if let Some(usage) = meant(at.command, name) {
+        return Some(format!("did you mean `{usage}`?"));
+    }
+    let (path, usage) = of_another(root, root.get_name(), name)?;
+    Some(format!("`{usage}` is an option of `{path}`"))
+}
+
+/// An option of the command: misspelled, or by another name.
+fn meant(command: &Command, name: &str) -> Option<String> {
+    let options = || command.get_arguments().filter(|option| option.get_long().is_some());
+    let by_name = |known: &str| options().find(|option| option.get_long() == Some(known));
+    let synonyms = || OPTIONS.iter().filter(|(names, _)| names.contains(&name));
+    let option =
+        by_name(name).or_else(|| synonyms().find_map(|(_, known)| by_name(known))).or_else(|| {
+            options().find(|option| option.get_long().is_some_and(|known| is_misspelling(name, known)))
+        })?;
+    let value = option.get_value_names().and_then(|names| names.first());
+    let takes_value = option.get_action().takes_values();
+    let long = option.get_long()?;
+    Some(match value.filter(|_| takes_value) {
+        Some(value) => format!("--{long} {value}"),
+        None => format!("--{long}"),
+    })
+}
+
+fn of_another(command: &Command, path: &str, name: &str) -> Option<(String, String)> {
+    command.get_subcommands().find_map(|command| {
+        let path = format!("{path} {}", command.get_name());
+        match meant(command, name) {
+            Some(usage) => Some((path, usage)),
+            None => of_another(command, &path, name),
+        }
+    })
+}
+
+fn tip_for_command(at: &Command, name: &str) -> Option<String> {
+    let known = |wanted: &str| at.get_subcommands().map(Command::get_name).find(|known| *known == wanted);
+    let synonym =
+        || COMMANDS.iter().filter(|(names, _)| names.contains(&name)).find_map(|(_, name)| known(name));
+    let misspelled = || at.get_subcommands().map(Command::get_name).find(|known| is_misspelling(name, known));
+    if name == "version" {
+        return Some("did you mean `--version`?".to_owned());
+    }
+    synonym().or_else(misspelled).map(|name| format!("did you mean `{name}`?"))
+}

@@ -1,0 +1,100 @@
+//! `tidegate backup`
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use tidegate_database::{DatabaseUrl, Store};
+
+use crate::cli::Backup;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::output::{Answer, progress};
+use crate::secrets::{key_of_data_dir, sync_directory_of, write_key};
+use crate::wiring::{MissingStore, open_store};
+
+pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Failure> {
+    let file = &command.file;
+    if let url @ DatabaseUrl::Postgres(_) = config.database_url() {
+        return Err(failure(format!(
+            "{url} is backed up by PostgreSQL's own programs: pg_dump --format=custom --file={} ADDRESS. Keep the master key as well",
+            file.display()
+        )));
+    }
+    let key_file = key_file_of(file);
+    for path in [file, &key_file] {
+        if path.exists() {
+            return Err(failure(format!("{} exists already: choose another name", path.display())));
+        }
+    }
+    let key = if command.without_key { None } else { key_of_data_dir(config)? };
+    let store = open_store(config, MissingStore::Refuse).await?;
+    let written = write(&store, file).await;
+    store.close().await;
+    let draft = written?;
+    // The key first: a backup without it would look complete.
+    if let Some(key) = &key {
+        write_key(&key_file, key)?;
+    }
+    publish(&draft, file)
+        .map_err(|error| failure(format!("{} cannot be written: {error}", file.display())))?;
+
+    let bytes = fs::metadata(file).map_or(0, |metadata| metadata.len());
+    let key_text = match &key {
+        Some(_) => format!(
+            "The master key is in {}: keep it apart from the database, because together they open everything.",
+            key_file.display()
+        ),
+        None => "The master key is not in it: keep a copy of it elsewhere, because nothing can be restored without it.".to_owned(),
+    };
+    let text = format!("Wrote {} ({bytes} bytes). {key_text}", file.display());
+    let key_file = key.map(|_| key_file.display().to_string());
+    Ok(Answer::new(text, json!({ "file": file.display().to_string(), "bytes": bytes, "key_file": key_file })))
+}
+
+/// Where the master key of a backup is.
+pub(super) fn key_file_of(file: &Path) -> PathBuf {
+    with_suffix(file, ".key")
+}
+
+/// The path with something added to its name.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// Writes the database to a draft beside the file; answers where.
+async fn write(store: &Store, file: &Path) -> Result<PathBuf, Failure> {
+    let draft = with_suffix(file, ".part");
+    // Of a backup that was cut off.
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(failure(format!("{} cannot be removed: {error}", draft.display())));
+        }
+        _ => {}
+    }
+    let bar = progress("writing the backup");
+    let written = store.write_copy(&draft).await;
+    bar.finish_and_clear();
+    if let Err(error) = written {
+        drop(fs::remove_file(&draft));
+        return Err(Failure::from(error).about("the backup was not written"));
+    }
+    Ok(draft)
+}
+
+/// Gives the draft its name, durably.
+fn publish(draft: &Path, file: &Path) -> io::Result<()> {
+    File::open(draft)?.sync_all()?;
+    // A link, unlike a rename, replaces nothing.
+    fs::hard_link(draft, file)?;
+    fs::remove_file(draft)?;
+    sync_directory_of(file)
+}
+
+fn failure(message: String) -> Failure {
+    Failure::new("backup", message)
+}

@@ -1,0 +1,293 @@
+//! What somebody may have meant by a key that is not there: a misspelling at most two edits away, a name that other programs
+//! use, or a key of another table. Anything further off is noise.
+
+use super::schema::Schema;
+
+/// A key that may have been meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Suggestion {
+    /// The key.
+    pub(super) key: Vec<String>,
+    /// How to write it, where the name alone does not say so.
+    pub(super) note: &'static str,
+}
+
+/// Names in other programs, each without what separates words; the key here, and how to write it.
+pub(super) const SYNONYMS: &[(&[&str], &str, &str)] = &[
+    (
+        &[
+            "port",
+            "host",
+            "bind",
+            "addr",
+            "address",
+            "interface",
+            "listenaddress",
+            "listenport",
+            "bindaddress",
+            "server",
+            "serverport",
+            "serverhost",
+            "serverbind",
+            "serveraddress",
+            "serverlisten",
+            "httpport",
+            "httphost",
+            "httplisten",
+            "httpbind",
+            "httpaddress",
+            "listenhost",
+        ],
+        "listen",
+        "address and port together: 127.0.0.1:8080",
+    ),
+    (
+        &[
+            "db",
+            "dburl",
+            "dsn",
+            "databaseurl",
+            "databaseuri",
+            "databasedsn",
+            "databasepath",
+            "databasehost",
+            "databasename",
+            "postgres",
+            "postgresql",
+            "postgresurl",
+            "postgresqlurl",
+            "sqlite",
+            "sqlitepath",
+            "connectionstring",
+            "dbpath",
+            "databasefile",
+            "databasetype",
+            "databasedriver",
+            "dbhost",
+        ],
+        "database",
+        "one address: sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME",
+    ),
+    (
+        &[
+            "maxconnections",
+            "poolsize",
+            "dbpool",
+            "dbpoolsize",
+            "databasepool",
+            "databasepoolsize",
+            "databasemaxconnections",
+        ],
+        "database_connections",
+        "",
+    ),
+    (
+        &[
+            "loglevel",
+            "level",
+            "logging",
+            "logginglevel",
+            "logverbosity",
+            "verbosity",
+            "verbose",
+            "rustlog",
+            "logsfilter",
+            "logslevel",
+        ],
+        "log.filter",
+        "such as debug, or warn,tidegate_http=debug",
+    ),
+    (
+        &["logformat", "logtype", "loggingformat", "logjson", "logstyle", "logoutput"],
+        "log.format",
+        "json or text",
+    ),
+    (&["data", "dir", "datapath", "datadirectory", "storage", "home", "statedir"], "data_dir", ""),
+    (
+        &[
+            "url",
+            "baseurl",
+            "externalurl",
+            "siteurl",
+            "rooturl",
+            "appurl",
+            "serverurl",
+            "issuer",
+            "domain",
+            "hostname",
+            "httppublicurl",
+        ],
+        "public_url",
+        "where clients reach this server: https://id.example.com",
+    ),
+    (&["secret", "secretkey", "encryptionkey", "key", "jwtsecret", "masterkeyfile"], "master_key", ""),
+    (&["development", "debug", "devmode", "mode", "env", "environment"], "dev", "true or false"),
+    (&["name", "appname", "title", "productname"], "product", ""),
+    (&["workers", "threads", "hashthreads"], "hash_pool.threads", ""),
+    (
+        &["cors", "corsorigin", "httpcors", "allowedorigins", "httpallowedorigins", "origins"],
+        "http.cors_origins",
+        "",
+    ),
+    (
+        &["trustproxy", "proxy", "proxies", "httpproxies", "behindproxy"],
+        "http.trusted_proxies",
+        "the networks of your proxies",
+    ),
+    (&["timeout", "requesttimeout", "httptimeout", "servertimeout"], "http.deadline", "in seconds"),
+    (&["maxbodysize", "bodylimit", "httpbodylimit", "httpmaxbodysize"], "http.max_body", "in bytes"),
+    (&["email", "smtp", "mailer"], "mail.smtp", ""),
+    (
+        &[
+            "mailhost",
+            "mailserver",
+            "mailsmtpserver",
+            "mailsmtpaddress",
+            "mailsmtphostname",
+            "smtpserver",
+            "emailhost",
+        ],
+        "mail.smtp.host",
+        "",
+    ),
+    (&["mailport", "emailport"], "mail.smtp.port", ""),
+    (
+        &[
+            "mailuser",
+            "mailusername",
+            "mailsmtpuser",
+            "mailsmtplogin",
+            "smtpuser",
+            "emailuser",
+            "emailhostuser",
+        ],
+        "mail.smtp.username",
+        "",
+    ),
+    (
+        &["mailpassword", "mailsmtppass", "smtppass", "mailpass", "emailpassword", "emailhostpassword"],
+        "mail.smtp.password",
+        "",
+    ),
+    (
+        &["mailfrom", "mailsender", "mailsmtpsender", "smtpsender", "mailsmtpfromaddress", "emailfrom"],
+        "mail.smtp.from",
+        "",
+    ),
+    (
+        &[
+            "mailtls",
+            "mailssl",
+            "mailencryption",
+            "mailsmtpssl",
+            "mailsmtpsecure",
+            "mailsmtpstarttls",
+            "mailsmtpencryption",
+            "smtpssl",
+            "smtpsecure",
+            "smtpstarttls",
+            "smtpencryption",
+            "emailusetls",
+            "mailsmtpusetls",
+        ],
+        "mail.smtp.tls",
+        "",
+    ),
+    (&["logo"], "brand.logo", ""),
+    (&["supportemail", "supportaddress"], "brand.support", ""),
+];
+
+/// Variables of other programs and hosts, and the key that takes their place.
+pub(super) const VARIABLES: &[(&str, &str, &str)] = &[
+    ("DATABASE_URL", "database", "TIDEGATE_DATABASE=$DATABASE_URL"),
+    ("POSTGRES_URL", "database", "TIDEGATE_DATABASE=$POSTGRES_URL"),
+    ("PORT", "listen", "TIDEGATE_LISTEN=0.0.0.0:$PORT"),
+    ("LOG_LEVEL", "log.filter", "TIDEGATE_LOG__FILTER=$LOG_LEVEL"),
+    ("RUST_LOG", "log.filter", "TIDEGATE_LOG__FILTER=$RUST_LOG"),
+    ("BASE_URL", "public_url", "TIDEGATE_PUBLIC_URL=$BASE_URL"),
+    ("PUBLIC_URL", "public_url", "TIDEGATE_PUBLIC_URL=$PUBLIC_URL"),
+    ("SMTP_HOST", "mail.smtp.host", "TIDEGATE_MAIL__SMTP__HOST=$SMTP_HOST"),
+    ("SMTP_PASSWORD", "mail.smtp.password", "TIDEGATE_MAIL__SMTP__PASSWORD=$SMTP_PASSWORD"),
+];
+
+/// What to say of variables that are set and not read, each with the key that takes its place. Their values are not repeated.
+pub(super) fn unread<'v>(
+    is_set: impl Fn(&str) -> bool + 'v,
+    is_default: impl Fn(&str) -> bool + 'v,
+) -> impl Iterator<Item = (&'static str, String)> + 'v {
+    VARIABLES
+        .iter()
+        .filter(move |(variable, key, _)| is_set(variable) && is_default(key))
+        .map(|(variable, key, write)| (*key, format!("{variable} is set, but not read: write {write}")))
+}
+
+/// The key that may have been meant by the one at `path`.
+pub(super) fn suggest(schema: &Schema, path: &[String]) -> Option<Suggestion> {
+    let (name, table) = path.split_last()?;
+    let all = schema.keys();
+    let plain = |key: Vec<String>| Suggestion { key, note: "" };
+    synonym(path)
+        .or_else(|| nearest_in(&all, table, name).map(plain))
+        .or_else(|| only(all.iter().filter(|known| words(known) == words(path))).map(plain))
+        .or_else(|| elsewhere(&all, path).map(plain))
+}
+
+/// Whether two names are one misspelled: two edits apart, in a short name one.
+pub(crate) fn is_misspelling(name: &str, known: &str) -> bool {
+    let most = match known.chars().count().min(name.chars().count()) {
+        0..=2 => 0,
+        3..=4 => 1,
+        _ => 2,
+    };
+    // Two letters swapped are one edit, so that `hots` is `host`.
+    strsim::osa_distance(&name.to_lowercase(), known) <= most
+}
+
+fn synonym(path: &[String]) -> Option<Suggestion> {
+    let words = words(path);
+    let (_, key, note) = SYNONYMS.iter().find(|(names, _, _)| names.contains(&words.as_str()))?;
+    Some(Suggestion { key: key.split('.').map(str::to_owned).collect(), note })
+}
+
+/// The least misspelled key of the same table.
+fn nearest_in(all: &[Vec<String>], table: &[String], name: &str) -> Option<Vec<String>> {
+    all.iter()
+        .filter_map(|known| {
+            let (known_name, known_table) = known.split_last()?;
+            (known_table == table && is_misspelling(name, known_name))
+                .then(|| (strsim::osa_distance(name, known_name), known))
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known.clone())
+}
+
+/// The same name in another table: the only one, the one whose end it is (`smtp_host`), or that in a table much like it.
+fn elsewhere(all: &[Vec<String>], path: &[String]) -> Option<Vec<String>> {
+    let whole = words(path);
+    let (name, table) = path.split_last()?;
+    if table.is_empty() {
+        let namesakes = all.iter().filter(|known| known.last() == Some(name));
+        return only(namesakes)
+            .or_else(|| only(all.iter().filter(|known| whole.len() > 4 && words(known).ends_with(&whole))));
+    }
+    let likeness = |known: &Vec<String>| {
+        let (known_name, known_table) = known.split_last()?;
+        let is_namesake = known_name == name && known_table.len() == table.len();
+        let likeness = strsim::jaro_winkler(&table.concat(), &known_table.concat());
+        (is_namesake && likeness > 0.8).then_some((likeness * 1_000.0) as u32)
+    };
+    all.iter()
+        .filter_map(|known| Some((likeness(known)?, known)))
+        .max_by_key(|(likeness, _)| *likeness)
+        .map(|(_, known)| known.clone())
+}
+
+fn only<'k>(mut found: impl Iterator<Item = &'k Vec<String>>) -> Option<Vec<String>> {
+    let first = found.next()?;
+    found.next().is_none().then(|| first.clone())
+}
+
+/// A path as one word: `mail.smtp.host`, `mail_smtp_host` and `mailSmtpHost` are one.
+fn words(path: &[String]) -> String {
+    path.concat().chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}

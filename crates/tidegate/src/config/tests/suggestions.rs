@@ -1,0 +1,89 @@
+//! What an unknown key may have meant.
+
+use super::*;
+
+#[test]
+fn a_key_of_another_program_leads_to_the_right_one() {
+    for (text, said) in [
+        (
+            "port = 8080",
+            "port: unknown key; did you mean `listen`? (address and port together: 127.0.0.1:8080)",
+        ),
+        ("host = 'x'", "host: unknown key; did you mean `listen`?"),
+        ("[server]\nport = 8080", "server.port: unknown key; did you mean `listen`?"),
+        ("[server]\nmystery = 1\nhost = 'x'", "server.host: unknown key; did you mean `listen`?"),
+        ("[http]\nport = 1", "http.port: unknown key; did you mean `listen`?"),
+        ("[log]\nlevel = 'debug'", "log.level: unknown key; did you mean `log.filter`? (such as debug,"),
+        ("log_level = 'debug'", "log_level: unknown key; did you mean `log.filter`?"),
+        ("[logging]\nlevel = 'debug'", "logging.level: unknown key; did you mean `log.filter`?"),
+        (
+            "database_url = 'x'",
+            "database_url: unknown key; did you mean `database`? (one address: sqlite:PATH or",
+        ),
+        ("databaseUrl = 'x'", "databaseUrl: unknown key; did you mean `database`?"),
+        ("[database]\nurl = 'x'", "database.url: unknown key; did you mean `database`?"),
+        ("[database]\nhost = 'x'\nname = 'y'", "database.host: unknown key; did you mean `database`?"),
+        ("dsn = 'x'", "dsn: unknown key; did you mean `database`?"),
+        ("smtp_host = 'x'", "smtp_host: unknown key; did you mean `mail.smtp.host`?"),
+        ("[smtp]\nhost = 'x'", "smtp: unknown key; did you mean `mail.smtp`?"),
+        ("[mail]\nfrom = 'x'", "mail.from: unknown key; did you mean `mail.smtp.from`?"),
+        ("[mail.smtp]\nuser = 'x'", "mail.smtp.user: unknown key; did you mean `mail.smtp.username`?"),
+        ("base_url = 'x'", "base_url: unknown key; did you mean `public_url`?"),
+        ("workers = 4", "workers: unknown key; did you mean `hash_pool.threads`?"),
+        ("max_connections = 4", "max_connections: unknown key; did you mean `database_connections`?"),
+        ("trusted_proxies = []", "trusted_proxies: unknown key; did you mean `http.trusted_proxies`?"),
+        ("[twilio]\nfrom = 'x'", "twilio: unknown key; did you mean `sms.twilio`?"),
+        ("[mial.smtp]\nhost = 'x'", "mial: unknown key; did you mean `mail`?"),
+        ("prodcut = 'x'", "prodcut: unknown key; did you mean `product`?"),
+    ] {
+        let complaint = Desk::file(text).complaint();
+        assert!(complaint.lines().any(|line| line.starts_with(said)), "{text}: {complaint}");
+    }
+}
+
+#[test]
+fn a_variable_leads_to_the_right_one() {
+    for (name, said) in [
+        ("TIDEGATE_PORT", "did you mean TIDEGATE_LISTEN? (address and port together: 127.0.0.1:8080)"),
+        ("TIDEGATE_DATABASE_URL", "did you mean TIDEGATE_DATABASE?"),
+        ("TIDEGATE_DB", "did you mean TIDEGATE_DATABASE?"),
+        ("TIDEGATE_MAIL_SMTP_HOST", "did you mean TIDEGATE_MAIL__SMTP__HOST?"),
+        ("TIDEGATE_SMTP_HOST", "did you mean TIDEGATE_MAIL__SMTP__HOST?"),
+        ("TIDEGATE_SMTP__HOST", "did you mean TIDEGATE_MAIL__SMTP?"),
+        ("TIDEGATE_LOG_LEVEL", "did you mean TIDEGATE_LOG__FILTER?"),
+        ("TIDEGATE_LOG__LEVEL", "did you mean TIDEGATE_LOG__FILTER?"),
+        ("TIDEGATE_LISTN", "did you mean TIDEGATE_LISTEN?"),
+        ("TIDEGATE_DATADIR", "did you mean TIDEGATE_DATA_DIR?"),
+    ] {
+        let complaint = Desk::new().variable(name, "x").complaint();
+        assert!(complaint.starts_with(name) && complaint.contains(said), "{name}: {complaint}");
+    }
+}
+
+#[test]
+fn what_resembles_nothing_gets_no_suggestion() {
+    for text in
+        ["frobnicate = 1", "[mystery]\nx = 1", "[mail.smtp]\nxyz = 1", "[http]\nfrobnicate = 1", "lst = 'x'"]
+    {
+        let complaint = Desk::file(text).complaint();
+        assert!(!complaint.contains("did you mean"), "{complaint}");
+        assert!(complaint.contains("docs/configuration.md"), "{complaint}");
+    }
+}
+
+#[test]
+fn every_synonym_leads_to_a_key_that_there_is_and_is_none_itself() {
+    let schema = Schema::new().unwrap();
+    let keys: Vec<String> = schema.keys().iter().map(|key| key.join(".")).collect();
+    for (names, key, _) in super::super::suggest::SYNONYMS {
+        assert!(keys.iter().any(|known| known == key), "{key}");
+        for name in *names {
+            assert!(!keys.iter().any(|known| known == name), "{name}");
+        }
+    }
+    for (variable, key, write) in super::super::suggest::VARIABLES {
+        assert!(keys.iter().any(|known| known == key), "{key}");
+        let own = format!("TIDEGATE_{}=", key.replace('.', "__").to_uppercase());
+        assert!(write.starts_with(&own) && write.ends_with(&format!("${variable}")), "{write}");
+    }
+}

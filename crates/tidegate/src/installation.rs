@@ -1,0 +1,164 @@
+//! Whether there is an installation where a command looks for one, and whether it is served already.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf, absolute};
+
+use tidegate_database::{DatabaseUrl, Store};
+
+use crate::config::Config;
+use crate::failure::{Failure, without_numbers};
+
+/// How to get from a wrong directory to the right one.
+const POINT_AT_IT: &str = "run this in the directory where `tidegate serve` was started, or name the data directory with --data-dir, \
+     TIDEGATE_DATA_DIR or data_dir in tidegate.toml, and a PostgreSQL database with --database or TIDEGATE_DATABASE; a new \
+     installation is made by `tidegate serve`, or by --new of `tidegate migrate` and `tidegate org create`";
+
+/// Refuses a SQLite file that is not there: an empty one would only hide a wrong directory.
+///
+/// # Errors
+/// Names the directory that was looked in, and how to name another.
+pub(crate) fn refuse_missing_file(config: &Config) -> Result<(), Failure> {
+    match config.database_file() {
+        // What cannot be seen is told when it is opened.
+        Some(path) if matches!(path.try_exists(), Ok(false)) => Err(missing(config)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a database that no version of Tidegate has migrated.
+///
+/// # Errors
+/// As above, or those of the database.
+pub(crate) async fn refuse_missing(config: &Config, store: &Store) -> Result<(), Failure> {
+    if store.is_begun().await? { Ok(()) } else { Err(missing(config)) }
+}
+
+fn missing(config: &Config) -> Failure {
+    let what = match config.database_url() {
+        DatabaseUrl::Sqlite(path) => {
+            let path = absolute(&path).unwrap_or(path);
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let directory = path.parent().unwrap_or(Path::new("/")).display();
+            format!("there is no installation of Tidegate in {directory}: no database {name}")
+        }
+        url @ DatabaseUrl::Postgres(_) => {
+            format!("there is no installation of Tidegate in the database {url}")
+        }
+    };
+    Failure::advised("database_missing", what, POINT_AT_IT)
+}
+
+/// Refuses a SQLite file in which another program keeps its tables.
+///
+/// # Errors
+/// Names the file and a table.
+pub(crate) async fn refuse_foreign(config: &Config, store: &Store) -> Result<(), Failure> {
+    let Some(table) = store.foreign_table().await? else { return Ok(()) };
+    Err(Failure::advised(
+        "database_foreign",
+        format!(
+            "the database {} is of another program: it has a table {table}, and none of Tidegate's",
+            config.database_url()
+        ),
+        "give another path",
+    ))
+}
+
+/// Held by the one process that serves a SQLite file; let go of by the system when the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct ServingLock {
+    _file: File,
+}
+
+impl ServingLock {
+    /// Takes the lock of a database's file.
+    ///
+    /// # Errors
+    /// When another process has it, or the file system has no locks.
+    pub(crate) fn take(database: &Path) -> Result<Self, Failure> {
+        let path = lock_file(database);
+        let shown = path.display();
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| {
+                let error = without_numbers(&error.to_string());
+                Failure::advised(
+                    "data_directory",
+                    format!("{shown} cannot be written: {error}"),
+                    "see its permissions and its disk",
+                )
+            })?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(served_already(database, &mut file)),
+            Err(TryLockError::Error(error)) => {
+                return Err(Failure::advised(
+                    "data_directory",
+                    format!("{shown} cannot be locked: {error}"),
+                    "keep the database on a local disk: SQLite needs its locks as well",
+                ));
+            }
+        }
+        // Only says who has it.
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| write!(file, "{}", std::process::id()))
+            .and_then(|()| file.flush());
+        Ok(Self { _file: file })
+    }
+}
+
+fn served_already(database: &Path, file: &mut File) -> Failure {
+    let mut pid = String::new();
+    let _ = file.take(20).read_to_string(&mut pid);
+    let by = match pid.trim().parse::<u32>() {
+        Ok(pid) => format!("process {pid}"),
+        Err(_) => "another process".to_owned(),
+    };
+    Failure::advised(
+        "already_served",
+        format!("the database {} is served already, by {by}", database.display()),
+        "stop that process first; a second installation needs another --data-dir, and several nodes of one need PostgreSQL",
+    )
+}
+
+/// Beside the database, by whatever name it is reached.
+fn lock_file(database: &Path) -> PathBuf {
+    let real = fs::canonicalize(database).unwrap_or_else(|_| {
+        let directory = database.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = fs::canonicalize(directory.unwrap_or(Path::new("."))).unwrap_or_default();
+        directory.join(database.file_name().unwrap_or_default())
+    });
+    let mut name = real.into_os_string();
+    name.push(".lock");
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_serves_a_file_by_whatever_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("tidegate.db");
+        let lock = ServingLock::take(&path).unwrap();
+        let text = ServingLock::take(&path).unwrap_err().message().to_owned();
+        assert!(text.contains(&format!("served already, by process {};", std::process::id())), "{text}");
+        fs::write(&path, "").unwrap();
+        let link = directory.path().join("link.db");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(ServingLock::take(&link).unwrap_err().code(), "already_served");
+        ServingLock::take(&directory.path().join("other.db")).unwrap();
+        drop(lock);
+        ServingLock::take(&link).unwrap();
+    }
+}

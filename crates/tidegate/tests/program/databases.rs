@@ -1,0 +1,233 @@
+//! A database that cannot be used: each reason is told with what to do about it, at once, and without a library's words.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
+use std::thread;
+
+use serde_json::Value;
+use tidegate_database::DatabaseUrl;
+use tidegate_testkit::{Engine, Fixture, on_both_engines};
+
+use crate::support::{Installation, Said};
+
+/// What is said in every case, and never.
+fn refused(said: &Said, code: &str, what: &str, advice: &str) {
+    assert_eq!(said.code, 1, "{said:?}");
+    let error = &said.json()["error"];
+    let message = error["message"].as_str().unwrap();
+    assert_eq!(error["code"], code, "{message}");
+    assert!(message.contains(what), "{what}: {message}");
+    assert!(error["advice"].as_str().unwrap_or(message).contains(advice), "{advice}: {error}");
+    let chatter =
+        ["at line", "os error", "pool timed out", "error returned from", "(code: ", "hunter2", "sqlx"];
+    for never in chatter {
+        assert!(!message.contains(never), "{never}: {message}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_used() {
+    let here = Installation::new();
+    here.begin();
+    let database = here.path().join("tidegate-data/tidegate.db");
+    let whole = fs::read(&database).unwrap();
+    let mut head = whole.clone();
+    head[..16].copy_from_slice(b"no more a header");
+    let mut inside = whole.clone();
+    inside[100..].fill(0xff);
+    for (bytes, code, what, advice) in [
+        (&head[..], "database_not_sqlite", "is no SQLite database", "restore your backup"),
+        (&inside[..], "database", "the file is damaged", "sqlite3 FILE .recover"),
+        (&b"Dear Ada"[..], "database_not_sqlite", "is no SQLite database", "another path"),
+    ] {
+        fs::write(&database, bytes).unwrap();
+        for arguments in [
+            &["user", "list", "--json"][..],
+            &["migrate", "--json"],
+            &["serve", "--json", "--listen", "127.0.0.1:0"],
+        ] {
+            let said = here.run(arguments);
+            let message = said.json()["error"]["message"].as_str().unwrap().to_owned();
+            assert!(message.contains(what), "{arguments:?}: {message}");
+            let found = said.json()["error"]["code"].as_str().unwrap().to_owned();
+            assert!(found.starts_with(code), "{found} {message}");
+            refused(&said, &found, what, advice);
+        }
+        let said = here.run(&["doctor"]);
+        assert!(
+            said.code == 1 && said.out.contains("✗ database") && said.out.contains(advice),
+            "{}",
+            said.out
+        );
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_used() {
+    let here = Installation::new();
+    fs::create_dir(here.path().join("folder")).unwrap();
+    fs::write(here.path().join("file"), "").unwrap();
+    for (database, code, what) in [
+        ("sqlite:nowhere/x.db", "database_missing", "there is no installation of Tidegate in "),
+        ("sqlite:folder", "database_not_sqlite", "is a directory"),
+        ("sqlite:file", "database_missing", "there is no installation of Tidegate in "),
+    ] {
+        refused(&here.run(&["user", "list", "--json", "--database", database]), code, what, "");
+    }
+    let said = here.run(&["serve", "--json", "--listen", "127.0.0.1:0", "--database", "sqlite:nowhere/x.db"]);
+    refused(&said, "database_directory", "does not exist", "create it");
+    for (database, what) in [
+        ("sqlite::memory:", "in memory is not supported: give a file"),
+        ("sqlite://:memory:", "in memory is not supported: give a file"),
+        ("sqlite:", "must be given as sqlite:PATH or postgres://"),
+        ("tidegate.db", "must be given as sqlite:PATH or postgres://"),
+        ("mysql://h/d", "must be given as sqlite:PATH or postgres://"),
+    ] {
+        let said = here.run(&["serve", "--database", database]);
+        assert_eq!(said.code, 2, "{said:?}");
+        assert!(said.err.contains(what) && said.err.contains("(in --database)"), "{}", said.err);
+    }
+}
+
+#[test]
+fn a_file_of_another_program_is_left_alone() {
+    let here = Installation::new();
+    let made = here.run_python("make_sqlite.py", &["notes.db"], "");
+    assert_eq!(made.code, 0, "{made:?}");
+    let before = fs::read(here.path().join("notes.db")).unwrap();
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate", "--new"], &["user", "list"]] {
+        let said = here.run(&[arguments, &["--database", "sqlite:notes.db", "--json"]].concat());
+        refused(&said, "database_foreign", "it has a table notes", "another path");
+    }
+    let after = fs::read(here.path().join("notes.db")).unwrap();
+    // The journal's mode is two bytes of the header, and counters follow.
+    assert_eq!(before[100..], after[100..]);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    let DatabaseUrl::Postgres(whole) = here.database_url() else { panic!("not PostgreSQL") };
+    let (login, rest) = whole.trim_start_matches("postgres://").split_once('@').unwrap();
+    let (user, host) = (login.split(':').next().unwrap(), rest.split('/').next().unwrap());
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let http = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = http.local_addr().unwrap();
+    thread::spawn(move || http.incoming().for_each(drop));
+    let tls = format!("{whole}{}sslmode=require", if whole.contains('?') { "&" } else { "?" });
+    let missing = whole.replacen(&format!("{host}/"), &format!("{host}/no_such_"), 1);
+    for (address, code, what, advice) in [
+        (
+            format!("postgres://{user}:hunter2@{host}/postgres"),
+            "database_login",
+            "refuses the password of",
+            "%40",
+        ),
+        (format!("postgres://nobody_here:hunter2@{host}/postgres"), "database_login", "nobody_here", "role"),
+        (missing, "database_missing", "has no database no_such_", "createdb --owner"),
+        (tls, "database_tls", "offers no TLS, and sslmode asks for it", "postgresql.conf"),
+        (
+            format!("postgres://u:hunter2@{free}/d"),
+            "database_unavailable",
+            "refuses connections",
+            "start the server",
+        ),
+        (format!("postgres://u:hunter2@{other}/d"), "database_unavailable", "closes the connection", "check"),
+        (
+            "postgres:///d?host=/nowhere&user=u".to_owned(),
+            "database_unavailable",
+            "is not there",
+            "unix_socket_directories",
+        ),
+        (
+            format!("postgres://u:hunter2@{host}/d?sslmode=verify-full&sslrootcert=/nowhere.pem"),
+            "database_tls",
+            "",
+            "",
+        ),
+    ] {
+        for command in [&["user", "list"][..], &["migrate"]] {
+            let said = here.run(&[command, &["--json", "--database", &address]].concat());
+            refused(&said, code, what, advice);
+            assert_eq!(said.err, "", "once, and as the answer");
+        }
+        let report: Value = here.run(&["doctor", "--json", "--database", &address]).json();
+        let found = report["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|found| found["name"] == "database")
+            .unwrap()
+            .clone();
+        assert_eq!(found["status"], "error", "{found}");
+        assert!(found["advice"].as_str().unwrap().contains(advice), "{found}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_starts_later_is_waited_for_and_that_is_told_at_once() {
+    let here = Installation::with_database(Engine::Postgres).await;
+    let DatabaseUrl::Postgres(url) = here.database_url() else { panic!("not PostgreSQL") };
+    let (before, after) = url.split_once('@').unwrap();
+    let (upstream, name) = after.split_once('/').unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = format!("{before}@{free}/{name}");
+    let mut command = here.command(&["serve", "--listen", "127.0.0.1:0", "--database", &address]);
+    let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+    let told = log.next().unwrap().unwrap();
+    assert!(
+        told.contains(&format!("PostgreSQL at {free} refuses connections: trying again for 15 s")),
+        "{told}"
+    );
+
+    let listener = TcpListener::bind(free).unwrap();
+    let upstream = upstream.to_owned();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let server = TcpStream::connect(&upstream).unwrap();
+            let pairs = [(client.try_clone(), server.try_clone()), (Ok(server), Ok(client))];
+            for (from, to) in pairs {
+                let (mut from, mut to) = (from.unwrap(), to.unwrap());
+                thread::spawn(move || {
+                    drop(std::io::copy(&mut from, &mut to));
+                    drop(to.shutdown(std::net::Shutdown::Both));
+                });
+            }
+        }
+    });
+    let mut ready = String::new();
+    BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    assert!(ready.starts_with("listening on "), "{ready}");
+    process.kill().unwrap();
+    process.wait().unwrap();
+}
+
+on_both_engines! {
+    async fn a_schema_of_a_newer_version(engine: Engine) {
+        let here = Installation::with_database(engine).await;
+        here.begin();
+        here.database()
+            .sql(
+                "insert into _sqlx_migrations (version, description, installed_on, success, checksum, execution_time)
+                 select 9999, 'from the future', installed_on, success, checksum, 0 from _sqlx_migrations where version = 1",
+            )
+            .await;
+        for arguments in [&["user", "list"][..], &["migrate"], &["migrate", "--check"], &["serve", "--listen", "127.0.0.1:0"]] {
+            let said = here.run(&[arguments, &["--json"]].concat());
+            refused(&said, "database_schema", "9999 was applied by a newer version", "start that version");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_schema_that_the_user_may_not_change() {
+    let here = Installation::prepare(Engine::Postgres).await;
+    let DatabaseUrl::Postgres(url) = here.database_url() else { panic!("not PostgreSQL") };
+    let separator = if url.contains('?') { "&" } else { "?" };
+    let read_only = format!("{url}{separator}options[default_transaction_read_only]=on");
+    let said = here.run(&["migrate", "--new", "--json", "--database", &read_only]);
+    refused(&said, "database_unavailable", "read-only", "the primary server");
+}

@@ -1,0 +1,191 @@
+//! What keeps a command from a wrong directory, and a second server from a database that is served.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::Command;
+
+use tidegate_testkit::{Engine, Fixture, on_both_engines};
+
+use crate::support::{Installation, Said};
+
+/// Every command that works on an installation; none of them may make one.
+const COMMANDS: [&[&str]; 24] = [
+    &["org", "list"],
+    &["org", "show", "1"],
+    &["org", "create", "--name", "Acme", "--root-email", "root@acme.example"],
+    &["org", "transfer", "--organization", "1", "--to", "ada@acme.example"],
+    &["org", "second-factor", "--organization", "1", "--elsewhere", "admit"],
+    &["user", "list"],
+    &["user", "show", "1"],
+    &["user", "create", "--email", "ada@example.com"],
+    &["user", "disable", "1"],
+    &["user", "enable", "1"],
+    &["user", "unlock", "1"],
+    &["user", "delete", "1", "--yes"],
+    &["user", "sessions", "1"],
+    &["user", "export", "1"],
+    &["user", "remove-identifier", "1", "ada@example.com"],
+    &["user", "reset-mfa", "ada@example.com"],
+    &["outbox", "list"],
+    &["outbox", "code", "--to", "ada@example.com"],
+    &["outbox", "retry", "1"],
+    &["jobs", "list"],
+    &["jobs", "drop", "1"],
+    &["keys", "list"],
+    &["keys", "rotate"],
+    &["migrate"],
+];
+
+on_both_engines! {
+    async fn no_command_but_serve_makes_an_installation(here: Installation) {
+        for arguments in COMMANDS.iter().chain([&["migrate", "--check"][..]].iter()) {
+            let said = here.run(arguments);
+            assert_eq!((said.code, said.out.as_str()), (1, ""), "{arguments:?}: {said:?}");
+            assert!(said.err.starts_with("error: there is no installation of Tidegate in "), "{arguments:?}: {said:?}");
+            for way in ["--data-dir", "TIDEGATE_DATA_DIR", "tidegate.toml", "--database", "serve`", "--new"] {
+                assert!(said.err.contains(way), "{way}: {}", said.err);
+            }
+        }
+        assert_eq!(fs::read_dir(here.path()).unwrap().count(), 0);
+        assert_eq!(here.json(&["org", "list"])["error"]["code"], "database_missing");
+
+        // What was told to begin one does, and the others find it.
+        here.begin();
+        assert_eq!(here.run(&["user", "list"]).code, 0);
+        let made = here.json(&["user", "create", "--email", "ada@example.com"]);
+        assert!(made["number"].is_number(), "a name is not needed: {made}");
+    }
+
+    async fn a_schema_without_keys_is_no_reason_to_make_a_key_somewhere(here: Installation) {
+        here.output(&["migrate", "--new"]);
+        let elsewhere = here.path().join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        let url = match here.database_url() {
+            tidegate_database::DatabaseUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
+            tidegate_database::DatabaseUrl::Postgres(url) => url,
+        };
+        let mut command = here.command(&["org", "list"]);
+        let said = Said::of(command.current_dir(&elsewhere).env("TIDEGATE_DATABASE", url));
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.err.contains("no keys yet") && said.err.contains("start `"), "{}", said.err);
+        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn the_directory_that_was_looked_in_is_named_and_what_else_may_be_the_reason() {
+    let here = Installation::new();
+    let said = here.run(&["user", "list"]);
+    let directory = here.path().canonicalize().unwrap().join("tidegate-data");
+    assert!(said.err.contains(&format!("{}: no database tidegate.db", directory.display())), "{}", said.err);
+    assert!(!said.err.contains("hint:"), "{}", said.err);
+    let said = Said::of(here.command(&["user", "list"]).env("DATABASE_URL", "postgres://u:hunter2@h/d"));
+    let hint = "\nhint: DATABASE_URL is set, but not read: write TIDEGATE_DATABASE=$DATABASE_URL\n";
+    assert!(said.err.ends_with(hint) && !said.err.contains("hunter2"), "{}", said.err);
+}
+
+#[tokio::test]
+async fn a_sqlite_database_is_served_by_one_process() {
+    let here = Installation::new();
+    let server = here.serve(&[]);
+    let second = || {
+        let said = here.run(&["serve", "--listen", "127.0.0.1:0"]);
+        assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:?}");
+        said.err
+    };
+    let err = second();
+    assert!(
+        err.contains("is served already, by process ") && err.contains("stop that process first"),
+        "{err}"
+    );
+    assert!(err.contains("--data-dir") && err.contains("PostgreSQL"), "{err}");
+    // By another path, too.
+    std::os::unix::fs::symlink(here.path().join("tidegate-data"), here.path().join("link")).unwrap();
+    let said = here.run(&["serve", "--listen", "127.0.0.1:0", "--data-dir", "link", "--json"]);
+    assert_eq!(said.json()["error"]["code"], "already_served");
+    // Commands run beside it.
+    for arguments in [&["user", "list"][..], &["migrate"], &["doctor"], &["keys", "rotate"]] {
+        assert_eq!(here.run(arguments).code, 0, "{arguments:?}");
+    }
+    assert_eq!(server.get("/readyz").await.0, 200, "the first one has noticed nothing");
+
+    // Nothing is left behind that keeps the next one out.
+    server.kill();
+    here.serve(&[]).stop();
+    here.serve(&[]).stop();
+}
+
+#[tokio::test]
+async fn several_nodes_serve_one_postgresql() {
+    let here = Installation::prepare(Engine::Postgres).await;
+    let (one, other) = (here.serve(&[]), here.serve(&[]));
+    assert_eq!((one.get("/readyz").await.0, other.get("/readyz").await.0), (200, 200));
+    one.stop();
+    other.stop();
+}
+
+/// The program as a user whom permissions hold: root may read and write everything, unless a capability is taken away.
+#[expect(clippy::disallowed_methods, reason = "running programs is what these tests do")]
+fn as_anybody(here: &Installation, arguments: &[&str]) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return here.command(arguments);
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--bounding-set", "-dac_override,-dac_read_search", env!("CARGO_BIN_EXE_tidegate")])
+        .args(arguments)
+        .current_dir(here.path())
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+    command
+}
+
+/// Gives a file or directory to another user where we may, and takes all permissions from it.
+fn close_off(path: &std::path::Path) {
+    if rustix::process::geteuid().is_root() {
+        chown(path, Some(12_345), Some(12_345)).unwrap();
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
+}
+
+#[test]
+fn what_belongs_to_another_user_is_told_as_that() {
+    let data = |here: &Installation| here.path().join("tidegate-data");
+    for closed in ["", "tidegate.db"] {
+        let here = Installation::new();
+        here.begin();
+        let path = data(&here).join(closed);
+        close_off(&path);
+        for arguments in
+            [&["user", "list"][..], &["serve", "--listen", "127.0.0.1:0"], &["migrate"], &["org", "list"]]
+        {
+            let said = Said::of(&mut as_anybody(&here, arguments));
+            assert_eq!(said.code, 1, "{closed} {arguments:?}: {said:?}");
+            assert!(
+                said.err.contains("may not be read and written by this user"),
+                "{closed} {arguments:?}: {said:?}"
+            );
+            assert!(said.err.contains("belongs to user") && said.err.contains("sudo -u"), "{}", said.err);
+            assert!(!said.err.contains("there is no"), "{}", said.err);
+        }
+        let said = Said::of(&mut as_anybody(&here, &["doctor"]));
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.out.contains("✗ database") && said.out.contains("belongs to user"), "{}", said.out);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+}
+
+#[test]
+fn what_may_only_be_read_is_told_as_that() {
+    for closed in ["", "tidegate.db"] {
+        let here = Installation::new();
+        here.begin();
+        let path = here.path().join("tidegate-data").join(closed);
+        fs::set_permissions(&path, fs::Permissions::from_mode(if closed.is_empty() { 0o500 } else { 0o400 }))
+            .unwrap();
+        let said = Said::of(&mut as_anybody(&here, &["user", "list"]));
+        assert_eq!(said.code, 1, "{closed}: {said:?}");
+        assert!(said.err.contains("may not be read and written by this user"), "{closed}: {said:?}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+}

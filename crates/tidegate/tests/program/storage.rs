@@ -1,0 +1,304 @@
+//! `tidegate backup`, `restore` and `copy`
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+use tidegate_database::DatabaseUrl;
+use tidegate_testkit::{Engine, TestDatabase, on_one_engine};
+
+use crate::support::{Installation, PASSWORD, Server};
+
+/// The issuer stays the same wherever it is served.
+const PUBLIC_URL: (&str, &str) = ("TIDEGATE_PUBLIC_URL", "https://id.example.com");
+
+fn serve(here: &Installation, arguments: &[&str]) -> Server {
+    here.serve_with(&[&["--dev"], arguments].concat(), |command| {
+        command.env(PUBLIC_URL.0, PUBLIC_URL.1).env("TIDEGATE_PASSWORD_HASH__COST", "4");
+    })
+}
+
+/// Signs up and verifies the address; answers the tokens.
+async fn signed_up(here: &Installation, server: &Server, address: &str) -> Value {
+    let (status, signed_up) = server.sign_up(address).await;
+    assert_eq!(status, 201, "{signed_up}");
+    let code = here.output(&["outbox", "code", "--to", address]);
+    let body = json!({"temporary_token": signed_up["data"]["temporary_token"], "otp_code": code});
+    let (status, verified) = server.post("/api/v1/auth/verify-otp", body).await;
+    assert_eq!(status, 200, "{verified}");
+    verified["data"].clone()
+}
+
+/// Status of a request with an access token.
+async fn me(server: &Server, tokens: &Value) -> u16 {
+    let request = server.http.get(format!("{}/api/v1/auth/me", server.base));
+    request.bearer_auth(tokens["access_token"].as_str().unwrap()).send().await.unwrap().status().as_u16()
+}
+
+/// Everything of an account goes on elsewhere: the session, its refresh token, the password.
+async fn goes_on(server: &Server, tokens: &Value, address: &str) {
+    assert_eq!(me(server, tokens).await, 200);
+    let body = json!({"refresh_token": tokens["refresh_token"]});
+    let (status, refreshed) = server.post("/api/v1/auth/refresh", body).await;
+    assert_eq!(status, 200, "{refreshed}");
+    assert_eq!(me(server, &refreshed["data"]).await, 200);
+    assert_eq!(server.sign_in(address, PASSWORD).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_backup_of_a_running_server_is_an_installation_with_its_sessions() {
+    let here = Installation::new();
+    let server = serve(&here, &[]);
+    let tokens = signed_up(&here, &server, "ada@example.com").await;
+    let written = here.json(&["backup", "tidegate.backup"]);
+    assert_eq!(written["key_file"], "tidegate.backup.key");
+    for file in ["tidegate.backup", "tidegate.backup.key"] {
+        let mode = fs::metadata(here.path().join(file)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{file}");
+    }
+    // After the backup: not in it.
+    signed_up(&here, &server, "late@example.com").await;
+    let again = here.run(&["backup", "tidegate.backup"]);
+    assert_eq!(again.code, 1);
+    assert!(again.err.contains("exists already"), "{again:?}");
+    server.stop();
+
+    here.output(&["restore", "tidegate.backup", "--data-dir", "elsewhere"]);
+    let server = serve(&here, &["--data-dir", "elsewhere"]);
+    goes_on(&server, &tokens, "ada@example.com").await;
+    assert_eq!(server.sign_in("late@example.com", PASSWORD).await.0, 401);
+    server.stop();
+    let twice = here.run(&["restore", "tidegate.backup", "--data-dir", "elsewhere"]);
+    assert_eq!(twice.code, 1);
+    assert!(twice.err.contains("there is a database"), "{twice:?}");
+}
+
+#[tokio::test]
+async fn a_backup_that_cannot_be_used_is_refused_and_leaves_nothing() {
+    let here = Installation::new();
+    let server = serve(&here, &[]);
+    signed_up(&here, &server, "ada@example.com").await;
+    here.output(&["backup", "--without-key", "good"]);
+    server.stop();
+    let refused = |file: &str| {
+        let said = here.run(&["restore", file, "--data-dir", "elsewhere"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(!here.path().join("elsewhere/tidegate.db").exists());
+        let left = fs::read_dir(here.path().join("elsewhere")).map_or(0, |left| left.count());
+        assert_eq!(left, 0, "{said:?}");
+        said.err
+    };
+    assert!(refused("nowhere").contains("there is no backup"));
+    assert!(refused("good").contains("there is no master key"));
+
+    // Another installation's key.
+    let other = here.serve(&["--data-dir", "other"]);
+    other.stop();
+    fs::copy(here.path().join("other/master.key"), here.path().join("good.key")).unwrap();
+    assert!(refused("good").contains("not the one that the data were sealed with"));
+
+    // A damaged file, one of something else, and one of nothing.
+    fs::copy(here.path().join("tidegate-data/master.key"), here.path().join("bad.key")).unwrap();
+    let mut bytes = fs::read(here.path().join("good")).unwrap();
+    let length = bytes.len();
+    bytes[length / 3..length / 3 + 20_000].fill(0x5a);
+    fs::write(here.path().join("bad"), &bytes).unwrap();
+    assert!(refused("bad").contains("the backup cannot be used"));
+    fs::write(here.path().join("bad"), "something else, which is no database at all").unwrap();
+    refused("bad");
+    fs::write(here.path().join("bad"), "").unwrap();
+    refused("bad");
+}
+
+on_one_engine! { Engine::Postgres;
+    async fn postgresql_is_left_to_its_own_programs(here: Installation) {
+        here.output(&["migrate", "--new"]);
+        let said = here.run(&["backup", "tidegate.backup"]);
+        assert_eq!(said.code, 1);
+        assert!(said.err.contains("pg_dump"), "{said:?}");
+        here.write("tidegate.backup", "");
+        let said = here.run(&["restore", "tidegate.backup"]);
+        assert_eq!(said.code, 1);
+        assert!(said.err.contains("pg_restore") && said.err.contains("tidegate copy"), "{said:?}");
+    }
+}
+
+/// How the command line names a database.
+fn name(database: &TestDatabase) -> String {
+    match database.url() {
+        DatabaseUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
+        DatabaseUrl::Postgres(url) => url,
+    }
+}
+
+const TABLES: &str =
+    "select name from sqlite_master where type = 'table' and name not like 'sqlite\\_%' escape '\\'
+    and name not like '\\_sqlx%' escape '\\' order by rowid";
+
+/// Puts a row into each table that has none, whatever the table is.
+async fn fill(database: &TestDatabase) {
+    for table in database.sql_texts(TABLES).await {
+        if database.sql_count(&format!("select count(*) from \"{table}\"")).await > 0 {
+            continue;
+        }
+        let references: BTreeMap<String, String> = database
+            .sql_texts(&format!(
+                "select \"from\" || ' ' || \"table\" || ' ' || coalesce(\"to\", 'id') from pragma_foreign_key_list('{table}')"
+            ))
+            .await
+            .into_iter()
+            .map(|line| {
+                let [from, to, column] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+                (from.to_owned(), format!("(select {column} from {to} order by rowid desc limit 1)"))
+            })
+            .collect();
+        let columns = database
+            .sql_texts(&format!(
+                "select name || ' ' || lower(type) from pragma_table_info('{table}') where name <> 'number'"
+            ))
+            .await;
+        let (names, values): (Vec<String>, Vec<String>) = columns
+            .iter()
+            .map(|column| {
+                let (name, kind) = column.split_once(' ').unwrap();
+                let value = match kind {
+                    "bigint" | "boolean" => "1",
+                    "blob" => "randomblob(16)",
+                    // A document, too, and a text that both engines must keep as it is.
+                    "text" => "'{\"z\": [1.50, \"\u{e9}\u{1f30a}\"], \"aa\": null}'",
+                    other => panic!("{table}.{name} has the type {other}"),
+                };
+                (format!("\"{name}\""), references.get(name).map_or_else(|| value.to_owned(), Clone::clone))
+            })
+            .unzip();
+        let insert = format!("insert into \"{table}\" ({}) values ({})", names.join(", "), values.join(", "));
+        assert_eq!(database.sql(&insert).await, 1, "{insert}");
+    }
+}
+
+/// Every row of every table, and how far numbers went. Documents are compared by what they say.
+async fn content(database: &TestDatabase) -> BTreeMap<String, Vec<String>> {
+    let mut content = BTreeMap::new();
+    for table in database.sql_texts(TABLES).await {
+        let columns =
+            database.sql_texts(&format!("select name from pragma_table_info('{table}') order by name")).await;
+        let cells: Vec<String> = columns
+            .iter()
+            .map(|column| {
+                format!(
+                    "case when typeof(\"{column}\") = 'text' then \"{column}\" else quote(\"{column}\") end"
+                )
+            })
+            .collect();
+        let rows = database
+            .sql_texts(&format!(
+                "select concat_ws(char(31), {}) from \"{table}\" order by 1",
+                cells.join(", ")
+            ))
+            .await;
+        let plain = |cell: &str| match serde_json::from_str::<Value>(cell) {
+            Ok(value @ (Value::Object(_) | Value::Array(_))) => value.to_string(),
+            _ => cell.to_owned(),
+        };
+        let mut rows: Vec<String> =
+            rows.iter().map(|row| row.split('\u{1f}').map(plain).collect::<Vec<_>>().join("|")).collect();
+        rows.sort();
+        assert!(!rows.is_empty(), "{table} has no row");
+        content.insert(table, rows);
+    }
+    let numbers = database.sql_texts("select name || ' ' || seq from sqlite_sequence order by name").await;
+    content.insert("numbers".to_owned(), numbers);
+    content
+}
+
+#[tokio::test]
+async fn everything_moves_to_the_other_engine_and_back() {
+    let here = Installation::with_database(Engine::Sqlite).await;
+    let server = serve(&here, &[]);
+    let tokens = signed_up(&here, &server, "ada@example.com").await;
+    let (from, to) = (name(here.database()), "sqlite:nowhere.db".to_owned());
+    let served = here.run(&["copy", "--from", &from, "--to", &to]);
+    assert_eq!(served.code, 1, "{served:?}");
+    assert!(served.err.contains("is served already"), "{served:?}");
+    // A chain of refresh tokens, of which each refers to the one before.
+    let (_, refreshed) =
+        server.post("/api/v1/auth/refresh", json!({"refresh_token": tokens["refresh_token"]})).await;
+    let tokens = refreshed["data"].clone();
+    // Whom the made-up rows are about.
+    signed_up(&here, &server, "grace@example.com").await;
+    server.stop();
+    fill(here.database()).await;
+    // Numbers go on after the highest ever given.
+    here.database().sql("update sqlite_sequence set seq = seq + 40 where name = 'accounts'").await;
+    let before = content(here.database()).await;
+
+    let postgres = TestDatabase::empty(Engine::Postgres).await;
+    let (from, to) = (name(here.database()), name(&postgres));
+    let copied = here.json(&["copy", "--from", &from, "--to", &to]);
+    let rows: usize =
+        before.iter().filter(|(table, _)| *table != "numbers").map(|(_, rows)| rows.len()).sum();
+    assert_eq!(copied["rows"], rows, "{copied}");
+    assert_eq!(content(here.database()).await, before, "the source is only read");
+
+    // Nothing is put beside rows that are there.
+    let refused = here.run(&["copy", "--from", &from, "--to", &to]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(
+        refused.err.contains("nothing was copied") && refused.err.contains("rows already"),
+        "{refused:?}"
+    );
+    assert!(!refused.err.contains("tidegate:"), "the address has a password: {refused:?}");
+
+    // Back into a file: the same, whatever way it went.
+    let back = TestDatabase::empty(Engine::Sqlite).await;
+    here.json(&["copy", "--from", &to, "--to", &name(&back)]);
+    assert_eq!(content(&back).await, before);
+
+    let server = serve(&here, &["--database", &to]);
+    goes_on(&server, &tokens, "ada@example.com").await;
+    let (status, new) = server.sign_up("alan@example.com").await;
+    assert_eq!(status, 201, "{new}");
+    let number = postgres.sql_count("select max(number) from accounts").await;
+    let highest = here.database().sql_count("select seq from sqlite_sequence where name = 'accounts'").await;
+    assert_eq!(number, highest + 1);
+    server.stop();
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_copied_leaves_the_target_empty() {
+    let here = Installation::with_database(Engine::Sqlite).await;
+    here.output(&["migrate", "--new"]);
+    let source = here.database();
+    fill(source).await;
+    // Text that PostgreSQL does not keep; no use case writes it.
+    source.sql("update organizations set name = 'a' || char(0) || 'b'").await;
+    let postgres = TestDatabase::empty(Engine::Postgres).await;
+    let said = here.run(&["copy", "--from", &name(source), "--to", &name(&postgres)]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("nothing was copied: ") && said.err.contains("organizations"), "{said:?}");
+    assert_eq!(postgres.sql_count("select count(*) from accounts").await, 0);
+    // The foreign keys are there, too.
+    let keys = "select count(*) from pg_constraint where contype = 'f' and connamespace = current_schema()::regnamespace";
+    assert!(postgres.sql_count(keys).await > 10);
+    source.sql("update organizations set name = 'ab'").await;
+    here.json(&["copy", "--from", &name(source), "--to", &name(&postgres)]);
+}
+
+#[tokio::test]
+async fn databases_that_do_not_fit_are_refused() {
+    let here = Installation::new();
+    let same = here.run(&["copy", "--from", "sqlite:a.db", "--to", "sqlite:a.db"]);
+    assert_eq!(same.code, 2, "{same:?}");
+    let missing = here.run(&["copy", "--from", "sqlite:a.db", "--to", "sqlite:b.db"]);
+    assert_eq!(missing.code, 1, "{missing:?}");
+    assert!(
+        missing.err.contains("there is no installation") && !here.path().join("b.db").exists(),
+        "{missing:?}"
+    );
+    here.output(&["migrate", "--new", "--database", "sqlite:a.db"]);
+    let old = TestDatabase::empty(Engine::Sqlite).await;
+    old.open().await.close().await;
+    let outdated = here.run(&["copy", "--from", &name(&old), "--to", "sqlite:b.db"]);
+    assert_eq!(outdated.code, 1, "{outdated:?}");
+}
