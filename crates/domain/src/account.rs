@@ -35,7 +35,7 @@ impl AccountKind {
 }
 
 /// Longest name of a program, in characters (Crossing Minds "accounts/service").
-const MAX_SERVICE_NAME: usize = 128;
+pub const MAX_SERVICE_NAME: usize = 128;
 
 /// What a program signs in as. Composed (NFC) and without invisible characters, which would let one name look like another;
 /// compared as it is written otherwise.

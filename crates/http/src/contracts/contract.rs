@@ -13,6 +13,8 @@ use crate::wire::boundary::{Pending, guard};
 use crate::wire::client::Caller;
 use crate::wire::contract::ContractMarker;
 use crate::wire::cors::with_cors;
+use crate::wire::openapi::answers::{COMMON, describe_headers, operations_mut};
+use crate::wire::openapi::shapes::{Shapes, describe_requests};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
@@ -39,6 +41,8 @@ pub struct Contract {
     pub(crate) unknown: fn(&App) -> Router<App>,
     /// Answers that no endpoint lists for itself.
     pub(crate) common_answers: CommonAnswers,
+    /// What its requests look like, where the attributes of their fields cannot say it.
+    pub(crate) shapes: fn() -> Shapes,
 }
 
 /// A prefix under which a contract is served.
@@ -59,15 +63,16 @@ pub enum UnknownPaths {
     Below(&'static [&'static str]),
 }
 
-/// Descriptions of the answers that every endpoint can give which answers errors: the code, or a sentence where the contract
-/// has none.
+/// Descriptions of the answers that every endpoint can give: the code, or a sentence where the contract has none.
 #[derive(Debug)]
 pub(crate) struct CommonAnswers {
     /// 429: the contract, or the operator, limits every request.
     pub(crate) too_many_requests: &'static str,
-    /// 413, where there is a body.
+    /// 408, where a body may be read.
+    pub(crate) request_timeout: &'static str,
+    /// 413, where a body may be read.
     pub(crate) payload_too_large: &'static str,
-    /// 415, where there is a body.
+    /// 415.
     pub(crate) unsupported_media_type: &'static str,
     /// 500.
     pub(crate) internal: &'static str,
@@ -101,41 +106,44 @@ impl Contract {
         let head = OpenApiRouter::with_openapi((self.head)());
         let mut document = head.nest(prefix, (self.endpoints)()).into_openapi();
         let responses = &mut document.components.get_or_insert_default().responses;
-        for (_, name, description) in self.common_answers.failures() {
+        for ((_, name), description) in COMMON.into_iter().zip(self.common_answers.descriptions()) {
             responses.insert(name.to_owned(), error_answer(description));
         }
-        for item in document.paths.paths.values_mut() {
-            let methods = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-            for operation in methods.into_iter().flatten() {
-                self.common_answers.describe(operation);
-            }
+        for (method, operation) in document.paths.paths.values_mut().flat_map(operations_mut) {
+            // Of a body that GET should not have, no more is looked at than whether it is encoded.
+            self.common_answers.describe(operation, method != Method::GET);
         }
+        describe_headers(&mut document);
+        describe_requests(&mut document, &(self.profile)(), (self.shapes)());
         document
     }
 }
 
 impl CommonAnswers {
-    /// Those that are described once for a contract: status, name, description.
-    fn failures(&self) -> [(&'static str, &'static str, &'static str); 5] {
+    /// In the order of [`COMMON`].
+    fn descriptions(&self) -> [&'static str; 6] {
         [
-            ("413", "PayloadTooLarge", self.payload_too_large),
-            ("415", "UnsupportedMediaType", self.unsupported_media_type),
-            ("429", "TooManyRequests", self.too_many_requests),
-            ("500", "Internal", self.internal),
-            ("503", "Unavailable", self.unavailable),
+            self.request_timeout,
+            self.payload_too_large,
+            self.unsupported_media_type,
+            self.too_many_requests,
+            self.internal,
+            self.unavailable,
         ]
     }
 
     /// Adds them to an operation, except those that it describes itself.
-    fn describe(&self, operation: &mut Operation) {
-        let has_body = operation.request_body.is_some();
+    fn describe(&self, operation: &mut Operation, reads_body: bool) {
         let answers = &mut operation.responses.responses;
-        // An endpoint that lists no error answers none and counts no requests: health.
-        if !answers.keys().any(|status| status.starts_with('4')) {
-            return;
-        }
-        for (status, name, _) in self.failures() {
-            if has_body || !matches!(status, "413" | "415") {
+        // An endpoint that lists no error counts no requests: health.
+        let is_counted = answers.keys().any(|status| status.starts_with('4'));
+        for (status, name) in COMMON {
+            let can_be = match status {
+                "408" | "413" => reads_body,
+                "429" => is_counted,
+                _ => true,
+            };
+            if can_be {
                 answers.entry(status.to_owned()).or_insert_with(|| Ref::from_response_name(name).into());
             }
         }

@@ -37,6 +37,8 @@ pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) kind: String,
     pub(crate) required: bool,
+    /// As it is described.
+    pub(crate) schema: Value,
 }
 
 /// How a contract says what can be wrong with any request. Codes; empty where it has none.
@@ -135,6 +137,7 @@ fn fields_of(document: &Value, operation: &Value) -> Vec<Field> {
             name: name.clone(),
             kind: kind_of(property),
             required: required.contains(&name.as_str()),
+            schema: property.clone(),
         })
         .collect()
 }
@@ -373,6 +376,10 @@ fn sample_of_riven(field: &str) -> Value {
         "contact" | "identity" | "disclosures" | "agreements" | "documents" => {
             application(PHONE, "nobody@example.com")[field].clone()
         }
+        "account_sub_type" => json!("roth"),
+        "currency" => json!("USD"),
+        "enabled_assets" => json!(["us_equity"]),
+        "beneficiaries" => json!([{ "given_name": "No", "family_name": "Body" }]),
         "trusted_contact" => {
             json!({ "given_name": "No", "family_name": "Body", "email_address": "somebody@example.com" })
         }

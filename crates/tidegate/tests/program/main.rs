@@ -13,6 +13,7 @@ mod crossing_minds;
 mod databases;
 mod doctor;
 mod factors;
+mod generated;
 mod guards;
 mod guides;
 mod help;

@@ -93,8 +93,13 @@ impl Installation {
     pub(crate) fn python(&self, script: &str, arguments: &[&str]) -> Command {
         let python = std::env::var("TIDEGATE_TEST_PYTHON")
             .expect("TIDEGATE_TEST_PYTHON must name a Python: run scripts/test");
+        self.python_of(&python, script, arguments)
+    }
+
+    /// The same with another Python.
+    pub(crate) fn python_of(&self, python: &str, script: &str, arguments: &[&str]) -> Command {
         let script = format!("{}/tests/program/{script}", env!("CARGO_MANIFEST_DIR"));
-        let mut command = self.about_to_run(&python, &[&[script.as_str()], arguments].concat());
+        let mut command = self.about_to_run(python, &[&[script.as_str()], arguments].concat());
         command.env("TIDEGATE", env!("CARGO_BIN_EXE_tidegate")).env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }

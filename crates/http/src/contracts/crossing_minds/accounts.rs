@@ -341,8 +341,8 @@ pub(super) struct VerifyQuery {
 /// The same, deprecated: whatever looks at the address verifies it. `HEAD`, which programs send that look at links, does not.
 #[utoipa::path(get, path = "/accounts/verify", tag = "Verification",
     params(
-        ("code" = String, Query, description = "From the mail"),
-        ("email" = String, Query, description = "Whose it is"),
+        ("code" = String, Query, format = "opaque-token", max_length = 64, description = "From the mail"),
+        ("email" = String, Query, format = "email", description = "Whose it is"),
     ),
     responses(
         (status = 200, description = "Verified", body = Verified),

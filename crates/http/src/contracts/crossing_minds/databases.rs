@@ -46,8 +46,8 @@ pub(super) struct PageQuery {
 /// Lists the organization's databases, oldest first.
 #[utoipa::path(get, path = "/databases", tag = "Databases", security(("bearer" = [])),
     params(
-        ("amt" = Option<i64>, Query, description = "How many, 1 to 256; 64 unless given"),
-        ("page" = Option<i64>, Query, description = "Which page, from 1"),
+        ("amt" = Option<i64>, Query, minimum = 1, maximum = 256, description = "How many, 1 to 256; 64 unless given"),
+        ("page" = Option<i64>, Query, minimum = 1, maximum = 2147483647, description = "Which page, from 1"),
     ),
     responses(
         (status = 200, description = "A page of databases", body = DatabaseList),

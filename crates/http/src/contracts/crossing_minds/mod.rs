@@ -67,11 +67,13 @@ pub(crate) static CONTRACT: Contract = Contract {
     unknown: unknown_of::<CrossingMinds>,
     common_answers: CommonAnswers {
         too_many_requests: "RATE_LIMIT_OVERFLOW",
+        request_timeout: "REQUEST_TIMEOUT",
         payload_too_large: "PAYLOAD_TOO_LARGE",
         unsupported_media_type: "UNSUPPORTED_MEDIA_TYPE",
         internal: "SERVER_ERROR",
         unavailable: "SERVER_UNAVAILABLE",
     },
+    shapes: requests::shapes,
 };
 
 fn endpoints() -> OpenApiRouter<App> {

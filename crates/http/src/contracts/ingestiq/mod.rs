@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use crate::contracts::{CommonAnswers, Configuration, Contract, Mount, UnknownPaths, routes_of, unknown_of};
 use crate::wire::contract::ContractMarker;
 use crate::wire::openapi::BearerToken;
+use crate::wire::openapi::shapes::Shapes;
 use crate::wire::state::App;
 
 pub(crate) use error::Error;
@@ -51,11 +52,13 @@ pub(crate) static CONTRACT: Contract = Contract {
     unknown: unknown_of::<Ingestiq>,
     common_answers: CommonAnswers {
         too_many_requests: "RATE_LIMITED",
+        request_timeout: "REQUEST_TIMEOUT",
         payload_too_large: "PAYLOAD_TOO_LARGE",
         unsupported_media_type: "UNSUPPORTED_MEDIA_TYPE",
         internal: "INTERNAL_ERROR",
         unavailable: "SERVICE_UNAVAILABLE",
     },
+    shapes: Shapes::default,
 };
 
 fn endpoints() -> OpenApiRouter<App> {

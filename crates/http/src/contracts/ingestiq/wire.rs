@@ -19,11 +19,11 @@ pub(super) struct RegisterBody {
     #[serde(default)]
     email: Field<String>,
     /// 8 to 128 characters.
-    #[schema(required = true, value_type = String, format = "password", min_length = 8, max_length = 128)]
+    #[schema(required = true, value_type = String, format = "new-password")]
     #[serde(default)]
     password: Field<String>,
     /// 1 to 100 characters.
-    #[schema(required = true, value_type = String, min_length = 1, max_length = 100, example = "Ada Lovelace")]
+    #[schema(required = true, value_type = String, format = "single-line", max_length = 100, example = "Ada Lovelace")]
     #[serde(default)]
     name: Field<String>,
 }
@@ -79,7 +79,7 @@ impl LoginBody {
 #[serde(rename_all = "camelCase")]
 pub(super) struct RefreshBody {
     /// From the last login or refresh.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "opaque-token")]
     #[serde(default)]
     refresh_token: Field<String>,
 }

@@ -60,11 +60,13 @@ pub(crate) static CONTRACT: Contract = Contract {
     unknown: unknown_of::<Riven>,
     common_answers: CommonAnswers {
         too_many_requests: "Too many requests",
+        request_timeout: "The body did not arrive in time",
         payload_too_large: "The body is too large",
         unsupported_media_type: "The body has another type",
         internal: "Something went wrong here",
         unavailable: "Come back after `Retry-After` seconds",
     },
+    shapes: requests::shapes::shapes,
 };
 
 fn endpoints() -> OpenApiRouter<App> {

@@ -108,12 +108,13 @@ pub(super) async fn verify_email_change(
 #[into_params(parameter_in = Query)]
 pub(super) struct HistoryQuery {
     /// 1 to 100; 50 when left out.
-    #[param(value_type = Option<i64>)]
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 100)]
     limit: Option<String>,
     /// How many to skip; 0 when left out.
-    #[param(value_type = Option<i64>)]
+    #[param(value_type = Option<i64>, minimum = 0)]
     offset: Option<String>,
     /// `success`, `failure`, or both when left out.
+    #[param(value_type = Option<String>, format = "sign-in-filter")]
     filter: Option<String>,
 }
 

@@ -8,6 +8,7 @@ mod password;
 mod requests;
 mod responses;
 mod sessions;
+mod shapes;
 mod sign_in;
 mod sign_up;
 mod webauthn;
@@ -63,11 +64,13 @@ pub(crate) static CONTRACT: Contract = Contract {
     unknown: unknown_of::<Rivergen>,
     common_answers: CommonAnswers {
         too_many_requests: "RATE_LIMITED",
+        request_timeout: "REQUEST_TIMEOUT",
         payload_too_large: "PAYLOAD_TOO_LARGE",
         unsupported_media_type: "UNSUPPORTED_MEDIA_TYPE",
         internal: "INTERNAL_ERROR",
         unavailable: "SERVICE_UNAVAILABLE",
     },
+    shapes: shapes::shapes,
 };
 
 fn endpoints() -> OpenApiRouter<App> {

@@ -21,9 +21,15 @@ use crate::wire::typed::{self, Integer, TypedDigits};
 /// Longest display name, in characters.
 const MAX_NAME: usize = 255;
 /// Longest picture, in bytes of its `data:` URI.
-const MAX_PICTURE: usize = 2 * 1024 * 1024;
+pub(super) const MAX_PICTURE: usize = 2 * 1024 * 1024;
 /// Longest address of a picture.
 const MAX_URL: usize = 2_048;
+/// An address of a picture, or the picture (RFC 2397, RFC 4648 section 4). Other spellings are understood, too.
+pub(super) const PICTURE: &str = concat!(
+    r"^(https?://[!-~]{1,2000}|",
+    r"data:image/(png|jpeg|gif|webp);base64,([A-Za-z0-9+/]{4})*",
+    r"([A-Za-z0-9+/]{4}|[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=))$",
+);
 
 /// POST /api/v1/auth/signup.
 #[derive(Deserialize, ToSchema)]
@@ -33,23 +39,23 @@ pub(super) struct SignUpBody {
     #[serde(default)]
     email: Field<String>,
     /// At least 8 characters with an upper-case letter, a lower-case letter and a digit.
-    #[schema(required = true, value_type = String, format = "password", example = "Correct1horse")]
+    #[schema(required = true, value_type = String, format = "new-password", example = "Correct1horse")]
     #[serde(default)]
     password: Field<String>,
     /// Shown to people.
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(value_type = Option<String>, format = "single-line", max_length = 255)]
     #[serde(default)]
     display_name: Field<String>,
-    /// Stored.
-    #[schema(value_type = Option<bool>, default = true)]
+    /// Stored; `true` when left out.
+    #[schema(value_type = Option<bool>)]
     #[serde(default)]
     agree_to_terms: Field<bool>,
-    /// Stored.
-    #[schema(value_type = Option<String>, default = "1.0")]
+    /// Stored; `1.0` when left out.
+    #[schema(value_type = Option<String>, format = "single-line", max_length = 50)]
     #[serde(default)]
     terms_version: Field<String>,
     /// A repeat of the same request with the same key within 24 hours gets the same answer.
-    #[schema(value_type = Option<String>, max_length = 255)]
+    #[schema(value_type = Option<String>, format = "single-line", max_length = 255)]
     #[serde(default)]
     idempotency_key: Field<String>,
 }
@@ -79,7 +85,7 @@ impl SignUpBody {
 #[derive(Deserialize, ToSchema)]
 pub(super) struct VerifyEmailBody {
     /// From the link in the mail.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "opaque-token")]
     #[serde(default)]
     token: Field<String>,
     /// From the sign-up or sign-in that sent the mail. With it the password is kept; without it the mail alone does not show who set
@@ -103,11 +109,11 @@ impl VerifyEmailBody {
 #[derive(Deserialize, ToSchema)]
 pub(super) struct VerifyOtpBody {
     /// From sign-up, sign-in or the last resend.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "opaque-token")]
     #[serde(default)]
     temporary_token: Field<String>,
     /// Six digits, from the mail. Blanks and hyphens between them, digits of any script and a JSON number are understood.
-    #[schema(required = true, value_type = String, pattern = "^[0-9]{6}$", example = "123456")]
+    #[schema(required = true, value_type = String, format = "one-time-code", example = "123456")]
     #[serde(default)]
     otp_code: Field<TypedDigits>,
 }
@@ -131,7 +137,7 @@ pub(super) struct ResendBody {
     #[serde(default)]
     email: Field<String>,
     /// From sign-up, sign-in or the last resend.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "opaque-token")]
     #[serde(default)]
     temporary_token: Field<String>,
 }
@@ -160,8 +166,8 @@ pub(super) struct LoginBody {
     #[schema(value_type = Option<i64>)]
     #[serde(default)]
     workspace_id: Field<Integer>,
-    /// A session of 30 days instead of 24 hours.
-    #[schema(value_type = Option<bool>, default = false)]
+    /// A session of 30 days instead of 24 hours; `false` when left out.
+    #[schema(value_type = Option<bool>)]
     #[serde(default)]
     remember_me: Field<bool>,
 }
@@ -187,7 +193,7 @@ impl LoginBody {
 #[derive(Deserialize, ToSchema)]
 pub(super) struct RefreshBody {
     /// From the last sign-in or refresh.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "opaque-token")]
     #[serde(default)]
     refresh_token: Field<String>,
 }
@@ -221,11 +227,11 @@ impl ForgotPasswordBody {
 #[derive(Deserialize, ToSchema)]
 pub(super) struct ResetPasswordBody {
     /// From the link in the mail.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "opaque-token")]
     #[serde(default)]
     token: Field<String>,
     /// As at sign-up.
-    #[schema(required = true, value_type = String, format = "password")]
+    #[schema(required = true, value_type = String, format = "new-password")]
     #[serde(default)]
     new_password: Field<String>,
     /// Removes the phones that can sign in to the account. The mail after a reset names those that are left.
@@ -265,7 +271,7 @@ pub(super) struct ChangePasswordBody {
     #[serde(default)]
     current_password: Field<String>,
     /// As at sign-up, and different.
-    #[schema(required = true, value_type = String, format = "password")]
+    #[schema(required = true, value_type = String, format = "new-password")]
     #[serde(default)]
     new_password: Field<String>,
 }
@@ -283,14 +289,15 @@ impl ChangePasswordBody {
 #[derive(Deserialize, ToSchema)]
 pub(super) struct ProfileBody {
     /// 1 to 255 characters.
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<String>, format = "single-line", max_length = 255)]
     #[serde(default)]
     display_name: Field<String>,
     /// An http(s) URL, or a base64 `data:` URI of a PNG, JPEG, GIF or WebP picture of up to 2 MiB. `null` removes it.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = "picture")]
     #[serde(default)]
     profile_image_url: Field<String>,
-    /// Merged into the stored document; `null` deletes a key.
+    /// Merged into the stored document; `null` deletes a key. NUL characters and numbers of more digits than a double keeps are
+    /// refused.
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
     profile: Field<ObjectText>,
@@ -339,7 +346,7 @@ pub(super) struct VerifyEmailChangeBody {
     #[serde(default)]
     new_email: Field<String>,
     /// Six digits, from the mail to that address. Read as in `verify-otp`.
-    #[schema(required = true, value_type = String, pattern = "^[0-9]{6}$")]
+    #[schema(required = true, value_type = String, format = "one-time-code")]
     #[serde(default)]
     otp_code: Field<TypedDigits>,
 }

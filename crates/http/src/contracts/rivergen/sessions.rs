@@ -11,7 +11,7 @@ use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
 /// The caller's active sessions, latest activity first.
-#[utoipa::path(get, path = "/sessions", tag = "Sessions", security(("bearer" = [])), responses(
+#[utoipa::path(get, path = "/sessions", operation_id = "list_sessions", tag = "Sessions", security(("bearer" = [])), responses(
     (status = 200, description = "The sessions", body = Envelope<SessionsData>),
     (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
     (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
@@ -28,7 +28,7 @@ pub(super) async fn list(bearer: Bearer, State(app): State<App>) -> Answer {
 }
 
 /// Ends one of the caller's sessions; its access token fails from the next request on.
-#[utoipa::path(delete, path = "/sessions/{session_id}", tag = "Sessions", security(("bearer" = [])),
+#[utoipa::path(delete, path = "/sessions/{session_id}", operation_id = "revoke_session", tag = "Sessions", security(("bearer" = [])),
     params(("session_id" = i64, Path, description = "From the list")),
     responses(
         (status = 200, description = "Ended", body = Envelope<Revoked>),

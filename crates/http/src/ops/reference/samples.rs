@@ -144,7 +144,11 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
 fn word(schema: &Value, name: &str) -> String {
     match schema.get("format").and_then(Value::as_str) {
         Some("email") => "ada@example.com".to_owned(),
-        Some("password") => "Correct1horse".to_owned(),
+        Some("password") => "Correct1horse!".to_owned(),
+        Some("phone") => "+254712345678".to_owned(),
+        Some("one-time-code" | "texted-code") => "123456".to_owned(),
+        Some("country") => "KEN".to_owned(),
+        Some("ipv4") => "203.0.113.7".to_owned(),
         Some("date") => "1990-12-31".to_owned(),
         Some("date-time") => "2026-01-31T09:30:00Z".to_owned(),
         _ => name.to_uppercase(),

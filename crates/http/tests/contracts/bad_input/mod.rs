@@ -2,6 +2,7 @@
 //! never an error of ours.
 
 mod bodies;
+mod bounds;
 mod ids;
 mod paths;
 mod random;

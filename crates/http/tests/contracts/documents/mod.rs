@@ -2,6 +2,7 @@
 
 mod operations;
 mod readiness;
+mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -28,20 +28,20 @@ pub(crate) struct CreateIndividualBody {
     #[serde(default)]
     email: Field<String>,
     /// `manager`, `backend`, `frontend` or `demo_viewer`.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "role")]
     #[serde(default)]
     role: Field<String>,
     /// At least 10 characters; one lower, one upper, one digit, one other. Without one, a link to choose it is mailed.
-    #[schema(value_type = Option<String>, format = "password", min_length = 10, max_length = 1024)]
+    #[schema(value_type = Option<String>, format = "new-password")]
     #[serde(default)]
     password: Field<String>,
-    #[schema(value_type = Option<String>, max_length = 150)]
+    #[schema(value_type = Option<String>, format = "single-line-or-empty", max_length = 150)]
     #[serde(default)]
     first_name: Field<String>,
-    #[schema(value_type = Option<String>, max_length = 150)]
+    #[schema(value_type = Option<String>, format = "single-line-or-empty", max_length = 150)]
     #[serde(default)]
     last_name: Field<String>,
-    /// Free document of up to 64 KiB.
+    /// Free document of up to 64 KiB, without NUL characters and without numbers of more digits than a double keeps.
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
     metadata: Field<ObjectText>,
@@ -81,13 +81,13 @@ pub(crate) struct ChangeIndividualBody {
     #[schema(required = true, value_type = String, format = "email")]
     #[serde(default)]
     email: Field<String>,
-    #[schema(value_type = Option<String>, format = "password", min_length = 10, max_length = 1024)]
+    #[schema(value_type = Option<String>, format = "new-password")]
     #[serde(default)]
     password: Field<String>,
-    #[schema(value_type = Option<String>, max_length = 150)]
+    #[schema(value_type = Option<String>, format = "single-line-or-empty", max_length = 150)]
     #[serde(default)]
     first_name: Field<String>,
-    #[schema(value_type = Option<String>, max_length = 150)]
+    #[schema(value_type = Option<String>, format = "single-line-or-empty", max_length = 150)]
     #[serde(default)]
     last_name: Field<String>,
     /// Replaces the stored document.
@@ -130,18 +130,18 @@ impl EmailBody {
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct CreateServiceBody {
     /// 1 to 128 printable characters.
-    #[schema(required = true, value_type = String, min_length = 1, max_length = 128)]
+    #[schema(required = true, value_type = String, format = "service-name")]
     #[serde(default)]
     name: Field<String>,
     /// `manager`, `backend`, `frontend` or `demo_viewer`.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "role")]
     #[serde(default)]
     role: Field<String>,
     /// At least 12 characters; one lower, one upper, one digit. Without one, the program signs in with keys.
-    #[schema(value_type = Option<String>, format = "password", min_length = 12, max_length = 1024)]
+    #[schema(value_type = Option<String>, format = "new-program-password")]
     #[serde(default)]
     password: Field<String>,
-    /// Free document of up to 64 KiB.
+    /// Free document of up to 64 KiB, without NUL characters and without numbers of more digits than a double keeps.
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
     metadata: Field<ObjectText>,
@@ -168,10 +168,10 @@ impl CreateServiceBody {
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct ChangeServiceBody {
     /// Which program.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "service-name")]
     #[serde(default)]
     name: Field<String>,
-    #[schema(value_type = Option<String>, format = "password", min_length = 12, max_length = 1024)]
+    #[schema(value_type = Option<String>, format = "new-program-password")]
     #[serde(default)]
     password: Field<String>,
     /// Replaces the stored document.
@@ -196,7 +196,7 @@ impl ChangeServiceBody {
 /// A program's name and nothing else.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct ServiceNameBody {
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "service-name")]
     #[serde(default)]
     name: Field<String>,
 }
@@ -213,14 +213,14 @@ impl ServiceNameBody {
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct CreateServiceKeyBody {
     /// For which program.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "service-name")]
     #[serde(default)]
     name: Field<String>,
     /// Seconds since the epoch; never unless given.
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, minimum = -1.5e11, maximum = 3.5e9)]
     #[serde(default)]
     expiration_timestamp: Field<f64>,
-    /// Free document of up to 64 KiB.
+    /// Free document of up to 64 KiB, without NUL characters and without numbers of more digits than a double keeps.
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
     metadata: Field<ObjectText>,
@@ -242,7 +242,7 @@ impl CreateServiceKeyBody {
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct VerifyBody {
     /// From the mail.
-    #[schema(required = true, value_type = String, max_length = 64)]
+    #[schema(required = true, value_type = String, format = "opaque-token", max_length = 64)]
     #[serde(default)]
     code: Field<String>,
     #[schema(required = true, value_type = String, format = "email")]
@@ -292,15 +292,15 @@ pub(crate) struct ResetPasswordBody {
     #[schema(required = true, value_type = String, format = "email")]
     #[serde(default)]
     email: Field<String>,
-    #[schema(required = true, value_type = String, format = "password", min_length = 10, max_length = 1024)]
+    #[schema(required = true, value_type = String, format = "new-password")]
     #[serde(default)]
     new_password: Field<String>,
     /// From the link.
-    #[schema(required = true, value_type = String, max_length = 64)]
+    #[schema(required = true, value_type = String, format = "opaque-token", max_length = 64)]
     #[serde(default)]
     code: Field<String>,
     /// From the link: seconds since the epoch.
-    #[schema(required = true, value_type = f64)]
+    #[schema(required = true, value_type = f64, minimum = -8e12, maximum = 8e12)]
     #[serde(default)]
     code_expiration_timestamp: Field<f64>,
     /// Removes the phones that can sign in to the account. The mail after a reset names those that are left.

@@ -24,24 +24,24 @@ const MAX_USERS: usize = 256;
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct CreateDatabaseBody {
     /// Unique in the organization.
-    #[schema(required = true, value_type = String, min_length = 1, max_length = 128)]
+    #[schema(required = true, value_type = String, format = "single-line", max_length = 128)]
     #[serde(default)]
     name: Field<String>,
-    #[schema(required = true, value_type = String, max_length = 4096)]
+    #[schema(required = true, value_type = String, format = "text-without-nul", max_length = 4096)]
     #[serde(default)]
     description: Field<String>,
     /// `int8` to `int64`, `uint8` to `uint64`, `uuid`, `hex<N>`, `urlsafe<N>` or `bytes<N>`, N from 1 to 64. Permanent.
-    #[schema(required = true, value_type = String, example = "uuid")]
+    #[schema(required = true, value_type = String, format = "id-type", example = "uuid")]
     #[serde(default)]
     item_id_type: Field<String>,
-    #[schema(required = true, value_type = String, example = "uint32")]
+    #[schema(required = true, value_type = String, format = "id-type", example = "uint32")]
     #[serde(default)]
     user_id_type: Field<String>,
     /// `uuid` unless given.
-    #[schema(value_type = Option<String>, example = "uuid")]
+    #[schema(value_type = Option<String>, format = "id-type", example = "uuid")]
     #[serde(default)]
     session_id_type: Field<String>,
-    /// Free document of up to 64 KiB.
+    /// Free document of up to 64 KiB, without NUL characters and without numbers of more digits than a double keeps.
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
     metadata: Field<ObjectText>,
@@ -81,7 +81,7 @@ impl CreateDatabaseBody {
 /// PATCH databases/current. What is absent stays.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct ChangeDatabaseBody {
-    #[schema(value_type = Option<String>, max_length = 4096)]
+    #[schema(value_type = Option<String>, format = "text-without-nul", max_length = 4096)]
     #[serde(default)]
     description: Field<String>,
     /// Merged into the stored document (RFC 7396).
@@ -136,7 +136,7 @@ pub(crate) struct ResolveSessionBody {
     #[serde(default)]
     user_id: Field<SentId>,
     /// Since when, in seconds since the epoch; now unless given.
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, minimum = -1.5e11, maximum = 3.5e9)]
     #[serde(default)]
     timestamp: Field<f64>,
 }
@@ -154,11 +154,11 @@ impl ResolveSessionBody {
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct ListResolvedBody {
     /// Of the database's `user_id_type`; those of all users unless given. At most 256.
-    #[schema(value_type = Option<Vec<Value>>)]
+    #[schema(value_type = Option<Vec<Value>>, max_items = 256)]
     #[serde(default)]
     users_id: Field<Vec<SentId>>,
     /// At most so many, 1 to 256; 64 unless given.
-    #[schema(value_type = Option<i64>)]
+    #[schema(value_type = Option<i64>, minimum = 1, maximum = 256)]
     #[serde(default)]
     amt: Field<Integer>,
     /// `next_cursor` of the page before.

@@ -33,7 +33,7 @@ macro_rules! login_body {
             #[serde(default)]
             db_id: Field<String>,
             /// The same, by its name.
-            #[schema(value_type = Option<String>)]
+            #[schema(value_type = Option<String>, format = "text-without-nul", max_length = 128)]
             #[serde(default)]
             db_name: Field<String>,
             /// The end user the token speaks for, of the database's `user_id_type`; for the frontend role.
@@ -77,7 +77,7 @@ login_body! {
 login_body! {
     /// POST login/service.
     LoginServiceBody,
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "service-name")]
     name read by service_name,
     /// The program's password, or one of its keys.
     password
@@ -118,7 +118,7 @@ pub(crate) struct RefreshTokenBody {
     #[serde(default)]
     db_id: Field<String>,
     /// The same, by its name.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = "text-without-nul", max_length = 128)]
     #[serde(default)]
     db_name: Field<String>,
 }

@@ -7,4 +7,5 @@ mod file_type;
 pub(super) mod kyc;
 mod multipart;
 pub(super) mod phone;
+pub(super) mod shapes;
 mod vocabulary;

@@ -9,11 +9,14 @@ use utoipa::ToSchema;
 use crate::wire::fields::{Check, Field, Violations};
 use crate::wire::typed::{self, TypedDigits};
 
+/// How many digits a code may have: those of other providers differ.
+pub(super) const CODE_DIGITS: std::ops::RangeInclusive<usize> = 4..=8;
+
 /// A phone.
 #[derive(Deserialize, ToSchema)]
 pub(in super::super) struct PhoneBody {
     /// A mobile number, with or without its country code: `+254712345678`, `0712 345678`.
-    #[schema(required = true, value_type = String, example = "+254712345678")]
+    #[schema(required = true, value_type = String, format = "phone", example = "+254712345678")]
     #[serde(default)]
     phone: Field<TypedDigits>,
 }
@@ -22,11 +25,11 @@ pub(in super::super) struct PhoneBody {
 #[derive(Deserialize, ToSchema)]
 pub(in super::super) struct CodeBody {
     /// The phone the code was texted to.
-    #[schema(required = true, value_type = String, example = "+254712345678")]
+    #[schema(required = true, value_type = String, format = "phone", example = "+254712345678")]
     #[serde(default)]
     phone: Field<TypedDigits>,
     /// 4 to 8 digits. Blanks and hyphens between them, digits of any script and a JSON number are understood.
-    #[schema(required = true, value_type = String, example = "439559")]
+    #[schema(required = true, value_type = String, format = "texted-code", example = "439559")]
     #[serde(default)]
     code: Field<TypedDigits>,
 }
@@ -47,7 +50,7 @@ impl CodeBody {
     ) -> Result<PhoneCode, Violations> {
         let mut check = Check::new();
         let phone = phone(&mut check, self.phone, rule);
-        let code = typed::code(&mut check, "code", self.code, 4..=8, "must be 4 to 8 digits");
+        let code = typed::code(&mut check, "code", self.code, CODE_DIGITS, "must be 4 to 8 digits");
         check.finish(phone.zip(code).map(|(phone, code)| PhoneCode { phone, purpose, code }))
     }
 }

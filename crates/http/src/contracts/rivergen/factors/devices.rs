@@ -57,7 +57,7 @@ pub(in super::super) async fn skip(
 }
 
 /// The caller's trusted devices.
-#[utoipa::path(get, path = "/devices", tag = "Devices", security(("bearer" = [])), responses(
+#[utoipa::path(get, path = "/devices", operation_id = "list_devices", tag = "Devices", security(("bearer" = [])), responses(
     (status = 200, description = "The devices", body = Envelope<DevicesData>),
     (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
     (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
@@ -68,7 +68,7 @@ pub(in super::super) async fn list(bearer: Bearer, State(app): State<App>) -> An
 }
 
 /// Trusts a device no more; its sessions stay.
-#[utoipa::path(delete, path = "/devices/{device_id}", tag = "Devices", security(("bearer" = [])),
+#[utoipa::path(delete, path = "/devices/{device_id}", operation_id = "revoke_device", tag = "Devices", security(("bearer" = [])),
     params(("device_id" = i64, Path, description = "From the list")),
     responses(
         (status = 200, description = "Removed", body = Envelope<Revoked>),

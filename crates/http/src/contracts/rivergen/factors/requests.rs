@@ -21,11 +21,11 @@ const MAX_NAME: usize = 100;
 #[derive(Deserialize, ToSchema)]
 pub(in super::super) struct GenerateOtpBody {
     /// From the sign-in.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "opaque-token")]
     #[serde(default)]
     temporary_token: Field<String>,
     /// `email_otp`, `totp` or `sms_otp`.
-    #[schema(required = true, value_type = String, example = "email_otp")]
+    #[schema(required = true, value_type = String, format = "factor", example = "email_otp")]
     #[serde(default)]
     method: Field<String>,
 }
@@ -45,15 +45,15 @@ impl GenerateOtpBody {
 #[derive(Deserialize, ToSchema)]
 pub(in super::super) struct VerifyMfaBody {
     /// From `mfa/otp/generate`; for a backup code or a code of an app, the one from the sign-in does too.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "opaque-token")]
     #[serde(default)]
     temporary_token: Field<String>,
     /// Six digits.
-    #[schema(value_type = Option<String>, example = "123456")]
+    #[schema(value_type = Option<String>, format = "one-time-code", example = "123456")]
     #[serde(default)]
     code: Field<TypedDigits>,
     /// One of the backup codes.
-    #[schema(value_type = Option<String>, example = "ABCD-2345")]
+    #[schema(value_type = Option<String>, format = "backup-code")]
     #[serde(default)]
     backup_code: Field<String>,
 }
@@ -94,7 +94,7 @@ fn recovery_code(check: &mut Check, name: &'static str, field: Field<String>) ->
 #[derive(Deserialize, ToSchema)]
 pub(in super::super) struct DeactivateBody {
     /// `totp`, `email_otp` or `sms_otp`; all of them when left out.
-    #[schema(value_type = Option<String>, example = "totp")]
+    #[schema(value_type = Option<String>, format = "factor", example = "totp")]
     #[serde(default)]
     method: Field<String>,
 }
@@ -115,7 +115,7 @@ impl DeactivateBody {
 #[derive(Deserialize, ToSchema)]
 pub(in super::super) struct TotpSetUpBody {
     /// What the owner calls the app.
-    #[schema(required = true, value_type = String, max_length = 100, example = "Phone")]
+    #[schema(required = true, value_type = String, format = "single-line", max_length = 100, example = "Phone")]
     #[serde(default)]
     device_name: Field<String>,
 }
@@ -134,11 +134,11 @@ impl TotpSetUpBody {
 #[derive(Deserialize, ToSchema)]
 pub(in super::super) struct TotpVerifyBody {
     /// Six digits, from the app.
-    #[schema(required = true, value_type = String, example = "123456")]
+    #[schema(required = true, value_type = String, format = "one-time-code", example = "123456")]
     #[serde(default)]
     code: Field<TypedDigits>,
     /// The name that was given at set-up.
-    #[schema(value_type = Option<String>, max_length = 100)]
+    #[schema(value_type = Option<String>, format = "single-line", max_length = 100)]
     #[serde(default)]
     device_name: Field<String>,
 }
@@ -156,7 +156,7 @@ impl TotpVerifyBody {
 #[derive(Deserialize, ToSchema)]
 pub(in super::super) struct CodeBody {
     /// Six digits, from the message.
-    #[schema(required = true, value_type = String, example = "123456")]
+    #[schema(required = true, value_type = String, format = "one-time-code", example = "123456")]
     #[serde(default)]
     code: Field<TypedDigits>,
 }
@@ -173,7 +173,7 @@ impl CodeBody {
 #[derive(Deserialize, ToSchema)]
 pub(in super::super) struct BackupCodeBody {
     /// One of the backup codes.
-    #[schema(required = true, value_type = String, example = "ABCD-2345")]
+    #[schema(required = true, value_type = String, format = "backup-code", example = "ABCD-2345")]
     #[serde(default)]
     backup_code: Field<String>,
 }
@@ -190,7 +190,7 @@ impl BackupCodeBody {
 #[derive(Deserialize, ToSchema)]
 pub(in super::super) struct ActivationBody {
     /// From `auth/mfa/verify`.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "opaque-token")]
     #[serde(default)]
     activation_token: Field<String>,
 }
@@ -211,15 +211,15 @@ pub(in super::super) struct StepUpBody {
     #[serde(default)]
     password: Field<String>,
     /// What the code is of: `totp` when left out, `email_otp` or `sms_otp`.
-    #[schema(value_type = Option<String>, example = "totp")]
+    #[schema(value_type = Option<String>, format = "factor")]
     #[serde(default)]
     method: Field<String>,
     /// Six digits.
-    #[schema(value_type = Option<String>, example = "123456")]
+    #[schema(value_type = Option<String>, format = "one-time-code")]
     #[serde(default)]
     code: Field<TypedDigits>,
     /// One of the backup codes.
-    #[schema(value_type = Option<String>, example = "ABCD-2345")]
+    #[schema(value_type = Option<String>, format = "backup-code")]
     #[serde(default)]
     backup_code: Field<String>,
 }
@@ -261,7 +261,7 @@ impl StepUpBody {
 #[derive(Deserialize, ToSchema)]
 pub(in super::super) struct StepUpOtpBody {
     /// `email_otp` or `sms_otp`.
-    #[schema(required = true, value_type = String, example = "email_otp")]
+    #[schema(required = true, value_type = String, format = "factor-with-messages", example = "email_otp")]
     #[serde(default)]
     method: Field<String>,
 }

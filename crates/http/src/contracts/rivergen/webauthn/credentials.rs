@@ -15,7 +15,7 @@ use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
 /// The caller's passkeys.
-#[utoipa::path(get, path = "/webauthn/credentials", tag = "WebAuthn", security(("bearer" = [])), responses(
+#[utoipa::path(get, path = "/webauthn/credentials", operation_id = "list_passkeys", tag = "WebAuthn", security(("bearer" = [])), responses(
     (status = 200, description = "The passkeys, the newest first", body = Envelope<PasskeysData>),
     (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
     (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
@@ -31,7 +31,7 @@ pub(in super::super) async fn list(bearer: Bearer, State(app): State<App>) -> An
 }
 
 /// Removes a passkey; sessions stay.
-#[utoipa::path(delete, path = "/webauthn/credentials/{credential_id}", tag = "WebAuthn", security(("bearer" = [])),
+#[utoipa::path(delete, path = "/webauthn/credentials/{credential_id}", operation_id = "remove_passkey", tag = "WebAuthn", security(("bearer" = [])),
     params(("credential_id" = i64, Path, description = "`id` from the list; not the base64url id")),
     responses(
         (status = 200, description = "Removed", body = Envelope<PasskeyRemovedData>),

@@ -7,3 +7,5 @@ pub(super) mod register;
 mod requests;
 mod responses;
 pub(super) mod sign_in;
+
+pub(super) use requests::texts;

@@ -11,7 +11,7 @@ use super::responses::{CreationOptions, PasskeyAddedData};
 use crate::wire::state::App;
 
 /// Begins to register a passkey. Another registration that was begun before ends.
-#[utoipa::path(post, path = "/webauthn/register/start", tag = "WebAuthn", request_body = StartRegistrationBody,
+#[utoipa::path(post, path = "/webauthn/register/start", operation_id = "start_passkey_registration", tag = "WebAuthn", request_body = StartRegistrationBody,
     security(("bearer" = [])),
     responses(
         (status = 201, description = "The options for the client, whose challenge is for this session", body = Envelope<CreationOptions>),
@@ -31,7 +31,7 @@ pub(in super::super) async fn start(
 }
 
 /// Adds the passkey. The challenge is used up.
-#[utoipa::path(post, path = "/webauthn/register/complete", tag = "WebAuthn", request_body = CompleteRegistrationBody,
+#[utoipa::path(post, path = "/webauthn/register/complete", operation_id = "complete_passkey_registration", tag = "WebAuthn", request_body = CompleteRegistrationBody,
     security(("bearer" = [])),
     responses(
         (status = 200, description = "Added", body = Envelope<PasskeyAddedData>),

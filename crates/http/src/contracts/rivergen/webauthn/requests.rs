@@ -14,17 +14,41 @@ use utoipa::ToSchema;
 use super::super::requests::email;
 use super::encoded;
 use crate::wire::fields::{Check, Field, Object, Violations};
+use crate::wire::openapi::shapes::Shape;
 
 /// Longest name of a passkey, in characters.
 const MAX_NAME: usize = 100;
 /// The one type of credential there is.
 const PUBLIC_KEY: &str = "public-key";
+/// Bytes in base64url without padding (RFC 4648 section 5). Other spellings are understood, too.
+const BASE64URL: &str =
+    "^([A-Za-z0-9_-]{4})*([A-Za-z0-9_-]{4}|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048]|[A-Za-z0-9_-][AQgw])$";
+
+/// What the texts of these bodies look like.
+pub(in super::super) fn texts() -> Vec<Shape> {
+    let lengths = [
+        ("credential-id", LONGEST_CREDENTIAL_ID),
+        ("client-data", LONGEST_CLIENT_DATA),
+        ("authenticator-data", LONGEST_AUTHENTICATOR_DATA),
+        ("signature", LONGEST_SIGNATURE),
+        ("user-handle", LONGEST_USER_HANDLE),
+    ];
+    let encoded = lengths.map(|(format, most)| Shape {
+        format,
+        // Four characters for three bytes.
+        max_length: Some((most * 4).div_ceil(3)),
+        pattern: Some(BASE64URL.to_owned()),
+        ..Shape::default()
+    });
+    let kind = Shape { format: "credential-type", words: vec![PUBLIC_KEY], ..Shape::default() };
+    encoded.into_iter().chain([kind]).collect()
+}
 
 /// POST /api/v1/webauthn/register/start.
 #[derive(Deserialize, ToSchema)]
 pub(in super::super) struct StartRegistrationBody {
     /// What the owner calls the passkey.
-    #[schema(required = true, value_type = String, max_length = 100, example = "Phone")]
+    #[schema(required = true, value_type = String, format = "single-line", max_length = 100, example = "Phone")]
     #[serde(default)]
     device_name: Field<String>,
 }
@@ -50,7 +74,7 @@ pub(in super::super) struct CompleteRegistrationBody {
     #[serde(default)]
     credential: Field<Object<RegisteredCredential>>,
     /// The same as at the start.
-    #[schema(required = true, value_type = String, max_length = 100, example = "Phone")]
+    #[schema(required = true, value_type = String, format = "single-line", max_length = 100, example = "Phone")]
     #[serde(default)]
     device_name: Field<String>,
 }
@@ -59,18 +83,18 @@ pub(in super::super) struct CompleteRegistrationBody {
 #[derive(Deserialize, ToSchema)]
 struct RegisteredCredential {
     /// Base64url.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "credential-id")]
     #[serde(default)]
     id: Field<String>,
     /// The same.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "credential-id")]
     #[serde(default, rename = "rawId")]
     raw_id: Field<String>,
     #[schema(required = true, value_type = RegisteredResponse)]
     #[serde(default)]
     response: Field<Object<RegisteredResponse>>,
     /// `public-key`.
-    #[schema(required = true, value_type = String, example = "public-key")]
+    #[schema(required = true, value_type = String, format = "credential-type", example = "public-key")]
     #[serde(default, rename = "type")]
     kind: Field<String>,
 }
@@ -79,11 +103,11 @@ struct RegisteredCredential {
 #[derive(Deserialize, ToSchema)]
 struct RegisteredResponse {
     /// Base64url of CBOR.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "authenticator-data")]
     #[serde(default, rename = "attestationObject")]
     attestation_object: Field<String>,
     /// Base64url of JSON.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "client-data")]
     #[serde(default, rename = "clientDataJSON")]
     client_data: Field<String>,
     /// How the client reaches the authenticator; kept, and named again at a sign-in. Unknown ways are left out.
@@ -199,18 +223,18 @@ pub(in super::super) struct CompleteSignInBody {
 #[derive(Deserialize, ToSchema)]
 struct AssertedCredential {
     /// Base64url.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "credential-id")]
     #[serde(default)]
     id: Field<String>,
     /// The same.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "credential-id")]
     #[serde(default, rename = "rawId")]
     raw_id: Field<String>,
     #[schema(required = true, value_type = AssertedResponse)]
     #[serde(default)]
     response: Field<Object<AssertedResponse>>,
     /// `public-key`.
-    #[schema(required = true, value_type = String, example = "public-key")]
+    #[schema(required = true, value_type = String, format = "credential-type", example = "public-key")]
     #[serde(default, rename = "type")]
     kind: Field<String>,
 }
@@ -219,19 +243,19 @@ struct AssertedCredential {
 #[derive(Deserialize, ToSchema)]
 struct AssertedResponse {
     /// Base64url.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "authenticator-data")]
     #[serde(default, rename = "authenticatorData")]
     authenticator_data: Field<String>,
     /// Base64url of JSON.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "client-data")]
     #[serde(default, rename = "clientDataJSON")]
     client_data: Field<String>,
     /// Base64url.
-    #[schema(required = true, value_type = String)]
+    #[schema(required = true, value_type = String, format = "signature")]
     #[serde(default)]
     signature: Field<String>,
     /// Base64url. Required where no e-mail address was sent at the start.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = "user-handle")]
     #[serde(default, rename = "userHandle")]
     user_handle: Field<String>,
 }

@@ -12,7 +12,7 @@ use super::responses::{PasskeyLoginData, RequestOptions};
 use crate::wire::state::App;
 
 /// Begins a sign-in with a passkey.
-#[utoipa::path(post, path = "/webauthn/authenticate/start", tag = "WebAuthn", request_body = StartSignInBody,
+#[utoipa::path(post, path = "/webauthn/authenticate/start", operation_id = "start_passkey_sign_in", tag = "WebAuthn", request_body = StartSignInBody,
     params(("x-device-fingerprint" = Option<String>, Header, description = "JSON text with data the client collected")),
     responses(
         (status = 200, description = "The options for the client", body = Envelope<RequestOptions>),
@@ -31,7 +31,7 @@ pub(in super::super) async fn start(
 }
 
 /// Signs in with a passkey; no second factor is asked for. The challenge is used up.
-#[utoipa::path(post, path = "/webauthn/authenticate/complete", tag = "WebAuthn", request_body = CompleteSignInBody,
+#[utoipa::path(post, path = "/webauthn/authenticate/complete", operation_id = "complete_passkey_sign_in", tag = "WebAuthn", request_body = CompleteSignInBody,
     params(("x-device-fingerprint" = Option<String>, Header, description = "JSON text with data the client collected")),
     responses(
         (status = 200, description = "Signed in", body = Envelope<PasskeyLoginData>),

@@ -20,11 +20,12 @@ use self::contact::{contact, trusted_contact};
 use self::documents::{agreement, document};
 use self::identity::{disclosures, identity, with};
 use self::others::{oversized, passed_on, said};
+pub(super) use self::reader::MAX_ENTRIES;
 use self::reader::{Object, Reader, country_code};
 use super::vocabulary::{ACCOUNT_SUB_TYPES, ACCOUNT_TYPES, ASSETS, CURRENCIES};
 use crate::wire::fields::{Check, Violations};
 
-const USA: &str = "USA";
+pub(super) const USA: &str = "USA";
 /// Longest free text, in characters.
 const MAX_INFORMATION: usize = 4_096;
 /// Most heirs of a retirement account: section 3, top level.

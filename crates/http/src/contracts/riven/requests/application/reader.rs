@@ -19,7 +19,7 @@ pub(super) type Object = Map<String, Value>;
 /// Longest line of text, in characters.
 const MAX_LINE: usize = 500;
 /// Most entries of a list. Each can be wrong in its own words, and a body has room for millions.
-const MAX_ENTRIES: usize = 20;
+pub(in super::super) const MAX_ENTRIES: usize = 20;
 
 /// An object whose fields are taken out one by one; what is wrong with them is noted under their paths.
 ///

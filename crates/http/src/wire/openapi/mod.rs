@@ -1,5 +1,8 @@
 //! Parts of OpenAPI descriptions.
 
+pub(crate) mod answers;
+pub(crate) mod shapes;
+
 use serde_json::Value;
 use utoipa::Modify;
 use utoipa::openapi::OpenApi;
@@ -35,7 +38,7 @@ pub(crate) fn merged<'n>(documents: impl IntoIterator<Item = (&'n str, OpenApi)>
         "openapi": "3.1.0",
         "info": { "title": "Tidegate", "version": env!("CARGO_PKG_VERSION") },
         "paths": {},
-        "components": { "schemas": {}, "responses": {}, "securitySchemes": {} },
+        "components": { "headers": {}, "schemas": {}, "responses": {}, "securitySchemes": {} },
     });
     for (prefix, document) in documents {
         let mut one = serde_json::to_value(document).unwrap_or_default();
@@ -44,7 +47,7 @@ pub(crate) fn merged<'n>(documents: impl IntoIterator<Item = (&'n str, OpenApi)>
         for place in ["/paths", "/components/securitySchemes"] {
             merge(&mut all, place, one.pointer(place), |name| name.to_owned());
         }
-        for place in ["/components/schemas", "/components/responses"] {
+        for place in ["/components/headers", "/components/schemas", "/components/responses"] {
             merge(&mut all, place, one.pointer(place), |name| format!("{prefix}.{name}"));
         }
     }

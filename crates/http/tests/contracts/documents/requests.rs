@@ -1,0 +1,167 @@
+//! What descriptions say of requests, for those who generate clients and requests from them.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use tidegate_http::contracts;
+
+use super::collect_references;
+
+/// Text that may be anything: passwords of sign-ins, and what is looked up or read without ever being refused.
+const ANYTHING: [&str; 7] =
+    ["additional_information", "content", "cursor", "db_id", "email_redirect_url", "key_id", "session_id"];
+
+/// Every document, with the schemas that its requests are made of, by their names.
+fn described() -> Vec<(String, Value, BTreeSet<String>)> {
+    let all = contracts().iter().map(|contract| {
+        let document = serde_json::to_value(contract.openapi()).unwrap();
+        let mut names = BTreeSet::new();
+        let mut open: Vec<Value> =
+            operations(&document).map(|(_, operation)| operation["requestBody"].clone()).collect();
+        while let Some(part) = open.pop() {
+            let mut references = BTreeSet::new();
+            collect_references(&part, &mut references);
+            for name in references.iter().filter_map(|reference| reference.rsplit('/').next()) {
+                if names.insert(name.to_owned()) {
+                    open.push(document["components"]["schemas"][name].clone());
+                }
+            }
+        }
+        (contract.id.to_string(), document, names)
+    });
+    all.collect()
+}
+
+fn operations(document: &Value) -> impl Iterator<Item = (String, &Value)> {
+    document["paths"].as_object().unwrap().iter().flat_map(|(path, item)| {
+        let methods = item.as_object().unwrap().iter();
+        methods.map(move |(method, operation)| (format!("{} {path}", method.to_uppercase()), operation))
+    })
+}
+
+/// Every schema in a value, with the name of the field it is of.
+fn walk<'v>(name: &'v str, value: &'v Value, visit: &mut impl FnMut(&str, &'v Value)) {
+    match value {
+        Value::Object(fields) => {
+            visit(name, value);
+            for (key, inner) in
+                fields.iter().filter(|(key, _)| !["if", "then", "else"].contains(&key.as_str()))
+            {
+                walk(if is_keyword(key) { name } else { key }, inner, visit);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| walk(name, item, visit)),
+        _ => {}
+    }
+}
+
+fn is_keyword(key: &str) -> bool {
+    ["properties", "items", "oneOf", "anyOf", "allOf", "additionalProperties", "schema"].contains(&key)
+}
+
+fn is_text(schema: &Value) -> bool {
+    let kind = &schema["type"];
+    kind == "string" || kind.as_array().is_some_and(|kinds| kinds.contains(&"string".into()))
+}
+
+/// Generators make a field with a default one that is always there, and then ask for it.
+#[test]
+fn no_field_of_a_request_has_a_default() {
+    for (contract, document, names) in described() {
+        for name in names {
+            walk(&name, &document["components"]["schemas"][&name], &mut |field, schema| {
+                assert!(schema.get("default").is_none(), "{contract}: {name}.{field}");
+            });
+        }
+    }
+}
+
+/// Generators name functions after operations.
+#[test]
+fn every_operation_has_a_name_of_its_own() {
+    for (contract, document, _) in described() {
+        let mut names = BTreeSet::new();
+        for (operation, described) in operations(&document) {
+            let name = described["operationId"].as_str().unwrap();
+            assert!(
+                names.insert(name.to_owned()),
+                "{contract}: {operation} is called {name} like another one"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_text_of_a_request_says_what_it_looks_like() {
+    for (contract, document, names) in described() {
+        let check = |name: &str, field: &str, schema: &Value| {
+            let has = |keyword: &str| schema.get(keyword).is_some();
+            let says_so = ["enum", "const", "pattern", "minLength"].into_iter().any(has)
+                || ["password", "date", "date-time", "ipv4", "ipv6", "binary"]
+                    .into_iter()
+                    .any(|format| schema["format"] == format);
+            assert!(says_so || ANYTHING.contains(&field), "{contract}: {name} {field}: {schema}");
+        };
+        for name in names {
+            walk(&name, &document["components"]["schemas"][&name], &mut |field, schema| {
+                if is_text(schema) {
+                    check(&name, field, schema);
+                }
+            });
+        }
+        for (operation, described) in operations(&document) {
+            for parameter in described["parameters"].as_array().into_iter().flatten() {
+                let name = parameter["name"].as_str().unwrap();
+                if is_text(&parameter["schema"]) && parameter["in"] != "header" {
+                    check(&operation, name, &parameter["schema"]);
+                }
+            }
+        }
+    }
+}
+
+/// Formats are names of shapes here: one that is misspelled would say nothing.
+#[test]
+fn every_format_of_a_request_is_of_json_schema_or_comes_with_its_shape() {
+    let known =
+        ["email", "password", "date", "date-time", "ipv4", "ipv6", "uri", "binary", "int64", "double"];
+    for (contract, document, names) in described() {
+        for name in names {
+            walk(&name, &document["components"]["schemas"][&name], &mut |field, schema| {
+                let Some(format) = schema.get("format").and_then(Value::as_str) else { return };
+                let has_shape = schema.get("pattern").is_some() || schema.get("minLength").is_some();
+                assert!(known.contains(&format) || has_shape, "{contract}: {name}.{field}: {format}");
+            });
+        }
+    }
+}
+
+/// A client has to know every header that it is told to act on.
+#[test]
+fn every_answer_describes_its_headers() {
+    for (contract, document, _) in described() {
+        for (operation, described) in operations(&document) {
+            for (status, answer) in described["responses"].as_object().unwrap() {
+                let answer = match answer["$ref"].as_str() {
+                    Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+                    None => answer,
+                };
+                let wanted: &[&str] = match status.as_str() {
+                    "401" => &["x-request-id", "www-authenticate"],
+                    "429" => &["x-request-id", "retry-after", "x-ratelimit-limit", "x-ratelimit-reset"],
+                    "503" => &["x-request-id", "retry-after"],
+                    _ => &["x-request-id"],
+                };
+                for header in wanted {
+                    assert!(
+                        answer["headers"].get(*header).is_some(),
+                        "{contract}: {operation} {status}: {header}"
+                    );
+                }
+            }
+            for status in ["415", "500", "503"] {
+                assert!(described["responses"].get(status).is_some(), "{contract}: {operation} {status}");
+            }
+        }
+    }
+}
