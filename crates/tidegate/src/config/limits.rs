@@ -34,7 +34,7 @@ fn raise(schema: &Schema, at: &mut Vec<String>, values: &mut Dict) {
         at.push(key.clone());
         match attempts(inner) {
             Some(attempts) => {
-                if schema.find(at).is_some_and(|key| key.limit == Some(Kept(false))) {
+                if schema.find(at).is_some_and(|key| key.limit() == Some(Kept(false))) {
                     let raised = u32::try_from(attempts).unwrap_or(u32::MAX).saturating_mul(DEV_FACTOR);
                     inner.insert("attempts".to_owned(), Value::from(raised));
                 }

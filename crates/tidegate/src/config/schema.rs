@@ -25,14 +25,8 @@ pub(super) type Table = BTreeMap<String, Key>;
 pub(super) struct Key {
     /// The kind of its value.
     pub(super) kind: ValueKind,
-    /// Its meaning, for operators.
-    #[cfg(test)]
-    pub(super) about: String,
-    /// A value, for keys that have no default.
-    #[cfg(test)]
-    pub(super) example: Option<Json>,
-    /// Whether its value is a limit, and whether development leaves it as it is.
-    pub(super) limit: Option<Kept>,
+    /// What its field says.
+    schema: Json,
 }
 
 /// Whether a limit stays as it is in development.
@@ -75,7 +69,10 @@ impl Schema {
             let mut table = table(described::<ContractProfile>().as_value()).unwrap_or_default();
             let has = serde_json::to_value(profile).map_err(|error| error.to_string())?;
             keep_those_of(&mut table, &has);
-            keys.insert(profile.contract.to_string(), Key::of_table(table));
+            keys.insert(
+                profile.contract.to_string(),
+                Key { kind: ValueKind::Table(table), schema: Json::Null },
+            );
         }
         Ok(Self(keys))
     }
@@ -158,34 +155,27 @@ impl Schema {
 }
 
 impl Key {
-    fn of_table(keys: Table) -> Self {
-        Self {
-            kind: ValueKind::Table(keys),
-            #[cfg(test)]
-            about: String::new(),
-            #[cfg(test)]
-            example: None,
-            limit: None,
-        }
+    fn of(schema: Json) -> Self {
+        Self { kind: ValueKind::of(&schema), schema }
     }
 
-    fn of(schema: &Json) -> Self {
-        let kind = ValueKind::of(schema);
-        let kept = || Kept(schema.get(KEPT).and_then(Json::as_bool).unwrap_or_default());
-        let is_limit = matches!(&kind, ValueKind::Table(keys) if keys.keys().eq(["attempts", "window"]));
-        Self {
-            kind,
-            #[cfg(test)]
-            about: schema["description"]
-                .as_str()
-                .unwrap_or_default()
-                .split_whitespace()
-                .collect::<Vec<_>>()
-                .join(" "),
-            #[cfg(test)]
-            example: schema.get("examples").and_then(|examples| examples.get(0)).cloned(),
-            limit: is_limit.then(kept),
-        }
+    /// Whether its value is a limit, and whether development leaves it as it is.
+    pub(super) fn limit(&self) -> Option<Kept> {
+        let is_limit = matches!(&self.kind, ValueKind::Table(keys) if keys.keys().eq(["attempts", "window"]));
+        is_limit.then(|| Kept(self.schema.get(KEPT).and_then(Json::as_bool).unwrap_or_default()))
+    }
+
+    /// Its meaning, for operators.
+    #[cfg(test)]
+    pub(super) fn about(&self) -> String {
+        let about = self.schema["description"].as_str().unwrap_or_default();
+        about.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// A value, for keys that have no default.
+    #[cfg(test)]
+    pub(super) fn example(&self) -> Option<&Json> {
+        self.schema["examples"].get(0)
     }
 }
 
@@ -226,7 +216,7 @@ fn shapes(schema: &Json) -> impl Iterator<Item = &Json> {
 fn table(schema: &Json) -> Option<Table> {
     let properties = |shape: &'_ Json| shape.get("properties").and_then(Json::as_object).cloned();
     let properties: Map<String, Json> = shapes(schema).find_map(properties)?;
-    Some(properties.into_iter().map(|(name, schema)| (name, Key::of(&schema))).collect())
+    Some(properties.into_iter().map(|(name, schema)| (name, Key::of(schema))).collect())
 }
 
 /// Leaves what the profile of a contract has: some keys are of certain contracts alone.

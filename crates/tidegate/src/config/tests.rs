@@ -4,14 +4,11 @@ mod environment;
 mod reference;
 mod suggestions;
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use figment::providers::{Format, Toml};
-use figment::value::{Dict, Value};
 use tempfile::TempDir;
 use tidegate_brokerage::BrokerChoice;
 use tidegate_domain::limit::Limit;
@@ -20,11 +17,8 @@ use tidegate_kernel::settings::DeliveryMode;
 
 use super::Config;
 use super::load::{Flags, Loaded, load_from};
-use super::schema::{Schema, Table, ValueKind};
 use crate::cli::GlobalFlags;
 use crate::clock::SystemClock;
-
-const EXAMPLE: &str = include_str!("../../tidegate.example.toml");
 
 /// What a configuration file, variables and flags come to: the configuration or what is said instead.
 struct Desk {
@@ -442,67 +436,4 @@ fn secrets_are_shown_nowhere() {
     let lines = plain.load().config.lines();
     assert!(lines.contains(&"sms.webhook.url = \"https://sms.example.com/\"".to_owned()), "{lines:?}");
     assert!(lines.contains(&"sms.twilio = none".to_owned()), "{lines:?}");
-}
-
-/// The example without the `#` before its settings.
-fn whole_example() -> String {
-    let is_setting = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
-    let line = |line| str::strip_prefix(line, "#").filter(is_setting).unwrap_or(line);
-    EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
-}
-
-fn leaves(prefix: &str, values: &Dict, found: &mut BTreeSet<(String, String)>) {
-    for (key, value) in values {
-        let path = format!("{prefix}{key}");
-        match value {
-            Value::Dict(_, inner) => leaves(&format!("{path}."), inner, found),
-            value => {
-                found.insert((path, serde_json::to_string(value).unwrap()));
-            }
-        }
-    }
-}
-
-fn leaves_of(values: &Dict) -> BTreeSet<(String, String)> {
-    let mut found = BTreeSet::new();
-    leaves("", values, &mut found);
-    found
-}
-
-/// Every key with a value of its own: `mail.smtp.host`.
-fn known_leaves(prefix: &str, keys: &Table, found: &mut BTreeSet<String>) {
-    for (name, key) in keys {
-        let path = format!("{prefix}{name}");
-        match &key.kind {
-            ValueKind::Table(inner) => known_leaves(&format!("{path}."), inner, found),
-            _ => {
-                found.insert(path);
-            }
-        }
-    }
-}
-
-#[test]
-fn the_example_explains_every_key_and_no_other() {
-    let values: Dict = Toml::from_str(&whole_example()).unwrap();
-    let explained: BTreeSet<String> = leaves_of(&values).into_iter().map(|(key, _)| key).collect();
-    let mut known = BTreeSet::new();
-    known_leaves("", Schema::new().unwrap().root(), &mut known);
-    assert_eq!(explained, known);
-}
-
-#[test]
-fn the_example_as_it_stands_changes_nothing_and_shows_the_defaults() {
-    let untouched = Desk::file(EXAMPLE).load().config;
-    assert_eq!(untouched.view(), Desk::new().load().config.view());
-
-    let values: Dict = Toml::from_str(&whole_example()).unwrap();
-    let shown = leaves_of(&values);
-    let defaults = Value::serialize(super::Config::default()).unwrap().into_dict().unwrap();
-    let stray: Vec<_> = leaves_of(&defaults)
-        .into_iter()
-        .filter(|(_, value)| value != "null")
-        .filter(|default| !shown.contains(default))
-        .collect();
-    assert_eq!(stray, []);
 }

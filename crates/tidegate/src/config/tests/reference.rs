@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use figment::providers::{Format, Toml};
+use figment::value::{Dict, Value};
 use serde_json::Value as Json;
 use tidegate_http::{Configuration, Contract, contracts};
 
+use super::Desk;
 use crate::config::Config;
 use crate::config::schema::{Key, Schema, Table, ValueKind};
 
@@ -26,8 +29,10 @@ const HEAD: &str = "\
 /// Columns of a line.
 const WIDTH: usize = 125;
 
+const EXAMPLE: &str = include_str!("../../../tidegate.example.toml");
+
 /// The whole reference.
-pub(super) fn example() -> String {
+fn example() -> String {
     let schema = Schema::new().unwrap();
     let defaults = Config::default().written().unwrap();
     let mut text = HEAD.to_owned();
@@ -44,7 +49,7 @@ fn keys(text: &mut String, table: &str, keys: &Table, defaults: &Json, explained
             text.push('\n');
         }
         if explained.insert(place(&path)) {
-            comment(text, &key.about);
+            comment(text, &key.about());
         }
         writeln!(text, "#{name} = {}", value(&path, key, &defaults[name])).unwrap();
     }
@@ -55,7 +60,7 @@ fn keys(text: &mut String, table: &str, keys: &Table, defaults: &Json, explained
         text.push('\n');
         match contract(&path) {
             Some(contract) => comment(text, &about(contract)),
-            None if explained.insert(place(&path)) => comment(text, &key.about),
+            None if explained.insert(place(&path)) => comment(text, &key.about()),
             None => {}
         }
         let off = if default.is_object() { "" } else { "#" };
@@ -66,7 +71,7 @@ fn keys(text: &mut String, table: &str, keys: &Table, defaults: &Json, explained
 
 /// Limits are written in one line.
 fn is_table(key: &Key) -> bool {
-    matches!(key.kind, ValueKind::Table(_)) && key.limit.is_none()
+    matches!(key.kind, ValueKind::Table(_)) && key.limit().is_none()
 }
 
 fn contract(table: &str) -> Option<&'static Contract> {
@@ -109,7 +114,7 @@ fn comment(text: &mut String, about: &str) {
 
 /// The default, or else the example.
 fn value(path: &str, key: &Key, default: &Json) -> String {
-    let value = match (default, &key.limit, &key.example) {
+    let value = match (default, key.limit(), key.example()) {
         (Json::Null, Some(_), _) => return "{ attempts = 0, window = 3600 }".to_owned(),
         (Json::Null, None, Some(example)) => example,
         // Whole seconds, 0 for never.
@@ -143,8 +148,8 @@ fn the_example_is_made_of_the_types() {
         std::fs::write(path, &made).unwrap();
         return;
     }
-    let differs = super::EXAMPLE.lines().zip(made.lines()).find(|(here, made)| here != made);
-    assert!(super::EXAMPLE == made, "write it anew, see the head of this file: {differs:?}");
+    let differs = EXAMPLE.lines().zip(made.lines()).find(|(here, made)| here != made);
+    assert!(EXAMPLE == made, "write it anew, see the head of this file: {differs:?}");
 }
 
 #[test]
@@ -155,7 +160,7 @@ fn every_key_says_what_it_means() {
             if let ValueKind::Table(inner) = &key.kind {
                 walk(&format!("{path}."), inner, silent);
             }
-            if key.about.is_empty() && contract(&path).is_none() {
+            if key.about().is_empty() && contract(&path).is_none() {
                 silent.push(path);
             }
         }
@@ -187,4 +192,67 @@ fn the_documents_name_keys_that_exist() {
         }
     }
     assert_eq!(stray, [] as [String; 0]);
+}
+
+/// The example without the `#` before its settings.
+fn whole_example() -> String {
+    let is_setting = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
+    let line = |line| str::strip_prefix(line, "#").filter(is_setting).unwrap_or(line);
+    EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn leaves(prefix: &str, values: &Dict, found: &mut BTreeSet<(String, String)>) {
+    for (key, value) in values {
+        let path = format!("{prefix}{key}");
+        match value {
+            Value::Dict(_, inner) => leaves(&format!("{path}."), inner, found),
+            value => {
+                found.insert((path, serde_json::to_string(value).unwrap()));
+            }
+        }
+    }
+}
+
+fn leaves_of(values: &Dict) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    leaves("", values, &mut found);
+    found
+}
+
+/// Every key with a value of its own: `mail.smtp.host`.
+fn known_leaves(prefix: &str, keys: &Table, found: &mut BTreeSet<String>) {
+    for (name, key) in keys {
+        let path = format!("{prefix}{name}");
+        match &key.kind {
+            ValueKind::Table(inner) => known_leaves(&format!("{path}."), inner, found),
+            _ => {
+                found.insert(path);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_example_explains_every_key_and_no_other() {
+    let values: Dict = Toml::from_str(&whole_example()).unwrap();
+    let explained: BTreeSet<String> = leaves_of(&values).into_iter().map(|(key, _)| key).collect();
+    let mut known = BTreeSet::new();
+    known_leaves("", Schema::new().unwrap().root(), &mut known);
+    assert_eq!(explained, known);
+}
+
+#[test]
+fn the_example_as_it_stands_changes_nothing_and_shows_the_defaults() {
+    let untouched = Desk::file(EXAMPLE).load().config;
+    assert_eq!(untouched.view(), Desk::new().load().config.view());
+
+    let values: Dict = Toml::from_str(&whole_example()).unwrap();
+    let shown = leaves_of(&values);
+    let defaults = Value::serialize(Config::default()).unwrap().into_dict().unwrap();
+    let stray: Vec<_> = leaves_of(&defaults)
+        .into_iter()
+        .filter(|(_, value)| value != "null")
+        .filter(|default| !shown.contains(default))
+        .collect();
+    assert_eq!(stray, []);
 }
