@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tidegate_kernel::Fault;
-use tidegate_kernel::jobs::{Job, RetryPolicy, Schedule};
+use tidegate_kernel::jobs::{Job, JobError, RetryPolicy, Schedule};
 
 use crate::{Brokerage, BrokerageTables};
 
@@ -24,7 +24,11 @@ pub(crate) const JOB: Job<Brokerage> = Job {
     ..Job::new(NAME, |brokerage, run| {
         async move {
             // Stops between two batches when the node stops.
-            while brokerage.check_brokerage().await? > 0 && run.stopping().now_or_never().is_none() {}
+            while brokerage.check_brokerage().await? > 0 {
+                if run.stopping().now_or_never().is_some() {
+                    return Err(JobError::Stopped);
+                }
+            }
             Ok(())
         }
         .boxed()

@@ -34,6 +34,9 @@ pub enum FollowError {
     /// The store.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// The node stops; another one goes on.
+    #[error("its node stopped")]
+    Stopped,
 }
 
 impl From<FollowError> for Fault {
@@ -41,13 +44,17 @@ impl From<FollowError> for Fault {
         match error {
             FollowError::Broker(error) => Self::Unavailable(error.to_string()),
             FollowError::Fault(fault) => fault,
+            FollowError::Stopped => Self::Unavailable("the node stopped".to_owned()),
         }
     }
 }
 
 impl From<FollowError> for JobError {
     fn from(error: FollowError) -> Self {
-        Self::Again(error.to_string())
+        match error {
+            FollowError::Stopped => Self::Stopped,
+            error => Self::Again(error.to_string()),
+        }
     }
 }
 
@@ -94,7 +101,7 @@ impl Brokerage {
         loop {
             let next = tokio::select! {
                 next = next_event(&mut events) => next?,
-                () = run.stopping() => None,
+                () = run.stopping() => return Err(FollowError::Stopped),
             };
             let Some(event) = next else { return Ok(()) };
             self.look_at_changed(&event).await?;

@@ -36,7 +36,7 @@ impl PlainToken {
     pub fn generate_hex(entropy: &dyn Entropy) -> Self {
         let mut bytes = Zeroizing::new([0_u8; 20]);
         entropy.fill(&mut *bytes);
-        Self(Secret::new(hex::encode(&*bytes)))
+        Self(Secret::new(hex::encode(*bytes)))
     }
 
     /// A presented token, of any form; what comes along from a clipboard at its ends is left out.

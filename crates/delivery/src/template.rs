@@ -65,6 +65,15 @@ pub enum Template {
     PasskeyAdded,
     /// Reports that a passkey was removed: `passkey` (its name), `when` (ISO 8601), `ip`, `link`.
     PasskeyRemoved,
+    /// Reports that codes by text message, the account's only second factor, can no longer be sent: `factor`, `remaining` (backup codes),
+    /// `when` (ISO 8601), `ip`, `link`.
+    FactorUnreachable,
+    /// Reports that an administrator has the account's second factors reset: `factor`, `when` (ISO 8601), `at` (ISO 8601; when it takes
+    /// effect), `link` (calls it off).
+    FactorResetRequested,
+    /// Asks the owner to confirm that an administrator resets the account's second factors: `factor`, `when` (ISO 8601), `at` (ISO 8601;
+    /// until when the link works), `link`.
+    FactorResetConfirmation,
     /// Reports that a backup code was used: `remaining`, `when` (ISO 8601), `ip`, `link`.
     RecoveryCodeUsed,
     /// Reports that few backup codes are left: `remaining`, `when` (ISO 8601), `ip`, `link`.
@@ -157,7 +166,7 @@ impl Files {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::SignUpCode,
         Self::PasswordReset,
         Self::Invitation,
@@ -174,6 +183,9 @@ impl Template {
         Self::FactorRemoved,
         Self::PasskeyAdded,
         Self::PasskeyRemoved,
+        Self::FactorUnreachable,
+        Self::FactorResetRequested,
+        Self::FactorResetConfirmation,
         Self::RecoveryCodeUsed,
         Self::RecoveryCodesLow,
     ];
@@ -197,6 +209,9 @@ impl Template {
             Self::FactorRemoved => "factor_removed",
             Self::PasskeyAdded => "passkey_added",
             Self::PasskeyRemoved => "passkey_removed",
+            Self::FactorUnreachable => "factor_unreachable",
+            Self::FactorResetRequested => "factor_reset_requested",
+            Self::FactorResetConfirmation => "factor_reset_confirmation",
             Self::RecoveryCodeUsed => "recovery_code_used",
             Self::RecoveryCodesLow => "recovery_codes_low",
         }
@@ -226,6 +241,9 @@ impl Template {
             | Self::FactorRemoved
             | Self::PasskeyAdded
             | Self::PasskeyRemoved
+            | Self::FactorUnreachable
+            | Self::FactorResetRequested
+            | Self::FactorResetConfirmation
             | Self::RecoveryCodeUsed
             | Self::RecoveryCodesLow => false,
         }
@@ -249,6 +267,9 @@ impl Template {
             Self::FactorRemoved => built_in!("factor_removed"),
             Self::PasskeyAdded => built_in!("passkey_added"),
             Self::PasskeyRemoved => built_in!("passkey_removed"),
+            Self::FactorUnreachable => built_in!("factor_unreachable"),
+            Self::FactorResetRequested => built_in!("factor_reset_requested"),
+            Self::FactorResetConfirmation => built_in!("factor_reset_confirmation"),
             Self::RecoveryCodeUsed => built_in!("recovery_code_used"),
             Self::RecoveryCodesLow => built_in!("recovery_codes_low"),
         }

@@ -127,14 +127,18 @@ actions! {
     DatabaseDeleted = "database.deleted",
     /// A client chose how to show the second factor; its code was sent where it is one that is sent.
     FactorCodeSent = "auth.mfa.otp_generated",
-    /// Second factors were removed by their owner.
+    /// Second factors were removed: by their owner, or for the reason that is recorded.
     FactorsDeactivated = "auth.mfa.deactivated",
     /// A second factor was added.
     FactorAdded = "mfa.factor.enabled",
     /// A device of a second factor was removed.
     FactorRemoved = "mfa.factor.removed",
-    /// An operator removed all second factors of an account.
+    /// All second factors of an account were removed, at the request of an operator or a manager.
     FactorsReset = "mfa.reset",
+    /// An operator or a manager asked for that, and it waits for its time or for the owner.
+    FactorsResetRequested = "mfa.reset.requested",
+    /// The owner called it off.
+    FactorsResetCancelled = "mfa.reset.cancelled",
     /// Backup codes were made.
     RecoveryCodesMade = "mfa.backup_codes.generated",
     /// A backup code was used.

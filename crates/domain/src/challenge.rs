@@ -39,11 +39,15 @@ pub enum Purpose {
     RegisterPasskey,
     /// An authenticator answers a sign-in with a passkey.
     SignInByPasskey,
+    /// A reset of the account's second factors, which waits for its time, may be called off.
+    CancelFactorReset,
+    /// A reset of the account's second factors may take effect.
+    ConfirmFactorReset,
 }
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::VerifyEmail,
         Self::ChangeEmail,
         Self::AddEmail,
@@ -57,6 +61,8 @@ impl Purpose {
         Self::SecureAccount,
         Self::RegisterPasskey,
         Self::SignInByPasskey,
+        Self::CancelFactorReset,
+        Self::ConfirmFactorReset,
     ];
 
     /// The stored value.
@@ -75,6 +81,8 @@ impl Purpose {
             Self::SecureAccount => "secure_account",
             Self::RegisterPasskey => "register_passkey",
             Self::SignInByPasskey => "sign_in_by_passkey",
+            Self::CancelFactorReset => "cancel_factor_reset",
+            Self::ConfirmFactorReset => "confirm_factor_reset",
         }
     }
 

@@ -157,8 +157,8 @@ pub struct CodeLifetimes {
     pub restore_email: Duration,
 }
 
-/// How long the link in a security notice is accepted: people read such mails days later.
-const SECURE_ACCOUNT_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// How long the link in a security mail is accepted: people read such mails days later.
+const SECURITY_LINK_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// How long the challenge of a passkey is accepted (RiverGen, section 1.5).
 const PASSKEY_CHALLENGE_LIFETIME: Duration = Duration::from_secs(300);
@@ -176,7 +176,9 @@ impl CodeLifetimes {
             Purpose::ChangeEmail | Purpose::AddEmail => self.change_email,
             Purpose::ResetPassword => self.reset_password,
             Purpose::RestoreEmail => self.restore_email,
-            Purpose::SecureAccount => SECURE_ACCOUNT_LIFETIME,
+            Purpose::SecureAccount | Purpose::CancelFactorReset | Purpose::ConfirmFactorReset => {
+                SECURITY_LINK_LIFETIME
+            }
             Purpose::RegisterPasskey | Purpose::SignInByPasskey => PASSKEY_CHALLENGE_LIFETIME,
         }
     }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::Secret;
@@ -93,6 +95,35 @@ impl RecoveryCode {
 /// Hyphen-minus, the dashes of general punctuation, and the minus sign.
 const fn is_dash(c: char) -> bool {
     matches!(c, '-' | '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
+/// How an administrator's reset of second factors takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ResetMode {
+    /// At once; the owner is told.
+    Immediate,
+    /// After a delay; the owner is told, and may call it off.
+    Delayed,
+    /// Once the owner has followed a mailed link.
+    Confirmed,
+}
+
+/// How resets of second factors take effect, by who asks for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, SmartDefault)]
+#[serde(deny_unknown_fields)]
+pub struct FactorResets {
+    /// By the command line: tidegate user reset-mfa.
+    #[default(ResetMode::Immediate)]
+    pub by_operator: ResetMode,
+    /// By a manager of the organization that looks after the account.
+    #[default(ResetMode::Delayed)]
+    pub by_manager: ResetMode,
+    /// Seconds a delayed one waits.
+    #[serde(with = "crate::time::seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(3 * 24 * 3_600))]
+    pub delay: Duration,
 }
 
 /// What a client collected about itself: the `x-device-fingerprint` header, JSON text. Nothing where the header is absent or cannot

@@ -10,6 +10,7 @@ use crate::credentials::password_schemes;
 use crate::hooks::IdentityHooks;
 use crate::maintenance::PRUNINGS;
 use crate::overview_cache::OverviewCache;
+use crate::recovery::delayed_factor_reset;
 
 impl Identity {
     /// Wires the feature on a kernel, with what hashes its passwords.
@@ -18,6 +19,7 @@ impl Identity {
         PRUNINGS.into_iter().for_each(|pruning| kernel.register_pruning(pruning));
         let identity = Arc::new(Self { kernel, passwords, overviews: OverviewCache::new() });
         identity.kernel.register_job(&identity, password_schemes::JOB);
+        identity.kernel.register_job(&identity, delayed_factor_reset::JOB);
         identity
     }
 }

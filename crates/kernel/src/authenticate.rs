@@ -280,6 +280,23 @@ impl Kernel {
         if covers { Ok(()) } else { Err(Fault::SessionEnded) }
     }
 
+    /// The session of that key as it is in this unit of work. None when it has ended or expired.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn current_session(
+        &self,
+        unit: &mut Unit,
+        session: SessionId,
+    ) -> Result<Option<SessionRecord>, Fault> {
+        let record = unit.sessions().record(session).await?;
+        Ok(record.filter(|session| self.is_current(session)))
+    }
+
+    fn is_current(&self, session: &SessionRecord) -> bool {
+        !session.ended && session.expires_at > self.now()
+    }
+
     /// The grant as it is now, where a unit has waited since it was read.
     ///
     /// # Errors
@@ -287,10 +304,12 @@ impl Kernel {
     pub async fn renewed(&self, unit: &mut Unit, grant: &Grant) -> Result<Grant, Fault> {
         let known = grant.session();
         let session = match known.access_token {
-            Some(_) => unit.access_tokens().record(AccessTokenId(known.id.0)).await?,
-            None => unit.sessions().record(known.id).await?,
+            Some(_) => {
+                let token = unit.access_tokens().record(AccessTokenId(known.id.0)).await?;
+                token.filter(|token| self.is_current(token))
+            }
+            None => self.current_session(unit, known.id).await?,
         };
-        let session = session.filter(|session| !session.ended && session.expires_at > self.now());
         let session = session.ok_or(Fault::SessionEnded)?;
         let now = self.grant(Arc::new(session), grant.shared_claims());
         if now.covers(grant) { Ok(now) } else { Err(Fault::SessionEnded) }

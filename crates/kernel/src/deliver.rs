@@ -13,7 +13,7 @@ use tidegate_domain::id::OutboxMessageId;
 use tidegate_domain::{PhoneNumber, Secret, Timestamp};
 
 use crate::fault::Fault;
-use crate::jobs::{Failure, attempt};
+use crate::jobs::{AttemptError, Failure, attempt};
 use crate::message::{COUNTED_AT_DELIVERY, PAYLOAD, VALID_UNTIL};
 use crate::settings::DeliveryMode;
 use crate::tables::outbox::{Attempt, Channel, Message};
@@ -89,6 +89,8 @@ pub(crate) struct ClaimedMessage {
     /// Whether there were too many to numbers like its recipient's.
     is_over: bool,
 }
+
+impl AttemptError for SendError {}
 
 /// The provider that took a message, where there are several.
 type Taken = Result<Option<Accepted>, SendError>;

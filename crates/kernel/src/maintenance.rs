@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use crate::fault::Fault;
-use crate::jobs::{Job, RetryPolicy, Schedule};
+use crate::jobs::{Job, JobError, RetryPolicy, Schedule};
 use crate::tables::known_networks::KEEP_NETWORKS;
 use crate::{Kernel, KernelTables};
 
@@ -114,7 +114,7 @@ pub(crate) const JOB: Job<Kernel> = Job {
         async move {
             while kernel.prune().await? >= SESSIONS_AT_ONCE.unsigned_abs() {
                 if run.stopping().now_or_never().is_some() {
-                    break;
+                    return Err(JobError::Stopped);
                 }
                 tokio::task::yield_now().await;
             }

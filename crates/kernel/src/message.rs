@@ -1,9 +1,11 @@
 //! Mails and text messages a use case causes: rows of its own unit of work.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use tidegate_crypto::PlainToken;
 use tidegate_delivery::{SmsTemplate, Template};
-use tidegate_domain::{EmailAddress, PhoneNumber, Secret, Timestamp};
+use tidegate_domain::{Catalogue, EmailAddress, PhoneNumber, Secret, Timestamp};
 use uuid::Uuid;
 
 use crate::fault::Fault;
@@ -99,8 +101,11 @@ const fn rule_of(template: Template) -> CountingRule {
         | Template::Invitation
         | Template::InvitationCode
         | Template::EmailChangeCode => REQUESTED,
-        // Other callers can use up the mails of a mailbox: its owner's codes to sign in with get as many besides.
-        Template::SecondFactorCode => CountingRule { times: 2, ..REQUESTED },
+        // Other callers can use up the mails of a mailbox: its owner's codes to sign in with get as many besides. A reset of factors
+        // must not wait for its time without its owner hearing of it.
+        Template::SecondFactorCode | Template::FactorResetRequested | Template::FactorResetConfirmation => {
+            CountingRule { times: 2, ..REQUESTED }
+        }
         // The answer does not disclose that the limit of a mailbox is reached: other callers use it up, too.
         Template::PasswordReset => CountingRule { recipient: OverLimit::Discard, ..REQUESTED },
         // Comes along with something else, which is not to fail because of it.
@@ -120,6 +125,7 @@ const fn rule_of(template: Template) -> CountingRule {
         | Template::FactorRemoved
         | Template::PasskeyAdded
         | Template::PasskeyRemoved
+        | Template::FactorUnreachable
         | Template::RecoveryCodeUsed
         | Template::RecoveryCodesLow => {
             CountingRule { recipient: OverLimit::Discard, causer: OverLimit::Send, times: 2 }
@@ -170,6 +176,16 @@ impl Kernel {
     /// The link in a security notice that ends all sessions and starts the account's recovery.
     pub fn secure_account_link(&self, token: &PlainToken) -> Secret {
         Secret::new(self.settings.secure_account_link.replace("{token}", token.expose()))
+    }
+
+    /// The link in a mail that calls off a reset of second factors.
+    pub fn cancel_factor_reset_link(&self, token: &PlainToken) -> Secret {
+        Secret::new(self.settings.cancel_factor_reset_link.replace("{token}", token.expose()))
+    }
+
+    /// The link in a mail that confirms a reset of second factors.
+    pub fn confirm_factor_reset_link(&self, token: &PlainToken) -> Secret {
+        Secret::new(self.settings.confirm_factor_reset_link.replace("{token}", token.expose()))
     }
 }
 
@@ -252,10 +268,22 @@ impl Work<'_> {
             Channel::Email => "email",
             Channel::Sms => "phone",
         };
-        let of_account = self.unit.account_cards().language_of(kind, queued.recipient).await?;
+        Ok(self.words_of(kind, queued.recipient).await?.lang().to_owned())
+    }
+
+    /// The texts in the language that a mail to an address is written in.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn words_for(&mut self, email: &EmailAddress) -> Result<Arc<Catalogue>, Fault> {
+        self.words_of("email", email.as_str()).await
+    }
+
+    async fn words_of(&mut self, kind: &str, recipient: &str) -> Result<Arc<Catalogue>, Fault> {
+        let of_account = self.unit.account_cards().language_of(kind, recipient).await?;
         let languages = &self.kernel.settings.languages;
         let tag = of_account.as_ref().or_else(|| self.call.language(languages));
-        Ok(languages.of(tag).lang().to_owned())
+        Ok(Arc::clone(languages.of(tag)))
     }
 
     /// Counts a message by its recipient and by who causes it: network, account, organization. False when it is one too

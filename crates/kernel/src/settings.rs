@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tidegate_crypto::RelyingParty;
 use tidegate_domain::audit::AuditRetention;
+use tidegate_domain::factor::FactorResets;
 use tidegate_domain::limit::{Limit, MessageLimits};
 use tidegate_domain::phone::TextLimits;
 use tidegate_domain::quota::Quotas;
@@ -31,6 +32,12 @@ pub struct Settings {
     pub restore_email_link: String,
     /// Link in security notices; `{token}` is replaced.
     pub secure_account_link: String,
+    /// Link that calls off a reset of second factors; `{token}` is replaced.
+    pub cancel_factor_reset_link: String,
+    /// Link that confirms a reset of second factors; `{token}` is replaced.
+    pub confirm_factor_reset_link: String,
+    /// How resets of second factors take effect.
+    pub factor_resets: FactorResets,
     /// How long a device is trusted.
     pub trusted_device_age: Duration,
     /// Where passkeys are registered and used.
@@ -130,6 +137,9 @@ impl Settings {
             reset_password_link: format!("{public_url}/reset-password?token={{token}}"),
             restore_email_link: format!("{public_url}/restore-email?token={{token}}"),
             secure_account_link: format!("{public_url}/secure-account?token={{token}}"),
+            cancel_factor_reset_link: format!("{public_url}/cancel-factor-reset?token={{token}}"),
+            confirm_factor_reset_link: format!("{public_url}/confirm-factor-reset?token={{token}}"),
+            factor_resets: FactorResets::default(),
             trusted_device_age: Duration::from_secs(30 * 24 * 3_600),
             passkeys: PasskeySettings::at(public_url),
             mail: messages,

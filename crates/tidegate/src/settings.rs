@@ -177,6 +177,7 @@ impl Config {
         }
         settings.passkeys = self.passkeys_at(public_url);
         settings.trusted_device_age = self.trusted_devices.max_age;
+        settings.factor_resets = self.factor_resets;
         settings.brokerage_by_account = self.riven.limits.brokerage_requests;
         settings.forwarded_broker_fields.clone_from(&self.broker.forwarded_fields);
         settings.sms = self.sms_mode();

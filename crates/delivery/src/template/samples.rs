@@ -67,13 +67,36 @@ impl Template {
                 "link": "https://id.example.com/restore-email?token=rse_0123456789",
                 "minutes": 1_440,
             }),
+            _ => self.factor_sample(),
+        }
+    }
+
+    /// The same for what is said of second factors and devices.
+    fn factor_sample(self) -> Value {
+        match self {
             Self::NewDevice => notice_sample(&json!({ "device": "Firefox on Linux", "days": 30 })),
             Self::FactorAdded | Self::FactorRemoved => {
                 notice_sample(&json!({ "factor": "authenticator app (phone)" }))
             }
             Self::PasskeyAdded | Self::PasskeyRemoved => notice_sample(&json!({ "passkey": "Phone" })),
+            Self::FactorUnreachable => {
+                notice_sample(&json!({ "factor": "codes by text message", "remaining": 6 }))
+            }
+            Self::FactorResetRequested => json!({
+                "factor": "authenticator app (phone), codes by e-mail",
+                "when": "2026-01-31T09:30:00Z",
+                "at": "2026-02-03T09:30:00Z",
+                "link": "https://id.example.com/cancel-factor-reset?token=b0XyZt8aaQ",
+            }),
+            Self::FactorResetConfirmation => json!({
+                "factor": "authenticator app (phone), codes by e-mail",
+                "when": "2026-01-31T09:30:00Z",
+                "at": "2026-02-07T09:30:00Z",
+                "link": "https://id.example.com/confirm-factor-reset?token=b0XyZt8aaQ",
+            }),
             Self::RecoveryCodeUsed => notice_sample(&json!({ "remaining": 6 })),
             Self::RecoveryCodesLow => notice_sample(&json!({ "remaining": 2 })),
+            _ => Value::Null,
         }
     }
 }

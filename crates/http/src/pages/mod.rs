@@ -6,6 +6,7 @@
 
 mod assets;
 mod design;
+mod factor_reset;
 mod links;
 mod look;
 mod outbox;
@@ -40,6 +41,8 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/reset-password", get(links::reset_password).post(links::set_password))
         .route("/restore-email", get(restore::ask).post(restore::restore))
         .route("/secure-account", get(secure::ask).post(secure::secure))
+        .route("/cancel-factor-reset", get(factor_reset::ask_cancel).post(factor_reset::cancel))
+        .route("/confirm-factor-reset", get(factor_reset::ask_confirm).post(factor_reset::confirm))
         .merge(assets::router());
     if serves_development_pages(app) {
         let dev = Router::new()

@@ -11,9 +11,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tidegate_domain::contract::SecondFactor;
+use tidegate_domain::factor::ResetMode;
 use tidegate_domain::id::AccountId;
+use tidegate_domain::{ContractId, EmailAddress};
 use tidegate_kernel::hooks::AccountHooks;
-use tidegate_kernel::{Fault, Work};
+use tidegate_kernel::{Call, Fault, Work};
 use tidegate_testkit::{Answer, Engine, PASSWORD, TestApp, on_both_engines};
 
 use crate::routes;
@@ -160,6 +162,30 @@ async fn give_everybody_a_factor(app: &TestApp) {
     .await;
 }
 
+/// A token of that contract, of an account of its own.
+async fn token_of(app: &TestApp, contract: ContractId, number: usize) -> String {
+    let email = format!("root{number}@example.com");
+    if contract == ContractId::RIVEN {
+        return app.register_phone(&format!("+2547{number:08}")).await.token;
+    }
+    let root = app.provision(&email).await;
+    let claim = json!({ "email": email, "password": PASSWORD });
+    let (path, token) = match contract {
+        ContractId::CROSSING_MINDS => return root.access_token,
+        ContractId::INGESTIQ => ("/api/v2/auth/login", "accessToken"),
+        _ => ("/api/v1/auth/login", "data.access_token"),
+    };
+    app.post(path).json(&claim).send().await.assert_status(200).text_at(token)
+}
+
+/// The hosted pages with a form, read from the source.
+fn page_forms() -> BTreeSet<String> {
+    let source = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/pages/mod.rs")).unwrap();
+    let routes = source.split(".route(\"").skip(1).filter_map(|route| route.split_once("\", "));
+    let forms = routes.filter(|(_, handlers)| handlers.lines().next().unwrap().contains(".post("));
+    forms.map(|(path, _)| path.to_owned()).collect()
+}
+
 async fn start(engine: Engine, rule: SecondFactor) -> TestApp {
     let change = |settings: &mut tidegate_kernel::Settings| {
         settings.contracts.iter_mut().for_each(|profile| profile.second_factor = rule);
@@ -220,6 +246,70 @@ on_both_engines! {
             anonymous.map(|route| route.path.trim_end_matches('/').to_owned()).collect();
         let served: BTreeSet<&str> = served.iter().map(String::as_str).collect();
         assert_eq!(served, known, "a new route without a token: does it open a session?");
+    }
+
+    // Nor does a token, which may be of a session from before the factor, open another one.
+    async fn no_route_with_a_token_opens_a_session(engine: Engine) {
+        let app = TestApp::builder(engine).without_limits().start().await;
+        for (number, route) in routes::with_bearer().into_iter().enumerate() {
+            let token = token_of(&app, route.contract, number).await;
+            give_everybody_a_factor(&app).await;
+            let sessions = app.sql_count(SESSIONS).await;
+            let answer = route.request(&app.client()).bearer(&token).send().await;
+            assert!(answer.status != 401 || answer.code() != route.invalid_token().1, "{} {}", route.name(), answer.text);
+            assert_eq!(app.sql_count(SESSIONS).await, sessions, "{}", route.name());
+            app.sql("delete from second_factors").await;
+        }
+    }
+
+    // Links in mails: whoever reads the mailbox has one factor.
+    async fn no_page_opens_a_session(engine: Engine) {
+        let change = |settings: &mut tidegate_kernel::Settings| {
+            settings.factor_resets.by_operator = ResetMode::Confirmed;
+        };
+        let app = TestApp::builder(engine).without_limits().settings(change).start().await;
+        app.sign_up_rivergen("bob@example.com").await;
+        let mut pages = vec![("/verify-email", app.latest_link_token("bob@example.com").await)];
+        let [ada, kim, joe, eve] = ["ada", "kim", "joe", "eve"].map(|name| format!("{name}@example.com"));
+        for (page, email) in
+            [("/secure-account", &ada), ("/confirm-factor-reset", &kim), ("/reset-password", &joe), ("/restore-email", &eve)]
+        {
+            let who = app.sign_up_rivergen_verified(email).await;
+            app.enrol_totp(&who, "Phone").await;
+            match page {
+                "/confirm-factor-reset" => {
+                    let operator = Call::from_cli(app.kernel().settings().contracts.of_installation());
+                    let email = EmailAddress::parse(email).unwrap();
+                    app.identity().reset_factors(&operator, &email).await.unwrap();
+                }
+                "/reset-password" => {
+                    let forgot = json!({ "email": email });
+                    app.post("/api/v1/auth/forgot-password").json(&forgot).send().await.assert_status(200);
+                }
+                "/restore-email" => {
+                    let bearer = |path: &str| app.post(path).bearer(&who.access_token);
+                    let ask = json!({ "new_email": "new@example.com" });
+                    bearer("/api/v1/auth/me/email/request").json(&ask).send().await.assert_status(200);
+                    let code = app.latest_code("new@example.com").await;
+                    let prove = json!({ "new_email": "new@example.com", "otp_code": code });
+                    bearer("/api/v1/auth/me/email/verify").json(&prove).send().await.assert_status(200);
+                }
+                _ => {}
+            }
+            pages.push((page, app.latest_link_token(email).await));
+        }
+        // This one does nothing but keep the factors.
+        let known = pages.iter().map(|(page, _)| *page).chain(["/cancel-factor-reset"]);
+        let known: BTreeSet<String> = known.map(str::to_owned).collect();
+        assert_eq!(page_forms(), known, "a new page: does it open a session?");
+        let sessions = app.sql_count(SESSIONS).await;
+        for (page, token) in pages {
+            let form = format!("token={token}&new_password=Battery2staple!");
+            let answer = app.post(page).form(&form).send().await;
+            answer.assert_status(200);
+            assert_eq!(app.sql_count(SESSIONS).await, sessions, "{page}");
+            assert!(!answer.headers.contains_key("set-cookie"), "{page}");
+        }
     }
 
     async fn a_session_from_before_the_second_factor_goes_on(app: TestApp) {

@@ -219,7 +219,7 @@ impl Acting<'_> {
     }
 
     /// The account of that name in the actor's organization, locked until the unit ends.
-    async fn lock_member(&mut self, login: &LoginName) -> Result<Option<Member>, Fault> {
+    pub(crate) async fn lock_member(&mut self, login: &LoginName) -> Result<Option<Member>, Fault> {
         let organization = self.grant.organization();
         let Some(found) = self.unit.members().find(organization, login).await? else {
             return Ok(None);

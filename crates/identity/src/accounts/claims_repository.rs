@@ -206,16 +206,22 @@ impl Claims<'_> {
         Ok(())
     }
 
-    /// Removes one of the account's addresses, and what was sent to it.
+    /// Removes the account's addresses and phones that were added at `since` or later, except `kept`, and what was sent to them.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn remove_email(&mut self, account: AccountId, email: &EmailAddress) -> Result<()> {
+    pub async fn remove_identifiers_since(
+        &mut self,
+        account: AccountId,
+        kept: &EmailAddress,
+        since: Timestamp,
+    ) -> Result<()> {
         for statement in [
-            "delete from challenges where account_id = $1 and address = $2",
-            "delete from identifiers where account_id = $1 and kind = 'email' and value = $2",
+            "delete from challenges where account_id = $1 and address in
+                (select value from identifiers where account_id = $1 and value <> $2 and created_at >= $3)",
+            "delete from identifiers where account_id = $1 and value <> $2 and created_at >= $3",
         ] {
-            execute!(self.0, statement, account.0, email.as_str())?;
+            execute!(self.0, statement, account.0, kept.as_str(), since.micros())?;
         }
         self.0.touch_account(account);
         Ok(())

@@ -2,14 +2,16 @@
 
 use tidegate_domain::account::{Account, AccountKind, LoginName};
 use tidegate_domain::id::AccountId;
-use tidegate_domain::{Document, EmailAddress, Role, Timestamp};
+use tidegate_domain::password::WeakPassword;
+use tidegate_domain::{Document, EmailAddress, Password, Role, Timestamp};
+use tidegate_kernel::Call;
 use tidegate_kernel::fault::Fault;
 use tidegate_kernel::issue::SignInTarget;
 
-use crate::IdentityTables;
 use crate::accounts::repository::{NewAccount, NewIdentifier};
 use crate::organizations::repository::{NewMembership, NewOrganization, NewWorkspace};
 use crate::work::Work;
+use crate::{Identity, IdentityTables};
 
 /// A person to be made.
 pub(crate) struct NewPerson<'a> {
@@ -32,6 +34,53 @@ pub(crate) struct NewPerson<'a> {
 pub(crate) struct Person {
     pub(crate) account: Account,
     pub(crate) sign_in_target: SignInTarget,
+}
+
+/// A person that an operator makes.
+pub(crate) struct ProvisionedPerson<'a> {
+    /// Taken as verified on the operator's word.
+    pub(crate) email: EmailAddress,
+    /// Name shown to people; empty when not given.
+    pub(crate) display_name: &'a str,
+    pub(crate) password: Password,
+}
+
+/// Why an operator's person was not made.
+pub(crate) enum NotProvisioned {
+    EmailTaken,
+    WeakPassword(WeakPassword),
+}
+
+impl Identity {
+    /// Begins a unit of work in which an operator makes a person.
+    pub(crate) async fn begin_provisioned<'a>(
+        &'a self,
+        call: &'a Call,
+        new: ProvisionedPerson<'_>,
+    ) -> Result<Result<(Work<'a>, Person), NotProvisioned>, Fault> {
+        let ProvisionedPerson { email, display_name, password } = new;
+        if let Err(weak) = call.profile.password.check(&password) {
+            return Ok(Err(NotProvisioned::WeakPassword(weak)));
+        }
+        let hash = self.passwords.hash(self.requester(call, None), password).await?;
+        let mut work = self.begin(call).await?;
+        work.yield_invitation(&email).await?;
+        // Verified on the operator's word, which an unproven claim yields to as to any proof.
+        work.evict_unproven(&email).await?;
+        let login = LoginName::Email(email);
+        let new = NewPerson {
+            login: &login,
+            verified_at: Some(work.now),
+            display_name,
+            password_hash: Some(&hash),
+            agreed_to_terms: false,
+            terms_version: None,
+            source: "provisioned",
+            is_at_home: true,
+        };
+        let person = work.create_person(&new).await?;
+        Ok(person.map(|person| (work, person)).ok_or(NotProvisioned::EmailTaken))
+    }
 }
 
 impl<G> Work<'_, G> {

@@ -91,6 +91,7 @@ impl<G> Work<'_, G> {
         let password_dropped = self.unit.accounts().password_hash(account).await?.is_some();
         self.unit.claims().drop_password(account).await?;
         self.unit.claims().remove_phones(account).await?;
+        self.settle_phone_factor(account).await?;
         self.unit.claims().clear_descriptions(account, email.local_part(), self.now).await?;
         Ok(Some(Proven { first: true, password_dropped }))
     }

@@ -29,9 +29,7 @@ impl<G> Work<'_, G> {
         let Some(owner) = self.unit.organizations().owner(organization).await? else {
             return Ok(());
         };
-        let emails = self.unit.accounts().emails(owner).await?;
-        let proven = emails.into_iter().find(|known| known.is_primary && known.verified_at.is_some());
-        let Some(email) = proven.map(|known| known.email) else {
+        let Some(email) = self.proven_address(owner).await? else {
             return Ok(());
         };
         let limit = self.call.profile.limits.mails_by_email;

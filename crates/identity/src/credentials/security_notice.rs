@@ -3,13 +3,16 @@
 use serde_json::{Value, json};
 use tidegate_crypto::PlainToken;
 use tidegate_delivery::Template;
+use tidegate_domain::EmailAddress;
 use tidegate_domain::challenge::Purpose;
+use tidegate_domain::factor::FactorKind;
 use tidegate_domain::id::AccountId;
 use tidegate_kernel::fault::Fault;
 use tidegate_kernel::message::Mail;
 
 use crate::IdentityTables;
 use crate::credentials::challenges_repository::NewChallenge;
+use crate::credentials::factors::status::described;
 use crate::work::Work;
 
 /// Tokens of these links are of this kind.
@@ -24,9 +27,7 @@ impl<G> Work<'_, G> {
         template: Template,
         values: Value,
     ) -> Result<(), Fault> {
-        let emails = self.unit.accounts().emails(account).await?;
-        let proven = emails.into_iter().find(|known| known.is_primary && known.verified_at.is_some());
-        let Some(email) = proven.map(|known| known.email) else {
+        let Some(email) = self.proven_address(account).await? else {
             return Ok(());
         };
         let token = PlainToken::generate(SECURE_PREFIX, self.app.kernel.entropy.as_ref());
@@ -43,5 +44,29 @@ impl<G> Work<'_, G> {
         tidegate_domain::text::merge(&mut all, &values);
         self.notify(Mail { template, to: &email, display_name: "", cause, values: all, deliverable: true })
             .await
+    }
+
+    /// The same for news of second factors, which are called by kind and name in the owner's language.
+    pub(crate) async fn factor_notice(
+        &mut self,
+        account: AccountId,
+        template: Template,
+        factors: &[(FactorKind, &str)],
+        mut values: Value,
+    ) -> Result<(), Fault> {
+        let Some(email) = self.proven_address(account).await? else {
+            return Ok(());
+        };
+        let words = self.kernel().words_for(&email).await?;
+        let called: Vec<String> = factors.iter().map(|(kind, name)| described(&words, *kind, name)).collect();
+        tidegate_domain::text::merge(&mut values, &json!({ "factor": called.join(", ") }));
+        self.security_notice(account, template, values).await
+    }
+
+    /// The account's primary address, if it is proven.
+    pub(crate) async fn proven_address(&mut self, account: AccountId) -> Result<Option<EmailAddress>, Fault> {
+        let emails = self.unit.accounts().emails(account).await?;
+        let proven = emails.into_iter().find(|known| known.is_primary && known.verified_at.is_some());
+        Ok(proven.map(|known| known.email))
     }
 }

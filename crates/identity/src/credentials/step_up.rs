@@ -146,7 +146,7 @@ impl Identity {
     }
 
     /// Proves anew who the caller is, by a second factor or a backup code; answers when, and how many backup codes are left if one was
-    /// used.
+    /// used. The same request sent again within a minute gets the same answer: see [`tidegate_kernel::one_time`].
     ///
     /// Source: RiverGen "mfa/backup-codes/verify".
     ///
@@ -167,7 +167,15 @@ impl Identity {
         };
         let sent = work.unit.challenges().latest(Purpose::StepUp, account).await?;
         let sent = sent.filter(|sent| sent.status(work.now) == ChallengeStatus::Open);
+        let proof = json!([work.grant.session().id.0, kind.as_str(), presented.proof()]);
+        let action = self.kernel.one_time(call, "step up", &proof);
         let Some(accepted) = work.accept(account, presented, kind, sent.as_ref()).await? else {
+            let known = self.kernel.answered::<(Timestamp, Option<usize>)>(&mut work.unit, &action).await?;
+            if let Some(known) = known {
+                work.right_guess(guess).await?;
+                work.commit().await?;
+                return Ok(known);
+            }
             work.wrong_guess(guess).await?;
             let metadata = json!({ "reason": "invalid_mfa_code" });
             work.audit(Action::FactorRefused, work.grant.subject(), metadata).await?;
@@ -178,11 +186,12 @@ impl Identity {
         work.right_guess(guess).await?;
         let shown = AmrSet::of(Amr::MultiFactor).with(Amr::OneTimeCode);
         let at = work.note_step_up(shown, accepted.as_str()).await?;
-        work.commit().await?;
         let remaining = match accepted {
             Accepted::Recovery { remaining } => Some(remaining),
             Accepted::Factor(_) => None,
         };
+        work.kernel().keep_answer(&action, &(at, remaining)).await?;
+        work.commit().await?;
         Ok((at, remaining))
     }
 }

@@ -1,7 +1,7 @@
 //! Creates an individual for an operator.
 
 use serde_json::json;
-use tidegate_domain::account::{Account, LoginName};
+use tidegate_domain::account::Account;
 use tidegate_domain::audit::Action;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::{EmailAddress, Password};
@@ -9,7 +9,7 @@ use tidegate_kernel::fault::{Outcome, refuse};
 
 use super::Operator;
 use crate::Identity;
-use crate::accounts::people::{NewPerson, Person};
+use crate::accounts::people::{NotProvisioned, Person, ProvisionedPerson};
 
 /// An individual to create.
 #[derive(Clone, Debug)]
@@ -46,26 +46,14 @@ impl Identity {
         claim: NewIndividual,
     ) -> Outcome<Account, CreateIndividualError> {
         let call = &operator.call;
-        if let Err(weak) = call.profile.password.check(&claim.password) {
-            return refuse(CreateIndividualError::WeakPassword(weak));
-        }
-        let hash = self.passwords.hash(self.requester(call, None), claim.password).await?;
-        let mut work = self.begin_for(operator).await?;
-        work.yield_invitation(&claim.email).await?;
-        work.evict_unproven(&claim.email).await?;
-        let login = LoginName::Email(claim.email);
-        let new = NewPerson {
-            login: &login,
-            verified_at: Some(work.now),
-            display_name: &claim.display_name,
-            password_hash: Some(&hash),
-            agreed_to_terms: false,
-            terms_version: None,
-            source: "provisioned",
-            is_at_home: true,
-        };
-        let Some(Person { account, .. }) = work.create_person(&new).await? else {
-            return refuse(CreateIndividualError::EmailTaken);
+        let NewIndividual { email, display_name, password } = claim;
+        let new = ProvisionedPerson { email, display_name: &display_name, password };
+        let (mut work, Person { account, .. }) = match self.begin_provisioned(call, new).await? {
+            Ok(begun) => begun,
+            Err(NotProvisioned::EmailTaken) => return refuse(CreateIndividualError::EmailTaken),
+            Err(NotProvisioned::WeakPassword(weak)) => {
+                return refuse(CreateIndividualError::WeakPassword(weak));
+            }
         };
         work.audit(Action::AccountCreated, account.id, json!({})).await?;
         work.commit().await?;

@@ -7,14 +7,16 @@ use tidegate_domain::{Document, Timestamp};
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::tables::audit::SignInEvent;
+use tidegate_kernel::tables::outbox::Message;
 
 use super::repository::Identifier;
 use super::{AccountName, Operator, OperatorError};
 use crate::{Identity, IdentityTables};
 
 impl Identity {
-    /// Everything stored of an account as one JSON object: the account, identifiers, memberships, sessions, the audit events
-    /// about it, and what other features keep. Password hashes, keys and tokens are left out.
+    /// Everything stored of an account as one JSON object: the account, identifiers, memberships, sessions that are open or ended, the
+    /// messages that were sent to its identifiers, the audit events about it, and what other features keep. Password hashes, keys, tokens,
+    /// and what messages say are left out.
     ///
     /// Source: `tidegate user export`.
     ///
@@ -39,8 +41,13 @@ impl Identity {
         add("identifiers", identifiers.iter().map(identifier_json).collect());
         let organizations = work.unit.organizations().of_member(id).await?;
         add("organizations", organizations.iter().map(organization_json).collect());
-        let sessions = work.unit.sessions().active(id, work.now).await?;
+        let sessions = work.unit.sessions().of_account(id).await?;
         add("sessions", sessions.iter().map(session_json).collect());
+        let mut messages = Vec::new();
+        for known in &identifiers {
+            messages.extend(work.unit.outbox().to_recipient(&known.value).await?);
+        }
+        add("messages", messages.iter().map(message_json).collect());
         let events = work.unit.audit().of_account(id).await?;
         add("audit_events", events.iter().map(event_json).collect());
         work.audit(Action::AccountExported, id, json!({})).await?;
@@ -85,7 +92,7 @@ fn organization_json(member: &MemberOrganization) -> Value {
     })
 }
 
-fn session_json(session: &Session) -> Value {
+fn session_json((session, end_reason): &(Session, Option<String>)) -> Value {
     json!({
         "number": session.number,
         "ip": session.ip,
@@ -93,6 +100,22 @@ fn session_json(session: &Session) -> Value {
         "created_at": session.created_at.iso_seconds(),
         "last_activity_at": session.last_activity_at.iso_seconds(),
         "expires_at": session.expires_at.iso_seconds(),
+        "ended_at": session.revoked_at.map(Timestamp::iso_seconds),
+        "end_reason": end_reason,
+    })
+}
+
+/// A mail or text message, without what it says: codes and links let anybody in.
+fn message_json(message: &Message) -> Value {
+    json!({
+        "channel": message.channel,
+        "template": message.template,
+        "recipient": message.recipient,
+        "state": message.state,
+        "provider": message.provider,
+        "receipt": message.receipt,
+        "created_at": message.created_at().iso_seconds(),
+        "settled_at": message.settled_at().map(Timestamp::iso_seconds),
     })
 }
 

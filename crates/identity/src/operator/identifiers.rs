@@ -11,14 +11,23 @@ use tidegate_kernel::fault::{Outcome, refuse};
 
 use super::repository::Identifier;
 use super::{AccountName, Operator, OperatorError};
+use crate::credentials::factors::phone_gone::PhoneFactor;
 use crate::{Identity, IdentityTables};
 
 /// The kind of addresses.
 const EMAIL: &str = "email";
 
+/// An identifier was removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentifierRemoved {
+    /// Which one signs in in its place.
+    pub promoted: Option<String>,
+    /// What became of codes by text message, where they are a second factor.
+    pub phone_factor: PhoneFactor,
+}
+
 impl Identity {
-    /// Removes an identifier, and ends the account's sessions: they may have been opened with it. Answers which one signs in
-    /// in its place. `successor` says which, where several verified ones could.
+    /// Removes an identifier, and ends the account's sessions: they may have been opened with it. `successor` says which, where several verified ones could.
     ///
     /// Where it was the primary one, the password and everything that was sent to other addresses goes, too: whoever made
     /// it primary may have set them. The owner chooses another password by a reset.
@@ -33,7 +42,7 @@ impl Identity {
         name: &AccountName,
         login: &LoginName,
         successor: Option<&LoginName>,
-    ) -> Outcome<Option<String>, OperatorError> {
+    ) -> Outcome<IdentifierRemoved, OperatorError> {
         let mut work = self.begin_for(operator).await?;
         let account = work.lock_named(name).await?.id;
         let identifiers = work.unit.installation().identifiers(account).await?;
@@ -52,12 +61,14 @@ impl Identity {
             work.unit.claims().drop_password(account).await?;
             work.remove_footholds(account, EndReason::EndedByOperator).await?;
             work.unit.challenges().remove(Purpose::RestoreEmail, account).await?;
+            work.withdraw_factor_resets(account).await?;
         }
+        let phone_factor = work.settle_phone_factor(account).await?;
         work.unit.sessions().end_all(account, EndReason::EndedByOperator, work.now).await?;
         work.audit(Action::IdentifierRemoved, account, json!({ "kind": found.kind })).await?;
         let promoted = successor.map(|successor| successor.value.clone());
         work.commit().await?;
-        Ok(promoted)
+        Ok(IdentifierRemoved { promoted, phone_factor })
     }
 }
 

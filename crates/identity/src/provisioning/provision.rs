@@ -1,7 +1,7 @@
 //! An operator provisions an organization and its owner.
 
 use serde_json::json;
-use tidegate_domain::account::{Account, LoginName};
+use tidegate_domain::account::Account;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::OrganizationId;
 use tidegate_domain::password::WeakPassword;
@@ -10,7 +10,7 @@ use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::work::Subject;
 
-use crate::accounts::people::{NewPerson, Person};
+use crate::accounts::people::{NotProvisioned, Person, ProvisionedPerson};
 use crate::{Identity, IdentityTables};
 
 /// What is provisioned.
@@ -57,31 +57,14 @@ impl Identity {
     /// # Errors
     /// [`ProvisionError`].
     pub async fn provision(&self, call: &Call, claim: Provision) -> Outcome<Provisioned, ProvisionError> {
-        if let Err(weak) = call.profile.password.check(&claim.owner_password) {
-            return refuse(ProvisionError::WeakPassword(weak));
-        }
-        let hash = self.passwords.hash(self.requester(call, None), claim.owner_password).await?;
-        let mut work = self.begin(call).await?;
-        let login = LoginName::Email(claim.owner_email);
-        if let Some(email) = login.email() {
-            work.yield_invitation(email).await?;
-            // Verified on the operator's word, which an unproven claim yields to as to any proof.
-            work.evict_unproven(email).await?;
-        }
-        let new = NewPerson {
-            login: &login,
-            verified_at: Some(work.now),
-            display_name: &claim.name,
-            password_hash: Some(&hash),
-            agreed_to_terms: false,
-            terms_version: None,
-            source: "provisioned",
-            is_at_home: true,
+        let Provision { name, owner_email, owner_password, managed_domains } = claim;
+        let new = ProvisionedPerson { email: owner_email, display_name: &name, password: owner_password };
+        let (mut work, Person { account, sign_in_target }) = match self.begin_provisioned(call, new).await? {
+            Ok(begun) => begun,
+            Err(NotProvisioned::EmailTaken) => return refuse(ProvisionError::EmailTaken),
+            Err(NotProvisioned::WeakPassword(weak)) => return refuse(ProvisionError::WeakPassword(weak)),
         };
-        let Some(Person { account, sign_in_target }) = work.create_person(&new).await? else {
-            return refuse(ProvisionError::EmailTaken);
-        };
-        for domain in claim.managed_domains {
+        for domain in managed_domains {
             if !work.unit.claims().add_managed_domain(sign_in_target.organization, &domain, work.now).await? {
                 return refuse(ProvisionError::DomainTaken(domain));
             }

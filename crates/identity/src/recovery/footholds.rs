@@ -6,6 +6,7 @@
 use tidegate_domain::challenge::Purpose;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::session::EndReason;
+use tidegate_domain::{EmailAddress, Timestamp};
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::fault::Fault;
 
@@ -54,6 +55,17 @@ pub enum AtNewPassword {
     Removed,
     /// The new one takes its place.
     Replaced,
+    /// It stays, for the reason given.
+    Kept(&'static str),
+}
+
+/// What becomes of a foothold when the previous mailbox takes a changed address back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtRestoredAddress {
+    /// Everything of the account in that table ends or is removed.
+    Removed,
+    /// What was added since the address was changed is removed; what is older is the owner's.
+    RemovedSince,
     /// It stays, for the reason given.
     Kept(&'static str),
 }
@@ -128,6 +140,31 @@ impl Foothold {
     }
 }
 
+impl Foothold {
+    /// What becomes of it when the previous mailbox takes a changed address back: whoever changed it may have added ways to sign in.
+    pub const fn at_restored_address(self) -> AtRestoredAddress {
+        match self {
+            Self::Passwords
+            | Self::Sessions
+            | Self::Challenges
+            | Self::AccessTokens
+            | Self::TrustedDevices => AtRestoredAddress::Removed,
+            Self::Identifiers | Self::SecondFactors | Self::RecoveryCodes | Self::Passkeys => {
+                AtRestoredAddress::RemovedSince
+            }
+            Self::Memberships | Self::ServiceKeys => AtRestoredAddress::Kept(
+                "they are the organization's; the owner is mailed when a program or a key is made",
+            ),
+            Self::KnownNetworks => {
+                AtRestoredAddress::Kept("it counts wrong passwords apart, and lets nobody in")
+            }
+            Self::BrokerageAccounts | Self::AuditEvents | Self::Jobs => {
+                AtRestoredAddress::Kept("it does not sign in")
+            }
+        }
+    }
+}
+
 /// Whether what was sent for a purpose under the old password is withdrawn with it.
 const fn ends_with_the_password(purpose: Purpose) -> bool {
     match purpose {
@@ -142,6 +179,8 @@ const fn ends_with_the_password(purpose: Purpose) -> bool {
         | Purpose::SignInByPasskey => true,
         // Whoever changed the address may set a password, too: it must not close the owner's way back.
         Purpose::RestoreEmail | Purpose::SecureAccount => false,
+        // An owner who lost the factor and the password asks for both.
+        Purpose::CancelFactorReset | Purpose::ConfirmFactorReset => false,
         // Shows that a phone is in the caller's hands, whatever the password.
         Purpose::RegisterPhone | Purpose::SignInByPhone => false,
     }
@@ -184,5 +223,64 @@ impl<G> Work<'_, G> {
             }
         }
         Ok(())
+    }
+
+    /// Gives the account back to the owner of `address`, which was changed at `since`: removes the password, what a new password
+    /// would remove, and whatever was added since.
+    pub(crate) async fn remove_footholds_since(
+        &mut self,
+        account: AccountId,
+        address: &EmailAddress,
+        since: Timestamp,
+    ) -> Result<(), Fault> {
+        self.unit.claims().drop_password(account).await?;
+        self.remove_footholds(account, EndReason::PasswordChanged).await?;
+        // Nor do links in later mails help whoever changed it.
+        self.unit.challenges().remove(Purpose::RestoreEmail, account).await?;
+        self.withdraw_factor_resets(account).await?;
+        let added = |foothold: &Foothold| foothold.at_restored_address() == AtRestoredAddress::RemovedSince;
+        for foothold in Foothold::ALL.into_iter().filter(added) {
+            match foothold {
+                Foothold::Identifiers => {
+                    self.unit.claims().remove_identifiers_since(account, address, since).await?;
+                    self.settle_phone_factor(account).await?;
+                }
+                // With the backup codes that were made since.
+                Foothold::SecondFactors => {
+                    self.remove_factors_since(account, since, "address_restored").await?;
+                }
+                Foothold::Passkeys => {
+                    let removed = self.remove_passkeys(account, since).await?;
+                    self.tell_of_passkeys(account, &removed).await?;
+                }
+                Foothold::RecoveryCodes
+                | Foothold::Passwords
+                | Foothold::Sessions
+                | Foothold::Challenges
+                | Foothold::Memberships
+                | Foothold::ServiceKeys
+                | Foothold::BrokerageAccounts
+                | Foothold::KnownNetworks
+                | Foothold::AccessTokens
+                | Foothold::TrustedDevices
+                | Foothold::AuditEvents
+                | Foothold::Jobs => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_new_password_removes_goes_with_a_restored_address_too() {
+        for foothold in Foothold::ALL {
+            if foothold.at_new_password() == AtNewPassword::Removed {
+                assert_eq!(foothold.at_restored_address(), AtRestoredAddress::Removed, "{foothold:?}");
+            }
+        }
     }
 }

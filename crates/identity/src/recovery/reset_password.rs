@@ -131,6 +131,7 @@ impl<G> Work<'_, G> {
         if phones {
             self.unit.claims().remove_phones(account).await?;
             self.audit(Action::PhoneRemoved, account, json!({})).await?;
+            self.settle_phone_factor(account).await?;
         }
         if passkeys {
             self.remove_passkeys(account, Timestamp::default()).await?;

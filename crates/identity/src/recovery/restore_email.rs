@@ -8,7 +8,6 @@ use tidegate_domain::account::AccountEmail;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Challenge, ChallengeStatus, Purpose};
 use tidegate_domain::id::ChallengeId;
-use tidegate_domain::session::EndReason;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
 use tidegate_kernel::{Call, Refused};
@@ -41,8 +40,8 @@ impl Identity {
         Ok(found.map(|found| RestorePurpose { address: EmailAddress::from_stored(found.address) }))
     }
 
-    /// Makes the previous address the account's primary one, removes the addresses added since, ends all sessions and
-    /// drops the password: whoever changed the address may have set it. Answers a token with which another password is
+    /// Makes the previous address the account's primary one, removes the addresses, phones and second factors added since, ends all
+    /// sessions and drops the password: whoever changed the address may have set it. Answers a token with which another password is
     /// chosen.
     ///
     /// The same request sent again within a minute gets the same answer: see [`tidegate_kernel::one_time`].
@@ -83,15 +82,7 @@ impl Identity {
         }
         work.tell_replaced(&emails, &address, challenge.id).await?;
         work.unit.accounts().make_email_primary(account, &address).await?;
-        let added =
-            emails.iter().filter(|known| known.email != address && known.created_at >= challenge.created_at);
-        for email in added {
-            work.unit.claims().remove_email(account, &email.email).await?;
-        }
-        work.unit.claims().drop_password(account).await?;
-        work.remove_footholds(account, EndReason::PasswordChanged).await?;
-        // Nor do the links in later mails: those to addresses of whoever changed it.
-        work.unit.challenges().remove(Purpose::RestoreEmail, account).await?;
+        work.remove_footholds_since(account, &address, challenge.created_at).await?;
         let choice = work.password_choice(account, &address).await?;
         work.audit(Action::EmailRestored, account, json!({ "email": address.as_str() })).await?;
         work.kernel().keep_answer(&action, &choice.expose()).await?;

@@ -68,6 +68,7 @@ impl Identity {
         work.unit.factors().remove_all_pending(account).await?;
         // The one the notice was about, if it was about one, and what followed it: a passkey signs in without the password.
         work.remove_passkeys(account, challenge.created_at).await?;
+        work.withdraw_factor_resets(account).await?;
         work.audit(Action::AccountSecured, account, json!({})).await?;
         let email = EmailAddress::from_stored(challenge.address);
         let emails = work.unit.accounts().emails(account).await?;

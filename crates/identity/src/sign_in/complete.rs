@@ -220,6 +220,18 @@ mod tests {
             ([".open_", "session("], &[here][..]),
             ([".open_opaque_", "session("], &[here]),
             ([".decide_", "sign_in("], &[here]),
+            // Whoever completes a sign-in verified what it rests on: no recovery, no operator, no page.
+            (
+                [".complete_", "sign_in("],
+                &[
+                    "identity/src/sign_in/confirm_code.rs",
+                    "identity/src/sign_in/login.rs",
+                    "identity/src/sign_in/passkey_sign_in.rs",
+                    "identity/src/sign_in/second_factor.rs",
+                    "identity/src/sign_in/sign_up.rs",
+                ],
+            ),
+            ([".complete_opaque_", "sign_in("], &["identity/src/sign_in/phone_sign_in.rs"]),
             (["&New", "Session {"], &[issue]),
             (["into ", "sessions"], &["kernel/src/tables/sessions.rs"]),
             // Refreshing makes tokens of a session there is already.

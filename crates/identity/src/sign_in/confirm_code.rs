@@ -1,22 +1,21 @@
 //! Verifies an address with the code of its sign-up, and signs in.
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tidegate_crypto::PlainToken;
-use tidegate_domain::account::{Account, LoginName};
+use tidegate_domain::account::Account;
 use tidegate_domain::challenge::{Challenge, Purpose};
-use tidegate_domain::id::{AccountId, OrganizationId, SessionId};
 use tidegate_domain::session::{Amr, AmrSet};
-use tidegate_domain::{EmailAddress, Role, Secret, limit};
+use tidegate_domain::{EmailAddress, Secret, limit};
 use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
-use tidegate_kernel::issue::{SignedIn, TokenSet};
+use tidegate_kernel::issue::SignedIn;
 use tidegate_kernel::one_time::OneTime;
 use tidegate_kernel::{Call, Refused};
 
 use crate::accounts::proof::ProvenBy;
 use crate::credentials::challenge::Answer;
 use crate::sign_in::complete::{Completed, Completion, Refusal};
+use crate::sign_in::kept::KeptSignIn;
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -75,7 +74,10 @@ impl Identity {
             Answer::Right => {}
             Answer::Again => {
                 let login = EmailAddress::from_stored(challenge.address.clone()).into();
-                let known = work.sign_in_answered(&action, login).await?;
+                let known = match self.kernel.answered::<KeptSignIn>(&mut work.unit, &action).await? {
+                    Some(kept) => kept.open_again(&self.kernel, &mut work.unit, login).await?,
+                    None => None,
+                };
                 work.commit().await?;
                 return known.ok_or(Refused::Rule(ConfirmCodeError::InvalidToken));
             }
@@ -139,67 +141,6 @@ impl Identity {
             }
             Completed::VerifyEmail | Completed::Refused(_) => Ok(None),
         }
-    }
-}
-
-/// What a repeat of the request is answered: kept sealed.
-#[derive(Serialize, Deserialize)]
-struct KeptSignIn {
-    session: SessionId,
-    account: AccountId,
-    organization: OrganizationId,
-    role: Role,
-    access_token: String,
-    refresh_token: String,
-    expires_in: i64,
-}
-
-impl From<&SignedIn> for KeptSignIn {
-    fn from(opened: &SignedIn) -> Self {
-        Self {
-            session: opened.session,
-            account: opened.account.id,
-            organization: opened.organization,
-            role: opened.role,
-            access_token: opened.tokens.access_token.expose().to_owned(),
-            refresh_token: opened.tokens.refresh_token.expose().to_owned(),
-            expires_in: opened.tokens.expires_in,
-        }
-    }
-}
-
-impl Work<'_> {
-    /// The session that an action opened, with the tokens that were answered. None when it has ended meanwhile.
-    async fn sign_in_answered(
-        &mut self,
-        action: &OneTime,
-        login: LoginName,
-    ) -> Result<Option<SignedIn>, Fault> {
-        let kernel = &self.app.kernel;
-        let Some(kept) = kernel.answered::<KeptSignIn>(&mut self.unit, action).await? else {
-            return Ok(None);
-        };
-        let account = self.unit.accounts().find(kept.account).await?;
-        let Some(account) = account.filter(|account| account.disabled_at.is_none()) else {
-            return Ok(None);
-        };
-        if !kernel.is_alive(&mut self.unit, kept.session).await? {
-            return Ok(None);
-        }
-        Ok(Some(SignedIn {
-            account,
-            login,
-            is_verified: true,
-            session: kept.session,
-            organization: kept.organization,
-            role: kept.role,
-            database: None,
-            tokens: TokenSet {
-                access_token: Secret::new(kept.access_token),
-                refresh_token: Secret::new(kept.refresh_token),
-                expires_in: kept.expires_in,
-            },
-        }))
     }
 }
 

@@ -132,8 +132,8 @@ impl Work<'_> {
         let Some(kept) = self.app.kernel.answered::<KeptPhoneSignIn>(&mut self.unit, action).await? else {
             return Ok(None);
         };
-        let is_alive = self.app.kernel.is_alive(&mut self.unit, kept.session).await?;
-        Ok(is_alive.then(|| PhoneSignedIn { account: kept.account, token: Secret::new(kept.token) }))
+        let current = self.app.kernel.current_session(&mut self.unit, kept.session).await?;
+        Ok(current.map(|_| PhoneSignedIn { account: kept.account, token: Secret::new(kept.token) }))
     }
 
     async fn audit_wrong_code(&mut self, challenge: &Challenge) -> Result<(), Fault> {

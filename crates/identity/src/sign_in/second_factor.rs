@@ -5,21 +5,24 @@ use tidegate_crypto::PlainToken;
 use tidegate_delivery::Template;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::audit::Action;
-use tidegate_domain::challenge::{Challenge, ChallengeStatus, Continuation, PendingSignIn, Purpose};
+use tidegate_domain::challenge::{
+    Challenge, ChallengeStatus, Continuation, PendingSignIn, Purpose, REPEATED_FOR,
+};
 use tidegate_domain::factor::{DeviceData, FactorKind, device_name};
 use tidegate_domain::session::{Amr, AmrSet};
-use tidegate_domain::{EmailAddress, Secret, limit};
-use tidegate_kernel::Call;
+use tidegate_domain::{EmailAddress, Secret, Timestamp, limit};
 use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::counted_factor::{CountedFactor, FactorUse};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::SignedIn;
 use tidegate_kernel::throttle::Counted;
+use tidegate_kernel::{Call, Refused};
 
 use crate::credentials::factor_code::send::CodeChallenge;
 use crate::credentials::factors::present::{Accepted, Presented};
 use crate::credentials::trusted_device::recognize::OfferedDevice;
 use crate::sign_in::complete::{Completed, Completion};
+use crate::sign_in::second_factor_repeat::KeptFactorShown;
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -100,6 +103,16 @@ pub struct FactorShown {
     pub device: Option<OfferedDevice>,
 }
 
+/// What a temporary token names.
+enum Named {
+    /// A sign-in that waits.
+    Waiting(Challenge, PendingSignIn),
+    /// One that was answered so short a time ago that the request may be a repeat.
+    Answered(Challenge),
+    /// Nothing.
+    None,
+}
+
 impl Work<'_> {
     /// Has a sign-in wait for its second factor.
     pub(crate) async fn ask_second_factor(
@@ -134,17 +147,23 @@ impl Work<'_> {
         })
     }
 
-    /// The sign-in that a temporary token names, with its account locked. None when there is none that waits.
-    async fn pending_sign_in(&mut self, hash: &[u8]) -> Result<Option<(Challenge, PendingSignIn)>, Fault> {
+    /// The sign-in that a temporary token names, with its account locked.
+    async fn pending_sign_in(&mut self, hash: &[u8]) -> Result<Named, Fault> {
         let found = self.unit.challenges().find_by_handle(Purpose::SecondFactor, hash).await?;
         let Some(account) = found.and_then(|found| found.account) else {
-            return Ok(None);
+            return Ok(Named::None);
         };
         self.lock(account).await?;
         // Again: others may have answered it while this unit waited.
-        let found = self.unit.challenges().find_by_handle(Purpose::SecondFactor, hash).await?;
-        let open = found.filter(|found| found.status(self.now) == ChallengeStatus::Open);
-        Ok(open.and_then(|open| open.continuation.sign_in.clone().map(|pending| (open, pending))))
+        let Some(found) = self.unit.challenges().find_by_handle(Purpose::SecondFactor, hash).await? else {
+            return Ok(Named::None);
+        };
+        let is_open = found.status(self.now) == ChallengeStatus::Open;
+        Ok(match found.continuation.sign_in.clone() {
+            Some(pending) if is_open => Named::Waiting(found, pending),
+            _ if was_just_answered(&found, self.now) => Named::Answered(found),
+            _ => Named::None,
+        })
     }
 
     /// Opens the session. None when the account cannot be signed in to any more.
@@ -181,6 +200,7 @@ impl Work<'_> {
 
 impl Identity {
     /// Chooses how the second factor will be shown, and sends a code where it is one that is sent; answers another temporary token.
+    /// The same request sent again within a minute gets the same answer: see [`tidegate_kernel::one_time`].
     ///
     /// Source: RiverGen "auth/mfa/otp/generate".
     ///
@@ -197,8 +217,15 @@ impl Identity {
         }
         let mut work = self.begin(call).await?;
         work.require_sender(claim.kind)?;
-        let Some((challenge, pending)) = work.pending_sign_in(hash.as_bytes()).await? else {
-            return refuse(ChooseFactorError::InvalidToken);
+        let proof = json!([claim.temporary_token.expose(), claim.kind.as_str()]);
+        let action = self.kernel.one_time(call, "choose second factor", &proof);
+        let (challenge, pending) = match work.pending_sign_in(hash.as_bytes()).await? {
+            Named::Waiting(challenge, pending) => (challenge, pending),
+            Named::Answered(_) => {
+                let known = self.kernel.answered::<String>(&mut work.unit, &action).await?;
+                return known.map(Secret::new).ok_or(Refused::Rule(ChooseFactorError::InvalidToken));
+            }
+            Named::None => return refuse(ChooseFactorError::InvalidToken),
         };
         let Some(account) = work.account_of(&challenge).await? else {
             return refuse(ChooseFactorError::AccountNotFound);
@@ -206,13 +233,12 @@ impl Identity {
         if work.unit.organizations().sign_in_target(account.id, pending.workspace).await?.is_none() {
             return refuse(ChooseFactorError::SignInGone);
         }
-        let factors = work.unit.factors().of_account(account.id).await?;
         let recipient = work.recipient(account.id, claim.kind).await?;
-        let is_sent = claim.kind != FactorKind::Totp;
-        if !factors.iter().any(|factor| factor.kind == claim.kind) || (is_sent && recipient.is_none()) {
+        let factors = work.unit.factors().of_account(account.id).await?;
+        if !work.usable_kinds(account.id, &factors).await?.contains(&claim.kind) {
             return refuse(ChooseFactorError::NotEnabled);
         }
-        if is_sent {
+        if recipient.is_some() {
             let counted = Counted::Factor(CountedFactor::Sent(account.id, FactorUse::SignIn));
             if let Some(exceeded) = work.count(counted, call.profile.limits.second_factor_codes).await? {
                 return Err(exceeded.into());
@@ -236,11 +262,13 @@ impl Identity {
         };
         work.challenge_factor(next, recipient.as_ref()).await?;
         work.audit(Action::FactorCodeSent, account.id, json!({ "method": claim.kind.as_str() })).await?;
+        work.kernel().keep_answer(&action, &token.expose()).await?;
         work.commit().await?;
         Ok(Secret::new(token.expose()))
     }
 
-    /// Judges the second factor, and opens the session.
+    /// Judges the second factor, and opens the session. The same request sent again within a minute gets the same answer: see
+    /// [`tidegate_kernel::one_time`].
     ///
     /// Source: RiverGen "auth/mfa/verify".
     ///
@@ -252,8 +280,12 @@ impl Identity {
             return refuse(ShowFactorError::InvalidToken);
         }
         let mut work = self.begin(call).await?;
-        let Some((challenge, pending)) = work.pending_sign_in(hash.as_bytes()).await? else {
-            return refuse(ShowFactorError::InvalidToken);
+        let proof = json!([claim.temporary_token.expose(), claim.presented.proof(), claim.device.as_str()]);
+        let action = self.kernel.one_time(call, "show second factor", &proof);
+        let (challenge, pending) = match work.pending_sign_in(hash.as_bytes()).await? {
+            Named::Waiting(challenge, pending) => (challenge, pending),
+            Named::Answered(challenge) => return work.factor_shown_again(&challenge, &action).await,
+            Named::None => return refuse(ShowFactorError::InvalidToken),
         };
         let Some(account) = work.account_of(&challenge).await? else {
             return refuse(ShowFactorError::AccountNotFound);
@@ -290,14 +322,24 @@ impl Identity {
             let values = json!({ "device": device_name(&call.user_agent), "days": 0 });
             work.security_notice(account.id, Template::NewDevice, values).await?;
         }
+        let shown = FactorShown { signed_in, device };
+        work.kernel().keep_answer(&action, &KeptFactorShown::from(&shown)).await?;
         work.commit().await?;
-        Ok(FactorShown { signed_in, device })
+        Ok(shown)
     }
 
-    /// Whether a temporary token names a sign-in: what is none is refused before it costs a turn at the writer.
+    /// Whether a temporary token names a sign-in that waits, or was answered just now: what is none is refused before it costs a turn at the writer.
     async fn is_pending_sign_in(&self, hash: &[u8]) -> Result<bool, Fault> {
         let mut unit = self.kernel.store.read().await?;
         let found = unit.challenges().find_by_handle(Purpose::SecondFactor, hash).await?;
-        Ok(found.is_some_and(|found| found.status(self.kernel.now()) == ChallengeStatus::Open))
+        let now = self.kernel.now();
+        Ok(found.is_some_and(|found| {
+            found.status(now) == ChallengeStatus::Open || was_just_answered(&found, now)
+        }))
     }
+}
+
+/// Whether a request with this challenge may be a repeat of the one that answered it.
+fn was_just_answered(challenge: &Challenge, now: Timestamp) -> bool {
+    challenge.consumed_at.is_some_and(|answered| answered.plus(REPEATED_FOR) > now)
 }

@@ -7,12 +7,14 @@ use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Continuation;
 use tidegate_domain::contract::Unverified;
+use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{EmailAddress, Password};
 use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::SignedIn;
+use tidegate_kernel::one_time::OneTime;
 use tidegate_kernel::tables::idempotency::Record;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
@@ -20,6 +22,7 @@ use tidegate_kernel::{Call, KernelTables};
 
 use crate::accounts::people::{NewPerson, Person};
 use crate::sign_in::complete::{Completed, Completion};
+use crate::sign_in::kept::KeptSignIn;
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -99,8 +102,8 @@ impl Identity {
         if let Err(weak) = profile.password.check(&claim.password) {
             return refuse(SignUpError::WeakPassword(weak));
         }
-        let repeat = claim.idempotency_key.as_deref().map(|key| self.repeat(call, key, &claim));
-        let known = self.known_answer(self.kernel.store.read().await?, &claim, repeat.as_ref()).await?;
+        let repeat = self.repeat(call, &claim);
+        let known = self.known_answer(self.kernel.store.read().await?, &claim, &repeat).await?;
         if let Some(answer) = known {
             return answer.map_err(tidegate_kernel::Refused::Rule);
         }
@@ -110,7 +113,7 @@ impl Identity {
         let Some(account) = work.register(&claim, &hash).await? else {
             drop(work);
             // Another request was first; perhaps this very one, sent twice at once.
-            return self.answer_of_the_first(&claim, repeat.as_ref(), SignUpError::EmailTaken).await;
+            return self.answer_of_the_first(&claim, &repeat, SignUpError::EmailTaken).await;
         };
         let signed_up = if sends_code {
             let temporary_token =
@@ -127,11 +130,9 @@ impl Identity {
                 None => return refuse(SignUpError::Refused),
             }
         };
-        if let (Some(repeat), SignedUp::VerificationRequired(pending)) = (&repeat, &signed_up)
-            && !work.remember(repeat, pending).await?
-        {
+        if !work.remember(&repeat, account.id, &signed_up).await? {
             drop(work);
-            return self.answer_of_the_first(&claim, Some(repeat), SignUpError::IdempotencyConflict).await;
+            return self.answer_of_the_first(&claim, &repeat, SignUpError::IdempotencyConflict).await;
         }
         work.commit().await?;
         Ok(signed_up)
@@ -141,42 +142,83 @@ impl Identity {
     async fn answer_of_the_first(
         &self,
         claim: &SignUp,
-        repeat: Option<&Repeat>,
+        repeat: &Repeat,
         otherwise: SignUpError,
     ) -> Outcome<SignedUp, SignUpError> {
         let answer = self.known_answer(self.kernel.store.begin().await?, claim, repeat).await?;
         answer.unwrap_or(Err(otherwise)).map_err(tidegate_kernel::Refused::Rule)
     }
 
-    /// The answer that needs no work: one given before, or that the address is taken.
+    /// The answer that needs no work: one given before, or that the address is taken. To the same caller, with the same password, a
+    /// sign-up that worked just now is answered as the first time, also without an idempotency key.
     ///
     /// After a lost race, a writing unit reads: until the winner's unit is durable, no reader sees it.
     async fn known_answer(
         &self,
         mut unit: Unit,
         claim: &SignUp,
-        repeat: Option<&Repeat>,
+        repeat: &Repeat,
     ) -> Result<Option<Result<SignedUp, SignUpError>>, Fault> {
         // The account before the record: both are committed together, and a reader who sees the first sees the second.
         let owner = unit.accounts().owner_of(&claim.email.clone().into()).await?;
         // An invitation does not keep the address from its owner.
         let taken = owner.is_some() && unit.claims().invited(&claim.email).await? != owner;
-        let record = match repeat {
-            Some(repeat) => unit.idempotency().find(&repeat.key_mac, self.kernel.now()).await?,
-            None => None,
+        let keyed = match repeat {
+            Repeat::Keyed { key_mac, .. } => unit.idempotency().find(key_mac, self.kernel.now()).await?,
+            Repeat::OneTime(_) => None,
+        };
+        let again = match (repeat, owner) {
+            (Repeat::OneTime(action), Some(owner)) if taken => {
+                self.signed_up_before(&mut unit, action, owner, &claim.email).await?
+            }
+            _ => None,
+        };
+        let wrong = match repeat {
+            Repeat::OneTime(action) if taken && again.is_none() => {
+                self.kernel.has_other_proof(&mut unit, action).await?.then_some(action)
+            }
+            _ => None,
         };
         unit.commit().await?;
-        if let (Some(repeat), Some(record)) = (repeat, record) {
-            if record.fingerprint != repeat.fingerprint {
+        if let Some(action) = wrong {
+            self.kernel.withdraw_other_proof(action).await?;
+        }
+        if let (Repeat::Keyed { fingerprint, .. }, Some(record)) = (repeat, keyed) {
+            if record.fingerprint != fingerprint {
                 return Ok(Some(Err(SignUpError::IdempotencyConflict)));
             }
             let plain = self.kernel.vault.open(RESPONSE, &record.response)?;
             return Ok(Some(Ok(SignedUp::VerificationRequired(serde_json::from_slice(&plain)?))));
         }
-        Ok(taken.then_some(Err(SignUpError::EmailTaken)))
+        Ok(again.map(Ok).or(taken.then_some(Err(SignUpError::EmailTaken))))
     }
 
-    fn repeat(&self, call: &Call, key: &str, claim: &SignUp) -> Repeat {
+    /// What this caller's sign-up was answered just now, while the account that it made has the address.
+    async fn signed_up_before(
+        &self,
+        unit: &mut Unit,
+        action: &OneTime,
+        owner: AccountId,
+        email: &EmailAddress,
+    ) -> Result<Option<SignedUp>, Fault> {
+        let Some(kept) = self.kernel.answered::<KeptSignUp>(unit, action).await? else {
+            return Ok(None);
+        };
+        if kept.account != owner {
+            return Ok(None);
+        }
+        Ok(match kept.answer {
+            KeptAnswer::Pending(pending) => Some(SignedUp::VerificationRequired(pending)),
+            KeptAnswer::SignedIn(kept) => {
+                let login = LoginName::Email(email.clone());
+                let again = kept.open_again(&self.kernel, unit, login).await?;
+                again.map(|signed_in| SignedUp::SignedIn(Box::new(signed_in)))
+            }
+        })
+    }
+
+    /// What a repeat of the request is known by: its key, or everything that it says.
+    fn repeat(&self, call: &Call, claim: &SignUp) -> Repeat {
         let contract = call.profile.contract.as_str();
         // The password is part of what must be equal: knowing key and address must not be enough to get the answer.
         let body = json!([
@@ -186,9 +228,13 @@ impl Identity {
             claim.agreed_to_terms,
             claim.terms_version,
         ]);
+        let Some(key) = &claim.idempotency_key else {
+            let email = json!(claim.email.as_str());
+            return Repeat::OneTime(self.kernel.one_time_about(call, "sign-up", &email, &body));
+        };
         // A key belongs to the client that chose it: another client that guesses how keys are made must not use them up.
         let named = format!("{contract} sign-up {} {key}", call.network());
-        Repeat {
+        Repeat::Keyed {
             key_mac: self.kernel.vault.mac("idempotency key", named.as_bytes()),
             fingerprint: self.kernel.vault.mac("idempotency fingerprint", body.to_string().as_bytes()),
         }
@@ -199,9 +245,24 @@ impl Identity {
 const RESPONSE: &str = "idempotent response";
 
 /// A request that may be repeated.
-struct Repeat {
-    key_mac: [u8; 32],
-    fingerprint: [u8; 32],
+enum Repeat {
+    /// For a day, by its idempotency key.
+    Keyed { key_mac: [u8; 32], fingerprint: [u8; 32] },
+    /// For a minute, by its body and its caller: see [`tidegate_kernel::one_time`].
+    OneTime(OneTime),
+}
+
+/// What a repeat without a key is answered: kept sealed.
+#[derive(Serialize, Deserialize)]
+struct KeptSignUp {
+    account: AccountId,
+    answer: KeptAnswer,
+}
+
+#[derive(Serialize, Deserialize)]
+enum KeptAnswer {
+    Pending(PendingSignUp),
+    SignedIn(KeptSignIn),
 }
 
 impl Work<'_> {
@@ -252,14 +313,34 @@ impl Work<'_> {
         })
     }
 
-    /// Keeps an answer for repeats. False when one was kept meanwhile.
-    async fn remember(&mut self, repeat: &Repeat, answer: &PendingSignUp) -> Result<bool, Fault> {
-        let plain = serde_json::to_vec(answer)?;
+    /// Keeps the answer for repeats. False when one was kept for its key meanwhile.
+    async fn remember(
+        &mut self,
+        repeat: &Repeat,
+        account: AccountId,
+        answer: &SignedUp,
+    ) -> Result<bool, Fault> {
+        let (key_mac, fingerprint, pending) = match (repeat, answer) {
+            (Repeat::Keyed { key_mac, fingerprint }, SignedUp::VerificationRequired(pending)) => {
+                (key_mac, fingerprint, pending)
+            }
+            // Of the contracts that sign in at once, none has keys.
+            (Repeat::Keyed { .. }, SignedUp::SignedIn(_)) => return Ok(true),
+            (Repeat::OneTime(action), answer) => {
+                let answer = match answer {
+                    SignedUp::VerificationRequired(pending) => KeptAnswer::Pending(pending.clone()),
+                    SignedUp::SignedIn(signed_in) => KeptAnswer::SignedIn(signed_in.as_ref().into()),
+                };
+                self.kernel().keep_answer(action, &KeptSignUp { account, answer }).await?;
+                return Ok(true);
+            }
+        };
+        let plain = serde_json::to_vec(pending)?;
         let record = Record {
-            fingerprint: repeat.fingerprint.to_vec(),
+            fingerprint: fingerprint.to_vec(),
             response: self.app.kernel.vault.seal(RESPONSE, &plain, self.app.kernel.entropy.as_ref())?,
         };
         let expires_at = self.now.plus(IDEMPOTENCY_LIFETIME);
-        Ok(self.unit.idempotency().insert(&repeat.key_mac, &record, self.now, expires_at).await?)
+        Ok(self.unit.idempotency().insert(key_mac, &record, self.now, expires_at).await?)
     }
 }

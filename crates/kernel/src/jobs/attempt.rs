@@ -27,12 +27,20 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
     }
 }
 
+/// An error of an attempt.
+pub(crate) trait AttemptError {
+    /// Whether the attempt ended only because its node stops.
+    fn is_stop(&self) -> bool {
+        false
+    }
+}
+
 /// Makes one attempt at a job, and measures it.
 ///
 /// # Errors
 /// [`Failure`].
 #[expect(clippy::disallowed_methods, reason = "latency is measured, not decided upon")]
-pub(crate) async fn attempt<T, E>(
+pub(crate) async fn attempt<T, E: AttemptError>(
     job: &'static str,
     limit: Option<Duration>,
     work: impl Future<Output = Result<T, E>>,
@@ -53,7 +61,11 @@ pub(crate) async fn attempt<T, E>(
         }
         Err(failure) => Err(failure),
     };
-    let word = if result.is_ok() { "done" } else { "failed" };
+    let word = match &result {
+        Ok(_) => "done",
+        Err(Failure::Error(error)) if error.is_stop() => "stopped",
+        Err(_) => "failed",
+    };
     metrics::histogram!("tidegate_job_duration_seconds", "job" => job, "result" => word)
         .record(started.elapsed().as_secs_f64());
     result

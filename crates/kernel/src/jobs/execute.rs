@@ -105,6 +105,9 @@ impl Kernel {
             Settlement::Dead { .. } => {
                 tracing::error!(job = name, number, %error, "a job is given up; see `tidegate jobs list --state dead`");
             }
+            Settlement::Released { .. } => {
+                tracing::info!(job = name, number, "a job stopped with its node; it goes on elsewhere");
+            }
             Settlement::Done | Settlement::Next { .. } => {}
         }
         Ok(())
@@ -124,6 +127,7 @@ impl Kernel {
                 Settlement::Next { at: now.plus(every + self.up_to(jitter)) }
             }
             (Ok(()), _) => Settlement::Done,
+            (Err(Failure::Error(JobError::Stopped)), _) => Settlement::Released { at: now },
             (Err(_), Some(_)) => {
                 let delay = job.retry.next(attempts).unwrap_or(job.retry.max_delay);
                 Settlement::Again { at: now.plus(delay), error }

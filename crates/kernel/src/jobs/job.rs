@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::fault::Fault;
+use crate::jobs::attempt::AttemptError;
 use crate::jobs::claim::Claim;
 use crate::jobs::repository::Jobs;
 
@@ -99,11 +100,20 @@ pub enum JobError {
     /// Trying again cannot help: the job is dead.
     #[error("{0}")]
     Never(String),
+    /// It stopped because its node stops: no failure. Another node goes on with it at once.
+    #[error("its node stopped")]
+    Stopped,
 }
 
 impl From<Fault> for JobError {
     fn from(fault: Fault) -> Self {
         Self::Again(fault.to_string())
+    }
+}
+
+impl AttemptError for JobError {
+    fn is_stop(&self) -> bool {
+        *self == Self::Stopped
     }
 }
 

@@ -17,7 +17,7 @@ mod runner;
 mod source;
 mod table_source;
 
-pub(crate) use attempt::{Failure, attempt};
+pub(crate) use attempt::{AttemptError, Failure, attempt};
 pub use claim::Claim;
 pub use job::{Job, JobError, JobRun, Schedule};
 pub use repository::NewJob;

@@ -58,10 +58,16 @@ impl RegisteredJob {
             woken,
             run: Arc::new(move |of| match feature.upgrade() {
                 Some(feature) => run(feature, of),
-                None => {
-                    std::future::ready(Err(JobError::Again("its feature has stopped".to_owned()))).boxed()
-                }
+                None => std::future::ready(Err(JobError::Stopped)).boxed(),
             }),
+        }
+    }
+
+    /// The longest time from now to the next run of its schedule, or to another attempt where the last one failed.
+    pub(crate) fn longest_wait(&self, failed: bool) -> Duration {
+        match self.schedule {
+            Some(Schedule::Installation { every, jitter, .. }) if !failed => every + jitter,
+            _ => self.retry.max_delay,
         }
     }
 

@@ -116,6 +116,11 @@ pub enum Settlement<'a> {
         /// When it runs again.
         at: Timestamp,
     },
+    /// It was stopped before its end: it is as if this attempt had not been made.
+    Released {
+        /// When it runs again.
+        at: Timestamp,
+    },
     /// It failed permanently.
     Dead {
         /// When it was given up.
@@ -203,6 +208,48 @@ impl Jobs<'_> {
         Ok(rows.into_iter().map(|(name,)| name).collect())
     }
 
+    /// Jobs that run, or are held, later than `horizon`: those that wait for their time, and those of a node whose clock is ahead.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn beyond(&mut self, horizon: Timestamp, at_most: i64) -> Result<Vec<JobRow>> {
+        fetch_all!(
+            self.0,
+            JobRow,
+            concat!(
+                "select ",
+                columns!(),
+                " from jobs where (scheduled and run_at > $1) or (state = 'running' and leased_until > $1)
+                 order by number limit $2"
+            ),
+            horizon.micros(),
+            at_most,
+        )
+    }
+
+    /// Has a job run, and its lease end, no later than given. Nothing changes when another worker has claimed it since.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn bring_forward(
+        &mut self,
+        row: &JobRow,
+        run_at: Timestamp,
+        leased_until: Timestamp,
+    ) -> Result<()> {
+        execute!(
+            self.0,
+            "update jobs set run_at = case when run_at > $3 then $3 else run_at end,
+                leased_until = case when leased_until > $4 then $4 else leased_until end
+             where id = $1 and claims = $2 and state <> 'dead'",
+            row.id,
+            row.claims,
+            run_at.micros(),
+            leased_until.micros(),
+        )?;
+        Ok(())
+    }
+
     /// Claims up to `at_most` due jobs of a name for `lease`: no other worker gets them in that time. One whose worker died
     /// is due when its lease runs out.
     ///
@@ -275,6 +322,24 @@ impl Jobs<'_> {
                     return self.finish(id, claim).await;
                 }
                 again
+            }
+            Settlement::Released { at } => {
+                let released = execute!(
+                    self.0,
+                    "update jobs set state = 'pending', run_at = $3, leased_until = 0, attempts = attempts - 1
+                     where id = $1 and claims = $2 and state = 'running' and not exists
+                        (select 1 from jobs other where other.name = jobs.name and other.dedupe_key = jobs.dedupe_key
+                            and other.state = 'pending')",
+                    id,
+                    claim.0,
+                    at.micros(),
+                )?;
+                self.0.note(changes::JOBS);
+                if released == 0 {
+                    // The same was enqueued meanwhile, and does its work.
+                    return self.finish(id, claim).await;
+                }
+                released
             }
             Settlement::Next { at } => execute!(
                 self.0,

@@ -13,8 +13,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::Kernel;
 use crate::fault::Fault;
-use crate::jobs::attempt::attempt;
-use crate::jobs::job::{JobRun, Schedule, stopped};
+use crate::jobs::attempt::{Failure, attempt};
+use crate::jobs::job::{JobError, JobRun, Schedule, stopped};
 use crate::jobs::outbox_source::OutboxSource;
 use crate::jobs::registry::RegisteredJob;
 use crate::jobs::source::Source;
@@ -74,8 +74,7 @@ impl Runner {
 
     fn sources(&self) -> Vec<Arc<dyn Source>> {
         let kernel = || Arc::clone(&self.kernel);
-        let mut sources: Vec<Arc<dyn Source>> =
-            vec![Arc::new(TableSource { kernel: kernel(), jobs: self.jobs.clone() })];
+        let mut sources: Vec<Arc<dyn Source>> = vec![Arc::new(TableSource::new(kernel(), self.jobs.clone()))];
         if self.delivers {
             for channel in Channel::ALL {
                 sources.push(Arc::new(OutboxSource { kernel: kernel(), channel }));
@@ -93,7 +92,7 @@ impl Kernel {
     /// Those of the store.
     pub async fn run_job(self: &Arc<Self>, name: &str) -> Result<Vec<Result<(), String>>, Fault> {
         let Runner { kernel, jobs, .. } = Runner::only(self, &[name]);
-        let source = TableSource { kernel, jobs };
+        let source = TableSource::new(kernel, jobs);
         source.schedule().await?;
         let (_tell, stopping) = watch::channel(false);
         let claimed = source.claim_jobs(usize::MAX).await?;
@@ -183,8 +182,11 @@ async fn repeat(job: RegisteredJob, every: Duration, at_start: bool, run: JobRun
             return;
         }
         is_due = false;
-        if let Err(failure) = attempt(job.name, job.limit, async { (job.run)(run.again()).await }).await {
-            tracing::warn!(job = job.name, error = %failure, "a job failed; it is tried again");
+        match attempt(job.name, job.limit, async { (job.run)(run.again()).await }).await {
+            Ok(()) | Err(Failure::Error(JobError::Stopped)) => {}
+            Err(failure) => {
+                tracing::warn!(job = job.name, error = %failure, "a job failed; it is tried again");
+            }
         }
     }
 }

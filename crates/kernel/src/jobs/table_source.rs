@@ -1,10 +1,13 @@
 //! The table of jobs as work of the runner.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
+use tidegate_domain::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::fault::Fault;
@@ -15,11 +18,19 @@ use crate::{Kernel, KernelTables};
 
 /// Jobs that run at a time on a node, of all names.
 const AT_ONCE: usize = 16;
+/// How far apart the clocks of two nodes may be before one takes the other's lease for too long.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+/// How often it is looked for jobs that a clock has put off.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Jobs that are brought forward at a time.
+const LATE_AT_ONCE: i64 = 100;
 
 /// The jobs that this version knows: those of a newer one wait for a node that does.
 pub(super) struct TableSource {
-    pub(super) kernel: Arc<Kernel>,
-    pub(super) jobs: Vec<RegisteredJob>,
+    kernel: Arc<Kernel>,
+    jobs: Vec<RegisteredJob>,
+    /// When it was last looked for jobs that a clock has put off, in microseconds.
+    looked_at: AtomicI64,
 }
 
 /// A job to be run, and its place among those that run.
@@ -30,6 +41,10 @@ pub(super) struct ClaimedJob {
 }
 
 impl TableSource {
+    pub(super) const fn new(kernel: Arc<Kernel>, jobs: Vec<RegisteredJob>) -> Self {
+        Self { kernel, jobs, looked_at: AtomicI64::new(i64::MIN) }
+    }
+
     /// Adds the rows of scheduled jobs that are not there.
     pub(super) async fn schedule(&self) -> Result<(), Fault> {
         let there = self.kernel.store.read().await?.jobs().scheduled().await?;
@@ -45,8 +60,45 @@ impl TableSource {
         Ok(())
     }
 
+    /// Brings forward what a node whose clock was ahead has put off, or holds: by this node's clock, the schedule's next run is at most a
+    /// period away, and a lease ends with the time it is given for.
+    async fn bring_forward(&self) -> Result<(), Fault> {
+        let now = self.kernel.now();
+        let looked_at = Timestamp::from_micros(self.looked_at.load(Ordering::Relaxed));
+        // This node's clock may be the one that is set right.
+        if looked_at <= now && now < looked_at.plus(LOOK_EVERY) {
+            return Ok(());
+        }
+        self.looked_at.store(now.micros(), Ordering::Relaxed);
+        let waits = self.jobs.iter().map(|job| job.longest_wait(false).min(job.lease + CLOCK_TOLERANCE));
+        let soonest = waits.min();
+        let Some(soonest) = soonest else { return Ok(()) };
+        let rows = self.kernel.store.read().await?.jobs().beyond(now.plus(soonest), LATE_AT_ONCE).await?;
+        let mut late = Vec::new();
+        for row in rows {
+            let Some(job) = self.jobs.iter().find(|job| job.name == row.name) else { continue };
+            let run_at = now.plus(job.longest_wait(row.last_error.is_some()));
+            let lease_end = now.plus(job.lease + CLOCK_TOLERANCE);
+            let is_put_off = row.scheduled && row.run_at() > run_at;
+            if is_put_off || row.leased_until() > lease_end {
+                late.push((row, run_at, lease_end));
+            }
+        }
+        if late.is_empty() {
+            return Ok(());
+        }
+        let mut unit = self.kernel.store.begin().await?;
+        for (row, run_at, lease_end) in &late {
+            tracing::warn!(job = %row.name, number = row.number, "a node's clock was ahead: a job is brought forward");
+            let run_at = if row.scheduled { *run_at } else { row.run_at() };
+            unit.jobs().bring_forward(row, run_at, *lease_end).await?;
+        }
+        Ok(unit.commit().await?)
+    }
+
     /// Claims what is due and wanted. Reads first: looking costs a reader, claiming a turn at the writer.
     pub(super) async fn claim_jobs(&self, mut room: usize) -> Result<Vec<ClaimedJob>, Fault> {
+        self.bring_forward().await?;
         let due = self.kernel.store.read().await?.jobs().due(self.kernel.now()).await?;
         let mut wanted = Vec::new();
         for job in self.jobs.iter().filter(|job| job.has_rows() && due.iter().any(|name| name == job.name)) {

@@ -57,6 +57,20 @@ impl Idempotency<'_> {
         Ok(kept == 1)
     }
 
+    /// Removes the answer that is kept under a key for another request.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn remove_other(&mut self, key_mac: &[u8], fingerprint: &[u8]) -> Result<()> {
+        execute!(
+            self.0,
+            "delete from idempotency_records where key_mac = $1 and fingerprint <> $2",
+            key_mac,
+            fingerprint,
+        )?;
+        Ok(())
+    }
+
     /// Removes answers that are too old; answers how many.
     ///
     /// # Errors

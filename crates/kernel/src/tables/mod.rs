@@ -4,6 +4,7 @@ pub mod access_tokens;
 pub mod account_cards;
 pub mod audit;
 pub mod idempotency;
+pub(crate) mod kept_sessions;
 pub mod keys;
 pub mod known_networks;
 pub mod limits;

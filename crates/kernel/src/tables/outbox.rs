@@ -324,6 +324,21 @@ impl Outbox<'_> {
         Ok(())
     }
 
+    /// The messages to a recipient that are kept, the oldest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn to_recipient(&mut self, recipient: &str) -> Result<Vec<Message>> {
+        fetch_all!(
+            self.0,
+            Message,
+            "select number, id, idempotency_key, channel, template, recipient, payload, state, attempts, claims,
+                next_attempt_at, last_error, provider, receipt, receipt_reason, created_at, settled_at
+             from outbox_messages where recipient = $1 order by number",
+            recipient,
+        )
+    }
+
     /// Notes what a provider reports of a message it took; answers the message's number. Reports may come in any order:
     /// what is final stays. None for a message that is not known (any more).
     ///

@@ -142,18 +142,18 @@ struct RecordRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct SessionRow {
-    id: Uuid,
-    number: i64,
-    account_id: Uuid,
-    organization_id: Uuid,
-    ip: String,
-    user_agent: String,
-    created_at: i64,
-    last_activity_at: i64,
-    expires_at: i64,
-    ends_at: i64,
-    revoked_at: Option<i64>,
+pub(super) struct SessionRow {
+    pub(super) id: Uuid,
+    pub(super) number: i64,
+    pub(super) account_id: Uuid,
+    pub(super) organization_id: Uuid,
+    pub(super) ip: String,
+    pub(super) user_agent: String,
+    pub(super) created_at: i64,
+    pub(super) last_activity_at: i64,
+    pub(super) expires_at: i64,
+    pub(super) ends_at: i64,
+    pub(super) revoked_at: Option<i64>,
 }
 
 impl Sessions<'_> {
@@ -347,22 +347,7 @@ impl Sessions<'_> {
             account.0,
             now.micros(),
         )?;
-        Ok(rows
-            .into_iter()
-            .map(|row| Session {
-                id: row.id.into(),
-                number: row.number,
-                account: row.account_id.into(),
-                organization: row.organization_id.into(),
-                ip: row.ip,
-                user_agent: row.user_agent,
-                created_at: Timestamp::from_micros(row.created_at),
-                last_activity_at: Timestamp::from_micros(row.last_activity_at),
-                expires_at: Timestamp::from_micros(row.expires_at),
-                ends_at: Timestamp::from_micros(row.ends_at),
-                revoked_at: row.revoked_at.map(Timestamp::from_micros),
-            })
-            .collect())
+        Ok(rows.into_iter().map(Session::from).collect())
     }
 
     /// How many of the account's sessions are active, and how many are kept in all.

@@ -99,10 +99,11 @@ async fn restore(
         Some(key) => vault_with(config, key.clone())?,
         None => open_vault(config, MayCreate::No)?,
     };
-    let store = open_store(&of_draft, MissingStore::Refuse).await?;
+    let unusable = |failure: Failure| failure.about("the backup cannot be used");
+    let store = open_store(&of_draft, MissingStore::Refuse).await.map_err(unusable)?;
     let checked = check(&store, &vault).await;
     store.close().await;
-    checked.map_err(|failure| failure.about("the backup cannot be used"))?;
+    checked.map_err(unusable)?;
     File::open(draft).and_then(|file| file.sync_all()).map_err(about)?;
     if let Some(key) = key {
         write_key(&key_file(&config.data_dir), key)?;

@@ -4,13 +4,16 @@ use std::io::{self, BufRead, IsTerminal};
 
 use serde_json::{Value, json};
 use tidegate_crypto::SystemEntropy;
-use tidegate_domain::Timestamp;
 use tidegate_domain::account::Session;
 use tidegate_domain::factor::FactorKind;
+use tidegate_domain::{EmailAddress, Timestamp};
+use tidegate_identity::credentials::factors::phone_gone::PhoneFactor;
 use tidegate_identity::operator::accounts::AccountDetails;
 use tidegate_identity::operator::create::{CreateIndividualError, NewIndividual};
+use tidegate_identity::operator::identifiers::IdentifierRemoved;
 use tidegate_identity::operator::repository::{AccountFilter, AccountSummary};
 use tidegate_identity::operator::{AccountName, Operator, OperatorError};
+use tidegate_identity::recovery::reset_factors::FactorReset;
 use tidegate_kernel::{Call, Refused};
 
 use super::org;
@@ -68,21 +71,40 @@ pub(super) async fn run(config: &Config, command: User) -> Result<Answer, Failur
 async fn reset_mfa(opened: &Opened, command: &ResetMfa) -> Result<Answer, Failure> {
     let call = Call::from_cli(opened.kernel.settings().contracts.of_installation());
     match opened.identity.reset_factors(&call, &command.email).await {
-        Ok(removed) => {
+        Ok(reset) => Ok(factors_reset(&command.email, reset)),
+        Err(Refused::Rule(rule)) => Err(Failure::new("reset_refused", rule.to_string())),
+        Err(Refused::Fault(fault)) => Err(fault.into()),
+    }
+}
+
+fn factors_reset(email: &EmailAddress, reset: FactorReset) -> Answer {
+    match reset {
+        FactorReset::Done(removed) => {
             let passkey = (!removed.passkeys.is_empty()).then_some("passkey");
             let removed: Vec<&str> =
                 removed.kinds.into_iter().map(FactorKind::as_str).chain(passkey).collect();
-            Ok(Answer::new(
+            Answer::new(
                 format!(
-                    "Removed the second factors of {}: {}. The account was signed out everywhere; its password is unchanged.",
-                    command.email,
+                    "Removed the second factors of {email}: {}. The account was signed out everywhere; its password is unchanged.",
                     removed.join(", ")
                 ),
-                json!({ "email": command.email.as_str(), "removed": removed }),
-            ))
+                json!({ "email": email.as_str(), "removed": removed }),
+            )
         }
-        Err(Refused::Rule(rule)) => Err(Failure::new("reset_refused", rule.to_string())),
-        Err(Refused::Fault(fault)) => Err(fault.into()),
+        FactorReset::At(at) => Answer::new(
+            format!(
+                "The second factors of {email} are removed at {}, unless the owner follows the link that was mailed.",
+                at.iso_seconds()
+            ),
+            json!({ "email": email.as_str(), "removed": [], "takes_effect_at": at.iso_seconds() }),
+        ),
+        FactorReset::OnceConfirmed(until) => Answer::new(
+            format!(
+                "The second factors of {email} are removed when the owner follows the link that was mailed, until {}.",
+                until.iso_seconds()
+            ),
+            json!({ "email": email.as_str(), "removed": [], "to_be_confirmed_until": until.iso_seconds() }),
+        ),
     }
 }
 
@@ -316,14 +338,28 @@ async fn remove_identifier(
     let RemoveIdentifier { named, identifier, primary } = command;
     let identity = &opened.identity;
     let outcome = identity.remove_identifier(operator, &named.account, identifier, primary.as_ref()).await;
-    let promoted = outcome.map_err(refusal)?;
+    let IdentifierRemoved { promoted, phone_factor } = outcome.map_err(refusal)?;
     let mut text = "The identifier is removed, and the account's sessions are ended.".to_owned();
     if let Some(promoted) = &promoted {
         text += &format!(
             " {promoted} signs in in its place; if it is an address, its owner sets a new password by a reset."
         );
     }
-    Ok(Answer::new(text, json!({ "primary": promoted })))
+    let sms_otp = match phone_factor {
+        PhoneFactor::Unaffected => Value::Null,
+        PhoneFactor::Removed => {
+            text += " Codes by text message are no second factor any more; another one is still asked for.";
+            json!("removed")
+        }
+        PhoneFactor::Unreachable { backup_codes } => {
+            text += &format!(
+                " Its second factor, codes by text message, cannot be shown any more: {backup_codes} backup code(s) are left. \
+                 `tidegate user reset-mfa` removes the factor."
+            );
+            json!("unreachable")
+        }
+    };
+    Ok(Answer::new(text, json!({ "primary": promoted, "sms_otp": sms_otp })))
 }
 
 async fn delete(opened: &Opened, operator: &Operator, command: &UserDelete) -> Result<Answer, Failure> {

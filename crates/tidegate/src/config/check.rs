@@ -74,12 +74,8 @@ impl Loaded {
         let alpaca = |alpaca: &AlpacaConfig| alpaca.check().map_err(|error| error.to_string());
         check("broker.forwarded_fields", each(&config.broker.forwarded_fields, operator_field));
         check("broker.alpaca", each(&config.broker.alpaca, alpaca));
-        check("riven.token_lifetime", lifetime(config.riven.token_lifetime));
-        check("riven.code_lifetime", lifetime(config.riven.code_lifetime));
-        check("riven.email_link_lifetime", lifetime(config.riven.email_link_lifetime));
-        check("audit.keep", lifetime(config.audit.keep));
-        check("audit.keep_without_account", lifetime(config.audit.keep_without_account));
         self.check_passkeys(&mut mistakes);
+        self.check_lifetimes(&mut mistakes);
         mistakes.extend(self.limits_without_window().iter().map(|key| self.mistake(key, NO_SECOND)));
         for SmsConfigError { setting, reason } in self.sms_mistakes() {
             mistakes.push(self.mistake(&format!("sms.{setting}"), reason));
@@ -110,6 +106,22 @@ impl Loaded {
                 mistakes.push(self.mistake(&format!("passkeys.{key}"), what));
             }
         }
+    }
+
+    /// Times that no profile has.
+    fn check_lifetimes(&self, mistakes: &mut Vec<Mistake>) {
+        let config = &self.config;
+        let mut check = |key: &str, verdict: Result<(), String>| {
+            if let Err(what) = verdict {
+                mistakes.push(self.mistake(key, what));
+            }
+        };
+        check("riven.token_lifetime", lifetime(config.riven.token_lifetime));
+        check("riven.code_lifetime", lifetime(config.riven.code_lifetime));
+        check("riven.email_link_lifetime", lifetime(config.riven.email_link_lifetime));
+        check("factor_resets.delay", lifetime(config.factor_resets.delay));
+        check("audit.keep", lifetime(config.audit.keep));
+        check("audit.keep_without_account", lifetime(config.audit.keep_without_account));
     }
 
     /// One of the providers' and one of their receipts'.

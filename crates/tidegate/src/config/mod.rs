@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use smart_default::SmartDefault;
 use tidegate_delivery::{RetryPolicy, SmsConfig, SmtpConfig};
 use tidegate_domain::audit::AuditRetention;
+use tidegate_domain::factor::FactorResets;
 use tidegate_domain::limit::{Limit, MessageLimits};
 use tidegate_domain::quota::Quotas;
 use tidegate_domain::time::seconds;
@@ -163,6 +164,9 @@ pub(crate) struct Config {
     /// Passkeys (W3C Web Authentication). They are bound to a domain, never to an IP address. With `dev` on this machine that
     /// is localhost, at any port.
     pub(crate) passkeys: Passkeys,
+    /// How an administrator's reset of someone's second factors takes effect: "immediate" (the owner is mailed), "delayed"
+    /// (the owner is mailed a link that calls it off), or "confirmed" (the owner follows a mailed link first).
+    pub(crate) factor_resets: FactorResets,
     /// Most that one organization may keep. What would be more is refused with 400 QUOTA_EXCEEDED; nothing is deleted
     /// when a quota is lowered. 0 means no limit.
     pub(crate) quotas: Quotas,

@@ -136,12 +136,12 @@ impl Schema {
     fn knows_parts(&self, at: &[String], inner: &Dict) -> bool {
         // A table whose own name is misspelled is told as such.
         (self.find(at).is_some() || suggest(self, at).is_none_or(|meant| !meant.note.is_empty()))
-            && inner.keys().any(|key| suggest(self, &[at, &[key.clone()]].concat()).is_some())
+            && inner.keys().any(|key| suggest(self, &[at, std::slice::from_ref(key)].concat()).is_some())
     }
 
     fn list_parts<'v>(&self, at: &[String], inner: &'v Dict, unknown: &mut Vec<Unknown<'v>>) {
         for (key, value) in inner {
-            let path = [at, &[key.clone()]].concat();
+            let path = [at, std::slice::from_ref(key)].concat();
             unknown.push(Unknown { meant: suggest(self, &path), path, value });
         }
     }

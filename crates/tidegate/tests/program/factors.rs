@@ -4,7 +4,7 @@ use serde_json::json;
 use tidegate_database::{Store, StoreOptions, Unit, execute};
 use tidegate_testkit::{MIGRATIONS, on_both_engines};
 
-use crate::support::{Installation, PASSWORD};
+use crate::support::{Installation, PASSWORD, Said};
 
 const OWNER: &str = "root@acme.example";
 
@@ -55,6 +55,27 @@ on_both_engines! {
         assert_eq!((said.code, said.err.as_str()), (1, "error: the account has no second factor and no passkey\n"));
         let said = here.run(&["user", "reset-mfa", "nobody@acme.example", "--json"]);
         assert!(said.code == 1 && said.out.contains("reset_refused"), "{}", said.out);
+    }
+
+    async fn a_reset_that_waits_says_until_when(here: Installation) {
+        with_factor(&here).await;
+        for (mode, key) in [("delayed", "takes_effect_at"), ("confirmed", "to_be_confirmed_until")] {
+            let reset = |mails: bool| {
+                let mut command = here.command(&["user", "reset-mfa", OWNER, "--json"]);
+                command.env("TIDEGATE_FACTOR_RESETS__BY_OPERATOR", mode);
+                if mails {
+                    command.env("TIDEGATE_MAIL__SMTP__HOST", "mail.acme.example");
+                    command.env("TIDEGATE_MAIL__SMTP__FROM", "id@acme.example");
+                }
+                Said::of(&mut command)
+            };
+            let said = reset(false);
+            assert_eq!((said.code, said.json()["error"]["code"].as_str()), (1, Some("mail_not_configured")));
+            let said = reset(true).json();
+            assert!(said[key].is_string() && said["removed"] == json!([]), "{said}");
+        }
+        let jobs = here.json(&["jobs", "list"]);
+        assert!(jobs.to_string().contains("reset second factors"), "{jobs}");
     }
 
     async fn an_operator_lets_members_in_where_no_factor_can_be_asked_for(here: Installation) {

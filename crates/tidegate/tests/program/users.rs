@@ -107,6 +107,8 @@ on_both_engines! {
         assert_eq!(export["identifiers"][0]["value"], ADA);
         assert_eq!(export["organizations"][0]["role"], "owner");
         assert_eq!(export["sessions"].as_array().unwrap().len(), 1);
+        assert_eq!(export["sessions"][0]["ended_at"], serde_json::Value::Null);
+        assert!(export["messages"].as_array().unwrap().is_empty(), "{export}");
         assert!(export["audit_events"].as_array().unwrap().len() >= 2, "{export}");
         let text = export.to_string();
         assert!(!text.contains("$2b$") && !text.contains("hash") && !text.contains(PASSWORD), "{text}");

@@ -115,11 +115,6 @@ impl Error {
         self
     }
 
-    /// The same error, with another code in place of this one.
-    pub(super) fn recoded(self, from: &str, to: &'static str) -> Self {
-        if self.code == from { self.coded(to) } else { self }
-    }
-
     /// Too many wrong codes (contradiction C9).
     pub(super) fn too_many_attempts(exceeded: Exceeded, message: impl ToString) -> Self {
         let headers = Box::new(limit_headers(&exceeded));

@@ -21,8 +21,6 @@ pub(super) fn shapes() -> Shapes {
     let one_proof = json!({
         "if": is_sent(&["password"]), "then": is_not_sent(&["code", "backup_code"]), "else": one_code.clone(),
     });
-    Shapes {
-        texts: vec![picture, filter],
-        rules: vec![("VerifyMfaBody", one_code), ("StepUpBody", one_proof)],
-    }
+    let texts = [picture, filter].into_iter().chain(webauthn::texts()).collect();
+    Shapes { texts, rules: vec![("VerifyMfaBody", one_code), ("StepUpBody", one_proof)] }
 }

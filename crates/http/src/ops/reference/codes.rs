@@ -119,6 +119,7 @@ const ADVICE: &[(&str, &str)] = &[
     ("RATE_LIMITED", "Wait for the seconds of `Retry-After`."),
     ("RATE_LIMIT_OVERFLOW", "Wait for the seconds of `Retry-After`."),
     ("REFRESH_TOKEN_EXPIRED", "Sign in again."),
+    ("REQUEST_TIMEOUT", "Send the body faster, or in smaller parts."),
     ("REGISTRATION_COMPLETION_FAILED", "Begin the registration again; the message says what was wrong."),
     (
         "REGISTRATION_START_FAILED",
@@ -153,7 +154,6 @@ const ANYWHERE: &[(&str, &str, &str)] = &[
     ("METHOD_NOT_ALLOWED", "405", "Use a method that the header `Allow` names."),
     ("NOT_FOUND", "404", "Check the path."),
     ("PATH_NOT_FOUND", "404", "Check the path."),
-    ("REQUEST_TIMEOUT", "408", "Send the body faster, or in smaller parts."),
     ("RESOURCE_NOT_FOUND", "404", "Check the path."),
 ];
 

@@ -151,6 +151,18 @@ on_both_engines! {
         manage(&app, Method::PATCH, &mallory, change).await.assert_status(200);
     }
 
+    // The first proof withdraws an invitation that is not accepted; this holds were one left behind.
+    async fn a_proven_account_that_accepted_nothing_has_a_password_of_its_own(app: TestApp) {
+        let mallory = mallory(&app).await;
+        let invitation = json!({ "email": VICTIM, "role": "backend", "password": PASSWORD });
+        manage(&app, Method::POST, &mallory, invitation).await.assert_status(200);
+        verify(&app, VICTIM, &app.latest_code(VICTIM).await).await.assert_status(200);
+        app.sql("update memberships set accepted_at = null where role <> 'owner'").await;
+        let change = json!({ "email": VICTIM, "password": STRANGERS });
+        manage(&app, Method::PATCH, &mallory, change).await.assert_error(403, "INCORRECT_ACCOUNT");
+        app.log_in("individual", VICTIM, json!({})).await.assert_status(200);
+    }
+
     async fn an_invitation_without_a_password_is_accepted_by_its_own_link(app: TestApp) {
         let mallory = mallory(&app).await;
         let invitation = json!({ "email": VICTIM, "role": "backend" });

@@ -67,6 +67,50 @@ on_both_engines! {
         app.sign_up_rivergen_verified(THIEF).await;
     }
 
+    // What the thief added since signs in no more; what the owner had before still does.
+    async fn factors_that_the_thief_added_go_and_those_of_the_owner_stay(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(OWNER).await;
+        let phone = app.enrol_totp(&ada, "Ada's phone").await;
+        app.advance(Duration::from_secs(60));
+        change(&app, &ada, THIEF).await;
+        let token = app.latest_link_token(OWNER).await;
+        app.advance(Duration::from_secs(60));
+        app.enrol_totp(&ada, "Thief's phone").await;
+        let thief = Person { email: THIEF.to_owned(), ..ada.clone() };
+        app.enrol_email_otp(&thief).await;
+        app.advance(Duration::from_secs(300));
+        let pending = json!({ "device_name": "Another" });
+        let set_up = app.post("/api/v1/mfa/totp/setup").bearer(&ada.access_token).json(&pending).send().await;
+        set_up.assert_status(200);
+
+        let page = app.post("/restore-email").form(&format!("token={token}")).send().await;
+        let form = format!("token={}&new_password={CHOSEN}", offered(&page.assert_status(200).text));
+        app.post("/reset-password").form(&form).send().await.assert_status(200);
+        assert!(app.templates_to(OWNER).await.contains(&"factor_removed".to_owned()));
+        assert_eq!(app.sql_count("select count(*) from second_factors").await, 1);
+        // The thief's set-up replaced the owner's backup codes: those that replaced them are the thief's.
+        assert_eq!(app.sql_count("select count(*) from recovery_codes").await, 0);
+        let login = login_rivergen(&app.client(), OWNER, CHOSEN).await;
+        assert_eq!(login.assert_status(200).field("data.available_methods"), &json!(["totp"]));
+        let token = app.choose_factor(&login.text_at("data.temporary_token"), "totp").await;
+        app.show_factor(&token, "code", &phone.code(app.now())).await.assert_status(200);
+    }
+
+    async fn an_account_whose_only_factor_is_the_thiefs_asks_for_none(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(OWNER).await;
+        app.advance(Duration::from_secs(60));
+        change(&app, &ada, THIEF).await;
+        let token = app.latest_link_token(OWNER).await;
+        app.enrol_totp(&ada, "Thief's phone").await;
+        let page = app.post("/restore-email").form(&format!("token={token}")).send().await;
+        let form = format!("token={}&new_password={CHOSEN}", offered(&page.assert_status(200).text));
+        app.post("/reset-password").form(&form).send().await.assert_status(200);
+        login_rivergen(&app.client(), OWNER, CHOSEN).await.assert_status(200).text_at("data.access_token");
+        for table in ["second_factors", "recovery_codes"] {
+            assert_eq!(app.sql_count(&format!("select count(*) from {table}")).await, 0, "{table}");
+        }
+    }
+
     // The second link would let the caller of the first change take the account back from its owner.
     async fn of_several_changes_the_first_mailbox_has_the_last_word(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(OWNER).await;

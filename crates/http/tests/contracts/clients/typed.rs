@@ -160,6 +160,7 @@ on_both_engines! {
         ] {
             login(&app, pasted, PASSWORD).await.assert_status(200);
         }
+        app.advance(std::time::Duration::from_secs(60));
         register(&app, "grace@example.com", PASSWORD).await.assert_error(409, "EMAIL_EXISTS");
     }
 

@@ -13,7 +13,8 @@ use crate::credentials::recovery_code::spend::new_recovery_codes;
 use crate::{Identity, IdentityTables};
 
 impl Identity {
-    /// Confirms that codes of that kind reach the owner; answers new backup codes, which replace earlier ones.
+    /// Confirms that codes of that kind reach the owner; answers new backup codes, which replace earlier ones. The same
+    /// request sent again within a minute gets the same answer: see [`tidegate_kernel::one_time`].
     ///
     /// Source: RiverGen "mfa/email-otp/verify".
     ///
@@ -31,8 +32,9 @@ impl Identity {
         let pending = work.unit.factors().pending(account, kind, work.now).await?;
         let sent = work.unit.challenges().latest(Purpose::SetUpFactor, account).await?;
         let sent = sent.filter(|sent| sent.status(work.now) == ChallengeStatus::Open);
+        let action = work.confirmation(kind, code, None);
         let (Some(pending), Some(sent)) = (pending, sent) else {
-            return refuse(ConfirmFactorError::NotPending);
+            return work.confirmed_again(kind, &action).await;
         };
         let guess = match work.begin_guess(account, FactorUse::SetUp, None).await? {
             Ok(guess) => guess,
@@ -51,6 +53,7 @@ impl Identity {
         let codes = new_recovery_codes(self.kernel.entropy.as_ref())?;
         work.replace_recovery_codes(account, &codes).await?;
         work.note_added(kind, "").await?;
+        work.keep_confirmed(&action, &codes).await?;
         work.commit().await?;
         Ok(codes)
     }

@@ -50,11 +50,7 @@ impl<G> Work<'_, G> {
     ) -> Result<Option<Recipient>, Fault> {
         Ok(match kind {
             FactorKind::Totp => None,
-            FactorKind::EmailOtp => {
-                let emails = self.unit.accounts().emails(account).await?;
-                let proven = emails.into_iter().find(|known| known.is_primary && known.verified_at.is_some());
-                proven.map(|known| Recipient::Email(known.email))
-            }
+            FactorKind::EmailOtp => self.proven_address(account).await?.map(Recipient::Email),
             FactorKind::SmsOtp => self.unit.accounts().phone(account).await?.map(Recipient::Phone),
         })
     }

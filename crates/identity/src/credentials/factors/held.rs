@@ -4,20 +4,27 @@ use tidegate_domain::factor::FactorKind;
 use tidegate_domain::id::AccountId;
 use tidegate_kernel::fault::Fault;
 
-use crate::IdentityTables;
+use crate::credentials::factors::remove::kinds_of;
 use crate::credentials::factors::repository::Factor;
 use crate::work::Work;
 
 impl<G> Work<'_, G> {
-    /// The kinds of factor that the account can show now, each once. Codes cannot be sent to a phone that is gone.
+    /// The kinds of factor that the account can show now, each once. Codes cannot be sent to a phone or an address that is gone.
     pub(crate) async fn usable_kinds(
         &mut self,
         account: AccountId,
         factors: &[Factor],
     ) -> Result<Vec<FactorKind>, Fault> {
-        let has_phone = self.unit.accounts().phone(account).await?.is_some();
-        let is_held = |kind: &FactorKind| factors.iter().any(|factor| factor.kind == *kind);
-        let usable = |kind: &FactorKind| *kind != FactorKind::SmsOtp || has_phone;
-        Ok(FactorKind::ALL.into_iter().filter(is_held).filter(usable).collect())
+        let mut usable = Vec::new();
+        for kind in kinds_of(factors) {
+            let is_sent = match kind {
+                FactorKind::Totp => false,
+                FactorKind::EmailOtp | FactorKind::SmsOtp => true,
+            };
+            if !is_sent || self.recipient(account, kind).await?.is_some() {
+                usable.push(kind);
+            }
+        }
+        Ok(usable)
     }
 }

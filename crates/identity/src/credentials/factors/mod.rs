@@ -3,6 +3,7 @@
 pub mod confirmed;
 pub(crate) mod guess;
 pub(crate) mod held;
+pub mod phone_gone;
 pub mod present;
 pub mod remove;
 pub mod repository;

@@ -1,5 +1,6 @@
 //! A second factor is shown: a code of an app, a code that was sent, or a backup code.
 
+use serde_json::{Value, json};
 use tidegate_crypto::TotpSeed;
 use tidegate_domain::Secret;
 use tidegate_domain::challenge::Challenge;
@@ -18,6 +19,16 @@ pub enum Presented {
     Code(Secret),
     /// A backup code.
     Recovery(RecoveryCode),
+}
+
+impl Presented {
+    /// What tells one request from another: see [`tidegate_kernel::one_time`].
+    pub(crate) fn proof(&self) -> Value {
+        match self {
+            Self::Code(code) => json!(["code", code.expose()]),
+            Self::Recovery(code) => json!(["backup code", code.expose()]),
+        }
+    }
 }
 
 /// What was accepted.

@@ -2,16 +2,15 @@
 
 use serde_json::json;
 use tidegate_delivery::Template;
-use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::Purpose;
 use tidegate_domain::factor::FactorKind;
 use tidegate_domain::id::AccountId;
+use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::{Actor, Call};
 
 use crate::credentials::factors::repository::Factor;
-use crate::credentials::factors::status::described;
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -30,6 +29,12 @@ enum RecoveryCodes {
     WithLastFactor,
     /// They go with the last app.
     WithLastApp,
+}
+
+/// The kinds of some factors, each once.
+pub(crate) fn kinds_of(factors: &[Factor]) -> Vec<FactorKind> {
+    let has = |kind: &FactorKind| factors.iter().any(|factor| factor.kind == *kind);
+    FactorKind::ALL.into_iter().filter(has).collect()
 }
 
 impl Identity {
@@ -55,10 +60,7 @@ impl Identity {
             return refuse(RemoveFactorError::NotFound);
         }
         work.remove_factors(account, &removed, RecoveryCodes::WithLastFactor).await?;
-        let kinds: Vec<FactorKind> = FactorKind::ALL
-            .into_iter()
-            .filter(|kind| removed.iter().any(|factor| factor.kind == *kind))
-            .collect();
+        let kinds = kinds_of(&removed);
         let methods: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
         work.audit(Action::FactorsDeactivated, work.grant.subject(), json!({ "methods": methods })).await?;
         work.tell_of_removed(account, &removed).await?;
@@ -128,13 +130,48 @@ impl<G> Work<'_, G> {
         Ok(held)
     }
 
+    /// Removes the factors that were verified at `since` or later, what is being set up, and backup codes that were made since; records
+    /// why, and mails the owner.
+    pub(crate) async fn remove_factors_since(
+        &mut self,
+        account: AccountId,
+        since: Timestamp,
+        reason: &str,
+    ) -> Result<(), Fault> {
+        self.unit.factors().remove_all_pending(account).await?;
+        let codes = self.unit.recovery_codes().count(account).await?;
+        if codes.made_at.is_some_and(|made_at| made_at >= since) {
+            self.unit.recovery_codes().remove_all(account).await?;
+        }
+        let added = self.unit.factors().verified_since(account, since).await?;
+        self.remove_for(account, &added, reason).await
+    }
+
+    /// Removes factors for a reason other than their owner's wish, and mails the owner.
+    pub(crate) async fn remove_for(
+        &mut self,
+        account: AccountId,
+        removed: &[Factor],
+        reason: &str,
+    ) -> Result<(), Fault> {
+        if removed.is_empty() {
+            return Ok(());
+        }
+        self.remove_factors(account, removed, RecoveryCodes::WithLastFactor).await?;
+        let methods: Vec<&str> = kinds_of(removed).into_iter().map(FactorKind::as_str).collect();
+        let metadata = json!({ "methods": methods, "reason": reason });
+        self.audit(Action::FactorsDeactivated, account, metadata).await?;
+        self.tell_of_removed(account, removed).await
+    }
+
     /// Mails the owner which factors were removed.
     pub(crate) async fn tell_of_removed(
         &mut self,
         account: AccountId,
         removed: &[Factor],
     ) -> Result<(), Fault> {
-        let named: Vec<String> = removed.iter().map(|factor| described(factor.kind, &factor.name)).collect();
-        self.security_notice(account, Template::FactorRemoved, json!({ "factor": named.join(", ") })).await
+        let removed: Vec<(FactorKind, &str)> =
+            removed.iter().map(|factor| (factor.kind, factor.name.as_str())).collect();
+        self.factor_notice(account, Template::FactorRemoved, &removed, json!({})).await
     }
 }

@@ -132,6 +132,21 @@ impl Factors<'_> {
         rows.into_iter().map(FactorRow::read).collect()
     }
 
+    /// The account's factors that were verified at `since` or later.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn verified_since(&mut self, account: AccountId, since: Timestamp) -> Result<Vec<Factor>> {
+        let rows = fetch_all!(
+            self.0,
+            FactorRow,
+            select_factor!("verified_at >= $2 order by number"),
+            account.0,
+            since.micros(),
+        )?;
+        rows.into_iter().map(FactorRow::read).collect()
+    }
+
     /// The account's factor of that kind that is being set up.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What second factors an account has.
 
-use tidegate_domain::Permission;
 use tidegate_domain::factor::FactorKind;
+use tidegate_domain::{Catalogue, Permission};
 use tidegate_kernel::Actor;
 use tidegate_kernel::fault::Fault;
 
@@ -36,11 +36,11 @@ impl Identity {
 }
 
 /// What a factor is called in mails.
-pub(crate) fn described(kind: FactorKind, name: &str) -> String {
+pub(crate) fn described(words: &Catalogue, kind: FactorKind, name: &str) -> String {
     match kind {
-        FactorKind::Totp if !name.is_empty() => format!("authenticator app ({name})"),
-        FactorKind::Totp => "authenticator app".to_owned(),
-        FactorKind::EmailOtp => "codes by e-mail".to_owned(),
-        FactorKind::SmsOtp => "codes by text message".to_owned(),
+        FactorKind::Totp if !name.is_empty() => words.fill("mail.factor_kind.totp_named", &[("name", name)]),
+        FactorKind::Totp => words.text("mail.factor_kind.totp").to_owned(),
+        FactorKind::EmailOtp => words.text("mail.factor_kind.email_otp").to_owned(),
+        FactorKind::SmsOtp => words.text("mail.factor_kind.sms_otp").to_owned(),
     }
 }

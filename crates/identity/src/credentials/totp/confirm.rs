@@ -14,7 +14,7 @@ use crate::{Identity, IdentityTables};
 
 impl Identity {
     /// Confirms the app that is being set up with one of its codes; answers the backup codes, which are those of the set-up. They
-    /// replace earlier ones.
+    /// replace earlier ones. The same request sent again within a minute gets the same answer: see [`tidegate_kernel::one_time`].
     ///
     /// Source: RiverGen "mfa/totp/verify".
     ///
@@ -30,8 +30,9 @@ impl Identity {
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFactors).await?;
         let account = work.grant.account();
         let pending = work.unit.factors().pending(account, FactorKind::Totp, work.now).await?;
+        let action = work.confirmation(FactorKind::Totp, code, name);
         let Some(pending) = pending.filter(|pending| name.is_none_or(|name| name == pending.name)) else {
-            return refuse(ConfirmFactorError::NotPending);
+            return work.confirmed_again(FactorKind::Totp, &action).await;
         };
         let guess = match work.begin_guess(account, FactorUse::SetUp, None).await? {
             Ok(guess) => guess,
@@ -57,6 +58,7 @@ impl Identity {
         }
         work.replace_recovery_codes(account, &codes).await?;
         work.note_added(FactorKind::Totp, &pending.name).await?;
+        work.keep_confirmed(&action, &codes).await?;
         work.commit().await?;
         Ok(codes)
     }

@@ -5,10 +5,13 @@ use tidegate_crypto::PlainToken;
 use tidegate_delivery::Template;
 use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
-use tidegate_kernel::fault::{Outcome, refuse};
-use tidegate_kernel::{Actor, Call};
+use tidegate_domain::challenge::REPEATED_FOR;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::one_time::OneTime;
+use tidegate_kernel::{Actor, Call, Refused};
 
 use crate::credentials::trusted_device::repository::TrustedDevice;
+use crate::work::Acting;
 use crate::{Identity, IdentityTables};
 
 /// Devices of one account; a further one replaces the one that was trusted first.
@@ -26,7 +29,8 @@ pub enum ActivateDeviceError {
 }
 
 impl Identity {
-    /// Trusts the device that the token was given for.
+    /// Trusts the device that the token was given for. The same request sent again within a minute gets the same answer: see
+    /// [`tidegate_kernel::one_time`].
     ///
     /// Source: RiverGen "devices/activate".
     ///
@@ -40,9 +44,11 @@ impl Identity {
     ) -> Outcome<TrustedDevice, ActivateDeviceError> {
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFactors).await?;
         let account = work.grant.account();
+        let action = work.once_with("activate device", token);
         let found = work.unit.trusted_devices().inactive(account, token.hash().as_bytes()).await?;
         let Some(device) = found else {
-            return refuse(ActivateDeviceError::InvalidToken);
+            let known = work.device_activated_before(&action).await?;
+            return known.ok_or(Refused::Rule(ActivateDeviceError::InvalidToken));
         };
         if device.activation_expires_at <= work.now {
             return refuse(ActivateDeviceError::Expired);
@@ -55,11 +61,12 @@ impl Identity {
         let days = self.kernel.settings.trusted_device_age.as_secs() / (24 * 3_600);
         let values = json!({ "device": device.name, "days": days });
         work.security_notice(account, Template::NewDevice, values).await?;
+        work.kernel().keep_answer(&action, &device.number).await?;
         work.commit().await?;
         Ok(device)
     }
 
-    /// Does not trust it; the token is used up.
+    /// Does not trust it; the token is used up. The same request sent again within a minute gets the same answer.
     ///
     /// Source: RiverGen "devices/skip".
     ///
@@ -73,9 +80,11 @@ impl Identity {
     ) -> Outcome<(), ActivateDeviceError> {
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFactors).await?;
         let account = work.grant.account();
+        let action = work.once_with("skip device", token);
         let found = work.unit.trusted_devices().inactive(account, token.hash().as_bytes()).await?;
         let Some(device) = found else {
-            return refuse(ActivateDeviceError::InvalidToken);
+            let known = self.kernel.answered::<()>(&mut work.unit, &action).await?;
+            return known.ok_or(Refused::Rule(ActivateDeviceError::InvalidToken));
         };
         if device.activation_expires_at <= work.now {
             return refuse(ActivateDeviceError::Expired);
@@ -84,6 +93,25 @@ impl Identity {
             return refuse(ActivateDeviceError::InvalidToken);
         }
         work.audit(Action::DeviceSkipped, work.grant.subject(), json!({ "device": device.number })).await?;
+        work.kernel().keep_answer(&action, &()).await?;
         Ok(work.commit().await?)
+    }
+}
+
+impl Acting<'_> {
+    /// What the session's owner does with a token that works once.
+    fn once_with(&self, name: &str, token: &PlainToken) -> OneTime {
+        let proof = json!([self.grant.session().id.0, token.expose()]);
+        self.app.kernel.one_time(self.call, name, &proof)
+    }
+
+    /// The device that an action trusted just now. None when it is trusted no more.
+    async fn device_activated_before(&mut self, action: &OneTime) -> Result<Option<TrustedDevice>, Fault> {
+        let Some(number) = self.app.kernel.answered::<i64>(&mut self.unit, action).await? else {
+            return Ok(None);
+        };
+        let (account, since) = (self.grant.account(), self.now.minus(REPEATED_FOR));
+        let recent = self.unit.trusted_devices().active(account, since).await?;
+        Ok(recent.into_iter().find(|device| device.number == number))
     }
 }

@@ -23,6 +23,19 @@ impl Story {
 }
 
 on_both_engines! {
+    async fn one_that_stops_with_its_node_costs_no_attempt(story: Story) {
+        let shop = &story.shop;
+        shop.next(Next::Stop);
+        shop.enqueue(PACK, serde_json::json!(1)).await;
+        for _ in 0..5 {
+            assert_eq!(shop.work(PACK).await, [Err("its node stopped".to_owned())]);
+        }
+        assert_eq!(shop.row().await.attempts, 0);
+        shop.next(Next::Succeed);
+        assert_eq!(shop.work(PACK).await, [Ok(())]);
+        assert!(shop.rows().await.is_empty());
+    }
+
     async fn it_is_tried_again_later_and_later(story: Story) {
         let shop = &story.shop;
         shop.next(Next::Fail);

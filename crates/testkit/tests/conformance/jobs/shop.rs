@@ -18,6 +18,7 @@ pub(crate) enum Next {
     Succeed,
     Fail,
     FailForGood,
+    Stop,
     Panic,
 }
 
@@ -115,6 +116,7 @@ impl Shop {
             Next::Succeed => Ok(()),
             Next::Fail => Err(JobError::Again("no boxes".to_owned())),
             Next::FailForGood => Err(JobError::Never("no such shop".to_owned())),
+            Next::Stop => Err(JobError::Stopped),
             Next::Panic => panic!("the shelf broke"),
         }
     }
@@ -221,6 +223,11 @@ impl Fixture for Story {
 impl Story {
     pub(crate) fn advance(&self, seconds: u64) {
         self.app.advance(Duration::from_secs(seconds));
+    }
+
+    /// The clock of a node that was ahead is set right.
+    pub(crate) fn rewind(&self, seconds: u64) {
+        self.app.clock.set(self.app.now().minus(Duration::from_secs(seconds)));
     }
 
     /// Another node, with its own shop. The node must be kept.

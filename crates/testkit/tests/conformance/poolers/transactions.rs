@@ -49,8 +49,7 @@ fn serve(mut client: TcpStream, number: usize, server: &Mutex<Server>, upstream:
     let startup = startup_of(&mut client)?;
     greet(&mut client, &mut server.lock().unwrap(), &startup, upstream)?;
     let mut turn: Option<MutexGuard<'_, Server>> = None;
-    loop {
-        let Ok((kind, body)) = read(&mut client) else { break };
+    while let Ok((kind, body)) = read(&mut client) {
         if kind == b'X' {
             break;
         }

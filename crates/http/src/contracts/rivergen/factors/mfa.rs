@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use tidegate_domain::Permission;
 use tidegate_domain::factor::FactorKind;
+use tidegate_identity::credentials::factor_code::set_up::SetUpCodesError;
 use tidegate_identity::credentials::factors::present::Presented;
 use tidegate_identity::credentials::step_up::StepUpError;
 use tidegate_kernel::Refused;
@@ -124,9 +125,7 @@ pub(in super::super) async fn set_up_email_otp(
     State(app): State<App>,
     _body: UnusedBody,
 ) -> Answer {
-    let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
-    app.identity().set_up_codes(&call, &actor, FactorKind::EmailOtp).await?;
-    Ok(OtpSentData::respond())
+    set_up_codes(bearer, app, FactorKind::EmailOtp).await
 }
 
 /// Verifies that the codes arrive.
@@ -145,9 +144,7 @@ pub(in super::super) async fn verify_email_otp(
     State(app): State<App>,
     body: JsonBody<CodeBody>,
 ) -> Answer {
-    let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
-    let codes = app.identity().confirm_codes(&call, &actor, FactorKind::EmailOtp, &body.0.read()?).await?;
-    Ok(FactorVerifiedData::respond(&codes))
+    verify_codes(bearer, app, FactorKind::EmailOtp, body).await
 }
 
 /// Sends a code to the verified phone; once it came back, such codes are a second factor. Not part of the contract.
@@ -164,12 +161,7 @@ pub(in super::super) async fn set_up_sms_otp(
     State(app): State<App>,
     _body: UnusedBody,
 ) -> Answer {
-    let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
-    let sent = app.identity().set_up_codes(&call, &actor, FactorKind::SmsOtp).await;
-    sent.map_err(|refused| {
-        Error::from(refused).recoded("EMAIL_OTP_ALREADY_ENABLED", "SMS_OTP_ALREADY_ENABLED")
-    })?;
-    Ok(OtpSentData::respond())
+    set_up_codes(bearer, app, FactorKind::SmsOtp).await
 }
 
 /// Verifies that the codes arrive. Not part of the contract.
@@ -188,8 +180,24 @@ pub(in super::super) async fn verify_sms_otp(
     State(app): State<App>,
     body: JsonBody<CodeBody>,
 ) -> Answer {
+    verify_codes(bearer, app, FactorKind::SmsOtp, body).await
+}
+
+async fn set_up_codes(bearer: Bearer, app: App, kind: FactorKind) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
-    let codes = app.identity().confirm_codes(&call, &actor, FactorKind::SmsOtp, &body.0.read()?).await?;
+    let sent = app.identity().set_up_codes(&call, &actor, kind).await;
+    sent.map_err(|refused| match (refused, kind) {
+        (Refused::Rule(error @ SetUpCodesError::AlreadyEnabled), FactorKind::SmsOtp) => {
+            Error::from(error).coded("SMS_OTP_ALREADY_ENABLED")
+        }
+        (refused, _) => Error::from(refused),
+    })?;
+    Ok(OtpSentData::respond())
+}
+
+async fn verify_codes(bearer: Bearer, app: App, kind: FactorKind, body: JsonBody<CodeBody>) -> Answer {
+    let (actor, call) = bearer.permitted(Permission::ManageOwnFactors)?;
+    let codes = app.identity().confirm_codes(&call, &actor, kind, &body.0.read()?).await?;
     Ok(FactorVerifiedData::respond(&codes))
 }
 

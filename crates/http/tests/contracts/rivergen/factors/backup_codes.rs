@@ -41,6 +41,7 @@ on_both_engines! {
         let code = &phone.backup_codes[3];
         assert_refused(&app, &verify(&app, &bob, code).await, 400, "INVALID_BACKUP_CODE");
         verify(&app, &ada, code).await.assert_status(200);
+        wait(&app, 60);
         assert_refused(&app, &verify(&app, &ada, code).await, 400, "INVALID_BACKUP_CODE");
     }
 

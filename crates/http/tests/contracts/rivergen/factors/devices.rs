@@ -135,6 +135,7 @@ on_both_engines! {
         let empty = post_as(&app, &ada, "devices/activate", &json!({})).send().await;
         assert_refused(&app, &empty, 422, "VALIDATION_ERROR");
         activate(&app, &ada, &token).await.assert_status(200);
+        wait(&app, 60);
         assert_refused(&app, &activate(&app, &ada, &token).await, 400, "INVALID_ACTIVATION_TOKEN");
         let other = app.client().at("203.0.113.50");
         app.advance(STEP);
@@ -153,6 +154,7 @@ on_both_engines! {
         let ada = tokens(&ada, &answer);
         let body = json!({ "activation_token": token });
         assert_data(&post_as(&app, &ada, "devices/skip", &body).send().await, 200, &json!({ "success": true }));
+        wait(&app, 60);
         let again = post_as(&app, &ada, "devices/skip", &body).send().await;
         assert_refused(&app, &again, 400, "INVALID_ACTIVATION_TOKEN");
         assert_refused(&app, &activate(&app, &ada, &token).await, 400, "INVALID_ACTIVATION_TOKEN");

@@ -76,6 +76,29 @@ on_both_engines! {
         assert!(newest_text(&app).await.contains("For 30 days"));
     }
 
+    async fn kinds_of_factors_are_called_in_the_owners_language(app: TestApp) {
+        let claim = json!({ "email": ADA, "password": tidegate_testkit::PASSWORD, "display_name": "Ada" });
+        let signed_up = post(&app, "auth/signup", &claim).header("accept-language", "sw").send().await;
+        let token = signed_up.assert_status(201).text_at("data.temporary_token");
+        let claim = json!({ "temporary_token": token, "otp_code": app.latest_code(ADA).await });
+        let answer = post(&app, "auth/verify-otp", &claim).send().await;
+        let access_token = answer.assert_status(200).text_at("data.access_token");
+        let ada = Person {
+            email: ADA.to_owned(),
+            password: tidegate_testkit::PASSWORD.to_owned(),
+            access_token,
+            refresh_token: String::new(),
+            user_id: String::new(),
+        };
+        app.enrol_totp(&ada, "Simu").await;
+        let text = newest_text(&app).await;
+        assert!(text.contains("programu ya misimbo (Simu)") && !text.contains("authenticator"), "{text}");
+        app.enrol_email_otp(&ada).await;
+        post_as(&app, &ada, "auth/mfa/deactivate", &json!({})).send().await.assert_status(200);
+        let text = newest_text(&app).await;
+        assert!(text.contains("misimbo kwa barua pepe") && !text.contains("codes by"), "{text}");
+    }
+
     async fn the_link_ends_all_sessions_and_starts_the_recovery(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         let thief = sign_in(&app, &ada).await;

@@ -1,6 +1,9 @@
 //! Codes by e-mail, and by text message where the account has a verified phone.
 
 use serde_json::json;
+use tidegate_domain::EmailAddress;
+use tidegate_identity::credentials::factors::phone_gone::PhoneFactor;
+use tidegate_identity::operator::{AccountName, Operator};
 use tidegate_testkit::{Engine, TestApp, on_both_engines};
 
 use super::super::wire::{assert_done, assert_refused, wait};
@@ -35,6 +38,29 @@ async fn with_phone(app: &TestApp) -> Person {
         refresh_token: answer.text_at("data.refresh_token"),
         user_id: answer.field("data.user_id").to_string(),
     }
+}
+
+/// Makes codes by text message a second factor; answers the backup codes.
+async fn enrol_sms(app: &TestApp, who: &Person) -> Vec<String> {
+    post_as(app, who, "mfa/sms-otp/setup", &json!({})).send().await.assert_status(200);
+    let code = app.latest_text_code(PHONE).await;
+    let verified = post_as(app, who, "mfa/sms-otp/verify", &json!({ "code": code })).send().await;
+    texts(verified.assert_status(200), "data.backup_codes")
+}
+
+/// Sets the password anew from the mailbox, and has the phones removed.
+async fn remove_phones(app: &TestApp) {
+    post(app, "auth/forgot-password", &json!({ "email": ADA })).send().await.assert_status(200);
+    let token = app.latest_link_token(ADA).await;
+    let form = format!("token={token}&new_password={}&remove_phones=on", tidegate_testkit::PASSWORD);
+    app.post("/reset-password").form(&form).send().await.assert_status(200);
+}
+
+/// What the newest mail of a template says.
+async fn newest_of(app: &TestApp, template: &str) -> String {
+    let mails = app.mails_to(ADA).await;
+    let mail = mails.iter().find(|mail| mail.message.template == template).expect("a mail");
+    app.kernel().render(mail).unwrap().unwrap().text().to_owned()
 }
 
 on_both_engines! {
@@ -153,17 +179,14 @@ on_both_engines! {
         assert_refused(&app, &limited, 429, "RATE_LIMITED");
     }
 
-    // Whoever reads the mailbox may ask to have the phones removed when a password is set anew.
-    async fn a_factor_whose_phone_is_gone_still_counts(app: TestApp) {
+    // Whoever reads the mailbox may ask to have the phones removed when a password is set anew: that must not be a way around the factor.
+    async fn a_factor_whose_phone_is_gone_still_counts_and_its_owner_is_told(app: TestApp) {
         let ada = with_phone(&app).await;
-        post_as(&app, &ada, "mfa/sms-otp/setup", &json!({})).send().await.assert_status(200);
-        let code = app.latest_text_code(PHONE).await;
-        let verified = post_as(&app, &ada, "mfa/sms-otp/verify", &json!({ "code": code })).send().await;
-        let backup = texts(&verified, "data.backup_codes");
-        post(&app, "auth/forgot-password", &json!({ "email": ADA })).send().await.assert_status(200);
-        let token = app.latest_link_token(ADA).await;
-        let form = format!("token={token}&new_password={}&remove_phones=on", tidegate_testkit::PASSWORD);
-        app.post("/reset-password").form(&form).send().await.assert_status(200);
+        let backup = enrol_sms(&app, &ada).await;
+        remove_phones(&app).await;
+        assert!(app.templates_to(ADA).await.iter().take(2).any(|template| template == "factor_unreachable"));
+        let mail = newest_of(&app, "factor_unreachable").await;
+        assert!(mail.contains("codes by text message") && mail.contains("Left: 10"), "{mail}");
         let claim = json!({ "email": ADA, "password": tidegate_testkit::PASSWORD });
         let answer = post(&app, "auth/login", &claim).send().await;
         assert_eq!(answer.field("data.available_methods"), &json!(["backup_code"]));
@@ -172,5 +195,32 @@ on_both_engines! {
         let chosen = post(&app, "auth/mfa/otp/generate", &chosen).send().await;
         assert_refused(&app, &chosen, 400, "INVALID_REQUEST");
         app.show_factor(&token, "backup_code", &backup[0]).await.assert_status(200);
+    }
+
+    async fn a_factor_whose_phone_is_gone_is_removed_where_another_one_is_asked_for(app: TestApp) {
+        let ada = with_phone(&app).await;
+        app.enrol_totp(&ada, "Phone").await;
+        let backup = enrol_sms(&app, &ada).await;
+        remove_phones(&app).await;
+        let mail = newest_of(&app, "factor_removed").await;
+        assert!(mail.contains("codes by text message") && !mail.contains("authenticator app"), "{mail}");
+        let noted = "select count(*) from audit_events where action = 'auth.mfa.deactivated'";
+        assert_eq!(app.sql_count(noted).await, 1);
+        let claim = json!({ "email": ADA, "password": tidegate_testkit::PASSWORD });
+        let answer = post(&app, "auth/login", &claim).send().await;
+        assert_eq!(answer.field("data.available_methods"), &json!(["totp", "backup_code"]));
+        app.show_factor(&answer.text_at("data.temporary_token"), "backup_code", &backup[0]).await.assert_status(200);
+    }
+
+    async fn an_operator_who_removes_a_phone_hears_what_becomes_of_the_factor(app: TestApp) {
+        let ada = with_phone(&app).await;
+        enrol_sms(&app, &ada).await;
+        let operator = Operator::at_command_line(app.kernel().settings().contracts.of_installation());
+        let name = AccountName::Login(EmailAddress::parse(ADA).unwrap().into());
+        let phone = tidegate_domain::PhoneNumber::from_stored(PHONE.to_owned()).into();
+        let removed = app.identity().remove_identifier(&operator, &name, &phone, None).await.unwrap();
+        assert_eq!(removed.phone_factor, PhoneFactor::Unreachable { backup_codes: 10 });
+        assert_eq!(app.templates_to(ADA).await[0], "factor_unreachable");
+        assert_eq!(app.sql_count("select count(*) from second_factors").await, 1);
     }
 }

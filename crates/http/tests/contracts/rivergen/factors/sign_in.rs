@@ -66,6 +66,7 @@ on_both_engines! {
         let wrong = app.show_factor(&token, "code", other_than(&code)).await;
         assert_refused(&app, &wrong, 400, "INVALID_MFA_CODE");
         app.show_factor(&token, "code", &code).await.assert_status(200);
+        wait(&app, 60);
         let again = app.show_factor(&token, "code", &code).await;
         assert_refused(&app, &again, 401, "INVALID_TOKEN");
     }

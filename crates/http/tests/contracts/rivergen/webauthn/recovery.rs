@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidegate_domain::EmailAddress;
 use tidegate_identity::operator::{AccountName, Operator};
-use tidegate_identity::recovery::reset_factors::FactorsRemoved;
+use tidegate_identity::recovery::reset_factors::{FactorReset, FactorsRemoved};
 use tidegate_kernel::Call;
 use tidegate_testkit::{TestApp, on_both_engines};
 
@@ -77,7 +77,8 @@ on_both_engines! {
         let call = Call::from_cli(app.kernel().settings().contracts.of_installation());
         let email = EmailAddress::parse(ADA).unwrap();
         let removed = app.identity().reset_factors(&call, &email).await.unwrap();
-        assert_eq!(removed, FactorsRemoved { kinds: Vec::new(), passkeys: vec!["Lost phone".to_owned()] });
+        let lost = FactorsRemoved { kinds: Vec::new(), passkeys: vec!["Lost phone".to_owned()] };
+        assert_eq!(removed, FactorReset::Done(lost));
         assert_eq!(app.templates_to(ADA).await[0], "passkey_removed");
         assert_eq!(passkeys(&app).await, 0);
     }
