@@ -184,11 +184,11 @@ impl ValueKind {
         if let Some(keys) = table(schema) {
             return Self::Table(keys);
         }
-        if let Some(keys) = shapes(schema).find_map(|shape| table(shape.get("items")?)) {
+        if let Some(keys) = shapes(schema).into_iter().find_map(|shape| table(shape.get("items")?)) {
             return Self::Tables(keys);
         }
         let is = |name: &str| {
-            shapes(schema).filter_map(|shape| shape.get("type")).any(|kind| match kind {
+            shapes(schema).into_iter().filter_map(|shape| shape.get("type")).any(|kind| match kind {
                 Json::Array(kinds) => kinds.iter().any(|kind| kind == name),
                 kind => kind == name,
             })
@@ -206,16 +206,16 @@ fn described<T: JsonSchema>() -> JsonSchemaOf {
     settings.into_generator().into_root_schema_for::<T>()
 }
 
-/// The schema itself and those it lets choose from: a value that may be left out is one of two.
-fn shapes(schema: &Json) -> impl Iterator<Item = &Json> {
+/// The schema itself and those it lets choose from: a value that may be left out, or one of a list of names.
+fn shapes(schema: &Json) -> Vec<&Json> {
     let choices = ["anyOf", "oneOf"].into_iter().filter_map(|name| schema.get(name)?.as_array()).flatten();
-    std::iter::once(schema).chain(choices)
+    std::iter::once(schema).chain(choices.flat_map(shapes)).collect()
 }
 
 /// The keys of a table.
 fn table(schema: &Json) -> Option<Table> {
     let properties = |shape: &'_ Json| shape.get("properties").and_then(Json::as_object).cloned();
-    let properties: Map<String, Json> = shapes(schema).find_map(properties)?;
+    let properties: Map<String, Json> = shapes(schema).into_iter().find_map(properties)?;
     Some(properties.into_iter().map(|(name, schema)| (name, Key::of(schema))).collect())
 }
 

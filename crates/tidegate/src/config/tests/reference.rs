@@ -15,8 +15,8 @@ use crate::config::Config;
 use crate::config::schema::{Key, Schema, Table, ValueKind};
 
 const HEAD: &str = "\
-# All keys, each with its default or, where it has none, with an example. A test makes this file of the types that the
-# configuration is read into.
+# All keys by the alphabet, each with its default or, where it has none, with an example. A test makes this file of the types
+# that the configuration is read into.
 #
 # `tidegate serve` works without a configuration. To change a key, remove the `#` in front of it and in front of the head of
 # its table, such as #[mail.smtp]. Durations are whole seconds.
