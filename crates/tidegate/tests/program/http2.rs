@@ -150,7 +150,8 @@ fn post(path: &str) -> Vec<u8> {
     fields(0x83, path)
 }
 
-#[tokio::test]
+// The client must be able to answer while the test waits for the server's end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_sends_many_requests_over_one_connection() {
     let here = Installation::new();
     let server = serve(&here, &[]);

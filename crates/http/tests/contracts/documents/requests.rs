@@ -76,6 +76,58 @@ fn no_field_of_a_request_has_a_default() {
     }
 }
 
+/// The names of the types in a source file that derive `ToSchema`.
+fn schema_names(source: &str) -> Vec<String> {
+    let declared = source.split("#[derive(").skip(1).filter_map(|part| {
+        let (derived, rest) = part.split_once(")]")?;
+        let renamed =
+            rest.split("#[schema(as = ").nth(1).filter(|_| rest.trim_start().starts_with("#[schema(as = "));
+        let name = match renamed {
+            Some(renamed) => renamed,
+            None => {
+                rest.lines()
+                    .find_map(|line| line.split_once("struct ").or_else(|| line.split_once("enum ")))?
+                    .1
+            }
+        };
+        let end = name.find(|character: char| !character.is_alphanumeric() && character != '_')?;
+        derived.contains("ToSchema").then(|| name[..end].to_owned())
+    });
+    declared.collect()
+}
+
+/// Of two types of one name, a document describes one and refers to it for both.
+#[test]
+fn no_two_types_of_a_contract_have_one_schema_name() {
+    fn sources(directory: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    let contracts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/contracts");
+    let mut count = 0;
+    for contract in std::fs::read_dir(contracts).unwrap().map(|entry| entry.unwrap().path()) {
+        let (mut files, mut seen) = (Vec::new(), std::collections::BTreeMap::new());
+        if contract.is_dir() {
+            sources(&contract, &mut files);
+        }
+        for file in files {
+            for name in schema_names(&std::fs::read_to_string(&file).unwrap()) {
+                count += 1;
+                if let Some(other) = seen.insert(name.clone(), file.clone()) {
+                    panic!("{name} in {} and in {}", other.display(), file.display());
+                }
+            }
+        }
+    }
+    assert!(count > 100, "only {count} types were found");
+}
+
 /// Generators name functions after operations.
 #[test]
 fn every_operation_has_a_name_of_its_own() {

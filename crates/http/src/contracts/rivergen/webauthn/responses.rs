@@ -27,7 +27,7 @@ pub(in super::super) struct CreationOptions {
     /// Base64url of 32 bytes; lives 5 minutes.
     challenge: String,
     rp: RelyingPartyData,
-    user: UserData,
+    user: PasskeyUserData,
     pub_key_cred_params: Vec<Algorithm>,
     authenticator_selection: Selection,
     /// Milliseconds.
@@ -46,7 +46,7 @@ struct RelyingPartyData {
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct UserData {
+struct PasskeyUserData {
     /// Base64url.
     id: String,
     /// The e-mail address.
@@ -113,7 +113,7 @@ impl CreationOptions {
         let options = Self {
             challenge: creation.challenge.base64().expose().to_owned(),
             rp: RelyingPartyData { name: party.name().to_owned(), id: party.id().to_owned() },
-            user: UserData {
+            user: PasskeyUserData {
                 id: URL_SAFE_NO_PAD.encode(creation.account.0.as_bytes()),
                 name: creation.email.clone(),
                 display_name: display_name.to_owned(),
