@@ -387,9 +387,9 @@ fn every_value_that_makes_no_sense_is_told_at_once() {
             "riven.code_lifetime",
             "phone.limits.by_prefix.window",
             "riven.limits.mails_by_email.window",
+            "rivergen.limits.sign_in_by_ip.window",
             "sms.webhook.url",
             "rivergen.access_token_lifetime",
-            "rivergen.limits.sign_in_by_ip.window",
         ]
     );
     assert!(
