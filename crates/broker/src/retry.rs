@@ -5,30 +5,32 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 use tidegate_domain::Timestamp;
 
 /// How often a call is made, and how far apart.
 ///
 /// The defaults are the vendor library's: three attempts, three seconds apart. A broker that asks for more
 /// patience than `max_delay` gets it from its caller: a client is waiting for the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryPolicy {
-    /// How often a call is made in all.
+    /// How often a call is made in total.
+    #[schemars(example = 3)]
+    #[default(3)]
     pub max_attempts: u32,
     /// Seconds between two attempts where the broker names no time.
     #[serde(with = "tidegate_domain::time::seconds")]
+    #[schemars(with = "u64", example = 3)]
+    #[default(Duration::from_secs(3))]
     pub delay: Duration,
-    /// Longest time waited because the broker asks for it, in seconds.
+    /// Longest wait in seconds that the broker may ask for.
     #[serde(with = "tidegate_domain::time::seconds")]
+    #[schemars(with = "u64", example = 10)]
+    #[default(Duration::from_secs(10))]
     pub max_delay: Duration,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self { max_attempts: 3, delay: Duration::from_secs(3), max_delay: Duration::from_secs(10) }
-    }
 }
 
 impl RetryPolicy {

@@ -11,7 +11,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 use tidegate_domain::{Clock, Timestamp};
 use uuid::Uuid;
 
@@ -30,23 +32,22 @@ const MAX_RACES: u32 = 8;
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
 /// How the sandbox treats applications.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct SandboxConfig {
-    /// Seconds from an application, or from the documents it lacked, to the decision.
+    /// Seconds from an application, or from its missing documents, to its approval.
     #[serde(with = "tidegate_domain::time::seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(2))]
     pub review: Duration,
-    /// Seconds from the approval to the active account.
+    /// Seconds from the approval until the account is active.
     #[serde(with = "tidegate_domain::time::seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(2))]
     pub activation: Duration,
-    /// Whether an application without documents waits for them.
+    /// Whether an application needs documents.
+    #[default(true)]
     pub require_documents: bool,
-}
-
-impl Default for SandboxConfig {
-    fn default() -> Self {
-        Self { review: Duration::from_secs(2), activation: Duration::from_secs(2), require_documents: true }
-    }
 }
 
 /// The embedded broker. Shared by all tasks, and through its store by all nodes.

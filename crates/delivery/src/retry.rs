@@ -2,36 +2,33 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 /// Delays that grow by a factor up to a ceiling, for a bounded number of attempts.
 ///
 /// The defaults wait 5, 10, 20, ... seconds, ten attempts within three quarters of an hour: a one-time code is worth
 /// little after its ten minutes, and a mail server that greylists lets the second or third attempt through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryPolicy {
-    /// How often a message is tried in all before it is a dead letter.
+    /// How often a message is tried in total. Then it is a dead letter.
+    #[default(10)]
     pub max_attempts: u32,
     /// Seconds between the first attempt and the second.
     #[serde(with = "tidegate_domain::time::seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(5))]
     pub first_delay: Duration,
     /// How many times longer each delay is than the one before.
+    #[default(2)]
     pub factor: u32,
-    /// Seconds no delay exceeds.
+    /// Longest delay in seconds.
     #[serde(with = "tidegate_domain::time::seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(3_600))]
     pub max_delay: Duration,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self {
-            max_attempts: 10,
-            first_delay: Duration::from_secs(5),
-            factor: 2,
-            max_delay: Duration::from_secs(3_600),
-        }
-    }
 }
 
 impl RetryPolicy {

@@ -2,35 +2,32 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 use crate::limit::Limit;
 use crate::time::seconds;
 
 /// How long audit events are kept, and how many of a kind are written one by one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuditRetention {
-    /// Events of accounts and organizations.
+    /// Seconds for which events of accounts and organizations are kept.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(400 * 24 * 3_600))]
     pub keep: Duration,
-    /// Events that belong to no account: attempts with unknown names.
+    /// Seconds for which events that belong to no account are kept: attempts with unknown names.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(30 * 24 * 3_600))]
     pub keep_without_account: Duration,
-    /// [Attempts](Action::is_attempt) from one client network that are written one by one. Further ones of the same kind
-    /// and account are added up in one row.
+    /// Failed sign-ins, reset requests and texted codes of one client network that are written one by one; further
+    /// ones of the same kind and account are added up in one row.
+    #[default(Some(Limit::new(60, 3_600)))]
+    #[schemars(extend("x-kept" = true))]
     pub attempts_by_network: Option<Limit>,
-}
-
-impl Default for AuditRetention {
-    fn default() -> Self {
-        let days = |days: u64| Duration::from_secs(days * 24 * 3_600);
-        Self {
-            keep: days(400),
-            keep_without_account: days(30),
-            attempts_by_network: Some(Limit::new(60, 3_600)),
-        }
-    }
 }
 
 macro_rules! actions {

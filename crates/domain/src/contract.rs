@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -134,20 +135,25 @@ pub enum AccessToken {
 }
 
 /// How long what is sent to an address can be sent back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CodeLifetimes {
-    /// Codes and links that verify the address of an account; codes texted to a phone; codes and temporary tokens of second factors.
+    /// To verify the address of an account. Also codes texted to a phone, and codes and temporary tokens of second
+    /// factors.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
     pub verify_email: Duration,
-    /// Codes and links that verify the address an account is to have.
+    /// To verify the address an account is to have.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
     pub change_email: Duration,
-    /// Links with which a password is set anew.
+    /// To reset the password.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
     pub reset_password: Duration,
-    /// Links with which the previous mailbox takes back a changed address. Zero: there are none.
+    /// For the previous mailbox to take a changed address back. 0: there are no such links.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
     pub restore_email: Duration,
 }
 
@@ -180,16 +186,15 @@ impl CodeLifetimes {
 
 /// Everything a use case needs to know about the contract it serves. Defaults are the contract's numbers; each may be
 /// configured. Durations are configured in seconds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContractProfile {
     /// Which contract. Not configurable: see [`ContractProfile::configured`].
     #[serde(skip, default = "unset")]
     pub contract: ContractId,
-    /// Rule for new passwords of people.
+    /// Rules for new passwords of people.
     pub password: PasswordRule,
-    /// Rule for new passwords of programs, on a contract that knows any. Without one, programs are kept out: its answers
-    /// have no place for an account without an e-mail address.
+    /// Rules for new passwords of programs. Only contracts that know programs have them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program_password: Option<PasswordRule>,
     /// What an access token is. Not configurable.
@@ -197,12 +202,13 @@ pub struct ContractProfile {
     pub access_token: AccessToken,
     /// Lifetime of an access token.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
     pub access_token_lifetime: Duration,
     /// Lifetimes of sessions.
     pub session: SessionPolicy,
     /// Lifetime and rotation of refresh tokens.
     pub refresh: RefreshPolicy,
-    /// How long codes and links are accepted.
+    /// Lifetimes of mailed codes and links.
     pub codes: CodeLifetimes,
     /// What becomes of people whose e-mail address is not verified. Not configurable: the contract's answers follow from
     /// it.
@@ -212,19 +218,21 @@ pub struct ContractProfile {
     /// it can ask.
     #[serde(skip, default = "refused")]
     pub second_factor: SecondFactor,
-    /// How long ago a caller may have signed in who changes what signs in to the account (ADR 11). None: however long.
+    /// How long ago a caller may have signed in who changes what signs in to the account. Others get an error, and
+    /// prove anew who they are: in RiverGen with POST /api/v1/auth/step-up. 0: however long ago.
     #[serde(with = "optional_seconds", default)]
+    #[schemars(with = "Option<u64>")]
     pub recent_sign_in: Option<Duration>,
     /// What an access token issued through this contract may do at most, wherever it is sent: what the contract's own
     /// endpoints do, and [`PermissionSet::ANY_CONTRACT`]. Not configurable.
     #[serde(skip)]
     pub permissions: PermissionSet,
-    /// Rate limits. One left out does not exist.
+    /// Rate limits: at most `attempts` in any `window`. `attempts = 0` turns a limit off.
     pub limits: Limits,
 }
 
 /// Rate limits of a contract's account endpoints.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Sign-ups by client address.
@@ -233,17 +241,17 @@ pub struct Limits {
     pub sign_in_by_ip: Option<Limit>,
     /// Sign-ins by e-mail address.
     pub sign_in_by_email: Option<Limit>,
-    /// **Failed** sign-ins by e-mail address and client address together.
+    /// Failed sign-ins by e-mail address and client address together.
     pub failed_sign_in: Option<Limit>,
     /// Password-reset mails by client address.
     pub forgot_password_by_ip: Option<Limit>,
-    /// Password-reset mails to one address. Beyond, the answer stays the same and nothing is sent.
+    /// Password-reset mails to one address. Beyond this limit the answer stays the same, and no mail is sent.
     pub forgot_password_by_email: Option<Limit>,
     /// Codes sent again, by account.
     pub resend_by_account: Option<Limit>,
-    /// Wrong codes of second factors in a row, by account; then further ones are refused for the limit's window.
+    /// Wrong codes of second factors in a row; then further ones are refused for the window.
     pub wrong_second_factor: Option<Limit>,
-    /// Second factors that are set up, and codes of them that are sent, by account.
+    /// Second factors set up, and their codes sent, by account.
     pub second_factor_codes: Option<Limit>,
     /// Sign-ins with a passkey that are begun, by client address. A page that offers passkeys begins one when it is opened.
     pub passkey_challenges_by_ip: Option<Limit>,

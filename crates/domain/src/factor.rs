@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::Secret;
@@ -96,7 +98,7 @@ const fn is_dash(c: char) -> bool {
 }
 
 /// How an administrator's reset of second factors takes effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResetMode {
     /// At once; the owner is told.
@@ -108,26 +110,20 @@ pub enum ResetMode {
 }
 
 /// How resets of second factors take effect, by who asks for them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields)]
 pub struct FactorResets {
-    /// An operator, at the command line.
+    /// By the command line: tidegate user reset-mfa.
+    #[default(ResetMode::Immediate)]
     pub by_operator: ResetMode,
-    /// A manager of the organization that the account belongs to.
+    /// By a manager of the organization that looks after the account.
+    #[default(ResetMode::Delayed)]
     pub by_manager: ResetMode,
-    /// How long a delayed one waits.
+    /// Seconds a delayed one waits.
     #[serde(with = "crate::time::seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(3 * 24 * 3_600))]
     pub delay: Duration,
-}
-
-impl Default for FactorResets {
-    fn default() -> Self {
-        Self {
-            by_operator: ResetMode::Immediate,
-            by_manager: ResetMode::Delayed,
-            delay: Duration::from_secs(3 * 24 * 3_600),
-        }
-    }
 }
 
 /// What a client collected about itself: the `x-device-fingerprint` header, JSON text. Nothing where the header is absent or cannot

@@ -2,61 +2,46 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 use crate::Timestamp;
 
 /// At most `attempts` in any window of `window` that begins with the first of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
-    /// How many are let through.
+    /// How many are accepted in the window.
     pub attempts: u32,
     /// Seconds until the count starts anew.
     #[serde(with = "crate::time::seconds")]
+    #[schemars(with = "u64")]
     pub window: Duration,
 }
 
 /// Limits on mails and text messages, of all contracts and templates together. One that is absent does not exist.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct MessageLimits {
-    /// Messages to one [mailbox](crate::EmailAddress::mailbox) or phone. Security notices may use as much again.
+    /// Messages to one mailbox or phone.
+    #[default(Some(Limit::new(12, 3_600)))]
     pub by_recipient: Option<Limit>,
     /// Messages caused from one client network.
+    #[default(Some(Limit::new(100, 3_600)))]
     pub by_network: Option<Limit>,
     /// Messages caused by one signed-in account.
+    #[default(Some(Limit::new(100, 3_600)))]
     pub by_account: Option<Limit>,
     /// Messages caused by all accounts signed in to one organization.
+    #[default(Some(Limit::new(500, 3_600)))]
     pub by_organization: Option<Limit>,
-}
-
-impl Default for MessageLimits {
-    fn default() -> Self {
-        Self {
-            by_recipient: Some(Limit::new(12, 3_600)),
-            by_network: Some(Limit::new(100, 3_600)),
-            by_account: Some(Limit::new(100, 3_600)),
-            by_organization: Some(Limit::new(500, 3_600)),
-        }
-    }
 }
 
 impl MessageLimits {
     /// No limit at all.
     pub const NONE: Self =
         Self { by_recipient: None, by_network: None, by_account: None, by_organization: None };
-
-    /// Every limit by its key.
-    pub const fn limits_mut(&mut self) -> [(&'static str, &mut Option<Limit>); 4] {
-        let Self { by_recipient, by_network, by_account, by_organization } = self;
-        [
-            ("by_recipient", by_recipient),
-            ("by_network", by_network),
-            ("by_account", by_account),
-            ("by_organization", by_organization),
-        ]
-    }
 }
 
 /// The status of a caller under a [`Limit`]. Feeds the `X-RateLimit-*` headers.

@@ -1,5 +1,6 @@
 //! Passwords and the rules each contract puts on a new one.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
@@ -33,20 +34,20 @@ impl Eq for Password {}
 /// A contract's rule for **new** passwords. Signing in never applies it.
 ///
 /// Sources: RiverGen section 1.10, IngestIQ "register", Crossing Minds "accounts/individual" and "accounts/service".
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordRule {
-    /// Fewest characters.
+    /// Minimum number of characters.
     pub min_length: usize,
-    /// Most characters. Bounds the work a sign-up can cause, not the strength.
+    /// Maximum number of characters. Bounds the work a sign-up can cause, not the strength.
     pub max_length: usize,
-    /// At least one of A-Z.
+    /// Whether one of A-Z is needed.
     pub upper: bool,
-    /// At least one of a-z.
+    /// Whether one of a-z is needed.
     pub lower: bool,
-    /// At least one of 0-9.
+    /// Whether one of 0-9 is needed.
     pub digit: bool,
-    /// At least one that is neither letter nor digit.
+    /// Whether a character that is neither letter nor digit is needed.
     pub symbol: bool,
 }
 

@@ -4,7 +4,9 @@ use std::fmt;
 
 use phonenumber::country::Id;
 use phonenumber::metadata::DATABASE;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 use crate::limit::Limit;
 use crate::typed;
@@ -36,7 +38,7 @@ pub struct PhoneNumber(String);
 pub struct PhoneError;
 
 /// A country, by its two letters of ISO 3166-1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Country(Id);
 
@@ -55,29 +57,25 @@ pub struct PhoneRule {
 }
 
 /// How often codes are texted. A limit left out does not exist. Source: Riven contract, section 1, resend.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub struct TextLimits {
-    /// To one phone, so that codes do not come one upon another.
+    /// To one phone, in a short time.
+    #[default(Some(Limit::new(1, 60)))]
     pub by_phone_at_once: Option<Limit>,
     /// To one phone, over a longer time.
+    #[default(Some(Limit::new(5, 3_600)))]
     pub by_phone: Option<Limit>,
-    /// For one client address.
+    /// For one client address. Mobile operators put thousands of phones behind one address (carrier-grade NAT): raise
+    /// this limit if users on mobile data are refused. Behind a proxy set http.trusted_proxies, or all clients share
+    /// this limit.
+    #[default(Some(Limit::new(20, 3_600)))]
     pub by_ip: Option<Limit>,
-    /// To all numbers of one [prefix](PhoneNumber::prefix) together: limits SMS pumping (toll fraud) through one
-    /// block of numbers.
+    /// To all numbers with the same country code and next two digits, such as +25471. Limits SMS pumping (toll fraud)
+    /// through one number range. When it is used up, all numbers with this prefix are refused: set it to a few times
+    /// your busiest hour.
+    #[default(Some(Limit::new(1_000, 3_600)))]
     pub by_prefix: Option<Limit>,
-}
-
-impl Default for TextLimits {
-    fn default() -> Self {
-        Self {
-            by_phone_at_once: Some(Limit::new(1, 60)),
-            by_phone: Some(Limit::new(5, 3_600)),
-            by_ip: Some(Limit::new(20, 3_600)),
-            by_prefix: Some(Limit::new(1_000, 3_600)),
-        }
-    }
 }
 
 impl Default for PhoneRule {

@@ -2,24 +2,32 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 
 /// Most an organization may keep. 0 means no limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields)]
 pub struct Quotas {
     /// People who belong to it, its owner included.
+    #[default(10_000)]
     pub members: u64,
-    /// Programs.
+    /// Programs (service accounts).
+    #[default(1_000)]
     pub programs: u64,
     /// Keys of all its programs together, expired ones included.
+    #[default(5_000)]
     pub keys: u64,
     /// Databases.
+    #[default(1_000)]
     pub databases: u64,
-    /// Anonymous sessions resolved to a user, in all its databases together. Those of a deleted database count until they
+    /// Anonymous sessions resolved to a user, in all databases together. Those of a deleted database count until they
     /// are removed, an hour later.
+    #[default(1_000_000)]
     pub resolved_sessions: u64,
-    /// Bytes of all free documents together: its own, and those of its members, programs, keys and databases.
+    /// Bytes of all free documents (metadata) together: its own and those of members, programs, keys and databases.
+    #[default(16 * 1024 * 1024)]
     pub metadata_bytes: u64,
 }
 
@@ -48,19 +56,6 @@ pub struct QuotaExceeded {
     pub quota: Quota,
     /// How much.
     pub limit: u64,
-}
-
-impl Default for Quotas {
-    fn default() -> Self {
-        Self {
-            members: 10_000,
-            programs: 1_000,
-            keys: 5_000,
-            databases: 1_000,
-            resolved_sessions: 1_000_000,
-            metadata_bytes: 16 * 1024 * 1024,
-        }
-    }
 }
 
 impl Quotas {

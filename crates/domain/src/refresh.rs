@@ -2,25 +2,29 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::time::{optional_seconds, seconds};
 
 /// How a contract's refresh tokens live.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RefreshPolicy {
-    /// Lifetime of each token; never past its session's end.
+    /// Lifetime of a refresh token. It ends with its session at the latest.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
     pub lifetime: Duration,
-    /// How long a superseded token still answers with the newest token of its session: the answer may have been lost, or
-    /// several tabs may have refreshed, one after the other or at once.
+    /// How long a replaced refresh token still gets the newest token of its session: the answer may have been lost, or
+    /// a tab is slow.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
     pub grace: Duration,
-    /// Where tokens are kept instead of exchanged: how much is left of a token's life when its child is issued, beside which
-    /// it stays good until it expires.
+    /// Where refresh tokens are not replaced: a new one is issued beside the old one when its remaining lifetime is at
+    /// most this.
     #[serde(with = "optional_seconds", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<u64>")]
     pub renewed_within: Option<Duration>,
 }
 

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serializer};
 use zeroize::Zeroizing;
+
+/// What is shown in place of a secret.
+pub const HIDDEN: &str = "[secret]";
 
 /// A password, token or code in plain text. Wiped from memory when dropped; never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,7 +26,7 @@ impl Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[secret]")
+        f.write_str(HIDDEN)
     }
 }
 
@@ -38,6 +41,14 @@ impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self::new(without_final_line_breaks(&text)))
     }
+}
+
+/// Writes a secret of the configuration for people to read: hidden.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn hidden<T, S: Serializer>(_: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(HIDDEN)
 }
 
 #[cfg(test)]

@@ -3,23 +3,28 @@
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Timestamp;
 use crate::time::{optional_seconds, seconds};
 
 /// How long a contract's sessions last.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SessionPolicy {
     /// Lifetime of a session.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
     pub lifetime: Duration,
-    /// Lifetime when the person asked to be remembered.
+    /// Lifetime with "remember me".
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
     pub remembered_lifetime: Duration,
-    /// When set, each refresh extends the session by its lifetime, at most to this long after it began.
+    /// Each refresh extends the session by its lifetime, up to this long after its start. 0: sessions are not
+    /// extended.
     #[serde(with = "optional_seconds", default)]
+    #[schemars(with = "Option<u64>")]
     pub sliding_up_to: Option<Duration>,
 }
 

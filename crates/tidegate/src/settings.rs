@@ -186,13 +186,12 @@ impl Config {
         settings.redirect_hosts.clone_from(&self.links.redirect_hosts);
         settings.database_preparation = self.databases.preparation;
         settings.quotas = self.quotas;
-        settings.failed_passwords_by_account = self.failed_passwords();
-        settings.failed_codes_by_account = self.failed_codes();
-        let [(_, by_account), (_, by_organization), (_, by_network)] = self.passwords_set();
-        settings.passwords_set_by_account = by_account;
-        settings.passwords_set_by_organization = by_organization;
-        settings.passwords_set_by_network = by_network;
-        settings.failed_codes_by_network = self.failed_codes_by_network();
+        settings.failed_passwords_by_account = self.failed_passwords_by_account;
+        settings.failed_codes_by_account = self.failed_codes_by_account;
+        settings.passwords_set_by_account = self.passwords_set_by_account;
+        settings.passwords_set_by_organization = self.passwords_set_by_organization;
+        settings.passwords_set_by_network = self.passwords_set_by_network;
+        settings.failed_codes_by_network = self.failed_codes_by_network;
         settings.messages.clone_from(&self.messages);
         settings.audit.clone_from(&self.audit);
         Ok(settings)

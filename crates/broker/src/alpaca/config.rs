@@ -5,13 +5,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::Url;
-use serde::{Deserialize, Deserializer, Serialize};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tidegate_domain::Secret;
+use tidegate_domain::secret::hidden;
 
 use crate::retry::RetryPolicy;
 
 /// Which of the broker's two installations to talk to. Each has its own keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Environment {
     /// For trying out: no money moves.
@@ -31,8 +33,14 @@ impl Environment {
 }
 
 /// The secret half of the broker's credentials, as configuration gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AlpacaSecret(pub Secret);
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+pub struct AlpacaSecret(#[schemars(with = "String")] pub Secret);
+
+impl Serialize for AlpacaSecret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        hidden(self, serializer)
+    }
+}
 
 impl<'de> Deserialize<'de> for AlpacaSecret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -41,31 +49,38 @@ impl<'de> Deserialize<'de> for AlpacaSecret {
 }
 
 /// How to reach the broker, and as whom.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlpacaConfig {
-    /// Which installation.
+    /// "sandbox", where no money moves, or "production".
     #[serde(default)]
+    #[schemars(example = &"sandbox")]
     pub environment: Environment,
-    /// Another address in place of that installation's: a proxy, a stub.
+    /// Base URL of the API. Default: that of the environment. Must be https, unless it is on this machine.
     #[serde(default)]
+    #[schemars(example = &"https://broker-api.sandbox.alpaca.markets")]
     pub base_url: Option<String>,
-    /// The API key. Read, never written back.
-    #[serde(skip_serializing)]
+    /// The API key.
+    #[serde(serialize_with = "hidden")]
+    #[schemars(example = &"better set as TIDEGATE_BROKER__ALPACA__KEY")]
     pub key: String,
-    /// Its secret. Read, never written back.
-    #[serde(skip_serializing)]
+    /// Its secret.
+    #[schemars(example = &"better set as TIDEGATE_BROKER__ALPACA__SECRET")]
     pub secret: AlpacaSecret,
     /// Seconds a connection may take.
     #[serde(default = "ten_seconds", with = "tidegate_domain::time::seconds")]
+    #[schemars(with = "u64", example = 10)]
     pub connect_timeout: Duration,
-    /// Seconds a call may take from its beginning to the end of its answer.
+    /// Seconds a call may take in total.
     #[serde(default = "twenty_seconds", with = "tidegate_domain::time::seconds")]
+    #[schemars(with = "u64", example = 20)]
     pub timeout: Duration,
-    /// Seconds the stream of events may stay silent before it counts as broken; the broker sends heartbeats.
+    /// Seconds the event stream may be silent before it is reopened.
     #[serde(default = "two_minutes", with = "tidegate_domain::time::seconds")]
+    #[schemars(with = "u64", example = 120)]
     pub event_timeout: Duration,
-    /// When a call is made again.
+    /// When a call is tried again: after 429, and for reading calls also after 504. An opening is only tried again
+    /// when it is known that no account exists.
     #[serde(default)]
     pub retry: RetryPolicy,
 }

@@ -5,15 +5,23 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use reqwest::Url;
-use serde::{Deserialize, Deserializer, Serialize};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tidegate_domain::Secret;
+use tidegate_domain::secret::hidden;
 
 /// Minimum length of a secret that attackers on the internet can try to guess.
 const MIN_SECRET: usize = 16;
 
 /// A key, token or password of an SMS provider, as configuration gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SmsSecret(pub Secret);
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+pub struct SmsSecret(#[schemars(with = "String")] pub Secret);
+
+impl Serialize for SmsSecret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        hidden(self, serializer)
+    }
+}
 
 impl<'de> Deserialize<'de> for SmsSecret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -22,7 +30,7 @@ impl<'de> Deserialize<'de> for SmsSecret {
 }
 
 /// The kinds of providers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SmsProviderKind {
     /// Africa's Talking.
@@ -49,94 +57,116 @@ impl SmsProviderKind {
 }
 
 /// The providers of text messages.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SmsConfig {
-    /// Which are used, the first first; by default all that are set up here, in the order below.
+    /// Providers in order, such as ["twilio", "africas_talking"]. A message goes to the first, and to the next one
+    /// when the first fails. A provider that is not listed is not used. Empty: all providers configured below, in the
+    /// order africas_talking, twilio, webhook.
     pub order: Vec<SmsProviderKind>,
-    /// An account at Africa's Talking.
+    /// An application at Africa's Talking.
     pub africas_talking: Option<AfricasTalkingConfig>,
-    /// An account at Twilio.
+    /// An account at Twilio. It authenticates with its auth token or with an API key.
     pub twilio: Option<TwilioConfig>,
-    /// A gateway of the operator's.
+    /// Your own gateway. It receives each message as signed JSON: see "Text messages" in docs/operations.md.
     pub webhook: Option<WebhookConfig>,
 }
 
 /// An account at Africa's Talking.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AfricasTalkingConfig {
-    /// The application's username; `sandbox` sends no messages.
+    /// The application's username. "sandbox" uses their simulator, which sends no messages.
+    #[schemars(example = &"riven")]
     pub username: String,
-    /// Its API key. Read, never written back.
-    #[serde(skip_serializing)]
+    /// Its API key.
+    #[schemars(example = &"better set as TIDEGATE_SMS__AFRICAS_TALKING__API_KEY")]
     pub api_key: SmsSecret,
-    /// Sender id or short code; without one their shared one.
+    /// Sender id or short code. Without it, messages come from a shared sender id. Operators in Kenya require a
+    /// registered sender id of the type "transactional". See "Delivery in Kenya" in docs/operations.md.
     #[serde(default)]
+    #[schemars(example = &"RIVEN")]
     pub from: Option<String>,
-    /// Whether they answer before the operators have taken the message. Faster; refusals are then only in
-    /// receipts.
+    /// Whether the provider answers before an operator has accepted the message. Faster, but fail-over is not possible
+    /// then.
     #[serde(default)]
+    #[schemars(example = false)]
     pub enqueue: bool,
-    /// What delivery receipts must carry: as the last segment of the callback's path, or as the password of
-    /// HTTP Basic authentication. At least 16 of `A-Z a-z 0-9 - _`. Without it no receipts are accepted.
-    #[serde(default, skip_serializing)]
-    pub receipt_secret: Option<SmsSecret>,
-    /// Where their API is, if not where it usually is.
+    /// Authenticates delivery receipts. Without it none is accepted. At least 16 letters, digits, - and _. In their
+    /// dashboard, set the callback to <public_url>/sms/receipts/africas-talking/<this secret>. Or leave the secret out
+    /// of the URL and use it as the password of HTTP Basic authentication.
     #[serde(default)]
+    #[schemars(example = &"better set as TIDEGATE_SMS__AFRICAS_TALKING__RECEIPT_SECRET")]
+    pub receipt_secret: Option<SmsSecret>,
+    /// Base URL of the API. Must be https, unless it is on this machine.
+    #[serde(default)]
+    #[schemars(example = &"https://api.africastalking.com")]
     pub base_url: Option<String>,
-    /// Seconds an answer may take.
+    /// Seconds a request may take.
     #[serde(default = "default_timeout")]
+    #[schemars(example = 10)]
     pub timeout_seconds: u64,
 }
 
 /// An account at Twilio.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TwilioConfig {
     /// The account: `AC` and 32 hexadecimal digits.
+    #[schemars(example = &"AC00000000000000000000000000000000")]
     pub account_sid: String,
     /// The account's auth token. Signs in unless there is an API key, and checks delivery receipts.
-    #[serde(default, skip_serializing)]
+    #[serde(default)]
+    #[schemars(example = &"better set as TIDEGATE_SMS__TWILIO__AUTH_TOKEN")]
     pub auth_token: Option<SmsSecret>,
     /// An API key to sign in with in its place: `SK` and 32 hexadecimal digits.
     #[serde(default)]
+    #[schemars(example = &"SK00000000000000000000000000000000")]
     pub api_key_sid: Option<String>,
     /// Its secret.
-    #[serde(default, skip_serializing)]
-    pub api_key_secret: Option<SmsSecret>,
-    /// The number or sender id messages come from. Either this or `messaging_service_sid`.
     #[serde(default)]
+    #[schemars(example = &"better set as TIDEGATE_SMS__TWILIO__API_KEY_SECRET")]
+    pub api_key_secret: Option<SmsSecret>,
+    /// The sender, a number or sender id. Either this or messaging_service_sid.
+    #[serde(default)]
+    #[schemars(example = &"+15005550006")]
     pub from: Option<String>,
     /// The messaging service that chooses the sender.
     #[serde(default)]
+    #[schemars(example = &"MG00000000000000000000000000000000")]
     pub messaging_service_sid: Option<String>,
-    /// Where Twilio sends delivery receipts, exactly as the world sees it: the URL is part of their
-    /// signature.
+    /// URL for Twilio's delivery receipts: <public_url>/sms/receipts/twilio, exactly as Twilio calls it, because the
+    /// URL is signed. Needs auth_token for the signature, also beside an API key. Without it there are no receipts.
     #[serde(default)]
+    #[schemars(example = &"https://id.example.com/sms/receipts/twilio")]
     pub status_callback: Option<String>,
-    /// Where their API is, if not where it usually is.
+    /// Base URL of the API. Must be https, unless it is on this machine.
     #[serde(default)]
+    #[schemars(example = &"https://api.twilio.com")]
     pub base_url: Option<String>,
-    /// Seconds an answer may take.
+    /// Seconds a request may take.
     #[serde(default = "default_timeout")]
+    #[schemars(example = 10)]
     pub timeout_seconds: u64,
 }
 
 /// A gateway of the operator's, which gets messages as signed JSON.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookConfig {
     /// Where messages are posted to.
+    #[schemars(example = &"https://sms.example.com/send")]
     pub url: String,
-    /// What they are signed with: at least 16 characters, known to the gateway too. Read, never written back.
-    #[serde(skip_serializing)]
+    /// The key that signs messages, shared with the gateway. At least 16 characters.
+    #[schemars(example = &"better set as TIDEGATE_SMS__WEBHOOK__SECRET")]
     pub secret: SmsSecret,
-    /// Seconds an answer may take.
+    /// Seconds a request may take.
     #[serde(default = "default_timeout")]
+    #[schemars(example = 10)]
     pub timeout_seconds: u64,
     /// PEM file of the authorities to trust in place of the public ones.
     #[serde(default)]
+    #[schemars(example = &"/etc/tidegate/sms-ca.pem")]
     pub ca_file: Option<PathBuf>,
 }
 

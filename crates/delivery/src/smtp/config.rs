@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use lettre::message::Mailbox;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
-use serde::{Deserialize, Deserializer, Serialize};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tidegate_domain::secret::hidden;
 use tidegate_domain::{EmailAddress, Secret};
 
 /// How the connection to the mail server is encrypted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TlsMode {
     /// Begins in the clear and must be upgraded before any other command (RFC 3207). Port 587.
@@ -32,8 +34,14 @@ impl TlsMode {
 }
 
 /// The password of the mail account, as configuration gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MailPassword(pub Secret);
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+pub struct MailPassword(#[schemars(with = "String")] pub Secret);
+
+impl Serialize for MailPassword {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        hidden(self, serializer)
+    }
+}
 
 impl<'de> Deserialize<'de> for MailPassword {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -42,30 +50,38 @@ impl<'de> Deserialize<'de> for MailPassword {
 }
 
 /// The mail server and the account to use on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SmtpConfig {
     /// Name or IP address of the mail server.
+    #[schemars(example = &"smtp.example.com")]
     pub host: String,
-    /// Its port; by default 587, 465 or 25 as `tls` says.
+    /// Its port. The default depends on `tls`: 587, 465 or 25.
     #[serde(default)]
+    #[schemars(example = 587)]
     pub port: Option<u16>,
-    /// How the connection is encrypted.
+    /// "starttls", "implicit" or "none".
     #[serde(default)]
+    #[schemars(example = &"starttls")]
     pub tls: TlsMode,
-    /// The account to sign in with; none for a relay without sign-in.
+    /// The account to sign in with. Without it, for a relay that asks for none.
     #[serde(default)]
+    #[schemars(example = &"tidegate")]
     pub username: Option<String>,
-    /// Its password. Read, never written back.
-    #[serde(default, skip_serializing)]
+    /// Its password.
+    #[serde(default)]
+    #[schemars(example = &"better set as TIDEGATE_MAIL__SMTP__PASSWORD")]
     pub password: Option<MailPassword>,
-    /// Who the mail is from: `Tidegate <no-reply@example.com>`.
+    /// Who the mail is from.
+    #[schemars(example = &"Tidegate <no-reply@example.com>")]
     pub from: String,
     /// Seconds any single answer of the server may take.
     #[serde(default = "default_timeout")]
+    #[schemars(example = 30)]
     pub timeout_seconds: u64,
     /// PEM file of the authorities to trust in place of the public ones.
     #[serde(default)]
+    #[schemars(example = &"/etc/tidegate/mail-ca.pem")]
     pub ca_file: Option<PathBuf>,
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidegate_brokerage::Brokerage;
 use tidegate_identity::Identity;
@@ -15,7 +16,7 @@ use crate::wire::refusals::RefusalLog;
 use crate::wire::upload::UploadBudget;
 
 /// How proxies say whom they serve.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`, a list of addresses.

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use axum::http::Uri;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidegate_domain::brand::{Brand, Colour, Logo};
 use tidegate_domain::{EmailAddress, LanguageTag, Languages};
@@ -12,18 +13,20 @@ use tidegate_domain::{EmailAddress, LanguageTag, Languages};
 const MAX_LOGO: u64 = 64 * 1024;
 
 /// The table `[brand]`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct BrandTable {
-    /// The colour of buttons and links on light pages and in mails.
+    /// Buttons and links on light pages and in mails. A colour that cannot be read on a page is refused.
     pub(crate) accent: String,
-    /// The same on dark ones.
+    /// The same on dark pages.
     pub(crate) accent_dark: String,
-    /// A picture beside the product's name.
+    /// An SVG or PNG file of at most 64 KiB, shown beside the product's name.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/tidegate/logo.svg")]
     pub(crate) logo: Option<PathBuf>,
-    /// Whom people ask for help.
+    /// Whom people ask for help: an e-mail address or a URL. Shown on pages and in mails.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"support@example.com")]
     pub(crate) support: Option<String>,
 }
 

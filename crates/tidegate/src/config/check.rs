@@ -11,13 +11,11 @@ use tidegate_database::DatabaseUrl;
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{SmsProviders, Smtp};
 use tidegate_domain::ContractProfile;
-use tidegate_domain::limit::Limit;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::brand::languages;
 use super::load::Mistake;
-use super::profile::limits_mut;
 use super::{Loaded, PasswordHash, PepperEntry, SecretText};
 use crate::failure::Failure;
 
@@ -25,6 +23,9 @@ use crate::failure::Failure;
 const SMALLEST_BODY: usize = 1024;
 /// Less than this refuses some for good.
 const LARGEST_UPLOAD: usize = 16 * 1024 * 1024;
+
+/// What is said of a duration of nothing.
+const NO_SECOND: &str = "must be at least 1 second";
 
 impl Loaded {
     /// Refuses a configuration that cannot work: reports all mistakes together.
@@ -75,7 +76,7 @@ impl Loaded {
         check("broker.alpaca", each(&config.broker.alpaca, alpaca));
         self.check_passkeys(&mut mistakes);
         self.check_lifetimes(&mut mistakes);
-        self.check_windows(&mut mistakes);
+        mistakes.extend(self.limits_without_window().iter().map(|key| self.mistake(key, NO_SECOND)));
         for SmsConfigError { setting, reason } in self.sms_mistakes() {
             mistakes.push(self.mistake(&format!("sms.{setting}"), reason));
         }
@@ -123,34 +124,6 @@ impl Loaded {
         check("audit.keep_without_account", lifetime(config.audit.keep_without_account));
     }
 
-    /// Windows of the limits that no profile has.
-    fn check_windows(&self, mistakes: &mut Vec<Mistake>) {
-        let config = &self.config;
-        let mut check = |key: &str, limit: Option<&Limit>| {
-            if let Err(what) = each(limit, |limit| lifetime(limit.window)) {
-                mistakes.push(self.mistake(&format!("{key}.window"), what));
-            }
-        };
-        for (table, limits) in [
-            ("phone", config.phone.clone().limits_mut().as_slice()),
-            ("riven", config.riven.clone().limits_mut().as_slice()),
-        ] {
-            for (key, limit) in limits {
-                check(&format!("{table}.limits.{key}"), limit.as_ref());
-            }
-        }
-        for (key, limit) in config.messages.clone().limits_mut() {
-            check(&format!("messages.{key}"), limit.as_ref());
-        }
-        check("failed_passwords_by_account", config.failed_passwords().as_ref());
-        check("failed_codes_by_account", config.failed_codes().as_ref());
-        check("failed_codes_by_network", config.failed_codes_by_network().as_ref());
-        check("audit.attempts_by_network", config.audit.attempts_by_network.as_ref());
-        for (key, limit) in config.passwords_set() {
-            check(key, limit.as_ref());
-        }
-    }
-
     /// One of the providers' and one of their receipts'.
     fn sms_mistakes(&self) -> Vec<SmsConfigError> {
         let sms = &self.config.sms;
@@ -179,9 +152,6 @@ impl Loaded {
             let Some(rule) = rule else { continue };
             check(&format!("{key}.min_length"), at_least(rule.min_length, 1));
             check(&format!("{key}.max_length"), at_least(rule.max_length, rule.min_length));
-        }
-        for (key, limit) in limits_mut(&mut profile.limits.clone()) {
-            check(&format!("limits.{key}.window"), each(&*limit, |limit| lifetime(limit.window)));
         }
     }
 }
@@ -230,7 +200,7 @@ fn operator_field(name: &String) -> Result<(), String> {
 }
 
 fn lifetime(duration: Duration) -> Result<(), String> {
-    require(!duration.is_zero(), || "must be at least 1 second".to_owned())
+    require(!duration.is_zero(), || NO_SECOND.to_owned())
 }
 
 fn require(met: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {

@@ -13,7 +13,8 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
 use tidegate_domain::secret::without_final_line_breaks;
 
-use super::schema::{Schema, Unknown};
+use super::limits::{lifted, raised, without_window};
+use super::schema::{Schema, Unknown, ValueKind};
 use super::suggest::{Suggestion, unread};
 use super::{Config, Contracts};
 use crate::cli::GlobalFlags;
@@ -58,6 +59,7 @@ pub(crate) struct Flags {
 type Variables = Vec<(OsString, OsString)>;
 
 /// Values of one origin.
+#[derive(Clone)]
 struct Layer {
     metadata: Metadata,
     values: Dict,
@@ -100,30 +102,45 @@ pub(super) fn load_from(
 
     let defaults = Config::default().written().map_err(|error| internal(error.to_string()))?;
     let defaults = Value::serialize(defaults).map_err(|error| internal(error.to_string()))?;
-    let mut figment = Figment::from(Layer {
-        metadata: Metadata::named(DEFAULTS),
-        values: defaults.into_dict().unwrap_or_default(),
-    });
-    for layer in layers {
-        figment = figment.merge(layer);
-    }
+    let defaults = defaults.into_dict().unwrap_or_default();
+    let mut figment = merged(defaults.clone(), &layers);
     refuse_unknown(&schema, &figment)?;
-    let config = match (figment.extract::<Config>(), figment.extract::<Contracts>()) {
-        (Ok(config), Ok(contracts)) => Config { contracts, ..config },
-        (config, contracts) => {
-            let errors = [config.err(), contracts.err()].into_iter().flatten();
-            return Err(Failure::mistakes(errors.flat_map(wrong_values).collect()));
-        }
-    };
+    let mut config = read_config(&figment)?;
+    if config.dev && !config.dev_limits {
+        figment = merged(raised(&schema, &defaults), &layers);
+        config = read_config(&figment)?;
+    }
     let mut loaded = Loaded { config: config.settled(), sources, unread: Vec::new(), figment };
     loaded.check()?;
     let is_default = |key: &str| loaded.is_default(key);
     loaded.unread = unread(|name| set.iter().any(|set| set == name), is_default).collect();
-    if loaded.config.dev && !loaded.config.dev_limits {
-        let figment = &loaded.figment;
-        loaded.config.raise_limits(|key| is_default_in(figment, &format!("{key}.attempts")));
-    }
     Ok(loaded)
+}
+
+fn merged(defaults: Dict, layers: &[Layer]) -> Figment {
+    let defaults = Layer { metadata: Metadata::named(DEFAULTS), values: defaults };
+    layers.iter().fold(Figment::from(defaults), |figment, layer| figment.merge(layer.clone()))
+}
+
+/// The configuration that the values come to.
+fn read_config(figment: &Figment) -> Result<Config, Failure> {
+    // As it stands, so that mistakes are told with their place.
+    extract(figment)?;
+    extract(&Figment::from(Layer { metadata: Metadata::named(DEFAULTS), values: lifted(values_of(figment)) }))
+}
+
+fn extract(figment: &Figment) -> Result<Config, Failure> {
+    match (figment.extract::<Config>(), figment.extract::<Contracts>()) {
+        (Ok(config), Ok(contracts)) => Ok(Config { contracts, ..config }),
+        (config, contracts) => {
+            let errors = [config.err(), contracts.err()].into_iter().flatten();
+            Err(Failure::mistakes(errors.flat_map(wrong_values).collect()))
+        }
+    }
+}
+
+fn values_of(figment: &Figment) -> Dict {
+    figment.data().ok().and_then(|mut data| data.remove(&Profile::Default)).unwrap_or_default()
 }
 
 /// What is wrong with a value, and whether it is the command line that is wrong.
@@ -134,14 +151,15 @@ pub(crate) struct Mistake {
     pub(crate) from_flag: bool,
 }
 
-fn is_default_in(figment: &Figment, key: &str) -> bool {
-    figment.find_metadata(key).is_none_or(|origin| origin.name == DEFAULTS)
-}
-
 impl Loaded {
+    /// The keys of limits whose window has no length.
+    pub(super) fn limits_without_window(&self) -> Vec<String> {
+        without_window(&values_of(&self.figment))
+    }
+
     /// Whether nobody has set it.
     fn is_default(&self, key: &str) -> bool {
-        is_default_in(&self.figment, key)
+        self.figment.find_metadata(key).is_none_or(|origin| origin.name == DEFAULTS)
     }
 
     /// What may be the reason why a database is not found.
@@ -228,7 +246,7 @@ fn variable_layers(schema: &Schema, variables: Variables) -> Result<Vec<Layer>, 
             continue;
         }
         let path: Vec<String> = key.to_ascii_lowercase().split("__").map(str::to_owned).collect();
-        let value = read(value, schema.find(&path));
+        let value = read(value, schema.find(&path).map(|key| &key.kind));
         layers.push(Layer { metadata: Metadata::named(name), values: nested(&path, value) });
     }
     Ok(layers)
@@ -263,10 +281,10 @@ fn is_service_link(key: &str, value: &str) -> bool {
 }
 
 /// A variable's value. Where text is wanted it is taken unchanged, so that a password may look like a number.
-fn read(text: &str, wanted: Option<&Value>) -> Value {
+fn read(text: &str, wanted: Option<&ValueKind>) -> Value {
     match wanted {
-        Some(Value::String(..)) => Value::from(text),
-        Some(Value::Bool(..)) => match text.trim().to_ascii_lowercase().as_str() {
+        Some(ValueKind::Text) => Value::from(text),
+        Some(ValueKind::Switch) => match text.trim().to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "on" => Value::from(true),
             "false" | "0" | "no" | "off" => Value::from(false),
             _ => Value::from(text),

@@ -3,11 +3,12 @@
 mod brand;
 mod check;
 mod contracts;
+mod limits;
 mod load;
 mod passkeys;
-mod profile;
 mod riven;
 mod schema;
+mod settled;
 mod suggest;
 mod text;
 mod view;
@@ -20,7 +21,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smart_default::SmartDefault;
 use tidegate_delivery::{RetryPolicy, SmsConfig, SmtpConfig};
 use tidegate_domain::audit::AuditRetention;
 use tidegate_domain::factor::FactorResets;
@@ -37,134 +40,176 @@ pub(crate) use riven::{Broker, Phone, Riven};
 pub(crate) use suggest::is_misspelling;
 pub(crate) use text::{Database, SecretText};
 
-/// The configuration. Durations are whole seconds. The same keys, with the same meaning, are explained to operators in
-/// `tidegate.example.toml`; a test holds the two together. Unknown keys are refused before it is read, by the schema.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The configuration. Durations are whole seconds. The doc comments of this type and of the types in it are what operators
+/// read: `tidegate.example.toml` is made of them, and so are the keys that are known.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, SmartDefault)]
 pub(crate) struct Config {
-    /// Address and port served.
+    /// Address and port to listen on. Port 0 takes a free port.
     #[serde(deserialize_with = "text::address")]
+    #[schemars(with = "String")]
+    #[default(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
     pub(crate) listen: SocketAddr,
-    /// Holds the master key and, unless `database` says otherwise, the database.
+    /// Directory of the master key and the embedded database. Created with mode 0700. A relative path starts at the
+    /// working directory.
+    #[default(PathBuf::from("./tidegate-data"))]
     pub(crate) data_dir: PathBuf,
-    /// Where the accounts are; by default `tidegate.db` in `data_dir`.
+    /// sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME. Default: tidegate.db in data_dir.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"sqlite:./tidegate-data/tidegate.db")]
     pub(crate) database: Option<Database>,
-    /// Where other nodes are listened to, past a pooler that delivers no notifications.
+    /// A PostgreSQL address at which this node hears of changes on other nodes, if `database` is a pooler in
+    /// transaction mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"postgres://tidegate:PASSWORD@db.internal/tidegate")]
     pub(crate) database_listen: Option<Database>,
-    /// Most connections to the database.
+    /// Maximum number of database connections. Default: 16 for PostgreSQL; 4 readers for SQLite.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 16)]
     pub(crate) database_connections: Option<u32>,
-    /// Where clients reach this installation: the issuer of its tokens. By default the address served.
+    /// URL at which clients reach this installation. It is the issuer of tokens and the start of links in mails.
+    /// Default: the listen address. The same on all nodes of one installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"https://id.example.com")]
     pub(crate) public_url: Option<String>,
-    /// What this installation is called on pages, in mails and in text messages.
+    /// Name of this installation on pages, in mails and in text messages.
+    #[default("Tidegate".to_owned())]
     pub(crate) product: String,
-    /// What it looks like.
+    /// What pages and mails look like.
     pub(crate) brand: BrandTable,
-    /// Files with the texts of further languages.
+    /// Directory with the texts of further languages, one file each: fr.json is French. Start with a copy of
+    /// crates/domain/messages/en.json. A missing text is an error at start. English and Swahili are built in. People
+    /// get the language that their browser or app asks for (Accept-Language), mails the one that was asked for at
+    /// sign-up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/tidegate/languages")]
     pub(crate) languages_dir: Option<PathBuf>,
-    /// Development: messages stay readable in the outbox, cookies travel over plain HTTP, limits that nobody has set are a
-    /// hundred times higher.
+    /// Development mode, the same as `serve --dev`. Mails are kept in the outbox and not sent, unless [mail.smtp] is
+    /// set; text messages likewise, unless one of [sms.*] is set. Cookies work over plain HTTP.
     pub(crate) dev: bool,
-    /// Keeps the limits in development.
+    /// With dev, limits that are not set are a hundred times higher, unless this is true (`--limits`). Wrong passwords
+    /// and codes of one account are limited as ever.
     pub(crate) dev_limits: bool,
-    /// Protects secrets at rest; by default it is in `master.key` in `data_dir`.
+    /// Protects the secrets in the database. Default: the file master.key in data_dir, created at the first start.
+    /// Keep a copy outside the database's backup: sealed data cannot be opened without it. The same on all nodes of
+    /// one installation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"tgmk1_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
     pub(crate) master_key: Option<SecretText>,
-    /// Master keys that still open what they sealed.
+    /// Earlier master keys. They still open the data they sealed.
     pub(crate) previous_master_keys: Vec<SecretText>,
-    /// Mixed into every password, kept outside the database.
+    /// A key that is mixed into every new password and kept outside the database: stolen hashes alone cannot be
+    /// attacked. Set it before the first account is created, and never lose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pepper: Option<PepperEntry>,
-    /// Peppers that passwords hashed earlier were mixed with.
+    /// Earlier peppers, for older password hashes: { id = "...", key = "..." } each.
     pub(crate) previous_peppers: Vec<PepperEntry>,
-    /// How new passwords are hashed.
+    /// How new passwords are hashed. Other hashes stay valid, and are replaced when their account owner signs in.
     pub(crate) password_hash: PasswordHash,
-    /// How many passwords are hashed at once, and how many may wait.
+    /// How many passwords are hashed at the same time, and how many may wait.
     pub(crate) hash_pool: HashPoolSize,
-    /// Wrong passwords for one account through all contracts together; `attempts = 0` lifts the limit.
-    pub(crate) failed_passwords_by_account: Limit,
-    /// Wrong one-time codes for one account, over all its challenges; `attempts = 0` lifts the limit.
-    pub(crate) failed_codes_by_account: Limit,
-    /// Passwords set by one account; `attempts = 0` lifts the limit, here and below.
-    pub(crate) passwords_set_by_account: Limit,
+    /// Wrong passwords for one account, counted over all contracts and all client addresses. `attempts = 0` turns a
+    /// limit off, here and below.
+    #[default(Some(Limit::new(100, 3_600)))]
+    #[schemars(extend("x-kept" = true))]
+    pub(crate) failed_passwords_by_account: Option<Limit>,
+    /// Wrong one-time codes for one account, counted over all its codes. In addition each code allows five attempts.
+    #[default(Some(Limit::new(20, 3_600)))]
+    #[schemars(extend("x-kept" = true))]
+    pub(crate) failed_codes_by_account: Option<Limit>,
+    /// Passwords set by one account: its own, and those of people and programs it manages. Each costs a hash.
+    #[default(Some(Limit::new(10, 60)))]
+    pub(crate) passwords_set_by_account: Option<Limit>,
     /// Passwords set by all accounts of one organization.
-    pub(crate) passwords_set_by_organization: Limit,
-    /// Passwords set from one network without a session.
-    pub(crate) passwords_set_by_network: Limit,
-    /// Wrong one-time codes from one client network, for all accounts together; `attempts = 0` lifts the limit.
-    pub(crate) failed_codes_by_network: Limit,
-    /// Limits on mails and text messages, of all contracts together.
+    #[default(Some(Limit::new(30, 60)))]
+    pub(crate) passwords_set_by_organization: Option<Limit>,
+    /// Passwords set from one network without a session: by sign-ups and resets.
+    #[default(Some(Limit::new(30, 60)))]
+    pub(crate) passwords_set_by_network: Option<Limit>,
+    /// Wrong one-time codes from one client network, for all accounts together: against guessing at many accounts.
+    #[default(Some(Limit::new(60, 3_600)))]
+    pub(crate) failed_codes_by_network: Option<Limit>,
+    /// Mails and text messages of all contracts together, deliverable or not. A recipient is a mailbox (an address
+    /// without its `+` part) or a phone; security notices may use as much again. A network is an IPv4 address or an
+    /// IPv6 /64; a /56 has 4 times the limit, a /48 16 times. Accounts and organizations are those signed in to when
+    /// the message was caused.
     pub(crate) messages: MessageLimits,
     /// How long audit events are kept.
     pub(crate) audit: AuditRetention,
-    /// Mail.
+    /// How mails are sent.
     pub(crate) mail: Mail,
-    /// Links in mails.
+    /// Links in mails. {token} is replaced. Default: pages below public_url.
     pub(crate) links: Links,
-    /// Text messages.
+    /// Text messages with the codes for sign-up and sign-in by phone. Without a provider both are refused.
     pub(crate) sms: SmsConfig,
-    /// Which phone numbers get text messages.
+    /// Whose phones are texted, and how often.
     pub(crate) phone: Phone,
-    /// Brokerage accounts.
+    /// Brokerage accounts of the Riven contract are opened at Alpaca if [broker.alpaca] is set, and otherwise in the
+    /// embedded sandbox, which opens no real accounts.
     pub(crate) broker: Broker,
-    /// HTTP.
+    /// Connections and requests.
     pub(crate) http: Http,
-    /// Who may see operations' endpoints.
+    /// Who may see the endpoints of operators.
     pub(crate) ops: Ops,
-    /// Logs.
+    /// What is logged, and how.
     pub(crate) log: Log,
     /// What differs in the contracts: read and written apart, a table for each.
     #[serde(skip)]
     pub(crate) contracts: Contracts,
-    /// What differs in the Riven contract.
+    /// The Riven contract, also at /api/v1. It has no passwords and no refresh tokens.
     pub(crate) riven: Riven,
-    /// Databases that tokens are bound to.
+    /// Databases of the Crossing Minds contract.
     pub(crate) databases: Databases,
     /// Devices on which the second factor is not asked for again.
     pub(crate) trusted_devices: TrustedDevices,
-    /// Passkeys.
+    /// Passkeys (W3C Web Authentication). They are bound to a domain, never to an IP address. With `dev` on this machine that
+    /// is localhost, at any port.
     pub(crate) passkeys: Passkeys,
-    /// How resets of second factors take effect.
+    /// How an administrator's reset of someone's second factors takes effect: "immediate" (the owner is mailed), "delayed"
+    /// (the owner is mailed a link that calls it off), or "confirmed" (the owner follows a mailed link first).
     pub(crate) factor_resets: FactorResets,
-    /// Most an organization may keep.
+    /// Most that one organization may keep. What would be more is refused with 400 QUOTA_EXCEEDED; nothing is deleted
+    /// when a quota is lowered. 0 means no limit.
     pub(crate) quotas: Quotas,
 }
 
 /// A pepper and its name.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PepperEntry {
     /// Stored with every hash made with it: 1 to 16 of a-z, 0-9 and `_`.
+    #[schemars(example = &"p1")]
     pub(crate) id: String,
-    /// At least 32 random characters.
+    /// At least 32 random characters, as `openssl rand -base64 32` prints.
+    #[schemars(example = &"an example of what is at least 32 characters long")]
     pub(crate) key: SecretText,
 }
 
 /// How new passwords are hashed. One flat table, so that a single number can be changed on its own.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PasswordHash {
-    /// Which function.
+    /// "bcrypt" with cost, or "argon2id" with memory_kib, iterations and parallelism.
     pub(crate) scheme: HashFunction,
     /// bcrypt: binary logarithm of the number of rounds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 12)]
     pub(crate) cost: Option<u32>,
-    /// Argon2id: memory.
+    /// Argon2id: memory in KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 19_456)]
     pub(crate) memory_kib: Option<u32>,
     /// Argon2id: passes over the memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 2)]
     pub(crate) iterations: Option<u32>,
     /// Argon2id: lanes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 1)]
     pub(crate) parallelism: Option<u32>,
 }
 
 /// A password hash function.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum HashFunction {
     /// What the sign-up contract asks for.
@@ -175,219 +220,182 @@ pub(crate) enum HashFunction {
 }
 
 /// How many passwords are hashed at once, and how many may wait.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HashPoolSize {
-    /// Threads; by default as many as cores.
+    /// Passwords hashed at the same time. Default: the number of cores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 2)]
     pub(crate) threads: Option<usize>,
-    /// Passwords that may wait; by default 16 a thread.
+    /// Requests that may wait. Further ones get 503 with Retry-After. Default: 16 per thread.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = 32)]
     pub(crate) queue: Option<usize>,
 }
 
 /// Mail.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Mail {
-    /// The mail server.
+    /// The mail server. Without it, requests that need a mail are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) smtp: Option<SmtpConfig>,
-    /// Templates that replace the built-in ones.
+    /// Directory with files that replace built-in texts: sign_up_code.subject.txt, sign_up_code.txt,
+    /// sign_up_code.html, and so on. The text message is sms_code.txt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/tidegate/mail")]
     pub(crate) templates_dir: Option<PathBuf>,
-    /// When a message that was not sent is tried again: text messages likewise.
+    /// When a failed mail or text message is tried again.
     pub(crate) retry: RetryPolicy,
 }
 
 /// Links in mails; `{token}` is replaced. By default pages below `public_url`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Links {
-    /// Verifies an address.
+    /// Verifies an address. Default: /verify-email below public_url.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"https://app.example.com/verify-email?token={token}")]
     pub(crate) verify_email: Option<String>,
-    /// Sets a new password.
+    /// Sets a new password. Default: /reset-password below public_url.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"https://app.example.com/reset-password?token={token}")]
     pub(crate) reset_password: Option<String>,
-    /// Where people sign in: the application's own page, to which hosted pages lead back.
+    /// The page where people sign in to your application. Pages lead back to it when they are done. A link to a page
+    /// can carry another target on one of redirect_hosts:
+    /// /verify-email?token={token}&redirect=https://app.example.com/welcome
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"https://app.example.com/sign-in")]
     pub(crate) sign_in: Option<String>,
-    /// Ends all sessions and starts the recovery of an account.
+    /// In security notices: ends all sessions and starts the recovery of the account. Default: /secure-account below
+    /// public_url.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"https://app.example.com/secure-account?token={token}")]
     pub(crate) secure_account: Option<String>,
-    /// Hosts that links may lead to where a request names a page.
+    /// Hosts that a request may name as the target of a link, such as "app.example.com" or "localhost:3000". The host
+    /// of public_url is always allowed.
     #[serde(default)]
     pub(crate) redirect_hosts: Vec<String>,
 }
 
 /// Databases that tokens are bound to.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Databases {
-    /// How long a new one is pending before it is ready.
+    /// Seconds until a new database changes from pending to ready.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
     pub(crate) preparation: Duration,
 }
 
 /// Devices on which the second factor is not asked for again.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TrustedDevices {
-    /// How long a device is trusted.
+    /// Seconds a device is trusted.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(30 * 24 * 3_600))]
     pub(crate) max_age: Duration,
 }
 
-impl Default for TrustedDevices {
-    fn default() -> Self {
-        Self { max_age: Duration::from_secs(30 * 24 * 3_600) }
-    }
-}
-
 /// HTTP.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Http {
-    /// Proxies whose `Forwarded` and `X-Forwarded-For` headers are believed.
+    /// Proxies, or networks of proxies, whose Forwarded or X-Forwarded-For header is trusted.
     #[serde(deserialize_with = "text::networks")]
+    #[schemars(with = "Vec<String>")]
+    #[default(HttpSettings::default().trusted_proxies)]
     pub(crate) trusted_proxies: Vec<IpNet>,
-    /// The header in which they say whom they serve: `x-forwarded-for` or `forwarded`.
+    /// The header in which these proxies send the client's address: "x-forwarded-for" or "forwarded". Only this header
+    /// is read. The other one may come from the client itself.
+    #[default(HttpSettings::default().forwarded_header)]
     pub(crate) forwarded_header: ForwardedHeader,
     /// How long a request may take.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
+    #[default(HttpSettings::default().deadline)]
     pub(crate) deadline: Duration,
-    /// How long a connection may stay open while nothing is asked on it.
+    /// How long an idle connection stays open. Set it longer than the proxy in front keeps its connections.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
+    // Longer than the 60 s after which the usual proxies let go: a connection closed by us as they send on it would cost a
+    // request.
+    #[default(Duration::from_secs(75))]
     pub(crate) idle_timeout: Duration,
-    /// Most bytes of a request body that may carry a free document. Others are smaller.
+    /// Maximum size of a request body that may carry a free document (metadata), in bytes. Other bodies are at most 64
+    /// KiB, a profile with its picture 3 MiB, an application for a brokerage account 15 MiB. No body may hold more
+    /// than 8,192 values.
+    #[default(HttpSettings::default().max_body)]
     pub(crate) max_body: usize,
-    /// Most connections of one network at a time; trusted proxies are exempt.
+    /// Maximum connections of one client at one time: of one IPv4 address, or of one IPv6 /64, with twice as many for
+    /// a /56 and four times as many for a /48. Further connections are closed at once. Trusted proxies are exempt:
+    /// name yours, or all of its clients share this number.
+    #[default(256)]
     pub(crate) connections_per_network: usize,
-    /// How long a client may take nothing of an answer.
+    /// Seconds that a client may leave an answer unread before its connection is closed.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(30))]
     pub(crate) write_timeout: Duration,
-    /// How long a connection is used before the client is asked to open another.
+    /// Seconds that a connection is used. Then HTTP/1.1 answers say "Connection: close", HTTP/2 sends GOAWAY, and open
+    /// requests are finished.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(3_600))]
     pub(crate) connection_age: Duration,
-    /// Bytes that all request bodies under way may take together.
+    /// Upload budget: maximum bytes of all request bodies being received at one time. Further bodies get 503 with
+    /// Retry-After. One client may use a quarter, at least 16 MiB. Bodies of more than 16 KiB leave a quarter free for
+    /// sign-ins. Applications and documents take about four times as much memory. They may take longer than the
+    /// deadline while they arrive at 8 KiB a second or more.
+    #[default(HttpSettings::default().uploads)]
     pub(crate) uploads: usize,
-    /// Origins whose scripts may call the APIs; `*` for any.
+    /// Origins whose scripts may call the APIs, such as "https://app.example.com"; "*" for any.
+    #[default(HttpSettings::default().cors_origins)]
     pub(crate) cors_origins: Vec<String>,
-    /// Request headers that they may send besides those every contract needs; `*` for any.
+    /// Request headers that these scripts may send besides Authorization, Content-Type, X-Device-Fingerprint and
+    /// X-Requested-With, such as "X-CSRF-Token"; "*" for any.
+    #[default(HttpSettings::default().cors_headers)]
     pub(crate) cors_headers: Vec<String>,
 }
 
 /// Who may see what operators look at.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ops {
-    /// Networks from which `/metrics` is answered, and `/dev/outbox` where it exists.
+    /// Networks that may read /metrics, and /dev/outbox where it exists.
     #[serde(deserialize_with = "text::networks")]
+    #[schemars(with = "Vec<String>")]
     pub(crate) allow: Vec<IpNet>,
-    /// Names by which operators ask for them, besides addresses and `localhost`.
+    /// Names by which these are asked for besides addresses and "localhost", such as "tidegate.internal". Under other
+    /// names there is nothing: a web page of another name that resolves to this address could read them otherwise.
     pub(crate) hosts: Vec<String>,
 }
 
 /// Logs.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Log {
-    /// By default text on a terminal and JSON elsewhere.
+    /// "text" or "json". Default: text on a terminal, JSON otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"json")]
     pub(crate) format: Option<LogFormat>,
-    /// What is logged: `info`, `warn,tidegate_http=debug`. By default `info`, and `warn` for commands that do not serve.
+    /// Log filter, such as "warn" or "info,tidegate_http=debug". Default: "info"; "warn" for commands that do not
+    /// serve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"info")]
     pub(crate) filter: Option<String>,
 }
 
 /// A format of logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
     /// One JSON object a line.
     Json,
     /// For people.
     Text,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
-            data_dir: PathBuf::from("./tidegate-data"),
-            database: None,
-            database_listen: None,
-            database_connections: None,
-            public_url: None,
-            product: "Tidegate".to_owned(),
-            brand: BrandTable::default(),
-            languages_dir: None,
-            dev: false,
-            dev_limits: false,
-            master_key: None,
-            previous_master_keys: Vec::new(),
-            pepper: None,
-            previous_peppers: Vec::new(),
-            password_hash: PasswordHash::default(),
-            hash_pool: HashPoolSize::default(),
-            failed_passwords_by_account: Limit::new(100, 3_600),
-            failed_codes_by_account: Limit::new(20, 3_600),
-            passwords_set_by_account: Limit::new(10, 60),
-            passwords_set_by_organization: Limit::new(30, 60),
-            passwords_set_by_network: Limit::new(30, 60),
-            failed_codes_by_network: Limit::new(60, 3_600),
-            messages: MessageLimits::default(),
-            audit: AuditRetention::default(),
-            mail: Mail::default(),
-            links: Links::default(),
-            sms: SmsConfig::default(),
-            phone: Phone::default(),
-            broker: Broker::default(),
-            http: Http::default(),
-            ops: Ops::default(),
-            log: Log::default(),
-            contracts: Contracts::default(),
-            riven: Riven::default(),
-            databases: Databases::default(),
-            trusted_devices: TrustedDevices::default(),
-            passkeys: Passkeys::default(),
-            factor_resets: FactorResets::default(),
-            quotas: Quotas::default(),
-        }
-    }
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        let HttpSettings {
-            trusted_proxies,
-            forwarded_header,
-            deadline,
-            max_body,
-            uploads,
-            cors_origins,
-            cors_headers,
-            ops: _,
-            serves_outbox: _,
-        } = HttpSettings::default();
-        // Longer than the 60 s after which the usual proxies let go: a connection closed by us as they send on it
-        // would cost a request.
-        let idle_timeout = Duration::from_secs(75);
-        Self {
-            trusted_proxies,
-            forwarded_header,
-            deadline,
-            idle_timeout,
-            connections_per_network: 256,
-            write_timeout: Duration::from_secs(30),
-            connection_age: Duration::from_secs(3_600),
-            max_body,
-            uploads,
-            cors_origins,
-            cors_headers,
-        }
-    }
 }
 
 impl Default for Ops {

@@ -1,5 +1,6 @@
 //! Where passkeys are registered and used.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidegate_crypto::RelyingParty;
 use tidegate_crypto::webauthn::RelyingPartyError;
@@ -7,20 +8,26 @@ use url::{Host, Url};
 use uuid::Uuid;
 
 /// Passkeys.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Passkeys {
-    /// The domain that passkeys are bound to; by default the host of `public_url`.
+    /// The domain. Passkeys stop working when it changes. Default: the host of public_url.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"example.com")]
     pub(crate) relying_party_id: Option<String>,
-    /// What authenticators call the installation; by default `product`.
+    /// What authenticators call the installation. Default: `product`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"Example")]
     pub(crate) relying_party_name: Option<String>,
-    /// The pages and apps on which people register and use passkeys; by default `public_url`.
+    /// Where people register and use passkeys: pages at that domain or below it, such as "https://app.example.com", and
+    /// Android apps, such as "android:apk-key-hash:...". When empty: public_url.
     pub(crate) origins: Vec<String>,
-    /// The models (AAGUID) of authenticators that may be registered; all when empty.
+    /// Models of authenticators (AAGUID) that may be registered; all when empty. Authenticators name their model
+    /// themselves, and no certificate proves it: the list keeps people on approved devices, it does not keep out an
+    /// attacker.
     pub(crate) allowed_authenticators: Vec<String>,
-    /// Whether the beginning of a sign-in does not disclose which addresses have an account.
+    /// Answers the beginning of a sign-in for an address without a passkey as for one with a passkey. The RiverGen
+    /// contract discloses which addresses have an account: USER_NOT_FOUND, NO_CREDENTIALS.
     pub(crate) conceal_accounts: bool,
 }
 

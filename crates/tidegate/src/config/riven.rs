@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidegate_broker::AlpacaConfig;
 use tidegate_broker::sandbox::SandboxConfig;
@@ -11,55 +12,62 @@ use tidegate_domain::time::seconds;
 use tidegate_domain::{ContractId, ContractProfile, PhoneRule};
 
 /// Whose phones are texted, and how often.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Phone {
-    /// Countries whose mobile numbers are accepted. Numbers without a country code are those of the first.
+    /// Countries whose mobile numbers are accepted (ISO 3166, two letters). A number without a country code belongs to
+    /// the first one. Each country adds to what an attacker can cost you in messages.
     pub(crate) countries: Vec<Country>,
-    /// How often codes are texted.
+    /// How many codes are sent in text messages.
     pub(crate) limits: TextLimits,
 }
 
 /// Where brokerage accounts are opened.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Broker {
-    /// Fields in which a firm vouches for an applicant, and that applicants may fill in all the same.
+    /// Fields of an application that applicants may send to the broker besides the contract's ordinary ones. With each
+    /// of them a firm vouches for what it has checked: "authorized_individuals", "auto_approve", "entity_id",
+    /// "instant", "sub_correspondent" and "trading_configurations". Without it, an applicant's is dropped.
     #[serde(default)]
     pub(crate) forwarded_fields: Vec<String>,
-    /// The embedded one, used unless another is set up.
+    /// The embedded sandbox.
     pub(crate) sandbox: SandboxConfig,
-    /// Alpaca's Broker API.
+    /// Alpaca's Broker API. Sandbox and production have different keys. Only production opens real accounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) alpaca: Option<AlpacaConfig>,
 }
 
 /// What differs in the Riven contract. Not a whole profile: the contract has no passwords and no refresh tokens.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Riven {
-    /// Lifetime of a token, and of its session.
+    /// Lifetime of a token and of its session. Signing out ends both.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
     pub(crate) token_lifetime: Duration,
-    /// How long a texted code is accepted.
+    /// Lifetime of a code in a text message.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
     pub(crate) code_lifetime: Duration,
-    /// How long the link is accepted that is mailed to an address given in an application.
+    /// Lifetime of the link that is mailed to the address in an application. Following it adds the address to the
+    /// account.
     #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
     pub(crate) email_link_lifetime: Duration,
-    /// Rate limits beside those of `phone.limits`.
+    /// Rate limits. Those on text messages are in [phone.limits].
     pub(crate) limits: RivenLimits,
 }
 
 /// Rate limits of the Riven contract.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RivenLimits {
     /// All requests without a valid token, by client address.
     pub(crate) anonymous_requests: Option<Limit>,
     /// All requests with one, by account.
     pub(crate) authenticated_requests: Option<Limit>,
-    /// Those that have the broker work, by account.
+    /// Requests that call the broker, by account. The broker limits the calls of the whole installation.
     pub(crate) brokerage_requests: Option<Limit>,
     /// Mails to one address that other callers can cause.
     pub(crate) mails_by_email: Option<Limit>,
@@ -92,19 +100,6 @@ impl Default for Riven {
     }
 }
 
-impl Phone {
-    /// Every limit by its key.
-    pub(super) fn limits_mut(&mut self) -> [(&'static str, &mut Option<Limit>); 4] {
-        let TextLimits { by_phone_at_once, by_phone, by_ip, by_prefix } = &mut self.limits;
-        [
-            ("by_phone_at_once", by_phone_at_once),
-            ("by_phone", by_phone),
-            ("by_ip", by_ip),
-            ("by_prefix", by_prefix),
-        ]
-    }
-}
-
 impl Riven {
     /// The contract's profile with these numbers.
     pub(crate) fn profile(&self) -> ContractProfile {
@@ -118,17 +113,5 @@ impl Riven {
         profile.limits.authenticated_requests = self.limits.authenticated_requests;
         profile.limits.mails_by_email = self.limits.mails_by_email;
         profile
-    }
-
-    /// Every limit by its key.
-    pub(super) fn limits_mut(&mut self) -> [(&'static str, &mut Option<Limit>); 4] {
-        let RivenLimits { anonymous_requests, authenticated_requests, brokerage_requests, mails_by_email } =
-            &mut self.limits;
-        [
-            ("anonymous_requests", anonymous_requests),
-            ("authenticated_requests", authenticated_requests),
-            ("brokerage_requests", brokerage_requests),
-            ("mails_by_email", mails_by_email),
-        ]
     }
 }

@@ -1,32 +1,56 @@
-//! Every key there is, with the kind of its value. It is a configuration in which everything is set, serialised.
+//! Every key there is, with the kind of its value and its meaning: what the types say that the configuration is read into.
+//! The meaning of a key is the doc comment of its field.
 
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use figment::value::{Dict, Value};
-use ipnet::IpNet;
-use tidegate_broker::{AlpacaConfig, Environment};
-use tidegate_database::DatabaseUrl;
-use tidegate_delivery::sms::{AfricasTalkingConfig, SmsProviderKind, SmsSecret, TwilioConfig, WebhookConfig};
-use tidegate_delivery::{MailPassword, RetryPolicy, SmsConfig, SmtpConfig, TlsMode};
-use tidegate_domain::Secret;
-use tidegate_domain::contract::Limits;
-use tidegate_domain::limit::Limit;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema as JsonSchemaOf};
+use serde_json::{Map, Value as Json};
+use tidegate_domain::ContractProfile;
 
 use super::suggest::{Suggestion, suggest};
-use super::{
-    BrandTable, Broker, Config, Contracts, Database, HashFunction, HashPoolSize, Http, Links, Log, LogFormat,
-    Mail, Ops, Passkeys, PasswordHash, PepperEntry, SecretText,
-};
+use super::{Config, Contracts};
 
-/// Keys and kinds. The values mean nothing.
-pub(super) struct Schema(Dict);
+/// What a field says that holds a limit which development does not raise: `#[schemars(extend("x-kept" = true))]`.
+const KEPT: &str = "x-kept";
+
+/// All keys.
+pub(super) struct Schema(Table);
+
+/// Keys by name.
+pub(super) type Table = BTreeMap<String, Key>;
+
+/// A key.
+pub(super) struct Key {
+    /// The kind of its value.
+    pub(super) kind: ValueKind,
+    /// What its field says.
+    schema: Json,
+}
+
+/// Whether a limit stays as it is in development.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kept(pub(super) bool);
+
+/// A kind of value.
+pub(super) enum ValueKind {
+    /// Text, also what is written as text: an address, a name of a list.
+    Text,
+    /// True or false.
+    Switch,
+    /// A table.
+    Table(Table),
+    /// A list of tables.
+    Tables(Table),
+    /// A number, or a list.
+    Other,
+}
 
 /// A key that is not there.
 #[derive(Debug)]
 pub(super) struct Unknown<'v> {
-    /// Its state.
+    /// Where it stands.
     pub(super) path: Vec<String>,
     /// What it was given.
     pub(super) value: &'v Value,
@@ -38,18 +62,32 @@ impl Schema {
     /// All keys.
     ///
     /// # Errors
-    /// When the sample cannot be serialised: a defect.
+    /// When a contract's profile cannot be serialised: a defect.
     pub(super) fn new() -> Result<Self, String> {
-        let keys = sample().written().map_err(|error| error.to_string())?;
-        let keys = Value::serialize(keys).map_err(|error| error.to_string())?;
-        Ok(Self(keys.into_dict().unwrap_or_default()))
+        let mut keys = table(described::<Config>().as_value()).unwrap_or_default();
+        for profile in Contracts::default().iter() {
+            let mut table = table(described::<ContractProfile>().as_value()).unwrap_or_default();
+            let has = serde_json::to_value(profile).map_err(|error| error.to_string())?;
+            keep_those_of(&mut table, &has);
+            keys.insert(
+                profile.contract.to_string(),
+                Key { kind: ValueKind::Table(table), schema: Json::Null },
+            );
+        }
+        Ok(Self(keys))
     }
 
-    /// The kind of value at `path`.
-    pub(super) fn find(&self, path: &[String]) -> Option<&Value> {
+    /// The keys outside tables, and the tables, by name.
+    #[cfg(test)]
+    pub(super) fn root(&self) -> &Table {
+        &self.0
+    }
+
+    /// The key at `path`.
+    pub(super) fn find<P: AsRef<str>>(&self, path: &[P]) -> Option<&Key> {
         let (first, rest) = path.split_first()?;
-        rest.iter().try_fold(self.0.get(first)?, |at, key| match at {
-            Value::Dict(_, keys) => keys.get(key),
+        rest.iter().try_fold(self.0.get(first.as_ref())?, |at, key| match &at.kind {
+            ValueKind::Table(keys) => keys.get(key.as_ref()),
             _ => None,
         })
     }
@@ -65,28 +103,26 @@ impl Schema {
         &self,
         at: &mut Vec<String>,
         values: &'v Dict,
-        known: &Dict,
+        known: &Table,
         unknown: &mut Vec<Unknown<'v>>,
     ) {
         for (key, value) in values {
             at.push(key.clone());
-            match (known.get(key), value) {
+            match (known.get(key).map(|key| &key.kind), value) {
                 (None, Value::Dict(_, inner)) if self.knows_parts(at, inner) => {
                     self.list_parts(at, inner, unknown);
                 }
                 // `[database] url = ...`
-                (Some(Value::String(..)), Value::Dict(_, inner)) if self.knows_parts(at, inner) => {
+                (Some(ValueKind::Text), Value::Dict(_, inner)) if self.knows_parts(at, inner) => {
                     self.list_parts(at, inner, unknown);
                 }
                 (None, _) => unknown.push(Unknown { meant: suggest(self, at), path: at.clone(), value }),
-                (Some(Value::Dict(_, known)), Value::Dict(_, values)) => {
+                (Some(ValueKind::Table(known)), Value::Dict(_, values)) => {
                     self.compare(at, values, known, unknown)
                 }
-                (Some(Value::Array(_, known)), Value::Array(_, items)) => {
-                    if let Some(Value::Dict(_, known)) = known.first() {
-                        for item in items.iter().filter_map(Value::as_dict) {
-                            self.compare(at, item, known, unknown);
-                        }
+                (Some(ValueKind::Tables(known)), Value::Array(_, items)) => {
+                    for item in items.iter().filter_map(Value::as_dict) {
+                        self.compare(at, item, known, unknown);
                     }
                 }
                 // A value of the wrong type is reported when it is read.
@@ -116,207 +152,92 @@ impl Schema {
         collect(&mut Vec::new(), &self.0, &mut all);
         all
     }
+}
 
-    /// Every key with a value of its own: `mail.smtp.host`.
-    #[cfg(test)]
-    pub(super) fn leaves(&self) -> Vec<String> {
-        fn walk(prefix: &str, keys: &Dict, leaves: &mut Vec<String>) {
-            for (key, value) in keys {
-                let path = format!("{prefix}{key}");
-                match value {
-                    Value::Dict(_, inner) => walk(&format!("{path}."), inner, leaves),
-                    _ => leaves.push(path),
-                }
-            }
-        }
-        let mut leaves = Vec::new();
-        walk("", &self.0, &mut leaves);
-        leaves
+impl Key {
+    fn of(schema: Json) -> Self {
+        Self { kind: ValueKind::of(&schema), schema }
     }
+
+    /// Whether its value is a limit, and whether development leaves it as it is.
+    pub(super) fn limit(&self) -> Option<Kept> {
+        let is_limit = matches!(&self.kind, ValueKind::Table(keys) if keys.keys().eq(["attempts", "window"]));
+        is_limit.then(|| Kept(self.schema.get(KEPT).and_then(Json::as_bool).unwrap_or_default()))
+    }
+
+    /// Its meaning, for operators.
+    #[cfg(test)]
+    pub(super) fn about(&self) -> String {
+        let about = self.schema["description"].as_str().unwrap_or_default();
+        about.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    /// A value, for keys that have no default.
+    #[cfg(test)]
+    pub(super) fn example(&self) -> Option<&Json> {
+        self.schema["examples"].get(0)
+    }
+}
+
+impl ValueKind {
+    fn of(schema: &Json) -> Self {
+        if let Some(keys) = table(schema) {
+            return Self::Table(keys);
+        }
+        if let Some(keys) = shapes(schema).into_iter().find_map(|shape| table(shape.get("items")?)) {
+            return Self::Tables(keys);
+        }
+        let is = |name: &str| {
+            shapes(schema).into_iter().filter_map(|shape| shape.get("type")).any(|kind| match kind {
+                Json::Array(kinds) => kinds.iter().any(|kind| kind == name),
+                kind => kind == name,
+            })
+        };
+        match (is("string"), is("boolean")) {
+            (true, _) => Self::Text,
+            (_, true) => Self::Switch,
+            _ => Self::Other,
+        }
+    }
+}
+
+fn described<T: JsonSchema>() -> JsonSchemaOf {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<T>()
+}
+
+/// The schema itself and those it lets choose from: a value that may be left out, or one of a list of names.
+fn shapes(schema: &Json) -> Vec<&Json> {
+    let choices = ["anyOf", "oneOf"].into_iter().filter_map(|name| schema.get(name)?.as_array()).flatten();
+    std::iter::once(schema).chain(choices.flat_map(shapes)).collect()
+}
+
+/// The keys of a table.
+fn table(schema: &Json) -> Option<Table> {
+    let properties = |shape: &'_ Json| shape.get("properties").and_then(Json::as_object).cloned();
+    let properties: Map<String, Json> = shapes(schema).into_iter().find_map(properties)?;
+    Some(properties.into_iter().map(|(name, schema)| (name, Key::of(schema))).collect())
+}
+
+/// Leaves what the profile of a contract has: some keys are of certain contracts alone.
+fn keep_those_of(keys: &mut Table, has: &Json) {
+    keys.retain(|name, key| match (has.get(name), &mut key.kind) {
+        (Some(has @ Json::Object(_)), ValueKind::Table(keys)) => {
+            keep_those_of(keys, has);
+            true
+        }
+        (has, _) => has.is_some(),
+    });
 }
 
 /// Every key, tables included.
-fn collect(at: &mut Vec<String>, keys: &Dict, found: &mut Vec<Vec<String>>) {
-    for (name, value) in keys {
+fn collect(at: &mut Vec<String>, keys: &Table, found: &mut Vec<Vec<String>>) {
+    for (name, key) in keys {
         at.push(name.clone());
         found.push(at.clone());
-        let inner = match value {
-            Value::Array(_, items) => items.first().and_then(Value::as_dict),
-            value => value.as_dict(),
-        };
-        if let Some(inner) = inner {
-            collect(at, inner, found);
+        if let ValueKind::Table(keys) | ValueKind::Tables(keys) = &key.kind {
+            collect(at, keys, found);
         }
         at.pop();
     }
-}
-
-/// A configuration in which everything is set.
-fn sample() -> Config {
-    let defaults = Config::default();
-    let pepper = || PepperEntry { id: String::new(), key: SecretText::hidden() };
-    Config {
-        listen: defaults.listen,
-        data_dir: defaults.data_dir,
-        database: Some(Database(DatabaseUrl::Sqlite(PathBuf::new()))),
-        database_listen: Some(Database(DatabaseUrl::Sqlite(PathBuf::new()))),
-        database_connections: Some(0),
-        public_url: Some(String::new()),
-        product: defaults.product,
-        brand: BrandTable { logo: Some(PathBuf::new()), support: Some(String::new()), ..defaults.brand },
-        languages_dir: Some(PathBuf::new()),
-        dev: defaults.dev,
-        dev_limits: defaults.dev_limits,
-        master_key: Some(SecretText::hidden()),
-        previous_master_keys: vec![SecretText::hidden()],
-        pepper: Some(pepper()),
-        previous_peppers: vec![pepper()],
-        password_hash: PasswordHash {
-            scheme: HashFunction::Bcrypt,
-            cost: Some(0),
-            memory_kib: Some(0),
-            iterations: Some(0),
-            parallelism: Some(0),
-        },
-        hash_pool: HashPoolSize { threads: Some(0), queue: Some(0) },
-        failed_passwords_by_account: defaults.failed_passwords_by_account,
-        failed_codes_by_account: defaults.failed_codes_by_account,
-        passwords_set_by_account: defaults.passwords_set_by_account,
-        passwords_set_by_organization: defaults.passwords_set_by_organization,
-        passwords_set_by_network: defaults.passwords_set_by_network,
-        failed_codes_by_network: defaults.failed_codes_by_network,
-        messages: defaults.messages,
-        audit: defaults.audit,
-        mail: mail(),
-        links: links(),
-        sms: sms(),
-        phone: defaults.phone,
-        broker: broker(defaults.broker),
-        databases: defaults.databases,
-        trusted_devices: defaults.trusted_devices,
-        passkeys: Passkeys {
-            relying_party_id: Some(String::new()),
-            relying_party_name: Some(String::new()),
-            origins: vec![String::new()],
-            allowed_authenticators: vec![String::new()],
-            ..defaults.passkeys
-        },
-        factor_resets: defaults.factor_resets,
-        quotas: defaults.quotas,
-        http: http(defaults.http),
-        ops: Ops { hosts: vec![String::new()], ..defaults.ops },
-        log: Log { format: Some(LogFormat::Json), filter: Some(String::new()) },
-        contracts: full(defaults.contracts),
-        riven: defaults.riven,
-    }
-}
-
-fn links() -> Links {
-    Links {
-        verify_email: Some(String::new()),
-        reset_password: Some(String::new()),
-        sign_in: Some(String::new()),
-        secure_account: Some(String::new()),
-        redirect_hosts: vec![String::new()],
-    }
-}
-
-fn http(defaults: Http) -> Http {
-    Http {
-        trusted_proxies: vec![IpNet::from(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST))],
-        cors_origins: vec![String::new()],
-        cors_headers: vec![String::new()],
-        ..defaults
-    }
-}
-
-fn broker(defaults: Broker) -> Broker {
-    Broker {
-        alpaca: Some(AlpacaConfig {
-            base_url: Some(String::new()),
-            ..AlpacaConfig::new(Environment::Sandbox, String::new(), hidden())
-        }),
-        forwarded_fields: vec![String::new()],
-        ..defaults
-    }
-}
-
-fn mail() -> Mail {
-    Mail {
-        smtp: Some(SmtpConfig {
-            host: String::new(),
-            port: Some(0),
-            tls: TlsMode::StartTls,
-            username: Some(String::new()),
-            password: Some(MailPassword(hidden())),
-            from: String::new(),
-            timeout_seconds: 0,
-            ca_file: Some(PathBuf::new()),
-        }),
-        templates_dir: Some(PathBuf::new()),
-        retry: RetryPolicy::default(),
-    }
-}
-
-fn sms() -> SmsConfig {
-    let text = || Some(String::new());
-    let secret = || SmsSecret(hidden());
-    SmsConfig {
-        order: vec![SmsProviderKind::Webhook],
-        africas_talking: Some(AfricasTalkingConfig {
-            username: String::new(),
-            api_key: secret(),
-            from: text(),
-            enqueue: false,
-            receipt_secret: Some(secret()),
-            base_url: text(),
-            timeout_seconds: 0,
-        }),
-        twilio: Some(TwilioConfig {
-            account_sid: String::new(),
-            auth_token: Some(secret()),
-            api_key_sid: text(),
-            api_key_secret: Some(secret()),
-            from: text(),
-            messaging_service_sid: text(),
-            status_callback: text(),
-            base_url: text(),
-            timeout_seconds: 0,
-        }),
-        webhook: Some(WebhookConfig {
-            url: String::new(),
-            secret: secret(),
-            timeout_seconds: 0,
-            ca_file: Some(PathBuf::new()),
-        }),
-    }
-}
-
-fn hidden() -> Secret {
-    Secret::new(String::new())
-}
-
-fn full(mut contracts: Contracts) -> Contracts {
-    let any = Some(Limit::new(0, 0));
-    for profile in contracts.iter_mut() {
-        profile.session.sliding_up_to = Some(Duration::ZERO);
-        profile.recent_sign_in = Some(Duration::ZERO);
-        profile.limits = Limits {
-            sign_up_by_ip: any,
-            sign_in_by_ip: any,
-            sign_in_by_email: any,
-            failed_sign_in: any,
-            forgot_password_by_ip: any,
-            forgot_password_by_email: any,
-            resend_by_account: any,
-            wrong_second_factor: any,
-            second_factor_codes: any,
-            passkey_challenges_by_ip: any,
-            mails_by_email: any,
-            anonymous_requests: any,
-            authenticated_requests: any,
-            requests_by_organization: any,
-        };
-    }
-    contracts
 }

@@ -1,16 +1,14 @@
 //! Configurations that operators write, and the errors they get.
 
 mod environment;
+mod reference;
 mod suggestions;
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use figment::providers::{Format, Toml};
-use figment::value::{Dict, Value};
 use tempfile::TempDir;
 use tidegate_brokerage::BrokerChoice;
 use tidegate_domain::limit::Limit;
@@ -19,11 +17,8 @@ use tidegate_kernel::settings::DeliveryMode;
 
 use super::Config;
 use super::load::{Flags, Loaded, load_from};
-use super::schema::Schema;
 use crate::cli::GlobalFlags;
 use crate::clock::SystemClock;
-
-const EXAMPLE: &str = include_str!("../../tidegate.example.toml");
 
 /// What a configuration file, variables and flags come to: the configuration or what is said instead.
 struct Desk {
@@ -120,7 +115,7 @@ fn no_attempts_means_no_limit() {
     assert_eq!(rivergen.limits.sign_in_by_ip, None);
     assert!(rivergen.limits.sign_in_by_email.is_some());
     assert_eq!(config.contracts.of(ContractId::INGESTIQ).unwrap().session.sliding_up_to, None);
-    assert_eq!(config.failed_passwords(), None);
+    assert_eq!(config.failed_passwords_by_account, None);
 
     let config = Desk::file("[phone.limits]\nby_ip = { attempts = 0 }\nby_prefix.attempts = 50")
         .variable("TIDEGATE_RIVEN__LIMITS__MAILS_BY_EMAIL__ATTEMPTS", "0")
@@ -392,9 +387,9 @@ fn every_value_that_makes_no_sense_is_told_at_once() {
             "riven.code_lifetime",
             "phone.limits.by_prefix.window",
             "riven.limits.mails_by_email.window",
+            "rivergen.limits.sign_in_by_ip.window",
             "sms.webhook.url",
             "rivergen.access_token_lifetime",
-            "rivergen.limits.sign_in_by_ip.window",
         ]
     );
     assert!(
@@ -441,53 +436,4 @@ fn secrets_are_shown_nowhere() {
     let lines = plain.load().config.lines();
     assert!(lines.contains(&"sms.webhook.url = \"https://sms.example.com/\"".to_owned()), "{lines:?}");
     assert!(lines.contains(&"sms.twilio = none".to_owned()), "{lines:?}");
-}
-
-/// The example without the `#` before its settings.
-fn whole_example() -> String {
-    let is_setting = |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
-    let line = |line| str::strip_prefix(line, "#").filter(is_setting).unwrap_or(line);
-    EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
-}
-
-fn leaves(prefix: &str, values: &Dict, found: &mut BTreeSet<(String, String)>) {
-    for (key, value) in values {
-        let path = format!("{prefix}{key}");
-        match value {
-            Value::Dict(_, inner) => leaves(&format!("{path}."), inner, found),
-            value => {
-                found.insert((path, serde_json::to_string(value).unwrap()));
-            }
-        }
-    }
-}
-
-fn leaves_of(values: &Dict) -> BTreeSet<(String, String)> {
-    let mut found = BTreeSet::new();
-    leaves("", values, &mut found);
-    found
-}
-
-#[test]
-fn the_example_explains_every_key_and_no_other() {
-    let values: Dict = Toml::from_str(&whole_example()).unwrap();
-    let explained: BTreeSet<String> = leaves_of(&values).into_iter().map(|(key, _)| key).collect();
-    let known: BTreeSet<String> = Schema::new().unwrap().leaves().into_iter().collect();
-    assert_eq!(explained, known);
-}
-
-#[test]
-fn the_example_as_it_stands_changes_nothing_and_shows_the_defaults() {
-    let untouched = Desk::file(EXAMPLE).load().config;
-    assert_eq!(untouched.view(), Desk::new().load().config.view());
-
-    let values: Dict = Toml::from_str(&whole_example()).unwrap();
-    let shown = leaves_of(&values);
-    let defaults = Value::serialize(super::Config::default()).unwrap().into_dict().unwrap();
-    let stray: Vec<_> = leaves_of(&defaults)
-        .into_iter()
-        .filter(|(_, value)| value != "null")
-        .filter(|default| !shown.contains(default))
-        .collect();
-    assert_eq!(stray, []);
 }

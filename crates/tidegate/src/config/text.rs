@@ -4,28 +4,22 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tidegate_database::DatabaseUrl;
 use tidegate_domain::Secret;
+use tidegate_domain::secret::HIDDEN;
 
 /// A database's address. Shown without its password.
-#[derive(Clone)]
-pub(crate) struct Database(pub(crate) DatabaseUrl);
+#[derive(Clone, JsonSchema)]
+pub(crate) struct Database(#[schemars(with = "String")] pub(crate) DatabaseUrl);
 
 /// Text that is read and never shown.
-#[derive(Clone)]
-pub(crate) struct SecretText(Secret);
-
-/// What is shown in place of a secret.
-pub(super) const HIDDEN: &str = "[secret]";
+#[derive(Clone, JsonSchema)]
+pub(crate) struct SecretText(#[schemars(with = "String")] Secret);
 
 impl SecretText {
-    /// Stands for a secret where only its kind matters.
-    pub(super) fn hidden() -> Self {
-        Self(Secret::new(HIDDEN))
-    }
-
     /// The text, for the one place that needs it.
     pub(crate) fn expose(&self) -> &str {
         self.0.expose()

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tidegate_domain::text::merge;
 
 use super::Config;
-use super::text::HIDDEN;
+use tidegate_domain::secret::HIDDEN;
 
 impl Config {
     /// Every value in force, as one JSON object.
@@ -31,38 +31,11 @@ impl Config {
         view
     }
 
-    /// Every value as it was read. Secrets are read and never written, so what is set of them is named in their place.
+    /// Every value as it was read; secrets hidden.
     pub(super) fn written(&self) -> serde_json::Result<Value> {
         let mut written = serde_json::to_value(self)?;
         merge(&mut written, &self.contracts.written()?);
-        for key in self.secrets() {
-            let nested = key.rsplit('.').fold(json!(HIDDEN), |value, name| json!({ (name): value }));
-            merge(&mut written, &nested);
-        }
         Ok(written)
-    }
-
-    /// The keys of secrets that are set and would not be written.
-    fn secrets(&self) -> Vec<&'static str> {
-        let smtp = self.mail.smtp.as_ref();
-        let (africas_talking, twilio) = (self.sms.africas_talking.as_ref(), self.sms.twilio.as_ref());
-        let alpaca = self.broker.alpaca.is_some();
-        [
-            ("mail.smtp.password", smtp.is_some_and(|smtp| smtp.password.is_some())),
-            ("sms.africas_talking.api_key", africas_talking.is_some()),
-            (
-                "sms.africas_talking.receipt_secret",
-                africas_talking.is_some_and(|at| at.receipt_secret.is_some()),
-            ),
-            ("sms.twilio.auth_token", twilio.is_some_and(|twilio| twilio.auth_token.is_some())),
-            ("sms.twilio.api_key_secret", twilio.is_some_and(|twilio| twilio.api_key_secret.is_some())),
-            ("sms.webhook.secret", self.sms.webhook.is_some()),
-            ("broker.alpaca.key", alpaca),
-            ("broker.alpaca.secret", alpaca),
-        ]
-        .into_iter()
-        .filter_map(|(key, is_set)| is_set.then_some(key))
-        .collect()
     }
 
     /// The same as lines: `http.deadline = 30`.

@@ -118,15 +118,15 @@ fn development_raises_the_limits_that_nobody_has_set() {
             rivergen.sign_in_by_ip,
             config.phone.limits.by_ip,
             config.messages.by_network,
-            Some(config.failed_passwords_by_account),
-            Some(config.failed_codes_by_account),
+            config.failed_passwords_by_account,
+            config.failed_codes_by_account,
             rivergen.sign_up_by_ip,
             rivergen.sign_in_by_email,
             ingestiq.sign_in_by_ip,
             config.phone.limits.by_phone,
             config.messages.by_recipient,
             config.riven.limits.mails_by_email,
-            Some(config.passwords_set_by_network),
+            config.passwords_set_by_network,
         ]
         .map(|limit| limit.map_or(0, |limit| limit.attempts))
     };

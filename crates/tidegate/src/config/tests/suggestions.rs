@@ -1,6 +1,8 @@
 //! What an unknown key may have meant.
 
-use super::*;
+use super::Desk;
+use crate::config::schema::Schema;
+use crate::config::suggest::{SYNONYMS, VARIABLES};
 
 #[test]
 fn a_key_of_another_program_leads_to_the_right_one() {
@@ -75,13 +77,13 @@ fn what_resembles_nothing_gets_no_suggestion() {
 fn every_synonym_leads_to_a_key_that_there_is_and_is_none_itself() {
     let schema = Schema::new().unwrap();
     let keys: Vec<String> = schema.keys().iter().map(|key| key.join(".")).collect();
-    for (names, key, _) in super::super::suggest::SYNONYMS {
+    for (names, key, _) in SYNONYMS {
         assert!(keys.iter().any(|known| known == key), "{key}");
         for name in *names {
             assert!(!keys.iter().any(|known| known == name), "{name}");
         }
     }
-    for (variable, key, write) in super::super::suggest::VARIABLES {
+    for (variable, key, write) in VARIABLES {
         assert!(keys.iter().any(|known| known == key), "{key}");
         let own = format!("TIDEGATE_{}=", key.replace('.', "__").to_uppercase());
         assert!(write.starts_with(&own) && write.ends_with(&format!("${variable}")), "{write}");

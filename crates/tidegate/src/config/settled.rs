@@ -1,0 +1,24 @@
+//! The configuration as the rest of the program means it.
+
+use std::time::Duration;
+
+use super::Config;
+use super::check::web_origin;
+
+impl Config {
+    /// What `0` lifts in the contracts, and origins as browsers send them.
+    pub(super) fn settled(mut self) -> Self {
+        for profile in self.contracts.iter_mut() {
+            let sliding = &mut profile.session.sliding_up_to;
+            *sliding = sliding.filter(|up_to| *up_to > Duration::ZERO);
+            let recent = &mut profile.recent_sign_in;
+            *recent = recent.filter(|recent| *recent > Duration::ZERO);
+        }
+        for origin in &mut self.http.cors_origins {
+            if let Ok(canonical) = web_origin(origin) {
+                *origin = canonical;
+            }
+        }
+        self
+    }
+}
