@@ -1,4 +1,6 @@
 //! HTTP/2 with prior knowledge (RFC 9113 section 3.3), as gateways speak it and as attackers do, over real sockets.
+//!
+//! Clients must be able to answer while a test waits for the server's end: each test has more threads than its own.
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read, Write};
@@ -150,7 +152,6 @@ fn post(path: &str) -> Vec<u8> {
     fields(0x83, path)
 }
 
-// The client must be able to answer while the test waits for the server's end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_sends_many_requests_over_one_connection() {
     let here = Installation::new();
@@ -179,7 +180,7 @@ async fn a_gateway_sends_many_requests_over_one_connection() {
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_above_the_limit_are_refused_and_the_others_are_answered() {
     let here = Installation::new();
     let server = serve(&here, &[("DEADLINE", "600")]);
@@ -204,7 +205,7 @@ async fn streams_above_the_limit_are_refused_and_the_others_are_answered() {
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_are_reset_at_once_end_the_connection_and_cost_others_nothing() {
     let here = Installation::new();
     let server = serve(&here, &[]);
@@ -225,7 +226,7 @@ async fn requests_that_are_reset_at_once_end_the_connection_and_cost_others_noth
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_head_without_end_ends_the_connection() {
     let here = Installation::new();
     let server = serve(&here, &[]);
@@ -243,7 +244,7 @@ async fn a_head_without_end_ends_the_connection() {
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fields_that_unpack_to_many_times_their_length_are_not_unpacked() {
     let here = Installation::new();
     let server = serve(&here, &[]);
@@ -269,7 +270,7 @@ async fn fields_that_unpack_to_many_times_their_length_are_not_unpacked() {
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_that_do_not_come_are_timeouts_each_and_the_connection_stays() {
     let here = Installation::new();
     let server = serve(&here, &[("DEADLINE", "1")]);
@@ -288,7 +289,7 @@ async fn bodies_that_do_not_come_are_timeouts_each_and_the_connection_stays() {
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_over_http2_are_of_their_clients_share() {
     let here = Installation::new();
     let server = serve(&here, &[("CONNECTIONS_PER_NETWORK", "4")]);
@@ -315,7 +316,7 @@ async fn connections_over_http2_are_of_their_clients_share() {
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_on_many_streams_leave_room_for_those_of_others() {
     let here = Installation::new();
     let server = serve(&here, &[("UPLOADS", "33554432"), ("DEADLINE", "600")]);
@@ -348,7 +349,7 @@ async fn bodies_on_many_streams_leave_room_for_those_of_others() {
     server.stop();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_opens_no_window_for_its_answers_is_let_go() {
     let here = Installation::new();
     let server = serve(&here, &[("IDLE_TIMEOUT", "1"), ("WRITE_TIMEOUT", "1")]);

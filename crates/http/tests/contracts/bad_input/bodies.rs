@@ -63,8 +63,11 @@ fn ill_typed(route: &Route, field: &Field) -> Vec<Value> {
         "number" => ["number", "integer"].contains(&kind),
         own => own == kind,
     };
-    let is_nothing = |value: &Value| route.path.ends_with("/account/create") && *value == json!([]);
-    let ill_typed = values.into_iter().filter(|(kind, value)| !fits(kind) && !is_nothing(value));
+    // Applications: an empty list is nothing, and an object in place of a list is a list of one.
+    let is_application = route.path.ends_with("/account/create");
+    let is_understood = |value: &Value| *value == json!([]) || (field.kind == "array" && value.is_object());
+    let ill_typed =
+        values.into_iter().filter(|(kind, value)| !fits(kind) && !(is_application && is_understood(value)));
     ill_typed.map(|(_, value)| value).collect()
 }
 
