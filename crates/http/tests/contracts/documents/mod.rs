@@ -17,7 +17,9 @@ use crate::routes;
 #[test]
 fn each_contract_is_described_as_it_was_reviewed() {
     for contract in contracts() {
-        insta::assert_json_snapshot!(format!("openapi-{}", contract.id), contract.openapi());
+        // As a value, its keys have an order.
+        let document = serde_json::to_value(contract.openapi()).unwrap();
+        insta::assert_json_snapshot!(format!("openapi-{}", contract.id), document);
     }
 }
 
