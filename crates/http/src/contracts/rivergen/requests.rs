@@ -90,7 +90,7 @@ pub(super) struct VerifyEmailBody {
     token: Field<String>,
     /// From the sign-up or sign-in that sent the mail. With it the password is kept; without it the mail alone does not show who set
     /// the password, so the first verification drops it.
-    #[schema(value_type = Option<String>, format = "opaque-token")]
+    #[schema(value_type = Option<String>)]
     #[serde(default)]
     temporary_token: Field<String>,
 }

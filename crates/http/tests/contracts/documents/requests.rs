@@ -8,14 +8,16 @@ use tidegate_http::contracts;
 use super::collect_references;
 
 /// Text that may be anything: passwords of sign-ins, and what is looked up or read without ever being refused.
-const ANYTHING: [&str; 8] = [
+const ANYTHING: [&str; 10] = [
     "additional_information",
     "content",
     "cursor",
     "db_id",
     "email_redirect_url",
     "key_id",
+    "refresh_token",
     "session_id",
+    "temporary_token",
     "transports",
 ];
 

@@ -110,7 +110,7 @@ impl LoginRootBody {
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct RefreshTokenBody {
     /// From the last login or refresh.
-    #[schema(required = true, value_type = String, format = "opaque-token")]
+    #[schema(required = true, value_type = String)]
     #[serde(default)]
     refresh_token: Field<String>,
     /// The database to bind the new token to; the last one's unless given.
