@@ -22,7 +22,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// [`StoreError::Refused`] with what to do.
 pub(super) async fn try_connect(connect: &PgConnectOptions, options: &StoreOptions) -> Result<()> {
     let until = Instant::now() + options.patience;
-    let mut told = false;
+    let mut warned = false;
     loop {
         let refused = match attempt(connect).await {
             Ok(()) => return Ok(()),
@@ -31,10 +31,10 @@ pub(super) async fn try_connect(connect: &PgConnectOptions, options: &StoreOptio
         if !refused.passes || Instant::now() >= until {
             return Err(StoreError::Refused(refused.refusal));
         }
-        if !told {
+        if !warned {
             let seconds = options.patience.as_secs();
             tracing::warn!("{}: trying again for {seconds} s", refused.refusal.what);
-            told = true;
+            warned = true;
         }
         sleep(ASK_AGAIN).await;
     }
