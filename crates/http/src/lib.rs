@@ -9,6 +9,9 @@ mod registry;
 mod wire;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
 use tower::Layer;
 use tower_http::normalize_path::NormalizePathLayer;
 
@@ -19,17 +22,27 @@ pub use wire::shares::Shares;
 pub use wire::state::{App, ForwardedHeader, HttpSettings, OpsSettings};
 pub use wire::telemetry::describe_metrics;
 
+use pages::show_to_browsers;
+use wire::admission::admitted;
+use wire::telemetry::observe;
+use wire::unread::drained;
+
 /// The whole application as one router.
 pub fn router(app: App) -> Router {
     let routes = Router::new()
         .merge(ops::router(&app))
         .merge(pages::router(&app))
         .merge(registry::router(&app))
-        .layer(axum::middleware::from_fn(wire::admission::admitted))
-        .layer(axum::middleware::from_fn(wire::unread::drained))
-        .layer(axum::middleware::from_fn_with_state(app.clone(), pages::show_to_browsers))
-        .layer(axum::middleware::from_fn_with_state(app.clone(), wire::telemetry::observe))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), surrounded))
         .with_state(app);
     // A slash at the end is ignored, without a redirect: redirects lose bodies.
     Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(routes))
+}
+
+/// What surrounds every request, outermost first. One layer, because each costs every request a box and a copy of the router.
+async fn surrounded(State(app): State<App>, request: Request, next: Next) -> Response {
+    let admitted = |request| admitted(request, |request| next.run(request));
+    let drained = |request| drained(request, admitted);
+    let shown = |request| show_to_browsers(&app, request, drained);
+    observe(&app, request, shown).await
 }

@@ -17,10 +17,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
+use mimalloc::MiMalloc;
 use rustix::fs::Mode;
 
 use crate::cli::Cli;
 use crate::failure::Failure;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     // All files written here, databases included, are accessible to their owner only.

@@ -4,7 +4,6 @@ use askama::Template;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -105,16 +104,20 @@ fn contracts(app: &App) -> Vec<ContractView> {
 }
 
 /// The 404 page for browsers; programs get the same in JSON.
-pub(crate) async fn show_to_browsers(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn show_to_browsers<F: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let is_read = [Method::GET, Method::HEAD].contains(request.method());
-    let look = (is_read && prefers_html(request.headers())).then(|| Look::of(&app, request.headers(), None));
-    let mut response = next.run(request).await;
+    let look = (is_read && prefers_html(request.headers())).then(|| Look::of(app, request.headers(), None));
+    let mut response = next(request).await;
     if response.extensions().get::<NothingServed>().is_none() {
         return response;
     }
     if let Some(look) = look {
         let extensions = std::mem::take(response.extensions_mut());
-        response = nothing_page(&app, &look);
+        response = nothing_page(app, &look);
         response.extensions_mut().extend(extensions);
     }
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept, accept-language"));

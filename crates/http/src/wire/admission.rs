@@ -4,14 +4,13 @@ use axum::Json;
 use axum::extract::{OriginalUri, Request};
 use axum::http::uri::Authority;
 use axum::http::{HeaderValue, StatusCode, Version, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::wire::not_found::not_found;
 
 /// Refuses requests that two readers could understand differently.
-pub(crate) async fn admitted(request: Request, next: Next) -> Response {
+pub(crate) async fn admitted<F: Future<Output = Response>>(request: Request, next: impl FnOnce(Request) -> F) -> Response {
     if !names_one_host(&request) {
         let body = json!({
             "error": "invalid_request",
@@ -23,7 +22,7 @@ pub(crate) async fn admitted(request: Request, next: Next) -> Response {
     // Slashes at the beginning are not collapsed: a proxy's rule for `/metrics` does not match `//metrics`.
     match request.extensions().get::<OriginalUri>() {
         Some(original) if original.path().starts_with("//") => not_found().await,
-        _ => next.run(request).await,
+        _ => next(request).await,
     }
 }
 

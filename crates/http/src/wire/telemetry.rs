@@ -2,9 +2,8 @@
 
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderValue, Method, header};
-use axum::middleware::Next;
 use axum::response::Response;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, histogram};
 use tidegate_kernel::limit_key::noting;
@@ -50,9 +49,13 @@ pub fn describe_metrics() {
     );
 }
 
-/// Gives every request an id, a log line and its metrics. The outermost layer.
+/// Gives every request an id, a log line and its metrics.
 #[expect(clippy::disallowed_methods, reason = "latency is measured, not decided upon")]
-pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn observe<F: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let started = Instant::now();
     let id = app.kernel().new_uuid().simple().to_string();
     let method = request.method().clone();
@@ -63,7 +66,7 @@ pub(crate) async fn observe(State(app): State<App>, request: Request, next: Next
     // for every request, whether or not anything is logged in it.
     let span = tracing::info_span!("request", id);
 
-    let (mut response, limit) = noting(next.run(request)).instrument(span).await;
+    let (mut response, limit) = noting(next(request)).instrument(span).await;
 
     let took = started.elapsed();
     let code = response.extensions_mut().remove::<ErrorCode>().map(|code| code.0).unwrap_or_default();

@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::{HeaderValue, Version, header};
-use axum::middleware::Next;
 use axum::response::Response;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
@@ -20,14 +19,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Reads what is left of a small body, or says that the connection ends with the answer (RFC 9112 section 9.6). Clients
 /// that send head and body apart would otherwise find it closed at their next request.
-pub(crate) async fn drained(request: Request, next: Next) -> Response {
+pub(crate) async fn drained<F: Future<Output = Response>>(request: Request, next: impl FnOnce(Request) -> F) -> Response {
     if request.version() > Version::HTTP_11 || request.body().is_end_stream() {
-        return next.run(request).await;
+        return next(request).await;
     }
     let (parts, body) = request.into_parts();
     let lent = Lent(Arc::new(Mutex::new(Inner { body, ended: false })));
     let body = Body::new(Lent(Arc::clone(&lent.0)));
-    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let mut response = next(Request::from_parts(parts, body)).await;
     if !lent.drain().await {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
