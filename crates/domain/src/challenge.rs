@@ -39,6 +39,8 @@ pub enum Purpose {
     RegisterPasskey,
     /// An authenticator answers a sign-in with a passkey.
     SignInByPasskey,
+    /// The owner of a session proves anew with a passkey who they are.
+    StepUpByPasskey,
     /// A reset of the account's second factors, which waits for its time, may be called off.
     CancelFactorReset,
     /// A reset of the account's second factors may take effect.
@@ -47,7 +49,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::VerifyEmail,
         Self::ChangeEmail,
         Self::AddEmail,
@@ -61,6 +63,7 @@ impl Purpose {
         Self::SecureAccount,
         Self::RegisterPasskey,
         Self::SignInByPasskey,
+        Self::StepUpByPasskey,
         Self::CancelFactorReset,
         Self::ConfirmFactorReset,
     ];
@@ -81,6 +84,7 @@ impl Purpose {
             Self::SecureAccount => "secure_account",
             Self::RegisterPasskey => "register_passkey",
             Self::SignInByPasskey => "sign_in_by_passkey",
+            Self::StepUpByPasskey => "step_up_by_passkey",
             Self::CancelFactorReset => "cancel_factor_reset",
             Self::ConfirmFactorReset => "confirm_factor_reset",
         }
@@ -131,6 +135,9 @@ pub struct Continuation {
     /// The passkey that is being registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passkey: Option<PendingPasskey>,
+    /// The session whose owner proves anew who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_up: Option<SessionId>,
 }
 
 /// A passkey that is being registered.

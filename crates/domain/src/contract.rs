@@ -179,7 +179,9 @@ impl CodeLifetimes {
             Purpose::SecureAccount | Purpose::CancelFactorReset | Purpose::ConfirmFactorReset => {
                 SECURITY_LINK_LIFETIME
             }
-            Purpose::RegisterPasskey | Purpose::SignInByPasskey => PASSKEY_CHALLENGE_LIFETIME,
+            Purpose::RegisterPasskey | Purpose::SignInByPasskey | Purpose::StepUpByPasskey => {
+                PASSKEY_CHALLENGE_LIFETIME
+            }
         }
     }
 }

@@ -217,7 +217,7 @@ impl Route {
     /// Whether the field is sent in place of another one, which the sample has.
     fn is_alternative(&self, field: &str) -> bool {
         let instead: &[&str] = match self.path.as_str() {
-            "/api/v1/auth/step-up" => &["method", "code", "backup_code"],
+            "/api/v1/auth/step-up" => &["method", "code", "backup_code", "credential"],
             "/api/v1/auth/mfa/verify" => &["backup_code"],
             _ => &[],
         };

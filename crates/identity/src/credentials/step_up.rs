@@ -32,6 +32,15 @@ pub enum StepUpError {
     /// The account has no factor of that kind, or codes cannot be sent to it.
     #[error("the account has no such second factor")]
     NotEnabled,
+    /// The account has no passkey, or passkeys are not set up here.
+    #[error("the account has no passkey that could be used here")]
+    NoPasskey,
+    /// The passkey is not the caller's, or its authenticator's answer does not verify.
+    #[error("the passkey is not one of this account, or its answer does not verify")]
+    WrongPasskey,
+    /// The challenge is unknown, used or expired, or it is another session's.
+    #[error("the challenge is unknown or has expired; begin again")]
+    ChallengeNotFound,
     /// Too many wrong codes in a row.
     #[error("too many wrong codes; wait a moment")]
     TooManyAttempts(limit::Exceeded),
@@ -52,7 +61,7 @@ impl Acting<'_> {
     }
 
     /// Notes in the session that its owner proved anew who they are.
-    async fn note_step_up(&mut self, shown: AmrSet, method: &str) -> Result<Timestamp, Fault> {
+    pub(crate) async fn note_step_up(&mut self, shown: AmrSet, method: &str) -> Result<Timestamp, Fault> {
         let session = self.grant.session();
         let (id, amr) = (session.id, session.amr.union(shown));
         if !self.unit.sessions().authenticated_again(id, amr, self.now).await? {

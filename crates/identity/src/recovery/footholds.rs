@@ -176,7 +176,8 @@ const fn ends_with_the_password(purpose: Purpose) -> bool {
         | Purpose::SetUpFactor
         | Purpose::StepUp
         | Purpose::RegisterPasskey
-        | Purpose::SignInByPasskey => true,
+        | Purpose::SignInByPasskey
+        | Purpose::StepUpByPasskey => true,
         // Whoever changed the address may set a password, too: it must not close the owner's way back.
         Purpose::RestoreEmail | Purpose::SecureAccount => false,
         // An owner who lost the factor and the password asks for both.

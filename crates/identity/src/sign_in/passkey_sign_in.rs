@@ -1,10 +1,8 @@
 //! Signs in with a passkey: possession and, by the authenticator's own verification, a second factor at once.
 
-use std::sync::Arc;
-
 use serde_json::json;
-use tidegate_crypto::webauthn::{AssertionRejected, AssertionResponse};
-use tidegate_crypto::{PasskeyChallenge, RelyingParty};
+use tidegate_crypto::PasskeyChallenge;
+use tidegate_crypto::webauthn::AssertionResponse;
 use tidegate_delivery::Template;
 use tidegate_domain::EmailAddress;
 use tidegate_domain::account::{Account, LoginName};
@@ -12,7 +10,7 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Challenge, ChallengeStatus, Purpose};
 use tidegate_domain::factor::{DeviceData, device_name};
 use tidegate_domain::id::AccountId;
-use tidegate_domain::session::{Amr, AmrSet};
+use tidegate_domain::session::AmrSet;
 use tidegate_kernel::Call;
 use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
@@ -20,6 +18,7 @@ use tidegate_kernel::issue::SignedIn;
 use tidegate_kernel::throttle::Counted;
 
 use crate::credentials::challenges_repository::NewChallenge;
+use crate::credentials::passkey::assert::{AllowedCredential, INVALID_PASSKEY, PasskeyRequest};
 use crate::credentials::passkey::repository::Passkey;
 use crate::sign_in::complete::{Completed, Completion};
 use crate::work::Work;
@@ -27,26 +26,6 @@ use crate::{Identity, IdentityTables};
 
 /// What the credential ids of addresses without passkeys are keyed for.
 const CONCEALED: &str = "concealed passkey";
-
-/// What a client needs to sign in with a passkey.
-#[derive(Clone, Debug)]
-pub struct PasskeyRequest {
-    /// What the authenticator signs.
-    pub challenge: PasskeyChallenge,
-    /// Whom the passkey is for.
-    pub relying_party: Arc<RelyingParty>,
-    /// The passkeys that would do; empty where the authenticator is to find one.
-    pub credentials: Vec<AllowedCredential>,
-}
-
-/// A passkey that would do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AllowedCredential {
-    /// What its authenticator calls it.
-    pub id: Vec<u8>,
-    /// The ways to the authenticator; empty where unknown.
-    pub transports: Vec<String>,
-}
 
 /// Why no sign-in was begun.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -182,27 +161,18 @@ impl Identity {
         let owner = match work.passkey_owner(&challenge, &claim).await? {
             Ok(owner) => owner,
             Err(RefusedPasskey { error, account }) => {
-                return work.refuse_passkey_sign_in(account, error, "invalid_passkey").await;
+                return work.refuse_passkey_sign_in(account, error, INVALID_PASSKEY).await;
             }
         };
         let PasskeyOwner { account, login, passkey } = owner;
-        let verified = match relying_party.verify_assertion(&presented, &claim.response, &passkey.stored()) {
-            Ok(verified) => verified,
-            Err(AssertionRejected::Broken) => {
-                return Err(Fault::Internal("the ceremony of a passkey cannot be set up".to_owned()).into());
-            }
-            Err(rejected) => {
-                let reason = match rejected {
-                    AssertionRejected::CounterWentBack => "passkey_counter_went_back",
-                    _ => "invalid_passkey",
-                };
+        let shown = work.accept_passkey(&relying_party, &presented, &claim.response, &passkey).await?;
+        let methods = match shown {
+            Ok(methods) => methods,
+            Err(reason) => {
                 let error = PasskeySignInError::InvalidAssertion;
                 return work.refuse_passkey_sign_in(Some(account.id), error, reason).await;
             }
         };
-        work.unit.passkeys().used(passkey.id, &verified, work.now).await?;
-        let key = if verified.backup_eligible { Amr::SoftwareKey } else { Amr::HardwareKey };
-        let methods = AmrSet::of(key).with(Amr::UserPresence).with(Amr::MultiFactor);
         work.finish_passkey_sign_in(account, login, methods, &claim.device).await
     }
 
@@ -342,11 +312,5 @@ impl Work<'_> {
         self.audit(Action::SignInFailed, subject, metadata).await?;
         self.commit().await?;
         refuse(error)
-    }
-}
-
-impl From<Passkey> for AllowedCredential {
-    fn from(passkey: Passkey) -> Self {
-        Self { id: passkey.credential_id, transports: passkey.transports }
     }
 }

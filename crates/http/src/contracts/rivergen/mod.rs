@@ -88,6 +88,7 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(factors::sign_in::deactivate))
         .routes(routes!(factors::step_up::step_up))
         .routes(routes!(factors::step_up::send_step_up_code))
+        .routes(routes!(factors::step_up::start_passkey_step_up))
         .routes(routes!(password::forgot_password))
         .routes(routes!(password::reset_password))
         .routes(routes!(password::change_password))

@@ -42,6 +42,7 @@ const PROTECTED: [(Method, &str); 29] = [
     (Method::POST, "auth/mfa/deactivate"),
     (Method::POST, "auth/step-up"),
     (Method::POST, "auth/step-up/otp"),
+    (Method::POST, "auth/step-up/passkey"),
     (Method::POST, "mfa/totp/setup"),
     (Method::POST, "mfa/totp/verify"),
     (Method::GET, "mfa/totp/devices"),

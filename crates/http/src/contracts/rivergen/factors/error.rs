@@ -93,10 +93,14 @@ impl From<RenewCodesError> for Error {
 impl From<StepUpError> for Error {
     fn from(error: StepUpError) -> Self {
         let code = match error {
+            StepUpError::ChallengeNotFound => {
+                return Self::new(StatusCode::NOT_FOUND, "CHALLENGE_NOT_FOUND", error);
+            }
+            StepUpError::WrongPasskey => "INVALID_ASSERTION",
             StepUpError::WrongPassword => "INVALID_CURRENT_PASSWORD",
             StepUpError::WrongCode => "INVALID_MFA_CODE",
             StepUpError::FactorRequired => "MFA_REQUIRED",
-            StepUpError::NotEnabled => "INVALID_REQUEST",
+            StepUpError::NotEnabled | StepUpError::NoPasskey => "INVALID_REQUEST",
             StepUpError::TooManyAttempts(exceeded) => return Self::too_many_attempts(exceeded, error),
         };
         Self::new(BAD_REQUEST, code, error)

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use tidegate_crypto::PlainToken;
+use tidegate_crypto::webauthn::AssertionResponse;
 use tidegate_domain::factor::{DeviceData, FactorKind, RecoveryCode};
 use tidegate_domain::{Password, Secret};
 use tidegate_identity::credentials::factors::present::Presented;
@@ -10,8 +11,9 @@ use utoipa::ToSchema;
 
 use super::super::error::Error;
 use super::super::requests::{code, text, token};
+use super::super::webauthn::AssertedCredential;
 use super::error::unknown_method;
-use crate::wire::fields::{Check, Field, Violations};
+use crate::wire::fields::{Check, Field, Object, Violations};
 use crate::wire::typed::TypedDigits;
 
 /// Longest name of a device, in characters.
@@ -203,7 +205,7 @@ impl ActivationBody {
     }
 }
 
-/// POST /api/v1/auth/step-up. The password, or a code, or a backup code.
+/// POST /api/v1/auth/step-up. The password, or a code, or a backup code, or a passkey.
 #[derive(Deserialize, ToSchema)]
 pub(in super::super) struct StepUpBody {
     /// Of an account without a second factor.
@@ -222,12 +224,17 @@ pub(in super::super) struct StepUpBody {
     #[schema(value_type = Option<String>, format = "backup-code")]
     #[serde(default)]
     backup_code: Field<String>,
+    /// What `navigator.credentials.get()` answered to the options of `auth/step-up/passkey`.
+    #[schema(value_type = Option<AssertedCredential>)]
+    #[serde(default)]
+    credential: Field<Object<AssertedCredential>>,
 }
 
 /// What a caller proves anew who they are with.
 pub(super) enum StepUpProof {
     Password(Password),
     Factor(Presented, FactorKind),
+    Passkey(AssertionResponse),
 }
 
 impl StepUpBody {
@@ -241,6 +248,17 @@ impl StepUpBody {
             },
         };
         let password = check.optional("password", self.password).map(Password::new);
+        let credential = check.optional("credential", self.credential);
+        if let Some(Object(credential)) = credential {
+            let is_alone = password.is_none()
+                && matches!(self.code, Field::Missing | Field::Null)
+                && matches!(self.backup_code, Field::Missing | Field::Null);
+            let proof = match is_alone {
+                true => credential.read(&mut check).map(StepUpProof::Passkey),
+                false => check.violated("credential", "must be sent alone"),
+            };
+            return check.finish(proof);
+        }
         let proof = match (password, &self.code, &self.backup_code) {
             (Some(password), Field::Missing | Field::Null, Field::Missing | Field::Null) => {
                 Some(StepUpProof::Password(password))

@@ -8,4 +8,5 @@ mod requests;
 mod responses;
 pub(super) mod sign_in;
 
-pub(super) use requests::texts;
+pub(super) use requests::{AssertedCredential, texts};
+pub(super) use responses::RequestOptions;

@@ -219,9 +219,9 @@ pub(in super::super) struct CompleteSignInBody {
     email: Field<String>,
 }
 
-/// A credential that signs in.
+/// A credential that signs in, or is shown for step-up.
 #[derive(Deserialize, ToSchema)]
-struct AssertedCredential {
+pub(in super::super) struct AssertedCredential {
     /// Base64url.
     #[schema(required = true, value_type = String, format = "credential-id")]
     #[serde(default)]
@@ -270,7 +270,7 @@ impl CompleteSignInBody {
 }
 
 impl AssertedCredential {
-    fn read(self, check: &mut Check) -> Option<AssertionResponse> {
+    pub(in super::super) fn read(self, check: &mut Check) -> Option<AssertionResponse> {
         let credential_id = credential_id(check, self.id, self.raw_id, self.kind);
         let Object(sent) = check.required("credential.response", self.response)?;
         let authenticator_data = encoded::required(

@@ -7,9 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use tidegate_crypto::webauthn::{ALGORITHMS, TRANSPORTS};
 use tidegate_domain::Timestamp;
+use tidegate_identity::credentials::passkey::assert::{AllowedCredential, PasskeyRequest};
 use tidegate_identity::credentials::passkey::register::{AddedPasskey, PasskeyCreation};
 use tidegate_identity::credentials::passkey::repository::Passkey;
-use tidegate_identity::sign_in::passkey_sign_in::{AllowedCredential, PasskeyRequest};
 use tidegate_kernel::SignedIn;
 use utoipa::ToSchema;
 
@@ -157,7 +157,7 @@ impl PasskeyAddedData {
 pub(in super::super) struct RequestOptions {
     /// Base64url of 32 bytes; lives 5 minutes.
     challenge: String,
-    /// Empty where no e-mail address was sent.
+    /// Empty at a sign-in where no e-mail address was sent.
     allow_credentials: Vec<CredentialData>,
     /// Milliseconds.
     timeout: u32,
@@ -166,7 +166,7 @@ pub(in super::super) struct RequestOptions {
 }
 
 impl RequestOptions {
-    pub(super) fn respond(request: &PasskeyRequest) -> Response {
+    pub(in super::super) fn respond(request: &PasskeyRequest) -> Response {
         let options = Self {
             challenge: request.challenge.base64().expose().to_owned(),
             allow_credentials: request.credentials.iter().map(CredentialData::from).collect(),

@@ -8,6 +8,7 @@ mod recovery;
 mod registration;
 mod secrecy;
 mod sign_in;
+mod step_up;
 
 use serde_json::Value;
 use tidegate_testkit::{Answer, Person, Request, TestApp};
