@@ -18,7 +18,7 @@ pub(super) async fn ask(State(app): State<App>, headers: HeaderMap, query: Follo
     let look = Look::of(&app, &headers, None);
     match app.identity().is_security_link_open(&link.token()).await {
         Ok(true) => {}
-        Ok(false) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.reset"),
+        Ok(false) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.secure"),
         Err(fault) => return failure(&app, &headers, fault.into()),
     }
     let words = &look.words;
@@ -47,7 +47,7 @@ pub(super) async fn secure(
         Ok(AccountSecured::ResetMailed) => "page.secured.mailed",
         Ok(AccountSecured::SessionsEnded) => "page.secured.ended",
         Err(Refused::Rule(SecureAccountError::InvalidLink)) => {
-            return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.reset");
+            return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.secure");
         }
         Err(Refused::Fault(fault)) => return failure(&app, &headers, fault.into()),
     };

@@ -10,7 +10,10 @@ use serde_json::json;
 use crate::wire::not_found::not_found;
 
 /// Refuses requests that two readers could understand differently.
-pub(crate) async fn admitted<F: Future<Output = Response>>(request: Request, next: impl FnOnce(Request) -> F) -> Response {
+pub(crate) async fn admitted<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     if !names_one_host(&request) {
         let body = json!({
             "error": "invalid_request",

@@ -19,7 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Reads what is left of a small body, or says that the connection ends with the answer (RFC 9112 section 9.6). Clients
 /// that send head and body apart would otherwise find it closed at their next request.
-pub(crate) async fn drained<F: Future<Output = Response>>(request: Request, next: impl FnOnce(Request) -> F) -> Response {
+pub(crate) async fn drained<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     if request.version() > Version::HTTP_11 || request.body().is_end_stream() {
         return next(request).await;
     }
