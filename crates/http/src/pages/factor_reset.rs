@@ -7,7 +7,7 @@ use tidegate_identity::recovery::answer_factor_reset::{InvalidResetLink, ResetAn
 use tidegate_kernel::Refused;
 
 use super::failure;
-use super::links::{Followed, FollowedLink, PageForm, followed, invalid};
+use super::links::{Followed, FollowedLink, PageForm, followed, invalid, sign_in_link};
 use super::look::{Card, Look};
 use super::parts::{Button, Form, Rank};
 use crate::wire::state::App;
@@ -77,5 +77,7 @@ async fn answer(app: App, headers: HeaderMap, request: PageForm<Followed>, answe
         }
         Err(Refused::Fault(fault)) => return failure(&app, &headers, fault.into()),
     };
-    Card::saying(&look, look.words.text(title), look.words.text(text)).answer(StatusCode::OK)
+    let links = sign_in_link(&app, &look.words, Rank::Primary).into_iter().collect();
+    let card = Card { links, ..Card::saying(&look, look.words.text(title), look.words.text(text)) };
+    card.answer(StatusCode::OK)
 }

@@ -7,7 +7,7 @@ use tidegate_identity::recovery::secure_account::{AccountSecured, SecureAccountE
 use tidegate_kernel::Refused;
 
 use super::failure;
-use super::links::{Followed, FollowedLink, PageForm, followed, invalid};
+use super::links::{Followed, FollowedLink, PageForm, followed, invalid, sign_in_link};
 use super::look::{Card, Look};
 use super::parts::{Button, Form, Rank};
 use crate::wire::state::App;
@@ -51,5 +51,7 @@ pub(super) async fn secure(
         }
         Err(Refused::Fault(fault)) => return failure(&app, &headers, fault.into()),
     };
-    Card::saying(&look, words.text("page.secured.title"), words.text(text)).answer(StatusCode::OK)
+    let links = sign_in_link(&app, words, Rank::Primary).into_iter().collect();
+    let card = Card { links, ..Card::saying(&look, words.text("page.secured.title"), words.text(text)) };
+    card.answer(StatusCode::OK)
 }

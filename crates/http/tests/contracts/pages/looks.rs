@@ -51,6 +51,8 @@ pub(super) fn look_at(browser: &Browser, name: &str) {
 
 fn look_once(browser: &Browser, name: &str, (width, scheme): (u32, &str)) {
     let story = format!("{name}-{width}-{scheme}");
+    // Colours change from light to dark in a moment that nothing waits for.
+    browser.evaluate("document.getAnimations().forEach(one => one.finish())");
     browser.keep_picture(&story, true);
     let overflow = browser.evaluate("document.documentElement.scrollWidth - innerWidth");
     assert!(overflow.as_i64().unwrap() <= 0, "{story} is {overflow} pixels too wide");
@@ -149,11 +151,13 @@ fn the_api_documentation_is_drawn_without_anything_that_its_policy_forbids() {
             })
             .await;
             browser.keep_picture(&format!("docs-{width}-{scheme}"), false);
-            for part in ["how-to-verify", "what-to-do", "all-codes"] {
+            for part in ["How-to-verify", "What-to-do", "All-codes"] {
                 browser.evaluate(&format!("void document.querySelector('[id*={part}]')?.scrollIntoView()"));
                 browser.keep_picture(&format!("docs-{part}-{width}-{scheme}"), false);
             }
             assert_eq!(browser.evaluate(CUT_OFF), json!([]), "{width} {scheme}");
+            let scrolled = "[...document.querySelectorAll('.redoc-markdown table')].filter(table => table.scrollWidth > table.clientWidth).length";
+            assert_eq!(browser.evaluate(scrolled), 0, "tables that are cut off: {width} {scheme}");
             let text = browser.text("main").unwrap();
             for part in [
                 "What to do about an error",

@@ -3,11 +3,13 @@
 use serde_json::json;
 use tidegate_domain::EmailAddress;
 use tidegate_domain::factor::ResetMode;
-use tidegate_kernel::Call;
+use tidegate_kernel::{Call, Settings};
 use tidegate_testkit::{Engine, Person, TestApp, run};
 
 use super::browser::{Browser, serve_with};
 use super::looks::look_at;
+
+const SIGN_IN: &str = "https://app.example.com/sign-in";
 
 /// A page, the link to it, the heading under which it asks, and the one when it is done.
 struct Page {
@@ -50,10 +52,15 @@ async fn changed_address(app: &TestApp, email: &str, to: &str) -> String {
     link_to(app, email).await
 }
 
+/// How operators' resets take effect, and where people sign in.
+fn reset(settings: &mut Settings, by_operator: ResetMode) {
+    settings.factor_resets.by_operator = by_operator;
+    settings.sign_in_link = Some(SIGN_IN.to_owned());
+}
+
 /// Installations with each of these pages, on which a reset waits for its owner, or may be called off.
 async fn installations() -> [(TestApp, String, Vec<Page>); 2] {
-    let (app, address) =
-        serve_with(|settings| settings.factor_resets.by_operator = ResetMode::Confirmed).await;
+    let (app, address) = serve_with(|settings| reset(settings, ResetMode::Confirmed)).await;
     app.sign_up_rivergen("verify@example.com").await;
     with_app(&app, "secure@example.com").await;
     let pages = vec![
@@ -83,7 +90,7 @@ async fn installations() -> [(TestApp, String, Vec<Page>); 2] {
         },
     ];
     let confirmed = (app, address, pages);
-    let (app, address) = serve_with(|settings| settings.factor_resets.by_operator = ResetMode::Delayed).await;
+    let (app, address) = serve_with(|settings| reset(settings, ResetMode::Delayed)).await;
     let cancel = Page {
         name: "cancel-factor-reset",
         link: reset_by_operator(&app, "cancel@example.com").await,
@@ -104,6 +111,11 @@ fn a_page_behind_a_link_looks_right_as_it_asks_when_it_is_done_and_for_a_wrong_l
                 look_at(&browser, &format!("{name}-asks"));
                 browser.press("button[type=submit]");
                 browser.arrive_at(done).await;
+                // None is a dead end: it asks for a password, or leads back to the application.
+                let ways = format!(
+                    "document.querySelectorAll('input[type=password], a[href=\"{SIGN_IN}\"]').length"
+                );
+                assert_ne!(browser.evaluate(&ways), 0, "{name}");
                 look_at(&browser, &format!("{name}-done"));
                 browser.open(&format!("{address}/{name}?token=wrong"));
                 browser.arrive_at("Link not valid").await;
