@@ -1,6 +1,8 @@
 //! Access tokens: what they say.
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::Error;
+use serde::de::{Error as _, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, forward_to_deserialize_any};
 
 use crate::flexible_id::FlexibleId;
 use crate::id::{AccountId, DatabaseId, OrganizationId, SessionId};
@@ -48,4 +50,54 @@ pub struct AccessClaims {
     /// The end user's anonymous session it is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fsid: Option<FlexibleId>,
+}
+
+impl AccessClaims {
+    /// The names of all claims that a token may have, as they stand in it.
+    pub fn names() -> &'static [&'static str] {
+        let mut names: &'static [&'static str] = &[];
+        // It hands over no values: what comes back is an error, always.
+        let _ = Self::deserialize(FieldNames(&mut names));
+        names
+    }
+}
+
+/// Keeps the names of the fields that a type asks for.
+struct FieldNames<'n>(&'n mut &'static [&'static str]);
+
+impl<'de> Deserializer<'de> for FieldNames<'_> {
+    type Error = Error;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        _visitor: V,
+    ) -> Result<V::Value, Error> {
+        *self.0 = fields;
+        Err(Error::custom("there are no values"))
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Error> {
+        Err(Error::custom("not a struct"))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_claims_are_those_that_stand_in_tokens() {
+        let names = AccessClaims::names();
+        for name in ["iss", "sub", "aud", "exp", "scope", "dialect", "db", "fuid", "fsid"] {
+            assert!(names.contains(&name), "{name}: {names:?}");
+        }
+        assert!(!names.contains(&"contract"), "the claim has another name than the field");
+    }
 }

@@ -83,7 +83,11 @@ pub struct WeakPassword {
 }
 
 fn listed(requirements: &[Requirement]) -> String {
-    requirements.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    let texts: Vec<String> = requirements.iter().map(ToString::to_string).collect();
+    match texts.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => texts.concat(),
+    }
 }
 
 impl Requirement {

@@ -24,6 +24,7 @@ pub use wire::telemetry::describe_metrics;
 
 use pages::show_to_browsers;
 use wire::admission::admitted;
+use wire::cors::of_admitted_origin;
 use wire::telemetry::observe;
 use wire::unread::drained;
 
@@ -44,5 +45,6 @@ async fn surrounded(State(app): State<App>, request: Request, next: Next) -> Res
     let admitted = |request| admitted(request, |request| next.run(request));
     let drained = |request| drained(request, admitted);
     let shown = |request| show_to_browsers(&app, request, drained);
-    observe(&app, request, shown).await
+    let of_admitted_origin = |request| of_admitted_origin(&app, request, shown);
+    observe(&app, request, of_admitted_origin).await
 }

@@ -16,7 +16,8 @@ Redoc.init(place.dataset.document, {
   hideDownloadButton: true,
   theme: {
     spacing: { sectionVertical: 24 },
-    logo: { maxHeight: "48px", maxWidth: "200px", gutter: "20px" },
+    // The gutter is inside of the height.
+    logo: { maxHeight: "60px", maxWidth: "200px", gutter: "12px" },
     colors: {
       primary: { main: accent },
       text: { primary: ink, secondary: quiet },

@@ -229,6 +229,7 @@ impl Config {
             max_body: self.http.max_body,
             uploads: self.http.uploads,
             cors_origins: self.http.cors_origins.clone(),
+            cors_this_machine: self.dev,
             cors_headers: self.http.cors_headers.clone(),
             ops: OpsSettings { allow: self.ops.allow.clone(), hosts: self.ops.hosts.clone() },
             // Where it is served decides the listener.

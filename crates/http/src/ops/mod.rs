@@ -15,12 +15,13 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use serde_json::json;
+use tidegate_domain::AccessClaims;
 use tidegate_kernel::NotReady;
 
 use crate::registry;
 use crate::wire::boundary::handled;
 use crate::wire::cors::with_cors;
-use crate::wire::not_found::not_found;
+use crate::wire::not_found::{method_not_allowed, not_found};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
@@ -36,6 +37,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/sms/receipts/africas-talking/{secret}", post(receipts::africas_talking_at))
         .route("/sms/receipts/twilio", post(receipts::twilio))
         .merge(docs_page::router())
+        .method_not_allowed_fallback(method_not_allowed)
         .merge(with_cors(documents(), app))
         .layer(middleware::from_fn_with_state(app.clone(), guarded))
 }
@@ -47,6 +49,7 @@ fn documents() -> Router<App> {
         .route("/.well-known/jwks.json", get(jwks))
         .route("/openapi.json", get(document))
         .route("/openapi/{file}", get(document_of))
+        .method_not_allowed_fallback(method_not_allowed)
 }
 
 /// Outside of every contract an error has the form of OAuth (RFC 6749 section 4.1.2.1).
@@ -105,14 +108,10 @@ async fn discovery(State(app): State<App>) -> Response {
         "issuer": issuer,
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "service_documentation": format!("{issuer}/docs"),
-        "claims_supported": CLAIMS,
+        "claims_supported": AccessClaims::names(),
     }));
     ([(header::CACHE_CONTROL, "public, max-age=300")], body).into_response()
 }
-
-/// The claims of every access token; see [`tidegate_domain::AccessClaims`].
-const CLAIMS: [&str; 12] =
-    ["iss", "sub", "aud", "exp", "iat", "jti", "sid", "org", "role", "scope", "amr", "auth_time"];
 
 /// The code does not change while it runs: what describes it is made once.
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| registry::openapi().to_string().into());

@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use axum::extract::{MatchedPath, OriginalUri, Request, State};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use crate::wire::client::{is_forwarded, is_trusted_proxy, peer};
 use crate::wire::not_found::not_found;
@@ -17,17 +17,36 @@ use crate::wire::state::App;
 /// a page of another name, resolved to this address, is not let through: its scripts would read what is shown here (DNS
 /// rebinding).
 pub(crate) fn is_operator(app: &App, request: &Request) -> bool {
+    comes_from_operator(app, request) && is_asked_by_exact_path(request)
+}
+
+/// The same, however the path is spelt.
+fn comes_from_operator(app: &App, request: &Request) -> bool {
     let (peer, http) = (peer(request.extensions()), app.http());
     http.ops.allow.iter().any(|net| net.contains(&peer))
         && !is_trusted_proxy(peer, http)
         && !is_forwarded(request.headers())
         && is_asked_by_known_host(request, &http.ops.hosts)
-        && is_asked_by_exact_path(request)
 }
 
-/// Lets operators through and answers all other callers with 404.
+/// Lets operators through and answers all other callers with 404. An operator who wrote a slash at the end is sent to the page
+/// without one.
 pub(crate) async fn operators_only(State(app): State<App>, request: Request, next: Next) -> Response {
-    if is_operator(&app, &request) { next.run(request).await } else { not_found().await }
+    if is_operator(&app, &request) {
+        return next.run(request).await;
+    }
+    match without_slash(&request).filter(|_| comes_from_operator(&app, &request)) {
+        Some(address) => (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, address)]).into_response(),
+        None => not_found().await,
+    }
+}
+
+/// The address of the page, of one with a slash at its end.
+fn without_slash(request: &Request) -> Option<String> {
+    let page = request.extensions().get::<MatchedPath>()?.as_str();
+    let asked = request.extensions().get::<OriginalUri>()?;
+    let query = asked.query().map(|query| format!("?{query}")).unwrap_or_default();
+    (asked.path().strip_suffix('/') == Some(page)).then(|| format!("{page}{query}"))
 }
 
 /// Whether every name the request gives this server, in `Host` and in its address (HTTP/2 has only that), is an address,

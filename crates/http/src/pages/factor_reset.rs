@@ -7,7 +7,7 @@ use tidegate_identity::recovery::answer_factor_reset::{InvalidResetLink, ResetAn
 use tidegate_kernel::Refused;
 
 use super::failure;
-use super::links::{Followed, FollowedLink, PageForm, followed, invalid};
+use super::links::{Followed, FollowedLink, PageForm, followed, invalid, sign_in_link};
 use super::look::{Card, Look};
 use super::parts::{Button, Form, Rank};
 use crate::wire::state::App;
@@ -34,7 +34,7 @@ async fn ask(app: App, headers: HeaderMap, query: FollowedLink, answer: ResetAns
     let look = Look::of(&app, &headers, None);
     match app.identity().is_reset_link_open(&link.token(), answer).await {
         Ok(true) => {}
-        Ok(false) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.reset"),
+        Ok(false) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.factors"),
         Err(fault) => return failure(&app, &headers, fault.into()),
     }
     let (action, title, text, button) = match answer {
@@ -73,9 +73,11 @@ async fn answer(app: App, headers: HeaderMap, request: PageForm<Followed>, answe
             ResetAnswer::Confirm => ("page.factor_reset.confirmed.title", "page.factor_reset.confirmed.text"),
         },
         Err(Refused::Rule(InvalidResetLink)) => {
-            return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.reset");
+            return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.factors");
         }
         Err(Refused::Fault(fault)) => return failure(&app, &headers, fault.into()),
     };
-    Card::saying(&look, look.words.text(title), look.words.text(text)).answer(StatusCode::OK)
+    let links = sign_in_link(&app, &look.words, Rank::Primary).into_iter().collect();
+    let card = Card { links, ..Card::saying(&look, look.words.text(title), look.words.text(text)) };
+    card.answer(StatusCode::OK)
 }

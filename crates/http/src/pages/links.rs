@@ -20,7 +20,7 @@ use tidegate_kernel::{Call, Fault, Refused};
 
 use super::failure;
 use super::look::{Card, Look};
-use super::parts::{Alert, Button, Check, Field, Form, LinkButton, Rank, Tone};
+use super::parts::{Alert, Button, Check, Field, Form, LinkButton, Rank, Tone, listed};
 use crate::wire::client::{accept_language, client_ip, user_agent};
 use crate::wire::state::App;
 
@@ -97,7 +97,7 @@ fn invitation(words: &Catalogue, purpose: &LinkPurpose) -> Option<Alert> {
     Some(Alert { tone: Tone::Warning, text })
 }
 
-/// A link that would be refused, and how to get another one: `page.invalid.verify`, `page.invalid.reset`.
+/// A link that would be refused, and how to get another one: one of the texts `page.invalid.*`.
 pub(super) fn invalid(app: &App, look: &Look, status: StatusCode, way_out: &str) -> Response {
     let words = &look.words;
     let texts = vec![words.text("page.invalid.why").to_owned(), words.text(way_out).to_owned()];
@@ -123,7 +123,7 @@ pub(super) async fn verify_email(
     };
     let look = Look::of(&app, &headers, purpose.language.as_ref());
     let words = &look.words;
-    let phones = purpose.phones.join(", ");
+    let phones = listed(words, &purpose.phones);
     let phones = (!purpose.phones.is_empty()).then(|| Alert {
         tone: Tone::Warning,
         text: words.fill("page.verify.phones", &[("phones", &phones)]),
@@ -250,7 +250,7 @@ pub(super) async fn password_card(
     };
     let look = Look::of(app, headers, purpose.language.as_ref());
     let words = &look.words;
-    let phones = purpose.phones.join(", ");
+    let phones = listed(words, &purpose.phones);
     let phones = (!purpose.phones.is_empty()).then(|| Check {
         name: "remove_phones",
         label: words.fill("page.reset.phones", &[("phones", &phones)]),

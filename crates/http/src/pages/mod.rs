@@ -28,6 +28,7 @@ use crate::ops::operators_only;
 use crate::wire::body::small;
 use crate::wire::boundary::handled;
 use crate::wire::headers::page_headers;
+use crate::wire::not_found::method_not_allowed;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 use look::{Card, Look};
@@ -43,7 +44,8 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/secure-account", get(secure::ask).post(secure::secure))
         .route("/cancel-factor-reset", get(factor_reset::ask_cancel).post(factor_reset::cancel))
         .route("/confirm-factor-reset", get(factor_reset::ask_confirm).post(factor_reset::confirm))
-        .merge(assets::router());
+        .merge(assets::router())
+        .method_not_allowed_fallback(method_not_allowed);
     if serves_development_pages(app) {
         let dev = Router::new()
             .route("/dev/outbox", get(outbox::page))
@@ -51,6 +53,8 @@ pub(crate) fn router(app: &App) -> Router<App> {
             .route("/dev/design", get(design::page))
             .route("/dev/passkeys", get(passkeys::page))
             .route("/dev/passkeys.js", get(passkeys::script))
+            // Before the layer, which hides these pages from strangers whatever the method.
+            .method_not_allowed_fallback(method_not_allowed)
             .layer(middleware::from_fn_with_state(app.clone(), operators_only));
         pages = pages.merge(dev);
     }

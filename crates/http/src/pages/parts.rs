@@ -193,10 +193,10 @@ impl Field {
             .filter(|(is_broken, requirement)| *is_broken || is_worth_saying(*requirement))
             .map(|(is_broken, requirement)| RuleLine { is_broken, ..RuleLine::of(words, requirement) })
             .collect();
-        let missing: Vec<&str> =
-            rules.iter().filter(|rule| rule.is_broken).map(|rule| rule.text.as_str()).collect();
+        let missing: Vec<String> =
+            rules.iter().filter(|rule| rule.is_broken).map(|rule| rule.text.clone()).collect();
         let problem = (!missing.is_empty())
-            .then(|| words.fill("page.reset.problem", &[("missing", &missing.join(", "))]));
+            .then(|| words.fill("page.reset.problem", &[("missing", &listed(words, &missing))]));
         let reveal = Reveal {
             text: words.text("page.password.show").to_owned(),
             label: words.text("page.password.show_label").to_owned(),
@@ -248,6 +248,16 @@ impl RuleLine {
     }
 }
 
+/// Several things as people say them: "a, b and c".
+pub(super) fn listed(words: &Catalogue, things: &[String]) -> String {
+    match things.split_last() {
+        Some((last, others)) if !others.is_empty() => {
+            words.fill("page.list", &[("list", &others.join(", ")), ("last", last)])
+        }
+        _ => things.concat(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tidegate_domain::{Languages, Password};
@@ -273,7 +283,7 @@ mod tests {
         let weak = rule().check(&Password::new("abcdefgh")).unwrap_err();
         let after = Field::new_password(words, &rule(), &weak.missing).render().unwrap();
         assert!(
-            after.contains("The password must have an upper-case letter (A-Z), a digit (0-9)."),
+            after.contains("The password must have an upper-case letter (A-Z) and a digit (0-9)."),
             "{after}"
         );
         assert!(after.contains("aria-describedby=\"new_password-problem new_password-rules\""), "{after}");

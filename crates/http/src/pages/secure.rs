@@ -7,7 +7,7 @@ use tidegate_identity::recovery::secure_account::{AccountSecured, SecureAccountE
 use tidegate_kernel::Refused;
 
 use super::failure;
-use super::links::{Followed, FollowedLink, PageForm, followed, invalid};
+use super::links::{Followed, FollowedLink, PageForm, followed, invalid, sign_in_link};
 use super::look::{Card, Look};
 use super::parts::{Button, Form, Rank};
 use crate::wire::state::App;
@@ -18,7 +18,7 @@ pub(super) async fn ask(State(app): State<App>, headers: HeaderMap, query: Follo
     let look = Look::of(&app, &headers, None);
     match app.identity().is_security_link_open(&link.token()).await {
         Ok(true) => {}
-        Ok(false) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.reset"),
+        Ok(false) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.secure"),
         Err(fault) => return failure(&app, &headers, fault.into()),
     }
     let words = &look.words;
@@ -47,9 +47,11 @@ pub(super) async fn secure(
         Ok(AccountSecured::ResetMailed) => "page.secured.mailed",
         Ok(AccountSecured::SessionsEnded) => "page.secured.ended",
         Err(Refused::Rule(SecureAccountError::InvalidLink)) => {
-            return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.reset");
+            return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.secure");
         }
         Err(Refused::Fault(fault)) => return failure(&app, &headers, fault.into()),
     };
-    Card::saying(&look, words.text("page.secured.title"), words.text(text)).answer(StatusCode::OK)
+    let links = sign_in_link(&app, words, Rank::Primary).into_iter().collect();
+    let card = Card { links, ..Card::saying(&look, words.text("page.secured.title"), words.text(text)) };
+    card.answer(StatusCode::OK)
 }

@@ -103,35 +103,42 @@ fn contracts(app: &App) -> Vec<ContractView> {
     registry::contracts().iter().map(view).collect()
 }
 
-/// The 404 page for browsers; programs get the same in JSON.
+/// The pages for browsers where nothing is served; programs get the same in JSON.
 pub(crate) async fn show_to_browsers<F: Future<Output = Response>>(
     app: &App,
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
     let is_read = [Method::GET, Method::HEAD].contains(request.method());
-    let look = (is_read && prefers_html(request.headers())).then(|| Look::of(app, request.headers(), None));
+    let browser = prefers_html(request.headers()).then(|| request.headers().clone());
     let mut response = next(request).await;
-    if response.extensions().get::<NothingServed>().is_none() {
-        return response;
-    }
-    if let Some(look) = look {
+    let Some(nothing) = response.extensions().get::<NothingServed>().copied() else { return response };
+    // A form that is sent to nowhere is a program's business; one that is sent to a page is not.
+    let is_shown = is_read || matches!(nothing, NothingServed::ToMethod);
+    if let Some(headers) = browser.filter(|_| is_shown) {
         let extensions = std::mem::take(response.extensions_mut());
-        response = nothing_page(app, &look);
+        let allow = response.headers_mut().remove(header::ALLOW);
+        response = nothing_page(app, &Look::of(app, &headers, None), nothing);
         response.extensions_mut().extend(extensions);
+        response.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
     }
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept, accept-language"));
     response
 }
 
-fn nothing_page(app: &App, look: &Look) -> Response {
+fn nothing_page(app: &App, look: &Look, nothing: NothingServed) -> Response {
     let words = &look.words;
+    let (status, title, text) = match nothing {
+        NothingServed::Here => (StatusCode::NOT_FOUND, "page.not_found.title", "page.not_found.text"),
+        NothingServed::ToMethod => {
+            (StatusCode::METHOD_NOT_ALLOWED, "page.not_allowed.title", "page.not_allowed.text")
+        }
+    };
     let home =
         LinkButton { rank: Rank::Secondary, label: words.text("page.home").to_owned(), href: "/".to_owned() };
     let links = sign_in_link(app, words, Rank::Primary).into_iter().chain([home]).collect();
-    let text = words.text("page.not_found.text");
-    let card = Card { links, ..Card::saying(look, words.text("page.not_found.title"), text) };
-    let mut response = card.answer(StatusCode::NOT_FOUND);
+    let card = Card { links, ..Card::saying(look, words.text(title), words.text(text)) };
+    let mut response = card.answer(status);
     let headers: HeaderMap = page_headers();
     response.headers_mut().extend(headers);
     response

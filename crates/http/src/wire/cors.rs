@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use serde_json::json;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::wire::state::{App, HttpSettings};
+use crate::wire::telemetry::ErrorCode;
 
 /// Request headers that scripts may send whatever is configured. `X-Requested-With` comes from the usual client libraries.
 const HEADERS: [HeaderName; 4] = [
@@ -15,8 +19,10 @@ const HEADERS: [HeaderName; 4] = [
     HeaderName::from_static("x-device-fingerprint"),
     HeaderName::from_static("x-requested-with"),
 ];
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
-/// `routes` with answers that scripts of the configured origins may read.
+/// `routes` with answers that scripts of the admitted origins may read.
 pub(crate) fn with_cors(routes: Router<App>, app: &App) -> Router<App> {
     match cors(app.http()) {
         Some(cors) => routes.layer(cors),
@@ -24,16 +30,16 @@ pub(crate) fn with_cors(routes: Router<App>, app: &App) -> Router<App> {
     }
 }
 
-/// Scripts of the configured origins may call; none by default.
+/// Scripts of the admitted origins may call; none by default.
 fn cors(settings: &HttpSettings) -> Option<CorsLayer> {
-    let origins = settings.cors_origins.iter().filter_map(|origin| origin.parse().ok());
-    let origins: Vec<HeaderValue> = origins.collect();
-    let allowed = if origins.iter().any(|origin| origin == "*") {
-        AllowOrigin::any()
-    } else if origins.is_empty() {
+    if settings.cors_origins.is_empty() && !settings.cors_this_machine {
         return None;
+    }
+    let allowed = if admits_any(settings) {
+        AllowOrigin::any()
     } else {
-        AllowOrigin::list(origins)
+        let settings = settings.clone();
+        AllowOrigin::predicate(move |origin, _| is_admitted(&settings, origin))
     };
     let headers = if settings.cors_headers.iter().any(|name| name == "*") {
         AllowHeaders::mirror_request()
@@ -55,4 +61,133 @@ fn cors(settings: &HttpSettings) -> Option<CorsLayer> {
             ])
             .max_age(Duration::from_secs(600)),
     )
+}
+
+fn admits_any(settings: &HttpSettings) -> bool {
+    settings.cors_origins.iter().any(|origin| origin == "*")
+}
+
+/// Whether scripts of that origin may call. `null` never: it is the origin of any sandboxed frame and of any local file.
+fn is_admitted(settings: &HttpSettings, origin: &HeaderValue) -> bool {
+    if origin == "null" {
+        return false;
+    }
+    admits_any(settings)
+        || settings.cors_origins.iter().any(|known| origin == known.as_str())
+        || (settings.cors_this_machine && origin.to_str().is_ok_and(is_this_machine))
+}
+
+/// Whether an origin is a page of this machine, at any port.
+fn is_this_machine(origin: &str) -> bool {
+    let Some((_, address)) =
+        origin.split_once("://").filter(|(scheme, _)| ["http", "https"].contains(scheme))
+    else {
+        return false;
+    };
+    ["localhost", "127.0.0.1", "[::1]"]
+        .iter()
+        .filter_map(|host| address.strip_prefix(host))
+        .any(|rest| rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
+}
+
+/// Refuses preflight requests of origins that are not admitted, with what to configure; logs them for the operator. Part of what
+/// surrounds every request, and not a layer of the routes that scripts may call: most requests have no `Origin`, and cost nothing so.
+pub(crate) async fn of_admitted_origin<F: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
+    let origin = request.headers().get(header::ORIGIN);
+    let Some(origin) = origin.filter(|origin| !is_admitted(app.http(), origin)).cloned() else {
+        return next(request).await;
+    };
+    let is_preflight = request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if is_preflight || is_of_another_origin(&request) {
+        app.refused_origins().note(&origin, app.kernel().now());
+    }
+    if is_preflight { refusal(&origin) } else { unreadable(next(request).await) }
+}
+
+/// Whether the browser says that a script of another origin asks: pages send `Origin` to their own origin, too.
+fn is_of_another_origin(request: &Request) -> bool {
+    let says = |name: HeaderName, values: &[&str]| {
+        request.headers().get(name).is_some_and(|said| values.iter().any(|value| said == value))
+    };
+    says(SEC_FETCH_MODE, &["cors"]) && says(SEC_FETCH_SITE, &["cross-site", "same-site"])
+}
+
+/// To a preflight request. The browser shows its status, and its developer tools this text.
+fn refusal(origin: &HeaderValue) -> Response {
+    let error = "origin_not_allowed";
+    let text = if origin == "null" {
+        "Scripts of the origin null may never call. Serve the page from an address, and add that to http.cors_origins in \
+         the configuration of the server."
+    } else {
+        "Scripts of this origin may not call. Add it to http.cors_origins in the configuration of the server."
+    };
+    let body = json!({ "error": error, "error_description": text });
+    let headers = [(header::CACHE_CONTROL, "no-store"), (header::VARY, "origin")];
+    let mut response = (StatusCode::FORBIDDEN, headers, Json(body)).into_response();
+    response.extensions_mut().insert(ErrorCode(error.to_owned()));
+    response
+}
+
+/// The answer without what would let any script read it: `*` names every origin, `null` included.
+fn unreadable(mut response: Response) -> Response {
+    response.headers_mut().remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admits(origins: &[&str], cors_this_machine: bool, origin: &str) -> bool {
+        let cors_origins = origins.iter().map(|origin| (*origin).to_owned()).collect();
+        let settings = HttpSettings { cors_origins, cors_this_machine, ..HttpSettings::default() };
+        is_admitted(&settings, &origin.parse().unwrap())
+    }
+
+    #[test]
+    fn pages_of_this_machine_are_admitted_in_development_at_any_port() {
+        for origin in [
+            "http://localhost:3000",
+            "http://localhost",
+            "https://localhost:5173",
+            "http://127.0.0.1:8081",
+            "http://[::1]:3000",
+        ] {
+            assert!(admits(&[], true, origin), "{origin}");
+            assert!(!admits(&[], false, origin), "{origin}");
+        }
+        for origin in [
+            "null",
+            "http://localhost.evil.example",
+            "http://localhost:3000.evil.example",
+            "http://localhost@evil.example",
+            "http://127.0.0.1.evil.example",
+            "http://127.0.0.10",
+            "http://[::1].evil.example",
+            "http://evil.example",
+            "ftp://localhost",
+            "file://localhost",
+            "http://localhost:",
+            "http://localhost:99999",
+            "localhost:3000",
+            "",
+        ] {
+            assert!(!admits(&[], true, origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn the_origin_null_is_never_admitted() {
+        for origins in [&["*"][..], &["null"], &["https://app.example.com", "*"]] {
+            assert!(!admits(origins, true, "null"), "{origins:?}");
+        }
+        assert!(admits(&["*"], false, "https://any.example"));
+        assert!(admits(&["https://app.example.com"], false, "https://app.example.com"));
+        assert!(!admits(&["https://app.example.com"], false, "https://app.example.com.evil.example"));
+    }
 }

@@ -102,6 +102,22 @@ impl Violations {
         let parts: Vec<String> = self.iter().map(|one| format!("{} {}", one.field, one.message)).collect();
         parts.join("; ")
     }
+
+    /// The same with the fields as people say them: `new_password` is the new password.
+    pub(crate) fn spoken(&self) -> String {
+        let parts: Vec<String> =
+            self.iter().map(|one| format!("{} {}", name_of(&one.field), one.message)).collect();
+        parts.join("; ")
+    }
+}
+
+/// What people call a field.
+fn name_of(field: &str) -> String {
+    let word = |word: &str| match word {
+        "id" | "mfa" | "otp" | "url" => word.to_ascii_uppercase(),
+        word => word.to_owned(),
+    };
+    field.split(['_', '.']).map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// Collects what is wrong while a body is read.
@@ -218,6 +234,18 @@ mod tests {
     fn everything_wrong_is_said_at_once() {
         let violations = check(r#"{"remember": "yes"}"#).unwrap_err();
         assert_eq!(violations.summary(), "email is required; remember must be true or false");
+    }
+
+    #[test]
+    fn fields_are_called_what_people_call_them() {
+        for (field, name) in [
+            ("new_password", "new password is required"),
+            ("otp_code", "OTP code is required"),
+            ("profile_image_url", "profile image URL is required"),
+            ("email", "email is required"),
+        ] {
+            assert_eq!(Violations::of(field, "is required").spoken(), name);
+        }
     }
 
     /// How a field was read before it was kept as text: through a tree.

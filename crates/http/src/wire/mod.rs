@@ -15,6 +15,7 @@ pub(crate) mod not_found;
 pub(crate) mod openapi;
 pub(crate) mod qr;
 pub(crate) mod refusals;
+pub(crate) mod refused_origins;
 pub(crate) mod rejection;
 pub(crate) mod shares;
 pub(crate) mod state;

@@ -1,4 +1,4 @@
-//! The answer outside of every contract and page.
+//! The answers outside of every contract and page.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
@@ -6,18 +6,32 @@ use serde_json::json;
 
 use crate::wire::telemetry::ErrorCode;
 
-/// Marks the answer below, so that browsers can be shown a page instead.
+/// Marks the answers below, so that browsers can be shown a page instead.
 #[derive(Clone, Copy)]
-pub(crate) struct NothingServed;
+pub(crate) enum NothingServed {
+    /// At this path.
+    Here,
+    /// To this method.
+    ToMethod,
+}
 
 /// Nothing is served at this path, or nothing for this caller. It is the same answer whatever the path, so that what is
 /// hidden from a caller looks like what does not exist.
 pub(crate) async fn not_found() -> Response {
-    let error = "not_found";
-    let body = json!({ "error": error, "error_description": "Nothing is served at this path." });
+    refused(StatusCode::NOT_FOUND, "not_found", "Nothing is served at this path.", NothingServed::Here)
+}
+
+/// The path is served, with the methods that `Allow` names.
+pub(crate) async fn method_not_allowed() -> Response {
+    let text = "This path does not answer that method.";
+    refused(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text, NothingServed::ToMethod)
+}
+
+fn refused(status: StatusCode, error: &'static str, text: &str, mark: NothingServed) -> Response {
+    let body = json!({ "error": error, "error_description": text });
     let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-    let mut response = (StatusCode::NOT_FOUND, headers, Json(body)).into_response();
+    let mut response = (status, headers, Json(body)).into_response();
     response.extensions_mut().insert(ErrorCode(error.to_owned()));
-    response.extensions_mut().insert(NothingServed);
+    response.extensions_mut().insert(mark);
     response
 }

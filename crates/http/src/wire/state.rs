@@ -13,6 +13,7 @@ use tidegate_identity::Identity;
 use tidegate_kernel::Kernel;
 
 use crate::wire::refusals::RefusalLog;
+use crate::wire::refused_origins::RefusedOrigins;
 use crate::wire::upload::UploadBudget;
 
 /// How proxies say whom they serve.
@@ -60,6 +61,8 @@ pub struct HttpSettings {
     pub uploads: usize,
     /// Origins whose scripts may call the APIs; `*` for any.
     pub cors_origins: Vec<String>,
+    /// Whether scripts of pages of this machine may call, too: in development.
+    pub cors_this_machine: bool,
     /// Request headers that they may send, besides those every contract needs; `*` for any.
     pub cors_headers: Vec<String>,
     /// Operations.
@@ -78,6 +81,7 @@ impl Default for HttpSettings {
             max_body: 1024 * 1024,
             uploads: 64 * 1024 * 1024,
             cors_origins: Vec::new(),
+            cors_this_machine: false,
             cors_headers: Vec::new(),
             ops: OpsSettings::default(),
             serves_outbox: true,
@@ -97,6 +101,7 @@ struct Inner {
     metrics: Option<PrometheusHandle>,
     upload_budget: UploadBudget,
     refusals: RefusalLog,
+    refused_origins: RefusedOrigins,
     reference: OnceLock<Bytes>,
 }
 
@@ -110,7 +115,6 @@ impl App {
         metrics: Option<PrometheusHandle>,
     ) -> Self {
         let upload_budget = UploadBudget::of(settings.uploads);
-        let (refusals, reference) = (RefusalLog::default(), OnceLock::new());
         Self(Arc::new(Inner {
             kernel,
             identity,
@@ -118,8 +122,9 @@ impl App {
             settings,
             metrics,
             upload_budget,
-            refusals,
-            reference,
+            refusals: RefusalLog::default(),
+            refused_origins: RefusedOrigins::default(),
+            reference: OnceLock::new(),
         }))
     }
 
@@ -144,6 +149,10 @@ impl App {
 
     pub(crate) fn refusals(&self) -> &RefusalLog {
         &self.0.refusals
+    }
+
+    pub(crate) fn refused_origins(&self) -> &RefusedOrigins {
+        &self.0.refused_origins
     }
 
     /// The document that the API documentation is drawn from, made once.

@@ -178,7 +178,8 @@ impl Identity {
         let sent = sent.filter(|sent| sent.status(work.now) == ChallengeStatus::Open);
         let proof = json!([work.grant.session().id.0, kind.as_str(), presented.proof()]);
         let action = self.kernel.one_time(call, "step up", &proof);
-        let Some(accepted) = work.accept(account, presented, kind, sent.as_ref()).await? else {
+        // A stolen access token is not told that a code was right once.
+        let Ok(accepted) = work.accept(account, presented, kind, sent.as_ref()).await? else {
             let known = self.kernel.answered::<(Timestamp, Option<usize>)>(&mut work.unit, &action).await?;
             if let Some(known) = known {
                 work.right_guess(guess).await?;

@@ -9,6 +9,7 @@ use tidegate_domain::challenge::{
     Challenge, ChallengeStatus, Continuation, PendingSignIn, Purpose, REPEATED_FOR,
 };
 use tidegate_domain::factor::{DeviceData, FactorKind, device_name};
+use tidegate_domain::id::AccountId;
 use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{EmailAddress, Secret, Timestamp, limit};
 use tidegate_kernel::admission::Evidence;
@@ -19,7 +20,8 @@ use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::{Call, Refused};
 
 use crate::credentials::factor_code::send::CodeChallenge;
-use crate::credentials::factors::present::{Accepted, Presented};
+use crate::credentials::factors::guess::FactorGuess;
+use crate::credentials::factors::present::{Accepted, NotAccepted, Presented};
 use crate::credentials::trusted_device::recognize::OfferedDevice;
 use crate::sign_in::complete::{Completed, Completion};
 use crate::sign_in::second_factor_repeat::KeptFactorShown;
@@ -83,9 +85,13 @@ pub enum ShowFactorError {
     /// The token is unknown, used or expired.
     #[error("the temporary token is invalid or has expired; sign in again")]
     InvalidToken,
-    /// The code is wrong, or was used before; the try was counted.
+    /// The code is wrong; the try was counted.
     #[error("the code is wrong")]
     WrongCode,
+    /// The code was right and is used up; the try was counted. This is told after the first factor was right, and the code opens
+    /// nothing any more.
+    #[error("this code is used up; wait for the next one")]
+    UsedCode,
     /// The account is gone or disabled.
     #[error("the account no longer exists")]
     AccountNotFound,
@@ -163,6 +169,22 @@ impl Work<'_> {
             Some(pending) if is_open => Named::Waiting(found, pending),
             _ if was_just_answered(&found, self.now) => Named::Answered(found),
             _ => Named::None,
+        })
+    }
+
+    /// Counts what was not accepted, and says why.
+    async fn refuse_factor(
+        mut self,
+        account: AccountId,
+        guess: FactorGuess,
+        why: NotAccepted,
+    ) -> Outcome<FactorShown, ShowFactorError> {
+        self.wrong_guess(guess).await?;
+        self.audit(Action::SignInFailed, account, json!({ "reason": "invalid_mfa_code" })).await?;
+        self.commit().await?;
+        refuse(match why {
+            NotAccepted::Wrong => ShowFactorError::WrongCode,
+            NotAccepted::UsedUp => ShowFactorError::UsedCode,
         })
     }
 
@@ -297,12 +319,9 @@ impl Identity {
         };
         // Before a method was chosen, a code can only be an app's: none was sent.
         let kind = pending.kind.unwrap_or(FactorKind::Totp);
-        let accepted = work.accept(account.id, &claim.presented, kind, Some(&challenge)).await?;
-        let Some(accepted) = accepted else {
-            work.wrong_guess(guess).await?;
-            work.audit(Action::SignInFailed, account.id, json!({ "reason": "invalid_mfa_code" })).await?;
-            work.commit().await?;
-            return refuse(ShowFactorError::WrongCode);
+        let accepted = match work.accept(account.id, &claim.presented, kind, Some(&challenge)).await? {
+            Ok(accepted) => accepted,
+            Err(why) => return work.refuse_factor(account.id, guess, why).await,
         };
         if !work.unit.challenges().consume(challenge.id, work.now).await? {
             return refuse(ShowFactorError::InvalidToken);

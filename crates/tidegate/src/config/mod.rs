@@ -67,7 +67,7 @@ pub(crate) struct Config {
     #[schemars(example = 16)]
     pub(crate) database_connections: Option<u32>,
     /// URL at which clients reach this installation. It is the issuer of tokens and the start of links in mails.
-    /// Default: the listen address. The same on all nodes of one installation.
+    /// Default: the listen address. The same on all nodes of one installation. A slash at its end is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"https://id.example.com")]
     pub(crate) public_url: Option<String>,
@@ -351,7 +351,8 @@ pub(crate) struct Http {
     /// deadline while they arrive at 8 KiB a second or more.
     #[default(HttpSettings::default().uploads)]
     pub(crate) uploads: usize,
-    /// Origins whose scripts may call the APIs, such as "https://app.example.com"; "*" for any.
+    /// Origins whose scripts may call the APIs, such as "https://app.example.com"; "*" for any. With dev also pages of this
+    /// machine: localhost, 127.0.0.1 and [::1], at any port. The log names origins that are refused.
     #[default(HttpSettings::default().cors_origins)]
     pub(crate) cors_origins: Vec<String>,
     /// Request headers that these scripts may send besides Authorization, Content-Type, X-Device-Fingerprint and

@@ -1,6 +1,7 @@
 //! Configurations that operators write, and the errors they get.
 
 mod environment;
+mod page;
 mod reference;
 mod suggestions;
 

@@ -98,3 +98,44 @@ async fn a_flood_of_refused_requests_is_no_flood_of_lines() {
     assert!((60..=120).contains(&lines), "{lines} lines");
     assert_eq!(left_out as usize + lines, 300);
 }
+
+#[tokio::test]
+async fn an_origin_that_is_refused_is_named_once_with_the_key_that_admits_it() {
+    let here = Installation::new();
+    let server = here.serve(&[]);
+    let preflight = async |origin: &str| {
+        let request =
+            server.http.request(reqwest::Method::OPTIONS, format!("{}/api/v1/auth/login", server.base));
+        let request = request.header("origin", origin).header("access-control-request-method", "POST");
+        request.send().await.unwrap().status().as_u16()
+    };
+    for origin in
+        ["https://app.example.com", "https://app.example.com", "http://localhost:3000", "null", "a b://c"]
+    {
+        assert_eq!(preflight(origin).await, 403, "{origin}");
+    }
+    let script =
+        server.http.get(format!("{}/openapi.json", server.base)).header("origin", "https://other.example");
+    script.header("sec-fetch-site", "cross-site").header("sec-fetch-mode", "cors").send().await.unwrap();
+    // A page calls its own origin.
+    let own = server.http.get(format!("{}/openapi.json", server.base)).header("origin", server.base.as_str());
+    own.header("sec-fetch-site", "same-origin").header("sec-fetch-mode", "cors").send().await.unwrap();
+    let told = server.stop_and_tell();
+    let lines: Vec<&str> = told.lines().filter(|line| line.contains("http.cors_origins")).collect();
+    assert_eq!(lines.len(), 3, "{told}");
+    for origin in ["https://app.example.com", "http://localhost:3000", "https://other.example"] {
+        let said = format!("origin {origin} refused: add it to http.cors_origins");
+        assert!(lines.iter().any(|line| line.contains(&said)), "{origin}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn in_development_a_page_of_this_machine_may_call() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    let request =
+        server.http.get(format!("{}/openapi.json", server.base)).header("origin", "http://localhost:3000");
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.headers()["access-control-allow-origin"], "http://localhost:3000");
+    server.stop();
+}

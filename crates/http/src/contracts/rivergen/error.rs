@@ -129,7 +129,7 @@ impl Error {
 
 impl From<Violations> for Error {
     fn from(violations: Violations) -> Self {
-        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, VALIDATION_ERROR, violations.summary());
+        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, VALIDATION_ERROR, violations.spoken());
         error.details = violations
             .iter()
             .next()

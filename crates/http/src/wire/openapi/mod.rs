@@ -36,7 +36,12 @@ fn describe_bearer(document: &mut OpenApi, format: &str) {
 pub(crate) fn merged<'n>(documents: impl IntoIterator<Item = (&'n str, OpenApi)>) -> Value {
     let mut all = serde_json::json!({
         "openapi": "3.1.0",
-        "info": { "title": "Tidegate", "version": env!("CARGO_PKG_VERSION") },
+        "info": {
+            "title": "Tidegate",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Accounts, sign-in and sessions, through the contracts that this server keeps. All of them share accounts: who signs \
+                            up through one signs in through the others. What to do about each error is at /docs.",
+        },
         "paths": {},
         "components": { "headers": {}, "schemas": {}, "responses": {}, "securitySchemes": {} },
     });

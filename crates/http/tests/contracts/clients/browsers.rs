@@ -62,3 +62,54 @@ async fn answers_outside_of_every_contract_can_be_read_too() {
         if metrics.status == 404 { "" } else { "never" }
     );
 }
+
+#[tokio::test]
+async fn a_preflight_of_an_unknown_origin_is_told_which_key_admits_it() {
+    let none = TestApp::start(Engine::Sqlite).await;
+    for (app, origin) in
+        [(&none, OURS), (&none, "http://localhost:3000"), (&none, "null"), (&app(&[]).await, "null")]
+    {
+        for path in
+            ["/api/v1/auth/login", "/api/v2/auth/login", "/v1/login/individual/", "/openapi.json", "/nowhere"]
+        {
+            let request = app.client().options(path).header("origin", origin);
+            let answer = request.header("access-control-request-method", "POST").send().await;
+            answer.assert_status(403);
+            assert_eq!(answer.text_at("error"), "origin_not_allowed");
+            assert!(answer.text_at("error_description").contains("http.cors_origins"), "{}", answer.text);
+            assert_eq!(answer.header("access-control-allow-origin"), "", "{origin} {path}");
+        }
+        // A page has no scripts of others; and what is no preflight is answered as ever.
+        app.client().options("/api/v2/auth/login").header("origin", origin).send().await;
+        let answer = app.get("/healthz").header("origin", origin).send().await;
+        answer.assert_status(200);
+    }
+}
+
+#[tokio::test]
+async fn in_development_pages_of_this_machine_may_call_and_no_other() {
+    let builder = TestApp::builder(Engine::Sqlite).http(|http| http.cors_this_machine = true);
+    let app = builder.start().await;
+    for origin in ["http://localhost:3000", "http://127.0.0.1:5173", "http://[::1]:8081"] {
+        let request = app.client().options("/api/v1/auth/login").header("origin", origin);
+        let answer = request.header("access-control-request-method", "POST").send().await;
+        assert_eq!(answer.assert_status(200).header("access-control-allow-origin"), origin);
+        assert_eq!(answer.header("access-control-allow-credentials"), "", "tokens are no cookies");
+        assert!(answer.header("vary").contains("origin"));
+    }
+    for origin in ["null", OURS, "http://localhost.evil.example"] {
+        let request = app.client().options("/api/v1/auth/login").header("origin", origin);
+        let answer = request.header("access-control-request-method", "POST").send().await;
+        assert_eq!(answer.assert_status(403).header("access-control-allow-origin"), "", "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn any_origin_does_not_mean_null() {
+    let builder = TestApp::builder(Engine::Sqlite).http(|http| http.cors_origins = vec!["*".to_owned()]);
+    let app = builder.start().await;
+    let read = app.get("/openapi.json").header("origin", OURS).send().await;
+    assert_eq!(read.header("access-control-allow-origin"), "*");
+    let read = app.get("/openapi.json").header("origin", "null").send().await;
+    assert_eq!(read.assert_status(200).header("access-control-allow-origin"), "");
+}

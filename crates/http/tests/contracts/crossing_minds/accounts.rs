@@ -225,7 +225,7 @@ on_both_engines! {
         assert_wrong_fields(&answer, &json!({
             "email": ["must be a valid e-mail address of at most 254 characters"],
             "role": ["must be one of manager, backend, frontend, demo_viewer"],
-            "password": ["must have at least 10 characters, an upper-case letter (A-Z), a digit (0-9), \
+            "password": ["must have at least 10 characters, an upper-case letter (A-Z), a digit (0-9) and \
                 a character that is neither letter nor digit"],
             "first_name": ["must be a string"],
             "last_name": [answer.field("error_data.query.last_name.0")],

@@ -147,7 +147,7 @@ on_both_engines! {
         assert_wrong_fields(&without_trace(&app, request(&all)).await, &json!({
             "name": ["must be a string"],
             "role": ["must be a string"],
-            "password": ["must have at least 12 characters, an upper-case letter (A-Z), a digit (0-9)"],
+            "password": ["must have at least 12 characters, an upper-case letter (A-Z) and a digit (0-9)"],
             "metadata": ["must be an object"],
         }));
         let nothing = without_trace(&app, request(&json!({}))).await;

@@ -39,6 +39,45 @@ fn the_whole_description_has_every_path_and_no_dangling_reference() {
     }
 }
 
+#[test]
+fn every_description_says_what_it_describes() {
+    let mut documents = vec![openapi()];
+    documents.extend(contracts().iter().map(|contract| serde_json::to_value(contract.openapi()).unwrap()));
+    for document in documents {
+        for field in ["title", "description", "version"] {
+            let text = document["info"][field].as_str().unwrap_or_default();
+            assert!(!text.is_empty(), "{field}: {}", document["info"]);
+        }
+    }
+}
+
+#[test]
+fn validation_is_unprocessable_except_where_rivergen_says_otherwise() {
+    let contract = tidegate_http::contract(tidegate_domain::ContractId::RIVERGEN).unwrap();
+    let document = serde_json::to_value(contract.openapi()).unwrap();
+    let (mut bad_requests, mut both) = (Vec::new(), Vec::new());
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for operation in item.as_object().unwrap().values() {
+            let says = |status: &str| {
+                let text = operation["responses"][status]["description"].as_str().unwrap_or_default();
+                text.contains("VALIDATION_ERROR")
+            };
+            if says("400") {
+                bad_requests.push(path.as_str());
+                both.extend(says("422").then_some(path.as_str()));
+            }
+        }
+    }
+    let listed = [
+        "/api/v1/auth/mfa/deactivate",
+        "/api/v1/auth/resend-signup-otp",
+        "/api/v1/auth/signup",
+        "/api/v1/mfa/totp/setup",
+    ];
+    assert_eq!(bad_requests, listed);
+    assert_eq!(both, ["/api/v1/auth/resend-signup-otp"]);
+}
+
 fn collect_references(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {

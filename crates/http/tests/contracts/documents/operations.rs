@@ -54,14 +54,28 @@ on_both_engines! {
         assert_eq!(found.text_at("jwks_uri"), format!("{issuer}/.well-known/jwks.json"));
         // What there is not is not promised.
         assert!(found.body.get("authorization_endpoint").is_none(), "{}", found.text);
-        let ada = app.sign_up_rivergen_verified("ada@example.com").await;
-        let payload = ada.access_token.split('.').nth(1).unwrap();
-        let claims: serde_json::Value =
-            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
-        assert_eq!(claims["iss"], issuer.as_str());
-        for claim in found.field("claims_supported").as_array().unwrap() {
-            assert!(claims.get(claim.as_str().unwrap()).is_some(), "{claim}: {claims}");
+        // One of every kind: through each contract with signed tokens, and bound to a database, an end user and their session.
+        let root = app.provision("root@example.com").await;
+        let db = app.add_database(&root, "shop").await;
+        let shop = app.add_service(&root, "shop", "frontend").await;
+        let session = "c3391d83-553b-40e7-818e-fcf658ec397d";
+        let bound = json!({ "db_id": db, "frontend_user_id": 7, "frontend_session_id": session });
+        let tokens = [
+            app.sign_up_rivergen_verified("ada@example.com").await.access_token,
+            app.register_ingestiq("grace@example.com").await.access_token,
+            app.bound(&shop, bound).await.access_token,
+            root.access_token,
+        ];
+        let mut said = BTreeSet::new();
+        for token in &tokens {
+            let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+            let claims: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&payload).unwrap();
+            assert_eq!(claims["iss"], issuer.as_str());
+            said.extend(claims.into_iter().map(|(name, _)| name));
         }
+        let supported = found.field("claims_supported").as_array().unwrap().iter();
+        let supported: BTreeSet<String> = supported.map(|claim| claim.as_str().unwrap().to_owned()).collect();
+        assert_eq!(said, supported, "what tokens say, and what is announced");
     }
 }
 
@@ -144,7 +158,8 @@ async fn scripts_of_other_origins_are_kept_out_unless_an_operator_says_otherwise
     let app = on_sqlite(|_| {}).await;
     for route in routes::all() {
         let answer = preflight(&app, OURS, &route.sample_path()).await;
-        answer.assert_status(405);
+        let said = answer.assert_status(403).text_at("error_description");
+        assert!(said.contains("http.cors_origins"), "it names the key to set: {said}");
         let asked = route.request(&app.client()).header("origin", OURS).send().await;
         for answer in [answer, asked] {
             assert!(

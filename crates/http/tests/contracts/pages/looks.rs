@@ -8,6 +8,17 @@ use crate::cross_contract::login_rivergen;
 
 const SIZES: [(u32, &str); 4] = [(375, "light"), (375, "dark"), (1280, "light"), (1280, "dark")];
 
+/// What of the text reaches beyond the window and cannot be scrolled to.
+const CUT_OFF: &str = "[...document.querySelectorAll('main h1, main h2, main h3, main p, main li, main table, main pre, main code')]
+    .filter(part => part.offsetParent && part.getBoundingClientRect().right > innerWidth + 1)
+    .filter(part => {
+        for (let around = part.parentElement; around; around = around.parentElement) {
+            if (['auto', 'scroll', 'hidden'].includes(getComputedStyle(around).overflowX) && around !== document.body) return false;
+        }
+        return true;
+    })
+    .map(part => part.textContent.slice(0, 60))";
+
 /// The pages, each with its address and a name.
 async fn pages(app: &TestApp, address: &str) -> Vec<(&'static str, String)> {
     app.sign_up_rivergen("ada@example.com").await;
@@ -30,6 +41,28 @@ async fn pages(app: &TestApp, address: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// Looks at the page that is shown, in every size and light: that nothing is cut off or cannot be used.
+pub(super) fn look_at(browser: &Browser, name: &str) {
+    for (width, scheme) in SIZES {
+        browser.resize(width, scheme);
+        look_once(browser, name, (width, scheme));
+    }
+}
+
+fn look_once(browser: &Browser, name: &str, (width, scheme): (u32, &str)) {
+    let story = format!("{name}-{width}-{scheme}");
+    // Colours change from light to dark in a moment that nothing waits for.
+    browser.evaluate("document.getAnimations().forEach(one => one.finish())");
+    browser.keep_picture(&story, true);
+    let overflow = browser.evaluate("document.documentElement.scrollWidth - innerWidth");
+    assert!(overflow.as_i64().unwrap() <= 0, "{story} is {overflow} pixels too wide");
+    let back = browser.evaluate("getComputedStyle(document.body).backgroundColor");
+    assert_eq!(back == "rgb(12, 25, 34)", scheme == "dark", "{story}: {back}");
+    // What stands in a frame of the outbox is looked at by itself.
+    let within = json!({ "exclude": [["iframe"]] });
+    assert_eq!(browser.barriers(&within), Vec::<String>::new(), "{story}");
+}
+
 #[test]
 fn every_page_can_be_used_on_a_phone_and_on_a_desk_in_the_light_and_in_the_dark() {
     run(Engine::Sqlite, async |_: Engine| {
@@ -48,15 +81,7 @@ fn every_page_can_be_used_on_a_phone_and_on_a_desk_in_the_light_and_in_the_dark(
                     browser.open(&page);
                 }
                 browser.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)");
-                let story = format!("{name}-{width}-{scheme}");
-                browser.keep_picture(&story, true);
-                let overflow = browser.evaluate("document.documentElement.scrollWidth - innerWidth");
-                assert!(overflow.as_i64().unwrap() <= 0, "{story} is {overflow} pixels too wide");
-                let back = browser.evaluate("getComputedStyle(document.body).backgroundColor");
-                assert_eq!(back == "rgb(12, 25, 34)", scheme == "dark", "{story}: {back}");
-                // What stands in a frame of the outbox is looked at by itself.
-                let within = json!({ "exclude": [["iframe"]] });
-                assert_eq!(browser.barriers(&within), Vec::<String>::new(), "{story}");
+                look_once(&browser, name, (width, scheme));
             }
         }
         assert_eq!(browser.complaints(), Vec::<Value>::new());
@@ -126,6 +151,13 @@ fn the_api_documentation_is_drawn_without_anything_that_its_policy_forbids() {
             })
             .await;
             browser.keep_picture(&format!("docs-{width}-{scheme}"), false);
+            for part in ["How-to-verify", "What-to-do", "All-codes"] {
+                browser.evaluate(&format!("void document.querySelector('[id*={part}]')?.scrollIntoView()"));
+                browser.keep_picture(&format!("docs-{part}-{width}-{scheme}"), false);
+            }
+            assert_eq!(browser.evaluate(CUT_OFF), json!([]), "{width} {scheme}");
+            let scrolled = "[...document.querySelectorAll('.redoc-markdown table')].filter(table => table.scrollWidth > table.clientWidth).length";
+            assert_eq!(browser.evaluate(scrolled), 0, "tables that are cut off: {width} {scheme}");
             let text = browser.text("main").unwrap();
             for part in [
                 "What to do about an error",

@@ -7,6 +7,7 @@ mod looks;
 mod outbox;
 mod passkeys;
 mod start;
+mod states;
 mod words;
 
 use tidegate_testkit::Answer;

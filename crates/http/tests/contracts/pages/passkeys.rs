@@ -42,6 +42,17 @@ fn a_passkey_is_registered_and_signs_in() {
         let authenticator = add_authenticator(&browser);
         browser.open(&format!("{address}/dev/passkeys"));
         browser.arrive_at("Passkeys").await;
+        let said = browser.text(".alert").unwrap();
+        assert_eq!(said, "Passkeys are bound to localhost, where this page is.");
+        // The same page at the address of this machine leads here.
+        browser.open(&format!("{}/dev/passkeys", address.replace("localhost", "127.0.0.1")));
+        assert!(browser.text(".alert").unwrap().contains("browsers refuse them here"));
+        browser.press("a[href^='http://localhost:']");
+        eventually("the page at localhost", async || {
+            (browser.evaluate("location.hostname") == "localhost").then_some(())
+        })
+        .await;
+        browser.arrive_at("Passkeys").await;
         browser.type_into("#email", "ada@example.com");
         assert!(press(&browser, "signIn").await.starts_with("NO_CREDENTIALS"));
         browser.type_into("#password", PASSWORD);

@@ -72,6 +72,61 @@ on_both_engines! {
         assert_eq!(posted.assert_status(404).field("error"), "not_found");
     }
 
+    async fn a_page_that_is_used_wrongly_says_so_to_browsers_and_programs(app: TestApp) {
+        let pages = ["/", "/verify-email", "/reset-password", "/restore-email", "/secure-account", "/cancel-factor-reset",
+            "/confirm-factor-reset", "/docs", "/healthz", "/openapi.json", "/robots.txt", "/.well-known/jwks.json"];
+        for path in pages {
+            for method in [Method::PUT, Method::DELETE, Method::PATCH] {
+                let shown = app.client().request(method.clone(), path).header("accept", BROWSER).send().await;
+                shown.assert_status(405);
+                assert_eq!(heading(&shown), "Not possible here", "{method} {path}");
+                assert_harmless(&shown);
+                let told = app.client().request(method, path).send().await;
+                assert_eq!(told.assert_status(405).field("error"), "method_not_allowed", "{path}");
+                for answer in [&shown, &told] {
+                    assert!(answer.header("allow").contains("GET"), "{path}: {:?}", answer.headers);
+                    assert_eq!(answer.header("vary"), "accept, accept-language");
+                }
+            }
+        }
+        // A stranger learns nothing of the developers' pages by another method.
+        for page in ["/dev/outbox", "/dev/passkeys"] {
+            app.client().request(Method::PUT, page).send().await.assert_status(404);
+            let mine = app.client().request(Method::PUT, page).ip("127.0.0.1").header("host", "localhost:8080");
+            mine.send().await.assert_status(405);
+        }
+    }
+
+    async fn a_slash_at_the_end_leads_to_the_page(app: TestApp) {
+        let mine = |path: &str| browse(&app, path).ip("127.0.0.1").header("host", "localhost:8080");
+        for (path, page) in [
+            ("/dev/outbox/", "/dev/outbox"),
+            ("/dev/outbox/mail/?number=1", "/dev/outbox/mail?number=1"),
+            ("/dev/design/", "/dev/design"),
+            ("/dev/passkeys/", "/dev/passkeys"),
+        ] {
+            let sent_on = mine(path).send().await;
+            assert_eq!(sent_on.assert_status(308).header("location"), page);
+            // To strangers, and under other spellings, there is nothing.
+            browse(&app, path).send().await.assert_status(404);
+            mine(path).header("x-forwarded-for", "192.0.2.1").send().await.assert_status(404);
+        }
+        for path in ["//dev/outbox", "//dev/outbox/", "/dev/outbox//", "/dev//outbox/", "/metrics/"] {
+            mine(path).send().await.assert_status(404);
+        }
+        for path in ["/docs/", "/healthz/", "/robots.txt/"] {
+            app.get(path).send().await.assert_status(200);
+        }
+        for path in ["/verify-email", "/reset-password", "/restore-email", "/secure-account", "/cancel-factor-reset",
+            "/confirm-factor-reset"]
+        {
+            let (with, without) = (browse(&app, &format!("{path}/?token=x")), browse(&app, &format!("{path}?token=x")));
+            let (with, without) = (with.send().await, without.send().await);
+            assert_eq!((with.status, heading(&with)), (without.status, heading(&without)), "{path}");
+            assert_eq!(with.status, 400, "{path}");
+        }
+    }
+
     async fn a_contract_answers_browsers_in_its_own_words(app: TestApp) {
         for path in ["/api/v1/nothing", "/api/v2/nothing", "/v1/nothing"] {
             let answer = browse(&app, path).send().await;

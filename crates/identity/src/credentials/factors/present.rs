@@ -50,25 +50,34 @@ impl Accepted {
     }
 }
 
+/// Why what is shown is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotAccepted {
+    /// It is wrong.
+    Wrong,
+    /// It was right, and is used up: a code of an app that was shown before, or one of an earlier time step.
+    UsedUp,
+}
+
 /// What a verified seed is sealed for.
 pub(crate) fn seed_context(id: FactorId) -> String {
     format!("totp seed {id}")
 }
 
 impl<G> Work<'_, G> {
-    /// Judges what is shown, and uses it up. `kind` is the kind of code that is expected, `sent` the challenge that was sent. None when
-    /// it is wrong or was used before. The caller holds the account's lock.
+    /// Judges what is shown, and uses it up. `kind` is the kind of code that is expected, `sent` the challenge that was sent. The caller holds the account's lock.
     pub(crate) async fn accept(
         &mut self,
         account: AccountId,
         presented: &Presented,
         kind: FactorKind,
         sent: Option<&Challenge>,
-    ) -> Result<Option<Accepted>, Fault> {
+    ) -> Result<Result<Accepted, NotAccepted>, Fault> {
         let code = match presented {
             Presented::Recovery(code) => {
                 let remaining = self.use_recovery_code(account, code).await?;
-                return Ok(remaining.map(|remaining| Accepted::Recovery { remaining }));
+                let accepted = remaining.map(|remaining| Accepted::Recovery { remaining });
+                return Ok(accepted.ok_or(NotAccepted::Wrong));
             }
             Presented::Code(code) => code,
         };
@@ -81,25 +90,31 @@ impl<G> Work<'_, G> {
                 match of_kind.first() {
                     Some(factor) if is_right => {
                         self.unit.factors().used(factor.id, self.now).await?;
-                        true
+                        Ok(())
                     }
-                    _ => false,
+                    _ => Err(NotAccepted::Wrong),
                 }
             }
         };
-        Ok(accepted.then_some(Accepted::Factor(kind)))
+        Ok(accepted.map(|()| Accepted::Factor(kind)))
     }
 
-    async fn accept_totp(&mut self, apps: &[Factor], code: &Secret) -> Result<bool, Fault> {
+    async fn accept_totp(
+        &mut self,
+        apps: &[Factor],
+        code: &Secret,
+    ) -> Result<Result<(), NotAccepted>, Fault> {
+        let mut verdict = Err(NotAccepted::Wrong);
         for app in apps {
             let sealed = app.sealed.as_deref().unwrap_or_default();
             let opened = self.app.kernel.vault.open(&seed_context(app.id), sealed)?;
             let seed = TotpSeed::from_bytes(&opened).map_err(|error| Fault::Internal(error.to_string()))?;
             let Some(step) = seed.step_of(code, self.now) else { continue };
             if self.unit.factors().use_step(app.id, step, self.now).await? {
-                return Ok(true);
+                return Ok(Ok(()));
             }
+            verdict = Err(NotAccepted::UsedUp);
         }
-        Ok(false)
+        Ok(verdict)
     }
 }

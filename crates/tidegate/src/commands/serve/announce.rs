@@ -54,7 +54,7 @@ pub(super) fn announce(loaded: &Loaded, address: SocketAddr, global: &GlobalFlag
 }
 
 fn public_url<'a>(config: &'a Config, local: &'a str) -> &'a str {
-    config.public_url.as_deref().unwrap_or(local).trim_end_matches('/')
+    config.public_url.as_deref().unwrap_or(local)
 }
 
 fn overview(config: &Config, address: SocketAddr, command: &str) -> Vec<String> {

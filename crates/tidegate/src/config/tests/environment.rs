@@ -59,6 +59,20 @@ fn line_breaks_at_the_end_are_no_part_of_a_variable_or_a_secret() {
 }
 
 #[test]
+fn a_slash_at_the_end_of_the_public_address_is_left_out() {
+    for (written, kept) in [
+        ("https://id.example.com/", "https://id.example.com"),
+        ("https://id.example.com", "https://id.example.com"),
+        ("https://example.com/id//", "https://example.com/id"),
+    ] {
+        let config = Desk::file(&format!("public_url = '{written}'")).load().config;
+        assert_eq!(config.public_url.as_deref(), Some(kept));
+        assert_eq!(config.identity_settings("http://127.0.0.1").unwrap().public_url, kept);
+        assert_eq!(config.expected_url(), kept);
+    }
+}
+
+#[test]
 fn origins_are_kept_as_browsers_send_them() {
     let config = Desk::file(
         "[http]\ncors_origins = ['HTTPS://APP.example.com', 'http://b.example:80', 'https://c.example:8443', \

@@ -70,16 +70,16 @@ fn keys(text: &mut String, table: &str, keys: &Table, defaults: &Json, explained
 }
 
 /// Limits are written in one line.
-fn is_table(key: &Key) -> bool {
+pub(super) fn is_table(key: &Key) -> bool {
     matches!(key.kind, ValueKind::Table(_)) && key.limit().is_none()
 }
 
-fn contract(table: &str) -> Option<&'static Contract> {
+pub(super) fn contract(table: &str) -> Option<&'static Contract> {
     let profiles = contracts().iter().filter(|contract| contract.configuration == Configuration::Profile);
     profiles.copied().find(|contract| contract.id.as_str() == table)
 }
 
-fn about(contract: &Contract) -> String {
+pub(super) fn about(contract: &Contract) -> String {
     let prefixes: Vec<_> = contract.mounts.iter().map(|mount| format!("{}/", mount.prefix)).collect();
     format!(
         "The {} contract, at {}. The defaults are the contract's numbers. What a key means is said where it stands first: \
@@ -90,7 +90,7 @@ fn about(contract: &Contract) -> String {
 }
 
 /// A key's path, the same for all contracts.
-fn place(path: &str) -> String {
+pub(super) fn place(path: &str) -> String {
     match path.split_once('.') {
         Some((table, rest)) if contract(table).is_some() => format!("CONTRACT.{rest}"),
         _ => path.to_owned(),
@@ -113,7 +113,7 @@ fn comment(text: &mut String, about: &str) {
 }
 
 /// The default, or else the example.
-fn value(path: &str, key: &Key, default: &Json) -> String {
+pub(super) fn value(path: &str, key: &Key, default: &Json) -> String {
     let value = match (default, key.limit(), key.example()) {
         (Json::Null, Some(_), _) => return "{ attempts = 0, window = 3600 }".to_owned(),
         (Json::Null, None, Some(example)) => example,

@@ -1,4 +1,4 @@
-// Verifies tokens with the guide's code for Node.js: `ask.mjs ISSUER`, one token a line; answers one line of JSON to each.
+// Verifies tokens with the guide's code for Node.js: `ask.mjs ISSUER`, { token, scopes, bound } a line; answers one line of JSON to each.
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
@@ -7,7 +7,8 @@ const verify = await verifier(process.argv[2]);
 console.log("ready");
 for await (const line of createInterface({ input: process.stdin })) {
   try {
-    console.log(JSON.stringify({ claims: await verify(line.trim()) }));
+    const { token, ...accepted } = JSON.parse(line);
+    console.log(JSON.stringify({ claims: await verify(token, accepted) }));
   } catch (error) {
     console.log(JSON.stringify({ refused: String(error) }));
   }

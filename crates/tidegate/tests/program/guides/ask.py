@@ -1,4 +1,4 @@
-"""Verifies tokens with the guide's Python code: `ask.py ISSUER`, one token a line; answers one line of JSON to each."""
+"""Verifies tokens with the guide's Python code: `ask.py ISSUER`, {"token", "scopes", "bound"} a line; answers one line of JSON to each."""
 
 import json
 import os
@@ -12,6 +12,8 @@ verifier = Verifier(sys.argv[1])
 print("ready", flush=True)
 for line in sys.stdin:
     try:
-        print(json.dumps({"claims": verifier.verify(line.strip())}), flush=True)
+        asked = json.loads(line)
+        claims = verifier.verify(asked.pop("token"), **asked)
+        print(json.dumps({"claims": claims}), flush=True)
     except jwt.PyJWTError as error:
         print(json.dumps({"refused": str(error)}), flush=True)

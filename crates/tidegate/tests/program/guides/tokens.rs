@@ -5,9 +5,10 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
+use tidegate_domain::AccessClaims;
 use tidegate_testkit::eventually;
 
-use super::verify_token::Verifier;
+use super::verify_token::{Accepted, Verifier};
 use super::{code, in_repository};
 use crate::support::{Installation, PASSWORD, Server};
 
@@ -33,8 +34,9 @@ impl Asked {
         line
     }
 
-    fn ask(&mut self, token: &str) -> Value {
-        writeln!(self.input.as_mut().unwrap(), "{token}").unwrap();
+    fn ask(&mut self, token: &str, accepted: &Accepted<'_>) -> Value {
+        let asked = json!({ "token": token, "scopes": accepted.scopes, "bound": accepted.bound });
+        writeln!(self.input.as_mut().unwrap(), "{asked}").unwrap();
         let line = self.line();
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
@@ -64,15 +66,18 @@ impl Verifiers {
 
     /// What each says about a token: account, organization and role; none where it is refused.
     async fn ask(&mut self, token: &str) -> [Option<[String; 3]>; 3] {
-        let asked = [self.python.ask(token), self.node.ask(token)].map(|answer| {
+        self.ask_accepting(token, &Accepted::default()).await
+    }
+
+    /// The same where some limited tokens are accepted.
+    async fn ask_accepting(&mut self, token: &str, accepted: &Accepted<'_>) -> [Option<[String; 3]>; 3] {
+        let asked = [self.python.ask(token, accepted), self.node.ask(token, accepted)].map(|answer| {
             assert_ne!(answer.get("claims").is_some(), answer.get("refused").is_some(), "{answer}");
             let claims = answer.get("claims")?;
             Some(["sub", "org", "role"].map(|name| claims[name].as_str().unwrap().to_owned()))
         });
-        let rust = self.rust.verify(token).await.ok().map(|claims| {
-            assert_eq!((claims.scope.as_str(), claims.db.as_deref()), ("full", None));
-            [claims.sub, claims.org, claims.role]
-        });
+        let rust = self.rust.verify(token, accepted).await.ok();
+        let rust = rust.map(|claims| [claims.sub, claims.org, claims.role]);
         let [python, node] = asked;
         [python, node, rust]
     }
@@ -158,6 +163,35 @@ async fn what_is_no_token_of_the_issuer_is_refused() {
         assert_eq!(verdicts, [expected.clone(), expected.clone(), expected], "{name}");
     }
 
+    // What an action accepts of the limited ones: those that it means, and no others.
+    let reads = Accepted { scopes: &["read"], ..Accepted::default() };
+    let writes = Accepted { scopes: &["write"], ..Accepted::default() };
+    let bound = Accepted { bound: true, ..Accepted::default() };
+    for (name, accepted, role) in [
+        ("good", &reads, Some("owner")),
+        ("good", &bound, Some("owner")),
+        ("limited to a scope", &reads, Some("owner")),
+        ("limited to a scope", &writes, None),
+        ("limited to a scope", &bound, None),
+        ("limited to nothing", &reads, None),
+        ("of an unknown scope", &reads, None),
+        ("bound to a database", &bound, Some("owner")),
+        ("bound to a database", &reads, None),
+        ("bound to an end user", &bound, Some("frontend")),
+        ("bound to a session", &bound, Some("owner")),
+        ("of a frontend", &bound, Some("frontend")),
+        ("of a frontend", &reads, None),
+        ("of an unknown role", &bound, None),
+    ] {
+        let verdicts = verifiers.ask_accepting(tokens[name].as_str().unwrap(), accepted).await;
+        let expected = role.map(|role| ["s", "o", role].map(str::to_owned));
+        assert_eq!(verdicts, [expected.clone(), expected.clone(), expected], "{name}, {accepted:?}");
+    }
+
+    // A slash at the end of the address is none of the issuer's.
+    let mut verifiers = Verifiers::of(&here, &format!("{address}/")).await;
+    assert!(verifiers.ask(tokens["good"].as_str().unwrap()).await.iter().all(Option::is_some));
+
     // A server that calls itself otherwise is not believed.
     let other = format!("{address}/other");
     for mut command in [python(&here, &other), node(&here, &other)] {
@@ -166,6 +200,19 @@ async fn what_is_no_token_of_the_issuer_is_refused() {
         assert!(String::from_utf8_lossy(&output.stderr).contains("calls itself"), "{output:?}");
     }
     assert!(Verifier::new(&other).await.err().unwrap().to_string().contains("calls itself"));
+}
+
+#[test]
+fn the_page_explains_every_claim() {
+    let page = std::fs::read_to_string(in_repository("docs/guides").join(GUIDE)).unwrap();
+    let claims: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next()).collect();
+    for name in AccessClaims::names() {
+        assert!(
+            claims.iter().any(|claim| format!("`{claim}").contains(&format!("`{name}`"))),
+            "{name}: {claims:?}"
+        );
+    }
 }
 
 #[test]

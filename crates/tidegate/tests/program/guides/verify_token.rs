@@ -1,4 +1,4 @@
-// [dependencies] jsonwebtoken (features aws_lc_rs), reqwest (json), serde (derive), tokio (sync)
+// [dependencies] jsonwebtoken (features aws_lc_rs), reqwest (json), serde (derive), serde_json, tokio (sync)
 use std::time::{Duration, Instant};
 
 use jsonwebtoken::jwk::{Jwk, JwkSet};
@@ -6,7 +6,10 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-/// What a token says. `db` is there in tokens that are limited to one database.
+/// The roles of an organization's own people and programs.
+const ROLES: [&str; 4] = ["owner", "admin", "developer", "viewer"];
+
+/// What a token says. A token with `db`, `fuid` or `fsid` is bound: to a database, an end user, an anonymous session.
 #[derive(Debug, Deserialize)]
 pub struct Claims {
     pub sub: String,
@@ -14,6 +17,28 @@ pub struct Claims {
     pub role: String,
     pub scope: String,
     pub db: Option<String>,
+    pub fuid: Option<serde_json::Value>,
+    pub fsid: Option<serde_json::Value>,
+}
+
+/// Which limited tokens an action accepts: by default none.
+#[derive(Debug, Default)]
+pub struct Accepted<'a> {
+    /// A token that is limited to scopes must have one of these.
+    pub scopes: &'a [&'a str],
+    /// Tokens that are bound, and those of role `frontend`.
+    pub bound: bool,
+}
+
+impl Accepted<'_> {
+    fn admits(&self, claims: &Claims) -> bool {
+        let is_bound = claims.db.is_some() || claims.fuid.is_some() || claims.fsid.is_some();
+        let is_own = ROLES.contains(&claims.role.as_str()) && !is_bound;
+        let is_end_users = claims.role == "frontend" || ROLES.contains(&claims.role.as_str());
+        let is_in_scope =
+            claims.scope == "full" || claims.scope.split(' ').any(|one| self.scopes.contains(&one));
+        is_in_scope && (is_own || (self.bound && is_end_users))
+    }
 }
 
 #[derive(Deserialize)]
@@ -34,6 +59,7 @@ pub struct Verifier {
 
 impl Verifier {
     pub async fn new(issuer: &str) -> Result<Self, Error> {
+        let issuer = issuer.trim_end_matches('/');
         let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build()?;
         let address = format!("{issuer}/.well-known/openid-configuration");
         let found: Discovery = http.get(address).send().await?.error_for_status()?.json().await?;
@@ -45,8 +71,8 @@ impl Verifier {
         Ok(Self { issuer: found.issuer, jwks_uri: found.jwks_uri, http, keys })
     }
 
-    /// The claims of a valid token.
-    pub async fn verify(&self, token: &str) -> Result<Claims, Error> {
+    /// The claims of a valid token that the action accepts.
+    pub async fn verify(&self, token: &str, accepted: &Accepted<'_>) -> Result<Claims, Error> {
         let header = decode_header(token)?;
         if header.typ.as_deref() != Some("at+jwt") {
             return Err("not an access token".into());
@@ -60,7 +86,8 @@ impl Verifier {
         rules.set_issuer(&[&self.issuer]);
         rules.set_audience(&[&self.issuer]);
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        Ok(decode::<Claims>(token, &DecodingKey::from_jwk(&key)?, &rules)?.claims)
+        let claims = decode::<Claims>(token, &DecodingKey::from_jwk(&key)?, &rules)?.claims;
+        if accepted.admits(&claims) { Ok(claims) } else { Err("the token is limited".into()) }
     }
 
     /// The key of that name. Keys are kept for five minutes, and fetched before that when a token names one that is not there:

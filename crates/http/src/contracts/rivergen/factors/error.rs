@@ -37,7 +37,7 @@ impl From<ShowFactorError> for Error {
     fn from(error: ShowFactorError) -> Self {
         let (status, code) = match error {
             ShowFactorError::InvalidToken => (UNAUTHORIZED, "INVALID_TOKEN"),
-            ShowFactorError::WrongCode => (BAD_REQUEST, "INVALID_MFA_CODE"),
+            ShowFactorError::WrongCode | ShowFactorError::UsedCode => (BAD_REQUEST, "INVALID_MFA_CODE"),
             ShowFactorError::AccountNotFound => return Self::user_not_found(),
             ShowFactorError::TooManyAttempts(exceeded) => return Self::too_many_attempts(exceeded, error),
         };

@@ -77,7 +77,7 @@ impl VerifyMfaBody {
 fn presented(check: &mut Check, sent: Field<TypedDigits>, backup: Field<String>) -> Option<Presented> {
     match (sent, backup) {
         (Field::Missing | Field::Null, Field::Missing | Field::Null) => {
-            check.violated("code", "is required, unless backup_code is sent")
+            check.violated("code", "is required, unless a backup code is sent")
         }
         (sent, Field::Missing | Field::Null) => code(check, "code", sent).map(Presented::Code),
         (Field::Missing | Field::Null, backup) => {

@@ -93,6 +93,9 @@ on_both_engines! {
         let token = app.sign_in_halfway(&ada).await;
         let used = app.show_factor(&token, "code", &phone.code(app.now())).await;
         assert_refused(&app, &used, 400, "INVALID_MFA_CODE");
+        assert_eq!(used.text_at("error.message"), "This code is used up; wait for the next one.");
+        let wrong = app.show_factor(&token, "code", other_than(&phone.code(app.now()))).await;
+        assert_eq!(wrong.text_at("error.message"), "The code is wrong.");
         app.advance(2 * STEP);
         let before = phone.code(app.now().minus(STEP));
         app.show_factor(&token, "code", &phone.code(app.now())).await.assert_status(200);
