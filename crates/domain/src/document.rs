@@ -142,9 +142,8 @@ fn is_exact(number: &str) -> bool {
         // Some doubles lie in the middle of two shortest decimals (2^50 + 0.25: both .2 and .3 name it). Programs differ in
         // which of them they write; either is that double.
         let written = [format!("{nearest:e}"), Value::from(nearest).to_string()];
-        Decimal::parse(number).is_some_and(|sent| {
-            written.iter().any(|written| Decimal::parse(written).as_ref() == Some(&sent))
-        })
+        Decimal::parse(number)
+            .is_some_and(|sent| written.iter().any(|written| Decimal::parse(written).as_ref() == Some(&sent)))
     })
 }
 
@@ -313,8 +312,11 @@ mod tests {
 
     #[test]
     fn a_double_between_two_shortest_decimals_is_kept_by_either() {
-        for (one, other) in [("-2185534480079730.2", "-2185534480079730.3"), ("1125899906842624.2", "1125899906842624.3")] {
-            let [one, other] = [one, other].map(|number| Document::parse(&format!("{{\"n\":{number}}}")).unwrap());
+        for (one, other) in
+            [("-2185534480079730.2", "-2185534480079730.3"), ("1125899906842624.2", "1125899906842624.3")]
+        {
+            let [one, other] =
+                [one, other].map(|number| Document::parse(&format!("{{\"n\":{number}}}")).unwrap());
             assert_eq!(one, other);
         }
         // The next decimal names the same double, and is neither of its shortest.

@@ -34,7 +34,7 @@ async fn ask(app: App, headers: HeaderMap, query: FollowedLink, answer: ResetAns
     let look = Look::of(&app, &headers, None);
     match app.identity().is_reset_link_open(&link.token(), answer).await {
         Ok(true) => {}
-        Ok(false) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.reset"),
+        Ok(false) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.factor_reset"),
         Err(fault) => return failure(&app, &headers, fault.into()),
     }
     let (action, title, text, button) = match answer {
@@ -73,7 +73,7 @@ async fn answer(app: App, headers: HeaderMap, request: PageForm<Followed>, answe
             ResetAnswer::Confirm => ("page.factor_reset.confirmed.title", "page.factor_reset.confirmed.text"),
         },
         Err(Refused::Rule(InvalidResetLink)) => {
-            return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.reset");
+            return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.factor_reset");
         }
         Err(Refused::Fault(fault)) => return failure(&app, &headers, fault.into()),
     };

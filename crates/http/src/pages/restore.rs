@@ -18,7 +18,7 @@ pub(super) async fn ask(State(app): State<App>, headers: HeaderMap, query: Follo
     let look = Look::of(&app, &headers, None);
     let purpose = match app.identity().restore_purpose(&link.token()).await {
         Ok(Some(purpose)) => purpose,
-        Ok(None) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.reset"),
+        Ok(None) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.restore"),
         Err(fault) => return failure(&app, &headers, fault.into()),
     };
     let words = &look.words;
@@ -50,7 +50,7 @@ pub(super) async fn restore(
         }
         Err(Refused::Rule(RestoreEmailError::InvalidToken)) => {
             let look = Look::of(&app, &headers, None);
-            invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.reset")
+            invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.restore")
         }
         Err(Refused::Fault(fault)) => failure(&app, &headers, fault.into()),
     }
