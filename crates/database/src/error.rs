@@ -19,6 +19,14 @@ pub enum StoreError {
     /// A stored value that no version of Tidegate has written.
     #[error("the database holds an unreadable value in {0}")]
     Unreadable(&'static str),
+    /// The database found that its own files are damaged. What it answers is not to be relied on.
+    #[error("the database is damaged: {said}; {advice}")]
+    Damaged {
+        /// What the database said.
+        said: String,
+        /// What to do about it.
+        advice: &'static str,
+    },
     /// Anything else.
     #[error("the database failed: {0}")]
     Database(String),
@@ -59,10 +67,15 @@ impl From<sqlx::Error> for StoreError {
             }
             Error::Database(cause) => {
                 let code = cause.code().unwrap_or_default();
+                let class = class_of(&code);
+                if class == Class::Damaged {
+                    let advice = if code.len() == 5 { DAMAGED_SERVER } else { DAMAGED_FILE };
+                    return Self::Damaged { said: text, advice };
+                }
                 let text = advice(&code).map_or_else(|| text.clone(), |advice| format!("{text}; {advice}"));
-                match class_of(&code) {
+                match class {
                     Class::Unavailable | Class::Pooler => Self::Unavailable(text),
-                    Class::Other => Self::Database(text),
+                    Class::Damaged | Class::Other => Self::Database(text),
                 }
             }
             _ => Self::Database(text),
@@ -119,6 +132,7 @@ pub(crate) fn advice(code: &str) -> Option<&'static str> {
             "53100" => Some("free space on the database server's disk"),
             "53300" => Some("raise max_connections of the server, or lower database_connections"),
             "57P03" => Some("the server starts or stops: try again in a moment"),
+            "XX001" | "XX002" => Some(DAMAGED_SERVER),
             _ => None,
         };
     }
@@ -130,7 +144,7 @@ pub(crate) fn advice(code: &str) -> Option<&'static str> {
             "the file or its directory cannot be written: see its permissions, and whether the disk is mounted read-only",
         ),
         10 => Some("the disk fails or is full: see the system's log, and `df`"),
-        11 => Some(DAMAGED),
+        11 => Some(DAMAGED_FILE),
         13 => Some("the disk is full: free space"),
         26 => Some("the file is no SQLite database, or is encrypted"),
         _ => None,
@@ -138,8 +152,11 @@ pub(crate) fn advice(code: &str) -> Option<&'static str> {
 }
 
 /// What is left to do with a damaged file.
-const DAMAGED: &str = "the file is damaged: stop the server, keep a copy of the file and of those beside it, then restore your \
+pub(crate) const DAMAGED_FILE: &str = "stop the server, keep a copy of the database's file and of those beside it, then restore your \
      backup, or recover what can be read with `sqlite3 FILE .recover | sqlite3 NEW`";
+/// And with a damaged PostgreSQL.
+const DAMAGED_SERVER: &str = "see the log of the PostgreSQL server; stop both, keep a copy of its data directory, then restore your \
+     backup. `pg_amcheck` lists what is damaged, and `reindex` repairs an index";
 
 /// What an error of the database says about the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +165,8 @@ enum Class {
     Unavailable,
     /// A pooler is not configured for what is asked of it.
     Pooler,
+    /// What is stored is damaged.
+    Damaged,
     /// Nothing: the statement or the data is wrong.
     Other,
 }
@@ -162,9 +181,16 @@ fn class_of(code: &str) -> Class {
     };
     match code {
         "26000" | "42P05" => Class::Pooler,
+        "XX001" | "XX002" => Class::Damaged,
+        _ if is_damaged_file(code) => Class::Damaged,
         _ if is_unavailable => Class::Unavailable,
         _ => Class::Other,
     }
+}
+
+/// SQLite: CORRUPT and NOTADB, also in the low byte of an extended code.
+fn is_damaged_file(code: &str) -> bool {
+    code.len() != 5 && code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 11 | 26))
 }
 
 /// PostgreSQL: lost connections (08), read-only transactions (25006, after a fail-over) and ones that were ended (25P0x), refused
@@ -191,11 +217,14 @@ mod tests {
         ] {
             assert_eq!(class_of(passing), Class::Unavailable, "{passing}");
         }
-        for wrong in [
-            "23505", "42P01", "42703", "22P02", "XX001", "40002", "", "1", "11", "19", "26", "1811", "2067",
-            "20",
-        ] {
+        for wrong in
+            ["23505", "42P01", "42703", "22P02", "XX000", "40002", "", "1", "19", "1811", "2067", "20"]
+        {
             assert_eq!(class_of(wrong), Class::Other, "{wrong}");
+        }
+        // Corrupt, its index, no database; data_corrupted, index_corrupted.
+        for damaged in ["11", "267", "779", "26", "XX001", "XX002"] {
+            assert_eq!(class_of(damaged), Class::Damaged, "{damaged}");
         }
         assert_eq!((class_of("26000"), class_of("42P05")), (Class::Pooler, Class::Pooler));
     }
@@ -214,8 +243,9 @@ mod tests {
             ("261", "another program holds the database's lock"),
             ("1032", "the file or its directory cannot be written"),
             ("778", "the disk fails or is full"),
-            ("11", "the file is damaged"),
-            ("267", "the file is damaged"),
+            ("11", "stop the server, keep a copy"),
+            ("267", "stop the server, keep a copy"),
+            ("XX001", "see the log of the PostgreSQL server"),
             ("13", "the disk is full"),
             ("26", "the file is no SQLite database"),
         ] {

@@ -4,11 +4,14 @@
 //! statement is written once and runs on both engines; what differs between them lives in [`engine`] and nowhere else.
 //! See `docs/adr/0001-one-statement-two-engines.md`.
 
+mod damage;
+mod denial;
 pub mod engine;
 pub mod error;
 mod statement;
 pub mod unit;
 
+pub use denial::{Denial, user};
 pub use engine::{Change, ChangeListener, CopiedTable, DatabaseUrl, Migration, Store, StoreOptions, Topic};
 pub use error::{Refusal, StoreError};
 pub use sqlx;

@@ -15,7 +15,7 @@ macro_rules! execute {
                 $crate::sqlx::query($sql)$(.bind($value))*.execute(on).await.map(|done| done.rows_affected())
             }
         }
-        .map_err($crate::StoreError::from)
+        .map_err(|error| $unit.failed(error))
         .inspect(|_| $unit.succeeded())
     };
 }
@@ -32,7 +32,7 @@ macro_rules! fetch {
                 $crate::sqlx::query_as::<_, $row>($sql)$(.bind($value))*.$method(on).await
             }
         }
-        .map_err($crate::StoreError::from)
+        .map_err(|error| $unit.failed(error))
         .inspect(|_| $unit.succeeded())
     };
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::damage::Damage;
 use crate::engine::{Change, ChangeListener, Connection, Session};
 use crate::{Result, StoreError};
 
@@ -17,11 +18,12 @@ pub struct Unit {
     listener: Option<Arc<dyn ChangeListener>>,
     /// Whether a statement failed, or was cut off and may have been run or not.
     must_roll_back: bool,
+    damage: Damage,
 }
 
 impl Unit {
-    pub(crate) fn new(session: Session, listener: Option<Arc<dyn ChangeListener>>) -> Self {
-        Self { session, changes: Vec::new(), listener, must_roll_back: false }
+    pub(crate) fn new(session: Session, listener: Option<Arc<dyn ChangeListener>>, damage: Damage) -> Self {
+        Self { session, changes: Vec::new(), listener, must_roll_back: false, damage }
     }
 
     /// The connection, for the statement `sql`: for repositories, through [`crate::execute!`] and [`crate::fetch!`]. The
@@ -47,6 +49,13 @@ impl Unit {
         self.must_roll_back = false;
     }
 
+    /// Notes that a statement failed: for repositories.
+    pub fn failed(&mut self, error: sqlx::Error) -> StoreError {
+        let error = StoreError::from(error);
+        self.damage.note(&error);
+        error
+    }
+
     /// Makes everything durable, then notifies the caches. When this returns `Ok` the work survives power loss.
     ///
     /// Once called, it completes and the caches are notified, even when the caller goes away.
@@ -64,7 +73,7 @@ impl Unit {
         // In a task of its own: a caller who goes away cannot stop it half-way with the writer in hand, nor keep from
         // the caches that a session has ended.
         let finishing = tokio::spawn(async move {
-            self.session.commit(&self.changes).await?;
+            self.session.commit(&self.changes).await.inspect_err(|error| self.damage.note(error))?;
             if let Some(listener) = self.listener {
                 self.changes.into_iter().for_each(|change| listener.changed(change));
             }

@@ -41,7 +41,10 @@ pub enum Fault {
     #[error("no mail provider is configured: set [mail.smtp] in the configuration, or serve with --dev")]
     MailNotConfigured,
     /// A text message is needed and no provider is configured.
-    #[error("no SMS provider is configured: set [sms] in the configuration, or serve with --dev")]
+    #[error(
+        "no SMS provider is configured: set [sms.africas_talking], [sms.twilio] or [sms.webhook] in the configuration, or serve \
+         with --dev"
+    )]
     SmsNotConfigured,
     /// The caller's role, the token's scope or binding, or the contract that issued it does not allow this.
     #[error("the token's role, scope or contract does not allow this")]

@@ -228,6 +228,20 @@ impl Answer {
         code.unwrap_or_default()
     }
 
+    /// That it is refused because the operator has not set up what it needs: this does not pass, and the answer does not say that it will.
+    ///
+    /// # Panics
+    /// When it is not.
+    #[track_caller]
+    pub fn assert_not_set_up(&self, what: &str) -> &Self {
+        self.assert_status(503);
+        assert_eq!(self.header("retry-after"), "", "{}", self.text);
+        let reason = format!("is not set up to send {what}. Trying again does not help");
+        assert!(self.text.contains(&reason), "{reason}: {}", self.text);
+        assert!(!self.text.contains("later") && !self.text.contains("at the moment"), "{}", self.text);
+        self
+    }
+
     /// A header's text; empty when it is not there.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()

@@ -120,6 +120,10 @@ impl From<StoreError> for Failure {
             StoreError::Refused(refusal) => {
                 return Self::advised(refusal.code, refusal.what, refusal.advice);
             }
+            StoreError::Damaged { said, advice } => {
+                let what = format!("the database is damaged: {said}");
+                return Self::advised("database_damaged", what, advice);
+            }
             StoreError::Unavailable(_) => "database_unavailable",
             StoreError::Address(_) => "database_address",
             StoreError::Migration(_) => "database_schema",

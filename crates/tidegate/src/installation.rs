@@ -1,11 +1,11 @@
 //! Whether there is an installation where a command looks for one, and whether it is served already.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf, absolute};
 
-use tidegate_database::{DatabaseUrl, Store};
+use tidegate_database::{DatabaseUrl, Denial, Store};
 
 use crate::config::Config;
 use crate::failure::{Failure, without_numbers};
@@ -21,9 +21,107 @@ const POINT_AT_IT: &str = "run this in the directory where `tidegate serve` was 
 /// Names the directory that was looked in, and how to name another.
 pub(crate) fn refuse_missing_file(config: &Config) -> Result<(), Failure> {
     match config.database_file() {
-        // What cannot be seen is told when it is opened.
-        Some(path) if matches!(path.try_exists(), Ok(false)) => Err(missing(config)),
+        // What cannot be seen is told when it is opened. An empty file is what a failed copy leaves: opened, it would be written to.
+        Some(path) if absence(&path).is_some() => Err(missing(config)),
         _ => Ok(()),
+    }
+}
+
+/// How a database's file is not there.
+pub(crate) fn absence(file: &Path) -> Option<&'static str> {
+    match fs::metadata(file) {
+        Ok(found) if found.is_file() && found.len() == 0 => Some("is empty (0 bytes)"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some("is missing"),
+        _ => None,
+    }
+}
+
+/// What an installation left in the data directory besides its database.
+#[derive(Debug)]
+pub(crate) struct Traces(Vec<String>);
+
+impl Traces {
+    /// Master keys, logs of a database, other databases and backups. A configuration file is none: it is there before the first start.
+    pub(crate) fn find(config: &Config) -> Self {
+        if !config.uses_data_dir() {
+            return Self(Vec::new());
+        }
+        let file = config.database_file();
+        let is_lost = file.as_deref().is_some_and(|file| absence(file).is_some());
+        let database = file.and_then(|file| fs::canonicalize(file).ok());
+        // What cannot be listed is told when something is written there.
+        let entries = fs::read_dir(&config.data_dir).into_iter().flatten().flatten();
+        let found = entries.map(|entry| entry.path()).filter(|path| is_trace(path, is_lost));
+        let others = found.filter(|path| database.is_none() || fs::canonicalize(path).ok() != database);
+        let name = |path: PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let mut names: Vec<String> = others.filter_map(name).collect();
+        names.sort();
+        Self(names)
+    }
+
+    /// Refuses to begin an installation where the database's file is lost.
+    ///
+    /// # Errors
+    /// Says what is there and what is not.
+    pub(crate) fn refuse_lost_file(&self, config: &Config) -> Result<(), Failure> {
+        match config.database_file().and_then(|file| absence(&file)) {
+            Some(state) if !self.0.is_empty() => Err(self.lost(config, state)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same of a database without tables. The traces are looked for first: another process makes its key after its tables.
+    ///
+    /// # Errors
+    /// As above, or those of the database.
+    pub(crate) async fn refuse_lost_tables(&self, config: &Config, store: &Store) -> Result<(), Failure> {
+        if self.0.is_empty() || store.is_begun().await? {
+            return Ok(());
+        }
+        Err(self.lost(config, "has no tables of Tidegate"))
+    }
+
+    fn lost(&self, config: &Config, state: &str) -> Failure {
+        let directory = absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
+        let shown = directory.display();
+        let (database, advice) = match config.database_url() {
+            DatabaseUrl::Sqlite(path) => {
+                let path = absolute(&path).unwrap_or(path);
+                let restore = format!("restore your backup with `tidegate restore FILE --data-dir {shown}`");
+                (path.display().to_string(), restore)
+            }
+            url @ DatabaseUrl::Postgres(_) => {
+                let check = "check the database's address, restore your backup, or move a SQLite database there with `tidegate copy`";
+                (url.to_string(), check.to_owned())
+            }
+        };
+        Failure::advised(
+            "database_lost",
+            format!(
+                "the database {database} {state}, but {shown} has {} of an earlier installation",
+                self.0.join(", ")
+            ),
+            format!("{advice}. If a new installation is to begin here all the same: `tidegate serve --new`"),
+        )
+    }
+}
+
+/// The log of a database is one where the database is lost: a first start that was cut off leaves both.
+fn is_trace(path: &Path, is_lost: bool) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_named_so = name.ends_with(".key") || (is_lost && name.ends_with("-wal"));
+    let has_content = || fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0);
+    (is_named_so && has_content()) || Store::is_sqlite_file(path)
+}
+
+/// Where an installation is, for people.
+pub(crate) fn place(config: &Config) -> String {
+    match config.database_url() {
+        DatabaseUrl::Sqlite(path) => {
+            let path = absolute(&path).unwrap_or(path);
+            path.parent().unwrap_or(Path::new("/")).display().to_string()
+        }
+        url @ DatabaseUrl::Postgres(_) => format!("the database {url}"),
     }
 }
 
@@ -88,12 +186,17 @@ impl ServingLock {
             .mode(0o600)
             .open(&path)
             .map_err(|error| {
-                let error = without_numbers(&error.to_string());
-                Failure::advised(
-                    "data_directory",
-                    format!("{shown} cannot be written: {error}"),
-                    "see its permissions and its disk",
-                )
+                let (what, advice) = match error.kind() {
+                    io::ErrorKind::PermissionDenied => {
+                        let denial = Denial::of(&path);
+                        (format!("may not be written by this user{}", denial.reason()), denial.advice())
+                    }
+                    _ => {
+                        let error = without_numbers(&error.to_string());
+                        (format!("cannot be written: {error}"), "see its permissions and its disk".to_owned())
+                    }
+                };
+                Failure::advised("data_directory", format!("{shown} {what}"), advice)
             })?;
         match file.try_lock() {
             Ok(()) => {}

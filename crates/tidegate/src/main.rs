@@ -4,6 +4,7 @@ mod cli;
 mod clock;
 mod commands;
 mod config;
+mod data_dir;
 mod failure;
 mod installation;
 mod logging;

@@ -1,11 +1,12 @@
-//! The data directory and the master key in it.
+//! The master key, and its file in the data directory.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tidegate_crypto::{KeyId, MasterKey, SystemEntropy, Vault};
+use tidegate_database::Denial;
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -16,22 +17,6 @@ const OTHERS: u32 = 0o077;
 /// The master key's file in a data directory.
 pub(crate) fn key_file(data_dir: &Path) -> PathBuf {
     data_dir.join("master.key")
-}
-
-/// Makes the data directory, for its owner alone, unless it is there.
-///
-/// # Errors
-/// Names the directory.
-pub(crate) fn create_data_dir(path: &Path) -> Result<(), Failure> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
-        Failure::new(
-            "data_directory",
-            format!(
-                "the data directory {} cannot be created: {error}; choose another with --data-dir",
-                path.display()
-            ),
-        )
-    })
 }
 
 /// What others may do with a file or directory they should not reach; none when they may not.
@@ -65,10 +50,11 @@ pub(crate) fn vault_with(config: &Config, current: MasterKey) -> Result<Vault, F
 /// # Errors
 /// Those of [`open_vault`].
 pub(crate) fn key_id(config: &Config) -> Result<Option<KeyId>, Failure> {
-    if config.master_key.is_none() && !key_file(&config.data_dir).exists() {
-        return Ok(None);
-    }
-    master_key(config, MayCreate::No).map(|key| Some(key.id()))
+    let key = match &config.master_key {
+        Some(_) => Some(master_key(config, MayCreate::No)?),
+        None => read_key(&key_file(&config.data_dir))?,
+    };
+    Ok(key.map(|key| key.id()))
 }
 
 /// The key in the data directory; none if the configuration has one.
@@ -132,6 +118,11 @@ fn read_key(path: &Path) -> Result<Option<MasterKey>, Failure> {
         )),
         Ok((None, text)) => parse(&text, &path.display().to_string()).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let denial = Denial::of(path);
+            let what = format!("may not be read by this user{}", denial.reason());
+            Err(failure(path, &what).advise(denial.advice()))
+        }
         Err(error) => Err(failure(path, &format!("cannot be read: {error}"))),
     }
 }

@@ -1,5 +1,6 @@
 //! Everything put together.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,11 @@ use tidegate_kernel::{Kernel, KernelTables, Parts};
 
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::data_dir::{create_data_dir, refuse_other_than_directory};
 use crate::failure::Failure;
-use crate::installation::{ServingLock, refuse_foreign, refuse_missing, refuse_missing_file};
-use crate::output::progress;
-use crate::secrets::{MayCreate, create_data_dir, key_id, open_vault};
+use crate::installation::{ServingLock, Traces, place, refuse_foreign, refuse_missing, refuse_missing_file};
+use crate::output::{progress, tell};
+use crate::secrets::{MayCreate, key_id, open_vault};
 
 /// The migrations of all crates.
 const MIGRATIONS: &[&[Migration]] = &[tidegate_kernel::MIGRATIONS, tidegate_identity::MIGRATIONS];
@@ -26,8 +28,13 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// What an application is opened for.
 #[derive(Clone, Debug)]
 pub(crate) enum Purpose {
-    /// To serve at this address.
-    Serve(String),
+    /// To serve.
+    Serve {
+        /// At this address.
+        url: String,
+        /// Whether a new installation may take the place of one that is lost.
+        new: bool,
+    },
     /// For a command that was told to begin an installation.
     Begin,
     /// For a command about what is there.
@@ -50,8 +57,6 @@ pub(crate) struct Opened {
     /// Brokerage accounts.
     pub(crate) brokerage: Arc<Brokerage>,
     store: Store,
-    /// Let go of last: by then nothing is written.
-    _serving: Option<ServingLock>,
 }
 
 impl Opened {
@@ -66,19 +71,23 @@ impl Opened {
 /// # Errors
 /// What is missing or wrong, and what to do about it.
 pub(crate) async fn open(config: &Config, purpose: &Purpose) -> Result<Opened, Failure> {
-    let serving = match purpose {
-        Purpose::Serve(_) => lock(config)?,
-        Purpose::Begin | Purpose::Existing => None,
-    };
+    let traces = Traces::find(config);
+    let may_replace = !matches!(purpose, Purpose::Serve { new: false, .. });
+    if !may_replace {
+        traces.refuse_lost_file(config)?;
+    }
     let store = match purpose {
-        Purpose::Serve(_) => open_waiting(config, MissingStore::Create, PATIENCE).await?,
+        Purpose::Serve { .. } => open_waiting(config, MissingStore::Create, PATIENCE).await?,
         Purpose::Begin => open_store(config, MissingStore::Create).await?,
         Purpose::Existing => open_store(config, MissingStore::Refuse).await?,
     };
     let started = async {
         match purpose {
-            Purpose::Serve(_) | Purpose::Begin => {
-                migrate(&store).await?;
+            Purpose::Serve { .. } | Purpose::Begin => {
+                if !may_replace {
+                    traces.refuse_lost_tables(config, &store).await?;
+                }
+                begin(config, &store).await?;
             }
             Purpose::Existing => {
                 refuse_missing(config, &store).await?;
@@ -88,7 +97,7 @@ pub(crate) async fn open(config: &Config, purpose: &Purpose) -> Result<Opened, F
         start(config, purpose, store.clone()).await
     };
     match started.await {
-        Ok(opened) => Ok(Opened { _serving: serving, ..opened }),
+        Ok(opened) => Ok(opened),
         Err(failure) => {
             store.close().await;
             Err(failure)
@@ -96,8 +105,43 @@ pub(crate) async fn open(config: &Config, purpose: &Purpose) -> Result<Opened, F
     }
 }
 
-/// Keeps a second server from the same SQLite file.
-fn lock(config: &Config) -> Result<Option<ServingLock>, Failure> {
+/// Brings the schema up to date, and says so where there was none; answers how many migrations that took.
+///
+/// # Errors
+/// Those of [`migrate`].
+pub(crate) async fn begin(config: &Config, store: &Store) -> Result<usize, Failure> {
+    let is_new = !store.is_begun().await?;
+    let applied = migrate(store).await?;
+    // Of nodes that start together, one begins it.
+    if is_new && applied > 0 {
+        let line = format!("new installation in {}", place(config));
+        if tracing::enabled!(tracing::Level::INFO) { tracing::info!("{line}") } else { tell(&line) }
+    }
+    Ok(applied)
+}
+
+/// Keeps a second server from the same SQLite file, where there is a directory for it: what is wrong with the directory is told before
+/// anything else is taken.
+///
+/// # Errors
+/// When it is served already, or cannot be used.
+pub(crate) fn lock_existing(config: &Config) -> Result<Option<ServingLock>, Failure> {
+    if config.uses_data_dir() {
+        refuse_other_than_directory(&config.data_dir)?;
+    }
+    let file = config.database_file();
+    let directory = file.as_deref().and_then(Path::parent).filter(|path| !path.as_os_str().is_empty());
+    match directory.map(Path::try_exists) {
+        Some(Ok(false)) => Ok(None),
+        _ => lock(config),
+    }
+}
+
+/// Keeps a second server from the same SQLite file, and makes its directory.
+///
+/// # Errors
+/// As above.
+pub(crate) fn lock(config: &Config) -> Result<Option<ServingLock>, Failure> {
     let Some(path) = config.database_file() else { return Ok(None) };
     if config.uses_data_dir() {
         create_data_dir(&config.data_dir)?;
@@ -166,7 +210,7 @@ async fn refuse_outdated(store: &Store) -> Result<(), Failure> {
 
 async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opened, Failure> {
     let (served_at, mail, sms, pool) = match purpose {
-        Purpose::Serve(url) => {
+        Purpose::Serve { url, .. } => {
             (url.clone(), config.mail_provider()?, config.sms_providers()?, config.pool_size())
         }
         // Commands send nothing and hash at most one password.
@@ -208,10 +252,10 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
     let about = |fault| Failure::from(fault).about("tidegate cannot start");
     let kernel = Kernel::start(parts).await.map_err(about)?;
     let identity = Identity::start(Arc::clone(&kernel), passwords);
-    if matches!(purpose, Purpose::Serve(_)) {
+    if matches!(purpose, Purpose::Serve { .. }) {
         // Before the first sign-in: unknown names are to cost what known ones do.
         identity.count_password_schemes().await.map_err(about)?;
     }
     let brokerage = Brokerage::start(Arc::clone(&kernel), broker);
-    Ok(Opened { kernel, identity, brokerage, store, _serving: None })
+    Ok(Opened { kernel, identity, brokerage, store })
 }

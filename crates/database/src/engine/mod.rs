@@ -8,6 +8,7 @@ mod postgres;
 mod sqlite;
 mod to_the_end;
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
+use crate::damage::Damage;
 use crate::{Result, StoreError, Unit};
 pub use address::DatabaseUrl;
 pub use copy::CopiedTable;
@@ -77,6 +79,7 @@ pub struct Store {
     backend: Backend,
     migrations: Arc<[Migration]>,
     listener: Arc<OnceLock<Arc<dyn ChangeListener>>>,
+    damage: Damage,
 }
 
 #[derive(Clone)]
@@ -156,7 +159,7 @@ impl Store {
                 Backend::Postgres { pool, listening }
             }
         };
-        Ok(Self { backend, migrations, listener: Arc::new(OnceLock::new()) })
+        Ok(Self { backend, migrations, listener: Arc::new(OnceLock::new()), damage: Damage::default() })
     }
 
     /// Looks whether a SQLite file can be opened, or made where it is not there, and touches nothing.
@@ -168,6 +171,11 @@ impl Store {
             DatabaseUrl::Sqlite(path) => sqlite::opening::look_at(path),
             DatabaseUrl::Postgres(_) => Ok(()),
         }
+    }
+
+    /// Whether a file begins as SQLite databases do.
+    pub fn is_sqlite_file(path: &Path) -> bool {
+        sqlite::opening::has_magic(path)
     }
 
     /// Whether there is an installation: any version has migrated the database.
@@ -202,10 +210,11 @@ impl Store {
     /// [`StoreError::Unavailable`] when no connection is to be had.
     pub async fn begin(&self) -> Result<Unit> {
         let session = match &self.backend {
-            Backend::Sqlite { writer, .. } => Session::SqliteWrite(writer.begin().await?),
-            Backend::Postgres { pool, .. } => Session::PostgresWrite(postgres::begin(pool).await?),
+            Backend::Sqlite { writer, .. } => writer.begin().await.map(Session::SqliteWrite),
+            Backend::Postgres { pool, .. } => postgres::begin(pool).await.map(Session::PostgresWrite),
         };
-        Ok(Unit::new(session, self.listener.get().cloned()))
+        let session = session.inspect_err(|error| self.damage.note(error))?;
+        Ok(Unit::new(session, self.listener.get().cloned(), self.damage.clone()))
     }
 
     /// Begins a unit that only reads. It never waits for writers; each statement sees what was committed before it.
@@ -217,7 +226,7 @@ impl Store {
             Backend::Sqlite { readers, .. } => Session::SqliteRead(readers.acquire().await?),
             Backend::Postgres { pool, .. } => Session::PostgresRead(pool.acquire().await?),
         };
-        Ok(Unit::new(session, None))
+        Ok(Unit::new(session, None, self.damage.clone()))
     }
 
     /// Brings the schema up to date; answers how many migrations were applied.
@@ -263,6 +272,12 @@ impl Store {
         let mut unit = self.read().await?;
         crate::fetch_one!(unit, (i64,), "select cast(1 as bigint)")?;
         Ok(())
+    }
+
+    /// What the database said when it first found itself damaged, with what to do. It stays so until the process ends: what a
+    /// damaged database answers is not to be relied on, also where it still answers.
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.found()
     }
 
     /// The schema as the engine itself reports it: one `table.column type nullability` line per column and one line per

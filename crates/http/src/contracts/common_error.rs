@@ -47,7 +47,7 @@ pub(super) fn common_answer(rejection: Rejection) -> (StatusCode, &'static str, 
         Rejection::MethodNotAllowed { .. } => {
             (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "the endpoint does not answer this method")
         }
-        Rejection::Unavailable { reason, .. } => {
+        Rejection::Unavailable { reason, .. } | Rejection::NotConfigured { reason } => {
             (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", reason)
         }
         Rejection::Internal => {

@@ -57,6 +57,7 @@ async fn guarded(State(app): State<App>, request: Request, next: Next) -> Respon
     handled(&app, request, next).await.unwrap_or_else(|rejection| {
         let (status, error) = match rejection {
             Rejection::Unavailable { .. } => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            Rejection::NotConfigured { .. } => (StatusCode::SERVICE_UNAVAILABLE, "server_error"),
             Rejection::UnsupportedEncoding => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request"),
             Rejection::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
@@ -79,6 +80,7 @@ async fn readyz(State(app): State<App>) -> Response {
     let reason = match error {
         NotReady::Unreachable(_) => "the database does not answer",
         NotReady::Unwritable(_) => "the database cannot be written",
+        NotReady::Damaged(_) => "the database is damaged",
     };
     let body = Json(json!({ "status": "unavailable", "reason": reason }));
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "2")], body).into_response()

@@ -79,15 +79,19 @@ async fn secured(State(app): State<App>, request: Request, next: Next) -> Respon
 
 fn failure(app: &App, headers: &HeaderMap, rejection: Rejection) -> Response {
     let added = rejection.headers();
+    let why = match rejection {
+        Rejection::NotConfigured { .. } => "page.failed.not_set_up",
+        _ => "page.failed.text",
+    };
     let status = match rejection {
         Rejection::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
         Rejection::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Rejection::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        Rejection::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Rejection::Unavailable { .. } | Rejection::NotConfigured { .. } => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let look = Look::of(app, headers, None);
-    let (title, text) = (look.words.text("page.failed.title"), look.words.text("page.failed.text"));
+    let (title, text) = (look.words.text("page.failed.title"), look.words.text(why));
     let mut response = Card::saying(&look, title, text).answer(status);
     response.headers_mut().extend(added);
     response

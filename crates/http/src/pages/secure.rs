@@ -3,11 +3,15 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use tidegate_identity::recovery::secure_account::{AccountSecured, SecureAccountError};
+use tidegate_identity::recovery::secure_account::{AccountSecured, SecureAccountError, SecurityLink};
 use tidegate_kernel::Refused;
 
 use super::failure;
+<<<<<<< HEAD
 use super::links::{Followed, FollowedLink, PageForm, followed, invalid, sign_in_link};
+=======
+use super::links::{Followed, FollowedLink, PageForm, followed, sign_in_link};
+>>>>>>> p10a
 use super::look::{Card, Look};
 use super::parts::{Button, Form, Rank};
 use crate::wire::state::App;
@@ -16,9 +20,15 @@ use crate::wire::state::App;
 pub(super) async fn ask(State(app): State<App>, headers: HeaderMap, query: FollowedLink) -> Response {
     let link = followed(query);
     let look = Look::of(&app, &headers, None);
+<<<<<<< HEAD
     match app.identity().is_security_link_open(&link.token()).await {
         Ok(true) => {}
         Ok(false) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.secure"),
+=======
+    match app.identity().security_link(&link.token()).await {
+        Ok(SecurityLink::Open) => {}
+        Ok(state) => return not_open(&app, &look, state),
+>>>>>>> p10a
         Err(fault) => return failure(&app, &headers, fault.into()),
     }
     let words = &look.words;
@@ -35,6 +45,20 @@ pub(super) async fn ask(State(app): State<App>, headers: HeaderMap, query: Follo
     card.answer(StatusCode::OK)
 }
 
+/// A link that secures nothing any more: the reader, who may be under attack, is told what does.
+fn not_open(app: &App, look: &Look, state: SecurityLink) -> Response {
+    let words = &look.words;
+    let why = match state {
+        SecurityLink::Used => "page.secure.used",
+        SecurityLink::Expired => "page.secure.expired",
+        SecurityLink::Open | SecurityLink::Unknown => "page.secure.unknown",
+    };
+    let texts = vec![words.text(why).to_owned(), words.text("page.secure.now").to_owned()];
+    let links = sign_in_link(app, words, Rank::Primary).into_iter().collect();
+    let card = Card { texts, links, ..Card::saying(look, words.text("page.invalid.title"), "") };
+    card.answer(StatusCode::BAD_REQUEST)
+}
+
 pub(super) async fn secure(
     State(app): State<App>,
     headers: HeaderMap,
@@ -43,11 +67,19 @@ pub(super) async fn secure(
     let call = request.call(&app, &headers);
     let look = Look::of(&app, &headers, None);
     let words = &look.words;
-    let text = match app.identity().secure_account(&call, &request.form.token()).await {
+    let token = request.form.token();
+    let text = match app.identity().secure_account(&call, &token).await {
         Ok(AccountSecured::ResetMailed) => "page.secured.mailed",
         Ok(AccountSecured::SessionsEnded) => "page.secured.ended",
         Err(Refused::Rule(SecureAccountError::InvalidLink)) => {
+<<<<<<< HEAD
             return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.secure");
+=======
+            return match app.identity().security_link(&token).await {
+                Ok(state) => not_open(&app, &look, state),
+                Err(fault) => failure(&app, &headers, fault.into()),
+            };
+>>>>>>> p10a
         }
         Err(Refused::Fault(fault)) => return failure(&app, &headers, fault.into()),
     };

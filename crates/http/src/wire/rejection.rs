@@ -64,9 +64,18 @@ pub(crate) enum Rejection {
         /// What a client may know of the reason.
         reason: &'static str,
     },
+    /// The operator has not set up what this needs: coming back later does not help.
+    NotConfigured {
+        /// What a client may know of the reason.
+        reason: &'static str,
+    },
     /// A defect. The reason is in the log.
     Internal,
 }
+
+const NO_MAIL: &str =
+    "This server is not set up to send e-mail. Trying again does not help: its operator has to set it up.";
+const NO_SMS: &str = "This server is not set up to send text messages. Trying again does not help: its operator has to set it up.";
 
 impl From<Violations> for Rejection {
     fn from(violations: Violations) -> Self {
@@ -116,11 +125,11 @@ impl From<Fault> for Rejection {
             Fault::SessionEnded => Self::InvalidToken,
             Fault::MailNotConfigured => {
                 tracing::error!("refused: {fault}");
-                Self::Unavailable { retry_after: 60, reason: "E-mail cannot be sent at the moment." }
+                Self::NotConfigured { reason: NO_MAIL }
             }
             Fault::SmsNotConfigured => {
                 tracing::error!("refused: {fault}");
-                Self::Unavailable { retry_after: 60, reason: "Text messages cannot be sent at the moment." }
+                Self::NotConfigured { reason: NO_SMS }
             }
             Fault::Unavailable(error) => {
                 tracing::error!(error, "refused: the database is unavailable");

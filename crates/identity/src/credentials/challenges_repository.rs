@@ -163,6 +163,17 @@ impl Challenges<'_> {
         row.map(|row| row.read(purpose)).transpose()
     }
 
+    /// The challenge of that key, whatever it is for.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_any(&mut self, id: ChallengeId) -> Result<Option<Challenge>> {
+        let found = fetch_optional!(self.0, (String,), "select purpose from challenges where id = $1", id.0)?;
+        let Some((name,)) = found else { return Ok(None) };
+        let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.as_str() == name);
+        self.find(purpose.ok_or(StoreError::Unreadable("challenges.purpose"))?, id).await
+    }
+
     /// The account's latest challenge of that purpose.
     ///
     /// # Errors

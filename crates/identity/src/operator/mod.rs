@@ -2,6 +2,7 @@
 //! only the process of a command does.
 
 pub mod accounts;
+pub mod codes;
 pub mod create;
 pub mod export;
 pub mod identifiers;

@@ -23,6 +23,19 @@ pub enum AccountSecured {
     SessionsEnded,
 }
 
+/// What became of a link in a security notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecurityLink {
+    /// It can be followed.
+    Open,
+    /// It was followed.
+    Used,
+    /// It is too old.
+    Expired,
+    /// It was never sent so, or was removed since.
+    Unknown,
+}
+
 /// Why nothing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecureAccountError {
@@ -83,12 +96,19 @@ impl Identity {
         Ok(outcome)
     }
 
-    /// Whether a link in a security notice can still be followed: its page says so before it asks.
+    /// What became of a link in a security notice: its page says so before it asks.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn is_security_link_open(&self, token: &PlainToken) -> Result<bool, Fault> {
-        Ok(self.find_security_link(token).await?.is_some())
+    pub async fn security_link(&self, token: &PlainToken) -> Result<SecurityLink, Fault> {
+        let mut unit = self.kernel.store.read().await?;
+        let found = unit.challenges().find_by_link(Purpose::SecureAccount, token.hash().as_bytes()).await?;
+        Ok(match found.map(|found| found.status(self.kernel.now())) {
+            Some(ChallengeStatus::Open) => SecurityLink::Open,
+            Some(ChallengeStatus::Consumed) => SecurityLink::Used,
+            Some(ChallengeStatus::Expired) => SecurityLink::Expired,
+            Some(ChallengeStatus::Blocked) | None => SecurityLink::Unknown,
+        })
     }
 
     async fn find_security_link(&self, token: &PlainToken) -> Result<Option<Challenge>, Fault> {

@@ -26,6 +26,9 @@ pub enum NotReady {
     /// The database answers and cannot be written: it is read-only, or its disk is full.
     #[error("the database cannot be written: {0}")]
     Unwritable(String),
+    /// The database has found itself damaged since this process was started. Only a restart makes it ready again.
+    #[error("{0}")]
+    Damaged(String),
 }
 
 /// What was found when the database was last written for this.
@@ -35,6 +38,15 @@ pub(crate) struct Readiness(Mutex<Option<(Timestamp, Result<(), NotReady>)>>);
 impl Readiness {
     /// See [`crate::Kernel::ready`].
     pub(crate) async fn check(&self, store: &Store, now: Timestamp) -> Result<(), NotReady> {
+        let verdict = match store.damage() {
+            Some(_) => Ok(()),
+            None => self.use_database(store, now).await,
+        };
+        // Also if it was found just now.
+        store.damage().map_or(verdict, |damage| Err(NotReady::Damaged(damage.to_owned())))
+    }
+
+    async fn use_database(&self, store: &Store, now: Timestamp) -> Result<(), NotReady> {
         match timeout(PATIENCE, store.ping()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(NotReady::Unreachable(error.to_string())),

@@ -134,6 +134,10 @@ pub(crate) struct Serve {
     /// With --dev: keep the limits
     #[arg(long, requires = "dev")]
     pub(crate) limits: bool,
+    /// Begin a new installation also where the data directory has a master key or a backup of an earlier one, but its database is
+    /// missing or empty
+    #[arg(long)]
+    pub(crate) new: bool,
 }
 
 #[derive(Debug, Subcommand)]

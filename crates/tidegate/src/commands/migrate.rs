@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::installation::refuse_missing;
 use crate::output::Answer;
-use crate::wiring::{MissingStore, migrate, open_store};
+use crate::wiring::{MissingStore, begin, open_store};
 
 pub(super) async fn run(config: &Config, command: &Migrate) -> Result<Answer, Failure> {
     let missing = if command.new { MissingStore::Create } else { MissingStore::Refuse };
@@ -19,7 +19,7 @@ pub(super) async fn run(config: &Config, command: &Migrate) -> Result<Answer, Fa
         if command.check {
             check(store.pending_migrations().await.map_err(Failure::from))
         } else {
-            migrate(&store).await.map(applied)
+            begin(config, &store).await.map(applied)
         }
     }
     .await;

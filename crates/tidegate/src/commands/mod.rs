@@ -18,6 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::{Cli, Command, Operate};
 use crate::config::{Config, Flags, Loaded, load};
+use crate::data_dir::refuse_other_than_directory;
 use crate::failure::Failure;
 use crate::logging;
 use crate::output::Answer;
@@ -37,11 +38,14 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
     let quiet = || prepare(&Flags::default(), "warn");
     match cli.command {
         Command::Serve(flags) => {
+            let new = flags.new;
             let flags = Flags { listen: flags.listen, dev: flags.dev, limits: flags.limits };
             let loaded = prepare(&flags, "info")?;
             // As many threads as cores: the runtime's own default.
             let runtime = runtime(&mut Builder::new_multi_thread())?;
-            runtime.block_on(serve::serve(&loaded, &global)).map_err(|failure| hinted(failure, &loaded))?;
+            runtime
+                .block_on(serve::serve(&loaded, &global, new))
+                .map_err(|failure| hinted(failure, &loaded))?;
             // A request that outlived the deadline for stopping is not waited for.
             runtime.shutdown_background();
             Ok(None)
@@ -57,6 +61,9 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
 
 /// What is done in an installation.
 fn operate(config: &Config, command: Operate) -> Result<Option<Answer>, Failure> {
+    if config.uses_data_dir() {
+        refuse_other_than_directory(&config.data_dir)?;
+    }
     match command {
         Operate::Org(command) => block_on(org::run(config, command)),
         Operate::User(command) => block_on(user::run(config, command)),

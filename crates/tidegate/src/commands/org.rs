@@ -10,7 +10,7 @@ use tidegate_identity::provisioning::provision::{Provision, ProvisionError};
 use tidegate_kernel::{Call, Refused};
 
 use crate::cli::{Elsewhere, Org, OrgCreate, OrgList, OrgSecondFactor, OrgTransfer, OrganizationName};
-use crate::commands::passwords::{make_password, read_password};
+use crate::commands::passwords::{how_to_hand_over, make_password, read_password};
 use crate::commands::user::operator;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -233,12 +233,14 @@ async fn create(opened: &Opened, command: OrgCreate, typed: Option<Password>) ->
             "org_id": provisioned.organization.opaque(),
             "account_id": provisioned.owner.id.0,
             "email": email.as_str(),
+            "mailed": false,
         }),
     );
     if let (Some(made), Some(fields)) = (made, answer.json.as_object_mut()) {
         fields.insert("password".to_owned(), json!(made.expose()));
         answer.text += &format!("\nPassword (shown only once): {}", made.expose());
     }
+    answer.text += &format!("\n{}", how_to_hand_over(opened.kernel.settings().mail));
     Ok(answer)
 }
 

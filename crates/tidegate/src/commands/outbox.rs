@@ -2,15 +2,17 @@
 
 use serde_json::{Value, json};
 use tidegate_domain::Timestamp;
+use tidegate_identity::operator::codes::CodeState;
 use tidegate_kernel::Kernel;
 use tidegate_kernel::deliver::OutboxEntry;
 use tidegate_kernel::tables::outbox::{Message, State};
 
+use super::user::operator;
 use crate::cli::{DeadMessage, Outbox, OutboxCode, OutboxList, OutboxShow};
 use crate::config::Config;
 use crate::failure::{Failure, without_numbers};
 use crate::output::{Answer, table};
-use crate::wiring::{Purpose, open};
+use crate::wiring::{Opened, Purpose, open};
 
 /// How far back a code or a number is looked for.
 const LOOKED_THROUGH: i64 = 1_000;
@@ -20,7 +22,7 @@ pub(super) async fn run(config: &Config, command: Outbox) -> Result<Answer, Fail
     let kernel = &opened.kernel;
     let answer = match command {
         Outbox::List(command) => list(kernel, &command).await,
-        Outbox::Code(command) => code(kernel, &command).await,
+        Outbox::Code(command) => code(&opened, &command).await,
         Outbox::Show(command) => show(kernel, &command).await,
         Outbox::Retry(DeadMessage { number }) => {
             settled(kernel.retry_message(number).await?, number, "is tried again")
@@ -37,7 +39,11 @@ async fn list(kernel: &Kernel, command: &OutboxList) -> Result<Answer, Failure> 
     let entries = kernel.list_outbox(command.to.as_ref(), command.limit.into()).await?;
     let json = entries.iter().map(json_of).collect();
     if entries.is_empty() {
-        return Ok(Answer::new("The outbox is empty.", json));
+        let text = match &command.to {
+            None => "The outbox is empty: nothing was to be sent yet. Accounts made by `tidegate user create` get no mail.".to_owned(),
+            Some(to) => format!("Nothing was to be sent to {}.", to.as_str()),
+        };
+        return Ok(Answer::new(text, json));
     }
     let rows: Vec<[String; 11]> = entries
         .iter()
@@ -74,30 +80,64 @@ async fn list(kernel: &Kernel, command: &OutboxList) -> Result<Answer, Failure> 
     Ok(Answer::new(table(heads, &rows), json))
 }
 
-async fn code(kernel: &Kernel, command: &OutboxCode) -> Result<Answer, Failure> {
-    let entries = kernel.list_outbox(Some(&command.to), LOOKED_THROUGH).await?;
+async fn code(opened: &Opened, command: &OutboxCode) -> Result<Answer, Failure> {
+    let entries = opened.kernel.list_outbox(Some(&command.to), LOOKED_THROUGH).await?;
     // What was never to be sent only looks like a message with a code.
     let sent = entries.iter().filter(|entry| entry.message.state != State::Discarded.as_str());
-    let newest = sent.filter_map(|entry| Some((entry, entry.code()?))).next();
-    let Some((entry, code)) = newest else {
-        return Err(Failure::new(
+    let operator = operator(opened);
+    let mut newest = None;
+    for entry in sent {
+        let Some(code) = entry.code() else { continue };
+        match opened.identity.code_state(&operator, entry).await? {
+            CodeState::Usable(until) => return Ok(usable(entry, code, until)),
+            state => newest = newest.or(Some((entry, state))),
+        }
+    }
+    let to = command.to.as_str();
+    Err(match newest {
+        Some((entry, state)) => not_usable(to, &entry.message, state),
+        None => Failure::new(
             "no_code",
             format!(
-                "no readable code for {}: either none was sent, or a provider took it (codes stay readable with \
-                 `tidegate serve --dev` and no [mail.smtp] or [sms]); see `tidegate outbox list --to {}`",
-                command.to.as_str(),
-                command.to.as_str()
+                "no readable code for {to}: either none was sent, or a provider took it (codes stay readable with \
+                 `tidegate serve --dev` and no [mail.smtp] or [sms]); see `tidegate outbox list --to {to}`"
             ),
-        ));
-    };
+        ),
+    })
+}
+
+fn usable(entry: &OutboxEntry, code: &str, until: Timestamp) -> Answer {
     let json = json!({
         "code": code,
         "to": entry.message.recipient,
         "number": entry.message.number,
         "template": entry.message.template,
         "created_at": entry.message.created_at().iso_seconds(),
+        "expires_at": until.iso_seconds(),
     });
-    Ok(Answer::new(code, json))
+    Answer::new(code, json)
+}
+
+/// Why the newest code that was sent is of no use any more, and how there comes to be another.
+fn not_usable(to: &str, message: &Message, state: CodeState) -> Failure {
+    let (code, what) = match state {
+        CodeState::Used(at) => ("code_used", format!("was used at {}: a code works once", at.iso_seconds())),
+        CodeState::Expired(at) => ("code_expired", format!("expired at {}", at.iso_seconds())),
+        CodeState::Blocked => ("code_blocked", "is blocked: too many wrong ones were tried".to_owned()),
+        CodeState::Withdrawn | CodeState::Usable(_) => {
+            ("code_withdrawn", "was withdrawn, or expired long ago".to_owned())
+        }
+    };
+    let sent = message.created_at().iso_seconds();
+    let again = match message.template.as_str() {
+        "sign_up_code" => "sign up or sign in again with the same address",
+        "sms_code" => "ask for a code to that phone again",
+        "second_factor_code" => "sign in again",
+        "invitation_code" => "send the invitation again",
+        _ => "repeat the request that sent it",
+    };
+    let what = format!("there is no code to use for {to}: the newest, sent at {sent}, {what}");
+    Failure::advised(code, what, format!("for a new one {again}"))
 }
 
 async fn show(kernel: &Kernel, command: &OutboxShow) -> Result<Answer, Failure> {

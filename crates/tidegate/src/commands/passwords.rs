@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use tidegate_domain::{Entropy, Password, PasswordRule};
+use tidegate_kernel::settings::DeliveryMode;
 
 use crate::failure::Failure;
 
@@ -38,6 +39,25 @@ pub(super) fn make_password(rule: &PasswordRule, entropy: &dyn Entropy) -> Passw
         // Drawing anew, unlike putting the missing kind somewhere, leaves all passwords equally likely.
         if has_all {
             return Password::new(text);
+        }
+    }
+}
+
+/// What becomes of a password that an account was made with: nothing tells its owner of it.
+pub(super) fn how_to_hand_over(mail: DeliveryMode) -> &'static str {
+    match mail {
+        DeliveryMode::Off => {
+            "No mail was sent: give the password to its owner yourself. To let them choose one by a mailed link, set [mail.smtp] \
+             first."
+        }
+        DeliveryMode::Send => {
+            "No mail was sent: give the password to its owner yourself. Or let them choose one: \"forgot password\" of your \
+             application (RiverGen: POST /api/v1/auth/forgot-password) mails them a link."
+        }
+        DeliveryMode::Keep => {
+            "No mail was sent: give the password to its owner yourself. Or let them choose one: \"forgot password\" of your \
+             application (RiverGen: POST /api/v1/auth/forgot-password) writes them a mail with a link. In development mode it is kept: \
+             `tidegate outbox list` has its number, and `tidegate outbox show NUMBER` the link."
         }
     }
 }

@@ -17,7 +17,7 @@ use tidegate_identity::recovery::reset_factors::FactorReset;
 use tidegate_kernel::{Call, Refused};
 
 use super::org;
-use super::passwords::{make_password, read_password};
+use super::passwords::{how_to_hand_over, make_password, read_password};
 use crate::cli::{Named, RemoveIdentifier, ResetMfa, User, UserCreate, UserDelete, UserList, UserSessions};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -313,12 +313,18 @@ async fn create(
             Refused::Fault(fault) => fault.into(),
         })?;
     let text = format!("Account {} ({}) is created and can sign in.", account.number, email.as_str());
-    let json = json!({ "account_id": account.id.0, "number": account.number, "email": email.as_str() });
+    let json = json!({
+        "account_id": account.id.0,
+        "number": account.number,
+        "email": email.as_str(),
+        "mailed": false,
+    });
     let mut answer = Answer::new(text, json);
     if let (true, Some(fields)) = (is_made, answer.json.as_object_mut()) {
         fields.insert("password".to_owned(), json!(password.expose()));
         answer.text += &format!("\nPassword (shown only once): {}", password.expose());
     }
+    answer.text += &format!("\n{}", how_to_hand_over(opened.kernel.settings().mail));
     Ok(answer)
 }
 

@@ -7,13 +7,16 @@ use std::io;
 use std::iter;
 use std::path::{Path, PathBuf};
 
-use figment::error::{Actual, Kind};
+use figment::error::Kind;
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
+use tidegate_database::Denial;
 use tidegate_domain::secret::without_final_line_breaks;
 
+use super::complaint::Guide;
 use super::limits::{lifted, raised, without_window};
+use super::lines::{Lines, line_at};
 use super::schema::{Schema, Unknown, ValueKind};
 use super::suggest::{Suggestion, unread};
 use super::{Config, Contracts};
@@ -35,6 +38,7 @@ pub(crate) struct Loaded {
     /// Variables that are set and not read, and what to write instead; each with the key that is meant.
     pub(crate) unread: Vec<(&'static str, String)>,
     figment: Figment,
+    lines: Lines,
 }
 
 impl fmt::Debug for Loaded {
@@ -94,23 +98,25 @@ pub(super) fn load_from(
     let set: Vec<OsString> =
         variables.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name.clone()).collect();
     let variables = ours(variables);
-    let mut layers: Vec<Layer> = Vec::new();
-    layers.extend(file_layer(global.config.as_deref(), &variables)?);
+    let defaults = Config::default().written().map_err(|error| internal(error.to_string()))?;
+    let defaults = Value::serialize(defaults).map_err(|error| internal(error.to_string()))?;
+    let defaults = defaults.into_dict().unwrap_or_default();
+    let guide = Guide { schema: &schema, defaults: &defaults };
+    let (file, lines) = file_layer(global.config.as_deref(), &variables, &guide)?.unzip();
+    let lines = lines.unwrap_or_default();
+    let mut layers: Vec<Layer> = file.into_iter().collect();
     layers.extend(variable_layers(&schema, variables)?);
     layers.extend(flag_layers(global, flags));
     let sources = layers.iter().map(|layer| origin(Some(&layer.metadata))).collect();
 
-    let defaults = Config::default().written().map_err(|error| internal(error.to_string()))?;
-    let defaults = Value::serialize(defaults).map_err(|error| internal(error.to_string()))?;
-    let defaults = defaults.into_dict().unwrap_or_default();
     let mut figment = merged(defaults.clone(), &layers);
-    refuse_unknown(&schema, &figment)?;
-    let mut config = read_config(&figment)?;
+    refuse_unknown(&guide, &figment, &lines)?;
+    let mut config = read_config(&figment, &guide, &lines)?;
     if config.dev && !config.dev_limits {
         figment = merged(raised(&schema, &defaults), &layers);
-        config = read_config(&figment)?;
+        config = read_config(&figment, &guide, &lines)?;
     }
-    let mut loaded = Loaded { config: config.settled(), sources, unread: Vec::new(), figment };
+    let mut loaded = Loaded { config: config.settled(), sources, unread: Vec::new(), figment, lines };
     loaded.check()?;
     let is_default = |key: &str| loaded.is_default(key);
     loaded.unread = unread(|name| set.iter().any(|set| set == name), is_default).collect();
@@ -123,18 +129,19 @@ fn merged(defaults: Dict, layers: &[Layer]) -> Figment {
 }
 
 /// The configuration that the values come to.
-fn read_config(figment: &Figment) -> Result<Config, Failure> {
+fn read_config(figment: &Figment, guide: &Guide<'_>, lines: &Lines) -> Result<Config, Failure> {
     // As it stands, so that mistakes are told with their place.
-    extract(figment)?;
-    extract(&Figment::from(Layer { metadata: Metadata::named(DEFAULTS), values: lifted(values_of(figment)) }))
+    extract(figment, guide, lines)?;
+    let lifted = Layer { metadata: Metadata::named(DEFAULTS), values: lifted(values_of(figment)) };
+    extract(&Figment::from(lifted), guide, lines)
 }
 
-fn extract(figment: &Figment) -> Result<Config, Failure> {
+fn extract(figment: &Figment, guide: &Guide<'_>, lines: &Lines) -> Result<Config, Failure> {
     match (figment.extract::<Config>(), figment.extract::<Contracts>()) {
         (Ok(config), Ok(contracts)) => Ok(Config { contracts, ..config }),
         (config, contracts) => {
             let errors = [config.err(), contracts.err()].into_iter().flatten();
-            Err(Failure::mistakes(errors.flat_map(wrong_values).collect()))
+            Err(Failure::mistakes(errors.flat_map(|errors| wrong_values(errors, guide, lines)).collect()))
         }
     }
 }
@@ -173,14 +180,17 @@ impl Loaded {
         let mut places = iter::successors(Some(key), |key| key.rsplit_once('.').map(|(table, _)| table));
         let metadata =
             places.find_map(|place| first_metadata(&self.figment, &self.figment.find_value(place).ok()?));
-        Mistake::at(key, &what.to_string(), metadata)
+        Mistake::at(key, &what.to_string(), metadata, &self.lines)
     }
 }
 
 impl Mistake {
-    fn at(key: &str, what: &str, metadata: Option<&Metadata>) -> Self {
+    fn at(key: &str, what: &str, metadata: Option<&Metadata>, lines: &Lines) -> Self {
+        let is_of_file = metadata.is_some_and(|metadata| matches!(metadata.source, Some(Source::File(_))));
+        let line = lines.find(key).filter(|_| is_of_file);
+        let line = line.map_or_else(String::new, |line| format!(", line {line}"));
         Self {
-            text: format!("{key}: {what} (in {})", origin(metadata)),
+            text: format!("{key}: {what} (in {}{line})", origin(metadata)),
             from_flag: metadata.is_some_and(|metadata| metadata.name.starts_with("--")),
         }
     }
@@ -197,7 +207,11 @@ fn origin(metadata: Option<&Metadata>) -> String {
     }
 }
 
-fn file_layer(flag: Option<&Path>, variables: &Variables) -> Result<Option<Layer>, Failure> {
+fn file_layer(
+    flag: Option<&Path>,
+    variables: &Variables,
+    guide: &Guide<'_>,
+) -> Result<Option<(Layer, Lines)>, Failure> {
     let variable = || {
         let (_, path) = variables.iter().find(|(name, _)| name == CONFIG_VARIABLE)?;
         (!path.is_empty()).then(|| PathBuf::from(path))
@@ -207,22 +221,28 @@ fn file_layer(flag: Option<&Path>, variables: &Variables) -> Result<Option<Layer
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if chosen.is_none() && error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => {
-            return Err(Failure::configuration(format!(
-                "the configuration file {} cannot be read: {error}",
-                path.display()
-            )));
-        }
+        Err(error) => return Err(unreadable(&path, &error)),
     };
     let values = Toml::from_str(&text).map_err(|error| {
-        let line = error
-            .span()
-            .and_then(|span| text.get(..span.start))
-            .map_or_else(String::new, |before| format!(", line {}", before.matches('\n').count() + 1));
+        let at = error.span().map(|span| span.start);
+        let line = at.and_then(|at| line_at(&text, at));
+        let line = line.map_or_else(String::new, |line| format!(", line {line}"));
         // The line itself is not repeated: it may hold a secret.
-        Failure::configuration(format!("{}{line}: {}", path.display(), error.message()))
+        let what = guide.syntax(&text, at, error.message());
+        Failure::configuration(format!("{}{line}: {what}", path.display()))
     })?;
-    Ok(Some(Layer { metadata: Metadata::from("file", path.as_path()), values }))
+    Ok(Some((Layer { metadata: Metadata::from("file", path.as_path()), values }, Lines::of(&text))))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let shown = path.display();
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        let denial = Denial::of(path);
+        let reason = denial.reason();
+        let what = format!("the configuration file {shown} may not be read by this user{reason}");
+        return Failure::configuration(what).advise(denial.advice());
+    }
+    Failure::configuration(format!("the configuration file {shown} cannot be read: {error}"))
 }
 
 /// Our variables, what is more specific after what is less: `TIDEGATE_MAIL` before `TIDEGATE_MAIL__SMTP`.
@@ -318,15 +338,16 @@ fn flag_layers(global: &GlobalFlags, flags: &Flags) -> Vec<Layer> {
 }
 
 /// Refuses unknown keys: reports all of them together.
-fn refuse_unknown(schema: &Schema, figment: &Figment) -> Result<(), Failure> {
-    let data = figment.data().map_err(|error| Failure::mistakes(wrong_values(error)))?;
+fn refuse_unknown(guide: &Guide<'_>, figment: &Figment, lines: &Lines) -> Result<(), Failure> {
+    let data = figment.data().map_err(|error| Failure::mistakes(wrong_values(error, guide, lines)))?;
     let Some(values) = data.get(&Profile::Default) else {
         return Ok(());
     };
-    let mistakes: Vec<Mistake> = schema
+    let mistakes: Vec<Mistake> = guide
+        .schema
         .unknown(values)
         .iter()
-        .map(|unknown| unknown_key(unknown, first_metadata(figment, unknown.value)))
+        .map(|unknown| unknown_key(unknown, first_metadata(figment, unknown.value), lines))
         .collect();
     if mistakes.is_empty() {
         return Ok(());
@@ -334,7 +355,7 @@ fn refuse_unknown(schema: &Schema, figment: &Figment) -> Result<(), Failure> {
     Err(Failure::mistakes(mistakes))
 }
 
-fn unknown_key(unknown: &Unknown<'_>, metadata: Option<&Metadata>) -> Mistake {
+fn unknown_key(unknown: &Unknown<'_>, metadata: Option<&Metadata>, lines: &Lines) -> Mistake {
     let variable = metadata.map(|metadata| metadata.name.as_ref()).filter(|name| name.starts_with(PREFIX));
     let advice = match (&unknown.meant, variable) {
         (Some(Suggestion { key, .. }), Some(_)) => {
@@ -347,7 +368,7 @@ fn unknown_key(unknown: &Unknown<'_>, metadata: Option<&Metadata>) -> Mistake {
     let advice = note.map_or_else(|| advice.clone(), |note| format!("{advice} ({note})"));
     match variable {
         Some(name) => Mistake { text: format!("{name}: unknown variable; {advice}"), from_flag: false },
-        None => Mistake::at(&unknown.path.join("."), &format!("unknown key; {advice}"), metadata),
+        None => Mistake::at(&unknown.path.join("."), &format!("unknown key; {advice}"), metadata, lines),
     }
 }
 
@@ -360,7 +381,7 @@ fn first_metadata<'f>(figment: &'f Figment, value: &Value) -> Option<&'f Metadat
     })
 }
 
-fn wrong_values(errors: figment::Error) -> Vec<Mistake> {
+fn wrong_values(errors: figment::Error, guide: &Guide<'_>, lines: &Lines) -> Vec<Mistake> {
     errors
         .into_iter()
         .map(|error| {
@@ -369,54 +390,7 @@ fn wrong_values(errors: figment::Error) -> Vec<Mistake> {
                 let dot = if key.is_empty() { "" } else { "." };
                 let _ = write!(key, "{dot}{name}");
             }
-            Mistake::at(&key, &what_is_wrong(&error.kind), error.metadata.as_ref())
+            Mistake::at(&key, &guide.value(&key, &error.kind), error.metadata.as_ref(), lines)
         })
         .collect()
-}
-
-/// Says it without repeating the value, which may be a secret.
-fn what_is_wrong(kind: &Kind) -> String {
-    match kind {
-        Kind::InvalidType(found, wanted) => {
-            format!("must be {}, not {}", wanted_kind(wanted), found_kind(found))
-        }
-        Kind::InvalidValue(Actual::Signed(_), wanted) | Kind::InvalidValue(Actual::Unsigned(_), wanted) => {
-            format!("is out of range: must be {}", wanted_kind(wanted))
-        }
-        Kind::InvalidValue(found, wanted) => {
-            format!("must be {}, not {}", wanted_kind(wanted), found_kind(found))
-        }
-        Kind::UnknownVariant(found, known) => {
-            format!("must be one of {}, not {found:?}", known.join(", "))
-        }
-        Kind::MissingField(_) => "is missing; its table requires it".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-fn wanted_kind(wanted: &str) -> String {
-    let plain = match wanted {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or greater",
-        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
-        "a boolean" => "true or false",
-        "a sequence" => "a list: [\"...\", \"...\"]",
-        "path string" => "text",
-        "a string" => "text",
-        table if table.starts_with("struct ") => "a table",
-        "string or map" => "text",
-        other => other,
-    };
-    plain.to_owned()
-}
-
-fn found_kind(found: &Actual) -> &'static str {
-    match found {
-        Actual::Bool(_) => "true or false",
-        Actual::Unsigned(_) | Actual::Signed(_) => "a number",
-        Actual::Float(_) => "a number with a fraction",
-        Actual::Char(_) | Actual::Str(_) => "text",
-        Actual::Seq => "a list",
-        Actual::Map => "a table",
-        _ => "something else",
-    }
 }

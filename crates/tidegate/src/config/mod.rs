@@ -2,8 +2,10 @@
 
 mod brand;
 mod check;
+mod complaint;
 mod contracts;
 mod limits;
+mod lines;
 mod load;
 mod passkeys;
 mod riven;

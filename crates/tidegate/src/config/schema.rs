@@ -166,16 +166,19 @@ impl Key {
     }
 
     /// Its meaning, for operators.
-    #[cfg(test)]
     pub(super) fn about(&self) -> String {
-        let about = self.schema["description"].as_str().unwrap_or_default();
+        let about = self.schema.get("description").and_then(Json::as_str).unwrap_or_default();
         about.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// A value, for keys that have no default.
-    #[cfg(test)]
     pub(super) fn example(&self) -> Option<&Json> {
-        self.schema["examples"].get(0)
+        self.schema.get("examples")?.get(0)
+    }
+
+    /// Whether its value is a list.
+    pub(super) fn is_list(&self) -> bool {
+        shapes(&self.schema).into_iter().any(|shape| shape.get("items").is_some())
     }
 }
 

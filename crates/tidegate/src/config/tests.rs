@@ -1,5 +1,6 @@
 //! Configurations that operators write, and the errors they get.
 
+mod complaints;
 mod environment;
 mod page;
 mod reference;
@@ -62,8 +63,16 @@ impl Desk {
             .unwrap()
     }
 
-    /// The complaint, with the file's directory cut off.
+    /// The complaint, without the lines of the file.
     fn complaint(&self) -> String {
+        let complaint = self.complaint_with_lines();
+        let mut parts = complaint.split("(in t.toml, line ");
+        let first = parts.next().unwrap().to_owned();
+        parts.fold(first, |said, part| said + "(in t.toml)" + part.split_once(')').unwrap().1)
+    }
+
+    /// The complaint, with the file's directory cut off.
+    fn complaint_with_lines(&self) -> String {
         let failure = load_from(&self.global, &self.flags, self.variables.clone()).unwrap_err();
         let directory = format!("{}/", self.directory.path().display());
         failure.message().replace(&directory, "")
@@ -325,13 +334,16 @@ fn a_wrong_value_is_told_with_its_key_what_was_expected_and_its_source() {
     let complaint = |text: &str| Desk::file(text).complaint();
     assert_eq!(
         complaint("[http]\ndeadline = 'soon'"),
-        "http.deadline: must be a whole number, 0 or greater, not text (in t.toml)"
+        "http.deadline: must be a whole number, 0 or greater, not text; for example `deadline = 30` (in t.toml)"
     );
     assert_eq!(
         complaint("[http]\ndeadline = -1"),
-        "http.deadline: is out of range: must be a whole number, 0 or greater (in t.toml)"
+        "http.deadline: is out of range: must be a whole number, 0 or greater; for example `deadline = 30` (in t.toml)"
     );
-    assert_eq!(complaint("mail = 3"), "mail: must be a table, not a number (in t.toml)");
+    assert_eq!(
+        complaint("mail = 3"),
+        "mail: must be a table, not a number; for example `[mail]` (in t.toml)"
+    );
     assert_eq!(
         complaint("[log]\nformat = 'xml'"),
         "log.format: must be one of json, text, not \"xml\" (in t.toml)"

@@ -10,7 +10,7 @@ fn an_unknown_key_is_told_with_its_file_and_the_nearest_known_one() {
     assert_eq!(said.code, 1);
     assert_eq!(
         said.err,
-        "error: mail.smtp.hots: unknown key; did you mean `mail.smtp.host`? (in tidegate.toml)\n"
+        "error: mail.smtp.hots: unknown key; did you mean `mail.smtp.host`? (in tidegate.toml, line 2)\n"
     );
     assert!(!here.path().join("tidegate-data").exists());
 }

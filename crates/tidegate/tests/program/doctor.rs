@@ -1,9 +1,12 @@
 //! `tidegate doctor`
 
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::Command;
+
 use serde_json::{Value, json};
 use tidegate_testkit::on_both_engines;
 
-use crate::support::Installation;
+use crate::support::{Installation, Said};
 
 fn status<'r>(report: &'r Value, check: &str) -> &'r str {
     let checks = report["checks"].as_array().unwrap();
@@ -125,4 +128,88 @@ fn it_says_whether_passkeys_have_a_domain() {
     here.write("tidegate.toml", "public_url = 'https://id.example.com'\n");
     let said = here.run(&["doctor"]);
     assert!(said.out.contains("✓ passkeys           bound to id.example.com"), "{}", said.out);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "running programs is what these tests do")]
+fn a_disk_that_takes_nothing_more_is_found_by_writing_to_it() {
+    let here = Installation::new();
+    here.begin();
+    let said = here.run(&["doctor"]);
+    assert!(said.out.contains("✓ disk  ") || said.out.contains("! disk  "), "{}", said.out);
+    assert!(said.out.contains("took 4.00 MiB in ") && said.out.contains("are free"), "{}", said.out);
+    // As full as a disk can be made without being one: no file may become larger than 1 MiB.
+    let mut command = Command::new("bash");
+    let script = "trap '' XFSZ; ulimit -f 1024; exec \"$0\" doctor --json";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_tidegate")]);
+    let said = Said::of(command.current_dir(here.path()).env_clear().env("PATH", "/usr/bin:/bin"));
+    assert_eq!(said.code, 1, "{said:?}");
+    let report = said.json();
+    assert_eq!(status(&report, "disk"), "error", "{report}");
+    let found = report["checks"].as_array().unwrap().iter().find(|found| found["name"] == "disk").unwrap();
+    assert!(
+        found["detail"].as_str().unwrap().contains("a file of 4.00 MiB cannot be written there"),
+        "{found}"
+    );
+    assert!(found["advice"].as_str().unwrap().contains("ulimit -f"), "{found}");
+    let left = std::fs::read_dir(here.path().join("tidegate-data")).unwrap();
+    assert!(
+        left.map(|entry| entry.unwrap().file_name()).all(|name| !name.to_string_lossy().contains("doctor"))
+    );
+}
+
+/// Root alone can become another user.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "running programs is what these tests do")]
+fn another_user_than_the_servers_is_told_to_run_it_as_that_one() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let here = Installation::new();
+    here.begin();
+    std::fs::set_permissions(here.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let as_other = |arguments: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--reuid",
+            "12345",
+            "--regid",
+            "12345",
+            "--clear-groups",
+            env!("CARGO_BIN_EXE_tidegate"),
+        ]);
+        command
+            .args(arguments)
+            .current_dir(here.path())
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+        Said::of(&mut command)
+    };
+    let said = as_other(&["doctor", "--json"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    let report = said.json();
+    let found = |name: &str| {
+        let checks = report["checks"].as_array().unwrap();
+        checks.iter().find(|found| found["name"] == name).unwrap().clone()
+    };
+    let directory = found("data directory");
+    assert_eq!(directory["status"], "error", "{directory}");
+    let detail = directory["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("belongs to user root, 0, with mode 0700, and this is user 12345"),
+        "{directory}"
+    );
+    assert!(directory["advice"].as_str().unwrap().contains("`sudo -u root tidegate doctor`"), "{directory}");
+    for name in ["master key", "database", "disk"] {
+        let found = found(name);
+        assert_eq!(found["status"], "error", "{found}");
+        let text = found.to_string();
+        assert!(text.contains("sudo -u root"), "{found}");
+        assert!(!text.contains("at the first start") && !text.contains("does not exist"), "{found}");
+    }
+    // The other way round: root sees more than the server does.
+    chown(here.path().join("tidegate-data"), Some(12_345), Some(12_345)).unwrap();
+    let report = here.json(&["doctor"]);
+    assert_eq!(status(&report, "data directory"), "warning", "{report}");
+    assert!(report.to_string().contains("sudo -u '#12345' tidegate doctor"), "{report}");
 }

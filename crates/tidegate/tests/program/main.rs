@@ -7,9 +7,11 @@
     reason = "a broken expectation ends the test"
 )]
 
+mod beginning;
 mod configuration;
 mod connections;
 mod crossing_minds;
+mod damage;
 mod databases;
 mod doctor;
 mod factors;

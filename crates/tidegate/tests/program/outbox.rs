@@ -7,7 +7,7 @@ use tidegate_domain::id::OutboxMessageId;
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::jobs::Claim;
 use tidegate_kernel::tables::outbox::{Attempt, NewMessage, NewReceipt};
-use tidegate_testkit::{MIGRATIONS, eventually, on_both_engines};
+use tidegate_testkit::{Engine, MIGRATIONS, eventually, on_both_engines};
 use uuid::Uuid;
 
 use crate::support::Installation;
@@ -21,6 +21,12 @@ on_both_engines! {
         assert!(code.len() == 6 && code.bytes().all(|c| c.is_ascii_digit()), "{code:?}");
         let claim = json!({"temporary_token": answer["data"]["temporary_token"], "otp_code": code});
         assert_eq!(server.post("/api/v1/auth/verify-otp", claim).await.0, 200);
+
+        // It works once, and is not given out a second time as if it did.
+        let said = here.run(&["outbox", "code", "--to", "ada@example.com"]);
+        assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:?}");
+        assert!(said.err.contains("was used at 2") && said.err.contains("for a new one sign up or sign in again"), "{}", said.err);
+        assert!(!said.err.contains(&code), "{}", said.err);
 
         // Kept, not sent, and still readable.
         let row = eventually("the mail is settled", async || {
@@ -37,6 +43,35 @@ on_both_engines! {
         assert!(!table.contains(&code), "a table is pasted into tickets: {table}");
         let mail = here.output(&["outbox", "show", &row["number"].to_string()]);
         assert!(mail.starts_with("To: ada@example.com\nSubject: ") && mail.contains(&code), "{mail}");
+        server.stop();
+    }
+}
+
+on_both_engines! {
+    async fn of_several_codes_the_newest_that_works_is_printed(engine: Engine) {
+        let here = Installation::with_database(engine).await;
+        let server = here.serve(&["--dev"]);
+        let (_, answer) = server.sign_up("ada@example.com").await;
+        let token = &answer["data"]["temporary_token"];
+        let resend = json!({"email": "ada@example.com", "temporary_token": token});
+        let first = here.json(&["outbox", "code", "--to", "ada@example.com"]);
+        assert!(first["expires_at"].is_string(), "{first}");
+        let (status, answer) = server.post("/api/v1/auth/resend-signup-otp", resend).await;
+        assert_eq!(status, 200, "{answer}");
+        let second = here.json(&["outbox", "code", "--to", "ada@example.com"]);
+        assert_ne!(first["number"], second["number"]);
+        let code = || here.json(&["outbox", "code", "--to", "ada@example.com"]);
+        for (change, expected) in [
+            ("update challenges set expires_at = 1 where code_mac is not null", "code_expired"),
+            ("update challenges set expires_at = 4000000000000000, attempts = 5", "code_blocked"),
+            ("delete from challenges", "code_withdrawn"),
+        ] {
+            here.database().sql(change).await;
+            let error = code()["error"].clone();
+            assert_eq!(error["code"], expected, "{error}");
+            assert!(error["message"].as_str().unwrap().contains("there is no code to use for ada@example.com"), "{error}");
+            assert!(error["advice"].as_str().unwrap().starts_with("for a new one "), "{error}");
+        }
         server.stop();
     }
 }
@@ -91,7 +126,7 @@ async fn where_no_code_was_sent_there_is_advice() {
     assert!(!here.path().join("tidegate-data").exists());
 
     here.begin();
-    assert_eq!(here.output(&["outbox", "list"]), "The outbox is empty.");
+    assert!(here.output(&["outbox", "list"]).starts_with("The outbox is empty: nothing was to be sent yet"));
     let said = here.run(&["outbox", "code", "--to", "ada@example.com"]);
     assert_eq!((said.code, said.out.as_str()), (1, ""));
     assert!(said.err.contains("--dev"), "{}", said.err);

@@ -111,6 +111,44 @@ async fn a_backup_that_cannot_be_used_is_refused_and_leaves_nothing() {
     refused("bad");
 }
 
+#[test]
+fn what_is_no_backup_is_told_as_that_before_its_key_is_missed() {
+    let here = Installation::new();
+    here.write("tour.sh", "#!/bin/sh\necho 'a script of some length'\n");
+    here.write("empty", "");
+    fs::create_dir(here.path().join("folder")).unwrap();
+    let made = here.run_python("make_sqlite.py", &["notes.db"], "");
+    assert_eq!(made.code, 0, "{made:?}");
+    for (file, what) in [
+        ("tour.sh", "tour.sh is no backup: it is no SQLite database"),
+        ("empty", "empty is no backup: it is empty"),
+        ("folder", "folder is a directory, and no backup"),
+        ("nowhere", "there is no backup at nowhere"),
+        ("notes.db", "is of another program: it has a table notes"),
+    ] {
+        let said = here.run(&["restore", file, "--data-dir", "elsewhere"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.err.contains(what), "{file}: {}", said.err);
+        assert!(!said.err.contains("there is no master key"), "{file}: {}", said.err);
+        assert!(!here.path().join("elsewhere").exists(), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_of_a_lost_database_is_not_taken_for_the_backups() {
+    let here = Installation::new();
+    here.serve(&[]).stop();
+    here.output(&["backup", "tidegate.backup"]);
+    let data = here.path().join("tidegate-data");
+    fs::remove_file(data.join("tidegate.db")).unwrap();
+    fs::write(data.join("tidegate.db-wal"), "what was written last").unwrap();
+    let said = here.run(&["restore", "tidegate.backup"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("tidegate.db-wal of an earlier database; move it away"), "{}", said.err);
+    fs::remove_file(data.join("tidegate.db-wal")).unwrap();
+    here.output(&["restore", "tidegate.backup"]);
+}
+
 on_one_engine! { Engine::Postgres;
     async fn postgresql_is_left_to_its_own_programs(here: Installation) {
         here.output(&["migrate", "--new"]);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tidegate_testkit::{eventually, on_both_engines};
 
-use crate::support::{Installation, PASSWORD, Server};
+use crate::support::{Installation, PASSWORD, Said, Server};
 
 const ADA: &str = "ada@example.com";
 
@@ -62,6 +62,27 @@ on_both_engines! {
         assert_eq!(shown["accounts"][0]["role"], "owner", "{shown}");
         assert_eq!(here.json(&["user", "list", "--organization", &number])[0]["login"], ADA);
         server.stop();
+    }
+
+    async fn who_makes_an_account_is_told_that_nothing_was_sent_and_how_its_owner_gets_in(here: Installation) {
+        here.begin();
+        let told = |settings: &[(&str, &str)]| {
+            let mut command = here.command(&["user", "create", "--email", &format!("ada{}@example.com", settings.len())]);
+            let said = Said::of(command.envs(settings.iter().copied()));
+            assert_eq!(said.code, 0, "{said:?}");
+            assert!(said.out.contains("Password (shown only once): "), "{}", said.out);
+            assert!(said.out.contains("No mail was sent: give the password to its owner yourself"), "{}", said.out);
+            said.out
+        };
+        assert!(told(&[]).contains("set [mail.smtp] first"));
+        assert!(told(&[("TIDEGATE_DEV", "true")]).contains("outbox show NUMBER"));
+        let smtp = [("TIDEGATE_MAIL__SMTP__HOST", "smtp.example.com"), ("TIDEGATE_MAIL__SMTP__FROM", "a@example.com")];
+        assert!(told(&smtp).contains("mails them a link"));
+        assert_eq!(here.json(&["user", "create", "--email", "bob@example.com"])["mailed"], false);
+        let said = here.output(&["org", "create", "--name", "Acme", "--root-email", "root@acme.example"]);
+        assert!(said.contains("No mail was sent"), "{said}");
+        let empty = here.output(&["outbox", "list"]);
+        assert!(empty.starts_with("The outbox is empty") && empty.contains("user create"), "{empty}");
     }
 
     async fn a_disabled_account_is_out_at_once_and_comes_back(here: Installation) {

@@ -1,14 +1,13 @@
 //! What keeps a SQLite file from being opened, seen before SQLite says that something is wrong with something.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
-use rustix::process::geteuid;
 
 use crate::Result;
+use crate::denial::Denial;
 use crate::error::{Refusal, StoreError, advice, plain, without_number};
 
 /// What a SQLite file begins with (sqlite.org/fileformat2.html, section 1.3.1).
@@ -60,6 +59,13 @@ fn look_into(path: &Path) -> Result<()> {
         .map(drop)
 }
 
+/// Whether a file begins as SQLite databases do.
+pub(crate) fn has_magic(path: &Path) -> bool {
+    let mut head = [0; 16];
+    let is_file = fs::metadata(path).is_ok_and(|found| found.is_file());
+    is_file && File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == MAGIC
+}
+
 fn is_empty(file: &File) -> bool {
     file.metadata().is_ok_and(|found| found.len() == 0)
 }
@@ -89,7 +95,7 @@ pub(super) fn refusal(path: &Path, error: &sqlx::Error) -> StoreError {
     refused(name, format!("cannot open the SQLite database {}: {}", path.display(), plain(error)), advice)
 }
 
-/// What the system says of a path: whose it is, where that is what keeps us out.
+/// What the system says of a path.
 fn unusable(path: &Path, error: &io::Error, what: &str) -> StoreError {
     let shown = path.display();
     match error.kind() {
@@ -99,12 +105,11 @@ fn unusable(path: &Path, error: &io::Error, what: &str) -> StoreError {
             "create it, or give another path",
         ),
         ErrorKind::PermissionDenied => {
-            let (place, found) = nearest(path);
-            let owner = found.map_or_else(String::new, |found| belongs(&place, &found));
+            let denial = Denial::of(path);
             refused(
                 "database_permission",
-                format!("{what}, {shown}, may not be read and written by this user{owner}"),
-                "run this as its owner, such as with `sudo -u`, or give another path",
+                format!("{what}, {shown}, may not be read and written by this user{}", denial.reason()),
+                denial.advice(),
             )
         }
         ErrorKind::ReadOnlyFilesystem => refused(
@@ -120,21 +125,6 @@ fn unusable(path: &Path, error: &io::Error, what: &str) -> StoreError {
     }
 }
 
-fn belongs(place: &Path, found: &Metadata) -> String {
-    let (owner, ours, mode) = (found.uid(), geteuid().as_raw(), found.mode() & 0o7777);
-    format!(" ({ours}): {} belongs to user {owner}, with mode {mode:04o}", place.display())
-}
-
-/// The path, or the directory above it that keeps us from seeing it.
-fn nearest(path: &Path) -> (PathBuf, Option<Metadata>) {
-    for place in path.ancestors().filter(|place| !place.as_os_str().is_empty()) {
-        if let Ok(found) = fs::metadata(place) {
-            return (place.to_owned(), Some(found));
-        }
-    }
-    (path.to_owned(), None)
-}
-
 fn directory_of(path: &Path) -> PathBuf {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
@@ -142,7 +132,7 @@ fn directory_of(path: &Path) -> PathBuf {
     }
 }
 
-fn refused(code: &'static str, what: impl Into<String>, advice: &str) -> StoreError {
+fn refused(code: &'static str, what: impl Into<String>, advice: impl Into<String>) -> StoreError {
     Refusal::new(code, what, advice).into()
 }
 
@@ -187,7 +177,7 @@ mod tests {
             |number: i32| unusable(path, &io::Error::from_raw_os_error(number), "the database").to_string();
         // ENOENT, EACCES, EROFS, EIO
         assert!(said(2).ends_with("does not exist; create it, or give another path"), "{}", said(2));
-        assert!(said(13).contains("belongs to user") && said(13).contains("sudo -u"), "{}", said(13));
+        assert!(said(13).contains("may not be read and written by this user ("), "{}", said(13));
         assert!(said(30).contains("mounted read-only"), "{}", said(30));
         assert!(said(5).contains("cannot be used") && !said(5).contains("os error"), "{}", said(5));
     }

@@ -210,6 +210,13 @@ impl From<Rejection> for Error {
             ),
             Rejection::QuotaExceeded(exceeded) => Self::wrong_data("QUOTA_EXCEEDED", &exceeded.to_string()),
             Rejection::Unavailable { .. } => Self::unavailable("SERVER_UNAVAILABLE", HeaderMap::new()),
+            // Not the contract's own message, which asks to try again.
+            Rejection::NotConfigured { reason } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                SERVER_UNAVAILABLE,
+                reason,
+                json!({ "name": "SERVER_UNAVAILABLE" }),
+            ),
             Rejection::Internal => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 SERVER_ERROR,

@@ -126,8 +126,16 @@ const ADVICE: &[(&str, &str)] = &[
         "Remove a passkey, or verify an e-mail address first; or the operator has not set up passkeys. The message says which.",
     ),
     ("SERVER_ERROR", "A defect here: report it with the `x-request-id` of the answer."),
-    ("SERVER_UNAVAILABLE", "Wait for the seconds of `Retry-After`, then send the same request."),
-    ("SERVICE_UNAVAILABLE", "Wait for the seconds of `Retry-After`, then send the same request."),
+    (
+        "SERVER_UNAVAILABLE",
+        "Wait for the seconds of `Retry-After`, then send the same request. Without `Retry-After` the server is not set up for this: \
+         tell its operator.",
+    ),
+    (
+        "SERVICE_UNAVAILABLE",
+        "Wait for the seconds of `Retry-After`, then send the same request. Without `Retry-After` the server is not set up for this: \
+         tell its operator.",
+    ),
     ("SESSIONS_FETCH_FAILED", "A defect here: report it with the `x-request-id` of the answer."),
     ("SESSION_NOT_FOUND", "List the sessions again: it has ended, or is another account's."),
     ("SETUP_FAILED", "Add and verify the address or phone first."),

@@ -394,5 +394,6 @@ on_both_engines! {
         app.provision(ROOT).await;
         let refused = without_trace(&app, resend(&app, ADA)).await;
         refused.assert_error(503, "SERVER_UNAVAILABLE");
+        refused.assert_not_set_up("e-mail");
     }
 }

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 use tidegate_testkit::{Answer, Engine, TestApp, on_both_engines};
 
 use super::wire::{
-    ADA, BOB, EVE, MINUTE, SECOND, assert_invalid, assert_invalid_code, assert_says, is_let_in, other_than,
-    post,
+    ADA, BOB, EVE, MINUTE, SECOND, assert_invalid, assert_invalid_code, is_let_in, other_than, post,
 };
 use crate::watch::row_counts;
 
@@ -252,8 +251,7 @@ on_both_engines! {
         let app = TestApp::builder(engine).sms_off().start().await;
         let before = row_counts(&app).await;
         for answer in [app.enter_phone(ADA).await, app.send_login_code(ADA).await] {
-            assert_says(&answer, 503, "Text messages cannot be sent at the moment.");
-            assert_eq!(answer.header("retry-after"), "60");
+            answer.assert_not_set_up("text messages");
         }
         assert_eq!(row_counts(&app).await, before);
     }

@@ -1,10 +1,15 @@
 //! The checks, one function each.
 
+mod directory;
+
+use std::fs;
 use std::io;
 use std::sync::Arc;
 
+use indicatif::{HumanBytes, ProgressBar};
 use tidegate_broker::{Alpaca, AlpacaConfig, BrokerError, RetryPolicy};
 use tidegate_crypto::{SigningAlgorithm, SigningKey, SystemEntropy};
+use tidegate_database::Store;
 use tidegate_delivery::SmsConfig;
 use tidegate_delivery::sms::SmsProviderKind;
 use tidegate_domain::{Clock, Password, Timestamp};
@@ -19,12 +24,16 @@ use crate::clock::{SystemClock, stopwatch};
 use crate::commands::serve::{is_secure, listen_advice};
 use crate::config::{Config, Loaded};
 use crate::failure::Failure;
-use crate::output::progress;
-use crate::secrets::{MayCreate, key_id, open_to_others, open_vault};
+use crate::installation::{Traces, absence};
+use crate::output::{progress, tell};
+use crate::secrets::{MayCreate, key_id, open_vault};
 use crate::wiring::{MissingStore, open_store};
 
 /// No machine that runs this has a right clock before 2026.
 const YOUNGEST: Timestamp = Timestamp::from_seconds(1_767_225_600);
+
+/// From this size on, reading a database takes so long that it is announced.
+const LONG_READ: u64 = 1024 * 1024 * 1024;
 
 /// An address that no account has: its domain is reserved (RFC 2606 section 2).
 const UNUSED_ADDRESS: &str = "nobody@tidegate.invalid";
@@ -33,11 +42,12 @@ const UNUSED_ADDRESS: &str = "nobody@tidegate.invalid";
 pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     let bar = progress("checking");
-    let (database, keys) = database(config).await;
+    let (database, keys) = database(config, &bar).await;
     let findings = vec![
         sources(loaded),
         environment(loaded),
-        data_dir(config),
+        directory::data_dir(config),
+        directory::disk(config),
         master_key(config, &keys),
         database,
         mail(config).await,
@@ -72,31 +82,6 @@ fn environment(loaded: &Loaded) -> Finding {
     }
 }
 
-fn data_dir(config: &Config) -> Finding {
-    if !config.uses_data_dir() {
-        return Finding::new("data directory", Fine, "not needed");
-    }
-    let path = &config.data_dir;
-    let shown = path.display();
-    let name = "data directory";
-    match open_to_others(path) {
-        Ok(None) => Finding::new(name, Fine, format!("{shown}")),
-        Ok(Some(mode)) => {
-            let detail =
-                format!("{shown} is accessible to other users (mode {mode:04o}): run `chmod 700` on it");
-            Finding::new(name, Warning, detail)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Finding::new(name, Warning, format!("{shown} is created at the first start"))
-        }
-        Err(error) => Finding::wrong(
-            name,
-            format!("{shown} cannot be used: {error}"),
-            "run this as the user that serves, or name another directory with --data-dir",
-        ),
-    }
-}
-
 /// Whether the key is there, and is the one the database was sealed with.
 fn master_key(config: &Config, stored: &[StoredKey]) -> Finding {
     let judged = key_id(config).and_then(|id| match id {
@@ -118,15 +103,18 @@ fn master_key(config: &Config, stored: &[StoredKey]) -> Finding {
 }
 
 /// The database, and the signing keys in it.
-async fn database(config: &Config) -> (Finding, Vec<StoredKey>) {
+async fn database(config: &Config, bar: &ProgressBar) -> (Finding, Vec<StoredKey>) {
     let url = config.database_url();
-    if let Some(path) = config.database_file()
-        && matches!(path.try_exists(), Ok(false))
-    {
+    let traces = Traces::find(config);
+    if let Err(failure) = traces.refuse_lost_file(config) {
+        let (what, advice) = failure.parts();
+        return (Finding::wrong("database", what, advice.unwrap_or_default()), Vec::new());
+    }
+    if config.database_file().is_some_and(|path| absence(&path).is_some()) {
         let detail = format!("{url} is created at the first start");
         return (Finding::new("database", Warning, detail), Vec::new());
     }
-    match look_into_database(config).await {
+    match look_into_database(config, &traces, bar).await {
         Ok((verdict, state, keys)) => (Finding::new("database", verdict, format!("{url}: {state}")), keys),
         Err(failure) => {
             let (what, advice) = failure.parts();
@@ -136,17 +124,23 @@ async fn database(config: &Config) -> (Finding, Vec<StoredKey>) {
     }
 }
 
-async fn look_into_database(config: &Config) -> Result<(Verdict, String, Vec<StoredKey>), Failure> {
+async fn look_into_database(
+    config: &Config,
+    traces: &Traces,
+    bar: &ProgressBar,
+) -> Result<(Verdict, String, Vec<StoredKey>), Failure> {
     let store = open_store(config, MissingStore::Refuse).await?;
     let seen = async {
         store.ping().await?;
+        let whole = check_pages(config, &store, bar).await?;
+        traces.refuse_lost_tables(config, &store).await?;
         match store.pending_migrations().await? {
             0 => {
                 let keys = store.read().await?.keys().all().await?;
-                Ok((Fine, "answers, its schema is up to date".to_owned(), keys))
+                Ok((Fine, format!("answers, its schema is up to date{whole}"), keys))
             }
             pending => {
-                let state = format!("answers; {pending} migration(s) are applied by the next start");
+                let state = format!("answers; {pending} migration(s) are applied by the next start{whole}");
                 Ok((Warning, state, Vec::new()))
             }
         }
@@ -154,6 +148,21 @@ async fn look_into_database(config: &Config) -> Result<(Verdict, String, Vec<Sto
     .await;
     store.close().await;
     seen
+}
+
+/// Reads all pages of a SQLite file; answers what to say of it.
+async fn check_pages(config: &Config, store: &Store, bar: &ProgressBar) -> Result<String, Failure> {
+    let Some(file) = config.database_file() else { return Ok(String::new()) };
+    let bytes = fs::metadata(&file).map_or(0, |found| found.len());
+    let size = HumanBytes(bytes);
+    bar.set_message(format!("reading all {size} of the database"));
+    if bytes > LONG_READ {
+        tell(&format!("reading all {size} of the database: this can take minutes"));
+    }
+    let started = stopwatch();
+    store.check_pages().await?;
+    bar.set_message("checking");
+    Ok(format!("; all its {size} are whole ({:.1} s)", started.elapsed().as_secs_f64()))
 }
 
 async fn mail(config: &Config) -> Finding {

@@ -40,7 +40,8 @@ impl Finding {
     }
 }
 
-/// Checks all there is to check. Nothing is made or changed, and one problem does not hide another.
+/// Checks all there is to check. Nothing is made or changed but for a test file that is removed again, and one problem does not hide
+/// another.
 ///
 /// # Errors
 /// Never: a problem is an answer here.

@@ -22,7 +22,7 @@ use self::stopping::StopSignals;
 use crate::cli::GlobalFlags;
 use crate::config::{Config, Loaded};
 use crate::failure::Failure;
-use crate::wiring::{Opened, Purpose, open};
+use crate::wiring::{Opened, Purpose, lock, lock_existing, open};
 
 /// How long requests that were accepted may take to finish once the process stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
@@ -33,15 +33,21 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// What keeps it from serving, and what to do about it.
-pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags) -> Result<(), Failure> {
+pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> Result<(), Failure> {
     let config = &loaded.config;
     stopping::ignore_hangups()?;
-    // First: a second server started by mistake must not touch the first one's database.
+    // First: a second server started by mistake must not touch the first one's database, and is told of the directory, not of the port.
+    let locked = lock_existing(config)?;
     let listener = bind(config.listen).await?;
     let address = listener
         .local_addr()
         .map_err(|error| Failure::internal(format!("the listen address cannot be read: {error}")))?;
-    let opened = open(config, &Purpose::Serve(base_url(address))).await?;
+    // Let go of last: by then nothing is written.
+    let _serving = match locked {
+        Some(locked) => Some(locked),
+        None => lock(config)?,
+    };
+    let opened = open(config, &Purpose::Serve { url: base_url(address), new }).await?;
     let metrics = install_metrics()?;
     let signals = StopSignals::install()?;
     let background = Background::start(&opened, metrics.clone());

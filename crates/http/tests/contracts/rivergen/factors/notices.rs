@@ -121,6 +121,29 @@ on_both_engines! {
         assert_eq!(app.sql_count("select count(*) from audit_events where action = 'account.secured'").await, 1);
     }
 
+    async fn a_link_that_secures_nothing_any_more_says_what_does(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        app.enrol_totp(&ada, "Phone").await;
+        let link = app.latest_link_token(ADA).await;
+        let look = async |token: &str| app.get(&format!("/secure-account?token={token}")).send().await;
+        let advice = ["choose “forgot password” where you sign in", "ask support for help"];
+        let says = |page: &Answer, why: &str| {
+            page.assert_status(400);
+            for part in [&[why][..], &advice].concat() {
+                assert!(page.text.contains(part), "{part}: {}", page.text);
+            }
+        };
+        says(&look("tgs_0").await, "was not copied completely");
+        says(&press(&app, "tgs_0").await, "was not copied completely");
+        press(&app, &link).await.assert_status(200);
+        says(&look(&link).await, "was used already: it signed you out everywhere");
+        says(&press(&app, &link).await, "was used already");
+        app.sql("update challenges set consumed_at = null where purpose = 'secure_account'").await;
+        app.advance(std::time::Duration::from_secs(7 * 24 * 3_600));
+        says(&look(&link).await, "has expired");
+        says(&press(&app, &link).await, "has expired");
+    }
+
     // The thief changes the password first, so that the owner's link would be the last way back.
     async fn the_link_outlives_a_change_of_the_password_and_lives_for_a_week(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;

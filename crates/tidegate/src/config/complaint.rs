@@ -1,0 +1,231 @@
+//! What is said of a mistake in a value: what was read, what is expected, and how to write it. A value is not repeated, because it
+//! may be a secret; a number with a unit is none.
+
+use figment::error::{Actual, Kind};
+use figment::value::{Dict, Value};
+use serde_json::Value as Json;
+
+use super::schema::{Key, Schema, ValueKind};
+
+/// Longest value that is repeated.
+const SHORT: usize = 24;
+
+/// What keys are for and how they are written.
+pub(super) struct Guide<'g> {
+    pub(super) schema: &'g Schema,
+    pub(super) defaults: &'g Dict,
+}
+
+impl Guide<'_> {
+    /// What is wrong with the value at `key`.
+    pub(super) fn value(&self, key: &str, kind: &Kind) -> String {
+        let path = without_places(key);
+        if let Kind::InvalidType(Actual::Str(text), wanted) | Kind::InvalidValue(Actual::Str(text), wanted) =
+            kind
+            && is_number(wanted)
+            && let Some(hint) = self.quantity(&path, text)
+        {
+            return hint;
+        }
+        let example = self.example(&path).map(|example| format!("; for example `{example}`"));
+        let example = example.unwrap_or_default();
+        match kind {
+            Kind::InvalidType(found, wanted) => {
+                format!("must be {}, not {}{example}", wanted_kind(wanted), found_kind(found))
+            }
+            Kind::InvalidValue(Actual::Signed(_) | Actual::Unsigned(_), wanted) => {
+                format!("is out of range: must be {}{example}", wanted_kind(wanted))
+            }
+            Kind::InvalidValue(found, wanted) => {
+                format!("must be {}, not {}{example}", wanted_kind(wanted), found_kind(found))
+            }
+            Kind::UnknownVariant(found, known) => {
+                format!("must be one of {}, not {found:?}", known.join(", "))
+            }
+            Kind::MissingField(_) => "is missing; its table requires it".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
+    /// What is wrong with the syntax of a file, said of the key in whose line it is.
+    pub(super) fn syntax(&self, text: &str, at: Option<usize>, message: &str) -> String {
+        let message = message.lines().collect::<Vec<_>>().join("; ");
+        let Some((path, value)) = at.and_then(|at| entry_at(text, at)) else { return message };
+        let name = path.join(".");
+        // What begins like this is written as TOML wants it, up to the mistake.
+        let is_bare = !value.is_empty() && !value.starts_with(['"', '\'', '[', '{']);
+        let said = if is_bare { self.bare(&path, value) } else { None };
+        format!("{name}: {}", said.unwrap_or(message))
+    }
+
+    /// What is wrong with a value without quotes or brackets.
+    fn bare(&self, path: &[&str], value: &str) -> Option<String> {
+        let Some(key) = self.schema.find(path) else {
+            return Some("this is no value: text needs quotes".to_owned());
+        };
+        if matches!(key.kind, ValueKind::Other)
+            && let Some(hint) = self.quantity(path, value)
+        {
+            return Some(hint);
+        }
+        let what = match key.kind {
+            ValueKind::Text => "text needs quotes",
+            ValueKind::Switch => "must be true or false, in small letters",
+            ValueKind::Table(_) | ValueKind::Tables(_) => "must be a table",
+            ValueKind::Other if key.is_list() => "a list needs brackets, and text in it quotes",
+            ValueKind::Other => "must be a number",
+        };
+        let example = self.example(path).map(|example| format!("; for example `{example}`"));
+        Some(format!("{what}{}", example.unwrap_or_default()))
+    }
+
+    /// How to write a number that was given with a unit, or as text.
+    fn quantity(&self, path: &[&str], text: &str) -> Option<String> {
+        let text = text.trim();
+        let name = path.last()?;
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at_checked(digits)?;
+        let number: u64 = number.parse().ok().filter(|_| text.len() <= SHORT)?;
+        let unit = unit.trim().to_ascii_lowercase();
+        if unit.is_empty() {
+            return Some(format!("must be a number, without quotes: `{name} = {number}`"));
+        }
+        if let Some(window) = unit.strip_prefix('/').and_then(seconds_in) {
+            return Some(format!(
+                "{text:?} is no number: a limit is written as `attempts = {number}` and `window = {window}`, in seconds"
+            ));
+        }
+        let about = self.schema.find(path).map(Key::about).unwrap_or_default();
+        let is_size = about.contains("byte") || about.contains("Byte") || about.contains("MiB");
+        let (factor, whole) =
+            if is_size { (bytes_in(&unit)?, "bytes") } else { (seconds_in(&unit)?, "seconds") };
+        let amount = number.checked_mul(factor)?;
+        Some(format!(
+            "{text:?} is no number: it counts {whole}, without a unit and without quotes: `{name} = {amount}`"
+        ))
+    }
+
+    /// How a key is written, with a value that fits.
+    fn example(&self, path: &[&str]) -> Option<String> {
+        let (key, name) = (self.schema.find(path)?, path.last()?);
+        let default = self.default(path);
+        match &key.kind {
+            ValueKind::Table(_) if key.limit().is_some() => {
+                let limit = default.as_ref().and_then(written);
+                Some(format!(
+                    "{name} = {}",
+                    limit.unwrap_or_else(|| "{ attempts = 10, window = 60 }".to_owned())
+                ))
+            }
+            ValueKind::Table(_) => Some(format!("[{}]", path.join("."))),
+            ValueKind::Tables(_) => Some(format!("[[{}]]", path.join("."))),
+            _ => {
+                let value = key.example().and_then(written).or_else(|| default.as_ref().and_then(written))?;
+                Some(format!("{name} = {value}"))
+            }
+        }
+    }
+
+    fn default(&self, path: &[&str]) -> Option<Json> {
+        let (first, rest) = path.split_first()?;
+        let value = rest.iter().try_fold(self.defaults.get(*first)?, |at, key| at.as_dict()?.get(*key))?;
+        Some(value)
+            .filter(|value| !matches!(value, Value::Empty(..)))
+            .and_then(|value| serde_json::to_value(value).ok())
+    }
+}
+
+/// A key without the places in lists: `phone.countries.0`.
+fn without_places(key: &str) -> Vec<&str> {
+    key.split('.').filter(|part| part.parse::<usize>().is_err()).collect()
+}
+
+/// The key and the value in the line at `at`, the key with its table.
+fn entry_at(text: &str, at: usize) -> Option<(Vec<&str>, &str)> {
+    let start = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
+    let line = text.get(start..)?.lines().next()?;
+    let (name, value) = line.split_once('=')?;
+    let is_part =
+        |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    let parts: Vec<&str> = name.split('.').map(str::trim).collect();
+    if !parts.iter().all(is_part) {
+        return None;
+    }
+    let is_head = |line: &&str| line.starts_with('[') && line.ends_with(']');
+    let head = text.get(..start)?.lines().map(str::trim).rfind(is_head).unwrap_or_default();
+    let head = head.trim_matches(['[', ']']).split('.').map(str::trim).filter(|part| !part.is_empty());
+    let value = value.split(" #").next().unwrap_or_default().trim();
+    Some((head.chain(parts).collect(), value))
+}
+
+/// A value as TOML writes it; none for what is nothing there.
+fn written(value: &Json) -> Option<String> {
+    Some(match value {
+        Json::Null => return None,
+        Json::Array(items) => {
+            let items: Option<Vec<String>> = items.iter().map(written).collect();
+            format!("[{}]", items?.join(", "))
+        }
+        Json::Object(fields) => {
+            let field = |(name, value): (&String, &Json)| Some(format!("{name} = {}", written(value)?));
+            let fields: Option<Vec<String>> = fields.iter().map(field).collect();
+            format!("{{ {} }}", fields?.join(", "))
+        }
+        scalar => scalar.to_string(),
+    })
+}
+
+fn seconds_in(unit: &str) -> Option<u64> {
+    Some(match unit {
+        "s" | "sec" | "secs" | "second" | "seconds" => 1,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60,
+        "h" | "hr" | "hour" | "hours" => 3_600,
+        "d" | "day" | "days" => 86_400,
+        "w" | "week" | "weeks" => 604_800,
+        _ => return None,
+    })
+}
+
+fn bytes_in(unit: &str) -> Option<u64> {
+    Some(match unit {
+        "b" | "byte" | "bytes" => 1,
+        "k" | "kb" => 1_000,
+        "ki" | "kib" => 1 << 10,
+        "m" | "mb" => 1_000_000,
+        "mi" | "mib" => 1 << 20,
+        "g" | "gb" => 1_000_000_000,
+        "gi" | "gib" => 1 << 30,
+        _ => return None,
+    })
+}
+
+fn is_number(wanted: &str) -> bool {
+    matches!(wanted, "u8" | "u16" | "u32" | "u64" | "usize" | "i8" | "i16" | "i32" | "i64" | "isize")
+}
+
+fn wanted_kind(wanted: &str) -> String {
+    let plain = match wanted {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or greater",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "a boolean" => "true or false",
+        "a sequence" => "a list: [\"...\", \"...\"]",
+        "path string" => "text",
+        "a string" => "text",
+        table if table.starts_with("struct ") => "a table",
+        "string or map" => "text",
+        other => other,
+    };
+    plain.to_owned()
+}
+
+fn found_kind(found: &Actual) -> &'static str {
+    match found {
+        Actual::Bool(_) => "true or false",
+        Actual::Unsigned(_) | Actual::Signed(_) => "a number",
+        Actual::Float(_) => "a number with a fraction",
+        Actual::Char(_) | Actual::Str(_) => "text",
+        Actual::Seq => "a list",
+        Actual::Map => "a table",
+        _ => "something else",
+    }
+}

@@ -1,0 +1,125 @@
+//! What is said of a value that is written wrongly: its key, its line, and how to write it.
+
+use super::Desk;
+
+#[test]
+fn each_mistake_in_a_file_has_its_line() {
+    let text = "# A comment\nproduct = ''\n\n[http]\ndeadline = 0\nmax_body = 'x'\n";
+    assert_eq!(
+        Desk::file(text).complaint_with_lines(),
+        "http.max_body: must be a whole number, 0 or greater, not text; for example `max_body = 1048576` (in t.toml, line 6)"
+    );
+    let text = text.replace("max_body = 'x'", "cors_origins = [\n  'https://a.example',\n  'b',\n]");
+    let complaint = Desk::file(&text).complaint_with_lines();
+    let lines: Vec<&str> =
+        complaint.lines().filter_map(|line| line.rsplit_once("line ")).map(|(_, line)| line).collect();
+    assert_eq!(lines, ["2)", "5)", "6)"], "{complaint}");
+    let complaint = |text: &str| Desk::file(text).complaint_with_lines();
+    for (text, said) in [
+        (
+            "[http]\n[mail.smtp]\nhost = 'a'",
+            "mail.smtp.from: is missing; its table requires it (in t.toml, line 2)",
+        ),
+        ("[[previous_peppers]]\nid = 'a'\nkeys = 'b'", "(in t.toml, line 3)"),
+        ("phone.countries = [\n'KE',\n'Kenya']", "(in t.toml, line 3)"),
+        ("ingestiq = { password = { min_length = 'x' } }", "(in t.toml, line 1)"),
+    ] {
+        assert!(complaint(text).ends_with(said), "{}", complaint(text));
+    }
+    // Variables have no lines, also beside a file.
+    let desk = Desk::file("[http]\nmax_body = 4096").variable("TIDEGATE_HTTP__DEADLINE", "soon");
+    assert!(
+        desk.complaint_with_lines().ends_with("(in TIDEGATE_HTTP__DEADLINE)"),
+        "{}",
+        desk.complaint_with_lines()
+    );
+}
+
+#[test]
+fn a_value_without_quotes_is_told_with_its_key_and_how_to_write_it() {
+    for (text, said) in [
+        (
+            "listen = '127.0.0.1:1'\npublic_url = https://id.example.org",
+            "t.toml, line 2: public_url: text needs quotes; for example `public_url = \"https://id.example.com\"`",
+        ),
+        (
+            "[mail.smtp]\nhost = smtp.example.org",
+            "t.toml, line 2: mail.smtp.host: text needs quotes; for example `host = ",
+        ),
+        (
+            "master_key = hunter2",
+            "t.toml, line 1: master_key: text needs quotes; for example `master_key = \"tgmk1_",
+        ),
+        (
+            "dev = yes",
+            "t.toml, line 1: dev: must be true or false, in small letters; for example `dev = false`",
+        ),
+        ("dev = True", "t.toml, line 1: dev: must be true or false"),
+        (
+            "[http]\ncors_origins = https://a.example",
+            "t.toml, line 2: http.cors_origins: a list needs brackets",
+        ),
+        (
+            "[http]\ndeadline = soon",
+            "t.toml, line 2: http.deadline: must be a number; for example `deadline = 30`",
+        ),
+        ("colour = blue", "t.toml, line 1: colour: this is no value: text needs quotes"),
+        ("product = 'Example", "t.toml, line 1: product: "),
+        ("= 2", "t.toml, line 1: invalid key"),
+    ] {
+        let complaint = Desk::file(text).complaint_with_lines();
+        assert!(complaint.starts_with(said), "{text}: {complaint}");
+        assert!(!complaint.contains("hunter2") && complaint.lines().count() == 1, "{complaint}");
+    }
+}
+
+#[test]
+fn a_unit_is_told_with_the_number_that_it_comes_to() {
+    for (text, said) in [
+        (
+            "[http]\ndeadline = '30s'",
+            "http.deadline: \"30s\" is no number: it counts seconds, without a unit and without quotes: `deadline = 30`",
+        ),
+        ("[http]\ndeadline = '2 minutes'", "`deadline = 120`"),
+        ("[http]\ndeadline = 5m", "t.toml, line 2: http.deadline: \"5m\" is no number: it counts seconds"),
+        ("[http]\ndeadline = '30'", "http.deadline: must be a number, without quotes: `deadline = 30`"),
+        ("[http]\nmax_body = '2MiB'", "`max_body = 2097152`"),
+        ("[http]\nmax_body = 10MB", "`max_body = 10000000`"),
+        ("[riven]\ntoken_lifetime = '30d'", "`token_lifetime = 2592000`"),
+        ("[rivergen.limits.sign_in_by_ip]\nwindow = '15min'", "`window = 900`"),
+        (
+            "[rivergen.limits.sign_in_by_ip]\nattempts = '5/min'",
+            "a limit is written as `attempts = 5` and `window = 60`, in seconds",
+        ),
+        ("[http]\ndeadline = 1.5", "must be a whole number, 0 or greater, not a number with a fraction"),
+    ] {
+        let complaint = Desk::file(text).complaint_with_lines();
+        assert!(complaint.contains(said), "{text}: {complaint}");
+    }
+    let desk = Desk::new().variable("TIDEGATE_HTTP__DEADLINE", "30s");
+    assert!(
+        desk.complaint().ends_with("`deadline = 30` (in TIDEGATE_HTTP__DEADLINE)"),
+        "{}",
+        desk.complaint()
+    );
+}
+
+#[test]
+fn a_table_and_a_value_are_not_taken_for_one_another() {
+    for (text, said) in [
+        (
+            "[product]\nx = 1",
+            "product: must be text, not a table; for example `product = \"Tidegate\"` (in t.toml, line 1)",
+        ),
+        ("[public_url]\nx = 1", "for example `public_url = \"https://id.example.com\"` (in t.toml, line 1)"),
+        ("http = true", "http: must be a table, not true or false; for example `[http]` (in t.toml, line 1)"),
+        (
+            "[rivergen.limits]\nsign_in_by_ip = 30",
+            "must be a table, not a number; for example `sign_in_by_ip = { attempts = 5, window = 900 }` (in t.toml, line 2)",
+        ),
+        ("previous_master_keys = 'hunter2'", "must be a list: "),
+    ] {
+        let complaint = Desk::file(text).complaint_with_lines();
+        assert!(complaint.contains(said) && !complaint.contains("hunter2"), "{text}: {complaint}");
+    }
+}

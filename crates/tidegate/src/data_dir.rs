@@ -1,0 +1,88 @@
+//! The data directory: what keeps it from being made or used.
+
+use std::fs::{self, DirBuilder};
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use rustix::process::geteuid;
+use tidegate_database::Denial;
+
+use crate::failure::Failure;
+use crate::program::shell_word;
+
+/// How to name another one.
+const NAME_ANOTHER: &str = "name a directory with --data-dir, TIDEGATE_DATA_DIR or data_dir in tidegate.toml";
+
+/// Makes the data directory, for its owner alone, unless it is there.
+///
+/// # Errors
+/// Names the directory, and what to do.
+pub(crate) fn create_data_dir(path: &Path) -> Result<(), Failure> {
+    refuse_other_than_directory(path)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| match error.kind() {
+        ErrorKind::PermissionDenied => not_allowed(path),
+        _ => {
+            let what = format!("the data directory {} cannot be created: {error}", path.display());
+            failure(what, "choose another with --data-dir")
+        }
+    })
+}
+
+/// Refuses a file, a device or the like where the directory or one above it is to be.
+///
+/// # Errors
+/// Names it.
+pub(crate) fn refuse_other_than_directory(path: &Path) -> Result<(), Failure> {
+    let seen = path.ancestors().find_map(|place| Some((place, fs::metadata(place).ok()?)));
+    match seen {
+        Some((place, found)) if !found.is_dir() => {
+            let shown = path.display();
+            let what = if place == path {
+                format!("the data directory {shown} is not a directory")
+            } else {
+                format!("the data directory {shown} cannot be there: {} is not a directory", place.display())
+            };
+            Err(failure(what, NAME_ANOTHER))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn not_allowed(path: &Path) -> Failure {
+    let reason = Denial::of(path).reason();
+    let what = format!("the data directory {} may not be created by this user{reason}", path.display());
+    let directory = shell_word(&path.display().to_string());
+    let advice = format!(
+        "create it for this user, with `sudo install -d -m 700 -o {} {directory}`, or choose another with --data-dir",
+        geteuid().as_raw()
+    );
+    failure(what, &advice)
+}
+
+fn failure(what: String, advice: &str) -> Failure {
+    Failure::advised("data_directory", what, advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_directory_is_told_by_its_name() {
+        let here = tempfile::tempdir().unwrap();
+        let file = here.path().join("file");
+        fs::write(&file, "").unwrap();
+        for (path, said) in [
+            (file.clone(), "is not a directory"),
+            (file.join("below/it"), "file is not a directory"),
+            ("/dev/null".into(), "the data directory /dev/null is not a directory"),
+        ] {
+            let failure = create_data_dir(&path).unwrap_err();
+            assert!(failure.message().contains(said), "{}", failure.message());
+            assert!(failure.message().contains("--data-dir"), "{}", failure.message());
+        }
+        create_data_dir(&here.path().join("new/one")).unwrap();
+        create_data_dir(&here.path().join("new/one")).unwrap();
+    }
+}
