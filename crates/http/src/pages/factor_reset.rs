@@ -34,11 +34,7 @@ async fn ask(app: App, headers: HeaderMap, query: FollowedLink, answer: ResetAns
     let look = Look::of(&app, &headers, None);
     match app.identity().is_reset_link_open(&link.token(), answer).await {
         Ok(true) => {}
-<<<<<<< HEAD
-        Ok(false) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.factors"),
-=======
         Ok(false) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.factor_reset"),
->>>>>>> p10a
         Err(fault) => return failure(&app, &headers, fault.into()),
     }
     let (action, title, text, button) = match answer {
@@ -77,11 +73,7 @@ async fn answer(app: App, headers: HeaderMap, request: PageForm<Followed>, answe
             ResetAnswer::Confirm => ("page.factor_reset.confirmed.title", "page.factor_reset.confirmed.text"),
         },
         Err(Refused::Rule(InvalidResetLink)) => {
-<<<<<<< HEAD
-            return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.factors");
-=======
             return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.factor_reset");
->>>>>>> p10a
         }
         Err(Refused::Fault(fault)) => return failure(&app, &headers, fault.into()),
     };

@@ -18,11 +18,7 @@ pub(super) async fn ask(State(app): State<App>, headers: HeaderMap, query: Follo
     let look = Look::of(&app, &headers, None);
     let purpose = match app.identity().restore_purpose(&link.token()).await {
         Ok(Some(purpose)) => purpose,
-<<<<<<< HEAD
-        Ok(None) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.secure"),
-=======
         Ok(None) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.restore"),
->>>>>>> p10a
         Err(fault) => return failure(&app, &headers, fault.into()),
     };
     let words = &look.words;
@@ -54,11 +50,7 @@ pub(super) async fn restore(
         }
         Err(Refused::Rule(RestoreEmailError::InvalidToken)) => {
             let look = Look::of(&app, &headers, None);
-<<<<<<< HEAD
-            invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.secure")
-=======
             invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.restore")
->>>>>>> p10a
         }
         Err(Refused::Fault(fault)) => failure(&app, &headers, fault.into()),
     }

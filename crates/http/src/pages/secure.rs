@@ -7,11 +7,7 @@ use tidegate_identity::recovery::secure_account::{AccountSecured, SecureAccountE
 use tidegate_kernel::Refused;
 
 use super::failure;
-<<<<<<< HEAD
-use super::links::{Followed, FollowedLink, PageForm, followed, invalid, sign_in_link};
-=======
 use super::links::{Followed, FollowedLink, PageForm, followed, sign_in_link};
->>>>>>> p10a
 use super::look::{Card, Look};
 use super::parts::{Button, Form, Rank};
 use crate::wire::state::App;
@@ -20,15 +16,9 @@ use crate::wire::state::App;
 pub(super) async fn ask(State(app): State<App>, headers: HeaderMap, query: FollowedLink) -> Response {
     let link = followed(query);
     let look = Look::of(&app, &headers, None);
-<<<<<<< HEAD
-    match app.identity().is_security_link_open(&link.token()).await {
-        Ok(true) => {}
-        Ok(false) => return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.secure"),
-=======
     match app.identity().security_link(&link.token()).await {
         Ok(SecurityLink::Open) => {}
         Ok(state) => return not_open(&app, &look, state),
->>>>>>> p10a
         Err(fault) => return failure(&app, &headers, fault.into()),
     }
     let words = &look.words;
@@ -72,14 +62,10 @@ pub(super) async fn secure(
         Ok(AccountSecured::ResetMailed) => "page.secured.mailed",
         Ok(AccountSecured::SessionsEnded) => "page.secured.ended",
         Err(Refused::Rule(SecureAccountError::InvalidLink)) => {
-<<<<<<< HEAD
-            return invalid(&app, &look, StatusCode::BAD_REQUEST, "page.invalid.secure");
-=======
             return match app.identity().security_link(&token).await {
                 Ok(state) => not_open(&app, &look, state),
                 Err(fault) => failure(&app, &headers, fault.into()),
             };
->>>>>>> p10a
         }
         Err(Refused::Fault(fault)) => return failure(&app, &headers, fault.into()),
     };

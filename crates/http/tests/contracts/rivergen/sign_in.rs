@@ -28,7 +28,7 @@ fn into_workspace(workspace: Value) -> Value {
 }
 
 /// Every endpoint behind an access token.
-const PROTECTED: [(Method, &str); 29] = [
+const PROTECTED: [(Method, &str); 30] = [
     (Method::POST, "auth/logout"),
     (Method::POST, "auth/logout-all"),
     (Method::POST, "auth/change-password"),

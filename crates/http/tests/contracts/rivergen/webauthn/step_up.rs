@@ -126,7 +126,8 @@ on_both_engines! {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         let mut phone = app.enrol_passkey(&ada, "Phone").await;
         let credential = phone.sign_in(&options(&app, &ada).await);
-        let answers = concurrently(50, |_| prove(&app, &ada, &credential)).await;
+        let request = || post_as(&app, &ada, "auth/step-up", &json!({ "credential": credential }));
+        let answers = concurrently(50, |_| request().send()).await;
         assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
         let stepped_up = "select count(*) from audit_events where action = 'auth.step_up'";
         assert_eq!(app.sql_count(stepped_up).await, 1);

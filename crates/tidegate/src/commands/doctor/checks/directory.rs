@@ -19,7 +19,7 @@ use crate::secrets::open_to_others;
 
 /// What is written to see that the disk takes it: as much as a busy minute's log of the database.
 const TEST_SIZE: usize = 4 * 1024 * 1024;
-const CHUNK: [u8; 64 * 1024] = [0xa5; 64 * 1024];
+static CHUNK: [u8; 64 * 1024] = [0xa5; 64 * 1024];
 /// Less free space than this is soon used up.
 const LITTLE: u64 = 512 * 1024 * 1024;
 
