@@ -118,6 +118,8 @@ fn refusal(connect: &PgConnectOptions, error: &Error) -> Refused {
             }
             None => Refused::for_good(unreachable(plain(error), "see the server's log")),
         },
+        // The byte that was not read: the answer to SSLRequest is `S` or `N`.
+        Error::Protocol(text) if text.ends_with("SSLRequest: 0x00") => closed(connect),
         Error::Protocol(_) => Refused::for_good(unreachable(
             format!("what answers at {}:{} is no PostgreSQL", connect.get_host(), connect.get_port()),
             "check host and port",
@@ -132,6 +134,13 @@ fn refusal(connect: &PgConnectOptions, error: &Error) -> Refused {
             "see the server's log",
         )),
     }
+}
+
+fn closed(connect: &PgConnectOptions) -> Refused {
+    Refused::for_now(unreachable(
+        format!("{} closes the connection without a word", server(connect)),
+        "check that PostgreSQL is what answers there, and see its log; a proxy without a server behind it does the same",
+    ))
 }
 
 fn of_the_network(connect: &PgConnectOptions, cause: &std::io::Error) -> Refused {
@@ -161,12 +170,7 @@ fn of_the_network(connect: &PgConnectOptions, cause: &std::io::Error) -> Refused
         )),
         // What rustls says of a certificate.
         ErrorKind::InvalidData => Refused::for_good(of_tls(connect, text)),
-        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {
-            Refused::for_now(unreachable(
-                format!("{server} closes the connection without a word"),
-                "check that PostgreSQL is what answers there, and see its log; a proxy without a server behind it does the same",
-            ))
-        }
+        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => closed(connect),
         _ if text.contains("lookup address") => Refused::for_now(unreachable(
             format!("the host {} cannot be found", connect.get_host()),
             "check its spelling, and the name service of this machine",

@@ -99,6 +99,24 @@ async fn each_refusal_of_a_server_says_what_is_wrong_and_what_to_do() {
 }
 
 #[tokio::test]
+async fn what_closes_the_connection_before_or_after_the_first_message_is_told_alike() {
+    for reads_first in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                if reads_first {
+                    client.read_exact(&mut [0; 8]).await.unwrap();
+                }
+            }
+        });
+        let connect = PgConnectOptions::from_str(&format!("postgres://ada@127.0.0.1:{port}/shop")).unwrap();
+        let Refused { refusal, passes } = attempt(&connect).await.unwrap_err();
+        assert!(refusal.what.contains("closes the connection") && passes, "{refusal}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_is_too_old_is_told_from_one_that_is_not() {
     let greeting = |version: &str| {
         let status = message(b'S', format!("server_version\0{version}\0").as_bytes());
