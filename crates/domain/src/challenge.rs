@@ -140,6 +140,12 @@ pub struct Continuation {
     pub step_up: Option<SessionId>,
 }
 
+impl Continuation {
+    /// With nothing.
+    pub const NOTHING: Self =
+        Self { remember_me: false, invitation: None, sign_in: None, passkey: None, step_up: None };
+}
+
 /// A passkey that is being registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingPasskey {

@@ -279,8 +279,7 @@ impl<G> Work<'_, G> {
 }
 
 /// What most challenges continue with.
-const NOTHING: &Continuation =
-    &Continuation { remember_me: false, invitation: None, sign_in: None, passkey: None, step_up: None };
+const NOTHING: &Continuation = &Continuation::NOTHING;
 
 /// A challenge without tries left, as the limit it is.
 fn blocked(challenge: &Challenge) -> limit::LimitStatus {

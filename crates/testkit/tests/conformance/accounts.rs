@@ -41,7 +41,7 @@ async fn endow(world: &World, account: AccountId) {
         link_hash: Some(&world.hash()),
         code_mac: None,
         contract: ContractId::CROSSING_MINDS,
-        continuation: &Continuation { remember_me: false, invitation: None, sign_in: None, passkey: None },
+        continuation: &Continuation::NOTHING,
         created_at: NOW,
         expires_at: at(600),
     };
@@ -67,7 +67,7 @@ async fn send(world: &World, account: Option<AccountId>, purpose: Purpose, to: &
         link_hash: None,
         code_mac: Some(b"mac"),
         contract: ContractId::RIVEN,
-        continuation: &Continuation { remember_me: false, invitation: None, sign_in: None, passkey: None },
+        continuation: &Continuation::NOTHING,
         created_at: NOW,
         expires_at: at(600),
     };

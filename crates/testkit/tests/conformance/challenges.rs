@@ -10,8 +10,7 @@ use tidegate_testkit::{concurrently, on_both_engines};
 
 use crate::world::{NOW, World, at};
 
-const NOTHING: Continuation =
-    Continuation { remember_me: false, invitation: None, sign_in: None, passkey: None };
+const NOTHING: Continuation = Continuation::NOTHING;
 
 /// A challenge for somebody's address, ten minutes long, not yet added.
 fn challenge(world: &World, account: AccountId, created_at: Timestamp) -> NewChallenge<'static> {
@@ -40,7 +39,7 @@ on_both_engines! {
     async fn a_challenge_is_found_by_its_token_or_its_link_for_its_purpose(world: World) {
         let ada = world.account().await;
         let (handle, link) = (world.hash(), world.hash());
-        let remembered = Continuation { remember_me: true, invitation: None, sign_in: None, passkey: None };
+        let remembered = Continuation { remember_me: true, ..Continuation::NOTHING };
         let new = NewChallenge {
             handle_hash: Some(&handle),
             link_hash: Some(&link),
