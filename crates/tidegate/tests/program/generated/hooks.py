@@ -23,6 +23,8 @@ SIGNED_IN = os.environ["GENERATED_CALLER"] == "signed in"
 
 # Headers that say how an answer is transported or cached, for which HTTP itself is the description.
 USUAL_HEADERS = {
+    # Of the CORS protocol, not of an operation.
+    "access-control-expose-headers",
     "allow", "cache-control", "connection", "content-length", "content-type", "date", "transfer-encoding", "vary",
     "x-content-type-options",
 }
