@@ -1,7 +1,7 @@
 //! What became of a code that was sent: an operator who reads it to somebody should know whether it still works.
 
 use tidegate_domain::Timestamp;
-use tidegate_domain::challenge::ChallengeStatus;
+use tidegate_domain::challenge::{CODE_DIGITS, ChallengeStatus};
 use tidegate_kernel::Fault;
 use tidegate_kernel::deliver::OutboxEntry;
 use uuid::Uuid;
@@ -38,8 +38,10 @@ impl Identity {
             Some(cause) => work.unit.challenges().find_any(cause.into()).await?,
             None => None,
         };
-        // A code that was taken back leaves its challenge where a link of the same mail still works.
-        let Some(challenge) = found.filter(|found| found.code_mac.is_some()) else {
+        // A code that was taken back leaves its challenge where a link of the same mail still works. A long one is the link's
+        // own token, and has no other form.
+        let is_the_links = entry.code().is_some_and(|code| code.len() > CODE_DIGITS as usize);
+        let Some(challenge) = found.filter(|found| found.code_mac.is_some() || is_the_links) else {
             return Ok(CodeState::Withdrawn);
         };
         Ok(match (challenge.consumed_at, challenge.status(work.now)) {

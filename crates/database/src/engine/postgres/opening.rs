@@ -119,7 +119,7 @@ fn refusal(connect: &PgConnectOptions, error: &Error) -> Refused {
             None => Refused::for_good(unreachable(plain(error), "see the server's log")),
         },
         // The byte that was not read: the answer to SSLRequest is `S` or `N`.
-        Error::Protocol(text) if text.ends_with("SSLRequest: 0x00") => closed(connect),
+        Error::Protocol(text) if text.contains("SSLRequest: 0x00") => closed(connect),
         Error::Protocol(_) => Refused::for_good(unreachable(
             format!("what answers at {}:{} is no PostgreSQL", connect.get_host(), connect.get_port()),
             "check host and port",

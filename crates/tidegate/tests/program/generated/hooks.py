@@ -126,6 +126,9 @@ def depends_on_more(case, invalid):
         or "is too large" in text
         # Of which type the identifiers of a database are, whoever made it says.
         or set((invalid.get("query") or {"": 0})) <= {"user_id", "users_id", "session_id"}
+        # Whoever proves anew who they are does so in one way.
+        or "must be sent alone" in text
+        or "must not be sent together with a code" in text
         # What is sent twice is the same.
         or "must be the same as credential.rawId" in text
         # Documents come with a GET, too, for which a description has no body.

@@ -208,7 +208,7 @@ impl ActivationBody {
 /// POST /api/v1/auth/step-up. The password, or a code, or a backup code, or a passkey.
 #[derive(Deserialize, ToSchema)]
 pub(in super::super) struct StepUpBody {
-    /// Of an account without a second factor.
+    /// Of an account without a second factor. Sent without a code.
     #[schema(value_type = Option<String>, format = "password")]
     #[serde(default)]
     password: Field<String>,
@@ -224,7 +224,7 @@ pub(in super::super) struct StepUpBody {
     #[schema(value_type = Option<String>, format = "backup-code")]
     #[serde(default)]
     backup_code: Field<String>,
-    /// What `navigator.credentials.get()` answered to the options of `auth/step-up/passkey`.
+    /// What `navigator.credentials.get()` answered to the options of `auth/step-up/passkey`. Sent alone.
     #[schema(value_type = Option<AssertedCredential>)]
     #[serde(default)]
     credential: Field<Object<AssertedCredential>>,
