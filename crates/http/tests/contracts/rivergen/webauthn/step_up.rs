@@ -50,7 +50,7 @@ on_both_engines! {
         assert_eq!(options["allowCredentials"][0]["id"], base64(&phone.credential_id));
         let proven = prove(&app, &ada, &phone.sign_in(&options)).await;
         assert_done(&proven, 200, json!({ "authenticated_at": app.now().iso_seconds() }));
-        assert_eq!(newest_amr(&app).await, "pwd mfa hwk user");
+        assert_eq!(newest_amr(&app).await, "otp mfa hwk user");
         assert_ne!(remove().await.code(), "STEP_UP_REQUIRED");
     }
 
