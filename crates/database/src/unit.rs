@@ -51,9 +51,7 @@ impl Unit {
 
     /// Notes that a statement failed: for repositories.
     pub fn failed(&mut self, error: sqlx::Error) -> StoreError {
-        let error = StoreError::from(error);
-        self.damage.note(&error);
-        error
+        self.damage.note(error.into())
     }
 
     /// Makes everything durable, then notifies the caches. When this returns `Ok` the work survives power loss.
@@ -73,7 +71,8 @@ impl Unit {
         // In a task of its own: a caller who goes away cannot stop it half-way with the writer in hand, nor keep from
         // the caches that a session has ended.
         let finishing = tokio::spawn(async move {
-            self.session.commit(&self.changes).await.inspect_err(|error| self.damage.note(error))?;
+            self.session.commit(&self.changes).await.map_err(|error| self.damage.note(error))?;
+            self.damage.present();
             if let Some(listener) = self.listener {
                 self.changes.into_iter().for_each(|change| listener.changed(change));
             }

@@ -1,6 +1,6 @@
 //! The audit log.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::types::Json;
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one};
 use tidegate_domain::audit::Action;
@@ -64,7 +64,12 @@ pub enum SignInFilter {
     Success,
     /// Those that failed.
     Failure,
+    /// Attempts to go on with a session by a refresh token that had been replaced: among those that failed.
+    Replay,
 }
+
+/// What is said of one, as the reason why it failed.
+pub const REPLAYED: &str = "refresh_token_replayed";
 
 /// A sign-in, as its owner sees it.
 #[derive(Clone, Debug)]
@@ -106,14 +111,27 @@ impl From<EventRow> for SignInEvent {
     }
 }
 
+impl SignInEvent {
+    /// A replayed refresh token as the failure that it is, in the words of a sign-in: those are the ones contracts know.
+    fn into_sign_in(mut self) -> Self {
+        if self.action == Action::RefreshTokenReplayed.as_str() {
+            self.action = Action::SignInFailed.as_str().to_owned();
+            self.metadata = json!({ "reason": REPLAYED });
+        }
+        self
+    }
+}
+
 impl SignInFilter {
-    /// The two actions to look for; the same one twice where only one is wanted.
-    fn actions(self) -> (&'static str, &'static str) {
+    /// The actions to look for; one twice where fewer are wanted.
+    fn actions(self) -> (&'static str, &'static str, &'static str) {
         let (success, failure) = (Action::SignInSucceeded.as_str(), Action::SignInFailed.as_str());
+        let replay = Action::RefreshTokenReplayed.as_str();
         match self {
-            Self::Any => (success, failure),
-            Self::Success => (success, success),
-            Self::Failure => (failure, failure),
+            Self::Any => (success, failure, replay),
+            Self::Success => (success, success, success),
+            Self::Failure => (failure, failure, replay),
+            Self::Replay => (replay, replay, replay),
         }
     }
 }
@@ -187,19 +205,21 @@ impl Audit<'_> {
         limit: i64,
         offset: i64,
     ) -> Result<Vec<SignInEvent>> {
-        let (one, other) = filter.actions();
+        let (one, other, third) = filter.actions();
         let rows = fetch_all!(
             self.0,
             EventRow,
             "select number, at, action, ip, user_agent, metadata from audit_events
-             where account_id = $1 and (action = $2 or action = $3) order by number desc limit $4 offset $5",
+             where account_id = $1 and (action = $2 or action = $3 or action = $4)
+             order by number desc limit $5 offset $6",
             account.0,
             one,
             other,
+            third,
             limit,
             offset,
         )?;
-        Ok(rows.into_iter().map(SignInEvent::from).collect())
+        Ok(rows.into_iter().map(SignInEvent::from).map(SignInEvent::into_sign_in).collect())
     }
 
     /// Everything recorded about the account, oldest first.
@@ -222,14 +242,16 @@ impl Audit<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn count_sign_ins(&mut self, account: AccountId, filter: SignInFilter) -> Result<i64> {
-        let (one, other) = filter.actions();
+        let (one, other, third) = filter.actions();
         let (count,) = fetch_one!(
             self.0,
             (i64,),
-            "select count(*) from audit_events where account_id = $1 and (action = $2 or action = $3)",
+            "select count(*) from audit_events
+             where account_id = $1 and (action = $2 or action = $3 or action = $4)",
             account.0,
             one,
             other,
+            third,
         )?;
         Ok(count)
     }

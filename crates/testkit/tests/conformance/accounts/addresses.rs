@@ -1,14 +1,12 @@
 //! E-mail addresses of accounts.
 
-use tidegate_brokerage::BrokerageTables;
 use tidegate_database::StoreError;
 use tidegate_domain::id::AccountId;
 use tidegate_identity::IdentityTables;
 use tidegate_identity::accounts::repository::NewIdentifier;
-use tidegate_kernel::KernelTables;
 use tidegate_testkit::{concurrently, on_both_engines};
 
-use crate::world::{NOW, World, account, address, at, insert_account};
+use crate::world::{NOW, World, address, at, insert_account};
 
 on_both_engines! {
     async fn an_address_belongs_to_whoever_took_it_first(world: World) {

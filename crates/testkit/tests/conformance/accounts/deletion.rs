@@ -17,7 +17,7 @@ use tidegate_testkit::on_both_engines;
 use uuid::Uuid;
 
 use crate::brokerage::{BROKER, opening};
-use crate::world::{Member, NOW, World, account, address, at, document, phone, program_name};
+use crate::world::{Member, NOW, World, address, at, document, phone, program_name};
 
 /// Gives an account one of everything an account can have.
 async fn endow(world: &World, account: AccountId) {

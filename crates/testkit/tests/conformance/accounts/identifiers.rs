@@ -1,14 +1,12 @@
 //! Identifiers of every kind.
 
-use tidegate_brokerage::BrokerageTables;
 use tidegate_database::StoreError;
 use tidegate_domain::account::LoginName;
 use tidegate_identity::IdentityTables;
 use tidegate_identity::accounts::repository::NewIdentifier;
-use tidegate_kernel::KernelTables;
 use tidegate_testkit::on_both_engines;
 
-use crate::world::{NOW, World, account, address, at, phone, program_name};
+use crate::world::{NOW, World, address, at, phone, program_name};
 
 on_both_engines! {
     async fn a_number_belongs_to_whoever_took_it_first_and_signs_them_in(world: World) {

@@ -1,12 +1,11 @@
 //! Passwords of accounts.
 
 use serde_json::json;
-use tidegate_brokerage::BrokerageTables;
 use tidegate_identity::IdentityTables;
 use tidegate_kernel::KernelTables;
 use tidegate_testkit::{Engine, concurrently, eventually, on_both_engines};
 
-use crate::world::{NOW, World, account, document};
+use crate::world::{NOW, World, document};
 
 on_both_engines! {
     async fn a_password_is_set_and_set_again(world: World) {

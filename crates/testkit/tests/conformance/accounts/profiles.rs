@@ -1,13 +1,11 @@
 //! Accounts as they are stored, and how they are shown.
 
 use serde_json::json;
-use tidegate_brokerage::BrokerageTables;
 use tidegate_database::StoreError;
 use tidegate_domain::account::AccountKind;
 use tidegate_domain::{Document, Role};
 use tidegate_identity::IdentityTables;
 use tidegate_identity::accounts::repository::NewAccount;
-use tidegate_kernel::KernelTables;
 use tidegate_testkit::on_both_engines;
 
 use crate::world::{NOW, World, account, at, document};

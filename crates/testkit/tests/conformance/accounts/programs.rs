@@ -1,13 +1,11 @@
 //! Programs and their names.
 
-use tidegate_brokerage::BrokerageTables;
 use tidegate_domain::account::LoginName;
 use tidegate_identity::IdentityTables;
 use tidegate_identity::accounts::repository::NewIdentifier;
-use tidegate_kernel::KernelTables;
 use tidegate_testkit::{concurrently, on_both_engines};
 
-use crate::world::{NOW, World, account, address, program_name};
+use crate::world::{NOW, World, address, program_name};
 
 on_both_engines! {
     async fn a_programs_name_belongs_to_whichever_took_it_first(world: World) {
