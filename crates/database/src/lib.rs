@@ -15,7 +15,8 @@ pub use denial::{Denial, user};
 pub use engine::{Change, ChangeListener, CopiedTable, DatabaseUrl, Migration, Store, StoreOptions, Topic};
 pub use error::{Refusal, StoreError};
 pub use sqlx;
-pub use unit::Unit;
+pub use statement::{MOST_ROWS, rows};
+pub use unit::{Deferred, Unit};
 
 /// Result of a store operation.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;

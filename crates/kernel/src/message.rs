@@ -301,22 +301,21 @@ impl Work<'_> {
                 (Counted::MessagesByOrganization(by.organization), limits.by_organization, by_causer)
             }),
         ];
-        let attempts: Vec<_> =
-            attempts.into_iter().flatten().filter(|(.., beyond)| *beyond != OverLimit::Send).collect();
+        let attempts = attempts.into_iter().flatten().filter(|(.., beyond)| *beyond != OverLimit::Send);
+        let (counted, beyond): (Vec<_>, Vec<_>) =
+            attempts.filter_map(|(counted, limit, beyond)| Some(((counted, limit?), beyond))).unzip();
+        let exceeded = self.count_each(&counted).await?;
         let mut is_within = true;
-        for (counted, limit, beyond) in &attempts {
-            match self.count(*counted, *limit).await? {
-                Some(exceeded) if *beyond == OverLimit::Refuse => return Err(exceeded.into()),
+        for (exceeded, beyond) in exceeded.into_iter().zip(beyond) {
+            match exceeded {
+                Some(exceeded) if beyond == OverLimit::Refuse => return Err(exceeded.into()),
                 Some(_) => is_within = false,
                 None => {}
             }
         }
         if !is_within {
-            for (counted, limit, _) in attempts {
-                if limit.is_some() {
-                    self.refund(counted).await?;
-                }
-            }
+            let counted: Vec<_> = counted.iter().map(|(counted, _)| *counted).collect();
+            self.refund(&counted).await?;
         }
         Ok(is_within)
     }

@@ -138,6 +138,7 @@ impl Accounts<'_> {
             new.created_at.micros(),
             new.language,
         )?;
+        self.0.note_made(new.id.0);
         Ok(number)
     }
 

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tidegate_crypto::PlainToken;
+use tidegate_database::Unit;
 use tidegate_delivery::Template;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::challenge::{
@@ -11,10 +12,11 @@ use tidegate_domain::challenge::{
 use tidegate_domain::id::{AccountId, ChallengeId};
 use tidegate_domain::limit::{self, Limit};
 use tidegate_domain::{EmailAddress, PhoneNumber, Secret, Timestamp};
-use tidegate_kernel::Settings;
 use tidegate_kernel::fault::Fault;
 use tidegate_kernel::message::Mail;
+use tidegate_kernel::reserved::Reserved;
 use tidegate_kernel::throttle::Counted;
+use tidegate_kernel::{Call, Settings};
 
 use crate::credentials::challenges_repository::NewChallenge;
 use crate::work::Work;
@@ -47,14 +49,18 @@ pub(crate) enum Answer {
     Exhausted(limit::Exceeded),
 }
 
-/// How a code is counted, should it be wrong.
-struct Guess {
+/// A code that is about to be compared, and how it is counted, should it be wrong.
+pub(crate) struct Guess {
     /// The phone it was texted to, if it was.
     phone: Option<LoginName>,
     /// Whether the phone's account has signed in from the caller's network.
     is_known: bool,
     /// Wrong codes after which the challenge is blocked for the caller.
     most: i32,
+    /// What is counted already. Without it, no code is compared.
+    reserved: Option<Reserved>,
+    /// By how much there are too many.
+    exceeded: Option<limit::Exceeded>,
 }
 
 impl Guess {
@@ -105,6 +111,48 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// Counts a code for a challenge as the wrong one it may be, before it is compared and in a unit of its own: a crowd of
+    /// concurrent guesses stays within the limits, and no client of a network waits for what another one's right code leads to.
+    /// `unit` is one that reads.
+    pub(crate) async fn reserve_guess(
+        &self,
+        call: &Call,
+        mut unit: Unit,
+        challenge: &Challenge,
+    ) -> Result<Guess, Fault> {
+        let most = challenge.purpose.max_attempts();
+        let mut guess = Guess { phone: None, is_known: false, most, reserved: None, exceeded: None };
+        if challenge.purpose.is_by_phone() {
+            let phone = LoginName::Phone(PhoneNumber::from_stored(challenge.address.clone()));
+            guess.is_known = self.kernel.is_known_network(&mut unit, call, &phone).await?;
+            guess.most += if guess.is_known { MAX_KNOWN_ATTEMPTS } else { 0 };
+            guess.phone = Some(phone);
+        }
+        // On SQLite there is one unit that writes, and on PostgreSQL each takes a connection.
+        drop(unit);
+        let now = self.kernel.now();
+        let is_compared = match challenge.status_within(guess.most, now) {
+            ChallengeStatus::Open => true,
+            ChallengeStatus::Consumed => challenge.expires_at.plus(REPEATED_FOR) > now,
+            ChallengeStatus::Blocked | ChallengeStatus::Expired => false,
+        };
+        if is_compared {
+            let counted = guess.counted(challenge, &self.kernel.settings, now);
+            match self.kernel.reserve(call, &counted).await? {
+                Ok(reserved) => guess.reserved = Some(reserved),
+                Err(exceeded) => guess.exceeded = Some(exceeded),
+            }
+        }
+        Ok(guess)
+    }
+
+    /// Whether it is the code of the challenge.
+    fn is_code_of(&self, challenge: &Challenge, code: &Secret) -> bool {
+        self.is_code(challenge.id, code, challenge.code_mac.as_deref().unwrap_or_default())
+    }
+}
+
 fn code_message(challenge: ChallengeId, code: &str) -> Vec<u8> {
     [challenge.0.as_bytes().as_slice(), code.as_bytes()].concat()
 }
@@ -133,92 +181,68 @@ pub(crate) fn new_challenge<'c>(
 
 impl<G> Work<'_, G> {
     /// Answers a challenge with a code. Of any number of concurrent right codes exactly one is taken: the try is
-    /// counted and the challenge consumed under one row lock.
-    pub(crate) async fn answer(&mut self, challenge: &Challenge, code: &Secret) -> Result<Answer, Fault> {
-        let guess = self.guess_at(challenge).await?;
-        match challenge.status_within(guess.most, self.now) {
+    /// counted and the challenge consumed by one statement, under the account's lock.
+    pub(crate) async fn answer(
+        &mut self,
+        challenge: &Challenge,
+        code: &Secret,
+        guess: Guess,
+    ) -> Result<Answer, Fault> {
+        let Guess { most, reserved, exceeded, .. } = guess;
+        // Given back unless it turns out to be a wrong code.
+        self.reserved = reserved;
+        let status = challenge.status_within(most, self.now);
+        match status {
             ChallengeStatus::Open => {}
-            ChallengeStatus::Consumed => return self.answer_again(challenge, code, &guess).await,
+            ChallengeStatus::Consumed if challenge.expires_at.plus(REPEATED_FOR) > self.now => {}
+            ChallengeStatus::Consumed => return Ok(Answer::Used),
             ChallengeStatus::Blocked => {
                 return Ok(Answer::Exhausted(blocked(challenge).exceeded_at(self.now)));
             }
             ChallengeStatus::Expired => return Ok(Answer::Expired),
         }
+        if let Some(exceeded) = exceeded {
+            return Ok(Answer::Exhausted(exceeded));
+        }
+        if self.reserved.is_none() {
+            return Err(Fault::Internal("a code that is not counted is not compared".to_owned()));
+        }
+        if status == ChallengeStatus::Consumed {
+            return Ok(self.answer_again(challenge, code));
+        }
         // Also for an unknown phone: answer and time are the same for both.
         self.lock(challenge.account.unwrap_or(AccountId(challenge.id.0))).await?;
-        if !self.unit.challenges().count_attempt(challenge.id, guess.most).await? {
-            // Others were counted first: one of them was right, or none is left.
-            let again = self.unit.challenges().find(challenge.purpose, challenge.id).await?;
-            return match again.as_ref().map(|again| again.status_within(guess.most, self.now)) {
-                Some(ChallengeStatus::Blocked) => {
-                    Ok(Answer::Exhausted(blocked(challenge).exceeded_at(self.now)))
-                }
-                Some(ChallengeStatus::Consumed) => self.answer_again(challenge, code, &guess).await,
-                _ => Ok(Answer::Used),
-            };
+        let is_right = self.app.is_code_of(challenge, code);
+        let mut challenges = self.unit.challenges();
+        let is_counted = match challenge.code_mac.as_deref().filter(|_| is_right) {
+            Some(mac) => challenges.take(challenge.id, mac, most, self.now).await?,
+            None => challenges.count_attempt(challenge.id, most).await?,
+        };
+        if is_counted {
+            return Ok(if is_right { Answer::Right } else { self.wrong(Answer::Wrong) });
         }
-        let counted = guess.counted(challenge, &self.app.kernel.settings, self.now);
-        for (failures, limit) in &counted {
-            if let Some(exceeded) = self.count(*failures, *limit).await? {
-                return Ok(Answer::Exhausted(exceeded));
-            }
-        }
-        if !self.is_right(challenge, code) {
-            return Ok(Answer::Wrong);
-        }
-        for (failures, _) in counted.iter().filter(|(_, limit)| limit.is_some()) {
-            self.kernel().refund(*failures).await?;
-        }
-        let consumed = self.unit.challenges().consume(challenge.id, self.now).await?;
-        Ok(if consumed { Answer::Right } else { Answer::Used })
+        // Others were counted first: one of them was right, or none is left.
+        let again = self.unit.challenges().find(challenge.purpose, challenge.id).await?;
+        Ok(match again.as_ref().map(|again| again.status_within(most, self.now)) {
+            Some(ChallengeStatus::Blocked) => Answer::Exhausted(blocked(challenge).exceeded_at(self.now)),
+            Some(ChallengeStatus::Consumed) => self.answer_again(challenge, code),
+            _ => Answer::Used,
+        })
     }
 
     /// Looks at a code for a challenge that was answered. Wrong ones are counted as ever: the answer that is kept for a repeat
     /// must not be had by guessing.
-    async fn answer_again(
-        &mut self,
-        challenge: &Challenge,
-        code: &Secret,
-        guess: &Guess,
-    ) -> Result<Answer, Fault> {
-        if challenge.expires_at.plus(REPEATED_FOR) <= self.now {
-            return Ok(Answer::Used);
-        }
-        let counted = guess.counted(challenge, &self.app.kernel.settings, self.now);
-        for (failures, limit) in &counted {
-            if let Some(exceeded) = self.count(*failures, *limit).await? {
-                return Ok(Answer::Exhausted(exceeded));
-            }
-        }
-        if !self.is_right(challenge, code) {
-            return Ok(Answer::Used);
-        }
-        for (failures, _) in counted.iter().filter(|(_, limit)| limit.is_some()) {
-            self.kernel().refund(*failures).await?;
-        }
-        Ok(Answer::Again)
+    fn answer_again(&mut self, challenge: &Challenge, code: &Secret) -> Answer {
+        if self.app.is_code_of(challenge, code) { Answer::Again } else { self.wrong(Answer::Used) }
     }
 
-    /// Whether it is the code of the challenge.
-    fn is_right(&self, challenge: &Challenge, code: &Secret) -> bool {
-        let stored = challenge.code_mac.as_deref().unwrap_or_default();
-        let kernel = &self.app.kernel;
-        let is_right = kernel.vault.verify_mac(CODE, &code_message(challenge.id, code.expose()), stored);
-        if !is_right {
-            kernel.note_wrong_code();
+    /// The code was wrong: it stays counted.
+    fn wrong(&mut self, answer: Answer) -> Answer {
+        if let Some(mut reserved) = self.reserved.take() {
+            reserved.keep();
         }
-        is_right
-    }
-
-    /// How a code for a challenge is counted, should it be wrong.
-    async fn guess_at(&mut self, challenge: &Challenge) -> Result<Guess, Fault> {
-        if !challenge.purpose.is_by_phone() {
-            return Ok(Guess { phone: None, is_known: false, most: challenge.purpose.max_attempts() });
-        }
-        let phone = LoginName::Phone(PhoneNumber::from_stored(challenge.address.clone()));
-        let is_known = self.kernel().is_known_network(&phone).await?;
-        let most = challenge.purpose.max_attempts() + if is_known { MAX_KNOWN_ATTEMPTS } else { 0 };
-        Ok(Guess { phone: Some(phone), is_known, most })
+        self.app.kernel.note_wrong_code();
+        answer
     }
 
     /// What is about to be sent to an address or phone, without anything yet that could be sent back.

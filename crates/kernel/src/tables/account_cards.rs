@@ -112,11 +112,14 @@ impl AccountCards<'_> {
         Ok(row.and_then(|(language,)| LanguageTag::parse(&language?)))
     }
 
-    /// Locks the account's row for the rest of the unit, so that two changes of one account follow one another.
+    /// Locks the account's row for the rest of the unit, so that two changes of one account follow one another. Once is enough.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn lock(&mut self, account: AccountId) -> Result<()> {
+        if self.0.note_locked(account.0) {
+            return Ok(());
+        }
         // An update that changes nothing takes the row lock on PostgreSQL; SQLite has one writer anyhow.
         execute!(self.0, "update accounts set updated_at = updated_at where id = $1", account.0)?;
         Ok(())

@@ -10,7 +10,7 @@ use tidegate_testkit::{concurrently, on_both_engines};
 
 use crate::world::{NOW, World, at};
 
-fn event(id: AuditEventId, account: Option<AccountId>, action: Action) -> NewEvent<'static> {
+fn event(id: AuditEventId, account: Option<AccountId>, action: Action) -> NewEvent {
     NewEvent {
         id,
         at: NOW,
@@ -19,15 +19,15 @@ fn event(id: AuditEventId, account: Option<AccountId>, action: Action) -> NewEve
         organization: None,
         session: None,
         origin: Origin::Contract(ContractId::INGESTIQ),
-        ip: "2001:db8::1",
-        user_agent: "curl/8",
+        ip: "2001:db8::1".to_owned(),
+        user_agent: "curl/8".to_owned(),
         metadata: json!({"method": "password"}),
     }
 }
 
 async fn record(world: &World, account: AccountId, action: Action, second: i64) {
     let new = NewEvent { at: at(second), ..event(world.key(), Some(account), action) };
-    commit!(world.store, unit => unit.audit().insert(&new));
+    commit!(world.store, unit => unit.audit().insert(new));
 }
 
 on_both_engines! {
@@ -84,7 +84,7 @@ on_both_engines! {
 
     async fn an_event_about_nobody_is_recorded_too(world: World) {
         let unknown = NewEvent { origin: Origin::Cli, ..event(world.key(), None, Action::SignInFailed) };
-        commit!(world.store, unit => unit.audit().insert(&unknown));
+        commit!(world.store, unit => unit.audit().insert(unknown));
         let rows = "select count(*) from audit_events where account_id is null and dialect = '' and origin = 'cli'";
         assert_eq!(world.database.sql_count(rows).await, 1);
     }
@@ -100,7 +100,7 @@ on_both_engines! {
         ];
         for origin in origins {
             let new = NewEvent { origin, ..event(world.key(), None, Action::SignInFailed) };
-            commit!(world.store, unit => unit.audit().insert(&new));
+            commit!(world.store, unit => unit.audit().insert(new));
         }
         let rows = "select origin || ' ' || dialect from audit_events order by number";
         assert_eq!(
@@ -114,7 +114,7 @@ on_both_engines! {
         let keys: Vec<AuditEventId> = (0..50).map(|_| world.key()).collect();
         concurrently(50, |number| {
             let (store, new) = (world.store.clone(), event(keys[number], Some(ada), Action::SignInFailed));
-            async move { commit!(store, unit => unit.audit().insert(&new)) }
+            async move { commit!(store, unit => unit.audit().insert(new)) }
         })
         .await;
         assert_eq!(read!(world.store, unit => unit.audit().count_sign_ins(ada, SignInFilter::Any)), 50);
