@@ -1,5 +1,7 @@
 //! What requests cost the database: each statement is a trip to it. The lists are reviewed, so that they do not grow unseen.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tidegate_testkit::{Answer, Engine, TestApp, on_both_engines};
 
@@ -79,6 +81,8 @@ on_both_engines! {
                 app.confirm("auth/confirm-code", phone, &code).await
             })
             .await;
+        // One code a minute.
+        app.advance(Duration::from_secs(61));
         trips.list("code request to log in, Riven", async |app| app.send_login_code(phone).await).await;
         let code = app.latest_text_code(phone).await;
         trips
