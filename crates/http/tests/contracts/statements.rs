@@ -44,8 +44,8 @@ fn trip(line: &str) -> Option<String> {
         "update" => return Some(format!("update {}", words.next()?)),
         _ => return None,
     };
-    let table = words.skip_while(|word| *word != before_table).nth(1).unwrap_or("pg_notify");
-    Some(format!("{verb} {table}"))
+    // What tells other nodes is about no table: nodes that begin to listen to one another run it, too.
+    Some(format!("{verb} {}", words.skip_while(|word| *word != before_table).nth(1)?))
 }
 
 on_both_engines! {

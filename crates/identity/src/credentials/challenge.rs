@@ -13,7 +13,7 @@ use tidegate_domain::id::{AccountId, ChallengeId};
 use tidegate_domain::limit::{self, Limit};
 use tidegate_domain::{EmailAddress, PhoneNumber, Secret, Timestamp};
 use tidegate_kernel::fault::Fault;
-use tidegate_kernel::message::Mail;
+use tidegate_kernel::message::{Language, Mail};
 use tidegate_kernel::reserved::Reserved;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::{Call, Settings};
@@ -274,31 +274,24 @@ impl<G> Work<'_, G> {
             ..new
         };
         self.unit.challenges().insert(&new).await?;
-        self.mail_code(new.id, email, code.expose(), &link).await?;
-        Ok(temporary)
-    }
-
-    async fn mail_code(
-        &mut self,
-        cause: ChallengeId,
-        email: &EmailAddress,
-        code: &str,
-        link: &PlainToken,
-    ) -> Result<(), Fault> {
-        self.send(Mail {
+        // Its account was just made, in the language of the request.
+        let is_new = self.unit.has_made(account.id.0);
+        let language = if is_new { Language::Known(None) } else { Language::OfRecipient };
+        let mail = Mail {
             template: Template::SignUpCode,
             to: email,
             // Chosen by a caller who has not shown the mailbox.
             display_name: "",
-            cause: cause.into(),
+            cause: new.id.into(),
             values: json!({
-                "code": code,
-                "link": self.app.kernel.verify_email_link(link).expose(),
+                "code": code.expose(),
+                "link": self.app.kernel.verify_email_link(&link).expose(),
                 "minutes": self.call.profile.codes.verify_email.as_secs() / 60,
             }),
             deliverable: true,
-        })
-        .await
+        };
+        self.kernel().send_in(mail, language).await?;
+        Ok(temporary)
     }
 }
 
