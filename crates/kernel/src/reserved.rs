@@ -34,18 +34,26 @@ impl Kernel {
 pub struct Reserved {
     store: Store,
     buckets: Vec<[u8; 32]>,
+    /// Counted in the unit that acts: taken back with the others, and gone with the unit where it is not committed.
+    in_unit: Vec<[u8; 32]>,
 }
 
 impl Reserved {
     /// What the attempt counts, should it fail.
     pub fn new(kernel: &Kernel, call: &Call, counted: &[Counted<'_>]) -> Self {
         let buckets = counted.iter().flat_map(|counted| kernel.bucket_names(call, *counted)).collect();
-        Self { store: kernel.store.clone(), buckets }
+        Self { store: kernel.store.clone(), buckets, in_unit: Vec::new() }
+    }
+
+    /// What the unit that acts has counted itself, because it holds a lock that lets one attempt through at a time.
+    pub fn and_in_unit(&mut self, kernel: &Kernel, call: &Call, counted: &[Counted<'_>]) {
+        self.in_unit.extend(counted.iter().flat_map(|counted| kernel.bucket_names(call, *counted)));
     }
 
     /// The attempt failed: it stays counted.
     pub fn keep(&mut self) {
         self.buckets.clear();
+        self.in_unit.clear();
     }
 
     /// Takes the attempt back in the unit of work that makes it a success: as the last thing before the commit, because on PostgreSQL
@@ -54,19 +62,8 @@ impl Reserved {
     /// # Errors
     /// Those of the store.
     pub async fn refund(&self, unit: &mut Unit) -> Result<(), Fault> {
-        Ok(unit.limits().refund_all(&self.buckets).await?)
-    }
-
-    /// Takes back, in a unit of its own, what was not tried.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn give_back(mut self) -> Result<(), Fault> {
-        let mut unit = self.store.begin().await?;
-        self.refund(&mut unit).await?;
-        unit.commit().await?;
-        self.refunded();
-        Ok(())
+        let all = [self.buckets.as_slice(), self.in_unit.as_slice()].concat();
+        Ok(unit.limits().refund_all(&all).await?)
     }
 
     /// That unit was committed.

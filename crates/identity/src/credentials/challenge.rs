@@ -57,14 +57,14 @@ pub(crate) struct Guess {
     is_known: bool,
     /// Wrong codes after which the challenge is blocked for the caller.
     most: i32,
-    /// What is counted already. Without it, no code is compared.
+    /// What is counted already of the caller's network. Without it, no code is compared.
     reserved: Option<Reserved>,
-    /// By how much there are too many.
+    /// By how much that is too many.
     exceeded: Option<limit::Exceeded>,
 }
 
 impl Guess {
-    /// What is counted, and up to where.
+    /// What is counted beside the caller's network, and up to where: in the unit that answers, which one try at a time gets through.
     ///
     /// A code that was mailed is guessed at by those who hold its temporary token. One that was texted is guessed at by all
     /// who know the number: five times from one network, and unknown networks together neither void it nor use up the
@@ -74,13 +74,11 @@ impl Guess {
         challenge: &Challenge,
         settings: &Settings,
         now: Timestamp,
-    ) -> Vec<(Counted<'g>, Option<Limit>)> {
-        let by_network = (Counted::FailedCodeByNetwork, settings.failed_codes_by_network);
+    ) -> Vec<(Counted<'g>, Limit)> {
         let by_account = settings.failed_codes_by_account;
         let Some(phone) = &self.phone else {
-            let account =
-                challenge.account.map(|account| (Counted::FailedCodeByAccount(account), by_account));
-            return account.into_iter().chain([by_network]).collect();
+            let account = challenge.account.map(Counted::FailedCodeByAccount);
+            return account.zip(by_account).into_iter().collect();
         };
         let of_phone = if self.is_known {
             Counted::FailedPhoneCodeFromKnownNetwork(phone)
@@ -89,11 +87,8 @@ impl Guess {
         };
         let window = challenge.expires_at.since(now).max(REPEATED_FOR);
         let of_challenge = Limit { attempts: MAX_ATTEMPTS.unsigned_abs(), window };
-        vec![
-            (Counted::FailedCodeOfChallenge(challenge.id), Some(of_challenge)),
-            (of_phone, by_account),
-            by_network,
-        ]
+        let of_challenge = (Counted::FailedCodeOfChallenge(challenge.id), of_challenge);
+        [of_challenge].into_iter().chain(by_account.map(|limit| (of_phone, limit))).collect()
     }
 }
 
@@ -112,9 +107,9 @@ impl Identity {
 }
 
 impl Identity {
-    /// Counts a code for a challenge as the wrong one it may be, before it is compared and in a unit of its own: a crowd of
-    /// concurrent guesses stays within the limits, and no client of a network waits for what another one's right code leads to.
-    /// `unit` is one that reads.
+    /// Counts a code for a challenge as the wrong one it may be, before it is compared: a crowd of concurrent guesses stays within the
+    /// limits. That of the caller's network is counted in a unit of its own: nobody in a network waits for what another one's right
+    /// code leads to. The others are counted by [`Work::answer`]. `unit` is one that reads.
     pub(crate) async fn reserve_guess(
         &self,
         call: &Call,
@@ -138,8 +133,8 @@ impl Identity {
             ChallengeStatus::Blocked | ChallengeStatus::Expired => false,
         };
         if is_compared {
-            let counted = guess.counted(challenge, &self.kernel.settings, now);
-            match self.kernel.reserve(call, &counted).await? {
+            let by_network = (Counted::FailedCodeByNetwork, self.kernel.settings.failed_codes_by_network);
+            match self.kernel.reserve(call, &[by_network]).await? {
                 Ok(reserved) => guess.reserved = Some(reserved),
                 Err(exceeded) => guess.exceeded = Some(exceeded),
             }
@@ -186,11 +181,11 @@ impl<G> Work<'_, G> {
         &mut self,
         challenge: &Challenge,
         code: &Secret,
-        guess: Guess,
+        mut guess: Guess,
     ) -> Result<Answer, Fault> {
-        let Guess { most, reserved, exceeded, .. } = guess;
+        let most = guess.most;
         // Given back unless it turns out to be a wrong code.
-        self.reserved = reserved;
+        self.reserved = guess.reserved.take();
         let status = challenge.status_within(most, self.now);
         match status {
             ChallengeStatus::Open => {}
@@ -201,17 +196,22 @@ impl<G> Work<'_, G> {
             }
             ChallengeStatus::Expired => return Ok(Answer::Expired),
         }
-        if let Some(exceeded) = exceeded {
+        if let Some(exceeded) = guess.exceeded {
             return Ok(Answer::Exhausted(exceeded));
         }
         if self.reserved.is_none() {
             return Err(Fault::Internal("a code that is not counted is not compared".to_owned()));
         }
+        if status == ChallengeStatus::Open {
+            // Also for an unknown phone: answer and time are the same for both.
+            self.lock(challenge.account.unwrap_or(AccountId(challenge.id.0))).await?;
+        }
+        if let Some(exceeded) = self.count_guess(challenge, &guess).await? {
+            return Ok(Answer::Exhausted(exceeded));
+        }
         if status == ChallengeStatus::Consumed {
             return Ok(self.answer_again(challenge, code));
         }
-        // Also for an unknown phone: answer and time are the same for both.
-        self.lock(challenge.account.unwrap_or(AccountId(challenge.id.0))).await?;
         let is_right = self.app.is_code_of(challenge, code);
         let mut challenges = self.unit.challenges();
         let is_counted = match challenge.code_mac.as_deref().filter(|_| is_right) {
@@ -228,6 +228,22 @@ impl<G> Work<'_, G> {
             Some(ChallengeStatus::Consumed) => self.answer_again(challenge, code),
             _ => Answer::Used,
         })
+    }
+
+    /// Counts what is not counted already; answers by how much it is too many, if it is.
+    async fn count_guess(
+        &mut self,
+        challenge: &Challenge,
+        guess: &Guess,
+    ) -> Result<Option<limit::Exceeded>, Fault> {
+        let app = self.app;
+        let counted = guess.counted(challenge, &app.kernel.settings, self.now);
+        let exceeded = self.kernel().count_each(&counted).await?.into_iter().flatten().next();
+        if let Some(reserved) = &mut self.reserved {
+            let counted: Vec<_> = counted.iter().map(|(counted, _)| *counted).collect();
+            reserved.and_in_unit(&app.kernel, self.call, &counted);
+        }
+        Ok(exceeded)
     }
 
     /// Looks at a code for a challenge that was answered. Wrong ones are counted as ever: the answer that is kept for a repeat

@@ -119,4 +119,37 @@ on_both_engines! {
         .await;
         assert_eq!(read!(world.store, unit => unit.audit().count_sign_ins(ada, SignInFilter::Any)), 50);
     }
+
+    async fn events_of_a_unit_are_written_at_its_end_and_seen_in_it(world: World) {
+        let ada = world.account().await;
+        let mut unit = world.store.begin().await.unwrap();
+        // More than one statement holds.
+        let keys: Vec<AuditEventId> = (0..40).map(|_| world.key()).collect();
+        for key in &keys {
+            unit.audit().insert(event(*key, Some(ada), Action::SignInSucceeded)).await.unwrap();
+        }
+        assert_eq!(unit.audit().count_sign_ins(ada, SignInFilter::Any).await.unwrap(), 40);
+        unit.audit().insert(event(world.key(), Some(ada), Action::SignInFailed)).await.unwrap();
+        unit.commit().await.unwrap();
+        let seen = read!(world.store, unit => unit.audit().sign_ins(ada, SignInFilter::Any, 100, 0));
+        assert_eq!((seen.len(), seen[0].action.as_str()), (41, "auth.login.failure"));
+        // Nothing of a unit that was dropped, and of none that only reads.
+        let mut unit = world.store.begin().await.unwrap();
+        unit.audit().insert(event(world.key(), Some(ada), Action::SignInFailed)).await.unwrap();
+        drop(unit);
+        let mut reading = world.store.read().await.unwrap();
+        assert!(reading.audit().insert(event(world.key(), Some(ada), Action::SignInFailed)).await.is_err());
+        drop(reading);
+        assert_eq!(read!(world.store, unit => unit.audit().count_sign_ins(ada, SignInFilter::Any)), 41);
+    }
+
+    async fn an_event_whose_key_is_there_is_added_to_it_also_in_one_unit(world: World) {
+        let key = world.key();
+        let mut unit = world.store.begin().await.unwrap();
+        for _ in 0..3 {
+            unit.audit().insert(event(key, None, Action::SignInFailed)).await.unwrap();
+        }
+        unit.commit().await.unwrap();
+        assert_eq!(world.database.sql_texts("select cast(repeats as text) from audit_events").await, ["3"]);
+    }
 }
