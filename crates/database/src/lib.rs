@@ -17,7 +17,8 @@ pub use engine::{Change, ChangeListener, CopiedTable, DatabaseUrl, Migration, St
 pub use error::{Refusal, StoreError};
 pub use repeats::Repeats;
 pub use sqlx;
-pub use unit::Unit;
+pub use statement::{MOST_ROWS, rows};
+pub use unit::{Deferred, Unit};
 
 /// Result of a store operation.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;

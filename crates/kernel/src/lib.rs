@@ -32,6 +32,7 @@ mod node;
 pub mod one_time;
 mod own_jobs;
 mod request_limits;
+pub mod reserved;
 pub mod settings;
 pub mod signing_keys;
 pub mod sms_receipts;
