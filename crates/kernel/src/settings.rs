@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tidegate_crypto::RelyingParty;
 use tidegate_domain::audit::AuditRetention;
+use tidegate_domain::browser::BrowserSettings;
 use tidegate_domain::factor::FactorResets;
 use tidegate_domain::limit::{Limit, MessageLimits};
 use tidegate_domain::phone::TextLimits;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub texts: TextLimits,
     /// What differs between the contracts that are served.
     pub contracts: ContractProfiles,
+    /// The rules under which browsers sign in at the hosted pages.
+    pub browser: Arc<ContractProfile>,
     /// Hosts, with their ports where they are not the scheme's, to which links in mails may lead beside this installation.
     pub redirect_hosts: Vec<String>,
     /// How long a new database is being prepared.
@@ -147,6 +150,7 @@ impl Settings {
             phones: PhoneRule::default(),
             texts: TextLimits::default(),
             longest_access_token: contracts.longest_signed_token(),
+            browser: Arc::new(BrowserSettings::default().profile(&contracts.of_installation())),
             contracts,
             redirect_hosts: Vec::new(),
             database_preparation: Duration::ZERO,
@@ -164,8 +168,8 @@ impl Settings {
         }
     }
 
-    /// The profile of a contract.
+    /// The profile of a contract, or that of the hosted pages.
     pub fn profile(&self, contract: ContractId) -> &Arc<ContractProfile> {
-        self.contracts.of(contract)
+        if contract == ContractId::BROWSER { &self.browser } else { self.contracts.of(contract) }
     }
 }

@@ -36,6 +36,16 @@ impl Look {
         Self::in_words(app, Arc::clone(settings.languages.of(tag)))
     }
 
+    /// In the language that an application asked for (OpenID Connect Core, section 3.1.2.1, `ui_locales`), or else as above.
+    pub(super) fn asked_for(app: &App, headers: &HeaderMap, locales: Option<&str>) -> Self {
+        let list = locales.unwrap_or_default().split_ascii_whitespace().collect::<Vec<_>>().join(",");
+        let languages = &app.kernel().settings().languages;
+        match languages.preferred(&list) {
+            Some(tag) => Self::in_words(app, Arc::clone(languages.of(Some(tag)))),
+            None => Self::of(app, headers, None),
+        }
+    }
+
     /// In English: pages for developers, and the contracts' own words.
     pub(super) fn in_english(app: &App) -> Self {
         Self::in_words(app, Arc::clone(app.kernel().settings().languages.of(None)))

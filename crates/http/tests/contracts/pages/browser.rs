@@ -199,7 +199,8 @@ pub(super) async fn serve_with(change: impl FnOnce(&mut Settings)) -> (TestApp, 
     let address = format!("http://{}", listener.local_addr().unwrap());
     let mut settings = Settings::new(&address, DeliveryMode::Keep, tidegate_http::contract_profiles());
     change(&mut settings);
-    let app = TestApp::builder(Engine::Sqlite).settings(|before| *before = settings).start().await;
+    let builder = TestApp::builder(Engine::Sqlite).settings(|before| *before = settings);
+    let app = builder.http(|http| http.plain_cookies = true).start().await;
     let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     (app, address)

@@ -6,6 +6,7 @@ mod links;
 mod looks;
 mod outbox;
 mod passkeys;
+mod sign_in;
 mod start;
 mod states;
 mod words;

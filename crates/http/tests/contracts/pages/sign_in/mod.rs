@@ -1,0 +1,40 @@
+//! The hosted sign-in.
+
+mod attacks;
+mod factors;
+mod forms;
+mod sessions;
+mod stories;
+mod walk;
+mod window;
+
+use tidegate_testkit::Answer;
+use window::Window;
+
+const ADA: &str = "ada@example.com";
+const BOB: &str = "bob@example.com";
+
+/// Checks that a page of the sign-in lets nothing happen but what it is for. What it may do more than other pages: keep cookies, and,
+/// where passkeys are offered, ask this server for a challenge.
+#[track_caller]
+fn assert_guarded(page: &Answer) {
+    let policy = page.header("content-security-policy").replace("; connect-src 'self'", "");
+    assert_eq!(
+        policy,
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; frame-src 'self'; \
+         form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    );
+    for (name, value) in [
+        ("x-frame-options", "DENY"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store"),
+        ("cross-origin-opener-policy", "same-origin"),
+    ] {
+        assert_eq!(page.header(name), value, "{name}");
+    }
+    let text = page.text.to_lowercase();
+    for foreign in ["<style", " style=", "<iframe", " onclick", "javascript:", "http://", "<script>"] {
+        assert!(!text.contains(foreign), "{foreign} in {text}");
+    }
+}
