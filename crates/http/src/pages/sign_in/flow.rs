@@ -101,7 +101,7 @@ pub(crate) struct SignInWish {
 }
 
 /// A sign-in under way.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Flow {
     /// Where it leads; none for a sign-in that nothing asked for.
     pub(super) to: Option<Continuation>,
@@ -116,7 +116,7 @@ pub(super) struct Flow {
 }
 
 /// A step that a sign-in waits for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) enum Step {
     /// The second factor.
     Factor(FactorStep),
@@ -130,7 +130,7 @@ pub(super) enum Step {
 }
 
 /// A sign-in that waits for the second factor.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct FactorStep {
     /// From the sign-in, or from the choice of a method.
     pub(super) token: String,

@@ -48,10 +48,14 @@ pub(super) struct Page<'a> {
     pub(super) title: &'a str,
     pub(super) alerts: Vec<Alert>,
     pub(super) texts: Vec<String>,
+    /// What the last of the texts announces.
+    pub(super) items: Vec<String>,
     pub(super) form: Option<Form>,
     pub(super) passkey: Option<PasskeyOffer>,
     pub(super) others: Vec<Form>,
     pub(super) links: Vec<LinkButton>,
+    /// Where an answer to a form sends the browser on to, if that is not this server.
+    pub(super) form_target: Option<String>,
 }
 
 impl<'a> Page<'a> {
@@ -62,29 +66,38 @@ impl<'a> Page<'a> {
             title: look.words.text(title),
             alerts: Vec::new(),
             texts: Vec::new(),
+            items: Vec::new(),
             form: None,
             passkey: None,
             others: Vec::new(),
             links: Vec::new(),
+            form_target: None,
         }
     }
 
     /// The answer with that status.
     pub(super) fn answer(self, app: &App, visitor: &Visitor, status: StatusCode) -> Response {
-        let calls_server = self.passkey.is_some();
         let mut response = page(status, &self);
-        if let Some(policy) = calls_server.then(calling_policy).flatten() {
-            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+        let mut headers = page_headers();
+        if let Some(policy) = self.policy(&headers) {
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         }
+        response.headers_mut().extend(headers);
         visitor.answer(app, response)
     }
-}
 
-/// The policy of all pages, and calls of this server: the script for passkeys fetches a challenge.
-fn calling_policy() -> Option<HeaderValue> {
-    let headers = page_headers();
-    let policy = headers.get(header::CONTENT_SECURITY_POLICY)?.to_str().ok()?;
-    HeaderValue::try_from(format!("{policy}; connect-src 'self'")).ok()
+    /// The policy of all pages. The script for passkeys may ask this server for a challenge, and forms may lead on to their target:
+    /// browsers hold redirects against the policy, too (W3C Content Security Policy 3, section 6.4.1).
+    fn policy(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let mut policy = headers.get(header::CONTENT_SECURITY_POLICY)?.to_str().ok()?.to_owned();
+        if self.passkey.is_some() {
+            policy.push_str("; connect-src 'self'");
+        }
+        if let Some(target) = &self.form_target {
+            policy = policy.replace("form-action 'self'", &format!("form-action 'self' {target}"));
+        }
+        HeaderValue::try_from(policy).ok()
+    }
 }
 
 /// Why a form comes back.

@@ -32,7 +32,7 @@ const TIMEOUT: u32 = 60_000;
 
 /// The button, which the served script makes work and shows.
 #[derive(Template)]
-#[template(path = "parts/passkey.html")]
+#[template(path = "passkey_offer.html")]
 pub(super) struct PasskeyOffer {
     csrf: String,
     options_csrf: String,
