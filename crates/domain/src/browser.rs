@@ -102,7 +102,7 @@ impl BrowserSettings {
             second_factor: SecondFactor::Ask,
             // The cookie is no bearer token: these are what the pages do, and no endpoint of a contract.
             permissions: PermissionSet::ANY_CONTRACT
-                .union(PermissionSet::of(&[Permission::ManageOwnFactors])),
+                .union(PermissionSet::of(&[Permission::ManageOwnFactors, Permission::AuthorizeApplications])),
             limits: crate::contract::Limits {
                 sign_in_by_ip: limits.sign_in_by_ip,
                 sign_in_by_email: limits.sign_in_by_email,

@@ -39,6 +39,8 @@ impl ContractId {
     pub const RIVEN: Self = Self::new("riven");
     /// No contract: the hosted sign-in, whose sessions browsers hold in a cookie.
     pub const BROWSER: Self = Self::new("browser");
+    /// No contract: what was issued by the OAuth endpoints.
+    pub const OAUTH: Self = Self::new("oauth");
 
     /// The contract of that name, for constants: there, text that is no name does not compile.
     ///

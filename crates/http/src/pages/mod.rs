@@ -34,7 +34,13 @@ use crate::wire::not_found::method_not_allowed;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 use look::{Card, Look};
+pub(crate) use parts::Rank;
+pub(crate) use sign_in::flow::{
+    Continuation, SignInWish, sign_in_first, sign_in_with_another, was_signed_in_for, without_proof,
+};
+pub(crate) use sign_in::page::{Page, form, link};
 pub(crate) use start::show_to_browsers;
+pub(crate) use visitor::{BrowserSession, Visitor};
 
 /// Routes of the pages.
 pub(crate) fn router(app: &App) -> Router<App> {
@@ -80,7 +86,8 @@ async fn secured(State(app): State<App>, request: Request, next: Next) -> Respon
     response
 }
 
-fn failure(app: &App, headers: &HeaderMap, rejection: Rejection) -> Response {
+/// What befell a request, as a page.
+pub(crate) fn failure(app: &App, headers: &HeaderMap, rejection: Rejection) -> Response {
     let added = rejection.headers();
     let why = match rejection {
         Rejection::NotConfigured { .. } => "page.failed.not_set_up",

@@ -133,14 +133,19 @@ impl Visitor {
         Look::of(app, &self.headers, None)
     }
 
+    /// In the languages that an application asked for, or else in that.
+    pub(crate) fn look_asked_for(&self, app: &App, locales: Option<&str>) -> Look {
+        Look::asked_for(app, &self.headers, locales)
+    }
+
     /// What a form of this browser carries that is sent to `action`.
-    pub(super) fn form_token(&self, app: &App, action: &str) -> (&'static str, String) {
+    pub(crate) fn form_token(&self, app: &App, action: &str) -> (&'static str, String) {
         let tag = app.kernel().vault.mac(FORM_TOKEN, &self.bound_to(action));
         ("csrf", URL_SAFE_NO_PAD.encode(tag))
     }
 
     /// Whether a form was made for this browser and its present session, and is sent by a page of this server.
-    pub(super) fn accepts(&self, app: &App, action: &str, token: &str) -> bool {
+    pub(crate) fn accepts(&self, app: &App, action: &str, token: &str) -> bool {
         let Ok(tag) = URL_SAFE_NO_PAD.decode(token) else { return false };
         let is_ours = app.kernel().vault.verify_mac(FORM_TOKEN, &self.bound_to(action), &tag);
         is_ours && !self.is_new && !self.is_foreign()

@@ -255,7 +255,21 @@ pub(crate) fn without_proof(query: &str) -> (String, Option<&str>) {
     (kept.join("&"), proof.map(|(_, proof)| proof))
 }
 
-/// Whether the person has to sign in before the page at `to` goes on. `proof` came with the request: see [`without_proof`].
+/// Whether the session was opened for the page at `to`, and just now. `proof` came with the request: see [`without_proof`].
+pub(crate) fn was_signed_in_for(
+    app: &App,
+    session: &BrowserSession,
+    to: &Continuation,
+    proof: Option<&str>,
+) -> bool {
+    let returned: Option<Returned> = proof.and_then(|proof| open(app, RETURNED, proof));
+    let now = app.kernel().now().seconds();
+    returned.is_some_and(|returned| {
+        returned.session == session.session && returned.to == *to && returned.until > now
+    })
+}
+
+/// Whether the person has to sign in before the page at `to` goes on.
 pub(crate) fn has_to_sign_in(
     app: &App,
     session: &BrowserSession,
@@ -263,12 +277,7 @@ pub(crate) fn has_to_sign_in(
     to: &Continuation,
     proof: Option<&str>,
 ) -> bool {
-    let now = app.kernel().now();
-    let returned: Option<Returned> = proof.and_then(|proof| open(app, RETURNED, proof));
-    let is_for_this = returned.is_some_and(|returned| {
-        returned.session == session.session && returned.to == *to && returned.until > now.seconds()
-    });
-    !is_for_this && !satisfies(session, wish, now)
+    !was_signed_in_for(app, session, to, proof) && !satisfies(session, wish, app.kernel().now())
 }
 
 fn satisfies(session: &BrowserSession, wish: &SignInWish, now: Timestamp) -> bool {
@@ -295,6 +304,12 @@ pub(crate) fn sign_in_first(app: &App, visitor: &Visitor, to: Continuation, wish
         }
     };
     visitor.answer(app, response)
+}
+
+/// Where the person signs in with another account, and then goes back to `to`.
+pub(crate) fn sign_in_with_another(app: &App, visitor: &Visitor, to: &Continuation) -> Option<String> {
+    let flow = Flow { to: Some(to.clone()), ..Flow::default() };
+    flow.seal(app, visitor).ok().map(|sealed| format!("/sign-in?flow={sealed}"))
 }
 
 #[cfg(test)]

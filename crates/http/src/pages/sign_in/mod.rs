@@ -6,9 +6,9 @@
 mod account;
 mod code;
 mod factor;
-mod flow;
+pub(super) mod flow;
 mod forgot;
-mod page;
+pub(super) mod page;
 mod passkey;
 mod password;
 mod sign_out;

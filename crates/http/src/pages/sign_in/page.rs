@@ -43,24 +43,24 @@ pub(super) fn read(query: SentQuery) -> FlowQuery {
 /// A page with a form, and others beside it.
 #[derive(Template)]
 #[template(path = "sign_in.html")]
-pub(super) struct Page<'a> {
-    pub(super) look: &'a Look,
-    pub(super) title: &'a str,
-    pub(super) alerts: Vec<Alert>,
-    pub(super) texts: Vec<String>,
+pub(crate) struct Page<'a> {
+    pub(crate) look: &'a Look,
+    pub(crate) title: &'a str,
+    pub(crate) alerts: Vec<Alert>,
+    pub(crate) texts: Vec<String>,
     /// What the last of the texts announces.
-    pub(super) items: Vec<String>,
-    pub(super) form: Option<Form>,
-    pub(super) passkey: Option<PasskeyOffer>,
-    pub(super) others: Vec<Form>,
-    pub(super) links: Vec<LinkButton>,
+    pub(crate) items: Vec<String>,
+    pub(crate) form: Option<Form>,
+    pub(crate) passkey: Option<PasskeyOffer>,
+    pub(crate) others: Vec<Form>,
+    pub(crate) links: Vec<LinkButton>,
     /// Where an answer to a form sends the browser on to, if that is not this server.
-    pub(super) form_target: Option<String>,
+    pub(crate) form_target: Option<String>,
 }
 
 impl<'a> Page<'a> {
     /// A page with that title: one of the texts `page.*.title`.
-    pub(super) fn titled(look: &'a Look, title: &'a str) -> Self {
+    pub(crate) fn titled(look: &'a Look, title: &'a str) -> Self {
         Self {
             look,
             title: look.words.text(title),
@@ -76,7 +76,7 @@ impl<'a> Page<'a> {
     }
 
     /// The answer with that status.
-    pub(super) fn answer(self, app: &App, visitor: &Visitor, status: StatusCode) -> Response {
+    pub(crate) fn answer(self, app: &App, visitor: &Visitor, status: StatusCode) -> Response {
         let mut response = page(status, &self);
         let mut headers = page_headers();
         if let Some(policy) = self.policy(&headers) {
@@ -103,30 +103,30 @@ impl<'a> Page<'a> {
 /// Why a form comes back.
 pub(super) struct Problem {
     pub(super) status: StatusCode,
-    pub(super) text: String,
-    pub(super) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) headers: HeaderMap,
 }
 
 impl Problem {
     /// One of the texts `page.*`.
-    pub(super) fn saying(words: &Catalogue, status: StatusCode, key: &str) -> Self {
+    pub(crate) fn saying(words: &Catalogue, status: StatusCode, key: &str) -> Self {
         Self { status, text: words.text(key).to_owned(), headers: HeaderMap::new() }
     }
 
     /// The form was made for another browser or session, or the browser keeps no cookies.
-    pub(super) fn stale(words: &Catalogue) -> Self {
+    pub(crate) fn stale(words: &Catalogue) -> Self {
         Self::saying(words, StatusCode::FORBIDDEN, "page.signin.stale")
     }
 
     /// Too many attempts, so many seconds to wait.
-    pub(super) fn too_many(words: &Catalogue, seconds: u64, headers: HeaderMap) -> Self {
+    pub(crate) fn too_many(words: &Catalogue, seconds: u64, headers: HeaderMap) -> Self {
         let wait = words.duration(seconds.div_ceil(60).max(1));
         let text = words.fill("page.signin.too_many", &[("wait", &wait)]);
         Self { status: StatusCode::TOO_MANY_REQUESTS, text, headers }
     }
 
     /// What befell the use case. None for what the form cannot help with.
-    pub(super) fn of(words: &Catalogue, rejection: &Rejection) -> Option<Self> {
+    pub(crate) fn of(words: &Catalogue, rejection: &Rejection) -> Option<Self> {
         let headers = rejection.headers();
         match rejection {
             Rejection::RateLimited { retry_after, .. } => Some(Self::too_many(words, *retry_after, headers)),
@@ -138,7 +138,7 @@ impl Problem {
         }
     }
 
-    pub(super) fn alert(&self) -> Alert {
+    pub(crate) fn alert(&self) -> Alert {
         Alert { tone: Tone::Error, text: self.text.clone() }
     }
 }
@@ -169,7 +169,7 @@ pub(super) fn look(app: &App, visitor: &Visitor, flow: &Flow) -> Look {
 }
 
 /// A form of this browser's with nothing but a button, or with fields that are added.
-pub(super) fn form(
+pub(crate) fn form(
     app: &App,
     visitor: &Visitor,
     action: &'static str,
@@ -193,7 +193,7 @@ pub(super) fn code_field(label: &str, kind: FieldKind) -> Field {
 }
 
 /// A link to another page of the sign-in.
-pub(super) fn link(words: &Catalogue, key: &str, href: String) -> LinkButton {
+pub(crate) fn link(words: &Catalogue, key: &str, href: String) -> LinkButton {
     LinkButton { rank: Rank::Secondary, label: words.text(key).to_owned(), href }
 }
 

@@ -202,6 +202,9 @@ on_both_engines! {
             page.assert_status(403);
             assert_eq!(heading(&page), "Sign out?");
         }
+        // As a browser sends the form of another site: without cookies, which must not go either.
+        let answer = app.post("/sign-out").form(&format!("csrf={theirs}")).send().await;
+        assert_eq!(answer.assert_status(303).header("set-cookie"), "");
         window.open("/sign-out").await.assert_status(200);
         window.open("/signed-out").await.assert_status(303);
         assert!(window.is_signed_in().await);
