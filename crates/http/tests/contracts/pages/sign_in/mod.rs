@@ -4,9 +4,9 @@ mod attacks;
 mod factors;
 mod forms;
 mod sessions;
-mod stories;
+pub(crate) mod stories;
 mod walk;
-mod window;
+pub(crate) mod window;
 
 use tidegate_testkit::Answer;
 use window::Window;
@@ -17,7 +17,7 @@ const BOB: &str = "bob@example.com";
 /// Checks that a page of the sign-in lets nothing happen but what it is for. What it may do more than other pages: keep cookies, and,
 /// where passkeys are offered, ask this server for a challenge.
 #[track_caller]
-fn assert_guarded(page: &Answer) {
+pub(crate) fn assert_guarded(page: &Answer) {
     let policy = page.header("content-security-policy").replace("; connect-src 'self'", "");
     assert_eq!(
         policy,

@@ -5,44 +5,45 @@ use std::collections::BTreeMap;
 
 use tidegate_testkit::{Answer, Client, PASSWORD, Request, TestApp};
 
-pub(super) const SESSION: &str = "__Host-tidegate_session";
-pub(super) const FORM: &str = "__Host-tidegate_form";
-pub(super) const DEVICE: &str = "__Host-tidegate_device";
+pub(crate) const SESSION: &str = "__Host-tidegate_session";
+pub(crate) const FORM: &str = "__Host-tidegate_form";
+pub(crate) const DEVICE: &str = "__Host-tidegate_device";
 
 /// A browser's window, or all windows of one browser.
-pub(super) struct Window {
+pub(crate) struct Window {
     client: Client,
     cookies: RefCell<BTreeMap<String, String>>,
 }
 
 impl Window {
-    pub(super) fn new(app: &TestApp) -> Self {
+    pub(crate) fn new(app: &TestApp) -> Self {
         Self { client: app.client(), cookies: RefCell::default() }
     }
 
     /// A browser of somebody else.
-    pub(super) fn at(app: &TestApp, ip: &str) -> Self {
+    pub(crate) fn at(app: &TestApp, ip: &str) -> Self {
         Self { client: app.client().at(ip), cookies: RefCell::default() }
     }
 
-    pub(super) fn cookie(&self, name: &str) -> Option<String> {
+    pub(crate) fn cookie(&self, name: &str) -> Option<String> {
         self.cookies.borrow().get(name).cloned()
     }
 
-    pub(super) fn set_cookie(&self, name: &str, value: &str) {
+    pub(crate) fn set_cookie(&self, name: &str, value: &str) {
         self.cookies.borrow_mut().insert(name.to_owned(), value.to_owned());
     }
 
-    pub(super) fn forget(&self, name: &str) {
+    pub(crate) fn forget(&self, name: &str) {
         self.cookies.borrow_mut().remove(name);
     }
 
     /// Sends a request with the cookies, and keeps those of the answer.
-    pub(super) async fn send(&self, request: Request) -> Answer {
+    pub(crate) async fn send(&self, request: Request) -> Answer {
         let pairs: Vec<String> =
             self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
         let request = if pairs.is_empty() { request } else { request.header("cookie", &pairs.join("; ")) };
-        let answer = request.header("host", "id.example.com").send().await;
+        let request = request.header("host", "id.example.com").header("accept", "text/html,*/*;q=0.8");
+        let answer = request.send().await;
         for line in answer.headers.get_all("set-cookie") {
             let line = line.to_str().unwrap();
             let (pair, attributes) = line.split_once(';').unwrap();
@@ -56,22 +57,22 @@ impl Window {
         answer
     }
 
-    pub(super) async fn open(&self, path: &str) -> Answer {
+    pub(crate) async fn open(&self, path: &str) -> Answer {
         self.send(self.client.get(path)).await
     }
 
     /// Posts a form as it is.
-    pub(super) async fn post(&self, path: &str, form: &str) -> Answer {
+    pub(crate) async fn post(&self, path: &str, form: &str) -> Answer {
         self.send(self.client.post(path).form(form)).await
     }
 
     /// A request to be changed before it is sent.
-    pub(super) fn request(&self, path: &str, form: &str) -> Request {
+    pub(crate) fn request(&self, path: &str, form: &str) -> Request {
         self.client.post(path).form(form)
     }
 
     /// Goes where an answer leads, on this server only.
-    pub(super) async fn follow(&self, mut answer: Answer) -> Answer {
+    pub(crate) async fn follow(&self, mut answer: Answer) -> Answer {
         for _ in 0..5 {
             if answer.status != 303 {
                 return answer;
@@ -83,24 +84,24 @@ impl Window {
         panic!("redirects without an end");
     }
 
-    pub(super) async fn visit(&self, path: &str) -> Answer {
+    pub(crate) async fn visit(&self, path: &str) -> Answer {
         let answer = self.open(path).await;
         self.follow(answer).await
     }
 
     /// Sends the form of a page that goes to `action`, with what is typed; answers the redirect or the page.
-    pub(super) async fn submit(&self, page: &Answer, action: &str, typed: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn submit(&self, page: &Answer, action: &str, typed: &[(&str, &str)]) -> Answer {
         self.post(action, &filled(page, action, typed)).await
     }
 
     /// The same, and goes where it leads.
-    pub(super) async fn press(&self, page: &Answer, action: &str, typed: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn press(&self, page: &Answer, action: &str, typed: &[(&str, &str)]) -> Answer {
         let answer = self.submit(page, action, typed).await;
         self.follow(answer).await
     }
 
     /// Opens the sign-in and sends an address and a password.
-    pub(super) async fn try_password(&self, login: &str, password: &str) -> Answer {
+    pub(crate) async fn try_password(&self, login: &str, password: &str) -> Answer {
         let page = self.visit("/sign-in").await;
         page.assert_status(200);
         self.submit(&page, "/sign-in", &[("login", login), ("password", password)]).await
@@ -108,7 +109,7 @@ impl Window {
 
     /// Signs in with the usual password and nothing else.
     #[track_caller]
-    pub(super) fn sign_in<'a>(&'a self, login: &'a str) -> impl Future<Output = Answer> + 'a {
+    pub(crate) fn sign_in<'a>(&'a self, login: &'a str) -> impl Future<Output = Answer> + 'a {
         async move {
             let answer = self.try_password(login, PASSWORD).await;
             let page = self.follow(answer).await;
@@ -118,13 +119,13 @@ impl Window {
     }
 
     /// Whether the server takes it for signed in.
-    pub(super) async fn is_signed_in(&self) -> bool {
+    pub(crate) async fn is_signed_in(&self) -> bool {
         self.open("/account").await.status == 200
     }
 }
 
 /// A form's fields as a browser sends them.
-pub(super) fn filled(page: &Answer, action: &str, typed: &[(&str, &str)]) -> String {
+pub(crate) fn filled(page: &Answer, action: &str, typed: &[(&str, &str)]) -> String {
     let hidden = hidden(page, action);
     let pairs = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let is_typed = |name: &str| typed.iter().any(|(known, _)| *known == name);
@@ -134,7 +135,7 @@ pub(super) fn filled(page: &Answer, action: &str, typed: &[(&str, &str)]) -> Str
 
 /// The hidden fields of the first form that goes to `action`.
 #[track_caller]
-pub(super) fn hidden(page: &Answer, action: &str) -> Vec<(String, String)> {
+pub(crate) fn hidden(page: &Answer, action: &str) -> Vec<(String, String)> {
     let start = format!("action=\"{action}\"");
     let after =
         page.text.split_once(&start).unwrap_or_else(|| panic!("no form to {action}: {}", page.text)).1;
@@ -151,12 +152,12 @@ pub(super) fn hidden(page: &Answer, action: &str) -> Vec<(String, String)> {
 
 /// The value of a hidden field.
 #[track_caller]
-pub(super) fn field(page: &Answer, action: &str, name: &str) -> String {
+pub(crate) fn field(page: &Answer, action: &str, name: &str) -> String {
     let hidden = hidden(page, action);
     hidden.into_iter().find(|(known, _)| known == name).unwrap_or_else(|| panic!("no {name}")).1
 }
 
-pub(super) fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     text.bytes()
         .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
