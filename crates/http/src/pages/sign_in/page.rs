@@ -51,7 +51,7 @@ pub(crate) struct Page<'a> {
     /// What the last of the texts announces.
     pub(crate) items: Vec<String>,
     pub(crate) form: Option<Form>,
-    pub(crate) passkey: Option<PasskeyOffer>,
+    pub(super) passkey: Option<PasskeyOffer>,
     pub(crate) others: Vec<Form>,
     pub(crate) links: Vec<LinkButton>,
     /// Where an answer to a form sends the browser on to, if that is not this server.

@@ -1,12 +1,10 @@
 //! What attackers try at the hosted sign-in.
 
-use tidegate_domain::EmailAddress;
-use tidegate_identity::operator::{AccountName, Operator};
 use tidegate_testkit::{Answer, PASSWORD, TestApp, on_both_engines};
 
 use super::super::heading;
 use super::window::{FORM, SESSION, field, filled, hidden};
-use super::{ADA, BOB, Window, assert_guarded};
+use super::{ADA, BOB, Window, assert_guarded, disable};
 
 /// A page without what differs from request to request.
 fn told(page: &Answer) -> String {
@@ -40,9 +38,7 @@ on_both_engines! {
         app.sign_up_rivergen_verified(ADA).await;
         app.sign_up_rivergen_verified(BOB).await;
         app.sign_up_rivergen("new@example.com").await;
-        let operator = Operator::new(app.identity());
-        let name = AccountName::Email(EmailAddress::parse(BOB).unwrap());
-        operator.disable_account(&name).await.unwrap_or_else(|_| panic!("disabled"));
+        disable(&app, BOB).await;
         let answer = async |login: &str, password: &str| {
             let window = Window::new(&app);
             let page = window.try_password(login, password).await;

@@ -8,11 +8,21 @@ pub(crate) mod stories;
 mod walk;
 pub(crate) mod window;
 
-use tidegate_testkit::Answer;
+use tidegate_domain::EmailAddress;
+use tidegate_identity::operator::{AccountName, Operator};
+use tidegate_testkit::{Answer, TestApp};
 use window::Window;
 
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
+
+/// An operator disables an account.
+async fn disable(app: &TestApp, email: &str) {
+    let operator = Operator::at_command_line(app.kernel().settings().contracts.of_installation());
+    let name = AccountName::Login(EmailAddress::parse(email).unwrap().into());
+    let disabled = app.identity().disable_account(&operator, &name).await;
+    disabled.unwrap_or_else(|_| panic!("{email} is disabled"));
+}
 
 /// Checks that a page of the sign-in lets nothing happen but what it is for. What it may do more than other pages: keep cookies, and,
 /// where passkeys are offered, ask this server for a challenge.

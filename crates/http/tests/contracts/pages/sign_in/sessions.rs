@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tidegate_domain::EmailAddress;
-use tidegate_identity::operator::{AccountName, Operator};
 use tidegate_testkit::{PASSWORD, TestApp, on_both_engines};
 
 use super::window::SESSION;
-use super::{ADA, Window};
+use super::{ADA, Window, disable};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -38,7 +36,7 @@ on_both_engines! {
         let list = app.get("/api/v1/sessions").bearer(&ada.access_token).send().await;
         let sessions = list.assert_status(200).field("data.sessions").as_array().unwrap().clone();
         let browser = sessions.iter().find(|session| session["is_current"] == false).unwrap_or_else(|| panic!("{}", list.text));
-        let path = format!("/api/v1/sessions/{}", browser["session_id"]);
+        let path = format!("/api/v1/sessions/{}", browser["id"]);
         let ended = app.delete(&path).bearer(&ada.access_token).send().await;
         assert!(ended.status < 300, "{}", ended.text);
         assert!(!window.is_signed_in().await);
@@ -52,9 +50,7 @@ on_both_engines! {
         assert!(!window.is_signed_in().await);
 
         window.sign_in(ADA).await;
-        let operator = Operator::new(app.identity());
-        let name = AccountName::Email(EmailAddress::parse(ADA).unwrap());
-        operator.disable_account(&name).await.unwrap_or_else(|_| panic!("the account is disabled"));
+        disable(&app, ADA).await;
         assert!(!window.is_signed_in().await);
         // And it does not sign in again, with the answer to a wrong password.
         let page = window.try_password(ADA, PASSWORD).await;
@@ -84,7 +80,7 @@ on_both_engines! {
         let window = Window::new(&app);
         window.sign_in(ADA).await;
         let secret = window.cookie(SESSION).unwrap();
-        for path in ["/api/v1/auth/me", "/api/v1/sessions", "/api/v1/account"] {
+        for path in ["/api/v1/auth/me", "/api/v1/sessions", "/oauth/userinfo"] {
             let request = app.get(path).bearer(&secret);
             request.send().await.assert_status(401);
             app.get(path).header("cookie", &format!("{SESSION}={secret}")).send().await.assert_status(401);

@@ -108,14 +108,11 @@ impl Window {
     }
 
     /// Signs in with the usual password and nothing else.
-    #[track_caller]
-    pub(crate) fn sign_in<'a>(&'a self, login: &'a str) -> impl Future<Output = Answer> + 'a {
-        async move {
-            let answer = self.try_password(login, PASSWORD).await;
-            let page = self.follow(answer).await;
-            assert!(page.text.contains("You are signed in"), "{}", page.text);
-            page
-        }
+    pub(crate) async fn sign_in(&self, login: &str) -> Answer {
+        let answer = self.try_password(login, PASSWORD).await;
+        let page = self.follow(answer).await;
+        assert!(page.text.contains("You are signed in"), "{}", page.text);
+        page
     }
 
     /// Whether the server takes it for signed in.
