@@ -29,8 +29,13 @@ const WRITE: PermissionSet = PermissionSet::of(&[
 ]);
 
 const ACCOUNTS_READ: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ReadMembers]);
-const SECURITY_READ: PermissionSet =
-    PermissionSet::of(&[P::ReadOwnToken, P::ReadOwnSessions, P::ReadOwnFactors]);
+const SECURITY_READ: PermissionSet = PermissionSet::of(&[
+    P::ReadOwnToken,
+    P::ReadOwnSessions,
+    P::ReadOwnFactors,
+    P::ReadOwnTokens,
+    P::ReadOrganizationTokens,
+]);
 const ORGANIZATION_READ: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ReadOrganization]);
 const ORGANIZATION_WRITE: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ManageOrganization]);
 const DATABASES_READ: PermissionSet =
@@ -75,6 +80,9 @@ const VOCABULARY: [(&str, PermissionSet); 19] = [
     ("offline_access", NONE),
 ];
 
+/// The scopes of OpenID Connect: sign-ins at other applications ask for them, tokens of people and organizations have no use for them.
+const OPENID: [&str; 5] = ["openid", "profile", "email", "phone", "offline_access"];
+
 /// One scope: text of the form of RFC 6749 section 3.3.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Scope(Cow<'static, str>);
@@ -97,15 +105,25 @@ pub enum ScopeError {
     /// Not of the form of RFC 6749 section 3.3.
     #[error("a scope is printable ASCII without spaces, quotes and backslashes")]
     Malformed,
-    /// Not in the vocabulary.
-    #[error("unknown scope")]
-    Unknown,
+    /// Not in the vocabulary; this one is the most like it.
+    #[error("unknown scope; the nearest one is {0}")]
+    Unknown(&'static str),
 }
 
 impl Scope {
     /// Every scope that can be asked for.
     pub fn known() -> impl Iterator<Item = &'static str> {
         VOCABULARY.iter().map(|(name, _)| *name)
+    }
+
+    /// Those that a personal access token can have: all but those of OpenID Connect.
+    pub fn of_tokens() -> impl Iterator<Item = &'static str> {
+        Self::known().filter(|name| !OPENID.contains(name))
+    }
+
+    /// Whether it is one of OpenID Connect.
+    pub fn is_openid(&self) -> bool {
+        OPENID.contains(&self.as_str())
     }
 
     /// Its name.
@@ -123,7 +141,7 @@ impl Scope {
         let known = VOCABULARY.iter().find(|(known, _)| *known == name);
         match known {
             Some((known, _)) => Ok(Self(Cow::Borrowed(known))),
-            None if is_scope_token(name) => Err(ScopeError::Unknown),
+            None if is_scope_token(name) => Err(ScopeError::Unknown(nearest(name))),
             None => Err(ScopeError::Malformed),
         }
     }
@@ -137,6 +155,13 @@ impl Scope {
             Err(_) => Some(Self(Cow::Owned(name.to_owned()))),
         }
     }
+}
+
+/// The known scope that is most like a name.
+fn nearest(name: &str) -> &'static str {
+    let name = name.to_ascii_lowercase();
+    let likeness = |known: &str| strsim::jaro_winkler(&name, known);
+    Scope::known().max_by(|one, other| likeness(one).total_cmp(&likeness(other))).unwrap_or_default()
 }
 
 /// `scope-token` of RFC 6749 section 3.3.
@@ -303,6 +328,8 @@ mod tests {
             P::ManageMembers,
             P::ManagePrograms,
             P::ManageProgramKeys,
+            P::ManageOwnTokens,
+            P::RevokeOrganizationTokens,
         ] {
             assert!(!all.contains(permission), "{permission:?}");
         }
@@ -320,8 +347,9 @@ mod tests {
 
     #[test]
     fn what_is_unknown_cannot_be_asked_for_and_gives_nothing_where_it_is_stored() {
-        assert_eq!(Scopes::parse("read fly"), Err(ScopeError::Unknown));
-        assert_eq!(Scopes::parse("full"), Err(ScopeError::Unknown));
+        for unknown in ["read fly", "full", "*"] {
+            assert!(matches!(Scopes::parse(unknown), Err(ScopeError::Unknown(_))), "{unknown}");
+        }
         assert_eq!(Scopes::parse(""), Err(ScopeError::Empty));
         assert_eq!(Scopes::requested([]), Err(ScopeError::Empty));
         for malformed in
@@ -336,6 +364,30 @@ mod tests {
             assert_eq!(Scopes::from_stored(text).permissions(), PermissionSet::NONE, "{text:?}");
         }
         assert_eq!(Scopes::from_stored("full read"), Scopes::parse("read").unwrap());
+    }
+
+    #[test]
+    fn who_misspells_a_scope_is_told_the_nearest() {
+        for (typed, meant) in [
+            ("account:read", "accounts:read"),
+            ("Read", "read"),
+            ("data.query", "data:query"),
+            ("policy:write", "policies:write"),
+            ("databases", "databases:read"),
+            ("org:read", "organization:read"),
+        ] {
+            assert_eq!(Scopes::requested([typed]), Err(ScopeError::Unknown(meant)), "{typed}");
+        }
+        let text = ScopeError::Unknown("accounts:read").to_string();
+        assert_eq!(text, "unknown scope; the nearest one is accounts:read");
+    }
+
+    #[test]
+    fn scopes_of_openid_connect_are_known_and_none_of_a_tokens() {
+        let openid = Scopes::requested(OPENID).unwrap();
+        assert_eq!(openid.permissions(), PermissionSet::NONE);
+        assert_eq!(Scope::known().count(), Scope::of_tokens().count() + OPENID.len());
+        assert!(Scope::of_tokens().all(|name| !OPENID.contains(&name)));
     }
 
     #[test]
