@@ -105,6 +105,9 @@ pub enum ScopeError {
     /// Not of the form of RFC 6749 section 3.3.
     #[error("a scope is printable ASCII without spaces, quotes and backslashes")]
     Malformed,
+    /// One of OpenID Connect, where those mean nothing.
+    #[error("a scope of OpenID Connect is no scope of a token")]
+    OfOpenId,
     /// Not in the vocabulary; this one is the most like it.
     #[error("unknown scope; the nearest one is {0}")]
     Unknown(&'static str),
@@ -186,6 +189,16 @@ impl Scopes {
             }
         }
         if scopes.is_empty() { Err(ScopeError::Empty) } else { Ok(Self::Limited(scopes)) }
+    }
+
+    /// What a person asks for when they make a personal access token: scopes of OpenID Connect are none of its.
+    ///
+    /// # Errors
+    /// [`ScopeError`].
+    pub fn requested_for_token<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Self, ScopeError> {
+        let scopes = Self::requested(names)?;
+        let is_openid = matches!(&scopes, Self::Limited(asked) if asked.iter().any(Scope::is_openid));
+        if is_openid { Err(ScopeError::OfOpenId) } else { Ok(scopes) }
     }
 
     /// What a client asks for in one text, separated by single spaces (RFC 6749 section 3.3).
@@ -388,6 +401,8 @@ mod tests {
         assert_eq!(openid.permissions(), PermissionSet::NONE);
         assert_eq!(Scope::known().count(), Scope::of_tokens().count() + OPENID.len());
         assert!(Scope::of_tokens().all(|name| !OPENID.contains(&name)));
+        assert_eq!(Scopes::requested_for_token(["read", "openid"]), Err(ScopeError::OfOpenId));
+        assert_eq!(Scopes::requested_for_token(Scope::of_tokens()), Scopes::requested(Scope::of_tokens()));
     }
 
     #[test]

@@ -198,6 +198,9 @@ impl Expected for f64 {
 impl Expected for SentId {
     const NAME: &'static str = "a JSON value";
 }
+impl Expected for Vec<String> {
+    const NAME: &'static str = "an array of strings";
+}
 impl Expected for Vec<SentId> {
     const NAME: &'static str = "an array";
 }

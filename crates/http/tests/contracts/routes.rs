@@ -164,12 +164,16 @@ fn limited_of(document: &Value, operation: &Value) -> Option<String> {
     Some(codes_in(description).pop().unwrap_or_default())
 }
 
+/// Codes in small letters, which RiverGen's contract has in some of its parts.
+const SMALL_CODES: [&str; 3] = ["organization_access_denied", "token_creation_failed", "token_not_found"];
+
 /// The codes in a description: words such as `INVALID_TOKEN`.
 fn codes_in(description: &str) -> Vec<String> {
     let is_code = |word: &&str| {
         word.len() > 3
             && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
             && (word.contains('_') || ["UNAUTHORIZED", "FORBIDDEN"].contains(word))
+            || SMALL_CODES.contains(word)
     };
     description.split(|c: char| !c.is_alphanumeric() && c != '_').filter(is_code).map(str::to_owned).collect()
 }
@@ -205,6 +209,8 @@ impl Route {
             .replace("{session_id}", "999999")
             .replace("{device_id}", "999999")
             .replace("{credential_id}", "999999")
+            .replace("{org_id}", "999999")
+            .replace("{token_id}", "999999")
             .replace("{key_id}", "AAAAAAAAAAAAAAAAAAAAAA")
     }
 
@@ -329,6 +335,9 @@ fn sample_of(contract: ContractId, field: &str) -> Value {
         return json!("000000");
     }
     match field {
+        "scopes" => json!(["read"]),
+        "expires_in_days" => json!(30),
+        "organization_id" => json!(999_999),
         "method" => json!("email_otp"),
         "device_name" => json!("Nobody's phone"),
         "backup_code" => json!("ABCD-2345"),

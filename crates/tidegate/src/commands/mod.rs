@@ -12,6 +12,7 @@ mod outbox;
 mod passwords;
 mod restore;
 mod serve;
+mod tokens;
 mod user;
 
 use tokio::runtime::{Builder, Runtime};

@@ -48,6 +48,10 @@ pub(crate) fn profile() -> ContractProfile {
             Permission::ReadOwnSessions,
             Permission::ReadOwnFactors,
             Permission::ManageOwnFactors,
+            Permission::ReadOwnTokens,
+            Permission::ManageOwnTokens,
+            Permission::ReadOrganizationTokens,
+            Permission::RevokeOrganizationTokens,
         ])),
         limits: Limits {
             sign_up_by_ip: Some(Limit::new(3, 300)),

@@ -11,6 +11,7 @@ mod sessions;
 mod shapes;
 mod sign_in;
 mod sign_up;
+mod tokens;
 mod webauthn;
 
 use tidegate_domain::ContractId;
@@ -121,4 +122,11 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(factors::devices::skip))
         .routes(routes!(factors::devices::list))
         .routes(routes!(factors::devices::revoke))
+        .routes(routes!(tokens::own::create))
+        .routes(routes!(tokens::own::list))
+        .routes(routes!(tokens::own::change))
+        .routes(routes!(tokens::own::revoke))
+        .routes(routes!(tokens::organization::create))
+        .routes(routes!(tokens::organization::list))
+        .routes(routes!(tokens::organization::revoke))
 }
