@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tidegate_testkit::{Engine, Person, Request, TestApp, on_both_engines};
 
 use super::super::wire::{
-    assert_done, event, get_as, newest_events, post_as, refused_without_trace, url, wait,
+    AGENT, assert_done, event, get_as, newest_events, post_as, refused_without_trace, url, wait,
 };
 use super::{ADA, asking, made, make, me, number_of, organization};
 
@@ -113,7 +113,7 @@ on_both_engines! {
     async fn a_revocation_by_an_admin_is_recorded_for_the_token_s_owner(app: TestApp) {
         let (root, bob, number) = organization(&app).await;
         let token = made(post_as(&app, &bob, &at(number), &asking(&["read"])).send().await.assert_status(201));
-        revoke(&app, &root, number, token.number).header("user-agent", super::super::wire::AGENT).send().await.assert_status(200);
+        revoke(&app, &root, number, token.number).header("user-agent", AGENT).send().await.assert_status(200);
         let events = newest_events(&app, 1).await;
         let by = events[0]["metadata"]["by"].clone();
         let metadata = json!({ "token": token.number, "name": "Build server", "by": by });
@@ -154,6 +154,26 @@ on_both_engines! {
         refused_without_trace(&app, third, 400, "token_creation_failed").await;
         // One's own are counted apart.
         make(&app, &bob, &asking(&["read"])).await;
+    }
+
+    async fn what_is_wrong_with_a_request_is_told(app: TestApp) {
+        let (root, _, number) = organization(&app).await;
+        for (field, value) in [
+            ("name", json!(null)), ("name", json!("")), ("scopes", json!([])), ("scopes", json!(["fly"])),
+            ("scopes", json!(["openid"])), ("expires_in_days", json!(0)),
+        ] {
+            let mut body = asking(&["read"]);
+            body[field] = value;
+            let request = post_as(&app, &root, &at(number), &body);
+            let answer = refused_without_trace(&app, request, 422, "VALIDATION_ERROR").await;
+            assert_eq!(answer.field("error.details.field"), field);
+        }
+        for path in ["organizations/acme/tokens".to_owned(), format!("{}?limit=0", at(number)), format!("{}?skip=x", at(number))] {
+            get_as(&app, &root, &path).send().await.assert_error(422, "VALIDATION_ERROR");
+        }
+        for path in ["organizations/acme/tokens/1".to_owned(), format!("{}/first", at(number))] {
+            app.delete(&url(&path)).bearer(&root.access_token).send().await.assert_error(422, "VALIDATION_ERROR");
+        }
     }
 
     async fn an_invitation_that_was_not_accepted_makes_no_member(app: TestApp) {

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use tidegate_testkit::{TestApp, on_both_engines};
 
 use super::super::wire::{
-    assert_data, assert_done, each_invalid, event, get_as, newest_events, post_as, refused_without_trace,
-    url, wait,
+    AGENT, assert_data, assert_done, each_invalid, event, get_as, newest_events, post_as,
+    refused_without_trace, url, wait,
 };
-use super::{ADA, BOB, DAY, asking, made, make, me};
+use super::{ADA, BOB, DAY, asking, at_rivergen, made, make, me};
 use crate::watch::Statements;
 
 fn numbers(list: &Value) -> Vec<i64> {
@@ -93,7 +93,7 @@ on_both_engines! {
     async fn a_token_is_renamed_and_gets_other_scopes_from_the_next_request_on(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         let token = make(&app, &ada, &asking(&["read"])).await;
-        let change = |body: Value| app.patch(&url("auth/tokens/1")).bearer(&ada.access_token).json(&body).send();
+        let change = |body: Value| app.patch(&url("auth/tokens/1")).header("user-agent", AGENT).bearer(&ada.access_token).json(&body).send();
         let renamed = change(json!({ "name": "Other server" })).await;
         let mut data = json!({
             "id": 1, "user_id": 1, "name": "Other server", "scopes": ["read"], "organization_id": null,
@@ -118,7 +118,7 @@ on_both_engines! {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         let token = make(&app, &ada, &asking(&["read"])).await;
         assert_eq!(me(&app.client(), &token.text).await, 200);
-        let revoke = || app.delete(&url("auth/tokens/1")).header("user-agent", super::super::wire::AGENT).bearer(&ada.access_token);
+        let revoke = || app.delete(&url("auth/tokens/1")).header("user-agent", AGENT).bearer(&ada.access_token);
         assert_done(&revoke().send().await, 200, json!({}));
         app.get(&url("auth/me")).bearer(&token.text).send().await.assert_error(401, "UNAUTHORIZED");
         let list = get_as(&app, &ada, "auth/tokens").send().await;
@@ -179,7 +179,7 @@ on_both_engines! {
         assert_eq!(me(&app.client(), &token.text).await, 200);
         wait(&app, 1);
         app.get(&url("auth/me")).bearer(&token.text).send().await.assert_error(401, "UNAUTHORIZED");
-        let ada = super::at_rivergen(&app, &ada).await;
+        let ada = at_rivergen(&app, &ada).await;
         let list = get_as(&app, &ada, "auth/tokens").send().await;
         assert_eq!(list.field("data.total"), 1, "its owner still sees why it stopped");
         app.advance(Duration::from_secs(30 * DAY + 1));
@@ -195,7 +195,7 @@ on_both_engines! {
         let third = || post_as(&app, &ada, "auth/tokens", &asking(&["read"]));
         refused_without_trace(&app, third(), 400, "token_creation_failed").await;
         wait(&app, DAY);
-        let ada = super::at_rivergen(&app, &ada).await;
+        let ada = at_rivergen(&app, &ada).await;
         let answer = post_as(&app, &ada, "auth/tokens", &asking(&["read"])).send().await;
         assert_eq!(made(answer.assert_status(201)).number, 4);
     }

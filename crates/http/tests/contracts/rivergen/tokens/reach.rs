@@ -6,7 +6,7 @@ use tidegate_identity::operator::{AccountName, Operator};
 use tidegate_testkit::{Person, TestApp, on_both_engines};
 
 use super::super::wire::{get_as, post_as, url, wait};
-use super::{ADA, BOB, asking, at_rivergen, made, make, me, organization};
+use super::{ADA, BOB, asking, at_rivergen, made, make, me, number_of, organization};
 use crate::routes::with_bearer;
 use crate::watch::row_counts;
 
@@ -173,7 +173,7 @@ on_both_engines! {
         let ada = at_rivergen(&app, &ada).await;
         let own = app.sql_count("select o.number from organizations o join memberships m on m.organization_id = o.id
             join identifiers i on i.account_id = m.account_id where i.value = 'ada@example.com' and m.role = 'owner'").await;
-        let shared = super::number_of(&app, "root@example.com").await;
+        let shared = number_of(&app, "root@example.com").await;
         let list = |organization: i64, token: &str| {
             app.get(&url(&format!("organizations/{organization}/tokens"))).bearer(token).send()
         };
