@@ -19,7 +19,7 @@ use crate::brokerage::{BROKER, opening_of};
 use crate::world::{NOW, World, address, document, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 13;
+const KNOWN: usize = 15;
 
 /// The migrations that earlier versions had, from the first.
 const EARLIER: [(&str, &str); KNOWN - 1] = [
@@ -35,6 +35,8 @@ const EARLIER: [(&str, &str); KNOWN - 1] = [
     ("second factors", include_str!("../../../identity/migrations/0010_second_factors.sql")),
     ("languages", include_str!("../../../kernel/migrations/0011_languages.sql")),
     ("passkeys", include_str!("../../../identity/migrations/0012_passkeys.sql")),
+    ("access tokens", include_str!("../../../kernel/migrations/0014_access_tokens.sql")),
+    ("applications", include_str!("../../../kernel/migrations/0015_applications.sql")),
 ];
 
 /// A database as the version with that many migrations left it.

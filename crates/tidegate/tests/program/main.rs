@@ -35,5 +35,6 @@ mod serve;
 mod stopping;
 mod storage;
 mod support;
+mod tokens;
 mod transfer;
 mod users;

@@ -51,6 +51,10 @@ pub(crate) fn profile() -> ContractProfile {
             Permission::ReadApplications,
             Permission::ManageApplications,
             Permission::AuthorizeApplications,
+            Permission::ReadOwnTokens,
+            Permission::ManageOwnTokens,
+            Permission::ReadOrganizationTokens,
+            Permission::RevokeOrganizationTokens,
         ])),
         limits: Limits {
             sign_up_by_ip: Some(Limit::new(3, 300)),

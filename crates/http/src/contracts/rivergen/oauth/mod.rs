@@ -6,3 +6,5 @@ pub(super) mod authorize;
 mod error;
 mod requests;
 mod responses;
+
+pub(super) use requests::texts;
