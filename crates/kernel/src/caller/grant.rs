@@ -60,12 +60,14 @@ impl Grant {
     }
 
     /// The same caller's grant in one of their organizations, by their role there. None where the token acts in its own
-    /// organization alone, and that is another one: a personal access token does, and what is bound to a database or an end user.
+    /// organization alone, and that is another one: a personal access token does, one of an application, and what is bound to a database
+    /// or an end user.
     pub fn in_organization(&self, organization: OrganizationId, role: Role) -> Option<Self> {
         if organization == self.organization() {
             return Some(self.clone());
         }
         let stays = self.session.access_token.is_some()
+            || self.session.application.is_some()
             || self.binding != Binding::Unbound
             || self.role == Role::Frontend;
         if stays {

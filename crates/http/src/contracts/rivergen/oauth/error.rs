@@ -30,14 +30,9 @@ impl From<ApplicationError> for Error {
 pub(super) fn about_organization(refused: Refused<ApplicationError>) -> Error {
     match refused {
         Refused::Rule(error) => error.into(),
-        Refused::Fault(Fault::Forbidden) => denied(),
+        Refused::Fault(Fault::Forbidden) => ApplicationError::OrganizationDenied.into(),
         Refused::Fault(fault) => Rejection::from(fault).into(),
     }
-}
-
-/// The caller is no admin.
-pub(super) fn denied() -> Error {
-    ApplicationError::OrganizationDenied.into()
 }
 
 impl From<IntroductionError> for Error {
