@@ -257,6 +257,27 @@ on_both_engines! {
         }
     }
 
+    async fn secrets_codes_and_tokens_of_applications_are_nowhere_in_plain(engine: Engine) {
+        let log = Log::listen();
+        let app = TestApp::builder(engine).without_limits().start().await;
+        let (client, ada, passed) = crate::oauth::round_trip(&app, EMAIL).await;
+        let mut answers = crate::oauth::misplaced(&app, &ada, &client, &passed).await;
+        let path = crate::oauth::applications_of(&app, &ada).await;
+        answers.push(app.get(&path).bearer(&ada.access_token).send().await);
+        let secrets: Vec<String> = passed.iter().flat_map(|secret| [secret.clone(), secret[7..].to_owned()]).collect();
+        for answer in &answers {
+            assert_eq!(leak(&answer.text, &secrets), None, "in an answer: {}", answer.text);
+        }
+        for line in log.lines() {
+            assert_eq!(leak(&line, &secrets), None, "in the log: {line}");
+        }
+        let hex: Vec<String> = secrets.iter().map(|secret| hexadecimal(secret)).collect();
+        for (place, text) in everything_stored(&app).await {
+            assert_eq!(leak(&text, &secrets), None, "in {place}: {text}");
+            assert_eq!(leak(&text, &hex), None, "in the bytes of {place}: {text}");
+        }
+    }
+
     async fn secrets_are_nowhere_in_plain(engine: Engine) {
         let log = Log::listen();
         let app = TestApp::builder(engine).without_limits().start().await;

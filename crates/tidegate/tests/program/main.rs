@@ -8,6 +8,7 @@
 )]
 
 mod beginning;
+mod clients;
 mod configuration;
 mod connections;
 mod crossing_minds;

@@ -270,7 +270,7 @@ on_both_engines! {
             app.post(&format!("{path}/{}/regenerate-secret", client.number)),
             app.delete(&format!("{path}/{}", client.number)),
         ] {
-            request.bearer(&token).send().await.assert_error(403, "organization_access_denied");
+            request.bearer(&token).send().await.assert_error(403, "PERMISSION_DENIED");
         }
         let own = own_token(&app, &client).await.text_at("access_token");
         app.get(&path).bearer(&own).send().await.assert_status(403);

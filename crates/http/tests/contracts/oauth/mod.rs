@@ -12,3 +12,5 @@ mod races;
 mod refreshing;
 mod revoking;
 mod wire;
+
+pub(crate) use wire::{applications_of, misplaced, round_trip};

@@ -28,7 +28,15 @@ fn into_workspace(workspace: Value) -> Value {
 }
 
 /// Every endpoint behind an access token.
-const PROTECTED: [(Method, &str); 37] = [
+const PROTECTED: [(Method, &str); 45] = [
+    (Method::POST, "organizations/1/oauth-applications"),
+    (Method::GET, "organizations/1/oauth-applications"),
+    (Method::GET, "organizations/1/oauth-applications/1"),
+    (Method::PATCH, "organizations/1/oauth-applications/1"),
+    (Method::DELETE, "organizations/1/oauth-applications/1"),
+    (Method::POST, "organizations/1/oauth-applications/1/regenerate-secret"),
+    (Method::POST, "organizations/1/oauth-applications/1/revoke"),
+    (Method::POST, "oauth/authorize"),
     (Method::POST, "auth/logout"),
     (Method::POST, "auth/logout-all"),
     (Method::POST, "auth/change-password"),

@@ -7,7 +7,6 @@ use axum::http::StatusCode;
 use super::super::error::ErrorBody;
 use super::super::responses::{Done, Envelope, envelope};
 use super::super::{Answer, Bearer, Error, JsonBody, UnusedBody};
-use super::error::about_organization;
 use super::requests::{ChangeApplicationBody, CreateApplicationBody, PageQuery};
 use super::responses::{
     ApplicationsData, ChangedApplicationData, CreatedApplicationData, OneApplicationData, SecretData,
@@ -35,7 +34,7 @@ fn application(path: ApplicationPath) -> Result<(i64, i64), Error> {
         (status = 201, description = "Registered", body = Envelope<CreatedApplicationData>),
         (status = 400, description = "application_exists", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED, organization_access_denied", body = ErrorBody),
+        (status = 403, description = "organization_access_denied: not an admin there, or there is no such organization; EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 409, description = "CONFLICT: the organization has as many as it may", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
@@ -48,8 +47,7 @@ pub(in super::super) async fn create(
     let Bearer { actor, call, .. } = bearer;
     let organization = organization(org_id)?;
     let new = body.0.read()?;
-    let registered = app.oauth().create_application(&call, &actor, organization, &new).await;
-    let registered = registered.map_err(about_organization)?;
+    let registered = app.oauth().create_application(&call, &actor, organization, &new).await?;
     let message = "Application created. Keep its secret: it is not shown again.";
     Ok(envelope(StatusCode::CREATED, CreatedApplicationData::new(&registered, message), message))
 }
@@ -60,7 +58,7 @@ pub(in super::super) async fn create(
     responses(
         (status = 200, description = "A page of applications", body = Envelope<ApplicationsData>),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED, organization_access_denied", body = ErrorBody),
+        (status = 403, description = "organization_access_denied: not an admin there, or there is no such organization; EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
 pub(in super::super) async fn list(
@@ -72,8 +70,7 @@ pub(in super::super) async fn list(
     let organization = organization(org_id)?;
     let Query(query) = query.map_err(|_| Violations::of("query", "must be a valid query string"))?;
     let (skip, limit) = query.read()?;
-    let list = app.oauth().list_applications(&bearer.actor, organization, skip, limit).await;
-    let list = list.map_err(about_organization)?;
+    let list = app.oauth().list_applications(&bearer.actor, organization, skip, limit).await?;
     let message = "Applications retrieved.";
     Ok(envelope(StatusCode::OK, ApplicationsData::new(&list, message), message))
 }
@@ -85,14 +82,13 @@ pub(in super::super) async fn list(
     responses(
         (status = 200, description = "The application", body = Envelope<OneApplicationData>),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED, organization_access_denied", body = ErrorBody),
+        (status = 403, description = "organization_access_denied: not an admin there, or there is no such organization; EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 404, description = "application_not_found", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
 pub(in super::super) async fn read(bearer: Bearer, State(app): State<App>, path: ApplicationPath) -> Answer {
     let (organization, number) = application(path)?;
-    let found = app.oauth().read_application(&bearer.actor, organization, number).await;
-    let found = found.map_err(about_organization)?;
+    let found = app.oauth().read_application(&bearer.actor, organization, number).await?;
     let message = "Application retrieved.";
     Ok(envelope(StatusCode::OK, OneApplicationData::new(&found, message), message))
 }
@@ -106,7 +102,7 @@ pub(in super::super) async fn read(bearer: Bearer, State(app): State<App>, path:
         (status = 200, description = "Changed", body = Envelope<ChangedApplicationData>),
         (status = 400, description = "application_exists", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED, organization_access_denied", body = ErrorBody),
+        (status = 403, description = "organization_access_denied: not an admin there, or there is no such organization; EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 404, description = "application_not_found", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
@@ -119,8 +115,7 @@ pub(in super::super) async fn change(
     let Bearer { actor, call, .. } = bearer;
     let (organization, number) = application(path)?;
     let change = body.0.read()?;
-    let changed = app.oauth().change_application(&call, &actor, organization, number, change).await;
-    let changed = changed.map_err(about_organization)?;
+    let changed = app.oauth().change_application(&call, &actor, organization, number, change).await?;
     let message = "Application updated.";
     Ok(envelope(StatusCode::OK, ChangedApplicationData::new(&changed, message), message))
 }
@@ -132,7 +127,7 @@ pub(in super::super) async fn change(
     responses(
         (status = 200, description = "Deleted", body = Envelope<Done>),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED, organization_access_denied", body = ErrorBody),
+        (status = 403, description = "organization_access_denied: not an admin there, or there is no such organization; EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 404, description = "application_not_found", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
@@ -143,8 +138,7 @@ pub(in super::super) async fn delete(
 ) -> Answer {
     let Bearer { actor, call, .. } = bearer;
     let (organization, number) = application(path)?;
-    let deleted = app.oauth().delete_application(&call, &actor, organization, number).await;
-    deleted.map_err(about_organization)?;
+    app.oauth().delete_application(&call, &actor, organization, number).await?;
     Ok(Done::respond("Application deleted."))
 }
 
@@ -156,7 +150,7 @@ pub(in super::super) async fn delete(
         (status = 200, description = "The new secret", body = Envelope<SecretData>),
         (status = 400, description = "application_has_no_secret: it is a public client", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED, organization_access_denied", body = ErrorBody),
+        (status = 403, description = "organization_access_denied: not an admin there, or there is no such organization; EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 404, description = "application_not_found", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
@@ -168,8 +162,7 @@ pub(in super::super) async fn regenerate_secret(
 ) -> Answer {
     let Bearer { actor, call, .. } = bearer;
     let (organization, number) = application(path)?;
-    let secret = app.oauth().regenerate_secret(&call, &actor, organization, number).await;
-    let secret = secret.map_err(about_organization)?;
+    let secret = app.oauth().regenerate_secret(&call, &actor, organization, number).await?;
     let message = "Secret regenerated. Keep it: it is not shown again.";
     Ok(envelope(StatusCode::OK, SecretData::new(&secret, message), message))
 }
@@ -181,7 +174,7 @@ pub(in super::super) async fn regenerate_secret(
     responses(
         (status = 200, description = "Revoked", body = Envelope<Done>),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED, organization_access_denied", body = ErrorBody),
+        (status = 403, description = "organization_access_denied: not an admin there, or there is no such organization; EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 404, description = "application_not_found", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
@@ -193,7 +186,6 @@ pub(in super::super) async fn revoke(
 ) -> Answer {
     let Bearer { actor, call, .. } = bearer;
     let (organization, number) = application(path)?;
-    let revoked = app.oauth().revoke_application(&call, &actor, organization, number).await;
-    revoked.map_err(about_organization)?;
+    app.oauth().revoke_application(&call, &actor, organization, number).await?;
     Ok(Done::respond("Application revoked."))
 }
