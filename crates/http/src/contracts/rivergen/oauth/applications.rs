@@ -38,7 +38,7 @@ fn application(path: ApplicationPath) -> Result<(i64, i64), Error> {
         (status = 409, description = "CONFLICT: the organization has as many as it may", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
-pub(in super::super) async fn create(
+pub(super) async fn create(
     bearer: Bearer,
     State(app): State<App>,
     org_id: OrganizationPath,
@@ -61,7 +61,7 @@ pub(in super::super) async fn create(
         (status = 403, description = "organization_access_denied: not an admin there, or there is no such organization; EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
-pub(in super::super) async fn list(
+pub(super) async fn list(
     bearer: Bearer,
     State(app): State<App>,
     org_id: OrganizationPath,
@@ -86,7 +86,7 @@ pub(in super::super) async fn list(
         (status = 404, description = "application_not_found", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
-pub(in super::super) async fn read(bearer: Bearer, State(app): State<App>, path: ApplicationPath) -> Answer {
+pub(super) async fn read(bearer: Bearer, State(app): State<App>, path: ApplicationPath) -> Answer {
     let (organization, number) = application(path)?;
     let found = app.oauth().read_application(&bearer.actor, organization, number).await?;
     let message = "Application retrieved.";
@@ -106,7 +106,7 @@ pub(in super::super) async fn read(bearer: Bearer, State(app): State<App>, path:
         (status = 404, description = "application_not_found", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
-pub(in super::super) async fn change(
+pub(super) async fn change(
     bearer: Bearer,
     State(app): State<App>,
     path: ApplicationPath,
@@ -131,11 +131,7 @@ pub(in super::super) async fn change(
         (status = 404, description = "application_not_found", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
-pub(in super::super) async fn delete(
-    bearer: Bearer,
-    State(app): State<App>,
-    path: ApplicationPath,
-) -> Answer {
+pub(super) async fn delete(bearer: Bearer, State(app): State<App>, path: ApplicationPath) -> Answer {
     let Bearer { actor, call, .. } = bearer;
     let (organization, number) = application(path)?;
     app.oauth().delete_application(&call, &actor, organization, number).await?;
@@ -154,7 +150,7 @@ pub(in super::super) async fn delete(
         (status = 404, description = "application_not_found", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
-pub(in super::super) async fn regenerate_secret(
+pub(super) async fn regenerate_secret(
     bearer: Bearer,
     State(app): State<App>,
     path: ApplicationPath,
@@ -178,7 +174,7 @@ pub(in super::super) async fn regenerate_secret(
         (status = 404, description = "application_not_found", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
-pub(in super::super) async fn revoke(
+pub(super) async fn revoke(
     bearer: Bearer,
     State(app): State<App>,
     path: ApplicationPath,

@@ -57,7 +57,7 @@ struct ApplicationScope(#[allow(dead_code, reason = "it is described, and read a
 
 /// POST .../oauth-applications.
 #[derive(Deserialize, ToSchema)]
-pub(in super::super) struct CreateApplicationBody {
+pub(super) struct CreateApplicationBody {
     /// Unique in the organization.
     #[schema(required = true, value_type = String, format = "single-line", max_length = 128)]
     #[serde(default)]
@@ -133,7 +133,7 @@ impl CreateApplicationBody {
 
 /// PATCH .../oauth-applications/{app_id}. What is left out stays.
 #[derive(Deserialize, ToSchema)]
-pub(in super::super) struct ChangeApplicationBody {
+pub(super) struct ChangeApplicationBody {
     /// Unique in the organization.
     #[schema(value_type = Option<String>, format = "single-line", max_length = 128)]
     #[serde(default)]
@@ -254,7 +254,7 @@ fn access_level(check: &mut Check, field: Field<String>) -> Option<AccessLevel> 
 /// A page of a list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(in super::super) struct PageQuery {
+pub(super) struct PageQuery {
     /// How many to leave out from the beginning.
     #[param(value_type = Option<i64>, minimum = 0, default = 0)]
     skip: Option<String>,
@@ -282,7 +282,7 @@ impl PageQuery {
 
 /// POST /api/v1/oauth/authorize.
 #[derive(Deserialize, ToSchema)]
-pub(in super::super) struct AuthorizeBody {
+pub(super) struct AuthorizeBody {
     /// The application.
     #[schema(required = true, value_type = String, format = "opaque-token")]
     #[serde(default)]
