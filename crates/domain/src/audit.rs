@@ -119,6 +119,14 @@ actions! {
     ServiceKeyCreated = "account.key_created",
     /// A program's key was deleted.
     ServiceKeyDeleted = "account.key_deleted",
+    /// An access token was made by its owner.
+    TokenCreated = "token.created",
+    /// An access token was renamed, or got other scopes.
+    TokenUpdated = "token.updated",
+    /// An access token was revoked: by its owner, by an admin of its organization, or by an operator.
+    TokenRevoked = "token.revoked",
+    /// An operator set for how long tokens for an organization live.
+    TokenLifetimeChanged = "organization.token_lifetime_changed",
     /// A database was made.
     DatabaseCreated = "database.created",
     /// A database was changed.

@@ -47,6 +47,14 @@ permissions! {
     ManageOwnFactors = "own_factors.manage",
     /// Prove anew who one is.
     StepUp = "own_session.step_up",
+    /// Read one's own personal access tokens.
+    ReadOwnTokens = "own_tokens.read",
+    /// Make, change and revoke one's own personal access tokens.
+    ManageOwnTokens = "own_tokens.manage",
+    /// Read the tokens that members made for the organization.
+    ReadOrganizationTokens = "organization_tokens.read",
+    /// Revoke tokens that others made for the organization.
+    RevokeOrganizationTokens = "organization_tokens.revoke",
     /// Read the accounts of the organization.
     ReadMembers = "members.read",
     /// Create, change and delete accounts of people in the organization.
@@ -109,6 +117,7 @@ const OWN_CHANGES: PermissionSet = PermissionSet::of(&[
     Permission::EndOwnSessions,
     Permission::ManageOwnFactors,
     Permission::StepUp,
+    Permission::ManageOwnTokens,
     Permission::OpenBrokerageAccount,
     Permission::SubmitBrokerageDocuments,
 ]);
@@ -154,6 +163,8 @@ impl PermissionSet {
         Permission::EndOwnSessions,
         Permission::ManageOwnFactors,
         Permission::StepUp,
+        Permission::ManageOwnTokens,
+        Permission::RevokeOrganizationTokens,
         Permission::ManageMembers,
         Permission::ManagePrograms,
         Permission::ManageProgramKeys,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_crypto::{PlainToken, SanctumToken, TokenError, TokenHash};
 use tidegate_database::Unit;
 use tidegate_domain::id::{AccessTokenId, AccountId, SessionId};
-use tidegate_domain::{AccessClaims, Permission, Scopes, Timestamp};
+use tidegate_domain::{AccessClaims, Permission, Role, Scopes, Timestamp};
 
 use crate::cache::MAX_AGE;
 use crate::fault::Fault;
@@ -323,6 +323,29 @@ impl Kernel {
     ) -> Result<Grant, Fault> {
         let accepted = actor.authorize(permission)?;
         // Before any other row of the account, as everything that changes one does.
+        if permission.changes_own_account() {
+            unit.account_cards().lock(accepted.account()).await?;
+        }
+        self.renewed(unit, accepted).await
+    }
+
+    /// The actor's grant as it is in this unit of work, for what their role in another organization may allow: see
+    /// [`Grant::in_organization`]. A token that could carry the permission under no role is refused here.
+    ///
+    /// # Errors
+    /// [`Fault::SessionEnded`], [`Fault::Forbidden`], and those of the store.
+    pub async fn grant_for_organizations(
+        &self,
+        unit: &mut Unit,
+        actor: &Actor,
+        permission: Permission,
+    ) -> Result<Grant, Fault> {
+        let accepted = actor.grant();
+        accepted.require_within_limit(permission)?;
+        // Whatever its account is elsewhere: such a token is in the hands of an end user.
+        if accepted.role() == Role::Frontend {
+            return Err(Fault::Forbidden);
+        }
         if permission.changes_own_account() {
             unit.account_cards().lock(accepted.account()).await?;
         }

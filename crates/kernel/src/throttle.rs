@@ -2,10 +2,11 @@
 
 use tidegate_database::{Store, Unit};
 use tidegate_domain::account::LoginName;
-use tidegate_domain::id::{AccountId, ApplicationId, ChallengeId, OrganizationId};
+use tidegate_domain::id::{AccountId, ChallengeId, OrganizationId};
 use tidegate_domain::limit::{Exceeded, Limit};
 use tidegate_domain::{EmailAddress, PhoneNumber, Timestamp};
 
+use crate::counted_client::CountedClient;
 use crate::counted_factor::{CountedFactor, FactorUse};
 use crate::fault::Fault;
 use crate::tables::known_networks::KEEP_NETWORKS;
@@ -70,12 +71,8 @@ pub enum Counted<'a> {
     PasswordsSetByOrganization(OrganizationId),
     /// Passwords set without a session, by network, through all contracts.
     PasswordsSetByNetwork,
-    /// Requests with a wrong client or secret, by network.
-    FailedClientByNetwork,
-    /// Requests with a wrong secret of one application, by network.
-    FailedClientSecret(ApplicationId),
-    /// Authorization codes, by the account that approves.
-    AuthorizationCodes(AccountId),
+    /// What is counted of applications.
+    Client(CountedClient),
     /// Messages of all contracts and templates, by mailbox or phone.
     MessagesByRecipient(&'a str),
     /// Messages, by the network of the caller who caused them.
@@ -219,6 +216,12 @@ impl CountedFactor {
     }
 }
 
+impl CountedClient {
+    const fn scope(self) -> Scope {
+        if self.is_by_network() { Scope::Network } else { Scope::All }
+    }
+}
+
 impl Counted<'_> {
     /// Whose attempts are counted together, and the bucket's name; of a scope by network, without the network.
     fn name(self, contract: &str) -> (Scope, String) {
@@ -271,11 +274,7 @@ impl Counted<'_> {
                 (Scope::All, format!("passwords set organization {organization}"))
             }
             Counted::PasswordsSetByNetwork => (Scope::Network, "passwords set ip".to_owned()),
-            Counted::FailedClientByNetwork => (Scope::Network, "failed client ip".to_owned()),
-            Counted::FailedClientSecret(application) => {
-                (Scope::Network, format!("failed client secret {application}"))
-            }
-            Counted::AuthorizationCodes(account) => (Scope::All, format!("authorization codes {account}")),
+            Counted::Client(counted) => (counted.scope(), counted.name()),
             Counted::NoticesByAccount(account) => (Scope::All, format!("{contract} notices {account}")),
             Counted::MessagesByRecipient(recipient) => (Scope::All, format!("messages {recipient}")),
             Counted::MessagesByNetwork => (Scope::Network, "messages ip".to_owned()),
@@ -324,9 +323,7 @@ impl Counted<'_> {
             Self::PasswordsSetByAccount(_) => "passwords_set_by_account".to_owned(),
             Self::PasswordsSetByOrganization(_) => "passwords_set_by_organization".to_owned(),
             Self::PasswordsSetByNetwork => "passwords_set_by_network".to_owned(),
-            Self::FailedClientByNetwork => "oauth.failed_clients_by_network".to_owned(),
-            Self::FailedClientSecret(_) => "oauth.failed_secrets_by_client".to_owned(),
-            Self::AuthorizationCodes(_) => "oauth.codes_by_account".to_owned(),
+            Self::Client(counted) => counted.limit_key().to_owned(),
             Self::MessagesByRecipient(_) => "messages.by_recipient".to_owned(),
             Self::MessagesByNetwork => "messages.by_network".to_owned(),
             Self::MessagesByAccount(_) => "messages.by_account".to_owned(),

@@ -38,6 +38,9 @@ impl AccountHooks for OauthHooks {
     ) -> BoxFuture<'w, Result<Option<(&'static str, Value)>, Fault>> {
         async move {
             let consents = work.unit.consents().of_account(account).await?;
+            if consents.is_empty() {
+                return Ok(None);
+            }
             let consents: Vec<Value> = consents
                 .into_iter()
                 .map(|consent| {

@@ -4,10 +4,12 @@ use serde_json::Value;
 use tidegate_database::Unit;
 use tidegate_domain::audit::Action;
 use tidegate_domain::{Permission, Timestamp};
+use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call, Fault, Grant};
 
-use crate::Oauth;
+use crate::applications::ApplicationError;
+use crate::{Oauth, OauthTables};
 
 /// A unit of work on behalf of a caller. One that acts for a signed-in caller carries the grant by which it acts.
 pub(crate) struct Work<'a, G = ()> {
@@ -38,6 +40,49 @@ impl Oauth {
         let mut unit = self.kernel.store.begin().await?;
         let grant = self.kernel.grant_in(&mut unit, actor, permission).await?;
         Ok(Work { app: self, call, unit, now: self.kernel.now(), grant })
+    }
+
+    /// Begins a unit of work of a signed-in caller in one of their organizations, if their role there allows this. It acts by the
+    /// grant that they have there.
+    pub(crate) async fn begin_in<'a>(
+        &'a self,
+        call: &'a Call,
+        actor: &Actor,
+        organization: i64,
+        permission: Permission,
+    ) -> Outcome<Acting<'a>, ApplicationError> {
+        let mut unit = self.kernel.store.begin().await?;
+        let grant = self.grant_in(&mut unit, actor, organization, permission).await?;
+        Ok(Work { app: self, call, unit, now: self.kernel.now(), grant })
+    }
+
+    /// Begins to read for a signed-in caller in one of their organizations, if their role there allows this.
+    pub(crate) async fn read_in(
+        &self,
+        actor: &Actor,
+        organization: i64,
+        permission: Permission,
+    ) -> Outcome<(Unit, Grant), ApplicationError> {
+        let mut unit = self.kernel.store.read().await?;
+        let grant = self.grant_in(&mut unit, actor, organization, permission).await?;
+        Ok((unit, grant))
+    }
+
+    /// Whether another organization exists, who is no member does not learn.
+    async fn grant_in(
+        &self,
+        unit: &mut Unit,
+        actor: &Actor,
+        organization: i64,
+        permission: Permission,
+    ) -> Outcome<Grant, ApplicationError> {
+        let own = self.kernel.grant_for_organizations(unit, actor, permission).await?;
+        let found = unit.applications().membership(own.account(), organization).await?;
+        let there = found.and_then(|(organization, role)| own.in_organization(organization, role));
+        match there.filter(|grant| grant.allows(permission)) {
+            Some(grant) => Ok(grant),
+            None => refuse(ApplicationError::OrganizationDenied),
+        }
     }
 
     /// Begins to read for a signed-in caller, if they may; what is known of their session may be two seconds old.

@@ -187,6 +187,7 @@ impl Config {
         settings.redirect_hosts.clone_from(&self.links.redirect_hosts);
         settings.database_preparation = self.databases.preparation;
         settings.quotas = self.quotas;
+        settings.set_oauth(self.oauth.clone());
         settings.failed_passwords_by_account = self.failed_passwords_by_account;
         settings.failed_codes_by_account = self.failed_codes_by_account;
         settings.passwords_set_by_account = self.passwords_set_by_account;

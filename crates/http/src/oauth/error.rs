@@ -86,6 +86,14 @@ impl From<UserInfoError> for Error {
     }
 }
 
+fn unauthorized(text: &'static str) -> (StatusCode, &'static str, Cow<'static, str>) {
+    (StatusCode::UNAUTHORIZED, "invalid_token", text.into())
+}
+
+fn unsupported(text: &'static str) -> (StatusCode, &'static str, Cow<'static, str>) {
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request", text.into())
+}
+
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Self {
         let headers = Box::new(rejection.headers());
@@ -94,16 +102,10 @@ impl From<Rejection> for Error {
             Rejection::Invalid(violations) => {
                 (StatusCode::BAD_REQUEST, "invalid_request", violations.summary().into())
             }
-            Rejection::UnsupportedMediaType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "invalid_request",
-                "send the body as application/x-www-form-urlencoded".into(),
-            ),
-            Rejection::UnsupportedEncoding => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "invalid_request",
-                "send the body without Content-Encoding".into(),
-            ),
+            Rejection::UnsupportedMediaType => {
+                unsupported("send the body as application/x-www-form-urlencoded")
+            }
+            Rejection::UnsupportedEncoding => unsupported("send the body without Content-Encoding"),
             Rejection::RequestTimeout => {
                 (StatusCode::REQUEST_TIMEOUT, "invalid_request", "the body did not arrive in time".into())
             }
@@ -111,17 +113,11 @@ impl From<Rejection> for Error {
                 let text = format!("the body is larger than {limit} bytes");
                 (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", text.into())
             }
-            Rejection::NoToken => {
-                let text = "send an access token as `Authorization: Bearer <token>`";
-                (StatusCode::UNAUTHORIZED, "invalid_token", text.into())
-            }
+            Rejection::NoToken => unauthorized("send an access token as `Authorization: Bearer <token>`"),
             Rejection::InvalidToken => {
-                let text = "the access token is invalid, for another API, or its session has ended";
-                (StatusCode::UNAUTHORIZED, "invalid_token", text.into())
+                unauthorized("the access token is invalid, for another API, or its session has ended")
             }
-            Rejection::ExpiredToken => {
-                (StatusCode::UNAUTHORIZED, "invalid_token", "the access token has expired; refresh it".into())
-            }
+            Rejection::ExpiredToken => unauthorized("the access token has expired; refresh it"),
             Rejection::EmailNotVerified | Rejection::Forbidden | Rejection::StepUpRequired => {
                 let text = "the token's role or scope does not allow this";
                 (StatusCode::FORBIDDEN, "insufficient_scope", text.into())

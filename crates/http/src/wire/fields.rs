@@ -191,9 +191,6 @@ pub(crate) trait Expected {
 impl Expected for String {
     const NAME: &'static str = "a string";
 }
-impl Expected for Vec<String> {
-    const NAME: &'static str = "an array of strings";
-}
 impl Expected for bool {
     const NAME: &'static str = "true or false";
 }
@@ -205,6 +202,9 @@ impl Expected for f64 {
 }
 impl Expected for SentId {
     const NAME: &'static str = "a JSON value";
+}
+impl Expected for Vec<String> {
+    const NAME: &'static str = "an array of strings";
 }
 impl Expected for Vec<SentId> {
     const NAME: &'static str = "an array";

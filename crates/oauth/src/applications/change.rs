@@ -47,8 +47,8 @@ impl Oauth {
         number: i64,
         change: ApplicationChange,
     ) -> Outcome<Application, ApplicationError> {
-        let mut work = self.begin_as(call, actor, Permission::ManageApplications).await?;
-        let before = work.application_to_change(organization, number).await?;
+        let mut work = self.begin_in(call, actor, organization, Permission::ManageApplications).await?;
+        let before = work.application_to_change(number).await?;
         let after = changed(&before, change);
         ApplicationRule::check(&after.grant_types, &after.redirect_uris, after.authentication)
             .map_err(|rule| Refused::Rule(rule.into()))?;

@@ -26,7 +26,7 @@ pub struct Registered {
 }
 
 impl Oauth {
-    /// Registers an application of the caller's organization, which has this number.
+    /// Registers an application of one of the caller's organizations, by its number.
     ///
     /// Source: RiverGen "oauth-applications", create.
     ///
@@ -39,8 +39,7 @@ impl Oauth {
         organization: i64,
         new: &NewApplication,
     ) -> Outcome<Registered, ApplicationError> {
-        let mut work = self.begin_as(call, actor, Permission::ManageApplications).await?;
-        work.check_organization(organization).await?;
+        let mut work = self.begin_in(call, actor, organization, Permission::ManageApplications).await?;
         let (organization, account) = (work.grant.organization(), work.grant.account());
         let registered = work.register(organization, Some(account), new).await?;
         work.commit().await?;

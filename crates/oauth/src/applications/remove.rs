@@ -24,8 +24,8 @@ impl Oauth {
         organization: i64,
         number: i64,
     ) -> Outcome<(), ApplicationError> {
-        let mut work = self.begin_as(call, actor, Permission::ManageApplications).await?;
-        let application = work.application_to_change(organization, number).await?;
+        let mut work = self.begin_in(call, actor, organization, Permission::ManageApplications).await?;
+        let application = work.application_to_change(number).await?;
         remove(&mut work.kernel(), &application).await?;
         let metadata = json!({ "client_id": application.id, "name": application.name });
         let subject = work.grant.subject();

@@ -4,8 +4,9 @@ use tidegate_crypto::TokenHash;
 use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_one, fetch_optional};
 use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId, SessionId};
 use tidegate_domain::oauth::{AccessLevel, ApplicationStatus, ClientAuthentication, GrantType};
-use tidegate_domain::{RedirectUri, Scopes, Timestamp};
+use tidegate_domain::{RedirectUri, Role, Scopes, Timestamp};
 use tidegate_kernel::KernelTables;
+use tidegate_kernel::tables::role;
 use uuid::Uuid;
 
 use super::application::{Application, NewApplication, Secrets};
@@ -109,15 +110,21 @@ impl Applications<'_> {
         Ok(())
     }
 
-    /// The number of an organization.
-    pub(crate) async fn organization_number(&mut self, organization: OrganizationId) -> Result<Option<i64>> {
+    /// The organization of that number and the account's role there, if it is a member who agreed to be one.
+    pub(crate) async fn membership(
+        &mut self,
+        account: AccountId,
+        number: i64,
+    ) -> Result<Option<(OrganizationId, Role)>> {
         let row = fetch_optional!(
             self.0,
-            (i64,),
-            "select number from organizations where id = $1",
-            organization.0,
+            (Uuid, String),
+            "select m.organization_id, m.role from memberships m join organizations o on o.id = m.organization_id
+             where m.account_id = $1 and o.number = $2 and m.accepted_at is not null",
+            account.0,
+            number,
         )?;
-        Ok(row.map(|(number,)| number))
+        row.map(|(organization, name)| Ok((organization.into(), role(&name)?))).transpose()
     }
 
     /// The organization of that number.

@@ -30,8 +30,8 @@ impl Oauth {
         organization: i64,
         number: i64,
     ) -> Outcome<PlainToken, ApplicationError> {
-        let mut work = self.begin_as(call, actor, Permission::ManageApplications).await?;
-        let application = work.application_to_change(organization, number).await?;
+        let mut work = self.begin_in(call, actor, organization, Permission::ManageApplications).await?;
+        let application = work.application_to_change(number).await?;
         let subject = work.grant.subject();
         let secret = work.replace_secret(&application, subject).await?;
         work.commit().await?;

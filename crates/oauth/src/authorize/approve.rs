@@ -4,6 +4,7 @@ use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
+use tidegate_kernel::counted_client::CountedClient;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::{Actor, Call, Fault};
 
@@ -34,7 +35,9 @@ impl Oauth {
         let mut work = self.begin_as(call, actor, Permission::AuthorizeApplications).await?;
         let account = work.grant.account();
         let limit = self.rules().codes_by_account;
-        if let Some(exceeded) = work.kernel().count(Counted::AuthorizationCodes(account), limit).await? {
+        if let Some(exceeded) =
+            work.kernel().count(Counted::Client(CountedClient::Codes(account)), limit).await?
+        {
             return Err(exceeded.into());
         }
         let current = work.unit.applications().find(request.application.id).await?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::Secret;
 use tidegate_kernel::Call;
+use tidegate_kernel::counted_client::CountedClient;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::throttle::Counted;
 use uuid::Uuid;
@@ -67,10 +68,13 @@ impl Oauth {
 
     async fn count_failure(&self, call: &Call, application: Option<&Application>) -> Result<(), Fault> {
         let rules = self.rules();
-        let by_network = (Counted::FailedClientByNetwork, rules.failed_clients_by_network);
+        let by_network = (Counted::Client(CountedClient::FailedByNetwork), rules.failed_clients_by_network);
         match application {
             Some(application) => {
-                let of_one = (Counted::FailedClientSecret(application.id), rules.failed_secrets_by_client);
+                let of_one = (
+                    Counted::Client(CountedClient::FailedSecret(application.id)),
+                    rules.failed_secrets_by_client,
+                );
                 self.kernel.throttle(call, &[by_network, of_one]).await
             }
             None => self.kernel.throttle(call, &[by_network]).await,

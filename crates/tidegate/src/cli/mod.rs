@@ -3,6 +3,7 @@
 mod client;
 mod storage;
 mod suggest;
+mod tokens;
 mod user;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 pub(crate) use client::{Client, ClientCreate, ClientDelete, ClientList, NamedClient};
 pub(crate) use storage::{Backup, CopyDatabase, Restore};
 pub(crate) use suggest::correct;
+pub(crate) use tokens::{OrgTokenLifetime, OrgTokens, UserTokens};
 pub(crate) use user::{
     Named, RemoveIdentifier, ResetMfa, User, UserCreate, UserDelete, UserList, UserSessions,
 };
@@ -167,6 +169,14 @@ pub(crate) enum Org {
     /// Set what becomes of members with a second factor who sign in through a contract whose clients cannot ask for it
     #[command(after_help = "Example:\n  tidegate org second-factor --organization 17 --elsewhere admit")]
     SecondFactor(OrgSecondFactor),
+    /// List the access tokens that members made for an organization, or revoke them
+    #[command(after_help = "Examples:\n  tidegate org tokens 17\n  tidegate org tokens 17 --revoke 4")]
+    Tokens(OrgTokens),
+    /// Set for how long an access token lives at most that a member makes for an organization
+    #[command(
+        after_help = "Examples:\n  tidegate org token-lifetime 17 1440\n  tidegate org token-lifetime 17 0"
+    )]
+    TokenLifetime(OrgTokenLifetime),
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ mod outbox;
 mod passwords;
 mod restore;
 mod serve;
+mod tokens;
 mod user;
 
 use tokio::runtime::{Builder, Runtime};

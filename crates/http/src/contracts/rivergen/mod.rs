@@ -12,6 +12,7 @@ mod sessions;
 mod shapes;
 mod sign_in;
 mod sign_up;
+mod tokens;
 mod webauthn;
 
 use tidegate_domain::ContractId;
@@ -122,13 +123,12 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(factors::devices::skip))
         .routes(routes!(factors::devices::list))
         .routes(routes!(factors::devices::revoke))
-        .routes(routes!(oauth::applications::create))
-        .routes(routes!(oauth::applications::list))
-        .routes(routes!(oauth::applications::read))
-        .routes(routes!(oauth::applications::change))
-        .routes(routes!(oauth::applications::delete))
-        .routes(routes!(oauth::applications::regenerate_secret))
-        .routes(routes!(oauth::applications::revoke))
-        .routes(routes!(oauth::authorize::app_info))
-        .routes(routes!(oauth::authorize::authorize))
+        .routes(routes!(tokens::own::create))
+        .routes(routes!(tokens::own::list))
+        .routes(routes!(tokens::own::change))
+        .routes(routes!(tokens::own::revoke))
+        .routes(routes!(tokens::organization::create))
+        .routes(routes!(tokens::organization::list))
+        .routes(routes!(tokens::organization::revoke))
+        .merge(oauth::endpoints())
 }

@@ -219,6 +219,18 @@ on_both_engines! {
         change(&app, &ada, &client, &json!({})).await.assert_error(404, "application_not_found");
     }
 
+    async fn a_number_that_is_none_is_told(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        for (method, rest) in [
+            (Method::GET, ""), (Method::DELETE, ""), (Method::PATCH, ""), (Method::POST, "/revoke"),
+            (Method::POST, "/regenerate-secret"),
+        ] {
+            let path = format!("{}/x{rest}", applications(organization(&app, &ada).await));
+            let request = as_person(&app, method, &path, &ada).json(&json!({}));
+            request.send().await.assert_error(422, "VALIDATION_ERROR");
+        }
+    }
+
     async fn nobody_reaches_another_organizations_applications(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         let client = register(&app, &ada, &described()).await;
@@ -231,7 +243,7 @@ on_both_engines! {
         ] {
             let request = as_person(&app, method.clone(), &item(adas, rest), &eve).json(&json!({}));
             request.send().await.assert_error(403, "organization_access_denied");
-            // By its number in her own organization there is none.
+            // In her own organization there is none of that number.
             let request = as_person(&app, method, &item(eves, rest), &eve).json(&json!({}));
             request.send().await.assert_error(404, "application_not_found");
         }
@@ -258,7 +270,7 @@ on_both_engines! {
             app.post(&format!("{path}/{}/regenerate-secret", client.number)),
             app.delete(&format!("{path}/{}", client.number)),
         ] {
-            request.bearer(&token).send().await.assert_error(403, "organization_access_denied");
+            request.bearer(&token).send().await.assert_error(403, "PERMISSION_DENIED");
         }
         let own = own_token(&app, &client).await.text_at("access_token");
         app.get(&path).bearer(&own).send().await.assert_status(403);

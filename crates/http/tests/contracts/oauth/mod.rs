@@ -14,3 +14,5 @@ mod races;
 mod refreshing;
 mod revoking;
 mod wire;
+
+pub(crate) use wire::{applications_of, misplaced, round_trip};

@@ -19,7 +19,7 @@ pub(super) const VERIFIER: &str = "a-verifier-of-forty-three-characters-1234567"
 
 /// An application, with its secret if it has one.
 #[derive(Clone, Debug)]
-pub(super) struct App {
+pub(crate) struct App {
     pub(super) number: i64,
     pub(super) client_id: String,
     pub(super) secret: Option<String>,
@@ -206,4 +206,59 @@ pub(super) async fn me(app: &TestApp, token: &str) -> u16 {
 pub(super) async fn audited(app: &TestApp, prefix: &str) -> Vec<String> {
     let query = format!("select action from audit_events where action like '{prefix}%' order by number");
     app.database.sql_texts(&query).await
+}
+
+/// The path of the applications of a person's organization.
+pub(crate) async fn applications_of(app: &TestApp, who: &Person) -> String {
+    applications(organization(app, who).await)
+}
+
+/// A person signs in to an application, which refreshes and acts in its own name; also all that must not be found anywhere.
+pub(crate) async fn round_trip(app: &TestApp, email: &str) -> (App, Person, Vec<String>) {
+    let ada = app.sign_up_rivergen_verified(email).await;
+    let client = register(app, &ada, &described()).await;
+    let once = code(app, &ada, &client).await;
+    let tokens = exchange(app, &client, &once).await;
+    let next = refresh(app, &client, &tokens.assert_status(200).text_at("refresh_token")).await;
+    let own = token_request(app, &client, &[("grant_type", "client_credentials")]).send().await;
+    let mut passed = vec![client.secret.clone().unwrap(), once, VERIFIER.to_owned()];
+    passed.extend(["access_token", "refresh_token", "id_token"].map(|name| tokens.text_at(name)));
+    passed.extend(["access_token", "refresh_token", "id_token"].map(|name| next.text_at(name)));
+    passed.push(own.text_at("access_token"));
+    (client, ada, passed)
+}
+
+/// Secrets where they do not belong: as every field of every endpoint.
+pub(crate) async fn misplaced(app: &TestApp, who: &Person, client: &App, secrets: &[String]) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for secret in secrets {
+        let all: Vec<(&str, &str)> = [
+            "token",
+            "token_type_hint",
+            "client_id",
+            "grant_type",
+            "code",
+            "redirect_uri",
+            "code_verifier",
+            "scope",
+            "resource",
+            "refresh_token",
+        ]
+        .map(|name| (name, secret.as_str()))
+        .into();
+        for path in ["/oauth/token", "/oauth/token/revoke", "/oauth/introspect"] {
+            answers.push(app.post(path).form(&form(&all)).send().await);
+        }
+        for name in ["scope", "redirect_uri", "client_id", "response_type", "prompt", "code_challenge"] {
+            let mut answer =
+                authorize(app, &who.access_token, &parameters_with(client, &[(name, secret)])).await;
+            answer.text += answer.header("location").to_owned().as_str();
+            answers.push(answer);
+        }
+        let body =
+            described_with(json!({ "scopes": [secret], "redirect_uris": [secret], "grant_types": [secret] }));
+        let path = applications_of(app, who).await;
+        answers.push(as_person(app, Method::POST, &path, who).json(&body).send().await);
+    }
+    answers
 }

@@ -21,7 +21,7 @@ use crate::wire::state::App;
 /// Which application is asked about.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(in super::super) struct AppInfoQuery {
+pub(super) struct AppInfoQuery {
     /// The application.
     #[param(value_type = String, required = true)]
     client_id: Option<String>,
@@ -39,7 +39,7 @@ pub(in super::super) struct AppInfoQuery {
     (status = 400, description = "invalid_client, invalid_redirect_uri, invalid_scope", body = ErrorBody),
     (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
 ))]
-pub(in super::super) async fn app_info(
+pub(super) async fn app_info(
     _caller: Caller,
     State(app): State<App>,
     query: Result<Query<AppInfoQuery>, QueryRejection>,
@@ -70,7 +70,7 @@ pub(in super::super) async fn app_info(
         (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
-pub(in super::super) async fn authorize(
+pub(super) async fn authorize(
     bearer: Bearer,
     State(app): State<App>,
     body: JsonBody<AuthorizeBody>,

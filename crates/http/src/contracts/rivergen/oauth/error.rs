@@ -1,22 +1,17 @@
 //! Errors of applications and of the consent page.
 
 use axum::http::StatusCode;
-use tidegate_kernel::{Fault, Refused};
 use tidegate_oauth::applications::ApplicationError;
 use tidegate_oauth::authorize::introduce::IntroductionError;
 use tidegate_oauth::authorize::{AuthorizationError, ShownError};
 
 use super::super::error::Error;
 use crate::wire::fields::Violations;
-use crate::wire::rejection::Rejection;
-
-/// The code of whoever is not an admin of the organization.
-const DENIED: &str = "organization_access_denied";
 
 impl From<ApplicationError> for Error {
     fn from(error: ApplicationError) -> Self {
         let (status, code) = match error {
-            ApplicationError::OrganizationDenied => (StatusCode::FORBIDDEN, DENIED),
+            ApplicationError::OrganizationDenied => (StatusCode::FORBIDDEN, "organization_access_denied"),
             ApplicationError::NotFound => (StatusCode::NOT_FOUND, "application_not_found"),
             ApplicationError::NameTaken => (StatusCode::BAD_REQUEST, "application_exists"),
             ApplicationError::NoSecret => (StatusCode::BAD_REQUEST, "application_has_no_secret"),
@@ -24,20 +19,6 @@ impl From<ApplicationError> for Error {
         };
         Self::new(status, code, error)
     }
-}
-
-/// A refusal about an organization's applications: whoever may not manage them is no admin there, in the contract's words.
-pub(super) fn about_organization(refused: Refused<ApplicationError>) -> Error {
-    match refused {
-        Refused::Rule(error) => error.into(),
-        Refused::Fault(Fault::Forbidden) => denied(),
-        Refused::Fault(fault) => Rejection::from(fault).into(),
-    }
-}
-
-/// The caller is no admin.
-pub(super) fn denied() -> Error {
-    ApplicationError::OrganizationDenied.into()
 }
 
 impl From<IntroductionError> for Error {

@@ -3,22 +3,61 @@
 use serde::Deserialize;
 use tidegate_domain::oauth::{
     AccessLevel, ApplicationStatus, ClientAuthentication, GrantType, MAX_APPLICATION_DESCRIPTION,
-    MAX_APPLICATION_NAME, MAX_REDIRECT_URIS,
+    MAX_APPLICATION_NAME, MAX_REDIRECT_URI, MAX_REDIRECT_URIS,
 };
 use tidegate_domain::text::line;
-use tidegate_domain::{RedirectUri, Scopes};
+use tidegate_domain::{RedirectUri, Scope, Scopes};
 use tidegate_oauth::applications::{ApplicationChange, NewApplication};
 use tidegate_oauth::authorize::Parameters;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::wire::fields::{Check, Field, Violations};
+use crate::wire::openapi::shapes::Shape;
 
 /// Most applications on a page.
 const MAX_PAGE: i64 = 100;
 
+/// What these requests are made of, besides what attributes can say.
+pub(in super::super) fn texts() -> Vec<Shape> {
+    let words = |format, words| Shape { format, words, ..Shape::default() };
+    vec![
+        words("access-level", vec![AccessLevel::Organization.as_str()]),
+        words("application-status", ApplicationStatus::ALL.map(ApplicationStatus::as_str).to_vec()),
+        words("client-authentication", ClientAuthentication::ALL.map(ClientAuthentication::as_str).to_vec()),
+        words("grant-type", GrantType::ALL.map(GrantType::as_str).to_vec()),
+        words("application-scope", Scope::known().collect()),
+        Shape {
+            format: "redirect-uri",
+            min_length: Some(1),
+            max_length: Some(MAX_REDIRECT_URI),
+            pattern: Some(REDIRECT_URI.to_owned()),
+            ..Shape::default()
+        },
+    ]
+}
+
+/// A redirect URI of the usual kind. Public clients may register others, with a scheme of their own.
+const REDIRECT_URI: &str =
+    r"^https://[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?(\.[a-z]{2,10}){1,3}(/[A-Za-z0-9._~-]{0,100}){0,5}$";
+
+/// A way to tokens.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = "grant-type", example = "authorization_code")]
+struct GrantTypeName(#[allow(dead_code, reason = "it is described, and read as text")] String);
+
+/// A redirect URI.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = "redirect-uri", example = "https://app.example.com/callback")]
+struct RedirectUriText(#[allow(dead_code, reason = "it is described, and read as text")] String);
+
+/// A scope: see docs/scopes.md.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = "application-scope", example = "openid")]
+struct ApplicationScope(#[allow(dead_code, reason = "it is described, and read as text")] String);
+
 /// POST .../oauth-applications.
 #[derive(Deserialize, ToSchema)]
-pub(in super::super) struct CreateApplicationBody {
+pub(super) struct CreateApplicationBody {
     /// Unique in the organization.
     #[schema(required = true, value_type = String, format = "single-line", max_length = 128)]
     #[serde(default)]
@@ -28,16 +67,16 @@ pub(in super::super) struct CreateApplicationBody {
     #[serde(default)]
     description: Field<String>,
     /// `authorization_code`, `client_credentials` or both.
-    #[schema(required = true, value_type = Vec<String>, example = json!(["authorization_code"]))]
+    #[schema(required = true, value_type = Vec<GrantTypeName>, min_items = 1)]
     #[serde(default)]
     grant_types: Field<Vec<String>>,
     /// `https`, or `http` on a loopback address (at any port), without a fragment. Public clients may have schemes of their own, which
     /// contain a dot. A request has to repeat one exactly.
-    #[schema(required = true, value_type = Vec<String>, example = json!(["https://app.example.com/callback"]))]
+    #[schema(required = true, value_type = Vec<RedirectUriText>, max_items = 50)]
     #[serde(default)]
     redirect_uris: Field<Vec<String>>,
     /// What the application may ask for at most.
-    #[schema(required = true, value_type = Vec<String>, example = json!(["openid", "email"]))]
+    #[schema(required = true, value_type = Vec<ApplicationScope>, min_items = 1)]
     #[serde(default)]
     scopes: Field<Vec<String>>,
     /// `organization`, also when left out.
@@ -94,7 +133,7 @@ impl CreateApplicationBody {
 
 /// PATCH .../oauth-applications/{app_id}. What is left out stays.
 #[derive(Deserialize, ToSchema)]
-pub(in super::super) struct ChangeApplicationBody {
+pub(super) struct ChangeApplicationBody {
     /// Unique in the organization.
     #[schema(value_type = Option<String>, format = "single-line", max_length = 128)]
     #[serde(default)]
@@ -104,15 +143,15 @@ pub(in super::super) struct ChangeApplicationBody {
     #[serde(default)]
     description: Field<String>,
     /// `authorization_code`, `client_credentials` or both.
-    #[schema(value_type = Option<Vec<String>>, example = json!(["authorization_code"]))]
+    #[schema(value_type = Option<Vec<GrantTypeName>>, min_items = 1)]
     #[serde(default)]
     grant_types: Field<Vec<String>>,
     /// As for a new application.
-    #[schema(value_type = Option<Vec<String>>, example = json!(["https://app.example.com/callback"]))]
+    #[schema(value_type = Option<Vec<RedirectUriText>>, max_items = 50)]
     #[serde(default)]
     redirect_uris: Field<Vec<String>>,
     /// What the application may ask for at most.
-    #[schema(value_type = Option<Vec<String>>, example = json!(["openid", "email"]))]
+    #[schema(value_type = Option<Vec<ApplicationScope>>, min_items = 1)]
     #[serde(default)]
     scopes: Field<Vec<String>>,
     /// `organization`.
@@ -215,7 +254,7 @@ fn access_level(check: &mut Check, field: Field<String>) -> Option<AccessLevel> 
 /// A page of a list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(in super::super) struct PageQuery {
+pub(super) struct PageQuery {
     /// How many to leave out from the beginning.
     #[param(value_type = Option<i64>, minimum = 0, default = 0)]
     skip: Option<String>,
@@ -243,7 +282,7 @@ impl PageQuery {
 
 /// POST /api/v1/oauth/authorize.
 #[derive(Deserialize, ToSchema)]
-pub(in super::super) struct AuthorizeBody {
+pub(super) struct AuthorizeBody {
     /// The application.
     #[schema(required = true, value_type = String, format = "opaque-token")]
     #[serde(default)]
