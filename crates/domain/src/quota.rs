@@ -1,4 +1,4 @@
-//! Quotas: how much of each kind an organization may keep.
+//! Quotas: how much of each kind an organization may keep, or an account.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smart_default::SmartDefault;
 
-/// Most an organization may keep. 0 means no limit.
+/// Most an organization may keep, or an account. 0 means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields)]
 pub struct Quotas {
@@ -22,6 +22,9 @@ pub struct Quotas {
     /// Databases.
     #[default(1_000)]
     pub databases: u64,
+    /// Applications that sign people in with OAuth.
+    #[default(100)]
+    pub applications: u64,
     /// Anonymous sessions resolved to a user, in all databases together. Those of a deleted database count until they
     /// are removed, an hour later.
     #[default(1_000_000)]
@@ -29,9 +32,15 @@ pub struct Quotas {
     /// Bytes of all free documents (metadata) together: its own and those of members, programs, keys and databases.
     #[default(16 * 1024 * 1024)]
     pub metadata_bytes: u64,
+    /// Tokens that its members made for it. Expired ones do not count.
+    #[default(1_000)]
+    pub organization_tokens: u64,
+    /// Personal access tokens of one account, those for organizations included. Expired ones do not count.
+    #[default(50)]
+    pub account_tokens: u64,
 }
 
-/// A kind of thing an organization keeps.
+/// A kind of thing an organization keeps, or an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quota {
     /// See [`Quotas::members`].
@@ -42,15 +51,21 @@ pub enum Quota {
     Keys,
     /// See [`Quotas::databases`].
     Databases,
+    /// See [`Quotas::applications`].
+    Applications,
     /// See [`Quotas::resolved_sessions`].
     ResolvedSessions,
     /// See [`Quotas::metadata_bytes`].
     MetadataBytes,
+    /// See [`Quotas::organization_tokens`].
+    OrganizationTokens,
+    /// See [`Quotas::account_tokens`].
+    AccountTokens,
 }
 
-/// The organization keeps as much as it may.
+/// The organization, or the account, keeps as much as it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the organization may keep at most {limit} {quota}; delete some first")]
+#[error("the {} may keep at most {limit} {quota}; delete some first", .quota.keeper())]
 pub struct QuotaExceeded {
     /// Of what.
     pub quota: Quota,
@@ -65,12 +80,15 @@ impl Quotas {
             Quota::Programs => self.programs,
             Quota::Keys => self.keys,
             Quota::Databases => self.databases,
+            Quota::Applications => self.applications,
             Quota::ResolvedSessions => self.resolved_sessions,
             Quota::MetadataBytes => self.metadata_bytes,
+            Quota::OrganizationTokens => self.organization_tokens,
+            Quota::AccountTokens => self.account_tokens,
         }
     }
 
-    /// Judges an organization that keeps `used`, the newest included.
+    /// Judges an organization, or an account, that keeps `used`, the newest included.
     ///
     /// # Errors
     /// [`QuotaExceeded`] when that is more than it may.
@@ -78,6 +96,15 @@ impl Quotas {
         let limit = self.limit(quota);
         let is_exceeded = limit > 0 && u64::try_from(used).is_ok_and(|used| used > limit);
         if is_exceeded { Err(QuotaExceeded { quota, limit }) } else { Ok(()) }
+    }
+}
+
+impl Quota {
+    const fn keeper(self) -> &'static str {
+        match self {
+            Self::AccountTokens => "account",
+            _ => "organization",
+        }
     }
 }
 
@@ -89,8 +116,10 @@ impl fmt::Display for Quota {
             Self::Programs => "service accounts",
             Self::Keys => "keys of service accounts",
             Self::Databases => "databases",
+            Self::Applications => "applications",
             Self::ResolvedSessions => "resolved sessions",
             Self::MetadataBytes => "bytes of metadata",
+            Self::OrganizationTokens | Self::AccountTokens => "access tokens",
         })
     }
 }
@@ -106,5 +135,7 @@ mod tests {
         let exceeded = quotas.judge(Quota::Databases, 3).unwrap_err();
         assert_eq!(exceeded.to_string(), "the organization may keep at most 2 databases; delete some first");
         assert_eq!(quotas.judge(Quota::Programs, i64::MAX), Ok(()));
+        let exceeded = Quotas { account_tokens: 1, ..quotas }.judge(Quota::AccountTokens, 2).unwrap_err();
+        assert_eq!(exceeded.to_string(), "the account may keep at most 1 access tokens; delete some first");
     }
 }

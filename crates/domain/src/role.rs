@@ -35,6 +35,10 @@ const OWN: PermissionSet = PermissionSet::of(&[
     P::ReadOwnFactors,
     P::ManageOwnFactors,
     P::StepUp,
+    P::AuthorizeApplications,
+    P::ReadOwnClaims,
+    P::ReadOwnTokens,
+    P::ManageOwnTokens,
     P::ReadBrokerageAccount,
     P::OpenBrokerageAccount,
     P::SubmitBrokerageDocuments,
@@ -57,9 +61,13 @@ const ADMIN: PermissionSet = DEVELOPER.union(PermissionSet::of(&[
     P::ManageMembers,
     P::ManagePrograms,
     P::ManageProgramKeys,
+    P::ReadOrganizationTokens,
+    P::RevokeOrganizationTokens,
     P::ReadOrganization,
     P::ManageOrganization,
     P::ManageDatabases,
+    P::ReadApplications,
+    P::ManageApplications,
 ]));
 
 /// Every role: its name in the store and in token claims, and its permissions. The owner differs from an admin in

@@ -29,14 +29,20 @@ const WRITE: PermissionSet = PermissionSet::of(&[
 ]);
 
 const ACCOUNTS_READ: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ReadMembers]);
-const SECURITY_READ: PermissionSet =
-    PermissionSet::of(&[P::ReadOwnToken, P::ReadOwnSessions, P::ReadOwnFactors]);
+const SECURITY_READ: PermissionSet = PermissionSet::of(&[
+    P::ReadOwnToken,
+    P::ReadOwnSessions,
+    P::ReadOwnFactors,
+    P::ReadOwnTokens,
+    P::ReadOrganizationTokens,
+]);
 const ORGANIZATION_READ: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ReadOrganization]);
 const ORGANIZATION_WRITE: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ManageOrganization]);
 const DATABASES_READ: PermissionSet =
     PermissionSet::of(&[P::ReadOwnToken, P::ReadDatabases, P::UseBoundDatabase]);
 const DATABASES_WRITE: PermissionSet =
     PermissionSet::of(&[P::ReadOwnToken, P::ManageDatabases, P::ChangeBoundDatabase]);
+const OWN_CLAIMS: PermissionSet = PermissionSet::of(&[P::ReadOwnClaims]);
 const BROKERAGE_READ: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ReadBrokerageAccount]);
 
 const ADMIN: PermissionSet = READ
@@ -44,14 +50,16 @@ const ADMIN: PermissionSet = READ
     .union(ACCOUNTS_READ)
     .union(SECURITY_READ)
     .union(ORGANIZATION_WRITE)
-    .union(DATABASES_WRITE);
+    .union(DATABASES_WRITE)
+    .union(OWN_CLAIMS);
 
 const NONE: PermissionSet = PermissionSet::NONE;
 
 /// The vocabulary: every scope that can be asked for, and the permissions it gives. What a scope does not name is denied, and
 /// [`PermissionSet::FULL_SCOPE_ONLY`] is given by none.
 ///
-/// Those of OpenID Connect (Core sections 5.4 and 11) say what an ID token and the userinfo endpoint tell; they give no permission.
+/// Those of OpenID Connect (Core sections 5.4 and 11) say what an ID token and the userinfo endpoint tell; `openid` gives the
+/// permission to ask there, the others give none.
 /// Those of data and policies belong to governed data, which has no use case yet.
 const VOCABULARY: [(&str, PermissionSet); 19] = [
     ("read", READ),
@@ -68,12 +76,15 @@ const VOCABULARY: [(&str, PermissionSet); 19] = [
     ("data:query", NONE),
     ("policies:read", NONE),
     ("policies:write", NONE),
-    ("openid", NONE),
+    ("openid", OWN_CLAIMS),
     ("profile", NONE),
     ("email", NONE),
     ("phone", NONE),
     ("offline_access", NONE),
 ];
+
+/// The scopes of OpenID Connect: sign-ins at other applications ask for them, tokens of people and organizations have no use for them.
+const OPENID: [&str; 5] = ["openid", "profile", "email", "phone", "offline_access"];
 
 /// One scope: text of the form of RFC 6749 section 3.3.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -97,15 +108,28 @@ pub enum ScopeError {
     /// Not of the form of RFC 6749 section 3.3.
     #[error("a scope is printable ASCII without spaces, quotes and backslashes")]
     Malformed,
-    /// Not in the vocabulary.
-    #[error("unknown scope")]
-    Unknown,
+    /// One of OpenID Connect, where those mean nothing.
+    #[error("a scope of OpenID Connect is no scope of a token")]
+    OfOpenId,
+    /// Not in the vocabulary; this one is the most like it.
+    #[error("unknown scope; the nearest one is {0}")]
+    Unknown(&'static str),
 }
 
 impl Scope {
     /// Every scope that can be asked for.
     pub fn known() -> impl Iterator<Item = &'static str> {
         VOCABULARY.iter().map(|(name, _)| *name)
+    }
+
+    /// Those that a personal access token can have: all but those of OpenID Connect.
+    pub fn of_tokens() -> impl Iterator<Item = &'static str> {
+        Self::known().filter(|name| !OPENID.contains(name))
+    }
+
+    /// Whether it is one of OpenID Connect.
+    pub fn is_openid(&self) -> bool {
+        OPENID.contains(&self.as_str())
     }
 
     /// Its name.
@@ -123,7 +147,7 @@ impl Scope {
         let known = VOCABULARY.iter().find(|(known, _)| *known == name);
         match known {
             Some((known, _)) => Ok(Self(Cow::Borrowed(known))),
-            None if is_scope_token(name) => Err(ScopeError::Unknown),
+            None if is_scope_token(name) => Err(ScopeError::Unknown(nearest(name))),
             None => Err(ScopeError::Malformed),
         }
     }
@@ -137,6 +161,13 @@ impl Scope {
             Err(_) => Some(Self(Cow::Owned(name.to_owned()))),
         }
     }
+}
+
+/// The known scope that is most like a name.
+fn nearest(name: &str) -> &'static str {
+    let name = name.to_ascii_lowercase();
+    let likeness = |known: &str| strsim::jaro_winkler(&name, known);
+    Scope::known().max_by(|one, other| likeness(one).total_cmp(&likeness(other))).unwrap_or_default()
 }
 
 /// `scope-token` of RFC 6749 section 3.3.
@@ -161,6 +192,16 @@ impl Scopes {
             }
         }
         if scopes.is_empty() { Err(ScopeError::Empty) } else { Ok(Self::Limited(scopes)) }
+    }
+
+    /// What a person asks for when they make a personal access token: scopes of OpenID Connect are none of its.
+    ///
+    /// # Errors
+    /// [`ScopeError`].
+    pub fn requested_for_token<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Self, ScopeError> {
+        let scopes = Self::requested(names)?;
+        let is_openid = matches!(&scopes, Self::Limited(asked) if asked.iter().any(Scope::is_openid));
+        if is_openid { Err(ScopeError::OfOpenId) } else { Ok(scopes) }
     }
 
     /// What a client asks for in one text, separated by single spaces (RFC 6749 section 3.3).
@@ -223,6 +264,29 @@ impl Scopes {
             (Self::Limited(_), Self::Limited(others)) => {
                 others.iter().all(|scope| self.contains(scope.as_str()))
             }
+        }
+    }
+
+    /// The scopes of either, these first.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Limited(these), Self::Limited(others)) => {
+                let added = others.iter().filter(|scope| !self.contains(scope.as_str()));
+                Self::Limited(these.iter().chain(added).cloned().collect())
+            }
+            _ => Self::Full,
+        }
+    }
+
+    /// These without those of `other`.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        match self {
+            Self::Full => Self::Full,
+            Self::Limited(scopes) => Self::Limited(
+                scopes.iter().filter(|scope| !other.contains(scope.as_str())).cloned().collect(),
+            ),
         }
     }
 
@@ -303,6 +367,10 @@ mod tests {
             P::ManageMembers,
             P::ManagePrograms,
             P::ManageProgramKeys,
+            P::ManageApplications,
+            P::AuthorizeApplications,
+            P::ManageOwnTokens,
+            P::RevokeOrganizationTokens,
         ] {
             assert!(!all.contains(permission), "{permission:?}");
         }
@@ -320,8 +388,9 @@ mod tests {
 
     #[test]
     fn what_is_unknown_cannot_be_asked_for_and_gives_nothing_where_it_is_stored() {
-        assert_eq!(Scopes::parse("read fly"), Err(ScopeError::Unknown));
-        assert_eq!(Scopes::parse("full"), Err(ScopeError::Unknown));
+        for unknown in ["read fly", "full", "*"] {
+            assert!(matches!(Scopes::parse(unknown), Err(ScopeError::Unknown(_))), "{unknown}");
+        }
         assert_eq!(Scopes::parse(""), Err(ScopeError::Empty));
         assert_eq!(Scopes::requested([]), Err(ScopeError::Empty));
         for malformed in
@@ -332,10 +401,36 @@ mod tests {
         let stored = Scopes::from_stored("fly read  \u{e9}");
         assert_eq!(stored.to_string(), "fly read");
         assert_eq!(stored.permissions(), Scopes::parse("read").unwrap().permissions());
-        for text in ["", "fly", "full fly", "full full", " full", "FULL", "*", "openid profile email phone"] {
+        for text in ["", "fly", "full fly", "full full", " full", "FULL", "*", "profile email phone"] {
             assert_eq!(Scopes::from_stored(text).permissions(), PermissionSet::NONE, "{text:?}");
         }
         assert_eq!(Scopes::from_stored("full read"), Scopes::parse("read").unwrap());
+    }
+
+    #[test]
+    fn who_misspells_a_scope_is_told_the_nearest() {
+        for (typed, meant) in [
+            ("account:read", "accounts:read"),
+            ("Read", "read"),
+            ("data.query", "data:query"),
+            ("policy:write", "policies:write"),
+            ("databases", "databases:read"),
+            ("org:read", "organization:read"),
+        ] {
+            assert_eq!(Scopes::requested([typed]), Err(ScopeError::Unknown(meant)), "{typed}");
+        }
+        let text = ScopeError::Unknown("accounts:read").to_string();
+        assert_eq!(text, "unknown scope; the nearest one is accounts:read");
+    }
+
+    #[test]
+    fn scopes_of_openid_connect_are_known_and_none_of_a_tokens() {
+        let openid = Scopes::requested(OPENID).unwrap();
+        assert_eq!(openid.permissions(), OWN_CLAIMS);
+        assert_eq!(Scope::known().count(), Scope::of_tokens().count() + OPENID.len());
+        assert!(Scope::of_tokens().all(|name| !OPENID.contains(&name)));
+        assert_eq!(Scopes::requested_for_token(["read", "openid"]), Err(ScopeError::OfOpenId));
+        assert_eq!(Scopes::requested_for_token(Scope::of_tokens()), Scopes::requested(Scope::of_tokens()));
     }
 
     #[test]
@@ -345,6 +440,9 @@ mod tests {
         assert!(both.contains_all(&read) && !read.contains_all(&both) && read.contains_all(&Scopes::NONE));
         assert!(Scopes::Full.contains_all(&both) && !both.contains_all(&Scopes::Full));
         assert_eq!(both.intersection(&read), read);
+        assert_eq!(both.without(&read), Scopes::parse("write").unwrap());
+        assert_eq!(read.union(&both), Scopes::parse("read write").unwrap());
+        assert_eq!((read.union(&Scopes::Full), Scopes::NONE.union(&read)), (Scopes::Full, read.clone()));
         assert_eq!(Scopes::Full.intersection(&both), both);
         assert_eq!(both.intersection(&Scopes::Full), both);
         assert_eq!(read.intersection(&Scopes::parse("write").unwrap()), Scopes::NONE);

@@ -3,6 +3,7 @@
 //! A use case takes parsed input, works through one unit of work, and answers with domain types. Time and chance come
 //! from the kernel; what differs between contracts from the caller's [`tidegate_kernel::Call::profile`].
 
+pub mod access_tokens;
 pub mod accounts;
 pub mod credentials;
 pub mod databases;
@@ -22,3 +23,4 @@ pub(crate) mod work;
 
 pub use identity::Identity;
 pub use tables::{IdentityTables, MIGRATIONS};
+pub use work::NoAccess;

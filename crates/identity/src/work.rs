@@ -6,13 +6,14 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::limit::{Exceeded, Limit};
 use tidegate_domain::{Permission, Timestamp};
+use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::message::{CodeText, Mail};
 use tidegate_kernel::reserved::Reserved;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call, Fault, Grant};
 
-use crate::Identity;
+use crate::{Identity, IdentityTables};
 
 /// A unit of work on behalf of a caller. One that acts for a signed-in caller carries the grant by which it acts.
 pub(crate) struct Work<'a, G = ()> {
@@ -27,6 +28,11 @@ pub(crate) struct Work<'a, G = ()> {
 
 /// A unit of work of a signed-in caller, who has been found to be allowed it in the same unit.
 pub(crate) type Acting<'a> = Work<'a, Grant>;
+
+/// The caller is no member of the organization, or their role there does not allow it. One that does not exist looks the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("you are no member of this organization, or your role there does not allow this")]
+pub struct NoAccess;
 
 impl Identity {
     /// Begins a unit of work for a caller who is not signed in: what they send proves what they may do.
@@ -46,6 +52,48 @@ impl Identity {
         let mut unit = self.kernel.store.begin().await?;
         let grant = self.kernel.grant_in(&mut unit, actor, permission).await?;
         Ok(Work { app: self, call, unit, now: self.kernel.now(), grant, reserved: None })
+    }
+
+    /// Begins a unit of work of a signed-in caller in one of their organizations, if their role there allows this. It acts by the
+    /// grant that they have there.
+    pub(crate) async fn begin_in<'a>(
+        &'a self,
+        call: &'a Call,
+        actor: &Actor,
+        organization: i64,
+        permission: Permission,
+    ) -> Outcome<Acting<'a>, NoAccess> {
+        let mut unit = self.kernel.store.begin().await?;
+        let grant = self.grant_in(&mut unit, actor, organization, permission).await?;
+        Ok(Work { app: self, call, unit, now: self.kernel.now(), grant })
+    }
+
+    /// Begins to read for a signed-in caller in one of their organizations, if their role there allows this.
+    pub(crate) async fn read_in(
+        &self,
+        actor: &Actor,
+        organization: i64,
+        permission: Permission,
+    ) -> Outcome<(Unit, Grant), NoAccess> {
+        let mut unit = self.kernel.store.read().await?;
+        let grant = self.grant_in(&mut unit, actor, organization, permission).await?;
+        Ok((unit, grant))
+    }
+
+    async fn grant_in(
+        &self,
+        unit: &mut Unit,
+        actor: &Actor,
+        organization: i64,
+        permission: Permission,
+    ) -> Outcome<Grant, NoAccess> {
+        let own = self.kernel.grant_for_organizations(unit, actor, permission).await?;
+        let found = unit.organizations().membership(own.account(), organization).await?;
+        let there = found.and_then(|(organization, role)| own.in_organization(organization, role));
+        match there.filter(|grant| grant.allows(permission)) {
+            Some(grant) => Ok(grant),
+            None => refuse(NoAccess),
+        }
     }
 
     /// Begins to read for a signed-in caller, if they may; what is known of their session may be two seconds old.

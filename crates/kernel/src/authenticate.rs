@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_crypto::{PlainToken, SanctumToken, TokenError};
+use tidegate_crypto::{PlainToken, SanctumToken, TokenError, TokenHash};
 use tidegate_database::Unit;
 use tidegate_domain::id::{AccessTokenId, AccountId, SessionId};
-use tidegate_domain::{AccessClaims, Permission, Scopes, Timestamp};
+use tidegate_domain::{AccessClaims, Permission, Role, Scopes, Timestamp};
 
 use crate::cache::MAX_AGE;
 use crate::fault::Fault;
+use crate::issue::COOKIE_PREFIX;
 use crate::node::memory::KEY_RING;
 use crate::tables::sessions::SessionRecord;
 use crate::{Actor, Grant, Kernel, KernelTables};
@@ -18,6 +19,8 @@ use crate::{Actor, Grant, Kernel, KernelTables};
 const SIGNATURE_AGE: Duration = Duration::from_secs(24 * 3_600);
 /// How exactly it is known when a session without refresh tokens was last used.
 const NOTED_EVERY: Duration = Duration::from_secs(600);
+/// How exactly it is known when a browser was last used; where browsers are signed out sooner than in ten minutes, a tenth of that.
+const VISIT_NOTED_EVERY: Duration = Duration::from_secs(60);
 /// How exactly it is known when a personal access token was last used.
 const TOKEN_USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 
@@ -48,13 +51,26 @@ impl Kernel {
     /// # Errors
     /// [`AuthError`].
     pub async fn authenticate(&self, bearer: &str) -> Result<Actor, AuthError> {
+        let actor = self.inspect(bearer).await?;
+        if actor.grant().claims().aud == self.settings.public_url {
+            Ok(actor)
+        } else {
+            Err(AuthError::Invalid)
+        }
+    }
+
+    /// The same of a token that may be for another API (RFC 8707): to say whether it is valid, never to admit its bearer.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub async fn inspect(&self, bearer: &str) -> Result<Actor, AuthError> {
         if bearer.starts_with(ACCESS_TOKEN_PREFIX) {
             return self.authenticate_access_token(bearer).await;
         }
         let now = self.now();
         let opaque = SanctumToken::parse(bearer).ok();
         let claims = match &opaque {
-            Some(token) => self.look_up(bearer, token).await?,
+            Some(token) => self.look_up(bearer, &token.hash(), token.id()).await?,
             None => self.verify_signature(bearer).await?,
         };
         if claims.exp <= now.seconds() {
@@ -70,8 +86,32 @@ impl Kernel {
         Ok(Actor::new(self.grant(session, claims)))
     }
 
-    /// The data of an opaque token: looked up once in the store, by its hash.
-    async fn look_up(&self, bearer: &str, token: &SanctumToken) -> Result<Arc<AccessClaims>, AuthError> {
+    /// Whose browser it is that holds this secret in its cookie: a session of the hosted pages and no other. As a bearer token it is
+    /// none.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub async fn authenticate_cookie(&self, secret: &str) -> Result<Actor, AuthError> {
+        if !secret.starts_with(COOKIE_PREFIX) {
+            return Err(AuthError::Invalid);
+        }
+        let hash = PlainToken::from_presented(secret).hash();
+        let claims = self.look_up(secret, &hash, None).await?;
+        let session = self.live_session(&claims).await?;
+        if session.expires_at <= self.now() {
+            return Err(AuthError::Expired);
+        }
+        self.note_visit(&session).await;
+        Ok(Actor::new(self.grant(session, claims)))
+    }
+
+    /// The data of an opaque token: looked up once in the store, by its hash. `number` is that of its session, where the token says it.
+    async fn look_up(
+        &self,
+        bearer: &str,
+        hash: &TokenHash,
+        number: Option<i64>,
+    ) -> Result<Arc<AccessClaims>, AuthError> {
         let now = self.now();
         let key = *PlainToken::from_presented(bearer).hash().as_bytes();
         // Whose token it is never changes; whether the session lives is looked at elsewhere.
@@ -80,8 +120,8 @@ impl Kernel {
             return Ok(claims);
         }
         let mut unit = self.store.read().await.map_err(Fault::from)?;
-        let found = unit.sessions().find_by_token(token.hash().as_bytes()).await.map_err(Fault::from)?;
-        let found = found.filter(|(_, number)| token.id().is_none_or(|id| id == *number));
+        let found = unit.sessions().find_by_token(hash.as_bytes()).await.map_err(Fault::from)?;
+        let found = found.filter(|(_, known)| number.is_none_or(|number| number == *known));
         let (id, _) = found.ok_or(AuthError::Invalid)?;
         let record = unit.sessions().record(id).await.map_err(Fault::from)?;
         let record = record.ok_or(AuthError::Invalid)?;
@@ -106,6 +146,7 @@ impl Kernel {
             amr: record.amr,
             auth_time: record.auth_time.seconds(),
             contract: record.contract,
+            client_id: record.application.map(|application| application.id),
             db: None,
             fuid: None,
             fsid: None,
@@ -188,6 +229,25 @@ impl Kernel {
         }
     }
 
+    /// Notes now and then that a browser is in use, which keeps it signed in.
+    async fn note_visit(&self, session: &SessionRecord) {
+        let now = self.now();
+        let idle = self.settings.browser.session.lifetime;
+        let before = now.minus(VISIT_NOTED_EVERY.min(idle / 10));
+        if session.last_activity_at >= before {
+            return;
+        }
+        let noted = async {
+            let mut unit = self.store.begin().await?;
+            unit.sessions().visited(session.id, now, before, now.plus(idle)).await?;
+            unit.commit().await
+        };
+        // Not a reason to refuse the request.
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "it could not be noted that a browser is in use");
+        }
+    }
+
     async fn verify_signature(&self, bearer: &str) -> Result<Arc<AccessClaims>, AuthError> {
         let now = self.now();
         let key = *PlainToken::from_presented(bearer).hash().as_bytes();
@@ -195,7 +255,7 @@ impl Kernel {
         if let Some(claims) = self.memory.claims.get(&key, stamp, now, SIGNATURE_AGE) {
             return Ok(claims);
         }
-        let verify = || self.key_ring().verify(bearer, &self.settings.public_url, now);
+        let verify = || self.key_ring().verify_for_any_audience(bearer, &self.settings.public_url, now);
         let mut verified = verify();
         if verified == Err(TokenError::Invalid) {
             // Another node may have signed it with a key that is not known here yet.
@@ -223,7 +283,11 @@ impl Kernel {
             Some(session) => session,
             None => {
                 let mut unit = self.store.read().await.map_err(Fault::from)?;
-                let record = unit.sessions().record(claims.sid).await.map_err(Fault::from)?;
+                let record = if is_in_own_name(claims) {
+                    unit.application_records().record(claims.sid).await.map_err(Fault::from)?
+                } else {
+                    unit.sessions().record(claims.sid).await.map_err(Fault::from)?
+                };
                 let session = Arc::new(record.ok_or(AuthError::Invalid)?);
                 self.memory.sessions.put(claims.sid, Arc::clone(&session), stamp, now);
                 session
@@ -232,6 +296,11 @@ impl Kernel {
         let belongs = session.account == claims.sub && session.organization == claims.org;
         if session.ended || !belongs { Err(AuthError::Invalid) } else { Ok(session) }
     }
+}
+
+/// Whether an application got the token in its own name (RFC 9068 section 2.2: `sub` is the client then).
+fn is_in_own_name(claims: &AccessClaims) -> bool {
+    claims.client_id.is_some_and(|client| client.0 == claims.sub.0)
 }
 
 impl Kernel {
@@ -254,6 +323,29 @@ impl Kernel {
     ) -> Result<Grant, Fault> {
         let accepted = actor.authorize(permission)?;
         // Before any other row of the account, as everything that changes one does.
+        if permission.changes_own_account() {
+            unit.account_cards().lock(accepted.account()).await?;
+        }
+        self.renewed(unit, accepted).await
+    }
+
+    /// The actor's grant as it is in this unit of work, for what their role in another organization may allow: see
+    /// [`Grant::in_organization`]. A token that could carry the permission under no role is refused here.
+    ///
+    /// # Errors
+    /// [`Fault::SessionEnded`], [`Fault::Forbidden`], and those of the store.
+    pub async fn grant_for_organizations(
+        &self,
+        unit: &mut Unit,
+        actor: &Actor,
+        permission: Permission,
+    ) -> Result<Grant, Fault> {
+        let accepted = actor.grant();
+        accepted.require_within_limit(permission)?;
+        // Whatever its account is elsewhere: such a token is in the hands of an end user.
+        if accepted.role() == Role::Frontend {
+            return Err(Fault::Forbidden);
+        }
         if permission.changes_own_account() {
             unit.account_cards().lock(accepted.account()).await?;
         }
@@ -307,6 +399,10 @@ impl Kernel {
             Some(_) => {
                 let token = unit.access_tokens().record(AccessTokenId(known.id.0)).await?;
                 token.filter(|token| self.is_current(token))
+            }
+            None if is_in_own_name(grant.claims()) => {
+                let record = unit.application_records().record(known.id).await?;
+                record.filter(|record| self.is_current(record))
             }
             None => self.current_session(unit, known.id).await?,
         };

@@ -15,6 +15,8 @@ pub use crate::context::pruning::{Prune, Pruning};
 const KEEP_SESSIONS: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// How long a delivered mail's row is kept.
 const KEEP_MAILS: Duration = Duration::from_secs(7 * 24 * 3_600);
+/// How long an expired access token can still be seen by its owner, unless they make another one.
+const KEEP_EXPIRED_TOKENS: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Rows removed in one unit of work, so that requests do not wait behind it.
 pub const AT_ONCE: i64 = 500;
 /// Sessions removed in one: each takes its refresh tokens along.
@@ -29,7 +31,7 @@ const EVERY: Duration = Duration::from_secs(60);
 const JITTER: Duration = Duration::from_secs(5);
 
 /// The kernel's own.
-const OWN: [Pruning; 9] = [
+const OWN: [Pruning; 10] = [
     Pruning {
         name: "idempotency records",
         prune: |_, unit, now| async move { Ok(unit.idempotency().prune(now, AT_ONCE).await?) }.boxed(),
@@ -75,6 +77,13 @@ const OWN: [Pruning; 9] = [
         prune: |kernel, unit, now| {
             let before = now.minus(kernel.settings.audit.keep_without_account);
             async move { Ok(unit.audit().prune_without_account(before, AT_ONCE).await?) }.boxed()
+        },
+    },
+    Pruning {
+        name: "expired access tokens",
+        prune: |_, unit, now| {
+            let before = now.minus(KEEP_EXPIRED_TOKENS);
+            async move { Ok(unit.access_tokens().prune(before, AT_ONCE).await?) }.boxed()
         },
     },
     Pruning {

@@ -135,6 +135,7 @@ const fn rule_of(template: Template) -> CountingRule {
         | Template::FactorRemoved
         | Template::PasskeyAdded
         | Template::PasskeyRemoved
+        | Template::TokenMade
         | Template::FactorUnreachable
         | Template::RecoveryCodeUsed
         | Template::RecoveryCodesLow => {

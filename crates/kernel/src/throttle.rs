@@ -6,6 +6,7 @@ use tidegate_domain::id::{AccountId, ChallengeId, OrganizationId};
 use tidegate_domain::limit::{Exceeded, Limit};
 use tidegate_domain::{EmailAddress, PhoneNumber, Timestamp};
 
+use crate::counted_client::CountedClient;
 use crate::counted_factor::{CountedFactor, FactorUse};
 use crate::fault::Fault;
 use crate::tables::known_networks::KEEP_NETWORKS;
@@ -69,6 +70,8 @@ pub enum Counted<'a> {
     PasswordsSetByOrganization(OrganizationId),
     /// Passwords set without a session, by network, through all contracts.
     PasswordsSetByNetwork,
+    /// What is counted of applications.
+    Client(CountedClient),
     /// Messages of all contracts and templates, by mailbox or phone.
     MessagesByRecipient(&'a str),
     /// Messages, by the network of the caller who caused them.
@@ -242,6 +245,12 @@ impl CountedFactor {
     }
 }
 
+impl CountedClient {
+    const fn scope(self) -> Scope {
+        if self.is_by_network() { Scope::Network } else { Scope::All }
+    }
+}
+
 impl Counted<'_> {
     /// Whose attempts are counted together, and the bucket's name; of a scope by network, without the network.
     fn name(self, contract: &str) -> (Scope, String) {
@@ -293,6 +302,7 @@ impl Counted<'_> {
                 (Scope::All, format!("passwords set organization {organization}"))
             }
             Counted::PasswordsSetByNetwork => (Scope::Network, "passwords set ip".to_owned()),
+            Counted::Client(counted) => (counted.scope(), counted.name()),
             Counted::NoticesByAccount(account) => (Scope::All, format!("{contract} notices {account}")),
             Counted::MessagesByRecipient(recipient) => (Scope::All, format!("messages {recipient}")),
             Counted::MessagesByNetwork => (Scope::Network, "messages ip".to_owned()),
@@ -340,6 +350,7 @@ impl Counted<'_> {
             Self::PasswordsSetByAccount(_) => "passwords_set_by_account".to_owned(),
             Self::PasswordsSetByOrganization(_) => "passwords_set_by_organization".to_owned(),
             Self::PasswordsSetByNetwork => "passwords_set_by_network".to_owned(),
+            Self::Client(counted) => counted.limit_key().to_owned(),
             Self::MessagesByRecipient(_) => "messages.by_recipient".to_owned(),
             Self::MessagesByNetwork => "messages.by_network".to_owned(),
             Self::MessagesByAccount(_) => "messages.by_account".to_owned(),

@@ -159,6 +159,7 @@ impl Config {
     pub(crate) fn identity_settings(&self, served_at: &str) -> Result<Settings, Failure> {
         let public_url = self.public_url.as_deref().unwrap_or(served_at);
         let mut settings = Settings::new(public_url, self.mail_mode(), self.contract_profiles());
+        settings.browser = Arc::new(self.browser.profile(&settings.contracts.of_installation()));
         settings.product.clone_from(&self.product);
         settings.brand = self.brand()?;
         settings.languages = self.languages()?;
@@ -183,6 +184,7 @@ impl Config {
         settings.redirect_hosts.clone_from(&self.links.redirect_hosts);
         settings.database_preparation = self.databases.preparation;
         settings.quotas = self.quotas;
+        settings.set_oauth(self.oauth.clone());
         settings.failed_passwords_by_account = self.failed_passwords_by_account;
         settings.failed_codes_by_account = self.failed_codes_by_account;
         settings.passwords_set_by_account = self.passwords_set_by_account;
@@ -231,6 +233,8 @@ impl Config {
             ops: OpsSettings { allow: self.ops.allow.clone(), hosts: self.ops.hosts.clone() },
             // Where it is served decides the listener.
             serves_outbox: false,
+            plain_cookies: self.dev
+                && !self.public_url.as_deref().is_some_and(|url| url.starts_with("https:")),
         }
     }
 }

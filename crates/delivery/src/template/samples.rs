@@ -53,6 +53,7 @@ impl Template {
                 "ip": "203.0.113.7",
                 "phones": "+254*****78",
                 "passkeys": 2,
+                "tokens": 3,
             }),
             Self::SecondFactorCode | Self::EmailChangeCode => json!({"code": "493027", "minutes": 10}),
             Self::EmailChangeRequested => json!({
@@ -79,6 +80,9 @@ impl Template {
                 notice_sample(&json!({ "factor": "authenticator app (phone)" }))
             }
             Self::PasskeyAdded | Self::PasskeyRemoved => notice_sample(&json!({ "passkey": "Phone" })),
+            Self::TokenMade => {
+                notice_sample(&json!({ "token": "Build server", "scopes": "read accounts:read" }))
+            }
             Self::FactorUnreachable => {
                 notice_sample(&json!({ "factor": "codes by text message", "remaining": 6 }))
             }

@@ -164,12 +164,29 @@ fn limited_of(document: &Value, operation: &Value) -> Option<String> {
     Some(codes_in(description).pop().unwrap_or_default())
 }
 
+/// Codes in small letters, which RiverGen's contract has in some of its parts.
+const SMALL_CODES: [&str; 12] = [
+    "application_exists",
+    "application_has_no_secret",
+    "application_not_found",
+    "invalid_client",
+    "invalid_redirect_uri",
+    "invalid_request",
+    "invalid_scope",
+    "invalid_target",
+    "organization_access_denied",
+    "token_creation_failed",
+    "token_not_found",
+    "unauthorized_client",
+];
+
 /// The codes in a description: words such as `INVALID_TOKEN`.
 fn codes_in(description: &str) -> Vec<String> {
     let is_code = |word: &&str| {
         word.len() > 3
             && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
             && (word.contains('_') || ["UNAUTHORIZED", "FORBIDDEN"].contains(word))
+            || SMALL_CODES.contains(word)
     };
     description.split(|c: char| !c.is_alphanumeric() && c != '_').filter(is_code).map(str::to_owned).collect()
 }
@@ -205,6 +222,9 @@ impl Route {
             .replace("{session_id}", "999999")
             .replace("{device_id}", "999999")
             .replace("{credential_id}", "999999")
+            .replace("{org_id}", "999999")
+            .replace("{token_id}", "999999")
+            .replace("{app_id}", "999999")
             .replace("{key_id}", "AAAAAAAAAAAAAAAAAAAAAA")
     }
 
@@ -329,6 +349,22 @@ fn sample_of(contract: ContractId, field: &str) -> Value {
         return json!("000000");
     }
     match field {
+        "scopes" => json!(["read"]),
+        "grant_types" => json!(["authorization_code"]),
+        "redirect_uris" => json!(["https://nobody.example.com/callback"]),
+        "redirect_uri" => json!("https://nobody.example.com/callback"),
+        "access_level" => json!("organization"),
+        "token_endpoint_auth_method" => json!("client_secret_basic"),
+        "status" => json!("active"),
+        "client_id" => json!("00000000-0000-4000-8000-000000000000"),
+        "scope" => json!("openid"),
+        "state" | "nonce" => json!("nobodys"),
+        "code_challenge" => json!("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+        "code_challenge_method" => json!("S256"),
+        "resource" => json!("https://id.example.com"),
+        "approve" => json!(true),
+        "expires_in_days" => json!(30),
+        "organization_id" => json!(999_999),
         "method" => json!("email_otp"),
         "device_name" => json!("Nobody's phone"),
         "backup_code" => json!("ABCD-2345"),

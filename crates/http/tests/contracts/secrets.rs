@@ -219,6 +219,65 @@ pub(crate) async fn everything_stored(app: &TestApp) -> Vec<(String, String)> {
 }
 
 on_both_engines! {
+    async fn the_text_of_an_access_token_is_nowhere_in_plain(engine: Engine) {
+        let log = Log::listen();
+        let app = TestApp::builder(engine).without_limits().start().await;
+        let ada = app.sign_up_rivergen_verified(EMAIL).await;
+        let body = json!({ "name": "Build server", "scopes": ["read"] });
+        let made = app.post("/api/v1/auth/tokens").bearer(&ada.access_token).json(&body).send().await;
+        let token = made.assert_status(201).text_at("data.token");
+        let mut answers = Vec::new();
+        for path in ["/api/v1/auth/me", "/api/v1/sessions", "/v1/accounts/", "/api/v1/nowhere", "/api/v1/account/profile"] {
+            answers.push(app.get(path).bearer(&token).send().await);
+        }
+        // Where it does not belong.
+        let misplaced = json!({ "name": token, "scopes": [token], "refresh_token": token, "email": token });
+        for path in ["/api/v1/auth/tokens", "/api/v1/auth/refresh", "/api/v1/auth/login"] {
+            answers.push(app.post(path).bearer(&ada.access_token).json(&misplaced).send().await);
+        }
+        app.kernel().write_token_uses().await.unwrap();
+        let change = app.patch("/api/v1/auth/tokens/1").bearer(&ada.access_token).json(&json!({ "name": "Other" }));
+        answers.push(change.send().await);
+        answers.push(app.get("/api/v1/auth/tokens").bearer(&ada.access_token).send().await);
+        answers.push(app.delete("/api/v1/auth/tokens/1").bearer(&ada.access_token).send().await);
+        answers.push(app.get("/api/v1/auth/me").bearer(&token).send().await);
+        assert_eq!(answers.last().unwrap().status, 401);
+
+        let secrets = [token.clone(), token[4..].to_owned()];
+        for answer in &answers {
+            assert_eq!(leak(&answer.text, &secrets), None, "in an answer: {}", answer.text);
+        }
+        for line in log.lines() {
+            assert_eq!(leak(&line, &secrets), None, "in the log: {line}");
+        }
+        let hex = secrets.each_ref().map(|secret| hexadecimal(secret));
+        for (place, text) in everything_stored(&app).await {
+            assert_eq!(leak(&text, &secrets), None, "in {place}: {text}");
+            assert_eq!(leak(&text, &hex), None, "in the bytes of {place}: {text}");
+        }
+    }
+
+    async fn secrets_codes_and_tokens_of_applications_are_nowhere_in_plain(engine: Engine) {
+        let log = Log::listen();
+        let app = TestApp::builder(engine).without_limits().start().await;
+        let (client, ada, passed) = crate::oauth::round_trip(&app, EMAIL).await;
+        let mut answers = crate::oauth::misplaced(&app, &ada, &client, &passed).await;
+        let path = crate::oauth::applications_of(&app, &ada).await;
+        answers.push(app.get(&path).bearer(&ada.access_token).send().await);
+        let secrets: Vec<String> = passed.iter().flat_map(|secret| [secret.clone(), secret[7..].to_owned()]).collect();
+        for answer in &answers {
+            assert_eq!(leak(&answer.text, &secrets), None, "in an answer: {}", answer.text);
+        }
+        for line in log.lines() {
+            assert_eq!(leak(&line, &secrets), None, "in the log: {line}");
+        }
+        let hex: Vec<String> = secrets.iter().map(|secret| hexadecimal(secret)).collect();
+        for (place, text) in everything_stored(&app).await {
+            assert_eq!(leak(&text, &secrets), None, "in {place}: {text}");
+            assert_eq!(leak(&text, &hex), None, "in the bytes of {place}: {text}");
+        }
+    }
+
     async fn secrets_are_nowhere_in_plain(engine: Engine) {
         let log = Log::listen();
         let app = TestApp::builder(engine).without_limits().start().await;

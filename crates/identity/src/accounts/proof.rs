@@ -82,6 +82,7 @@ impl<G> Work<'_, G> {
         let is_same_person = self.settle_invitation(account, by).await?;
         if by != ProvenBy::Addition {
             self.unit.sessions().end_all(account, EndReason::MailboxProven, self.now).await?;
+            self.unit.access_tokens().remove_all(account).await?;
             self.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
             self.unit.challenges().remove(Purpose::AddEmail, account).await?;
         }
@@ -164,6 +165,7 @@ impl<G> Work<'_, G> {
             return Ok(());
         }
         self.unit.sessions().end_all(account, EndReason::MailboxProven, self.now).await?;
+        self.unit.access_tokens().remove_all(account).await?;
         self.audit(Action::UnprovenAddressLost, Subject::from(account), json!({})).await?;
         if self.unit.claims().release(account, email).await? == 0 {
             self.kernel().account_deleted(account).await?;

@@ -81,7 +81,8 @@ impl Identity {
         })
     }
 
-    /// Keeps an account out, and ends its sessions; answers how many were active. One that is kept out already stays so.
+    /// Keeps an account out, ends its sessions, and revokes its access tokens; answers how many sessions were active. One that is kept
+    /// out already stays so.
     ///
     /// Source: `tidegate user disable`.
     ///
@@ -99,7 +100,9 @@ impl Identity {
             work.unit.installation().set_disabled(account.id, Some(now), now).await?;
             work.audit(Action::AccountDisabled, account.id, json!({})).await?;
         }
+        // Neither comes back when the account is enabled again.
         let ended = work.unit.sessions().end_all(account.id, EndReason::AccountDisabled, now).await?;
+        work.unit.access_tokens().remove_all(account.id).await?;
         work.commit().await?;
         Ok(ended)
     }

@@ -6,6 +6,7 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::{Document, Timestamp};
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::tables::access_tokens::AccessToken;
 use tidegate_kernel::tables::audit::SignInEvent;
 use tidegate_kernel::tables::outbox::Message;
 
@@ -14,7 +15,7 @@ use super::{AccountName, Operator, OperatorError};
 use crate::{Identity, IdentityTables};
 
 impl Identity {
-    /// Everything stored of an account as one JSON object: the account, identifiers, memberships, sessions that are open or ended, the
+    /// Everything stored of an account as one JSON object: the account, identifiers, memberships, access tokens, sessions that are open or ended, the
     /// messages that were sent to its identifiers, the audit events about it, and what other features keep. Password hashes, keys, tokens,
     /// and what messages say are left out.
     ///
@@ -38,6 +39,8 @@ impl Identity {
         let mut add = |name: &str, value: Value| drop(export.insert(name.to_owned(), value));
         add("account", account_json(&account, names, has_password));
         let identifiers = work.unit.installation().identifiers(id).await?;
+        let tokens = work.unit.access_tokens().of_account(id, 0, i64::MAX).await?;
+        add("access_tokens", tokens.iter().map(token_json).collect());
         add("identifiers", identifiers.iter().map(identifier_json).collect());
         let organizations = work.unit.organizations().of_member(id).await?;
         add("organizations", organizations.iter().map(organization_json).collect());
@@ -102,6 +105,19 @@ fn session_json((session, end_reason): &(Session, Option<String>)) -> Value {
         "expires_at": session.expires_at.iso_seconds(),
         "ended_at": session.revoked_at.map(Timestamp::iso_seconds),
         "end_reason": end_reason,
+    })
+}
+
+/// An access token, without its text, of which nothing is kept.
+fn token_json(token: &AccessToken) -> Value {
+    json!({
+        "number": token.number,
+        "name": token.name,
+        "scopes": token.scopes.names().collect::<Vec<_>>(),
+        "organization": token.organization_number,
+        "created_at": token.created_at.iso_seconds(),
+        "expires_at": token.expires_at.map(Timestamp::iso_seconds),
+        "last_used_at": token.last_used_at.map(Timestamp::iso_seconds),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What an operator does to accounts and organizations. A use case here takes an [`Operator`], which no request can make:
 //! only the process of a command does.
 
+pub mod access_tokens;
 pub mod accounts;
 pub mod codes;
 pub mod create;
@@ -62,6 +63,9 @@ pub enum OperatorError {
     /// Several identifiers could sign in in its place.
     #[error("{0} other verified identifiers could sign in in its place; say which with --primary")]
     SeveralCouldSignIn(usize),
+    /// It has no such access token.
+    #[error("the account has no such access token")]
+    NoSuchToken,
     /// It has no such active session.
     #[error("the account has no such active session")]
     NoSuchSession,

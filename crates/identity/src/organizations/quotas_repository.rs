@@ -4,6 +4,7 @@ use tidegate_database::{Result, Unit, execute, fetch_one};
 use tidegate_domain::Document;
 use tidegate_domain::id::OrganizationId;
 use tidegate_domain::quota::Quota;
+use uuid::Uuid;
 
 /// Usage of a unit of work.
 pub struct Quotas<'u>(pub(crate) &'u mut Unit);
@@ -29,11 +30,12 @@ impl Quotas<'_> {
         Ok(())
     }
 
-    /// How much of a kind the organization keeps, this unit's own included. Exact under [`Quotas::lock`].
+    /// How much of a kind the organization keeps, this unit's own included; the account, where the quota is on accounts. Exact
+    /// under [`Quotas::lock`], and under the lock of the account.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn used(&mut self, organization: OrganizationId, quota: Quota) -> Result<i64> {
+    pub async fn used(&mut self, keeper: impl Into<Uuid>, quota: Quota) -> Result<i64> {
         let sql = match quota {
             Quota::Members => {
                 "select count(*) from memberships m join accounts a on a.id = m.account_id
@@ -50,6 +52,7 @@ impl Quotas<'_> {
             Quota::Databases => {
                 "select count(*) from databases where organization_id = $1 and deleted_at is null"
             }
+            Quota::Applications => "select count(*) from oauth_applications where organization_id = $1",
             Quota::ResolvedSessions => {
                 "select coalesce(max(resolved_sessions), 0) from organization_usage where organization_id = $1"
             }
@@ -66,8 +69,12 @@ impl Quotas<'_> {
                         where m.organization_id = $1 and m.is_home
                  ) kept"
             }
+            Quota::OrganizationTokens => {
+                "select count(*) from access_tokens where organization_id = $1 and for_organization"
+            }
+            Quota::AccountTokens => "select count(*) from access_tokens where account_id = $1",
         };
-        let (used,) = fetch_one!(self.0, (i64,), sql, organization.0)?;
+        let (used,) = fetch_one!(self.0, (i64,), sql, keeper.into())?;
         Ok(used)
     }
 

@@ -1,5 +1,7 @@
 //! Organizations, their roles and workspaces, and who is a member.
 
+use std::time::Duration;
+
 use sqlx::types::Json;
 use tidegate_database::{
     MOST_ROWS, Result, Unit, execute, execute_rows, fetch_all, fetch_one, fetch_optional, rows,
@@ -304,6 +306,61 @@ impl Organizations<'_> {
             organization.0,
         )?;
         Ok(row.map(|(account,)| account.into()))
+    }
+
+    /// The organization of that number and the account's role there, if it is a member who agreed to be one.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn membership(
+        &mut self,
+        account: AccountId,
+        number: i64,
+    ) -> Result<Option<(OrganizationId, Role)>> {
+        let row = fetch_optional!(
+            self.0,
+            (Uuid, String),
+            "select m.organization_id, m.role from memberships m join organizations o on o.id = m.organization_id
+             where m.account_id = $1 and o.number = $2 and m.accepted_at is not null",
+            account.0,
+            number,
+        )?;
+        row.map(|(organization, name)| Ok((organization.into(), role(&name)?))).transpose()
+    }
+
+    /// For how long a token lives at most that a member makes for the organization. None where it says nothing.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn access_token_lifetime(&mut self, organization: OrganizationId) -> Result<Option<Duration>> {
+        let row = fetch_optional!(
+            self.0,
+            (Option<i64>,),
+            "select access_token_expire_minutes from organizations where id = $1",
+            organization.0,
+        )?;
+        let minutes = row.and_then(|(minutes,)| minutes).and_then(|minutes| u64::try_from(minutes).ok());
+        Ok(minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(60))))
+    }
+
+    /// Sets for how many minutes such a token lives at most; as long as its maker likes when none. False when there is no such organization.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn set_access_token_minutes(
+        &mut self,
+        organization: OrganizationId,
+        minutes: Option<i64>,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let changed = execute!(
+            self.0,
+            "update organizations set access_token_expire_minutes = $2, updated_at = $3 where id = $1",
+            organization.0,
+            minutes,
+            now.micros(),
+        )?;
+        Ok(changed == 1)
     }
 
     /// The organizations an account is a member of, in the order it joined them.

@@ -238,7 +238,8 @@ impl<G> Work<'_, G> {
         Ok(())
     }
 
-    /// Removes all second factors, backup codes, passkeys and trusted devices of an account, ends its sessions, and mails its owner.
+    /// Removes all second factors, backup codes, passkeys and trusted devices of an account, ends its sessions, revokes its access tokens, and
+    /// mails its owner.
     pub(crate) async fn finish_factor_reset(
         &mut self,
         account: AccountId,
@@ -248,6 +249,7 @@ impl<G> Work<'_, G> {
         let removed = self.remove_all_factors(account).await?;
         let passkeys = self.remove_passkeys(account, Timestamp::default()).await?;
         self.unit.sessions().end_all(account, EndReason::FactorsReset, self.now).await?;
+        self.unit.access_tokens().remove_all(account).await?;
         let kinds = kinds_of(&removed);
         let methods: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
         tidegate_domain::text::merge(&mut metadata, &json!({ "methods": methods, "passkeys": passkeys }));

@@ -12,7 +12,7 @@ use tidegate_domain::session::EndReason;
 use tidegate_domain::{EmailAddress, Password, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::message::Mail;
-use tidegate_kernel::{Call, Refused};
+use tidegate_kernel::{Call, KernelTables, Refused};
 
 use crate::accounts::proof::ProvenBy;
 use crate::work::Work;
@@ -149,6 +149,7 @@ impl<G> Work<'_, G> {
         tell: bool,
     ) -> Result<(), Fault> {
         self.unit.accounts().set_password(account, hash, self.now).await?;
+        let tokens = self.unit.access_tokens().count(account).await?;
         self.remove_footholds(account, EndReason::PasswordChanged).await?;
         let mut logins = vec![login.clone()];
         logins
@@ -173,6 +174,7 @@ impl<G> Work<'_, G> {
                 "ip": self.call.ip_text(),
                 "phones": phones.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
                 "passkeys": passkeys,
+                "tokens": tokens,
             }),
             deliverable: true,
         })

@@ -29,6 +29,8 @@ pub struct Grant {
     claims: Arc<AccessClaims>,
     role: Role,
     binding: Binding,
+    /// What its token can carry, whatever the role.
+    limit: PermissionSet,
     permissions: PermissionSet,
 }
 
@@ -52,9 +54,33 @@ impl Grant {
             (Role::Frontend, Some(database)) => Binding::EndUser(database),
             (_, Some(database)) => Binding::Database(database),
         };
-        let permissions =
-            permissions(role, &claims.scope, binding, powers).intersection(session.permissions());
-        Self { session, claims, role, binding, permissions }
+        let limit = claims.scope.permissions().intersection(powers).intersection(session.permissions());
+        let permissions = permissions(role, &claims.scope, binding, powers).intersection(limit);
+        Self { session, claims, role, binding, limit, permissions }
+    }
+
+    /// The same caller's grant in one of their organizations, by their role there. None where the token acts in its own
+    /// organization alone, and that is another one: a personal access token does, one of an application, and what is bound to a database
+    /// or an end user.
+    pub fn in_organization(&self, organization: OrganizationId, role: Role) -> Option<Self> {
+        if organization == self.organization() {
+            return Some(self.clone());
+        }
+        let stays = self.session.access_token.is_some()
+            || self.session.application.is_some()
+            || self.binding != Binding::Unbound
+            || self.role == Role::Frontend;
+        if stays {
+            return None;
+        }
+        let session = Arc::new(SessionRecord { organization, role, ..SessionRecord::clone(&self.session) });
+        let permissions = role.permissions().intersection(self.limit);
+        Some(Self { session, claims: Arc::clone(&self.claims), role, permissions, ..*self })
+    }
+
+    /// Refuses what its token cannot carry, whatever the role.
+    pub(crate) fn require_within_limit(&self, permission: Permission) -> Result<(), Forbidden> {
+        if self.limit.contains(permission) { Ok(()) } else { Err(Forbidden) }
     }
 
     /// Whether it allows this.

@@ -50,6 +50,8 @@ pub struct AccessToken {
     pub number: i64,
     /// Whose.
     pub account: AccountId,
+    /// The number of that account.
+    pub account_number: i64,
     /// The number of the organization it was made for; none for a token of its owner's alone.
     pub organization_number: Option<i64>,
     /// What its owner calls it.
@@ -98,6 +100,7 @@ struct TokenRow {
     id: Uuid,
     number: i64,
     account_id: Uuid,
+    account_number: i64,
     organization_number: Option<i64>,
     name: String,
     scope: String,
@@ -112,6 +115,7 @@ impl From<TokenRow> for AccessToken {
             id: row.id.into(),
             number: row.number,
             account: row.account_id.into(),
+            account_number: row.account_number,
             organization_number: row.organization_number,
             name: row.name,
             scopes: Scopes::from_stored(&row.scope),
@@ -120,6 +124,19 @@ impl From<TokenRow> for AccessToken {
             last_used_at: row.last_used_at.map(Timestamp::from_micros),
         }
     }
+}
+
+/// The statement that reads tokens as they are listed.
+macro_rules! listed {
+    ($which:literal) => {
+        concat!(
+            "select t.id, t.number, t.account_id, a.number as account_number,
+                case when t.for_organization then o.number end as organization_number,
+                t.name, t.scope, t.created_at, t.expires_at, t.last_used_at
+             from access_tokens t join organizations o on o.id = t.organization_id join accounts a on a.id = t.account_id ",
+            $which
+        )
+    };
 }
 
 impl AccessTokens<'_> {
@@ -205,6 +222,7 @@ impl AccessTokens<'_> {
                 ended: row.disabled_at.is_some(),
                 scopes: Scopes::from_stored(&row.scope),
                 access_token: Some(AccessTokenUse { role: role(&row.role)? }),
+                application: None,
             })
         })
         .transpose()
@@ -238,10 +256,7 @@ impl AccessTokens<'_> {
         let rows = fetch_all!(
             self.0,
             TokenRow,
-            "select t.id, t.number, t.account_id, case when t.for_organization then o.number end as organization_number,
-                t.name, t.scope, t.created_at, t.expires_at, t.last_used_at
-             from access_tokens t join organizations o on o.id = t.organization_id
-             where t.account_id = $1 order by t.created_at desc, t.number desc limit $3 offset $2",
+            listed!("where t.account_id = $1 order by t.created_at desc, t.number desc limit $3 offset $2"),
             account.0,
             skip,
             limit,
@@ -276,11 +291,9 @@ impl AccessTokens<'_> {
         let rows = fetch_all!(
             self.0,
             TokenRow,
-            "select t.id, t.number, t.account_id, o.number as organization_number, t.name, t.scope, t.created_at,
-                t.expires_at, t.last_used_at
-             from access_tokens t join organizations o on o.id = t.organization_id
-             where t.organization_id = $1 and t.for_organization
-             order by t.created_at desc, t.number desc limit $3 offset $2",
+            listed!(
+                "where t.organization_id = $1 and t.for_organization order by t.created_at desc, t.number desc limit $3 offset $2"
+            ),
             organization.0,
             skip,
             limit,
@@ -310,10 +323,7 @@ impl AccessTokens<'_> {
         let row = fetch_optional!(
             self.0,
             TokenRow,
-            "select t.id, t.number, t.account_id, case when t.for_organization then o.number end as organization_number,
-                t.name, t.scope, t.created_at, t.expires_at, t.last_used_at
-             from access_tokens t join organizations o on o.id = t.organization_id
-             where t.account_id = $1 and t.number = $2",
+            listed!("where t.account_id = $1 and t.number = $2"),
             account.0,
             number,
         )?;
@@ -332,10 +342,7 @@ impl AccessTokens<'_> {
         let row = fetch_optional!(
             self.0,
             TokenRow,
-            "select t.id, t.number, t.account_id, o.number as organization_number, t.name, t.scope, t.created_at,
-                t.expires_at, t.last_used_at
-             from access_tokens t join organizations o on o.id = t.organization_id
-             where t.organization_id = $1 and t.number = $2 and t.for_organization",
+            listed!("where t.organization_id = $1 and t.number = $2 and t.for_organization"),
             organization.0,
             number,
         )?;
@@ -378,6 +385,53 @@ impl AccessTokens<'_> {
             (Uuid,),
             "delete from access_tokens where account_id = $1 returning id",
             account.0,
+        )?;
+        rows.iter().for_each(|(id,)| self.0.touch_access_token((*id).into()));
+        Ok(rows.len())
+    }
+
+    /// Removes the expired tokens of an account, those for organizations included.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn remove_expired(&mut self, account: AccountId, now: Timestamp) -> Result<()> {
+        execute!(
+            self.0,
+            "delete from access_tokens where account_id = $1 and expires_at <= $2",
+            account.0,
+            now.micros(),
+        )?;
+        Ok(())
+    }
+
+    /// Removes the expired tokens that were made for an organization.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn remove_expired_of_organization(
+        &mut self,
+        organization: OrganizationId,
+        now: Timestamp,
+    ) -> Result<()> {
+        execute!(
+            self.0,
+            "delete from access_tokens where organization_id = $1 and for_organization and expires_at <= $2",
+            organization.0,
+            now.micros(),
+        )?;
+        Ok(())
+    }
+
+    /// Removes all tokens that were made for an organization; answers how many.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn remove_all_of_organization(&mut self, organization: OrganizationId) -> Result<usize> {
+        let rows = fetch_all!(
+            self.0,
+            (Uuid,),
+            "delete from access_tokens where organization_id = $1 and for_organization returning id",
+            organization.0,
         )?;
         rows.iter().for_each(|(id,)| self.0.touch_access_token((*id).into()));
         Ok(rows.len())

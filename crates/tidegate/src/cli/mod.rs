@@ -1,7 +1,9 @@
 //! The command line.
 
+mod client;
 mod storage;
 mod suggest;
+mod tokens;
 mod user;
 
 use std::path::PathBuf;
@@ -13,8 +15,10 @@ use tidegate_domain::id::OrganizationId;
 use tidegate_domain::{EmailAddress, PhoneNumber};
 use uuid::Uuid;
 
+pub(crate) use client::{Client, ClientCreate, ClientDelete, ClientList, NamedClient};
 pub(crate) use storage::{Backup, CopyDatabase, Restore};
 pub(crate) use suggest::correct;
+pub(crate) use tokens::{OrgTokenLifetime, OrgTokens, UserTokens};
 pub(crate) use user::{
     Named, RemoveIdentifier, ResetMfa, User, UserCreate, UserDelete, UserList, UserSessions,
 };
@@ -83,6 +87,9 @@ pub(crate) enum Operate {
     /// List, show, create, disable, unlock, export and delete accounts
     #[command(subcommand, after_help = "Example:\n  tidegate user show ada@example.com")]
     User(User),
+    /// List, show, register, revoke and delete applications that sign people in
+    #[command(subcommand, after_help = "Example:\n  tidegate client list")]
+    Client(Client),
     /// Show and manage outgoing mails and text messages
     #[command(subcommand, after_help = "Example:\n  tidegate outbox list --to ada@example.com")]
     Outbox(Outbox),
@@ -162,6 +169,14 @@ pub(crate) enum Org {
     /// Set what becomes of members with a second factor who sign in through a contract whose clients cannot ask for it
     #[command(after_help = "Example:\n  tidegate org second-factor --organization 17 --elsewhere admit")]
     SecondFactor(OrgSecondFactor),
+    /// List the access tokens that members made for an organization, or revoke them
+    #[command(after_help = "Examples:\n  tidegate org tokens 17\n  tidegate org tokens 17 --revoke 4")]
+    Tokens(OrgTokens),
+    /// Set for how long an access token lives at most that a member makes for an organization
+    #[command(
+        after_help = "Examples:\n  tidegate org token-lifetime 17 1440\n  tidegate org token-lifetime 17 0"
+    )]
+    TokenLifetime(OrgTokenLifetime),
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@ use tidegate_domain::account::{LoginName, ServiceName};
 use tidegate_identity::operator::AccountName;
 use uuid::Uuid;
 
+use super::tokens::UserTokens;
 use super::{OrganizationName, email, organization_name_or_id, recipient};
 
 /// Accounts of people and programs.
@@ -27,7 +28,7 @@ pub(crate) enum User {
         printf '%s' \"$PASSWORD\" | tidegate user create --email ada@example.com --password-stdin"
     )]
     Create(UserCreate),
-    /// Keep an account out, and end its sessions at once
+    /// Keep an account out, end its sessions and revoke its access tokens at once
     #[command(after_help = "Example:\n  tidegate user disable ada@example.com")]
     Disable(Named),
     /// Let a disabled account sign in again
@@ -46,6 +47,10 @@ pub(crate) enum User {
     #[command(after_help = "Examples:\n  tidegate user sessions ada@example.com\n  \
         tidegate user sessions ada@example.com --end 17\n  tidegate user sessions ada@example.com --end-all")]
     Sessions(UserSessions),
+    /// List an account's access tokens, or revoke them
+    #[command(after_help = "Examples:\n  tidegate user tokens ada@example.com\n  \
+        tidegate user tokens ada@example.com --revoke 17\n  tidegate user tokens ada@example.com --revoke-all")]
+    Tokens(UserTokens),
     /// Print what is stored of an account as one JSON object, without passwords, keys and tokens
     #[command(after_help = "Example:\n  tidegate user export ada@example.com > ada.json")]
     Export(Named),

@@ -9,8 +9,12 @@ use tidegate_identity::operator::repository::OrganizationSummary;
 use tidegate_identity::provisioning::provision::{Provision, ProvisionError};
 use tidegate_kernel::{Call, Refused};
 
-use crate::cli::{Elsewhere, Org, OrgCreate, OrgList, OrgSecondFactor, OrgTransfer, OrganizationName};
+use crate::cli::{
+    Elsewhere, Org, OrgCreate, OrgList, OrgSecondFactor, OrgTokenLifetime, OrgTokens, OrgTransfer,
+    OrganizationName,
+};
 use crate::commands::passwords::{how_to_hand_over, make_password, read_password};
+use crate::commands::tokens;
 use crate::commands::user::operator;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -23,6 +27,8 @@ pub(super) async fn run(config: &Config, command: Org) -> Result<Answer, Failure
         Org::Show(command) => show_in(config, command.organization).await,
         Org::Create(command) => create_in(config, command).await,
         Org::Transfer(command) => transfer_in(config, &command).await,
+        Org::Tokens(command) => tokens_in(config, command).await,
+        Org::TokenLifetime(command) => token_lifetime_in(config, command).await,
         Org::SecondFactor(command) => second_factor_in(config, &command).await,
     }
 }
@@ -185,6 +191,20 @@ async fn show(opened: &Opened, name: OrganizationName) -> Result<Answer, Failure
 async fn second_factor_in(config: &Config, command: &OrgSecondFactor) -> Result<Answer, Failure> {
     let opened = open(config, &Purpose::Existing).await?;
     let answer = second_factor(&opened, command).await;
+    opened.close().await;
+    answer
+}
+
+async fn tokens_in(config: &Config, command: OrgTokens) -> Result<Answer, Failure> {
+    let opened = open(config, &Purpose::Existing).await?;
+    let answer = tokens::of_organization(&opened, &operator(&opened), command).await;
+    opened.close().await;
+    answer
+}
+
+async fn token_lifetime_in(config: &Config, command: OrgTokenLifetime) -> Result<Answer, Failure> {
+    let opened = open(config, &Purpose::Existing).await?;
+    let answer = tokens::lifetime(&opened, &operator(&opened), command).await;
     opened.close().await;
     answer
 }

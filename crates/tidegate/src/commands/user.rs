@@ -17,8 +17,8 @@ use tidegate_identity::recovery::reset_factors::FactorReset;
 use tidegate_kernel::tables::audit::SignInEvent;
 use tidegate_kernel::{Call, Refused};
 
-use super::org;
 use super::passwords::{how_to_hand_over, make_password, read_password};
+use super::{org, tokens};
 use crate::cli::{Named, RemoveIdentifier, ResetMfa, User, UserCreate, UserDelete, UserList, UserSessions};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -58,6 +58,7 @@ pub(super) async fn run(config: &Config, command: User) -> Result<Answer, Failur
         }
         User::Delete(command) => delete(&opened, &operator, &command).await,
         User::Sessions(command) => sessions(&opened, &operator, command).await,
+        User::Tokens(command) => tokens::of_account(&opened, &operator, command).await,
         User::Export(named) => {
             let export = opened.identity.export_account(&operator, &named.account).await.map_err(refusal);
             export.map(Value::Object).map(|json| Answer::new(format!("{json:#}"), json))
@@ -119,7 +120,7 @@ fn done(outcome: Result<(), Refused<OperatorError>>, text: &str) -> Result<Answe
     Ok(Answer::new(text, json!({})))
 }
 
-fn refusal(refused: Refused<OperatorError>) -> Failure {
+pub(super) fn refusal(refused: Refused<OperatorError>) -> Failure {
     let rule = match refused {
         Refused::Rule(rule) => rule,
         Refused::Fault(fault) => return fault.into(),
@@ -131,6 +132,7 @@ fn refusal(refused: Refused<OperatorError>) -> Failure {
         OperatorError::NoSuchIdentifier => ("no_such_identifier", "; see `tidegate user show`"),
         OperatorError::LastIdentifier => ("last_identifier", ""),
         OperatorError::SeveralCouldSignIn(_) => ("several_could_sign_in", "; see `tidegate user show`"),
+        OperatorError::NoSuchToken => ("no_such_token", "; see `tidegate user tokens`"),
         OperatorError::NoSuchSession => ("no_such_session", "; see `tidegate user sessions`"),
     };
     Failure::new(code, format!("{rule}{advice}"))
@@ -350,7 +352,9 @@ async fn create(
 async fn disable(opened: &Opened, operator: &Operator, named: &Named) -> Result<Answer, Failure> {
     let ended = opened.identity.disable_account(operator, &named.account).await.map_err(refusal)?;
     Ok(Answer::new(
-        format!("The account is disabled; {ended} active session(s) ended."),
+        format!(
+            "The account is disabled; {ended} active session(s) ended, and its access tokens are revoked."
+        ),
         json!({ "ended_sessions": ended }),
     ))
 }

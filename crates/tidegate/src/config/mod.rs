@@ -27,7 +27,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smart_default::SmartDefault;
 use tidegate_delivery::{RetryPolicy, SmsConfig, SmtpConfig};
+use tidegate_domain::OauthRules;
 use tidegate_domain::audit::AuditRetention;
+use tidegate_domain::browser::BrowserSettings;
 use tidegate_domain::factor::FactorResets;
 use tidegate_domain::limit::{Limit, MessageLimits};
 use tidegate_domain::quota::Quotas;
@@ -169,6 +171,10 @@ pub(crate) struct Config {
     /// Passkeys (W3C Web Authentication). They are bound to a domain, never to an IP address. With `dev` on this machine that
     /// is localhost, at any port.
     pub(crate) passkeys: Passkeys,
+    /// The hosted sign-in: what people see in their browser when they sign in at this installation itself, at /sign-in.
+    pub(crate) browser: BrowserSettings,
+    /// Applications that sign people in with OAuth 2 and OpenID Connect.
+    pub(crate) oauth: OauthRules,
     /// How an administrator's reset of someone's second factors takes effect: "immediate" (the owner is mailed), "delayed"
     /// (the owner is mailed a link that calls it off), or "confirmed" (the owner follows a mailed link first).
     pub(crate) factor_resets: FactorResets,

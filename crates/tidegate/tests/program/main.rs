@@ -8,6 +8,7 @@
 )]
 
 mod beginning;
+mod clients;
 mod configuration;
 mod connections;
 mod crossing_minds;
@@ -36,5 +37,6 @@ mod serve;
 mod stopping;
 mod storage;
 mod support;
+mod tokens;
 mod transfer;
 mod users;

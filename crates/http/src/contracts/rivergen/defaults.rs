@@ -8,6 +8,22 @@ use tidegate_domain::refresh::RefreshPolicy;
 use tidegate_domain::session::SessionPolicy;
 use tidegate_domain::{ContractId, ContractProfile, PasswordRule, Permission, PermissionSet};
 
+/// What its tokens can carry.
+const POWERS: PermissionSet = PermissionSet::ANY_CONTRACT.union(PermissionSet::of(&[
+    Permission::ChangeOwnProfile,
+    Permission::ChangeOwnEmail,
+    Permission::ReadOwnSessions,
+    Permission::ReadOwnFactors,
+    Permission::ManageOwnFactors,
+    Permission::ReadApplications,
+    Permission::ManageApplications,
+    Permission::AuthorizeApplications,
+    Permission::ReadOwnTokens,
+    Permission::ManageOwnTokens,
+    Permission::ReadOrganizationTokens,
+    Permission::RevokeOrganizationTokens,
+]));
+
 /// RiverGen's numbers: sections 1.4, 1.5 and 1.10 of its contract.
 pub(crate) fn profile() -> ContractProfile {
     ContractProfile {
@@ -42,13 +58,7 @@ pub(crate) fn profile() -> ContractProfile {
         unverified: Unverified::SentCode,
         second_factor: SecondFactor::Ask,
         recent_sign_in: None,
-        permissions: PermissionSet::ANY_CONTRACT.union(PermissionSet::of(&[
-            Permission::ChangeOwnProfile,
-            Permission::ChangeOwnEmail,
-            Permission::ReadOwnSessions,
-            Permission::ReadOwnFactors,
-            Permission::ManageOwnFactors,
-        ])),
+        permissions: POWERS,
         limits: Limits {
             sign_up_by_ip: Some(Limit::new(3, 300)),
             sign_in_by_ip: Some(Limit::new(5, 900)),

@@ -4,6 +4,7 @@ mod account;
 mod defaults;
 mod error;
 mod factors;
+mod oauth;
 mod password;
 mod requests;
 mod responses;
@@ -11,6 +12,7 @@ mod sessions;
 mod shapes;
 mod sign_in;
 mod sign_up;
+mod tokens;
 mod webauthn;
 
 use tidegate_domain::ContractId;
@@ -119,4 +121,12 @@ fn endpoints() -> Endpoints {
         .routes(routes!(factors::devices::skip))
         .routes(routes!(factors::devices::list))
         .routes(routes!(factors::devices::revoke))
+        .routes(routes!(tokens::own::create))
+        .routes(routes!(tokens::own::list))
+        .routes(routes!(tokens::own::change))
+        .routes(routes!(tokens::own::revoke))
+        .routes(routes!(tokens::organization::create))
+        .routes(routes!(tokens::organization::list))
+        .routes(routes!(tokens::organization::revoke))
+        .merge(oauth::endpoints())
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::requests::{MAX_PICTURE, PICTURE};
-use super::webauthn;
+use super::{oauth, tokens, webauthn};
 use crate::wire::openapi::shapes::{Shape, Shapes, is_not_sent, is_sent};
 
 pub(super) fn shapes() -> Shapes {
@@ -21,6 +21,7 @@ pub(super) fn shapes() -> Shapes {
     let one_proof = json!({
         "if": is_sent(&["password"]), "then": is_not_sent(&["code", "backup_code"]), "else": one_code.clone(),
     });
-    let texts = [picture, filter].into_iter().chain(webauthn::texts()).collect();
+    let own = [picture, filter, tokens::scope_shape()].into_iter();
+    let texts = own.chain(webauthn::texts()).chain(oauth::texts()).collect();
     Shapes { texts, rules: vec![("VerifyMfaBody", one_code), ("StepUpBody", one_proof)] }
 }

@@ -7,6 +7,30 @@ use serde_json::Value;
 /// What the codes that operations list mean, and what to do. A test compares this with the descriptions, which other tests compare
 /// with the answers.
 const ADVICE: &[(&str, &str)] = &[
+    ("application_exists", "Choose another name, or use the application that has it."),
+    (
+        "application_has_no_secret",
+        "A public client proves itself with PKCE alone: there is nothing to regenerate.",
+    ),
+    ("application_not_found", "List the applications again: it was deleted, or is another organization's."),
+    ("invalid_client", "Check the `client_id`: the application may be revoked or deleted."),
+    (
+        "invalid_redirect_uri",
+        "Send one of the redirect URIs that the application is registered with, character by character.",
+    ),
+    ("invalid_request", "Read the message: a parameter is missing or malformed."),
+    ("invalid_scope", "Ask for scopes that the application is registered for."),
+    ("invalid_target", "Send a `resource` that the operator has configured, or none."),
+    ("unauthorized_client", "Register the application for the grant type `authorization_code`."),
+    (
+        "organization_access_denied",
+        "Check the organization's number, and whether the account is a member of it, or an admin, whichever is needed.",
+    ),
+    (
+        "token_creation_failed",
+        "Read the message: the account is no member of the organization, or there are too many tokens; revoke some.",
+    ),
+    ("token_not_found", "List the tokens again: it was revoked, or is another's."),
     ("ACCOUNT_ALREADY_VERIFIED", "Sign in: there is nothing to verify."),
     ("ACCOUNT_NOT_FOUND", "Check the address, name or id; the account may have been deleted."),
     (
@@ -174,7 +198,8 @@ pub(super) fn of(description: &str) -> impl Iterator<Item = &str> {
 }
 
 fn is_code(word: &str) -> bool {
-    word.len() > 4 && word.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_')
+    let is_of = |letter: fn(&u8) -> bool| word.bytes().all(|c| letter(&c) || c.is_ascii_digit() || c == b'_');
+    word.len() > 4 && (is_of(u8::is_ascii_uppercase) || word.contains('_') && is_of(u8::is_ascii_lowercase))
 }
 
 /// What to do about a code.

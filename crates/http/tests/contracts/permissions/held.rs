@@ -16,7 +16,10 @@ const NEW_PASSWORD: &str = "Battery2staple!";
 
 /// Routes that act and wait for no body: there is nothing to hold back. Documents are refused before they come, because the
 /// account has no brokerage account.
-const WITHOUT_BODY: [&str; 6] = [
+const WITHOUT_BODY: [&str; 9] = [
+    "DELETE /api/v1/organizations/{org_id}/oauth-applications/{app_id}",
+    "DELETE /api/v1/auth/tokens/{token_id}",
+    "DELETE /api/v1/organizations/{org_id}/tokens/{token_id}",
     "DELETE /api/v1/devices/{device_id}",
     "DELETE /api/v1/mfa/totp/devices/{device_id}",
     "DELETE /api/v1/sessions/{session_id}",

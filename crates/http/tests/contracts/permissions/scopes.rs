@@ -1,9 +1,10 @@
 //! What a token reaches by its scopes: at most what role, scopes and contract all give.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use serde_json::json;
-use tidegate_domain::{Scope, Scopes};
+use tidegate_domain::{PermissionSet, Scope, Scopes};
 use tidegate_testkit::{Engine, TestApp, on_both_engines};
 
 use crate::forge::reworded;
@@ -47,7 +48,70 @@ fn what_a_scope_gives_is_as_it_was_reviewed() {
     insta::assert_snapshot!("what-a-scope-gives", table);
 }
 
+/// The table in docs/scopes.md.
+fn documented() -> String {
+    let mut table = String::from("| Scope | Of tokens | What it gives |\n|---|---|---|\n");
+    for scope in Scope::known() {
+        let given = Scopes::requested([scope]).unwrap().permissions();
+        let names: Vec<String> =
+            given.iter().map(|permission| format!("`{}`", permission.as_str())).collect();
+        let of_tokens = if Scope::of_tokens().any(|name| name == scope) { "yes" } else { "no" };
+        let given = if names.is_empty() { "nothing yet".to_owned() } else { names.join(", ") };
+        writeln!(table, "| `{scope}` | {of_tokens} | {given} |").unwrap();
+    }
+    let never = PermissionSet::FULL_SCOPE_ONLY;
+    let names: Vec<String> = never.iter().map(|permission| format!("`{}`", permission.as_str())).collect();
+    write!(table, "\nGiven by no scope: {}.\n", names.join(", ")).unwrap();
+    table
+}
+
+/// `TIDEGATE_TEST_WRITE=1 scripts/test -E 'test(the_page_of_scopes_is_made_of_the_type)'` writes it anew.
+#[test]
+fn the_page_of_scopes_is_made_of_the_type() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/scopes.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = ("a test compares both.\n\n", "## A token's text");
+    let (before, rest) = page.split_once(begin).unwrap();
+    let (here, after) = rest.split_once(end).unwrap();
+    let made = format!("{}\n", documented());
+    if std::env::var_os("TIDEGATE_TEST_WRITE").is_some() {
+        std::fs::write(path, format!("{before}{begin}{made}{end}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(here, made, "write it anew");
+}
+
+/// A token that its owner made, which is another thing than a session with scopes: it acts without one.
+async fn token_table(app: &TestApp) -> String {
+    let scopes: [&[&str]; 5] = [&["read"], &["write"], &["security:read"], &["admin"], &["data:query"]];
+    let mut table = String::new();
+    for names in scopes {
+        write!(table, "{:>14}", names.join(" ")).unwrap();
+    }
+    table.push('\n');
+    for (number, route) in routes::with_bearer().iter().enumerate() {
+        let email = format!("row{number}@example.com");
+        let owner = app.sign_up_rivergen_verified(&email).await;
+        for names in scopes {
+            let body = json!({ "name": "of a row", "scopes": names });
+            let made = app.post("/api/v1/auth/tokens").bearer(&owner.access_token).json(&body).send().await;
+            let token = made.assert_status(201).text_at("data.token");
+            let answer = route.request(&app.client()).bearer(&token).send().await;
+            route.assert_listed(&answer, names[0]);
+            write!(table, "{:>14}", answer.status).unwrap();
+        }
+        writeln!(table, "  {}", route.name()).unwrap();
+    }
+    table
+}
+
 on_both_engines! {
+    async fn what_a_personal_access_token_reaches_is_as_it_was_reviewed(engine: Engine) {
+        let app = TestApp::builder(engine).without_limits().start().await;
+        let table = token_table(&app).await;
+        insta::assert_snapshot!("what-a-personal-access-token-reaches", table);
+    }
+
     async fn what_a_token_reaches_by_its_scopes_is_as_it_was_reviewed(engine: Engine) {
         let app = TestApp::builder(engine).without_limits().start().await;
         let table = table(&app).await;

@@ -10,7 +10,7 @@ use tidegate_http::contracts;
 use tidegate_kernel::grant::{Binding, permissions};
 
 /// The feature crates whose use cases act for signed-in callers.
-const FEATURES: [&str; 2] = ["../identity/src", "../brokerage/src"];
+const FEATURES: [&str; 3] = ["../identity/src", "../brokerage/src", "../oauth/src"];
 
 /// What stands for more than one permission in the source.
 const CHOSEN: [(&str, &[Permission]); 1] =
@@ -110,10 +110,13 @@ fn every_use_case_of_a_signed_in_caller_authorizes_in_its_first_statement() {
     for (name, asked) in &use_cases {
         assert!(!asked.is_empty(), "{name} asks for no permission in its first statement");
     }
-    // And none is left that nothing asks for: one's own password is a condition within changing an account.
+    // And none is left that nothing asks for: one's own password is a condition within changing an account, and
+    // others' tokens within revoking one of the organization.
     for permission in Permission::ALL {
         let used = use_cases.values().flatten().any(|asked| asked == permission);
-        let within = [Permission::SetOwnPassword, Permission::ReadOwnToken].contains(permission);
+        let within =
+            [Permission::SetOwnPassword, Permission::ReadOwnToken, Permission::RevokeOrganizationTokens]
+                .contains(permission);
         assert!(used || within, "nothing asks for {permission:?}");
     }
 }

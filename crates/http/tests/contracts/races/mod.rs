@@ -11,6 +11,7 @@ mod passkeys;
 mod passwords;
 mod phones;
 mod refreshing;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

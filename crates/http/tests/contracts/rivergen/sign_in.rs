@@ -28,7 +28,15 @@ fn into_workspace(workspace: Value) -> Value {
 }
 
 /// Every endpoint behind an access token.
-const PROTECTED: [(Method, &str); 30] = [
+const PROTECTED: [(Method, &str); 45] = [
+    (Method::POST, "organizations/1/oauth-applications"),
+    (Method::GET, "organizations/1/oauth-applications"),
+    (Method::GET, "organizations/1/oauth-applications/1"),
+    (Method::PATCH, "organizations/1/oauth-applications/1"),
+    (Method::DELETE, "organizations/1/oauth-applications/1"),
+    (Method::POST, "organizations/1/oauth-applications/1/regenerate-secret"),
+    (Method::POST, "organizations/1/oauth-applications/1/revoke"),
+    (Method::POST, "oauth/authorize"),
     (Method::POST, "auth/logout"),
     (Method::POST, "auth/logout-all"),
     (Method::POST, "auth/change-password"),
@@ -59,6 +67,13 @@ const PROTECTED: [(Method, &str); 30] = [
     (Method::POST, "devices/skip"),
     (Method::GET, "devices"),
     (Method::DELETE, "devices/1"),
+    (Method::POST, "auth/tokens"),
+    (Method::GET, "auth/tokens"),
+    (Method::PATCH, "auth/tokens/1"),
+    (Method::DELETE, "auth/tokens/1"),
+    (Method::POST, "organizations/1/tokens"),
+    (Method::GET, "organizations/1/tokens"),
+    (Method::DELETE, "organizations/1/tokens/1"),
 ];
 
 on_both_engines! {

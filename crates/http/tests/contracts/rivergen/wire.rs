@@ -223,6 +223,7 @@ pub(super) async fn traces(app: &TestApp) -> Vec<String> {
         union all select 'refresh token ' || issued_at from refresh_tokens
         union all select 'challenge ' || purpose || ' ' || address || ' ' || attempts || ' ' || expires_at || ' '
             || coalesce(consumed_at, 0) from challenges
+        union all select 'access token ' || number || ' ' || name || ' ' || scope from access_tokens
         union all select 'mail ' || idempotency_key || ' ' || state from outbox_messages
         union all select 'event ' || number || ' ' || action from audit_events
         union all select 'repeatable answer ' || expires_at from idempotency_records

@@ -32,6 +32,9 @@ fn sensitive() -> Vec<(Method, &'static str, Value)> {
         (Method::POST, "webauthn/register/start", json!({ "device_name": "Phone" })),
         (Method::DELETE, "webauthn/credentials/1", json!({})),
         (Method::POST, "auth/mfa/deactivate", json!({})),
+        (Method::POST, "auth/tokens", json!({ "name": "Build server", "scopes": ["read"] })),
+        (Method::PATCH, "auth/tokens/1", json!({ "scopes": ["admin"] })),
+        (Method::POST, "organizations/1/tokens", json!({ "name": "Build server", "scopes": ["read"] })),
         (
             Method::POST,
             "auth/change-password",
