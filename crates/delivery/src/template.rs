@@ -65,6 +65,8 @@ pub enum Template {
     PasskeyAdded,
     /// Reports that a passkey was removed: `passkey` (its name), `when` (ISO 8601), `ip`, `link`.
     PasskeyRemoved,
+    /// Reports that an account at another identity provider signs in from now on: `provider`, `when` (ISO 8601), `ip`, `link`.
+    ProviderConnected,
     /// Reports that codes by text message, the account's only second factor, can no longer be sent: `factor`, `remaining` (backup codes),
     /// `when` (ISO 8601), `ip`, `link`.
     FactorUnreachable,
@@ -166,7 +168,7 @@ impl Files {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::SignUpCode,
         Self::PasswordReset,
         Self::Invitation,
@@ -183,6 +185,7 @@ impl Template {
         Self::FactorRemoved,
         Self::PasskeyAdded,
         Self::PasskeyRemoved,
+        Self::ProviderConnected,
         Self::FactorUnreachable,
         Self::FactorResetRequested,
         Self::FactorResetConfirmation,
@@ -209,6 +212,7 @@ impl Template {
             Self::FactorRemoved => "factor_removed",
             Self::PasskeyAdded => "passkey_added",
             Self::PasskeyRemoved => "passkey_removed",
+            Self::ProviderConnected => "provider_connected",
             Self::FactorUnreachable => "factor_unreachable",
             Self::FactorResetRequested => "factor_reset_requested",
             Self::FactorResetConfirmation => "factor_reset_confirmation",
@@ -241,6 +245,7 @@ impl Template {
             | Self::FactorRemoved
             | Self::PasskeyAdded
             | Self::PasskeyRemoved
+            | Self::ProviderConnected
             | Self::FactorUnreachable
             | Self::FactorResetRequested
             | Self::FactorResetConfirmation
@@ -267,6 +272,7 @@ impl Template {
             Self::FactorRemoved => built_in!("factor_removed"),
             Self::PasskeyAdded => built_in!("passkey_added"),
             Self::PasskeyRemoved => built_in!("passkey_removed"),
+            Self::ProviderConnected => built_in!("provider_connected"),
             Self::FactorUnreachable => built_in!("factor_unreachable"),
             Self::FactorResetRequested => built_in!("factor_reset_requested"),
             Self::FactorResetConfirmation => built_in!("factor_reset_confirmation"),

@@ -125,6 +125,7 @@ const fn rule_of(template: Template) -> CountingRule {
         | Template::FactorRemoved
         | Template::PasskeyAdded
         | Template::PasskeyRemoved
+        | Template::ProviderConnected
         | Template::FactorUnreachable
         | Template::RecoveryCodeUsed
         | Template::RecoveryCodesLow => {

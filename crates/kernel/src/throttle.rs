@@ -40,6 +40,10 @@ pub enum Counted<'a> {
     Factor(CountedFactor),
     /// Sign-ins with a passkey that are begun, by network.
     PasskeyChallengesByIp,
+    /// Sign-ins by other identity providers that are begun, by network.
+    SocialRequestsByIp,
+    /// Sign-ins by other identity providers that come back, by network.
+    SocialSignInByIp,
     /// Attempts in the audit log, by network.
     AuditedAttempts,
     /// Forgotten passwords, by address.
@@ -247,6 +251,8 @@ impl Counted<'_> {
             }
             Counted::Factor(counted) => (counted.scope(), counted.name()),
             Counted::PasskeyChallengesByIp => (Scope::Network, format!("{contract} passkey challenges ip")),
+            Counted::SocialRequestsByIp => (Scope::Network, format!("{contract} social requests ip")),
+            Counted::SocialSignInByIp => (Scope::Network, format!("{contract} social sign-in ip")),
             Counted::AuditedAttempts => (Scope::Network, "audited attempts ip".to_owned()),
             Counted::ForgotPasswordByEmail(email) => {
                 (Scope::All, format!("{contract} forgot-password email {}", email.mailbox()))
@@ -305,6 +311,8 @@ impl Counted<'_> {
             Self::Factor(CountedFactor::WrongFromKnownNetwork(_)) => "failed_codes_by_account".to_owned(),
             Self::Factor(CountedFactor::Sent(..)) => of_contract("second_factor_codes"),
             Self::PasskeyChallengesByIp => of_contract("passkey_challenges_by_ip"),
+            Self::SocialRequestsByIp => of_contract("social_requests_by_ip"),
+            Self::SocialSignInByIp => of_contract("social_sign_in_by_ip"),
             Self::AuditedAttempts => "audit.attempts_by_network".to_owned(),
             Self::CodesAtOnceByPhone(_) => "phone.limits.by_phone_at_once".to_owned(),
             Self::CodesByPhone(_) => "phone.limits.by_phone".to_owned(),

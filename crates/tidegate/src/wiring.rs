@@ -237,6 +237,7 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
         Failure::internal(format!("the threads for password hashing cannot start: {error}"))
     })?;
     let broker = config.broker_choice(Arc::new(SystemClock))?;
+    let federation = config.federation(Arc::new(SystemClock))?;
     let parts = Parts {
         store: store.clone(),
         clock: Arc::new(SystemClock),
@@ -251,7 +252,7 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
     };
     let about = |fault| Failure::from(fault).about("tidegate cannot start");
     let kernel = Kernel::start(parts).await.map_err(about)?;
-    let identity = Identity::start(Arc::clone(&kernel), passwords);
+    let identity = Identity::start(Arc::clone(&kernel), passwords, federation);
     if matches!(purpose, Purpose::Serve { .. }) {
         // Before the first sign-in: unknown names are to cost what known ones do.
         identity.count_password_schemes().await.map_err(about)?;

@@ -79,6 +79,7 @@ impl Template {
                 notice_sample(&json!({ "factor": "authenticator app (phone)" }))
             }
             Self::PasskeyAdded | Self::PasskeyRemoved => notice_sample(&json!({ "passkey": "Phone" })),
+            Self::ProviderConnected => notice_sample(&json!({ "provider": "GitHub" })),
             Self::FactorUnreachable => {
                 notice_sample(&json!({ "factor": "codes by text message", "remaining": 6 }))
             }

@@ -56,7 +56,8 @@ impl Identity {
         contracts.iter().max_by_key(|profile| profile.codes.reset_password).unwrap_or(own)
     }
 
-    /// Ends all sessions, forgets trusted devices and whatever is under way, removes passkeys that were added since the notice, and mails a link to set a new password.
+    /// Ends all sessions, forgets trusted devices and whatever is under way, removes passkeys that were added since the
+    /// notice, blocks accounts at providers that were connected since, and mails a link to set a new password.
     ///
     /// # Errors
     /// [`SecureAccountError`].
@@ -81,6 +82,7 @@ impl Identity {
         work.unit.factors().remove_all_pending(account).await?;
         // The one the notice was about, if it was about one, and what followed it: a passkey signs in without the password.
         work.remove_passkeys(account, challenge.created_at).await?;
+        work.unit.social_accounts().block_since(account, challenge.created_at, work.now).await?;
         work.withdraw_factor_resets(account).await?;
         work.audit(Action::AccountSecured, account, json!({})).await?;
         let email = EmailAddress::from_stored(challenge.address);

@@ -1,5 +1,6 @@
 //! Values that are of the right kind and still make no sense.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::uri::Authority;
@@ -11,12 +12,14 @@ use tidegate_database::DatabaseUrl;
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{SmsProviders, Smtp};
 use tidegate_domain::ContractProfile;
+use tidegate_federation::{Federation, SocialConfigError};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::brand::languages;
 use super::load::Mistake;
 use super::{Loaded, PasswordHash, PepperEntry, SecretText};
+use crate::clock::SystemClock;
 use crate::failure::Failure;
 
 /// Less than this holds no request of any contract.
@@ -75,6 +78,9 @@ impl Loaded {
         check("broker.forwarded_fields", each(&config.broker.forwarded_fields, operator_field));
         check("broker.alpaca", each(&config.broker.alpaca, alpaca));
         self.check_passkeys(&mut mistakes);
+        if let Err(SocialConfigError { setting, reason }) = Federation::new(&config.social, Arc::new(SystemClock)) {
+            mistakes.push(self.mistake(&format!("social.{setting}"), reason));
+        }
         self.check_lifetimes(&mut mistakes);
         mistakes.extend(self.limits_without_window().iter().map(|key| self.mistake(key, NO_SECOND)));
         for SmsConfigError { setting, reason } in self.sms_mistakes() {
