@@ -27,7 +27,7 @@ pub struct SocialConfig {
     /// Seconds a request to a provider may take.
     #[serde(with = "tidegate_domain::time::seconds")]
     #[schemars(with = "u64")]
-    #[default(Duration::from_secs(10))]
+    #[default(Duration::from_secs(5))]
     pub timeout: Duration,
     /// An OAuth app or GitHub app.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -53,8 +53,8 @@ impl std::fmt::Debug for ClockOf {
 /// What is spoken with it.
 #[derive(Debug)]
 pub(crate) enum Protocol {
-    Github(Endpoints),
-    OpenId(Discovery),
+    Github(Box<Endpoints>),
+    OpenId(Box<Discovery>),
 }
 
 /// A sign-in that begins.

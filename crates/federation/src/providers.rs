@@ -149,7 +149,7 @@ impl Maker<'_> {
             // An Enterprise Server is the operator's own.
             is_private: config.base_url.is_some(),
         };
-        let protocol = Protocol::Github(Endpoints::at(base)?);
+        let protocol = Protocol::Github(Box::new(Endpoints::at(base)?));
         Ok(Provider { scopes: "read:user user:email".to_owned(), ..self.provider(client, protocol)? })
     }
 
@@ -244,7 +244,7 @@ impl Maker<'_> {
     }
 
     fn open_id(&self, client: Client<'_>) -> Result<Provider, String> {
-        let protocol = Protocol::OpenId(Discovery::new(client.base, client.kind));
+        let protocol = Protocol::OpenId(Box::new(Discovery::new(client.base, client.kind)));
         self.provider(client, protocol)
     }
 

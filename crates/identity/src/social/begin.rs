@@ -64,6 +64,8 @@ pub struct BegunSocial {
     pub state: String,
     /// For the browser's cookie.
     pub browser: PlainToken,
+    /// Whether the answer comes as a form from the provider's page: browsers keep most cookies back then.
+    pub posts_answer: bool,
 }
 
 impl Identity {
@@ -124,7 +126,8 @@ impl Identity {
             Err(error) => return refuse(SocialError::of(provider.name(), &error)),
         };
         self.keep_social_request(call, &request, &state, &nonce, now).await?;
-        Ok(BegunSocial { url, provider: request.provider, state, browser })
+        let posts_answer = provider.posts_answer();
+        Ok(BegunSocial { url, provider: request.provider, state, browser, posts_answer })
     }
 
     async fn keep_social_request(
@@ -152,6 +155,11 @@ impl Identity {
     pub fn social_providers(&self) -> Vec<(String, String)> {
         let named = |provider: &Provider| (provider.name().to_owned(), provider.title().to_owned());
         self.federation.providers().map(named).collect()
+    }
+
+    /// Whether the provider of that name answers with a form; none where there is no such provider.
+    pub fn social_posts_answer(&self, name: &str) -> Option<bool> {
+        self.federation.provider(name).ok().map(Provider::posts_answer)
     }
 
     /// The provider of that name. One that the contract names and that is not set up is told to operators.
