@@ -43,6 +43,15 @@ impl Endpoints {
         })
     }
 
+    /// Whether the API answers: without a token it refuses.
+    pub(crate) async fn check(&self, outgoing: &Outgoing) -> Result<(), FederationError> {
+        let answer = outgoing.ask(WHAT, outgoing.get(&self.user)).await?;
+        match answer.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(()),
+            status => Err(unreadable(WHAT, status)),
+        }
+    }
+
     /// Whose access token it is.
     pub(crate) async fn profile(
         &self,

@@ -130,6 +130,19 @@ impl Provider {
         matches!(self.protocol, Protocol::OpenId(_))
     }
 
+    /// Whether its addresses and keys can be read. What is secret is not tried.
+    ///
+    /// # Errors
+    /// [`FederationError`].
+    pub async fn check(&self) -> Result<(), FederationError> {
+        match &self.protocol {
+            Protocol::Github(endpoints) => endpoints.check(&self.outgoing).await,
+            Protocol::OpenId(discovery) => {
+                discovery.metadata(&self.outgoing, self.clock.0.now()).await.map(drop)
+            }
+        }
+    }
+
     /// Where the person signs in.
     ///
     /// # Errors

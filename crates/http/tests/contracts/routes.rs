@@ -205,6 +205,7 @@ impl Route {
             .replace("{session_id}", "999999")
             .replace("{device_id}", "999999")
             .replace("{credential_id}", "999999")
+            .replace("{provider}", "google")
             .replace("{key_id}", "AAAAAAAAAAAAAAAAAAAAAA")
     }
 
@@ -219,6 +220,7 @@ impl Route {
         let instead: &[&str] = match self.path.as_str() {
             "/api/v1/auth/step-up" => &["method", "code", "backup_code", "credential"],
             "/api/v1/auth/mfa/verify" => &["backup_code"],
+            "/api/v1/auth/oauth/login" | "/api/v1/auth/oauth/signup" => &["redirect_uri"],
             _ => &[],
         };
         instead.contains(&field)
@@ -339,6 +341,8 @@ fn sample_of(contract: ContractId, field: &str) -> Value {
                 "attestationObject": "oA", "clientDataJSON": "e30", "authenticatorData": "AA", "signature": "AA",
             },
         }),
+        "provider" => json!("google"),
+        "state" => json!("nobodys"),
         "activation_token" => json!("tgd_nobody"),
         "email" | "new_email" => json!("nobody@example.com"),
         "password" | "current_password" => json!(PASSWORD),

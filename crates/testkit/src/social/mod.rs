@@ -13,12 +13,13 @@ use serde_json::{Map, Value, json};
 use tidegate_crypto::AssertionKey;
 use tidegate_domain::{Clock, Secret, Timestamp};
 use tidegate_federation::{
-    AppleConfig, GithubConfig, GoogleConfig, MicrosoftConfig, OidcConfig, SocialConfig, SocialSecret,
+    AppleConfig, GithubConfig, GoogleConfig, MicrosoftConfig, OidcConfig, SocialSecret,
 };
 
 use crate::FakeClock;
 use server::Server;
 pub use signing::unsigned;
+pub use tidegate_federation::SocialConfig;
 
 /// The client that is registered at each of them.
 pub const CLIENT_ID: &str = "tidegate-client";

@@ -28,7 +28,7 @@ fn into_workspace(workspace: Value) -> Value {
 }
 
 /// Every endpoint behind an access token.
-const PROTECTED: [(Method, &str); 30] = [
+const PROTECTED: [(Method, &str); 31] = [
     (Method::POST, "auth/logout"),
     (Method::POST, "auth/logout-all"),
     (Method::POST, "auth/change-password"),
@@ -37,6 +37,7 @@ const PROTECTED: [(Method, &str); 30] = [
     (Method::POST, "auth/me/email/request"),
     (Method::POST, "auth/me/email/verify"),
     (Method::GET, "auth/login-history"),
+    (Method::GET, "auth/social-accounts"),
     (Method::GET, "sessions"),
     (Method::DELETE, "sessions/1"),
     (Method::POST, "auth/mfa/deactivate"),

@@ -1,6 +1,7 @@
 //! The checks, one function each.
 
 mod directory;
+mod social;
 
 use std::fs;
 use std::io;
@@ -43,7 +44,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     let bar = progress("checking");
     let (database, keys) = database(config, &bar).await;
-    let findings = vec![
+    let mut findings = vec![
         sources(loaded),
         environment(loaded),
         directory::data_dir(config),
@@ -61,6 +62,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         password_hash(config),
         clock(SystemClock.now(), &keys),
     ];
+    findings.extend(social::providers(config).await);
     bar.finish_and_clear();
     findings
 }

@@ -14,7 +14,7 @@ use super::super::{Answer, Caller};
 use super::answer::{PostedAnswer, of_form, of_query};
 use super::callback as own_callback;
 use super::error::{failed, not_begun};
-use super::requests::BeginQuery;
+use super::requests::{BeginQuery, ProviderForm};
 use super::responses::{OauthUrlData, SocialLoginData};
 use crate::wire::fields::Violations;
 use crate::wire::social_cookie;
@@ -25,7 +25,8 @@ use crate::wire::state::App;
 #[utoipa::path(get, path = "/auth/oauth/{provider}/url", operation_id = "oauth_url", tag = "Social sign-in",
     params(("provider" = String, Path, description = "github, google, apple, microsoft, or another one that is set up"), BeginQuery),
     responses(
-        (status = 200, description = "The address at the provider", body = Envelope<OauthUrlData>),
+        (status = 200, description = "The address at the provider", body = Envelope<OauthUrlData>,
+            headers(("set-cookie" = String, description = "Comes back with the provider's answer"))),
         (status = 400, description = "INVALID_PROVIDER: unknown, or not set up", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
@@ -82,8 +83,7 @@ pub(in super::super) async fn callback(
 /// The same for a provider that has the browser post its answer: Apple. Extension of the contract.
 #[utoipa::path(post, path = "/auth/oauth/{provider}/callback", operation_id = "oauth_callback_by_form", tag = "Social sign-in",
     params(("provider" = String, Path, description = "The provider that was asked")),
-    request_body(content = String, content_type = "application/x-www-form-urlencoded",
-        description = "`code`, `state`, `error`, `iss` as above; `user`: what Apple says of the person the first time, JSON"),
+    request_body(content = ProviderForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "Signed in, or the second factor comes first", body = Envelope<SocialLoginData>),
         (status = 400, description = "OAUTH_AUTHORIZATION_FAILED, MISSING_AUTHORIZATION_CODE, INVALID_PROVIDER", body = ErrorBody),

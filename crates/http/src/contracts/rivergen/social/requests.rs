@@ -28,10 +28,10 @@ const MAX_PROVIDER: usize = 100;
 #[into_params(parameter_in = Query)]
 pub(in super::super) struct BeginQuery {
     /// Comes back with the code; a random one when left out.
-    #[param(value_type = Option<String>, max_length = 512)]
+    #[param(value_type = Option<String>, format = "single-line", max_length = 512)]
     state: Option<String>,
     /// Where the provider sends the person back: one of `[social] redirect_uris`. Extension of the contract.
-    #[param(value_type = Option<String>, max_length = 2048)]
+    #[param(value_type = Option<String>, format = "single-line", max_length = 2048)]
     redirect_uri: Option<String>,
 }
 
@@ -61,15 +61,15 @@ pub(in super::super) struct SocialLoginBody {
     #[serde(default)]
     provider: Field<String>,
     /// What the provider sent to the application's page.
-    #[schema(required = true, value_type = String, format = "opaque-token")]
+    #[schema(required = true, value_type = String, format = "opaque-token", max_length = 2048)]
     #[serde(default)]
     code: Field<String>,
     /// What came with the code. Needed where the operator says so. Extension of the contract.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 512)]
     #[serde(default)]
     state: Field<String>,
     /// The page that it came to, where the address was asked for with one. Extension of the contract.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 2048)]
     #[serde(default)]
     redirect_uri: Field<String>,
 }
@@ -101,15 +101,15 @@ pub(in super::super) struct SocialSignupBody {
     #[serde(default)]
     provider: Field<String>,
     /// What the provider sent to the application's page.
-    #[schema(required = true, value_type = String, format = "opaque-token")]
+    #[schema(required = true, value_type = String, format = "opaque-token", max_length = 2048)]
     #[serde(default)]
     code: Field<String>,
     /// What came with the code. Needed where the operator says so. Extension of the contract.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 512)]
     #[serde(default)]
     state: Field<String>,
     /// The page that it came to, where the address was asked for with one. Extension of the contract.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 2048)]
     #[serde(default)]
     redirect_uri: Field<String>,
     /// Stored; `true` when left out.
@@ -145,6 +145,20 @@ impl SocialSignupBody {
         };
         check.finish(code.map(|code| (code, terms)))
     }
+}
+
+/// What a provider has the browser post.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the description of a form that is read pair by pair")]
+pub(in super::super) struct ProviderForm {
+    code: Option<String>,
+    state: Option<String>,
+    /// What is wrong, in the provider's word.
+    error: Option<String>,
+    /// Who answers (RFC 9207).
+    iss: Option<String>,
+    /// What Apple says of the person the first time, JSON. Only the name is taken: nobody signed it.
+    user: Option<String>,
 }
 
 /// What both bodies have.
