@@ -140,12 +140,14 @@ impl Discovery {
             serde_json::from_slice(&body).map_err(|_| unreadable(WHAT, "no discovery document"))?;
         if !self.is_own(&document.issuer) {
             // Section 4.3: "MUST exactly match".
-            let text = format!("discovery: the document is of {:?}, not of the configured issuer", document.issuer);
+            let text =
+                format!("discovery: the document is of {:?}, not of the configured issuer", document.issuer);
             return Err(FederationError::Misconfigured(text));
         }
         let jwks = document.jwks_uri.as_ref().ok_or_else(|| unreadable(WHAT, "no jwks_uri"))?;
         let body = outgoing.ask("keys", outgoing.get(jwks)).await?.bytes("keys")?;
-        let keys = IssuerKeys::parse(&body).map_err(|error| FederationError::Unreadable(error.to_string()))?;
+        let keys =
+            IssuerKeys::parse(&body).map_err(|error| FederationError::Unreadable(error.to_string()))?;
         Ok(Metadata { document, keys, read_at: now })
     }
 
@@ -155,9 +157,10 @@ impl Discovery {
             let (base, rest) = self.issuer.rsplit_once("/v2.0").unwrap_or((&self.issuer, ""));
             let host = base.rsplit_once('/').map_or(base, |(host, _)| host);
             let named = issuer.strip_prefix(host).and_then(|rest| rest.strip_prefix('/'));
-            rest.is_empty() && named.and_then(|named| named.strip_suffix("/v2.0")).is_some_and(|named| {
-                named == TENANT || !named.contains('/')
-            })
+            rest.is_empty()
+                && named
+                    .and_then(|named| named.strip_suffix("/v2.0"))
+                    .is_some_and(|named| named == TENANT || !named.contains('/'))
         };
         issuer == self.issuer || (self.kind == Kind::Microsoft && of_tenants())
     }

@@ -79,7 +79,13 @@ impl Kind {
     }
 
     /// Whether a token of `claims` may say that it is from `iss`, where the discovery document says `issuer`.
-    pub(crate) fn is_issuer(self, issuer: &str, iss: &str, tenant: &str, claims: &Map<String, Value>) -> bool {
+    pub(crate) fn is_issuer(
+        self,
+        issuer: &str,
+        iss: &str,
+        tenant: &str,
+        claims: &Map<String, Value>,
+    ) -> bool {
         match self {
             // Google's documents name both.
             Self::Google => iss == issuer || issuer.strip_prefix("https://") == Some(iss),

@@ -91,11 +91,7 @@ impl Outgoing {
 impl Answer {
     /// The body of an answer that says yes.
     pub(crate) fn bytes(self, what: &str) -> Result<Vec<u8>, FederationError> {
-        if self.status == StatusCode::OK {
-            Ok(self.body)
-        } else {
-            Err(unreadable(what, self.status))
-        }
+        if self.status == StatusCode::OK { Ok(self.body) } else { Err(unreadable(what, self.status)) }
     }
 
     /// The JSON object in the body, whatever the status.

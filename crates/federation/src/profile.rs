@@ -50,6 +50,8 @@ pub(crate) fn name(text: &str) -> String {
 
 /// An address of a picture that pages may show.
 pub(crate) fn picture(text: &str) -> Option<String> {
-    let fits = text.starts_with("https://") && text.len() <= MAX_PICTURE && text.bytes().all(|b| b.is_ascii_graphic());
+    let fits = text.starts_with("https://")
+        && text.len() <= MAX_PICTURE
+        && text.bytes().all(|b| b.is_ascii_graphic());
     fits.then(|| text.to_owned())
 }

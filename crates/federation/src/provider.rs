@@ -230,8 +230,7 @@ impl Provider {
                 .as_ref()
                 .is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic"));
         let takes_pkce = self.takes_pkce(&metadata);
-        let (answer, now) =
-            self.exchange(&document.token_endpoint, exchange, takes_pkce, uses_basic).await?;
+        let (answer, now) = self.exchange(&document.token_endpoint, exchange, takes_pkce, uses_basic).await?;
         let Some(token) = answer.id_token.as_deref() else {
             return Err(unreadable(EXCHANGE, "no ID token"));
         };
@@ -240,10 +239,12 @@ impl Provider {
             metadata = discovery.with_new_keys(&self.outgoing, &metadata, now).await?;
             verified = metadata.keys.verify(token);
         }
-        let claims = verified.map_err(|error| FederationError::TokenRefused(match error {
-            IssuerTokenError::UnknownKey => "it is signed with a key that the issuer does not publish",
-            IssuerTokenError::Invalid => "it is not signed by its issuer",
-        }))?;
+        let claims = verified.map_err(|error| {
+            FederationError::TokenRefused(match error {
+                IssuerTokenError::UnknownKey => "it is signed with a key that the issuer does not publish",
+                IssuerTokenError::Invalid => "it is not signed by its issuer",
+            })
+        })?;
         let expected = Expected {
             kind: self.kind,
             issuer: &metadata.document.issuer,
@@ -422,7 +423,8 @@ mod tests {
     fn apples_form_gives_a_name_and_never_an_address() {
         let user = r#"{"name": {"firstName": "Ada", "lastName": "Lovelace"}, "email": "eve@example.com"}"#;
         assert_eq!(name_in_form(user), "Ada Lovelace");
-        for nothing in ["", "null", "{}", "[", r#"{"name": "Ada"}"#, r#"{"name": {"firstName": "a\u0000b"}}"#] {
+        for nothing in ["", "null", "{}", "[", r#"{"name": "Ada"}"#, r#"{"name": {"firstName": "a\u0000b"}}"#]
+        {
             assert_eq!(name_in_form(nothing), "", "{nothing}");
         }
     }

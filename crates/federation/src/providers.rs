@@ -198,11 +198,10 @@ impl Maker<'_> {
                 return Err(format!("{key} must be the ten characters that Apple shows"));
             }
         }
-        let pem =
-            secret::read("private_key", config.private_key.as_ref(), config.private_key_file.as_ref())?;
+        let pem = secret::read("private_key", config.private_key.as_ref(), config.private_key_file.as_ref())?;
         let pem = pem.ok_or("set private_key_file: the file AuthKey_....p8")?;
-        let key = AssertionKey::from_pem(&config.key_id, &pem)
-            .map_err(|error| format!("private_key: {error}"))?;
+        let key =
+            AssertionKey::from_pem(&config.key_id, &pem).map_err(|error| format!("private_key: {error}"))?;
         let provider = self.open_id(Client {
             name: "apple",
             title: "Apple",
@@ -221,7 +220,9 @@ impl Maker<'_> {
             && name.len() <= MAX_NAME
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !is_name || NAMED.contains(&name) {
-            return Err(format!("the name must have 1 to {MAX_NAME} of a-z, 0-9 and `-`, and be no other provider's"));
+            return Err(format!(
+                "the name must have 1 to {MAX_NAME} of a-z, 0-9 and `-`, and be no other provider's"
+            ));
         }
         if !config.scopes.iter().any(|scope| scope == "openid") {
             return Err("scopes must have \"openid\"".to_owned());
@@ -256,7 +257,8 @@ impl Maker<'_> {
             check_page(page).map_err(|why| format!("redirect_uri: {why}"))?;
         }
         let base = client.base;
-        let url = Url::parse(base).map_err(|_| format!("{base:?} is not a URL such as https://sso.example.com"))?;
+        let url =
+            Url::parse(base).map_err(|_| format!("{base:?} is not a URL such as https://sso.example.com"))?;
         let reach = Reach::of(&url, client.is_private);
         if !reach.admits(&url) {
             return Err(format!(

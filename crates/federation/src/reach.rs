@@ -167,7 +167,8 @@ mod tests {
         for fine in ["https://10.0.0.1", "https://[fd00::1]", "https://sso.corp.example"] {
             assert!(Reach::PrivateNetwork.admits(&url(fine)), "{fine}");
         }
-        for wrong in ["http://10.0.0.1", "https://169.254.169.254", "https://[fe80::1]", "https://localhost"] {
+        for wrong in ["http://10.0.0.1", "https://169.254.169.254", "https://[fe80::1]", "https://localhost"]
+        {
             assert!(!Reach::PrivateNetwork.admits(&url(wrong)), "{wrong}");
         }
     }

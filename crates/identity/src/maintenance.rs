@@ -23,9 +23,7 @@ pub(crate) const PRUNINGS: [Pruning; 6] = [
     },
     Pruning {
         name: "sign-ins sent to providers",
-        prune: |_, unit, now| {
-            async move { Ok(unit.social_requests().prune(now, AT_ONCE).await?) }.boxed()
-        },
+        prune: |_, unit, now| async move { Ok(unit.social_requests().prune(now, AT_ONCE).await?) }.boxed(),
     },
     Pruning {
         name: "second factors that were not verified",

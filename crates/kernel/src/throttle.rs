@@ -222,8 +222,13 @@ impl Counted<'_> {
     fn name(self, contract: &str) -> (Scope, String) {
         let of = |login: &LoginName| format!("{} {}", login.kind(), login.as_str());
         match self {
-            Counted::SignUpByIp => (Scope::Network, format!("{contract} sign-up ip")),
-            Counted::SignInByIp => (Scope::Network, format!("{contract} sign-in ip")),
+            Counted::SignUpByIp
+            | Counted::SignInByIp
+            | Counted::CodesByIp
+            | Counted::ForgotPasswordByIp
+            | Counted::PasskeyChallengesByIp
+            | Counted::SocialRequestsByIp
+            | Counted::SocialSignInByIp => (Scope::Network, format!("{contract} {} ip", self.by_network())),
             Counted::SignInByLogin(login) => (Scope::All, format!("{contract} sign-in {}", of(login))),
             Counted::FailedSignIn(login) => {
                 (Scope::Network, format!("{contract} failed sign-in {}", of(login)))
@@ -236,7 +241,6 @@ impl Counted<'_> {
                 (Scope::All, format!("{contract} codes at once {}", phone.expose()))
             }
             Counted::CodesByPhone(phone) => (Scope::All, format!("{contract} codes {}", phone.expose())),
-            Counted::CodesByIp => (Scope::Network, format!("{contract} codes ip")),
             Counted::RegistrationsByPrefix(phone) => {
                 (Scope::All, format!("{contract} registrations {}", phone.prefix()))
             }
@@ -250,14 +254,10 @@ impl Counted<'_> {
                 (Scope::Network, format!("failed phone code from known network {}", of(login)))
             }
             Counted::Factor(counted) => (counted.scope(), counted.name()),
-            Counted::PasskeyChallengesByIp => (Scope::Network, format!("{contract} passkey challenges ip")),
-            Counted::SocialRequestsByIp => (Scope::Network, format!("{contract} social requests ip")),
-            Counted::SocialSignInByIp => (Scope::Network, format!("{contract} social sign-in ip")),
             Counted::AuditedAttempts => (Scope::Network, "audited attempts ip".to_owned()),
             Counted::ForgotPasswordByEmail(email) => {
                 (Scope::All, format!("{contract} forgot-password email {}", email.mailbox()))
             }
-            Counted::ForgotPasswordByIp => (Scope::Network, format!("{contract} forgot-password ip")),
             Counted::ResendByAccount(account) => (Scope::All, format!("{contract} resend {account}")),
             Counted::MailsByEmail(email) => (Scope::All, format!("{contract} mails {}", email.mailbox())),
             Counted::EmailChangeByEmail(email) => {
@@ -283,6 +283,19 @@ impl Counted<'_> {
 }
 
 impl Counted<'_> {
+    /// What one client network does under a contract, whoever the account is.
+    const fn by_network(&self) -> &'static str {
+        match self {
+            Self::SignUpByIp => "sign-up",
+            Self::CodesByIp => "codes",
+            Self::ForgotPasswordByIp => "forgot-password",
+            Self::PasskeyChallengesByIp => "passkey challenges",
+            Self::SocialRequestsByIp => "social requests",
+            Self::SocialSignInByIp => "social sign-in",
+            _ => "sign-in",
+        }
+    }
+
     /// The configuration key of the limit on this, under a contract.
     fn limit_key(&self, contract: &str) -> String {
         let of_contract = |name: &str| format!("{contract}.limits.{name}");

@@ -36,7 +36,13 @@ pub(crate) fn read(app: &App, headers: &HeaderMap, by_form: bool) -> Option<Plai
 pub(crate) fn set(app: &App, begun: &BegunSocial) -> Option<HeaderValue> {
     let (name, value) = (name(app, begun.posts_answer), begun.browser.expose());
     // Browsers take `None` with `Secure` only, and `Secure` from this machine without https.
-    let site = if begun.posts_answer { "None; Secure" } else if is_secure(app) { "Lax; Secure" } else { "Lax" };
+    let site = if begun.posts_answer {
+        "None; Secure"
+    } else if is_secure(app) {
+        "Lax; Secure"
+    } else {
+        "Lax"
+    };
     let age = REQUEST_LIFETIME.as_secs();
     HeaderValue::from_str(&format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite={site}")).ok()
 }

@@ -67,11 +67,8 @@ const OTHERS: [&str; 14] = [
 const PASSKEYS: [&str; 2] = ["/api/v1/webauthn/authenticate/complete", "/api/v1/webauthn/authenticate/start"];
 
 /// The word of another identity provider, which is not set up here: tried in `rivergen::social`.
-const PROVIDERS: [&str; 3] = [
-    "/api/v1/auth/oauth/login",
-    "/api/v1/auth/oauth/signup",
-    "/api/v1/auth/oauth/{provider}/callback",
-];
+const PROVIDERS: [&str; 3] =
+    ["/api/v1/auth/oauth/login", "/api/v1/auth/oauth/signup", "/api/v1/auth/oauth/{provider}/callback"];
 
 const SESSIONS: &str = "select count(*) from sessions";
 const VERIFIED: &str = "select count(*) from identifiers where verified_at is not null";

@@ -102,9 +102,8 @@ impl Identity {
         };
         let (now, entropy) = (self.kernel.now(), self.kernel.entropy.as_ref());
         let browser = claim.browser.unwrap_or_else(|| PlainToken::generate(BROWSER_PREFIX, entropy));
-        let state = claim.state.unwrap_or_else(|| {
-            PlainToken::generate(STATE_PREFIX, entropy).expose().to_owned()
-        });
+        let state =
+            claim.state.unwrap_or_else(|| PlainToken::generate(STATE_PREFIX, entropy).expose().to_owned());
         let request = SocialRequest {
             id: entropy.uuid(now),
             provider: provider.name().to_owned(),
@@ -166,7 +165,10 @@ impl Identity {
     pub(crate) fn social_provider(&self, name: &str) -> Result<&Provider, SocialError> {
         self.federation.provider(name).map_err(|unknown| {
             if unknown == UnknownProvider::NotSetUp {
-                tracing::warn!(provider = name, "sign-in by this provider is not set up: see [social] in the configuration");
+                tracing::warn!(
+                    provider = name,
+                    "sign-in by this provider is not set up: see [social] in the configuration"
+                );
             }
             SocialError::UnknownProvider
         })

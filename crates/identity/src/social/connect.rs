@@ -157,7 +157,8 @@ impl Work<'_> {
             return Ok(Found::Again);
         }
         let provider = connection.provider;
-        self.audit(Action::SocialAccountConnected, account.id, json!({ "provider": provider.name() })).await?;
+        self.audit(Action::SocialAccountConnected, account.id, json!({ "provider": provider.name() }))
+            .await?;
         let values = json!({ "provider": provider.title() });
         self.security_notice(account.id, Template::ProviderConnected, values).await?;
         Ok(Found::Account(Connected { account, is_new: false, is_notable: false }))

@@ -106,7 +106,8 @@ impl Identity {
             Err(error) => return refuse(SocialError::of(provider.name(), &error)),
         }
         let profile = self.identify(provider, &code, &request, answer.user.as_deref()).await?;
-        self.connect_social(call, Connection { provider, profile: &profile, intent: Intent::SignIn, device }).await
+        self.connect_social(call, Connection { provider, profile: &profile, intent: Intent::SignIn, device })
+            .await
     }
 
     /// Signs in, or up, whoever an application has a code of.
@@ -115,7 +116,11 @@ impl Identity {
     ///
     /// # Errors
     /// [`SocialError`].
-    pub async fn social_sign_in(&self, call: &Call, claim: SocialCode) -> Outcome<SocialOutcome, SocialError> {
+    pub async fn social_sign_in(
+        &self,
+        call: &Call,
+        claim: SocialCode,
+    ) -> Outcome<SocialOutcome, SocialError> {
         let (provider, profile) = self.identify_by_code(call, &claim).await?;
         let connection =
             Connection { provider, profile: &profile, intent: Intent::SignIn, device: &claim.device };
@@ -184,8 +189,11 @@ impl Identity {
         if provider.has_nonce() {
             let nonce = PlainToken::from_presented(profile.nonce.as_deref().unwrap_or_default()).hash();
             let mut work = self.begin(call).await?;
-            let is_own =
-                work.unit.social_requests().consume_nonce(provider.name(), nonce.as_bytes(), work.now).await?;
+            let is_own = work
+                .unit
+                .social_requests()
+                .consume_nonce(provider.name(), nonce.as_bytes(), work.now)
+                .await?;
             work.commit().await?;
             if !is_own {
                 return refuse(SocialError::InvalidState);

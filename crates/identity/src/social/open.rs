@@ -40,7 +40,8 @@ impl Work<'_> {
             key: None,
         };
         let provider = connection.provider.name().to_owned();
-        let completed = self.complete_social(&account, evidence.clone(), connection.device, &provider).await?;
+        let completed =
+            self.complete_social(&account, evidence.clone(), connection.device, &provider).await?;
         let outcome = match completed {
             Completed::SignedIn(signed_in) => {
                 if is_notable && !is_known {

@@ -367,7 +367,10 @@ impl StubProvider {
         assert_eq!((get("client_id"), get("response_type")), (CLIENT_ID, "code"));
         let redirect_uri = get("redirect_uri").to_owned();
         let own = format!("{}/api/v1/auth/oauth/{}/callback", crate::PUBLIC_URL, self.name());
-        assert!(redirect_uri == own || redirect_uri == APP_PAGE || redirect_uri.contains("/sign-in/with/"), "{redirect_uri}");
+        assert!(
+            redirect_uri == own || redirect_uri == APP_PAGE || redirect_uri.contains("/sign-in/with/"),
+            "{redirect_uri}"
+        );
         let is_open_id = self.shared.kind != StubKind::Github;
         assert_eq!(is_open_id, get("scope").split(' ').any(|scope| scope == "openid"), "{address}");
         let by_form = get("response_mode") == "form_post";
@@ -378,8 +381,10 @@ impl StubProvider {
         let mut grants = self.shared.grants.lock().expect("grants");
         let code = format!("{}-code-{}", self.name(), grants.len() + 1);
         let person = self.shared.person.lock().expect("person").clone();
-        let mut parameters =
-            BTreeMap::from([("code".to_owned(), code.clone()), ("state".to_owned(), get("state").to_owned())]);
+        let mut parameters = BTreeMap::from([
+            ("code".to_owned(), code.clone()),
+            ("state".to_owned(), get("state").to_owned()),
+        ]);
         if self.shared.behaviour().sends_iss {
             parameters.insert("iss".to_owned(), self.shared.issuer());
         }

@@ -115,7 +115,10 @@ impl Shared {
             StubKind::Google => {
                 say("userinfo_endpoint", json!(format!("{base}/userinfo")));
                 say("code_challenge_methods_supported", json!(["plain", "S256"]));
-                say("token_endpoint_auth_methods_supported", json!(["client_secret_post", "client_secret_basic"]));
+                say(
+                    "token_endpoint_auth_methods_supported",
+                    json!(["client_secret_post", "client_secret_basic"]),
+                );
             }
             StubKind::Apple => say("token_endpoint_auth_methods_supported", json!(["client_secret_post"])),
             StubKind::Microsoft => {
@@ -148,7 +151,8 @@ impl Shared {
         if get("grant_type") != "authorization_code" {
             return oauth_error(self.kind, "unsupported_grant_type");
         }
-        let wrong_code = if self.kind == StubKind::Github { "bad_verification_code" } else { "invalid_grant" };
+        let wrong_code =
+            if self.kind == StubKind::Github { "bad_verification_code" } else { "invalid_grant" };
         let grant = {
             let mut grants = self.grants.lock().expect("grants");
             let Some(grant) = grants.get_mut(get("code")) else { return oauth_error(self.kind, wrong_code) };
@@ -159,7 +163,8 @@ impl Shared {
             grant.clone()
         };
         if grant.redirect_uri != get("redirect_uri") {
-            let mismatch = if self.kind == StubKind::Github { "redirect_uri_mismatch" } else { "invalid_grant" };
+            let mismatch =
+                if self.kind == StubKind::Github { "redirect_uri_mismatch" } else { "invalid_grant" };
             return oauth_error(self.kind, mismatch);
         }
         let shown = form.get("code_verifier").map(|verifier| pkce_challenge(&Secret::new(verifier)));
@@ -199,7 +204,8 @@ impl Shared {
         let get = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
         match self.kind {
             StubKind::OpenId => {
-                let expected = format!("{}:{}", escaped(CLIENT_ID), escaped(CLIENT_SECRET).replace("%20", "+"));
+                let expected =
+                    format!("{}:{}", escaped(CLIENT_ID), escaped(CLIENT_SECRET).replace("%20", "+"));
                 let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
                 let shown = shown.and_then(|value| value.strip_prefix("Basic ")).unwrap_or_default();
                 let shown = String::from_utf8(STANDARD.decode(shown).unwrap_or_default()).unwrap_or_default();
@@ -263,7 +269,8 @@ fn oauth_error(kind: StubKind, code: &str) -> Response {
         (_, "invalid_client") => StatusCode::UNAUTHORIZED,
         _ => StatusCode::BAD_REQUEST,
     };
-    (status, Json(json!({ "error": code, "error_description": "hunter2 is not shown to anyone" }))).into_response()
+    (status, Json(json!({ "error": code, "error_description": "hunter2 is not shown to anyone" })))
+        .into_response()
 }
 
 /// The answer of an endpoint that is not well.

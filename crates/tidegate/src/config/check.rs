@@ -78,9 +78,7 @@ impl Loaded {
         check("broker.forwarded_fields", each(&config.broker.forwarded_fields, operator_field));
         check("broker.alpaca", each(&config.broker.alpaca, alpaca));
         self.check_passkeys(&mut mistakes);
-        if let Err(SocialConfigError { setting, reason }) = Federation::new(&config.social, Arc::new(SystemClock)) {
-            mistakes.push(self.mistake(&format!("social.{setting}"), reason));
-        }
+        self.check_social(&mut mistakes);
         self.check_lifetimes(&mut mistakes);
         mistakes.extend(self.limits_without_window().iter().map(|key| self.mistake(key, NO_SECOND)));
         for SmsConfigError { setting, reason } in self.sms_mistakes() {
@@ -111,6 +109,14 @@ impl Loaded {
             if let Err(what) = verdict {
                 mistakes.push(self.mistake(&format!("passkeys.{key}"), what));
             }
+        }
+    }
+
+    /// Makes the providers, which reads their keys and connects to nothing.
+    fn check_social(&self, mistakes: &mut Vec<Mistake>) {
+        let made = Federation::new(&self.config.social, Arc::new(SystemClock));
+        if let Err(SocialConfigError { setting, reason }) = made {
+            mistakes.push(self.mistake(&format!("social.{setting}"), reason));
         }
     }
 

@@ -227,7 +227,8 @@ fn shapes(schema: &Json) -> Vec<&Json> {
 fn table(schema: &Json) -> Option<Table> {
     let properties = |shape: &'_ Json| shape.get("properties").and_then(Json::as_object).cloned();
     // A map: each of its values is a table.
-    let values = |shape: &'_ Json| shape.get("additionalProperties").filter(|values| table(values).is_some()).cloned();
+    let values =
+        |shape: &'_ Json| shape.get("additionalProperties").filter(|values| table(values).is_some()).cloned();
     if let Some(values) = shapes(schema).into_iter().find_map(values) {
         return Some(Table::from([(ANY_NAME.to_owned(), Key::of(values))]));
     }

@@ -20,7 +20,9 @@ pub(super) fn failed(code: &'static str, refused: Refused<SocialError>) -> Error
     let code = match &error {
         SocialError::UnknownProvider => "INVALID_PROVIDER",
         SocialError::MissingCode => "MISSING_AUTHORIZATION_CODE",
-        SocialError::PageNotAllowed => return Violations::of("redirect_uri", "is not one that is allowed").into(),
+        SocialError::PageNotAllowed => {
+            return Violations::of("redirect_uri", "is not one that is allowed").into();
+        }
         _ => code,
     };
     let reason = error.reason();

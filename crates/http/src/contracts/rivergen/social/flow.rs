@@ -44,8 +44,7 @@ pub(in super::super) async fn url(
         .identity()
         .social_posts_answer(&provider)
         .and_then(|by_form| social_cookie::read(&app, &headers, by_form));
-    let claim =
-        BeginSocial { provider, state, return_to: ReturnTo::Application { page, callback }, browser };
+    let claim = BeginSocial { provider, state, return_to: ReturnTo::Application { page, callback }, browser };
     let begun = app.identity().begin_social_sign_in(&caller, claim).await.map_err(not_begun)?;
     let mut response = OauthUrlData::respond(&begun);
     if let Some(cookie) = social_cookie::set(&app, &begun) {

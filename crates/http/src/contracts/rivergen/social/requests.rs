@@ -204,7 +204,8 @@ impl SentCode {
             code: Secret::new(code),
             state,
             redirect_uri,
-            browser: social_cookie::read(app, headers, false).or_else(|| social_cookie::read(app, headers, true)),
+            browser: social_cookie::read(app, headers, false)
+                .or_else(|| social_cookie::read(app, headers, true)),
             device,
         })
     }

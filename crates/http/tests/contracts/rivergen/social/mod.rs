@@ -114,5 +114,10 @@ impl Social {
 #[track_caller]
 fn assert_refused(app: &TestApp, answer: &Answer, (status, code): (u16, &str), reason: &str) {
     super::wire::assert_refused(app, answer, status, code);
-    assert_eq!(answer.field("error.details"), &json!({ "field": "provider", "reason": reason }), "{}", answer.text);
+    assert_eq!(
+        answer.field("error.details"),
+        &json!({ "field": "provider", "reason": reason }),
+        "{}",
+        answer.text
+    );
 }

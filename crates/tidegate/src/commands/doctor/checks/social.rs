@@ -25,7 +25,8 @@ pub(super) async fn providers(config: &Config) -> Vec<Finding> {
 
 async fn ask(config: &Config, provider: &Provider) -> Finding {
     let name = provider.name();
-    let callback = format!("{}/api/v1/auth/oauth/{name}/callback", config.expected_url().trim_end_matches('/'));
+    let callback =
+        format!("{}/api/v1/auth/oauth/{name}/callback", config.expected_url().trim_end_matches('/'));
     let registered = provider.redirect_uri().unwrap_or(&callback);
     match provider.check().await {
         Ok(()) => {
