@@ -78,11 +78,12 @@ impl Identity {
         if !work.unit.challenges().consume(challenge.id, work.now).await? {
             return refuse(SecureAccountError::InvalidLink);
         }
+        // Before the others are disconnected: the provider would vouch for whoever connected these again.
+        work.unit.social_accounts().block_since(account, challenge.created_at, work.now).await?;
         work.remove_footholds(account, EndReason::AccountSecured).await?;
         work.unit.factors().remove_all_pending(account).await?;
         // The one the notice was about, if it was about one, and what followed it: a passkey signs in without the password.
         work.remove_passkeys(account, challenge.created_at).await?;
-        work.unit.social_accounts().block_since(account, challenge.created_at, work.now).await?;
         work.withdraw_factor_resets(account).await?;
         work.audit(Action::AccountSecured, account, json!({})).await?;
         let email = EmailAddress::from_stored(challenge.address);

@@ -104,8 +104,10 @@ pub struct Behaviour {
     pub hides_key: bool,
     /// Takes a code more than once.
     pub repeats_codes: bool,
-    /// Sends `iss` beside the code (RFC 9207).
+    /// Sends `iss` beside the code (RFC 9207), also where the provider does not say so. The issuer `sso` does.
     pub sends_iss: bool,
+    /// Does not, though it says so.
+    pub hides_iss: bool,
     /// The person did not grant access to their addresses.
     pub hides_email: bool,
 }
@@ -385,7 +387,8 @@ impl StubProvider {
             ("code".to_owned(), code.clone()),
             ("state".to_owned(), get("state").to_owned()),
         ]);
-        if self.shared.behaviour().sends_iss {
+        let behaviour = self.shared.behaviour();
+        if behaviour.sends_iss || (self.shared.kind == StubKind::OpenId && !behaviour.hides_iss) {
             parameters.insert("iss".to_owned(), self.shared.issuer());
         }
         if by_form {

@@ -1,8 +1,9 @@
 //! To the provider and back.
 
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::IntoResponse;
 use tidegate_domain::factor::DeviceData;
 use tidegate_identity::social::begin::{BeginSocial, ReturnTo};
 use tidegate_identity::social::finish::ProviderAnswer;
@@ -20,6 +21,14 @@ use crate::wire::fields::Violations;
 use crate::wire::social_cookie;
 use crate::wire::state::App;
 
+/// The provider in a path.
+type ProviderPath = Result<Path<String>, PathRejection>;
+
+/// What is no text names no provider.
+fn named(provider: ProviderPath) -> String {
+    provider.map(|Path(name)| name).unwrap_or_default()
+}
+
 /// Begins a sign-in by another identity provider. The address lives 10 minutes and is for one sign-in. The browser gets a cookie; where
 /// it brings the cookie back, it must be the browser that began.
 #[utoipa::path(get, path = "/auth/oauth/{provider}/url", operation_id = "oauth_url", tag = "Social sign-in",
@@ -33,10 +42,15 @@ use crate::wire::state::App;
 pub(in super::super) async fn url(
     caller: Caller,
     State(app): State<App>,
-    Path(provider): Path<String>,
+    provider: ProviderPath,
+    method: Method,
     headers: HeaderMap,
     query: Result<Query<BeginQuery>, QueryRejection>,
 ) -> Answer {
+    if method == Method::HEAD {
+        return Ok(StatusCode::OK.into_response());
+    }
+    let provider = named(provider);
     let Query(query) = query.map_err(|_| Violations::of("query", "must be a valid query string"))?;
     let (state, page) = query.read()?;
     let callback = own_callback(&app, &provider);
@@ -53,7 +67,7 @@ pub(in super::super) async fn url(
     Ok(response)
 }
 
-/// Where a provider sends the person back: signs in, or up.
+/// Where a provider sends the person back: signs in, or up. `HEAD`, which programs send that look at links, does not.
 #[utoipa::path(get, path = "/auth/oauth/{provider}/callback", operation_id = "oauth_callback", tag = "Social sign-in",
     params(
         ("provider" = String, Path, description = "The provider that was asked"),
@@ -71,11 +85,15 @@ pub(in super::super) async fn url(
 pub(in super::super) async fn callback(
     caller: Caller,
     State(app): State<App>,
-    Path(provider): Path<String>,
+    provider: ProviderPath,
+    method: Method,
     headers: HeaderMap,
     uri: Uri,
 ) -> Answer {
-    let answer = of_query(&app, provider, &uri, &headers)?;
+    if method == Method::HEAD {
+        return Ok(StatusCode::OK.into_response());
+    }
+    let answer = of_query(&app, named(provider), &uri, &headers)?;
     finish(caller, &app, answer, &device_data(&headers)).await
 }
 
@@ -91,11 +109,11 @@ pub(in super::super) async fn callback(
 pub(in super::super) async fn posted_callback(
     caller: Caller,
     State(app): State<App>,
-    Path(provider): Path<String>,
+    provider: ProviderPath,
     headers: HeaderMap,
     posted: PostedAnswer,
 ) -> Answer {
-    let answer = of_form(&app, provider, posted, &headers)?;
+    let answer = of_form(&app, named(provider), posted, &headers)?;
     finish(caller, &app, answer, &device_data(&headers)).await
 }
 

@@ -8,7 +8,7 @@ use super::*;
 
 on_both_engines! {
     async fn a_provider_that_is_not_set_up_is_as_unknown_as_any_other(app: TestApp) {
-        for provider in ["github", "google", "apple", "microsoft", "sso", "facebook", "GitHub", "%00", "..%2f"] {
+        for provider in ["github", "google", "apple", "microsoft", "sso", "facebook", "GitHub", "%00", "%ff", "..%2f"] {
             for path in [format!("auth/oauth/{provider}/url"), format!("auth/oauth/{provider}/callback?code=a&state=b")] {
                 refused_without_trace(&app, app.get(&url(&path)), 400, "INVALID_PROVIDER").await;
             }
@@ -93,7 +93,7 @@ on_both_engines! {
             refused_without_trace(app, request, 422, "VALIDATION_ERROR").await;
         }
         let long = format!("?state={}", "a".repeat(513));
-        for query in [long.as_str(), "?state=%0a", "?state=a&state=b", "?state=%ff", "?redirect_uri=https://evil.example/"] {
+        for query in [long.as_str(), "?state=%0a", "?state=a&state=b", "?redirect_uri=https://evil.example/"] {
             let request = app.get(&url(&format!("auth/oauth/google/url{query}")));
             refused_without_trace(app, request, 422, "VALIDATION_ERROR").await;
         }

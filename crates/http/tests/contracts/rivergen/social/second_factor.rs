@@ -1,19 +1,23 @@
 //! Accounts with a second factor.
 
 use serde_json::json;
+use tidegate_domain::id::OrganizationId;
 use tidegate_kernel::Call;
-use tidegate_testkit::{Engine, on_both_engines};
+use tidegate_testkit::{Engine, PASSWORD, on_both_engines};
 
 use super::*;
 
-/// What an operator, or an organization, has decided.
-async fn decide(app: &TestApp, admits: bool) {
-    let organization = "select organization_id from memberships where account_id = (select id from accounts where number = 1)";
+/// The organization of Ada, who has no second factor yet.
+async fn organization(app: &TestApp) -> OrganizationId {
+    let claim = json!({ "email": ADA, "password": PASSWORD });
+    let session = app.post("/v1/login/individual/").json(&claim).send().await;
+    OrganizationId::from_opaque(&session.text_at("org_id")).unwrap()
+}
+
+/// What an operator decides for an organization.
+async fn decide(app: &TestApp, organization: OrganizationId, admits: bool) {
     let call = Call::from_cli(app.kernel().settings().contracts.of_installation());
-    let mut unit = app.store().read().await.unwrap();
-    let found = tidegate_database::fetch_one!(unit, (uuid::Uuid,), organization).unwrap();
-    drop(unit);
-    app.identity().set_second_factor_rule(&call, found.0.into(), admits).await.unwrap();
+    app.identity().set_second_factor_rule(&call, organization, admits).await.unwrap();
 }
 
 on_both_engines! {
@@ -29,8 +33,9 @@ on_both_engines! {
 
     async fn an_organization_that_refuses_sign_ins_without_it_is_asked_for_it(social: Social) {
         let ada = social.app.sign_up_rivergen_verified(ADA).await;
+        let organization = organization(&social.app).await;
         let authenticator = social.app.enrol_totp(&ada, "Phone").await;
-        decide(&social.app, false).await;
+        decide(&social.app, organization, false).await;
         let sessions = social.sessions().await;
         let answer = social.sign_in("google").await;
         assert_eq!(answer.assert_status(200).field("data.mfa_required"), true);
@@ -41,7 +46,7 @@ on_both_engines! {
         let token = answer.text_at("data.temporary_token");
         social.app.show_factor(&token, "code", &code).await.assert_status(200);
         assert_eq!(social.newest_amr().await, "otp mfa fed");
-        decide(&social.app, true).await;
+        decide(&social.app, organization, true).await;
         social.sign_in("google").await.assert_status(200).text_at("data.access_token");
     }
 
