@@ -7,6 +7,7 @@
 pub mod checked;
 pub mod code;
 pub mod entropy;
+pub mod issuer_keys;
 pub mod jwt;
 pub mod keys;
 pub mod master_key;
@@ -25,6 +26,7 @@ mod testing;
 
 pub use code::{one_time_code, recovery_code};
 pub use entropy::SystemEntropy;
+pub use issuer_keys::{AssertionKey, IssuerKeys, IssuerTokenError, pkce_challenge};
 pub use jwt::{KeyRing, SigningFailed, TokenError};
 pub use keys::{KeyError, SigningAlgorithm, SigningKey, VerificationKey};
 pub use master_key::{KeyId, MasterKey, MasterKeyError};

@@ -67,6 +67,8 @@ pub enum Template {
     PasskeyRemoved,
     /// Reports that an access token was made: `token` (its name), `scopes`, `when` (ISO 8601), `ip`, `link`.
     TokenMade,
+    /// Reports that an account at another identity provider signs in from now on: `provider`, `when` (ISO 8601), `ip`, `link`.
+    ProviderConnected,
     /// Reports that codes by text message, the account's only second factor, can no longer be sent: `factor`, `remaining` (backup codes),
     /// `when` (ISO 8601), `ip`, `link`.
     FactorUnreachable,
@@ -168,7 +170,7 @@ impl Files {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::SignUpCode,
         Self::PasswordReset,
         Self::Invitation,
@@ -186,6 +188,7 @@ impl Template {
         Self::PasskeyAdded,
         Self::PasskeyRemoved,
         Self::TokenMade,
+        Self::ProviderConnected,
         Self::FactorUnreachable,
         Self::FactorResetRequested,
         Self::FactorResetConfirmation,
@@ -213,6 +216,7 @@ impl Template {
             Self::PasskeyAdded => "passkey_added",
             Self::PasskeyRemoved => "passkey_removed",
             Self::TokenMade => "token_made",
+            Self::ProviderConnected => "provider_connected",
             Self::FactorUnreachable => "factor_unreachable",
             Self::FactorResetRequested => "factor_reset_requested",
             Self::FactorResetConfirmation => "factor_reset_confirmation",
@@ -246,6 +250,7 @@ impl Template {
             | Self::PasskeyAdded
             | Self::PasskeyRemoved
             | Self::TokenMade
+            | Self::ProviderConnected
             | Self::FactorUnreachable
             | Self::FactorResetRequested
             | Self::FactorResetConfirmation
@@ -273,6 +278,7 @@ impl Template {
             Self::PasskeyAdded => built_in!("passkey_added"),
             Self::PasskeyRemoved => built_in!("passkey_removed"),
             Self::TokenMade => built_in!("token_made"),
+            Self::ProviderConnected => built_in!("provider_connected"),
             Self::FactorUnreachable => built_in!("factor_unreachable"),
             Self::FactorResetRequested => built_in!("factor_reset_requested"),
             Self::FactorResetConfirmation => built_in!("factor_reset_confirmation"),

@@ -55,6 +55,10 @@ actions! {
     SignInFailed = "auth.login.failure",
     /// An account was made.
     SignedUp = "auth.signup",
+    /// An account was made by the word of another identity provider.
+    SocialSignedUp = "auth.social.signup",
+    /// An account at another identity provider signs in to an account from now on.
+    SocialAccountConnected = "auth.social.connected",
     /// An address was shown to be theirs.
     EmailVerified = "auth.email.verified",
     /// A phone was shown to be theirs.

@@ -263,6 +263,10 @@ pub struct Limits {
     pub second_factor_codes: Option<Limit>,
     /// Sign-ins with a passkey that are begun, by client address. A page that offers passkeys begins one when it is opened.
     pub passkey_challenges_by_ip: Option<Limit>,
+    /// Sign-ins by other identity providers that are begun, by client address.
+    pub social_requests_by_ip: Option<Limit>,
+    /// Sign-ins by other identity providers that come back, by client address. Each has this server call the provider.
+    pub social_sign_in_by_ip: Option<Limit>,
     /// Mails to one address that other callers can cause: codes, invitations, password notices.
     pub mails_by_email: Option<Limit>,
     /// All requests without a valid access token, by client address.

@@ -76,6 +76,8 @@ row_keys! {
     ServiceKeyId,
     /// Key of a session.
     SessionId,
+    /// Key of an account at another identity provider.
+    SocialAccountId,
     /// Key of a trusted device.
     TrustedDeviceId,
     /// Key of a workspace.

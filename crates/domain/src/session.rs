@@ -84,11 +84,13 @@ pub enum Amr {
     SoftwareKey,
     /// The person's presence, tested by their authenticator.
     UserPresence,
+    /// The word of another identity provider. No value of RFC 8176 says so.
+    Federated,
 }
 
 impl Amr {
     /// All of them, in the order in which they are written.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Password,
         Self::OneTimeCode,
         Self::ServiceKey,
@@ -96,6 +98,7 @@ impl Amr {
         Self::HardwareKey,
         Self::SoftwareKey,
         Self::UserPresence,
+        Self::Federated,
     ];
 
     /// The value in the claim and in the store.
@@ -108,6 +111,7 @@ impl Amr {
             Self::HardwareKey => "hwk",
             Self::SoftwareKey => "swk",
             Self::UserPresence => "user",
+            Self::Federated => "fed",
         }
     }
 
@@ -120,6 +124,7 @@ impl Amr {
             Self::HardwareKey => 16,
             Self::SoftwareKey => 32,
             Self::UserPresence => 64,
+            Self::Federated => 128,
         }
     }
 }

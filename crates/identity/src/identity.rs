@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_crypto::HashPool;
+use tidegate_federation::Federation;
 use tidegate_kernel::Kernel;
 
 use crate::overview_cache::OverviewCache;
@@ -11,6 +12,7 @@ use crate::overview_cache::OverviewCache;
 pub struct Identity {
     pub(crate) kernel: Arc<Kernel>,
     pub(crate) passwords: HashPool,
+    pub(crate) federation: Federation,
     pub(crate) overviews: OverviewCache,
 }
 

@@ -17,6 +17,7 @@ pub mod provisioning;
 pub mod recovery;
 pub mod sessions;
 pub mod sign_in;
+pub mod social;
 mod start;
 pub mod tables;
 pub(crate) mod work;

@@ -14,12 +14,16 @@ const KEEP_DATABASES: Duration = Duration::from_secs(3_600);
 /// How long, at least, the refresh tokens of a deleted account are still attributed to it.
 const KEEP_NAMES: Duration = Duration::from_secs(90 * 24 * 3_600);
 
-pub(crate) const PRUNINGS: [Pruning; 5] = [
+pub(crate) const PRUNINGS: [Pruning; 6] = [
     Pruning {
         name: "challenges",
         prune: |_, unit, now| {
             async move { Ok(unit.challenges().prune(now.minus(KEEP_CHALLENGES), AT_ONCE).await?) }.boxed()
         },
+    },
+    Pruning {
+        name: "sign-ins sent to providers",
+        prune: |_, unit, now| async move { Ok(unit.social_requests().prune(now, AT_ONCE).await?) }.boxed(),
     },
     Pruning {
         name: "second factors that were not verified",

@@ -27,6 +27,8 @@ pub struct Overview {
     pub active_sessions: i64,
     /// The kinds of second factor it has.
     pub factors: Vec<FactorKind>,
+    /// The providers that sign in to it.
+    pub social: Vec<String>,
 }
 
 /// Most bytes of a picture and documents that are remembered: thousands of megabyte pictures would be all of a node's

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_crypto::HashPool;
+use tidegate_federation::Federation;
 use tidegate_kernel::Kernel;
 
 use crate::Identity;
@@ -11,13 +12,15 @@ use crate::hooks::IdentityHooks;
 use crate::maintenance::PRUNINGS;
 use crate::overview_cache::OverviewCache;
 use crate::recovery::delayed_factor_reset;
+use crate::social::hooks::SocialHooks;
 
 impl Identity {
-    /// Wires the feature on a kernel, with what hashes its passwords.
-    pub fn start(kernel: Arc<Kernel>, passwords: HashPool) -> Arc<Self> {
+    /// Wires the feature on a kernel, with what hashes its passwords and the providers that sign in.
+    pub fn start(kernel: Arc<Kernel>, passwords: HashPool, federation: Federation) -> Arc<Self> {
         kernel.register_hooks(Arc::new(IdentityHooks));
+        kernel.register_hooks(Arc::new(SocialHooks));
         PRUNINGS.into_iter().for_each(|pruning| kernel.register_pruning(pruning));
-        let identity = Arc::new(Self { kernel, passwords, overviews: OverviewCache::new() });
+        let identity = Arc::new(Self { kernel, passwords, federation, overviews: OverviewCache::new() });
         identity.kernel.register_job(&identity, password_schemes::JOB);
         identity.kernel.register_job(&identity, delayed_factor_reset::JOB);
         identity

@@ -16,6 +16,8 @@ use crate::operator::repository::Installation;
 use crate::organizations::quotas_repository::Quotas;
 use crate::organizations::repository::Organizations;
 use crate::organizations::second_factor_rules_repository::SecondFactorRules;
+use crate::social::accounts_repository::SocialAccounts;
+use crate::social::requests_repository::SocialRequests;
 
 /// What the schema has of this feature alone. Only ever appended to.
 pub const MIGRATIONS: &[Migration] = &[
@@ -32,6 +34,11 @@ pub const MIGRATIONS: &[Migration] = &[
         text: include_str!("../migrations/0010_second_factors.sql"),
     },
     Migration { version: 12, name: "passkeys", text: include_str!("../migrations/0012_passkeys.sql") },
+    Migration {
+        version: 19,
+        name: "social sign-in",
+        text: include_str!("../migrations/0019_social_sign_in.sql"),
+    },
 ];
 
 /// The repositories of a unit of work.
@@ -77,6 +84,12 @@ pub trait IdentityTables {
 
     /// What organizations decided about second factors.
     fn second_factor_rules(&mut self) -> SecondFactorRules<'_>;
+
+    /// Accounts at providers.
+    fn social_accounts(&mut self) -> SocialAccounts<'_>;
+
+    /// Sign-ins that were sent to a provider.
+    fn social_requests(&mut self) -> SocialRequests<'_>;
 }
 
 impl IdentityTables for Unit {
@@ -134,5 +147,13 @@ impl IdentityTables for Unit {
 
     fn second_factor_rules(&mut self) -> SecondFactorRules<'_> {
         SecondFactorRules(self)
+    }
+
+    fn social_accounts(&mut self) -> SocialAccounts<'_> {
+        SocialAccounts(self)
+    }
+
+    fn social_requests(&mut self) -> SocialRequests<'_> {
+        SocialRequests(self)
     }
 }

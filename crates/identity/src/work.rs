@@ -65,7 +65,7 @@ impl Identity {
     ) -> Outcome<Acting<'a>, NoAccess> {
         let mut unit = self.kernel.store.begin().await?;
         let grant = self.grant_in(&mut unit, actor, organization, permission).await?;
-        Ok(Work { app: self, call, unit, now: self.kernel.now(), grant })
+        Ok(Work { app: self, call, unit, now: self.kernel.now(), grant, reserved: None })
     }
 
     /// Begins to read for a signed-in caller in one of their organizations, if their role there allows this.

@@ -42,6 +42,12 @@ pub enum Counted<'a> {
     Factor(CountedFactor),
     /// Sign-ins with a passkey that are begun, by network.
     PasskeyChallengesByIp,
+    /// Sign-ins by other identity providers that are begun, by network.
+    SocialRequestsByIp,
+    /// Sign-ins by other identity providers that come back, by network.
+    SocialSignInByIp,
+    /// Attempts in the audit log, by network.
+    AuditedAttempts,
     /// Forgotten passwords, by address.
     ForgotPasswordByIp,
     /// Forgotten passwords, by e-mail address.
@@ -254,67 +260,80 @@ impl CountedClient {
 impl Counted<'_> {
     /// Whose attempts are counted together, and the bucket's name; of a scope by network, without the network.
     fn name(self, contract: &str) -> (Scope, String) {
+        use Scope::{All, Network};
         let of = |login: &LoginName| format!("{} {}", login.kind(), login.as_str());
         match self {
-            Counted::SignUpByIp => (Scope::Network, format!("{contract} sign-up ip")),
-            Counted::SignInByIp => (Scope::Network, format!("{contract} sign-in ip")),
-            Counted::SignInByLogin(login) => (Scope::All, format!("{contract} sign-in {}", of(login))),
-            Counted::FailedSignIn(login) => {
-                (Scope::Network, format!("{contract} failed sign-in {}", of(login)))
-            }
-            Counted::FailedPasswordByLogin(login) => (Scope::All, format!("failed password {}", of(login))),
+            Counted::SignUpByIp
+            | Counted::SignInByIp
+            | Counted::CodesByIp
+            | Counted::ForgotPasswordByIp
+            | Counted::PasskeyChallengesByIp
+            | Counted::SocialRequestsByIp
+            | Counted::SocialSignInByIp => (Network, format!("{contract} {} ip", self.by_network())),
+            Counted::SignInByLogin(login) => (All, format!("{contract} sign-in {}", of(login))),
+            Counted::FailedSignIn(login) => (Network, format!("{contract} failed sign-in {}", of(login))),
+            Counted::FailedPasswordByLogin(login) => (All, format!("failed password {}", of(login))),
             Counted::FailedPasswordFromKnownNetwork(login) => {
-                (Scope::Network, format!("failed password from known network {}", of(login)))
+                (Network, format!("failed password from known network {}", of(login)))
             }
             Counted::CodesAtOnceByPhone(phone) => {
-                (Scope::All, format!("{contract} codes at once {}", phone.expose()))
+                (All, format!("{contract} codes at once {}", phone.expose()))
             }
-            Counted::CodesByPhone(phone) => (Scope::All, format!("{contract} codes {}", phone.expose())),
-            Counted::CodesByIp => (Scope::Network, format!("{contract} codes ip")),
+            Counted::CodesByPhone(phone) => (All, format!("{contract} codes {}", phone.expose())),
             Counted::RegistrationsByPrefix(phone) => {
-                (Scope::All, format!("{contract} registrations {}", phone.prefix()))
+                (All, format!("{contract} registrations {}", phone.prefix()))
             }
-            Counted::FailedCodeByNetwork => (Scope::Network, "failed code ip".to_owned()),
-            Counted::FailedCodeByAccount(account) => (Scope::All, format!("failed code {account}")),
+            Counted::FailedCodeByNetwork => (Network, "failed code ip".to_owned()),
+            Counted::FailedCodeByAccount(account) => (All, format!("failed code {account}")),
             Counted::FailedCodeOfChallenge(challenge) => {
-                (Scope::Network, format!("failed code of challenge {}", challenge.0))
+                (Network, format!("failed code of challenge {}", challenge.0))
             }
-            Counted::FailedPhoneCode(login) => (Scope::All, format!("failed phone code {}", of(login))),
+            Counted::FailedPhoneCode(login) => (All, format!("failed phone code {}", of(login))),
             Counted::FailedPhoneCodeFromKnownNetwork(login) => {
-                (Scope::Network, format!("failed phone code from known network {}", of(login)))
+                (Network, format!("failed phone code from known network {}", of(login)))
             }
             Counted::Factor(counted) => (counted.scope(), counted.name()),
-            Counted::PasskeyChallengesByIp => (Scope::Network, format!("{contract} passkey challenges ip")),
+            Counted::AuditedAttempts => (Network, "audited attempts ip".to_owned()),
             Counted::ForgotPasswordByEmail(email) => {
-                (Scope::All, format!("{contract} forgot-password email {}", email.mailbox()))
+                (All, format!("{contract} forgot-password email {}", email.mailbox()))
             }
-            Counted::ForgotPasswordByIp => (Scope::Network, format!("{contract} forgot-password ip")),
-            Counted::ResendByAccount(account) => (Scope::All, format!("{contract} resend {account}")),
-            Counted::MailsByEmail(email) => (Scope::All, format!("{contract} mails {}", email.mailbox())),
+            Counted::ResendByAccount(account) => (All, format!("{contract} resend {account}")),
+            Counted::MailsByEmail(email) => (All, format!("{contract} mails {}", email.mailbox())),
             Counted::EmailChangeByEmail(email) => {
-                (Scope::All, format!("{contract} email change to {}", email.mailbox()))
+                (All, format!("{contract} email change to {}", email.mailbox()))
             }
-            Counted::EmailChangeByAccount(account) => {
-                (Scope::All, format!("{contract} email change {account}"))
-            }
-            Counted::PasswordsSetByAccount(account) => (Scope::All, format!("passwords set {account}")),
+            Counted::EmailChangeByAccount(account) => (All, format!("{contract} email change {account}")),
+            Counted::PasswordsSetByAccount(account) => (All, format!("passwords set {account}")),
             Counted::PasswordsSetByOrganization(organization) => {
-                (Scope::All, format!("passwords set organization {organization}"))
+                (All, format!("passwords set organization {organization}"))
             }
-            Counted::PasswordsSetByNetwork => (Scope::Network, "passwords set ip".to_owned()),
+            Counted::PasswordsSetByNetwork => (Network, "passwords set ip".to_owned()),
+            Counted::NoticesByAccount(account) => (All, format!("{contract} notices {account}")),
+            Counted::MessagesByRecipient(recipient) => (All, format!("messages {recipient}")),
+            Counted::MessagesByNetwork => (Network, "messages ip".to_owned()),
+            Counted::MessagesByAccount(account) => (All, format!("messages account {account}")),
             Counted::Client(counted) => (counted.scope(), counted.name()),
-            Counted::NoticesByAccount(account) => (Scope::All, format!("{contract} notices {account}")),
-            Counted::MessagesByRecipient(recipient) => (Scope::All, format!("messages {recipient}")),
-            Counted::MessagesByNetwork => (Scope::Network, "messages ip".to_owned()),
-            Counted::MessagesByAccount(account) => (Scope::All, format!("messages account {account}")),
             Counted::MessagesByOrganization(organization) => {
-                (Scope::All, format!("messages organization {organization}"))
+                (All, format!("messages organization {organization}"))
             }
         }
     }
 }
 
 impl Counted<'_> {
+    /// What one client network does under a contract, whoever the account is.
+    const fn by_network(&self) -> &'static str {
+        match self {
+            Self::SignUpByIp => "sign-up",
+            Self::CodesByIp => "codes",
+            Self::ForgotPasswordByIp => "forgot-password",
+            Self::PasskeyChallengesByIp => "passkey challenges",
+            Self::SocialRequestsByIp => "social requests",
+            Self::SocialSignInByIp => "social sign-in",
+            _ => "sign-in",
+        }
+    }
+
     /// The configuration key of the limit on this, under a contract.
     fn limit_key(&self, contract: &str) -> String {
         let of_contract = |name: &str| format!("{contract}.limits.{name}");
@@ -343,6 +362,9 @@ impl Counted<'_> {
             Self::Factor(CountedFactor::WrongFromKnownNetwork(_)) => "failed_codes_by_account".to_owned(),
             Self::Factor(CountedFactor::Sent(..)) => of_contract("second_factor_codes"),
             Self::PasskeyChallengesByIp => of_contract("passkey_challenges_by_ip"),
+            Self::SocialRequestsByIp => of_contract("social_requests_by_ip"),
+            Self::SocialSignInByIp => of_contract("social_sign_in_by_ip"),
+            Self::AuditedAttempts => "audit.attempts_by_network".to_owned(),
             Self::CodesAtOnceByPhone(_) => "phone.limits.by_phone_at_once".to_owned(),
             Self::CodesByPhone(_) => "phone.limits.by_phone".to_owned(),
             Self::CodesByIp => "phone.limits.by_ip".to_owned(),

@@ -18,6 +18,7 @@ use tidegate_delivery::sms::Receipts;
 use tidegate_delivery::{MailProvider, RetryPolicy, SmsConfig, SmsProvider, SmsProviders, Templates};
 use tidegate_domain::phone::TextLimits;
 use tidegate_domain::{Clock, Entropy, OauthRules, Timestamp};
+use tidegate_federation::{Federation, SocialConfig};
 use tidegate_http::{App, Features, HttpSettings};
 use tidegate_identity::Identity;
 use tidegate_kernel::settings::DeliveryMode;
@@ -66,12 +67,13 @@ struct Outside {
     salts: Option<Arc<dyn Entropy>>,
     sms: Option<SmsConfig>,
     broker: Option<AlpacaConfig>,
+    social: SocialConfig,
 }
 
 impl Default for Outside {
     fn default() -> Self {
         let pool = PoolSize { threads: 2, queue: 1_000 };
-        Self { scheme: SCHEME, pool, salts: None, sms: None, broker: None }
+        Self { scheme: SCHEME, pool, salts: None, sms: None, broker: None, social: SocialConfig::default() }
     }
 }
 
@@ -298,7 +300,7 @@ impl Node {
             settings: to_be.settings,
         };
         let kernel = Kernel::start(parts).await.expect("the kernel");
-        let identity = Identity::start(Arc::clone(&kernel), to_be.passwords);
+        let identity = Identity::start(Arc::clone(&kernel), to_be.passwords, to_be.federation);
         let brokerage = Brokerage::start(Arc::clone(&kernel), to_be.broker);
         let oauth = Oauth::start(Arc::clone(&kernel));
         let router = router(&kernel, &identity, &brokerage, &oauth, http.clone(), None);
@@ -380,6 +382,12 @@ impl Builder {
         self
     }
 
+    /// Has these providers sign in.
+    pub fn social(mut self, config: SocialConfig) -> Self {
+        self.outside.social = config;
+        self
+    }
+
     /// Switches every rate limit off.
     pub fn without_limits(self) -> Self {
         self.settings(|settings| {
@@ -438,6 +446,7 @@ struct PartsToBe {
     sms: SmsProviders,
     receipts: Receipts,
     broker: BrokerChoice,
+    federation: Federation,
     templates: Templates,
     settings: Settings,
 }
@@ -459,6 +468,7 @@ fn parts(
         sms: outside.sms(),
         receipts: outside.receipts(),
         broker: outside.broker(clock),
+        federation: Federation::new(&outside.social, clock.clone()).expect("providers"),
         templates,
         settings: settings.clone(),
     }

@@ -41,6 +41,8 @@ mod passkeys;
 mod people;
 #[cfg(feature = "app")]
 mod riven;
+#[cfg(feature = "app")]
+pub mod social;
 
 #[cfg(feature = "app")]
 pub use app::{Builder, Node, PUBLIC_URL, TestApp, vault};

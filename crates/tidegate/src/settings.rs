@@ -10,6 +10,7 @@ use tidegate_database::{DatabaseUrl, StoreOptions};
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{MailProvider, SmsProvider, SmsProviders, Smtp, Templates};
 use tidegate_domain::{Brand, Clock, Languages, PhoneRule};
+use tidegate_federation::Federation;
 use tidegate_http::{HttpSettings, OpsSettings};
 use tidegate_kernel::Settings;
 use tidegate_kernel::settings::{DeliveryMode, PasskeySettings};
@@ -99,6 +100,12 @@ impl Config {
                 .map_err(|error| Failure::configuration(format!("broker.alpaca: {error}"))),
             None => Ok(BrokerChoice::Sandbox(self.broker.sandbox)),
         }
+    }
+
+    /// The other identity providers that sign in.
+    pub(crate) fn federation(&self, clock: Arc<dyn Clock>) -> Result<Federation, Failure> {
+        Federation::new(&self.social, clock)
+            .map_err(|error| Failure::configuration(format!("social.{error}")))
     }
 
     /// What the broker is called.

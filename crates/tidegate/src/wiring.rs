@@ -256,6 +256,7 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
     let vault = open_vault(config, may_create)?;
     // Told only if the start fails: keys of long ago may be sealed with a master key that is gone.
     let opens = check_opens(config, &vault, &keys);
+    let federation = config.federation(Arc::new(SystemClock))?;
     let parts = Parts {
         store: store.clone(),
         clock: Arc::new(SystemClock),
@@ -273,7 +274,7 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
         Ok(kernel) => kernel,
         Err(fault) => return Err(opens.err().unwrap_or_else(|| about(fault))),
     };
-    let identity = Identity::start(Arc::clone(&kernel), passwords);
+    let identity = Identity::start(Arc::clone(&kernel), passwords, federation);
     if matches!(purpose, Purpose::Serve { .. }) {
         // Before the first sign-in: unknown names are to cost what known ones do.
         identity.count_password_schemes().await.map_err(about)?;

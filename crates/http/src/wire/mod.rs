@@ -18,6 +18,7 @@ pub(crate) mod refusals;
 pub(crate) mod refused_origins;
 pub(crate) mod rejection;
 pub(crate) mod shares;
+pub(crate) mod social_cookie;
 pub(crate) mod state;
 pub(crate) mod telemetry;
 pub(crate) mod typed;

@@ -225,6 +225,7 @@ impl Route {
             .replace("{org_id}", "999999")
             .replace("{token_id}", "999999")
             .replace("{app_id}", "999999")
+            .replace("{provider}", "google")
             .replace("{key_id}", "AAAAAAAAAAAAAAAAAAAAAA")
     }
 
@@ -239,6 +240,7 @@ impl Route {
         let instead: &[&str] = match self.path.as_str() {
             "/api/v1/auth/step-up" => &["method", "code", "backup_code", "credential"],
             "/api/v1/auth/mfa/verify" => &["backup_code"],
+            "/api/v1/auth/oauth/login" | "/api/v1/auth/oauth/signup" => &["redirect_uri"],
             _ => &[],
         };
         instead.contains(&field)
@@ -375,6 +377,7 @@ fn sample_of(contract: ContractId, field: &str) -> Value {
                 "attestationObject": "oA", "clientDataJSON": "e30", "authenticatorData": "AA", "signature": "AA",
             },
         }),
+        "provider" => json!("google"),
         "activation_token" => json!("tgd_nobody"),
         "email" | "new_email" => json!("nobody@example.com"),
         "password" | "current_password" => json!(PASSWORD),

@@ -42,6 +42,13 @@ impl Identity {
             sign_ins: unit.audit().count_sign_ins(id, SignInFilter::Any).await?,
             active_sessions: unit.sessions().counts(id, now).await?.0,
             factors: kinds,
+            social: unit
+                .social_accounts()
+                .of_account(id)
+                .await?
+                .into_iter()
+                .map(|known| known.provider)
+                .collect(),
         });
         self.overviews.put(id, &overview, stamp, now);
         Ok(Some(overview))

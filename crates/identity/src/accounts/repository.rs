@@ -466,6 +466,7 @@ impl Accounts<'_> {
             "delete from recovery_codes where account_id = $1",
             "delete from trusted_devices where account_id = $1",
             "delete from passkeys where account_id = $1",
+            "delete from social_accounts where account_id = $1",
             "delete from challenges where account_id = $1",
             "delete from membership_workspaces where membership_id in
                 (select id from memberships where account_id = $1)",

@@ -143,6 +143,7 @@ impl Identity {
         let account = work.lock_named(name).await?;
         let identifiers = work.unit.installation().identifiers(account.id).await?;
         work.kernel().unlock(account.id, &logins(&identifiers)).await?;
+        work.unit.social_accounts().unblock(account.id).await?;
         work.audit(Action::AccountUnlocked, account.id, json!({})).await?;
         Ok(work.commit().await?)
     }

@@ -13,13 +13,21 @@ impl SecondFactorRules<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn admits_without(&mut self, organization: OrganizationId) -> Result<bool> {
+        Ok(self.decided(organization).await?.unwrap_or_default())
+    }
+
+    /// The same; none where the organization decided nothing.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn decided(&mut self, organization: OrganizationId) -> Result<Option<bool>> {
         let row = fetch_optional!(
             self.0,
             (bool,),
             "select admits_without from second_factor_rules where organization_id = $1",
             organization.0,
         )?;
-        Ok(row.is_some_and(|(admits,)| admits))
+        Ok(row.map(|(admits,)| admits))
     }
 
     /// Sets the organization's rule.

@@ -42,6 +42,8 @@ pub enum Foothold {
     TrustedDevices,
     /// Passkeys.
     Passkeys,
+    /// Accounts at other identity providers.
+    SocialAccounts,
     /// What happened.
     AuditEvents,
     /// Background work about it.
@@ -72,7 +74,7 @@ pub enum AtRestoredAddress {
 
 impl Foothold {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Passwords,
         Self::Sessions,
         Self::Challenges,
@@ -86,6 +88,7 @@ impl Foothold {
         Self::RecoveryCodes,
         Self::TrustedDevices,
         Self::Passkeys,
+        Self::SocialAccounts,
         Self::AuditEvents,
         Self::Jobs,
     ];
@@ -106,6 +109,7 @@ impl Foothold {
             Self::RecoveryCodes => "recovery_codes",
             Self::TrustedDevices => "trusted_devices",
             Self::Passkeys => "passkeys",
+            Self::SocialAccounts => "social_accounts",
             Self::AuditEvents => "audit_events",
             Self::Jobs => "jobs",
         }
@@ -115,9 +119,12 @@ impl Foothold {
     pub const fn at_new_password(self) -> AtNewPassword {
         match self {
             Self::Passwords | Self::KnownNetworks => AtNewPassword::Replaced,
-            Self::Sessions | Self::Challenges | Self::AccessTokens | Self::TrustedDevices => {
-                AtNewPassword::Removed
-            }
+            // One that is still the owner's is connected again by the address that both have proven, and the owner is mailed.
+            Self::Sessions
+            | Self::Challenges
+            | Self::AccessTokens
+            | Self::TrustedDevices
+            | Self::SocialAccounts => AtNewPassword::Removed,
             Self::Identifiers => AtNewPassword::Kept(
                 "the page and the mail name the phones that can sign in, and the page removes them if asked to",
             ),
@@ -148,7 +155,8 @@ impl Foothold {
             | Self::Sessions
             | Self::Challenges
             | Self::AccessTokens
-            | Self::TrustedDevices => AtRestoredAddress::Removed,
+            | Self::TrustedDevices
+            | Self::SocialAccounts => AtRestoredAddress::Removed,
             Self::Identifiers | Self::SecondFactors | Self::RecoveryCodes | Self::Passkeys => {
                 AtRestoredAddress::RemovedSince
             }
@@ -210,6 +218,7 @@ impl<G> Work<'_, G> {
                     self.unit.access_tokens().remove_all(account).await?;
                 }
                 Foothold::TrustedDevices => self.unit.trusted_devices().remove_all(account).await?,
+                Foothold::SocialAccounts => self.unit.social_accounts().remove_all(account).await?,
                 Foothold::Passwords
                 | Foothold::Identifiers
                 | Foothold::Memberships
@@ -264,6 +273,7 @@ impl<G> Work<'_, G> {
                 | Foothold::KnownNetworks
                 | Foothold::AccessTokens
                 | Foothold::TrustedDevices
+                | Foothold::SocialAccounts
                 | Foothold::AuditEvents
                 | Foothold::Jobs => {}
             }

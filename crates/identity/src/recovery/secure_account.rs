@@ -56,7 +56,8 @@ impl Identity {
         contracts.iter().max_by_key(|profile| profile.codes.reset_password).unwrap_or(own)
     }
 
-    /// Ends all sessions, forgets trusted devices and whatever is under way, removes passkeys that were added since the notice, and mails a link to set a new password.
+    /// Ends all sessions, forgets trusted devices and whatever is under way, removes passkeys that were added since the
+    /// notice, blocks accounts at providers that were connected since, and mails a link to set a new password.
     ///
     /// # Errors
     /// [`SecureAccountError`].
@@ -77,6 +78,8 @@ impl Identity {
         if !work.unit.challenges().consume(challenge.id, work.now).await? {
             return refuse(SecureAccountError::InvalidLink);
         }
+        // Before the others are disconnected: the provider would vouch for whoever connected these again.
+        work.unit.social_accounts().block_since(account, challenge.created_at, work.now).await?;
         work.remove_footholds(account, EndReason::AccountSecured).await?;
         work.unit.factors().remove_all_pending(account).await?;
         // The one the notice was about, if it was about one, and what followed it: a passkey signs in without the password.

@@ -233,6 +233,7 @@ mod tests {
                     "identity/src/sign_in/passkey_sign_in.rs",
                     "identity/src/sign_in/second_factor.rs",
                     "identity/src/sign_in/sign_up.rs",
+                    "identity/src/social/open.rs",
                 ],
             ),
             ([".complete_opaque_", "sign_in("], &["identity/src/sign_in/phone_sign_in.rs"]),

@@ -1,5 +1,6 @@
 //! Values that are of the right kind and still make no sense.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::uri::Authority;
@@ -11,12 +12,14 @@ use tidegate_database::DatabaseUrl;
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{SmsProviders, Smtp};
 use tidegate_domain::ContractProfile;
+use tidegate_federation::{Federation, SocialConfigError};
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::brand::languages;
 use super::load::Mistake;
 use super::{Loaded, PasswordHash, PepperEntry, SecretText};
+use crate::clock::SystemClock;
 use crate::failure::Failure;
 use crate::secrets::MAKE_MASTER_KEY;
 
@@ -76,6 +79,7 @@ impl Loaded {
         check("broker.forwarded_fields", each(&config.broker.forwarded_fields, operator_field));
         check("broker.alpaca", each(&config.broker.alpaca, alpaca));
         self.check_passkeys(&mut mistakes);
+        self.check_social(&mut mistakes);
         self.check_lifetimes(&mut mistakes);
         mistakes.extend(self.limits_without_window().iter().map(|key| self.mistake(key, NO_SECOND)));
         for SmsConfigError { setting, reason } in self.sms_mistakes() {
@@ -106,6 +110,14 @@ impl Loaded {
             if let Err(what) = verdict {
                 mistakes.push(self.mistake(&format!("passkeys.{key}"), what));
             }
+        }
+    }
+
+    /// Makes the providers, which reads their keys and connects to nothing.
+    fn check_social(&self, mistakes: &mut Vec<Mistake>) {
+        let made = Federation::new(&self.config.social, Arc::new(SystemClock));
+        if let Err(SocialConfigError { setting, reason }) = made {
+            mistakes.push(self.mistake(&format!("social.{setting}"), reason));
         }
     }
 

@@ -34,6 +34,7 @@ use tidegate_domain::factor::FactorResets;
 use tidegate_domain::limit::{Limit, MessageLimits};
 use tidegate_domain::quota::Quotas;
 use tidegate_domain::time::seconds;
+use tidegate_federation::SocialConfig;
 use tidegate_http::{ForwardedHeader, HttpSettings, OpsSettings};
 
 pub(crate) use brand::{BrandTable, languages};
@@ -175,6 +176,9 @@ pub(crate) struct Config {
     pub(crate) browser: BrowserSettings,
     /// Applications that sign people in with OAuth 2 and OpenID Connect.
     pub(crate) oauth: OauthRules,
+    /// Sign-in by GitHub, Google, Microsoft, Apple and further issuers of OpenID Connect. Each that has a table is offered. See
+    /// docs/guides/social-sign-in.md.
+    pub(crate) social: SocialConfig,
     /// How an administrator's reset of someone's second factors takes effect: "immediate" (the owner is mailed), "delayed"
     /// (the owner is mailed a link that calls it off), or "confirmed" (the owner follows a mailed link first).
     pub(crate) factor_resets: FactorResets,

@@ -21,6 +21,9 @@ pub(super) struct Schema(Table);
 /// Keys by name.
 pub(super) type Table = BTreeMap<String, Key>;
 
+/// What stands for the names of tables that an operator chooses: `[social.oidc.NAME]`.
+const ANY_NAME: &str = "NAME";
+
 /// A key.
 pub(super) struct Key {
     /// The kind of its value.
@@ -87,7 +90,7 @@ impl Schema {
     pub(super) fn find<P: AsRef<str>>(&self, path: &[P]) -> Option<&Key> {
         let (first, rest) = path.split_first()?;
         rest.iter().try_fold(self.0.get(first.as_ref())?, |at, key| match &at.kind {
-            ValueKind::Table(keys) => keys.get(key.as_ref()),
+            ValueKind::Table(keys) => named(keys, key.as_ref()),
             _ => None,
         })
     }
@@ -108,7 +111,7 @@ impl Schema {
     ) {
         for (key, value) in values {
             at.push(key.clone());
-            match (known.get(key).map(|key| &key.kind), value) {
+            match (named(known, key).map(|key| &key.kind), value) {
                 (None, Value::Dict(_, inner)) if self.knows_parts(at, inner) => {
                     self.list_parts(at, inner, unknown);
                 }
@@ -204,6 +207,11 @@ impl ValueKind {
     }
 }
 
+/// The key of that name, or the one that stands for all names.
+fn named<'t>(keys: &'t Table, name: &str) -> Option<&'t Key> {
+    keys.get(name).or_else(|| keys.get(ANY_NAME))
+}
+
 fn described<T: JsonSchema>() -> JsonSchemaOf {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     settings.into_generator().into_root_schema_for::<T>()
@@ -218,6 +226,12 @@ fn shapes(schema: &Json) -> Vec<&Json> {
 /// The keys of a table.
 fn table(schema: &Json) -> Option<Table> {
     let properties = |shape: &'_ Json| shape.get("properties").and_then(Json::as_object).cloned();
+    // A map: each of its values is a table.
+    let values =
+        |shape: &'_ Json| shape.get("additionalProperties").filter(|values| table(values).is_some()).cloned();
+    if let Some(values) = shapes(schema).into_iter().find_map(values) {
+        return Some(Table::from([(ANY_NAME.to_owned(), Key::of(values))]));
+    }
     let properties: Map<String, Json> = shapes(schema).into_iter().find_map(properties)?;
     Some(properties.into_iter().map(|(name, schema)| (name, Key::of(schema))).collect())
 }

@@ -4,6 +4,7 @@ mod complaints;
 mod environment;
 mod page;
 mod reference;
+mod social;
 mod suggestions;
 
 use std::ffi::OsString;

@@ -69,6 +69,8 @@ pub(crate) fn profile() -> ContractProfile {
             wrong_second_factor: Some(Limit::new(3, 60)),
             second_factor_codes: Some(Limit::new(3, 300)),
             passkey_challenges_by_ip: Some(Limit::new(100, 300)),
+            social_requests_by_ip: Some(Limit::new(60, 300)),
+            social_sign_in_by_ip: Some(Limit::new(30, 300)),
             ..Limits::default()
         },
     }

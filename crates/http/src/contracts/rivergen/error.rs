@@ -109,6 +109,12 @@ impl Error {
         self
     }
 
+    /// The same error with a reason that clients can branch on.
+    pub(super) fn because(mut self, field: &'static str, reason: &'static str) -> Self {
+        self.details = Some(Details { field: field.into(), reason: reason.to_owned() });
+        self
+    }
+
     /// The same error under the code that one endpoint has for it.
     pub(super) fn coded(mut self, code: &'static str) -> Self {
         self.code = code;

@@ -12,6 +12,7 @@ mod sessions;
 mod shapes;
 mod sign_in;
 mod sign_up;
+mod social;
 mod tokens;
 mod webauthn;
 
@@ -117,6 +118,11 @@ fn endpoints() -> Endpoints {
         .routes(routes!(webauthn::sign_in::complete))
         .routes(routes!(webauthn::credentials::list))
         .routes(routes!(webauthn::credentials::remove))
+        .routes(routes!(social::sign_in::accounts))
+        .routes(routes!(social::flow::url))
+        .routes(routes!(social::flow::callback, social::flow::posted_callback))
+        .routes(routes!(social::sign_in::login))
+        .routes(routes!(social::sign_in::signup))
         .routes(routes!(factors::devices::activate))
         .routes(routes!(factors::devices::skip))
         .routes(routes!(factors::devices::list))

@@ -260,12 +260,11 @@ impl From<&Overview> for MeData {
             phones: overview.phones.iter().map(ToString::to_string).collect(),
             organizations: overview.organizations.iter().map(OrganizationData::from).collect(),
             workspaces: overview.workspaces.iter().map(WorkspaceData::from).collect(),
-            // There are no linked providers yet.
             security: SecurityData {
                 mfa_enabled: !overview.factors.is_empty(),
                 mfa_methods: overview.factors.iter().map(|kind| kind.as_str().to_owned()).collect(),
-                social_accounts_count: 0,
-                connected_providers: Vec::new(),
+                social_accounts_count: overview.social.len().try_into().unwrap_or(i64::MAX),
+                connected_providers: overview.social.clone(),
                 total_login_attempts: overview.sign_ins,
                 active_sessions: overview.active_sessions,
             },

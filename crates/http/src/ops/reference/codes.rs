@@ -31,6 +31,7 @@ const ADVICE: &[(&str, &str)] = &[
         "Read the message: the account is no member of the organization, or there are too many tokens; revoke some.",
     ),
     ("token_not_found", "List the tokens again: it was revoked, or is another's."),
+    ("ACCOUNTS_FETCH_FAILED", "A defect here: report it with the `x-request-id` of the answer."),
     ("ACCOUNT_ALREADY_VERIFIED", "Sign in: there is nothing to verify."),
     ("ACCOUNT_NOT_FOUND", "Check the address, name or id; the account may have been deleted."),
     (
@@ -115,6 +116,10 @@ const ADVICE: &[(&str, &str)] = &[
     ("INVALID_OTP", "Have the person type the newest code again; after five wrong ones, send another."),
     ("INVALID_PASSWORD", "Have the person choose a password that keeps the rules that the message names."),
     (
+        "INVALID_PROVIDER",
+        "Offer the person another way: there is no such provider, or the operator has not set it up.",
+    ),
+    (
         "INVALID_REFRESH_TOKEN",
         "Sign in again: the token was used before, is unknown, or its session has ended.",
     ),
@@ -126,9 +131,14 @@ const ADVICE: &[(&str, &str)] = &[
     ("MFA_METHOD_NOT_FOUND", "Show the account's methods again: it does not have this one."),
     ("MFA_NOT_ENABLED", "Set up a second factor first."),
     ("MFA_REQUIRED", "Send the second factor as well: a code, or a backup code."),
+    ("MISSING_AUTHORIZATION_CODE", "Begin the sign-in by the provider again: its answer has no code."),
     ("NO_CREDENTIALS", "Sign in another way: the account has no passkey."),
     ("NO_DATABASE_SELECTED", "Sign in with `db_id`: the operation is about the token's database."),
     ("NO_PENDING_SETUP", "Begin the set-up again: there is none, or it took too long."),
+    (
+        "OAUTH_AUTHORIZATION_FAILED",
+        "See `details.reason`. Begin the sign-in by the provider again, or offer the person another way.",
+    ),
     ("OTP_EXPIRED", "Send another code."),
     ("PAYLOAD_TOO_LARGE", "Send less: the message says how much may be sent."),
     (
@@ -164,6 +174,14 @@ const ADVICE: &[(&str, &str)] = &[
     ("SESSION_NOT_FOUND", "List the sessions again: it has ended, or is another account's."),
     ("SETUP_FAILED", "Add and verify the address or phone first."),
     ("SMS_OTP_ALREADY_ENABLED", "Codes by text message are on: nothing is to be set up."),
+    (
+        "SOCIAL_LOGIN_FAILED",
+        "See `details.reason`. Begin the sign-in by the provider again, or offer the person another way.",
+    ),
+    (
+        "SOCIAL_SIGNUP_FAILED",
+        "See `details.reason`. Sign in if the person has an account; else begin again, or offer another way.",
+    ),
     (
         "STEP_UP_REQUIRED",
         "Have the person prove who they are at `/api/v1/auth/step-up`, then send the same request.",

@@ -52,6 +52,11 @@ impl Endpoints {
         self
     }
 
+    /// With those of a part of the contract.
+    pub(crate) fn merge(self, part: Self) -> Self {
+        self.routes(part.0)
+    }
+
     /// Their routes.
     pub(crate) fn into_router(self) -> Router<App> {
         let route = |router: Router<App>, Endpoint { path, handler, .. }| match path.as_str() {

@@ -8,17 +8,25 @@ use tidegate_http::contracts;
 use super::collect_references;
 
 /// Text that may be anything: passwords of sign-ins, and what is looked up or read without ever being refused.
-const ANYTHING: [&str; 10] = [
+const ANYTHING: [&str; 18] = [
     "additional_information",
+    "code",
     "content",
     "cursor",
     "db_id",
     "email_redirect_url",
+    "error",
+    "error_description",
+    "iss",
     "key_id",
+    "provider",
+    "redirect_uri",
     "refresh_token",
     "session_id",
+    "state",
     "temporary_token",
     "transports",
+    "user",
 ];
 
 /// Every document, with the schemas that its requests are made of, by their names.

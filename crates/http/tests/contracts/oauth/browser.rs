@@ -70,7 +70,7 @@ on_both_engines! {
         assert_eq!((back["state"].as_str(), back["iss"].as_str()), ("some state", "https://id.example.com"));
         let issued = exchange(&app, &client, &back["code"]).await;
         issued.assert_status(200);
-        let claims = super::wire::claims(&issued.text_at("id_token"));
+        let claims = crate::oauth::wire::claims(&issued.text_at("id_token"));
         assert_eq!((&claims["amr"], &claims["nonce"]), (&json!(["pwd"]), &json!("some nonce")));
 
         // What was allowed is remembered: neither page is shown again.
@@ -181,7 +181,7 @@ on_both_engines! {
         let page = window.press(&page, "/sign-in/factor", &[("code", &authenticator.code(app.now()))]).await;
         let back = sent_back(&choose(&window, &page, "allow").await);
         let issued = exchange(&app, &client, &back["code"]).await;
-        let claims = super::wire::claims(&issued.assert_status(200).text_at("id_token"));
+        let claims = crate::oauth::wire::claims(&issued.assert_status(200).text_at("id_token"));
         assert!(claims["amr"].as_array().unwrap().contains(&json!("mfa")), "{claims}");
     }
 

@@ -28,7 +28,7 @@ fn into_workspace(workspace: Value) -> Value {
 }
 
 /// Every endpoint behind an access token.
-const PROTECTED: [(Method, &str); 45] = [
+const PROTECTED: [(Method, &str); 46] = [
     (Method::POST, "organizations/1/oauth-applications"),
     (Method::GET, "organizations/1/oauth-applications"),
     (Method::GET, "organizations/1/oauth-applications/1"),
@@ -45,6 +45,7 @@ const PROTECTED: [(Method, &str); 45] = [
     (Method::POST, "auth/me/email/request"),
     (Method::POST, "auth/me/email/verify"),
     (Method::GET, "auth/login-history"),
+    (Method::GET, "auth/social-accounts"),
     (Method::GET, "sessions"),
     (Method::DELETE, "sessions/1"),
     (Method::POST, "auth/mfa/deactivate"),

@@ -2,6 +2,7 @@
 
 mod directory;
 mod secrets;
+mod social;
 
 use std::fs;
 use std::io;
@@ -44,7 +45,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     let bar = progress("checking");
     let (database, keys) = database(config, &bar).await;
-    let findings = vec![
+    let mut findings = vec![
         sources(loaded),
         environment(loaded),
         directory::data_dir(config),
@@ -63,6 +64,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         password_hash(config),
         clock(SystemClock.now(), &keys),
     ];
+    findings.extend(social::providers(config).await);
     bar.finish_and_clear();
     findings
 }

@@ -117,6 +117,8 @@ def depends_on_more(case, invalid):
     return (
         # Which hosts links may lead to, an operator says.
         "redirect_hosts" in text
+        # And to which pages of applications providers may send people back.
+        or "is not one that is allowed" in text
         # Whom an application is about is who sends it; and on which day.
         or "must be the phone number you signed in with" in text
         or "must not be in the future" in text

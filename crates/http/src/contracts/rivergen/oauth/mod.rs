@@ -7,16 +7,13 @@ mod error;
 mod requests;
 mod responses;
 
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
-
-use crate::wire::state::App;
+use crate::wire::openapi::endpoints::{Endpoints, routes};
 
 pub(super) use requests::texts;
 
 /// The endpoints of this part of the contract.
-pub(super) fn endpoints() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub(super) fn endpoints() -> Endpoints {
+    Endpoints::new()
         .routes(routes!(applications::create))
         .routes(routes!(applications::list))
         .routes(routes!(applications::read))

@@ -48,7 +48,7 @@ on_both_engines! {
         app.sign_up_rivergen_verified(ADA).await;
         let window = Window::new(&app);
         let page = window.visit("/sign-in").await;
-        window.forget(super::window::FORM);
+        window.forget(crate::pages::sign_in::window::FORM);
         let page = window.submit(&page, "/sign-in", &[("login", ADA), ("password", PASSWORD)]).await;
         assert!(page.assert_status(403).text.contains("allow cookies for this site"), "{}", page.text);
     }

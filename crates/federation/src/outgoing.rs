@@ -1,0 +1,130 @@
+//! Requests to one provider: bounded in time and size, to admitted addresses only, without redirects.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, HeaderValue};
+use reqwest::{Client, RequestBuilder, StatusCode, redirect};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::Value;
+use url::Url;
+
+use crate::error::FederationError;
+use crate::reach::{Reach, Resolver};
+
+/// Longest answer that is read. Discovery documents, keys and profiles of large providers have less than 20 KiB.
+const MAX_ANSWER: usize = 256 * 1024;
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A client of one provider.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    client: Client,
+    reach: Reach,
+}
+
+/// What a provider answered.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    body: Vec<u8>,
+}
+
+impl Outgoing {
+    /// Prepares requests; connects to nothing yet.
+    pub(crate) fn new(reach: Reach, timeout: Duration) -> Result<Self, String> {
+        let broken = |error: &dyn Error| format!("TLS cannot be set up: {error}");
+        let authorities = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| broken(&error))?
+            .with_root_certificates(authorities)
+            .with_no_client_auth();
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(Arc::new(Resolver(reach)))
+            .connect_timeout(CONNECT.min(timeout))
+            .timeout(timeout)
+            // Secrets and codes go to the address they are for.
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .retry(reqwest::retry::never())
+            .user_agent(concat!("Tidegate/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| broken(&error))?;
+        Ok(Self { client, reach })
+    }
+
+    pub(crate) fn get(&self, url: &Url) -> RequestBuilder {
+        self.client.get(url.clone()).header(ACCEPT, JSON)
+    }
+
+    pub(crate) fn post(&self, url: &Url) -> RequestBuilder {
+        self.client.post(url.clone()).header(ACCEPT, JSON)
+    }
+
+    /// Sends a request and reads the answer, whatever its status. `what` names it in logs.
+    pub(crate) async fn ask(&self, what: &str, request: RequestBuilder) -> Result<Answer, FederationError> {
+        let request = request.build().map_err(|_| misaddressed(what))?;
+        if !self.reach.admits(request.url()) {
+            return Err(misaddressed(what));
+        }
+        let mut response = self.client.execute(request).await.map_err(|error| lost(what, error))?;
+        let status = response.status();
+        if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) {
+            return Err(FederationError::Unavailable(format!("{what}: the provider answers {status}")));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| lost(what, error))? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(unreadable(what, "an answer of more than 256 KiB"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, body })
+    }
+}
+
+impl Answer {
+    /// The body of an answer that says yes.
+    pub(crate) fn bytes(self, what: &str) -> Result<Vec<u8>, FederationError> {
+        if self.status == StatusCode::OK { Ok(self.body) } else { Err(unreadable(what, self.status)) }
+    }
+
+    /// The JSON object in the body, whatever the status.
+    pub(crate) fn object(&self) -> Option<serde_json::Map<String, Value>> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// The JSON value in the body.
+    pub(crate) fn value(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+}
+
+pub(crate) fn unreadable(what: &str, got: impl std::fmt::Display) -> FederationError {
+    FederationError::Unreadable(format!("{what}: the provider answers {got}"))
+}
+
+fn misaddressed(what: &str) -> FederationError {
+    let text = "the address is not https, or not one that may be called; private_network admits private ones";
+    FederationError::Misconfigured(format!("{what}: {text}"))
+}
+
+fn lost(what: &str, error: reqwest::Error) -> FederationError {
+    if error.is_timeout() {
+        return FederationError::Unavailable(format!("{what}: the provider does not answer in time"));
+    }
+    // An address may hold what is secret; what went wrong on the way there does not.
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    FederationError::Unavailable(format!("{what}: the provider cannot be reached ({text})"))
+}

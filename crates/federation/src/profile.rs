@@ -1,0 +1,57 @@
+//! Who a provider says has signed in.
+
+use tidegate_domain::{EmailAddress, Secret};
+
+/// Longest subject that is stored (OpenID Connect Core section 2: 255 ASCII characters).
+pub(crate) const MAX_SUBJECT: usize = 255;
+/// Longest name, in characters.
+const MAX_NAME: usize = 255;
+/// Longest address of a picture.
+const MAX_PICTURE: usize = 2_000;
+
+/// Who has signed in at a provider.
+#[derive(Clone, Debug)]
+pub struct ProviderProfile {
+    /// Who issued the subject: the ID token's `iss`, or the provider's own address.
+    pub issuer: String,
+    /// What the issuer calls the person, for good.
+    pub subject: String,
+    /// Their address; none where the provider tells none, or none that can be written to.
+    pub email: Option<ProviderEmail>,
+    /// What they are called; empty where the provider does not say.
+    pub display_name: String,
+    /// Their picture, at an https address.
+    pub picture: Option<String>,
+    /// The `nonce` of the ID token; none of a provider without ID tokens.
+    pub nonce: Option<String>,
+    /// The provider's tokens as JSON, to be stored sealed.
+    pub tokens: Secret,
+}
+
+/// An address at a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderEmail {
+    /// The address.
+    pub address: EmailAddress,
+    /// Whether the provider says that it is the person's.
+    pub is_verified: bool,
+}
+
+impl ProviderEmail {
+    pub(crate) fn read(address: &str, is_verified: bool) -> Option<Self> {
+        EmailAddress::parse(address).ok().map(|address| Self { address, is_verified })
+    }
+}
+
+/// A name that can be shown; empty for any other.
+pub(crate) fn name(text: &str) -> String {
+    tidegate_domain::text::line(text, MAX_NAME).unwrap_or_default()
+}
+
+/// An address of a picture that pages may show.
+pub(crate) fn picture(text: &str) -> Option<String> {
+    let fits = text.starts_with("https://")
+        && text.len() <= MAX_PICTURE
+        && text.bytes().all(|b| b.is_ascii_graphic());
+    fits.then(|| text.to_owned())
+}

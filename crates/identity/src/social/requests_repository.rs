@@ -1,0 +1,162 @@
+//! Sign-ins that were sent to a provider, in the store.
+
+use tidegate_database::{Result, Unit, execute, fetch_all};
+use tidegate_domain::Timestamp;
+use uuid::Uuid;
+
+/// Requests of a unit of work.
+pub struct SocialRequests<'u>(pub(crate) &'u mut Unit);
+
+/// Requests with one state that are looked at: as many as a client that always sends the same one begins in a short while.
+const MOST_ALIKE: i64 = 20;
+
+/// A sign-in that was sent to a provider.
+#[derive(Clone, Debug)]
+pub struct SocialRequest {
+    /// Key. Nonce and code verifier follow from it.
+    pub id: Uuid,
+    /// The provider.
+    pub provider: String,
+    /// SHA-256 of the cookie of the browser that began it.
+    pub browser_hash: Vec<u8>,
+    /// Whether it comes back to a hosted page.
+    pub is_hosted: bool,
+    /// Where the provider sends the person back.
+    pub redirect_uri: String,
+    /// Whether a code verifier goes with the code.
+    pub uses_pkce: bool,
+}
+
+/// One to be.
+#[derive(Clone, Debug)]
+pub struct NewSocialRequest<'a> {
+    /// What is looked up later.
+    pub request: &'a SocialRequest,
+    /// SHA-256 of the state.
+    pub state_hash: &'a [u8],
+    /// SHA-256 of the nonce.
+    pub nonce_hash: &'a [u8],
+    /// Now.
+    pub created_at: Timestamp,
+    /// When it stops being accepted.
+    pub expires_at: Timestamp,
+}
+
+#[derive(sqlx::FromRow)]
+struct SocialRequestRow {
+    id: Uuid,
+    provider: String,
+    browser_hash: Vec<u8>,
+    is_hosted: bool,
+    redirect_uri: String,
+    uses_pkce: bool,
+}
+
+impl From<SocialRequestRow> for SocialRequest {
+    fn from(row: SocialRequestRow) -> Self {
+        Self {
+            id: row.id,
+            provider: row.provider,
+            browser_hash: row.browser_hash,
+            is_hosted: row.is_hosted,
+            redirect_uri: row.redirect_uri,
+            uses_pkce: row.uses_pkce,
+        }
+    }
+}
+
+impl SocialRequests<'_> {
+    /// Adds a request.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert(&mut self, new: &NewSocialRequest<'_>) -> Result<()> {
+        let request = new.request;
+        execute!(
+            self.0,
+            "insert into social_requests (id, provider, state_hash, nonce_hash, browser_hash, is_hosted, redirect_uri,
+                uses_pkce, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            request.id,
+            request.provider.as_str(),
+            new.state_hash,
+            new.nonce_hash,
+            request.browser_hash.as_slice(),
+            request.is_hosted,
+            request.redirect_uri.as_str(),
+            request.uses_pkce,
+            new.created_at.micros(),
+            new.expires_at.micros(),
+        )?;
+        Ok(())
+    }
+
+    /// The open requests to a provider with that state, the newest first. There is one, unless a client chooses its states badly.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn open_with_state(
+        &mut self,
+        provider: &str,
+        hash: &[u8],
+        now: Timestamp,
+    ) -> Result<Vec<SocialRequest>> {
+        let rows = fetch_all!(
+            self.0,
+            SocialRequestRow,
+            "select id, provider, browser_hash, is_hosted, redirect_uri, uses_pkce from social_requests
+             where state_hash = $2 and provider = $1 and consumed_at is null and expires_at > $3
+             order by created_at desc, id desc limit $4",
+            provider,
+            hash,
+            now.micros(),
+            MOST_ALIKE,
+        )?;
+        Ok(rows.into_iter().map(SocialRequest::from).collect())
+    }
+
+    /// Uses up a request; answers whether it was open.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn consume(&mut self, id: Uuid, now: Timestamp) -> Result<bool> {
+        let consumed = execute!(
+            self.0,
+            "update social_requests set consumed_at = $2
+             where id = $1 and consumed_at is null and expires_at > $2",
+            id,
+            now.micros(),
+        )?;
+        Ok(consumed == 1)
+    }
+
+    /// Uses up the request to a provider with that nonce; answers whether it was open.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn consume_nonce(&mut self, provider: &str, hash: &[u8], now: Timestamp) -> Result<bool> {
+        let consumed = execute!(
+            self.0,
+            "update social_requests set consumed_at = $3
+             where provider = $1 and nonce_hash = $2 and consumed_at is null and expires_at > $3",
+            provider,
+            hash,
+            now.micros(),
+        )?;
+        Ok(consumed == 1)
+    }
+
+    /// Removes requests that expired before `before`, at most `most`; answers how many.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn prune(&mut self, before: Timestamp, most: i64) -> Result<u64> {
+        execute!(
+            self.0,
+            "delete from social_requests where id in
+                (select id from social_requests where expires_at < $1 order by expires_at limit $2)",
+            before.micros(),
+            most,
+        )
+    }
+}
