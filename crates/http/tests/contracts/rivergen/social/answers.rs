@@ -3,8 +3,8 @@
 use serde_json::json;
 use tidegate_testkit::{TestApp, on_both_engines};
 
-use super::super::wire::{get_as, refused_without_trace};
 use super::*;
+use crate::rivergen::wire::{get_as, refused_without_trace};
 
 on_both_engines! {
     async fn a_provider_that_is_not_set_up_is_as_unknown_as_any_other(app: TestApp) {
@@ -14,7 +14,7 @@ on_both_engines! {
             }
             let body = json!({ "provider": provider, "code": "a" });
             for path in ["auth/oauth/login", "auth/oauth/signup"] {
-                refused_without_trace(&app, super::super::wire::post(&app, path, &body), 400, "INVALID_PROVIDER").await;
+                refused_without_trace(&app, crate::rivergen::wire::post(&app, path, &body), 400, "INVALID_PROVIDER").await;
             }
             let form = app.post(&url(&format!("auth/oauth/{provider}/callback"))).form("code=a&state=b");
             refused_without_trace(&app, form, 400, "INVALID_PROVIDER").await;
@@ -39,7 +39,7 @@ on_both_engines! {
         let path = url("auth/oauth/google/callback");
         for query in ["code=a&code=b&state=x", "state=x&state=y&code=a", "error=a&error=b"] {
             let answer = social.app.get(&format!("{path}?{query}")).send().await;
-            super::super::wire::assert_refused(&social.app, &answer, 422, "VALIDATION_ERROR");
+            crate::rivergen::wire::assert_refused(&social.app, &answer, 422, "VALIDATION_ERROR");
         }
         let json = social.app.post(&path).json(&json!({ "code": "a", "state": "b" })).send().await;
         json.assert_error(415, "UNSUPPORTED_MEDIA_TYPE");
@@ -51,7 +51,7 @@ on_both_engines! {
         let path = url("auth/oauth/apple/callback");
         for form in ["code=a&code=b&state=x", "state=x&state=y&code=a", "code=a&user=b&user=c"] {
             let answer = social.app.post(&path).form(form).send().await;
-            super::super::wire::assert_refused(&social.app, &answer, 422, "VALIDATION_ERROR");
+            crate::rivergen::wire::assert_refused(&social.app, &answer, 422, "VALIDATION_ERROR");
         }
     }
 
@@ -81,15 +81,15 @@ on_both_engines! {
                 json!({ "provider": "google", "code": "a", "state": 7 }),
                 json!({ "provider": "google", "code": "a", "redirect_uri": "x".repeat(9_000) }),
             ] {
-                refused_without_trace(app, super::super::wire::post(app, path, &body), 422, "VALIDATION_ERROR").await;
+                refused_without_trace(app, crate::rivergen::wire::post(app, path, &body), 422, "VALIDATION_ERROR").await;
             }
             let elsewhere = json!({ "provider": "google", "code": "a", "redirect_uri": "https://evil.example/" });
-            refused_without_trace(app, super::super::wire::post(app, path, &elsewhere), 422, "VALIDATION_ERROR").await;
+            refused_without_trace(app, crate::rivergen::wire::post(app, path, &elsewhere), 422, "VALIDATION_ERROR").await;
         }
         for terms in [json!({ "agree_to_terms": "yes" }), json!({ "terms_version": "a\nb" })] {
             let mut body = json!({ "provider": "google", "code": "a" });
             body.as_object_mut().unwrap().extend(terms.as_object().unwrap().clone());
-            let request = super::super::wire::post(app, "auth/oauth/signup", &body);
+            let request = crate::rivergen::wire::post(app, "auth/oauth/signup", &body);
             refused_without_trace(app, request, 422, "VALIDATION_ERROR").await;
         }
         let long = format!("?state={}", "a".repeat(513));
@@ -106,7 +106,7 @@ on_both_engines! {
         refused_without_trace(&social.app, without, 401, "UNAUTHORIZED").await;
         social.app.sql("alter table social_accounts rename to social_accounts_gone").await;
         let answer = get_as(&social.app, &bob, "auth/social-accounts").send().await;
-        super::super::wire::assert_refused(&social.app, &answer, 500, "ACCOUNTS_FETCH_FAILED");
+        crate::rivergen::wire::assert_refused(&social.app, &answer, 500, "ACCOUNTS_FETCH_FAILED");
         social.app.sql("alter table social_accounts_gone rename to social_accounts").await;
     }
 }

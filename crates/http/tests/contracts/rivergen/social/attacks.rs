@@ -7,8 +7,11 @@ use serde_json::{Map, json};
 use tidegate_testkit::social::{APP_PAGE, escaped, unsigned};
 use tidegate_testkit::{Engine, on_both_engines};
 
-use super::super::wire::wait;
 use super::*;
+use crate::rivergen::wire::wait;
+
+/// Changes an ID token.
+type Forge = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
 /// The cookie of an answer, as a browser sends it back.
 fn cookie(begun: &Answer) -> String {
@@ -222,7 +225,7 @@ on_both_engines! {
             let public = EncodingKey::from_secret(b"4uxTYGGOgGr-db9fH2a-TLZRW5RVPJQGVAGMG8A4sAg");
             jsonwebtoken::encode(&header, &claims, &public).unwrap()
         };
-        let forge: [Arc<dyn Fn(&str) -> String + Send + Sync>; 6] = [
+        let forge: [Forge; 6] = [
             Arc::new(|token| unsigned(token, &json!({ "alg": "none" }))),
             Arc::new(|token| unsigned(token, &json!({ "alg": "none", "kid": "issuer-key-1" }))),
             Arc::new(|token| unsigned(token, &json!({ "alg": "ES256", "kid": "issuer-key-1" }))),

@@ -6,9 +6,12 @@ use serde_json::json;
 use tidegate_testkit::social::{APP_PAGE, Behaviour, Health};
 use tidegate_testkit::{Engine, on_both_engines};
 
-use super::super::wire::wait;
 use super::*;
+use crate::rivergen::wire::wait;
 use crate::watch::Log;
+
+/// Has one endpoint ail.
+type Ail = fn(&mut Behaviour, Health);
 
 /// What ails an endpoint, and what is told of it.
 fn ailments() -> Vec<(Health, &'static str)> {
@@ -36,7 +39,7 @@ async fn impatient(engine: Engine) -> Social {
 on_both_engines! {
     async fn whatever_ails_a_provider_is_told_and_the_next_sign_in_works(engine: Engine) {
         let social = impatient(engine).await;
-        let ail: [(&str, fn(&mut Behaviour, Health)); 5] = [
+        let ail: [(&str, Ail); 5] = [
             ("github", |behaviour, health| behaviour.token = health),
             ("github", |behaviour, health| behaviour.profile = health),
             ("google", |behaviour, health| behaviour.token = health),
@@ -84,12 +87,12 @@ on_both_engines! {
         let social = impatient(engine).await;
         for health in [Health::Down, Health::Silent, Health::Garbage, Health::Huge, Health::Says("{}".to_owned())] {
             for ail in [
-                (|behaviour, health| behaviour.discovery = health) as fn(&mut Behaviour, Health),
+                (|behaviour, health| behaviour.discovery = health) as Ail,
                 |behaviour, health| behaviour.keys = health,
             ] {
                 social.stub("google").behave(|behaviour| ail(behaviour, health.clone()));
                 let answer = social.begin("google", "").await;
-                super::super::wire::assert_refused(&social.app, &answer, 503, "SERVICE_UNAVAILABLE");
+                crate::rivergen::wire::assert_refused(&social.app, &answer, 503, "SERVICE_UNAVAILABLE");
                 assert_eq!(answer.header("retry-after"), "5");
                 // Others do not wait in a line, and do not have it asked more often.
                 let asked = social.stub("google").asked().len();

@@ -4,8 +4,8 @@ use serde_json::json;
 use tidegate_testkit::social::{APP_PAGE, Returned};
 use tidegate_testkit::{Engine, on_both_engines};
 
-use super::super::wire::{assert_data, assert_done, get_as, tokens, wait};
 use super::*;
+use crate::rivergen::wire::{assert_data, assert_done, get_as, tokens, wait};
 
 /// The same person by the tokens of an answer.
 fn who(answer: &Answer) -> tidegate_testkit::Person {

@@ -5,8 +5,8 @@ use tidegate_domain::EmailAddress;
 use tidegate_identity::operator::{AccountName, Operator};
 use tidegate_testkit::{Engine, on_both_engines};
 
-use super::super::wire::wait;
 use super::*;
+use crate::rivergen::wire::wait;
 use crate::secrets::{everything_stored, hexadecimal, leak};
 use crate::watch::Log;
 

@@ -3,8 +3,8 @@
 use serde_json::json;
 use tidegate_testkit::{Engine, on_both_engines};
 
-use super::super::wire::{assert_told_to_wait, somewhere_else};
 use super::*;
+use crate::rivergen::wire::{assert_told_to_wait, somewhere_else};
 
 on_both_engines! {
     async fn sixty_sign_ins_are_begun_from_one_network_in_five_minutes(engine: Engine) {
@@ -13,7 +13,7 @@ on_both_engines! {
             social.begin("google", "").await.assert_status(200);
         }
         let refused = social.begin("google", "").await;
-        super::super::wire::assert_refused(&social.app, &refused, 429, "RATE_LIMITED");
+        crate::rivergen::wire::assert_refused(&social.app, &refused, 429, "RATE_LIMITED");
         assert_told_to_wait(&refused, 60, 300);
         let elsewhere = social.app.client().at(&somewhere_else(1));
         elsewhere.get(&url("auth/oauth/google/url")).send().await.assert_status(200);

@@ -4,8 +4,8 @@ use serde_json::json;
 use tidegate_testkit::social::StubPerson;
 use tidegate_testkit::{Engine, PASSWORD, on_both_engines};
 
-use super::super::wire::{get_as, post_as, sign_in, wait};
 use super::*;
+use crate::rivergen::wire::{get_as, post_as, sign_in, wait};
 
 const EVE: &str = "eve@example.com";
 
