@@ -58,7 +58,7 @@ on_both_engines! {
     async fn what_the_provider_calls_wrong_is_told_and_the_state_is_used_up(social: Social) {
         let returned = social.agree("google").await;
         let state = returned.get("state");
-        let path = url(&format!("auth/oauth/google/callback?state={state}&error=access_denied<b>&error_description=hunter2"));
+        let path = url(&format!("auth/oauth/google/callback?state={state}&error=access_denied%3Cb%3E&error_description=hunter2"));
         let denied = social.app.get(&path).send().await;
         assert_refused(&social.app, &denied, FAILED, "denied_by_provider");
         let text = denied.text_at("error.message");
