@@ -25,7 +25,8 @@ fn providers_are_set_up_by_their_tables_and_secrets_come_from_anywhere() {
     std::fs::write(&secret, "hunter2\n").unwrap();
     let from_file = format!("{GITHUB}client_secret_file = '{}'", secret.display());
     Desk::file(&from_file).load();
-    let complaint = Desk::file(&format!("{from_file}.gone")).complaint();
+    std::fs::remove_file(&secret).unwrap();
+    let complaint = Desk::file(&from_file).complaint();
     assert!(complaint.starts_with("social.github: client_secret_file: "), "{complaint}");
 }
 
@@ -91,7 +92,7 @@ fn mistakes_are_named_with_their_place() {
         ("[social]\nredirect_uris = ['app']".to_owned(), "social.redirect_uris: \"app\" is not an address"),
         ("[social]\ntimeout = 0".to_owned(), "social.timeout: must be at least 1 second"),
         ("[social]\nsecond_factor = 'never'".to_owned(), "social.second_factor: "),
-        ("[social.facebook]\nclient_id = 'a'".to_owned(), "social.facebook: unknown key"),
+        ("[social.facebook]\nclient_id = 'a'".to_owned(), "social.facebook.client_id: unknown key"),
     ] {
         let complaint = Desk::file(&text).complaint();
         assert!(complaint.starts_with(said), "{text}: {complaint}");
