@@ -30,6 +30,10 @@ const ADVICE: &[(&str, &str)] = &[
         "token_creation_failed",
         "Read the message: the account is no member of the organization, or there are too many tokens; revoke some.",
     ),
+    (
+        "too_many_applications",
+        "Delete applications that nobody uses, or ask the operator for a higher quota.",
+    ),
     ("token_not_found", "List the tokens again: it was revoked, or is another's."),
     ("ACCOUNT_ALREADY_VERIFIED", "Sign in: there is nothing to verify."),
     ("ACCOUNT_NOT_FOUND", "Check the address, name or id; the account may have been deleted."),
