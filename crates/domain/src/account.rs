@@ -90,6 +90,15 @@ impl LoginName {
         }
     }
 
+    /// An address or a number as it was stored, without its kind beside it: only addresses have an `@`.
+    pub fn from_stored_address(text: String) -> Self {
+        if text.contains('@') {
+            Self::Email(EmailAddress::from_stored(text))
+        } else {
+            Self::Phone(PhoneNumber::from_stored(text))
+        }
+    }
+
     /// The address, if it is one.
     pub const fn email(&self) -> Option<&EmailAddress> {
         match self {

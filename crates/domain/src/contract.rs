@@ -37,6 +37,8 @@ impl ContractId {
     pub const CROSSING_MINDS: Self = Self::new("crossing_minds");
     /// Riven phone and account-opening API.
     pub const RIVEN: Self = Self::new("riven");
+    /// No contract: the hosted sign-in, whose sessions browsers hold in a cookie.
+    pub const BROWSER: Self = Self::new("browser");
     /// No contract: what was issued by the OAuth endpoints.
     pub const OAUTH: Self = Self::new("oauth");
 
@@ -134,6 +136,8 @@ pub enum AccessToken {
     Signed,
     /// An opaque token, found in the store by its hash.
     Opaque,
+    /// None: a browser's cookie, found in the store by its hash. No endpoint takes it as a bearer token.
+    Cookie,
 }
 
 /// How long what is sent to an address can be sent back.

@@ -10,6 +10,7 @@ pub mod account;
 pub mod audit;
 pub mod birth;
 pub mod brand;
+pub mod browser;
 pub mod challenge;
 pub mod contract;
 pub mod database;

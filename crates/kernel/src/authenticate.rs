@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_crypto::{PlainToken, SanctumToken, TokenError};
+use tidegate_crypto::{PlainToken, SanctumToken, TokenError, TokenHash};
 use tidegate_database::Unit;
 use tidegate_domain::id::{AccessTokenId, AccountId, SessionId};
 use tidegate_domain::{AccessClaims, Permission, Role, Scopes, Timestamp};
 
 use crate::cache::MAX_AGE;
 use crate::fault::Fault;
+use crate::issue::COOKIE_PREFIX;
 use crate::node::memory::KEY_RING;
 use crate::tables::sessions::SessionRecord;
 use crate::{Actor, Grant, Kernel, KernelTables};
@@ -18,6 +19,8 @@ use crate::{Actor, Grant, Kernel, KernelTables};
 const SIGNATURE_AGE: Duration = Duration::from_secs(24 * 3_600);
 /// How exactly it is known when a session without refresh tokens was last used.
 const NOTED_EVERY: Duration = Duration::from_secs(600);
+/// How exactly it is known when a browser was last used; where browsers are signed out sooner than in ten minutes, a tenth of that.
+const VISIT_NOTED_EVERY: Duration = Duration::from_secs(60);
 /// How exactly it is known when a personal access token was last used.
 const TOKEN_USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 
@@ -67,7 +70,7 @@ impl Kernel {
         let now = self.now();
         let opaque = SanctumToken::parse(bearer).ok();
         let claims = match &opaque {
-            Some(token) => self.look_up(bearer, token).await?,
+            Some(token) => self.look_up(bearer, &token.hash(), token.id()).await?,
             None => self.verify_signature(bearer).await?,
         };
         if claims.exp <= now.seconds() {
@@ -83,8 +86,32 @@ impl Kernel {
         Ok(Actor::new(self.grant(session, claims)))
     }
 
-    /// The data of an opaque token: looked up once in the store, by its hash.
-    async fn look_up(&self, bearer: &str, token: &SanctumToken) -> Result<Arc<AccessClaims>, AuthError> {
+    /// Whose browser it is that holds this secret in its cookie: a session of the hosted pages and no other. As a bearer token it is
+    /// none.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub async fn authenticate_cookie(&self, secret: &str) -> Result<Actor, AuthError> {
+        if !secret.starts_with(COOKIE_PREFIX) {
+            return Err(AuthError::Invalid);
+        }
+        let hash = PlainToken::from_presented(secret).hash();
+        let claims = self.look_up(secret, &hash, None).await?;
+        let session = self.live_session(&claims).await?;
+        if session.expires_at <= self.now() {
+            return Err(AuthError::Expired);
+        }
+        self.note_visit(&session).await;
+        Ok(Actor::new(self.grant(session, claims)))
+    }
+
+    /// The data of an opaque token: looked up once in the store, by its hash. `number` is that of its session, where the token says it.
+    async fn look_up(
+        &self,
+        bearer: &str,
+        hash: &TokenHash,
+        number: Option<i64>,
+    ) -> Result<Arc<AccessClaims>, AuthError> {
         let now = self.now();
         let key = *PlainToken::from_presented(bearer).hash().as_bytes();
         // Whose token it is never changes; whether the session lives is looked at elsewhere.
@@ -93,8 +120,8 @@ impl Kernel {
             return Ok(claims);
         }
         let mut unit = self.store.read().await.map_err(Fault::from)?;
-        let found = unit.sessions().find_by_token(token.hash().as_bytes()).await.map_err(Fault::from)?;
-        let found = found.filter(|(_, number)| token.id().is_none_or(|id| id == *number));
+        let found = unit.sessions().find_by_token(hash.as_bytes()).await.map_err(Fault::from)?;
+        let found = found.filter(|(_, known)| number.is_none_or(|number| number == *known));
         let (id, _) = found.ok_or(AuthError::Invalid)?;
         let record = unit.sessions().record(id).await.map_err(Fault::from)?;
         let record = record.ok_or(AuthError::Invalid)?;
@@ -199,6 +226,25 @@ impl Kernel {
         // Not a reason to refuse the request.
         if let Err(error) = noted.await {
             tracing::warn!(%error, "it could not be noted that a session is in use");
+        }
+    }
+
+    /// Notes now and then that a browser is in use, which keeps it signed in.
+    async fn note_visit(&self, session: &SessionRecord) {
+        let now = self.now();
+        let idle = self.settings.browser.session.lifetime;
+        let before = now.minus(VISIT_NOTED_EVERY.min(idle / 10));
+        if session.last_activity_at >= before {
+            return;
+        }
+        let noted = async {
+            let mut unit = self.store.begin().await?;
+            unit.sessions().visited(session.id, now, before, now.plus(idle)).await?;
+            unit.commit().await
+        };
+        // Not a reason to refuse the request.
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "it could not be noted that a browser is in use");
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidegate_crypto::{PlainToken, SanctumToken};
 use tidegate_domain::account::{Account, LoginName};
+use tidegate_domain::contract::AccessToken;
 use tidegate_domain::database::{Binding, Database};
 use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId, SessionId, WorkspaceId};
 use tidegate_domain::session::{AmrSet, SessionTimes};
@@ -17,15 +18,17 @@ use crate::{Kernel, KernelTables, Work};
 
 /// Prefix of refresh tokens, so that a leaked one is recognised for what it is.
 pub const REFRESH_PREFIX: &str = "tgr_";
+/// Prefix of the secrets in browsers' cookies.
+pub const COOKIE_PREFIX: &str = "tgb_";
 
 /// The tokens of a session.
 #[derive(Clone, Debug)]
 pub struct TokenSet {
-    /// A JWT (RFC 9068); opaque to clients.
+    /// A JWT (RFC 9068); opaque to clients. Of a browser's session: what its cookie holds.
     pub access_token: Secret,
-    /// Continues the session once.
+    /// Continues the session once. A browser's session has none, and the text is empty.
     pub refresh_token: Secret,
-    /// Seconds the access token lives.
+    /// Seconds the access token lives. Of a browser's session: until it expires unless it is used.
     pub expires_in: i64,
 }
 
@@ -104,7 +107,8 @@ struct OpenedSession {
 }
 
 impl Work<'_> {
-    /// Opens a session with its first refresh token. The access token is signed here too; it takes microseconds.
+    /// Opens a session with its first refresh token, or that of a browser, which has a cookie. The access token is signed here too; it
+    /// takes microseconds.
     ///
     /// # Errors
     /// Those of the store, and of signing.
@@ -114,51 +118,74 @@ impl Work<'_> {
         sign_in_target: SignInTarget,
         bound: Option<Bound>,
     ) -> Result<SignedIn, Fault> {
-        let kernel = self.kernel;
-        let profile = &self.call.profile;
         let (account, evidence) = (admission.account(), admission.evidence());
-        let OpenedSession { session, times, .. } =
-            self.insert_session(&admission, sign_in_target, bound.as_ref(), None).await?;
-        let refresh = PlainToken::generate(REFRESH_PREFIX, kernel.entropy.as_ref());
-        self.unit
-            .refresh_tokens()
-            .insert(NewRefreshToken {
-                id: kernel.entropy.uuid(self.now).into(),
-                session,
-                hash: refresh.hash().as_bytes(),
-                parent: None,
-                issued_at: self.now,
-                expires_at: self.now.plus(profile.refresh.lifetime).min(times.expires_at),
-            })
-            .await?;
+        let cookie = self.new_cookie();
+        let hash = cookie.as_ref().map(PlainToken::hash);
+        let token_hash = hash.as_ref().map(|hash| hash.as_bytes().as_slice());
+        let opened = self.insert_session(&admission, sign_in_target, bound.as_ref(), token_hash).await?;
         let (database, binding) = match bound {
             Some(Bound { database, binding }) => (Some(database), Some(binding)),
             None => (None, None),
         };
         let SignInTarget { organization, role, .. } = sign_in_target;
-        let bearer = Bearer {
-            account: account.id,
-            organization,
-            role,
-            session,
-            session_expires_at: times.expires_at,
-            amr: evidence.methods,
-            auth_time: self.now,
-            binding,
-            scopes: Scopes::Full,
-            application: None,
-            audience: None,
+        let tokens = match cookie {
+            Some(cookie) => TokenSet {
+                access_token: Secret::new(cookie.expose()),
+                refresh_token: Secret::new(""),
+                expires_in: opened.times.expires_at.seconds() - self.now.seconds(),
+            },
+            None => {
+                let bearer = Bearer {
+                    account: account.id,
+                    organization,
+                    role,
+                    session: opened.session,
+                    session_expires_at: opened.times.expires_at,
+                    amr: evidence.methods,
+                    auth_time: self.now,
+                    binding,
+                    scopes: Scopes::Full,
+                    application: None,
+                    audience: None,
+                };
+                self.first_tokens(bearer).await?
+            }
         };
         Ok(SignedIn {
             account: account.clone(),
             login: evidence.login.clone(),
             is_verified: evidence.is_verified,
-            session,
+            session: opened.session,
             organization,
             role,
             database,
-            tokens: kernel.token_set(profile, bearer, refresh, self.now)?,
+            tokens,
         })
+    }
+
+    /// What a browser's cookie is to hold, where the session is to be one of a browser: a new secret at each sign-in.
+    fn new_cookie(&self) -> Option<PlainToken> {
+        let is_browser = self.call.profile.access_token == AccessToken::Cookie;
+        is_browser.then(|| PlainToken::generate(COOKIE_PREFIX, self.kernel.entropy.as_ref()))
+    }
+
+    /// The first access token and refresh token of a session.
+    async fn first_tokens(&mut self, bearer: Bearer) -> Result<TokenSet, Fault> {
+        let kernel = self.kernel;
+        let profile = &self.call.profile;
+        let refresh = PlainToken::generate(REFRESH_PREFIX, kernel.entropy.as_ref());
+        self.unit
+            .refresh_tokens()
+            .insert(NewRefreshToken {
+                id: kernel.entropy.uuid(self.now).into(),
+                session: bearer.session,
+                hash: refresh.hash().as_bytes(),
+                parent: None,
+                issued_at: self.now,
+                expires_at: self.now.plus(profile.refresh.lifetime).min(bearer.session_expires_at),
+            })
+            .await?;
+        kernel.token_set(profile, bearer, refresh, self.now)
     }
 
     /// Opens a session with one opaque token of the same lifetime. Source: Riven contract, section 1, token.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tidegate_crypto::RelyingParty;
 use tidegate_domain::audit::AuditRetention;
+use tidegate_domain::browser::BrowserSettings;
 use tidegate_domain::factor::FactorResets;
 use tidegate_domain::limit::{Limit, MessageLimits};
 use tidegate_domain::phone::TextLimits;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub texts: TextLimits,
     /// What differs between the contracts that are served.
     pub contracts: ContractProfiles,
+    /// The rules under which browsers sign in at the hosted pages.
+    pub browser: Arc<ContractProfile>,
     /// Hosts, with their ports where they are not the scheme's, to which links in mails may lead beside this installation.
     pub redirect_hosts: Vec<String>,
     /// How long a new database is being prepared.
@@ -166,6 +169,7 @@ impl Settings {
             phones: PhoneRule::default(),
             texts: TextLimits::default(),
             longest_access_token: Duration::ZERO,
+            browser: Arc::new(BrowserSettings::default().profile(&contracts.of_installation())),
             contracts,
             redirect_hosts: Vec::new(),
             database_preparation: Duration::ZERO,
@@ -199,8 +203,12 @@ impl Settings {
         self.oauth = rules.into();
     }
 
-    /// The profile of a contract, or of the OAuth endpoints.
+    /// The profile of a contract, of the OAuth endpoints, or of the hosted sign-in.
     pub fn profile(&self, contract: ContractId) -> &Arc<ContractProfile> {
-        if contract == ContractId::OAUTH { &self.oauth.profile } else { self.contracts.of(contract) }
+        match contract {
+            ContractId::OAUTH => &self.oauth.profile,
+            ContractId::BROWSER => &self.browser,
+            contract => self.contracts.of(contract),
+        }
     }
 }

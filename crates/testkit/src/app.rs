@@ -386,6 +386,7 @@ impl Builder {
             for profile in settings.contracts.iter_mut() {
                 profile.limits = tidegate_domain::contract::Limits::default();
             }
+            Arc::make_mut(&mut settings.browser).limits = tidegate_domain::contract::Limits::default();
             settings.texts =
                 TextLimits { by_phone_at_once: None, by_phone: None, by_ip: None, by_prefix: None };
             settings.failed_passwords_by_account = None;

@@ -38,10 +38,7 @@ impl Config {
 
     /// The database's file, if it is one.
     pub(crate) fn database_file(&self) -> Option<PathBuf> {
-        match self.database_url() {
-            DatabaseUrl::Sqlite(path) => Some(path),
-            DatabaseUrl::Postgres(_) => None,
-        }
+        self.database_url().file()
     }
 
     /// Whether anything is kept in the data directory. A node whose key is configured and whose database is elsewhere
@@ -162,6 +159,7 @@ impl Config {
     pub(crate) fn identity_settings(&self, served_at: &str) -> Result<Settings, Failure> {
         let public_url = self.public_url.as_deref().unwrap_or(served_at);
         let mut settings = Settings::new(public_url, self.mail_mode(), self.contract_profiles());
+        settings.browser = Arc::new(self.browser.profile(&settings.contracts.of_installation()));
         settings.product.clone_from(&self.product);
         settings.brand = self.brand()?;
         settings.languages = self.languages()?;
@@ -235,6 +233,8 @@ impl Config {
             ops: OpsSettings { allow: self.ops.allow.clone(), hosts: self.ops.hosts.clone() },
             // Where it is served decides the listener.
             serves_outbox: false,
+            plain_cookies: self.dev
+                && !self.public_url.as_deref().is_some_and(|url| url.starts_with("https:")),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! `/oauth/authorize`: for clients that hold an access token of a full session.
+//! `/oauth/authorize`: for clients that hold an access token of a full session. For people see [`super::browser`].
 
-use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tidegate_kernel::Refused;
 use tidegate_oauth::authorize::{
@@ -11,13 +11,18 @@ use tidegate_oauth::authorize::{
 use super::error::Error;
 use super::form::{Form, decoded};
 use super::form_post::form_post;
-use super::{Answer, Bearer};
+use super::{Answer, Bearer, browser};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
 /// Gives an application access in the name of the token's owner.
-pub(super) async fn authorize(bearer: Bearer, State(app): State<App>, uri: Uri) -> Answer {
-    let pairs = decoded(uri.query().unwrap_or_default().as_bytes())?;
+pub(super) async fn authorize(State(app): State<App>, request: Request) -> Answer {
+    let (mut parts, _) = request.into_parts();
+    if browser::is_browser(&parts.headers) {
+        return Ok(browser::authorize(&app, parts).await);
+    }
+    let bearer = Bearer::from_request_parts(&mut parts, &app).await?;
+    let pairs = decoded(parts.uri.query().unwrap_or_default().as_bytes())?;
     let request = match read(&app, pairs).await? {
         Ok(request) => request,
         Err(sent_back) => return sent(sent_back),
@@ -37,7 +42,13 @@ pub(super) async fn authorize(bearer: Bearer, State(app): State<App>, uri: Uri) 
 }
 
 /// The same with the owner's own answer.
-pub(super) async fn answer(bearer: Bearer, State(app): State<App>, mut form: Form) -> Answer {
+pub(super) async fn answer(State(app): State<App>, request: Request) -> Answer {
+    let (mut parts, body) = request.into_parts();
+    if browser::is_browser(&parts.headers) {
+        return Ok(browser::answer(&app, parts, body).await);
+    }
+    let bearer = Bearer::from_request_parts(&mut parts, &app).await?;
+    let mut form = Form::from_request(Request::from_parts(parts, body), &app).await?;
     let is_approved = match form.required("approve")?.as_str() {
         "true" => true,
         "false" => false,
@@ -80,7 +91,7 @@ fn fault(fault: tidegate_kernel::Fault) -> Error {
 }
 
 /// Sends the browser, or whoever asks, back to the application. The address was registered.
-fn sent(answer: Authorized) -> Answer {
+pub(super) fn sent(answer: Authorized) -> Answer {
     if answer.response_mode == ResponseMode::FormPost {
         return Ok(form_post(&answer));
     }

@@ -51,6 +51,11 @@ impl Error {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
     }
 
+    /// What is wrong, for the developer.
+    pub(super) fn description(&self) -> &str {
+        &self.description
+    }
+
     fn challenging(mut self, challenge: &'static str) -> Self {
         self.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         self

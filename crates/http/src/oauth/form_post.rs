@@ -45,7 +45,7 @@ pub(super) fn form_post(answer: &Answer) -> Response {
 }
 
 /// The origin that the form goes to, as a content security policy names it.
-fn origin(uri: &str) -> String {
+pub(super) fn origin(uri: &str) -> String {
     match Url::parse(uri) {
         Ok(url) if url.origin().is_tuple() => url.origin().ascii_serialization(),
         Ok(url) => format!("{}:", url.scheme()),

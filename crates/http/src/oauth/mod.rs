@@ -4,6 +4,7 @@
 //! the authorization endpoint, which browsers are sent to (RFC 9700 section 2.1), and introspection, which is for servers.
 
 mod authorize;
+mod browser;
 mod client;
 mod discovery;
 mod error;

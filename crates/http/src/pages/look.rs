@@ -13,31 +13,41 @@ use crate::wire::client::accept_language;
 use crate::wire::state::App;
 
 /// What the layout needs to know.
-pub(super) struct Look {
-    pub(super) product: String,
-    pub(super) words: Arc<Catalogue>,
+pub(crate) struct Look {
+    pub(crate) product: String,
+    pub(crate) words: Arc<Catalogue>,
     /// The address of the style sheet, another one whenever it changes: browsers keep it.
-    pub(super) style: String,
-    pub(super) support: Option<Support>,
+    pub(crate) style: String,
+    pub(crate) support: Option<Support>,
 }
 
 /// Whom people ask.
-pub(super) struct Support {
-    pub(super) text: String,
-    pub(super) link: String,
+pub(crate) struct Support {
+    pub(crate) text: String,
+    pub(crate) link: String,
 }
 
 impl Look {
     /// In the language that the reader's browser prefers, or else that of the account the page is about, or English.
-    pub(super) fn of(app: &App, headers: &HeaderMap, account: Option<&LanguageTag>) -> Self {
+    pub(crate) fn of(app: &App, headers: &HeaderMap, account: Option<&LanguageTag>) -> Self {
         let settings = app.kernel().settings();
         let asked = accept_language(headers);
         let tag = settings.languages.preferred(&asked).or(account);
         Self::in_words(app, Arc::clone(settings.languages.of(tag)))
     }
 
+    /// In the language that an application asked for (OpenID Connect Core, section 3.1.2.1, `ui_locales`), or else as above.
+    pub(crate) fn asked_for(app: &App, headers: &HeaderMap, locales: Option<&str>) -> Self {
+        let list = locales.unwrap_or_default().split_ascii_whitespace().collect::<Vec<_>>().join(",");
+        let languages = &app.kernel().settings().languages;
+        match languages.preferred(&list) {
+            Some(tag) => Self::in_words(app, Arc::clone(languages.of(Some(tag)))),
+            None => Self::of(app, headers, None),
+        }
+    }
+
     /// In English: pages for developers, and the contracts' own words.
-    pub(super) fn in_english(app: &App) -> Self {
+    pub(crate) fn in_english(app: &App) -> Self {
         Self::in_words(app, Arc::clone(app.kernel().settings().languages.of(None)))
     }
 
@@ -54,7 +64,7 @@ impl Look {
 }
 
 /// The style sheet with the installation's colours.
-pub(super) fn style_sheet(brand: &Brand) -> String {
+pub(crate) fn style_sheet(brand: &Brand) -> String {
     let Brand { accent, accent_dark, .. } = brand;
     let colours = |accent: &tidegate_domain::Colour| {
         format!(":root {{ --accent: {}; --on-accent: {}; }}", accent.css(), accent.ink_on().css())
@@ -76,29 +86,29 @@ fn style_address(brand: &Brand) -> String {
 /// One question or one answer.
 #[derive(Template)]
 #[template(path = "card.html")]
-pub(super) struct Card<'a> {
-    pub(super) look: &'a Look,
-    pub(super) title: &'a str,
-    pub(super) alerts: Vec<Alert>,
-    pub(super) texts: Vec<String>,
-    pub(super) form: Option<Form>,
-    pub(super) links: Vec<LinkButton>,
+pub(crate) struct Card<'a> {
+    pub(crate) look: &'a Look,
+    pub(crate) title: &'a str,
+    pub(crate) alerts: Vec<Alert>,
+    pub(crate) texts: Vec<String>,
+    pub(crate) form: Option<Form>,
+    pub(crate) links: Vec<LinkButton>,
 }
 
 impl<'a> Card<'a> {
     /// A card that says one thing.
-    pub(super) fn saying(look: &'a Look, title: &'a str, text: impl Into<String>) -> Self {
+    pub(crate) fn saying(look: &'a Look, title: &'a str, text: impl Into<String>) -> Self {
         Self { look, title, alerts: Vec::new(), texts: vec![text.into()], form: None, links: Vec::new() }
     }
 
     /// The answer with that status.
-    pub(super) fn answer(self, status: StatusCode) -> Response {
+    pub(crate) fn answer(self, status: StatusCode) -> Response {
         page(status, &self)
     }
 }
 
 /// A page as an answer.
-pub(super) fn page(status: StatusCode, page: &impl Template) -> Response {
+pub(crate) fn page(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
         Ok(html) => (status, Html(html)).into_response(),
         Err(error) => {

@@ -1,8 +1,8 @@
-//! Hosted pages: where the links in mails lead, the start page, and what developers look at. No cookies, no inline scripts; every
-//! page works without scripts.
+//! Hosted pages: where the links in mails lead, the sign-in, the start page, and what developers look at. No inline scripts; every
+//! page works without scripts, but for passkeys.
 //!
-//! The forms need no CSRF token of their own: each carries the secret from the mail, and nothing else authorises them. GET and
-//! HEAD change nothing.
+//! The forms behind mailed links need no CSRF token of their own: each carries the secret from the mail, and nothing else authorises
+//! them. Those of the sign-in are bound to the browser by its cookies: see [`visitor`]. GET and HEAD change nothing.
 
 mod assets;
 mod design;
@@ -14,7 +14,9 @@ mod parts;
 mod passkeys;
 mod restore;
 mod secure;
+mod sign_in;
 mod start;
+mod visitor;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -32,7 +34,13 @@ use crate::wire::not_found::method_not_allowed;
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 use look::{Card, Look};
+pub(crate) use parts::Rank;
+pub(crate) use sign_in::flow::{
+    Continuation, SignInWish, sign_in_first, sign_in_with_another, was_signed_in_for, without_proof,
+};
+pub(crate) use sign_in::page::{Page, form, link};
 pub(crate) use start::show_to_browsers;
+pub(crate) use visitor::{BrowserSession, Visitor};
 
 /// Routes of the pages.
 pub(crate) fn router(app: &App) -> Router<App> {
@@ -45,6 +53,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/cancel-factor-reset", get(factor_reset::ask_cancel).post(factor_reset::cancel))
         .route("/confirm-factor-reset", get(factor_reset::ask_confirm).post(factor_reset::confirm))
         .merge(assets::router())
+        .merge(sign_in::router())
         .method_not_allowed_fallback(method_not_allowed);
     if serves_development_pages(app) {
         let dev = Router::new()
@@ -77,7 +86,8 @@ async fn secured(State(app): State<App>, request: Request, next: Next) -> Respon
     response
 }
 
-fn failure(app: &App, headers: &HeaderMap, rejection: Rejection) -> Response {
+/// What befell a request, as a page.
+pub(crate) fn failure(app: &App, headers: &HeaderMap, rejection: Rejection) -> Response {
     let added = rejection.headers();
     let why = match rejection {
         Rejection::NotConfigured { .. } => "page.failed.not_set_up",

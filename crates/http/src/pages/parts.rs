@@ -9,7 +9,7 @@ use tidegate_domain::{Catalogue, PasswordRule};
 
 /// What an alert is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
+pub(crate) enum Tone {
     Info,
     Success,
     Warning,
@@ -18,7 +18,7 @@ pub(super) enum Tone {
 
 /// How prominent a button or link is. A page has one primary one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rank {
+pub(crate) enum Rank {
     Primary,
     Secondary,
     Danger,
@@ -26,7 +26,7 @@ pub(super) enum Rank {
 
 /// What a field takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FieldKind {
+pub(crate) enum FieldKind {
     Text,
     Email,
     Password,
@@ -36,88 +36,88 @@ pub(super) enum FieldKind {
 /// A sentence that is not to be missed.
 #[derive(Clone, Debug, Template)]
 #[template(path = "parts/alert.html")]
-pub(super) struct Alert {
-    pub(super) tone: Tone,
-    pub(super) text: String,
+pub(crate) struct Alert {
+    pub(crate) tone: Tone,
+    pub(crate) text: String,
 }
 
 /// The button that sends a form.
 #[derive(Clone, Debug, Template)]
 #[template(path = "parts/button.html")]
-pub(super) struct Button {
-    pub(super) rank: Rank,
-    pub(super) label: String,
+pub(crate) struct Button {
+    pub(crate) rank: Rank,
+    pub(crate) label: String,
 }
 
 /// A link that looks like a button.
 #[derive(Clone, Debug, Template)]
 #[template(path = "parts/link.html")]
-pub(super) struct LinkButton {
-    pub(super) rank: Rank,
-    pub(super) label: String,
-    pub(super) href: String,
+pub(crate) struct LinkButton {
+    pub(crate) rank: Rank,
+    pub(crate) label: String,
+    pub(crate) href: String,
 }
 
 /// A question that is answered by a tick.
 #[derive(Clone, Debug, Template)]
 #[template(path = "parts/check.html")]
-pub(super) struct Check {
-    pub(super) name: &'static str,
-    pub(super) label: String,
-    pub(super) is_checked: bool,
+pub(crate) struct Check {
+    pub(crate) name: &'static str,
+    pub(crate) label: String,
+    pub(crate) is_checked: bool,
 }
 
 /// A field with its label, hint and errors.
 #[derive(Clone, Debug, Template)]
 #[template(path = "parts/field.html")]
-pub(super) struct Field {
-    pub(super) name: &'static str,
-    pub(super) label: String,
-    pub(super) kind: FieldKind,
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) label: String,
+    pub(crate) kind: FieldKind,
     /// What password managers and phones may fill in (HTML, section "Autofill").
-    pub(super) autocomplete: &'static str,
-    pub(super) value: String,
-    pub(super) hint: Option<String>,
-    pub(super) problem: Option<String>,
+    pub(crate) autocomplete: &'static str,
+    pub(crate) value: String,
+    pub(crate) hint: Option<String>,
+    pub(crate) problem: Option<String>,
     /// The sentence before the rules.
-    pub(super) rules_title: String,
+    pub(crate) rules_title: String,
     /// The requirements of a new password, shown before it is typed.
-    pub(super) rules: Vec<RuleLine>,
+    pub(crate) rules: Vec<RuleLine>,
     /// The button that shows what is typed; the served script adds it.
-    pub(super) reveal: Option<Reveal>,
-    pub(super) is_required: bool,
-    pub(super) is_focused: bool,
+    pub(crate) reveal: Option<Reveal>,
+    pub(crate) is_required: bool,
+    pub(crate) is_focused: bool,
 }
 
 /// One rule of a password.
 #[derive(Clone, Debug)]
-pub(super) struct RuleLine {
+pub(crate) struct RuleLine {
     /// What the served script knows it by.
-    pub(super) name: String,
-    pub(super) number: String,
-    pub(super) text: String,
+    pub(crate) name: String,
+    pub(crate) number: String,
+    pub(crate) text: String,
     /// Whether what was sent breaks it.
-    pub(super) is_broken: bool,
+    pub(crate) is_broken: bool,
 }
 
 /// What the button on a password field says.
 #[derive(Clone, Debug)]
-pub(super) struct Reveal {
-    pub(super) text: String,
-    pub(super) label: String,
+pub(crate) struct Reveal {
+    pub(crate) text: String,
+    pub(crate) label: String,
 }
 
 /// Fields and the button that sends them.
 #[derive(Clone, Debug, Template)]
 #[template(path = "parts/form.html")]
-pub(super) struct Form {
-    pub(super) action: &'static str,
-    pub(super) hidden: Vec<(&'static str, String)>,
+pub(crate) struct Form {
+    pub(crate) action: &'static str,
+    pub(crate) hidden: Vec<(&'static str, String)>,
     /// Whose password is asked for: password managers store the new one under this name.
-    pub(super) username: Option<String>,
-    pub(super) fields: Vec<Field>,
-    pub(super) checks: Vec<Check>,
-    pub(super) button: Button,
+    pub(crate) username: Option<String>,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) button: Button,
 }
 
 impl Tone {
@@ -167,7 +167,7 @@ impl FieldKind {
 
 impl Field {
     /// A required field without anything else.
-    pub(super) fn new(name: &'static str, label: &str, kind: FieldKind, autocomplete: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str, label: &str, kind: FieldKind, autocomplete: &'static str) -> Self {
         Self {
             name,
             label: label.to_owned(),
@@ -185,7 +185,7 @@ impl Field {
     }
 
     /// The field for a new password, with the rules it is under and those of them that `broken` names.
-    pub(super) fn new_password(words: &Catalogue, rule: &PasswordRule, broken: &[Requirement]) -> Self {
+    pub(crate) fn new_password(words: &Catalogue, rule: &PasswordRule, broken: &[Requirement]) -> Self {
         let rules: Vec<RuleLine> = rule
             .requirements()
             .into_iter()
@@ -249,7 +249,7 @@ impl RuleLine {
 }
 
 /// Several things as people say them: "a, b and c".
-pub(super) fn listed(words: &Catalogue, things: &[String]) -> String {
+pub(crate) fn listed(words: &Catalogue, things: &[String]) -> String {
     match things.split_last() {
         Some((last, others)) if !others.is_empty() => {
             words.fill("page.list", &[("list", &others.join(", ")), ("last", last)])

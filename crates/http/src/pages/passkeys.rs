@@ -55,7 +55,7 @@ pub(super) async fn page(State(app): State<App>, headers: HeaderMap) -> Response
 }
 
 /// Whether browsers let a page of that host use passkeys of the domain (W3C Web Authentication, "relying party identifier").
-fn is_below(host: &str, domain: &str) -> bool {
+pub(super) fn is_below(host: &str, domain: &str) -> bool {
     let name = name_of(host).to_ascii_lowercase();
     name.strip_suffix(domain).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }

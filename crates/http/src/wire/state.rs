@@ -71,6 +71,8 @@ pub struct HttpSettings {
     /// Whether `/dev/outbox` is served where messages are kept. Only where the listener is on loopback: a container's
     /// network may make every client look like this machine.
     pub serves_outbox: bool,
+    /// Whether cookies go over plain HTTP: in development, where there is no TLS.
+    pub plain_cookies: bool,
 }
 
 impl Default for HttpSettings {
@@ -86,6 +88,7 @@ impl Default for HttpSettings {
             cors_headers: Vec::new(),
             ops: OpsSettings::default(),
             serves_outbox: true,
+            plain_cookies: false,
         }
     }
 }

@@ -4,13 +4,13 @@ use serde_json::json;
 use tidegate_crypto::PasskeyChallenge;
 use tidegate_crypto::webauthn::AssertionResponse;
 use tidegate_delivery::Template;
-use tidegate_domain::EmailAddress;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{Challenge, ChallengeStatus, Purpose};
 use tidegate_domain::factor::{DeviceData, device_name};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::session::AmrSet;
+use tidegate_domain::{EmailAddress, Origin};
 use tidegate_kernel::Call;
 use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
@@ -92,7 +92,8 @@ impl Identity {
     /// Begins a sign-in: of the account with that address, or of whichever account the authenticator has a passkey of.
     ///
     /// Without an address nothing is looked up. With one, the contract discloses whether it has an account, unless the operator has it
-    /// concealed: then an address without a passkey is answered with a credential that nobody has.
+    /// concealed; a page never discloses it. Where it is concealed, an address without a passkey is answered with a credential that
+    /// nobody has.
     ///
     /// Source: RiverGen "webauthn/authenticate/start".
     ///
@@ -114,7 +115,9 @@ impl Identity {
             None => (None, Vec::new()),
             Some(email) => match work.passkeys_of(email).await? {
                 Ok((account, passkeys)) => (Some(account), passkeys.into_iter().map(Into::into).collect()),
-                Err(_) if self.kernel.settings.passkeys.conceal_accounts => {
+                Err(_)
+                    if self.kernel.settings.passkeys.conceal_accounts || *call.origin() == Origin::Page =>
+                {
                     let id = self.kernel.vault.mac(CONCEALED, email.as_str().as_bytes());
                     (None, vec![AllowedCredential { id: id.to_vec(), transports: Vec::new() }])
                 }

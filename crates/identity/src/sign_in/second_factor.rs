@@ -11,7 +11,7 @@ use tidegate_domain::challenge::{
 use tidegate_domain::factor::{DeviceData, FactorKind, device_name};
 use tidegate_domain::id::AccountId;
 use tidegate_domain::session::{Amr, AmrSet};
-use tidegate_domain::{EmailAddress, Secret, Timestamp, limit};
+use tidegate_domain::{Secret, Timestamp, limit};
 use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::counted_factor::{CountedFactor, FactorUse};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
@@ -196,7 +196,7 @@ impl Work<'_> {
         pending: &PendingSignIn,
         accepted: &Accepted,
     ) -> Result<Option<SignedIn>, Fault> {
-        let login: LoginName = EmailAddress::from_stored(challenge.address.clone()).into();
+        let login = LoginName::from_stored_address(challenge.address.clone());
         let record = self.unit.accounts().find_for_sign_in(&login).await?;
         let Some(record) = record.filter(|record| record.account.id == account.id) else {
             return Ok(None);
@@ -312,7 +312,7 @@ impl Identity {
         let Some(account) = work.account_of(&challenge).await? else {
             return refuse(ShowFactorError::AccountNotFound);
         };
-        let login: LoginName = EmailAddress::from_stored(challenge.address.clone()).into();
+        let login = LoginName::from_stored_address(challenge.address.clone());
         let guess = match work.begin_guess(account.id, FactorUse::SignIn, Some(&login)).await? {
             Ok(guess) => guess,
             Err(exceeded) => return refuse(ShowFactorError::TooManyAttempts(exceeded)),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tidegate_domain::account::LoginName;
 use tidegate_domain::challenge::Challenge;
-use tidegate_domain::{EmailAddress, Secret, Timestamp};
+use tidegate_domain::{Secret, Timestamp};
 use tidegate_kernel::counted_factor::FactorUse;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::one_time::OneTime;
@@ -60,7 +60,7 @@ impl Work<'_> {
         let Some(account) = challenge.account else {
             return refuse(ShowFactorError::InvalidToken);
         };
-        let login = EmailAddress::from_stored(challenge.address.clone()).into();
+        let login = LoginName::from_stored_address(challenge.address.clone());
         let guess = match self.begin_guess(account, FactorUse::SignIn, Some(&login)).await? {
             Ok(guess) => guess,
             Err(exceeded) => return refuse(ShowFactorError::TooManyAttempts(exceeded)),

@@ -86,6 +86,11 @@ impl Call {
         Self::new(Origin::Page, profile, Some(ip), user_agent)
     }
 
+    /// A request of a browser to the hosted sign-in, under the rules for that.
+    pub fn from_browser(settings: &Settings, ip: IpAddr, user_agent: String) -> Self {
+        Self::new(Origin::Page, Arc::clone(&settings.browser), Some(ip), user_agent)
+    }
+
     /// A request to the OAuth endpoints.
     pub fn to_oauth(settings: &Settings, ip: IpAddr, user_agent: String) -> Self {
         Self::new(Origin::OAuth, Arc::clone(&settings.oauth.profile), Some(ip), user_agent)

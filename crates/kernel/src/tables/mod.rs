@@ -4,6 +4,7 @@ pub mod access_tokens;
 pub mod account_cards;
 pub mod application_records;
 pub mod audit;
+mod browser_visits;
 pub mod idempotency;
 pub(crate) mod kept_sessions;
 pub mod keys;

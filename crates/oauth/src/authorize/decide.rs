@@ -78,7 +78,7 @@ impl Oauth {
         };
         let is_too_old = request.max_age.is_some_and(|age| now.since(auth_time) > Duration::from_secs(age));
         let must_sign_in = request.prompt.login || request.prompt.select_account || request.prompt.create;
-        if is_too_old || (must_sign_in && !is_fresh) {
+        if (is_too_old || must_sign_in) && !is_fresh {
             let can_ask = presence != Presence::Bearer && !request.prompt.none;
             return Ok(match can_ask {
                 true => Decision::NeedsSignIn,

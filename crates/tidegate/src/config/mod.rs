@@ -29,6 +29,7 @@ use smart_default::SmartDefault;
 use tidegate_delivery::{RetryPolicy, SmsConfig, SmtpConfig};
 use tidegate_domain::OauthRules;
 use tidegate_domain::audit::AuditRetention;
+use tidegate_domain::browser::BrowserSettings;
 use tidegate_domain::factor::FactorResets;
 use tidegate_domain::limit::{Limit, MessageLimits};
 use tidegate_domain::quota::Quotas;
@@ -98,6 +99,9 @@ pub(crate) struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"tgmk1_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
     pub(crate) master_key: Option<SecretText>,
+    /// Where `master_key` was set.
+    #[serde(skip)]
+    pub(crate) master_key_place: String,
     /// Earlier master keys. They still open the data they sealed.
     pub(crate) previous_master_keys: Vec<SecretText>,
     /// A key that is mixed into every new password and kept outside the database: stolen hashes alone cannot be
@@ -167,6 +171,8 @@ pub(crate) struct Config {
     /// Passkeys (W3C Web Authentication). They are bound to a domain, never to an IP address. With `dev` on this machine that
     /// is localhost, at any port.
     pub(crate) passkeys: Passkeys,
+    /// The hosted sign-in: what people see in their browser when they sign in at this installation itself, at /sign-in.
+    pub(crate) browser: BrowserSettings,
     /// Applications that sign people in with OAuth 2 and OpenID Connect.
     pub(crate) oauth: OauthRules,
     /// How an administrator's reset of someone's second factors takes effect: "immediate" (the owner is mailed), "delayed"

@@ -3,6 +3,8 @@
 mod applications;
 mod attacks;
 mod authorize;
+mod browser;
+mod browser_walk;
 mod claims;
 mod clients;
 mod discovery;

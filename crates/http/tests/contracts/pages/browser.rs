@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use crate::cross_contract::login_rivergen;
 
 /// Chromium, driven by its WebDriver (W3C WebDriver), which listens on a port of its own.
-pub(super) struct Browser {
+pub(crate) struct Browser {
     driver: Child,
     port: u16,
     session: String,
@@ -27,7 +27,7 @@ impl Browser {
     ///
     /// # Panics
     /// When there is none: such a test fails, it is never skipped.
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let program = std::env::var("CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".to_owned());
         let mut driver = Command::new(&program)
             .arg("--port=0")
@@ -89,21 +89,21 @@ impl Browser {
         Ok((head, body["value"].clone()))
     }
 
-    pub(super) fn post(&self, command: &str, body: Value) -> Value {
+    pub(crate) fn post(&self, command: &str, body: Value) -> Value {
         self.call("POST", &format!("/session/{}/{command}", self.session), &body)
     }
 
-    pub(super) fn open(&self, address: &str) {
+    pub(crate) fn open(&self, address: &str) {
         self.post("url", json!({ "url": address }));
     }
 
-    pub(super) fn find(&self, selector: &str) -> String {
+    pub(crate) fn find(&self, selector: &str) -> String {
         let found = self.post("element", json!({ "using": "css selector", "value": selector }));
         found.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned()
     }
 
     /// The text of the first element that matches; none while the page is still being replaced by the next.
-    pub(super) fn text(&self, selector: &str) -> Option<String> {
+    pub(crate) fn text(&self, selector: &str) -> Option<String> {
         let script = "const found = document.querySelector(arguments[0]); return found && found.innerText";
         let body = json!({ "script": script, "args": [selector] });
         let (_, value) = self.send("POST", &format!("/session/{}/execute/sync", self.session), &body).ok()?;
@@ -111,29 +111,29 @@ impl Browser {
     }
 
     /// Waits for a page with that heading.
-    pub(super) async fn arrive_at(&self, heading: &str) {
+    pub(crate) async fn arrive_at(&self, heading: &str) {
         eventually(heading, async || (self.text("h1")? == heading).then_some(())).await;
     }
 
-    pub(super) fn type_into(&self, selector: &str, text: &str) {
+    pub(crate) fn type_into(&self, selector: &str, text: &str) {
         self.post(&format!("element/{}/value", self.find(selector)), json!({ "text": text }));
     }
 
-    pub(super) fn press(&self, selector: &str) {
+    pub(crate) fn press(&self, selector: &str) {
         self.post(&format!("element/{}/click", self.find(selector)), json!({}));
     }
 
-    pub(super) fn evaluate(&self, script: &str) -> Value {
+    pub(crate) fn evaluate(&self, script: &str) -> Value {
         self.post("execute/sync", json!({ "script": format!("return {script}"), "args": [] }))
     }
 
     /// A command of Chromium's own protocol.
-    pub(super) fn command(&self, name: &str, parameters: &Value) -> Value {
+    pub(crate) fn command(&self, name: &str, parameters: &Value) -> Value {
         self.post("goog/cdp/execute", json!({ "cmd": name, "params": parameters }))
     }
 
     /// A window of that width in a light or dark room.
-    pub(super) fn resize(&self, width: u32, scheme: &str) {
+    pub(crate) fn resize(&self, width: u32, scheme: &str) {
         let size = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
         self.command("Emulation.setDeviceMetricsOverride", &size);
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
@@ -141,7 +141,7 @@ impl Browser {
     }
 
     /// What keeps people from using the page, as far as a program can tell: serious and critical findings of axe-core.
-    pub(super) fn barriers(&self, options: &Value) -> Vec<String> {
+    pub(crate) fn barriers(&self, options: &Value) -> Vec<String> {
         let axe = include_str!("../../assets/axe/axe.min.js");
         let script = format!(
             "{axe}; const done = arguments[arguments.length - 1];
@@ -157,14 +157,14 @@ impl Browser {
     }
 
     /// A page that is not served: scripts that look at it run, which the policy of a mail in the outbox forbids.
-    pub(super) fn show(&self, html: &str) {
+    pub(crate) fn show(&self, html: &str) {
         self.open("about:blank");
         let script = "document.open(); document.write(arguments[0]); document.close()";
         self.post("execute/sync", json!({ "script": script, "args": [html] }));
     }
 
     /// A picture of the page, the whole or what the window shows, kept where `TIDEGATE_SCREENSHOTS` names a directory.
-    pub(super) fn keep_picture(&self, name: &str, is_whole: bool) {
+    pub(crate) fn keep_picture(&self, name: &str, is_whole: bool) {
         let Some(directory) = std::env::var_os("TIDEGATE_SCREENSHOTS") else { return };
         let picture = self.command("Page.captureScreenshot", &json!({ "captureBeyondViewport": is_whole }));
         let bytes = STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
@@ -172,7 +172,7 @@ impl Browser {
     }
 
     /// What the browser complained about: blocked content, errors of scripts, missing files.
-    pub(super) fn complaints(&self) -> Vec<Value> {
+    pub(crate) fn complaints(&self) -> Vec<Value> {
         let log = self.post("se/log", json!({ "type": "browser" }));
         let severe = log.as_array().unwrap().iter().filter(|entry| entry["level"] == "SEVERE");
         // A form that is sent back with a problem has the status of one.
@@ -189,24 +189,25 @@ impl Drop for Browser {
 }
 
 /// The application, served on a real port, and its address.
-pub(super) async fn serve() -> (TestApp, String) {
+pub(crate) async fn serve() -> (TestApp, String) {
     serve_with(|_| {}).await
 }
 
 /// The same with other settings.
-pub(super) async fn serve_with(change: impl FnOnce(&mut Settings)) -> (TestApp, String) {
+pub(crate) async fn serve_with(change: impl FnOnce(&mut Settings)) -> (TestApp, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let mut settings = Settings::new(&address, DeliveryMode::Keep, tidegate_http::contract_profiles());
     change(&mut settings);
-    let app = TestApp::builder(Engine::Sqlite).settings(|before| *before = settings).start().await;
+    let builder = TestApp::builder(Engine::Sqlite).settings(|before| *before = settings);
+    let app = builder.http(|http| http.plain_cookies = true).start().await;
     let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     (app, address)
 }
 
 /// The newest link mailed to Ada, whole.
-pub(super) async fn latest_link(app: &TestApp) -> String {
+pub(crate) async fn latest_link(app: &TestApp) -> String {
     let mails = app.mails_to("ada@example.com").await;
     mails.iter().find_map(|mail| mail.link()).expect("a mail with a link").to_owned()
 }

@@ -42,7 +42,7 @@ async fn pages(app: &TestApp, address: &str) -> Vec<(&'static str, String)> {
 }
 
 /// Looks at the page that is shown, in every size and light: that nothing is cut off or cannot be used.
-pub(super) fn look_at(browser: &Browser, name: &str) {
+pub(crate) fn look_at(browser: &Browser, name: &str) {
     for (width, scheme) in SIZES {
         browser.resize(width, scheme);
         look_once(browser, name, (width, scheme));

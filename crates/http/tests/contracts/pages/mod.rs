@@ -1,11 +1,12 @@
 //! Hosted pages: where the links in mails lead, and the development outbox.
 
-mod browser;
+pub(crate) mod browser;
 mod language;
 mod links;
-mod looks;
+pub(crate) mod looks;
 mod outbox;
 mod passkeys;
+pub(crate) mod sign_in;
 mod start;
 mod states;
 mod words;
@@ -47,7 +48,7 @@ fn assert_harmless(page: &Answer) {
 }
 
 /// What a page says to its reader: the text of its `<h1>`.
-fn heading(page: &Answer) -> &str {
+pub(crate) fn heading(page: &Answer) -> &str {
     let after = page.text.split_once("<h1>").unwrap_or_else(|| panic!("no heading: {}", page.text)).1;
     after.split_once("</h1>").unwrap().0
 }

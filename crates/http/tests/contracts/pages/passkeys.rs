@@ -7,7 +7,7 @@ use tidegate_testkit::{Engine, PASSWORD, eventually, run};
 use super::browser::{Browser, serve_with};
 
 /// Adds an authenticator that answers by itself: one in the device, with a verified person.
-fn add_authenticator(browser: &Browser) -> String {
+pub(super) fn add_authenticator(browser: &Browser) -> String {
     browser.command("WebAuthn.enable", &json!({}));
     let options = json!({
         "protocol": "ctap2",

@@ -74,7 +74,8 @@ on_both_engines! {
 
     async fn a_page_that_is_used_wrongly_says_so_to_browsers_and_programs(app: TestApp) {
         let pages = ["/", "/verify-email", "/reset-password", "/restore-email", "/secure-account", "/cancel-factor-reset",
-            "/confirm-factor-reset", "/docs", "/healthz", "/openapi.json", "/robots.txt", "/.well-known/jwks.json"];
+            "/confirm-factor-reset", "/sign-in", "/sign-in/factor", "/sign-in/code", "/forgot-password", "/account", "/sign-out",
+            "/signed-out", "/docs", "/healthz", "/openapi.json", "/robots.txt", "/.well-known/jwks.json"];
         for path in pages {
             for method in [Method::PUT, Method::DELETE, Method::PATCH] {
                 let shown = app.client().request(method.clone(), path).header("accept", BROWSER).send().await;

@@ -6,8 +6,14 @@ use std::path::{Path, PathBuf};
 use tidegate_domain::Languages;
 
 /// Keys that are put together from parts.
-const MADE: [&str; 5] =
-    ["duration.", "month.", "mail.credential_made.text_", "mail.credential_made.subject_", "language."];
+const MADE: [&str; 6] = [
+    "duration.",
+    "month.",
+    "mail.credential_made.text_",
+    "mail.credential_made.subject_",
+    "language.",
+    "page.scope.",
+];
 
 fn sources() -> Vec<PathBuf> {
     fn walk(directory: &Path, found: &mut Vec<PathBuf>) {

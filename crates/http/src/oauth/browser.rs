@@ -1,0 +1,275 @@
+//! `/oauth/authorize` for people in a browser: they sign in, are asked, and are sent back to the application.
+//!
+//! The request is validated anew at each step: nothing that travelled with a page is believed, but the proof of a sign-in, which is sealed.
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use tidegate_domain::Catalogue;
+use tidegate_domain::session::Amr;
+use tidegate_kernel::{Fault, Refused};
+use tidegate_oauth::authorize::{
+    Answer as Authorized, AuthorizationRequest, Decision, Parameters, Presence, RequestRefused,
+};
+use url::form_urlencoded::Serializer;
+
+use super::authorize::sent;
+use super::form::{Form, decoded};
+use super::form_post::origin;
+use super::path::AUTHORIZE;
+use crate::pages::{
+    BrowserSession, Continuation, Page, Rank, SignInWish, Visitor, failure, form, link, sign_in_first,
+    sign_in_with_another, was_signed_in_for, without_proof,
+};
+use crate::wire::accept::prefers_html;
+use crate::wire::headers::page_headers;
+use crate::wire::state::App;
+
+/// The value of `acr_values` that asks for more than one factor. (OpenID Connect Extended Authentication Profile: `phrh`, `phr`;
+/// any name with `mfa`.)
+fn asks_for_second_factor(request: &AuthorizationRequest) -> bool {
+    request.acr_values.iter().any(|value| {
+        let value = value.to_ascii_lowercase();
+        value.contains("mfa") || value == "phr" || value == "phrh"
+    })
+}
+
+/// Whether a person's browser asks, and no client with a token.
+pub(super) fn is_browser(headers: &HeaderMap) -> bool {
+    !headers.contains_key(header::AUTHORIZATION) && prefers_html(headers)
+}
+
+/// What the person answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    Allowed,
+    Denied,
+}
+
+/// A request that a page is made for.
+struct Asked {
+    request: AuthorizationRequest,
+    /// The request as it was sent, without the proof of a sign-in.
+    to: Continuation,
+    /// The same with it.
+    query: String,
+}
+
+/// A request that a browser brings.
+pub(super) async fn authorize(app: &App, mut parts: Parts) -> Response {
+    let visitor = match Visitor::from_request_parts(&mut parts, app).await {
+        Ok(visitor) => visitor,
+        Err(response) => return guarded(response),
+    };
+    guarded(go_on(app, &visitor, parts.uri.query().unwrap_or_default(), None).await)
+}
+
+/// A form: the person's answer, or a request that an application had the browser post (OpenID Connect Core, section 3.1.2.1).
+pub(super) async fn answer(app: &App, mut parts: Parts, body: Body) -> Response {
+    let visitor = match Visitor::from_request_parts(&mut parts, app).await {
+        Ok(visitor) => visitor,
+        Err(response) => return guarded(response),
+    };
+    let mut fields = match Form::from_request(Request::from_parts(parts, body), app).await {
+        Ok(form) => form.pairs(),
+        Err(error) => return guarded(refused(app, &visitor, error.description())),
+    };
+    let mut take = |name: &str| {
+        let at = fields.iter().position(|(known, _)| known == name)?;
+        Some(fields.swap_remove(at).1)
+    };
+    let (csrf, query, choice) = (take("csrf"), take("request"), take("choice"));
+    let (Some(csrf), Some(query), Some(choice)) = (csrf, query, choice) else {
+        // It came without the cookies, which browsers keep back from forms of other sites. As a link it is asked for with them.
+        let query = Serializer::new(String::new()).extend_pairs(&fields).finish();
+        return Redirect::to(&format!("{AUTHORIZE}?{query}")).into_response();
+    };
+    let is_answer = visitor.accepts(app, &bound(&query), &csrf);
+    let choice = match choice.as_str() {
+        "allow" if is_answer => Some(Choice::Allowed),
+        "deny" if is_answer => Some(Choice::Denied),
+        // Another browser's form, or one that was made for another request: the person is asked again.
+        _ => None,
+    };
+    guarded(go_on(app, &visitor, &query, choice).await)
+}
+
+/// A page with the headers of all pages, where it has none of its own.
+fn guarded(mut response: Response) -> Response {
+    for (name, value) in &page_headers() {
+        response.headers_mut().entry(name).or_insert_with(|| value.clone());
+    }
+    response
+}
+
+/// Why a request was not read.
+enum Unread {
+    /// The application is told.
+    SentBack(Authorized),
+    /// The person is, and is sent nowhere.
+    Shown(String),
+    /// Something else.
+    Fault(Fault),
+}
+
+async fn read(app: &App, query: &str) -> Result<AuthorizationRequest, Unread> {
+    let pairs = decoded(query.as_bytes()).map_err(|error| Unread::Shown(error.description().to_owned()))?;
+    let parameters = Parameters::read(pairs).map_err(|unreadable| Unread::Shown(unreadable.to_string()))?;
+    match app.oauth().authorization_request(parameters).await {
+        Ok(request) => Ok(request),
+        Err(Refused::Rule(RequestRefused::SentBack(back))) => {
+            Err(Unread::SentBack(back.answer(app.oauth().issuer())))
+        }
+        Err(Refused::Rule(RequestRefused::Shown(error))) => Err(Unread::Shown(error.to_string())),
+        Err(Refused::Fault(fault)) => Err(Unread::Fault(fault)),
+    }
+}
+
+/// Sends the browser back to the application.
+fn sent_back(app: &App, visitor: &Visitor, answer: Authorized) -> Response {
+    sent(answer).unwrap_or_else(|error| refused(app, visitor, error.description()))
+}
+
+/// A request that cannot be answered: nobody is sent to an address that is not registered. The reason is for the application's developer,
+/// in English.
+fn refused(app: &App, visitor: &Visitor, reason: &str) -> Response {
+    let look = visitor.look_asked_for(app, None);
+    let mut page = Page::titled(&look, "page.authorize.refused.title");
+    page.texts.push(look.words.text("page.authorize.refused.text").to_owned());
+    page.texts.push(look.words.fill("page.authorize.refused.reason", &[("reason", reason)]));
+    page.answer(app, visitor, StatusCode::BAD_REQUEST)
+}
+
+/// A scope in words; its name where there are none.
+fn in_words(words: &Catalogue, scope: &str) -> String {
+    let key = format!("page.scope.{}", scope.replace(':', "_"));
+    if words.has(&key) { words.text(&key).to_owned() } else { scope.to_owned() }
+}
+
+/// What the forms of the question are bound to: this request and no other.
+fn bound(query: &str) -> String {
+    format!("{AUTHORIZE}?{query}")
+}
+
+async fn go_on(app: &App, visitor: &Visitor, query: &str, choice: Option<Choice>) -> Response {
+    let (without, proof) = without_proof(query);
+    let Ok(to) = Continuation::to(AUTHORIZE, Some(&without)) else {
+        return refused(app, visitor, "the request is too long, or no address");
+    };
+    let request = match read(app, &without).await {
+        Ok(request) => request,
+        Err(Unread::SentBack(answer)) => return sent_back(app, visitor, answer),
+        Err(Unread::Shown(reason)) => return refused(app, visitor, &reason),
+        Err(Unread::Fault(fault)) => return failure(app, &visitor.headers, fault.into()),
+    };
+    let asked = Asked { request, to, query: query.to_owned() };
+    let Some(session) = &visitor.session else {
+        return match asked.request.without_person() {
+            Decision::SentBack(back) => sent_back(app, visitor, back.answer(app.oauth().issuer())),
+            _ => sign_in(app, visitor, &asked),
+        };
+    };
+    let is_fresh = was_signed_in_for(app, session, &asked.to, proof);
+    let lacks_factor = asks_for_second_factor(&asked.request) && !session.amr.contains(Amr::MultiFactor);
+    if lacks_factor && !is_fresh && !asked.request.prompt.none {
+        return sign_in(app, visitor, &asked);
+    }
+    let presence = Presence::Browser { signed_in_for_it: is_fresh.then_some(session.auth_time) };
+    match app.oauth().decide(&session.actor, &asked.request, presence).await {
+        Ok(decision) => follow(app, visitor, session, &asked, decision, choice).await,
+        Err(fault) => failed(app, visitor, &asked, fault),
+    }
+}
+
+async fn follow(
+    app: &App,
+    visitor: &Visitor,
+    session: &BrowserSession,
+    asked: &Asked,
+    decision: Decision,
+    choice: Option<Choice>,
+) -> Response {
+    let (call, actor, request) = (&visitor.call, &session.actor, &asked.request);
+    let answered = match (decision, choice) {
+        (Decision::SentBack(back), _) => Ok(back.answer(app.oauth().issuer())),
+        (Decision::NeedsSignIn, _) => return sign_in(app, visitor, asked),
+        (_, Some(Choice::Denied)) => app.oauth().deny(call, actor, request).await,
+        (Decision::Granted, _) | (Decision::NeedsConsent(_), Some(Choice::Allowed)) => {
+            app.oauth().approve(call, actor, request).await
+        }
+        (Decision::NeedsConsent(_), None) => return ask(app, visitor, session, asked).await,
+    };
+    match answered {
+        Ok(answer) => sent_back(app, visitor, answer),
+        Err(fault) => failed(app, visitor, asked, fault),
+    }
+}
+
+fn failed(app: &App, visitor: &Visitor, asked: &Asked, fault: Fault) -> Response {
+    match fault {
+        // It ended between two looks at it.
+        Fault::SessionEnded => sign_in(app, visitor, asked),
+        fault => failure(app, &visitor.headers, fault.into()),
+    }
+}
+
+fn sign_in(app: &App, visitor: &Visitor, asked: &Asked) -> Response {
+    sign_in_first(app, visitor, asked.to.clone(), wish(&asked.request))
+}
+
+fn wish(request: &AuthorizationRequest) -> SignInWish {
+    let prompt = request.prompt;
+    SignInWish {
+        prompt_login: prompt.login || prompt.select_account,
+        max_age: request.max_age,
+        second_factor: asks_for_second_factor(request),
+        login_hint: request.login_hint.clone(),
+        ui_locales: (!request.ui_locales.is_empty()).then(|| request.ui_locales.join(" ")),
+    }
+}
+
+/// Asks the person.
+async fn ask(app: &App, visitor: &Visitor, session: &BrowserSession, asked: &Asked) -> Response {
+    let request = &asked.request;
+    let application = &request.application;
+    let introduced = app
+        .oauth()
+        .introduce(&application.id.to_string(), &request.redirect_uri, Some(&request.scopes.to_string()))
+        .await;
+    let introduction = match introduced {
+        Ok(introduction) => introduction,
+        Err(Refused::Rule(error)) => return refused(app, visitor, &error.to_string()),
+        Err(Refused::Fault(fault)) => return failure(app, &visitor.headers, fault.into()),
+    };
+    let locales = request.ui_locales.join(" ");
+    let look = visitor.look_asked_for(app, Some(&locales));
+    let words = &look.words;
+    let form_of = |choice: &str, rank, label: &str| {
+        let mut form = form(app, visitor, AUTHORIZE, None, (rank, words.text(label)));
+        let (name, token) = visitor.form_token(app, &bound(&asked.query));
+        form.hidden = vec![(name, token), ("request", asked.query.clone()), ("choice", choice.to_owned())];
+        form
+    };
+    let target = origin(&request.redirect_uri);
+    let mut page = Page::titled(&look, "page.consent.title");
+    page.texts.push(words.fill(
+        "page.consent.text",
+        &[
+            ("application", &application.name),
+            ("organization", &introduction.organization),
+            ("name", &session.name),
+        ],
+    ));
+    page.texts.push(words.fill("page.consent.target", &[("host", &target)]));
+    page.texts.push(words.text("page.consent.scopes").to_owned());
+    page.items = introduction.requested.names().map(|name| in_words(words, name)).collect();
+    page.form = Some(form_of("allow", Rank::Primary, "page.consent.allow"));
+    page.others.push(form_of("deny", Rank::Secondary, "page.consent.deny"));
+    page.form_target = Some(target);
+    if let Some(href) = sign_in_with_another(app, visitor, &asked.to) {
+        page.links.push(link(words, "page.consent.other", href));
+    }
+    page.answer(app, visitor, StatusCode::OK)
+}

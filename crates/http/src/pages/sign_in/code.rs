@@ -1,0 +1,130 @@
+//! `/sign-in/code`: the code that was mailed to an address that is yet to be verified.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::Deserialize;
+use tidegate_crypto::PlainToken;
+use tidegate_domain::{EmailAddress, typed};
+use tidegate_identity::sign_in::confirm_code::{ConfirmCode, ConfirmCodeError};
+use tidegate_kernel::Refused;
+
+use super::flow::{Flow, Step};
+use super::page::{
+    Page, Problem, SentQuery, answer, begin_anew, code_field, finish, form, go_on, gone, look, problem_of,
+    read,
+};
+use crate::pages::failure;
+use crate::pages::parts::{FieldKind, Rank};
+use crate::pages::visitor::{Sent, Visitor};
+use crate::wire::state::App;
+
+const CONFIRM: &str = "/sign-in/code";
+const AGAIN: &str = "/sign-in/code/again";
+
+/// Either form.
+#[derive(Deserialize)]
+pub(super) struct CodeForm {
+    #[serde(default)]
+    csrf: String,
+    #[serde(default)]
+    flow: String,
+    #[serde(default)]
+    code: String,
+}
+
+/// A sign-in that waits for a mailed code.
+struct Waiting {
+    flow: Flow,
+    token: PlainToken,
+    email: String,
+}
+
+fn waiting(app: &App, visitor: &Visitor, sealed: &str) -> Option<Waiting> {
+    let flow = Flow::open(app, visitor, sealed).ok()?;
+    let Some(Step::Code { token, email }) = flow.step.clone() else { return None };
+    Some(Waiting { flow, token: PlainToken::from_presented(&token), email })
+}
+
+/// Shows the form.
+pub(super) async fn ask(State(app): State<App>, visitor: Visitor, query: SentQuery) -> Response {
+    let query = read(query);
+    match waiting(&app, &visitor, &query.flow) {
+        Some(waiting) => page(&app, &visitor, &waiting, None),
+        None => gone(&app, &visitor),
+    }
+}
+
+fn page(app: &App, visitor: &Visitor, waiting: &Waiting, problem: Option<Problem>) -> Response {
+    let look = look(app, visitor, &waiting.flow);
+    let words = &look.words;
+    let sealed = match waiting.flow.seal(app, visitor) {
+        Ok(sealed) => sealed,
+        Err(fault) => return failure(app, &visitor.headers, fault.into()),
+    };
+    let button = (Rank::Primary, words.text("page.factor.button"));
+    let mut main = form(app, visitor, CONFIRM, Some(sealed.clone()), button);
+    main.fields.push(code_field(words.text("page.code.label"), FieldKind::Code));
+    let button = (Rank::Secondary, words.text("page.code.again"));
+    let mut page = Page::titled(&look, "page.code.title");
+    page.texts.push(words.fill("page.code.text", &[("email", &waiting.email)]));
+    page.form = Some(main);
+    page.others.push(form(app, visitor, AGAIN, Some(sealed), button));
+    answer(app, visitor, page, problem)
+}
+
+/// Judges the code.
+pub(super) async fn confirm(State(app): State<App>, sent: Sent<CodeForm>) -> Response {
+    let Sent { visitor, form } = sent;
+    let Some(waiting) = waiting(&app, &visitor, &form.flow) else { return gone(&app, &visitor) };
+    let look = look(&app, &visitor, &waiting.flow);
+    let words = &look.words;
+    let again = |problem| page(&app, &visitor, &waiting, Some(problem));
+    let wrong = |key| again(Problem::saying(words, StatusCode::UNPROCESSABLE_ENTITY, key));
+    if !visitor.accepts(&app, CONFIRM, &form.csrf) {
+        return again(Problem::stale(words));
+    }
+    let Some(code) = typed::code(&form.code, 6..=6) else {
+        return wrong("page.factor.wrong");
+    };
+    let claim = ConfirmCode { temporary_token: waiting.token.clone(), code };
+    match app.identity().confirm_code(&visitor.call, claim).await {
+        Ok(signed_in) => finish(&app, &visitor, &waiting.flow, &signed_in).await,
+        Err(Refused::Rule(error)) => match error {
+            ConfirmCodeError::WrongCode => wrong("page.factor.wrong"),
+            ConfirmCodeError::Expired => wrong("page.code.expired"),
+            ConfirmCodeError::TooManyAttempts(exceeded) => {
+                again(Problem::too_many(words, exceeded.retry_after, HeaderMap::new()))
+            }
+            // Also where the address is proven now and a second factor is to be shown: the password comes first.
+            ConfirmCodeError::InvalidToken => begin_anew(&app, &visitor, &waiting.flow),
+        },
+        Err(Refused::Fault(fault)) => match problem_of(&app, &visitor, &look, fault) {
+            Ok(problem) => again(problem),
+            Err(response) => *response,
+        },
+    }
+}
+
+/// Sends another code.
+pub(super) async fn send_again(State(app): State<App>, sent: Sent<CodeForm>) -> Response {
+    let Sent { visitor, form } = sent;
+    let Some(waiting) = waiting(&app, &visitor, &form.flow) else { return gone(&app, &visitor) };
+    let look = look(&app, &visitor, &waiting.flow);
+    let again = |problem| page(&app, &visitor, &waiting, Some(problem));
+    if !visitor.accepts(&app, AGAIN, &form.csrf) {
+        return again(Problem::stale(&look.words));
+    }
+    let email = EmailAddress::from_stored(waiting.email.clone());
+    match app.identity().resend_code(&visitor.call, &email, &waiting.token).await {
+        Ok(token) => {
+            let step = Step::Code { token: token.expose().to_owned(), email: waiting.email.clone() };
+            go_on(&app, &visitor, CONFIRM, &waiting.flow.at(Some(step)))
+        }
+        Err(Refused::Rule(_)) => begin_anew(&app, &visitor, &waiting.flow),
+        Err(Refused::Fault(fault)) => match problem_of(&app, &visitor, &look, fault) {
+            Ok(problem) => again(problem),
+            Err(response) => *response,
+        },
+    }
+}

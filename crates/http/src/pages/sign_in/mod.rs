@@ -1,0 +1,36 @@
+//! The hosted sign-in: password, second factor, mailed code, passkey; and how a browser is signed out.
+//!
+//! Each page translates a form into the use case that the contracts call for the same, and its answer into the next page. Nothing but
+//! these use cases opens a session. Unknown accounts are answered as known ones.
+
+mod account;
+mod code;
+mod factor;
+pub(super) mod flow;
+mod forgot;
+pub(super) mod page;
+mod passkey;
+mod password;
+mod sign_out;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::wire::state::App;
+
+/// The pages of the sign-in.
+pub(super) fn router() -> Router<App> {
+    Router::new()
+        .route("/sign-in", get(password::ask).post(password::sign_in))
+        .route("/sign-in/factor", get(factor::ask).post(factor::show))
+        .route("/sign-in/factor/send", post(factor::send))
+        .route("/sign-in/code", get(code::ask).post(code::confirm))
+        .route("/sign-in/code/again", post(code::send_again))
+        .route("/sign-in/passkey", post(passkey::sign_in))
+        .route("/sign-in/passkey/options", post(passkey::options))
+        .route("/sign-in/passkey.js", get(passkey::script))
+        .route("/forgot-password", get(forgot::ask).post(forgot::send))
+        .route("/account", get(account::page))
+        .route("/sign-out", get(sign_out::ask).post(sign_out::sign_out))
+        .route("/signed-out", get(sign_out::done))
+}

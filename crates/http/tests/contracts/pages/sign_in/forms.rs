@@ -1,0 +1,55 @@
+//! Forms that wait while something changes, and requests that are sent twice.
+
+use std::time::Duration;
+
+use tidegate_testkit::{PASSWORD, TestApp, on_both_engines};
+
+use super::super::heading;
+use super::window::{SESSION, field, filled};
+use super::{ADA, Window};
+
+on_both_engines! {
+    async fn a_form_that_is_sent_twice_signs_in(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let authenticator = app.enrol_totp(&ada, "Phone").await;
+        app.advance(Duration::from_secs(30));
+        let window = Window::new(&app);
+        let answer = window.try_password(ADA, PASSWORD).await;
+        let page = window.follow(answer).await;
+        let form = filled(&page, "/sign-in/factor", &[("code", &authenticator.code(app.now()))]);
+        let mut secrets = Vec::new();
+        for _ in 0..2 {
+            // As a browser sends it whose first answer was lost: without what that would have set.
+            window.forget(SESSION);
+            window.post("/sign-in/factor", &form).await.assert_status(303);
+            secrets.push(window.cookie(SESSION).unwrap());
+        }
+        assert_eq!(secrets.first(), secrets.last());
+        assert!(window.is_signed_in().await);
+    }
+
+    async fn two_sign_ins_of_one_browser_do_not_meet(app: TestApp) {
+        app.sign_up_rivergen_verified(ADA).await;
+        let window = Window::new(&app);
+        let first = window.visit("/account").await;
+        let second = window.visit("/sign-in").await;
+        assert_ne!(field(&first, "/sign-in", "flow"), field(&second, "/sign-in", "flow"));
+        let answer = window.submit(&second, "/sign-in", &[("login", ADA), ("password", PASSWORD)]).await;
+        assert_eq!(answer.assert_status(303).header("location"), "/account");
+        // The form in the other window was made before anyone was signed in here: it comes back, and then it works.
+        let page = window.submit(&first, "/sign-in", &[("login", ADA), ("password", PASSWORD)]).await;
+        page.assert_status(403);
+        assert_eq!(heading(&page), "Sign in");
+        let answer = window.submit(&page, "/sign-in", &[("login", ADA), ("password", PASSWORD)]).await;
+        assert!(answer.assert_status(303).header("location").starts_with("/account?signed_in="));
+    }
+
+    async fn a_browser_without_cookies_is_told_to_allow_them(app: TestApp) {
+        app.sign_up_rivergen_verified(ADA).await;
+        let window = Window::new(&app);
+        let page = window.visit("/sign-in").await;
+        window.forget(super::window::FORM);
+        let page = window.submit(&page, "/sign-in", &[("login", ADA), ("password", PASSWORD)]).await;
+        assert!(page.assert_status(403).text.contains("allow cookies for this site"), "{}", page.text);
+    }
+}

@@ -1,0 +1,120 @@
+//! The sign-in in a real browser: with a password, a second factor and a passkey, in every size and light, with scripts and without.
+
+use serde_json::{Value, json};
+use tidegate_crypto::RelyingParty;
+use tidegate_testkit::{Engine, PASSWORD, eventually, run};
+
+use super::super::browser::{Browser, serve_with};
+use super::super::looks::look_at;
+use super::super::passkeys::add_authenticator;
+use super::ADA;
+
+fn type_password(browser: &Browser, password: &str) {
+    browser.type_into("#login", ADA);
+    browser.type_into("#password", password);
+    browser.press("form[action='/sign-in'] button[type=submit]");
+}
+
+#[test]
+fn a_person_signs_in_with_password_and_second_factor_and_out_again() {
+    run(Engine::Sqlite, async |_: Engine| {
+        let (app, address) = serve_with(|_| {}).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let authenticator = app.enrol_totp(&ada, "Phone").await;
+        app.advance(std::time::Duration::from_secs(30));
+        let browser = Browser::start();
+        browser.open(&format!("{address}/account"));
+        browser.arrive_at("Sign in").await;
+        look_at(&browser, "sign-in");
+        type_password(&browser, "Wrong1horse!");
+        eventually("a problem", async || browser.text("[role=alert]").filter(|text| !text.is_empty())).await;
+        look_at(&browser, "sign-in-wrong");
+        assert_eq!(browser.evaluate("document.querySelector('#login').value"), ADA);
+        browser.type_into("#password", PASSWORD);
+        browser.press("form[action='/sign-in'] button[type=submit]");
+        browser.arrive_at("Confirm that it is you").await;
+        look_at(&browser, "factor");
+        browser.type_into("#code", &authenticator.code(app.now()));
+        browser.press("form[action='/sign-in/factor'] button[type=submit]");
+        browser.arrive_at("You are signed in").await;
+        look_at(&browser, "account");
+        assert_eq!(browser.evaluate("document.cookie"), "", "no script sees the cookies");
+        browser.press("form[action='/sign-out'] button[type=submit]");
+        browser.arrive_at("Signed out").await;
+        look_at(&browser, "signed-out");
+        browser.open(&format!("{address}/account"));
+        browser.arrive_at("Sign in").await;
+        browser.press("a[href^='/forgot-password']");
+        browser.arrive_at("Forgot your password?").await;
+        look_at(&browser, "forgot");
+        browser.type_into("#email", ADA);
+        browser.press("button[type=submit]");
+        browser.arrive_at("Check your mailbox").await;
+        look_at(&browser, "forgot-sent");
+        assert_eq!(browser.complaints(), Vec::<Value>::new());
+    });
+}
+
+#[test]
+fn a_person_verifies_their_address_on_the_way_with_scripts_off() {
+    run(Engine::Sqlite, async |_: Engine| {
+        let (app, address) = serve_with(|_| {}).await;
+        app.sign_up_rivergen(ADA).await;
+        let browser = Browser::start();
+        browser.command("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
+        browser.open(&format!("{address}/sign-in"));
+        type_password(&browser, PASSWORD);
+        browser.arrive_at("Verify your e-mail address").await;
+        browser.type_into("#code", &app.latest_code(ADA).await);
+        browser.press("form[action='/sign-in/code'] button[type=submit]");
+        browser.arrive_at("You are signed in").await;
+        browser.press("button[type=submit]");
+        browser.arrive_at("Signed out").await;
+    });
+}
+
+#[test]
+fn a_person_signs_in_with_a_passkey() {
+    run(Engine::Sqlite, async |_: Engine| {
+        let change = |settings: &mut tidegate_kernel::Settings| {
+            let party = RelyingParty::on_localhost("Tidegate", Vec::new()).unwrap();
+            settings.passkeys.relying_party = Ok(party.into());
+        };
+        let (app, address) = serve_with(change).await;
+        let address = address.replace("127.0.0.1", "localhost");
+        app.sign_up_rivergen_verified(ADA).await;
+        let browser = Browser::start();
+        let authenticator = add_authenticator(&browser);
+        browser.open(&format!("{address}/dev/passkeys"));
+        browser.arrive_at("Passkeys").await;
+        browser.type_into("#email", ADA);
+        browser.type_into("#password", PASSWORD);
+        browser.press("[data-do=register]");
+        eventually("registered", async || browser.text("#said").filter(|said| said == "Passkey registered."))
+            .await;
+        // Nobody touches it: otherwise it would answer the browser's own offer at once.
+        let at_rest = json!({ "authenticatorId": authenticator, "enabled": false });
+        browser.command("WebAuthn.setAutomaticPresenceSimulation", &at_rest);
+        for login in [ADA, ""] {
+            browser.open(&format!("{address}/sign-in"));
+            browser.arrive_at("Sign in").await;
+            eventually("the offer", async || {
+                (browser.evaluate("document.querySelector('form[data-passkey]').hidden") == false)
+                    .then_some(())
+            })
+            .await;
+            look_at(&browser, "sign-in-passkey");
+            browser.type_into("#login", login);
+            browser.press("form[data-passkey] button");
+            let touched = json!({ "authenticatorId": authenticator, "enabled": true });
+            browser.command("WebAuthn.setAutomaticPresenceSimulation", &touched);
+            browser.arrive_at("You are signed in").await;
+            browser.command("WebAuthn.setAutomaticPresenceSimulation", &at_rest);
+            browser.press("form[action='/sign-out'] button");
+            browser.arrive_at("Signed out").await;
+        }
+        let all = "select count(*) from sessions where dialect = 'browser' and amr like '%user%'";
+        assert_eq!(app.sql_count(all).await, 2);
+        assert_eq!(browser.complaints(), Vec::<Value>::new());
+    });
+}
