@@ -44,6 +44,10 @@ pub enum Foothold {
     Passkeys,
     /// Accounts at other identity providers.
     SocialAccounts,
+    /// Authorization codes of applications.
+    AuthorizationCodes,
+    /// What its owner has allowed applications.
+    Consents,
     /// What happened.
     AuditEvents,
     /// Background work about it.
@@ -74,7 +78,7 @@ pub enum AtRestoredAddress {
 
 impl Foothold {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Passwords,
         Self::Sessions,
         Self::Challenges,
@@ -89,6 +93,8 @@ impl Foothold {
         Self::TrustedDevices,
         Self::Passkeys,
         Self::SocialAccounts,
+        Self::AuthorizationCodes,
+        Self::Consents,
         Self::AuditEvents,
         Self::Jobs,
     ];
@@ -110,6 +116,8 @@ impl Foothold {
             Self::TrustedDevices => "trusted_devices",
             Self::Passkeys => "passkeys",
             Self::SocialAccounts => "social_accounts",
+            Self::AuthorizationCodes => "oauth_codes",
+            Self::Consents => "oauth_consents",
             Self::AuditEvents => "audit_events",
             Self::Jobs => "jobs",
         }
@@ -124,7 +132,9 @@ impl Foothold {
             | Self::Challenges
             | Self::AccessTokens
             | Self::TrustedDevices
-            | Self::SocialAccounts => AtNewPassword::Removed,
+            | Self::SocialAccounts
+            | Self::AuthorizationCodes
+            | Self::Consents => AtNewPassword::Removed,
             Self::Identifiers => AtNewPassword::Kept(
                 "the page and the mail name the phones that can sign in, and the page removes them if asked to",
             ),
@@ -155,8 +165,10 @@ impl Foothold {
             | Self::Sessions
             | Self::Challenges
             | Self::AccessTokens
-            | Self::TrustedDevices
-            | Self::SocialAccounts => AtRestoredAddress::Removed,
+            | Self::AuthorizationCodes
+            | Self::Consents
+            | Self::SocialAccounts
+            | Self::TrustedDevices => AtRestoredAddress::Removed,
             Self::Identifiers | Self::SecondFactors | Self::RecoveryCodes | Self::Passkeys => {
                 AtRestoredAddress::RemovedSince
             }
@@ -219,6 +231,8 @@ impl<G> Work<'_, G> {
                 }
                 Foothold::TrustedDevices => self.unit.trusted_devices().remove_all(account).await?,
                 Foothold::SocialAccounts => self.unit.social_accounts().remove_all(account).await?,
+                // With what other features keep.
+                Foothold::Consents => self.kernel().footholds_removed(account).await?,
                 Foothold::Passwords
                 | Foothold::Identifiers
                 | Foothold::Memberships
@@ -228,6 +242,7 @@ impl<G> Work<'_, G> {
                 | Foothold::SecondFactors
                 | Foothold::RecoveryCodes
                 | Foothold::Passkeys
+                | Foothold::AuthorizationCodes
                 | Foothold::AuditEvents
                 | Foothold::Jobs => {}
             }
@@ -274,6 +289,8 @@ impl<G> Work<'_, G> {
                 | Foothold::AccessTokens
                 | Foothold::TrustedDevices
                 | Foothold::SocialAccounts
+                | Foothold::AuthorizationCodes
+                | Foothold::Consents
                 | Foothold::AuditEvents
                 | Foothold::Jobs => {}
             }

@@ -21,7 +21,6 @@ const ADVICE: &[(&str, &str)] = &[
     ("invalid_request", "Read the message: a parameter is missing or malformed."),
     ("invalid_scope", "Ask for scopes that the application is registered for."),
     ("invalid_target", "Send a `resource` that the operator has configured, or none."),
-    ("unauthorized_client", "Register the application for the grant type `authorization_code`."),
     (
         "organization_access_denied",
         "Check the organization's number, and whether the account is a member of it, or an admin, whichever is needed.",
@@ -32,6 +31,10 @@ const ADVICE: &[(&str, &str)] = &[
     ),
     ("token_not_found", "List the tokens again: it was revoked, or is another's."),
     ("ACCOUNTS_FETCH_FAILED", "A defect here: report it with the `x-request-id` of the answer."),
+    (
+        "too_many_applications",
+        "Delete applications that nobody uses, or ask the operator for a higher quota.",
+    ),
     ("ACCOUNT_ALREADY_VERIFIED", "Sign in: there is nothing to verify."),
     ("ACCOUNT_NOT_FOUND", "Check the address, name or id; the account may have been deleted."),
     (
