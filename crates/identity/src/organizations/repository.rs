@@ -308,7 +308,7 @@ impl Organizations<'_> {
         Ok(row.map(|(account,)| account.into()))
     }
 
-    /// The organization of that number and the account's role there, if it is a member who agreed to be one.
+    /// The organization of that number and the account's role there, if it is a member who agreed to be one; its owner need not.
     ///
     /// # Errors
     /// Those of the database.
@@ -321,7 +321,7 @@ impl Organizations<'_> {
             self.0,
             (Uuid, String),
             "select m.organization_id, m.role from memberships m join organizations o on o.id = m.organization_id
-             where m.account_id = $1 and o.number = $2 and m.accepted_at is not null",
+             where m.account_id = $1 and o.number = $2 and (m.accepted_at is not null or m.role = 'owner')",
             account.0,
             number,
         )?;

@@ -161,7 +161,7 @@ on_both_engines! {
         let bob = at_rivergen(&app, &bob).await;
         get_as(&app, &bob, &path).send().await.assert_status(200);
         let reads = |token: String| app.get(&url(&path)).bearer(&token).send();
-        reads(old.text).await.assert_error(403, "organization_access_denied");
+        reads(old.text).await.assert_error(403, "PERMISSION_DENIED");
         let new = made(post_as(&app, &bob, &path, &asking(&["admin"])).send().await.assert_status(201));
         reads(new.text).await.assert_status(200);
     }
