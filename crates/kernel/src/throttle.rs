@@ -106,28 +106,15 @@ impl Kernel {
         call: &Call,
         attempts: &[(Counted<'_>, Option<Limit>)],
     ) -> Result<(), Fault> {
-        match self.exceeded(call, attempts).await? {
-            Some(exceeded) => Err(exceeded.into()),
-            None => Ok(()),
-        }
-    }
-
-    /// The same; answers by how much the first one is over its limit. None where all were counted.
-    pub(crate) async fn exceeded(
-        &self,
-        call: &Call,
-        attempts: &[(Counted<'_>, Option<Limit>)],
-    ) -> Result<Option<Exceeded>, Fault> {
         let limited: Vec<_> =
             attempts.iter().filter_map(|(counted, limit)| limit.map(|limit| (*counted, limit))).collect();
         if limited.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
         let mut unit = self.store.begin().await?;
         let counts = self.count_each(&mut unit, call, &limited, self.now()).await?;
         let Some(((counted, _), exceeded)) = first_exceeded(&limited, &counts) else {
-            unit.commit().await?;
-            return Ok(None);
+            return Ok(unit.commit().await?);
         };
         if let Counted::RegistrationsByPrefix(phone) = counted {
             // Shared by all accounts, unlike the others: logged for the operator.
@@ -135,7 +122,7 @@ impl Kernel {
             tracing::warn!(prefix, "no more codes for these numbers; see [phone.limits] by_prefix");
         }
         limit_key::note(|| counted.limit_key(call.profile.contract.as_str()));
-        Ok(Some(exceeded))
+        Err(exceeded.into())
     }
 
     /// Counts each of `attempts`, all in one statement; answers by how much each is over its limit.
@@ -306,7 +293,7 @@ impl Counted<'_> {
 
 impl Counted<'_> {
     /// The configuration key of the limit on this, under a contract.
-    fn limit_key(&self, contract: &str) -> String {
+    pub(crate) fn limit_key(&self, contract: &str) -> String {
         let of_contract = |name: &str| format!("{contract}.limits.{name}");
         match self {
             Self::SignUpByIp => of_contract("sign_up_by_ip"),
