@@ -5,7 +5,7 @@ use tidegate_domain::limit::{Exceeded, Limit};
 
 use crate::fault::Fault;
 use crate::throttle::Counted;
-use crate::{Call, Kernel, KernelTables, limit_key};
+use crate::{Call, Kernel, KernelTables};
 
 impl Kernel {
     /// Counts an attempt as the failure it may turn out to be, in a unit of its own and before anything is looked at; or refuses it.
@@ -23,18 +23,11 @@ impl Kernel {
         let Some(limit) = limit else {
             return Ok(Ok(Reserved::new(self, call, &[])));
         };
-        let mut unit = self.store.begin_single().await?;
-        let exceeded =
-            self.count_each(&mut unit, call, &[(counted, limit)], self.now()).await?.pop().flatten();
-        unit.commit().await?;
+        if let Some(exceeded) = self.count_alone(call, counted, limit).await? {
+            return Ok(Err(exceeded));
+        }
         // Not before it is counted: callers who go away early would be given back what was never taken.
-        let reserved = Reserved::new(self, call, &[counted]);
-        let Some(exceeded) = exceeded else {
-            return Ok(Ok(reserved));
-        };
-        limit_key::note(|| counted.limit_key(call.profile.contract.as_str()));
-        reserved.give_back().await?;
-        Ok(Err(exceeded))
+        Ok(Ok(Reserved::new(self, call, &[counted])))
     }
 }
 
