@@ -144,9 +144,19 @@ impl Kernel {
     ) -> Result<Option<Exceeded>, Fault> {
         let buckets = self.bucket_names(call, counted);
         // One bucket may be counted too high for a moment: it is over its limit anyway. Of several, the wider networks are others', too.
-        let is_single = buckets.len() == 1;
+        let mut is_single = buckets.len() == 1;
         let mut unit = if is_single { self.store.begin_single().await? } else { self.store.begin().await? };
-        let counts = self.count_each(&mut unit, call, &[(counted, limit)], self.now()).await?;
+        let counted_once = self.count_each(&mut unit, call, &[(counted, limit)], self.now()).await;
+        let counts = match counted_once {
+            // The server closed the connection meanwhile. A unit that begins replaces it; that the attempt was counted is unlikely.
+            Err(Fault::Unavailable(_)) if is_single => {
+                drop(unit);
+                is_single = false;
+                unit = self.store.begin().await?;
+                self.count_each(&mut unit, call, &[(counted, limit)], self.now()).await?
+            }
+            counts => counts?,
+        };
         let Some(exceeded) = counts.into_iter().next().flatten() else {
             unit.commit().await?;
             return Ok(None);
