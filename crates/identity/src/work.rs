@@ -157,13 +157,15 @@ impl<G> Work<'_, G> {
     /// Makes it all durable.
     pub(crate) async fn commit(self) -> Result<(), Fault> {
         let Self { mut unit, reserved, .. } = self;
-        let Some(mut reserved) = reserved else {
+        let Some(reserved) = reserved else {
             return Ok(unit.commit().await?);
         };
-        unit.write_deferred().await?;
-        reserved.refund(&mut unit).await?;
+        reserved.refund_in_unit(&mut unit).await?;
         unit.commit().await?;
-        reserved.refunded();
+        // The work is done: what stays counted by mistake is no reason to say that it failed.
+        if let Err(fault) = reserved.give_back().await {
+            tracing::warn!(error = %fault, "an attempt that did not fail stays counted as one");
+        }
         Ok(())
     }
 }

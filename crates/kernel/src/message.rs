@@ -272,8 +272,10 @@ impl Work<'_> {
 
     /// The one way into the outbox: what goes through here is counted, deliverable or not.
     async fn enqueue(&mut self, queued: Queued<'_>) -> Result<(), Fault> {
-        let is_within = self.count_message(&queued).await?;
         let language = json!({ "language": self.language_for(&queued).await? });
+        // Late: on PostgreSQL, others of the network wait from here on until the unit is committed.
+        self.unit.write_deferred().await?;
+        let is_within = self.count_message(&queued).await?;
         let mut values = queued.values.clone();
         tidegate_domain::text::merge(&mut values, &language);
         let plain = serde_json::to_vec(&values)?;

@@ -8,23 +8,26 @@ use crate::throttle::Counted;
 use crate::{Call, Kernel, KernelTables};
 
 impl Kernel {
-    /// Counts each of `attempts` as the failures they may turn out to be, in a unit of work of its own and before anything is looked at;
-    /// or refuses and counts none of them.
+    /// Counts an attempt as the failure it may turn out to be, in a unit of its own and before anything is looked at; or refuses it.
     ///
-    /// A process that ends half-way leaves them counted.
+    /// For what many callers are counted in: each waits for the others' statements alone. A process that ends half-way leaves it counted.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn reserve(
         &self,
         call: &Call,
-        attempts: &[(Counted<'_>, Option<Limit>)],
+        counted: Counted<'_>,
+        limit: Option<Limit>,
     ) -> Result<Result<Reserved, Exceeded>, Fault> {
-        if let Some(exceeded) = self.exceeded(call, attempts).await? {
+        let Some(limit) = limit else {
+            return Ok(Ok(Reserved::new(self, call, &[])));
+        };
+        if let Some(exceeded) = self.count_alone(call, counted, limit).await? {
             return Ok(Err(exceeded));
         }
-        let counted = attempts.iter().filter(|(_, limit)| limit.is_some()).map(|(counted, _)| *counted);
-        Ok(Ok(Reserved::new(self, call, &counted.collect::<Vec<_>>())))
+        // Not before it is counted: callers who go away early would be given back what was never taken.
+        Ok(Ok(Reserved::new(self, call, &[counted])))
     }
 }
 
@@ -34,7 +37,7 @@ impl Kernel {
 pub struct Reserved {
     store: Store,
     buckets: Vec<[u8; 32]>,
-    /// Counted in the unit that acts: taken back with the others, and gone with the unit where it is not committed.
+    /// Counted in the unit that acts: gone with it where it is not committed.
     in_unit: Vec<[u8; 32]>,
 }
 
@@ -56,14 +59,34 @@ impl Reserved {
         self.in_unit.clear();
     }
 
-    /// Takes the attempt back in the unit of work that makes it a success: as the last thing before the commit, because on PostgreSQL
-    /// others of the same network wait from here on.
+    /// Takes the attempt back in the unit of work that makes it a success.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn refund(&self, unit: &mut Unit) -> Result<(), Fault> {
-        let all = [self.buckets.as_slice(), self.in_unit.as_slice()].concat();
-        Ok(unit.limits().refund_all(&all).await?)
+        Ok(unit.limits().refund_all(&self.buckets).await?)
+    }
+
+    /// Takes back, in the unit of work that makes the attempt a success, what that unit has counted.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn refund_in_unit(&self, unit: &mut Unit) -> Result<(), Fault> {
+        Ok(unit.limits().refund_all(&self.in_unit).await?)
+    }
+
+    /// Takes the attempt back in a unit of its own.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn give_back(mut self) -> Result<(), Fault> {
+        let buckets = std::mem::take(&mut self.buckets);
+        if buckets.is_empty() {
+            return Ok(());
+        }
+        let mut unit = self.store.begin_single().await?;
+        unit.limits().refund_all(&buckets).await?;
+        Ok(unit.commit().await?)
     }
 
     /// That unit was committed.

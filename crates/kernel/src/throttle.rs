@@ -88,6 +88,15 @@ pub enum Counted<'a> {
     MessagesByOrganization(OrganizationId),
 }
 
+/// Notes which limit was reached: for the answer, and for the operator where it is shared by all accounts.
+fn note_exceeded(call: &Call, counted: Counted<'_>) {
+    if let Counted::RegistrationsByPrefix(phone) = counted {
+        let prefix = phone.prefix();
+        tracing::warn!(prefix, "no more codes for these numbers; see [phone.limits] by_prefix");
+    }
+    limit_key::note(|| counted.limit_key(call.profile.contract.as_str()));
+}
+
 /// The first attempt that is over its limit.
 fn first_exceeded<A: Copy>(attempts: &[A], counts: &[Option<Exceeded>]) -> Option<(A, Exceeded)> {
     attempts.iter().zip(counts).find_map(|(attempt, exceeded)| Some((*attempt, (*exceeded)?)))
@@ -115,35 +124,57 @@ impl Kernel {
         call: &Call,
         attempts: &[(Counted<'_>, Option<Limit>)],
     ) -> Result<(), Fault> {
-        match self.exceeded(call, attempts).await? {
-            Some(exceeded) => Err(exceeded.into()),
-            None => Ok(()),
-        }
-    }
-
-    /// The same; answers by how much the first one is over its limit. None where all were counted.
-    pub(crate) async fn exceeded(
-        &self,
-        call: &Call,
-        attempts: &[(Counted<'_>, Option<Limit>)],
-    ) -> Result<Option<Exceeded>, Fault> {
         let limited: Vec<_> =
             attempts.iter().filter_map(|(counted, limit)| limit.map(|limit| (*counted, limit))).collect();
         if limited.is_empty() {
-            return Ok(None);
+            return Ok(());
+        }
+        if let [(counted, limit)] = limited.as_slice() {
+            return match self.count_alone(call, *counted, *limit).await? {
+                Some(exceeded) => Err(exceeded.into()),
+                None => Ok(()),
+            };
         }
         let mut unit = self.store.begin().await?;
         let counts = self.count_each(&mut unit, call, &limited, self.now()).await?;
         let Some(((counted, _), exceeded)) = first_exceeded(&limited, &counts) else {
+            return Ok(unit.commit().await?);
+        };
+        note_exceeded(call, counted);
+        Err(exceeded.into())
+    }
+
+    /// Counts one attempt in a unit of its own; answers by how much it is over its limit, and does not count it then.
+    pub(crate) async fn count_alone(
+        &self,
+        call: &Call,
+        counted: Counted<'_>,
+        limit: Limit,
+    ) -> Result<Option<Exceeded>, Fault> {
+        let buckets = self.bucket_names(call, counted);
+        // One bucket may be counted too high for a moment: it is over its limit anyway. Of several, the wider networks are others', too.
+        let mut is_single = buckets.len() == 1;
+        let mut unit = if is_single { self.store.begin_single().await? } else { self.store.begin().await? };
+        let counted_once = self.count_each(&mut unit, call, &[(counted, limit)], self.now()).await;
+        let counts = match counted_once {
+            // The server closed the connection meanwhile. A unit that begins replaces it; that the attempt was counted is unlikely.
+            Err(Fault::Unavailable(_)) if is_single => {
+                drop(unit);
+                is_single = false;
+                unit = self.store.begin().await?;
+                self.count_each(&mut unit, call, &[(counted, limit)], self.now()).await?
+            }
+            counts => counts?,
+        };
+        let Some(exceeded) = counts.into_iter().next().flatten() else {
             unit.commit().await?;
             return Ok(None);
         };
-        if let Counted::RegistrationsByPrefix(phone) = counted {
-            // Shared by all accounts, unlike the others: logged for the operator.
-            let prefix = phone.prefix();
-            tracing::warn!(prefix, "no more codes for these numbers; see [phone.limits] by_prefix");
+        if is_single {
+            unit.limits().refund_all(&buckets).await?;
+            unit.commit().await?;
         }
-        limit_key::note(|| counted.limit_key(call.profile.contract.as_str()));
+        note_exceeded(call, counted);
         Ok(Some(exceeded))
     }
 
@@ -405,7 +436,7 @@ impl Work<'_> {
     ) -> Result<Vec<Option<Exceeded>>, Fault> {
         let counts = self.kernel.count_each(self.unit, self.call, attempts, self.now).await?;
         if let Some(((counted, _), _)) = first_exceeded(attempts, &counts) {
-            limit_key::note(|| counted.limit_key(self.call.profile.contract.as_str()));
+            note_exceeded(self.call, counted);
         }
         Ok(counts)
     }

@@ -133,8 +133,8 @@ impl Identity {
             ChallengeStatus::Blocked | ChallengeStatus::Expired => false,
         };
         if is_compared {
-            let by_network = (Counted::FailedCodeByNetwork, self.kernel.settings.failed_codes_by_network);
-            match self.kernel.reserve(call, &[by_network]).await? {
+            let by_network = self.kernel.settings.failed_codes_by_network;
+            match self.kernel.reserve(call, Counted::FailedCodeByNetwork, by_network).await? {
                 Ok(reserved) => guess.reserved = Some(reserved),
                 Err(exceeded) => guess.exceeded = Some(exceeded),
             }

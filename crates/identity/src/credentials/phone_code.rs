@@ -76,6 +76,8 @@ impl Identity {
         let new = NewChallenge { account, code_mac: Some(&mac), ..new };
         work.unit.challenges().supersede(new.purpose, new.address).await?;
         work.unit.challenges().insert(&new).await?;
+        let subject = Subject { account, ..Subject::default() };
+        work.audit(Action::CodeTexted, subject, json!({ "purpose": new.purpose.as_str() })).await?;
         let text = CodeText {
             to: phone,
             cause: new.id.into(),
@@ -85,8 +87,6 @@ impl Identity {
             deliverable,
         };
         work.kernel().text_code_in(text, language).await?;
-        let subject = Subject { account, ..Subject::default() };
-        work.audit(Action::CodeTexted, subject, json!({ "purpose": new.purpose.as_str() })).await?;
         work.commit().await
     }
 }

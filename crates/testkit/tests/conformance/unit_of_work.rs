@@ -15,6 +15,16 @@ use tidegate_testkit::{Engine, TestDatabase, concurrently, on_both_engines, on_o
 use crate::world::{NOW, World, address, at, insert_account};
 
 on_both_engines! {
+    async fn a_unit_of_a_single_statement_is_durable_once_it_is_committed(world: World) {
+        let limit = Limit::new(5, 60);
+        let mut unit = world.store.begin_single().await.unwrap();
+        assert_eq!(unit.limits().count(b"single", limit, 1, NOW).await.unwrap().remaining, 4);
+        unit.commit().await.unwrap();
+        let mut reading = world.store.read().await.unwrap();
+        assert_eq!(reading.limits().next(b"single", limit, NOW).await.unwrap().unwrap().remaining, 3);
+    }
+
+
     async fn what_is_committed_is_there_on_every_node(world: World) {
         let account = world.account().await;
         let other_node = world.database.open().await;
