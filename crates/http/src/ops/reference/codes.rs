@@ -30,6 +30,7 @@ const ADVICE: &[(&str, &str)] = &[
         "Read the message: the account is no member of the organization, or there are too many tokens; revoke some.",
     ),
     ("token_not_found", "List the tokens again: it was revoked, or is another's."),
+    ("unauthorized_client", "Register the application for the grant type `authorization_code`."),
     ("ACCOUNTS_FETCH_FAILED", "A defect here: report it with the `x-request-id` of the answer."),
     (
         "too_many_applications",
