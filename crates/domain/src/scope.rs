@@ -415,7 +415,7 @@ mod tests {
             ("data.query", "data:query"),
             ("policy:write", "policies:write"),
             ("databases", "databases:read"),
-            ("org:read", "organization:read"),
+            ("organisation:read", "organization:read"),
         ] {
             assert_eq!(Scopes::requested([typed]), Err(ScopeError::Unknown(meant)), "{typed}");
         }

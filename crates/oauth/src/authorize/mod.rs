@@ -14,6 +14,7 @@ pub mod error;
 pub mod introduce;
 pub mod parameters;
 pub mod request;
+mod requested_by;
 
 pub use answer::{Answer, ResponseMode};
 pub use decide::{Decision, Presence};

@@ -49,7 +49,7 @@ on_both_engines! {
         let server = begun(&here);
         let session = sign_in(&server).await;
         assert_eq!(here.json(&["user", "tokens", ADA]), json!([]));
-        assert_eq!(here.output(&["user", "tokens", ADA]), "The account has no access token.\n");
+        assert_eq!(here.output(&["user", "tokens", ADA]), "The account has no access token.");
         let (first, text) = make(&server, "/api/v1/auth/tokens", &session).await;
         let (second, other) = make(&server, "/api/v1/auth/tokens", &session).await;
         let listed = here.json(&["user", "tokens", ADA]);

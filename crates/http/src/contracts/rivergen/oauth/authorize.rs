@@ -23,13 +23,13 @@ use crate::wire::state::App;
 #[into_params(parameter_in = Query)]
 pub(super) struct AppInfoQuery {
     /// The application.
-    #[param(value_type = String, required = true)]
+    #[param(value_type = String, required = true, min_length = 1)]
     client_id: Option<String>,
     /// One of its redirect URIs.
-    #[param(value_type = String, required = true)]
+    #[param(value_type = String, required = true, min_length = 1)]
     redirect_uri: Option<String>,
     /// What it asks for, separated by spaces.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, min_length = 0, max_length = 2048)]
     scope: Option<String>,
 }
 
@@ -77,7 +77,7 @@ pub(super) async fn authorize(
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::AuthorizeApplications)?;
     let (parameters, is_approved) = body.0.read()?;
-    let request = app.oauth().authorization_request(parameters).await.map_err(|refused| match refused {
+    let request = app.oauth().authorization_request_by(&actor, parameters).await.map_err(|refused| match refused {
         Refused::Rule(RequestRefused::Shown(error)) => error.into(),
         // The frontend shows it: it is the frontend that made the request.
         Refused::Rule(RequestRefused::SentBack(back)) => back.error.into(),

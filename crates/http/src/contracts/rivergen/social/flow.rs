@@ -38,6 +38,7 @@ fn named(provider: ProviderPath) -> String {
             headers(("set-cookie" = String, description = "Comes back with the provider's answer"))),
         (status = 400, description = "INVALID_PROVIDER: unknown, or not set up", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
+        (status = 503, description = "SERVICE_UNAVAILABLE: the provider does not answer", body = ErrorBody),
     ))]
 pub(in super::super) async fn url(
     caller: Caller,
