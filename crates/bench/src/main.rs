@@ -70,6 +70,9 @@ struct Options {
     /// Seconds for which each figure is measured
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
+    /// Configuration keys that an earlier program does not know, such as messages.by_network
+    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    without: Vec<String>,
     /// bcrypt cost of the sign-ins
     #[arg(long, default_value_t = 12)]
     cost: u32,
@@ -113,6 +116,7 @@ fn run(options: Options) -> Result<()> {
         accounts: options.accounts,
         cost: options.cost,
         machine,
+        without: options.without,
     };
     let rows = bench.run(&options.only)?;
     print!("{}", report::table(&rows));

@@ -35,6 +35,8 @@ pub(crate) struct Setup {
     pub(crate) postgres: Option<String>,
     /// How it hashes passwords.
     pub(crate) hash: Hash,
+    /// Configuration keys that it does not know.
+    pub(crate) without: Vec<String>,
 }
 
 impl Setup {
@@ -57,40 +59,40 @@ impl Setup {
         if let Some(url) = &self.postgres {
             writeln!(text, "database = {url:?}")?;
         }
-        for limit in [
-            "failed_passwords_by_account",
-            "failed_codes_by_network",
-            "passwords_set_by_account",
-            "passwords_set_by_organization",
-            "passwords_set_by_network",
-        ] {
-            writeln!(text, "{limit} = {NO_LIMIT}")?;
-        }
-        writeln!(text, "[messages]")?;
-        for limit in ["by_recipient", "by_network", "by_account", "by_organization"] {
-            writeln!(text, "{limit} = {NO_LIMIT}")?;
-        }
-        writeln!(text, "[password_hash]")?;
-        match self.hash {
-            Hash::Bcrypt(cost) => writeln!(text, "scheme = \"bcrypt\"\ncost = {cost}")?,
-            Hash::Negligible => {
-                writeln!(text, "scheme = \"argon2id\"\nmemory_kib = 8\niterations = 1\nparallelism = 1")?;
-            }
-        }
-        for (contract, limits) in [
+        for (section, limits) in [
             (
-                "rivergen",
-                &["sign_up_by_ip", "sign_in_by_ip", "sign_in_by_email", "passkey_challenges_by_ip"][..],
+                "",
+                &[
+                    "failed_passwords_by_account",
+                    "failed_codes_by_network",
+                    "passwords_set_by_account",
+                    "passwords_set_by_organization",
+                    "passwords_set_by_network",
+                ][..],
             ),
-            ("ingestiq", &["failed_sign_in", "anonymous_requests", "authenticated_requests"]),
-            ("crossing_minds", &["requests_by_organization"]),
-            ("riven", &["anonymous_requests", "authenticated_requests"]),
-            ("phone", &["by_phone_at_once", "by_phone", "by_ip", "by_prefix"]),
+            ("messages", &["by_recipient", "by_network", "by_account", "by_organization"]),
+            (
+                "rivergen.limits",
+                &["sign_up_by_ip", "sign_in_by_ip", "sign_in_by_email", "passkey_challenges_by_ip"],
+            ),
+            ("ingestiq.limits", &["failed_sign_in", "anonymous_requests", "authenticated_requests"]),
+            ("crossing_minds.limits", &["requests_by_organization"]),
+            ("riven.limits", &["anonymous_requests", "authenticated_requests"]),
+            ("phone.limits", &["by_phone_at_once", "by_phone", "by_ip", "by_prefix"]),
         ] {
-            writeln!(text, "[{contract}.limits]")?;
-            for limit in limits {
-                writeln!(text, "{limit} = {NO_LIMIT}")?;
+            let key = |limit: &str| {
+                if section.is_empty() { limit.to_owned() } else { format!("{section}.{limit}") }
+            };
+            for limit in limits.iter().filter(|limit| !self.without.contains(&key(limit))) {
+                writeln!(text, "{} = {NO_LIMIT}", key(limit))?;
             }
+        }
+        match self.hash {
+            Hash::Bcrypt(cost) => writeln!(text, "[password_hash]\nscheme = \"bcrypt\"\ncost = {cost}")?,
+            Hash::Negligible => writeln!(
+                text,
+                "[password_hash]\nscheme = \"argon2id\"\nmemory_kib = 8\niterations = 1\nparallelism = 1"
+            )?,
         }
         fs::create_dir_all(&self.dir)?;
         Ok(fs::write(self.config(), text)?)
@@ -99,8 +101,12 @@ impl Setup {
     /// Makes the database with the present schema.
     pub(crate) fn migrate(&self) -> Result<()> {
         self.write_config()?;
-        let output =
-            private(&self.binary).args(["migrate", "--new"]).arg("--config").arg(self.config()).output()?;
+        // Earlier programs make a new database without being told to.
+        let help = private(&self.binary).args(["migrate", "--help"]).output()?;
+        let is_told = String::from_utf8_lossy(&help.stdout).contains("--new");
+        let mut migrate = private(&self.binary);
+        migrate.arg("migrate").args(is_told.then_some("--new")).arg("--config").arg(self.config());
+        let output = migrate.output()?;
         if output.status.success() {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tidegate_broker::LocalStatus;
 use tidegate_database::Unit;
+use tidegate_domain::account::AccountEmail;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::{DateOfBirth, EmailAddress, PhoneNumber, Timestamp};
 use tidegate_kernel::fault::Fault;
@@ -82,16 +83,8 @@ pub(crate) async fn read_brokerage_customer(
 ) -> Result<BrokerageCustomer, Fault> {
     let card = unit.account_cards().find(id).await?.ok_or(Fault::SessionEnded)?;
     let record = unit.brokerage().find(id, broker).await?;
-    let known = record.as_ref().and_then(|record| record.person.as_deref());
-    let known = known
-        .map(|sealed| -> Result<ApplicantRecord, Fault> {
-            Ok(serde_json::from_slice(&kernel.vault.open(&context(id), sealed)?)?)
-        })
-        .transpose()?;
-    let primary = || card.emails.iter().find(|known| known.is_primary).map(|known| known.email.clone());
-    let email = known.as_ref().map(|known| known.email.clone()).or_else(primary);
-    let listed = card.emails.iter().find(|listed| Some(&listed.email) == email.as_ref());
-    let email_verified_at = listed.and_then(|listed| listed.verified_at);
+    let known = record.as_ref().map(|record| applicant(kernel, id, record)).transpose()?.flatten();
+    let (email, email_verified_at) = address(known.as_ref(), &card.emails);
     let changes = [record.as_ref().map(|record| record.updated_at), email_verified_at];
     let updated_at = changes.into_iter().flatten().fold(card.updated_at, Ord::max);
     Ok(BrokerageCustomer {
@@ -108,6 +101,41 @@ pub(crate) async fn read_brokerage_customer(
         created_at: card.created_at,
         updated_at,
     })
+}
+
+/// The person's address, as [`read_brokerage_customer`] finds it, where nothing shows yet that it is theirs.
+pub(crate) async fn read_unproven_address(
+    kernel: &Kernel,
+    unit: &mut Unit,
+    broker: &str,
+    id: AccountId,
+) -> Result<Option<EmailAddress>, Fault> {
+    let record = unit.brokerage().find(id, broker).await?;
+    let known = record.as_ref().map(|record| applicant(kernel, id, record)).transpose()?.flatten();
+    let (email, verified_at) = address(known.as_ref(), &unit.account_cards().emails(id).await?);
+    Ok(email.filter(|_| verified_at.is_none()))
+}
+
+/// What the broker knows of the person.
+fn applicant(
+    kernel: &Kernel,
+    id: AccountId,
+    record: &BrokerageRecord,
+) -> Result<Option<ApplicantRecord>, Fault> {
+    let Some(sealed) = record.person.as_deref() else { return Ok(None) };
+    Ok(Some(serde_json::from_slice(&kernel.vault.open(&context(id), sealed)?)?))
+}
+
+/// The person's address: the one the broker knows, or else the account's primary one; and since when it is known to be theirs.
+fn address(
+    known: Option<&ApplicantRecord>,
+    emails: &[AccountEmail],
+) -> (Option<EmailAddress>, Option<Timestamp>) {
+    let primary = || emails.iter().find(|listed| listed.is_primary).map(|listed| listed.email.clone());
+    let email = known.map(|known| known.email.clone()).or_else(primary);
+    let listed = emails.iter().find(|listed| Some(&listed.email) == email.as_ref());
+    let verified_at = listed.and_then(|listed| listed.verified_at);
+    (email, verified_at)
 }
 
 /// The status of an account; `new` for an unknown word.

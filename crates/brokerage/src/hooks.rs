@@ -9,7 +9,7 @@ use tidegate_kernel::hooks::{AccountHooks, ContactDetails};
 use tidegate_kernel::{Fault, Work};
 
 use crate::BrokerageTables;
-use crate::customer::read_brokerage_customer;
+use crate::customer::{read_brokerage_customer, read_unproven_address};
 
 pub(crate) struct BrokerageHooks {
     /// The name of the broker in use.
@@ -54,13 +54,12 @@ impl AccountHooks for BrokerageHooks {
         account: AccountId,
     ) -> BoxFuture<'w, Result<(), Fault>> {
         async move {
-            let customer = read_brokerage_customer(work.kernel, work.unit, self.broker, account).await?;
-            match (&customer.email, customer.email_verified_at) {
-                (Some(email), None) => {
-                    let details = ContactDetails { email, first_name: None, last_name: None };
+            match read_unproven_address(work.kernel, work.unit, self.broker, account).await? {
+                Some(email) => {
+                    let details = ContactDetails { email: &email, first_name: None, last_name: None };
                     work.contact_learned(account, details).await
                 }
-                _ => Ok(()),
+                None => Ok(()),
             }
         }
         .boxed()

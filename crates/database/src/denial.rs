@@ -11,6 +11,8 @@ use rustix::process::geteuid;
 pub struct Denial {
     /// The path, or the directory above it beyond which nothing is seen.
     place: PathBuf,
+    /// Whether it is a directory above the path.
+    is_above: bool,
     found: Option<Found>,
     ours: u32,
 }
@@ -32,7 +34,8 @@ impl Denial {
     /// Looks at a path that could not be used.
     pub fn of(path: &Path) -> Self {
         let (place, found) = nearest(path);
-        Self { place, found: found.as_ref().map(Found::from), ours: geteuid().as_raw() }
+        let is_above = place != path;
+        Self { place, is_above, found: found.as_ref().map(Found::from), ours: geteuid().as_raw() }
     }
 
     /// Whose it is and which permission is missing: it follows "by this user".
@@ -62,6 +65,13 @@ impl Denial {
             Some(found) if found.owner == self.ours && !found.missing().is_empty() => {
                 let wanted = if found.is_directory { "u+rwx" } else { "u+rw" };
                 format!("run `chmod {wanted} {place}`")
+            }
+            // Nobody should serve as root for a directory's sake.
+            Some(Found { owner: 0, is_directory, .. }) if self.ours != 0 => {
+                let us = name_of(self.ours).unwrap_or_else(|| self.ours.to_string());
+                let all = if is_directory { "-R " } else { "" };
+                let what = if self.is_above { "if it holds nothing else, give it" } else { "give it" };
+                format!("{what} to this user, with `sudo chown {all}{us} {place}`, or name another path")
             }
             Some(found) if found.owner != self.ours => {
                 let owner = name_of(found.owner).unwrap_or_else(|| format!("'#{}'", found.owner));
@@ -118,7 +128,7 @@ mod tests {
 
     fn denial(owner: u32, mode: u32, is_directory: bool) -> (String, String) {
         let found = Some(Found { owner, mode, is_directory });
-        let denial = Denial { place: "/srv/data".into(), found, ours: 54_321 };
+        let denial = Denial { place: "/srv/data".into(), is_above: false, found, ours: 54_321 };
         (denial.reason(), denial.advice())
     }
 
@@ -143,6 +153,10 @@ mod tests {
         assert!(said.contains("`sudo -u '#12345'`"), "{said}");
         let (reason, said) = denial(54_321, 0o700, true);
         assert!(reason.ends_with("with mode 0700") && said.contains("above it"), "{reason} {said}");
+        let (_, said) = denial(0, 0o700, true);
+        assert_eq!(said, "give it to this user, with `sudo chown -R 54321 /srv/data`, or name another path");
+        let (_, said) = denial(0, 0o600, false);
+        assert!(said.contains("`sudo chown 54321 /srv/data`"), "{said}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What can go wrong in the store.
 
+use std::path::Path;
+
 /// A failed store operation. Carries the cause for the log; clients never see it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
@@ -20,12 +22,20 @@ pub enum StoreError {
     #[error("the database holds an unreadable value in {0}")]
     Unreadable(&'static str),
     /// The database found that its own files are damaged. What it answers is not to be relied on.
-    #[error("the database is damaged: {said}; {advice}")]
+    #[error("the database is damaged: {said}")]
     Damaged {
         /// What the database said.
         said: String,
         /// What to do about it.
-        advice: &'static str,
+        advice: String,
+    },
+    /// A file of the database was removed or replaced while it was open: what is written now is lost with the next restart.
+    #[error("{what}")]
+    Lost {
+        /// Which file, and what became of it.
+        what: String,
+        /// What to do about it.
+        advice: String,
     },
     /// Anything else.
     #[error("the database failed: {0}")]
@@ -70,7 +80,7 @@ impl From<sqlx::Error> for StoreError {
                 let class = class_of(&code);
                 if class == Class::Damaged {
                     let advice = if code.len() == 5 { DAMAGED_SERVER } else { DAMAGED_FILE };
-                    return Self::Damaged { said: text, advice };
+                    return Self::Damaged { said: text, advice: advice.to_owned() };
                 }
                 let text = advice(&code).map_or_else(|| text.clone(), |advice| format!("{text}; {advice}"));
                 match class {
@@ -143,17 +153,29 @@ pub(crate) fn advice(code: &str) -> Option<&'static str> {
         8 => Some(
             "the file or its directory cannot be written: see its permissions, and whether the disk is mounted read-only",
         ),
-        10 => Some("the disk fails or is full: see the system's log, and `df`"),
+        10 => Some(
+            "the disk fails or is full, or a file may grow no larger: see the system's log, `df` and `ulimit -f`",
+        ),
         11 => Some(DAMAGED_FILE),
         13 => Some("the disk is full: free space"),
+        14 => Some(
+            "see whether its directory can be written, whether its disk has space, and whether the process may open more files: \
+             `ulimit -n`",
+        ),
         26 => Some("the file is no SQLite database, or is encrypted"),
         _ => None,
     }
 }
 
+/// Advice that is about the database's `FILE`, with the file's own name.
+pub(crate) fn naming(file: &Path, advice: &str) -> String {
+    let shown = file.display().to_string();
+    advice.replace("NEW", &format!("{shown}.recovered")).replace("FILE", &shown)
+}
+
 /// What is left to do with a damaged file.
-pub(crate) const DAMAGED_FILE: &str = "stop the server, keep a copy of the database's file and of those beside it, then restore your \
-     backup, or recover what can be read with `sqlite3 FILE .recover | sqlite3 NEW`";
+pub(crate) const DAMAGED_FILE: &str = "stop the server, keep a copy of FILE, FILE-wal and FILE-shm, move them away and restore your backup with \
+     `tidegate restore BACKUP`, or recover what can be read with `sqlite3 FILE .recover | sqlite3 NEW`";
 /// And with a damaged PostgreSQL.
 const DAMAGED_SERVER: &str = "see the log of the PostgreSQL server; stop both, keep a copy of its data directory, then restore your \
      backup. `pg_amcheck` lists what is damaged, and `reindex` repairs an index";
@@ -247,6 +269,7 @@ mod tests {
             ("267", "stop the server, keep a copy"),
             ("XX001", "see the log of the PostgreSQL server"),
             ("13", "the disk is full"),
+            ("14", "see whether its directory can be written"),
             ("26", "the file is no SQLite database"),
         ] {
             assert!(advice(code).is_some_and(|advice| advice.starts_with(begin)), "{code}");

@@ -8,14 +8,17 @@ mod damage;
 mod denial;
 pub mod engine;
 pub mod error;
+mod repeats;
 mod statement;
 pub mod unit;
 
 pub use denial::{Denial, user};
 pub use engine::{Change, ChangeListener, CopiedTable, DatabaseUrl, Migration, Store, StoreOptions, Topic};
 pub use error::{Refusal, StoreError};
+pub use repeats::Repeats;
 pub use sqlx;
-pub use unit::Unit;
+pub use statement::{MOST_ROWS, rows};
+pub use unit::{Deferred, Unit};
 
 /// Result of a store operation.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;

@@ -54,3 +54,94 @@ macro_rules! fetch_optional {
 macro_rules! fetch_all {
     ($($rest:tt)*) => { $crate::fetch!(fetch_all, $($rest)*) };
 }
+
+/// Runs one statement that writes several rows; answers how many it changed. `$values` are those of the rows' placeholders, in the
+/// statement made by [`rows`](crate::rows): first those all rows share, then row by row.
+#[macro_export]
+macro_rules! execute_rows {
+    ($unit:expr, $sql:expr, [$($shared:expr),* $(,)?], $rows:expr, $row:pat => [$($value:expr),* $(,)?] $(,)?) => {{
+        let sql: String = $sql;
+        match $unit.connection(&sql)? {
+            $crate::engine::Connection::Sqlite(on) => {
+                let mut query = $crate::sqlx::query($crate::sqlx::AssertSqlSafe(sql))$(.bind($shared))*;
+                for $row in $rows {
+                    query = query$(.bind($value))*;
+                }
+                query.execute(on).await.map(|done| done.rows_affected())
+            }
+            $crate::engine::Connection::Postgres(on) => {
+                let mut query = $crate::sqlx::query($crate::sqlx::AssertSqlSafe(sql))$(.bind($shared))*;
+                for $row in $rows {
+                    query = query$(.bind($value))*;
+                }
+                query.execute(on).await.map(|done| done.rows_affected())
+            }
+        }
+        .map_err(|error| $unit.failed(error))
+        .inspect(|_| $unit.succeeded())
+    }};
+}
+
+/// The same; answers the rows that the statement returns.
+#[macro_export]
+macro_rules! fetch_rows {
+    ($unit:expr, $out:ty, $sql:expr, [$($shared:expr),* $(,)?], $rows:expr, $row:pat => [$($value:expr),* $(,)?] $(,)?) => {{
+        let sql: String = $sql;
+        match $unit.connection(&sql)? {
+            $crate::engine::Connection::Sqlite(on) => {
+                let mut query =
+                    $crate::sqlx::query_as::<_, $out>($crate::sqlx::AssertSqlSafe(sql))$(.bind($shared))*;
+                for $row in $rows {
+                    query = query$(.bind($value))*;
+                }
+                query.fetch_all(on).await
+            }
+            $crate::engine::Connection::Postgres(on) => {
+                let mut query =
+                    $crate::sqlx::query_as::<_, $out>($crate::sqlx::AssertSqlSafe(sql))$(.bind($shared))*;
+                for $row in $rows {
+                    query = query$(.bind($value))*;
+                }
+                query.fetch_all(on).await
+            }
+        }
+        .map_err(|error| $unit.failed(error))
+        .inspect(|_| $unit.succeeded())
+    }};
+}
+
+/// Most rows of one statement: few texts, so that all of them stay prepared.
+pub const MOST_ROWS: usize = 16;
+
+/// A statement for `rows` rows of `columns` values each, between `head` and `tail`. The first `shared` placeholders are in one of these
+/// two: `($3, $4), ($5, $6)` are two rows of two columns with two shared ones.
+pub fn rows(head: &str, shared: usize, columns: usize, rows: usize, tail: &str) -> String {
+    let mut sql = String::with_capacity(head.len() + tail.len() + rows * columns * 5 + 2);
+    sql.push_str(head);
+    let mut next = shared;
+    for row in 0..rows {
+        sql.push_str(if row == 0 { " (" } else { ", (" });
+        for column in 0..columns {
+            next += 1;
+            sql.push_str(if column == 0 { "$" } else { ", $" });
+            sql.push_str(&next.to_string());
+        }
+        sql.push(')');
+    }
+    sql.push(' ');
+    sql.push_str(tail);
+    sql
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rows;
+
+    #[test]
+    fn placeholders_of_rows_follow_the_shared_ones() {
+        assert_eq!(
+            rows("insert into t (a, b) values", 1, 2, 2, "on conflict do nothing"),
+            "insert into t (a, b) values ($2, $3), ($4, $5) on conflict do nothing"
+        );
+    }
+}

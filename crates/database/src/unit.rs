@@ -1,6 +1,10 @@
 //! The unit of work: everything one request does to the store, or nothing of it.
 
+use std::any::Any;
 use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use uuid::Uuid;
 
 use crate::damage::Damage;
 use crate::engine::{Change, ChangeListener, Connection, Session};
@@ -8,6 +12,13 @@ use crate::{Result, StoreError};
 
 /// Most changes sent one by one; with more, the caches drop everything, which is quicker.
 const MOST_CHANGES: usize = 200;
+
+/// Writes that a unit puts off to its end, so that several rows of a table take one statement. Nothing is lost by it: the unit is
+/// written as a whole or not at all.
+pub trait Deferred: Any + Send {
+    /// Writes them.
+    fn write(self: Box<Self>, unit: &mut Unit) -> BoxFuture<'_, Result<()>>;
+}
 
 /// One transaction. Dropped without [`Unit::commit`], it is rolled back.
 ///
@@ -19,11 +30,74 @@ pub struct Unit {
     /// Whether a statement failed, or was cut off and may have been run or not.
     must_roll_back: bool,
     damage: Damage,
+    /// What is to be written before the commit.
+    deferred: Vec<Box<dyn Deferred>>,
+    /// Rows that the unit made.
+    made: Vec<Uuid>,
+    /// Rows that the unit locked.
+    locked: Vec<Uuid>,
 }
 
 impl Unit {
     pub(crate) fn new(session: Session, listener: Option<Arc<dyn ChangeListener>>, damage: Damage) -> Self {
-        Self { session, changes: Vec::new(), listener, must_roll_back: false, damage }
+        Self {
+            session,
+            changes: Vec::new(),
+            listener,
+            must_roll_back: false,
+            damage,
+            deferred: Vec::new(),
+            made: Vec::new(),
+            locked: Vec::new(),
+        }
+    }
+
+    /// The writes of one kind that are put off to the end of the unit: for repositories. To read the same table in the same unit, a
+    /// repository writes them first, with [`Unit::write_deferred`].
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when the unit only reads: they would never be written.
+    pub fn deferred<D: Deferred + Default>(&mut self) -> Result<&mut D> {
+        if !self.session.writes() {
+            return Err(only_reads());
+        }
+        if !self.deferred.iter().any(|deferred| (deferred.as_ref() as &dyn Any).is::<D>()) {
+            self.deferred.push(Box::<D>::default());
+        }
+        let mut all = self.deferred.iter_mut();
+        all.find_map(|deferred| (deferred.as_mut() as &mut dyn Any).downcast_mut())
+            .ok_or_else(|| StoreError::Database("nothing can be put off".to_owned()))
+    }
+
+    /// Writes what was put off.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn write_deferred(&mut self) -> Result<()> {
+        for deferred in std::mem::take(&mut self.deferred) {
+            deferred.write(self).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes that the unit made a row: for repositories. Until it is committed, no other unit refers to it.
+    pub fn note_made(&mut self, row: Uuid) {
+        self.made.push(row);
+    }
+
+    /// Whether the unit made that row.
+    pub fn has_made(&self, row: Uuid) -> bool {
+        self.made.contains(&row)
+    }
+
+    /// Whether the unit holds the lock of a row already, because it locked it before or made it; from now on it does: for repositories
+    /// that are about to lock it.
+    pub fn note_locked(&mut self, row: Uuid) -> bool {
+        let is_held = self.locked.contains(&row) || self.has_made(row);
+        if !is_held {
+            self.locked.push(row);
+        }
+        is_held
     }
 
     /// The connection, for the statement `sql`: for repositories, through [`crate::execute!`] and [`crate::fetch!`]. The
@@ -38,7 +112,7 @@ impl Unit {
             return Err(must_roll_back());
         }
         if !self.session.writes() && !sql.starts_with("select") {
-            return Err(StoreError::Database("a unit that only reads cannot write".to_owned()));
+            return Err(only_reads());
         }
         self.must_roll_back = self.session.writes();
         Ok(self.session.connection())
@@ -51,9 +125,7 @@ impl Unit {
 
     /// Notes that a statement failed: for repositories.
     pub fn failed(&mut self, error: sqlx::Error) -> StoreError {
-        let error = StoreError::from(error);
-        self.damage.note(&error);
-        error
+        self.damage.note(error.into())
     }
 
     /// Makes everything durable, then notifies the caches. When this returns `Ok` the work survives power loss.
@@ -63,7 +135,7 @@ impl Unit {
     /// # Errors
     /// Those of the database; nothing was written then. [`StoreError::Database`] also when a statement of the unit
     /// failed: what is left of it is not what its caller meant.
-    pub async fn commit(self) -> Result<()> {
+    pub async fn commit(mut self) -> Result<()> {
         if self.must_roll_back {
             return Err(must_roll_back());
         }
@@ -73,7 +145,9 @@ impl Unit {
         // In a task of its own: a caller who goes away cannot stop it half-way with the writer in hand, nor keep from
         // the caches that a session has ended.
         let finishing = tokio::spawn(async move {
-            self.session.commit(&self.changes).await.inspect_err(|error| self.damage.note(error))?;
+            self.write_deferred().await?;
+            self.session.commit(&self.changes).await.map_err(|error| self.damage.note(error))?;
+            self.damage.present();
             if let Some(listener) = self.listener {
                 self.changes.into_iter().for_each(|change| listener.changed(change));
             }
@@ -90,6 +164,10 @@ impl Unit {
             self.changes.push(change);
         }
     }
+}
+
+fn only_reads() -> StoreError {
+    StoreError::Database("a unit that only reads cannot write".to_owned())
 }
 
 fn must_roll_back() -> StoreError {

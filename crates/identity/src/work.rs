@@ -8,6 +8,7 @@ use tidegate_domain::limit::{Exceeded, Limit};
 use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::message::{CodeText, Mail};
+use tidegate_kernel::reserved::Reserved;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call, Fault, Grant};
@@ -21,6 +22,8 @@ pub(crate) struct Work<'a, G = ()> {
     pub(crate) unit: Unit,
     pub(crate) now: Timestamp,
     pub(crate) grant: G,
+    /// What is counted already as the failure it may turn out to be; given back with the commit, or where there is none.
+    pub(crate) reserved: Option<Reserved>,
 }
 
 /// A unit of work of a signed-in caller, who has been found to be allowed it in the same unit.
@@ -35,7 +38,7 @@ impl Identity {
     /// Begins a unit of work for a caller who is not signed in: what they send proves what they may do.
     pub(crate) async fn begin<'a>(&'a self, call: &'a Call) -> Result<Work<'a>, Fault> {
         let unit = self.kernel.store.begin().await?;
-        Ok(Work { app: self, call, unit, now: self.kernel.now(), grant: () })
+        Ok(Work { app: self, call, unit, now: self.kernel.now(), grant: (), reserved: None })
     }
 
     /// Begins a unit of work of a signed-in caller, if they may do this now. The session is read again in the unit; where
@@ -48,7 +51,7 @@ impl Identity {
     ) -> Result<Acting<'a>, Fault> {
         let mut unit = self.kernel.store.begin().await?;
         let grant = self.kernel.grant_in(&mut unit, actor, permission).await?;
-        Ok(Work { app: self, call, unit, now: self.kernel.now(), grant })
+        Ok(Work { app: self, call, unit, now: self.kernel.now(), grant, reserved: None })
     }
 
     /// Begins a unit of work of a signed-in caller in one of their organizations, if their role there allows this. It acts by the
@@ -153,6 +156,14 @@ impl<G> Work<'_, G> {
 
     /// Makes it all durable.
     pub(crate) async fn commit(self) -> Result<(), Fault> {
-        Ok(self.unit.commit().await?)
+        let Self { mut unit, reserved, .. } = self;
+        let Some(mut reserved) = reserved else {
+            return Ok(unit.commit().await?);
+        };
+        unit.write_deferred().await?;
+        reserved.refund(&mut unit).await?;
+        unit.commit().await?;
+        reserved.refunded();
+        Ok(())
     }
 }

@@ -92,6 +92,7 @@ impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(text) => Self::Unavailable(text),
+            lost @ StoreError::Lost { .. } => Self::Unavailable(lost.to_string()),
             other => Self::Internal(other.to_string()),
         }
     }

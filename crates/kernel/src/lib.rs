@@ -35,6 +35,7 @@ pub mod one_time;
 mod own_jobs;
 pub mod refresh;
 mod request_limits;
+pub mod reserved;
 pub mod settings;
 pub mod signing_keys;
 pub mod sms_receipts;

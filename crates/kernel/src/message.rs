@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tidegate_crypto::PlainToken;
 use tidegate_delivery::{SmsTemplate, Template};
-use tidegate_domain::{Catalogue, EmailAddress, PhoneNumber, Secret, Timestamp};
+use tidegate_domain::{Catalogue, EmailAddress, LanguageTag, PhoneNumber, Secret, Timestamp};
 use uuid::Uuid;
 
 use crate::fault::Fault;
@@ -55,6 +55,15 @@ pub struct CodeText<'a> {
     pub deliverable: bool,
 }
 
+/// The language of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// That of the recipient's account, which is looked up; without an account, that of the request.
+    OfRecipient,
+    /// That of the recipient's account, as it was looked up before; where it has none, that of the request.
+    Known(Option<LanguageTag>),
+}
+
 /// A message of either channel.
 struct Queued<'a> {
     channel: Channel,
@@ -66,6 +75,7 @@ struct Queued<'a> {
     cause: Uuid,
     values: Value,
     deliverable: bool,
+    language: Language,
 }
 
 /// What becomes of a message beyond a limit.
@@ -196,6 +206,14 @@ impl Work<'_> {
     /// # Errors
     /// Those of the store and the vault.
     pub async fn send(&mut self, mail: Mail<'_>) -> Result<(), Fault> {
+        self.send_in(mail, Language::OfRecipient).await
+    }
+
+    /// Puts a mail in the outbox, in a language that is known.
+    ///
+    /// # Errors
+    /// Those of the store and the vault.
+    pub async fn send_in(&mut self, mail: Mail<'_>, language: Language) -> Result<(), Fault> {
         let mut values = json!({
             "product": self.kernel.settings.product,
             // A mail to an address that is not verified has no name in it: the name may be an attacker's text.
@@ -212,6 +230,7 @@ impl Work<'_> {
             cause: mail.cause,
             values,
             deliverable: mail.deliverable,
+            language,
         })
         .await
     }
@@ -221,6 +240,14 @@ impl Work<'_> {
     /// # Errors
     /// Those of the store and the vault.
     pub async fn text_code(&mut self, text: CodeText<'_>) -> Result<(), Fault> {
+        self.text_code_in(text, Language::OfRecipient).await
+    }
+
+    /// Puts a text message in the outbox, in a language that is known.
+    ///
+    /// # Errors
+    /// Those of the store and the vault.
+    pub async fn text_code_in(&mut self, text: CodeText<'_>, language: Language) -> Result<(), Fault> {
         let values = json!({
             "product": self.kernel.settings.product,
             "code": text.code.expose(),
@@ -237,6 +264,7 @@ impl Work<'_> {
             cause: text.cause,
             values,
             deliverable: text.deliverable,
+            language,
         })
         .await
     }
@@ -265,6 +293,9 @@ impl Work<'_> {
     /// The language of a message: that of the recipient's account, or else of the request that causes it. It is looked up
     /// whether or not the address has an account, so that both take the same time.
     async fn language_for(&mut self, queued: &Queued<'_>) -> Result<String, Fault> {
+        if let Language::Known(of_account) = &queued.language {
+            return Ok(self.words_in(of_account.as_ref()).lang().to_owned());
+        }
         let kind = match queued.channel {
             Channel::Email => "email",
             Channel::Sms => "phone",
@@ -282,9 +313,12 @@ impl Work<'_> {
 
     async fn words_of(&mut self, kind: &str, recipient: &str) -> Result<Arc<Catalogue>, Fault> {
         let of_account = self.unit.account_cards().language_of(kind, recipient).await?;
+        Ok(self.words_in(of_account.as_ref()))
+    }
+
+    fn words_in(&self, of_account: Option<&LanguageTag>) -> Arc<Catalogue> {
         let languages = &self.kernel.settings.languages;
-        let tag = of_account.as_ref().or_else(|| self.call.language(languages));
-        Ok(Arc::clone(languages.of(tag)))
+        Arc::clone(languages.of(of_account.or_else(|| self.call.language(languages))))
     }
 
     /// Counts a message by its recipient and by who causes it: network, account, organization. False when it is one too
@@ -302,22 +336,21 @@ impl Work<'_> {
                 (Counted::MessagesByOrganization(by.organization), limits.by_organization, by_causer)
             }),
         ];
-        let attempts: Vec<_> =
-            attempts.into_iter().flatten().filter(|(.., beyond)| *beyond != OverLimit::Send).collect();
+        let attempts = attempts.into_iter().flatten().filter(|(.., beyond)| *beyond != OverLimit::Send);
+        let (counted, beyond): (Vec<_>, Vec<_>) =
+            attempts.filter_map(|(counted, limit, beyond)| Some(((counted, limit?), beyond))).unzip();
+        let exceeded = self.count_each(&counted).await?;
         let mut is_within = true;
-        for (counted, limit, beyond) in &attempts {
-            match self.count(*counted, *limit).await? {
-                Some(exceeded) if *beyond == OverLimit::Refuse => return Err(exceeded.into()),
+        for (exceeded, beyond) in exceeded.into_iter().zip(beyond) {
+            match exceeded {
+                Some(exceeded) if beyond == OverLimit::Refuse => return Err(exceeded.into()),
                 Some(_) => is_within = false,
                 None => {}
             }
         }
         if !is_within {
-            for (counted, limit, _) in attempts {
-                if limit.is_some() {
-                    self.refund(counted).await?;
-                }
-            }
+            let counted: Vec<_> = counted.iter().map(|(counted, _)| *counted).collect();
+            self.refund(&counted).await?;
         }
         Ok(is_within)
     }

@@ -179,7 +179,15 @@ impl Kernel {
             session: Some(found.session),
         };
         work.audit(Action::RefreshTokenReplayed, subject, json!({})).await?;
-        Ok(unit.commit().await?)
+        unit.commit().await?;
+        tracing::warn!(
+            session = %found.session,
+            account = %found.account,
+            contract = %call.profile.contract,
+            network = call.network(),
+            "a refresh token that had been replaced was presented again: its session is ended, because an attacker may hold the token"
+        );
+        Ok(())
     }
 }
 

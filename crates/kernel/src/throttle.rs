@@ -1,6 +1,6 @@
 //! Exact rate limits for what must not be guessed: counted in the store, before any look-up.
 
-use tidegate_database::{Store, Unit};
+use tidegate_database::Unit;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::id::{AccountId, ChallengeId, OrganizationId};
 use tidegate_domain::limit::{Exceeded, Limit};
@@ -10,6 +10,7 @@ use crate::counted_client::CountedClient;
 use crate::counted_factor::{CountedFactor, FactorUse};
 use crate::fault::Fault;
 use crate::tables::known_networks::KEEP_NETWORKS;
+use crate::tables::limits::Attempts;
 use crate::{Call, Kernel, KernelTables, Work, limit_key};
 
 /// What is counted: its name is part of the bucket.
@@ -41,8 +42,6 @@ pub enum Counted<'a> {
     Factor(CountedFactor),
     /// Sign-ins with a passkey that are begun, by network.
     PasskeyChallengesByIp,
-    /// Attempts in the audit log, by network.
-    AuditedAttempts,
     /// Forgotten passwords, by address.
     ForgotPasswordByIp,
     /// Forgotten passwords, by e-mail address.
@@ -83,6 +82,11 @@ pub enum Counted<'a> {
     MessagesByOrganization(OrganizationId),
 }
 
+/// The first attempt that is over its limit.
+fn first_exceeded<A: Copy>(attempts: &[A], counts: &[Option<Exceeded>]) -> Option<(A, Exceeded)> {
+    attempts.iter().zip(counts).find_map(|(attempt, exceeded)| Some((*attempt, (*exceeded)?)))
+}
+
 /// What an attempt is counted in.
 struct Bucket {
     /// Its name in the store.
@@ -105,43 +109,64 @@ impl Kernel {
         call: &Call,
         attempts: &[(Counted<'_>, Option<Limit>)],
     ) -> Result<(), Fault> {
+        match self.exceeded(call, attempts).await? {
+            Some(exceeded) => Err(exceeded.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// The same; answers by how much the first one is over its limit. None where all were counted.
+    pub(crate) async fn exceeded(
+        &self,
+        call: &Call,
+        attempts: &[(Counted<'_>, Option<Limit>)],
+    ) -> Result<Option<Exceeded>, Fault> {
         let limited: Vec<_> =
             attempts.iter().filter_map(|(counted, limit)| limit.map(|limit| (*counted, limit))).collect();
         if limited.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let mut unit = self.store.begin().await?;
-        let now = self.now();
-        for (counted, limit) in limited {
-            let exceeded = self.count(&mut unit, call, counted, limit, now).await?;
-            let Some(exceeded) = exceeded else { continue };
-            if let Counted::RegistrationsByPrefix(phone) = counted {
-                // Shared by all accounts, unlike the others: logged for the operator.
-                let prefix = phone.prefix();
-                tracing::warn!(prefix, "no more codes for these numbers; see [phone.limits] by_prefix");
-            }
-            return Err(exceeded.into());
+        let counts = self.count_each(&mut unit, call, &limited, self.now()).await?;
+        let Some(((counted, _), exceeded)) = first_exceeded(&limited, &counts) else {
+            unit.commit().await?;
+            return Ok(None);
+        };
+        if let Counted::RegistrationsByPrefix(phone) = counted {
+            // Shared by all accounts, unlike the others: logged for the operator.
+            let prefix = phone.prefix();
+            tracing::warn!(prefix, "no more codes for these numbers; see [phone.limits] by_prefix");
         }
-        Ok(unit.commit().await?)
+        limit_key::note(|| counted.limit_key(call.profile.contract.as_str()));
+        Ok(Some(exceeded))
     }
 
-    /// Counts an attempt in each of its buckets until one is over its limit; answers by how much, if one is.
-    pub(crate) async fn count(
+    /// Counts each of `attempts`, all in one statement; answers by how much each is over its limit.
+    pub(crate) async fn count_each(
         &self,
         unit: &mut Unit,
         call: &Call,
-        counted: Counted<'_>,
-        limit: Limit,
+        attempts: &[(Counted<'_>, Limit)],
         now: Timestamp,
-    ) -> Result<Option<Exceeded>, Fault> {
-        for Bucket { mac, times } in self.buckets(call, counted) {
-            let status = unit.limits().count(&mac, limit.times(times), 1, now).await?;
-            if status.exceeded {
-                limit_key::note(|| counted.limit_key(call.profile.contract.as_str()));
-                return Ok(Some(status.exceeded_at(now)));
-            }
-        }
-        Ok(None)
+    ) -> Result<Vec<Option<Exceeded>>, Fault> {
+        let buckets: Vec<Vec<Attempts>> = attempts
+            .iter()
+            .map(|(counted, limit)| {
+                let buckets = self.buckets(call, *counted).into_iter();
+                let attempts =
+                    |Bucket { mac, times }| Attempts { bucket: mac, limit: limit.times(times), times: 1 };
+                buckets.map(attempts).collect()
+            })
+            .collect();
+        let mut statuses = unit.limits().count_all(&buckets.concat(), now).await?.into_iter();
+        Ok(buckets
+            .iter()
+            .map(|of_one| {
+                // All of its statuses are taken, so that the next one's follow.
+                let of_one: Vec<_> = statuses.by_ref().take(of_one.len()).collect();
+                of_one.into_iter().find(|status| status.exceeded).map(|status| status.exceeded_at(now))
+            })
+            .collect())
     }
 
     /// What a wrong password for `login` counts as. A network that the account has signed in from has a count of its own:
@@ -158,7 +183,11 @@ impl Kernel {
         })
     }
 
-    pub(crate) async fn is_known_network(
+    /// Whether the account that signs in as `login` has done so from the caller's network.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn is_known_network(
         &self,
         unit: &mut Unit,
         call: &Call,
@@ -256,7 +285,6 @@ impl Counted<'_> {
             }
             Counted::Factor(counted) => (counted.scope(), counted.name()),
             Counted::PasskeyChallengesByIp => (Scope::Network, format!("{contract} passkey challenges ip")),
-            Counted::AuditedAttempts => (Scope::Network, "audited attempts ip".to_owned()),
             Counted::ForgotPasswordByEmail(email) => {
                 (Scope::All, format!("{contract} forgot-password email {}", email.mailbox()))
             }
@@ -315,7 +343,6 @@ impl Counted<'_> {
             Self::Factor(CountedFactor::WrongFromKnownNetwork(_)) => "failed_codes_by_account".to_owned(),
             Self::Factor(CountedFactor::Sent(..)) => of_contract("second_factor_codes"),
             Self::PasskeyChallengesByIp => of_contract("passkey_challenges_by_ip"),
-            Self::AuditedAttempts => "audit.attempts_by_network".to_owned(),
             Self::CodesAtOnceByPhone(_) => "phone.limits.by_phone_at_once".to_owned(),
             Self::CodesByPhone(_) => "phone.limits.by_phone".to_owned(),
             Self::CodesByIp => "phone.limits.by_ip".to_owned(),
@@ -342,18 +369,33 @@ impl Work<'_> {
         counted: Counted<'_>,
         limit: Option<Limit>,
     ) -> Result<Option<Exceeded>, Fault> {
-        match limit {
-            Some(limit) => self.kernel.count(self.unit, self.call, counted, limit, self.now).await,
-            None => Ok(None),
+        let Some(limit) = limit else { return Ok(None) };
+        Ok(self.count_each(&[(counted, limit)]).await?.pop().flatten())
+    }
+
+    /// Counts one more against each of the limits, all in one statement; answers by how much each is too many, if it is.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn count_each(
+        &mut self,
+        attempts: &[(Counted<'_>, Limit)],
+    ) -> Result<Vec<Option<Exceeded>>, Fault> {
+        let counts = self.kernel.count_each(self.unit, self.call, attempts, self.now).await?;
+        if let Some(((counted, _), _)) = first_exceeded(attempts, &counts) {
+            limit_key::note(|| counted.limit_key(self.call.profile.contract.as_str()));
         }
+        Ok(counts)
     }
 
     /// Takes back what turned out not to count.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn refund(&mut self, counted: Counted<'_>) -> Result<(), Fault> {
-        take_back(&self.kernel.bucket_names(self.call, counted), self.unit).await
+    pub async fn refund(&mut self, counted: &[Counted<'_>]) -> Result<(), Fault> {
+        let buckets = counted.iter().flat_map(|counted| self.kernel.bucket_names(self.call, *counted));
+        let buckets: Vec<_> = buckets.collect();
+        Ok(self.unit.limits().refund_all(&buckets).await?)
     }
 
     /// Whether the account that signs in as `login` has done so from the caller's network.
@@ -422,68 +464,4 @@ impl Work<'_> {
         }
         Ok(())
     }
-}
-
-/// Failures that were counted before it is known whether they are any: counting first keeps a crowd of concurrent
-/// guesses within the limit. Whatever does not turn out to be a failure is taken back, also an attempt that was given up
-/// half-way, or refused because there was too much to do.
-pub struct Reserved {
-    store: Store,
-    buckets: Vec<[u8; 32]>,
-}
-
-impl Reserved {
-    /// What the attempt counts, should it fail.
-    pub fn new(kernel: &Kernel, call: &Call, counted: &[Counted<'_>]) -> Self {
-        let buckets = counted.iter().flat_map(|counted| kernel.bucket_names(call, *counted)).collect();
-        Self { store: kernel.store.clone(), buckets }
-    }
-
-    /// The attempt failed: it stays counted.
-    pub fn keep(&mut self) {
-        self.buckets.clear();
-    }
-
-    /// Takes the attempt back in the unit of work that makes it a success.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn refund(&self, unit: &mut Unit) -> Result<(), Fault> {
-        take_back(&self.buckets, unit).await
-    }
-
-    /// That unit was committed.
-    pub fn refunded(&mut self) {
-        self.buckets.clear();
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        if self.buckets.is_empty() {
-            return;
-        }
-        // Without a runtime the process is ending; the window ends by itself.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        // The task holds what it needs and no `Reserved`: a runtime that is ending drops the task at once, and with a
-        // `Reserved` in it that would be the next one to be spawned, without end.
-        let (store, buckets) = (self.store.clone(), std::mem::take(&mut self.buckets));
-        runtime.spawn(async move {
-            let taken_back = async {
-                let mut unit = store.begin().await?;
-                take_back(&buckets, &mut unit).await?;
-                Ok::<(), Fault>(unit.commit().await?)
-            };
-            if let Err(fault) = taken_back.await {
-                tracing::warn!(error = %fault, "an attempt that did not fail stays counted as one");
-            }
-        });
-    }
-}
-
-async fn take_back(buckets: &[[u8; 32]], unit: &mut Unit) -> Result<(), Fault> {
-    for bucket in buckets {
-        unit.limits().refund(bucket).await?;
-    }
-    Ok(())
 }

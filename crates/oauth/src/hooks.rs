@@ -30,6 +30,20 @@ impl AccountHooks for OauthHooks {
         .boxed()
     }
 
+    /// Codes that were not exchanged, and consents: an attacker may have allowed an application of their own, which would be let in
+    /// without a question when the owner comes by.
+    fn footholds_removed<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+    ) -> BoxFuture<'w, Result<(), Fault>> {
+        async move {
+            work.unit.codes().delete_of_account(account).await?;
+            Ok(work.unit.consents().delete_of_account(account).await?)
+        }
+        .boxed()
+    }
+
     /// What it has allowed which application.
     fn account_exported<'w>(
         &'w self,

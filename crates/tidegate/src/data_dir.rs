@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use rustix::process::geteuid;
-use tidegate_database::Denial;
+use tidegate_database::{Denial, user};
 
 use crate::failure::Failure;
 use crate::program::shell_word;
@@ -55,7 +55,7 @@ fn not_allowed(path: &Path) -> Failure {
     let directory = shell_word(&path.display().to_string());
     let advice = format!(
         "create it for this user, with `sudo install -d -m 700 -o {} {directory}`, or choose another with --data-dir",
-        geteuid().as_raw()
+        user(geteuid().as_raw()).split(',').next().unwrap_or_default()
     );
     failure(what, &advice)
 }

@@ -7,6 +7,7 @@ use tidegate_database::StoreError;
 use tidegate_kernel::Fault;
 
 use crate::config::Mistake;
+use crate::program::as_called;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug)]
@@ -95,7 +96,8 @@ impl Failure {
 
     /// For programs.
     pub(crate) fn json(&self) -> Value {
-        json!({"error": {"code": self.code, "message": self.message, "advice": self.advice}})
+        let advice = self.advice.as_deref().map(as_called);
+        json!({"error": {"code": self.code, "message": as_called(&self.message), "advice": advice}})
     }
 
     /// 1, or 2 when the command line was wrong.
@@ -124,6 +126,7 @@ impl From<StoreError> for Failure {
                 let what = format!("the database is damaged: {said}");
                 return Self::advised("database_damaged", what, advice);
             }
+            StoreError::Lost { what, advice } => return Self::advised("database_lost", what, advice),
             StoreError::Unavailable(_) => "database_unavailable",
             StoreError::Address(_) => "database_address",
             StoreError::Migration(_) => "database_schema",
@@ -147,7 +150,12 @@ impl From<Fault> for Failure {
             Fault::Unavailable(_) => "database_unavailable",
             Fault::Internal(_) => "internal",
         };
-        Self::new(code, fault.to_string())
+        let failure = Self::new(code, fault.to_string());
+        // On its way here the advice was lost.
+        if failure.message.starts_with("the database is damaged") {
+            return failure.advise("`tidegate doctor` reads all of it, and says what to do");
+        }
+        failure
     }
 }
 

@@ -2,16 +2,19 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf, absolute};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use tidegate_database::{DatabaseUrl, Denial, Store};
 
 use crate::config::Config;
 use crate::failure::{Failure, without_numbers};
 
 /// How to get from a wrong directory to the right one.
-const POINT_AT_IT: &str = "run this in the directory where `tidegate serve` was started, or name the data directory with --data-dir, \
+const POINT_AT_IT: &str = "run this in the directory where the server was started, or name the data directory with --data-dir, \
      TIDEGATE_DATA_DIR or data_dir in tidegate.toml, and a PostgreSQL database with --database or TIDEGATE_DATABASE; a new \
      installation is made by `tidegate serve`, or by --new of `tidegate migrate` and `tidegate org create`";
 
@@ -167,7 +170,7 @@ pub(crate) async fn refuse_foreign(config: &Config, store: &Store) -> Result<(),
 /// Held by the one process that serves a SQLite file; let go of by the system when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct ServingLock {
-    _file: File,
+    file: File,
 }
 
 impl ServingLock {
@@ -215,14 +218,56 @@ impl ServingLock {
             .and_then(|()| file.rewind())
             .and_then(|()| write!(file, "{}", std::process::id()))
             .and_then(|()| file.flush());
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+
+    /// Notes for commands beside it where its process listens.
+    pub(crate) fn note_address(&mut self, address: SocketAddr) {
+        // Only says so.
+        let _ = write!(self.file, " {address}").and_then(|()| self.file.flush());
+    }
+}
+
+/// Who serves a database's file just now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// No process.
+    Nowhere,
+    /// A process that listens at that address, where it has noted one.
+    At(String),
+    /// It cannot be seen: the database is no file, or its lock is out of reach.
+    Unknown,
+}
+
+/// Who serves the configured database. Nothing is made or changed, and the lock is not tried: for a moment that would keep a server
+/// from it.
+pub(crate) fn served(config: &Config) -> Served {
+    let Some(database) = config.database_file() else { return Served::Unknown };
+    let noted = match fs::read_to_string(lock_file(&database)) {
+        Ok(noted) => noted,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Served::Nowhere,
+        Err(_) => return Served::Unknown,
+    };
+    let (pid, address) = noted.split_once(' ').unwrap_or((&noted, ""));
+    let is_alive = pid.trim().parse().ok().and_then(Pid::from_raw).map(|pid| match test_kill_process(pid) {
+        Ok(()) => true,
+        // It is another user's.
+        Err(error) => error == Errno::PERM,
+    });
+    // A process that has ended and was not waited for yet is still there, and another may have got its number.
+    let listens = || address.parse::<SocketAddr>().is_ok_and(|address| TcpStream::connect(address).is_ok());
+    match is_alive {
+        Some(true) if address.is_empty() => Served::Unknown,
+        Some(true) if listens() => Served::At(address.to_owned()),
+        Some(_) => Served::Nowhere,
+        None => Served::Unknown,
     }
 }
 
 fn served_already(database: &Path, file: &mut File) -> Failure {
     let mut pid = String::new();
-    let _ = file.take(20).read_to_string(&mut pid);
-    let by = match pid.trim().parse::<u32>() {
+    let _ = file.take(100).read_to_string(&mut pid);
+    let by = match pid.split(' ').next().unwrap_or_default().trim().parse::<u32>() {
         Ok(pid) => format!("process {pid}"),
         Err(_) => "another process".to_owned(),
     };

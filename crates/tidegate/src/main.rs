@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(error),
     };
+    program::remember(&cli.global);
     let as_json = cli.global.json;
     let code = match commands::run(cli) {
         Ok(Some(answer)) => {
@@ -51,7 +52,7 @@ fn fail(failure: &Failure, as_json: bool) -> ExitCode {
     if as_json {
         output::print_json(&failure.json());
     } else {
-        for line in program::as_called(failure.message()).lines() {
+        for line in failure.message().lines() {
             let line = if line.starts_with("hint: ") { line.to_owned() } else { format!("error: {line}") };
             output::tell(&line);
         }

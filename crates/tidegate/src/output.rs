@@ -59,7 +59,8 @@ pub(crate) fn print_line_aside(line: String) {
 
 /// Tells a person something on standard error: in order with the log, once there is one.
 pub(crate) fn tell(line: &str) {
-    if !logging::write_line(line) {
+    let line = as_called(line);
+    if !logging::write_line(&line) {
         let _ = writeln!(io::stderr().lock(), "{line}");
     }
 }

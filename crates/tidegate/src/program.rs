@@ -2,7 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tidegate_database::DatabaseUrl;
+
+use crate::cli::GlobalFlags;
 
 /// The name that stands in texts for however the program is called.
 const NAME: &str = "tidegate";
@@ -35,10 +41,69 @@ fn by_path(first: &str, search: Option<OsString>) -> String {
     }
 }
 
-/// A text in which commands stand as they can be run here.
+/// What every command that a text names has to be given to be about the same installation: the flags of this run.
+static FLAGS: OnceLock<Vec<(&'static str, String)>> = OnceLock::new();
+
+/// Remembers the flags of this run. The first call counts.
+pub(crate) fn remember(global: &GlobalFlags) {
+    let _ = FLAGS.set(flags(global));
+}
+
+fn flags_of_run() -> &'static [(&'static str, String)] {
+    FLAGS.get().map_or(&[], Vec::as_slice)
+}
+
+/// The flags of a run that say which installation it is about. A password in the database's URL is not repeated.
+fn flags(global: &GlobalFlags) -> Vec<(&'static str, String)> {
+    let path = |path: &PathBuf| path.display().to_string();
+    let database = global.database.as_deref().and_then(|url| url.parse::<DatabaseUrl>().ok());
+    [
+        ("--config", global.config.as_ref().map(path)),
+        ("--data-dir", global.data_dir.as_ref().map(path)),
+        ("--database", database.map(|url| url.to_string())),
+    ]
+    .into_iter()
+    .filter_map(|(flag, value)| Some((flag, shell_word(&value?))))
+    .collect()
+}
+
+/// A text in which each command stands as it can be run here: with the program as it was called, and the flags of this run.
+/// Commands are what stands between backticks and begins with the program's name.
 pub(crate) fn as_called(text: &str) -> String {
-    let command = called();
-    if command == NAME { text.to_owned() } else { text.replace("`tidegate ", &format!("`{command} ")) }
+    rewritten(text, &called(), flags_of_run())
+}
+
+/// The same of a line of JSON: what is put in is escaped as a part of a JSON string.
+pub(crate) fn as_called_in_json(line: &str) -> String {
+    let escaped = |text: &str| {
+        let quoted = Value::from(text).to_string();
+        quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default().to_owned()
+    };
+    let flags: Vec<_> = flags_of_run().iter().map(|(flag, value)| (*flag, escaped(value))).collect();
+    rewritten(line, &escaped(&called()), &flags)
+}
+
+/// How a command begins in a text.
+pub(crate) const COMMAND: &str = "`tidegate ";
+
+fn rewritten(text: &str, program: &str, flags: &[(&'static str, String)]) -> String {
+    let mut parts = text.split(COMMAND);
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        whole += &format!("`{program} ");
+        let Some((command, rest)) = part.split_once('`') else {
+            whole += part;
+            continue;
+        };
+        whole += command;
+        for (flag, value) in flags {
+            if command.split(' ').all(|word| word != *flag) {
+                whole += &format!(" {flag} {value}");
+            }
+        }
+        whole += &format!("`{rest}");
+    }
+    whole
 }
 
 /// A word for a shell, quoted where it has to be (POSIX, section 2.2.2).
@@ -75,5 +140,29 @@ mod tests {
     fn cargo_is_called_as_it_was() {
         let profile = if cfg!(debug_assertions) { "cargo run --" } else { "cargo run --release --" };
         assert_eq!(by_cargo_run(), profile);
+    }
+
+    #[test]
+    fn every_command_in_a_text_carries_the_flags_of_the_run() {
+        let global = GlobalFlags {
+            config: Some("my id.toml".into()),
+            data_dir: Some("/srv/id".into()),
+            database: Some("postgres://tidegate:hunter2@db.internal/id".to_owned()),
+            json: false,
+        };
+        let flags = flags(&global);
+        let told = rewritten(
+            "run `tidegate migrate`, then `tidegate serve --data-dir /other`; `ls`",
+            "./tidegate",
+            &flags,
+        );
+        assert_eq!(
+            told,
+            "run `./tidegate migrate --config 'my id.toml' --data-dir /srv/id --database postgres://db.internal/id`, then \
+             `./tidegate serve --data-dir /other --config 'my id.toml' --database postgres://db.internal/id`; `ls`"
+        );
+        assert!(!told.contains("hunter2"), "{told}");
+        assert_eq!(rewritten("`tidegate doctor", "tidegate", &flags), "`tidegate doctor", "no command's end");
+        assert_eq!(rewritten("`tidegate doctor`", "tidegate", &[]), "`tidegate doctor`");
     }
 }

@@ -5,11 +5,21 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use tidegate_crypto::{KeyId, MasterKey, SystemEntropy, Vault};
+use tidegate_crypto::{
+    KeyError, KeyId, MasterKey, MasterKeyError, SigningAlgorithm, SigningKey, SystemEntropy, Vault,
+    VaultError,
+};
 use tidegate_database::Denial;
+use tidegate_domain::Timestamp;
+use tidegate_kernel::tables::keys::StoredKey;
 
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::program::shell_word;
+
+/// How a master key is made, in the form that is accepted.
+pub(crate) const MAKE_MASTER_KEY: &str = "an installation that has data needs the key it had, and a new one is made with \
+     `echo tgmk1_$(openssl rand -base64 32 | tr '+/' '-_' | tr -d '=')`";
 
 /// Permissions of others.
 const OTHERS: u32 = 0o077;
@@ -96,7 +106,7 @@ pub(crate) enum MayCreate {
 
 fn master_key(config: &Config, may_create: MayCreate) -> Result<MasterKey, Failure> {
     if let Some(text) = &config.master_key {
-        return parse(text.expose(), "master_key");
+        return parse(text.expose(), &format!("master_key (in {})", config.master_key_place));
     }
     let path = key_file(&config.data_dir);
     match read_key(&path)? {
@@ -104,7 +114,10 @@ fn master_key(config: &Config, may_create: MayCreate) -> Result<MasterKey, Failu
         None if may_create == MayCreate::Yes => create_key(&path),
         None => Err(failure(
             &path,
-            "is missing, but the database has data sealed with it: restore the key from your backup, or set master_key",
+            "is missing, but the database has data sealed with it",
+        )
+        .advise(
+            "put the key there that the installation had (`tidegate backup` writes it to BACKUP.key), or set master_key to it",
         )),
     }
 }
@@ -112,11 +125,11 @@ fn master_key(config: &Config, may_create: MayCreate) -> Result<MasterKey, Failu
 fn read_key(path: &Path) -> Result<Option<MasterKey>, Failure> {
     let read = open_to_others(path).and_then(|others| Ok((others, fs::read_to_string(path)?)));
     match read {
-        Ok((Some(mode), _)) => Err(failure(
-            path,
-            &format!("is accessible to other users (mode {mode:04o}): run `chmod 600 {}`", path.display()),
-        )),
-        Ok((None, text)) => parse(&text, &path.display().to_string()).map(Some),
+        Ok((Some(mode), _)) => {
+            let what = format!("is accessible to other users (mode {mode:04o})");
+            Err(failure(path, &what).advise(chmod("600", path)))
+        }
+        Ok((None, text)) => parse(&text, &format!("the file {}", path.display())).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             let denial = Denial::of(path);
@@ -167,7 +180,70 @@ pub(crate) fn sync_directory_of(file: &Path) -> io::Result<()> {
 }
 
 fn parse(text: &str, place: &str) -> Result<MasterKey, Failure> {
-    text.parse().map_err(|error| Failure::new("master_key", format!("{place}: {error}")))
+    text.parse().map_err(|error: MasterKeyError| {
+        Failure::advised("master_key", format!("{place} is no master key: {error}"), MAKE_MASTER_KEY)
+    })
+}
+
+/// The command that keeps others away from a file or directory.
+pub(crate) fn chmod(mode: &str, path: &Path) -> String {
+    format!("run `chmod {mode} {}`", shell_word(&path.display().to_string()))
+}
+
+/// Whether the master key opens the signing keys of a database.
+///
+/// # Errors
+/// Says which key is wrong, where it comes from, which one is needed, and where it may be.
+pub(crate) fn check_opens(config: &Config, vault: &Vault, keys: &[StoredKey]) -> Result<(), Failure> {
+    for key in keys {
+        let algorithm = SigningAlgorithm::from_name(&key.algorithm).unwrap_or_default();
+        let created_at = Timestamp::from_micros(key.created_at);
+        match SigningKey::open(vault, &key.kid, algorithm, created_at, &key.sealed) {
+            Ok(_) => {}
+            Err(KeyError::Vault(VaultError::UnknownKey { id })) => return Err(wrong_key(config, id)),
+            Err(error) => {
+                let what = format!("the signing key {} in the database cannot be opened: {error}", key.kid);
+                return Err(Failure::advised("master_key", what, "restore the last backup that was whole"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What to say where the database was sealed with another key than the configured ones.
+fn wrong_key(config: &Config, needed: KeyId) -> Failure {
+    let file = key_file(&config.data_dir);
+    let of_file = read_key(&file).ok().flatten().map(|key| key.id());
+    let shown = file.display();
+    let (id, place, put_there) = match &config.master_key {
+        Some(text) => {
+            let place = &config.master_key_place;
+            let correct = if of_file == Some(needed) {
+                format!(
+                    "remove it there: the key that is needed is in {shown}, which is read when none is configured"
+                )
+            } else {
+                format!("set master_key to {needed} in {place}")
+            };
+            (
+                text.expose().parse::<MasterKey>().ok().map(|key| key.id()),
+                format!("master_key in {place}"),
+                correct,
+            )
+        }
+        None => (of_file, format!("the file {shown}"), format!("put the key {needed} into {shown}")),
+    };
+    let id = id.map(|id| id.to_string()).unwrap_or_default();
+    Failure::advised(
+        "master_key",
+        format!(
+            "the master key {id} ({place}) is not the one of this database, which was sealed with the master key {needed}"
+        ),
+        format!(
+            "{put_there}. `tidegate backup` wrote the key to BACKUP.key, unless it was told not to. To use both, keep {id} and list \
+             {needed} in previous_master_keys. These names are the first eight digits of the SHA-256 of the keys"
+        ),
+    )
 }
 
 fn failure(path: &Path, what: &str) -> Failure {

@@ -38,10 +38,7 @@ impl Config {
 
     /// The database's file, if it is one.
     pub(crate) fn database_file(&self) -> Option<PathBuf> {
-        match self.database_url() {
-            DatabaseUrl::Sqlite(path) => Some(path),
-            DatabaseUrl::Postgres(_) => None,
-        }
+        self.database_url().file()
     }
 
     /// Whether anything is kept in the data directory. A node whose key is configured and whose database is elsewhere

@@ -19,7 +19,7 @@ use crate::data_dir::{create_data_dir, refuse_other_than_directory};
 use crate::failure::Failure;
 use crate::installation::{ServingLock, Traces, place, refuse_foreign, refuse_missing, refuse_missing_file};
 use crate::output::{progress, tell};
-use crate::secrets::{MayCreate, key_id, open_vault};
+use crate::secrets::{MayCreate, check_opens, key_id, open_vault};
 
 /// The migrations of all crates.
 const MIGRATIONS: &[&[Migration]] =
@@ -235,7 +235,8 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
         }
     };
     // Before the key file is read: it is created before the signing keys.
-    let sealed = !store.read().await?.keys().all().await?.is_empty();
+    let keys = store.read().await?.keys().all().await?;
+    let sealed = !keys.is_empty();
     let may_create = if sealed { MayCreate::No } else { MayCreate::Yes };
     if !sealed && matches!(purpose, Purpose::Existing) && key_id(config)?.is_none() {
         return Err(Failure::advised(
@@ -252,11 +253,14 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
         Failure::internal(format!("the threads for password hashing cannot start: {error}"))
     })?;
     let broker = config.broker_choice(Arc::new(SystemClock))?;
+    let vault = open_vault(config, may_create)?;
+    // Told only if the start fails: keys of long ago may be sealed with a master key that is gone.
+    let opens = check_opens(config, &vault, &keys);
     let parts = Parts {
         store: store.clone(),
         clock: Arc::new(SystemClock),
         entropy,
-        vault: open_vault(config, may_create)?,
+        vault,
         mail,
         sms,
         receipts: config.sms_receipts()?,
@@ -265,7 +269,10 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
         settings: config.identity_settings(&served_at)?,
     };
     let about = |fault| Failure::from(fault).about("tidegate cannot start");
-    let kernel = Kernel::start(parts).await.map_err(about)?;
+    let kernel = match Kernel::start(parts).await {
+        Ok(kernel) => kernel,
+        Err(fault) => return Err(opens.err().unwrap_or_else(|| about(fault))),
+    };
     let identity = Identity::start(Arc::clone(&kernel), passwords);
     if matches!(purpose, Purpose::Serve { .. }) {
         // Before the first sign-in: unknown names are to cost what known ones do.

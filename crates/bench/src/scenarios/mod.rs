@@ -44,6 +44,8 @@ pub(crate) struct Bench {
     /// The bcrypt cost where the hash is what is measured.
     pub(crate) cost: u32,
     pub(crate) machine: Machine,
+    /// Configuration keys that the program does not know.
+    pub(crate) without: Vec<String>,
 }
 
 impl Bench {
@@ -84,6 +86,7 @@ impl Bench {
             dir: self.work.join(format!("{name}-{store}")),
             postgres,
             hash,
+            without: self.without.clone(),
         })
     }
 

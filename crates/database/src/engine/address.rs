@@ -15,6 +15,16 @@ pub enum DatabaseUrl {
     Postgres(String),
 }
 
+impl DatabaseUrl {
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<PathBuf> {
+        match self {
+            Self::Sqlite(path) => Some(path.clone()),
+            Self::Postgres(_) => None,
+        }
+    }
+}
+
 /// Options of a PostgreSQL address. Any other is refused: if it were skipped, a misspelled `sslmode` would connect
 /// unencrypted.
 const OPTIONS: [&str; 18] = [
@@ -57,6 +67,7 @@ impl FromStr for DatabaseUrl {
     fn from_str(text: &str) -> Result<Self> {
         let text = text.trim();
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            check_escapes(text)?;
             check_options(text)?;
             Ok(Self::Postgres(text.to_owned()))
         } else if let Some(path) = text.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
@@ -79,6 +90,45 @@ fn sqlite_path(path: &str) -> Result<DatabaseUrl> {
 
 fn wrong(text: &str) -> StoreError {
     StoreError::Address(text.to_owned())
+}
+
+/// What is said of a user or password that ends where it should not. No part of the address is repeated.
+const UNESCAPED: &str = "the PostgreSQL address has characters in its user or password that mean something else there. Write them as \
+     %XX: @ as %40, / as %2F, : as %3A, ? as %3F, # as %23, % as %25, a space as %20. Or leave the password out of the address, and \
+     set PGPASSWORD";
+
+/// Refuses an address whose password would be taken for its host, port, path or fragment, and told as such.
+fn check_escapes(url: &str) -> Result<()> {
+    let Parts { user, host, path } = Parts::of(url);
+    let port = host.rsplit_once(']').map_or(host, |(_, port)| port).split_once(':').map(|(_, port)| port);
+    let is_unescaped = url.contains('#')
+        || user.chars().chain(host.chars()).any(char::is_whitespace)
+        || path.contains('@')
+        || !port.unwrap_or_default().bytes().all(|c| c.is_ascii_digit())
+        || !user
+            .split('%')
+            .skip(1)
+            .all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|c| c.is_ascii_hexdigit()));
+    if is_unescaped { Err(wrong(UNESCAPED)) } else { Ok(()) }
+}
+
+/// The parts of an address before its options (RFC 3986 section 3).
+struct Parts<'u> {
+    /// User and password.
+    user: &'u str,
+    /// Host and port.
+    host: &'u str,
+    path: &'u str,
+}
+
+impl<'u> Parts<'u> {
+    fn of(url: &'u str) -> Self {
+        let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        Self { user, host, path: rest.split(['?', '#']).next().unwrap_or_default() }
+    }
 }
 
 /// Refuses options that would be skipped. Values are never repeated, and names only if they are no part of a password that
@@ -141,9 +191,9 @@ impl fmt::Display for DatabaseUrl {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
             Self::Postgres(url) => {
-                let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", ""));
-                let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-                write!(f, "{scheme}://{}", host.split('?').next().unwrap_or_default())
+                let (scheme, _) = url.split_once("://").unwrap_or(("postgres", ""));
+                let Parts { host, path, .. } = Parts::of(url);
+                write!(f, "{scheme}://{host}{path}")
             }
         }
     }
@@ -168,6 +218,39 @@ mod tests {
         let url: DatabaseUrl = "postgres://ada:hunter2@db.example/tidegate?sslmode=require".parse().unwrap();
         assert_eq!(url.to_string(), "postgres://db.example/tidegate");
         assert_eq!(format!("{url:?}"), "postgres://db.example/tidegate");
+    }
+
+    #[test]
+    fn a_password_that_is_not_escaped_is_told_and_no_part_of_it() {
+        for address in [
+            "postgres://u:pa@ss/word@h/d",
+            "postgres://u:hunter2/ss@h/d",
+            "postgres://u:2/hunter2@h/d",
+            "postgres://u:hunter2#ss@h/d",
+            "postgres://u:2#hunter2@h/d",
+            "postgres://u:hunter2?ss@h/d",
+            "postgres://u:hunter2%@h/d",
+            "postgres://u:hunter2%zz@h/d",
+            "postgres://u:hunter2%e@h/d",
+            "postgres://u:hunter2 ss@h/d",
+            "postgres://h:hunter2/d",
+            "postgres://u:x@h:hunter2/d",
+            "postgres://[::1]:hunter2/d",
+        ] {
+            let refused = refusal(address);
+            assert!(
+                refused.contains("@ as %40, / as %2F") && refused.contains("PGPASSWORD"),
+                "{address}: {refused}"
+            );
+            assert!(!refused.contains("hunter2") && !refused.contains("ss/word"), "{address}: {refused}");
+        }
+        // In these the last `@` says where the host begins, whatever stands before it.
+        for address in ["postgres://u:hunter2@h:5432/d?password=a@b", "postgres://u:pa@hunter2:x@h:5432/d"] {
+            assert_eq!(address.parse::<DatabaseUrl>().unwrap().to_string(), "postgres://h:5432/d");
+        }
+        for address in ["postgres://u:p%40%2f%3A@[::1]:5432/d", "postgres:///d?host=/run", "postgres://u@h"] {
+            assert!(address.parse::<DatabaseUrl>().is_ok(), "{address}");
+        }
     }
 
     #[test]
@@ -200,7 +283,7 @@ mod tests {
             ("postgres://u@h/d?currentschema=auth", "no option currentSchema"),
             ("postgres://u@h/d?sslmode=yes", "an unknown value for sslmode: must be one of disable,"),
             ("postgres://u@h/d?sslmode=require&sslmode=disable", "the option sslmode twice"),
-            ("postgres://u:pa?hunter2hunter2@h/d", "write it as %3F"),
+            ("postgres://u@h/d?hunter2hunter2=x", "write it as %3F"),
             ("postgres://u@h/d?options[]=x", "no option options[]"),
         ] {
             let refused = refusal(address);

@@ -26,13 +26,13 @@ impl Store {
             match told.try_next().await {
                 Ok(Some((text,))) => found.push(text),
                 Ok(None) => break Ok(()),
-                Err(error) => break Err(error.into()),
+                Err(error) => break Err(self.damage.note(error.into())),
             }
         };
         // A line with stars only says of which database the others are.
         let is_fault = |line: &&str| *line != "ok" && !line.starts_with("***");
         let faults: Vec<&str> = found.iter().flat_map(|text| text.lines()).filter(is_fault).collect();
-        if faults.is_empty() { end } else { Err(damaged(faults.join(", "))) }
+        if faults.is_empty() { end } else { Err(self.damaged(faults.join(", "))) }
     }
 
     /// Writes the database, as it is at one moment, to a file that is not there yet. The file is whole when this returns; it is
@@ -47,8 +47,8 @@ impl Store {
         let name = file.to_str().ok_or_else(|| {
             StoreError::Address(format!("the name of {} is not valid Unicode", file.display()))
         })?;
-        sqlx::query("vacuum into $1").bind(name).execute(readers).await?;
-        Ok(())
+        let written = sqlx::query("vacuum into $1").bind(name).execute(readers).await;
+        written.map(drop).map_err(|error| self.damage.note(error.into()))
     }
 
     /// Whether what is stored is whole: pages, indexes and foreign keys of a SQLite database. PostgreSQL is not looked at.
@@ -57,18 +57,21 @@ impl Store {
     /// [`StoreError::Damaged`] with the first fault; those of the database.
     pub async fn check_integrity(&self) -> Result<()> {
         let Backend::Sqlite { readers, .. } = &self.backend else { return Ok(()) };
-        let (found,): (String,) = sqlx::query_as("pragma integrity_check(1)").fetch_one(readers).await?;
+        let (found,): (String,) = sqlx::query_as("pragma integrity_check(1)")
+            .fetch_one(readers)
+            .await
+            .map_err(|error| self.damage.note(error.into()))?;
         if found != "ok" {
-            return Err(damaged(found));
+            return Err(self.damaged(found));
         }
         let dangling = sqlx::query("pragma foreign_key_check").fetch_optional(readers).await?;
         match dangling {
             None => Ok(()),
-            Some(_) => Err(damaged("rows refer to missing ones".to_owned())),
+            Some(_) => Err(self.damaged("rows refer to missing ones".to_owned())),
         }
     }
-}
 
-fn damaged(said: String) -> StoreError {
-    StoreError::Damaged { said, advice: DAMAGED_FILE }
+    fn damaged(&self, said: String) -> StoreError {
+        self.damage.note(StoreError::Damaged { said, advice: DAMAGED_FILE.to_owned() })
+    }
 }

@@ -159,7 +159,12 @@ impl Store {
                 Backend::Postgres { pool, listening }
             }
         };
-        Ok(Self { backend, migrations, listener: Arc::new(OnceLock::new()), damage: Damage::default() })
+        Ok(Self {
+            backend,
+            migrations,
+            listener: Arc::new(OnceLock::new()),
+            damage: Damage::of(options.url.file()),
+        })
     }
 
     /// Looks whether a SQLite file can be opened, or made where it is not there, and touches nothing.
@@ -213,7 +218,7 @@ impl Store {
             Backend::Sqlite { writer, .. } => writer.begin().await.map(Session::SqliteWrite),
             Backend::Postgres { pool, .. } => postgres::begin(pool).await.map(Session::PostgresWrite),
         };
-        let session = session.inspect_err(|error| self.damage.note(error))?;
+        let session = session.map_err(|error| self.damage.note(error))?;
         Ok(Unit::new(session, self.listener.get().cloned(), self.damage.clone()))
     }
 
@@ -274,7 +279,19 @@ impl Store {
         Ok(())
     }
 
-    /// What the database said when it first found itself damaged, with what to do. It stays so until the process ends: what a
+    /// Whether the files of a SQLite database are still those that this process opened. Every commit asks, too; this is for one that
+    /// has nothing to commit.
+    ///
+    /// # Errors
+    /// [`StoreError::Lost`] with what to do.
+    pub fn check_files(&self) -> Result<()> {
+        let Backend::Sqlite { writer, .. } = &self.backend else { return Ok(()) };
+        writer.check_files().map_err(|error| self.damage.note(error))?;
+        self.damage.present();
+        Ok(())
+    }
+
+    /// What the database said when it first found itself damaged. It stays so until the process ends: what a
     /// damaged database answers is not to be relied on, also where it still answers.
     pub fn damage(&self) -> Option<&str> {
         self.damage.found()

@@ -16,6 +16,7 @@ use super::migrate::{self, Migration, Spelling};
 use super::to_the_end::to_the_end;
 use super::{Change, ChangeListener, StoreOptions, Topic};
 use crate::error::plain;
+use crate::repeats::Repeats;
 use crate::{Result, StoreError};
 
 const SPELLING: Spelling = Spelling {
@@ -161,12 +162,20 @@ pub(super) async fn announce(
 
 /// Hears what other nodes announce, for as long as the pool is open.
 pub(super) async fn follow(pool: PgPool, listening: PgPool, listener: Arc<dyn ChangeListener>) {
+    let failures = Repeats::default();
     while !pool.is_closed() {
-        if let Err(error) = follow_once(&pool, &listening, listener.as_ref()).await {
-            if pool.is_closed() {
-                return;
+        // One that ended without an error was a connection that worked.
+        match follow_once(&pool, &listening, listener.as_ref()).await {
+            Ok(()) => {
+                failures.succeeded();
             }
-            tracing::warn!(error = plain(&error), "lost the notifications of other nodes; trying again");
+            Err(_) if pool.is_closed() => return,
+            Err(error) => {
+                if let Some(times) = failures.failed() {
+                    let error = plain(&error);
+                    tracing::warn!(error, times, "lost the notifications of other nodes; trying again");
+                }
+            }
         }
         listener.changed(Change::Everything);
         tokio::time::sleep(Duration::from_millis(250)).await;

@@ -5,6 +5,7 @@
 //! then is any of them answered. See `docs/adr/0003-group-commit.md`.
 
 pub(super) mod opening;
+mod presence;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
+use self::presence::OpenFiles;
 use super::StoreOptions;
 use super::migrate::{self, Migration, Spelling};
 use super::to_the_end::to_the_end;
@@ -30,6 +32,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Writer {
     lane: Arc<Mutex<Lane>>,
     queue: Arc<Queue>,
+    files: Arc<OpenFiles>,
 }
 
 /// Who is waiting for the writer.
@@ -41,6 +44,8 @@ struct Queue {
 /// The connection and the physical transaction it is in.
 struct Lane {
     connection: SqliteConnection,
+    /// What it writes into.
+    files: Arc<OpenFiles>,
     /// Finished units of the open physical transaction, to be answered when it commits.
     group: Vec<oneshot::Sender<Result<()>>>,
     /// The state of that transaction.
@@ -90,17 +95,30 @@ pub(super) async fn open(path: &Path, options: &StoreOptions) -> Result<(Writer,
         .connect_with(base.read_only(true).thread_name(|n| format!("tidegate-read-{n}")))
         .await
         .map_err(describe)?;
-    Ok((Writer::new(connection, options.max_group), readers))
+    Ok((Writer::new(connection, OpenFiles::of(path), options.max_group), readers))
 }
 
 impl Writer {
-    fn new(connection: SqliteConnection, max_group: usize) -> Self {
-        let lane =
-            Lane { connection, group: Vec::new(), stage: Stage::NoTransaction, begun: 0, closed: false };
+    fn new(connection: SqliteConnection, files: OpenFiles, max_group: usize) -> Self {
+        let files = Arc::new(files);
+        let lane = Lane {
+            connection,
+            files: Arc::clone(&files),
+            group: Vec::new(),
+            stage: Stage::NoTransaction,
+            begun: 0,
+            closed: false,
+        };
         Self {
             lane: Arc::new(Mutex::new(lane)),
             queue: Arc::new(Queue { waiting: AtomicUsize::new(0), max_group }),
+            files,
         }
+    }
+
+    /// Whether the files are those that were opened.
+    pub(super) fn check_files(&self) -> Result<()> {
+        self.files.check()
     }
 
     /// Waits for the writer and begins a unit of work.
@@ -196,11 +214,12 @@ impl Lane {
             // and with it the finished units before it. They are notified; this unit begins again.
             self.end(Err(error)).await;
         }
-        if self.stage == Stage::NoTransaction
-            && let Err(error) = self.run("begin immediate; savepoint unit").await
-        {
-            drop(self.run("rollback").await);
-            return Err(error);
+        if self.stage == Stage::NoTransaction {
+            self.files.check()?;
+            if let Err(error) = self.run("begin immediate; savepoint unit").await {
+                drop(self.run("rollback").await);
+                return Err(error);
+            }
         }
         self.begun += 1;
         self.stage = Stage::InUnit; // Until committed: a drop from here on has something to undo.
@@ -214,7 +233,11 @@ impl Lane {
             Stage::InUnit => "rollback to unit; commit",
             Stage::BetweenUnits => "commit",
         };
-        let outcome = self.run(end).await;
+        // Before any unit is told that it is durable.
+        let outcome = match self.files.check() {
+            Ok(()) => self.run(end).await,
+            Err(lost) => Err(lost),
+        };
         self.end(outcome).await;
     }
 
@@ -223,7 +246,10 @@ impl Lane {
         self.stage = Stage::NoTransaction;
         self.begun = 0;
         if let Err(error) = &outcome {
-            tracing::error!(%error, units = self.group.len(), "group commit failed; every unit in it is refused");
+            // That its files are lost the store tells by itself, once.
+            if !matches!(error, StoreError::Lost { .. }) {
+                tracing::error!(%error, units = self.group.len(), "group commit failed; every unit in it is refused");
+            }
             // Some failures end the transaction by themselves; then this one has nothing to do.
             drop(self.run("rollback").await);
         }

@@ -7,13 +7,13 @@ use axum::http::Method;
 use tidegate_domain::{ContractId, ContractProfile};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
-use utoipa_axum::router::OpenApiRouter;
 
 use crate::wire::boundary::{Pending, guard};
 use crate::wire::client::Caller;
 use crate::wire::contract::ContractMarker;
 use crate::wire::cors::with_cors;
 use crate::wire::openapi::answers::{COMMON, describe_headers, operations_mut};
+use crate::wire::openapi::endpoints::Endpoints;
 use crate::wire::openapi::shapes::{Shapes, describe_requests};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
@@ -34,7 +34,7 @@ pub struct Contract {
     /// The head of its description.
     pub(crate) head: fn() -> OpenApi,
     /// Its endpoints, without a prefix.
-    pub(crate) endpoints: fn() -> OpenApiRouter<App>,
+    pub(crate) endpoints: fn() -> Endpoints,
     /// Its routes inside its boundary: [`routes_of`] its marker.
     pub(crate) routes: fn(&Self, &App) -> Router<App>,
     /// What answers unknown paths that are its own: [`unknown_of`] its marker.
@@ -103,8 +103,12 @@ impl Contract {
     /// Its OpenAPI description.
     pub fn openapi(&self) -> OpenApi {
         let prefix = self.mounts.first().map_or("", |mount| mount.prefix);
-        let head = OpenApiRouter::with_openapi((self.head)());
-        let mut document = head.nest(prefix, (self.endpoints)()).into_openapi();
+        let below = |prefix: &str, path: &str| match path {
+            "" | "/" => prefix.to_owned(),
+            path => format!("{prefix}{path}"),
+        };
+        let endpoints = (self.endpoints)().into_openapi();
+        let mut document = (self.head)().nest_with_path_composer(prefix, endpoints, below);
         let responses = &mut document.components.get_or_insert_default().responses;
         for ((_, name), description) in COMMON.into_iter().zip(self.common_answers.descriptions()) {
             responses.insert(name.to_owned(), error_answer(description));
@@ -157,7 +161,7 @@ fn error_answer(description: &str) -> RefOr<Response> {
 
 /// A contract's routes, without a prefix, inside its boundary.
 pub(crate) fn routes_of<C: ContractMarker>(contract: &Contract, app: &App) -> Router<App> {
-    let (routes, _) = (contract.endpoints)().split_for_parts();
+    let routes = (contract.endpoints)().into_router();
     with_middleware::<C>(routes.method_not_allowed_fallback(method_not_allowed::<C>), app)
 }
 

@@ -74,11 +74,11 @@ async fn readyz(State(app): State<App>) -> Response {
     let Err(error) = app.kernel().ready().await else {
         return Json(json!({ "status": "ready" })).into_response();
     };
-    tracing::error!(%error, "not ready");
     let reason = match error {
         NotReady::Unreachable(_) => "the database does not answer",
         NotReady::Unwritable(_) => "the database cannot be written",
         NotReady::Damaged(_) => "the database is damaged",
+        NotReady::Lost(_) => "the database's file was removed or replaced",
     };
     let body = Json(json!({ "status": "unavailable", "reason": reason }));
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "2")], body).into_response()

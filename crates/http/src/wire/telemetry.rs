@@ -74,6 +74,8 @@ pub(crate) async fn observe<F: Future<Output = Response>>(
     // What went well is counted by the metrics; a line for each would be most of a busy server's work.
     match status {
         400.. if !app.refusals().admits(ip, status, app.kernel().now()) => {}
+        // Probes ask every few seconds. That the node is not ready is logged where it is found, at growing intervals.
+        500.. if route == "/readyz" => tracing::debug!(id, %ip, status, micros, "answered"),
         500.. => tracing::warn!(id, %method, route, %ip, status, code, micros, "answered"),
         // Which limit an operator has to raise, or a developer.
         429 => {

@@ -31,6 +31,7 @@ mod rivergen;
 mod routes;
 mod second_factor;
 mod secrets;
+mod statements;
 mod tenants;
 mod timing;
 mod watch;

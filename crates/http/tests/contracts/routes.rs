@@ -165,7 +165,7 @@ fn limited_of(document: &Value, operation: &Value) -> Option<String> {
 }
 
 /// Codes in small letters, which RiverGen's contract has in some of its parts.
-const SMALL_CODES: [&str; 12] = [
+const SMALL_CODES: [&str; 13] = [
     "application_exists",
     "application_has_no_secret",
     "application_not_found",
@@ -177,6 +177,7 @@ const SMALL_CODES: [&str; 12] = [
     "organization_access_denied",
     "token_creation_failed",
     "token_not_found",
+    "too_many_applications",
     "unauthorized_client",
 ];
 

@@ -89,7 +89,7 @@ pub(crate) fn statements(lines: &[String]) -> Vec<String> {
             // A connection more was opened.
             && !line.contains("PRAGMA")
             // What did not fail is given back once the answer is on its way.
-            && !line.contains("count = count - 1")
+            && !line.contains("set count = rate_limit_buckets.count - 1")
     };
     let queries = lines.iter().filter(is_query);
     queries.map(|line| line.split(" rows_affected=").next().unwrap_or_default().to_owned()).collect()

@@ -49,17 +49,26 @@ impl Identity {
         new_email: &EmailAddress,
         code: &Secret,
     ) -> Outcome<EmailAddress, ConfirmEmailChangeError> {
+        let (mut unit, grant) = self.read_as(actor, Permission::ChangeOwnEmail).await?;
+        let found = unit.challenges().latest(Purpose::ChangeEmail, grant.account()).await?;
+        let pending = found.filter(|found| found.address == new_email.as_str());
+        let guess = match &pending {
+            Some(challenge) => Some(self.reserve_guess(call, unit, challenge).await?),
+            None => {
+                drop(unit);
+                None
+            }
+        };
         let mut work = self.begin_as(call, actor, Permission::ChangeOwnEmail).await?;
         work.authorize_recent()?;
         let account = work.grant.account();
         let proof = json!([work.grant.session().id, new_email.as_str(), code.expose()]);
         let action = self.kernel.one_time(call, "change e-mail", &proof);
-        let found = work.unit.challenges().latest(Purpose::ChangeEmail, account).await?;
-        let Some(challenge) = found.filter(|found| found.address == new_email.as_str()) else {
+        let (Some(challenge), Some(guess)) = (pending, guess) else {
             let known = self.kernel.answered::<EmailAddress>(&mut work.unit, &action).await?;
             return known.ok_or(Refused::Rule(ConfirmEmailChangeError::NotPending));
         };
-        match work.answer(&challenge, code).await? {
+        match work.answer(&challenge, code, guess).await? {
             Answer::Right => {}
             Answer::Wrong => {
                 work.commit().await?;

@@ -171,9 +171,8 @@ impl<G> Work<'_, G> {
                 created_at: now,
             })
             .await?;
-        for (_, name) in Role::LISTED {
-            organizations.insert_role(entropy.uuid(now), organization, name).await?;
-        }
+        let roles = Role::LISTED.map(|(_, name)| (entropy.uuid(now), name));
+        organizations.insert_roles(organization, &roles).await?;
         let membership = NewMembership {
             id: entropy.uuid(now).into(),
             account: owner,

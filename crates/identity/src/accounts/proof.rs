@@ -83,6 +83,7 @@ impl<G> Work<'_, G> {
         if by != ProvenBy::Addition {
             self.unit.sessions().end_all(account, EndReason::MailboxProven, self.now).await?;
             self.unit.access_tokens().remove_all(account).await?;
+            self.kernel().footholds_removed(account).await?;
             self.unit.challenges().remove(Purpose::ChangeEmail, account).await?;
             self.unit.challenges().remove(Purpose::AddEmail, account).await?;
         }

@@ -4,7 +4,7 @@ use sqlx::types::Json;
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional};
 use tidegate_domain::account::{Account, AccountEmail, AccountKind, LoginName};
 use tidegate_domain::id::{AccountId, IdentifierId};
-use tidegate_domain::{Document, EmailAddress, PhoneNumber, Timestamp};
+use tidegate_domain::{Document, EmailAddress, LanguageTag, PhoneNumber, Timestamp};
 use tidegate_kernel::KernelTables;
 use uuid::Uuid;
 
@@ -58,6 +58,8 @@ pub struct SignInRecord {
     pub password_hash: Option<String>,
     /// Since when the address is known to be theirs.
     pub verified_at: Option<Timestamp>,
+    /// The language its owner is written to in, where one is known.
+    pub language: Option<LanguageTag>,
 }
 
 /// The columns of [`AccountRow`].
@@ -105,6 +107,7 @@ struct SignInRow {
     account: AccountRow,
     hash: Option<String>,
     verified_at: Option<i64>,
+    language: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -138,6 +141,7 @@ impl Accounts<'_> {
             new.created_at.micros(),
             new.language,
         )?;
+        self.0.note_made(new.id.0);
         Ok(number)
     }
 
@@ -188,7 +192,7 @@ impl Accounts<'_> {
             concat!(
                 "select ",
                 account_columns!(),
-                ", p.hash, i.verified_at
+                ", p.hash, i.verified_at, a.language
                  from identifiers i join accounts a on a.id = i.account_id
                  left join passwords p on p.account_id = a.id
                  where i.kind = $1 and i.value = $2 and i.is_primary"
@@ -197,6 +201,7 @@ impl Accounts<'_> {
             login.as_str(),
         )?;
         Ok(row.map(|row| SignInRecord {
+            language: row.language.as_deref().and_then(LanguageTag::parse),
             account: row.account.into(),
             password_hash: row.hash,
             verified_at: row.verified_at.map(Timestamp::from_micros),

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tidegate_crypto::PlainToken;
+use tidegate_database::Unit;
 use tidegate_delivery::Template;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::challenge::{
@@ -11,10 +12,11 @@ use tidegate_domain::challenge::{
 use tidegate_domain::id::{AccountId, ChallengeId};
 use tidegate_domain::limit::{self, Limit};
 use tidegate_domain::{EmailAddress, PhoneNumber, Secret, Timestamp};
-use tidegate_kernel::Settings;
 use tidegate_kernel::fault::Fault;
-use tidegate_kernel::message::Mail;
+use tidegate_kernel::message::{Language, Mail};
+use tidegate_kernel::reserved::Reserved;
 use tidegate_kernel::throttle::Counted;
+use tidegate_kernel::{Call, Settings};
 
 use crate::credentials::challenges_repository::NewChallenge;
 use crate::work::Work;
@@ -47,18 +49,22 @@ pub(crate) enum Answer {
     Exhausted(limit::Exceeded),
 }
 
-/// How a code is counted, should it be wrong.
-struct Guess {
+/// A code that is about to be compared, and how it is counted, should it be wrong.
+pub(crate) struct Guess {
     /// The phone it was texted to, if it was.
     phone: Option<LoginName>,
     /// Whether the phone's account has signed in from the caller's network.
     is_known: bool,
     /// Wrong codes after which the challenge is blocked for the caller.
     most: i32,
+    /// What is counted already of the caller's network. Without it, no code is compared.
+    reserved: Option<Reserved>,
+    /// By how much that is too many.
+    exceeded: Option<limit::Exceeded>,
 }
 
 impl Guess {
-    /// What is counted, and up to where.
+    /// What is counted beside the caller's network, and up to where: in the unit that answers, which one try at a time gets through.
     ///
     /// A code that was mailed is guessed at by those who hold its temporary token. One that was texted is guessed at by all
     /// who know the number: five times from one network, and unknown networks together neither void it nor use up the
@@ -68,13 +74,11 @@ impl Guess {
         challenge: &Challenge,
         settings: &Settings,
         now: Timestamp,
-    ) -> Vec<(Counted<'g>, Option<Limit>)> {
-        let by_network = (Counted::FailedCodeByNetwork, settings.failed_codes_by_network);
+    ) -> Vec<(Counted<'g>, Limit)> {
         let by_account = settings.failed_codes_by_account;
         let Some(phone) = &self.phone else {
-            let account =
-                challenge.account.map(|account| (Counted::FailedCodeByAccount(account), by_account));
-            return account.into_iter().chain([by_network]).collect();
+            let account = challenge.account.map(Counted::FailedCodeByAccount);
+            return account.zip(by_account).into_iter().collect();
         };
         let of_phone = if self.is_known {
             Counted::FailedPhoneCodeFromKnownNetwork(phone)
@@ -83,11 +87,8 @@ impl Guess {
         };
         let window = challenge.expires_at.since(now).max(REPEATED_FOR);
         let of_challenge = Limit { attempts: MAX_ATTEMPTS.unsigned_abs(), window };
-        vec![
-            (Counted::FailedCodeOfChallenge(challenge.id), Some(of_challenge)),
-            (of_phone, by_account),
-            by_network,
-        ]
+        let of_challenge = (Counted::FailedCodeOfChallenge(challenge.id), of_challenge);
+        [of_challenge].into_iter().chain(by_account.map(|limit| (of_phone, limit))).collect()
     }
 }
 
@@ -102,6 +103,48 @@ impl Identity {
     /// Whether it is the code whose form in the store is `stored`.
     pub(crate) fn is_code(&self, challenge: ChallengeId, code: &Secret, stored: &[u8]) -> bool {
         self.kernel.vault.verify_mac(CODE, &code_message(challenge, code.expose()), stored)
+    }
+}
+
+impl Identity {
+    /// Counts a code for a challenge as the wrong one it may be, before it is compared: a crowd of concurrent guesses stays within the
+    /// limits. That of the caller's network is counted in a unit of its own: nobody in a network waits for what another one's right
+    /// code leads to. The others are counted by [`Work::answer`]. `unit` is one that reads.
+    pub(crate) async fn reserve_guess(
+        &self,
+        call: &Call,
+        mut unit: Unit,
+        challenge: &Challenge,
+    ) -> Result<Guess, Fault> {
+        let most = challenge.purpose.max_attempts();
+        let mut guess = Guess { phone: None, is_known: false, most, reserved: None, exceeded: None };
+        if challenge.purpose.is_by_phone() {
+            let phone = LoginName::Phone(PhoneNumber::from_stored(challenge.address.clone()));
+            guess.is_known = self.kernel.is_known_network(&mut unit, call, &phone).await?;
+            guess.most += if guess.is_known { MAX_KNOWN_ATTEMPTS } else { 0 };
+            guess.phone = Some(phone);
+        }
+        // On SQLite there is one unit that writes, and on PostgreSQL each takes a connection.
+        drop(unit);
+        let now = self.kernel.now();
+        let is_compared = match challenge.status_within(guess.most, now) {
+            ChallengeStatus::Open => true,
+            ChallengeStatus::Consumed => challenge.expires_at.plus(REPEATED_FOR) > now,
+            ChallengeStatus::Blocked | ChallengeStatus::Expired => false,
+        };
+        if is_compared {
+            let by_network = (Counted::FailedCodeByNetwork, self.kernel.settings.failed_codes_by_network);
+            match self.kernel.reserve(call, &[by_network]).await? {
+                Ok(reserved) => guess.reserved = Some(reserved),
+                Err(exceeded) => guess.exceeded = Some(exceeded),
+            }
+        }
+        Ok(guess)
+    }
+
+    /// Whether it is the code of the challenge.
+    fn is_code_of(&self, challenge: &Challenge, code: &Secret) -> bool {
+        self.is_code(challenge.id, code, challenge.code_mac.as_deref().unwrap_or_default())
     }
 }
 
@@ -133,92 +176,89 @@ pub(crate) fn new_challenge<'c>(
 
 impl<G> Work<'_, G> {
     /// Answers a challenge with a code. Of any number of concurrent right codes exactly one is taken: the try is
-    /// counted and the challenge consumed under one row lock.
-    pub(crate) async fn answer(&mut self, challenge: &Challenge, code: &Secret) -> Result<Answer, Fault> {
-        let guess = self.guess_at(challenge).await?;
-        match challenge.status_within(guess.most, self.now) {
+    /// counted and the challenge consumed by one statement, under the account's lock.
+    pub(crate) async fn answer(
+        &mut self,
+        challenge: &Challenge,
+        code: &Secret,
+        mut guess: Guess,
+    ) -> Result<Answer, Fault> {
+        let most = guess.most;
+        // Given back unless it turns out to be a wrong code.
+        self.reserved = guess.reserved.take();
+        let status = challenge.status_within(most, self.now);
+        match status {
             ChallengeStatus::Open => {}
-            ChallengeStatus::Consumed => return self.answer_again(challenge, code, &guess).await,
+            ChallengeStatus::Consumed if challenge.expires_at.plus(REPEATED_FOR) > self.now => {}
+            ChallengeStatus::Consumed => return Ok(Answer::Used),
             ChallengeStatus::Blocked => {
                 return Ok(Answer::Exhausted(blocked(challenge).exceeded_at(self.now)));
             }
             ChallengeStatus::Expired => return Ok(Answer::Expired),
         }
-        // Also for an unknown phone: answer and time are the same for both.
-        self.lock(challenge.account.unwrap_or(AccountId(challenge.id.0))).await?;
-        if !self.unit.challenges().count_attempt(challenge.id, guess.most).await? {
-            // Others were counted first: one of them was right, or none is left.
-            let again = self.unit.challenges().find(challenge.purpose, challenge.id).await?;
-            return match again.as_ref().map(|again| again.status_within(guess.most, self.now)) {
-                Some(ChallengeStatus::Blocked) => {
-                    Ok(Answer::Exhausted(blocked(challenge).exceeded_at(self.now)))
-                }
-                Some(ChallengeStatus::Consumed) => self.answer_again(challenge, code, &guess).await,
-                _ => Ok(Answer::Used),
-            };
+        if let Some(exceeded) = guess.exceeded {
+            return Ok(Answer::Exhausted(exceeded));
         }
-        let counted = guess.counted(challenge, &self.app.kernel.settings, self.now);
-        for (failures, limit) in &counted {
-            if let Some(exceeded) = self.count(*failures, *limit).await? {
-                return Ok(Answer::Exhausted(exceeded));
-            }
+        if self.reserved.is_none() {
+            return Err(Fault::Internal("a code that is not counted is not compared".to_owned()));
         }
-        if !self.is_right(challenge, code) {
-            return Ok(Answer::Wrong);
+        if status == ChallengeStatus::Open {
+            // Also for an unknown phone: answer and time are the same for both.
+            self.lock(challenge.account.unwrap_or(AccountId(challenge.id.0))).await?;
         }
-        for (failures, _) in counted.iter().filter(|(_, limit)| limit.is_some()) {
-            self.kernel().refund(*failures).await?;
+        if let Some(exceeded) = self.count_guess(challenge, &guess).await? {
+            return Ok(Answer::Exhausted(exceeded));
         }
-        let consumed = self.unit.challenges().consume(challenge.id, self.now).await?;
-        Ok(if consumed { Answer::Right } else { Answer::Used })
+        if status == ChallengeStatus::Consumed {
+            return Ok(self.answer_again(challenge, code));
+        }
+        let is_right = self.app.is_code_of(challenge, code);
+        let mut challenges = self.unit.challenges();
+        let is_counted = match challenge.code_mac.as_deref().filter(|_| is_right) {
+            Some(mac) => challenges.take(challenge.id, mac, most, self.now).await?,
+            None => challenges.count_attempt(challenge.id, most).await?,
+        };
+        if is_counted {
+            return Ok(if is_right { Answer::Right } else { self.wrong(Answer::Wrong) });
+        }
+        // Others were counted first: one of them was right, or none is left.
+        let again = self.unit.challenges().find(challenge.purpose, challenge.id).await?;
+        Ok(match again.as_ref().map(|again| again.status_within(most, self.now)) {
+            Some(ChallengeStatus::Blocked) => Answer::Exhausted(blocked(challenge).exceeded_at(self.now)),
+            Some(ChallengeStatus::Consumed) => self.answer_again(challenge, code),
+            _ => Answer::Used,
+        })
+    }
+
+    /// Counts what is not counted already; answers by how much it is too many, if it is.
+    async fn count_guess(
+        &mut self,
+        challenge: &Challenge,
+        guess: &Guess,
+    ) -> Result<Option<limit::Exceeded>, Fault> {
+        let app = self.app;
+        let counted = guess.counted(challenge, &app.kernel.settings, self.now);
+        let exceeded = self.kernel().count_each(&counted).await?.into_iter().flatten().next();
+        if let Some(reserved) = &mut self.reserved {
+            let counted: Vec<_> = counted.iter().map(|(counted, _)| *counted).collect();
+            reserved.and_in_unit(&app.kernel, self.call, &counted);
+        }
+        Ok(exceeded)
     }
 
     /// Looks at a code for a challenge that was answered. Wrong ones are counted as ever: the answer that is kept for a repeat
     /// must not be had by guessing.
-    async fn answer_again(
-        &mut self,
-        challenge: &Challenge,
-        code: &Secret,
-        guess: &Guess,
-    ) -> Result<Answer, Fault> {
-        if challenge.expires_at.plus(REPEATED_FOR) <= self.now {
-            return Ok(Answer::Used);
-        }
-        let counted = guess.counted(challenge, &self.app.kernel.settings, self.now);
-        for (failures, limit) in &counted {
-            if let Some(exceeded) = self.count(*failures, *limit).await? {
-                return Ok(Answer::Exhausted(exceeded));
-            }
-        }
-        if !self.is_right(challenge, code) {
-            return Ok(Answer::Used);
-        }
-        for (failures, _) in counted.iter().filter(|(_, limit)| limit.is_some()) {
-            self.kernel().refund(*failures).await?;
-        }
-        Ok(Answer::Again)
+    fn answer_again(&mut self, challenge: &Challenge, code: &Secret) -> Answer {
+        if self.app.is_code_of(challenge, code) { Answer::Again } else { self.wrong(Answer::Used) }
     }
 
-    /// Whether it is the code of the challenge.
-    fn is_right(&self, challenge: &Challenge, code: &Secret) -> bool {
-        let stored = challenge.code_mac.as_deref().unwrap_or_default();
-        let kernel = &self.app.kernel;
-        let is_right = kernel.vault.verify_mac(CODE, &code_message(challenge.id, code.expose()), stored);
-        if !is_right {
-            kernel.note_wrong_code();
+    /// The code was wrong: it stays counted.
+    fn wrong(&mut self, answer: Answer) -> Answer {
+        if let Some(mut reserved) = self.reserved.take() {
+            reserved.keep();
         }
-        is_right
-    }
-
-    /// How a code for a challenge is counted, should it be wrong.
-    async fn guess_at(&mut self, challenge: &Challenge) -> Result<Guess, Fault> {
-        if !challenge.purpose.is_by_phone() {
-            return Ok(Guess { phone: None, is_known: false, most: challenge.purpose.max_attempts() });
-        }
-        let phone = LoginName::Phone(PhoneNumber::from_stored(challenge.address.clone()));
-        let is_known = self.kernel().is_known_network(&phone).await?;
-        let most = challenge.purpose.max_attempts() + if is_known { MAX_KNOWN_ATTEMPTS } else { 0 };
-        Ok(Guess { phone: Some(phone), is_known, most })
+        self.app.kernel.note_wrong_code();
+        answer
     }
 
     /// What is about to be sent to an address or phone, without anything yet that could be sent back.
@@ -250,31 +290,24 @@ impl<G> Work<'_, G> {
             ..new
         };
         self.unit.challenges().insert(&new).await?;
-        self.mail_code(new.id, email, code.expose(), &link).await?;
-        Ok(temporary)
-    }
-
-    async fn mail_code(
-        &mut self,
-        cause: ChallengeId,
-        email: &EmailAddress,
-        code: &str,
-        link: &PlainToken,
-    ) -> Result<(), Fault> {
-        self.send(Mail {
+        // Its account was just made, in the language of the request.
+        let is_new = self.unit.has_made(account.id.0);
+        let language = if is_new { Language::Known(None) } else { Language::OfRecipient };
+        let mail = Mail {
             template: Template::SignUpCode,
             to: email,
             // Chosen by a caller who has not shown the mailbox.
             display_name: "",
-            cause: cause.into(),
+            cause: new.id.into(),
             values: json!({
-                "code": code,
-                "link": self.app.kernel.verify_email_link(link).expose(),
+                "code": code.expose(),
+                "link": self.app.kernel.verify_email_link(&link).expose(),
                 "minutes": self.call.profile.codes.verify_email.as_secs() / 60,
             }),
             deliverable: true,
-        })
-        .await
+        };
+        self.kernel().send_in(mail, language).await?;
+        Ok(temporary)
     }
 }
 

@@ -220,6 +220,30 @@ impl Challenges<'_> {
         Ok(counted == 1)
     }
 
+    /// Counts a try of at most `most` that has the right code, and marks the challenge as answered. False when no try is left, when the
+    /// code was taken back or replaced, and when a concurrent request answered it: exactly one succeeds.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn take(
+        &mut self,
+        id: ChallengeId,
+        code_mac: &[u8],
+        most: i32,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let taken = execute!(
+            self.0,
+            "update challenges set attempts = attempts + 1, consumed_at = $4
+             where id = $1 and attempts < $2 and consumed_at is null and code_mac = $3",
+            id.0,
+            i64::from(most),
+            code_mac,
+            now.micros(),
+        )?;
+        Ok(taken == 1)
+    }
+
     /// Marks the challenge as answered. False when a concurrent request did: exactly one succeeds.
     ///
     /// # Errors

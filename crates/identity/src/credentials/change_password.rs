@@ -6,7 +6,7 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::{Password, Permission};
 use tidegate_kernel::fault::{Outcome, refuse};
-use tidegate_kernel::throttle::Reserved;
+use tidegate_kernel::reserved::Reserved;
 use tidegate_kernel::{Actor, Call};
 
 use crate::{Identity, IdentityTables};

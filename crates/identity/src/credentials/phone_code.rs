@@ -7,7 +7,7 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{CODE_DIGITS, Purpose};
 use tidegate_kernel::Call;
 use tidegate_kernel::fault::Fault;
-use tidegate_kernel::message::CodeText;
+use tidegate_kernel::message::{CodeText, Language};
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
 
@@ -66,6 +66,7 @@ impl Identity {
         let mut work = self.begin(call).await?;
         let login = LoginName::Phone(phone.clone());
         let known = work.unit.accounts().find_for_sign_in(&login).await?;
+        let language = Language::Known(known.as_ref().and_then(|known| known.language.clone()));
         let known = known.filter(|known| known.account.disabled_at.is_none());
         let account = known.map(|known| known.account.id);
         let deliverable = account.is_some() || purpose == PhonePurpose::Register;
@@ -75,15 +76,15 @@ impl Identity {
         let new = NewChallenge { account, code_mac: Some(&mac), ..new };
         work.unit.challenges().supersede(new.purpose, new.address).await?;
         work.unit.challenges().insert(&new).await?;
-        work.text_code(CodeText {
+        let text = CodeText {
             to: phone,
             cause: new.id.into(),
             code: &code,
             expires_at: new.expires_at,
             counted_at_delivery: purpose == PhonePurpose::SignIn,
             deliverable,
-        })
-        .await?;
+        };
+        work.kernel().text_code_in(text, language).await?;
         let subject = Subject { account, ..Subject::default() };
         work.audit(Action::CodeTexted, subject, json!({ "purpose": new.purpose.as_str() })).await?;
         work.commit().await

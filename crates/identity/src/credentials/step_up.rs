@@ -9,7 +9,8 @@ use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{Password, Permission, Timestamp, limit};
 use tidegate_kernel::counted_factor::{CountedFactor, FactorUse};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
-use tidegate_kernel::throttle::{Counted, Reserved};
+use tidegate_kernel::reserved::Reserved;
+use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::{Actor, Call, KernelTables};
 
 use crate::credentials::factor_code::send::CodeChallenge;

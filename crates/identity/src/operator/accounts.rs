@@ -33,6 +33,8 @@ pub struct AccountDetails {
     pub sessions: Vec<Session>,
     /// Its last sign-ins, failed ones included, newest first.
     pub sign_ins: Vec<SignInEvent>,
+    /// The last replaced refresh tokens that were presented again, newest first: each ended its session.
+    pub replays: Vec<SignInEvent>,
 }
 
 impl Identity {
@@ -75,6 +77,7 @@ impl Identity {
             organizations: work.unit.organizations().of_member(id).await?,
             sessions: work.unit.sessions().active(id, work.now).await?,
             sign_ins: work.unit.audit().sign_ins(id, SignInFilter::Any, SIGN_INS, 0).await?,
+            replays: work.unit.audit().sign_ins(id, SignInFilter::Replay, SIGN_INS, 0).await?,
         })
     }
 

@@ -1,7 +1,8 @@
 //! What became of a code that was sent: an operator who reads it to somebody should know whether it still works.
 
+use tidegate_crypto::PlainToken;
 use tidegate_domain::Timestamp;
-use tidegate_domain::challenge::{CODE_DIGITS, ChallengeStatus};
+use tidegate_domain::challenge::ChallengeStatus;
 use tidegate_kernel::Fault;
 use tidegate_kernel::deliver::OutboxEntry;
 use uuid::Uuid;
@@ -38,12 +39,22 @@ impl Identity {
             Some(cause) => work.unit.challenges().find_any(cause.into()).await?,
             None => None,
         };
-        // A code that was taken back leaves its challenge where a link of the same mail still works. A long one is the link's
-        // own token, and has no other form.
-        let is_the_links = entry.code().is_some_and(|code| code.len() > CODE_DIGITS as usize);
-        let Some(challenge) = found.filter(|found| found.code_mac.is_some() || is_the_links) else {
+        let Some(challenge) = found else { return Ok(CodeState::Withdrawn) };
+        // A code that was taken back leaves its challenge where a link of the same mail still works. Of some mails the code is the
+        // link's own token: then the challenge knows it as that.
+        let is_known = challenge.code_mac.is_some()
+            || match entry.code() {
+                Some(code) => {
+                    let hash = PlainToken::from_presented(code).hash();
+                    let of_link =
+                        work.unit.challenges().find_by_link(challenge.purpose, hash.as_bytes()).await?;
+                    of_link.is_some_and(|of_link| of_link.id == challenge.id)
+                }
+                None => false,
+            };
+        if !is_known {
             return Ok(CodeState::Withdrawn);
-        };
+        }
         Ok(match (challenge.consumed_at, challenge.status(work.now)) {
             (Some(at), _) => CodeState::Used(at),
             (None, ChallengeStatus::Blocked) => CodeState::Blocked,

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use sqlx::types::Json;
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional};
+use tidegate_database::{
+    MOST_ROWS, Result, Unit, execute, execute_rows, fetch_all, fetch_one, fetch_optional, rows,
+};
 use tidegate_domain::account::{MemberOrganization, Workspace};
 use tidegate_domain::id::{AccountId, MembershipId, OrganizationId, WorkspaceId};
 use tidegate_domain::{Document, Role, Timestamp};
@@ -127,18 +129,24 @@ impl Organizations<'_> {
         Ok(number)
     }
 
-    /// Adds a role an organization's members can be given.
+    /// Adds the roles an organization's members can be given, each with its key.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn insert_role(&mut self, id: Uuid, organization: OrganizationId, name: &str) -> Result<()> {
-        execute!(
-            self.0,
-            "insert into roles (id, organization_id, name) values ($1, $2, $3)",
-            id,
-            organization.0,
-            name,
-        )?;
+    pub async fn insert_roles(
+        &mut self,
+        organization: OrganizationId,
+        roles: &[(Uuid, &'static str)],
+    ) -> Result<()> {
+        for roles in roles.chunks(MOST_ROWS) {
+            execute_rows!(
+                self.0,
+                rows("insert into roles (organization_id, id, name) values", 0, 3, roles.len(), ""),
+                [],
+                roles,
+                (id, name) => [organization.0, *id, *name],
+            )?;
+        }
         Ok(())
     }
 

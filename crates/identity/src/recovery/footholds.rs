@@ -42,6 +42,10 @@ pub enum Foothold {
     TrustedDevices,
     /// Passkeys.
     Passkeys,
+    /// Authorization codes of applications.
+    AuthorizationCodes,
+    /// What its owner has allowed applications.
+    Consents,
     /// What happened.
     AuditEvents,
     /// Background work about it.
@@ -72,7 +76,7 @@ pub enum AtRestoredAddress {
 
 impl Foothold {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Passwords,
         Self::Sessions,
         Self::Challenges,
@@ -86,6 +90,8 @@ impl Foothold {
         Self::RecoveryCodes,
         Self::TrustedDevices,
         Self::Passkeys,
+        Self::AuthorizationCodes,
+        Self::Consents,
         Self::AuditEvents,
         Self::Jobs,
     ];
@@ -106,6 +112,8 @@ impl Foothold {
             Self::RecoveryCodes => "recovery_codes",
             Self::TrustedDevices => "trusted_devices",
             Self::Passkeys => "passkeys",
+            Self::AuthorizationCodes => "oauth_codes",
+            Self::Consents => "oauth_consents",
             Self::AuditEvents => "audit_events",
             Self::Jobs => "jobs",
         }
@@ -115,9 +123,12 @@ impl Foothold {
     pub const fn at_new_password(self) -> AtNewPassword {
         match self {
             Self::Passwords | Self::KnownNetworks => AtNewPassword::Replaced,
-            Self::Sessions | Self::Challenges | Self::AccessTokens | Self::TrustedDevices => {
-                AtNewPassword::Removed
-            }
+            Self::Sessions
+            | Self::Challenges
+            | Self::AccessTokens
+            | Self::TrustedDevices
+            | Self::AuthorizationCodes
+            | Self::Consents => AtNewPassword::Removed,
             Self::Identifiers => AtNewPassword::Kept(
                 "the page and the mail name the phones that can sign in, and the page removes them if asked to",
             ),
@@ -148,6 +159,8 @@ impl Foothold {
             | Self::Sessions
             | Self::Challenges
             | Self::AccessTokens
+            | Self::AuthorizationCodes
+            | Self::Consents
             | Self::TrustedDevices => AtRestoredAddress::Removed,
             Self::Identifiers | Self::SecondFactors | Self::RecoveryCodes | Self::Passkeys => {
                 AtRestoredAddress::RemovedSince
@@ -210,6 +223,8 @@ impl<G> Work<'_, G> {
                     self.unit.access_tokens().remove_all(account).await?;
                 }
                 Foothold::TrustedDevices => self.unit.trusted_devices().remove_all(account).await?,
+                // With what other features keep.
+                Foothold::Consents => self.kernel().footholds_removed(account).await?,
                 Foothold::Passwords
                 | Foothold::Identifiers
                 | Foothold::Memberships
@@ -219,6 +234,7 @@ impl<G> Work<'_, G> {
                 | Foothold::SecondFactors
                 | Foothold::RecoveryCodes
                 | Foothold::Passkeys
+                | Foothold::AuthorizationCodes
                 | Foothold::AuditEvents
                 | Foothold::Jobs => {}
             }
@@ -264,6 +280,8 @@ impl<G> Work<'_, G> {
                 | Foothold::KnownNetworks
                 | Foothold::AccessTokens
                 | Foothold::TrustedDevices
+                | Foothold::AuthorizationCodes
+                | Foothold::Consents
                 | Foothold::AuditEvents
                 | Foothold::Jobs => {}
             }

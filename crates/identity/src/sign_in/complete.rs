@@ -20,6 +20,8 @@ use crate::work::Work;
 pub(crate) struct Completion<'a> {
     /// What it rests on.
     pub(crate) evidence: Evidence,
+    /// Where an account lands that was made in this unit of work; looked up for others.
+    pub(crate) target: Option<SignInTarget>,
     /// The number of the workspace to enter; none for wherever the account lands.
     pub(crate) workspace: Option<i64>,
     /// Whether only the owner of an organization is signed in.
@@ -66,7 +68,7 @@ pub(crate) const SECOND_FACTOR: &str = "second_factor_required";
 impl<'a> Completion<'a> {
     /// A sign-in to wherever the account lands, bound to nothing.
     pub(crate) const fn to_home(evidence: Evidence, history: Option<Value>) -> Self {
-        Self { evidence, workspace: None, owner_only: false, binding: None, history }
+        Self { evidence, target: None, workspace: None, owner_only: false, binding: None, history }
     }
 }
 
@@ -121,8 +123,10 @@ impl Work<'_> {
         account: &Account,
         completion: Completion<'_>,
     ) -> Result<Completed<Admitted>, Fault> {
-        let sign_in_target =
-            self.unit.organizations().sign_in_target(account.id, completion.workspace).await?;
+        let sign_in_target = match completion.target {
+            Some(target) => Some(target),
+            None => self.unit.organizations().sign_in_target(account.id, completion.workspace).await?,
+        };
         if completion.owner_only
             && sign_in_target.is_none_or(|sign_in_target| sign_in_target.role != Role::Owner)
         {

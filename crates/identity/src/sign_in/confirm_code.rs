@@ -59,18 +59,15 @@ impl Identity {
         let hash = claim.temporary_token.hash();
         // What is no token is refused before it costs a turn at the writer.
         let mut unit = self.kernel.store.read().await?;
-        if unit.challenges().find_by_handle(Purpose::VerifyEmail, hash.as_bytes()).await?.is_none() {
-            return refuse(ConfirmCodeError::InvalidToken);
-        }
-        drop(unit);
-        let mut work = self.begin(call).await?;
-        let found = work.unit.challenges().find_by_handle(Purpose::VerifyEmail, hash.as_bytes()).await?;
+        let found = unit.challenges().find_by_handle(Purpose::VerifyEmail, hash.as_bytes()).await?;
         let Some(challenge) = found else {
             return refuse(ConfirmCodeError::InvalidToken);
         };
+        let guess = self.reserve_guess(call, unit, &challenge).await?;
+        let mut work = self.begin(call).await?;
         let proof = json!([claim.temporary_token.expose(), claim.code.expose()]);
         let action = self.kernel.one_time(call, "verify e-mail", &proof);
-        match work.answer(&challenge, &claim.code).await? {
+        match work.answer(&challenge, &claim.code, guess).await? {
             Answer::Right => {}
             Answer::Again => {
                 let login = EmailAddress::from_stored(challenge.address.clone()).into();

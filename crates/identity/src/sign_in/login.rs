@@ -14,7 +14,8 @@ use tidegate_kernel::Call;
 use tidegate_kernel::admission::{Evidence, SessionKey};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::SignedIn;
-use tidegate_kernel::throttle::{Counted, Reserved};
+use tidegate_kernel::reserved::Reserved;
+use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
 use uuid::Uuid;
 
@@ -231,6 +232,7 @@ impl Identity {
         }
         let completion = |evidence: Evidence| Completion {
             evidence,
+            target: None,
             workspace: claim.workspace,
             owner_only: claim.owner_only,
             binding: Some(&claim.binding),

@@ -75,16 +75,15 @@ impl Identity {
     ) -> Outcome<PhoneSignedIn, CodeRejected> {
         let (purpose, address) = (claim.purpose.challenge(), claim.phone.expose());
         // What no code was sent for is refused before it costs a turn at the writer.
-        if self.kernel.store.read().await?.challenges().latest_to(purpose, address).await?.is_none() {
-            return refuse(CodeRejected);
-        }
-        let mut work = self.begin(call).await?;
-        let Some(challenge) = work.unit.challenges().latest_to(purpose, address).await? else {
+        let mut unit = self.kernel.store.read().await?;
+        let Some(challenge) = unit.challenges().latest_to(purpose, address).await? else {
             return refuse(CodeRejected);
         };
+        let guess = self.reserve_guess(call, unit, &challenge).await?;
+        let mut work = self.begin(call).await?;
         let proof = json!([challenge.id.0, claim.code.expose()]);
         let action = self.kernel.one_time(call, purpose.as_str(), &proof);
-        match work.answer(&challenge, &claim.code).await? {
+        match work.answer(&challenge, &claim.code, guess).await? {
             Answer::Right => {}
             Answer::Again => {
                 let known = work.phone_sign_in_answered(&action).await?;
@@ -110,7 +109,10 @@ impl Identity {
                 return refuse(CodeRejected);
             }
         };
-        work.kernel().signed_in(account.id).await?;
+        // What features know of an account is about one that there was before.
+        if !work.unit.has_made(account.id.0) {
+            work.kernel().signed_in(account.id).await?;
+        }
         let kept = KeptPhoneSignIn { account: account.id, session, token: token.expose().to_owned() };
         work.kernel().keep_answer(&action, &kept).await?;
         work.commit().await?;
@@ -150,14 +152,14 @@ impl Work<'_> {
     ) -> Result<PhoneAdmission, Fault> {
         let login = LoginName::Phone(phone);
         let known = self.unit.accounts().find_for_sign_in(&login).await?;
-        let account = match (known, purpose) {
+        let (account, target) = match (known, purpose) {
             (Some(known), _) => {
                 self.lock(known.account.id).await?;
-                known.account
+                (known.account, None)
             }
             (None, PhonePurpose::SignIn) => return Ok(PhoneAdmission::Refused),
             (None, PhonePurpose::Register) => match self.register_phone(&login).await? {
-                Some(person) => person.account,
+                Some(Person { account, sign_in_target }) => (account, Some(sign_in_target)),
                 None => return Ok(PhoneAdmission::Refused),
             },
         };
@@ -170,7 +172,8 @@ impl Work<'_> {
             trusted_device: false,
         };
         let history = Some(json!({ "method": "phone" }));
-        match self.complete_opaque_sign_in(&account, Completion::to_home(evidence, history)).await? {
+        let completion = Completion { target, ..Completion::to_home(evidence, history) };
+        match self.complete_opaque_sign_in(&account, completion).await? {
             Completed::SignedIn((session, token)) => Ok(PhoneAdmission::SignedIn(account, session, token)),
             Completed::SecondFactor | Completed::Refused(Refusal::SecondFactor) => {
                 self.note_second_factor(&account).await?;

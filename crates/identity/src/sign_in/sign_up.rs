@@ -13,7 +13,7 @@ use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{EmailAddress, Password};
 use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
-use tidegate_kernel::issue::SignedIn;
+use tidegate_kernel::issue::{SignInTarget, SignedIn};
 use tidegate_kernel::one_time::OneTime;
 use tidegate_kernel::tables::idempotency::Record;
 use tidegate_kernel::throttle::Counted;
@@ -110,7 +110,7 @@ impl Identity {
         let hash = self.hash_for_client(call, claim.password.clone()).await?;
 
         let mut work = self.begin(call).await?;
-        let Some(account) = work.register(&claim, &hash).await? else {
+        let Some(Person { account, sign_in_target }) = work.register(&claim, &hash).await? else {
             drop(work);
             // Another request was first; perhaps this very one, sent twice at once.
             return self.answer_of_the_first(&claim, &repeat, SignUpError::EmailTaken).await;
@@ -125,7 +125,7 @@ impl Identity {
                 temporary_token: temporary_token.expose().to_owned(),
             })
         } else {
-            match work.open_first_session(&account, &claim.email).await? {
+            match work.open_first_session(&account, sign_in_target, &claim.email).await? {
                 Some(signed_in) => SignedUp::SignedIn(Box::new(signed_in)),
                 None => return refuse(SignUpError::Refused),
             }
@@ -267,7 +267,7 @@ enum KeptAnswer {
 
 impl Work<'_> {
     /// Makes the account, with its organization and workspace. None when the address is taken.
-    async fn register(&mut self, claim: &SignUp, password_hash: &str) -> Result<Option<Account>, Fault> {
+    async fn register(&mut self, claim: &SignUp, password_hash: &str) -> Result<Option<Person>, Fault> {
         self.yield_invitation(&claim.email).await?;
         let new = NewPerson {
             login: &LoginName::Email(claim.email.clone()),
@@ -279,24 +279,25 @@ impl Work<'_> {
             source: "signup",
             is_at_home: true,
         };
-        let Some(Person { account, sign_in_target }) = self.create_person(&new).await? else {
+        let Some(person) = self.create_person(&new).await? else {
             return Ok(None);
         };
         let subject = Subject {
-            account: Some(account.id),
-            organization: Some(sign_in_target.organization),
+            account: Some(person.account.id),
+            organization: Some(person.sign_in_target.organization),
             session: None,
         };
         let metadata =
             json!({ "terms_version": claim.terms_version, "agreed_to_terms": claim.agreed_to_terms });
         self.audit(Action::SignedUp, subject, metadata).await?;
-        Ok(Some(account))
+        Ok(Some(person))
     }
 
     /// Opens the session of a new account. None when the account may not be signed in to.
     async fn open_first_session(
         &mut self,
         account: &Account,
+        target: SignInTarget,
         email: &EmailAddress,
     ) -> Result<Option<SignedIn>, Fault> {
         let evidence = Evidence {
@@ -307,7 +308,8 @@ impl Work<'_> {
             key: None,
             trusted_device: false,
         };
-        Ok(match self.complete_sign_in(account, Completion::to_home(evidence, None)).await? {
+        let completion = Completion { target: Some(target), ..Completion::to_home(evidence, None) };
+        Ok(match self.complete_sign_in(account, completion).await? {
             Completed::SignedIn(signed_in) => Some(signed_in),
             Completed::VerifyEmail | Completed::SecondFactor | Completed::Refused(_) => None,
         })

@@ -38,6 +38,16 @@ pub trait AccountHooks: Send + Sync + 'static {
         ready(Ok(())).boxed()
     }
 
+    /// What may have been placed under the account's old password is being removed: what the feature keeps that gives access goes.
+    fn footholds_removed<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+    ) -> BoxFuture<'w, Result<(), Fault>> {
+        let _ = (work, account);
+        ready(Ok(())).boxed()
+    }
+
     /// An operator exports what is stored of the account: what the feature keeps of it, by the name of a field. Secrets that
     /// let anybody in are left out.
     fn account_exported<'w>(
@@ -101,6 +111,17 @@ impl Work<'_> {
         self.unit.jobs().delete_of(account).await?;
         for hooks in self.kernel.hooks() {
             hooks.account_deleted(self, account).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells every feature that what may have been placed under the account's old password goes.
+    ///
+    /// # Errors
+    /// As [`Work::account_deleted`].
+    pub async fn footholds_removed(&mut self, account: AccountId) -> Result<(), Fault> {
+        for hooks in self.kernel.hooks() {
+            hooks.footholds_removed(self, account).await?;
         }
         Ok(())
     }

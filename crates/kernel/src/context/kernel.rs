@@ -178,6 +178,12 @@ impl Kernel {
         self.readiness.check(&self.store, self.now()).await
     }
 
+    /// Looks whether the database's files are still there; the log tells if they are not. Asked now and then where nothing is written.
+    pub fn look_at_files(&self) {
+        // What is wrong is logged by the store, and keeps nothing else waiting.
+        drop(self.store.check_files());
+    }
+
     /// Public keys that verify this installation's access tokens, as JSON text (RFC 7517 section 5).
     pub fn jwks(&self) -> Arc<str> {
         Arc::clone(&self.keys.lock().unwrap_or_else(PoisonError::into_inner).published)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use serde_json::Value;
+use tidegate_database::Repeats;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -122,8 +123,9 @@ async fn work_through(source: Arc<dyn Source>, mut stopping: watch::Receiver<boo
 
 /// Claims and runs what comes until the node stops, then finishes what runs.
 async fn lane(source: &dyn Source, mut stopping: watch::Receiver<bool>) {
+    let failures = Repeats::default();
     while let Err(fault) = source.prepare().await {
-        unread(source, &fault);
+        unread(source, &fault, &failures);
         pause(POLL, &mut stopping).await;
         if *stopping.borrow() {
             return;
@@ -137,6 +139,9 @@ async fn lane(source: &dyn Source, mut stopping: watch::Receiver<bool>) {
         let room = source.at_once().saturating_sub(running.len());
         let claimed = if room == 0 { Ok(Vec::new()) } else { source.claim(room, &stopping).await };
         let is_read = claimed.is_ok();
+        if is_read && failures.succeeded() > 0 {
+            tracing::info!(source = source.name(), "background work is read again");
+        }
         match claimed {
             Ok(work) if !work.is_empty() => {
                 for one in work {
@@ -145,7 +150,7 @@ async fn lane(source: &dyn Source, mut stopping: watch::Receiver<bool>) {
                 continue;
             }
             Ok(_) => {}
-            Err(fault) => unread(source, &fault),
+            Err(fault) => unread(source, &fault, &failures),
         }
         tokio::select! {
             () = source.news(), if room > 0 && is_read => {}
@@ -164,6 +169,7 @@ async fn lane(source: &dyn Source, mut stopping: watch::Receiver<bool>) {
 async fn repeat(job: RegisteredJob, every: Duration, at_start: bool, run: JobRun) {
     let mut stopping = run.stopping.clone();
     let mut is_due = at_start;
+    let failures = Repeats::default();
     loop {
         if !is_due {
             let woken = async {
@@ -183,9 +189,14 @@ async fn repeat(job: RegisteredJob, every: Duration, at_start: bool, run: JobRun
         }
         is_due = false;
         match attempt(job.name, job.limit, async { (job.run)(run.again()).await }).await {
-            Ok(()) | Err(Failure::Error(JobError::Stopped)) => {}
+            Ok(()) => {
+                failures.succeeded();
+            }
+            Err(Failure::Error(JobError::Stopped)) => {}
             Err(failure) => {
-                tracing::warn!(job = job.name, error = %failure, "a job failed; it is tried again");
+                if let Some(times) = failures.failed() {
+                    tracing::warn!(job = job.name, error = %failure, times, "a job failed; it is tried again");
+                }
             }
         }
     }
@@ -195,8 +206,11 @@ async fn pause(time: Duration, stopping: &mut watch::Receiver<bool>) {
     drop(timeout(time, stopped(stopping)).await);
 }
 
-fn unread(source: &dyn Source, fault: &Fault) {
-    tracing::error!(source = source.name(), error = %fault, "background work could not be read; trying again");
+fn unread(source: &dyn Source, fault: &Fault, failures: &Repeats) {
+    if let Some(times) = failures.failed() {
+        let source = source.name();
+        tracing::error!(source, error = %fault, times, "background work could not be read; trying again");
+    }
 }
 
 /// What could not be recorded is done again, once its lease has run out.

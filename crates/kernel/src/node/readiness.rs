@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_database::Store;
+use tidegate_database::{Repeats, Store};
 use tidegate_domain::Timestamp;
 use tidegate_domain::limit::Limit;
 use tokio::sync::Mutex;
@@ -29,11 +29,17 @@ pub enum NotReady {
     /// The database has found itself damaged since this process was started. Only a restart makes it ready again.
     #[error("{0}")]
     Damaged(String),
+    /// A file of the database was removed or replaced under this process.
+    #[error("{0}")]
+    Lost(String),
 }
 
 /// What was found when the database was last written for this.
 #[derive(Debug, Default)]
-pub(crate) struct Readiness(Mutex<Option<(Timestamp, Result<(), NotReady>)>>);
+pub(crate) struct Readiness {
+    known: Mutex<Option<(Timestamp, Result<(), NotReady>)>>,
+    failures: Repeats,
+}
 
 impl Readiness {
     /// See [`crate::Kernel::ready`].
@@ -43,10 +49,22 @@ impl Readiness {
             None => self.use_database(store, now).await,
         };
         // Also if it was found just now.
-        store.damage().map_or(verdict, |damage| Err(NotReady::Damaged(damage.to_owned())))
+        let verdict = store.damage().map_or(verdict, |damage| Err(NotReady::Damaged(damage.to_owned())));
+        match &verdict {
+            Ok(()) => {
+                self.failures.succeeded();
+            }
+            Err(error) => {
+                if let Some(times) = self.failures.failed() {
+                    tracing::error!(%error, times, "not ready");
+                }
+            }
+        }
+        verdict
     }
 
     async fn use_database(&self, store: &Store, now: Timestamp) -> Result<(), NotReady> {
+        store.check_files().map_err(|error| NotReady::Lost(error.to_string()))?;
         match timeout(PATIENCE, store.ping()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(NotReady::Unreachable(error.to_string())),
@@ -54,7 +72,7 @@ impl Readiness {
                 return Err(NotReady::Unreachable(format!("not within {} s", PATIENCE.as_secs())));
             }
         }
-        let mut known = self.0.lock().await;
+        let mut known = self.known.lock().await;
         if let Some((at, verdict)) = &*known
             && *at <= now
             && now.since(*at) < BELIEVED_FOR

@@ -48,6 +48,17 @@ struct IdentifierRow {
     created_at: i64,
 }
 
+impl From<IdentifierRow> for AccountEmail {
+    fn from(row: IdentifierRow) -> Self {
+        Self {
+            email: EmailAddress::from_stored(row.value),
+            verified_at: row.verified_at.map(Timestamp::from_micros),
+            is_primary: row.is_primary,
+            created_at: Timestamp::from_micros(row.created_at),
+        }
+    }
+}
+
 impl AccountCards<'_> {
     /// The account's card.
     ///
@@ -62,13 +73,7 @@ impl AccountCards<'_> {
             account.0,
         )?;
         let Some(row) = row else { return Ok(None) };
-        let identifiers = fetch_all!(
-            self.0,
-            IdentifierRow,
-            "select kind, value, verified_at, is_primary, created_at from identifiers
-             where account_id = $1 order by is_primary desc, created_at desc",
-            account.0,
-        )?;
+        let identifiers = self.identifiers(account).await?;
         let mut card = AccountCard {
             number: row.number,
             first_name: row.first_name,
@@ -81,12 +86,7 @@ impl AccountCards<'_> {
         };
         for row in identifiers {
             match row.kind.as_str() {
-                "email" => card.emails.push(AccountEmail {
-                    email: EmailAddress::from_stored(row.value),
-                    verified_at: row.verified_at.map(Timestamp::from_micros),
-                    is_primary: row.is_primary,
-                    created_at: Timestamp::from_micros(row.created_at),
-                }),
+                "email" => card.emails.push(row.into()),
                 "phone" if row.is_primary && row.verified_at.is_some() => {
                     card.phone = Some(PhoneNumber::from_stored(row.value));
                 }
@@ -94,6 +94,25 @@ impl AccountCards<'_> {
             }
         }
         Ok(Some(card))
+    }
+
+    /// The account's addresses, the primary one first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn emails(&mut self, account: AccountId) -> Result<Vec<AccountEmail>> {
+        let identifiers = self.identifiers(account).await?.into_iter();
+        Ok(identifiers.filter(|row| row.kind == "email").map(AccountEmail::from).collect())
+    }
+
+    async fn identifiers(&mut self, account: AccountId) -> Result<Vec<IdentifierRow>> {
+        fetch_all!(
+            self.0,
+            IdentifierRow,
+            "select kind, value, verified_at, is_primary, created_at from identifiers
+             where account_id = $1 order by is_primary desc, created_at desc",
+            account.0,
+        )
     }
 
     /// The language of the account that an address or phone belongs to; none where there is no account or no language is known.
@@ -112,11 +131,14 @@ impl AccountCards<'_> {
         Ok(row.and_then(|(language,)| LanguageTag::parse(&language?)))
     }
 
-    /// Locks the account's row for the rest of the unit, so that two changes of one account follow one another.
+    /// Locks the account's row for the rest of the unit, so that two changes of one account follow one another. Once is enough.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn lock(&mut self, account: AccountId) -> Result<()> {
+        if self.0.note_locked(account.0) {
+            return Ok(());
+        }
         // An update that changes nothing takes the row lock on PostgreSQL; SQLite has one writer anyhow.
         execute!(self.0, "update accounts set updated_at = updated_at where id = $1", account.0)?;
         Ok(())

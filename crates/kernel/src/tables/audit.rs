@@ -1,8 +1,12 @@
 //! The audit log.
 
-use serde_json::Value;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
 use sqlx::types::Json;
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one};
+use tidegate_database::{
+    Deferred, MOST_ROWS, Result, Unit, execute, execute_rows, fetch_all, fetch_one, rows,
+};
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, AuditEventId, OrganizationId, SessionId};
 use tidegate_domain::{ContractId, Origin, Timestamp};
@@ -15,7 +19,7 @@ pub struct Audit<'u>(pub(crate) &'u mut Unit);
 
 /// Something that happened.
 #[derive(Clone, Debug)]
-pub struct NewEvent<'a> {
+pub struct NewEvent {
     /// Key.
     pub id: AuditEventId,
     /// When.
@@ -31,9 +35,9 @@ pub struct NewEvent<'a> {
     /// What caused it.
     pub origin: Origin,
     /// From which address; empty where there is no client.
-    pub ip: &'a str,
+    pub ip: String,
     /// With which program.
-    pub user_agent: &'a str,
+    pub user_agent: String,
     /// What else is worth knowing; never a secret.
     pub metadata: Value,
 }
@@ -64,7 +68,12 @@ pub enum SignInFilter {
     Success,
     /// Those that failed.
     Failure,
+    /// Attempts to go on with a session by a refresh token that had been replaced: among those that failed.
+    Replay,
 }
+
+/// What is said of one, as the reason why it failed.
+pub const REPLAYED: &str = "refresh_token_replayed";
 
 /// A sign-in, as its owner sees it.
 #[derive(Clone, Debug)]
@@ -106,31 +115,62 @@ impl From<EventRow> for SignInEvent {
     }
 }
 
+impl SignInEvent {
+    /// A replayed refresh token as the failure that it is, in the words of a sign-in: those are the ones contracts know.
+    fn into_sign_in(mut self) -> Self {
+        if self.action == Action::RefreshTokenReplayed.as_str() {
+            self.action = Action::SignInFailed.as_str().to_owned();
+            self.metadata = json!({ "reason": REPLAYED });
+        }
+        self
+    }
+}
+
 impl SignInFilter {
-    /// The two actions to look for; the same one twice where only one is wanted.
-    fn actions(self) -> (&'static str, &'static str) {
+    /// The actions to look for; one twice where fewer are wanted.
+    fn actions(self) -> (&'static str, &'static str, &'static str) {
         let (success, failure) = (Action::SignInSucceeded.as_str(), Action::SignInFailed.as_str());
+        let replay = Action::RefreshTokenReplayed.as_str();
         match self {
-            Self::Any => (success, failure),
-            Self::Success => (success, success),
-            Self::Failure => (failure, failure),
+            Self::Any => (success, failure, replay),
+            Self::Success => (success, success, success),
+            Self::Failure => (failure, failure, replay),
+            Self::Replay => (replay, replay, replay),
         }
     }
 }
 
-impl Audit<'_> {
-    /// Records an event; one whose key is there is added to that one.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn insert(&mut self, event: &NewEvent<'_>) -> Result<()> {
-        execute!(
-            self.0,
+/// Events of a unit that are yet to be written.
+#[derive(Default)]
+struct NewEvents(Vec<NewEvent>);
+
+impl Deferred for NewEvents {
+    fn write(self: Box<Self>, unit: &mut Unit) -> BoxFuture<'_, Result<()>> {
+        async move {
+            for events in self.0.chunks(MOST_ROWS) {
+                write(unit, events).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+async fn write(unit: &mut Unit, events: &[NewEvent]) -> Result<()> {
+    execute_rows!(
+        unit,
+        rows(
             "insert into audit_events (id, at, action, account_id, organization_id, session_id, dialect, ip,
-                user_agent, metadata, origin)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-             on conflict (id) do update set repeats = audit_events.repeats + 1, at = excluded.at,
+                user_agent, metadata, origin) values",
+            0,
+            11,
+            events.len(),
+            "on conflict (id) do update set repeats = audit_events.repeats + 1, at = excluded.at,
                 ip = excluded.ip, user_agent = excluded.user_agent, metadata = excluded.metadata",
+        ),
+        [],
+        events,
+        event => [
             event.id.0,
             event.at.micros(),
             event.action.as_str(),
@@ -138,13 +178,28 @@ impl Audit<'_> {
             event.organization.map(Uuid::from),
             event.session.map(Uuid::from),
             event.origin.contract().map_or("", ContractId::as_str),
-            event.ip,
-            event.user_agent,
+            event.ip.as_str(),
+            event.user_agent.as_str(),
             Json(&event.metadata),
             event.origin.as_str(),
-        )?;
+        ],
+    )?;
+    Ok(())
+}
+
+impl Audit<'_> {
+    /// Records an event; one whose key is there is added to that one. It is written with the others of the unit, at its end.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert(&mut self, event: NewEvent) -> Result<()> {
         // An unknown address is announced as an unknown account: the notification costs the same.
         self.0.touch_account(event.account.unwrap_or(AccountId(event.id.0)));
+        // A key stands in a statement once.
+        if self.0.deferred::<NewEvents>()?.0.iter().any(|other| other.id == event.id) {
+            self.0.write_deferred().await?;
+        }
+        self.0.deferred::<NewEvents>()?.0.push(event);
         Ok(())
     }
 
@@ -153,6 +208,7 @@ impl Audit<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
+        self.0.write_deferred().await?;
         execute!(
             self.0,
             "delete from audit_events where number in
@@ -167,6 +223,7 @@ impl Audit<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune_without_account(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
+        self.0.write_deferred().await?;
         execute!(
             self.0,
             "delete from audit_events where number in
@@ -187,19 +244,22 @@ impl Audit<'_> {
         limit: i64,
         offset: i64,
     ) -> Result<Vec<SignInEvent>> {
-        let (one, other) = filter.actions();
+        let (one, other, third) = filter.actions();
+        self.0.write_deferred().await?;
         let rows = fetch_all!(
             self.0,
             EventRow,
             "select number, at, action, ip, user_agent, metadata from audit_events
-             where account_id = $1 and (action = $2 or action = $3) order by number desc limit $4 offset $5",
+             where account_id = $1 and (action = $2 or action = $3 or action = $4)
+             order by number desc limit $5 offset $6",
             account.0,
             one,
             other,
+            third,
             limit,
             offset,
         )?;
-        Ok(rows.into_iter().map(SignInEvent::from).collect())
+        Ok(rows.into_iter().map(SignInEvent::from).map(SignInEvent::into_sign_in).collect())
     }
 
     /// Everything recorded about the account, oldest first.
@@ -207,6 +267,7 @@ impl Audit<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn of_account(&mut self, account: AccountId) -> Result<Vec<SignInEvent>> {
+        self.0.write_deferred().await?;
         let rows = fetch_all!(
             self.0,
             EventRow,
@@ -222,14 +283,17 @@ impl Audit<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn count_sign_ins(&mut self, account: AccountId, filter: SignInFilter) -> Result<i64> {
-        let (one, other) = filter.actions();
+        let (one, other, third) = filter.actions();
+        self.0.write_deferred().await?;
         let (count,) = fetch_one!(
             self.0,
             (i64,),
-            "select count(*) from audit_events where account_id = $1 and (action = $2 or action = $3)",
+            "select count(*) from audit_events
+             where account_id = $1 and (action = $2 or action = $3 or action = $4)",
             account.0,
             one,
             other,
+            third,
         )?;
         Ok(count)
     }

@@ -5,6 +5,7 @@ use tidegate_domain::Timestamp;
 use tidegate_domain::id::SessionId;
 
 use super::sessions::Sessions;
+use crate::KernelTables;
 
 impl Sessions<'_> {
     /// Notes that a browser's session is in use, unless that was noted after `before`: it lives until `until`, and not longer than it

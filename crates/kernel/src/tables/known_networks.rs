@@ -12,6 +12,8 @@ pub struct KnownNetworks<'u>(pub(crate) &'u mut Unit);
 
 /// How long a network is known that an account signed in from.
 pub const KEEP_NETWORKS: Duration = Duration::from_secs(90 * 24 * 3_600);
+/// How often it is noted that an account signs in from a network it has signed in from.
+const NOTED_EVERY: Duration = Duration::from_secs(3_600);
 /// Networks remembered of one account; a further one replaces the one not used for longest.
 pub const MOST: i64 = 10;
 
@@ -36,19 +38,25 @@ impl KnownNetworks<'_> {
         Ok(found.is_some())
     }
 
-    /// Notes that the account signed in from that network.
+    /// Notes that the account signed in from that network, once an hour.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn remember(&mut self, account: AccountId, network: &[u8], now: Timestamp) -> Result<()> {
-        execute!(
+        let noted = execute!(
             self.0,
             "insert into known_networks (account_id, network_mac, last_success_at) values ($1, $2, $3)
-             on conflict (account_id, network_mac) do update set last_success_at = excluded.last_success_at",
+             on conflict (account_id, network_mac) do update set last_success_at = excluded.last_success_at
+             where known_networks.last_success_at <= $4",
             account.0,
             network,
             now.micros(),
+            now.minus(NOTED_EVERY).micros(),
         )?;
+        // An account that the unit made has this network alone.
+        if noted == 0 || self.0.has_made(account.0) {
+            return Ok(());
+        }
         execute!(
             self.0,
             "delete from known_networks where account_id = $1 and network_mac not in

@@ -1,13 +1,72 @@
 //! Rate limits, shared by all nodes.
 
-use tidegate_database::{Result, Unit, execute, fetch_one, fetch_optional};
+use std::collections::HashMap;
+
+use tidegate_database::{
+    MOST_ROWS, Result, StoreError, Unit, execute, execute_rows, fetch_one, fetch_optional, fetch_rows, rows,
+};
 use tidegate_domain::Timestamp;
 use tidegate_domain::limit::{Limit, LimitStatus};
+
+/// What an attempt does to a bucket that there is.
+const COUNT: &str = "on conflict (bucket) do update set
+        count = case when rate_limit_buckets.resets_at <= $1 then excluded.count
+                else rate_limit_buckets.count + excluded.count end,
+        resets_at = case when rate_limit_buckets.resets_at <= $1 then excluded.resets_at
+                    else rate_limit_buckets.resets_at end
+     returning bucket, count, resets_at";
+
+/// Attempts to be counted in a bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempts {
+    /// Its name.
+    pub bucket: [u8; 32],
+    /// What it is held against.
+    pub limit: Limit,
+    /// How many.
+    pub times: i64,
+}
 
 /// Rate limits of a unit of work.
 pub struct Limits<'u>(pub(crate) &'u mut Unit);
 
 impl Limits<'_> {
+    /// Counts attempts in buckets, all in one statement, and returns the statuses in their order. A window begins with its first
+    /// attempt. Rows are locked in the order of their keys, so that no two units wait for each other.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn count_all(&mut self, attempts: &[Attempts], now: Timestamp) -> Result<Vec<LimitStatus>> {
+        let mut sorted: Vec<&Attempts> = attempts.iter().collect();
+        sorted.sort_by_key(|attempts| attempts.bucket);
+        let mut counted = HashMap::with_capacity(sorted.len());
+        // A bucket stands in a statement once.
+        for same in
+            sorted.chunk_by(|one, other| one.bucket == other.bucket).collect::<Vec<_>>().chunks(MOST_ROWS)
+        {
+            let found = fetch_rows!(
+                self.0,
+                (Vec<u8>, i64, i64),
+                rows("insert into rate_limit_buckets (bucket, count, resets_at) values", 1, 3, same.len(), COUNT),
+                [now.micros()],
+                same,
+                same => [
+                    same.first().map(|attempts| attempts.bucket.to_vec()),
+                    same.iter().map(|attempts| attempts.times).sum::<i64>(),
+                    same.first().map(|attempts| now.plus(attempts.limit.window).micros()),
+                ],
+            )?;
+            counted.extend(found.into_iter().map(|(bucket, count, resets_at)| (bucket, (count, resets_at))));
+        }
+        let status = |attempts: &Attempts| {
+            let (count, resets_at) = counted
+                .get(attempts.bucket.as_slice())
+                .ok_or(StoreError::Unreadable("rate_limit_buckets.count"))?;
+            Ok(attempts.limit.judge(*count, Timestamp::from_micros(*resets_at)))
+        };
+        attempts.iter().map(status).collect()
+    }
+
     /// Counts `times` attempts in a bucket and returns its status. The window begins with the first attempt.
     ///
     /// # Errors
@@ -70,6 +129,35 @@ impl Limits<'_> {
         Ok(row.map(|(count, resets_at)| {
             limit.judge(count.saturating_add(1), Timestamp::from_micros(resets_at))
         }))
+    }
+
+    /// Takes back one attempt in each of the buckets: it turned out not to count.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn refund_all(&mut self, buckets: &[[u8; 32]]) -> Result<()> {
+        let mut sorted = buckets.to_vec();
+        sorted.sort_unstable();
+        sorted.dedup();
+        for some in sorted.chunks(MOST_ROWS) {
+            execute_rows!(
+                self.0,
+                // An update of several rows locks them in whatever order it finds them; an insert in the order of its values. Where
+                // there is nothing to take back it leaves a row of a window that is over.
+                rows(
+                    "insert into rate_limit_buckets (bucket, count, resets_at) values",
+                    0,
+                    3,
+                    some.len(),
+                    "on conflict (bucket) do update set count = rate_limit_buckets.count - 1
+                     where rate_limit_buckets.count > 0",
+                ),
+                [],
+                some,
+                bucket => [bucket.as_slice(), 0_i64, 0_i64],
+            )?;
+        }
+        Ok(())
     }
 
     /// Takes back an attempt that turned out not to count.

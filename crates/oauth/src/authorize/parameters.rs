@@ -1,7 +1,7 @@
 //! The parameters of an authorization request, as they were sent.
 
-/// Longest value, in bytes. A request has to fit in an address.
-pub const MAX_VALUE: usize = 4_096;
+/// Longest value, in characters. A request has to fit in an address.
+pub const MAX_VALUE: usize = 2_048;
 
 /// Why the parameters cannot be read: an attacker may have made them ambiguous. Nothing in them can be relied on then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,7 +103,7 @@ parameters! {
 }
 
 fn put(name: &'static str, place: &mut Option<String>, value: String) -> Result<(), Unreadable> {
-    if value.len() > MAX_VALUE {
+    if value.chars().count() > MAX_VALUE {
         return Err(Unreadable::TooLong(name));
     }
     if value.chars().any(char::is_control) {

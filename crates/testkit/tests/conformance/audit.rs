@@ -10,7 +10,7 @@ use tidegate_testkit::{concurrently, on_both_engines};
 
 use crate::world::{NOW, World, at};
 
-fn event(id: AuditEventId, account: Option<AccountId>, action: Action) -> NewEvent<'static> {
+fn event(id: AuditEventId, account: Option<AccountId>, action: Action) -> NewEvent {
     NewEvent {
         id,
         at: NOW,
@@ -19,15 +19,15 @@ fn event(id: AuditEventId, account: Option<AccountId>, action: Action) -> NewEve
         organization: None,
         session: None,
         origin: Origin::Contract(ContractId::INGESTIQ),
-        ip: "2001:db8::1",
-        user_agent: "curl/8",
+        ip: "2001:db8::1".to_owned(),
+        user_agent: "curl/8".to_owned(),
         metadata: json!({"method": "password"}),
     }
 }
 
 async fn record(world: &World, account: AccountId, action: Action, second: i64) {
     let new = NewEvent { at: at(second), ..event(world.key(), Some(account), action) };
-    commit!(world.store, unit => unit.audit().insert(&new));
+    commit!(world.store, unit => unit.audit().insert(new));
 }
 
 on_both_engines! {
@@ -84,7 +84,7 @@ on_both_engines! {
 
     async fn an_event_about_nobody_is_recorded_too(world: World) {
         let unknown = NewEvent { origin: Origin::Cli, ..event(world.key(), None, Action::SignInFailed) };
-        commit!(world.store, unit => unit.audit().insert(&unknown));
+        commit!(world.store, unit => unit.audit().insert(unknown));
         let rows = "select count(*) from audit_events where account_id is null and dialect = '' and origin = 'cli'";
         assert_eq!(world.database.sql_count(rows).await, 1);
     }
@@ -100,7 +100,7 @@ on_both_engines! {
         ];
         for origin in origins {
             let new = NewEvent { origin, ..event(world.key(), None, Action::SignInFailed) };
-            commit!(world.store, unit => unit.audit().insert(&new));
+            commit!(world.store, unit => unit.audit().insert(new));
         }
         let rows = "select origin || ' ' || dialect from audit_events order by number";
         assert_eq!(
@@ -114,9 +114,42 @@ on_both_engines! {
         let keys: Vec<AuditEventId> = (0..50).map(|_| world.key()).collect();
         concurrently(50, |number| {
             let (store, new) = (world.store.clone(), event(keys[number], Some(ada), Action::SignInFailed));
-            async move { commit!(store, unit => unit.audit().insert(&new)) }
+            async move { commit!(store, unit => unit.audit().insert(new)) }
         })
         .await;
         assert_eq!(read!(world.store, unit => unit.audit().count_sign_ins(ada, SignInFilter::Any)), 50);
+    }
+
+    async fn events_of_a_unit_are_written_at_its_end_and_seen_in_it(world: World) {
+        let ada = world.account().await;
+        let mut unit = world.store.begin().await.unwrap();
+        // More than one statement holds.
+        let keys: Vec<AuditEventId> = (0..40).map(|_| world.key()).collect();
+        for key in &keys {
+            unit.audit().insert(event(*key, Some(ada), Action::SignInSucceeded)).await.unwrap();
+        }
+        assert_eq!(unit.audit().count_sign_ins(ada, SignInFilter::Any).await.unwrap(), 40);
+        unit.audit().insert(event(world.key(), Some(ada), Action::SignInFailed)).await.unwrap();
+        unit.commit().await.unwrap();
+        let seen = read!(world.store, unit => unit.audit().sign_ins(ada, SignInFilter::Any, 100, 0));
+        assert_eq!((seen.len(), seen[0].action.as_str()), (41, "auth.login.failure"));
+        // Nothing of a unit that was dropped, and of none that only reads.
+        let mut unit = world.store.begin().await.unwrap();
+        unit.audit().insert(event(world.key(), Some(ada), Action::SignInFailed)).await.unwrap();
+        drop(unit);
+        let mut reading = world.store.read().await.unwrap();
+        assert!(reading.audit().insert(event(world.key(), Some(ada), Action::SignInFailed)).await.is_err());
+        drop(reading);
+        assert_eq!(read!(world.store, unit => unit.audit().count_sign_ins(ada, SignInFilter::Any)), 41);
+    }
+
+    async fn an_event_whose_key_is_there_is_added_to_it_also_in_one_unit(world: World) {
+        let key = world.key();
+        let mut unit = world.store.begin().await.unwrap();
+        for _ in 0..3 {
+            unit.audit().insert(event(key, None, Action::SignInFailed)).await.unwrap();
+        }
+        unit.commit().await.unwrap();
+        assert_eq!(world.database.sql_texts("select cast(repeats as text) from audit_events").await, ["3"]);
     }
 }

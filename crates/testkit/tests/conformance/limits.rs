@@ -3,6 +3,7 @@
 use tidegate_domain::Timestamp;
 use tidegate_domain::limit::Limit;
 use tidegate_kernel::KernelTables;
+use tidegate_kernel::tables::limits::Attempts;
 use tidegate_testkit::{concurrently, on_both_engines};
 
 use crate::world::{NOW, World, at};
@@ -110,5 +111,59 @@ on_both_engines! {
             commit!(world.store, unit => unit.limits().count(b"ada", endless, 1, now));
         }
         assert_eq!(world.database.sql_count("select max(resets_at) from rate_limit_buckets").await, i64::MAX);
+    }
+
+    async fn several_buckets_are_counted_by_one_statement_and_answered_in_their_order(world: World) {
+        let attempts = |name: u8, attempts: u32, times| {
+            Attempts { bucket: [name; 32], limit: Limit::new(attempts, 60), times }
+        };
+        // Neither sorted nor free of repeats.
+        let all = [attempts(9, 5, 1), attempts(1, 2, 3), attempts(9, 4, 1), attempts(5, 5, 1)];
+        let statuses = commit!(world.store, unit => unit.limits().count_all(&all, NOW));
+        let seen: Vec<_> = statuses.iter().map(|status| (status.remaining, status.exceeded)).collect();
+        assert_eq!(seen, [(3, false), (0, true), (2, false), (4, false)]);
+        // The next window, for one that was not counted as well.
+        let later = [attempts(2, 5, 1), attempts(1, 2, 1)];
+        let statuses = commit!(world.store, unit => unit.limits().count_all(&later, at(60)));
+        let seen: Vec<_> = statuses.iter().map(|status| (status.remaining, status.resets_at)).collect();
+        assert_eq!(seen, [(4, at(120)), (1, at(120))]);
+        assert!(commit!(world.store, unit => unit.limits().count_all(&[], NOW)).is_empty());
+    }
+
+    async fn more_buckets_than_a_statement_holds_are_counted_and_taken_back(world: World) {
+        let buckets: Vec<[u8; 32]> = (0..50).rev().map(|name| [name; 32]).collect();
+        let all: Vec<_> =
+            buckets.iter().map(|bucket| Attempts { bucket: *bucket, limit: LIMIT, times: 2 }).collect();
+        let statuses = commit!(world.store, unit => unit.limits().count_all(&all, NOW));
+        assert!(statuses.len() == 50 && statuses.iter().all(|status| status.remaining == 3));
+        commit!(world.store, unit => unit.limits().refund_all(&buckets));
+        let sum = "select cast(sum(count) as bigint) from rate_limit_buckets";
+        assert_eq!(world.database.sql_count(sum).await, 50);
+        // More are taken back than were counted, and some that never were: no credit.
+        for _ in 0..3 {
+            commit!(world.store, unit => unit.limits().refund_all(&[[0; 32], [99; 32], [0; 32]]));
+        }
+        let status = commit!(world.store, unit => unit.limits().count(&[99; 32], LIMIT, 1, NOW));
+        assert_eq!((status.remaining, status.resets_at), (4, at(60)));
+        assert_eq!(commit!(world.store, unit => unit.limits().count(&[0; 32], LIMIT, 1, NOW)).remaining, 4);
+    }
+
+    /// Units lock rows in the order of their keys, in whatever order they name them.
+    async fn units_that_count_the_same_buckets_do_not_wait_for_each_other_in_a_circle(world: World) {
+        concurrently(40, |number| {
+            let store = world.store.clone();
+            async move {
+                let mut buckets: Vec<[u8; 32]> = (0..8).map(|name| [name; 32]).collect();
+                buckets.rotate_left(number % 8);
+                let limit = Limit::new(1_000, 60);
+                let all: Vec<_> =
+                    buckets.iter().map(|bucket| Attempts { bucket: *bucket, limit, times: 1 }).collect();
+                commit!(store, unit => unit.limits().count_all(&all, NOW));
+                buckets.reverse();
+                commit!(store, unit => unit.limits().refund_all(&buckets));
+            }
+        })
+        .await;
+        assert_eq!(world.database.sql_count("select max(count) from rate_limit_buckets").await, 0);
     }
 }

@@ -130,10 +130,10 @@ on_both_engines! {
         let other = world.member("eve@example.com").await;
         for organization in [ada.organization, other.organization] {
             let id: Uuid = world.key();
-            commit!(world.store, unit => unit.organizations().insert_role(id, organization, "Admin"));
+            commit!(world.store, unit => unit.organizations().insert_roles(organization, &[(id, "Admin")]));
         }
         let mut unit = world.store.begin().await.unwrap();
-        let twice = unit.organizations().insert_role(world.key::<Uuid>(), ada.organization, "Admin").await;
+        let twice = unit.organizations().insert_roles(ada.organization, &[(world.key(), "Admin")]).await;
         assert!(matches!(twice, Err(StoreError::Database(_))), "{twice:?}");
         drop(unit);
         let mut unit = world.store.begin().await.unwrap();

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use tidegate_database::{DatabaseUrl, Store};
+use tidegate_database::{DatabaseUrl, Store, StoreError};
 
 use crate::cli::Backup;
 use crate::config::Config;
@@ -29,6 +29,7 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
             return Err(failure(format!("{} exists already: choose another name", path.display())));
         }
     }
+    refuse_missing_directory(file)?;
     let key = if command.without_key { None } else { key_of_data_dir(config)? };
     let store = open_store(config, MissingStore::Refuse).await?;
     let written = write(&store, file).await;
@@ -60,7 +61,7 @@ pub(super) fn key_file_of(file: &Path) -> PathBuf {
 }
 
 /// The path with something added to its name.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(in crate::commands) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
@@ -81,9 +82,37 @@ async fn write(store: &Store, file: &Path) -> Result<PathBuf, Failure> {
     bar.finish_and_clear();
     if let Err(error) = written {
         drop(fs::remove_file(&draft));
-        return Err(Failure::from(error).about("the backup was not written"));
+        return Err(not_written(file, error));
     }
     Ok(draft)
+}
+
+/// SQLite would say of its database that it cannot be opened.
+fn refuse_missing_directory(file: &Path) -> Result<(), Failure> {
+    let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
+    match directory {
+        Some(directory) if !directory.is_dir() => {
+            let what = format!("the directory {} of the backup does not exist", directory.display());
+            Err(failure(what).advise("create it, or choose another"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the database says may be about the file that it writes.
+fn not_written(file: &Path, error: StoreError) -> Failure {
+    let shown = file.display();
+    match error {
+        StoreError::Unavailable(said) => {
+            let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
+            let directory = directory.unwrap_or(Path::new(".")).display();
+            failure(format!("the backup {shown} was not written: {said}")).advise(format!(
+                "see whether {directory} can be written by this user and has space (`df -h {directory}`): the backup needs as much \
+                 as the database"
+            ))
+        }
+        error => Failure::from(error).about(&format!("the backup {shown} was not written")),
+    }
 }
 
 /// Gives the draft its name, durably.

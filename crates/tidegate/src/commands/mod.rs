@@ -37,12 +37,12 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
         logging::start(&loaded.config, filter)?;
         Ok(loaded)
     };
-    let quiet = || prepare(&Flags::default(), "warn");
+    let quiet = || prepare(&Flags::default(), logging::OF_COMMANDS);
     match cli.command {
         Command::Serve(flags) => {
             let new = flags.new;
             let flags = Flags { listen: flags.listen, dev: flags.dev, limits: flags.limits };
-            let loaded = prepare(&flags, "info")?;
+            let loaded = prepare(&flags, logging::OF_SERVERS)?;
             // As many threads as cores: the runtime's own default.
             let runtime = runtime(&mut Builder::new_multi_thread())?;
             runtime
@@ -87,7 +87,10 @@ fn hinted(failure: Failure, loaded: &Loaded) -> Failure {
 
 fn block_on(command: impl Future<Output = Result<Answer, Failure>>) -> Result<Option<Answer>, Failure> {
     let runtime = runtime(&mut Builder::new_current_thread())?;
-    let answer = runtime.block_on(command);
+    let answer = runtime.block_on(async {
+        serve::survive_large_files()?;
+        command.await
+    });
     runtime.shutdown_background();
     answer.map(Some)
 }

@@ -11,6 +11,7 @@ use super::user::operator;
 use crate::cli::{DeadMessage, Outbox, OutboxCode, OutboxList, OutboxShow};
 use crate::config::Config;
 use crate::failure::{Failure, without_numbers};
+use crate::installation::{Served, place, served};
 use crate::output::{Answer, table};
 use crate::wiring::{Opened, Purpose, open};
 
@@ -22,7 +23,7 @@ pub(super) async fn run(config: &Config, command: Outbox) -> Result<Answer, Fail
     let kernel = &opened.kernel;
     let answer = match command {
         Outbox::List(command) => list(kernel, &command).await,
-        Outbox::Code(command) => code(&opened, &command).await,
+        Outbox::Code(command) => code(config, &opened, &command).await,
         Outbox::Show(command) => show(kernel, &command).await,
         Outbox::Retry(DeadMessage { number }) => {
             settled(kernel.retry_message(number).await?, number, "is tried again")
@@ -80,7 +81,7 @@ async fn list(kernel: &Kernel, command: &OutboxList) -> Result<Answer, Failure> 
     Ok(Answer::new(table(heads, &rows), json))
 }
 
-async fn code(opened: &Opened, command: &OutboxCode) -> Result<Answer, Failure> {
+async fn code(config: &Config, opened: &Opened, command: &OutboxCode) -> Result<Answer, Failure> {
     let entries = opened.kernel.list_outbox(Some(&command.to), LOOKED_THROUGH).await?;
     // What was never to be sent only looks like a message with a code.
     let sent = entries.iter().filter(|entry| entry.message.state != State::Discarded.as_str());
@@ -96,14 +97,39 @@ async fn code(opened: &Opened, command: &OutboxCode) -> Result<Answer, Failure> 
     let to = command.to.as_str();
     Err(match newest {
         Some((entry, state)) => not_usable(to, &entry.message, state),
-        None => Failure::new(
+        None if !entries.is_empty() => Failure::advised(
             "no_code",
+            format!("there is no readable code for {to}: what was sent there is gone"),
             format!(
-                "no readable code for {to}: either none was sent, or a provider took it (codes stay readable with \
-                 `tidegate serve --dev` and no [mail.smtp] or [sms]); see `tidegate outbox list --to {to}`"
+                "it was delivered, or a provider took it (codes stay readable with `tidegate serve --dev` and no [mail.smtp] or \
+                 [sms]): see `tidegate outbox list --to {to}`"
             ),
         ),
+        None => no_code(config, to),
     })
+}
+
+/// Why there may be none: also because the server that was asked for it is another one.
+fn no_code(config: &Config, to: &str) -> Failure {
+    let place = place(config);
+    let advice = match served(config) {
+        Served::Nowhere => format!(
+            "no server serves {place} just now: what listens at http://{} or where you asked for the code is another server, or \
+             another program. Start this one with `tidegate serve --dev`, or give this command the --data-dir, --database or --config of \
+             the other. What this one has sent so far, and to whom: `tidegate outbox list --to {to}`",
+            config.listen
+        ),
+        Served::At(address) => format!(
+            "{place} is served at http://{address}: if you asked for the code elsewhere, give this command the --data-dir, --database or \
+             --config of that server. If you asked there, none was sent, or a provider took it (codes stay readable with `tidegate serve \
+             --dev` and no [mail.smtp] or [sms]): see `tidegate outbox list --to {to}`"
+        ),
+        Served::Unknown => format!(
+            "this looked into {place}: if the server that you asked has another database, name that. Else none was sent, or a provider \
+             took it (codes stay readable with `tidegate serve --dev` and no [mail.smtp] or [sms]): see `tidegate outbox list --to {to}`"
+        ),
+    };
+    Failure::advised("no_code", format!("there is no readable code for {to} in {place}"), advice)
 }
 
 fn usable(entry: &OutboxEntry, code: &str, until: Timestamp) -> Answer {

@@ -6,9 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use tidegate_crypto::{MasterKey, SigningAlgorithm, SigningKey, Vault};
+use tidegate_crypto::MasterKey;
 use tidegate_database::{DatabaseUrl, Denial, Store};
-use tidegate_domain::Timestamp;
 use tidegate_kernel::KernelTables;
 
 use super::backup::{key_file_of, with_suffix};
@@ -18,7 +17,9 @@ use crate::data_dir::create_data_dir;
 use crate::failure::Failure;
 use crate::installation::absence;
 use crate::output::{Answer, progress};
-use crate::secrets::{MayCreate, key_file, key_in, open_vault, sync_directory_of, vault_with, write_key};
+use crate::secrets::{
+    MayCreate, check_opens, key_file, key_in, open_vault, sync_directory_of, vault_with, write_key,
+};
 use crate::wiring::{MissingStore, open_store};
 
 pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Failure> {
@@ -51,13 +52,13 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
     let had_directory = config.data_dir.exists();
     create_data_dir(&config.data_dir)?;
     let draft = with_suffix(&place, ".restoring");
+    // Of a restore that was cut off: SQLite would take its log for one of this backup's.
+    remove(&draft, &DRAFT_FILES);
     let bar = progress("restoring the backup");
     let restored = restore(config, &command.file, &draft, &place).await;
     bar.finish_and_clear();
     let restored = restored.inspect_err(|_| {
-        for suffix in ["", "-wal", "-shm"] {
-            drop(fs::remove_file(with_suffix(&draft, suffix)));
-        }
+        remove(&draft, &DRAFT_FILES);
         if !had_directory {
             drop(fs::remove_dir(&config.data_dir));
         }
@@ -71,6 +72,17 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
     Ok(Answer::new(text, json!({ "database": place.display().to_string(), "key_file": key_file })))
 }
 
+/// What SQLite keeps beside an open database.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+/// A draft and what is beside it.
+const DRAFT_FILES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+fn remove(draft: &Path, suffixes: &[&str]) {
+    for suffix in suffixes {
+        drop(fs::remove_file(with_suffix(draft, suffix)));
+    }
+}
+
 /// Whether restoring wrote the backup's master key to the data directory.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WroteKey {
@@ -81,7 +93,8 @@ enum WroteKey {
 /// Refuses a file that cannot be a backup, by its first bytes.
 fn refuse_other_than_backup(file: &Path) -> Result<(), Failure> {
     let shown = file.display();
-    let advice = "give the file that `tidegate backup` wrote; FILE.key beside it is its master key";
+    let advice = "give the file that `tidegate backup` wrote; FILE.key beside it is its master key. If this is it, it was cut off or \
+                  overwritten: take another one";
     let what = match File::open(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => format!("there is no backup at {shown}"),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
@@ -122,11 +135,17 @@ fn key_to_write(config: &Config, backup: &Path) -> Result<Option<MasterKey>, Fai
 }
 
 async fn restore(config: &Config, backup: &Path, draft: &PathBuf, place: &Path) -> Result<WroteKey, Failure> {
-    let about = |error| failure(format!("{} cannot be written: {error}", draft.display()));
+    let about = |error: std::io::Error| {
+        let what = failure(format!("{} cannot be written: {error}", draft.display()));
+        let directory = config.data_dir.display();
+        what.advise(format!(
+            "see whether {directory} can be written by this user and has space: `df -h {directory}`"
+        ))
+    };
     fs::copy(backup, draft).map_err(about)?;
     fs::set_permissions(draft, Permissions::from_mode(0o600)).map_err(about)?;
     let of_draft = Config { database: Some(Database(DatabaseUrl::Sqlite(draft.clone()))), ..config.clone() };
-    let unusable = |failure: Failure| failure.about("the backup cannot be used");
+    let unusable = |failure| unusable(&failure, backup, draft);
     let store = open_store(&of_draft, MissingStore::Refuse).await.map_err(unusable)?;
     let checked = async {
         check_data(&store).await.map_err(unusable)?;
@@ -135,7 +154,12 @@ async fn restore(config: &Config, backup: &Path, draft: &PathBuf, place: &Path) 
             Some(key) => vault_with(config, key.clone())?,
             None => open_vault(config, MayCreate::No)?,
         };
-        check_keys(&store, &vault).await.map_err(unusable)?;
+        let keys = store.read().await?.keys().all().await?;
+        check_opens(config, &vault, &keys).map_err(|failure| match &key {
+            // It is about the key beside the backup.
+            Some(key) => wrong_key_beside(backup, key),
+            None => failure,
+        })?;
         Ok(key)
     };
     let checked: Result<Option<MasterKey>, Failure> = checked.await;
@@ -145,6 +169,8 @@ async fn restore(config: &Config, backup: &Path, draft: &PathBuf, place: &Path) 
     if let Some(key) = &key {
         write_key(&key_file(&config.data_dir), key)?;
     }
+    // Their content is in the draft since it was closed.
+    remove(draft, &BESIDE);
     fs::rename(draft, place).and_then(|()| sync_directory_of(place)).map_err(about)?;
     Ok(if key.is_some() { WroteKey::Yes } else { WroteKey::No })
 }
@@ -153,22 +179,44 @@ async fn restore(config: &Config, backup: &Path, draft: &PathBuf, place: &Path) 
 async fn check_data(store: &Store) -> Result<(), Failure> {
     store.check_integrity().await?;
     if !store.is_begun().await? {
-        return Err(failure("it has no tables of Tidegate".to_owned()));
+        return Err(Failure::new("database_missing", "it has no tables of Tidegate"));
     }
     store.pending_migrations().await?;
     Ok(())
 }
 
-/// Whether the master key opens it.
-async fn check_keys(store: &Store, vault: &Vault) -> Result<(), Failure> {
-    for key in store.read().await?.keys().all().await? {
-        let algorithm = SigningAlgorithm::from_name(&key.algorithm).unwrap_or_default();
-        let created_at = Timestamp::from_micros(key.created_at);
-        SigningKey::open(vault, &key.kid, algorithm, created_at, &key.sealed).map_err(|_| {
-            failure("the master key is not the one that the data were sealed with".to_owned())
-        })?;
+/// What to say of a backup that is no database, or not a whole one. The draft's name tells nobody anything.
+fn unusable(failure: &Failure, backup: &Path, draft: &Path) -> Failure {
+    let (shown, draft) = (backup.display().to_string(), draft.display().to_string());
+    let what = failure.parts().0.replace(&draft, &shown);
+    if matches!(failure.code(), "database_damaged" | "database_not_sqlite" | "database") {
+        return Failure::advised(
+            "backup_damaged",
+            format!("the backup {shown} is damaged, and nothing was changed: {what}"),
+            "take another one: a copy of it that was kept elsewhere, or an earlier backup",
+        );
     }
-    Ok(())
+    let advice = failure.parts().1.map(str::to_owned);
+    let failure = Failure::new(
+        "restore",
+        format!("the backup {shown} cannot be used, and nothing was changed: {what}"),
+    );
+    match advice {
+        Some(advice) => failure.advise(advice),
+        None => failure,
+    }
+}
+
+fn wrong_key_beside(backup: &Path, key: &MasterKey) -> Failure {
+    let place = key_file_of(backup);
+    let what = format!(
+        "the master key {} ({}) is not the one that {} was sealed with, and nothing was changed",
+        key.id(),
+        place.display(),
+        backup.display()
+    );
+    let advice = "put the key of that backup there, or move the file away and set master_key";
+    Failure::advised("master_key", what, advice)
 }
 
 fn failure(message: String) -> Failure {

@@ -14,6 +14,7 @@ use tidegate_identity::operator::identifiers::IdentifierRemoved;
 use tidegate_identity::operator::repository::{AccountFilter, AccountSummary};
 use tidegate_identity::operator::{AccountName, Operator, OperatorError};
 use tidegate_identity::recovery::reset_factors::FactorReset;
+use tidegate_kernel::tables::audit::SignInEvent;
 use tidegate_kernel::{Call, Refused};
 
 use super::passwords::{how_to_hand_over, make_password, read_password};
@@ -198,7 +199,7 @@ async fn show(opened: &Opened, operator: &Operator, name: &AccountName) -> Resul
 }
 
 fn shown_text(found: &AccountDetails) -> String {
-    let AccountDetails { summary, identifiers, has_password, organizations, sessions, sign_ins } = found;
+    let AccountDetails { summary, identifiers, has_password, organizations, sessions, sign_ins, .. } = found;
     let identifiers: Vec<[String; 4]> = identifiers
         .iter()
         .map(|known| {
@@ -235,7 +236,30 @@ fn shown_text(found: &AccountDetails) -> String {
         table(["ORGANIZATION", "NAME", "ROLE", "JOINED"], &organizations),
         session_table(sessions),
         table(["LAST SIGN-INS", "OUTCOME", "REASON", "ADDRESS"], &sign_ins),
+    ) + &replay_text(&found.replays)
+}
+
+/// Sessions that a stolen token has ended, where there were any.
+fn replay_text(replays: &[SignInEvent]) -> String {
+    let line = |event: &SignInEvent| format!("\n  {}  from {}", event.at.iso_seconds(), event.ip);
+    if replays.is_empty() {
+        return String::new();
+    }
+    let lines: String = replays.iter().map(line).collect();
+    format!(
+        "\n\nEnded, because a refresh token was presented again after it had been replaced (it may have been stolen):{lines}"
     )
+}
+
+/// An event for programs.
+fn event_json(event: &SignInEvent) -> Value {
+    json!({
+        "at": event.at.iso_seconds(),
+        "action": event.action,
+        "ip": event.ip,
+        "user_agent": event.user_agent,
+        "metadata": event.metadata,
+    })
 }
 
 fn session_table(sessions: &[Session]) -> String {
@@ -285,13 +309,8 @@ fn shown_json(found: &AccountDetails) -> Value {
                 "role": member.role.as_str(),
             })).collect::<Vec<_>>(),
             "sessions": found.sessions.iter().map(session_json).collect::<Vec<_>>(),
-            "sign_ins": found.sign_ins.iter().map(|event| json!({
-                "at": event.at.iso_seconds(),
-                "action": event.action,
-                "ip": event.ip,
-                "user_agent": event.user_agent,
-                "metadata": event.metadata,
-            })).collect::<Vec<_>>(),
+            "sign_ins": found.sign_ins.iter().map(event_json).collect::<Vec<_>>(),
+            "replayed_tokens": found.replays.iter().map(event_json).collect::<Vec<_>>(),
         }),
     );
     json
@@ -402,7 +421,8 @@ async fn sessions(opened: &Opened, operator: &Operator, command: UserSessions) -
     let found = opened.identity.show_account(operator, name).await.map_err(refusal)?;
     let json = found.sessions.iter().map(session_json).collect();
     if found.sessions.is_empty() {
-        return Ok(Answer::new("The account has no active session.", json));
+        let text = "The account has no active session.".to_owned() + &replay_text(&found.replays);
+        return Ok(Answer::new(text, json));
     }
-    Ok(Answer::new(session_table(&found.sessions), json))
+    Ok(Answer::new(session_table(&found.sessions) + &replay_text(&found.replays), json))
 }

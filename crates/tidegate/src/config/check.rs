@@ -18,6 +18,7 @@ use super::brand::languages;
 use super::load::Mistake;
 use super::{Loaded, PasswordHash, PepperEntry, SecretText};
 use crate::failure::Failure;
+use crate::secrets::MAKE_MASTER_KEY;
 
 /// Less than this holds no request of any contract.
 const SMALLEST_BODY: usize = 1024;
@@ -212,7 +213,7 @@ fn line(text: &str) -> Result<(), String> {
 }
 
 fn master_key(key: &SecretText) -> Result<(), String> {
-    key.expose().parse::<MasterKey>().map(drop).map_err(|error| error.to_string())
+    key.expose().parse::<MasterKey>().map(drop).map_err(|error| format!("{error}; {MAKE_MASTER_KEY}"))
 }
 
 fn pepper(entry: &PepperEntry) -> Result<(), String> {

@@ -11,8 +11,9 @@ use figment::error::Kind;
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
-use tidegate_database::Denial;
-use tidegate_domain::secret::without_final_line_breaks;
+use serde_json::Value as Json;
+use tidegate_database::{DatabaseUrl, Denial};
+use tidegate_domain::secret::{HIDDEN, without_final_line_breaks};
 
 use super::complaint::Guide;
 use super::limits::{lifted, raised, without_window};
@@ -117,6 +118,7 @@ pub(super) fn load_from(
         config = read_config(&figment, &guide, &lines)?;
     }
     let mut loaded = Loaded { config: config.settled(), sources, unread: Vec::new(), figment, lines };
+    loaded.config.master_key_place = loaded.place_of("master_key");
     loaded.check()?;
     let is_default = |key: &str| loaded.is_default(key);
     loaded.unread = unread(|name| set.iter().any(|set| set == name), is_default).collect();
@@ -175,6 +177,31 @@ impl Loaded {
         about.map(|(_, hint)| hint.clone()).collect()
     }
 
+    /// Configuration files in which a secret was written.
+    pub(crate) fn files_with_secrets(&self) -> Vec<PathBuf> {
+        let mut hidden = Vec::new();
+        hidden_keys(&self.config.view(), "", &mut hidden);
+        let is_in_address =
+            |url: &str| url.rsplit_once('@').is_some_and(|(user, _)| user.matches(':').count() > 1);
+        if let DatabaseUrl::Postgres(url) = self.config.database_url()
+            && is_in_address(&url)
+        {
+            hidden.push("database".to_owned());
+        }
+        let file = |key: &String| match &self.figment.find_metadata(key)?.source {
+            Some(Source::File(path)) => Some(path.clone()),
+            _ => None,
+        };
+        let mut files: Vec<PathBuf> = hidden.iter().filter_map(file).collect();
+        files.dedup();
+        files
+    }
+
+    /// Where a value was set: a file and a line, a variable or a flag.
+    fn place_of(&self, key: &str) -> String {
+        place_of(key, self.figment.find_metadata(key), &self.lines)
+    }
+
     /// The mistake `what` in the value at `key`, or in what should stand there: then its table is where it was made.
     pub(super) fn mistake(&self, key: &str, what: impl fmt::Display) -> Mistake {
         let mut places = iter::successors(Some(key), |key| key.rsplit_once('.').map(|(table, _)| table));
@@ -186,14 +213,36 @@ impl Loaded {
 
 impl Mistake {
     fn at(key: &str, what: &str, metadata: Option<&Metadata>, lines: &Lines) -> Self {
-        let is_of_file = metadata.is_some_and(|metadata| matches!(metadata.source, Some(Source::File(_))));
-        let line = lines.find(key).filter(|_| is_of_file);
-        let line = line.map_or_else(String::new, |line| format!(", line {line}"));
         Self {
-            text: format!("{key}: {what} (in {}{line})", origin(metadata)),
+            text: format!("{key}: {what} (in {})", place_of(key, metadata, lines)),
             from_flag: metadata.is_some_and(|metadata| metadata.name.starts_with("--")),
         }
     }
+}
+
+/// The keys whose values are not shown.
+fn hidden_keys(view: &Json, key: &str, found: &mut Vec<String>) {
+    let below = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+    match view {
+        Json::Object(fields) => {
+            fields.iter().for_each(|(name, value)| hidden_keys(value, &below(name), found))
+        }
+        Json::Array(items) => {
+            (0_usize..)
+                .zip(items)
+                .for_each(|(place, item)| hidden_keys(item, &below(&place.to_string()), found));
+        }
+        Json::String(text) if text == HIDDEN => found.push(key.to_owned()),
+        _ => {}
+    }
+}
+
+/// Where the value of a key was set, with the line in a file.
+fn place_of(key: &str, metadata: Option<&Metadata>, lines: &Lines) -> String {
+    let is_of_file = metadata.is_some_and(|metadata| matches!(metadata.source, Some(Source::File(_))));
+    let line = lines.find(key).filter(|_| is_of_file);
+    let line = line.map_or_else(String::new, |line| format!(", line {line}"));
+    format!("{}{line}", origin(metadata))
 }
 
 /// A file's path, a variable's name or a flag.
@@ -242,7 +291,15 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
         let what = format!("the configuration file {shown} may not be read by this user{reason}");
         return Failure::configuration(what).advise(denial.advice());
     }
-    Failure::configuration(format!("the configuration file {shown} cannot be read: {error}"))
+    let advice = match error.kind() {
+        io::ErrorKind::NotFound => {
+            "create it (tidegate.example.toml has every key), or name another with --config or TIDEGATE_CONFIG"
+        }
+        io::ErrorKind::IsADirectory => "name a file in it, with --config or TIDEGATE_CONFIG",
+        io::ErrorKind::InvalidData => "save it as UTF-8",
+        _ => "see its permissions and its disk, or name another with --config or TIDEGATE_CONFIG",
+    };
+    Failure::configuration(format!("the configuration file {shown} cannot be read: {error}")).advise(advice)
 }
 
 /// Our variables, what is more specific after what is less: `TIDEGATE_MAIL` before `TIDEGATE_MAIL__SMTP`.
@@ -365,11 +422,23 @@ fn unknown_key(unknown: &Unknown<'_>, metadata: Option<&Metadata>, lines: &Lines
         (None, _) => "docs/configuration.md and tidegate.example.toml list all".to_owned(),
     };
     let note = unknown.meant.as_ref().map(|meant| meant.note).filter(|note| !note.is_empty());
-    let advice = note.map_or_else(|| advice.clone(), |note| format!("{advice} ({note})"));
+    let table = unknown
+        .meant
+        .as_ref()
+        .filter(|_| variable.is_none())
+        .and_then(|meant| outside_of_tables(meant, &unknown.path));
+    let notes: Vec<String> = note.map(str::to_owned).into_iter().chain(table).collect();
+    let advice = if notes.is_empty() { advice } else { format!("{advice} ({})", notes.join("; ")) };
     match variable {
         Some(name) => Mistake { text: format!("{name}: unknown variable; {advice}"), from_flag: false },
         None => Mistake::at(&unknown.path.join("."), &format!("unknown key; {advice}"), metadata, lines),
     }
+}
+
+/// Where in a file a key belongs that was written into a table and is of none. Another table is a part of the name that is told.
+fn outside_of_tables(meant: &Suggestion, path: &[String]) -> Option<String> {
+    (meant.key.len() == 1 && path.len() > 1)
+        .then(|| "at the top of the file, above the first [table]".to_owned())
 }
 
 /// Tables made by merging have no origin of their own: that of the first value in them serves.

@@ -99,6 +99,9 @@ pub(crate) struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"tgmk1_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
     pub(crate) master_key: Option<SecretText>,
+    /// Where `master_key` was set.
+    #[serde(skip)]
+    pub(crate) master_key_place: String,
     /// Earlier master keys. They still open the data they sealed.
     pub(crate) previous_master_keys: Vec<SecretText>,
     /// A key that is mixed into every new password and kept outside the database: stolen hashes alone cannot be

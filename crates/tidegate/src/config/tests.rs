@@ -360,8 +360,8 @@ fn a_wrong_value_is_told_with_its_key_what_was_expected_and_its_source() {
     let desk = Desk::new().variable("TIDEGATE_LISTEN", "8080");
     assert_eq!(
         desk.complaint(),
-        "listen: \"8080\" is not an address and a port such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080 (in \
-         TIDEGATE_LISTEN)"
+        "listen: \"8080\" is not an address and a port such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080: write \
+         127.0.0.1:8080 for this machine alone, or 0.0.0.0:8080 for every address of it (in TIDEGATE_LISTEN)"
     );
 }
 

@@ -12,6 +12,12 @@ pub(crate) use self::writer::{flush, measure_dropped_lines, write_line};
 use crate::config::{Config, LogFormat};
 use crate::failure::Failure;
 
+/// What a server logs by default: without what PostgreSQL notices at each start (a table that is there already), and without what the
+/// pool says of connections that idled while PostgreSQL was restarted, which are replaced.
+pub(crate) const OF_SERVERS: &str = "info,sqlx::postgres::notice=warn,sqlx_core::pool=error";
+/// What commands log by default: what is wrong with the database they say themselves, with what to do.
+pub(crate) const OF_COMMANDS: &str = "warn,sqlx_core::pool=error,tidegate_database::damage=off";
+
 /// Starts logging as configured, or else at `default_filter`.
 ///
 /// # Errors

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::program::{COMMAND, as_called, as_called_in_json};
+
 /// Lines that may wait to be written.
 const QUEUE: usize = 4_096;
 /// How long the program waits at its end for the lines that are left.
@@ -91,10 +93,16 @@ fn count_dropped() {
     DROPPED.fetch_add(1, Ordering::Relaxed);
 }
 
-/// One event is one write.
+/// One event is one write. Commands in it are written as they can be run here.
 impl Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.line(line);
+        match std::str::from_utf8(line) {
+            Ok(text) if text.contains(COMMAND) && text.starts_with('{') => {
+                self.line(as_called_in_json(text).as_bytes());
+            }
+            Ok(text) if text.contains(COMMAND) => self.line(as_called(text).as_bytes()),
+            _ => self.line(line),
+        }
         Ok(line.len())
     }
 

@@ -39,7 +39,7 @@ fn a_file_that_cannot_be_used() {
     inside[100..].fill(0xff);
     for (bytes, code, what, advice) in [
         (&head[..], "database_not_sqlite", "is no SQLite database", "restore your backup"),
-        (&inside[..], "database", "malformed", "sqlite3 FILE .recover"),
+        (&inside[..], "database", "malformed", "tidegate.db .recover | sqlite3 "),
         (&b"Dear Ada"[..], "database_not_sqlite", "is no SQLite database", "another path"),
     ] {
         fs::write(&database, bytes).unwrap();

@@ -29,6 +29,7 @@ mod logs;
 mod memory;
 mod migrate;
 mod mistakes;
+mod newcomers;
 mod organizations;
 mod outbox;
 mod riven;

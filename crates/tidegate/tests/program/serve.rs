@@ -94,7 +94,7 @@ async fn on_a_terminals_behalf_it_lists_what_it_serves() {
         "/dev/outbox",
         "bound to localhost; http://localhost:",
         "Crossing Minds",
-        concat!(env!("CARGO_BIN_EXE_tidegate"), " outbox code --to ADDRESS\n"),
+        concat!(env!("CARGO_BIN_EXE_tidegate"), " outbox code --to ADDRESS`\n"),
     ] {
         assert!(log.contains(path), "{path}: {log}");
     }
@@ -173,7 +173,7 @@ async fn another_master_key_says_which_one_is_missing() {
     fs::copy(from, here.path().join("tidegate-data/master.key")).unwrap();
     let said = here.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("sealed under master key"), "{}", said.err);
+    assert!(said.err.contains("which was sealed with the master key "), "{}", said.err);
 }
 
 #[tokio::test]

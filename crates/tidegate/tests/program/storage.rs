@@ -65,6 +65,10 @@ async fn a_backup_of_a_running_server_is_an_installation_with_its_sessions() {
     server.stop();
 
     here.output(&["restore", "tidegate.backup", "--data-dir", "elsewhere"]);
+    let left = fs::read_dir(here.path().join("elsewhere")).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut left: Vec<_> = left.map(|name| name.into_string().unwrap()).collect();
+    left.sort();
+    assert_eq!(left, ["master.key", "tidegate.db"]);
     let server = serve(&here, &["--data-dir", "elsewhere"]);
     goes_on(&server, &tokens, "ada@example.com").await;
     assert_eq!(server.sign_in("late@example.com", PASSWORD).await.0, 401);
@@ -96,7 +100,10 @@ async fn a_backup_that_cannot_be_used_is_refused_and_leaves_nothing() {
     let other = here.serve(&["--data-dir", "other"]);
     other.stop();
     fs::copy(here.path().join("other/master.key"), here.path().join("good.key")).unwrap();
-    assert!(refused("good").contains("not the one that the data were sealed with"));
+    assert!(
+        refused("good")
+            .contains("good.key) is not the one that good was sealed with, and nothing was changed")
+    );
 
     // A damaged file, one of something else, and one of nothing.
     fs::copy(here.path().join("tidegate-data/master.key"), here.path().join("bad.key")).unwrap();
@@ -104,7 +111,16 @@ async fn a_backup_that_cannot_be_used_is_refused_and_leaves_nothing() {
     let length = bytes.len();
     bytes[length / 3..length / 3 + 20_000].fill(0x5a);
     fs::write(here.path().join("bad"), &bytes).unwrap();
-    assert!(refused("bad").contains("the backup cannot be used"));
+    let damaged = |said: String| {
+        assert!(said.contains("the backup bad is damaged, and nothing was changed: "), "{said}");
+        assert!(said.contains("take another one") && !said.contains("restore"), "no circle: {said}");
+    };
+    damaged(refused("bad"));
+    // Cut off on its way.
+    for part in [length / 2, 5_000] {
+        fs::write(here.path().join("bad"), &fs::read(here.path().join("good")).unwrap()[..part]).unwrap();
+        damaged(refused("bad"));
+    }
     fs::write(here.path().join("bad"), "something else, which is no database at all").unwrap();
     refused("bad");
     fs::write(here.path().join("bad"), "").unwrap();

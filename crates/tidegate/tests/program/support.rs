@@ -104,6 +104,13 @@ impl Installation {
         command
     }
 
+    /// Another program, likewise.
+    pub(crate) fn command_of(&self, program: &str) -> Command {
+        let mut command = self.about_to_run(program, &[]);
+        command.env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+        command
+    }
+
     #[expect(clippy::disallowed_methods, reason = "running programs is what these tests do")]
     fn about_to_run(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);

@@ -8,7 +8,7 @@ use rustix::fs::{Access, access};
 
 use crate::Result;
 use crate::denial::Denial;
-use crate::error::{Refusal, StoreError, advice, plain, without_number};
+use crate::error::{Refusal, StoreError, advice, naming, plain, without_number};
 
 /// What a SQLite file begins with (sqlite.org/fileformat2.html, section 1.3.1).
 const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -92,6 +92,7 @@ pub(super) fn refusal(path: &Path, error: &sqlx::Error) -> StoreError {
         _ => "database",
     };
     let advice = advice(&code).unwrap_or("see whether its directory can be written and its disk has space");
+    let advice = naming(path, advice);
     refused(name, format!("cannot open the SQLite database {}: {}", path.display(), plain(error)), advice)
 }
 
@@ -116,6 +117,12 @@ fn unusable(path: &Path, error: &io::Error, what: &str) -> StoreError {
             "database_read_only",
             format!("{what}, {shown}, is on a file system that is mounted read-only"),
             "mount it writable, or give another path",
+        ),
+        // EMFILE, ENFILE
+        _ if matches!(error.raw_os_error(), Some(23 | 24)) => refused(
+            "database",
+            format!("{what}, {shown}, cannot be opened: {}", without_number(&error.to_string())),
+            "let the process open more files: `ulimit -n`, or LimitNOFILE of systemd",
         ),
         _ => refused(
             "database",

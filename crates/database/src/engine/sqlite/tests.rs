@@ -126,6 +126,7 @@ async fn a_full_group_is_committed_although_others_wait() {
     let writer = Arc::new(Writer {
         lane: Arc::clone(&writer.lane),
         queue: Arc::new(Queue { waiting: AtomicUsize::new(0), max_group: 1 }),
+        files: Arc::clone(&writer.files),
     });
     let mut first = writer.begin().await.unwrap();
     write(&mut first, "first").await;
@@ -143,7 +144,8 @@ async fn a_full_group_is_committed_although_others_wait() {
 async fn a_flood_of_dropped_units_keeps_nobody_waiting_for_ever() {
     let (_directory, writer, readers) = fresh().await;
     let queue = Arc::new(Queue { waiting: AtomicUsize::new(0), max_group: 3 });
-    let writer = Arc::new(Writer { lane: Arc::clone(&writer.lane), queue });
+    let (lane, files) = (Arc::clone(&writer.lane), Arc::clone(&writer.files));
+    let writer = Arc::new(Writer { lane, queue, files });
     let begin = || {
         let writer = Arc::clone(&writer);
         tokio::spawn(async move { writer.begin().await })

@@ -13,13 +13,11 @@ mod sign_in;
 use axum::response::Response;
 use tidegate_domain::{ContractId, Role};
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::contracts::{CommonAnswers, Configuration, Contract, Mount, UnknownPaths, routes_of, unknown_of};
 use crate::wire::contract::ContractMarker;
 use crate::wire::openapi::BearerToken;
-use crate::wire::state::App;
+use crate::wire::openapi::endpoints::{Endpoints, routes};
 
 pub(crate) use error::Error;
 
@@ -76,8 +74,8 @@ pub(crate) static CONTRACT: Contract = Contract {
     shapes: requests::shapes,
 };
 
-fn endpoints() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+fn endpoints() -> Endpoints {
+    Endpoints::new()
         .routes(routes!(accounts::list_current_accounts))
         .routes(routes!(accounts::list_accounts))
         .routes(routes!(accounts::create_individual))

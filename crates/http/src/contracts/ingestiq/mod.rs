@@ -7,14 +7,12 @@ mod wire;
 
 use tidegate_domain::ContractId;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::contracts::{CommonAnswers, Configuration, Contract, Mount, UnknownPaths, routes_of, unknown_of};
 use crate::wire::contract::ContractMarker;
 use crate::wire::openapi::BearerToken;
+use crate::wire::openapi::endpoints::{Endpoints, routes};
 use crate::wire::openapi::shapes::Shapes;
-use crate::wire::state::App;
 
 pub(crate) use error::Error;
 
@@ -61,8 +59,8 @@ pub(crate) static CONTRACT: Contract = Contract {
     shapes: Shapes::default,
 };
 
-fn endpoints() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+fn endpoints() -> Endpoints {
+    Endpoints::new()
         .routes(routes!(auth::register))
         .routes(routes!(auth::login))
         .routes(routes!(auth::refresh))

@@ -10,13 +10,11 @@ mod responses;
 
 use tidegate_domain::ContractId;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::contracts::{CommonAnswers, Configuration, Contract, Mount, UnknownPaths, routes_of, unknown_of};
 use crate::wire::contract::ContractMarker;
 use crate::wire::openapi::OpaqueToken;
-use crate::wire::state::App;
+use crate::wire::openapi::endpoints::{Endpoints, routes};
 
 pub(crate) use error::Error;
 
@@ -69,8 +67,8 @@ pub(crate) static CONTRACT: Contract = Contract {
     shapes: requests::shapes::shapes,
 };
 
-fn endpoints() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+fn endpoints() -> Endpoints {
+    Endpoints::new()
         .routes(routes!(auth::enter_phone))
         .routes(routes!(auth::confirm_code))
         .routes(routes!(auth::send_code))

@@ -17,13 +17,11 @@ mod webauthn;
 
 use tidegate_domain::ContractId;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::contracts::{CommonAnswers, Configuration, Contract, Mount, UnknownPaths, routes_of, unknown_of};
 use crate::wire::contract::ContractMarker;
 use crate::wire::openapi::BearerToken;
-use crate::wire::state::App;
+use crate::wire::openapi::endpoints::{Endpoints, routes};
 
 pub(crate) use error::Error;
 
@@ -75,8 +73,8 @@ pub(crate) static CONTRACT: Contract = Contract {
     shapes: shapes::shapes,
 };
 
-fn endpoints() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+fn endpoints() -> Endpoints {
+    Endpoints::new()
         .routes(routes!(sign_up::sign_up))
         .routes(routes!(sign_up::verify_email))
         .routes(routes!(sign_up::verify_otp))

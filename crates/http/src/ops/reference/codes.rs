@@ -21,7 +21,6 @@ const ADVICE: &[(&str, &str)] = &[
     ("invalid_request", "Read the message: a parameter is missing or malformed."),
     ("invalid_scope", "Ask for scopes that the application is registered for."),
     ("invalid_target", "Send a `resource` that the operator has configured, or none."),
-    ("unauthorized_client", "Register the application for the grant type `authorization_code`."),
     (
         "organization_access_denied",
         "Check the organization's number, and whether the account is a member of it, or an admin, whichever is needed.",
@@ -31,6 +30,11 @@ const ADVICE: &[(&str, &str)] = &[
         "Read the message: the account is no member of the organization, or there are too many tokens; revoke some.",
     ),
     ("token_not_found", "List the tokens again: it was revoked, or is another's."),
+    (
+        "too_many_applications",
+        "Delete applications that nobody uses, or ask the operator for a higher quota.",
+    ),
+    ("unauthorized_client", "Register the application for the grant type `authorization_code`."),
     ("ACCOUNT_ALREADY_VERIFIED", "Sign in: there is nothing to verify."),
     ("ACCOUNT_NOT_FOUND", "Check the address, name or id; the account may have been deleted."),
     (

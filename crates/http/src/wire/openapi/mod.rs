@@ -1,6 +1,7 @@
 //! Parts of OpenAPI descriptions.
 
 pub(crate) mod answers;
+pub(crate) mod endpoints;
 pub(crate) mod shapes;
 
 use serde_json::Value;

@@ -129,7 +129,7 @@ on_both_engines! {
         let app = TestApp::builder(engine).settings(quotas).start().await;
         let ada = app.sign_up_rivergen_verified(ADA).await;
         register(&app, &ada, &described()).await;
-        create(&app, &ada, &described_with(json!({ "name": "Other" }))).await.assert_error(409, "CONFLICT");
+        create(&app, &ada, &described_with(json!({ "name": "Other" }))).await.assert_error(409, "too_many_applications");
         assert_eq!(app.sql_count("select count(*) from oauth_applications").await, 1);
     }
 

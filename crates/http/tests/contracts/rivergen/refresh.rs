@@ -87,6 +87,14 @@ on_both_engines! {
         let new = renewed(&app, &ada).await;
         wait(&app, 31);
         assert_replay_ends_the_session(&app, &new, &ada.refresh_token, 1).await;
+        // Its owner sees it among the sign-ins that failed.
+        let again = sign_in(&app, &ada).await;
+        for (filter, place) in [("", 1), ("?filter=failure", 0)] {
+            let history = get_as(&app, &again, &format!("auth/login-history{filter}")).send().await;
+            let newest = history.field(&format!("data.history.{place}"));
+            assert_eq!(newest["action"], "auth.login.failure", "{newest}");
+            assert_eq!(newest["metadata"], json!({"reason": "refresh_token_replayed"}), "{newest}");
+        }
     }
 
     // A browser restores three tabs: the third refreshes what the first was given before the second, slow one comes.

@@ -61,10 +61,11 @@ impl<G> Work<'_, G> {
             (guess.in_an_hour(), settings.failed_codes_by_account),
             (Counted::FailedCodeByNetwork, settings.failed_codes_by_network),
         ];
-        for (counted, limit) in hourly {
-            if let Some(exceeded) = self.count(counted, limit).await? {
-                return Ok(Err(exceeded));
-            }
+        let hourly: Vec<_> =
+            hourly.into_iter().filter_map(|(counted, limit)| Some((counted, limit?))).collect();
+        let exceeded = self.kernel().count_each(&hourly).await?;
+        if let Some(exceeded) = exceeded.into_iter().flatten().next() {
+            return Ok(Err(exceeded));
         }
         Ok(Ok(guess))
     }
@@ -79,13 +80,10 @@ impl<G> Work<'_, G> {
     /// It was right: nothing of it counts.
     pub(crate) async fn right_guess(&mut self, guess: FactorGuess) -> Result<(), Fault> {
         let settings = &self.app.kernel.settings;
-        let (by_account, by_network) = (settings.failed_codes_by_account, settings.failed_codes_by_network);
-        if by_account.is_some() {
-            self.kernel().refund(guess.in_an_hour()).await?;
-        }
-        if by_network.is_some() {
-            self.kernel().refund(Counted::FailedCodeByNetwork).await?;
-        }
+        let of_account = settings.failed_codes_by_account.map(|_| guess.in_an_hour());
+        let of_network = settings.failed_codes_by_network.map(|_| Counted::FailedCodeByNetwork);
+        let counted: Vec<_> = of_account.into_iter().chain(of_network).collect();
+        self.kernel().refund(&counted).await?;
         self.kernel().forget_failures(guess.in_a_row()).await
     }
 }

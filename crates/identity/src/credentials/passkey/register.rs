@@ -13,7 +13,6 @@ use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::{Actor, Call};
 
-use crate::credentials::challenges_repository::NewChallenge;
 use crate::credentials::passkey::repository::{NewPasskey, Passkey};
 use crate::work::Acting;
 use crate::{Identity, IdentityTables};
@@ -135,18 +134,8 @@ impl Identity {
         if i64::try_from(present.len()).unwrap_or(i64::MAX) >= MOST_PASSKEYS {
             return refuse(StartPasskeyError::TooMany);
         }
-        work.unit.challenges().remove(Purpose::RegisterPasskey, account).await?;
-        let challenge = PasskeyChallenge::generate(self.kernel.entropy.as_ref());
-        let hash = challenge.hash();
         let continuation = Continuation { passkey: Some(pending), ..Continuation::default() };
-        let new = work.new_challenge(Purpose::RegisterPasskey, &email);
-        let new = NewChallenge {
-            account: Some(account),
-            handle_hash: Some(hash.as_bytes()),
-            continuation: &continuation,
-            ..new
-        };
-        work.unit.challenges().insert(&new).await?;
+        let challenge = work.challenge_passkey(Purpose::RegisterPasskey, &email, &continuation).await?;
         work.commit().await?;
         Ok(PasskeyCreation { challenge, relying_party, account, email, display_name, present })
     }

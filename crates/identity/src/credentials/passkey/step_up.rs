@@ -9,7 +9,6 @@ use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::{Actor, Call};
 
-use crate::credentials::challenges_repository::NewChallenge;
 use crate::credentials::passkey::assert::{INVALID_PASSKEY, PasskeyRequest, RefusalReason};
 use crate::credentials::step_up::StepUpError;
 use crate::work::Acting;
@@ -26,24 +25,14 @@ impl Identity {
         actor: &Actor,
     ) -> Outcome<PasskeyRequest, StepUpError> {
         let mut work = self.begin_as(call, actor, Permission::StepUp).await?;
-        let (account, session) = (work.grant.account(), work.grant.session().id);
-        let passkeys = work.unit.passkeys().of_account(account).await?;
+        let session = work.grant.session().id;
+        let passkeys = work.unit.passkeys().of_account(work.grant.account()).await?;
         let relying_party = match self.relying_party() {
             Ok(relying_party) if !passkeys.is_empty() => relying_party,
             _ => return refuse(StepUpError::NoPasskey),
         };
-        work.unit.challenges().remove(Purpose::StepUpByPasskey, account).await?;
-        let challenge = PasskeyChallenge::generate(self.kernel.entropy.as_ref());
-        let hash = challenge.hash();
         let continuation = Continuation { step_up: Some(session), ..Continuation::default() };
-        let new = work.new_challenge(Purpose::StepUpByPasskey, "");
-        let new = NewChallenge {
-            account: Some(account),
-            handle_hash: Some(hash.as_bytes()),
-            continuation: &continuation,
-            ..new
-        };
-        work.unit.challenges().insert(&new).await?;
+        let challenge = work.challenge_passkey(Purpose::StepUpByPasskey, "", &continuation).await?;
         work.commit().await?;
         let credentials = passkeys.into_iter().map(Into::into).collect();
         Ok(PasskeyRequest { challenge, relying_party, credentials })

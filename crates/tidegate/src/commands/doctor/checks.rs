@@ -1,6 +1,7 @@
 //! The checks, one function each.
 
 mod directory;
+mod secrets;
 
 use std::fs;
 use std::io;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use indicatif::{HumanBytes, ProgressBar};
 use tidegate_broker::{Alpaca, AlpacaConfig, BrokerError, RetryPolicy};
-use tidegate_crypto::{SigningAlgorithm, SigningKey, SystemEntropy};
+use tidegate_crypto::SystemEntropy;
 use tidegate_database::Store;
 use tidegate_delivery::SmsConfig;
 use tidegate_delivery::sms::SmsProviderKind;
@@ -26,7 +27,7 @@ use crate::config::{Config, Loaded};
 use crate::failure::Failure;
 use crate::installation::{Traces, absence};
 use crate::output::{progress, tell};
-use crate::secrets::{MayCreate, key_id, open_vault};
+use crate::secrets::{MayCreate, check_opens, key_id, open_vault};
 use crate::wiring::{MissingStore, open_store};
 
 /// No machine that runs this has a right clock before 2026.
@@ -48,6 +49,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         environment(loaded),
         directory::data_dir(config),
         directory::disk(config),
+        secrets::secret_files(loaded),
         master_key(config, &keys),
         database,
         mail(config).await,
@@ -88,12 +90,7 @@ fn master_key(config: &Config, stored: &[StoredKey]) -> Finding {
         None if stored.is_empty() => Ok((Warning, "created at the first start".to_owned())),
         _ => {
             let vault = open_vault(config, MayCreate::No)?;
-            for key in stored {
-                let algorithm = SigningAlgorithm::from_name(&key.algorithm).unwrap_or_default();
-                let created_at = Timestamp::from_micros(key.created_at);
-                SigningKey::open(&vault, &key.kid, algorithm, created_at, &key.sealed)
-                    .map_err(|error| Failure::internal(format!("signing key {}: {error}", key.kid)))?;
-            }
+            check_opens(config, &vault, stored)?;
             let id = id.map(|id| id.to_string()).unwrap_or_default();
             Ok((Fine, format!("{id}, opens {} signing key(s)", stored.len())))
         }

@@ -8,6 +8,7 @@ use crate::cli::Doctor;
 use crate::config::{Config, Loaded};
 use crate::failure::{Failure, without_numbers};
 use crate::output::Answer;
+use crate::program::as_called;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,5 +107,6 @@ fn json_of(finding: &Finding) -> Value {
         Verdict::Warning => "warning",
         Verdict::Wrong => "error",
     };
-    json!({"name": finding.name, "status": status, "detail": finding.detail, "advice": finding.advice})
+    let advice = finding.advice.as_deref().map(as_called);
+    json!({"name": finding.name, "status": status, "detail": as_called(&finding.detail), "advice": advice})
 }

@@ -1,19 +1,19 @@
 //! What a server says when it is ready.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 
 use axum::http::Uri;
 use serde_json::json;
-use tidegate_database::DatabaseUrl;
 use tidegate_kernel::settings::DeliveryMode;
 
 use crate::cli::GlobalFlags;
 use crate::config::{Config, Loaded, LogFormat};
 use crate::logging;
 use crate::output::{print_line_aside, tell};
-use crate::program::{as_called, called, shell_word};
-use crate::secrets::open_to_others;
+use crate::secrets::{chmod, open_to_others};
+
+/// The command that reads codes beside this server.
+const READ_CODES: &str = "`tidegate outbox code --to ADDRESS`";
 
 /// The URL of `address` for clients on this machine.
 pub(super) fn base_url(address: SocketAddr) -> String {
@@ -31,7 +31,7 @@ pub(super) fn announce(loaded: &Loaded, address: SocketAddr, global: &GlobalFlag
     let local = base_url(address);
     match logging::format(config) {
         LogFormat::Text => {
-            for line in overview(config, address, &read_codes(&called(), global)) {
+            for line in overview(config, address) {
                 tell(&line);
             }
         }
@@ -41,7 +41,7 @@ pub(super) fn announce(loaded: &Loaded, address: SocketAddr, global: &GlobalFlag
         }
     }
     let unread = loaded.unread.iter().map(|(_, text)| text.clone());
-    for warning in warnings(config, address).into_iter().map(|text| as_called(&text)).chain(unread) {
+    for warning in warnings(config, address).into_iter().chain(unread) {
         tracing::warn!("{warning}");
     }
     // The socket accepts connections already, so a program that waits for this line can connect at once.
@@ -57,7 +57,7 @@ fn public_url<'a>(config: &'a Config, local: &'a str) -> &'a str {
     config.public_url.as_deref().unwrap_or(local)
 }
 
-fn overview(config: &Config, address: SocketAddr, command: &str) -> Vec<String> {
+fn overview(config: &Config, address: SocketAddr) -> Vec<String> {
     let local = base_url(address);
     let public = public_url(config, &local);
     let mut lines = vec![format!("Tidegate {} serves", env!("CARGO_PKG_VERSION"))];
@@ -71,9 +71,9 @@ fn overview(config: &Config, address: SocketAddr, command: &str) -> Vec<String> 
     row("Health", format!("{local}/healthz, {local}/readyz, {local}/metrics"));
     let (keeps_mail, keeps_sms) = kept(config);
     let read_by = if serves_outbox(address) {
-        format!("{local}/dev/outbox, or: {command}")
+        format!("{local}/dev/outbox, or: {READ_CODES}")
     } else {
-        command.to_owned()
+        READ_CODES.to_owned()
     };
     match (keeps_mail, keeps_sms) {
         (true, true) => row("Mail and SMS outbox", read_by),
@@ -109,27 +109,6 @@ pub(super) fn serves_outbox(address: SocketAddr) -> bool {
 /// Whether mails stay here to be read, and whether text messages do.
 fn kept(config: &Config) -> (bool, bool) {
     (config.mail_mode() == DeliveryMode::Keep, config.sms_mode() == DeliveryMode::Keep)
-}
-
-/// The command that reads codes beside this server, as it works in the shell that the server was started from: the same
-/// program, the same flags. A password in the database's URL is not repeated.
-fn read_codes(program: &str, global: &GlobalFlags) -> String {
-    let path = |path: &PathBuf| path.display().to_string();
-    let database = global.database.as_deref();
-    let database =
-        database.map(|url| url.parse::<DatabaseUrl>().map_or_else(|_| url.to_owned(), |url| url.to_string()));
-    let flags = [
-        ("--config", global.config.as_ref().map(path)),
-        ("--data-dir", global.data_dir.as_ref().map(path)),
-        ("--database", database),
-    ];
-    let mut command = format!("{program} outbox code --to ADDRESS");
-    for (flag, value) in flags {
-        if let Some(value) = value {
-            command += &format!(" {flag} {}", shell_word(&value));
-        }
-    }
-    command
 }
 
 /// What an operator should know before users do.
@@ -173,8 +152,9 @@ fn warnings(config: &Config, address: SocketAddr) -> Vec<String> {
         && let Ok(Some(mode)) = open_to_others(&config.data_dir)
     {
         warnings.push(format!(
-            "the data directory {} is accessible to other users (mode {mode:04o}): run `chmod 700` on it",
-            config.data_dir.display()
+            "the data directory {} is accessible to other users (mode {mode:04o}): {}",
+            config.data_dir.display(),
+            chmod("700", &config.data_dir)
         ));
     }
     warnings
@@ -242,28 +222,9 @@ mod tests {
         serde_json::from_value(json!({ "webhook": webhook })).unwrap()
     }
 
-    const COMMAND: &str = "tidegate outbox code --to ADDRESS";
-
-    #[test]
-    fn the_command_that_is_told_is_the_one_that_was_typed() {
-        let flags = GlobalFlags {
-            config: Some("my id.toml".into()),
-            data_dir: Some("/srv/id".into()),
-            database: Some("postgres://tidegate:hunter2@db.internal/id".to_owned()),
-            json: false,
-        };
-        let told = read_codes("./target/release/tidegate", &flags);
-        assert!(
-            told.starts_with("./target/release/tidegate outbox code --to ADDRESS --config 'my id.toml' --data-dir /srv/id --database "),
-            "{told}"
-        );
-        assert!(!told.contains("hunter2") && told.contains("db.internal"), "{told}");
-        assert_eq!(read_codes("tidegate", &GlobalFlags::default()), COMMAND);
-    }
-
     #[test]
     fn every_contract_that_is_served_is_announced() {
-        let told = overview(&Config::default(), loopback(), COMMAND).join("\n");
+        let told = overview(&Config::default(), loopback()).join("\n");
         for contract in tidegate_http::contracts() {
             assert!(told.contains(&format!("\n  {} API ", contract.title)), "{told}");
         }
@@ -271,7 +232,7 @@ mod tests {
 
     #[test]
     fn people_are_told_what_is_served_and_what_stays_here() {
-        let told = |config: &Config| overview(config, loopback(), COMMAND).join("\n");
+        let told = |config: &Config| overview(config, loopback()).join("\n");
         let plain = told(&Config::default());
         for line in [
             "\n  Start page              http://127.0.0.1:8080/\n",
@@ -287,18 +248,18 @@ mod tests {
 
         let dev = told(&config(|config| config.dev = true));
         assert!(
-            dev.contains("\n  Mail and SMS outbox     http://127.0.0.1:8080/dev/outbox, or: tide"),
+            dev.contains("\n  Mail and SMS outbox     http://127.0.0.1:8080/dev/outbox, or: `tide"),
             "{dev}"
         );
         let texts_alone = told(&config(|config| {
             config.dev = true;
             config.mail.smtp = Some(smtp());
         }));
-        let line = "\n  SMS outbox              http://127.0.0.1:8080/dev/outbox, or: tidegate outbox code --to ADDRESS\n";
+        let line = "\n  SMS outbox              http://127.0.0.1:8080/dev/outbox, or: `tidegate outbox code --to ADDRESS`\n";
         assert!(texts_alone.contains(line), "{texts_alone}");
         let everywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 8080));
-        let reachable = overview(&config(|config| config.dev = true), everywhere, COMMAND).join("\n");
-        let line = "\n  Mail and SMS outbox     tidegate outbox code --to ADDRESS\n";
+        let reachable = overview(&config(|config| config.dev = true), everywhere).join("\n");
+        let line = "\n  Mail and SMS outbox     `tidegate outbox code --to ADDRESS`\n";
         assert!(reachable.contains(line), "there is no page: {reachable}");
         let alpaca = told(&config(|config| {
             let alpaca = json!({"environment": "production", "key": "k", "secret": "hunter2"});

@@ -83,6 +83,7 @@ impl Measured {
     async fn measure(&self) -> Result<(), tidegate_kernel::Fault> {
         self.metrics.run_upkeep();
         logging::measure_dropped_lines();
+        self.kernel.look_at_files();
         let waiting = u32::try_from(self.identity.hash_queue_depth()).unwrap_or(u32::MAX);
         metrics::gauge!("tidegate_password_hash_queue").set(f64::from(waiting));
         for (scheme, times) in self.identity.password_verifications() {

@@ -18,6 +18,7 @@ use self::announce::{announce, base_url, serves_outbox};
 use self::background::{Background, install_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
 use self::stopping::StopSignals;
+pub(super) use self::stopping::survive_large_files;
 use crate::cli::GlobalFlags;
 use crate::config::{Config, Loaded};
 use crate::failure::Failure;
@@ -35,6 +36,7 @@ const LAST_WRITES: Duration = Duration::from_secs(10);
 pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> Result<(), Failure> {
     let config = &loaded.config;
     stopping::ignore_hangups()?;
+    survive_large_files()?;
     // First: a second server started by mistake must not touch the first one's database, and is told of the directory, not of the port.
     let locked = lock_existing(config)?;
     let listener = bind(config.listen).await?;
@@ -42,10 +44,13 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
         .local_addr()
         .map_err(|error| Failure::internal(format!("the listen address cannot be read: {error}")))?;
     // Let go of last: by then nothing is written.
-    let _serving = match locked {
+    let mut serving = match locked {
         Some(locked) => Some(locked),
         None => lock(config)?,
     };
+    if let Some(serving) = &mut serving {
+        serving.note_address(address);
+    }
     let opened = open(config, &Purpose::Serve { url: base_url(address), new }).await?;
     let metrics = install_metrics()?;
     let signals = StopSignals::install()?;
@@ -56,6 +61,7 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
     let app = App::new(opened.features(), settings, Some(metrics));
     answer(listener, app, config, signals).await;
     stop(opened, background).await;
+    drop(serving);
     Ok(())
 }
 

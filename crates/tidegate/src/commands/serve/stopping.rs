@@ -1,13 +1,14 @@
 //! How a server is stopped, and the signal that does not stop it.
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use rustix::process::Signal;
+use tokio::signal::unix::{self, SignalKind, signal};
 
 use crate::failure::Failure;
 
 /// SIGTERM from a supervisor, SIGINT from a keyboard.
 pub(super) struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
 }
 
 impl StopSignals {
@@ -39,6 +40,15 @@ pub(super) fn ignore_hangups() -> Result<(), Failure> {
             tracing::info!("SIGHUP: nothing to reload; the log goes to standard error");
         }
     });
+    Ok(())
+}
+
+/// From now on a file that grows beyond the limit of this process (`ulimit -f`) is an error of the write, which is told, and not the
+/// end of the process without a word.
+pub(in crate::commands) fn survive_large_files() -> Result<(), Failure> {
+    let mut exceeded = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))
+        .map_err(|error| Failure::internal(format!("signals cannot be handled: {error}")))?;
+    tokio::spawn(async move { while exceeded.recv().await.is_some() {} });
     Ok(())
 }
 

@@ -129,6 +129,9 @@ def depends_on_more(case, invalid):
         # Whoever proves anew who they are does so in one way.
         or "must be sent alone" in text
         or "must not be sent together with a code" in text
+        # What a field of an application allows depends on others.
+        or "needs at least one redirect URI" in text
+        or "a public client" in text
         # What is sent twice is the same.
         or "must be the same as credential.rawId" in text
         # Documents come with a GET, too, for which a description has no body.

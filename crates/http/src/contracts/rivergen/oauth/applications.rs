@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use super::super::error::ErrorBody;
 use super::super::responses::{Done, Envelope, envelope};
 use super::super::{Answer, Bearer, Error, JsonBody, UnusedBody};
+use super::error::not_registered;
 use super::requests::{ChangeApplicationBody, CreateApplicationBody, PageQuery};
 use super::responses::{
     ApplicationsData, ChangedApplicationData, CreatedApplicationData, OneApplicationData, SecretData,
@@ -35,7 +36,7 @@ fn application(path: ApplicationPath) -> Result<(i64, i64), Error> {
         (status = 400, description = "application_exists", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
         (status = 403, description = "organization_access_denied: not an admin there, or there is no such organization; EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
-        (status = 409, description = "CONFLICT: the organization has as many as it may", body = ErrorBody),
+        (status = 409, description = "too_many_applications: the organization has as many as it may", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
 pub(super) async fn create(
@@ -47,7 +48,8 @@ pub(super) async fn create(
     let Bearer { actor, call, .. } = bearer;
     let organization = organization(org_id)?;
     let new = body.0.read()?;
-    let registered = app.oauth().create_application(&call, &actor, organization, &new).await?;
+    let registered = app.oauth().create_application(&call, &actor, organization, &new).await;
+    let registered = registered.map_err(not_registered)?;
     let message = "Application created. Keep its secret: it is not shown again.";
     Ok(envelope(StatusCode::CREATED, CreatedApplicationData::new(&registered, message), message))
 }

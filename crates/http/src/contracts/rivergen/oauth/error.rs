@@ -1,6 +1,7 @@
 //! Errors of applications and of the consent page.
 
 use axum::http::StatusCode;
+use tidegate_kernel::{Fault, Refused};
 use tidegate_oauth::applications::ApplicationError;
 use tidegate_oauth::authorize::introduce::IntroductionError;
 use tidegate_oauth::authorize::{AuthorizationError, ShownError};
@@ -18,6 +19,16 @@ impl From<ApplicationError> for Error {
             ApplicationError::Rule(rule) => return Violations::of(rule.field(), rule.to_string()).into(),
         };
         Self::new(status, code, error)
+    }
+}
+
+/// An application that was not registered, maybe because there are too many.
+pub(super) fn not_registered(refused: Refused<ApplicationError>) -> Error {
+    match refused {
+        Refused::Fault(Fault::QuotaExceeded(exceeded)) => {
+            Error::new(StatusCode::CONFLICT, "too_many_applications", exceeded)
+        }
+        other => other.into(),
     }
 }
 

@@ -9,6 +9,7 @@ use tidegate_domain::text::line;
 use tidegate_domain::{RedirectUri, Scope, Scopes};
 use tidegate_oauth::applications::{ApplicationChange, NewApplication};
 use tidegate_oauth::authorize::Parameters;
+use tidegate_oauth::authorize::parameters::MAX_VALUE;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::wire::fields::{Check, Field, Violations};
@@ -26,6 +27,12 @@ pub(in super::super) fn texts() -> Vec<Shape> {
         words("client-authentication", ClientAuthentication::ALL.map(ClientAuthentication::as_str).to_vec()),
         words("grant-type", GrantType::ALL.map(GrantType::as_str).to_vec()),
         words("application-scope", Scope::known().collect()),
+        Shape {
+            format: "oauth-parameter",
+            max_length: Some(MAX_VALUE),
+            pattern: Some(r"^[^\u0000-\u001f\u007f-\u009f]*$".to_owned()),
+            ..Shape::default()
+        },
         Shape {
             format: "redirect-uri",
             min_length: Some(1),
@@ -284,35 +291,35 @@ impl PageQuery {
 #[derive(Deserialize, ToSchema)]
 pub(super) struct AuthorizeBody {
     /// The application.
-    #[schema(required = true, value_type = String, format = "opaque-token")]
+    #[schema(required = true, value_type = String, format = "oauth-parameter")]
     #[serde(default)]
     client_id: Field<String>,
     /// One of its redirect URIs.
-    #[schema(required = true, value_type = String, format = "opaque-token")]
+    #[schema(required = true, value_type = String, format = "oauth-parameter")]
     #[serde(default)]
     redirect_uri: Field<String>,
     /// Separated by spaces; all that the application may ask for when left out.
-    #[schema(value_type = Option<String>, format = "opaque-token")]
+    #[schema(value_type = Option<String>, format = "oauth-parameter")]
     #[serde(default)]
     scope: Field<String>,
     /// Handed back.
-    #[schema(value_type = Option<String>, format = "opaque-token")]
+    #[schema(value_type = Option<String>, format = "oauth-parameter")]
     #[serde(default)]
     state: Field<String>,
     /// Handed back in the ID token.
-    #[schema(value_type = Option<String>, format = "opaque-token")]
+    #[schema(value_type = Option<String>, format = "oauth-parameter")]
     #[serde(default)]
     nonce: Field<String>,
     /// PKCE.
-    #[schema(value_type = Option<String>, format = "opaque-token")]
+    #[schema(value_type = Option<String>, format = "oauth-parameter")]
     #[serde(default)]
     code_challenge: Field<String>,
     /// `S256`.
-    #[schema(value_type = Option<String>, format = "opaque-token", example = "S256")]
+    #[schema(value_type = Option<String>, format = "oauth-parameter", example = "S256")]
     #[serde(default)]
     code_challenge_method: Field<String>,
     /// The API that the access token is for (RFC 8707).
-    #[schema(value_type = Option<String>, format = "opaque-token")]
+    #[schema(value_type = Option<String>, format = "oauth-parameter")]
     #[serde(default)]
     resource: Field<String>,
     /// What the person answered.

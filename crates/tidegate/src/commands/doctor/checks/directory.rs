@@ -15,7 +15,7 @@ use super::super::Verdict::{Fine, Warning};
 use crate::clock::stopwatch;
 use crate::config::Config;
 use crate::data_dir::refuse_other_than_directory;
-use crate::secrets::open_to_others;
+use crate::secrets::{chmod, open_to_others};
 
 /// What is written to see that the disk takes it: as much as a busy minute's log of the database.
 const TEST_SIZE: usize = 4 * 1024 * 1024;
@@ -41,7 +41,7 @@ pub(super) fn data_dir(config: &Config) -> Finding {
         Ok(_) => match open_to_others(path) {
             Ok(Some(mode)) => {
                 let what = format!("{shown} is accessible to other users (mode {mode:04o})");
-                Finding::new(name, Warning, format!("{what}: run `chmod 700` on it"))
+                Finding::new(name, Warning, format!("{what}: {}", chmod("700", path)))
             }
             _ => Finding::new(name, Fine, format!("{shown}")),
         },
@@ -74,7 +74,10 @@ fn another_users(path: &Path, found: &fs::Metadata) -> Finding {
         user(ours.as_raw())
     );
     let name = user(owner).split_once(',').map_or_else(|| format!("'#{owner}'"), |(name, _)| name.to_owned());
-    let advice = format!("run it as the user that owns the directory: `sudo -u {name} tidegate doctor`");
+    let advice = match owner {
+        0 => Denial::of(path).advice(),
+        _ => format!("run it as the user that owns the directory: `sudo -u {name} tidegate doctor`"),
+    };
     if ours.is_root() {
         let what = format!("{what}, whom permissions do not keep out. To see what the server sees, {advice}");
         return Finding::new("data directory", Warning, what);

@@ -1,0 +1,93 @@
+//! What requests cost the database: each statement is a trip to it. The lists are reviewed, so that they do not grow unseen.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tidegate_testkit::{Answer, Engine, TestApp, on_both_engines};
+
+use crate::watch::Log;
+
+/// Lists the statements of requests, each as its verb and its table.
+struct Trips<'a> {
+    app: &'a TestApp,
+    log: Log,
+    report: String,
+}
+
+impl Trips<'_> {
+    async fn list(&mut self, name: &str, request: impl AsyncFnOnce(&TestApp) -> Answer) -> Answer {
+        let before = self.log.lines().len();
+        let answer = request(self.app).await;
+        assert!(answer.status < 300, "{name}: {}", answer.status);
+        let trips: Vec<String> = self.log.lines()[before..].iter().filter_map(|line| trip(line)).collect();
+        self.report.push_str(&format!("{name}: {}\n", trips.len()));
+        trips.iter().for_each(|trip| self.report.push_str(&format!("    {trip}\n")));
+        answer
+    }
+}
+
+/// The statement that a line of the log tells of. Where units begin and end is left out: on SQLite it follows what else goes on at
+/// the moment.
+fn trip(line: &str) -> Option<String> {
+    let (_, told) = line.split_once("sqlx::query")?;
+    let (told, _) = told.split_once(" rows_affected=")?;
+    let (summary, whole) = told.split_once(" db.statement=")?;
+    let (_, summary) = summary.split_once("summary=")?;
+    // A statement of a few words is its own summary.
+    let sql = if whole.len() > 2 { whole } else { summary };
+    let sql = sql.replace("\\n", " ").replace('"', " ");
+    let mut words = sql.split_whitespace();
+    let verb = words.next()?;
+    let before_table = match verb {
+        "select" | "delete" => "from",
+        "insert" => "into",
+        "update" => return Some(format!("update {}", words.next()?)),
+        _ => return None,
+    };
+    // What tells other nodes is about no table: nodes that begin to listen to one another run it, too.
+    Some(format!("{verb} {}", words.skip_while(|word| *word != before_table).nth(1)?))
+}
+
+on_both_engines! {
+    async fn requests_run_the_statements_that_were_reviewed(engine: Engine) {
+        let log = Log::listen();
+        let app = TestApp::start(engine).await;
+        let mut trips = Trips { app: &app, log, report: String::new() };
+        let (phone, email, password) = ("+254712345678", "ada@example.com", "Secret-password-1");
+
+        let sign_up = json!({ "email": email, "password": password, "display_name": "Ada" });
+        let answer = trips
+            .list("sign-up, RiverGen", async |app| app.post("/api/v1/auth/signup").json(&sign_up).send().await)
+            .await;
+        let code = app.latest_code(email).await;
+        let proof = json!({ "temporary_token": answer.text_at("data.temporary_token"), "otp_code": code });
+        trips
+            .list("verification of the address, RiverGen", async |app| {
+                app.post("/api/v1/auth/verify-otp").json(&proof).send().await
+            })
+            .await;
+        let log_in = json!({ "email": email, "password": password });
+        let answer = trips
+            .list("login, RiverGen", async |app| app.post("/api/v1/auth/login").json(&log_in).send().await)
+            .await;
+        let token = json!({ "refresh_token": answer.text_at("data.refresh_token") });
+        trips
+            .list("refresh, RiverGen", async |app| app.post("/api/v1/auth/refresh").json(&token).send().await)
+            .await;
+        trips.list("code request, Riven", async |app| app.enter_phone(phone).await).await;
+        let code = app.latest_text_code(phone).await;
+        trips
+            .list("code verification that makes an account, Riven", async |app| {
+                app.confirm("auth/confirm-code", phone, &code).await
+            })
+            .await;
+        // One code a minute.
+        app.advance(Duration::from_secs(61));
+        trips.list("code request to log in, Riven", async |app| app.send_login_code(phone).await).await;
+        let code = app.latest_text_code(phone).await;
+        trips
+            .list("logging in by code, Riven", async |app| app.confirm("login/verify-code", phone, &code).await)
+            .await;
+        insta::assert_snapshot!(format!("statements_{engine:?}").to_lowercase(), trips.report);
+    }
+}
