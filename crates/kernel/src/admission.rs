@@ -117,9 +117,7 @@ impl Work<'_> {
             Some(Unverified::Admitted) | None => {}
         }
         let is_shown = evidence.methods.contains(Amr::MultiFactor) || evidence.trusted_device;
-        // An account that this unit made has none.
-        let may_have_one = !self.unit.has_made(account.id.0);
-        if !is_shown && may_have_one && self.has_second_factor(account.id).await? {
+        if !is_shown && self.has_second_factor(account.id).await? {
             match self.call.profile.second_factor {
                 SecondFactor::Ask => return Ok(Decision::AskSecondFactor),
                 SecondFactor::Refuse if self.admits_without_second_factor(organization).await? => {}

@@ -18,6 +18,7 @@ pub mod cache;
 mod caller;
 pub mod changes;
 mod context;
+mod counted;
 pub mod counted_client;
 pub mod counted_factor;
 pub mod delegate;

@@ -271,7 +271,7 @@ on_both_engines! {
         }
     }
 
-    // Links in mails: whoever reads the mailbox has one factor.
+    // Links in mails: whoever reads the mailbox has one factor. The pages that do sign in are in `pages::sign_in`.
     async fn no_page_opens_a_session(engine: Engine) {
         let change = |settings: &mut tidegate_kernel::Settings| {
             settings.factor_resets.by_operator = ResetMode::Confirmed;

@@ -80,7 +80,7 @@ pub trait AccountHooks: Send + Sync + 'static {
         ready(Ok(false)).boxed()
     }
 
-    /// The holder of the account's phone signed in with it.
+    /// The holder of the account's phone signed in with it: not when that made the account, of which features know nothing yet.
     fn signed_in<'w>(
         &'w self,
         work: &'w mut Work<'_>,

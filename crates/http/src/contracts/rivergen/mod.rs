@@ -127,12 +127,6 @@ fn endpoints() -> Endpoints {
         .routes(routes!(factors::devices::skip))
         .routes(routes!(factors::devices::list))
         .routes(routes!(factors::devices::revoke))
-        .routes(routes!(tokens::own::create))
-        .routes(routes!(tokens::own::list))
-        .routes(routes!(tokens::own::change))
-        .routes(routes!(tokens::own::revoke))
-        .routes(routes!(tokens::organization::create))
-        .routes(routes!(tokens::organization::list))
-        .routes(routes!(tokens::organization::revoke))
+        .merge(tokens::endpoints())
         .merge(oauth::endpoints())
 }

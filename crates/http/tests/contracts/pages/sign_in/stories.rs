@@ -45,7 +45,7 @@ on_both_engines! {
         let secret = window.cookie(SESSION).unwrap();
         assert_eq!(app.sql_count("select count(*) from sessions where dialect = 'browser' and amr = 'pwd'").await, 1);
         assert_eq!(app.sql_count("select count(*) from refresh_tokens r join sessions s on s.id = r.session_id where s.dialect = 'browser'").await, 0);
-        let opened = "select count(*) from audit_events where action = 'sign_in_succeeded' and origin = 'page'";
+        let opened = "select count(*) from audit_events where action = 'auth.login.success' and origin = 'page'";
         assert_eq!(app.sql_count(opened).await, 1);
 
         let page = window.visit("/sign-out").await;

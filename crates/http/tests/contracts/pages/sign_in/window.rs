@@ -142,9 +142,16 @@ pub(crate) fn hidden(page: &Answer, action: &str) -> Vec<(String, String)> {
         .map(|rest| {
             let (name, rest) = rest.split_once('"').unwrap();
             let value = rest.split_once("value=\"").unwrap().1.split_once('"').unwrap().0;
-            (name.to_owned(), value.to_owned())
+            (name.to_owned(), unescaped(value))
         })
         .collect()
+}
+
+/// The text of an attribute.
+fn unescaped(text: &str) -> String {
+    let named =
+        [("&#38;", "&"), ("&amp;", "&"), ("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'")];
+    named.iter().fold(text.to_owned(), |text, (name, character)| text.replace(name, character))
 }
 
 /// The value of a hidden field.
