@@ -29,6 +29,7 @@ mod memory;
 mod migrate;
 mod mistakes;
 mod organizations;
+mod oauth;
 mod outbox;
 mod riven;
 mod serve;
