@@ -6,6 +6,7 @@ mod tests;
 use std::sync::Arc;
 
 use jsonwebtoken::{Header, decode, decode_header, encode};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tidegate_domain::{AccessClaims, Secret, Timestamp};
 
@@ -69,12 +70,36 @@ impl KeyRing {
         encode(&self.0.header, claims, self.0.signing.private()).map(Secret::new).map_err(|_| SigningFailed)
     }
 
+    /// An ID token that says `claims` (OpenID Connect Core section 2). Its type keeps it from being taken for an access token.
+    ///
+    /// # Errors
+    /// [`SigningFailed`].
+    pub fn sign_id_token<T: Serialize>(&self, claims: &T) -> Result<Secret, SigningFailed> {
+        let mut header = self.0.header.clone();
+        header.typ = Some("JWT".to_owned());
+        encode(&header, claims, self.0.signing.private()).map(Secret::new).map_err(|_| SigningFailed)
+    }
+
     /// What `token` says, if it is an access token of this installation, `issuer`, that has not ended by `now`.
     ///
     /// # Errors
     /// [`TokenError::Expired`] for a token in which only the expiry is wrong, without leeway; else
     /// [`TokenError::Invalid`].
     pub fn verify(&self, token: &str, issuer: &str, now: Timestamp) -> Result<AccessClaims, TokenError> {
+        let claims = self.verify_for_any_audience(token, issuer, now)?;
+        if claims.aud == issuer { Ok(claims) } else { Err(TokenError::Invalid) }
+    }
+
+    /// The same of a token that may be for another API: to say whether it is valid (RFC 7662), never to admit its bearer.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn verify_for_any_audience(
+        &self,
+        token: &str,
+        issuer: &str,
+        now: Timestamp,
+    ) -> Result<AccessClaims, TokenError> {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::Invalid);
         }
@@ -83,7 +108,7 @@ impl KeyRing {
         let claims = decode::<AccessClaims>(token, key.decoding(), key.validation())
             .map_err(|_| TokenError::Invalid)?
             .claims;
-        if claims.iss != issuer || claims.aud != issuer {
+        if claims.iss != issuer {
             return Err(TokenError::Invalid);
         }
         // RFC 7519 section 4.1.4: "on or after".

@@ -10,6 +10,7 @@ pub mod entropy;
 pub mod jwt;
 pub mod keys;
 pub mod master_key;
+pub mod oauth;
 pub mod password;
 pub mod pool;
 pub mod sanctum;

@@ -5,7 +5,7 @@ use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, forward_to_deserialize_any};
 
 use crate::flexible_id::FlexibleId;
-use crate::id::{AccountId, DatabaseId, OrganizationId, SessionId};
+use crate::id::{AccountId, ApplicationId, DatabaseId, OrganizationId, SessionId};
 use crate::session::AmrSet;
 use crate::{ContractId, Role, Scopes};
 
@@ -14,9 +14,9 @@ use crate::{ContractId, Role, Scopes};
 pub struct AccessClaims {
     /// Issuer: the installation's public URL.
     pub iss: String,
-    /// Subject: the account.
+    /// Subject: the account; for what an application does in its own name, the application.
     pub sub: AccountId,
-    /// Audience: the installation's public URL.
+    /// Audience: the installation's public URL, or the API that an application asked for it for (RFC 8707).
     pub aud: String,
     /// Expiry, in seconds since the epoch.
     pub exp: i64,
@@ -41,6 +41,9 @@ pub struct AccessClaims {
     /// The contract through which it was issued. The claim keeps the name that tokens in circulation have.
     #[serde(rename = "dialect")]
     pub contract: ContractId,
+    /// The application it was issued to (RFC 9068 section 2.2); none for a session that its owner signed in to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ApplicationId>,
     /// The database the token is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub db: Option<DatabaseId>,

@@ -163,6 +163,28 @@ actions! {
     AccountSecured = "account.secured",
     /// An organization admits members without their second factor, or no longer does.
     SecondFactorRuleChanged = "organization.second_factor_rule_changed",
+    /// An application was made.
+    ApplicationCreated = "oauth.application.created",
+    /// An application was changed.
+    ApplicationUpdated = "oauth.application.updated",
+    /// An application got another secret; its tokens ended.
+    ApplicationSecretReplaced = "oauth.application.secret_regenerated",
+    /// An application was revoked; its tokens ended.
+    ApplicationRevoked = "oauth.application.revoked",
+    /// An application was deleted.
+    ApplicationDeleted = "oauth.application.deleted",
+    /// A person gave an application access.
+    AccessGranted = "oauth.consent.granted",
+    /// A person refused an application access.
+    AccessDenied = "oauth.consent.denied",
+    /// A person took an application's access away.
+    AccessRevoked = "oauth.consent.revoked",
+    /// An authorization code was exchanged: a session was opened for an application.
+    ApplicationSignedIn = "oauth.session.opened",
+    /// An authorization code was presented again and what it had opened was ended.
+    CodeReplayed = "oauth.code.replayed",
+    /// An application gave up its access to an account.
+    ApplicationSignedOut = "oauth.session.revoked",
     /// A brokerage account was applied for.
     BrokerageApplied = "brokerage.applied",
     /// A brokerage account was opened.

@@ -37,6 +37,8 @@ impl ContractId {
     pub const CROSSING_MINDS: Self = Self::new("crossing_minds");
     /// Riven phone and account-opening API.
     pub const RIVEN: Self = Self::new("riven");
+    /// No contract: what was issued by the OAuth endpoints.
+    pub const OAUTH: Self = Self::new("oauth");
 
     /// The contract of that name, for constants: there, text that is no name does not compile.
     ///

@@ -50,6 +50,8 @@ row_keys! {
     AccessTokenId,
     /// Key of an account.
     AccountId,
+    /// Key of an application; it is shown as its `client_id`.
+    ApplicationId,
     /// Key of an audit event.
     AuditEventId,
     /// Key of a challenge.

@@ -71,6 +71,14 @@ permissions! {
     ResolveOwnSession = "own_end_user_session.resolve",
     /// Resolve and list all anonymous sessions of the database that the token is bound to.
     ResolveSessions = "end_user_sessions.resolve",
+    /// Read the applications of the organization that sign people in.
+    ReadApplications = "applications.read",
+    /// Create, change, revoke and delete those applications.
+    ManageApplications = "applications.manage",
+    /// Give applications access in one's own name, and take it away.
+    AuthorizeApplications = "own_consents.manage",
+    /// Read what one's scopes tell an application of oneself.
+    ReadOwnClaims = "own_claims.read",
     /// Read one's own brokerage account.
     ReadBrokerageAccount = "brokerage_account.read",
     /// Open one's own brokerage account.
@@ -131,6 +139,10 @@ impl PermissionSet {
         Permission::StepUp,
     ]);
 
+    /// What an application may do in its own name (RFC 6749 section 4.4): nothing. No use case is made for a caller who is no
+    /// account; its tokens are for the APIs that they are shown to.
+    pub const APPLICATION: Self = Self::NONE;
+
     /// What only a session has that the account's owner signed in to, whatever the scopes of another token: to make access for
     /// others or beyond the token's own life (members, programs, keys, tokens), to change what signs in, to end sessions, to
     /// delete the account, and to act at a broker.
@@ -145,6 +157,9 @@ impl PermissionSet {
         Permission::ManageMembers,
         Permission::ManagePrograms,
         Permission::ManageProgramKeys,
+        Permission::ReadApplications,
+        Permission::ManageApplications,
+        Permission::AuthorizeApplications,
         Permission::OpenBrokerageAccount,
         Permission::SubmitBrokerageDocuments,
     ]);

@@ -22,6 +22,9 @@ pub struct Quotas {
     /// Databases.
     #[default(1_000)]
     pub databases: u64,
+    /// Applications that sign people in with OAuth.
+    #[default(100)]
+    pub applications: u64,
     /// Anonymous sessions resolved to a user, in all databases together. Those of a deleted database count until they
     /// are removed, an hour later.
     #[default(1_000_000)]
@@ -42,6 +45,8 @@ pub enum Quota {
     Keys,
     /// See [`Quotas::databases`].
     Databases,
+    /// See [`Quotas::applications`].
+    Applications,
     /// See [`Quotas::resolved_sessions`].
     ResolvedSessions,
     /// See [`Quotas::metadata_bytes`].
@@ -65,6 +70,7 @@ impl Quotas {
             Quota::Programs => self.programs,
             Quota::Keys => self.keys,
             Quota::Databases => self.databases,
+            Quota::Applications => self.applications,
             Quota::ResolvedSessions => self.resolved_sessions,
             Quota::MetadataBytes => self.metadata_bytes,
         }
@@ -89,6 +95,7 @@ impl fmt::Display for Quota {
             Self::Programs => "service accounts",
             Self::Keys => "keys of service accounts",
             Self::Databases => "databases",
+            Self::Applications => "applications",
             Self::ResolvedSessions => "resolved sessions",
             Self::MetadataBytes => "bytes of metadata",
         })

@@ -35,6 +35,8 @@ const OWN: PermissionSet = PermissionSet::of(&[
     P::ReadOwnFactors,
     P::ManageOwnFactors,
     P::StepUp,
+    P::AuthorizeApplications,
+    P::ReadOwnClaims,
     P::ReadBrokerageAccount,
     P::OpenBrokerageAccount,
     P::SubmitBrokerageDocuments,
@@ -60,6 +62,8 @@ const ADMIN: PermissionSet = DEVELOPER.union(PermissionSet::of(&[
     P::ReadOrganization,
     P::ManageOrganization,
     P::ManageDatabases,
+    P::ReadApplications,
+    P::ManageApplications,
 ]));
 
 /// Every role: its name in the store and in token claims, and its permissions. The owner differs from an admin in

@@ -37,6 +37,7 @@ const DATABASES_READ: PermissionSet =
     PermissionSet::of(&[P::ReadOwnToken, P::ReadDatabases, P::UseBoundDatabase]);
 const DATABASES_WRITE: PermissionSet =
     PermissionSet::of(&[P::ReadOwnToken, P::ManageDatabases, P::ChangeBoundDatabase]);
+const OPENID: PermissionSet = PermissionSet::of(&[P::ReadOwnClaims]);
 const BROKERAGE_READ: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ReadBrokerageAccount]);
 
 const ADMIN: PermissionSet = READ
@@ -44,14 +45,16 @@ const ADMIN: PermissionSet = READ
     .union(ACCOUNTS_READ)
     .union(SECURITY_READ)
     .union(ORGANIZATION_WRITE)
-    .union(DATABASES_WRITE);
+    .union(DATABASES_WRITE)
+    .union(OPENID);
 
 const NONE: PermissionSet = PermissionSet::NONE;
 
 /// The vocabulary: every scope that can be asked for, and the permissions it gives. What a scope does not name is denied, and
 /// [`PermissionSet::FULL_SCOPE_ONLY`] is given by none.
 ///
-/// Those of OpenID Connect (Core sections 5.4 and 11) say what an ID token and the userinfo endpoint tell; they give no permission.
+/// Those of OpenID Connect (Core sections 5.4 and 11) say what an ID token and the userinfo endpoint tell; `openid` gives the
+/// permission to ask there, the others give none.
 /// Those of data and policies belong to governed data, which has no use case yet.
 const VOCABULARY: [(&str, PermissionSet); 19] = [
     ("read", READ),
@@ -68,7 +71,7 @@ const VOCABULARY: [(&str, PermissionSet); 19] = [
     ("data:query", NONE),
     ("policies:read", NONE),
     ("policies:write", NONE),
-    ("openid", NONE),
+    ("openid", OPENID),
     ("profile", NONE),
     ("email", NONE),
     ("phone", NONE),
@@ -226,6 +229,29 @@ impl Scopes {
         }
     }
 
+    /// The scopes of either, these first.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Limited(these), Self::Limited(others)) => {
+                let added = others.iter().filter(|scope| !self.contains(scope.as_str()));
+                Self::Limited(these.iter().chain(added).cloned().collect())
+            }
+            _ => Self::Full,
+        }
+    }
+
+    /// These without those of `other`.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        match self {
+            Self::Full => Self::Full,
+            Self::Limited(scopes) => Self::Limited(
+                scopes.iter().filter(|scope| !other.contains(scope.as_str())).cloned().collect(),
+            ),
+        }
+    }
+
     /// The scopes of both, in the order of these.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
@@ -303,6 +329,8 @@ mod tests {
             P::ManageMembers,
             P::ManagePrograms,
             P::ManageProgramKeys,
+            P::ManageApplications,
+            P::AuthorizeApplications,
         ] {
             assert!(!all.contains(permission), "{permission:?}");
         }
@@ -332,7 +360,7 @@ mod tests {
         let stored = Scopes::from_stored("fly read  \u{e9}");
         assert_eq!(stored.to_string(), "fly read");
         assert_eq!(stored.permissions(), Scopes::parse("read").unwrap().permissions());
-        for text in ["", "fly", "full fly", "full full", " full", "FULL", "*", "openid profile email phone"] {
+        for text in ["", "fly", "full fly", "full full", " full", "FULL", "*", "profile email phone"] {
             assert_eq!(Scopes::from_stored(text).permissions(), PermissionSet::NONE, "{text:?}");
         }
         assert_eq!(Scopes::from_stored("full read"), Scopes::parse("read").unwrap());
@@ -345,6 +373,9 @@ mod tests {
         assert!(both.contains_all(&read) && !read.contains_all(&both) && read.contains_all(&Scopes::NONE));
         assert!(Scopes::Full.contains_all(&both) && !both.contains_all(&Scopes::Full));
         assert_eq!(both.intersection(&read), read);
+        assert_eq!(both.without(&read), Scopes::parse("write").unwrap());
+        assert_eq!(read.union(&both), Scopes::parse("read write").unwrap());
+        assert_eq!((read.union(&Scopes::Full), Scopes::NONE.union(&read)), (Scopes::Full, read.clone()));
         assert_eq!(Scopes::Full.intersection(&both), both);
         assert_eq!(both.intersection(&Scopes::Full), both);
         assert_eq!(read.intersection(&Scopes::parse("write").unwrap()), Scopes::NONE);

@@ -226,6 +226,14 @@ pub enum EndReason {
     AccountDisabled,
     /// An operator ended it.
     EndedByOperator,
+    /// The application it was opened for was revoked or deleted, or got another secret.
+    ApplicationRevoked,
+    /// Its owner took the application's access away.
+    ConsentRevoked,
+    /// The authorization code it was opened with was presented again: an attacker may hold it.
+    CodeReplayed,
+    /// The application it was opened for gave it up.
+    RevokedByApplication,
 }
 
 impl EndReason {
@@ -242,6 +250,10 @@ impl EndReason {
             Self::MailboxProven => "mailbox_proven",
             Self::AccountDisabled => "account_disabled",
             Self::EndedByOperator => "ended_by_operator",
+            Self::ApplicationRevoked => "application_revoked",
+            Self::ConsentRevoked => "consent_revoked",
+            Self::CodeReplayed => "code_replayed",
+            Self::RevokedByApplication => "revoked_by_application",
             Self::AccountSecured => "account_secured",
             Self::FactorsReset => "factors_reset",
         }

@@ -1,8 +1,9 @@
-//! The HTTP surface: one folder per contract, plus operations and hosted pages.
+//! The HTTP surface: one folder per contract, plus OAuth, operations and hosted pages.
 //!
 //! A contract is a translation and nothing else: it parses the wire, calls a use case, renders the answer.
 
 mod contracts;
+mod oauth;
 mod ops;
 mod pages;
 mod registry;
@@ -19,7 +20,7 @@ pub use registry::{
     Configuration, Contract, Mount, UnknownPaths, contract, contract_profiles, contracts, openapi,
 };
 pub use wire::shares::Shares;
-pub use wire::state::{App, ForwardedHeader, HttpSettings, OpsSettings};
+pub use wire::state::{App, Features, ForwardedHeader, HttpSettings, OpsSettings};
 pub use wire::telemetry::describe_metrics;
 
 use pages::show_to_browsers;
@@ -33,6 +34,7 @@ pub fn router(app: App) -> Router {
     let routes = Router::new()
         .merge(ops::router(&app))
         .merge(pages::router(&app))
+        .merge(oauth::router(&app))
         .merge(registry::router(&app))
         .layer(axum::middleware::from_fn_with_state(app.clone(), surrounded))
         .with_state(app);

@@ -48,6 +48,19 @@ impl Kernel {
     /// # Errors
     /// [`AuthError`].
     pub async fn authenticate(&self, bearer: &str) -> Result<Actor, AuthError> {
+        let actor = self.inspect(bearer).await?;
+        if actor.grant().claims().aud == self.settings.public_url {
+            Ok(actor)
+        } else {
+            Err(AuthError::Invalid)
+        }
+    }
+
+    /// The same of a token that may be for another API (RFC 8707): to say whether it is valid, never to admit its bearer.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub async fn inspect(&self, bearer: &str) -> Result<Actor, AuthError> {
         if bearer.starts_with(ACCESS_TOKEN_PREFIX) {
             return self.authenticate_access_token(bearer).await;
         }
@@ -106,6 +119,7 @@ impl Kernel {
             amr: record.amr,
             auth_time: record.auth_time.seconds(),
             contract: record.contract,
+            client_id: record.application.map(|application| application.id),
             db: None,
             fuid: None,
             fsid: None,
@@ -195,7 +209,7 @@ impl Kernel {
         if let Some(claims) = self.memory.claims.get(&key, stamp, now, SIGNATURE_AGE) {
             return Ok(claims);
         }
-        let verify = || self.key_ring().verify(bearer, &self.settings.public_url, now);
+        let verify = || self.key_ring().verify_for_any_audience(bearer, &self.settings.public_url, now);
         let mut verified = verify();
         if verified == Err(TokenError::Invalid) {
             // Another node may have signed it with a key that is not known here yet.
@@ -223,7 +237,11 @@ impl Kernel {
             Some(session) => session,
             None => {
                 let mut unit = self.store.read().await.map_err(Fault::from)?;
-                let record = unit.sessions().record(claims.sid).await.map_err(Fault::from)?;
+                let record = if is_in_own_name(claims) {
+                    unit.application_records().record(claims.sid).await.map_err(Fault::from)?
+                } else {
+                    unit.sessions().record(claims.sid).await.map_err(Fault::from)?
+                };
                 let session = Arc::new(record.ok_or(AuthError::Invalid)?);
                 self.memory.sessions.put(claims.sid, Arc::clone(&session), stamp, now);
                 session
@@ -232,6 +250,11 @@ impl Kernel {
         let belongs = session.account == claims.sub && session.organization == claims.org;
         if session.ended || !belongs { Err(AuthError::Invalid) } else { Ok(session) }
     }
+}
+
+/// Whether an application got the token in its own name (RFC 9068 section 2.2: `sub` is the client then).
+fn is_in_own_name(claims: &AccessClaims) -> bool {
+    claims.client_id.is_some_and(|client| client.0 == claims.sub.0)
 }
 
 impl Kernel {
@@ -307,6 +330,10 @@ impl Kernel {
             Some(_) => {
                 let token = unit.access_tokens().record(AccessTokenId(known.id.0)).await?;
                 token.filter(|token| self.is_current(token))
+            }
+            None if is_in_own_name(grant.claims()) => {
+                let record = unit.application_records().record(known.id).await?;
+                record.filter(|record| self.is_current(record))
             }
             None => self.current_session(unit, known.id).await?,
         };

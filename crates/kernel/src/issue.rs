@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidegate_crypto::{PlainToken, SanctumToken};
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::database::{Binding, Database};
-use tidegate_domain::id::{AccountId, OrganizationId, SessionId, WorkspaceId};
+use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId, SessionId, WorkspaceId};
 use tidegate_domain::session::{AmrSet, SessionTimes};
 use tidegate_domain::{AccessClaims, ContractProfile, Role, Scopes, Secret, Timestamp};
 
@@ -90,6 +90,10 @@ pub struct Bearer {
     pub binding: Option<Binding>,
     /// What it may do at most.
     pub scopes: Scopes,
+    /// The application it is issued to, if it is.
+    pub application: Option<ApplicationId>,
+    /// The API that it is for, if not this installation.
+    pub audience: Option<String>,
 }
 
 /// A session without its tokens.
@@ -142,6 +146,8 @@ impl Work<'_> {
             auth_time: self.now,
             binding,
             scopes: Scopes::Full,
+            application: None,
+            audience: None,
         };
         Ok(SignedIn {
             account: account.clone(),
@@ -205,6 +211,7 @@ impl Work<'_> {
                 service_key: key.map(|key| key.id),
                 token_hash,
                 scopes: &Scopes::Full,
+                application: None,
             })
             .await?;
         self.remember_network(admission.account().id).await?;
@@ -224,6 +231,20 @@ impl Kernel {
         refresh: PlainToken,
         now: Timestamp,
     ) -> Result<TokenSet, Fault> {
+        let (access_token, expires_in) = self.access_token(profile, bearer, now)?;
+        Ok(TokenSet { access_token, refresh_token: Secret::new(refresh.expose()), expires_in })
+    }
+
+    /// Signs an access token; answers how many seconds it lives. It never outlives its session.
+    ///
+    /// # Errors
+    /// Those of signing.
+    pub fn access_token(
+        &self,
+        profile: &Arc<ContractProfile>,
+        bearer: Bearer,
+        now: Timestamp,
+    ) -> Result<(Secret, i64), Fault> {
         let expires_at = now.plus(profile.access_token_lifetime).min(bearer.session_expires_at);
         let (db, fuid, fsid) = match bearer.binding {
             Some(binding) => (Some(binding.database), binding.user, binding.session),
@@ -232,7 +253,7 @@ impl Kernel {
         let claims = AccessClaims {
             iss: self.settings.public_url.clone(),
             sub: bearer.account,
-            aud: self.settings.public_url.clone(),
+            aud: bearer.audience.unwrap_or_else(|| self.settings.public_url.clone()),
             exp: expires_at.seconds(),
             iat: now.seconds(),
             jti: self.entropy.uuid(now).simple().to_string(),
@@ -243,15 +264,12 @@ impl Kernel {
             amr: bearer.amr,
             auth_time: bearer.auth_time.seconds(),
             contract: profile.contract,
+            client_id: bearer.application,
             db,
             fuid,
             fsid,
         };
         let access_token = self.key_ring().sign(&claims)?;
-        Ok(TokenSet {
-            access_token: Secret::new(access_token.expose()),
-            refresh_token: Secret::new(refresh.expose()),
-            expires_in: claims.exp - claims.iat,
-        })
+        Ok((access_token, claims.exp - claims.iat))
     }
 }

@@ -9,7 +9,9 @@ use tidegate_domain::factor::FactorResets;
 use tidegate_domain::limit::{Limit, MessageLimits};
 use tidegate_domain::phone::TextLimits;
 use tidegate_domain::quota::Quotas;
-use tidegate_domain::{Brand, ContractId, ContractProfile, ContractProfiles, Languages, PhoneRule};
+use tidegate_domain::{
+    Brand, ContractId, ContractProfile, ContractProfiles, Languages, OauthRules, PhoneRule,
+};
 
 /// The settings of an installation.
 #[derive(Clone, Debug)]
@@ -78,10 +80,27 @@ pub struct Settings {
     pub brokerage_by_account: Option<Limit>,
     /// Most an organization may keep.
     pub quotas: Quotas,
+    /// Applications that sign people in. Set with [`Settings::set_oauth`].
+    pub oauth: OauthSettings,
     /// Fields of an application for a brokerage account that are the operator's to fill in, and that applicants may.
     pub forwarded_broker_fields: Vec<String>,
     /// How long a signing key verifies after it was retired: the longest life of a token made with it.
     pub longest_access_token: Duration,
+}
+
+/// Applications that sign people in.
+#[derive(Clone, Debug)]
+pub struct OauthSettings {
+    /// What the operator decides.
+    pub rules: OauthRules,
+    /// What follows from it for tokens and sessions.
+    pub profile: Arc<ContractProfile>,
+}
+
+impl From<OauthRules> for OauthSettings {
+    fn from(rules: OauthRules) -> Self {
+        Self { profile: Arc::new(rules.profile()), rules }
+    }
 }
 
 /// Where passkeys are registered and used.
@@ -146,7 +165,7 @@ impl Settings {
             sms: messages,
             phones: PhoneRule::default(),
             texts: TextLimits::default(),
-            longest_access_token: contracts.longest_signed_token(),
+            longest_access_token: Duration::ZERO,
             contracts,
             redirect_hosts: Vec::new(),
             database_preparation: Duration::ZERO,
@@ -161,11 +180,27 @@ impl Settings {
             brokerage_by_account: Some(Limit::new(30, 60)),
             quotas: Quotas::default(),
             forwarded_broker_fields: Vec::new(),
+            oauth: OauthRules::default().into(),
         }
+        .with_oauth(OauthRules::default())
     }
 
-    /// The profile of a contract.
+    /// These settings with other rules for applications.
+    #[must_use]
+    pub fn with_oauth(mut self, rules: OauthRules) -> Self {
+        self.set_oauth(rules);
+        self
+    }
+
+    /// Sets the rules for applications, and all that follows from them.
+    pub fn set_oauth(&mut self, rules: OauthRules) {
+        let longest = rules.access_token_lifetime.max(rules.id_token_lifetime);
+        self.longest_access_token = self.contracts.longest_signed_token().max(longest);
+        self.oauth = rules.into();
+    }
+
+    /// The profile of a contract, or of the OAuth endpoints.
     pub fn profile(&self, contract: ContractId) -> &Arc<ContractProfile> {
-        self.contracts.of(contract)
+        if contract == ContractId::OAUTH { &self.oauth.profile } else { self.contracts.of(contract) }
     }
 }

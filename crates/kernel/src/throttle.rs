@@ -2,7 +2,7 @@
 
 use tidegate_database::{Store, Unit};
 use tidegate_domain::account::LoginName;
-use tidegate_domain::id::{AccountId, ChallengeId, OrganizationId};
+use tidegate_domain::id::{AccountId, ApplicationId, ChallengeId, OrganizationId};
 use tidegate_domain::limit::{Exceeded, Limit};
 use tidegate_domain::{EmailAddress, PhoneNumber, Timestamp};
 
@@ -70,6 +70,12 @@ pub enum Counted<'a> {
     PasswordsSetByOrganization(OrganizationId),
     /// Passwords set without a session, by network, through all contracts.
     PasswordsSetByNetwork,
+    /// Requests with a wrong client or secret, by network.
+    FailedClientByNetwork,
+    /// Requests with a wrong secret of one application, by network.
+    FailedClientSecret(ApplicationId),
+    /// Authorization codes, by the account that approves.
+    AuthorizationCodes(AccountId),
     /// Messages of all contracts and templates, by mailbox or phone.
     MessagesByRecipient(&'a str),
     /// Messages, by the network of the caller who caused them.
@@ -265,6 +271,11 @@ impl Counted<'_> {
                 (Scope::All, format!("passwords set organization {organization}"))
             }
             Counted::PasswordsSetByNetwork => (Scope::Network, "passwords set ip".to_owned()),
+            Counted::FailedClientByNetwork => (Scope::Network, "failed client ip".to_owned()),
+            Counted::FailedClientSecret(application) => {
+                (Scope::Network, format!("failed client secret {application}"))
+            }
+            Counted::AuthorizationCodes(account) => (Scope::All, format!("authorization codes {account}")),
             Counted::NoticesByAccount(account) => (Scope::All, format!("{contract} notices {account}")),
             Counted::MessagesByRecipient(recipient) => (Scope::All, format!("messages {recipient}")),
             Counted::MessagesByNetwork => (Scope::Network, "messages ip".to_owned()),
@@ -313,6 +324,9 @@ impl Counted<'_> {
             Self::PasswordsSetByAccount(_) => "passwords_set_by_account".to_owned(),
             Self::PasswordsSetByOrganization(_) => "passwords_set_by_organization".to_owned(),
             Self::PasswordsSetByNetwork => "passwords_set_by_network".to_owned(),
+            Self::FailedClientByNetwork => "oauth.failed_clients_by_network".to_owned(),
+            Self::FailedClientSecret(_) => "oauth.failed_secrets_by_client".to_owned(),
+            Self::AuthorizationCodes(_) => "oauth.codes_by_account".to_owned(),
             Self::MessagesByRecipient(_) => "messages.by_recipient".to_owned(),
             Self::MessagesByNetwork => "messages.by_network".to_owned(),
             Self::MessagesByAccount(_) => "messages.by_account".to_owned(),

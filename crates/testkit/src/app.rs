@@ -17,11 +17,12 @@ use tidegate_database::Store;
 use tidegate_delivery::sms::Receipts;
 use tidegate_delivery::{MailProvider, RetryPolicy, SmsConfig, SmsProvider, SmsProviders, Templates};
 use tidegate_domain::phone::TextLimits;
-use tidegate_domain::{Clock, Entropy, Timestamp};
-use tidegate_http::{App, HttpSettings};
+use tidegate_domain::{Clock, Entropy, OauthRules, Timestamp};
+use tidegate_http::{App, Features, HttpSettings};
 use tidegate_identity::Identity;
 use tidegate_kernel::settings::DeliveryMode;
 use tidegate_kernel::{Kernel, Parts, Settings};
+use tidegate_oauth::Oauth;
 
 use crate::{Client, Engine, FakeClock, Fixture, Request, SeededEntropy, TestDatabase};
 
@@ -114,6 +115,8 @@ pub struct Node {
     pub identity: Arc<Identity>,
     /// Its use cases of brokerage.
     pub brokerage: Arc<Brokerage>,
+    /// Its use cases of applications.
+    pub oauth: Arc<Oauth>,
     /// Its store, past the use cases.
     pub store: Store,
     router: Router,
@@ -172,6 +175,11 @@ impl TestApp {
         &self.node.brokerage
     }
 
+    /// The use cases of applications.
+    pub fn oauth(&self) -> &Arc<Oauth> {
+        &self.node.oauth
+    }
+
     /// The store, past the use cases.
     pub fn store(&self) -> &Store {
         &self.node.store
@@ -184,8 +192,8 @@ impl TestApp {
 
     /// A router with other settings of HTTP.
     pub fn router_with(&self, http: HttpSettings, metrics: Option<PrometheusHandle>) -> Router {
-        let Node { kernel, identity, brokerage, .. } = &self.node;
-        router(kernel, identity, brokerage, http, metrics)
+        let Node { kernel, identity, brokerage, oauth, .. } = &self.node;
+        router(kernel, identity, brokerage, oauth, http, metrics)
     }
 
     /// Now.
@@ -292,8 +300,9 @@ impl Node {
         let kernel = Kernel::start(parts).await.expect("the kernel");
         let identity = Identity::start(Arc::clone(&kernel), to_be.passwords);
         let brokerage = Brokerage::start(Arc::clone(&kernel), to_be.broker);
-        let router = router(&kernel, &identity, &brokerage, http.clone(), None);
-        Self { kernel, identity, brokerage, store, router }
+        let oauth = Oauth::start(Arc::clone(&kernel));
+        let router = router(&kernel, &identity, &brokerage, &oauth, http.clone(), None);
+        Self { kernel, identity, brokerage, oauth, store, router }
     }
 
     /// A client of this node at the usual address.
@@ -306,11 +315,17 @@ fn router(
     kernel: &Arc<Kernel>,
     identity: &Arc<Identity>,
     brokerage: &Arc<Brokerage>,
+    oauth: &Arc<Oauth>,
     http: HttpSettings,
     metrics: Option<PrometheusHandle>,
 ) -> Router {
-    let (kernel, identity, brokerage) = (Arc::clone(kernel), Arc::clone(identity), Arc::clone(brokerage));
-    tidegate_http::router(App::new(kernel, identity, brokerage, http, metrics))
+    let features = Features {
+        kernel: Arc::clone(kernel),
+        identity: Arc::clone(identity),
+        brokerage: Arc::clone(brokerage),
+        oauth: Arc::clone(oauth),
+    };
+    tidegate_http::router(App::new(features, http, metrics))
 }
 
 impl Builder {
@@ -378,6 +393,14 @@ impl Builder {
             settings.messages = tidegate_domain::limit::MessageLimits::NONE;
             settings.audit.attempts_by_network = None;
             settings.brokerage_by_account = None;
+            let rules = settings.oauth.rules.clone();
+            settings.set_oauth(OauthRules {
+                failed_clients_by_network: None,
+                failed_secrets_by_client: None,
+                codes_by_account: None,
+                anonymous_requests: None,
+                ..rules
+            });
         })
     }
 

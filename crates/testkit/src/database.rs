@@ -12,7 +12,8 @@ use uuid::Uuid;
 use crate::Engine;
 
 /// The migrations of all crates.
-pub const MIGRATIONS: &[&[Migration]] = &[tidegate_kernel::MIGRATIONS, tidegate_identity::MIGRATIONS];
+pub const MIGRATIONS: &[&[Migration]] =
+    &[tidegate_kernel::MIGRATIONS, tidegate_identity::MIGRATIONS, tidegate_oauth::MIGRATIONS];
 
 /// The variable in which `scripts/postgres` names its server.
 const SERVER: &str = "TIDEGATE_TEST_POSTGRES";

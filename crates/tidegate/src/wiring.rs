@@ -8,8 +8,10 @@ use tidegate_brokerage::Brokerage;
 use tidegate_crypto::{HashPool, PoolSize, SystemEntropy};
 use tidegate_database::{Migration, Store, StoreOptions};
 use tidegate_delivery::SmsProviders;
+use tidegate_http::Features;
 use tidegate_identity::Identity;
 use tidegate_kernel::{Kernel, KernelTables, Parts};
+use tidegate_oauth::Oauth;
 
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -20,7 +22,8 @@ use crate::output::{progress, tell};
 use crate::secrets::{MayCreate, key_id, open_vault};
 
 /// The migrations of all crates.
-const MIGRATIONS: &[&[Migration]] = &[tidegate_kernel::MIGRATIONS, tidegate_identity::MIGRATIONS];
+const MIGRATIONS: &[&[Migration]] =
+    &[tidegate_kernel::MIGRATIONS, tidegate_identity::MIGRATIONS, tidegate_oauth::MIGRATIONS];
 
 /// How long a server waits for a PostgreSQL that starts beside it. Commands do not.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -56,10 +59,22 @@ pub(crate) struct Opened {
     pub(crate) identity: Arc<Identity>,
     /// Brokerage accounts.
     pub(crate) brokerage: Arc<Brokerage>,
+    /// Applications and their tokens.
+    pub(crate) oauth: Arc<Oauth>,
     store: Store,
 }
 
 impl Opened {
+    /// Its use cases, for the HTTP surface.
+    pub(crate) fn features(&self) -> Features {
+        Features {
+            kernel: Arc::clone(&self.kernel),
+            identity: Arc::clone(&self.identity),
+            brokerage: Arc::clone(&self.brokerage),
+            oauth: Arc::clone(&self.oauth),
+        }
+    }
+
     /// Waits for what is under way in the database and lets go of it.
     pub(crate) async fn close(self) {
         self.store.close().await;
@@ -257,5 +272,6 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
         identity.count_password_schemes().await.map_err(about)?;
     }
     let brokerage = Brokerage::start(Arc::clone(&kernel), broker);
-    Ok(Opened { kernel, identity, brokerage, store })
+    let oauth = Oauth::start(Arc::clone(&kernel));
+    Ok(Opened { kernel, identity, brokerage, oauth, store })
 }

@@ -15,7 +15,6 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use serde_json::json;
-use tidegate_domain::AccessClaims;
 use tidegate_kernel::NotReady;
 
 use crate::registry;
@@ -45,7 +44,6 @@ pub(crate) fn router(app: &App) -> Router<App> {
 /// What scripts may want to read too.
 fn documents() -> Router<App> {
     Router::new()
-        .route("/.well-known/openid-configuration", get(discovery))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/openapi.json", get(document))
         .route("/openapi/{file}", get(document_of))
@@ -101,18 +99,6 @@ async fn jwks(State(app): State<App>) -> Response {
     let headers =
         [(header::CACHE_CONTROL, "public, max-age=300"), (header::CONTENT_TYPE, "application/json")];
     (headers, app.kernel().jwks().to_string()).into_response()
-}
-
-/// Where verifiers of access tokens find the issuer and its keys (the parts of OpenID Connect Discovery 1.0 that there are).
-async fn discovery(State(app): State<App>) -> Response {
-    let issuer = &app.kernel().settings().public_url;
-    let body = Json(json!({
-        "issuer": issuer,
-        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
-        "service_documentation": format!("{issuer}/docs"),
-        "claims_supported": AccessClaims::names(),
-    }));
-    ([(header::CACHE_CONTROL, "public, max-age=300")], body).into_response()
 }
 
 /// The code does not change while it runs: what describes it is made once.

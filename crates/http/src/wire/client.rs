@@ -45,8 +45,8 @@ impl<C: ContractMarker> FromRequestParts<App> for Caller<C> {
 
 /// What is known of a request, uncounted.
 pub(crate) fn call<C: ContractMarker>(parts: &Parts, app: &App) -> Call {
-    Call::to_contract(
-        app.kernel().settings().profile(C::ID).clone(),
+    C::call(
+        app.kernel().settings(),
         client_ip(&parts.headers, &parts.extensions, app.http()),
         user_agent(&parts.headers),
     )

@@ -1,7 +1,10 @@
 //! What the shared machinery needs to know of a contract.
 
+use std::net::IpAddr;
+
 use axum::response::{IntoResponse, Response};
 use tidegate_domain::{ContractId, Timestamp};
+use tidegate_kernel::{Call, Settings};
 
 use crate::wire::rejection::Rejection;
 
@@ -11,6 +14,11 @@ pub(crate) trait ContractMarker: Send + Sync + 'static {
     const ID: ContractId;
     /// Its error, in its own envelope.
     type Error: ContractError;
+
+    /// A request to it.
+    fn call(settings: &Settings, ip: IpAddr, user_agent: String) -> Call {
+        Call::to_contract(settings.profile(Self::ID).clone(), ip, user_agent)
+    }
 }
 
 /// An error of a contract. Handlers answer it; the boundary writes its body.

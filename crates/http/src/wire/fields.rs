@@ -169,6 +169,11 @@ impl Check {
         None
     }
 
+    /// Whether the field was found to be wrong, or something in it.
+    pub(crate) fn blames(&self, field: &str) -> bool {
+        self.0.iter().any(|one| one.field.split('.').next() == Some(field))
+    }
+
     /// The body, if nothing is wrong with it. `read` is `None` only where something is.
     pub(crate) fn finish<T>(self, read: Option<T>) -> Result<T, Violations> {
         match read {
@@ -185,6 +190,9 @@ pub(crate) trait Expected {
 
 impl Expected for String {
     const NAME: &'static str = "a string";
+}
+impl Expected for Vec<String> {
+    const NAME: &'static str = "an array of strings";
 }
 impl Expected for bool {
     const NAME: &'static str = "true or false";

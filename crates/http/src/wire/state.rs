@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_brokerage::Brokerage;
 use tidegate_identity::Identity;
 use tidegate_kernel::Kernel;
+use tidegate_oauth::Oauth;
 
 use crate::wire::refusals::RefusalLog;
 use crate::wire::refused_origins::RefusedOrigins;
@@ -89,14 +90,25 @@ impl Default for HttpSettings {
     }
 }
 
+/// The use cases.
+#[derive(Clone)]
+pub struct Features {
+    /// What every feature uses: time, settings, tokens, limits, messages.
+    pub kernel: Arc<Kernel>,
+    /// Accounts and how they are reached.
+    pub identity: Arc<Identity>,
+    /// Brokerage accounts.
+    pub brokerage: Arc<Brokerage>,
+    /// Applications, what people allow them, and their tokens.
+    pub oauth: Arc<Oauth>,
+}
+
 /// The application and its HTTP settings. Cheap to clone.
 #[derive(Clone)]
 pub struct App(Arc<Inner>);
 
 struct Inner {
-    kernel: Arc<Kernel>,
-    identity: Arc<Identity>,
-    brokerage: Arc<Brokerage>,
+    features: Features,
     settings: HttpSettings,
     metrics: Option<PrometheusHandle>,
     upload_budget: UploadBudget,
@@ -107,18 +119,10 @@ struct Inner {
 
 impl App {
     /// Wires them.
-    pub fn new(
-        kernel: Arc<Kernel>,
-        identity: Arc<Identity>,
-        brokerage: Arc<Brokerage>,
-        settings: HttpSettings,
-        metrics: Option<PrometheusHandle>,
-    ) -> Self {
+    pub fn new(features: Features, settings: HttpSettings, metrics: Option<PrometheusHandle>) -> Self {
         let upload_budget = UploadBudget::of(settings.uploads);
         Self(Arc::new(Inner {
-            kernel,
-            identity,
-            brokerage,
+            features,
             settings,
             metrics,
             upload_budget,
@@ -130,17 +134,22 @@ impl App {
 
     /// What every feature uses: time, settings, tokens, limits, messages.
     pub(crate) fn kernel(&self) -> &Kernel {
-        &self.0.kernel
+        &self.0.features.kernel
     }
 
     /// Accounts and how they are reached.
     pub(crate) fn identity(&self) -> &Identity {
-        &self.0.identity
+        &self.0.features.identity
     }
 
     /// Brokerage accounts; shared, for use cases that go on when the request is gone.
     pub(crate) fn brokerage(&self) -> &Arc<Brokerage> {
-        &self.0.brokerage
+        &self.0.features.brokerage
+    }
+
+    /// Applications, what people allow them, and their tokens.
+    pub(crate) fn oauth(&self) -> &Oauth {
+        &self.0.features.oauth
     }
 
     pub(crate) fn upload_budget(&self) -> &UploadBudget {

@@ -21,6 +21,7 @@ mod forge;
 mod hashing;
 mod ingestiq;
 mod matrix;
+mod oauth;
 mod origins;
 mod pages;
 mod permissions;

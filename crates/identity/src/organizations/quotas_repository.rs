@@ -50,6 +50,7 @@ impl Quotas<'_> {
             Quota::Databases => {
                 "select count(*) from databases where organization_id = $1 and deleted_at is null"
             }
+            Quota::Applications => "select count(*) from oauth_applications where organization_id = $1",
             Quota::ResolvedSessions => {
                 "select coalesce(max(resolved_sessions), 0) from organization_usage where organization_id = $1"
             }

@@ -110,6 +110,8 @@ impl Identity {
             auth_time: found.auth_time,
             binding,
             scopes: found.scopes,
+            application: None,
+            audience: None,
         };
         let tokens = self.kernel.token_set(&call.profile, bearer, answered, work.now)?;
         work.commit().await?;

@@ -2,10 +2,11 @@
 
 use tidegate_domain::account::AccountKind;
 use tidegate_domain::contract::Unverified;
-use tidegate_domain::{ContractProfile, Permission};
+use tidegate_domain::{AccessClaims, ContractProfile, Permission};
 
 use crate::caller::grant::Grant;
 use crate::fault::Forbidden;
+use crate::tables::sessions::SessionRecord;
 
 /// A caller whose access token was accepted. Only a use case gets the grant, by asking for a permission.
 #[derive(Clone, Debug)]
@@ -53,6 +54,16 @@ impl Actor {
         } else {
             Err(NotAdmitted::EmailNotVerified)
         }
+    }
+
+    /// What the token says: to be told, never to decide by. What the actor may do is what [`Self::authorize`] says.
+    pub fn claims(&self) -> &AccessClaims {
+        self.grant.claims()
+    }
+
+    /// The session of the token: likewise.
+    pub fn session(&self) -> &SessionRecord {
+        self.grant.session()
     }
 
     /// What the kernel itself may know of it.

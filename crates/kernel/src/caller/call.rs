@@ -86,6 +86,11 @@ impl Call {
         Self::new(Origin::Page, profile, Some(ip), user_agent)
     }
 
+    /// A request to the OAuth endpoints.
+    pub fn to_oauth(settings: &Settings, ip: IpAddr, user_agent: String) -> Self {
+        Self::new(Origin::OAuth, Arc::clone(&settings.oauth.profile), Some(ip), user_agent)
+    }
+
     /// A command of the operator's, under the rules that the command states.
     pub fn from_cli(profile: ContractProfile) -> Self {
         Self::new(Origin::Cli, Arc::new(profile), None, "tidegate-cli".to_owned())

@@ -205,6 +205,7 @@ impl AccessTokens<'_> {
                 ended: row.disabled_at.is_some(),
                 scopes: Scopes::from_stored(&row.scope),
                 access_token: Some(AccessTokenUse { role: role(&row.role)? }),
+                application: None,
             })
         })
         .transpose()

@@ -2,6 +2,7 @@
 
 pub mod access_tokens;
 pub mod account_cards;
+pub mod application_records;
 pub mod audit;
 pub mod idempotency;
 pub(crate) mod kept_sessions;
@@ -10,6 +11,7 @@ pub mod known_networks;
 pub mod limits;
 pub mod outbox;
 pub mod refresh_tokens;
+mod session_records;
 pub mod sessions;
 
 use tidegate_database::{Migration, Result, StoreError, Unit};
@@ -20,6 +22,7 @@ use crate::changes;
 use crate::jobs::repository::Jobs;
 use access_tokens::AccessTokens;
 use account_cards::AccountCards;
+use application_records::ApplicationRecords;
 use audit::Audit;
 use idempotency::Idempotency;
 use keys::Keys;
@@ -51,6 +54,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "access tokens",
         text: include_str!("../../migrations/0014_access_tokens.sql"),
     },
+    Migration {
+        version: 15,
+        name: "applications",
+        text: include_str!("../../migrations/0015_applications.sql"),
+    },
 ];
 
 /// The kernel's repositories of a unit of work.
@@ -60,6 +68,9 @@ pub trait KernelTables {
 
     /// Personal access tokens.
     fn access_tokens(&mut self) -> AccessTokens<'_>;
+
+    /// Applications as the bearers of tokens in their own name.
+    fn application_records(&mut self) -> ApplicationRecords<'_>;
 
     /// Refresh tokens.
     fn refresh_tokens(&mut self) -> RefreshTokens<'_>;
@@ -105,6 +116,10 @@ impl KernelTables for Unit {
 
     fn access_tokens(&mut self) -> AccessTokens<'_> {
         AccessTokens(self)
+    }
+
+    fn application_records(&mut self) -> ApplicationRecords<'_> {
+        ApplicationRecords(self)
     }
 
     fn refresh_tokens(&mut self) -> RefreshTokens<'_> {

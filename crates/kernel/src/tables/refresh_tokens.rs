@@ -1,7 +1,7 @@
 //! Refresh tokens: hashes only.
 
 use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional};
-use tidegate_domain::id::{AccountId, OrganizationId, RefreshTokenId, SessionId};
+use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId, RefreshTokenId, SessionId};
 use tidegate_domain::refresh::Presented;
 use tidegate_domain::session::{AmrSet, SessionTimes};
 use tidegate_domain::{ContractId, Role, Scopes, Timestamp};
@@ -57,6 +57,10 @@ pub struct PresentedToken {
     pub role: Role,
     /// What the session's tokens may do at most.
     pub scopes: Scopes,
+    /// The application it was opened for.
+    pub application: Option<ApplicationId>,
+    /// The API that its access tokens are for, if not this installation.
+    pub audience: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -77,6 +81,9 @@ struct PresentedRow {
     organization_id: Uuid,
     role: String,
     scope: Option<String>,
+    application_id: Option<Uuid>,
+    audience: Option<String>,
+    application_status: Option<String>,
 }
 
 impl RefreshTokens<'_> {
@@ -110,12 +117,14 @@ impl RefreshTokens<'_> {
             // A token that was exchanged is one that has a child.
             "select t.id, t.expires_at as token_expires_at, c.issued_at as child_issued_at,
                 c.token_hash as child_hash, t.session_id, s.expires_at, s.ends_at, s.revoked_at, s.amr, coalesce(s.auth_time, s.created_at) as auth_time, s.dialect,
-                s.account_id, a.disabled_at, s.organization_id, m.role, s.scope
+                s.account_id, a.disabled_at, s.organization_id, m.role, s.scope, s.application_id, s.audience,
+                p.status as application_status
              from refresh_tokens t
              join sessions s on s.id = t.session_id
              join accounts a on a.id = s.account_id
              join memberships m on m.account_id = s.account_id and m.organization_id = s.organization_id
              left join refresh_tokens c on c.parent_id = t.id
+             left join oauth_applications p on p.id = s.application_id and p.epoch = s.application_epoch
              where t.token_hash = $1",
             hash,
         )?;
@@ -125,7 +134,10 @@ impl RefreshTokens<'_> {
                 presented: Presented {
                     expires_at: Timestamp::from_micros(row.token_expires_at.min(row.expires_at)),
                     rotated_at: row.child_issued_at.map(Timestamp::from_micros),
-                    session_revoked: row.revoked_at.is_some() || row.disabled_at.is_some(),
+                    session_revoked: row.revoked_at.is_some()
+                        || row.disabled_at.is_some()
+                        || (row.application_id.is_some()
+                            && row.application_status.as_deref() != Some("active")),
                 },
                 child_hash: row.child_hash,
                 session: row.session_id.into(),
@@ -141,6 +153,8 @@ impl RefreshTokens<'_> {
                 organization: row.organization_id.into(),
                 role: role(&row.role)?,
                 scopes: scopes(row.scope.as_deref()),
+                application: row.application_id.map(ApplicationId::from),
+                audience: row.audience,
             })
         })
         .transpose()

@@ -1,16 +1,17 @@
 //! Sessions.
 
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_one, fetch_optional};
-use tidegate_domain::account::{AccountKind, Session};
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional};
+use tidegate_domain::account::Session;
 use tidegate_domain::database::Binding;
 use tidegate_domain::flexible_id::FlexibleId;
-use tidegate_domain::id::{AccountId, DatabaseId, OrganizationId, ServiceKeyId, SessionId, WorkspaceId};
+use tidegate_domain::id::{
+    AccountId, ApplicationId, DatabaseId, OrganizationId, ServiceKeyId, SessionId, WorkspaceId,
+};
 use tidegate_domain::session::{AmrSet, EndReason, SessionTimes};
-use tidegate_domain::{ContractId, EmailAddress, PermissionSet, Role, Scopes, Timestamp};
+use tidegate_domain::{ContractId, Scopes, Timestamp};
 use uuid::Uuid;
 
-use super::role;
-
+pub use super::session_records::{AccessTokenUse, ApplicationUse, SessionRecord};
 use crate::KernelTables;
 
 /// Sessions of a unit of work.
@@ -51,62 +52,19 @@ pub struct NewSession<'a> {
     pub token_hash: Option<&'a [u8]>,
     /// What its tokens may do at most.
     pub scopes: &'a Scopes,
+    /// The application it is opened for.
+    pub application: Option<NewSessionApplication<'a>>,
 }
 
-/// Everything a request needs to know about the session its token names, or about a personal access token: that stands for a session.
-#[derive(Clone, Debug)]
-pub struct SessionRecord {
-    /// Key.
-    pub id: SessionId,
-    /// Whose.
-    pub account: AccountId,
-    /// The account's number.
-    pub account_number: i64,
-    /// The account's name.
-    pub display_name: String,
-    /// Person or program.
-    pub kind: AccountKind,
-    /// Its primary address; none for a program.
-    pub email: Option<EmailAddress>,
-    /// Whether that address is known to be theirs.
-    pub email_verified: bool,
-    /// When the account was made.
-    pub account_created_at: Timestamp,
-    /// The organization signed in to.
-    pub organization: OrganizationId,
-    /// The role there now.
-    pub role: Role,
-    /// The contract that opened it.
-    pub contract: ContractId,
-    /// How its owner proved who they are.
-    pub amr: AmrSet,
-    /// When they last did.
-    pub auth_time: Timestamp,
-    /// When it was last known to be used.
-    pub last_activity_at: Timestamp,
-    /// Ends unless refreshed before.
-    pub expires_at: Timestamp,
-    /// Ended before its time, or the account was disabled.
-    pub ended: bool,
-    /// What its tokens may do at most.
-    pub scopes: Scopes,
-    /// Present where it is no session, but a personal access token.
-    pub access_token: Option<AccessTokenUse>,
-}
-
-/// What is known of a personal access token besides what is known of a session.
+/// The application that a session is opened for.
 #[derive(Clone, Copy, Debug)]
-pub struct AccessTokenUse {
-    /// It never allows more than this role.
-    pub role: Role,
-}
-
-impl SessionRecord {
-    /// What its tokens may do at most, whatever they say themselves.
-    pub(crate) fn permissions(&self) -> PermissionSet {
-        let by_scope = self.scopes.permissions();
-        self.access_token.map_or(by_scope, |token| by_scope.intersection(token.role.permissions()))
-    }
+pub struct NewSessionApplication<'a> {
+    /// Key.
+    pub id: ApplicationId,
+    /// Its epoch: the session ends with it.
+    pub epoch: Uuid,
+    /// The API that its access tokens are for, if not this installation.
+    pub audience: Option<&'a str>,
 }
 
 /// Scopes as they are stored: nothing where there is no limit.
@@ -117,28 +75,6 @@ fn stored(scopes: &Scopes) -> Option<String> {
 /// The scopes that are stored so.
 pub(super) fn scopes(stored: Option<&str>) -> Scopes {
     stored.map_or(Scopes::Full, Scopes::from_stored)
-}
-
-#[derive(sqlx::FromRow)]
-struct RecordRow {
-    id: Uuid,
-    account_id: Uuid,
-    number: i64,
-    kind: String,
-    display_name: String,
-    value: Option<String>,
-    verified_at: Option<i64>,
-    created_at: i64,
-    organization_id: Uuid,
-    role: String,
-    dialect: String,
-    amr: String,
-    auth_time: i64,
-    last_activity_at: i64,
-    expires_at: i64,
-    revoked_at: Option<i64>,
-    disabled_at: Option<i64>,
-    scope: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -167,8 +103,9 @@ impl Sessions<'_> {
             (i64,),
             "insert into sessions (id, account_id, organization_id, workspace_id, dialect, amr, remember_me, ip,
                 user_agent, created_at, last_activity_at, expires_at, ends_at, database_id, frontend_user,
-                frontend_session, service_key_id, token_hash, auth_time, scope)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+                frontend_session, service_key_id, token_hash, auth_time, scope, application_id, application_epoch, audience)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+                $22)
              returning number",
             new.id.0,
             new.account.0,
@@ -189,6 +126,9 @@ impl Sessions<'_> {
             new.token_hash,
             new.auth_time.micros(),
             stored(new.scopes),
+            new.application.map(|application| application.id.0),
+            new.application.map(|application| application.epoch),
+            new.application.and_then(|application| application.audience),
         )?;
         self.0.touch_account(new.account);
         Ok(number)
@@ -222,50 +162,6 @@ impl Sessions<'_> {
         )?;
         self.0.touch_session(id);
         Ok(())
-    }
-
-    /// The session of that key with all a request needs to know. None also when its owner has left the organization.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn record(&mut self, id: SessionId) -> Result<Option<SessionRecord>> {
-        let row = fetch_optional!(
-            self.0,
-            RecordRow,
-            "select s.id, s.account_id, a.number, a.kind, a.display_name, i.value, i.verified_at, a.created_at,
-                s.organization_id, m.role, s.dialect, s.amr, coalesce(s.auth_time, s.created_at) as auth_time,
-                s.last_activity_at, s.expires_at, s.revoked_at, a.disabled_at, s.scope
-             from sessions s
-             join accounts a on a.id = s.account_id
-             left join identifiers i on i.account_id = a.id and i.kind = 'email' and i.is_primary
-             join memberships m on m.account_id = a.id and m.organization_id = s.organization_id
-             where s.id = $1",
-            id.0,
-        )?;
-        row.map(|row| {
-            Ok(SessionRecord {
-                id: row.id.into(),
-                account: row.account_id.into(),
-                account_number: row.number,
-                display_name: row.display_name,
-                kind: AccountKind::from_name(&row.kind).ok_or(StoreError::Unreadable("accounts.kind"))?,
-                email: row.value.map(EmailAddress::from_stored),
-                email_verified: row.verified_at.is_some(),
-                account_created_at: Timestamp::from_micros(row.created_at),
-                organization: row.organization_id.into(),
-                role: role(&row.role)?,
-                contract: ContractId::parse(&row.dialect)
-                    .map_err(|_| StoreError::Unreadable("sessions.dialect"))?,
-                amr: AmrSet::from_stored(&row.amr),
-                auth_time: Timestamp::from_micros(row.auth_time),
-                last_activity_at: Timestamp::from_micros(row.last_activity_at),
-                expires_at: Timestamp::from_micros(row.expires_at),
-                ended: row.revoked_at.is_some() || row.disabled_at.is_some(),
-                scopes: scopes(row.scope.as_deref()),
-                access_token: None,
-            })
-        })
-        .transpose()
     }
 
     /// Notes that a session was refreshed. False when it has ended meanwhile.
@@ -452,6 +348,31 @@ impl Sessions<'_> {
         )?;
         rows.iter().for_each(|(id,)| self.0.touch_session((*id).into()));
         Ok(())
+    }
+
+    /// Ends all sessions that were opened for an application, or those of one account.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn end_of_application(
+        &mut self,
+        application: ApplicationId,
+        account: Option<AccountId>,
+        reason: EndReason,
+        now: Timestamp,
+    ) -> Result<usize> {
+        let rows = fetch_all!(
+            self.0,
+            (Uuid,),
+            "update sessions set revoked_at = $3, revoked_reason = $4
+             where application_id = $1 and account_id = coalesce($2, account_id) and revoked_at is null returning id",
+            application.0,
+            account.map(Uuid::from),
+            now.micros(),
+            reason.as_str(),
+        )?;
+        rows.iter().for_each(|(id,)| self.0.touch_session((*id).into()));
+        Ok(rows.len())
     }
 
     /// Removes sessions that ended before `before`, with their refresh tokens; answers how many. None while another node

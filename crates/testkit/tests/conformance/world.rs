@@ -262,6 +262,7 @@ pub(crate) fn session(member: &Member, seconds: i64) -> NewSession<'static> {
         service_key: None,
         token_hash: None,
         scopes: &Scopes::Full,
+        application: None,
     }
 }
 

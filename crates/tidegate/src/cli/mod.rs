@@ -1,5 +1,6 @@
 //! The command line.
 
+mod client;
 mod storage;
 mod suggest;
 mod user;
@@ -13,6 +14,7 @@ use tidegate_domain::id::OrganizationId;
 use tidegate_domain::{EmailAddress, PhoneNumber};
 use uuid::Uuid;
 
+pub(crate) use client::{Client, ClientCreate, ClientDelete, ClientList, NamedClient};
 pub(crate) use storage::{Backup, CopyDatabase, Restore};
 pub(crate) use suggest::correct;
 pub(crate) use user::{
@@ -83,6 +85,9 @@ pub(crate) enum Operate {
     /// List, show, create, disable, unlock, export and delete accounts
     #[command(subcommand, after_help = "Example:\n  tidegate user show ada@example.com")]
     User(User),
+    /// List, show, register, revoke and delete applications that sign people in
+    #[command(subcommand, after_help = "Example:\n  tidegate client list")]
+    Client(Client),
     /// Show and manage outgoing mails and text messages
     #[command(subcommand, after_help = "Example:\n  tidegate outbox list --to ada@example.com")]
     Outbox(Outbox),

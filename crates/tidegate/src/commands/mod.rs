@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod backup;
+mod client;
 mod copy;
 mod doctor;
 mod jobs;
@@ -67,6 +68,7 @@ fn operate(config: &Config, command: Operate) -> Result<Option<Answer>, Failure>
     match command {
         Operate::Org(command) => block_on(org::run(config, command)),
         Operate::User(command) => block_on(user::run(config, command)),
+        Operate::Client(command) => block_on(client::run(config, command)),
         Operate::Outbox(command) => block_on(outbox::run(config, command)),
         Operate::Jobs(command) => block_on(jobs::run(config, command)),
         Operate::Keys(command) => block_on(keys::run(config, command)),

@@ -48,6 +48,9 @@ pub(crate) fn profile() -> ContractProfile {
             Permission::ReadOwnSessions,
             Permission::ReadOwnFactors,
             Permission::ManageOwnFactors,
+            Permission::ReadApplications,
+            Permission::ManageApplications,
+            Permission::AuthorizeApplications,
         ])),
         limits: Limits {
             sign_up_by_ip: Some(Limit::new(3, 300)),

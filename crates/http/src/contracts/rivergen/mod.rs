@@ -4,6 +4,7 @@ mod account;
 mod defaults;
 mod error;
 mod factors;
+mod oauth;
 mod password;
 mod requests;
 mod responses;
@@ -121,4 +122,13 @@ fn endpoints() -> OpenApiRouter<App> {
         .routes(routes!(factors::devices::skip))
         .routes(routes!(factors::devices::list))
         .routes(routes!(factors::devices::revoke))
+        .routes(routes!(oauth::applications::create))
+        .routes(routes!(oauth::applications::list))
+        .routes(routes!(oauth::applications::read))
+        .routes(routes!(oauth::applications::change))
+        .routes(routes!(oauth::applications::delete))
+        .routes(routes!(oauth::applications::regenerate_secret))
+        .routes(routes!(oauth::applications::revoke))
+        .routes(routes!(oauth::authorize::app_info))
+        .routes(routes!(oauth::authorize::authorize))
 }

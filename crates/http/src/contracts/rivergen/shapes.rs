@@ -1,6 +1,7 @@
 //! What this contract's requests look like, where the attributes of their fields cannot say it.
 
 use serde_json::json;
+use tidegate_domain::oauth::ClientAuthentication;
 
 use super::requests::{MAX_PICTURE, PICTURE};
 use super::webauthn;
@@ -21,6 +22,11 @@ pub(super) fn shapes() -> Shapes {
     let one_proof = json!({
         "if": is_sent(&["password"]), "then": is_not_sent(&["code", "backup_code"]), "else": one_code.clone(),
     });
-    let texts = [picture, filter].into_iter().chain(webauthn::texts()).collect();
+    let levels = Shape { format: "access-level", words: vec!["organization"], ..Shape::default() };
+    let statuses =
+        Shape { format: "application-status", words: vec!["active", "revoked"], ..Shape::default() };
+    let methods = ClientAuthentication::ALL.map(ClientAuthentication::as_str).to_vec();
+    let methods = Shape { format: "client-authentication", words: methods, ..Shape::default() };
+    let texts = [picture, filter, levels, statuses, methods].into_iter().chain(webauthn::texts()).collect();
     Shapes { texts, rules: vec![("VerifyMfaBody", one_code), ("StepUpBody", one_proof)] }
 }

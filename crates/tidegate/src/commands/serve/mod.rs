@@ -7,7 +7,6 @@ mod stopping;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_http::{App, HttpSettings};
@@ -54,9 +53,7 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
     raise_descriptor_limit();
     announce(loaded, address, global);
     let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };
-    let Opened { kernel, identity, brokerage, .. } = &opened;
-    let (kernel, identity, brokerage) = (Arc::clone(kernel), Arc::clone(identity), Arc::clone(brokerage));
-    let app = App::new(kernel, identity, brokerage, settings, Some(metrics));
+    let app = App::new(opened.features(), settings, Some(metrics));
     answer(listener, app, config, signals).await;
     stop(opened, background).await;
     Ok(())

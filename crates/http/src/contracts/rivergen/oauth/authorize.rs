@@ -1,0 +1,94 @@
+//! For frontends with a consent page of their own.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use tidegate_domain::Permission;
+use tidegate_kernel::Refused;
+use tidegate_oauth::authorize::RequestRefused;
+use utoipa::IntoParams;
+
+use super::super::error::ErrorBody;
+use super::super::responses::{Envelope, envelope};
+use super::super::{Answer, Bearer, Caller, Error, JsonBody};
+use super::requests::AuthorizeBody;
+use super::responses::{AppInfoData, RedirectData};
+use crate::wire::fields::{Check, Violations};
+use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
+
+/// Which application is asked about.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in super::super) struct AppInfoQuery {
+    /// The application.
+    #[param(value_type = String, required = true)]
+    client_id: Option<String>,
+    /// One of its redirect URIs.
+    #[param(value_type = String, required = true)]
+    redirect_uri: Option<String>,
+    /// What it asks for, separated by spaces.
+    #[param(value_type = Option<String>)]
+    scope: Option<String>,
+}
+
+/// Who an application is, for a consent page.
+#[utoipa::path(get, path = "/oauth/app-info", operation_id = "app_info", tag = "OAuth", params(AppInfoQuery), responses(
+    (status = 200, description = "The application", body = Envelope<AppInfoData>),
+    (status = 400, description = "invalid_client, invalid_redirect_uri, invalid_scope", body = ErrorBody),
+    (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
+))]
+pub(in super::super) async fn app_info(
+    _caller: Caller,
+    State(app): State<App>,
+    query: Result<Query<AppInfoQuery>, QueryRejection>,
+) -> Answer {
+    let Query(query) = query.map_err(|_| Violations::of("query", "must be a valid query string"))?;
+    let mut check = Check::new();
+    let mut required = |name: &'static str, value: Option<String>| match value {
+        Some(value) if !value.is_empty() => Some(value),
+        _ => check.violated(name, "is required"),
+    };
+    let client_id = required("client_id", query.client_id);
+    let redirect_uri = required("redirect_uri", query.redirect_uri);
+    let (client_id, redirect_uri) = check.finish(client_id.zip(redirect_uri))?;
+    let scope = query.scope.filter(|scope| !scope.is_empty());
+    let introduction = app.oauth().introduce(&client_id, &redirect_uri, scope.as_deref()).await?;
+    Ok(envelope(StatusCode::OK, AppInfoData::from(&introduction), "Application retrieved."))
+}
+
+/// Gives an application access, or refuses it, and answers where to send the browser.
+#[utoipa::path(post, path = "/oauth/authorize", operation_id = "authorize_application", tag = "OAuth", security(("bearer" = [])),
+    request_body = AuthorizeBody,
+    responses(
+        (status = 200, description = "Where to send the browser: with a code, or with the error `access_denied`",
+            body = Envelope<RedirectData>),
+        (status = 400, description = "invalid_client, invalid_redirect_uri, invalid_request, invalid_scope, invalid_target, unauthorized_client",
+            body = ErrorBody),
+        (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
+        (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
+        (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
+    ))]
+pub(in super::super) async fn authorize(
+    bearer: Bearer,
+    State(app): State<App>,
+    body: JsonBody<AuthorizeBody>,
+) -> Answer {
+    let (actor, call) = bearer.permitted(Permission::AuthorizeApplications)?;
+    let (parameters, is_approved) = body.0.read()?;
+    let request = app.oauth().authorization_request(parameters).await.map_err(|refused| match refused {
+        Refused::Rule(RequestRefused::Shown(error)) => error.into(),
+        // The frontend shows it: it is the frontend that made the request.
+        Refused::Rule(RequestRefused::SentBack(back)) => back.error.into(),
+        Refused::Fault(fault) => Error::from(Rejection::from(fault)),
+    })?;
+    let answered = if is_approved {
+        app.oauth().approve(&call, &actor, &request).await
+    } else {
+        app.oauth().deny(&call, &actor, &request).await
+    };
+    let answer = answered.map_err(|fault| Error::from(Rejection::from(fault)))?;
+    let message = if is_approved { "Access was given." } else { "Access was refused." };
+    Ok(envelope(StatusCode::OK, RedirectData { redirect_url: answer.location() }, message))
+}

@@ -1,0 +1,97 @@
+//! How an application presents itself (RFC 6749 section 2.3.1).
+
+use axum::http::{HeaderMap, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tidegate_domain::Secret;
+use tidegate_oauth::token::{PresentedClient, TokenError};
+use url::form_urlencoded;
+
+use super::error::Error;
+use super::form::Form;
+
+/// What an application presents of itself; none where it presents nothing. Two ways at once are refused: two readers could believe
+/// one each.
+pub(super) fn presented(headers: &HeaderMap, form: &mut Form) -> Result<Option<PresentedClient>, Error> {
+    let (id, secret) = (form.take("client_id"), form.secret("client_secret"));
+    if form.take("client_assertion").is_some() || form.take("client_assertion_type").is_some() {
+        return Err(Error::invalid_request("client_assertion is not supported: send a secret"));
+    }
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let basic = match (values.next(), values.next()) {
+        (None, _) => None,
+        (Some(value), None) => {
+            let text = value.to_str().ok();
+            Some(text.and_then(basic).ok_or(TokenError::InvalidClient)?)
+        }
+        (Some(_), Some(_)) => return Err(Error::invalid_request("two Authorization headers are sent")),
+    };
+    match (basic, id, secret) {
+        (Some(_), _, Some(_)) => Err(Error::invalid_request(
+            "the client authenticates in the header and in the body; send one of them",
+        )),
+        (Some(basic), Some(id), None) if basic.id != id => {
+            Err(Error::invalid_request("client_id in the body is another one than in the header"))
+        }
+        (Some(basic), _, None) => Ok(Some(basic)),
+        (None, Some(id), secret) => Ok(Some(PresentedClient { id, secret })),
+        (None, None, Some(_)) => Err(Error::invalid_request("client_secret is sent without client_id")),
+        (None, None, None) => Ok(None),
+    }
+}
+
+/// The same of an endpoint where an application has to.
+pub(super) fn required(headers: &HeaderMap, form: &mut Form) -> Result<PresentedClient, Error> {
+    presented(headers, form)?.ok_or_else(|| TokenError::InvalidClient.into())
+}
+
+/// Both parts are form-encoded before they are joined (RFC 6749 section 2.3.1). An empty secret is none.
+fn basic(header: &str) -> Option<PresentedClient> {
+    let (scheme, encoded) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let bytes = STANDARD.decode(encoded.trim()).ok()?;
+    let (id, secret) = str::from_utf8(&bytes).ok()?.split_once(':')?;
+    let (id, secret) = (part(id)?, part(secret)?);
+    Some(PresentedClient { id, secret: (!secret.is_empty()).then(|| Secret::new(secret)) })
+}
+
+fn part(text: &str) -> Option<String> {
+    if text.contains(['&', '=']) {
+        return None;
+    }
+    let mut pairs = form_urlencoded::parse(text.as_bytes());
+    Some(pairs.next().map(|(name, _)| name.into_owned()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(plain: &str) -> Option<(String, Option<String>)> {
+        let client = basic(&format!("Basic {}", STANDARD.encode(plain)))?;
+        Some((client.id, client.secret.map(|secret| secret.expose().to_owned())))
+    }
+
+    #[test]
+    fn both_parts_are_form_encoded() {
+        assert_eq!(of("id:secret_1"), Some(("id".into(), Some("secret_1".into()))));
+        assert_eq!(of("a%3Ab:c%2Bd+e"), Some(("a:b".into(), Some("c+d e".into()))));
+        assert_eq!(of("id:"), Some(("id".into(), None)));
+        for not in ["id", "a=b:c", "a:b&c"] {
+            assert_eq!(of(not), None, "{not}");
+        }
+        assert!(basic("Bearer abc").is_none() && basic("Basic ???").is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_read_without_a_panic(plain in "\\PC{0,60}", header in "[ -~]{0,60}") {
+            of(&plain);
+            basic(&header);
+        }
+    }
+}

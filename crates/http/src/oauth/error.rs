@@ -1,0 +1,152 @@
+//! Flat errors (RFC 6749 section 5.2, RFC 6750 section 3.1).
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tidegate_domain::Timestamp;
+use tidegate_oauth::authorize::ShownError;
+use tidegate_oauth::claims::userinfo::UserInfoError;
+use tidegate_oauth::token::TokenError;
+
+use super::OAuth;
+use crate::wire::contract::{ContractError, contract_error};
+use crate::wire::rejection::Rejection;
+
+/// How an application may prove who it is, where it did not (RFC 6749 section 5.2).
+const CLIENT_CHALLENGE: &str = "Basic realm=\"oauth\", charset=\"UTF-8\"";
+
+/// An error of the endpoints.
+#[derive(Clone, Debug)]
+pub(crate) struct Error {
+    status: StatusCode,
+    code: &'static str,
+    description: Cow<'static, str>,
+    headers: Box<HeaderMap>,
+}
+
+impl ContractError for Error {
+    fn code(&self) -> &str {
+        self.code
+    }
+
+    fn render(&self, _now: Timestamp) -> Response {
+        let body = Json(json!({ "error": self.code, "error_description": self.description }));
+        (self.status, self.headers.as_ref().clone(), body).into_response()
+    }
+}
+
+impl Error {
+    pub(super) fn new(
+        status: StatusCode,
+        code: &'static str,
+        description: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { status, code, description: description.into(), headers: Box::default() }
+    }
+
+    pub(super) fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
+    }
+
+    fn challenging(mut self, challenge: &'static str) -> Self {
+        self.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        self
+    }
+}
+
+impl From<TokenError> for Error {
+    fn from(error: TokenError) -> Self {
+        if error == TokenError::InvalidClient {
+            let error = Self::new(StatusCode::UNAUTHORIZED, error.code(), error.to_string());
+            return error.challenging(CLIENT_CHALLENGE);
+        }
+        Self::new(StatusCode::BAD_REQUEST, error.code(), error.to_string())
+    }
+}
+
+impl From<ShownError> for Error {
+    fn from(error: ShownError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error.code(), error.to_string())
+    }
+}
+
+impl From<UserInfoError> for Error {
+    fn from(error: UserInfoError) -> Self {
+        let UserInfoError::InsufficientScope = error;
+        let error = Self::new(StatusCode::FORBIDDEN, "insufficient_scope", error.to_string());
+        error.challenging("Bearer error=\"insufficient_scope\", scope=\"openid\"")
+    }
+}
+
+impl From<Rejection> for Error {
+    fn from(rejection: Rejection) -> Self {
+        let headers = Box::new(rejection.headers());
+        let (status, code, description): (_, _, Cow<'static, str>) = match rejection {
+            Rejection::MalformedBody(text) => (StatusCode::BAD_REQUEST, "invalid_request", text.into()),
+            Rejection::Invalid(violations) => {
+                (StatusCode::BAD_REQUEST, "invalid_request", violations.summary().into())
+            }
+            Rejection::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "invalid_request",
+                "send the body as application/x-www-form-urlencoded".into(),
+            ),
+            Rejection::UnsupportedEncoding => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "invalid_request",
+                "send the body without Content-Encoding".into(),
+            ),
+            Rejection::RequestTimeout => {
+                (StatusCode::REQUEST_TIMEOUT, "invalid_request", "the body did not arrive in time".into())
+            }
+            Rejection::PayloadTooLarge { limit } => {
+                let text = format!("the body is larger than {limit} bytes");
+                (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request", text.into())
+            }
+            Rejection::NoToken => {
+                let text = "send an access token as `Authorization: Bearer <token>`";
+                (StatusCode::UNAUTHORIZED, "invalid_token", text.into())
+            }
+            Rejection::InvalidToken => {
+                let text = "the access token is invalid, for another API, or its session has ended";
+                (StatusCode::UNAUTHORIZED, "invalid_token", text.into())
+            }
+            Rejection::ExpiredToken => {
+                (StatusCode::UNAUTHORIZED, "invalid_token", "the access token has expired; refresh it".into())
+            }
+            Rejection::EmailNotVerified | Rejection::Forbidden | Rejection::StepUpRequired => {
+                let text = "the token's role or scope does not allow this";
+                (StatusCode::FORBIDDEN, "insufficient_scope", text.into())
+            }
+            Rejection::NotFound { .. } => {
+                (StatusCode::NOT_FOUND, "not_found", "nothing is served at this path".into())
+            }
+            Rejection::MethodNotAllowed { .. } => {
+                let text = "this path does not answer that method";
+                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text.into())
+            }
+            Rejection::RateLimited { retry_after, .. } => {
+                let text = format!("too many requests; try again in {retry_after} s");
+                (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", text.into())
+            }
+            Rejection::QuotaExceeded(exceeded) => {
+                (StatusCode::BAD_REQUEST, "invalid_request", exceeded.to_string().into())
+            }
+            Rejection::Unavailable { reason, .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", reason.into())
+            }
+            Rejection::NotConfigured { reason } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "server_error", reason.into())
+            }
+            Rejection::Internal => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "something went wrong on our side".into())
+            }
+        };
+        Self { status, code, description, headers }
+    }
+}
+
+contract_error!(OAuth, Error);

@@ -1,0 +1,95 @@
+//! What applications are told of people: ID tokens and the userinfo endpoint (OpenID Connect Core sections 2 and 5).
+
+use serde_json::json;
+use tidegate_crypto::oauth::at_hash;
+use tidegate_testkit::{TestApp, on_both_engines};
+
+use super::wire::{
+    ADA, assert_flat, claims, code_for, described, exchange, parameters_with, register, sign_in,
+    token_request,
+};
+
+on_both_engines! {
+    async fn the_id_token_says_who_signed_in_and_how(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let answer = sign_in(&app, &ada, &client).await;
+        let (access, id) = (answer.text_at("access_token"), answer.text_at("id_token"));
+        let (said, access_says) = (claims(&id), claims(&access));
+        assert_eq!(said["iss"], "https://id.example.com");
+        assert_eq!((&said["aud"], &said["azp"]), (&json!(client.client_id), &json!(client.client_id)));
+        assert_eq!((&said["sub"], &said["sid"]), (&access_says["sub"], &access_says["sid"]));
+        assert_eq!((&said["nonce"], &said["amr"]), (&json!("some nonce"), &json!(["otp"])));
+        assert_eq!(said["at_hash"], at_hash(&access));
+        assert_eq!(said["auth_time"], access_says["auth_time"]);
+        assert_eq!(said["exp"].as_i64().unwrap() - said["iat"].as_i64().unwrap(), 3_600);
+        assert_eq!((&access_says["client_id"], &access_says["scope"]), (&json!(client.client_id), &json!("openid email read")));
+        let head = jsonwebtoken::decode_header(&id).unwrap();
+        assert_eq!((head.typ.as_deref(), head.alg), (Some("JWT"), jsonwebtoken::Algorithm::ES256));
+        let keys = app.get("/.well-known/jwks.json").send().await;
+        assert_eq!(keys.text_at("keys.0.kid"), head.kid.unwrap());
+    }
+
+    async fn without_the_scope_there_is_no_id_token_and_nothing_is_told(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let code = code_for(&app, &ada, &parameters_with(&client, &[("scope", "email read")])).await;
+        let answer = exchange(&app, &client, &code).await;
+        assert!(answer.assert_status(200).body.get("id_token").is_none());
+        let refused = app.get("/oauth/userinfo").bearer(&answer.text_at("access_token")).send().await;
+        assert_flat(&refused, 403, "insufficient_scope");
+        assert!(refused.header("www-authenticate").starts_with("Bearer"));
+    }
+
+    async fn each_scope_tells_its_own(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let mut told = Vec::new();
+        for scope in ["openid", "openid email", "openid profile", "openid profile email"] {
+            let code = code_for(&app, &ada, &parameters_with(&client, &[("scope", scope)])).await;
+            let token = exchange(&app, &client, &code).await.text_at("access_token");
+            let answer = app.get("/oauth/userinfo").bearer(&token).send().await;
+            answer.assert_status(200);
+            let posted = app.post("/oauth/userinfo").bearer(&token).send().await;
+            assert_eq!(posted.assert_status(200).body, answer.body);
+            assert_eq!(answer.text_at("sub"), claims(&token)["sub"].as_str().unwrap());
+            let names: Vec<String> = answer.body.as_object().unwrap().keys().cloned().collect();
+            told.push(names.join(" "));
+            if scope.contains("email") {
+                assert_eq!((answer.text_at("email").as_str(), answer.field("email_verified")), (ADA, &json!(true)));
+            }
+        }
+        assert_eq!(told[0], "sub");
+        assert_eq!(told[1], "email email_verified sub");
+        assert!(told[2].contains("name") && !told[2].contains("email"), "{told:?}");
+    }
+
+    async fn only_an_applications_token_is_asked_about(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        assert_flat(&app.get("/oauth/userinfo").send().await, 401, "invalid_token");
+        assert_flat(&app.get("/oauth/userinfo").bearer("x").send().await, 401, "invalid_token");
+        // The session's own token has no scope by which it would be known what to tell.
+        let own = app.get("/oauth/userinfo").bearer(&ada.access_token).send().await;
+        assert_flat(&own, 403, "insufficient_scope");
+        let id_token = sign_in(&app, &ada, &client).await.text_at("id_token");
+        assert_flat(&app.get("/oauth/userinfo").bearer(&id_token).send().await, 401, "invalid_token");
+        let machine = token_request(&app, &client, &[("grant_type", "client_credentials")]).send().await;
+        let machine = app.get("/oauth/userinfo").bearer(&machine.text_at("access_token")).send().await;
+        assert_flat(&machine, 403, "insufficient_scope");
+    }
+
+    async fn a_refreshed_id_token_has_no_nonce_and_the_same_sign_in(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let first = sign_in(&app, &ada, &client).await;
+        app.advance(std::time::Duration::from_secs(600));
+        let next = crate::oauth::wire::refresh(&app, &client, &first.text_at("refresh_token")).await;
+        let (before, after) = (claims(&first.text_at("id_token")), claims(&next.assert_status(200).text_at("id_token")));
+        assert!(after.get("nonce").is_none());
+        for name in ["sub", "aud", "iss", "sid", "auth_time"] {
+            assert_eq!(before[name], after[name], "{name}");
+        }
+        assert!(after["iat"].as_i64() > before["iat"].as_i64());
+    }
+}

@@ -1,0 +1,200 @@
+//! A session is continued with its refresh token, which is replaced.
+
+use serde_json::json;
+use tidegate_crypto::{PlainToken, TokenHash};
+use tidegate_domain::audit::Action;
+use tidegate_domain::refresh::Verdict;
+use tidegate_domain::session::EndReason;
+use tidegate_domain::{Scopes, Timestamp};
+
+use crate::fault::{Fault, Outcome, Refused, refuse};
+use crate::issue::{Bearer, REFRESH_PREFIX, TokenSet};
+use crate::tables::refresh_tokens::{NewRefreshToken, PresentedToken};
+use crate::work::Subject;
+use crate::{Call, Kernel, KernelTables, Work};
+
+/// Why no token was issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefreshError {
+    /// Unknown, of another contract, replayed, or of a session that has ended.
+    #[error("the refresh token is invalid or was already used")]
+    Invalid,
+    /// Past its lifetime or its session's.
+    #[error("the refresh token has expired; sign in again")]
+    Expired,
+}
+
+/// A session, continued.
+#[derive(Clone, Debug)]
+pub struct Refreshed {
+    /// Its next tokens.
+    pub tokens: TokenSet,
+    /// The refresh token that was presented, with its session.
+    pub found: PresentedToken,
+    /// What the access token may do at most.
+    pub scopes: Scopes,
+}
+
+/// How often a lost race is run again. Each time a concurrent request changed the token, so two rounds settle it.
+const ROUNDS: usize = 4;
+
+/// Generations that are followed from a superseded token. What is reached then was superseded later, and is repeated in its turn.
+const GENERATIONS: usize = 64;
+
+impl Kernel {
+    /// Exchanges a refresh token for its child and a new access token.
+    ///
+    /// The child is derived from the parent, so that every request with the parent within the grace period gets the newest of its
+    /// descendants, however often the session was refreshed since. A replaced token outside of it ends the session: two parties
+    /// hold it.
+    ///
+    /// `admit` says whether the caller may continue the session, and with which scopes. Its refusal harms no session.
+    ///
+    /// Source: RiverGen "refresh"; IngestIQ "refresh"; RFC 6749 section 6; RFC 9700 section 4.14.2.
+    ///
+    /// # Errors
+    /// [`RefreshError`], and those of `admit`.
+    pub async fn refresh<E: From<RefreshError>>(
+        &self,
+        call: &Call,
+        token: &PlainToken,
+        admit: impl Fn(&PresentedToken) -> Result<Scopes, E>,
+    ) -> Outcome<Refreshed, E> {
+        if !token.expose().starts_with(REFRESH_PREFIX) {
+            return refuse(RefreshError::Invalid.into());
+        }
+        let hash = token.hash();
+        for round in 0..ROUNDS {
+            // After a lost race, a writing unit reads again: until the winner's unit is durable, no reader sees it.
+            let mut unit = if round == 0 { self.store.read().await? } else { self.store.begin().await? };
+            let found = unit.refresh_tokens().find(hash.as_bytes()).await?;
+            unit.commit().await?;
+            // A token of one contract does not get another contract's lifetimes; its session is not harmed by trying.
+            let Some(found) = found.filter(|found| found.contract == call.profile.contract) else {
+                return refuse(RefreshError::Invalid.into());
+            };
+            let scopes = match admit(&found) {
+                Ok(scopes) => scopes,
+                Err(refusal) => return refuse(refusal),
+            };
+            match call.profile.refresh.judge(found.presented, self.now()) {
+                Verdict::Rotate => {
+                    if let Some(tokens) = self.rotate(call, token, &found, &scopes).await? {
+                        return Ok(Refreshed { tokens, found, scopes });
+                    }
+                }
+                Verdict::Repeat => {
+                    let newest = self.repeat_newest(call, token.clone(), found.clone(), &scopes).await;
+                    return match newest {
+                        Ok(tokens) => Ok(Refreshed { tokens, found, scopes }),
+                        Err(Refused::Rule(error)) => refuse(error.into()),
+                        Err(Refused::Fault(fault)) => Err(fault.into()),
+                    };
+                }
+                Verdict::Expired => return refuse(RefreshError::Expired.into()),
+                Verdict::Revoked => return refuse(RefreshError::Invalid.into()),
+                Verdict::Replayed => {
+                    self.end_replayed(call, &found).await?;
+                    return refuse(RefreshError::Invalid.into());
+                }
+            }
+        }
+        refuse(RefreshError::Invalid.into())
+    }
+
+    /// None when a concurrent request was first.
+    async fn rotate(
+        &self,
+        call: &Call,
+        token: &PlainToken,
+        found: &PresentedToken,
+        scopes: &Scopes,
+    ) -> Result<Option<TokenSet>, Fault> {
+        let profile = &call.profile;
+        let child = self.vault.refresh_child(token);
+        let child_hash = child.hash();
+        let now = self.now();
+        let session_expires_at = profile.session.extended(now, found.times);
+        let tokens = self.token_set(profile, bearer(found, scopes, session_expires_at), child, now)?;
+
+        let mut unit = self.store.begin().await?;
+        let child = NewRefreshToken {
+            id: self.entropy.uuid(now).into(),
+            session: found.session,
+            hash: child_hash.as_bytes(),
+            parent: Some(found.id),
+            issued_at: now,
+            expires_at: now.plus(profile.refresh.lifetime).min(session_expires_at),
+        };
+        if !unit.refresh_tokens().insert_child(child).await? {
+            return Ok(None);
+        }
+        if !unit.sessions().refreshed(found.session, now, session_expires_at).await? {
+            return Ok(None);
+        }
+        unit.commit().await?;
+        Ok(Some(tokens))
+    }
+
+    /// Answers with the newest descendant of a superseded token. Nothing is written.
+    async fn repeat_newest(
+        &self,
+        call: &Call,
+        mut token: PlainToken,
+        mut found: PresentedToken,
+        scopes: &Scopes,
+    ) -> Outcome<TokenSet, RefreshError> {
+        let mut unit = self.store.read().await?;
+        for _ in 0..GENERATIONS {
+            let Some(hash) = &found.child_hash else { break };
+            let child = TokenHash::try_from(&**hash)
+                .ok()
+                .and_then(|hash| self.vault.issued_refresh_child(&token, &hash))
+                .ok_or_else(|| {
+                    Fault::Internal("a rotated refresh token has no derivable child".to_owned())
+                })?;
+            let Some(next) = unit.refresh_tokens().find(child.hash().as_bytes()).await? else {
+                return refuse(RefreshError::Invalid);
+            };
+            (token, found) = (child, next);
+        }
+        drop(unit);
+        let now = self.now();
+        if found.presented.session_revoked {
+            return refuse(RefreshError::Invalid);
+        }
+        if found.presented.expires_at <= now {
+            return refuse(RefreshError::Expired);
+        }
+        Ok(self.token_set(&call.profile, bearer(&found, scopes, found.times.expires_at), token, now)?)
+    }
+
+    async fn end_replayed(&self, call: &Call, found: &PresentedToken) -> Result<(), Fault> {
+        let (mut unit, now) = (self.store.begin().await?, self.now());
+        let mut work = Work { kernel: self, call, unit: &mut unit, now };
+        work.unit.sessions().end(found.session, EndReason::RefreshTokenReplayed, now).await?;
+        let subject = Subject {
+            account: Some(found.account),
+            organization: Some(found.organization),
+            session: Some(found.session),
+        };
+        work.audit(Action::RefreshTokenReplayed, subject, json!({})).await?;
+        Ok(unit.commit().await?)
+    }
+}
+
+fn bearer(found: &PresentedToken, scopes: &Scopes, session_expires_at: Timestamp) -> Bearer {
+    Bearer {
+        account: found.account,
+        organization: found.organization,
+        role: found.role,
+        session: found.session,
+        session_expires_at,
+        amr: found.amr,
+        auth_time: found.auth_time,
+        binding: None,
+        scopes: scopes.clone(),
+        application: found.application,
+        audience: found.audience.clone(),
+    }
+}

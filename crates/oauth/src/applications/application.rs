@@ -1,0 +1,155 @@
+//! What an application is.
+
+use tidegate_crypto::TokenHash;
+use tidegate_domain::id::{ApplicationId, OrganizationId};
+use tidegate_domain::oauth::{AccessLevel, ApplicationStatus, ClientAuthentication, GrantType};
+use tidegate_domain::{RedirectUri, Scopes, Timestamp};
+use uuid::Uuid;
+
+/// An application: RFC 6749 and OpenID Connect call it a client.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// Its `client_id`.
+    pub id: ApplicationId,
+    /// Its number.
+    pub number: i64,
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// Unique in its organization.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// The ways to tokens that it may use.
+    pub grant_types: Vec<GrantType>,
+    /// Where people may be sent back to.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// What it may ask for at most.
+    pub scopes: Scopes,
+    /// What it is for.
+    pub access_level: AccessLevel,
+    /// How it proves who it is.
+    pub authentication: ClientAuthentication,
+    /// Whether it may be used.
+    pub status: ApplicationStatus,
+    /// Registered.
+    pub created_at: Timestamp,
+    /// Known to a minute or so.
+    pub last_used_at: Option<Timestamp>,
+    pub(crate) epoch: Uuid,
+    pub(crate) own_epoch: Uuid,
+    pub(crate) secrets: Secrets,
+}
+
+/// The hashes of its secrets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Secrets {
+    pub(crate) current: Option<TokenHash>,
+    /// The one before it, and until when it is accepted.
+    pub(crate) previous: Option<(TokenHash, Timestamp)>,
+}
+
+impl Secrets {
+    /// Whether a secret of that hash is accepted.
+    pub(crate) fn accept(&self, presented: &TokenHash, now: Timestamp) -> bool {
+        let is_current = self.current.is_some_and(|hash| hash == *presented);
+        let is_previous = self.previous.is_some_and(|(hash, until)| hash == *presented && now < until);
+        is_current || is_previous
+    }
+}
+
+impl Application {
+    /// Whether it may be used.
+    pub fn is_active(&self) -> bool {
+        self.status == ApplicationStatus::Active
+    }
+
+    /// Whether it may use that way to tokens.
+    pub fn may(&self, grant_type: GrantType) -> bool {
+        self.grant_types.contains(&grant_type)
+    }
+
+    /// Whether people may be sent back there.
+    pub fn redirects_to(&self, uri: &str) -> bool {
+        self.redirect_uris.iter().any(|registered| registered.matches(uri))
+    }
+}
+
+/// An application to be registered.
+#[derive(Clone, Debug)]
+pub struct NewApplication {
+    /// Unique in its organization.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// The ways to tokens that it may use.
+    pub grant_types: Vec<GrantType>,
+    /// Where people may be sent back to.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// What it may ask for at most.
+    pub scopes: Scopes,
+    /// What it is for.
+    pub access_level: AccessLevel,
+    /// How it proves who it is.
+    pub authentication: ClientAuthentication,
+}
+
+/// Why an application cannot be as it was described. Each text says what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApplicationRule {
+    /// Nobody could be sent back.
+    #[error("the grant type authorization_code needs at least one redirect URI")]
+    NoRedirectUri,
+    /// It has no secret to prove itself with.
+    #[error("a public client (token_endpoint_auth_method none) cannot use client_credentials")]
+    PublicClientCredentials,
+    /// RFC 8252: for applications on a person's device.
+    #[error(
+        "a redirect URI with a scheme of its own is for public clients (token_endpoint_auth_method none)"
+    )]
+    OwnScheme,
+}
+
+impl ApplicationRule {
+    /// The field at fault.
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::NoRedirectUri | Self::OwnScheme => "redirect_uris",
+            Self::PublicClientCredentials => "grant_types",
+        }
+    }
+
+    pub(crate) fn check(
+        grant_types: &[GrantType],
+        redirect_uris: &[RedirectUri],
+        authentication: ClientAuthentication,
+    ) -> Result<(), Self> {
+        if grant_types.contains(&GrantType::AuthorizationCode) && redirect_uris.is_empty() {
+            return Err(Self::NoRedirectUri);
+        }
+        if authentication.is_public() {
+            let own_name = grant_types.contains(&GrantType::ClientCredentials);
+            return if own_name { Err(Self::PublicClientCredentials) } else { Ok(()) };
+        }
+        if redirect_uris.iter().any(RedirectUri::has_own_scheme) { Err(Self::OwnScheme) } else { Ok(()) }
+    }
+}
+
+/// Why nothing was done with an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApplicationError {
+    /// The caller is signed in to another organization.
+    #[error("you are not an admin of this organization")]
+    OrganizationDenied,
+    /// The organization has none of that number.
+    #[error("the application does not exist in this organization")]
+    NotFound,
+    /// The organization has one of that name.
+    #[error("the organization has an application of this name; choose another name")]
+    NameTaken,
+    /// It is public.
+    #[error("a public client has no secret")]
+    NoSecret,
+    /// It cannot be so.
+    #[error(transparent)]
+    Rule(#[from] ApplicationRule),
+}

@@ -1,0 +1,111 @@
+//! An application is changed.
+
+use serde_json::json;
+use tidegate_domain::audit::Action;
+use tidegate_domain::oauth::{AccessLevel, ApplicationStatus, GrantType};
+use tidegate_domain::session::EndReason;
+use tidegate_domain::{Permission, RedirectUri, Scopes};
+use tidegate_kernel::fault::{Outcome, Refused, refuse};
+use tidegate_kernel::{Actor, Call};
+
+use super::application::{Application, ApplicationError, ApplicationRule};
+use crate::work::Work;
+use crate::{Oauth, OauthTables};
+
+/// What is to be changed of an application; what is none stays.
+#[derive(Clone, Debug, Default)]
+pub struct ApplicationChange {
+    /// Unique in its organization.
+    pub name: Option<String>,
+    /// For people.
+    pub description: Option<String>,
+    /// The ways to tokens that it may use.
+    pub grant_types: Option<Vec<GrantType>>,
+    /// Where people may be sent back to.
+    pub redirect_uris: Option<Vec<RedirectUri>>,
+    /// What it may ask for at most. Sessions that have more get no more of it when they are refreshed.
+    pub scopes: Option<Scopes>,
+    /// What it is for.
+    pub access_level: Option<AccessLevel>,
+    /// Whether it may be used.
+    pub status: Option<ApplicationStatus>,
+}
+
+impl Oauth {
+    /// Changes an application of the caller's organization. One that is revoked so loses its tokens; one that is enabled again does
+    /// not get them back.
+    ///
+    /// Source: RiverGen "oauth-applications/{app_id}", update.
+    ///
+    /// # Errors
+    /// [`ApplicationError`].
+    pub async fn change_application(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        organization: i64,
+        number: i64,
+        change: ApplicationChange,
+    ) -> Outcome<Application, ApplicationError> {
+        let mut work = self.begin_as(call, actor, Permission::ManageApplications).await?;
+        let before = work.application_to_change(organization, number).await?;
+        let after = changed(&before, change);
+        ApplicationRule::check(&after.grant_types, &after.redirect_uris, after.authentication)
+            .map_err(|rule| Refused::Rule(rule.into()))?;
+        if work.unit.applications().is_taken(before.organization, &after.name, before.id).await? {
+            return refuse(ApplicationError::NameTaken);
+        }
+        work.unit.applications().change(&after, work.now).await?;
+        if before.is_active() && !after.is_active() {
+            work.end_tokens(&before).await?;
+        }
+        let metadata = json!({ "client_id": after.id, "name": after.name, "status": after.status.as_str() });
+        let subject = work.grant.subject();
+        work.audit(Action::ApplicationUpdated, subject, metadata).await?;
+        work.commit().await?;
+        Ok(after)
+    }
+}
+
+fn changed(before: &Application, change: ApplicationChange) -> Application {
+    let ApplicationChange { name, description, grant_types, redirect_uris, scopes, access_level, status } =
+        change;
+    let before = before.clone();
+    Application {
+        name: name.unwrap_or(before.name),
+        description: description.unwrap_or(before.description),
+        grant_types: grant_types.unwrap_or(before.grant_types),
+        redirect_uris: redirect_uris.unwrap_or(before.redirect_uris),
+        scopes: scopes.unwrap_or(before.scopes),
+        access_level: access_level.unwrap_or(before.access_level),
+        status: status.unwrap_or(before.status),
+        ..before
+    }
+}
+
+impl<G> Work<'_, G> {
+    /// Ends all tokens of an application, and its codes.
+    ///
+    /// What is under way meanwhile opens a session of the epoch that is over. The codes come first: a unit that exchanges one holds its
+    /// row, and what it opened is seen afterwards.
+    pub(super) async fn end_tokens(
+        &mut self,
+        application: &Application,
+    ) -> Result<(), tidegate_kernel::Fault> {
+        let epochs = (self.app.new_epoch(), self.app.new_epoch());
+        self.unit.applications().renew_epochs(application, epochs).await?;
+        end_sessions(&mut self.kernel(), application).await
+    }
+}
+
+/// Ends the sessions of an application, and its codes.
+pub(super) async fn end_sessions(
+    work: &mut tidegate_kernel::Work<'_>,
+    application: &Application,
+) -> Result<(), tidegate_kernel::Fault> {
+    use tidegate_kernel::KernelTables;
+    let (reason, now) = (EndReason::ApplicationRevoked, work.now);
+    work.unit.codes().delete_of_application(application.id).await?;
+    work.unit.sessions().end_of_application(application.id, None, reason, now).await?;
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! Authorization codes in the store: hashes only.
+
+use tidegate_crypto::TokenHash;
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional};
+use tidegate_domain::id::{AccountId, ApplicationId, SessionId};
+use tidegate_domain::{Scopes, Timestamp};
+use uuid::Uuid;
+
+use super::request::{AuthorizationRequest, Challenge, ChallengeMethod};
+use crate::applications::Application;
+
+/// Authorization codes of a unit of work.
+pub struct Codes<'u>(pub(crate) &'u mut Unit);
+
+/// A code to be added.
+pub(crate) struct NewCode<'a> {
+    pub(crate) id: Uuid,
+    pub(crate) hash: TokenHash,
+    pub(crate) application: &'a Application,
+    pub(crate) account: AccountId,
+    pub(crate) session: SessionId,
+    pub(crate) request: &'a AuthorizationRequest,
+    pub(crate) ip: &'a str,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// A code that was presented.
+#[derive(Clone, Debug)]
+pub(crate) struct Code {
+    pub(crate) id: Uuid,
+    pub(crate) application: ApplicationId,
+    pub(crate) application_epoch: Uuid,
+    pub(crate) account: AccountId,
+    /// The session that approved it.
+    pub(crate) session: SessionId,
+    pub(crate) redirect_uri: String,
+    pub(crate) scopes: Scopes,
+    pub(crate) challenge: Option<Challenge>,
+    pub(crate) nonce: Option<String>,
+    pub(crate) audience: Option<String>,
+    pub(crate) ip: String,
+    pub(crate) expires_at: Timestamp,
+    /// Whether it was exchanged, and the session that opened.
+    pub(crate) used: Option<Option<SessionId>>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    application_id: Uuid,
+    application_epoch: Uuid,
+    account_id: Uuid,
+    session_id: Uuid,
+    redirect_uri: String,
+    scope: String,
+    challenge: Option<String>,
+    challenge_method: Option<String>,
+    nonce: Option<String>,
+    audience: Option<String>,
+    ip: String,
+    expires_at: i64,
+    used_at: Option<i64>,
+    opened_session_id: Option<Uuid>,
+}
+
+impl Codes<'_> {
+    /// Adds a code.
+    pub(crate) async fn insert(&mut self, new: &NewCode<'_>) -> Result<()> {
+        let challenge = new.request.challenge.as_ref();
+        execute!(
+            self.0,
+            "insert into oauth_codes (id, code_hash, application_id, application_epoch, account_id, session_id, redirect_uri,
+                scope, challenge, challenge_method, nonce, audience, ip, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+            new.id,
+            new.hash.as_bytes().to_vec(),
+            new.application.id.0,
+            new.application.epoch,
+            new.account.0,
+            new.session.0,
+            new.request.redirect_uri.as_str(),
+            new.request.scopes.to_string(),
+            challenge.map(|challenge| challenge.text.as_str()),
+            challenge.map(|challenge| challenge.method.as_str()),
+            new.request.nonce.as_deref(),
+            new.request.resource.as_deref(),
+            new.ip,
+            new.created_at.micros(),
+            new.expires_at.micros(),
+        )?;
+        Ok(())
+    }
+
+    /// The code of that hash.
+    pub(crate) async fn find(&mut self, hash: &TokenHash) -> Result<Option<Code>> {
+        let row = fetch_optional!(
+            self.0,
+            Row,
+            "select id, application_id, application_epoch, account_id, session_id, redirect_uri, scope, challenge,
+                challenge_method, nonce, audience, ip, expires_at, used_at, opened_session_id
+             from oauth_codes where code_hash = $1",
+            hash.as_bytes().to_vec(),
+        )?;
+        row.map(|row| {
+            let method = row.challenge_method.as_deref().map(|name| {
+                ChallengeMethod::from_name(name).ok_or(StoreError::Unreadable("oauth_codes.challenge_method"))
+            });
+            let challenge = row.challenge.zip(method.transpose()?);
+            Ok(Code {
+                id: row.id,
+                application: row.application_id.into(),
+                application_epoch: row.application_epoch,
+                account: row.account_id.into(),
+                session: row.session_id.into(),
+                redirect_uri: row.redirect_uri,
+                scopes: Scopes::from_stored(&row.scope),
+                challenge: challenge.map(|(text, method)| Challenge { method, text }),
+                nonce: row.nonce,
+                audience: row.audience,
+                ip: row.ip,
+                expires_at: Timestamp::from_micros(row.expires_at),
+                used: row.used_at.map(|_| row.opened_session_id.map(SessionId)),
+            })
+        })
+        .transpose()
+    }
+
+    /// Uses a code up: of any number who do so at once, one does. False for the others.
+    pub(crate) async fn use_up(&mut self, id: Uuid, opened: SessionId, now: Timestamp) -> Result<bool> {
+        let used = execute!(
+            self.0,
+            "update oauth_codes set used_at = $2, opened_session_id = $3 where id = $1 and used_at is null",
+            id,
+            now.micros(),
+            opened.0,
+        )?;
+        Ok(used == 1)
+    }
+
+    /// Removes the codes of an account.
+    pub(crate) async fn delete_of_account(&mut self, account: AccountId) -> Result<()> {
+        execute!(self.0, "delete from oauth_codes where account_id = $1", account.0)?;
+        Ok(())
+    }
+
+    /// Removes the codes of an application.
+    pub(crate) async fn delete_of_application(&mut self, application: ApplicationId) -> Result<()> {
+        execute!(self.0, "delete from oauth_codes where application_id = $1", application.0)?;
+        Ok(())
+    }
+
+    /// Removes an account's codes for an application.
+    pub(crate) async fn delete(&mut self, account: AccountId, application: ApplicationId) -> Result<()> {
+        execute!(
+            self.0,
+            "delete from oauth_codes where account_id = $1 and application_id = $2",
+            account.0,
+            application.0,
+        )?;
+        Ok(())
+    }
+
+    /// Removes codes that expired before `before`; answers how many.
+    pub(crate) async fn prune(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
+        execute!(
+            self.0,
+            "delete from oauth_codes where id in
+                (select id from oauth_codes where expires_at < $1 order by expires_at, id limit $2)",
+            before.micros(),
+            at_most,
+        )
+    }
+}

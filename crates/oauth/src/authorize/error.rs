@@ -1,0 +1,120 @@
+//! Why an authorization request is refused: shown to the person, or sent back to the application.
+
+use super::answer::{Answer, ResponseMode};
+
+/// An error that is sent back to the application (RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6, RFC 8707
+/// section 2). The text is for its developer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuthorizationError {
+    /// Malformed.
+    #[error("{0}")]
+    InvalidRequest(&'static str),
+    /// The application may not ask so.
+    #[error("the application is not registered for the grant type authorization_code")]
+    UnauthorizedClient,
+    /// The person refused.
+    #[error("the person did not give access")]
+    AccessDenied,
+    /// More than the application may ask for.
+    #[error("a scope is unknown, or the application is not registered for it")]
+    InvalidScope,
+    /// No access token is made for that API.
+    #[error("resource is not an API that this server makes access tokens for")]
+    InvalidTarget,
+    /// `prompt=none`, and the person has to sign in.
+    #[error("the person has to sign in")]
+    LoginRequired,
+    /// `prompt=none`, and the person has to be asked.
+    #[error("the person has to give their consent")]
+    ConsentRequired,
+    /// Core section 6.1.
+    #[error("the parameter request is not supported")]
+    RequestNotSupported,
+    /// Core section 6.2.
+    #[error("the parameter request_uri is not supported")]
+    RequestUriNotSupported,
+    /// Core section 7.2.1.
+    #[error("the parameter registration is not supported")]
+    RegistrationNotSupported,
+}
+
+impl AuthorizationError {
+    /// Its code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::AccessDenied => "access_denied",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::RegistrationNotSupported => "registration_not_supported",
+        }
+    }
+}
+
+/// An error that is shown, because there is nowhere to send it: nobody is ever sent to an address that is not registered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShownError {
+    /// Unknown or revoked: which of them is not told.
+    #[error("the client_id is unknown, or the application is revoked")]
+    InvalidClient,
+    /// Missing, or not registered.
+    #[error(
+        "redirect_uri must be one of the redirect URIs that the application is registered with, character by character"
+    )]
+    InvalidRedirectUri,
+    /// Malformed.
+    #[error("{0}")]
+    InvalidRequest(String),
+}
+
+impl ShownError {
+    /// Its code (RiverGen contract, "GET /oauth/authorize").
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidRedirectUri | Self::InvalidRequest(_) => "invalid_request",
+        }
+    }
+}
+
+/// An error with the way back to the application.
+#[derive(Clone, Debug)]
+pub struct SentBack {
+    /// The error.
+    pub error: AuthorizationError,
+    /// A registered address.
+    pub redirect_uri: String,
+    /// How the answer is sent.
+    pub response_mode: ResponseMode,
+    /// As it was sent.
+    pub state: Option<String>,
+}
+
+impl SentBack {
+    /// The answer with the error. `issuer` tells the application whose it is (RFC 9207).
+    pub fn answer(&self, issuer: &str) -> Answer {
+        let fields = [
+            ("error", Some(self.error.code().to_owned())),
+            ("error_description", Some(self.error.to_string())),
+            ("state", self.state.clone()),
+            ("iss", Some(issuer.to_owned())),
+        ];
+        Answer::new(self.redirect_uri.clone(), self.response_mode, fields)
+    }
+}
+
+/// Why an authorization request is refused.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RequestRefused {
+    /// Shown to the person.
+    #[error(transparent)]
+    Shown(#[from] ShownError),
+    /// Sent back to the application.
+    #[error("{}", .0.error)]
+    SentBack(Box<SentBack>),
+}

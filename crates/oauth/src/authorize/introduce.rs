@@ -1,0 +1,60 @@
+//! Who an application is, for a page that asks a person.
+
+use tidegate_domain::Scopes;
+use tidegate_kernel::fault::{Outcome, Refused, refuse};
+
+use super::request::requested_scopes;
+use crate::applications::Application;
+use crate::{Oauth, OauthTables};
+
+/// Who an application is.
+#[derive(Clone, Debug)]
+pub struct Introduction {
+    /// The application.
+    pub application: Application,
+    /// What its organization is called.
+    pub organization: String,
+    /// What it asks for.
+    pub requested: Scopes,
+}
+
+/// Why it is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IntroductionError {
+    /// Unknown or revoked.
+    #[error("the client_id is unknown, or the application is revoked")]
+    InvalidClient,
+    /// Not registered.
+    #[error("redirect_uri is not one that the application is registered with")]
+    InvalidRedirectUri,
+    /// More than the application may ask for.
+    #[error("a scope is unknown, or the application is not registered for it")]
+    InvalidScope,
+}
+
+impl Oauth {
+    /// Tells who an application is, to whoever knows its redirect URI.
+    ///
+    /// Source: RiverGen "GET /api/v1/oauth/app-info".
+    ///
+    /// # Errors
+    /// [`IntroductionError`].
+    pub async fn introduce(
+        &self,
+        client_id: &str,
+        redirect_uri: &str,
+        scope: Option<&str>,
+    ) -> Outcome<Introduction, IntroductionError> {
+        let Some(application) = self.active_application(Some(client_id)).await? else {
+            return refuse(IntroductionError::InvalidClient);
+        };
+        if !application.redirects_to(redirect_uri) {
+            return refuse(IntroductionError::InvalidRedirectUri);
+        }
+        let requested =
+            requested_scopes(&application, scope).ok_or(Refused::Rule(IntroductionError::InvalidScope))?;
+        let mut unit = self.kernel.store.read().await?;
+        let organization = unit.applications().organization_name(application.organization).await?;
+        Ok(Introduction { application, organization, requested })
+    }
+}

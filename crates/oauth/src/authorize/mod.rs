@@ -1,0 +1,22 @@
+//! A person gives an application access: the request, the decision, the code, and what is remembered.
+//!
+//! A request passes through these in order, whoever asks: [`Oauth::authorization_request`](crate::Oauth::authorization_request)
+//! validates it, the caller authenticates the person, [`Oauth::decide`](crate::Oauth::decide) says what is still missing, and
+//! [`Oauth::approve`](crate::Oauth::approve) makes the code.
+
+pub mod answer;
+pub mod approve;
+pub(crate) mod codes_repository;
+pub mod consents;
+pub(crate) mod consents_repository;
+pub mod decide;
+pub mod error;
+pub mod introduce;
+pub mod parameters;
+pub mod request;
+
+pub use answer::{Answer, ResponseMode};
+pub use decide::{Decision, Presence};
+pub use error::{AuthorizationError, RequestRefused, ShownError};
+pub use parameters::Parameters;
+pub use request::AuthorizationRequest;

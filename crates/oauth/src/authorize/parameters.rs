@@ -1,0 +1,142 @@
+//! The parameters of an authorization request, as they were sent.
+
+/// Longest value, in bytes. A request has to fit in an address.
+pub const MAX_VALUE: usize = 4_096;
+
+/// Why the parameters cannot be read: an attacker may have made them ambiguous. Nothing in them can be relied on then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// RFC 6749 section 3.1.
+    #[error("the parameter {0} is sent more than once")]
+    Repeated(&'static str),
+    /// It is longer than any has to be.
+    #[error("the parameter {0} is too long")]
+    TooLong(&'static str),
+    /// Two readers could understand it differently.
+    #[error("the parameter {0} contains control characters")]
+    Control(&'static str),
+}
+
+impl Unreadable {
+    /// The parameter at fault.
+    pub const fn field(self) -> &'static str {
+        let (Self::Repeated(field) | Self::TooLong(field) | Self::Control(field)) = self;
+        field
+    }
+}
+
+macro_rules! parameters {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// The parameters of an authorization request that are known here. Others are ignored (RFC 6749 section 3.1), and so is one
+        /// without a value.
+        #[derive(Clone, Debug, Default)]
+        pub struct Parameters {
+            $($(#[doc = $doc])+ pub $name: Option<String>,)+
+        }
+
+        impl Parameters {
+            /// Reads them from pairs of name and value.
+            ///
+            /// # Errors
+            /// [`Unreadable`].
+            pub fn read(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, Unreadable> {
+                let mut read = Self::default();
+                for (name, value) in pairs {
+                    match name.as_str() {
+                        $(stringify!($name) => put(stringify!($name), &mut read.$name, value)?,)+
+                        _ => {}
+                    }
+                }
+                $(if read.$name.as_deref() == Some("") { read.$name = None; })+
+                Ok(read)
+            }
+
+            /// Those that were sent, to be sent on.
+            pub fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+                [$((stringify!($name), self.$name.as_deref()),)+]
+                    .into_iter()
+                    .filter_map(|(name, value)| Some((name, value?)))
+            }
+        }
+    };
+}
+
+parameters! {
+    /// `code`.
+    response_type,
+    /// Which application asks.
+    client_id,
+    /// Where the person is sent back to.
+    redirect_uri,
+    /// What it asks for, separated by spaces.
+    scope,
+    /// Handed back as it is.
+    state,
+    /// Handed back in the ID token.
+    nonce,
+    /// How the answer is sent back (OAuth 2.0 Multiple Response Type Encoding Practices).
+    response_mode,
+    /// PKCE (RFC 7636).
+    code_challenge,
+    /// `S256`.
+    code_challenge_method,
+    /// What the person has to be asked (OpenID Connect Core section 3.1.2.1).
+    prompt,
+    /// Seconds since the person last proved who they are.
+    max_age,
+    /// How they should do so, by preference.
+    acr_values,
+    /// Who they probably are.
+    login_hint,
+    /// Languages, by preference.
+    ui_locales,
+    /// Single claims that are asked for (Core section 5.5).
+    claims,
+    /// The API that the access token is for (RFC 8707).
+    resource,
+    /// The request as a JWT (Core section 6): not supported.
+    request,
+    /// The address of such a JWT, or a pushed request.
+    request_uri,
+    /// Self-issued providers (Core section 7.2.1): not supported.
+    registration,
+}
+
+fn put(name: &'static str, place: &mut Option<String>, value: String) -> Result<(), Unreadable> {
+    if value.len() > MAX_VALUE {
+        return Err(Unreadable::TooLong(name));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(Unreadable::Control(name));
+    }
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Unreadable::Repeated(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Parameters, Unreadable> {
+        Parameters::read(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn each_parameter_is_read_once_and_others_are_ignored() {
+        let read_once = read(&[("client_id", "a"), ("scope", ""), ("foo", "1"), ("foo", "2")]).unwrap();
+        assert_eq!((read_once.client_id.as_deref(), read_once.scope), (Some("a"), None));
+        assert_eq!(read(&[("state", "a"), ("state", "b")]).unwrap_err(), Unreadable::Repeated("state"));
+        assert_eq!(read(&[("state", ""), ("state", "b")]).unwrap_err(), Unreadable::Repeated("state"));
+        assert_eq!(read(&[("nonce", "a\0b")]).unwrap_err(), Unreadable::Control("nonce"));
+        let long = "x".repeat(MAX_VALUE + 1);
+        assert_eq!(read(&[("nonce", &long)]).unwrap_err(), Unreadable::TooLong("nonce"));
+    }
+
+    #[test]
+    fn what_was_sent_is_sent_on() {
+        let sent = [("client_id", "a"), ("state", "b c")];
+        assert_eq!(read(&sent).unwrap().pairs().collect::<Vec<_>>(), sent);
+    }
+}

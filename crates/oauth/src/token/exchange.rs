@@ -1,0 +1,194 @@
+//! An authorization code is exchanged.
+
+use serde_json::json;
+use tidegate_crypto::PlainToken;
+use tidegate_crypto::oauth::{is_same_text, pkce_challenge};
+use tidegate_domain::audit::Action;
+use tidegate_domain::id::SessionId;
+use tidegate_domain::oauth::GrantType;
+use tidegate_domain::session::EndReason;
+use tidegate_kernel::delegate::Delegation;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::issue::TokenSet;
+use tidegate_kernel::tables::sessions::{NewSessionApplication, SessionRecord};
+use tidegate_kernel::work::Subject;
+use tidegate_kernel::{Call, KernelTables};
+
+use super::error::{TokenError, refused};
+use super::issued::Issued;
+use crate::applications::Application;
+use crate::authorize::codes_repository::Code;
+use crate::authorize::request::{Challenge, ChallengeMethod, is_pkce_text};
+use crate::claims::id_token::IdTokenFor;
+use crate::{Oauth, OauthTables};
+
+/// A code, and what must come along with it.
+#[derive(Clone, Debug)]
+pub struct PresentedCode {
+    /// The code.
+    pub code: PlainToken,
+    /// The one of the authorization request.
+    pub redirect_uri: String,
+    /// PKCE.
+    pub verifier: Option<String>,
+    /// The API that the access token is for: the one of the authorization request, if it is said again.
+    pub resource: Option<String>,
+}
+
+/// What an exchange opened.
+struct Opened {
+    session: SessionId,
+    tokens: TokenSet,
+    parent: SessionRecord,
+}
+
+impl Oauth {
+    /// Exchanges a code for tokens, once. A code that is presented again ends what it opened: two parties hold it.
+    ///
+    /// Source: RFC 6749 section 4.1.3; RFC 7636 section 4.6; RFC 9700 sections 2.1.1 and 4.5.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub async fn exchange_code(
+        &self,
+        call: &Call,
+        application: &Application,
+        presented: PresentedCode,
+    ) -> Outcome<Issued, TokenError> {
+        if !application.may(GrantType::AuthorizationCode) {
+            return refuse(TokenError::UnauthorizedClient);
+        }
+        let mut unit = self.kernel.store.read().await?;
+        let found = unit.codes().find(&presented.code.hash()).await?;
+        drop(unit);
+        // Of another application it learns nothing, and cannot end what that one's code opened.
+        let Some(code) = found.filter(|code| code.application == application.id) else {
+            return refuse(TokenError::CODE);
+        };
+        if let Some(opened) = code.used {
+            self.end_replayed(call, application, &code, opened).await?;
+            return refuse(TokenError::CODE);
+        }
+        if code.expires_at <= self.kernel.now() || code.redirect_uri != presented.redirect_uri {
+            return refuse(TokenError::CODE);
+        }
+        if !is_verified(code.challenge.as_ref(), presented.verifier.as_deref()) {
+            return refuse(TokenError::VERIFIER);
+        }
+        let audience = self.audience(presented.resource.clone());
+        if presented.resource.is_some() && audience != Ok(code.audience.clone()) {
+            return refuse(TokenError::InvalidTarget);
+        }
+        let Some(opened) = self.open(call, application, &code).await? else {
+            return self.refuse_used(call, application, &presented).await;
+        };
+        let id_token = self.id_token(IdTokenFor {
+            application: application.id,
+            account: code.account,
+            session: opened.session,
+            scopes: &code.scopes,
+            nonce: code.nonce.as_deref(),
+            amr: opened.parent.amr,
+            auth_time: opened.parent.auth_time,
+            access_token: opened.tokens.access_token.expose(),
+        })?;
+        Ok(Issued {
+            access_token: opened.tokens.access_token,
+            expires_in: opened.tokens.expires_in,
+            refresh_token: Some(opened.tokens.refresh_token),
+            scopes: code.scopes,
+            id_token,
+        })
+    }
+
+    /// Opens the session that the code is for. None when the code was used up meanwhile, when the session that approved it has
+    /// ended, and when the application is no longer what it was then.
+    async fn open(
+        &self,
+        call: &Call,
+        application: &Application,
+        code: &Code,
+    ) -> Result<Option<Opened>, Fault> {
+        let mut work = self.begin(call).await?;
+        work.kernel().lock(code.account).await?;
+        let parent = self.kernel.current_session(&mut work.unit, code.session).await?;
+        let Some(parent) = parent.filter(|parent| parent.account == code.account) else {
+            return Ok(None);
+        };
+        let current = work.unit.applications().find(application.id).await?;
+        if !current.is_some_and(|now| now.is_active() && now.epoch == code.application_epoch) {
+            return Ok(None);
+        }
+        let delegation = Delegation {
+            session: &parent,
+            application: NewSessionApplication {
+                id: application.id,
+                epoch: code.application_epoch,
+                audience: code.audience.as_deref(),
+            },
+            name: &application.name,
+            ip: &code.ip,
+            scopes: &code.scopes,
+        };
+        let (session, tokens) = work.kernel().open_delegated(delegation).await?;
+        if !work.unit.codes().use_up(code.id, session, work.now).await? {
+            return Ok(None);
+        }
+        let subject = Subject {
+            account: Some(code.account),
+            organization: Some(parent.organization),
+            session: Some(session),
+        };
+        let metadata = json!({ "client_id": application.id, "name": application.name, "scope": code.scopes.to_string() });
+        work.audit(Action::ApplicationSignedIn, subject, metadata).await?;
+        work.commit().await?;
+        Ok(Some(Opened { session, tokens, parent }))
+    }
+
+    /// Refuses a code that could not be exchanged. When that is because a concurrent request was first, it is a replay like any other.
+    async fn refuse_used(
+        &self,
+        call: &Call,
+        application: &Application,
+        presented: &PresentedCode,
+    ) -> Outcome<Issued, TokenError> {
+        // A writing unit: until the winner's is durable, no reader sees it.
+        let mut unit = self.kernel.store.begin().await?;
+        let found = unit.codes().find(&presented.code.hash()).await?;
+        drop(unit);
+        if let Some((code, opened)) = found.and_then(|code| code.used.map(|opened| (code, opened))) {
+            self.end_replayed(call, application, &code, opened).await?;
+        }
+        Err(refused(TokenError::CODE))
+    }
+
+    async fn end_replayed(
+        &self,
+        call: &Call,
+        application: &Application,
+        code: &Code,
+        opened: Option<SessionId>,
+    ) -> Result<(), Fault> {
+        let Some(session) = opened else { return Ok(()) };
+        let mut work = self.begin(call).await?;
+        let now = work.now;
+        if work.unit.sessions().end(session, EndReason::CodeReplayed, now).await? {
+            let subject = Subject { account: Some(code.account), organization: None, session: Some(session) };
+            work.audit(Action::CodeReplayed, subject, json!({ "client_id": application.id })).await?;
+        }
+        work.commit().await
+    }
+}
+
+/// Whether the verifier fits. A verifier without a challenge does not: the challenge may have been taken out of the request (RFC 9700
+/// section 4.8.2).
+fn is_verified(challenge: Option<&Challenge>, verifier: Option<&str>) -> bool {
+    match (challenge, verifier) {
+        (None, None) => true,
+        (Some(challenge), Some(verifier)) if is_pkce_text(verifier) => match challenge.method {
+            ChallengeMethod::S256 => is_same_text(&pkce_challenge(verifier), &challenge.text),
+            ChallengeMethod::Plain => is_same_text(verifier, &challenge.text),
+        },
+        _ => false,
+    }
+}

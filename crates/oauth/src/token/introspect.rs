@@ -1,0 +1,109 @@
+//! A token is described to an application that it was shown to.
+
+use tidegate_crypto::PlainToken;
+use tidegate_domain::Scopes;
+use tidegate_domain::id::{ApplicationId, OrganizationId};
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::issue::REFRESH_PREFIX;
+use tidegate_kernel::{AuthError, KernelTables};
+
+use super::error::TokenError;
+use crate::Oauth;
+use crate::applications::Application;
+
+/// What is told of a valid token (RFC 7662 section 2.2).
+#[derive(Clone, Debug)]
+pub struct Introspection {
+    /// What it may do at most.
+    pub scopes: Scopes,
+    /// The application it was issued to.
+    pub client: Option<ApplicationId>,
+    /// Whom it speaks for: an account, or an application.
+    pub subject: String,
+    /// The API that it is for.
+    pub audience: String,
+    /// Expiry, in seconds since the epoch.
+    pub expires_at: i64,
+    /// Issue, in seconds since the epoch; none where it is not known.
+    pub issued_at: Option<i64>,
+    /// Its name.
+    pub id: Option<String>,
+    /// The session it belongs to.
+    pub session: String,
+    /// The organization it acts in.
+    pub organization: OrganizationId,
+    /// Whether it is a refresh token.
+    pub is_refresh_token: bool,
+}
+
+impl Oauth {
+    /// Describes a valid token that acts in the application's organization. None for any other: which of them it is, is not told.
+    ///
+    /// Source: RFC 7662.
+    ///
+    /// # Errors
+    /// [`TokenError::UnauthorizedClient`] for a public client, which proves nothing.
+    pub async fn introspect(
+        &self,
+        client: &Application,
+        token: &PlainToken,
+    ) -> Outcome<Option<Introspection>, TokenError> {
+        if client.authentication.is_public() {
+            return refuse(TokenError::UnauthorizedClient);
+        }
+        let found = if token.expose().starts_with(REFRESH_PREFIX) {
+            self.introspect_refresh_token(client, token).await?
+        } else {
+            self.introspect_access_token(token).await?
+        };
+        Ok(found.filter(|found| found.organization == client.organization))
+    }
+
+    /// A refresh token is told of to the application it was issued to: nobody else is shown it.
+    async fn introspect_refresh_token(
+        &self,
+        client: &Application,
+        token: &PlainToken,
+    ) -> Result<Option<Introspection>, Fault> {
+        let mut unit = self.kernel.store.read().await?;
+        let found = unit.refresh_tokens().find(token.hash().as_bytes()).await?;
+        let found = found.filter(|found| {
+            let presented = found.presented;
+            let is_live = !presented.session_revoked && presented.expires_at > self.kernel.now();
+            found.application == Some(client.id) && is_live && presented.rotated_at.is_none()
+        });
+        Ok(found.map(|found| Introspection {
+            scopes: found.scopes,
+            client: found.application,
+            subject: found.account.to_string(),
+            audience: found.audience.unwrap_or_else(|| self.issuer().to_owned()),
+            expires_at: found.presented.expires_at.seconds(),
+            issued_at: None,
+            id: None,
+            session: found.session.to_string(),
+            organization: found.organization,
+            is_refresh_token: true,
+        }))
+    }
+
+    async fn introspect_access_token(&self, token: &PlainToken) -> Result<Option<Introspection>, Fault> {
+        let actor = match self.kernel.inspect(token.expose()).await {
+            Ok(actor) => actor,
+            Err(AuthError::Fault(fault)) => return Err(fault),
+            Err(AuthError::Invalid | AuthError::Expired) => return Ok(None),
+        };
+        let claims = actor.claims();
+        Ok(Some(Introspection {
+            scopes: claims.scope.clone(),
+            client: claims.client_id,
+            subject: claims.sub.to_string(),
+            audience: claims.aud.clone(),
+            expires_at: claims.exp,
+            issued_at: Some(claims.iat),
+            id: Some(claims.jti.clone()),
+            session: claims.sid.to_string(),
+            organization: claims.org,
+            is_refresh_token: false,
+        }))
+    }
+}

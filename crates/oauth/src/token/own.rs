@@ -1,0 +1,54 @@
+//! An application gets a token in its own name.
+
+use tidegate_domain::Scopes;
+use tidegate_domain::oauth::GrantType;
+use tidegate_kernel::delegate::OwnToken;
+use tidegate_kernel::fault::{Outcome, Refused, refuse};
+
+use super::error::TokenError;
+use super::issued::Issued;
+use crate::Oauth;
+use crate::applications::Application;
+use crate::authorize::request::requested_scopes;
+
+/// Scopes that are about a person: in its own name an application has none.
+const OF_PERSONS: [&str; 5] = ["openid", "profile", "email", "phone", "offline_access"];
+
+impl Oauth {
+    /// Issues an access token that speaks for the application, and for no account. Nothing is stored: the token ends with the
+    /// application's epoch.
+    ///
+    /// Source: RFC 6749 section 4.4; RFC 9068 section 2.2.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn own_token(
+        &self,
+        application: &Application,
+        scope: Option<&str>,
+        resource: Option<String>,
+    ) -> Outcome<Issued, TokenError> {
+        if !application.may(GrantType::ClientCredentials) || application.authentication.is_public() {
+            return refuse(TokenError::UnauthorizedClient);
+        }
+        let requested =
+            requested_scopes(application, scope).ok_or(Refused::Rule(TokenError::InvalidScope))?;
+        let scopes = requested.without(&of_persons());
+        if scope.is_some() && scopes != requested {
+            return refuse(TokenError::InvalidScope);
+        }
+        let audience = self.audience(resource).map_err(|_| Refused::Rule(TokenError::InvalidTarget))?;
+        let (access_token, expires_in) = self.kernel.own_token(OwnToken {
+            application: application.id,
+            organization: application.organization,
+            own_epoch: application.own_epoch,
+            scopes: scopes.clone(),
+            audience,
+        })?;
+        Ok(Issued { access_token, expires_in, refresh_token: None, scopes, id_token: None })
+    }
+}
+
+fn of_persons() -> Scopes {
+    Scopes::from_stored(&OF_PERSONS.join(" "))
+}

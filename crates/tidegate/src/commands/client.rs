@@ -1,0 +1,168 @@
+//! `tidegate client`
+
+use serde_json::{Value, json};
+use tidegate_domain::oauth::AccessLevel;
+use tidegate_domain::{RedirectUri, Timestamp};
+use tidegate_kernel::{Call, Refused};
+use tidegate_oauth::applications::create::Registered;
+use tidegate_oauth::applications::{Application, ApplicationError, NewApplication};
+
+use super::org::find;
+use crate::cli::{Client, ClientCreate, ClientDelete, ClientList, NamedClient};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::output::{Answer, table};
+use crate::wiring::{Opened, Purpose, open};
+
+pub(super) async fn run(config: &Config, command: Client) -> Result<Answer, Failure> {
+    if let Client::Delete(ClientDelete { client, yes: false }) = &command {
+        return Err(Failure::usage(format!("add --yes to delete {client}: it cannot be undone")));
+    }
+    let opened = open(config, &Purpose::Existing).await?;
+    let answer = match command {
+        Client::List(command) => list(&opened, &command).await,
+        Client::Show(command) => show(&opened, &command).await,
+        Client::Create(command) => create(&opened, command).await,
+        Client::RotateSecret(command) => rotate_secret(&opened, &command).await,
+        Client::Revoke(command) => revoke(&opened, &command).await,
+        Client::Delete(command) => delete(&opened, &command).await,
+    };
+    opened.close().await;
+    answer
+}
+
+fn call(opened: &Opened) -> Call {
+    Call::from_cli(opened.kernel.settings().contracts.of_installation())
+}
+
+fn refused(refused: Refused<ApplicationError>) -> Failure {
+    match refused {
+        Refused::Rule(error @ ApplicationError::NotFound) => Failure::advised(
+            "not_found",
+            error.to_string().replace(" in this organization", ""),
+            "`tidegate client list` lists all of them",
+        ),
+        Refused::Rule(error) => Failure::new("client_refused", error.to_string()),
+        Refused::Fault(fault) => fault.into(),
+    }
+}
+
+async fn list(opened: &Opened, command: &ClientList) -> Result<Answer, Failure> {
+    let organization = match command.organization {
+        Some(name) => Some(find(opened, name).await?),
+        None => None,
+    };
+    let limit = i64::from(command.limit);
+    let listed = opened.oauth.applications_for_operator(organization, command.after, limit).await?;
+    let json = listed.iter().map(described).collect();
+    if listed.is_empty() {
+        return Ok(Answer::new("There is no such application.", json));
+    }
+    let rows: Vec<[String; 6]> = listed
+        .iter()
+        .map(|found| {
+            [
+                found.number.to_string(),
+                found.id.to_string(),
+                found.name.clone(),
+                found.organization.to_string(),
+                found.status.as_str().to_owned(),
+                found.last_used_at.map(Timestamp::iso_seconds).unwrap_or_default(),
+            ]
+        })
+        .collect();
+    Ok(Answer::new(
+        table(["NUMBER", "CLIENT ID", "NAME", "ORGANIZATION", "STATUS", "LAST USED"], &rows),
+        json,
+    ))
+}
+
+async fn show(opened: &Opened, command: &NamedClient) -> Result<Answer, Failure> {
+    let found = opened.oauth.application_for_operator(command.client).await.map_err(refused)?;
+    Ok(Answer::new(shown(&found), described(&found)))
+}
+
+async fn create(opened: &Opened, command: ClientCreate) -> Result<Answer, Failure> {
+    let organization = find(opened, command.organization).await?;
+    let new = NewApplication {
+        grant_types: command.grant_types(),
+        authentication: command.authentication(),
+        name: command.name,
+        description: command.description,
+        redirect_uris: command.redirect_uris,
+        scopes: command.scope,
+        access_level: AccessLevel::default(),
+    };
+    let created = opened.oauth.create_application_for_operator(&call(opened), organization, &new).await;
+    let Registered { application, secret } = created.map_err(refused)?;
+    let mut text = shown(&application);
+    let mut json = described(&application);
+    let secret = secret.as_ref().map(tidegate_crypto::PlainToken::expose);
+    if let Some(secret) = secret {
+        text += &format!("\nclient_secret    {secret}\n\nKeep the secret: it is not shown again.");
+    }
+    if let Value::Object(fields) = &mut json {
+        fields.insert("client_secret".to_owned(), json!(secret));
+    }
+    Ok(Answer::new(text, json))
+}
+
+async fn rotate_secret(opened: &Opened, command: &NamedClient) -> Result<Answer, Failure> {
+    let secret = opened.oauth.rotate_secret_for_operator(&call(opened), command.client).await;
+    let secret = secret.map_err(refused)?;
+    let text = format!(
+        "client_secret    {}\n\nKeep it: it is not shown again. The application's tokens have ended.",
+        secret.expose()
+    );
+    Ok(Answer::new(text, json!({ "client_id": command.client, "client_secret": secret.expose() })))
+}
+
+async fn revoke(opened: &Opened, command: &NamedClient) -> Result<Answer, Failure> {
+    let revoked = opened.oauth.revoke_application_for_operator(&call(opened), command.client).await;
+    let revoked = revoked.map_err(refused)?;
+    let text = format!("{} is revoked: its tokens have ended.", revoked.name);
+    Ok(Answer::new(text, described(&revoked)))
+}
+
+async fn delete(opened: &Opened, command: &ClientDelete) -> Result<Answer, Failure> {
+    let deleted = opened.oauth.delete_application_for_operator(&call(opened), command.client).await;
+    let deleted = deleted.map_err(refused)?;
+    let text = format!("{} is deleted, and its tokens have ended.", deleted.name);
+    Ok(Answer::new(text, json!({ "client_id": deleted.id, "deleted": true })))
+}
+
+fn described(application: &Application) -> Value {
+    json!({
+        "number": application.number,
+        "client_id": application.id,
+        "organization_id": application.organization,
+        "name": application.name,
+        "description": application.description,
+        "grant_types": application.grant_types.iter().map(|one| one.as_str()).collect::<Vec<_>>(),
+        "redirect_uris": application.redirect_uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>(),
+        "scopes": application.scopes.names().collect::<Vec<_>>(),
+        "access_level": application.access_level.as_str(),
+        "token_endpoint_auth_method": application.authentication.as_str(),
+        "status": application.status.as_str(),
+        "created_at": application.created_at.iso_seconds(),
+        "last_used_at": application.last_used_at.map(Timestamp::iso_seconds),
+    })
+}
+
+fn shown(application: &Application) -> String {
+    let grants: Vec<&str> = application.grant_types.iter().map(|one| one.as_str()).collect();
+    let uris: Vec<&str> = application.redirect_uris.iter().map(RedirectUri::as_str).collect();
+    let lines = [
+        ("name", application.name.clone()),
+        ("client_id", application.id.to_string()),
+        ("organization", application.organization.to_string()),
+        ("status", application.status.as_str().to_owned()),
+        ("authentication", application.authentication.as_str().to_owned()),
+        ("grants", grants.join(" ")),
+        ("redirect URIs", uris.join(" ")),
+        ("scopes", application.scopes.to_string()),
+        ("created", application.created_at.iso_seconds()),
+        ("last used", application.last_used_at.map_or_else(|| "never".to_owned(), Timestamp::iso_seconds)),
+    ];
+    lines.map(|(name, value)| format!("{name:<17}{value}")).join("\n")
+}
