@@ -4,8 +4,9 @@ use oauth2::basic::BasicClient;
 use oauth2::{IntrospectionUrl, TokenIntrospectionResponse, TokenResponse as _};
 use openidconnect::core::{CoreClient, CoreGenderClaim, CoreProviderMetadata, CoreResponseType};
 use openidconnect::{
-    AuthenticationFlow, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EmptyAdditionalClaims, HttpRequest,
-    HttpResponse, IssuerUrl, Nonce, PkceCodeChallenge, RedirectUrl, Scope, TokenUrl, UserInfoClaims,
+    AuthenticationFlow, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EmptyAdditionalClaims,
+    HttpRequest, HttpResponse, IssuerUrl, Nonce, PkceCodeChallenge, RedirectUrl, Scope, TokenUrl,
+    UserInfoClaims,
 };
 use url::Url;
 

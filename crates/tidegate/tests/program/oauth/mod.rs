@@ -26,29 +26,31 @@ struct Settings(Value);
 impl Settings {
     async fn of(here: &Installation, server: &Server) -> Self {
         let email = "ada@example.com";
-        let body = json!({"email": email, "password": PASSWORD, "first_name": "Ada", "last_name": "Lovelace"});
-        let (status, signed_up) = server.post("/api/v1/auth/signup", body).await;
+        let (status, signed_up) = server.sign_up(email).await;
         assert_eq!(status, 201, "{signed_up}");
-        let code = here.json(&["outbox", "code", "--to", email]);
-        let body = json!({"temporary_token": signed_up["data"]["temporary_token"], "otp_code": code["code"]});
+        let code = here.output(&["outbox", "code", "--to", email]);
+        let body = json!({"temporary_token": signed_up["data"]["temporary_token"], "otp_code": code});
         let (status, verified) = server.post("/api/v1/auth/verify-otp", body).await;
         assert_eq!(status, 200, "{verified}");
-        let token = verified["data"]["access_token"].as_str().unwrap().to_owned();
-        let organization = server.organization_of(&token).await;
+        let organizations = here.json(&["org", "list"]);
+        let organization =
+            organizations[0]["organization_id"].as_str().unwrap_or_else(|| panic!("{organizations}"));
 
         let create = |name: &str, more: &[&str]| {
-            let arguments = ["client", "create", "--organization", &organization, "--name", name];
-            let grants = ["--redirect-uri", REDIRECT_URI, "--scope", "openid profile email offline_access read"];
+            let arguments = ["client", "create", "--organization", organization, "--name", name];
+            let grants =
+                ["--redirect-uri", REDIRECT_URI, "--scope", "openid profile email offline_access read"];
             here.json(&[&arguments[..], &grants[..], more].concat())
         };
-        let confidential = create("With a secret", &["--grant", "authorization_code", "--grant", "client_credentials"]);
+        let confidential =
+            create("With a secret", &["--grant", "authorization_code", "--grant", "client_credentials"]);
         let public = create("Without", &["--public", "--grant", "authorization_code"]);
         Self(json!({
             "issuer": server.base,
             "redirectUri": REDIRECT_URI,
             "confidential": { "id": confidential["client_id"], "secret": confidential["client_secret"] },
             "publicClient": { "id": public["client_id"] },
-            "person": { "email": email, "token": token },
+            "person": { "email": email, "token": verified["data"]["access_token"] },
         }))
     }
 
