@@ -30,6 +30,7 @@ mod memory;
 mod migrate;
 mod mistakes;
 mod newcomers;
+mod oauth;
 mod organizations;
 mod outbox;
 mod riven;

@@ -77,12 +77,13 @@ pub(super) async fn authorize(
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::AuthorizeApplications)?;
     let (parameters, is_approved) = body.0.read()?;
-    let request = app.oauth().authorization_request_by(&actor, parameters).await.map_err(|refused| match refused {
-        Refused::Rule(RequestRefused::Shown(error)) => error.into(),
-        // The frontend shows it: it is the frontend that made the request.
-        Refused::Rule(RequestRefused::SentBack(back)) => back.error.into(),
-        Refused::Fault(fault) => Error::from(Rejection::from(fault)),
-    })?;
+    let request =
+        app.oauth().authorization_request_by(&actor, parameters).await.map_err(|refused| match refused {
+            Refused::Rule(RequestRefused::Shown(error)) => error.into(),
+            // The frontend shows it: it is the frontend that made the request.
+            Refused::Rule(RequestRefused::SentBack(back)) => back.error.into(),
+            Refused::Fault(fault) => Error::from(Rejection::from(fault)),
+        })?;
     let answered = if is_approved {
         app.oauth().approve(&call, &actor, &request).await
     } else {

@@ -1,0 +1,81 @@
+//! `openidconnect` and `oauth2` of crates.io.
+
+use oauth2::basic::BasicClient;
+use oauth2::{IntrospectionUrl, TokenIntrospectionResponse, TokenResponse as _};
+use openidconnect::core::{CoreClient, CoreGenderClaim, CoreProviderMetadata, CoreResponseType};
+use openidconnect::{
+    AuthenticationFlow, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EmptyAdditionalClaims,
+    HttpRequest, HttpResponse, IssuerUrl, Nonce, PkceCodeChallenge, RedirectUrl, Scope, TokenUrl,
+    UserInfoClaims,
+};
+use url::Url;
+
+use super::{REDIRECT_URI, Settings};
+
+/// Sends what the crates make, with the client of the other tests.
+async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, reqwest::Error> {
+    let mut answer = http.execute(request.try_into()?).await?;
+    let mut response = HttpResponse::new(Vec::new());
+    *response.status_mut() = answer.status();
+    std::mem::swap(response.headers_mut(), answer.headers_mut());
+    *response.body_mut() = answer.bytes().await?.to_vec();
+    Ok(response)
+}
+
+/// The person signs in and agrees: code and state that the browser brings.
+async fn approved(http: &reqwest::Client, url: Url, token: &str) -> (String, String) {
+    let answer = http.get(url).bearer_auth(token).send().await.unwrap();
+    assert_eq!(answer.status(), 302);
+    let location = Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
+    let field = |name: &str| location.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
+    (field("code"), field("state"))
+}
+
+pub(super) async fn openidconnect_signs_in(http: &reqwest::Client, settings: &Settings) {
+    let sender = |request| send(http, request);
+    let issuer = IssuerUrl::new(settings.text("/issuer").to_owned()).unwrap();
+    let metadata = CoreProviderMetadata::discover_async(issuer, &sender).await.unwrap();
+    let client = CoreClient::from_provider_metadata(
+        metadata,
+        ClientId::new(settings.text("/confidential/id").to_owned()),
+        Some(ClientSecret::new(settings.text("/confidential/secret").to_owned())),
+    )
+    .set_redirect_uri(RedirectUrl::new(REDIRECT_URI.to_owned()).unwrap());
+    let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+    let (url, state, nonce) = client
+        .authorize_url(
+            AuthenticationFlow::<CoreResponseType>::AuthorizationCode,
+            CsrfToken::new_random,
+            Nonce::new_random,
+        )
+        .add_scopes(["email", "offline_access"].map(|scope| Scope::new(scope.to_owned())))
+        .set_pkce_challenge(challenge)
+        .url();
+    let (code, returned) = approved(http, url, settings.text("/person/token")).await;
+    assert_eq!(&returned, state.secret());
+    let request = client.exchange_code(AuthorizationCode::new(code)).unwrap();
+    let tokens = request.set_pkce_verifier(verifier).request_async(&sender).await.unwrap();
+    let id_token = tokens.extra_fields().id_token().unwrap();
+    let claims = id_token.claims(&client.id_token_verifier(), &nonce).unwrap();
+    let request = client.user_info(tokens.access_token().clone(), Some(claims.subject().clone())).unwrap();
+    let userinfo: UserInfoClaims<EmptyAdditionalClaims, CoreGenderClaim> =
+        request.request_async(&sender).await.unwrap();
+    assert_eq!(userinfo.email().unwrap().as_str(), settings.text("/person/email"));
+    let request = client.exchange_refresh_token(tokens.refresh_token().unwrap()).unwrap();
+    let refreshed = request.request_async(&sender).await.unwrap();
+    assert_ne!(refreshed.refresh_token().unwrap().secret(), tokens.refresh_token().unwrap().secret());
+}
+
+pub(super) async fn oauth2_asks_as_itself(http: &reqwest::Client, settings: &Settings) {
+    let sender = |request| send(http, request);
+    let at = |path: &str| format!("{}{path}", settings.text("/issuer"));
+    let client = BasicClient::new(ClientId::new(settings.text("/confidential/id").to_owned()))
+        .set_client_secret(ClientSecret::new(settings.text("/confidential/secret").to_owned()))
+        .set_token_uri(TokenUrl::new(at("/oauth/token")).unwrap())
+        .set_introspection_url(IntrospectionUrl::new(at("/oauth/introspect")).unwrap());
+    let request = client.exchange_client_credentials().add_scope(Scope::new("read".to_owned()));
+    let token = request.request_async(&sender).await.unwrap();
+    let known = client.introspect(token.access_token()).request_async(&sender).await.unwrap();
+    assert!(known.active());
+    assert_eq!(known.client_id().unwrap().as_str(), settings.text("/confidential/id"));
+}
