@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tidegate_testkit::on_both_engines;
 
-use crate::support::{Installation, PASSWORD, Said, Server};
+use crate::support::{Installation, Said, Server};
 
 /// Where the client's application would be; nobody listens there.
 const REDIRECT_URI: &str = "http://127.0.0.1:47001/callback";
