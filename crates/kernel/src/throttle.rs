@@ -2,9 +2,9 @@
 
 use tidegate_database::Unit;
 use tidegate_domain::account::LoginName;
-use tidegate_domain::id::{AccountId, ChallengeId, OrganizationId};
+use tidegate_domain::id::AccountId;
 use tidegate_domain::limit::{Exceeded, Limit};
-use tidegate_domain::{EmailAddress, PhoneNumber, Timestamp};
+use tidegate_domain::{PhoneNumber, Timestamp};
 
 pub use crate::counted::Counted;
 use crate::counted::Scope;
