@@ -240,7 +240,8 @@ impl Flow {
     pub(super) fn target(&self, app: &App, session: SessionId) -> Result<String, Fault> {
         let Some(to) = &self.to else { return Ok("/account".to_owned()) };
         let until = app.kernel().now().plus(RETURN_LIFETIME).seconds();
-        let proof = seal(app, RETURNED, &Returned { until, session, is_strict: self.is_strict, to: to.clone() })?;
+        let proof =
+            seal(app, RETURNED, &Returned { until, session, is_strict: self.is_strict, to: to.clone() })?;
         let separator = if to.0.contains('?') { '&' } else { '?' };
         Ok(format!("{}{separator}{RETURN}={proof}", to.0))
     }

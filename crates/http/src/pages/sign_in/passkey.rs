@@ -43,12 +43,7 @@ pub(super) struct PasskeyOffer {
 
 impl PasskeyOffer {
     /// None where there are no passkeys, or browsers would refuse them at this address.
-    pub(super) fn new(
-        app: &App,
-        visitor: &Visitor,
-        words: &Catalogue,
-        flow: &str,
-    ) -> Option<Self> {
+    pub(super) fn new(app: &App, visitor: &Visitor, words: &Catalogue, flow: &str) -> Option<Self> {
         let party = app.kernel().settings().passkeys.relying_party.as_ref().ok()?;
         let host = visitor.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         is_below(host, party.id()).then(|| Self {
@@ -98,7 +93,9 @@ pub(super) async fn options(State(app): State<App>, sent: Sent<OptionsForm>) -> 
     if !visitor.accepts(&app, OPTIONS, &form.csrf) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    let Ok(flow) = Flow::open(&app, &visitor, &form.flow) else { return StatusCode::FORBIDDEN.into_response() };
+    let Ok(flow) = Flow::open(&app, &visitor, &form.flow) else {
+        return StatusCode::FORBIDDEN.into_response();
+    };
     let email = owner(&app, &flow);
     match app.identity().start_passkey_sign_in(&visitor.call, email.as_ref()).await {
         Ok(request) => Json(written(&request)).into_response(),
