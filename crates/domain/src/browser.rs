@@ -41,16 +41,13 @@ pub struct BrowserSettings {
     pub limits: BrowserLimits,
 }
 
-/// Rate limits of the hosted sign-in: the same as those of the contracts, counted apart.
+/// Rate limits of the hosted sign-in: those of the contracts, counted apart; none counts sign-ins of one name from all networks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, SmartDefault)]
 #[serde(deny_unknown_fields)]
 pub struct BrowserLimits {
     /// Sign-ins by client address.
     #[default(Some(Limit::new(30, 900)))]
     pub sign_in_by_ip: Option<Limit>,
-    /// Sign-ins by e-mail address or phone number.
-    #[default(Some(Limit::new(10, 900)))]
-    pub sign_in_by_email: Option<Limit>,
     /// Failed sign-ins by e-mail address or phone number, and client address together.
     #[default(Some(Limit::new(5, 900)))]
     pub failed_sign_in: Option<Limit>,
@@ -105,7 +102,8 @@ impl BrowserSettings {
                 .union(PermissionSet::of(&[Permission::ManageOwnFactors, Permission::AuthorizeApplications])),
             limits: crate::contract::Limits {
                 sign_in_by_ip: limits.sign_in_by_ip,
-                sign_in_by_email: limits.sign_in_by_email,
+                // With it, whoever knows an address keeps its owner out: guessing is bounded by network and by account.
+                sign_in_by_email: None,
                 failed_sign_in: limits.failed_sign_in,
                 forgot_password_by_ip: limits.forgot_password_by_ip,
                 forgot_password_by_email: limits.forgot_password_by_email,

@@ -46,6 +46,9 @@ pub enum RedirectUriError {
     /// It would show another host than it leads to.
     #[error("must not contain a user name or password")]
     UserInfo,
+    /// Its host has a wildcard, or a character that would mean something else in a page's policy.
+    #[error("must name a host of letters, digits, dots and hyphens, or an IP address")]
+    Host,
     /// Not protected on its way, or no address of an application.
     #[error(
         "must begin with https://, with http:// and a loopback address (127.0.0.1, [::1], localhost), or for a public client with a \
@@ -74,6 +77,9 @@ impl RedirectUri {
         let (scheme, rest) = text.split_once(':').ok_or(RedirectUriError::Malformed)?;
         let is_web = rest.starts_with("//") && url.host().is_some_and(|host| !is_empty(&host));
         match scheme {
+            "https" if is_web && !url.host().is_some_and(|host| is_plain(&host)) => {
+                Err(RedirectUriError::Host)
+            }
             "https" if is_web => Ok(Self(text.to_owned())),
             "http" if loopback(text).is_some() => Ok(Self(text.to_owned())),
             "http" | "https" => Err(RedirectUriError::Scheme),
@@ -112,6 +118,17 @@ impl RedirectUri {
 
 fn is_empty<S: AsRef<str>>(host: &Host<S>) -> bool {
     matches!(host, Host::Domain(name) if name.as_ref().is_empty())
+}
+
+/// Whether it is an IP address, or a name of letters, digits, dots and hyphens alone (RFC 952, RFC 1123 section 2.1).
+fn is_plain<S: AsRef<str>>(host: &Host<S>) -> bool {
+    match host {
+        Host::Domain(name) => {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+            name.as_ref().bytes().all(is_plain)
+        }
+        Host::Ipv4(_) | Host::Ipv6(_) => true,
+    }
 }
 
 /// Host, and all that follows the port, of an `http` address of this machine.
@@ -369,6 +386,8 @@ mod tests {
             "https://app.example.com/callback",
             "https://app.example.com",
             "https://app.example.com:8443/cb?tenant=1",
+            "https://xn--bcher-kva.example/cb",
+            "https://[2001:db8::1]/cb",
             "http://127.0.0.1/cb",
             "http://127.0.0.1:5173/cb",
             "http://[::1]:8080",
@@ -388,6 +407,11 @@ mod tests {
             ("https://app.example.com/cb#x", RedirectUriError::Fragment),
             ("https://app.example.com/cb#", RedirectUriError::Fragment),
             ("https://app.example.com@evil.example/cb", RedirectUriError::UserInfo),
+            ("https://*.example.com/cb", RedirectUriError::Host),
+            ("https://a;script-src/cb", RedirectUriError::Host),
+            ("https://a,b.example.com/cb", RedirectUriError::Host),
+            ("https://a'b.example.com/cb", RedirectUriError::Host),
+            ("https://my_app.example.com/cb", RedirectUriError::Host),
             ("http://app.example.com/cb", RedirectUriError::Scheme),
             ("http://127.0.0.1.evil.example/cb", RedirectUriError::Scheme),
             ("http://localhost.evil.example/cb", RedirectUriError::Scheme),

@@ -1,27 +1,25 @@
 // Signs in with a passkey. Browsers offer passkeys to scripts alone; everything else on the page works without this one.
 
 const form = document.querySelector("form[data-passkey]");
-const typed = document.querySelector("#login");
 const said = form.querySelector("[data-failed]");
-const isFixed = form.elements.login.value !== "";
+const isFirst = document.querySelector("#login") !== null;
 let waiting = null;
 
-async function challenge(login) {
-  const body = new URLSearchParams({ csrf: form.dataset.options, login });
+async function challenge() {
+  const body = new URLSearchParams({ csrf: form.dataset.options, flow: form.elements.flow.value });
   const answer = await fetch("/sign-in/passkey/options", { method: "POST", body });
   if (!answer.ok) throw new Error(`status ${answer.status}`);
   return PublicKeyCredential.parseRequestOptionsFromJSON(await answer.json());
 }
 
 // Asks the authenticator and sends what it says. One request at a time: a second one ends the first.
-async function signIn(login, mediation) {
+async function signIn(mediation) {
   waiting?.abort();
   waiting = new AbortController();
   const { signal } = waiting;
-  const publicKey = await challenge(login);
+  const publicKey = await challenge();
   if (signal.aborted) return;
   const credential = await navigator.credentials.get({ publicKey, mediation, signal });
-  form.elements.login.value = login;
   form.elements.credential.value = JSON.stringify(credential.toJSON());
   form.submit();
 }
@@ -30,7 +28,7 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   said.textContent = "";
   try {
-    await signIn(isFixed ? form.elements.login.value : typed.value.trim(), "optional");
+    await signIn("optional");
   } catch {
     said.textContent = said.dataset.failed;
   }
@@ -39,7 +37,7 @@ form.addEventListener("submit", async (event) => {
 if (window.PublicKeyCredential?.parseRequestOptionsFromJSON) {
   form.hidden = false;
   // Passkeys among what the browser fills into the first field.
-  if (!isFixed && await PublicKeyCredential.isConditionalMediationAvailable?.()) {
-    signIn("", "conditional").catch(() => {});
+  if (isFirst && await PublicKeyCredential.isConditionalMediationAvailable?.()) {
+    signIn("conditional").catch(() => {});
   }
 }

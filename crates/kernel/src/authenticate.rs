@@ -6,12 +6,12 @@ use std::time::Duration;
 use tidegate_crypto::{PlainToken, SanctumToken, TokenError, TokenHash};
 use tidegate_database::Unit;
 use tidegate_domain::id::{AccessTokenId, AccountId, SessionId};
-use tidegate_domain::{AccessClaims, Permission, Role, Scopes, Timestamp};
+use tidegate_domain::{AccessClaims, ContractId, Permission, Role, Scopes, Timestamp};
 
 use crate::cache::MAX_AGE;
 use crate::fault::Fault;
 use crate::issue::COOKIE_PREFIX;
-use crate::node::memory::KEY_RING;
+use crate::node::memory::{KEY_RING, SecretKind};
 use crate::tables::sessions::SessionRecord;
 use crate::{Actor, Grant, Kernel, KernelTables};
 
@@ -67,12 +67,20 @@ impl Kernel {
         if bearer.starts_with(ACCESS_TOKEN_PREFIX) {
             return self.authenticate_access_token(bearer).await;
         }
+        // A browser's cookie is no token, whatever is remembered of it.
+        if bearer.starts_with(COOKIE_PREFIX) {
+            return Err(AuthError::Invalid);
+        }
         let now = self.now();
         let opaque = SanctumToken::parse(bearer).ok();
         let claims = match &opaque {
-            Some(token) => self.look_up(bearer, &token.hash(), token.id()).await?,
+            Some(token) => self.look_up(SecretKind::Opaque, bearer, &token.hash(), token.id()).await?,
             None => self.verify_signature(bearer).await?,
         };
+        // Neither is one that is written as a token with the number of its session.
+        if claims.contract == ContractId::BROWSER {
+            return Err(AuthError::Invalid);
+        }
         if claims.exp <= now.seconds() {
             return Err(AuthError::Expired);
         }
@@ -96,7 +104,10 @@ impl Kernel {
             return Err(AuthError::Invalid);
         }
         let hash = PlainToken::from_presented(secret).hash();
-        let claims = self.look_up(secret, &hash, None).await?;
+        let claims = self.look_up(SecretKind::Cookie, secret, &hash, None).await?;
+        if claims.contract != ContractId::BROWSER {
+            return Err(AuthError::Invalid);
+        }
         let session = self.live_session(&claims).await?;
         if session.expires_at <= self.now() {
             return Err(AuthError::Expired);
@@ -105,15 +116,16 @@ impl Kernel {
         Ok(Actor::new(self.grant(session, claims)))
     }
 
-    /// The data of an opaque token: looked up once in the store, by its hash. `number` is that of its session, where the token says it.
+    /// The data of an opaque token or a cookie: looked up once in the store, by its hash. `number` is that of its session, where the token says it.
     async fn look_up(
         &self,
+        kind: SecretKind,
         bearer: &str,
         hash: &TokenHash,
         number: Option<i64>,
     ) -> Result<Arc<AccessClaims>, AuthError> {
         let now = self.now();
-        let key = *PlainToken::from_presented(bearer).hash().as_bytes();
+        let key = (kind, *PlainToken::from_presented(bearer).hash().as_bytes());
         // Whose token it is never changes; whether the session lives is looked at elsewhere.
         let stamp = self.memory.changes.stamp(&[]);
         if let Some(claims) = self.memory.claims.get(&key, stamp, now, SIGNATURE_AGE) {
@@ -250,7 +262,7 @@ impl Kernel {
 
     async fn verify_signature(&self, bearer: &str) -> Result<Arc<AccessClaims>, AuthError> {
         let now = self.now();
-        let key = *PlainToken::from_presented(bearer).hash().as_bytes();
+        let key = (SecretKind::Signed, *PlainToken::from_presented(bearer).hash().as_bytes());
         let mut stamp = self.memory.changes.stamp(&[KEY_RING]);
         if let Some(claims) = self.memory.claims.get(&key, stamp, now, SIGNATURE_AGE) {
             return Ok(claims);

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use tidegate_domain::Catalogue;
 use tidegate_domain::session::Amr;
 use tidegate_kernel::{Fault, Refused};
+use tidegate_oauth::applications::Application;
 use tidegate_oauth::authorize::{
     Answer as Authorized, AuthorizationRequest, Decision, Parameters, Presence, RequestRefused,
 };
@@ -17,7 +18,7 @@ use url::form_urlencoded::Serializer;
 
 use super::authorize::sent;
 use super::form::{Form, decoded};
-use super::form_post::origin;
+use super::form_post::{origin, source};
 use super::path::AUTHORIZE;
 use crate::pages::{
     BrowserSession, Continuation, Page, Rank, SignInWish, Visitor, failure, form, link, sign_in_first,
@@ -26,6 +27,9 @@ use crate::pages::{
 use crate::wire::accept::prefers_html;
 use crate::wire::headers::page_headers;
 use crate::wire::state::App;
+
+/// The field of the question's forms that has the request.
+const ASKED: &str = "asked";
 
 /// The value of `acr_values` that asks for more than one factor. (OpenID Connect Extended Authentication Profile: `phrh`, `phr`;
 /// any name with `mfa`.)
@@ -46,6 +50,12 @@ pub(super) fn is_browser(headers: &HeaderMap) -> bool {
 enum Choice {
     Allowed,
     Denied,
+}
+
+/// What a form says that the person answered.
+struct Reply {
+    choice: Choice,
+    csrf: String,
 }
 
 /// A request that a page is made for.
@@ -72,28 +82,24 @@ pub(super) async fn answer(app: &App, mut parts: Parts, body: Body) -> Response 
         Ok(visitor) => visitor,
         Err(response) => return guarded(response),
     };
-    let mut fields = match Form::from_request(Request::from_parts(parts, body), app).await {
+    let fields = match Form::from_request(Request::from_parts(parts, body), app).await {
         Ok(form) => form.pairs(),
         Err(error) => return guarded(refused(app, &visitor, error.description())),
     };
-    let mut take = |name: &str| {
-        let at = fields.iter().position(|(known, _)| known == name)?;
-        Some(fields.swap_remove(at).1)
-    };
-    let (csrf, query, choice) = (take("csrf"), take("request"), take("choice"));
-    let (Some(csrf), Some(query), Some(choice)) = (csrf, query, choice) else {
+    let find = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    // No name of a parameter of a request: `request` is one (OpenID Connect Core, section 6.1).
+    let (Some(csrf), Some(query), Some(choice)) = (find("csrf"), find(ASKED), find("choice")) else {
         // It came without the cookies, which browsers keep back from forms of other sites. As a link it is asked for with them.
         let query = Serializer::new(String::new()).extend_pairs(&fields).finish();
-        return Redirect::to(&format!("{AUTHORIZE}?{query}")).into_response();
+        return guarded(Redirect::to(&format!("{AUTHORIZE}?{query}")).into_response());
     };
-    let is_answer = visitor.accepts(app, &bound(&query), &csrf);
     let choice = match choice.as_str() {
-        "allow" if is_answer => Some(Choice::Allowed),
-        "deny" if is_answer => Some(Choice::Denied),
-        // Another browser's form, or one that was made for another request: the person is asked again.
+        "allow" => Some(Choice::Allowed),
+        "deny" => Some(Choice::Denied),
         _ => None,
     };
-    guarded(go_on(app, &visitor, &query, choice).await)
+    let reply = choice.map(|choice| Reply { choice, csrf });
+    guarded(go_on(app, &visitor, &query, reply).await)
 }
 
 /// A page with the headers of all pages, where it has none of its own.
@@ -148,12 +154,49 @@ fn in_words(words: &Catalogue, scope: &str) -> String {
     if words.has(&key) { words.text(&key).to_owned() } else { scope.to_owned() }
 }
 
-/// What the forms of the question are bound to: this request and no other.
-fn bound(query: &str) -> String {
-    format!("{AUTHORIZE}?{query}")
+/// What the person is asked.
+struct Question {
+    application: Application,
+    organization: String,
 }
 
-async fn go_on(app: &App, visitor: &Visitor, query: &str, choice: Option<Choice>) -> Response {
+impl Question {
+    /// # Errors
+    /// The answer, where nothing can be asked.
+    async fn about(app: &App, visitor: &Visitor, asked: &Asked) -> Result<Self, Box<Response>> {
+        let request = &asked.request;
+        let id = request.application.id.to_string();
+        let scopes = request.scopes.to_string();
+        let introduced = app.oauth().introduce(&id, &request.redirect_uri, Some(&scopes)).await;
+        let application = match introduced {
+            Ok(introduction) => introduction.application,
+            Err(Refused::Rule(error)) => return Err(Box::new(refused(app, visitor, &error.to_string()))),
+            Err(Refused::Fault(fault)) => return Err(Box::new(failure(app, &visitor.headers, fault.into()))),
+        };
+        match app.identity().organization_label(application.organization).await {
+            Ok(label) => Ok(Self { application, organization: label.to_string() }),
+            Err(fault) => Err(Box::new(failure(app, &visitor.headers, fault.into()))),
+        }
+    }
+
+    /// What its forms are bound to: who asks, as the page says it, and for what. Where any of it has changed since, the person is asked again.
+    fn bound(&self, session: &BrowserSession, asked: &Asked) -> String {
+        let (request, application) = (&asked.request, &self.application);
+        let said = serde_json::json!([
+            asked.query,
+            session.name,
+            application.id,
+            application.name,
+            self.organization,
+            request.redirect_uri,
+            request.resource,
+            request.scopes.to_string(),
+        ]);
+        format!("{AUTHORIZE}\n{said}")
+    }
+}
+
+async fn go_on(app: &App, visitor: &Visitor, query: &str, reply: Option<Reply>) -> Response {
     let (without, proof) = without_proof(query);
     let Ok(to) = Continuation::to(AUTHORIZE, Some(&without)) else {
         return refused(app, visitor, "the request is too long, or no address");
@@ -171,14 +214,14 @@ async fn go_on(app: &App, visitor: &Visitor, query: &str, choice: Option<Choice>
             _ => sign_in(app, visitor, &asked),
         };
     };
-    let is_fresh = was_signed_in_for(app, session, &asked.to, proof);
+    let is_fresh = was_signed_in_for(app, session, &wish(&asked.request), &asked.to, proof);
     let lacks_factor = asks_for_second_factor(&asked.request) && !session.amr.contains(Amr::MultiFactor);
     if lacks_factor && !is_fresh && !asked.request.prompt.none {
         return sign_in(app, visitor, &asked);
     }
     let presence = Presence::Browser { signed_in_for_it: is_fresh.then_some(session.auth_time) };
     match app.oauth().decide(&session.actor, &asked.request, presence).await {
-        Ok(decision) => follow(app, visitor, session, &asked, decision, choice).await,
+        Ok(decision) => follow(app, visitor, session, &asked, decision, reply).await,
         Err(fault) => failed(app, visitor, &asked, fault),
     }
 }
@@ -189,17 +232,29 @@ async fn follow(
     session: &BrowserSession,
     asked: &Asked,
     decision: Decision,
-    choice: Option<Choice>,
+    reply: Option<Reply>,
 ) -> Response {
     let (call, actor, request) = (&visitor.call, &session.actor, &asked.request);
-    let answered = match (decision, choice) {
-        (Decision::SentBack(back), _) => Ok(back.answer(app.oauth().issuer())),
-        (Decision::NeedsSignIn, _) => return sign_in(app, visitor, asked),
-        (_, Some(Choice::Denied)) => app.oauth().deny(call, actor, request).await,
-        (Decision::Granted, _) | (Decision::NeedsConsent(_), Some(Choice::Allowed)) => {
-            app.oauth().approve(call, actor, request).await
+    let is_granted = match decision {
+        Decision::SentBack(back) => return sent_back(app, visitor, back.answer(app.oauth().issuer())),
+        Decision::NeedsSignIn => return sign_in(app, visitor, asked),
+        Decision::Granted => true,
+        Decision::NeedsConsent(_) => false,
+    };
+    let answered = if is_granted && reply.is_none() {
+        app.oauth().approve(call, actor, request).await
+    } else {
+        let question = match Question::about(app, visitor, asked).await {
+            Ok(question) => question,
+            Err(response) => return *response,
+        };
+        // Another browser's form, or one that was made for another question, is no answer to this one.
+        let is_answer = |reply: &Reply| visitor.accepts(app, &question.bound(session, asked), &reply.csrf);
+        match reply.filter(is_answer).map(|reply| reply.choice) {
+            Some(Choice::Denied) => app.oauth().deny(call, actor, request).await,
+            None if !is_granted => return ask(app, visitor, session, asked, &question),
+            Some(Choice::Allowed) | None => app.oauth().approve(call, actor, request).await,
         }
-        (Decision::NeedsConsent(_), None) => return ask(app, visitor, session, asked).await,
     };
     match answered {
         Ok(answer) => sent_back(app, visitor, answer),
@@ -227,29 +282,27 @@ fn wish(request: &AuthorizationRequest) -> SignInWish {
         second_factor: asks_for_second_factor(request),
         login_hint: request.login_hint.clone(),
         ui_locales: (!request.ui_locales.is_empty()).then(|| request.ui_locales.join(" ")),
+        form_target: Some(source(&request.redirect_uri)),
     }
 }
 
 /// Asks the person.
-async fn ask(app: &App, visitor: &Visitor, session: &BrowserSession, asked: &Asked) -> Response {
+fn ask(
+    app: &App,
+    visitor: &Visitor,
+    session: &BrowserSession,
+    asked: &Asked,
+    question: &Question,
+) -> Response {
     let request = &asked.request;
-    let application = &request.application;
-    let introduced = app
-        .oauth()
-        .introduce(&application.id.to_string(), &request.redirect_uri, Some(&request.scopes.to_string()))
-        .await;
-    let introduction = match introduced {
-        Ok(introduction) => introduction,
-        Err(Refused::Rule(error)) => return refused(app, visitor, &error.to_string()),
-        Err(Refused::Fault(fault)) => return failure(app, &visitor.headers, fault.into()),
-    };
+    let bound = question.bound(session, asked);
     let locales = request.ui_locales.join(" ");
     let look = visitor.look_asked_for(app, Some(&locales));
     let words = &look.words;
     let form_of = |choice: &str, rank, label: &str| {
         let mut form = form(app, visitor, AUTHORIZE, None, (rank, words.text(label)));
-        let (name, token) = visitor.form_token(app, &bound(&asked.query));
-        form.hidden = vec![(name, token), ("request", asked.query.clone()), ("choice", choice.to_owned())];
+        let (name, token) = visitor.form_token(app, &bound);
+        form.hidden = vec![(name, token), (ASKED, asked.query.clone()), ("choice", choice.to_owned())];
         form
     };
     let target = origin(&request.redirect_uri);
@@ -257,18 +310,18 @@ async fn ask(app: &App, visitor: &Visitor, session: &BrowserSession, asked: &Ask
     page.texts.push(words.fill(
         "page.consent.text",
         &[
-            ("application", &application.name),
-            ("organization", &introduction.organization),
+            ("application", &question.application.name),
+            ("organization", &question.organization),
             ("name", &session.name),
         ],
     ));
     page.texts.push(words.fill("page.consent.target", &[("host", &target)]));
     page.texts.push(words.text("page.consent.scopes").to_owned());
-    page.items = introduction.requested.names().map(|name| in_words(words, name)).collect();
+    page.items = request.scopes.names().map(|name| in_words(words, name)).collect();
     page.form = Some(form_of("allow", Rank::Primary, "page.consent.allow"));
     page.others.push(form_of("deny", Rank::Secondary, "page.consent.deny"));
-    page.form_target = Some(target);
-    if let Some(href) = sign_in_with_another(app, visitor, &asked.to) {
+    page.form_target = Some(source(&request.redirect_uri));
+    if let Some(href) = sign_in_with_another(app, visitor, &asked.to, wish(request)) {
         page.links.push(link(words, "page.consent.other", href));
     }
     page.answer(app, visitor, StatusCode::OK)

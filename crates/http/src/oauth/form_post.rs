@@ -36,7 +36,7 @@ pub(super) fn form_post(answer: &Answer) -> Response {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     let policy = format!(
         "default-src 'none'; script-src 'self'; form-action {}; frame-ancestors 'none'; base-uri 'none'",
-        origin(&answer.redirect_uri)
+        source(&answer.redirect_uri)
     );
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
@@ -44,13 +44,30 @@ pub(super) fn form_post(answer: &Answer) -> Response {
     (StatusCode::OK, headers, page).into_response()
 }
 
-/// The origin that the form goes to, as a content security policy names it.
+/// Where the browser is sent on to, as people read it: an origin, or the scheme of a phone's application.
 pub(super) fn origin(uri: &str) -> String {
     match Url::parse(uri) {
         Ok(url) if url.origin().is_tuple() => url.origin().ascii_serialization(),
         Ok(url) => format!("{}:", url.scheme()),
+        Err(_) => String::new(),
+    }
+}
+
+/// The same as a content security policy names it (W3C Content Security Policy 3, section 2.3.1): by its scheme alone where the policy has
+/// no way to write the host.
+pub(super) fn source(uri: &str) -> String {
+    match Url::parse(uri) {
+        Ok(url) if url.origin().is_tuple() && url.host_str().is_some_and(is_host_source) => {
+            url.origin().ascii_serialization()
+        }
+        Ok(url) => format!("{}:", url.scheme()),
         Err(_) => "'none'".to_owned(),
     }
+}
+
+/// Whether a policy has a way to write it: an address of IPv6 it has not, and a wildcard or what separates sources would say something else.
+fn is_host_source(host: &str) -> bool {
+    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
 }
 
 fn escaped(text: &str) -> String {
@@ -66,4 +83,27 @@ fn escaped(text: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_names_an_origin_or_else_its_scheme_and_nothing_more() {
+        for (uri, named) in [
+            ("https://shop.example.com/callback", "https://shop.example.com"),
+            ("https://shop.example.com:8443/callback", "https://shop.example.com:8443"),
+            ("http://127.0.0.1:4000/", "http://127.0.0.1:4000"),
+            ("http://[::1]:4000/", "http:"),
+            ("https://*.example.com/", "https:"),
+            ("https://a;script-src/", "https:"),
+            ("https://a,b.example.com/", "https:"),
+            ("https://a'b.example.com/", "https:"),
+            ("com.example.shop:/callback", "com.example.shop:"),
+            ("no address", "'none'"),
+        ] {
+            assert_eq!(source(uri), named, "{uri}");
+        }
+    }
 }

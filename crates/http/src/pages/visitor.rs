@@ -77,8 +77,10 @@ pub(crate) struct Visitor {
     cookies: Cookies,
     /// What this browser's forms are bound to.
     form_secret: String,
-    /// Whether the browser is yet to be given it.
+    /// Whether the browser named none.
     is_new: bool,
+    /// Whether the request only looks.
+    is_looking: bool,
 }
 
 /// The browser's cookies, as they were sent.
@@ -108,7 +110,8 @@ impl FromRequestParts<App> for Visitor {
         };
         let is_new = cookies.form.is_none();
         let form_secret = cookies.form.clone().unwrap_or_else(|| secret(app));
-        Ok(Self { call, session, headers, cookies, form_secret, is_new })
+        let is_looking = parts.method.is_safe();
+        Ok(Self { call, session, headers, cookies, form_secret, is_new, is_looking })
     }
 }
 
@@ -176,9 +179,10 @@ impl Visitor {
         }
     }
 
-    /// An answer to this browser, with the secret that its forms are bound to where it has none.
+    /// An answer to this browser, with the secret that its forms are bound to where it has none. Browsers keep cookies back from forms of
+    /// other sites: such a form must not have the one replaced that the browser has.
     pub(super) fn answer(&self, app: &App, mut response: Response) -> Response {
-        if self.is_new {
+        if self.is_new && (self.is_looking || !self.is_foreign()) {
             set_cookie(app, &mut response, FORM, &self.form_secret, None);
         }
         response

@@ -2,10 +2,12 @@
 
 use tidegate_crypto::PlainToken;
 use tidegate_domain::challenge::{Challenge, ChallengeStatus, Purpose};
+use tidegate_domain::id::OrganizationId;
 use tidegate_domain::{EmailAddress, LanguageTag, PasswordRule};
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::fault::Fault;
 
+use crate::accounts::claims_repository::OrganizationLabel;
 use crate::{Identity, IdentityTables};
 
 /// Why following a link failed.
@@ -37,6 +39,15 @@ pub struct LinkPurpose {
 }
 
 impl Identity {
+    /// What an organization is called where strangers read it: never by a name that its founder chose.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn organization_label(&self, organization: OrganizationId) -> Result<OrganizationLabel, Fault> {
+        let mut unit = self.kernel.store.read().await?;
+        Ok(unit.claims().label(organization).await?)
+    }
+
     /// What the token of a `/verify-email` link is for. None when following it would be refused.
     ///
     /// # Errors

@@ -13,10 +13,22 @@ use crate::changes;
 use crate::node::token_uses::TokenUses;
 use crate::tables::sessions::SessionRecord;
 
+/// What a remembered secret was presented as. What is known of a token is never known of a cookie, nor the other way round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum SecretKind {
+    /// A token that says itself whose it is.
+    Signed,
+    /// A token that is looked up.
+    Opaque,
+    /// What a browser holds at the hosted pages.
+    Cookie,
+}
+
 /// What a node caches of the store, and how it is notified of changes.
 pub(crate) struct Memory {
     pub(crate) changes: Changes,
-    pub(crate) claims: ReadCache<[u8; 32], Arc<AccessClaims>>,
+    /// By what a secret was presented as, and its hash.
+    pub(crate) claims: ReadCache<(SecretKind, [u8; 32]), Arc<AccessClaims>>,
     pub(crate) sessions: ReadCache<SessionId, Arc<SessionRecord>>,
     /// Which personal access token has a hash, and whose it is.
     pub(crate) access_tokens: ReadCache<[u8; 32], (AccessTokenId, AccountId)>,

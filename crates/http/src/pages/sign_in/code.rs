@@ -69,6 +69,7 @@ fn page(app: &App, visitor: &Visitor, waiting: &Waiting, problem: Option<Problem
     let mut page = Page::titled(&look, "page.code.title");
     page.texts.push(words.fill("page.code.text", &[("email", &waiting.email)]));
     page.form = Some(main);
+    page.form_target.clone_from(&waiting.flow.form_target);
     page.others.push(form(app, visitor, AGAIN, Some(sealed), button));
     answer(app, visitor, page, problem)
 }

@@ -91,7 +91,10 @@ fn page(app: &App, visitor: &Visitor, flow: &Flow, step: &FactorStep, asked: Ask
         page.texts.push(words.text("page.factor.choose").to_owned());
     }
     page.others = other_ways(app, visitor, words, &sealed, step, is_backup);
-    page.passkey = PasskeyOffer::new(app, visitor, words, &sealed, Some(&step.login));
+    page.form_target.clone_from(&flow.form_target);
+    // Passkeys are found by addresses.
+    page.passkey =
+        if step.login.contains('@') { PasskeyOffer::new(app, visitor, words, &sealed) } else { None };
     if step.has_recovery_codes && !is_backup {
         page.links.push(link(words, "page.factor.use_backup", format!("{SHOW}?flow={sealed}&backup=yes")));
     }

@@ -98,6 +98,23 @@ pub(crate) struct SignInWish {
     pub(crate) login_hint: Option<String>,
     /// The languages the person prefers, as OpenID Connect writes them.
     pub(crate) ui_locales: Option<String>,
+    /// Where the page that asks may send the browser on to, as a content security policy names it: read out of a validated request,
+    /// never what was sent.
+    pub(crate) form_target: Option<String>,
+}
+
+impl SignInWish {
+    /// The beginning of a sign-in that leads to `to`.
+    fn flow(self, to: Continuation) -> Flow {
+        Flow {
+            to: Some(to),
+            hint: self.login_hint.filter(|hint| hint.len() <= 320),
+            locales: self.ui_locales.filter(|locales| locales.len() <= 100),
+            is_strict: self.second_factor,
+            form_target: self.form_target,
+            step: None,
+        }
+    }
 }
 
 /// A sign-in under way.
@@ -111,6 +128,9 @@ pub(super) struct Flow {
     pub(super) locales: Option<String>,
     /// Whether a trusted device is asked for the second factor, too.
     pub(super) is_strict: bool,
+    /// Where the page that it leads to may send the browser on to: see [`SignInWish::form_target`].
+    #[serde(default)]
+    pub(super) form_target: Option<String>,
     /// The step it waits for; none at its beginning.
     pub(super) step: Option<Step>,
 }
@@ -220,7 +240,8 @@ impl Flow {
     pub(super) fn target(&self, app: &App, session: SessionId) -> Result<String, Fault> {
         let Some(to) = &self.to else { return Ok("/account".to_owned()) };
         let until = app.kernel().now().plus(RETURN_LIFETIME).seconds();
-        let proof = seal(app, RETURNED, &Returned { until, session, to: to.clone() })?;
+        let proof =
+            seal(app, RETURNED, &Returned { until, session, is_strict: self.is_strict, to: to.clone() })?;
         let separator = if to.0.contains('?') { '&' } else { '?' };
         Ok(format!("{}{separator}{RETURN}={proof}", to.0))
     }
@@ -231,6 +252,9 @@ impl Flow {
 struct Returned {
     until: i64,
     session: SessionId,
+    /// Whether the second factor was asked for, also on a trusted device.
+    #[serde(default)]
+    is_strict: bool,
     to: Continuation,
 }
 
@@ -255,17 +279,20 @@ pub(crate) fn without_proof(query: &str) -> (String, Option<&str>) {
     (kept.join("&"), proof.map(|(_, proof)| proof))
 }
 
-/// Whether the session was opened for the page at `to`, and just now. `proof` came with the request: see [`without_proof`].
+/// Whether the session was opened for the page at `to`, just now, and as `wish` has it. `proof` came with the request: see
+/// [`without_proof`].
 pub(crate) fn was_signed_in_for(
     app: &App,
     session: &BrowserSession,
+    wish: &SignInWish,
     to: &Continuation,
     proof: Option<&str>,
 ) -> bool {
     let returned: Option<Returned> = proof.and_then(|proof| open(app, RETURNED, proof));
     let now = app.kernel().now().seconds();
     returned.is_some_and(|returned| {
-        returned.session == session.session && returned.to == *to && returned.until > now
+        let is_for_it = returned.session == session.session && returned.to == *to && returned.until > now;
+        is_for_it && (returned.is_strict || !wish.second_factor)
     })
 }
 
@@ -277,7 +304,7 @@ pub(crate) fn has_to_sign_in(
     to: &Continuation,
     proof: Option<&str>,
 ) -> bool {
-    !was_signed_in_for(app, session, to, proof) && !satisfies(session, wish, app.kernel().now())
+    !was_signed_in_for(app, session, wish, to, proof) && !satisfies(session, wish, app.kernel().now())
 }
 
 fn satisfies(session: &BrowserSession, wish: &SignInWish, now: Timestamp) -> bool {
@@ -289,14 +316,7 @@ fn satisfies(session: &BrowserSession, wish: &SignInWish, now: Timestamp) -> boo
 
 /// Sends the browser to sign in first, and then back to `to`.
 pub(crate) fn sign_in_first(app: &App, visitor: &Visitor, to: Continuation, wish: SignInWish) -> Response {
-    let flow = Flow {
-        to: Some(to),
-        hint: wish.login_hint.filter(|hint| hint.len() <= 320),
-        locales: wish.ui_locales.filter(|locales| locales.len() <= 100),
-        is_strict: wish.second_factor,
-        step: None,
-    };
-    let response = match flow.seal(app, visitor) {
+    let response = match wish.flow(to).seal(app, visitor) {
         Ok(sealed) => Redirect::to(&format!("/sign-in?flow={sealed}")).into_response(),
         Err(fault) => {
             tracing::error!(%fault, "a sign-in could not be begun");
@@ -306,9 +326,14 @@ pub(crate) fn sign_in_first(app: &App, visitor: &Visitor, to: Continuation, wish
     visitor.answer(app, response)
 }
 
-/// Where the person signs in with another account, and then goes back to `to`.
-pub(crate) fn sign_in_with_another(app: &App, visitor: &Visitor, to: &Continuation) -> Option<String> {
-    let flow = Flow { to: Some(to.clone()), ..Flow::default() };
+/// Where the person signs in with another account, as strictly as with this one, and then goes back to `to`.
+pub(crate) fn sign_in_with_another(
+    app: &App,
+    visitor: &Visitor,
+    to: &Continuation,
+    wish: SignInWish,
+) -> Option<String> {
+    let flow = SignInWish { login_hint: None, ..wish }.flow(to.clone());
     flow.seal(app, visitor).ok().map(|sealed| format!("/sign-in?flow={sealed}"))
 }
 

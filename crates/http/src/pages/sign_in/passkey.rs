@@ -1,4 +1,4 @@
-//! `/sign-in/passkey`: a passkey, with an address or without one. The only pages that need a script: browsers offer passkeys to scripts
+//! `/sign-in/passkey`: a passkey: at the beginning, or as the second factor. The only pages that need a script: browsers offer passkeys to scripts
 //! alone. The challenge is fetched when it is needed, and the answer is sent as a form.
 
 use askama::Template;
@@ -37,29 +37,19 @@ pub(super) struct PasskeyOffer {
     csrf: String,
     options_csrf: String,
     flow: String,
-    /// Whose passkey it must be; empty for whatever is typed into the first field.
-    login: String,
     label: String,
     failed: String,
 }
 
 impl PasskeyOffer {
-    /// None where there are no passkeys, or browsers would refuse them at this address. `login` says whose it must be.
-    pub(super) fn new(
-        app: &App,
-        visitor: &Visitor,
-        words: &Catalogue,
-        flow: &str,
-        login: Option<&str>,
-    ) -> Option<Self> {
+    /// None where there are no passkeys, or browsers would refuse them at this address.
+    pub(super) fn new(app: &App, visitor: &Visitor, words: &Catalogue, flow: &str) -> Option<Self> {
         let party = app.kernel().settings().passkeys.relying_party.as_ref().ok()?;
         let host = visitor.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let is_possible = is_below(host, party.id()) && login.is_none_or(|login| login.contains('@'));
-        is_possible.then(|| Self {
+        is_below(host, party.id()).then(|| Self {
             csrf: visitor.form_token(app, ACTION).1,
             options_csrf: visitor.form_token(app, OPTIONS).1,
             flow: flow.to_owned(),
-            login: login.unwrap_or_default().to_owned(),
             label: words.text("page.signin.passkey").to_owned(),
             failed: words.text("page.signin.passkey_failed").to_owned(),
         })
@@ -72,7 +62,7 @@ pub(super) struct OptionsForm {
     #[serde(default)]
     csrf: String,
     #[serde(default)]
-    login: String,
+    flow: String,
 }
 
 /// What the script sends of the authenticator's answer.
@@ -82,29 +72,31 @@ pub(super) struct PasskeyForm {
     csrf: String,
     #[serde(default)]
     flow: String,
-    #[serde(default)]
-    login: String,
     /// As `toJSON()` writes it.
     #[serde(default)]
     credential: String,
 }
 
-/// The address that was typed; none where it is none.
-fn address(app: &App, typed: &str) -> Option<EmailAddress> {
-    match password::read_login(app, typed) {
+/// Whose passkey it must be: at the second factor that of the account that showed the first one, otherwise whose the authenticator has. What
+/// is typed says nothing: whether an address has passkeys would show.
+fn owner(app: &App, flow: &Flow) -> Option<EmailAddress> {
+    let Some(Step::Factor(step)) = &flow.step else { return None };
+    match password::read_login(app, &step.login) {
         Some(LoginName::Email(email)) => Some(email),
         Some(LoginName::Phone(_) | LoginName::Service(_)) | None => None,
     }
 }
 
-/// A challenge, as `PublicKeyCredential.parseRequestOptionsFromJSON()` reads it. An address without an account is answered as one with a
-/// passkey.
+/// A challenge, as `PublicKeyCredential.parseRequestOptionsFromJSON()` reads it. It names passkeys only to who has shown the password.
 pub(super) async fn options(State(app): State<App>, sent: Sent<OptionsForm>) -> Response {
     let Sent { visitor, form } = sent;
     if !visitor.accepts(&app, OPTIONS, &form.csrf) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    let email = address(&app, &form.login);
+    let Ok(flow) = Flow::open(&app, &visitor, &form.flow) else {
+        return StatusCode::FORBIDDEN.into_response();
+    };
+    let email = owner(&app, &flow);
     match app.identity().start_passkey_sign_in(&visitor.call, email.as_ref()).await {
         Ok(request) => Json(written(&request)).into_response(),
         Err(Refused::Rule(
@@ -186,17 +178,12 @@ pub(super) async fn sign_in(State(app): State<App>, sent: Sent<PasskeyForm>) -> 
     if !visitor.accepts(&app, ACTION, &form.csrf) {
         return again(Problem::stale(&look.words));
     }
-    // At the second factor, it must be the same account's that showed the first one.
-    let login = match &flow.step {
-        Some(Step::Factor(step)) => &step.login,
-        Some(Step::Code { .. }) | None => &form.login,
-    };
     let failed = || {
         again(Problem::saying(&look.words, StatusCode::UNPROCESSABLE_ENTITY, "page.signin.passkey_failed"))
     };
     let Some(response) = read(&form.credential) else { return failed() };
     let device = visitor.device(&app, flow.is_strict).data();
-    let claim = PasskeySignIn { email: address(&app, login), response, device };
+    let claim = PasskeySignIn { email: owner(&app, &flow), response, device };
     match app.identity().complete_passkey_sign_in(&visitor.call, claim).await {
         Ok(signed_in) => finish(&app, &visitor, &flow, &signed_in).await,
         Err(Refused::Rule(_)) => failed(),

@@ -71,7 +71,8 @@ pub(super) fn show(app: &App, visitor: &Visitor, flow: &Flow, problem: Option<Pr
     main.fields = vec![login, password];
     let mut page = Page::titled(&look, "page.signin.title");
     page.form = Some(main);
-    page.passkey = PasskeyOffer::new(app, visitor, words, &sealed, None);
+    page.form_target.clone_from(&flow.form_target);
+    page.passkey = PasskeyOffer::new(app, visitor, words, &sealed);
     page.links.push(link(words, "page.signin.forgot", format!("/forgot-password?flow={sealed}")));
     answer(app, visitor, page, problem)
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use axum::http::Method;
 use serde_json::json;
 use tidegate_testkit::{Answer, PASSWORD, Person, TestApp, on_both_engines};
 use url::form_urlencoded::Serializer;
 
 use super::wire::{
-    ADA, App, CALLBACK, audited, described, described_with, exchange, parameters, parameters_with, register,
-    register_public, sent_back,
+    ADA, App, CALLBACK, applications, as_person, audited, described, described_with, exchange, organization,
+    parameters, parameters_with, register, register_public, sent_back,
 };
 use crate::pages::heading;
 use crate::pages::sign_in::assert_guarded;
@@ -248,7 +249,7 @@ on_both_engines! {
         let stranger = Window::new(&app);
         assert_eq!(heading(&{ let answer = stranger.post(AUTHORIZE, &form).await; stranger.follow(answer).await }), "Sign in");
         // The question was about another request than the one that is answered.
-        let swapped = filled(&page, AUTHORIZE, &[("request", more.split_once('?').unwrap().1)]);
+        let swapped = filled(&page, AUTHORIZE, &[("asked", more.split_once('?').unwrap().1)]);
         assert_asked(&window.post(AUTHORIZE, &swapped).await);
         assert_eq!(audited(&app, "oauth.consent").await, Vec::<String>::new());
         assert_eq!(app.sql_count("select count(*) from oauth_codes").await, 0);
@@ -263,6 +264,112 @@ on_both_engines! {
         assert!(answer.assert_status(303).header("location").starts_with("/oauth/authorize?"));
         let page = window.follow(answer).await;
         assert_asked(&sign_in(&window, &page, ADA).await);
+    }
+
+    async fn a_request_object_that_is_posted_is_refused_and_not_dropped(app: TestApp) {
+        let (_, client) = shop(&app).await;
+        let window = Window::new(&app);
+        let asked = parameters_with(&client, &[("request", "eyJhbGciOiJub25lIn0.e30."), ("csrf", "x"), ("choice", "allow")]);
+        let form = Serializer::new(String::new()).extend_pairs(&asked).finish();
+        let answer = window.post(AUTHORIZE, &form).await;
+        assert_eq!((answer.assert_status(303).header("x-frame-options"), answer.header("cache-control")), ("DENY", "no-store"));
+        let to = answer.header("location").to_owned();
+        let back = sent_back(&window.open(&to).await);
+        assert_eq!((back["error"].as_str(), back["state"].as_str()), ("request_not_supported", "some state"));
+    }
+
+    async fn a_question_that_has_changed_since_is_asked_again(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described_with(json!({ "scopes": ["openid"] }))).await;
+        let path = format!("{}/{}", applications(organization(&app, &ada).await), client.number);
+        let window = Window::new(&app);
+        window.sign_in(ADA).await;
+        // It does not say what it asks for: all that it may.
+        let mut asked = parameters(&client);
+        asked.remove("scope");
+        let changes = [json!({ "scopes": ["openid", "email", "read"] }), json!({ "name": "Another shop" })];
+        for change in changes {
+            let page = window.open(&address(&asked)).await;
+            assert_asked(&page);
+            as_person(&app, Method::PATCH, &path, &ada).json(&change).send().await.assert_status(200);
+            for choice in ["allow", "deny"] {
+                let again = choose(&window, &page, choice).await;
+                assert_asked(&again);
+                assert_eq!(audited(&app, "oauth.consent").await, Vec::<String>::new(), "{change} {choice}");
+            }
+            assert_eq!(app.sql_count("select count(*) from oauth_consents").await, 0, "{change}");
+        }
+        let page = window.open(&address(&asked)).await;
+        assert!(page.text.contains("Another shop") && page.text.contains("read your e-mail address"), "{}", page.text);
+        assert!(sent_back(&choose(&window, &page, "allow").await).contains_key("code"));
+    }
+
+    async fn each_page_of_a_sign_in_may_lead_on_to_the_application(app: TestApp) {
+        let (ada, client) = shop(&app).await;
+        let window = Window::new(&app);
+        window.sign_in(ADA).await;
+        let page = window.open(&address(&parameters(&client))).await;
+        sent_back(&choose(&window, &page, "allow").await);
+        let page = window.visit("/sign-out").await;
+        window.press(&page, "/sign-out", &[]).await;
+        let authenticator = app.enrol_totp(&ada, "Phone").await;
+        app.advance(Duration::from_secs(90));
+        let assert_leads_on = |page: &Answer| {
+            let policy = page.header("content-security-policy");
+            assert!(policy.contains("form-action 'self' https://shop.example.com;"), "{policy}");
+        };
+        let page = window.visit(&address(&parameters(&client))).await;
+        assert_leads_on(&page);
+        let wrong = window.press(&page, "/sign-in", &[("login", ADA), ("password", "Wrong1horse!")]).await;
+        assert_leads_on(&wrong);
+        let page = window.press(&wrong, "/sign-in", &[("login", ADA), ("password", PASSWORD)]).await;
+        assert_eq!(heading(&page), "Confirm that it is you");
+        assert_leads_on(&page);
+        let wrong = window.press(&page, "/sign-in/factor", &[("code", "x")]).await;
+        assert_leads_on(&wrong);
+        let back = window.press(&wrong, "/sign-in/factor", &[("code", &authenticator.code(app.now()))]).await;
+        assert!(sent_back(&back).contains_key("code"), "nothing is asked that was allowed");
+        // The page for a mailed code.
+        app.sign_up_rivergen(BOB).await;
+        let window = Window::new(&app);
+        let page = window.visit(&address(&parameters(&client))).await;
+        let page = window.press(&page, "/sign-in", &[("login", BOB), ("password", PASSWORD)]).await;
+        assert_eq!(heading(&page), "Verify your e-mail address");
+        assert_leads_on(&page);
+        // Other sign-ins stay here.
+        assert_guarded(&Window::new(&app).visit("/sign-in").await);
+    }
+
+    async fn another_account_is_asked_for_its_second_factor_as_the_first_one_was(app: TestApp) {
+        let (ada, client) = shop(&app).await;
+        app.sign_up_rivergen_verified(BOB).await;
+        let authenticator = app.enrol_totp(&ada, "Phone").await;
+        app.advance(Duration::from_secs(30));
+        let window = Window::new(&app);
+        let answer = window.try_password(ADA, PASSWORD).await;
+        let page = window.follow(answer).await;
+        let code = authenticator.code(app.now());
+        window.press(&page, "/sign-in/factor", &[("code", &code), ("trust", "yes")]).await;
+        let asked = address(&parameters_with(&client, &[("acr_values", "urn:example:mfa"), ("prompt", "login")]));
+        let page = window.visit(&asked).await;
+        // He has no second factor.
+        let page = sign_in(&window, &page, BOB).await;
+        assert_asked(&page);
+        let other = page.text.split_once("href=\"/sign-in?flow=").unwrap().1.split_once('"').unwrap().0.to_owned();
+        let page = window.open(&format!("/sign-in?flow={other}")).await;
+        let page = sign_in(&window, &page, ADA).await;
+        assert_eq!(heading(&page), "Confirm that it is you", "although she trusts this browser");
+    }
+
+    async fn an_application_is_not_introduced_by_a_name_that_its_founder_chose(app: TestApp) {
+        let (_, client) = shop(&app).await;
+        app.sign_up_rivergen_verified(BOB).await;
+        let window = Window::new(&app);
+        window.sign_in(BOB).await;
+        let page = window.open(&address(&parameters(&client))).await;
+        assert_asked(&page);
+        let said = "Shop, an application of the organization of ada@example.com, asks";
+        assert!(page.text.contains(said), "{}", page.text);
     }
 
     async fn a_browser_whose_session_ended_signs_in_again_and_goes_on(app: TestApp) {

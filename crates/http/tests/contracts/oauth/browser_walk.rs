@@ -71,3 +71,38 @@ fn a_person_refuses_an_application_then_allows_it_and_is_not_asked_again() {
         assert_eq!(browser.complaints(), Vec::<Value>::new());
     });
 }
+
+#[test]
+fn a_person_who_was_signed_out_comes_back_to_an_application_that_they_allowed() {
+    run(Engine::Sqlite, async |_: Engine| {
+        let (app, address) = serve_with(|_| {}).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let callback = application().await;
+        let client = register(&app, &ada, &described_with(json!({ "redirect_uris": [callback] }))).await;
+        let asked = parameters_with(&client, &[("redirect_uri", &callback)]);
+        let query = Serializer::new(String::new()).extend_pairs(&asked).finish();
+        let request = format!("{address}/oauth/authorize?{query}");
+        let browser = Browser::start();
+        let sign_in = || {
+            browser.type_into("#login", ADA);
+            browser.type_into("#password", PASSWORD);
+            browser.press("form[action='/sign-in'] button[type=submit]");
+        };
+        browser.open(&request);
+        browser.arrive_at("Sign in").await;
+        sign_in();
+        browser.arrive_at("Allow access?").await;
+        browser.press("form:has([name=choice][value=allow]) button");
+        browser.arrive_at("Welcome").await;
+        browser.open(&format!("{address}/sign-out"));
+        browser.arrive_at("Sign out?").await;
+        browser.press("form[action='/sign-out'] button");
+        browser.arrive_at("Signed out").await;
+        // The answer to the form leads through this server to the application at once.
+        browser.open(&request);
+        browser.arrive_at("Sign in").await;
+        sign_in();
+        browser.arrive_at("Welcome").await;
+        assert_eq!(browser.complaints(), Vec::<Value>::new());
+    });
+}

@@ -79,6 +79,40 @@ on_both_engines! {
         Window::at(&app, "198.51.100.9").sign_in(ADA).await;
     }
 
+    async fn an_attacker_on_many_networks_does_not_keep_the_owner_out(app: TestApp) {
+        app.sign_up_rivergen_verified(ADA).await;
+        for ip in ["192.0.2.1", "203.0.113.1", "198.18.0.1"] {
+            let window = Window::at(&app, ip);
+            for _ in 0..5 {
+                window.try_password(ADA, "Wrong1horse!").await.assert_status(422);
+            }
+            window.try_password(ADA, "Wrong1horse!").await.assert_status(429);
+        }
+        Window::at(&app, "198.51.100.9").sign_in(ADA).await;
+    }
+
+    async fn a_form_of_another_site_does_not_replace_what_forms_are_bound_to(app: TestApp) {
+        // As a browser sends it: without the cookies that it has.
+        let forms = [
+            ("/sign-in", "login=x&password=x"),
+            ("/forgot-password", "email=x%40example.com"),
+            ("/oauth/authorize", "csrf=x&asked=client_id%3Dx&choice=allow"),
+            ("/oauth/authorize", "client_id=x"),
+        ];
+        for (path, form) in forms {
+            for site in ["cross-site", "same-site"] {
+                let request = Window::new(&app).request(path, form).header("sec-fetch-site", site);
+                let answer = request.header("accept", "text/html").send().await;
+                assert_eq!(answer.header("set-cookie"), "", "{path} from {site}: {}", answer.text);
+            }
+        }
+        // A link of another site gives the secret to a browser that has none, and a form of this one as well.
+        let link = app.get("/sign-in").header("sec-fetch-site", "cross-site").send().await;
+        assert!(link.header("set-cookie").starts_with(FORM));
+        let own = app.post("/sign-in").form("login=x").header("sec-fetch-site", "same-origin").send().await;
+        assert!(own.header("set-cookie").starts_with(FORM));
+    }
+
     async fn an_attacker_cannot_have_a_browser_sign_in_as_them(app: TestApp) {
         app.sign_up_rivergen_verified(BOB).await;
         let attacker = Window::new(&app);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tidegate_crypto::SigningAlgorithm;
 use tidegate_testkit::{PASSWORD, TestApp, on_both_engines};
 
 use super::window::SESSION;
@@ -94,6 +95,31 @@ on_both_engines! {
             assert!(!thief.is_signed_in().await, "{token}");
         }
         assert!(window.is_signed_in().await);
+    }
+
+    async fn the_cookie_is_no_token_where_it_is_remembered_either(app: TestApp) {
+        app.sign_up_rivergen_verified(ADA).await;
+        let window = Window::new(&app);
+        window.sign_in(ADA).await;
+        let secret = window.cookie(SESSION).unwrap();
+        let cookie = format!("{SESSION}={secret}");
+        let node = app.another_node().await;
+        for client in [app.client(), node.client()] {
+            // Before the node has seen it in a cookie, after, and once more after that.
+            for _ in 0..3 {
+                for path in ["/api/v1/auth/me", "/api/v1/sessions", "/oauth/userinfo"] {
+                    client.get(path).bearer(&secret).send().await.assert_status(401);
+                    client.get(path).bearer(&format!("1|{secret}")).send().await.assert_status(401);
+                }
+                client.get("/account").header("cookie", &cookie).send().await.assert_status(200);
+            }
+            app.kernel().rotate_signing_key(SigningAlgorithm::EdDsa).await.unwrap();
+            client.get("/api/v1/auth/me").bearer(&secret).send().await.assert_status(401);
+            client.get("/account").header("cookie", &cookie).send().await.assert_status(200);
+            client.get("/api/v1/auth/me").bearer(&secret).send().await.assert_status(401);
+        }
+        assert!(app.kernel().authenticate_cookie(&secret).await.is_ok());
+        assert!(app.kernel().inspect(&secret).await.is_err() && app.kernel().authenticate(&secret).await.is_err());
     }
 
     async fn only_the_cookie_that_no_other_host_can_set_is_read(app: TestApp) {
