@@ -59,6 +59,8 @@ actions! {
     SocialSignedUp = "auth.social.signup",
     /// An account at another identity provider signs in to an account from now on.
     SocialAccountConnected = "auth.social.connected",
+    /// An operator lifted the block of an account at another identity provider.
+    SocialAccountUnblocked = "auth.social.unblocked",
     /// An address was shown to be theirs.
     EmailVerified = "auth.email.verified",
     /// A phone was shown to be theirs.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::factor::FactorKind;
-use crate::id::{AccountId, ChallengeId, OrganizationId, SessionId};
+use crate::id::{AccountId, ChallengeId, OrganizationId, SessionId, SocialAccountId};
 use crate::session::AmrSet;
 use crate::{ContractId, Timestamp};
 
@@ -164,6 +164,39 @@ pub struct PendingSignIn {
     pub shown: AmrSet,
     /// The kind of factor whose code is expected; none before the client has chosen one.
     pub kind: Option<FactorKind>,
+    /// The account at a provider that is connected when the sign-in is complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connects: Option<Box<PendingConnection>>,
+}
+
+/// An account at another identity provider that is to be connected with an account that was there before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingConnection {
+    /// Key of the row to be.
+    pub id: SocialAccountId,
+    /// The provider's name in the configuration.
+    pub provider: String,
+    /// What people call the provider.
+    pub title: String,
+    /// Who issued the subject.
+    pub issuer: String,
+    /// What the issuer calls the person.
+    pub subject: String,
+    /// The address by which the account was found.
+    pub email: String,
+    /// What the provider calls them; may be empty.
+    pub display_name: String,
+    /// The provider's tokens, sealed with the row's key; in hexadecimal digits.
+    pub tokens: String,
+    /// Whether the owner must show first that the account's mailbox is in their hands now.
+    pub needs_mailbox: bool,
+}
+
+impl PendingSignIn {
+    /// The provider that is connected once a mailed code has come back; none where no such code is waited for.
+    pub fn mailbox_for(&self) -> Option<&PendingConnection> {
+        self.connects.as_deref().filter(|connects| connects.needs_mailbox)
+    }
 }
 
 /// An open, answered or dead challenge.

@@ -108,6 +108,9 @@ pub enum ScopeError {
     /// Not of the form of RFC 6749 section 3.3.
     #[error("a scope is printable ASCII without spaces, quotes and backslashes")]
     Malformed,
+    /// Longer than any that there is.
+    #[error("unknown scope; no scope has so many characters")]
+    TooLong,
     /// One of OpenID Connect, where those mean nothing.
     #[error("a scope of OpenID Connect is no scope of a token")]
     OfOpenId,
@@ -147,28 +150,44 @@ impl Scope {
         let known = VOCABULARY.iter().find(|(known, _)| *known == name);
         match known {
             Some((known, _)) => Ok(Self(Cow::Borrowed(known))),
-            None if is_scope_token(name) => Err(ScopeError::Unknown(nearest(name))),
-            None => Err(ScopeError::Malformed),
+            None if !is_scope_token(name) => Err(ScopeError::Malformed),
+            // Comparing costs more the longer it is, and no scope is so long.
+            None if name.len() > LONGEST => Err(ScopeError::TooLong),
+            None => Err(ScopeError::Unknown(nearest(name))),
         }
     }
 
     /// Of a token or a row: what another version wrote is kept, and gives nothing here. The word for no limit is not kept: it
     /// means that alone, and must not be left alone when others are taken away.
     fn stored(name: &str) -> Option<Self> {
-        match Self::requested(name) {
-            Ok(scope) => Some(scope),
-            Err(_) if name == FULL || !is_scope_token(name) => None,
-            Err(_) => Some(Self(Cow::Owned(name.to_owned()))),
+        let known = VOCABULARY.iter().find(|(known, _)| *known == name);
+        match known {
+            Some((known, _)) => Some(Self(Cow::Borrowed(known))),
+            None if name == FULL || !is_scope_token(name) => None,
+            None => Some(Self(Cow::Owned(name.to_owned()))),
         }
     }
 }
 
-/// The known scope that is most like a name.
+/// The scope of tokens that is most like a name.
 fn nearest(name: &str) -> &'static str {
     let name = name.to_ascii_lowercase();
-    let likeness = |known: &str| strsim::jaro_winkler(&name, known);
-    Scope::known().max_by(|one, other| likeness(one).total_cmp(&likeness(other))).unwrap_or_default()
+    let likeness = Scope::of_tokens().map(|known| (known, strsim::jaro_winkler(&name, known)));
+    let nearest = likeness.max_by(|(_, one), (_, other)| one.total_cmp(other));
+    nearest.map(|(known, _)| known).unwrap_or_default()
 }
+
+/// Length of the longest scope of the vocabulary, in bytes.
+const LONGEST: usize = {
+    let (mut longest, mut rest) = (0, VOCABULARY.as_slice());
+    while let [(name, _), others @ ..] = rest {
+        if name.len() > longest {
+            longest = name.len();
+        }
+        rest = others;
+    }
+    longest
+};
 
 /// `scope-token` of RFC 6749 section 3.3.
 fn is_scope_token(text: &str) -> bool {
@@ -421,6 +440,27 @@ mod tests {
         }
         let text = ScopeError::Unknown("accounts:read").to_string();
         assert_eq!(text, "unknown scope; the nearest one is accounts:read");
+    }
+
+    #[test]
+    fn a_name_that_is_longer_than_any_scope_is_compared_with_none() {
+        assert_eq!(LONGEST, VOCABULARY.iter().map(|(name, _)| name.len()).max().unwrap());
+        let longest = "x".repeat(LONGEST);
+        assert!(matches!(Scopes::requested([longest.as_str()]), Err(ScopeError::Unknown(_))));
+        for length in [LONGEST + 1, 60_000] {
+            let long = "x".repeat(length);
+            assert_eq!(Scopes::requested([long.as_str()]), Err(ScopeError::TooLong), "{length}");
+            // What another version stored stays.
+            assert_eq!(Scopes::from_stored(&long).to_string(), long);
+        }
+    }
+
+    #[test]
+    fn no_scope_that_a_token_cannot_have_is_the_nearest() {
+        for typed in ["opened", "e-mail", "profil", "offline"] {
+            let Err(ScopeError::Unknown(nearest)) = Scopes::requested([typed]) else { panic!("{typed}") };
+            assert!(!OPENID.contains(&nearest), "{typed}: {nearest}");
+        }
     }
 
     #[test]

@@ -144,6 +144,7 @@ impl Discovery {
                 format!("discovery: the document is of {:?}, not of the configured issuer", document.issuer);
             return Err(FederationError::Misconfigured(text));
         }
+        outgoing.require_admitted("authorization endpoint", &document.authorization_endpoint)?;
         let jwks = document.jwks_uri.as_ref().ok_or_else(|| unreadable(WHAT, "no jwks_uri"))?;
         let body = outgoing.ask("keys", outgoing.get(jwks)).await?.bytes("keys")?;
         let keys =

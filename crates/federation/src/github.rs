@@ -93,7 +93,7 @@ impl Endpoints {
 fn primary(listed: &Value) -> Option<ProviderEmail> {
     let is = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_bool).unwrap_or_default();
     let primary = listed.as_array()?.iter().find(|entry| is(entry, "primary"))?;
-    ProviderEmail::read(primary.get("email")?.as_str()?, is(primary, "verified"))
+    ProviderEmail::read(primary.get("email")?.as_str()?, is(primary, "verified"), false)
 }
 
 async fn ask(outgoing: &Outgoing, url: &Url, access_token: &str) -> Result<Answer, FederationError> {

@@ -9,7 +9,7 @@ use crate::error::FederationError;
 /// How long an assertion of ours is valid: Apple allows six months; it is made anew for each exchange.
 const ASSERTION_LIFETIME: i64 = 300;
 /// The tenant of all personal accounts at Microsoft.
-const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+pub(crate) const CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
 /// What stands for a tenant in the issuer that Microsoft's discovery document names.
 pub(crate) const TENANT: &str = "{tenantid}";
 
@@ -109,6 +109,18 @@ impl Kind {
         }
     }
 
+    /// Whether the provider runs the mailbox of `email`, so that nobody else has the address now: Google, of its own domain and of
+    /// the domain of a Workspace organization (`hd`).
+    ///
+    /// Source: <https://developers.google.com/identity/gsi/web/guides/verify-google-id-token>.
+    pub(crate) fn is_authoritative(self, claims: &Map<String, Value>, email: &str) -> bool {
+        let Some((_, domain)) = email.rsplit_once('@') else { return false };
+        let hosted = claims.get("hd").and_then(Value::as_str);
+        self == Self::Google
+            && (domain.eq_ignore_ascii_case("gmail.com")
+                || hosted.is_some_and(|hosted| !hosted.is_empty() && hosted.eq_ignore_ascii_case(domain)))
+    }
+
     /// Whether the provider vouches for the address in `claims`.
     pub(crate) fn is_email_verified(self, claims: &Map<String, Value>, email: &str) -> bool {
         match self {
@@ -196,6 +208,20 @@ mod tests {
         assert!(is(json!({"verified_primary_email": ["Ada@example.com"]})));
         assert!(Kind::Apple.is_email_verified(&claims(json!({"email_verified": "true"})), "a@b.cd"));
         assert!(!Kind::Apple.is_email_verified(&claims(json!({"email_verified": "false"})), "a@b.cd"));
+    }
+
+    #[test]
+    fn google_alone_decides_whose_the_addresses_of_its_mailboxes_are() {
+        let is = |kind: Kind, email: &str, value: Value| kind.is_authoritative(&claims(value), email);
+        assert!(is(Kind::Google, "ada@GMAIL.com", json!({})));
+        assert!(is(Kind::Google, "ada@example.com", json!({"hd": "Example.com"})));
+        assert!(!is(Kind::Google, "ada@example.com", json!({})));
+        assert!(!is(Kind::Google, "ada@example.com", json!({"hd": ""})));
+        assert!(!is(Kind::Google, "ada@example.com", json!({"hd": "ample.com"})));
+        assert!(!is(Kind::Google, "ada@gmail.com.evil.example", json!({"hd": "example.com"})));
+        for other in [Kind::Oidc, Kind::Apple, Kind::Microsoft, Kind::Github] {
+            assert!(!is(other, "ada@gmail.com", json!({"hd": "gmail.com"})), "{other:?}");
+        }
     }
 
     #[test]

@@ -66,6 +66,11 @@ impl Outgoing {
         self.client.post(url.clone()).header(ACCEPT, JSON)
     }
 
+    /// Refuses an address that people are sent to, where it is none that may be asked: it is the provider's, too.
+    pub(crate) fn require_admitted(&self, what: &str, url: &Url) -> Result<(), FederationError> {
+        if self.reach.admits(url) { Ok(()) } else { Err(misaddressed(what)) }
+    }
+
     /// Sends a request and reads the answer, whatever its status. `what` names it in logs.
     pub(crate) async fn ask(&self, what: &str, request: RequestBuilder) -> Result<Answer, FederationError> {
         let request = request.build().map_err(|_| misaddressed(what))?;

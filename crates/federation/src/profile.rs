@@ -35,11 +35,18 @@ pub struct ProviderEmail {
     pub address: EmailAddress,
     /// Whether the provider says that it is the person's.
     pub is_verified: bool,
+    /// Whether the provider decides now whose it is: it runs the mailbox, or the operator trusts it so. Elsewhere the provider once
+    /// saw a proof, and the address may have changed hands since.
+    pub is_authoritative: bool,
 }
 
 impl ProviderEmail {
-    pub(crate) fn read(address: &str, is_verified: bool) -> Option<Self> {
-        EmailAddress::parse(address).ok().map(|address| Self { address, is_verified })
+    /// The address as the provider tells it; none where it would have to be read in another way than it is written, apart from
+    /// ASCII case: another spelling is another mailbox to the provider.
+    pub(crate) fn read(written: &str, is_verified: bool, is_authoritative: bool) -> Option<Self> {
+        let address = EmailAddress::parse(written).ok()?;
+        let is_same = address.as_str().eq_ignore_ascii_case(written);
+        is_same.then_some(Self { address, is_verified, is_authoritative: is_verified && is_authoritative })
     }
 }
 
@@ -54,4 +61,25 @@ pub(crate) fn picture(text: &str) -> Option<String> {
         && text.len() <= MAX_PICTURE
         && text.bytes().all(|b| b.is_ascii_graphic());
     fits.then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_must_be_read_in_another_way_than_it_is_written_is_none() {
+        assert!(ProviderEmail::read("Ada@Example.com", true, false).is_some());
+        for other in
+            [" ada@example.com", "ada@example.com ", "\u{ff41}da@example.com", "ada@example.com\u{200b}"]
+        {
+            assert_eq!(ProviderEmail::read(other, true, true), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_verified_is_decided_by_nobody() {
+        let told = ProviderEmail::read("ada@example.com", false, true).unwrap();
+        assert!(!told.is_authoritative);
+    }
 }

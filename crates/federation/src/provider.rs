@@ -277,7 +277,8 @@ impl Provider {
         let of_email = if claims.contains_key("email") { claims } else { told };
         let email = of_email.get("email").and_then(Value::as_str).and_then(|address| {
             let is_verified = self.trusts_email || self.kind.is_email_verified(of_email, address);
-            ProviderEmail::read(address, is_verified)
+            let is_authoritative = self.trusts_email || self.kind.is_authoritative(claims, address);
+            ProviderEmail::read(address, is_verified, is_authoritative)
         });
         let display_name = match own("name").map(name) {
             Some(name) if !name.is_empty() => name,

@@ -173,7 +173,9 @@ impl Maker<'_> {
         if tenant.is_empty() || !tenant.chars().all(is_name) || tenant.starts_with('.') {
             return Err("tenant must be common, organizations, consumers, or the ID of a tenant".to_owned());
         }
-        let is_one = !matches!(tenant, "common" | "organizations" | "consumers");
+        // The last is the directory of everybody's personal accounts.
+        let is_one = !matches!(tenant, "common" | "organizations" | "consumers")
+            && !tenant.eq_ignore_ascii_case(crate::kind::CONSUMERS);
         if config.trust_email && !is_one {
             return Err("trust_email needs the ID of one tenant as tenant".to_owned());
         }

@@ -112,11 +112,11 @@ const fn is_public_v4(ip: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(ip: Ipv6Addr) -> bool {
-    let [a, b, .., g, h] = ip.segments();
+    let [a, b, c, .., g, h] = ip.segments();
     let embedded = Ipv4Addr::from((u32::from(g) << 16) | u32::from(h));
     match (a, b) {
-        // NAT64 (RFC 6052) leads to an IPv4 address.
-        (0x64, 0xff9b) => is_public_v4(embedded),
+        // NAT64 (RFC 6052) leads to an IPv4 address; that of a network's own (RFC 8215) to wherever the network likes.
+        (0x64, 0xff9b) => c == 0 && is_public_v4(embedded),
         // 6to4, Teredo and the rest of 2001::/23, documentation.
         (0x2002, _) | (0x2001, 0..=0x1ff) | (0x2001, 0xdb8) | (0x3fff, 0..=0xfff) => false,
         // Global unicast.
@@ -154,6 +154,7 @@ mod tests {
             "https://[fd00::1]",
             "https://[fe80::1]",
             "https://[64:ff9b::a00:1]",
+            "https://[64:ff9b:1::808:808]",
             "https://[2002:a00:1::]",
             "https://user:password@accounts.example.com",
             "ftp://accounts.example.com",

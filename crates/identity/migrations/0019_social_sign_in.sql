@@ -15,6 +15,10 @@ create table social_accounts (
     tokens {bytes} not null,
     connected_at bigint not null,
     last_used_at bigint not null,
+    -- The address by which it was connected; empty where it was connected by none.
+    connected_by text not null,
+    -- A new password or a changed address ended it: it signs in to nothing until the owner connects it again.
+    disconnected_at bigint,
     -- The account's owner said that it is not theirs: it signs in to nothing any more.
     blocked_at bigint,
     unique (provider, issuer, subject)
@@ -37,6 +41,8 @@ create table social_requests (
     redirect_uri text not null,
     -- Whether a code verifier goes with the code.
     uses_pkce boolean not null,
+    -- S256 (RFC 7636) of a secret that the page which began it keeps, if it keeps one.
+    page_challenge text,
     created_at bigint not null,
     expires_at bigint not null,
     consumed_at bigint

@@ -1,8 +1,10 @@
-//! The last uses of personal access tokens are written now and then, all in one unit of work.
+//! The last uses of personal access tokens are written now and then, a few in each unit of work.
 
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tidegate_domain::Timestamp;
+use tidegate_domain::id::AccessTokenId;
 
 use crate::fault::Fault;
 use crate::jobs::{Job, Schedule};
@@ -12,6 +14,8 @@ use crate::{Kernel, KernelTables};
 const NAME: &str = "token uses";
 /// How often.
 const EVERY: Duration = Duration::from_secs(15);
+/// Most that one unit of work writes: others wait for it.
+const AT_ONCE: usize = 64;
 
 impl Kernel {
     /// Writes when tokens were last used on this node. What a crash loses is the uses of the last moments.
@@ -20,12 +24,21 @@ impl Kernel {
     /// Those of the store.
     pub async fn write_token_uses(&self) -> Result<(), Fault> {
         let uses = self.memory.token_uses.take();
-        if uses.is_empty() {
-            return Ok(());
+        let mut failed = None;
+        for some in uses.chunks(AT_ONCE) {
+            if let Err(fault) = self.write_some_uses(some).await {
+                // The next run writes them.
+                some.iter().for_each(|(token, at)| self.memory.token_uses.note(*token, *at));
+                failed = Some(fault);
+            }
         }
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn write_some_uses(&self, uses: &[(AccessTokenId, Timestamp)]) -> Result<(), Fault> {
         let mut unit = self.store.begin().await?;
         for (token, at) in uses {
-            unit.access_tokens().used(token, at).await?;
+            unit.access_tokens().used(*token, *at).await?;
         }
         Ok(unit.commit().await?)
     }

@@ -55,7 +55,8 @@ impl Template {
                 "passkeys": 2,
                 "tokens": 3,
             }),
-            Self::SecondFactorCode | Self::EmailChangeCode => json!({"code": "493027", "minutes": 10}),
+            Self::SecondFactorCode => json!({"code": "493027", "minutes": 10, "provider": "GitHub"}),
+            Self::EmailChangeCode => json!({"code": "493027", "minutes": 10}),
             Self::EmailChangeRequested => json!({
                 "old_email": "ada@example.com",
                 "when": "2026-01-31T09:30:00Z",

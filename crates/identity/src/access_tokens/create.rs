@@ -8,7 +8,7 @@ use tidegate_delivery::Template;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::AccessTokenId;
 use tidegate_domain::quota::Quota;
-use tidegate_domain::{Permission, Scopes, Secret, Timestamp};
+use tidegate_domain::{Permission, Role, Scopes, Secret, Timestamp};
 use tidegate_kernel::authenticate::ACCESS_TOKEN_PREFIX;
 use tidegate_kernel::fault::Outcome;
 use tidegate_kernel::tables::access_tokens::{AccessToken, NewAccessToken};
@@ -28,7 +28,8 @@ pub struct CreateAccessToken {
     pub scopes: Scopes,
     /// After how many days it expires; never when none, unless the organization says otherwise.
     pub expires_in_days: Option<u32>,
-    /// The number of the organization it is for; none for a token of its owner's alone.
+    /// The number of the organization it is for; none for one where the session acts. It is the organization's all the same, unless that
+    /// is the maker's own.
     pub organization: Option<i64>,
 }
 
@@ -59,10 +60,11 @@ impl Identity {
             None => self.begin_as(call, actor, Permission::ManageOwnTokens).await?,
             Some(number) => self.begin_in(call, actor, number, Permission::ManageOwnTokens).await?,
         };
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         let made = work.make_access_token(claim).await?;
         if made.token.organization_number.is_some() {
-            work.require_room_for_token().await?;
+            let organization = work.grant.organization();
+            work.require_room(organization, &[Quota::OrganizationTokens]).await?;
         }
         work.commit().await?;
         Ok(made)
@@ -72,10 +74,9 @@ impl Identity {
 impl Acting<'_> {
     async fn make_access_token(&mut self, claim: CreateAccessToken) -> Result<MadeAccessToken, Fault> {
         let (account, organization) = (self.grant.account(), self.grant.organization());
-        let for_organization = claim.organization.is_some();
-        let expires_at = self.token_expiry(&claim).await?;
-        // Nobody asks for an expired one again, and it does not count.
-        self.unit.access_tokens().remove_expired(account, self.now).await?;
+        // Where it acts decides whose rules hold, not what was asked for: one that acts in an organization of others is that organization's.
+        let for_organization = claim.organization.is_some() || self.grant.role() != Role::Owner;
+        let expires_at = self.token_expiry(&claim, for_organization).await?;
         let entropy = self.app.kernel.entropy.as_ref();
         let text = PlainToken::generate_checked(ACCESS_TOKEN_PREFIX, entropy);
         let hash = text.hash();
@@ -104,38 +105,27 @@ impl Acting<'_> {
         });
         self.audit(Action::TokenCreated, self.grant.subject(), metadata).await?;
         // The account is locked: of two units that add to it, the second counts what the first added.
-        let used = self.unit.quotas().used(account, Quota::AccountTokens).await?;
+        let used = self.unit.quotas().used(account, Quota::AccountTokens, self.now).await?;
         self.app.kernel.settings.quotas.judge(Quota::AccountTokens, used)?;
         let values = json!({ "token": claim.name, "scopes": claim.scopes.to_string() });
         self.security_notice(account, Template::TokenMade, values).await?;
-        let token = AccessToken {
-            id,
-            number,
-            account,
-            account_number: self.grant.session().account_number,
-            organization_number: claim.organization,
-            name: claim.name,
-            scopes: claim.scopes,
-            created_at: self.now,
-            expires_at,
-            last_used_at: None,
+        let Some(token) = self.unit.access_tokens().numbered(account, number).await? else {
+            return Err(Fault::Internal("a token that was made is not there".to_owned()));
         };
         Ok(MadeAccessToken { token, text: Secret::new(text.expose()) })
     }
 
-    /// Refuses the token that this unit made for an organization, if the organization has as many as it may.
-    async fn require_room_for_token(&mut self) -> Result<(), Fault> {
-        let organization = self.grant.organization();
-        self.unit.access_tokens().remove_expired_of_organization(organization, self.now).await?;
-        self.require_room(organization, &[Quota::OrganizationTokens]).await
-    }
-
     /// The earlier of what was asked for and what the organization lets tokens live.
-    async fn token_expiry(&mut self, claim: &CreateAccessToken) -> Result<Option<Timestamp>, Fault> {
+    async fn token_expiry(
+        &mut self,
+        claim: &CreateAccessToken,
+        for_organization: bool,
+    ) -> Result<Option<Timestamp>, Fault> {
         let asked = claim.expires_in_days.map(|days| Duration::from_secs(u64::from(days) * DAY));
-        let most = match claim.organization {
-            Some(_) => self.unit.organizations().access_token_lifetime(self.grant.organization()).await?,
-            None => None,
+        let most = if for_organization {
+            self.unit.organizations().access_token_lifetime(self.grant.organization()).await?
+        } else {
+            None
         };
         let lifetime = [asked, most].into_iter().flatten().min();
         Ok(lifetime.map(|lifetime| self.now.plus(lifetime)))

@@ -82,7 +82,7 @@ impl Identity {
 
         let mut work = self.begin_as(call, actor, managing(login)).await?;
         if hash.is_some() {
-            work.authorize_recent()?;
+            work.authorize_recent().await?;
         }
         let mut member = work.member_to_change(login, hash.is_some()).await?;
         let mut changed = Vec::new();

@@ -60,7 +60,7 @@ impl Identity {
             }
         };
         let mut work = self.begin_as(call, actor, Permission::ChangeOwnEmail).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         let account = work.grant.account();
         let proof = json!([work.grant.session().id, new_email.as_str(), code.expose()]);
         let action = self.kernel.one_time(call, "change e-mail", &proof);
@@ -90,6 +90,7 @@ impl Identity {
         let (old, new) = (old_email.as_str(), new_email.as_str());
         work.audit(Action::EmailChanged, work.grant.subject(), json!({ "old_email": old, "new_email": new }))
             .await?;
+        work.disconnect_replaced(&old_email, new_email).await?;
         work.tell_old_mailbox(&old_email, new_email, challenge.id).await?;
         work.end_way_back_to(new_email).await?;
         work.kernel().keep_answer(&action, &old_email).await?;
@@ -99,6 +100,15 @@ impl Identity {
 }
 
 impl Acting<'_> {
+    /// What signs in because of an address goes with it: its mailbox may be the reason for the change.
+    async fn disconnect_replaced(&mut self, old: &EmailAddress, new: &EmailAddress) -> Result<(), Fault> {
+        if old != new {
+            let (account, now) = (self.grant.account(), self.now);
+            self.unit.social_accounts().disconnect_address(account, old, now).await?;
+        }
+        Ok(())
+    }
+
     /// A change back to the address that a link is open for is what the link was for.
     async fn end_way_back_to(&mut self, email: &EmailAddress) -> Result<(), Fault> {
         let account = self.grant.account();

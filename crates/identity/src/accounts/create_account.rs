@@ -158,7 +158,7 @@ impl Identity {
         let hash = self.new_hash(call, grant, rule, claim.password).await?;
 
         let mut work = self.begin_as(call, actor, Permission::ManagePrograms).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         let (now, id) = (work.now, AccountId(self.kernel.entropy.uuid(work.now)));
         work.unit
             .accounts()

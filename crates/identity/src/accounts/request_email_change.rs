@@ -60,7 +60,7 @@ impl Identity {
 
         // The account is locked: of two requests at once the second replaces the first one's code.
         let mut work = self.begin_as(call, actor, Permission::ChangeOwnEmail).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         let owner = work.unit.accounts().owner_of(&new_email.clone().into()).await?;
         // An address that its account has not proven goes to the account that proves it.
         let unproven = work.unit.claims().unproven_owner(new_email).await?;

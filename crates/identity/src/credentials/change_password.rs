@@ -84,7 +84,7 @@ impl Identity {
         let hash = self.passwords.hash(requester, new).await?;
 
         let mut work = self.begin_as(call, actor, Permission::ChangeOwnPassword).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         // A change that began with the old password must not undo one that was made meanwhile.
         if !work.unit.accounts().claim_password(account.id, &stored).await? {
             return refuse(ChangePasswordError::WrongPassword);

@@ -64,7 +64,7 @@ impl Identity {
         let login = LoginName::Service(claim.name);
         let text = PlainToken::generate(KEY_PREFIX, self.kernel.entropy.as_ref());
         let mut work = self.begin_as(call, actor, Permission::ManageProgramKeys).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         let organization = work.grant.organization();
         let found = work.unit.members().find(organization, &login).await?;
         let Some(member) = found else {

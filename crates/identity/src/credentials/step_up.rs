@@ -50,7 +50,14 @@ pub enum StepUpError {
 impl Acting<'_> {
     /// Refuses a caller who proved too long ago who they are: for actions that change what signs in to the account. How long that may
     /// be, the contract called and the contract of the token say; the shorter time counts.
-    pub(crate) fn authorize_recent(&self) -> Result<(), Fault> {
+    ///
+    /// Of an account with a second factor the session must have shown it, whenever that was: neither a provider's word nor a
+    /// trusted device nor a password alone changes what signs in.
+    pub(crate) async fn authorize_recent(&mut self) -> Result<(), Fault> {
+        let is_shown = self.grant.session().amr.contains(Amr::MultiFactor);
+        if !is_shown && self.unit.factors().any(self.grant.account()).await? {
+            return Err(Fault::StepUpRequired);
+        }
         let of_token = self.app.kernel.settings.profile(self.grant.claims().contract).recent_sign_in;
         let recent = [self.call.profile.recent_sign_in, of_token].into_iter().flatten().min();
         match recent {
@@ -199,7 +206,7 @@ impl Identity {
         let at = work.note_step_up(shown, accepted.as_str()).await?;
         let remaining = match accepted {
             Accepted::Recovery { remaining } => Some(remaining),
-            Accepted::Factor(_) => None,
+            Accepted::Factor(_) | Accepted::Mailbox => None,
         };
         work.kernel().keep_answer(&action, &(at, remaining)).await?;
         work.commit().await?;

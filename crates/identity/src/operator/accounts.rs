@@ -143,8 +143,31 @@ impl Identity {
         let account = work.lock_named(name).await?;
         let identifiers = work.unit.installation().identifiers(account.id).await?;
         work.kernel().unlock(account.id, &logins(&identifiers)).await?;
-        work.unit.social_accounts().unblock(account.id).await?;
         work.audit(Action::AccountUnlocked, account.id, json!({})).await?;
+        Ok(work.commit().await?)
+    }
+
+    /// Lifts the block of an account at a provider, which the owner had said is not theirs. It signs in once the owner has connected it
+    /// again with a mailed code.
+    ///
+    /// Source: `tidegate user unblock-provider`.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn unblock_provider(
+        &self,
+        operator: &Operator,
+        name: &AccountName,
+        provider: &str,
+        subject: &str,
+    ) -> Outcome<(), OperatorError> {
+        let mut work = self.begin_for(operator).await?;
+        let (account, now) = (work.lock_named(name).await?.id, work.now);
+        if !work.unit.social_accounts().unblock(account, provider, subject, now).await? {
+            return refuse(OperatorError::NotBlocked);
+        }
+        let metadata = json!({ "provider": provider, "subject": subject });
+        work.audit(Action::SocialAccountUnblocked, account, metadata).await?;
         Ok(work.commit().await?)
     }
 

@@ -57,6 +57,10 @@ impl Identity {
             Err(refusal) => return refuse(refusal),
         };
         work.unit.installation().remove_identifier(account, found, successor).await?;
+        if found.kind == EMAIL {
+            let gone = EmailAddress::from_stored(found.value.clone());
+            work.unit.social_accounts().disconnect_address(account, &gone, work.now).await?;
+        }
         if found.is_primary && found.kind == EMAIL {
             work.unit.claims().drop_password(account).await?;
             work.remove_footholds(account, EndReason::EndedByOperator).await?;
@@ -65,6 +69,8 @@ impl Identity {
         }
         let phone_factor = work.settle_phone_factor(account).await?;
         work.unit.sessions().end_all(account, EndReason::EndedByOperator, work.now).await?;
+        // Those sessions may have made them.
+        work.unit.access_tokens().remove_all(account).await?;
         work.audit(Action::IdentifierRemoved, account, json!({ "kind": found.kind })).await?;
         let promoted = successor.map(|successor| successor.value.clone());
         work.commit().await?;

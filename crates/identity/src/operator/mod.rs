@@ -66,6 +66,9 @@ pub enum OperatorError {
     /// It has no such access token.
     #[error("the account has no such access token")]
     NoSuchToken,
+    /// No such account at a provider was blocked.
+    #[error("no account at that provider with that subject is blocked")]
+    NotBlocked,
     /// It has no such active session.
     #[error("the account has no such active session")]
     NoSuchSession,

@@ -18,7 +18,7 @@ impl<G> Work<'_, G> {
     ) -> Result<(), Fault> {
         self.unit.quotas().lock(organization).await?;
         for quota in quotas {
-            let used = self.unit.quotas().used(organization, *quota).await?;
+            let used = self.unit.quotas().used(organization, *quota, self.now).await?;
             self.app.kernel.settings.quotas.judge(*quota, used)?;
         }
         Ok(())

@@ -1,9 +1,9 @@
 //! How much an organization keeps, for the quotas on it.
 
 use tidegate_database::{Result, Unit, execute, fetch_one};
-use tidegate_domain::Document;
 use tidegate_domain::id::OrganizationId;
 use tidegate_domain::quota::Quota;
+use tidegate_domain::{Document, Timestamp};
 use uuid::Uuid;
 
 /// Usage of a unit of work.
@@ -35,7 +35,8 @@ impl Quotas<'_> {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn used(&mut self, keeper: impl Into<Uuid>, quota: Quota) -> Result<i64> {
+    pub async fn used(&mut self, keeper: impl Into<Uuid>, quota: Quota, now: Timestamp) -> Result<i64> {
+        let keeper = keeper.into();
         let sql = match quota {
             Quota::Members => {
                 "select count(*) from memberships m join accounts a on a.id = m.account_id
@@ -69,12 +70,24 @@ impl Quotas<'_> {
                         where m.organization_id = $1 and m.is_home
                  ) kept"
             }
-            Quota::OrganizationTokens => {
-                "select count(*) from access_tokens where organization_id = $1 and for_organization"
+            Quota::OrganizationTokens | Quota::AccountTokens => {
+                return self.live_tokens(keeper, quota == Quota::OrganizationTokens, now).await;
             }
-            Quota::AccountTokens => "select count(*) from access_tokens where account_id = $1",
         };
-        let (used,) = fetch_one!(self.0, (i64,), sql, keeper.into())?;
+        let (used,) = fetch_one!(self.0, (i64,), sql, keeper)?;
+        Ok(used)
+    }
+
+    /// Expired tokens do not count. Nor are they removed by who makes another: of two who make some for one organization, each would
+    /// hold rows that the other waits for.
+    async fn live_tokens(&mut self, keeper: Uuid, of_organization: bool, now: Timestamp) -> Result<i64> {
+        let sql = if of_organization {
+            "select count(*) from access_tokens
+             where organization_id = $1 and for_organization and (expires_at is null or expires_at > $2)"
+        } else {
+            "select count(*) from access_tokens where account_id = $1 and (expires_at is null or expires_at > $2)"
+        };
+        let (used,) = fetch_one!(self.0, (i64,), sql, keeper, now.micros())?;
         Ok(used)
     }
 

@@ -127,7 +127,8 @@ impl Foothold {
     pub const fn at_new_password(self) -> AtNewPassword {
         match self {
             Self::Passwords | Self::KnownNetworks => AtNewPassword::Replaced,
-            // One that is still the owner's is connected again by the address that both have proven, and the owner is mailed.
+            // Accounts at providers stay as rows that sign in to nothing: one that is still the owner's is connected again with a mailed
+            // code.
             Self::Sessions
             | Self::Challenges
             | Self::AccessTokens
@@ -230,7 +231,9 @@ impl<G> Work<'_, G> {
                     self.unit.access_tokens().remove_all(account).await?;
                 }
                 Foothold::TrustedDevices => self.unit.trusted_devices().remove_all(account).await?,
-                Foothold::SocialAccounts => self.unit.social_accounts().remove_all(account).await?,
+                Foothold::SocialAccounts => {
+                    self.unit.social_accounts().disconnect_all(account, self.now).await?;
+                }
                 // With what other features keep.
                 Foothold::Consents => self.kernel().footholds_removed(account).await?,
                 Foothold::Passwords

@@ -114,7 +114,7 @@ impl Identity {
         login: &LoginName,
     ) -> Outcome<FactorReset, ResetFactorsError> {
         let mut work = self.begin_as(call, actor, Permission::ManageMembers).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         let Some(member) = work.lock_member(login).await? else {
             return refuse(ResetFactorsError::UnknownAccount);
         };

@@ -16,6 +16,7 @@ use tidegate_kernel::admission::Evidence;
 use tidegate_kernel::counted_factor::{CountedFactor, FactorUse};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::SignedIn;
+use tidegate_kernel::one_time::OneTime;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::{Call, Refused};
 
@@ -40,6 +41,9 @@ pub struct FactorRequest {
     pub kinds: Vec<FactorKind>,
     /// Whether a backup code would do.
     pub has_recovery_codes: bool,
+    /// Whether it is not a second factor that is asked for, but a code that is mailed to the account's address: it connects the
+    /// provider by which the person comes.
+    pub is_mailbox: bool,
 }
 
 /// A client says how the second factor will be shown.
@@ -109,6 +113,15 @@ pub struct FactorShown {
     pub device: Option<OfferedDevice>,
 }
 
+/// How far the sign-in got.
+#[derive(Clone, Debug)]
+pub enum FactorOutcome {
+    /// A session is open.
+    SignedIn(Box<FactorShown>),
+    /// The mailbox was shown, and the account's second factor comes now.
+    Another(FactorRequest),
+}
+
 /// What a temporary token names.
 enum Named {
     /// A sign-in that waits.
@@ -127,30 +140,49 @@ impl Work<'_> {
         evidence: &Evidence,
         workspace: Option<i64>,
     ) -> Result<FactorRequest, Fault> {
-        let factors = self.unit.factors().of_account(account.id).await?;
-        let kinds = self.usable_kinds(account.id, &factors).await?;
-        let recovery_codes = self.unit.recovery_codes().count(account.id).await?;
+        let pending = PendingSignIn { workspace, shown: evidence.methods, kind: None, connects: None };
+        self.ask_pending(account.id, evidence.login.as_str(), evidence.remember_me, pending).await
+    }
+
+    /// Has a sign-in wait for what it lacks.
+    pub(crate) async fn ask_pending(
+        &mut self,
+        account: AccountId,
+        login: &str,
+        remember_me: bool,
+        pending: PendingSignIn,
+    ) -> Result<FactorRequest, Fault> {
+        let kinds = self.kinds_to_show(account, &pending).await?;
+        let is_mailbox = pending.mailbox_for().is_some();
+        let has_recovery_codes =
+            !is_mailbox && self.unit.recovery_codes().count(account).await?.remaining > 0;
         let token = PlainToken::generate(PENDING_PREFIX, self.app.kernel.entropy.as_ref());
         let hash = token.hash();
-        let pending = PendingSignIn { workspace, shown: evidence.methods, kind: None };
-        let continuation = Continuation {
-            remember_me: evidence.remember_me,
-            sign_in: Some(pending),
-            ..Continuation::default()
-        };
+        let continuation = Continuation { remember_me, sign_in: Some(pending), ..Continuation::default() };
         let challenge = CodeChallenge {
             purpose: Purpose::SecondFactor,
-            account: account.id,
-            address: Some(evidence.login.as_str()),
+            account,
+            address: Some(login),
             handle_hash: Some(hash.as_bytes()),
             continuation: &continuation,
         };
         self.challenge_factor(challenge, None).await?;
-        Ok(FactorRequest {
-            temporary_token: Secret::new(token.expose()),
-            kinds,
-            has_recovery_codes: recovery_codes.remaining > 0,
-        })
+        let temporary_token = Secret::new(token.expose());
+        Ok(FactorRequest { temporary_token, kinds, has_recovery_codes, is_mailbox })
+    }
+
+    /// The kinds of code that a sign-in waits for: of the account's factors, or one that is mailed to its address.
+    async fn kinds_to_show(
+        &mut self,
+        account: AccountId,
+        pending: &PendingSignIn,
+    ) -> Result<Vec<FactorKind>, Fault> {
+        if pending.mailbox_for().is_some() {
+            let is_proven = self.proven_address(account).await?.is_some();
+            return Ok(if is_proven { vec![FactorKind::EmailOtp] } else { Vec::new() });
+        }
+        let factors = self.unit.factors().of_account(account).await?;
+        self.usable_kinds(account, &factors).await
     }
 
     /// The sign-in that a temporary token names, with its account locked.
@@ -178,7 +210,7 @@ impl Work<'_> {
         account: AccountId,
         guess: FactorGuess,
         why: NotAccepted,
-    ) -> Outcome<FactorShown, ShowFactorError> {
+    ) -> Outcome<FactorOutcome, ShowFactorError> {
         self.wrong_guess(guess).await?;
         self.audit(Action::SignInFailed, account, json!({ "reason": "invalid_mfa_code" })).await?;
         self.commit().await?;
@@ -188,7 +220,45 @@ impl Work<'_> {
         })
     }
 
-    /// Opens the session. None when the account cannot be signed in to any more.
+    /// Judges what is shown, and uses it up.
+    async fn accept_pending(
+        &mut self,
+        account: AccountId,
+        presented: &Presented,
+        challenge: &Challenge,
+        pending: &PendingSignIn,
+    ) -> Result<Result<Accepted, NotAccepted>, Fault> {
+        // Before a method was chosen, a code can only be an app's: none was sent.
+        let kind = pending.kind.unwrap_or(FactorKind::Totp);
+        if pending.mailbox_for().is_none() {
+            return self.accept(account, presented, kind, Some(challenge)).await;
+        }
+        let is_right = match presented {
+            Presented::Code(code) => kind == FactorKind::EmailOtp && self.is_code_of(challenge, code),
+            Presented::Recovery(_) => false,
+        };
+        Ok(if is_right { Ok(Accepted::Mailbox) } else { Err(NotAccepted::Wrong) })
+    }
+
+    /// What was shown with what was shown before. A mailed code is a second factor where the account has chosen codes by mail.
+    async fn shown_by_now(
+        &mut self,
+        account: AccountId,
+        pending: &PendingSignIn,
+        accepted: &Accepted,
+    ) -> Result<AmrSet, Fault> {
+        let shown = pending.shown.with(Amr::OneTimeCode);
+        let is_factor = match accepted {
+            Accepted::Factor(_) | Accepted::Recovery { .. } => true,
+            Accepted::Mailbox => {
+                let factors = self.unit.factors().of_account(account).await?;
+                factors.iter().any(|factor| factor.kind == FactorKind::EmailOtp)
+            }
+        };
+        Ok(if is_factor { shown.with(Amr::MultiFactor) } else { shown })
+    }
+
+    /// Opens the session, and connects the provider that it was begun by. None when the account cannot be signed in to any more.
     async fn complete_with_factor(
         &mut self,
         account: &Account,
@@ -201,11 +271,16 @@ impl Work<'_> {
         let Some(record) = record.filter(|record| record.account.id == account.id) else {
             return Ok(None);
         };
+        if let Some(connects) = &pending.connects
+            && !self.connect_pending(account.id, connects).await?
+        {
+            return Ok(None);
+        }
         let remember_me = challenge.continuation.remember_me;
         let evidence = Evidence {
             login,
             is_verified: record.verified_at.is_some(),
-            methods: pending.shown.union(AmrSet::of(Amr::MultiFactor).with(Amr::OneTimeCode)),
+            methods: pending.shown,
             trusted_device: false,
             remember_me,
             key: None,
@@ -217,6 +292,53 @@ impl Work<'_> {
             Completed::SignedIn(signed_in) => Some(signed_in),
             Completed::VerifyEmail | Completed::SecondFactor | Completed::Refused(_) => None,
         })
+    }
+
+    /// What was shown is right: opens the session, or asks for the factor that is still to be shown.
+    async fn go_on_with(
+        mut self,
+        claim: &ShowFactor,
+        challenge: &Challenge,
+        pending: PendingSignIn,
+        accepted: Accepted,
+        action: &OneTime,
+    ) -> Outcome<FactorOutcome, ShowFactorError> {
+        let Some(account) = self.account_of(challenge).await? else {
+            return refuse(ShowFactorError::AccountNotFound);
+        };
+        let shown = self.shown_by_now(account.id, &pending, &accepted).await?;
+        let mut pending = PendingSignIn { shown, kind: None, ..pending };
+        let is_mailbox = matches!(accepted, Accepted::Mailbox);
+        if let Some(connects) = pending.connects.as_mut().filter(|_| is_mailbox) {
+            connects.needs_mailbox = false;
+        }
+        let has_shown_factor = shown.contains(Amr::MultiFactor);
+        if !has_shown_factor && self.unit.factors().any(account.id).await? {
+            let remember_me = challenge.continuation.remember_me;
+            let request = self.ask_pending(account.id, &challenge.address, remember_me, pending).await?;
+            self.commit().await?;
+            return Ok(FactorOutcome::Another(request));
+        }
+        let login = LoginName::from_stored_address(challenge.address.clone());
+        let is_known = self.kernel().is_known_network(&login).await?;
+        let signed_in = self.complete_with_factor(&account, challenge, &pending, &accepted).await?;
+        let Some(signed_in) = signed_in else {
+            return refuse(ShowFactorError::InvalidToken);
+        };
+        // Only who has shown the factor on a device may have it trusted.
+        let device = if !has_shown_factor || self.is_trusted(account.id, &claim.device).await? {
+            None
+        } else {
+            Some(self.offer_device(account.id, &claim.device).await?)
+        };
+        if !is_known {
+            let values = json!({ "device": device_name(&self.call.user_agent), "days": 0 });
+            self.security_notice(account.id, Template::NewDevice, values).await?;
+        }
+        let shown = FactorShown { signed_in, device };
+        self.kernel().keep_answer(action, &KeptFactorShown::from(&shown)).await?;
+        self.commit().await?;
+        Ok(FactorOutcome::SignedIn(Box::new(shown)))
     }
 }
 
@@ -256,8 +378,7 @@ impl Identity {
             return refuse(ChooseFactorError::SignInGone);
         }
         let recipient = work.recipient(account.id, claim.kind).await?;
-        let factors = work.unit.factors().of_account(account.id).await?;
-        if !work.usable_kinds(account.id, &factors).await?.contains(&claim.kind) {
+        if !work.kinds_to_show(account.id, &pending).await?.contains(&claim.kind) {
             return refuse(ChooseFactorError::NotEnabled);
         }
         if recipient.is_some() {
@@ -296,7 +417,11 @@ impl Identity {
     ///
     /// # Errors
     /// [`ShowFactorError`].
-    pub async fn show_factor(&self, call: &Call, claim: ShowFactor) -> Outcome<FactorShown, ShowFactorError> {
+    pub async fn show_factor(
+        &self,
+        call: &Call,
+        claim: ShowFactor,
+    ) -> Outcome<FactorOutcome, ShowFactorError> {
         let hash = claim.temporary_token.hash();
         if !self.is_pending_sign_in(hash.as_bytes()).await? {
             return refuse(ShowFactorError::InvalidToken);
@@ -306,7 +431,10 @@ impl Identity {
         let action = self.kernel.one_time(call, "show second factor", &proof);
         let (challenge, pending) = match work.pending_sign_in(hash.as_bytes()).await? {
             Named::Waiting(challenge, pending) => (challenge, pending),
-            Named::Answered(challenge) => return work.factor_shown_again(&challenge, &action).await,
+            Named::Answered(challenge) => {
+                let shown = work.factor_shown_again(&challenge, &action).await;
+                return shown.map(|shown| FactorOutcome::SignedIn(Box::new(shown)));
+            }
             Named::None => return refuse(ShowFactorError::InvalidToken),
         };
         let Some(account) = work.account_of(&challenge).await? else {
@@ -317,9 +445,7 @@ impl Identity {
             Ok(guess) => guess,
             Err(exceeded) => return refuse(ShowFactorError::TooManyAttempts(exceeded)),
         };
-        // Before a method was chosen, a code can only be an app's: none was sent.
-        let kind = pending.kind.unwrap_or(FactorKind::Totp);
-        let accepted = match work.accept(account.id, &claim.presented, kind, Some(&challenge)).await? {
+        let accepted = match work.accept_pending(account.id, &claim.presented, &challenge, &pending).await? {
             Ok(accepted) => accepted,
             Err(why) => return work.refuse_factor(account.id, guess, why).await,
         };
@@ -327,24 +453,7 @@ impl Identity {
             return refuse(ShowFactorError::InvalidToken);
         }
         work.right_guess(guess).await?;
-        let is_known = work.kernel().is_known_network(&login).await?;
-        let signed_in = work.complete_with_factor(&account, &challenge, &pending, &accepted).await?;
-        let Some(signed_in) = signed_in else {
-            return refuse(ShowFactorError::InvalidToken);
-        };
-        let device = if work.is_trusted(account.id, &claim.device).await? {
-            None
-        } else {
-            Some(work.offer_device(account.id, &claim.device).await?)
-        };
-        if !is_known {
-            let values = json!({ "device": device_name(&call.user_agent), "days": 0 });
-            work.security_notice(account.id, Template::NewDevice, values).await?;
-        }
-        let shown = FactorShown { signed_in, device };
-        work.kernel().keep_answer(&action, &KeptFactorShown::from(&shown)).await?;
-        work.commit().await?;
-        Ok(shown)
+        work.go_on_with(&claim, &challenge, pending, accepted, &action).await
     }
 
     /// Whether a temporary token names a sign-in that waits, or was answered just now: what is none is refused before it costs a turn at the writer.

@@ -49,6 +49,8 @@ pub struct BeginSocial {
     pub state: Option<String>,
     /// Where it comes back to.
     pub return_to: ReturnTo,
+    /// S256 (RFC 7636) of a secret that the application's page keeps: whoever brings the code has to show it.
+    pub page_challenge: Option<String>,
     /// The cookie of the browser, where it has one from before: other sign-ins that it began stay open.
     pub browser: Option<PlainToken>,
 }
@@ -112,6 +114,7 @@ impl Identity {
             redirect_uri,
             // Where the state may not come back, the verifier would not be found.
             uses_pkce: is_own || self.federation.requires_state(),
+            page_challenge: claim.page_challenge,
         };
         let (nonce, verifier) = (self.social_nonce(request.id), self.social_verifier(&request));
         let address = AuthorizationRequest {

@@ -2,9 +2,9 @@
 //! or a new one.
 
 use serde_json::json;
-use tidegate_delivery::Template;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::audit::Action;
+use tidegate_domain::challenge::PendingConnection;
 use tidegate_domain::factor::DeviceData;
 use tidegate_domain::id::{AccountId, SocialAccountId};
 use tidegate_domain::{EmailAddress, Secret};
@@ -49,6 +49,8 @@ pub(crate) struct Connected {
     pub(crate) is_new: bool,
     /// Whether the owner has to be told of a network they were not known from.
     pub(crate) is_notable: bool,
+    /// What is to be connected with the account first; none where it is.
+    pub(crate) joins: Option<Box<PendingConnection>>,
 }
 
 /// Where the look for an account got.
@@ -76,7 +78,10 @@ impl Identity {
                 }
             }
         }
-        Err(Fault::Internal("an account at a provider is connected again and again".to_owned()).into())
+        Err(Fault::Unavailable(
+            "an account at a provider is connected by others at the same time; try again".to_owned(),
+        )
+        .into())
     }
 }
 
@@ -85,8 +90,12 @@ impl Work<'_> {
         let (provider, profile) = (connection.provider.name(), connection.profile);
         let found = self.unit.social_accounts().find(provider, &profile.issuer, &profile.subject).await?;
         match found {
-            Some(known) => self.known_subject(connection, known).await,
-            None => self.new_subject(connection).await,
+            Some(known) if known.blocked_at.is_some() || known.is_connected() => {
+                self.known_subject(connection, known).await
+            }
+            // As new as any other, but that it was here before: the address alone is no reason to let it in again.
+            Some(_) => self.new_subject(connection, true).await,
+            None => self.new_subject(connection, false).await,
         }
     }
 
@@ -102,6 +111,9 @@ impl Work<'_> {
         let Some(known) = again.filter(|again| again.account == known.account) else {
             return Ok(Found::Again);
         };
+        if known.disconnected_at.is_some() && known.blocked_at.is_none() {
+            return Ok(Found::Again);
+        }
         if known.blocked_at.is_some() {
             return Ok(Found::Refused(SocialError::Blocked, Some(known.account)));
         }
@@ -114,17 +126,21 @@ impl Work<'_> {
         }
         let tokens = self.seal_tokens(known.id, &profile.tokens)?;
         self.unit.social_accounts().used(known.id, details(profile, &tokens), self.now).await?;
-        Ok(Found::Account(Connected { account, is_new: false, is_notable: true }))
+        Ok(Found::Account(Connected { account, is_new: false, is_notable: true, joins: None }))
     }
 
-    /// A subject that never signed in here. An account gets it only by an address that both the provider and the account have proven:
-    /// otherwise whoever signs up first with another person's address, on either side, gets into that person's account.
-    async fn new_subject(&mut self, connection: &Connection<'_>) -> Result<Found, Fault> {
+    /// A subject that signs in to nothing yet. The provider's word makes an account. One that is there already it does not open:
+    /// the provider saw a proof of the address at some time, and the address may have changed hands. Its owner shows now that
+    /// the mailbox is theirs, and the account's second factor. Where the provider itself decides whose the mailbox is, its word
+    /// is that proof, unless the subject was here before and was disconnected.
+    async fn new_subject(&mut self, connection: &Connection<'_>, was_here: bool) -> Result<Found, Fault> {
         let refused = |error, account| Ok(Found::Refused(error, account));
-        let email = connection.profile.email.as_ref().filter(|email| email.is_verified);
-        let Some(email) = email.map(|email| &email.address) else {
+        let Some(told) = connection.profile.email.as_ref().filter(|email| email.is_verified) else {
             return refused(SocialError::NoVerifiedEmail, None);
         };
+        let email = &told.address;
+        // Nobody's yet: the provider's word is a proof, and an account without one yields to it as to any other.
+        self.evict_unproven(email).await?;
         let login = LoginName::Email(email.clone());
         let owner = self.unit.accounts().owner_of(&login).await?;
         // An invitation does not keep the address from its owner.
@@ -139,29 +155,16 @@ impl Work<'_> {
         if matches!(connection.intent, Intent::SignUp(_)) {
             return refused(SocialError::AlreadyRegistered, Some(owner));
         }
-        let emails = self.unit.accounts().emails(owner).await?;
-        // An address that was replaced signs in to nothing: its mailbox may be the reason for the change.
-        let is_proven = emails
-            .iter()
-            .any(|known| known.email == *email && known.is_primary && known.verified_at.is_some());
-        let others = self.unit.social_accounts().kept_of_account(owner).await?;
-        let has_another = others.iter().any(|other| other.provider == connection.provider.name());
-        if !is_proven || has_another {
+        if !self.may_join(owner, connection.provider.name(), email).await? {
             return refused(SocialError::AddressTaken, Some(owner));
         }
         let account = self.unit.accounts().find(owner).await?;
         let Some(account) = account.filter(|account| account.disabled_at.is_none()) else {
             return refused(SocialError::NotAdmitted, Some(owner));
         };
-        if !self.add_social_account(connection, account.id).await? {
-            return Ok(Found::Again);
-        }
-        let provider = connection.provider;
-        self.audit(Action::SocialAccountConnected, account.id, json!({ "provider": provider.name() }))
-            .await?;
-        let values = json!({ "provider": provider.title() });
-        self.security_notice(account.id, Template::ProviderConnected, values).await?;
-        Ok(Found::Account(Connected { account, is_new: false, is_notable: false }))
+        let needs_mailbox = was_here || !told.is_authoritative;
+        let joins = Some(Box::new(self.pending_connection(connection, email, needs_mailbox)?));
+        Ok(Found::Account(Connected { account, is_new: false, is_notable: false, joins }))
     }
 
     /// Makes the account of a new person, with everything that each person gets (RiverGen section 2).
@@ -198,7 +201,7 @@ impl Work<'_> {
             account.profile_image_url.clone_from(&profile.picture);
             self.unit.accounts().update_profile(&account, self.now).await?;
         }
-        if !self.add_social_account(connection, account.id).await? {
+        if !self.add_social_account(connection, account.id, email).await? {
             return Ok(Found::Again);
         }
         let subject = Subject {
@@ -212,13 +215,14 @@ impl Work<'_> {
             "agreed_to_terms": terms.agreed,
         });
         self.audit(Action::SocialSignedUp, subject, metadata).await?;
-        Ok(Found::Account(Connected { account, is_new: true, is_notable: false }))
+        Ok(Found::Account(Connected { account, is_new: true, is_notable: false, joins: None }))
     }
 
     async fn add_social_account(
         &mut self,
         connection: &Connection<'_>,
         account: AccountId,
+        email: &EmailAddress,
     ) -> Result<bool, Fault> {
         let profile = connection.profile;
         let id = SocialAccountId(self.app.kernel.entropy.uuid(self.now));
@@ -230,13 +234,14 @@ impl Work<'_> {
             issuer: &profile.issuer,
             subject: &profile.subject,
             details: details(profile, &tokens),
+            connected_by: email.as_str(),
             now: self.now,
         };
-        Ok(self.unit.social_accounts().insert(&new).await?)
+        Ok(self.unit.social_accounts().connect(&new).await?)
     }
 
     /// The provider's tokens as they are stored: they open with the row's key only.
-    fn seal_tokens(&self, id: SocialAccountId, tokens: &Secret) -> Result<Vec<u8>, Fault> {
+    pub(crate) fn seal_tokens(&self, id: SocialAccountId, tokens: &Secret) -> Result<Vec<u8>, Fault> {
         let kernel = &self.app.kernel;
         let context = format!("{TOKENS} {id}");
         Ok(kernel.vault.seal(&context, tokens.expose().as_bytes(), kernel.entropy.as_ref())?)

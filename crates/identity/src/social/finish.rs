@@ -1,6 +1,6 @@
 //! A sign-in by a provider comes back: with its state to a callback, or with the code alone from an application.
 
-use tidegate_crypto::PlainToken;
+use tidegate_crypto::{PlainToken, pkce_challenge};
 use tidegate_domain::Secret;
 use tidegate_domain::factor::DeviceData;
 use tidegate_federation::{CodeExchange, Provider, ProviderProfile};
@@ -48,12 +48,16 @@ pub struct SocialCode {
     pub code: Secret,
     /// The state that came with it, where the application sends it.
     pub state: Option<String>,
+    /// Who answered (RFC 9207), where the application sends it.
+    pub issuer: Option<String>,
     /// The page it came to, where the request for the address named one.
     pub redirect_uri: Option<String>,
     /// The contract's own callback, where no page is named or configured.
     pub callback: String,
     /// The browser's cookie.
     pub browser: Option<PlainToken>,
+    /// The secret of the page that began, where it keeps one.
+    pub page_secret: Option<Secret>,
     /// What the client sent of its device.
     pub device: DeviceData,
 }
@@ -85,7 +89,12 @@ impl Identity {
             Err(error) => return refuse(error),
         };
         self.count_social_sign_in(call).await?;
-        let browser = Browser { cookie: answer.browser.as_ref(), is_hosted: answer.is_hosted };
+        let browser = Browser {
+            cookie: answer.browser.as_ref(),
+            page_secret: None,
+            is_hosted: answer.is_hosted,
+            is_strict: false,
+        };
         if let Some(error) = &answer.error {
             // The person may try again only from the beginning.
             if let Some(state) = &answer.state {
@@ -155,8 +164,16 @@ impl Identity {
             Err(error) => return refuse(error),
         };
         self.count_social_sign_in(call).await?;
+        // Where the operator asks for all that protects a code, an issuer that the provider sends is among it.
+        if claim.issuer.is_some() || self.federation.requires_state() {
+            match provider.is_answer(claim.issuer.as_deref()).await {
+                Ok(true) => {}
+                Ok(false) => return refuse(SocialError::OtherProvider),
+                Err(error) => return refuse(SocialError::of(provider.name(), &error)),
+            }
+        }
         if let Some(state) = &claim.state {
-            let browser = Browser { cookie: claim.browser.as_ref(), is_hosted: false };
+            let browser = self.browser_of(claim);
             let Some(request) = self.take_social_request(call, provider, state, browser).await? else {
                 return refuse(SocialError::InvalidState);
             };
@@ -187,19 +204,45 @@ impl Identity {
             Err(error) => return refuse(SocialError::of(provider.name(), &error)),
         };
         if provider.has_nonce() {
-            let nonce = PlainToken::from_presented(profile.nonce.as_deref().unwrap_or_default()).hash();
-            let mut work = self.begin(call).await?;
-            let is_own = work
-                .unit
-                .social_requests()
-                .consume_nonce(provider.name(), nonce.as_bytes(), work.now)
-                .await?;
-            work.commit().await?;
-            if !is_own {
+            let nonce = profile.nonce.as_deref().unwrap_or_default();
+            if !self.take_nonce(call, provider, nonce, redirect_uri, self.browser_of(claim)).await? {
                 return refuse(SocialError::InvalidState);
             }
         }
         Ok(profile)
+    }
+
+    /// Uses up the request that the nonce names, if a code may be brought to it alone: to the same page, by the same browser where it
+    /// shows a cookie, and not where the state had to come back.
+    async fn take_nonce(
+        &self,
+        call: &Call,
+        provider: &Provider,
+        nonce: &str,
+        redirect_uri: &str,
+        browser: Browser<'_>,
+    ) -> Result<bool, Fault> {
+        let hash = PlainToken::from_presented(nonce).hash();
+        let mut work = self.begin(call).await?;
+        let open =
+            work.unit.social_requests().open_with_nonce(provider.name(), hash.as_bytes(), work.now).await?;
+        let fits = |request: &SocialRequest| {
+            !request.uses_pkce && request.redirect_uri == redirect_uri && browser.began(request)
+        };
+        let Some(request) = open.filter(fits) else { return Ok(false) };
+        let is_taken = work.unit.social_requests().consume(request.id, work.now).await?;
+        work.commit().await?;
+        Ok(is_taken)
+    }
+
+    /// Who brings a code.
+    fn browser_of<'c>(&self, claim: &'c SocialCode) -> Browser<'c> {
+        Browser {
+            cookie: claim.browser.as_ref(),
+            page_secret: claim.page_secret.as_ref(),
+            is_hosted: false,
+            is_strict: self.federation.requires_state(),
+        }
     }
 
     async fn identify(
@@ -231,8 +274,9 @@ impl Identity {
     ) -> Result<Option<SocialRequest>, Fault> {
         let hash = PlainToken::from_presented(state).hash();
         let mut work = self.begin(call).await?;
-        let open =
-            work.unit.social_requests().open_with_state(provider.name(), hash.as_bytes(), work.now).await?;
+        let (name, own) = (provider.name(), browser.shown());
+        let own = (own.0.as_slice(), own.1.as_str());
+        let open = work.unit.social_requests().open_with_state(name, hash.as_bytes(), own, work.now).await?;
         let Some(request) = open.into_iter().find(|request| browser.began(request)) else {
             return Ok(None);
         };
@@ -251,18 +295,35 @@ impl Identity {
 #[derive(Clone, Copy)]
 struct Browser<'a> {
     cookie: Option<&'a PlainToken>,
+    page_secret: Option<&'a Secret>,
     is_hosted: bool,
+    /// Whether it must show that it began the sign-in, with the one or the other.
+    is_strict: bool,
 }
 
 impl Browser<'_> {
-    /// Whether the request was begun for this way back, and in this browser where it shows a cookie. A page needs the cookie.
+    /// What the requests that it began have; empty where it shows nothing.
+    fn shown(&self) -> (Vec<u8>, String) {
+        let cookie = self.cookie.map(|cookie| cookie.hash().as_bytes().to_vec());
+        let challenge = self.page_secret.map(pkce_challenge);
+        (cookie.unwrap_or_default(), challenge.unwrap_or_default())
+    }
+
+    /// Whether the request was begun for this way back, and in this browser where it shows a cookie. A hosted page needs the cookie; a
+    /// request that was begun with a challenge needs its secret: without them, whoever has a code could have another browser sign in by
+    /// it (RFC 6749 section 10.12).
     fn began(&self, request: &SocialRequest) -> bool {
         let is_its_way = self.is_hosted == request.is_hosted;
         let is_its_browser = match self.cookie {
             Some(cookie) => cookie.hash().as_bytes().as_slice() == request.browser_hash.as_slice(),
             None => !request.is_hosted,
         };
-        is_its_way && is_its_browser
+        let shows = |challenge: &str| self.page_secret.is_some_and(|s| pkce_challenge(s) == challenge);
+        let (is_its_page, is_shown) = match request.page_challenge.as_deref() {
+            Some(challenge) => (shows(challenge), true),
+            None => (true, self.cookie.is_some()),
+        };
+        is_its_way && is_its_browser && is_its_page && (is_shown || !self.is_strict)
     }
 }
 

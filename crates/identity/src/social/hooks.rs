@@ -27,6 +27,8 @@ impl AccountHooks for SocialHooks {
                     "display_name": kept.display_name,
                     "connected_at": kept.connected_at.iso_seconds(),
                     "last_used_at": kept.last_used_at.iso_seconds(),
+                    "subject": kept.subject,
+                    "disconnected_at": kept.disconnected_at.map(Timestamp::iso_seconds),
                     "blocked_at": kept.blocked_at.map(Timestamp::iso_seconds),
                 })
             });

@@ -9,6 +9,7 @@ pub(crate) mod connect;
 pub mod error;
 pub mod finish;
 pub(crate) mod hooks;
+pub(crate) mod join;
 pub mod list;
 pub(crate) mod open;
 pub mod outcome;

@@ -3,6 +3,7 @@
 use serde_json::json;
 use tidegate_delivery::Template;
 use tidegate_domain::account::{Account, LoginName};
+use tidegate_domain::challenge::{PendingConnection, PendingSignIn};
 use tidegate_domain::factor::{DeviceData, device_name};
 use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_federation::SecondFactorAtProvider;
@@ -24,7 +25,7 @@ impl Work<'_> {
         connection: &Connection<'_>,
         connected: Connected,
     ) -> Outcome<SocialOutcome, SocialError> {
-        let Connected { account, is_new, is_notable } = connected;
+        let Connected { account, is_new, is_notable, joins } = connected;
         let emails = self.unit.accounts().emails(account.id).await?;
         let Some(primary) = emails.into_iter().find(|known| known.is_primary) else {
             return self.refuse_social(connection, SocialError::NotAdmitted, Some(account.id)).await;
@@ -39,6 +40,14 @@ impl Work<'_> {
             remember_me: false,
             key: None,
         };
+        if let Some(joins) = joins {
+            if joins.needs_mailbox || self.unit.factors().any(account.id).await? {
+                return self.ask_to_join(connection, &account, evidence, joins).await;
+            }
+            if !self.connect_pending(account.id, &joins).await? {
+                return self.refuse_social(connection, SocialError::AddressTaken, Some(account.id)).await;
+            }
+        }
         let provider = connection.provider.name().to_owned();
         let completed =
             self.complete_social(&account, evidence.clone(), connection.device, &provider).await?;
@@ -62,6 +71,30 @@ impl Work<'_> {
         };
         self.commit().await?;
         Ok(outcome)
+    }
+
+    /// Has the sign-in wait until the owner has shown that the account is theirs: nothing is connected before, and a trusted device does
+    /// not count.
+    async fn ask_to_join(
+        mut self,
+        connection: &Connection<'_>,
+        account: &Account,
+        evidence: Evidence,
+        joins: Box<PendingConnection>,
+    ) -> Outcome<SocialOutcome, SocialError> {
+        let has_home = self.unit.organizations().sign_in_target(account.id, None).await?.is_some();
+        if !has_home {
+            return self.refuse_social(connection, SocialError::NotAdmitted, Some(account.id)).await;
+        }
+        if joins.needs_mailbox {
+            self.app.kernel.require_mail()?;
+        }
+        self.note_second_factor(account).await?;
+        let pending =
+            PendingSignIn { workspace: None, shown: evidence.methods, kind: None, connects: Some(joins) };
+        let request = self.ask_pending(account.id, evidence.login.as_str(), false, pending).await?;
+        self.commit().await?;
+        Ok(SocialOutcome::SecondFactorRequired(request))
     }
 
     /// The session, where no second factor is asked for, or a trusted device has shown it.

@@ -1,6 +1,6 @@
 //! Sign-ins that were sent to a provider, in the store.
 
-use tidegate_database::{Result, Unit, execute, fetch_all};
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional};
 use tidegate_domain::Timestamp;
 use uuid::Uuid;
 
@@ -25,6 +25,8 @@ pub struct SocialRequest {
     pub redirect_uri: String,
     /// Whether a code verifier goes with the code.
     pub uses_pkce: bool,
+    /// S256 of the secret that the page which began it keeps.
+    pub page_challenge: Option<String>,
 }
 
 /// One to be.
@@ -50,6 +52,7 @@ struct SocialRequestRow {
     is_hosted: bool,
     redirect_uri: String,
     uses_pkce: bool,
+    page_challenge: Option<String>,
 }
 
 impl From<SocialRequestRow> for SocialRequest {
@@ -61,6 +64,7 @@ impl From<SocialRequestRow> for SocialRequest {
             is_hosted: row.is_hosted,
             redirect_uri: row.redirect_uri,
             uses_pkce: row.uses_pkce,
+            page_challenge: row.page_challenge,
         }
     }
 }
@@ -75,8 +79,8 @@ impl SocialRequests<'_> {
         execute!(
             self.0,
             "insert into social_requests (id, provider, state_hash, nonce_hash, browser_hash, is_hosted, redirect_uri,
-                uses_pkce, created_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                uses_pkce, page_challenge, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             request.id,
             request.provider.as_str(),
             new.state_hash,
@@ -85,13 +89,15 @@ impl SocialRequests<'_> {
             request.is_hosted,
             request.redirect_uri.as_str(),
             request.uses_pkce,
+            request.page_challenge.as_deref(),
             new.created_at.micros(),
             new.expires_at.micros(),
         )?;
         Ok(())
     }
 
-    /// The open requests to a provider with that state, the newest first. There is one, unless a client chooses its states badly.
+    /// The open requests to a provider with that state: first those of the browser or page that brings it, then the newest. There is one,
+    /// unless a client chooses its states badly; those of others must not push out one's own.
     ///
     /// # Errors
     /// Those of the database.
@@ -99,18 +105,22 @@ impl SocialRequests<'_> {
         &mut self,
         provider: &str,
         hash: &[u8],
+        (browser_hash, page_challenge): (&[u8], &str),
         now: Timestamp,
     ) -> Result<Vec<SocialRequest>> {
         let rows = fetch_all!(
             self.0,
             SocialRequestRow,
-            "select id, provider, browser_hash, is_hosted, redirect_uri, uses_pkce from social_requests
+            "select id, provider, browser_hash, is_hosted, redirect_uri, uses_pkce, page_challenge from social_requests
              where state_hash = $2 and provider = $1 and consumed_at is null and expires_at > $3
-             order by created_at desc, id desc limit $4",
+             order by case when browser_hash = $5 or page_challenge = $6 then 0 else 1 end, created_at desc, id desc
+             limit $4",
             provider,
             hash,
             now.micros(),
             MOST_ALIKE,
+            browser_hash,
+            page_challenge,
         )?;
         Ok(rows.into_iter().map(SocialRequest::from).collect())
     }
@@ -130,20 +140,26 @@ impl SocialRequests<'_> {
         Ok(consumed == 1)
     }
 
-    /// Uses up the request to a provider with that nonce; answers whether it was open.
+    /// The open request to a provider with that nonce.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn consume_nonce(&mut self, provider: &str, hash: &[u8], now: Timestamp) -> Result<bool> {
-        let consumed = execute!(
+    pub async fn open_with_nonce(
+        &mut self,
+        provider: &str,
+        hash: &[u8],
+        now: Timestamp,
+    ) -> Result<Option<SocialRequest>> {
+        let row = fetch_optional!(
             self.0,
-            "update social_requests set consumed_at = $3
+            SocialRequestRow,
+            "select id, provider, browser_hash, is_hosted, redirect_uri, uses_pkce, page_challenge from social_requests
              where provider = $1 and nonce_hash = $2 and consumed_at is null and expires_at > $3",
             provider,
             hash,
             now.micros(),
         )?;
-        Ok(consumed == 1)
+        Ok(row.map(SocialRequest::from))
     }
 
     /// Removes requests that expired before `before`, at most `most`; answers how many.

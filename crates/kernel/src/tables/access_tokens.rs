@@ -390,38 +390,6 @@ impl AccessTokens<'_> {
         Ok(rows.len())
     }
 
-    /// Removes the expired tokens of an account, those for organizations included.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn remove_expired(&mut self, account: AccountId, now: Timestamp) -> Result<()> {
-        execute!(
-            self.0,
-            "delete from access_tokens where account_id = $1 and expires_at <= $2",
-            account.0,
-            now.micros(),
-        )?;
-        Ok(())
-    }
-
-    /// Removes the expired tokens that were made for an organization.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn remove_expired_of_organization(
-        &mut self,
-        organization: OrganizationId,
-        now: Timestamp,
-    ) -> Result<()> {
-        execute!(
-            self.0,
-            "delete from access_tokens where organization_id = $1 and for_organization and expires_at <= $2",
-            organization.0,
-            now.micros(),
-        )?;
-        Ok(())
-    }
-
     /// Removes all tokens that were made for an organization; answers how many.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ fn resolved(session: &str) -> ResolvedSession {
 }
 
 async fn used(world: &World, organization: OrganizationId, quota: Quota) -> i64 {
-    read!(world.store, unit => unit.quotas().used(organization, quota))
+    read!(world.store, unit => unit.quotas().used(organization, quota, NOW))
 }
 
 on_both_engines! {
@@ -88,7 +88,7 @@ on_both_engines! {
                 let mut unit = store.begin().await.unwrap();
                 assert!(unit.databases().insert(&new, &Document::default()).await.unwrap());
                 unit.quotas().lock(acme).await.unwrap();
-                if unit.quotas().used(acme, Quota::Databases).await.unwrap() > 7 {
+                if unit.quotas().used(acme, Quota::Databases, NOW).await.unwrap() > 7 {
                     return false;
                 }
                 unit.commit().await.unwrap();

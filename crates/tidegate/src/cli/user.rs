@@ -40,6 +40,12 @@ pub(crate) enum User {
         tidegate user unlock ada@example.com"
     )]
     Unlock(Named),
+    /// Lift the block of an account at a provider, which the owner had said is not theirs
+    #[command(
+        after_help = "Its owner connects it again with a mailed code. What is blocked, the export shows.\n\nExample:\n  \
+        tidegate user unblock-provider ada@example.com --provider google --subject 110169484474386276334"
+    )]
+    UnblockProvider(UnblockProvider),
     /// Delete an account, its sessions and the data kept with it; this cannot be undone
     #[command(after_help = "Example:\n  tidegate user delete ada@example.com --yes")]
     Delete(UserDelete),
@@ -127,6 +133,18 @@ pub(crate) struct UserSessions {
     /// End all active sessions
     #[arg(long, conflicts_with = "end")]
     pub(crate) end_all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnblockProvider {
+    #[command(flatten)]
+    pub(crate) named: Named,
+    /// The provider's name in the configuration
+    #[arg(long)]
+    pub(crate) provider: String,
+    /// What the provider calls the person
+    #[arg(long)]
+    pub(crate) subject: String,
 }
 
 #[derive(Debug, Args)]

@@ -19,7 +19,9 @@ use tidegate_kernel::{Call, Refused};
 
 use super::passwords::{how_to_hand_over, make_password, read_password};
 use super::{org, tokens};
-use crate::cli::{Named, RemoveIdentifier, ResetMfa, User, UserCreate, UserDelete, UserList, UserSessions};
+use crate::cli::{
+    Named, RemoveIdentifier, ResetMfa, UnblockProvider, User, UserCreate, UserDelete, UserList, UserSessions,
+};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::{Answer, table, tell};
@@ -55,6 +57,11 @@ pub(super) async fn run(config: &Config, command: User) -> Result<Answer, Failur
             let outcome = opened.identity.unlock_account(&operator, &named.account).await;
             let text = "Wrong passwords and codes counted so far keep the account out no longer.";
             done(outcome, text)
+        }
+        User::UnblockProvider(UnblockProvider { named, provider, subject }) => {
+            let identity = &opened.identity;
+            let outcome = identity.unblock_provider(&operator, &named.account, &provider, &subject).await;
+            done(outcome, "The owner can connect the account at the provider again, with a mailed code.")
         }
         User::Delete(command) => delete(&opened, &operator, &command).await,
         User::Sessions(command) => sessions(&opened, &operator, command).await,
@@ -133,6 +140,7 @@ pub(super) fn refusal(refused: Refused<OperatorError>) -> Failure {
         OperatorError::LastIdentifier => ("last_identifier", ""),
         OperatorError::SeveralCouldSignIn(_) => ("several_could_sign_in", "; see `tidegate user show`"),
         OperatorError::NoSuchToken => ("no_such_token", "; see `tidegate user tokens`"),
+        OperatorError::NotBlocked => ("not_blocked", "; see `tidegate user export`"),
         OperatorError::NoSuchSession => ("no_such_session", "; see `tidegate user sessions`"),
     };
     Failure::new(code, format!("{rule}{advice}"))

@@ -9,7 +9,7 @@ use tidegate_testkit::{Engine, Fixture, on_both_engines};
 use crate::support::{Installation, Said};
 
 /// Every command that works on an installation; none of them may make one.
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 25] = [
     &["org", "list"],
     &["org", "show", "1"],
     &["org", "create", "--name", "Acme", "--root-email", "root@acme.example"],
@@ -21,6 +21,7 @@ const COMMANDS: [&[&str]; 24] = [
     &["user", "disable", "1"],
     &["user", "enable", "1"],
     &["user", "unlock", "1"],
+    &["user", "unblock-provider", "1", "--provider", "google", "--subject", "1"],
     &["user", "delete", "1", "--yes"],
     &["user", "sessions", "1"],
     &["user", "export", "1"],

@@ -10,7 +10,7 @@ use tidegate_domain::{Catalogue, typed};
 use tidegate_identity::credentials::factors::present::Presented;
 use tidegate_identity::credentials::trusted_device::recognize::OfferedDevice;
 use tidegate_identity::sign_in::second_factor::{
-    ChooseFactor, ChooseFactorError, ShowFactor, ShowFactorError,
+    ChooseFactor, ChooseFactorError, FactorOutcome, ShowFactor, ShowFactorError,
 };
 use tidegate_kernel::{Refused, SignedIn};
 
@@ -212,7 +212,11 @@ pub(super) async fn show(State(app): State<App>, sent: Sent<FactorForm>) -> Resp
     let temporary_token = PlainToken::from_presented(&step.token);
     let claim = ShowFactor { temporary_token, presented, device: device.data() };
     match app.identity().show_factor(&visitor.call, claim).await {
-        Ok(shown) => {
+        Ok(FactorOutcome::Another(request)) => {
+            let step = Step::Factor(FactorStep::new(&request, &step.login));
+            go_on(&app, &visitor, SHOW, &flow.at(Some(step)))
+        }
+        Ok(FactorOutcome::SignedIn(shown)) => {
             let mut response = finish(&app, &visitor, &flow, &shown.signed_in).await;
             if let Some(offered) = shown.device.filter(|_| !form.trust.is_empty()) {
                 trust(&app, &visitor, &shown.signed_in, &offered, &device, &mut response).await;

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidegate_crypto::one_time_code;
 use tidegate_delivery::Template;
-use tidegate_domain::challenge::{CODE_DIGITS, Challenge, Continuation, Purpose};
+use tidegate_domain::challenge::{CODE_DIGITS, Challenge, Continuation, PendingSignIn, Purpose};
 use tidegate_domain::factor::FactorKind;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::{EmailAddress, PhoneNumber, Secret};
@@ -78,12 +78,15 @@ impl<G> Work<'_, G> {
             None => Ok(()),
             Some(Recipient::Email(email)) => {
                 let minutes = expires_at.since(self.now).as_secs() / 60;
+                let pending = challenge.continuation.sign_in.as_ref();
+                let provider = pending.and_then(PendingSignIn::mailbox_for).map(|to| to.title.as_str());
+                let provider = provider.unwrap_or_default();
                 self.send(Mail {
                     template: Template::SecondFactorCode,
                     to: email,
                     display_name: "",
                     cause,
-                    values: json!({ "code": code.expose(), "minutes": minutes }),
+                    values: json!({ "code": code.expose(), "minutes": minutes, "provider": provider }),
                     deliverable: true,
                 })
                 .await

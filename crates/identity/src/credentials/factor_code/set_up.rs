@@ -39,7 +39,7 @@ impl Identity {
         kind: FactorKind,
     ) -> Outcome<(), SetUpCodesError> {
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFactors).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         work.require_sender(kind)?;
         let account = work.grant.account();
         if work.unit.factors().of_account(account).await?.iter().any(|factor| factor.kind == kind) {

@@ -6,7 +6,9 @@ use tidegate_delivery::Template;
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::REPEATED_FOR;
 use tidegate_domain::factor::{FactorKind, RecoveryCode};
+use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_domain::{Secret, Timestamp, limit};
+use tidegate_kernel::KernelTables;
 use tidegate_kernel::counted_factor::FactorUse;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::one_time::OneTime;
@@ -101,10 +103,23 @@ impl Acting<'_> {
         }
     }
 
+    /// Whoever set up a factor has shown it in this session; when they proved who they are stays as it was.
+    async fn note_shown(&mut self) -> Result<(), Fault> {
+        let session = self.grant.session();
+        let (id, since) = (session.id, session.auth_time);
+        let amr = session.amr.union(AmrSet::of(Amr::MultiFactor).with(Amr::OneTimeCode));
+        if self.unit.sessions().authenticated_again(id, amr, since).await? {
+            Ok(())
+        } else {
+            Err(Fault::SessionEnded)
+        }
+    }
+
     /// Records a new factor, and mails its owner.
     pub(crate) async fn note_added(&mut self, kind: FactorKind, name: &str) -> Result<(), Fault> {
         let metadata = json!({ "method": kind.as_str(), "device_name": name });
         self.audit(Action::FactorAdded, self.grant.subject(), metadata).await?;
+        self.note_shown().await?;
         let account = self.grant.account();
         self.factor_notice(account, Template::FactorAdded, &[(kind, name)], json!({})).await
     }

@@ -38,6 +38,8 @@ pub(crate) enum Accepted {
     Factor(FactorKind),
     /// A backup code; so many are left.
     Recovery { remaining: usize },
+    /// A code that was mailed to the account's address, whatever its factors: the mailbox is in the caller's hands.
+    Mailbox,
 }
 
 impl Accepted {
@@ -46,6 +48,7 @@ impl Accepted {
         match self {
             Self::Factor(kind) => kind.as_str(),
             Self::Recovery { .. } => "backup_code",
+            Self::Mailbox => "mailed_code",
         }
     }
 }

@@ -51,7 +51,7 @@ impl Identity {
         kind: Option<FactorKind>,
     ) -> Outcome<Vec<FactorKind>, RemoveFactorError> {
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFactors).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         let account = work.grant.account();
         let held = work.unit.factors().of_account(account).await?;
         let removed: Vec<Factor> =
@@ -81,7 +81,7 @@ impl Identity {
         number: i64,
     ) -> Outcome<(), RemoveFactorError> {
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFactors).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         let account = work.grant.account();
         let held = work.unit.factors().of_account(account).await?;
         let found =

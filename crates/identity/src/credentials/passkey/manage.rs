@@ -45,7 +45,7 @@ impl Identity {
         number: i64,
     ) -> Outcome<(), RemovePasskeyError> {
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFactors).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         let account = work.grant.account();
         let Some(name) = work.unit.passkeys().remove_numbered(account, number).await? else {
             return refuse(RemovePasskeyError::NotFound);

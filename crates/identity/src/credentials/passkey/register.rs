@@ -119,7 +119,7 @@ impl Identity {
         name: String,
     ) -> Outcome<PasskeyCreation, StartPasskeyError> {
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFactors).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         let relying_party = match self.relying_party() {
             Ok(relying_party) => relying_party,
             Err(reason) => return refuse(StartPasskeyError::NotSetUp(reason)),

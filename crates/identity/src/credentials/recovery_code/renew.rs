@@ -31,7 +31,7 @@ impl Identity {
         actor: &Actor,
     ) -> Outcome<Vec<RecoveryCode>, RenewCodesError> {
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFactors).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         let account = work.grant.account();
         if !work.unit.factors().any(account).await? {
             return refuse(RenewCodesError::NotEnabled);

@@ -64,7 +64,7 @@ impl Identity {
         name: String,
     ) -> Outcome<TotpSetUp, SetUpTotpError> {
         let mut work = self.begin_as(call, actor, Permission::ManageOwnFactors).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         let account = work.grant.account();
         let apps = work.unit.factors().of_account(account).await?;
         let mut apps = apps.iter().filter(|factor| factor.kind == FactorKind::Totp);

@@ -77,6 +77,10 @@ fn mistakes_are_named_with_their_place() {
         ),
         (format!("{microsoft}tenant = 'a/b'"), "social.microsoft: tenant must be"),
         (
+            format!("{microsoft}tenant = '9188040D-6c67-4c5b-b112-36a304b66dad'\ntrust_email = true"),
+            "social.microsoft: trust_email needs the ID of one tenant",
+        ),
+        (
             format!("{microsoft}trust_email = true"),
             "social.microsoft: trust_email needs the ID of one tenant",
         ),

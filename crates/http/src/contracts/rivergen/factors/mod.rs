@@ -8,4 +8,4 @@ mod responses;
 pub(super) mod sign_in;
 pub(super) mod step_up;
 
-pub(super) use responses::MfaRequiredData;
+pub(super) use responses::{MfaRequiredData, request_message};

@@ -10,7 +10,7 @@ use tidegate_identity::credentials::factors::status::FactorStatus;
 use tidegate_identity::credentials::totp::set_up::TotpSetUp;
 use tidegate_identity::credentials::trusted_device::recognize::OfferedDevice;
 use tidegate_identity::credentials::trusted_device::repository::TrustedDevice;
-use tidegate_identity::sign_in::second_factor::{FactorRequest, FactorShown};
+use tidegate_identity::sign_in::second_factor::{FactorOutcome, FactorRequest, FactorShown};
 use utoipa::ToSchema;
 
 use super::super::responses::{FullLoginData, envelope};
@@ -94,6 +94,39 @@ impl From<&FactorShown> for MfaVerifiedData {
             login: (&factor.signed_in).into(),
             trusted_device: factor.device.as_ref().map(OfferedDeviceData::from),
         }
+    }
+}
+
+/// A sign-in, or what is still to be shown: branch on `access_token` and `mfa_required`.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(in super::super) enum MfaAnswerData {
+    /// They are in.
+    Verified(MfaVerifiedData),
+    /// The code that connects a provider was right, and the account has a second factor. Extension of the contract.
+    Another(MfaRequiredData),
+}
+
+impl MfaAnswerData {
+    pub(super) fn respond(outcome: &FactorOutcome) -> Response {
+        match outcome {
+            FactorOutcome::SignedIn(shown) => {
+                envelope(StatusCode::OK, Self::Verified(shown.as_ref().into()), "Signed in.")
+            }
+            FactorOutcome::Another(request) => {
+                let message = request_message(request);
+                envelope(StatusCode::OK, Self::Another(MfaRequiredData::new(request, message)), message)
+            }
+        }
+    }
+}
+
+/// What to do next, for people.
+pub(in super::super) const fn request_message(request: &FactorRequest) -> &'static str {
+    if request.is_mailbox {
+        "An account has this e-mail address. Have a code mailed to it (email_otp), and send the code to connect this sign-in."
+    } else {
+        "Show your second factor to go on."
     }
 }
 

@@ -9,7 +9,7 @@ use super::super::error::{Error, ErrorBody};
 use super::super::responses::{Envelope, envelope};
 use super::super::{Answer, Bearer, Caller, JsonBody};
 use super::requests::{DeactivateBody, GenerateOtpBody, VerifyMfaBody};
-use super::responses::{DeactivatedData, MfaVerifiedData, OtpGeneratedData};
+use super::responses::{DeactivatedData, MfaAnswerData, OtpGeneratedData};
 use crate::wire::state::App;
 
 /// The header in which a client sends what it collected about itself.
@@ -44,7 +44,7 @@ pub(in super::super) async fn generate_otp(
 #[utoipa::path(post, path = "/auth/mfa/verify", tag = "Authentication", request_body = VerifyMfaBody,
     params(("x-device-fingerprint" = Option<String>, Header, description = "JSON text with data the client collected")),
     responses(
-        (status = 200, description = "Signed in", body = Envelope<MfaVerifiedData>),
+        (status = 200, description = "Signed in, or the second factor comes next: after a code that connects a provider", body = Envelope<MfaAnswerData>),
         (status = 400, description = "INVALID_MFA_CODE", body = ErrorBody),
         (status = 401, description = "INVALID_TOKEN, USER_NOT_FOUND", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
@@ -57,8 +57,7 @@ pub(in super::super) async fn verify_mfa(
     body: JsonBody<VerifyMfaBody>,
 ) -> Answer {
     let claim = body.0.read(device_data(&headers))?;
-    let shown = app.identity().show_factor(&caller, claim).await?;
-    Ok(envelope(StatusCode::OK, MfaVerifiedData::from(&shown), "Signed in."))
+    Ok(MfaAnswerData::respond(&app.identity().show_factor(&caller, claim).await?))
 }
 
 /// Removes all factors of a method, or all there are.

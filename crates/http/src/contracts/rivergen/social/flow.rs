@@ -15,7 +15,7 @@ use super::super::{Answer, Caller};
 use super::answer::{PostedAnswer, of_form, of_query};
 use super::callback as own_callback;
 use super::error::{failed, not_begun};
-use super::requests::{BeginQuery, ProviderForm};
+use super::requests::{Begin, BeginQuery, ProviderForm};
 use super::responses::{OauthUrlData, SocialLoginData};
 use crate::wire::fields::Violations;
 use crate::wire::social_cookie;
@@ -53,13 +53,19 @@ pub(in super::super) async fn url(
     }
     let provider = named(provider);
     let Query(query) = query.map_err(|_| Violations::of("query", "must be a valid query string"))?;
-    let (state, page) = query.read()?;
+    let Begin { state, page, challenge } = query.read()?;
     let callback = own_callback(&app, &provider);
     let browser = app
         .identity()
         .social_posts_answer(&provider)
         .and_then(|by_form| social_cookie::read(&app, &headers, by_form));
-    let claim = BeginSocial { provider, state, return_to: ReturnTo::Application { page, callback }, browser };
+    let claim = BeginSocial {
+        provider,
+        state,
+        return_to: ReturnTo::Application { page, callback },
+        page_challenge: challenge,
+        browser,
+    };
     let begun = app.identity().begin_social_sign_in(&caller, claim).await.map_err(not_begun)?;
     let mut response = OauthUrlData::respond(&begun);
     if let Some(cookie) = social_cookie::set(&app, &begun) {

@@ -20,6 +20,10 @@ const MAX_STATE: usize = 512;
 const MAX_PAGE: usize = 2_048;
 /// Longest code, in bytes.
 const MAX_CODE: usize = 8 * 1024;
+/// Length of a challenge of S256: 32 bytes in base64url.
+const CHALLENGE: usize = 43;
+/// Longest secret of a page, in characters (RFC 7636 section 4.1).
+const MAX_SECRET: usize = 128;
 /// Longest name of a provider, in characters.
 const MAX_PROVIDER: usize = 100;
 
@@ -33,11 +37,21 @@ pub(in super::super) struct BeginQuery {
     /// Where the provider sends the person back: one of `[social] redirect_uris`. Extension of the contract.
     #[param(value_type = Option<String>, format = "single-line", max_length = 2048)]
     redirect_uri: Option<String>,
+    /// S256 (RFC 7636 section 4.2) of a secret that the page keeps in the browser: whoever sends the code has to send the secret as
+    /// `browser_secret`. Extension of the contract.
+    #[param(value_type = Option<String>, format = "single-line", min_length = 43, max_length = 43)]
+    browser_challenge: Option<String>,
+}
+
+/// What a sign-in begins with.
+pub(super) struct Begin {
+    pub(super) state: Option<String>,
+    pub(super) page: Option<String>,
+    pub(super) challenge: Option<String>,
 }
 
 impl BeginQuery {
-    /// The state and the page.
-    pub(super) fn read(self) -> Result<(Option<String>, Option<String>), Violations> {
+    pub(super) fn read(self) -> Result<Begin, Violations> {
         let mut check = Check::new();
         let mut given = |name, value: Option<String>, most| {
             let value = value.filter(|value| !value.is_empty());
@@ -49,7 +63,15 @@ impl BeginQuery {
         };
         let state = given("state", self.state, MAX_STATE);
         let page = given("redirect_uri", self.redirect_uri, MAX_PAGE);
-        check.finish(Some((state, page)))
+        let challenge = given("browser_challenge", self.browser_challenge, CHALLENGE);
+        let is_encoded = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if challenge.as_ref().is_some_and(|sent| sent.len() != CHALLENGE || !sent.chars().all(is_encoded)) {
+            check.violated::<()>(
+                "browser_challenge",
+                "must be 43 characters of base64url: S256 of the secret",
+            );
+        }
+        check.finish(Some(Begin { state, page, challenge }))
     }
 }
 
@@ -72,6 +94,14 @@ pub(in super::super) struct SocialLoginBody {
     #[schema(value_type = Option<String>, max_length = 2048)]
     #[serde(default)]
     redirect_uri: Field<String>,
+    /// What came with the code (RFC 9207). Compared where it is sent. Extension of the contract.
+    #[schema(value_type = Option<String>, max_length = 2048)]
+    #[serde(default)]
+    iss: Field<String>,
+    /// The secret whose challenge the address was asked for with. Needed then. Extension of the contract.
+    #[schema(value_type = Option<String>, max_length = 128)]
+    #[serde(default)]
+    browser_secret: Field<String>,
 }
 
 impl SocialLoginBody {
@@ -87,6 +117,8 @@ impl SocialLoginBody {
             code: self.code,
             state: self.state,
             redirect_uri: self.redirect_uri,
+            iss: self.iss,
+            browser_secret: self.browser_secret,
         };
         let read = sent.read(&mut check, app, headers, device);
         check.finish(read)
@@ -112,6 +144,14 @@ pub(in super::super) struct SocialSignupBody {
     #[schema(value_type = Option<String>, max_length = 2048)]
     #[serde(default)]
     redirect_uri: Field<String>,
+    /// What came with the code (RFC 9207). Compared where it is sent. Extension of the contract.
+    #[schema(value_type = Option<String>, max_length = 2048)]
+    #[serde(default)]
+    iss: Field<String>,
+    /// The secret whose challenge the address was asked for with. Needed then. Extension of the contract.
+    #[schema(value_type = Option<String>, max_length = 128)]
+    #[serde(default)]
+    browser_secret: Field<String>,
     /// Stored; `true` when left out.
     #[schema(value_type = Option<bool>)]
     #[serde(default)]
@@ -137,6 +177,8 @@ impl SocialSignupBody {
             code: self.code,
             state: self.state,
             redirect_uri: self.redirect_uri,
+            iss: self.iss,
+            browser_secret: self.browser_secret,
         };
         let code = sent.read(&mut check, app, headers, device);
         let terms = SocialTerms {
@@ -167,6 +209,8 @@ struct SentCode {
     code: Field<String>,
     state: Field<String>,
     redirect_uri: Field<String>,
+    iss: Field<String>,
+    browser_secret: Field<String>,
 }
 
 impl SentCode {
@@ -195,6 +239,8 @@ impl SentCode {
         };
         let state = bounded("state", self.state, MAX_STATE);
         let redirect_uri = bounded("redirect_uri", self.redirect_uri, MAX_PAGE);
+        let issuer = bounded("iss", self.iss, MAX_PAGE);
+        let secret = bounded("browser_secret", self.browser_secret, MAX_SECRET);
         let (provider, code) = provider.zip(code)?;
         // No provider is called so; nothing is made of it.
         let provider: String = provider.chars().take(MAX_PROVIDER).collect();
@@ -203,9 +249,11 @@ impl SentCode {
             provider,
             code: Secret::new(code),
             state,
+            issuer,
             redirect_uri,
             browser: social_cookie::read(app, headers, false)
                 .or_else(|| social_cookie::read(app, headers, true)),
+            page_secret: secret.map(Secret::new),
             device,
         })
     }

@@ -8,7 +8,7 @@ use tidegate_identity::social::begin::BegunSocial;
 use tidegate_identity::social::outcome::{SocialOutcome, SocialSignedIn};
 use utoipa::ToSchema;
 
-use super::super::factors::MfaRequiredData;
+use super::super::factors::{MfaRequiredData, request_message};
 use super::super::responses::{FullLoginData, envelope, name};
 
 /// Where the person signs in.
@@ -37,7 +37,8 @@ impl OauthUrlData {
 pub(in super::super) enum SocialLoginData {
     /// They are in.
     Full(SocialTokensData),
-    /// The second factor is to be shown: where the operator or the organization asks for it. Extension of the contract.
+    /// A code that is mailed is to be shown, or the second factor: before an account that was there is connected, and where the operator
+    /// or the organization asks for it. Extension of the contract.
     MfaRequired(MfaRequiredData),
 }
 
@@ -68,7 +69,7 @@ impl SocialLoginData {
                 envelope(signed_in, data, message)
             }
             SocialOutcome::SecondFactorRequired(request) => {
-                let message = "Show your second factor to go on.";
+                let message = request_message(request);
                 envelope(StatusCode::OK, Self::MfaRequired(MfaRequiredData::new(request, message)), message)
             }
         }

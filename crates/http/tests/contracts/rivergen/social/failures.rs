@@ -129,6 +129,8 @@ on_both_engines! {
             ("jwks_uri", "http://10.0.0.1/keys"),
             ("jwks_uri", "https://accounts.example.com/keys"),
             ("jwks_uri", "file:///etc/passwd"),
+            ("authorization_endpoint", "javascript:alert(1)"),
+            ("authorization_endpoint", "http://accounts.example.com/authorize"),
         ] {
             social.stub("sso").behave(|behaviour| {
                 behaviour.document = [(name.to_owned(), json!(address))].into_iter().collect();

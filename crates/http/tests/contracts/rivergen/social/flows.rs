@@ -110,7 +110,7 @@ on_both_engines! {
         let first = social.sign_in("google").await;
         let connected_at = social.app.now().iso_seconds();
         wait(&social.app, 60);
-        social.sign_in("github").await.assert_status(200);
+        social.join("github", ADA).await.assert_status(200);
         social.sign_in("google").await.assert_status(200);
         let now = social.app.now().iso_seconds();
         let list = get_as(&social.app, &who(&first), "auth/social-accounts").send().await;
@@ -146,15 +146,26 @@ on_both_engines! {
         };
         let social = Social::with(engine, strict, Builder::without_limits).await;
         for provider in ["github", "google", "microsoft", "sso"] {
-            let begun = social.begin(provider, &format!("?redirect_uri={APP_PAGE}")).await;
+            let (secret, challenge) = page_secret();
+            let query = format!("?redirect_uri={APP_PAGE}&browser_challenge={challenge}");
+            let begun = social.begin(provider, &query).await;
             let url = begun.text_at("data.oauth_url");
             assert!(url.contains("code_challenge_method=S256"), "{url}");
             let returned = social.stub(provider).authorize(&url);
             assert_eq!(returned.redirect_uri, APP_PAGE);
             let without = social.post("auth/oauth/login", &sent(&returned, provider)).await;
-            assert_refused(&social.app, &without, (400, "SOCIAL_LOGIN_FAILED"), "invalid_state");
+            assert_eq!(without.code(), "SOCIAL_LOGIN_FAILED", "{}", without.text);
             let mut body = sent(&returned, provider);
             body["state"] = json!(returned.get("state"));
+            let unsigned = social.post("auth/oauth/login", &body).await;
+            body["browser_secret"] = json!(secret);
+            // Mix-up (RFC 9207): the issuer is needed of a provider that says that it sends one, and is never another's.
+            body["iss"] = json!("https://evil.example");
+            let mixed_up = social.post("auth/oauth/login", &body).await;
+            assert_refused(&social.app, &mixed_up, (400, "SOCIAL_LOGIN_FAILED"), "other_provider");
+            body["iss"] = json!(returned.parameters.get("iss"));
+            let reason = if provider == "sso" { "other_provider" } else { "invalid_state" };
+            assert_refused(&social.app, &unsigned, (400, "SOCIAL_LOGIN_FAILED"), reason);
             social.post("auth/oauth/login", &body).await.assert_status(200);
             let again = social.post("auth/oauth/login", &body).await;
             assert_refused(&social.app, &again, (400, "SOCIAL_LOGIN_FAILED"), "invalid_state");

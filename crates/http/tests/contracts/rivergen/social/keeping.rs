@@ -58,7 +58,7 @@ on_both_engines! {
         let now = social.app.now().iso_seconds();
         assert_eq!(export["social_accounts"], json!([{
             "provider": "google", "email": ADA, "display_name": "Ada Lovelace",
-            "connected_at": now, "last_used_at": now, "blocked_at": null,
+            "subject": "583231", "connected_at": now, "last_used_at": now, "disconnected_at": null, "blocked_at": null,
         }]));
     }
 
@@ -72,37 +72,76 @@ on_both_engines! {
         assert_eq!((answer.field("data.is_new_user"), answer.field("data.user_id")), (&json!(true), &json!(2)));
     }
 
-    // A new password ends what was placed under the old one. What is still the owner's comes back by the address that both have proven.
+    // A new password ends what was placed under the old one. What is still the owner's comes back with a mailed code, and not by the address
+    // alone: also who was put out has an account at the provider with that address.
     async fn a_new_password_disconnects_and_the_owner_connects_again(social: Social) {
         social.sign_in("google").await.assert_status(200);
         reset_password(&social).await;
         assert_eq!(social.connected().await, 0);
+        assert_eq!(social.app.sql_count("select count(*) from social_accounts where length(tokens) > 0").await, 0);
+        // Not even where the provider runs the mailbox.
+        social.stub("google").behave(|behaviour| {
+            behaviour.claims = Some(std::sync::Arc::new(|claims| {
+                claims.insert("hd".to_owned(), json!("example.com"));
+            }));
+        });
         let answer = social.sign_in("google").await;
-        assert_eq!(answer.assert_status(200).field("data.is_new_user"), false);
+        assert_waits_for_mailbox(&answer);
+        assert_eq!(social.connected().await, 0);
+        let answer = social.show_mailbox(&answer, ADA).await;
+        assert_eq!(answer.assert_status(200).field("data.user_id"), 1);
+        assert_eq!(social.connected().await, 1);
         assert_eq!(social.app.templates_to(ADA).await[0], "provider_connected");
     }
 
     // The attack: somebody who once read the mailbox has an account at the provider with its address.
     async fn the_link_in_the_notice_keeps_the_attacker_out_for_good(social: Social) {
         social.app.sign_up_rivergen_verified(ADA).await;
-        social.sign_in("github").await.assert_status(200);
+        social.join("github", ADA).await.assert_status(200);
         wait(&social.app, 60);
         social.stub("google").person(|person| person.subject = "666".to_owned());
-        social.sign_in("google").await.assert_status(200);
+        social.join("google", ADA).await.assert_status(200);
         let link = social.app.latest_link_token(ADA).await;
         wait(&social.app, 60);
         social.app.post("/secure-account").form(&format!("token={link}")).send().await.assert_status(200);
+        let (operator, name) = operator(&social.app);
         for _ in 0..2 {
             let answer = social.sign_in("google").await;
             assert_refused(&social.app, &answer, FAILED, "blocked");
             reset_password(&social).await;
+            // Wrong passwords are another matter.
+            social.app.identity().unlock_account(&operator, &name).await.unwrap();
         }
-        // What was there before is the owner's.
-        social.sign_in("github").await.assert_status(200);
-        // It was a mistake: an operator lifts it.
-        let (operator, name) = operator(&social.app);
-        social.app.identity().unlock_account(&operator, &name).await.unwrap();
-        social.sign_in("google").await.assert_status(200);
+        // What was there before is the owner's, and another account at the same provider may be, too.
+        social.join("github", ADA).await.assert_status(200);
+        social.stub("google").person(|person| person.subject = "1".to_owned());
+        assert_waits_for_mailbox(&social.sign_in("google").await);
+        // It was a mistake: an operator lifts it, and the owner connects it again.
+        let unblock = |provider: &'static str, subject: &'static str| {
+            let identity = social.app.identity();
+            let (operator, name) = (&operator, &name);
+            async move { identity.unblock_provider(operator, name, provider, subject).await }
+        };
+        assert!(unblock("google", "1").await.is_err() && unblock("github", "666").await.is_err());
+        unblock("google", "666").await.unwrap();
+        social.stub("google").person(|person| person.subject = "666".to_owned());
+        social.join("google", ADA).await.assert_status(200);
+    }
+
+    async fn a_changed_address_disconnects_what_it_connected(social: Social) {
+        let first = social.sign_in("google").await.text_at("data.access_token");
+        let post = |path: &str, body: Value| social.app.post(&url(path)).bearer(&first).json(&body).send();
+        let new = "ada@new.example";
+        post("auth/me/email/request", json!({ "new_email": new })).await.assert_status(200);
+        let code = social.app.latest_code(new).await;
+        post("auth/me/email/verify", json!({ "new_email": new, "otp_code": code })).await.assert_status(200);
+        assert_eq!(social.connected().await, 0);
+        // Whoever has the old mailbox now gets nothing by it.
+        let answer = social.sign_in("google").await;
+        assert_refused(&social.app, &answer, FAILED, "address_taken");
+        social.stub("google").person(|person| person.email = new.to_owned());
+        social.join("google", new).await.assert_status(200);
+        assert_eq!((social.accounts().await, social.connected().await), (1, 1));
     }
 
     async fn sign_ins_that_did_not_come_back_are_forgotten(social: Social) {

@@ -4,6 +4,7 @@ mod answers;
 mod attacks;
 mod failures;
 mod flows;
+mod joining;
 mod keeping;
 mod limits;
 mod linking;
@@ -87,12 +88,33 @@ impl Social {
         self.bring(provider, &returned).await
     }
 
+    /// There and back to an account that is there already, with the code that is mailed to `email`.
+    async fn join(&self, provider: &str, email: &str) -> Answer {
+        let answer = self.sign_in(provider).await;
+        self.show_mailbox(&answer, email).await
+    }
+
+    /// Goes on with a sign-in that waits for the mailbox.
+    async fn show_mailbox(&self, answer: &Answer, email: &str) -> Answer {
+        let (token, code) = self.mailed(answer, email).await;
+        self.app.show_factor(&token, "code", &code).await
+    }
+
+    /// Has the code mailed that connects; answers it with the next temporary token.
+    async fn mailed(&self, answer: &Answer, email: &str) -> (String, String) {
+        assert_waits_for_mailbox(answer);
+        let token = self.app.choose_factor(&answer.text_at("data.temporary_token"), "email_otp").await;
+        (token, self.app.latest_code(email).await)
+    }
+
     async fn accounts(&self) -> i64 {
         self.app.sql_count("select count(*) from accounts where tombstone is null").await
     }
 
     async fn connected(&self) -> i64 {
-        self.app.sql_count("select count(*) from social_accounts").await
+        let those =
+            "select count(*) from social_accounts where disconnected_at is null and blocked_at is null";
+        self.app.sql_count(those).await
     }
 
     async fn sessions(&self) -> i64 {
@@ -108,6 +130,21 @@ impl Social {
     async fn post(&self, path: &str, body: &Value) -> Answer {
         super::wire::post(&self.app, path, body).send().await
     }
+}
+
+/// A sign-in that opened nothing yet, and waits for a code that is mailed.
+#[track_caller]
+fn assert_waits_for_mailbox(answer: &Answer) {
+    assert_eq!(answer.assert_status(200).field("data.mfa_required"), true, "{}", answer.text);
+    assert_eq!(answer.field("data.available_methods"), &json!(["email_otp"]));
+    assert!(answer.field("data.access_token").is_null());
+}
+
+/// A secret of an application's page, and its challenge.
+fn page_secret() -> (String, String) {
+    let secret = "kept-by-the-page-in-the-browser-0123456789-abcdef".to_owned();
+    let challenge = tidegate_crypto::pkce_challenge(&tidegate_domain::Secret::new(secret.as_str()));
+    (secret, challenge)
 }
 
 /// A refusal, and the reason that clients can branch on.

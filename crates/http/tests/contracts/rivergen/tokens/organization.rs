@@ -6,7 +6,7 @@ use tidegate_testkit::{Engine, Person, Request, TestApp, on_both_engines};
 use super::super::wire::{
     AGENT, assert_done, event, get_as, newest_events, post_as, refused_without_trace, url, wait,
 };
-use super::{ADA, asking, made, make, me, number_of, organization};
+use super::{ADA, DAY, asking, at_rivergen, made, make, me, number_of, organization};
 
 fn at(number: i64) -> String {
     format!("organizations/{number}/tokens")
@@ -32,8 +32,8 @@ on_both_engines! {
         // The same by the other path.
         let body = json!({ "name": "Root's", "scopes": ["security:read"], "organization_id": number });
         let roots = make(&app, &root, &body).await;
-        // Those of people alone are not the organization's.
-        make(&app, &bob, &asking(&["read"])).await;
+        // Those that its owner makes for themselves are not the organization's.
+        make(&app, &root, &asking(&["read"])).await;
         let list = get_as(&app, &root, &at(number)).send().await;
         list.assert_status(200);
         let [root_number, bob_number] = [&root, &bob].map(|who| who.email.clone());
@@ -49,7 +49,7 @@ on_both_engines! {
         let page = get_as(&app, &root, &format!("{}?skip=1&limit=1", at(number))).send().await;
         assert_eq!(makers(page.field("data.tokens")), [expected[1]]);
         // One's own list has both kinds.
-        let own = get_as(&app, &bob, "auth/tokens").send().await;
+        let own = get_as(&app, &root, "auth/tokens").send().await;
         assert_eq!(own.field("data.total"), 2);
         refused_without_trace(&app, get_as(&app, &bob, &at(number)), 403, "organization_access_denied").await;
     }
@@ -104,7 +104,7 @@ on_both_engines! {
         assert_eq!(me(&app.client(), &roots.text).await, 200);
         refused_without_trace(&app, revoke(&app, &root, number, second.number), 404, "token_not_found").await;
         // A token that is for no organization is not an admin's to see or revoke.
-        let own = make(&app, &bob, &asking(&["read"])).await;
+        let own = make(&app, &root, &asking(&["read"])).await;
         refused_without_trace(&app, revoke(&app, &root, number, own.number), 404, "token_not_found").await;
         refused_without_trace(&app, revoke(&app, &bob, number, own.number), 404, "token_not_found").await;
         assert_eq!(me(&app.client(), &own.text).await, 200);
@@ -124,7 +124,7 @@ on_both_engines! {
     }
 
     async fn the_organization_s_setting_bounds_the_life_of_its_tokens(app: TestApp) {
-        let (_, bob, number) = organization(&app).await;
+        let (root, bob, number) = organization(&app).await;
         let expiry = async |body: Value| {
             let answer = post_as(&app, &bob, &at(number), &body).send().await;
             answer.assert_status(201).field("data.expires_at").clone()
@@ -135,8 +135,8 @@ on_both_engines! {
         assert_eq!(expiry(asking(&["read"])).await, "2026-01-07T09:00:00Z");
         assert_eq!(expiry(days(1)).await, "2026-01-06T09:00:00Z", "the earlier one wins");
         assert_eq!(expiry(days(3)).await, "2026-01-07T09:00:00Z");
-        // It is not about tokens of people alone.
-        let own = post_as(&app, &bob, "auth/tokens", &asking(&["read"])).send().await;
+        // It is not about tokens that the owner makes for themselves.
+        let own = post_as(&app, &root, "auth/tokens", &asking(&["read"])).send().await;
         assert_eq!(own.field("data.expires_at"), &Value::Null);
         app.sql("update organizations set access_token_expire_minutes = 1").await;
         let token = made(&post_as(&app, &bob, &at(number), &asking(&["read"])).send().await);
@@ -152,8 +152,47 @@ on_both_engines! {
         }
         let third = post_as(&app, &bob, &at(number), &asking(&["read"]));
         refused_without_trace(&app, third, 400, "token_creation_failed").await;
-        // One's own are counted apart.
+        // The owner's own are counted apart.
+        make(&app, &root, &asking(&["read"])).await;
+    }
+
+    // The attack: a member leaves the organization's number out, and has a token there that its admins neither see nor bound.
+    async fn a_token_that_acts_in_an_organization_of_others_is_that_organizations(engine: Engine) {
+        let app = TestApp::builder(engine).settings(|settings| settings.quotas.organization_tokens = 2).start().await;
+        let (root, bob, number) = organization(&app).await;
+        app.sql("update organizations set access_token_expire_minutes = 2880").await;
+        let answer = post_as(&app, &bob, "auth/tokens", &asking(&["read"])).send().await;
+        let token = made(answer.assert_status(201));
+        assert_eq!(answer.field("data.expires_at"), "2026-01-07T09:00:00Z");
+        assert_eq!(answer.field("data.organization_id"), number, "the member is told whose it is");
+        let list = get_as(&app, &root, &at(number)).send().await;
+        assert_eq!(list.field("data.tokens.0.id"), token.number);
         make(&app, &bob, &asking(&["read"])).await;
+        let third = post_as(&app, &bob, "auth/tokens", &asking(&["read"]));
+        refused_without_trace(&app, third, 400, "token_creation_failed").await;
+        assert_done(&revoke(&app, &root, number, token.number).send().await, 200, json!({}));
+        assert_eq!(me(&app.client(), &token.text).await, 401);
+    }
+
+    // Each would remove the other's expired tokens, and wait for the other.
+    async fn members_renew_their_tokens_at_the_same_time(engine: Engine) {
+        let app = TestApp::builder(engine).without_limits().start().await;
+        let (root, bob, number) = organization(&app).await;
+        let short = json!({ "name": "Short", "scopes": ["read"], "expires_in_days": 1 });
+        for who in [&root, &bob, &root, &bob] {
+            post_as(&app, who, &at(number), &short).send().await.assert_status(201);
+        }
+        wait(&app, DAY);
+        let (root, bob) = (at_rivergen(&app, &root).await, at_rivergen(&app, &bob).await);
+        let app = std::sync::Arc::new(app);
+        let answers = tidegate_testkit::concurrently(8, |place| {
+            let (app, short) = (std::sync::Arc::clone(&app), short.clone());
+            let who = if place % 2 == 0 { root.clone() } else { bob.clone() };
+            async move { post_as(&app, &who, &at(number), &short).send().await.status }
+        })
+        .await;
+        assert!(answers.iter().all(|status| *status == 201), "{answers:?}");
+        assert_eq!(app.sql_count("select count(*) from access_tokens").await, 12, "pruning removes what has expired");
     }
 
     async fn what_is_wrong_with_a_request_is_told(app: TestApp) {

@@ -104,13 +104,32 @@ on_both_engines! {
         data["scopes"] = json!(["write"]);
         assert_data(&change(json!({ "scopes": ["write"] })).await, 200, &data);
         assert_eq!(me(&app.client(), &token.text).await, 403);
-        let named = json!({ "token": 1, "name": null, "scopes": "write" });
+        let named = json!({ "token": 1, "name": null, "scopes": "write", "scopes_before": "read" });
         assert_eq!(newest_events(&app, 1).await, [event(&app, "token.updated", Some(1), Some(1), &named)]);
         // Nothing else can be changed, and nothing is changed by asking for nothing.
         let beyond = json!({ "expires_at": "2030-01-01T00:00:00Z", "organization_id": 1, "token": "pat_x" });
         assert_data(&change(beyond).await, 200, &data);
         for body in [json!({ "name": "" }), json!({ "scopes": [] }), json!({ "scopes": ["fly"] }), json!({ "name": 7 })] {
             change(body).await.assert_error(422, "VALIDATION_ERROR");
+        }
+    }
+
+    async fn the_owner_is_told_when_a_token_may_do_more(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        make(&app, &ada, &asking(&["read", "write"])).await;
+        let change = |body: Value| app.patch(&url("auth/tokens/1")).bearer(&ada.access_token).json(&body).send();
+        let told = async || app.templates_to(ADA).await.iter().filter(|name| *name == "token_made").count();
+        let before = told().await;
+        for (body, mails) in [
+            (json!({ "name": "Other" }), 0),
+            (json!({ "scopes": ["read"] }), 0),
+            (json!({ "scopes": ["read"] }), 0),
+            (json!({ "scopes": ["read", "write"] }), 1),
+            (json!({ "scopes": ["admin"] }), 2),
+            (json!({ "scopes": ["write"] }), 2),
+        ] {
+            change(body.clone()).await.assert_status(200);
+            assert_eq!(told().await - before, mails, "{body}");
         }
     }
 
