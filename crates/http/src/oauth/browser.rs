@@ -11,7 +11,8 @@ use tidegate_domain::Catalogue;
 use tidegate_domain::session::Amr;
 use tidegate_kernel::{Fault, Refused};
 use tidegate_oauth::authorize::{
-    Answer as Authorized, AuthorizationRequest, Decision, Parameters, Presence, RequestRefused,
+    Answer as Authorized, AuthorizationError, AuthorizationRequest, Decision, Parameters, Presence,
+    RequestRefused,
 };
 use url::form_urlencoded::Serializer;
 
@@ -192,18 +193,23 @@ async fn follow(
     choice: Option<Choice>,
 ) -> Response {
     let (call, actor, request) = (&visitor.call, &session.actor, &asked.request);
-    let answered = match (decision, choice) {
-        (Decision::SentBack(back), _) => Ok(back.answer(app.oauth().issuer())),
+    let approval = match (decision, choice) {
+        (Decision::SentBack(back), _) => return sent_back(app, visitor, back.answer(app.oauth().issuer())),
         (Decision::NeedsSignIn, _) => return sign_in(app, visitor, asked),
-        (_, Some(Choice::Denied)) => app.oauth().deny(call, actor, request).await,
-        (Decision::Granted, _) | (Decision::NeedsConsent(_), Some(Choice::Allowed)) => {
-            app.oauth().approve(call, actor, request).await
+        (_, Some(Choice::Denied)) => {
+            return match app.oauth().deny(call, actor, request).await {
+                Ok(answer) => sent_back(app, visitor, answer),
+                Err(fault) => failed(app, visitor, asked, fault),
+            };
         }
+        (Decision::Granted(approval), _) => approval,
+        (Decision::NeedsConsent(question), Some(Choice::Allowed)) => question.allowed(),
         (Decision::NeedsConsent(_), None) => return ask(app, visitor, session, asked).await,
     };
-    match answered {
+    match app.oauth().approve(call, actor, request, approval).await {
         Ok(answer) => sent_back(app, visitor, answer),
-        Err(fault) => failed(app, visitor, asked, fault),
+        Err(Refused::Rule(error)) => refused(app, visitor, &error.to_string()),
+        Err(Refused::Fault(fault)) => failed(app, visitor, asked, fault),
     }
 }
 
@@ -211,6 +217,15 @@ fn failed(app: &App, visitor: &Visitor, asked: &Asked, fault: Fault) -> Response
     match fault {
         // It ended between two looks at it.
         Fault::SessionEnded => sign_in(app, visitor, asked),
+        // The person is not asked for anything, or for the second factor that this session was opened without.
+        Fault::StepUpRequired if asked.request.prompt.none => {
+            let error = AuthorizationError::LoginRequired;
+            sent_back(app, visitor, asked.request.refused(error).answer(app.oauth().issuer()))
+        }
+        Fault::StepUpRequired => {
+            let wish = SignInWish { prompt_login: true, second_factor: true, ..wish(&asked.request) };
+            sign_in_first(app, visitor, asked.to.clone(), wish)
+        }
         fault => failure(app, &visitor.headers, fault.into()),
     }
 }
@@ -222,7 +237,7 @@ fn sign_in(app: &App, visitor: &Visitor, asked: &Asked) -> Response {
 fn wish(request: &AuthorizationRequest) -> SignInWish {
     let prompt = request.prompt;
     SignInWish {
-        prompt_login: prompt.login || prompt.select_account,
+        prompt_login: prompt.login || prompt.select_account || request.hinted.is_some(),
         max_age: request.max_age,
         second_factor: asks_for_second_factor(request),
         login_hint: request.login_hint.clone(),

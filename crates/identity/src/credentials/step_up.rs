@@ -51,14 +51,8 @@ impl Acting<'_> {
     /// Refuses a caller who proved too long ago who they are: for actions that change what signs in to the account. How long that may
     /// be, the contract called and the contract of the token say; the shorter time counts.
     pub(crate) fn authorize_recent(&self) -> Result<(), Fault> {
-        let of_token = self.app.kernel.settings.profile(self.grant.claims().contract).recent_sign_in;
-        let recent = [self.call.profile.recent_sign_in, of_token].into_iter().flatten().min();
-        match recent {
-            Some(recent) if self.now.since(self.grant.session().auth_time) > recent => {
-                Err(Fault::StepUpRequired)
-            }
-            _ => Ok(()),
-        }
+        let contract = self.grant.claims().contract;
+        self.app.kernel.require_recent(self.call, self.grant.session(), contract, self.now)
     }
 
     /// Notes in the session that its owner proved anew who they are.
