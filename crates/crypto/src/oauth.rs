@@ -1,10 +1,10 @@
 //! Digests of OAuth and OpenID Connect.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{SHA256, SHA512, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::same_bytes;
+use crate::{SigningAlgorithm, same_bytes};
 
 /// The challenge of a PKCE verifier, method `S256` (RFC 7636 section 4.2).
 pub fn pkce_challenge(verifier: &str) -> String {
@@ -16,12 +16,23 @@ pub fn is_same_text(left: &str, right: &str) -> bool {
     same_bytes(left.as_bytes(), right.as_bytes())
 }
 
-/// The claim by which an ID token vouches for the access token beside it: the left half of its SHA-256, for ES256 and RS256
-/// (OpenID Connect Core section 3.1.3.6). For `EdDSA` there is no fixed digest, and SHA-256 is as good as any.
-pub fn at_hash(access_token: &str) -> String {
-    let hash = digest(&SHA256, access_token.as_bytes());
-    let half = hash.as_ref().split_at_checked(16).map_or(hash.as_ref(), |(left, _)| left);
-    URL_SAFE_NO_PAD.encode(half)
+/// The claim by which an ID token vouches for the access token beside it: the left half of its digest by the hash function of the ID
+/// token's algorithm (OpenID Connect Core section 3.1.3.6). That of Ed25519 is SHA-512 (RFC 8032 section 5.1).
+pub fn at_hash(access_token: &str, algorithm: SigningAlgorithm) -> String {
+    let function = match algorithm {
+        SigningAlgorithm::Es256 => &SHA256,
+        SigningAlgorithm::EdDsa => &SHA512,
+    };
+    let hash = digest(function, access_token.as_bytes());
+    let half = hash.as_ref().split_at_checked(hash.as_ref().len() / 2);
+    URL_SAFE_NO_PAD.encode(half.map_or(hash.as_ref(), |(left, _)| left))
+}
+
+/// Whom a JWT speaks of, as it says itself: nothing is verified, and nothing may be given because of it.
+pub fn unverified_subject(jwt: &str) -> Option<String> {
+    let payload = URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1)?).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+    claims.get("sub")?.as_str().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -40,6 +51,9 @@ mod tests {
     fn the_hash_of_an_access_token_is_that_of_the_specification() {
         // The access token and `at_hash` of OpenID Connect Core, appendix A.3.
         let token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
-        assert_eq!(at_hash(token), "77QmUPtjPfzWtF2AnpK9RQ");
+        assert_eq!(at_hash(token, SigningAlgorithm::Es256), "77QmUPtjPfzWtF2AnpK9RQ");
+        // Half of SHA-512 for Ed25519: 32 bytes.
+        let of_ed25519 = URL_SAFE_NO_PAD.decode(at_hash(token, SigningAlgorithm::EdDsa)).unwrap();
+        assert_eq!(of_ed25519, digest(&SHA512, token.as_bytes()).as_ref()[..32]);
     }
 }

@@ -7,14 +7,16 @@
 //! fills in the template's own values. `layout.html` and `parts.html` are what all mails look like.
 
 mod engine;
+mod error;
 mod files;
 mod samples;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+pub use error::TemplateError;
 use files::{line_of, nearest, read};
 use minijinja::Environment;
 use minijinja::value::Serde;
@@ -67,6 +69,9 @@ pub enum Template {
     PasskeyRemoved,
     /// Reports that an access token was made: `token` (its name), `scopes`, `when` (ISO 8601), `ip`, `link`.
     TokenMade,
+    /// Reports that an application was given access to the account: `application` (its name), `organization` (that it belongs to), `scopes`,
+    /// `when` (ISO 8601), `ip`, `link`.
+    ApplicationAllowed,
     /// Reports that an account at another identity provider signs in from now on: `provider`, `when` (ISO 8601), `ip`, `link`.
     ProviderConnected,
     /// Reports that codes by text message, the account's only second factor, can no longer be sent: `factor`, `remaining` (backup codes),
@@ -111,37 +116,6 @@ impl fmt::Debug for Rendered {
     }
 }
 
-/// Why templates could not be loaded or rendered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
-    /// The directory or a file in it cannot be read.
-    #[error("{path}: {reason}", path = path.display())]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// A file that replaces nothing.
-    #[error("{path} replaces no template; did you mean {nearest}?", path = path.display())]
-    UnknownFile {
-        /// The file.
-        path: PathBuf,
-        /// The known name most like it.
-        nearest: &'static str,
-    },
-    /// A template that does not parse or render.
-    #[error("{file}{at}: {reason}", at = line.map(|line| format!(", line {line}")).unwrap_or_default())]
-    Broken {
-        /// The file.
-        file: String,
-        /// The line in it, counted from 1, where known.
-        line: Option<usize>,
-        /// What is wrong.
-        reason: String,
-    },
-}
-
 /// The files of one mail: where they are overridden and what they say otherwise.
 struct Files {
     subject: (&'static str, &'static str),
@@ -170,7 +144,7 @@ impl Files {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::SignUpCode,
         Self::PasswordReset,
         Self::Invitation,
@@ -188,6 +162,7 @@ impl Template {
         Self::PasskeyAdded,
         Self::PasskeyRemoved,
         Self::TokenMade,
+        Self::ApplicationAllowed,
         Self::ProviderConnected,
         Self::FactorUnreachable,
         Self::FactorResetRequested,
@@ -216,6 +191,7 @@ impl Template {
             Self::PasskeyAdded => "passkey_added",
             Self::PasskeyRemoved => "passkey_removed",
             Self::TokenMade => "token_made",
+            Self::ApplicationAllowed => "application_allowed",
             Self::ProviderConnected => "provider_connected",
             Self::FactorUnreachable => "factor_unreachable",
             Self::FactorResetRequested => "factor_reset_requested",
@@ -250,6 +226,7 @@ impl Template {
             | Self::PasskeyAdded
             | Self::PasskeyRemoved
             | Self::TokenMade
+            | Self::ApplicationAllowed
             | Self::ProviderConnected
             | Self::FactorUnreachable
             | Self::FactorResetRequested
@@ -278,6 +255,7 @@ impl Template {
             Self::PasskeyAdded => built_in!("passkey_added"),
             Self::PasskeyRemoved => built_in!("passkey_removed"),
             Self::TokenMade => built_in!("token_made"),
+            Self::ApplicationAllowed => built_in!("application_allowed"),
             Self::ProviderConnected => built_in!("provider_connected"),
             Self::FactorUnreachable => built_in!("factor_unreachable"),
             Self::FactorResetRequested => built_in!("factor_reset_requested"),

@@ -152,6 +152,10 @@ impl PermissionSet {
     /// account; its tokens are for the APIs that they are shown to.
     pub const APPLICATION: Self = Self::NONE;
 
+    /// What a token has that an application was given, whatever the contract through which it was given: to be told who its owner is
+    /// (OpenID Connect Core section 5.3), as far as its scopes say.
+    pub const ANY_DELEGATED: Self = Self::of(&[Permission::ReadOwnClaims]);
+
     /// What only a session has that the account's owner signed in to, whatever the scopes of another token: to make access for
     /// others or beyond the token's own life (members, programs, keys, tokens), to change what signs in, to end sessions, to
     /// delete the account, and to act at a broker.

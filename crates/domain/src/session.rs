@@ -239,9 +239,17 @@ pub enum EndReason {
     CodeReplayed,
     /// The application it was opened for gave it up.
     RevokedByApplication,
+    /// The application opened newer ones than it may have of one account.
+    Superseded,
 }
 
 impl EndReason {
+    /// Whether sessions of applications end with the one that gave them access: where somebody else may have held it. Who signs out of a
+    /// program goes on using applications.
+    pub const fn ends_delegated(self) -> bool {
+        !matches!(self, Self::SignedOut)
+    }
+
     /// The stored value.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -259,6 +267,7 @@ impl EndReason {
             Self::ConsentRevoked => "consent_revoked",
             Self::CodeReplayed => "code_replayed",
             Self::RevokedByApplication => "revoked_by_application",
+            Self::Superseded => "superseded",
             Self::AccountSecured => "account_secured",
             Self::FactorsReset => "factors_reset",
         }

@@ -3,13 +3,16 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
+use tidegate_delivery::Template;
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::{AccountId, OrganizationId};
-use tidegate_kernel::hooks::{AccountHooks, ContactDetails};
+use tidegate_kernel::hooks::{AccountHooks, AllowedApplication, ApplicationNews, ContactDetails};
 use tidegate_kernel::{Fault, Work};
 
 use crate::IdentityTables;
 use crate::accounts::add_email::offer_email;
+use crate::credentials::owner_notice::{Credential, tell_owner};
+use crate::credentials::security_notice::security_notice;
 
 pub(crate) struct IdentityHooks;
 
@@ -79,6 +82,42 @@ impl AccountHooks for IdentityHooks {
         organization: OrganizationId,
     ) -> BoxFuture<'w, Result<bool, Fault>> {
         async move { Ok(work.unit.second_factor_rules().admits_without(organization).await?) }.boxed()
+    }
+
+    /// Its owner is mailed, with the link that ends all sessions: whoever has a session of theirs could have done it.
+    fn application_allowed<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+        application: AllowedApplication<'w>,
+    ) -> BoxFuture<'w, Result<(), Fault>> {
+        async move {
+            let values = json!({
+                "application": application.name,
+                "organization": application.organization,
+                "scopes": application.scopes.to_string(),
+            });
+            security_notice(work, account, Template::ApplicationAllowed, values).await
+        }
+        .boxed()
+    }
+
+    /// The organization's owner is mailed: what an application gets outlives a change of the password.
+    fn application_changed<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        organization: OrganizationId,
+        name: &'w str,
+        news: ApplicationNews,
+    ) -> BoxFuture<'w, Result<(), Fault>> {
+        async move {
+            let made = match news {
+                ApplicationNews::Made => Credential::Application,
+                ApplicationNews::Changed => Credential::ChangedApplication,
+            };
+            tell_owner(work, organization, made, name).await
+        }
+        .boxed()
     }
 
     /// The account is called what its person is called, and may get their address once they show that it is theirs.

@@ -23,6 +23,8 @@ create table oauth_applications (
     own_epoch {uuid} not null unique,
     -- Who made it; none for the operator.
     created_by {uuid},
+    -- When an operator took it out of use: until one puts it back, whatever its organization says.
+    suspended_at bigint,
     created_at bigint not null,
     updated_at bigint not null,
     -- Known to a minute or so.
@@ -34,4 +36,8 @@ create table oauth_applications (
 alter table sessions add column application_id {uuid};
 alter table sessions add column application_epoch {uuid};
 alter table sessions add column audience text;
+-- The session whose owner gave the application access, and the contract that had opened it: what the application reaches is bounded by that.
+alter table sessions add column approved_by {uuid};
+alter table sessions add column approved_contract text;
+create index sessions_of_approver on sessions (approved_by) where approved_by is not null;
 create index sessions_of_application on sessions (application_id) where application_id is not null;

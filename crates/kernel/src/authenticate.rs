@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_crypto::{PlainToken, SanctumToken, TokenError, TokenHash};
 use tidegate_database::Unit;
 use tidegate_domain::id::{AccessTokenId, AccountId, SessionId};
-use tidegate_domain::{AccessClaims, ContractId, Permission, Role, Scopes, Timestamp};
+use tidegate_domain::{AccessClaims, ContractId, Permission, PermissionSet, Role, Scopes, Timestamp};
 
 use crate::cache::MAX_AGE;
 use crate::fault::Fault;
@@ -318,6 +318,15 @@ fn is_in_own_name(claims: &AccessClaims) -> bool {
 impl Kernel {
     pub(crate) fn grant(&self, session: Arc<SessionRecord>, claims: Arc<AccessClaims>) -> Grant {
         let powers = self.settings.profile(claims.contract).permissions;
+        let powers = match session.application.and_then(|application| application.approved_contract) {
+            // The person was asked on a page of this installation's own. For all others the token of a contract approved, and gives
+            // away at most what it reaches itself.
+            None | Some(ContractId::BROWSER) => powers,
+            Some(approved) => {
+                let approved = self.settings.profile(approved).permissions;
+                powers.intersection(approved.union(PermissionSet::ANY_DELEGATED))
+            }
+        };
         Grant::new(session, claims, powers)
     }
 

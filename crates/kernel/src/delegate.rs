@@ -3,17 +3,23 @@
 //! They are no sign-in: such a session is a part of one that its owner signed in to, whose approval it rests on, and never allows
 //! more. So it does not pass the decision of [`crate::admission`] again.
 
-use tidegate_crypto::PlainToken;
+use tidegate_crypto::{PlainToken, SigningAlgorithm};
 use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId, SessionId};
-use tidegate_domain::session::AmrSet;
-use tidegate_domain::{Role, Scopes, Secret, Timestamp};
+use tidegate_domain::session::{Amr, AmrSet};
+use tidegate_domain::{ContractId, Role, Scopes, Secret, Timestamp};
 use uuid::Uuid;
 
 use crate::fault::Fault;
 use crate::issue::{Bearer, REFRESH_PREFIX, TokenSet};
 use crate::tables::refresh_tokens::NewRefreshToken;
 use crate::tables::sessions::{NewSession, NewSessionApplication, SessionRecord};
-use crate::{Kernel, KernelTables, Work};
+use crate::{Call, Kernel, KernelTables, Work};
+
+/// Most sessions that one application has of one account at a time: of more, the oldest end.
+pub const MOST_SESSIONS: i64 = 50;
+
+/// What stands before an application's name in the list of sessions.
+const LISTED_AS: &str = "OAuth application: ";
 
 /// What an application is given of a session.
 #[derive(Clone, Debug)]
@@ -22,7 +28,7 @@ pub struct Delegation<'a> {
     pub session: &'a SessionRecord,
     /// The application.
     pub application: NewSessionApplication<'a>,
-    /// What the application is called: it stands in the list of the owner's sessions as its program.
+    /// What the application is called: so the list of the owner's sessions calls it, and says that it is an application.
     pub name: &'a str,
     /// The address from which the owner approved it.
     pub ip: &'a str,
@@ -46,6 +52,24 @@ pub struct OwnToken {
 }
 
 impl Work<'_> {
+    /// Refuses a session that may not give an application access at that time: what it gives lives longer than itself. Its owner must
+    /// have proven lately enough who they are, and with a second factor where the account has one.
+    ///
+    /// # Errors
+    /// [`Fault::StepUpRequired`]; those of the store.
+    pub async fn require_delegable(
+        &mut self,
+        session: &SessionRecord,
+        contract: ContractId,
+        at: Timestamp,
+    ) -> Result<(), Fault> {
+        self.kernel.require_recent(self.call, session, contract, at)?;
+        if !session.amr.contains(Amr::MultiFactor) && self.has_second_factor(session.account).await? {
+            return Err(Fault::StepUpRequired);
+        }
+        Ok(())
+    }
+
     /// Opens a session for an application, with its first refresh token.
     ///
     /// # Errors
@@ -58,6 +82,8 @@ impl Work<'_> {
         let profile = &self.call.profile;
         let Delegation { session: parent, application, name, ip, scopes } = delegation;
         let session = SessionId(kernel.entropy.uuid(self.now));
+        // Whoever registered the application chose its name: it must not pass for a program of the owner's.
+        let listed = format!("{LISTED_AS}{name}");
         let times = profile.session.open(self.now, false);
         self.unit
             .sessions()
@@ -71,7 +97,7 @@ impl Work<'_> {
                 auth_time: parent.auth_time,
                 remember_me: false,
                 ip,
-                user_agent: name,
+                user_agent: &listed,
                 created_at: self.now,
                 times,
                 binding: None,
@@ -81,18 +107,12 @@ impl Work<'_> {
                 application: Some(application),
             })
             .await?;
-        let refresh = PlainToken::generate(REFRESH_PREFIX, kernel.entropy.as_ref());
+        let most = MOST_SESSIONS;
         self.unit
-            .refresh_tokens()
-            .insert(NewRefreshToken {
-                id: kernel.entropy.uuid(self.now).into(),
-                session,
-                hash: refresh.hash().as_bytes(),
-                parent: None,
-                issued_at: self.now,
-                expires_at: self.now.plus(profile.refresh.lifetime).min(times.expires_at),
-            })
+            .sessions()
+            .end_oldest_of_application(application.id, parent.account, most, self.now)
             .await?;
+        let refresh = self.first_refresh_token(session, times.expires_at).await?;
         let bearer = Bearer {
             account: parent.account,
             organization: parent.organization,
@@ -108,9 +128,48 @@ impl Work<'_> {
         };
         Ok((session, kernel.token_set(profile, bearer, refresh, self.now)?))
     }
+
+    async fn first_refresh_token(
+        &mut self,
+        session: SessionId,
+        ends_at: Timestamp,
+    ) -> Result<PlainToken, Fault> {
+        let refresh = PlainToken::generate(REFRESH_PREFIX, self.kernel.entropy.as_ref());
+        let hash = refresh.hash();
+        let new = NewRefreshToken {
+            id: self.kernel.entropy.uuid(self.now).into(),
+            session,
+            hash: hash.as_bytes(),
+            parent: None,
+            issued_at: self.now,
+            expires_at: self.now.plus(self.call.profile.refresh.lifetime).min(ends_at),
+        };
+        self.unit.refresh_tokens().insert(new).await?;
+        Ok(refresh)
+    }
 }
 
 impl Kernel {
+    /// Refuses a session whose owner proved too long before `at` who they are: for actions that make or change what signs in. How long
+    /// that may be, the contract called and the contract of the token say; the shorter time counts.
+    ///
+    /// # Errors
+    /// [`Fault::StepUpRequired`].
+    pub fn require_recent(
+        &self,
+        call: &Call,
+        session: &SessionRecord,
+        contract: ContractId,
+        at: Timestamp,
+    ) -> Result<(), Fault> {
+        let of_token = self.settings.profile(contract).recent_sign_in;
+        let recent = [call.profile.recent_sign_in, of_token].into_iter().flatten().min();
+        match recent {
+            Some(recent) if at.since(session.auth_time) > recent => Err(Fault::StepUpRequired),
+            _ => Ok(()),
+        }
+    }
+
     /// Signs an access token for an application in its own name; answers how many seconds it lives. Nothing is stored.
     ///
     /// # Errors
@@ -140,8 +199,8 @@ impl Kernel {
         Ok(self.key_ring().sign_id_token(claims)?)
     }
 
-    /// The algorithm that signs tokens now, as it stands in their headers.
-    pub fn signing_algorithm(&self) -> &'static str {
-        self.key_ring().signing_key().algorithm().as_str()
+    /// The algorithm that signs tokens now.
+    pub fn signing_algorithm(&self) -> SigningAlgorithm {
+        self.key_ring().signing_key().algorithm()
     }
 }

@@ -136,6 +136,7 @@ const fn rule_of(template: Template) -> CountingRule {
         | Template::PasskeyAdded
         | Template::PasskeyRemoved
         | Template::TokenMade
+        | Template::ApplicationAllowed
         | Template::ProviderConnected
         | Template::FactorUnreachable
         | Template::RecoveryCodeUsed

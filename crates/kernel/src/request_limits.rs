@@ -9,6 +9,16 @@ use tidegate_domain::limit::{Limit, LimitStatus};
 use crate::fault::Fault;
 use crate::{Actor, Call, Kernel, KernelTables, limit_key};
 
+/// Whose requests those of an application are counted as.
+fn application_of(actor: &Actor) -> Option<String> {
+    let session = actor.grant().session();
+    let application = session.application?;
+    Some(match application.in_own_name {
+        true => format!("application {}", application.id),
+        false => format!("application {} account {}", application.id, session.account),
+    })
+}
+
 impl Kernel {
     /// Counts a request without a valid access token. None when the contract has no such limit.
     pub fn meter_anonymous(&self, call: &Call) -> Option<LimitStatus> {
@@ -28,12 +38,17 @@ impl Kernel {
         narrowest
     }
 
-    /// Counts a request with one, for its organization where the contract has such a limit, else for its account. None when
-    /// it has neither.
+    /// Counts a request with one, for its organization where the contract has such a limit, else for its account; for both the application
+    /// in whose hands it is and the account, where there is one. None when the contract has neither.
     pub fn meter_authenticated(&self, call: &Call, actor: &Actor) -> Option<LimitStatus> {
         let grant = actor.grant();
         let (limits, contract) = (&call.profile.limits, call.profile.contract.as_str());
+        let limit = limits.requests_by_organization.or(limits.authenticated_requests);
         let (limit, caller) = match (limits.requests_by_organization, limits.authenticated_requests) {
+            // Nor must applications keep it, or their users, from theirs: also not with tokens that allow nothing here.
+            (Some(_), _) | (_, Some(_)) if grant.session().application.is_some() => {
+                (limit?, format!("{contract} {}", application_of(actor)?))
+            }
             // Tokens in the hands of end users must not keep the organization from its own.
             (Some(limit), _) if grant.role() == Role::Frontend => {
                 (limit, format!("{contract} session {}", grant.session().id))

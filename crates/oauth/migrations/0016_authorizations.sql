@@ -32,10 +32,13 @@ create index oauth_codes_by_expiry on oauth_codes (expires_at);
 create table oauth_consents (
     account_id {uuid} not null references accounts (id),
     application_id {uuid} not null,
+    -- The contract whose client asked, `browser` for the hosted page; `membership` where nobody was asked, because the application is one of
+    -- an organization of theirs.
+    given_through text not null,
     -- All that was ever allowed, separated by spaces.
     scope text not null,
     created_at bigint not null,
     updated_at bigint not null,
-    primary key (account_id, application_id)
+    primary key (account_id, application_id, given_through)
 );
 create index oauth_consents_of_application on oauth_consents (application_id);

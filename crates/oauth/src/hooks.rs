@@ -3,8 +3,10 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
+use tidegate_domain::audit::Action;
 use tidegate_domain::id::AccountId;
 use tidegate_kernel::hooks::AccountHooks;
+use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Fault, Work};
 
 use crate::OauthTables;
@@ -24,6 +26,10 @@ impl AccountHooks for OauthHooks {
             work.unit.consents().delete_of_account(account).await?;
             for application in work.unit.applications().of_owner(account).await? {
                 remove(work, &application).await?;
+                let subject =
+                    Subject { account: None, organization: Some(application.organization), session: None };
+                let metadata = json!({ "client_id": application.id, "name": application.name });
+                work.audit(Action::ApplicationDeleted, subject, metadata).await?;
             }
             Ok(())
         }
@@ -61,6 +67,7 @@ impl AccountHooks for OauthHooks {
                     json!({
                         "application": consent.name,
                         "client_id": consent.application,
+                        "given_through": consent.given_through,
                         "scopes": consent.scopes.to_string(),
                         "created_at": consent.created_at.iso_seconds(),
                         "updated_at": consent.updated_at.iso_seconds(),

@@ -97,6 +97,14 @@ impl Oauth {
     }
 }
 
+impl Acting<'_> {
+    /// Refuses a caller who proved too long ago who they are: for actions that make or change what acts for the organization.
+    pub(crate) fn authorize_recent(&self) -> Result<(), Fault> {
+        let contract = self.grant.claims().contract;
+        self.app.kernel.require_recent(self.call, self.grant.session(), contract, self.now)
+    }
+}
+
 impl<G> Work<'_, G> {
     /// The same work as the kernel sees it.
     pub(crate) fn kernel(&mut self) -> tidegate_kernel::Work<'_> {

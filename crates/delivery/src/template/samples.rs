@@ -84,6 +84,9 @@ impl Template {
             Self::TokenMade => {
                 notice_sample(&json!({ "token": "Build server", "scopes": "read accounts:read" }))
             }
+            Self::ApplicationAllowed => notice_sample(
+                &json!({ "application": "Shop", "organization": "Acme", "scopes": "openid read" }),
+            ),
             Self::ProviderConnected => notice_sample(&json!({ "provider": "GitHub" })),
             Self::FactorUnreachable => {
                 notice_sample(&json!({ "factor": "codes by text message", "remaining": 6 }))

@@ -3,9 +3,10 @@
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tidegate_kernel::Refused;
+use tidegate_kernel::{Actor, Call, Outcome, Refused};
 use tidegate_oauth::authorize::{
-    Answer as Authorized, AuthorizationRequest, Decision, Parameters, Presence, RequestRefused, ResponseMode,
+    Answer as Authorized, AuthorizationError, AuthorizationRequest, Decision, Parameters, Presence,
+    RequestRefused, ResponseMode, ShownError,
 };
 
 use super::error::Error;
@@ -29,8 +30,9 @@ pub(super) async fn authorize(State(app): State<App>, request: Request) -> Answe
     };
     let decision = app.oauth().decide(&bearer.actor, &request, Presence::Bearer).await.map_err(fault)?;
     match decision {
-        Decision::Granted => {
-            sent(app.oauth().approve(&bearer.call, &bearer.actor, &request).await.map_err(fault)?)
+        Decision::Granted(approval) => {
+            let approved = app.oauth().approve(&bearer.call, &bearer.actor, &request, approval).await;
+            sent(approved.map_err(refused)?)
         }
         Decision::SentBack(back) => sent(back.answer(app.oauth().issuer())),
         Decision::NeedsSignIn | Decision::NeedsConsent(_) => {
@@ -63,12 +65,29 @@ pub(super) async fn answer(State(app): State<App>, request: Request) -> Answer {
         Ok(request) => request,
         Err(sent_back) => return sent(sent_back),
     };
-    let answered = if is_approved {
-        app.oauth().approve(&bearer.call, &bearer.actor, &request).await
-    } else {
-        app.oauth().deny(&bearer.call, &bearer.actor, &request).await
-    };
-    sent(answered.map_err(fault)?)
+    sent(answered(&app, &bearer.call, &bearer.actor, &request, is_approved).await.map_err(refused)?)
+}
+
+/// Does what the owner of a token answered, as the client says that has it.
+pub(crate) async fn answered(
+    app: &App,
+    call: &Call,
+    actor: &Actor,
+    request: &AuthorizationRequest,
+    is_approved: bool,
+) -> Outcome<Authorized, ShownError> {
+    let oauth = app.oauth();
+    if !is_approved {
+        return Ok(oauth.deny(call, actor, request).await?);
+    }
+    match oauth.decide(actor, request, Presence::BearerWithAnswer).await? {
+        Decision::NeedsConsent(question) => oauth.approve(call, actor, request, question.allowed()).await,
+        Decision::Granted(approval) => oauth.approve(call, actor, request, approval).await,
+        Decision::SentBack(back) => Ok(back.answer(oauth.issuer())),
+        Decision::NeedsSignIn => {
+            Ok(request.refused(AuthorizationError::LoginRequired).answer(oauth.issuer()))
+        }
+    }
 }
 
 /// The request, or the answer with which it is sent back.
@@ -83,6 +102,13 @@ async fn read(
         Err(Refused::Rule(RequestRefused::SentBack(back))) => Ok(Err(back.answer(app.oauth().issuer()))),
         Err(Refused::Rule(RequestRefused::Shown(error))) => Err(error.into()),
         Err(Refused::Fault(error)) => Err(fault(error)),
+    }
+}
+
+fn refused(refused: Refused<ShownError>) -> Error {
+    match refused {
+        Refused::Rule(error) => error.into(),
+        Refused::Fault(error) => fault(error),
     }
 }
 

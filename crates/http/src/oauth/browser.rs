@@ -12,7 +12,8 @@ use tidegate_domain::session::Amr;
 use tidegate_kernel::{Fault, Refused};
 use tidegate_oauth::applications::Application;
 use tidegate_oauth::authorize::{
-    Answer as Authorized, AuthorizationRequest, Decision, Parameters, Presence, RequestRefused,
+    Answer as Authorized, AuthorizationError, AuthorizationRequest, Decision, Parameters, Presence,
+    RequestRefused,
 };
 use url::form_urlencoded::Serializer;
 
@@ -235,30 +236,38 @@ async fn follow(
     reply: Option<Reply>,
 ) -> Response {
     let (call, actor, request) = (&visitor.call, &session.actor, &asked.request);
-    let is_granted = match decision {
+    let (granted, question) = match decision {
         Decision::SentBack(back) => return sent_back(app, visitor, back.answer(app.oauth().issuer())),
         Decision::NeedsSignIn => return sign_in(app, visitor, asked),
-        Decision::Granted => true,
-        Decision::NeedsConsent(_) => false,
+        Decision::Granted(approval) => (Some(approval), None),
+        Decision::NeedsConsent(question) => (None, Some(question)),
     };
-    let answered = if is_granted && reply.is_none() {
-        app.oauth().approve(call, actor, request).await
-    } else {
-        let question = match Question::about(app, visitor, asked).await {
-            Ok(question) => question,
-            Err(response) => return *response,
-        };
-        // Another browser's form, or one that was made for another question, is no answer to this one.
-        let is_answer = |reply: &Reply| visitor.accepts(app, &question.bound(session, asked), &reply.csrf);
-        match reply.filter(is_answer).map(|reply| reply.choice) {
-            Some(Choice::Denied) => app.oauth().deny(call, actor, request).await,
-            None if !is_granted => return ask(app, visitor, session, asked, &question),
-            Some(Choice::Allowed) | None => app.oauth().approve(call, actor, request).await,
+    let approval = match (granted, reply) {
+        (Some(approval), None) => approval,
+        (granted, reply) => {
+            let shown = match Question::about(app, visitor, asked).await {
+                Ok(shown) => shown,
+                Err(response) => return *response,
+            };
+            // Another browser's form, or one that was made for another question, is no answer to this one.
+            let is_answer = |reply: &Reply| visitor.accepts(app, &shown.bound(session, asked), &reply.csrf);
+            match (reply.filter(is_answer).map(|reply| reply.choice), granted, question) {
+                (Some(Choice::Denied), ..) => {
+                    return match app.oauth().deny(call, actor, request).await {
+                        Ok(answer) => sent_back(app, visitor, answer),
+                        Err(fault) => failed(app, visitor, asked, fault),
+                    };
+                }
+                (_, Some(approval), _) => approval,
+                (Some(Choice::Allowed), None, Some(question)) => question.allowed(),
+                _ => return ask(app, visitor, session, asked, &shown),
+            }
         }
     };
-    match answered {
+    match app.oauth().approve(call, actor, request, approval).await {
         Ok(answer) => sent_back(app, visitor, answer),
-        Err(fault) => failed(app, visitor, asked, fault),
+        Err(Refused::Rule(error)) => refused(app, visitor, &error.to_string()),
+        Err(Refused::Fault(fault)) => failed(app, visitor, asked, fault),
     }
 }
 
@@ -266,6 +275,15 @@ fn failed(app: &App, visitor: &Visitor, asked: &Asked, fault: Fault) -> Response
     match fault {
         // It ended between two looks at it.
         Fault::SessionEnded => sign_in(app, visitor, asked),
+        // The person is not asked for anything, or for the second factor that this session was opened without.
+        Fault::StepUpRequired if asked.request.prompt.none => {
+            let error = AuthorizationError::LoginRequired;
+            sent_back(app, visitor, asked.request.refused(error).answer(app.oauth().issuer()))
+        }
+        Fault::StepUpRequired => {
+            let wish = SignInWish { prompt_login: true, second_factor: true, ..wish(&asked.request) };
+            sign_in_first(app, visitor, asked.to.clone(), wish)
+        }
         fault => failure(app, &visitor.headers, fault.into()),
     }
 }
@@ -277,7 +295,7 @@ fn sign_in(app: &App, visitor: &Visitor, asked: &Asked) -> Response {
 fn wish(request: &AuthorizationRequest) -> SignInWish {
     let prompt = request.prompt;
     SignInWish {
-        prompt_login: prompt.login || prompt.select_account,
+        prompt_login: prompt.login || prompt.select_account || request.hinted.is_some(),
         max_age: request.max_age,
         second_factor: asks_for_second_factor(request),
         login_hint: request.login_hint.clone(),

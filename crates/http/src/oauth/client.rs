@@ -1,6 +1,6 @@
 //! How an application presents itself (RFC 6749 section 2.3.1).
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tidegate_domain::Secret;
@@ -38,6 +38,22 @@ pub(super) fn presented(headers: &HeaderMap, form: &mut Form) -> Result<Option<P
         (None, None, Some(_)) => Err(Error::invalid_request("client_secret is sent without client_id")),
         (None, None, None) => Ok(None),
     }
+}
+
+/// The same where nobody has to authenticate: a bearer token in the header is left alone.
+pub(super) fn presented_beside_bearer(
+    headers: &HeaderMap,
+    form: &mut Form,
+) -> Result<Option<PresentedClient>, Error> {
+    let mut others = headers.clone();
+    let is_bearer = |value: &HeaderValue| {
+        let scheme = value.as_bytes().split(|byte| *byte == b' ').next();
+        scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"))
+    };
+    if headers.get_all(header::AUTHORIZATION).iter().all(is_bearer) {
+        others.remove(header::AUTHORIZATION);
+    }
+    presented(&others, form)
 }
 
 /// The same of an endpoint where an application has to.

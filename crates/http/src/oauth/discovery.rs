@@ -41,7 +41,7 @@ pub(super) async fn provider(State(app): State<App>) -> Response {
         "response_modes_supported": ResponseMode::NAMES,
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [app.kernel().signing_algorithm()],
+        "id_token_signing_alg_values_supported": [app.kernel().signing_algorithm().as_str()],
         "token_endpoint_auth_methods_supported": all,
         "revocation_endpoint_auth_methods_supported": all,
         "introspection_endpoint_auth_methods_supported": with_secret,

@@ -118,7 +118,12 @@ impl From<Rejection> for Error {
                 unauthorized("the access token is invalid, for another API, or its session has ended")
             }
             Rejection::ExpiredToken => unauthorized("the access token has expired; refresh it"),
-            Rejection::EmailNotVerified | Rejection::Forbidden | Rejection::StepUpRequired => {
+            Rejection::StepUpRequired => {
+                let text = "the person has to prove anew who they are, with their second factor if they have one, and then the request \
+                            can be repeated";
+                (StatusCode::FORBIDDEN, "interaction_required", text.into())
+            }
+            Rejection::EmailNotVerified | Rejection::Forbidden => {
                 let text = "the token's role or scope does not allow this";
                 (StatusCode::FORBIDDEN, "insufficient_scope", text.into())
             }

@@ -43,6 +43,8 @@ impl ContractMarker for OAuth {
     }
 }
 
+pub(crate) use authorize::answered;
+
 type Caller = crate::wire::client::Caller<OAuth>;
 type Bearer = crate::wire::bearer::Bearer<OAuth>;
 type Answer = Result<axum::response::Response, Error>;

@@ -1,4 +1,4 @@
-//! Notifies the owner of an organization of a new program or key: either one outlives a change of password.
+//! Notifies the owner of an organization of a new program, key or application: each of them outlives a change of password.
 
 use serde_json::json;
 use tidegate_delivery::Template;
@@ -9,6 +9,7 @@ use tidegate_kernel::message::Mail;
 use tidegate_kernel::throttle::Counted;
 
 use crate::IdentityTables;
+use crate::credentials::security_notice::proven_address;
 use crate::work::Work;
 
 /// What was made.
@@ -16,6 +17,8 @@ use crate::work::Work;
 pub(crate) enum Credential {
     Program,
     Key,
+    Application,
+    ChangedApplication,
 }
 
 impl<G> Work<'_, G> {
@@ -26,33 +29,45 @@ impl<G> Work<'_, G> {
         made: Credential,
         program: &LoginName,
     ) -> Result<(), Fault> {
-        let Some(owner) = self.unit.organizations().owner(organization).await? else {
-            return Ok(());
-        };
-        let Some(email) = self.proven_address(owner).await? else {
-            return Ok(());
-        };
-        let limit = self.call.profile.limits.mails_by_email;
-        if self.count(Counted::NoticesByAccount(owner), limit).await?.is_some() {
-            return Ok(());
-        }
-        let made = match made {
-            Credential::Program => "program",
-            Credential::Key => "key",
-        };
-        self.notify(Mail {
-            template: Template::CredentialMade,
-            to: &email,
-            display_name: "",
-            cause: self.app.kernel.entropy.uuid(self.now),
-            values: json!({
-                "made": made,
-                "program": program.as_str(),
-                "when": self.now.iso_seconds(),
-                "ip": self.call.ip_text(),
-            }),
-            deliverable: true,
-        })
-        .await
+        tell_owner(&mut self.kernel(), organization, made, program.as_str()).await
     }
+}
+
+/// See [`Work::tell_owner`]; of what happens in another feature.
+pub(crate) async fn tell_owner(
+    work: &mut tidegate_kernel::Work<'_>,
+    organization: OrganizationId,
+    made: Credential,
+    name: &str,
+) -> Result<(), Fault> {
+    let Some(owner) = work.unit.organizations().owner(organization).await? else {
+        return Ok(());
+    };
+    let Some(email) = proven_address(work, owner).await? else {
+        return Ok(());
+    };
+    let limit = work.call.profile.limits.mails_by_email;
+    if work.count(Counted::NoticesByAccount(owner), limit).await?.is_some() {
+        return Ok(());
+    }
+    let made = match made {
+        Credential::Program => "program",
+        Credential::Key => "key",
+        Credential::Application => "application",
+        Credential::ChangedApplication => "application_changed",
+    };
+    work.notify(Mail {
+        template: Template::CredentialMade,
+        to: &email,
+        display_name: "",
+        cause: work.kernel.entropy.uuid(work.now),
+        values: json!({
+            "made": made,
+            "program": name,
+            "when": work.now.iso_seconds(),
+            "ip": work.call.ip_text(),
+        }),
+        deliverable: true,
+    })
+    .await
 }

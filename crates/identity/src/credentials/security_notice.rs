@@ -11,6 +11,7 @@ use tidegate_kernel::fault::Fault;
 use tidegate_kernel::message::Mail;
 
 use crate::IdentityTables;
+use crate::credentials::challenge::new_challenge;
 use crate::credentials::challenges_repository::NewChallenge;
 use crate::credentials::factors::status::described;
 use crate::work::Work;
@@ -27,23 +28,7 @@ impl<G> Work<'_, G> {
         template: Template,
         values: Value,
     ) -> Result<(), Fault> {
-        let Some(email) = self.proven_address(account).await? else {
-            return Ok(());
-        };
-        let token = PlainToken::generate(SECURE_PREFIX, self.app.kernel.entropy.as_ref());
-        let hash = token.hash();
-        let new = self.new_challenge(Purpose::SecureAccount, email.as_str());
-        let new = NewChallenge { account: Some(account), link_hash: Some(hash.as_bytes()), ..new };
-        let cause = new.id.into();
-        self.unit.challenges().insert(&new).await?;
-        let mut all = json!({
-            "when": self.now.iso_seconds(),
-            "ip": self.call.ip_text(),
-            "link": self.app.kernel.secure_account_link(&token).expose(),
-        });
-        tidegate_domain::text::merge(&mut all, &values);
-        self.notify(Mail { template, to: &email, display_name: "", cause, values: all, deliverable: true })
-            .await
+        security_notice(&mut self.kernel(), account, template, values).await
     }
 
     /// The same for news of second factors, which are called by kind and name in the owner's language.
@@ -65,8 +50,41 @@ impl<G> Work<'_, G> {
 
     /// The account's primary address, if it is proven.
     pub(crate) async fn proven_address(&mut self, account: AccountId) -> Result<Option<EmailAddress>, Fault> {
-        let emails = self.unit.accounts().emails(account).await?;
-        let proven = emails.into_iter().find(|known| known.is_primary && known.verified_at.is_some());
-        Ok(proven.map(|known| known.email))
+        proven_address(&mut self.kernel(), account).await
     }
+}
+
+/// The account's primary address, if it is proven.
+pub(crate) async fn proven_address(
+    work: &mut tidegate_kernel::Work<'_>,
+    account: AccountId,
+) -> Result<Option<EmailAddress>, Fault> {
+    let emails = work.unit.accounts().emails(account).await?;
+    let proven = emails.into_iter().find(|known| known.is_primary && known.verified_at.is_some());
+    Ok(proven.map(|known| known.email))
+}
+
+/// See [`Work::security_notice`]; of what happens in another feature.
+pub(crate) async fn security_notice(
+    work: &mut tidegate_kernel::Work<'_>,
+    account: AccountId,
+    template: Template,
+    values: Value,
+) -> Result<(), Fault> {
+    let Some(email) = proven_address(work, account).await? else {
+        return Ok(());
+    };
+    let token = PlainToken::generate(SECURE_PREFIX, work.kernel.entropy.as_ref());
+    let hash = token.hash();
+    let new = new_challenge(work, Purpose::SecureAccount, email.as_str());
+    let new = NewChallenge { account: Some(account), link_hash: Some(hash.as_bytes()), ..new };
+    let cause = new.id.into();
+    work.unit.challenges().insert(&new).await?;
+    let mut all = json!({
+        "when": work.now.iso_seconds(),
+        "ip": work.call.ip_text(),
+        "link": work.kernel.secure_account_link(&token).expose(),
+    });
+    tidegate_domain::text::merge(&mut all, &values);
+    work.notify(Mail { template, to: &email, display_name: "", cause, values: all, deliverable: true }).await
 }

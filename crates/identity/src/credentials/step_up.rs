@@ -58,14 +58,8 @@ impl Acting<'_> {
         if !is_shown && self.unit.factors().any(self.grant.account()).await? {
             return Err(Fault::StepUpRequired);
         }
-        let of_token = self.app.kernel.settings.profile(self.grant.claims().contract).recent_sign_in;
-        let recent = [self.call.profile.recent_sign_in, of_token].into_iter().flatten().min();
-        match recent {
-            Some(recent) if self.now.since(self.grant.session().auth_time) > recent => {
-                Err(Fault::StepUpRequired)
-            }
-            _ => Ok(()),
-        }
+        let contract = self.grant.claims().contract;
+        self.app.kernel.require_recent(self.call, self.grant.session(), contract, self.now)
     }
 
     /// Notes in the session that its owner proved anew who they are.

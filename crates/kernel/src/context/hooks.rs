@@ -5,8 +5,8 @@ use std::future::ready;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
-use tidegate_domain::EmailAddress;
 use tidegate_domain::id::{AccountId, OrganizationId};
+use tidegate_domain::{EmailAddress, Scopes};
 
 use crate::KernelTables;
 use crate::context::work::Work;
@@ -21,6 +21,26 @@ pub struct ContactDetails<'a> {
     pub first_name: Option<&'a str>,
     /// Last name, where it is known.
     pub last_name: Option<&'a str>,
+}
+
+/// An application that the owner of an account gave access.
+#[derive(Clone, Copy, Debug)]
+pub struct AllowedApplication<'a> {
+    /// What it is called.
+    pub name: &'a str,
+    /// What its organization is called.
+    pub organization: &'a str,
+    /// What it may do.
+    pub scopes: &'a Scopes,
+}
+
+/// What was done with an application of an organization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplicationNews {
+    /// It was registered.
+    Made,
+    /// It was changed, or got another secret.
+    Changed,
 }
 
 /// What a feature does when something happens to an account elsewhere: in the same unit of work, so that both happen or
@@ -78,6 +98,29 @@ pub trait AccountHooks: Send + Sync + 'static {
     ) -> BoxFuture<'w, Result<bool, Fault>> {
         let _ = (work, organization);
         ready(Ok(false)).boxed()
+    }
+
+    /// The account's owner, or whoever has their session, gave an application access that it did not have.
+    fn application_allowed<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+        application: AllowedApplication<'w>,
+    ) -> BoxFuture<'w, Result<(), Fault>> {
+        let _ = (work, account, application);
+        ready(Ok(())).boxed()
+    }
+
+    /// An application of the organization, which acts for it, was made or changed.
+    fn application_changed<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        organization: OrganizationId,
+        name: &'w str,
+        news: ApplicationNews,
+    ) -> BoxFuture<'w, Result<(), Fault>> {
+        let _ = (work, organization, name, news);
+        ready(Ok(())).boxed()
     }
 
     /// The holder of the account's phone signed in with it: not when that made the account, of which features know nothing yet.
@@ -167,6 +210,37 @@ impl Work<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Notifies every feature that an application was given access to the account.
+    ///
+    /// # Errors
+    /// As [`Work::account_deleted`].
+    pub async fn application_allowed(
+        &mut self,
+        account: AccountId,
+        application: AllowedApplication<'_>,
+    ) -> Result<(), Fault> {
+        for hooks in self.kernel.hooks() {
+            hooks.application_allowed(self, account, application).await?;
+        }
+        Ok(())
+    }
+
+    /// Notifies every feature that an application of the organization was made or changed.
+    ///
+    /// # Errors
+    /// As [`Work::account_deleted`].
+    pub async fn application_changed(
+        &mut self,
+        organization: OrganizationId,
+        name: &str,
+        news: ApplicationNews,
+    ) -> Result<(), Fault> {
+        for hooks in self.kernel.hooks() {
+            hooks.application_changed(self, organization, name, news).await?;
+        }
+        Ok(())
     }
 
     /// Notifies every feature that the holder of the account's phone signed in.

@@ -33,7 +33,8 @@ impl ApplicationRecords<'_> {
         let row = fetch_optional!(
             self.0,
             Row,
-            "select id, number, organization_id, name, scopes, status, created_at, last_used_at
+            "select id, number, organization_id, name, scopes,
+                case when suspended_at is null then status else 'suspended' end as status, created_at, last_used_at
              from oauth_applications where own_epoch = $1",
             own_epoch.0,
         )?;
@@ -56,7 +57,11 @@ impl ApplicationRecords<'_> {
             ended: row.status != "active",
             scopes: Scopes::from_stored(&row.scopes),
             access_token: None,
-            application: Some(ApplicationUse { id: row.id.into(), in_own_name: true }),
+            application: Some(ApplicationUse {
+                id: row.id.into(),
+                in_own_name: true,
+                approved_contract: None,
+            }),
         }))
     }
 }

@@ -118,7 +118,7 @@ impl RefreshTokens<'_> {
             "select t.id, t.expires_at as token_expires_at, c.issued_at as child_issued_at,
                 c.token_hash as child_hash, t.session_id, s.expires_at, s.ends_at, s.revoked_at, s.amr, coalesce(s.auth_time, s.created_at) as auth_time, s.dialect,
                 s.account_id, a.disabled_at, s.organization_id, m.role, s.scope, s.application_id, s.audience,
-                p.status as application_status
+                case when p.suspended_at is null then p.status end as application_status
              from refresh_tokens t
              join sessions s on s.id = t.session_id
              join accounts a on a.id = s.account_id

@@ -60,6 +60,8 @@ pub struct ApplicationUse {
     pub id: ApplicationId,
     /// Whether it acts in its own name: then there is no account, and its key stands in for the account's.
     pub in_own_name: bool,
+    /// The contract through which its owner gave it access: what it reaches is bounded by that. None in its own name.
+    pub approved_contract: Option<ContractId>,
 }
 
 /// What is known of a personal access token besides what is known of a session.
@@ -106,6 +108,7 @@ struct RecordRow {
     scope: Option<String>,
     application_id: Option<Uuid>,
     application_status: Option<String>,
+    approved_contract: Option<String>,
 }
 
 impl Sessions<'_> {
@@ -120,7 +123,7 @@ impl Sessions<'_> {
             "select s.id, s.account_id, a.number, a.kind, a.display_name, i.value, i.verified_at, a.created_at,
                 s.organization_id, m.role, s.dialect, s.amr, coalesce(s.auth_time, s.created_at) as auth_time,
                 s.last_activity_at, s.expires_at, s.revoked_at, a.disabled_at, s.scope, s.application_id,
-                p.status as application_status
+                case when p.suspended_at is null then p.status end as application_status, s.approved_contract
              from sessions s
              join accounts a on a.id = s.account_id
              left join identifiers i on i.account_id = a.id and i.kind = 'email' and i.is_primary
@@ -130,6 +133,14 @@ impl Sessions<'_> {
             id.0,
         )?;
         row.map(|row| {
+            let approved = row.approved_contract.as_deref().map(ContractId::parse).transpose();
+            let approved = approved.map_err(|_| StoreError::Unreadable("sessions.approved_contract"))?;
+            let application = row.application_id.map(|id| match approved {
+                None => Err(StoreError::Unreadable("sessions.approved_contract")),
+                approved_contract => {
+                    Ok(ApplicationUse { id: id.into(), in_own_name: false, approved_contract })
+                }
+            });
             Ok(SessionRecord {
                 id: row.id.into(),
                 account: row.account_id.into(),
@@ -152,9 +163,7 @@ impl Sessions<'_> {
                     || (row.application_id.is_some() && row.application_status.as_deref() != Some("active")),
                 scopes: scopes(row.scope.as_deref()),
                 access_token: None,
-                application: row
-                    .application_id
-                    .map(|id| ApplicationUse { id: id.into(), in_own_name: false }),
+                application: application.transpose()?,
             })
         })
         .transpose()

@@ -65,6 +65,10 @@ pub struct NewSessionApplication<'a> {
     pub epoch: Uuid,
     /// The API that its access tokens are for, if not this installation.
     pub audience: Option<&'a str>,
+    /// The session that gave it access.
+    pub approved_by: SessionId,
+    /// The contract that had opened that.
+    pub approved_contract: ContractId,
 }
 
 /// Scopes as they are stored: nothing where there is no limit.
@@ -103,9 +107,10 @@ impl Sessions<'_> {
             (i64,),
             "insert into sessions (id, account_id, organization_id, workspace_id, dialect, amr, remember_me, ip,
                 user_agent, created_at, last_activity_at, expires_at, ends_at, database_id, frontend_user,
-                frontend_session, service_key_id, token_hash, auth_time, scope, application_id, application_epoch, audience)
+                frontend_session, service_key_id, token_hash, auth_time, scope, application_id, application_epoch, audience,
+                approved_by, approved_contract)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-                $22)
+                $22, $23, $24)
              returning number",
             new.id.0,
             new.account.0,
@@ -129,6 +134,8 @@ impl Sessions<'_> {
             new.application.map(|application| application.id.0),
             new.application.map(|application| application.epoch),
             new.application.and_then(|application| application.audience),
+            new.application.map(|application| application.approved_by.0),
+            new.application.as_ref().map(|application| application.approved_contract.as_str()),
         )?;
         self.0.touch_account(new.account);
         Ok(number)
@@ -261,21 +268,41 @@ impl Sessions<'_> {
         )
     }
 
-    /// Ends one session; false when it was not active.
+    /// Ends one session, and for a reason of security those of applications that it gave access; false when it was not active.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn end(&mut self, id: SessionId, reason: EndReason, now: Timestamp) -> Result<bool> {
         let ended = execute!(
             self.0,
-            "update sessions set revoked_at = $2, revoked_reason = $3
+            // One of an application is nothing to look at later, and there may be many: it is pruned from now on.
+            "update sessions set revoked_at = $2, revoked_reason = $3,
+                ends_at = case when application_id is null then ends_at else $2 end
              where id = $1 and revoked_at is null and expires_at > $2",
             id.0,
             now.micros(),
             reason.as_str(),
         )?;
         self.0.touch_session(id);
+        if ended == 1 && reason.ends_delegated() {
+            self.end_delegated(id, reason, now).await?;
+        }
         Ok(ended == 1)
+    }
+
+    /// Ends the sessions of applications that a session gave access.
+    async fn end_delegated(&mut self, by: SessionId, reason: EndReason, now: Timestamp) -> Result<()> {
+        let rows = fetch_all!(
+            self.0,
+            (Uuid,),
+            "update sessions set revoked_at = $2, revoked_reason = $3
+             where approved_by = $1 and revoked_at is null returning id",
+            by.0,
+            now.micros(),
+            reason.as_str(),
+        )?;
+        rows.iter().for_each(|(id,)| self.0.touch_session((*id).into()));
+        Ok(())
     }
 
     /// Ends the account's active session of that number; answers its key. None when there is no such session of
@@ -300,11 +327,13 @@ impl Sessions<'_> {
             now.micros(),
             reason.as_str(),
         )?;
-        Ok(row.map(|(id,)| {
-            self.0.touch_session(id.into());
-            self.0.touch_account(account);
-            id.into()
-        }))
+        let Some((id,)) = row else { return Ok(None) };
+        self.0.touch_session(id.into());
+        self.0.touch_account(account);
+        if reason.ends_delegated() {
+            self.end_delegated(id.into(), reason, now).await?;
+        }
+        Ok(Some(id.into()))
     }
 
     /// Ends all of the account's sessions, also expired ones: another node's clock may be behind. Answers how many were
@@ -327,7 +356,7 @@ impl Sessions<'_> {
         Ok(rows.iter().filter(|(_, expires_at)| *expires_at > now.micros()).count())
     }
 
-    /// Ends all sessions that were opened with a key.
+    /// Ends all sessions that were opened with a key, and those of applications that they gave access.
     ///
     /// # Errors
     /// Those of the database.
@@ -341,7 +370,8 @@ impl Sessions<'_> {
             self.0,
             (Uuid,),
             "update sessions set revoked_at = $2, revoked_reason = $3
-             where service_key_id = $1 and revoked_at is null returning id",
+             where revoked_at is null and (service_key_id = $1
+                or approved_by in (select o.id from sessions o where o.service_key_id = $1)) returning id",
             key.0,
             now.micros(),
             reason.as_str(),
@@ -373,6 +403,34 @@ impl Sessions<'_> {
         )?;
         rows.iter().for_each(|(id,)| self.0.touch_session((*id).into()));
         Ok(rows.len())
+    }
+
+    /// Ends the oldest sessions of an account that were opened for an application, beyond so many.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn end_oldest_of_application(
+        &mut self,
+        application: ApplicationId,
+        account: AccountId,
+        most: i64,
+        now: Timestamp,
+    ) -> Result<()> {
+        let rows = fetch_all!(
+            self.0,
+            (Uuid,),
+            "update sessions set revoked_at = $3, revoked_reason = $4, ends_at = $3 where id in
+                (select o.id from sessions o
+                 where o.application_id = $1 and o.account_id = $2 and o.revoked_at is null
+                 order by o.number desc limit 100000 offset $5) returning id",
+            application.0,
+            account.0,
+            now.micros(),
+            EndReason::Superseded.as_str(),
+            most,
+        )?;
+        rows.iter().for_each(|(id,)| self.0.touch_session((*id).into()));
+        Ok(())
     }
 
     /// Removes sessions that ended before `before`, with their refresh tokens; answers how many. None while another node

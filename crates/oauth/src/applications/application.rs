@@ -29,8 +29,10 @@ pub struct Application {
     pub access_level: AccessLevel,
     /// How it proves who it is.
     pub authentication: ClientAuthentication,
-    /// Whether it may be used.
+    /// Whether it may be used, as its organization says.
     pub status: ApplicationStatus,
+    /// Whether an operator took it out of use: then it may not be, whatever its organization says.
+    pub is_suspended: bool,
     /// Registered.
     pub created_at: Timestamp,
     /// Known to a minute or so.
@@ -60,7 +62,12 @@ impl Secrets {
 impl Application {
     /// Whether it may be used.
     pub fn is_active(&self) -> bool {
-        self.status == ApplicationStatus::Active
+        self.effective_status() == ApplicationStatus::Active
+    }
+
+    /// Its status as its organization sees it: one that an operator suspended is revoked.
+    pub fn effective_status(&self) -> ApplicationStatus {
+        if self.is_suspended { ApplicationStatus::Revoked } else { self.status }
     }
 
     /// Whether it may use that way to tokens.

@@ -1,11 +1,12 @@
 //! An application is changed.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tidegate_domain::audit::Action;
 use tidegate_domain::oauth::{AccessLevel, ApplicationStatus, GrantType};
 use tidegate_domain::session::EndReason;
 use tidegate_domain::{Permission, RedirectUri, Scopes};
 use tidegate_kernel::fault::{Outcome, Refused, refuse};
+use tidegate_kernel::hooks::ApplicationNews;
 use tidegate_kernel::{Actor, Call};
 
 use super::application::{Application, ApplicationError, ApplicationRule};
@@ -48,6 +49,7 @@ impl Oauth {
         change: ApplicationChange,
     ) -> Outcome<Application, ApplicationError> {
         let mut work = self.begin_in(call, actor, organization, Permission::ManageApplications).await?;
+        work.authorize_recent()?;
         let before = work.application_to_change(number).await?;
         let after = changed(&before, change);
         ApplicationRule::check(&after.grant_types, &after.redirect_uris, after.authentication)
@@ -56,15 +58,43 @@ impl Oauth {
             return refuse(ApplicationError::NameTaken);
         }
         work.unit.applications().change(&after, work.now).await?;
-        if before.is_active() && !after.is_active() {
+        // Tokens of a way that it may no longer use must not go on either.
+        let loses_grant = before.grant_types.iter().any(|grant| !after.may(*grant));
+        if loses_grant || (before.is_active() && !after.is_active()) {
             work.end_tokens(&before).await?;
         }
-        let metadata = json!({ "client_id": after.id, "name": after.name, "status": after.status.as_str() });
         let subject = work.grant.subject();
-        work.audit(Action::ApplicationUpdated, subject, metadata).await?;
+        work.audit(Action::ApplicationUpdated, subject, difference(&before, &after)).await?;
+        work.kernel().application_changed(after.organization, &after.name, ApplicationNews::Changed).await?;
         work.commit().await?;
         Ok(after)
     }
+}
+
+/// What was changed, for the audit log: where codes are sent to, and what can be asked for, before and after.
+fn difference(before: &Application, after: &Application) -> Value {
+    let grants =
+        |of: &Application| of.grant_types.iter().map(|grant| grant.as_str()).collect::<Vec<_>>().join(" ");
+    let fields = [
+        ("name", before.name.clone(), after.name.clone()),
+        ("description", before.description.clone(), after.description.clone()),
+        ("grant_types", grants(before), grants(after)),
+        ("redirect_uris", joined(&before.redirect_uris), joined(&after.redirect_uris)),
+        ("scopes", before.scopes.to_string(), after.scopes.to_string()),
+        ("access_level", before.access_level.as_str().to_owned(), after.access_level.as_str().to_owned()),
+        ("status", before.status.as_str().to_owned(), after.status.as_str().to_owned()),
+    ];
+    let changed: Map<String, Value> = fields
+        .into_iter()
+        .filter(|(_, before, after)| before != after)
+        .map(|(name, before, after)| (name.to_owned(), json!({ "from": before, "to": after })))
+        .collect();
+    json!({ "client_id": after.id, "name": after.name, "status": after.status.as_str(), "changed": changed })
+}
+
+/// Redirect URIs as one text.
+pub(super) fn joined(uris: &[RedirectUri]) -> String {
+    uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>().join(" ")
 }
 
 fn changed(before: &Application, change: ApplicationChange) -> Application {

@@ -7,12 +7,14 @@ use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId};
 use tidegate_domain::quota::Quota;
 use tidegate_kernel::fault::{Fault, Outcome, Refused, refuse};
+use tidegate_kernel::hooks::ApplicationNews;
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call};
 
 use super::application::{Application, ApplicationError, ApplicationRule, NewApplication};
 use super::repository::NewRow;
 use super::secret::SECRET_PREFIX;
+use crate::applications::change::joined;
 use crate::work::Work;
 use crate::{Oauth, OauthTables};
 
@@ -40,6 +42,7 @@ impl Oauth {
         new: &NewApplication,
     ) -> Outcome<Registered, ApplicationError> {
         let mut work = self.begin_in(call, actor, organization, Permission::ManageApplications).await?;
+        work.authorize_recent()?;
         let (organization, account) = (work.grant.organization(), work.grant.account());
         let registered = work.register(organization, Some(account), new).await?;
         work.commit().await?;
@@ -79,7 +82,14 @@ impl<G> Work<'_, G> {
         let count = self.unit.applications().count(organization).await?;
         self.app.kernel.settings.quotas.judge(Quota::Applications, count)?;
         let subject = Subject { account: created_by, organization: Some(organization), session: None };
-        self.audit(Action::ApplicationCreated, subject, json!({ "client_id": id, "name": new.name })).await?;
+        let metadata = json!({
+            "client_id": id,
+            "name": new.name,
+            "redirect_uris": joined(&new.redirect_uris),
+            "scopes": new.scopes.to_string(),
+        });
+        self.audit(Action::ApplicationCreated, subject, metadata).await?;
+        self.kernel().application_changed(organization, &new.name, ApplicationNews::Made).await?;
         let application = self.unit.applications().find(id).await?;
         let application = application
             .ok_or_else(|| Fault::Internal("an application is gone that was just registered".to_owned()))?;

@@ -95,23 +95,46 @@ impl Oauth {
         Ok(secret)
     }
 
-    /// Revokes an application: its tokens end, and it gets no others until it is enabled again.
+    /// Takes an application out of use: its tokens end, and it gets no others until an operator puts it back. Its organization cannot.
     ///
-    /// Source: `tidegate client revoke`.
+    /// Source: `tidegate client suspend`.
     ///
     /// # Errors
     /// [`ApplicationError::NotFound`].
-    pub async fn revoke_application_for_operator(
+    pub async fn suspend_application(
         &self,
         call: &Call,
         id: ApplicationId,
     ) -> Outcome<Application, ApplicationError> {
         let mut work = self.begin(call).await?;
         let application = work.locked(id).await?;
-        let subject = of_organization(&application);
-        let revoked = work.revoke(application, subject).await?;
+        work.unit.applications().suspend(&application, Some(work.now)).await?;
+        work.unit.applications().forget_previous_secret(&application).await?;
+        work.end_tokens(&application).await?;
+        let metadata = json!({ "client_id": application.id, "suspended": true });
+        work.audit(Action::ApplicationRevoked, of_organization(&application), metadata).await?;
         work.commit().await?;
-        Ok(revoked)
+        Ok(Application { is_suspended: true, ..application })
+    }
+
+    /// Puts an application back that was suspended. What it had been given it does not get back.
+    ///
+    /// Source: `tidegate client resume`.
+    ///
+    /// # Errors
+    /// [`ApplicationError::NotFound`].
+    pub async fn resume_application(
+        &self,
+        call: &Call,
+        id: ApplicationId,
+    ) -> Outcome<Application, ApplicationError> {
+        let mut work = self.begin(call).await?;
+        let application = work.locked(id).await?;
+        work.unit.applications().suspend(&application, None).await?;
+        let metadata = json!({ "client_id": application.id, "suspended": false });
+        work.audit(Action::ApplicationUpdated, of_organization(&application), metadata).await?;
+        work.commit().await?;
+        Ok(Application { is_suspended: false, ..application })
     }
 
     /// Deletes an application with its tokens.

@@ -32,6 +32,7 @@ struct Row {
     previous_secret_until: Option<i64>,
     epoch: Uuid,
     own_epoch: Uuid,
+    suspended_at: Option<i64>,
     created_at: i64,
     last_used_at: Option<i64>,
 }
@@ -41,7 +42,7 @@ macro_rules! select {
         concat!(
             "select id, number, organization_id, name, description, grant_types, redirect_uris, scopes, access_level,
                 authentication, status, secret_hash, previous_secret_hash, previous_secret_until, epoch, own_epoch,
-                created_at, last_used_at
+                suspended_at, created_at, last_used_at
              from oauth_applications ",
             $rest
         )
@@ -83,6 +84,7 @@ impl Row {
                 .ok_or(unreadable("oauth_applications.authentication"))?,
             status: ApplicationStatus::from_name(&self.status)
                 .ok_or(unreadable("oauth_applications.status"))?,
+            is_suspended: self.suspended_at.is_some(),
             created_at: Timestamp::from_micros(self.created_at),
             last_used_at: self.last_used_at.map(Timestamp::from_micros),
             epoch: self.epoch,
@@ -125,6 +127,23 @@ impl Applications<'_> {
             number,
         )?;
         row.map(|(organization, name)| Ok((organization.into(), role(&name)?))).transpose()
+    }
+
+    /// Whether the account is a member of the organization who agreed to be one.
+    pub(crate) async fn is_member(
+        &mut self,
+        account: AccountId,
+        organization: OrganizationId,
+    ) -> Result<bool> {
+        let row = fetch_optional!(
+            self.0,
+            (Uuid,),
+            "select organization_id from memberships
+             where account_id = $1 and organization_id = $2 and accepted_at is not null",
+            account.0,
+            organization.0,
+        )?;
+        Ok(row.is_some())
     }
 
     /// The organization of that number.
@@ -281,6 +300,28 @@ impl Applications<'_> {
         Ok(())
     }
 
+    /// Refuses the secret before the present one from now on.
+    pub(crate) async fn forget_previous_secret(&mut self, application: &Application) -> Result<()> {
+        execute!(
+            self.0,
+            "update oauth_applications set previous_secret_hash = null, previous_secret_until = null where id = $1",
+            application.id.0,
+        )?;
+        Ok(())
+    }
+
+    /// Takes it out of use for an operator, or puts it back.
+    pub(crate) async fn suspend(&mut self, application: &Application, at: Option<Timestamp>) -> Result<()> {
+        execute!(
+            self.0,
+            "update oauth_applications set suspended_at = $2 where id = $1",
+            application.id.0,
+            at.map(Timestamp::micros),
+        )?;
+        self.0.touch_session(SessionId(application.own_epoch));
+        Ok(())
+    }
+
     /// Gives it another secret.
     pub(crate) async fn replace_secret(
         &mut self,
@@ -315,6 +356,19 @@ impl Applications<'_> {
             application.id.0,
             epoch,
             own_epoch,
+        )?;
+        self.0.touch_session(SessionId(application.own_epoch));
+        Ok(())
+    }
+
+    /// Begins a new epoch of the tokens in its own name: those that were made before are dead, and no others.
+    pub(crate) async fn renew_own_epoch(&mut self, application: &Application, own_epoch: Uuid) -> Result<()> {
+        execute!(
+            self.0,
+            "update oauth_applications set own_epoch = $2 where id = $1 and own_epoch = $3",
+            application.id.0,
+            own_epoch,
+            application.own_epoch,
         )?;
         self.0.touch_session(SessionId(application.own_epoch));
         Ok(())

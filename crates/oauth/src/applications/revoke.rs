@@ -42,6 +42,7 @@ impl<G> Work<'_, G> {
     ) -> Result<Application, Fault> {
         let revoked = Application { status: ApplicationStatus::Revoked, ..application };
         self.unit.applications().change(&revoked, self.now).await?;
+        self.unit.applications().forget_previous_secret(&revoked).await?;
         self.end_tokens(&revoked).await?;
         self.audit(Action::ApplicationRevoked, subject, json!({ "client_id": revoked.id })).await?;
         Ok(revoked)

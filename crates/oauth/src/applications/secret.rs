@@ -5,6 +5,7 @@ use tidegate_crypto::PlainToken;
 use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
 use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::hooks::ApplicationNews;
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call};
 
@@ -31,6 +32,7 @@ impl Oauth {
         number: i64,
     ) -> Outcome<PlainToken, ApplicationError> {
         let mut work = self.begin_in(call, actor, organization, Permission::ManageApplications).await?;
+        work.authorize_recent()?;
         let application = work.application_to_change(number).await?;
         let subject = work.grant.subject();
         let secret = work.replace_secret(&application, subject).await?;
@@ -55,6 +57,8 @@ impl<G> Work<'_, G> {
         self.end_tokens(application).await?;
         self.audit(Action::ApplicationSecretReplaced, subject, json!({ "client_id": application.id }))
             .await?;
+        let news = ApplicationNews::Changed;
+        self.kernel().application_changed(application.organization, &application.name, news).await?;
         Ok(secret)
     }
 }

@@ -5,64 +5,76 @@ use tidegate_crypto::PlainToken;
 use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
 use tidegate_kernel::counted_client::CountedClient;
+use tidegate_kernel::fault::{Outcome, Refused, refuse};
+use tidegate_kernel::hooks::AllowedApplication;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::{Actor, Call, Fault};
 
 use super::answer::Answer;
 use super::codes_repository::NewCode;
-use super::error::AuthorizationError;
+use super::decide::{Approval, Because};
+use super::error::{AuthorizationError, ShownError};
 use super::request::AuthorizationRequest;
 use crate::applications::Application;
+use crate::work::Acting;
 use crate::{Oauth, OauthTables};
+
+/// Stands for the contract through which access was given where nobody was asked.
+const MEMBERSHIP: &str = "membership";
 
 /// Prefix of authorization codes, so that a leaked one is recognised for what it is.
 pub const CODE_PREFIX: &str = "tgc_";
 
 impl Oauth {
-    /// Makes the code by which the application gets what it asks of the actor, and remembers that they allowed it. Whether they did,
-    /// [`Oauth::decide`] has said, or they have just been asked.
+    /// Makes the code by which the application gets what it asks of the actor, and remembers that they allowed it.
     ///
     /// Source: RFC 6749 section 4.1.2; RFC 9207.
     ///
     /// # Errors
-    /// [`Fault::Forbidden`] for a token that is itself limited; those of the store.
+    /// [`ShownError`] when the application changed meanwhile so that nobody may be sent there; [`Fault::Forbidden`] for a token that is
+    /// itself limited; [`Fault::StepUpRequired`] for a session that gives nobody access; those of the store.
     pub async fn approve(
         &self,
         call: &Call,
         actor: &Actor,
         request: &AuthorizationRequest,
-    ) -> Result<Answer, Fault> {
+        approval: Approval,
+    ) -> Outcome<Answer, ShownError> {
         let mut work = self.begin_as(call, actor, Permission::AuthorizeApplications).await?;
-        let account = work.grant.account();
+        let (account, now) = (work.grant.account(), work.now);
+        let (session, contract) = (work.grant.session().clone(), work.grant.claims().contract);
+        work.kernel().require_delegable(&session, contract, now).await?;
         let limit = self.rules().codes_by_account;
         if let Some(exceeded) =
             work.kernel().count(Counted::Client(CountedClient::Codes(account)), limit).await?
         {
-            return Err(exceeded.into());
+            return Err(Refused::Fault(exceeded.into()));
         }
         let current = work.unit.applications().find(request.application.id).await?;
-        let Some(application) = current.filter(|now| is_unchanged(now, &request.application)) else {
-            return Ok(request.refused(AuthorizationError::UnauthorizedClient).answer(self.issuer()));
+        let Some(application) = current.filter(Application::is_active) else {
+            return refuse(ShownError::InvalidClient);
         };
+        if !application.redirects_to(&request.redirect_uri) {
+            return refuse(ShownError::InvalidRedirectUri);
+        }
+        if !is_unchanged(&application, &request.application) {
+            return Ok(request.refused(AuthorizationError::UnauthorizedClient).answer(self.issuer()));
+        }
         let code = PlainToken::generate(CODE_PREFIX, self.kernel.entropy.as_ref());
-        let (now, ip) = (work.now, call.ip_text());
+        let ip = call.ip_text();
         let new = NewCode {
             id: self.kernel.entropy.uuid(now),
             hash: code.hash(),
             application: &application,
             account,
-            session: work.grant.session().id,
+            session: session.id,
             request,
             ip: &ip,
             created_at: now,
             expires_at: now.plus(self.rules().code_lifetime),
         };
         work.unit.codes().insert(&new).await?;
-        if work.unit.consents().allow(account, application.id, &request.scopes, now).await? {
-            let metadata = json!({ "client_id": application.id, "name": application.name, "scope": request.scopes.to_string() });
-            let subject = work.grant.subject();
-            work.audit(Action::AccessGranted, subject, metadata).await?;
-        }
+        work.remember(&application, request, approval.because).await?;
         work.commit().await?;
         let fields = [
             ("code", Some(code.expose().to_owned())),
@@ -85,6 +97,12 @@ impl Oauth {
         request: &AuthorizationRequest,
     ) -> Result<Answer, Fault> {
         let mut work = self.begin_as(call, actor, Permission::AuthorizeApplications).await?;
+        let (account, limit) = (work.grant.account(), self.rules().codes_by_account);
+        if let Some(exceeded) =
+            work.kernel().count(Counted::Client(CountedClient::Codes(account)), limit).await?
+        {
+            return Err(exceeded.into());
+        }
         let subject = work.grant.subject();
         work.audit(Action::AccessDenied, subject, json!({ "client_id": request.application.id })).await?;
         work.commit().await?;
@@ -97,11 +115,36 @@ impl Oauth {
     }
 }
 
+impl Acting<'_> {
+    /// Remembers that the application has access. The owner hears of what is new.
+    async fn remember(
+        &mut self,
+        application: &Application,
+        request: &AuthorizationRequest,
+        because: Because,
+    ) -> Result<(), Fault> {
+        let (account, now, scopes) = (self.grant.account(), self.now, &request.scopes);
+        let contract = self.grant.session().contract;
+        let given_through = match because {
+            Because::Remembered => return Ok(()),
+            Because::Asked => contract.as_str(),
+            Because::Member => MEMBERSHIP,
+        };
+        if !self.unit.consents().allow(account, application.id, given_through, scopes, now).await? {
+            return Ok(());
+        }
+        let metadata = json!({
+            "client_id": application.id, "name": application.name, "scope": scopes.to_string(), "through": given_through,
+        });
+        let subject = self.grant.subject();
+        self.audit(Action::AccessGranted, subject, metadata).await?;
+        let organization = self.unit.applications().organization_name(application.organization).await?;
+        let allowed = AllowedApplication { name: &application.name, organization: &organization, scopes };
+        self.kernel().application_allowed(account, allowed).await
+    }
+}
+
 /// Whether what the request was validated against still holds.
 fn is_unchanged(now: &Application, then: &Application) -> bool {
-    now.is_active()
-        && now.epoch == then.epoch
-        && now.redirect_uris == then.redirect_uris
-        && now.scopes == then.scopes
-        && now.grant_types == then.grant_types
+    now.epoch == then.epoch && now.scopes == then.scopes && now.grant_types == then.grant_types
 }

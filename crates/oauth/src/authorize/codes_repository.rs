@@ -40,6 +40,8 @@ pub(crate) struct Code {
     pub(crate) nonce: Option<String>,
     pub(crate) audience: Option<String>,
     pub(crate) ip: String,
+    /// When it was approved.
+    pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     /// Whether it was exchanged, and the session that opened.
     pub(crate) used: Option<Option<SessionId>>,
@@ -59,6 +61,7 @@ struct Row {
     nonce: Option<String>,
     audience: Option<String>,
     ip: String,
+    created_at: i64,
     expires_at: i64,
     used_at: Option<i64>,
     opened_session_id: Option<Uuid>,
@@ -98,7 +101,7 @@ impl Codes<'_> {
             self.0,
             Row,
             "select id, application_id, application_epoch, account_id, session_id, redirect_uri, scope, challenge,
-                challenge_method, nonce, audience, ip, expires_at, used_at, opened_session_id
+                challenge_method, nonce, audience, ip, created_at, expires_at, used_at, opened_session_id
              from oauth_codes where code_hash = $1",
             hash.as_bytes().to_vec(),
         )?;
@@ -119,6 +122,7 @@ impl Codes<'_> {
                 nonce: row.nonce,
                 audience: row.audience,
                 ip: row.ip,
+                created_at: Timestamp::from_micros(row.created_at),
                 expires_at: Timestamp::from_micros(row.expires_at),
                 used: row.used_at.map(|_| row.opened_session_id.map(SessionId)),
             })

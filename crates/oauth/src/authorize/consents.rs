@@ -2,12 +2,14 @@
 
 use serde_json::json;
 use tidegate_domain::audit::Action;
-use tidegate_domain::id::ApplicationId;
+use tidegate_domain::id::{AccountId, ApplicationId};
 use tidegate_domain::session::EndReason;
 use tidegate_domain::{Permission, Scopes, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call, KernelTables};
 
+use crate::work::Work;
 use crate::{Oauth, OauthTables};
 
 /// What a person has allowed an application.
@@ -19,6 +21,8 @@ pub struct Consent {
     pub name: String,
     /// Whose application it is.
     pub organization: String,
+    /// The contract whose client asked, `browser` for the hosted page; `membership` where nobody was asked.
+    pub given_through: String,
     /// All that was ever allowed.
     pub scopes: Scopes,
     /// When it was first.
@@ -31,7 +35,7 @@ pub struct Consent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RevokeConsentError {
     /// There was nothing.
-    #[error("you have not given this application access")]
+    #[error("this application was not given access to the account")]
     NotFound,
 }
 
@@ -55,17 +59,56 @@ impl Oauth {
         actor: &Actor,
         application: ApplicationId,
     ) -> Outcome<(), RevokeConsentError> {
-        let mut work = self.begin_as(call, actor, Permission::AuthorizeApplications).await?;
-        let (account, now) = (work.grant.account(), work.now);
-        if !work.unit.consents().delete(account, application).await? {
+        let work = self.begin_as(call, actor, Permission::AuthorizeApplications).await?;
+        let (account, subject) = (work.grant.account(), work.grant.subject());
+        work.take_access(account, application, subject).await
+    }
+
+    /// What an account has allowed applications.
+    ///
+    /// Source: `tidegate user consents`.
+    ///
+    /// # Errors
+    /// Only faults.
+    pub async fn consents_for_operator(&self, account: AccountId) -> Result<Vec<Consent>, Fault> {
+        Ok(self.kernel.store.read().await?.consents().of_account(account).await?)
+    }
+
+    /// Takes an application's access to an account away, as [`Oauth::revoke_consent`] does.
+    ///
+    /// Source: `tidegate user consents --revoke`.
+    ///
+    /// # Errors
+    /// [`RevokeConsentError`].
+    pub async fn revoke_consent_for_operator(
+        &self,
+        call: &Call,
+        account: AccountId,
+        application: ApplicationId,
+    ) -> Outcome<(), RevokeConsentError> {
+        let mut work = self.begin(call).await?;
+        work.kernel().lock(account).await?;
+        let subject = Subject { account: Some(account), organization: None, session: None };
+        work.take_access(account, application, subject).await
+    }
+}
+
+impl<G> Work<'_, G> {
+    async fn take_access(
+        mut self,
+        account: AccountId,
+        application: ApplicationId,
+        subject: Subject,
+    ) -> Outcome<(), RevokeConsentError> {
+        let now = self.now;
+        if !self.unit.consents().delete(account, application).await? {
             return refuse(RevokeConsentError::NotFound);
         }
         // Codes first: a unit that exchanges one holds its row, and what it opened is seen afterwards.
-        work.unit.codes().delete(account, application).await?;
+        self.unit.codes().delete(account, application).await?;
         let reason = EndReason::ConsentRevoked;
-        work.unit.sessions().end_of_application(application, Some(account), reason, now).await?;
-        let subject = work.grant.subject();
-        work.audit(Action::AccessRevoked, subject, json!({ "client_id": application })).await?;
-        Ok(work.commit().await?)
+        self.unit.sessions().end_of_application(application, Some(account), reason, now).await?;
+        self.audit(Action::AccessRevoked, subject, json!({ "client_id": application })).await?;
+        Ok(self.commit().await?)
     }
 }

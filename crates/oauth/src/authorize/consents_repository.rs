@@ -1,6 +1,7 @@
 //! What people have allowed applications, in the store.
 
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional};
+use tidegate_domain::ContractId;
 use tidegate_domain::id::{AccountId, ApplicationId};
 use tidegate_domain::{Scopes, Timestamp};
 use uuid::Uuid;
@@ -15,6 +16,7 @@ struct Row {
     application_id: Uuid,
     name: String,
     organization_name: String,
+    given_through: String,
     scope: String,
     created_at: i64,
     updated_at: i64,
@@ -26,6 +28,7 @@ impl From<Row> for Consent {
             application: row.application_id.into(),
             name: row.name,
             organization: row.organization_name,
+            given_through: row.given_through,
             scopes: Scopes::from_stored(&row.scope),
             created_at: Timestamp::from_micros(row.created_at),
             updated_at: Timestamp::from_micros(row.updated_at),
@@ -36,7 +39,7 @@ impl From<Row> for Consent {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "select c.application_id, p.name, o.name as organization_name, c.scope, c.created_at, c.updated_at
+            "select c.application_id, p.name, o.name as organization_name, c.given_through, c.scope, c.created_at, c.updated_at
              from oauth_consents c join oauth_applications p on p.id = c.application_id
              join organizations o on o.id = p.organization_id ",
             $rest
@@ -45,20 +48,25 @@ macro_rules! select {
 }
 
 impl Consents<'_> {
-    /// What the account has allowed the application.
-    pub(crate) async fn find(
+    /// What the account has allowed the application when it was asked: on the hosted page, or through that contract.
+    pub(crate) async fn given(
         &mut self,
         account: AccountId,
         application: ApplicationId,
-    ) -> Result<Option<Consent>> {
-        let row = fetch_optional!(
+        contract: ContractId,
+    ) -> Result<Scopes> {
+        let rows = fetch_all!(
             self.0,
-            Row,
-            select!("where c.account_id = $1 and c.application_id = $2"),
+            (String,),
+            "select scope from oauth_consents
+             where account_id = $1 and application_id = $2 and (given_through = $3 or given_through = $4)",
             account.0,
             application.0,
+            contract.as_str(),
+            ContractId::BROWSER.as_str(),
         )?;
-        Ok(row.map(Consent::from))
+        let all = rows.into_iter().map(|(scope,)| Scopes::from_stored(&scope));
+        Ok(all.fold(Scopes::NONE, |all, scopes| all.union(&scopes)))
     }
 
     /// All that the account has allowed, by the applications' names.
@@ -66,7 +74,7 @@ impl Consents<'_> {
         let rows = fetch_all!(
             self.0,
             Row,
-            select!("where c.account_id = $1 order by p.name, c.application_id"),
+            select!("where c.account_id = $1 order by p.name, c.application_id, c.given_through"),
             account.0,
         )?;
         Ok(rows.into_iter().map(Consent::from).collect())
@@ -78,21 +86,31 @@ impl Consents<'_> {
         &mut self,
         account: AccountId,
         application: ApplicationId,
+        given_through: &str,
         scopes: &Scopes,
         now: Timestamp,
     ) -> Result<bool> {
-        let allowed = self.find(account, application).await?.map(|consent| consent.scopes);
+        let row = fetch_optional!(
+            self.0,
+            (String,),
+            "select scope from oauth_consents where account_id = $1 and application_id = $2 and given_through = $3",
+            account.0,
+            application.0,
+            given_through,
+        )?;
+        let allowed = row.map(|(scope,)| Scopes::from_stored(&scope));
         if allowed.as_ref().is_some_and(|allowed| allowed.contains_all(scopes)) {
             return Ok(false);
         }
         let all = allowed.unwrap_or(Scopes::NONE).union(scopes);
         execute!(
             self.0,
-            "insert into oauth_consents (account_id, application_id, scope, created_at, updated_at)
-             values ($1, $2, $3, $4, $4)
-             on conflict (account_id, application_id) do update set scope = excluded.scope, updated_at = excluded.updated_at",
+            "insert into oauth_consents (account_id, application_id, given_through, scope, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $5)
+             on conflict (account_id, application_id, given_through) do update set scope = excluded.scope, updated_at = excluded.updated_at",
             account.0,
             application.0,
+            given_through,
             all.to_string(),
             now.micros(),
         )?;
@@ -107,7 +125,7 @@ impl Consents<'_> {
             account.0,
             application.0,
         )?;
-        Ok(deleted == 1)
+        Ok(deleted > 0)
     }
 
     /// Forgets what the account has allowed.

@@ -12,9 +12,11 @@ use crate::{Oauth, OauthTables};
 /// How the person is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// A client that holds an access token of a full session asks in their name, and can show them nothing: it has their approval
-    /// (RiverGen contract, "GET /oauth/authorize": authenticated users are auto-approved).
+    /// A client that holds an access token of a full session asks in their name, and can show them nothing. (RiverGen contract, "GET
+    /// /oauth/authorize": authenticated users are auto-approved. Here they are for applications of their own organizations.)
     Bearer,
+    /// The same, and it brings their answer.
+    BearerWithAnswer,
     /// In a browser, where pages can be shown.
     Browser {
         /// When the person last signed in because of this very request: `prompt=login` is satisfied then.
@@ -26,16 +28,53 @@ pub enum Presence {
 #[derive(Clone, Debug)]
 pub enum Decision {
     /// Access may be given: go on with [`Oauth::approve`].
-    Granted,
+    Granted(Approval),
     /// The person has to sign in (again) first.
     NeedsSignIn,
-    /// The person has to be asked. These of the scopes they have not allowed before.
-    NeedsConsent(Scopes),
+    /// The person has to be asked.
+    NeedsConsent(Question),
     /// Neither can be done: the application is told.
     SentBack(Box<SentBack>),
 }
 
+/// That access may be given, and why: nothing but a decision makes one.
+#[derive(Clone, Copy, Debug)]
+pub struct Approval {
+    pub(super) because: Because,
+}
+
+/// Why access may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Because {
+    /// The person was asked, and allows it.
+    Asked,
+    /// They were asked before.
+    Remembered,
+    /// The application is one of an organization of theirs: they are not asked.
+    Member,
+}
+
+/// What a person is to be asked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The scopes that they have not allowed before.
+    pub new: Scopes,
+}
+
+impl Question {
+    /// They allow it.
+    pub fn allowed(self) -> Approval {
+        Approval { because: Because::Asked }
+    }
+}
+
 impl AuthorizationRequest {
+    /// Whether the answer goes to a client that could be another one than it says: it has no secret, and its address is not one that only
+    /// its owner serves (RFC 8252 section 8.6).
+    fn could_be_another(&self) -> bool {
+        self.application.authentication.is_public() && !self.redirect_uri.starts_with("https://")
+    }
+
     /// The request, refused.
     pub fn refused(&self, error: AuthorizationError) -> SentBack {
         SentBack {
@@ -74,29 +113,42 @@ impl Oauth {
         let auth_time = grant.session().auth_time;
         let is_fresh = match presence {
             Presence::Browser { signed_in_for_it: Some(at) } => auth_time >= at,
-            Presence::Browser { signed_in_for_it: None } | Presence::Bearer => false,
+            Presence::Browser { signed_in_for_it: None } => false,
+            Presence::Bearer | Presence::BearerWithAnswer => false,
         };
+        let is_browser = matches!(presence, Presence::Browser { .. });
         let is_too_old = request.max_age.is_some_and(|age| now.since(auth_time) > Duration::from_secs(age));
-        let must_sign_in = request.prompt.login || request.prompt.select_account || request.prompt.create;
-        if (is_too_old || must_sign_in) && !is_fresh {
-            let can_ask = presence != Presence::Bearer && !request.prompt.none;
+        let must_choose = request.prompt.select_account || request.prompt.create;
+        // Which account it is, a client that brings an answer has asked.
+        let must_sign_in = request.prompt.login || (must_choose && presence != Presence::BearerWithAnswer);
+        // Core section 3.1.2.1: nobody else is answered for than the one of the hint.
+        let is_other = request.hinted.as_ref().is_some_and(|hinted| *hinted != grant.account().to_string());
+        if is_other && is_fresh {
+            return Ok(Decision::SentBack(Box::new(request.refused(AuthorizationError::LoginRequired))));
+        }
+        if (is_too_old || must_sign_in || is_other) && !is_fresh {
+            let can_ask = is_browser && !request.prompt.none;
             return Ok(match can_ask {
                 true => Decision::NeedsSignIn,
                 false => Decision::SentBack(Box::new(request.refused(AuthorizationError::LoginRequired))),
             });
         }
-        if presence == Presence::Bearer && !request.prompt.consent {
-            return Ok(Decision::Granted);
+        let (account, application) = (grant.account(), &request.application);
+        let allowed = unit.consents().given(account, application.id, grant.session().contract).await?;
+        let may_be_silent =
+            presence != Presence::BearerWithAnswer && !request.prompt.consent && !request.could_be_another();
+        if may_be_silent && allowed.contains_all(&request.scopes) {
+            return Ok(Decision::Granted(Approval { because: Because::Remembered }));
         }
-        let allowed = unit.consents().find(grant.account(), request.application.id).await?;
-        let allowed = allowed.map_or(Scopes::NONE, |consent| consent.scopes);
-        if allowed.contains_all(&request.scopes) && !request.prompt.consent {
-            return Ok(Decision::Granted);
+        let is_own = presence == Presence::Bearer
+            && unit.applications().is_member(account, application.organization).await?;
+        if may_be_silent && is_own {
+            return Ok(Decision::Granted(Approval { because: Because::Member }));
         }
-        Ok(if request.prompt.none || presence == Presence::Bearer {
+        Ok(if presence == Presence::Bearer || (request.prompt.none && is_browser) {
             Decision::SentBack(Box::new(request.refused(AuthorizationError::ConsentRequired)))
         } else {
-            Decision::NeedsConsent(request.scopes.without(&allowed))
+            Decision::NeedsConsent(Question { new: request.scopes.without(&allowed) })
         })
     }
 }

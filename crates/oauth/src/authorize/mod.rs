@@ -17,7 +17,7 @@ pub mod request;
 mod requested_by;
 
 pub use answer::{Answer, ResponseMode};
-pub use decide::{Decision, Presence};
+pub use decide::{Approval, Decision, Presence, Question};
 pub use error::{AuthorizationError, RequestRefused, ShownError};
 pub use parameters::Parameters;
 pub use request::AuthorizationRequest;

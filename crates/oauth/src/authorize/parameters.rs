@@ -88,6 +88,8 @@ parameters! {
     acr_values,
     /// Who they probably are.
     login_hint,
+    /// An ID token of who it should be.
+    id_token_hint,
     /// Languages, by preference.
     ui_locales,
     /// Single claims that are asked for (Core section 5.5).

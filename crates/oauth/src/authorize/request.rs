@@ -1,5 +1,6 @@
 //! An authorization request, validated.
 
+use tidegate_crypto::oauth::unverified_subject;
 use tidegate_domain::Scopes;
 use tidegate_domain::oauth::GrantType;
 use tidegate_kernel::fault::{Fault, Outcome, Refused};
@@ -89,6 +90,8 @@ pub struct AuthorizationRequest {
     pub acr_values: Vec<String>,
     /// Who they probably are. Not trusted.
     pub login_hint: Option<String>,
+    /// Who it has to be: nobody else is answered for. Not trusted, and no proof of anything.
+    pub hinted: Option<String>,
     /// Languages, by preference.
     pub ui_locales: Vec<String>,
     /// Single claims that are asked for: a JSON object (Core section 5.5).
@@ -181,6 +184,7 @@ impl Oauth {
             max_age: max_age(parameters.max_age.as_deref())?,
             acr_values: words(parameters.acr_values.as_deref()),
             login_hint: parameters.login_hint,
+            hinted: hinted(parameters.id_token_hint.as_deref())?,
             ui_locales: words(parameters.ui_locales.as_deref()),
             claims: claims(parameters.claims.as_deref())?,
             application,
@@ -274,6 +278,14 @@ fn prompt(text: Option<&str>) -> Result<Prompt, AuthorizationError> {
         return Err(AuthorizationError::InvalidRequest("prompt=none stands alone"));
     }
     Ok(prompt)
+}
+
+fn hinted(text: Option<&str>) -> Result<Option<String>, AuthorizationError> {
+    let subject = text.map(|text| {
+        let subject = unverified_subject(text);
+        subject.ok_or(AuthorizationError::InvalidRequest("id_token_hint must be an ID token"))
+    });
+    subject.transpose()
 }
 
 fn max_age(text: Option<&str>) -> Result<Option<u64>, AuthorizationError> {

@@ -62,7 +62,7 @@ impl Oauth {
             auth_time: about.auth_time.seconds(),
             nonce: about.nonce,
             amr: about.amr,
-            at_hash: at_hash(about.access_token),
+            at_hash: at_hash(about.access_token, self.kernel.signing_algorithm()),
             sid: about.session,
         };
         self.kernel.sign_id_token(&claims).map(Some)

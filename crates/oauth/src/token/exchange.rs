@@ -3,6 +3,7 @@
 use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_crypto::oauth::{is_same_text, pkce_challenge};
+use tidegate_domain::Scopes;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::SessionId;
 use tidegate_domain::oauth::GrantType;
@@ -40,6 +41,7 @@ struct Opened {
     session: SessionId,
     tokens: TokenSet,
     parent: SessionRecord,
+    scopes: Scopes,
 }
 
 impl Oauth {
@@ -66,7 +68,12 @@ impl Oauth {
             return refuse(TokenError::CODE);
         };
         if let Some(opened) = code.used {
-            self.end_replayed(call, application, &code, opened).await?;
+            // Codes stand in addresses. Where there is a challenge, only who knows its verifier is one of two parties that hold the code.
+            let is_unproven = code.challenge.is_some()
+                && !is_verified(code.challenge.as_ref(), presented.verifier.as_deref());
+            if !is_unproven && code.redirect_uri == presented.redirect_uri {
+                self.end_replayed(call, application, &code, opened).await?;
+            }
             return refuse(TokenError::CODE);
         }
         if code.expires_at <= self.kernel.now() || code.redirect_uri != presented.redirect_uri {
@@ -86,7 +93,7 @@ impl Oauth {
             application: application.id,
             account: code.account,
             session: opened.session,
-            scopes: &code.scopes,
+            scopes: &opened.scopes,
             nonce: code.nonce.as_deref(),
             amr: opened.parent.amr,
             auth_time: opened.parent.auth_time,
@@ -96,13 +103,13 @@ impl Oauth {
             access_token: opened.tokens.access_token,
             expires_in: opened.tokens.expires_in,
             refresh_token: Some(opened.tokens.refresh_token),
-            scopes: code.scopes,
+            scopes: opened.scopes,
             id_token,
         })
     }
 
     /// Opens the session that the code is for. None when the code was used up meanwhile, when the session that approved it has
-    /// ended, and when the application is no longer what it was then.
+    /// ended or could not approve it now, and when the application is no longer what it was then.
     async fn open(
         &self,
         call: &Call,
@@ -115,20 +122,27 @@ impl Oauth {
         let Some(parent) = parent.filter(|parent| parent.account == code.account) else {
             return Ok(None);
         };
-        let current = work.unit.applications().find(application.id).await?;
-        if !current.is_some_and(|now| now.is_active() && now.epoch == code.application_epoch) {
-            return Ok(None);
+        match work.kernel().require_delegable(&parent, parent.contract, code.created_at).await {
+            Err(Fault::StepUpRequired) => return Ok(None),
+            delegable => delegable?,
         }
+        let current = work.unit.applications().find(application.id).await?;
+        let Some(current) = current.filter(|now| is_still(now, code)) else {
+            return Ok(None);
+        };
+        let scopes = code.scopes.intersection(&current.scopes);
         let delegation = Delegation {
             session: &parent,
             application: NewSessionApplication {
                 id: application.id,
                 epoch: code.application_epoch,
                 audience: code.audience.as_deref(),
+                approved_by: parent.id,
+                approved_contract: parent.contract,
             },
-            name: &application.name,
+            name: &current.name,
             ip: &code.ip,
-            scopes: &code.scopes,
+            scopes: &scopes,
         };
         let (session, tokens) = work.kernel().open_delegated(delegation).await?;
         if !work.unit.codes().use_up(code.id, session, work.now).await? {
@@ -139,10 +153,11 @@ impl Oauth {
             organization: Some(parent.organization),
             session: Some(session),
         };
-        let metadata = json!({ "client_id": application.id, "name": application.name, "scope": code.scopes.to_string() });
+        let metadata =
+            json!({ "client_id": application.id, "name": current.name, "scope": scopes.to_string() });
         work.audit(Action::ApplicationSignedIn, subject, metadata).await?;
         work.commit().await?;
-        Ok(Some(Opened { session, tokens, parent }))
+        Ok(Some(Opened { session, tokens, parent, scopes }))
     }
 
     /// Refuses a code that could not be exchanged. When that is because a concurrent request was first, it is a replay like any other.
@@ -178,6 +193,11 @@ impl Oauth {
         }
         work.commit().await
     }
+}
+
+/// Whether the application is still one that could get the code: of the same epoch, and registered for the address to which it was sent.
+fn is_still(now: &Application, code: &Code) -> bool {
+    now.is_active() && now.epoch == code.application_epoch && now.redirects_to(&code.redirect_uri)
 }
 
 /// Whether the verifier fits. A verifier without a challenge does not: the challenge may have been taken out of the request (RFC 9700

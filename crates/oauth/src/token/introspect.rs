@@ -26,7 +26,7 @@ pub struct Introspection {
     pub expires_at: i64,
     /// Issue, in seconds since the epoch; none where it is not known.
     pub issued_at: Option<i64>,
-    /// Its name.
+    /// Its name; none for a token that does not say it.
     pub id: Option<String>,
     /// The session it belongs to.
     pub session: String,
@@ -37,7 +37,8 @@ pub struct Introspection {
 }
 
 impl Oauth {
-    /// Describes a valid token that acts in the application's organization. None for any other: which of them it is, is not told.
+    /// Describes a valid token that was issued to the application, or acts in its organization. None for any other: which of them it is,
+    /// is not told.
     ///
     /// Source: RFC 7662.
     ///
@@ -56,7 +57,10 @@ impl Oauth {
         } else {
             self.introspect_access_token(token).await?
         };
-        Ok(found.filter(|found| found.organization == client.organization))
+        let is_told = |found: &Introspection| {
+            found.client == Some(client.id) || found.organization == client.organization
+        };
+        Ok(found.filter(is_told))
     }
 
     /// A refresh token is told of to the application it was issued to: nobody else is shown it.
@@ -73,7 +77,7 @@ impl Oauth {
             found.application == Some(client.id) && is_live && presented.rotated_at.is_none()
         });
         Ok(found.map(|found| Introspection {
-            scopes: found.scopes,
+            scopes: found.scopes.intersection(&client.scopes),
             client: found.application,
             subject: found.account.to_string(),
             audience: found.audience.unwrap_or_else(|| self.issuer().to_owned()),
@@ -92,15 +96,17 @@ impl Oauth {
             Err(AuthError::Fault(fault)) => return Err(fault),
             Err(AuthError::Invalid | AuthError::Expired) => return Ok(None),
         };
-        let claims = actor.claims();
+        let (claims, session) = (actor.claims(), actor.session());
+        // What is no JWT says nothing of itself: its session, or the token's row, says when it expires.
+        let is_signed = token.expose().split('.').count() == 3;
         Ok(Some(Introspection {
-            scopes: claims.scope.clone(),
+            scopes: claims.scope.intersection(&session.scopes),
             client: claims.client_id,
             subject: claims.sub.to_string(),
             audience: claims.aud.clone(),
             expires_at: claims.exp,
-            issued_at: Some(claims.iat),
-            id: Some(claims.jti.clone()),
+            issued_at: is_signed.then_some(claims.iat),
+            id: is_signed.then(|| claims.jti.clone()),
             session: claims.sid.to_string(),
             organization: claims.org,
             is_refresh_token: false,

@@ -34,7 +34,7 @@ impl Oauth {
         let requested =
             requested_scopes(application, scope).ok_or(Refused::Rule(TokenError::InvalidScope))?;
         let scopes = requested.without(&of_persons());
-        if scope.is_some() && scopes != requested {
+        if scopes == Scopes::NONE || (scope.is_some() && scopes != requested) {
             return refuse(TokenError::InvalidScope);
         }
         let audience = self.audience(resource).map_err(|_| Refused::Rule(TokenError::InvalidTarget))?;

@@ -5,11 +5,12 @@ use tidegate_crypto::PlainToken;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId, SessionId};
 use tidegate_domain::session::EndReason;
-use tidegate_kernel::fault::Fault;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::REFRESH_PREFIX;
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{AuthError, Call, KernelTables};
 
+use super::error::TokenError;
 use crate::applications::Application;
 use crate::{Oauth, OauthTables};
 
@@ -29,18 +30,18 @@ enum TokenOf {
 impl Oauth {
     /// Ends what a token belongs to: the session with all its tokens, or all tokens of the application in its own name. A token that
     /// is unknown, dead or not an application's changes nothing, and that is not told. An application that proves who it is revokes
-    /// its own tokens only.
+    /// its own tokens only; those in its own name are revoked by nobody else, since all of them end with one.
     ///
     /// Source: RFC 7009; RiverGen "POST /oauth/token/revoke", which asks for no client authentication: who holds a token may end it.
     ///
     /// # Errors
-    /// Only faults.
+    /// [`TokenError::InvalidClient`] for a token in an application's own name without its secret.
     pub async fn revoke_token(
         &self,
         call: &Call,
         client: Option<&Application>,
         token: &PlainToken,
-    ) -> Result<(), Fault> {
+    ) -> Outcome<(), TokenError> {
         let found = if token.expose().starts_with(REFRESH_PREFIX) {
             self.of_refresh_token(token).await?
         } else {
@@ -60,15 +61,22 @@ impl Oauth {
                     work.audit(Action::ApplicationSignedOut, subject, json!({ "client_id": application }))
                         .await?;
                 }
-                work.commit().await
+                Ok(work.commit().await?)
             }
+            Some(TokenOf::Application(_)) if client.is_none() => refuse(TokenError::InvalidClient),
             Some(TokenOf::Application(application)) if is_own(application) => {
                 let mut work = self.begin(call).await?;
                 if let Some(application) = work.unit.applications().find(application).await? {
-                    let epochs = (application.epoch, self.new_epoch());
-                    work.unit.applications().renew_epochs(&application, epochs).await?;
+                    work.unit.applications().renew_own_epoch(&application, self.new_epoch()).await?;
+                    let subject = Subject {
+                        account: None,
+                        organization: Some(application.organization),
+                        session: None,
+                    };
+                    let metadata = json!({ "client_id": application.id, "own_name": true });
+                    work.audit(Action::ApplicationSignedOut, subject, metadata).await?;
                 }
-                work.commit().await
+                Ok(work.commit().await?)
             }
             Some(_) | None => Ok(()),
         }

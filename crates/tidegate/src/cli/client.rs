@@ -29,9 +29,15 @@ pub(crate) enum Client {
     /// Give an application another secret and print it; its tokens end
     #[command(after_help = "Example:\n  tidegate client rotate-secret 5f0c9e2a-7b1d-4c3e-8f6a-2d9b0e1c4a57")]
     RotateSecret(NamedClient),
-    /// Revoke an application: its tokens end, and it gets no others until it is enabled again
-    #[command(after_help = "Example:\n  tidegate client revoke 5f0c9e2a-7b1d-4c3e-8f6a-2d9b0e1c4a57")]
-    Revoke(NamedClient),
+    /// Take an application out of use: its tokens end, and it gets no others until it is resumed here
+    #[command(
+        visible_alias = "revoke",
+        after_help = "Example:\n  tidegate client suspend 5f0c9e2a-7b1d-4c3e-8f6a-2d9b0e1c4a57"
+    )]
+    Suspend(NamedClient),
+    /// Put an application back that was suspended; its tokens stay ended
+    #[command(after_help = "Example:\n  tidegate client resume 5f0c9e2a-7b1d-4c3e-8f6a-2d9b0e1c4a57")]
+    Resume(NamedClient),
     /// Delete an application with its tokens; this cannot be undone
     #[command(after_help = "Example:\n  tidegate client delete 5f0c9e2a-7b1d-4c3e-8f6a-2d9b0e1c4a57 --yes")]
     Delete(ClientDelete),
@@ -104,7 +110,7 @@ impl ClientCreate {
     }
 }
 
-fn client_id(text: &str) -> Result<ApplicationId, String> {
+pub(super) fn client_id(text: &str) -> Result<ApplicationId, String> {
     Uuid::try_parse(text.trim()).map(ApplicationId).map_err(|_| {
         "a client_id looks like 5f0c9e2a-7b1d-4c3e-8f6a-2d9b0e1c4a57; see `tidegate client list`".to_owned()
     })

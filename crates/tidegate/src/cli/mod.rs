@@ -20,7 +20,8 @@ pub(crate) use storage::{Backup, CopyDatabase, Restore};
 pub(crate) use suggest::correct;
 pub(crate) use tokens::{OrgTokenLifetime, OrgTokens, UserTokens};
 pub(crate) use user::{
-    Named, RemoveIdentifier, ResetMfa, UnblockProvider, User, UserCreate, UserDelete, UserList, UserSessions,
+    Named, RemoveIdentifier, ResetMfa, UnblockProvider, User, UserConsents, UserCreate, UserDelete, UserList,
+    UserSessions,
 };
 
 /// Identity server: accounts, sessions and access control for applications

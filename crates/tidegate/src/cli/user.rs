@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use tidegate_domain::EmailAddress;
 use tidegate_domain::account::{LoginName, ServiceName};
+use tidegate_domain::id::ApplicationId;
 use tidegate_identity::operator::AccountName;
 use uuid::Uuid;
 
@@ -57,6 +58,10 @@ pub(crate) enum User {
     #[command(after_help = "Examples:\n  tidegate user tokens ada@example.com\n  \
         tidegate user tokens ada@example.com --revoke 17\n  tidegate user tokens ada@example.com --revoke-all")]
     Tokens(UserTokens),
+    /// List the applications that have access to an account, or take it from one of them
+    #[command(after_help = "Examples:\n  tidegate user consents ada@example.com\n  \
+        tidegate user consents ada@example.com --revoke 5f0c9e2a-7b1d-4c3e-8f6a-2d9b0e1c4a57")]
+    Consents(UserConsents),
     /// Print what is stored of an account as one JSON object, without passwords, keys and tokens
     #[command(after_help = "Example:\n  tidegate user export ada@example.com > ada.json")]
     Export(Named),
@@ -66,6 +71,15 @@ pub(crate) enum User {
     /// Remove all second factors, backup codes and trusted devices of an account, sign it out, and mail its owner
     #[command(after_help = "Example:\n  tidegate user reset-mfa ada@example.com")]
     ResetMfa(ResetMfa),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserConsents {
+    #[command(flatten)]
+    pub(crate) named: Named,
+    /// Take its access from the application of this client_id: its sessions end, and it has to ask again
+    #[arg(long, value_name = "CLIENT_ID", value_parser = super::client::client_id)]
+    pub(crate) revoke: Option<ApplicationId>,
 }
 
 #[derive(Debug, Args)]

@@ -24,7 +24,8 @@ pub(super) async fn run(config: &Config, command: Client) -> Result<Answer, Fail
         Client::Show(command) => show(&opened, &command).await,
         Client::Create(command) => create(&opened, command).await,
         Client::RotateSecret(command) => rotate_secret(&opened, &command).await,
-        Client::Revoke(command) => revoke(&opened, &command).await,
+        Client::Suspend(command) => suspend(&opened, &command).await,
+        Client::Resume(command) => resume(&opened, &command).await,
         Client::Delete(command) => delete(&opened, &command).await,
     };
     opened.close().await;
@@ -66,7 +67,7 @@ async fn list(opened: &Opened, command: &ClientList) -> Result<Answer, Failure> 
                 found.id.to_string(),
                 found.name.clone(),
                 found.organization.to_string(),
-                found.status.as_str().to_owned(),
+                status(found).to_owned(),
                 found.last_used_at.map(Timestamp::iso_seconds).unwrap_or_default(),
             ]
         })
@@ -117,11 +118,25 @@ async fn rotate_secret(opened: &Opened, command: &NamedClient) -> Result<Answer,
     Ok(Answer::new(text, json!({ "client_id": command.client, "client_secret": secret.expose() })))
 }
 
-async fn revoke(opened: &Opened, command: &NamedClient) -> Result<Answer, Failure> {
-    let revoked = opened.oauth.revoke_application_for_operator(&call(opened), command.client).await;
-    let revoked = revoked.map_err(refused)?;
-    let text = format!("{} is revoked: its tokens have ended.", revoked.name);
-    Ok(Answer::new(text, described(&revoked)))
+async fn suspend(opened: &Opened, command: &NamedClient) -> Result<Answer, Failure> {
+    let suspended = opened.oauth.suspend_application(&call(opened), command.client).await;
+    let suspended = suspended.map_err(refused)?;
+    let text = format!(
+        "{} is suspended: its tokens have ended, and its organization cannot enable it again.",
+        suspended.name
+    );
+    Ok(Answer::new(text, described(&suspended)))
+}
+
+async fn resume(opened: &Opened, command: &NamedClient) -> Result<Answer, Failure> {
+    let resumed = opened.oauth.resume_application(&call(opened), command.client).await;
+    let resumed = resumed.map_err(refused)?;
+    let text = format!("{} is {} now.", resumed.name, status(&resumed));
+    Ok(Answer::new(text, described(&resumed)))
+}
+
+fn status(application: &Application) -> &'static str {
+    if application.is_suspended { "suspended" } else { application.status.as_str() }
 }
 
 async fn delete(opened: &Opened, command: &ClientDelete) -> Result<Answer, Failure> {
@@ -143,7 +158,7 @@ fn described(application: &Application) -> Value {
         "scopes": application.scopes.names().collect::<Vec<_>>(),
         "access_level": application.access_level.as_str(),
         "token_endpoint_auth_method": application.authentication.as_str(),
-        "status": application.status.as_str(),
+        "status": status(application),
         "created_at": application.created_at.iso_seconds(),
         "last_used_at": application.last_used_at.map(Timestamp::iso_seconds),
     })
@@ -156,7 +171,7 @@ fn shown(application: &Application) -> String {
         ("name", application.name.clone()),
         ("client_id", application.id.to_string()),
         ("organization", application.organization.to_string()),
-        ("status", application.status.as_str().to_owned()),
+        ("status", status(application).to_owned()),
         ("authentication", application.authentication.as_str().to_owned()),
         ("grants", grants.join(" ")),
         ("redirect URIs", uris.join(" ")),

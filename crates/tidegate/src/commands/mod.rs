@@ -2,6 +2,7 @@
 
 mod backup;
 mod client;
+mod consents;
 mod copy;
 mod doctor;
 mod jobs;

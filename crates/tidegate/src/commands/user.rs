@@ -18,7 +18,7 @@ use tidegate_kernel::tables::audit::SignInEvent;
 use tidegate_kernel::{Call, Refused};
 
 use super::passwords::{how_to_hand_over, make_password, read_password};
-use super::{org, tokens};
+use super::{consents, org, tokens};
 use crate::cli::{
     Named, RemoveIdentifier, ResetMfa, UnblockProvider, User, UserCreate, UserDelete, UserList, UserSessions,
 };
@@ -66,6 +66,7 @@ pub(super) async fn run(config: &Config, command: User) -> Result<Answer, Failur
         User::Delete(command) => delete(&opened, &operator, &command).await,
         User::Sessions(command) => sessions(&opened, &operator, command).await,
         User::Tokens(command) => tokens::of_account(&opened, &operator, command).await,
+        User::Consents(command) => consents::run(&opened, &operator, command).await,
         User::Export(named) => {
             let export = opened.identity.export_account(&operator, &named.account).await.map_err(refusal);
             export.map(Value::Object).map(|json| Answer::new(format!("{json:#}"), json))

@@ -50,7 +50,9 @@ on_both_engines! {
         assert_eq!(own_token(&server, &client, &secret).await.1["error"], "invalid_client");
         let secret = rotated["client_secret"].as_str().unwrap().to_owned();
         assert_eq!(own_token(&server, &client, &secret).await.0, 200);
-        assert_eq!(here.json(&["client", "revoke", id])["status"], "revoked");
+        assert_eq!(here.json(&["client", "suspend", id])["status"], "suspended");
+        assert_eq!(here.json(&["client", "resume", id])["status"], "active");
+        assert_eq!(here.json(&["client", "revoke", id])["status"], "suspended");
         eventually("it is revoked", async || (own_token(&server, &client, &secret).await.0 == 401).then_some(())).await;
 
         let unsure = here.run(&["client", "delete", id, "--json"]);

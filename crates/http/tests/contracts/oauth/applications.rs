@@ -276,6 +276,66 @@ on_both_engines! {
         app.get(&path).bearer(&own).send().await.assert_status(403);
     }
 
+    async fn tokens_end_with_the_grant_type_they_came_by(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let tokens = sign_in(&app, &ada, &client).await;
+        let without = json!({ "grant_types": ["client_credentials"] });
+        change(&app, &ada, &client, &without).await.assert_status(200);
+        assert_eq!(me(&app, &tokens.text_at("access_token")).await, 401);
+        own_token(&app, &client).await.assert_status(200);
+    }
+
+    async fn what_an_operator_suspended_its_organization_does_not_enable(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let tokens = sign_in(&app, &ada, &client).await;
+        let unused = code(&app, &ada, &client).await;
+        let rules = app.kernel().settings().contracts.of_installation();
+        let operator = tidegate_kernel::Call::from_cli(rules);
+        let id = uuid::Uuid::try_parse(&client.client_id).unwrap().into();
+        app.oauth().suspend_application(&operator, id).await.unwrap();
+        let enabled = change(&app, &ada, &client, &json!({ "status": "active" })).await;
+        assert_eq!(enabled.assert_status(200).field("data.status"), &json!("revoked"));
+        assert_eq!(me(&app, &tokens.text_at("access_token")).await, 401);
+        assert_flat(&exchange(&app, &client, &unused).await, 401, "invalid_client");
+        assert_flat(&own_token(&app, &client).await, 401, "invalid_client");
+        let path = format!("/oauth/authorize?{}", crate::oauth::wire::form(
+            &parameters(&client).iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>(),
+        ));
+        assert_flat(&app.get(&path).bearer(&ada.access_token).send().await, 400, "invalid_client");
+        app.oauth().resume_application(&operator, id).await.unwrap();
+        sign_in(&app, &ada, &client).await;
+        assert_eq!(me(&app, &tokens.text_at("access_token")).await, 401, "what ended stays ended");
+    }
+
+    async fn whoever_makes_or_changes_an_application_signed_in_lately_and_the_owner_hears_of_it(engine: Engine) {
+        let strict = |settings: &mut tidegate_kernel::Settings| {
+            for profile in settings.contracts.iter_mut() {
+                profile.recent_sign_in = Some(std::time::Duration::from_secs(300));
+            }
+        };
+        let app = TestApp::builder(engine).settings(strict).start().await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let uris = json!({ "redirect_uris": ["https://shop.example.com/moved"] });
+        change(&app, &ada, &client, &uris).await.assert_status(200);
+        one(&app, &ada, Method::POST, &client, "/regenerate-secret").await.assert_status(200);
+        let templates = app.templates_to(ADA).await;
+        assert_eq!(templates.iter().filter(|template| *template == "credential_made").count(), 3, "{templates:?}");
+        let query = "select cast(metadata as text) from audit_events where action = 'oauth.application.updated'";
+        let written = app.database.sql_texts(query).await;
+        assert!(written[0].contains("shop.example.com/moved") && written[0].contains(CALLBACK), "{written:?}");
+        app.advance(std::time::Duration::from_secs(301));
+        create(&app, &ada, &described_with(json!({ "name": "Other" }))).await.assert_error(403, "STEP_UP_REQUIRED");
+        change(&app, &ada, &client, &uris).await.assert_error(403, "STEP_UP_REQUIRED");
+        let again = one(&app, &ada, Method::POST, &client, "/regenerate-secret").await;
+        again.assert_error(403, "STEP_UP_REQUIRED");
+        // To take away is always right.
+        one(&app, &ada, Method::POST, &client, "/revoke").await.assert_status(200);
+        one(&app, &ada, Method::DELETE, &client, "").await.assert_status(200);
+    }
+
     async fn an_account_that_is_deleted_takes_its_organizations_applications_along(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         let bob = app.sign_up_rivergen_verified("bob@example.com").await;
@@ -288,6 +348,7 @@ on_both_engines! {
         );
         app.identity().delete_account_for_operator(&operator, &name).await.unwrap();
         assert_eq!(app.sql_count("select count(*) from oauth_applications").await, 0);
+        assert_eq!(audited(&app, "oauth.application.deleted").await.len(), 1);
         assert_eq!(me(&app, &session.text_at("access_token")).await, 401);
     }
 }

@@ -142,6 +142,39 @@ on_both_engines! {
         assert_eq!(me(&app, &ada.access_token).await, 200, "the session that approved it is not harmed");
     }
 
+    /// Codes stand in addresses, and a public client has no secret: a code alone must not end anything.
+    async fn a_used_code_without_its_verifier_ends_nothing(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register_public(&app, &ada).await;
+        let once = code(&app, &ada, &client).await;
+        let access = exchange(&app, &client, &once).await.assert_status(200).text_at("access_token");
+        for (uri, verifier) in [
+            (CALLBACK, None),
+            (CALLBACK, Some("another-verifier-of-forty-three-characters-12")),
+            ("http://127.0.0.1/callback", Some(VERIFIER)),
+        ] {
+            assert_flat(&exchange_with(&app, &client, &once, uri, verifier).await, 400, "invalid_grant");
+            assert_eq!(me(&app, &access).await, 200, "{uri} {verifier:?}");
+        }
+        assert_flat(&exchange(&app, &client, &once).await, 400, "invalid_grant");
+        assert_eq!(me(&app, &access).await, 401);
+    }
+
+    /// What changed between the approval and the exchange counts.
+    async fn a_code_gives_no_more_than_its_application_may_have_by_then(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let path = format!("{}/{}", crate::oauth::wire::applications_of(&app, &ada).await, client.number);
+        let change = |body: serde_json::Value| app.patch(&path).bearer(&ada.access_token).json(&body).send();
+        let (narrowed, moved) = (code(&app, &ada, &client).await, code(&app, &ada, &client).await);
+        change(json!({ "scopes": ["openid", "profile"] })).await.assert_status(200);
+        let tokens = exchange(&app, &client, &narrowed).await;
+        assert_eq!(tokens.assert_status(200).text_at("scope"), "openid");
+        assert_eq!(claims(&tokens.text_at("access_token"))["scope"], "openid");
+        change(json!({ "redirect_uris": ["https://shop.example.com/other"] })).await.assert_status(200);
+        assert_flat(&exchange(&app, &client, &moved).await, 400, "invalid_grant");
+    }
+
     /// 4.7: the state comes back as it was sent, and no error is without it.
     async fn the_state_comes_back_untouched(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;

@@ -4,8 +4,8 @@ use serde_json::json;
 use tidegate_testkit::{Engine, TestApp, on_both_engines};
 
 use super::wire::{
-    ADA, CALLBACK, as_person, assert_flat, audited, authorize, described, described_with, exchange, form,
-    organization, parameters, parameters_with, register, register_public, sent_back, sign_in,
+    ADA, CALLBACK, approve, as_person, assert_flat, audited, authorize, described, described_with, exchange,
+    form, organization, parameters, parameters_with, register, register_public, sent_back, sign_in,
 };
 
 /// The only field of an answer that says why nothing was given.
@@ -236,7 +236,7 @@ on_both_engines! {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         let client = register_public(&app, &ada).await;
         for uri in ["http://127.0.0.1:51004/callback", "com.example.shop:/callback"] {
-            let answer = authorize(&app, &ada.access_token, &parameters_with(&client, &[("redirect_uri", uri)])).await;
+            let answer = approve(&app, &ada.access_token, &parameters_with(&client, &[("redirect_uri", uri)])).await;
             let location = answer.assert_status(302).header("location");
             assert!(location.starts_with(&format!("{uri}?code=")), "{location}");
         }

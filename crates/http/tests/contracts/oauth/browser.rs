@@ -174,6 +174,12 @@ on_both_engines! {
         let page = window.visit("/sign-out").await;
         window.press(&page, "/sign-out", &[]).await;
         window.sign_in(ADA).await;
+        // What it gives would outlast its trust: the factor is asked for before anything is given.
+        let page = window.visit(&address(&parameters(&client))).await;
+        assert_asked(&page);
+        let answer = choose(&window, &page, "allow").await;
+        assert_eq!(heading(&window.follow(answer).await), "Sign in");
+        assert_eq!(app.sql_count("select count(*) from oauth_codes").await, 0);
         let asked = address(&parameters_with(&client, &[("acr_values", "urn:example:mfa")]));
         let page = window.visit(&asked).await;
         let page = window.press(&page, "/sign-in", &[("login", ADA), ("password", PASSWORD)]).await;

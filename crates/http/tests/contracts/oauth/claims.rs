@@ -20,7 +20,7 @@ on_both_engines! {
         assert_eq!((&said["aud"], &said["azp"]), (&json!(client.client_id), &json!(client.client_id)));
         assert_eq!((&said["sub"], &said["sid"]), (&access_says["sub"], &access_says["sid"]));
         assert_eq!((&said["nonce"], &said["amr"]), (&json!("some nonce"), &json!(["otp"])));
-        assert_eq!(said["at_hash"], at_hash(&access));
+        assert_eq!(said["at_hash"], at_hash(&access, tidegate_crypto::SigningAlgorithm::Es256));
         assert_eq!(said["auth_time"], access_says["auth_time"]);
         assert_eq!(said["exp"].as_i64().unwrap() - said["iat"].as_i64().unwrap(), 3_600);
         assert_eq!((&access_says["client_id"], &access_says["scope"]), (&json!(client.client_id), &json!("openid email read")));

@@ -8,8 +8,8 @@ use tidegate_domain::limit::Limit;
 use tidegate_testkit::{Engine, PASSWORD, TestApp, on_both_engines};
 
 use super::wire::{
-    ADA, as_person, assert_flat, authorize, claims, code, described, exchange, me, parameters, refresh,
-    register, sign_in, token_request,
+    ADA, approve, as_person, assert_flat, authorize, claims, code, described, exchange, me, parameters,
+    refresh, register, sent_back, sign_in, token_request,
 };
 
 on_both_engines! {
@@ -49,7 +49,7 @@ on_both_engines! {
         let list = app.get("/api/v1/sessions").bearer(&ada.access_token).send().await;
         let sessions = list.assert_status(200).field("data.sessions").as_array().unwrap();
         assert_eq!(sessions.len(), 2);
-        let of_application = sessions.iter().find(|session| session["user_agent"] == "Shop").unwrap();
+        let of_application = sessions.iter().find(|session| session["user_agent"] == "OAuth application: Shop").unwrap();
         let path = format!("/api/v1/sessions/{}", of_application["id"]);
         as_person(&app, Method::DELETE, &path, &ada).send().await.assert_status(200);
         assert_eq!(me(&app, &tokens.text_at("access_token")).await, 401);
@@ -123,7 +123,26 @@ on_both_engines! {
         }
         let refused = authorize(&app, &ada.access_token, &parameters(&client)).await;
         assert_flat(&refused, 429, "temporarily_unavailable");
-        authorize(&app, &bob.access_token, &parameters(&client)).await.assert_status(302);
+        assert!(sent_back(&approve(&app, &bob.access_token, &parameters(&client)).await).contains_key("code"));
+    }
+
+    async fn an_application_has_so_many_sessions_of_an_account_and_no_more(engine: Engine) {
+        let unlimited = |settings: &mut tidegate_kernel::Settings| {
+            let mut rules = settings.oauth.rules.clone();
+            rules.codes_by_account = None;
+            settings.set_oauth(rules);
+        };
+        let app = TestApp::builder(engine).settings(unlimited).start().await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let mut tokens = Vec::new();
+        for _ in 0..=tidegate_kernel::delegate::MOST_SESSIONS {
+            tokens.push(sign_in(&app, &ada, &client).await.text_at("access_token"));
+        }
+        let live = "select count(*) from sessions where application_id is not null and revoked_at is null";
+        assert_eq!(app.sql_count(live).await, tidegate_kernel::delegate::MOST_SESSIONS);
+        assert_eq!((me(&app, &tokens[0]).await, me(&app, &tokens[1]).await), (401, 200));
+        assert_eq!(me(&app, &ada.access_token).await, 200);
     }
 
     async fn old_codes_are_removed(app: TestApp) {

@@ -24,6 +24,12 @@ async fn introspect(app: &TestApp, client: &App, token: &str) -> Answer {
     request.header("authorization", &header).send().await
 }
 
+async fn revoke_as(app: &TestApp, client: &App, token: &str) -> Answer {
+    let secret = client.secret.as_deref().unwrap();
+    let fields = form(&[("token", token), ("client_id", &client.client_id), ("client_secret", secret)]);
+    app.post("/oauth/token/revoke").form(&fields).send().await
+}
+
 async fn own_token(app: &TestApp, client: &App) -> String {
     token_request(app, client, &[("grant_type", "client_credentials")]).send().await.text_at("access_token")
 }
@@ -54,7 +60,13 @@ on_both_engines! {
         let person = sign_in(&app, &ada, &client).await.text_at("access_token");
         let own = own_token(&app, &client).await;
         assert_eq!(introspect(&app, &client, &own).await.field("active"), &json!(true));
-        assert_done(&revoke(&app, &own).await);
+        // Whoever is shown one token must not end them all.
+        assert_flat(&revoke(&app, &own).await, 401, "invalid_client");
+        let other = register(&app, &ada, &described_with(json!({ "name": "Other" }))).await;
+        assert_done(&revoke_as(&app, &other, &own).await);
+        assert_eq!(introspect(&app, &client, &own).await.field("active"), &json!(true));
+        assert_done(&revoke_as(&app, &client, &own).await);
+        assert_eq!(audited(&app, "oauth.session.revoked").await.len(), 1);
         assert_eq!(introspect(&app, &client, &own).await.body, INACTIVE());
         assert_eq!(me(&app, &person).await, 200);
         assert_eq!(introspect(&app, &client, &own_token(&app, &client).await).await.field("active"), &json!(true));
@@ -66,11 +78,14 @@ on_both_engines! {
             assert_done(&revoke(&app, token).await);
         }
         assert_eq!(me(&app, &ada.access_token).await, 200);
-        for body in ["", "token=", "token=x&token_type_hint=id_token"] {
+        for body in ["", "token="] {
             assert_flat(&app.post("/oauth/token/revoke").form(body).send().await, 400, "invalid_request");
         }
-        let hinted = app.post("/oauth/token/revoke").form("token=x&token_type_hint=refresh_token").send().await;
-        assert_done(&hinted);
+        for hint in ["refresh_token", "id_token", "x"] {
+            let form = format!("token=x&token_type_hint={hint}");
+            let hinted = app.post("/oauth/token/revoke").form(&form).bearer(&ada.access_token).send().await;
+            assert_done(&hinted);
+        }
     }
 
     async fn an_application_that_proves_who_it_is_revokes_its_own_tokens_only(app: TestApp) {
@@ -139,6 +154,23 @@ on_both_engines! {
             assert_eq!(introspect(&app, &colleague, token).await.field("active"), &json!(true));
         }
         assert_eq!(introspect(&app, &colleague, &tokens.text_at("refresh_token")).await.body, INACTIVE());
+    }
+
+    async fn an_application_is_told_of_its_own_tokens_wherever_the_person_is_a_member(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let bob = app.sign_up_rivergen_verified("bob@example.com").await;
+        let client = register(&app, &ada, &described()).await;
+        let colleague = register(&app, &ada, &described_with(json!({ "name": "Reports" }))).await;
+        let tokens = sign_in(&app, &bob, &client).await;
+        let (access, refresh_token) = (tokens.text_at("access_token"), tokens.text_at("refresh_token"));
+        for token in [&access, &refresh_token] {
+            assert_eq!(introspect(&app, &client, token).await.field("active"), &json!(true));
+            assert_eq!(introspect(&app, &colleague, token).await.body, INACTIVE());
+        }
+        // What the token says is no more than its session has by now.
+        app.sql("update sessions set scope = 'openid' where application_id is not null").await;
+        app.advance(std::time::Duration::from_secs(2));
+        assert_eq!(introspect(&app, &client, &access).await.field("scope"), &json!("openid"));
     }
 
     async fn whoever_proves_nothing_is_told_nothing(app: TestApp) {

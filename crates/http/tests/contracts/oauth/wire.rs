@@ -119,6 +119,13 @@ pub(super) async fn authorize(app: &TestApp, token: &str, parameters: &BTreeMap<
     app.get(&format!("/oauth/authorize?{query}")).bearer(token).send().await
 }
 
+/// Gives access with these parameters, as a client says that asked the person.
+pub(super) async fn approve(app: &TestApp, token: &str, parameters: &BTreeMap<String, String>) -> Answer {
+    let form =
+        Serializer::new(String::new()).extend_pairs(parameters).append_pair("approve", "true").finish();
+    app.post("/oauth/authorize").bearer(token).form(&form).send().await
+}
+
 /// What an answer sends back to the application.
 #[track_caller]
 pub(super) fn sent_back(answer: &Answer) -> BTreeMap<String, String> {
@@ -135,7 +142,7 @@ pub(super) async fn code(app: &TestApp, who: &Person, client: &App) -> String {
 
 /// A code for these parameters.
 pub(super) async fn code_for(app: &TestApp, who: &Person, parameters: &BTreeMap<String, String>) -> String {
-    let answer = authorize(app, &who.access_token, parameters).await;
+    let answer = approve(app, &who.access_token, parameters).await;
     sent_back(&answer).remove("code").unwrap_or_else(|| panic!("{}", answer.header("location")))
 }
 

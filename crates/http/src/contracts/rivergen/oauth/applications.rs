@@ -35,7 +35,7 @@ fn application(path: ApplicationPath) -> Result<(i64, i64), Error> {
         (status = 201, description = "Registered", body = Envelope<CreatedApplicationData>),
         (status = 400, description = "application_exists", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "organization_access_denied: not an admin there, or there is no such organization; EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
+        (status = 403, description = "organization_access_denied: not an admin there, or there is no such organization; EMAIL_NOT_VERIFIED, PERMISSION_DENIED, STEP_UP_REQUIRED", body = ErrorBody),
         (status = 409, description = "too_many_applications: the organization has as many as it may", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
@@ -104,7 +104,7 @@ pub(super) async fn read(bearer: Bearer, State(app): State<App>, path: Applicati
         (status = 200, description = "Changed", body = Envelope<ChangedApplicationData>),
         (status = 400, description = "application_exists", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "organization_access_denied: not an admin there, or there is no such organization; EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
+        (status = 403, description = "organization_access_denied: not an admin there, or there is no such organization; EMAIL_NOT_VERIFIED, PERMISSION_DENIED, STEP_UP_REQUIRED", body = ErrorBody),
         (status = 404, description = "application_not_found", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
@@ -148,7 +148,7 @@ pub(super) async fn delete(bearer: Bearer, State(app): State<App>, path: Applica
         (status = 200, description = "The new secret", body = Envelope<SecretData>),
         (status = 400, description = "application_has_no_secret: it is a public client", body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "organization_access_denied: not an admin there, or there is no such organization; EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
+        (status = 403, description = "organization_access_denied: not an admin there, or there is no such organization; EMAIL_NOT_VERIFIED, PERMISSION_DENIED, STEP_UP_REQUIRED", body = ErrorBody),
         (status = 404, description = "application_not_found", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]

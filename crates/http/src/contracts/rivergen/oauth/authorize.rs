@@ -14,6 +14,7 @@ use super::super::responses::{Envelope, envelope};
 use super::super::{Answer, Bearer, Caller, Error, JsonBody};
 use super::requests::AuthorizeBody;
 use super::responses::{AppInfoData, RedirectData};
+use crate::oauth::answered;
 use crate::wire::fields::{Check, Violations};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
@@ -67,7 +68,7 @@ pub(super) async fn app_info(
         (status = 400, description = "invalid_client, invalid_redirect_uri, invalid_request, invalid_scope, invalid_target, unauthorized_client",
             body = ErrorBody),
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
-        (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED", body = ErrorBody),
+        (status = 403, description = "EMAIL_NOT_VERIFIED, PERMISSION_DENIED, STEP_UP_REQUIRED", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
     ))]
 pub(super) async fn authorize(
@@ -84,12 +85,11 @@ pub(super) async fn authorize(
             Refused::Rule(RequestRefused::SentBack(back)) => back.error.into(),
             Refused::Fault(fault) => Error::from(Rejection::from(fault)),
         })?;
-    let answered = if is_approved {
-        app.oauth().approve(&call, &actor, &request).await
-    } else {
-        app.oauth().deny(&call, &actor, &request).await
-    };
-    let answer = answered.map_err(|fault| Error::from(Rejection::from(fault)))?;
+    let answered = answered(&app, &call, &actor, &request, is_approved).await;
+    let answer = answered.map_err(|refused| match refused {
+        Refused::Rule(error) => Error::from(error),
+        Refused::Fault(fault) => Error::from(Rejection::from(fault)),
+    })?;
     let message = if is_approved { "Access was given." } else { "Access was refused." };
     Ok(envelope(StatusCode::OK, RedirectData { redirect_url: answer.location() }, message))
 }

@@ -39,7 +39,7 @@ impl From<&Application> for ApplicationData {
             redirect_uris: application.redirect_uris.iter().map(RedirectUri::to_string).collect(),
             scopes: application.scopes.names().map(str::to_owned).collect(),
             access_level: application.access_level.as_str(),
-            status: application.status.as_str(),
+            status: application.effective_status().as_str(),
             token_endpoint_auth_method: application.authentication.as_str(),
         }
     }
