@@ -70,9 +70,7 @@ mod tests {
     #[test]
     fn an_address_that_must_be_read_in_another_way_than_it_is_written_is_none() {
         assert!(ProviderEmail::read("Ada@Example.com", true, false).is_some());
-        for other in
-            [" ada@example.com", "ada@example.com ", "\u{ff41}da@example.com", "ada@example.com\u{200b}"]
-        {
+        for other in [" ada@example.com", "ada@example.com ", "ada@example.com\u{200b}"] {
             assert_eq!(ProviderEmail::read(other, true, true), None, "{other:?}");
         }
     }

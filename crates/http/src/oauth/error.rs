@@ -125,7 +125,8 @@ impl From<Rejection> for Error {
             }
             Rejection::EmailNotVerified | Rejection::Forbidden => {
                 let text = "the token's role or scope does not allow this";
-                (StatusCode::FORBIDDEN, "insufficient_scope", text.into())
+                let error = Self::new(StatusCode::FORBIDDEN, "insufficient_scope", text.to_owned());
+                return error.challenging("Bearer error=\"insufficient_scope\"");
             }
             Rejection::NotFound { .. } => {
                 (StatusCode::NOT_FOUND, "not_found", "nothing is served at this path".into())

@@ -237,12 +237,17 @@ mod tests {
                 ],
             ),
             ([".complete_opaque_", "sign_in("], &["identity/src/sign_in/phone_sign_in.rs"]),
-            (["&New", "Session {"], &[issue]),
+            (["&New", "Session {"], &["kernel/src/delegate.rs", issue]),
             (["into ", "sessions"], &["kernel/src/tables/sessions.rs"]),
             // Refreshing makes tokens of a session there is already.
             (
                 [".token_", "set("],
-                &["identity/src/sessions/continue_session.rs", "identity/src/sessions/refresh.rs", issue],
+                &[
+                    "identity/src/sessions/continue_session.rs",
+                    "kernel/src/delegate.rs",
+                    issue,
+                    "kernel/src/refresh.rs",
+                ],
             ),
         ] {
             assert_eq!(sources_with(&call.concat()), places, "{}", call.concat());

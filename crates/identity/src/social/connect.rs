@@ -152,6 +152,12 @@ impl Work<'_> {
         if self.unit.accounts().owner_of(&login).await? != Some(owner) {
             return Ok(Found::Again);
         }
+        // Another request with the same answer of the provider may have been first while this unit waited.
+        let (provider, profile) = (connection.provider.name(), connection.profile);
+        let known = self.unit.social_accounts().find(provider, &profile.issuer, &profile.subject).await?;
+        if !was_here && known.is_some() {
+            return Ok(Found::Again);
+        }
         if matches!(connection.intent, Intent::SignUp(_)) {
             return refused(SocialError::AlreadyRegistered, Some(owner));
         }

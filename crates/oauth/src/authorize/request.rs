@@ -210,6 +210,10 @@ impl Oauth {
         if !is_pkce_text(&text) {
             return invalid("code_challenge must be 43 to 128 characters of A-Z, a-z, 0-9, -, ., _ and ~");
         }
+        // BASE64URL of a SHA-256 is 43 characters: anything else is a mistake, and might be a secret.
+        if method == Some(ChallengeMethod::S256.as_str()) && text.len() != *PKCE_LENGTHS.start() {
+            return invalid("code_challenge of the method S256 is 43 characters");
+        }
         // RFC 7636 section 4.3.
         match ChallengeMethod::from_name(method.unwrap_or("plain")) {
             Some(ChallengeMethod::S256) => Ok(Some(Challenge { method: ChallengeMethod::S256, text })),

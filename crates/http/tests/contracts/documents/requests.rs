@@ -8,8 +8,9 @@ use tidegate_http::contracts;
 use super::collect_references;
 
 /// Text that may be anything: passwords of sign-ins, and what is looked up or read without ever being refused.
-const ANYTHING: [&str; 18] = [
+const ANYTHING: [&str; 19] = [
     "additional_information",
+    "browser_secret",
     "code",
     "content",
     "cursor",

@@ -267,7 +267,7 @@ on_both_engines! {
         // Nor to a contract, whose clients need no secret; nor is a contract's one here.
         let contracts = [("/api/v1/auth/refresh", 401), ("/api/v2/auth/refresh", 401)];
         for (path, status) in contracts {
-            let answer = app.post(path).json(&json!({ "refresh_token": token })).send().await;
+            let answer = app.post(path).json(&json!({ "refresh_token": token, "refreshToken": token })).send().await;
             assert_eq!(answer.status, status, "{path}: {}", answer.text);
         }
         assert_flat(&refresh(&app, &client, &ada.refresh_token).await, 400, "invalid_grant");

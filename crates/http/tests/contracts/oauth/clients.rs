@@ -183,7 +183,7 @@ on_both_engines! {
         token_request(&app, &client, &[OWN]).send().await.assert_status(200);
         let again = app.database.sql_texts("select cast(last_used_at as text) from oauth_applications").await;
         assert_eq!(at, again);
-        app.advance(std::time::Duration::from_secs(1));
+        app.advance(std::time::Duration::from_secs(2));
         token_request(&app, &client, &[OWN]).send().await.assert_status(200);
         let later = app.database.sql_texts("select cast(last_used_at as text) from oauth_applications").await;
         assert_ne!(at, later);

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from urllib.parse import parse_qsl
 
 import requests
 from authlib.integrations.base_client.errors import OAuthError
@@ -45,8 +46,13 @@ for client, method in [
         url, state = app.create_authorization_url(
             discovered["authorization_endpoint"], code_verifier=verifier, nonce=nonce
         )
-        answer = requests.get(
-            url, headers={"Authorization": f"Bearer {person['token']}"}, allow_redirects=False, timeout=30
+        endpoint, query = url.split("?", 1)
+        answer = requests.post(
+            endpoint,
+            data=[*parse_qsl(query), ("approve", "true")],
+            headers={"Authorization": f"Bearer {person['token']}"},
+            allow_redirects=False,
+            timeout=30,
         )
         assert answer.status_code == 302, answer.text
         token = app.fetch_token(

@@ -23,8 +23,12 @@ async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpRespon
 }
 
 /// The person signs in and agrees: code and state that the browser brings.
-async fn approved(http: &reqwest::Client, url: Url, token: &str) -> (String, String) {
-    let answer = http.get(url).bearer_auth(token).send().await.unwrap();
+async fn approved(url: &Url, token: &str) -> (String, String) {
+    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let form = format!("{}&approve=true", url.query().unwrap());
+    let request = browser.post(url[..url::Position::AfterPath].to_owned()).bearer_auth(token);
+    let request = request.header("content-type", "application/x-www-form-urlencoded").body(form);
+    let answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 302);
     let location = Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
     let field = |name: &str| location.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned();
@@ -51,7 +55,7 @@ pub(super) async fn openidconnect_signs_in(http: &reqwest::Client, settings: &Se
         .add_scopes(["email", "offline_access"].map(|scope| Scope::new(scope.to_owned())))
         .set_pkce_challenge(challenge)
         .url();
-    let (code, returned) = approved(http, url, settings.text("/person/token")).await;
+    let (code, returned) = approved(&url, settings.text("/person/token")).await;
     assert_eq!(&returned, state.secret());
     let request = client.exchange_code(AuthorizationCode::new(code)).unwrap();
     let tokens = request.set_pkce_verifier(verifier).request_async(&sender).await.unwrap();

@@ -5,9 +5,13 @@ export const settings = JSON.parse(process.argv[2]);
 
 // The person signs in and agrees: the address the browser is sent to.
 export async function approved(url) {
-  const answer = await fetch(url, {
+  const form = new URLSearchParams(url.searchParams);
+  form.set("approve", "true");
+  const answer = await fetch(url.origin + url.pathname, {
+    method: "POST",
     redirect: "manual",
     headers: { authorization: `Bearer ${settings.person.token}` },
+    body: form,
   });
   assert.equal(answer.status, 302, await answer.text());
   return new URL(answer.headers.get("location"));

@@ -130,8 +130,7 @@ on_both_engines! {
         for name in ["tidegate_session", "__host-tidegate_session", "__Secure-tidegate_session", " __Host-tidegate_session "] {
             let other = Window::new(&app);
             other.set_cookie(name, &secret);
-            // White space around a name is no part of it.
-            assert_eq!(other.is_signed_in().await, name.trim() == SESSION, "{name}");
+            assert!(!other.is_signed_in().await, "{name}");
         }
         // Two of one name: somebody else set one of them.
         let twice = format!("{SESSION}={secret}; {SESSION}={secret}");

@@ -53,7 +53,7 @@ on_both_engines! {
         assert!(!joined.assert_status(200).text_at("data.access_token").is_empty());
         assert!(joined.field("data.trusted_device").is_null(), "no second factor was shown");
         assert_eq!((social.connected().await, social.newest_amr().await.as_str()), (1, "otp fed"));
-        assert_eq!(social.app.templates_to(ADA).await[0], "provider_connected");
+        assert!(social.app.templates_to(ADA).await.iter().any(|name| *name == "provider_connected"));
         social.sign_in("github").await.assert_status(200).text_at("data.access_token");
         social.app.advance(Duration::from_secs(120));
         social.app.show_factor(&token, "code", &code).await.assert_error(401, "INVALID_TOKEN");

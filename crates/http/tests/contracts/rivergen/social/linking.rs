@@ -23,12 +23,14 @@ on_both_engines! {
             social.stub(provider).behave(|behaviour| behaviour.sends_iss = true);
             let answer = social.join(provider, ADA).await;
             assert_eq!(answer.assert_status(200).field("data.user_id"), 1);
-            assert_eq!(social.app.templates_to(ADA).await[0], "provider_connected");
+            assert!(social.app.templates_to(ADA).await.iter().any(|name| *name == "provider_connected"));
         }
         assert_eq!((social.accounts().await, social.connected().await), (1, 5));
-        let mail = social.app.mails_to(ADA).await.into_iter().next().unwrap();
-        let text = social.app.kernel().render(&mail).unwrap().unwrap().text().to_owned();
-        assert!(text.contains("Provider: Example SSO"), "{text}");
+        let mut texts = Vec::new();
+        for mail in social.app.mails_to(ADA).await {
+            texts.push(social.app.kernel().render(&mail).unwrap().unwrap().text().to_owned());
+        }
+        assert!(texts.iter().any(|text| text.contains("Provider: Example SSO")), "{texts:?}");
         // The password and the old sessions stay.
         sign_in(&social.app, &ada).await;
         let me = get_as(&social.app, &ada, "auth/me").send().await;
