@@ -232,7 +232,7 @@ impl SentCode {
         let mut bounded = |name, field, most| {
             let value: Option<String> = check.optional(name, field);
             let value = value.filter(|value| !value.is_empty());
-            if value.as_ref().is_some_and(|value| value.len() > 4 * most) {
+            if value.as_ref().is_some_and(|value| value.chars().count() > most) {
                 check.violated::<()>(name, format!("must be at most {most} characters"));
             }
             value
