@@ -171,11 +171,16 @@ impl Visitor {
     }
 
     /// What the browser is recognized by where its owner trusts it. Without a cookie it is like no other: the same program in the same
-    /// network is not enough here. The same where a trusted device is to be `is_unknown`.
+    /// network is not enough here. A form that is sent twice comes from the same one, so it is made of what forms are bound to. Where a
+    /// trusted device is to be `is_unknown`, it is like none before.
     pub(super) fn device(&self, app: &App, is_unknown: bool) -> BrowserDevice {
         match &self.cookies.device {
             Some(known) if !is_unknown => BrowserDevice { value: known.clone(), is_known: true },
-            _ => BrowserDevice { value: secret(app), is_known: false },
+            _ if is_unknown => BrowserDevice { value: secret(app), is_known: false },
+            _ => {
+                let mac = app.kernel().vault.mac("device of a browser", self.form_secret.as_bytes());
+                BrowserDevice { value: URL_SAFE_NO_PAD.encode(mac), is_known: false }
+            }
         }
     }
 

@@ -70,7 +70,7 @@ pub(super) struct CreateApplicationBody {
     #[serde(default)]
     name: Field<String>,
     /// For people.
-    #[schema(value_type = Option<String>, format = "single-line", max_length = 1000)]
+    #[schema(value_type = Option<String>, format = "single-line-or-empty", max_length = 1000)]
     #[serde(default)]
     description: Field<String>,
     /// `authorization_code`, `client_credentials` or both.
@@ -146,7 +146,7 @@ pub(super) struct ChangeApplicationBody {
     #[serde(default)]
     name: Field<String>,
     /// For people.
-    #[schema(value_type = Option<String>, format = "single-line", max_length = 1000)]
+    #[schema(value_type = Option<String>, format = "single-line-or-empty", max_length = 1000)]
     #[serde(default)]
     description: Field<String>,
     /// `authorization_code`, `client_credentials` or both.

@@ -19,7 +19,7 @@ const MAX_STATE: usize = 512;
 /// Longest page that a client may name, in characters.
 const MAX_PAGE: usize = 2_048;
 /// Longest code, in bytes.
-const MAX_CODE: usize = 8 * 1024;
+const MAX_CODE: usize = 2 * 1024;
 /// Length of a challenge of S256: 32 bytes in base64url.
 const CHALLENGE: usize = 43;
 /// Longest secret of a page, in characters (RFC 7636 section 4.1).
@@ -224,7 +224,7 @@ impl SentCode {
         let provider = check.required("provider", self.provider);
         let code = check.required("code", self.code);
         let code = match code {
-            Some(code) if code.is_empty() || code.len() > MAX_CODE => {
+            Some(code) if code.is_empty() || code.chars().count() > MAX_CODE => {
                 check.violated("code", "must be what the provider sent")
             }
             code => code,
