@@ -3,6 +3,7 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
+use tidegate_database::Unit;
 use tidegate_delivery::Template;
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::{AccountId, OrganizationId};
@@ -82,6 +83,19 @@ impl AccountHooks for IdentityHooks {
         organization: OrganizationId,
     ) -> BoxFuture<'w, Result<bool, Fault>> {
         async move { Ok(work.unit.second_factor_rules().admits_without(organization).await?) }.boxed()
+    }
+
+    fn refuses_without_second_factor<'w>(
+        &'w self,
+        unit: &'w mut Unit,
+        account: AccountId,
+        organization: OrganizationId,
+    ) -> BoxFuture<'w, Result<bool, Fault>> {
+        async move {
+            let refuses = unit.second_factor_rules().decided(organization).await? == Some(false);
+            Ok(refuses && unit.factors().any(account).await?)
+        }
+        .boxed()
     }
 
     /// Its owner is mailed, with the link that ends all sessions: whoever has a session of theirs could have done it.

@@ -5,7 +5,6 @@ use tidegate_database::Unit;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::AccountId;
 use tidegate_domain::limit::{Exceeded, Limit};
-use tidegate_domain::session::Amr;
 use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::message::{CodeText, Mail};
@@ -14,7 +13,7 @@ use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call, Fault, Grant};
 
-use crate::{Identity, IdentityTables};
+use crate::Identity;
 
 /// A unit of work on behalf of a caller. One that acts for a signed-in caller carries the grant by which it acts.
 pub(crate) struct Work<'a, G = ()> {
@@ -88,28 +87,10 @@ impl Identity {
         organization: i64,
         permission: Permission,
     ) -> Outcome<Grant, NoAccess> {
-        let own = self.kernel.grant_for_organizations(unit, actor, permission).await?;
-        let found = unit.organizations().membership(own.account(), organization).await?;
-        let there = found.and_then(|(organization, role)| own.in_organization(organization, role));
-        let Some(grant) = there.filter(|grant| grant.allows(permission)) else {
-            return refuse(NoAccess);
-        };
-        self.require_factor_of(unit, &grant).await?;
-        Ok(grant)
-    }
-
-    /// Refuses a session that has not shown the account's second factor, where the organization decided to refuse such sign-ins: it may
-    /// have been opened in another organization, which admits them. Personal access tokens were made by sessions that have.
-    async fn require_factor_of(&self, unit: &mut Unit, grant: &Grant) -> Result<(), Fault> {
-        let session = grant.session();
-        if session.access_token.is_some() || session.amr.contains(Amr::MultiFactor) {
-            return Ok(());
+        match self.kernel.grant_in_organization(unit, actor, organization, permission).await? {
+            Some(grant) => Ok(grant),
+            None => refuse(NoAccess),
         }
-        let refuses = unit.second_factor_rules().decided(grant.organization()).await? == Some(false);
-        if refuses && unit.factors().any(grant.account()).await? {
-            return Err(Fault::StepUpRequired);
-        }
-        Ok(())
     }
 
     /// Begins to read for a signed-in caller, if they may; what is known of their session may be two seconds old.

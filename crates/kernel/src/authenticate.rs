@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tidegate_crypto::{PlainToken, SanctumToken, TokenError, TokenHash};
 use tidegate_database::Unit;
-use tidegate_domain::id::{AccessTokenId, AccountId, SessionId};
+use tidegate_domain::id::{AccessTokenId, AccountId, OrganizationId, SessionId};
+use tidegate_domain::session::Amr;
 use tidegate_domain::{AccessClaims, ContractId, Permission, PermissionSet, Role, Scopes, Timestamp};
 
 use crate::cache::MAX_AGE;
@@ -350,17 +351,20 @@ impl Kernel {
         self.renewed(unit, accepted).await
     }
 
-    /// The actor's grant as it is in this unit of work, for what their role in another organization may allow: see
-    /// [`Grant::in_organization`]. A token that could carry the permission under no role is refused here.
+    /// The actor's grant in the organization of that number, as both are in this unit of work, if their role there allows this: see
+    /// [`Grant::in_organization`]. None for any other, and where there is no such organization: who is no member does not learn which.
     ///
     /// # Errors
-    /// [`Fault::SessionEnded`], [`Fault::Forbidden`], and those of the store.
-    pub async fn grant_for_organizations(
+    /// [`Fault::SessionEnded`]; [`Fault::Forbidden`] for a token that could carry the permission under no role;
+    /// [`Fault::StepUpRequired`] where the organization refuses sessions without the account's second factor, and this one, which
+    /// another organization may have admitted, has not shown it; those of the store.
+    pub async fn grant_in_organization(
         &self,
         unit: &mut Unit,
         actor: &Actor,
+        organization: i64,
         permission: Permission,
-    ) -> Result<Grant, Fault> {
+    ) -> Result<Option<Grant>, Fault> {
         let accepted = actor.grant();
         accepted.require_within_limit(permission)?;
         // Whatever its account is elsewhere: such a token is in the hands of an end user.
@@ -370,7 +374,39 @@ impl Kernel {
         if permission.changes_own_account() {
             unit.account_cards().lock(accepted.account()).await?;
         }
-        self.renewed(unit, accepted).await
+        let own = self.renewed(unit, accepted).await?;
+        let found = unit.memberships().find(own.account(), organization).await?;
+        let there = found.and_then(|(organization, role)| own.in_organization(organization, role));
+        let Some(grant) = there.filter(|grant| grant.allows(permission)) else {
+            return Ok(None);
+        };
+        let session = grant.session();
+        // Personal access tokens were made by sessions that have shown it.
+        if session.access_token.is_none()
+            && !session.amr.contains(Amr::MultiFactor)
+            && self.refuses_without_second_factor(unit, grant.account(), grant.organization()).await?
+        {
+            return Err(Fault::StepUpRequired);
+        }
+        Ok(Some(grant))
+    }
+
+    /// Asks every feature whether the organization refuses sessions without the second factor that the account has.
+    ///
+    /// # Errors
+    /// The first feature's that fails: nothing may be done there then.
+    async fn refuses_without_second_factor(
+        &self,
+        unit: &mut Unit,
+        account: AccountId,
+        organization: OrganizationId,
+    ) -> Result<bool, Fault> {
+        for hooks in self.hooks() {
+            if hooks.refuses_without_second_factor(unit, account, organization).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Refuses a grant whose session has ended, or lost a permission, since its token was accepted: a body may have been waited

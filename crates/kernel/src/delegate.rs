@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::issue::{Bearer, REFRESH_PREFIX, TokenSet};
 use crate::tables::refresh_tokens::NewRefreshToken;
 use crate::tables::sessions::{NewSession, NewSessionApplication, SessionRecord};
-use crate::{Call, Kernel, KernelTables, Work};
+use crate::{Grant, Kernel, KernelTables, Work};
 
 /// Most sessions that one application has of one account at a time: of more, the oldest end.
 pub const MOST_SESSIONS: i64 = 50;
@@ -52,18 +52,34 @@ pub struct OwnToken {
 }
 
 impl Work<'_> {
-    /// Refuses a session that may not give an application access at that time: what it gives lives longer than itself. Its owner must
-    /// have proven lately enough who they are, and with a second factor where the account has one.
+    /// Refuses a caller who has not shown lately enough who they are, for actions that make or change what signs in or acts: see
+    /// [`require_shown`](Self::require_shown).
     ///
     /// # Errors
     /// [`Fault::StepUpRequired`]; those of the store.
-    pub async fn require_delegable(
+    pub async fn authorize_recent(&mut self, grant: &Grant) -> Result<(), Fault> {
+        self.require_shown(grant.session(), grant.claims().contract, self.now).await
+    }
+
+    /// Refuses a session whose owner proved too long before `at` who they are. How long that may be, the contract called and the
+    /// contract of the token say; the shorter time counts.
+    ///
+    /// Of an account with a second factor the session must have shown it, whenever that was: neither a provider's word nor a trusted
+    /// device nor a password alone changes what signs in, or gives what lives longer than itself.
+    ///
+    /// # Errors
+    /// [`Fault::StepUpRequired`]; those of the store.
+    pub async fn require_shown(
         &mut self,
         session: &SessionRecord,
         contract: ContractId,
         at: Timestamp,
     ) -> Result<(), Fault> {
-        self.kernel.require_recent(self.call, session, contract, at)?;
+        let of_token = self.kernel.settings.profile(contract).recent_sign_in;
+        let recent = [self.call.profile.recent_sign_in, of_token].into_iter().flatten().min();
+        if recent.is_some_and(|recent| at.since(session.auth_time) > recent) {
+            return Err(Fault::StepUpRequired);
+        }
         if !session.amr.contains(Amr::MultiFactor) && self.has_second_factor(session.account).await? {
             return Err(Fault::StepUpRequired);
         }
@@ -150,26 +166,6 @@ impl Work<'_> {
 }
 
 impl Kernel {
-    /// Refuses a session whose owner proved too long before `at` who they are: for actions that make or change what signs in. How long
-    /// that may be, the contract called and the contract of the token say; the shorter time counts.
-    ///
-    /// # Errors
-    /// [`Fault::StepUpRequired`].
-    pub fn require_recent(
-        &self,
-        call: &Call,
-        session: &SessionRecord,
-        contract: ContractId,
-        at: Timestamp,
-    ) -> Result<(), Fault> {
-        let of_token = self.settings.profile(contract).recent_sign_in;
-        let recent = [call.profile.recent_sign_in, of_token].into_iter().flatten().min();
-        match recent {
-            Some(recent) if at.since(session.auth_time) > recent => Err(Fault::StepUpRequired),
-            _ => Ok(()),
-        }
-    }
-
     /// Signs an access token for an application in its own name; answers how many seconds it lives. Nothing is stored.
     ///
     /// # Errors

@@ -8,8 +8,8 @@ use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call, Fault, Grant};
 
+use crate::Oauth;
 use crate::applications::ApplicationError;
-use crate::{Oauth, OauthTables};
 
 /// A unit of work on behalf of a caller. One that acts for a signed-in caller carries the grant by which it acts.
 pub(crate) struct Work<'a, G = ()> {
@@ -76,10 +76,7 @@ impl Oauth {
         organization: i64,
         permission: Permission,
     ) -> Outcome<Grant, ApplicationError> {
-        let own = self.kernel.grant_for_organizations(unit, actor, permission).await?;
-        let found = unit.applications().membership(own.account(), organization).await?;
-        let there = found.and_then(|(organization, role)| own.in_organization(organization, role));
-        match there.filter(|grant| grant.allows(permission)) {
+        match self.kernel.grant_in_organization(unit, actor, organization, permission).await? {
             Some(grant) => Ok(grant),
             None => refuse(ApplicationError::OrganizationDenied),
         }
@@ -98,10 +95,17 @@ impl Oauth {
 }
 
 impl Acting<'_> {
-    /// Refuses a caller who proved too long ago who they are: for actions that make or change what acts for the organization.
-    pub(crate) fn authorize_recent(&self) -> Result<(), Fault> {
-        let contract = self.grant.claims().contract;
-        self.app.kernel.require_recent(self.call, self.grant.session(), contract, self.now)
+    /// Refuses a caller who has not shown lately enough who they are: see [`authorize_recent`].
+    ///
+    /// [`authorize_recent`]: tidegate_kernel::Work::authorize_recent
+    pub(crate) async fn authorize_recent(&mut self) -> Result<(), Fault> {
+        let mut work = tidegate_kernel::Work {
+            kernel: &self.app.kernel,
+            call: self.call,
+            unit: &mut self.unit,
+            now: self.now,
+        };
+        work.authorize_recent(&self.grant).await
     }
 }
 

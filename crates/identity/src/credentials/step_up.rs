@@ -48,18 +48,17 @@ pub enum StepUpError {
 }
 
 impl Acting<'_> {
-    /// Refuses a caller who proved too long ago who they are: for actions that change what signs in to the account. How long that may
-    /// be, the contract called and the contract of the token say; the shorter time counts.
+    /// Refuses a caller who has not shown lately enough who they are: see [`authorize_recent`].
     ///
-    /// Of an account with a second factor the session must have shown it, whenever that was: neither a provider's word nor a
-    /// trusted device nor a password alone changes what signs in.
+    /// [`authorize_recent`]: tidegate_kernel::Work::authorize_recent
     pub(crate) async fn authorize_recent(&mut self) -> Result<(), Fault> {
-        let is_shown = self.grant.session().amr.contains(Amr::MultiFactor);
-        if !is_shown && self.unit.factors().any(self.grant.account()).await? {
-            return Err(Fault::StepUpRequired);
-        }
-        let contract = self.grant.claims().contract;
-        self.app.kernel.require_recent(self.call, self.grant.session(), contract, self.now)
+        let mut work = tidegate_kernel::Work {
+            kernel: &self.app.kernel,
+            call: self.call,
+            unit: &mut self.unit,
+            now: self.now,
+        };
+        work.authorize_recent(&self.grant).await
     }
 
     /// Notes in the session that its owner proved anew who they are.

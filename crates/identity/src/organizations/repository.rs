@@ -308,26 +308,6 @@ impl Organizations<'_> {
         Ok(row.map(|(account,)| account.into()))
     }
 
-    /// The organization of that number and the account's role there, if it is a member who agreed to be one; its owner need not.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn membership(
-        &mut self,
-        account: AccountId,
-        number: i64,
-    ) -> Result<Option<(OrganizationId, Role)>> {
-        let row = fetch_optional!(
-            self.0,
-            (Uuid, String),
-            "select m.organization_id, m.role from memberships m join organizations o on o.id = m.organization_id
-             where m.account_id = $1 and o.number = $2 and (m.accepted_at is not null or m.role = 'owner')",
-            account.0,
-            number,
-        )?;
-        row.map(|(organization, name)| Ok((organization.into(), role(&name)?))).transpose()
-    }
-
     /// For how long a token lives at most that a member makes for the organization. None where it says nothing.
     ///
     /// # Errors

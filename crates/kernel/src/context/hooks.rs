@@ -5,6 +5,7 @@ use std::future::ready;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
+use tidegate_database::Unit;
 use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_domain::{EmailAddress, Scopes};
 
@@ -97,6 +98,18 @@ pub trait AccountHooks: Send + Sync + 'static {
         organization: OrganizationId,
     ) -> BoxFuture<'w, Result<bool, Fault>> {
         let _ = (work, organization);
+        ready(Ok(false)).boxed()
+    }
+
+    /// Whether the organization refuses sessions that have not shown the account's second factor, and the account has one with the
+    /// feature.
+    fn refuses_without_second_factor<'w>(
+        &'w self,
+        unit: &'w mut Unit,
+        account: AccountId,
+        organization: OrganizationId,
+    ) -> BoxFuture<'w, Result<bool, Fault>> {
+        let _ = (unit, account, organization);
         ready(Ok(false)).boxed()
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod kept_sessions;
 pub mod keys;
 pub mod known_networks;
 pub mod limits;
+pub mod memberships;
 pub mod outbox;
 pub mod refresh_tokens;
 mod session_records;
@@ -29,6 +30,7 @@ use idempotency::Idempotency;
 use keys::Keys;
 use known_networks::KnownNetworks;
 use limits::Limits;
+use memberships::Memberships;
 use outbox::Outbox;
 use refresh_tokens::RefreshTokens;
 use sessions::Sessions;
@@ -78,6 +80,9 @@ pub trait KernelTables {
 
     /// Accounts as features see them that do not own them.
     fn account_cards(&mut self) -> AccountCards<'_>;
+
+    /// Who is a member of an organization.
+    fn memberships(&mut self) -> Memberships<'_>;
 
     /// The audit log.
     fn audit(&mut self) -> Audit<'_>;
@@ -129,6 +134,10 @@ impl KernelTables for Unit {
 
     fn account_cards(&mut self) -> AccountCards<'_> {
         AccountCards(self)
+    }
+
+    fn memberships(&mut self) -> Memberships<'_> {
+        Memberships(self)
     }
 
     fn audit(&mut self) -> Audit<'_> {

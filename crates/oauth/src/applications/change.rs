@@ -49,7 +49,7 @@ impl Oauth {
         change: ApplicationChange,
     ) -> Outcome<Application, ApplicationError> {
         let mut work = self.begin_in(call, actor, organization, Permission::ManageApplications).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         let before = work.application_to_change(number).await?;
         let after = changed(&before, change);
         ApplicationRule::check(&after.grant_types, &after.redirect_uris, after.authentication)

@@ -42,7 +42,7 @@ impl Oauth {
         new: &NewApplication,
     ) -> Outcome<Registered, ApplicationError> {
         let mut work = self.begin_in(call, actor, organization, Permission::ManageApplications).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         let (organization, account) = (work.grant.organization(), work.grant.account());
         let registered = work.register(organization, Some(account), new).await?;
         work.commit().await?;

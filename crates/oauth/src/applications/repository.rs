@@ -4,9 +4,8 @@ use tidegate_crypto::TokenHash;
 use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_one, fetch_optional};
 use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId, SessionId};
 use tidegate_domain::oauth::{AccessLevel, ApplicationStatus, ClientAuthentication, GrantType};
-use tidegate_domain::{RedirectUri, Role, Scopes, Timestamp};
+use tidegate_domain::{RedirectUri, Scopes, Timestamp};
 use tidegate_kernel::KernelTables;
-use tidegate_kernel::tables::role;
 use uuid::Uuid;
 
 use super::application::{Application, NewApplication, Secrets};
@@ -110,40 +109,6 @@ impl Applications<'_> {
     pub(crate) async fn lock(&mut self, organization: OrganizationId) -> Result<()> {
         execute!(self.0, "update organizations set updated_at = updated_at where id = $1", organization.0,)?;
         Ok(())
-    }
-
-    /// The organization of that number and the account's role there, if it is a member who agreed to be one.
-    pub(crate) async fn membership(
-        &mut self,
-        account: AccountId,
-        number: i64,
-    ) -> Result<Option<(OrganizationId, Role)>> {
-        let row = fetch_optional!(
-            self.0,
-            (Uuid, String),
-            "select m.organization_id, m.role from memberships m join organizations o on o.id = m.organization_id
-             where m.account_id = $1 and o.number = $2 and m.accepted_at is not null",
-            account.0,
-            number,
-        )?;
-        row.map(|(organization, name)| Ok((organization.into(), role(&name)?))).transpose()
-    }
-
-    /// Whether the account is a member of the organization who agreed to be one.
-    pub(crate) async fn is_member(
-        &mut self,
-        account: AccountId,
-        organization: OrganizationId,
-    ) -> Result<bool> {
-        let row = fetch_optional!(
-            self.0,
-            (Uuid,),
-            "select organization_id from memberships
-             where account_id = $1 and organization_id = $2 and accepted_at is not null",
-            account.0,
-            organization.0,
-        )?;
-        Ok(row.is_some())
     }
 
     /// The organization of that number.

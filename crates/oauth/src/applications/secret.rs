@@ -32,7 +32,7 @@ impl Oauth {
         number: i64,
     ) -> Outcome<PlainToken, ApplicationError> {
         let mut work = self.begin_in(call, actor, organization, Permission::ManageApplications).await?;
-        work.authorize_recent()?;
+        work.authorize_recent().await?;
         let application = work.application_to_change(number).await?;
         let subject = work.grant.subject();
         let secret = work.replace_secret(&application, subject).await?;

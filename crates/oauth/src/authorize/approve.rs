@@ -5,7 +5,7 @@ use tidegate_crypto::PlainToken;
 use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
 use tidegate_kernel::counted_client::CountedClient;
-use tidegate_kernel::fault::{Outcome, Refused, refuse};
+use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::hooks::AllowedApplication;
 use tidegate_kernel::throttle::Counted;
 use tidegate_kernel::{Actor, Call, Fault};
@@ -42,14 +42,8 @@ impl Oauth {
     ) -> Outcome<Answer, ShownError> {
         let mut work = self.begin_as(call, actor, Permission::AuthorizeApplications).await?;
         let (account, now) = (work.grant.account(), work.now);
-        let (session, contract) = (work.grant.session().clone(), work.grant.claims().contract);
-        work.kernel().require_delegable(&session, contract, now).await?;
-        let limit = self.rules().codes_by_account;
-        if let Some(exceeded) =
-            work.kernel().count(Counted::Client(CountedClient::Codes(account)), limit).await?
-        {
-            return Err(Refused::Fault(exceeded.into()));
-        }
+        work.authorize_recent().await?;
+        work.count_answer().await?;
         let current = work.unit.applications().find(request.application.id).await?;
         let Some(application) = current.filter(Application::is_active) else {
             return refuse(ShownError::InvalidClient);
@@ -67,7 +61,7 @@ impl Oauth {
             hash: code.hash(),
             application: &application,
             account,
-            session: session.id,
+            session: work.grant.session().id,
             request,
             ip: &ip,
             created_at: now,
@@ -97,12 +91,7 @@ impl Oauth {
         request: &AuthorizationRequest,
     ) -> Result<Answer, Fault> {
         let mut work = self.begin_as(call, actor, Permission::AuthorizeApplications).await?;
-        let (account, limit) = (work.grant.account(), self.rules().codes_by_account);
-        if let Some(exceeded) =
-            work.kernel().count(Counted::Client(CountedClient::Codes(account)), limit).await?
-        {
-            return Err(exceeded.into());
-        }
+        work.count_answer().await?;
         let subject = work.grant.subject();
         work.audit(Action::AccessDenied, subject, json!({ "client_id": request.application.id })).await?;
         work.commit().await?;
@@ -116,6 +105,16 @@ impl Oauth {
 }
 
 impl Acting<'_> {
+    /// Counts an answer to an application, whichever it is: each is a row, and a code besides where it is a yes.
+    async fn count_answer(&mut self) -> Result<(), Fault> {
+        let counted = Counted::Client(CountedClient::Codes(self.grant.account()));
+        let limit = self.app.rules().codes_by_account;
+        match self.kernel().count(counted, limit).await? {
+            Some(exceeded) => Err(exceeded.into()),
+            None => Ok(()),
+        }
+    }
+
     /// Remembers that the application has access. The owner hears of what is new.
     async fn remember(
         &mut self,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidegate_domain::{Permission, Scopes, Timestamp};
-use tidegate_kernel::{Actor, Fault};
+use tidegate_kernel::{Actor, Fault, KernelTables};
 
 use super::error::{AuthorizationError, SentBack};
 use super::request::AuthorizationRequest;
@@ -141,7 +141,7 @@ impl Oauth {
             return Ok(Decision::Granted(Approval { because: Because::Remembered }));
         }
         let is_own = presence == Presence::Bearer
-            && unit.applications().is_member(account, application.organization).await?;
+            && unit.memberships().exists(account, application.organization).await?;
         if may_be_silent && is_own {
             return Ok(Decision::Granted(Approval { because: Because::Member }));
         }

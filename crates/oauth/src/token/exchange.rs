@@ -122,7 +122,7 @@ impl Oauth {
         let Some(parent) = parent.filter(|parent| parent.account == code.account) else {
             return Ok(None);
         };
-        match work.kernel().require_delegable(&parent, parent.contract, code.created_at).await {
+        match work.kernel().require_shown(&parent, parent.contract, code.created_at).await {
             Err(Fault::StepUpRequired) => return Ok(None),
             delegable => delegable?,
         }

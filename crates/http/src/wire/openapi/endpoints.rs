@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::MethodRouter;
+// What `#[utoipa::path]` implements, by the only path at which it is published: an update of utoipa may move it.
 use utoipa::__dev::{SchemaReferences, Tags};
 use utoipa::Path;
 use utoipa::openapi::path::Paths;

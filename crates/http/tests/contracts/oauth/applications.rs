@@ -6,8 +6,9 @@ use tidegate_domain::quota::Quotas;
 use tidegate_testkit::{Answer, Engine, Person, TestApp, on_both_engines};
 
 use super::wire::{
-    ADA, App, CALLBACK, applications, as_person, assert_flat, audited, code, described, described_with,
-    exchange, me, organization, parameters, register, register_public, sign_in, token_request,
+    ADA, App, CALLBACK, applications, as_person, assert_flat, audited, authorize, code, described,
+    described_with, exchange, me, organization, parameters, register, register_public, sign_in,
+    token_request,
 };
 
 async fn one(app: &TestApp, who: &Person, method: Method, client: &App, rest: &str) -> Answer {
@@ -131,6 +132,15 @@ on_both_engines! {
         register(&app, &ada, &described()).await;
         create(&app, &ada, &described_with(json!({ "name": "Other" }))).await.assert_error(409, "too_many_applications");
         assert_eq!(app.sql_count("select count(*) from oauth_applications").await, 1);
+    }
+
+    // One whom a manager or an operator made never agreed to anything, and owns the organization none the less.
+    async fn an_owner_who_never_agreed_to_be_a_member_is_one(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        app.database.sql("update memberships set accepted_at = null").await;
+        let client = register(&app, &ada, &described()).await;
+        let answer = authorize(&app, &ada.access_token, &parameters(&client)).await;
+        assert!(answer.assert_status(302).header("location").contains("code="), "{}", answer.header("location"));
     }
 
     async fn only_what_is_named_is_changed(app: TestApp) {

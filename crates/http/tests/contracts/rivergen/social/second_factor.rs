@@ -102,13 +102,15 @@ on_both_engines! {
         social.join("google", ADA).await.assert_status(200);
         social.app.enrol_totp(&ada, "Phone").await;
         let session = social.sign_in("google").await.assert_status(200).text_at("data.access_token");
-        let path = url(&format!("organizations/{number}/tokens"));
-        let list = |token: &str| social.app.get(&path).bearer(token).send();
-        list(&session).await.assert_status(200);
-        decide(&social.app, organization, false).await;
-        list(&session).await.assert_error(403, "STEP_UP_REQUIRED");
-        list(&ada.access_token).await.assert_status(200);
-        decide(&social.app, organization, true).await;
-        list(&session).await.assert_status(200);
+        // Whatever is done there, of whichever feature.
+        for topic in ["tokens", "oauth-applications"] {
+            let path = url(&format!("organizations/{number}/{topic}"));
+            let list = |token: &str| social.app.get(&path).bearer(token).send();
+            decide(&social.app, organization, true).await;
+            list(&session).await.assert_status(200);
+            decide(&social.app, organization, false).await;
+            list(&session).await.assert_error(403, "STEP_UP_REQUIRED");
+            list(&ada.access_token).await.assert_status(200);
+        }
     }
 }
