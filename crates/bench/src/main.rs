@@ -13,6 +13,7 @@ mod factors;
 mod hashing;
 mod load;
 mod machine;
+mod oauth;
 mod phones;
 mod report;
 mod scenarios;
@@ -61,7 +62,7 @@ struct Options {
     json: Option<PathBuf>,
     /// Only scenarios whose name contains this: starting, reading, listing, writing-sqlite, writing-postgres,
     /// phones-sqlite, phones-postgres, factors-sqlite,
-    /// factors-postgres, signing-in, scale
+    /// factors-postgres, oauth-sqlite, oauth-postgres, signing-in, scale
     #[arg(long, default_value = "")]
     only: String,
     /// How many accounts are many

@@ -78,6 +78,7 @@ impl Setup {
             ("ingestiq.limits", &["failed_sign_in", "anonymous_requests", "authenticated_requests"]),
             ("crossing_minds.limits", &["requests_by_organization"]),
             ("riven.limits", &["anonymous_requests", "authenticated_requests"]),
+            ("oauth", &["codes_by_account"]),
             ("phone.limits", &["by_phone_at_once", "by_phone", "by_ip", "by_prefix"]),
         ] {
             let key = |limit: &str| {

@@ -128,9 +128,26 @@ fn head_of(bytes: &[u8]) -> Result<Option<(u16, usize, Length)>> {
 /// A request without a body.
 pub(crate) fn get(path: &str, token: Option<&str>) -> Vec<u8> {
     let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+    get_with(path, &authorization)
+}
+
+/// The same with these headers, each with its end.
+pub(crate) fn get_with(path: &str, headers: &str) -> Vec<u8> {
     format!(
         "GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: tidegate-bench\r\naccept: application/json\r\n\
-         {authorization}\r\n"
+         {headers}\r\n"
+    )
+    .into_bytes()
+}
+
+/// A request with a form of values that need no encoding, and these headers.
+pub(crate) fn form_with(path: &str, headers: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+    let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let body = pairs.join("&");
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: tidegate-bench\r\naccept: application/json\r\n\
+         {headers}content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
     )
     .into_bytes()
 }

@@ -26,7 +26,7 @@ pub(crate) type Acting<'a> = Work<'a, Grant>;
 impl Brokerage {
     /// Begins a unit of work that notes what the broker did.
     pub(crate) async fn begin<'a>(&'a self, call: &'a Call) -> Result<Work<'a>, Fault> {
-        let unit = self.kernel.store.begin().await?;
+        let unit = self.kernel.begin_for_call(call).await?;
         Ok(Work { app: self, call, unit, now: self.kernel.now(), grant: () })
     }
 
@@ -39,7 +39,7 @@ impl Brokerage {
         actor: &Actor,
         permission: Permission,
     ) -> Result<Acting<'a>, Fault> {
-        let mut unit = self.kernel.store.begin().await?;
+        let mut unit = self.kernel.begin_for_call(call).await?;
         let grant = self.kernel.grant_in(&mut unit, actor, permission).await?;
         Ok(Work { app: self, call, unit, now: self.kernel.now(), grant })
     }

@@ -1,5 +1,6 @@
 //! Access tokens: signing and verification (RFC 9068, RFC 8725).
 
+pub mod openid;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,10 @@ struct Keys {
     signing: SigningKey,
     header: Header,
     verifying: Vec<VerificationKey>,
+    /// Signs ID tokens where RS256 is wanted. None until it is first needed.
+    rsa: Option<SigningKey>,
+    /// Keys of ID tokens alone, the one that signs first: published, and never a reason to accept an access token.
+    of_id_tokens: Vec<VerificationKey>,
 }
 
 /// Why an access token is not accepted.
@@ -49,12 +54,28 @@ impl KeyRing {
     /// Signs with `signing`; verifies with its public half and with `others`: retired keys whose tokens still live, and
     /// upcoming ones that relying parties should know before the first signature.
     pub fn new(signing: SigningKey, others: Vec<VerificationKey>) -> Self {
+        Self::with_rsa(signing, others, None)
+    }
+
+    /// The same, with an RSA key that signs the ID tokens of applications that want RS256. Of `others`, the RSA keys are published and
+    /// verify no access token.
+    pub fn with_rsa(signing: SigningKey, others: Vec<VerificationKey>, rsa: Option<SigningKey>) -> Self {
         let mut header = Header::new(signing.algorithm().jws());
         header.typ = Some(ACCESS_TOKEN.to_owned());
         header.kid = Some(signing.kid().to_owned());
+        let others = others.into_iter().filter(|key| key.kid() != signing.kid());
+        let (of_both, of_id): (Vec<_>, Vec<_>) =
+            others.partition(|key| key.algorithm().signs_access_tokens());
         let mut verifying = vec![signing.verification_key().clone()];
-        verifying.extend(others.into_iter().filter(|key| key.kid() != signing.kid()));
-        Self(Arc::new(Keys { signing, header, verifying }))
+        verifying.extend(of_both);
+        let mut of_id_tokens: Vec<_> = rsa.iter().map(|key| key.verification_key().clone()).collect();
+        of_id_tokens.extend(of_id);
+        Self(Arc::new(Keys { signing, header, verifying, rsa, of_id_tokens }))
+    }
+
+    /// Whether it has a key for RS256.
+    pub fn has_rsa(&self) -> bool {
+        self.0.rsa.is_some()
     }
 
     /// The key that signs now.
@@ -78,6 +99,17 @@ impl KeyRing {
         let mut header = self.0.header.clone();
         header.typ = Some("JWT".to_owned());
         encode(&header, claims, self.0.signing.private()).map(Secret::new).map_err(|_| SigningFailed)
+    }
+
+    /// The same, signed with RS256.
+    ///
+    /// # Errors
+    /// [`SigningFailed`], also where there is no such key.
+    pub fn sign_id_token_rs256<T: Serialize>(&self, claims: &T) -> Result<Secret, SigningFailed> {
+        let key = self.0.rsa.as_ref().ok_or(SigningFailed)?;
+        let mut header = Header::new(key.algorithm().jws());
+        header.kid = Some(key.kid().to_owned());
+        encode(&header, claims, key.private()).map(Secret::new).map_err(|_| SigningFailed)
     }
 
     /// What `token` says, if it is an access token of this installation, `issuer`, that has not ended by `now`.
@@ -120,7 +152,8 @@ impl KeyRing {
 
     /// The public keys, as `/.well-known/jwks.json` publishes them, the one that signs first.
     pub fn jwks(&self) -> Value {
-        let keys: Vec<Value> = self.0.verifying.iter().map(VerificationKey::jwk).collect();
+        let all = self.0.verifying.iter().chain(&self.0.of_id_tokens);
+        let keys: Vec<Value> = all.map(VerificationKey::jwk).collect();
         json!({ "keys": keys })
     }
 

@@ -1,12 +1,16 @@
-//! Keys that sign access tokens.
+//! Keys that sign access tokens and ID tokens.
 
 use std::fmt;
 
 use aws_lc_rs::agreement::{self, ECDH_P256};
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair,
+};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -25,6 +29,19 @@ pub enum SigningAlgorithm {
     /// Ed25519.
     #[serde(rename = "EdDSA")]
     EdDsa,
+    /// RSASSA-PKCS1-v1_5 with SHA-256. Of ID tokens alone: what OpenID Connect Core section 15.1 asks of every provider.
+    #[serde(rename = "RS256")]
+    Rs256,
+}
+
+/// How long an RSA key is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RsaSize {
+    /// 2048 bits (RFC 7518 section 3.3: the least there is).
+    #[default]
+    Bits2048,
+    /// 3072 bits.
+    Bits3072,
 }
 
 /// A private key, and the public half that goes with it.
@@ -50,7 +67,7 @@ pub enum KeyError {
     #[error("not a usable {0} key")]
     Unusable(&'static str),
     /// Not a public key of a kind known here.
-    #[error("not the JSON Web Key of an ES256 or EdDSA public key")]
+    #[error("not the JSON Web Key of an ES256, EdDSA or RS256 public key")]
     Jwk,
     /// A key stored under another's name.
     #[error("signing key `{stored}` turned out to be `{actual}`")]
@@ -68,17 +85,29 @@ pub enum KeyError {
 /// A public key's coordinates, in base64url.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Point {
-    P256 { x: String, y: String },
-    Ed25519 { x: String },
+    P256 {
+        x: String,
+        y: String,
+    },
+    Ed25519 {
+        x: String,
+    },
+    /// Modulus and exponent.
+    Rsa {
+        n: String,
+        e: String,
+    },
 }
 
 /// A public JSON Web Key, as far as it says which key it is.
 #[derive(Deserialize)]
 struct Jwk {
     kty: String,
-    crv: String,
-    x: String,
+    crv: Option<String>,
+    x: Option<String>,
     y: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
 }
 
 /// A random number is no P-256 key once in 2^32 times. Four in a row are no chance.
@@ -90,18 +119,26 @@ impl SigningAlgorithm {
         match self {
             Self::Es256 => "ES256",
             Self::EdDsa => "EdDSA",
+            Self::Rs256 => "RS256",
         }
     }
 
     /// The algorithm with this `alg`.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Es256, Self::EdDsa].into_iter().find(|algorithm| algorithm.as_str() == name)
+        [Self::Es256, Self::EdDsa, Self::Rs256].into_iter().find(|algorithm| algorithm.as_str() == name)
+    }
+
+    /// Whether it signs access tokens, too. RS256 is for ID tokens alone: a key that nobody has to verify access tokens with cannot be
+    /// confused with one that does.
+    pub const fn signs_access_tokens(self) -> bool {
+        !matches!(self, Self::Rs256)
     }
 
     pub(crate) const fn jws(self) -> Algorithm {
         match self {
             Self::Es256 => Algorithm::ES256,
             Self::EdDsa => Algorithm::EdDSA,
+            Self::Rs256 => Algorithm::RS256,
         }
     }
 
@@ -111,7 +148,7 @@ impl SigningAlgorithm {
 }
 
 impl SigningKey {
-    /// A new key, from `entropy` alone.
+    /// A new key, from `entropy` alone; one for RS256 as [`Self::generate_rsa`] makes it.
     ///
     /// # Errors
     /// [`KeyError::Unusable`] when `entropy` is broken.
@@ -120,12 +157,33 @@ impl SigningKey {
         now: Timestamp,
         entropy: &dyn Entropy,
     ) -> Result<Self, KeyError> {
+        if algorithm == SigningAlgorithm::Rs256 {
+            return Self::generate_rsa(RsaSize::default(), now);
+        }
         let drawn = (0..DRAWS).find_map(|_| {
             let mut seed = Zeroizing::new([0; 32]);
             entropy.fill(&mut *seed);
             pkcs8_of(algorithm, &*seed)
         });
-        Self::from_pkcs8(algorithm, &drawn.ok_or(algorithm.unusable())?, now)
+        Self::from_private(algorithm, &drawn.ok_or(algorithm.unusable())?, now)
+    }
+
+    /// A new RSA key. It takes a tenth of a second or several, of one processor. The library draws the primes from the operating system
+    /// itself: it takes no randomness from outside.
+    ///
+    /// # Errors
+    /// [`KeyError::Unusable`] when the library has none.
+    pub fn generate_rsa(size: RsaSize, now: Timestamp) -> Result<Self, KeyError> {
+        let unusable = SigningAlgorithm::Rs256.unusable();
+        let size = match size {
+            RsaSize::Bits2048 => KeySize::Rsa2048,
+            RsaSize::Bits3072 => KeySize::Rsa3072,
+        };
+        let made = RsaKeyPair::generate(size).ok();
+        let made: Option<Pkcs8V1Der<'static>> = made.and_then(|pair| pair.as_der().ok());
+        let made = made.ok_or(unusable)?;
+        let private = rsa_private(made.as_ref()).ok_or(SigningAlgorithm::Rs256.unusable())?;
+        Self::from_private(SigningAlgorithm::Rs256, private.as_bytes(), now)
     }
 
     /// Encrypts the private key for the store.
@@ -147,8 +205,8 @@ impl SigningKey {
         created_at: Timestamp,
         sealed: &[u8],
     ) -> Result<Self, KeyError> {
-        let pkcs8 = vault.open(&context(kid), sealed)?;
-        let key = Self::from_pkcs8(algorithm, &pkcs8, created_at)?;
+        let private = vault.open(&context(kid), sealed)?;
+        let key = Self::from_private(algorithm, &private, created_at)?;
         if key.kid() == kid {
             return Ok(key);
         }
@@ -184,26 +242,35 @@ impl SigningKey {
         &self.private
     }
 
-    fn from_pkcs8(
+    /// The key in PKCS#8; that of RSA as RFC 8017 appendix A.1.2 writes it.
+    fn from_private(
         algorithm: SigningAlgorithm,
-        pkcs8: &[u8],
+        private: &[u8],
         created_at: Timestamp,
     ) -> Result<Self, KeyError> {
         let unusable = |_| algorithm.unusable();
-        let (point, private) = match algorithm {
+        let (point, encoding) = match algorithm {
             SigningAlgorithm::Es256 => {
                 let pair =
-                    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(unusable)?;
+                    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, private).map_err(unusable)?;
                 let point = Point::uncompressed(pair.public_key().as_ref()).ok_or(algorithm.unusable())?;
-                (point, EncodingKey::from_ec_der(pkcs8))
+                (point, EncodingKey::from_ec_der(private))
             }
             SigningAlgorithm::EdDsa => {
-                let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(unusable)?;
+                let pair = Ed25519KeyPair::from_pkcs8(private).map_err(unusable)?;
                 let x = URL_SAFE_NO_PAD.encode(pair.public_key());
-                (Point::Ed25519 { x }, EncodingKey::from_ed_der(pkcs8))
+                (Point::Ed25519 { x }, EncodingKey::from_ed_der(private))
+            }
+            SigningAlgorithm::Rs256 => {
+                let pair = RsaKeyPair::from_der(private).map_err(unusable)?;
+                let public = pair.public_key();
+                let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+                let n = number(public.modulus().big_endian_without_leading_zero());
+                let e = number(public.exponent().big_endian_without_leading_zero());
+                (Point::Rsa { n, e }, EncodingKey::from_rsa_der(private))
             }
         };
-        Ok(Self { public: VerificationKey::new(point)?, private, created_at })
+        Ok(Self { public: VerificationKey::new(point)?, private: encoding, created_at })
     }
 }
 
@@ -214,13 +281,24 @@ impl VerificationKey {
     /// [`KeyError::Jwk`].
     pub fn from_jwk(jwk: &Value) -> Result<Self, KeyError> {
         let jwk = Jwk::deserialize(jwk).map_err(|_| KeyError::Jwk)?;
-        let coordinate = |text: &String| URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32);
-        if ![Some(&jwk.x), jwk.y.as_ref()].into_iter().flatten().all(coordinate) {
+        let is_coordinate = |text: &String| URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32);
+        if ![&jwk.x, &jwk.y].into_iter().flatten().all(is_coordinate) {
             return Err(KeyError::Jwk);
         }
-        match (jwk.kty.as_str(), jwk.crv.as_str(), jwk.y) {
-            ("EC", "P-256", Some(y)) => Self::new(Point::P256 { x: jwk.x, y }),
-            ("OKP", "Ed25519", None) => Self::new(Point::Ed25519 { x: jwk.x }),
+        match jwk {
+            Jwk { kty, crv: Some(crv), x: Some(x), y: Some(y), n: None, .. }
+                if kty == "EC" && crv == "P-256" =>
+            {
+                Self::new(Point::P256 { x, y })
+            }
+            Jwk { kty, crv: Some(crv), x: Some(x), y: None, n: None, .. }
+                if kty == "OKP" && crv == "Ed25519" =>
+            {
+                Self::new(Point::Ed25519 { x })
+            }
+            Jwk { kty, crv: None, x: None, y: None, n: Some(n), e: Some(e) } if kty == "RSA" => {
+                Self::new(Point::Rsa { n, e })
+            }
             _ => Err(KeyError::Jwk),
         }
     }
@@ -235,6 +313,7 @@ impl VerificationKey {
         match self.point {
             Point::P256 { .. } => SigningAlgorithm::Es256,
             Point::Ed25519 { .. } => SigningAlgorithm::EdDsa,
+            Point::Rsa { .. } => SigningAlgorithm::Rs256,
         }
     }
 
@@ -247,6 +326,9 @@ impl VerificationKey {
             }),
             Point::Ed25519 { x } => json!({
                 "kty": "OKP", "crv": "Ed25519", "x": x, "kid": self.kid, "alg": alg, "use": "sig",
+            }),
+            Point::Rsa { n, e } => json!({
+                "kty": "RSA", "n": n, "e": e, "kid": self.kid, "alg": alg, "use": "sig",
             }),
         }
     }
@@ -263,6 +345,7 @@ impl VerificationKey {
         let (algorithm, decoding) = match &point {
             Point::P256 { x, y } => (Algorithm::ES256, DecodingKey::from_ec_components(x, y)),
             Point::Ed25519 { x } => (Algorithm::EdDSA, DecodingKey::from_ed_components(x)),
+            Point::Rsa { n, e } => (Algorithm::RS256, DecodingKey::from_rsa_components(n, e)),
         };
         Ok(Self {
             kid: point.thumbprint(),
@@ -288,6 +371,7 @@ impl Point {
         let members = match self {
             Self::P256 { x, y } => format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#),
             Self::Ed25519 { x } => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#),
+            Self::Rsa { n, e } => format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#),
         };
         URL_SAFE_NO_PAD.encode(digest(&SHA256, members.as_bytes()))
     }
@@ -325,8 +409,24 @@ fn pkcs8_of(algorithm: SigningAlgorithm, seed: &[u8]) -> Option<Zeroizing<Vec<u8
             .to_pkcs8v1()
         }
         SigningAlgorithm::EdDsa => Ed25519KeyPair::from_seed_unchecked(seed).ok()?.to_pkcs8(),
+        // Its primes are searched for, not drawn.
+        SigningAlgorithm::Rs256 => return None,
     };
     document.ok().map(|document| Zeroizing::new(document.as_ref().to_vec()))
+}
+
+/// The private key inside PKCS#8, in the form in which the signing library wants it (RFC 8017 appendix A.1.2). That library takes it out
+/// of the envelope if it is PEM text.
+fn rsa_private(pkcs8: &[u8]) -> Option<EncodingKey> {
+    let text = Zeroizing::new(STANDARD.encode(pkcs8));
+    let mut pem = Zeroizing::new(String::with_capacity(text.len() + 128));
+    pem.push_str("-----BEGIN PRIVATE KEY-----\n");
+    for line in text.as_bytes().chunks(64) {
+        pem.push_str(str::from_utf8(line).ok()?);
+        pem.push('\n');
+    }
+    pem.push_str("-----END PRIVATE KEY-----\n");
+    EncodingKey::from_rsa_pem(pem.as_bytes()).ok()
 }
 
 /// The library checks the signature only: its other checks read the clock, or pass a token that lacks the claim.
@@ -347,6 +447,7 @@ mod tests {
     use crate::MasterKey;
     use crate::testing::Seeded;
 
+    /// Those whose keys are drawn from the entropy that is given.
     const ALGORITHMS: [SigningAlgorithm; 2] = [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa];
 
     fn key(algorithm: SigningAlgorithm, seed: u64) -> SigningKey {
@@ -437,6 +538,37 @@ mod tests {
     }
 
     #[test]
+    fn an_rsa_key_is_stored_published_and_named_like_the_others() {
+        for (size, bytes) in [(RsaSize::Bits2048, 256), (RsaSize::Bits3072, 384)] {
+            let key = SigningKey::generate_rsa(size, Timestamp::default()).unwrap();
+            let sealed = key.seal(&vault(), &Seeded::new(2)).unwrap();
+            let opened =
+                SigningKey::open(&vault(), key.kid(), SigningAlgorithm::Rs256, key.created_at(), &sealed)
+                    .unwrap();
+            let jwk = opened.public_jwk();
+            assert_eq!(jwk, key.public_jwk());
+            assert_eq!(
+                (&jwk["kty"], &jwk["alg"], &jwk["e"]),
+                (&json!("RSA"), &json!("RS256"), &json!("AQAB"))
+            );
+            assert_eq!(URL_SAFE_NO_PAD.decode(jwk["n"].as_str().unwrap()).unwrap().len(), bytes);
+            assert_eq!(jwk.as_object().unwrap().len(), 6, "nothing private: {jwk}");
+            assert_eq!(VerificationKey::from_jwk(&jwk).unwrap().kid(), key.kid());
+            let read: jsonwebtoken::jwk::Jwk = serde_json::from_value(jwk).unwrap();
+            assert_eq!(read.thumbprint(ThumbprintHash::SHA256).unwrap(), key.kid());
+            let header = jsonwebtoken::Header::new(Algorithm::RS256);
+            let token = jsonwebtoken::encode(&header, &json!({"sub": "1"}), opened.private()).unwrap();
+            let public = key.verification_key();
+            jsonwebtoken::decode::<Value>(&token, public.decoding(), public.validation()).unwrap();
+        }
+        let one =
+            SigningKey::generate(SigningAlgorithm::Rs256, Timestamp::default(), &Seeded::new(1)).unwrap();
+        let other =
+            SigningKey::generate(SigningAlgorithm::Rs256, Timestamp::default(), &Seeded::new(1)).unwrap();
+        assert_ne!(one.kid(), other.kid(), "the primes come from the operating system");
+    }
+
+    #[test]
     fn what_is_no_public_key_is_refused() {
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
         for jwk in [
@@ -448,6 +580,9 @@ mod tests {
             json!({"kty": "OKP", "crv": "Ed25519", "x": x, "y": x}),
             json!({"kty": "EC", "crv": "P-256", "x": x}),
             json!({"kty": "EC", "crv": "P-384", "x": x, "y": x}),
+            json!({"kty": "RSA", "n": x}),
+            json!({"kty": "RSA", "n": x, "e": "AQAB", "crv": "P-256"}),
+            json!({"kty": "OKP", "crv": "Ed25519", "x": x, "n": x}),
         ] {
             assert_eq!(VerificationKey::from_jwk(&jwk).unwrap_err(), KeyError::Jwk, "{jwk}");
         }

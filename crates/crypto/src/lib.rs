@@ -1,11 +1,13 @@
 //! Every algorithm Tidegate trusts: hashes, ciphers, signatures, randomness.
 //!
 //! No other crate names one. Time is an argument, and so is chance: the operating system's randomness is behind
-//! [`SystemEntropy`], which only the program hands out. The one exception is the nonce inside an ECDSA signature, which
-//! the signing library draws itself.
+//! [`SystemEntropy`], which only the program hands out. The exceptions are the nonce inside an ECDSA signature and the
+//! primes of an RSA key, which the signing library draws itself.
 
 pub mod checked;
+pub mod client_jwt;
 pub mod code;
+pub mod dpop;
 pub mod entropy;
 pub mod issuer_keys;
 pub mod jwt;
@@ -24,11 +26,13 @@ pub mod webauthn;
 #[cfg(test)]
 mod testing;
 
+pub use client_jwt::{ClientJwt, ClientJwtError, ClientKeys, ClientKeysError, JwtAlgorithm};
 pub use code::{one_time_code, recovery_code};
 pub use entropy::SystemEntropy;
 pub use issuer_keys::{AssertionKey, IssuerKeys, IssuerTokenError, pkce_challenge};
+pub use jwt::openid::HintError;
 pub use jwt::{KeyRing, SigningFailed, TokenError};
-pub use keys::{KeyError, SigningAlgorithm, SigningKey, VerificationKey};
+pub use keys::{KeyError, RsaSize, SigningAlgorithm, SigningKey, VerificationKey};
 pub use master_key::{KeyId, MasterKey, MasterKeyError};
 pub use password::{
     Decoys, Effort, PasswordError, PasswordHasher, PasswordScheme, Pepper, SchemeCount, SchemeError,

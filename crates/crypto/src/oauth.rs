@@ -1,6 +1,7 @@
 //! Digests of OAuth and OpenID Connect.
 
 use aws_lc_rs::digest::{SHA256, SHA512, digest};
+use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -20,7 +21,7 @@ pub fn is_same_text(left: &str, right: &str) -> bool {
 /// token's algorithm (OpenID Connect Core section 3.1.3.6). That of Ed25519 is SHA-512 (RFC 8032 section 5.1).
 pub fn at_hash(access_token: &str, algorithm: SigningAlgorithm) -> String {
     let function = match algorithm {
-        SigningAlgorithm::Es256 => &SHA256,
+        SigningAlgorithm::Es256 | SigningAlgorithm::Rs256 => &SHA256,
         SigningAlgorithm::EdDsa => &SHA512,
     };
     let hash = digest(function, access_token.as_bytes());
@@ -35,6 +36,16 @@ pub fn unverified_subject(jwt: &str) -> Option<String> {
     claims.get("sub")?.as_str().map(str::to_owned)
 }
 
+/// What a person is called in a sector: the same for all applications there, another thing in every other sector, and of no use to find
+/// out who it is without the key (OpenID Connect Core section 8.1).
+pub fn pairwise_subject(key: &[u8], sector: &str, account: &[u8]) -> [u8; 16] {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    let tag = hmac::sign(&key, &[sector.as_bytes(), b"\n", account].concat());
+    let mut subject = [0; 16];
+    subject.iter_mut().zip(tag.as_ref()).for_each(|(byte, of_tag)| *byte = *of_tag);
+    subject
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +56,19 @@ mod tests {
         let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
         assert_eq!(pkce_challenge(verifier), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
         assert!(is_same_text(verifier, verifier) && !is_same_text(verifier, "dBjft"));
+    }
+
+    #[test]
+    fn a_person_has_one_name_in_a_sector_and_another_one_elsewhere() {
+        let of = |key: &[u8], sector, account: &[u8]| pairwise_subject(key, sector, account);
+        assert_eq!(of(b"key", "a.example", b"ada"), of(b"key", "a.example", b"ada"));
+        for other in [
+            of(b"key", "b.example", b"ada"),
+            of(b"key", "a.example", b"bob"),
+            of(b"other", "a.example", b"ada"),
+        ] {
+            assert_ne!(other, of(b"key", "a.example", b"ada"));
+        }
     }
 
     #[test]

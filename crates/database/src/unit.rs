@@ -121,6 +121,7 @@ impl Unit {
     /// Notes that a statement was run: for repositories.
     pub fn succeeded(&mut self) {
         self.must_roll_back = false;
+        self.session.settled();
     }
 
     /// Notes that a statement failed: for repositories.

@@ -2,12 +2,13 @@
 
 Prints the port it got on the first line, then one JSON line per message it took. Ends when its standard input does, so
 that it cannot outlive the test. Recipients choose the answer by their local part: `busy` 451, `gone` 550, `relay`,
-`spf` and `quota` what is the sender's to correct, `spam` 554 after the content, quoting the link it found there. With `--impatient` it takes leave of a connection that asks whether
+`spf` and `quota` what is the sender's to correct, `mended` the same as `relay` twice and then 250, `spam` 554 after the content, quoting the link it found there. With `--impatient` it takes leave of a connection that asks whether
 it is still there.
 """
 
 import argparse
 import asyncio
+import collections
 import email
 import email.policy
 import json
@@ -35,12 +36,17 @@ REFUSALS = {
 class Handler:
     def __init__(self, impatient):
         self.impatient = impatient
+        self.refused = collections.Counter()
 
     async def handle_NOOP(self, server, session, envelope, argument):
         return "421 4.4.2 Idle too long, closing" if self.impatient else "250 OK"
 
     async def handle_RCPT(self, server, session, envelope, address, options):
-        refusal = REFUSALS.get(address.split("@")[0])
+        name = address.split("@")[0]
+        refusal = REFUSALS.get(name)
+        if name == "mended" and self.refused[name] < 2:
+            self.refused[name] += 1
+            refusal = REFUSALS["relay"]
         if refusal:
             return refusal
         envelope.rcpt_tos.append(address)
@@ -98,10 +104,13 @@ async def main():
         right = (arguments.username.encode(), arguments.password.encode())
         return AuthResult(success=(data.login, data.password) == right, handled=False)
 
+    # One for all connections: it counts what it refused.
+    handler = Handler(arguments.impatient)
+
     def protocol():
         starttls = tls is not None and not arguments.implicit
         return SMTP(
-            Handler(arguments.impatient),
+            handler,
             hostname="localhost",
             enable_SMTPUTF8=arguments.utf8,
             tls_context=tls if starttls else None,

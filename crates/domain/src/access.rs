@@ -8,6 +8,7 @@ use crate::flexible_id::FlexibleId;
 use crate::id::{AccountId, ApplicationId, DatabaseId, OrganizationId, SessionId};
 use crate::session::AmrSet;
 use crate::{ContractId, Role, Scopes};
+use uuid::Uuid;
 
 /// Claims of an access token (RFC 9068 section 2.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,15 @@ pub struct AccessClaims {
     /// The application it was issued to (RFC 9068 section 2.2); none for a session that its owner signed in to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<ApplicationId>,
+    /// The key that its bearer has to prove to hold (RFC 9449 section 6); none for a token that whoever bears it may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
+    /// Who acts for the subject, where an application exchanged a token for this one (RFC 8693 section 4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<ActingParty>,
+    /// The epochs of the applications that exchanged tokens on the way to this one: it ends with each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub xep: Vec<Uuid>,
     /// The database the token is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub db: Option<DatabaseId>,
@@ -53,6 +63,30 @@ pub struct AccessClaims {
     /// The end user's anonymous session it is bound to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fsid: Option<FlexibleId>,
+}
+
+/// How the holder of a token is confirmed (RFC 7800 section 3.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// Thumbprint of the holder's key (RFC 9449 section 6.1).
+    pub jkt: String,
+}
+
+/// Who acts for a token's subject, and for whom that one acts (RFC 8693 section 4.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActingParty {
+    /// The application, or the account of an actor token.
+    pub sub: String,
+    /// Who acted before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Box<Self>>,
+}
+
+impl ActingParty {
+    /// How many parties act, one after another.
+    pub fn depth(&self) -> usize {
+        1 + self.act.as_deref().map_or(0, Self::depth)
+    }
 }
 
 impl AccessClaims {

@@ -197,6 +197,8 @@ actions! {
     ApplicationSignedIn = "oauth.session.opened",
     /// An authorization code was presented again and what it had opened was ended.
     CodeReplayed = "oauth.code.replayed",
+    /// An application exchanged a person's token for one for another API.
+    TokenExchanged = "oauth.token.exchanged",
     /// An application gave up its access to an account.
     ApplicationSignedOut = "oauth.session.revoked",
     /// A brokerage account was applied for.

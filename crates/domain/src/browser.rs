@@ -72,6 +72,15 @@ pub struct BrowserLimits {
     /// Mails to one address that other callers can cause: codes.
     #[default(Some(Limit::new(10, 3_600)))]
     pub mails_by_email: Option<Limit>,
+    /// Sign-ins by another identity provider that are begun, by client address.
+    #[default(Some(Limit::new(60, 300)))]
+    pub social_requests_by_ip: Option<Limit>,
+    /// Sign-ins that come back from another identity provider, by client address.
+    #[default(Some(Limit::new(30, 300)))]
+    pub social_sign_in_by_ip: Option<Limit>,
+    /// Accounts that are made for people who come back from another identity provider, by client address.
+    #[default(Some(Limit::new(3, 300)))]
+    pub sign_up_by_ip: Option<Limit>,
 }
 
 impl BrowserSettings {
@@ -112,6 +121,9 @@ impl BrowserSettings {
                 second_factor_codes: limits.second_factor_codes,
                 passkey_challenges_by_ip: limits.passkey_challenges_by_ip,
                 mails_by_email: limits.mails_by_email,
+                social_requests_by_ip: limits.social_requests_by_ip,
+                social_sign_in_by_ip: limits.social_sign_in_by_ip,
+                sign_up_by_ip: limits.sign_up_by_ip,
                 ..crate::contract::Limits::default()
             },
             ..installation.clone()

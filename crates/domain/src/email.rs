@@ -94,17 +94,27 @@ impl EmailAddress {
     pub fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
+
+    /// The domain of an address as its owner writes it: in its own script (RFC 5895), where that reads back as the same domain.
+    pub fn shown_domain(domain: &str) -> String {
+        if !domain.contains("xn--") {
+            return domain.to_owned();
+        }
+        let (shown, verdict) = idna::domain_to_unicode(domain);
+        let is_same =
+            verdict.is_ok() && idna::domain_to_ascii_strict(&shown).is_ok_and(|read| read == domain);
+        if is_same { shown } else { domain.to_owned() }
+    }
 }
 
-/// As people read and write it: the domain in its own script (RFC 5895), where that reads back as the same address.
+/// As people read and write it, where that reads back as the same address: see [`EmailAddress::shown_domain`].
 impl fmt::Display for EmailAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.domain().contains("xn--") {
             return f.write_str(&self.0);
         }
-        let (domain, verdict) = idna::domain_to_unicode(self.domain());
-        let shown = format!("{}@{domain}", self.local_part());
-        let is_same = verdict.is_ok() && Self::parse(&shown).is_ok_and(|read| read == *self);
+        let shown = format!("{}@{}", self.local_part(), Self::shown_domain(self.domain()));
+        let is_same = Self::parse(&shown).is_ok_and(|read| read == *self);
         f.write_str(if is_same { &shown } else { &self.0 })
     }
 }
@@ -174,6 +184,7 @@ mod tests {
             let address = EmailAddress::parse(shown).unwrap();
             assert!(address.as_str().is_ascii());
             assert_eq!(address.to_string(), shown);
+            assert_eq!(shown.split_once('@').unwrap().1, EmailAddress::shown_domain(address.domain()));
             assert_eq!(EmailAddress::parse(&address.to_string()), Ok(address));
         }
         for kept in ["a@xn--a.example", "a@xn--zzzzzz.example"] {

@@ -9,7 +9,10 @@ use smart_default::SmartDefault;
 use url::{Host, Url};
 
 use crate::contract::{AccessToken, CodeLifetimes, ContractProfile, Limits, SecondFactor, Unverified};
+use crate::custom_claim::{CustomClaim, WrittenClaim};
 use crate::limit::Limit;
+use crate::logout::BackchannelReach;
+use crate::oauth_clients::RegistrationRules;
 use crate::refresh::RefreshPolicy;
 use crate::session::SessionPolicy;
 use crate::time::seconds;
@@ -155,17 +158,20 @@ pub enum GrantType {
     AuthorizationCode,
     /// In the application's own name.
     ClientCredentials,
+    /// A person's approval on another device (RFC 8628).
+    DeviceCode,
 }
 
 impl GrantType {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::AuthorizationCode, Self::ClientCredentials];
+    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::ClientCredentials, Self::DeviceCode];
 
     /// Its name in requests and in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AuthorizationCode => "authorization_code",
             Self::ClientCredentials => "client_credentials",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
         }
     }
 
@@ -185,11 +191,19 @@ pub enum ClientAuthentication {
     SecretBasic,
     /// With its secret, in the body. HTTP Basic is accepted, too (RFC 6749 section 2.3.1).
     SecretPost,
+    /// With a JWT that is signed with its secret (RFC 7523), so that the secret is never sent.
+    SecretJwt,
+    /// With a JWT that is signed with its private key (RFC 7523): nothing that is kept here proves who it is.
+    PrivateKeyJwt,
 }
 
 impl ClientAuthentication {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::None, Self::SecretBasic, Self::SecretPost];
+    pub const ALL: [Self; 5] =
+        [Self::None, Self::SecretBasic, Self::SecretPost, Self::SecretJwt, Self::PrivateKeyJwt];
+
+    /// Those that an organization can choose by itself: they need neither keys nor a secret that is kept.
+    pub const PLAIN: [Self; 3] = [Self::None, Self::SecretBasic, Self::SecretPost];
 
     /// Its name in requests and in the store.
     pub const fn as_str(self) -> &'static str {
@@ -197,6 +211,8 @@ impl ClientAuthentication {
             Self::None => "none",
             Self::SecretBasic => "client_secret_basic",
             Self::SecretPost => "client_secret_post",
+            Self::SecretJwt => "client_secret_jwt",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
@@ -205,9 +221,19 @@ impl ClientAuthentication {
         Self::ALL.into_iter().find(|one| one.as_str() == name)
     }
 
-    /// Whether it has no secret.
+    /// Whether it cannot prove who it is.
     pub const fn is_public(self) -> bool {
         matches!(self, Self::None)
+    }
+
+    /// Whether it has a secret.
+    pub const fn has_secret(self) -> bool {
+        matches!(self, Self::SecretBasic | Self::SecretPost | Self::SecretJwt)
+    }
+
+    /// Whether it sends its secret.
+    pub const fn sends_secret(self) -> bool {
+        matches!(self, Self::SecretBasic | Self::SecretPost)
     }
 }
 
@@ -309,6 +335,29 @@ pub struct OauthRules {
     /// APIs besides this installation that access tokens may be made for (RFC 8707): the values of `resource`.
     #[schemars(example = &["https://api.example.com"])]
     pub resources: Vec<String>,
+    /// Where applications may be that are told of the end of a session (`backchannel_logout_uri`): "internet" (https, at public addresses),
+    /// "private_network" (https, also on the operator's network) or "this_machine" (also over http on this machine).
+    pub backchannel_reach: BackchannelReach,
+    /// Claims that the userinfo endpoint tells besides those of OpenID Connect. Whoever may change an account's metadata may change what is
+    /// told of it.
+    #[schemars(with = "Vec<WrittenClaim>")]
+    pub claims: Vec<CustomClaim>,
+    /// Whether RSA keys have 3072 bits and not 2048. They sign ID tokens of applications that ask for RS256; the first is made when one does.
+    pub long_rsa_keys: bool,
+    /// Whether every application has to push its authorization requests (RFC 9126). One alone: `tidegate client change`.
+    pub require_pushed_authorization_requests: bool,
+    /// Seconds in which a pushed authorization request has to be brought.
+    #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(90))]
+    pub pushed_request_lifetime: Duration,
+    /// Whether keys of applications (`jwks_uri`) and their documents may be on the operator's own network.
+    pub private_network_clients: bool,
+    /// Applications that register themselves.
+    pub registration: RegistrationRules,
+    /// Requests of one application to the token endpoint and to those that take its authentication, from one client network.
+    #[default(Some(Limit::new(600, 60)))]
+    pub requests_by_client: Option<Limit>,
     /// Requests with a wrong client or secret, from one client network.
     #[default(Some(Limit::new(60, 3_600)))]
     #[schemars(extend("x-kept" = true))]
@@ -320,6 +369,38 @@ pub struct OauthRules {
     /// Authorization codes that one account has made.
     #[default(Some(Limit::new(600, 3_600)))]
     pub codes_by_account: Option<Limit>,
+    /// Seconds for which the code that a device shows can be typed, and its application polls.
+    #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(600))]
+    pub device_code_lifetime: Duration,
+    /// Seconds between two polls of a device.
+    #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(5))]
+    pub device_poll_interval: Duration,
+    /// Seconds for which a proof of possession (DPoP) can be shown after it was made.
+    #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(300))]
+    pub dpop_proof_lifetime: Duration,
+    /// Whether proofs of possession (DPoP) have to repeat a nonce of this installation: then nobody can make proofs for later.
+    pub require_dpop_nonce: bool,
+    /// Codes that devices have asked for, from one client network.
+    #[default(Some(Limit::new(300, 3_600)))]
+    pub device_requests_by_network: Option<Limit>,
+    /// Codes of devices that one account has typed and that were wrong.
+    #[default(Some(Limit::new(20, 3_600)))]
+    #[schemars(extend("x-kept" = true))]
+    pub user_codes_by_account: Option<Limit>,
+    /// Codes of devices that were typed and wrong, from one client network.
+    #[default(Some(Limit::new(60, 3_600)))]
+    #[schemars(extend("x-kept" = true))]
+    pub user_codes_by_network: Option<Limit>,
+    /// Codes of devices that were typed and wrong, of all people together.
+    #[default(Some(Limit::new(2_000, 3_600)))]
+    #[schemars(extend("x-kept" = true))]
+    pub user_codes: Option<Limit>,
     /// All requests without a valid access token, by client network.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &Limit::new(6_000, 60))]

@@ -209,6 +209,8 @@ impl<'de> Deserialize<'de> for AmrSet {
 pub enum EndReason {
     /// The person signed out of it.
     SignedOut,
+    /// The person signed out of a browser: what it gave applications ends with it, unless they may go on without the person.
+    LoggedOut,
     /// The person ended it from another session, or all at once.
     Revoked,
     /// The password was changed or reset.
@@ -244,16 +246,22 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    /// Whether sessions of applications end with the one that gave them access: where somebody else may have held it. Who signs out of a
-    /// program goes on using applications.
+    /// Whether all sessions of applications end with the one that gave them access: where somebody else may have held it. Who signs out of
+    /// a program goes on using applications; who signs out of a browser leaves them as far as they are used there.
     pub const fn ends_delegated(self) -> bool {
-        !matches!(self, Self::SignedOut)
+        !matches!(self, Self::SignedOut | Self::LoggedOut)
+    }
+
+    /// Whether the application, or its organization, ended what it had, or made room for more of it: it is not told.
+    pub const fn is_applications_own(self) -> bool {
+        matches!(self, Self::RevokedByApplication | Self::ApplicationRevoked | Self::Superseded)
     }
 
     /// The stored value.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SignedOut => "signed_out",
+            Self::LoggedOut => "logged_out",
             Self::Revoked => "revoked",
             Self::PasswordChanged => "password_changed",
             Self::RefreshTokenReplayed => "refresh_token_replayed",

@@ -10,6 +10,8 @@ use crate::error::FederationError;
 use crate::outgoing::{Answer, Outgoing, unreadable};
 use crate::profile::{ProviderEmail, ProviderProfile, name, picture};
 
+/// Where people have an account, unless an installation of GitHub's own software is configured.
+pub(crate) const GITHUB: &str = "https://github.com";
 const WHAT: &str = "profile";
 
 /// Addresses of an installation of GitHub.
@@ -26,11 +28,7 @@ impl Endpoints {
     /// Of the installation at `base`: github.com has its API at a host of its own.
     pub(crate) fn at(base: &str) -> Result<Self, String> {
         let base = base.trim_end_matches('/');
-        let api = if base == crate::providers::GITHUB {
-            "https://api.github.com".to_owned()
-        } else {
-            format!("{base}/api/v3")
-        };
+        let api = if base == GITHUB { "https://api.github.com".to_owned() } else { format!("{base}/api/v3") };
         let url = |text: String| {
             Url::parse(&text).map_err(|_| format!("{base:?} is not a URL such as https://github.example.com"))
         };

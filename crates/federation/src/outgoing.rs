@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, HeaderValue};
-use reqwest::{Client, RequestBuilder, StatusCode, redirect};
+use reqwest::{Client, Request, RequestBuilder, StatusCode, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use url::Url;
 
+use crate::breaker::Breaker;
 use crate::error::FederationError;
 use crate::reach::{Reach, Resolver};
 
@@ -24,6 +25,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) struct Outgoing {
     client: Client,
     reach: Reach,
+    breaker: Option<Breaker>,
 }
 
 /// What a provider answered.
@@ -55,7 +57,12 @@ impl Outgoing {
             .user_agent(concat!("Tidegate/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| broken(&error))?;
-        Ok(Self { client, reach })
+        Ok(Self { client, reach, breaker: None })
+    }
+
+    /// The same with a bound on what is asked at a time, and in vain.
+    pub(crate) fn bounded_by(self, breaker: Breaker) -> Self {
+        Self { breaker: Some(breaker), ..self }
     }
 
     pub(crate) fn get(&self, url: &Url) -> RequestBuilder {
@@ -77,6 +84,14 @@ impl Outgoing {
         if !self.reach.admits(request.url()) {
             return Err(misaddressed(what));
         }
+        let Some(breaker) = &self.breaker else { return self.execute(what, request).await };
+        let _under_way = breaker.enter(what)?;
+        let answer = self.execute(what, request).await;
+        breaker.note(!answer.as_ref().is_err_and(FederationError::is_temporary));
+        answer
+    }
+
+    async fn execute(&self, what: &str, request: Request) -> Result<Answer, FederationError> {
         let mut response = self.client.execute(request).await.map_err(|error| lost(what, error))?;
         let status = response.status();
         if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) {

@@ -9,19 +9,19 @@ use tidegate_crypto::AssertionKey;
 use tidegate_domain::{Clock, Secret};
 use url::Url;
 
+use crate::breaker::Breaker;
 use crate::config::{
     AppleConfig, GithubConfig, GoogleConfig, MicrosoftConfig, OidcConfig, SecondFactorAtProvider,
     SocialConfig, SocialConfigError, check_page,
 };
 use crate::discovery::Discovery;
-use crate::github::Endpoints;
+use crate::github::{Endpoints, GITHUB};
 use crate::kind::{Credentials, Kind};
 use crate::outgoing::Outgoing;
 use crate::provider::{ClockOf, Protocol, Provider};
 use crate::reach::Reach;
 use crate::secret::{self, SocialSecret};
 
-pub(crate) const GITHUB: &str = "https://github.com";
 const GOOGLE: &str = "https://accounts.google.com";
 const MICROSOFT: &str = "https://login.microsoftonline.com";
 const APPLE: &str = "https://appleid.apple.com";
@@ -278,7 +278,8 @@ impl Maker<'_> {
             tenant: String::new(),
             trusts_email: false,
             protocol,
-            outgoing: Outgoing::new(reach, self.config.timeout)?,
+            outgoing: Outgoing::new(reach, self.config.timeout)?
+                .bounded_by(Breaker::new(Arc::clone(&self.clock))),
             clock: ClockOf(Arc::clone(&self.clock)),
         })
     }

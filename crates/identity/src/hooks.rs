@@ -106,9 +106,10 @@ impl AccountHooks for IdentityHooks {
         application: AllowedApplication<'w>,
     ) -> BoxFuture<'w, Result<(), Fault>> {
         async move {
+            let organization = work.unit.claims().label(application.organization).await?.to_string();
             let values = json!({
                 "application": application.name,
-                "organization": application.organization,
+                "organization": organization,
                 "scopes": application.scopes.to_string(),
             });
             security_notice(work, account, Template::ApplicationAllowed, values).await

@@ -37,7 +37,7 @@ pub struct NoAccess;
 impl Identity {
     /// Begins a unit of work for a caller who is not signed in: what they send proves what they may do.
     pub(crate) async fn begin<'a>(&'a self, call: &'a Call) -> Result<Work<'a>, Fault> {
-        let unit = self.kernel.store.begin().await?;
+        let unit = self.kernel.begin_for_call(call).await?;
         Ok(Work { app: self, call, unit, now: self.kernel.now(), grant: (), reserved: None })
     }
 
@@ -49,7 +49,7 @@ impl Identity {
         actor: &Actor,
         permission: Permission,
     ) -> Result<Acting<'a>, Fault> {
-        let mut unit = self.kernel.store.begin().await?;
+        let mut unit = self.kernel.begin_for_call(call).await?;
         let grant = self.kernel.grant_in(&mut unit, actor, permission).await?;
         Ok(Work { app: self, call, unit, now: self.kernel.now(), grant, reserved: None })
     }
@@ -63,7 +63,7 @@ impl Identity {
         organization: i64,
         permission: Permission,
     ) -> Outcome<Acting<'a>, NoAccess> {
-        let mut unit = self.kernel.store.begin().await?;
+        let mut unit = self.kernel.begin_for_call(call).await?;
         let grant = self.grant_in(&mut unit, actor, organization, permission).await?;
         Ok(Work { app: self, call, unit, now: self.kernel.now(), grant, reserved: None })
     }

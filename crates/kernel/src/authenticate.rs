@@ -160,6 +160,9 @@ impl Kernel {
             auth_time: record.auth_time.seconds(),
             contract: record.contract,
             client_id: record.application.map(|application| application.id),
+            cnf: None,
+            act: None,
+            xep: Vec::new(),
             db: None,
             fuid: None,
             fsid: None,
@@ -292,7 +295,9 @@ impl Kernel {
         let stamp = self.memory.changes.stamp(&[claims.sid.0, claims.sub.0]);
         let remembered = self.memory.sessions.get(&claims.sid, stamp, now, MAX_AGE);
         // One that looks expired is read again: a refresh may have extended it.
-        let session = match remembered.filter(|session| session.expires_at > now) {
+        // Nor is one believed whose tokens do not name the account: what changes that would not be noticed.
+        let session = match remembered.filter(|session| session.expires_at > now && session.subject.is_none())
+        {
             Some(session) => session,
             None => {
                 let mut unit = self.store.read().await.map_err(Fault::from)?;
@@ -306,8 +311,13 @@ impl Kernel {
                 session
             }
         };
-        let belongs = session.account == claims.sub && session.organization == claims.org;
-        if session.ended || !belongs { Err(AuthError::Invalid) } else { Ok(session) }
+        let belongs =
+            session.subject.unwrap_or(session.account) == claims.sub && session.organization == claims.org;
+        if session.ended || !belongs {
+            return Err(AuthError::Invalid);
+        }
+        self.require_live_epochs(claims).await?;
+        Ok(session)
     }
 }
 
@@ -327,6 +337,11 @@ impl Kernel {
                 let approved = self.settings.profile(approved).permissions;
                 powers.intersection(approved.union(PermissionSet::ANY_DELEGATED))
             }
+        };
+        // An application that is told another name of a person than others must not read what others are told.
+        let powers = match session.subject {
+            Some(_) => powers.intersection(PermissionSet::ANY_DELEGATED),
+            None => powers,
         };
         Grant::new(session, claims, powers)
     }
@@ -464,6 +479,7 @@ impl Kernel {
             None => self.current_session(unit, known.id).await?,
         };
         let session = session.ok_or(Fault::SessionEnded)?;
+        self.require_epochs_in(unit, grant.claims()).await?;
         let now = self.grant(Arc::new(session), grant.shared_claims());
         if now.covers(grant) { Ok(now) } else { Err(Fault::SessionEnded) }
     }

@@ -9,8 +9,10 @@ pub const SESSIONS: Topic = Topic('s');
 pub const ACCESS_TOKENS: Topic = Topic('t');
 /// Accounts, and anything shown with them.
 pub const ACCOUNTS: Topic = Topic('a');
-/// A message waits in the outbox.
-pub const OUTBOX: Change = Change::Topic(Topic('o'));
+/// A mail waits in the outbox.
+pub const MAILS: Change = Change::Topic(Topic('o'));
+/// A text message waits in the outbox.
+pub const TEXTS: Change = Change::Topic(Topic('x'));
 /// A job waits.
 pub const JOBS: Change = Change::Topic(Topic('j'));
 /// The signing keys changed.

@@ -6,6 +6,7 @@ use tidegate_domain::{EmailAddress, PhoneNumber};
 
 use crate::counted_client::CountedClient;
 use crate::counted_factor::CountedFactor;
+use crate::limit_key;
 
 /// What is counted: its name is part of the bucket.
 #[derive(Clone, Copy, Debug)]
@@ -177,8 +178,8 @@ impl Counted<'_> {
     }
 
     /// The configuration key of the limit on this, under a contract.
-    pub(crate) fn limit_key(&self, contract: &str) -> String {
-        let of_contract = |name: &str| format!("{contract}.limits.{name}");
+    pub fn limit_key(&self, contract: &str) -> String {
+        let of_contract = |name: &str| limit_key::of_contract(contract, name);
         match self {
             Self::SignUpByIp => of_contract("sign_up_by_ip"),
             Self::SignInByIp => of_contract("sign_in_by_ip"),

@@ -8,6 +8,8 @@ use tidegate_domain::id::AccountId;
 pub enum FactorUse {
     /// To sign in.
     SignIn,
+    /// To connect a provider by which a person comes.
+    Join,
     /// To be set up.
     SetUp,
     /// To prove anew who one is.
@@ -18,6 +20,7 @@ impl FactorUse {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::SignIn => "sign-in",
+            Self::Join => "join",
             Self::SetUp => "set-up",
             Self::StepUp => "step-up",
         }

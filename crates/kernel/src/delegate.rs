@@ -34,6 +34,8 @@ pub struct Delegation<'a> {
     pub ip: &'a str,
     /// What was approved.
     pub scopes: &'a Scopes,
+    /// Thumbprint of the key that the application has proved to hold: its first access token is bound to it.
+    pub key: Option<&'a str>,
 }
 
 /// An application that gets a token in its own name.
@@ -49,6 +51,8 @@ pub struct OwnToken {
     pub scopes: Scopes,
     /// The API that it is for, if not this installation.
     pub audience: Option<String>,
+    /// Thumbprint of the key that it has proved to hold.
+    pub key: Option<String>,
 }
 
 impl Work<'_> {
@@ -96,7 +100,7 @@ impl Work<'_> {
     ) -> Result<(SessionId, TokenSet), Fault> {
         let kernel = self.kernel;
         let profile = &self.call.profile;
-        let Delegation { session: parent, application, name, ip, scopes } = delegation;
+        let Delegation { session: parent, application, name, ip, scopes, key } = delegation;
         let session = SessionId(kernel.entropy.uuid(self.now));
         // Whoever registered the application chose its name: it must not pass for a program of the owner's.
         let listed = format!("{LISTED_AS}{name}");
@@ -130,7 +134,7 @@ impl Work<'_> {
             .await?;
         let refresh = self.first_refresh_token(session, times.expires_at).await?;
         let bearer = Bearer {
-            account: parent.account,
+            account: application.subject.unwrap_or(parent.account),
             organization: parent.organization,
             role: parent.role,
             session,
@@ -141,6 +145,7 @@ impl Work<'_> {
             scopes: scopes.clone(),
             application: Some(application.id),
             audience: application.audience.map(str::to_owned),
+            key: key.map(str::to_owned),
         };
         Ok((session, kernel.token_set(profile, bearer, refresh, self.now)?))
     }
@@ -183,6 +188,7 @@ impl Kernel {
             scopes: token.scopes,
             application: Some(token.application),
             audience: token.audience,
+            key: token.key,
         };
         self.access_token(&self.settings.oauth.profile, bearer, self.now())
     }

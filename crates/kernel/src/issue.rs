@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_crypto::{PlainToken, SanctumToken};
+use tidegate_domain::access::Confirmation;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::contract::AccessToken;
 use tidegate_domain::database::{Binding, Database};
@@ -75,7 +76,7 @@ pub struct Bound {
 
 /// What an access token says of a session.
 pub struct Bearer {
-    /// The account.
+    /// The account, or what its tokens call it.
     pub account: AccountId,
     /// The organization signed in to.
     pub organization: OrganizationId,
@@ -97,6 +98,8 @@ pub struct Bearer {
     pub application: Option<ApplicationId>,
     /// The API that it is for, if not this installation.
     pub audience: Option<String>,
+    /// Thumbprint of the key that its bearer has to prove to hold.
+    pub key: Option<String>,
 }
 
 /// A session without its tokens.
@@ -147,6 +150,7 @@ impl Work<'_> {
                     scopes: Scopes::Full,
                     application: None,
                     audience: None,
+                    key: None,
                 };
                 self.first_tokens(bearer).await?
             }
@@ -292,6 +296,9 @@ impl Kernel {
             auth_time: bearer.auth_time.seconds(),
             contract: profile.contract,
             client_id: bearer.application,
+            cnf: bearer.key.map(|jkt| Confirmation { jkt }),
+            act: None,
+            xep: Vec::new(),
             db,
             fuid,
             fsid,

@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use tidegate_domain::ContractId;
+
 tokio::task_local! {
     static NOTED: RefCell<Option<String>>;
 }
@@ -13,6 +15,15 @@ pub async fn noting<F: Future>(request: F) -> (F::Output, Option<String>) {
         (output, NOTED.with(|noted| noted.borrow_mut().take()))
     };
     NOTED.scope(RefCell::new(None), noted).await
+}
+
+/// The key of a limit of that name in the profile of a contract. The OAuth endpoints are no contract: theirs stand in `[oauth]`.
+pub fn of_contract(contract: &str, name: &str) -> String {
+    if contract == ContractId::OAUTH.as_str() {
+        format!("{contract}.{name}")
+    } else {
+        format!("{contract}.limits.{name}")
+    }
 }
 
 /// Notes that the request met the limit of that key.

@@ -31,7 +31,7 @@ const EVERY: Duration = Duration::from_secs(60);
 const JITTER: Duration = Duration::from_secs(5);
 
 /// The kernel's own.
-const OWN: [Pruning; 10] = [
+const OWN: [Pruning; 11] = [
     Pruning {
         name: "idempotency records",
         prune: |_, unit, now| async move { Ok(unit.idempotency().prune(now, AT_ONCE).await?) }.boxed(),
@@ -58,6 +58,10 @@ const OWN: [Pruning; 10] = [
         prune: |_, unit, now| {
             async move { Ok(unit.jobs().prune(now.minus(KEEP_DEAD_JOBS), AT_ONCE).await?) }.boxed()
         },
+    },
+    Pruning {
+        name: "proofs of possession",
+        prune: |_, unit, now| async move { Ok(unit.dpop_proofs().prune(now, AT_ONCE).await?) }.boxed(),
     },
     Pruning {
         name: "known networks",

@@ -35,6 +35,13 @@ pub struct Refreshed {
     pub scopes: Scopes,
 }
 
+/// What the access token is given.
+struct Granted<'a> {
+    scopes: &'a Scopes,
+    /// Thumbprint of the key that its bearer has to prove to hold.
+    key: Option<&'a str>,
+}
+
 /// How often a lost race is run again. Each time a concurrent request changed the token, so two rounds settle it.
 const ROUNDS: usize = 4;
 
@@ -60,6 +67,20 @@ impl Kernel {
         token: &PlainToken,
         admit: impl Fn(&PresentedToken) -> Result<Scopes, E>,
     ) -> Outcome<Refreshed, E> {
+        self.refresh_with_key(call, token, None, admit).await
+    }
+
+    /// The same for a caller who has proved to hold the key of that thumbprint: the access token is bound to it.
+    ///
+    /// # Errors
+    /// As [`Kernel::refresh`].
+    pub async fn refresh_with_key<E: From<RefreshError>>(
+        &self,
+        call: &Call,
+        token: &PlainToken,
+        key: Option<&str>,
+        admit: impl Fn(&PresentedToken) -> Result<Scopes, E>,
+    ) -> Outcome<Refreshed, E> {
         if !token.expose().starts_with(REFRESH_PREFIX) {
             return refuse(RefreshError::Invalid.into());
         }
@@ -77,14 +98,15 @@ impl Kernel {
                 Ok(scopes) => scopes,
                 Err(refusal) => return refuse(refusal),
             };
+            let granted = Granted { scopes: &scopes, key };
             match call.profile.refresh.judge(found.presented, self.now()) {
                 Verdict::Rotate => {
-                    if let Some(tokens) = self.rotate(call, token, &found, &scopes).await? {
+                    if let Some(tokens) = self.rotate(call, token, &found, &granted).await? {
                         return Ok(Refreshed { tokens, found, scopes });
                     }
                 }
                 Verdict::Repeat => {
-                    let newest = self.repeat_newest(call, token.clone(), found.clone(), &scopes).await;
+                    let newest = self.repeat_newest(call, token.clone(), found.clone(), &granted).await;
                     return match newest {
                         Ok(tokens) => Ok(Refreshed { tokens, found, scopes }),
                         Err(Refused::Rule(error)) => refuse(error.into()),
@@ -108,14 +130,14 @@ impl Kernel {
         call: &Call,
         token: &PlainToken,
         found: &PresentedToken,
-        scopes: &Scopes,
+        granted: &Granted<'_>,
     ) -> Result<Option<TokenSet>, Fault> {
         let profile = &call.profile;
         let child = self.vault.refresh_child(token);
         let child_hash = child.hash();
         let now = self.now();
         let session_expires_at = profile.session.extended(now, found.times);
-        let tokens = self.token_set(profile, bearer(found, scopes, session_expires_at), child, now)?;
+        let tokens = self.token_set(profile, bearer(found, granted, session_expires_at), child, now)?;
 
         let mut unit = self.store.begin().await?;
         let child = NewRefreshToken {
@@ -142,7 +164,7 @@ impl Kernel {
         call: &Call,
         mut token: PlainToken,
         mut found: PresentedToken,
-        scopes: &Scopes,
+        granted: &Granted<'_>,
     ) -> Outcome<TokenSet, RefreshError> {
         let mut unit = self.store.read().await?;
         for _ in 0..GENERATIONS {
@@ -166,7 +188,7 @@ impl Kernel {
         if found.presented.expires_at <= now {
             return refuse(RefreshError::Expired);
         }
-        Ok(self.token_set(&call.profile, bearer(&found, scopes, found.times.expires_at), token, now)?)
+        Ok(self.token_set(&call.profile, bearer(&found, granted, found.times.expires_at), token, now)?)
     }
 
     async fn end_replayed(&self, call: &Call, found: &PresentedToken) -> Result<(), Fault> {
@@ -191,9 +213,9 @@ impl Kernel {
     }
 }
 
-fn bearer(found: &PresentedToken, scopes: &Scopes, session_expires_at: Timestamp) -> Bearer {
+fn bearer(found: &PresentedToken, granted: &Granted<'_>, session_expires_at: Timestamp) -> Bearer {
     Bearer {
-        account: found.account,
+        account: found.subject,
         organization: found.organization,
         role: found.role,
         session: found.session,
@@ -201,8 +223,9 @@ fn bearer(found: &PresentedToken, scopes: &Scopes, session_expires_at: Timestamp
         amr: found.amr,
         auth_time: found.auth_time,
         binding: None,
-        scopes: scopes.clone(),
+        scopes: granted.scopes.clone(),
         application: found.application,
         audience: found.audience.clone(),
+        key: granted.key.map(str::to_owned),
     }
 }

@@ -30,7 +30,7 @@ impl Kernel {
             let caller = format!("{contract} ip {}", network.name);
             let status = self.meter.count(caller, limit.times(network.times), now);
             if status.exceeded {
-                limit_key::note(|| format!("{contract}.limits.anonymous_requests"));
+                limit_key::note(|| limit_key::of_contract(contract, "anonymous_requests"));
                 return Some(status);
             }
             narrowest = narrowest.or(Some(status));
@@ -63,7 +63,7 @@ impl Kernel {
                 Some(_) => "requests_by_organization",
                 None => "authenticated_requests",
             };
-            limit_key::note(|| format!("{contract}.limits.{key}"));
+            limit_key::note(|| limit_key::of_contract(contract, key));
         }
         Some(status)
     }

@@ -1,13 +1,13 @@
-//! The keys that sign access tokens.
+//! The keys that sign access tokens and ID tokens.
 
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use tidegate_crypto::SigningAlgorithm;
-use tidegate_domain::Timestamp;
+use tidegate_crypto::{RsaSize, SigningAlgorithm};
+use tidegate_domain::{Secret, Timestamp};
 
 use crate::fault::Fault;
-use crate::node::keys::{names, new_key, open_ring, usable, verifies_until};
+use crate::node::keys::{names, new_key, new_rsa_key, open_ring, usable, verifies_until};
 use crate::tables::keys::StoredKey;
 use crate::{Kernel, KernelTables};
 
@@ -37,11 +37,14 @@ impl Kernel {
     pub async fn list_signing_keys(&self) -> Result<Vec<KeyInfo>, Fault> {
         let keys = self.store.read().await?.keys().all().await?;
         let mut infos: Vec<KeyInfo> = keys.into_iter().map(|key| self.key_info(&key)).collect();
-        infos.sort_by_key(|info| info.retired_at.is_some());
+        infos.sort_by_key(|info| {
+            (info.retired_at.is_some(), info.algorithm == SigningAlgorithm::Rs256.as_str())
+        });
         Ok(infos)
     }
 
-    /// Makes a new key that signs from now on. Older ones verify until the last token made with them expires.
+    /// Makes a new key that signs from now on. Older ones verify until the last token made with them expires. A key for RS256 takes the
+    /// place of RSA keys alone, and others the place of the others.
     ///
     /// # Errors
     /// Only faults.
@@ -49,7 +52,8 @@ impl Kernel {
         self.replace_signing_key(algorithm, false).await
     }
 
-    /// The same, and tokens of the older keys fail at once: for a key that leaked.
+    /// The same, and tokens of the older keys fail at once: for a key that leaked. With a key of another kind than RSA, RSA keys go too:
+    /// whoever had one had all. The next is made when it is needed.
     ///
     /// # Errors
     /// Only faults.
@@ -59,12 +63,13 @@ impl Kernel {
 
     async fn replace_signing_key(&self, algorithm: SigningAlgorithm, revoke: bool) -> Result<KeyInfo, Fault> {
         let now = self.now();
-        let stored = self.new_key(algorithm, now)?;
+        let stored = self.new_key(algorithm, now).await?;
+        let is_rsa = !algorithm.signs_access_tokens();
         let mut unit = self.store.begin().await?;
         unit.keys().insert(&stored).await?;
-        unit.keys().retire_others(&stored.kid, now).await?;
+        unit.keys().retire_others(&stored.kid, is_rsa, now).await?;
         if revoke {
-            unit.keys().prune(Timestamp::from_micros(i64::MAX)).await?;
+            unit.keys().remove_others(&stored.kid, is_rsa).await?;
         }
         unit.commit().await?;
         self.reload_signing_keys().await?;
@@ -97,8 +102,53 @@ impl Kernel {
         Ok(())
     }
 
-    fn new_key(&self, algorithm: SigningAlgorithm, now: Timestamp) -> Result<StoredKey, Fault> {
-        new_key(&self.vault, self.entropy.as_ref(), algorithm, now)
+    /// An ID token that says `claims`, for an application that wants it signed with `algorithm`; with none, as access tokens are.
+    ///
+    /// The key for RS256 is made when it is first wanted: an installation that nobody asks for it never has one.
+    ///
+    /// # Errors
+    /// Those of signing, and of the store where a key has to be made.
+    pub async fn sign_id_token_for<T: serde::Serialize>(
+        &self,
+        algorithm: Option<SigningAlgorithm>,
+        claims: &T,
+    ) -> Result<Secret, Fault> {
+        if algorithm != Some(SigningAlgorithm::Rs256) {
+            return self.sign_id_token(claims);
+        }
+        self.ensure_rsa_key().await?;
+        Ok(self.key_ring().sign_id_token_rs256(claims)?)
+    }
+
+    /// Makes the RSA key, where there is none. Of tasks that want it at once, one makes it. Nodes that do so at the same moment may make
+    /// one each: both are published, and the newest signs.
+    ///
+    /// # Errors
+    /// Those of the store, and of the library that makes it.
+    pub async fn ensure_rsa_key(&self) -> Result<(), Fault> {
+        if self.key_ring().has_rsa() {
+            return Ok(());
+        }
+        let _making = self.rsa_making.lock().await;
+        // Another node may have made it, or another task meanwhile.
+        self.reload_signing_keys().await?;
+        if self.key_ring().has_rsa() {
+            return Ok(());
+        }
+        let stored = self.new_key(SigningAlgorithm::Rs256, self.now()).await?;
+        let mut unit = self.store.begin().await?;
+        unit.keys().insert(&stored).await?;
+        unit.commit().await?;
+        self.reload_signing_keys().await
+    }
+
+    async fn new_key(&self, algorithm: SigningAlgorithm, now: Timestamp) -> Result<StoredKey, Fault> {
+        if algorithm.signs_access_tokens() {
+            return new_key(&self.vault, self.entropy.as_ref(), algorithm, now);
+        }
+        let size =
+            if self.settings.oauth.rules.long_rsa_keys { RsaSize::Bits3072 } else { RsaSize::Bits2048 };
+        new_rsa_key(&self.vault, self.entropy.as_ref(), size, now).await
     }
 
     fn key_info(&self, key: &StoredKey) -> KeyInfo {

@@ -8,6 +8,7 @@ use tidegate_domain::{PhoneNumber, Timestamp};
 
 pub use crate::counted::Counted;
 use crate::counted::Scope;
+use crate::counted_client::CountedClient;
 use crate::counted_factor::{CountedFactor, FactorUse};
 use crate::fault::Fault;
 use crate::tables::known_networks::KEEP_NETWORKS;
@@ -19,6 +20,11 @@ fn note_exceeded(call: &Call, counted: Counted<'_>) {
     if let Counted::RegistrationsByPrefix(phone) = counted {
         let prefix = phone.prefix();
         tracing::warn!(prefix, "no more codes for these numbers; see [phone.limits] by_prefix");
+    }
+    if let Counted::Client(CountedClient::UserCodes) = counted {
+        tracing::warn!(
+            "codes of devices are being guessed: nobody can type one for now; see [oauth] user_codes"
+        );
     }
     limit_key::note(|| counted.limit_key(call.profile.contract.as_str()));
 }

@@ -23,6 +23,7 @@ impl AccountHooks for OauthHooks {
     ) -> BoxFuture<'w, Result<(), Fault>> {
         async move {
             work.unit.codes().delete_of_account(account).await?;
+            work.unit.device_codes().delete_of_account(account).await?;
             work.unit.consents().delete_of_account(account).await?;
             for application in work.unit.applications().of_owner(account).await? {
                 remove(work, &application).await?;
@@ -45,6 +46,7 @@ impl AccountHooks for OauthHooks {
     ) -> BoxFuture<'w, Result<(), Fault>> {
         async move {
             work.unit.codes().delete_of_account(account).await?;
+            work.unit.device_codes().delete_of_account(account).await?;
             Ok(work.unit.consents().delete_of_account(account).await?)
         }
         .boxed()

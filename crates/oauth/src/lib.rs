@@ -6,9 +6,12 @@
 pub mod applications;
 pub mod authorize;
 pub mod claims;
+pub mod device;
 mod hooks;
+pub mod logout;
 mod maintenance;
 pub mod oauth;
+pub mod registration;
 mod start;
 pub mod tables;
 pub mod token;

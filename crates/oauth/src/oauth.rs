@@ -1,13 +1,22 @@
 //! The feature.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tidegate_domain::OauthRules;
+use tidegate_federation::ClientDocuments;
 use tidegate_kernel::Kernel;
+
+use crate::logout::callers::Callers;
 
 /// The use cases of OAuth 2 and OpenID Connect.
 pub struct Oauth {
     pub(crate) kernel: Arc<Kernel>,
+    /// Calls applications.
+    pub(crate) callers: Callers,
+    /// What pairwise names of people are made with, once that is known.
+    pub(crate) pairwise_key: OnceLock<Arc<Vec<u8>>>,
+    /// What clients publish about themselves.
+    pub(crate) documents: ClientDocuments,
 }
 
 impl Oauth {

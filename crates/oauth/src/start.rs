@@ -1,18 +1,30 @@
 //! Wires the feature, and what it registers with the kernel.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use tidegate_federation::ClientDocuments;
 use tidegate_kernel::Kernel;
 
 use crate::Oauth;
 use crate::hooks::OauthHooks;
+use crate::logout::callers::Callers;
+use crate::logout::notify;
 use crate::maintenance::PRUNINGS;
 
 impl Oauth {
     /// Wires the feature on a kernel.
     pub fn start(kernel: Arc<Kernel>) -> Arc<Self> {
+        let is_private = kernel.settings.oauth.rules.private_network_clients;
+        Self::start_with(kernel, ClientDocuments::new(is_private))
+    }
+
+    /// The same, where what clients publish is read in another way.
+    pub fn start_with(kernel: Arc<Kernel>, documents: ClientDocuments) -> Arc<Self> {
         kernel.register_hooks(Arc::new(OauthHooks));
         PRUNINGS.into_iter().for_each(|pruning| kernel.register_pruning(pruning));
-        Arc::new(Self { kernel })
+        let callers = Callers::new(kernel.settings.oauth.rules.backchannel_reach);
+        let oauth = Arc::new(Self { kernel, callers, pairwise_key: OnceLock::new(), documents });
+        oauth.kernel.register_job(&oauth, notify::JOB);
+        oauth
     }
 }

@@ -26,7 +26,7 @@ pub(crate) type Acting<'a> = Work<'a, Grant>;
 impl Oauth {
     /// Begins a unit of work for a caller who is not signed in: what they send proves what they may do.
     pub(crate) async fn begin<'a>(&'a self, call: &'a Call) -> Result<Work<'a>, Fault> {
-        let unit = self.kernel.store.begin().await?;
+        let unit = self.kernel.begin_for_call(call).await?;
         Ok(Work { app: self, call, unit, now: self.kernel.now(), grant: () })
     }
 
@@ -37,7 +37,7 @@ impl Oauth {
         actor: &Actor,
         permission: Permission,
     ) -> Result<Acting<'a>, Fault> {
-        let mut unit = self.kernel.store.begin().await?;
+        let mut unit = self.kernel.begin_for_call(call).await?;
         let grant = self.kernel.grant_in(&mut unit, actor, permission).await?;
         Ok(Work { app: self, call, unit, now: self.kernel.now(), grant })
     }
@@ -51,7 +51,7 @@ impl Oauth {
         organization: i64,
         permission: Permission,
     ) -> Outcome<Acting<'a>, ApplicationError> {
-        let mut unit = self.kernel.store.begin().await?;
+        let mut unit = self.kernel.begin_for_call(call).await?;
         let grant = self.grant_in(&mut unit, actor, organization, permission).await?;
         Ok(Work { app: self, call, unit, now: self.kernel.now(), grant })
     }

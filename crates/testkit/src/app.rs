@@ -18,7 +18,7 @@ use tidegate_delivery::sms::Receipts;
 use tidegate_delivery::{MailProvider, RetryPolicy, SmsConfig, SmsProvider, SmsProviders, Templates};
 use tidegate_domain::phone::TextLimits;
 use tidegate_domain::{Clock, Entropy, OauthRules, Timestamp};
-use tidegate_federation::{Federation, SocialConfig};
+use tidegate_federation::{ClientDocuments, Federation, SocialConfig};
 use tidegate_http::{App, Features, HttpSettings};
 use tidegate_identity::Identity;
 use tidegate_kernel::settings::DeliveryMode;
@@ -26,17 +26,6 @@ use tidegate_kernel::{Kernel, Parts, Settings};
 use tidegate_oauth::Oauth;
 
 use crate::{Client, Engine, FakeClock, Fixture, Request, SeededEntropy, TestDatabase};
-
-/// Has every table answer as in a read-only transaction.
-const REFUSE_WRITES: &str = "
-    create function refuse_write() returns trigger language plpgsql as $$
-    begin raise exception 'cannot execute % in a read-only transaction', tg_op using errcode = '25006'; end $$;
-    do $$ declare name text; begin
-        for name in select tablename from pg_tables where schemaname = current_schema() loop
-            execute format('create trigger read_only before insert or update or delete on %I
-                for each statement execute function refuse_write()', name);
-        end loop;
-    end $$";
 
 /// The issuer of every test's tokens.
 pub const PUBLIC_URL: &str = "https://id.example.com";
@@ -68,12 +57,14 @@ struct Outside {
     sms: Option<SmsConfig>,
     broker: Option<AlpacaConfig>,
     social: SocialConfig,
+    /// Whether clients publish their keys and documents on this machine, and not on the internet.
+    local_clients: bool,
 }
 
 impl Default for Outside {
     fn default() -> Self {
-        let pool = PoolSize { threads: 2, queue: 1_000 };
-        Self { scheme: SCHEME, pool, salts: None, sms: None, broker: None, social: SocialConfig::default() }
+        let (pool, social) = (PoolSize { threads: 2, queue: 1_000 }, SocialConfig::default());
+        Self { scheme: SCHEME, pool, salts: None, sms: None, broker: None, social, local_clients: false }
     }
 }
 
@@ -131,6 +122,7 @@ pub struct Builder {
     http: HttpSettings,
     provider: Option<MailProvider>,
     outside: Outside,
+    is_alone: bool,
 }
 
 impl Fixture for TestApp {
@@ -153,6 +145,7 @@ impl TestApp {
             http: HttpSettings::default(),
             provider: Some(MailProvider::Outbox),
             outside: Outside::default(),
+            is_alone: false,
         }
     }
 
@@ -228,27 +221,6 @@ impl TestApp {
         self.node.client()
     }
 
-    /// Makes the database one that can be read only: as on a full disk, or after a fail-over to a replica. On PostgreSQL, until
-    /// its function `refuse_write` is dropped.
-    ///
-    /// # Panics
-    /// When the database refuses it.
-    pub async fn refuse_writes(&self) {
-        match self.database.engine() {
-            Engine::Sqlite => self.pragma("pragma query_only = on").await.expect("a setting of SQLite"),
-            Engine::Postgres => {
-                self.sql(REFUSE_WRITES).await;
-            }
-        }
-    }
-
-    /// Sets up the connection that writes.
-    async fn pragma(&self, pragma: &'static str) -> tidegate_database::Result<()> {
-        let mut unit = self.store().begin().await?;
-        tidegate_database::execute!(unit, pragma)?;
-        unit.commit().await
-    }
-
     /// Runs SQL past the application, committed at once; answers how many rows changed.
     pub async fn sql(&self, statements: &str) -> u64 {
         self.database.sql(statements).await
@@ -302,7 +274,7 @@ impl Node {
         let kernel = Kernel::start(parts).await.expect("the kernel");
         let identity = Identity::start(Arc::clone(&kernel), to_be.passwords, to_be.federation);
         let brokerage = Brokerage::start(Arc::clone(&kernel), to_be.broker);
-        let oauth = Oauth::start(Arc::clone(&kernel));
+        let oauth = Oauth::start_with(Arc::clone(&kernel), to_be.client_documents);
         let router = router(&kernel, &identity, &brokerage, &oauth, http.clone(), None);
         Self { kernel, identity, brokerage, oauth, store, router }
     }
@@ -388,6 +360,18 @@ impl Builder {
         self
     }
 
+    /// In a database of its own on PostgreSQL, too: see [`TestApp::run_out_of_room`].
+    pub fn alone(mut self) -> Self {
+        self.is_alone = true;
+        self
+    }
+
+    /// Has clients publish their keys and documents on this machine.
+    pub fn local_clients(mut self) -> Self {
+        self.outside.local_clients = true;
+        self
+    }
+
     /// Switches every rate limit off.
     pub fn without_limits(self) -> Self {
         self.settings(|settings| {
@@ -407,6 +391,10 @@ impl Builder {
                 failed_clients_by_network: None,
                 failed_secrets_by_client: None,
                 codes_by_account: None,
+                device_requests_by_network: None,
+                user_codes_by_account: None,
+                user_codes_by_network: None,
+                user_codes: None,
                 anonymous_requests: None,
                 ..rules
             });
@@ -417,7 +405,11 @@ impl Builder {
     pub async fn start(self) -> TestApp {
         let clock = Arc::new(FakeClock::new());
         let entropy = Arc::new(SeededEntropy::default());
-        let database = TestDatabase::create(self.engine).await;
+        let database = if self.is_alone {
+            TestDatabase::create_alone(self.engine).await
+        } else {
+            TestDatabase::create(self.engine).await
+        };
         let templates: Arc<dyn Fn() -> Templates + Send + Sync> =
             Arc::new(|| Templates::load(None).expect("the embedded templates"));
         let parts = parts(&clock, &entropy, &self.settings, templates(), &self.outside);
@@ -447,6 +439,7 @@ struct PartsToBe {
     receipts: Receipts,
     broker: BrokerChoice,
     federation: Federation,
+    client_documents: ClientDocuments,
     templates: Templates,
     settings: Settings,
 }
@@ -469,6 +462,10 @@ fn parts(
         receipts: outside.receipts(),
         broker: outside.broker(clock),
         federation: Federation::new(&outside.social, clock.clone()).expect("providers"),
+        client_documents: match outside.local_clients {
+            true => ClientDocuments::of_this_machine(),
+            false => ClientDocuments::new(false),
+        },
         templates,
         settings: settings.clone(),
     }

@@ -30,6 +30,8 @@ enum Place {
 struct Schema {
     server: String,
     name: String,
+    /// Another database of the same server, where this one has a database of its own.
+    beside: Option<String>,
 }
 
 /// Runs a query past the store, on a connection of its own.
@@ -49,11 +51,7 @@ impl TestDatabase {
     /// # Panics
     /// When there is no PostgreSQL to test with: such a test fails, it is never skipped.
     pub async fn create(engine: Engine) -> Self {
-        let database = Self::empty(engine).await;
-        let store = database.open_with(|options| options.max_connections = 1).await;
-        store.migrate().await.expect("migrating a fresh database");
-        store.close().await;
-        database
+        Self::empty(engine).await.migrated().await
     }
 
     /// A database with nothing in it.
@@ -65,6 +63,48 @@ impl TestDatabase {
             Engine::Sqlite => Place::Sqlite(tempfile::tempdir().expect("a temporary directory")),
             Engine::Postgres => Place::Postgres(Schema::create().await),
         })
+    }
+
+    /// The same in a database of its own also where others share one: for stories that change what holds for all of it.
+    ///
+    /// # Panics
+    /// As [`TestDatabase::create`].
+    pub async fn create_alone(engine: Engine) -> Self {
+        let database = match engine {
+            Engine::Sqlite => Self::empty(engine).await,
+            Engine::Postgres => Self(Place::Postgres(Schema::create_alone().await)),
+        };
+        database.migrated().await
+    }
+
+    async fn migrated(self) -> Self {
+        let store = self.open_with(|options| options.max_connections = 1).await;
+        store.migrate().await.expect("migrating a fresh database");
+        store.close().await;
+        self
+    }
+
+    /// Has PostgreSQL refuse to write, or no longer, as a server does that is no primary one; ends all connections to it. For databases
+    /// [of their own](TestDatabase::create_alone).
+    ///
+    /// # Panics
+    /// When it is another one.
+    pub async fn only_reads(&self, does: bool) {
+        let Place::Postgres(Schema { name, beside: Some(beside), .. }) = &self.0 else {
+            panic!("no PostgreSQL database of its own")
+        };
+        let alter = if does {
+            "set default_transaction_read_only = on"
+        } else {
+            "reset default_transaction_read_only"
+        };
+        let mut admin = connect(beside).await;
+        for statement in [
+            format!("alter database {name} {alter}"),
+            format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"),
+        ] {
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut admin).await.expect("the test's own SQL");
+        }
     }
 
     /// Which engine it is of.
@@ -152,26 +192,42 @@ impl TestDatabase {
 
 impl Schema {
     async fn create() -> Self {
-        let server = std::env::var(SERVER).unwrap_or_else(|_| {
-            panic!(
-                "{SERVER} is not set: this test needs PostgreSQL; run it with scripts/test, \
-                    or with scripts/postgres run -- cargo nextest run"
-            )
-        });
-        let name = format!("test_{:016x}", RandomState::new().hash_one(std::process::id()));
+        Self::create_in(server(), None).await
+    }
+
+    async fn create_alone() -> Self {
+        let beside = server();
+        let name = random_name();
+        let create = AssertSqlSafe(format!("create database {name}"));
+        sqlx::raw_sql(create)
+            .execute(&mut connect(&beside).await)
+            .await
+            .expect("a database of the test's own");
+        let (address, _) = beside.rsplit_once('/').expect("an address that ends in the database's name");
+        Self::create_in(format!("{address}/{name}"), Some((beside.clone(), name))).await
+    }
+
+    async fn create_in(server: String, alone: Option<(String, String)>) -> Self {
+        let (beside, name) =
+            alone.map_or_else(|| (None, random_name()), |(beside, name)| (Some(beside), name));
         let mut admin = connect(&server).await;
         let create = AssertSqlSafe(format!("create schema {name}"));
         sqlx::raw_sql(create).execute(&mut admin).await.expect("a schema of the test's own");
-        Self { server, name }
+        Self { server, name, beside }
     }
 
     /// The schema alone, under an application name by which its connections differ from those of other tests.
     fn url(&self) -> String {
-        let Self { server, name } = self;
+        let Self { server, name, .. } = self;
         format!("{server}?options[search_path]={name}&application_name={name}")
     }
 
-    async fn remove(server: String, name: String) -> sqlx::Result<()> {
+    async fn remove(server: String, name: String, beside: Option<String>) -> sqlx::Result<()> {
+        if let Some(beside) = beside {
+            let drop = format!("drop database if exists {name} with (force)");
+            sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut PgConnection::connect(&beside).await?).await?;
+            return Ok(());
+        }
         let mut admin = PgConnection::connect(&server).await?;
         // A test that failed may still hold locks; the server's own end will do then.
         let drop = format!("set lock_timeout = '1s'; drop schema if exists {name} cascade");
@@ -182,7 +238,7 @@ impl Schema {
 
 impl Drop for Schema {
     fn drop(&mut self) {
-        let removal = Self::remove(self.server.clone(), self.name.clone());
+        let removal = Self::remove(self.server.clone(), self.name.clone(), self.beside.clone());
         // On a thread of its own, as this one may belong to a runtime.
         let removal = std::thread::spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -192,6 +248,20 @@ impl Drop for Schema {
         });
         drop(removal.join());
     }
+}
+
+/// The server that tests share.
+fn server() -> String {
+    std::env::var(SERVER).unwrap_or_else(|_| {
+        panic!(
+            "{SERVER} is not set: this test needs PostgreSQL; run it with scripts/test, \
+                or with scripts/postgres run -- cargo nextest run"
+        )
+    })
+}
+
+fn random_name() -> String {
+    format!("test_{:016x}", RandomState::new().hash_one(std::process::id()))
 }
 
 async fn connect(url: &str) -> PgConnection {

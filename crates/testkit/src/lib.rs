@@ -43,6 +43,8 @@ mod people;
 mod riven;
 #[cfg(feature = "app")]
 pub mod social;
+#[cfg(feature = "app")]
+mod unwritable;
 
 #[cfg(feature = "app")]
 pub use app::{Builder, Node, PUBLIC_URL, TestApp, vault};

@@ -2,6 +2,7 @@
 
 mod factors;
 mod listing;
+mod oauth;
 mod phones;
 mod reading;
 mod scale;
@@ -52,7 +53,7 @@ impl Bench {
     /// Runs those whose name contains `only`.
     pub(crate) fn run(&self, only: &str) -> Result<Vec<Row>> {
         type Scenario = fn(&Bench) -> Result<Vec<Row>>;
-        let scenarios: [(&str, Scenario); 11] = [
+        let scenarios: [(&str, Scenario); 13] = [
             ("starting", starting::measure),
             ("reading", reading::measure),
             ("listing", listing::measure),
@@ -62,6 +63,8 @@ impl Bench {
             ("phones-postgres", |bench| phones::measure(bench, POSTGRES)),
             ("factors-sqlite", |bench| factors::measure(bench, SQLITE)),
             ("factors-postgres", |bench| factors::measure(bench, POSTGRES)),
+            ("oauth-sqlite", |bench| oauth::measure(bench, SQLITE)),
+            ("oauth-postgres", |bench| oauth::measure(bench, POSTGRES)),
             ("signing-in", signing_in::measure),
             ("scale", scale::measure),
         ];

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{PgConnection, PgPool, Sqlite, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
 use crate::damage::Damage;
@@ -85,7 +85,7 @@ pub struct Store {
 #[derive(Clone)]
 enum Backend {
     Sqlite { writer: Arc<sqlite::Writer>, readers: SqlitePool },
-    Postgres { pool: PgPool, listening: PgPool },
+    Postgres { units: postgres::Connections, pool: PgPool, listening: PgPool },
 }
 
 /// A connection of either engine, borrowed for one statement.
@@ -100,10 +100,10 @@ pub enum Connection<'c> {
 pub(crate) enum Session {
     SqliteWrite(WriterGuard),
     SqliteRead(PoolConnection<Sqlite>),
-    PostgresWrite(sqlx::Transaction<'static, Postgres>),
+    PostgresWrite(postgres::Transaction),
     /// Each statement is a transaction.
-    PostgresSingle(PoolConnection<Postgres>),
-    PostgresRead(PoolConnection<Postgres>),
+    PostgresSingle(postgres::Pooled),
+    PostgresRead(postgres::Pooled),
 }
 
 impl Session {
@@ -113,8 +113,17 @@ impl Session {
             Self::SqliteRead(connection) => Connection::Sqlite(connection),
             Self::PostgresWrite(transaction) => Connection::Postgres(transaction),
             Self::PostgresRead(connection) | Self::PostgresSingle(connection) => {
+                connection.begins();
                 Connection::Postgres(connection)
             }
+        }
+    }
+
+    /// Notes that the statement for which the connection was borrowed was run to its end.
+    pub(crate) fn settled(&mut self) {
+        match self {
+            Self::PostgresRead(connection) | Self::PostgresSingle(connection) => connection.settled(),
+            Self::SqliteWrite(_) | Self::SqliteRead(_) | Self::PostgresWrite(_) => {}
         }
     }
 
@@ -127,9 +136,8 @@ impl Session {
     pub(crate) async fn commit(self, changes: &[Change]) -> Result<()> {
         match self {
             Self::SqliteWrite(guard) => guard.commit().await,
-            Self::PostgresWrite(mut transaction) => {
-                postgres::announce(&mut transaction, changes).await?;
-                Ok(transaction.commit().await?)
+            Self::PostgresWrite(transaction) => {
+                Ok(transaction.commit(postgres::announcement(changes)).await?)
             }
             Self::SqliteRead(_) | Self::PostgresRead(_) | Self::PostgresSingle(_) => Ok(()),
         }
@@ -151,7 +159,7 @@ impl Store {
                 Backend::Sqlite { writer: Arc::new(writer), readers }
             }
             DatabaseUrl::Postgres(url) => {
-                let pool = postgres::open(url, options).await?;
+                let (units, pool) = postgres::open(url, options).await?;
                 let listening = match &options.listen_url {
                     Some(DatabaseUrl::Postgres(url)) => postgres::open_for_listening(url)?,
                     Some(DatabaseUrl::Sqlite(_)) => {
@@ -160,7 +168,7 @@ impl Store {
                     }
                     None => pool.clone(),
                 };
-                Backend::Postgres { pool, listening }
+                Backend::Postgres { units, pool, listening }
             }
         };
         Ok(Self {
@@ -220,7 +228,9 @@ impl Store {
     pub async fn begin(&self) -> Result<Unit> {
         let session = match &self.backend {
             Backend::Sqlite { writer, .. } => writer.begin().await.map(Session::SqliteWrite),
-            Backend::Postgres { pool, .. } => postgres::begin(pool).await.map(Session::PostgresWrite),
+            Backend::Postgres { units, .. } => {
+                units.begin().await.map(Session::PostgresWrite).map_err(StoreError::from)
+            }
         };
         let session = session.map_err(|error| self.damage.note(error))?;
         Ok(Unit::new(session, self.listener.get().cloned(), self.damage.clone()))
@@ -233,10 +243,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] when no connection is to be had.
     pub async fn begin_single(&self) -> Result<Unit> {
-        let Backend::Postgres { pool, .. } = &self.backend else {
+        let Backend::Postgres { units, .. } = &self.backend else {
             return self.begin().await;
         };
-        let session = Session::PostgresSingle(pool.acquire().await?);
+        let session = Session::PostgresSingle(units.acquire().await?);
         Ok(Unit::new(session, None, self.damage.clone()))
     }
 
@@ -247,7 +257,7 @@ impl Store {
     pub async fn read(&self) -> Result<Unit> {
         let session = match &self.backend {
             Backend::Sqlite { readers, .. } => Session::SqliteRead(readers.acquire().await?),
-            Backend::Postgres { pool, .. } => Session::PostgresRead(pool.acquire().await?),
+            Backend::Postgres { units, .. } => Session::PostgresRead(units.acquire().await?),
         };
         Ok(Unit::new(session, None, self.damage.clone()))
     }
@@ -281,7 +291,7 @@ impl Store {
     /// On PostgreSQL this also starts listening to other nodes.
     pub fn listen(&self, listener: Arc<dyn ChangeListener>) {
         if self.listener.set(Arc::clone(&listener)).is_ok()
-            && let Backend::Postgres { pool, listening } = &self.backend
+            && let Backend::Postgres { pool, listening, .. } = &self.backend
         {
             tokio::spawn(postgres::follow(pool.clone(), listening.clone(), listener));
         }
@@ -292,7 +302,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] when it does not.
     pub async fn ping(&self) -> Result<()> {
-        let mut unit = self.read().await?;
+        // A transaction replaces connections that the server has closed: what is asked is whether it answers now.
+        let mut unit = match &self.backend {
+            Backend::Postgres { .. } => self.begin().await?,
+            Backend::Sqlite { .. } => self.read().await?,
+        };
         crate::fetch_one!(unit, (i64,), "select cast(1 as bigint)")?;
         Ok(())
     }
@@ -334,9 +348,10 @@ impl Store {
                 readers.close().await;
                 writer.close().await;
             }
-            Backend::Postgres { pool, listening } => {
+            Backend::Postgres { units, pool, listening } => {
                 listening.close().await;
                 pool.close().await;
+                units.close().await;
             }
         }
     }

@@ -1,19 +1,20 @@
 //! PostgreSQL: a pool, and notifications between nodes.
 
+mod connections;
 mod opening;
+
+pub(super) use connections::{Connections, Pooled, Transaction};
 
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::migrate::{self, Migration, Spelling};
-use super::to_the_end::to_the_end;
 use super::{Change, ChangeListener, StoreOptions, Topic};
 use crate::error::plain;
 use crate::repeats::Repeats;
@@ -51,27 +52,21 @@ const LOOKS: usize = 5;
 /// How long a node waits to receive it.
 const HEARD_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a connection beside those of units rests before it is closed.
+const IDLE_BESIDE: Duration = Duration::from_secs(10);
+
 /// A connection unused for so long is asked whether it still lives before it is used.
 const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
-pub(super) async fn open(url: &str, options: &StoreOptions) -> Result<PgPool> {
+/// The connections of units of work, and a pool for what an installation does once: migrations, copies, listening.
+pub(super) async fn open(url: &str, options: &StoreOptions) -> Result<(Connections, PgPool)> {
     let connect = connect_options(url)?;
     opening::try_connect(&connect, options).await?;
-    let pool = PgPoolOptions::new()
-        .max_connections(options.max_connections.max(2))
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        // A ping before every statement would double the round trips. So only those that idled are asked, which finds
-        // what a restarted server left behind; and `begin` replaces the rest.
-        .test_before_acquire(false)
-        .before_acquire(|connection, idle| {
-            Box::pin(async move {
-                if idle.idle_for >= SUSPECT_AFTER {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        });
-    Ok(pool.connect_lazy_with(connect))
+    let pool =
+        PgPoolOptions::new().max_connections(2).idle_timeout(IDLE_BESIDE).acquire_timeout(ACQUIRE_TIMEOUT);
+    // One is the listener's. Two at least are for units, one of which may wait for the other.
+    let units = usize::try_from(options.max_connections).unwrap_or(usize::MAX).saturating_sub(1).max(2);
+    Ok((Connections::new(connect.clone(), units), pool.connect_lazy_with(connect)))
 }
 
 /// A pool of one connection that listens to other nodes, past a pooler. It connects when it is first used.
@@ -91,23 +86,6 @@ fn connect_options(url: &str) -> Result<PgConnectOptions> {
     })
 }
 
-/// Begins a transaction; connections that the server closed meanwhile are dropped and replaced.
-pub(super) async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>> {
-    for _ in 0..pool.options().get_max_connections() {
-        match begin_on(pool.acquire().await?).await {
-            Err(error) if is_closed(&error) => tracing::debug!(%error, "replacing a closed connection"),
-            begun => return Ok(begun?),
-        }
-    }
-    Ok(begin_on(pool.acquire().await?).await?)
-}
-
-async fn begin_on(connection: PoolConnection<Postgres>) -> sqlx::Result<Transaction<'static, Postgres>> {
-    // Cut off, it would give back a connection that is in an unknown transaction: whatever is done with it
-    // next would stay unseen, and a node that listens on it would hear nothing.
-    to_the_end(Transaction::begin(connection, None)).await
-}
-
 /// Whether the server has ended the connection: by a shutdown, a restart, or an administrator.
 fn is_closed(error: &sqlx::Error) -> bool {
     match error {
@@ -118,7 +96,7 @@ fn is_closed(error: &sqlx::Error) -> bool {
 }
 
 pub(super) async fn migrate(pool: &PgPool, migrations: &[Migration]) -> Result<usize> {
-    let mut transaction = begin(pool).await?;
+    let mut transaction = pool.begin().await?;
     // Nodes that start together migrate once: the second one waits, and finds nothing left to do. The lock goes
     // with the transaction, also when it fails. It is this schema's alone.
     sqlx::query(
@@ -142,22 +120,16 @@ pub(super) async fn applied_migrations(pool: &PgPool) -> Result<Vec<i64>> {
     Ok(rows.into_iter().map(|(version,)| version).collect())
 }
 
-/// Tells the other nodes, at the moment of commit, what changed.
-pub(super) async fn announce(
-    transaction: &mut Transaction<'static, Postgres>,
-    changes: &[Change],
-) -> Result<()> {
+/// SQL that tells the other nodes, at the moment of commit, what changed; none where nothing did.
+pub(super) fn announcement(changes: &[Change]) -> Option<String> {
     if changes.is_empty() {
-        return Ok(());
+        return None;
     }
     let payload = changes.iter().map(|change| encode(*change)).collect::<Vec<_>>().join(" ");
     // The protocol allows 8,000 bytes; a change of that many sessions is announced as "everything".
     let payload = if payload.len() < 7_500 { payload } else { encode(Change::Everything) };
-    sqlx::query(concat!("select pg_notify(", channel!(), ", $1)"))
-        .bind(payload)
-        .execute(&mut **transaction)
-        .await?;
-    Ok(())
+    // Letters, digits, spaces and an asterisk: nothing of it needs to be quoted.
+    Some(format!(concat!("select pg_notify(", channel!(), ", '{}')"), payload))
 }
 
 /// Hears what other nodes announce, for as long as the pool is open.

@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use tidegate_domain::LanguageTag;
 
 use super::*;
 
@@ -18,6 +19,16 @@ fn mistake(name: &str, source: &str) -> String {
     let (directory, templates) = overriding(name, source);
     let message = templates.unwrap_err().to_string();
     message.replace(&directory.path().display().to_string(), "mails")
+}
+
+/// A start takes them for granted.
+#[test]
+fn the_built_in_mails_pass_what_those_of_an_operator_are_checked_for() {
+    let mut languages = Languages::default();
+    let english = include_str!("../../../domain/messages/en.json");
+    languages.add(LanguageTag::parse("en-gb").unwrap(), english).unwrap();
+    assert!(languages.is_changed());
+    Templates::load_in(None, Arc::new(languages), &Brand::default()).unwrap();
 }
 
 #[test]

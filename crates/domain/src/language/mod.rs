@@ -28,6 +28,7 @@ pub struct LanguageTag(String);
 pub struct Languages {
     known: BTreeMap<LanguageTag, Arc<Catalogue>>,
     english: Arc<Catalogue>,
+    is_changed: bool,
 }
 
 impl LanguageTag {
@@ -53,7 +54,7 @@ impl Default for Languages {
         let english = built_in(ENGLISH, include_str!("../../messages/en.json"));
         let swahili = built_in("sw", include_str!("../../messages/sw.json"));
         let known = [&english, &swahili].map(|catalogue| (catalogue.tag().clone(), Arc::clone(catalogue)));
-        Self { known: known.into(), english }
+        Self { known: known.into(), english, is_changed: false }
     }
 }
 
@@ -68,7 +69,13 @@ impl Languages {
             self.english = Arc::clone(&catalogue);
         }
         self.known.insert(tag, catalogue);
+        self.is_changed = true;
         Ok(())
+    }
+
+    /// Whether an installation added or replaced any.
+    pub fn is_changed(&self) -> bool {
+        self.is_changed
     }
 
     /// The language of that tag, or of the tag without its last parts: `sw` for `sw-ke`.

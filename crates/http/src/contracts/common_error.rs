@@ -35,7 +35,9 @@ pub(super) fn common_answer(rejection: Rejection) -> (StatusCode, &'static str, 
             (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "the body did not arrive in time")
         }
         Rejection::NoToken => unauthorized("send an access token as `Authorization: Bearer <token>`"),
-        Rejection::InvalidToken => unauthorized("the access token is invalid or its session has ended"),
+        Rejection::InvalidToken | Rejection::Unproven(_) => {
+            unauthorized("the access token is invalid or its session has ended")
+        }
         Rejection::ExpiredToken => unauthorized("the access token has expired; refresh it"),
         Rejection::EmailNotVerified | Rejection::Forbidden => {
             (StatusCode::FORBIDDEN, "FORBIDDEN", "the token's role or scope does not allow this")

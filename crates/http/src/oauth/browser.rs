@@ -7,7 +7,6 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use tidegate_domain::Catalogue;
 use tidegate_domain::session::Amr;
 use tidegate_kernel::{Fault, Refused};
 use tidegate_oauth::applications::Application;
@@ -22,8 +21,8 @@ use super::form::{Form, decoded};
 use super::form_post::{origin, source};
 use super::path::AUTHORIZE;
 use crate::pages::{
-    BrowserSession, Continuation, Page, Rank, SignInWish, Visitor, failure, form, link, sign_in_first,
-    sign_in_with_another, was_signed_in_for, without_proof,
+    BrowserSession, Continuation, Page, Rank, SignInWish, Visitor, failure, form, in_words, link,
+    sign_in_first, sign_in_with_another, was_signed_in_for, without_proof,
 };
 use crate::wire::accept::prefers_html;
 use crate::wire::headers::page_headers;
@@ -74,7 +73,31 @@ pub(super) async fn authorize(app: &App, mut parts: Parts) -> Response {
         Ok(visitor) => visitor,
         Err(response) => return guarded(response),
     };
-    guarded(go_on(app, &visitor, parts.uri.query().unwrap_or_default(), None).await)
+    let query = parts.uri.query().unwrap_or_default();
+    if let Some(response) = kept(app, &visitor, query).await {
+        return guarded(response);
+    }
+    guarded(go_on(app, &visitor, query, None).await)
+}
+
+/// A signed request is kept, and the browser goes on with its name: it is too long to be carried from page to page, and expires while its
+/// person signs in.
+async fn kept(app: &App, visitor: &Visitor, query: &str) -> Option<Response> {
+    let pairs = decoded(query.as_bytes()).ok()?;
+    let parameters = Parameters::read(pairs).ok().filter(|read| read.request.is_some())?;
+    let kept = app.oauth().keep_signed_request(parameters).await;
+    Some(match kept {
+        Ok((client_id, request_uri)) => {
+            let fields = [("client_id", client_id), ("request_uri", request_uri)];
+            let query = Serializer::new(String::new()).extend_pairs(fields).finish();
+            Redirect::to(&format!("{AUTHORIZE}?{query}")).into_response()
+        }
+        Err(Refused::Rule(RequestRefused::SentBack(back))) => {
+            sent_back(app, visitor, back.answer(app.oauth().issuer()))
+        }
+        Err(Refused::Rule(RequestRefused::Shown(error))) => refused(app, visitor, &error.to_string()),
+        Err(Refused::Fault(fault)) => failure(app, &visitor.headers, fault.into()),
+    })
 }
 
 /// A form: the person's answer, or a request that an application had the browser post (OpenID Connect Core, section 3.1.2.1).
@@ -149,12 +172,6 @@ fn refused(app: &App, visitor: &Visitor, reason: &str) -> Response {
     page.answer(app, visitor, StatusCode::BAD_REQUEST)
 }
 
-/// A scope in words; its name where there are none.
-fn in_words(words: &Catalogue, scope: &str) -> String {
-    let key = format!("page.scope.{}", scope.replace(':', "_"));
-    if words.has(&key) { words.text(&key).to_owned() } else { scope.to_owned() }
-}
-
 /// What the person is asked.
 struct Question {
     application: Application,
@@ -166,7 +183,7 @@ impl Question {
     /// The answer, where nothing can be asked.
     async fn about(app: &App, visitor: &Visitor, asked: &Asked) -> Result<Self, Box<Response>> {
         let request = &asked.request;
-        let id = request.application.id.to_string();
+        let id = request.application.client_id();
         let scopes = request.scopes.to_string();
         let introduced = app.oauth().introduce(&id, &request.redirect_uri, Some(&scopes)).await;
         let application = match introduced {
@@ -174,6 +191,12 @@ impl Question {
             Err(Refused::Rule(error)) => return Err(Box::new(refused(app, visitor, &error.to_string()))),
             Err(Refused::Fault(fault)) => return Err(Box::new(failure(app, &visitor.headers, fault.into()))),
         };
+        if application.is_self_registered() {
+            // It is nobody's: what is known of it is where its document is, or where its people are sent.
+            let known = application.document.as_ref().map_or(&request.redirect_uri, |(uri, _)| uri);
+            let organization = origin(known);
+            return Ok(Self { application, organization });
+        }
         match app.identity().organization_label(application.organization).await {
             Ok(label) => Ok(Self { application, organization: label.to_string() }),
             Err(fault) => Err(Box::new(failure(app, &visitor.headers, fault.into()))),
@@ -335,7 +358,7 @@ fn ask(
     ));
     page.texts.push(words.fill("page.consent.target", &[("host", &target)]));
     page.texts.push(words.text("page.consent.scopes").to_owned());
-    page.items = request.scopes.names().map(|name| in_words(words, name)).collect();
+    page.items = in_words(words, &request.scopes);
     page.form = Some(form_of("allow", Rank::Primary, "page.consent.allow"));
     page.others.push(form_of("deny", Rank::Secondary, "page.consent.deny"));
     page.form_target = Some(source(&request.redirect_uri));

@@ -1,9 +1,11 @@
-//! How an application presents itself (RFC 6749 section 2.3.1).
+//! How an application presents itself (RFC 6749 section 2.3.1, RFC 7523 section 2.2).
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use tidegate_crypto::oauth::unverified_subject;
 use tidegate_domain::Secret;
+use tidegate_oauth::token::assertion::JWT_BEARER;
 use tidegate_oauth::token::{PresentedClient, TokenError};
 use url::form_urlencoded;
 
@@ -14,9 +16,7 @@ use super::form::Form;
 /// one each.
 pub(super) fn presented(headers: &HeaderMap, form: &mut Form) -> Result<Option<PresentedClient>, Error> {
     let (id, secret) = (form.take("client_id"), form.secret("client_secret"));
-    if form.take("client_assertion").is_some() || form.take("client_assertion_type").is_some() {
-        return Err(Error::invalid_request("client_assertion is not supported: send a secret"));
-    }
+    let asserted = asserted(form, id.as_deref())?;
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let basic = match (values.next(), values.next()) {
         (None, _) => None,
@@ -26,6 +26,14 @@ pub(super) fn presented(headers: &HeaderMap, form: &mut Form) -> Result<Option<P
         }
         (Some(_), Some(_)) => return Err(Error::invalid_request("two Authorization headers are sent")),
     };
+    if let Some(asserted) = asserted {
+        if basic.is_some() || secret.is_some() {
+            return Err(Error::invalid_request(
+                "the client authenticates with an assertion and with a secret; send one of them",
+            ));
+        }
+        return Ok(Some(asserted));
+    }
     match (basic, id, secret) {
         (Some(_), _, Some(_)) => Err(Error::invalid_request(
             "the client authenticates in the header and in the body; send one of them",
@@ -34,10 +42,31 @@ pub(super) fn presented(headers: &HeaderMap, form: &mut Form) -> Result<Option<P
             Err(Error::invalid_request("client_id in the body is another one than in the header"))
         }
         (Some(basic), _, None) => Ok(Some(basic)),
-        (None, Some(id), secret) => Ok(Some(PresentedClient { id, secret })),
+        (None, Some(id), secret) => Ok(Some(PresentedClient { id, secret, assertion: None })),
         (None, None, Some(_)) => Err(Error::invalid_request("client_secret is sent without client_id")),
         (None, None, None) => Ok(None),
     }
+}
+
+/// A JWT by which an application authenticates (RFC 7523 section 2.2). Its `sub` names the application where the form does not; whether it
+/// is that one's, the signature says.
+fn asserted(form: &mut Form, id: Option<&str>) -> Result<Option<PresentedClient>, Error> {
+    let (assertion, kind) = (form.secret("client_assertion"), form.take("client_assertion_type"));
+    let assertion = match (assertion, kind.as_deref()) {
+        (None, None) => return Ok(None),
+        (Some(assertion), Some(JWT_BEARER)) => assertion,
+        (Some(_), _) => {
+            return Err(Error::invalid_request(format!("client_assertion_type must be {JWT_BEARER}")));
+        }
+        (None, Some(_)) => {
+            return Err(Error::invalid_request("client_assertion_type is sent without client_assertion"));
+        }
+    };
+    let id = match id {
+        Some(id) => id.to_owned(),
+        None => unverified_subject(assertion.expose()).ok_or(TokenError::InvalidClient)?,
+    };
+    Ok(Some(PresentedClient { id, secret: None, assertion: Some(assertion) }))
 }
 
 /// The same where nobody has to authenticate: a bearer token in the header is left alone.
@@ -48,7 +77,9 @@ pub(super) fn presented_beside_bearer(
     let mut others = headers.clone();
     let is_bearer = |value: &HeaderValue| {
         let scheme = value.as_bytes().split(|byte| *byte == b' ').next();
-        scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer"))
+        scheme.is_some_and(|scheme| {
+            scheme.eq_ignore_ascii_case(b"bearer") || scheme.eq_ignore_ascii_case(b"dpop")
+        })
     };
     if headers.get_all(header::AUTHORIZATION).iter().all(is_bearer) {
         others.remove(header::AUTHORIZATION);
@@ -70,7 +101,7 @@ fn basic(header: &str) -> Option<PresentedClient> {
     let bytes = STANDARD.decode(encoded.trim()).ok()?;
     let (id, secret) = str::from_utf8(&bytes).ok()?.split_once(':')?;
     let (id, secret) = (part(id)?, part(secret)?);
-    Some(PresentedClient { id, secret: (!secret.is_empty()).then(|| Secret::new(secret)) })
+    Some(PresentedClient { id, secret: (!secret.is_empty()).then(|| Secret::new(secret)), assertion: None })
 }
 
 fn part(text: &str) -> Option<String> {

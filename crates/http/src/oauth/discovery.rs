@@ -7,52 +7,83 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tidegate_domain::oauth::ClientAuthentication;
+use tidegate_crypto::JwtAlgorithm;
+use tidegate_crypto::dpop::ALGORITHMS;
+use tidegate_domain::oauth::{ClientAuthentication, GrantType};
 use tidegate_domain::{AccessClaims, Scope};
 use tidegate_oauth::authorize::ResponseMode;
+use tidegate_oauth::claims::id_token::CONTEXTS;
 use tidegate_oauth::claims::userinfo::claims_supported;
 
 use super::path;
+use super::token::TOKEN_EXCHANGE;
 use crate::wire::state::App;
 
 /// Of the provider. Nothing is in it that there is not.
 pub(super) async fn provider(State(app): State<App>) -> Response {
     let issuer = &app.kernel().settings().public_url;
     let at = |path: &str| format!("{issuer}{path}");
-    let with_secret = [ClientAuthentication::SecretBasic, ClientAuthentication::SecretPost];
-    let with_secret: Vec<&str> = with_secret.iter().map(|one| one.as_str()).collect();
+    let rules = &app.kernel().settings().oauth.rules;
     let all: Vec<&str> = ClientAuthentication::ALL.iter().map(|one| one.as_str()).collect();
-    let is_plain_allowed = app.kernel().settings().oauth.rules.allow_plain_pkce;
+    let confidential = ClientAuthentication::ALL.iter().filter(|one| !one.is_public());
+    let confidential: Vec<&str> = confidential.map(|one| one.as_str()).collect();
+    let of_assertions = JwtAlgorithm::ALL.map(JwtAlgorithm::as_str);
+    let of_requests = JwtAlgorithm::ASYMMETRIC.map(JwtAlgorithm::as_str);
+    let is_plain_allowed = rules.allow_plain_pkce;
     let challenges: &[&str] = if is_plain_allowed { &["S256", "plain"] } else { &["S256"] };
-    // Of access tokens, too: who verifies them looks here.
-    let claims: BTreeSet<&str> =
-        claims_supported().into_iter().chain(AccessClaims::names().iter().copied()).collect();
-    published(json!({
+    let grants: Vec<&str> =
+        GrantType::ALL.iter().map(|grant| grant.as_str()).chain(["refresh_token", TOKEN_EXCHANGE]).collect();
+    let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": at(path::AUTHORIZE),
         "token_endpoint": at(path::TOKEN),
         "userinfo_endpoint": at(path::USERINFO),
         "revocation_endpoint": at(path::REVOKE),
         "introspection_endpoint": at(path::INTROSPECT),
+        "end_session_endpoint": at(path::LOGOUT),
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
+        "device_authorization_endpoint": at(path::DEVICE_AUTHORIZATION),
         "jwks_uri": at(path::JWKS),
         "service_documentation": at("/docs"),
         "scopes_supported": Scope::known().collect::<Vec<_>>(),
         "response_types_supported": ["code"],
         "response_modes_supported": ResponseMode::NAMES,
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-        "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [app.kernel().signing_algorithm().as_str()],
+        "grant_types_supported": grants,
+        "acr_values_supported": CONTEXTS,
+        "subject_types_supported": ["public", "pairwise"],
+        "userinfo_signing_alg_values_supported": [app.kernel().signing_algorithm().as_str()],
+        "id_token_signing_alg_values_supported": [app.kernel().signing_algorithm().as_str(), "RS256"],
         "token_endpoint_auth_methods_supported": all,
+        "token_endpoint_auth_signing_alg_values_supported": of_assertions,
         "revocation_endpoint_auth_methods_supported": all,
-        "introspection_endpoint_auth_methods_supported": with_secret,
+        "revocation_endpoint_auth_signing_alg_values_supported": of_assertions,
+        "introspection_endpoint_auth_methods_supported": confidential,
+        "introspection_endpoint_auth_signing_alg_values_supported": of_assertions,
+        "pushed_authorization_request_endpoint": at(path::PAR),
+        "require_pushed_authorization_requests": rules.require_pushed_authorization_requests,
         "code_challenge_methods_supported": challenges,
-        "claims_supported": claims,
+        "dpop_signing_alg_values_supported": ALGORITHMS,
+        "claims_supported": claims(),
         "claim_types_supported": ["normal"],
-        "claims_parameter_supported": false,
-        "request_parameter_supported": false,
+        "claims_parameter_supported": true,
+        "request_parameter_supported": true,
+        "request_object_signing_alg_values_supported": of_requests,
         "request_uri_parameter_supported": false,
         "authorization_response_iss_parameter_supported": true,
-    }))
+        "client_id_metadata_document_supported": rules.registration.client_id_documents,
+    });
+    if let Value::Object(fields) = &mut document
+        && rules.registration.is_on()
+    {
+        fields.insert("registration_endpoint".to_owned(), json!(at(path::REGISTER)));
+    }
+    published(document)
+}
+
+/// Of access tokens, too: who verifies them looks here.
+fn claims() -> BTreeSet<&'static str> {
+    claims_supported().into_iter().chain(AccessClaims::names().iter().copied()).collect()
 }
 
 /// Of this installation's own APIs, as what access tokens are for.
@@ -64,6 +95,7 @@ pub(super) async fn resource(State(app): State<App>) -> Response {
         "jwks_uri": format!("{issuer}{}", path::JWKS),
         "scopes_supported": Scope::known().collect::<Vec<_>>(),
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": ALGORITHMS,
         "resource_documentation": format!("{issuer}/docs"),
     }))
 }

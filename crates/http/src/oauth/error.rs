@@ -3,16 +3,18 @@
 use std::borrow::Cow;
 
 use axum::Json;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tidegate_domain::Timestamp;
-use tidegate_oauth::authorize::ShownError;
+use tidegate_oauth::authorize::{PushError, RequestRefused, ShownError};
 use tidegate_oauth::claims::userinfo::UserInfoError;
+use tidegate_oauth::registration::RegistrationError;
 use tidegate_oauth::token::TokenError;
 
 use super::OAuth;
 use crate::wire::contract::{ContractError, contract_error};
+use crate::wire::possession::Unproven;
 use crate::wire::rejection::Rejection;
 
 /// How an application may prove who it is, where it did not (RFC 6749 section 5.2).
@@ -56,6 +58,12 @@ impl Error {
         &self.description
     }
 
+    /// The same with a header.
+    pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
     fn challenging(mut self, challenge: &'static str) -> Self {
         self.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         self
@@ -78,6 +86,43 @@ impl From<ShownError> for Error {
     }
 }
 
+impl From<PushError> for Error {
+    fn from(error: PushError) -> Self {
+        let code = match &error {
+            PushError::Request(RequestRefused::Shown(shown)) => return shown.clone().into(),
+            PushError::Request(RequestRefused::SentBack(back)) => back.error.code(),
+            PushError::Malformed(_) => "invalid_request",
+            PushError::TooMany => {
+                return Self::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "temporarily_unavailable",
+                    error.to_string(),
+                );
+            }
+        };
+        Self::new(StatusCode::BAD_REQUEST, code, error.to_string())
+    }
+}
+
+impl From<RegistrationError> for Error {
+    fn from(error: RegistrationError) -> Self {
+        let status = match &error {
+            RegistrationError::Off => StatusCode::NOT_FOUND,
+            RegistrationError::Token => StatusCode::UNAUTHORIZED,
+            RegistrationError::RedirectUri(_)
+            | RegistrationError::Metadata(_)
+            | RegistrationError::SoftwareStatement => StatusCode::BAD_REQUEST,
+            RegistrationError::Full | RegistrationError::NotSetUp => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let made = Self::new(status, error.code(), error.to_string());
+        if error == RegistrationError::Token {
+            made.challenging("Bearer error=\"invalid_token\"")
+        } else {
+            made
+        }
+    }
+}
+
 impl From<UserInfoError> for Error {
     fn from(error: UserInfoError) -> Self {
         let UserInfoError::InsufficientScope = error;
@@ -88,6 +133,10 @@ impl From<UserInfoError> for Error {
 
 fn unauthorized(text: &'static str) -> (StatusCode, &'static str, Cow<'static, str>) {
     (StatusCode::UNAUTHORIZED, "invalid_token", text.into())
+}
+
+fn refused_proof(unproven: Unproven) -> (StatusCode, &'static str, Cow<'static, str>) {
+    (StatusCode::UNAUTHORIZED, unproven.error, unproven.description.into())
 }
 
 fn unsupported(text: &'static str) -> (StatusCode, &'static str, Cow<'static, str>) {
@@ -117,6 +166,7 @@ impl From<Rejection> for Error {
             Rejection::InvalidToken => {
                 unauthorized("the access token is invalid, for another API, or its session has ended")
             }
+            Rejection::Unproven(unproven) => refused_proof(*unproven),
             Rejection::ExpiredToken => unauthorized("the access token has expired; refresh it"),
             Rejection::StepUpRequired => {
                 let text = "the person has to prove anew who they are, with their second factor if they have one, and then the request \

@@ -29,7 +29,11 @@ pub(super) async fn introspect(
 }
 
 fn active(issuer: &str, found: Introspection) -> Value {
-    let kind = if found.is_refresh_token { "refresh_token" } else { "Bearer" };
+    let kind = match (found.is_refresh_token, &found.key) {
+        (true, _) => "refresh_token",
+        (false, Some(_)) => "DPoP",
+        (false, None) => "Bearer",
+    };
     let mut body = json!({
         "active": true,
         "scope": found.scopes.to_string(),
@@ -45,6 +49,8 @@ fn active(issuer: &str, found: Introspection) -> Value {
         ("client_id", found.client.map(|client| json!(client))),
         ("iat", found.issued_at.map(Value::from)),
         ("jti", found.id.map(Value::from)),
+        ("cnf", found.key.map(|jkt| json!({ "jkt": jkt }))),
+        ("act", found.acting.map(|acting| json!(acting))),
     ];
     if let Value::Object(fields) = &mut body {
         fields.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));

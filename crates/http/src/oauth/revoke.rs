@@ -23,9 +23,7 @@ pub(super) async fn revoke(
     // A bearer token beside it is no way for a client to authenticate, and none is asked for.
     let client = match presented_beside_bearer(&headers, &mut form)? {
         // A `client_id` alone names a client and proves nothing: it is not looked at (the contract asks for no authentication).
-        Some(client) if client.secret.is_some() => {
-            Some(app.oauth().authenticate_client(&caller, &client).await?)
-        }
+        Some(client) if client.has_proof() => Some(app.oauth().authenticate_client(&caller, &client).await?),
         Some(_) | None => None,
     };
     let token = PlainToken::from_presented(&form.required("token")?);

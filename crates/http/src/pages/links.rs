@@ -137,7 +137,7 @@ pub(super) async fn verify_email(
         checks: Vec::new(),
         button: Button { rank: Rank::Primary, label: words.text(label).to_owned() },
     };
-    let text = words.fill("page.verify.text", &[("email", purpose.email.as_str())]);
+    let text = words.fill("page.verify.text", &[("email", &purpose.email.to_string())]);
     let card = Card {
         alerts: invitation(words, &purpose).into_iter().chain(phones).collect(),
         form: Some(form),
@@ -264,7 +264,7 @@ pub(super) async fn password_card(
     let form = Form {
         action: RESET,
         hidden: link.hidden(),
-        username: Some(purpose.email.as_str().to_owned()),
+        username: Some(purpose.email.to_string()),
         fields: vec![Field::new_password(words, &purpose.password, broken)],
         checks: phones.into_iter().chain(passkeys).collect(),
         button: Button { rank: Rank::Primary, label: words.text("page.reset.button").to_owned() },
@@ -275,7 +275,7 @@ pub(super) async fn password_card(
         ..Card::saying(
             &look,
             words.text(said.title),
-            words.fill(said.text, &[("email", purpose.email.as_str())]),
+            words.fill(said.text, &[("email", &purpose.email.to_string())]),
         )
     };
     card.answer(if broken.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY })

@@ -2,7 +2,7 @@
 //! page works without scripts, but for passkeys.
 //!
 //! The forms behind mailed links need no CSRF token of their own: each carries the secret from the mail, and nothing else authorises
-//! them. Those of the sign-in are bound to the browser by its cookies: see [`visitor`]. GET and HEAD change nothing.
+//! them. Those of the sign-in are bound to the browser by its cookies: see [`visitor`]. GET and HEAD change nothing: see [`crate::wire::safe`].
 
 mod assets;
 mod design;
@@ -13,6 +13,7 @@ mod outbox;
 mod parts;
 mod passkeys;
 mod restore;
+mod scope_words;
 mod secure;
 mod sign_in;
 mod start;
@@ -35,12 +36,14 @@ use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 use look::{Card, Look};
 pub(crate) use parts::Rank;
+pub(crate) use scope_words::in_words;
 pub(crate) use sign_in::flow::{
     Continuation, SignInWish, sign_in_first, sign_in_with_another, was_signed_in_for, without_proof,
 };
 pub(crate) use sign_in::page::{Page, form, link};
+pub(crate) use sign_in::sign_out::SIGNED_OUT;
 pub(crate) use start::show_to_browsers;
-pub(crate) use visitor::{BrowserSession, Visitor};
+pub(crate) use visitor::{BrowserSession, Visitor, answer_signed_out};
 
 /// Routes of the pages.
 pub(crate) fn router(app: &App) -> Router<App> {

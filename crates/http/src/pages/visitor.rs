@@ -22,6 +22,7 @@ use tidegate_kernel::{Actor, AuthError, Call, Fault};
 use super::failure;
 use super::look::{Card, Look};
 use crate::wire::client::{accept_language, client_ip, user_agent};
+use crate::wire::safe::only_looks;
 use crate::wire::state::App;
 
 /// Names the session.
@@ -57,7 +58,7 @@ impl BrowserSession {
     fn of(actor: Actor) -> Option<Self> {
         let grant = actor.authorize(Permission::ReadOwnToken).ok()?;
         let session = grant.session();
-        let email = session.email.as_ref().map(|email| email.as_str().to_owned());
+        let email = session.email.as_ref().map(|email| email.to_string());
         let name = match (session.display_name.as_str(), email) {
             ("", None) => session.account_number.to_string(),
             ("", Some(email)) => email,
@@ -97,6 +98,7 @@ impl FromRequestParts<App> for Visitor {
         let ip = client_ip(&parts.headers, &parts.extensions, app.http());
         let call = Call::from_browser(app.kernel().settings(), ip, user_agent(&parts.headers));
         let call = call.accepting(accept_language(&parts.headers));
+        let call = if only_looks(parts) { call.looking() } else { call };
         let headers = parts.headers.clone();
         let cookie = |name| cookie(&headers, &cookie_name(app, name));
         let cookies = Cookies { session: cookie(SESSION), form: cookie(FORM), device: cookie(DEVICE) };
@@ -201,7 +203,7 @@ impl Visitor {
 }
 
 /// An answer after which the browser is signed out.
-pub(super) fn answer_signed_out(app: &App, mut response: Response) -> Response {
+pub(crate) fn answer_signed_out(app: &App, mut response: Response) -> Response {
     set_cookie(app, &mut response, SESSION, "", Some(0));
     set_cookie(app, &mut response, FORM, "", Some(0));
     response

@@ -1,15 +1,15 @@
-//! Bearer tokens (RFC 6750 section 2.1).
+//! Bearer tokens (RFC 6750 section 2.1), and those that are bound to a key (RFC 9449).
 
 use std::marker::PhantomData;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
 use tidegate_domain::Permission;
 use tidegate_kernel::{Actor, AuthError, Call};
 
 use crate::wire::client::{call, read_meter};
 use crate::wire::contract::ContractMarker;
+use crate::wire::possession::{presented, require_possession};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
@@ -55,39 +55,9 @@ impl<C: ContractMarker> FromRequestParts<App> for Bearer<C> {
 }
 
 async fn authenticate(parts: &Parts, app: &App) -> Result<Actor, Rejection> {
-    let token = token(&parts.headers).ok_or(Rejection::NoToken)?;
-    app.kernel().authenticate(token).await.map_err(|error: AuthError| error.into())
-}
-
-/// The token of the one `Authorization` header; none for another scheme, an empty token, or two headers.
-fn token(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (value, None) = (values.next()?, values.next()) else {
-        return None;
-    };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(values: &[&str]) -> Option<String> {
-        let headers: HeaderMap =
-            values.iter().map(|value| (header::AUTHORIZATION, value.parse().unwrap())).collect();
-        token(&headers).map(str::to_owned)
-    }
-
-    #[test]
-    fn one_bearer_header_is_a_token_and_nothing_else_is() {
-        assert_eq!(of(&["Bearer abc"]), Some("abc".into()));
-        assert_eq!(of(&["bearer  abc "]), Some("abc".into()));
-        for values in
-            [&[][..], &["Bearer"], &["Bearer "], &["Basic abc"], &["abc"], &["Bearer a", "Bearer b"]]
-        {
-            assert_eq!(of(values), None, "{values:?}");
-        }
-    }
+    let presented = presented(&parts.headers).ok_or(Rejection::NoToken)?;
+    let actor =
+        app.kernel().authenticate(presented.1).await.map_err(|error: AuthError| Rejection::from(error))?;
+    require_possession(app, parts, &actor, presented).await?;
+    Ok(actor)
 }

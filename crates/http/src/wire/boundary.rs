@@ -15,6 +15,8 @@ use futures_util::FutureExt;
 use tidegate_domain::limit::LimitStatus;
 use tokio::time::Instant;
 
+use tidegate_domain::ContractId;
+
 use crate::wire::contract::{ContractError, ContractMarker};
 use crate::wire::rejection::{Rejection, limit_status_headers};
 use crate::wire::state::App;
@@ -112,6 +114,27 @@ fn is_encoded(request: &Request) -> bool {
     is_routed && !request.body().is_end_stream() && !codings.iter().all(is_identity)
 }
 
+/// Where clients learn whose tokens are taken here (RFC 9728 section 3).
+pub(crate) const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
+
+/// Has the challenge for a bearer token say where clients learn whose tokens are taken (RFC 9728 section 5.1). Contracts of others have
+/// challenges of their own words.
+fn point_to_metadata(app: &App, response: &mut Response) {
+    let issuer = &app.kernel().settings().public_url;
+    let Some(challenge) =
+        response.headers().get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok())
+    else {
+        return;
+    };
+    let separator = if challenge == "Bearer" { " " } else { ", " };
+    let pointing = format!("{challenge}{separator}resource_metadata=\"{issuer}{PROTECTED_RESOURCE}\"");
+    if challenge.starts_with("Bearer")
+        && let Ok(pointing) = HeaderValue::from_str(&pointing)
+    {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, pointing);
+    }
+}
+
 /// Middleware around every route of a contract.
 pub(crate) async fn guard<C: ContractMarker>(
     State(app): State<App>,
@@ -135,6 +158,9 @@ pub(crate) async fn guard<C: ContractMarker>(
         // Every 401 says how to do better (RFC 9110 section 15.5.2), a refused password's included.
         let challenge = HeaderValue::from_static("Bearer");
         response.headers_mut().entry(header::WWW_AUTHENTICATE).or_insert(challenge);
+        if C::ID == ContractId::OAUTH {
+            point_to_metadata(&app, &mut response);
+        }
     }
     // Answers hold tokens and personal data; only the client may store them (RFC 6749 section 5.1).
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -13,6 +13,7 @@ use tidegate_kernel::Call;
 use crate::wire::boundary::MeterReading;
 use crate::wire::contract::ContractMarker;
 use crate::wire::rejection::Rejection;
+use crate::wire::safe::only_looks;
 use crate::wire::state::{App, ForwardedHeader, HttpSettings};
 
 /// Longest list of languages worth reading, in characters.
@@ -45,12 +46,13 @@ impl<C: ContractMarker> FromRequestParts<App> for Caller<C> {
 
 /// What is known of a request, uncounted.
 pub(crate) fn call<C: ContractMarker>(parts: &Parts, app: &App) -> Call {
-    C::call(
+    let call = C::call(
         app.kernel().settings(),
         client_ip(&parts.headers, &parts.extensions, app.http()),
         user_agent(&parts.headers),
     )
-    .accepting(accept_language(&parts.headers))
+    .accepting(accept_language(&parts.headers));
+    if only_looks(parts) { call.looking() } else { call }
 }
 
 /// Stores the caller's limit status for the response's headers; refuses a caller over the limit.

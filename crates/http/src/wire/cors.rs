@@ -9,13 +9,15 @@ use axum::response::{IntoResponse, Json, Response};
 use serde_json::json;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use crate::wire::possession::{DPOP, DPOP_NONCE};
 use crate::wire::state::{App, HttpSettings};
 use crate::wire::telemetry::ErrorCode;
 
 /// Request headers that scripts may send whatever is configured. `X-Requested-With` comes from the usual client libraries.
-const HEADERS: [HeaderName; 4] = [
+const HEADERS: [HeaderName; 5] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
+    DPOP,
     HeaderName::from_static("x-device-fingerprint"),
     HeaderName::from_static("x-requested-with"),
 ];
@@ -58,6 +60,8 @@ fn cors(settings: &HttpSettings) -> Option<CorsLayer> {
                 HeaderName::from_static("x-ratelimit-remaining"),
                 HeaderName::from_static("x-ratelimit-reset"),
                 HeaderName::from_static("x-request-id"),
+                header::WWW_AUTHENTICATE,
+                DPOP_NONCE,
             ])
             .max_age(Duration::from_secs(600)),
     )

@@ -7,6 +7,7 @@ use tidegate_kernel::fault::Forbidden;
 use tidegate_kernel::{AuthError, Fault, NotAdmitted};
 
 use crate::wire::fields::Violations;
+use crate::wire::possession::Unproven;
 
 /// Why a request was not answered by its use case.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub(crate) enum Rejection {
     NoToken,
     /// A token that is malformed, forged, or whose session has ended.
     InvalidToken,
+    /// A right token, whose bearer did not prove to hold the key that it is bound to.
+    Unproven(Box<Unproven>),
     /// A token past its lifetime.
     ExpiredToken,
     /// A right token whose owner has yet to verify their address, on a contract that asks for it.
@@ -163,6 +166,7 @@ impl Rejection {
                 let value = HeaderValue::from_static("Bearer error=\"invalid_token\"");
                 headers.insert(header::WWW_AUTHENTICATE, value);
             }
+            Self::Unproven(unproven) => headers = unproven.headers(),
             _ => {}
         }
         headers

@@ -8,7 +8,10 @@ use tidegate_testkit::{PUBLIC_URL, SeededEntropy, TestApp, vault};
 /// The installation's own signing key, as somebody with its database and its master key has it.
 pub(crate) async fn stolen_key(app: &TestApp) -> KeyRing {
     let keys = app.store().read().await.unwrap().keys().all().await.unwrap();
-    let key = keys.iter().find(|key| key.retired_at.is_none()).expect("a key that signs");
+    let key = keys
+        .iter()
+        .find(|key| key.retired_at.is_none() && key.algorithm != "RS256")
+        .expect("a key that signs");
     let algorithm = SigningAlgorithm::from_name(&key.algorithm).unwrap();
     let created_at = Timestamp::from_micros(key.created_at);
     KeyRing::new(SigningKey::open(&vault(), &key.kid, algorithm, created_at, &key.sealed).unwrap(), vec![])

@@ -1,10 +1,10 @@
 //! Looking at what the application did, past the application.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tidegate_testkit::TestApp;
+use tidegate_testkit::{Engine, TestApp};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -29,6 +29,21 @@ pub(crate) async fn row_counts(app: &TestApp) -> String {
         .map(|table| format!("'{table} ' || cast((select count(*) from {table}) as text)"))
         .collect();
     app.database.sql_texts(&format!("select {}", counts.join(" || ', ' || "))).await.remove(0)
+}
+
+/// Every row of every table, sorted: equal contents mean that nothing was added, changed or removed.
+pub(crate) async fn content(app: &TestApp) -> Vec<String> {
+    let mut columns_of: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (table, column) in columns(app).await {
+        columns_of.entry(table).or_default().push(format!("quote(\"{column}\")"));
+    }
+    let rows = columns_of.iter().map(|(table, columns)| match app.database.engine() {
+        Engine::Sqlite => format!("select '{table} ' || {} from {table}", columns.join(" || ',' || ")),
+        Engine::Postgres => format!("select '{table} ' || cast(t as text) from {table} t"),
+    });
+    let mut rows = app.database.sql_texts(&rows.collect::<Vec<_>>().join(" union all ")).await;
+    rows.sort();
+    rows
 }
 
 /// Everything that is logged at whatever level by whichever crate, from now on and for the whole process: hence one test

@@ -31,9 +31,9 @@ impl std::fmt::Display for OrganizationLabel {
     /// A name that its owner chose is left out: an attacker could put text of their own into mails to other people.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&self.name, &self.owner) {
-            (Some(name), Some(owner)) => write!(f, "{name} (owner: {})", owner.as_str()),
+            (Some(name), Some(owner)) => write!(f, "{name} (owner: {owner})"),
             (Some(name), None) => f.write_str(name),
-            (None, Some(owner)) => write!(f, "the organization of {}", owner.as_str()),
+            (None, Some(owner)) => write!(f, "the organization of {owner}"),
             (None, None) => f.write_str("an organization"),
         }
     }

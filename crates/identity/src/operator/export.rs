@@ -1,16 +1,18 @@
 //! Exports what is stored of an account, for its owner (GDPR articles 15 and 20).
 
 use serde_json::{Map, Value, json};
-use tidegate_domain::account::{Account, MemberOrganization, Session};
+use tidegate_domain::account::{Account, MemberOrganization};
 use tidegate_domain::audit::Action;
 use tidegate_domain::{Document, Timestamp};
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::tables::access_tokens::AccessToken;
 use tidegate_kernel::tables::audit::SignInEvent;
+use tidegate_kernel::tables::kept_sessions::KeptSession;
 use tidegate_kernel::tables::outbox::Message;
 
 use super::repository::Identifier;
+use super::shown::shown;
 use super::{AccountName, Operator, OperatorError};
 use crate::{Identity, IdentityTables};
 
@@ -79,7 +81,7 @@ fn account_json(account: &Account, (first_name, last_name): (String, String), ha
 fn identifier_json(known: &Identifier) -> Value {
     json!({
         "kind": known.kind,
-        "value": known.value,
+        "value": known.shown(),
         "verified_at": known.verified_at.map(Timestamp::iso_seconds),
         "is_primary": known.is_primary,
         "created_at": known.created_at.iso_seconds(),
@@ -95,7 +97,8 @@ fn organization_json(member: &MemberOrganization) -> Value {
     })
 }
 
-fn session_json((session, end_reason): &(Session, Option<String>)) -> Value {
+fn session_json(kept: &KeptSession) -> Value {
+    let session = &kept.session;
     json!({
         "number": session.number,
         "ip": session.ip,
@@ -104,7 +107,9 @@ fn session_json((session, end_reason): &(Session, Option<String>)) -> Value {
         "last_activity_at": session.last_activity_at.iso_seconds(),
         "expires_at": session.expires_at.iso_seconds(),
         "ended_at": session.revoked_at.map(Timestamp::iso_seconds),
-        "end_reason": end_reason,
+        "end_reason": kept.end_reason,
+        "scopes": kept.scopes.names().collect::<Vec<_>>(),
+        "client_id": kept.application,
     })
 }
 
@@ -126,7 +131,7 @@ fn message_json(message: &Message) -> Value {
     json!({
         "channel": message.channel,
         "template": message.template,
-        "recipient": message.recipient,
+        "recipient": shown(message.recipient.clone()),
         "state": message.state,
         "provider": message.provider,
         "receipt": message.receipt,

@@ -72,7 +72,7 @@ impl Identity {
         // Those sessions may have made them.
         work.unit.access_tokens().remove_all(account).await?;
         work.audit(Action::IdentifierRemoved, account, json!({ "kind": found.kind })).await?;
-        let promoted = successor.map(|successor| successor.value.clone());
+        let promoted = successor.map(Identifier::shown);
         work.commit().await?;
         Ok(IdentifierRemoved { promoted, phone_factor })
     }

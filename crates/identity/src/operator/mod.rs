@@ -9,6 +9,7 @@ pub mod export;
 pub mod identifiers;
 pub mod organizations;
 pub mod repository;
+mod shown;
 
 use tidegate_domain::ContractProfile;
 use tidegate_domain::account::LoginName;

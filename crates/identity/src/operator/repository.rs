@@ -7,6 +7,8 @@ use tidegate_domain::id::{AccountId, IdentifierId, OrganizationId};
 use tidegate_kernel::KernelTables;
 use uuid::Uuid;
 
+use super::shown::shown;
+
 /// The installation's accounts and organizations in a unit of work.
 pub struct Installation<'u>(pub(crate) &'u mut Unit);
 
@@ -30,7 +32,7 @@ pub struct AccountSummary {
     pub id: AccountId,
     /// Person or program.
     pub kind: AccountKind,
-    /// The primary address, else the phone or name; none for a deleted account.
+    /// The primary address, else the phone or name, as it is stored; none for a deleted account.
     pub login: Option<String>,
     /// Whether that identifier is verified.
     pub verified: bool,
@@ -49,7 +51,7 @@ pub struct Identifier {
     pub id: IdentifierId,
     /// `email`, `phone` or `service_name`.
     pub kind: String,
-    /// The address, number or name.
+    /// The address, number or name, as it is stored.
     pub value: String,
     /// Since when it is known to be the account owner's.
     pub verified_at: Option<Timestamp>,
@@ -138,7 +140,7 @@ impl From<OrganizationRow> for OrganizationSummary {
             id: row.id.into(),
             name: row.name,
             plan: row.plan,
-            owner: row.owner,
+            owner: row.owner.map(shown),
             members: row.members,
             created_at: Timestamp::from_micros(row.created_at),
         }
@@ -456,7 +458,7 @@ impl Installation<'_> {
             .into_iter()
             .map(|(account, role, is_home, accepted_at, login)| MemberSummary {
                 account: account.into(),
-                login,
+                login: login.map(shown),
                 role,
                 is_home,
                 accepted: accepted_at.is_some(),

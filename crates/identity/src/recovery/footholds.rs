@@ -46,6 +46,8 @@ pub enum Foothold {
     SocialAccounts,
     /// Authorization codes of applications.
     AuthorizationCodes,
+    /// Codes of devices that its owner answered.
+    DeviceCodes,
     /// What its owner has allowed applications.
     Consents,
     /// What happened.
@@ -78,7 +80,7 @@ pub enum AtRestoredAddress {
 
 impl Foothold {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Passwords,
         Self::Sessions,
         Self::Challenges,
@@ -94,6 +96,7 @@ impl Foothold {
         Self::Passkeys,
         Self::SocialAccounts,
         Self::AuthorizationCodes,
+        Self::DeviceCodes,
         Self::Consents,
         Self::AuditEvents,
         Self::Jobs,
@@ -117,6 +120,7 @@ impl Foothold {
             Self::Passkeys => "passkeys",
             Self::SocialAccounts => "social_accounts",
             Self::AuthorizationCodes => "oauth_codes",
+            Self::DeviceCodes => "oauth_device_codes",
             Self::Consents => "oauth_consents",
             Self::AuditEvents => "audit_events",
             Self::Jobs => "jobs",
@@ -135,6 +139,7 @@ impl Foothold {
             | Self::TrustedDevices
             | Self::SocialAccounts
             | Self::AuthorizationCodes
+            | Self::DeviceCodes
             | Self::Consents => AtNewPassword::Removed,
             Self::Identifiers => AtNewPassword::Kept(
                 "the page and the mail name the phones that can sign in, and the page removes them if asked to",
@@ -167,6 +172,7 @@ impl Foothold {
             | Self::Challenges
             | Self::AccessTokens
             | Self::AuthorizationCodes
+            | Self::DeviceCodes
             | Self::Consents
             | Self::SocialAccounts
             | Self::TrustedDevices => AtRestoredAddress::Removed,
@@ -246,6 +252,7 @@ impl<G> Work<'_, G> {
                 | Foothold::RecoveryCodes
                 | Foothold::Passkeys
                 | Foothold::AuthorizationCodes
+                | Foothold::DeviceCodes
                 | Foothold::AuditEvents
                 | Foothold::Jobs => {}
             }
@@ -293,6 +300,7 @@ impl<G> Work<'_, G> {
                 | Foothold::TrustedDevices
                 | Foothold::SocialAccounts
                 | Foothold::AuthorizationCodes
+                | Foothold::DeviceCodes
                 | Foothold::Consents
                 | Foothold::AuditEvents
                 | Foothold::Jobs => {}

@@ -111,6 +111,7 @@ impl Identity {
             binding,
             scopes: found.scopes,
             application: None,
+            key: None,
             audience: None,
         };
         let tokens = self.kernel.token_set(&call.profile, bearer, answered, work.now)?;

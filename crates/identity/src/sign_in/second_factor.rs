@@ -37,6 +37,8 @@ const PENDING_PREFIX: &str = "tgm_";
 pub struct FactorRequest {
     /// Names the sign-in.
     pub temporary_token: Secret,
+    /// What was signed in as: an address or a number of the account.
+    pub login: String,
     /// What the account can show, the primary kind first.
     pub kinds: Vec<FactorKind>,
     /// Whether a backup code would do.
@@ -168,7 +170,8 @@ impl Work<'_> {
         };
         self.challenge_factor(challenge, None).await?;
         let temporary_token = Secret::new(token.expose());
-        Ok(FactorRequest { temporary_token, kinds, has_recovery_codes, is_mailbox })
+        let login = login.to_owned();
+        Ok(FactorRequest { temporary_token, login, kinds, has_recovery_codes, is_mailbox })
     }
 
     /// The kinds of code that a sign-in waits for: of the account's factors, or one that is mailed to its address.
@@ -382,7 +385,7 @@ impl Identity {
             return refuse(ChooseFactorError::NotEnabled);
         }
         if recipient.is_some() {
-            let counted = Counted::Factor(CountedFactor::Sent(account.id, FactorUse::SignIn));
+            let counted = Counted::Factor(CountedFactor::Sent(account.id, counted_use(&pending)));
             if let Some(exceeded) = work.count(counted, call.profile.limits.second_factor_codes).await? {
                 return Err(exceeded.into());
             }
@@ -441,7 +444,7 @@ impl Identity {
             return refuse(ShowFactorError::AccountNotFound);
         };
         let login = LoginName::from_stored_address(challenge.address.clone());
-        let guess = match work.begin_guess(account.id, FactorUse::SignIn, Some(&login)).await? {
+        let guess = match work.begin_guess(account.id, counted_use(&pending), Some(&login)).await? {
             Ok(guess) => guess,
             Err(exceeded) => return refuse(ShowFactorError::TooManyAttempts(exceeded)),
         };
@@ -465,6 +468,12 @@ impl Identity {
             found.status(now) == ChallengeStatus::Open || was_just_answered(&found, now)
         }))
     }
+}
+
+/// What a code is shown for: the one that connects a provider is counted apart, since whoever has an account there with the same address
+/// begins such sign-ins.
+pub(crate) fn counted_use(pending: &PendingSignIn) -> FactorUse {
+    if pending.mailbox_for().is_some() { FactorUse::Join } else { FactorUse::SignIn }
 }
 
 /// Whether a request with this challenge may be a repeat of the one that answered it.

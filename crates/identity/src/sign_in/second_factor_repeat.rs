@@ -10,7 +10,7 @@ use tidegate_kernel::one_time::OneTime;
 
 use crate::credentials::trusted_device::recognize::OfferedDevice;
 use crate::sign_in::kept::KeptSignIn;
-use crate::sign_in::second_factor::{FactorShown, ShowFactorError};
+use crate::sign_in::second_factor::{FactorShown, ShowFactorError, counted_use};
 use crate::work::Work;
 
 /// What a repeat of the request is answered: kept sealed.
@@ -61,7 +61,8 @@ impl Work<'_> {
             return refuse(ShowFactorError::InvalidToken);
         };
         let login = LoginName::from_stored_address(challenge.address.clone());
-        let guess = match self.begin_guess(account, FactorUse::SignIn, Some(&login)).await? {
+        let counted = challenge.continuation.sign_in.as_ref().map_or(FactorUse::SignIn, counted_use);
+        let guess = match self.begin_guess(account, counted, Some(&login)).await? {
             Ok(guess) => guess,
             Err(exceeded) => return refuse(ShowFactorError::TooManyAttempts(exceeded)),
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tidegate_crypto::PlainToken;
-use tidegate_domain::{Secret, Timestamp};
+use tidegate_domain::Secret;
 use tidegate_federation::{AuthorizationRequest, Provider, UnknownProvider};
 use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
@@ -53,6 +53,8 @@ pub struct BeginSocial {
     pub page_challenge: Option<String>,
     /// The cookie of the browser, where it has one from before: other sign-ins that it began stay open.
     pub browser: Option<PlainToken>,
+    /// What a page wants back with the answer: sealed, and nothing that the store looks into.
+    pub carried: Option<String>,
 }
 
 /// A sign-in that was begun.
@@ -127,7 +129,7 @@ impl Identity {
             Ok(url) => url.to_string(),
             Err(error) => return refuse(SocialError::of(provider.name(), &error)),
         };
-        self.keep_social_request(call, &request, &state, &nonce, now).await?;
+        self.keep_social_request(call, &request, (&state, &nonce), claim.carried.as_deref()).await?;
         let posts_answer = provider.posts_answer();
         Ok(BegunSocial { url, provider: request.provider, state, browser, posts_answer })
     }
@@ -136,16 +138,17 @@ impl Identity {
         &self,
         call: &Call,
         request: &SocialRequest,
-        state: &str,
-        nonce: &PlainToken,
-        now: Timestamp,
+        (state, nonce): (&str, &PlainToken),
+        carried: Option<&str>,
     ) -> Result<(), Fault> {
+        let now = self.kernel.now();
         let (state, nonce) = (PlainToken::from_presented(state).hash(), nonce.hash());
         let mut work = self.begin(call).await?;
         let new = NewSocialRequest {
             request,
             state_hash: state.as_bytes(),
             nonce_hash: nonce.as_bytes(),
+            carried,
             created_at: now,
             expires_at: now.plus(REQUEST_LIFETIME),
         };

@@ -33,6 +33,8 @@ pub(crate) struct Connection<'a> {
     pub(crate) profile: &'a ProviderProfile,
     pub(crate) intent: Intent,
     pub(crate) device: &'a DeviceData,
+    /// Whether they come by a hosted page, which can ask for the second factor: no contract says otherwise there.
+    pub(crate) is_hosted: bool,
 }
 
 /// What the client wants.

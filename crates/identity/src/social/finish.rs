@@ -115,8 +115,10 @@ impl Identity {
             Err(error) => return refuse(SocialError::of(provider.name(), &error)),
         }
         let profile = self.identify(provider, &code, &request, answer.user.as_deref()).await?;
-        self.connect_social(call, Connection { provider, profile: &profile, intent: Intent::SignIn, device })
-            .await
+        let is_hosted = answer.is_hosted;
+        let connection =
+            Connection { provider, profile: &profile, intent: Intent::SignIn, device, is_hosted };
+        self.connect_social(call, connection).await
     }
 
     /// Signs in, or up, whoever an application has a code of.
@@ -131,8 +133,8 @@ impl Identity {
         claim: SocialCode,
     ) -> Outcome<SocialOutcome, SocialError> {
         let (provider, profile) = self.identify_by_code(call, &claim).await?;
-        let connection =
-            Connection { provider, profile: &profile, intent: Intent::SignIn, device: &claim.device };
+        let (intent, device) = (Intent::SignIn, &claim.device);
+        let connection = Connection { provider, profile: &profile, intent, device, is_hosted: false };
         self.connect_social(call, connection).await
     }
 
@@ -150,7 +152,8 @@ impl Identity {
     ) -> Outcome<SocialOutcome, SocialError> {
         let (provider, profile) = self.identify_by_code(call, &claim).await?;
         let intent = Intent::SignUp(terms);
-        let connection = Connection { provider, profile: &profile, intent, device: &claim.device };
+        let device = &claim.device;
+        let connection = Connection { provider, profile: &profile, intent, device, is_hosted: false };
         self.connect_social(call, connection).await
     }
 

@@ -5,6 +5,7 @@
 
 pub mod accounts_repository;
 pub mod begin;
+pub mod carried;
 pub(crate) mod connect;
 pub mod error;
 pub mod finish;

@@ -4,7 +4,7 @@ use serde_json::json;
 use tidegate_delivery::Template;
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::challenge::{PendingConnection, PendingSignIn};
-use tidegate_domain::factor::{DeviceData, device_name};
+use tidegate_domain::factor::device_name;
 use tidegate_domain::session::{Amr, AmrSet};
 use tidegate_federation::SecondFactorAtProvider;
 use tidegate_kernel::admission::Evidence;
@@ -49,8 +49,7 @@ impl Work<'_> {
             }
         }
         let provider = connection.provider.name().to_owned();
-        let completed =
-            self.complete_social(&account, evidence.clone(), connection.device, &provider).await?;
+        let completed = self.complete_social(&account, evidence.clone(), connection).await?;
         let outcome = match completed {
             Completed::SignedIn(signed_in) => {
                 if is_notable && !is_known {
@@ -102,16 +101,16 @@ impl Work<'_> {
         &mut self,
         account: &Account,
         evidence: Evidence,
-        device: &DeviceData,
-        provider: &str,
+        connection: &Connection<'_>,
     ) -> Result<Completed<SignedIn>, Fault> {
-        let history = json!({ "method": provider, "remember_me": false });
+        let history = json!({ "method": connection.provider.name(), "remember_me": false });
         let completion = |evidence: Evidence| Completion::to_home(evidence, Some(history.clone()));
         let completed = self.complete_sign_in(account, completion(evidence.clone())).await?;
         if !matches!(completed, Completed::SecondFactor) {
             return Ok(completed);
         }
-        if self.skips_second_factor(account).await? || self.is_trusted(account.id, device).await? {
+        let skips = !connection.is_hosted && self.skips_second_factor(account).await?;
+        if skips || self.is_trusted(account.id, connection.device).await? {
             let evidence = Evidence { trusted_device: true, ..evidence };
             return self.complete_sign_in(account, completion(evidence)).await;
         }

@@ -38,6 +38,8 @@ pub struct NewSocialRequest<'a> {
     pub state_hash: &'a [u8],
     /// SHA-256 of the nonce.
     pub nonce_hash: &'a [u8],
+    /// What the page that began it wants back.
+    pub carried: Option<&'a str>,
     /// Now.
     pub created_at: Timestamp,
     /// When it stops being accepted.
@@ -79,8 +81,8 @@ impl SocialRequests<'_> {
         execute!(
             self.0,
             "insert into social_requests (id, provider, state_hash, nonce_hash, browser_hash, is_hosted, redirect_uri,
-                uses_pkce, page_challenge, created_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                uses_pkce, page_challenge, created_at, expires_at, carried)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             request.id,
             request.provider.as_str(),
             new.state_hash,
@@ -92,8 +94,35 @@ impl SocialRequests<'_> {
             request.page_challenge.as_deref(),
             new.created_at.micros(),
             new.expires_at.micros(),
+            new.carried,
         )?;
         Ok(())
+    }
+
+    /// What the page wants back that began the open request with that state in that browser.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn carried(
+        &mut self,
+        provider: &str,
+        hash: &[u8],
+        browser_hash: &[u8],
+        now: Timestamp,
+    ) -> Result<Option<String>> {
+        let row = fetch_optional!(
+            self.0,
+            (String,),
+            "select carried from social_requests
+             where state_hash = $2 and provider = $1 and browser_hash = $3 and is_hosted and carried is not null
+                and consumed_at is null and expires_at > $4
+             order by created_at desc, id desc limit 1",
+            provider,
+            hash,
+            browser_hash,
+            now.micros(),
+        )?;
+        Ok(row.map(|(carried,)| carried))
     }
 
     /// The open requests to a provider with that state: first those of the browser or page that brings it, then the newest. There is one,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_domain::{ContractProfile, LanguageTag, Languages, Origin};
 
-use crate::Settings;
 use crate::caller::actor::Actor;
+use crate::{Fault, Settings};
 
 /// What is known of a call, whatever it comes from.
 ///
@@ -27,6 +27,8 @@ pub struct Call {
     pub accept_language: String,
     /// Who is signed in; none for a request without a valid access token. It grants nothing: it is for counting.
     pub causer: Option<Causer>,
+    /// Whether it came by a method that is to have no effects.
+    is_look: bool,
 }
 
 /// Whom the messages and audit events of a request are counted for.
@@ -60,13 +62,31 @@ const PREFIXES: [(u32, u32); 3] = [(64, 1), (56, 4), (48, 16)];
 
 impl Call {
     fn new(origin: Origin, profile: Arc<ContractProfile>, ip: Option<IpAddr>, user_agent: String) -> Self {
-        Self { origin, profile, ip, user_agent, accept_language: String::new(), causer: None }
+        Self { origin, profile, ip, user_agent, accept_language: String::new(), causer: None, is_look: false }
     }
 
     /// The same call of a client that prefers these languages.
     #[must_use]
     pub fn accepting(self, accept_language: String) -> Self {
         Self { accept_language, ..self }
+    }
+
+    /// The same call by a method that is to have no effects (RFC 9110 section 9.2.1): it begins no unit of work that writes.
+    #[must_use]
+    pub fn looking(self) -> Self {
+        Self { is_look: true, ..self }
+    }
+
+    /// Refuses a call that only looks where a use case is about to act.
+    ///
+    /// # Errors
+    /// [`Fault::Internal`]: an endpoint that acts for a safe method without saying so is a defect.
+    pub fn ensure_may_act(&self) -> Result<(), Fault> {
+        if self.is_look {
+            let text = "a request by a safe method reached a use case that acts; its endpoint does not say that it acts";
+            return Err(Fault::Internal(text.to_owned()));
+        }
+        Ok(())
     }
 
     /// The language the client asks for; none where it asks for none that there is.

@@ -29,8 +29,8 @@ pub struct ContactDetails<'a> {
 pub struct AllowedApplication<'a> {
     /// What it is called.
     pub name: &'a str,
-    /// What its organization is called.
-    pub organization: &'a str,
+    /// Its organization: what strangers may read of it is not what its founder called it.
+    pub organization: OrganizationId,
     /// What it may do.
     pub scopes: &'a Scopes,
 }

@@ -21,6 +21,17 @@ pub struct Work<'w> {
     pub now: Timestamp,
 }
 
+impl Kernel {
+    /// Begins a unit of work on behalf of a caller: what features do for whatever a request changes.
+    ///
+    /// # Errors
+    /// Those of the store; a defect where the call is one that [only looks](Call::looking).
+    pub async fn begin_for_call(&self, call: &Call) -> Result<Unit, Fault> {
+        call.ensure_may_act()?;
+        Ok(self.store.begin().await?)
+    }
+}
+
 impl Work<'_> {
     /// Waits for other units that change the account's password or answer its challenges, and keeps the next one
     /// waiting until this unit ends: what is opened while a password is replaced must not outlive it. To be taken before

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::Kernel;
 use crate::fault::Fault;
-use crate::jobs::source::{Source, Work};
+use crate::jobs::source::{Claimed, Source};
 use crate::tables::outbox::Channel;
 
 /// Messages sent at a time on each channel. A slow mail server does not keep text messages waiting, nor the other way round.
@@ -40,14 +40,15 @@ impl Source for OutboxSource {
         &'s self,
         room: usize,
         _: &'s watch::Receiver<bool>,
-    ) -> BoxFuture<'s, Result<Vec<Work>, Fault>> {
+    ) -> BoxFuture<'s, Result<Claimed, Fault>> {
         async move {
             let claimed = self.kernel.claim_messages(self.channel, room).await?;
+            let more = claimed.len() >= room;
             let work = claimed.into_iter().map(|message| {
                 let (kernel, channel) = (Arc::clone(&self.kernel), self.channel);
                 async move { kernel.deliver_claimed(channel, &message).await }.boxed()
             });
-            Ok(work.collect())
+            Ok(Claimed { work: work.collect(), more })
         }
         .boxed()
     }

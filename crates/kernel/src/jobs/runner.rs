@@ -132,31 +132,43 @@ async fn lane(source: &dyn Source, mut stopping: watch::Receiver<bool>) {
         }
     }
     let mut running = JoinSet::new();
+    let (mut is_looked_at, mut more) = (true, false);
     while !*stopping.borrow() {
         while let Some(ended) = running.try_join_next() {
             note(source, ended);
+            is_looked_at |= more;
         }
         let room = source.at_once().saturating_sub(running.len());
-        let claimed = if room == 0 { Ok(Vec::new()) } else { source.claim(room, &stopping).await };
-        let is_read = claimed.is_ok();
-        if is_read && failures.succeeded() > 0 {
-            tracing::info!(source = source.name(), "background work is read again");
-        }
-        match claimed {
-            Ok(work) if !work.is_empty() => {
-                for one in work {
-                    running.spawn(one);
+        let mut is_read = true;
+        if room > 0 && std::mem::take(&mut is_looked_at) {
+            match source.claim(room, &stopping).await {
+                Ok(claimed) => {
+                    if failures.succeeded() > 0 {
+                        tracing::info!(source = source.name(), "background work is read again");
+                    }
+                    more = claimed.more;
+                    is_looked_at = more && !claimed.work.is_empty();
+                    claimed.work.into_iter().for_each(|one| {
+                        running.spawn(one);
+                    });
                 }
+                Err(fault) => {
+                    is_read = false;
+                    unread(source, &fault, &failures);
+                }
+            }
+            if is_looked_at {
                 continue;
             }
-            Ok(_) => {}
-            Err(fault) => unread(source, &fault, &failures),
         }
         tokio::select! {
-            () = source.news(), if room > 0 && is_read => {}
-            // One that ended leaves room, and may have been one of many.
-            Some(ended) = running.join_next(), if !running.is_empty() => note(source, ended),
-            () = sleep(POLL) => {}
+            () = source.news(), if room > 0 && is_read => is_looked_at = true,
+            // One that ended leaves room for what there was none for.
+            Some(ended) = running.join_next(), if !running.is_empty() => {
+                note(source, ended);
+                is_looked_at = more;
+            }
+            () = sleep(POLL) => is_looked_at = true,
             () = stopped(&mut stopping) => {}
         }
     }

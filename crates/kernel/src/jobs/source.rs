@@ -9,6 +9,14 @@ use crate::jobs::job::Later;
 /// A claimed row, about to be worked on. Answers whether its outcome could be recorded.
 pub(crate) type Work = Later<Result<(), Fault>>;
 
+/// What a source handed out.
+pub(crate) struct Claimed {
+    /// To be worked on.
+    pub(crate) work: Vec<Work>,
+    /// Whether more may be due that there was no room for: it is worth another look when one of these ends.
+    pub(crate) more: bool,
+}
+
 /// A table whose rows are work: jobs, mails, text messages. What it hands out it has claimed with a lease, and each piece
 /// settles its own row.
 pub(crate) trait Source: Send + Sync + 'static {
@@ -31,5 +39,5 @@ pub(crate) trait Source: Send + Sync + 'static {
         &'s self,
         room: usize,
         stopping: &'s watch::Receiver<bool>,
-    ) -> BoxFuture<'s, Result<Vec<Work>, Fault>>;
+    ) -> BoxFuture<'s, Result<Claimed, Fault>>;
 }

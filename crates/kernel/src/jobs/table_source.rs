@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use crate::fault::Fault;
 use crate::jobs::registry::RegisteredJob;
 use crate::jobs::repository::JobRow;
-use crate::jobs::source::{Source, Work};
+use crate::jobs::source::{Claimed, Source};
 use crate::{Kernel, KernelTables};
 
 /// Jobs that run at a time on a node, of all names.
@@ -162,7 +162,7 @@ impl Source for TableSource {
         &'s self,
         room: usize,
         stopping: &'s watch::Receiver<bool>,
-    ) -> BoxFuture<'s, Result<Vec<Work>, Fault>> {
+    ) -> BoxFuture<'s, Result<Claimed, Fault>> {
         async move {
             let work = self.claim_jobs(room).await?.into_iter().map(|ClaimedJob { job, row, place }| {
                 let (kernel, stopping) = (Arc::clone(&self.kernel), stopping.clone());
@@ -173,7 +173,8 @@ impl Source for TableSource {
                 }
                 .boxed()
             });
-            Ok(work.collect())
+            // A job has a room of its own besides.
+            Ok(Claimed { work: work.collect(), more: true })
         }
         .boxed()
     }

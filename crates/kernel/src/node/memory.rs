@@ -53,11 +53,6 @@ impl Memory {
             keys: Notify::new(),
         }
     }
-
-    fn wake_deliverers(&self) {
-        self.mails.notify_one();
-        self.texts.notify_one();
-    }
 }
 
 /// The id of the key ring among the things that change.
@@ -67,13 +62,15 @@ impl ChangeListener for Memory {
     fn changed(&self, change: Change) {
         match change {
             Change::Row(_, id) => self.changes.note(id),
-            changes::OUTBOX => self.wake_deliverers(),
+            changes::MAILS => self.mails.notify_one(),
+            changes::TEXTS => self.texts.notify_one(),
             changes::JOBS => self.jobs.notify_one(),
             changes::SIGNING_KEYS => self.keys.notify_one(),
             // What this version does not know may be about anything.
             Change::Topic(_) | Change::Everything => {
                 self.changes.note_everything();
-                self.wake_deliverers();
+                self.mails.notify_one();
+                self.texts.notify_one();
                 self.jobs.notify_one();
                 self.keys.notify_one();
             }
@@ -91,10 +88,11 @@ mod tests {
         let memory = Memory::new();
         let thing = Uuid::from_u128(1);
         let before = memory.changes.stamp(&[thing]);
-        memory.changed(changes::OUTBOX);
+        memory.changed(changes::MAILS);
+        memory.changed(changes::TEXTS);
         memory.changed(changes::JOBS);
         assert_eq!(memory.changes.stamp(&[thing]), before);
-        for change in [Change::Topic(Topic('x')), Change::Row(Topic('x'), thing), Change::Everything] {
+        for change in [Change::Topic(Topic('z')), Change::Row(Topic('z'), thing), Change::Everything] {
             let before = memory.changes.stamp(&[thing]);
             memory.changed(change);
             assert_ne!(memory.changes.stamp(&[thing]), before, "{change:?}");

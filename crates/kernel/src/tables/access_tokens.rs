@@ -204,6 +204,7 @@ impl AccessTokens<'_> {
             Ok(SessionRecord {
                 id: SessionId(row.id),
                 account: row.account_id.into(),
+                subject: None,
                 account_number: row.number,
                 display_name: row.display_name,
                 kind: AccountKind::from_name(&row.kind).ok_or(StoreError::Unreadable("accounts.kind"))?,

@@ -41,6 +41,7 @@ impl ApplicationRecords<'_> {
         Ok(row.map(|row| SessionRecord {
             id: own_epoch,
             account: AccountId(row.id),
+            subject: None,
             account_number: row.number,
             display_name: row.name,
             kind: AccountKind::Service,

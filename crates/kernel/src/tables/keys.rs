@@ -53,16 +53,33 @@ impl Keys<'_> {
         Ok(())
     }
 
-    /// Stops all keys but `kid` from signing.
+    /// Stops all keys but `kid` from signing: those of RSA, or those of other kinds.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn retire_others(&mut self, kid: &str, now: Timestamp) -> Result<()> {
+    pub async fn retire_others(&mut self, kid: &str, is_rsa: bool, now: Timestamp) -> Result<()> {
         execute!(
             self.0,
-            "update signing_keys set retired_at = $2 where kid <> $1 and retired_at is null",
+            "update signing_keys set retired_at = $2
+             where kid <> $1 and retired_at is null and case when algorithm = 'RS256' then 1 else 0 end = $3",
             kid,
             now.micros(),
+            i32::from(is_rsa),
+        )?;
+        self.0.note(changes::SIGNING_KEYS);
+        Ok(())
+    }
+
+    /// Removes the RSA keys but `kid`, or with `is_rsa` not set all keys but that one.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn remove_others(&mut self, kid: &str, is_rsa: bool) -> Result<()> {
+        execute!(
+            self.0,
+            "delete from signing_keys where kid <> $1 and (algorithm = 'RS256' or $2 = 0)",
+            kid,
+            i32::from(is_rsa),
         )?;
         self.0.note(changes::SIGNING_KEYS);
         Ok(())

@@ -5,11 +5,14 @@ pub mod account_cards;
 pub mod application_records;
 pub mod audit;
 mod browser_visits;
+pub mod dpop_proofs;
+pub mod ended_sessions;
 pub mod idempotency;
-pub(crate) mod kept_sessions;
+pub mod kept_sessions;
 pub mod keys;
 pub mod known_networks;
 pub mod limits;
+mod logged_out;
 pub mod memberships;
 pub mod outbox;
 pub mod refresh_tokens;
@@ -26,6 +29,7 @@ use access_tokens::AccessTokens;
 use account_cards::AccountCards;
 use application_records::ApplicationRecords;
 use audit::Audit;
+use dpop_proofs::DpopProofs;
 use idempotency::Idempotency;
 use keys::Keys;
 use known_networks::KnownNetworks;
@@ -62,6 +66,8 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "applications",
         text: include_str!("../../migrations/0015_applications.sql"),
     },
+    Migration { version: 18, name: "grants", text: include_str!("../../migrations/0018_grants.sql") },
+    Migration { version: 20, name: "leaving", text: include_str!("../../migrations/0020_leaving.sql") },
 ];
 
 /// The kernel's repositories of a unit of work.
@@ -101,6 +107,9 @@ pub trait KernelTables {
 
     /// Networks that accounts have signed in from.
     fn known_networks(&mut self) -> KnownNetworks<'_>;
+
+    /// Proofs of possession that were shown.
+    fn dpop_proofs(&mut self) -> DpopProofs<'_>;
 
     /// Signing keys.
     fn keys(&mut self) -> Keys<'_>;
@@ -162,6 +171,10 @@ impl KernelTables for Unit {
 
     fn known_networks(&mut self) -> KnownNetworks<'_> {
         KnownNetworks(self)
+    }
+
+    fn dpop_proofs(&mut self) -> DpopProofs<'_> {
+        DpopProofs(self)
     }
 
     fn keys(&mut self) -> Keys<'_> {

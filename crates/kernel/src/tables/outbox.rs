@@ -216,7 +216,8 @@ impl Outbox<'_> {
             state.as_str(),
             new.created_at.micros(),
         )?;
-        self.0.note(changes::OUTBOX);
+        let waits = if new.channel == Channel::Sms.as_str() { changes::TEXTS } else { changes::MAILS };
+        self.0.note(waits);
         Ok(())
     }
 
@@ -373,7 +374,8 @@ impl Outbox<'_> {
             number,
             now.micros(),
         )?;
-        self.0.note(changes::OUTBOX);
+        self.0.note(changes::MAILS);
+        self.0.note(changes::TEXTS);
         Ok(revived == 1)
     }
 

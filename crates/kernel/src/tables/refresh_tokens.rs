@@ -61,6 +61,10 @@ pub struct PresentedToken {
     pub application: Option<ApplicationId>,
     /// The API that its access tokens are for, if not this installation.
     pub audience: Option<String>,
+    /// Thumbprint of the key that the session's tokens are bound to.
+    pub key: Option<String>,
+    /// What the session's tokens call the account.
+    pub subject: AccountId,
 }
 
 #[derive(sqlx::FromRow)]
@@ -83,6 +87,8 @@ struct PresentedRow {
     scope: Option<String>,
     application_id: Option<Uuid>,
     audience: Option<String>,
+    dpop_jkt: Option<String>,
+    subject_id: Option<Uuid>,
     application_status: Option<String>,
 }
 
@@ -117,7 +123,7 @@ impl RefreshTokens<'_> {
             // A token that was exchanged is one that has a child.
             "select t.id, t.expires_at as token_expires_at, c.issued_at as child_issued_at,
                 c.token_hash as child_hash, t.session_id, s.expires_at, s.ends_at, s.revoked_at, s.amr, coalesce(s.auth_time, s.created_at) as auth_time, s.dialect,
-                s.account_id, a.disabled_at, s.organization_id, m.role, s.scope, s.application_id, s.audience,
+                s.account_id, a.disabled_at, s.organization_id, m.role, s.scope, s.application_id, s.audience, s.dpop_jkt, s.subject_id,
                 case when p.suspended_at is null then p.status end as application_status
              from refresh_tokens t
              join sessions s on s.id = t.session_id
@@ -155,6 +161,8 @@ impl RefreshTokens<'_> {
                 scopes: scopes(row.scope.as_deref()),
                 application: row.application_id.map(ApplicationId::from),
                 audience: row.audience,
+                key: row.dpop_jkt,
+                subject: row.subject_id.unwrap_or(row.account_id).into(),
             })
         })
         .transpose()

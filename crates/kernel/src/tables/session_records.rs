@@ -17,6 +17,8 @@ pub struct SessionRecord {
     pub id: SessionId,
     /// Whose.
     pub account: AccountId,
+    /// What its tokens call the account, where that is not its key.
+    pub subject: Option<AccountId>,
     /// The account's number.
     pub account_number: i64,
     /// The account's name.
@@ -109,6 +111,7 @@ struct RecordRow {
     application_id: Option<Uuid>,
     application_status: Option<String>,
     approved_contract: Option<String>,
+    subject_id: Option<Uuid>,
 }
 
 impl Sessions<'_> {
@@ -123,7 +126,7 @@ impl Sessions<'_> {
             "select s.id, s.account_id, a.number, a.kind, a.display_name, i.value, i.verified_at, a.created_at,
                 s.organization_id, m.role, s.dialect, s.amr, coalesce(s.auth_time, s.created_at) as auth_time,
                 s.last_activity_at, s.expires_at, s.revoked_at, a.disabled_at, s.scope, s.application_id,
-                case when p.suspended_at is null then p.status end as application_status, s.approved_contract
+                case when p.suspended_at is null then p.status end as application_status, s.approved_contract, s.subject_id
              from sessions s
              join accounts a on a.id = s.account_id
              left join identifiers i on i.account_id = a.id and i.kind = 'email' and i.is_primary
@@ -144,6 +147,7 @@ impl Sessions<'_> {
             Ok(SessionRecord {
                 id: row.id.into(),
                 account: row.account_id.into(),
+                subject: row.subject_id.map(AccountId::from),
                 account_number: row.number,
                 display_name: row.display_name,
                 kind: AccountKind::from_name(&row.kind).ok_or(StoreError::Unreadable("accounts.kind"))?,

@@ -11,6 +11,7 @@ use tidegate_domain::session::{AmrSet, EndReason, SessionTimes};
 use tidegate_domain::{ContractId, Scopes, Timestamp};
 use uuid::Uuid;
 
+use super::ended_sessions::EndedRow;
 pub use super::session_records::{AccessTokenUse, ApplicationUse, SessionRecord};
 use crate::KernelTables;
 
@@ -69,6 +70,10 @@ pub struct NewSessionApplication<'a> {
     pub approved_by: SessionId,
     /// The contract that had opened that.
     pub approved_contract: ContractId,
+    /// Thumbprint of the key that its refresh tokens are bound to: of public clients, which have nothing else to prove.
+    pub key: Option<&'a str>,
+    /// What its tokens call the account; none: by its key.
+    pub subject: Option<AccountId>,
 }
 
 /// Scopes as they are stored: nothing where there is no limit.
@@ -108,9 +113,9 @@ impl Sessions<'_> {
             "insert into sessions (id, account_id, organization_id, workspace_id, dialect, amr, remember_me, ip,
                 user_agent, created_at, last_activity_at, expires_at, ends_at, database_id, frontend_user,
                 frontend_session, service_key_id, token_hash, auth_time, scope, application_id, application_epoch, audience,
-                approved_by, approved_contract)
+                approved_by, approved_contract, dpop_jkt, subject_id)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-                $22, $23, $24)
+                $22, $23, $24, $25, $26)
              returning number",
             new.id.0,
             new.account.0,
@@ -136,6 +141,8 @@ impl Sessions<'_> {
             new.application.and_then(|application| application.audience),
             new.application.map(|application| application.approved_by.0),
             new.application.as_ref().map(|application| application.approved_contract.as_str()),
+            new.application.and_then(|application| application.key),
+            new.application.and_then(|application| application.subject).map(|subject| subject.0),
         )?;
         self.0.touch_account(new.account);
         Ok(number)
@@ -273,36 +280,38 @@ impl Sessions<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn end(&mut self, id: SessionId, reason: EndReason, now: Timestamp) -> Result<bool> {
-        let ended = execute!(
+        let ended = fetch_optional!(
             self.0,
+            EndedRow,
             // One of an application is nothing to look at later, and there may be many: it is pruned from now on.
             "update sessions set revoked_at = $2, revoked_reason = $3,
                 ends_at = case when application_id is null then ends_at else $2 end
-             where id = $1 and revoked_at is null and expires_at > $2",
+             where id = $1 and revoked_at is null and expires_at > $2 returning id, coalesce(subject_id, account_id) as subject, application_id",
             id.0,
             now.micros(),
             reason.as_str(),
         )?;
         self.0.touch_session(id);
-        if ended == 1 && reason.ends_delegated() {
+        let Some(ended) = ended else { return Ok(false) };
+        self.ended(&[ended], reason, now)?;
+        if reason.ends_delegated() {
             self.end_delegated(id, reason, now).await?;
         }
-        Ok(ended == 1)
+        Ok(true)
     }
 
     /// Ends the sessions of applications that a session gave access.
     async fn end_delegated(&mut self, by: SessionId, reason: EndReason, now: Timestamp) -> Result<()> {
         let rows = fetch_all!(
             self.0,
-            (Uuid,),
+            EndedRow,
             "update sessions set revoked_at = $2, revoked_reason = $3
-             where approved_by = $1 and revoked_at is null returning id",
+             where approved_by = $1 and revoked_at is null returning id, coalesce(subject_id, account_id) as subject, application_id",
             by.0,
             now.micros(),
             reason.as_str(),
         )?;
-        rows.iter().for_each(|(id,)| self.0.touch_session((*id).into()));
-        Ok(())
+        self.ended(&rows, reason, now)
     }
 
     /// Ends the account's active session of that number; answers its key. None when there is no such session of
@@ -319,21 +328,23 @@ impl Sessions<'_> {
     ) -> Result<Option<SessionId>> {
         let row = fetch_optional!(
             self.0,
-            (Uuid,),
+            EndedRow,
             "update sessions set revoked_at = $3, revoked_reason = $4
-             where account_id = $1 and number = $2 and revoked_at is null and expires_at > $3 returning id",
+             where account_id = $1 and number = $2 and revoked_at is null and expires_at > $3
+             returning id, coalesce(subject_id, account_id) as subject, application_id",
             account.0,
             number,
             now.micros(),
             reason.as_str(),
         )?;
-        let Some((id,)) = row else { return Ok(None) };
-        self.0.touch_session(id.into());
+        let Some(ended) = row else { return Ok(None) };
+        let id = ended.id.into();
+        self.ended(&[ended], reason, now)?;
         self.0.touch_account(account);
         if reason.ends_delegated() {
-            self.end_delegated(id.into(), reason, now).await?;
+            self.end_delegated(id, reason, now).await?;
         }
-        Ok(Some(id.into()))
+        Ok(Some(id))
     }
 
     /// Ends all of the account's sessions, also expired ones: another node's clock may be behind. Answers how many were
@@ -344,16 +355,25 @@ impl Sessions<'_> {
     pub async fn end_all(&mut self, account: AccountId, reason: EndReason, now: Timestamp) -> Result<usize> {
         let rows = fetch_all!(
             self.0,
-            (Uuid, i64),
+            (Uuid, Uuid, Option<Uuid>, i64),
             "update sessions set revoked_at = $2, revoked_reason = $3
-             where account_id = $1 and revoked_at is null returning id, expires_at",
+             where account_id = $1 and revoked_at is null
+             returning id, coalesce(subject_id, account_id), application_id, expires_at",
             account.0,
             now.micros(),
             reason.as_str(),
         )?;
-        rows.iter().for_each(|(id, _)| self.0.touch_session((*id).into()));
+        let ended: Vec<EndedRow> = rows
+            .iter()
+            .map(|(id, subject, application_id, _)| EndedRow {
+                id: *id,
+                subject: *subject,
+                application_id: *application_id,
+            })
+            .collect();
+        self.ended(&ended, reason, now)?;
         self.0.touch_account(account);
-        Ok(rows.iter().filter(|(_, expires_at)| *expires_at > now.micros()).count())
+        Ok(rows.iter().filter(|(_, _, _, expires_at)| *expires_at > now.micros()).count())
     }
 
     /// Ends all sessions that were opened with a key, and those of applications that they gave access.
@@ -368,16 +388,16 @@ impl Sessions<'_> {
     ) -> Result<()> {
         let rows = fetch_all!(
             self.0,
-            (Uuid,),
+            EndedRow,
             "update sessions set revoked_at = $2, revoked_reason = $3
              where revoked_at is null and (service_key_id = $1
-                or approved_by in (select o.id from sessions o where o.service_key_id = $1)) returning id",
+                or approved_by in (select o.id from sessions o where o.service_key_id = $1))
+             returning id, coalesce(subject_id, account_id) as subject, application_id",
             key.0,
             now.micros(),
             reason.as_str(),
         )?;
-        rows.iter().for_each(|(id,)| self.0.touch_session((*id).into()));
-        Ok(())
+        self.ended(&rows, reason, now)
     }
 
     /// Ends all sessions that were opened for an application, or those of one account.
@@ -393,15 +413,16 @@ impl Sessions<'_> {
     ) -> Result<usize> {
         let rows = fetch_all!(
             self.0,
-            (Uuid,),
+            EndedRow,
             "update sessions set revoked_at = $3, revoked_reason = $4
-             where application_id = $1 and account_id = coalesce($2, account_id) and revoked_at is null returning id",
+             where application_id = $1 and account_id = coalesce($2, account_id) and revoked_at is null
+             returning id, coalesce(subject_id, account_id) as subject, application_id",
             application.0,
             account.map(Uuid::from),
             now.micros(),
             reason.as_str(),
         )?;
-        rows.iter().for_each(|(id,)| self.0.touch_session((*id).into()));
+        self.ended(&rows, reason, now)?;
         Ok(rows.len())
     }
 

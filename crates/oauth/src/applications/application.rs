@@ -1,10 +1,17 @@
 //! What an application is.
 
-use tidegate_crypto::TokenHash;
+use std::sync::Arc;
+
+use tidegate_crypto::{SigningAlgorithm, TokenHash};
 use tidegate_domain::id::{ApplicationId, OrganizationId};
+use tidegate_domain::logout::LogoutSettings;
 use tidegate_domain::oauth::{AccessLevel, ApplicationStatus, ClientAuthentication, GrantType};
 use tidegate_domain::{RedirectUri, Scopes, Timestamp};
 use uuid::Uuid;
+
+use super::rules::ApplicationRules;
+
+use super::metadata::{ClientMetadata, MetadataRule};
 
 /// An application: RFC 6749 and OpenID Connect call it a client.
 #[derive(Clone, Debug)]
@@ -29,6 +36,8 @@ pub struct Application {
     pub access_level: AccessLevel,
     /// How it proves who it is.
     pub authentication: ClientAuthentication,
+    /// How people leave it.
+    pub logout: LogoutSettings,
     /// Whether it may be used, as its organization says.
     pub status: ApplicationStatus,
     /// Whether an operator took it out of use: then it may not be, whatever its organization says.
@@ -37,9 +46,19 @@ pub struct Application {
     pub created_at: Timestamp,
     /// Known to a minute or so.
     pub last_used_at: Option<Timestamp>,
+    /// What an operator decided for it.
+    pub rules: ApplicationRules,
     pub(crate) epoch: Uuid,
     pub(crate) own_epoch: Uuid,
     pub(crate) secrets: Secrets,
+    /// Its secret, sealed: of a client that signs with it.
+    pub(crate) sealed_secret: Option<Vec<u8>>,
+    /// What else is known of it.
+    pub metadata: Arc<ClientMetadata>,
+    /// The address of the document that describes it, which is its `client_id` then, and when that was last read.
+    pub document: Option<(String, Timestamp)>,
+    /// Of the token by which it manages its registration, if it registered itself.
+    pub(crate) registration_hash: Option<TokenHash>,
 }
 
 /// The hashes of its secrets.
@@ -70,6 +89,26 @@ impl Application {
         if self.is_suspended { ApplicationStatus::Revoked } else { self.status }
     }
 
+    /// What it calls itself in requests and is called in tokens: its key, or the address of the document that describes it.
+    pub fn client_id(&self) -> String {
+        self.document.as_ref().map_or_else(|| self.id.to_string(), |(uri, _)| uri.clone())
+    }
+
+    /// Whether it registered itself: nobody has looked at what it says of itself.
+    pub const fn is_self_registered(&self) -> bool {
+        self.registration_hash.is_some() || self.document.is_some()
+    }
+
+    /// How its ID tokens are signed; none: as access tokens are.
+    pub fn id_token_algorithm(&self) -> Option<SigningAlgorithm> {
+        self.metadata.id_token_signed_response_alg
+    }
+
+    /// Whether it has to use PKCE (RFC 9700 section 2.1.1).
+    pub fn needs_pkce(&self) -> bool {
+        self.authentication.is_public() || self.metadata.require_pkce
+    }
+
     /// Whether it may use that way to tokens.
     pub fn may(&self, grant_type: GrantType) -> bool {
         self.grant_types.contains(&grant_type)
@@ -98,6 +137,10 @@ pub struct NewApplication {
     pub access_level: AccessLevel,
     /// How it proves who it is.
     pub authentication: ClientAuthentication,
+    /// How people leave it.
+    pub logout: LogoutSettings,
+    /// What else is known of it.
+    pub metadata: ClientMetadata,
 }
 
 /// Why an application cannot be as it was described. Each text says what to do.
@@ -114,6 +157,9 @@ pub enum ApplicationRule {
         "a redirect URI with a scheme of its own is for public clients (token_endpoint_auth_method none)"
     )]
     OwnScheme,
+    /// What else is known of it cannot be so.
+    #[error(transparent)]
+    Metadata(#[from] MetadataRule),
 }
 
 impl ApplicationRule {
@@ -122,6 +168,7 @@ impl ApplicationRule {
         match self {
             Self::NoRedirectUri | Self::OwnScheme => "redirect_uris",
             Self::PublicClientCredentials => "grant_types",
+            Self::Metadata(rule) => rule.field(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use tidegate_domain::audit::Action;
+use tidegate_domain::logout::LogoutChange;
 use tidegate_domain::oauth::{AccessLevel, ApplicationStatus, GrantType};
 use tidegate_domain::session::EndReason;
 use tidegate_domain::{Permission, RedirectUri, Scopes};
@@ -30,6 +31,8 @@ pub struct ApplicationChange {
     pub access_level: Option<AccessLevel>,
     /// Whether it may be used.
     pub status: Option<ApplicationStatus>,
+    /// How people leave it.
+    pub logout: LogoutChange,
 }
 
 impl Oauth {
@@ -72,7 +75,7 @@ impl Oauth {
 }
 
 /// What was changed, for the audit log: where codes are sent to, and what can be asked for, before and after.
-fn difference(before: &Application, after: &Application) -> Value {
+pub(super) fn difference(before: &Application, after: &Application) -> Value {
     let grants =
         |of: &Application| of.grant_types.iter().map(|grant| grant.as_str()).collect::<Vec<_>>().join(" ");
     let fields = [
@@ -83,6 +86,14 @@ fn difference(before: &Application, after: &Application) -> Value {
         ("scopes", before.scopes.to_string(), after.scopes.to_string()),
         ("access_level", before.access_level.as_str().to_owned(), after.access_level.as_str().to_owned()),
         ("status", before.status.as_str().to_owned(), after.status.as_str().to_owned()),
+        ("post_logout_redirect_uris", left(before), left(after)),
+        ("backchannel_logout_uri", told(before), told(after)),
+        (
+            "token_endpoint_auth_method",
+            before.authentication.as_str().to_owned(),
+            after.authentication.as_str().to_owned(),
+        ),
+        ("metadata", described(before), described(after)),
     ];
     let changed: Map<String, Value> = fields
         .into_iter()
@@ -92,14 +103,38 @@ fn difference(before: &Application, after: &Application) -> Value {
     json!({ "client_id": after.id, "name": after.name, "status": after.status.as_str(), "changed": changed })
 }
 
+fn left(application: &Application) -> String {
+    joined(&application.logout.post_logout_redirect_uris)
+}
+
+fn told(application: &Application) -> String {
+    application.logout.backchannel_uri.as_ref().map(ToString::to_string).unwrap_or_default()
+}
+
+/// What else is known of it, without its keys, of which there is their number of bytes.
+fn described(application: &Application) -> String {
+    let mut metadata = application.metadata.as_ref().clone();
+    let keys = metadata.jwks.take().map(|jwks| jwks.to_string().len());
+    let text = serde_json::to_string(&metadata).unwrap_or_default();
+    keys.map_or(text.clone(), |bytes| format!("{text} jwks of {bytes} bytes"))
+}
+
 /// Redirect URIs as one text.
 pub(super) fn joined(uris: &[RedirectUri]) -> String {
     uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>().join(" ")
 }
 
-fn changed(before: &Application, change: ApplicationChange) -> Application {
-    let ApplicationChange { name, description, grant_types, redirect_uris, scopes, access_level, status } =
-        change;
+pub(super) fn changed(before: &Application, change: ApplicationChange) -> Application {
+    let ApplicationChange {
+        name,
+        description,
+        grant_types,
+        redirect_uris,
+        scopes,
+        access_level,
+        status,
+        logout,
+    } = change;
     let before = before.clone();
     Application {
         name: name.unwrap_or(before.name),
@@ -109,6 +144,7 @@ fn changed(before: &Application, change: ApplicationChange) -> Application {
         scopes: scopes.unwrap_or(before.scopes),
         access_level: access_level.unwrap_or(before.access_level),
         status: status.unwrap_or(before.status),
+        logout: logout.of(before.logout),
         ..before
     }
 }
@@ -136,6 +172,7 @@ pub(super) async fn end_sessions(
     use tidegate_kernel::KernelTables;
     let (reason, now) = (EndReason::ApplicationRevoked, work.now);
     work.unit.codes().delete_of_application(application.id).await?;
+    work.unit.device_codes().delete_of_application(application.id).await?;
     work.unit.sessions().end_of_application(application.id, None, reason, now).await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! An application is registered.
 
 use serde_json::json;
-use tidegate_crypto::PlainToken;
+use tidegate_crypto::{PlainToken, TokenHash};
 use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId};
@@ -27,7 +27,36 @@ pub struct Registered {
     pub secret: Option<PlainToken>,
 }
 
+/// Who describes an application.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin<'a> {
+    /// Its organization, or the operator.
+    Managed,
+    /// Itself, with a token of that hash to manage it by.
+    Registered(&'a TokenHash),
+    /// A document at that address.
+    Document(&'a str),
+}
+
+impl Origin<'_> {
+    const fn registration(&self) -> Option<&TokenHash> {
+        if let Self::Registered(hash) = self { Some(hash) } else { None }
+    }
+
+    const fn document(&self) -> Option<&str> {
+        if let Self::Document(uri) = self { Some(uri) } else { None }
+    }
+}
+
 impl Oauth {
+    /// An application as it may be registered: what contradicts itself is refused, and of keys only what is public is left.
+    pub(crate) fn checked(&self, new: &NewApplication) -> Result<NewApplication, ApplicationRule> {
+        ApplicationRule::check(&new.grant_types, &new.redirect_uris, new.authentication)?;
+        let metadata = new.metadata.clone();
+        let metadata = metadata.checked(new.authentication, |url| self.documents.admits(url))?;
+        Ok(NewApplication { metadata, ..new.clone() })
+    }
+
     /// Registers an application of one of the caller's organizations, by its number.
     ///
     /// Source: RiverGen "oauth-applications", create.
@@ -58,20 +87,39 @@ impl<G> Work<'_, G> {
         created_by: Option<AccountId>,
         new: &NewApplication,
     ) -> Outcome<Registered, ApplicationError> {
-        ApplicationRule::check(&new.grant_types, &new.redirect_uris, new.authentication)
-            .map_err(|rule| Refused::Rule(rule.into()))?;
+        self.insert(organization, created_by, new, &Origin::Managed).await
+    }
+
+    /// The same of one that comes from elsewhere, too.
+    pub(crate) async fn insert(
+        &mut self,
+        organization: OrganizationId,
+        created_by: Option<AccountId>,
+        new: &NewApplication,
+        origin: &Origin<'_>,
+    ) -> Outcome<Registered, ApplicationError> {
+        let new = &self.app.checked(new).map_err(|rule| Refused::Rule(rule.into()))?;
         let (entropy, now) = (&self.app.kernel.entropy, self.now);
-        let secret = (!new.authentication.is_public())
+        let secret = new
+            .authentication
+            .has_secret()
             .then(|| PlainToken::generate_checked(SECRET_PREFIX, entropy.as_ref()));
         let hash = secret.as_ref().map(PlainToken::hash);
         // Not in the order of time: a `client_id` is public, and tells nothing.
         let id = ApplicationId(self.app.new_epoch());
+        let sealed = match &secret {
+            Some(secret) => self.app.seal_secret(id, new.authentication, secret)?,
+            None => None,
+        };
         self.unit.applications().lock(organization).await?;
         let row = NewRow {
             id,
             organization,
             new,
             secret: hash.as_ref(),
+            sealed_secret: sealed.as_deref(),
+            registration: origin.registration(),
+            document: origin.document(),
             epochs: (self.app.new_epoch(), self.app.new_epoch()),
             created_by,
             now,
@@ -79,17 +127,22 @@ impl<G> Work<'_, G> {
         if self.unit.applications().insert(&row).await?.is_none() {
             return refuse(ApplicationError::NameTaken);
         }
-        let count = self.unit.applications().count(organization).await?;
-        self.app.kernel.settings.quotas.judge(Quota::Applications, count)?;
+        if matches!(origin, Origin::Managed) {
+            let count = self.unit.applications().count_managed(organization).await?;
+            self.app.kernel.settings.quotas.judge(Quota::Applications, count)?;
+        }
         let subject = Subject { account: created_by, organization: Some(organization), session: None };
         let metadata = json!({
             "client_id": id,
             "name": new.name,
             "redirect_uris": joined(&new.redirect_uris),
             "scopes": new.scopes.to_string(),
+            "registered_itself": !matches!(origin, Origin::Managed),
         });
         self.audit(Action::ApplicationCreated, subject, metadata).await?;
-        self.kernel().application_changed(organization, &new.name, ApplicationNews::Made).await?;
+        if matches!(origin, Origin::Managed) {
+            self.kernel().application_changed(organization, &new.name, ApplicationNews::Made).await?;
+        }
         let application = self.unit.applications().find(id).await?;
         let application = application
             .ok_or_else(|| Fault::Internal("an application is gone that was just registered".to_owned()))?;

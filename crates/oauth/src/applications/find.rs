@@ -2,7 +2,7 @@
 
 use tidegate_domain::Permission;
 use tidegate_kernel::Actor;
-use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use uuid::Uuid;
 
 use super::application::{Application, ApplicationError};
@@ -36,6 +36,30 @@ impl Oauth {
         let applications = unit.applications().of_organization(grant.organization(), skip, limit).await?;
         let total = unit.applications().count(grant.organization()).await?;
         Ok(ApplicationList { applications, total })
+    }
+
+    /// The application of that `client_id`, if it may be used.
+    pub(crate) async fn active_application(
+        &self,
+        client_id: Option<&str>,
+    ) -> Result<Option<Application>, Fault> {
+        let found = match client_id {
+            Some(client_id) => self.application_called(client_id).await?,
+            None => None,
+        };
+        Ok(found.filter(Application::is_active))
+    }
+
+    /// The application of that `client_id`, whether or not it may be used.
+    pub(crate) async fn application_called(&self, client_id: &str) -> Result<Option<Application>, Fault> {
+        match Uuid::try_parse(client_id) {
+            Ok(id) => {
+                let found = self.kernel.store.read().await?.applications().find(id.into()).await?;
+                // One that a document describes has one name, its address.
+                Ok(found.filter(|found| found.document.is_none()))
+            }
+            Err(_) => self.application_of_document(client_id).await,
+        }
     }
 
     /// One application of one of the caller's organizations.

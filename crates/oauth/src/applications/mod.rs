@@ -4,11 +4,17 @@ pub mod application;
 pub mod change;
 pub mod create;
 pub mod find;
+pub mod metadata;
 pub mod operator;
+pub mod operator_change;
 pub mod remove;
 pub(crate) mod repository;
 pub mod revoke;
+pub mod rules;
 pub mod secret;
+pub mod set_rules;
 
 pub use application::{Application, ApplicationError, ApplicationRule, NewApplication};
 pub use change::ApplicationChange;
+pub use metadata::{ClientMetadata, MetadataRule};
+pub use rules::{ApplicationRules, RulesChange, RulesError, SubjectType};

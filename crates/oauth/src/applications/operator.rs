@@ -4,11 +4,13 @@ use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{ApplicationId, OrganizationId};
+use tidegate_domain::logout::LogoutSettings;
 use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::work::Subject;
 
 use super::application::{Application, ApplicationError, NewApplication};
+use super::change::difference;
 use super::create::Registered;
 use super::remove::remove;
 use crate::work::Work;
@@ -74,7 +76,30 @@ impl Oauth {
         let mut work = self.begin(call).await?;
         let registered = work.register(organization, None, new).await?;
         work.commit().await?;
+        self.prepare_keys_of(&registered.application).await?;
         Ok(registered)
+    }
+
+    /// Sets how people leave an application: all of it anew.
+    ///
+    /// Source: `tidegate client logout`.
+    ///
+    /// # Errors
+    /// [`ApplicationError::NotFound`].
+    pub async fn set_logout_for_operator(
+        &self,
+        call: &Call,
+        id: ApplicationId,
+        logout: LogoutSettings,
+    ) -> Outcome<Application, ApplicationError> {
+        let mut work = self.begin(call).await?;
+        let before = work.locked(id).await?;
+        let after = Application { logout, ..before.clone() };
+        work.unit.applications().change(&after, work.now).await?;
+        let metadata = difference(&before, &after);
+        work.audit(Action::ApplicationUpdated, of_organization(&after), metadata).await?;
+        work.commit().await?;
+        Ok(after)
     }
 
     /// Gives an application another secret, and ends its tokens.
@@ -158,13 +183,13 @@ impl Oauth {
     }
 }
 
-fn of_organization(application: &Application) -> Subject {
+pub(crate) fn of_organization(application: &Application) -> Subject {
     Subject { account: None, organization: Some(application.organization), session: None }
 }
 
 impl Work<'_> {
     /// An application, to be changed: others wait until the unit ends.
-    async fn locked(&mut self, id: ApplicationId) -> Outcome<Application, ApplicationError> {
+    pub(crate) async fn locked(&mut self, id: ApplicationId) -> Outcome<Application, ApplicationError> {
         let Some(found) = self.unit.applications().find(id).await? else {
             return refuse(ApplicationError::NotFound);
         };

@@ -41,6 +41,7 @@ pub(crate) async fn remove(
 ) -> Result<(), Fault> {
     end_sessions(work, application).await?;
     work.unit.consents().delete_of_application(application.id).await?;
+    work.unit.pushed_requests().delete_of_application(application.id).await?;
     work.unit.applications().delete(application).await?;
     Ok(())
 }

@@ -1,14 +1,19 @@
 //! Applications in the store.
 
+use std::sync::Arc;
+
 use tidegate_crypto::TokenHash;
 use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_one, fetch_optional};
 use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId, SessionId};
+use tidegate_domain::logout::{BackchannelUri, LogoutSettings};
 use tidegate_domain::oauth::{AccessLevel, ApplicationStatus, ClientAuthentication, GrantType};
 use tidegate_domain::{RedirectUri, Scopes, Timestamp};
 use tidegate_kernel::KernelTables;
 use uuid::Uuid;
 
 use super::application::{Application, NewApplication, Secrets};
+use super::metadata::ClientMetadata;
+use super::rules::RulesRow;
 
 /// Applications of a unit of work.
 pub struct Applications<'u>(pub(crate) &'u mut Unit);
@@ -31,9 +36,19 @@ struct Row {
     previous_secret_until: Option<i64>,
     epoch: Uuid,
     own_epoch: Uuid,
+    post_logout_redirect_uris: String,
+    backchannel_logout_uri: Option<String>,
+    backchannel_logout_session_required: bool,
     suspended_at: Option<i64>,
     created_at: i64,
     last_used_at: Option<i64>,
+    #[sqlx(flatten)]
+    rules: RulesRow,
+    metadata: Option<String>,
+    sealed_secret: Option<Vec<u8>>,
+    registration_hash: Option<Vec<u8>>,
+    document_uri: Option<String>,
+    document_read_at: Option<i64>,
 }
 
 macro_rules! select {
@@ -41,7 +56,9 @@ macro_rules! select {
         concat!(
             "select id, number, organization_id, name, description, grant_types, redirect_uris, scopes, access_level,
                 authentication, status, secret_hash, previous_secret_hash, previous_secret_until, epoch, own_epoch,
-                suspended_at, created_at, last_used_at
+                post_logout_redirect_uris, backchannel_logout_uri, backchannel_logout_session_required, suspended_at, created_at,
+                last_used_at, dpop_bound, userinfo_signed, pairwise_sector, exchange_from, exchange_to,
+                metadata, sealed_secret, registration_hash, document_uri, document_read_at
              from oauth_applications ",
             $rest
         )
@@ -50,6 +67,10 @@ macro_rules! select {
 
 fn joined<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().collect::<Vec<_>>().join(" ")
+}
+
+fn uris(stored: &str) -> Vec<RedirectUri> {
+    stored.split_ascii_whitespace().map(|uri| RedirectUri::from_stored(uri.to_owned())).collect()
 }
 
 fn hash(bytes: Option<&[u8]>) -> Result<Option<TokenHash>> {
@@ -71,11 +92,12 @@ impl Row {
             name: self.name,
             description: self.description,
             grant_types: grant_types.ok_or(unreadable("oauth_applications.grant_types"))?,
-            redirect_uris: self
-                .redirect_uris
-                .split_ascii_whitespace()
-                .map(|uri| RedirectUri::from_stored(uri.to_owned()))
-                .collect(),
+            redirect_uris: uris(&self.redirect_uris),
+            logout: LogoutSettings {
+                post_logout_redirect_uris: uris(&self.post_logout_redirect_uris),
+                backchannel_uri: self.backchannel_logout_uri.map(BackchannelUri::from_stored),
+                session_required: self.backchannel_logout_session_required,
+            },
             scopes: Scopes::from_stored(&self.scopes),
             access_level: AccessLevel::from_name(&self.access_level)
                 .ok_or(unreadable("oauth_applications.access_level"))?,
@@ -86,8 +108,13 @@ impl Row {
             is_suspended: self.suspended_at.is_some(),
             created_at: Timestamp::from_micros(self.created_at),
             last_used_at: self.last_used_at.map(Timestamp::from_micros),
+            rules: self.rules.into(),
             epoch: self.epoch,
             own_epoch: self.own_epoch,
+            metadata: Arc::new(ClientMetadata::from_stored(self.metadata.as_deref())?),
+            sealed_secret: self.sealed_secret,
+            registration_hash: hash(self.registration_hash.as_deref())?,
+            document: self.document_uri.zip(self.document_read_at.map(Timestamp::from_micros)),
             secrets: Secrets { current: hash(self.secret_hash.as_deref())?, previous: previous.zip(until) },
         })
     }
@@ -99,6 +126,12 @@ pub(crate) struct NewRow<'a> {
     pub(crate) organization: OrganizationId,
     pub(crate) new: &'a NewApplication,
     pub(crate) secret: Option<&'a TokenHash>,
+    /// The secret itself, sealed: of a client that signs with it.
+    pub(crate) sealed_secret: Option<&'a [u8]>,
+    /// Of the token by which it manages its registration.
+    pub(crate) registration: Option<&'a TokenHash>,
+    /// The address of the document that describes it.
+    pub(crate) document: Option<&'a str>,
     pub(crate) epochs: (Uuid, Uuid),
     pub(crate) created_by: Option<AccountId>,
     pub(crate) now: Timestamp,
@@ -118,6 +151,18 @@ impl Applications<'_> {
         Ok(row.map(|(id,)| id.into()))
     }
 
+    /// What its organization is called, and who made it; none for an operator.
+    pub(crate) async fn origin(&mut self, id: ApplicationId) -> Result<Option<(String, Option<AccountId>)>> {
+        let row = fetch_optional!(
+            self.0,
+            (String, Option<Uuid>),
+            "select o.name, p.created_by from oauth_applications p join organizations o on o.id = p.organization_id
+             where p.id = $1",
+            id.0,
+        )?;
+        Ok(row.map(|(name, by)| (name, by.map(AccountId))))
+    }
+
     /// What an organization is called.
     pub(crate) async fn organization_name(&mut self, organization: OrganizationId) -> Result<String> {
         let (name,) =
@@ -132,8 +177,10 @@ impl Applications<'_> {
             self.0,
             (i64,),
             "insert into oauth_applications (id, organization_id, name, description, grant_types, redirect_uris, scopes,
-                access_level, authentication, status, secret_hash, epoch, own_epoch, created_by, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', $10, $11, $12, $13, $14, $14)
+                access_level, authentication, status, secret_hash, epoch, own_epoch, created_by, created_at, updated_at,
+                post_logout_redirect_uris, backchannel_logout_uri, backchannel_logout_session_required, metadata, sealed_secret,
+                registration_hash, document_uri, document_read_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', $10, $11, $12, $13, $14, $14, $15, $16, $17, $18, $19, $20, $21, $22)
              on conflict (organization_id, name) do nothing returning number",
             row.id.0,
             row.organization.0,
@@ -149,6 +196,14 @@ impl Applications<'_> {
             row.epochs.1,
             row.created_by.map(Uuid::from),
             row.now.micros(),
+            joined(new.logout.post_logout_redirect_uris.iter().map(RedirectUri::as_str)),
+            new.logout.backchannel_uri.as_ref().map(BackchannelUri::as_str),
+            new.logout.session_required,
+            new.metadata.stored(),
+            row.sealed_secret.map(<[u8]>::to_vec),
+            row.registration.map(|hash| hash.as_bytes().to_vec()),
+            row.document,
+            row.document.map(|_| row.now.micros()),
         )?;
         Ok(added.map(|(number,)| number))
     }
@@ -159,6 +214,22 @@ impl Applications<'_> {
     /// Those of the database.
     pub async fn find(&mut self, id: ApplicationId) -> Result<Option<Application>> {
         fetch_optional!(self.0, Row, select!("where id = $1"), id.0)?.map(Row::read).transpose()
+    }
+
+    /// The one that the document at that address describes.
+    pub(crate) async fn of_document(&mut self, uri: &str) -> Result<Option<Application>> {
+        fetch_optional!(self.0, Row, select!("where document_uri = $1"), uri)?.map(Row::read).transpose()
+    }
+
+    /// Notes that its document was read.
+    pub(crate) async fn document_read(&mut self, id: ApplicationId, now: Timestamp) -> Result<()> {
+        execute!(
+            self.0,
+            "update oauth_applications set document_read_at = $2 where id = $1",
+            id.0,
+            now.micros(),
+        )?;
+        Ok(())
     }
 
     /// The organization's of that number.
@@ -206,6 +277,45 @@ impl Applications<'_> {
         Ok(count)
     }
 
+    /// How many the organization has of those that somebody registered for it.
+    pub(crate) async fn count_managed(&mut self, organization: OrganizationId) -> Result<i64> {
+        let (count,) = fetch_one!(
+            self.0,
+            (i64,),
+            "select count(*) from oauth_applications
+             where organization_id = $1 and registration_hash is null and document_uri is null",
+            organization.0,
+        )?;
+        Ok(count)
+    }
+
+    /// How many have registered themselves, of all organizations.
+    pub(crate) async fn count_self_registered(&mut self) -> Result<i64> {
+        let (count,) = fetch_one!(
+            self.0,
+            (i64,),
+            "select count(*) from oauth_applications where registration_hash is not null or document_uri is not null",
+        )?;
+        Ok(count)
+    }
+
+    /// At most so many that registered themselves and were not used since.
+    pub(crate) async fn unused_since(&mut self, since: Timestamp, at_most: i64) -> Result<Vec<Application>> {
+        let rows = fetch_all!(
+            self.0,
+            Row,
+            select!(
+                // One that was taken out of use stays: its document would bring it back.
+                "where (registration_hash is not null or document_uri is not null) and coalesce(last_used_at, created_at) < $1
+                    and not (document_uri is not null and (status <> 'active' or suspended_at is not null))
+                 order by number limit $2"
+            ),
+            since.micros(),
+            at_most,
+        )?;
+        rows.into_iter().map(Row::read).collect()
+    }
+
     /// All of the installation, with numbers beyond `after`.
     pub(crate) async fn all(&mut self, after: i64, limit: i64) -> Result<Vec<Application>> {
         let rows =
@@ -250,7 +360,9 @@ impl Applications<'_> {
         execute!(
             self.0,
             "update oauth_applications set name = $2, description = $3, grant_types = $4, redirect_uris = $5, scopes = $6,
-                access_level = $7, status = $8, updated_at = $9 where id = $1",
+                access_level = $7, status = $8, updated_at = $9, post_logout_redirect_uris = $10,
+                backchannel_logout_uri = $11, backchannel_logout_session_required = $12, authentication = $13, metadata = $14
+             where id = $1",
             application.id.0,
             application.name.as_str(),
             application.description.as_str(),
@@ -260,6 +372,11 @@ impl Applications<'_> {
             application.access_level.as_str(),
             application.status.as_str(),
             now.micros(),
+            joined(application.logout.post_logout_redirect_uris.iter().map(RedirectUri::as_str)),
+            application.logout.backchannel_uri.as_ref().map(BackchannelUri::as_str),
+            application.logout.session_required,
+            application.authentication.as_str(),
+            application.metadata.stored(),
         )?;
         self.0.touch_session(SessionId(application.own_epoch));
         Ok(())
@@ -287,11 +404,11 @@ impl Applications<'_> {
         Ok(())
     }
 
-    /// Gives it another secret.
+    /// Gives it another secret, which is kept besides, sealed, where it signs with it.
     pub(crate) async fn replace_secret(
         &mut self,
         application: &Application,
-        secret: &TokenHash,
+        (secret, sealed): (&TokenHash, Option<Vec<u8>>),
         previous_until: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<()> {
@@ -299,12 +416,24 @@ impl Applications<'_> {
         execute!(
             self.0,
             "update oauth_applications set secret_hash = $2, previous_secret_hash = $3, previous_secret_until = $4,
-                updated_at = $5 where id = $1",
+                updated_at = $5, sealed_secret = $6 where id = $1",
             application.id.0,
             secret.as_bytes().to_vec(),
             previous.map(|hash| hash.as_bytes().to_vec()),
             previous_until.map(Timestamp::micros),
             now.micros(),
+            sealed,
+        )?;
+        Ok(())
+    }
+
+    /// Takes its secrets away: it proves who it is in another way, or not at all.
+    pub(crate) async fn remove_secrets(&mut self, application: &Application) -> Result<()> {
+        execute!(
+            self.0,
+            "update oauth_applications set secret_hash = null, sealed_secret = null, previous_secret_hash = null,
+                previous_secret_until = null where id = $1",
+            application.id.0,
         )?;
         Ok(())
     }

@@ -44,6 +44,9 @@ impl Oauth {
         let (account, now) = (work.grant.account(), work.now);
         work.authorize_recent().await?;
         work.count_answer().await?;
+        if !work.answer_once(request).await? {
+            return refuse(ShownError::InvalidRequestUri);
+        }
         let current = work.unit.applications().find(request.application.id).await?;
         let Some(application) = current.filter(Application::is_active) else {
             return refuse(ShownError::InvalidClient);
@@ -92,8 +95,11 @@ impl Oauth {
     ) -> Result<Answer, Fault> {
         let mut work = self.begin_as(call, actor, Permission::AuthorizeApplications).await?;
         work.count_answer().await?;
+        // A second no changes nothing.
+        work.answer_once(request).await?;
         let subject = work.grant.subject();
-        work.audit(Action::AccessDenied, subject, json!({ "client_id": request.application.id })).await?;
+        let metadata = work.audited(&request.application).await?;
+        work.audit(Action::AccessDenied, subject, metadata).await?;
         work.commit().await?;
         Ok(request.refused(AuthorizationError::AccessDenied).answer(self.issuer()))
     }
@@ -106,12 +112,20 @@ impl Oauth {
 
 impl Acting<'_> {
     /// Counts an answer to an application, whichever it is: each is a row, and a code besides where it is a yes.
-    async fn count_answer(&mut self) -> Result<(), Fault> {
+    pub(crate) async fn count_answer(&mut self) -> Result<(), Fault> {
         let counted = Counted::Client(CountedClient::Codes(self.grant.account()));
         let limit = self.app.rules().codes_by_account;
         match self.kernel().count(counted, limit).await? {
             Some(exceeded) => Err(exceeded.into()),
             None => Ok(()),
+        }
+    }
+
+    /// Notes that a request which is kept here is answered. False where it was, or has expired.
+    async fn answer_once(&mut self, request: &AuthorizationRequest) -> Result<bool, Fault> {
+        match &request.pushed {
+            Some(pushed) => Ok(self.unit.pushed_requests().use_up(pushed, self.now).await?),
+            None => Ok(true),
         }
     }
 
@@ -132,13 +146,15 @@ impl Acting<'_> {
         if !self.unit.consents().allow(account, application.id, given_through, scopes, now).await? {
             return Ok(());
         }
-        let metadata = json!({
-            "client_id": application.id, "name": application.name, "scope": scopes.to_string(), "through": given_through,
-        });
+        let mut metadata = self.audited(application).await?;
+        if let Some(fields) = metadata.as_object_mut() {
+            fields.insert("scope".to_owned(), json!(scopes.to_string()));
+            fields.insert("through".to_owned(), json!(given_through));
+        }
         let subject = self.grant.subject();
         self.audit(Action::AccessGranted, subject, metadata).await?;
-        let organization = self.unit.applications().organization_name(application.organization).await?;
-        let allowed = AllowedApplication { name: &application.name, organization: &organization, scopes };
+        let organization = application.organization;
+        let allowed = AllowedApplication { name: &application.name, organization, scopes };
         self.kernel().application_allowed(account, allowed).await
     }
 }

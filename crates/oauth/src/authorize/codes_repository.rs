@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::request::{AuthorizationRequest, Challenge, ChallengeMethod};
 use crate::applications::Application;
+use crate::claims::requested::InIdToken;
 
 /// Authorization codes of a unit of work.
 pub struct Codes<'u>(pub(crate) &'u mut Unit);
@@ -39,6 +40,10 @@ pub(crate) struct Code {
     pub(crate) challenge: Option<Challenge>,
     pub(crate) nonce: Option<String>,
     pub(crate) audience: Option<String>,
+    /// Thumbprint of the key that it is bound to.
+    pub(crate) key: Option<String>,
+    /// Claims of the person that the ID token is asked to have.
+    pub(crate) id_token_claims: InIdToken,
     pub(crate) ip: String,
     /// When it was approved.
     pub(crate) created_at: Timestamp,
@@ -60,11 +65,13 @@ struct Row {
     challenge_method: Option<String>,
     nonce: Option<String>,
     audience: Option<String>,
+    dpop_jkt: Option<String>,
     ip: String,
     created_at: i64,
     expires_at: i64,
     used_at: Option<i64>,
     opened_session_id: Option<Uuid>,
+    id_token_claims: Option<String>,
 }
 
 impl Codes<'_> {
@@ -74,8 +81,8 @@ impl Codes<'_> {
         execute!(
             self.0,
             "insert into oauth_codes (id, code_hash, application_id, application_epoch, account_id, session_id, redirect_uri,
-                scope, challenge, challenge_method, nonce, audience, ip, created_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+                scope, challenge, challenge_method, nonce, audience, ip, created_at, expires_at, dpop_jkt, id_token_claims)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
             new.id,
             new.hash.as_bytes().to_vec(),
             new.application.id.0,
@@ -91,6 +98,8 @@ impl Codes<'_> {
             new.ip,
             new.created_at.micros(),
             new.expires_at.micros(),
+            new.request.dpop_jkt.as_deref(),
+            InIdToken::asked(new.request.claims.as_ref()).stored(),
         )?;
         Ok(())
     }
@@ -101,7 +110,8 @@ impl Codes<'_> {
             self.0,
             Row,
             "select id, application_id, application_epoch, account_id, session_id, redirect_uri, scope, challenge,
-                challenge_method, nonce, audience, ip, created_at, expires_at, used_at, opened_session_id
+                challenge_method, nonce, audience, dpop_jkt, ip, created_at, expires_at, used_at, opened_session_id,
+                id_token_claims
              from oauth_codes where code_hash = $1",
             hash.as_bytes().to_vec(),
         )?;
@@ -121,6 +131,8 @@ impl Codes<'_> {
                 challenge: challenge.map(|(text, method)| Challenge { method, text }),
                 nonce: row.nonce,
                 audience: row.audience,
+                key: row.dpop_jkt,
+                id_token_claims: InIdToken::from_stored(row.id_token_claims.as_deref()),
                 ip: row.ip,
                 created_at: Timestamp::from_micros(row.created_at),
                 expires_at: Timestamp::from_micros(row.expires_at),

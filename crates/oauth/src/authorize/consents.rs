@@ -1,35 +1,17 @@
 //! What a person has allowed applications: listed, and taken away.
 
 use serde_json::json;
+use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, ApplicationId};
 use tidegate_domain::session::EndReason;
-use tidegate_domain::{Permission, Scopes, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call, KernelTables};
 
+pub use super::consents_repository::Consent;
 use crate::work::Work;
 use crate::{Oauth, OauthTables};
-
-/// What a person has allowed an application.
-#[derive(Clone, Debug)]
-pub struct Consent {
-    /// Its `client_id`.
-    pub application: ApplicationId,
-    /// What the application is called.
-    pub name: String,
-    /// Whose application it is.
-    pub organization: String,
-    /// The contract whose client asked, `browser` for the hosted page; `membership` where nobody was asked.
-    pub given_through: String,
-    /// All that was ever allowed.
-    pub scopes: Scopes,
-    /// When it was first.
-    pub created_at: Timestamp,
-    /// When something was last added.
-    pub updated_at: Timestamp,
-}
 
 /// Why nothing was taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -101,14 +83,20 @@ impl<G> Work<'_, G> {
         subject: Subject,
     ) -> Outcome<(), RevokeConsentError> {
         let now = self.now;
+        let known = self.unit.applications().find(application).await?;
         if !self.unit.consents().delete(account, application).await? {
             return refuse(RevokeConsentError::NotFound);
         }
         // Codes first: a unit that exchanges one holds its row, and what it opened is seen afterwards.
         self.unit.codes().delete(account, application).await?;
+        self.unit.device_codes().delete(account, application).await?;
         let reason = EndReason::ConsentRevoked;
         self.unit.sessions().end_of_application(application, Some(account), reason, now).await?;
-        self.audit(Action::AccessRevoked, subject, json!({ "client_id": application })).await?;
+        let metadata = match known {
+            Some(known) => self.audited(&known).await?,
+            None => json!({ "client_id": application }),
+        };
+        self.audit(Action::AccessRevoked, subject, metadata).await?;
         Ok(self.commit().await?)
     }
 }

@@ -2,11 +2,30 @@
 
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional};
 use tidegate_domain::ContractId;
-use tidegate_domain::id::{AccountId, ApplicationId};
+use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId};
 use tidegate_domain::{Scopes, Timestamp};
 use uuid::Uuid;
 
-use super::consents::Consent;
+/// What a person has allowed an application.
+#[derive(Clone, Debug)]
+pub struct Consent {
+    /// Its `client_id`.
+    pub application: ApplicationId,
+    /// What the application is called.
+    pub name: String,
+    /// Whose application it is: what its founder called it. Strangers are not shown it.
+    pub organization: String,
+    /// The same as a key.
+    pub organization_id: OrganizationId,
+    /// The contract whose client asked, `browser` for the hosted page; `membership` where nobody was asked.
+    pub given_through: String,
+    /// All that was ever allowed.
+    pub scopes: Scopes,
+    /// When it was first.
+    pub created_at: Timestamp,
+    /// When something was last added.
+    pub updated_at: Timestamp,
+}
 
 /// Consents of a unit of work.
 pub struct Consents<'u>(pub(crate) &'u mut Unit);
@@ -15,6 +34,7 @@ pub struct Consents<'u>(pub(crate) &'u mut Unit);
 struct Row {
     application_id: Uuid,
     name: String,
+    organization_id: Uuid,
     organization_name: String,
     given_through: String,
     scope: String,
@@ -28,6 +48,7 @@ impl From<Row> for Consent {
             application: row.application_id.into(),
             name: row.name,
             organization: row.organization_name,
+            organization_id: row.organization_id.into(),
             given_through: row.given_through,
             scopes: Scopes::from_stored(&row.scope),
             created_at: Timestamp::from_micros(row.created_at),
@@ -39,7 +60,7 @@ impl From<Row> for Consent {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "select c.application_id, p.name, o.name as organization_name, c.given_through, c.scope, c.created_at, c.updated_at
+            "select c.application_id, p.name, p.organization_id, o.name as organization_name, c.given_through, c.scope, c.created_at, c.updated_at
              from oauth_consents c join oauth_applications p on p.id = c.application_id
              join organizations o on o.id = p.organization_id ",
             $rest

@@ -122,7 +122,12 @@ impl Oauth {
         // Which account it is, a client that brings an answer has asked.
         let must_sign_in = request.prompt.login || (must_choose && presence != Presence::BearerWithAnswer);
         // Core section 3.1.2.1: nobody else is answered for than the one of the hint.
-        let is_other = request.hinted.as_ref().is_some_and(|hinted| *hinted != grant.account().to_string());
+        let is_other = match &request.hinted {
+            None => false,
+            Some(hinted) => {
+                *hinted != self.subject_of(&request.application, grant.account()).await?.to_string()
+            }
+        };
         if is_other && is_fresh {
             return Ok(Decision::SentBack(Box::new(request.refused(AuthorizationError::LoginRequired))));
         }
@@ -140,7 +145,9 @@ impl Oauth {
         if may_be_silent && allowed.contains_all(&request.scopes) {
             return Ok(Decision::Granted(Approval { because: Because::Remembered }));
         }
+        // Nobody of the organization has looked at one that registered itself.
         let is_own = presence == Presence::Bearer
+            && !application.is_self_registered()
             && unit.memberships().exists(account, application.organization).await?;
         if may_be_silent && is_own {
             return Ok(Decision::Granted(Approval { because: Because::Member }));

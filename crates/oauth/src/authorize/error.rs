@@ -28,10 +28,12 @@ pub enum AuthorizationError {
     #[error("the person has to give their consent")]
     ConsentRequired,
     /// Core section 6.1.
-    #[error("the parameter request is not supported")]
+    #[error(
+        "the parameter request is not supported for an application without keys: register jwks or jwks_uri"
+    )]
     RequestNotSupported,
     /// Core section 6.2.
-    #[error("the parameter request_uri is not supported")]
+    #[error("request_uri must be one that this server made for a pushed request: it asks no other address")]
     RequestUriNotSupported,
     /// Core section 7.2.1.
     #[error("the parameter registration is not supported")]
@@ -70,6 +72,14 @@ pub enum ShownError {
     /// Malformed.
     #[error("{0}")]
     InvalidRequest(String),
+    /// No pushed request of the application that waits to be answered.
+    #[error(
+        "the request_uri is unknown, expired or used, or another application's: begin anew in the application"
+    )]
+    InvalidRequestUri,
+    /// Not a request that the application signed for this server.
+    #[error("the request object is refused: {0}")]
+    InvalidRequestObject(String),
 }
 
 impl ShownError {
@@ -78,6 +88,8 @@ impl ShownError {
         match self {
             Self::InvalidClient => "invalid_client",
             Self::InvalidRedirectUri | Self::InvalidRequest(_) => "invalid_request",
+            Self::InvalidRequestUri => "invalid_request_uri",
+            Self::InvalidRequestObject(_) => "invalid_request_object",
         }
     }
 }

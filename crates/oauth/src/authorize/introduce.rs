@@ -4,16 +4,14 @@ use tidegate_domain::Scopes;
 use tidegate_kernel::fault::{Outcome, Refused, refuse};
 
 use super::request::requested_scopes;
+use crate::Oauth;
 use crate::applications::Application;
-use crate::{Oauth, OauthTables};
 
 /// Who an application is.
 #[derive(Clone, Debug)]
 pub struct Introduction {
     /// The application.
     pub application: Application,
-    /// What its organization is called.
-    pub organization: String,
     /// What it asks for.
     pub requested: Scopes,
 }
@@ -53,8 +51,6 @@ impl Oauth {
         }
         let requested =
             requested_scopes(&application, scope).ok_or(Refused::Rule(IntroductionError::InvalidScope))?;
-        let mut unit = self.kernel.store.read().await?;
-        let organization = unit.applications().organization_name(application.organization).await?;
-        Ok(Introduction { application, organization, requested })
+        Ok(Introduction { application, requested })
     }
 }

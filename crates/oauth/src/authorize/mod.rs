@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod approve;
+mod audited;
 pub(crate) mod codes_repository;
 pub mod consents;
 pub(crate) mod consents_repository;
@@ -13,11 +14,16 @@ pub mod decide;
 pub mod error;
 pub mod introduce;
 pub mod parameters;
+pub mod pushed;
+pub(crate) mod pushed_repository;
 pub mod request;
 mod requested_by;
+mod resolved;
+mod signed;
 
 pub use answer::{Answer, ResponseMode};
 pub use decide::{Approval, Decision, Presence, Question};
 pub use error::{AuthorizationError, RequestRefused, ShownError};
 pub use parameters::Parameters;
+pub use pushed::{PushError, Pushed};
 pub use request::AuthorizationRequest;

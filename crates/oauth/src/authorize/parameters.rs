@@ -1,6 +1,8 @@
 //! The parameters of an authorization request, as they were sent.
 
-/// Longest value, in characters. A request has to fit in an address.
+use tidegate_crypto::client_jwt::MAX_CLIENT_JWT;
+
+/// Longest value, in characters, but that of `request`. A request has to fit in an address.
 pub const MAX_VALUE: usize = 2_048;
 
 /// Why the parameters cannot be read: an attacker may have made them ambiguous. Nothing in them can be relied on then.
@@ -96,16 +98,19 @@ parameters! {
     claims,
     /// The API that the access token is for (RFC 8707).
     resource,
-    /// The request as a JWT (Core section 6): not supported.
+    /// Thumbprint of the key that the code is bound to (RFC 9449 section 10).
+    dpop_jkt,
+    /// The request as a JWT (RFC 9101).
     request,
-    /// The address of such a JWT, or a pushed request.
+    /// A pushed request (RFC 9126). Addresses of others are not asked.
     request_uri,
     /// Self-issued providers (Core section 7.2.1): not supported.
     registration,
 }
 
 fn put(name: &'static str, place: &mut Option<String>, value: String) -> Result<(), Unreadable> {
-    if value.chars().count() > MAX_VALUE {
+    let most = if name == "request" { MAX_CLIENT_JWT } else { MAX_VALUE };
+    if value.chars().count() > most {
         return Err(Unreadable::TooLong(name));
     }
     if value.chars().any(char::is_control) {

@@ -1,16 +1,19 @@
 //! An authorization request, validated.
 
+use tidegate_crypto::TokenHash;
+use tidegate_crypto::dpop::is_thumbprint;
 use tidegate_crypto::oauth::unverified_subject;
 use tidegate_domain::Scopes;
 use tidegate_domain::oauth::GrantType;
-use tidegate_kernel::fault::{Fault, Outcome, Refused};
-use uuid::Uuid;
+use tidegate_kernel::fault::{Outcome, Refused};
 
 use super::answer::ResponseMode;
 use super::error::{AuthorizationError, RequestRefused, SentBack, ShownError};
 use super::parameters::Parameters;
+use super::resolved::Resolved;
+use crate::Oauth;
 use crate::applications::Application;
-use crate::{Oauth, OauthTables};
+use crate::claims::requested;
 
 /// Longest and shortest challenge and verifier (RFC 7636 section 4.1).
 const PKCE_LENGTHS: std::ops::RangeInclusive<usize> = 43..=128;
@@ -82,6 +85,8 @@ pub struct AuthorizationRequest {
     pub challenge: Option<Challenge>,
     /// The API that the access token is for, if not this installation (RFC 8707).
     pub resource: Option<String>,
+    /// Thumbprint of the key that the code is bound to (RFC 9449 section 10).
+    pub dpop_jkt: Option<String>,
     /// What the person has to be asked.
     pub prompt: Prompt,
     /// Seconds since the person last proved who they are, at most.
@@ -96,6 +101,8 @@ pub struct AuthorizationRequest {
     pub ui_locales: Vec<String>,
     /// Single claims that are asked for: a JSON object (Core section 5.5).
     pub claims: Option<serde_json::Map<String, serde_json::Value>>,
+    /// The name of the request that is kept, if it is: it is answered once.
+    pub(crate) pushed: Option<TokenHash>,
 }
 
 impl Oauth {
@@ -111,6 +118,24 @@ impl Oauth {
     ) -> Outcome<AuthorizationRequest, RequestRefused> {
         let application = self.active_application(parameters.client_id.as_deref()).await?;
         let application = application.ok_or_else(|| shown(ShownError::InvalidClient))?;
+        let resolved = match self.resolved(&application, parameters).await {
+            Ok(resolved) => resolved,
+            Err(Refused::Rule(error)) => return Err(shown(error)),
+            Err(Refused::Fault(fault)) => return Err(Refused::Fault(fault)),
+        };
+        self.validated(application, resolved).await
+    }
+
+    /// Validates the parameters of an application, however they came.
+    ///
+    /// # Errors
+    /// [`RequestRefused`].
+    pub(super) async fn validated(
+        &self,
+        application: Application,
+        resolved: Resolved,
+    ) -> Outcome<AuthorizationRequest, RequestRefused> {
+        let parameters = &resolved.parameters;
         let redirect_uri = parameters.redirect_uri.clone().filter(|uri| application.redirects_to(uri));
         let redirect_uri = redirect_uri.ok_or_else(|| shown(ShownError::InvalidRedirectUri))?;
         if parameters.response_type.as_deref() != Some("code") {
@@ -129,20 +154,30 @@ impl Oauth {
             let error = AuthorizationError::InvalidRequest("response_mode must be `query` or `form_post`");
             return Err(sent_back(error));
         }
-        let read = self.read_request(application, redirect_uri.clone(), response_mode, parameters);
+        self.check_way(&application, &resolved).map_err(sent_back)?;
+        let read = self.read_request(application, redirect_uri.clone(), response_mode, resolved);
         read.map_err(sent_back)
     }
 
-    /// The application of that `client_id`, if it may be used.
-    pub(crate) async fn active_application(
-        &self,
-        client_id: Option<&str>,
-    ) -> Result<Option<Application>, Fault> {
-        let Some(id) = client_id.and_then(|text| Uuid::try_parse(text).ok()) else {
-            return Ok(None);
-        };
-        let found = self.kernel.store.read().await?.applications().find(id.into()).await?;
-        Ok(found.filter(Application::is_active))
+    /// Refuses a request that did not come in the way in which it has to: what anybody can change on its way counts for nothing then.
+    fn check_way(&self, application: &Application, resolved: &Resolved) -> Result<(), AuthorizationError> {
+        let metadata = &application.metadata;
+        let must_push = self.rules().require_pushed_authorization_requests
+            || metadata.require_pushed_authorization_requests;
+        let invalid = |text| Err(AuthorizationError::InvalidRequest(text));
+        if resolved.parameters.request.is_some() {
+            return Err(AuthorizationError::RequestNotSupported);
+        }
+        if resolved.parameters.request_uri.is_some() {
+            return Err(AuthorizationError::RequestUriNotSupported);
+        }
+        if must_push && !resolved.is_pushed {
+            return invalid("this application has to push its authorization requests (RFC 9126)");
+        }
+        if metadata.require_signed_request_object && !resolved.is_signed {
+            return invalid("this application has to sign its authorization requests (RFC 9101)");
+        }
+        Ok(())
     }
 
     fn read_request(
@@ -150,15 +185,11 @@ impl Oauth {
         application: Application,
         redirect_uri: String,
         response_mode: ResponseMode,
-        parameters: Parameters,
+        resolved: Resolved,
     ) -> Result<AuthorizationRequest, AuthorizationError> {
-        let unsupported = [
-            (parameters.request.is_some(), AuthorizationError::RequestNotSupported),
-            (parameters.request_uri.is_some(), AuthorizationError::RequestUriNotSupported),
-            (parameters.registration.is_some(), AuthorizationError::RegistrationNotSupported),
-        ];
-        if let Some((_, error)) = unsupported.into_iter().find(|(is_sent, _)| *is_sent) {
-            return Err(error);
+        let Resolved { parameters, pushed, .. } = resolved;
+        if parameters.registration.is_some() {
+            return Err(AuthorizationError::RegistrationNotSupported);
         }
         if !application.may(GrantType::AuthorizationCode) {
             return Err(AuthorizationError::UnauthorizedClient);
@@ -170,6 +201,9 @@ impl Oauth {
             parameters.code_challenge,
             parameters.code_challenge_method.as_deref(),
         )?;
+        let claims = claims(parameters.claims.as_deref())?;
+        let mut acr_values = words(parameters.acr_values.as_deref());
+        acr_values.extend(requested::contexts(claims.as_ref()));
         Ok(AuthorizationRequest {
             redirect_uri,
             response_mode,
@@ -180,13 +214,15 @@ impl Oauth {
             resource: self
                 .audience(parameters.resource)
                 .map_err(|NoSuchApi| AuthorizationError::InvalidTarget)?,
+            dpop_jkt: thumbprint(parameters.dpop_jkt)?,
             prompt: prompt(parameters.prompt.as_deref())?,
             max_age: max_age(parameters.max_age.as_deref())?,
-            acr_values: words(parameters.acr_values.as_deref()),
+            acr_values,
             login_hint: parameters.login_hint,
-            hinted: hinted(parameters.id_token_hint.as_deref())?,
+            hinted: hinted(parameters.id_token_hint.as_deref(), requested::subject(claims.as_ref()))?,
             ui_locales: words(parameters.ui_locales.as_deref()),
-            claims: claims(parameters.claims.as_deref())?,
+            claims,
+            pushed,
             application,
         })
     }
@@ -199,11 +235,12 @@ impl Oauth {
         method: Option<&str>,
     ) -> Result<Option<Challenge>, AuthorizationError> {
         let invalid = |text| Err(AuthorizationError::InvalidRequest(text));
-        let is_public = application.authentication.is_public();
         let Some(text) = text else {
             return match method {
                 Some(_) => invalid("code_challenge_method is sent without code_challenge"),
-                None if is_public => invalid("a public client must send code_challenge (PKCE, RFC 7636)"),
+                None if application.needs_pkce() => {
+                    invalid("this application must send code_challenge (PKCE, RFC 7636)")
+                }
                 None => Ok(None),
             };
         };
@@ -217,7 +254,7 @@ impl Oauth {
         // RFC 7636 section 4.3.
         match ChallengeMethod::from_name(method.unwrap_or("plain")) {
             Some(ChallengeMethod::S256) => Ok(Some(Challenge { method: ChallengeMethod::S256, text })),
-            Some(ChallengeMethod::Plain) if self.rules().allow_plain_pkce && !is_public => {
+            Some(ChallengeMethod::Plain) if self.rules().allow_plain_pkce && !application.needs_pkce() => {
                 Ok(Some(Challenge { method: ChallengeMethod::Plain, text }))
             }
             _ => invalid("code_challenge_method must be `S256`"),
@@ -260,6 +297,15 @@ pub(crate) fn is_pkce_text(text: &str) -> bool {
     PKCE_LENGTHS.contains(&text.len()) && text.bytes().all(unreserved)
 }
 
+fn thumbprint(text: Option<String>) -> Result<Option<String>, AuthorizationError> {
+    match text {
+        Some(text) if !is_thumbprint(&text) => Err(AuthorizationError::InvalidRequest(
+            "dpop_jkt must be the SHA-256 thumbprint of a key (RFC 7638)",
+        )),
+        text => Ok(text),
+    }
+}
+
 fn words(text: Option<&str>) -> Vec<String> {
     text.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect()
 }
@@ -284,12 +330,19 @@ fn prompt(text: Option<&str>) -> Result<Prompt, AuthorizationError> {
     Ok(prompt)
 }
 
-fn hinted(text: Option<&str>) -> Result<Option<String>, AuthorizationError> {
-    let subject = text.map(|text| {
+/// Who it has to be: the one of the hint, or the one of whom the ID token has to speak.
+fn hinted(hint: Option<&str>, asked: Option<String>) -> Result<Option<String>, AuthorizationError> {
+    let hinted = hint.map(|text| {
         let subject = unverified_subject(text);
         subject.ok_or(AuthorizationError::InvalidRequest("id_token_hint must be an ID token"))
     });
-    subject.transpose()
+    match (hinted.transpose()?, asked) {
+        (Some(hinted), Some(asked)) if hinted != asked => {
+            let text = "id_token_hint and the sub in claims name two people";
+            Err(AuthorizationError::InvalidRequest(text))
+        }
+        (hinted, asked) => Ok(hinted.or(asked)),
+    }
 }
 
 fn max_age(text: Option<&str>) -> Result<Option<u64>, AuthorizationError> {

@@ -1,4 +1,9 @@
 //! What an application is told of a person: ID tokens and the userinfo endpoint.
 
+mod custom;
 pub mod id_token;
+pub(crate) mod pairwise;
+pub mod person;
+pub(crate) mod requested;
+mod signed_userinfo;
 pub mod userinfo;

@@ -1,46 +1,20 @@
 //! The userinfo endpoint.
 
-use serde::Serialize;
-use tidegate_domain::Permission;
-use tidegate_domain::id::AccountId;
-use tidegate_kernel::fault::{Fault, Outcome, Refused};
-use tidegate_kernel::{Actor, KernelTables};
+use tidegate_domain::{Permission, Secret};
+use tidegate_kernel::Actor;
+use tidegate_kernel::fault::{Outcome, Refused};
 
 use super::id_token::IdTokenFor;
+use super::person::{OF_PERSON, UserInfo, told_of};
 use crate::Oauth;
 
-/// What is told of a person (OpenID Connect Core sections 5.1 and 5.4): what the scopes name, as far as it is known.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct UserInfo {
-    /// The account.
-    pub sub: String,
-    /// `profile`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// `profile`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub given_name: Option<String>,
-    /// `profile`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub family_name: Option<String>,
-    /// `profile`: a web address. Pictures that are kept inside the profile are left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub picture: Option<String>,
-    /// `profile`: seconds since the epoch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<i64>,
-    /// `email`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    /// `email`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub email_verified: Option<bool>,
-    /// `phone`: E.164.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub phone_number: Option<String>,
-    /// `phone`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub phone_number_verified: Option<bool>,
+/// What an application is answered.
+#[derive(Clone, Debug)]
+pub enum ToldUserInfo {
+    /// As JSON.
+    Plain(Box<UserInfo>),
+    /// As a JWT (OpenID Connect Core section 5.3.2).
+    Signed(Secret),
 }
 
 /// Why nothing is told.
@@ -53,18 +27,7 @@ pub enum UserInfoError {
 
 /// The names of the claims that are told at the userinfo endpoint, and in ID tokens.
 pub fn claims_supported() -> Vec<&'static str> {
-    let of_person = [
-        "name",
-        "given_name",
-        "family_name",
-        "picture",
-        "updated_at",
-        "email",
-        "email_verified",
-        "phone_number",
-        "phone_number_verified",
-    ];
-    IdTokenFor::CLAIMS.into_iter().chain(of_person).collect()
+    IdTokenFor::CLAIMS.into_iter().chain(OF_PERSON).collect()
 }
 
 impl Oauth {
@@ -74,36 +37,19 @@ impl Oauth {
     ///
     /// # Errors
     /// [`UserInfoError`].
-    pub async fn userinfo(&self, actor: &Actor) -> Outcome<UserInfo, UserInfoError> {
+    pub async fn userinfo(&self, actor: &Actor) -> Outcome<ToldUserInfo, UserInfoError> {
         let (mut unit, grant) = self.read_as(actor, Permission::ReadOwnClaims).await?;
         let scopes = &grant.claims().scope;
         if !scopes.contains("openid") {
             return Err(Refused::Rule(UserInfoError::InsufficientScope));
         }
-        let account: AccountId = grant.account();
-        let card = unit.account_cards().find(account).await?;
-        let card = card.ok_or(Fault::SessionEnded)?;
-        let mut told = UserInfo { sub: account.to_string(), ..UserInfo::default() };
-        if scopes.contains("profile") {
-            let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-            told.name = known(&grant.session().display_name);
-            told.given_name = known(&card.first_name);
-            told.family_name = known(&card.last_name);
-            told.picture = card.profile_image_url.filter(|url| url.starts_with("http"));
-            told.updated_at = Some(card.updated_at.seconds());
-        }
-        if scopes.contains("email")
-            && let Some(email) = card.emails.iter().find(|email| email.is_primary)
-        {
-            told.email = Some(email.email.as_str().to_owned());
-            told.email_verified = Some(email.verified_at.is_some());
-        }
-        if scopes.contains("phone")
-            && let Some(phone) = &card.phone
-        {
-            told.phone_number = Some(phone.expose().to_owned());
-            told.phone_number_verified = Some(true);
-        }
-        Ok(told)
+        let mut told = told_of(&mut unit, grant.account(), &grant.session().display_name, scopes).await?;
+        told.sub = grant.claims().sub.to_string();
+        told.custom = self.custom_claims(&mut unit, grant.session(), scopes).await?;
+        let signed = self.sign_userinfo(&mut unit, grant.claims().client_id, &told).await?;
+        Ok(match signed {
+            Some(signed) => ToldUserInfo::Signed(signed),
+            None => ToldUserInfo::Plain(Box::new(told)),
+        })
     }
 }

@@ -8,7 +8,6 @@ use tidegate_kernel::Call;
 use tidegate_kernel::counted_client::CountedClient;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::throttle::Counted;
-use uuid::Uuid;
 
 use super::error::TokenError;
 use crate::applications::Application;
@@ -22,8 +21,17 @@ const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 pub struct PresentedClient {
     /// Its `client_id`.
     pub id: String,
-    /// Its secret; none for a public client.
+    /// Its secret; none for a public client, and for one that sends an assertion.
     pub secret: Option<Secret>,
+    /// A JWT that it signed (RFC 7523).
+    pub assertion: Option<Secret>,
+}
+
+impl PresentedClient {
+    /// Whether something was sent that proves who it is.
+    pub const fn has_proof(&self) -> bool {
+        self.secret.is_some() || self.assertion.is_some()
+    }
 }
 
 impl Oauth {
@@ -39,23 +47,14 @@ impl Oauth {
         call: &Call,
         presented: &PresentedClient,
     ) -> Outcome<Application, TokenError> {
-        let now = self.kernel.now();
-        let found = match Uuid::try_parse(&presented.id) {
-            Ok(id) => self.kernel.store.read().await?.applications().find(id.into()).await?,
-            Err(_) => None,
-        };
-        let is_right = |application: &Application| {
-            let is_proven = match &presented.secret {
-                Some(secret) => {
-                    let hash = PlainToken::from_presented(secret.expose()).hash();
-                    application.secrets.accept(&hash, now)
-                }
-                None => application.authentication.is_public(),
-            };
-            is_proven && application.is_active()
+        let found = self.application_called(&presented.id).await?;
+        let proven = match &found {
+            Some(application) if application.is_active() => self.is_proven(application, presented).await?,
+            _ => false,
         };
         match found {
-            Some(application) if is_right(&application) => {
+            Some(application) if proven => {
+                self.meter_client(call, &application)?;
                 self.note_use(&application).await;
                 Ok(application)
             }
@@ -64,6 +63,29 @@ impl Oauth {
                 refuse(TokenError::InvalidClient)
             }
         }
+    }
+
+    /// Whether an application presents what proves that it is this one: in the way that it is registered for, and no other.
+    async fn is_proven(&self, application: &Application, presented: &PresentedClient) -> Result<bool, Fault> {
+        let method = application.authentication;
+        match (&presented.secret, &presented.assertion) {
+            (Some(secret), None) if method.sends_secret() => {
+                let hash = PlainToken::from_presented(secret.expose()).hash();
+                Ok(application.secrets.accept(&hash, self.kernel.now()))
+            }
+            (None, Some(assertion)) => self.is_asserted(application, assertion).await,
+            (None, None) => Ok(method.is_public()),
+            _ => Ok(false),
+        }
+    }
+
+    /// Counts a request of an application from one network, in memory, as other requests are. Strangers cannot use its limit up: they have
+    /// proven nothing.
+    fn meter_client(&self, call: &Call, application: &Application) -> Result<(), Fault> {
+        let Some(limit) = self.rules().requests_by_client else { return Ok(()) };
+        let caller = format!("oauth client {} {}", application.id, call.network());
+        let status = self.kernel.meter("oauth.requests_by_client", caller, limit);
+        if status.exceeded { Err(status.exceeded_at(self.kernel.now()).into()) } else { Ok(()) }
     }
 
     async fn count_failure(&self, call: &Call, application: Option<&Application>) -> Result<(), Fault> {

@@ -20,7 +20,10 @@ pub enum TokenError {
     #[error("the application is not registered for this grant_type")]
     UnauthorizedClient,
     /// There is no such way to tokens.
-    #[error("grant_type must be one of authorization_code, refresh_token and client_credentials")]
+    #[error(
+        "grant_type must be one of authorization_code, refresh_token, client_credentials, \
+         urn:ietf:params:oauth:grant-type:device_code and urn:ietf:params:oauth:grant-type:token-exchange"
+    )]
     UnsupportedGrantType,
     /// More than there is.
     #[error("a scope is unknown, or exceeds what was granted")]
@@ -28,11 +31,29 @@ pub enum TokenError {
     /// No access token is made for that API.
     #[error("resource is not the API that this grant is for")]
     InvalidTarget,
+    /// RFC 9449 section 5.
+    #[error("{0}")]
+    InvalidProof(&'static str),
+    /// RFC 8628 section 3.5.
+    #[error("the person has not answered yet; poll again after the interval")]
+    AuthorizationPending,
+    /// RFC 8628 section 3.5.
+    #[error("poll less often: five seconds are added to the interval")]
+    SlowDown,
+    /// RFC 8628 section 3.5.
+    #[error("the device_code has expired; ask for another one")]
+    ExpiredToken,
+    /// RFC 8628 section 3.5.
+    #[error("the person did not give access")]
+    AccessDenied,
 }
 
 impl TokenError {
     pub(super) const CODE: Self = Self::InvalidGrant(
         "the code is unknown, expired or used, or was made for another application or redirect_uri",
+    );
+    pub(super) const OTHER_KEY: Self = Self::InvalidGrant(
+        "what is presented is bound to another key than the DPoP proof, or the proof is missing",
     );
     pub(super) const VERIFIER: Self = Self::InvalidGrant(
         "code_verifier does not fit the code: send the one whose challenge the authorization request had, and none if it had none",
@@ -51,6 +72,11 @@ impl TokenError {
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidProof(_) => "invalid_dpop_proof",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::ExpiredToken => "expired_token",
+            Self::AccessDenied => "access_denied",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! An authorization code is exchanged.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tidegate_crypto::PlainToken;
 use tidegate_crypto::oauth::{is_same_text, pkce_challenge};
 use tidegate_domain::Scopes;
@@ -17,10 +17,12 @@ use tidegate_kernel::{Call, KernelTables};
 
 use super::error::{TokenError, refused};
 use super::issued::Issued;
+use super::key::{require_key, require_same_key, session_key};
 use crate::applications::Application;
 use crate::authorize::codes_repository::Code;
 use crate::authorize::request::{Challenge, ChallengeMethod, is_pkce_text};
 use crate::claims::id_token::IdTokenFor;
+use crate::claims::person::told_of;
 use crate::{Oauth, OauthTables};
 
 /// A code, and what must come along with it.
@@ -34,14 +36,16 @@ pub struct PresentedCode {
     pub verifier: Option<String>,
     /// The API that the access token is for: the one of the authorization request, if it is said again.
     pub resource: Option<String>,
+    /// Thumbprint of the key that the application has proved to hold.
+    pub key: Option<String>,
 }
 
 /// What an exchange opened.
-struct Opened {
-    session: SessionId,
-    tokens: TokenSet,
-    parent: SessionRecord,
-    scopes: Scopes,
+pub(crate) struct Opened {
+    pub(crate) session: SessionId,
+    pub(crate) tokens: TokenSet,
+    pub(crate) parent: SessionRecord,
+    pub(crate) scopes: Scopes,
 }
 
 impl Oauth {
@@ -76,6 +80,38 @@ impl Oauth {
             }
             return refuse(TokenError::CODE);
         }
+        self.check_presented(&code, &presented)?;
+        let key = presented.key.as_deref();
+        require_same_key(code.key.as_deref(), key)?;
+        require_key(application, key)?;
+        let Some(opened) = self.open(call, application, &code, key).await? else {
+            return self.refuse_used(call, application, &presented).await;
+        };
+        let requested = self.requested(&code, &opened).await?;
+        let id_token = self.id_token(IdTokenFor {
+            application,
+            subject: self.subject_of(application, code.account).await?,
+            session: opened.session,
+            scopes: &opened.scopes,
+            nonce: code.nonce.as_deref(),
+            amr: opened.parent.amr,
+            auth_time: opened.parent.auth_time,
+            access_token: opened.tokens.access_token.expose(),
+            requested,
+        });
+        let id_token = id_token.await?;
+        Ok(Issued {
+            access_token: opened.tokens.access_token,
+            expires_in: opened.tokens.expires_in,
+            refresh_token: Some(opened.tokens.refresh_token),
+            scopes: opened.scopes,
+            id_token,
+            is_key_bound: key.is_some(),
+        })
+    }
+
+    /// Refuses what does not belong to the code.
+    fn check_presented(&self, code: &Code, presented: &PresentedCode) -> Outcome<(), TokenError> {
         if code.expires_at <= self.kernel.now() || code.redirect_uri != presented.redirect_uri {
             return refuse(TokenError::CODE);
         }
@@ -86,26 +122,17 @@ impl Oauth {
         if presented.resource.is_some() && audience != Ok(code.audience.clone()) {
             return refuse(TokenError::InvalidTarget);
         }
-        let Some(opened) = self.open(call, application, &code).await? else {
-            return self.refuse_used(call, application, &presented).await;
-        };
-        let id_token = self.id_token(IdTokenFor {
-            application: application.id,
-            account: code.account,
-            session: opened.session,
-            scopes: &opened.scopes,
-            nonce: code.nonce.as_deref(),
-            amr: opened.parent.amr,
-            auth_time: opened.parent.auth_time,
-            access_token: opened.tokens.access_token.expose(),
-        })?;
-        Ok(Issued {
-            access_token: opened.tokens.access_token,
-            expires_in: opened.tokens.expires_in,
-            refresh_token: Some(opened.tokens.refresh_token),
-            scopes: opened.scopes,
-            id_token,
-        })
+        Ok(())
+    }
+
+    /// What the ID token was asked to say of the person, as far as the scopes go.
+    async fn requested(&self, code: &Code, opened: &Opened) -> Result<Map<String, Value>, Fault> {
+        if code.id_token_claims.is_empty() || !opened.scopes.contains("openid") {
+            return Ok(Map::new());
+        }
+        let mut unit = self.kernel.store.read().await?;
+        let told = told_of(&mut unit, code.account, &opened.parent.display_name, &opened.scopes).await?;
+        code.id_token_claims.of(&told)
     }
 
     /// Opens the session that the code is for. None when the code was used up meanwhile, when the session that approved it has
@@ -115,7 +142,9 @@ impl Oauth {
         call: &Call,
         application: &Application,
         code: &Code,
+        key: Option<&str>,
     ) -> Result<Option<Opened>, Fault> {
+        let subject = self.pairwise(application, code.account).await?;
         let mut work = self.begin(call).await?;
         work.kernel().lock(code.account).await?;
         let parent = self.kernel.current_session(&mut work.unit, code.session).await?;
@@ -139,23 +168,26 @@ impl Oauth {
                 audience: code.audience.as_deref(),
                 approved_by: parent.id,
                 approved_contract: parent.contract,
+                key: session_key(application, key),
+                subject,
             },
             name: &current.name,
             ip: &code.ip,
             scopes: &scopes,
+            key,
         };
         let (session, tokens) = work.kernel().open_delegated(delegation).await?;
         if !work.unit.codes().use_up(code.id, session, work.now).await? {
             return Ok(None);
         }
-        let subject = Subject {
+        let about = Subject {
             account: Some(code.account),
             organization: Some(parent.organization),
             session: Some(session),
         };
         let metadata =
             json!({ "client_id": application.id, "name": current.name, "scope": scopes.to_string() });
-        work.audit(Action::ApplicationSignedIn, subject, metadata).await?;
+        work.audit(Action::ApplicationSignedIn, about, metadata).await?;
         work.commit().await?;
         Ok(Some(Opened { session, tokens, parent, scopes }))
     }

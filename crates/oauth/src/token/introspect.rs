@@ -2,6 +2,7 @@
 
 use tidegate_crypto::PlainToken;
 use tidegate_domain::Scopes;
+use tidegate_domain::access::ActingParty;
 use tidegate_domain::id::{ApplicationId, OrganizationId};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::issue::REFRESH_PREFIX;
@@ -32,12 +33,17 @@ pub struct Introspection {
     pub session: String,
     /// The organization it acts in.
     pub organization: OrganizationId,
+    /// Thumbprint of the key that it is bound to.
+    pub key: Option<String>,
+    /// Who acts for the subject.
+    pub acting: Option<ActingParty>,
     /// Whether it is a refresh token.
     pub is_refresh_token: bool,
 }
 
 impl Oauth {
-    /// Describes a valid token that was issued to the application, or acts in its organization. None for any other: which of them it is,
+    /// Describes a valid token that was issued to the application, that is for an API which the application is, or that is for this
+    /// installation and acts in the application's organization. None for any other: which of them it is,
     /// is not told.
     ///
     /// Source: RFC 7662.
@@ -58,7 +64,13 @@ impl Oauth {
             self.introspect_access_token(token).await?
         };
         let is_told = |found: &Introspection| {
-            found.client == Some(client.id) || found.organization == client.organization
+            // The API that a token is for (RFC 7662 section 4: nobody else needs to know of it). Of tokens for this installation those of the
+            // organization in which they act; one that registered itself is in no organization's confidence, though it is kept with one.
+            let is_api = client.metadata.serves.contains(&found.audience);
+            let is_of_organization = !client.is_self_registered()
+                && found.audience == self.issuer()
+                && found.organization == client.organization;
+            found.client == Some(client.id) || is_api || is_of_organization
         };
         Ok(found.filter(is_told))
     }
@@ -79,13 +91,15 @@ impl Oauth {
         Ok(found.map(|found| Introspection {
             scopes: found.scopes.intersection(&client.scopes),
             client: found.application,
-            subject: found.account.to_string(),
+            subject: found.subject.to_string(),
             audience: found.audience.unwrap_or_else(|| self.issuer().to_owned()),
             expires_at: found.presented.expires_at.seconds(),
             issued_at: None,
             id: None,
             session: found.session.to_string(),
             organization: found.organization,
+            key: found.key,
+            acting: None,
             is_refresh_token: true,
         }))
     }
@@ -109,6 +123,8 @@ impl Oauth {
             id: is_signed.then(|| claims.jti.clone()),
             session: claims.sid.to_string(),
             organization: claims.org,
+            key: claims.cnf.as_ref().map(|cnf| cnf.jkt.clone()),
+            acting: claims.act.clone(),
             is_refresh_token: false,
         }))
     }

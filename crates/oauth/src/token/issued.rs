@@ -15,4 +15,6 @@ pub struct Issued {
     pub scopes: Scopes,
     /// Who signed in (OpenID Connect Core section 2), where the scope `openid` was granted.
     pub id_token: Option<Secret>,
+    /// Whether the access token is bound to a key (RFC 9449 section 5).
+    pub is_key_bound: bool,
 }

@@ -7,6 +7,7 @@ use tidegate_kernel::fault::{Outcome, Refused, refuse};
 
 use super::error::TokenError;
 use super::issued::Issued;
+use super::key::require_key;
 use crate::Oauth;
 use crate::applications::Application;
 use crate::authorize::request::requested_scopes;
@@ -27,6 +28,7 @@ impl Oauth {
         application: &Application,
         scope: Option<&str>,
         resource: Option<String>,
+        key: Option<String>,
     ) -> Outcome<Issued, TokenError> {
         if !application.may(GrantType::ClientCredentials) || application.authentication.is_public() {
             return refuse(TokenError::UnauthorizedClient);
@@ -37,6 +39,8 @@ impl Oauth {
         if scopes == Scopes::NONE || (scope.is_some() && scopes != requested) {
             return refuse(TokenError::InvalidScope);
         }
+        require_key(application, key.as_deref())?;
+        let is_key_bound = key.is_some();
         let audience = self.audience(resource).map_err(|_| Refused::Rule(TokenError::InvalidTarget))?;
         let (access_token, expires_in) = self.kernel.own_token(OwnToken {
             application: application.id,
@@ -44,8 +48,9 @@ impl Oauth {
             own_epoch: application.own_epoch,
             scopes: scopes.clone(),
             audience,
+            key,
         })?;
-        Ok(Issued { access_token, expires_in, refresh_token: None, scopes, id_token: None })
+        Ok(Issued { access_token, expires_in, refresh_token: None, scopes, id_token: None, is_key_bound })
     }
 }
 

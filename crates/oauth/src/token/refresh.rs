@@ -1,5 +1,6 @@
 //! An application continues a session with its refresh token.
 
+use serde_json::Map;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::Scopes;
 use tidegate_domain::oauth::GrantType;
@@ -8,9 +9,21 @@ use tidegate_kernel::fault::{Outcome, refuse};
 
 use super::error::TokenError;
 use super::issued::Issued;
+use super::key::require_key;
 use crate::Oauth;
 use crate::applications::Application;
 use crate::claims::id_token::IdTokenFor;
+
+/// What is asked for beside a refresh token.
+#[derive(Clone, Debug, Default)]
+pub struct RefreshAsked<'a> {
+    /// The same scopes or fewer.
+    pub scope: Option<&'a str>,
+    /// The API that the access token is for: the one of the session, if it is said again.
+    pub resource: Option<String>,
+    /// Thumbprint of the key that the application has proved to hold.
+    pub key: Option<&'a str>,
+}
 
 impl Oauth {
     /// Exchanges a refresh token of the application for its child and a new access token, with the same scopes or fewer.
@@ -24,20 +37,25 @@ impl Oauth {
         call: &Call,
         application: &Application,
         token: &PlainToken,
-        scope: Option<&str>,
-        resource: Option<String>,
+        asked: RefreshAsked<'_>,
     ) -> Outcome<Issued, TokenError> {
-        if !application.may(GrantType::AuthorizationCode) {
+        if !application.may(GrantType::AuthorizationCode) && !application.may(GrantType::DeviceCode) {
             return refuse(TokenError::UnauthorizedClient);
         }
+        let RefreshAsked { scope, resource, key } = asked;
         let narrowed = match scope.map(Scopes::parse).transpose() {
             Ok(narrowed) => narrowed,
             Err(_) => return refuse(TokenError::InvalidScope),
         };
         let audience = resource.map(|resource| self.audience(Some(resource)));
-        let refreshed = self.kernel.refresh(call, token, |found| {
+        require_key(application, key)?;
+        let refreshed = self.kernel.refresh_with_key(call, token, key, |found| {
             if found.application != Some(application.id) {
                 return Err(TokenError::REFRESH);
+            }
+            // The key that a public client has in its hands is all that tells it from a thief of its token.
+            if found.key.is_some() && found.key.as_deref() != key {
+                return Err(TokenError::OTHER_KEY);
             }
             if audience.as_ref().is_some_and(|audience| *audience != Ok(found.audience.clone())) {
                 return Err(TokenError::InvalidTarget);
@@ -53,21 +71,24 @@ impl Oauth {
         let refreshed = refreshed.await?;
         let found = refreshed.found;
         let id_token = self.id_token(IdTokenFor {
-            application: application.id,
-            account: found.account,
+            application,
+            subject: found.subject,
             session: found.session,
             scopes: &refreshed.scopes,
             nonce: None,
             amr: found.amr,
             auth_time: found.auth_time,
             access_token: refreshed.tokens.access_token.expose(),
-        })?;
+            requested: Map::new(),
+        });
+        let id_token = id_token.await?;
         Ok(Issued {
             access_token: refreshed.tokens.access_token,
             expires_in: refreshed.tokens.expires_in,
             refresh_token: Some(refreshed.tokens.refresh_token),
             scopes: refreshed.scopes,
             id_token,
+            is_key_bound: key.is_some(),
         })
     }
 }

@@ -101,6 +101,10 @@ impl Oauth {
             Err(AuthError::Fault(fault)) => return Err(fault),
             Err(AuthError::Invalid | AuthError::Expired) => return Ok(None),
         };
+        // A token that was exchanged is in the hands of one that was called: it must not end what the person signed in to. It is short.
+        if actor.claims().act.is_some() {
+            return Ok(None);
+        }
         let session = actor.session();
         Ok(session.application.map(|application| {
             if application.in_own_name {

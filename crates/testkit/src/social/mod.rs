@@ -12,14 +12,12 @@ use axum::http::Uri;
 use serde_json::{Map, Value, json};
 use tidegate_crypto::AssertionKey;
 use tidegate_domain::{Clock, Secret, Timestamp};
-use tidegate_federation::{
-    AppleConfig, GithubConfig, GoogleConfig, MicrosoftConfig, OidcConfig, SocialSecret,
-};
+use tidegate_federation::{AppleConfig, GithubConfig, GoogleConfig, MicrosoftConfig};
 
 use crate::FakeClock;
 use server::Server;
 pub use signing::unsigned;
-pub use tidegate_federation::SocialConfig;
+pub use tidegate_federation::{OidcConfig, SocialConfig, SocialSecret};
 
 /// The client that is registered at each of them.
 pub const CLIENT_ID: &str = "tidegate-client";

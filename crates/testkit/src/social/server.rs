@@ -62,7 +62,10 @@ impl Shared {
         let path = request.uri().path().to_owned();
         self.asked.lock().expect("asked").push(format!("{} {path}", request.method()));
         let behaviour = self.behaviour();
-        let Some(endpoint) = self.endpoint(&path) else { return StatusCode::NOT_FOUND.into_response() };
+        let Some(endpoint) = self.endpoint(&path) else {
+            // A text, so that a browser that is sent here says where it is, and shows no page of its own.
+            return (StatusCode::NOT_FOUND, "a person would sign in here").into_response();
+        };
         let health = match endpoint {
             Endpoint::Discovery => behaviour.discovery,
             Endpoint::Keys => behaviour.keys,

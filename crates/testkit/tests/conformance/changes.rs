@@ -126,11 +126,11 @@ on_both_engines! {
             created_at: NOW,
         };
         commit!(world.store, unit => unit.outbox().insert(message));
-        assert!(ear.heard().contains(&changes::OUTBOX));
+        assert!(ear.heard().contains(&changes::MAILS));
         ear.forget();
 
         commit!(world.store, unit => unit.keys().insert(&key()));
-        commit!(world.store, unit => unit.keys().retire_others("kid", at(1)));
+        commit!(world.store, unit => unit.keys().retire_others("kid", false, at(1)));
         assert!(ear.heard().contains(&changes::SIGNING_KEYS));
     }
 

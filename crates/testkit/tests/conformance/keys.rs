@@ -42,7 +42,7 @@ on_both_engines! {
         for (kid, second) in [("a", 1), ("b", 2), ("c", 3)] {
             let mut unit = world.store.begin().await.unwrap();
             unit.keys().insert(&key(kid, at(second))).await.unwrap();
-            unit.keys().retire_others(kid, at(second)).await.unwrap();
+            unit.keys().retire_others(kid, false, at(second)).await.unwrap();
             unit.commit().await.unwrap();
         }
         let (second, third) = (at(2).micros(), at(3).micros());
@@ -51,10 +51,29 @@ on_both_engines! {
         assert_eq!(kids(&world).await, expected);
     }
 
+    async fn a_new_key_retires_and_removes_its_own_kind(world: World) {
+        for (second, kid, algorithm) in [(1, "a", "ES256"), (2, "r", "RS256"), (3, "s", "RS256")] {
+            let new = StoredKey { algorithm: algorithm.to_owned(), ..key(kid, at(second)) };
+            commit!(world.store, unit => unit.keys().insert(&new));
+        }
+        commit!(world.store, unit => unit.keys().retire_others("s", true, at(4)));
+        let retired = Some(at(4).micros());
+        let expected = [("s".to_owned(), None), ("r".to_owned(), retired), ("a".to_owned(), None)];
+        assert_eq!(kids(&world).await, expected);
+        commit!(world.store, unit => unit.keys().remove_others("s", true));
+        assert_eq!(kids(&world).await, [("s".to_owned(), None), ("a".to_owned(), None)]);
+        commit!(world.store, unit => unit.keys().insert(&key("b", at(5))));
+        commit!(world.store, unit => unit.keys().retire_others("b", false, at(5)));
+        assert_eq!(kids(&world).await.len(), 3);
+        // Whoever had one of the others had those of RSA, too.
+        commit!(world.store, unit => unit.keys().remove_others("b", false));
+        assert_eq!(kids(&world).await, [("b".to_owned(), None)]);
+    }
+
     async fn keys_retired_long_enough_ago_are_removed(world: World) {
         for (kid, second) in [("a", 1), ("b", 2), ("c", 3)] {
             commit!(world.store, unit => unit.keys().insert(&key(kid, at(second))));
-            commit!(world.store, unit => unit.keys().retire_others(kid, at(second)));
+            commit!(world.store, unit => unit.keys().retire_others(kid, false, at(second)));
         }
         assert_eq!(commit!(world.store, unit => unit.keys().prune(at(2))), 0);
         assert_eq!(commit!(world.store, unit => unit.keys().prune(at(3))), 1);

@@ -19,7 +19,7 @@ use crate::brokerage::{BROKER, opening_of};
 use crate::world::{NOW, World, address, document, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 16;
+const KNOWN: usize = 19;
 
 /// The migrations that earlier versions had, from the first, with their numbers.
 const EARLIER: [(usize, &str, &str); KNOWN - 1] = [
@@ -38,6 +38,9 @@ const EARLIER: [(usize, &str, &str); KNOWN - 1] = [
     (14, "access tokens", include_str!("../../../kernel/migrations/0014_access_tokens.sql")),
     (15, "applications", include_str!("../../../kernel/migrations/0015_applications.sql")),
     (16, "authorizations", include_str!("../../../oauth/migrations/0016_authorizations.sql")),
+    (17, "clients", include_str!("../../../oauth/migrations/0017_clients.sql")),
+    (18, "grants", include_str!("../../../kernel/migrations/0018_grants.sql")),
+    (19, "social sign-in", include_str!("../../../identity/migrations/0019_social_sign_in.sql")),
 ];
 
 /// A database as the version with that many migrations left it.

@@ -2,21 +2,20 @@
 
 mod transactions;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 
-use tidegate_database::{Change, DatabaseUrl, Store, StoreOptions};
+use tidegate_database::{Change, DatabaseUrl, Store, StoreError, StoreOptions};
 use tidegate_domain::limit::Limit;
 use tidegate_domain::session::EndReason;
 use tidegate_kernel::{KernelTables, changes};
 use tidegate_testkit::{Engine, TestDatabase, on_one_engine};
 
+use transactions::startup_of;
+
 use crate::changes::Ear;
 use crate::world::{NOW, World, at};
-
-/// The code in which a client asks for TLS (PostgreSQL, "SSL session encryption").
-const TLS_REQUEST: u32 = 80_877_103;
 
 /// Listens like PgBouncer in session mode, with its default configuration: refuses start-up parameters that it does not know, and
 /// passes everything else on. Answers its port.
@@ -30,23 +29,6 @@ fn pooler(upstream: String) -> u16 {
         }
     });
     port
-}
-
-/// What a client begins with. TLS is not offered.
-fn startup_of(client: &mut TcpStream) -> io::Result<Vec<u8>> {
-    loop {
-        let mut head = [0; 8];
-        client.read_exact(&mut head)?;
-        let [length, code] =
-            [&head[..4], &head[4..]].map(|four| u32::from_be_bytes(four.try_into().unwrap()));
-        if code == TLS_REQUEST {
-            client.write_all(b"N")?;
-            continue;
-        }
-        let mut rest = vec![0; length as usize - head.len()];
-        client.read_exact(&mut rest)?;
-        return Ok([head.as_slice(), &rest].concat());
-    }
 }
 
 fn serve(mut client: TcpStream, upstream: &str) -> io::Result<()> {
@@ -128,4 +110,31 @@ on_one_engine! { Engine::Postgres;
         let options = StoreOptions { listen_url: Some(own), ..StoreOptions::new(world.database.url()) };
         assert!(Store::open(&options, tidegate_testkit::MIGRATIONS).await.is_err());
     }
+
+    // PgBouncer before 1.21, or without `max_prepared_statements`: a client meets the statements of the others.
+    async fn a_pooler_that_does_not_know_prepared_statements_is_told_with_what_to_set(database: TestDatabase) {
+        let error = use_through(&database, transactions::pooler_without_statements).await.unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains("max_prepared_statements"), "{said}");
+        assert!(matches!(error, StoreError::Unavailable(_) | StoreError::Refused(_)), "{error:?}");
+    }
+
+    async fn a_pooler_of_single_statements_is_told_with_what_to_set(database: TestDatabase) {
+        let said = use_through(&database, transactions::pooler_of_statements).await.unwrap_err().to_string();
+        assert!(said.contains("Poolers") || said.contains("session mode"), "{said}");
+    }
+}
+
+/// Uses the database through a pooler as a node does that starts: over several connections, in units of work.
+async fn use_through(database: &TestDatabase, start: impl FnOnce(String) -> u16) -> Result<(), StoreError> {
+    let options = StoreOptions::new(through(database, start));
+    let store = Store::open(&options, tidegate_testkit::MIGRATIONS).await?;
+    let other = Store::open(&options, tidegate_testkit::MIGRATIONS).await?;
+    for store in [&store, &other] {
+        store.pending_migrations().await?;
+        let mut unit = store.begin().await?;
+        unit.limits().count(&[7; 32], Limit::new(9, 60), 1, NOW).await?;
+        unit.commit().await?;
+    }
+    Ok(())
 }

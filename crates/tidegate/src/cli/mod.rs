@@ -1,6 +1,7 @@
 //! The command line.
 
 mod client;
+mod client_metadata;
 mod storage;
 mod suggest;
 mod tokens;
@@ -15,7 +16,10 @@ use tidegate_domain::id::OrganizationId;
 use tidegate_domain::{EmailAddress, PhoneNumber};
 use uuid::Uuid;
 
-pub(crate) use client::{Client, ClientCreate, ClientDelete, ClientList, NamedClient};
+pub(crate) use client::{
+    Client, ClientChange, ClientCreate, ClientDelete, ClientList, ClientLogout, ClientSet, NamedClient,
+    RegistrationToken, RegistrationTokenCreate,
+};
 pub(crate) use storage::{Backup, CopyDatabase, Restore};
 pub(crate) use suggest::correct;
 pub(crate) use tokens::{OrgTokenLifetime, OrgTokens, UserTokens};
@@ -90,7 +94,7 @@ pub(crate) enum Operate {
     User(User),
     /// List, show, register, revoke and delete applications that sign people in
     #[command(subcommand, after_help = "Example:\n  tidegate client list")]
-    Client(Client),
+    Client(Box<Client>),
     /// Show and manage outgoing mails and text messages
     #[command(subcommand, after_help = "Example:\n  tidegate outbox list --to ada@example.com")]
     Outbox(Outbox),
@@ -372,7 +376,7 @@ pub(crate) enum Keys {
 
 #[derive(Debug, Args)]
 pub(crate) struct KeysRotate {
-    /// Signature algorithm
+    /// Signature algorithm; the key for RS256 signs ID tokens of applications that ask for it, beside the other one
     #[arg(long, value_enum, default_value_t = Algorithm::Es256)]
     pub(crate) algorithm: Algorithm,
     /// Refuse tokens of older keys at once; use this when a key leaked
@@ -387,6 +391,8 @@ pub(crate) enum Algorithm {
     Es256,
     #[value(name = "EdDSA")]
     EdDsa,
+    #[value(name = "RS256")]
+    Rs256,
 }
 
 impl From<Algorithm> for SigningAlgorithm {
@@ -394,6 +400,7 @@ impl From<Algorithm> for SigningAlgorithm {
         match algorithm {
             Algorithm::Es256 => Self::Es256,
             Algorithm::EdDsa => Self::EdDsa,
+            Algorithm::Rs256 => Self::Rs256,
         }
     }
 }

@@ -1,14 +1,21 @@
 //! `tidegate client`
 
 use serde_json::{Value, json};
+use tidegate_crypto::PlainToken;
+use tidegate_domain::logout::BackchannelUri;
 use tidegate_domain::oauth::AccessLevel;
 use tidegate_domain::{RedirectUri, Timestamp};
 use tidegate_kernel::{Call, Refused};
 use tidegate_oauth::applications::create::Registered;
-use tidegate_oauth::applications::{Application, ApplicationError, NewApplication};
+use tidegate_oauth::applications::{
+    Application, ApplicationChange, ApplicationError, ApplicationRules, ClientMetadata, NewApplication,
+    RulesError,
+};
 
 use super::org::find;
-use crate::cli::{Client, ClientCreate, ClientDelete, ClientList, NamedClient};
+use crate::cli::{
+    Client, ClientChange, ClientCreate, ClientDelete, ClientList, ClientLogout, ClientSet, NamedClient,
+};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::{Answer, table};
@@ -23,16 +30,20 @@ pub(super) async fn run(config: &Config, command: Client) -> Result<Answer, Fail
         Client::List(command) => list(&opened, &command).await,
         Client::Show(command) => show(&opened, &command).await,
         Client::Create(command) => create(&opened, command).await,
+        Client::Logout(command) => logout(&opened, command).await,
+        Client::Change(command) => change(&opened, command).await,
+        Client::RegistrationToken(command) => super::registration_token::run(&opened, command).await,
         Client::RotateSecret(command) => rotate_secret(&opened, &command).await,
         Client::Suspend(command) => suspend(&opened, &command).await,
         Client::Resume(command) => resume(&opened, &command).await,
+        Client::Set(command) => set(&opened, &command).await,
         Client::Delete(command) => delete(&opened, &command).await,
     };
     opened.close().await;
     answer
 }
 
-fn call(opened: &Opened) -> Call {
+pub(super) fn call(opened: &Opened) -> Call {
     Call::from_cli(opened.kernel.settings().contracts.of_installation())
 }
 
@@ -85,27 +96,64 @@ async fn show(opened: &Opened, command: &NamedClient) -> Result<Answer, Failure>
 
 async fn create(opened: &Opened, command: ClientCreate) -> Result<Answer, Failure> {
     let organization = find(opened, command.organization).await?;
+    let mut metadata = ClientMetadata::default();
+    let keys = command.metadata.keys().map_err(Failure::usage)?;
+    let (grant_types, authentication) = (command.grant_types(), command.authentication());
+    command.metadata.apply(keys, &mut metadata);
     let new = NewApplication {
-        grant_types: command.grant_types(),
-        authentication: command.authentication(),
+        grant_types,
+        authentication,
+        metadata,
         name: command.name,
         description: command.description,
         redirect_uris: command.redirect_uris,
         scopes: command.scope,
         access_level: AccessLevel::default(),
+        logout: command.leaving.settings(),
     };
     let created = opened.oauth.create_application_for_operator(&call(opened), organization, &new).await;
     let Registered { application, secret } = created.map_err(refused)?;
-    let mut text = shown(&application);
-    let mut json = described(&application);
-    let secret = secret.as_ref().map(tidegate_crypto::PlainToken::expose);
+    Ok(with_secret(&application, secret.as_ref()))
+}
+
+async fn change(opened: &Opened, command: ClientChange) -> Result<Answer, Failure> {
+    let some = |list: Vec<_>| Some(list).filter(|list| !list.is_empty());
+    let change = ApplicationChange {
+        name: command.name,
+        description: command.description,
+        grant_types: Some(command.grants).filter(|grants| !grants.is_empty()),
+        redirect_uris: some(command.redirect_uris),
+        scopes: command.scope,
+        ..ApplicationChange::default()
+    };
+    let method = command.metadata.auth_method;
+    let keys = command.metadata.keys().map_err(Failure::usage)?;
+    let edit = |metadata: &mut ClientMetadata| command.metadata.apply(keys, metadata);
+    let (oauth, call) = (&opened.oauth, call(opened));
+    let changed = oauth.change_application_for_operator(&call, command.client, change, method, edit).await;
+    let changed = changed.map_err(refused)?;
+    Ok(with_secret(&changed.application, changed.secret.as_ref()))
+}
+
+/// An application, and its secret where it is new.
+fn with_secret(application: &Application, secret: Option<&PlainToken>) -> Answer {
+    let mut text = shown(application);
+    let mut json = described(application);
+    let secret = secret.map(PlainToken::expose);
     if let Some(secret) = secret {
         text += &format!("\nclient_secret    {secret}\n\nKeep the secret: it is not shown again.");
     }
     if let Value::Object(fields) = &mut json {
         fields.insert("client_secret".to_owned(), json!(secret));
     }
-    Ok(Answer::new(text, json))
+    Answer::new(text, json)
+}
+
+async fn logout(opened: &Opened, command: ClientLogout) -> Result<Answer, Failure> {
+    let settings = command.leaving.settings();
+    let changed = opened.oauth.set_logout_for_operator(&call(opened), command.client, settings).await;
+    let changed = changed.map_err(refused)?;
+    Ok(Answer::new(shown(&changed), described(&changed)))
 }
 
 async fn rotate_secret(opened: &Opened, command: &NamedClient) -> Result<Answer, Failure> {
@@ -135,6 +183,18 @@ async fn resume(opened: &Opened, command: &NamedClient) -> Result<Answer, Failur
     Ok(Answer::new(text, described(&resumed)))
 }
 
+async fn set(opened: &Opened, command: &ClientSet) -> Result<Answer, Failure> {
+    let set = opened.oauth.set_application_rules(&call(opened), command.client, command.change()).await;
+    let set = set.map_err(|refused| match refused {
+        Refused::Rule(error @ RulesError::NotFound) => {
+            Failure::advised("not_found", error.to_string(), "`tidegate client list` lists all of them")
+        }
+        Refused::Rule(error) => Failure::new("client_refused", error.to_string()),
+        Refused::Fault(fault) => fault.into(),
+    })?;
+    Ok(Answer::new(shown(&set), described(&set)))
+}
+
 fn status(application: &Application) -> &'static str {
     if application.is_suspended { "suspended" } else { application.status.as_str() }
 }
@@ -158,15 +218,33 @@ fn described(application: &Application) -> Value {
         "scopes": application.scopes.names().collect::<Vec<_>>(),
         "access_level": application.access_level.as_str(),
         "token_endpoint_auth_method": application.authentication.as_str(),
+        "post_logout_redirect_uris":
+            application.logout.post_logout_redirect_uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>(),
+        "backchannel_logout_uri": told(application),
+        "backchannel_logout_session_required": application.logout.session_required,
+        "metadata": application.metadata.as_ref(),
+        "registered_itself": application.is_self_registered(),
         "status": status(application),
+        "dpop_bound_access_tokens": application.rules.dpop_bound,
+        "userinfo_signed": application.rules.userinfo_signed,
+        "subject_type": if application.rules.pairwise_sector.is_some() { "pairwise" } else { "public" },
+        "sector": application.rules.pairwise_sector,
+        "exchange_from": application.rules.exchange_from,
+        "exchange_to": application.rules.exchange_to,
         "created_at": application.created_at.iso_seconds(),
         "last_used_at": application.last_used_at.map(Timestamp::iso_seconds),
     })
 }
 
+fn told(application: &Application) -> Option<&str> {
+    application.logout.backchannel_uri.as_ref().map(BackchannelUri::as_str)
+}
+
 fn shown(application: &Application) -> String {
     let grants: Vec<&str> = application.grant_types.iter().map(|one| one.as_str()).collect();
     let uris: Vec<&str> = application.redirect_uris.iter().map(RedirectUri::as_str).collect();
+    let left: Vec<&str> =
+        application.logout.post_logout_redirect_uris.iter().map(RedirectUri::as_str).collect();
     let lines = [
         ("name", application.name.clone()),
         ("client_id", application.id.to_string()),
@@ -176,8 +254,26 @@ fn shown(application: &Application) -> String {
         ("grants", grants.join(" ")),
         ("redirect URIs", uris.join(" ")),
         ("scopes", application.scopes.to_string()),
+        ("after sign-out", left.join(" ")),
+        ("told of ends at", told(application).unwrap_or_default().to_owned()),
+        ("rules", rules(&application.rules)),
+        ("metadata", serde_json::to_string(application.metadata.as_ref()).unwrap_or_default()),
         ("created", application.created_at.iso_seconds()),
         ("last used", application.last_used_at.map_or_else(|| "never".to_owned(), Timestamp::iso_seconds)),
     ];
     lines.map(|(name, value)| format!("{name:<17}{value}")).join("\n")
+}
+
+/// What an operator decided.
+fn rules(rules: &ApplicationRules) -> String {
+    let exchange = (!rules.exchange_from.is_empty())
+        .then(|| format!("exchanges {} for {}", rules.exchange_from.join(" "), rules.exchange_to.join(" ")));
+    let all = [
+        rules.dpop_bound.then(|| "DPoP only".to_owned()),
+        rules.pairwise_sector.as_ref().map(|sector| format!("pairwise names of {sector}")),
+        rules.userinfo_signed.then(|| "signed userinfo".to_owned()),
+        exchange,
+    ];
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }

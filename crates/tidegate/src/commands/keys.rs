@@ -1,6 +1,7 @@
 //! `tidegate keys`
 
 use serde_json::{Value, json};
+use tidegate_crypto::SigningAlgorithm;
 use tidegate_domain::Timestamp;
 use tidegate_kernel::Kernel;
 use tidegate_kernel::signing_keys::KeyInfo;
@@ -40,14 +41,18 @@ async fn list(kernel: &Kernel) -> Result<Answer, Failure> {
 }
 
 async fn rotate(kernel: &Kernel, command: &KeysRotate) -> Result<Answer, Failure> {
-    let algorithm = command.algorithm.into();
+    let algorithm: SigningAlgorithm = command.algorithm.into();
     let (key, older) = if command.revoke {
         (kernel.revoke_signing_keys(algorithm).await?, "Tokens of older keys are refused from now on.")
     } else {
         let key = kernel.rotate_signing_key(algorithm).await?;
         (key, "Tokens of older keys stay valid until they expire.")
     };
-    let text = format!("Key {} ({}) is the signing key now. {older}", key.kid, key.algorithm);
+    let role = match algorithm {
+        SigningAlgorithm::Rs256 => "signs ID tokens of applications that ask for RS256",
+        SigningAlgorithm::Es256 | SigningAlgorithm::EdDsa => "is the signing key",
+    };
+    let text = format!("Key {} ({}) {role} now. {older}", key.kid, key.algorithm);
     Ok(Answer::new(text, json_of(&key)))
 }
 

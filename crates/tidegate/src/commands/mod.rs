@@ -12,6 +12,7 @@ mod openapi;
 mod org;
 mod outbox;
 mod passwords;
+mod registration_token;
 mod restore;
 mod serve;
 mod tokens;
@@ -70,7 +71,7 @@ fn operate(config: &Config, command: Operate) -> Result<Option<Answer>, Failure>
     match command {
         Operate::Org(command) => block_on(org::run(config, command)),
         Operate::User(command) => block_on(user::run(config, command)),
-        Operate::Client(command) => block_on(client::run(config, command)),
+        Operate::Client(command) => block_on(client::run(config, *command)),
         Operate::Outbox(command) => block_on(outbox::run(config, command)),
         Operate::Jobs(command) => block_on(jobs::run(config, command)),
         Operate::Keys(command) => block_on(keys::run(config, command)),

@@ -62,7 +62,7 @@ async fn transfer(opened: &Opened, command: &OrgTransfer) -> Result<Answer, Fail
             json!({
                 "organization_id": organization.0,
                 "org_id": organization.opaque(),
-                "owner_email": to.as_str(),
+                "owner_email": to.to_string(),
             }),
         )),
         Err(Refused::Rule(rule)) => Err(Failure::new("transfer_refused", rule.to_string())),
@@ -252,7 +252,7 @@ async fn create(opened: &Opened, command: OrgCreate, typed: Option<Password>) ->
             "organization_id": provisioned.organization.0,
             "org_id": provisioned.organization.opaque(),
             "account_id": provisioned.owner.id.0,
-            "email": email.as_str(),
+            "email": email.to_string(),
             "mailed": false,
         }),
     );

@@ -98,7 +98,7 @@ fn factors_reset(email: &EmailAddress, reset: FactorReset) -> Answer {
                     "Removed the second factors of {email}: {}. The account was signed out everywhere; its password is unchanged.",
                     removed.join(", ")
                 ),
-                json!({ "email": email.as_str(), "removed": removed }),
+                json!({ "email": email.to_string(), "removed": removed }),
             )
         }
         FactorReset::At(at) => Answer::new(
@@ -106,14 +106,14 @@ fn factors_reset(email: &EmailAddress, reset: FactorReset) -> Answer {
                 "The second factors of {email} are removed at {}, unless the owner follows the link that was mailed.",
                 at.iso_seconds()
             ),
-            json!({ "email": email.as_str(), "removed": [], "takes_effect_at": at.iso_seconds() }),
+            json!({ "email": email.to_string(), "removed": [], "takes_effect_at": at.iso_seconds() }),
         ),
         FactorReset::OnceConfirmed(until) => Answer::new(
             format!(
                 "The second factors of {email} are removed when the owner follows the link that was mailed, until {}.",
                 until.iso_seconds()
             ),
-            json!({ "email": email.as_str(), "removed": [], "to_be_confirmed_until": until.iso_seconds() }),
+            json!({ "email": email.to_string(), "removed": [], "to_be_confirmed_until": until.iso_seconds() }),
         ),
     }
 }
@@ -164,7 +164,7 @@ async fn list(opened: &Opened, operator: &Operator, command: UserList) -> Result
         .map(|found| {
             [
                 found.number.to_string(),
-                found.login.clone().unwrap_or_default(),
+                found.shown_login().unwrap_or_default(),
                 found.display_name.clone(),
                 found.kind.as_str().to_owned(),
                 state(found).to_owned(),
@@ -194,7 +194,7 @@ fn summary(found: &AccountSummary) -> Value {
     json!({
         "number": found.number,
         "account_id": found.id.0,
-        "login": found.login,
+        "login": found.shown_login(),
         "display_name": found.display_name,
         "kind": found.kind.as_str(),
         "state": state(found),
@@ -214,7 +214,7 @@ fn shown_text(found: &AccountDetails) -> String {
         .map(|known| {
             let verified = if known.verified_at.is_some() { "verified" } else { "not verified" };
             let primary = if known.is_primary { "signs in" } else { "" };
-            [known.kind.clone(), known.value.clone(), verified.to_owned(), primary.to_owned()]
+            [known.kind.clone(), known.shown(), verified.to_owned(), primary.to_owned()]
         })
         .collect();
     let organizations: Vec<[String; 4]> = organizations
@@ -234,7 +234,7 @@ fn shown_text(found: &AccountDetails) -> String {
         .collect();
     format!(
         "{} (number {}, id {})\nState: {}\nName: {}\nPassword: {}\nCreated: {}\n\n{}\n\n{}\n\n{}\n\n{}",
-        summary.login.as_deref().unwrap_or("deleted account"),
+        summary.shown_login().as_deref().unwrap_or("deleted account"),
         summary.number,
         summary.id,
         state(summary),
@@ -307,7 +307,7 @@ fn shown_json(found: &AccountDetails) -> Value {
             "has_password": found.has_password,
             "identifiers": found.identifiers.iter().map(|known| json!({
                 "kind": known.kind,
-                "value": known.value,
+                "value": known.shown(),
                 "verified_at": known.verified_at.map(Timestamp::iso_seconds),
                 "is_primary": known.is_primary,
             })).collect::<Vec<_>>(),
@@ -342,11 +342,11 @@ async fn create(
             }
             Refused::Fault(fault) => fault.into(),
         })?;
-    let text = format!("Account {} ({}) is created and can sign in.", account.number, email.as_str());
+    let text = format!("Account {} ({email}) is created and can sign in.", account.number);
     let json = json!({
         "account_id": account.id.0,
         "number": account.number,
-        "email": email.as_str(),
+        "email": email.to_string(),
         "mailed": false,
     });
     let mut answer = Answer::new(text, json);
@@ -403,7 +403,7 @@ async fn remove_identifier(
 async fn delete(opened: &Opened, operator: &Operator, command: &UserDelete) -> Result<Answer, Failure> {
     let found = opened.identity.show_account(operator, &command.named.account).await.map_err(refusal)?;
     if !command.yes {
-        let login = found.summary.login.unwrap_or_default();
+        let login = found.summary.shown_login().unwrap_or_default();
         if !io::stdin().is_terminal() {
             return Err(Failure::usage(format!("add --yes to delete {login}: it cannot be undone")));
         }

@@ -11,7 +11,7 @@ use tidegate_crypto::{MasterKey, PasswordHasher, PasswordScheme, Pepper};
 use tidegate_database::DatabaseUrl;
 use tidegate_delivery::sms::{Receipts, SmsConfigError};
 use tidegate_delivery::{SmsProviders, Smtp};
-use tidegate_domain::ContractProfile;
+use tidegate_domain::{ContractProfile, RegistrationMode, Scopes};
 use tidegate_federation::{Federation, SocialConfigError};
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -129,6 +129,20 @@ impl Loaded {
                 mistakes.push(self.mistake(key, what));
             }
         };
+        let oauth = &config.oauth;
+        check("oauth.pushed_request_lifetime", lifetime(oauth.pushed_request_lifetime));
+        check("oauth.registration.unused_for", lifetime(oauth.registration.unused_for));
+        let scopes = Scopes::requested(oauth.registration.scopes.iter().map(String::as_str));
+        check("oauth.registration.scopes", scopes.map(drop).map_err(|error| error.to_string()));
+        let needs_home =
+            oauth.registration.mode == RegistrationMode::Open || oauth.registration.client_id_documents;
+        let is_homeless = needs_home && oauth.registration.organization.is_none();
+        check(
+            "oauth.registration.organization",
+            require(!is_homeless, || {
+                "is needed: the number of the organization whose applications they become".to_owned()
+            }),
+        );
         check("riven.token_lifetime", lifetime(config.riven.token_lifetime));
         check("riven.code_lifetime", lifetime(config.riven.code_lifetime));
         check("riven.email_link_lifetime", lifetime(config.riven.email_link_lifetime));

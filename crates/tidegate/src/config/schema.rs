@@ -33,7 +33,7 @@ pub(super) struct Key {
 }
 
 /// Whether a limit stays as it is in development.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kept(pub(super) bool);
 
 /// A kind of value.

@@ -2,6 +2,7 @@
 
 mod complaints;
 mod environment;
+mod limits;
 mod page;
 mod reference;
 mod social;

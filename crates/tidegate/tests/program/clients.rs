@@ -24,6 +24,75 @@ async fn own_token(server: &Server, client: &Value, secret: &str) -> (u16, Value
 }
 
 on_both_engines! {
+    async fn an_operator_changes_how_an_application_proves_who_it_is(here: Installation) {
+        let server = here.serve(&[]);
+        let organization = organization(&here);
+        let client = here.json(&[
+            "client", "create", "--organization", &organization, "--name", "Shop", "--redirect-uri", CALLBACK,
+            "--scope", "openid read", "--grant", "authorization_code", "--grant", "client_credentials",
+            "--require-pkce", "true", "--logo-uri", "https://shop.example.com/logo.png",
+        ]);
+        let (id, secret) = (client["client_id"].as_str().unwrap(), client["client_secret"].as_str().unwrap());
+        assert_eq!(client["metadata"], json!({ "require_pkce": true, "logo_uri": "https://shop.example.com/logo.png" }));
+        assert_eq!(own_token(&server, &client, secret).await.0, 200);
+        let change = |more: &[&'static str]| here.json(&[&["client", "change", id], more].concat());
+        let changed = change(&["--id-token-alg", "RS256", "--logo-uri", "", "--require-pkce", "false"]);
+        assert_eq!(changed["metadata"], json!({ "id_token_signed_response_alg": "RS256" }));
+        assert!(changed.get("client_secret").is_none_or(Value::is_null));
+        // The key is there before the first token.
+        let keys = here.json(&["keys", "list"]);
+        let algorithms: Vec<&Value> = keys.as_array().unwrap().iter().map(|key| &key["algorithm"]).collect();
+        assert_eq!(algorithms, ["ES256", "RS256"]);
+        let rotated = here.json(&["keys", "rotate", "--algorithm", "RS256"]);
+        assert_eq!((&rotated["algorithm"], &rotated["state"]), (&json!("RS256"), &json!("signing")));
+        here.write("keys.json", r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#);
+        let path = here.path().join("keys.json").display().to_string();
+        let changed = here.json(&["client", "change", id, "--auth-method", "private_key_jwt", "--jwks", &path]);
+        assert_eq!(changed["token_endpoint_auth_method"], "private_key_jwt");
+        assert_eq!(own_token(&server, &client, secret).await.0, 401);
+        here.write("private.json", r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"AA"}]}"#);
+        let private = here.path().join("private.json").display().to_string();
+        for (arguments, code) in [
+            (&["--jwks", private.as_str()][..], 1),
+            (&["--jwks", "nowhere.json"], 2),
+            (&["--jwks-uri", "https://10.0.0.1/jwks"], 1),
+            (&["--auth-signing-alg", "none"], 2),
+            (&["--auth-signing-alg", "HS256"], 1),
+            (&["--auth-method", "tls_client_auth"], 2),
+            (&["--policy-uri", "javascript:alert(1)"], 1),
+        ] {
+            let refused = here.run(&[&["client", "change", id][..], arguments].concat());
+            assert_eq!(refused.code, code, "{arguments:?}: {}", refused.err);
+        }
+        let changed = change(&["--auth-method", "client_secret_post", "--jwks-uri", ""]);
+        assert_eq!(own_token(&server, &client, changed["client_secret"].as_str().unwrap()).await.0, 200);
+        server.stop();
+    }
+
+    async fn an_operator_makes_tokens_by_which_applications_register_themselves(here: Installation) {
+        let server = here.serve_with(&[], |command| {
+            command.env("TIDEGATE_OAUTH__REGISTRATION__MODE", "token");
+        });
+        let organization = organization(&here);
+        let made = here.json(&["client", "registration-token", "create", "--organization", &organization, "--uses", "2"]);
+        assert_eq!(made["uses_left"], 2);
+        let token = made["token"].as_str().unwrap();
+        let register = || {
+            let body = json!({ "redirect_uris": [CALLBACK] });
+            server.http.post(format!("{}/oauth/register", server.base)).bearer_auth(token).json(&body).send()
+        };
+        assert_eq!(register().await.unwrap().status().as_u16(), 201);
+        let listed = here.json(&["client", "registration-token", "list"]);
+        assert_eq!((&listed[0]["uses_left"], listed[0].get("token")), (&json!(1), None));
+        assert!(here.output(&["client", "registration-token", "list"]).contains(made["id"].as_str().unwrap()));
+        let id = made["id"].as_str().unwrap();
+        assert_eq!(here.json(&["client", "registration-token", "delete", id])["deleted"], true);
+        assert_eq!(here.run(&["client", "registration-token", "delete", id]).code, 1);
+        assert_eq!(register().await.unwrap().status().as_u16(), 401);
+        assert_eq!(here.json(&["client", "list"])[0]["registered_itself"], true);
+        server.stop();
+    }
+
     async fn an_operator_registers_an_application_and_takes_it_away(here: Installation) {
         let server = here.serve(&[]);
         let organization = organization(&here);
@@ -60,6 +129,34 @@ on_both_engines! {
         assert_eq!(here.json(&["client", "delete", id, "--yes"])["deleted"], true);
         let gone = here.run(&["client", "show", id, "--json"]);
         assert_eq!((gone.code, &gone.json()["error"]["code"]), (1, &json!("not_found")));
+        server.stop();
+    }
+
+    async fn an_operator_decides_what_holds_for_an_application(here: Installation) {
+        let server = here.serve(&[]);
+        let organization = organization(&here);
+        let create = |name: &'static str, more: &[&'static str]| {
+            let arguments = ["client", "create", "--organization", &organization, "--name", name, "--redirect-uri", CALLBACK, "--scope", "read"];
+            here.json(&[&arguments[..], more].concat())["client_id"].as_str().unwrap().to_owned()
+        };
+        let (id, public) = (create("Orders", &["--grant", "client_credentials"]), create("Phone", &["--public"]));
+        let set = here.json(&["client", "set", &id, "--dpop-bound", "true", "--subject-type", "pairwise"]);
+        assert_eq!((&set["dpop_bound_access_tokens"], &set["subject_type"]), (&json!(true), &json!("pairwise")));
+        assert_eq!(set["sector"], "shop.example.com");
+        // What is not named stays.
+        let set = here.json(&["client", "set", &id, "--userinfo-signed", "true", "--subject-type", "public"]);
+        assert_eq!((&set["dpop_bound_access_tokens"], &set["userinfo_signed"]), (&json!(true), &json!(true)));
+        assert_eq!((&set["subject_type"], &set["exchange_from"]), (&json!("public"), &json!([])));
+        assert!(here.output(&["client", "show", &id]).contains("DPoP only, signed userinfo"));
+        for (arguments, code) in [
+            (&["client", "set", &id, "--exchange-from", "https://unknown.example.com"][..], 1),
+            (&["client", "set", &public, "--exchange-from", "https://orders.example.com"], 1),
+            (&["client", "set", "00000000-0000-4000-8000-000000000000", "--dpop-bound", "true"], 1),
+            (&["client", "set", &id, "--dpop-bound", "maybe"], 2),
+            (&["client", "set", &id, "--subject-type", "secret"], 2),
+        ] {
+            assert_eq!(here.run(arguments).code, code, "{arguments:?}");
+        }
         server.stop();
     }
 

@@ -45,7 +45,7 @@ fn address(server: &Server) -> &str {
 }
 
 /// A well-behaved client, such as a gateway.
-async fn connect(server: &Server) -> SendRequest<Bytes> {
+pub(crate) async fn connect(server: &Server) -> SendRequest<Bytes> {
     let stream = tokio::net::TcpStream::connect(address(server)).await.unwrap();
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(connection);
@@ -58,7 +58,7 @@ fn request(server: &Server, method: &str, path: &str) -> Request<()> {
 }
 
 /// Begins a sign-in and sends no more of its body than this.
-async fn begin_sign_in(
+pub(crate) async fn begin_sign_in(
     server: &Server,
     client: &SendRequest<Bytes>,
     body: Bytes,

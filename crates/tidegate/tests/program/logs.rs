@@ -1,10 +1,10 @@
 //! The log never decides about a request, a start or a stop; nor does a signal meant for the log.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write, pipe};
 use std::net::TcpStream;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use tidegate_testkit::eventually;
 
 use crate::support::{Installation, Server};
@@ -42,6 +42,71 @@ async fn with_the_logs_reader_gone_it_answers_and_stops() {
     });
     drop(reader);
     assert_unharmed(server).await;
+}
+
+/// The line that says that it is ready is for whoever started it: where nobody reads it, it serves all the same.
+#[tokio::test]
+async fn without_a_reader_of_its_standard_output_it_serves_and_stops() {
+    for full in [true, false] {
+        let here = Installation::new();
+        let mut command = here.command(&["serve", "--dev", "--listen", "127.0.0.1:0"]);
+        let log = here.path().join("log");
+        command.stderr(File::create(&log).unwrap());
+        if full {
+            command.stdout(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        } else {
+            let (reader, writer) = pipe().unwrap();
+            drop(reader);
+            command.stdout(writer);
+        }
+        let mut process = command.spawn().unwrap();
+        let read = || std::fs::read_to_string(&log).unwrap();
+        let port = eventually("it listens", || {
+            assert_eq!(process.try_wait().unwrap(), None, "{}", read());
+            std::future::ready(listening_port(process.id()))
+        })
+        .await;
+        let base = format!("http://127.0.0.1:{port}");
+        let answer = reqwest::get(format!("{base}/api/v1/nothing")).await.unwrap();
+        assert_eq!(answer.status(), 404);
+        kill_process(Pid::from_child(&process), Signal::TERM).unwrap();
+        assert_eq!(process.wait().unwrap().code(), Some(0), "{}", read());
+        assert!(!read().contains("panicked"), "{}", read());
+    }
+}
+
+/// The port on which a process of this machine listens (proc(5), /proc/pid/net/tcp): of the sockets that are its own.
+fn listening_port(process: u32) -> Option<u16> {
+    let sockets = std::fs::read_dir(format!("/proc/{process}/fd")).ok()?;
+    let own: Vec<String> = sockets
+        .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()?.to_str().map(str::to_owned))
+        .collect();
+    let table = std::fs::read_to_string(format!("/proc/{process}/net/tcp")).ok()?;
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_own = own.contains(&format!("socket:[{}]", fields.get(9)?));
+        // 0A: it listens.
+        let is_listening = is_own && *fields.get(3)? == "0A";
+        let port = fields.get(1)?.split_once(':')?.1;
+        is_listening.then(|| u16::from_str_radix(port, 16).ok())?
+    })
+}
+
+/// A command that cannot say what is wrong ends with the same code, and does what it was told.
+#[tokio::test]
+async fn a_command_with_nowhere_to_complain_ends_as_ever() {
+    let here = Installation::new();
+    here.begin();
+    for (arguments, code) in [
+        (&["user", "show", "nobody@example.com"][..], 1),
+        (&["user", "list", "--nonsense"], 2),
+        (&["user", "create", "--email", "ada@example.com"], 0),
+    ] {
+        let mut command = here.command(arguments);
+        command.stderr(OpenOptions::new().write(true).open("/dev/full").unwrap());
+        assert_eq!(command.output().unwrap().status.code(), Some(code), "{arguments:?}");
+    }
+    assert_eq!(here.json(&["user", "list", "--search", "ada@"])[0]["login"], "ada@example.com");
 }
 
 #[tokio::test]

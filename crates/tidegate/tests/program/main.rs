@@ -33,6 +33,7 @@ mod newcomers;
 mod oauth;
 mod organizations;
 mod outbox;
+mod poolers;
 mod riven;
 mod serve;
 mod stopping;

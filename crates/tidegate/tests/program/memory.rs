@@ -1,10 +1,15 @@
 //! What requests cost in memory, measured on the program itself.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::process::Command;
 
+use axum::body::Bytes;
 use serde_json::{Value, json};
-use tidegate_testkit::{concurrently, on_both_engines};
+use tidegate_testkit::{concurrently, eventually, on_both_engines};
 
+use crate::http2::{begin_sign_in, connect};
+use crate::limits::elsewhere;
 use crate::support::{Installation, Server};
 
 /// Most memory the program may ever take in these stories, in KiB. Without bounds on what a body or a document becomes, they
@@ -45,6 +50,74 @@ async fn send_thirty(server: &Server, path: &str, body: &str) {
     .await;
     let refused = |status: &u16| matches!(status, 400 | 401 | 403 | 413 | 422 | 429 | 503);
     assert!(statuses.iter().flatten().all(refused), "{path}: {statuses:?}");
+}
+
+/// The most that a body without a free document may have, in bytes.
+const LARGEST: usize = 64 * 1024;
+/// How many of them are begun: in all 94 MiB, of which a server that kept them all held 1,638.
+const HELD: usize = 1_500;
+
+/// Begins a sign-in with a body that is short of its last byte; the connection, which is held.
+fn short_of_a_byte(server: &Server) -> Option<TcpStream> {
+    let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).ok()?;
+    write!(
+        stream,
+        "POST /api/v1/auth/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {LARGEST}\r\n\r\n"
+    )
+    .ok()?;
+    // The server may refuse it before all of it is sent.
+    drop(stream.write_all(&vec![b' '; LARGEST - 1]));
+    Some(stream)
+}
+
+/// Serves with the default budget for bodies, and connections enough for one client to use it up.
+fn serve_many(here: &Installation) -> Server {
+    here.serve_with(&["--dev"], |command: &mut Command| {
+        command.env("TIDEGATE_HTTP__CONNECTIONS_PER_NETWORK", "2000").env("TIDEGATE_HTTP__DEADLINE", "600");
+    })
+}
+
+/// Sees that bodies were refused, and that the server is alive and modest.
+async fn assert_refused_and_modest(server: &Server, story: &str) {
+    let refused = "tidegate_upload_budget_refusals_total";
+    eventually("bodies are refused", async || {
+        let answer = elsewhere().get(format!("{}/metrics", server.base)).send().await.unwrap();
+        let text = answer.text().await.unwrap();
+        text.lines().any(|line| line.starts_with(refused)).then_some(())
+    })
+    .await;
+    let answer = elsewhere().get(format!("{}/healthz", server.base)).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_modest(server, story);
+}
+
+#[tokio::test]
+async fn bodies_that_are_held_short_of_their_end_take_little_memory() {
+    let here = Installation::new();
+    let server = serve_many(&here);
+    let held: Vec<TcpStream> = (0..HELD).filter_map(|_| short_of_a_byte(&server)).collect();
+    assert!(held.len() > HELD / 2, "{} connections", held.len());
+    assert_refused_and_modest(&server, "HTTP/1.1").await;
+    drop(held);
+    server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_do_those_of_many_streams_of_one_connection() {
+    let here = Installation::new();
+    let server = serve_many(&here);
+    let mut held = Vec::new();
+    while held.len() < HELD {
+        let client = connect(&server).await;
+        for _ in 0..30 {
+            let body = Bytes::from(vec![b' '; LARGEST - 1]);
+            held.push(begin_sign_in(&server, &client, body).await);
+        }
+    }
+    assert_refused_and_modest(&server, "HTTP/2").await;
+    drop(held);
+    server.stop();
 }
 
 on_both_engines! {

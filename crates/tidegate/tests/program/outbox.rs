@@ -1,5 +1,8 @@
 //! `tidegate outbox`
 
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
 use serde_json::{Value, json};
 use tidegate_database::{Store, StoreOptions};
 use tidegate_domain::Timestamp;
@@ -114,6 +117,60 @@ on_both_engines! {
         let said = here.run(&["outbox", "code", "--to", "+254712345678"]);
         assert_eq!(said.code, 1);
         assert!(said.err.contains("or a provider took it"), "{}", said.err);
+    }
+}
+
+/// A mail server of the delivery's tests; it ends with its standard input.
+struct MailServer {
+    process: Child,
+    port: String,
+}
+
+impl MailServer {
+    fn start(here: &Installation) -> Self {
+        let mut command = here.python("../../../delivery/tests/smtp_server.py", &[]);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut port = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut port).unwrap();
+        Self { process, port: port.trim().to_owned() }
+    }
+}
+
+impl Drop for MailServer {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+on_both_engines! {
+    // The mail server does not relay for this sender yet: the operator corrects that, and who waits gets the mail.
+    async fn a_mail_that_is_refused_for_the_senders_set_up_is_delivered_once_that_is_right(here: Installation) {
+        let mails = MailServer::start(&here);
+        let server = here.serve_with(&[], |command| {
+            command.envs([
+                ("TIDEGATE_MAIL__SMTP__HOST", "127.0.0.1"),
+                ("TIDEGATE_MAIL__SMTP__PORT", mails.port.as_str()),
+                ("TIDEGATE_MAIL__SMTP__TLS", "none"),
+                ("TIDEGATE_MAIL__SMTP__FROM", "Tidegate <no-reply@example.com>"),
+                ("TIDEGATE_MAIL__RETRY__FIRST_DELAY", "3"),
+                ("TIDEGATE_MAIL__RETRY__FACTOR", "1"),
+            ]);
+        });
+        let (status, answer) = server.sign_up("mended@example.com").await;
+        assert_eq!(status, 201, "{answer}");
+        let row = || here.json(&["outbox", "list", "--to", "mended@example.com"])[0].clone();
+        let waiting = eventually("the first refusal", async || Some(row()).filter(|row| row["attempts"] == 1)).await;
+        assert_eq!(waiting["state"], "pending", "{waiting}");
+        assert!(waiting.to_string().contains("554"), "the operator sees why: {waiting}");
+        let delivered = eventually("the mail", async || Some(row()).filter(|row| row["state"] == "delivered")).await;
+        assert_eq!(delivered["attempts"], 3, "{delivered}");
+        // What concerns the recipient is final.
+        assert_eq!(server.sign_up("gone@example.com").await.0, 201);
+        let row = || here.json(&["outbox", "list", "--to", "gone@example.com"])[0].clone();
+        let dead = eventually("the end", async || Some(row()).filter(|row| row["state"] == "dead")).await;
+        assert_eq!(dead["attempts"], 1, "{dead}");
+        server.stop();
     }
 }
 

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use tidegate_testkit::{Engine, Fixture};
 
-use crate::support::{Installation, PASSWORD};
+use crate::support::{Installation, PASSWORD, Server};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -29,6 +29,38 @@ async fn without_any_configuration_it_serves_and_stops_when_told() {
     assert!(metrics.contains("# TYPE tidegate_password_hash_queue gauge"), "{metrics}");
     server.signal(Signal::TERM);
     assert_eq!(server.wait(), Some(0));
+}
+
+/// Signs four people up, and the first of them in eight times; answers the statuses that were no success.
+async fn a_developers_day(here: &Installation, server: &Server) -> Vec<u16> {
+    let (first, answer) = server.sign_up("ada@example.com").await;
+    let code = here.output(&["outbox", "code", "--to", "ada@example.com"]);
+    let claim = json!({"temporary_token": answer["data"]["temporary_token"], "otp_code": code});
+    let mut statuses = vec![first, server.post("/api/v1/auth/verify-otp", claim).await.0];
+    for number in 1..4 {
+        statuses.push(server.sign_up(&format!("person{number}@example.com")).await.0);
+    }
+    for _ in 0..8 {
+        let login = json!({"email": "ada@example.com", "password": PASSWORD});
+        statuses.push(server.post("/api/v1/auth/login", login).await.0);
+    }
+    statuses.into_iter().filter(|status| *status >= 300).collect()
+}
+
+#[tokio::test]
+async fn a_developer_signs_in_and_up_as_often_as_they_like() {
+    let here = Installation::new();
+    let server = here.serve(&["--dev"]);
+    assert_eq!(a_developers_day(&here, &server).await, Vec::<u16>::new());
+    server.stop();
+    let here = Installation::new();
+    let server = here.serve(&["--dev", "--limits"]);
+    let refused = a_developers_day(&here, &server).await;
+    assert!(refused.len() >= 2 && refused.iter().all(|status| *status == 429), "{refused:?}");
+    let told = server.stop_and_tell();
+    for key in ["rivergen.limits.sign_up_by_ip", "rivergen.limits.sign_in_by_"] {
+        assert!(told.contains(key), "{key}: {told}");
+    }
 }
 
 #[tokio::test]

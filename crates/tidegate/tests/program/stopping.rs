@@ -48,6 +48,24 @@ async fn what_was_accepted_is_answered_before_it_ends() {
     assert!(server.log().contains("\"message\":\"stopped\""), "{}", server.log());
 }
 
+/// logrotate, or a terminal that is closed.
+#[tokio::test]
+async fn a_hangup_leaves_what_is_under_way_alone() {
+    let here = Installation::new();
+    let mut server = here.serve(&[]);
+    let mut connection = request_under_way(&server);
+    server.signal(Signal::HUP);
+    eventually("the signal is logged", async || server.log().contains("SIGHUP").then_some(())).await;
+    connection.write_all(BODY.as_bytes()).unwrap();
+    let mut head = [0; 13];
+    connection.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 401 ");
+    assert_eq!(server.get("/healthz").await.0, 200);
+    drop(connection);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait(), Some(0));
+}
+
 #[tokio::test]
 async fn told_twice_it_ends_at_once() {
     let here = Installation::new();

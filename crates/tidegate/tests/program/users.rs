@@ -229,6 +229,40 @@ on_both_engines! {
     }
 }
 
+on_both_engines! {
+    async fn an_account_that_wrong_passwords_keep_out_is_let_in_again(here: Installation) {
+        let server = here.serve_with(&[], |command| {
+            command.env("TIDEGATE_FAILED_PASSWORDS_BY_ACCOUNT__ATTEMPTS", "3");
+        });
+        create(&here, ADA);
+        for _ in 0..3 {
+            assert_eq!(server.sign_in(ADA, "Wrong1horse!").await.0, 401);
+        }
+        assert_eq!(server.sign_in(ADA, PASSWORD).await.0, 429);
+        assert!(here.output(&["user", "unlock", ADA]).contains("keep the account out no longer"));
+        assert_eq!(server.sign_in(ADA, PASSWORD).await.0, 200);
+        let noted = here.json(&["user", "show", ADA]);
+        assert_eq!(noted["sessions"].as_array().unwrap().len(), 1, "{noted}");
+        // There is nothing left to unlock, which is no mistake.
+        assert_eq!(here.run(&["user", "unlock", ADA, "--json"]).code, 0);
+        server.stop();
+    }
+
+    async fn an_international_domain_is_shown_as_its_owner_writes_it(here: Installation) {
+        here.begin();
+        let shown = "eve@b\u{fc}cher.example";
+        create(&here, shown);
+        for spelled in [shown, "eve@xn--bcher-kva.example"] {
+            let text = here.output(&["user", "show", spelled]);
+            assert!(text.contains(shown) && !text.contains("xn--"), "{text}");
+            let json = here.json(&["user", "show", spelled]);
+            assert_eq!(json["identifiers"][0]["value"], shown, "{json}");
+        }
+        let listed = here.output(&["user", "list"]);
+        assert!(listed.contains(shown) && !listed.contains("xn--"), "{listed}");
+    }
+}
+
 #[test]
 fn an_account_that_is_not_there_is_said_with_what_to_do() {
     let here = Installation::new();

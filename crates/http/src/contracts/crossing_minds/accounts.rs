@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
@@ -350,15 +350,7 @@ pub(super) struct VerifyQuery {
         (status = 401, description = "ACTIVATION_CODE_DOES_NOT_MATCH", body = ErrorBody),
         (status = 404, description = "ACCOUNT_NOT_FOUND", body = ErrorBody),
         ))]
-pub(super) async fn verify_account_by_link(
-    caller: Caller,
-    State(app): State<App>,
-    method: Method,
-    uri: Uri,
-) -> Answer {
-    if method == Method::HEAD {
-        return Ok(StatusCode::OK.into_response());
-    }
+pub(super) async fn verify_account_by_link(caller: Caller, State(app): State<App>, uri: Uri) -> Answer {
     let Some(VerifyQuery { code, email }) = verify_query(&uri) else {
         return Err(Error::wrong_data("WRONG_DATA_TYPE", "the query cannot be read"));
     };

@@ -187,7 +187,9 @@ impl From<Rejection> for Error {
             Rejection::NoToken => {
                 Self::auth("INCORRECT_JWT_TOKEN", "send a JWT token as `Authorization: Bearer <token>`")
             }
-            Rejection::InvalidToken => Self::auth("INCORRECT_JWT_TOKEN", "the JWT token is incorrect"),
+            Rejection::InvalidToken | Rejection::Unproven(_) => {
+                Self::auth("INCORRECT_JWT_TOKEN", "the JWT token is incorrect")
+            }
             Rejection::ExpiredToken => {
                 let message = "The JWT token has expired";
                 let data = json!({ "error": "the JWT token has expired", "name": "INCORRECT_JWT_TOKEN" });

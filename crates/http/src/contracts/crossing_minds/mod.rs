@@ -89,7 +89,7 @@ fn endpoints() -> Endpoints {
         .routes(routes!(accounts::delete_service_key))
         .routes(routes!(accounts::resend_verification_code))
         .routes(routes!(accounts::verify_account))
-        .routes(routes!(accounts::verify_account_by_link))
+        .acting(routes!(accounts::verify_account_by_link))
         .routes(routes!(accounts::send_reset_password_email))
         .routes(routes!(accounts::reset_password))
         .routes(routes!(sign_in::login_individual))

@@ -93,7 +93,7 @@ impl From<Rejection> for Error {
         let (status, code, message) = match rejection {
             Rejection::Invalid(violations) => return violations.into(),
             Rejection::MalformedBody(text) => (StatusCode::BAD_REQUEST, VALIDATION_ERROR, text.into()),
-            Rejection::InvalidToken => {
+            Rejection::InvalidToken | Rejection::Unproven(_) => {
                 (StatusCode::UNAUTHORIZED, "INVALID_TOKEN", "the access token is invalid".into())
             }
             Rejection::ExpiredToken => {

@@ -150,7 +150,7 @@ impl From<Rejection> for Error {
                 format!("What was sent is larger than {limit} bytes."),
             ),
             Rejection::NoToken => Self::unauthenticated("NO_TOKEN"),
-            Rejection::InvalidToken => Self::unauthenticated("INVALID_TOKEN"),
+            Rejection::InvalidToken | Rejection::Unproven(_) => Self::unauthenticated("INVALID_TOKEN"),
             Rejection::ExpiredToken => Self::unauthenticated("EXPIRED_TOKEN"),
             Rejection::RateLimited { .. } => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "Too Many Attempts.")

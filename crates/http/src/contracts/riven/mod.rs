@@ -75,6 +75,7 @@ fn endpoints() -> Endpoints {
         .routes(routes!(auth::verify_code))
         .routes(routes!(auth::logout))
         .routes(routes!(account::create))
-        .routes(routes!(account::kyc, account::kyc_by_get))
+        .routes(routes!(account::kyc))
+        .acting(routes!(account::kyc_by_get))
         .routes(routes!(account::profile))
 }

@@ -5,8 +5,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
-use tidegate_domain::Document;
 use tidegate_domain::account::{Account, AccountEmail, MemberOrganization, Session, Workspace};
+use tidegate_domain::{Document, EmailAddress};
 use tidegate_identity::accounts::overview::Overview;
 use tidegate_identity::sessions::list_sessions::SessionList;
 use tidegate_identity::sign_in::sign_in_history::SignInHistory;
@@ -288,7 +288,7 @@ impl From<&MemberOrganization> for OrganizationData {
         Self {
             id: organization.number,
             name: organization.name.clone(),
-            domain: organization.domain.clone(),
+            domain: EmailAddress::shown_domain(&organization.domain),
             plan: organization.plan.clone(),
             is_admin: organization.role.is_admin(),
             joined_at: organization.joined_at.iso_seconds(),

@@ -87,14 +87,19 @@ fn page(app: &App, visitor: &Visitor, flow: &Flow, step: &FactorStep, asked: Ask
     let is_backup = asked.is_backup && step.has_recovery_codes;
     let mut page = Page::titled(&look, "page.factor.title");
     page.form = code_form(app, visitor, words, &sealed, step, is_backup);
-    if page.form.is_none() {
-        page.texts.push(words.text("page.factor.choose").to_owned());
+    match &step.joins {
+        Some(provider) => {
+            let values = [("provider", provider.as_str()), ("email", step.login.as_str())];
+            page.texts.push(words.fill("page.social.join", &values));
+        }
+        None if page.form.is_none() => page.texts.push(words.text("page.factor.choose").to_owned()),
+        None => {}
     }
     page.others = other_ways(app, visitor, words, &sealed, step, is_backup);
     page.form_target.clone_from(&flow.form_target);
-    // Passkeys are found by addresses.
-    page.passkey =
-        if step.login.contains('@') { PasskeyOffer::new(app, visitor, words, &sealed) } else { None };
+    // Passkeys are found by addresses, and show no mailbox.
+    let takes_passkey = step.login.contains('@') && step.joins.is_none();
+    page.passkey = takes_passkey.then(|| PasskeyOffer::new(app, visitor, words, &sealed)).flatten();
     if step.has_recovery_codes && !is_backup {
         page.links.push(link(words, "page.factor.use_backup", format!("{SHOW}?flow={sealed}&backup=yes")));
     }
@@ -123,9 +128,11 @@ fn code_form(
         form.hidden.push(("backup", "yes".to_owned()));
     }
     form.fields.push(code_field(words.text(label), kind));
-    let days = words.duration(app.kernel().settings().trusted_device_age.as_secs() / 60);
-    let label = words.fill("page.factor.trust", &[("time", &days)]);
-    form.checks.push(Check { name: "trust", label, is_checked: false });
+    if step.joins.is_none() {
+        let days = words.duration(app.kernel().settings().trusted_device_age.as_secs() / 60);
+        let label = words.fill("page.factor.trust", &[("time", &days)]);
+        form.checks.push(Check { name: "trust", label, is_checked: false });
+    }
     Some(form)
 }
 

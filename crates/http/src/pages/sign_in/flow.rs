@@ -20,7 +20,7 @@ use crate::pages::visitor::{BrowserSession, Visitor};
 use crate::wire::state::App;
 
 /// The pages that a sign-in may lead to. A new one registers here.
-const CONTINUATIONS: [&str; 2] = ["/account", "/oauth/authorize"];
+const CONTINUATIONS: [&str; 3] = ["/account", "/device", "/oauth/authorize"];
 /// Longest address that a sign-in leads to, in bytes: sealed, it still fits into an address that proxies take.
 const LONGEST: usize = 4_096;
 /// How long a sign-in may be under way.
@@ -111,6 +111,7 @@ impl SignInWish {
             hint: self.login_hint.filter(|hint| hint.len() <= 320),
             locales: self.ui_locales.filter(|locales| locales.len() <= 100),
             is_strict: self.second_factor,
+            is_fresh: self.prompt_login,
             form_target: self.form_target,
             step: None,
         }
@@ -128,6 +129,9 @@ pub(super) struct Flow {
     pub(super) locales: Option<String>,
     /// Whether a trusted device is asked for the second factor, too.
     pub(super) is_strict: bool,
+    /// Whether the person has to prove anew who they are: a provider that they are signed in to would answer for them at once.
+    #[serde(default)]
+    pub(super) is_fresh: bool,
     /// Where the page that it leads to may send the browser on to: see [`SignInWish::form_target`].
     #[serde(default)]
     pub(super) form_target: Option<String>,
@@ -162,6 +166,9 @@ pub(super) struct FactorStep {
     pub(super) has_recovery_codes: bool,
     /// What was chosen, by name.
     chosen: Option<String>,
+    /// The provider that is connected by it: then it is no second factor that is asked for, but a code that is mailed.
+    #[serde(default)]
+    pub(super) joins: Option<String>,
 }
 
 impl FactorStep {
@@ -172,7 +179,13 @@ impl FactorStep {
             kinds: request.kinds.iter().map(|kind| kind.as_str().to_owned()).collect(),
             has_recovery_codes: request.has_recovery_codes,
             chosen: None,
+            joins: None,
         }
+    }
+
+    /// The same where it connects a provider.
+    pub(super) fn joining(self, provider: Option<String>) -> Self {
+        Self { joins: provider, ..self }
     }
 
     pub(super) fn kinds(&self) -> impl Iterator<Item = FactorKind> {

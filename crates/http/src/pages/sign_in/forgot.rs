@@ -74,7 +74,7 @@ pub(super) async fn send(State(app): State<App>, sent: Sent<ForgotForm>) -> Resp
         };
     }
     let mut page = Page::titled(&look, "page.forgot.sent.title");
-    page.texts.push(words.fill("page.forgot.sent.text", &[("email", email.as_str())]));
+    page.texts.push(words.fill("page.forgot.sent.text", &[("email", &email.to_string())]));
     if let Ok(sealed) = flow.seal(&app, &visitor) {
         page.links.push(link(words, "page.sign_in", format!("/sign-in?flow={sealed}")));
     }

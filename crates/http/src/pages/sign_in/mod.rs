@@ -1,21 +1,24 @@
-//! The hosted sign-in: password, second factor, mailed code, passkey; and how a browser is signed out.
+//! The hosted sign-in: password, second factor, mailed code, passkey, other providers; and how a browser is signed out.
 //!
 //! Each page translates a form into the use case that the contracts call for the same, and its answer into the next page. Nothing but
 //! these use cases opens a session. Unknown accounts are answered as known ones.
 
-mod account;
+pub(super) mod account;
 mod code;
+mod device;
 mod factor;
 pub(super) mod flow;
 mod forgot;
 pub(super) mod page;
 mod passkey;
 mod password;
-mod sign_out;
+pub(super) mod sign_out;
+mod social;
 
 use axum::Router;
 use axum::routing::{get, post};
 
+use crate::wire::safe::acting_get;
 use crate::wire::state::App;
 
 /// The pages of the sign-in.
@@ -29,8 +32,13 @@ pub(super) fn router() -> Router<App> {
         .route("/sign-in/passkey", post(passkey::sign_in))
         .route("/sign-in/passkey/options", post(passkey::options))
         .route("/sign-in/passkey.js", get(passkey::script))
+        // A provider sends people back by GET, and they are sent to it by a link: a form may lead nowhere else.
+        .route("/sign-in/with/{provider}", acting_get(social::begin))
+        .route("/sign-in/with/{provider}/callback", acting_get(social::come_back).post(social::posted))
         .route("/forgot-password", get(forgot::ask).post(forgot::send))
+        .route("/device", get(device::ask).post(device::answered))
         .route("/account", get(account::page))
+        .route("/account/applications/withdraw", post(account::withdraw))
         .route("/sign-out", get(sign_out::ask).post(sign_out::sign_out))
         .route("/signed-out", get(sign_out::done))
 }

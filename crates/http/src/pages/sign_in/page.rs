@@ -52,6 +52,8 @@ pub(crate) struct Page<'a> {
     pub(crate) items: Vec<String>,
     pub(crate) form: Option<Form>,
     pub(super) passkey: Option<PasskeyOffer>,
+    /// Other identity providers.
+    pub(super) providers: Vec<LinkButton>,
     pub(crate) others: Vec<Form>,
     pub(crate) links: Vec<LinkButton>,
     /// Where an answer to a form sends the browser on to, if that is not this server.
@@ -69,6 +71,7 @@ impl<'a> Page<'a> {
             items: Vec::new(),
             form: None,
             passkey: None,
+            providers: Vec::new(),
             others: Vec::new(),
             links: Vec::new(),
             form_target: None,

@@ -14,6 +14,7 @@ use super::page::{
     Page, Problem, SentQuery, answer, finish, form, go_on, gone, link, look, problem_of, read,
 };
 use super::passkey::PasskeyOffer;
+use super::social;
 use crate::pages::look::Look;
 use crate::pages::parts::{Field, FieldKind, Rank, Reveal};
 use crate::pages::visitor::{BrowserDevice, Sent, Visitor};
@@ -73,6 +74,9 @@ pub(super) fn show(app: &App, visitor: &Visitor, flow: &Flow, problem: Option<Pr
     page.form = Some(main);
     page.form_target.clone_from(&flow.form_target);
     page.passkey = PasskeyOffer::new(app, visitor, words, &sealed);
+    if !flow.is_fresh {
+        page.providers = social::offers(app, visitor, words, &sealed);
+    }
     page.links.push(link(words, "page.signin.forgot", format!("/forgot-password?flow={sealed}")));
     answer(app, visitor, page, problem)
 }

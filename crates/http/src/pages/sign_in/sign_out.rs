@@ -15,7 +15,8 @@ use crate::pages::visitor::{Sent, Visitor, answer_signed_out};
 use crate::wire::state::App;
 
 const ACTION: &str = "/sign-out";
-const DONE: &str = "/signed-out";
+/// Where it is said that nobody is signed in here.
+pub(crate) const SIGNED_OUT: &str = "/signed-out";
 
 /// The form.
 #[derive(Deserialize)]
@@ -35,7 +36,7 @@ pub(super) async fn ask(State(app): State<App>, visitor: Visitor) -> Response {
 }
 
 fn page(app: &App, visitor: &Visitor, is_stale: bool) -> Response {
-    let Some(session) = &visitor.session else { return Redirect::to(DONE).into_response() };
+    let Some(session) = &visitor.session else { return Redirect::to(SIGNED_OUT).into_response() };
     let look = visitor.look(app);
     let mut page = Page::titled(&look, "page.signout.title");
     page.texts.push(look.words.fill("page.account.text", &[("name", &session.name)]));
@@ -47,13 +48,13 @@ fn page(app: &App, visitor: &Visitor, is_stale: bool) -> Response {
 pub(super) async fn sign_out(State(app): State<App>, sent: Sent<SignOutForm>) -> Response {
     let Sent { visitor, form } = sent;
     // Browsers keep the cookies back from forms of other sites: those must not have them removed either.
-    let Some(session) = &visitor.session else { return Redirect::to(DONE).into_response() };
+    let Some(session) = &visitor.session else { return Redirect::to(SIGNED_OUT).into_response() };
     if !visitor.accepts(&app, ACTION, &form.csrf) {
         return page(&app, &visitor, true);
     }
-    match app.identity().sign_out(&visitor.call, &session.actor).await {
+    match app.identity().log_out(&visitor.call, &session.actor, None).await {
         Ok(()) | Err(Refused::Rule(SignOutError::AlreadyEnded)) => {
-            answer_signed_out(&app, Redirect::to(DONE).into_response())
+            answer_signed_out(&app, Redirect::to(SIGNED_OUT).into_response())
         }
         Err(Refused::Fault(fault)) => failure(&app, &visitor.headers, fault.into()),
     }

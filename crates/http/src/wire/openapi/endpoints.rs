@@ -10,6 +10,7 @@ use utoipa::openapi::path::Paths;
 use utoipa::openapi::{Components, Info, OpenApi};
 use utoipa_axum::PathItemExt;
 
+use crate::wire::safe;
 use crate::wire::state::App;
 
 /// The endpoints of a contract, without a prefix.
@@ -51,6 +52,12 @@ impl Endpoints {
     pub(crate) fn routes(mut self, endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
         self.0.extend(endpoints);
         self
+    }
+
+    /// With these as well, which act for `GET` because their contract published them so: see [`safe::acting`].
+    pub(crate) fn acting(self, endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
+        let acting = |endpoint: Endpoint| Endpoint { handler: safe::acting(endpoint.handler), ..endpoint };
+        self.routes(endpoints.into_iter().map(acting))
     }
 
     /// With those of a part of the contract.

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 use tidegate_domain::limit::{Limit, MessageLimits};
 use tidegate_testkit::{Answer, Engine, PASSWORD, TestApp, on_both_engines};
 
+use crate::pages::sign_in::window::Window;
+
 const ROOT: &str = "root@example.com";
 const HOUR: u64 = 3_600;
 
@@ -30,6 +32,63 @@ async fn mails_like(app: &TestApp, pattern: &str) -> i64 {
 async fn with_messages(engine: Engine, messages: MessageLimits) -> TestApp {
     let builder = TestApp::builder(engine).without_limits();
     builder.settings(|settings| settings.messages = messages).start().await
+}
+
+/// A code, ready to be typed from any network.
+struct Guess {
+    path: &'static str,
+    wrong: Value,
+    right: Value,
+    bearer: Option<String>,
+    /// What is answered when the network has no guess left.
+    refused: u16,
+}
+
+impl Guess {
+    async fn send(&self, app: &TestApp, ip: &str, body: &Value) -> Answer {
+        let request = app.post(self.path).ip(ip).json(body);
+        match &self.bearer {
+            Some(token) => request.bearer(token).send().await,
+            None => request.send().await,
+        }
+    }
+}
+
+/// One for each route that takes a code of six digits, each about somebody of its own. (That of Crossing Minds'
+/// `accounts/verify` is a whole token, which nobody guesses.)
+async fn guesses(app: &TestApp) -> Vec<Guess> {
+    let (new, known) = ("+254712345678", "+254712345679");
+    app.enter_phone(new).await.assert_status(200);
+    let confirm = (json!({ "phone": new }), "code", app.latest_text_code(new).await);
+    app.register_phone(known).await;
+    app.send_login_code(known).await.assert_status(200);
+    let verify = (json!({ "phone": known }), "code", app.latest_text_code(known).await);
+    let ada = app.sign_up_rivergen_verified("ada@example.com").await;
+    let ask = json!({ "new_email": "ada.new@example.com" });
+    let request = app.post("/api/v1/auth/me/email/request").bearer(&ada.access_token).json(&ask);
+    request.send().await.assert_status(200);
+    let change = (ask, "otp_code", app.latest_code("ada.new@example.com").await);
+    let bob = app.sign_up_rivergen_verified("bob@example.com").await;
+    app.enrol_email_otp(&bob).await;
+    let token = app.sign_in_halfway(&bob).await;
+    let token = app.choose_factor(&token, "email_otp").await;
+    let factor = (json!({ "temporary_token": token }), "code", app.latest_code("bob@example.com").await);
+    let guess = |path, (body, key, code): (Value, &str, String), refused| {
+        let with = |code: &str| {
+            let mut body = body.clone();
+            body[key] = code.into();
+            body
+        };
+        let wrong = with(if code == "000000" { "000001" } else { "000000" });
+        Guess { path, wrong, right: with(&code), bearer: None, refused }
+    };
+    vec![
+        // Riven's contract answers whatever is not taken as a wrong code.
+        guess("/api/v1/auth/confirm-code", confirm, 422),
+        guess("/api/v1/login/verify-code", verify, 401),
+        Guess { bearer: Some(ada.access_token), ..guess("/api/v1/auth/me/email/verify", change, 429) },
+        guess("/api/v1/auth/mfa/verify", factor, 429),
+    ]
 }
 
 on_both_engines! {
@@ -171,6 +230,50 @@ on_both_engines! {
         }
         assert_eq!(guess("203.0.113.9", 2, &right).await, 429);
         assert_eq!(guess("203.0.113.10", 2, &right).await, 200);
+    }
+
+    // The same wherever a code is typed: each route counts for all of them.
+    async fn wrong_codes_are_counted_by_network_wherever_they_are_typed(engine: Engine) {
+        let change = |settings: &mut tidegate_kernel::Settings| {
+            settings.failed_codes_by_network = Some(Limit::new(3, HOUR));
+        };
+        let app = TestApp::builder(engine).without_limits().settings(change).start().await;
+        for (number, guess) in guesses(&app).await.into_iter().enumerate() {
+            let ip = format!("203.0.113.{number}");
+            for _ in 0..3 {
+                let answer = guess.send(&app, &ip, &guess.wrong).await;
+                assert!((400..500).contains(&answer.status) && answer.status != 429, "{}: {}", guess.path, answer.text);
+            }
+            // The right one is not even looked at.
+            let answer = guess.send(&app, &ip, &guess.right).await;
+            assert_eq!(answer.status, guess.refused, "{}: {}", guess.path, answer.text);
+            // Nor does the network guess elsewhere.
+            let ada = app.sign_up_rivergen(&format!("person{number}@example.com")).await;
+            let body = json!({ "temporary_token": ada.temporary_token, "otp_code": "000000" });
+            post(&app, &ip, "/api/v1/auth/verify-otp", &body).await.assert_status(429);
+            // Elsewhere it is good still.
+            let answer = guess.send(&app, &format!("198.51.100.{number}"), &guess.right).await;
+            assert_eq!(answer.status, 200, "{}: {}", guess.path, answer.text);
+        }
+    }
+
+    async fn a_sign_in_code_is_one_of_the_mailboxs_mails(engine: Engine) {
+        let by_recipient = Some(Limit::new(3, HOUR));
+        let app = with_messages(engine, MessageLimits { by_recipient, ..MessageLimits::NONE }).await;
+        // A stranger registers an address of somebody else's, through the contract that mails nothing.
+        let body = json!({ "email": "victim@example.com", "password": PASSWORD, "name": "Eve" });
+        post(&app, "192.0.2.1", "/api/v2/auth/register", &body).await.assert_status(201);
+        let sign_in = json!({ "email": "victim@example.com", "password": PASSWORD });
+        for number in 0..6 {
+            post(&app, &format!("192.0.2.{number}"), "/api/v1/auth/login", &sign_in).await;
+        }
+        assert_eq!(mails_like(&app, "victim%").await, 3);
+        // Nor do other spellings of the mailbox, other contracts, or the pages add to it.
+        forgot(&app, "192.0.2.9", "victim+2@example.com").await;
+        forgot(&app, "192.0.2.9", "victim@example.com").await;
+        let window = Window::at(&app, "192.0.2.10");
+        window.try_password("victim@example.com", PASSWORD).await;
+        assert_eq!(mails_like(&app, "victim%").await, 3);
     }
 
     async fn an_idempotency_key_belongs_to_the_client_that_chose_it(app: TestApp) {

@@ -37,29 +37,42 @@ fn cases_of(route: &Route, field: &Field, sample: &Value) -> Vec<Case> {
             cases.push((json!(sample.get(..3).unwrap()), false));
         }
         "email" => cases.extend([(json!(address_of(254)), true), (json!(address_of(255)), false)]),
+        "backchannel-uri" => {
+            cases.extend(longest(field, sample.as_str().unwrap()));
+            // As long as the shortest may be, which is no address yet.
+            cases.extend([(json!("a"), false), (json!(""), false)]);
+        }
         _ if field.kind == "string" => cases.extend(lengths(field, sample.as_str().unwrap())),
         _ => cases.extend(numbers(field)),
     }
     cases
 }
 
+/// The bound of a text's length.
+fn length_bound(field: &Field, key: &str) -> Option<usize> {
+    field.schema[key].as_u64().map(|bound| usize::try_from(bound).unwrap())
+}
+
 /// Texts as long as the description says, and one more or less. What else it asks for, the sample has.
 fn lengths(field: &Field, sample: &str) -> Vec<Case> {
+    let is_password = field.schema["format"] == "password";
+    let shortest = |length: usize| json!(format!("aA1!{}", "b".repeat(length.saturating_sub(4))));
+    let least = length_bound(field, "minLength").into_iter().flat_map(move |least| match least {
+        _ if is_password => [(shortest(least), true), (shortest(least - 1), false)],
+        least => [(json!("a".repeat(least)), true), (json!("a".repeat(least - 1)), false)],
+    });
+    longest(field, sample).into_iter().chain(least).collect()
+}
+
+/// A text as long as the description allows, and one that is longer.
+fn longest(field: &Field, sample: &str) -> Vec<Case> {
     let of_length = |length: usize| -> Value {
         let padded = format!("{sample}{}", "a".repeat(length.saturating_sub(sample.len())));
         // The end of a sample password has what the rule asks for.
         padded.get(padded.len() - length..).unwrap_or_default().into()
     };
-    let bound = |key: &str| field.schema[key].as_u64().map(|bound| usize::try_from(bound).unwrap());
-    let (least, most) = (bound("minLength"), bound("maxLength"));
-    let most = most.into_iter().flat_map(|most| [(of_length(most), true), (of_length(most + 1), false)]);
-    let is_password = field.schema["format"] == "password";
-    let shortest = |length: usize| json!(format!("aA1!{}", "b".repeat(length.saturating_sub(4))));
-    let least = least.into_iter().flat_map(move |least| match least {
-        _ if is_password => [(shortest(least), true), (shortest(least - 1), false)],
-        least => [(json!("a".repeat(least)), true), (json!("a".repeat(least - 1)), false)],
-    });
-    most.chain(least).collect()
+    let most = length_bound(field, "maxLength").into_iter();
+    most.flat_map(|most| [(of_length(most), true), (of_length(most + 1), false)]).collect()
 }
 
 fn numbers(field: &Field) -> Vec<Case> {

@@ -1,11 +1,13 @@
 //! Texts that a database, a mail, a log or a page could choke on.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
-use tidegate_testkit::{PASSWORD, on_both_engines};
+use tidegate_testkit::{PASSWORD, application, on_both_engines};
 
 use super::Target;
 use crate::cross_contract::{login_ingestiq, login_rivergen};
-use crate::routes;
+use crate::routes::{self, Field, PHONE};
 use crate::watch::row_counts;
 
 /// Texts that break something somewhere.
@@ -46,6 +48,22 @@ fn awkward() -> Vec<String> {
     awkward.into_iter().map(str::to_owned).chain(long).collect()
 }
 
+/// Whether a field is a name or another line of text, by the format it is described with.
+fn is_line(field: &Field) -> bool {
+    let lines = ["single-line", "single-line-or-empty", "service-name"];
+    field.schema["format"].as_str().is_some_and(|format| lines.contains(&format))
+}
+
+/// Whether it is such a line, or an address.
+fn is_plain(field: &Field) -> bool {
+    is_line(field) || ["email", "new_email"].contains(&field.name.as_str())
+}
+
+/// What turns the text around it.
+const TURNING: [&str; 2] = ["Ada\u{202e}ecila", "\u{2066}Ada"];
+/// What cannot be seen.
+const UNSEEN: [&str; 4] = ["\u{200b}", "\u{3164}", " \u{feff}\u{2060} ", "\u{2800}"];
+
 on_both_engines! {
     async fn any_text_in_any_field_gets_an_answer_the_contract_lists(target: Target) {
         for route in routes::with_body() {
@@ -66,16 +84,22 @@ on_both_engines! {
 
     async fn names_and_addresses_with_control_characters_are_refused(target: Target) {
         let before = row_counts(&target.app).await;
+        let mut tried = BTreeSet::new();
         for route in routes::with_body() {
-            let plain = ["email", "new_email", "name", "display_name", "terms_version", "idempotency_key"];
-            for field in route.fields.iter().filter(|field| plain.contains(&field.name.as_str())) {
-                for text in ["Ada\0", "Ada\u{1b}[31m", "Ada\u{7f}x", "a\u{85}b", "Ada\r\nBcc: eve@example.com", &"a".repeat(300)] {
+            for field in route.fields.iter().filter(|field| is_plain(field)) {
+                tried.insert(field.name.clone());
+                let longest = field.schema["maxLength"].as_u64().expect("a line has a longest one");
+                let too_long = "a".repeat(usize::try_from(longest).unwrap() + 1);
+                for text in ["Ada\0", "Ada\u{1b}[31m", "Ada\u{7f}x", "a\u{85}b", "Ada\r\nBcc: eve@example.com", &too_long] {
                     let mut body = route.sample();
                     body.insert(field.name.clone(), json!(text));
                     let answer = target.send_json(&route, body).await;
                     route.assert_refused(&answer, route.invalid(), &format!("{} = {text:?}", field.name));
                 }
             }
+        }
+        for name in ["email", "new_email", "name", "display_name", "first_name", "device_name", "description", "terms_version"] {
+            assert!(tried.contains(name), "{name} is no longer described as a line");
         }
         assert_eq!(row_counts(&target.app).await, before);
     }
@@ -137,14 +161,34 @@ on_both_engines! {
     async fn a_name_can_be_seen_and_turns_nothing_around_it(target: Target) {
         let before = row_counts(&target.app).await;
         for route in routes::with_body() {
-            let names = ["name", "display_name", "first_name", "last_name"];
-            for field in route.fields.iter().filter(|field| names.contains(&field.name.as_str())) {
-                for text in ["\u{200b}", "\u{3164}", " \u{feff}\u{2060} ", "\u{2800}", "Ada\u{202e}ecila", "\u{2066}Ada"] {
+            for field in route.fields.iter().filter(|field| is_line(field)) {
+                for text in UNSEEN.into_iter().chain(TURNING) {
                     let mut body = route.sample();
                     body.insert(field.name.clone(), json!(text));
                     let answer = target.send_json(&route, body).await;
                     route.assert_refused(&answer, route.invalid(), &format!("{} = {text:?}", field.name));
                 }
+            }
+        }
+        assert_eq!(row_counts(&target.app).await, before);
+    }
+
+    // What stands inside an application's objects is in no list of fields.
+    async fn a_name_in_an_application_can_be_seen_and_turns_nothing_around_it(target: Target) {
+        let before = row_counts(&target.app).await;
+        let required = ["identity/given_name", "identity/family_name", "contact/city"].map(|field| (field, true));
+        let optional = ["identity/middle_name", "disclosures/employer_name", "contact/unit"].map(|field| (field, false));
+        for (field, is_required) in required.into_iter().chain(optional) {
+            let unseen = UNSEEN.into_iter().filter(|_| is_required);
+            for text in unseen.chain(TURNING).chain(["Ada\0", "Ada\u{1b}[31m", "Ada\r\nx"]) {
+                let mut body = application(PHONE, "ada.phone@example.com");
+                let (object, name) = field.split_once('/').unwrap();
+                body[object][name] = json!(text);
+                let answer = target.app.create_account(&target.trader, &body).await;
+                answer.assert_status(422);
+                let errors = answer.field("errors").as_object().unwrap();
+                let path = field.replace('/', ".");
+                assert!(errors.contains_key(&path), "{path} = {text:?}: {}", answer.text);
             }
         }
         assert_eq!(row_counts(&target.app).await, before);

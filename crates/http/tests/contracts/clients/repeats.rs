@@ -1,10 +1,17 @@
 //! A one-time action is sent again right after it worked: its answer was lost, or a button was pressed twice.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
+use axum::http::Method;
 use serde_json::{Value, json};
+use tidegate_domain::EmailAddress;
+use tidegate_domain::factor::ResetMode;
+use tidegate_kernel::Call;
 use tidegate_testkit::{Answer, Authenticator, Engine, PASSWORD, Person, Request, TestApp, on_both_engines};
 
+use crate::routes;
 use crate::watch::row_counts;
 
 const ADA: &str = "ada@example.com";
@@ -22,7 +29,20 @@ struct Action {
 
 impl Action {
     fn request(&self, app: &TestApp) -> Request {
-        let request = app.post(self.path).header("user-agent", "App/1.0").json(&self.body);
+        self.request_of(app, "App/1.0")
+    }
+
+    /// The same by that program.
+    fn request_of(&self, app: &TestApp, program: &str) -> Request {
+        let request = app.post(self.path).header("user-agent", program);
+        let request = if self.is_page() {
+            let fields = self.body.as_object().unwrap().iter();
+            let fields: Vec<String> =
+                fields.map(|(name, value)| format!("{name}={}", value.as_str().unwrap())).collect();
+            request.form(&fields.join("&"))
+        } else {
+            request.json(&self.body)
+        };
         match &self.bearer {
             Some(token) => request.bearer(token),
             None => request,
@@ -31,6 +51,11 @@ impl Action {
 
     async fn send(&self, app: &TestApp) -> Answer {
         self.request(app).send().await
+    }
+
+    /// Whether it is the form of a page behind a mailed link.
+    fn is_page(&self) -> bool {
+        !self.path.starts_with("/api/") && !self.path.starts_with("/v1/")
     }
 }
 
@@ -142,17 +167,83 @@ fn sign_ups() -> Vec<Action> {
     ]
 }
 
+/// The form of a page behind a mailed link.
+fn page(path: &'static str, token: &str) -> Action {
+    Action { path, body: json!({ "token": token }), bearer: None, refused: 400 }
+}
+
+/// Has an address of somebody with an authenticator app mailed the link of an operator's reset, which takes effect that way.
+async fn reset_link(app: &TestApp, email: &str, by_operator: ResetMode) -> String {
+    let who = app.sign_up_rivergen_verified(email).await;
+    app.enrol_totp(&who, "Phone").await;
+    let node = app.another_node_with(move |settings| settings.factor_resets.by_operator = by_operator).await;
+    let operator = Call::from_cli(app.kernel().settings().contracts.of_installation());
+    node.identity.reset_factors(&operator, &EmailAddress::parse(email).unwrap()).await.unwrap();
+    app.latest_link_token(email).await
+}
+
+/// What follows a link in a mail: the forms of pages, and Crossing Minds' reset.
+async fn link_actions(app: &TestApp) -> Vec<Action> {
+    let mut actions = Vec::new();
+    for (email, path) in [(ADA, "/reset-password"), ("bob@example.com", "/v1/accounts/individual/reset/")] {
+        app.sign_up_rivergen_verified(email).await;
+        let sent = "/v1/accounts/individual/send-reset-password-email/";
+        app.post(sent).json(&json!({ "email": email })).send().await.assert_status(200);
+        let token = app.latest_link_token(email).await;
+        actions.push(if path == "/reset-password" {
+            let body = json!({ "token": token, "new_password": "Battery2staple!" });
+            Action { body, ..page(path, "") }
+        } else {
+            let expiry = app.now().fractional_seconds() + 86_400.0;
+            let body = json!({
+                "email": email, "code": token, "new_password": "Battery2staple!", "code_expiration_timestamp": expiry,
+            });
+            Action { path, body, bearer: None, refused: 401 }
+        });
+    }
+    let eve = app.sign_up_rivergen_verified("eve@example.com").await;
+    let ask = json!({ "new_email": "eve.new@example.com" });
+    done(app, &eve, "/api/v1/auth/me/email/request", &ask).await;
+    let code = app.latest_code("eve.new@example.com").await;
+    let prove = json!({ "new_email": "eve.new@example.com", "otp_code": code });
+    done(app, &eve, "/api/v1/auth/me/email/verify", &prove).await;
+    actions.push(page("/restore-email", &app.latest_link_token("eve@example.com").await));
+    for (email, path, mode) in [
+        ("kim@example.com", "/confirm-factor-reset", ResetMode::Confirmed),
+        ("joe@example.com", "/cancel-factor-reset", ResetMode::Delayed),
+    ] {
+        actions.push(page(path, &reset_link(app, email, mode).await));
+    }
+    actions
+}
+
 /// The actions, group by group: codes do not live as long as all of them take.
 async fn group(app: &TestApp, number: usize) -> Vec<Action> {
     match number {
         0 => actions(app).await,
         1 => factor_actions(app).await,
+        2 => link_actions(app).await,
         _ => sign_ups(),
     }
 }
 
+/// The files below `folder` that keep the answer of a one-time action.
+fn keeping_files(root: &Path, folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            keeping_files(root, &path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let source = std::fs::read_to_string(&path).unwrap();
+            if source.contains(".one_time(") || source.contains(".one_time_about(") {
+                found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned());
+            }
+        }
+    }
+}
+
 /// How many groups there are.
-const GROUPS: usize = 3;
+const GROUPS: usize = 4;
 
 /// How many rows every table has, apart from the counts of attempts.
 async fn rows(app: &TestApp) -> Vec<String> {
@@ -161,7 +252,79 @@ async fn rows(app: &TestApp) -> Vec<String> {
     counts.map(str::to_owned).collect()
 }
 
+/// Where the code keeps the answer of a one-time action, and the actions of the groups that come there.
+const KEPT: [(&str, &[&str]); 12] = [
+    ("accounts/confirm_email_change.rs", &["/api/v1/auth/me/email/verify"]),
+    ("credentials/factors/confirmed.rs", &["/api/v1/mfa/totp/verify", "/api/v1/mfa/email-otp/verify"]),
+    ("credentials/step_up.rs", &["/api/v1/auth/step-up", "/api/v1/mfa/backup-codes/verify"]),
+    ("credentials/trusted_device/activate.rs", &["/api/v1/devices/activate", "/api/v1/devices/skip"]),
+    ("recovery/answer_factor_reset.rs", &["/confirm-factor-reset", "/cancel-factor-reset"]),
+    (
+        "recovery/reset_password.rs",
+        &["/api/v1/auth/reset-password", "/reset-password", "/v1/accounts/individual/reset/"],
+    ),
+    ("recovery/restore_email.rs", &["/restore-email"]),
+    ("sign_in/confirm_code.rs", &["/api/v1/auth/verify-otp", SIGN_IN_CODE]),
+    ("sign_in/phone_sign_in.rs", &["/api/v1/auth/confirm-code", "/api/v1/login/verify-code"]),
+    ("sign_in/resend_code.rs", &["/api/v1/auth/resend-signup-otp"]),
+    ("sign_in/second_factor.rs", &["/api/v1/auth/mfa/otp/generate", "/api/v1/auth/mfa/verify"]),
+    ("sign_in/sign_up.rs", &["/api/v1/auth/signup", "/api/v2/auth/register"]),
+];
+
+/// Sent twice by a browser in `pages::sign_in::forms`.
+const SIGN_IN_CODE: &str = "/sign-in/code";
+
+/// Routes without a token that keep no answer, each with the reason.
+const NOT_KEPT: [(&str, &str); 18] = [
+    ("/api/v1/auth/enter-phone", "asks for a message"),
+    ("/api/v1/auth/forgot-password", "asks for a message"),
+    ("/api/v1/login/send-code", "asks for a message"),
+    ("/v1/accounts/individual/send-reset-password-email", "asks for a message"),
+    ("/v1/accounts/resend-verification-code", "asks for a message"),
+    ("/api/v1/auth/login", "a password stays right"),
+    ("/api/v2/auth/login", "a password stays right"),
+    ("/v1/login/individual", "a password stays right"),
+    ("/v1/login/root", "a password stays right"),
+    ("/v1/login/service", "a password stays right"),
+    ("/api/v1/auth/refresh", "repeated for thirty seconds by its own rule"),
+    ("/api/v2/auth/refresh", "repeated for thirty seconds by its own rule"),
+    ("/v1/login/refresh-token", "the token is kept"),
+    ("/api/v1/auth/verify-email", "the link stays right once it was followed"),
+    ("/v1/accounts/verify", "the code stays right once it was used"),
+    ("/api/v1/webauthn/authenticate/start", "asks for a challenge"),
+    ("/api/v1/webauthn/authenticate/complete", BY_DESIGN),
+    (SOCIAL, BY_DESIGN),
+];
+/// The completion of a sign-in by another provider, at the callback and in two steps.
+const SOCIAL: &str = "/api/v1/auth/oauth/";
+/// Used up by what proves it: see "Not repeated" in docs/security.md.
+const BY_DESIGN: &str = "a signed challenge or a provider's code is good once";
+
 on_both_engines! {
+    async fn every_one_time_action_is_in_these_groups(engine: Engine) {
+        let mut tried = BTreeSet::from([SIGN_IN_CODE]);
+        for number in 0..GROUPS {
+            let app = TestApp::start(engine).await;
+            tried.extend(group(&app, number).await.iter().map(|action| action.path));
+        }
+        let kept: BTreeSet<&str> = KEPT.iter().flat_map(|(_, paths)| paths.iter().copied()).collect();
+        assert_eq!(kept, tried);
+        let mut files = BTreeSet::new();
+        for feature in ["identity", "brokerage", "oauth"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(feature).join("src");
+            keeping_files(&folder, &folder, &mut files);
+        }
+        let known: BTreeSet<String> = KEPT.iter().map(|(file, _)| (*file).to_owned()).collect();
+        assert_eq!(files, known, "a new one-time action: send it twice in a group of these");
+
+        let is_kept = |path: &str| kept.iter().any(|known| known.trim_end_matches('/') == path);
+        let is_not = |path: &str| NOT_KEPT.iter().any(|(known, _)| *known == path || (*known == SOCIAL && path.starts_with(SOCIAL)));
+        for route in routes::all().into_iter().filter(|route| !route.bearer && route.method != Method::GET) {
+            let path = route.path.trim_end_matches('/');
+            assert!(is_kept(path) != is_not(path), "{}: is it good once? Then it is sent twice in a group of these", route.name());
+        }
+    }
+
     async fn a_repeat_is_answered_as_the_first_time_and_does_nothing_again(engine: Engine) {
         for number in 0..GROUPS {
             let app = TestApp::start(engine).await;
@@ -197,12 +360,8 @@ on_both_engines! {
                 assert!(action.send(&app).await.status < 300, "{}", action.path);
                 let elsewhere = action.request(&app).ip("203.0.113.9").send().await;
                 assert_eq!(elsewhere.status, action.refused, "{}", action.path);
-                let request = app.post(action.path).header("user-agent", "App/2.0").json(&action.body);
-                let request = match &action.bearer {
-                    Some(token) => request.bearer(token),
-                    None => request,
-                };
-                assert_eq!(request.send().await.status, action.refused, "{}", action.path);
+                let other = action.request_of(&app, "App/2.0").send().await;
+                assert_eq!(other.status, action.refused, "{}", action.path);
             }
         }
     }

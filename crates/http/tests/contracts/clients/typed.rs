@@ -1,6 +1,8 @@
 //! Passwords, phones, codes and addresses from any keyboard and clipboard.
 
 use serde_json::{Value, json};
+use tidegate_domain::EmailAddress;
+use tidegate_identity::operator::{AccountName, Operator};
 use tidegate_testkit::{Answer, Engine, PASSWORD, TestApp, on_both_engines};
 
 const ADA: &str = "ada@example.com";
@@ -183,5 +185,34 @@ on_both_engines! {
         assert_eq!(mail.message.recipient, STORED, "the mail server is given the ASCII spelling");
         let said = app.kernel().render(&mail).unwrap().unwrap();
         assert!(!said.text().contains("xn--"), "{}", said.text());
+        // On the page that its link leads to.
+        let token = app.latest_link_token(STORED).await;
+        let page = app.get(&format!("/reset-password?token={token}")).send().await;
+        assert!(page.assert_status(200).text.contains(SHOWN) && !page.text.contains("xn--"), "{}", page.text);
+    }
+
+    async fn an_international_domain_is_shown_so_by_the_other_contracts_and_to_operators(engine: Engine) {
+        let app = TestApp::builder(engine).without_limits().start().await;
+        const SHOWN: &str = "ada@b\u{fc}cher.example";
+        const MANAGED: &str = "bob@b\u{fc}cher.example";
+        let ada = app.sign_up_rivergen_verified(SHOWN).await;
+        let me = app.get("/api/v1/auth/me").bearer(&ada.access_token).send().await;
+        assert_eq!(me.assert_status(200).text_at("data.user.primary_email"), SHOWN);
+        assert!(!me.text.contains("xn--"), "{}", me.text);
+        let root = app.provision("root@b\u{fc}cher.example").await;
+        app.add_individual(&root, MANAGED, "backend").await;
+        let list = app.get("/v1/organizations/current/accounts/").bearer(&root.access_token).send().await;
+        assert!(list.assert_status(200).text.contains(MANAGED) && !list.text.contains("xn--"), "{}", list.text);
+        let operator = Operator::at_command_line(app.kernel().settings().contracts.of_installation());
+        for spelled in [SHOWN, "ada@xn--bcher-kva.example"] {
+            let name = AccountName::Login(EmailAddress::parse(spelled).unwrap().into());
+            let shown = app.identity().export_account(&operator, &name).await.unwrap();
+            let shown = serde_json::to_string(&shown).unwrap();
+            assert!(shown.contains(SHOWN), "{shown}");
+        }
+        for mail in app.kernel().list_outbox(None, 100).await.unwrap() {
+            let said = app.kernel().render(&mail).unwrap().map(|said| said.text().to_owned()).unwrap_or_default();
+            assert!(!said.contains("xn--"), "{}: {said}", mail.message.template);
+        }
     }
 }

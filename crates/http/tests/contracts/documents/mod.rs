@@ -1,5 +1,6 @@
 //! What the application says of itself: OpenAPI, the table of contracts and tests, and what operators look at.
 
+mod conformance;
 mod operations;
 mod readiness;
 mod requests;
@@ -171,8 +172,7 @@ fn every_route_of_a_contract_is_described() {
     for contract in contracts() {
         for source in sources(&folder.join(contract.id.as_str())) {
             assert!(!source.contains(".route("), "a route that no document describes");
-            let handlers =
-                source.split(".routes(routes!(").skip(1).map(|rest| rest.split_once(')').unwrap().0);
+            let handlers = source.split("(routes!(").skip(1).map(|rest| rest.split_once(')').unwrap().0);
             described += handlers.map(|handlers| handlers.split(',').count()).sum::<usize>();
         }
     }
@@ -207,6 +207,100 @@ fn every_row_of_the_table_names_a_test_that_exists() {
         let function = name.rsplit("::").next().unwrap();
         assert!(source.contains(&format!("fn {function}(")), "{name} is not in {}", file.display());
     }
+}
+
+/// The rows of the generated run: one for each contract, with its number of operations. A new endpoint changes that number, and the run
+/// has to be made again: `scripts/fuzz-api --minutes 0 --seed 1`.
+#[test]
+fn the_figures_of_the_generated_run_are_of_the_operations_there_are() {
+    let page = std::fs::read_to_string(repository().join("docs/contracts.md")).unwrap();
+    let (_, part) = page.split_once("## Generated requests and clients").unwrap();
+    let part = part.split("\n## ").next().unwrap();
+    let routes = routes::all();
+    for contract in contracts() {
+        let served = routes.iter().filter(|route| route.contract == contract.id).count();
+        let row = part.lines().find_map(|line| line.strip_prefix(&format!("| {} | ", contract.title)));
+        let row = row.unwrap_or_else(|| panic!("no row of {}", contract.title));
+        let (operations, figures) = row.split_once(" | ").unwrap();
+        assert_eq!(
+            operations,
+            served.to_string(),
+            "{} has other operations: make the run again",
+            contract.title
+        );
+        let requests: usize = figures
+            .split(" | ")
+            .next()
+            .unwrap()
+            .split(", ")
+            .map(|figure| figure.replace(',', "").parse::<usize>().unwrap())
+            .sum();
+        assert!(requests >= served, "{}: {requests} requests for {served} operations", contract.title);
+    }
+}
+
+#[test]
+fn nothing_that_is_served_is_said_not_to_be() {
+    let routes = routes::all();
+    // At the root of the host, of which no contract's document tells.
+    let protocol = [
+        "/oauth/token",
+        "/oauth/authorize",
+        "/oauth/introspect",
+        "/oauth/userinfo",
+        "/oauth/token/revoke",
+        "/oauth/par",
+        "/oauth/device_authorization",
+        "/oauth/register",
+        "/oauth/register/{client_id}",
+        "/oauth/logout",
+    ];
+    let served: Vec<&str> = routes.iter().map(|route| route.path.as_str()).chain(protocol).collect();
+    for file in pages(&repository()) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for paragraph in text.split("\n\n").filter(|paragraph| denies(paragraph)) {
+            for span in paragraph.split('`').skip(1).step_by(2) {
+                let path =
+                    span.rsplit(' ').next().unwrap().trim_end_matches(['…', '/']).trim_start_matches('/');
+                let is_of = |route: &&&str| format!("{route}/").contains(&format!("/{path}/"));
+                let found = served.iter().find(is_of).filter(|_| path.contains(char::is_alphabetic));
+                assert!(
+                    found.is_none(),
+                    "{}: {span} is said not to be served, and {found:?} is",
+                    file.display()
+                );
+            }
+        }
+    }
+    assert!(denies("Not served today: `auth/tokens`"), "what is looked for is found");
+    // The same, without paths: what the first page said for long after it was served.
+    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    for untrue in ["no personal access tokens", "no OAuth applications", "sign-in with Google, LDAP"] {
+        assert!(!readme.contains(untrue), "{untrue}");
+    }
+}
+
+/// Whether a paragraph says that something is not served.
+fn denies(paragraph: &str) -> bool {
+    let text = paragraph.to_lowercase();
+    text.contains("not served") || text.contains("is not there today")
+}
+
+/// The pages that people read: the first one, and those in `docs`.
+fn pages(root: &Path) -> Vec<PathBuf> {
+    let mut found = vec![root.join("README.md")];
+    let mut folders = vec![root.join("docs")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            }
+        }
+    }
+    found
 }
 
 /// A defence whose test is gone, or has another name, is not shown by anything.

@@ -89,11 +89,14 @@ on_both_engines! {
         let ada = app.register_ingestiq("ada@example.com").await;
         let child = refresh(&app.client(), &ada.refresh_token).await;
         let newest = refresh(&app.client(), &child.text_at("refreshToken")).await;
+        let other = app.another_node().await;
         for presented in [&ada.refresh_token, &child.text_at("refreshToken")] {
-            let slow = refresh(&app.client(), presented).await;
-            slow.assert_status(200);
-            assert_eq!(slow.text_at("refreshToken"), newest.text_at("refreshToken"));
-            me(&app.client(), &slow.text_at("accessToken")).await.assert_status(200);
+            for node in [app.client(), other.client()] {
+                let slow = refresh(&node, presented).await;
+                slow.assert_status(200);
+                assert_eq!(slow.text_at("refreshToken"), newest.text_at("refreshToken"));
+                me(&node, &slow.text_at("accessToken")).await.assert_status(200);
+            }
         }
         assert_eq!(app.sql_count(REPLAYS).await, 0);
         app.advance(31 * SECOND);

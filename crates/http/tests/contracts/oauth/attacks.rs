@@ -1,15 +1,22 @@
 //! The attacks of RFC 9700, section 4, as far as an authorization server can do something about them.
 
+use std::sync::Arc;
+
+use axum::http::Method;
 use serde_json::json;
 use tidegate_crypto::oauth::pkce_challenge;
 use tidegate_kernel::Settings;
 use tidegate_testkit::{Engine, TestApp, on_both_engines};
+use url::form_urlencoded::Serializer;
 
 use super::wire::{
     ADA, App, CALLBACK, VERIFIER, assert_flat, audited, authorize, claims, code, code_for, described,
-    described_with, exchange, exchange_request, form, me, parameters_with, refresh, register,
+    described_with, exchange, exchange_request, form, me, parameters, parameters_with, refresh, register,
     register_public, sent_back, sign_in, token_request,
 };
+use crate::cross_contract::login_rivergen;
+use crate::pages::sign_in::window::{Window, filled};
+use crate::watch::content;
 
 /// With an API of somebody else's besides.
 pub(super) fn with_api(settings: &mut Settings) {
@@ -29,6 +36,12 @@ async fn exchange_with(
     let mut fields = vec![("grant_type", "authorization_code"), ("code", code), ("redirect_uri", uri)];
     fields.extend(verifier.map(|verifier| ("code_verifier", verifier)));
     token_request(app, client, &fields).send().await
+}
+
+/// How many codes there are, and how many consents.
+async fn traces_of_approval(app: &TestApp) -> (i64, i64) {
+    let count = async |table: &str| app.sql_count(&format!("select count(*) from {table}")).await;
+    (count("oauth_codes").await, count("oauth_consents").await)
 }
 
 on_both_engines! {
@@ -314,6 +327,65 @@ on_both_engines! {
             assert_flat(&exchange(&app, &client, token).await, 400, "invalid_grant");
         }
         exchange_request(&app, &client, &unused).send().await.assert_status(200);
+    }
+
+    /// A request held open with a stolen token is let go once the owner has ended the session.
+    async fn an_approval_of_an_ended_session_gives_no_code(engine: Engine) {
+        let app = Arc::new(TestApp::builder(engine).without_limits().start().await);
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let allowed = Serializer::new(String::new()).extend_pairs(parameters(&client)).append_pair("approve", "true").finish();
+        let (owner, token) = (Arc::clone(&app), ada.access_token.clone());
+        let meanwhile = async move {
+            owner.post("/api/v1/auth/logout").bearer(&token).send().await.assert_status(204);
+        };
+        let request = app.post("/oauth/authorize").bearer(&ada.access_token).form(&allowed);
+        assert_flat(&request.held(meanwhile).send().await, 401, "invalid_token");
+        assert_eq!(traces_of_approval(&app).await, (0, 0));
+
+        // The same with the form that a page made for a browser: it leads to the sign-in.
+        let window = Window::new(&app);
+        window.sign_in(ADA).await;
+        let asked = Serializer::new(String::new()).extend_pairs(parameters(&client)).finish();
+        let page = window.open(&format!("/oauth/authorize?{asked}")).await;
+        let owner = Arc::clone(&app);
+        let meanwhile = async move {
+            let forgot = json!({ "email": ADA });
+            owner.post("/api/v1/auth/forgot-password").json(&forgot).send().await.assert_status(200);
+            let claim = json!({ "token": owner.latest_link_token(ADA).await, "new_password": "Battery2staple!" });
+            owner.post("/api/v1/auth/reset-password").json(&claim).send().await.assert_status(204);
+        };
+        let form = filled(&page, "/oauth/authorize", &[]);
+        let answer = window.send(window.request("/oauth/authorize", &form).held(meanwhile)).await;
+        assert!(answer.assert_status(303).header("location").starts_with("/sign-in"), "{:?}", answer.headers);
+        assert_eq!(traces_of_approval(&app).await, (0, 0));
+
+        // Of a session that is current both give one.
+        let ada = login_rivergen(&app.client(), ADA, "Battery2staple!").await.text_at("data.access_token");
+        let request = app.post("/oauth/authorize").bearer(&ada).form(&allowed);
+        sent_back(&request.held(async {}).send().await);
+        assert_eq!(traces_of_approval(&app).await, (1, 1));
+    }
+
+    /// A program that only asks for the head of a link is given no code, whatever was allowed before.
+    async fn a_look_at_the_authorization_endpoint_gives_no_code(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        code(&app, &ada, &client).await;
+        let window = Window::new(&app);
+        window.sign_in(ADA).await;
+        let query = Serializer::new(String::new()).extend_pairs(parameters(&client)).finish();
+        let path = format!("/oauth/authorize?{query}");
+        // Allowed before, so that nobody would be asked.
+        let page = window.open(&path).await;
+        assert!(sent_back(&window.submit(&page, "/oauth/authorize", &[]).await).contains_key("code"));
+        let before = content(&app).await;
+        let looked = app.client().request(Method::HEAD, &path).bearer(&ada.access_token).send().await;
+        assert_eq!((looked.status, looked.header("location"), looked.text.as_str()), (200, "", ""));
+        let looked = window.send(app.client().request(Method::HEAD, &path)).await;
+        assert_eq!((looked.status, looked.header("location"), looked.text.as_str()), (200, "", ""));
+        assert_eq!(content(&app).await, before);
+        assert!(sent_back(&window.open(&path).await).contains_key("code"), "GET gives one");
     }
 
     async fn a_code_of_a_session_that_ended_opens_nothing(app: TestApp) {

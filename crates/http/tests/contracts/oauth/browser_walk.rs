@@ -7,7 +7,7 @@ use axum::extract::RawQuery;
 use axum::response::Html;
 use axum::routing::get;
 use serde_json::{Value, json};
-use tidegate_testkit::{Engine, PASSWORD, run};
+use tidegate_testkit::{Engine, PASSWORD, eventually, run};
 use tokio::net::TcpListener;
 use url::form_urlencoded::Serializer;
 
@@ -26,7 +26,9 @@ async fn application() -> String {
             "<!doctype html><title>Shop</title><link rel=icon href='data:,'><h1>{what}</h1><p>{query}</p>"
         ))
     };
-    let router = Router::new().route("/callback", get(shown));
+    let bye =
+        async || Html("<!doctype html><title>Shop</title><link rel=icon href='data:,'><h1>Goodbye</h1>");
+    let router = Router::new().route("/callback", get(shown)).route("/bye", get(bye));
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     address
@@ -73,6 +75,33 @@ fn a_person_refuses_an_application_then_allows_it_and_is_not_asked_again() {
 }
 
 #[test]
+fn an_application_is_allowed_with_scripts_off() {
+    run(Engine::Sqlite, async |_: Engine| {
+        let (app, address) = serve_with(|_| {}).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let callback = application().await;
+        let client = register(&app, &ada, &described_with(json!({ "redirect_uris": [callback] }))).await;
+        let asked = parameters_with(&client, &[("redirect_uri", &callback)]);
+        let query = Serializer::new(String::new()).extend_pairs(&asked).finish();
+        let request = format!("{address}/oauth/authorize?{query}");
+        let browser = Browser::start();
+        browser.command("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
+        browser.open(&request);
+        browser.arrive_at("Sign in").await;
+        browser.type_into("#login", ADA);
+        browser.type_into("#password", PASSWORD);
+        browser.press("form[action='/sign-in'] button[type=submit]");
+        browser.arrive_at("Allow access?").await;
+        browser.press("form:has([name=choice][value=deny]) button");
+        browser.arrive_at("Refused").await;
+        browser.open(&request);
+        browser.arrive_at("Allow access?").await;
+        browser.press("form:has([name=choice][value=allow]) button");
+        browser.arrive_at("Welcome").await;
+    });
+}
+
+#[test]
 fn a_person_who_was_signed_out_comes_back_to_an_application_that_they_allowed() {
     run(Engine::Sqlite, async |_: Engine| {
         let (app, address) = serve_with(|_| {}).await;
@@ -103,6 +132,57 @@ fn a_person_who_was_signed_out_comes_back_to_an_application_that_they_allowed() 
         browser.arrive_at("Sign in").await;
         sign_in();
         browser.arrive_at("Welcome").await;
+        assert_eq!(browser.complaints(), Vec::<Value>::new());
+    });
+}
+
+#[test]
+fn a_person_looks_who_has_access_and_is_signed_out_by_an_application() {
+    run(Engine::Sqlite, async |_: Engine| {
+        let (app, address) = serve_with(|_| {}).await;
+        let owner = app.sign_up_rivergen_verified("owner@example.com").await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let callback = application().await;
+        let bye = callback.replace("/callback", "/bye");
+        let fields = json!({ "redirect_uris": [callback], "post_logout_redirect_uris": [bye] });
+        let client = register(&app, &owner, &described_with(fields)).await;
+        let asked = parameters_with(&client, &[("redirect_uri", &callback)]);
+        let query = Serializer::new(String::new()).extend_pairs(&asked).finish();
+        let browser = Browser::start();
+        browser.open(&format!("{address}/oauth/authorize?{query}"));
+        browser.arrive_at("Sign in").await;
+        browser.type_into("#login", ADA);
+        browser.type_into("#password", PASSWORD);
+        browser.press("form[action='/sign-in'] button[type=submit]");
+        browser.arrive_at("Allow access?").await;
+        browser.press("form:has([name=choice][value=allow]) button");
+        browser.arrive_at("Welcome").await;
+        browser.open(&format!("{address}/account"));
+        browser.arrive_at("You are signed in").await;
+        look_at(&browser, "account-applications");
+        browser.press("form[action='/account/applications/withdraw'] button");
+        eventually("it is gone", async || {
+            browser.text("[class~=success]").filter(|text| text.contains("no access"))
+        })
+        .await;
+        look_at(&browser, "account-withdrawn");
+
+        let logout =
+            [("client_id", client.client_id.as_str()), ("post_logout_redirect_uri", &bye), ("state", "s")];
+        let query = Serializer::new(String::new()).extend_pairs(logout).finish();
+        browser.open(&format!("{address}/oauth/logout?{query}"));
+        browser.arrive_at("Sign out?").await;
+        look_at(&browser, "logout-asked");
+        // The answer to the form leads to the application: the page's policy lets it.
+        browser.press("form[action='/oauth/logout'] button");
+        browser.arrive_at("Goodbye").await;
+        assert_eq!(browser.evaluate("location.search"), "?state=s");
+        browser.open(&format!("{address}/account"));
+        browser.arrive_at("Sign in").await;
+        browser.open(&format!("{address}/oauth/logout?id_token_hint=bad"));
+        browser.arrive_at("Request refused").await;
+        look_at(&browser, "logout-refused");
+        assert!(!ada.access_token.is_empty());
         assert_eq!(browser.complaints(), Vec::<Value>::new());
     });
 }

@@ -5,8 +5,8 @@ use tidegate_crypto::oauth::at_hash;
 use tidegate_testkit::{TestApp, on_both_engines};
 
 use super::wire::{
-    ADA, assert_flat, claims, code_for, described, exchange, parameters_with, register, sign_in,
-    token_request,
+    ADA, approve, assert_flat, claims, code_for, described, exchange, parameters_with, register, sent_back,
+    sign_in, token_request,
 };
 
 on_both_engines! {
@@ -28,6 +28,28 @@ on_both_engines! {
         assert_eq!((head.typ.as_deref(), head.alg), (Some("JWT"), jsonwebtoken::Algorithm::ES256));
         let keys = app.get("/.well-known/jwks.json").send().await;
         assert_eq!(keys.text_at("keys.0.kid"), head.kid.unwrap());
+    }
+
+    async fn single_claims_are_told_in_the_id_token_as_far_as_the_scopes_go(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let asked = json!({ "id_token": { "email": { "essential": true }, "email_verified": null, "name": null, "phone_number": null } });
+        let with = |scope: &str, asked: &serde_json::Value| {
+            parameters_with(&client, &[("scope", scope), ("claims", &asked.to_string())])
+        };
+        let code = code_for(&app, &ada, &with("openid email", &asked)).await;
+        let said = claims(&exchange(&app, &client, &code).await.assert_status(200).text_at("id_token"));
+        assert_eq!((&said["email"], &said["email_verified"]), (&json!(ADA), &json!(true)));
+        assert!(said.get("name").is_none(), "the scope profile was not allowed");
+        let code = code_for(&app, &ada, &with("openid", &asked)).await;
+        let said = claims(&exchange(&app, &client, &code).await.assert_status(200).text_at("id_token"));
+        assert!(said.get("email").is_none());
+        // Who it has to be.
+        for (subject, answered) in [(said["sub"].as_str().unwrap(), true), ("somebody", false)] {
+            let asked = json!({ "id_token": { "sub": { "value": subject } } });
+            let back = sent_back(&approve(&app, &ada.access_token, &with("openid", &asked)).await);
+            assert_eq!(back.contains_key("code"), answered, "{back:?}");
+        }
     }
 
     async fn without_the_scope_there_is_no_id_token_and_nothing_is_told(app: TestApp) {

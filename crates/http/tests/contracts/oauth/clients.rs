@@ -61,7 +61,7 @@ on_both_engines! {
         assert_flat(&token_request(&app, &web, &[OWN]).send().await, 400, "unauthorized_client");
         let public = register_public(&app, &ada).await;
         assert_flat(&token_request(&app, &public, &[OWN]).send().await, 400, "unauthorized_client");
-        for grant in ["password", "urn:ietf:params:oauth:grant-type:device_code", "x"] {
+        for grant in ["password", "urn:ietf:params:oauth:grant-type:jwt-bearer", "x"] {
             let answer = token_request(&app, &web, &[("grant_type", grant)]).send().await;
             assert_flat(&answer, 400, "unsupported_grant_type");
         }

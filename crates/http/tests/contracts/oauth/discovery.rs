@@ -30,6 +30,29 @@ on_both_engines! {
         assert_eq!(found.field("authorization_servers"), &json!(["https://id.example.com"]));
     }
 
+    /// RFC 9728 section 5.1.
+    async fn a_challenge_says_where_to_learn_who_issues_tokens(app: TestApp) {
+        let address = "resource_metadata=\"https://id.example.com/.well-known/oauth-protected-resource\"";
+        let none = app.get("/oauth/userinfo").send().await;
+        assert_eq!(none.assert_status(401).header("www-authenticate"), format!("Bearer {address}"));
+        let wrong = app.get("/oauth/userinfo").bearer("wrong").send().await;
+        let challenge = format!("Bearer error=\"invalid_token\", {address}");
+        assert_eq!(wrong.assert_status(401).header("www-authenticate"), challenge);
+    }
+
+    async fn what_a_client_may_sign_with_is_told_and_none_is_not_among_it(app: TestApp) {
+        let provider = app.get("/.well-known/openid-configuration").send().await;
+        for name in [
+            "id_token_signing_alg_values_supported", "token_endpoint_auth_signing_alg_values_supported",
+            "request_object_signing_alg_values_supported",
+        ] {
+            let all = provider.field(name).as_array().unwrap();
+            assert!(!all.is_empty() && !all.contains(&json!("none")), "{name}");
+        }
+        assert_eq!(provider.field("request_uri_parameter_supported"), &json!(false));
+        assert!(provider.field("token_endpoint_auth_methods_supported").as_array().unwrap().contains(&json!("private_key_jwt")));
+    }
+
     async fn every_scope_that_is_announced_can_be_asked_for(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         let provider = app.get("/.well-known/openid-configuration").send().await;

@@ -5,7 +5,7 @@ use tidegate_testkit::{TestApp, on_both_engines};
 
 use super::wire::{ADA, assert_flat, described, form, parameters, register};
 
-const ENDPOINTS: [&str; 3] = ["/oauth/token", "/oauth/token/revoke", "/oauth/introspect"];
+const ENDPOINTS: [&str; 4] = ["/oauth/token", "/oauth/token/revoke", "/oauth/introspect", "/oauth/par"];
 
 on_both_engines! {
     async fn only_forms_are_read(app: TestApp) {

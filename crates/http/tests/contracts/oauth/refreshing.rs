@@ -7,9 +7,10 @@ use serde_json::json;
 use tidegate_testkit::{TestApp, on_both_engines};
 
 use super::wire::{
-    ADA, applications, as_person, assert_flat, claims, described, me, organization, refresh, register,
-    sign_in, token_request,
+    ADA, applications, as_person, assert_flat, audited, claims, described, me, organization, refresh,
+    register, sign_in, token_request, token_request_at,
 };
+use crate::watch::row_counts;
 
 on_both_engines! {
     async fn a_refresh_token_is_replaced_and_a_lost_answer_repeated(app: TestApp) {
@@ -24,6 +25,33 @@ on_both_engines! {
         assert_eq!(again.assert_status(200).text_at("refresh_token"), second.text_at("refresh_token"));
         assert_eq!(me(&app, &again.text_at("access_token")).await, 200);
         assert_eq!(claims(&again.text_at("access_token"))["client_id"], client.client_id.as_str());
+    }
+
+    async fn a_slow_tab_gets_the_newest_token_within_thirty_seconds(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        let other = app.another_node().await;
+        let first = sign_in(&app, &ada, &client).await.text_at("refresh_token");
+        let mut newest = refresh(&app, &client, &first).await.assert_status(200).clone();
+        for _ in 0..5 {
+            app.advance(Duration::from_secs(6));
+            newest = refresh(&app, &client, &newest.text_at("refresh_token")).await.assert_status(200).clone();
+            let rotated = row_counts(&app).await;
+            let fields = [("grant_type", "refresh_token"), ("refresh_token", first.as_str())];
+            for node in [app.client(), other.client()] {
+                let slow = token_request_at(&node, &client, &fields).send().await;
+                assert_eq!(slow.assert_status(200).text_at("refresh_token"), newest.text_at("refresh_token"));
+                assert_eq!(me(&app, &slow.text_at("access_token")).await, 200);
+            }
+            assert_eq!(me(&app, &newest.text_at("access_token")).await, 200);
+            assert_eq!(row_counts(&app).await, rotated);
+        }
+        app.advance(Duration::from_secs(1));
+        assert_flat(&refresh(&app, &client, &first).await, 400, "invalid_grant");
+        assert_flat(&refresh(&app, &client, &newest.text_at("refresh_token")).await, 400, "invalid_grant");
+        app.advance(Duration::from_secs(2));
+        assert_eq!(me(&app, &newest.text_at("access_token")).await, 401);
+        assert_eq!(audited(&app, "session.").await, ["session.refresh_token_replayed"]);
     }
 
     async fn scopes_are_narrowed_for_one_access_token_and_never_widened(app: TestApp) {

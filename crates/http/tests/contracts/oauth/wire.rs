@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use tidegate_crypto::oauth::pkce_challenge;
-use tidegate_testkit::{Answer, Person, Request, TestApp};
+use tidegate_testkit::{Answer, Client, Person, Request, TestApp};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
@@ -148,10 +148,15 @@ pub(super) async fn code_for(app: &TestApp, who: &Person, parameters: &BTreeMap<
 
 /// A request to the token endpoint, by an application that proves who it is in the body.
 pub(super) fn token_request(app: &TestApp, client: &App, fields: &[(&str, &str)]) -> Request {
+    token_request_at(&app.client(), client, fields)
+}
+
+/// The same at any node.
+pub(super) fn token_request_at(node: &Client, client: &App, fields: &[(&str, &str)]) -> Request {
     let mut all = vec![("client_id", client.client_id.as_str())];
     all.extend(client.secret.as_deref().map(|secret| ("client_secret", secret)));
     all.extend_from_slice(fields);
-    app.post("/oauth/token").form(&form(&all))
+    node.post("/oauth/token").form(&form(&all))
 }
 
 /// The header by which an application proves who it is.

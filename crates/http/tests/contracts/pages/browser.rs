@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tidegate_kernel::Settings;
 use tidegate_kernel::settings::DeliveryMode;
-use tidegate_testkit::{Engine, PASSWORD, TestApp, eventually, run};
+use tidegate_testkit::{Builder, Engine, PASSWORD, TestApp, eventually, run};
 use tokio::net::TcpListener;
 
 use crate::cross_contract::login_rivergen;
@@ -195,12 +195,20 @@ pub(crate) async fn serve() -> (TestApp, String) {
 
 /// The same with other settings.
 pub(crate) async fn serve_with(change: impl FnOnce(&mut Settings)) -> (TestApp, String) {
+    serve_built(change, |builder| builder).await
+}
+
+/// The same, made in another way.
+pub(crate) async fn serve_built(
+    change: impl FnOnce(&mut Settings),
+    build: impl FnOnce(Builder) -> Builder,
+) -> (TestApp, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let mut settings = Settings::new(&address, DeliveryMode::Keep, tidegate_http::contract_profiles());
     change(&mut settings);
     let builder = TestApp::builder(Engine::Sqlite).settings(|before| *before = settings);
-    let app = builder.http(|http| http.plain_cookies = true).start().await;
+    let app = build(builder).http(|http| http.plain_cookies = true).start().await;
     let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     (app, address)

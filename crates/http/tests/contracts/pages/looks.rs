@@ -1,5 +1,8 @@
 //! What the pages look like, in a real browser: on a phone and on a desk, in the light and in the dark, with scripts and without.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use serde_json::{Value, json};
 use tidegate_testkit::{Engine, PASSWORD, TestApp, eventually, run};
 
@@ -7,6 +10,83 @@ use super::browser::{Browser, latest_link, serve};
 use crate::cross_contract::login_rivergen;
 
 const SIZES: [(u32, &str); 4] = [(375, "light"), (375, "dark"), (1280, "light"), (1280, "dark")];
+
+/// Every page with the name under which a test looks at it; for one that is no route, what it is. A page that is made by several states
+/// has the name of its first one.
+const LOOKED_AT: [(&str, &str); 20] = [
+    ("/", "start"),
+    ("/account", "account"),
+    ("/cancel-factor-reset", "cancel-factor-reset"),
+    ("/confirm-factor-reset", "confirm-factor-reset"),
+    ("/dev/design", "design"),
+    ("/dev/outbox", "outbox"),
+    ("/dev/outbox/mail", "mail"),
+    ("/dev/passkeys", "passkeys"),
+    ("/device", "device"),
+    ("/forgot-password", "forgot"),
+    ("/oauth/authorize", "consent"),
+    ("/reset-password", "reset"),
+    ("/restore-email", "restore-email"),
+    ("/secure-account", "secure-account"),
+    ("/sign-in", "sign-in"),
+    ("/sign-in/code", "sign-in-code"),
+    ("/sign-in/factor", "factor"),
+    ("/sign-out", "sign-out"),
+    ("/signed-out", "signed-out"),
+    ("/verify-email", "verify"),
+];
+/// Pages that follow a form, or a failure.
+const ALSO_LOOKED_AT: [&str; 8] = [
+    "invalid",
+    "nothing",
+    "password-changed",
+    "forgot-sent",
+    "authorize-refused",
+    "used-wrongly",
+    "failed",
+    "sign-in-code-wrong",
+];
+
+#[test]
+fn every_page_is_looked_at() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut served = BTreeSet::from(["/oauth/authorize".to_owned()]);
+    for file in ["src/pages/mod.rs", "src/pages/sign_in/mod.rs"] {
+        let source = std::fs::read_to_string(folder.join(file)).unwrap();
+        let routes = source.split(".route(\"").skip(1).filter_map(|route| route.split_once("\", "));
+        let shown = routes.filter(|(path, handlers)| handlers.starts_with("get(") && !path.ends_with(".js"));
+        served.extend(shown.map(|(path, _)| path.to_owned()));
+    }
+    let known: BTreeSet<String> = LOOKED_AT.iter().map(|(path, _)| (*path).to_owned()).collect();
+    assert_eq!(served, known, "a new page: look at it, and add a line to LOOKED_AT");
+    let tests = folder.join("tests/contracts");
+    let looking = [
+        "pages/looks.rs",
+        "pages/states.rs",
+        "pages/sign_in/walk.rs",
+        "oauth/browser_walk.rs",
+        "oauth/device_walk.rs",
+    ];
+    let sources = looking.map(|file| std::fs::read_to_string(tests.join(file)).unwrap());
+    // Without the two lists.
+    let sources = sources.concat().replace(sources_of_lists(), "");
+    for name in LOOKED_AT.iter().map(|(_, name)| *name).chain(ALSO_LOOKED_AT) {
+        let ways =
+            [format!("look_at(&browser, \"{name}\")"), format!("(\"{name}\", "), format!("name: \"{name}\"")];
+        assert!(ways.iter().any(|way| sources.contains(way)), "nobody looks at {name}");
+    }
+}
+
+/// The text of the lists, in which each name stands once more.
+fn sources_of_lists() -> &'static str {
+    let source = include_str!("looks.rs");
+    let (_, rest) = source.split_once("const LOOKED_AT").unwrap();
+    rest.split_once("#[test]").unwrap().0
+}
+
+/// The same for pages of which each is looked at once: also on the smallest phones.
+const ALL_SIZES: [(u32, &str); 6] =
+    [(320, "light"), (320, "dark"), (375, "light"), (375, "dark"), (1280, "light"), (1280, "dark")];
 
 /// What of the text reaches beyond the window and cannot be scrolled to.
 const CUT_OFF: &str = "[...document.querySelectorAll('main h1, main h2, main h3, main p, main li, main table, main pre, main code')]
@@ -43,7 +123,7 @@ async fn pages(app: &TestApp, address: &str) -> Vec<(&'static str, String)> {
 
 /// Looks at the page that is shown, in every size and light: that nothing is cut off or cannot be used.
 pub(crate) fn look_at(browser: &Browser, name: &str) {
-    for (width, scheme) in SIZES {
+    for (width, scheme) in ALL_SIZES {
         browser.resize(width, scheme);
         look_once(browser, name, (width, scheme));
     }

@@ -5,17 +5,19 @@ use std::sync::{Arc, Mutex};
 use axum::http::Method;
 use serde_json::json;
 use tidegate_domain::ContractId;
-use tidegate_testkit::{Engine, PASSWORD, Person, TestApp, on_both_engines};
+use tidegate_testkit::stub_broker::{Endpoint, StubBroker};
+use tidegate_testkit::{Engine, PASSWORD, Person, TestApp, application, on_both_engines};
 
 use crate::cross_contract::login_ingestiq;
 use crate::forge::reworded;
+use crate::riven::wire::{ADA as PHONE, Form, PDF};
 use crate::routes::{self, Route};
-use crate::watch::row_counts;
+use crate::watch::{content, row_counts};
 
 const NEW_PASSWORD: &str = "Battery2staple!";
 
 /// Routes that act and wait for no body: there is nothing to hold back. Documents are refused before they come, because the
-/// account has no brokerage account.
+/// account has no brokerage account: one that has is tried by itself below, as are applications, which this account's are refused for.
 const WITHOUT_BODY: [&str; 9] = [
     "DELETE /api/v1/organizations/{org_id}/oauth-applications/{app_id}",
     "DELETE /api/v1/auth/tokens/{token_id}",
@@ -65,6 +67,28 @@ async fn attacked(app: &TestApp, route: &Route, email: &str) -> Person {
     Person { access_token, ..bound }
 }
 
+/// The application in front of a broker's server.
+async fn brokered(engine: Engine) -> (Arc<TestApp>, StubBroker) {
+    let broker = StubBroker::start().await.unwrap();
+    let app = TestApp::builder(engine).without_limits().broker(broker.config()).start().await;
+    (Arc::new(app), broker)
+}
+
+/// The owner of a token of Riven signs out; then there is what the database holds.
+fn signing_out(
+    app: &Arc<TestApp>,
+    token: &str,
+) -> (impl Future<Output = ()> + Send + use<>, Arc<Mutex<Option<Vec<String>>>>) {
+    let after = Arc::new(Mutex::new(None));
+    let (app, token, seen) = (Arc::clone(app), token.to_owned(), Arc::clone(&after));
+    let meanwhile = async move {
+        app.post("/api/v1/logout").bearer(&token).send().await.assert_status(200);
+        let content = content(&app).await;
+        *seen.lock().unwrap() = Some(content);
+    };
+    (meanwhile, after)
+}
+
 on_both_engines! {
     async fn a_held_request_of_an_ended_session_does_nothing(engine: Engine) {
         let app = Arc::new(TestApp::builder(engine).without_limits().start().await);
@@ -104,6 +128,45 @@ on_both_engines! {
             login_ingestiq(&app.client(), &email, PASSWORD).await.assert_status(401);
         }
         assert!(held >= 18, "only {held} routes were tried");
+    }
+
+    async fn documents_of_an_ended_session_reach_no_broker(engine: Engine) {
+        let (app, broker) = brokered(engine).await;
+        let ada = app.register_phone(PHONE).await;
+        app.open_account(&ada, "ada@example.com").await;
+        for method in [Method::POST, Method::GET] {
+            let ada = app.sign_in_by_phone(PHONE).await;
+            let (meanwhile, after) = signing_out(&app, &ada.token);
+            let request = app.client().request(method, "/api/v1/account/kyc").bearer(&ada.token);
+            let held = Form::document("identity_verification", PDF).on(request).held(meanwhile);
+            held.send().await.assert_status(401);
+            let after = after.lock().unwrap().take().expect("the server waited for the form");
+            assert_eq!(broker.count(Endpoint::Upload), 0);
+            assert_eq!(content(&app).await, after);
+        }
+        // Of a session that is current they do.
+        let ada = app.sign_in_by_phone(PHONE).await;
+        let request = app.post("/api/v1/account/kyc").bearer(&ada.token);
+        let form = Form::document("identity_verification", PDF).on(request).held(async {});
+        form.send().await.assert_status(200);
+        assert_eq!(broker.count(Endpoint::Upload), 1);
+    }
+
+    async fn an_application_of_an_ended_session_reaches_no_broker(engine: Engine) {
+        let (app, broker) = brokered(engine).await;
+        let ada = app.register_phone(PHONE).await;
+        let (meanwhile, after) = signing_out(&app, &ada.token);
+        let request = app.post("/api/v1/account/create").bearer(&ada.token);
+        let held = request.json(&application(PHONE, "ada@example.com")).held(meanwhile);
+        held.send().await.assert_status(401);
+        let after = after.lock().unwrap().take().expect("the server waited for the application");
+        assert_eq!((broker.count(Endpoint::Open), broker.accounts().len()), (0, 0));
+        assert_eq!(content(&app).await, after);
+        let ada = app.sign_in_by_phone(PHONE).await;
+        let request = app.post("/api/v1/account/create").bearer(&ada.token);
+        let held = request.json(&application(PHONE, "ada@example.com")).held(async {});
+        held.send().await.assert_status(200);
+        assert_eq!(broker.count(Endpoint::Open), 1);
     }
 
     // The attack: two requests held open with a stolen token, let go one after the other once the owner has reset the

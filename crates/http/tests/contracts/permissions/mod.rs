@@ -4,4 +4,4 @@
 mod held;
 mod powers;
 mod scopes;
-mod use_cases;
+pub(crate) mod use_cases;

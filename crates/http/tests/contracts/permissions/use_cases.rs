@@ -16,7 +16,8 @@ const FEATURES: [&str; 3] = ["../identity/src", "../brokerage/src", "../oauth/sr
 const CHOSEN: [(&str, &[Permission]); 1] =
     [("managing(login)", &[Permission::ManageMembers, Permission::ManagePrograms])];
 
-fn sources(folder: &Path, found: &mut Vec<String>) {
+/// The text of every source file in a folder.
+pub(crate) fn sources(folder: &Path, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -13,7 +13,7 @@ mod reset;
 mod sessions;
 mod sign_in;
 mod sign_up;
-mod social;
+pub(crate) mod social;
 mod tokens;
 mod verification;
 mod webauthn;

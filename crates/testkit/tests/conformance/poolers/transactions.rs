@@ -7,7 +7,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
-use super::startup_of;
+/// The code in which a client asks for TLS (PostgreSQL, "SSL session encryption").
+const TLS_REQUEST: u32 = 80_877_103;
 
 /// The connection of the server, once there is one, and what it said as it began.
 #[derive(Default)]
@@ -16,15 +17,58 @@ struct Server {
     greeting: Vec<u8>,
 }
 
+/// How a pooler differs from one that works.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// In nothing.
+    Whole,
+    /// It does not know its clients' prepared statements apart.
+    WithoutStatements,
+    /// It refuses transactions.
+    OfStatements,
+}
+
 /// Starts one; answers its port.
+#[allow(dead_code, reason = "the program's tests start those alone that are refused")]
 pub(super) fn pooler(upstream: String) -> u16 {
+    start(upstream, Kind::Whole)
+}
+
+/// One that does not know prepared statements: PgBouncer before 1.21, or with `max_prepared_statements = 0`.
+pub(super) fn pooler_without_statements(upstream: String) -> u16 {
+    start(upstream, Kind::WithoutStatements)
+}
+
+/// One in statement mode, which refuses transactions of several statements.
+pub(super) fn pooler_of_statements(upstream: String) -> u16 {
+    start(upstream, Kind::OfStatements)
+}
+
+/// What a client begins with. TLS is not offered.
+pub(super) fn startup_of(client: &mut TcpStream) -> io::Result<Vec<u8>> {
+    loop {
+        let mut head = [0; 8];
+        client.read_exact(&mut head)?;
+        let [length, code] =
+            [&head[..4], &head[4..]].map(|four| u32::from_be_bytes(four.try_into().unwrap()));
+        if code == TLS_REQUEST {
+            client.write_all(b"N")?;
+            continue;
+        }
+        let mut rest = vec![0; length as usize - head.len()];
+        client.read_exact(&mut rest)?;
+        return Ok([head.as_slice(), &rest].concat());
+    }
+}
+
+fn start(upstream: String, kind: Kind) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = Arc::new(Mutex::new(Server::default()));
     thread::spawn(move || {
         for (number, client) in listener.incoming().flatten().enumerate() {
             let (server, upstream) = (Arc::clone(&server), upstream.clone());
-            thread::spawn(move || drop(serve(client, number, &server, &upstream)));
+            thread::spawn(move || drop(serve(client, (number, kind), &server, &upstream)));
         }
     });
     port
@@ -45,7 +89,12 @@ fn written(kind: u8, body: &[u8]) -> Vec<u8> {
     [&[kind][..], &length, body].concat()
 }
 
-fn serve(mut client: TcpStream, number: usize, server: &Mutex<Server>, upstream: &str) -> io::Result<()> {
+fn serve(
+    mut client: TcpStream,
+    (number, pooling): (usize, Kind),
+    server: &Mutex<Server>,
+    upstream: &str,
+) -> io::Result<()> {
     let startup = startup_of(&mut client)?;
     greet(&mut client, &mut server.lock().unwrap(), &startup, upstream)?;
     let mut turn: Option<MutexGuard<'_, Server>> = None;
@@ -53,9 +102,14 @@ fn serve(mut client: TcpStream, number: usize, server: &Mutex<Server>, upstream:
         if kind == b'X' {
             break;
         }
+        if pooling == Kind::OfStatements && kind == b'Q' && body.to_ascii_lowercase().starts_with(b"begin") {
+            let fields = b"SFATAL\0C08P01\0Mtransaction blocks not allowed in statement pooling mode\0\0";
+            return client.write_all(&written(b'E', fields));
+        }
+        let body = if pooling == Kind::WithoutStatements { body } else { renamed(kind, body, number) };
         let held = turn.take().unwrap_or_else(|| server.lock().unwrap());
         let mut connection = held.connection.as_ref().unwrap().try_clone()?;
-        connection.write_all(&written(kind, &renamed(kind, body, number)))?;
+        connection.write_all(&written(kind, &body))?;
         let is_over = matches!(kind, b'S' | b'Q') && answer(&mut connection, Some(&mut client))?;
         turn = (!is_over).then_some(held);
     }

@@ -1,6 +1,7 @@
 """Authlib walks the flows that it knows; the first argument is JSON, as settings.mjs has it."""
 
 import json
+import re
 import sys
 from urllib.parse import parse_qsl
 
@@ -83,3 +84,31 @@ for client, method in [
 with OAuth2Session(settings["confidential"]["id"], settings["confidential"]["secret"], scope="read") as program:
     token = program.fetch_token(discovered["token_endpoint"], grant_type="client_credentials")
     assert token["scope"] == "read", token
+
+
+def submit(browser, page, action, typed):
+    """Sends the first form of a page that goes to `action`, with what is typed."""
+    inside = page.text.split(f'action="{action}"')[1].split("</form>")[0]
+    form = dict(re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', inside))
+    return browser.post(f"{issuer}{action}", data={**form, **typed}, timeout=30)
+
+
+# A device: the person types its code in a browser.
+television = settings["publicClient"]["id"]
+with OAuth2Session(television, token_endpoint_auth_method="none") as device, requests.Session() as browser:
+    asked = requests.post(
+        discovered["device_authorization_endpoint"],
+        data={"client_id": television, "scope": "openid email"},
+        timeout=30,
+    ).json()
+    grant = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": asked["device_code"]}
+    refused("authorization_pending", device.fetch_token, discovered["token_endpoint"], **grant)
+    browser.headers["Accept"] = "text/html"
+    page = browser.get(asked["verification_uri_complete"], timeout=30)
+    page = submit(browser, page, "/sign-in", {"login": person["email"], "password": person["password"]})
+    page = submit(browser, page, "/device", {"user_code": asked["user_code"]})
+    page = submit(browser, page, "/device", {"choice": "allow"})
+    assert "Device connected" in page.text, page.text
+    device.fetch_token(discovered["token_endpoint"], **grant)
+    assert device.get(discovered["userinfo_endpoint"]).json()["email"] == person["email"]
+    refused("invalid_grant", device.fetch_token, discovered["token_endpoint"], **grant)

@@ -1,7 +1,13 @@
 //! `openidconnect` and `oauth2` of crates.io.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use oauth2::basic::BasicClient;
-use oauth2::{IntrospectionUrl, TokenIntrospectionResponse, TokenResponse as _};
+use oauth2::{
+    DeviceAuthorizationUrl, DeviceCodeErrorResponseType, IntrospectionUrl, RequestTokenError,
+    StandardDeviceAuthorizationResponse, TokenIntrospectionResponse, TokenResponse as _,
+};
 use openidconnect::core::{CoreClient, CoreGenderClaim, CoreProviderMetadata, CoreResponseType};
 use openidconnect::{
     AuthenticationFlow, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EmptyAdditionalClaims,
@@ -82,4 +88,87 @@ pub(super) async fn oauth2_asks_as_itself(http: &reqwest::Client, settings: &Set
     let known = client.introspect(token.access_token()).request_async(&sender).await.unwrap();
     assert!(known.active());
     assert_eq!(known.client_id().unwrap().as_str(), settings.text("/confidential/id"));
+}
+
+/// A browser of the person, which keeps cookies and goes where it is sent.
+struct Browser {
+    http: reqwest::Client,
+    base: String,
+    cookies: RefCell<BTreeMap<String, String>>,
+}
+
+impl Browser {
+    fn at(base: &str) -> Self {
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { http, base: base.to_owned(), cookies: RefCell::default() }
+    }
+
+    async fn page(&self, mut request: reqwest::RequestBuilder) -> String {
+        loop {
+            let pairs: Vec<String> =
+                self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let sent = request.header("accept", "text/html").header("cookie", pairs.join("; ")).send();
+            let answer = sent.await.unwrap();
+            for line in answer.headers().get_all("set-cookie") {
+                let pair = line.to_str().unwrap().split(';').next().unwrap();
+                let (name, value) = pair.split_once('=').unwrap();
+                self.cookies.borrow_mut().insert(name.to_owned(), value.to_owned());
+            }
+            let Some(to) = answer.headers().get("location") else {
+                assert_eq!(answer.status(), 200);
+                return answer.text().await.unwrap();
+            };
+            request = self.http.get(format!("{}{}", self.base, to.to_str().unwrap()));
+        }
+    }
+
+    /// Sends the first form of a page that goes to `action`, with what is typed.
+    async fn submit(&self, page: &str, action: &str, typed: &[(&str, &str)]) -> String {
+        let form =
+            page.split_once(&format!("action=\"{action}\"")).unwrap().1.split_once("</form>").unwrap().0;
+        let mut fields = url::form_urlencoded::Serializer::new(String::new());
+        for field in form.split("<input type=\"hidden\" name=\"").skip(1) {
+            let (name, rest) = field.split_once('"').unwrap();
+            let value = rest.split_once("value=\"").unwrap().1.split_once('"').unwrap().0;
+            if !typed.iter().any(|(known, _)| *known == name) {
+                fields.append_pair(name, value);
+            }
+        }
+        let body = fields.extend_pairs(typed).finish();
+        let request = self.http.post(format!("{}{action}", self.base));
+        self.page(request.header("content-type", "application/x-www-form-urlencoded").body(body)).await
+    }
+}
+
+pub(super) async fn oauth2_connects_a_device(http: &reqwest::Client, settings: &Settings) {
+    let sender = |request| send(http, request);
+    let issuer = settings.text("/issuer");
+    let at = |path: &str| format!("{issuer}{path}");
+    let client = BasicClient::new(ClientId::new(settings.text("/publicClient/id").to_owned()))
+        .set_auth_type(oauth2::AuthType::RequestBody)
+        .set_token_uri(TokenUrl::new(at("/oauth/token")).unwrap())
+        .set_device_authorization_url(
+            DeviceAuthorizationUrl::new(at("/oauth/device_authorization")).unwrap(),
+        );
+    let request = client.exchange_device_code().add_scope(Scope::new("read".to_owned()));
+    let asked: StandardDeviceAuthorizationResponse = request.request_async(&sender).await.unwrap();
+    let browser = Browser::at(issuer);
+    let page = browser.page(browser.http.get(asked.verification_uri().to_string())).await;
+    let person = [("login", settings.text("/person/email")), ("password", settings.text("/person/password"))];
+    let page = browser.submit(&page, "/sign-in", &person).await;
+    let page = browser.submit(&page, "/device", &[("user_code", asked.user_code().secret())]).await;
+    let done = browser.submit(&page, "/device", &[("choice", "allow")]).await;
+    assert!(done.contains("Device connected"), "{done}");
+    let poll = client.exchange_device_access_token(&asked);
+    let token = poll.request_async(&sender, tokio::time::sleep, None).await.unwrap();
+    assert!(token.refresh_token().is_some());
+    let again = client.exchange_device_access_token(&asked);
+    match again.request_async(&sender, tokio::time::sleep, None).await {
+        Err(RequestTokenError::ServerResponse(refused)) => {
+            let expected =
+                DeviceCodeErrorResponseType::Basic(oauth2::basic::BasicErrorResponseType::InvalidGrant);
+            assert_eq!(refused.error(), &expected);
+        }
+        other => panic!("{other:?}"),
+    }
 }

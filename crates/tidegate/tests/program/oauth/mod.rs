@@ -1,6 +1,7 @@
 //! The OAuth 2 / OpenID Connect provider and clients that are not ours, unmodified, over real HTTP: `openid-client` and
-//! `oauth4webapi` (npm), Authlib (PyPI), `oauth2` and `openidconnect` (crates.io).
+//! `oauth4webapi` (npm), Authlib (PyPI), `oauth2` and `openidconnect` (crates.io); and Apache with `mod_auth_openidc`.
 
+mod apache;
 mod crates;
 
 use std::path::Path;
@@ -9,14 +10,25 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tidegate_testkit::on_both_engines;
 
-use crate::support::{Installation, Said, Server};
+use crate::support::{Installation, PASSWORD, Said, Server};
 
 /// Where the client's application would be; nobody listens there.
 const REDIRECT_URI: &str = "http://127.0.0.1:47001/callback";
 
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
 fn serve(here: &Installation) -> Server {
     here.serve_with(&["--dev"], |command| {
         command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
+    })
+}
+
+/// The same where anybody may register an application.
+fn serve_open(here: &Installation) -> Server {
+    here.serve_with(&["--dev"], |command| {
+        command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
+        command.env("TIDEGATE_OAUTH__REGISTRATION__MODE", "open");
+        command.env("TIDEGATE_OAUTH__REGISTRATION__ORGANIZATION", "1");
     })
 }
 
@@ -44,13 +56,17 @@ impl Settings {
         };
         let confidential =
             create("With a secret", &["--grant", "authorization_code", "--grant", "client_credentials"]);
-        let public = create("Without", &["--public", "--grant", "authorization_code"]);
+        let public =
+            create("Without", &["--public", "--grant", "authorization_code", "--grant", DEVICE_CODE]);
         Self(json!({
             "issuer": server.base,
             "redirectUri": REDIRECT_URI,
             "confidential": { "id": confidential["client_id"], "secret": confidential["client_secret"] },
             "publicClient": { "id": public["client_id"] },
-            "person": { "email": email, "token": verified["data"]["access_token"] },
+            "person": { "email": email, "password": PASSWORD, "token": verified["data"]["access_token"] },
+            "device": true,
+            "dpop": true,
+            "pushed": true,
         }))
     }
 
@@ -73,6 +89,7 @@ fn walk_node(here: &Installation, settings: &Settings, script: &str) {
         ("settings.mjs", include_str!("settings.mjs")),
         ("openid_client.mjs", include_str!("openid_client.mjs")),
         ("oauth4webapi.mjs", include_str!("oauth4webapi.mjs")),
+        ("registered.mjs", include_str!("registered.mjs")),
     ] {
         here.write(name, text);
     }
@@ -98,6 +115,19 @@ on_both_engines! {
         server.stop();
     }
 
+    async fn foreign_clients_register_themselves_sign_and_push(here: Installation) {
+        let server = serve_open(&here);
+        walk_node(&here, &Settings::of(&here, &server).await, "registered.mjs");
+        server.stop();
+    }
+
+    async fn authlib_registers_itself_and_signs(here: Installation) {
+        let server = serve_open(&here);
+        let settings = Settings::of(&here, &server).await;
+        ended_well(&mut here.python("oauth/authlib_registered.py", &[&settings.0.to_string()]));
+        server.stop();
+    }
+
     async fn authlib_walks_every_flow(here: Installation) {
         let server = serve(&here);
         let settings = Settings::of(&here, &server).await;
@@ -110,6 +140,7 @@ on_both_engines! {
         let settings = Settings::of(&here, &server).await;
         crates::openidconnect_signs_in(&server.http, &settings).await;
         crates::oauth2_asks_as_itself(&server.http, &settings).await;
+        crates::oauth2_connects_a_device(&server.http, &settings).await;
         server.stop();
     }
 }

@@ -1,9 +1,9 @@
 // oauth4webapi, which leaves every check to its caller's choice and refuses what the standards do not allow: see settings.mjs.
 import assert from "node:assert/strict";
 import * as oauth from "oauth4webapi";
-import { approved, settings } from "./settings.mjs";
+import { approved, approvedDevice, settings } from "./settings.mjs";
 
-const { issuer, confidential, redirectUri, person } = settings;
+const { issuer, confidential, publicClient, redirectUri, person } = settings;
 const insecure = { [oauth.allowInsecureRequests]: true };
 const url = new URL(issuer);
 
@@ -66,3 +66,32 @@ const own = await oauth.processClientCredentialsResponse(
 await oauth.processRevocationResponse(
   await oauth.revocationRequest(server, client, secret, own.access_token, insecure),
 );
+
+// A device, whose tokens are bound to its key.
+const television = { client_id: publicClient.id };
+const nothing = oauth.None();
+const DPoP = oauth.DPoP(television, await oauth.generateKeyPair("ES256"));
+const asked_ = await oauth.processDeviceAuthorizationResponse(
+  server, television, await oauth.deviceAuthorizationRequest(server, television, nothing, { scope: "openid email" }, insecure),
+);
+const poll = async () => oauth.processDeviceCodeResponse(
+  server, television,
+  await oauth.deviceCodeGrantRequest(server, television, nothing, asked_.device_code, { DPoP, ...insecure }),
+);
+await assert.rejects(poll(), { error: "authorization_pending" });
+await approvedDevice(asked_);
+const bound = await poll();
+assert.equal(bound.token_type, "dpop");
+const subject = oauth.getValidatedIdTokenClaims(bound).sub;
+const known = await oauth.processUserInfoResponse(
+  server, television, subject, await oauth.userInfoRequest(server, television, bound.access_token, { DPoP, ...insecure }),
+);
+assert.equal(known.email, person.email);
+const resource = new URL(server.userinfo_endpoint);
+await assert.rejects(
+  oauth.protectedResourceRequest(bound.access_token, "GET", resource, undefined, undefined, insecure),
+  oauth.WWWAuthenticateChallengeError,
+);
+// The token is what RFC 9449 says, verified by who is called with it.
+const called = new Request(resource, { headers: { authorization: `DPoP ${bound.access_token}` } });
+await assert.rejects(oauth.validateJwtAccessToken(server, called, issuer, insecure));

@@ -17,12 +17,41 @@ export async function approved(url) {
   return new URL(answer.headers.get("location"));
 }
 
+// A browser of the person: it keeps cookies and goes where it is sent.
+const cookies = new Map();
+async function visit(path, form) {
+  const answer = await fetch(new URL(path, settings.issuer), {
+    method: form ? "POST" : "GET",
+    redirect: "manual",
+    headers: { accept: "text/html", cookie: [...cookies].map((pair) => pair.join("=")).join("; ") },
+    body: form,
+  });
+  for (const line of answer.headers.getSetCookie()) {
+    const [, name, value] = /^([^=]*)=([^;]*)/.exec(line);
+    cookies.set(name, value);
+  }
+  const to = answer.headers.get("location");
+  if (to) return visit(to);
+  const page = await answer.text();
+  assert.equal(answer.status, 200, page);
+  return page;
+}
+
+// Sends the first form of a page that goes to `action`, with what is typed.
+function submit(page, action, typed) {
+  const inside = page.split(`action="${action}"`)[1].split("</form>")[0];
+  const form = new URLSearchParams();
+  for (const [, name, value] of inside.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)"/g)) form.set(name, value);
+  for (const [name, value] of Object.entries(typed)) form.set(name, value);
+  return visit(action, form);
+}
+
 // The person types the code that a device shows, and agrees.
 export async function approvedDevice({ user_code }) {
-  const answer = await fetch(`${settings.issuer}/api/v1/oauth/device`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${settings.person.token}`, "content-type": "application/json" },
-    body: JSON.stringify({ user_code, approve: true }),
-  });
-  assert.equal(answer.status, 200, await answer.text());
+  let page = await visit("/device");
+  if (page.includes('action="/sign-in"')) {
+    page = await submit(page, "/sign-in", { login: settings.person.email, password: settings.person.password });
+  }
+  page = await submit(page, "/device", { user_code: user_code.toLowerCase() });
+  assert.ok((await submit(page, "/device", { choice: "allow" })).includes("Device connected"));
 }

@@ -40,7 +40,7 @@ fn message(kind: u8, body: &[u8]) -> Vec<u8> {
 }
 
 fn error(code: &str, routine: &str, text: &str) -> Vec<u8> {
-    let fields = format!("SFATAL\0VFATAL\0C{code}\0M{text}\0L334\0R{routine}\0\0");
+    let fields = format!("SFATAL\0VFATAL\0C{code}\0M{text}\0L990334\0R{routine}\0\0");
     message(b'E', fields.as_bytes())
 }
 
@@ -94,7 +94,10 @@ async fn each_refusal_of_a_server_says_what_is_wrong_and_what_to_do() {
         let text = refusal.to_string();
         assert_eq!(refusal.code, code, "{text}");
         assert!(refusal.what.contains(what) && refusal.advice.contains(advice), "{text}");
-        assert!(!text.contains("hunter2") && !text.contains("334") && !text.contains("os error"), "{text}");
+        assert!(
+            !text.contains("hunter2") && !text.contains("990334") && !text.contains("os error"),
+            "{text}"
+        );
     }
 }
 

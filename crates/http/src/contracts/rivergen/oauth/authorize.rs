@@ -19,6 +19,9 @@ use crate::wire::fields::{Check, Violations};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
+/// What an organization is called whose name its founder chose: the address of its owner is not for everybody who asks.
+const UNNAMED: &str = "an organization";
+
 /// Which application is asked about.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -56,7 +59,11 @@ pub(super) async fn app_info(
     let (client_id, redirect_uri) = check.finish(client_id.zip(redirect_uri))?;
     let scope = query.scope.filter(|scope| !scope.is_empty());
     let introduction = app.oauth().introduce(&client_id, &redirect_uri, scope.as_deref()).await?;
-    Ok(envelope(StatusCode::OK, AppInfoData::from(&introduction), "Application retrieved."))
+    let label = app.identity().organization_label(introduction.application.organization).await;
+    let label = label.map_err(|fault| Error::from(Rejection::from(fault)))?;
+    let organization = label.name.unwrap_or_else(|| UNNAMED.to_owned());
+    let data = AppInfoData::new(&introduction, organization);
+    Ok(envelope(StatusCode::OK, data, "Application retrieved."))
 }
 
 /// Gives an application access, or refuses it, and answers where to send the browser.

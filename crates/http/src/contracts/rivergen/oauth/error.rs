@@ -49,6 +49,7 @@ impl From<ShownError> for Error {
             ShownError::InvalidClient => "invalid_client",
             ShownError::InvalidRedirectUri => "invalid_redirect_uri",
             ShownError::InvalidRequest(_) => "invalid_request",
+            ShownError::InvalidRequestUri | ShownError::InvalidRequestObject(_) => error.code(),
         };
         Self::new(StatusCode::BAD_REQUEST, code, error)
     }

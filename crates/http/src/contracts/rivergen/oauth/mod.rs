@@ -4,6 +4,7 @@
 mod applications;
 mod authorize;
 mod error;
+mod leaving;
 mod requests;
 mod responses;
 

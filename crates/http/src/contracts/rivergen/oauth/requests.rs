@@ -1,17 +1,19 @@
 //! Request bodies, and how they are read.
 
 use serde::Deserialize;
+use tidegate_domain::logout::LogoutSettings;
 use tidegate_domain::oauth::{
     AccessLevel, ApplicationStatus, ClientAuthentication, GrantType, MAX_APPLICATION_DESCRIPTION,
     MAX_APPLICATION_NAME, MAX_REDIRECT_URI, MAX_REDIRECT_URIS,
 };
 use tidegate_domain::text::line;
 use tidegate_domain::{RedirectUri, Scope, Scopes};
-use tidegate_oauth::applications::{ApplicationChange, NewApplication};
+use tidegate_oauth::applications::{ApplicationChange, ClientMetadata, NewApplication};
 use tidegate_oauth::authorize::Parameters;
 use tidegate_oauth::authorize::parameters::MAX_VALUE;
 use utoipa::{IntoParams, ToSchema};
 
+use super::leaving::Leaving;
 use crate::wire::fields::{Check, Field, Violations};
 use crate::wire::openapi::shapes::Shape;
 
@@ -24,7 +26,10 @@ pub(in super::super) fn texts() -> Vec<Shape> {
     vec![
         words("access-level", vec![AccessLevel::Organization.as_str()]),
         words("application-status", ApplicationStatus::ALL.map(ApplicationStatus::as_str).to_vec()),
-        words("client-authentication", ClientAuthentication::ALL.map(ClientAuthentication::as_str).to_vec()),
+        words(
+            "client-authentication",
+            ClientAuthentication::PLAIN.map(ClientAuthentication::as_str).to_vec(),
+        ),
         words("grant-type", GrantType::ALL.map(GrantType::as_str).to_vec()),
         words("application-scope", Scope::known().collect()),
         Shape {
@@ -35,6 +40,13 @@ pub(in super::super) fn texts() -> Vec<Shape> {
         },
         Shape {
             format: "redirect-uri",
+            min_length: Some(1),
+            max_length: Some(MAX_REDIRECT_URI),
+            pattern: Some(REDIRECT_URI.to_owned()),
+            ..Shape::default()
+        },
+        Shape {
+            format: "backchannel-uri",
             min_length: Some(1),
             max_length: Some(MAX_REDIRECT_URI),
             pattern: Some(REDIRECT_URI.to_owned()),
@@ -73,7 +85,7 @@ pub(super) struct CreateApplicationBody {
     #[schema(value_type = Option<String>, format = "single-line-or-empty", max_length = 1000)]
     #[serde(default)]
     description: Field<String>,
-    /// `authorization_code`, `client_credentials` or both.
+    /// `authorization_code`, `client_credentials`, `urn:ietf:params:oauth:grant-type:device_code` (for devices without a browser), or several.
     #[schema(required = true, value_type = Vec<GrantTypeName>, min_items = 1)]
     #[serde(default)]
     grant_types: Field<Vec<String>>,
@@ -94,6 +106,18 @@ pub(super) struct CreateApplicationBody {
     #[schema(value_type = Option<String>, format = "client-authentication", example = "client_secret_basic")]
     #[serde(default)]
     token_endpoint_auth_method: Field<String>,
+    /// Where people may be sent after they signed out; a request has to repeat one exactly. Extension of the contract.
+    #[schema(value_type = Option<Vec<RedirectUriText>>, max_items = 50)]
+    #[serde(default)]
+    post_logout_redirect_uris: Field<Vec<String>>,
+    /// Where the application is told that a session has ended; `null`: nowhere. Extension of the contract.
+    #[schema(value_type = Option<String>, format = "backchannel-uri", example = "https://app.example.com/backchannel-logout")]
+    #[serde(default)]
+    backchannel_logout_uri: Field<String>,
+    /// Whether the application needs the session's name to be told. Extension of the contract.
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    backchannel_logout_session_required: Field<bool>,
 }
 
 impl CreateApplicationBody {
@@ -116,11 +140,17 @@ impl CreateApplicationBody {
                 check_missing(&mut check, field);
             }
         }
+        let leaving = Leaving {
+            post_logout_redirect_uris: self.post_logout_redirect_uris,
+            backchannel_logout_uri: self.backchannel_logout_uri,
+            backchannel_logout_session_required: self.backchannel_logout_session_required,
+        };
+        let logout = leaving.read(&mut check).of(LogoutSettings::default());
         let access_level = access_level(&mut check, self.access_level);
         let method = check.optional("token_endpoint_auth_method", self.token_endpoint_auth_method);
         let authentication = method.map(|name| match ClientAuthentication::from_name(&name) {
-            Some(method) => Some(method),
-            None => check.violated(
+            Some(method) if ClientAuthentication::PLAIN.contains(&method) => Some(method),
+            _ => check.violated(
                 "token_endpoint_auth_method",
                 "must be none, client_secret_basic or client_secret_post",
             ),
@@ -134,6 +164,8 @@ impl CreateApplicationBody {
             scopes,
             access_level: access_level.unwrap_or_default(),
             authentication: authentication.flatten().unwrap_or_default(),
+            logout,
+            metadata: ClientMetadata::default(),
         }))
     }
 }
@@ -169,6 +201,18 @@ pub(super) struct ChangeApplicationBody {
     #[schema(value_type = Option<String>, format = "application-status", example = "active")]
     #[serde(default)]
     status: Field<String>,
+    /// Where people may be sent after they signed out; a request has to repeat one exactly. Extension of the contract.
+    #[schema(value_type = Option<Vec<RedirectUriText>>, max_items = 50)]
+    #[serde(default)]
+    post_logout_redirect_uris: Field<Vec<String>>,
+    /// Where the application is told that a session has ended; `null`: nowhere. Extension of the contract.
+    #[schema(value_type = Option<String>, format = "backchannel-uri", example = "https://app.example.com/backchannel-logout")]
+    #[serde(default)]
+    backchannel_logout_uri: Field<String>,
+    /// Whether the application needs the session's name to be told. Extension of the contract.
+    #[schema(value_type = Option<bool>)]
+    #[serde(default)]
+    backchannel_logout_session_required: Field<bool>,
 }
 
 impl ChangeApplicationBody {
@@ -179,7 +223,13 @@ impl ChangeApplicationBody {
                 Some(status) => Some(status),
                 None => check.violated("status", "must be active or revoked"),
             });
+        let leaving = Leaving {
+            post_logout_redirect_uris: self.post_logout_redirect_uris,
+            backchannel_logout_uri: self.backchannel_logout_uri,
+            backchannel_logout_session_required: self.backchannel_logout_session_required,
+        };
         let change = ApplicationChange {
+            logout: leaving.read(&mut check),
             name: name(&mut check, self.name),
             description: description(&mut check, self.description),
             grant_types: grant_types(&mut check, self.grant_types),
@@ -220,7 +270,8 @@ fn grant_types(check: &mut Check, field: Field<Vec<String>>) -> Option<Vec<Grant
             Some(one) if grant_types.contains(&one) => {}
             Some(one) => grant_types.push(one),
             None => {
-                return check.violated("grant_types", "must be of authorization_code and client_credentials");
+                let text = "must be of authorization_code, client_credentials and urn:ietf:params:oauth:grant-type:device_code";
+                return check.violated("grant_types", text);
             }
         }
     }

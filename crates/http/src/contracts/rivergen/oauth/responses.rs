@@ -24,8 +24,13 @@ pub(super) struct ApplicationData {
     access_level: &'static str,
     /// `active` or `revoked`.
     status: &'static str,
-    /// `none`, `client_secret_basic` or `client_secret_post`.
+    /// `none`, `client_secret_basic` or `client_secret_post`; also `client_secret_jwt` or `private_key_jwt`, where the operator chose that.
     token_endpoint_auth_method: &'static str,
+    /// Where people may be sent after they signed out.
+    post_logout_redirect_uris: Vec<String>,
+    /// Where the application is told that a session has ended.
+    backchannel_logout_uri: Option<String>,
+    backchannel_logout_session_required: bool,
 }
 
 impl From<&Application> for ApplicationData {
@@ -41,6 +46,14 @@ impl From<&Application> for ApplicationData {
             access_level: application.access_level.as_str(),
             status: application.effective_status().as_str(),
             token_endpoint_auth_method: application.authentication.as_str(),
+            post_logout_redirect_uris: application
+                .logout
+                .post_logout_redirect_uris
+                .iter()
+                .map(RedirectUri::to_string)
+                .collect(),
+            backchannel_logout_uri: application.logout.backchannel_uri.as_ref().map(ToString::to_string),
+            backchannel_logout_session_required: application.logout.session_required,
         }
     }
 }
@@ -153,18 +166,20 @@ pub(super) struct AppInfoData {
     scopes: Vec<String>,
     /// What it asks for.
     requested_scopes: Vec<String>,
+    /// The name that an operator gave the organization; one that its founder chose is not told to strangers.
     organization_name: String,
 }
 
-impl From<&Introduction> for AppInfoData {
-    fn from(introduction: &Introduction) -> Self {
+impl AppInfoData {
+    /// `organization` is what anybody may read of it.
+    pub(super) fn new(introduction: &Introduction, organization: String) -> Self {
         let application = &introduction.application;
         Self {
             app_name: application.name.clone(),
             description: application.description.clone(),
             scopes: application.scopes.names().map(str::to_owned).collect(),
             requested_scopes: introduction.requested.names().map(str::to_owned).collect(),
-            organization_name: introduction.organization.clone(),
+            organization_name: organization,
         }
     }
 }

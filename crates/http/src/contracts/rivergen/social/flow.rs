@@ -2,8 +2,7 @@
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use tidegate_domain::factor::DeviceData;
 use tidegate_identity::social::begin::{BeginSocial, ReturnTo};
 use tidegate_identity::social::finish::ProviderAnswer;
@@ -44,13 +43,9 @@ pub(in super::super) async fn url(
     caller: Caller,
     State(app): State<App>,
     provider: ProviderPath,
-    method: Method,
     headers: HeaderMap,
     query: Result<Query<BeginQuery>, QueryRejection>,
 ) -> Answer {
-    if method == Method::HEAD {
-        return Ok(StatusCode::OK.into_response());
-    }
     let provider = named(provider);
     let Query(query) = query.map_err(|_| Violations::of("query", "must be a valid query string"))?;
     let Begin { state, page, challenge } = query.read()?;
@@ -65,6 +60,7 @@ pub(in super::super) async fn url(
         return_to: ReturnTo::Application { page, callback },
         page_challenge: challenge,
         browser,
+        carried: None,
     };
     let begun = app.identity().begin_social_sign_in(&caller, claim).await.map_err(not_begun)?;
     let mut response = OauthUrlData::respond(&begun);
@@ -93,13 +89,9 @@ pub(in super::super) async fn callback(
     caller: Caller,
     State(app): State<App>,
     provider: ProviderPath,
-    method: Method,
     headers: HeaderMap,
     uri: Uri,
 ) -> Answer {
-    if method == Method::HEAD {
-        return Ok(StatusCode::OK.into_response());
-    }
     let answer = of_query(&app, named(provider), &uri, &headers)?;
     finish(caller, &app, answer, &device_data(&headers)).await
 }

@@ -29,6 +29,34 @@ on_both_engines! {
         assert!(window.is_signed_in().await);
     }
 
+    async fn a_code_for_an_address_that_is_sent_twice_signs_in_and_once_only_after_a_minute(app: TestApp) {
+        app.sign_up_rivergen(ADA).await;
+        let window = Window::new(&app);
+        let answer = window.try_password(ADA, PASSWORD).await;
+        let page = window.follow(answer).await;
+        assert_eq!(heading(&page), "Verify your e-mail address");
+        let form = filled(&page, "/sign-in/code", &[("code", &app.latest_code(ADA).await)]);
+        let mut secrets = Vec::new();
+        for _ in 0..3 {
+            window.forget(SESSION);
+            window.post("/sign-in/code", &form).await.assert_status(303);
+            secrets.push(window.cookie(SESSION).expect("signed in"));
+            app.advance(Duration::from_secs(29));
+        }
+        assert!(secrets.iter().all(|secret| *secret == secrets[0]), "one session: {secrets:?}");
+        let opened = "select count(*) from sessions where dialect = 'browser'";
+        assert_eq!(app.sql_count(opened).await, 1);
+        window.forget(SESSION);
+        let late = window.post("/sign-in/code", &form).await;
+        assert!(late.status >= 400 || window.cookie(SESSION).is_none(), "{} {}", late.status, late.text);
+        assert_eq!((window.cookie(SESSION), app.sql_count(opened).await), (None, 1));
+        // Another browser that saw the form has another cookie to bind it to.
+        let other = Window::at(&app, "203.0.113.9");
+        other.visit("/sign-in").await;
+        other.post("/sign-in/code", &form).await;
+        assert_eq!(other.cookie(SESSION), None);
+    }
+
     async fn two_sign_ins_of_one_browser_do_not_meet(app: TestApp) {
         app.sign_up_rivergen_verified(ADA).await;
         let window = Window::new(&app);

@@ -1,9 +1,12 @@
 //! The hosted sign-in.
 
+mod applications;
 mod attacks;
 mod factors;
 mod forms;
 mod sessions;
+pub(crate) mod social;
+mod social_refused;
 pub(crate) mod stories;
 mod walk;
 pub(crate) mod window;

@@ -58,7 +58,7 @@ on_both_engines! {
         // The session is over, not only the cookie gone.
         window.set_cookie(SESSION, &secret);
         assert!(!window.is_signed_in().await);
-        assert_eq!(app.sql_count("select count(*) from sessions where dialect = 'browser' and revoked_reason = 'signed_out'").await, 1);
+        assert_eq!(app.sql_count("select count(*) from sessions where dialect = 'browser' and revoked_reason = 'logged_out'").await, 1);
     }
 
     async fn an_address_is_written_as_people_write_it_and_the_page_says_what_it_takes(app: TestApp) {

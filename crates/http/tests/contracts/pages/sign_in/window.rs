@@ -25,6 +25,11 @@ impl Window {
         Self { client: app.client().at(ip), cookies: RefCell::default() }
     }
 
+    /// The same browser without its cookies, as it sends forms of other sites.
+    pub(crate) fn of(window: &Self) -> Self {
+        Self { client: window.client.clone(), cookies: RefCell::default() }
+    }
+
     pub(crate) fn cookie(&self, name: &str) -> Option<String> {
         self.cookies.borrow().get(name).cloned()
     }

@@ -5,9 +5,11 @@ use tidegate_testkit::{Engine, on_both_engines};
 
 use super::*;
 use crate::rivergen::wire::{assert_told_to_wait, somewhere_else};
+use crate::watch::Log;
 
 on_both_engines! {
     async fn sixty_sign_ins_are_begun_from_one_network_in_five_minutes(engine: Engine) {
+        let log = Log::listen();
         let social = Social::with(engine, |_| (), |builder| builder).await;
         for _ in 0..60 {
             social.begin("google", "").await.assert_status(200);
@@ -15,6 +17,8 @@ on_both_engines! {
         let refused = social.begin("google", "").await;
         crate::rivergen::wire::assert_refused(&social.app, &refused, 429, "RATE_LIMITED");
         assert_told_to_wait(&refused, 60, 300);
+        let key = "rivergen.limits.social_requests_by_ip";
+        assert!(log.lines().iter().any(|line| line.contains("429") && line.contains(key)), "the operator is told {key}");
         let elsewhere = social.app.client().at(&somewhere_else(1));
         elsewhere.get(&url("auth/oauth/google/url")).send().await.assert_status(200);
     }

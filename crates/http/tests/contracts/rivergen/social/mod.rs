@@ -23,8 +23,8 @@ const PROVIDERS: [&str; 5] = ["apple", "github", "google", "microsoft", "sso"];
 const FAILED: (u16, &str) = (400, "OAUTH_AUTHORIZATION_FAILED");
 
 /// The application with all providers set up.
-struct Social {
-    app: TestApp,
+pub(crate) struct Social {
+    pub(crate) app: TestApp,
     stubs: Vec<StubProvider>,
 }
 
@@ -35,7 +35,7 @@ impl Fixture for Social {
 }
 
 impl Social {
-    async fn with(
+    pub(crate) async fn with(
         engine: Engine,
         change: impl FnOnce(&mut SocialConfig),
         build: impl FnOnce(Builder) -> Builder,
@@ -55,7 +55,7 @@ impl Social {
         Self { app, stubs }
     }
 
-    fn stub(&self, provider: &str) -> &StubProvider {
+    pub(crate) fn stub(&self, provider: &str) -> &StubProvider {
         self.stubs.iter().find(|stub| stub.name() == provider).expect("a stub")
     }
 
@@ -89,7 +89,7 @@ impl Social {
     }
 
     /// There and back to an account that is there already, with the code that is mailed to `email`.
-    async fn join(&self, provider: &str, email: &str) -> Answer {
+    pub(crate) async fn join(&self, provider: &str, email: &str) -> Answer {
         let answer = self.sign_in(provider).await;
         self.show_mailbox(&answer, email).await
     }
@@ -107,11 +107,11 @@ impl Social {
         (token, self.app.latest_code(email).await)
     }
 
-    async fn accounts(&self) -> i64 {
+    pub(crate) async fn accounts(&self) -> i64 {
         self.app.sql_count("select count(*) from accounts where tombstone is null").await
     }
 
-    async fn connected(&self) -> i64 {
+    pub(crate) async fn connected(&self) -> i64 {
         let those =
             "select count(*) from social_accounts where disconnected_at is null and blocked_at is null";
         self.app.sql_count(those).await
@@ -122,7 +122,7 @@ impl Social {
     }
 
     /// The newest session's methods.
-    async fn newest_amr(&self) -> String {
+    pub(crate) async fn newest_amr(&self) -> String {
         let query = "select amr from sessions order by number desc limit 1";
         self.app.database.sql_texts(query).await.remove(0)
     }

@@ -1,0 +1,265 @@
+//! The connections that units of work run on.
+//!
+//! sqlx's pool asks the server whenever a connection is given back, and its transactions end in a trip of their own after the
+//! announcement of what changed. Here a connection is asked only where a statement was left unfinished, and announcement and commit are
+//! one trip.
+
+use std::io::ErrorKind;
+use std::ops::{Deref, DerefMut};
+use std::time::Duration;
+
+use deadpool::Runtime;
+use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, Timeouts};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::super::to_the_end::to_the_end;
+use super::{ACQUIRE_TIMEOUT, SUSPECT_AFTER, is_closed};
+
+/// Connections are replaced after this time, for what a server keeps with each.
+const OLDEST: Duration = Duration::from_secs(30 * 60);
+/// Connections that nobody used for this time are closed.
+const IDLE: Duration = Duration::from_secs(10 * 60);
+/// How often it is looked for those.
+const SWEEP: Duration = Duration::from_secs(60);
+/// How soon a server that refuses connections is asked again, at first and at most.
+const ASK_AGAIN: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(500)];
+/// How long a connection that rested may take to answer that it lives.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
+/// How often it is looked whether all connections were given back, and for how long.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const CLOSED_WITHIN: Duration = Duration::from_secs(10);
+
+/// A connection, given back when dropped. One on which a statement was cut off or failed answers first, or is thrown away: whoever is
+/// given it next must not wait for that statement, nor read its answer.
+pub(crate) struct Pooled {
+    /// None once it is dropped.
+    object: Option<Object<Maker>>,
+    is_unclear: bool,
+}
+
+impl Pooled {
+    /// Notes that a statement begins.
+    pub(crate) fn begins(&mut self) {
+        self.is_unclear = true;
+    }
+
+    /// Notes that the statement was run to its end.
+    pub(crate) fn settled(&mut self) {
+        self.is_unclear = false;
+    }
+
+    /// The same without any care for how it is given back.
+    fn into_object(mut self) -> Option<Object<Maker>> {
+        self.object.take()
+    }
+}
+
+impl Deref for Pooled {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        self.object.as_ref().unwrap_or_else(|| unreachable!("it is taken out when it is given back"))
+    }
+}
+
+impl DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.object.as_mut().unwrap_or_else(|| unreachable!("it is taken out when it is given back"))
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.object.take().filter(|_| self.is_unclear) else { return };
+        let Ok(runtime) = Handle::try_current() else {
+            // The process is ending, and its connections with it.
+            drop(Object::take(connection));
+            return;
+        };
+        // It keeps its place meanwhile.
+        runtime.spawn(async move {
+            if !matches!(timeout(ACQUIRE_TIMEOUT, connection.ping()).await, Ok(Ok(()))) {
+                drop(Object::take(connection));
+            }
+        });
+    }
+}
+
+/// Makes connections, and looks whether those that rested still live.
+pub(crate) struct Maker(PgConnectOptions);
+
+impl managed::Manager for Maker {
+    type Type = PgConnection;
+    type Error = sqlx::Error;
+
+    /// A server that is being restarted refuses connections for a moment: it is asked again for as long as the pool waits.
+    async fn create(&self) -> Result<PgConnection, sqlx::Error> {
+        let [mut pause, longest] = ASK_AGAIN;
+        loop {
+            match PgConnection::connect_with(&self.0).await {
+                Err(error) if passes(&error) => sleep(pause).await,
+                made => return made,
+            }
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    /// A ping before every statement would double the round trips. So only connections that rested are asked, which finds what a
+    /// restarted server left behind; and [`Connections::begin`] replaces the rest.
+    async fn recycle(&self, connection: &mut PgConnection, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+        if metrics.age() >= OLDEST {
+            return Err(RecycleError::message("old enough"));
+        }
+        if metrics.last_used() >= SUSPECT_AFTER {
+            connection.ping().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the server may take the same connection in a moment.
+fn passes(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(cause) => cause.kind() == ErrorKind::ConnectionRefused,
+        sqlx::Error::Database(cause) => cause.is_transient_in_connect_phase(),
+        _ => false,
+    }
+}
+
+/// The pool. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Connections(managed::Pool<Maker>);
+
+impl Connections {
+    /// A pool of `most` connections, made when they are first needed.
+    pub(super) fn new(connect: PgConnectOptions, most: usize) -> Self {
+        let patience = Some(ACQUIRE_TIMEOUT);
+        let pool = managed::Pool::builder(Maker(connect))
+            .max_size(most)
+            .timeouts(Timeouts { wait: patience, create: patience, recycle: Some(ANSWERED_WITHIN) })
+            .runtime(Runtime::Tokio1)
+            .build();
+        let Ok(pool) = pool else { unreachable!("timeouts need a runtime, and there is one") };
+        let swept = pool.weak();
+        tokio::spawn(async move {
+            while let Some(pool) = swept.upgrade().filter(|pool| !pool.is_closed()) {
+                pool.retain(|_, metrics| metrics.last_used() < IDLE);
+                drop(pool);
+                sleep(SWEEP).await;
+            }
+        });
+        Self(pool)
+    }
+
+    /// A connection to read with, or for a single statement.
+    pub(crate) async fn acquire(&self) -> sqlx::Result<Pooled> {
+        self.acquire_until(Instant::now() + ACQUIRE_TIMEOUT).await
+    }
+
+    async fn acquire_until(&self, deadline: Instant) -> sqlx::Result<Pooled> {
+        let Ok(acquired) = timeout_at(deadline, self.0.get()).await else {
+            return Err(sqlx::Error::PoolTimedOut);
+        };
+        let object = acquired.map_err(|error| match error {
+            PoolError::Timeout(_) => sqlx::Error::PoolTimedOut,
+            PoolError::Backend(error) => error,
+            PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
+                sqlx::Error::PoolClosed
+            }
+        })?;
+        Ok(Pooled { object: Some(object), is_unclear: false })
+    }
+
+    /// Begins a transaction; connections that the server closed meanwhile are dropped and replaced.
+    pub(crate) async fn begin(&self) -> sqlx::Result<Transaction> {
+        let deadline = Instant::now() + ACQUIRE_TIMEOUT;
+        for _ in 0..self.0.status().max_size {
+            match Transaction::begin(self.acquire_until(deadline).await?).await {
+                Err(error) if is_closed(&error) => tracing::debug!(%error, "replacing a closed connection"),
+                begun => return begun,
+            }
+        }
+        Transaction::begin(self.acquire_until(deadline).await?).await
+    }
+
+    /// Waits until every connection was given back, and closes them.
+    pub(crate) async fn close(&self) {
+        self.0.close();
+        let given_back = async {
+            while self.0.status().size > 0 {
+                sleep(LOOK_AGAIN).await;
+            }
+        };
+        if timeout(CLOSED_WITHIN, given_back).await.is_err() {
+            tracing::warn!("some statements did not end in time; their connections are left to the server");
+        }
+    }
+}
+
+/// A transaction. Dropped without [`Transaction::commit`], it is rolled back before anybody else uses the connection.
+pub(crate) struct Transaction(Option<Object<Maker>>);
+
+impl Transaction {
+    async fn begin(connection: Pooled) -> sqlx::Result<Self> {
+        // Cut off, it would give back a connection that is in an unknown transaction: whatever is done with it
+        // next would stay unseen, and a node that listens on it would hear nothing.
+        to_the_end(async move {
+            // Dropped on an error, it is rolled back, or thrown away with its connection.
+            let mut transaction = Self(connection.into_object());
+            match timeout(ACQUIRE_TIMEOUT, transaction.execute("begin")).await {
+                Ok(begun) => begun?,
+                Err(_elapsed) => {
+                    drop(transaction.0.take().map(Object::take));
+                    return Err(sqlx::Error::PoolTimedOut);
+                }
+            };
+            Ok(transaction)
+        })
+        .await
+    }
+
+    /// Runs `announcement`, where there is one, and commits, in one trip. Must not be cut off: nobody would know whether it was done.
+    pub(crate) async fn commit(mut self, announcement: Option<String>) -> sqlx::Result<()> {
+        match announcement {
+            Some(select) => {
+                sqlx::raw_sql(AssertSqlSafe(format!("{select}; commit"))).execute(&mut *self).await?
+            }
+            None => self.execute("commit").await?,
+        };
+        drop(self.0.take());
+        Ok(())
+    }
+}
+
+impl Deref for Transaction {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        self.0.as_ref().unwrap_or_else(|| unreachable!("it is taken out when the transaction ends"))
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        self.0.as_mut().unwrap_or_else(|| unreachable!("it is taken out when the transaction ends"))
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.0.take() else { return };
+        let Ok(runtime) = Handle::try_current() else {
+            // The process is ending, and its connections with it.
+            drop(Object::take(connection));
+            return;
+        };
+        runtime.spawn(async move {
+            if !matches!(timeout(ACQUIRE_TIMEOUT, connection.execute("rollback")).await, Ok(Ok(_))) {
+                drop(Object::take(connection));
+            }
+        });
+    }
+}

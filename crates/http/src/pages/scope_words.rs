@@ -1,0 +1,12 @@
+//! Scopes in words.
+
+use tidegate_domain::{Catalogue, Scopes};
+
+/// Scopes in words; the name of one where there are none.
+pub(crate) fn in_words(words: &Catalogue, scopes: &Scopes) -> Vec<String> {
+    let spoken = |scope: &str| {
+        let key = format!("page.scope.{}", scope.replace(':', "_"));
+        if words.has(&key) { words.text(&key).to_owned() } else { scope.to_owned() }
+    };
+    scopes.names().map(spoken).collect()
+}

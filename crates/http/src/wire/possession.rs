@@ -1,0 +1,168 @@
+//! Tokens that their bearer has to prove to hold the key of (RFC 9449 section 7).
+
+use axum::extract::OriginalUri;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use tidegate_crypto::dpop::ALGORITHMS;
+use tidegate_kernel::Actor;
+use tidegate_kernel::dpop::{ProofRefused, ShownProof};
+
+use crate::wire::rejection::Rejection;
+use crate::wire::state::App;
+
+/// The header with the proof.
+pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
+/// The header with what the next proof has to repeat.
+pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+
+/// How a token is presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// Whoever bears it may use it (RFC 6750).
+    Bearer,
+    /// With a proof of possession (RFC 9449).
+    Dpop,
+}
+
+/// Why a token that is bound to a key, or presented as one, is not accepted.
+#[derive(Clone, Debug)]
+pub(crate) struct Unproven {
+    /// As the challenge names it (RFC 9449 section 7.1).
+    pub(crate) error: &'static str,
+    /// What is wrong, for the developer.
+    pub(crate) description: String,
+    /// What the next proof has to repeat.
+    pub(crate) nonce: Option<String>,
+}
+
+impl Unproven {
+    fn token(description: &str) -> Rejection {
+        let unproven = Self { error: "invalid_token", description: description.to_owned(), nonce: None };
+        Rejection::Unproven(Box::new(unproven))
+    }
+
+    /// The headers of the answer.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let challenge = format!("DPoP error=\"{}\", algs=\"{}\"", self.error, ALGORITHMS.join(" "));
+        if let Ok(challenge) = HeaderValue::try_from(challenge) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(nonce) = self.nonce.as_deref().and_then(|nonce| HeaderValue::from_str(nonce).ok()) {
+            headers.insert(DPOP_NONCE, nonce);
+        }
+        headers
+    }
+}
+
+/// The token of the one `Authorization` header; none for another scheme, an empty token, or two headers.
+pub(crate) fn presented(headers: &HeaderMap) -> Option<(Scheme, &str)> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let scheme = match scheme {
+        scheme if scheme.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
+        scheme if scheme.eq_ignore_ascii_case("dpop") => Scheme::Dpop,
+        _ => return None,
+    };
+    let token = token.trim();
+    (!token.is_empty()).then_some((scheme, token))
+}
+
+/// The one proof of a request; none where none is sent.
+///
+/// # Errors
+/// Two, or one that is no text: two readers could believe one each.
+pub(crate) fn proof(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+    let mut values = headers.get_all(DPOP).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(proof), None) => proof.to_str().map(Some).map_err(|_| "the DPoP header is no text"),
+        (Some(_), Some(_)) => Err("two DPoP headers are sent"),
+    }
+}
+
+/// Refuses a token that is bound to a key without the proof of it, and one that is not bound in the place of one that is.
+pub(crate) async fn require_possession(
+    app: &App,
+    parts: &Parts,
+    actor: &Actor,
+    (scheme, token): (Scheme, &str),
+) -> Result<(), Rejection> {
+    match (scheme, &actor.claims().cnf) {
+        (Scheme::Bearer, None) => Ok(()),
+        (Scheme::Bearer, Some(_)) => {
+            Err(Unproven::token("this access token is bound to a key: send it with DPoP"))
+        }
+        (Scheme::Dpop, None) => {
+            Err(Unproven::token("this access token is not bound to a key: send it as Bearer"))
+        }
+        (Scheme::Dpop, Some(bound)) => proven(app, parts, token, &bound.jkt).await,
+    }
+}
+
+/// Refuses a request that does not prove to hold the key.
+async fn proven(app: &App, parts: &Parts, token: &str, key: &str) -> Result<(), Rejection> {
+    let invalid = |description: String, nonce| {
+        let error = if nonce { "use_dpop_nonce" } else { "invalid_dpop_proof" };
+        let nonce = nonce.then(|| app.kernel().dpop_nonce());
+        Rejection::Unproven(Box::new(Unproven { error, description, nonce }))
+    };
+    let proof = match proof(&parts.headers) {
+        Ok(Some(proof)) => proof,
+        Ok(None) => return Err(invalid("the DPoP header with the proof is missing".to_owned(), false)),
+        Err(text) => return Err(invalid(text.to_owned(), false)),
+    };
+    let path = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |uri| &uri.0).path();
+    let method = parts.method.as_str();
+    let shown = ShownProof { proof, method, path, access_token: Some(token), bound_to: Some(key) };
+    app.kernel().prove_possession(shown).await.map(drop).map_err(|refused| match refused {
+        ProofRefused::OtherKey => {
+            Unproven::token("this access token is bound to another key than the one of the DPoP proof")
+        }
+        ProofRefused::Fault(fault) => fault.into(),
+        ProofRefused::Invalid(text) => invalid(text, false),
+        refused @ ProofRefused::UseNonce => invalid(refused.to_string(), true),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(values: &[&str]) -> Option<(Scheme, String)> {
+        let headers: HeaderMap =
+            values.iter().map(|value| (header::AUTHORIZATION, value.parse().unwrap())).collect();
+        presented(&headers).map(|(scheme, token)| (scheme, token.to_owned()))
+    }
+
+    #[test]
+    fn one_header_of_a_known_scheme_is_a_token_and_nothing_else_is() {
+        assert_eq!(of(&["Bearer abc"]), Some((Scheme::Bearer, "abc".into())));
+        assert_eq!(of(&["bearer  abc "]), Some((Scheme::Bearer, "abc".into())));
+        assert_eq!(of(&["dpop abc"]), Some((Scheme::Dpop, "abc".into())));
+        for values in [
+            &[][..],
+            &["Bearer"],
+            &["Bearer "],
+            &["Basic abc"],
+            &["abc"],
+            &["Bearer a", "Bearer b"],
+            &["Bearer a", "DPoP a"],
+        ] {
+            assert_eq!(of(values), None, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_proofs_neither_is_believed() {
+        let with = |proofs: &[&str]| {
+            proofs.iter().map(|proof| (DPOP, proof.parse().unwrap())).collect::<HeaderMap>()
+        };
+        assert_eq!(proof(&with(&[])), Ok(None));
+        assert_eq!(proof(&with(&["a"])), Ok(Some("a")));
+        assert!(proof(&with(&["a", "a"])).is_err());
+    }
+}

@@ -1,0 +1,165 @@
+//! Applications whose `client_id` is the address of a document: draft-ietf-oauth-client-id-metadata-document.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tidegate_testkit::{Engine, PASSWORD, TestApp, on_both_engines};
+use tokio::net::TcpListener;
+
+use super::wire::{
+    ADA, App, CALLBACK, approve, assert_flat, authorize, claims, exchange, parameters_with, refresh,
+    sent_back,
+};
+use crate::cross_contract::login_rivergen;
+use crate::pages::heading;
+use crate::pages::sign_in::window::Window;
+
+/// A document that is published on this machine, and how often it was asked for.
+struct Published {
+    address: String,
+    state: Arc<Mutex<(Value, usize)>>,
+}
+
+impl Published {
+    async fn start(fields: Value) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}/client.json", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new((Value::Null, 0)));
+        let shared = Arc::clone(&state);
+        let handler = move || {
+            let shared = Arc::clone(&shared);
+            async move {
+                let mut state = shared.lock().unwrap();
+                state.1 += 1;
+                axum::Json(state.0.clone())
+            }
+        };
+        let router = axum::Router::new().route("/client.json", axum::routing::get(handler));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let published = Self { address, state };
+        published.publish(fields);
+        published
+    }
+
+    /// The usual document with other fields.
+    fn publish(&self, fields: Value) {
+        let mut document =
+            json!({ "client_id": self.address, "client_name": "Shop", "redirect_uris": [CALLBACK] });
+        for (name, value) in fields.as_object().unwrap() {
+            document[name] = value.clone();
+        }
+        self.state.lock().unwrap().0 = document;
+    }
+
+    fn asked(&self) -> usize {
+        self.state.lock().unwrap().1
+    }
+
+    fn client(&self) -> App {
+        App { number: 0, client_id: self.address.clone(), secret: None }
+    }
+}
+
+async fn start(engine: Engine, most: u32) -> TestApp {
+    let on = move |settings: &mut tidegate_kernel::Settings| {
+        let mut rules = settings.oauth.rules.clone();
+        rules.registration.client_id_documents = true;
+        rules.registration.organization = Some(1);
+        rules.registration.most = most;
+        settings.set_oauth(rules);
+    };
+    TestApp::builder(engine).local_clients().settings(on).start().await
+}
+
+fn asked(client: &App) -> std::collections::BTreeMap<String, String> {
+    parameters_with(client, &[("scope", "openid email")])
+}
+
+on_both_engines! {
+    async fn a_person_signs_in_to_an_application_that_nobody_registered(engine: Engine) {
+        let app = start(engine, 10).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let published = Published::start(json!({})).await;
+        let client = published.client();
+        let back = sent_back(&approve(&app, &ada.access_token, &asked(&client)).await);
+        let tokens = exchange(&app, &client, &back["code"]).await;
+        let id = claims(&tokens.assert_status(200).text_at("id_token"));
+        assert_eq!((&id["aud"], &id["azp"]), (&json!(client.client_id), &json!(client.client_id)));
+        refresh(&app, &client, &tokens.text_at("refresh_token")).await.assert_status(200);
+        assert_eq!(published.asked(), 1);
+        // It has one name.
+        let key = app.database.sql_texts("select name from oauth_applications").await;
+        assert!(key[0].starts_with("Shop ["), "{key:?}");
+    }
+
+    async fn the_page_names_the_host_of_the_document(engine: Engine) {
+        let app = start(engine, 10).await;
+        app.sign_up_rivergen_verified(ADA).await;
+        let published = Published::start(json!({ "client_name": "Your bank" })).await;
+        let window = Window::new(&app);
+        window.sign_in(ADA).await;
+        let query =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(asked(&published.client())).finish();
+        let page = window.open(&format!("/oauth/authorize?{query}")).await;
+        assert_eq!(heading(&page), "Allow access?", "{}", page.text);
+        let host = published.address.strip_suffix("/client.json").unwrap();
+        assert!(page.text.contains(host), "{}", page.text);
+    }
+
+    async fn a_document_that_is_not_right_is_none(engine: Engine) {
+        let app = start(engine, 10).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        for wrong in [
+            json!({ "client_id": "https://shop.example.com/client.json" }),
+            json!({ "client_id": null }),
+            json!({ "redirect_uris": [] }),
+            json!({ "redirect_uris": ["javascript:alert(1)"] }),
+            json!({ "client_secret": "secret" }),
+            json!({ "token_endpoint_auth_method": "client_secret_basic" }),
+            json!({ "token_endpoint_auth_method": "private_key_jwt" }),
+            json!({ "grant_types": ["client_credentials"] }),
+        ] {
+            let published = Published::start(wrong.clone()).await;
+            for _ in 0..2 {
+                let answer = authorize(&app, &ada.access_token, &asked(&published.client())).await;
+                assert_eq!((answer.status, answer.header("location")), (400, ""), "{wrong}");
+            }
+            assert_eq!(published.asked(), 1, "it is remembered");
+        }
+        for nowhere in ["http://127.0.0.1:1/client.json", "https://10.0.0.1/client.json", "http://127.0.0.1:1/"] {
+            let client = App { number: 0, client_id: nowhere.to_owned(), secret: None };
+            assert_flat(&authorize(&app, &ada.access_token, &asked(&client)).await, 400, "invalid_client");
+        }
+        assert_eq!(app.sql_count("select count(*) from oauth_applications").await, 0);
+    }
+
+    async fn a_document_is_read_again_and_what_it_says_holds_then(engine: Engine) {
+        let app = start(engine, 10).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let published = Published::start(json!({})).await;
+        let client = published.client();
+        authorize(&app, &ada.access_token, &asked(&client)).await;
+        published.publish(json!({ "redirect_uris": ["https://shop.example.com/new"] }));
+        app.advance(Duration::from_secs(3_500));
+        assert_eq!(authorize(&app, &ada.access_token, &asked(&client)).await.status, 302);
+        app.advance(Duration::from_secs(101));
+        let signed_in = login_rivergen(&app.client(), ADA, PASSWORD).await;
+        let gone = authorize(&app, &signed_in.text_at("data.access_token"), &asked(&client)).await;
+        assert_flat(&gone, 400, "invalid_request");
+        assert_eq!(published.asked(), 2);
+        assert_eq!(app.sql_count("select count(*) from oauth_applications").await, 1);
+    }
+
+    async fn documents_are_bounded_and_off_by_default(engine: Engine) {
+        let app = start(engine, 1).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let (first, second) = (Published::start(json!({})).await, Published::start(json!({})).await);
+        assert_eq!(authorize(&app, &ada.access_token, &asked(&first.client())).await.status, 302);
+        assert_flat(&authorize(&app, &ada.access_token, &asked(&second.client())).await, 400, "invalid_client");
+        let off = TestApp::builder(engine).local_clients().start().await;
+        let bob = off.sign_up_rivergen_verified("bob@example.com").await;
+        assert_flat(&authorize(&off, &bob.access_token, &asked(&first.client())).await, 400, "invalid_client");
+        assert_eq!(first.asked(), 1);
+    }
+}

@@ -1,0 +1,40 @@
+//! Who is told of a token: RFC 7662 section 4.
+
+use serde_json::json;
+use tidegate_testkit::{Engine, TestApp, on_both_engines};
+
+use super::attacks::with_api;
+use super::signing::change;
+use super::wire::{ADA, App, described, described_with, form, register, sign_in, token_request};
+
+async fn is_told(app: &TestApp, client: &App, token: &str) -> bool {
+    let fields = [
+        ("token", token),
+        ("client_id", &client.client_id),
+        ("client_secret", client.secret.as_deref().unwrap()),
+    ];
+    let answer = app.post("/oauth/introspect").form(&form(&fields)).send().await;
+    answer.assert_status(200).field("active") == &json!(true)
+}
+
+on_both_engines! {
+    async fn the_api_that_a_token_is_for_is_told_of_it_and_no_other(engine: Engine) {
+        let app = TestApp::builder(engine).settings(with_api).start().await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let bob = app.sign_up_rivergen_verified("bob@example.com").await;
+        let client = register(&app, &ada, &described()).await;
+        let colleague = register(&app, &ada, &described_with(json!({ "name": "Colleague" }))).await;
+        let api = register(&app, &bob, &described_with(json!({ "name": "API" }))).await;
+        let api = change(&app, &api, None, |metadata| metadata.serves = vec!["https://api.example.com".to_owned()]).await;
+        let fields = [("grant_type", "client_credentials"), ("resource", "https://api.example.com")];
+        let token = token_request(&app, &client, &fields).send().await.text_at("access_token");
+        for (who, told) in [(&client, true), (&api, true), (&colleague, false)] {
+            assert_eq!(is_told(&app, who, &token).await, told, "{who:?}");
+        }
+        // Tokens for this installation are nothing of that API's, and known in the organization.
+        let token = sign_in(&app, &ada, &client).await.text_at("access_token");
+        for (who, told) in [(&client, true), (&api, false), (&colleague, true)] {
+            assert_eq!(is_told(&app, who, &token).await, told, "{who:?}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! A device polls, and gets its tokens once a person has allowed it.
+
+use serde_json::{Map, json};
+use tidegate_crypto::PlainToken;
+use tidegate_domain::Timestamp;
+use tidegate_domain::audit::Action;
+use tidegate_domain::id::{AccountId, SessionId};
+use tidegate_domain::oauth::GrantType;
+use tidegate_kernel::Call;
+use tidegate_kernel::delegate::Delegation;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::tables::sessions::{NewSessionApplication, SessionRecord};
+use tidegate_kernel::work::Subject;
+
+use super::answer::is_still;
+use super::device_codes_repository::{DeviceCode, DeviceStatus};
+use crate::applications::Application;
+use crate::claims::id_token::IdTokenFor;
+use crate::token::exchange::Opened;
+use crate::token::key::{require_key, session_key};
+use crate::token::{Issued, TokenError};
+use crate::work::Work;
+use crate::{Oauth, OauthTables};
+
+/// Seconds that a device which polls too often has to wait longer each time (RFC 8628 section 3.5), and the longest wait.
+const SLOWER_BY: i64 = 5;
+const SLOWEST: i64 = 60;
+
+const UNKNOWN: TokenError = TokenError::InvalidGrant(
+    "the device_code is unknown or used, was made for another application, or access was taken away since",
+);
+
+impl Oauth {
+    /// Exchanges a device's code for tokens, once, if a person has allowed it.
+    ///
+    /// Source: RFC 8628 sections 3.4 and 3.5.
+    ///
+    /// # Errors
+    /// [`TokenError`]: among them that the person has not answered yet.
+    pub async fn exchange_device_code(
+        &self,
+        call: &Call,
+        application: &Application,
+        device_code: &PlainToken,
+        key: Option<&str>,
+    ) -> Outcome<Issued, TokenError> {
+        if !application.may(GrantType::DeviceCode) {
+            return refuse(TokenError::UnauthorizedClient);
+        }
+        require_key(application, key)?;
+        let found = self.kernel.store.read().await?.device_codes().find(&device_code.hash()).await?;
+        // Of another application it learns nothing.
+        let found = found.filter(|found| found.application == application.id && !found.is_used);
+        let Some(code) = found else {
+            return refuse(UNKNOWN);
+        };
+        if code.expires_at <= self.kernel.now() {
+            return refuse(TokenError::ExpiredToken);
+        }
+        match code.status {
+            DeviceStatus::Denied => refuse(TokenError::AccessDenied),
+            DeviceStatus::Pending => refuse(self.note_poll(call, &code).await?),
+            DeviceStatus::Approved => {
+                match self.open_for_device(call, application, device_code, key).await? {
+                    Some(opened) => self.issue_for_device(application, opened, key.is_some()).await,
+                    None => refuse(UNKNOWN),
+                }
+            }
+        }
+    }
+
+    /// Notes a poll; answers what the device is to do.
+    async fn note_poll(&self, call: &Call, code: &DeviceCode) -> Result<TokenError, Fault> {
+        let mut work = self.begin(call).await?;
+        let now = work.now;
+        let waited = code.polled_at.map(|at| now.seconds() - at.seconds());
+        let is_too_soon = waited.is_some_and(|waited| waited < code.interval);
+        let interval = if is_too_soon {
+            (code.interval + SLOWER_BY).min(SLOWEST.max(code.interval))
+        } else {
+            code.interval
+        };
+        let is_noted = work.unit.device_codes().polled(code, interval, now).await?;
+        work.commit().await?;
+        // Another poll was noted meanwhile: there were two at once.
+        let is_pending = is_noted && !is_too_soon;
+        Ok(if is_pending { TokenError::AuthorizationPending } else { TokenError::SlowDown })
+    }
+
+    /// Opens the session that was approved. None when a concurrent poll was first, when the session that approved it has ended or could
+    /// not approve it now, and when the application is no longer what it was then.
+    async fn open_for_device(
+        &self,
+        call: &Call,
+        application: &Application,
+        device_code: &PlainToken,
+        key: Option<&str>,
+    ) -> Result<Option<Opened>, Fault> {
+        let answered = self.kernel.store.read().await?.device_codes().find(&device_code.hash()).await?;
+        let Some((account, ..)) = answered.and_then(|code| code.answered) else { return Ok(None) };
+        let subject = self.pairwise(application, account).await?;
+        let mut work = self.begin(call).await?;
+        let hash = device_code.hash();
+        let found = work.unit.device_codes().find(&hash).await?;
+        let Some((code, (account, session, decided_at))) =
+            found.and_then(|code| code.answered.map(|answered| (code, answered)))
+        else {
+            return Ok(None);
+        };
+        let Some(parent) = work.approving(account, session, decided_at).await? else { return Ok(None) };
+        let current = work.unit.applications().find(application.id).await?;
+        let Some(current) = current.filter(|now| is_still(now, &code)) else {
+            return Ok(None);
+        };
+        let scopes = code.scopes.intersection(&current.scopes);
+        let delegation = Delegation {
+            session: &parent,
+            application: NewSessionApplication {
+                id: application.id,
+                epoch: code.application_epoch,
+                audience: code.audience.as_deref(),
+                approved_by: parent.id,
+                approved_contract: parent.contract,
+                key: session_key(application, key),
+                subject,
+            },
+            name: &current.name,
+            // Where the device is, as far as it is known: where its owner was, the session that approved it says.
+            ip: &code.ip,
+            scopes: &scopes,
+            key,
+        };
+        let (session, tokens) = work.kernel().open_delegated(delegation).await?;
+        if !work.unit.device_codes().use_up(code.id, session, work.now).await? {
+            return Ok(None);
+        }
+        let subject = Subject {
+            account: Some(account),
+            organization: Some(parent.organization),
+            session: Some(session),
+        };
+        let metadata = json!({
+            "client_id": application.id, "name": current.name, "scope": scopes.to_string(), "through": "device",
+        });
+        work.audit(Action::ApplicationSignedIn, subject, metadata).await?;
+        work.commit().await?;
+        Ok(Some(Opened { session, tokens, parent, scopes }))
+    }
+
+    async fn issue_for_device(
+        &self,
+        application: &Application,
+        opened: Opened,
+        is_key_bound: bool,
+    ) -> Outcome<Issued, TokenError> {
+        let id_token = self.id_token(IdTokenFor {
+            application,
+            subject: self.subject_of(application, opened.parent.account).await?,
+            session: opened.session,
+            scopes: &opened.scopes,
+            nonce: None,
+            amr: opened.parent.amr,
+            auth_time: opened.parent.auth_time,
+            access_token: opened.tokens.access_token.expose(),
+            requested: Map::new(),
+        });
+        let id_token = id_token.await?;
+        Ok(Issued {
+            access_token: opened.tokens.access_token,
+            expires_in: opened.tokens.expires_in,
+            refresh_token: Some(opened.tokens.refresh_token),
+            scopes: opened.scopes,
+            id_token,
+            is_key_bound,
+        })
+    }
+}
+
+impl Work<'_> {
+    /// The session that approved a device's request, locked with its account. None where it has ended, or could not approve it now.
+    async fn approving(
+        &mut self,
+        account: AccountId,
+        session: SessionId,
+        at: Timestamp,
+    ) -> Result<Option<SessionRecord>, Fault> {
+        self.kernel().lock(account).await?;
+        let parent = self.app.kernel.current_session(&mut self.unit, session).await?;
+        let Some(parent) = parent.filter(|parent| parent.account == account) else {
+            return Ok(None);
+        };
+        match self.kernel().require_shown(&parent, parent.contract, at).await {
+            Err(Fault::StepUpRequired) => Ok(None),
+            Err(fault) => Err(fault),
+            Ok(()) => Ok(Some(parent)),
+        }
+    }
+}

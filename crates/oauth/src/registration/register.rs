@@ -1,0 +1,111 @@
+//! An application registers itself.
+
+use tidegate_crypto::PlainToken;
+use tidegate_domain::RegistrationMode;
+use tidegate_domain::id::OrganizationId;
+use tidegate_kernel::Call;
+use tidegate_kernel::counted_client::CountedClient;
+use tidegate_kernel::fault::{Outcome, Refused, refuse};
+use tidegate_kernel::throttle::Counted;
+
+use super::described::SelfDescription;
+use super::error::{RegistrationError, refused};
+use crate::applications::Application;
+use crate::applications::create::{Origin, Registered};
+use crate::work::Work;
+use crate::{Oauth, OauthTables};
+
+/// Prefix of registration access tokens, so that a leaked one is recognised for what it is.
+pub const REGISTRATION_PREFIX: &str = "tgm_";
+
+/// An application that registered itself.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The application.
+    pub application: Application,
+    /// Its secret, if it has one and it is new.
+    pub secret: Option<PlainToken>,
+    /// The token by which it manages its registration, when it is new.
+    pub token: Option<PlainToken>,
+}
+
+impl Oauth {
+    /// Registers an application that describes itself, with an initial access token or, where that is allowed, without one.
+    ///
+    /// Source: RFC 7591 section 3; OpenID Connect Registration section 3.
+    ///
+    /// # Errors
+    /// [`RegistrationError`].
+    pub async fn register_itself(
+        &self,
+        call: &Call,
+        initial: Option<&PlainToken>,
+        description: &SelfDescription,
+    ) -> Outcome<Registration, RegistrationError> {
+        let rules = &self.rules().registration;
+        if !rules.is_on() {
+            return refuse(RegistrationError::Off);
+        }
+        let counted = (Counted::Client(CountedClient::Registrations), rules.by_network);
+        self.kernel.throttle(call, &[counted]).await?;
+        let mark = self.mark();
+        let new = self.described(description, &mark).map_err(Refused::Rule)?;
+        let mut work = self.begin(call).await?;
+        let organization = work.organization_for(initial).await?;
+        let token = PlainToken::generate(REGISTRATION_PREFIX, self.kernel.entropy.as_ref());
+        let hash = token.hash();
+        let registered = work.insert(organization, None, &new, &Origin::Registered(&hash)).await;
+        let Registered { application, secret } = registered.map_err(refused)?;
+        work.check_room().await?;
+        work.commit().await?;
+        self.prepare_keys_of(&application).await?;
+        Ok(Registration { application, secret, token: Some(token) })
+    }
+
+    /// What keeps the names of applications apart that register themselves.
+    pub(crate) fn mark(&self) -> String {
+        let text = self.new_epoch().simple().to_string();
+        text.chars().take(8).collect()
+    }
+}
+
+impl Work<'_> {
+    /// Whose applications those are that are registered with that token; without one the operator's, where anybody may register.
+    async fn organization_for(
+        &mut self,
+        initial: Option<&PlainToken>,
+    ) -> Outcome<OrganizationId, RegistrationError> {
+        let rules = &self.app.rules().registration;
+        if let Some(token) = initial {
+            let found = self.unit.registration_tokens().use_up(&token.hash(), self.now).await?;
+            return found.ok_or(Refused::Rule(RegistrationError::Token));
+        }
+        if rules.mode != RegistrationMode::Open {
+            return refuse(RegistrationError::Token);
+        }
+        self.organization_of_strangers().await
+    }
+
+    /// The organization with which applications are kept that nobody registered for it.
+    pub(crate) async fn organization_of_strangers(&mut self) -> Outcome<OrganizationId, RegistrationError> {
+        let number = self.app.rules().registration.organization;
+        let found = match number {
+            Some(number) => self.unit.applications().organization_numbered(number).await?,
+            None => None,
+        };
+        found.ok_or_else(|| {
+            tracing::error!("oauth.registration.organization is not set to the number of an organization");
+            Refused::Rule(RegistrationError::NotSetUp)
+        })
+    }
+
+    /// Refuses one more than there may be.
+    pub(crate) async fn check_room(&mut self) -> Outcome<(), RegistrationError> {
+        let most = i64::from(self.app.rules().registration.most);
+        if self.unit.applications().count_self_registered().await? > most {
+            tracing::warn!(most, "no more applications can register themselves; see oauth.registration.most");
+            return refuse(RegistrationError::Full);
+        }
+        Ok(())
+    }
+}
