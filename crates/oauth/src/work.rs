@@ -3,8 +3,10 @@
 use serde_json::Value;
 use tidegate_database::Unit;
 use tidegate_domain::audit::Action;
+use tidegate_domain::id::{AccountId, SessionId};
 use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::tables::sessions::SessionRecord;
 use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call, Fault, Grant};
 
@@ -91,6 +93,28 @@ impl Oauth {
         let grant = actor.authorize(permission)?;
         self.kernel.ensure_session_current(grant).await?;
         Ok((self.kernel.store.read().await?, grant))
+    }
+}
+
+impl Work<'_> {
+    /// The session that approved what an application exchanges now, locked with its account: as it is now, for an approval at `at`. None
+    /// where it has ended, or could not approve it now.
+    pub(crate) async fn approving(
+        &mut self,
+        account: AccountId,
+        session: SessionId,
+        at: Timestamp,
+    ) -> Result<Option<SessionRecord>, Fault> {
+        self.kernel().lock(account).await?;
+        let approving = self.app.kernel.current_session(&mut self.unit, session).await?;
+        let Some(approving) = approving.filter(|approving| approving.account == account) else {
+            return Ok(None);
+        };
+        match self.kernel().require_shown(&approving, approving.contract, at).await {
+            Err(Fault::StepUpRequired) => Ok(None),
+            Err(fault) => Err(fault),
+            Ok(()) => Ok(Some(approving)),
+        }
     }
 }
 

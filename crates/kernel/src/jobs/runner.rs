@@ -132,22 +132,22 @@ async fn lane(source: &dyn Source, mut stopping: watch::Receiver<bool>) {
         }
     }
     let mut running = JoinSet::new();
-    let (mut is_looked_at, mut more) = (true, false);
+    let (mut should_claim, mut more) = (true, false);
     while !*stopping.borrow() {
         while let Some(ended) = running.try_join_next() {
             note(source, ended);
-            is_looked_at |= more;
+            should_claim |= more;
         }
         let room = source.at_once().saturating_sub(running.len());
         let mut is_read = true;
-        if room > 0 && std::mem::take(&mut is_looked_at) {
+        if room > 0 && std::mem::take(&mut should_claim) {
             match source.claim(room, &stopping).await {
                 Ok(claimed) => {
                     if failures.succeeded() > 0 {
                         tracing::info!(source = source.name(), "background work is read again");
                     }
                     more = claimed.more;
-                    is_looked_at = more && !claimed.work.is_empty();
+                    should_claim = more && !claimed.work.is_empty();
                     claimed.work.into_iter().for_each(|one| {
                         running.spawn(one);
                     });
@@ -157,18 +157,18 @@ async fn lane(source: &dyn Source, mut stopping: watch::Receiver<bool>) {
                     unread(source, &fault, &failures);
                 }
             }
-            if is_looked_at {
+            if should_claim {
                 continue;
             }
         }
         tokio::select! {
-            () = source.news(), if room > 0 && is_read => is_looked_at = true,
+            () = source.news(), if room > 0 && is_read => should_claim = true,
             // One that ended leaves room for what there was none for.
             Some(ended) = running.join_next(), if !running.is_empty() => {
                 note(source, ended);
-                is_looked_at = more;
+                should_claim = more;
             }
-            () = sleep(POLL) => is_looked_at = true,
+            () = sleep(POLL) => should_claim = true,
             () = stopped(&mut stopping) => {}
         }
     }

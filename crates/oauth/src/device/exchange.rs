@@ -2,14 +2,12 @@
 
 use serde_json::{Map, json};
 use tidegate_crypto::PlainToken;
-use tidegate_domain::Timestamp;
 use tidegate_domain::audit::Action;
-use tidegate_domain::id::{AccountId, SessionId};
 use tidegate_domain::oauth::GrantType;
 use tidegate_kernel::Call;
 use tidegate_kernel::delegate::Delegation;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
-use tidegate_kernel::tables::sessions::{NewSessionApplication, SessionRecord};
+use tidegate_kernel::tables::sessions::NewSessionApplication;
 use tidegate_kernel::work::Subject;
 
 use super::answer::is_still;
@@ -19,7 +17,6 @@ use crate::claims::id_token::IdTokenFor;
 use crate::token::exchange::Opened;
 use crate::token::key::{require_key, session_key};
 use crate::token::{Issued, TokenError};
-use crate::work::Work;
 use crate::{Oauth, OauthTables};
 
 /// Seconds that a device which polls too often has to wait longer each time (RFC 8628 section 3.5), and the longest wait.
@@ -173,26 +170,5 @@ impl Oauth {
             id_token,
             is_key_bound,
         })
-    }
-}
-
-impl Work<'_> {
-    /// The session that approved a device's request, locked with its account. None where it has ended, or could not approve it now.
-    async fn approving(
-        &mut self,
-        account: AccountId,
-        session: SessionId,
-        at: Timestamp,
-    ) -> Result<Option<SessionRecord>, Fault> {
-        self.kernel().lock(account).await?;
-        let parent = self.app.kernel.current_session(&mut self.unit, session).await?;
-        let Some(parent) = parent.filter(|parent| parent.account == account) else {
-            return Ok(None);
-        };
-        match self.kernel().require_shown(&parent, parent.contract, at).await {
-            Err(Fault::StepUpRequired) => Ok(None),
-            Err(fault) => Err(fault),
-            Ok(()) => Ok(Some(parent)),
-        }
     }
 }

@@ -146,15 +146,9 @@ impl Oauth {
     ) -> Result<Option<Opened>, Fault> {
         let subject = self.pairwise(application, code.account).await?;
         let mut work = self.begin(call).await?;
-        work.kernel().lock(code.account).await?;
-        let parent = self.kernel.current_session(&mut work.unit, code.session).await?;
-        let Some(parent) = parent.filter(|parent| parent.account == code.account) else {
+        let Some(parent) = work.approving(code.account, code.session, code.created_at).await? else {
             return Ok(None);
         };
-        match work.kernel().require_shown(&parent, parent.contract, code.created_at).await {
-            Err(Fault::StepUpRequired) => return Ok(None),
-            delegable => delegable?,
-        }
         let current = work.unit.applications().find(application.id).await?;
         let Some(current) = current.filter(|now| is_still(now, code)) else {
             return Ok(None);

@@ -22,13 +22,13 @@ use super::{ACQUIRE_TIMEOUT, SUSPECT_AFTER, is_closed};
 const OLDEST: Duration = Duration::from_secs(30 * 60);
 /// Connections that nobody used for this time are closed.
 const IDLE: Duration = Duration::from_secs(10 * 60);
-/// How often it is looked for those.
+/// How often those are looked for.
 const SWEEP: Duration = Duration::from_secs(60);
 /// How soon a server that refuses connections is asked again, at first and at most.
 const ASK_AGAIN: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(500)];
 /// How long a connection that rested may take to answer that it lives.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
-/// How often it is looked whether all connections were given back, and for how long.
+/// How often it is checked that all connections were given back, and for how long.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const CLOSED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -88,7 +88,7 @@ impl Drop for Pooled {
     }
 }
 
-/// Makes connections, and looks whether those that rested still live.
+/// Makes connections, and checks that idle ones still live.
 pub(crate) struct Maker(PgConnectOptions);
 
 impl managed::Manager for Maker {
