@@ -55,6 +55,25 @@ macro_rules! fetch_all {
     ($($rest:tt)*) => { $crate::fetch!(fetch_all, $($rest)*) };
 }
 
+/// Deletes the rows of `$table` that `$which` names (condition, order and limit); `$key` is its primary key. Answers how many.
+///
+/// On PostgreSQL rows that another unit has locked are left for the next time: what tidies up waits for nobody, so that no two can
+/// wait for each other.
+#[macro_export]
+macro_rules! prune {
+    ($unit:expr, $table:literal, $key:literal, $which:literal $(, $value:expr)* $(,)?) => {{
+        let sql = if $unit.is_postgres() {
+            concat!(
+                "with over as materialized (select ", $key, " from ", $table, " ", $which, " for update skip locked) ",
+                "delete from ", $table, " where (", $key, ") in (select ", $key, " from over)",
+            )
+        } else {
+            concat!("delete from ", $table, " where (", $key, ") in (select ", $key, " from ", $table, " ", $which, ")")
+        };
+        $crate::execute!($unit, sql $(, $value)*)
+    }};
+}
+
 /// Runs one statement that writes several rows; answers how many it changed. `$values` are those of the rows' placeholders, in the
 /// statement made by [`rows`](crate::rows): first those all rows share, then row by row.
 #[macro_export]

@@ -118,6 +118,11 @@ impl Unit {
         Ok(self.session.connection())
     }
 
+    /// Whether it runs on PostgreSQL: for [`crate::prune!`].
+    pub fn is_postgres(&self) -> bool {
+        self.session.is_postgres()
+    }
+
     /// Notes that a statement was run: for repositories.
     pub fn succeeded(&mut self) {
         self.must_roll_back = false;

@@ -132,6 +132,10 @@ impl Session {
         matches!(self, Self::SqliteWrite(_) | Self::PostgresWrite(_) | Self::PostgresSingle(_))
     }
 
+    pub(crate) fn is_postgres(&self) -> bool {
+        !matches!(self, Self::SqliteWrite(_) | Self::SqliteRead(_))
+    }
+
     /// Makes what the unit wrote durable and notifies other nodes of `changes`.
     pub(crate) async fn commit(self, changes: &[Change]) -> Result<()> {
         match self {

@@ -1,7 +1,7 @@
 //! Challenges: codes and links sent out, to be sent back once.
 
 use sqlx::types::Json;
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional};
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional, prune};
 use tidegate_domain::challenge::{Challenge, Continuation, MAX_LINK_USES, Purpose};
 use tidegate_domain::id::{AccountId, ChallengeId};
 use tidegate_domain::{ContractId, Timestamp};
@@ -358,10 +358,11 @@ impl Challenges<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from challenges where id in
-                (select id from challenges where expires_at < $1 order by expires_at limit $2)",
+            "challenges",
+            "id",
+            "where expires_at < $1 order by expires_at limit $2",
             before.micros(),
             at_most,
         )

@@ -1,6 +1,6 @@
 //! Sign-ins that were sent to a provider, in the store.
 
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional};
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional, prune};
 use tidegate_domain::Timestamp;
 use uuid::Uuid;
 
@@ -196,10 +196,11 @@ impl SocialRequests<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, before: Timestamp, most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from social_requests where id in
-                (select id from social_requests where expires_at < $1 order by expires_at limit $2)",
+            "social_requests",
+            "id",
+            "where expires_at < $1 order by expires_at limit $2",
             before.micros(),
             most,
         )

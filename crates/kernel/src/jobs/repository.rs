@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one};
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, prune};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::AccountId;
 use uuid::Uuid;
@@ -446,10 +446,11 @@ impl Jobs<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from jobs where id in
-                (select id from jobs where state = 'dead' and run_at < $1 order by run_at limit $2)",
+            "jobs",
+            "id",
+            "where state = 'dead' and run_at < $1 order by run_at limit $2",
             before.micros(),
             at_most,
         )

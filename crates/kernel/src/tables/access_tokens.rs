@@ -1,6 +1,6 @@
 //! Personal access tokens: hashes only.
 
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_one, fetch_optional};
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_one, fetch_optional, prune};
 use tidegate_domain::account::AccountKind;
 use tidegate_domain::id::{AccessTokenId, AccountId, OrganizationId, SessionId};
 use tidegate_domain::session::AmrSet;
@@ -411,10 +411,11 @@ impl AccessTokens<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from access_tokens where number in
-                (select number from access_tokens where expires_at < $1 order by expires_at, number limit $2)",
+            "access_tokens",
+            "number",
+            "where expires_at < $1 order by expires_at, number limit $2",
             before.micros(),
             at_most,
         )

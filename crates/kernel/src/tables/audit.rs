@@ -4,9 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use sqlx::types::Json;
-use tidegate_database::{
-    Deferred, MOST_ROWS, Result, Unit, execute, execute_rows, fetch_all, fetch_one, rows,
-};
+use tidegate_database::{Deferred, MOST_ROWS, Result, Unit, execute_rows, fetch_all, fetch_one, prune, rows};
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, AuditEventId, OrganizationId, SessionId};
 use tidegate_domain::{ContractId, Origin, Timestamp};
@@ -209,10 +207,11 @@ impl Audit<'_> {
     /// Those of the database.
     pub async fn prune(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
         self.0.write_deferred().await?;
-        execute!(
+        prune!(
             self.0,
-            "delete from audit_events where number in
-                (select number from audit_events where at < $1 order by at limit $2)",
+            "audit_events",
+            "number",
+            "where at < $1 order by at limit $2",
             before.micros(),
             at_most,
         )
@@ -224,10 +223,11 @@ impl Audit<'_> {
     /// Those of the database.
     pub async fn prune_without_account(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
         self.0.write_deferred().await?;
-        execute!(
+        prune!(
             self.0,
-            "delete from audit_events where number in
-                (select number from audit_events where account_id is null and at < $1 order by at limit $2)",
+            "audit_events",
+            "number",
+            "where account_id is null and at < $1 order by at limit $2",
             before.micros(),
             at_most,
         )

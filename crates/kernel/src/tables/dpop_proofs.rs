@@ -1,6 +1,6 @@
 //! Proofs of possession that were shown.
 
-use tidegate_database::{Result, Unit, execute};
+use tidegate_database::{Result, Unit, execute, prune};
 use tidegate_domain::Timestamp;
 
 /// Proofs of possession of a unit of work.
@@ -26,10 +26,11 @@ impl DpopProofs<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, now: Timestamp, at_most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from dpop_proofs where id in
-                (select id from dpop_proofs where expires_at < $1 order by expires_at limit $2)",
+            "dpop_proofs",
+            "id",
+            "where expires_at < $1 order by expires_at limit $2",
             now.micros(),
             at_most,
         )

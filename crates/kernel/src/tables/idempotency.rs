@@ -1,6 +1,6 @@
 //! Answers kept for requests that may be repeated.
 
-use tidegate_database::{Result, Unit, execute, fetch_optional};
+use tidegate_database::{Result, Unit, execute, fetch_optional, prune};
 use tidegate_domain::Timestamp;
 
 /// Idempotency records of a unit of work.
@@ -76,10 +76,11 @@ impl Idempotency<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, now: Timestamp, at_most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from idempotency_records where key_mac in
-                (select key_mac from idempotency_records where expires_at <= $1 order by expires_at, key_mac limit $2)",
+            "idempotency_records",
+            "key_mac",
+            "where expires_at <= $1 order by expires_at, key_mac limit $2",
             now.micros(),
             at_most,
         )

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_database::{Result, Unit, execute, fetch_optional};
+use tidegate_database::{Result, Unit, execute, fetch_optional, prune};
 use tidegate_domain::Timestamp;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::id::AccountId;
@@ -82,11 +82,11 @@ impl KnownNetworks<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from known_networks where last_success_at in
-                (select last_success_at from known_networks where last_success_at < $1
-                 order by last_success_at limit $2)",
+            "known_networks",
+            "account_id, network_mac",
+            "where last_success_at < $1 order by last_success_at limit $2",
             before.micros(),
             at_most,
         )

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use tidegate_database::{
-    MOST_ROWS, Result, StoreError, Unit, execute, execute_rows, fetch_one, fetch_optional, fetch_rows, rows,
+    MOST_ROWS, Result, StoreError, Unit, execute, execute_rows, fetch_one, fetch_optional, fetch_rows, prune,
+    rows,
 };
 use tidegate_domain::Timestamp;
 use tidegate_domain::limit::{Limit, LimitStatus};
@@ -187,10 +188,11 @@ impl Limits<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, now: Timestamp, at_most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from rate_limit_buckets where bucket in
-                (select bucket from rate_limit_buckets where resets_at <= $1 order by resets_at, bucket limit $2)",
+            "rate_limit_buckets",
+            "bucket",
+            "where resets_at <= $1 order by resets_at, bucket limit $2",
             now.micros(),
             at_most,
         )

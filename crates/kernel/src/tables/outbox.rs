@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional};
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional, prune};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::OutboxMessageId;
 use uuid::Uuid;
@@ -453,12 +453,11 @@ impl Outbox<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from outbox_messages where id in
-                (select id from outbox_messages
-                 where state in ('delivered', 'discarded') and next_attempt_at < $1
-                 order by next_attempt_at limit $2)",
+            "outbox_messages",
+            "id",
+            "where state in ('delivered', 'discarded') and next_attempt_at < $1 order by next_attempt_at limit $2",
             before.micros(),
             at_most,
         )

@@ -1,7 +1,7 @@
 //! Authorization codes in the store: hashes only.
 
 use tidegate_crypto::TokenHash;
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional};
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional, prune};
 use tidegate_domain::id::{AccountId, ApplicationId, SessionId};
 use tidegate_domain::{Scopes, Timestamp};
 use uuid::Uuid;
@@ -179,10 +179,11 @@ impl Codes<'_> {
 
     /// Removes codes that expired before `before`; answers how many.
     pub(crate) async fn prune(&mut self, before: Timestamp, at_most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from oauth_codes where id in
-                (select id from oauth_codes where expires_at < $1 order by expires_at, id limit $2)",
+            "oauth_codes",
+            "id",
+            "where expires_at < $1 order by expires_at, id limit $2",
             before.micros(),
             at_most,
         )

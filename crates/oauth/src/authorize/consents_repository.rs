@@ -1,6 +1,6 @@
 //! What people have allowed applications, in the store.
 
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional};
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional, prune};
 use tidegate_domain::ContractId;
 use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId};
 use tidegate_domain::{Scopes, Timestamp};
@@ -163,11 +163,11 @@ impl Consents<'_> {
 
     /// Removes what was allowed applications that are gone; answers how many.
     pub(crate) async fn prune(&mut self, at_most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from oauth_consents where application_id in
-                (select c.application_id from oauth_consents c
-                 left join oauth_applications p on p.id = c.application_id where p.id is null limit $1)",
+            "oauth_consents",
+            "account_id, application_id, given_through",
+            "where not exists (select 1 from oauth_applications p where p.id = application_id) limit $1",
             at_most,
         )
     }

@@ -1,7 +1,7 @@
 //! Authorization requests that were pushed, in the store.
 
 use tidegate_crypto::TokenHash;
-use tidegate_database::{Result, Unit, execute, fetch_optional};
+use tidegate_database::{Result, Unit, execute, fetch_optional, prune};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::ApplicationId;
 use uuid::Uuid;
@@ -123,10 +123,11 @@ impl PushedRequests<'_> {
 
     /// Removes at most so many that have expired.
     pub(crate) async fn prune(&mut self, now: Timestamp, at_most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from oauth_pushed_requests where hash in
-                (select hash from oauth_pushed_requests where expires_at < $1 order by expires_at, hash limit $2)",
+            "oauth_pushed_requests",
+            "hash",
+            "where expires_at < $1 order by expires_at, hash limit $2",
             now.micros(),
             at_most,
         )

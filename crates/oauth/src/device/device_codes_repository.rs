@@ -1,7 +1,7 @@
 //! Devices that wait for a person, in the store: hashes only.
 
 use tidegate_crypto::TokenHash;
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional};
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional, prune};
 use tidegate_domain::id::{AccountId, ApplicationId, SessionId};
 use tidegate_domain::{Scopes, Timestamp};
 use uuid::Uuid;
@@ -245,10 +245,11 @@ impl DeviceCodes<'_> {
 
     /// Removes requests that expired before `before`; answers how many.
     pub(crate) async fn prune(&mut self, before: Timestamp, at_once: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from oauth_device_codes where id in
-                (select id from oauth_device_codes where expires_at < $1 order by expires_at limit $2)",
+            "oauth_device_codes",
+            "id",
+            "where expires_at < $1 order by expires_at limit $2",
             before.micros(),
             at_once,
         )

@@ -1,7 +1,7 @@
 //! Initial access tokens in the store: hashes only.
 
 use tidegate_crypto::TokenHash;
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional};
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_optional, prune};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::OrganizationId;
 use uuid::Uuid;
@@ -99,10 +99,11 @@ impl RegistrationTokens<'_> {
 
     /// Removes at most so many that have expired or are used up.
     pub(crate) async fn prune(&mut self, now: Timestamp, at_most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from oauth_registration_tokens where id in
-                (select id from oauth_registration_tokens where expires_at < $1 or uses_left <= 0 order by id limit $2)",
+            "oauth_registration_tokens",
+            "id",
+            "where expires_at < $1 or uses_left <= 0 order by id limit $2",
             now.micros(),
             at_most,
         )

@@ -1,6 +1,6 @@
 //! Assertions that were accepted, in the store: hashes only.
 
-use tidegate_database::{Result, Unit, execute};
+use tidegate_database::{Result, Unit, execute, prune};
 use tidegate_domain::Timestamp;
 
 /// Assertions that were accepted, of a unit of work.
@@ -20,10 +20,11 @@ impl UsedAssertions<'_> {
 
     /// Forgets at most so many that have expired.
     pub(crate) async fn prune(&mut self, now: Timestamp, at_most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from oauth_used_assertions where fingerprint in
-                (select fingerprint from oauth_used_assertions where expires_at < $1 order by expires_at, fingerprint limit $2)",
+            "oauth_used_assertions",
+            "fingerprint",
+            "where expires_at < $1 order by expires_at, fingerprint limit $2",
             now.micros(),
             at_most,
         )

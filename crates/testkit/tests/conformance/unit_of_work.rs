@@ -240,6 +240,22 @@ async fn tidy_up(store: &Store, now: Timestamp) -> u64 {
 }
 
 on_one_engine! { Engine::Postgres;
+    // What tidies up waits for nobody: two that wait for each other would end one of them.
+    async fn tidying_up_leaves_the_rows_that_somebody_holds(database: TestDatabase) {
+        let store = database.open_with(|_| {}).await;
+        let mut unit = store.begin().await.unwrap();
+        for number in 0..3_u8 {
+            unit.limits().count(&[number; 32], Limit::new(1, 0), 1, NOW).await.unwrap();
+        }
+        unit.commit().await.unwrap();
+        let mut holder = store.begin().await.unwrap();
+        holder.limits().count(&[1; 32], Limit::new(1, 0), 1, at(1)).await.unwrap();
+        let mut tidying = store.begin().await.unwrap();
+        assert_eq!(tidying.limits().prune(at(1), 10).await.unwrap(), 2);
+        tidying.commit().await.unwrap();
+        holder.commit().await.unwrap();
+    }
+
     // After a fail-over, or with its disk set to read-only.
     async fn a_server_that_can_only_be_read_is_one_to_come_back_to(database: TestDatabase) {
         let read_only = |options: &mut StoreOptions| {

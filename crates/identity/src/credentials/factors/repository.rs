@@ -1,6 +1,6 @@
 //! Second factors in the store. A row is pending until its owner has shown that it works.
 
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_optional};
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_optional, prune};
 use tidegate_domain::Timestamp;
 use tidegate_domain::factor::FactorKind;
 use tidegate_domain::id::{AccountId, FactorId};
@@ -298,11 +298,11 @@ impl Factors<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, now: Timestamp, at_most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from second_factors where number in
-                (select number from second_factors where verified_at is null and expires_at <= $1
-                 order by expires_at limit $2)",
+            "second_factors",
+            "number",
+            "where verified_at is null and expires_at <= $1 order by expires_at limit $2",
             now.micros(),
             at_most,
         )

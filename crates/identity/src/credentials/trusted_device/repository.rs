@@ -1,6 +1,6 @@
 //! Trusted devices in the store. A row is inactive until its owner activates it.
 
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional};
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional, prune};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::{AccountId, TrustedDeviceId};
 use uuid::Uuid;
@@ -234,12 +234,11 @@ impl TrustedDevices<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn prune(&mut self, before: Timestamp, trusted: Timestamp, at_most: i64) -> Result<u64> {
-        execute!(
+        prune!(
             self.0,
-            "delete from trusted_devices where number in
-                (select number from trusted_devices
-                 where (activated_at is null and activation_expires_at < $1) or activated_at < $2
-                 order by number limit $3)",
+            "trusted_devices",
+            "number",
+            "where (activated_at is null and activation_expires_at < $1) or activated_at < $2 order by number limit $3",
             before.micros(),
             trusted.micros(),
             at_most,
