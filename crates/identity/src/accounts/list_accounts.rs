@@ -13,8 +13,11 @@ use crate::{Identity, IdentityTables};
 pub use crate::accounts::members_repository::Member;
 pub use crate::credentials::service_keys_repository::ServiceKey;
 
-/// Accounts read at a time. Each may have a document of 64 KiB, and a program 50 keys with one each.
-const PAGE: i64 = 20;
+/// People read at a time, and bytes of their documents after which no other is.
+const PEOPLE_AT_ONCE: (i64, i64) = (500, 1 << 20);
+
+/// The same of programs, which have up to 50 keys each, with a document of 64 KiB each.
+const PROGRAMS_AT_ONCE: (i64, i64) = (20, 1 << 20);
 
 /// Where a listing goes on.
 #[derive(Clone, Copy, Debug)]
@@ -52,8 +55,9 @@ impl Identity {
     ) -> Result<Accounts<Member>, Fault> {
         let (mut unit, grant) = self.read_as(actor, Permission::ReadMembers).await?;
         let (organization, after) = (grant.organization(), from.map(|cursor| cursor.0));
-        let accounts = unit.members().page(organization, Listed::Individuals, after, PAGE).await?;
-        let next = next(&accounts);
+        let (accounts, goes_on) =
+            unit.members().page(organization, Listed::Individuals, after, PEOPLE_AT_ONCE).await?;
+        let next = next(&accounts, goes_on);
         Ok(Accounts { accounts, next })
     }
 
@@ -70,8 +74,9 @@ impl Identity {
     ) -> Result<Accounts<Program>, Fault> {
         let (mut unit, grant) = self.read_as(actor, Permission::ReadMembers).await?;
         let (organization, after) = (grant.organization(), from.map(|cursor| cursor.0));
-        let members = unit.members().page(organization, Listed::Services, after, PAGE).await?;
-        let next = next(&members);
+        let (members, goes_on) =
+            unit.members().page(organization, Listed::Services, after, PROGRAMS_AT_ONCE).await?;
+        let next = next(&members, goes_on);
         let mut keys: HashMap<AccountId, Vec<ServiceKey>> = HashMap::new();
         if let (Some(first), Some(last)) = (members.first(), members.last()) {
             let (first, last) = (first.membership, last.membership);
@@ -87,7 +92,6 @@ impl Identity {
     }
 }
 
-fn next(page: &[Member]) -> Option<Cursor> {
-    let is_full = i64::try_from(page.len()).is_ok_and(|length| length == PAGE);
-    page.last().filter(|_| is_full).map(|last| Cursor(last.membership))
+fn next(page: &[Member], goes_on: bool) -> Option<Cursor> {
+    page.last().filter(|_| goes_on).map(|last| Cursor(last.membership))
 }

@@ -58,11 +58,20 @@ struct MemberRow {
     user_metadata: Json<Document>,
 }
 
+/// One of a page.
+#[derive(sqlx::FromRow)]
+struct PagedRow {
+    #[sqlx(flatten)]
+    member: MemberRow,
+    looked_at: i64,
+}
+
 /// The columns of [`MemberRow`].
 macro_rules! select_members {
     ($rest:literal) => {
         concat!(
-            "select a.id as account_id, m.id as membership_id, i.kind, i.value, i.verified_at, m.accepted_at, m.role, a.first_name, a.last_name, a.user_metadata
+            "select a.id as account_id, m.id as membership_id, i.kind, i.value, i.verified_at, m.accepted_at, m.role, a.first_name, a.last_name, a.user_metadata,
+                a.metadata_bytes
              from memberships m
              join accounts a on a.id = m.account_id
              join identifiers i on i.account_id = a.id and i.is_primary
@@ -135,7 +144,8 @@ impl Members<'_> {
         row.map(Member::try_from).transpose()
     }
 
-    /// Up to `limit` accounts that come after the membership `after`, or from the first.
+    /// Accounts that come after the membership `after`, or from the first: up to `limit`, fewer once their documents have `bytes` together,
+    /// but at least one. Also whether others may follow.
     ///
     /// # Errors
     /// Those of the database.
@@ -144,22 +154,34 @@ impl Members<'_> {
         organization: OrganizationId,
         listed: Listed,
         after: Option<MembershipId>,
-        limit: i64,
-    ) -> Result<Vec<Member>> {
+        (limit, bytes): (i64, i64),
+    ) -> Result<(Vec<Member>, bool)> {
         let kind = match listed {
             Listed::Individuals => "email",
             Listed::Services => "service_name",
         };
         let rows = fetch_all!(
             self.0,
-            MemberRow,
-            select_members!("i.kind = $2 and m.id > $3 order by m.id limit $4"),
+            PagedRow,
+            concat!(
+                "select * from (
+                    select next.*, count(*) over () as looked_at,
+                        sum(metadata_bytes) over (order by membership_id) - metadata_bytes as bytes_before
+                    from (",
+                select_members!("i.kind = $2 and m.id > $3 order by m.id limit $4"),
+                ") next) paged where bytes_before <= $5 order by membership_id"
+            ),
             organization.0,
             kind,
             after.map_or_else(Uuid::nil, Uuid::from),
             limit,
+            bytes,
         )?;
-        rows.into_iter().map(Member::try_from).collect()
+        let count = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
+        let goes_on =
+            rows.first().is_some_and(|row| row.looked_at >= limit || row.looked_at > count(rows.len()));
+        let members = rows.into_iter().map(|row| Member::try_from(row.member));
+        Ok((members.collect::<Result<_>>()?, goes_on))
     }
 
     /// Writes what managers may change of an account beside its password. The name shown follows given and family name as
