@@ -4,6 +4,8 @@
 //! every account with its organization, workspace, roles, membership, address, password, a session with a refresh token,
 //! and a line of the audit log.
 
+use std::path::Path;
+
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
@@ -85,6 +87,59 @@ pub(crate) fn seed_members(setup: &Setup, from: u64, count: u64) -> Result<()> {
             sqlx::raw_sql(AssertSqlSafe(numbered)).execute(&mut on).await?;
         }
         on.close().await?;
+        Ok(())
+    })
+}
+
+/// What each of many tables has.
+const COLUMNS: &str = "name text not null, amount numeric(10, 2), made_at timestamp, note text";
+
+/// Makes `count` tables in a PostgreSQL database.
+pub(crate) fn make_tables_in_postgres(address: &str, count: u64) -> Result<()> {
+    /// Each table is a lock until its transaction ends.
+    const AT_ONCE: u64 = 500;
+    block_on(async {
+        let mut on = PgConnection::connect(address).await?;
+        for first in (1..=count).step_by(AT_ONCE as usize) {
+            let last = count.min(first + AT_ONCE - 1);
+            let statement = format!(
+                "do $$ begin for i in {first}..{last} loop
+                    execute format('create table table_%s (id bigint primary key, {COLUMNS})', i);
+                 end loop; end $$"
+            );
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut on).await?;
+        }
+        sqlx::raw_sql("vacuum analyze").execute(&mut on).await?;
+        Ok(())
+    })
+}
+
+/// Makes a SQLite database with `count` tables.
+pub(crate) fn make_tables_in_sqlite(file: &Path, count: u64) -> Result<()> {
+    block_on(async {
+        let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+        let mut on = SqliteConnection::connect_with(&options).await?;
+        let tables: String = (1..=count)
+            .map(|table| format!("create table table_{table} (id integer primary key, {COLUMNS});"))
+            .collect();
+        let statement = format!("begin; {tables} commit");
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut on).await?;
+        on.close().await?;
+        Ok(())
+    })
+}
+
+/// Makes the table `orders` of `count` rows in a PostgreSQL database.
+pub(crate) fn make_rows_in_postgres(address: &str, count: u64) -> Result<()> {
+    block_on(async {
+        let mut on = PgConnection::connect(address).await?;
+        let statement = format!(
+            "create table orders as select i::bigint as id, 'order number ' || i as name, i * 0.25::float8 as amount,
+                timestamp '2024-01-01' + i * interval '1 second' as made_at, i % 3 = 0 as paid
+             from generate_series(1, {count}) as i"
+        );
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut on).await?;
+        sqlx::raw_sql("vacuum analyze orders").execute(&mut on).await?;
         Ok(())
     })
 }

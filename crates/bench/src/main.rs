@@ -18,6 +18,7 @@ mod phones;
 mod report;
 mod scenarios;
 mod server;
+mod streaming;
 mod wire;
 
 use std::path::PathBuf;
@@ -44,6 +45,24 @@ enum Command {
         #[arg(long)]
         bytes: usize,
     },
+    /// Keeps one file durably and serves it, for comparison
+    BareFile {
+        /// Where
+        #[arg(long)]
+        directory: PathBuf,
+    },
+    /// Reads a table of a PostgreSQL server and writes it as CSV
+    Stream {
+        /// The server's address
+        #[arg(long)]
+        address: String,
+        /// The table, in the schema public
+        #[arg(long)]
+        table: String,
+        /// The CSV file
+        #[arg(long)]
+        file: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -62,7 +81,7 @@ struct Options {
     json: Option<PathBuf>,
     /// Only scenarios whose name contains this: starting, reading, listing, writing-sqlite, writing-postgres,
     /// phones-sqlite, phones-postgres, factors-sqlite,
-    /// factors-postgres, oauth-sqlite, oauth-postgres, signing-in, scale
+    /// factors-postgres, oauth-sqlite, oauth-postgres, signing-in, storage, discovery, sources, scale
     #[arg(long, default_value = "")]
     only: String,
     /// How many accounts are many
@@ -90,6 +109,8 @@ fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Run(options) => run(options),
         Command::Bare { bytes } => bare::serve(bytes),
+        Command::BareFile { directory } => bare::serve_file(directory),
+        Command::Stream { address, table, file } => streaming::stream(&address, &table, &file),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! Server processes: Tidegate as an operator runs it, and the bare one it is compared with.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -7,6 +8,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::Result;
 use crate::load::{Load, Measured, Timing, run, with_connection};
@@ -78,7 +81,7 @@ impl Setup {
             ("ingestiq.limits", &["failed_sign_in", "anonymous_requests", "authenticated_requests"]),
             ("crossing_minds.limits", &["requests_by_organization"]),
             ("riven.limits", &["anonymous_requests", "authenticated_requests"]),
-            ("oauth", &["codes_by_account"]),
+            ("oauth", &["codes_by_account", "requests_by_client"]),
             ("phone.limits", &["by_phone_at_once", "by_phone", "by_ip", "by_prefix"]),
         ] {
             let key = |limit: &str| {
@@ -87,6 +90,10 @@ impl Setup {
             for limit in limits.iter().filter(|limit| !self.without.contains(&key(limit))) {
                 writeln!(text, "{} = {NO_LIMIT}", key(limit))?;
             }
+        }
+        // The data sources measured are on this machine.
+        if !self.without.iter().any(|key| key == "data.allowed_networks") {
+            writeln!(text, "data.allowed_networks = [\"127.0.0.0/8\"]")?;
         }
         match self.hash {
             Hash::Bcrypt(cost) => writeln!(text, "[password_hash]\nscheme = \"bcrypt\"\ncost = {cost}")?,
@@ -139,6 +146,13 @@ impl Server {
         Self::start(command, &dir.join("bare.log"))
     }
 
+    /// This program's own bare server of one file, which it keeps in `dir`.
+    pub(crate) fn bare_file(dir: &Path) -> Result<Self> {
+        let mut command = private(&std::env::current_exe()?);
+        command.args(["bare-file", "--directory"]).arg(dir);
+        Self::start(command, &dir.join("bare-file.log"))
+    }
+
     fn start(mut command: Command, log: &Path) -> Result<Self> {
         let begun = Instant::now();
         let mut child = command.stdout(Stdio::piped()).stderr(File::create(log)?).spawn()?;
@@ -185,13 +199,7 @@ impl Server {
 
     /// Resident memory in MB: now, and the most there was.
     pub(crate) fn memory(&self) -> Result<(f64, f64)> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let megabytes = |name: &str| -> Result<f64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no memory in /proc")?;
-            let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
-            Ok(kibibytes * 1_024.0 / 1_000_000.0)
-        };
-        Ok((megabytes("VmRSS:")?, megabytes("VmHWM:")?))
+        memory_of(self.child.id())
     }
 }
 
@@ -200,6 +208,26 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Runs another command of this program to its end, in a process of its own whose memory is its own; answers the JSON that it prints.
+pub(crate) fn alone(arguments: &[&OsStr]) -> Result<Value> {
+    let output = private(&std::env::current_exe()?).args(arguments).output()?;
+    if !output.status.success() {
+        return Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Resident memory of a process in MB: now, and the most there was.
+pub(crate) fn memory_of(process: u32) -> Result<(f64, f64)> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let megabytes = |name: &str| -> Result<f64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no memory in /proc")?;
+        let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kibibytes * 1_024.0 / 1_000_000.0)
+    };
+    Ok((megabytes("VmRSS:")?, megabytes("VmHWM:")?))
 }
 
 /// A process that ends with this one, however that ends, and has no configuration in its environment.

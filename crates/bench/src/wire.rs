@@ -140,6 +140,16 @@ pub(crate) fn get_with(path: &str, headers: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// A request with these headers, each with its end, and a body as it is.
+pub(crate) fn request_with(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: tidegate-bench\r\naccept: application/json\r\n\
+         {headers}content-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
 /// A request with a form of values that need no encoding, and these headers.
 pub(crate) fn form_with(path: &str, headers: &str, fields: &[(&str, &str)]) -> Vec<u8> {
     let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={value}")).collect();

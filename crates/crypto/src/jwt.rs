@@ -119,7 +119,7 @@ impl KeyRing {
     /// [`TokenError::Invalid`].
     pub fn verify(&self, token: &str, issuer: &str, now: Timestamp) -> Result<AccessClaims, TokenError> {
         let claims = self.verify_for_any_audience(token, issuer, now)?;
-        if claims.aud == issuer { Ok(claims) } else { Err(TokenError::Invalid) }
+        if claims.is_for(issuer) { Ok(claims) } else { Err(TokenError::Invalid) }
     }
 
     /// The same of a token that may be for another API: to say whether it is valid (RFC 7662), never to admit its bearer.

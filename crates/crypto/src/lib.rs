@@ -6,12 +6,15 @@
 
 pub mod checked;
 pub mod client_jwt;
+pub mod cloud;
 pub mod code;
+pub mod digest;
 pub mod dpop;
 pub mod entropy;
 pub mod issuer_keys;
 pub mod jwt;
 pub mod keys;
+pub mod mask_key;
 pub mod master_key;
 pub mod oauth;
 pub mod password;
@@ -27,12 +30,15 @@ pub mod webauthn;
 mod testing;
 
 pub use client_jwt::{ClientJwt, ClientJwtError, ClientKeys, ClientKeysError, JwtAlgorithm};
+pub use cloud::{AwsSecretKey, AzureAccountKey};
 pub use code::{one_time_code, recovery_code};
+pub use digest::ContentDigest;
 pub use entropy::SystemEntropy;
 pub use issuer_keys::{AssertionKey, IssuerKeys, IssuerTokenError, pkce_challenge};
 pub use jwt::openid::HintError;
 pub use jwt::{KeyRing, SigningFailed, TokenError};
 pub use keys::{KeyError, RsaSize, SigningAlgorithm, SigningKey, VerificationKey};
+pub use mask_key::MaskKey;
 pub use master_key::{KeyId, MasterKey, MasterKeyError};
 pub use password::{
     Decoys, Effort, PasswordError, PasswordHasher, PasswordScheme, Pepper, SchemeCount, SchemeError,

@@ -10,6 +10,39 @@ use crate::session::AmrSet;
 use crate::{ContractId, Role, Scopes};
 use uuid::Uuid;
 
+/// An audience as a claim.
+mod audience {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Named {
+        One(String),
+        Several(Vec<String>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(joined: &str, serializer: S) -> Result<S::Ok, S::Error> {
+        match joined.contains(' ') {
+            false => serializer.serialize_str(joined),
+            true => joined.split(' ').collect::<Vec<_>>().serialize(serializer),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+        Ok(match Named::deserialize(deserializer)? {
+            Named::One(one) => one,
+            Named::Several(several) => several.join(" "),
+        })
+    }
+}
+
+impl AccessClaims {
+    /// Whether it is for that API, among others or alone.
+    pub fn is_for(&self, api: &str) -> bool {
+        self.aud.split(' ').any(|one| one == api)
+    }
+}
+
 /// Claims of an access token (RFC 9068 section 2.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessClaims {
@@ -17,7 +50,9 @@ pub struct AccessClaims {
     pub iss: String,
     /// Subject: the account; for what an application does in its own name, the application.
     pub sub: AccountId,
-    /// Audience: the installation's public URL, or the API that an application asked for it for (RFC 8707).
+    /// Audience: the installation's public URL, or the APIs that an application asked for it for (RFC 8707), separated by spaces. As a claim
+    /// it is a text where it is one, and an array where it is several (RFC 7519 section 4.1.3).
+    #[serde(with = "audience")]
     pub aud: String,
     /// Expiry, in seconds since the epoch.
     pub exp: i64,

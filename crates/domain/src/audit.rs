@@ -201,6 +201,38 @@ actions! {
     TokenExchanged = "oauth.token.exchanged",
     /// An application gave up its access to an account.
     ApplicationSignedOut = "oauth.session.revoked",
+    /// A data source was made.
+    DataSourceCreated = "data_source.created",
+    /// A data source was changed, paused or resumed.
+    DataSourceUpdated = "data_source.updated",
+    /// A data source got other credentials, or they were sealed anew.
+    DataSourceCredentialsChanged = "data_source.credentials_changed",
+    /// A data source was deleted.
+    DataSourceDeleted = "data_source.deleted",
+    /// A policy was made.
+    PolicyCreated = "policy.created",
+    /// A policy or its rules were changed.
+    PolicyUpdated = "policy.updated",
+    /// A policy was deleted.
+    PolicyDeleted = "policy.deleted",
+    /// A policy was assigned.
+    PolicyAssigned = "policy.assigned",
+    /// An assignment of a policy was removed.
+    PolicyUnassigned = "policy.unassigned",
+    /// An administrator looked at what somebody would see.
+    PolicySimulated = "policy.simulated",
+    /// An operator ran a query as a member of an organization.
+    DataQueriedAs = "data.queried_as_member",
+    /// A saved question was deleted.
+    PromptDeleted = "prompt.deleted",
+    /// Saved questions of somebody were deleted, all that match.
+    PromptHistoryCleared = "prompt.history_cleared",
+    /// A template of questions was made.
+    PromptTemplateCreated = "prompt_template.created",
+    /// A template of questions was changed.
+    PromptTemplateUpdated = "prompt_template.updated",
+    /// A template of questions was deleted.
+    PromptTemplateDeleted = "prompt_template.deleted",
     /// A brokerage account was applied for.
     BrokerageApplied = "brokerage.applied",
     /// A brokerage account was opened.
@@ -209,6 +241,12 @@ actions! {
     BrokerageDocumentsSubmitted = "brokerage.documents_submitted",
     /// The status of a brokerage account changed.
     BrokerageStatusChanged = "brokerage.status_changed",
+    /// A file was uploaded.
+    FileUploaded = "storage.file.uploaded",
+    /// A file was removed.
+    FileRemoved = "storage.file.removed",
+    /// An operator changed what an organization may keep.
+    StorageLimitChanged = "storage.limit.changed",
 }
 
 impl Action {

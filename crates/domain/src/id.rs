@@ -56,6 +56,8 @@ row_keys! {
     AuditEventId,
     /// Key of a challenge.
     ChallengeId,
+    /// Key of a data source.
+    DataSourceId,
     /// Key of a database.
     DatabaseId,
     /// Key of a second factor.

@@ -38,7 +38,7 @@ pub struct RegistrationRules {
     /// Most applications that have registered themselves.
     #[default(1_000)]
     pub most: u32,
-    /// Registrations from one client network.
+    /// Registrations, and changes of them, from one client network.
     #[default(Some(Limit::new(20, 3_600)))]
     #[schemars(extend("x-kept" = true))]
     pub by_network: Option<Limit>,

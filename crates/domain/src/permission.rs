@@ -87,6 +87,28 @@ permissions! {
     AuthorizeApplications = "own_consents.manage",
     /// Read what one's scopes tell an application of oneself.
     ReadOwnClaims = "own_claims.read",
+    /// Read and download one's own files, and what the organization keeps.
+    ReadOwnFiles = "own_files.read",
+    /// Upload and remove one's own files.
+    ManageOwnFiles = "own_files.manage",
+    /// Read the data sources of one's workspaces in the organization.
+    ReadDataSources = "data_sources.read",
+    /// Create, change, test and discover data sources.
+    ManageDataSources = "data_sources.manage",
+    /// See the data sources of all workspaces, and delete them.
+    AdministerDataSources = "data_sources.administer",
+    /// Read the policies of the organization, and what they decided.
+    ReadPolicies = "policies.read",
+    /// Create, change, assign, simulate and delete those policies.
+    ManagePolicies = "policies.manage",
+    /// Ask questions and run queries of one's own over data sources that one sees.
+    QueryData = "data.query",
+    /// Read one's own questions, what became of them, and templates.
+    ReadPrompts = "prompts.read",
+    /// Change and delete one's own questions and templates.
+    ManagePrompts = "prompts.manage",
+    /// Read and clear other members' histories.
+    AdministerPrompts = "prompts.administer",
     /// Read one's own brokerage account.
     ReadBrokerageAccount = "brokerage_account.read",
     /// Open one's own brokerage account.

@@ -25,6 +25,18 @@ pub struct Quotas {
     /// Applications that sign people in with OAuth.
     #[default(100)]
     pub applications: u64,
+    /// Saved questions of all its members together. Deleted ones do not count.
+    #[default(100_000)]
+    pub prompts: u64,
+    /// Templates of questions of all its members together. Deleted ones do not count.
+    #[default(1_000)]
+    pub prompt_templates: u64,
+    /// Data sources. Deleted ones do not count.
+    #[default(100)]
+    pub data_sources: u64,
+    /// Policies. Deleted ones do not count.
+    #[default(1_000)]
+    pub policies: u64,
     /// Anonymous sessions resolved to a user, in all databases together. Those of a deleted database count until they
     /// are removed, an hour later.
     #[default(1_000_000)]
@@ -53,6 +65,14 @@ pub enum Quota {
     Databases,
     /// See [`Quotas::applications`].
     Applications,
+    /// See [`Quotas::prompts`].
+    Prompts,
+    /// See [`Quotas::prompt_templates`].
+    PromptTemplates,
+    /// See [`Quotas::data_sources`].
+    DataSources,
+    /// See [`Quotas::policies`].
+    Policies,
     /// See [`Quotas::resolved_sessions`].
     ResolvedSessions,
     /// See [`Quotas::metadata_bytes`].
@@ -81,6 +101,10 @@ impl Quotas {
             Quota::Keys => self.keys,
             Quota::Databases => self.databases,
             Quota::Applications => self.applications,
+            Quota::Prompts => self.prompts,
+            Quota::PromptTemplates => self.prompt_templates,
+            Quota::DataSources => self.data_sources,
+            Quota::Policies => self.policies,
             Quota::ResolvedSessions => self.resolved_sessions,
             Quota::MetadataBytes => self.metadata_bytes,
             Quota::OrganizationTokens => self.organization_tokens,
@@ -117,6 +141,10 @@ impl fmt::Display for Quota {
             Self::Keys => "keys of service accounts",
             Self::Databases => "databases",
             Self::Applications => "applications",
+            Self::Prompts => "saved prompts",
+            Self::PromptTemplates => "prompt templates",
+            Self::DataSources => "data sources",
+            Self::Policies => "policies",
             Self::ResolvedSessions => "resolved sessions",
             Self::MetadataBytes => "bytes of metadata",
             Self::OrganizationTokens | Self::AccountTokens => "access tokens",

@@ -46,13 +46,22 @@ const OWN: PermissionSet = PermissionSet::of(&[
 
 const FRONTEND: PermissionSet = PermissionSet::END_USER.union(PermissionSet::of(&[P::DeleteOwnAccount]));
 
-const VIEWER: PermissionSet = OWN.union(PermissionSet::of(&[P::UseBoundDatabase]));
+const VIEWER: PermissionSet = OWN.union(PermissionSet::of(&[
+    P::UseBoundDatabase,
+    P::ReadOwnFiles,
+    P::ReadDataSources,
+    P::QueryData,
+    P::ReadPrompts,
+    P::ManagePrompts,
+]));
 
 const DEVELOPER: PermissionSet = VIEWER.union(PermissionSet::of(&[
     P::ReadDatabases,
     P::ChangeBoundDatabase,
     P::ResolveOwnSession,
     P::ResolveSessions,
+    P::ManageOwnFiles,
+    P::ManageDataSources,
 ]));
 
 const ADMIN: PermissionSet = DEVELOPER.union(PermissionSet::of(&[
@@ -68,6 +77,10 @@ const ADMIN: PermissionSet = DEVELOPER.union(PermissionSet::of(&[
     P::ManageDatabases,
     P::ReadApplications,
     P::ManageApplications,
+    P::AdministerDataSources,
+    P::ReadPolicies,
+    P::ManagePolicies,
+    P::AdministerPrompts,
 ]));
 
 /// Every role: its name in the store and in token claims, and its permissions. The owner differs from an admin in
@@ -103,6 +116,22 @@ impl Role {
         ROLES.iter().find(|(_, known, _)| *known == name).map(|(role, ..)| *role)
     }
 
+    /// The role's number, by which policies are assigned to it. It is stored: it never changes.
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::Owner => 1,
+            Self::Admin => 2,
+            Self::Developer => 3,
+            Self::Viewer => 4,
+            Self::Frontend => 5,
+        }
+    }
+
+    /// The role of that number.
+    pub fn from_number(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.number() == number)
+    }
+
     /// Whether the role administers its organization (RiverGen `is_admin`).
     pub const fn is_admin(self) -> bool {
         self.permissions().contains(P::ManageMembers)
@@ -131,6 +160,8 @@ mod tests {
             assert_eq!((role, role.as_str(), role.permissions()), (known, name, permissions));
             assert_eq!(Role::from_name(name), Some(role));
         }
+        assert_eq!(Role::ALL.map(Role::number), [1, 2, 3, 4, 5]);
+        assert_eq!((Role::from_number(2), Role::from_number(6)), (Some(Role::Admin), None));
         assert_eq!(Role::from_name("root"), None);
         for (role, listed) in Role::LISTED {
             assert_eq!(Role::from_name(&listed.to_ascii_lowercase()), Some(role));

@@ -17,7 +17,10 @@ const READ: PermissionSet = PermissionSet::of(&[
     P::ReadOrganization,
     P::ReadDatabases,
     P::UseBoundDatabase,
+    P::ReadOwnFiles,
     P::ReadBrokerageAccount,
+    P::ReadDataSources,
+    P::ReadPrompts,
 ]);
 
 const WRITE: PermissionSet = PermissionSet::of(&[
@@ -26,6 +29,9 @@ const WRITE: PermissionSet = PermissionSet::of(&[
     P::ChangeBoundDatabase,
     P::ResolveOwnSession,
     P::ResolveSessions,
+    P::ManageOwnFiles,
+    P::ManageDataSources,
+    P::ManagePrompts,
 ]);
 
 const ACCOUNTS_READ: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ReadMembers]);
@@ -43,6 +49,20 @@ const DATABASES_READ: PermissionSet =
 const DATABASES_WRITE: PermissionSet =
     PermissionSet::of(&[P::ReadOwnToken, P::ManageDatabases, P::ChangeBoundDatabase]);
 const OWN_CLAIMS: PermissionSet = PermissionSet::of(&[P::ReadOwnClaims]);
+const DATA_READ: PermissionSet =
+    PermissionSet::of(&[P::ReadOwnToken, P::ReadOwnFiles, P::ReadDataSources, P::ReadPrompts]);
+const DATA_WRITE: PermissionSet = PermissionSet::of(&[
+    P::ReadOwnToken,
+    P::ManageOwnFiles,
+    P::ManageDataSources,
+    P::AdministerDataSources,
+    P::ManagePrompts,
+    P::AdministerPrompts,
+]);
+/// Rows come out of data sources with this one alone.
+const DATA_QUERY: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::QueryData, P::ReadPrompts]);
+const POLICIES_READ: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ReadPolicies]);
+const POLICIES_WRITE: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ManagePolicies]);
 const BROKERAGE_READ: PermissionSet = PermissionSet::of(&[P::ReadOwnToken, P::ReadBrokerageAccount]);
 
 const ADMIN: PermissionSet = READ
@@ -51,6 +71,10 @@ const ADMIN: PermissionSet = READ
     .union(SECURITY_READ)
     .union(ORGANIZATION_WRITE)
     .union(DATABASES_WRITE)
+    .union(DATA_WRITE)
+    .union(POLICIES_READ)
+    .union(POLICIES_WRITE)
+    .union(DATA_QUERY)
     .union(OWN_CLAIMS);
 
 const NONE: PermissionSet = PermissionSet::NONE;
@@ -60,8 +84,7 @@ const NONE: PermissionSet = PermissionSet::NONE;
 ///
 /// Those of OpenID Connect (Core sections 5.4 and 11) say what an ID token and the userinfo endpoint tell; `openid` gives the
 /// permission to ask there, the others give none.
-/// Those of data and policies belong to governed data, which has no use case yet.
-const VOCABULARY: [(&str, PermissionSet); 19] = [
+const VOCABULARY: [(&str, PermissionSet); 20] = [
     ("read", READ),
     ("write", WRITE),
     ("admin", ADMIN),
@@ -72,10 +95,11 @@ const VOCABULARY: [(&str, PermissionSet); 19] = [
     ("databases:read", DATABASES_READ),
     ("databases:write", DATABASES_WRITE),
     ("brokerage:read", BROKERAGE_READ),
-    ("data:read", NONE),
-    ("data:query", NONE),
-    ("policies:read", NONE),
-    ("policies:write", NONE),
+    ("data:read", DATA_READ),
+    ("data:write", DATA_WRITE),
+    ("data:query", DATA_QUERY),
+    ("policies:read", POLICIES_READ),
+    ("policies:write", POLICIES_WRITE),
     ("openid", OWN_CLAIMS),
     ("profile", NONE),
     ("email", NONE),
@@ -146,7 +170,7 @@ impl Scope {
         known.map_or(PermissionSet::NONE, |(_, permissions)| *permissions)
     }
 
-    fn requested(name: &str) -> Result<Self, ScopeError> {
+    fn requested(name: &str, nearest: Nearest) -> Result<Self, ScopeError> {
         let known = VOCABULARY.iter().find(|(known, _)| *known == name);
         match known {
             Some((known, _)) => Ok(Self(Cow::Borrowed(known))),
@@ -169,10 +193,20 @@ impl Scope {
     }
 }
 
-/// The scope of tokens that is most like a name.
-fn nearest(name: &str) -> &'static str {
+/// Finds the scope that a misspelled name was meant to be.
+type Nearest = fn(&str) -> &'static str;
+
+fn nearest_of_all(name: &str) -> &'static str {
+    most_like(name, Scope::known())
+}
+
+fn nearest_of_tokens(name: &str) -> &'static str {
+    most_like(name, Scope::of_tokens())
+}
+
+fn most_like(name: &str, scopes: impl Iterator<Item = &'static str>) -> &'static str {
     let name = name.to_ascii_lowercase();
-    let likeness = Scope::of_tokens().map(|known| (known, strsim::jaro_winkler(&name, known)));
+    let likeness = scopes.map(|known| (known, strsim::jaro_winkler(&name, known)));
     let nearest = likeness.max_by(|(_, one), (_, other)| one.total_cmp(other));
     nearest.map(|(known, _)| known).unwrap_or_default()
 }
@@ -203,9 +237,13 @@ impl Scopes {
     /// # Errors
     /// [`ScopeError`].
     pub fn requested<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Self, ScopeError> {
+        Self::read(names, nearest_of_all)
+    }
+
+    fn read<'n>(names: impl IntoIterator<Item = &'n str>, nearest: Nearest) -> Result<Self, ScopeError> {
         let mut scopes: Vec<Scope> = Vec::new();
         for name in names {
-            let scope = Scope::requested(name)?;
+            let scope = Scope::requested(name, nearest)?;
             if !scopes.contains(&scope) {
                 scopes.push(scope);
             }
@@ -218,7 +256,7 @@ impl Scopes {
     /// # Errors
     /// [`ScopeError`].
     pub fn requested_for_token<'n>(names: impl IntoIterator<Item = &'n str>) -> Result<Self, ScopeError> {
-        let scopes = Self::requested(names)?;
+        let scopes = Self::read(names, nearest_of_tokens)?;
         let is_openid = matches!(&scopes, Self::Limited(asked) if asked.iter().any(Scope::is_openid));
         if is_openid { Err(ScopeError::OfOpenId) } else { Ok(scopes) }
     }
@@ -435,6 +473,9 @@ mod tests {
             ("policy:write", "policies:write"),
             ("databases", "databases:read"),
             ("organisation:read", "organization:read"),
+            ("mail", "email"),
+            ("open_id", "openid"),
+            ("offline", "offline_access"),
         ] {
             assert_eq!(Scopes::requested([typed]), Err(ScopeError::Unknown(meant)), "{typed}");
         }
@@ -458,7 +499,9 @@ mod tests {
     #[test]
     fn no_scope_that_a_token_cannot_have_is_the_nearest() {
         for typed in ["opened", "e-mail", "profil", "offline"] {
-            let Err(ScopeError::Unknown(nearest)) = Scopes::requested([typed]) else { panic!("{typed}") };
+            let Err(ScopeError::Unknown(nearest)) = Scopes::requested_for_token([typed]) else {
+                panic!("{typed}")
+            };
             assert!(!OPENID.contains(&nearest), "{typed}: {nearest}");
         }
     }
@@ -500,7 +543,7 @@ mod tests {
         }
 
         #[test]
-        fn more_scopes_never_give_less(some in prop::sample::subsequence(&VOCABULARY[..], 0..19), more in prop::sample::subsequence(&VOCABULARY[..], 0..19)) {
+        fn more_scopes_never_give_less(some in prop::sample::subsequence(&VOCABULARY[..], 0..20), more in prop::sample::subsequence(&VOCABULARY[..], 0..20)) {
             let text = |rows: &[(&str, PermissionSet)]| rows.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" ");
             let (few, many) = (text(&some), format!("{} {}", text(&some), text(&more)));
             prop_assert!(Scopes::from_stored(&many).permissions().contains_all(Scopes::from_stored(&few).permissions()));

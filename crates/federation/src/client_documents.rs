@@ -26,10 +26,19 @@ const FRESH: Duration = Duration::from_secs(600);
 const STALE: Duration = Duration::from_secs(24 * 3_600);
 /// How long nobody asks again after it was asked for, whether or not that failed.
 const PAUSE: Duration = Duration::from_secs(60);
-/// Documents that are remembered.
+/// Documents that are remembered, of each kind of publisher.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
-/// Requests under way at a time.
+/// Requests under way at a time, to each kind of publisher.
 const AT_ONCE: usize = 16;
+
+/// Who publishes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publisher {
+    /// A client that somebody registered, who answers for it.
+    Known,
+    /// One that registered itself, or that a document describes.
+    Stranger,
+}
 
 /// Reads and remembers what clients publish.
 #[derive(Debug)]
@@ -37,8 +46,22 @@ pub struct ClientDocuments {
     reach: Reach,
     /// Made at the first request: most installations never send one.
     outgoing: OnceLock<Result<Outgoing, String>>,
-    known: Mutex<LruCache<String, Arc<Document>>>,
+    known: Share,
+    /// Strangers can publish as much as they like: what they do must neither push out what others published, nor take all turns.
+    strangers: Share,
+}
+
+/// What is remembered of one kind of publisher, and may be asked for at a time.
+#[derive(Debug)]
+struct Share {
+    documents: Mutex<LruCache<String, Arc<Document>>>,
     under_way: Semaphore,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self { documents: Mutex::new(LruCache::new(REMEMBERED)), under_way: Semaphore::new(AT_ONCE) }
+    }
 }
 
 /// What is known of one address.
@@ -76,12 +99,7 @@ impl ClientDocuments {
     }
 
     fn within(reach: Reach) -> Self {
-        Self {
-            reach,
-            outgoing: OnceLock::new(),
-            known: Mutex::new(LruCache::new(REMEMBERED)),
-            under_way: Semaphore::new(AT_ONCE),
-        }
+        Self { reach, outgoing: OnceLock::new(), known: Share::default(), strangers: Share::default() }
     }
 
     /// Whether a client may name that address.
@@ -93,8 +111,13 @@ impl ClientDocuments {
     ///
     /// # Errors
     /// [`FederationError`]; for a minute the same again without another request.
-    pub async fn read(&self, url: &Url, now: Timestamp) -> Result<ClientDocument, FederationError> {
-        self.read_since(url, now.minus(FRESH), now).await
+    pub async fn read(
+        &self,
+        of: Publisher,
+        url: &Url,
+        now: Timestamp,
+    ) -> Result<ClientDocument, FederationError> {
+        self.read_since(of, url, now.minus(FRESH), now).await
     }
 
     /// The same, read after `than` where it was not asked for within the last minute: it may have changed since.
@@ -103,20 +126,26 @@ impl ClientDocuments {
     /// As [`Self::read`].
     pub async fn read_newer(
         &self,
+        of: Publisher,
         url: &Url,
         than: Timestamp,
         now: Timestamp,
     ) -> Result<ClientDocument, FederationError> {
-        self.read_since(url, than, now).await
+        self.read_since(of, url, than, now).await
     }
 
     async fn read_since(
         &self,
+        of: Publisher,
         url: &Url,
         since: Timestamp,
         now: Timestamp,
     ) -> Result<ClientDocument, FederationError> {
-        let document = self.document(url);
+        let share = match of {
+            Publisher::Known => &self.known,
+            Publisher::Stranger => &self.strangers,
+        };
+        let document = share.document(url);
         if let Some(known) = document.read_after(since) {
             return Ok(known);
         }
@@ -126,7 +155,7 @@ impl ClientDocuments {
         }
         let was_tried = document.lock().tried_at.is_some_and(|at| now < at.plus(PAUSE));
         // Where there is no turn, nothing was tried: a stranger's slow servers must not keep others' keys away for a minute.
-        let turn = if was_tried { None } else { self.under_way.try_acquire().ok() };
+        let turn = if was_tried { None } else { share.under_way.try_acquire().ok() };
         let read = match turn {
             Some(_permit) => Some(self.ask(url).await),
             None => None,
@@ -167,10 +196,12 @@ impl ClientDocuments {
         }
         Ok(body)
     }
+}
 
+impl Share {
     fn document(&self, url: &Url) -> Arc<Document> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(known.get_or_insert(url.as_str().to_owned(), Arc::default))
+        let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(documents.get_or_insert(url.as_str().to_owned(), Arc::default))
     }
 }
 
@@ -224,13 +255,16 @@ mod tests {
         let (url, asked) = server(vec![ok("one"), ok("two"), ok("three")]).await;
         let documents = ClientDocuments::of_this_machine();
         for (second, body, times) in [(0, "one", 1), (599, "one", 1), (601, "two", 2)] {
-            assert_eq!(&*documents.read(&url, at(second)).await.unwrap().body, body.as_bytes());
+            assert_eq!(
+                &*documents.read(Publisher::Known, &url, at(second)).await.unwrap().body,
+                body.as_bytes()
+            );
             assert_eq!(*asked.lock().unwrap(), times);
         }
         // A key was not found: looked for anew, once a minute.
-        let newer = documents.read_newer(&url, at(601), at(630)).await.unwrap();
+        let newer = documents.read_newer(Publisher::Known, &url, at(601), at(630)).await.unwrap();
         assert_eq!((&*newer.body, *asked.lock().unwrap()), (&b"two"[..], 2));
-        let newer = documents.read_newer(&url, at(601), at(662)).await.unwrap();
+        let newer = documents.read_newer(Publisher::Known, &url, at(601), at(662)).await.unwrap();
         assert_eq!((&*newer.body, *asked.lock().unwrap()), (&b"three"[..], 3));
     }
 
@@ -248,15 +282,31 @@ mod tests {
             (86_462, false, 4),
             (86_470, false, 4),
         ] {
-            assert_eq!(documents.read(&url, at(second)).await.is_ok(), fine, "{second}");
+            assert_eq!(documents.read(Publisher::Known, &url, at(second)).await.is_ok(), fine, "{second}");
             assert_eq!(*asked.lock().unwrap(), times, "{second}");
         }
     }
 
     #[tokio::test]
+    async fn strangers_push_out_nothing_that_others_published() {
+        let (url, asked) = server(vec![ok("one"), ok("two")]).await;
+        let documents = ClientDocuments::of_this_machine();
+        documents.read(Publisher::Known, &url, at(0)).await.unwrap();
+        for port in 0..REMEMBERED.get() {
+            let nothing = format!("http://127.0.0.1:1/{port}").parse().unwrap();
+            assert!(documents.read(Publisher::Stranger, &nothing, at(1)).await.is_err());
+        }
+        documents.read(Publisher::Known, &url, at(2)).await.unwrap();
+        assert_eq!(*asked.lock().unwrap(), 1, "it is remembered");
+        // What a stranger names is asked for on its own.
+        documents.read(Publisher::Stranger, &url, at(3)).await.unwrap();
+        assert_eq!(*asked.lock().unwrap(), 2);
+    }
+
+    #[tokio::test]
     async fn what_is_too_long_is_not_read() {
         let (url, _) = server(vec![ok(&"x".repeat(MAX_DOCUMENT + 1))]).await;
-        let read = ClientDocuments::of_this_machine().read(&url, at(0)).await;
+        let read = ClientDocuments::of_this_machine().read(Publisher::Known, &url, at(0)).await;
         assert!(matches!(read, Err(FederationError::Unreadable(_))));
     }
 
@@ -272,7 +322,10 @@ mod tests {
         ] {
             assert!(!documents.admits(&url), "{url}");
             assert!(
-                matches!(documents.read(&url, at(0)).await, Err(FederationError::Misconfigured(_))),
+                matches!(
+                    documents.read(Publisher::Known, &url, at(0)).await,
+                    Err(FederationError::Misconfigured(_))
+                ),
                 "{url}"
             );
         }

@@ -83,6 +83,7 @@ impl Endpoints {
             display_name: name(called),
             picture: picture(text("avatar_url")),
             nonce: None,
+            auth_time: None,
             tokens,
         })
     }

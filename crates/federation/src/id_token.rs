@@ -73,7 +73,7 @@ pub(crate) fn check(
 }
 
 /// Dates are numbers, with or without a fraction (RFC 7519 section 2).
-fn whole_seconds(value: &Value) -> Option<i64> {
+pub(crate) fn whole_seconds(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| Timestamp::from_fractional_seconds(value.as_f64()?).map(Timestamp::seconds))
 }
 

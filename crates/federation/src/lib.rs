@@ -2,13 +2,14 @@
 //!
 //! This is the client's side of the authorization code flow: discovery, authorization URL, code exchange, verification of the ID token,
 //! profile. Besides, what clients of this installation publish about themselves is read here ([`ClientDocuments`]), and
-//! applications are told of what ended ([`Notifier`]). No code here uses the store or randomness, and the clock is an argument. Callers use a [`Provider`] and cannot tell
+//! applications are told of what ended ([`Notifier`]), and services that an operator configured are asked in JSON ([`JsonEndpoint`]). No code here uses the store or randomness, and the clock is an argument. Callers use a [`Provider`] and cannot tell
 //! one kind from another; what differs between kinds is in `kind.rs`.
 
 mod breaker;
 mod client_documents;
 mod config;
 mod discovery;
+mod endpoint;
 mod error;
 mod github;
 mod id_token;
@@ -21,11 +22,12 @@ mod providers;
 mod reach;
 mod secret;
 
-pub use client_documents::{ClientDocument, ClientDocuments};
+pub use client_documents::{ClientDocument, ClientDocuments, Publisher};
 pub use config::{
     AppleConfig, GithubConfig, GoogleConfig, MicrosoftConfig, OidcConfig, SecondFactorAtProvider,
     SocialConfig, SocialConfigError,
 };
+pub use endpoint::{EndpointAnswer, JsonEndpoint};
 pub use error::FederationError;
 pub use notify::Notifier;
 pub use profile::{ProviderEmail, ProviderProfile};

@@ -4,10 +4,11 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, HeaderValue};
-use reqwest::{Client, Request, RequestBuilder, StatusCode, redirect};
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use reqwest::{Client, Request, RequestBuilder, Response, StatusCode, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::breaker::Breaker;
@@ -85,27 +86,48 @@ impl Outgoing {
             return Err(misaddressed(what));
         }
         let Some(breaker) = &self.breaker else { return self.execute(what, request).await };
-        let _under_way = breaker.enter(what)?;
+        let _under_way = breaker.enter(what, Instant::now())?;
         let answer = self.execute(what, request).await;
-        breaker.note(!answer.as_ref().is_err_and(FederationError::is_temporary));
+        breaker.note(!answer.as_ref().is_err_and(FederationError::is_temporary), Instant::now());
         answer
     }
 
+    /// Sends a request and reads the answer with its headers, also one that says that it cannot answer now.
+    pub(crate) async fn ask_as_it_is(
+        &self,
+        what: &str,
+        request: RequestBuilder,
+    ) -> Result<(Answer, HeaderMap), FederationError> {
+        let request = request.build().map_err(|_| misaddressed(what))?;
+        if !self.reach.admits(request.url()) {
+            return Err(misaddressed(what));
+        }
+        let response = self.client.execute(request).await.map_err(|error| lost(what, error))?;
+        let headers = response.headers().clone();
+        Ok((read(what, response).await?, headers))
+    }
+
     async fn execute(&self, what: &str, request: Request) -> Result<Answer, FederationError> {
-        let mut response = self.client.execute(request).await.map_err(|error| lost(what, error))?;
+        let response = self.client.execute(request).await.map_err(|error| lost(what, error))?;
         let status = response.status();
         if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) {
             return Err(FederationError::Unavailable(format!("{what}: the provider answers {status}")));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| lost(what, error))? {
-            if body.len() + chunk.len() > MAX_ANSWER {
-                return Err(unreadable(what, "an answer of more than 256 KiB"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { status, body })
+        read(what, response).await
     }
+}
+
+/// Reads an answer to its end.
+async fn read(what: &str, mut response: Response) -> Result<Answer, FederationError> {
+    let status = response.status();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| lost(what, error))? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(unreadable(what, "an answer of more than 256 KiB"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, body })
 }
 
 impl Answer {

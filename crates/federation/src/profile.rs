@@ -1,6 +1,6 @@
 //! Who a provider says has signed in.
 
-use tidegate_domain::{EmailAddress, Secret};
+use tidegate_domain::{EmailAddress, Secret, Timestamp};
 
 /// Longest subject that is stored (OpenID Connect Core section 2: 255 ASCII characters).
 pub(crate) const MAX_SUBJECT: usize = 255;
@@ -24,6 +24,8 @@ pub struct ProviderProfile {
     pub picture: Option<String>,
     /// The `nonce` of the ID token; none of a provider without ID tokens.
     pub nonce: Option<String>,
+    /// When the person proved who they are there; none where the provider does not say.
+    pub auth_time: Option<Timestamp>,
     /// The provider's tokens as JSON, to be stored sealed.
     pub tokens: Secret,
 }

@@ -6,14 +6,14 @@ use reqwest::header::AUTHORIZATION;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tidegate_crypto::{IssuerTokenError, pkce_challenge};
-use tidegate_domain::{Clock, Secret};
+use tidegate_domain::{Clock, Secret, Timestamp};
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
 use crate::discovery::{Discovery, Metadata};
 use crate::error::FederationError;
 use crate::github::Endpoints;
-use crate::id_token::{Checked, Expected, check};
+use crate::id_token::{Checked, Expected, check, whole_seconds};
 use crate::kind::{Credentials, Kind};
 use crate::outgoing::{Answer, Outgoing, unreadable};
 use crate::profile::{ProviderEmail, ProviderProfile, name, picture};
@@ -68,6 +68,9 @@ pub struct AuthorizationRequest<'a> {
     pub nonce: &'a str,
     /// Of PKCE: shown when the code is exchanged. None where it would not be known then.
     pub code_verifier: Option<&'a Secret>,
+    /// Seconds since the person last proved who they are there, at most: 0 has them do so anew. Only of a provider that
+    /// [tells when](Provider::tells_when).
+    pub max_age: Option<u64>,
 }
 
 /// A sign-in that comes back with a code.
@@ -130,6 +133,12 @@ impl Provider {
         matches!(self.protocol, Protocol::OpenId(_))
     }
 
+    /// Whether it can be asked to have the person sign in anew, and says when they did (OpenID Connect Core sections 2 and 3.1.2.1). Large
+    /// providers of other kinds ignore the one or leave out the other.
+    pub const fn tells_when(&self) -> bool {
+        matches!(self.kind, Kind::Oidc)
+    }
+
     /// Whether its addresses and keys can be read. What is secret is not tried.
     ///
     /// # Errors
@@ -172,6 +181,12 @@ impl Provider {
             }
             if self.posts_answer() {
                 query.append_pair("response_mode", "form_post");
+            }
+            if let Some(max_age) = request.max_age.filter(|_| self.tells_when()) {
+                query.append_pair("max_age", &max_age.to_string());
+                if max_age == 0 {
+                    query.append_pair("prompt", "login");
+                }
             }
             if let Some(verifier) = request.code_verifier.filter(|_| takes_pkce) {
                 query
@@ -291,6 +306,7 @@ impl Provider {
             display_name,
             picture: own("picture").and_then(picture),
             nonce: checked.nonce,
+            auth_time: claims.get("auth_time").and_then(whole_seconds).map(Timestamp::from_seconds),
             tokens,
         }
     }
@@ -322,7 +338,7 @@ impl Provider {
         exchange: &CodeExchange<'_>,
         takes_pkce: bool,
         uses_basic: bool,
-    ) -> Result<(Tokens, tidegate_domain::Timestamp), FederationError> {
+    ) -> Result<(Tokens, Timestamp), FederationError> {
         let audience = match &self.protocol {
             Protocol::OpenId(discovery) => discovery.issuer(),
             Protocol::Github(endpoints) => endpoints.issuer.as_str(),

@@ -278,8 +278,7 @@ impl Maker<'_> {
             tenant: String::new(),
             trusts_email: false,
             protocol,
-            outgoing: Outgoing::new(reach, self.config.timeout)?
-                .bounded_by(Breaker::new(Arc::clone(&self.clock))),
+            outgoing: Outgoing::new(reach, self.config.timeout)?.bounded_by(Breaker::new()),
             clock: ClockOf(Arc::clone(&self.clock)),
         })
     }

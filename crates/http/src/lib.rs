@@ -3,6 +3,7 @@
 //! A contract is a translation and nothing else: it parses the wire, calls a use case, renders the answer.
 
 mod contracts;
+mod files;
 mod oauth;
 mod ops;
 mod pages;
@@ -35,6 +36,7 @@ pub fn router(app: App) -> Router {
         .merge(ops::router(&app))
         .merge(pages::router(&app))
         .merge(oauth::router(&app))
+        .merge(files::router(&app))
         .merge(registry::router(&app))
         .layer(axum::middleware::from_fn_with_state(app.clone(), surrounded))
         .with_state(app);

@@ -7,7 +7,9 @@ use tidegate_database::Unit;
 use tidegate_delivery::Template;
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::{AccountId, OrganizationId};
-use tidegate_kernel::hooks::{AccountHooks, AllowedApplication, ApplicationNews, ContactDetails};
+use tidegate_kernel::hooks::{
+    AccountHooks, AllowedApplication, ApplicationMaker, ApplicationNews, ContactDetails,
+};
 use tidegate_kernel::{Fault, Work};
 
 use crate::IdentityTables;
@@ -106,7 +108,13 @@ impl AccountHooks for IdentityHooks {
         application: AllowedApplication<'w>,
     ) -> BoxFuture<'w, Result<(), Fault>> {
         async move {
-            let organization = work.unit.claims().label(application.organization).await?.to_string();
+            let organization = match application.made_by {
+                ApplicationMaker::Organization(organization) => {
+                    work.unit.claims().label(*organization).await?.to_string()
+                }
+                // The operator's organization, with which it is kept, says nothing for it.
+                ApplicationMaker::Itself(origin) => origin.clone(),
+            };
             let values = json!({
                 "application": application.name,
                 "organization": organization,

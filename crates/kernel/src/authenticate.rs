@@ -53,7 +53,7 @@ impl Kernel {
     /// [`AuthError`].
     pub async fn authenticate(&self, bearer: &str) -> Result<Actor, AuthError> {
         let actor = self.inspect(bearer).await?;
-        if actor.grant().claims().aud == self.settings.public_url {
+        if actor.grant().claims().is_for(&self.settings.public_url) {
             Ok(actor)
         } else {
             Err(AuthError::Invalid)

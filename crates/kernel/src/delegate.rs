@@ -34,6 +34,8 @@ pub struct Delegation<'a> {
     pub ip: &'a str,
     /// What was approved.
     pub scopes: &'a Scopes,
+    /// The APIs that its first access token is for, separated by spaces: of those of the session. None for this installation.
+    pub audience: Option<&'a str>,
     /// Thumbprint of the key that the application has proved to hold: its first access token is bound to it.
     pub key: Option<&'a str>,
 }
@@ -100,7 +102,7 @@ impl Work<'_> {
     ) -> Result<(SessionId, TokenSet), Fault> {
         let kernel = self.kernel;
         let profile = &self.call.profile;
-        let Delegation { session: parent, application, name, ip, scopes, key } = delegation;
+        let Delegation { session: parent, application, name, ip, scopes, audience, key } = delegation;
         let session = SessionId(kernel.entropy.uuid(self.now));
         // Whoever registered the application chose its name: it must not pass for a program of the owner's.
         let listed = format!("{LISTED_AS}{name}");
@@ -144,7 +146,7 @@ impl Work<'_> {
             binding: None,
             scopes: scopes.clone(),
             application: Some(application.id),
-            audience: application.audience.map(str::to_owned),
+            audience: audience.map(str::to_owned),
             key: key.map(str::to_owned),
         };
         Ok((session, kernel.token_set(profile, bearer, refresh, self.now)?))

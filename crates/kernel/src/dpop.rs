@@ -39,6 +39,15 @@ pub struct ShownProof<'a> {
     pub bound_to: Option<&'a str>,
 }
 
+/// A proof that is of its request and in time. It counts only once it is noted: it may have been shown before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a proof that is not noted may be shown again"]
+pub struct ReadProof {
+    key: String,
+    digest: [u8; 32],
+    until: Timestamp,
+}
+
 /// Why a proof is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum ProofRefused {
@@ -74,6 +83,15 @@ impl Kernel {
     /// # Errors
     /// [`ProofRefused`].
     pub async fn prove_possession(&self, shown: ShownProof<'_>) -> Result<String, ProofRefused> {
+        let read = self.read_possession(shown)?;
+        self.note_possession(read).await
+    }
+
+    /// Looks at a proof without writing anything: so a caller can be counted before something is kept of what they sent.
+    ///
+    /// # Errors
+    /// [`ProofRefused`].
+    pub fn read_possession(&self, shown: ShownProof<'_>) -> Result<ReadProof, ProofRefused> {
         let proof = Proof::read(shown.proof)?;
         if proof.method != shown.method {
             return Err(invalid("the DPoP proof is for another method (htm)"));
@@ -101,11 +119,19 @@ impl Kernel {
         if shown.bound_to.is_some_and(|key| key != proof.key) {
             return Err(ProofRefused::OtherKey);
         }
-        let mut unit = self.store.begin().await.map_err(Fault::from)?;
         let until = made_at.plus(rules.dpop_proof_lifetime).plus(AHEAD);
-        let is_new = unit.dpop_proofs().insert(&proof.digest(), until).await.map_err(Fault::from)?;
+        Ok(ReadProof { digest: proof.digest(), key: proof.key, until })
+    }
+
+    /// Notes that a proof was shown; answers the thumbprint of its key.
+    ///
+    /// # Errors
+    /// [`ProofRefused`] where it was shown before.
+    pub async fn note_possession(&self, read: ReadProof) -> Result<String, ProofRefused> {
+        let mut unit = self.store.begin().await.map_err(Fault::from)?;
+        let is_new = unit.dpop_proofs().insert(&read.digest, read.until).await.map_err(Fault::from)?;
         unit.commit().await.map_err(Fault::from)?;
-        if is_new { Ok(proof.key) } else { Err(invalid("the DPoP proof was shown before (jti)")) }
+        if is_new { Ok(read.key) } else { Err(invalid("the DPoP proof was shown before (jti)")) }
     }
 
     /// What proofs of the next minutes may repeat.

@@ -52,6 +52,7 @@ pub use authenticate::AuthError;
 pub use caller::actor::{Actor, NotAdmitted};
 pub use caller::call::{self, Call, Causer};
 pub use caller::grant::{self, Grant};
+pub use caller::reader::{Member, Reader};
 pub use context::hooks;
 pub use context::kernel::{Kernel, Parts};
 pub use context::work::{self, Work};

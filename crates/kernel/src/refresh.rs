@@ -35,9 +35,19 @@ pub struct Refreshed {
     pub scopes: Scopes,
 }
 
+/// With what a session is continued.
+#[derive(Clone, Debug)]
+pub struct Continued {
+    /// What the access token may do at most.
+    pub scopes: Scopes,
+    /// The APIs that it is for, separated by spaces; none for this installation.
+    pub audience: Option<String>,
+}
+
 /// What the access token is given.
 struct Granted<'a> {
     scopes: &'a Scopes,
+    audience: Option<&'a str>,
     /// Thumbprint of the key that its bearer has to prove to hold.
     key: Option<&'a str>,
 }
@@ -67,6 +77,9 @@ impl Kernel {
         token: &PlainToken,
         admit: impl Fn(&PresentedToken) -> Result<Scopes, E>,
     ) -> Outcome<Refreshed, E> {
+        let admit = |found: &PresentedToken| {
+            admit(found).map(|scopes| Continued { scopes, audience: found.audience.clone() })
+        };
         self.refresh_with_key(call, token, None, admit).await
     }
 
@@ -79,7 +92,7 @@ impl Kernel {
         call: &Call,
         token: &PlainToken,
         key: Option<&str>,
-        admit: impl Fn(&PresentedToken) -> Result<Scopes, E>,
+        admit: impl Fn(&PresentedToken) -> Result<Continued, E>,
     ) -> Outcome<Refreshed, E> {
         if !token.expose().starts_with(REFRESH_PREFIX) {
             return refuse(RefreshError::Invalid.into());
@@ -94,11 +107,11 @@ impl Kernel {
             let Some(found) = found.filter(|found| found.contract == call.profile.contract) else {
                 return refuse(RefreshError::Invalid.into());
             };
-            let scopes = match admit(&found) {
-                Ok(scopes) => scopes,
+            let Continued { scopes, audience } = match admit(&found) {
+                Ok(continued) => continued,
                 Err(refusal) => return refuse(refusal),
             };
-            let granted = Granted { scopes: &scopes, key };
+            let granted = Granted { scopes: &scopes, audience: audience.as_deref(), key };
             match call.profile.refresh.judge(found.presented, self.now()) {
                 Verdict::Rotate => {
                     if let Some(tokens) = self.rotate(call, token, &found, &granted).await? {
@@ -225,7 +238,7 @@ fn bearer(found: &PresentedToken, granted: &Granted<'_>, session_expires_at: Tim
         binding: None,
         scopes: granted.scopes.clone(),
         application: found.application,
-        audience: found.audience.clone(),
+        audience: granted.audience.map(str::to_owned),
         key: granted.key.map(str::to_owned),
     }
 }

@@ -77,6 +77,20 @@ impl Kernel {
         status
     }
 
+    /// Counts something that a client causes, by every network it is counted by; answers the status of one that is over its limit. `what`
+    /// names what is counted, `key` the configuration that bounds it.
+    pub fn meter_networks(&self, key: &str, what: &str, call: &Call, limit: Limit) -> Option<LimitStatus> {
+        let mut over = None;
+        for network in call.networks() {
+            let caller = format!("{what} ip {}", network.name);
+            let status = self.meter(key, caller, limit.times(network.times));
+            if status.exceeded {
+                over = over.or(Some(status));
+            }
+        }
+        over
+    }
+
     /// Exchanges counts with the other nodes. Called every second by a worker.
     ///
     /// # Errors

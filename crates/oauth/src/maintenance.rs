@@ -6,12 +6,13 @@ use futures_util::FutureExt;
 use tidegate_kernel::maintenance::{AT_ONCE, Pruning};
 
 use crate::OauthTables;
+use crate::claims::pairwise;
 use crate::registration::unused;
 
 /// How long after its time a code is kept: presented again, it ends what it opened.
 const KEEP_CODES: Duration = Duration::from_secs(24 * 3_600);
 
-pub(crate) const PRUNINGS: [Pruning; 7] = [
+pub(crate) const PRUNINGS: [Pruning; 8] = [
     Pruning {
         name: "authorization codes",
         prune: |_, unit, now| {
@@ -45,5 +46,9 @@ pub(crate) const PRUNINGS: [Pruning; 7] = [
     Pruning {
         name: "applications that registered themselves and are not used",
         prune: |kernel, unit, now| unused::prune(kernel, unit, now).boxed(),
+    },
+    Pruning {
+        name: "the seal of pairwise names",
+        prune: |kernel, unit, _| pairwise::reseal(kernel, unit).boxed(),
     },
 ];

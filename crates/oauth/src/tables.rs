@@ -18,6 +18,11 @@ pub const MIGRATIONS: &[Migration] = &[
         text: include_str!("../migrations/0016_authorizations.sql"),
     },
     Migration { version: 17, name: "clients", text: include_str!("../migrations/0017_clients.sql") },
+    Migration {
+        version: 23,
+        name: "what clients choose",
+        text: include_str!("../migrations/0023_what_clients_choose.sql"),
+    },
 ];
 
 /// The feature's repositories of a unit of work.

@@ -6,32 +6,33 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::Method;
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tidegate_broker::sandbox::SandboxConfig;
-use tidegate_broker::{Alpaca, AlpacaConfig, Wait};
-use tidegate_brokerage::{BrokerChoice, Brokerage};
-use tidegate_crypto::{HashPool, MasterKey, PasswordHasher, PasswordScheme, PoolSize, Vault};
+use tidegate_broker::AlpacaConfig;
+use tidegate_brokerage::Brokerage;
+use tidegate_catalog::hooks::SourceFiles;
+use tidegate_catalog::{Catalog, DataSettings};
+use tidegate_crypto::{PasswordScheme, PoolSize};
 use tidegate_database::Store;
-use tidegate_delivery::sms::Receipts;
-use tidegate_delivery::{MailProvider, RetryPolicy, SmsConfig, SmsProvider, SmsProviders, Templates};
+use tidegate_delivery::{MailProvider, RetryPolicy, SmsConfig, Templates};
 use tidegate_domain::phone::TextLimits;
 use tidegate_domain::{Clock, Entropy, OauthRules, Timestamp};
-use tidegate_federation::{ClientDocuments, Federation, SocialConfig};
+use tidegate_federation::SocialConfig;
 use tidegate_http::{App, Features, HttpSettings};
 use tidegate_identity::Identity;
 use tidegate_kernel::settings::DeliveryMode;
 use tidegate_kernel::{Kernel, Parts, Settings};
 use tidegate_oauth::Oauth;
+use tidegate_objects::StorageConfig;
+use tidegate_policies::Policies;
+use tidegate_prompts::prompts::Ports;
+use tidegate_prompts::{PromptSettings, Prompts};
+use tidegate_storage::{Storage, StorageLimits};
 
+use crate::parts::{Outside, PartsToBe, parts};
 use crate::{Client, Engine, FakeClock, Fixture, Request, SeededEntropy, TestDatabase};
 
 /// The issuer of every test's tokens.
 pub const PUBLIC_URL: &str = "https://id.example.com";
-
-/// The cheapest bcrypt there is: tests are about rules, not about the hash's strength.
-const SCHEME: PasswordScheme = PasswordScheme::Bcrypt { cost: 4 };
 
 /// The application on a database of its own, under the test's clock and chance.
 pub struct TestApp {
@@ -47,59 +48,6 @@ pub struct TestApp {
     outside: Outside,
 }
 
-/// Who is talked to beside mail servers, and how passwords are hashed; the same for every node.
-#[derive(Clone)]
-struct Outside {
-    scheme: PasswordScheme,
-    pool: PoolSize,
-    /// Where salts come from, if not from where all chance comes from.
-    salts: Option<Arc<dyn Entropy>>,
-    sms: Option<SmsConfig>,
-    broker: Option<AlpacaConfig>,
-    social: SocialConfig,
-    /// Whether clients publish their keys and documents on this machine, and not on the internet.
-    local_clients: bool,
-}
-
-impl Default for Outside {
-    fn default() -> Self {
-        let (pool, social) = (PoolSize { threads: 2, queue: 1_000 }, SocialConfig::default());
-        Self { scheme: SCHEME, pool, salts: None, sms: None, broker: None, social, local_clients: false }
-    }
-}
-
-impl Outside {
-    fn sms(&self) -> SmsProviders {
-        match &self.sms {
-            Some(config) => SmsProviders::from_config(config).expect("providers"),
-            None => SmsProviders::new(vec![SmsProvider::Outbox]),
-        }
-    }
-
-    fn receipts(&self) -> Receipts {
-        Receipts::new(self.sms.as_ref().unwrap_or(&SmsConfig::default())).expect("receipts")
-    }
-
-    fn broker(&self, clock: &Arc<FakeClock>) -> BrokerChoice {
-        match &self.broker {
-            Some(config) => {
-                let alpaca = Alpaca::new(config, clock.clone()).expect("a broker");
-                BrokerChoice::Alpaca(alpaca.with_wait(Arc::new(NoWait)))
-            }
-            None => BrokerChoice::Sandbox(SandboxConfig::default()),
-        }
-    }
-}
-
-/// Retries at once: the clock under test would not move meanwhile.
-struct NoWait;
-
-impl Wait for NoWait {
-    fn wait(&self, _: Duration) -> BoxFuture<'_, ()> {
-        std::future::ready(()).boxed()
-    }
-}
-
 /// One process of an installation.
 pub struct Node {
     /// Its kernel.
@@ -110,6 +58,14 @@ pub struct Node {
     pub brokerage: Arc<Brokerage>,
     /// Its use cases of applications.
     pub oauth: Arc<Oauth>,
+    /// Its use cases of files.
+    pub storage: Arc<Storage>,
+    /// Its use cases of data sources.
+    pub catalog: Arc<Catalog>,
+    /// Its use cases of policies.
+    pub policies: Arc<Policies>,
+    /// Its use cases of questions and queries.
+    pub prompts: Arc<Prompts>,
     /// Its store, past the use cases.
     pub store: Store,
     router: Router,
@@ -175,6 +131,31 @@ impl TestApp {
         &self.node.oauth
     }
 
+    /// The use cases of files.
+    pub fn storage(&self) -> &Arc<Storage> {
+        &self.node.storage
+    }
+
+    /// The directory that files are kept in.
+    pub fn files_directory(&self) -> std::path::PathBuf {
+        self.outside.files.path().join("files")
+    }
+
+    /// The use cases of questions and queries.
+    pub fn prompts(&self) -> &Arc<Prompts> {
+        &self.node.prompts
+    }
+
+    /// The use cases of policies.
+    pub fn policies(&self) -> &Arc<Policies> {
+        &self.node.policies
+    }
+
+    /// The use cases of data sources.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.node.catalog
+    }
+
     /// The store, past the use cases.
     pub fn store(&self) -> &Store {
         &self.node.store
@@ -187,8 +168,7 @@ impl TestApp {
 
     /// A router with other settings of HTTP.
     pub fn router_with(&self, http: HttpSettings, metrics: Option<PrometheusHandle>) -> Router {
-        let Node { kernel, identity, brokerage, oauth, .. } = &self.node;
-        router(kernel, identity, brokerage, oauth, http, metrics)
+        router(self.node.features(), http, metrics)
     }
 
     /// Now.
@@ -212,6 +192,13 @@ impl TestApp {
     /// Another process of the same installation, configured to hash new passwords in another way.
     pub async fn another_node_hashing(&self, scheme: PasswordScheme) -> Node {
         let outside = Outside { scheme, ..self.outside.clone() };
+        let parts = parts(&self.clock, &self.entropy, &self.settings, (self.templates)(), &outside);
+        Node::start(self.database.open().await, parts, Some(MailProvider::Outbox), &self.http).await
+    }
+
+    /// Another process of the same installation, after its master key was replaced: keys are made of seeds, and the one of every test of 1.
+    pub async fn another_node_under(&self, current: u64, previous: &[u64]) -> Node {
+        let outside = Outside { master_keys: (current, previous.to_vec()), ..self.outside.clone() };
         let parts = parts(&self.clock, &self.entropy, &self.settings, (self.templates)(), &outside);
         Node::start(self.database.open().await, parts, Some(MailProvider::Outbox), &self.http).await
     }
@@ -275,8 +262,44 @@ impl Node {
         let identity = Identity::start(Arc::clone(&kernel), to_be.passwords, to_be.federation);
         let brokerage = Brokerage::start(Arc::clone(&kernel), to_be.broker);
         let oauth = Oauth::start_with(Arc::clone(&kernel), to_be.client_documents);
-        let router = router(&kernel, &identity, &brokerage, &oauth, http.clone(), None);
-        Self { kernel, identity, brokerage, oauth, store, router }
+        let storage = Storage::start(Arc::clone(&kernel), to_be.objects, to_be.storage_limits);
+        let files = to_be.source_files.unwrap_or_else(|| tidegate_bridge::stored_files(&storage));
+        let settings = tidegate_bridge::policy_settings(&to_be.data);
+        let catalog = Catalog::start(Arc::clone(&kernel), to_be.data, files);
+        tidegate_bridge::name_sources(&storage);
+        let policies = Policies::start(Arc::clone(&kernel), settings, tidegate_bridge::known_relations());
+        tidegate_bridge::govern_sources(&catalog, &policies);
+        let engine = tidegate_bridge::QueryEngine::new(Default::default(), Default::default());
+        tidegate_bridge::simulate_queries(&kernel, &catalog, &policies, &engine);
+        let ports = to_be
+            .ports
+            .unwrap_or_else(|| tidegate_bridge::prompt_ports(&kernel, &catalog, &policies, &engine));
+        let prompts = Prompts::start(Arc::clone(&kernel), to_be.prompts, ports).expect("models");
+        let features = Features {
+            kernel: Arc::clone(&kernel),
+            identity: Arc::clone(&identity),
+            brokerage: Arc::clone(&brokerage),
+            oauth: Arc::clone(&oauth),
+            storage: Arc::clone(&storage),
+            catalog: Arc::clone(&catalog),
+            policies: Arc::clone(&policies),
+            prompts: Arc::clone(&prompts),
+        };
+        let router = router(features, http.clone(), None);
+        Self { kernel, identity, brokerage, oauth, storage, catalog, policies, prompts, store, router }
+    }
+
+    fn features(&self) -> Features {
+        Features {
+            kernel: Arc::clone(&self.kernel),
+            identity: Arc::clone(&self.identity),
+            brokerage: Arc::clone(&self.brokerage),
+            oauth: Arc::clone(&self.oauth),
+            storage: Arc::clone(&self.storage),
+            catalog: Arc::clone(&self.catalog),
+            policies: Arc::clone(&self.policies),
+            prompts: Arc::clone(&self.prompts),
+        }
     }
 
     /// A client of this node at the usual address.
@@ -285,20 +308,7 @@ impl Node {
     }
 }
 
-fn router(
-    kernel: &Arc<Kernel>,
-    identity: &Arc<Identity>,
-    brokerage: &Arc<Brokerage>,
-    oauth: &Arc<Oauth>,
-    http: HttpSettings,
-    metrics: Option<PrometheusHandle>,
-) -> Router {
-    let features = Features {
-        kernel: Arc::clone(kernel),
-        identity: Arc::clone(identity),
-        brokerage: Arc::clone(brokerage),
-        oauth: Arc::clone(oauth),
-    };
+fn router(features: Features, http: HttpSettings, metrics: Option<PrometheusHandle>) -> Router {
     tidegate_http::router(App::new(features, http, metrics))
 }
 
@@ -372,6 +382,42 @@ impl Builder {
         self
     }
 
+    /// Keeps files as `config` says; uploads under way stay in the test's own directory.
+    pub fn files(mut self, config: StorageConfig) -> Self {
+        self.outside.storage = config;
+        self
+    }
+
+    /// Limits files.
+    pub fn file_limits(mut self, limits: StorageLimits) -> Self {
+        self.outside.storage_limits = limits;
+        self
+    }
+
+    /// Changes the settings of data sources.
+    pub fn data(mut self, change: impl FnOnce(&mut DataSettings)) -> Self {
+        change(&mut self.outside.data);
+        self
+    }
+
+    /// Changes the settings of questions and queries.
+    pub fn prompts(mut self, change: impl FnOnce(&mut PromptSettings)) -> Self {
+        change(&mut self.outside.prompts);
+        self
+    }
+
+    /// Has questions and queries stand on those, and not on the engine.
+    pub fn prompt_ports(mut self, ports: Ports) -> Self {
+        self.outside.ports = Some(ports);
+        self
+    }
+
+    /// Has data sources find their files there, and not in the storage.
+    pub fn source_files(mut self, files: Arc<dyn SourceFiles>) -> Self {
+        self.outside.source_files = Some(files);
+        self
+    }
+
     /// Switches every rate limit off.
     pub fn without_limits(self) -> Self {
         self.settings(|settings| {
@@ -427,51 +473,4 @@ fn settings() -> Settings {
         passwords_set_by_network: None,
         ..Settings::new(PUBLIC_URL, DeliveryMode::Keep, tidegate_http::contract_profiles())
     }
-}
-
-/// What every node of an installation has alike.
-struct PartsToBe {
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    vault: Vault,
-    passwords: HashPool,
-    sms: SmsProviders,
-    receipts: Receipts,
-    broker: BrokerChoice,
-    federation: Federation,
-    client_documents: ClientDocuments,
-    templates: Templates,
-    settings: Settings,
-}
-
-fn parts(
-    clock: &Arc<FakeClock>,
-    entropy: &Arc<SeededEntropy>,
-    settings: &Settings,
-    templates: Templates,
-    outside: &Outside,
-) -> PartsToBe {
-    let hasher = PasswordHasher::new(outside.scheme, None, Vec::new()).expect("a hasher");
-    PartsToBe {
-        clock: clock.clone(),
-        entropy: entropy.clone(),
-        vault: vault(),
-        passwords: HashPool::start(hasher, outside.salts.clone().unwrap_or(entropy.clone()), outside.pool)
-            .expect("a hash pool"),
-        sms: outside.sms(),
-        receipts: outside.receipts(),
-        broker: outside.broker(clock),
-        federation: Federation::new(&outside.social, clock.clone()).expect("providers"),
-        client_documents: match outside.local_clients {
-            true => ClientDocuments::of_this_machine(),
-            false => ClientDocuments::new(false),
-        },
-        templates,
-        settings: settings.clone(),
-    }
-}
-
-/// The vault of every test: under a master key made from a seed of its own, so that all nodes have the same.
-pub fn vault() -> Vault {
-    Vault::new(MasterKey::generate(&SeededEntropy::new(1)), Vec::new()).expect("a vault")
 }

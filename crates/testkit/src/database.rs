@@ -12,8 +12,15 @@ use uuid::Uuid;
 use crate::Engine;
 
 /// The migrations of all crates.
-pub const MIGRATIONS: &[&[Migration]] =
-    &[tidegate_kernel::MIGRATIONS, tidegate_identity::MIGRATIONS, tidegate_oauth::MIGRATIONS];
+pub const MIGRATIONS: &[&[Migration]] = &[
+    tidegate_kernel::MIGRATIONS,
+    tidegate_identity::MIGRATIONS,
+    tidegate_oauth::MIGRATIONS,
+    tidegate_storage::MIGRATIONS,
+    tidegate_catalog::MIGRATIONS,
+    tidegate_policies::MIGRATIONS,
+    tidegate_prompts::MIGRATIONS,
+];
 
 /// The variable in which `scripts/postgres` names its server.
 const SERVER: &str = "TIDEGATE_TEST_POSTGRES";
@@ -70,11 +77,18 @@ impl TestDatabase {
     /// # Panics
     /// As [`TestDatabase::create`].
     pub async fn create_alone(engine: Engine) -> Self {
-        let database = match engine {
+        Self::empty_alone(engine).await.migrated().await
+    }
+
+    /// A database of its own with nothing in it.
+    ///
+    /// # Panics
+    /// As [`TestDatabase::create`].
+    pub async fn empty_alone(engine: Engine) -> Self {
+        match engine {
             Engine::Sqlite => Self::empty(engine).await,
             Engine::Postgres => Self(Place::Postgres(Schema::create_alone().await)),
-        };
-        database.migrated().await
+        }
     }
 
     async fn migrated(self) -> Self {
@@ -120,6 +134,28 @@ impl TestDatabase {
         match &self.0 {
             Place::Sqlite(directory) => DatabaseUrl::Sqlite(directory.path().join("tidegate.db")),
             Place::Postgres(schema) => DatabaseUrl::Postgres(schema.url()),
+        }
+    }
+
+    /// Its address, to make a data source of it.
+    ///
+    /// # Panics
+    /// When it is on SQLite.
+    pub fn postgres_url(&self) -> String {
+        match &self.0 {
+            Place::Postgres(schema) => schema.url(),
+            Place::Sqlite(_) => panic!("it is no PostgreSQL database"),
+        }
+    }
+
+    /// Its file, to make a data source of it.
+    ///
+    /// # Panics
+    /// When it is on PostgreSQL.
+    pub fn sqlite_file(&self) -> std::path::PathBuf {
+        match &self.0 {
+            Place::Sqlite(directory) => directory.path().join("tidegate.db"),
+            Place::Postgres(_) => panic!("it is no file"),
         }
     }
 

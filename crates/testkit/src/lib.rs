@@ -32,9 +32,13 @@ mod eventually;
 #[cfg(feature = "app")]
 mod factors;
 #[cfg(feature = "app")]
+mod files;
+#[cfg(feature = "app")]
 mod mail;
 #[cfg(feature = "app")]
 mod organizations;
+#[cfg(feature = "app")]
+mod parts;
 #[cfg(feature = "app")]
 mod passkeys;
 #[cfg(feature = "app")]
@@ -47,7 +51,7 @@ pub mod social;
 mod unwritable;
 
 #[cfg(feature = "app")]
-pub use app::{Builder, Node, PUBLIC_URL, TestApp, vault};
+pub use app::{Builder, Node, PUBLIC_URL, TestApp};
 #[cfg(feature = "app")]
 pub use client::{Answer, Client, Request};
 pub use clock::FakeClock;
@@ -58,6 +62,10 @@ pub use entropy::SeededEntropy;
 pub use eventually::eventually;
 #[cfg(feature = "app")]
 pub use factors::Authenticator;
+#[cfg(feature = "app")]
+pub use files::TestFiles;
+#[cfg(feature = "app")]
+pub use parts::vault;
 #[cfg(feature = "app")]
 pub use people::{Newcomer, PASSWORD, Person};
 #[cfg(feature = "app")]

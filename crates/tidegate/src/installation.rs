@@ -102,7 +102,7 @@ impl Traces {
             "database_lost",
             format!(
                 "the database {database} {state}, but {shown} has {} of an earlier installation",
-                self.0.join(", ")
+                self.0.join(" and ")
             ),
             format!("{advice}. If a new installation is to begin here all the same: `tidegate serve --new`"),
         )

@@ -47,6 +47,12 @@ pub(crate) fn print_line(line: &str) {
     let _ = writeln!(out, "{}", line.trim_end()).and_then(|()| out.flush());
 }
 
+/// Prints bytes as they are. False when the reader went away.
+pub(crate) fn print_bytes(bytes: &[u8]) -> bool {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).is_ok()
+}
+
 /// Prints a line while something else goes on: a reader that does not read keeps nothing waiting.
 pub(crate) fn print_line_aside(line: String) {
     // Without a thread there is nothing left to print with, and the work goes on.
@@ -80,9 +86,15 @@ pub(crate) fn progress(what: &'static str) -> ProgressBar {
 
 /// Columns, as wide as what is in them.
 pub(crate) fn table<const N: usize>(heads: [&str; N], rows: &[[String; N]]) -> String {
+    columns(&heads.map(str::to_owned), rows.iter().map(<[String; N]>::as_slice))
+}
+
+/// The same of as many columns as there are heads.
+pub(crate) fn columns<'r>(heads: &[String], rows: impl Iterator<Item = &'r [String]>) -> String {
+    let printable = |cells: &[String]| cells.iter().map(|cell| printable(cell)).collect::<Vec<_>>();
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(heads);
-    table.add_rows(rows.iter().map(|row| row.each_ref().map(|cell| printable(cell))));
+    table.load_style(presets::NOTHING).set_header(printable(heads));
+    table.add_rows(rows.map(printable));
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }

@@ -9,7 +9,7 @@ use tidegate_crypto::{
     KeyError, KeyId, MasterKey, MasterKeyError, SigningAlgorithm, SigningKey, SystemEntropy, Vault,
     VaultError,
 };
-use tidegate_database::Denial;
+use tidegate_database::{DatabaseUrl, Denial};
 use tidegate_domain::Timestamp;
 use tidegate_kernel::tables::keys::StoredKey;
 
@@ -112,13 +112,10 @@ fn master_key(config: &Config, may_create: MayCreate) -> Result<MasterKey, Failu
     match read_key(&path)? {
         Some(key) => Ok(key),
         None if may_create == MayCreate::Yes => create_key(&path),
-        None => Err(failure(
-            &path,
-            "is missing, but the database has data sealed with it",
-        )
-        .advise(
-            "put the key there that the installation had (`tidegate backup` writes it to BACKUP.key), or set master_key to it",
-        )),
+        None => Err(failure(&path, "is missing, but the database has data sealed with it").advise(format!(
+            "put the key there that the installation had ({}), or set master_key to it",
+            where_keys_are_kept(config)
+        ))),
     }
 }
 
@@ -240,10 +237,19 @@ fn wrong_key(config: &Config, needed: KeyId) -> Failure {
             "the master key {id} ({place}) is not the one of this database, which was sealed with the master key {needed}"
         ),
         format!(
-            "{put_there}. `tidegate backup` wrote the key to BACKUP.key, unless it was told not to. To use both, keep {id} and list \
-             {needed} in previous_master_keys. These names are the first eight digits of the SHA-256 of the keys"
+            "{put_there} ({kept}). To use both, keep {id} and list {needed} in previous_master_keys. These names are the first \
+             eight digits of the SHA-256 of the keys",
+            kept = where_keys_are_kept(config)
         ),
     )
+}
+
+/// Where to look for the key of an installation: only SQLite is backed up together with it.
+fn where_keys_are_kept(config: &Config) -> &'static str {
+    match config.database_url() {
+        DatabaseUrl::Sqlite(_) => "`tidegate backup` writes it to BACKUP.key, unless it is told not to",
+        DatabaseUrl::Postgres(_) => "every other node of this database has it; a dump of PostgreSQL does not",
+    }
 }
 
 fn failure(path: &Path, what: &str) -> Failure {

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidegate_bridge::QueryEngine;
 use tidegate_brokerage::Brokerage;
+use tidegate_catalog::Catalog;
 use tidegate_crypto::{HashPool, PoolSize, SystemEntropy};
 use tidegate_database::{Migration, Store, StoreOptions};
 use tidegate_delivery::SmsProviders;
@@ -12,6 +14,9 @@ use tidegate_http::Features;
 use tidegate_identity::Identity;
 use tidegate_kernel::{Kernel, KernelTables, Parts};
 use tidegate_oauth::Oauth;
+use tidegate_policies::Policies;
+use tidegate_prompts::Prompts;
+use tidegate_storage::{Objects, Storage};
 
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -22,8 +27,15 @@ use crate::output::{progress, tell};
 use crate::secrets::{MayCreate, check_opens, key_id, open_vault};
 
 /// The migrations of all crates.
-const MIGRATIONS: &[&[Migration]] =
-    &[tidegate_kernel::MIGRATIONS, tidegate_identity::MIGRATIONS, tidegate_oauth::MIGRATIONS];
+const MIGRATIONS: &[&[Migration]] = &[
+    tidegate_kernel::MIGRATIONS,
+    tidegate_identity::MIGRATIONS,
+    tidegate_oauth::MIGRATIONS,
+    tidegate_storage::MIGRATIONS,
+    tidegate_catalog::MIGRATIONS,
+    tidegate_policies::MIGRATIONS,
+    tidegate_prompts::MIGRATIONS,
+];
 
 /// How long a server waits for a PostgreSQL that starts beside it. Commands do not.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -61,6 +73,16 @@ pub(crate) struct Opened {
     pub(crate) brokerage: Arc<Brokerage>,
     /// Applications and their tokens.
     pub(crate) oauth: Arc<Oauth>,
+    /// Files.
+    pub(crate) storage: Arc<Storage>,
+    /// Data sources.
+    pub(crate) catalog: Arc<Catalog>,
+    /// Policies.
+    pub(crate) policies: Arc<Policies>,
+    /// Questions and queries.
+    pub(crate) prompts: Arc<Prompts>,
+    /// What runs them.
+    pub(crate) engine: QueryEngine,
     store: Store,
 }
 
@@ -72,6 +94,10 @@ impl Opened {
             identity: Arc::clone(&self.identity),
             brokerage: Arc::clone(&self.brokerage),
             oauth: Arc::clone(&self.oauth),
+            storage: Arc::clone(&self.storage),
+            catalog: Arc::clone(&self.catalog),
+            policies: Arc::clone(&self.policies),
+            prompts: Arc::clone(&self.prompts),
         }
     }
 
@@ -238,15 +264,8 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
     let keys = store.read().await?.keys().all().await?;
     let sealed = !keys.is_empty();
     let may_create = if sealed { MayCreate::No } else { MayCreate::Yes };
-    if !sealed && matches!(purpose, Purpose::Existing) && key_id(config)?.is_none() {
-        return Err(Failure::advised(
-            "master_key",
-            format!(
-                "the database has a schema, but no keys yet, and there is no master key in {}",
-                config.data_dir.display()
-            ),
-            "start `tidegate serve` once, which makes them, or set master_key",
-        ));
+    if !sealed && matches!(purpose, Purpose::Existing) {
+        refuse_missing_key(config)?;
     }
     let entropy = Arc::new(SystemEntropy);
     let passwords = HashPool::start(config.password_hasher()?, entropy.clone(), pool).map_err(|error| {
@@ -279,7 +298,68 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
         // Before the first sign-in: unknown names are to cost what known ones do.
         identity.count_password_schemes().await.map_err(about)?;
     }
-    let brokerage = Brokerage::start(Arc::clone(&kernel), broker);
-    let oauth = Oauth::start(Arc::clone(&kernel));
-    Ok(Opened { kernel, identity, brokerage, oauth, store })
+    let (brokerage, oauth) =
+        (Brokerage::start(Arc::clone(&kernel), broker), Oauth::start(Arc::clone(&kernel)));
+    let storage = Storage::start(Arc::clone(&kernel), objects(config)?, config.storage_limits.clone());
+    let files = tidegate_bridge::stored_files(&storage);
+    let catalog = Catalog::start(Arc::clone(&kernel), config.data.clone(), files);
+    tidegate_bridge::name_sources(&storage);
+    let policies = policies(config, &kernel, &catalog);
+    let engine = query_engine(config);
+    let prompts = prompts(config, &kernel, &catalog, &policies, &engine)?;
+    Ok(Opened { kernel, identity, brokerage, oauth, storage, catalog, policies, prompts, engine, store })
+}
+
+/// Policies, which the catalog asks.
+fn policies(config: &Config, kernel: &Arc<Kernel>, catalog: &Catalog) -> Arc<Policies> {
+    let settings = tidegate_bridge::policy_settings(&config.data);
+    let policies = Policies::start(Arc::clone(kernel), settings, tidegate_bridge::known_relations());
+    tidegate_bridge::govern_sources(catalog, &policies);
+    policies
+}
+
+/// Questions and queries, on the engine; simulations of policies, too.
+fn prompts(
+    config: &Config,
+    kernel: &Arc<Kernel>,
+    catalog: &Arc<Catalog>,
+    policies: &Arc<Policies>,
+    engine: &QueryEngine,
+) -> Result<Arc<Prompts>, Failure> {
+    tidegate_bridge::simulate_queries(kernel, catalog, policies, engine);
+    let ports = tidegate_bridge::prompt_ports(kernel, catalog, policies, engine);
+    Prompts::start(Arc::clone(kernel), config.prompts.clone(), ports)
+        .map_err(|why| Failure::configuration(format!("prompts: {why}")))
+}
+
+/// What runs queries: as many at once as executions, each for as long as one.
+fn query_engine(config: &Config) -> QueryEngine {
+    let usual = tidegate_engine::Options::default();
+    let concurrency = tidegate_engine::Concurrency { server: config.prompts.at_once, ..usual.concurrency };
+    let limits = tidegate_engine::Limits { time: config.prompts.longest, ..Default::default() };
+    QueryEngine::new(tidegate_engine::Options { concurrency, ..usual }, limits)
+}
+
+/// Refuses an installation whose keys were never made, where there is nothing to make them with.
+fn refuse_missing_key(config: &Config) -> Result<(), Failure> {
+    if key_id(config)?.is_none() {
+        return Err(Failure::advised(
+            "master_key",
+            format!(
+                "the database has a schema, but no keys yet, and there is no master key in {}",
+                config.data_dir.display()
+            ),
+            "start `tidegate serve` once, which makes them, or set master_key",
+        ));
+    }
+    Ok(())
+}
+
+/// Where uploaded files are kept.
+///
+/// # Errors
+/// When the store cannot be used as it is configured.
+pub(crate) fn objects(config: &Config) -> Result<Objects, Failure> {
+    let objects = Objects::open(&config.storage, &config.data_dir, Arc::new(SystemClock));
+    objects.map_err(|error| Failure::configuration(error.to_string()))
 }

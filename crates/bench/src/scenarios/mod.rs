@@ -1,5 +1,6 @@
 //! What is measured.
 
+mod discovery;
 mod factors;
 mod listing;
 mod oauth;
@@ -7,7 +8,9 @@ mod phones;
 mod reading;
 mod scale;
 mod signing_in;
+mod sources;
 mod starting;
+mod storage;
 mod writing;
 
 use std::net::SocketAddr;
@@ -53,7 +56,7 @@ impl Bench {
     /// Runs those whose name contains `only`.
     pub(crate) fn run(&self, only: &str) -> Result<Vec<Row>> {
         type Scenario = fn(&Bench) -> Result<Vec<Row>>;
-        let scenarios: [(&str, Scenario); 13] = [
+        let scenarios: [(&str, Scenario); 16] = [
             ("starting", starting::measure),
             ("reading", reading::measure),
             ("listing", listing::measure),
@@ -66,6 +69,9 @@ impl Bench {
             ("oauth-sqlite", |bench| oauth::measure(bench, SQLITE)),
             ("oauth-postgres", |bench| oauth::measure(bench, POSTGRES)),
             ("signing-in", signing_in::measure),
+            ("storage", storage::measure),
+            ("discovery", discovery::measure),
+            ("sources", sources::measure),
             ("scale", scale::measure),
         ];
         let mut rows = Vec::new();

@@ -148,9 +148,13 @@ fn a_token_for_another_issuer_or_audience_is_refused() {
         assert_eq!(signed(&other), Err(TokenError::Invalid), "{member}");
         let slash = with(claims_json(), member, json!(format!("{ISSUER}/")));
         assert_eq!(signed(&slash), Err(TokenError::Invalid), "{member}");
-        let many = with(claims_json(), member, json!([ISSUER]));
-        assert_eq!(signed(&many), Err(TokenError::Invalid), "{member}");
+        let others = with(claims_json(), member, json!(["https://other.example.com"]));
+        assert_eq!(signed(&others), Err(TokenError::Invalid), "{member}");
     }
+    let issuers = with(claims_json(), "iss", json!([ISSUER]));
+    assert_eq!(signed(&issuers), Err(TokenError::Invalid));
+    // RFC 7519 section 4.1.3: one audience may be written as a list.
+    assert_eq!(signed(&with(claims_json(), "aud", json!([ISSUER]))), Ok(claims()));
 }
 
 #[test]

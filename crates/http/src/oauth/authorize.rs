@@ -24,7 +24,7 @@ pub(super) async fn authorize(State(app): State<App>, request: Request) -> Answe
     }
     let bearer = Bearer::from_request_parts(&mut parts, &app).await?;
     let pairs = decoded(parts.uri.query().unwrap_or_default().as_bytes())?;
-    let request = match read(&app, pairs).await? {
+    let request = match read(&app, &bearer.call, pairs).await? {
         Ok(request) => request,
         Err(sent_back) => return sent(sent_back),
     };
@@ -61,7 +61,7 @@ pub(super) async fn answer(State(app): State<App>, request: Request) -> Answer {
         // The contract's form has none.
         pairs.push(("response_type".to_owned(), "code".to_owned()));
     }
-    let request = match read(&app, pairs).await? {
+    let request = match read(&app, &bearer.call, pairs).await? {
         Ok(request) => request,
         Err(sent_back) => return sent(sent_back),
     };
@@ -93,11 +93,12 @@ pub(crate) async fn answered(
 /// The request, or the answer with which it is sent back.
 async fn read(
     app: &App,
+    call: &Call,
     pairs: Vec<(String, String)>,
 ) -> Result<Result<AuthorizationRequest, Authorized>, Error> {
     let parameters =
         Parameters::read(pairs).map_err(|unreadable| Error::invalid_request(unreadable.to_string()))?;
-    match app.oauth().authorization_request(parameters).await {
+    match app.oauth().authorization_request(call, parameters).await {
         Ok(request) => Ok(Ok(request)),
         Err(Refused::Rule(RequestRefused::SentBack(back))) => Ok(Err(back.answer(app.oauth().issuer()))),
         Err(Refused::Rule(RequestRefused::Shown(error))) => Err(error.into()),

@@ -8,17 +8,17 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use tidegate_domain::session::Amr;
-use tidegate_kernel::{Fault, Refused};
-use tidegate_oauth::applications::Application;
+use tidegate_kernel::{Call, Fault, Refused};
+use tidegate_oauth::applications::{Application, MadeBy, origin};
 use tidegate_oauth::authorize::{
     Answer as Authorized, AuthorizationError, AuthorizationRequest, Decision, Parameters, Presence,
-    RequestRefused,
+    RequestRefused, ResponseMode,
 };
 use url::form_urlencoded::Serializer;
 
 use super::authorize::sent;
 use super::form::{Form, decoded};
-use super::form_post::{origin, source};
+use super::form_post::source;
 use super::path::AUTHORIZE;
 use crate::pages::{
     BrowserSession, Continuation, Page, Rank, SignInWish, Visitor, failure, form, in_words, link,
@@ -85,7 +85,7 @@ pub(super) async fn authorize(app: &App, mut parts: Parts) -> Response {
 async fn kept(app: &App, visitor: &Visitor, query: &str) -> Option<Response> {
     let pairs = decoded(query.as_bytes()).ok()?;
     let parameters = Parameters::read(pairs).ok().filter(|read| read.request.is_some())?;
-    let kept = app.oauth().keep_signed_request(parameters).await;
+    let kept = app.oauth().keep_signed_request(&visitor.call, parameters).await;
     Some(match kept {
         Ok((client_id, request_uri)) => {
             let fields = [("client_id", client_id), ("request_uri", request_uri)];
@@ -144,10 +144,10 @@ enum Unread {
     Fault(Fault),
 }
 
-async fn read(app: &App, query: &str) -> Result<AuthorizationRequest, Unread> {
+async fn read(app: &App, call: &Call, query: &str) -> Result<AuthorizationRequest, Unread> {
     let pairs = decoded(query.as_bytes()).map_err(|error| Unread::Shown(error.description().to_owned()))?;
     let parameters = Parameters::read(pairs).map_err(|unreadable| Unread::Shown(unreadable.to_string()))?;
-    match app.oauth().authorization_request(parameters).await {
+    match app.oauth().authorization_request(call, parameters).await {
         Ok(request) => Ok(request),
         Err(Refused::Rule(RequestRefused::SentBack(back))) => {
             Err(Unread::SentBack(back.answer(app.oauth().issuer())))
@@ -157,9 +157,33 @@ async fn read(app: &App, query: &str) -> Result<AuthorizationRequest, Unread> {
     }
 }
 
-/// Sends the browser back to the application.
+/// Sends the browser back to the application: with an error of one that nobody has looked at, once the person goes on.
 fn sent_back(app: &App, visitor: &Visitor, answer: Authorized) -> Response {
+    if answer.needs_person {
+        return offered(app, visitor, &answer);
+    }
     sent(answer).unwrap_or_else(|error| refused(app, visitor, error.description()))
+}
+
+/// The way back to an application that registered itself, as a link or a button: with it, a link to this server must not become one to anywhere
+/// (RFC 9700 section 4.11.2).
+fn offered(app: &App, visitor: &Visitor, answer: &Authorized) -> Response {
+    let look = visitor.look_asked_for(app, None);
+    let host = origin(&answer.redirect_uri);
+    let mut page = Page::titled(&look, "page.authorize.refused.title");
+    page.texts.push(look.words.fill("page.authorize.unknown.text", &[("host", &host)]));
+    let label = "page.authorize.unknown.link";
+    if answer.response_mode == ResponseMode::FormPost {
+        // Nothing of this browser's goes along: the address is a stranger's.
+        let mut to_press = form(app, visitor, AUTHORIZE, None, (Rank::Secondary, look.words.text(label)));
+        to_press.action = answer.redirect_uri.clone().into();
+        to_press.hidden.clone_from(&answer.fields);
+        page.form = Some(to_press);
+        page.form_target = Some(source(&answer.redirect_uri));
+    } else {
+        page.links.push(link(&look.words, label, answer.location()));
+    }
+    page.answer(app, visitor, StatusCode::BAD_REQUEST)
 }
 
 /// A request that cannot be answered: nobody is sent to an address that is not registered. The reason is for the application's developer,
@@ -184,20 +208,24 @@ impl Question {
     async fn about(app: &App, visitor: &Visitor, asked: &Asked) -> Result<Self, Box<Response>> {
         let request = &asked.request;
         let id = request.application.client_id();
-        let scopes = request.scopes.to_string();
-        let introduced = app.oauth().introduce(&id, &request.redirect_uri, Some(&scopes)).await;
+        let scopes = request.asked_scopes.to_string();
+        let introduced =
+            app.oauth().introduce(&visitor.call, &id, &request.redirect_uri, Some(&scopes)).await;
         let application = match introduced {
             Ok(introduction) => introduction.application,
             Err(Refused::Rule(error)) => return Err(Box::new(refused(app, visitor, &error.to_string()))),
             Err(Refused::Fault(fault)) => return Err(Box::new(failure(app, &visitor.headers, fault.into()))),
         };
-        if application.is_self_registered() {
-            // It is nobody's: what is known of it is where its document is, or where its people are sent.
-            let known = application.document.as_ref().map_or(&request.redirect_uri, |(uri, _)| uri);
-            let organization = origin(known);
-            return Ok(Self { application, organization });
-        }
-        match app.identity().organization_label(application.organization).await {
+        let made_by = match application.made_by() {
+            MadeBy::Organization(organization) => organization,
+            // It is nobody's: what is known of it is where its document is, or where its people are sent now.
+            MadeBy::Itself { address } => {
+                let is_described = application.document.is_some();
+                let organization = origin(if is_described { address } else { &request.redirect_uri });
+                return Ok(Self { application, organization });
+            }
+        };
+        match app.identity().organization_label(made_by).await {
             Ok(label) => Ok(Self { application, organization: label.to_string() }),
             Err(fault) => Err(Box::new(failure(app, &visitor.headers, fault.into()))),
         }
@@ -214,7 +242,7 @@ impl Question {
             self.organization,
             request.redirect_uri,
             request.resource,
-            request.scopes.to_string(),
+            request.allowed.to_string(),
         ]);
         format!("{AUTHORIZE}\n{said}")
     }
@@ -225,7 +253,7 @@ async fn go_on(app: &App, visitor: &Visitor, query: &str, reply: Option<Reply>) 
     let Ok(to) = Continuation::to(AUTHORIZE, Some(&without)) else {
         return refused(app, visitor, "the request is too long, or no address");
     };
-    let request = match read(app, &without).await {
+    let request = match read(app, &visitor.call, &without).await {
         Ok(request) => request,
         Err(Unread::SentBack(answer)) => return sent_back(app, visitor, answer),
         Err(Unread::Shown(reason)) => return refused(app, visitor, &reason),
@@ -358,10 +386,17 @@ fn ask(
     ));
     page.texts.push(words.fill("page.consent.target", &[("host", &target)]));
     page.texts.push(words.text("page.consent.scopes").to_owned());
-    page.items = in_words(words, &request.scopes);
+    page.items = in_words(words, &request.allowed);
     page.form = Some(form_of("allow", Rank::Primary, "page.consent.allow"));
     page.others.push(form_of("deny", Rank::Secondary, "page.consent.deny"));
     page.form_target = Some(source(&request.redirect_uri));
+    // OpenID Connect Registration section 2. Its picture is not shown: a stranger's would be another's mark on this page.
+    let metadata = &question.application.metadata;
+    for (key, href) in
+        [("page.consent.policy", &metadata.policy_uri), ("page.consent.terms", &metadata.tos_uri)]
+    {
+        page.links.extend(href.clone().map(|href| link(words, key, href)));
+    }
     if let Some(href) = sign_in_with_another(app, visitor, &asked.to, wish(request)) {
         page.links.push(link(words, "page.consent.other", href));
     }

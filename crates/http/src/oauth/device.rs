@@ -21,7 +21,7 @@ pub(super) async fn device_authorization(
 ) -> Answer {
     let presented = required(&headers, &mut form)?;
     let application = app.oauth().authenticate_client(&caller, &presented).await?;
-    let (scope, resource) = (form.take("scope"), form.take("resource"));
+    let (scope, resource) = (form.take("scope"), form.resources()?);
     let asked = app.oauth().request_device(&caller, &application, scope.as_deref(), resource).await?;
     let page = format!("{}{DEVICE_PAGE}", app.oauth().issuer());
     let user_code = asked.user_code.shown();

@@ -52,7 +52,7 @@ pub(super) async fn provider(State(app): State<App>) -> Response {
         "grant_types_supported": grants,
         "acr_values_supported": CONTEXTS,
         "subject_types_supported": ["public", "pairwise"],
-        "userinfo_signing_alg_values_supported": [app.kernel().signing_algorithm().as_str()],
+        "userinfo_signing_alg_values_supported": [app.kernel().signing_algorithm().as_str(), "RS256"],
         "id_token_signing_alg_values_supported": [app.kernel().signing_algorithm().as_str(), "RS256"],
         "token_endpoint_auth_methods_supported": all,
         "token_endpoint_auth_signing_alg_values_supported": of_assertions,

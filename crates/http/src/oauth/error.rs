@@ -112,7 +112,9 @@ impl From<RegistrationError> for Error {
             RegistrationError::RedirectUri(_)
             | RegistrationError::Metadata(_)
             | RegistrationError::SoftwareStatement => StatusCode::BAD_REQUEST,
-            RegistrationError::Full | RegistrationError::NotSetUp => StatusCode::SERVICE_UNAVAILABLE,
+            RegistrationError::Full | RegistrationError::ShareFull | RegistrationError::NotSetUp => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         };
         let made = Self::new(status, error.code(), error.to_string());
         if error == RegistrationError::Token {

@@ -3,6 +3,7 @@
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use tidegate_domain::Secret;
+use tidegate_oauth::authorize::parameters::resources;
 use url::form_urlencoded;
 
 use super::error::Error;
@@ -13,7 +14,7 @@ use crate::wire::state::App;
 /// Most fields of a form: the endpoints know a dozen.
 const MAX_FIELDS: usize = 100;
 
-/// The fields of a form (RFC 6749, appendix B), each at most once (section 3.2). A field without a value was not sent.
+/// The fields of a form (RFC 6749, appendix B), each at most once (section 3.2) but `resource`. A field without a value was not sent.
 pub(super) struct Form(Vec<(String, Secret)>);
 
 impl Form {
@@ -25,7 +26,14 @@ impl Form {
     /// The same where it is secret.
     pub(super) fn secret(&mut self, name: &str) -> Option<Secret> {
         let at = self.0.iter().position(|(known, value)| known == name && !value.expose().is_empty())?;
-        Some(self.0.swap_remove(at).1)
+        // In order: what may be sent more than once keeps it.
+        Some(self.0.remove(at).1)
+    }
+
+    /// The APIs that are named, as one text: `resource` may be sent more than once (RFC 8707 section 2).
+    pub(super) fn resources(&mut self) -> Result<Option<String>, Error> {
+        let values: Vec<String> = std::iter::from_fn(|| self.take("resource")).collect();
+        resources(values).map_err(|unreadable| Error::invalid_request(unreadable.to_string()))
     }
 
     /// A field that must be there.
@@ -58,7 +66,7 @@ impl FromRequest<App> for Form {
         let fields = decoded(&bytes)?;
         let mut form = Vec::with_capacity(fields.len());
         for (name, value) in fields {
-            if form.iter().any(|(known, _)| *known == name) {
+            if name != "resource" && form.iter().any(|(known, _)| *known == name) {
                 return Err(Error::invalid_request("a field of the form is sent more than once"));
             }
             form.push((name, Secret::new(value)));

@@ -18,7 +18,7 @@ pub(super) async fn script() -> Response {
     ([(header::CONTENT_TYPE, kind)], "document.forms[0].submit();\n").into_response()
 }
 
-/// The page with the form.
+/// The page with the form, which its script posts at once.
 pub(super) fn form_post(answer: &Answer) -> Response {
     let mut fields = String::new();
     for (name, value) in &answer.fields {
@@ -44,16 +44,7 @@ pub(super) fn form_post(answer: &Answer) -> Response {
     (StatusCode::OK, headers, page).into_response()
 }
 
-/// Where the browser is sent on to, as people read it: an origin, or the scheme of a phone's application.
-pub(super) fn origin(uri: &str) -> String {
-    match Url::parse(uri) {
-        Ok(url) if url.origin().is_tuple() => url.origin().ascii_serialization(),
-        Ok(url) => format!("{}:", url.scheme()),
-        Err(_) => String::new(),
-    }
-}
-
-/// The same as a content security policy names it (W3C Content Security Policy 3, section 2.3.1): by its scheme alone where the policy has
+/// Where the browser is sent on to, as a content security policy names it (W3C Content Security Policy 3, section 2.3.1): by its scheme alone where the policy has
 /// no way to write the host.
 pub(super) fn source(uri: &str) -> String {
     match Url::parse(uri) {

@@ -28,6 +28,11 @@ pub(super) async fn introspect(
     Ok((StatusCode::OK, Json(body)).into_response())
 }
 
+/// An audience as a claim (RFC 7519 section 4.1.3): a text, or an array where it is several.
+fn audience(joined: &str) -> Value {
+    if joined.contains(' ') { json!(joined.split(' ').collect::<Vec<_>>()) } else { json!(joined) }
+}
+
 fn active(issuer: &str, found: Introspection) -> Value {
     let kind = match (found.is_refresh_token, &found.key) {
         (true, _) => "refresh_token",
@@ -38,7 +43,7 @@ fn active(issuer: &str, found: Introspection) -> Value {
         "active": true,
         "scope": found.scopes.to_string(),
         "sub": found.subject,
-        "aud": found.audience,
+        "aud": audience(&found.audience),
         "iss": issuer,
         "exp": found.expires_at,
         "token_type": kind,

@@ -9,12 +9,13 @@ use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use tidegate_identity::sessions::sign_out::SignOutError;
-use tidegate_kernel::{Fault, Refused};
+use tidegate_kernel::{Call, Fault, Refused};
+use tidegate_oauth::applications::origin;
 use tidegate_oauth::logout::{LogoutParameters, LogoutRefused, LogoutRequest};
 use url::form_urlencoded::Serializer;
 
 use super::form::{Form, decoded};
-use super::form_post::{origin, source};
+use super::form_post::source;
 use super::path::LOGOUT;
 use crate::pages::{BrowserSession, Page, Rank, SIGNED_OUT, Visitor, answer_signed_out, failure, form, link};
 use crate::wire::headers::page_headers;
@@ -71,7 +72,7 @@ fn bound(query: &str) -> String {
 }
 
 async fn go_on(app: &App, visitor: &Visitor, query: &str, csrf: Option<String>) -> Response {
-    let request = match read(app, query).await {
+    let request = match read(app, &visitor.call, query).await {
         Ok(request) => request,
         Err(Refused::Rule(error)) => return refused(app, visitor, &error.to_string()),
         Err(Refused::Fault(fault)) => return failure(app, &visitor.headers, fault.into()),
@@ -100,10 +101,10 @@ async fn go_on(app: &App, visitor: &Visitor, query: &str, csrf: Option<String>) 
     }
 }
 
-async fn read(app: &App, query: &str) -> Result<LogoutRequest, Refused<LogoutRefused>> {
+async fn read(app: &App, call: &Call, query: &str) -> Result<LogoutRequest, Refused<LogoutRefused>> {
     let pairs = decoded(query.as_bytes()).map_err(|_| Refused::Rule(LogoutRefused::Unreadable("query")))?;
     let parameters = LogoutParameters::read(pairs).map_err(Refused::Rule)?;
-    app.oauth().logout_request(parameters).await
+    app.oauth().logout_request(call, parameters).await
 }
 
 fn failed(app: &App, visitor: &Visitor, fault: Fault) -> Response {

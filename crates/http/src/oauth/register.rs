@@ -111,6 +111,8 @@ fn metadata(app: &App, application: &Application) -> Map<String, Value> {
         Ok(Value::Object(kept)) => kept,
         Ok(_) | Err(_) => Map::new(),
     };
+    // Its sector is no member of a registration.
+    body.remove("pairwise_sector");
     let algorithm = application.id_token_algorithm().unwrap_or(app.kernel().signing_algorithm());
     let uris: Vec<&str> = application.redirect_uris.iter().map(RedirectUri::as_str).collect();
     let fields = [
@@ -120,7 +122,7 @@ fn metadata(app: &App, application: &Application) -> Map<String, Value> {
         ("response_types", json!(["code"])),
         ("token_endpoint_auth_method", json!(application.authentication.as_str())),
         ("scope", json!(application.scopes.to_string())),
-        ("subject_type", json!("public")),
+        ("subject_type", json!(if application.pairwise_sector().is_some() { "pairwise" } else { "public" })),
         ("id_token_signed_response_alg", json!(algorithm.as_str())),
     ];
     body.extend(fields.map(|(name, value)| (name.to_owned(), value)));

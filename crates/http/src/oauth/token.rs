@@ -9,6 +9,7 @@ use tidegate_crypto::PlainToken;
 use tidegate_domain::Secret;
 use tidegate_domain::oauth::GrantType;
 use tidegate_oauth::applications::Application;
+use tidegate_oauth::device::exchange::DeviceAsked;
 use tidegate_oauth::token::exchange::PresentedCode;
 use tidegate_oauth::token::refresh::RefreshAsked;
 use tidegate_oauth::token::trade::{ACCESS_TOKEN_TYPE, PresentedTokens};
@@ -59,12 +60,13 @@ pub(super) async fn token(
         "authorization_code" => exchange(&app, &caller, &application, form, key).await?,
         "refresh_token" => refresh(&app, &caller, &application, form, key).await?,
         "client_credentials" => {
-            let (scope, resource) = (form.take("scope"), form.take("resource"));
+            let (scope, resource) = (form.take("scope"), form.resources()?);
             app.oauth().own_token(&application, scope.as_deref(), resource, key)?
         }
         DEVICE_CODE => {
             let code = PlainToken::from_presented(&form.required("device_code")?);
-            app.oauth().exchange_device_code(&caller, &application, &code, key.as_deref()).await?
+            let asked = DeviceAsked { resource: form.resources()?, key: key.as_deref() };
+            app.oauth().exchange_device_code(&caller, &application, &code, asked).await?
         }
         TOKEN_EXCHANGE => {
             let presented = tokens(form, key)?;
@@ -105,7 +107,7 @@ fn tokens(mut form: Form, key: Option<String>) -> Result<PresentedTokens, Error>
         actor,
         requested_type: form.take("requested_token_type"),
         audience: form.take("audience"),
-        resource: form.take("resource"),
+        resource: form.resources()?,
         scope: form.take("scope"),
         key,
     })
@@ -122,7 +124,7 @@ async fn exchange(
         code: PlainToken::from_presented(&form.required("code")?),
         redirect_uri: form.required("redirect_uri")?,
         verifier: form.take("code_verifier"),
-        resource: form.take("resource"),
+        resource: form.resources()?,
         key,
     };
     Ok(app.oauth().exchange_code(caller, application, presented).await?)
@@ -136,7 +138,7 @@ async fn refresh(
     key: Option<String>,
 ) -> Result<Issued, Error> {
     let token = PlainToken::from_presented(&form.required("refresh_token")?);
-    let (scope, resource) = (form.take("scope"), form.take("resource"));
+    let (scope, resource) = (form.take("scope"), form.resources()?);
     let asked = RefreshAsked { scope: scope.as_deref(), resource, key: key.as_deref() };
     Ok(app.oauth().refresh_for_client(caller, application, &token, asked).await?)
 }

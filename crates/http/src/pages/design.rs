@@ -63,7 +63,7 @@ fn form(app: &App, look: &Look) -> Form {
         ..Field::new("name", "Name", FieldKind::Text, "name")
     };
     Form {
-        action: "/dev/design",
+        action: "/dev/design".into(),
         hidden: Vec::new(),
         username: None,
         fields: vec![

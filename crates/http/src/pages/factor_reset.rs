@@ -53,7 +53,7 @@ async fn ask(app: App, headers: HeaderMap, query: FollowedLink, answer: ResetAns
     };
     let words = &look.words;
     let form = Form {
-        action,
+        action: action.into(),
         hidden: link.hidden(),
         username: None,
         fields: Vec::new(),

@@ -130,7 +130,7 @@ pub(super) async fn verify_email(
     });
     let label = if purpose.invited_by.is_some() { "page.verify.accept" } else { "page.verify.button" };
     let form = Form {
-        action: VERIFY,
+        action: VERIFY.into(),
         hidden: link.hidden(),
         username: None,
         fields: Vec::new(),
@@ -262,7 +262,7 @@ pub(super) async fn password_card(
         is_checked: false,
     });
     let form = Form {
-        action: RESET,
+        action: RESET.into(),
         hidden: link.hidden(),
         username: Some(purpose.email.to_string()),
         fields: vec![Field::new_password(words, &purpose.password, broken)],

@@ -3,6 +3,8 @@
 //! A part is a type with a template of its own in `templates/parts`. It escapes what it is given, so that pages put parts in as
 //! they are.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use tidegate_domain::password::Requirement;
 use tidegate_domain::{Catalogue, PasswordRule};
@@ -111,7 +113,7 @@ pub(crate) struct Reveal {
 #[derive(Clone, Debug, Template)]
 #[template(path = "parts/form.html")]
 pub(crate) struct Form {
-    pub(crate) action: &'static str,
+    pub(crate) action: Cow<'static, str>,
     pub(crate) hidden: Vec<(&'static str, String)>,
     /// Whose password is asked for: password managers store the new one under this name.
     pub(crate) username: Option<String>,
@@ -294,7 +296,7 @@ mod tests {
     fn whatever_a_part_is_given_is_text() {
         let hostile = "\"><script>alert(1)</script>";
         let form = Form {
-            action: "/x",
+            action: "/x".into(),
             hidden: vec![("token", hostile.to_owned())],
             username: Some(hostile.to_owned()),
             fields: vec![Field {

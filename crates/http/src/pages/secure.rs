@@ -23,7 +23,7 @@ pub(super) async fn ask(State(app): State<App>, headers: HeaderMap, query: Follo
     }
     let words = &look.words;
     let form = Form {
-        action: "/secure-account",
+        action: "/secure-account".into(),
         hidden: link.hidden(),
         username: None,
         fields: Vec::new(),

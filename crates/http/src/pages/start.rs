@@ -62,6 +62,7 @@ fn start_page(app: &App, request: &Request) -> Response {
     let link = |href: &'static str, key: &str| StartLink { href, label: words.text(key).to_owned() };
     let mut links: Vec<StartLink> = LINKS.iter().map(|(_, href, key)| link(href, key)).collect();
     if super::serves_development_pages(app) && is_operator(app, request) {
+        links.push(link("/account", "page.sign_in"));
         links.push(link("/dev/outbox", "page.start.outbox"));
         links.push(link("/dev/design", "page.start.design"));
         links.push(link("/dev/passkeys", "page.start.passkeys"));

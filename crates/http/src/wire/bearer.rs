@@ -5,11 +5,12 @@ use std::marker::PhantomData;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use tidegate_domain::Permission;
+use tidegate_kernel::dpop::ReadProof;
 use tidegate_kernel::{Actor, AuthError, Call};
 
 use crate::wire::client::{call, read_meter};
 use crate::wire::contract::ContractMarker;
-use crate::wire::possession::{presented, require_possession};
+use crate::wire::possession::{note, presented, require_possession};
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
 
@@ -35,11 +36,12 @@ impl<C: ContractMarker> FromRequestParts<App> for Bearer<C> {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, C::Error> {
         let call = call::<C>(parts, app);
         match authenticate(parts, app).await {
-            Ok(actor) => {
+            Ok((actor, proof)) => {
                 if let Some(status) = app.kernel().meter_authenticated(&call, &actor) {
                     read_meter(&parts.extensions, app, status)?;
                 }
                 actor.admitted_to(&call.profile).map_err(Rejection::from)?;
+                note(app, proof).await?;
                 let call = call.caused_by((&actor).into());
                 Ok(Self { actor, call, contract: PhantomData })
             }
@@ -54,10 +56,10 @@ impl<C: ContractMarker> FromRequestParts<App> for Bearer<C> {
     }
 }
 
-async fn authenticate(parts: &Parts, app: &App) -> Result<Actor, Rejection> {
+async fn authenticate(parts: &Parts, app: &App) -> Result<(Actor, Option<ReadProof>), Rejection> {
     let presented = presented(&parts.headers).ok_or(Rejection::NoToken)?;
     let actor =
         app.kernel().authenticate(presented.1).await.map_err(|error: AuthError| Rejection::from(error))?;
-    require_possession(app, parts, &actor, presented).await?;
-    Ok(actor)
+    let proof = require_possession(app, parts, &actor, presented)?;
+    Ok((actor, proof))
 }

@@ -21,6 +21,9 @@ pub(crate) struct JsonBody<C, T>(pub(crate) T, PhantomData<C>);
 /// A JSON object of up to 3 MiB: for pictures sent inside it.
 pub(crate) struct LargeJsonBody<C, T>(pub(crate) T, PhantomData<C>);
 
+/// A JSON object of up to 64 KiB read into `T`, or no body.
+pub(crate) struct OptionalJsonBody<C, T>(pub(crate) T, PhantomData<C>);
+
 /// A body that is not needed: none, or any JSON.
 pub(crate) struct UnusedBody<C>(PhantomData<C>);
 
@@ -47,6 +50,21 @@ impl<C: ContractMarker, T: DeserializeOwned> FromRequest<App> for JsonBody<C, T>
 
     async fn from_request(request: Request, app: &App) -> Result<Self, C::Error> {
         Ok(Self(json(request, small(app)).await?, PhantomData))
+    }
+}
+
+impl<C: ContractMarker, T: DeserializeOwned + Default> FromRequest<App> for OptionalJsonBody<C, T> {
+    type Rejection = C::Error;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, C::Error> {
+        if axum::body::HttpBody::is_end_stream(request.body()) {
+            return Ok(Self(T::default(), PhantomData));
+        }
+        let bytes = json_bytes(request, small(app)).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default(), PhantomData));
+        }
+        Ok(Self(parse(&bytes)?, PhantomData))
     }
 }
 

@@ -146,7 +146,10 @@ pub(crate) async fn guard<C: ContractMarker>(
     let handled = handled(&app, request, next).await;
     let mut response = handled.unwrap_or_else(|rejection| Pending::<C>(rejection.into()).into_response());
     if let Some(Carried::<C>(error, _)) = response.extensions_mut().remove() {
+        // A handler that answers several methods says which those of this path are.
+        let allowed = response.headers_mut().remove(header::ALLOW);
         response = error.render(app.kernel().now());
+        response.headers_mut().extend(allowed.map(|allowed| (header::ALLOW, allowed)));
         response.extensions_mut().insert(ErrorCode(error.code().to_owned()));
     }
     if let Some(status) = reading.0.get()

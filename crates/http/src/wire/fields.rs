@@ -32,11 +32,29 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Field<T> {
         }
         match serde_json::from_str(sent) {
             Ok(value) => Ok(Self::Value(value)),
-            Err(error) if error.is_data() => Ok(Self::WrongType),
+            Err(error) if error.is_data() => {
+                let whole = whole(sent).and_then(|whole| serde_json::from_str(&whole).ok());
+                Ok(whole.map_or(Self::WrongType, Self::Value))
+            }
             // A number or an escape that means nothing: no type would fit.
             Err(error) => Err(D::Error::custom(error)),
         }
     }
+}
+
+/// Numbers that are whole though they are written with a fraction, `5.0`: JSON knows no integers, and some clients write all numbers so.
+fn whole(sent: &str) -> Option<String> {
+    fn digits(number: &str) -> Option<&str> {
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+        let is_whole = whole.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
+        (is_whole && fraction.bytes().all(|byte| byte == b'0')).then_some(whole)
+    }
+    if !sent.starts_with('[') {
+        return digits(sent).map(str::to_owned);
+    }
+    let numbers: Vec<&RawValue> = serde_json::from_str(sent).ok()?;
+    let whole: Option<Vec<&str>> = numbers.iter().map(|number| digits(number.get())).collect();
+    Some(format!("[{}]", whole?.join(",")))
 }
 
 /// A JSON object, as text.
@@ -206,6 +224,19 @@ impl Expected for SentId {
 impl Expected for Vec<String> {
     const NAME: &'static str = "an array of strings";
 }
+impl Expected for Vec<i64> {
+    const NAME: &'static str = "an array of integers";
+}
+impl Expected for Vec<Value> {
+    const NAME: &'static str = "an array";
+}
+impl<T> Expected for Vec<Object<T>> {
+    const NAME: &'static str = "an array of objects";
+}
+/// Any JSON value, whatever its type.
+impl Expected for Value {
+    const NAME: &'static str = "a JSON value";
+}
 impl Expected for Vec<SentId> {
     const NAME: &'static str = "an array";
 }
@@ -256,12 +287,28 @@ mod tests {
         }
     }
 
-    /// How a field was read before it was kept as text: through a tree.
+    /// How a field was read before it was kept as text: through a tree. Since then whole numbers may be written with a fraction.
     fn by_tree<T: DeserializeOwned>(value: &Value) -> Field<T> {
+        let whole =
+            || T::deserialize(serde_json::from_str::<Value>(&whole(&value.to_string())?).unwrap()).ok();
         match value {
             Value::Null => Field::Null,
-            value => T::deserialize(value.clone()).map_or(Field::WrongType, Field::Value),
+            value => match T::deserialize(value.clone()).ok().or_else(whole) {
+                Some(read) => Field::Value(read),
+                None => Field::WrongType,
+            },
         }
+    }
+
+    #[test]
+    fn whole_numbers_may_be_written_with_a_fraction() {
+        for (written, read) in [("5.0", "5"), ("-3.0", "-3"), ("[1.0,2]", "[1,2]")] {
+            assert_eq!(whole(written).as_deref(), Some(read));
+        }
+        for other in ["5.5", "1e300", "1e-400", "5e0", "\"5.0\"", "[1.5]", "[true]", "{}"] {
+            assert_eq!(whole(other), None, "{other}");
+        }
+        assert!(matches!(serde_json::from_str::<Field<i64>>("7.0").unwrap(), Field::Value(7)));
     }
 
     fn sent<T: DeserializeOwned>(value: &Value) -> Field<T> {

@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use tidegate_crypto::dpop::ALGORITHMS;
 use tidegate_kernel::Actor;
-use tidegate_kernel::dpop::{ProofRefused, ShownProof};
+use tidegate_kernel::dpop::{ProofRefused, ReadProof, ShownProof};
 
 use crate::wire::rejection::Rejection;
 use crate::wire::state::App;
@@ -84,48 +84,61 @@ pub(crate) fn proof(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
     }
 }
 
-/// Refuses a token that is bound to a key without the proof of it, and one that is not bound in the place of one that is.
-pub(crate) async fn require_possession(
+/// Refuses a token that is bound to a key without the proof of it, and one that is not bound in the place of one that is. Answers the proof,
+/// which counts once it is noted: see [`note`].
+pub(crate) fn require_possession(
     app: &App,
     parts: &Parts,
     actor: &Actor,
     (scheme, token): (Scheme, &str),
-) -> Result<(), Rejection> {
+) -> Result<Option<ReadProof>, Rejection> {
     match (scheme, &actor.claims().cnf) {
-        (Scheme::Bearer, None) => Ok(()),
+        (Scheme::Bearer, None) => Ok(None),
         (Scheme::Bearer, Some(_)) => {
             Err(Unproven::token("this access token is bound to a key: send it with DPoP"))
         }
         (Scheme::Dpop, None) => {
             Err(Unproven::token("this access token is not bound to a key: send it as Bearer"))
         }
-        (Scheme::Dpop, Some(bound)) => proven(app, parts, token, &bound.jkt).await,
+        (Scheme::Dpop, Some(bound)) => proven(app, parts, token, &bound.jkt).map(Some),
     }
 }
 
-/// Refuses a request that does not prove to hold the key.
-async fn proven(app: &App, parts: &Parts, token: &str, key: &str) -> Result<(), Rejection> {
-    let invalid = |description: String, nonce| {
-        let error = if nonce { "use_dpop_nonce" } else { "invalid_dpop_proof" };
-        let nonce = nonce.then(|| app.kernel().dpop_nonce());
-        Rejection::Unproven(Box::new(Unproven { error, description, nonce }))
-    };
+/// Refuses a request that does not prove to hold the key. Nothing is written yet.
+fn proven(app: &App, parts: &Parts, token: &str, key: &str) -> Result<ReadProof, Rejection> {
     let proof = match proof(&parts.headers) {
         Ok(Some(proof)) => proof,
-        Ok(None) => return Err(invalid("the DPoP header with the proof is missing".to_owned(), false)),
-        Err(text) => return Err(invalid(text.to_owned(), false)),
+        Ok(None) => return Err(invalid(app, "the DPoP header with the proof is missing".to_owned(), false)),
+        Err(text) => return Err(invalid(app, text.to_owned(), false)),
     };
     let path = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |uri| &uri.0).path();
     let method = parts.method.as_str();
     let shown = ShownProof { proof, method, path, access_token: Some(token), bound_to: Some(key) };
-    app.kernel().prove_possession(shown).await.map(drop).map_err(|refused| match refused {
+    app.kernel().read_possession(shown).map_err(|refused| rejected(app, refused))
+}
+
+/// Notes a proof, and refuses one that was shown before. After the caller was counted: each is a row, and whoever has a token could write as
+/// many as they send requests.
+pub(crate) async fn note(app: &App, proof: Option<ReadProof>) -> Result<(), Rejection> {
+    let Some(proof) = proof else { return Ok(()) };
+    app.kernel().note_possession(proof).await.map(drop).map_err(|refused| rejected(app, refused))
+}
+
+fn rejected(app: &App, refused: ProofRefused) -> Rejection {
+    match refused {
         ProofRefused::OtherKey => {
             Unproven::token("this access token is bound to another key than the one of the DPoP proof")
         }
         ProofRefused::Fault(fault) => fault.into(),
-        ProofRefused::Invalid(text) => invalid(text, false),
-        refused @ ProofRefused::UseNonce => invalid(refused.to_string(), true),
-    })
+        ProofRefused::Invalid(text) => invalid(app, text, false),
+        refused @ ProofRefused::UseNonce => invalid(app, refused.to_string(), true),
+    }
+}
+
+fn invalid(app: &App, description: String, needs_nonce: bool) -> Rejection {
+    let error = if needs_nonce { "use_dpop_nonce" } else { "invalid_dpop_proof" };
+    let nonce = needs_nonce.then(|| app.kernel().dpop_nonce());
+    Rejection::Unproven(Box::new(Unproven { error, description, nonce }))
 }
 
 #[cfg(test)]

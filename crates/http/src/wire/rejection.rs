@@ -135,7 +135,7 @@ impl From<Fault> for Rejection {
                 Self::NotConfigured { reason: NO_SMS }
             }
             Fault::Unavailable(error) => {
-                tracing::error!(error, "refused: the database is unavailable");
+                tracing::error!(error, "refused: the database, or the store of files, is unavailable");
                 Self::Unavailable { retry_after: 1, reason: "The service is temporarily unavailable." }
             }
             Fault::Internal(error) => {

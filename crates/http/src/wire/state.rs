@@ -9,9 +9,13 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidegate_brokerage::Brokerage;
+use tidegate_catalog::Catalog;
 use tidegate_identity::Identity;
 use tidegate_kernel::Kernel;
 use tidegate_oauth::Oauth;
+use tidegate_policies::Policies;
+use tidegate_prompts::Prompts;
+use tidegate_storage::Storage;
 
 use crate::wire::refusals::RefusalLog;
 use crate::wire::refused_origins::RefusedOrigins;
@@ -104,6 +108,14 @@ pub struct Features {
     pub brokerage: Arc<Brokerage>,
     /// Applications, what people allow them, and their tokens.
     pub oauth: Arc<Oauth>,
+    /// Files.
+    pub storage: Arc<Storage>,
+    /// Data sources.
+    pub catalog: Arc<Catalog>,
+    /// Policies.
+    pub policies: Arc<Policies>,
+    /// Questions and queries over them.
+    pub prompts: Arc<Prompts>,
 }
 
 /// The application and its HTTP settings. Cheap to clone.
@@ -153,6 +165,26 @@ impl App {
     /// Applications, what people allow them, and their tokens.
     pub(crate) fn oauth(&self) -> &Oauth {
         &self.0.features.oauth
+    }
+
+    /// Files; shared, for use cases that go on when the request is gone.
+    pub(crate) fn storage(&self) -> &Arc<Storage> {
+        &self.0.features.storage
+    }
+
+    /// Data sources; shared, for use cases that go on when the request is gone.
+    pub(crate) fn catalog(&self) -> &Arc<Catalog> {
+        &self.0.features.catalog
+    }
+
+    /// Policies.
+    pub(crate) fn policies(&self) -> &Policies {
+        &self.0.features.policies
+    }
+
+    /// Questions and queries; shared, for use cases that go on when the request is gone.
+    pub(crate) fn prompts(&self) -> &Arc<Prompts> {
+        &self.0.features.prompts
     }
 
     pub(crate) fn upload_budget(&self) -> &UploadBudget {

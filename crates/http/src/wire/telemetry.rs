@@ -34,12 +34,23 @@ pub fn describe_metrics() {
         "Bodies refused because http.uploads was used up."
     );
     describe_counter!(
+        "tidegate_storage_uploaded_bytes_total",
+        Unit::Bytes,
+        "Bytes of files that were stored."
+    );
+    describe_counter!(
+        "tidegate_storage_missing_files_total",
+        "Files whose object was found to be missing in the store."
+    );
+    describe_counter!(
         "tidegate_password_hashes_refused_total",
         "Requests refused because the hash queue was full."
     );
     describe_counter!("tidegate_connections_closed_total", "Connections closed by the server, by reason.");
     describe_counter!("tidegate_wrong_codes_total", "Wrong one-time codes, of mails and text messages.");
     describe_gauge!("tidegate_password_hash_queue", "Password hashes waiting or being computed.");
+    describe_gauge!("tidegate_queries", "Governed queries that are running, or wait for a place, by state.");
+    describe_gauge!("tidegate_query_memory_bytes", Unit::Bytes, "Memory that running queries hold.");
     describe_gauge!("tidegate_outbox_messages", "Messages in the outbox, by state.");
     describe_gauge!("tidegate_jobs", "Background jobs that are enqueued, running or dead, by job and state.");
     describe_histogram!(

@@ -98,6 +98,8 @@ struct Reserved {
     is_awaited: AtomicBool,
     /// The deadline is put off while this body comes.
     may_be_slow: AtomicBool,
+    /// Most that is held of it at a time, in bytes: more than any body has, unless its handler passes it on.
+    window: AtomicUsize,
 }
 
 impl Drop for Reserved {
@@ -115,6 +117,7 @@ impl Reservation {
             is_refused: AtomicBool::new(false),
             is_awaited: AtomicBool::new(false),
             may_be_slow: AtomicBool::new(false),
+            window: AtomicUsize::new(usize::MAX),
         }))
     }
 
@@ -132,7 +135,8 @@ impl Reservation {
 
     /// Takes what a body of `bytes` needs, unless the budget is used up.
     fn grow_to(&self, bytes: u64) -> bool {
-        let wanted = usize::try_from(bytes).unwrap_or(usize::MAX).div_ceil(PIECE);
+        let window = self.0.window.load(Ordering::Relaxed);
+        let wanted = usize::try_from(bytes).unwrap_or(usize::MAX).min(window).div_ceil(PIECE);
         let held = self.0.pieces.load(Ordering::Relaxed);
         let more = wanted.saturating_sub(held);
         if more == 0 {
@@ -165,6 +169,14 @@ pub(crate) fn metered(app: &App, request: Request, deadline: Deadline) -> (Reque
 pub(crate) fn allow_slow_upload(request: &Request) {
     if let Some(reservation) = request.extensions().get::<Reservation>() {
         reservation.0.may_be_slow.store(true, Ordering::Relaxed);
+    }
+}
+
+/// From now on the request's body takes at most so many bytes of the budget, however large it is: for handlers that pass on what
+/// comes, and hold no more.
+pub(crate) fn pass_on_upload(request: &Request, window: usize) {
+    if let Some(reservation) = request.extensions().get::<Reservation>() {
+        reservation.0.window.store(window, Ordering::Relaxed);
     }
 }
 
@@ -247,6 +259,17 @@ mod tests {
 
     fn body(budget: &UploadBudget, ip: &str) -> Reservation {
         Reservation::new(budget, ip.parse().unwrap())
+    }
+
+    #[test]
+    fn what_is_passed_on_takes_its_window_however_large_it_is() {
+        let budget = UploadBudget::of(10 * PIECE);
+        let one = body(&budget, "192.0.2.1");
+        one.0.window.store(2 * PIECE, Ordering::Relaxed);
+        assert!(one.grow_to(100 * MIB));
+        assert_eq!(one.0.pieces.load(Ordering::Relaxed), 2);
+        drop(one);
+        assert!(body(&budget, "192.0.2.1").grow_to(10 * PIECE as u64), "it is given back");
     }
 
     #[test]

@@ -86,6 +86,20 @@ static WORDS: [Words; 4] = [
     },
 ];
 
+/// The words of RiverGen's modules of data, which differ from those of its accounts.
+static PLATFORM: Words = Words {
+    contract: ContractId::RIVERGEN,
+    invalid: (422, "VALIDATION_ERROR"),
+    no_token: "UNAUTHORIZED",
+    invalid_token: "UNAUTHORIZED",
+    expired_token: "UNAUTHORIZED",
+    forbidden: "FORBIDDEN",
+};
+
+/// Where those modules are.
+const PLATFORM_PATHS: [&str; 5] =
+    ["/api/v1/data-sources", "/api/v1/policies", "/api/v1/prompt", "/api/v1/queries", "/api/v1/storage/"];
+
 /// Every route of every contract.
 pub(crate) fn all() -> Vec<Route> {
     let routes: Vec<Route> = contracts().iter().copied().flat_map(routes_of).collect();
@@ -186,7 +200,7 @@ fn codes_in(description: &str) -> Vec<String> {
     let is_code = |word: &&str| {
         word.len() > 3
             && word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
-            && (word.contains('_') || ["UNAUTHORIZED", "FORBIDDEN"].contains(word))
+            && (word.contains('_') || ["UNAUTHORIZED", "FORBIDDEN", "CONFLICT"].contains(word))
             || SMALL_CODES.contains(word)
     };
     description.split(|c: char| !c.is_alphanumeric() && c != '_').filter(is_code).map(str::to_owned).collect()
@@ -204,7 +218,12 @@ impl Route {
 
     /// Whether it takes a multipart form; also the one that takes it with a GET, of which OpenAPI cannot say so.
     pub(crate) fn takes_form(&self) -> bool {
-        self.path.ends_with("/account/kyc")
+        self.path.ends_with("/account/kyc") || self.is_upload()
+    }
+
+    /// Whether it takes a file to be stored.
+    fn is_upload(&self) -> bool {
+        self.path.ends_with("/storage/upload")
     }
 
     /// The contract in whose words it is said that below its path there is nothing: `/api/v1` is shared, and Riven's own
@@ -226,6 +245,15 @@ impl Route {
             .replace("{org_id}", "999999")
             .replace("{token_id}", "999999")
             .replace("{app_id}", "999999")
+            .replace("{bucket_name}", "nobodys")
+            .replace("{object_name}", "organizations/999999/files/999999/nobodys.csv")
+            .replace("{data_source_id}", "999999")
+            .replace("{policy_id}", "999999")
+            .replace("{prompt_id}", "999999")
+            .replace("{execution_id}", "999999")
+            .replace("{template_id}", "999999")
+            .replace("{query_id}", "999999")
+            .replace("{assignment_id}", "999999")
             .replace("{provider}", "google")
             .replace("{key_id}", "AAAAAAAAAAAAAAAAAAAAAA")
     }
@@ -233,7 +261,21 @@ impl Route {
     /// A body of the right shape that belongs to nobody.
     pub(crate) fn sample(&self) -> Map<String, Value> {
         let fields = self.fields.iter().filter(|field| !self.is_alternative(&field.name));
-        fields.map(|field| (field.name.clone(), sample_of(self.contract, &field.name))).collect()
+        fields.map(|field| (field.name.clone(), self.sample_of(&field.name))).collect()
+    }
+
+    /// A right value of a field.
+    fn sample_of(&self, field: &str) -> Value {
+        if field == "type" && self.path.starts_with("/api/v1/policies") {
+            return json!("row_level_security");
+        }
+        if field == "parameters" && self.path.ends_with("/{template_id}/execute") {
+            return json!({});
+        }
+        if field == "status" && self.path.starts_with("/api/v1/prompt-templates") {
+            return json!("draft");
+        }
+        sample_of(self.contract, field)
     }
 
     /// Whether the field is sent in place of another one, which the sample has.
@@ -241,6 +283,13 @@ impl Route {
         let instead: &[&str] = match self.path.as_str() {
             "/api/v1/auth/step-up" => &["method", "code", "backup_code", "credential"],
             "/api/v1/auth/mfa/verify" => &["backup_code"],
+            "/api/v1/data-sources" | "/api/v1/data-sources/{data_source_id}" => {
+                &["workspace_id", "file_path", "connection_string"]
+            }
+            "/api/v1/policies" => &["workspace_id"],
+            "/api/v1/prompts/execute" => &["workspace_id", "prompt_id", "ai_model"],
+            "/api/v1/queries/execute" | "/api/v1/prompt-templates/{template_id}/execute" => &["workspace_id"],
+            "/api/v1/policies/simulate" => &["user_id", "workspace_id", "sql", "selected_data_source_ids"],
             "/api/v1/auth/oauth/login" | "/api/v1/auth/oauth/signup" => &["redirect_uri"],
             _ => &[],
         };
@@ -252,6 +301,8 @@ impl Route {
         let request = client.request(self.method.clone(), &self.sample_path());
         if self.takes_body() {
             request.json(&Value::Object(self.sample()))
+        } else if self.is_upload() {
+            Form::default().file("file", "text/csv", b"id\n1\n").on(request)
         } else if self.takes_form() {
             Form::document("identity_verification", PDF).on(request)
         } else {
@@ -269,6 +320,21 @@ impl Route {
         } else {
             self.words().invalid
         }
+    }
+
+    /// Whether it is of RiverGen's modules of data.
+    pub(crate) fn is_of_platform(&self) -> bool {
+        PLATFORM_PATHS.iter().any(|path| self.path.starts_with(path))
+    }
+
+    /// How the contract answers a body that is no JSON object.
+    pub(crate) fn malformed(&self) -> (u16, &'static str) {
+        if self.is_of_platform() { (400, "BAD_REQUEST") } else { self.invalid() }
+    }
+
+    /// How the contract answers a body that is larger than the endpoint takes.
+    pub(crate) fn too_large(&self) -> (u16, &'static str) {
+        (413, if self.is_of_platform() { "REQUEST_ENTITY_TOO_LARGE" } else { "PAYLOAD_TOO_LARGE" })
     }
 
     /// How the contract refuses a request without an access token.
@@ -292,6 +358,9 @@ impl Route {
     }
 
     fn words(&self) -> &'static Words {
+        if self.is_of_platform() {
+            return &PLATFORM;
+        }
         let words = WORDS.iter().find(|words| words.contract == self.contract);
         words.unwrap_or_else(|| panic!("no words of {} in WORDS", self.contract))
     }
@@ -305,7 +374,7 @@ impl Route {
             (404, ["NOT_FOUND", "RESOURCE_NOT_FOUND", "PATH_NOT_FOUND"].as_slice()),
             (405, &["METHOD_NOT_ALLOWED"]),
             (408, &["REQUEST_TIMEOUT"]),
-            (413, &["PAYLOAD_TOO_LARGE"]),
+            (413, &[self.too_large().1]),
             (415, &["UNSUPPORTED_MEDIA_TYPE"]),
         ];
         let code = answer.code();
@@ -404,6 +473,37 @@ fn sample_of(contract: ContractId, field: &str) -> Value {
         "email_redirect_url" => json!("https://id.example.com/set-password"),
         "expiration_timestamp" | "code_expiration_timestamp" | "timestamp" => json!(3_000_000_000.5),
         "db_id" => json!("AAAAAAAAAAAAAAAAAAAAAA"),
+        "type" => json!("postgresql"),
+        "host" | "ssh_host" => json!("db.example.com"),
+        "port" | "ssh_port" | "ssh_local_port" => json!(5_432),
+        "database_name" | "schema_name" | "username" | "ssh_username" => json!("nobodys"),
+        "connection_string" => json!("postgres://nobody@db.example.com/nobodys"),
+        "file_path" => json!("organizations/0/files/0/nobodys.csv"),
+        "use_ssh_tunnel" | "rotate_credentials" => json!(false),
+        "connection_pool_size" | "connection_timeout" | "query_timeout" | "max_retries" => json!(3),
+        "schema_auto_refresh" => json!(true),
+        "schema_refresh_interval" => json!(3_600),
+        "tags" => json!(["nobodys"]),
+        "credentials" => json!({}),
+        "storage_file_id" => json!(1),
+        "api_key" | "oauth_token" | "ssh_private_key" | "ssh_passphrase" | "warehouse" => json!("nobodys"),
+        "test_query" => json!("SELECT 1"),
+        "timeout_seconds" => json!(1),
+        "is_active" => json!(true),
+        "priority" => json!(0),
+        "rules" | "data_source_ids" | "role_ids" | "user_ids" | "dataset_ids" | "query_ids"
+        | "workspace_ids" | "groups" => json!([]),
+        "data_source_id" | "dataset_id" | "query_id" => json!(999_999),
+        "role_id" => json!(2),
+        "attributes" => json!({}),
+        "group" | "schema" | "table" => json!("nobodys"),
+        "sql" => json!("SELECT 1"),
+        "selected_data_source_ids" | "compatible_data_source_ids" => json!([999_999]),
+        "selected_schema_names" | "parameters" => json!([]),
+        "prompt_text" | "template_text" => json!("How many orders are there?"),
+        "save_prompt" | "is_public" => json!(false),
+        "category" => json!("Sales"),
+        "icon_url" => json!("/icons/sales.svg"),
         "db_name" | "cursor" => json!("nobodys"),
         "frontend_user_id" | "user_id" => json!(7),
         "frontend_session_id" => json!("00000000-0000-0000-0000-000000000000"),

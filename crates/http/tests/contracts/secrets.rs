@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tidegate_crypto::MasterKey;
 use tidegate_testkit::{Answer, Engine, Request, SeededEntropy, TestApp, on_both_engines};
 
+use crate::oauth::Made;
 use crate::watch::{Log, columns};
 
 /// After which neither a replaced refresh token nor a one-time action is answered again.
@@ -267,6 +268,42 @@ on_both_engines! {
         let secrets: Vec<String> = passed.iter().flat_map(|secret| [secret.clone(), secret[7..].to_owned()]).collect();
         for answer in &answers {
             assert_eq!(leak(&answer.text, &secrets), None, "in an answer: {}", answer.text);
+        }
+        for line in log.lines() {
+            assert_eq!(leak(&line, &secrets), None, "in the log: {line}");
+        }
+        let hex: Vec<String> = secrets.iter().map(|secret| hexadecimal(secret)).collect();
+        for (place, text) in everything_stored(&app).await {
+            assert_eq!(leak(&text, &secrets), None, "in {place}: {text}");
+            assert_eq!(leak(&text, &hex), None, "in the bytes of {place}: {text}");
+        }
+    }
+
+    async fn codes_and_tokens_of_every_kind_of_the_provider_are_nowhere_in_plain(engine: Engine) {
+        let log = Log::listen();
+        let Made { app, ada, all } = Made::new(engine).await;
+        let mut answers = Vec::new();
+        for (_, secret) in &all {
+            // Where it does not belong, and where it is looked up.
+            let all = ["token", "code", "device_code", "client_id", "request_uri", "subject_token", "client_assertion", "scope"];
+            let all: Vec<String> = all.iter().map(|name| format!("{name}={secret}")).collect();
+            for path in ["/oauth/token", "/oauth/par", "/oauth/introspect", "/oauth/device_authorization", "/oauth/register"] {
+                answers.push(app.post(path).bearer(secret).form(&all.join("&")).send().await);
+            }
+            for path in ["/oauth/userinfo", "/oauth/register/00000000-0000-4000-8000-000000000000", "/api/v1/auth/me"] {
+                answers.push(app.get(path).bearer(secret).send().await);
+            }
+            answers.push(app.get(&format!("/oauth/authorize?{}", all.join("&"))).bearer(&ada.access_token).send().await);
+        }
+        // What follows the prefix, which tells the kind, is as good as the whole.
+        let secrets: Vec<String> = all.iter().flat_map(|(_, secret)| {
+            let inner = secret.rsplit([':', '.']).next().unwrap().chars().skip(8).collect::<String>();
+            [secret.clone(), inner].into_iter().filter(|text| text.len() >= 9)
+        }).collect();
+        assert!(secrets.len() > all.len(), "{}", secrets.len());
+        for answer in &answers {
+            let said = format!("{} {}", answer.text, answer.header("location"));
+            assert_eq!(leak(&said, &secrets), None, "in an answer: {said}");
         }
         for line in log.lines() {
             assert_eq!(leak(&line, &secrets), None, "in the log: {line}");

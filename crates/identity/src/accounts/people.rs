@@ -45,6 +45,14 @@ pub(crate) struct ProvisionedPerson<'a> {
     pub(crate) password: Password,
 }
 
+/// A unit of work that has made a person for an operator.
+pub(crate) struct BegunPerson<'a> {
+    pub(crate) work: Work<'a>,
+    pub(crate) person: Person,
+    /// The account that had the address without having proven it, and has lost it.
+    pub(crate) evicted: Option<AccountId>,
+}
+
 /// Why an operator's person was not made.
 pub(crate) enum NotProvisioned {
     EmailTaken,
@@ -57,7 +65,7 @@ impl Identity {
         &'a self,
         call: &'a Call,
         new: ProvisionedPerson<'_>,
-    ) -> Result<Result<(Work<'a>, Person), NotProvisioned>, Fault> {
+    ) -> Result<Result<BegunPerson<'a>, NotProvisioned>, Fault> {
         let ProvisionedPerson { email, display_name, password } = new;
         if let Err(weak) = call.profile.password.check(&password) {
             return Ok(Err(NotProvisioned::WeakPassword(weak)));
@@ -66,7 +74,7 @@ impl Identity {
         let mut work = self.begin(call).await?;
         work.yield_invitation(&email).await?;
         // Verified on the operator's word, which an unproven claim yields to as to any proof.
-        work.evict_unproven(&email).await?;
+        let evicted = work.evict_unproven(&email).await?;
         let login = LoginName::Email(email);
         let new = NewPerson {
             login: &login,
@@ -79,7 +87,7 @@ impl Identity {
             is_at_home: true,
         };
         let person = work.create_person(&new).await?;
-        Ok(person.map(|person| (work, person)).ok_or(NotProvisioned::EmailTaken))
+        Ok(person.map(|person| BegunPerson { work, person, evicted }).ok_or(NotProvisioned::EmailTaken))
     }
 }
 

@@ -156,14 +156,15 @@ impl<G> Work<'_, G> {
     }
 
     /// Takes an address from the account that has it without having proven it. An account without another identifier ends.
-    pub(crate) async fn evict_unproven(&mut self, email: &EmailAddress) -> Result<(), Fault> {
+    /// Answers which account lost it.
+    pub(crate) async fn evict_unproven(&mut self, email: &EmailAddress) -> Result<Option<AccountId>, Fault> {
         let Some(account) = self.unit.claims().unproven_owner(email).await? else {
-            return Ok(());
+            return Ok(None);
         };
         self.lock(account).await?;
         // Again: it may have been proven while this unit waited.
         if self.unit.claims().unproven_owner(email).await? != Some(account) {
-            return Ok(());
+            return Ok(None);
         }
         self.unit.sessions().end_all(account, EndReason::MailboxProven, self.now).await?;
         self.unit.access_tokens().remove_all(account).await?;
@@ -172,6 +173,6 @@ impl<G> Work<'_, G> {
             self.kernel().account_deleted(account).await?;
             self.unit.accounts().delete(account, email.as_str(), self.now).await?;
         }
-        Ok(())
+        Ok(Some(account))
     }
 }

@@ -3,13 +3,14 @@
 use serde_json::json;
 use tidegate_domain::account::Account;
 use tidegate_domain::audit::Action;
+use tidegate_domain::id::AccountId;
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::{EmailAddress, Password};
 use tidegate_kernel::fault::{Outcome, refuse};
 
 use super::Operator;
 use crate::Identity;
-use crate::accounts::people::{NotProvisioned, Person, ProvisionedPerson};
+use crate::accounts::people::{BegunPerson, NotProvisioned, ProvisionedPerson};
 
 /// An individual to create.
 #[derive(Clone, Debug)]
@@ -20,6 +21,15 @@ pub struct NewIndividual {
     pub display_name: String,
     /// The password.
     pub password: Password,
+}
+
+/// An individual that was created.
+#[derive(Clone, Debug)]
+pub struct CreatedIndividual {
+    /// The account.
+    pub account: Account,
+    /// The account that had the address without having proven it, and has lost it.
+    pub evicted: Option<AccountId>,
 }
 
 /// Why not.
@@ -44,19 +54,20 @@ impl Identity {
         &self,
         operator: &Operator,
         claim: NewIndividual,
-    ) -> Outcome<Account, CreateIndividualError> {
+    ) -> Outcome<CreatedIndividual, CreateIndividualError> {
         let call = &operator.call;
         let NewIndividual { email, display_name, password } = claim;
         let new = ProvisionedPerson { email, display_name: &display_name, password };
-        let (mut work, Person { account, .. }) = match self.begin_provisioned(call, new).await? {
+        let BegunPerson { mut work, person, evicted } = match self.begin_provisioned(call, new).await? {
             Ok(begun) => begun,
             Err(NotProvisioned::EmailTaken) => return refuse(CreateIndividualError::EmailTaken),
             Err(NotProvisioned::WeakPassword(weak)) => {
                 return refuse(CreateIndividualError::WeakPassword(weak));
             }
         };
+        let account = person.account;
         work.audit(Action::AccountCreated, account.id, json!({})).await?;
         work.commit().await?;
-        Ok(account)
+        Ok(CreatedIndividual { account, evicted })
     }
 }

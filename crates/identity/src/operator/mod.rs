@@ -9,6 +9,7 @@ pub mod export;
 pub mod identifiers;
 pub mod organizations;
 pub mod repository;
+mod search;
 mod shown;
 
 use tidegate_domain::ContractProfile;

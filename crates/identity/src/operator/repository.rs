@@ -7,6 +7,7 @@ use tidegate_domain::id::{AccountId, IdentifierId, OrganizationId};
 use tidegate_kernel::KernelTables;
 use uuid::Uuid;
 
+use super::search::Sought;
 use super::shown::shown;
 
 /// The installation's accounts and organizations in a unit of work.
@@ -17,7 +18,7 @@ pub struct Installation<'u>(pub(crate) &'u mut Unit);
 pub struct AccountFilter {
     /// Members of this organization only.
     pub organization: Option<OrganizationId>,
-    /// Only those with this text in an identifier or the name shown; case does not count.
+    /// Only those with this text in the name shown or in an identifier, as it is stored or as it is shown; case does not count.
     pub search: String,
     /// Only disabled ones.
     pub disabled: bool,
@@ -187,27 +188,13 @@ macro_rules! select_organizations {
     };
 }
 
-/// `text` for a `like` with the escape character `!`, found anywhere.
-fn anywhere(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
-}
-
 impl Installation<'_> {
-    /// Up to `limit` accounts that are not deleted, numbers beyond `after`, in their order.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn accounts(
+    /// As [`accounts`](Self::accounts), with some that only might have the text: the engines fold the case of other letters
+    /// than ASCII in different ways, and see a domain only as it is stored.
+    pub(super) async fn account_candidates(
         &mut self,
         filter: &AccountFilter,
+        sought: &Sought,
         after: i64,
         limit: i64,
     ) -> Result<Vec<AccountSummary>> {
@@ -217,15 +204,16 @@ impl Installation<'_> {
             select_accounts!(
                 "a.number > $1
                  and exists (select 1 from identifiers i where i.account_id = a.id)
-                 and ($2 = '%%' or lower(a.display_name) like lower($2) escape '!' or exists
-                    (select 1 from identifiers i where i.account_id = a.id and lower(i.value) like lower($2) escape '!'))
+                 and ($2 = '%%' or lower(a.display_name) like $2 escape '!' or exists
+                    (select 1 from identifiers i where i.account_id = a.id
+                        and (lower(i.value) like $2 escape '!' or i.value like '%@%xn--%')))
                  and ($3 = false or a.disabled_at is not null)
                  and ($4 = false or exists
                     (select 1 from memberships m where m.account_id = a.id and m.organization_id = $5))
                  order by a.number limit $6"
             ),
             after,
-            anywhere(&filter.search),
+            sought.pattern(),
             filter.disabled,
             filter.organization.is_some(),
             filter.organization.map_or_else(Uuid::nil, |organization| organization.0),
@@ -391,14 +379,10 @@ impl Installation<'_> {
         Ok(row.is_some())
     }
 
-    /// Up to `limit` organizations with `search` in their name, numbers beyond `after`, in their order; all members' own
-    /// organizations, or only those with more than one member.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn organizations(
+    /// As [`organizations`](Self::organizations), with some that only might have the text.
+    pub(super) async fn organization_candidates(
         &mut self,
-        search: &str,
+        sought: &Sought,
         shared_only: bool,
         after: i64,
         limit: i64,
@@ -407,13 +391,13 @@ impl Installation<'_> {
             self.0,
             OrganizationRow,
             select_organizations!(
-                "o.number > $1 and ($2 = '%%' or lower(o.name) like lower($2) escape '!')
+                "o.number > $1 and ($2 = '%%' or lower(o.name) like $2 escape '!')
                  and ($3 = false or (select count(*) from memberships m where m.organization_id = o.id) > 1)
                  and exists (select 1 from memberships m where m.organization_id = o.id)
                  order by o.number limit $4"
             ),
             after,
-            anywhere(search),
+            sought.pattern(),
             shared_only,
             limit,
         )?;
@@ -478,16 +462,5 @@ impl Installation<'_> {
             organization.0,
         )?;
         Ok(rows.into_iter().map(|(domain,)| domain).collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_searched_for_is_text_and_no_pattern() {
-        assert_eq!(anywhere(""), "%%");
-        assert_eq!(anywhere("Ada_100%!"), "%Ada!_100!%!!%");
     }
 }

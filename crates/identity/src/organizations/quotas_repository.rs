@@ -53,6 +53,16 @@ impl Quotas<'_> {
             Quota::Databases => {
                 "select count(*) from databases where organization_id = $1 and deleted_at is null"
             }
+            Quota::DataSources => {
+                "select count(*) from data_sources where organization_id = $1 and deleted_at is null"
+            }
+            Quota::Policies => {
+                "select count(*) from policies where organization_id = $1 and deleted_at is null"
+            }
+            Quota::Prompts => "select count(*) from prompts where organization_id = $1 and deleted_at is null",
+            Quota::PromptTemplates => {
+                "select count(*) from prompt_templates where organization_id = $1 and deleted_at is null"
+            }
             Quota::Applications => "select count(*) from oauth_applications where organization_id = $1",
             Quota::ResolvedSessions => {
                 "select coalesce(max(resolved_sessions), 0) from organization_usage where organization_id = $1"

@@ -3,14 +3,14 @@
 use serde_json::json;
 use tidegate_domain::account::Account;
 use tidegate_domain::audit::Action;
-use tidegate_domain::id::OrganizationId;
+use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_domain::password::WeakPassword;
 use tidegate_domain::{EmailAddress, Password};
 use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::work::Subject;
 
-use crate::accounts::people::{NotProvisioned, Person, ProvisionedPerson};
+use crate::accounts::people::{BegunPerson, NotProvisioned, Person, ProvisionedPerson};
 use crate::{Identity, IdentityTables};
 
 /// What is provisioned.
@@ -33,6 +33,8 @@ pub struct Provisioned {
     pub organization: OrganizationId,
     /// Its owner.
     pub owner: Account,
+    /// The account that had the owner's address without having proven it, and has lost it.
+    pub evicted: Option<AccountId>,
 }
 
 /// Why nothing was created.
@@ -59,11 +61,12 @@ impl Identity {
     pub async fn provision(&self, call: &Call, claim: Provision) -> Outcome<Provisioned, ProvisionError> {
         let Provision { name, owner_email, owner_password, managed_domains } = claim;
         let new = ProvisionedPerson { email: owner_email, display_name: &name, password: owner_password };
-        let (mut work, Person { account, sign_in_target }) = match self.begin_provisioned(call, new).await? {
+        let BegunPerson { mut work, person, evicted } = match self.begin_provisioned(call, new).await? {
             Ok(begun) => begun,
             Err(NotProvisioned::EmailTaken) => return refuse(ProvisionError::EmailTaken),
             Err(NotProvisioned::WeakPassword(weak)) => return refuse(ProvisionError::WeakPassword(weak)),
         };
+        let Person { account, sign_in_target } = person;
         for domain in managed_domains {
             if !work.unit.claims().add_managed_domain(sign_in_target.organization, &domain, work.now).await? {
                 return refuse(ProvisionError::DomainTaken(domain));
@@ -76,6 +79,6 @@ impl Identity {
         };
         work.audit(Action::OrganizationProvisioned, subject, json!({})).await?;
         work.commit().await?;
-        Ok(Provisioned { organization: sign_in_target.organization, owner: account })
+        Ok(Provisioned { organization: sign_in_target.organization, owner: account, evicted })
     }
 }

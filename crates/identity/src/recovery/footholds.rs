@@ -50,6 +50,22 @@ pub enum Foothold {
     DeviceCodes,
     /// What its owner has allowed applications.
     Consents,
+    /// Files its owner has uploaded.
+    StorageFiles,
+    /// Questions its owner has saved.
+    Prompts,
+    /// Templates its owner has made.
+    PromptTemplates,
+    /// Questions its owner has asked.
+    PromptExecutions,
+    /// Results its owner has downloaded.
+    PromptDownloads,
+    /// Sums of what its owner has asked.
+    PromptUsage,
+    /// The same by data source.
+    PromptSourceUsage,
+    /// The same by question.
+    PromptQuestionUsage,
     /// What happened.
     AuditEvents,
     /// Background work about it.
@@ -80,7 +96,7 @@ pub enum AtRestoredAddress {
 
 impl Foothold {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 27] = [
         Self::Passwords,
         Self::Sessions,
         Self::Challenges,
@@ -98,6 +114,14 @@ impl Foothold {
         Self::AuthorizationCodes,
         Self::DeviceCodes,
         Self::Consents,
+        Self::StorageFiles,
+        Self::Prompts,
+        Self::PromptTemplates,
+        Self::PromptExecutions,
+        Self::PromptDownloads,
+        Self::PromptUsage,
+        Self::PromptSourceUsage,
+        Self::PromptQuestionUsage,
         Self::AuditEvents,
         Self::Jobs,
     ];
@@ -122,6 +146,14 @@ impl Foothold {
             Self::AuthorizationCodes => "oauth_codes",
             Self::DeviceCodes => "oauth_device_codes",
             Self::Consents => "oauth_consents",
+            Self::StorageFiles => "storage_files",
+            Self::Prompts => "prompts",
+            Self::PromptTemplates => "prompt_templates",
+            Self::PromptExecutions => "prompt_executions",
+            Self::PromptDownloads => "prompt_downloads",
+            Self::PromptUsage => "prompt_usage",
+            Self::PromptSourceUsage => "prompt_source_usage",
+            Self::PromptQuestionUsage => "prompt_question_usage",
             Self::AuditEvents => "audit_events",
             Self::Jobs => "jobs",
         }
@@ -158,7 +190,16 @@ impl Foothold {
                  notice removes those that were added since",
             ),
             Self::BrokerageAccounts => AtNewPassword::Kept("it does not sign in"),
-            Self::AuditEvents | Self::Jobs => AtNewPassword::Kept("it does not sign in"),
+            Self::StorageFiles
+            | Self::Prompts
+            | Self::PromptTemplates
+            | Self::PromptExecutions
+            | Self::PromptDownloads
+            | Self::PromptUsage
+            | Self::PromptSourceUsage
+            | Self::PromptQuestionUsage
+            | Self::AuditEvents
+            | Self::Jobs => AtNewPassword::Kept("it does not sign in"),
         }
     }
 }
@@ -185,9 +226,17 @@ impl Foothold {
             Self::KnownNetworks => {
                 AtRestoredAddress::Kept("it counts wrong passwords apart, and lets nobody in")
             }
-            Self::BrokerageAccounts | Self::AuditEvents | Self::Jobs => {
-                AtRestoredAddress::Kept("it does not sign in")
-            }
+            Self::BrokerageAccounts
+            | Self::StorageFiles
+            | Self::Prompts
+            | Self::PromptTemplates
+            | Self::PromptExecutions
+            | Self::PromptDownloads
+            | Self::PromptUsage
+            | Self::PromptSourceUsage
+            | Self::PromptQuestionUsage
+            | Self::AuditEvents
+            | Self::Jobs => AtRestoredAddress::Kept("it does not sign in"),
         }
     }
 }
@@ -253,6 +302,14 @@ impl<G> Work<'_, G> {
                 | Foothold::Passkeys
                 | Foothold::AuthorizationCodes
                 | Foothold::DeviceCodes
+                | Foothold::StorageFiles
+                | Foothold::Prompts
+                | Foothold::PromptTemplates
+                | Foothold::PromptExecutions
+                | Foothold::PromptDownloads
+                | Foothold::PromptUsage
+                | Foothold::PromptSourceUsage
+                | Foothold::PromptQuestionUsage
                 | Foothold::AuditEvents
                 | Foothold::Jobs => {}
             }
@@ -302,6 +359,14 @@ impl<G> Work<'_, G> {
                 | Foothold::AuthorizationCodes
                 | Foothold::DeviceCodes
                 | Foothold::Consents
+                | Foothold::StorageFiles
+                | Foothold::Prompts
+                | Foothold::PromptTemplates
+                | Foothold::PromptExecutions
+                | Foothold::PromptDownloads
+                | Foothold::PromptUsage
+                | Foothold::PromptSourceUsage
+                | Foothold::PromptQuestionUsage
                 | Foothold::AuditEvents
                 | Foothold::Jobs => {}
             }

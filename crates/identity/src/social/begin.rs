@@ -53,6 +53,8 @@ pub struct BeginSocial {
     pub page_challenge: Option<String>,
     /// The cookie of the browser, where it has one from before: other sign-ins that it began stay open.
     pub browser: Option<PlainToken>,
+    /// Seconds since the person last proved who they are at the provider, at most; 0: anew.
+    pub max_age: Option<u64>,
     /// What a page wants back with the answer: sealed, and nothing that the store looks into.
     pub carried: Option<String>,
 }
@@ -124,6 +126,7 @@ impl Identity {
             state: &state,
             nonce: nonce.expose(),
             code_verifier: verifier.as_ref(),
+            max_age: claim.max_age,
         };
         let url = match provider.authorization_url(&address).await {
             Ok(url) => url.to_string(),
@@ -160,6 +163,11 @@ impl Identity {
     pub fn social_providers(&self) -> Vec<(String, String)> {
         let named = |provider: &Provider| (provider.name().to_owned(), provider.title().to_owned());
         self.federation.providers().map(named).collect()
+    }
+
+    /// Whether the provider of that name can be asked to have a person sign in anew, and says when they did.
+    pub fn social_tells_when(&self, name: &str) -> bool {
+        self.federation.provider(name).is_ok_and(Provider::tells_when)
     }
 
     /// Whether the provider of that name answers with a form; none where there is no such provider.

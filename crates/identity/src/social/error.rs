@@ -32,6 +32,9 @@ pub enum SocialError {
     /// The provider's answer cannot be used.
     #[error("the provider's answer cannot be used; sign in in another way, and tell support")]
     ProviderFailed,
+    /// The person had to sign in at the provider anew, and it does not say that they did.
+    #[error("the provider did not have you sign in anew; begin again, or sign in in another way")]
+    NotAnew,
     /// The provider does not vouch for an address.
     #[error(
         "the provider has not verified your e-mail address; verify it there and begin again, or sign up with an e-mail address"
@@ -67,6 +70,7 @@ impl SocialError {
             Self::CodeRefused => "code_refused",
             Self::ProviderUnavailable => "provider_unavailable",
             Self::ProviderFailed => "provider_failed",
+            Self::NotAnew => "not_signed_in_anew",
             Self::NoVerifiedEmail => "email_not_verified_by_provider",
             Self::AddressTaken => "address_taken",
             Self::AlreadyRegistered => "already_registered",

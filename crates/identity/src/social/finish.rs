@@ -1,8 +1,10 @@
 //! A sign-in by a provider comes back: with its state to a callback, or with the code alone from an application.
 
+use std::time::Duration;
+
 use tidegate_crypto::{PlainToken, pkce_challenge};
-use tidegate_domain::Secret;
 use tidegate_domain::factor::DeviceData;
+use tidegate_domain::{Secret, Timestamp};
 use tidegate_federation::{CodeExchange, Provider, ProviderProfile};
 use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Fault, Outcome, Refused, refuse};
@@ -14,6 +16,8 @@ use crate::social::outcome::SocialOutcome;
 use crate::social::requests_repository::SocialRequest;
 use crate::{Identity, IdentityTables};
 
+/// How much a provider's clock may be behind.
+const CLOCKS: Duration = Duration::from_secs(60);
 /// Longest error code of a provider that is repeated to the client.
 const MAX_CODE: usize = 64;
 
@@ -37,6 +41,8 @@ pub struct ProviderAnswer {
     /// Whether it came to a hosted page. Then the cookie is needed; the contract's callback takes an answer without one, as the client
     /// that began it may have had no place for cookies.
     pub is_hosted: bool,
+    /// Since when the person has to have proved who they are at the provider; none: whenever.
+    pub signed_in_since: Option<Timestamp>,
 }
 
 /// A code that an application sends.
@@ -115,6 +121,10 @@ impl Identity {
             Err(error) => return refuse(SocialError::of(provider.name(), &error)),
         }
         let profile = self.identify(provider, &code, &request, answer.user.as_deref()).await?;
+        let is_since = |since: Timestamp| profile.auth_time.is_some_and(|at| at.plus(CLOCKS) >= since);
+        if !answer.signed_in_since.is_none_or(is_since) {
+            return refuse(SocialError::NotAnew);
+        }
         let is_hosted = answer.is_hosted;
         let connection =
             Connection { provider, profile: &profile, intent: Intent::SignIn, device, is_hosted };

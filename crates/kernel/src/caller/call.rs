@@ -154,6 +154,11 @@ impl Call {
         self.ip.map_or_else(|| "none".to_owned(), network)
     }
 
+    /// The widest network that the client is counted by: an IPv4 address, or an IPv6 /48. None where there is no client.
+    pub fn widest_network(&self) -> Option<String> {
+        self.networks().pop().map(|network| network.name)
+    }
+
     /// Every network the client is counted by, narrowest first; none where this program acts on its own.
     pub(crate) fn networks(&self) -> Vec<CountedNetwork> {
         self.ip.map(networks).unwrap_or_default()

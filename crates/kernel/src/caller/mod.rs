@@ -3,3 +3,4 @@
 pub(crate) mod actor;
 pub mod call;
 pub mod grant;
+pub(crate) mod reader;

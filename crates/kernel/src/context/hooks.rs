@@ -24,13 +24,22 @@ pub struct ContactDetails<'a> {
     pub last_name: Option<&'a str>,
 }
 
+/// Who made an application, for a mail about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApplicationMaker {
+    /// An organization: what strangers may read of it is not what its founder called it.
+    Organization(OrganizationId),
+    /// Itself: nobody answers for it, and this is the origin of its addresses.
+    Itself(String),
+}
+
 /// An application that the owner of an account gave access.
 #[derive(Clone, Copy, Debug)]
 pub struct AllowedApplication<'a> {
     /// What it is called.
     pub name: &'a str,
-    /// Its organization: what strangers may read of it is not what its founder called it.
-    pub organization: OrganizationId,
+    /// Who made it.
+    pub made_by: &'a ApplicationMaker,
     /// What it may do.
     pub scopes: &'a Scopes,
 }

@@ -7,6 +7,8 @@ use tidegate_domain::id::{ApplicationId, OrganizationId};
 use tidegate_domain::logout::LogoutSettings;
 use tidegate_domain::oauth::{AccessLevel, ApplicationStatus, ClientAuthentication, GrantType};
 use tidegate_domain::{RedirectUri, Scopes, Timestamp};
+use tidegate_kernel::hooks::ApplicationMaker;
+use url::Url;
 use uuid::Uuid;
 
 use super::rules::ApplicationRules;
@@ -61,6 +63,37 @@ pub struct Application {
     pub(crate) registration_hash: Option<TokenHash>,
 }
 
+/// Who made an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MadeBy<'a> {
+    /// An organization, whose members answer for it.
+    Organization(OrganizationId),
+    /// Itself: all that is known of it is an address of its own, that of its document, or one to which its people are sent.
+    Itself {
+        /// That address.
+        address: &'a str,
+    },
+}
+
+impl MadeBy<'_> {
+    /// The same for a mail about it.
+    pub(crate) fn for_mail(self) -> ApplicationMaker {
+        match self {
+            Self::Organization(organization) => ApplicationMaker::Organization(organization),
+            Self::Itself { address } => ApplicationMaker::Itself(origin(address)),
+        }
+    }
+}
+
+/// An address as people read it: an origin, or the scheme of a phone's application.
+pub fn origin(uri: &str) -> String {
+    match Url::parse(uri) {
+        Ok(url) if url.origin().is_tuple() => url.origin().ascii_serialization(),
+        Ok(url) => format!("{}:", url.scheme()),
+        Err(_) => String::new(),
+    }
+}
+
 /// The hashes of its secrets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Secrets {
@@ -99,9 +132,42 @@ impl Application {
         self.registration_hash.is_some() || self.document.is_some()
     }
 
+    /// Who made it. What nobody has looked at is never named by the organization that it is kept with: that would be the operator's word
+    /// for a stranger.
+    pub fn made_by(&self) -> MadeBy<'_> {
+        if !self.is_self_registered() {
+            return MadeBy::Organization(self.organization);
+        }
+        let redirects = || self.redirect_uris.first().map(RedirectUri::as_str);
+        let known = self.document.as_ref().map(|(uri, _)| uri.as_str()).or_else(redirects);
+        MadeBy::Itself { address: known.unwrap_or_default() }
+    }
+
     /// How its ID tokens are signed; none: as access tokens are.
     pub fn id_token_algorithm(&self) -> Option<SigningAlgorithm> {
         self.metadata.id_token_signed_response_alg
+    }
+
+    /// Whether it gets tokens only with a proof of possession, as it or an operator decided (RFC 9449 section 5.2).
+    pub fn is_dpop_bound(&self) -> bool {
+        self.rules.dpop_bound || self.metadata.dpop_bound_access_tokens
+    }
+
+    /// The sector whose names for people it is told (OpenID Connect Core section 8.1); none: it is told their keys. An operator's
+    /// sector comes before its own.
+    pub fn pairwise_sector(&self) -> Option<&str> {
+        self.rules.pairwise_sector.as_deref().or(self.metadata.pairwise_sector.as_deref())
+    }
+
+    /// Whether what the userinfo endpoint tells it is signed, as it or an operator decided (OpenID Connect Core section 5.3.2).
+    pub fn gets_userinfo_signed(&self) -> bool {
+        self.rules.userinfo_signed || self.metadata.userinfo_signed_response_alg.is_some()
+    }
+
+    /// Whether it may do less than before with the tokens that it has, or its tokens name people in another way.
+    pub(crate) fn narrows(&self, before: &Self) -> bool {
+        self.pairwise_sector() != before.pairwise_sector()
+            || (self.is_dpop_bound() && !before.is_dpop_bound())
     }
 
     /// Whether it has to use PKCE (RFC 9700 section 2.1.1).

@@ -1,8 +1,8 @@
 //! Applications are read.
 
 use tidegate_domain::Permission;
-use tidegate_kernel::Actor;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::{Actor, Call};
 use uuid::Uuid;
 
 use super::application::{Application, ApplicationError};
@@ -41,24 +41,29 @@ impl Oauth {
     /// The application of that `client_id`, if it may be used.
     pub(crate) async fn active_application(
         &self,
+        call: &Call,
         client_id: Option<&str>,
     ) -> Result<Option<Application>, Fault> {
         let found = match client_id {
-            Some(client_id) => self.application_called(client_id).await?,
+            Some(client_id) => self.application_called(call, client_id).await?,
             None => None,
         };
         Ok(found.filter(Application::is_active))
     }
 
     /// The application of that `client_id`, whether or not it may be used.
-    pub(crate) async fn application_called(&self, client_id: &str) -> Result<Option<Application>, Fault> {
+    pub(crate) async fn application_called(
+        &self,
+        call: &Call,
+        client_id: &str,
+    ) -> Result<Option<Application>, Fault> {
         match Uuid::try_parse(client_id) {
             Ok(id) => {
                 let found = self.kernel.store.read().await?.applications().find(id.into()).await?;
                 // One that a document describes has one name, its address.
                 Ok(found.filter(|found| found.document.is_none()))
             }
-            Err(_) => self.application_of_document(client_id).await,
+            Err(_) => self.application_of_document(call, client_id).await,
         }
     }
 

@@ -31,6 +31,24 @@ pub struct ClientMetadata {
     /// The algorithm of its ID tokens: RS256, or that of access tokens where it is not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token_signed_response_alg: Option<SigningAlgorithm>,
+    /// The algorithm by which the userinfo endpoint signs what it tells it: RS256, or that of access tokens. Not signed where it is not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_signed_response_alg: Option<SigningAlgorithm>,
+    /// Whether it gets tokens only with a proof of possession (RFC 9449 section 5.2). An operator may decide so, too.
+    #[serde(skip_serializing_if = "is_false")]
+    pub dpop_bound_access_tokens: bool,
+    /// Whether its ID tokens have to say when the person signed in. All do.
+    #[serde(skip_serializing_if = "is_false")]
+    pub require_auth_time: bool,
+    /// Seconds since the person last proved who they are, at most, where an authorization request does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_max_age: Option<u32>,
+    /// Where its addresses and those of the others of its sector are listed (OpenID Connect Registration section 5).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sector_identifier_uri: Option<String>,
+    /// The sector whose names for people it asked to be told. An operator may decide for another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pairwise_sector: Option<String>,
     /// Whether it has to push its authorization requests (RFC 9126).
     #[serde(skip_serializing_if = "is_false")]
     pub require_pushed_authorization_requests: bool,
@@ -93,6 +111,9 @@ pub enum MetadataRule {
     /// Nothing else can be promised: the other algorithm is the operator's to change.
     #[error("must be RS256, or the algorithm with which this server signs access tokens")]
     IdTokenAlgorithm,
+    /// Nothing else can be promised, for the same reason.
+    #[error("must be RS256, or the algorithm with which this server signs access tokens; or none is set")]
+    UserinfoAlgorithm,
     /// Nobody could be sent there.
     #[error("must be an https address of at most 2048 characters")]
     Page(&'static str),
@@ -110,6 +131,7 @@ impl MetadataRule {
             Self::AssertionAlgorithm => "token_endpoint_auth_signing_alg",
             Self::RequestAlgorithm => "request_object_signing_alg",
             Self::IdTokenAlgorithm => "id_token_signed_response_alg",
+            Self::UserinfoAlgorithm => "userinfo_signed_response_alg",
             Self::Page(field) => field,
             Self::Contacts => "contacts",
         }

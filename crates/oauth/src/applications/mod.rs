@@ -13,8 +13,9 @@ pub mod revoke;
 pub mod rules;
 pub mod secret;
 pub mod set_rules;
+mod strangers;
 
-pub use application::{Application, ApplicationError, ApplicationRule, NewApplication};
+pub use application::{Application, ApplicationError, ApplicationRule, MadeBy, NewApplication, origin};
 pub use change::ApplicationChange;
 pub use metadata::{ClientMetadata, MetadataRule};
 pub use rules::{ApplicationRules, RulesChange, RulesError, SubjectType};

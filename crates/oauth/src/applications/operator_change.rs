@@ -59,7 +59,7 @@ impl Oauth {
         Ok(changed)
     }
 
-    /// Makes the key that signs ID tokens of an application, before the first is asked for.
+    /// Makes the key that signs ID tokens and userinfo of an application, before the first is asked for.
     ///
     /// # Errors
     /// Only faults.
@@ -67,7 +67,9 @@ impl Oauth {
         &self,
         application: &Application,
     ) -> Result<(), tidegate_kernel::Fault> {
-        if application.id_token_algorithm() == Some(SigningAlgorithm::Rs256) {
+        let algorithms =
+            [application.id_token_algorithm(), application.metadata.userinfo_signed_response_alg];
+        if algorithms.contains(&Some(SigningAlgorithm::Rs256)) {
             self.kernel.ensure_rsa_key().await?;
         }
         Ok(())
@@ -90,6 +92,10 @@ impl<G> Work<'_, G> {
         let metadata = metadata
             .checked(after.authentication, |url| documents.admits(url))
             .map_err(|wrong| rule(wrong.into()))?;
+        // The server's own may have changed since it was chosen.
+        if metadata.userinfo_signed_response_alg != before.metadata.userinfo_signed_response_alg {
+            self.app.check_userinfo_algorithm(&metadata).map_err(|wrong| rule(wrong.into()))?;
+        }
         let after = Application { metadata: Arc::new(metadata), ..after };
         if self.unit.applications().is_taken(before.organization, &after.name, before.id).await? {
             return refuse(ApplicationError::NameTaken);
@@ -104,7 +110,11 @@ impl<G> Work<'_, G> {
         }
         // Tokens of a way that it may no longer use must not go on either.
         let loses_grant = before.grant_types.iter().any(|grant| !after.may(*grant));
-        if is_other_method || loses_grant || (before.is_active() && !after.is_active()) {
+        if is_other_method
+            || loses_grant
+            || after.narrows(before)
+            || (before.is_active() && !after.is_active())
+        {
             self.end_tokens(before).await?;
         }
         self.audit(Action::ApplicationUpdated, subject, difference(before, &after)).await?;

@@ -289,16 +289,6 @@ impl Applications<'_> {
         Ok(count)
     }
 
-    /// How many have registered themselves, of all organizations.
-    pub(crate) async fn count_self_registered(&mut self) -> Result<i64> {
-        let (count,) = fetch_one!(
-            self.0,
-            (i64,),
-            "select count(*) from oauth_applications where registration_hash is not null or document_uri is not null",
-        )?;
-        Ok(count)
-    }
-
     /// At most so many that registered themselves and were not used since.
     pub(crate) async fn unused_since(&mut self, since: Timestamp, at_most: i64) -> Result<Vec<Application>> {
         let rows = fetch_all!(

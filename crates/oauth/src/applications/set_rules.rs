@@ -59,7 +59,9 @@ impl Oauth {
                 None => before.pairwise_sector.clone(),
                 Some(SubjectType::Public) => None,
                 Some(SubjectType::Pairwise(named)) => {
-                    let sector = named.or_else(|| sector_of(&application)).filter(|sector| is_sector(sector));
+                    let sector = named
+                        .or_else(|| sector_of(&application.redirect_uris))
+                        .filter(|sector| is_sector(sector));
                     if sector.is_none() {
                         return refuse(RulesError::NoSector);
                     }
@@ -78,8 +80,8 @@ impl Oauth {
         }
         work.unit.applications().set_rules(id, &rules).await?;
         let contains_all = |now: &[String], then: &[String]| then.iter().all(|one| now.contains(one));
-        let may_less = rules.pairwise_sector != before.pairwise_sector
-            || (rules.dpop_bound && !before.dpop_bound)
+        let after = Application { rules: rules.clone(), ..application.clone() };
+        let may_less = after.narrows(&application)
             || !contains_all(&rules.exchange_from, &before.exchange_from)
             || !contains_all(&rules.exchange_to, &before.exchange_to);
         if may_less {
@@ -95,6 +97,6 @@ impl Oauth {
         });
         work.audit(Action::ApplicationUpdated, of_organization(&application), metadata).await?;
         work.commit().await?;
-        Ok(Application { rules, ..application })
+        Ok(after)
     }
 }

@@ -35,6 +35,9 @@ pub struct Answer {
     pub response_mode: ResponseMode,
     /// Name and value of each.
     pub fields: Vec<(&'static str, String)>,
+    /// Whether a browser must not follow it unasked: an error, for an address that a stranger registered. Everybody could send people
+    /// anywhere by a link to this server otherwise (RFC 9700 section 4.11.2).
+    pub needs_person: bool,
 }
 
 impl Answer {
@@ -44,7 +47,7 @@ impl Answer {
         fields: impl IntoIterator<Item = (&'static str, Option<String>)>,
     ) -> Self {
         let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        Self { redirect_uri, response_mode, fields }
+        Self { redirect_uri, response_mode, fields, needs_person: false }
     }
 
     /// The redirect URI with the fields in its query. What the application registered there stays (RFC 6749 section 3.1.2).

@@ -101,7 +101,9 @@ impl Oauth {
         let metadata = work.audited(&request.application).await?;
         work.audit(Action::AccessDenied, subject, metadata).await?;
         work.commit().await?;
-        Ok(request.refused(AuthorizationError::AccessDenied).answer(self.issuer()))
+        let answer = request.refused(AuthorizationError::AccessDenied).answer(self.issuer());
+        // They have seen whom they answer.
+        Ok(Answer { needs_person: false, ..answer })
     }
 
     /// The issuer of tokens (RFC 8414 section 2).
@@ -136,7 +138,7 @@ impl Acting<'_> {
         request: &AuthorizationRequest,
         because: Because,
     ) -> Result<(), Fault> {
-        let (account, now, scopes) = (self.grant.account(), self.now, &request.scopes);
+        let (account, now, scopes) = (self.grant.account(), self.now, &request.allowed);
         let contract = self.grant.session().contract;
         let given_through = match because {
             Because::Remembered => return Ok(()),
@@ -153,8 +155,8 @@ impl Acting<'_> {
         }
         let subject = self.grant.subject();
         self.audit(Action::AccessGranted, subject, metadata).await?;
-        let organization = application.organization;
-        let allowed = AllowedApplication { name: &application.name, organization, scopes };
+        let made_by = &application.made_by().for_mail();
+        let allowed = AllowedApplication { name: &application.name, made_by, scopes };
         self.kernel().application_allowed(account, allowed).await
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::request::{AuthorizationRequest, Challenge, ChallengeMethod};
 use crate::applications::Application;
-use crate::claims::requested::InIdToken;
+use crate::claims::requested::{AskedClaims, Place};
 
 /// Authorization codes of a unit of work.
 pub struct Codes<'u>(pub(crate) &'u mut Unit);
@@ -43,7 +43,9 @@ pub(crate) struct Code {
     /// Thumbprint of the key that it is bound to.
     pub(crate) key: Option<String>,
     /// Claims of the person that the ID token is asked to have.
-    pub(crate) id_token_claims: InIdToken,
+    pub(crate) id_token_claims: AskedClaims,
+    /// Those that the userinfo endpoint is asked to tell.
+    pub(crate) userinfo_claims: AskedClaims,
     pub(crate) ip: String,
     /// When it was approved.
     pub(crate) created_at: Timestamp,
@@ -72,17 +74,19 @@ struct Row {
     used_at: Option<i64>,
     opened_session_id: Option<Uuid>,
     id_token_claims: Option<String>,
+    userinfo_claims: Option<String>,
 }
 
 impl Codes<'_> {
     /// Adds a code.
     pub(crate) async fn insert(&mut self, new: &NewCode<'_>) -> Result<()> {
-        let challenge = new.request.challenge.as_ref();
+        let (challenge, claims) = (new.request.challenge.as_ref(), new.request.claims.as_ref());
         execute!(
             self.0,
             "insert into oauth_codes (id, code_hash, application_id, application_epoch, account_id, session_id, redirect_uri,
-                scope, challenge, challenge_method, nonce, audience, ip, created_at, expires_at, dpop_jkt, id_token_claims)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+                scope, challenge, challenge_method, nonce, audience, ip, created_at, expires_at, dpop_jkt, id_token_claims,
+                userinfo_claims)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
             new.id,
             new.hash.as_bytes().to_vec(),
             new.application.id.0,
@@ -99,7 +103,8 @@ impl Codes<'_> {
             new.created_at.micros(),
             new.expires_at.micros(),
             new.request.dpop_jkt.as_deref(),
-            InIdToken::asked(new.request.claims.as_ref()).stored(),
+            AskedClaims::asked(claims, Place::IdToken).stored(),
+            AskedClaims::asked(claims, Place::UserInfo).stored(),
         )?;
         Ok(())
     }
@@ -111,7 +116,7 @@ impl Codes<'_> {
             Row,
             "select id, application_id, application_epoch, account_id, session_id, redirect_uri, scope, challenge,
                 challenge_method, nonce, audience, dpop_jkt, ip, created_at, expires_at, used_at, opened_session_id,
-                id_token_claims
+                id_token_claims, userinfo_claims
              from oauth_codes where code_hash = $1",
             hash.as_bytes().to_vec(),
         )?;
@@ -132,7 +137,8 @@ impl Codes<'_> {
                 nonce: row.nonce,
                 audience: row.audience,
                 key: row.dpop_jkt,
-                id_token_claims: InIdToken::from_stored(row.id_token_claims.as_deref()),
+                id_token_claims: AskedClaims::from_stored(row.id_token_claims.as_deref()),
+                userinfo_claims: AskedClaims::from_stored(row.userinfo_claims.as_deref()),
                 ip: row.ip,
                 created_at: Timestamp::from_micros(row.created_at),
                 expires_at: Timestamp::from_micros(row.expires_at),

@@ -6,6 +6,8 @@ use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId};
 use tidegate_domain::{Scopes, Timestamp};
 use uuid::Uuid;
 
+use crate::applications::origin;
+
 /// What a person has allowed an application.
 #[derive(Clone, Debug)]
 pub struct Consent {
@@ -17,6 +19,8 @@ pub struct Consent {
     pub organization: String,
     /// The same as a key.
     pub organization_id: OrganizationId,
+    /// The origin of its addresses, where it registered itself: its organization has not looked at it.
+    pub registered_itself_at: Option<String>,
     /// The contract whose client asked, `browser` for the hosted page; `membership` where nobody was asked.
     pub given_through: String,
     /// All that was ever allowed.
@@ -36,6 +40,9 @@ struct Row {
     name: String,
     organization_id: Uuid,
     organization_name: String,
+    registration_hash: Option<Vec<u8>>,
+    document_uri: Option<String>,
+    redirect_uris: String,
     given_through: String,
     scope: String,
     created_at: i64,
@@ -44,7 +51,11 @@ struct Row {
 
 impl From<Row> for Consent {
     fn from(row: Row) -> Self {
+        let is_self_registered = row.registration_hash.is_some() || row.document_uri.is_some();
+        let redirects = || row.redirect_uris.split_ascii_whitespace().next();
+        let address = row.document_uri.as_deref().or_else(redirects).unwrap_or_default();
         Self {
+            registered_itself_at: is_self_registered.then(|| origin(address)),
             application: row.application_id.into(),
             name: row.name,
             organization: row.organization_name,
@@ -60,7 +71,9 @@ impl From<Row> for Consent {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "select c.application_id, p.name, p.organization_id, o.name as organization_name, c.given_through, c.scope, c.created_at, c.updated_at
+            "select c.application_id, p.name, p.organization_id, o.name as organization_name,
+                p.registration_hash, p.document_uri, p.redirect_uris,
+                c.given_through, c.scope, c.created_at, c.updated_at
              from oauth_consents c join oauth_applications p on p.id = c.application_id
              join organizations o on o.id = p.organization_id ",
             $rest

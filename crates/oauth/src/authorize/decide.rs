@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use tidegate_domain::{Permission, Scopes, Timestamp};
-use tidegate_kernel::{Actor, Fault, KernelTables};
+use tidegate_kernel::{Actor, Fault, Grant, KernelTables};
 
 use super::error::{AuthorizationError, SentBack};
 use super::request::AuthorizationRequest;
+use crate::claims::id_token::{CONTEXTS, acr};
+use crate::claims::requested::is_context_met;
 use crate::{Oauth, OauthTables};
 
 /// How the person is there.
@@ -57,7 +59,7 @@ pub(super) enum Because {
 /// What a person is to be asked.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// The scopes that they have not allowed before.
+    /// The scopes, and the addresses of APIs, that they have not allowed before.
     pub new: Scopes,
 }
 
@@ -82,6 +84,7 @@ impl AuthorizationRequest {
             redirect_uri: self.redirect_uri.clone(),
             response_mode: self.response_mode,
             state: self.state.clone(),
+            is_strangers: self.application.is_self_registered(),
         }
     }
 
@@ -109,15 +112,50 @@ impl Oauth {
         presence: Presence,
     ) -> Result<Decision, Fault> {
         let (mut unit, grant) = self.read_as(actor, Permission::AuthorizeApplications).await?;
-        let now = self.kernel.now();
+        if let Some(missing) = self.missing_sign_in(grant, request, presence).await? {
+            return Ok(missing);
+        }
+        let is_browser = matches!(presence, Presence::Browser { .. });
+        let (account, application) = (grant.account(), &request.application);
+        let allowed = unit.consents().given(account, application.id, grant.session().contract).await?;
+        let may_be_silent =
+            presence != Presence::BearerWithAnswer && !request.prompt.consent && !request.could_be_another();
+        if may_be_silent && allowed.contains_all(&request.allowed) {
+            return Ok(Decision::Granted(Approval { because: Because::Remembered }));
+        }
+        // Nobody of the organization has looked at one that registered itself.
+        // OpenID Connect Core section 11: access without the person is given by nobody who was not asked.
+        let is_own = presence == Presence::Bearer
+            && !application.is_self_registered()
+            && !request.scopes.contains("offline_access")
+            && unit.memberships().exists(account, application.organization).await?;
+        if may_be_silent && is_own {
+            return Ok(Decision::Granted(Approval { because: Because::Member }));
+        }
+        Ok(if presence == Presence::Bearer || (request.prompt.none && is_browser) {
+            Decision::SentBack(Box::new(request.refused(AuthorizationError::ConsentRequired)))
+        } else {
+            Decision::NeedsConsent(Question { new: request.allowed.without(&allowed) })
+        })
+    }
+
+    /// What follows where the person has to prove anew, or better, who they are; none where they need not.
+    async fn missing_sign_in(
+        &self,
+        grant: &Grant,
+        request: &AuthorizationRequest,
+        presence: Presence,
+    ) -> Result<Option<Decision>, Fault> {
+        let refused = |error| Decision::SentBack(Box::new(request.refused(error)));
         let auth_time = grant.session().auth_time;
         let is_fresh = match presence {
             Presence::Browser { signed_in_for_it: Some(at) } => auth_time >= at,
             Presence::Browser { signed_in_for_it: None } => false,
             Presence::Bearer | Presence::BearerWithAnswer => false,
         };
-        let is_browser = matches!(presence, Presence::Browser { .. });
-        let is_too_old = request.max_age.is_some_and(|age| now.since(auth_time) > Duration::from_secs(age));
+        let can_ask = matches!(presence, Presence::Browser { .. }) && !request.prompt.none;
+        let since = self.kernel.now().since(auth_time);
+        let is_too_old = request.max_age.is_some_and(|age| since > Duration::from_secs(age));
         let must_choose = request.prompt.select_account || request.prompt.create;
         // Which account it is, a client that brings an answer has asked.
         let must_sign_in = request.prompt.login || (must_choose && presence != Presence::BearerWithAnswer);
@@ -129,33 +167,22 @@ impl Oauth {
             }
         };
         if is_other && is_fresh {
-            return Ok(Decision::SentBack(Box::new(request.refused(AuthorizationError::LoginRequired))));
+            return Ok(Some(refused(AuthorizationError::LoginRequired)));
         }
         if (is_too_old || must_sign_in || is_other) && !is_fresh {
-            let can_ask = is_browser && !request.prompt.none;
-            return Ok(match can_ask {
-                true => Decision::NeedsSignIn,
-                false => Decision::SentBack(Box::new(request.refused(AuthorizationError::LoginRequired))),
-            });
+            let missing =
+                if can_ask { Decision::NeedsSignIn } else { refused(AuthorizationError::LoginRequired) };
+            return Ok(Some(missing));
         }
-        let (account, application) = (grant.account(), &request.application);
-        let allowed = unit.consents().given(account, application.id, grant.session().contract).await?;
-        let may_be_silent =
-            presence != Presence::BearerWithAnswer && !request.prompt.consent && !request.could_be_another();
-        if may_be_silent && allowed.contains_all(&request.scopes) {
-            return Ok(Decision::Granted(Approval { because: Because::Remembered }));
+        if is_context_met(request.claims.as_ref(), acr(grant.session().amr)) {
+            return Ok(None);
         }
-        // Nobody of the organization has looked at one that registered itself.
-        let is_own = presence == Presence::Bearer
-            && !application.is_self_registered()
-            && unit.memberships().exists(account, application.organization).await?;
-        if may_be_silent && is_own {
-            return Ok(Decision::Granted(Approval { because: Because::Member }));
-        }
-        Ok(if presence == Presence::Bearer || (request.prompt.none && is_browser) {
-            Decision::SentBack(Box::new(request.refused(AuthorizationError::ConsentRequired)))
-        } else {
-            Decision::NeedsConsent(Question { new: request.scopes.without(&allowed) })
-        })
+        // With a second factor it may be: whether the person has one, signing in shows.
+        let [_, more] = CONTEXTS;
+        let can_show = can_ask && !is_fresh && is_context_met(request.claims.as_ref(), more);
+        Ok(Some(match can_show {
+            true => Decision::NeedsSignIn,
+            false => refused(AuthorizationError::UnmetAuthenticationRequirements),
+        }))
     }
 }

@@ -27,6 +27,9 @@ pub enum AuthorizationError {
     /// `prompt=none`, and the person has to be asked.
     #[error("the person has to give their consent")]
     ConsentRequired,
+    /// OpenID Connect Core Unmet Authentication Requirements 1.0: an essential `acr` that the person cannot show.
+    #[error("the person did not sign in as the essential claim acr asks")]
+    UnmetAuthenticationRequirements,
     /// Core section 6.1.
     #[error(
         "the parameter request is not supported for an application without keys: register jwks or jwks_uri"
@@ -51,6 +54,7 @@ impl AuthorizationError {
             Self::InvalidTarget => "invalid_target",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
             Self::RegistrationNotSupported => "registration_not_supported",
@@ -66,7 +70,8 @@ pub enum ShownError {
     InvalidClient,
     /// Missing, or not registered.
     #[error(
-        "redirect_uri must be one of the redirect URIs that the application is registered with, character by character"
+        "redirect_uri must be one of the redirect URIs that the application is registered with, character by character; only the port of a \
+         loopback address may be another"
     )]
     InvalidRedirectUri,
     /// Malformed.
@@ -105,6 +110,8 @@ pub struct SentBack {
     pub response_mode: ResponseMode,
     /// As it was sent.
     pub state: Option<String>,
+    /// Whether the address is one that a stranger registered.
+    pub is_strangers: bool,
 }
 
 impl SentBack {
@@ -116,7 +123,8 @@ impl SentBack {
             ("state", self.state.clone()),
             ("iss", Some(issuer.to_owned())),
         ];
-        Answer::new(self.redirect_uri.clone(), self.response_mode, fields)
+        let answer = Answer::new(self.redirect_uri.clone(), self.response_mode, fields);
+        Answer { needs_person: self.is_strangers, ..answer }
     }
 }
 

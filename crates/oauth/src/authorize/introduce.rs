@@ -1,6 +1,7 @@
 //! Who an application is, for a page that asks a person.
 
 use tidegate_domain::Scopes;
+use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Outcome, Refused, refuse};
 
 use super::request::requested_scopes;
@@ -39,11 +40,12 @@ impl Oauth {
     /// [`IntroductionError`].
     pub async fn introduce(
         &self,
+        call: &Call,
         client_id: &str,
         redirect_uri: &str,
         scope: Option<&str>,
     ) -> Outcome<Introduction, IntroductionError> {
-        let Some(application) = self.active_application(Some(client_id)).await? else {
+        let Some(application) = self.active_application(call, Some(client_id)).await? else {
             return refuse(IntroductionError::InvalidClient);
         };
         if !application.redirects_to(redirect_uri) {

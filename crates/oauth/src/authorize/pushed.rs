@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tidegate_crypto::{PlainToken, TokenHash};
+use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Fault, Outcome, Refused, refuse};
 
 use super::error::{RequestRefused, ShownError};
@@ -107,10 +108,11 @@ impl Oauth {
     /// [`RequestRefused`].
     pub async fn keep_signed_request(
         &self,
+        call: &Call,
         parameters: Parameters,
     ) -> Outcome<(String, String), RequestRefused> {
         let shown = |error: ShownError| Refused::Rule(RequestRefused::Shown(error));
-        let application = self.active_application(parameters.client_id.as_deref()).await?;
+        let application = self.active_application(call, parameters.client_id.as_deref()).await?;
         let application = application.ok_or_else(|| shown(ShownError::InvalidClient))?;
         let request = match (&parameters.request, &parameters.request_uri) {
             (Some(request), None) => request,
@@ -118,7 +120,7 @@ impl Oauth {
         };
         if !application.metadata.has_keys() {
             // Refused like any other, where its redirect URI is registered.
-            let refused = self.authorization_request(parameters.clone()).await.err();
+            let refused = self.authorization_request(call, parameters.clone()).await.err();
             return Err(refused.unwrap_or_else(|| shown(ShownError::InvalidRequestUri)));
         }
         let signed = self.signed_parameters(&application, request).await.map_err(shown)?;
@@ -207,7 +209,7 @@ impl Oauth {
         }
         let text = self.kernel.vault.open(&context(&hash), &found.parameters).map_err(Fault::from)?;
         let pairs: BTreeMap<String, String> = serde_json::from_slice(&text).map_err(Fault::from)?;
-        let parameters = Parameters::read(pairs)
+        let parameters = Parameters::from_kept(pairs)
             .map_err(|why| Refused::Rule(ShownError::InvalidRequest(why.to_string())))?;
         // One that a browser brought signed was not pushed: whoever has to push did not.
         let is_pushed = handle.expose().starts_with(PUSHED);

@@ -5,6 +5,7 @@ use tidegate_crypto::dpop::is_thumbprint;
 use tidegate_crypto::oauth::unverified_subject;
 use tidegate_domain::Scopes;
 use tidegate_domain::oauth::GrantType;
+use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Outcome, Refused};
 
 use super::answer::ResponseMode;
@@ -77,13 +78,18 @@ pub struct AuthorizationRequest {
     pub response_mode: ResponseMode,
     /// What it asks for: all that it may, if it does not say.
     pub scopes: Scopes,
+    /// What the person is asked for: those, and the scopes of single claims (Core section 5.5).
+    pub asked_scopes: Scopes,
+    /// What the person allows, and what is remembered of it: those, and by their addresses the APIs besides this installation that the
+    /// access token is for. Who allowed an application to read something here allowed no token for another API with that.
+    pub allowed: Scopes,
     /// Handed back as it is.
     pub state: Option<String>,
     /// Handed back in the ID token.
     pub nonce: Option<String>,
     /// PKCE. Public clients have one.
     pub challenge: Option<Challenge>,
-    /// The API that the access token is for, if not this installation (RFC 8707).
+    /// The APIs that the access token is for, separated by spaces, if not this installation alone (RFC 8707).
     pub resource: Option<String>,
     /// Thumbprint of the key that the code is bound to (RFC 9449 section 10).
     pub dpop_jkt: Option<String>,
@@ -114,9 +120,10 @@ impl Oauth {
     /// [`RequestRefused`].
     pub async fn authorization_request(
         &self,
+        call: &Call,
         parameters: Parameters,
     ) -> Outcome<AuthorizationRequest, RequestRefused> {
-        let application = self.active_application(parameters.client_id.as_deref()).await?;
+        let application = self.active_application(call, parameters.client_id.as_deref()).await?;
         let application = application.ok_or_else(|| shown(ShownError::InvalidClient))?;
         let resolved = match self.resolved(&application, parameters).await {
             Ok(resolved) => resolved,
@@ -145,9 +152,15 @@ impl Oauth {
         let named_mode = parameters.response_mode.as_deref().map(ResponseMode::from_name);
         let response_mode = named_mode.flatten().unwrap_or_default();
         let state = parameters.state.clone();
+        let is_strangers = application.is_self_registered();
         let sent_back = |error| {
-            let back =
-                SentBack { error, redirect_uri: redirect_uri.clone(), response_mode, state: state.clone() };
+            let back = SentBack {
+                error,
+                redirect_uri: redirect_uri.clone(),
+                response_mode,
+                state: state.clone(),
+                is_strangers,
+            };
             Refused::Rule(RequestRefused::SentBack(Box::new(back)))
         };
         if named_mode == Some(None) {
@@ -204,19 +217,26 @@ impl Oauth {
         let claims = claims(parameters.claims.as_deref())?;
         let mut acr_values = words(parameters.acr_values.as_deref());
         acr_values.extend(requested::contexts(claims.as_ref()));
+        let of_claims = requested::scopes(claims.as_ref(), &application.scopes);
+        // Without `openid` neither place tells anything.
+        let asked_scopes = if scopes.contains("openid") { scopes.union(&of_claims) } else { scopes.clone() };
+        let resource =
+            self.audience(parameters.resource).map_err(|NoSuchApi| AuthorizationError::InvalidTarget)?;
         Ok(AuthorizationRequest {
             redirect_uri,
             response_mode,
+            allowed: asked_scopes.union(&self.apis_in(resource.as_deref())),
+            asked_scopes,
             scopes,
             state: parameters.state,
             nonce: parameters.nonce,
             challenge,
-            resource: self
-                .audience(parameters.resource)
-                .map_err(|NoSuchApi| AuthorizationError::InvalidTarget)?,
+            resource,
             dpop_jkt: thumbprint(parameters.dpop_jkt)?,
             prompt: prompt(parameters.prompt.as_deref())?,
-            max_age: max_age(parameters.max_age.as_deref())?,
+            // OpenID Connect Registration section 2: `default_max_age`.
+            max_age: max_age(parameters.max_age.as_deref())?
+                .or(application.metadata.default_max_age.map(u64::from)),
             acr_values,
             login_hint: parameters.login_hint,
             hinted: hinted(parameters.id_token_hint.as_deref(), requested::subject(claims.as_ref()))?,
@@ -261,14 +281,33 @@ impl Oauth {
         }
     }
 
-    /// The API that an access token is for: none for this installation.
+    /// The APIs that an access token is for, separated by spaces as they were named: none for this installation alone.
     pub(crate) fn audience(&self, resource: Option<String>) -> Result<Option<String>, NoSuchApi> {
-        match resource {
-            Some(resource) if resource == self.kernel.settings.public_url => Ok(None),
-            Some(resource) if self.rules().knows_resource(&resource) => Ok(Some(resource)),
-            Some(_) => Err(NoSuchApi),
-            None => Ok(None),
-        }
+        let own = self.kernel.settings.public_url.as_str();
+        let Some(named) = resource.filter(|named| named != own) else { return Ok(None) };
+        let is_known = |api: &str| api == own || self.rules().knows_resource(api);
+        if named.split(' ').all(is_known) { Ok(Some(named)) } else { Err(NoSuchApi) }
+    }
+
+    /// The APIs besides this installation among those that a token is for, by their addresses: what a person is asked for besides scopes.
+    pub(crate) fn apis_in(&self, audience: Option<&str>) -> Scopes {
+        let own = self.kernel.settings.public_url.as_str();
+        let others: Vec<&str> = audience.unwrap_or_default().split(' ').filter(|api| *api != own).collect();
+        Scopes::from_stored(&others.join(" "))
+    }
+
+    /// The APIs that one access token of a grant is for: those of the grant, or those of them that are named (RFC 8707 section 2.2).
+    pub(crate) fn narrowed(
+        &self,
+        granted: Option<&str>,
+        resource: Option<String>,
+    ) -> Result<Option<String>, NoSuchApi> {
+        let Some(resource) = resource else { return Ok(granted.map(str::to_owned)) };
+        let own = self.kernel.settings.public_url.as_str();
+        let named = self.audience(Some(resource))?;
+        let of_grant: Vec<&str> = granted.unwrap_or(own).split(' ').collect();
+        let is_granted = named.as_deref().unwrap_or(own).split(' ').all(|api| of_grant.contains(&api));
+        if is_granted { Ok(named) } else { Err(NoSuchApi) }
     }
 }
 

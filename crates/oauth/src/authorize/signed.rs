@@ -1,6 +1,6 @@
 //! Authorization requests that the application signed (RFC 9101).
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::ShownError;
 use super::parameters::Parameters;
@@ -59,25 +59,40 @@ impl Oauth {
         if Validity::of(&jwt.claims, self.kernel.now()).is_none() {
             return invalid("exp is needed, at most an hour ahead, and nbf and iat must have passed");
         }
-        let mut pairs = vec![("client_id".to_owned(), client_id)];
-        for (name, value) in &jwt.claims {
-            if REGISTERED.contains(&name.as_str()) || name == "client_id" {
-                continue;
-            }
-            // Section 4: neither may be inside.
-            if name == "request" || name == "request_uri" {
-                return invalid("request and request_uri must not be in it");
-            }
-            match parameter(name, value) {
-                Some(value) => pairs.push((name.clone(), value)),
-                None => return invalid(format!("{name:.40} must be a text")),
-            }
-        }
-        match Parameters::read(pairs) {
+        match Parameters::read(pairs(&jwt.claims, client_id)?) {
             Ok(parameters) => Ok(parameters),
             Err(why) => invalid(why),
         }
     }
+}
+
+/// The claims that are parameters, as pairs of name and value.
+fn pairs(claims: &Map<String, Value>, client_id: String) -> Result<Vec<(String, String)>, ShownError> {
+    let mut pairs = vec![("client_id".to_owned(), client_id)];
+    for (name, value) in claims {
+        if REGISTERED.contains(&name.as_str()) || name == "client_id" {
+            continue;
+        }
+        // Section 4: neither may be inside.
+        if name == "request" || name == "request_uri" {
+            return invalid("request and request_uri must not be in it");
+        }
+        if let ("resource", Value::Array(all)) = (name.as_str(), value) {
+            // RFC 8707 section 2: several values are an array.
+            for one in all {
+                match one {
+                    Value::String(one) => pairs.push((name.clone(), one.clone())),
+                    _ => return invalid("resource must be a text, or an array of texts"),
+                }
+            }
+            continue;
+        }
+        match parameter(name, value) {
+            Some(value) => pairs.push((name.clone(), value)),
+            None => return invalid(format!("{name:.40} must be a text")),
+        }
+    }
+    Ok(pairs)
 }
 
 /// A claim as a parameter (RFC 9101 section 4): numbers and flags as they are written, objects as JSON.

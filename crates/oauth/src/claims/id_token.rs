@@ -56,7 +56,8 @@ impl IdTokenFor<'_> {
 /// What the claim `acr` says: with one factor, or with more (Core section 2).
 pub const CONTEXTS: [&str; 2] = ["1fa", "mfa"];
 
-fn acr(amr: AmrSet) -> &'static str {
+/// What the claim `acr` says of a sign-in.
+pub(crate) fn acr(amr: AmrSet) -> &'static str {
     let [one, more] = CONTEXTS;
     if amr.contains(Amr::MultiFactor) { more } else { one }
 }

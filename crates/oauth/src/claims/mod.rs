@@ -5,5 +5,6 @@ pub mod id_token;
 pub(crate) mod pairwise;
 pub mod person;
 pub(crate) mod requested;
+pub(crate) mod session_claims;
 mod signed_userinfo;
 pub mod userinfo;

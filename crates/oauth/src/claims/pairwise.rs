@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tidegate_crypto::oauth::pairwise_subject;
 use tidegate_database::{Result as Stored, Unit, execute, fetch_optional};
-use tidegate_domain::Timestamp;
 use tidegate_domain::id::AccountId;
-use tidegate_kernel::Fault;
+use tidegate_domain::{RedirectUri, Timestamp};
+use tidegate_kernel::{Fault, Kernel};
 
 use crate::Oauth;
 use crate::applications::Application;
@@ -24,6 +24,18 @@ impl PairwiseKeys<'_> {
         let row =
             fetch_optional!(self.0, (Vec<u8>,), "select sealed from oauth_pairwise_keys where id = $1", ROW)?;
         Ok(row.map(|(sealed,)| sealed))
+    }
+
+    /// Puts the same key, sealed anew, in the place of what was read.
+    async fn replace(&mut self, before: &[u8], sealed: Vec<u8>) -> Stored<bool> {
+        let changed = execute!(
+            self.0,
+            "update oauth_pairwise_keys set sealed = $3 where id = $1 and sealed = $2",
+            ROW,
+            before.to_vec(),
+            sealed,
+        )?;
+        Ok(changed == 1)
     }
 
     /// Adds it, unless another node did.
@@ -49,7 +61,7 @@ impl Oauth {
         application: &Application,
         account: AccountId,
     ) -> Result<Option<AccountId>, Fault> {
-        let Some(sector) = &application.rules.pairwise_sector else { return Ok(None) };
+        let Some(sector) = application.pairwise_sector() else { return Ok(None) };
         let key = self.pairwise_key().await?;
         let bytes = pairwise_subject(&key, sector, account.0.as_bytes());
         Ok(Some(AccountId(uuid::Builder::from_custom_bytes(bytes).into_uuid())))
@@ -90,10 +102,25 @@ impl Oauth {
     }
 }
 
-/// The host of an address, for the sector of an application whose addresses have one in common.
-pub(crate) fn sector_of(application: &Application) -> Option<String> {
-    let mut hosts = application
-        .redirect_uris
+/// Seals the key under the master key in use, where it was sealed under an earlier one: that one can be retired then. Answers nothing removed.
+///
+/// Source: docs/configuration.md, `previous_master_keys`.
+pub(crate) async fn reseal(kernel: &Kernel, unit: &mut Unit) -> Result<u64, Fault> {
+    let Some(sealed) = PairwiseKeys(unit).find().await?.filter(|sealed| !kernel.vault.is_current(sealed))
+    else {
+        return Ok(0);
+    };
+    let key = kernel.vault.open(CONTEXT, &sealed)?;
+    let anew = kernel.vault.seal(CONTEXT, &key, kernel.entropy.as_ref())?;
+    if PairwiseKeys(unit).replace(&sealed, anew).await? {
+        tracing::info!("the key of pairwise names is sealed under the master key in use");
+    }
+    Ok(0)
+}
+
+/// The host that addresses have in common, for the sector of their application.
+pub(crate) fn sector_of(redirect_uris: &[RedirectUri]) -> Option<String> {
+    let mut hosts = redirect_uris
         .iter()
         .map(|uri| url::Url::parse(uri.as_str()).ok().and_then(|url| url.host_str().map(str::to_owned)));
     let first = hosts.next()??;

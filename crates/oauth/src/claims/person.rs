@@ -1,6 +1,6 @@
 //! What is told of a person.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tidegate_database::Unit;
 use tidegate_domain::Scopes;
@@ -9,7 +9,8 @@ use tidegate_kernel::KernelTables;
 use tidegate_kernel::fault::Fault;
 
 /// What is told of a person (OpenID Connect Core sections 5.1 and 5.4): what the scopes name, as far as it is known.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct UserInfo {
     /// The account.
     pub sub: String,
@@ -45,6 +46,15 @@ pub struct UserInfo {
     /// [`OauthRules::claims`]: tidegate_domain::OauthRules::claims
     #[serde(flatten)]
     pub custom: Map<String, Value>,
+}
+
+impl UserInfo {
+    /// The same with claims that are told one by one.
+    pub(crate) fn with(self, single: Map<String, Value>) -> Result<Self, Fault> {
+        let Value::Object(mut all) = serde_json::to_value(&self)? else { return Ok(self) };
+        all.extend(single);
+        Ok(serde_json::from_value(Value::Object(all))?)
+    }
 }
 
 /// What is told of a person, as far as the scopes name it.

@@ -1,19 +1,18 @@
 //! What the userinfo endpoint says, signed.
 
 use serde::Serialize;
-use tidegate_database::Unit;
 use tidegate_domain::Secret;
-use tidegate_domain::id::ApplicationId;
 use tidegate_kernel::Fault;
 
 use super::person::UserInfo;
-use crate::{Oauth, OauthTables};
+use crate::Oauth;
+use crate::applications::Application;
 
 /// What is told of a person, to whom and by whom (OpenID Connect Core section 5.3.2).
 #[derive(Serialize)]
 struct SignedUserInfo<'a> {
     iss: &'a str,
-    aud: ApplicationId,
+    aud: &'a str,
     #[serde(flatten)]
     told: &'a UserInfo,
 }
@@ -24,15 +23,15 @@ impl Oauth {
     /// Source: OpenID Connect Core section 5.3.2.
     pub(super) async fn sign_userinfo(
         &self,
-        unit: &mut Unit,
-        client: Option<ApplicationId>,
+        application: Option<&Application>,
         told: &UserInfo,
     ) -> Result<Option<Secret>, Fault> {
-        let Some(id) = client else { return Ok(None) };
-        let application = unit.applications().find(id).await?;
-        if !application.is_some_and(|application| application.rules.userinfo_signed) {
+        let Some(application) = application.filter(|application| application.gets_userinfo_signed()) else {
             return Ok(None);
-        }
-        self.kernel.sign_id_token(&SignedUserInfo { iss: self.issuer(), aud: id, told }).map(Some)
+        };
+        let aud = &application.client_id();
+        let claims = SignedUserInfo { iss: self.issuer(), aud, told };
+        let algorithm = application.metadata.userinfo_signed_response_alg;
+        self.kernel.sign_id_token_for(algorithm, &claims).await.map(Some)
     }
 }

@@ -1,12 +1,14 @@
 //! The userinfo endpoint.
 
-use tidegate_domain::{Permission, Secret};
-use tidegate_kernel::Actor;
+use tidegate_domain::{Permission, Scopes, Secret};
 use tidegate_kernel::fault::{Outcome, Refused};
+use tidegate_kernel::{Actor, Fault};
 
 use super::id_token::IdTokenFor;
 use super::person::{OF_PERSON, UserInfo, told_of};
-use crate::Oauth;
+use super::requested::AskedClaims;
+use super::session_claims::SessionClaims;
+use crate::{Oauth, OauthTables};
 
 /// What an application is answered.
 #[derive(Clone, Debug)]
@@ -38,15 +40,38 @@ impl Oauth {
     /// # Errors
     /// [`UserInfoError`].
     pub async fn userinfo(&self, actor: &Actor) -> Outcome<ToldUserInfo, UserInfoError> {
-        let (mut unit, grant) = self.read_as(actor, Permission::ReadOwnClaims).await?;
+        let opened = self.read_as(actor, Permission::ReadOwnClaims).await;
+        let (mut unit, grant) = opened.map_err(|fault| match fault {
+            // A session of this installation's own has the role and not the scope: say which one is missing.
+            Fault::Forbidden => Refused::Rule(UserInfoError::InsufficientScope),
+            other => Refused::Fault(other),
+        })?;
         let scopes = &grant.claims().scope;
         if !scopes.contains("openid") {
             return Err(Refused::Rule(UserInfoError::InsufficientScope));
         }
-        let mut told = told_of(&mut unit, grant.account(), &grant.session().display_name, scopes).await?;
+        let application = match grant.claims().client_id {
+            Some(id) => unit.applications().find(id).await?,
+            None => None,
+        };
+        // They were allowed to the application that asked for them, and not to an API that exchanged its token (RFC 8693).
+        let asked = match &grant.claims().act {
+            None => SessionClaims(&mut unit).of(grant.session().id).await?,
+            Some(_) => AskedClaims::default(),
+        };
+        let (account, name) = (grant.account(), &grant.session().display_name);
+        let mut told = told_of(&mut unit, account, name, scopes).await?;
+        let registered = application.as_ref().map_or(Scopes::NONE, |application| application.scopes.clone());
+        let single = asked.scopes(&registered);
+        if !scopes.contains_all(&single) {
+            // Each was asked for with the scope that tells it, and is told without the others of that scope.
+            let all = told_of(&mut unit, account, name, &single).await?;
+            told = told.with(asked.of(&all)?)?;
+        }
         told.sub = grant.claims().sub.to_string();
         told.custom = self.custom_claims(&mut unit, grant.session(), scopes).await?;
-        let signed = self.sign_userinfo(&mut unit, grant.claims().client_id, &told).await?;
+        drop(unit);
+        let signed = self.sign_userinfo(application.as_ref(), &told).await?;
         Ok(match signed {
             Some(signed) => ToldUserInfo::Signed(signed),
             None => ToldUserInfo::Plain(Box::new(told)),

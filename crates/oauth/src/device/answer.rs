@@ -37,6 +37,8 @@ pub struct DeviceQuestion {
     pub application: Application,
     /// What it asks for.
     pub scopes: Scopes,
+    /// What the person allows: those, and by their addresses the APIs besides this installation that the access token is for.
+    pub allowed: Scopes,
     /// The API that the access token is for, if not this installation.
     pub audience: Option<String>,
     /// The address from which it was asked.
@@ -93,10 +95,12 @@ impl Oauth {
         };
         work.kernel().refund(&counted.map(Counted::Client)).await?;
         work.commit().await?;
+        let scopes = found.scopes.intersection(&application.scopes);
         Ok(DeviceQuestion {
             id: found.id,
             user_code,
-            scopes: found.scopes.intersection(&application.scopes),
+            allowed: scopes.union(&self.apis_in(found.audience.as_deref())),
+            scopes,
             application,
             audience: found.audience,
             ip: found.ip,
@@ -127,7 +131,7 @@ impl Oauth {
         if !work.decide(question, DeviceStatus::Approved).await? {
             return refuse(DeviceError::WrongCode);
         }
-        let (account, now, scopes) = (work.grant.account(), work.now, &question.scopes);
+        let (account, now, scopes) = (work.grant.account(), work.now, &question.allowed);
         work.unit.consents().allow(account, application.id, DEVICE, scopes, now).await?;
         let metadata = json!({
             "client_id": application.id, "name": application.name, "scope": scopes.to_string(), "through": DEVICE,
@@ -135,8 +139,8 @@ impl Oauth {
         });
         let subject = work.grant.subject();
         work.audit(Action::AccessGranted, subject, metadata).await?;
-        let organization = application.organization;
-        let allowed = AllowedApplication { name: &application.name, organization, scopes };
+        let made_by = &application.made_by().for_mail();
+        let allowed = AllowedApplication { name: &application.name, made_by, scopes };
         work.kernel().application_allowed(account, allowed).await?;
         Ok(work.commit().await?)
     }

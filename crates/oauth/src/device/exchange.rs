@@ -1,20 +1,20 @@
 //! A device polls, and gets its tokens once a person has allowed it.
 
-use serde_json::{Map, json};
+use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::audit::Action;
 use tidegate_domain::oauth::GrantType;
 use tidegate_kernel::Call;
 use tidegate_kernel::delegate::Delegation;
-use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::fault::{Fault, Outcome, Refused, refuse};
 use tidegate_kernel::tables::sessions::NewSessionApplication;
 use tidegate_kernel::work::Subject;
 
 use super::answer::is_still;
 use super::device_codes_repository::{DeviceCode, DeviceStatus};
 use crate::applications::Application;
-use crate::claims::id_token::IdTokenFor;
-use crate::token::exchange::Opened;
+use crate::authorize::request::NoSuchApi;
+use crate::token::exchange::{Opened, Said};
 use crate::token::key::{require_key, session_key};
 use crate::token::{Issued, TokenError};
 use crate::{Oauth, OauthTables};
@@ -26,6 +26,15 @@ const SLOWEST: i64 = 60;
 const UNKNOWN: TokenError = TokenError::InvalidGrant(
     "the device_code is unknown or used, was made for another application, or access was taken away since",
 );
+
+/// What is asked for beside a device's code.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceAsked<'a> {
+    /// The APIs that the access token is for, separated by spaces: of those of the device's request, if any are named.
+    pub resource: Option<String>,
+    /// Thumbprint of the key that the application has proved to hold.
+    pub key: Option<&'a str>,
+}
 
 impl Oauth {
     /// Exchanges a device's code for tokens, once, if a person has allowed it.
@@ -39,8 +48,9 @@ impl Oauth {
         call: &Call,
         application: &Application,
         device_code: &PlainToken,
-        key: Option<&str>,
+        asked: DeviceAsked<'_>,
     ) -> Outcome<Issued, TokenError> {
+        let DeviceAsked { resource, key } = asked;
         if !application.may(GrantType::DeviceCode) {
             return refuse(TokenError::UnauthorizedClient);
         }
@@ -58,8 +68,11 @@ impl Oauth {
             DeviceStatus::Denied => refuse(TokenError::AccessDenied),
             DeviceStatus::Pending => refuse(self.note_poll(call, &code).await?),
             DeviceStatus::Approved => {
-                match self.open_for_device(call, application, device_code, key).await? {
-                    Some(opened) => self.issue_for_device(application, opened, key.is_some()).await,
+                let audience = self.narrowed(code.audience.as_deref(), resource);
+                let audience = audience.map_err(|NoSuchApi| Refused::Rule(TokenError::InvalidTarget))?;
+                let first = (audience.as_deref(), key);
+                match self.open_for_device(call, application, device_code, first).await? {
+                    Some(opened) => self.issue(application, opened, Said::default(), key.is_some()).await,
                     None => refuse(UNKNOWN),
                 }
             }
@@ -91,7 +104,7 @@ impl Oauth {
         call: &Call,
         application: &Application,
         device_code: &PlainToken,
-        key: Option<&str>,
+        (audience, key): (Option<&str>, Option<&str>),
     ) -> Result<Option<Opened>, Fault> {
         let answered = self.kernel.store.read().await?.device_codes().find(&device_code.hash()).await?;
         let Some((account, ..)) = answered.and_then(|code| code.answered) else { return Ok(None) };
@@ -125,6 +138,7 @@ impl Oauth {
             // Where the device is, as far as it is known: where its owner was, the session that approved it says.
             ip: &code.ip,
             scopes: &scopes,
+            audience,
             key,
         };
         let (session, tokens) = work.kernel().open_delegated(delegation).await?;
@@ -141,34 +155,6 @@ impl Oauth {
         });
         work.audit(Action::ApplicationSignedIn, subject, metadata).await?;
         work.commit().await?;
-        Ok(Some(Opened { session, tokens, parent, scopes }))
-    }
-
-    async fn issue_for_device(
-        &self,
-        application: &Application,
-        opened: Opened,
-        is_key_bound: bool,
-    ) -> Outcome<Issued, TokenError> {
-        let id_token = self.id_token(IdTokenFor {
-            application,
-            subject: self.subject_of(application, opened.parent.account).await?,
-            session: opened.session,
-            scopes: &opened.scopes,
-            nonce: None,
-            amr: opened.parent.amr,
-            auth_time: opened.parent.auth_time,
-            access_token: opened.tokens.access_token.expose(),
-            requested: Map::new(),
-        });
-        let id_token = id_token.await?;
-        Ok(Issued {
-            access_token: opened.tokens.access_token,
-            expires_in: opened.tokens.expires_in,
-            refresh_token: Some(opened.tokens.refresh_token),
-            scopes: opened.scopes,
-            id_token,
-            is_key_bound,
-        })
+        Ok(Some(Opened { session, tokens, parent, scopes, registered: current.scopes }))
     }
 }

@@ -3,8 +3,8 @@
 use serde_json::Value;
 use tidegate_crypto::HintError;
 use tidegate_domain::id::{AccountId, ApplicationId, SessionId};
-use tidegate_kernel::KernelTables;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::{Call, KernelTables};
 use url::Url;
 use uuid::Uuid;
 
@@ -145,6 +145,7 @@ impl Oauth {
     /// [`LogoutRefused`].
     pub async fn logout_request(
         &self,
+        call: &Call,
         parameters: LogoutParameters,
     ) -> Outcome<LogoutRequest, LogoutRefused> {
         let hint = match &parameters.id_token_hint {
@@ -160,7 +161,7 @@ impl Oauth {
             return refuse(LogoutRefused::OtherClient);
         }
         let client = hinted.or(named);
-        let application = self.active_application(client).await?;
+        let application = self.active_application(call, client).await?;
         if client.is_some() && application.is_none() {
             return refuse(LogoutRefused::UnknownClient);
         }

@@ -14,7 +14,7 @@ use crate::applications::{Application, ClientMetadata, NewApplication};
 
 /// Members that are kept as they are, if they are right (RFC 7591 section 2, OpenID Connect Registration section 2, RFC 9101 section
 /// 10.5, RFC 9126 section 6).
-const KEPT: [&str; 11] = [
+const KEPT: [&str; 16] = [
     "jwks",
     "jwks_uri",
     "token_endpoint_auth_signing_alg",
@@ -26,21 +26,24 @@ const KEPT: [&str; 11] = [
     "policy_uri",
     "tos_uri",
     "contacts",
+    "userinfo_signed_response_alg",
+    "dpop_bound_access_tokens",
+    "require_auth_time",
+    "default_max_age",
+    "sector_identifier_uri",
 ];
 /// Members that would be believed to have an effect, and have none.
-const UNSUPPORTED: [&str; 11] = [
+const UNSUPPORTED: [&str; 7] = [
     "id_token_encrypted_response_alg",
     "id_token_encrypted_response_enc",
     "userinfo_encrypted_response_alg",
     "userinfo_encrypted_response_enc",
     "request_object_encryption_alg",
     "request_object_encryption_enc",
-    "sector_identifier_uri",
     "tls_client_certificate_bound_access_tokens",
-    "dpop_bound_access_tokens",
-    "userinfo_signed_response_alg",
-    "require_auth_time",
 ];
+/// The `subject_type` of names that other sectors do not know (OpenID Connect Core section 8.1).
+const PAIRWISE: &str = "pairwise";
 /// Room for the mark that keeps names apart, in characters.
 const MARK: usize = 11;
 
@@ -139,8 +142,8 @@ impl SelfDescription {
         if responses != ["code"] {
             return Err(RegistrationError::field("response_types", "must be code"));
         }
-        if self.text("subject_type")?.is_some_and(|kind| kind != "public") {
-            return Err(RegistrationError::field("subject_type", "must be public"));
+        if self.text("subject_type")?.is_some_and(|kind| kind != "public" && kind != PAIRWISE) {
+            return Err(RegistrationError::field("subject_type", "must be public or pairwise"));
         }
         match UNSUPPORTED.iter().find(|name| self.0.get(**name).is_some_and(|value| !is_off(value))) {
             Some(name) => Err(RegistrationError::field(name, "is not supported: leave it out")),
@@ -158,6 +161,11 @@ impl SelfDescription {
             })?;
             kept.insert(name.to_owned(), value.clone());
         }
+        let of_userinfo = self.text("userinfo_signed_response_alg")?;
+        if of_userinfo.is_some_and(|algorithm| algorithm != "RS256" && algorithm != own_algorithm) {
+            let text = format!("must be RS256 or {own_algorithm}");
+            return Err(RegistrationError::field("userinfo_signed_response_alg", text));
+        }
         // OpenID Connect Registration section 2: RS256 where it does not say.
         let algorithm = self.text("id_token_signed_response_alg")?.unwrap_or("RS256");
         if algorithm != own_algorithm {
@@ -168,6 +176,13 @@ impl SelfDescription {
             let text = format!("must be RS256 or {own_algorithm}");
             RegistrationError::field("id_token_signed_response_alg", text)
         })
+    }
+}
+
+impl SelfDescription {
+    /// Whether it wants names of people that other sectors do not know.
+    pub(super) fn is_pairwise(&self) -> bool {
+        self.0.get("subject_type").and_then(Value::as_str) == Some(PAIRWISE)
     }
 }
 

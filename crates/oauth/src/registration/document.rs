@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tidegate_domain::Timestamp;
-use tidegate_domain::limit::Limit;
+use tidegate_domain::limit::{Limit, LimitStatus};
 use tidegate_domain::oauth::ClientAuthentication;
+use tidegate_federation::Publisher;
 use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Fault, Outcome, Refused};
-use url::Url;
+use url::{Host, Url};
 
 use super::described::{SelfDescription, kept};
 use super::error::{RegistrationError, refused};
@@ -28,8 +29,12 @@ const MAX_ADDRESS: usize = 1_024;
 const FRESH: Duration = Duration::from_secs(3_600);
 /// How long one counts that cannot be read again.
 const STALE: Duration = Duration::from_secs(24 * 3_600);
-/// Documents that are read or read again: whoever comes by can name an address.
-const READ: Limit = Limit::new(120, 60);
+/// Documents that are read for the first time, whoever names them.
+const READ: Limit = Limit::new(240, 60);
+/// The same from one network, and of one site: whoever comes by can name an address, and anybody can serve many.
+const READ_BY_ONE: Limit = Limit::new(40, 60);
+/// What names the limits on reading documents.
+const READING: &str = "oauth.registration";
 
 /// The address, if it is one of a document: with a path, without what two readers could understand differently (section 3). That it has to
 /// be https, what is asked there says.
@@ -48,6 +53,7 @@ impl Oauth {
     /// The application that the document at that address describes. None where there is none, and where the operator does not allow it.
     pub(crate) async fn application_of_document(
         &self,
+        call: &Call,
         client_id: &str,
     ) -> Result<Option<Application>, Fault> {
         if !self.rules().registration.client_id_documents {
@@ -61,7 +67,7 @@ impl Oauth {
         if known.as_ref().is_some_and(|known| is_read_since(known, now.minus(FRESH))) {
             return Ok(known);
         }
-        match self.read_document(&url, client_id, known.as_ref(), now).await {
+        match self.read_document(call, &url, known.as_ref(), now).await {
             Ok(application) => Ok(Some(application)),
             Err(Refused::Rule(why)) => {
                 tracing::info!(client_id, %why, "the document of a client is not accepted");
@@ -78,22 +84,28 @@ impl Oauth {
 
     async fn read_document(
         &self,
+        call: &Call,
         url: &Url,
-        client_id: &str,
         known: Option<&Application>,
         now: Timestamp,
     ) -> Outcome<Application, RegistrationError> {
-        let status = self.kernel.meter("oauth.registration", "documents of clients".to_owned(), READ);
-        if status.exceeded {
+        // It is compared character by character, and written as everybody writes it: see `address`.
+        let client_id = url.as_str();
+        if let Some(status) = self.meter_reading(call, url, known) {
             return Err(Refused::Fault(status.exceeded_at(now).into()));
         }
         let unread = |why: &dyn std::fmt::Display| RegistrationError::Metadata(why.to_string());
-        let document = self.documents.read(url, now).await.map_err(|why| Refused::Rule(unread(&why)))?;
+        let document = self
+            .documents
+            .read(Publisher::Stranger, url, now)
+            .await
+            .map_err(|why| Refused::Rule(unread(&why)))?;
         let members: Map<String, Value> = serde_json::from_slice(&document.body)
             .map_err(|_| Refused::Rule(unread(&"it is no JSON object")))?;
         let description = described(client_id, members).map_err(Refused::Rule)?;
         let mark = known.map_or_else(|| self.mark(), mark_of);
         let new = self.described(&description, &mark).map_err(Refused::Rule)?;
+        let new = self.in_sector(&description, new).await.map_err(Refused::Rule)?;
         // Whoever comes by causes it, and is nobody yet.
         let call = Call::from_cli(self.kernel.settings.contracts.of_installation());
         let mut work = self.begin(&call).await?;
@@ -106,7 +118,7 @@ impl Oauth {
             }
             let made = work.insert(organization, None, &new, &Origin::Document(client_id)).await;
             let application = made.map_err(refused)?.application;
-            work.check_room().await?;
+            work.check_room(application.id, Some(&format!("site {}", site(url)))).await?;
             work.commit().await?;
             self.prepare_keys_of(&application).await?;
             return Ok(application);
@@ -116,6 +128,34 @@ impl Oauth {
         self.prepare_keys_of(&application).await?;
         Ok(application)
     }
+
+    /// Counts that a document is read; the status of the limit that is used up. Nobody's documents keep those of others from being read:
+    /// what is known already has a bucket of its site alone, and what is not one of its site and one of the network that asks besides.
+    fn meter_reading(&self, call: &Call, url: &Url, known: Option<&Application>) -> Option<LimitStatus> {
+        let count = |what: String, limit| {
+            Some(self.kernel.meter(READING, what, limit)).filter(|status| status.exceeded)
+        };
+        let site = site(url);
+        if known.is_some() {
+            return count(format!("known documents of {site}"), READ_BY_ONE);
+        }
+        self.kernel
+            .meter_networks(READING, "documents of clients", call, READ_BY_ONE)
+            .or_else(|| count(format!("documents of {site}"), READ_BY_ONE))
+            .or_else(|| count("documents of clients".to_owned(), READ))
+    }
+}
+
+/// Whose host it is, roughly: its address, or the last two labels of its name, since who has a name has all below it. Where many share the
+/// last two, they share a bucket.
+fn site(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    if !matches!(url.host(), Some(Host::Domain(_))) {
+        return host.to_owned();
+    }
+    let mut labels: Vec<&str> = host.rsplit('.').filter(|label| !label.is_empty()).take(2).collect();
+    labels.reverse();
+    labels.join(".")
 }
 
 impl Work<'_> {
@@ -206,6 +246,19 @@ mod tests {
             assert!(address(wrong).is_none(), "{wrong}");
         }
         assert!(address(&format!("https://a.example/{}", "x".repeat(MAX_ADDRESS))).is_none());
+    }
+
+    #[test]
+    fn who_has_a_name_has_all_below_it() {
+        for (url, named) in [
+            ("https://a.b.example.com/c", "example.com"),
+            ("https://example.com:8443/c", "example.com"),
+            ("https://localhost/c", "localhost"),
+            ("http://127.0.0.1:4000/c", "127.0.0.1"),
+            ("http://[::1]/c", "[::1]"),
+        ] {
+            assert_eq!(site(&Url::parse(url).unwrap()), named, "{url}");
+        }
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub enum RegistrationError {
     /// As many as there may be.
     #[error("no more applications can register themselves now; ask the operator")]
     Full,
+    /// As many from one network, or of one site.
+    #[error("as many applications as one network or one site may have are registered from this one")]
+    ShareFull,
     /// The operator named no organization for them.
     #[error("the operator has not set up where such applications belong")]
     NotSetUp,
@@ -42,7 +45,7 @@ impl RegistrationError {
             Self::RedirectUri(_) => "invalid_redirect_uri",
             Self::Metadata(_) => "invalid_client_metadata",
             Self::SoftwareStatement => "unapproved_software_statement",
-            Self::Full | Self::NotSetUp => "temporarily_unavailable",
+            Self::Full | Self::ShareFull | Self::NotSetUp => "temporarily_unavailable",
         }
     }
 

@@ -61,7 +61,11 @@ impl Oauth {
                 ));
             }
         }
+        // It writes, and may have this server read what a stranger names.
+        let counted = (Counted::Client(CountedClient::Registrations), self.rules().registration.by_network);
+        self.kernel.throttle(call, &[counted]).await?;
         let new = self.described(description, &mark_of(&known)).map_err(Refused::Rule)?;
+        let new = self.in_sector(description, new).await.map_err(Refused::Rule)?;
         let mut work = self.begin(call).await?;
         let before = work.locked(known.id).await.map_err(refused)?;
         if before.registration_hash != known.registration_hash {
@@ -115,7 +119,7 @@ impl Oauth {
         if !self.rules().registration.is_on() {
             return refuse(RegistrationError::Off);
         }
-        let found = self.application_called(client_id).await?;
+        let found = self.application_called(call, client_id).await?;
         let hash = token.map(PlainToken::hash);
         let is_own =
             |found: &Application| found.is_active() && hash.is_some() && found.registration_hash == hash;

@@ -9,6 +9,7 @@ pub mod error;
 pub mod initial_tokens;
 pub mod manage;
 pub mod register;
+mod sector;
 pub(crate) mod tokens_repository;
 pub(crate) mod unused;
 

@@ -2,7 +2,7 @@
 
 use tidegate_crypto::PlainToken;
 use tidegate_domain::RegistrationMode;
-use tidegate_domain::id::OrganizationId;
+use tidegate_domain::id::{ApplicationId, OrganizationId};
 use tidegate_kernel::Call;
 use tidegate_kernel::counted_client::CountedClient;
 use tidegate_kernel::fault::{Outcome, Refused, refuse};
@@ -17,6 +17,9 @@ use crate::{Oauth, OauthTables};
 
 /// Prefix of registration access tokens, so that a leaked one is recognised for what it is.
 pub const REGISTRATION_PREFIX: &str = "tgm_";
+
+/// What the networks are keyed for from which applications registered themselves: nobody reads addresses in the store.
+const NETWORK: &str = "network of a registration";
 
 /// An application that registered itself.
 #[derive(Clone, Debug)]
@@ -50,13 +53,17 @@ impl Oauth {
         self.kernel.throttle(call, &[counted]).await?;
         let mark = self.mark();
         let new = self.described(description, &mark).map_err(Refused::Rule)?;
+        let new = self.in_sector(description, new).await.map_err(Refused::Rule)?;
         let mut work = self.begin(call).await?;
         let organization = work.organization_for(initial).await?;
         let token = PlainToken::generate(REGISTRATION_PREFIX, self.kernel.entropy.as_ref());
         let hash = token.hash();
         let registered = work.insert(organization, None, &new, &Origin::Registered(&hash)).await;
         let Registered { application, secret } = registered.map_err(refused)?;
-        work.check_room().await?;
+        let network = call.widest_network().unwrap_or_default();
+        let tag = hex::encode(self.kernel.vault.mac(NETWORK, network.as_bytes()));
+        let from = initial.is_none().then(|| format!("network {tag}"));
+        work.check_room(application.id, from.as_deref()).await?;
         work.commit().await?;
         self.prepare_keys_of(&application).await?;
         Ok(Registration { application, secret, token: Some(token) })
@@ -67,6 +74,16 @@ impl Oauth {
         let text = self.new_epoch().simple().to_string();
         text.chars().take(8).collect()
     }
+}
+
+/// How many of all that strangers may register those of one network or site may: a twentieth, and five at least.
+fn share(most: i64) -> i64 {
+    (most / 20).max(5)
+}
+
+fn full(most: i64) -> Outcome<(), RegistrationError> {
+    tracing::warn!(most, "no more applications can register themselves; see oauth.registration.most");
+    refuse(RegistrationError::Full)
 }
 
 impl Work<'_> {
@@ -99,12 +116,25 @@ impl Work<'_> {
         })
     }
 
-    /// Refuses one more than there may be.
-    pub(crate) async fn check_room(&mut self) -> Outcome<(), RegistrationError> {
+    /// Refuses one more than there may be in all, or from one network or site. `from` is none for one that came with an initial access
+    /// token: those are bounded by the token's uses, and strangers cannot use up what is theirs.
+    pub(crate) async fn check_room(
+        &mut self,
+        id: ApplicationId,
+        from: Option<&str>,
+    ) -> Outcome<(), RegistrationError> {
         let most = i64::from(self.app.rules().registration.most);
-        if self.unit.applications().count_self_registered().await? > most {
-            tracing::warn!(most, "no more applications can register themselves; see oauth.registration.most");
-            return refuse(RegistrationError::Full);
+        let Some(from) = from else {
+            let count = self.unit.applications().count_with_tokens().await?;
+            return if count > most { full(most) } else { Ok(()) };
+        };
+        self.unit.applications().came_from(id, from).await?;
+        let (of_all, of_one) = self.unit.applications().count_strangers(from).await?;
+        if of_all > most {
+            return full(most);
+        }
+        if of_one > share(most) {
+            return refuse(RegistrationError::ShareFull);
         }
         Ok(())
     }

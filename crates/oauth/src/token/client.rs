@@ -47,7 +47,7 @@ impl Oauth {
         call: &Call,
         presented: &PresentedClient,
     ) -> Outcome<Application, TokenError> {
-        let found = self.application_called(&presented.id).await?;
+        let found = self.application_called(call, &presented.id).await?;
         let proven = match &found {
             Some(application) if application.is_active() => self.is_proven(application, presented).await?,
             _ => false,

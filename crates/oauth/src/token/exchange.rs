@@ -20,9 +20,10 @@ use super::issued::Issued;
 use super::key::{require_key, require_same_key, session_key};
 use crate::applications::Application;
 use crate::authorize::codes_repository::Code;
-use crate::authorize::request::{Challenge, ChallengeMethod, is_pkce_text};
+use crate::authorize::request::{Challenge, ChallengeMethod, NoSuchApi, is_pkce_text};
 use crate::claims::id_token::IdTokenFor;
 use crate::claims::person::told_of;
+use crate::claims::session_claims::SessionClaims;
 use crate::{Oauth, OauthTables};
 
 /// A code, and what must come along with it.
@@ -34,7 +35,7 @@ pub struct PresentedCode {
     pub redirect_uri: String,
     /// PKCE.
     pub verifier: Option<String>,
-    /// The API that the access token is for: the one of the authorization request, if it is said again.
+    /// The APIs that the access token is for, separated by spaces: of those of the authorization request, if any are named.
     pub resource: Option<String>,
     /// Thumbprint of the key that the application has proved to hold.
     pub key: Option<String>,
@@ -46,6 +47,16 @@ pub(crate) struct Opened {
     pub(crate) tokens: TokenSet,
     pub(crate) parent: SessionRecord,
     pub(crate) scopes: Scopes,
+    /// All that the application is registered for.
+    pub(crate) registered: Scopes,
+}
+
+/// What an ID token says besides who signed in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Said<'a> {
+    pub(crate) nonce: Option<&'a str>,
+    /// Single claims that it was asked to have.
+    pub(crate) requested: Map<String, Value>,
 }
 
 impl Oauth {
@@ -80,24 +91,36 @@ impl Oauth {
             }
             return refuse(TokenError::CODE);
         }
-        self.check_presented(&code, &presented)?;
+        let audience = self.check_presented(&code, &presented)?;
         let key = presented.key.as_deref();
         require_same_key(code.key.as_deref(), key)?;
         require_key(application, key)?;
-        let Some(opened) = self.open(call, application, &code, key).await? else {
+        let Some(opened) = self.open(call, application, &code, (audience.as_deref(), key)).await? else {
             return self.refuse_used(call, application, &presented).await;
         };
         let requested = self.requested(&code, &opened).await?;
+        let said = Said { nonce: code.nonce.as_deref(), requested };
+        self.issue(application, opened, said, key.is_some()).await
+    }
+
+    /// The tokens of a session that was opened for an application, with the ID token where one was asked for.
+    pub(crate) async fn issue(
+        &self,
+        application: &Application,
+        opened: Opened,
+        said: Said<'_>,
+        is_key_bound: bool,
+    ) -> Outcome<Issued, TokenError> {
         let id_token = self.id_token(IdTokenFor {
             application,
-            subject: self.subject_of(application, code.account).await?,
+            subject: self.subject_of(application, opened.parent.account).await?,
             session: opened.session,
             scopes: &opened.scopes,
-            nonce: code.nonce.as_deref(),
+            nonce: said.nonce,
             amr: opened.parent.amr,
             auth_time: opened.parent.auth_time,
             access_token: opened.tokens.access_token.expose(),
-            requested,
+            requested: said.requested,
         });
         let id_token = id_token.await?;
         Ok(Issued {
@@ -106,23 +129,22 @@ impl Oauth {
             refresh_token: Some(opened.tokens.refresh_token),
             scopes: opened.scopes,
             id_token,
-            is_key_bound: key.is_some(),
+            is_key_bound,
         })
     }
 
-    /// Refuses what does not belong to the code.
-    fn check_presented(&self, code: &Code, presented: &PresentedCode) -> Outcome<(), TokenError> {
+    /// Refuses what does not belong to the code; answers the APIs that the access token is for.
+    fn check_presented(&self, code: &Code, presented: &PresentedCode) -> Outcome<Option<String>, TokenError> {
         if code.expires_at <= self.kernel.now() || code.redirect_uri != presented.redirect_uri {
             return refuse(TokenError::CODE);
         }
         if !is_verified(code.challenge.as_ref(), presented.verifier.as_deref()) {
             return refuse(TokenError::VERIFIER);
         }
-        let audience = self.audience(presented.resource.clone());
-        if presented.resource.is_some() && audience != Ok(code.audience.clone()) {
-            return refuse(TokenError::InvalidTarget);
+        match self.narrowed(code.audience.as_deref(), presented.resource.clone()) {
+            Ok(audience) => Ok(audience),
+            Err(NoSuchApi) => refuse(TokenError::InvalidTarget),
         }
-        Ok(())
     }
 
     /// What the ID token was asked to say of the person, as far as the scopes go.
@@ -131,7 +153,9 @@ impl Oauth {
             return Ok(Map::new());
         }
         let mut unit = self.kernel.store.read().await?;
-        let told = told_of(&mut unit, code.account, &opened.parent.display_name, &opened.scopes).await?;
+        // Each was asked for with the scope that tells it.
+        let scopes = opened.scopes.union(&code.id_token_claims.scopes(&opened.registered));
+        let told = told_of(&mut unit, code.account, &opened.parent.display_name, &scopes).await?;
         code.id_token_claims.of(&told)
     }
 
@@ -142,7 +166,7 @@ impl Oauth {
         call: &Call,
         application: &Application,
         code: &Code,
-        key: Option<&str>,
+        (audience, key): (Option<&str>, Option<&str>),
     ) -> Result<Option<Opened>, Fault> {
         let subject = self.pairwise(application, code.account).await?;
         let mut work = self.begin(call).await?;
@@ -168,11 +192,15 @@ impl Oauth {
             name: &current.name,
             ip: &code.ip,
             scopes: &scopes,
+            audience,
             key,
         };
         let (session, tokens) = work.kernel().open_delegated(delegation).await?;
         if !work.unit.codes().use_up(code.id, session, work.now).await? {
             return Ok(None);
+        }
+        if let Some(claims) = code.userinfo_claims.stored() {
+            SessionClaims(&mut work.unit).keep(session, &claims).await?;
         }
         let about = Subject {
             account: Some(code.account),
@@ -183,7 +211,7 @@ impl Oauth {
             json!({ "client_id": application.id, "name": current.name, "scope": scopes.to_string() });
         work.audit(Action::ApplicationSignedIn, about, metadata).await?;
         work.commit().await?;
-        Ok(Some(Opened { session, tokens, parent, scopes }))
+        Ok(Some(Opened { session, tokens, parent, scopes, registered: current.scopes }))
     }
 
     /// Refuses a code that could not be exchanged. When that is because a concurrent request was first, it is a replay like any other.

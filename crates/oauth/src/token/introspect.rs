@@ -66,9 +66,10 @@ impl Oauth {
         let is_told = |found: &Introspection| {
             // The API that a token is for (RFC 7662 section 4: nobody else needs to know of it). Of tokens for this installation those of the
             // organization in which they act; one that registered itself is in no organization's confidence, though it is kept with one.
-            let is_api = client.metadata.serves.contains(&found.audience);
+            let is_api =
+                found.audience.split(' ').any(|api| client.metadata.serves.iter().any(|own| own == api));
             let is_of_organization = !client.is_self_registered()
-                && found.audience == self.issuer()
+                && found.audience.split(' ').any(|api| api == self.issuer())
                 && found.organization == client.organization;
             found.client == Some(client.id) || is_api || is_of_organization
         };

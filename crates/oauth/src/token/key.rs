@@ -12,7 +12,7 @@ use crate::applications::Application;
 /// # Errors
 /// [`TokenError::InvalidProof`].
 pub(crate) fn require_key(application: &Application, key: Option<&str>) -> Outcome<(), TokenError> {
-    if application.rules.dpop_bound && key.is_none() {
+    if application.is_dpop_bound() && key.is_none() {
         return refuse(TokenError::InvalidProof("this application gets tokens only with a DPoP proof"));
     }
     Ok(())

@@ -6,12 +6,14 @@ use tidegate_domain::Scopes;
 use tidegate_domain::oauth::GrantType;
 use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::refresh::Continued;
 
 use super::error::TokenError;
 use super::issued::Issued;
 use super::key::require_key;
 use crate::Oauth;
 use crate::applications::Application;
+use crate::authorize::request::NoSuchApi;
 use crate::claims::id_token::IdTokenFor;
 
 /// What is asked for beside a refresh token.
@@ -19,7 +21,7 @@ use crate::claims::id_token::IdTokenFor;
 pub struct RefreshAsked<'a> {
     /// The same scopes or fewer.
     pub scope: Option<&'a str>,
-    /// The API that the access token is for: the one of the session, if it is said again.
+    /// The APIs that the access token is for, separated by spaces: of those of the session, if any are named.
     pub resource: Option<String>,
     /// Thumbprint of the key that the application has proved to hold.
     pub key: Option<&'a str>,
@@ -47,7 +49,6 @@ impl Oauth {
             Ok(narrowed) => narrowed,
             Err(_) => return refuse(TokenError::InvalidScope),
         };
-        let audience = resource.map(|resource| self.audience(Some(resource)));
         require_key(application, key)?;
         let refreshed = self.kernel.refresh_with_key(call, token, key, |found| {
             if found.application != Some(application.id) {
@@ -57,14 +58,15 @@ impl Oauth {
             if found.key.is_some() && found.key.as_deref() != key {
                 return Err(TokenError::OTHER_KEY);
             }
-            if audience.as_ref().is_some_and(|audience| *audience != Ok(found.audience.clone())) {
-                return Err(TokenError::InvalidTarget);
-            }
+            let audience = self.narrowed(found.audience.as_deref(), resource.clone());
+            let audience = audience.map_err(|NoSuchApi| TokenError::InvalidTarget)?;
             // An application whose scopes were reduced meanwhile gets no more of them.
             let granted = found.scopes.intersection(&application.scopes);
             match &narrowed {
-                None => Ok(granted),
-                Some(narrowed) if granted.contains_all(narrowed) => Ok(narrowed.clone()),
+                None => Ok(Continued { scopes: granted, audience }),
+                Some(narrowed) if granted.contains_all(narrowed) => {
+                    Ok(Continued { scopes: narrowed.clone(), audience })
+                }
                 Some(_) => Err(TokenError::InvalidScope),
             }
         });

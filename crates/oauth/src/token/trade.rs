@@ -112,7 +112,7 @@ impl Oauth {
                 ));
             }
         };
-        if !application.rules.exchange_to.contains(named) {
+        if !named.split(' ').all(|api| application.rules.exchange_to.iter().any(|to| to == api)) {
             return refuse(TokenError::InvalidTarget);
         }
         self.audience(Some(named.clone())).map_err(|_| Refused::Rule(TokenError::InvalidTarget))
@@ -124,7 +124,7 @@ impl Oauth {
             return refuse(SUBJECT);
         };
         let is_persons = actor.session().application.is_some_and(|application| !application.in_own_name);
-        let is_served = application.rules.exchange_from.contains(&actor.claims().aud);
+        let is_served = application.rules.exchange_from.iter().any(|api| actor.claims().is_for(api));
         if is_persons && is_served && actor.claims().contract == ContractId::OAUTH {
             Ok(actor)
         } else {

@@ -19,7 +19,7 @@ use crate::brokerage::{BROKER, opening_of};
 use crate::world::{NOW, World, address, document, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 19;
+const KNOWN: usize = 24;
 
 /// The migrations that earlier versions had, from the first, with their numbers.
 const EARLIER: [(usize, &str, &str); KNOWN - 1] = [
@@ -41,6 +41,11 @@ const EARLIER: [(usize, &str, &str); KNOWN - 1] = [
     (17, "clients", include_str!("../../../oauth/migrations/0017_clients.sql")),
     (18, "grants", include_str!("../../../kernel/migrations/0018_grants.sql")),
     (19, "social sign-in", include_str!("../../../identity/migrations/0019_social_sign_in.sql")),
+    (20, "leaving", include_str!("../../../kernel/migrations/0020_leaving.sql")),
+    (21, "storage", include_str!("../../../storage/migrations/0021_storage.sql")),
+    (22, "data sources", include_str!("../../../catalog/migrations/0022_data_sources.sql")),
+    (23, "what clients choose", include_str!("../../../oauth/migrations/0023_what_clients_choose.sql")),
+    (24, "policies", include_str!("../../../policies/migrations/0024_policies.sql")),
 ];
 
 /// A database as the version with that many migrations left it.

@@ -307,6 +307,13 @@ fn scopes(text: &str) -> Result<Scopes, String> {
 
 fn grant(text: &str) -> Result<GrantType, String> {
     GrantType::from_name(text).ok_or_else(|| {
-        "is authorization_code, client_credentials or urn:ietf:params:oauth:grant-type:device_code".to_owned()
+        let known =
+            "must be authorization_code, client_credentials or urn:ietf:params:oauth:grant-type:device_code";
+        match text {
+            "refresh_token" => format!(
+                "{known}; refresh tokens come with the tokens of a person, without a grant of their own"
+            ),
+            _ => known.to_owned(),
+        }
     })
 }

@@ -26,6 +26,15 @@ pub(crate) struct MetadataArgs {
     /// Algorithm of its ID tokens: RS256, or `server` for the one of access tokens
     #[arg(long, value_name = "ALG", value_parser = id_token_algorithm)]
     id_token_alg: Option<Wish<SigningAlgorithm>>,
+    /// Algorithm by which userinfo is signed for it: RS256, or ES256 or EdDSA as access tokens are; `none` for JSON
+    #[arg(long, value_name = "ALG", value_parser = userinfo_algorithm)]
+    userinfo_alg: Option<Wish<SigningAlgorithm>>,
+    /// Seconds since a person last signed in, at most, where its requests do not say; `none` for any
+    #[arg(long, value_name = "SECONDS", value_parser = max_age)]
+    default_max_age: Option<Wish<u32>>,
+    /// Whether its ID tokens have to say when the person signed in; all do
+    #[arg(long, value_name = "true|false")]
+    require_auth_time: Option<bool>,
     /// Whether it has to push its authorization requests (RFC 9126)
     #[arg(long, value_name = "true|false")]
     require_par: Option<bool>,
@@ -110,10 +119,17 @@ impl MetadataArgs {
         if let Some(wish) = self.id_token_alg {
             metadata.id_token_signed_response_alg = wish.into();
         }
+        if let Some(wish) = self.userinfo_alg {
+            metadata.userinfo_signed_response_alg = wish.into();
+        }
+        if let Some(wish) = self.default_max_age {
+            metadata.default_max_age = wish.into();
+        }
         let flag = |place: &mut bool, flag: Option<bool>| *place = flag.unwrap_or(*place);
         flag(&mut metadata.require_pushed_authorization_requests, self.require_par);
         flag(&mut metadata.require_signed_request_object, self.require_signed_request);
         flag(&mut metadata.require_pkce, self.require_pkce);
+        flag(&mut metadata.require_auth_time, self.require_auth_time);
     }
 
     /// The public keys in the file that was named.
@@ -149,4 +165,21 @@ fn id_token_algorithm(text: &str) -> Result<Wish<SigningAlgorithm>, String> {
         "RS256" => Ok(Wish::Only(SigningAlgorithm::Rs256)),
         _ => Err("is RS256 or server".to_owned()),
     }
+}
+
+fn userinfo_algorithm(text: &str) -> Result<Wish<SigningAlgorithm>, String> {
+    match text {
+        "none" => Ok(Wish::Open),
+        "RS256" => Ok(Wish::Only(SigningAlgorithm::Rs256)),
+        "ES256" => Ok(Wish::Only(SigningAlgorithm::Es256)),
+        "EdDSA" => Ok(Wish::Only(SigningAlgorithm::EdDsa)),
+        _ => Err("is RS256, ES256, EdDSA or none".to_owned()),
+    }
+}
+
+fn max_age(text: &str) -> Result<Wish<u32>, String> {
+    if text == "none" {
+        return Ok(Wish::Open);
+    }
+    text.parse().map(Wish::Only).map_err(|_| "is a number of seconds, or none".to_owned())
 }

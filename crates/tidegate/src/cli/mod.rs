@@ -2,6 +2,8 @@
 
 mod client;
 mod client_metadata;
+mod query;
+mod source;
 mod storage;
 mod suggest;
 mod tokens;
@@ -20,6 +22,8 @@ pub(crate) use client::{
     Client, ClientChange, ClientCreate, ClientDelete, ClientList, ClientLogout, ClientSet, NamedClient,
     RegistrationToken, RegistrationTokenCreate,
 };
+pub(crate) use query::{Query, QueryFormat};
+pub(crate) use source::{NamedSource, Source, SourceDelete, SourceList};
 pub(crate) use storage::{Backup, CopyDatabase, Restore};
 pub(crate) use suggest::correct;
 pub(crate) use tokens::{OrgTokenLifetime, OrgTokens, UserTokens};
@@ -95,6 +99,12 @@ pub(crate) enum Operate {
     /// List, show, register, revoke and delete applications that sign people in
     #[command(subcommand, after_help = "Example:\n  tidegate client list")]
     Client(Box<Client>),
+    /// List, show, test, discover, pause and delete data sources
+    #[command(subcommand, after_help = "Example:\n  tidegate source list")]
+    Source(Source),
+    /// Show what a member sees: run a query over data sources in their place. It is in the audit log
+    #[command(after_help = query::EXAMPLES)]
+    Query(Query),
     /// Show and manage outgoing mails and text messages
     #[command(subcommand, after_help = "Example:\n  tidegate outbox list --to ada@example.com")]
     Outbox(Outbox),
@@ -182,6 +192,24 @@ pub(crate) enum Org {
         after_help = "Examples:\n  tidegate org token-lifetime 17 1440\n  tidegate org token-lifetime 17 0"
     )]
     TokenLifetime(OrgTokenLifetime),
+    /// Show how much of files an organization keeps, or set how much it may
+    #[command(
+        after_help = "Examples:\n  tidegate org storage 17\n  tidegate org storage 17 --limit 53687091200\n  tidegate org storage 17 --by-plan"
+    )]
+    Storage(OrgStorage),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OrgStorage {
+    /// The organization's id or number, from `tidegate org list`
+    #[arg(value_name = "ORGANIZATION", value_parser = organization_name_or_id)]
+    pub(crate) organization: OrganizationName,
+    /// Most that all its files may have together. Nothing is removed when it is less than they have
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) limit: Option<u64>,
+    /// As much as its plan has, again
+    #[arg(long, conflicts_with = "limit")]
+    pub(crate) by_plan: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use tidegate_database::DatabaseUrl;
 
 #[derive(Debug, Args)]
 pub(crate) struct Backup {
-    /// File to write. FILE.key beside it gets the master key
+    /// File to write. FILE.key beside it gets the master key, FILE.files the uploaded files
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// Leave the master key out, because it is kept elsewhere
@@ -17,7 +17,7 @@ pub(crate) struct Backup {
 
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
-    /// File that `tidegate backup` wrote; FILE.key is read too, if it is there
+    /// File that `tidegate backup` wrote; FILE.key and FILE.files are read too, if they are there
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }

@@ -174,7 +174,7 @@ pub(crate) struct RemoveIdentifier {
 }
 
 /// How people name accounts: by what they sign in with, or by what other commands print.
-fn account(text: &str) -> Result<AccountName, String> {
+pub(super) fn account(text: &str) -> Result<AccountName, String> {
     let text = text.trim();
     if let Some(name) = text.strip_prefix("program:") {
         let name = ServiceName::parse(name).map_err(|error| error.to_string())?;

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use tidegate_database::{DatabaseUrl, Store, StoreError};
+use tidegate_objects::Copied;
 
 use crate::cli::Backup;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::{Answer, progress};
 use crate::secrets::{key_of_data_dir, sync_directory_of, write_key};
-use crate::wiring::{MissingStore, open_store};
+use crate::wiring::{MissingStore, objects, open_store};
 
 pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Failure> {
     let file = &command.file;
@@ -23,8 +24,8 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
             file.display()
         )));
     }
-    let key_file = key_file_of(file);
-    for path in [file, &key_file] {
+    let (key_file, files) = (key_file_of(file), files_of(file));
+    for path in [file, &key_file, &files] {
         if path.exists() {
             return Err(failure(format!("{} exists already: choose another name", path.display())));
         }
@@ -39,6 +40,8 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
     if let Some(key) = &key {
         write_key(&key_file, key)?;
     }
+    // Files that are removed between the two are missing in it; ones that are new are in it without a row, and get one.
+    let copied = copy_files(config, &files)?;
     publish(&draft, file)
         .map_err(|error| failure(format!("{} cannot be written: {error}", file.display())))?;
 
@@ -50,14 +53,43 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
         ),
         None => "The master key is not in it: keep a copy of it elsewhere, because nothing can be restored without it.".to_owned(),
     };
-    let text = format!("Wrote {} ({bytes} bytes). {key_text}", file.display());
+    let files_text = match &copied {
+        Some(copied) => {
+            format!(" {} uploaded files ({} bytes) are in {}.", copied.files, copied.bytes, files.display())
+        }
+        None => String::new(),
+    };
+    let text = format!("Wrote {} ({bytes} bytes).{files_text} {key_text}", file.display());
     let key_file = key.map(|_| key_file.display().to_string());
-    Ok(Answer::new(text, json!({ "file": file.display().to_string(), "bytes": bytes, "key_file": key_file })))
+    let mut json = json!({ "file": file.display().to_string(), "bytes": bytes, "key_file": key_file });
+    if let Some(copied) = copied {
+        let of_files = json!({
+            "files_directory": files.display().to_string(), "files": copied.files, "files_bytes": copied.bytes,
+        });
+        tidegate_domain::text::merge(&mut json, &of_files);
+    }
+    Ok(Answer::new(text, json))
 }
 
 /// Where the master key of a backup is.
 pub(super) fn key_file_of(file: &Path) -> PathBuf {
     with_suffix(file, ".key")
+}
+
+/// Where the uploaded files of a backup are, if they are kept in a local directory.
+pub(super) fn files_of(file: &Path) -> PathBuf {
+    with_suffix(file, ".files")
+}
+
+/// Copies the uploaded files; none where there are none, or a remote store keeps them.
+fn copy_files(config: &Config, files: &Path) -> Result<Option<Copied>, Failure> {
+    let not_copied =
+        |error| failure(format!("the uploaded files cannot be copied to {}: {error}", files.display()));
+    let objects = objects(config)?;
+    let bar = progress("copying the uploaded files");
+    let copied = objects.copy_to(files).map_err(not_copied);
+    bar.finish_and_clear();
+    copied
 }
 
 /// The path with something added to its name.

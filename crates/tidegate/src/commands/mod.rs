@@ -10,11 +10,14 @@ mod keys;
 mod migrate;
 mod openapi;
 mod org;
+mod org_storage;
 mod outbox;
 mod passwords;
+mod query;
 mod registration_token;
 mod restore;
 mod serve;
+mod source;
 mod tokens;
 mod user;
 
@@ -56,7 +59,7 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
         }
         Command::Operate(command) => {
             let loaded = quiet()?;
-            operate(&loaded.config, command).map_err(|failure| hinted(failure, &loaded))
+            operate(&loaded.config, command, global.json).map_err(|failure| hinted(failure, &loaded))
         }
         Command::Doctor(command) => block_on(doctor::run(quiet(), &command)),
         Command::Openapi(command) => openapi::run(&command).map(Some),
@@ -64,7 +67,7 @@ pub(crate) fn run(cli: Cli) -> Result<Option<Answer>, Failure> {
 }
 
 /// What is done in an installation.
-fn operate(config: &Config, command: Operate) -> Result<Option<Answer>, Failure> {
+fn operate(config: &Config, command: Operate, as_json: bool) -> Result<Option<Answer>, Failure> {
     if config.uses_data_dir() {
         refuse_other_than_directory(&config.data_dir)?;
     }
@@ -72,6 +75,8 @@ fn operate(config: &Config, command: Operate) -> Result<Option<Answer>, Failure>
         Operate::Org(command) => block_on(org::run(config, command)),
         Operate::User(command) => block_on(user::run(config, command)),
         Operate::Client(command) => block_on(client::run(config, *command)),
+        Operate::Source(command) => block_on(source::run(config, command)),
+        Operate::Query(command) => block_on(query::run(config, command, as_json)),
         Operate::Outbox(command) => block_on(outbox::run(config, command)),
         Operate::Jobs(command) => block_on(jobs::run(config, command)),
         Operate::Keys(command) => block_on(keys::run(config, command)),
@@ -87,14 +92,17 @@ fn hinted(failure: Failure, loaded: &Loaded) -> Failure {
     if failure.code().starts_with("database") { failure.hinted(&loaded.database_hints()) } else { failure }
 }
 
-fn block_on(command: impl Future<Output = Result<Answer, Failure>>) -> Result<Option<Answer>, Failure> {
+/// Runs a command to its end. It answers nothing where it has printed everything.
+fn block_on<T: Into<Option<Answer>>>(
+    command: impl Future<Output = Result<T, Failure>>,
+) -> Result<Option<Answer>, Failure> {
     let runtime = runtime(&mut Builder::new_current_thread())?;
     let answer = runtime.block_on(async {
         serve::survive_large_files()?;
         command.await
     });
     runtime.shutdown_background();
-    answer.map(Some)
+    answer.map(Into::into)
 }
 
 fn runtime(builder: &mut Builder) -> Result<Runtime, Failure> {

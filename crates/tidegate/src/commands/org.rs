@@ -13,7 +13,8 @@ use crate::cli::{
     Elsewhere, Org, OrgCreate, OrgList, OrgSecondFactor, OrgTokenLifetime, OrgTokens, OrgTransfer,
     OrganizationName,
 };
-use crate::commands::passwords::{how_to_hand_over, make_password, read_password};
+use crate::commands::org_storage;
+use crate::commands::passwords::{how_to_hand_over, make_password, read_password, what_was_evicted};
 use crate::commands::tokens;
 use crate::commands::user::operator;
 use crate::config::Config;
@@ -30,6 +31,7 @@ pub(super) async fn run(config: &Config, command: Org) -> Result<Answer, Failure
         Org::Tokens(command) => tokens_in(config, command).await,
         Org::TokenLifetime(command) => token_lifetime_in(config, command).await,
         Org::SecondFactor(command) => second_factor_in(config, &command).await,
+        Org::Storage(command) => org_storage::run(config, &command).await,
     }
 }
 
@@ -254,13 +256,15 @@ async fn create(opened: &Opened, command: OrgCreate, typed: Option<Password>) ->
             "account_id": provisioned.owner.id.0,
             "email": email.to_string(),
             "mailed": false,
+            "evicted_account_id": provisioned.evicted.map(|account| account.0),
         }),
     );
     if let (Some(made), Some(fields)) = (made, answer.json.as_object_mut()) {
         fields.insert("password".to_owned(), json!(made.expose()));
         answer.text += &format!("\nPassword (shown only once): {}", made.expose());
     }
-    answer.text += &format!("\n{}", how_to_hand_over(opened.kernel.settings().mail));
+    let evicted = what_was_evicted(provisioned.evicted);
+    answer.text += &format!("\n{}{evicted}", how_to_hand_over(opened.kernel.settings().mail));
     Ok(answer)
 }
 

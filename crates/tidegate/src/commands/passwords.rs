@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use tidegate_domain::id::AccountId;
 use tidegate_domain::{Entropy, Password, PasswordRule};
 use tidegate_kernel::settings::DeliveryMode;
 
@@ -41,6 +42,17 @@ pub(super) fn make_password(rule: &PasswordRule, entropy: &dyn Entropy) -> Passw
             return Password::new(text);
         }
     }
+}
+
+/// What became of the account that had the address before without having confirmed it; empty where there was none.
+pub(super) fn what_was_evicted(evicted: Option<AccountId>) -> String {
+    evicted.map_or_else(String::new, |account| {
+        let id = account.0;
+        format!(
+            "\nThe account {id} had this address without having confirmed it. It has lost the address, and was deleted if it had no other: \
+             see `tidegate user show {id}`."
+        )
+    })
 }
 
 /// What becomes of a password that an account was made with: nothing tells its owner of it.

@@ -9,8 +9,9 @@ use serde_json::json;
 use tidegate_crypto::MasterKey;
 use tidegate_database::{DatabaseUrl, Denial, Store};
 use tidegate_kernel::KernelTables;
+use tidegate_objects::Copied;
 
-use super::backup::{key_file_of, with_suffix};
+use super::backup::{files_of, key_file_of, with_suffix};
 use crate::cli::Restore;
 use crate::config::{Config, Database};
 use crate::data_dir::create_data_dir;
@@ -20,7 +21,7 @@ use crate::output::{Answer, progress};
 use crate::secrets::{
     MayCreate, check_opens, key_file, key_in, open_vault, sync_directory_of, vault_with, write_key,
 };
-use crate::wiring::{MissingStore, open_store};
+use crate::wiring::{MissingStore, objects, open_store};
 
 pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Failure> {
     let place = match config.database_url() {
@@ -63,13 +64,42 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
             drop(fs::remove_dir(&config.data_dir));
         }
     });
-    let key_file = (restored? == WroteKey::Yes).then(|| key_file(&config.data_dir).display().to_string());
+    let wrote_key = restored?;
+    let copied = restore_files(config, &files_of(&command.file))?;
+    let key_file = (wrote_key == WroteKey::Yes).then(|| key_file(&config.data_dir).display().to_string());
     let text = format!(
         "The database is at {}. Sessions are as they were when the backup was made, and messages that waited then are sent \
          again. Look with `tidegate doctor`, then start `tidegate serve`.",
         place.display()
     );
-    Ok(Answer::new(text, json!({ "database": place.display().to_string(), "key_file": key_file })))
+    let mut json = json!({ "database": place.display().to_string(), "key_file": key_file });
+    let files_text = copied.map_or(String::new(), |copied| {
+        tidegate_domain::text::merge(
+            &mut json,
+            &json!({ "files": copied.files, "files_bytes": copied.bytes }),
+        );
+        format!(" {} uploaded files are back.", copied.files)
+    });
+    Ok(Answer::new(text + &files_text, json))
+}
+
+/// Copies the uploaded files of the backup back; none where it has none.
+fn restore_files(config: &Config, files: &Path) -> Result<Option<Copied>, Failure> {
+    if !files.is_dir() {
+        return Ok(None);
+    }
+    let not_copied = |error| {
+        failure(format!(
+            "the database is restored, the uploaded files in {} are not: {error}",
+            files.display()
+        ))
+        .advise("copy them into storage.directory by hand, as they are")
+    };
+    let objects = objects(config)?;
+    let bar = progress("restoring the uploaded files");
+    let copied = objects.copy_from(files).map_err(not_copied);
+    bar.finish_and_clear();
+    copied.map(Some)
 }
 
 /// What SQLite keeps beside an open database.
@@ -93,10 +123,14 @@ enum WroteKey {
 /// Refuses a file that cannot be a backup, by its first bytes.
 fn refuse_other_than_backup(file: &Path) -> Result<(), Failure> {
     let shown = file.display();
-    let advice = "give the file that `tidegate backup` wrote; FILE.key beside it is its master key. If this is it, it was cut off or \
-                  overwritten: take another one";
+    let advice = "give the file that a backup wrote; FILE.key beside it is its master key. If this is it, it was cut off or overwritten: \
+                  take another one";
     let what = match File::open(file) {
-        Err(error) if error.kind() == ErrorKind::NotFound => format!("there is no backup at {shown}"),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let advice = "check the path, which starts at the working directory: a backup is the file that was named when it was made, \
+                          and FILE.key beside it is its master key";
+            return Err(failure(format!("there is no backup at {shown}")).advise(advice));
+        }
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             let denial = Denial::of(file);
             let what = format!("the backup {shown} may not be read by this user{}", denial.reason());

@@ -9,7 +9,7 @@ use tidegate_domain::factor::FactorKind;
 use tidegate_domain::{EmailAddress, Timestamp};
 use tidegate_identity::credentials::factors::phone_gone::PhoneFactor;
 use tidegate_identity::operator::accounts::AccountDetails;
-use tidegate_identity::operator::create::{CreateIndividualError, NewIndividual};
+use tidegate_identity::operator::create::{CreateIndividualError, CreatedIndividual, NewIndividual};
 use tidegate_identity::operator::identifiers::IdentifierRemoved;
 use tidegate_identity::operator::repository::{AccountFilter, AccountSummary};
 use tidegate_identity::operator::{AccountName, Operator, OperatorError};
@@ -17,7 +17,7 @@ use tidegate_identity::recovery::reset_factors::FactorReset;
 use tidegate_kernel::tables::audit::SignInEvent;
 use tidegate_kernel::{Call, Refused};
 
-use super::passwords::{how_to_hand_over, make_password, read_password};
+use super::passwords::{how_to_hand_over, make_password, read_password, what_was_evicted};
 use super::{consents, org, tokens};
 use crate::cli::{
     Named, RemoveIdentifier, ResetMfa, UnblockProvider, User, UserCreate, UserDelete, UserList, UserSessions,
@@ -332,7 +332,7 @@ async fn create(
     is_made: bool,
 ) -> Result<Answer, Failure> {
     let (email, password) = (claim.email.clone(), claim.password.clone());
-    let account =
+    let CreatedIndividual { account, evicted } =
         opened.identity.provision_individual(operator, claim).await.map_err(|refused| match refused {
             Refused::Rule(rule @ CreateIndividualError::EmailTaken) => {
                 Failure::new("email_taken", rule.to_string())
@@ -348,13 +348,15 @@ async fn create(
         "number": account.number,
         "email": email.to_string(),
         "mailed": false,
+        "evicted_account_id": evicted.map(|account| account.0),
     });
     let mut answer = Answer::new(text, json);
     if let (true, Some(fields)) = (is_made, answer.json.as_object_mut()) {
         fields.insert("password".to_owned(), json!(password.expose()));
         answer.text += &format!("\nPassword (shown only once): {}", password.expose());
     }
-    answer.text += &format!("\n{}", how_to_hand_over(opened.kernel.settings().mail));
+    answer.text +=
+        &format!("\n{}{}", how_to_hand_over(opened.kernel.settings().mail), what_was_evicted(evicted));
     Ok(answer)
 }
 

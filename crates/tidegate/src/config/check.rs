@@ -55,6 +55,8 @@ impl Loaded {
         check("links.verify_email", each(&config.links.verify_email, |link| link_template(link)));
         check("links.reset_password", each(&config.links.reset_password, |link| link_template(link)));
         check("links.sign_in", each(&config.links.sign_in, |link| web_page(link)));
+        check("storage", config.storage.check());
+        check("storage_limits.file_bytes", at_least(config.storage_limits.file_bytes, 1));
         check("brand", config.brand.load().map(drop));
         check("languages_dir", languages(config.languages_dir.as_deref()).map(drop));
         check("links.redirect_hosts", each(&config.links.redirect_hosts, |host| web_host(host)));
@@ -67,6 +69,7 @@ impl Loaded {
         check("http.uploads", at_least(config.http.uploads, LARGEST_UPLOAD));
         check("http.cors_origins", each(&config.http.cors_origins, |origin| web_origin(origin).map(drop)));
         check("http.cors_headers", each(&config.http.cors_headers, |name| header_name(name)));
+        check("data", config.data.check());
         check("ops.hosts", each(&config.ops.hosts, |host| host_name(host)));
         check("log.filter", each(&config.log.filter, |filter| log_filter(filter)));
         check(
@@ -115,6 +118,10 @@ impl Loaded {
 
     /// Makes the providers, which reads their keys and connects to nothing.
     fn check_social(&self, mistakes: &mut Vec<Mistake>) {
+        // Models are asked over the network, too.
+        if let Err(what) = self.config.prompts.check() {
+            mistakes.push(self.mistake("prompts", what));
+        }
         let made = Federation::new(&self.config.social, Arc::new(SystemClock));
         if let Err(SocialConfigError { setting, reason }) = made {
             mistakes.push(self.mistake(&format!("social.{setting}"), reason));

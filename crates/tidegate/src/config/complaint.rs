@@ -54,7 +54,11 @@ impl Guide<'_> {
         let name = path.join(".");
         // What begins like this is written as TOML wants it, up to the mistake.
         let is_bare = !value.is_empty() && !value.starts_with(['"', '\'', '[', '{']);
-        let said = if is_bare { self.bare(&path, value) } else { None };
+        let said = if is_bare {
+            self.bare(&path, value)
+        } else {
+            unclosed(value).filter(|_| message.ends_with(" string")).map(str::to_owned)
+        };
         format!("{name}: {}", said.unwrap_or(message))
     }
 
@@ -138,6 +142,12 @@ impl Guide<'_> {
 /// A key without the places in lists: `phone.countries.0`.
 fn without_places(key: &str) -> Vec<&str> {
     key.split('.').filter(|part| part.parse::<usize>().is_err()).collect()
+}
+
+/// What is wrong with text whose quotes are not closed on its line; none for any other value.
+fn unclosed(value: &str) -> Option<&'static str> {
+    let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''))?;
+    (!value.get(1..)?.contains(quote)).then_some("the closing quote is missing")
 }
 
 /// The key and the value in the line at `at`, the key with its table.

@@ -26,6 +26,7 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smart_default::SmartDefault;
+use tidegate_catalog::DataSettings;
 use tidegate_delivery::{RetryPolicy, SmsConfig, SmtpConfig};
 use tidegate_domain::OauthRules;
 use tidegate_domain::audit::AuditRetention;
@@ -36,6 +37,9 @@ use tidegate_domain::quota::Quotas;
 use tidegate_domain::time::seconds;
 use tidegate_federation::SocialConfig;
 use tidegate_http::{ForwardedHeader, HttpSettings, OpsSettings};
+use tidegate_objects::StorageConfig;
+use tidegate_prompts::PromptSettings;
+use tidegate_storage::StorageLimits;
 
 pub(crate) use brand::{BrandTable, languages};
 pub(crate) use contracts::Contracts;
@@ -179,12 +183,20 @@ pub(crate) struct Config {
     /// Sign-in by GitHub, Google, Microsoft, Apple and further issuers of OpenID Connect. Each that has a table is offered. See
     /// docs/guides/social-sign-in.md.
     pub(crate) social: SocialConfig,
+    /// Data sources of the RiverGen contract: where they may be, how they are watched, and how much of them runs at the same time.
+    pub(crate) data: DataSettings,
+    /// Questions and queries over data sources: what answers them, how much of them runs at the same time, and what models may cost.
+    pub(crate) prompts: PromptSettings,
     /// How an administrator's reset of someone's second factors takes effect: "immediate" (the owner is mailed), "delayed"
     /// (the owner is mailed a link that calls it off), or "confirmed" (the owner follows a mailed link first).
     pub(crate) factor_resets: FactorResets,
     /// Most that one organization may keep. What would be more is refused with 400 QUOTA_EXCEEDED; nothing is deleted
     /// when a quota is lowered. 0 means no limit.
     pub(crate) quotas: Quotas,
+    /// Where uploaded files are kept. See docs/operations.md.
+    pub(crate) storage: StorageConfig,
+    /// How large uploaded files may be, and how much an organization may keep of them. In bytes.
+    pub(crate) storage_limits: StorageLimits,
 }
 
 /// A pepper and its name.

@@ -102,7 +102,7 @@ pub(super) const SYNONYMS: &[(&[&str], &str, &str)] = &[
         "log.format",
         "json or text",
     ),
-    (&["data", "dir", "datapath", "datadirectory", "storage", "home", "statedir"], "data_dir", ""),
+    (&["dir", "datapath", "datadirectory", "home", "statedir"], "data_dir", ""),
     (
         &[
             "url",
@@ -269,6 +269,10 @@ fn elsewhere(all: &[Vec<String>], path: &[String]) -> Option<Vec<String>> {
         let namesakes = all.iter().filter(|known| known.last() == Some(name));
         return only(namesakes)
             .or_else(|| only(all.iter().filter(|known| whole.len() > 4 && words(known).ends_with(&whole))));
+    }
+    // A table that there is was meant: `rivergen` is no misspelling of `riven`.
+    if all.iter().any(|known| known.len() > table.len() && known.starts_with(table)) {
+        return None;
     }
     let likeness = |known: &Vec<String>| {
         let (known_name, known_table) = known.split_last()?;

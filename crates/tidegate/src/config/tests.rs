@@ -161,7 +161,7 @@ fn riven_has_the_numbers_that_make_sense_for_it() {
 
     assert_eq!(
         Desk::file("[riven.password]\nmin_length = 1").complaint(),
-        "riven.password: unknown key; did you mean `rivergen.password`? (in t.toml)"
+        "riven.password.min_length: unknown key; did you mean `rivergen.password.min_length`? (in t.toml)"
     );
 }
 

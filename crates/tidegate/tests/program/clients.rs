@@ -45,6 +45,17 @@ on_both_engines! {
         assert_eq!(algorithms, ["ES256", "RS256"]);
         let rotated = here.json(&["keys", "rotate", "--algorithm", "RS256"]);
         assert_eq!((&rotated["algorithm"], &rotated["state"]), (&json!("RS256"), &json!("signing")));
+        let chosen = change(&["--userinfo-alg", "ES256", "--default-max-age", "600", "--require-auth-time", "true"]);
+        assert_eq!(chosen["metadata"], json!({
+            "id_token_signed_response_alg": "RS256", "userinfo_signed_response_alg": "ES256", "default_max_age": 600,
+            "require_auth_time": true,
+        }));
+        assert_eq!(chosen["userinfo_signed"], true);
+        // This server signs with ES256.
+        assert_eq!(here.run(&["client", "change", id, "--userinfo-alg", "EdDSA"]).code, 1);
+        assert_eq!(here.run(&["client", "change", id, "--default-max-age", "soon"]).code, 2);
+        let chosen = change(&["--userinfo-alg", "none", "--default-max-age", "none", "--require-auth-time", "false"]);
+        assert_eq!(chosen["metadata"], json!({ "id_token_signed_response_alg": "RS256" }));
         here.write("keys.json", r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#);
         let path = here.path().join("keys.json").display().to_string();
         let changed = here.json(&["client", "change", id, "--auth-method", "private_key_jwt", "--jwks", &path]);
@@ -179,6 +190,19 @@ on_both_engines! {
             let mut all = vec!["client", "create", "--organization", &organization, "--scope", "openid", "--json"];
             all.extend_from_slice(arguments);
             assert_eq!(here.run(&all).code, code, "{arguments:?}");
+        }
+        // Usual words of other servers, and what is meant here.
+        for (grant, scope, told) in [
+            ("password", "openid", "must be authorization_code, client_credentials or "),
+            ("refresh_token", "openid", "refresh tokens come with the tokens of a person"),
+            ("authorization_code", "openid mail", "the nearest one is email"),
+        ] {
+            let said = here.run(&[
+                "client", "create", "--organization", &organization, "--name", "Other", "--redirect-uri", CALLBACK,
+                "--grant", grant, "--scope", scope,
+            ]);
+            assert_eq!(said.code, 2, "{said:?}");
+            assert!(said.err.contains(told), "{grant}, {scope}: {}", said.err);
         }
         let id = public["client_id"].as_str().unwrap();
         assert_eq!(here.run(&["client", "rotate-secret", id, "--json"]).code, 1);

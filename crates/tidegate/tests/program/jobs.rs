@@ -63,10 +63,14 @@ on_both_engines! {
             let jobs = here.json(&["jobs", "list"]);
             let names: Vec<String> =
                 jobs.as_array().unwrap().iter().map(|job| job["name"].as_str().unwrap().to_owned()).collect();
-            (names.len() == 3).then_some(names)
+            (names.len() == 7).then_some(names)
         })
         .await;
-        assert_eq!(names, ["broker events", "brokerage standings", "prune"]);
+        let newest_first = [
+            "lost prompts", "data source schedule", "storage orphans", "storage settling", "broker events",
+            "brokerage standings", "prune",
+        ];
+        assert_eq!(names, newest_first);
         tidegate_testkit::eventually("attempts are measured", async || {
             let count = server.metric("tidegate_job_duration_seconds_count{job=\"measurement\",result=\"done\"}").await;
             (count >= 1.0).then_some(())

@@ -260,7 +260,7 @@ fn files_and_directories_that_are_not_there_are_told_with_what_to_do() {
     for (arguments, parts) in [
         (
             &["doctor", "--config", "missing.toml"][..],
-            &["missing.toml cannot be read", "create it (tidegate.example.toml"][..],
+            &["missing.toml cannot be read", "create it (crates/tidegate/tidegate.example.toml"][..],
         ),
         (&["user", "list", "--config", "."], &["Is a directory; name a file in it"]),
         (&["user", "list", "--config", "latin1.toml"], &["save it as UTF-8"]),

@@ -27,6 +27,8 @@ async fn without_any_configuration_it_serves_and_stops_when_told() {
         server.http.get(format!("{}/metrics", server.base)).send().await.unwrap().text().await.unwrap();
     assert!(metrics.contains("tidegate_http_request_duration_seconds_bucket"), "{metrics}");
     assert!(metrics.contains("# TYPE tidegate_password_hash_queue gauge"), "{metrics}");
+    assert!(metrics.contains("tidegate_queries{state=\"waiting\"} 0"), "{metrics}");
+    assert!(metrics.contains("# TYPE tidegate_query_memory_bytes gauge"), "{metrics}");
     server.signal(Signal::TERM);
     assert_eq!(server.wait(), Some(0));
 }
@@ -186,6 +188,7 @@ async fn a_lost_master_key_is_not_replaced_behind_the_operators_back() {
     let said = here.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(said.code, 1);
     assert!(said.err.contains("is missing, but the database has data sealed with it"), "{}", said.err);
+    assert!(said.err.contains("tidegate backup` writes it to BACKUP.key"), "{}", said.err);
     assert!(!key.exists());
 
     // As text it does as well.
@@ -222,6 +225,9 @@ async fn nodes_of_one_database_share_its_master_key_and_need_no_directory() {
     let said = here.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(said.code, 1);
     assert!(said.err.contains("or set master_key"), "{}", said.err);
+    // `tidegate backup` is for SQLite: nobody is sent to a file that it never wrote.
+    assert!(said.err.contains("every other node of this database has it"), "{}", said.err);
+    assert!(!said.err.contains("tidegate backup"), "{}", said.err);
     one.stop();
     other.stop();
 }

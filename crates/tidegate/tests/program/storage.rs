@@ -146,6 +146,9 @@ fn what_is_no_backup_is_told_as_that_before_its_key_is_missed() {
         assert_eq!(said.code, 1, "{said:?}");
         assert!(said.err.contains(what), "{file}: {}", said.err);
         assert!(!said.err.contains("there is no master key"), "{file}: {}", said.err);
+        // The directory to restore to never had a backup, and what is not there was not cut off.
+        assert!(!said.err.contains("backup --data-dir"), "{file}: {}", said.err);
+        assert_eq!(said.err.contains("check the path"), file == "nowhere", "{file}: {}", said.err);
         assert!(!here.path().join("elsewhere").exists(), "{file}");
     }
 }

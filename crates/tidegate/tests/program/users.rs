@@ -169,8 +169,21 @@ on_both_engines! {
         let squat = json!({ "email": ADA, "password": PASSWORD, "name": "Mallory" });
         let (status, answer) = server.post("/api/v2/auth/register", squat).await;
         assert_eq!(status, 201, "{answer}");
-        create(&here, ADA);
+        let made = create(&here, ADA);
         assert_eq!(here.json(&["user", "list"]).as_array().unwrap().len(), 1);
+        // The operator is told whose account that was: it may have been a friend's.
+        assert_eq!(made["evicted_account_id"], answer["user"]["id"]);
+        assert_eq!(create(&here, "bob@example.com")["evicted_account_id"], Value::Null);
+        for (email, command) in [("eve@example.com", &["user", "create", "--email"][..]),
+            ("kim@example.com", &["org", "create", "--name", "Acme", "--root-email"])]
+        {
+            let squat = json!({ "email": email, "password": PASSWORD, "name": "Mallory" });
+            let (_, answer) = server.post("/api/v2/auth/register", squat).await;
+            let id = answer["user"]["id"].as_str().unwrap();
+            let said = here.output(&[command, &[email]].concat());
+            assert!(said.contains(&format!("The account {id} had this address without having confirmed it")), "{said}");
+            assert!(here.output(&["user", "show", id]).contains("State: deleted"));
+        }
         server.stop();
     }
 
@@ -260,6 +273,36 @@ on_both_engines! {
         }
         let listed = here.output(&["user", "list"]);
         assert!(listed.contains(shown) && !listed.contains("xn--"), "{listed}");
+    }
+
+    async fn a_search_compares_what_is_shown_and_what_is_stored(here: Installation) {
+        here.begin();
+        // Between those that are found is one that only has such a domain as well.
+        for address in ["eve@b\u{fc}cher.example", "kim@m\u{fc}ller.example", "ann@b\u{fc}cher.example", ADA] {
+            create(&here, address);
+        }
+        let found = |search: &str, limit: &str| -> Vec<String> {
+            let accounts = here.json(&["user", "list", "--search", search, "--limit", limit]);
+            let accounts = accounts.as_array().unwrap();
+            accounts.iter().map(|account| account["login"].as_str().unwrap().to_owned()).collect()
+        };
+        let both = ["eve@b\u{fc}cher.example", "ann@b\u{fc}cher.example"];
+        for search in ["b\u{fc}cher", "B\u{dc}CHER.", "@b\u{fc}", "xn--bcher-kva", "XN--BCHER"] {
+            assert_eq!(found(search, "50"), both, "{search}");
+            assert_eq!(found(search, "2"), both, "{search}");
+            assert_eq!(found(search, "1"), both[..1], "{search}");
+        }
+        assert_eq!(found("ADA@", "50"), [ADA]);
+        assert_eq!(found("b_cher", "50"), [""; 0]);
+        assert_eq!(found("\u{f6}", "50"), [""; 0]);
+        // Names are compared so on both engines, those of organizations too.
+        for name in ["\u{d6}l AG", "B\u{dc}cher"] {
+            here.output(&["org", "create", "--name", name, "--root-email", &format!("root{}@acme.example", name.len())]);
+        }
+        let organizations = here.json(&["org", "list", "--search", "b\u{fc}CHER", "--limit", "1"]);
+        assert_eq!(organizations.as_array().unwrap().len(), 1, "{organizations}");
+        assert_eq!(organizations[0]["name"], "B\u{dc}cher");
+        assert_eq!(here.json(&["org", "list", "--search", "\u{e4}"]), json!([]));
     }
 }
 

@@ -22,6 +22,17 @@ const POWERS: PermissionSet = PermissionSet::ANY_CONTRACT.union(PermissionSet::o
     Permission::ManageOwnTokens,
     Permission::ReadOrganizationTokens,
     Permission::RevokeOrganizationTokens,
+    Permission::ReadOwnFiles,
+    Permission::ManageOwnFiles,
+    Permission::ReadDataSources,
+    Permission::ManageDataSources,
+    Permission::AdministerDataSources,
+    Permission::ReadPolicies,
+    Permission::ManagePolicies,
+    Permission::QueryData,
+    Permission::ReadPrompts,
+    Permission::ManagePrompts,
+    Permission::AdministerPrompts,
 ]));
 
 /// RiverGen's numbers: sections 1.4, 1.5 and 1.10 of its contract.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::Json;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tidegate_domain::Timestamp;
@@ -118,6 +118,18 @@ impl Error {
     /// The same error under the code that one endpoint has for it.
     pub(super) fn coded(mut self, code: &'static str) -> Self {
         self.code = code;
+        self
+    }
+
+    /// The same error with another status.
+    pub(super) fn answered(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same error with a time to wait.
+    pub(super) fn retry_after(mut self, seconds: u64) -> Self {
+        self.headers.insert(header::RETRY_AFTER, seconds.into());
         self
     }
 

@@ -1,11 +1,16 @@
-//! RiverGen identity APIs, individual account: `/api/v1`.
+//! RiverGen: identity APIs of individual accounts, and platform APIs: `/api/v1`.
 
 mod account;
+mod data_sources;
 mod defaults;
 mod error;
 mod factors;
 mod oauth;
 mod password;
+mod platform;
+mod policies;
+mod prompts;
+mod queries;
 mod requests;
 mod responses;
 mod sessions;
@@ -13,6 +18,7 @@ mod shapes;
 mod sign_in;
 mod sign_up;
 mod social;
+mod storage;
 mod tokens;
 mod webauthn;
 
@@ -129,4 +135,8 @@ fn endpoints() -> Endpoints {
         .routes(routes!(factors::devices::revoke))
         .merge(tokens::endpoints())
         .merge(oauth::endpoints())
+        .merge(storage::endpoints())
+        .merge(data_sources::endpoints())
+        .merge(policies::endpoints())
+        .merge(prompts::endpoints())
 }

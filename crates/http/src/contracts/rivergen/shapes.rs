@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::requests::{MAX_PICTURE, PICTURE};
-use super::{oauth, tokens, webauthn};
+use super::{data_sources, oauth, policies, prompts, storage, tokens, webauthn};
 use crate::wire::openapi::shapes::{Shape, Shapes, is_not_sent, is_sent};
 
 pub(super) fn shapes() -> Shapes {
@@ -22,6 +22,13 @@ pub(super) fn shapes() -> Shapes {
         "if": is_sent(&["password"]), "then": is_not_sent(&["code", "backup_code"]), "else": one_code.clone(),
     });
     let own = [picture, filter, tokens::scope_shape()].into_iter();
-    let texts = own.chain(webauthn::texts()).chain(oauth::texts()).collect();
+    let texts = own
+        .chain(webauthn::texts())
+        .chain(oauth::texts())
+        .chain(storage::texts())
+        .chain(data_sources::texts())
+        .chain(policies::texts())
+        .chain(prompts::texts())
+        .collect();
     Shapes { texts, rules: vec![("VerifyMfaBody", one_code), ("StepUpBody", one_proof)] }
 }

@@ -16,7 +16,8 @@ const ADVICE: &[(&str, &str)] = &[
     ("invalid_client", "Check the `client_id`: the application may be revoked or deleted."),
     (
         "invalid_redirect_uri",
-        "Send one of the redirect URIs that the application is registered with, character by character.",
+        "Send one of the redirect URIs that the application is registered with, character by character; only the port of a loopback \
+         address may be another.",
     ),
     ("invalid_request", "Read the message: a parameter is missing or malformed."),
     ("invalid_scope", "Ask for scopes that the application is registered for."),
@@ -52,8 +53,13 @@ const ADVICE: &[(&str, &str)] = &[
         "The passkey is right: the account may not sign in here. Ask the operator.",
     ),
     ("AUTHENTICATION_START_FAILED", "Sign in another way: the operator has not set up passkeys."),
+    ("BAD_REQUEST", "Read the message: it names what is malformed, is missing or does not go together."),
     ("CHALLENGE_NOT_FOUND", "Begin the ceremony again: its challenge is used or too old."),
     ("CHANGE_PASSWORD_FAILED", "The account has no password yet: set the first one by \"forgot password\"."),
+    (
+        "CONFLICT",
+        "Read the message: delete what is not needed or ask the operator for a higher quota; what is over stays as it is.",
+    ),
     ("CREDENTIAL_DELETION_FAILED", "A defect here: report it with the `x-request-id` of the answer."),
     ("CREDENTIAL_LISTING_FAILED", "A defect here: report it with the `x-request-id` of the answer."),
     ("CREDENTIAL_NOT_FOUND", "List the passkeys again: it was removed, or is another account's."),
@@ -96,6 +102,7 @@ const ADVICE: &[(&str, &str)] = &[
     ("INCORRECT_REFRESH_TOKEN", "Sign in again: the token is unknown, or its session has ended."),
     ("INSUFFICIENT_ROLE", "Do not try again with this token: its role or binding does not reach this."),
     ("INTERNAL_ERROR", "A defect here: report it with the `x-request-id` of the answer."),
+    ("INTERNAL_SERVER_ERROR", "A defect here: report it with the `x-request-id` of the answer."),
     ("INVALID_ACTIVATION_TOKEN", "Sign in again on that device for a new activation token; each works once."),
     (
         "INVALID_ASSERTION",
@@ -145,6 +152,7 @@ const ADVICE: &[(&str, &str)] = &[
     ),
     ("OTP_EXPIRED", "Send another code."),
     ("PAYLOAD_TOO_LARGE", "Send less: the message says how much may be sent."),
+    ("NOT_FOUND", "Check the name, the number or the path: it was deleted, or is another organization's."),
     (
         "PERMISSION_DENIED",
         "Do not try again with this token: its role, scope or contract does not reach this.",
@@ -157,6 +165,10 @@ const ADVICE: &[(&str, &str)] = &[
     ("RATE_LIMITED", "Wait for the seconds of `Retry-After`."),
     ("RATE_LIMIT_OVERFLOW", "Wait for the seconds of `Retry-After`."),
     ("REFRESH_TOKEN_EXPIRED", "Sign in again."),
+    (
+        "REQUEST_ENTITY_TOO_LARGE",
+        "Send a smaller file, or delete files that are not needed: the message says how much may be stored, which the operator can raise.",
+    ),
     ("REQUEST_TIMEOUT", "Send the body faster, or in smaller parts."),
     ("REGISTRATION_COMPLETION_FAILED", "Begin the registration again; the message says what was wrong."),
     (
@@ -195,6 +207,7 @@ const ADVICE: &[(&str, &str)] = &[
         "An access token: refresh it once. A link or a refresh token: ask for a new one, or sign in again.",
     ),
     ("TOO_MANY_ATTEMPTS", "Wait for the seconds of `Retry-After`, then send another code."),
+    ("TOO_MANY_REQUESTS", "Wait for the seconds of `Retry-After`."),
     ("TOTP_ALREADY_ENABLED", "Choose another name for the app, or remove the one that has it."),
     ("UNAUTHORIZED", "Send an access token; refresh it once if it is refused, then sign in again."),
     ("UNSUPPORTED_MEDIA_TYPE", "Send `Content-Type: application/json`, without `Content-Encoding`."),

@@ -167,7 +167,10 @@ async fn allowed(
     words: &Catalogue,
     consent: Consent,
 ) -> Result<Allowed, Fault> {
-    let organization = app.identity().organization_label(consent.organization_id).await?.to_string();
+    let organization = match &consent.registered_itself_at {
+        Some(origin) => origin.clone(),
+        None => app.identity().organization_label(consent.organization_id).await?.to_string(),
+    };
     let names = [("application", consent.name.as_str()), ("organization", organization.as_str())];
     let button = (Rank::Secondary, words.text("page.account.withdraw"));
     let mut withdraw = form(app, visitor, WITHDRAW, None, button);

@@ -67,7 +67,8 @@ fn page(app: &App, visitor: &Visitor, waiting: &Waiting, problem: Option<Problem
     main.fields.push(code_field(words.text("page.code.label"), FieldKind::Code));
     let button = (Rank::Secondary, words.text("page.code.again"));
     let mut page = Page::titled(&look, "page.code.title");
-    page.texts.push(words.fill("page.code.text", &[("email", &waiting.email)]));
+    let email = EmailAddress::from_stored(waiting.email.clone()).to_string();
+    page.texts.push(words.fill("page.code.text", &[("email", &email)]));
     page.form = Some(main);
     page.form_target.clone_from(&waiting.flow.form_target);
     page.others.push(form(app, visitor, AGAIN, Some(sealed), button));

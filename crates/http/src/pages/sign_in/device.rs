@@ -175,7 +175,7 @@ impl Shown {
             application.name,
             organization,
             question.audience,
-            question.scopes.to_string(),
+            question.allowed.to_string(),
         ]);
         Ok(Self { bound: format!("{ACTION}\n{said}"), organization })
     }
@@ -213,7 +213,7 @@ impl Shown {
         let ago = words.duration(minutes);
         page.texts.push(words.fill("page.device.question.from", &[("address", &question.ip), ("ago", &ago)]));
         page.texts.push(words.text("page.consent.scopes").to_owned());
-        page.items = in_words(words, &question.scopes);
+        page.items = in_words(words, &question.allowed);
         page.form = Some(self.form(app, visitor, &look, &code, Choice::Allowed));
         page.others.push(self.form(app, visitor, &look, &code, Choice::Denied));
         let other = back(&code).and_then(|to| sign_in_with_another(app, visitor, &to, SignInWish::default()));

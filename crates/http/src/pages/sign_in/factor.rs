@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use tidegate_crypto::PlainToken;
 use tidegate_domain::factor::{FactorKind, RecoveryCode};
-use tidegate_domain::{Catalogue, typed};
+use tidegate_domain::{Catalogue, EmailAddress, typed};
 use tidegate_identity::credentials::factors::present::Presented;
 use tidegate_identity::credentials::trusted_device::recognize::OfferedDevice;
 use tidegate_identity::sign_in::second_factor::{
@@ -89,7 +89,8 @@ fn page(app: &App, visitor: &Visitor, flow: &Flow, step: &FactorStep, asked: Ask
     page.form = code_form(app, visitor, words, &sealed, step, is_backup);
     match &step.joins {
         Some(provider) => {
-            let values = [("provider", provider.as_str()), ("email", step.login.as_str())];
+            let email = EmailAddress::from_stored(step.login.clone()).to_string();
+            let values = [("provider", provider.as_str()), ("email", email.as_str())];
             page.texts.push(words.fill("page.social.join", &values));
         }
         None if page.form.is_none() => page.texts.push(words.text("page.factor.choose").to_owned()),

@@ -112,6 +112,8 @@ impl SignInWish {
             locales: self.ui_locales.filter(|locales| locales.len() <= 100),
             is_strict: self.second_factor,
             is_fresh: self.prompt_login,
+            max_age: self.max_age,
+            begun_at: None,
             form_target: self.form_target,
             step: None,
         }
@@ -132,6 +134,12 @@ pub(super) struct Flow {
     /// Whether the person has to prove anew who they are: a provider that they are signed in to would answer for them at once.
     #[serde(default)]
     pub(super) is_fresh: bool,
+    /// How long ago they may have proved it, in seconds.
+    #[serde(default)]
+    pub(super) max_age: Option<u64>,
+    /// When a provider was asked, in seconds since the epoch.
+    #[serde(default)]
+    pub(super) begun_at: Option<i64>,
     /// Where the page that it leads to may send the browser on to: see [`SignInWish::form_target`].
     #[serde(default)]
     pub(super) form_target: Option<String>,
@@ -242,6 +250,19 @@ impl Flow {
         let is_here = sealed.browser.is_none_or(|browser| browser == visitor.binding(app));
         let is_open = sealed.until > app.kernel().now().seconds();
         if is_here && is_open { Ok(sealed.flow) } else { Err(FlowGone) }
+    }
+
+    /// How long ago the person may have signed in at a provider that is asked, in seconds: 0 is anew. None: whenever.
+    pub(super) fn provider_max_age(&self) -> Option<u64> {
+        if self.is_fresh { Some(0) } else { self.max_age }
+    }
+
+    /// Since when they have to have, as it is now.
+    pub(super) fn provider_since(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.is_fresh {
+            return Some(self.begun_at.map_or(now, Timestamp::from_seconds));
+        }
+        self.max_age.map(|age| now.minus(Duration::from_secs(age)))
     }
 
     /// The same sign-in at another step.

@@ -181,7 +181,7 @@ pub(crate) fn form(
 ) -> Form {
     let hidden = std::iter::once(visitor.form_token(app, action)).chain(flow.map(|flow| ("flow", flow)));
     Form {
-        action,
+        action: action.into(),
         hidden: hidden.collect(),
         username: None,
         fields: Vec::new(),

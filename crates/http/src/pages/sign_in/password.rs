@@ -74,9 +74,7 @@ pub(super) fn show(app: &App, visitor: &Visitor, flow: &Flow, problem: Option<Pr
     page.form = Some(main);
     page.form_target.clone_from(&flow.form_target);
     page.passkey = PasskeyOffer::new(app, visitor, words, &sealed);
-    if !flow.is_fresh {
-        page.providers = social::offers(app, visitor, words, &sealed);
-    }
+    page.providers = social::offers(app, visitor, words, (flow, &sealed));
     page.links.push(link(words, "page.signin.forgot", format!("/forgot-password?flow={sealed}")));
     answer(app, visitor, page, problem)
 }

@@ -34,15 +34,23 @@ const MAX_VALUE: usize = 8 * 1024;
 /// What a name is sealed for that a provider's form has brought.
 const NAME: &str = "name in a provider's form";
 
-/// The buttons, one for each provider.
-pub(super) fn offers(app: &App, visitor: &Visitor, words: &Catalogue, flow: &str) -> Vec<LinkButton> {
+/// The buttons, one for each provider; where the person has to have signed in lately, for those that tell.
+pub(super) fn offers(
+    app: &App,
+    visitor: &Visitor,
+    words: &Catalogue,
+    (flow, sealed): (&Flow, &str),
+) -> Vec<LinkButton> {
     let (_, csrf) = visitor.form_token(app, ACTION);
     let offer = |(name, title): (String, String)| LinkButton {
         rank: Rank::Secondary,
         label: words.fill("page.signin.with", &[("provider", &title)]),
-        href: format!("{ACTION}/{name}?flow={flow}&csrf={csrf}"),
+        href: format!("{ACTION}/{name}?flow={sealed}&csrf={csrf}"),
     };
-    app.identity().social_providers().into_iter().map(offer).collect()
+    let can_answer = |(name, _): &(String, String)| {
+        flow.provider_max_age().is_none() || app.identity().social_tells_when(name)
+    };
+    app.identity().social_providers().into_iter().filter(can_answer).map(offer).collect()
 }
 
 /// Where a provider sends the person back.
@@ -77,9 +85,11 @@ pub(super) async fn begin(
     let query = query.unwrap_or_default();
     let (flow, csrf) = (parameter(&query, "flow"), parameter(&query, "csrf"));
     let Ok(flow) = Flow::open(&app, &visitor, &flow) else { return gone(&app, &visitor) };
-    let flow = flow.at(None);
+    let max_age = flow.provider_max_age();
+    let flow = Flow { begun_at: max_age.map(|_| app.kernel().now().seconds()), ..flow.at(None) };
     let look = look(&app, &visitor, &flow);
-    if flow.is_fresh || !visitor.accepts(&app, ACTION, &csrf) {
+    let cannot_tell = max_age.is_some() && !app.identity().social_tells_when(&provider);
+    if cannot_tell || !visitor.accepts(&app, ACTION, &csrf) {
         return password::show(&app, &visitor, &flow, Some(Problem::stale(&look.words)));
     }
     let sealed = match flow.seal(&app, &visitor) {
@@ -92,6 +102,7 @@ pub(super) async fn begin(
         state: None,
         page_challenge: None,
         browser: Some(browser(&app, &visitor)),
+        max_age,
         carried: Some(sealed),
     };
     match app.identity().begin_social_sign_in(&visitor.call, claim).await {
@@ -122,7 +133,7 @@ fn told(error: &SocialError) -> (StatusCode, &'static str) {
         SocialError::ProviderUnavailable => {
             return (StatusCode::SERVICE_UNAVAILABLE, "page.social.unavailable");
         }
-        SocialError::ProviderFailed => "page.social.failed",
+        SocialError::ProviderFailed | SocialError::NotAnew => "page.social.failed",
         SocialError::NoVerifiedEmail => "page.social.no_email",
         SocialError::AddressTaken => "page.social.taken",
         SocialError::Blocked => "page.social.blocked",
@@ -243,6 +254,7 @@ pub(super) async fn come_back(
         user: brought.user.and_then(|sealed| name_of(&app, &sealed)),
         browser: Some(browser),
         is_hosted: true,
+        signed_in_since: flow.provider_since(app.kernel().now()),
     };
     let device = visitor.device(&app, flow.is_strict);
     match app.identity().finish_social_sign_in(&visitor.call, answer, &device.data()).await {

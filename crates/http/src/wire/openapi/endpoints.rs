@@ -20,8 +20,10 @@ pub(crate) struct Endpoints(Vec<Endpoint>);
 /// An endpoint and what describes it.
 pub(crate) struct Endpoint {
     path: String,
-    handler: MethodRouter<App>,
-    describe: fn(&mut Paths, &mut Components),
+    /// None where another endpoint's handler answers for it.
+    handler: Option<MethodRouter<App>>,
+    /// None where it answers for others, which are described.
+    describe: Option<fn(&mut Paths, &mut Components)>,
 }
 
 impl Endpoint {
@@ -37,8 +39,8 @@ impl Endpoint {
         };
         Self {
             path: D::path(),
-            handler: D::methods().iter().fold(MethodRouter::new(), on),
-            describe: describe::<D>,
+            handler: Some(D::methods().iter().fold(MethodRouter::new(), on)),
+            describe: Some(describe::<D>),
         }
     }
 }
@@ -56,7 +58,8 @@ impl Endpoints {
 
     /// With these as well, which act for `GET` because their contract published them so: see [`safe::acting`].
     pub(crate) fn acting(self, endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
-        let acting = |endpoint: Endpoint| Endpoint { handler: safe::acting(endpoint.handler), ..endpoint };
+        let acting =
+            |endpoint: Endpoint| Endpoint { handler: endpoint.handler.map(safe::acting), ..endpoint };
         self.routes(endpoints.into_iter().map(acting))
     }
 
@@ -65,11 +68,25 @@ impl Endpoints {
         self.routes(part.0)
     }
 
+    /// With these, whose parameter has slashes in it: a router cannot tell what comes behind it. `handler` does, at `route`.
+    pub(crate) fn behind(
+        mut self,
+        route: &str,
+        handler: MethodRouter<App>,
+        endpoints: impl IntoIterator<Item = Endpoint>,
+    ) -> Self {
+        let described = endpoints.into_iter().map(|endpoint| Endpoint { handler: None, ..endpoint });
+        self.0.extend(described);
+        self.0.push(Endpoint { path: route.to_owned(), handler: Some(handler), describe: None });
+        self
+    }
+
     /// Their routes.
     pub(crate) fn into_router(self) -> Router<App> {
-        let route = |router: Router<App>, Endpoint { path, handler, .. }| match path.as_str() {
-            "" => router.route("/", handler),
-            path => router.route(path, handler),
+        let route = |router: Router<App>, Endpoint { path, handler, .. }| match (path.as_str(), handler) {
+            (_, None) => router,
+            ("", Some(handler)) => router.route("/", handler),
+            (path, Some(handler)) => router.route(path, handler),
         };
         self.0.into_iter().fold(Router::new(), route)
     }
@@ -77,7 +94,8 @@ impl Endpoints {
     /// Their description.
     pub(crate) fn into_openapi(self) -> OpenApi {
         let (mut paths, mut components) = (Paths::new(), Components::new());
-        self.0.iter().for_each(|endpoint| (endpoint.describe)(&mut paths, &mut components));
+        let described = self.0.iter().filter_map(|endpoint| endpoint.describe);
+        described.for_each(|describe| describe(&mut paths, &mut components));
         let mut document = OpenApi::new(Info::default(), paths);
         document.components = Some(components);
         document

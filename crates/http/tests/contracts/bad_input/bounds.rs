@@ -19,9 +19,19 @@ type Case = (Value, bool);
 const ALTERNATIVES: [&str; 3] =
     ["/api/v1/auth/mfa/verify", "/api/v1/auth/step-up", "/api/v1/webauthn/authenticate/complete"];
 
+/// Whether the description allows `null`.
+fn may_be_null(field: &Field) -> bool {
+    let is_null = |kind: &Value| *kind == "null";
+    let kinds = &field.schema["type"];
+    let choices = field.schema["oneOf"].as_array().into_iter().flatten();
+    is_null(kinds)
+        || kinds.as_array().is_some_and(|kinds| kinds.iter().any(is_null))
+        || choices.into_iter().any(|one| is_null(&one["type"]))
+}
+
 fn cases_of(route: &Route, field: &Field, sample: &Value) -> Vec<Case> {
     let mut cases = Vec::new();
-    if !field.required && !ALTERNATIVES.contains(&route.path.as_str()) {
+    if !field.required && may_be_null(field) && !ALTERNATIVES.contains(&route.path.as_str()) {
         cases.push((Value::Null, true));
     }
     let words = field.schema["enum"].as_array().into_iter().flatten();
@@ -118,7 +128,7 @@ fn is_said_late(route: &Route, field: &Field) -> bool {
 
 /// Whether the operator decides about it.
 fn is_of_operator(field: &Field) -> bool {
-    field.name == "email_redirect_url"
+    ["email_redirect_url", "resource"].contains(&field.name.as_str())
 }
 
 on_both_engines! {

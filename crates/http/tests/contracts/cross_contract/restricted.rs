@@ -35,7 +35,7 @@ async fn assert_frontend_forbidden(app: &TestApp, token: &str, story: &str) {
 on_both_engines! {
     async fn a_token_of_another_scope_is_refused_on_every_route(app: TestApp) {
         let ada = app.sign_up_rivergen_verified("ada@example.com").await;
-        for scope in ["", "openid profile", "data:query", "full fly", "fully", " full", "FULL", "*"] {
+        for scope in ["", "openid profile", "phone", "full fly", "fully", " full", "FULL", "*"] {
             let token = reworded(&app, &ada.access_token, |claims| claims.scope = Scopes::from_stored(scope)).await;
             assert_forbidden_everywhere(&app, &token, &format!("a token of scope {scope:?}")).await;
         }

@@ -172,7 +172,7 @@ fn every_route_of_a_contract_is_described() {
     for contract in contracts() {
         for source in sources(&folder.join(contract.id.as_str())) {
             assert!(!source.contains(".route("), "a route that no document describes");
-            let handlers = source.split("(routes!(").skip(1).map(|rest| rest.split_once(')').unwrap().0);
+            let handlers = source.split("routes!(").skip(1).map(|rest| rest.split_once(')').unwrap().0);
             described += handlers.map(|handlers| handlers.split(',').count()).sum::<usize>();
         }
     }
@@ -330,6 +330,10 @@ on_both_engines! {
             let elsewhere = app.client().request(Method::TRACE, &route.sample_path()).send().await;
             assert_eq!(elsewhere.status, 405, "{}: {}", route.name(), elsewhere.text);
             routes::assert_envelope(route.contract, &elsewhere);
+            // The name of an object takes the rest of the path.
+            if route.path.starts_with("/api/v1/storage/objects/") {
+                continue;
+            }
             let beyond = app.get(&format!("{}/beyond/everything", route.sample_path())).send().await;
             assert_eq!(beyond.status, 404, "{}: {}", route.name(), beyond.text);
             routes::assert_envelope(route.surroundings(), &beyond);

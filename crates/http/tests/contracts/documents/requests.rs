@@ -8,9 +8,10 @@ use tidegate_http::contracts;
 use super::collect_references;
 
 /// Text that may be anything: passwords of sign-ins, and what is looked up or read without ever being refused.
-const ANYTHING: [&str; 19] = [
+const ANYTHING: [&str; 23] = [
     "additional_information",
     "browser_secret",
+    "bucket_name",
     "code",
     "content",
     "cursor",
@@ -20,9 +21,12 @@ const ANYTHING: [&str; 19] = [
     "error_description",
     "iss",
     "key_id",
+    "object_name",
+    "prefix",
     "provider",
     "redirect_uri",
     "refresh_token",
+    "selected_schema_names",
     "session_id",
     "state",
     "temporary_token",
@@ -89,7 +93,9 @@ fn no_field_of_a_request_has_a_default() {
     for (contract, document, names) in described() {
         for name in names {
             walk(&name, &document["components"]["schemas"][&name], &mut |field, schema| {
-                assert!(schema.get("default").is_none(), "{contract}: {name}.{field}");
+                // A parameter of a template has a field that is called so.
+                let default = schema.get("default").filter(|_| name != "ParameterBody");
+                assert!(default.is_none(), "{contract}: {name}.{field}");
             });
         }
     }
@@ -110,7 +116,8 @@ fn schema_names(source: &str) -> Vec<String> {
             }
         };
         let end = name.find(|character: char| !character.is_alphanumeric() && character != '_')?;
-        derived.contains("ToSchema").then(|| name[..end].to_owned())
+        // A macro names its types where it is used.
+        (derived.contains("ToSchema") && end > 0).then(|| name[..end].to_owned())
     });
     declared.collect()
 }

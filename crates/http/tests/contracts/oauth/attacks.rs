@@ -242,7 +242,7 @@ on_both_engines! {
         assert_flat(&token_request(&app, &client, &fields).send().await, 400, "invalid_target");
     }
 
-    /// 4.13 and 2.1: scripts of other origins do not call the authorization endpoint, whatever is configured.
+    /// 2.1: scripts of other origins do not call the authorization endpoint, whatever is configured.
     async fn no_script_calls_the_authorization_endpoint(engine: Engine) {
         let any = |http: &mut tidegate_http::HttpSettings| http.cors_origins = vec!["*".to_owned()];
         let app = TestApp::builder(engine).http(any).start().await;

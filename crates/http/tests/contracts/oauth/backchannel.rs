@@ -16,6 +16,7 @@ use tidegate_domain::OauthRules;
 use tidegate_domain::logout::BackchannelReach;
 use tidegate_identity::operator::{AccountName, Operator};
 use tidegate_kernel::KernelTables as _;
+use tidegate_oauth::applications::{RulesChange, SubjectType};
 use tidegate_testkit::{Engine, PASSWORD, TestApp, on_both_engines};
 use tokio::net::TcpListener;
 
@@ -147,6 +148,31 @@ on_both_engines! {
         assert_eq!(app.get("/api/v1/auth/me").bearer(token).send().await.status, 401);
         // And once is enough.
         assert!(send(&app).await.is_empty());
+    }
+
+    async fn a_logout_token_names_a_person_as_the_application_knows_them(engine: Engine) {
+        let (app, ear, shop) = listening(engine).await;
+        app.sign_up_rivergen_verified(ADA).await;
+        let id = tidegate_domain::id::ApplicationId(shop.client.client_id.parse().unwrap());
+        let subject = Some(SubjectType::Pairwise(None));
+        let change = RulesChange { subject, ..RulesChange::default() };
+        let call = crate::oauth::signing::operator(&app);
+        // Its redirect URIs have no host in common; a sector is named.
+        assert!(app.oauth().set_application_rules(&call, id, change).await.is_err());
+        let subject = Some(SubjectType::Pairwise(Some("shop.example.com".to_owned())));
+        let change = RulesChange { subject, ..RulesChange::default() };
+        assert!(app.oauth().set_application_rules(&call, id, change).await.is_ok());
+        let window = Window::new(&app);
+        let tokens = shop.sign_in(&app, &window, ADA).await;
+        sign_out(&window).await;
+        assert_eq!(send(&app).await, [Ok(())]);
+        let heard = ear.heard();
+        let [token] = &heard[..] else { panic!("{heard:?}") };
+        let (said, known) = (claims(token), claims(&tokens.id_token));
+        assert_eq!((&said["sub"], &said["sid"]), (&known["sub"], &known["sid"]));
+        let own = crate::cross_contract::login_rivergen(&app.client(), ADA, PASSWORD).await;
+        let own = claims(&own.text_at("data.access_token"));
+        assert_ne!(said["sub"], own["sub"], "nobody else knows them by that name");
     }
 
     async fn an_application_hears_of_every_way_in_which_a_session_ends(engine: Engine) {

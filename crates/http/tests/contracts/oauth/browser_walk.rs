@@ -7,28 +7,33 @@ use axum::extract::RawQuery;
 use axum::response::Html;
 use axum::routing::get;
 use serde_json::{Value, json};
+use tidegate_domain::RegistrationMode;
+use tidegate_kernel::Settings;
 use tidegate_testkit::{Engine, PASSWORD, eventually, run};
 use tokio::net::TcpListener;
 use url::form_urlencoded::Serializer;
 
-use super::wire::{ADA, described_with, parameters_with, register};
+use super::wire::{ADA, App, described_with, parameters_with, register};
 use crate::pages::browser::{Browser, serve_with};
 use crate::pages::looks::look_at;
 
-/// An application that shows what it was sent back, and its address.
+/// What an application shows of what it was sent back.
+fn shown(sent: &str) -> Html<String> {
+    let what = if sent.contains("code=tgc_") { "Welcome" } else { "Refused" };
+    Html(format!(
+        "<!doctype html><title>Shop</title><link rel=icon href='data:,'><h1>{what}</h1><p>{sent}</p>"
+    ))
+}
+
+/// An application that shows what it was sent back, in its address or in a form, and its address.
 async fn application() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/callback", listener.local_addr().unwrap());
-    let shown = |RawQuery(query): RawQuery| async move {
-        let query = query.unwrap_or_default();
-        let what = if query.contains("code=tgc_") { "Welcome" } else { "Refused" };
-        Html(format!(
-            "<!doctype html><title>Shop</title><link rel=icon href='data:,'><h1>{what}</h1><p>{query}</p>"
-        ))
-    };
+    let asked = |RawQuery(query): RawQuery| async move { shown(&query.unwrap_or_default()) };
+    let posted = |form: String| async move { shown(&form) };
     let bye =
         async || Html("<!doctype html><title>Shop</title><link rel=icon href='data:,'><h1>Goodbye</h1>");
-    let router = Router::new().route("/callback", get(shown)).route("/bye", get(bye));
+    let router = Router::new().route("/callback", get(asked).post(posted)).route("/bye", get(bye));
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move { axum::serve(listener, service).await });
     address
@@ -71,6 +76,54 @@ fn a_person_refuses_an_application_then_allows_it_and_is_not_asked_again() {
         browser.arrive_at("Request refused").await;
         look_at(&browser, "authorize-refused");
         assert_eq!(browser.complaints(), Vec::<Value>::new());
+    });
+}
+
+/// Anybody may have registered it: whether it hears of an error, the person decides. An answer that they gave is posted by the page.
+#[test]
+fn a_person_goes_on_to_an_unknown_application_or_does_not() {
+    run(Engine::Sqlite, async |_: Engine| {
+        let open = |settings: &mut Settings| {
+            let mut rules = settings.oauth.rules.clone();
+            rules.registration.mode = RegistrationMode::Open;
+            rules.registration.organization = Some(1);
+            settings.set_oauth(rules);
+        };
+        let (app, address) = serve_with(open).await;
+        app.sign_up_rivergen_verified(ADA).await;
+        let callback = application().await;
+        let body = json!({ "client_name": "Unknown", "redirect_uris": [callback] });
+        let registered = app.post("/oauth/register").json(&body).send().await;
+        let client_id = registered.assert_status(201).text_at("client_id");
+        let client = App { number: 0, client_id, secret: None };
+        let request = |changed: &[(&str, &str)]| {
+            let mut all = vec![("redirect_uri", callback.as_str()), ("scope", "openid")];
+            all.extend_from_slice(changed);
+            let query = Serializer::new(String::new()).extend_pairs(parameters_with(&client, &all)).finish();
+            format!("{address}/oauth/authorize?{query}")
+        };
+        let browser = Browser::start();
+        browser.open(&request(&[("prompt", "none")]));
+        browser.arrive_at("Request refused").await;
+        look_at(&browser, "authorize-unknown");
+        browser.press("a[href*='error=login_required']");
+        browser.arrive_at("Refused").await;
+        browser.open(&request(&[("prompt", "none"), ("response_mode", "form_post")]));
+        browser.arrive_at("Request refused").await;
+        look_at(&browser, "authorize-unknown-posted");
+        browser.press("form[method=post] button");
+        browser.arrive_at("Refused").await;
+        assert!(browser.text("p").unwrap().contains("error=login_required"));
+        assert_eq!(browser.complaints(), Vec::<Value>::new());
+
+        browser.open(&request(&[("response_mode", "form_post")]));
+        browser.arrive_at("Sign in").await;
+        browser.type_into("#login", ADA);
+        browser.type_into("#password", PASSWORD);
+        browser.press("form[action='/sign-in'] button[type=submit]");
+        browser.arrive_at("Allow access?").await;
+        browser.press("form:has([name=choice][value=allow]) button");
+        browser.arrive_at("Welcome").await;
     });
 }
 

@@ -6,8 +6,8 @@ use tidegate_domain::limit::Limit;
 use tidegate_kernel::Settings;
 use tidegate_testkit::{Answer, Engine, PASSWORD, TestApp, on_both_engines};
 
+use super::wire::{ADA, App, assert_flat, described_with, me, register};
 use crate::oauth::devices::{allow, ask, choose, poll, shop_with_television, type_code};
-use crate::oauth::wire::{ADA, App, assert_flat, described_with, me, register};
 use crate::pages::heading;
 use crate::pages::sign_in::assert_guarded;
 use crate::pages::sign_in::window::{FORM, SESSION, Window, field, filled};

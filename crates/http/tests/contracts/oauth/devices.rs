@@ -7,7 +7,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use tidegate_testkit::{Answer, Request, TestApp, concurrently, on_both_engines};
 
-use crate::oauth::wire::{
+use super::wire::{
     ADA, App, applications, as_person, assert_flat, audited, claims, described_with, me, organization,
     refresh, register, token_request,
 };

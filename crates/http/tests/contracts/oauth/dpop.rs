@@ -12,7 +12,7 @@ use tidegate_testkit::{
     Answer, Engine, PUBLIC_URL, Request, SeededEntropy, TestApp, concurrently, on_both_engines,
 };
 
-use crate::oauth::wire::{
+use super::wire::{
     ADA, App, CALLBACK, VERIFIER, assert_flat, claims, code, code_for, described, me, parameters_with,
     register, register_public, token_request,
 };
@@ -364,6 +364,58 @@ on_both_engines! {
         let refused = holder.token_request(&app, &stranger, &[("grant_type", "client_credentials")]).send().await;
         assert_flat(&refused, 401, "invalid_client");
         assert_eq!(app.sql_count("select count(*) from dpop_proofs").await, 0);
+    }
+
+    // RFC 9449 section 10.1.
+    async fn a_request_that_is_pushed_with_a_proof_binds_its_code(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register_public(&app, &ada).await;
+        let (holder, thief) = (Holder::new(1), Holder::new(2));
+        let pushed = async |by: &Holder, changed: &[(&str, &str)]| {
+            let parameters = parameters_with(&client, changed);
+            let fields: Vec<_> = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let proof = by.signed(&by.claims(&app, "POST", "/oauth/par"));
+            app.post("/oauth/par").form(&crate::oauth::wire::form(&fields)).header("dpop", &proof).send().await
+        };
+        let code = async || {
+            let request_uri = pushed(&holder, &[]).await.assert_status(201).text_at("request_uri");
+            let asked = [("client_id", client.client_id.as_str()), ("request_uri", request_uri.as_str())];
+            let asked = asked.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            code_for(&app, &ada, &asked).await
+        };
+        assert_flat(&thief.exchange(&app, &client, &code().await).await, 400, "invalid_grant");
+        assert_flat(&crate::oauth::wire::exchange(&app, &client, &code().await).await, 400, "invalid_grant");
+        let tokens = holder.exchange(&app, &client, &code().await).await;
+        assert_eq!(claims(&tokens.assert_status(200).text_at("access_token"))["cnf"]["jkt"], holder.key.thumbprint());
+        // A request that names another key than the proof is refused, and so is a proof for another endpoint.
+        let named = holder.key.thumbprint();
+        assert_flat(&pushed(&thief, &[("dpop_jkt", named)]).await, 400, "invalid_request");
+        let parameters = parameters_with(&client, &[]);
+        let fields: Vec<_> = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let elsewhere = app.post("/oauth/par").form(&crate::oauth::wire::form(&fields)).header("dpop", &holder.proof(&app));
+        assert_flat(&elsewhere.send().await, 400, "invalid_dpop_proof");
+    }
+
+    /// Each proof is a row: whoever has a token must not write as many as they send requests.
+    async fn a_proof_of_a_caller_over_their_limit_is_not_noted(engine: Engine) {
+        let app = TestApp::builder(engine).settings(|settings| {
+            let profile = settings.contracts.of_mut(tidegate_domain::ContractId::RIVERGEN).unwrap();
+            profile.limits.authenticated_requests = Some(tidegate_domain::limit::Limit::new(6, 60));
+        }).start().await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register_public(&app, &ada).await;
+        let holder = Holder::new(1);
+        let tokens = holder.exchange(&app, &client, &code(&app, &ada, &client).await).await;
+        let access = tokens.assert_status(200).text_at("access_token");
+        let before = app.sql_count("select count(*) from dpop_proofs").await;
+        let mut answered = Vec::new();
+        for _ in 0..9 {
+            answered.push(holder.get(&app, "/api/v1/auth/me", &access).send().await.status);
+        }
+        let allowed = answered.iter().filter(|status| **status == 200).count();
+        assert!(allowed > 0 && answered.contains(&429), "{answered:?}");
+        let noted = app.sql_count("select count(*) from dpop_proofs").await - before;
+        assert_eq!(usize::try_from(noted).unwrap(), allowed);
     }
 
     async fn discovery_lists_the_algorithms_of_proofs(app: TestApp) {

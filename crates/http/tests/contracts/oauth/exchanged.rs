@@ -8,7 +8,7 @@ use tidegate_kernel::{Call, Settings};
 use tidegate_oauth::applications::RulesChange;
 use tidegate_testkit::{Answer, Engine, PUBLIC_URL, Person, TestApp, on_both_engines};
 
-use crate::oauth::wire::{
+use super::wire::{
     ADA, App, applications, as_person, assert_flat, audited, claims, code_for, described, described_with,
     exchange, form, me, organization, parameters_with, register, register_public, token_request,
 };
@@ -155,6 +155,29 @@ on_both_engines! {
         assert_eq!(change.send().await.status, 403);
     }
 
+    // What a person allowed the shop to be told besides its scopes, they did not allow an API that the shop calls.
+    async fn single_claims_of_an_application_are_not_told_to_an_api_that_exchanged_its_token(engine: Engine) {
+        let world = World::new(engine).await;
+        let orders = described_with(json!({ "name": "Curious", "scopes": ["openid", "email"] }));
+        let orders = register(&world.app, &world.ada, &orders).await;
+        assert!(allow(&world.app, &orders, &[ORDERS], &[PUBLIC_URL]).await);
+        let asked = json!({ "userinfo": { "email": null } }).to_string();
+        let told = async |api: &str| {
+            let fields = [("resource", api), ("scope", "openid"), ("claims", asked.as_str())];
+            let code = code_for(&world.app, &world.ada, &parameters_with(&world.shop, &fields)).await;
+            exchange(&world.app, &world.shop, &code).await.assert_status(200).text_at("access_token")
+        };
+        let userinfo = async |token: &str| {
+            let answer = world.app.get("/oauth/userinfo").bearer(token).send().await;
+            answer.assert_status(200).body.clone()
+        };
+        assert_eq!(userinfo(&told(PUBLIC_URL).await).await["email"], ADA, "the shop is told");
+        let exchanged = world.ask(&orders, &told(ORDERS).await, &[("audience", PUBLIC_URL)]).await;
+        let token = exchanged.assert_status(200).text_at("access_token");
+        let said = userinfo(&token).await;
+        assert_eq!(said, json!({ "sub": claims(&token)["sub"] }));
+    }
+
     async fn an_exchanged_token_ends_with_the_persons_session(engine: Engine) {
         let world = World::new(engine).await;
         let token = world.exchanged(PUBLIC_URL).await;
@@ -221,7 +244,11 @@ on_both_engines! {
         };
         let answer = ask(with(&mine).to_vec()).await;
         assert_eq!(claims(&answer.assert_status(200).text_at("access_token"))["act"]["sub"], json!(world.orders.client_id));
-        for token in [foreign.as_str(), &world.ada.access_token, "x"] {
+        // A person's is none, whichever application got it.
+        let asked = parameters_with(&world.orders, &[("scope", "openid read")]);
+        let code = code_for(&world.app, &world.ada, &asked).await;
+        let persons = exchange(&world.app, &world.orders, &code).await.assert_status(200).text_at("access_token");
+        for token in [foreign.as_str(), &world.ada.access_token, &world.token, &persons, "x"] {
             assert_flat(&ask(with(token).to_vec()).await, 400, "invalid_request");
         }
         for fields in [

@@ -5,7 +5,8 @@ use tidegate_testkit::{TestApp, on_both_engines};
 
 use super::wire::{ADA, assert_flat, described, form, parameters, register};
 
-const ENDPOINTS: [&str; 4] = ["/oauth/token", "/oauth/token/revoke", "/oauth/introspect", "/oauth/par"];
+const ENDPOINTS: [&str; 5] =
+    ["/oauth/token", "/oauth/token/revoke", "/oauth/introspect", "/oauth/par", "/oauth/device_authorization"];
 
 on_both_engines! {
     async fn only_forms_are_read(app: TestApp) {
@@ -73,7 +74,7 @@ on_both_engines! {
     async fn without_its_database_the_endpoints_say_come_back_later(app: TestApp) {
         app.store().close().await;
         let body = "client_id=00000000-0000-4000-8000-000000000000&client_secret=x&grant_type=client_credentials&token=x";
-        for path in ["/oauth/token", "/oauth/introspect"] {
+        for path in ["/oauth/token", "/oauth/introspect", "/oauth/par", "/oauth/device_authorization"] {
             assert_flat(&app.post(path).form(body).send().await, 503, "temporarily_unavailable");
         }
     }

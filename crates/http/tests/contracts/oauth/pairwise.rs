@@ -8,7 +8,7 @@ use tidegate_kernel::{Call, Settings};
 use tidegate_oauth::applications::{RulesChange, SubjectType};
 use tidegate_testkit::{Answer, Engine, TestApp, on_both_engines};
 
-use crate::oauth::wire::{
+use super::wire::{
     ADA, App, authorize, claims, described, described_with, exchange, form, me, parameters_with, refresh,
     register, sent_back, sign_in,
 };
@@ -89,6 +89,29 @@ on_both_engines! {
         let node = app.another_node().await;
         let elsewhere = node.client().get("/oauth/userinfo").bearer(&next.text_at("access_token")).send().await;
         assert_eq!(elsewhere.assert_status(200).text_at("sub"), subjects[1]);
+    }
+
+    /// Else the key before it could never be retired.
+    async fn the_key_of_names_is_sealed_anew_after_the_master_key_was_replaced(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let client = register(&app, &ada, &described()).await;
+        assert!(set(&app, &client, pairwise(Some("shop.example.com"))).await);
+        let named = claims(&sign_in(&app, &ada, &client).await.text_at("id_token"))["sub"].clone();
+        app.sql("create table sealed_before as select sealed from oauth_pairwise_keys").await;
+        let is_as_before = "select count(*) from oauth_pairwise_keys where sealed in (select sealed from sealed_before)";
+        app.kernel().prune().await.unwrap();
+        assert_eq!(app.sql_count(is_as_before).await, 1, "it is under the key in use");
+        let node = app.another_node_under(2, &[1]).await;
+        node.kernel.prune().await.unwrap();
+        assert_eq!(app.sql_count(is_as_before).await, 0);
+        // The names stay.
+        let code = crate::oauth::wire::code(&app, &ada, &client).await;
+        let fields = [
+            ("grant_type", "authorization_code"), ("code", code.as_str()),
+            ("redirect_uri", crate::oauth::wire::CALLBACK), ("code_verifier", crate::oauth::wire::VERIFIER),
+        ];
+        let tokens = crate::oauth::wire::token_request_at(&node.client(), &client, &fields).send().await;
+        assert_eq!(claims(&tokens.assert_status(200).text_at("id_token"))["sub"], named);
     }
 
     async fn a_pairwise_name_is_understood_as_a_hint(app: TestApp) {

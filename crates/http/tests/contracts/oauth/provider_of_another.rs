@@ -95,6 +95,38 @@ on_both_engines! {
         assert_eq!(two.b.sql_count("select count(*) from accounts").await, 1);
     }
 
+    /// OpenID Connect Core section 3.1.2.1: a provider that the person is signed in to must not answer for them.
+    async fn who_has_to_sign_in_anew_does_so_at_the_provider(two: Two) {
+        two.a.sign_up_rivergen_verified(ADA).await;
+        let owner = two.b.sign_up_rivergen_verified("owner@example.com").await;
+        let shop = register(&two.b, &owner, &crate::oauth::wire::described()).await;
+        let asked = crate::oauth::hosted::address(&crate::oauth::wire::parameters_with(&shop, &[("scope", "openid"), ("prompt", "login")]));
+        let at_a = Window::new(&two.a);
+        at_a.sign_in(ADA).await;
+        for app in [&two.a, &two.b] {
+            app.advance(std::time::Duration::from_secs(120));
+        }
+        let begin = async |at_b: &Window| {
+            let page = at_b.visit(&asked).await;
+            let begun = at_b.open(&crate::pages::sign_in::social::button(&page, "headquarters")).await;
+            begun.assert_status(303).header("location").strip_prefix(&two.address).unwrap().to_owned()
+        };
+        // Who leaves out what B asked for is not signed in there.
+        let at_b = Window::new(&two.b);
+        let to = begin(&at_b).await;
+        assert!(to.contains("&max_age=0&prompt=login"), "{to}");
+        let question = at_a.visit(&to.replace("&max_age=0&prompt=login", "")).await;
+        assert_eq!(heading(&question), "Allow access?", "{}", question.text);
+        let answer = at_a.submit(&question, "/oauth/authorize", &[]).await;
+        assert_eq!(come_back(&at_b, &answer).await.status, 422);
+        // Asked for, A has her sign in again, and B goes on.
+        let page = at_a.visit(&begin(&at_b).await).await;
+        assert_eq!(heading(&page), "Sign in", "{}", page.text);
+        let answer = at_a.press(&page, "/sign-in", &[("login", ADA), ("password", PASSWORD)]).await;
+        let page = come_back(&at_b, &answer).await;
+        assert_eq!(heading(&page), "Allow access?", "{}", page.text);
+    }
+
     async fn a_person_who_refuses_at_one_is_told_at_the_other(two: Two) {
         two.a.sign_up_rivergen_verified(ADA).await;
         let (at_a, at_b) = (Window::new(&two.a), Window::new(&two.b));

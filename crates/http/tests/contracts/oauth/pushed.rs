@@ -131,6 +131,7 @@ on_both_engines! {
         let (_, client) = shop(&app).await;
         for (changed, error) in [
             (("redirect_uri", "https://evil.example/"), "invalid_request"),
+            (("redirect_uri", ""), "invalid_request"),
             (("response_type", "token"), "invalid_request"),
             (("scope", "admin"), "invalid_scope"),
             (("code_challenge_method", "plain"), "invalid_request"),

@@ -172,7 +172,7 @@ on_both_engines! {
             ("policy_uri", json!("http://shop.example.com"), "invalid_client_metadata"),
             ("contacts", json!(["a\nb"]), "invalid_client_metadata"),
             ("id_token_encrypted_response_alg", json!("RSA-OAEP"), "invalid_client_metadata"),
-            ("subject_type", json!("pairwise"), "invalid_client_metadata"),
+            ("subject_type", json!("transient"), "invalid_client_metadata"),
             ("software_statement", json!("ey"), "unapproved_software_statement"),
         ] {
             let answer = post(&app, &with(name, value.clone())).await;
@@ -243,6 +243,26 @@ on_both_engines! {
         elsewhere("203.0.113.1").send().await.assert_status(201);
         assert_flat(&elsewhere("203.0.113.2").send().await, 503, "temporarily_unavailable");
         assert_eq!(app.sql_count("select count(*) from oauth_applications").await, 4);
+    }
+
+    /// A change writes, and may have this server read what a stranger names: it counts like a registration.
+    async fn changes_of_registrations_are_bounded_by_network(engine: Engine) {
+        let app = TestApp::builder(engine).settings(|settings| {
+            mode(RegistrationMode::Open)(settings);
+            let mut rules = settings.oauth.rules.clone();
+            rules.registration.by_network = Some(Limit::new(3, 3_600));
+            settings.set_oauth(rules);
+        }).start().await;
+        app.sign_up_rivergen_verified(ADA).await;
+        let answer = post(&app, &shop()).await;
+        let (path, token) = managed(&answer);
+        let body = with("client_id", json!(answer.text_at("client_id")));
+        let mut answered = Vec::new();
+        for _ in 0..3 {
+            answered.push(app.put(&path).bearer(&token).json(&body).send().await.status);
+        }
+        assert_eq!(answered, [200, 200, 429]);
+        app.get(&path).bearer(&token).send().await.assert_status(200);
     }
 
     async fn those_that_nobody_uses_are_removed(engine: Engine) {

@@ -49,6 +49,19 @@ on_both_engines! {
         assert_eq!(back["error"], "consent_required");
     }
 
+    /// OpenID Connect Core section 11: not even members give it without a question.
+    async fn access_without_the_person_is_never_given_silently(app: TestApp) {
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let body = crate::oauth::wire::described_with(json!({ "scopes": ["openid", "read", "offline_access"] }));
+        let client = register(&app, &ada, &body).await;
+        let asked = |scope: &str| parameters_with(&client, &[("scope", scope)]);
+        assert!(sent_back(&authorize(&app, &ada.access_token, &asked("openid read")).await).contains_key("code"));
+        let offline = asked("openid read offline_access");
+        assert_eq!(sent_back(&authorize(&app, &ada.access_token, &offline).await)["error"], "consent_required");
+        assert!(sent_back(&approve(&app, &ada.access_token, &offline).await).contains_key("code"));
+        assert!(sent_back(&authorize(&app, &ada.access_token, &offline).await).contains_key("code"), "remembered");
+    }
+
     async fn what_nobody_was_asked_for_is_no_consent(app: TestApp) {
         let ada = app.sign_up_rivergen_verified(ADA).await;
         let client = register(&app, &ada, &described()).await;

@@ -36,12 +36,14 @@ const LOOKED_AT: [(&str, &str); 20] = [
     ("/verify-email", "verify"),
 ];
 /// Pages that follow a form, or a failure.
-const ALSO_LOOKED_AT: [&str; 8] = [
+const ALSO_LOOKED_AT: [&str; 10] = [
     "invalid",
     "nothing",
     "password-changed",
     "forgot-sent",
     "authorize-refused",
+    "authorize-unknown",
+    "authorize-unknown-posted",
     "used-wrongly",
     "failed",
     "sign-in-code-wrong",

@@ -34,7 +34,9 @@ on_both_engines! {
     async fn a_developer_finds_the_outbox_from_the_start_page(app: TestApp) {
         let mine = |app: &TestApp| browse(app, "/").ip("127.0.0.1").header("host", "localhost:8080");
         let page = mine(&app).send().await;
-        assert!(page.text.contains("href=\"/dev/outbox\"") && page.text.contains("href=\"/dev/design\""), "{}", page.text);
+        for path in ["/account", "/dev/outbox", "/dev/design", "/dev/passkeys"] {
+            assert!(page.text.contains(&format!("href=\"{path}\"")), "{path}: {}", page.text);
+        }
     }
 
     async fn a_program_gets_the_same_as_json(app: TestApp) {

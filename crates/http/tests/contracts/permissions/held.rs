@@ -18,7 +18,13 @@ const NEW_PASSWORD: &str = "Battery2staple!";
 
 /// Routes that act and wait for no body: there is nothing to hold back. Documents are refused before they come, because the
 /// account has no brokerage account: one that has is tried by itself below, as are applications, which this account's are refused for.
-const WITHOUT_BODY: [&str; 9] = [
+const WITHOUT_BODY: [&str; 16] = [
+    "DELETE /api/v1/prompts/{prompt_id}",
+    "DELETE /api/v1/prompts/history/clear",
+    "DELETE /api/v1/prompt-templates/{template_id}",
+    "DELETE /api/v1/policies/{policy_id}",
+    "DELETE /api/v1/policies/{policy_id}/assignments/{assignment_id}",
+    "DELETE /api/v1/data-sources/{data_source_id}",
     "DELETE /api/v1/organizations/{org_id}/oauth-applications/{app_id}",
     "DELETE /api/v1/auth/tokens/{token_id}",
     "DELETE /api/v1/organizations/{org_id}/tokens/{token_id}",
@@ -26,6 +32,7 @@ const WITHOUT_BODY: [&str; 9] = [
     "DELETE /api/v1/mfa/totp/devices/{device_id}",
     "DELETE /api/v1/sessions/{session_id}",
     "DELETE /api/v1/webauthn/credentials/{credential_id}",
+    "DELETE /api/v1/storage/objects/{object_name}",
     "POST /api/v1/logout",
     "POST /api/v1/account/kyc",
 ];

@@ -10,7 +10,15 @@ use tidegate_http::contracts;
 use tidegate_kernel::grant::{Binding, permissions};
 
 /// The feature crates whose use cases act for signed-in callers.
-const FEATURES: [&str; 3] = ["../identity/src", "../brokerage/src", "../oauth/src"];
+const FEATURES: [&str; 7] = [
+    "../identity/src",
+    "../brokerage/src",
+    "../oauth/src",
+    "../storage/src",
+    "../catalog/src",
+    "../policies/src",
+    "../prompts/src",
+];
 
 /// What stands for more than one permission in the source.
 const CHOSEN: [(&str, &[Permission]); 1] =

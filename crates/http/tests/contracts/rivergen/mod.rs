@@ -1,12 +1,15 @@
 //! RiverGen, account part.
 
 mod account;
+mod data_sources;
 mod email_change;
 mod factors;
 mod idempotency;
 mod limits;
 mod misplaced;
 mod password;
+mod policies;
+mod prompts;
 mod refresh;
 mod resend;
 mod reset;
@@ -14,6 +17,7 @@ mod sessions;
 mod sign_in;
 mod sign_up;
 pub(crate) mod social;
+mod storage;
 mod tokens;
 mod verification;
 mod webauthn;

@@ -97,9 +97,9 @@ impl Identity {
             })
             .await?;
         let session = work.grant.session();
-        let shown = session.email.as_ref().map_or(session.display_name.as_str(), |email| email.as_str());
+        let shown = session.email.as_ref().map_or_else(|| session.display_name.clone(), ToString::to_string);
         let uri = seed
-            .provisioning_uri(&self.kernel.settings.product, shown)
+            .provisioning_uri(&self.kernel.settings.product, &shown)
             .ok_or_else(|| Fault::Internal("no otpauth URI can be made".to_owned()))?;
         work.commit().await?;
         Ok(TotpSetUp { seed: seed.base32(), uri, name, recovery_codes })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tidegate_bridge::QueryEngine;
 use tidegate_identity::Identity;
 use tidegate_kernel::Kernel;
 use tidegate_kernel::jobs::{Job, Runner, Schedule};
@@ -34,7 +35,8 @@ impl Background {
     /// Starts it.
     pub(super) fn start(opened: &Opened, metrics: PrometheusHandle) -> Self {
         let (kernel, identity) = (Arc::clone(&opened.kernel), Arc::clone(&opened.identity));
-        let measured = Arc::new(Measured { kernel, identity, metrics });
+        let engine = opened.engine.clone();
+        let measured = Arc::new(Measured { kernel, identity, engine, metrics });
         opened.kernel.register_job(&measured, MEASUREMENT);
         let (stop, stopping) = oneshot::channel();
         let runner = Runner::new(&opened.kernel);
@@ -70,6 +72,7 @@ pub(super) fn install_metrics() -> Result<PrometheusHandle, Failure> {
 struct Measured {
     kernel: Arc<Kernel>,
     identity: Arc<Identity>,
+    engine: QueryEngine,
     metrics: PrometheusHandle,
 }
 
@@ -89,11 +92,21 @@ impl Measured {
         for (scheme, times) in self.identity.password_verifications() {
             metrics::counter!("tidegate_password_verifications_total", "scheme" => scheme).absolute(times);
         }
+        self.measure_queries();
         let (pending, dead) = self.kernel.outbox_depth().await?;
         for (state, count) in [("pending", pending), ("dead", dead)] {
             let count = u32::try_from(count).unwrap_or(u32::MAX);
             metrics::gauge!("tidegate_outbox_messages", "state" => state).set(f64::from(count));
         }
         self.kernel.measure_jobs().await
+    }
+
+    fn measure_queries(&self) {
+        let load = self.engine.load();
+        let gauge = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        metrics::gauge!("tidegate_queries", "state" => "running").set(gauge(load.running));
+        metrics::gauge!("tidegate_queries", "state" => "waiting").set(gauge(load.waiting));
+        // In KiB it fits into 32 bits.
+        metrics::gauge!("tidegate_query_memory_bytes").set(gauge(load.memory_bytes / 1_024) * 1_024.0);
     }
 }

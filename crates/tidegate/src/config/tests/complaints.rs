@@ -64,7 +64,9 @@ fn a_value_without_quotes_is_told_with_its_key_and_how_to_write_it() {
             "t.toml, line 2: http.deadline: must be a number; for example `deadline = 30`",
         ),
         ("colour = blue", "t.toml, line 1: colour: this is no value: text needs quotes"),
-        ("product = 'Example", "t.toml, line 1: product: "),
+        ("product = 'Example", "t.toml, line 1: product: the closing quote is missing"),
+        ("product = \"Example # 1\ndev = true", "t.toml, line 1: product: the closing quote is missing"),
+        ("product = \"an \\escape\"", "t.toml, line 1: product: invalid escape"),
         ("= 2", "t.toml, line 1: invalid key"),
     ] {
         let complaint = Desk::file(text).complaint_with_lines();

@@ -64,9 +64,15 @@ fn a_variable_leads_to_the_right_one() {
 
 #[test]
 fn what_resembles_nothing_gets_no_suggestion() {
-    for text in
-        ["frobnicate = 1", "[mystery]\nx = 1", "[mail.smtp]\nxyz = 1", "[http]\nfrobnicate = 1", "lst = 'x'"]
-    {
+    for text in [
+        "frobnicate = 1",
+        "[mystery]\nx = 1",
+        "[mail.smtp]\nxyz = 1",
+        "[http]\nfrobnicate = 1",
+        "lst = 'x'",
+        // A key of [riven], another contract.
+        "[rivergen]\ncode_lifetime = 1",
+    ] {
         let complaint = Desk::file(text).complaint();
         assert!(!complaint.contains("did you mean"), "{complaint}");
         assert!(complaint.contains("docs/configuration.md"), "{complaint}");

@@ -10,7 +10,7 @@ use tidegate_testkit::{eventually, on_both_engines};
 
 use crate::support::{Installation, PASSWORD, Said, Server};
 
-const EMAIL: &str = "ada@example.com";
+pub(super) const EMAIL: &str = "ada@example.com";
 
 /// The configuration that the README shows.
 fn configuration() -> String {
@@ -35,7 +35,7 @@ impl Drop for Apache {
     }
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -89,21 +89,25 @@ impl Apache {
 }
 
 /// What curl got: status, headers and body.
-struct Got {
-    status: u16,
-    location: String,
+pub(super) struct Got {
+    pub(super) status: u16,
+    pub(super) location: String,
     user: String,
-    body: String,
+    pub(super) body: String,
 }
 
 /// A browser that keeps cookies: curl, and forms by hand.
-struct Browser<'a> {
+pub(super) struct Browser<'a> {
     here: &'a Installation,
     jar: String,
 }
 
-impl Browser<'_> {
-    fn send(&self, address: &str, more: &[&str]) -> Got {
+impl<'a> Browser<'a> {
+    pub(super) fn new(here: &'a Installation) -> Self {
+        Self { here, jar: here.path().join("cookies").display().to_string() }
+    }
+
+    pub(super) fn send(&self, address: &str, more: &[&str]) -> Got {
         let mut command = program("curl");
         command.args([
             "-sS",
@@ -126,7 +130,7 @@ impl Browser<'_> {
     }
 
     /// Goes where it leads, over both servers.
-    fn open(&self, address: &str) -> Got {
+    pub(super) fn open(&self, address: &str) -> Got {
         self.follow(self.send(address, &[]))
     }
 
@@ -141,7 +145,7 @@ impl Browser<'_> {
     }
 
     /// Sends the form of a page that goes to `action`, with what is typed.
-    fn press(&self, page: &Got, base: &str, action: &str, typed: &[(&str, &str)]) -> Got {
+    pub(super) fn press(&self, page: &Got, base: &str, action: &str, typed: &[(&str, &str)]) -> Got {
         let start = format!("action=\"{action}\"");
         let rest = page.body.split_once(&start).unwrap_or_else(|| panic!("no {action}: {}", page.body)).1;
         let form = rest.split_once("</form>").unwrap().0;
@@ -160,8 +164,8 @@ impl Browser<'_> {
     }
 }
 
-/// Somebody with an account, and the application of their organization.
-async fn registered(here: &Installation, server: &Server, base: &str) -> (String, String) {
+/// Somebody with an account, and the application of their organization: its `client_id` and its secret.
+pub(super) async fn registered(here: &Installation, server: &Server, addresses: &[&str]) -> (String, String) {
     let (status, signed_up) = server.sign_up(EMAIL).await;
     assert_eq!(status, 201, "{signed_up}");
     let code = here.output(&["outbox", "code", "--to", EMAIL]);
@@ -170,26 +174,10 @@ async fn registered(here: &Installation, server: &Server, base: &str) -> (String
     assert_eq!(server.post("/api/v1/auth/verify-otp", body).await.0, 200);
     let organizations = here.json(&["org", "list"]);
     let organization = organizations[0]["organization_id"].as_str().unwrap().to_owned();
-    let (redirect, bye) = (format!("{base}/oidc"), format!("{base}/"));
-    let told = format!("{base}/oidc?logout=backchannel");
-    let made = here.json(&[
-        "client",
-        "create",
-        "--organization",
-        &organization,
-        "--name",
-        "Shop",
-        "--scope",
-        "openid email",
-        "--redirect-uri",
-        &redirect,
-        "--post-logout-redirect-uri",
-        &bye,
-        "--backchannel-logout-uri",
-        &told,
-    ]);
+    let create =
+        ["client", "create", "--organization", &organization, "--name", "Shop", "--scope", "openid email"];
+    let made = here.json(&[&create[..], addresses].concat());
     let text = |name: &str| made[name].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
-    assert_eq!(made["backchannel_logout_uri"], told);
     (text("client_id"), text("client_secret"))
 }
 
@@ -201,9 +189,15 @@ on_both_engines! {
             command.env("TIDEGATE_OAUTH__BACKCHANNEL_REACH", "this_machine");
         });
         let port = free_port();
-        let (id, secret) = registered(&here, &server, &format!("http://127.0.0.1:{port}")).await;
+        let base = format!("http://127.0.0.1:{port}");
+        let (redirect, bye) = (format!("{base}/oidc"), format!("{base}/"));
+        let told = format!("{base}/oidc?logout=backchannel");
+        let addresses = [
+            "--redirect-uri", &redirect, "--post-logout-redirect-uri", &bye, "--backchannel-logout-uri", &told,
+        ];
+        let (id, secret) = registered(&here, &server, &addresses).await;
         let apache = Apache::start(&here, &server, port, (&id, &secret));
-        let browser = Browser { here: &here, jar: here.path().join("cookies").display().to_string() };
+        let browser = Browser::new(&here);
         eventually("Apache", async || std::net::TcpStream::connect(("127.0.0.1", port)).ok()).await;
         let log = || std::fs::read_to_string(here.path().join("apache/error.log")).unwrap_or_default();
         let shop = format!("{}/", apache.base);

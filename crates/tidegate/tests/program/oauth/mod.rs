@@ -1,8 +1,10 @@
 //! The OAuth 2 / OpenID Connect provider and clients that are not ours, unmodified, over real HTTP: `openid-client` and
-//! `oauth4webapi` (npm), Authlib (PyPI), `oauth2` and `openidconnect` (crates.io); and Apache with `mod_auth_openidc`.
+//! `oauth4webapi` (npm), Authlib (PyPI), `oauth2` and `openidconnect` (crates.io); Apache with `mod_auth_openidc`, and Express
+//! with `express-openid-connect`, as the README shows them.
 
 mod apache;
 mod crates;
+mod express;
 
 use std::path::Path;
 use std::process::Command;
@@ -75,15 +77,21 @@ impl Settings {
     }
 }
 
-/// Runs a walk in JavaScript to its end.
-#[expect(clippy::disallowed_methods, reason = "Node.js and its packages are found by what scripts/test sets")]
-fn walk_node(here: &Installation, settings: &Settings, script: &str) {
+/// Has scripts of an installation's directory find the packages of npm.
+#[expect(clippy::disallowed_methods, reason = "the packages are found by what scripts/test sets")]
+fn link_packages(here: &Installation) {
     let modules = std::env::var("TIDEGATE_TEST_NODE_MODULES")
         .expect("TIDEGATE_TEST_NODE_MODULES must name packages of npm: run scripts/test");
     let link = here.path().join("node_modules");
     if !link.exists() {
         std::os::unix::fs::symlink(Path::new(&modules), link).unwrap();
     }
+}
+
+/// Runs a walk in JavaScript to its end.
+#[expect(clippy::disallowed_methods, reason = "running programs is what these tests do")]
+fn walk_node(here: &Installation, settings: &Settings, script: &str) {
+    link_packages(here);
     // A module looks for packages beside itself.
     for (name, text) in [
         ("settings.mjs", include_str!("settings.mjs")),

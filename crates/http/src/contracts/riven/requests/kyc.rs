@@ -13,10 +13,11 @@ use tidegate_domain::Secret;
 use tidegate_domain::text::line;
 
 use super::file_type::FileType;
-use super::multipart::{Form, Part};
+use super::multipart::LIMITS;
 use super::vocabulary::{DOCUMENT_TYPES, known, unknown};
 use crate::wire::encoded_file::EncodedFile;
 use crate::wire::fields::Check;
+use crate::wire::multipart::{Form, Part};
 use crate::wire::rejection::Rejection;
 
 /// Most documents at once.
@@ -57,7 +58,7 @@ struct File {
 /// `documents.0.document`; [`Rejection::PayloadTooLarge`] as soon as a file or the body is;
 /// [`Rejection::UnsupportedMediaType`] and [`Rejection::MalformedBody`] for what is no form.
 pub(crate) async fn documents(request: Request) -> Result<Vec<Document>, Rejection> {
-    let mut form = Form::of(request)?;
+    let mut form = Form::of(request, LIMITS)?;
     let mut check = Check::new();
     let mut drafts: BTreeMap<Which, Draft> = BTreeMap::new();
     let mut too_many = false;

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use tidegate_domain::Permission;
 use tidegate_kernel::Refused;
+use tidegate_oauth::applications::{MadeBy, origin};
 use tidegate_oauth::authorize::RequestRefused;
 use utoipa::IntoParams;
 
@@ -44,7 +45,7 @@ pub(super) struct AppInfoQuery {
     (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
 ))]
 pub(super) async fn app_info(
-    _caller: Caller,
+    caller: Caller,
     State(app): State<App>,
     query: Result<Query<AppInfoQuery>, QueryRejection>,
 ) -> Answer {
@@ -58,10 +59,15 @@ pub(super) async fn app_info(
     let redirect_uri = required("redirect_uri", query.redirect_uri);
     let (client_id, redirect_uri) = check.finish(client_id.zip(redirect_uri))?;
     let scope = query.scope.filter(|scope| !scope.is_empty());
-    let introduction = app.oauth().introduce(&client_id, &redirect_uri, scope.as_deref()).await?;
-    let label = app.identity().organization_label(introduction.application.organization).await;
-    let label = label.map_err(|fault| Error::from(Rejection::from(fault)))?;
-    let organization = label.name.unwrap_or_else(|| UNNAMED.to_owned());
+    let introduction = app.oauth().introduce(&caller, &client_id, &redirect_uri, scope.as_deref()).await?;
+    let organization = match introduction.application.made_by() {
+        MadeBy::Organization(organization) => {
+            let label = app.identity().organization_label(organization).await;
+            let label = label.map_err(|fault| Error::from(Rejection::from(fault)))?;
+            label.name.unwrap_or_else(|| UNNAMED.to_owned())
+        }
+        MadeBy::Itself { address } => origin(address),
+    };
     let data = AppInfoData::new(&introduction, organization);
     Ok(envelope(StatusCode::OK, data, "Application retrieved."))
 }
@@ -85,13 +91,14 @@ pub(super) async fn authorize(
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::AuthorizeApplications)?;
     let (parameters, is_approved) = body.0.read()?;
-    let request =
-        app.oauth().authorization_request_by(&actor, parameters).await.map_err(|refused| match refused {
+    let request = app.oauth().authorization_request_by(&call, &actor, parameters).await.map_err(
+        |refused| match refused {
             Refused::Rule(RequestRefused::Shown(error)) => error.into(),
             // The frontend shows it: it is the frontend that made the request.
             Refused::Rule(RequestRefused::SentBack(back)) => back.error.into(),
             Refused::Fault(fault) => Error::from(Rejection::from(fault)),
-        })?;
+        },
+    )?;
     let answered = answered(&app, &call, &actor, &request, is_approved).await;
     let answer = answered.map_err(|refused| match refused {
         Refused::Rule(error) => Error::from(error),

@@ -166,7 +166,8 @@ pub(super) struct AppInfoData {
     scopes: Vec<String>,
     /// What it asks for.
     requested_scopes: Vec<String>,
-    /// The name that an operator gave the organization; one that its founder chose is not told to strangers.
+    /// The name that an operator gave the organization; one that its founder chose is not told to strangers. Of an application that
+    /// registered itself, the origin of its addresses: no organization answers for it.
     organization_name: String,
 }
 

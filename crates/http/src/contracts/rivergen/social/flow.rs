@@ -60,6 +60,7 @@ pub(in super::super) async fn url(
         return_to: ReturnTo::Application { page, callback },
         page_challenge: challenge,
         browser,
+        max_age: None,
         carried: None,
     };
     let begun = app.identity().begin_social_sign_in(&caller, claim).await.map_err(not_begun)?;

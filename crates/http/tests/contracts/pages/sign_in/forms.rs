@@ -57,6 +57,20 @@ on_both_engines! {
         assert_eq!(other.cookie(SESSION), None);
     }
 
+    async fn the_page_that_asks_for_a_code_shows_the_address_as_its_owner_writes_it(app: TestApp) {
+        const SHOWN: &str = "ada@b\u{fc}cher.example";
+        app.sign_up_rivergen(SHOWN).await;
+        let window = Window::new(&app);
+        let answer = window.try_password(SHOWN, PASSWORD).await;
+        let page = window.follow(answer).await;
+        assert_eq!(heading(&page), "Verify your e-mail address");
+        assert!(page.text.contains(SHOWN) && !page.text.contains("xn--"), "{}", page.text);
+        // The code is found by the address as it is stored.
+        let form = filled(&page, "/sign-in/code", &[("code", &app.latest_code(SHOWN).await)]);
+        window.post("/sign-in/code", &form).await.assert_status(303);
+        assert!(window.is_signed_in().await);
+    }
+
     async fn two_sign_ins_of_one_browser_do_not_meet(app: TestApp) {
         app.sign_up_rivergen_verified(ADA).await;
         let window = Window::new(&app);

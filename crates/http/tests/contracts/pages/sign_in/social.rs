@@ -149,6 +149,16 @@ on_both_engines! {
         assert_signed_in(&sign_in(&social, &Window::new(app), "sso").await);
     }
 
+    async fn the_page_that_joins_shows_the_address_as_its_owner_writes_it(social: Social) {
+        const SHOWN: &str = "ada@b\u{fc}cher.example";
+        social.app.sign_up_rivergen_verified(SHOWN).await;
+        social.stub("sso").person(|person| person.email = "ada@xn--bcher-kva.example".to_owned());
+        let page = sign_in(&social, &Window::new(&social.app), "sso").await;
+        assert_eq!(heading(&page), "Confirm that it is you", "{}", page.text);
+        assert!(page.text.contains(&format!("with the address {SHOWN} already")), "{}", page.text);
+        assert!(!page.text.contains("xn--"), "{}", page.text);
+    }
+
     // Whoever has an account at a provider with the owner's address begins as many of these as they like.
     async fn codes_that_join_do_not_use_up_those_that_sign_in(engine: Engine) {
         let social = Social::with(engine, |_| (), |builder: Builder| builder).await;

@@ -43,4 +43,12 @@ on_both_engines! {
         let code = photograph(&picture, app.now().seconds())["code"].as_str().unwrap().to_owned();
         app.show_factor(&token, "code", &code).await.assert_status(200);
     }
+
+    async fn the_picture_names_the_account_as_its_owner_writes_it(app: TestApp) {
+        const SHOWN: &str = "ada@b\u{fc}cher.example";
+        let ada = app.sign_up_rivergen_verified(SHOWN).await;
+        let set_up = post_as(&app, &ada, "mfa/totp/setup", &json!({ "device_name": "Phone" })).send().await;
+        let read = photograph(&set_up.text_at("data.qr_code"), app.now().seconds());
+        assert_eq!((&read["issuer"], &read["name"]), (&json!("Tidegate"), &json!(SHOWN)));
+    }
 }

@@ -40,7 +40,8 @@ on_both_engines! {
             social.bring(provider, &returned).await.assert_status(200);
             social.bring(provider, &returned).await.assert_status(400);
         }
-        secrets.extend(["583231-access-token-1", "583231-refresh-token"].map(str::to_owned));
+        // What every stub's tokens have in them, whoever the person is.
+        secrets.extend(["-access-token-", "-refresh-token"].map(str::to_owned));
         let hex: Vec<String> = secrets.iter().map(|secret| hexadecimal(secret)).collect();
         for line in log.lines() {
             assert_eq!(leak(&line, &secrets), None, "in the log: {line}");

@@ -1,0 +1,105 @@
+//! Data sources of stored files.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryStreamExt};
+use tidegate_catalog::hooks::{FileOwner, SourceFiles};
+use tidegate_connect::{FileBytes, FileContent, FileSource};
+use tidegate_database::Unit;
+use tidegate_kernel::{Fault, Refused};
+use tidegate_storage::Storage;
+use tidegate_storage::files::file::TrackedFile;
+use tidegate_storage::files::reach::Whose;
+use tidegate_storage::files::signed_url::SignedUrlError;
+
+/// Files of the storage.
+pub(crate) struct StoredFiles(pub(crate) Arc<Storage>);
+
+/// Whose files count: those of all members, or of one.
+fn whose(owner: FileOwner) -> Whose {
+    match owner.account {
+        Some(account) if !owner.organization_sees_all => Whose::Member(owner.organization, account),
+        _ => Whose::Organization(owner.organization),
+    }
+}
+
+impl SourceFiles for StoredFiles {
+    fn exists<'f>(
+        &'f self,
+        unit: &'f mut Unit,
+        owner: FileOwner,
+        path: &'f str,
+    ) -> BoxFuture<'f, Result<bool, Fault>> {
+        async move { Ok(self.0.reach_file(unit, whose(owner), path).await?.is_some()) }.boxed()
+    }
+
+    fn url<'f>(
+        &'f self,
+        unit: &'f mut Unit,
+        owner: FileOwner,
+        path: &'f str,
+        expires: Duration,
+    ) -> BoxFuture<'f, Result<Option<String>, Fault>> {
+        async move {
+            let file = self.0.reach_file(unit, whose(owner), path).await?;
+            Ok(file.map(|file| self.0.url_of(&file, expires)))
+        }
+        .boxed()
+    }
+
+    fn open<'f>(
+        &'f self,
+        owner: FileOwner,
+        path: &'f str,
+    ) -> BoxFuture<'f, Result<Option<FileSource>, Fault>> {
+        async move {
+            let file = self.0.reach_file_now(whose(owner), path).await?;
+            Ok(file.map(|file| FileSource {
+                name: file.file_name.clone(),
+                content: FileContent::Remote(Arc::new(StoredBytes { storage: Arc::clone(&self.0), file })),
+            }))
+        }
+        .boxed()
+    }
+}
+
+/// The bytes of a stored file, wherever it is kept. A driver copies them, so that it never holds a file that is removed meanwhile, and
+/// writes nothing beside one.
+struct StoredBytes {
+    storage: Arc<Storage>,
+    file: TrackedFile,
+}
+
+#[async_trait::async_trait]
+impl FileBytes for StoredBytes {
+    async fn size(&self) -> io::Result<u64> {
+        Ok(self.file.size)
+    }
+
+    async fn read(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let range = range.start..range.end.min(self.file.size);
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let opened = self.storage.read_file(&self.file, Some(range)).await;
+        let mut content = opened.map_err(unread)?.content;
+        let mut read = Vec::new();
+        while let Some(piece) =
+            content.try_next().await.map_err(|error| io::Error::other(error.to_string()))?
+        {
+            read.extend_from_slice(&piece);
+        }
+        Ok(read)
+    }
+}
+
+fn unread(refused: Refused<SignedUrlError>) -> io::Error {
+    match refused {
+        Refused::Rule(missing) => io::Error::new(io::ErrorKind::NotFound, missing),
+        Refused::Fault(fault) => io::Error::other(fault.to_string()),
+    }
+}

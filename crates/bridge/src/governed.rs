@@ -1,0 +1,363 @@
+//! What one person may see of data sources, for the engine.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Map;
+use tidegate_catalog::Catalog;
+use tidegate_catalog::schemas::read::{StoredColumn, StoredTable};
+use tidegate_catalog::sources::{DataSource, SourceRefusal};
+use tidegate_connect::SourceType;
+use tidegate_domain::Permission;
+use tidegate_engine::{
+    Code, Connected, Decision, Decisions, GovernedRelation, QueryError, RelationName, Relations, describe,
+};
+use tidegate_kernel::fault::Refused;
+use tidegate_kernel::{Fault, Kernel, Member, Reader};
+use tidegate_policies::Policies;
+use tidegate_policies::evaluations::record::Evaluated;
+use tidegate_policies::governed::governance::{Asker, Governance};
+use tidegate_policies::hooks::KnownRelation;
+use tidegate_policy::{Decision as Access, Limits, Resolved};
+use tidegate_prompts::hooks::queries_since;
+use tidegate_prompts::ports::{QueryCode, QueryFailure, Relation, RelationColumn};
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
+
+use crate::queries::fault;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// A discovered relation that the person may see.
+struct Known {
+    name: RelationName,
+    relation: KnownRelation,
+    table: StoredTable,
+    resolved: Resolved,
+}
+
+/// What a person may see of some data sources, under the policies of one moment.
+pub(crate) struct PersonRelations {
+    kernel: Arc<Kernel>,
+    catalog: Arc<Catalog>,
+    governance: Arc<Governance>,
+    reader: Reader,
+    who: Member,
+    /// Each with what it is called in this query.
+    sources: Vec<(String, DataSource)>,
+    schemas: Vec<String>,
+    is_counted: bool,
+    known: OnceCell<Vec<Known>>,
+}
+
+impl PersonRelations {
+    /// As policies leave them for the reader, in the workspace of that number.
+    pub(crate) async fn new(
+        kernel: &Arc<Kernel>,
+        catalog: &Arc<Catalog>,
+        policies: &Policies,
+        reader: Reader,
+        workspace: Option<i64>,
+    ) -> Result<Self, QueryFailure> {
+        let who = authorized(&reader)?;
+        let (account, organization) = (who.account, who.organization);
+        let asker = Asker { account, organization, workspace, datasets: Vec::new(), query: None };
+        let governance = policies.governance(&asker).await.map_err(|error| fault(&error))?;
+        let Some(governance) = governance else {
+            return Err(QueryFailure::new(QueryCode::PolicyDenied, "You are no member of the organization."));
+        };
+        Self::under(kernel, catalog, Arc::new(governance), reader)
+    }
+
+    /// As somebody else would see them: what is read is what the reader reaches, and what is left of it what `governance` leaves.
+    pub(crate) fn under(
+        kernel: &Arc<Kernel>,
+        catalog: &Arc<Catalog>,
+        governance: Arc<Governance>,
+        reader: Reader,
+    ) -> Result<Self, QueryFailure> {
+        let who = authorized(&reader)?;
+        Ok(Self {
+            kernel: Arc::clone(kernel),
+            catalog: Arc::clone(catalog),
+            governance,
+            reader,
+            who,
+            sources: Vec::new(),
+            schemas: Vec::new(),
+            is_counted: false,
+            known: OnceCell::new(),
+        })
+    }
+
+    /// Of these data sources and their schemas.
+    pub(crate) async fn over(mut self, numbers: &[i64], schemas: &[String]) -> Result<Self, QueryFailure> {
+        for number in numbers {
+            let source = match self.catalog.data_source_to_query(&self.reader, *number).await {
+                Ok(source) => source,
+                Err(Refused::Rule(_)) => {
+                    let text = format!("The data source {number} does not exist.");
+                    return Err(QueryFailure::new(QueryCode::UnknownRelation, text));
+                }
+                Err(Refused::Fault(error)) => return Err(fault(&error)),
+            };
+            // Slugs are unique in a workspace.
+            let is_taken = self.sources.iter().any(|(slug, _)| *slug == source.slug);
+            let slug = if is_taken { format!("{}_{number}", source.slug) } else { source.slug.clone() };
+            self.sources.push((slug, source));
+        }
+        self.schemas = schemas.to_vec();
+        Ok(self)
+    }
+
+    /// The same for a query that counts against the person's limits.
+    pub(crate) fn counted(self) -> Self {
+        Self { is_counted: true, ..self }
+    }
+
+    pub(crate) fn person(&self) -> tidegate_engine::Person {
+        tidegate_engine::Person {
+            id: self.who.account.to_string(),
+            organization: self.who.organization.to_string(),
+        }
+    }
+
+    pub(crate) fn fingerprint(&self) -> Option<String> {
+        self.governance.fingerprint()
+    }
+
+    /// The relations with their columns, those that the person may not see left out.
+    pub(crate) async fn described(&self) -> Result<Vec<Relation>, QueryFailure> {
+        let known = self.known().await.map_err(|error| fault(&error))?;
+        Ok(known.iter().map(Known::described).collect())
+    }
+
+    /// Who keeps what is decided: written by this runtime, whichever the engine's is.
+    pub(crate) fn decisions(&self, policies: &Arc<Policies>) -> Arc<dyn Decisions> {
+        let slugs = self.sources.iter().map(|(slug, source)| (slug.clone(), source.number));
+        Arc::new(Recorder {
+            policies: Arc::clone(policies),
+            who: self.who,
+            sources: slugs.collect(),
+            handle: Handle::current(),
+        })
+    }
+
+    /// All that was discovered and is not denied. Read once for a query.
+    async fn known(&self) -> Result<&Vec<Known>, Fault> {
+        self.known.get_or_try_init(|| self.discovered()).await
+    }
+
+    async fn discovered(&self) -> Result<Vec<Known>, Fault> {
+        let mut all = Vec::new();
+        for (slug, source) in &self.sources {
+            let known = match self.catalog.schemas_to_query(&self.reader, source.number).await {
+                Ok(known) => known,
+                // It was deleted meanwhile.
+                Err(Refused::Rule(_)) => continue,
+                Err(Refused::Fault(error)) => return Err(error),
+            };
+            for schema in &known.schemas {
+                if !self.schemas.is_empty() && !self.schemas.contains(&schema.name) {
+                    continue;
+                }
+                let mut last = None;
+                loop {
+                    let tables = known.pages().next(schema, last).await?;
+                    let Some(table) = tables.last() else { break };
+                    last = Some(table.place);
+                    all.extend(
+                        tables.into_iter().filter_map(|table| self.seen(slug, source, &schema.name, table)),
+                    );
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// A table, if the person may see it.
+    fn seen(&self, slug: &str, source: &DataSource, schema: &str, table: StoredTable) -> Option<Known> {
+        let schema = Some(schema.to_owned()).filter(|schema| !schema.is_empty());
+        let column = |column: &StoredColumn| (column.name.clone(), column.type_name.clone());
+        let relation = KnownRelation {
+            source: source.number,
+            workspace: source.workspace_number,
+            schema: schema.clone(),
+            table: table.name.clone(),
+            // SQLite stores any value in any column.
+            is_typed: source.kind != SourceType::Sqlite,
+            columns: table.columns.iter().map(column).collect(),
+        };
+        let resolved = self.governance.resolve_known(&relation, self.kernel.now());
+        if resolved.decision != Access::Allowed {
+            return None;
+        }
+        let name = RelationName::new(slug, schema.as_deref(), table.name.clone());
+        Some(Known { name, relation, table, resolved })
+    }
+
+    async fn opened(&self, known: &Known) -> Result<Connected, QueryError> {
+        let unavailable = || QueryError::new(Code::SourceUnavailable, "A data source does not answer.");
+        let KnownRelation { source, schema, table, .. } = &known.relation;
+        let open = match self.catalog.open_data_source(&self.reader, *source).await {
+            Ok(open) => open,
+            Err(Refused::Rule(SourceRefusal::NotFound)) => {
+                return Err(QueryError::new(Code::UnknownRelation, "A data source does not exist any more."));
+            }
+            Err(Refused::Rule(_)) => return Err(unavailable()),
+            Err(Refused::Fault(error)) => {
+                tracing::error!(%error, "a data source cannot be opened");
+                return Err(unavailable());
+            }
+        };
+        let relation = tidegate_connect::Relation { schema: schema.clone(), table: table.clone() };
+        let estimate = known.table.row_count.and_then(|count| u64::try_from(count).ok());
+        Connected::open(open, relation, estimate).await
+    }
+
+    /// Refuses a query beyond a number of a policy.
+    async fn within(&self, most: u64, span: Duration, name: &str) -> Result<(), QueryError> {
+        let since = self.kernel.now().minus(span);
+        let count = async {
+            let mut unit = self.kernel.store.read().await?;
+            queries_since(&mut unit, self.who.organization, self.who.account, since).await
+        };
+        match count.await {
+            // The one that asks is among them.
+            Ok(count) if u64::try_from(count).unwrap_or(0) <= most => Ok(()),
+            Ok(_) => {
+                let text = format!("You may run {most} queries within {name}.");
+                Err(QueryError::new(Code::PolicyDenied, text))
+            }
+            Err(error) => {
+                tracing::error!(%error, "queries cannot be counted");
+                Err(QueryError::new(Code::PolicyDenied, "Queries cannot be counted at the moment."))
+            }
+        }
+    }
+}
+
+/// Who reads, if they may.
+fn authorized(reader: &Reader) -> Result<Member, QueryFailure> {
+    reader.authorize(Permission::QueryData).map_err(|forbidden| fault(&forbidden.into()))
+}
+
+impl Known {
+    fn described(&self) -> Relation {
+        let columns =
+            self.table.columns.iter().filter(|column| !self.resolved.hidden.contains_key(&column.name));
+        Relation {
+            source: self.name.source.clone(),
+            schema: self.name.schema.clone(),
+            table: self.name.table.clone(),
+            comment: self.table.comment.clone(),
+            columns: columns.map(column).collect(),
+        }
+    }
+}
+
+fn column(column: &StoredColumn) -> RelationColumn {
+    let references = column.foreign_key.clone().map(|(schema, table, other)| {
+        let schema = if schema.is_empty() { RelationName::NO_SCHEMA.to_owned() } else { schema };
+        (schema, table, other)
+    });
+    RelationColumn {
+        name: column.name.clone(),
+        type_name: column.type_name.clone(),
+        comment: column.comment.clone(),
+        primary_key: column.primary_key,
+        references,
+    }
+}
+
+#[async_trait]
+impl Relations for PersonRelations {
+    async fn visible(&self) -> Result<Vec<RelationName>, QueryError> {
+        let known = self.known().await.map_err(|error| {
+            tracing::error!(%error, "tables cannot be read");
+            QueryError::new(Code::SourceUnavailable, "The tables cannot be read at the moment.")
+        })?;
+        Ok(known.iter().map(|known| known.name.clone()).collect())
+    }
+
+    async fn open(&self, name: &RelationName) -> Result<Option<GovernedRelation>, QueryError> {
+        let known = self.known().await.ok();
+        let Some(known) = known.and_then(|all| all.iter().find(|known| known.name == *name)) else {
+            return Ok(None);
+        };
+        let rows = self.opened(known).await?;
+        // With the columns and types that it has now.
+        let schema = tidegate_engine::Rows::schema(&rows);
+        let KnownRelation { source, workspace, schema: schema_name, table, .. } = &known.relation;
+        let relation = describe(*source, schema_name.as_deref(), table, &schema);
+        let resolved = self.governance.resolve(&relation, Some(*workspace), self.kernel.now());
+        if resolved.decision != Access::Allowed {
+            return Ok(None);
+        }
+        let governance = Arc::clone(&self.governance);
+        Ok(Some(GovernedRelation {
+            rows: Arc::new(rows),
+            resolved: Arc::new(resolved),
+            hash: Arc::new(move |value: &[u8]| governance.hash(value)),
+        }))
+    }
+
+    async fn admit(&self, limits: &Limits) -> Result<(), QueryError> {
+        if !self.is_counted {
+            return Ok(());
+        }
+        if let Some(limited) = limits.max_queries_per_hour {
+            self.within(limited.value, HOUR, "an hour").await?;
+        }
+        if let Some(limited) = limits.max_queries_per_day {
+            self.within(limited.value, DAY, "24 hours").await?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes what was decided down.
+struct Recorder {
+    policies: Arc<Policies>,
+    who: Member,
+    /// Numbers of data sources by what they are called in the query.
+    sources: HashMap<String, i64>,
+    handle: Handle,
+}
+
+impl Decisions for Recorder {
+    fn keep(&self, decisions: Vec<Decision>) {
+        let (policies, who, sources) = (Arc::clone(&self.policies), self.who, self.sources.clone());
+        self.handle.spawn(async move {
+            let relation = |decision: &Decision| tidegate_policy::Relation {
+                source: sources.get(&decision.relation.source).copied().unwrap_or_default(),
+                schema: Some(decision.relation.schema.clone())
+                    .filter(|schema| schema != RelationName::NO_SCHEMA),
+                table: decision.relation.table.clone(),
+                columns: Vec::new(),
+            };
+            let relations: Vec<tidegate_policy::Relation> = decisions.iter().map(relation).collect();
+            let evaluated: Vec<Evaluated<'_>> = decisions
+                .iter()
+                .zip(&relations)
+                .map(|(decision, relation)| Evaluated {
+                    organization: who.organization,
+                    user: who.number,
+                    query: None,
+                    relation,
+                    resolved: &decision.resolved,
+                    rows_returned: Some(decision.rows),
+                    rows_filtered: None,
+                    ip: "",
+                    metadata: Map::new(),
+                })
+                .collect();
+            if let Err(error) = policies.record(&evaluated).await {
+                tracing::error!(%error, "what policies decided cannot be written");
+            }
+        });
+    }
+}

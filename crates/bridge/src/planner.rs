@@ -1,0 +1,215 @@
+//! The built-in planner, for Prompt Studio.
+
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+use tidegate_planner::chart;
+use tidegate_planner::{
+    Answer, Column, ColumnId, ForeignKey, Kind, MemoryValues, Parameter, Reading, Reason, Refusal, Request,
+    Schema, Table,
+};
+use tidegate_prompts::ports::{NoPlan, Plan, Planner, Question, Relation, RelationColumn, ResultColumn};
+
+/// How sure the planner is: it answers only what it reads in one way.
+const SURE: f64 = 0.95;
+
+/// It.
+pub(crate) struct BuiltIn;
+
+impl Planner for BuiltIn {
+    fn plan(&self, question: &Question<'_>) -> Result<Plan, NoPlan> {
+        let schema = Schema { tables: question.relations.iter().map(table).collect(), glossary: Vec::new() };
+        let mut values = MemoryValues::default();
+        for known in question.values {
+            let column = ColumnId { table: known.relation, column: known.column };
+            known.values.iter().for_each(|value| values.add(column, value));
+        }
+        let now = jiff::Timestamp::from_microsecond(question.now_micros).unwrap_or_default();
+        let zone = TimeZone::UTC;
+        let today = now.to_zoned(zone.clone()).date();
+        let request =
+            Request { schema: &schema, values: &values, today, zone: &zone, question: question.text };
+        match tidegate_planner::plan(&request) {
+            Answer::Plan(plan) => Ok(Plan {
+                sql: plan.sql,
+                parameters: plan.parameters.into_iter().map(value).collect(),
+                reading: told(&plan.reading),
+                confidence: SURE,
+            }),
+            Answer::Refusal(refusal) => Err(refused(refusal)),
+        }
+    }
+
+    fn chart(&self, _: &str, columns: &[ResultColumn], rows: &str) -> Option<Value> {
+        let rows: Vec<Map<String, Value>> = serde_json::from_str(rows).ok()?;
+        let of = |row: &Map<String, Value>| -> Vec<Value> {
+            columns.iter().map(|column| row.get(&column.name).cloned().unwrap_or_default()).collect()
+        };
+        let rows: Vec<Vec<Value>> = rows.iter().map(of).collect();
+        let columns: Vec<chart::ResultColumn> = columns
+            .iter()
+            .map(|column| chart::ResultColumn {
+                name: column.name.clone(),
+                kind: kind_of_result(&column.type_name),
+            })
+            .collect();
+        chart::suggest(&columns, &rows)
+    }
+}
+
+/// How a question was read, in words.
+fn told(reading: &Reading) -> String {
+    let mut text = reading.summary.clone();
+    for (name, parts) in [
+        ("Tables", &reading.tables),
+        ("Columns", &reading.columns),
+        ("Joins", &reading.joins),
+        ("Filters", &reading.filters),
+        ("Assumptions", &reading.assumptions),
+    ] {
+        if !parts.is_empty() {
+            text.push_str(&format!(" {name}: {}.", parts.join("; ")));
+        }
+    }
+    text
+}
+
+fn refused(refusal: Refusal) -> NoPlan {
+    let message = match refusal.reason {
+        Reason::TooLong => "The question is too long: at most 80 words are read.".to_owned(),
+        Reason::Empty => "The question has no words.".to_owned(),
+        Reason::UnknownWords => {
+            format!("These words are not understood: {}.", refusal.not_understood.join(", "))
+        }
+        Reason::Ambiguous => "The question can be read in more than one way.".to_owned(),
+        Reason::NotSupported => "The words are known, but not what they ask together.".to_owned(),
+    };
+    NoPlan { message, not_understood: refusal.not_understood, suggestions: refusal.readings }
+}
+
+fn value(parameter: Parameter) -> Value {
+    match parameter {
+        Parameter::Integer(number) => Value::from(number),
+        // As it was written, where that is a number of JSON.
+        Parameter::Decimal(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        Parameter::Text(text)
+        | Parameter::Date(text)
+        | Parameter::Timestamp(text)
+        | Parameter::Instant(text) => Value::String(text),
+    }
+}
+
+fn table(relation: &Relation) -> Table {
+    let path = |schema: &str, table: &str| vec![relation.source.clone(), schema.to_owned(), table.to_owned()];
+    let foreign_key = |column: &RelationColumn| {
+        let (schema, table, other) = column.references.as_ref()?;
+        Some(ForeignKey {
+            columns: vec![column.name.clone()],
+            table: path(schema, table),
+            references: vec![other.clone()],
+        })
+    };
+    Table {
+        path: path(&relation.schema, &relation.table),
+        comment: relation.comment.clone(),
+        columns: relation.columns.iter().map(column).collect(),
+        primary_key: relation
+            .columns
+            .iter()
+            .filter(|column| column.primary_key)
+            .map(|column| column.name.clone())
+            .collect(),
+        foreign_keys: relation.columns.iter().filter_map(foreign_key).collect(),
+        rows: None,
+    }
+}
+
+fn column(column: &RelationColumn) -> Column {
+    Column {
+        name: column.name.clone(),
+        kind: kind(&column.type_name),
+        nullable: true,
+        comment: column.comment.clone(),
+    }
+}
+
+/// What a column holds, by the name that its source has for its type.
+fn kind(type_name: &str) -> Kind {
+    let name = type_name.to_lowercase();
+    let base = name.split('(').next().unwrap_or_default().trim();
+    let has = |words: &[&str]| words.iter().any(|word| base.contains(word));
+    if base.ends_with("[]")
+        || has(&["array", "list", "struct", "map", "json", "byte", "blob", "binary", "interval"])
+    {
+        Kind::Other
+    } else if has(&["timestamptz", "with time zone", "timestamp_ltz"]) && !has(&["without"]) {
+        Kind::Instant
+    } else if has(&["timestamp", "datetime"]) {
+        Kind::Timestamp
+    } else if has(&["date"]) {
+        Kind::Date
+    } else if has(&["bool"]) {
+        Kind::Boolean
+    } else if has(&["decimal", "numeric", "money", "number"]) {
+        Kind::Decimal
+    } else if has(&["double", "float", "real"]) {
+        Kind::Double
+    } else if has(&["int", "serial"]) {
+        Kind::Integer
+    } else if has(&["char", "text", "string", "enum", "utf8", "uuid", "clob"]) {
+        Kind::Text
+    } else {
+        Kind::Other
+    }
+}
+
+/// What a column of a result holds.
+fn kind_of_result(type_name: &str) -> Kind {
+    match type_name {
+        "integer" => Kind::Integer,
+        "number" => Kind::Double,
+        "string" => Kind::Text,
+        "boolean" => Kind::Boolean,
+        "date" => Kind::Date,
+        "timestamp" => Kind::Timestamp,
+        _ => Kind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_of_sources_are_kinds_of_the_planner() {
+        for (name, expected) in [
+            ("integer", Kind::Integer),
+            ("bigserial", Kind::Integer),
+            ("numeric(10,2)", Kind::Decimal),
+            ("double precision", Kind::Double),
+            ("character varying(20)", Kind::Text),
+            ("date", Kind::Date),
+            ("timestamp without time zone", Kind::Timestamp),
+            ("timestamp with time zone", Kind::Instant),
+            ("datetime", Kind::Timestamp),
+            ("boolean", Kind::Boolean),
+            ("text[]", Kind::Other),
+            ("bytea", Kind::Other),
+            ("interval", Kind::Other),
+        ] {
+            assert_eq!(kind(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn charts_are_made_of_rows_in_the_order_of_columns() {
+        let column = |name: &str, type_name: &str| ResultColumn {
+            name: name.to_owned(),
+            type_name: type_name.to_owned(),
+        };
+        let columns = [column("region", "string"), column("orders", "integer")];
+        let rows = r#"[{"region":"EU","orders":3},{"region":"US","orders":5}]"#;
+        assert!(BuiltIn.chart("", &columns, rows).is_some());
+        assert!(BuiltIn.chart("", &columns, "[]").is_none());
+        assert!(BuiltIn.chart("", &columns, "no rows").is_none());
+    }
+}

@@ -1,0 +1,157 @@
+//! Governed queries, for Prompt Studio: the engine runs them, on what the catalog knows and the policies leave.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
+use tidegate_catalog::Catalog;
+use tidegate_catalog::hooks::sources_seen;
+use tidegate_database::Unit;
+use tidegate_engine::{Cancel, Code, Engine, Limits, Parameters, QueryError, Request};
+use tidegate_kernel::{Actor, Fault, Grant, Kernel, Reader};
+use tidegate_policies::Policies;
+use tidegate_prompts::ports::{
+    Purpose, Queries, QueryAnswer, QueryCode, QueryFailure, QueryRequest, Relation, SourceName, Sources,
+};
+
+use crate::governed::PersonRelations;
+
+/// Data sources of the catalog.
+pub(crate) struct CatalogSources;
+
+impl Sources for CatalogSources {
+    fn seen<'f>(
+        &'f self,
+        unit: &'f mut Unit,
+        grant: &'f Grant,
+    ) -> BoxFuture<'f, Result<Vec<SourceName>, Fault>> {
+        async move {
+            let seen = sources_seen(unit, grant).await?;
+            let name = |source: tidegate_catalog::sources::DataSource| SourceName {
+                number: source.number,
+                name: source.name,
+                kind: source.kind.as_str().to_owned(),
+                status: source.status.as_str().to_owned(),
+            };
+            Ok(seen.into_iter().map(name).collect())
+        }
+        .boxed()
+    }
+}
+
+/// Runs queries of people.
+pub(crate) struct GovernedQueries {
+    pub(crate) engine: Engine,
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) policies: Arc<Policies>,
+    pub(crate) limits: Limits,
+}
+
+/// A failure of the engine, in the words of Prompt Studio: the codes are the same.
+pub(crate) fn failure(error: QueryError) -> QueryFailure {
+    let code = match error.code {
+        Code::Syntax => QueryCode::Syntax,
+        Code::UnknownRelation => QueryCode::UnknownRelation,
+        Code::UnknownColumn => QueryCode::UnknownColumn,
+        Code::StatementNotAllowed => QueryCode::StatementNotAllowed,
+        Code::TypeMismatch => QueryCode::TypeMismatch,
+        Code::EvaluationFailed => QueryCode::EvaluationFailed,
+        Code::LimitRows => QueryCode::LimitRows,
+        Code::LimitTime => QueryCode::LimitTime,
+        Code::LimitMemory => QueryCode::LimitMemory,
+        Code::LimitConcurrency => QueryCode::LimitConcurrency,
+        Code::SourceUnavailable => QueryCode::SourceUnavailable,
+        Code::PolicyDenied => QueryCode::PolicyDenied,
+        Code::Cancelled => QueryCode::Cancelled,
+    };
+    QueryFailure { code, message: error.message, nearest: error.nearest }
+}
+
+/// Ours: what happened is for the log.
+pub(crate) fn fault(fault: &Fault) -> QueryFailure {
+    match fault {
+        Fault::Forbidden | Fault::SessionEnded => {
+            QueryFailure::new(QueryCode::PolicyDenied, "The session has ended, or does not allow this.")
+        }
+        fault => {
+            tracing::error!(error = %fault, "a query cannot be run");
+            QueryFailure::new(QueryCode::Internal, "The query could not be run.")
+        }
+    }
+}
+
+impl GovernedQueries {
+    /// What the person may see, as it is now.
+    async fn person(
+        &self,
+        reader: &Reader,
+        workspace: Option<i64>,
+        sources: &[i64],
+        schemas: &[String],
+    ) -> Result<PersonRelations, QueryFailure> {
+        let Self { kernel, catalog, policies, .. } = self;
+        PersonRelations::new(kernel, catalog, policies, reader.clone(), workspace)
+            .await?
+            .over(sources, schemas)
+            .await
+    }
+
+    async fn start(&self, request: &QueryRequest, is_counted: bool) -> Result<QueryAnswer, QueryFailure> {
+        let QueryRequest { reader, workspace, sources, schemas, .. } = request;
+        let relations = self.person(reader, *workspace, sources, schemas).await?;
+        let relations = Arc::new(if is_counted { relations.counted() } else { relations });
+        let parameters = match request.parameters.as_slice() {
+            [] => Parameters::None,
+            values => Parameters::Positional(values.to_vec()),
+        };
+        let decisions = is_counted.then(|| relations.decisions(&self.policies));
+        let query = Request {
+            person: relations.person(),
+            relations,
+            sql: request.sql.clone(),
+            parameters,
+            limits: self.limits,
+            cancel: Cancel::default(),
+            progress: None,
+            decisions,
+        };
+        let answer = self.engine.query(query).await.map_err(failure)?;
+        let schema = Arc::clone(&answer.schema);
+        Ok(QueryAnswer { schema, batches: answer.map(|batch| batch.map_err(failure)).boxed() })
+    }
+}
+
+#[async_trait]
+impl Queries for GovernedQueries {
+    async fn relations(
+        &self,
+        actor: &Actor,
+        workspace: Option<i64>,
+        sources: &[i64],
+        schemas: &[String],
+    ) -> Result<Vec<Relation>, QueryFailure> {
+        let relations = self.person(&Reader::Caller(actor.clone()), workspace, sources, schemas).await?;
+        Ok(relations.described().await?)
+    }
+
+    /// The engine plans it and begins; nobody takes its rows, which ends it.
+    async fn check(&self, request: &QueryRequest) -> Result<(), QueryFailure> {
+        self.start(request, false).await.map(drop)
+    }
+
+    async fn run(&self, request: QueryRequest) -> Result<QueryAnswer, QueryFailure> {
+        self.start(&request, request.purpose == Purpose::Answer).await
+    }
+
+    async fn fingerprint(
+        &self,
+        actor: &Actor,
+        workspace: Option<i64>,
+        sources: &[i64],
+    ) -> Result<Option<String>, QueryFailure> {
+        let relations = self.person(&Reader::Caller(actor.clone()), workspace, sources, &[]).await?;
+        Ok(relations.fingerprint())
+    }
+}

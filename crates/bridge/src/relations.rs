@@ -1,0 +1,57 @@
+//! What is known of data sources and their tables, for policies.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tidegate_catalog::hooks::{RelationCard, relations_of_organization, sources_of_organization};
+use tidegate_connect::SourceType;
+use tidegate_database::Unit;
+use tidegate_domain::id::OrganizationId;
+use tidegate_kernel::Fault;
+use tidegate_policies::hooks::{KnownRelation, KnownSource, SourceRelations};
+
+/// What the catalog knows.
+pub(crate) struct CatalogRelations;
+
+impl SourceRelations for CatalogRelations {
+    fn sources<'u>(
+        &'u self,
+        unit: &'u mut Unit,
+        organization: OrganizationId,
+    ) -> BoxFuture<'u, Result<Vec<KnownSource>, Fault>> {
+        async move {
+            let cards = sources_of_organization(unit, organization).await?;
+            let known = cards.into_iter().map(|card| KnownSource {
+                number: card.number,
+                workspace: card.workspace,
+                is_discovered: card.is_discovered,
+            });
+            Ok(known.collect())
+        }
+        .boxed()
+    }
+
+    fn relations<'u>(
+        &'u self,
+        unit: &'u mut Unit,
+        organization: OrganizationId,
+        table: &'u str,
+    ) -> BoxFuture<'u, Result<Vec<KnownRelation>, Fault>> {
+        async move {
+            let cards = relations_of_organization(unit, organization, table).await?;
+            Ok(cards.into_iter().map(known).collect())
+        }
+        .boxed()
+    }
+}
+
+fn known(card: RelationCard) -> KnownRelation {
+    KnownRelation {
+        source: card.source,
+        workspace: card.workspace,
+        schema: Some(card.schema).filter(|schema| !schema.is_empty()),
+        table: card.table,
+        // SQLite stores any value in any column.
+        is_typed: card.kind != SourceType::Sqlite,
+        columns: card.columns.into_iter().map(|column| (column.name, column.type_name)).collect(),
+    }
+}

@@ -1,0 +1,50 @@
+//! The feature.
+
+use std::sync::{Arc, OnceLock};
+
+use tidegate_kernel::{Fault, Grant, Kernel};
+
+use crate::DataSettings;
+use crate::hooks::{SourceFiles, SourceGovernance};
+use crate::life::pools::Pools;
+use crate::life::slots::Slots;
+use crate::schemas::discover::Running;
+use crate::sources::DataSource;
+use crate::sources::access::Viewer;
+
+/// The use cases of data sources.
+pub struct Catalog {
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) settings: DataSettings,
+    pub(crate) files: Arc<dyn SourceFiles>,
+    /// Whether policies govern what somebody sees, where there are any.
+    pub(crate) governance: OnceLock<Arc<dyn SourceGovernance>>,
+    /// Open sources of this node.
+    pub(crate) pools: Pools,
+    /// What may run at the same time.
+    pub(crate) slots: Slots,
+    /// Discoveries of jobs: they have few places and take long, so no organization has all.
+    pub(crate) discovery_turns: Slots,
+    /// Discoveries under way.
+    pub(crate) running: Running,
+}
+
+impl Catalog {
+    /// Has `governance` say of what policies decide what members see. Only the first that is registered counts.
+    pub fn register_governance(&self, governance: Arc<dyn SourceGovernance>) {
+        // A second one would be a defect of the wiring; the first stays.
+        drop(self.governance.set(governance));
+    }
+
+    /// Whether policies govern what the caller sees of a data source.
+    pub(crate) async fn governs(&self, grant: &Grant, source: &DataSource) -> Result<bool, Fault> {
+        self.governs_for(Viewer::of(grant), source).await
+    }
+
+    /// The same of whoever looks.
+    pub(crate) async fn governs_for(&self, viewer: Viewer, source: &DataSource) -> Result<bool, Fault> {
+        let Some(governance) = self.governance.get() else { return Ok(false) };
+        let Viewer { account, organization, .. } = viewer;
+        governance.governs(account, organization, source.number, source.workspace_number).await
+    }
+}

@@ -1,0 +1,161 @@
+//! What crosses to and from other features.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use tidegate_connect::FileSource;
+use tidegate_database::Unit;
+use tidegate_domain::id::{AccountId, OrganizationId};
+use tidegate_kernel::hooks::AccountHooks;
+use tidegate_kernel::{Fault, Grant, Work};
+
+use crate::CatalogTables;
+use crate::sources::DataSource;
+use crate::sources::access::Viewer;
+
+pub use crate::schemas::called::RelationCard;
+pub use crate::sources::card::SourceCard;
+
+/// Whose files are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileOwner {
+    /// Files of this organization alone.
+    pub organization: OrganizationId,
+    /// Whether files of all its members count.
+    pub organization_sees_all: bool,
+    /// The member who asks; none for the organization itself, which asks for a file that one of its sources has.
+    pub account: Option<AccountId>,
+}
+
+/// Files that data sources are made of: the storage keeps them, which this feature does not see (see `tidegate-bridge`).
+pub trait SourceFiles: Send + Sync + 'static {
+    /// Whether there is an object of that name among the owner's files.
+    fn exists<'f>(
+        &'f self,
+        unit: &'f mut Unit,
+        owner: FileOwner,
+        path: &'f str,
+    ) -> BoxFuture<'f, Result<bool, Fault>>;
+
+    /// A URL at which it can be fetched without a token until it expires; none where there is no such object.
+    fn url<'f>(
+        &'f self,
+        unit: &'f mut Unit,
+        owner: FileOwner,
+        path: &'f str,
+        expires: Duration,
+    ) -> BoxFuture<'f, Result<Option<String>, Fault>>;
+
+    /// The object, to be read by a driver; none where there is no such object.
+    fn open<'f>(
+        &'f self,
+        owner: FileOwner,
+        path: &'f str,
+    ) -> BoxFuture<'f, Result<Option<FileSource>, Fault>>;
+}
+
+/// Whether policies govern what a member sees of a data source: the policies know it, which this feature does not see (see
+/// `tidegate-bridge`). Then nothing of it is given around what enforces them: neither its file, nor answers to a member's own test
+/// queries, nor numbers of rows.
+pub trait SourceGovernance: Send + Sync + 'static {
+    /// Whether they do. `source` and `workspace` are the numbers of the data source and of its workspace.
+    fn governs(
+        &self,
+        account: AccountId,
+        organization: OrganizationId,
+        source: i64,
+        workspace: i64,
+    ) -> BoxFuture<'_, Result<bool, Fault>>;
+}
+
+/// The files of an organization that data sources are made of, each with the number of the first one that is: for the storage, which
+/// names it beside the file.
+///
+/// # Errors
+/// Only faults.
+pub async fn sources_of_files(
+    unit: &mut Unit,
+    organization: OrganizationId,
+) -> Result<Vec<(String, i64)>, Fault> {
+    Ok(unit.data_sources().made_of_files(organization).await?)
+}
+
+/// The data sources of an organization: for policies, which are assigned to them.
+///
+/// # Errors
+/// Only faults.
+pub async fn sources_of_organization(
+    unit: &mut Unit,
+    organization: OrganizationId,
+) -> Result<Vec<SourceCard>, Fault> {
+    Ok(unit.data_sources().cards(organization).await?)
+}
+
+/// The data sources that a caller sees: for questions, which are asked of them.
+///
+/// # Errors
+/// Only faults.
+pub async fn sources_seen(unit: &mut Unit, grant: &Grant) -> Result<Vec<DataSource>, Fault> {
+    Ok(unit.data_sources().all_seen(Viewer::of(grant)).await?)
+}
+
+/// The discovered relations of an organization's data sources that are called so, whatever their schema; capitals do not count: for
+/// policies, which are about them.
+///
+/// # Errors
+/// Only faults.
+pub async fn relations_of_organization(
+    unit: &mut Unit,
+    organization: OrganizationId,
+    table: &str,
+) -> Result<Vec<RelationCard>, Fault> {
+    Ok(unit.data_schemas().called(organization, table).await?)
+}
+
+pub(crate) struct CatalogHooks;
+
+impl AccountHooks for CatalogHooks {
+    /// The data sources of organizations that end with it go for good. Those it made for others are theirs.
+    fn account_deleted<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+    ) -> BoxFuture<'w, Result<(), Fault>> {
+        async move {
+            for id in work.unit.data_sources().of_owner(account).await? {
+                work.unit.data_sources().remove(id).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    /// Which data sources it made.
+    fn account_exported<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+    ) -> BoxFuture<'w, Result<Option<(&'static str, Value)>, Fault>> {
+        async move {
+            let made = work.unit.data_sources().made_by(account).await?;
+            if made.is_empty() {
+                return Ok(None);
+            }
+            let made: Vec<Value> = made
+                .into_iter()
+                .map(|source| {
+                    json!({
+                        "id": source.number,
+                        "name": source.name,
+                        "type": source.kind.as_str(),
+                        "created_at": source.created_at.iso_seconds(),
+                    })
+                })
+                .collect();
+            Ok(Some(("data_sources", json!(made))))
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,61 @@
+//! Discovered tables by their names, in all data sources of an organization.
+
+use tidegate_connect::SourceType;
+use tidegate_database::{Result, StoreError, fetch_all};
+use tidegate_domain::id::OrganizationId;
+
+use super::repository::Schemas;
+use super::stored::StoredColumn;
+
+/// Most tables of one name that are looked at.
+const MOST: i64 = 200;
+
+/// A discovered table, with its data source.
+#[derive(Clone, Debug)]
+pub struct RelationCard {
+    /// The number of the data source.
+    pub source: i64,
+    /// The number of its workspace.
+    pub workspace: i64,
+    /// What type of source it is.
+    pub kind: SourceType,
+    /// Its schema; empty for sources without schemas.
+    pub schema: String,
+    /// Its name.
+    pub table: String,
+    /// Its columns.
+    pub columns: Vec<StoredColumn>,
+}
+
+impl Schemas<'_> {
+    /// The discovered tables of an organization that are called so, but for capitals.
+    pub(crate) async fn called(
+        &mut self,
+        organization: OrganizationId,
+        table: &str,
+    ) -> Result<Vec<RelationCard>> {
+        type Row = (i64, i64, String, String, String, String);
+        // SQLite knows the capitals of ASCII alone, so other names are found as they are written.
+        let rows = fetch_all!(
+            self.0,
+            Row,
+            "select s.number, w.number, s.kind, t.schema_name, t.name, t.columns
+             from data_sources s join workspaces w on w.id = s.workspace_id
+                join data_schemas d on d.source_id = s.id
+                join data_tables t on t.generation_id = d.generation_id and t.schema_name = d.name
+             where s.organization_id = $1 and s.deleted_at is null and (t.name = $2 or lower(t.name) = $3)
+             order by s.number, t.schema_name, t.name limit $4",
+            organization.0,
+            table,
+            table.to_lowercase(),
+            MOST,
+        )?;
+        let cards = rows.into_iter().map(|(source, workspace, kind, schema, table, columns)| {
+            let kind = kind.parse::<SourceType>().map_err(|_| StoreError::Unreadable("data_sources.kind"))?;
+            let columns =
+                serde_json::from_str(&columns).map_err(|_| StoreError::Unreadable("data_tables.columns"))?;
+            Ok(RelationCard { source, workspace, kind, schema, table, columns })
+        });
+        cards.collect()
+    }
+}

@@ -1,0 +1,363 @@
+//! The tables of a source are discovered.
+
+use std::collections::{HashMap, HashSet};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use tidegate_connect::{Discovered, ErrorCode, SourceError, TableKind};
+use tidegate_domain::id::DataSourceId;
+use tidegate_domain::{Permission, Timestamp};
+use tidegate_kernel::Actor;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::repository::SchemaSummary;
+use super::stored::{NewTable, kept_name};
+use crate::life::breaker::Breaker;
+use crate::life::open::NotOpen;
+use crate::life::slots::Slot;
+use crate::life::testing::{BUSY_FOR, TestReport, WAIT_FOR_PLACE, out_of_time};
+use crate::sources::find::seen;
+use crate::sources::{DataSource, SourceRefusal};
+use crate::{Catalog, CatalogTables};
+
+/// The longest time for a discovery.
+pub(super) const LIMIT: Duration = Duration::from_secs(600);
+/// After that a discovery makes room for what others run.
+const LONG: Duration = Duration::from_secs(60);
+/// Most tables of a source that are kept.
+const MAX_TABLES: usize = 100_000;
+/// Tables that are written in one unit of work.
+const TABLES_AT_ONCE: usize = 256;
+/// When a client is asked to come back whose discovery takes longer than a request may.
+const RUNNING_FOR: u64 = 10;
+
+/// What a discovery found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Discovery {
+    /// The source's number.
+    pub number: i64,
+    /// Its schemas.
+    pub schemas: Vec<SchemaSummary>,
+    /// When.
+    pub discovered_at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+}
+
+impl Discovery {
+    /// Tables of all schemas, without views.
+    pub fn tables(&self) -> i64 {
+        self.schemas.iter().map(|schema| schema.tables).sum()
+    }
+
+    /// Columns of all schemas.
+    pub fn columns(&self) -> i64 {
+        self.schemas.iter().map(|schema| schema.columns).sum()
+    }
+}
+
+/// Why a discovery came to nothing. Several may wait for one.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    /// The source's doing.
+    Source(SourceError),
+    /// The source was changed or deleted meanwhile.
+    Outdated,
+    /// Ours; for the log.
+    Fault(String),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault.to_string())
+    }
+}
+
+type Found = Result<Arc<Discovery>, Failure>;
+
+/// Which discovery: of that version of a source, and of one schema if one is named.
+type Key = (DataSourceId, i64, Option<String>);
+
+/// Discoveries that requests wait for: who asks for one that runs waits for that.
+#[derive(Default)]
+pub(crate) struct Running(Mutex<HashMap<Key, Shared<BoxFuture<'static, Found>>>>);
+
+impl Catalog {
+    /// Discovers the tables of a data source of the caller's organization; of one schema, if it is named. Without `refresh`, what is
+    /// known already is answered.
+    ///
+    /// Source: RiverGen "data-sources/{data_source_id}/discover-schema".
+    ///
+    /// # Errors
+    /// [`SourceRefusal`]: not found, failed, busy, left alone by its circuit breaker, or still running.
+    pub async fn discover_schema(
+        self: &Arc<Self>,
+        actor: &Actor,
+        number: i64,
+        schema: Option<String>,
+        refresh: bool,
+    ) -> Outcome<Discovery, SourceRefusal> {
+        let (mut unit, grant) = self.read_as(actor, Permission::ManageDataSources).await?;
+        let source = seen(&mut unit, grant, number).await?;
+        if !refresh {
+            let schemas = unit.data_schemas().of(source.id, schema.as_deref()).await?;
+            // One that is not known may be new; and to know one is not to know all.
+            let discovered_at = match &schema {
+                Some(_) => schemas.first().map(|schema| schema.discovered_at),
+                None => source.schema_discovered_at,
+            };
+            if let Some(discovered_at) = discovered_at {
+                let duration_ms = schemas.iter().map(|schema| schema.duration_ms).max().unwrap_or(0);
+                return Ok(Discovery { number, schemas, discovered_at, duration_ms });
+            }
+        }
+        drop(unit);
+        let wait = Some(self.settings.longest_wait);
+        self.discovered(source, schema, wait).await
+    }
+
+    /// Discovers the tables of a source, or joins who does, for as long as that may take, the wait for a place included.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what is left of the time is told by no clock that stands still"
+    )]
+    pub(crate) async fn discovered(
+        self: &Arc<Self>,
+        source: DataSource,
+        schema: Option<String>,
+        wait: Option<Duration>,
+    ) -> Outcome<Discovery, SourceRefusal> {
+        let breaker = Breaker::of(&source, &self.settings, self.kernel.now());
+        breaker.admit(&source).map_err(tidegate_kernel::Refused::Rule)?;
+        let begun = Instant::now();
+        let Some(found) = self.join(source, schema).await else {
+            return refuse(SourceRefusal::Busy { retry_after: BUSY_FOR });
+        };
+        let found = match wait {
+            Some(wait) => timeout(wait.saturating_sub(begun.elapsed()), found).await,
+            None => Ok(found.await),
+        };
+        match found {
+            Err(_elapsed) => refuse(SourceRefusal::StillRunning { retry_after: RUNNING_FOR }),
+            Ok(Ok(discovery)) => Ok(Discovery::clone(&discovery)),
+            Ok(Err(Failure::Source(SourceError { code, message, .. }))) => {
+                refuse(SourceRefusal::Failed { code, message })
+            }
+            Ok(Err(Failure::Outdated)) => refuse(SourceRefusal::NotFound),
+            Ok(Err(Failure::Fault(text))) => Err(Fault::Internal(text).into()),
+        }
+    }
+
+    /// The discovery that runs, or a new one; none where the organization has as much running as it may.
+    async fn join(
+        self: &Arc<Self>,
+        source: DataSource,
+        schema: Option<String>,
+    ) -> Option<Shared<BoxFuture<'static, Found>>> {
+        let key = (source.id, source.version, schema.clone());
+        if let Some(running) = self.running.find(&key) {
+            return Some(running);
+        }
+        let slot = self.slots.take(source.organization, WAIT_FOR_PLACE).await?;
+        let (catalog, done) = (Arc::clone(self), key.clone());
+        let start = move || {
+            // In a task of its own: it goes on when nobody waits any more.
+            let task = tokio::spawn(async move {
+                let ending = Ending(catalog, done);
+                ending.0.discover(&source, schema.as_deref(), slot).await
+            });
+            let found = async move {
+                match task.await {
+                    Ok(found) => found,
+                    Err(error) => Err(Failure::Fault(format!("a discovery ended early: {error}"))),
+                }
+            };
+            found.boxed().shared()
+        };
+        Some(self.running.begin(key, start))
+    }
+
+    /// Discovers the tables of a source and keeps them.
+    #[expect(clippy::disallowed_methods, reason = "how long it took is told, not decided upon")]
+    pub(super) async fn discover(&self, source: &DataSource, schema: Option<&str>, slot: Slot) -> Found {
+        let started = Instant::now();
+        let discovered = match self.asked(source, schema, slot).await {
+            Ok(discovered) => discovered,
+            Err(NotOpen::Fault(fault)) => return Err(fault.into()),
+            Err(NotOpen::Source(error)) => return Err(self.not_discovered(source, error).await?),
+        };
+        let duration_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.keep(source, schema, discovered, duration_ms).await
+    }
+
+    /// What a source answers, for as long as it may take. The place is given back then.
+    async fn asked(
+        &self,
+        source: &DataSource,
+        schema: Option<&str>,
+        mut slot: Slot,
+    ) -> Result<Discovered, NotOpen> {
+        let mut ask = pin!(async {
+            let open = self.opened(source).await?;
+            Ok::<_, NotOpen>(open.discover(schema).await?)
+        });
+        let answer = timeout(LONG, &mut ask).await;
+        let answer = match answer {
+            Err(_elapsed) if slot.make_room() => {
+                timeout(LIMIT.saturating_sub(LONG), &mut ask).await.map_err(|_elapsed| out_of_time(LIMIT))
+            }
+            answer => answer.map_err(|_elapsed| out_of_time(LONG)),
+        };
+        let answer = answer.unwrap_or_else(|error| Err(error.into()));
+        let ran_out = matches!(&answer, Err(NotOpen::Source(error)) if error.code == ErrorCode::Timeout);
+        self.slots.note(source.organization, ran_out);
+        answer
+    }
+
+    /// Notes that a source failed. That it refused a query says nothing of whether it can be reached.
+    async fn not_discovered(&self, source: &DataSource, error: SourceError) -> Result<Failure, Failure> {
+        tracing::info!(
+            data_source = source.number,
+            code = error.code.as_str(),
+            detail = error.detail,
+            "the tables of a data source could not be discovered: {}",
+            error.message
+        );
+        if error.code != ErrorCode::Query {
+            self.pools.drop_source(source.id).await;
+            let report = TestReport {
+                number: source.number,
+                tested_at: self.kernel.now(),
+                outcome: Err(error.clone()),
+            };
+            self.record(source, &report, None).await?;
+        }
+        Ok(Failure::Source(error))
+    }
+
+    async fn keep(
+        &self,
+        source: &DataSource,
+        only: Option<&str>,
+        discovered: Discovered,
+        duration_ms: i64,
+    ) -> Found {
+        let tables: usize = discovered.schemas.iter().map(|schema| schema.tables.len()).sum();
+        // A schema without tables costs a row, too.
+        if tables.max(discovered.schemas.len()) > MAX_TABLES {
+            let text = format!(
+                "The data source has more than {MAX_TABLES} tables; discover its schemas one by one."
+            );
+            return Err(Failure::Source(SourceError::new(ErrorCode::Query, text)));
+        }
+        let (generation, now) = (self.kernel.new_uuid(), self.kernel.now());
+        let mut unit = self.kernel.store.begin().await.map_err(Fault::from)?;
+        unit.data_schemas().begin(generation, source.id, now).await.map_err(Fault::from)?;
+        unit.commit().await.map_err(Fault::from)?;
+        let mut schemas: Vec<SchemaSummary> = Vec::new();
+        let mut names: HashSet<String> = HashSet::new();
+        for schema in discovered.schemas {
+            let name = kept_name(&schema.name);
+            // Two that are called the same once they are cut, or by a source that lies, are one.
+            if !names.insert(name.clone()) {
+                continue;
+            }
+            let mut summary = SchemaSummary {
+                name,
+                tables: 0,
+                views: 0,
+                columns: 0,
+                discovered_at: now,
+                duration_ms,
+                generation,
+            };
+            self.write(&mut summary, schema.tables).await?;
+            schemas.push(summary);
+        }
+        schemas.sort_by(|one, other| one.name.cmp(&other.name));
+        let found = Discovery { number: source.number, schemas, discovered_at: now, duration_ms };
+        self.replace(source, generation, &found, only).await?;
+        Ok(Arc::new(found))
+    }
+
+    /// Writes the tables of a schema, a few in a unit of work.
+    async fn write(
+        &self,
+        schema: &mut SchemaSummary,
+        tables: Vec<tidegate_connect::Table>,
+    ) -> Result<(), Failure> {
+        let mut place = 0;
+        let mut rest = tables.into_iter().peekable();
+        while rest.peek().is_some() {
+            let mut few = Vec::new();
+            for table in rest.by_ref().take(TABLES_AT_ONCE) {
+                match table.kind {
+                    TableKind::View => schema.views += 1,
+                    TableKind::BaseTable | TableKind::Collection | TableKind::File => schema.tables += 1,
+                }
+                let columns = i64::try_from(table.columns.len()).unwrap_or(i64::MAX);
+                schema.columns = schema.columns.saturating_add(columns);
+                few.push(NewTable::new(place, table).map_err(Fault::from)?);
+                place += 1;
+            }
+            let mut unit = self.kernel.store.begin().await.map_err(Fault::from)?;
+            unit.data_schemas().add(schema.generation, &schema.name, &few).await.map_err(Fault::from)?;
+            unit.commit().await.map_err(Fault::from)?;
+        }
+        Ok(())
+    }
+
+    async fn replace(
+        &self,
+        source: &DataSource,
+        generation: Uuid,
+        found: &Discovery,
+        only: Option<&str>,
+    ) -> Result<(), Failure> {
+        let interval = Duration::from_secs(source.schema_refresh_interval.into());
+        let next = source.schema_auto_refresh.then(|| found.discovered_at.plus(interval));
+        let mut unit = self.kernel.store.begin().await.map_err(Fault::from)?;
+        let kept = unit.data_schemas().put(source, generation, found, only, next).await;
+        if !kept.map_err(Fault::from)? {
+            return Err(Failure::Outdated);
+        }
+        Ok(unit.commit().await.map_err(Fault::from)?)
+    }
+}
+
+/// Takes a discovery out of those that run, however it ends.
+struct Ending(Arc<Catalog>, Key);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.running.end(&self.1);
+    }
+}
+
+impl Running {
+    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Shared<BoxFuture<'static, Found>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, key: &Key) -> Option<Shared<BoxFuture<'static, Found>>> {
+        self.map().get(key).cloned()
+    }
+
+    /// The one that runs by now, or the one that `start` starts.
+    fn begin(
+        &self,
+        key: Key,
+        start: impl FnOnce() -> Shared<BoxFuture<'static, Found>>,
+    ) -> Shared<BoxFuture<'static, Found>> {
+        self.map().entry(key).or_insert_with(start).clone()
+    }
+
+    fn end(&self, key: &Key) {
+        self.map().remove(key);
+    }
+}

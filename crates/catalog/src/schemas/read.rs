@@ -1,0 +1,122 @@
+//! What was discovered is read, page by page: ten thousand tables are never in memory at once.
+
+use std::sync::Arc;
+
+use tidegate_database::Unit;
+use tidegate_domain::{Permission, Timestamp};
+use tidegate_kernel::fault::{Fault, Outcome};
+use tidegate_kernel::{Actor, Reader};
+
+use crate::sources::SourceRefusal;
+use crate::sources::access::Viewer;
+use crate::sources::find::seen_by;
+use crate::{Catalog, CatalogTables};
+
+pub use super::repository::{SchemaSummary, StoredTable};
+pub use super::stored::StoredColumn;
+
+/// Tables that are read at a time.
+const TABLES_AT_ONCE: i64 = 100;
+
+/// Which tables are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Of the schema of that name.
+    pub schema: Option<String>,
+    /// Of that name.
+    pub table: Option<String>,
+}
+
+/// What is known of a source's tables.
+pub struct KnownSchemas {
+    /// The source's number.
+    pub number: i64,
+    /// When they were discovered; none when they never were.
+    pub discovered_at: Option<Timestamp>,
+    /// Whether numbers of rows may be told: not to whom policies hide rows.
+    pub counts_rows: bool,
+    /// The schemas.
+    pub schemas: Vec<SchemaSummary>,
+    pages: Pages,
+}
+
+/// Reads tables.
+#[derive(Clone)]
+pub struct Pages {
+    catalog: Arc<Catalog>,
+    table: Option<String>,
+}
+
+impl Catalog {
+    /// What is known of the tables of a data source of the caller's organization. The tables themselves are read with
+    /// [`KnownSchemas::pages`].
+    ///
+    /// Source: RiverGen "data-sources/{data_source_id}/schemas".
+    ///
+    /// # Errors
+    /// [`SourceRefusal::NotFound`].
+    pub async fn data_source_schemas(
+        self: &Arc<Self>,
+        actor: &Actor,
+        number: i64,
+        wanted: Wanted,
+    ) -> Outcome<KnownSchemas, SourceRefusal> {
+        let (unit, grant) = self.read_as(actor, Permission::ReadDataSources).await?;
+        self.known_schemas(unit, Viewer::of(grant), number, wanted).await
+    }
+
+    /// The same for a query, whose token may read rows and nothing of how a data source is reached.
+    ///
+    /// # Errors
+    /// [`SourceRefusal::NotFound`].
+    pub async fn schemas_to_query(
+        self: &Arc<Self>,
+        reader: &Reader,
+        number: i64,
+    ) -> Outcome<KnownSchemas, SourceRefusal> {
+        let (unit, viewer) = self.read_for(reader).await?;
+        self.known_schemas(unit, viewer, number, Wanted::default()).await
+    }
+
+    async fn known_schemas(
+        self: &Arc<Self>,
+        mut unit: Unit,
+        viewer: Viewer,
+        number: i64,
+        wanted: Wanted,
+    ) -> Outcome<KnownSchemas, SourceRefusal> {
+        let source = seen_by(&mut unit, viewer, number).await?;
+        let schemas = unit.data_schemas().of(source.id, wanted.schema.as_deref()).await?;
+        let newest = schemas.iter().map(|schema| schema.discovered_at).max();
+        drop(unit);
+        let counts_rows = !self.governs_for(viewer, &source).await?;
+        Ok(KnownSchemas {
+            number,
+            // One schema may have been discovered by itself, before all of them or after.
+            discovered_at: source.schema_discovered_at.max(newest),
+            counts_rows,
+            schemas,
+            pages: Pages { catalog: Arc::clone(self), table: wanted.table },
+        })
+    }
+}
+
+impl KnownSchemas {
+    /// What reads the tables.
+    pub fn pages(&self) -> Pages {
+        self.pages.clone()
+    }
+}
+
+impl Pages {
+    /// The next tables of a schema, those beyond the place of the last one; empty when there are none.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn next(&self, schema: &SchemaSummary, last: Option<i64>) -> Result<Vec<StoredTable>, Fault> {
+        let after = last.unwrap_or(-1);
+        let mut unit = self.catalog.kernel.store.read().await?;
+        let name = self.table.as_deref();
+        Ok(unit.data_schemas().tables(schema, name, after, TABLES_AT_ONCE).await?)
+    }
+}

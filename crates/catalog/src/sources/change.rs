@@ -1,0 +1,230 @@
+//! A data source is changed.
+
+use serde_json::json;
+use tidegate_connect::{TypeInfo, mask_password};
+use tidegate_domain::audit::Action;
+use tidegate_domain::{Document, Permission, Secret};
+use tidegate_kernel::fault::{Outcome, Refused, refuse};
+use tidegate_kernel::{Actor, Call, KernelTables};
+
+use super::connection::Connection;
+use super::error::SourceRefusal;
+
+use super::sealed::{open_credentials, seal_string};
+use super::slug;
+use super::source::DataSource;
+use super::status::SourceStatus;
+use crate::life::test_job;
+use crate::work::Acting;
+use crate::{Catalog, CatalogTables};
+
+/// What is to be changed of a data source; what is none stays. An inner `None` clears what may be empty.
+#[derive(Clone, Debug, Default)]
+pub struct SourceChange {
+    /// For people. What it is called in SQL follows it.
+    pub name: Option<String>,
+    /// For people.
+    pub description: Option<Option<String>>,
+    /// Name or address.
+    pub host: Option<Option<String>>,
+    /// Port.
+    pub port: Option<Option<u16>>,
+    /// Database.
+    pub database_name: Option<Option<String>>,
+    /// Schema.
+    pub schema_name: Option<Option<String>>,
+    /// In place of host, port and database.
+    pub connection_string: Option<Option<Secret>>,
+    /// Name of an object of the storage.
+    pub file_path: Option<Option<String>>,
+    /// Whether through a tunnel.
+    pub use_ssh_tunnel: Option<bool>,
+    /// Its server.
+    pub ssh_host: Option<Option<String>>,
+    /// Its port.
+    pub ssh_port: Option<Option<u16>>,
+    /// Who signs in there.
+    pub ssh_username: Option<Option<String>>,
+    /// The tunnel's end here.
+    pub ssh_local_port: Option<Option<u16>>,
+    /// Connections.
+    pub pool_size: Option<u32>,
+    /// Seconds.
+    pub connection_timeout: Option<u32>,
+    /// Seconds.
+    pub query_timeout: Option<u32>,
+    /// How often an attempt is repeated.
+    pub max_retries: Option<u32>,
+    /// Whether its tables are discovered again and again.
+    pub schema_auto_refresh: Option<bool>,
+    /// Seconds between that.
+    pub schema_refresh_interval: Option<u32>,
+    /// The client's own.
+    pub metadata: Option<Document>,
+    /// The client's own.
+    pub tags: Option<Vec<String>>,
+}
+
+impl Catalog {
+    /// Changes a data source of the caller's organization. When it is reached in another way then, its connections are closed, what was
+    /// discovered is forgotten, and it is tested.
+    ///
+    /// Source: RiverGen "data-sources/{data_source_id}", update.
+    ///
+    /// # Errors
+    /// [`SourceRefusal::NotFound`], and those of [`Catalog::create_data_source`].
+    pub async fn change_data_source(
+        &self,
+        call: &Call,
+        actor: &Actor,
+        number: i64,
+        change: SourceChange,
+    ) -> Outcome<DataSource, SourceRefusal> {
+        let mut work = self.begin_as(call, actor, Permission::ManageDataSources).await?;
+        let before = work.source_to_change(number).await?;
+        let after = work.changed(&before, change).await?;
+        let account = work.grant.session().account_number;
+        let is_trusted = before.created_by == account || work.viewer().sees_all;
+        if !is_trusted && before.has_secrets() && leads_elsewhere(&before, &after) {
+            return refuse(SourceRefusal::Elsewhere);
+        }
+        let reconnects = reaches_otherwise(&before, &after);
+        let after = if reconnects { untested(after) } else { after };
+        work.unit.data_sources().change(&after, account, reconnects, work.now).await?;
+        if reconnects {
+            work.unit.data_schemas().forget(after.id, work.now).await?;
+            let job = test_job::of(&self.kernel, after.id)?;
+            work.unit.jobs().enqueue(&job).await?;
+        }
+        let metadata = json!({ "data_source": number, "reconnects": reconnects });
+        let subject = work.grant.subject();
+        work.audit(Action::DataSourceUpdated, subject, metadata).await?;
+        let changed = work.unit.data_sources().find(after.id).await?;
+        work.commit().await?;
+        if reconnects {
+            self.pools.drop_source(after.id).await;
+        }
+        changed.map_or_else(|| refuse(SourceRefusal::NotFound), Ok)
+    }
+}
+
+/// Whether connections of before are of no use.
+fn reaches_otherwise(before: &DataSource, after: &DataSource) -> bool {
+    before.connection != after.connection
+        || before.sealed.connection_string != after.sealed.connection_string
+        // Options of the driver are in it.
+        || before.metadata.as_str() != after.metadata.as_str()
+}
+
+/// Options of drivers that say where a source is, or how sure it is that it is the one.
+const PLACES: [&str; 6] = ["url", "endpoint", "tls", "ssl_mode", "ssl_ca", "ssl_server_name"];
+
+/// Whether what is stored of its secrets would be sent to another server, or be seen on the way. Credentials are in no answer; who could
+/// have them sent to a server of their own would have them all the same.
+fn leads_elsewhere(before: &DataSource, after: &DataSource) -> bool {
+    let place = |source: &DataSource| {
+        let Connection { host, port, use_ssh_tunnel, ssh_host, ssh_port, .. } = source.connection.clone();
+        let metadata = source.metadata.to_value().unwrap_or_default();
+        let options = PLACES.map(|name| metadata.get(name).cloned());
+        (host, port, use_ssh_tunnel, ssh_host, ssh_port, options)
+    };
+    place(before) != place(after) || before.sealed.connection_string != after.sealed.connection_string
+}
+
+/// As after a change of how it is reached: what was found out before is of something else.
+pub(super) fn untested(source: DataSource) -> DataSource {
+    let status = match source.status {
+        SourceStatus::Maintenance => SourceStatus::Maintenance,
+        _ => SourceStatus::Testing,
+    };
+    DataSource { status, failure_count: 0, failure_reason: None, schema_discovered_at: None, ..source }
+}
+
+impl Acting<'_> {
+    /// The organization's data source of that number, to be changed: others wait until the unit ends.
+    pub(super) async fn source_to_change(&mut self, number: i64) -> Outcome<DataSource, SourceRefusal> {
+        let viewer = self.viewer();
+        self.unit.data_sources().lock(viewer.organization).await?;
+        match self.unit.data_sources().seen(viewer, number).await? {
+            Some(source) => Ok(source),
+            None => refuse(SourceRefusal::NotFound),
+        }
+    }
+
+    async fn changed(
+        &mut self,
+        before: &DataSource,
+        change: SourceChange,
+    ) -> Outcome<DataSource, SourceRefusal> {
+        let kernel = &self.app.kernel;
+        let mut after = before.clone();
+        let is_renamed =
+            change.name.as_ref().is_some_and(|name| slug::slug(name) != slug::slug(&before.name));
+        // A client that sends back what it was shown does not mean it.
+        match change.connection_string.clone() {
+            Some(Some(text)) if before.connection_string.as_deref() != Some(text.expose()) => {
+                after.connection_string = Some(mask_password(text.expose()));
+                after.sealed.connection_string = Some(seal_string(kernel, before.id, &text)?);
+            }
+            Some(None) => {
+                after.connection_string = None;
+                after.sealed.connection_string = None;
+            }
+            _ => {}
+        }
+        apply(&mut after, change);
+        let info = TypeInfo::of(after.kind);
+        let has_string = after.sealed.connection_string.is_some();
+        after.connection = after.connection.with_usual_port(info, has_string);
+        let credentials = open_credentials(kernel, after.id, after.sealed.credentials.as_deref())?;
+        let metadata = after.metadata.to_value().unwrap_or_default();
+        after.connection.check(info, has_string, &credentials, &metadata).map_err(Refused::Rule)?;
+        if after.connection.file_path != before.connection.file_path
+            && let Some(path) = after.connection.file_path.clone()
+        {
+            self.require_file(&path).await?;
+        }
+        let tunnel = |source: &DataSource| {
+            let connection = &source.connection;
+            (connection.use_ssh_tunnel, connection.ssh_host.clone(), connection.ssh_port)
+        };
+        if tunnel(&after) != tunnel(before) {
+            after.ssh_host_key = None;
+        }
+        if is_renamed {
+            let name = slug::slug(&after.name);
+            let taken = self.unit.data_sources().slugs(after.workspace, &name).await?;
+            after.slug = slug::free(&name, &taken);
+        }
+        Ok(after)
+    }
+}
+
+fn apply(source: &mut DataSource, change: SourceChange) {
+    fn set<T>(field: &mut T, change: Option<T>) {
+        if let Some(value) = change {
+            *field = value;
+        }
+    }
+    set(&mut source.name, change.name);
+    set(&mut source.description, change.description);
+    set(&mut source.schema_auto_refresh, change.schema_auto_refresh);
+    set(&mut source.schema_refresh_interval, change.schema_refresh_interval);
+    set(&mut source.metadata, change.metadata);
+    set(&mut source.tags, change.tags);
+    let connection: &mut Connection = &mut source.connection;
+    set(&mut connection.host, change.host);
+    set(&mut connection.port, change.port);
+    set(&mut connection.database_name, change.database_name);
+    set(&mut connection.schema_name, change.schema_name);
+    set(&mut connection.file_path, change.file_path);
+    set(&mut connection.use_ssh_tunnel, change.use_ssh_tunnel);
+    set(&mut connection.ssh_host, change.ssh_host);
+    set(&mut connection.ssh_port, change.ssh_port);
+    set(&mut connection.ssh_username, change.ssh_username);
+    set(&mut connection.ssh_local_port, change.ssh_local_port);
+    set(&mut connection.pool_size, change.pool_size);
+    set(&mut connection.connection_timeout, change.connection_timeout);
+    set(&mut connection.query_timeout, change.query_timeout);
+    set(&mut connection.max_retries, change.max_retries);
+}

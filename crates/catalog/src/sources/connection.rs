@@ -1,0 +1,126 @@
+//! How a data source is reached: everything but its secrets.
+
+use tidegate_connect::TypeInfo;
+
+use super::error::SourceRefusal;
+use super::sealed::Credentials;
+
+/// Longest timeouts and intervals, in seconds: a day, and a month.
+pub const MAX_TIMEOUT: u32 = 86_400;
+/// Longest interval between discoveries, in seconds.
+pub const MAX_INTERVAL: u32 = 30 * 86_400;
+/// Shortest one.
+pub const MIN_INTERVAL: u32 = 60;
+/// Most connections of one source.
+pub const MAX_POOL: u32 = 100;
+/// Most retries.
+pub const MAX_RETRIES: u32 = 10;
+
+/// How a data source is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Name or address.
+    pub host: Option<String>,
+    /// Port; the type's usual one when none was given.
+    pub port: Option<u16>,
+    /// Database.
+    pub database_name: Option<String>,
+    /// Schema that queries begin in.
+    pub schema_name: Option<String>,
+    /// Name of an object of the storage.
+    pub file_path: Option<String>,
+    /// Whether through a tunnel.
+    pub use_ssh_tunnel: bool,
+    /// Its server.
+    pub ssh_host: Option<String>,
+    /// Its port.
+    pub ssh_port: Option<u16>,
+    /// Who signs in there.
+    pub ssh_username: Option<String>,
+    /// The tunnel's end on this machine; a free port when none is given.
+    pub ssh_local_port: Option<u16>,
+    /// Connections.
+    pub pool_size: u32,
+    /// Seconds.
+    pub connection_timeout: u32,
+    /// Seconds.
+    pub query_timeout: u32,
+    /// How often an attempt is repeated.
+    pub max_retries: u32,
+}
+
+impl Default for Connection {
+    /// The contract's numbers (D2).
+    fn default() -> Self {
+        Self {
+            host: None,
+            port: None,
+            database_name: None,
+            schema_name: None,
+            file_path: None,
+            use_ssh_tunnel: false,
+            ssh_host: None,
+            ssh_port: None,
+            ssh_username: None,
+            ssh_local_port: None,
+            pool_size: 5,
+            connection_timeout: 30,
+            query_timeout: 300,
+            max_retries: 3,
+        }
+    }
+}
+
+impl Connection {
+    /// Refuses what lacks fields that its type needs, or has some that do not go together. A connection string stands for host, port
+    /// and database.
+    pub(super) fn check(
+        &self,
+        kind: &TypeInfo,
+        has_string: bool,
+        credentials: &Credentials,
+        metadata: &serde_json::Value,
+    ) -> Result<(), SourceRefusal> {
+        let is_given = |field: &str| match field {
+            "host" => self.host.is_some(),
+            "port" => self.port.is_some(),
+            "database_name" => self.database_name.is_some(),
+            "connection_string" => has_string,
+            "schema_name" => self.schema_name.is_some(),
+            "file_path" => self.file_path.is_some(),
+            other => match other.split_once('.') {
+                Some(("credentials", name)) => credentials.has(name),
+                Some(("metadata", name)) => metadata.get(name).is_some_and(|value| !value.is_null()),
+                _ => false,
+            },
+        };
+        let mut fields = kind.missing(is_given);
+        if self.use_ssh_tunnel {
+            fields.extend(self.ssh_host.is_none().then_some("ssh_host"));
+            fields.extend(self.ssh_username.is_none().then_some("ssh_username"));
+        }
+        if !fields.is_empty() {
+            return Err(SourceRefusal::Incomplete { kind: kind.kind.as_str(), fields });
+        }
+        if kind.is_file && has_string {
+            return Err(SourceRefusal::Contradiction(
+                "a data source of files has a file_path and no connection_string",
+            ));
+        }
+        if !kind.is_file && self.file_path.is_some() {
+            return Err(SourceRefusal::Contradiction("only data sources of files have a file_path"));
+        }
+        Ok(())
+    }
+
+    /// The port, where the type has a usual one and none was given.
+    pub(super) fn with_usual_port(mut self, kind: &TypeInfo, has_string: bool) -> Self {
+        if self.port.is_none() && !has_string {
+            self.port = kind.default_port.filter(|_| self.host.is_some());
+        }
+        if self.use_ssh_tunnel && self.ssh_port.is_none() {
+            self.ssh_port = Some(22);
+        }
+        self
+    }
+}

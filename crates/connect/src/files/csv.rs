@@ -1,0 +1,240 @@
+//! Delimited text.
+
+use std::io::{BufRead, Read};
+
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+
+use super::infer::{self, Inferred, Kind};
+use super::spool::{Spooled, broken};
+use super::text::Text;
+use super::{FileTable, Format, LONGEST_ROW, MOST_COLUMNS, Sink};
+use crate::error::SourceError;
+use crate::rows::Cell;
+use crate::settings::Settings;
+
+/// Bytes from which the delimiter is guessed.
+const SAMPLE: u64 = 64 << 10;
+/// In the order in which a tie is settled.
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+
+/// A delimited file: its shape, and the kind of each column.
+pub(super) struct Csv {
+    text: Text,
+    dialect: Dialect,
+    kinds: Vec<Kind>,
+    tables: Vec<FileTable>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Dialect {
+    delimiter: u8,
+    quote: u8,
+    header: bool,
+}
+
+impl Dialect {
+    fn of(settings: &Settings, text: &Text) -> Result<Self, SourceError> {
+        let byte = |name: &str| match settings.option(name)? {
+            None => Ok(None),
+            Some("\\t" | "tab") => Ok(Some(b'\t')),
+            Some(text) => match text.as_bytes() {
+                [byte] if byte.is_ascii() && !matches!(byte, b'\r' | b'\n') => Ok(Some(*byte)),
+                _ => Err(SourceError::query(format!("metadata.{name} must be one ASCII character."))),
+            },
+        };
+        let quote = byte("quote")?.unwrap_or(b'"');
+        let delimiter = match byte("delimiter")? {
+            Some(delimiter) => delimiter,
+            None => sniff(text, quote)?,
+        };
+        Ok(Self { delimiter, quote, header: settings.flag("header", true)? })
+    }
+
+    fn reader(self) -> Reader {
+        ReaderBuilder::new().delimiter(self.delimiter).quote(self.quote).build()
+    }
+}
+
+/// The delimiter by which most lines of the start have the same number of fields, more than one.
+fn sniff(text: &Text, quote: u8) -> Result<u8, SourceError> {
+    let mut sample = Vec::new();
+    text.reader()?.take(SAMPLE).read_to_end(&mut sample).map_err(broken)?;
+    let whole = (sample.len() as u64) < SAMPLE;
+    let mut best = (0, b',');
+    for delimiter in DELIMITERS {
+        let mut widths = Vec::new();
+        let mut records = Records::new(Dialect { delimiter, quote, header: false }, sample.as_slice());
+        while records.next()? && widths.len() < 200 {
+            widths.push(records.len());
+        }
+        if !whole {
+            widths.pop(); // cut
+        }
+        let Some(first) = widths.first().copied().filter(|width| *width > 1) else { continue };
+        let same = widths.iter().filter(|width| **width == first).count();
+        let score = same * 1_000 / widths.len().max(1) * 1_000 + first.min(999);
+        if score > best.0 {
+            best = (score, delimiter);
+        }
+    }
+    Ok(best.1)
+}
+
+/// The records of a reader, one after the other in one buffer.
+struct Records<R> {
+    input: R,
+    reader: Reader,
+    output: Vec<u8>,
+    ends: Vec<usize>,
+    count: usize,
+    line: u64,
+}
+
+impl<R: BufRead> Records<R> {
+    fn new(dialect: Dialect, input: R) -> Self {
+        Self { input, reader: dialect.reader(), output: vec![0; 4096], ends: vec![0; 64], count: 0, line: 1 }
+    }
+
+    /// Reads the next record; false at the end. Empty lines are none.
+    fn next(&mut self) -> Result<bool, SourceError> {
+        let (mut written, mut ended) = (0, 0);
+        self.line = self.reader.line();
+        loop {
+            let input = self.input.fill_buf().map_err(broken)?;
+            let output = self.output.get_mut(written..).unwrap_or_default();
+            let ends = self.ends.get_mut(ended..).unwrap_or_default();
+            let (result, read, wrote, fields) = self.reader.read_record(input, output, ends);
+            self.input.consume(read);
+            written += wrote;
+            ended += fields;
+            match result {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull if self.output.len() < LONGEST_ROW => {
+                    self.output.resize(self.output.len() * 2, 0);
+                }
+                ReadRecordResult::OutputFull => {
+                    let line = self.line;
+                    return Err(SourceError::query(format!(
+                        "The record at line {line} is longer than {LONGEST_ROW} bytes; a quotation may not be closed."
+                    )));
+                }
+                ReadRecordResult::OutputEndsFull if self.ends.len() <= MOST_COLUMNS => {
+                    self.ends.resize(self.ends.len() * 2, 0);
+                }
+                ReadRecordResult::OutputEndsFull => {
+                    let line = self.line;
+                    return Err(SourceError::query(format!(
+                        "The record at line {line} has more than {MOST_COLUMNS} fields."
+                    )));
+                }
+                ReadRecordResult::Record => {
+                    self.count = ended;
+                    return Ok(true);
+                }
+                ReadRecordResult::End => return Ok(false),
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.count
+    }
+
+    /// A field of the present record; empty where the record has fewer.
+    fn field(&self, index: usize) -> Result<&str, SourceError> {
+        if index >= self.count {
+            return Ok("");
+        }
+        let from = index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let to = self.ends.get(index).copied().unwrap_or(from);
+        std::str::from_utf8(self.output.get(from..to).unwrap_or_default()).map_err(|_| {
+            SourceError::query(format!(
+                "The record at line {} is not in the encoding of the file.",
+                self.line
+            ))
+        })
+    }
+}
+
+impl Csv {
+    pub(super) fn inspect(settings: &Settings, file: Spooled) -> Result<Self, SourceError> {
+        let text = Text::of(Some(settings), file)?;
+        let dialect = Dialect::of(settings, &text)?;
+        let mut records = Records::new(dialect, text.reader()?);
+        let mut names = Vec::new();
+        if dialect.header && records.next()? {
+            for index in 0..records.len() {
+                names.push(records.field(index)?.trim().to_owned());
+            }
+        }
+        let mut columns = vec![Inferred::default(); names.len()];
+        let mut rows = 0;
+        while records.next()? {
+            // Records with more fields than the header have columns of their own: nothing is dropped.
+            if records.len() > columns.len() {
+                columns.resize(records.len(), Inferred::default());
+            }
+            for (index, column) in columns.iter_mut().enumerate().take(records.len()) {
+                column.add_text(records.field(index)?);
+            }
+            rows += 1;
+        }
+        if columns.len() > MOST_COLUMNS {
+            return Err(SourceError::query(format!("The file has more than {MOST_COLUMNS} columns.")));
+        }
+        if columns.is_empty() {
+            return Err(SourceError::query("The file is empty: it has no header."));
+        }
+        names.resize(columns.len(), String::new());
+        let kinds: Vec<Kind> = columns.iter().map(|column| column.kind).collect();
+        let schema = infer::schema(names.into_iter().zip(kinds.iter().copied()));
+        let table = FileTable { name: text.file.table.clone(), schema, rows: Some(rows) };
+        Ok(Self { text, dialect, kinds, tables: vec![table] })
+    }
+}
+
+impl Format for Csv {
+    fn describe(&self) -> String {
+        let delimiter = match self.dialect.delimiter {
+            b'\t' => "tab".to_owned(),
+            byte => format!("'{}'", char::from(byte)),
+        };
+        format!("CSV, delimiter {delimiter}, {}", self.text.encoding)
+    }
+
+    fn tables(&self) -> &[FileTable] {
+        &self.tables
+    }
+
+    fn kinds(&self, _: usize) -> Option<&[Kind]> {
+        Some(&self.kinds)
+    }
+
+    fn widen(&mut self, _: usize, kinds: &[Kind]) {
+        self.kinds = kinds.to_vec();
+        for table in &mut self.tables {
+            table.schema = infer::widened(&table.schema, kinds);
+        }
+    }
+
+    fn read(&self, _: usize, columns: &[usize], sink: &mut Sink) -> Result<(), SourceError> {
+        let mut records = Records::new(self.dialect, self.text.reader()?);
+        if self.dialect.header {
+            records.next()?;
+        }
+        while records.next()? {
+            let more = sink.row(columns.len(), |at| {
+                let Some((index, kind)) =
+                    columns.get(at).and_then(|index| Some((*index, *self.kinds.get(*index)?)))
+                else {
+                    return Ok(Cell::Null);
+                };
+                kind.cell(records.field(index)?)
+            })?;
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,412 @@
+//! As much of Thrift's compact protocol as is needed to measure what it announces, before a library makes room for it.
+//!
+//! Source: Apache Thrift, "thrift-compact-protocol"; Apache Parquet, "parquet.thrift".
+
+/// Structures inside of one another at most.
+const DEEPEST: u8 = 16;
+/// Row groups of a file at most: their number has fifteen bits.
+const ROW_GROUPS: u64 = i16::MAX as u64;
+
+/// Kinds of fields, as they are written.
+const TRUE: u8 = 1;
+const FALSE: u8 = 2;
+const BYTE: u8 = 3;
+const I32: u8 = 5;
+const I64: u8 = 6;
+const BINARY: u8 = 8;
+const LIST: u8 = 9;
+const STRUCT: u8 = 12;
+
+/// Why something cannot be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unmeasured {
+    /// There are fewer bytes than it takes.
+    Ended,
+    /// It is none, or says that it is larger than it can be.
+    Broken,
+}
+
+/// What the header of a page announces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Page {
+    /// Bytes of the header itself.
+    pub(super) head: usize,
+    /// What kind of page.
+    kind: i32,
+    /// Bytes when it is unpacked, and as it is.
+    pub(super) unpacked: usize,
+    pub(super) packed: usize,
+    /// Bytes at its start that are never packed, and whether the rest is.
+    pub(super) levels: usize,
+    pub(super) is_packed: bool,
+    encoding: i32,
+}
+
+impl Page {
+    /// Whether it holds each value once that others refer to.
+    pub(super) fn is_dictionary(self) -> bool {
+        self.kind == 2
+    }
+
+    /// Whether its values repeat the starts of others (DELTA_BYTE_ARRAY).
+    pub(super) fn repeats_starts(self) -> bool {
+        self.encoding == 7
+    }
+
+    /// Reads the header of a page.
+    pub(super) fn of(bytes: &[u8]) -> Result<Self, Unmeasured> {
+        let mut page = Self { is_packed: true, ..Self::default() };
+        let mut seen = 0_u16;
+        let mut reader = Reader { rest: bytes };
+        reader.fields(&mut |reader, id, kind| {
+            let Some(bit) = u32::try_from(id).ok().and_then(|id| 1_u16.checked_shl(id)).filter(|_| id <= 8)
+            else {
+                return Ok(false);
+            };
+            let expected = if id <= 4 { I32 } else { STRUCT };
+            // Of a field that comes twice the library takes the last, and of one of another kind whatever is there.
+            if seen & bit != 0 || kind != expected {
+                return Err(Unmeasured::Broken);
+            }
+            seen |= bit;
+            match id {
+                1 => page.kind = reader.int()?,
+                2 => page.unpacked = reader.size()?,
+                3 => page.packed = reader.size()?,
+                5 => page.data(reader, 2)?,
+                8 => page.data(reader, 4)?,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        let needed = 1 << 1 | 1 << 2 | 1 << 3;
+        page.head = bytes.len() - reader.rest.len();
+        if seen & needed == needed && page.levels <= page.unpacked.min(page.packed) {
+            Ok(page)
+        } else {
+            Err(Unmeasured::Broken)
+        }
+    }
+
+    /// The header of a page of data; the field of its encoding tells the first version from the second, which has levels apart.
+    fn data(&mut self, reader: &mut Reader<'_>, encoding: i16) -> Result<(), Unmeasured> {
+        let is_second = encoding == 4;
+        reader.fields(&mut |reader, id, kind| {
+            match (id, kind) {
+                (id, I32) if id == encoding => self.encoding = reader.int()?,
+                (5 | 6, I32) if is_second => self.levels = self.levels.saturating_add(reader.size()?),
+                (7, TRUE | FALSE) if is_second => self.is_packed = kind == TRUE,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })
+    }
+}
+
+/// Refuses what the end of a file says of the rest, if it announces more row groups than there can be: the library makes room for as many.
+///
+/// The library takes a field for what it should be, whatever it says that it is. So what comes before the row groups must be what it should
+/// be, or both would read different things.
+pub(super) fn measure_footer(bytes: &[u8]) -> Result<(), Unmeasured> {
+    let (mut reader, mut last) = (Reader { rest: bytes }, 0);
+    reader.fields(&mut |reader, id, kind| {
+        let expected = match id {
+            1 => I32,
+            2 | 4 | 5 | 7 => LIST,
+            3 => I64,
+            6 | 9 => BINARY,
+            8 => STRUCT,
+            _ => kind,
+        };
+        if id <= last || kind != expected {
+            return Err(Unmeasured::Broken);
+        }
+        last = id;
+        match id {
+            2 => reader.schema().map(|()| true),
+            4 if (Reader { rest: reader.rest }).list()?.1 > ROW_GROUPS => Err(Unmeasured::Broken),
+            _ => Ok(false),
+        }
+    })
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl Reader<'_> {
+    /// Reads the list of a file's columns.
+    fn schema(&mut self) -> Result<(), Unmeasured> {
+        let (kind, count) = self.list()?;
+        if kind != STRUCT && count > 0 {
+            return Err(Unmeasured::Broken);
+        }
+        for _ in 0..count {
+            self.fields(&mut |reader, id, kind| {
+                let expected = match id {
+                    1..=3 | 5..=9 => I32,
+                    4 => BINARY,
+                    10 => STRUCT,
+                    _ => kind,
+                };
+                match id {
+                    _ if kind != expected => Err(Unmeasured::Broken),
+                    10 => reader.logical_type().map(|()| true),
+                    _ => Ok(false),
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads what a column means.
+    fn logical_type(&mut self) -> Result<(), Unmeasured> {
+        self.fields(&mut |reader, meaning, kind| {
+            if kind != STRUCT {
+                return Err(Unmeasured::Broken);
+            }
+            reader.fields(&mut |reader, id, kind| {
+                let is_expected = match (meaning, id) {
+                    // Decimals, and geographies with their algorithm.
+                    (5, 1 | 2) | (18, 2) => kind == I32,
+                    // Times and moments: whether they are in UTC, and their unit.
+                    (7 | 8, 1) | (10, 2) => matches!(kind, TRUE | FALSE),
+                    (7 | 8, 2) => kind == STRUCT,
+                    // Bits of integers, versions of variants.
+                    (10 | 16, 1) => kind == BYTE,
+                    (17 | 18, 1) => kind == BINARY,
+                    _ => true,
+                };
+                match (meaning, id) {
+                    _ if !is_expected => Err(Unmeasured::Broken),
+                    (7 | 8, 2) => reader.unit().map(|()| true),
+                    _ => Ok(false),
+                }
+            })?;
+            Ok(true)
+        })
+    }
+
+    fn unit(&mut self) -> Result<(), Unmeasured> {
+        self.fields(&mut |_, _, kind| if kind == STRUCT { Ok(false) } else { Err(Unmeasured::Broken) })
+    }
+
+    fn byte(&mut self) -> Result<u8, Unmeasured> {
+        let (first, rest) = self.rest.split_first().ok_or(Unmeasured::Ended)?;
+        self.rest = rest;
+        Ok(*first)
+    }
+
+    fn skip_bytes(&mut self, count: u64) -> Result<(), Unmeasured> {
+        let count = usize::try_from(count).map_err(|_| Unmeasured::Broken)?;
+        self.rest = self.rest.get(count..).ok_or(Unmeasured::Ended)?;
+        Ok(())
+    }
+
+    fn varint(&mut self) -> Result<u64, Unmeasured> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(Unmeasured::Broken)
+    }
+
+    /// A number with its sign in the last bit.
+    fn int(&mut self) -> Result<i32, Unmeasured> {
+        let coded = self.varint()?;
+        let number = i64::try_from(coded >> 1).map_err(|_| Unmeasured::Broken)?;
+        let number = if coded & 1 == 0 { number } else { -number - 1 };
+        i32::try_from(number).map_err(|_| Unmeasured::Broken)
+    }
+
+    fn size(&mut self) -> Result<usize, Unmeasured> {
+        usize::try_from(self.int()?).map_err(|_| Unmeasured::Broken)
+    }
+
+    /// The kind of a list's elements, and how many they are.
+    fn list(&mut self) -> Result<(u8, u64), Unmeasured> {
+        let head = self.byte()?;
+        let count = if head >> 4 == 15 { self.varint()? } else { u64::from(head >> 4) };
+        Ok((head & 15, count))
+    }
+
+    /// Gives each field of a structure to a function: its number and its kind. What the function leaves is skipped.
+    fn fields(
+        &mut self,
+        each: &mut dyn FnMut(&mut Self, i16, u8) -> Result<bool, Unmeasured>,
+    ) -> Result<(), Unmeasured> {
+        let mut last = 0_i16;
+        loop {
+            let head = self.byte()?;
+            let kind = head & 15;
+            if kind == 0 {
+                return Ok(());
+            }
+            let id = match head >> 4 {
+                0 => i16::try_from(self.int()?).ok(),
+                more => last.checked_add(i16::from(more)),
+            };
+            last = id.ok_or(Unmeasured::Broken)?;
+            if !each(self, last, kind)? {
+                self.skip(kind, DEEPEST)?;
+            }
+        }
+    }
+
+    fn skip(&mut self, kind: u8, deeper: u8) -> Result<(), Unmeasured> {
+        let deeper = deeper.checked_sub(1).ok_or(Unmeasured::Broken)?;
+        match kind {
+            TRUE | FALSE => Ok(()),
+            BYTE => self.skip_bytes(1),
+            4 | I32 | I64 => self.varint().map(drop),
+            7 => self.skip_bytes(8),
+            BINARY => {
+                let length = self.varint()?;
+                self.skip_bytes(length)
+            }
+            LIST | 10 => {
+                let (kind, count) = self.list()?;
+                self.elements(count, &[kind], deeper)
+            }
+            11 => match self.varint()? {
+                0 => Ok(()),
+                count => {
+                    let kinds = self.byte()?;
+                    self.elements(count, &[kinds >> 4, kinds & 15], deeper)
+                }
+            },
+            STRUCT => loop {
+                let head = self.byte()?;
+                if head & 15 == 0 {
+                    return Ok(());
+                }
+                if head >> 4 == 0 {
+                    self.varint()?;
+                }
+                self.skip(head & 15, deeper)?;
+            },
+            13 => self.skip_bytes(16),
+            _ => Err(Unmeasured::Broken),
+        }
+    }
+
+    /// Skips what a list or a map holds, where a truth is a byte of its own.
+    fn elements(&mut self, count: u64, kinds: &[u8], deeper: u8) -> Result<(), Unmeasured> {
+        // Each has a byte at least.
+        if count > self.rest.len() as u64 {
+            return Err(Unmeasured::Ended);
+        }
+        for _ in 0..count {
+            for kind in kinds {
+                match *kind {
+                    TRUE | FALSE => self.skip_bytes(1)?,
+                    kind => self.skip(kind, deeper)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    fn varint(mut number: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while number >= 0x80 {
+            bytes.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        bytes.push(number as u8);
+        bytes
+    }
+
+    /// A field of a number, one after the one before.
+    fn number(number: u64) -> Vec<u8> {
+        [vec![0x15], varint(number << 1)].concat()
+    }
+
+    /// The header of a page of data.
+    pub(crate) fn header(unpacked: u64, packed: u64) -> Vec<u8> {
+        // One value, PLAIN, levels in runs.
+        let data = [number(1), number(0), number(3), number(3), vec![0]].concat();
+        [number(0), number(unpacked), number(packed), vec![0x2c], data, vec![0]].concat()
+    }
+
+    #[test]
+    fn what_a_page_announces_is_read() {
+        let bytes = header(300, 20);
+        let page = Page::of(&[bytes.as_slice(), b"rest"].concat()).unwrap();
+        assert_eq!((page.head, page.unpacked, page.packed), (bytes.len(), 300, 20));
+        assert!(page.is_packed && !page.is_dictionary() && !page.repeats_starts());
+        for length in 0..bytes.len() {
+            assert_eq!(Page::of(&bytes[..length]), Err(Unmeasured::Ended), "{length}");
+        }
+    }
+
+    #[test]
+    fn levels_of_the_second_version_are_apart() {
+        let data =
+            [number(1), number(0), number(1), number(7), number(4), number(2), vec![0x12], vec![0]].concat();
+        let bytes = [number(3), number(100), number(50), vec![0x5c], data, vec![0]].concat();
+        let page = Page::of(&bytes).unwrap();
+        assert_eq!((page.levels, page.is_packed, page.repeats_starts()), (6, false, true));
+        let more = [number(1), number(0), number(1), number(7), number(99), vec![0]].concat();
+        let bytes = [number(3), number(100), number(50), vec![0x5c], more, vec![0]].concat();
+        assert_eq!(Page::of(&bytes), Err(Unmeasured::Broken), "more levels than bytes");
+    }
+
+    #[test]
+    fn what_could_be_read_in_two_ways_is_refused() {
+        let again = [number(0), number(1), number(1), vec![0x05, 0x04], varint(2 << 30), vec![0]].concat();
+        assert_eq!(Page::of(&again), Err(Unmeasured::Broken), "a size that comes twice");
+        let other = [number(0), vec![0x16], varint(2), number(1), vec![0]].concat();
+        assert_eq!(Page::of(&other), Err(Unmeasured::Broken), "a size of another kind");
+        let negative = [number(0), vec![0x15], varint(1), number(1), vec![0]].concat();
+        assert_eq!(Page::of(&negative), Err(Unmeasured::Broken));
+        assert_eq!(
+            Page::of(&[number(0), number(1), vec![0]].concat()),
+            Err(Unmeasured::Broken),
+            "one is missing"
+        );
+        assert_eq!(Page::of(&[0x1c; 100]), Err(Unmeasured::Broken));
+    }
+
+    #[test]
+    fn row_groups_are_as_many_as_there_can_be() {
+        let footer = |count: u64| [number(1), vec![0x39, 0xfc], varint(count)].concat();
+        assert_eq!(measure_footer(&footer(0x7fff_ffff)), Err(Unmeasured::Broken));
+        assert_eq!(measure_footer(&footer(40_000)), Err(Unmeasured::Broken));
+        assert_eq!(measure_footer(&footer(3)), Err(Unmeasured::Ended));
+        let whole = [footer(2 << 3), vec![0; 17]].concat();
+        assert_eq!(measure_footer(&whole), Ok(()));
+    }
+
+    // The library would read a number where this says that a text is, and find other fields behind it.
+    #[test]
+    fn what_comes_before_the_row_groups_is_what_it_should_be() {
+        let columns = |column: &[u8]| [&number(1)[..], &[0x19, 0x1c], column, &[0, 0]].concat();
+        // A name, and decimals of a precision.
+        let text = |head: u8| [head, 2, b'a', b'b'];
+        let decimal = [&[0x6c, 0x5c][..], &number(2), &number(9), &[0, 0]].concat();
+        let right = [&text(0x48)[..], &decimal].concat();
+        assert_eq!(measure_footer(&columns(&right)), Ok(()));
+        assert_eq!(measure_footer(&columns(&text(0x18))), Err(Unmeasured::Broken), "a text for the type");
+        let wrong = [&text(0x48)[..], &[0x6c, 0x5c], &text(0x18), &[0, 0]].concat();
+        assert_eq!(measure_footer(&columns(&wrong)), Err(Unmeasured::Broken), "a text for a scale");
+        let unit = [&text(0x48)[..], &[0x6c, 0x7c, 0x11, 0x1c, 0x11, 0, 0, 0]].concat();
+        assert_eq!(measure_footer(&columns(&unit)), Err(Unmeasured::Broken), "a truth for a unit");
+        let again = [number(1), vec![0x05, 0x02], number(1), vec![0]].concat();
+        assert_eq!(measure_footer(&again), Err(Unmeasured::Broken), "out of order");
+        assert_eq!(
+            measure_footer(&[text(0x48).as_slice(), &[0]].concat()),
+            Err(Unmeasured::Broken),
+            "a text for row groups"
+        );
+    }
+}

@@ -1,0 +1,330 @@
+//! One HTTP client for every source that speaks HTTP: checked addresses, tunnels, TLS always verified, no redirects, bounded answers.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT,
+};
+use hyper::{HeaderMap, Method, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::task::JoinHandle;
+use url::Url;
+
+use crate::error::{ErrorCode, SourceError, quoted, within};
+use crate::network::dial::{Dialer, Wire};
+use crate::network::tls::{Tls, TlsMode};
+use crate::settings::{Credentials, Settings};
+
+/// Bytes of one answer at most.
+const LARGEST: usize = 64 << 20;
+
+/// Sends requests of one source.
+pub(crate) struct Client {
+    pub(crate) dialer: Dialer,
+    settings: Settings,
+    headers: HeaderMap,
+}
+
+/// A request.
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) body: Option<(&'static str, Vec<u8>)>,
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+impl Request {
+    pub(crate) fn get(url: Url) -> Self {
+        Self { method: Method::GET, url, body: None, headers: Vec::new() }
+    }
+
+    /// With a header more.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// A request with a JSON body.
+    pub(crate) fn post(url: Url, body: &serde_json::Value) -> Self {
+        let body = Some(("application/json", body.to_string().into_bytes()));
+        Self { method: Method::POST, url, body, headers: Vec::new() }
+    }
+}
+
+/// An answer whose status says success.
+pub(crate) struct Response {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Client {
+    pub(crate) async fn open(
+        settings: &Settings,
+        policy: &crate::network::NetworkPolicy,
+        headers: HeaderMap,
+    ) -> Result<Self, SourceError> {
+        Ok(Self { dialer: Dialer::open(settings, policy).await?, settings: settings.clone(), headers })
+    }
+
+    /// Sends a request and reads the answer as a whole.
+    pub(crate) async fn send(&self, request: Request) -> Result<Response, SourceError> {
+        self.send_for(request, LARGEST).await
+    }
+
+    /// The same for an answer of so many bytes at most.
+    pub(crate) async fn send_for(&self, request: Request, most: usize) -> Result<Response, SourceError> {
+        within(self.settings.query_timeout, "The request", async {
+            let (answer, _driver) = self.answer(request).await?;
+            let (parts, body) = answer.into_parts();
+            let body =
+                Limited::new(body, most).collect().await.map_err(|error| self.broken_off(&error))?.to_bytes();
+            self.checked(parts.status, &body)?;
+            Ok(Response { status: parts.status, headers: parts.headers, body })
+        })
+        .await
+    }
+
+    /// Sends a request and gives each line of the answer that is not empty to a function, until it has enough.
+    pub(crate) async fn lines(
+        &self,
+        request: Request,
+        mut each: impl FnMut(&str) -> Result<bool, SourceError>,
+    ) -> Result<(), SourceError> {
+        within(self.settings.query_timeout, "The request", async {
+            let (answer, _driver) = self.answer(request).await?;
+            let (parts, mut body) = answer.into_parts();
+            if !parts.status.is_success() {
+                let body =
+                    Limited::new(body, LARGEST).collect().await.map_err(|error| self.broken_off(&error))?;
+                return self.checked(parts.status, &body.to_bytes());
+            }
+            let mut line = Vec::new();
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|error| self.broken_off(&error))?;
+                let Ok(data) = frame.into_data() else { continue };
+                for part in data.split_inclusive(|byte| *byte == b'\n') {
+                    line.extend_from_slice(part);
+                    if line.len() > LARGEST {
+                        return Err(SourceError::query(format!("A row is larger than {LARGEST} bytes.")));
+                    }
+                    if part.ends_with(b"\n") && !whole(&mut line, &mut each)? {
+                        return Ok(());
+                    }
+                }
+            }
+            whole(&mut line, &mut each).map(drop)
+        })
+        .await
+    }
+
+    /// Sends a request; the connection lasts as long as what comes with the answer.
+    async fn answer(&self, request: Request) -> Result<(hyper::Response<Incoming>, Driver), SourceError> {
+        let url = &request.url;
+        let host = url.host_str().ok_or_else(|| SourceError::connection("The URL names no host."))?;
+        let stream = self.stream(url, host).await?;
+        let failed = |error: hyper::Error| {
+            SourceError::connection("The server does not answer as HTTP, or ended the connection.")
+                .with_detail(self.redacted(&error))
+        };
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+        let driver = Driver(tokio::spawn(async move {
+            let _ = connection.await;
+        }));
+        let answer = sender.send_request(self.built(&request, host)?).await.map_err(failed)?;
+        Ok((answer, driver))
+    }
+
+    fn broken_off(&self, error: &dyn std::fmt::Display) -> SourceError {
+        SourceError::connection("The answer broke off, or is too large.").with_detail(self.redacted(error))
+    }
+
+    async fn stream(&self, url: &Url, host: &str) -> Result<Box<dyn Wire>, SourceError> {
+        let port = url.port_or_known_default().unwrap_or(443);
+        let stream = self.dialer.dial(host, port).await?;
+        if url.scheme() != "https" {
+            return Ok(stream);
+        }
+        let tls = Tls::of(&self.settings, host, TlsMode::VerifyFull)?;
+        // Tokens and passwords go with every request: nobody who happens to be between gets them.
+        if !matches!(tls.mode, TlsMode::VerifyCa | TlsMode::VerifyFull) {
+            return Err(SourceError::connection(
+                "metadata.ssl_mode must be verify-full or verify-ca where HTTPS is spoken; an authority of your own is metadata.ssl_ca.",
+            ));
+        }
+        let connected = tls.connector.connect(tls.name, stream);
+        let connected = within(self.settings.connection_timeout, "TLS", async {
+            connected.await.map_err(|error| {
+                SourceError::connection(
+                    "TLS with the server failed: its certificate or protocol is not accepted.",
+                )
+                .with_detail(error)
+            })
+        });
+        Ok(Box::new(connected.await?))
+    }
+
+    fn built(&self, request: &Request, host: &str) -> Result<hyper::Request<Full<Bytes>>, SourceError> {
+        let url = &request.url;
+        let bad = |_| SourceError::connection("The request has a header or a path that HTTP does not allow.");
+        let path = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let authority = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let body = request.body.as_ref().map(|(_, body)| body.clone()).unwrap_or_default();
+        let mut built = hyper::Request::new(Full::new(Bytes::from(body)));
+        *built.method_mut() = request.method.clone();
+        *built.uri_mut() = path.parse::<Uri>().map_err(|_| bad(()))?;
+        let headers = built.headers_mut();
+        headers.extend(self.headers.clone());
+        headers.insert(HOST, HeaderValue::from_str(&authority).map_err(|_| bad(()))?);
+        headers.insert(USER_AGENT, HeaderValue::from_static("tidegate"));
+        if let Some((kind, body)) = &request.body {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+        }
+        for (name, value) in &request.headers {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).map_err(|_| bad(()))?);
+        }
+        Ok(built)
+    }
+
+    fn checked(&self, status: StatusCode, body: &[u8]) -> Result<(), SourceError> {
+        let code = status.as_u16();
+        let known = match code {
+            200..=299 => return Ok(()),
+            300..=399 => SourceError::connection(format!(
+                "The server redirects (status {code}), which is not followed."
+            )),
+            401 | 403 => SourceError::new(
+                ErrorCode::Authentication,
+                format!("The server refused the credentials (status {code})."),
+            ),
+            408 | 504 => {
+                SourceError::new(ErrorCode::Timeout, format!("The server took too long (status {code})."))
+            }
+            429 => SourceError::connection("The server asks for fewer requests (status 429)."),
+            500..=599 => SourceError::connection(format!("The server failed (status {code}).")),
+            _ => SourceError::query(format!("The server refused the request (status {code}).")),
+        };
+        let start = body.get(..body.len().min(1_000)).unwrap_or_default();
+        Err(known.with_detail(self.redacted(&String::from_utf8_lossy(start))))
+    }
+
+    fn redacted(&self, text: &dyn std::fmt::Display) -> String {
+        self.settings.credentials.redact(&text.to_string())
+    }
+}
+
+/// An answer without the compression that some servers use whether they are asked for it or not. It stays as bounded as one without.
+pub(crate) fn unpacked(answer: Response) -> Result<Response, SourceError> {
+    if answer.headers.get(CONTENT_ENCODING).is_none_or(|name| name.as_bytes() != b"gzip") {
+        return Ok(answer);
+    }
+    let packed: &[u8] = answer.body.as_ref();
+    let mut plain = Vec::new();
+    let one_more = u64::try_from(LARGEST).unwrap_or(u64::MAX).saturating_add(1);
+    MultiGzDecoder::new(packed)
+        .take(one_more)
+        .read_to_end(&mut plain)
+        .map_err(|error| SourceError::query("The answer's compression is broken.").with_detail(error))?;
+    if plain.len() > LARGEST {
+        return Err(SourceError::query(format!("The answer is larger than {LARGEST} bytes.")));
+    }
+    Ok(Response { body: plain.into(), ..answer })
+}
+
+/// Drives a connection until it is dropped.
+struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Gives a line to a function and empties it.
+fn whole(
+    line: &mut Vec<u8>,
+    each: &mut impl FnMut(&str) -> Result<bool, SourceError>,
+) -> Result<bool, SourceError> {
+    let text = std::str::from_utf8(line).map_err(|_| SourceError::query("The answer is not UTF-8."))?.trim();
+    let more = text.is_empty() || each(text)?;
+    line.clear();
+    Ok(more)
+}
+
+/// The headers that sign in: a token, a name with a password, or a key in a header of its own.
+pub(crate) fn sign_in(credentials: &Credentials, key_header: Option<&str>) -> Result<HeaderMap, SourceError> {
+    let mut headers = HeaderMap::new();
+    let secret = |text: String| {
+        let value = HeaderValue::from_str(&text).map_err(|_| {
+            SourceError::new(
+                ErrorCode::Authentication,
+                "The credentials have characters that HTTP does not allow.",
+            )
+        });
+        value.map(|mut value| {
+            value.set_sensitive(true);
+            value
+        })
+    };
+    if let Some(token) = &credentials.oauth_token {
+        headers.insert(AUTHORIZATION, secret(format!("Bearer {}", token.expose()))?);
+    } else if let Some(name) = &credentials.username {
+        use base64::Engine;
+        let password = credentials.password.as_ref().map(|password| password.expose()).unwrap_or_default();
+        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{}:{password}", name.expose()));
+        headers.insert(AUTHORIZATION, secret(format!("Basic {pair}"))?);
+    }
+    if let Some(key) = &credentials.api_key {
+        let name = key_header.unwrap_or("x-api-key");
+        let name = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| SourceError::connection(format!("{} is no name of a header.", quoted(name))))?;
+        headers.insert(name, secret(key.expose().to_owned())?);
+    }
+    Ok(headers)
+}
+
+/// A URL of the settings: `http` or `https`, and nothing that belongs to the credentials.
+pub(crate) fn url(text: &str) -> Result<Url, SourceError> {
+    let url = Url::parse(text)
+        .map_err(|error| SourceError::connection("The URL cannot be read.").with_detail(error))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(SourceError::connection("The URL must start with https:// or http://."));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(SourceError::connection(
+            "The URL has a user name or a password; they belong to the credentials.",
+        ));
+    }
+    Ok(url)
+}
+
+/// The base URL of a server: the connection string, or host and port.
+pub(crate) fn base(settings: &Settings, default_port: u16) -> Result<Url, SourceError> {
+    if let Some(text) = &settings.connection_string {
+        return url(text.as_str());
+    }
+    let host = settings.host.as_deref().ok_or_else(|| SourceError::connection("host is missing."))?;
+    let scheme = if settings.flag("tls", true)? { "https" } else { "http" };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let host = if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() };
+    url(&format!("{scheme}://{host}:{}/", settings.port.unwrap_or(default_port)))
+}
+
+/// A path below a base URL, each part escaped.
+pub(crate) fn below(base: &Url, parts: &[&str]) -> Result<Url, SourceError> {
+    let mut url = base.clone();
+    let mut path =
+        url.path_segments_mut().map_err(|()| SourceError::connection("The URL cannot have a path."))?;
+    path.pop_if_empty().extend(parts);
+    drop(path);
+    Ok(url)
+}

@@ -1,0 +1,148 @@
+//! GraphQL: one query whose answer holds rows, with the cursor of Relay's connections where it has one.
+
+use serde_json::{Map, Value, json};
+use url::Url;
+
+use super::client::{self, Client, Request};
+use super::{at_path, elements, json_body, nothing_at, text_at};
+use crate::error::{SourceError, quoted};
+use crate::network::NetworkPolicy;
+use crate::settings::Settings;
+use crate::snapshot::{Fetcher, Lines};
+
+/// Pages of one relation at most.
+const MOST_PAGES: usize = 10_000;
+
+/// A GraphQL endpoint and the query asked of it.
+pub(crate) struct Graphql {
+    client: Client,
+    url: Url,
+    query: String,
+    variables: Map<String, Value>,
+    rows_path: String,
+    /// The variable that takes the cursor, and where cursor and "there are more" stand.
+    cursor: Option<(String, String)>,
+    table: String,
+}
+
+impl Graphql {
+    pub(crate) async fn open(settings: &Settings, policy: &NetworkPolicy) -> Result<Self, SourceError> {
+        let missing = |name: &str| SourceError::connection(format!("metadata.{name} is missing."));
+        let url = client::url(settings.option("url")?.ok_or_else(|| missing("url"))?)?;
+        let query = settings.option("query")?.ok_or_else(|| missing("query"))?.to_owned();
+        // Mutations write, and a subscription has no end.
+        let operation = query.trim_start().trim_start_matches('\u{feff}');
+        if !(operation.starts_with('{') || operation.starts_with("query")) || has_other_operation(&query) {
+            return Err(SourceError::connection(
+                "metadata.query must be one GraphQL query: it starts with query or {.",
+            ));
+        }
+        let headers = client::sign_in(&settings.credentials, settings.option("api_key_header")?)?;
+        let page_info = settings.option("page_info_path")?.map(str::to_owned);
+        let variable = settings.option("cursor_variable")?.unwrap_or("after").to_owned();
+        Ok(Self {
+            client: Client::open(settings, policy, headers).await?,
+            url,
+            query,
+            variables: settings
+                .metadata
+                .get("variables")
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default(),
+            rows_path: settings.option("rows_path")?.unwrap_or("data").to_owned(),
+            cursor: page_info.map(|path| (variable, path)),
+            table: settings.option("table_name")?.unwrap_or("rows").to_owned(),
+        })
+    }
+
+    async fn ask(&self, query: &str, variables: &Map<String, Value>) -> Result<String, SourceError> {
+        let body = json!({ "query": query, "variables": variables });
+        let answer = self.client.send(Request::post(self.url.clone(), &body)).await?;
+        let body = json_body(&answer.body)?;
+        if let Some(errors) = at_path(body, "errors")?.filter(|errors| *errors != "null") {
+            let count = elements(errors)?.len();
+            return Err(SourceError::query(format!("The server answered with {count} GraphQL errors."))
+                .with_detail(errors.chars().take(500).collect::<String>()));
+        }
+        Ok(body.to_owned())
+    }
+}
+
+/// Whether a document defines a mutation or a subscription outside of strings and braces.
+fn has_other_operation(document: &str) -> bool {
+    let mut depth = 0_usize;
+    let mut outside = String::new();
+    let mut quoted = false;
+    for c in document.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            '{' if !quoted => depth += 1,
+            '}' if !quoted => depth = depth.saturating_sub(1),
+            _ if depth == 0 && !quoted => outside.push(c),
+            _ => {}
+        }
+    }
+    outside.split(|c: char| !c.is_alphanumeric()).any(|word| matches!(word, "mutation" | "subscription"))
+}
+
+#[async_trait::async_trait]
+impl Fetcher for Graphql {
+    async fn probe(&self, query: Option<&str>) -> Result<(Option<String>, Option<String>), SourceError> {
+        if query.is_some() {
+            return Err(SourceError::query("A GraphQL source runs its own query only; test it without one."));
+        }
+        let body = self.ask("{ __typename }", &Map::new()).await?;
+        Ok((None, text_at(&body, "data.__typename")?))
+    }
+
+    async fn relations(&self) -> Result<Vec<(String, String, Option<i64>)>, SourceError> {
+        Ok(vec![("main".to_owned(), self.table.clone(), None)])
+    }
+
+    async fn rows(&self, _: &str, table: &str, wanted: usize, out: &mut Lines) -> Result<(), SourceError> {
+        if table != self.table {
+            return Err(SourceError::query(format!("There is no relation {}.", quoted(table))));
+        }
+        let mut variables = self.variables.clone();
+        let mut last = None;
+        for _ in 0..MOST_PAGES {
+            let body = self.ask(&self.query, &variables).await?;
+            for row in elements(at_path(&body, &self.rows_path)?.ok_or_else(|| nothing_at(&self.rows_path))?)?
+            {
+                out.write(row)?;
+            }
+            let Some((variable, path)) = self.cursor.as_ref().filter(|_| out.rows < wanted) else {
+                return Ok(());
+            };
+            let more = at_path(&body, &format!("{path}.hasNextPage"))? == Some("true");
+            let cursor = text_at(&body, &format!("{path}.endCursor"))?;
+            match cursor.filter(|_| more) {
+                None => return Ok(()),
+                cursor if cursor == last => {
+                    return Err(SourceError::query("The next page is the page itself."));
+                }
+                Some(cursor) => {
+                    variables.insert(variable.clone(), json!(cursor));
+                    last = Some(cursor);
+                }
+            }
+        }
+        Err(SourceError::query(format!("There are more than {MOST_PAGES} pages.")))
+    }
+
+    fn tunnel(&self) -> Option<&crate::ssh::Tunnel> {
+        self.client.dialer.tunnel().map(AsRef::as_ref)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn mutations_are_found_wherever_they_stand() {
+        let other = |text: &str| super::has_other_operation(text);
+        assert!(other("query a { b } mutation c { d }"));
+        assert!(other("{ a } subscription { b }"));
+        assert!(!other("query mutations($a: String = \"mutation\") { mutation }"));
+    }
+}

@@ -1,0 +1,246 @@
+//! Connections to servers that speak MySQL's protocol.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt, stream};
+use mysql_async::prelude::Queryable;
+use mysql_async::{
+    ClientIdentity, Conn, DriverError, Error, IoError, Opts, OptsBuilder, Params, Row, SslOpts,
+};
+
+use crate::address::{self, Address};
+use crate::error::{ErrorCode, SourceError, within};
+use crate::network::dial::Dialer;
+use crate::network::tls::TlsMode;
+use crate::registry::TypeInfo;
+use crate::settings::{Credentials, Secret, Settings};
+
+/// Bytes of a packet, and so of a row, at most.
+const PACKET: usize = 128 << 20;
+
+/// How to connect to one server.
+pub(crate) struct Connector {
+    pub(crate) dialer: Dialer,
+    host: String,
+    port: u16,
+    pub(crate) database: String,
+    username: Option<String>,
+    password: Option<Secret>,
+    mode: TlsMode,
+    tls: SslOpts,
+    credentials: Credentials,
+    limit: Duration,
+    query_timeout: Duration,
+}
+
+impl Connector {
+    pub(crate) fn new(settings: &Settings, dialer: Dialer) -> Result<Self, SourceError> {
+        // The driver takes the process's provider; whoever comes first sets it, and all set this one.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let address = match &settings.connection_string {
+            Some(text) => address::parse(text.as_str())?,
+            None => Address::default(),
+        };
+        let missing = |field: &str| SourceError::connection(format!("{field} is missing."));
+        let host = settings.host.clone().or(address.host).ok_or_else(|| missing("host"))?;
+        let database =
+            settings.database_name.clone().or(address.database).ok_or_else(|| missing("database_name"))?;
+        let port =
+            settings.port.or(address.port).or(TypeInfo::of(settings.kind).default_port).unwrap_or(3306);
+        let word = address.options.get("ssl-mode").or_else(|| address.options.get("sslmode"));
+        let mode = match (settings.option("ssl_mode")?, word) {
+            (Some(word), _) => TlsMode::parse(word)?,
+            (None, Some(word)) => TlsMode::parse(word)?,
+            (None, None) => TlsMode::Prefer,
+        };
+        let mut credentials = settings.credentials.clone();
+        let username =
+            credentials.username.as_ref().map(|name| name.expose().to_owned()).or(address.username);
+        let password = credentials.password.clone().or(address.password);
+        credentials.password.clone_from(&password);
+        Ok(Self {
+            dialer,
+            tls: tls(settings, mode, &host)?,
+            host,
+            port,
+            database,
+            username,
+            password,
+            mode,
+            credentials,
+            limit: settings.connection_timeout,
+            query_timeout: settings.query_timeout,
+        })
+    }
+
+    /// A new connection for reading queries and no others.
+    pub(crate) async fn connect(&self, limit: Duration) -> Result<Conn, SourceError> {
+        self.connect_for(limit, self.query_timeout).await
+    }
+
+    /// The same for queries of at most so long, which the server ends by itself: also when nobody here is left to ask it to.
+    pub(crate) async fn connect_for(&self, limit: Duration, queries: Duration) -> Result<Conn, SourceError> {
+        let limit = limit.min(self.limit);
+        within(limit, "Connecting", async {
+            let mut conn = match self.plain_or_not(self.mode != TlsMode::Disable).await {
+                Err(Error::Driver(DriverError::NoClientSslFlagFromServer))
+                    if self.mode == TlsMode::Prefer =>
+                {
+                    self.plain_or_not(false).await.map_err(|error| self.error(&error))?
+                }
+                Err(Error::Other(error)) if error.is::<SourceError>() => {
+                    return Err(error
+                        .downcast::<SourceError>()
+                        .map_or_else(|_| SourceError::connection(""), |error| *error));
+                }
+                other => other.map_err(|error| self.error(&error))?,
+            };
+            let version: Option<String> =
+                conn.query_first("SELECT VERSION()").await.map_err(|error| self.error(&error))?;
+            let seconds = queries.as_secs().max(1);
+            let bound = match version {
+                Some(version) if version.contains("MariaDB") => {
+                    format!("SET SESSION max_statement_time = {seconds}")
+                }
+                Some(version) if version.starts_with(['8', '9']) => {
+                    format!(
+                        "SET SESSION max_execution_time = {}",
+                        seconds.saturating_mul(1_000).min(u32::MAX.into())
+                    )
+                }
+                // Others that speak the protocol may know neither; the deadline here ends their queries.
+                _ => return Ok(conn),
+            };
+            conn.query_drop(bound).await.map_err(|error| self.error(&error))?;
+            Ok(conn)
+        })
+        .await
+    }
+
+    async fn plain_or_not(&self, tls: bool) -> Result<Conn, Error> {
+        let (addresses, port) = self.addresses().await.map_err(|error| Error::Other(Box::new(error)))?;
+        let opts: Opts = OptsBuilder::default()
+            .ip_or_hostname(addresses.first().map_or_else(|| self.host.clone(), IpAddr::to_string))
+            .resolved_ips(Some(addresses))
+            .tcp_port(port)
+            .user(self.username.clone())
+            .pass(self.password.as_ref().map(|secret| secret.expose().to_owned()))
+            .db_name(Some(self.database.clone()))
+            // A server on this machine would otherwise be asked for its socket, whatever it says that is.
+            .prefer_socket(false)
+            .tcp_nodelay(true)
+            .stmt_cache_size(8)
+            .max_allowed_packet(Some(PACKET))
+            .ssl_opts(tls.then(|| self.tls.clone()))
+            // Said again after the handshake, which servers may ignore: a narrower character set turns letters into question marks.
+            .setup(vec![
+                "SET NAMES utf8mb4",
+                "SET SESSION TRANSACTION READ ONLY",
+                "SET SESSION time_zone = '+00:00'",
+            ])
+            .into();
+        Conn::new(opts).await
+    }
+
+    /// Where the driver connects to: the checked addresses, or the near end of the tunnel.
+    async fn addresses(&self) -> Result<(Vec<IpAddr>, u16), SourceError> {
+        if let Some(tunnel) = self.dialer.tunnel() {
+            let near = tunnel.listen(&self.host, self.port).await?;
+            return Ok((vec![near.ip()], near.port()));
+        }
+        let found = self.dialer.policy().resolve(&self.host, self.port).await?;
+        Ok((found.into_iter().map(|address| address.ip()).collect(), self.port))
+    }
+
+    /// Ends what a connection is doing, by another one.
+    pub(crate) async fn kill(&self, id: u32) {
+        let killed = within(Duration::from_secs(5), "Cancelling", async {
+            let mut conn = self.connect(Duration::from_secs(5)).await?;
+            conn.query_drop(format!("KILL QUERY {id}")).await.map_err(|error| self.error(&error))?;
+            conn.disconnect().await.map_err(|error| self.error(&error))
+        });
+        if let Err(error) = killed.await {
+            tracing::debug!(detail = error.detail, "a query of a data source could not be cancelled");
+        }
+    }
+
+    /// The contract's code for an error of the driver. Only the error's number is told.
+    pub(crate) fn error(&self, error: &Error) -> SourceError {
+        let known = match error {
+            Error::Server(server) => match server.code {
+                1045 | 1698 | 1862 | 1820 | 4151 => SourceError::new(
+                    ErrorCode::Authentication,
+                    "The server refused the user name or the password.",
+                ),
+                1044 | 1142 | 1143 | 1227 => {
+                    SourceError::query(format!("The user may not read this (error {}).", server.code))
+                }
+                1049 => SourceError::connection("The database does not exist."),
+                1040 | 1203 | 1226 => SourceError::connection("The server has no free connection."),
+                1317 | 1969 | 3024 => {
+                    SourceError::new(ErrorCode::Timeout, "The query took too long, or was cancelled.")
+                }
+                1792 => SourceError::query("The query writes; only reads are allowed (error 1792)."),
+                code => SourceError::query(format!("The server refused the query (error {code}).")),
+            },
+            Error::Io(IoError::Tls(_)) => SourceError::connection(
+                "TLS with the server failed: its certificate or protocol is not accepted.",
+            ),
+            Error::Driver(DriverError::NoClientSslFlagFromServer) => {
+                SourceError::connection("The server has no TLS, which metadata.ssl_mode asks for.")
+            }
+            Error::Driver(DriverError::UnknownAuthPlugin { .. } | DriverError::CleartextPluginDisabled) => {
+                SourceError::new(
+                    ErrorCode::Authentication,
+                    "The server asks for a way to sign in that is not known.",
+                )
+            }
+            Error::Driver(DriverError::PacketTooLarge) => {
+                SourceError::query(format!("A row is larger than {PACKET} bytes."))
+            }
+            Error::Io(_) | Error::Driver(DriverError::ConnectionClosed) => {
+                SourceError::connection("The connection to the server failed or ended.")
+            }
+            _ => SourceError::connection("The server does not answer as one."),
+        };
+        known.with_detail(self.credentials.redact(&error.to_string()))
+    }
+}
+
+/// The rows of a query, which is prepared and so is one statement. Without a result there are none.
+pub(crate) async fn rows<'a>(
+    conn: &'a mut Conn,
+    query: &str,
+    parameters: Params,
+) -> Result<impl Stream<Item = Result<Row, Error>> + Unpin + use<'a>, Error> {
+    let result = conn.exec_iter(query.to_owned(), parameters).await?;
+    let rows = result.stream_and_drop::<Row>().await?;
+    Ok(stream::iter(rows).flatten())
+}
+
+fn tls(settings: &Settings, mode: TlsMode, host: &str) -> Result<SslOpts, SourceError> {
+    let own = settings.option("ssl_ca")?;
+    let name = settings.option("ssl_server_name")?.unwrap_or(host);
+    let unverified = match mode {
+        TlsMode::Disable | TlsMode::Prefer => true,
+        TlsMode::Require => own.is_none(),
+        TlsMode::VerifyCa | TlsMode::VerifyFull => false,
+    };
+    let mut tls = SslOpts::default()
+        .with_danger_accept_invalid_certs(unverified)
+        .with_danger_skip_domain_validation(mode != TlsMode::VerifyFull)
+        .with_danger_tls_hostname_override(Some(name.trim_matches(['[', ']']).to_owned()));
+    if let Some(pem) = own {
+        tls = tls.with_root_certs(vec![pem.as_bytes().to_vec().into()]).with_disable_built_in_roots(true);
+    }
+    if let Some(chain) = settings.option("ssl_cert")? {
+        let key = settings.credentials.api_key.as_ref().map(|key| key.expose().as_bytes().to_vec());
+        let key = key.ok_or_else(|| {
+            SourceError::connection("credentials.api_key must hold the PEM private key of metadata.ssl_cert.")
+        })?;
+        tls =
+            tls.with_client_identity(Some(ClientIdentity::new(chain.as_bytes().to_vec().into(), key.into())));
+    }
+    Ok(tls)
+}

@@ -1,0 +1,234 @@
+//! Connections to servers that speak PostgreSQL's protocol.
+
+use std::error::Error as _;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+use tokio_postgres::{CancelToken, Client, Config};
+use tokio_rustls::client;
+
+use super::framed::{Dialed, Framed, LARGEST, Messages};
+use crate::address::{self, Address};
+use crate::error::{ErrorCode, SourceError, within};
+use crate::network::dial::Dialer;
+use crate::network::tls::{Tls, TlsMode};
+use crate::registry::{SourceType, TypeInfo};
+use crate::settings::{Credentials, Settings};
+
+/// How to connect to one database.
+pub(crate) struct Connector {
+    pub(crate) kind: SourceType,
+    pub(crate) dialer: Dialer,
+    config: Config,
+    host: String,
+    port: u16,
+    tls: Tls,
+    credentials: Credentials,
+    limit: Duration,
+    query_timeout: Duration,
+    /// Whether a connection ended because of a row that is too large.
+    oversized: Arc<AtomicBool>,
+}
+
+impl Connector {
+    pub(crate) async fn new(settings: &Settings, dialer: Dialer) -> Result<Self, SourceError> {
+        let address = match &settings.connection_string {
+            Some(text) => address::parse(text.as_str())?,
+            None => Address::default(),
+        };
+        let host = settings.host.clone().or(address.host).ok_or_else(|| missing("host"))?;
+        let database =
+            settings.database_name.clone().or(address.database).ok_or_else(|| missing("database_name"))?;
+        let port =
+            settings.port.or(address.port).or(TypeInfo::of(settings.kind).default_port).unwrap_or(5432);
+        let default = match address.options.get("sslmode") {
+            Some(word) => TlsMode::parse(word)?,
+            None => TlsMode::Prefer,
+        };
+        let tls = Tls::of(settings, &host, default)?;
+        let mut credentials = settings.credentials.clone();
+        credentials.password = credentials.password.or(address.password);
+        let mut config = Config::new();
+        config.dbname(&database).application_name("tidegate").ssl_mode(match tls.mode {
+            TlsMode::Disable => SslMode::Disable,
+            TlsMode::Prefer => SslMode::Prefer,
+            TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
+        });
+        let user = credentials.username.as_ref().map(|user| user.expose().to_owned()).or(address.username);
+        // Without one the driver would tell the server as whom this program runs.
+        config.user(user.unwrap_or_default());
+        if let Some(password) = &credentials.password {
+            config.password(password.expose());
+        }
+        Ok(Self {
+            kind: settings.kind,
+            dialer,
+            config,
+            host,
+            port,
+            tls,
+            credentials,
+            limit: settings.connection_timeout,
+            query_timeout: settings.query_timeout,
+            oversized: Arc::default(),
+        })
+    }
+
+    /// A new connection, ready for reading queries and no others.
+    pub(crate) async fn connect(&self, limit: Duration) -> Result<Client, SourceError> {
+        self.connect_for(limit, self.query_timeout).await
+    }
+
+    /// The same for queries of at most so long, which the server ends by itself: also when nobody here is left to ask it to.
+    pub(crate) async fn connect_for(
+        &self,
+        limit: Duration,
+        queries: Duration,
+    ) -> Result<Client, SourceError> {
+        within(limit.min(self.limit), "Connecting", async {
+            let stream = self.stream().await?;
+            let (client, connection) =
+                self.config.connect_raw(stream, self.handshake()).await.map_err(|error| self.error(&error))?;
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a connection to a data source ended");
+                }
+            });
+            let milliseconds = queries.as_millis().clamp(1, i32::MAX as u128);
+            // Redshift knows few of PostgreSQL's settings; its transactions are made read-only one by one.
+            let setup = match self.kind {
+                SourceType::Redshift => format!("SET statement_timeout TO {milliseconds}"),
+                _ => format!(
+                    "SET statement_timeout = {milliseconds}; SET default_transaction_read_only = on; \
+                     SET standard_conforming_strings = on; SET IntervalStyle = 'iso_8601'; SET DateStyle = 'ISO, YMD'; \
+                     SET TimeZone = 'UTC'"
+                ),
+            };
+            client.batch_execute(&setup).await.map_err(|error| self.error(&error))?;
+            Ok(client)
+        })
+        .await
+    }
+
+    /// Asks the server to stop what a connection is doing, by a connection of its own as the protocol has it.
+    pub(crate) async fn cancel(&self, token: CancelToken) {
+        let asked = within(Duration::from_secs(5), "Cancelling", async {
+            let stream = self.stream().await?;
+            token.cancel_query_raw(stream, self.handshake()).await.map_err(|error| self.error(&error))
+        });
+        if let Err(error) = asked.await {
+            tracing::debug!(detail = error.detail, "a query of a data source could not be cancelled");
+        }
+    }
+
+    async fn stream(&self) -> Result<Plain, SourceError> {
+        // A server that is asked for TLS says in one byte whether it has it.
+        let before = usize::from(self.tls.mode != TlsMode::Disable);
+        let messages = Some(Messages::new(before, &self.oversized));
+        Ok(Framed { stream: Dialed(self.dialer.dial(&self.host, self.port).await?), messages })
+    }
+
+    fn handshake(&self) -> Handshake {
+        Handshake { tls: self.tls.clone(), oversized: Arc::clone(&self.oversized) }
+    }
+
+    /// The contract's code for an error of the driver. Only the SQLSTATE is told.
+    pub(crate) fn error(&self, error: &tokio_postgres::Error) -> SourceError {
+        let detail = self.credentials.redact(&chain(error));
+        let Some(server) = error.as_db_error() else {
+            let text = error.to_string();
+            // The driver tells what is missing in the cause only.
+            let cause = error.source().map(ToString::to_string).unwrap_or_default();
+            let known = if self.oversized.swap(false, Ordering::Relaxed) {
+                SourceError::query(format!("A row is larger than {LARGEST} bytes."))
+            } else if text.starts_with("error performing TLS handshake") {
+                SourceError::connection(
+                    "TLS with the server failed: its certificate or protocol is not accepted.",
+                )
+            } else if cause == "password missing" || text.starts_with("authentication") {
+                SourceError::new(
+                    ErrorCode::Authentication,
+                    "The server asks for a password, or for a way to sign in that is not known.",
+                )
+            } else if text.starts_with("db error") || text.contains("deserializing") {
+                SourceError::query("The answer of the server cannot be read.")
+            } else {
+                SourceError::connection("The connection to the server failed or ended.")
+            };
+            return known.with_detail(detail);
+        };
+        let state = server.code().code();
+        let known = match (state, state.get(..2).unwrap_or_default()) {
+            (_, "28") => SourceError::new(
+                ErrorCode::Authentication,
+                "The server refused the user name or the password.",
+            ),
+            ("3D000", _) => SourceError::connection("The database does not exist."),
+            ("57014", _) => {
+                SourceError::new(ErrorCode::Timeout, "The query took too long, or was cancelled.")
+            }
+            ("53300", _) => SourceError::connection("The server has no free connection."),
+            ("42501", _) => SourceError::query("The user may not read this (SQLSTATE 42501)."),
+            ("42P01" | "3F000", _) => {
+                SourceError::query(format!("The relation does not exist (SQLSTATE {state})."))
+            }
+            ("25006", _) => SourceError::query("The query writes; only reads are allowed (SQLSTATE 25006)."),
+            (_, "08" | "57" | "53") => {
+                SourceError::connection(format!("The server cannot serve (SQLSTATE {state})."))
+            }
+            _ => SourceError::query(format!("The server refused the query (SQLSTATE {state}).")),
+        };
+        known.with_detail(detail)
+    }
+}
+
+fn missing(field: &str) -> SourceError {
+    SourceError::connection(format!("{field} is missing."))
+}
+
+/// An error with its causes.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// A stream before TLS, or without it.
+type Plain = Framed<Dialed>;
+type Encrypted = Framed<client::TlsStream<Plain>>;
+
+struct Handshake {
+    tls: Tls,
+    oversized: Arc<AtomicBool>,
+}
+
+impl TlsConnect<Plain> for Handshake {
+    type Stream = Encrypted;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Encrypted>>;
+
+    fn connect(self, mut stream: Plain) -> Self::Future {
+        // From here on it carries records of TLS, and these carry the messages.
+        stream.messages = None;
+        Box::pin(async move {
+            let stream = self.tls.connector.connect(self.tls.name, stream).await?;
+            Ok(Framed { stream, messages: Some(Messages::new(0, &self.oversized)) })
+        })
+    }
+}
+
+impl TlsStream for Encrypted {
+    fn channel_binding(&self) -> ChannelBinding {
+        ChannelBinding::none()
+    }
+}

@@ -1,0 +1,360 @@
+//! Sources without columns: what they hold is fetched as JSON, kept for a while in a temporary file, and read from there like any JSON
+//! file, with the types that hold every value.
+
+use std::collections::HashMap;
+use std::io::{BufWriter, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_schema::{Schema, SchemaRef};
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::discovered::{Column, Discovered, Schema as Place, Table, TableKind};
+use crate::error::{ErrorCode, SourceError, quoted, within};
+use crate::files::{self, Format, spool::Spooled};
+use crate::filter::Filter;
+use crate::gate;
+use crate::settings::Settings;
+use crate::source::{BatchStream, Relation, Scan, Source, Tested};
+
+/// Bytes of one relation at most.
+const LARGEST: u64 = 1 << 30;
+/// Rows from which discovery learns the columns.
+const SAMPLE: usize = 1_000;
+/// Relations that discovery looks into; of others it tells the name.
+const LOOKED_INTO: usize = 200;
+/// Relations kept at once, and bytes of all of them. One that is larger is kept alone.
+const KEPT: usize = 50;
+const KEPT_BYTES: u64 = 2 << 30;
+
+/// Fetches what a server holds.
+#[async_trait::async_trait]
+pub(crate) trait Fetcher: Send + Sync {
+    /// Version and first result, for a test.
+    async fn probe(&self, query: Option<&str>) -> Result<(Option<String>, Option<String>), SourceError>;
+    /// The relations there are: schema, name, rows if known.
+    async fn relations(&self) -> Result<Vec<(String, String, Option<i64>)>, SourceError>;
+    /// Writes rows of a relation, at least as many as wanted if there are as many. It runs on a thread that may block.
+    async fn rows(
+        &self,
+        schema: &str,
+        table: &str,
+        wanted: usize,
+        out: &mut Lines,
+    ) -> Result<(), SourceError>;
+    /// Whether a tunnel is used.
+    fn tunnel(&self) -> Option<&crate::ssh::Tunnel>;
+}
+
+/// Rows, written one JSON value after the other.
+pub(crate) struct Lines {
+    file: BufWriter<std::fs::File>,
+    bytes: u64,
+    pub(crate) rows: usize,
+}
+
+impl Lines {
+    fn new() -> Result<Self, SourceError> {
+        let file = tempfile::tempfile().map_err(files::spool::broken)?;
+        Ok(Self { file: BufWriter::with_capacity(256 << 10, file), bytes: 0, rows: 0 })
+    }
+
+    /// Writes a row that is JSON text. It may wait for the disk: it is called on a thread that may block.
+    pub(crate) fn write(&mut self, json: &str) -> Result<(), SourceError> {
+        self.bytes += json.len() as u64 + 1;
+        if self.bytes > LARGEST {
+            return Err(SourceError::query(format!("The relation has more than {LARGEST} bytes.")));
+        }
+        self.file
+            .write_all(json.as_bytes())
+            .and_then(|()| self.file.write_all(b"\n"))
+            .map_err(files::spool::broken)?;
+        self.rows += 1;
+        Ok(())
+    }
+
+    async fn format(self, table: &str) -> Result<Arc<dyn Format>, SourceError> {
+        let table = table.to_owned();
+        let empty = self.rows == 0;
+        files::blocking(move || {
+            let file = self.file.into_inner().map_err(|error| files::spool::broken(error.into_error()))?;
+            let spooled = Spooled::of(file, table)?;
+            files::json_lines(spooled, empty)
+        })
+        .await
+    }
+}
+
+/// A relation, when it was fetched, and its bytes.
+struct Kept {
+    format: Arc<dyn Format>,
+    since: Instant,
+    bytes: u64,
+}
+
+/// Forgets relations that are old, and others until there is room for so many bytes more: the oldest first.
+fn make_room(kept: &mut HashMap<(String, String), Kept>, life: Duration, bytes: u64) {
+    kept.retain(|_, kept| kept.since.elapsed() < life);
+    loop {
+        let held: u64 = kept.values().map(|kept| kept.bytes).sum();
+        if kept.len() < KEPT && held.saturating_add(bytes) <= KEPT_BYTES {
+            return;
+        }
+        let oldest = kept.iter().min_by_key(|(_, kept)| kept.since).map(|(key, _)| key.clone());
+        let Some(oldest) = oldest else { return };
+        kept.remove(&oldest);
+    }
+}
+
+/// A source whose relations are fetched.
+pub(crate) struct Snapshots<F> {
+    fetcher: Arc<F>,
+    kept: tokio::sync::Mutex<HashMap<(String, String), Kept>>,
+    life: Duration,
+    limit: Duration,
+    default_schema: String,
+}
+
+impl<F: Fetcher + 'static> Snapshots<F> {
+    pub(crate) fn new(settings: &Settings, fetcher: F, default_schema: &str) -> Result<Self, SourceError> {
+        let life = match settings.metadata.get("cache_seconds") {
+            None => 60,
+            Some(value) => value.as_u64().filter(|seconds| *seconds <= 86_400).ok_or_else(|| {
+                SourceError::connection("metadata.cache_seconds must be a whole number up to 86400.")
+            })?,
+        };
+        Ok(Self {
+            fetcher: Arc::new(fetcher),
+            kept: tokio::sync::Mutex::default(),
+            life: Duration::from_secs(life),
+            limit: settings.query_timeout,
+            default_schema: default_schema.to_owned(),
+        })
+    }
+
+    /// The relation as it was fetched at most `life` ago. Of those who ask at the same time one fetches.
+    async fn snapshot(&self, relation: &Relation) -> Result<Arc<dyn Format>, SourceError> {
+        let schema = relation.schema.as_deref().unwrap_or(&self.default_schema).to_owned();
+        let key = (schema, relation.table.clone());
+        let mut kept = self.kept.lock().await;
+        if let Some(found) = kept.get(&key)
+            && found.since.elapsed() < self.life
+        {
+            return Ok(Arc::clone(&found.format));
+        }
+        kept.remove(&key);
+        make_room(&mut kept, self.life, 0);
+        let (format, bytes) = self.fetched(&key.0, &key.1, usize::MAX).await?;
+        make_room(&mut kept, self.life, bytes);
+        kept.insert(key, Kept { format: Arc::clone(&format), since: Instant::now(), bytes });
+        Ok(format)
+    }
+
+    /// The rows in a file. Writing them waits for the disk, so a thread that may block drives the fetching; it ends when nobody waits.
+    async fn lines(&self, schema: String, table: String, wanted: usize) -> Result<Lines, SourceError> {
+        let (fetcher, limit, runtime) = (Arc::clone(&self.fetcher), self.limit, Handle::current());
+        let (waiting, nobody_waits) = oneshot::channel::<()>();
+        let lines = files::blocking(move || {
+            let mut lines = Lines::new()?;
+            runtime.block_on(async {
+                let rows = fetcher.rows(&schema, &table, wanted, &mut lines);
+                match within(limit, "Fetching the rows", select(rows, nobody_waits).map(Ok)).await? {
+                    Either::Left((fetched, _)) => fetched,
+                    Either::Right(_) => Err(SourceError::query("Nobody waits for the rows any more.")),
+                }
+            })?;
+            Ok(lines)
+        })
+        .await;
+        drop(waiting);
+        lines
+    }
+
+    async fn fetched(
+        &self,
+        schema: &str,
+        table: &str,
+        wanted: usize,
+    ) -> Result<(Arc<dyn Format>, u64), SourceError> {
+        let lines = self.lines(schema.to_owned(), table.to_owned(), wanted).await?;
+        let bytes = lines.bytes;
+        Ok((lines.format(table).await?, bytes))
+    }
+}
+
+#[async_trait::async_trait]
+impl<F: Fetcher + 'static> Source for Snapshots<F> {
+    async fn test(&self, query: Option<&str>, timeout: Duration) -> Result<Tested, SourceError> {
+        let began = Instant::now();
+        let (version, result) = within(timeout, "The test", self.fetcher.probe(query)).await?;
+        let result = result.map(|text| gate::bounded(&text));
+        Ok(Tested { version, result, tunnel: self.fetcher.tunnel().is_some(), elapsed: began.elapsed() })
+    }
+
+    async fn discover(&self, schema: Option<&str>) -> Result<Discovered, SourceError> {
+        let relations = within(self.limit, "Discovery", self.fetcher.relations()).await?;
+        let mut found = Discovered::default();
+        for (at, (place, name, row_count)) in relations.into_iter().enumerate() {
+            if schema.is_some_and(|schema| schema != place) {
+                continue;
+            }
+            let mut columns = Vec::new();
+            if at < LOOKED_INTO {
+                let sample = match self.fetched(&place, &name, SAMPLE).await {
+                    Ok((sample, _)) => Some(sample),
+                    // One that may not be read, or has rows that cannot be, is there all the same, and so are the others.
+                    Err(error) if matches!(error.code, ErrorCode::Query | ErrorCode::Authentication) => {
+                        tracing::debug!(
+                            detail = error.detail,
+                            "a relation could not be looked into: {error}"
+                        );
+                        None
+                    }
+                    Err(error) => return Err(error),
+                };
+                for table in sample.iter().flat_map(|sample| sample.tables()) {
+                    for (index, field) in table.schema.fields().iter().enumerate() {
+                        columns.push(Column::plain(field.name(), files::type_name(field), index + 1));
+                    }
+                }
+            }
+            let table = Table { name, kind: TableKind::Collection, row_count, comment: None, columns };
+            match found.schemas.iter_mut().find(|known| known.name == place) {
+                Some(known) => known.tables.push(table),
+                None => found.schemas.push(Place { name: place, tables: vec![table] }),
+            }
+        }
+        Ok(found)
+    }
+
+    async fn schema(&self, relation: &Relation) -> Result<SchemaRef, SourceError> {
+        let snapshot = self.snapshot(relation).await?;
+        let table = snapshot.tables().first();
+        let table = table.ok_or_else(|| {
+            SourceError::query(format!("There is no relation {}.", quoted(&relation.table)))
+        })?;
+        Ok(SchemaRef::clone(&table.schema))
+    }
+
+    fn evaluates(&self, _: &Schema, _: &Filter) -> bool {
+        false
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<BatchStream, SourceError> {
+        files::scan(self.snapshot(&scan.relation).await?, 0, &scan, self.limit)
+    }
+
+    async fn close(&self) {
+        self.kept.lock().await.clear();
+        if let Some(tunnel) = self.fetcher.tunnel() {
+            tunnel.close().await;
+        }
+    }
+
+    fn host_key(&self) -> Option<String> {
+        self.fetcher.tunnel().map(|tunnel| tunnel.host_key().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nothing;
+
+    impl Format for Nothing {
+        fn describe(&self) -> String {
+            String::new()
+        }
+
+        fn tables(&self) -> &[files::FileTable] {
+            &[]
+        }
+
+        fn read(&self, _: usize, _: &[usize], _: &mut files::Sink) -> Result<(), SourceError> {
+            Ok(())
+        }
+    }
+
+    /// Tells on which thread it writes.
+    struct Slow(std::sync::mpsc::Sender<std::thread::ThreadId>);
+
+    #[async_trait::async_trait]
+    impl Fetcher for Slow {
+        async fn probe(&self, _: Option<&str>) -> Result<(Option<String>, Option<String>), SourceError> {
+            Ok((None, None))
+        }
+
+        async fn relations(&self) -> Result<Vec<(String, String, Option<i64>)>, SourceError> {
+            Ok(Vec::new())
+        }
+
+        async fn rows(&self, _: &str, table: &str, _: usize, out: &mut Lines) -> Result<(), SourceError> {
+            out.write("{\"n\": 1}")?;
+            self.0.send(std::thread::current().id()).unwrap();
+            if table == "endless" {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        }
+
+        fn tunnel(&self) -> Option<&crate::ssh::Tunnel> {
+            None
+        }
+    }
+
+    // A disk that is slow held up everything else that ran on the thread.
+    #[tokio::test]
+    async fn rows_are_written_where_a_thread_may_block() {
+        let (sender, threads) = std::sync::mpsc::channel();
+        let settings = Settings::new(crate::SourceType::RestApi);
+        let source = Snapshots::new(&settings, Slow(sender), "main").unwrap();
+        let (format, bytes) = source.fetched("main", "t", usize::MAX).await.unwrap();
+        assert_eq!((format.tables()[0].rows, bytes), (Some(1), 9));
+        assert_ne!(threads.recv().unwrap(), std::thread::current().id());
+    }
+
+    #[tokio::test]
+    async fn fetching_ends_when_nobody_waits_for_it() {
+        let (sender, threads) = std::sync::mpsc::channel();
+        let settings = Settings::new(crate::SourceType::RestApi);
+        let source = Snapshots::new(&settings, Slow(sender), "main").unwrap();
+        let fetcher = Arc::clone(&source.fetcher);
+        let waiting =
+            tokio::time::timeout(Duration::from_millis(200), source.fetched("main", "endless", usize::MAX));
+        assert!(waiting.await.is_err());
+        threads.recv().unwrap();
+        drop(source);
+        // The thread that fetched has the other one.
+        for _ in 0..500 {
+            if Arc::strong_count(&fetcher) == 1 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it is still fetched");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_kept_fits_on_a_disk() {
+        let mut kept = HashMap::new();
+        let life = Duration::from_secs(60);
+        let mut keep = async |name: &str, bytes: u64| {
+            make_room(&mut kept, life, bytes);
+            let one = Kept { format: Arc::new(Nothing), since: Instant::now(), bytes };
+            kept.insert(("s".to_owned(), name.to_owned()), one);
+            tokio::time::advance(Duration::from_secs(1)).await;
+            let mut names: Vec<String> = kept.keys().map(|(_, name)| name.clone()).collect();
+            names.sort();
+            names
+        };
+        keep("a", 1 << 30).await;
+        assert_eq!(keep("b", 1 << 30).await, ["a", "b"]);
+        assert_eq!(keep("c", 1).await, ["b", "c"], "the oldest goes");
+        assert_eq!(keep("d", 3 << 30).await, ["d"]);
+    }
+}

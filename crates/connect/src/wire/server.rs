@@ -1,0 +1,303 @@
+//! A server as a source: connections in a pool, columns of relations remembered, rows read by a task of their own, which ends when
+//! nobody wants more.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Schema, SchemaRef};
+use futures_util::{StreamExt, stream};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::Endpoint;
+use crate::discovered::Discovered;
+use crate::error::{SourceError, within};
+use crate::filter::Filter;
+use crate::gate;
+use crate::pool::{Place, Pool};
+use crate::rows::{Batch, Cell};
+use crate::source::{BatchStream, Connections, Relation, Scan, Source, Tested};
+
+/// How long the columns of a relation are taken to be as they were.
+const PLAN_LIFE: Duration = Duration::from_secs(60);
+/// Relations whose columns are remembered.
+const PLANS: usize = 1_000;
+/// How long an idle connection may take to show that it still answers.
+const PING: Duration = Duration::from_secs(2);
+/// How long stopping a read at the server may take.
+const STOPPING: Duration = Duration::from_secs(5);
+
+/// What a protocol does.
+#[async_trait::async_trait]
+pub(crate) trait Driver: Send + Sync + 'static {
+    /// A connection that is signed in.
+    type Conn: Send + 'static;
+    /// What is known of a relation.
+    type Plan: Send + Sync + 'static;
+
+    fn endpoint(&self) -> &Endpoint;
+    async fn connect(&self) -> Result<Self::Conn, SourceError>;
+    /// Whether an idle connection still answers.
+    async fn is_alive(&self, conn: &mut Self::Conn) -> bool;
+    /// Version and first result, for a test.
+    async fn probe(
+        &self,
+        conn: &mut Self::Conn,
+        query: Option<&str>,
+    ) -> Result<(Option<String>, Option<String>), SourceError>;
+    async fn discover(&self, conn: &mut Self::Conn, schema: Option<&str>) -> Result<Discovered, SourceError>;
+    /// Looks the columns of a relation up.
+    async fn plan(&self, conn: &mut Self::Conn, relation: &Relation) -> Result<Self::Plan, SourceError>;
+    fn schema<'p>(&self, plan: &'p Self::Plan) -> &'p SchemaRef;
+    /// Which of several filters are applied, exactly.
+    fn applies(&self, plan: &Self::Plan, filters: &[Filter]) -> Vec<bool>;
+    /// Reads what is wanted to its end.
+    async fn read(
+        &self,
+        conn: &mut Self::Conn,
+        work: &Work<Self::Plan>,
+        out: &mut Out,
+    ) -> Result<(), SourceError>;
+    /// Ends what a connection is doing, at the server too, and closes it.
+    async fn abandon(&self, conn: Self::Conn);
+}
+
+/// What is to be read.
+pub(crate) struct Work<P> {
+    pub(crate) plan: Arc<P>,
+    pub(crate) relation: Relation,
+    /// The columns wanted, in their order.
+    pub(crate) schema: SchemaRef,
+    /// Those that are to be applied.
+    pub(crate) filters: Vec<Filter>,
+    pub(crate) limit: Option<usize>,
+}
+
+/// Where rows go.
+pub(crate) struct Out {
+    batch: Batch,
+    sender: mpsc::Sender<Result<RecordBatch, SourceError>>,
+}
+
+impl Out {
+    /// Appends the value of a column in the present row.
+    pub(crate) fn append(&mut self, index: usize, cell: Cell<'_>) -> Result<(), SourceError> {
+        self.batch.append(index, cell)
+    }
+
+    /// Ends the row. Waits while the reader has enough; for ever when there is none any more, in which case the read is dropped.
+    pub(crate) async fn end_row(&mut self) -> Result<(), SourceError> {
+        if self.batch.end_row() {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), SourceError> {
+        let batch = self.batch.take()?;
+        if self.sender.send(Ok(batch)).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+}
+
+/// The columns of a relation and when they were looked up.
+type Remembered<P> = (Arc<P>, Instant);
+
+/// A source that speaks a driver's protocol.
+pub(crate) struct Server<D: Driver> {
+    driver: Arc<D>,
+    pool: Pool<D::Conn>,
+    plans: Mutex<HashMap<Relation, Remembered<D::Plan>>>,
+}
+
+impl<D: Driver> Server<D> {
+    pub(crate) fn new(driver: D) -> Self {
+        let pool = Pool::new(driver.endpoint().pool_size);
+        Self { driver: Arc::new(driver), pool, plans: Mutex::default() }
+    }
+
+    async fn conn(&self) -> Result<(Place<D::Conn>, D::Conn), SourceError> {
+        let (place, idle) = self.pool.take(self.driver.endpoint().limit, |_| true).await?;
+        if let Some(mut conn) = idle
+            && matches!(tokio::time::timeout(PING, self.driver.is_alive(&mut conn)).await, Ok(true))
+        {
+            return Ok((place, conn));
+        }
+        Ok((place, self.connected(self.driver.endpoint().limit).await?))
+    }
+
+    async fn connected(&self, limit: Duration) -> Result<D::Conn, SourceError> {
+        within(limit.min(self.driver.endpoint().limit), "Connecting", self.driver.connect()).await
+    }
+
+    async fn plan(&self, conn: &mut D::Conn, relation: &Relation) -> Result<Arc<D::Plan>, SourceError> {
+        if let Some(plan) = self.remembered(relation) {
+            return Ok(plan);
+        }
+        let limit = self.driver.endpoint().query_timeout;
+        let plan = within(limit, "Reading the columns", self.driver.plan(conn, relation)).await?;
+        let plan = Arc::new(plan);
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if plans.len() >= PLANS {
+            plans.clear();
+        }
+        plans.insert(relation.clone(), (Arc::clone(&plan), Instant::now()));
+        Ok(plan)
+    }
+
+    fn remembered(&self, relation: &Relation) -> Option<Arc<D::Plan>> {
+        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let (plan, since) = plans.get(relation)?;
+        (since.elapsed() < PLAN_LIFE).then(|| Arc::clone(plan))
+    }
+
+    fn forget(&self, relation: &Relation) {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).remove(relation);
+    }
+
+    /// What of a scan the server does.
+    fn work(&self, plan: Arc<D::Plan>, scan: &Scan) -> Result<(Work<D::Plan>, Vec<bool>), SourceError> {
+        let all = self.driver.schema(&plan);
+        let indices = crate::files::project(all, scan.projection.as_deref())?;
+        let schema = all
+            .project(&indices)
+            .map_err(|error| SourceError::query("No such columns.").with_detail(error))?;
+        let filtered = self.driver.applies(&plan, &scan.filters);
+        let pushed = scan.filters.iter().zip(&filtered).filter(|(_, pushed)| **pushed);
+        let filters = pushed.map(|(filter, _)| filter.clone()).collect();
+        let limit = scan.limit.filter(|_| filtered.iter().all(|pushed| *pushed));
+        let relation = scan.relation.clone();
+        let work = Work { plan, relation, schema: Arc::new(schema), filters, limit };
+        Ok((work, filtered))
+    }
+}
+
+/// Reads to the end, an error, the deadline, or until nobody wants more.
+async fn run<D: Driver>(
+    driver: Arc<D>,
+    mut conn: D::Conn,
+    place: Place<D::Conn>,
+    work: Work<D::Plan>,
+    mut out: Out,
+    deadline: Instant,
+) {
+    let sender = out.sender.clone();
+    let reading = async {
+        driver.read(&mut conn, &work, &mut out).await?;
+        if !out.batch.is_empty() {
+            out.flush().await?;
+        }
+        Ok::<(), SourceError>(())
+    };
+    let ended = tokio::select! {
+        ended = tokio::time::timeout_at(deadline, reading) => Some(ended),
+        () = sender.closed() => None,
+    };
+    let failure = match ended {
+        Some(Ok(Ok(()))) => {
+            place.put(conn);
+            return;
+        }
+        Some(Ok(Err(error))) => Some(error),
+        Some(Err(_)) => Some(SourceError::timeout("The query", driver.endpoint().query_timeout)),
+        None => None,
+    };
+    let telling = async {
+        if let Some(failure) = failure {
+            let _ = sender.send(Err(failure)).await;
+        }
+    };
+    let stopping = async {
+        if tokio::time::timeout(STOPPING, driver.abandon(conn)).await.is_err() {
+            tracing::debug!("a query of a data source could not be cancelled");
+        }
+        drop(place);
+    };
+    tokio::join!(telling, stopping);
+}
+
+#[async_trait::async_trait]
+impl<D: Driver> Source for Server<D> {
+    async fn test(&self, query: Option<&str>, timeout: Duration) -> Result<Tested, SourceError> {
+        let began = Instant::now();
+        let (version, result) = within(timeout, "The test", async {
+            let mut conn = self.connected(timeout).await?;
+            let found = self.driver.probe(&mut conn, query).await;
+            // The answer does not wait for the goodbye.
+            let driver = Arc::clone(&self.driver);
+            tokio::spawn(async move { tokio::time::timeout(STOPPING, driver.abandon(conn)).await });
+            found
+        })
+        .await?;
+        Ok(Tested {
+            version: version.map(|text| gate::bounded(&text)),
+            result: result.map(|text| gate::bounded(&text)),
+            tunnel: self.driver.endpoint().dialer.tunnel().is_some(),
+            elapsed: began.elapsed(),
+        })
+    }
+
+    async fn discover(&self, schema: Option<&str>) -> Result<Discovered, SourceError> {
+        let (place, mut conn) = self.conn().await?;
+        let limit = self.driver.endpoint().query_timeout;
+        let found = within(limit, "Discovery", self.driver.discover(&mut conn, schema)).await?;
+        place.put(conn);
+        Ok(found)
+    }
+
+    async fn schema(&self, relation: &Relation) -> Result<SchemaRef, SourceError> {
+        let (place, mut conn) = self.conn().await?;
+        let plan = self.plan(&mut conn, relation).await?;
+        place.put(conn);
+        Ok(SchemaRef::clone(self.driver.schema(&plan)))
+    }
+
+    fn evaluates(&self, schema: &Schema, filter: &Filter) -> bool {
+        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = plans.values().map(|(plan, _)| plan).find(|plan| **self.driver.schema(plan) == *schema);
+        plan.is_some_and(|plan| self.driver.applies(plan, std::slice::from_ref(filter)) == [true])
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<BatchStream, SourceError> {
+        let (place, mut conn) = self.conn().await?;
+        let deadline = Instant::now() + self.driver.endpoint().query_timeout;
+        let plan = self.plan(&mut conn, &scan.relation).await?;
+        let (work, filtered) = self.work(plan, &scan)?;
+        let limited = work.limit.is_some();
+        let schema = SchemaRef::clone(&work.schema);
+        let (sender, mut receiver) = mpsc::channel(2);
+        let out = Out { batch: Batch::new(SchemaRef::clone(&schema))?, sender };
+        tokio::spawn(run(Arc::clone(&self.driver), conn, place, work, out, deadline));
+        // What the server says to the query itself is the answer to the scan, not to its first batch.
+        let first = match receiver.recv().await {
+            Some(Err(error)) => {
+                self.forget(&scan.relation);
+                return Err(error);
+            }
+            first => first,
+        };
+        let rest =
+            stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) });
+        let batches = stream::iter(first).chain(rest);
+        Ok(BatchStream::new(schema, filtered, limited, Box::pin(batches)))
+    }
+
+    async fn close(&self) {
+        self.pool.close();
+        if let Some(tunnel) = self.driver.endpoint().dialer.tunnel() {
+            tunnel.close().await;
+        }
+    }
+
+    fn connections(&self) -> Connections {
+        self.pool.connections()
+    }
+
+    fn host_key(&self) -> Option<String> {
+        self.driver.endpoint().dialer.tunnel().map(|tunnel| tunnel.host_key().to_owned())
+    }
+}

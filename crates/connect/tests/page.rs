@@ -1,0 +1,71 @@
+//! `docs/sources.md` says what the registry says. `TIDEGATE_TEST_WRITE=1 cargo test -p tidegate-connect --test page` writes it anew.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "test code: a broken expectation ends the test"
+)]
+
+use std::fmt::Write;
+use std::path::Path;
+
+use tidegate_connect::{HowTested, TypeInfo, types};
+
+fn tested(info: &TypeInfo) -> String {
+    match info.tested {
+        HowTested::RealServer(version) => format!("against the real server: {version}"),
+        HowTested::RealFiles => "with files made by the tests and by other programs".to_owned(),
+        HowTested::Emulator(name) => format!("against an emulator: {name}"),
+        HowTested::Stub => "against a stub after the vendor's documentation".to_owned(),
+        HowTested::SameProtocol(name) => format!("not itself; its protocol against {name}"),
+        HowTested::NoDriver => "**no driver yet**: opening one answers `UNSUPPORTED_TYPE`".to_owned(),
+    }
+}
+
+fn table() -> String {
+    let mut table = String::from(
+        "| Type | Name | Family | Driver | Required | Port | Evaluates | Tested |\n|---|---|---|---|---|---|---|---|\n",
+    );
+    for info in types() {
+        let mut required: Vec<String> = info.required.iter().map(|field| format!("`{field}`")).collect();
+        if info.connection_string {
+            required.push("or `connection_string`".to_owned());
+        }
+        let port = info.default_port.map_or_else(|| "-".to_owned(), |port| port.to_string());
+        let parts = [
+            (info.evaluates.projection, "columns"),
+            (info.evaluates.filters, "filters"),
+            (info.evaluates.limit, "limit"),
+        ];
+        let evaluates: Vec<&str> = parts.iter().filter(|(does, _)| *does).map(|(_, name)| *name).collect();
+        let evaluates = if evaluates.is_empty() { "-".to_owned() } else { evaluates.join(", ") };
+        writeln!(
+            table,
+            "| `{}` | {} | {} | {} | {} | {port} | {evaluates} | {} |",
+            info.kind,
+            info.title,
+            info.family.as_str(),
+            info.driver,
+            required.join(", "),
+            tested(info),
+        )
+        .unwrap();
+    }
+    table
+}
+
+#[test]
+fn the_page_of_sources_is_made_of_the_registry() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sources.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = ("a test compares both.\n\n", "\n## Addresses");
+    let (before, rest) = page.split_once(begin).unwrap();
+    let (here, after) = rest.split_once(end).unwrap();
+    let made = table();
+    if std::env::var_os("TIDEGATE_TEST_WRITE").is_some() {
+        std::fs::write(path, format!("{before}{begin}{made}{end}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(here, made, "write it anew");
+}

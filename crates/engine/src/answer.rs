@@ -1,0 +1,219 @@
+//! Rows on their way to whoever asked.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use futures_util::{Stream, StreamExt, stream};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::admission::Place;
+use crate::cancel::Stop;
+use crate::decision::Decisions;
+use crate::engine::Engine;
+use crate::error::{Code, Phase, QueryError, classify};
+use crate::options::Limits;
+use crate::relation::RelationName;
+use crate::table::GovernedTable;
+
+/// Batches that wait for whoever takes them. A slow reader slows the query down.
+const WAITING: usize = 2;
+
+/// The answer to a query: a stream of batches. Dropping it ends the query.
+pub struct Answer {
+    /// The columns of every batch.
+    pub schema: SchemaRef,
+    /// Columns that were read masked, each with its relation.
+    pub masked: Vec<(RelationName, String)>,
+    /// What holds for it: the smaller of what was asked for and what the policies allow.
+    pub limits: Limits,
+    batches: Pin<Box<dyn Stream<Item = Result<RecordBatch, QueryError>> + Send>>,
+    cut: Arc<AtomicBool>,
+    /// The engine runs as long as there are answers of it.
+    _engine: Engine,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// What makes the rows.
+pub(crate) struct Rows {
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+    pub(crate) context: Arc<TaskContext>,
+    pub(crate) records: Arc<Records>,
+    pub(crate) place: Arc<Place>,
+}
+
+impl Answer {
+    pub(crate) fn start(
+        engine: Engine,
+        runtime: &Handle,
+        rows: Rows,
+        masked: Vec<(RelationName, String)>,
+        limits: Limits,
+        stop: Stop,
+    ) -> Self {
+        let schema = rows.plan.schema();
+        let (give, take) = mpsc::channel(WAITING);
+        let running = Running(runtime.spawn(run(rows, give)));
+        let cut = Arc::new(AtomicBool::new(false));
+        let receiving = Receiving {
+            take,
+            stop,
+            left: limits.rows,
+            cut: limits.cut.then(|| Arc::clone(&cut)),
+            running: Some(running),
+        };
+        let batches = stream::unfold(receiving, |mut receiving| async move {
+            let turn = receiving.next().await?;
+            Some((turn, receiving))
+        });
+        Self { schema, masked, limits, batches: Box::pin(batches), cut, _engine: engine }
+    }
+
+    /// Whether rows were left out, because there were more than the limit. Known when all batches have been taken.
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+
+    /// All rows.
+    ///
+    /// # Errors
+    ///
+    /// What ended the query.
+    pub async fn collect(mut self) -> Result<Vec<RecordBatch>, QueryError> {
+        let mut all = Vec::new();
+        while let Some(batch) = self.next().await {
+            all.push(batch?);
+        }
+        Ok(all)
+    }
+}
+
+impl Stream for Answer {
+    type Item = Result<RecordBatch, QueryError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.batches.as_mut().poll_next(cx)
+    }
+}
+
+/// Ends the query's task when nobody wants its rows.
+struct Running(JoinHandle<()>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+struct Receiving {
+    take: mpsc::Receiver<Result<RecordBatch, QueryError>>,
+    stop: Stop,
+    /// Rows that may still come.
+    left: u64,
+    /// Told when rows are left out; without it, that is an error.
+    cut: Option<Arc<AtomicBool>>,
+    running: Option<Running>,
+}
+
+impl Receiving {
+    async fn next(&mut self) -> Option<Result<RecordBatch, QueryError>> {
+        self.running.as_ref()?;
+        let turn = match self.stop.before(self.take.recv()).await {
+            Ok(Some(Ok(batch))) => self.within(batch),
+            Ok(Some(Err(error))) => Some(Err(error)),
+            Ok(None) => self.over().await,
+            Err(error) => Some(Err(error)),
+        };
+        if !matches!(turn, Some(Ok(_))) {
+            self.running = None;
+        }
+        turn
+    }
+
+    /// The task ended. One that panicked did not answer.
+    async fn over(&mut self) -> Option<Result<RecordBatch, QueryError>> {
+        let mut running = self.running.take()?;
+        match (&mut running.0).await {
+            Ok(()) => None,
+            Err(_) => Some(Err(QueryError::new(Code::EvaluationFailed, "The query could not be computed."))),
+        }
+    }
+
+    fn within(&mut self, batch: RecordBatch) -> Option<Result<RecordBatch, QueryError>> {
+        let rows = batch.num_rows() as u64;
+        if rows <= self.left {
+            self.left -= rows;
+            return Some(Ok(batch));
+        }
+        let Some(cut) = &self.cut else {
+            return Some(Err(QueryError::new(
+                Code::LimitRows,
+                "The answer has more rows than you may have.",
+            )));
+        };
+        cut.store(true, Ordering::Relaxed);
+        let kept = usize::try_from(self.left).unwrap_or(usize::MAX).min(batch.num_rows());
+        self.left = 0;
+        self.running = None;
+        (kept > 0).then(|| Ok(batch.slice(0, kept)))
+    }
+}
+
+/// Runs on the engine's runtime, and keeps the query's place as long as it does.
+async fn run(rows: Rows, give: mpsc::Sender<Result<RecordBatch, QueryError>>) {
+    let mut batches = match execute_stream(rows.plan, rows.context) {
+        Ok(batches) => batches,
+        Err(error) => {
+            let _ = give.send(Err(classify(&error, Phase::Running))).await;
+            return;
+        }
+    };
+    while let Some(batch) = batches.next().await {
+        let (batch, last) = match batch {
+            Ok(batch) if batch.num_rows() == 0 => continue,
+            Ok(batch) => (Ok(batch), false),
+            Err(error) => (Err(classify(&error, Phase::Running)), true),
+        };
+        if give.send(batch).await.is_err() || last {
+            break;
+        }
+    }
+    drop(batches);
+    drop(rows.records);
+    drop(rows.place);
+}
+
+/// Records of a query, given to their keeper when it is over.
+pub(crate) struct Records {
+    tables: Vec<Arc<GovernedTable>>,
+    keeper: Option<Arc<dyn Decisions>>,
+}
+
+impl Records {
+    pub(crate) fn new(tables: Vec<Arc<GovernedTable>>, keeper: Option<Arc<dyn Decisions>>) -> Self {
+        Self { tables, keeper }
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        if let Some(keeper) = &self.keeper {
+            let decisions = self.tables.iter();
+            let decisions = decisions
+                .map(|table| table.tally.decision(table.name.clone(), Arc::clone(&table.governed.resolved)));
+            keeper.keep(decisions.collect());
+        }
+    }
+}

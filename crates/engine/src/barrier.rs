@@ -1,0 +1,404 @@
+//! The barrier: to everything above it a relation without insides. It has no children, so that no rule can move anything into it or
+//! out of it, and what crosses it crosses by the code of this file.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::record_batch::RecordBatchOptions;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Result, Statistics};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::filter_pushdown::{
+    ChildFilterPushdownResult, ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation,
+    PushedDown,
+};
+use datafusion::physical_plan::limit::LocalLimitExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+    ReplaceChildrenOptions, StatisticsArgs,
+};
+use futures_util::{Stream, StreamExt};
+use tidegate_policy::MaskedBy;
+
+use crate::decision::Tally;
+use crate::error::QueryError;
+use crate::mask::{self, Hasher};
+use crate::mutation::{Protection, Without};
+use crate::table::Seal;
+
+/// A column that leaves the barrier.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    /// Its name and type outside.
+    pub(crate) field: Field,
+    /// Its place inside.
+    pub(crate) inner: usize,
+    /// What is put over it.
+    pub(crate) mask: Option<MaskedBy>,
+}
+
+/// The columns that leave the barrier, in order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Crossing(Vec<Output>);
+
+impl Crossing {
+    pub(crate) fn add(&mut self, field: Field, inner: usize, mask: Option<MaskedBy>) {
+        self.0.push(Output { field, inner, mask });
+    }
+
+    fn schema(&self) -> SchemaRef {
+        Arc::new(Schema::new(self.0.iter().map(|output| output.field.clone()).collect::<Vec<_>>()))
+    }
+}
+
+/// What a barrier is made with, besides rows.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    limit: Option<usize>,
+    /// Rows of the source, rounded up.
+    estimate: Option<usize>,
+    hash: Hasher,
+    tally: Arc<Tally>,
+    without: Without,
+}
+
+/// A governed relation in a physical plan.
+pub(crate) struct SecureBarrierExec {
+    seal: Seal,
+    /// What reads the source.
+    leaf: Arc<dyn ExecutionPlan>,
+    /// The policy's filter and leak-proof conditions, on the columns of `leaf`.
+    predicate: Option<Arc<dyn PhysicalExpr>>,
+    /// What is run: `leaf`, filtered.
+    inner: Arc<dyn ExecutionPlan>,
+    crossing: Crossing,
+    settings: Settings,
+    properties: Arc<PlanProperties>,
+}
+
+impl SecureBarrierExec {
+    pub(crate) fn settings(
+        limit: Option<usize>,
+        estimate: Option<u64>,
+        hash: &Hasher,
+        tally: &Arc<Tally>,
+        without: &Without,
+    ) -> Settings {
+        let estimate = estimate.and_then(|rows| {
+            if without.is(Protection::Statistics) {
+                return usize::try_from(rows).ok();
+            }
+            rows.max(1).checked_next_power_of_two().and_then(|rows| usize::try_from(rows).ok())
+        });
+        Settings {
+            limit,
+            estimate,
+            hash: Arc::clone(hash),
+            tally: Arc::clone(tally),
+            without: without.clone(),
+        }
+    }
+
+    pub(crate) fn new(
+        seal: Seal,
+        leaf: Arc<dyn ExecutionPlan>,
+        predicate: Option<Arc<dyn PhysicalExpr>>,
+        crossing: Crossing,
+        settings: Settings,
+        config: &ConfigOptions,
+    ) -> Result<Self> {
+        let leaf = match &predicate {
+            Some(predicate) => shown(&leaf, predicate, FilterPushdownPhase::Pre, config)?,
+            None => leaf,
+        };
+        Self::build(seal, leaf, predicate, crossing, settings)
+    }
+
+    fn build(
+        seal: Seal,
+        leaf: Arc<dyn ExecutionPlan>,
+        predicate: Option<Arc<dyn PhysicalExpr>>,
+        crossing: Crossing,
+        settings: Settings,
+    ) -> Result<Self> {
+        let mut inner = Arc::clone(&leaf);
+        if let Some(limit) = settings.limit.filter(|_| settings.without.is(Protection::LimitAboveFilter)) {
+            inner = Arc::new(LocalLimitExec::new(inner, limit));
+        }
+        if let Some(predicate) = &predicate {
+            inner = Arc::new(FilterExec::try_new(Arc::clone(predicate), inner)?);
+        }
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(crossing.schema()),
+            inner.output_partitioning().clone(),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        )
+        .with_partitioning(datafusion::physical_plan::Partitioning::UnknownPartitioning(
+            inner.output_partitioning().partition_count(),
+        ));
+        Ok(Self { seal, leaf, predicate, inner, crossing, settings, properties: Arc::new(properties) })
+    }
+
+    /// The session and relation it is of.
+    pub(crate) fn seal(&self) -> &Seal {
+        &self.seal
+    }
+
+    /// What reads the source.
+    pub(crate) fn leaf(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.leaf
+    }
+
+    /// What is run inside.
+    pub(crate) fn inner(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.inner
+    }
+
+    /// The columns that leave it.
+    pub(crate) fn outputs(&self) -> &[Output] {
+        &self.crossing.0
+    }
+
+    /// For a test: what would run without a barrier, raw.
+    pub(crate) fn taken_away(&self) -> Result<Arc<dyn ExecutionPlan>> {
+        let columns = self.crossing.0.iter().map(|output| {
+            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(output.field.name(), output.inner));
+            (column, output.field.name().clone())
+        });
+        Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Vec<_>>(), Arc::clone(&self.inner))?))
+    }
+
+    /// A dynamic filter of a join or a TopK, on the columns inside; none where it must not cross.
+    fn crossed(&self, filter: &Arc<dyn PhysicalExpr>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let Some(dynamic) = filter.downcast_ref::<DynamicFilterPhysicalExpr>() else { return Ok(None) };
+        let bare = dynamic.children().iter().all(|child| {
+            child.downcast_ref::<Column>().is_some_and(|column| {
+                self.crossing.0.get(column.index()).is_some_and(|output| {
+                    output.field.name() == column.name()
+                        && (output.mask.is_none() || self.settings.without.is(Protection::DynamicUnmasked))
+                })
+            })
+        });
+        if !bare {
+            return Ok(None);
+        }
+        let inside = self.leaf.schema();
+        let mut lost = false;
+        let moved = Arc::clone(filter)
+            .transform_up(|expr| {
+                let Some(column) = expr.downcast_ref::<Column>() else { return Ok(Transformed::no(expr)) };
+                let place = self.crossing.0.get(column.index()).map(|output| output.inner);
+                match place.and_then(|place| inside.fields().get(place).map(|field| (place, field))) {
+                    Some((place, field)) => {
+                        let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), place));
+                        Ok(Transformed::yes(column))
+                    }
+                    None => {
+                        lost = true;
+                        Ok(Transformed::no(expr))
+                    }
+                }
+            })
+            .data()?;
+        Ok(Some(moved).filter(|_| !lost))
+    }
+}
+
+/// The leaf after it was shown a condition, of which it may skip what cannot be true. What it says about it is not asked: the condition
+/// is applied above all the same.
+fn shown(
+    leaf: &Arc<dyn ExecutionPlan>,
+    condition: &Arc<dyn PhysicalExpr>,
+    phase: FilterPushdownPhase,
+    config: &ConfigOptions,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let asked = ChildPushdownResult {
+        parent_filters: vec![ChildFilterPushdownResult {
+            filter: Arc::clone(condition),
+            child_results: Vec::new(),
+        }],
+        self_filters: Vec::new(),
+    };
+    let answer = leaf.handle_child_pushdown_result(phase, asked, config)?;
+    Ok(answer.updated_node.unwrap_or_else(|| Arc::clone(leaf)))
+}
+
+impl fmt::Debug for SecureBarrierExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecureBarrierExec").field("seal", &self.seal).finish_non_exhaustive()
+    }
+}
+
+impl DisplayAs for SecureBarrierExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecureBarrierExec")
+    }
+}
+
+impl ExecutionPlan for SecureBarrierExec {
+    fn name(&self) -> &'static str {
+        "SecureBarrierExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let masked = self.crossing.0.iter().filter(|output| output.mask.is_some());
+        if partition == 0 {
+            self.settings.tally.scanned(masked.map(|output| output.field.name().as_str()));
+        }
+        Ok(Box::pin(Crossed {
+            rows: self.inner.execute(partition, context)?,
+            outputs: self.crossing.0.clone(),
+            schema: self.schema(),
+            hash: Arc::clone(&self.settings.hash),
+            tally: Arc::clone(&self.settings.tally),
+            left: self.settings.limit,
+        }))
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        _: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        let unknown = Statistics::new_unknown(&self.schema());
+        Ok(Arc::new(match (self.settings.estimate, args.partition()) {
+            (Some(rows), None) if self.settings.without.is(Protection::Statistics) => {
+                unknown.with_num_rows(Precision::Exact(rows))
+            }
+            (Some(rows), None) => unknown.with_num_rows(Precision::Inexact(rows)),
+            _ => unknown,
+        }))
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        asked: ChildPushdownResult,
+        config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        // Whatever crosses is applied above, too.
+        let answer = FilterPushdownPropagation::with_parent_pushdown_result(vec![
+            PushedDown::No;
+            asked.parent_filters.len()
+        ]);
+        if phase != FilterPushdownPhase::Post {
+            return Ok(answer);
+        }
+        let mut leaf = Arc::clone(&self.leaf);
+        let mut changed = false;
+        for filter in &asked.parent_filters {
+            if let Some(inside) = self.crossed(&filter.filter)? {
+                leaf = shown(&leaf, &inside, phase, config)?;
+                changed = true;
+            }
+        }
+        if !changed {
+            return Ok(answer);
+        }
+        let barrier = Self::build(
+            self.seal.clone(),
+            leaf,
+            self.predicate.clone(),
+            self.crossing.clone(),
+            self.settings.clone(),
+        )?;
+        Ok(answer.with_updated_node(Arc::new(barrier)))
+    }
+}
+
+/// Rows that leave the barrier.
+struct Crossed {
+    rows: SendableRecordBatchStream,
+    outputs: Vec<Output>,
+    schema: SchemaRef,
+    hash: Hasher,
+    tally: Arc<Tally>,
+    /// Rows that may still leave.
+    left: Option<usize>,
+}
+
+impl Crossed {
+    fn masked(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let columns =
+            self.outputs.iter().map(|output| self.column(output, batch)).collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+    }
+
+    fn column(&self, output: &Output, batch: &RecordBatch) -> Result<ArrayRef> {
+        let raw = batch.columns().get(output.inner).ok_or_else(QueryError::denied)?;
+        let column = match &output.mask {
+            Some(masked) => mask::apply(masked, raw, &self.hash)?,
+            None => Arc::clone(raw),
+        };
+        // Types differ in metadata of nested fields at most.
+        if column.data_type() == output.field.data_type() {
+            return Ok(column);
+        }
+        Ok(cast(&column, output.field.data_type())?)
+    }
+}
+
+impl Stream for Crossed {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.left == Some(0) {
+            return Poll::Ready(None);
+        }
+        let Some(batch) = ready!(self.rows.poll_next_unpin(cx)) else { return Poll::Ready(None) };
+        Poll::Ready(Some(batch.and_then(|batch| {
+            let rows = self.left.map_or(batch.num_rows(), |left| left.min(batch.num_rows()));
+            let batch = batch.slice(0, rows);
+            self.left = self.left.map(|left| left - rows);
+            self.tally.crossed(rows);
+            self.masked(&batch)
+        })))
+    }
+}
+
+impl RecordBatchStream for Crossed {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}

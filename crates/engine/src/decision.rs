@@ -1,0 +1,71 @@
+//! What was decided at each relation, and what came of it.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidegate_policy::{Effect, PolicyRef, Resolved};
+
+use crate::relation::RelationName;
+
+/// The record of one relation of one query.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// The relation.
+    pub relation: RelationName,
+    /// Policies that had a part in it, each with its version, and what each did.
+    pub policies: Vec<(PolicyRef, Effect)>,
+    /// What was resolved, with the attributes that were used.
+    pub resolved: Arc<Resolved>,
+    /// Rows that crossed the barrier.
+    pub rows: u64,
+    /// Masked columns that were read, sorted.
+    pub masked: Vec<String>,
+    /// How often the relation was read.
+    pub scans: u64,
+}
+
+/// Whoever keeps decision records. It is called once for each relation, when the query is over, whatever its end.
+pub trait Decisions: Send + Sync {
+    /// Keeps the records of a query.
+    fn keep(&self, decisions: Vec<Decision>);
+}
+
+/// Counts of one relation while a query runs.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    rows: AtomicU64,
+    scans: AtomicU64,
+    masked: Mutex<BTreeSet<String>>,
+}
+
+impl Tally {
+    pub(crate) fn crossed(&self, rows: usize) {
+        self.rows.fetch_add(rows as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn scanned<'n>(&self, masked: impl Iterator<Item = &'n str>) {
+        self.scans.fetch_add(1, Ordering::Relaxed);
+        let mut all = self.masked.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(masked.map(str::to_owned));
+    }
+
+    pub(crate) fn masked(&self) -> Vec<String> {
+        self.masked.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    pub(crate) fn decision(&self, relation: RelationName, resolved: Arc<Resolved>) -> Decision {
+        Decision {
+            relation,
+            policies: resolved
+                .policies
+                .iter()
+                .map(|applied| (applied.policy, applied.effect.clone()))
+                .collect(),
+            resolved,
+            rows: self.rows.load(Ordering::Relaxed),
+            masked: self.masked(),
+            scans: self.scans.load(Ordering::Relaxed),
+        }
+    }
+}

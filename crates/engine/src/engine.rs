@@ -1,0 +1,339 @@
+//! The engine: it starts when the first query comes, on a runtime of its own, so that a query that does not let go of its thread holds up
+//! neither timers nor requests.
+
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use datafusion::common::TableReference;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::resolve::resolve_table_references;
+use tidegate_policy::Decision as Access;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::oneshot;
+
+use crate::admission::{Admission, OnProgress, Person, Place, Progress};
+use crate::answer::{self, Answer, Records};
+use crate::cancel::{Cancel, Stop};
+use crate::catalog::{self, Meaning};
+use crate::decision::Decisions;
+use crate::error::QueryError;
+use crate::functions::Functions;
+use crate::gate;
+use crate::information;
+use crate::mutation::Without;
+use crate::options::{Limits, Options};
+use crate::parameters::Parameters;
+use crate::pool::{QueryMemory, ServerMemory};
+use crate::relation::{RelationName, Relations};
+use crate::session::{Planned, Planning};
+use crate::table::{GovernedTable, Seal};
+
+/// A query of a person.
+#[derive(Clone)]
+pub struct Request {
+    /// Who asks.
+    pub person: Person,
+    /// The relations that the person may use, with what the policies say.
+    pub relations: Arc<dyn Relations>,
+    /// The query.
+    pub sql: String,
+    /// Values of its parameters.
+    pub parameters: Parameters,
+    /// What it may use.
+    pub limits: Limits,
+    /// By which it is cancelled.
+    pub cancel: Cancel,
+    /// Told where it is.
+    pub progress: Option<OnProgress>,
+    /// Who keeps what was decided.
+    pub decisions: Option<Arc<dyn Decisions>>,
+}
+
+/// Runs governed queries. Clones are the same engine.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: Options,
+    started: OnceLock<Started>,
+    admission: Admission,
+    memory: Arc<ServerMemory>,
+    sessions: AtomicU64,
+}
+
+struct Started {
+    runtime: Option<Runtime>,
+    handle: Handle,
+    functions: Functions,
+    threads: usize,
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // A runtime must not be waited for within another.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// What is running, and what waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Queries that run.
+    pub running: usize,
+    /// Queries that wait for a place.
+    pub waiting: usize,
+    /// Bytes that running queries hold.
+    pub memory_bytes: usize,
+}
+
+impl Engine {
+    /// An engine that does nothing yet.
+    pub fn new(options: Options) -> Self {
+        let admission = Admission::new(options.concurrency);
+        let memory = ServerMemory::new(options.memory_bytes);
+        Self {
+            inner: Arc::new(Inner {
+                options,
+                started: OnceLock::new(),
+                admission,
+                memory,
+                sessions: AtomicU64::new(1),
+            }),
+        }
+    }
+
+    /// What is running now.
+    pub fn load(&self) -> Load {
+        let (running, waiting) = self.inner.admission.counts();
+        Load { running, waiting, memory_bytes: self.inner.memory.used() }
+    }
+
+    /// Whether a query has come yet.
+    pub fn has_started(&self) -> bool {
+        self.inner.started.get().is_some()
+    }
+
+    /// Plans a query and starts it. Its rows come by the answer; when that is dropped, the query ends.
+    ///
+    /// # Errors
+    ///
+    /// Every code there is; see [`Code`](crate::Code).
+    #[expect(clippy::disallowed_methods, reason = "how long a query takes is measured, not told")]
+    pub async fn query(&self, request: Request) -> Result<Answer, QueryError> {
+        let mut stop = Stop::new(request.cancel.clone(), Instant::now(), request.limits.time);
+        let entered = self.inner.admission.enter(&request.person, request.progress.clone());
+        let place = Arc::new(stop.before(entered).await??);
+        let started = self.started()?;
+        report(&request, Progress::Planning);
+        let (statement, references) = stop.before(self.parse(started, &request, &place)).await??;
+        let opened = stop.before(self.open(&request, references)).await??;
+        let limits = opened.limits(request.limits);
+        stop.sooner(limits.time);
+        stop.before(request.relations.admit(&opened.policy_limits)).await??;
+        let records = Arc::new(opened.records(request.decisions.clone()));
+        let tables = opened.tables;
+        let names: Vec<RelationName> = tables.iter().map(|(_, table)| table.name.clone()).collect();
+        let planned = self.plan(started, &request, statement, tables, limits, &place);
+        let planned = stop.before(planned).await??;
+        report(&request, Progress::Running);
+        let masked = planned
+            .masked
+            .iter()
+            .filter_map(|(relation, column)| Some((names.get(*relation)?.clone(), column.clone())))
+            .collect();
+        let rows = answer::Rows { plan: planned.plan, context: planned.context, records, place };
+        Ok(Answer::start(self.clone(), &started.handle, rows, masked, limits, stop))
+    }
+
+    fn started(&self) -> Result<&Started, QueryError> {
+        if let Some(started) = self.inner.started.get() {
+            return Ok(started);
+        }
+        let started = Started::new(&self.inner.options)?;
+        Ok(self.inner.started.get_or_init(|| started))
+    }
+
+    /// On a thread with a deep stack: neither parser nor planner may end the process.
+    async fn on_thread<T: Send + 'static>(
+        started: &Started,
+        place: &Arc<Place>,
+        work: impl FnOnce() -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, QueryError> {
+        let (give, take) = oneshot::channel();
+        // The place is taken as long as the thread is, also when nobody waits any more.
+        let place = Arc::clone(place);
+        started.handle.spawn_blocking(move || {
+            drop(give.send(work()));
+            drop(place);
+        });
+        // Nothing is sent by a thread that panicked.
+        take.await.unwrap_or_else(|_| Err(QueryError::denied()))
+    }
+
+    async fn parse(
+        &self,
+        started: &Started,
+        request: &Request,
+        place: &Arc<Place>,
+    ) -> Result<(Statement, Vec<TableReference>), QueryError> {
+        let (inner, sql, cancel) = (Arc::clone(&self.inner), request.sql.clone(), request.cancel.clone());
+        Self::on_thread(started, place, move || {
+            let Some(started) = inner.started.get() else { return Err(QueryError::cancelled()) };
+            cancel.check()?;
+            let statement = gate::parse(&sql, &inner.options.size, &started.functions)?;
+            let (references, _) =
+                resolve_table_references(&statement, true).map_err(|_| QueryError::syntax())?;
+            Ok((statement, references))
+        })
+        .await
+    }
+
+    /// Opens what a query names. What is denied is not there.
+    async fn open(&self, request: &Request, references: Vec<TableReference>) -> Result<Opened, QueryError> {
+        let visible = if references.is_empty() { Vec::new() } else { request.relations.visible().await? };
+        let mut opened = Opened::new(self.inner.sessions.fetch_add(1, Ordering::Relaxed));
+        for reference in references {
+            let meaning = match catalog::meaning(&reference, &visible) {
+                // Rows that are counted up, `range(10)`: the planner asks for them by another way.
+                Err(_) if self.is_function(&reference) => continue,
+                meaning => meaning?,
+            };
+            let (name, governed) = match meaning {
+                Meaning::Relation(name) => {
+                    let governed = request.relations.open(&name).await?;
+                    let governed = governed.filter(|governed| governed.resolved.decision == Access::Allowed);
+                    let Some(governed) = governed else {
+                        let others: Vec<_> =
+                            visible.iter().filter(|other| **other != name).cloned().collect();
+                        // As if it were not listed.
+                        return Err(catalog::meaning(&reference, &others)
+                            .err()
+                            .unwrap_or_else(QueryError::denied));
+                    };
+                    (name, governed)
+                }
+                Meaning::Information { source, table } => {
+                    let governed =
+                        information::open(table, source.as_deref(), &visible, request.relations.as_ref())
+                            .await?;
+                    let source = source.unwrap_or_default();
+                    (RelationName::new(source, Some(catalog::INFORMATION_SCHEMA), table), governed)
+                }
+            };
+            opened.policy_limits = opened.policy_limits.smallest(governed.resolved.limits);
+            let seal = Seal { session: opened.session, relation: opened.tables.len() };
+            let options = &self.inner.options;
+            let table = GovernedTable::new(name, governed, seal, options.row_estimates, without(options))?;
+            opened.tables.push((reference, Arc::new(table)));
+        }
+        Ok(opened)
+    }
+
+    fn is_function(&self, reference: &TableReference) -> bool {
+        let functions = self.inner.started.get().map(|started| &started.functions);
+        matches!(reference, TableReference::Bare { .. })
+            && functions.is_some_and(|all| all.has_table(reference.table()))
+    }
+
+    async fn plan(
+        &self,
+        started: &Started,
+        request: &Request,
+        statement: Statement,
+        tables: Vec<(TableReference, Arc<GovernedTable>)>,
+        limits: Limits,
+        place: &Arc<Place>,
+    ) -> Result<Planned, QueryError> {
+        let (inner, parameters, cancel) =
+            (Arc::clone(&self.inner), request.parameters.clone(), request.cancel.clone());
+        let session = tables.first().map_or(0, |(_, table)| table.seal.session);
+        let handle = started.handle.clone();
+        Self::on_thread(started, place, move || {
+            let Some(started) = inner.started.get() else { return Err(QueryError::cancelled()) };
+            cancel.check()?;
+            let planning = Planning {
+                options: &inner.options,
+                functions: &started.functions,
+                threads: started.threads,
+                session,
+                tables,
+                parameters,
+                memory: QueryMemory::new(limits.memory_bytes, &inner.memory),
+                without: without(&inner.options),
+            };
+            handle.block_on(planning.plan(statement))
+        })
+        .await
+    }
+}
+
+/// Which protections a test took away.
+#[cfg(test)]
+fn without(options: &Options) -> Without {
+    Without { these: Arc::clone(&options.mutations) }
+}
+
+#[cfg(not(test))]
+fn without(_: &Options) -> Without {
+    Without::default()
+}
+
+fn report(request: &Request, progress: Progress) {
+    if let Some(told) = &request.progress {
+        told(progress);
+    }
+}
+
+impl Started {
+    fn new(options: &Options) -> Result<Self, QueryError> {
+        let threads = options
+            .threads
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, NonZero::get))
+            .max(1);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads)
+            .max_blocking_threads(options.concurrency.server.saturating_mul(2).max(8))
+            .thread_stack_size(options.stack_bytes)
+            .thread_name("queries")
+            .enable_all()
+            .build()
+            .map_err(|_| QueryError::unavailable())?;
+        let handle = runtime.handle().clone();
+        Ok(Self { runtime: Some(runtime), handle, functions: Functions::new(), threads })
+    }
+}
+
+/// The relations of one query.
+struct Opened {
+    session: u64,
+    tables: Vec<(TableReference, Arc<GovernedTable>)>,
+    policy_limits: tidegate_policy::Limits,
+}
+
+impl Opened {
+    fn new(session: u64) -> Self {
+        Self { session, tables: Vec::new(), policy_limits: tidegate_policy::Limits::default() }
+    }
+
+    /// The smaller of what was asked for and what the policies allow.
+    fn limits(&self, asked: Limits) -> Limits {
+        let mut limits = asked;
+        if let Some(rows) = self.policy_limits.max_rows {
+            limits.rows = limits.rows.min(rows.value);
+        }
+        if let Some(seconds) = self.policy_limits.max_execution_time_seconds {
+            limits.time = limits.time.min(std::time::Duration::from_secs(seconds.value));
+        }
+        limits
+    }
+
+    fn records(&self, keeper: Option<Arc<dyn Decisions>>) -> Records {
+        Records::new(self.tables.iter().map(|(_, table)| Arc::clone(table)).collect(), keeper)
+    }
+}

@@ -1,0 +1,47 @@
+//! Governed queries: SQL over data sources, of which a person sees what the policies leave.
+//!
+//! A query gets a session of its own, whose catalog holds only relations that the person may see. Each of them is a leaf to the planner:
+//! behind it, and nowhere else, rows are read, filtered and masked. [`Engine::query`] is the one way in.
+
+mod admission;
+mod answer;
+mod barrier;
+mod cancel;
+mod catalog;
+mod checker;
+mod cooperate;
+mod decision;
+mod encode;
+mod engine;
+mod error;
+mod functions;
+mod gate;
+mod governance;
+mod information;
+mod leakproof;
+mod mask;
+mod mutation;
+mod options;
+mod parameters;
+mod pool;
+mod relation;
+mod rules;
+mod session;
+mod source;
+mod table;
+#[cfg(test)]
+mod tests;
+
+pub use admission::{OnProgress, Person, Progress};
+pub use answer::Answer;
+pub use cancel::Cancel;
+pub use decision::{Decision, Decisions};
+pub use encode::{Format, encode};
+pub use engine::{Engine, Load, Request};
+pub use error::{Code, QueryError};
+pub use governance::{column_type, describe};
+pub use mask::Hasher;
+pub use options::{Concurrency, Limits, Options, SizeLimits};
+pub use parameters::Parameters;
+pub use relation::{GovernedRelation, RelationName, Relations};
+pub use source::{Connected, InMemory, ParquetFile, ParquetFiles, Rows, Wanted};

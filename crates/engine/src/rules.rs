@@ -1,0 +1,109 @@
+//! The optimizer's rules, by name. A version of the engine that brings another rule, or another order, makes a test fail: whoever looks at
+//! the rule then decides whether it may run above barriers.
+
+use std::sync::Arc;
+
+use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+
+use crate::cooperate::Cooperate;
+
+/// Rules of the analyzer.
+pub(crate) const ANALYZER: &[&str] = &["resolve_grouping_function", "type_coercion"];
+
+/// Logical rules. What moves parts of expressions towards the source is not among them: it has taken masks away from views.
+pub(crate) const LOGICAL: &[&str] = &[
+    "rewrite_set_comparison",
+    "optimize_unions",
+    "unions_to_filter",
+    "simplify_expressions",
+    "replace_distinct_aggregate",
+    "eliminate_join",
+    "decorrelate_predicate_subquery",
+    "scalar_subquery_to_join",
+    "decorrelate_lateral_join",
+    "extract_equijoin_predicate",
+    "eliminate_duplicated_expr",
+    "eliminate_filter",
+    "eliminate_cross_join",
+    "eliminate_limit",
+    "propagate_empty_relation",
+    "filter_null_join_keys",
+    "eliminate_outer_join",
+    "push_down_limit",
+    "push_down_filter",
+    "single_distinct_aggregation_to_group_by",
+    "eliminate_group_by_constant",
+    "common_sub_expression_eliminate",
+    "optimize_projections",
+];
+
+/// Logical rules of the engine that do not run.
+#[cfg(test)]
+pub(crate) const LEFT_OUT: &[&str] = &["extract_leaf_expressions", "push_down_leaf_projections"];
+
+/// Physical rules.
+pub(crate) const PHYSICAL: &[&str] = &[
+    "OutputRequirements",
+    "aggregate_statistics",
+    "join_selection",
+    "LimitedDistinctAggregation",
+    "FilterPushdown",
+    "WindowTopN",
+    "EnsureRequirements",
+    "CombinePartialFinalAggregate",
+    "OptimizeAggregateOrder",
+    "ProjectionPushdown",
+    "OutputRequirements",
+    "LimitAggregation",
+    "LimitPushPastWindows",
+    "HashJoinBuffering",
+    "LimitPushdown",
+    "TopKRepartition",
+    "ProjectionPushdown",
+    "PushdownSort",
+    "EnsureCooperative",
+    "FilterPushdown(Post)",
+    "SanityCheckPlan",
+];
+
+pub(crate) fn analyzer() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    Analyzer::new().rules.into_iter().filter(|rule| ANALYZER.contains(&rule.name())).collect()
+}
+
+pub(crate) fn logical() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    Optimizer::new().rules.into_iter().filter(|rule| LOGICAL.contains(&rule.name())).collect()
+}
+
+pub(crate) fn physical() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules: Vec<_> =
+        PhysicalOptimizer::new().rules.into_iter().filter(|rule| PHYSICAL.contains(&rule.name())).collect();
+    rules.push(Arc::new(Cooperate));
+    rules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_of_the_engine_are_those_that_were_looked_at() {
+        let analyzer: Vec<_> = Analyzer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
+        assert_eq!(analyzer, ANALYZER);
+        let logical: Vec<_> = Optimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
+        let known: Vec<_> = logical.iter().filter(|name| !LEFT_OUT.contains(&name.as_str())).collect();
+        assert_eq!(known, LOGICAL.iter().collect::<Vec<_>>());
+        assert!(LEFT_OUT.iter().all(|name| logical.iter().any(|rule| rule == name)));
+        let physical: Vec<_> =
+            PhysicalOptimizer::new().rules.iter().map(|rule| rule.name().to_owned()).collect();
+        assert_eq!(physical, PHYSICAL);
+    }
+
+    #[test]
+    fn what_moves_parts_of_expressions_down_does_not_run() {
+        assert!(self::logical().iter().all(|rule| !LEFT_OUT.contains(&rule.name())));
+        assert_eq!(self::logical().len(), LOGICAL.len());
+        assert_eq!(self::physical().len(), PHYSICAL.len() + 1);
+    }
+}

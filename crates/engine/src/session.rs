@@ -1,0 +1,223 @@
+//! A session for one query, and its plan.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::execution::context::{SQLOptions, SessionState};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
+use datafusion::execution::object_store::ObjectStoreRegistry;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionStateBuilder, TaskContext};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::object_store::ObjectStore;
+use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::Optimizer;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement;
+use url::Url;
+
+use crate::barrier::SecureBarrierExec;
+use crate::catalog::{INNER, QueryCatalog};
+use crate::checker::{self, Expected};
+use crate::error::{Phase, QueryError, classify};
+use crate::functions::Functions;
+use crate::mutation::{Protection, Without};
+use crate::options::{Options, SizeLimits};
+use crate::parameters::Parameters;
+use crate::rules;
+use crate::table::GovernedTable;
+
+/// What a query is planned with.
+pub(crate) struct Planning<'p> {
+    pub(crate) options: &'p Options,
+    pub(crate) functions: &'p Functions,
+    pub(crate) threads: usize,
+    pub(crate) session: u64,
+    pub(crate) tables: Vec<(TableReference, Arc<GovernedTable>)>,
+    pub(crate) parameters: Parameters,
+    pub(crate) memory: Arc<dyn MemoryPool>,
+    pub(crate) without: Without,
+}
+
+/// A plan that was checked.
+pub(crate) struct Planned {
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+    pub(crate) context: Arc<TaskContext>,
+    /// Relations and columns of them that are masked in what is read.
+    pub(crate) masked: Vec<(usize, String)>,
+}
+
+impl Planning<'_> {
+    /// Plans one statement. What fails here failed without a row having been read.
+    pub(crate) async fn plan(self, statement: Statement) -> Result<Planned, QueryError> {
+        let failed = |error| classify(&error, Phase::Planning);
+        let state = self.state().map_err(failed)?;
+        checker::check_rules(&state)?;
+        let logical = state.statement_to_plan(statement).await.map_err(failed)?;
+        let only_reads =
+            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        only_reads.verify_plan(&logical).map_err(|_| {
+            QueryError::not_allowed("Only a query that reads may be run: SELECT, WITH or VALUES.")
+        })?;
+        within(&logical, &self.options.size)?;
+        let logical = self.parameters.bind(logical)?;
+        let tables: Vec<_> = self.tables.iter().map(|(_, table)| Arc::clone(table)).collect();
+        let expected = Expected { session: self.session, tables };
+        let values = values_of(&logical);
+        let logical = state.optimize(&logical).map_err(failed)?;
+        let checked = !self.without.is(Protection::Checker);
+        if checked {
+            checker::check_logical(&logical, &expected)?;
+        }
+        let plan = state.query_planner().create_physical_plan(&logical, &state).await.map_err(failed)?;
+        if checked {
+            checker::check_physical(&plan, &expected, &values)?;
+        }
+        let masked = masked(&plan);
+        Ok(Planned { plan, context: state.task_ctx(), masked })
+    }
+
+    fn state(&self) -> datafusion::common::Result<SessionState> {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(self.threads)
+            .with_information_schema(false)
+            .with_create_default_catalog_and_schema(false)
+            .with_default_catalog_and_schema(INNER, INNER);
+        let options = config.options_mut();
+        options.optimizer.enable_leaf_expression_pushdown = false;
+        options.optimizer.skip_failed_rules = false;
+        options.explain.show_statistics = false;
+        if let MemoryLimit::Finite(bytes) = self.memory.memory_limit() {
+            // What a sort keeps free to merge what it has spilled: a part of what there is.
+            options.execution.sort_spill_reservation_bytes = (bytes / 16).min(10 << 20);
+        }
+        let providers = self
+            .tables
+            .iter()
+            .map(|(name, table)| (name.clone(), Arc::clone(table) as Arc<dyn TableProvider>))
+            .collect();
+        let mut state = SessionStateBuilder::new()
+            .with_session_id(String::new())
+            .with_config(config)
+            .with_runtime_env(self.runtime()?)
+            .with_catalog_list(Arc::new(QueryCatalog::new(providers)))
+            .with_analyzer_rules(Analyzer::with_rules(rules::analyzer()).rules)
+            .with_optimizer_rules(Optimizer::with_rules(rules::logical()).rules)
+            .with_physical_optimizer_rules(PhysicalOptimizer::with_rules(rules::physical()).rules)
+            .with_scalar_functions(self.functions.scalars.clone())
+            .with_aggregate_functions(self.functions.aggregates.clone())
+            .with_window_functions(self.functions.windows.clone())
+            .with_table_function_list(self.functions.tables.clone())
+            .with_expr_planners(Functions::planners())
+            .build();
+        state.mark_start_execution();
+        Ok(state)
+    }
+
+    fn runtime(&self) -> datafusion::common::Result<Arc<RuntimeEnv>> {
+        let mode = match &self.options.spill_directory {
+            Some(directory) => DiskManagerMode::Directories(vec![directory.clone()]),
+            None => DiskManagerMode::OsTmpDirectory,
+        };
+        let disk = DiskManagerBuilder::default()
+            .with_mode(mode)
+            .with_max_temp_directory_size(self.options.spill_bytes);
+        let stores = self.tables.iter().filter_map(|(_, table)| table.governed.rows.store());
+        let stores = stores.map(|(url, store)| (AsRef::<Url>::as_ref(&url).clone(), store)).collect();
+        RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::clone(&self.memory))
+            .with_disk_manager_builder(disk)
+            .with_object_store_registry(Arc::new(Stores(stores)))
+            .build_arc()
+    }
+}
+
+/// The stores of the relations of one query, and no other: not even the local disk.
+#[derive(Debug)]
+struct Stores(Vec<(Url, Arc<dyn ObjectStore>)>);
+
+impl ObjectStoreRegistry for Stores {
+    fn register_store(&self, _: &Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        None
+    }
+
+    fn get_store(&self, url: &Url) -> datafusion::common::Result<Arc<dyn ObjectStore>> {
+        let same = |other: &Url| other.scheme() == url.scheme() && other.host_str() == url.host_str();
+        let found = self.0.iter().find(|(other, _)| same(other)).map(|(_, store)| Arc::clone(store));
+        found.ok_or_else(|| QueryError::unavailable().into())
+    }
+}
+
+/// Refuses plans that grew while names were written out: common table expressions in each other, stars of joins.
+fn within(plan: &LogicalPlan, limits: &SizeLimits) -> Result<(), QueryError> {
+    let mut nodes = 0;
+    let mut broken = None;
+    let walked = plan.apply_with_subqueries(|node| {
+        nodes += 1;
+        if nodes > limits.plan_nodes {
+            broken = Some(QueryError::too_big("The plan of the query is too big."));
+        } else if node.schema().fields().len() > limits.plan_columns {
+            broken = Some(QueryError::too_big(format!(
+                "A part of the query has more than {} columns.",
+                limits.plan_columns
+            )));
+        }
+        Ok(if broken.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    match (broken, walked) {
+        (Some(error), _) => Err(error),
+        (None, Ok(_)) => Ok(()),
+        (None, Err(error)) => Err(classify(&error, Phase::Planning)),
+    }
+}
+
+/// Columns of each `VALUES` of the query itself.
+fn values_of(plan: &LogicalPlan) -> HashSet<Vec<String>> {
+    let mut found = HashSet::new();
+    // Walking a plan that was walked before does not fail.
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Values(values) = node {
+            found.insert(values.schema.fields().iter().map(|field| field.name().clone()).collect());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    found
+}
+
+/// Masked columns that cross barriers.
+fn masked(plan: &Arc<dyn ExecutionPlan>) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut rest = vec![Arc::clone(plan)];
+    while let Some(node) = rest.pop() {
+        if let Some(barrier) = node.downcast_ref::<SecureBarrierExec>() {
+            let outputs = barrier.outputs().iter().filter(|output| output.mask.is_some());
+            found.extend(outputs.map(|output| (barrier.seal().relation, output.field.name().clone())));
+        }
+        rest.extend(node.children().into_iter().map(Arc::clone));
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Whether a plan still has parameters without a value, and the first of them.
+pub(crate) fn unbound(plan: &LogicalPlan) -> Option<String> {
+    let mut first = None;
+    let _ = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                if let Expr::Placeholder(placeholder) = part {
+                    first.get_or_insert_with(|| placeholder.id.clone());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    });
+    first
+}

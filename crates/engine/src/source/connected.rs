@@ -1,0 +1,193 @@
+//! Relations of data sources that are reached through drivers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::record_batch::RecordBatchOptions;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, internal_err};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, ReplaceChildrenOptions,
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tidegate_connect::{ErrorCode, Filter, Relation, Scan, Source, SourceError};
+
+use super::{Rows, Wanted};
+use crate::error::QueryError;
+use crate::leakproof::to_filter;
+
+/// A relation of an open data source.
+#[derive(Clone)]
+pub struct Connected {
+    source: Arc<dyn Source>,
+    relation: Relation,
+    schema: SchemaRef,
+    estimate: Option<u64>,
+}
+
+impl fmt::Debug for Connected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connected").field("relation", &self.relation).finish_non_exhaustive()
+    }
+}
+
+impl Connected {
+    /// Asks the source for the columns of a relation.
+    ///
+    /// # Errors
+    ///
+    /// `source_unavailable`, with the source's own words in the operator's log.
+    pub async fn open(
+        source: Arc<dyn Source>,
+        relation: Relation,
+        estimate: Option<u64>,
+    ) -> Result<Self, QueryError> {
+        let schema = source.schema(&relation).await.map_err(|error| unavailable(&error))?;
+        Ok(Self { source, relation, schema, estimate })
+    }
+}
+
+/// What a source said is for the operator alone: it may quote rows.
+fn unavailable(error: &SourceError) -> QueryError {
+    tracing::warn!(code = %error.code, detail = %error.detail, "a data source failed under a query");
+    match error.code {
+        ErrorCode::Timeout => QueryError::time(),
+        _ => QueryError::unavailable(),
+    }
+}
+
+#[async_trait]
+impl Rows for Connected {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn estimate(&self) -> Option<u64> {
+        self.estimate
+    }
+
+    async fn scan(&self, wanted: Wanted<'_>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        let filters: Vec<Filter> = wanted
+            .conditions
+            .iter()
+            .filter_map(to_filter)
+            .filter(|filter| self.source.evaluates(&self.schema, filter))
+            .collect();
+        let schema = Arc::new(self.schema.project(&wanted.columns)?);
+        let names = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let scan =
+            Scan { relation: self.relation.clone(), projection: Some(names), filters, limit: wanted.limit };
+        Ok(Arc::new(ConnectedExec::new(Arc::clone(&self.source), scan, schema)))
+    }
+}
+
+/// Reads a relation of a data source, in one stream.
+pub(crate) struct ConnectedExec {
+    source: Arc<dyn Source>,
+    scan: Scan,
+    properties: Arc<PlanProperties>,
+}
+
+impl ConnectedExec {
+    fn new(source: Arc<dyn Source>, scan: Scan, schema: SchemaRef) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self { source, scan, properties: Arc::new(properties) }
+    }
+}
+
+impl fmt::Debug for ConnectedExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectedExec").field("relation", &self.scan.relation).finish_non_exhaustive()
+    }
+}
+
+impl DisplayAs for ConnectedExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ConnectedExec")
+    }
+}
+
+impl ExecutionPlan for ConnectedExec {
+    fn name(&self) -> &'static str {
+        "ConnectedExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if partition != 0 {
+            return internal_err!("a data source is read in one stream");
+        }
+        let (source, scan, schema) = (Arc::clone(&self.source), self.scan.clone(), self.schema());
+        let shape = Arc::clone(&schema);
+        let rows = stream::once(async move {
+            let rows = source.scan(scan).await.map_err(|error| unavailable(&error))?;
+            let rows = rows.map(move |batch| fitted(batch.map_err(|error| unavailable(&error))?, &shape));
+            Ok::<_, datafusion::common::DataFusionError>(rows)
+        })
+        .try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+    }
+}
+
+/// A batch with exactly the columns that were promised. A source that changed under the query is not available.
+fn fitted(batch: RecordBatch, schema: &Arc<Schema>) -> Result<RecordBatch> {
+    if batch.num_columns() != schema.fields().len() {
+        return Err(QueryError::unavailable().into());
+    }
+    let columns = batch
+        .columns()
+        .iter()
+        .zip(schema.fields())
+        .map(|(column, field)| {
+            if column.data_type() == field.data_type() {
+                Ok(Arc::clone(column))
+            } else {
+                cast(column, field.data_type())
+            }
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| QueryError::unavailable())?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+        .map_err(|_| QueryError::unavailable().into())
+}

@@ -1,0 +1,60 @@
+//! Where rows come from, below every policy. Nothing here is reached but through a barrier.
+
+mod connected;
+mod memory;
+mod parquet;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
+use datafusion::config::ConfigOptions;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::Expr;
+use datafusion::object_store::ObjectStore;
+use datafusion::physical_plan::ExecutionPlan;
+
+pub use connected::Connected;
+pub use memory::InMemory;
+pub use parquet::{ParquetFile, ParquetFiles};
+
+/// What is to be read.
+#[derive(Debug)]
+pub struct Wanted<'w> {
+    /// Columns by their places in the schema, each once, in the order wanted. May be empty.
+    pub columns: Vec<usize>,
+    /// Conditions, of which the source may apply what it can evaluate exactly: the policy's, and leak-proof ones. All are applied
+    /// again above.
+    pub conditions: &'w [Expr],
+    /// Rows wanted at most, where nothing above takes rows away.
+    pub limit: Option<usize>,
+    /// Streams wanted.
+    pub partitions: usize,
+}
+
+/// A relation as its source has it.
+#[async_trait]
+pub trait Rows: Debug + Send + Sync {
+    /// All its columns.
+    fn schema(&self) -> SchemaRef;
+
+    /// Rows it has, about; none if that is not known.
+    fn estimate(&self) -> Option<u64> {
+        None
+    }
+
+    /// Where its files are, if it has any.
+    fn store(&self) -> Option<(ObjectStoreUrl, Arc<dyn ObjectStore>)> {
+        None
+    }
+
+    /// Whether the plan of [`Rows::scan`] takes this condition as a physical filter, too (to skip files and parts of them).
+    fn sees(&self, _: &Expr) -> bool {
+        false
+    }
+
+    /// A plan without children that reads it. Its schema is that of the columns wanted, in order.
+    async fn scan(&self, wanted: Wanted<'_>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>>;
+}

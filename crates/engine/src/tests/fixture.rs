@@ -1,0 +1,283 @@
+//! The employees, and what the policies say about them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Date32Array, Int64Array, StringArray, StructArray};
+use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::object_store::ObjectStore;
+use datafusion::object_store::local::LocalFileSystem;
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::file::properties::WriterProperties;
+use sqlx::Connection;
+use tempfile::TempDir;
+use tidegate_connect::{FileContent, FileSource, NetworkPolicy, Relation, Settings, SourceType};
+use tidegate_policy::{
+    Applied, Comparison, DateUnit, Effect, Expr, Function, Mask, MaskedBy, PolicyRef, Resolved, Value,
+};
+
+use crate::{Connected, GovernedRelation, InMemory, ParquetFile, ParquetFiles, Rows, column_type};
+
+/// A row of the fixture.
+#[derive(Clone, Debug)]
+pub(super) struct Employee {
+    pub(super) id: i64,
+    pub(super) region: Option<&'static str>,
+    pub(super) dept: &'static str,
+    pub(super) salary: i64,
+    pub(super) ssn: String,
+    pub(super) note: String,
+    /// Days since 1970-01-01.
+    pub(super) hired: i32,
+    pub(super) inner: String,
+}
+
+/// Eight who are seen, ten who are not.
+pub(super) fn employees() -> Vec<Employee> {
+    let mut all = Vec::new();
+    for place in 0..18_i64 {
+        let seen = place % 2 == 0 && place < 16;
+        let id = place + 1;
+        all.push(Employee {
+            id,
+            region: if seen {
+                Some("EU")
+            } else if place < 14 {
+                Some("US")
+            } else {
+                None
+            },
+            dept: ["sales", "lab", "it"][place as usize % 3],
+            salary: if seen { 10_000 + id * 7 } else { 100 },
+            ssn: format!("{:03}-{:02}-{:04}", 100 + id, 10 + id, 7_000 + id),
+            note: if seen { (id * 10).to_string() } else { format!("SECRET-{id}") },
+            hired: 15_000 + id as i32 * 37,
+            inner: if seen { format!("b{id}") } else { format!("SECRET-b{id}") },
+        });
+    }
+    all
+}
+
+/// Who asks, by how the policy is written. All but the last two see the same rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// `region = 'EU'`
+    Eu,
+    /// Unknown, not false, for hidden rows.
+    Unknown,
+    /// `region LIKE 'E%'`
+    Like,
+    /// `lower(region) = 'eu'`
+    Called,
+    /// Sees no row.
+    Nobody,
+    /// Sees everything.
+    Everybody,
+}
+
+impl Caller {
+    pub(super) const UNDER_POLICY: [Self; 5] =
+        [Self::Eu, Self::Unknown, Self::Like, Self::Called, Self::Nobody];
+
+    pub(super) fn sees(self, region: Option<&str>) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Nobody => false,
+            _ => region == Some("EU"),
+        }
+    }
+
+    fn filter(self) -> Option<Expr> {
+        let region =
+            || Box::new(Expr::Column { name: "region".into(), kind: tidegate_policy::ColumnType::Text });
+        let equal = |left: Box<Expr>, text: &str| Expr::Compare {
+            operator: Comparison::Equal,
+            left,
+            right: Box::new(Expr::Literal(Value::Text(text.into()))),
+        };
+        Some(match self {
+            Self::Everybody => return None,
+            Self::Eu => equal(region(), "EU"),
+            Self::Nobody => equal(region(), "nowhere"),
+            Self::Like => Expr::Like { value: region(), pattern: "E%".into(), negated: false },
+            Self::Called => {
+                equal(Box::new(Expr::Call { function: Function::Lower, argument: region() }), "eu")
+            }
+            Self::Unknown => Expr::Or(vec![
+                equal(region(), "EU"),
+                Expr::Compare {
+                    operator: Comparison::Equal,
+                    left: region(),
+                    right: Box::new(Expr::Literal(Value::Null)),
+                },
+            ]),
+        })
+    }
+}
+
+/// The relation on one kind of source.
+pub(super) struct Fixture {
+    pub(super) name: &'static str,
+    pub(super) rows: Arc<dyn Rows>,
+    _directory: Option<TempDir>,
+}
+
+pub(super) const POLICY: PolicyRef = PolicyRef { id: 7, version: 3 };
+
+impl Fixture {
+    pub(super) fn has_struct(&self) -> bool {
+        self.rows.schema().field_with_name("s").is_ok()
+    }
+
+    /// The relation under the policy of a caller.
+    pub(super) fn governed(&self, caller: Caller) -> GovernedRelation {
+        let resolved = if caller == Caller::Everybody { Resolved::open() } else { self.resolved(caller) };
+        GovernedRelation { rows: Arc::clone(&self.rows), resolved: Arc::new(resolved), hash: Arc::new(hash) }
+    }
+
+    fn resolved(&self, caller: Caller) -> Resolved {
+        let schema = self.rows.schema();
+        let mut resolved = Resolved::open();
+        resolved.filter = caller.filter();
+        let mut masks = BTreeMap::new();
+        for (name, mask) in [
+            ("ssn", Mask::Partial { mask_char: '*', visible_prefix: 0, visible_suffix: 4 }),
+            ("salary", Mask::Null),
+            ("hired", Mask::DateTruncation(DateUnit::Year)),
+        ] {
+            let kind = column_type(schema.field_with_name(name).unwrap().data_type());
+            masks.insert(name.to_owned(), MaskedBy { mask, kind, policy: POLICY, rule: 1 });
+        }
+        resolved.masks = masks;
+        resolved.policies = vec![Applied { policy: POLICY, rule: 1, effect: Effect::Filtered }];
+        resolved
+    }
+}
+
+pub(super) fn hash(bytes: &[u8]) -> [u8; 32] {
+    let mut all = [7; 32];
+    for (place, byte) in bytes.iter().enumerate() {
+        all[place % 32] ^= byte.rotate_left(3);
+    }
+    all
+}
+
+/// All employees in one batch.
+pub(super) fn batch(with_struct: bool) -> RecordBatch {
+    let all = employees();
+    let texts = |of: &dyn Fn(&Employee) -> Option<String>| -> ArrayRef {
+        Arc::new(all.iter().map(of).collect::<StringArray>())
+    };
+    let mut fields = vec![
+        Field::new("id", DataType::Int64, false),
+        Field::new("region", DataType::Utf8, true),
+        Field::new("dept", DataType::Utf8, false),
+        Field::new("salary", DataType::Int64, false),
+        Field::new("ssn", DataType::Utf8, false),
+        Field::new("note", DataType::Utf8, true),
+        Field::new("hired", DataType::Date32, true),
+    ];
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(all.iter().map(|employee| employee.id).collect::<Int64Array>()),
+        texts(&|employee| employee.region.map(str::to_owned)),
+        texts(&|employee| Some(employee.dept.to_owned())),
+        Arc::new(all.iter().map(|employee| employee.salary).collect::<Int64Array>()),
+        texts(&|employee| Some(employee.ssn.clone())),
+        texts(&|employee| Some(employee.note.clone())),
+        Arc::new(Date32Array::from(all.iter().map(|employee| employee.hired).collect::<Vec<_>>())),
+    ];
+    if with_struct {
+        let inner = Fields::from(vec![Field::new("b", DataType::Utf8, true)]);
+        fields.push(Field::new("s", DataType::Struct(inner.clone()), true));
+        columns.push(Arc::new(StructArray::new(
+            inner,
+            vec![texts(&|employee| Some(employee.inner.clone()))],
+            None,
+        )));
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+}
+
+pub(super) fn memory() -> Fixture {
+    let batch = batch(true);
+    let halves = vec![batch.slice(0, 9), batch.slice(9, batch.num_rows() - 9)];
+    Fixture { name: "memory", rows: Arc::new(InMemory::new(batch.schema(), halves)), _directory: None }
+}
+
+pub(super) async fn parquet(pushdown: bool) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let batch = batch(true);
+    let mut files = Vec::new();
+    for (number, part) in [batch.slice(0, 9), batch.slice(9, batch.num_rows() - 9)].into_iter().enumerate() {
+        let name = format!("part{number}.parquet");
+        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(3)).build();
+        let file = std::fs::File::create(directory.path().join(&name)).unwrap();
+        let mut writer = ArrowWriter::try_new(file, part.schema(), Some(properties)).unwrap();
+        writer.write(&part).unwrap();
+        writer.close().unwrap();
+        let size = std::fs::metadata(directory.path().join(&name)).unwrap().len();
+        files.push(ParquetFile { path: name, size });
+    }
+    let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new_with_prefix(directory.path()).unwrap());
+    let rows = ParquetFiles::open(store, files).await.unwrap().with_pushdown_filters(pushdown);
+    let name = if pushdown { "parquet, filters pushed down" } else { "parquet" };
+    Fixture { name, rows: Arc::new(rows), _directory: Some(directory) }
+}
+
+async fn connected(name: &'static str, kind: SourceType, file: &str, directory: TempDir) -> Fixture {
+    let mut settings = Settings::new(kind);
+    let content = FileContent::Local(directory.path().join(file));
+    settings.file = Some(FileSource { name: file.to_owned(), content });
+    let source = tidegate_connect::open(settings, &NetworkPolicy::default()).await.unwrap();
+    let discovered = source.discover(None).await.unwrap();
+    let schema = &discovered.schemas[0];
+    let table = &schema.tables[0];
+    let relation = match &schema.name[..] {
+        "" => Relation { schema: None, table: table.name.clone() },
+        name => Relation::new(name, table.name.clone()),
+    };
+    let rows = Connected::open(source, relation, Some(18)).await.unwrap();
+    Fixture { name, rows: Arc::new(rows), _directory: Some(directory) }
+}
+
+pub(super) async fn csv() -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(directory.path().join("emp.csv")).unwrap();
+    datafusion::arrow::csv::Writer::new(file).write(&batch(false)).unwrap();
+    connected("csv", SourceType::Csv, "emp.csv", directory).await
+}
+
+pub(super) async fn sqlite() -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("emp.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut connection = sqlx::sqlite::SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query(
+        "create table emp (id integer primary key, region text, dept text not null, salary integer not null, ssn text not null, \
+         note text, hired date)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    for employee in employees() {
+        sqlx::query("insert into emp values ($1, $2, $3, $4, $5, $6, date('1970-01-01', $7))")
+            .bind(employee.id)
+            .bind(employee.region)
+            .bind(employee.dept)
+            .bind(employee.salary)
+            .bind(employee.ssn)
+            .bind(employee.note)
+            .bind(format!("+{} days", employee.hired))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    connection.close().await.unwrap();
+    connected("sqlite", SourceType::Sqlite, "emp.db", directory).await
+}
+
+/// Every kind.
+pub(super) async fn all() -> Vec<Fixture> {
+    vec![memory(), parquet(false).await, parquet(true).await, csv().await, sqlite().await]
+}

@@ -1,0 +1,13 @@
+//! Data sources: section 2 of the platform's contract.
+
+mod access;
+mod credentials;
+mod endpoints;
+mod files;
+mod life;
+mod misbehaving;
+mod networks;
+mod races;
+mod stored;
+mod validation;
+pub(in crate::rivergen) mod wire;

@@ -1,0 +1,202 @@
+//! What holds for a person, as whoever runs queries asks for it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+use tidegate_policies::governed::governance::{Asker, Governance};
+use tidegate_policy::{Attribute, Column, ColumnType, Decision, Relation, Resolved};
+use tidegate_testkit::{Engine, Node, Person, TestApp, on_both_engines};
+
+use super::wire::{
+    ADA, account_of, asker, created, delete, member, number_of, owner, patch, policy, post, signed_in, start,
+};
+
+fn emp() -> Relation {
+    let columns = vec![Column::new("region", ColumnType::Text), Column::new("ssn", ColumnType::Text)];
+    Relation { source: 1, schema: None, table: "emp".to_owned(), columns }
+}
+
+async fn governance(app: &TestApp, asker: &Asker) -> Governance {
+    app.policies().governance(asker).await.unwrap().unwrap()
+}
+
+async fn resolved(app: &TestApp, asker: &Asker) -> Resolved {
+    governance(app, asker).await.resolve(&emp(), None, app.kernel().now())
+}
+
+async fn resolved_on(node: &Node, app: &TestApp, asker: &Asker) -> Resolved {
+    let governance = node.policies.governance(asker).await.unwrap().unwrap();
+    governance.resolve(&emp(), None, app.kernel().now())
+}
+
+/// Has a manager write somebody's metadata.
+async fn describe(app: &TestApp, manager: &Person, email: &str, metadata: serde_json::Value) {
+    let request = app.client().patch("/v1/accounts/individual/").bearer(&manager.access_token);
+    let answer = request.json(&json!({ "email": email, "metadata": metadata })).send().await;
+    assert!(answer.status < 300, "{} {}", answer.status, answer.text);
+}
+
+/// A filter by region for everybody whose role has that number.
+fn by_region(role: i64) -> serde_json::Value {
+    let config = json!({ "table": "emp", "condition": "region = current_user_region" });
+    let mut body = policy("Region", "row_level_security", "filter_rows", config);
+    body["role_ids"] = json!([role]);
+    body
+}
+
+on_both_engines! {
+    async fn a_change_holds_at_once_here_and_soon_on_other_nodes(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        let node = app.another_node().await;
+        let asker = asker(&app, ADA).await;
+        assert!(resolved(&app, &asker).await.is_whole() && resolved_on(&node, &app, &asker).await.is_whole());
+        let masks = json!({ "table": "emp", "column": "ssn", "masking_type": "hash" });
+        let mut body = policy("Masks", "data_masking", "mask_column", masks);
+        body["user_ids"] = json!([number_of(&app, ADA).await]);
+        let number = created(&app, &ada, &body).await;
+        assert!(resolved(&app, &asker).await.masks.contains_key("ssn"), "at once");
+        app.advance(Duration::from_secs(3));
+        assert!(resolved_on(&node, &app, &asker).await.masks.contains_key("ssn"), "after three seconds");
+        for change in [json!({ "is_active": false }), json!({ "is_active": true, "rules": [] })] {
+            patch(&app, &ada, &format!("/{number}"), &change).await.assert_status(200);
+            assert!(resolved(&app, &asker).await.is_whole(), "{change}");
+        }
+        let rule = json!({ "rules": body["rules"] });
+        patch(&app, &ada, &format!("/{number}"), &rule).await.assert_status(200);
+        let masked = resolved(&app, &asker).await;
+        assert_eq!(masked.masks["ssn"].policy.version, 4);
+        let assignment = crate::rivergen::policies::wire::get(&app, &ada, &format!("/{number}")).await.field("data.assignments.0.id").clone();
+        delete(&app, &ada, &format!("/{number}/assignments/{assignment}")).await.assert_status(200);
+        assert!(resolved(&app, &asker).await.is_whole());
+        post(&app, &ada, &format!("/{number}/assignments"), &json!({ "role_id": 1 })).await.assert_status(201);
+        assert!(!resolved(&app, &asker).await.is_whole());
+        delete(&app, &ada, &format!("/{number}")).await.assert_status(200);
+        assert!(resolved(&app, &asker).await.is_whole());
+        app.advance(Duration::from_secs(3));
+        assert!(resolved_on(&node, &app, &asker).await.is_whole());
+    }
+
+    async fn a_policy_that_takes_the_place_of_another_leaves_no_moment_without_any(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        let asker = asker(&app, ADA).await;
+        let mut body = policy("Masks", "data_masking", "mask_column", json!({ "table": "emp", "column": "ssn", "masking_type": "null" }));
+        body["role_ids"] = json!([1]);
+        let mut number = created(&app, &ada, &body).await;
+        let done = AtomicBool::new(false);
+        let change = async {
+            for _ in 0..40 {
+                let next = created(&app, &ada, &body).await;
+                delete(&app, &ada, &format!("/{number}")).await.assert_status(200);
+                number = next;
+            }
+            done.store(true, Ordering::Release);
+        };
+        let read = async {
+            let mut read = 0;
+            while !done.load(Ordering::Acquire) {
+                // Too busy is an answer; nothing at all is not.
+                if let Ok(governance) = app.policies().governance(&asker).await {
+                    let seen = governance.unwrap().resolve(&emp(), None, app.kernel().now());
+                    assert!(seen.masks.contains_key("ssn"), "{seen:?}");
+                    read += 1;
+                }
+                tokio::task::yield_now().await;
+            }
+            read
+        };
+        let ((), read) = tokio::join!(change, read);
+        assert!(read > 0);
+    }
+
+    async fn what_a_person_is_comes_from_their_account_and_their_home_organization(engine: Engine) {
+        let app = start(engine).await;
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
+        let email = "viewer@example.com";
+        member(&app, &manager, email, "demo_viewer").await;
+        created(&app, &ada, &by_region(4)).await;
+        let asker = asker(&app, email).await;
+        assert!(matches!(resolved(&app, &asker).await.decision, Decision::Denied(_)), "no region, no rows");
+        describe(&app, &manager, email, json!({ "region": "O'Brien", "role": "owner", "id": 1, "groups": ["Sales"] })).await;
+        let governance = governance(&app, &asker).await;
+        let attribute = |name: &str| governance.subject().attributes.get(name).cloned();
+        assert_eq!(attribute("role"), Some(Attribute::Text("viewer".to_owned())), "metadata does not say who one is");
+        assert_eq!(attribute("id"), Some(Attribute::Number(number_of(&app, email).await.to_string())));
+        assert_eq!(attribute("email"), Some(Attribute::Text(email.to_owned())));
+        assert_eq!(attribute("groups"), Some(Attribute::List(vec![Attribute::Text("Sales".to_owned())])));
+        let filtered = resolved(&app, &asker).await;
+        assert_eq!(filtered.filter.unwrap().to_string(), "\"region\" = 'O''Brien'");
+        // A changed attribute holds at once, too.
+        describe(&app, &manager, email, json!({ "region": "EU" })).await;
+        assert_eq!(resolved(&app, &asker).await.filter.unwrap().to_string(), "\"region\" = 'EU'");
+        // What the managers of another organization wrote says nothing here.
+        app.sql("update memberships set is_home = (1 = 0) where role = 'viewer'").await;
+        app.advance(Duration::from_secs(3));
+        assert!(matches!(resolved(&app, &asker).await.decision, Decision::Denied(_)));
+    }
+
+    async fn who_is_no_member_may_read_nothing(engine: Engine) {
+        let app = start(engine).await;
+        owner(&app, ADA).await;
+        owner(&app, "eve@example.com").await;
+        let mut asker = asker(&app, ADA).await;
+        asker.account = account_of(&app, "eve@example.com").await;
+        assert!(app.policies().governance(&asker).await.unwrap().is_none());
+    }
+
+    async fn a_workspace_that_is_not_the_persons_counts_as_none(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        owner(&app, "eve@example.com").await;
+        let mut asker = asker(&app, ADA).await;
+        let own = app.sql_count("select min(number) from workspaces").await;
+        let other = app.sql_count("select max(number) from workspaces").await;
+        let mut body = policy("Few", "query_limit", "limit_query", json!({ "max_rows": 5 }));
+        body["workspace_id"] = json!(own);
+        created(&app, &ada, &body).await;
+        for (workspace, limited) in [(Some(own), true), (Some(other), false), (None, false)] {
+            asker.workspace = workspace;
+            assert_eq!(resolved(&app, &asker).await.limits.max_rows.is_some(), limited, "{workspace:?}");
+        }
+        // Nobody evades a policy of a workspace by asking elsewhere: that of the data source counts, too.
+        let governance = governance(&app, &asker).await;
+        assert!(governance.resolve(&emp(), Some(own), app.kernel().now()).limits.max_rows.is_some());
+        assert!(governance.concerns_source(1, Some(own)) && !governance.concerns_source(1, Some(other)));
+    }
+
+    async fn hashes_are_of_the_organization_and_stay(engine: Engine) {
+        let app = start(engine).await;
+        let masks = json!({ "table": "emp", "column": "ssn", "masking_type": "hash" });
+        for email in [ADA, "eve@example.com"] {
+            let who = owner(&app, email).await;
+            created(&app, &who, &policy("Masks", "data_masking", "mask_column", masks.clone())).await;
+        }
+        let (first, second) = (asker(&app, ADA).await, asker(&app, "eve@example.com").await);
+        let hash = governance(&app, &first).await.hash(b"123-45-6789");
+        assert_ne!(hash, governance(&app, &second).await.hash(b"123-45-6789"));
+        let node = app.another_node().await;
+        let there = node.policies.governance(&first).await.unwrap().unwrap();
+        assert_eq!(hash, there.hash(b"123-45-6789"));
+        assert_eq!(app.sql_count("select count(*) from policy_hash_keys").await, 2);
+    }
+
+    async fn where_the_operator_says_so_nobody_reads_without_a_policy(engine: Engine) {
+        let app = TestApp::builder(engine)
+            .without_limits()
+            .data(|data| data.default_access = tidegate_catalog::DefaultAccess::Deny)
+            .start()
+            .await;
+        let ada = owner(&app, ADA).await;
+        let asker = asker(&app, ADA).await;
+        assert!(matches!(resolved(&app, &asker).await.decision, Decision::Denied(_)));
+        let mut body = policy("Open", "access_control", "allow_access", json!({ "table": "emp", "columns": ["region"] }));
+        body["role_ids"] = json!([1]);
+        created(&app, &ada, &body).await;
+        let open = resolved(&app, &asker).await;
+        assert_eq!(open.decision, Decision::Allowed);
+        assert!(open.hidden.contains_key("ssn") && !open.hidden.contains_key("region"));
+    }
+}

@@ -1,0 +1,12 @@
+//! Prompt Studio and queries: section 5 of the platform's contract, and its extensions.
+
+mod analytics;
+mod executions;
+mod governed;
+mod history;
+mod injection;
+mod models;
+mod queries;
+mod questions;
+mod script;
+mod templates;

@@ -1,0 +1,71 @@
+//! What can go wrong with a file.
+
+use std::io;
+
+use object_store::Error as StoreError;
+
+/// Why a file was not read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectsError {
+    /// There is none under that key.
+    #[error("there is no such file")]
+    NotFound,
+    /// There is one under that key already.
+    #[error("there is a file of that name already")]
+    Exists,
+    /// The store does not answer, or has no space left. The text is for the log alone.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The store cannot be used as it is configured. The text is for the operator.
+    #[error("{0}")]
+    Misconfigured(String),
+}
+
+impl From<io::Error> for ObjectsError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NotFound,
+            io::ErrorKind::AlreadyExists => Self::Exists,
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<rustix::io::Errno> for ObjectsError {
+    fn from(error: rustix::io::Errno) -> Self {
+        match error {
+            // A link where a directory or a file is to be: nothing that was stored here.
+            rustix::io::Errno::LOOP => Self::NotFound,
+            error => io::Error::from(error).into(),
+        }
+    }
+}
+
+impl From<StoreError> for ObjectsError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { .. } => Self::NotFound,
+            StoreError::AlreadyExists { .. } => Self::Exists,
+            StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
+                Self::Misconfigured(error.to_string())
+            }
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl From<tokio::task::JoinError> for ObjectsError {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// The same, as the store's interface says it.
+pub(crate) fn as_store_error(error: ObjectsError, path: &object_store::path::Path) -> StoreError {
+    let path = path.to_string();
+    match error {
+        ObjectsError::NotFound => StoreError::NotFound { path, source: Box::new(ObjectsError::NotFound) },
+        ObjectsError::Exists => StoreError::AlreadyExists { path, source: Box::new(ObjectsError::Exists) },
+        other => StoreError::Generic { store: "files", source: Box::new(other) },
+    }
+}

@@ -1,0 +1,203 @@
+//! A directory tree that is reached without following links.
+//!
+//! Each step from the directory down opens one name without following it. A link that somebody puts there is no file of ours, and a
+//! pipe or device is never opened to wait for.
+
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, fsync, linkat, mkdirat, openat, unlinkat};
+use rustix::io::Errno;
+
+use crate::{ObjectKey, ObjectsError};
+
+/// Where files are while they are being uploaded. No key begins with a dot.
+pub(super) const INCOMING: &str = ".incoming";
+/// Says that the directory is one of files: an empty one in its place is a disk that is not there.
+const MARKER: &str = ".tidegate-files";
+
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+/// Without waiting for the other end of a pipe.
+const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+const OWN_DIRECTORY: Mode = Mode::RWXU;
+const OWN_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// The directory.
+#[derive(Debug)]
+pub(super) struct Tree {
+    root: OwnedFd,
+    incoming: OwnedFd,
+}
+
+impl Tree {
+    /// Opens it, and makes it where there is none.
+    pub(super) fn open(place: &Path) -> Result<Self, ObjectsError> {
+        Self::prepare(place).map_err(|error| {
+            let shown = place.display();
+            let what = match error.kind() {
+                io::ErrorKind::InvalidData => {
+                    format!("storage.directory {shown} holds something else: name an empty directory, or a new one")
+                }
+                _ => format!("storage.directory {shown} cannot be used: {error}"),
+            };
+            ObjectsError::Misconfigured(what)
+        })
+    }
+
+    fn prepare(place: &Path) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(place)?;
+        // The directory itself may be a link: its operator made it.
+        let root: OwnedFd = File::open(place)?.into();
+        if openat(&root, MARKER, FILE, Mode::empty()).is_err() {
+            if !is_empty(&root)? {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            fsync(openat(&root, MARKER, flags, OWN_FILE)?)?;
+        }
+        match mkdirat(&root, INCOMING, OWN_DIRECTORY) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        fsync(&root)?;
+        if let Some(parent) = parent_of(place) {
+            File::open(parent)?.sync_all()?;
+        }
+        let incoming = openat(&root, INCOMING, DIRECTORY, Mode::empty())?;
+        Ok(Self { root, incoming })
+    }
+
+    /// The directory of a key and its name in there.
+    fn parent<'k>(&self, key: &'k ObjectKey, make: bool) -> Result<(OwnedFd, &'k str), ObjectsError> {
+        let mut directory = self.root.try_clone()?;
+        let mut parts = key.parts().peekable();
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                return Ok((directory, part));
+            }
+            directory = match openat(&directory, part, DIRECTORY, Mode::empty()) {
+                Err(Errno::NOENT) if make => make_directory(&directory, part)?,
+                other => other?,
+            };
+        }
+        Err(ObjectsError::NotFound)
+    }
+
+    /// The file under a key.
+    pub(super) fn file(&self, key: &ObjectKey) -> Result<File, ObjectsError> {
+        let (directory, name) = self.parent(key, false)?;
+        let file = openat(&directory, name, FILE, Mode::empty())?;
+        let kind = FileType::from_raw_mode(fstat(&file)?.st_mode);
+        if kind == FileType::RegularFile { Ok(file.into()) } else { Err(ObjectsError::NotFound) }
+    }
+
+    /// A new file that has no key yet.
+    pub(super) fn create_staged(&self, name: &str) -> Result<File, ObjectsError> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(openat(&self.incoming, name, flags, OWN_FILE)?.into())
+    }
+
+    /// Gives a staged file a key as well, durably.
+    pub(super) fn link(&self, staged: &str, key: &ObjectKey) -> Result<(), ObjectsError> {
+        let (directory, name) = self.parent(key, true)?;
+        linkat(&self.incoming, staged, &directory, name, AtFlags::empty())?;
+        Ok(fsync(&directory)?)
+    }
+
+    pub(super) fn unlink_staged(&self, name: &str) -> Result<(), ObjectsError> {
+        Ok(unlinkat(&self.incoming, name, AtFlags::empty())?)
+    }
+
+    /// Removes the file under a key, durably.
+    pub(super) fn unlink(&self, key: &ObjectKey) -> Result<(), ObjectsError> {
+        let (directory, name) = self.parent(key, false)?;
+        unlinkat(&directory, name, AtFlags::empty())?;
+        Ok(fsync(&directory)?)
+    }
+
+    /// Removes staged files that nobody wrote to since then; answers how many.
+    pub(super) fn remove_staged_before(&self, before: SystemTime) -> Result<u64, ObjectsError> {
+        let before = before.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut removed = 0;
+        for name in names(self.incoming.as_fd())? {
+            let Ok(found) = rustix::fs::statat(&self.incoming, &name, AtFlags::SYMLINK_NOFOLLOW) else {
+                continue;
+            };
+            if u64::try_from(found.st_mtime).is_ok_and(|modified| modified < before) {
+                self.unlink_staged(&name)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// What is in a directory of the tree, given by its parts: names, and whether each is a directory. Nothing for a directory that
+    /// is not there.
+    pub(super) fn entries(&self, parts: &[String]) -> Result<Vec<(String, bool)>, ObjectsError> {
+        let mut directory = self.root.try_clone()?;
+        for part in parts {
+            directory = match openat(&directory, part.as_str(), DIRECTORY, Mode::empty()) {
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(Vec::new()),
+                other => other?,
+            };
+        }
+        let mut found = Vec::new();
+        for name in names(directory.as_fd())? {
+            let Ok(entry) = rustix::fs::statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW) else {
+                continue;
+            };
+            match FileType::from_raw_mode(entry.st_mode) {
+                FileType::Directory => found.push((name, true)),
+                FileType::RegularFile => found.push((name, false)),
+                _ => {}
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// Makes a directory in another one, durably, and opens it.
+fn make_directory(parent: &OwnedFd, name: &str) -> Result<OwnedFd, ObjectsError> {
+    match mkdirat(parent, name, OWN_DIRECTORY) {
+        // Another upload made it meanwhile.
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    // Also where another one made it: it may not have come to this yet.
+    fsync(parent)?;
+    Ok(openat(parent, name, DIRECTORY, Mode::empty())?)
+}
+
+/// The names in a directory that are text.
+fn names(directory: impl AsFd) -> Result<Vec<String>, ObjectsError> {
+    let mut found = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        match entry?.file_name().to_str() {
+            Ok("." | "..") | Err(_) => {}
+            Ok(name) => found.push(name.to_owned()),
+        }
+    }
+    Ok(found)
+}
+
+fn is_empty(directory: &OwnedFd) -> io::Result<bool> {
+    for entry in Dir::read_from(directory)? {
+        // What a file system of its own has.
+        if ![&b"."[..], b"..", b"lost+found"].contains(&entry?.file_name().to_bytes()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The directory that a path is in.
+fn parent_of(place: &Path) -> Option<PathBuf> {
+    let parent = place.parent()?;
+    Some(if parent.as_os_str().is_empty() { PathBuf::from(".") } else { parent.to_owned() })
+}

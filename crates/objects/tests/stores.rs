@@ -1,0 +1,256 @@
+//! One story for every kind of store: the local directory, S3 as moto speaks it, Azure as azurite does.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "test code: a broken expectation ends the test"
+)]
+
+mod emulator;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures_util::TryStreamExt;
+use tempfile::TempDir;
+use tidegate_domain::{Clock, Timestamp};
+use tidegate_objects::{Backend, ObjectKey, Objects, ObjectsError, StorageConfig};
+
+use emulator::Emulator;
+
+const MIB: usize = 1024 * 1024;
+
+/// The time.
+struct Now;
+
+impl Clock for Now {
+    #[expect(clippy::disallowed_methods, reason = "emulators look at the real clock")]
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap())
+    }
+}
+
+/// A store with what keeps it up.
+struct Store {
+    objects: Objects,
+    emulator: Option<Emulator>,
+    here: TempDir,
+}
+
+impl Store {
+    fn of(config: &StorageConfig, emulator: Option<Emulator>) -> Self {
+        let here = tempfile::tempdir().unwrap();
+        let objects = Objects::open(config, here.path(), Arc::new(Now)).unwrap();
+        Self { objects, emulator, here }
+    }
+
+    fn local() -> Self {
+        Self::of(&StorageConfig::default(), None)
+    }
+
+    async fn s3() -> Self {
+        let emulator = Emulator::moto().await;
+        let config = emulator.config(Backend::S3);
+        Self::of(&config, Some(emulator))
+    }
+
+    async fn azure() -> Self {
+        let emulator = Emulator::azurite().await;
+        let config = emulator.config(Backend::Azure);
+        Self::of(&config, Some(emulator))
+    }
+
+    async fn put(&self, key: &str, content: &[u8]) -> Result<(), ObjectsError> {
+        let mut staged = self.objects.stage(format!("staged-{}", key.replace('/', "-"))).await?;
+        staged.write(content).await?;
+        self.objects.publish(staged, &of(key)).await
+    }
+
+    async fn get(&self, key: &str, range: Option<std::ops::Range<u64>>) -> Result<Vec<u8>, ObjectsError> {
+        let reading = self.objects.read(&of(key), range).await?;
+        let chunks: Vec<_> = reading.content.try_collect().await?;
+        Ok(chunks.concat())
+    }
+}
+
+fn of(key: &str) -> ObjectKey {
+    ObjectKey::parse(key).unwrap()
+}
+
+/// What every store does.
+async fn story(store: &Store) {
+    store.objects.check().await.unwrap();
+    let small = "organizations/1/files/2/Ünïcode_数据.csv";
+    let large = "organizations/1/files/2/sub/large.bin";
+    let content: Vec<u8> = (0..20 * MIB + 5).map(|byte| u8::try_from(byte % 251).unwrap()).collect();
+    assert!(store.objects.find(&of(small)).await.unwrap().is_none());
+    assert!(matches!(store.get(small, None).await, Err(ObjectsError::NotFound)));
+    store.put(small, b"id\n1\n").await.unwrap();
+    store.put(large, &content).await.unwrap();
+    store.put("organizations/1/files/2/empty.csv", b"").await.unwrap();
+    assert_eq!(store.get(small, None).await.unwrap(), b"id\n1\n");
+    assert!(store.get(large, None).await.unwrap() == content, "a large file is the same");
+    assert_eq!(store.get("organizations/1/files/2/empty.csv", None).await.unwrap(), b"");
+    // Across the border of two parts.
+    let border = 8 * MIB as u64;
+    let part = store.get(large, Some(border - 3..border + 3)).await.unwrap();
+    assert_eq!(part, &content[8 * MIB - 3..8 * MIB + 3]);
+    let found = store.objects.find(&of(large)).await.unwrap().unwrap();
+    assert_eq!((found.size, found.key.as_str()), (content.len() as u64, large));
+    assert!(found.etag.starts_with('"') && found.etag.ends_with('"'), "{}", found.etag);
+    let age = Now.now().since(found.last_modified);
+    assert!(age < Duration::from_secs(600), "{age:?}");
+    let listed: Vec<_> = store.objects.list("organizations").try_collect().await.unwrap();
+    let mut keys: Vec<&str> = listed.iter().map(|file| file.key.as_str()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["organizations/1/files/2/empty.csv", large, small]);
+    let none: Vec<_> = store.objects.list("nothing").try_collect().await.unwrap();
+    assert!(none.is_empty());
+    assert!(store.objects.remove(&of(small)).await.unwrap());
+    assert!(store.objects.find(&of(small)).await.unwrap().is_none());
+    // As a query engine lists it.
+    let directory = object_store::path::Path::from("organizations/1/files/2");
+    let within = store.objects.object_store().unwrap().list_with_delimiter(Some(&directory)).await.unwrap();
+    assert_eq!(within.common_prefixes.len(), 1, "{within:?}");
+    assert_eq!(within.objects.len(), 1, "{within:?}");
+    // Nothing is left where uploads are under way.
+    let staged = std::fs::read_dir(store.here.path().join("files/.incoming")).unwrap().count();
+    assert_eq!(staged, 0);
+}
+
+/// A signed URL of the store's own answers without credentials until it expires.
+async fn signed(store: &Store) {
+    store.put("organizations/1/files/2/a b.csv".replace(' ', "_").as_str(), b"id\n").await.unwrap();
+    let key = of("organizations/1/files/2/a_b.csv");
+    let url = store.objects.presign(&key, "Q1 ü.csv", Duration::from_secs(60)).unwrap();
+    let answer = reqwest_get(&url).await;
+    assert_eq!(
+        (answer.0, answer.1.as_slice()),
+        (200, &b"id\n"[..]),
+        "{}",
+        String::from_utf8_lossy(&answer.1)
+    );
+    assert!(answer.2.starts_with("attachment"), "{}", answer.2);
+}
+
+async fn reqwest_get(url: &str) -> (u16, Vec<u8>, String) {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    drop(provider.install_default());
+    let answer = reqwest::get(url).await.unwrap();
+    let disposition =
+        answer.headers().get("content-disposition").map(|value| value.to_str().unwrap().to_owned());
+    (answer.status().as_u16(), answer.bytes().await.unwrap().to_vec(), disposition.unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_local_directory_keeps_files() {
+    story(&Store::local()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s3_keeps_files() {
+    let store = Store::s3().await;
+    story(&store).await;
+    signed(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn azure_keeps_files() {
+    let store = Store::azure().await;
+    story(&store).await;
+    signed(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_key_and_a_missing_bucket_are_told_and_are_no_missing_files() {
+    let store = Store::s3().await;
+    let emulator = store.emulator.as_ref().unwrap();
+    let config = StorageConfig { bucket: "nobodys".to_owned(), ..emulator.config(Backend::S3) };
+    let other = Store::of(&config, None);
+    assert!(other.objects.check().await.is_err());
+    assert!(!matches!(other.get("a.csv", None).await, Err(ObjectsError::NotFound)));
+    assert!(other.put("a.csv", b"x").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_gone_is_unavailable() {
+    let store = Store::s3().await;
+    let config = StorageConfig {
+        endpoint: Some("http://127.0.0.1:9".to_owned()),
+        ..store.emulator.as_ref().unwrap().config(Backend::S3)
+    };
+    let gone = Store::of(&config, None);
+    let error = gone.put("organizations/1/files/2/a.csv", b"x").await.unwrap_err();
+    assert!(matches!(error, ObjectsError::Unavailable(_)), "{error}");
+    assert!(!error.to_string().contains("Signature"), "{error}");
+    let staged = std::fs::read_dir(gone.here.path().join("files/.incoming")).unwrap().count();
+    assert_eq!(staged, 0, "what could not be sent is not kept");
+}
+
+#[tokio::test]
+async fn a_key_is_taken_once() {
+    let store = Store::local();
+    store.put("a/b.csv", b"one").await.unwrap();
+    assert!(matches!(store.put("a/b.csv", b"two").await, Err(ObjectsError::Exists)));
+    assert_eq!(store.get("a/b.csv", None).await.unwrap(), b"one");
+}
+
+#[tokio::test]
+async fn links_and_pipes_are_no_files() {
+    let store = Store::local();
+    store.put("a/b.csv", b"one").await.unwrap();
+    let files = store.here.path().join("files");
+    std::fs::write(store.here.path().join("secret"), "secret").unwrap();
+    std::os::unix::fs::symlink(store.here.path().join("secret"), files.join("a/link.csv")).unwrap();
+    std::os::unix::fs::symlink(store.here.path(), files.join("out")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        files.join("a/pipe.csv"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    for key in ["a/link.csv", "out/secret", "a/pipe.csv", "a"] {
+        assert!(matches!(store.get(key, None).await, Err(ObjectsError::NotFound)), "{key}");
+        assert!(store.objects.find(&of(key)).await.unwrap().is_none(), "{key}");
+    }
+    assert!(store.put("out/new.csv", b"x").await.is_err());
+    assert!(!store.here.path().join("new.csv").exists());
+    let listed: Vec<_> = store.objects.list("a").try_collect().await.unwrap();
+    assert_eq!(listed.len(), 1);
+}
+
+#[tokio::test]
+async fn a_directory_of_something_else_is_not_taken() {
+    let here = tempfile::tempdir().unwrap();
+    std::fs::create_dir(here.path().join("files")).unwrap();
+    std::fs::write(here.path().join("files/precious"), "x").unwrap();
+    let objects = Objects::open(&StorageConfig::default(), here.path(), Arc::new(Now)).unwrap();
+    let error = objects.stage("x".to_owned()).await.unwrap_err();
+    assert!(
+        matches!(&error, ObjectsError::Misconfigured(what) if what.contains("holds something else")),
+        "{error}"
+    );
+    assert_eq!(std::fs::read_dir(here.path().join("files")).unwrap().count(), 1, "nothing was made there");
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "files have times of the real clock")]
+async fn what_an_upload_left_behind_goes_when_it_is_old() {
+    let store = Store::local();
+    let mut staged = store.objects.stage("one".to_owned()).await.unwrap();
+    staged.write(b"half").await.unwrap();
+    // As if its process had died.
+    std::mem::forget(staged);
+    let day = Duration::from_secs(86_400);
+    assert_eq!(store.objects.remove_abandoned(day).await.unwrap(), 0);
+    let path = store.here.path().join("files/.incoming/one");
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(SystemTime::now() - 2 * day).unwrap();
+    assert_eq!(store.objects.remove_abandoned(day).await.unwrap(), 1);
+    assert!(!path.exists());
+}

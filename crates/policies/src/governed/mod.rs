@@ -1,0 +1,8 @@
+//! What policies let somebody see: the way in for whoever runs queries.
+
+pub mod governance;
+mod hash_key;
+mod load;
+pub mod person;
+
+pub use governance::Governance;

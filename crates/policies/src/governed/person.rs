@@ -1,0 +1,142 @@
+//! What rules read of a person.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use sqlx::types::Json;
+use tidegate_database::{Unit, fetch_optional};
+use tidegate_domain::custom_claim::ClaimSource;
+use tidegate_domain::id::{AccountId, OrganizationId};
+use tidegate_domain::{Role, Timestamp};
+use tidegate_kernel::Fault;
+use tidegate_kernel::cache::MAX_AGE;
+use tidegate_policy::{Attribute, Attributes};
+
+use crate::Policies;
+
+/// A member of an organization, as policies see them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The number of the account.
+    pub number: i64,
+    /// The role in the organization.
+    pub role: Role,
+    /// What rules read, but for the workspace.
+    pub attributes: Attributes,
+}
+
+/// What is stored of a member.
+#[derive(sqlx::FromRow)]
+struct Row {
+    number: i64,
+    role: String,
+    is_home: bool,
+    user_metadata: Json<Value>,
+    created_at: i64,
+    organization_name: String,
+    email: Option<String>,
+}
+
+impl Policies {
+    /// A member of an organization; none where the account is disabled, or no member.
+    pub(crate) async fn person(
+        &self,
+        account: AccountId,
+        organization: OrganizationId,
+    ) -> Result<Option<Arc<Person>>, Fault> {
+        let key = (account, organization);
+        let (stamp, now) = (self.kernel.stamp(&[account.0, organization.0]), self.kernel.now());
+        if let Some(known) = self.people.get(&key, stamp, now, MAX_AGE) {
+            return Ok(known);
+        }
+        let mut unit = self.kernel.store.read().await?;
+        let row = member(&mut unit, account, organization).await?;
+        let person = row.and_then(|row| self.read_person(organization, row)).map(Arc::new);
+        self.people.put(key, person.clone(), stamp, now);
+        Ok(person)
+    }
+
+    fn read_person(&self, organization: OrganizationId, row: Row) -> Option<Person> {
+        let role = Role::from_name(&row.role)?;
+        let mut attributes = Attributes::new();
+        let nothing = Map::new();
+        // Metadata is what the managers of the person's home organization wrote. They are strangers to any other organization.
+        let metadata = row.user_metadata.0.as_object().filter(|_| row.is_home).unwrap_or(&nothing);
+        attributes.extend(metadata);
+        let claims = self.claims(organization, role, &row, metadata);
+        attributes.extend(&claims);
+        let groups = claims.get("groups").or_else(|| metadata.get("groups"));
+        attributes.set_or_remove(
+            "groups",
+            Some(groups.and_then(Attribute::from_json).unwrap_or(Attribute::List(Vec::new()))),
+        );
+        attributes.set("id", Attribute::Number(row.number.to_string()));
+        attributes.set("role", Attribute::Text(role.as_str().to_owned()));
+        attributes.set_or_remove("email", row.email.map(Attribute::Text));
+        attributes.set_or_remove("workspace_id", None);
+        Some(Person { number: row.number, role, attributes })
+    }
+
+    /// The claims that the operator defined, whatever scopes tell them.
+    fn claims(
+        &self,
+        organization: OrganizationId,
+        role: Role,
+        row: &Row,
+        metadata: &Map<String, Value>,
+    ) -> Map<String, Value> {
+        let value = |from: &ClaimSource| match from {
+            ClaimSource::AccountNumber => json!(row.number),
+            ClaimSource::CreatedAt => json!(Timestamp::from_micros(row.created_at).seconds()),
+            ClaimSource::Role => json!(role.as_str()),
+            ClaimSource::OrganizationId => json!(organization),
+            ClaimSource::OrganizationName => json!(row.organization_name),
+            ClaimSource::Metadata(key) => metadata.get(key).cloned().unwrap_or(Value::Null),
+        };
+        let claims = &self.kernel.settings.oauth.rules.claims;
+        claims.iter().map(|claim| (claim.name.clone(), value(&claim.from))).collect()
+    }
+
+    /// The number of a workspace, if it is one of the person's.
+    pub(crate) async fn own_workspace(
+        &self,
+        account: AccountId,
+        organization: OrganizationId,
+        role: Role,
+        number: i64,
+    ) -> Result<Option<i64>, Fault> {
+        let mut unit = self.kernel.store.read().await?;
+        let row = fetch_optional!(
+            unit,
+            (i64,),
+            "select w.number from workspaces w where w.organization_id = $1 and w.number = $2 and ($3 or exists
+                (select 1 from membership_workspaces mw join memberships m on m.id = mw.membership_id
+                 where mw.workspace_id = w.id and m.account_id = $4))",
+            organization.0,
+            number,
+            role.is_admin(),
+            account.0,
+        )?;
+        Ok(row.map(|(number,)| number))
+    }
+}
+
+async fn member(
+    unit: &mut Unit,
+    account: AccountId,
+    organization: OrganizationId,
+) -> tidegate_database::Result<Option<Row>> {
+    // An address that nobody has shown to be theirs is nobody's.
+    fetch_optional!(
+        unit,
+        Row,
+        "select a.number, m.role, m.is_home, a.user_metadata, a.created_at, o.name as organization_name, i.value as email
+         from accounts a join memberships m on m.account_id = a.id join organizations o on o.id = m.organization_id
+            left join identifiers i on i.account_id = a.id and i.kind = 'email' and i.is_primary = $3
+                and i.verified_at is not null
+         where a.id = $1 and m.organization_id = $2 and a.disabled_at is null",
+        account.0,
+        organization.0,
+        true,
+    )
+}

@@ -1,0 +1,28 @@
+//! The feature.
+
+use std::sync::{Arc, OnceLock};
+
+use tidegate_domain::id::{AccountId, OrganizationId};
+use tidegate_kernel::Kernel;
+use tidegate_kernel::cache::ReadCache;
+use tidegate_policy::Policy;
+
+use crate::PolicySettings;
+use crate::governed::person::Person;
+use crate::hooks::{SimulatedQueries, SourceRelations};
+
+/// The use cases of policies.
+pub struct Policies {
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) settings: PolicySettings,
+    /// What is known of data sources and their tables.
+    pub(crate) sources: Arc<dyn SourceRelations>,
+    /// Runs queries of simulations, where something can.
+    pub(crate) queries: OnceLock<Arc<dyn SimulatedQueries>>,
+    /// Active policies of organizations, read lately.
+    pub(crate) active: ReadCache<OrganizationId, Arc<Vec<Policy>>>,
+    /// People, read lately.
+    pub(crate) people: ReadCache<(AccountId, OrganizationId), Option<Arc<Person>>>,
+    /// Keys of hashes, which never change.
+    pub(crate) hash_keys: ReadCache<OrganizationId, Arc<[u8; 32]>>,
+}

@@ -1,0 +1,331 @@
+//! Sums in the store.
+
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one};
+use tidegate_domain::Timestamp;
+use tidegate_domain::id::AccountId;
+
+use super::period::{Quarters, quarter_of};
+use crate::executions::ExecutionStatus;
+use crate::work::Person;
+
+/// Sums of a unit of work.
+pub struct Usage<'u>(pub(crate) &'u mut Unit);
+
+/// An execution that is over.
+pub(crate) struct Run<'a> {
+    pub(crate) person: Person,
+    /// The saved question; 0 for none.
+    pub(crate) prompt: i64,
+    pub(crate) sources: &'a [i64],
+    pub(crate) status: ExecutionStatus,
+    pub(crate) ai_ms: i64,
+    pub(crate) query_ms: i64,
+    pub(crate) total_ms: i64,
+    pub(crate) question_key: Vec<u8>,
+    pub(crate) preview: String,
+    pub(crate) started_at: Timestamp,
+}
+
+/// Sums of some executions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct Sums {
+    /// How many.
+    pub executions: i64,
+    /// Of them with a result.
+    pub succeeded: i64,
+    /// Of them without one; those that were called off count to neither.
+    pub failed: i64,
+    /// How long they took, in milliseconds.
+    pub total_ms: i64,
+    /// Of that, until there was SQL.
+    pub ai_ms: i64,
+    /// Of that, running it.
+    pub query_ms: i64,
+}
+
+impl Sums {
+    /// Both together.
+    #[must_use]
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self {
+            executions: self.executions + other.executions,
+            succeeded: self.succeeded + other.succeeded,
+            failed: self.failed + other.failed,
+            total_ms: self.total_ms + other.total_ms,
+            ai_ms: self.ai_ms + other.ai_ms,
+            query_ms: self.query_ms + other.query_ms,
+        }
+    }
+}
+
+/// Whose sums: all of an organization, or those of one of its members.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope {
+    pub(crate) person: Person,
+    pub(crate) all: bool,
+}
+
+/// Sums of one source.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct SourceSums {
+    pub(crate) source_number: i64,
+    pub(crate) executions: i64,
+    pub(crate) failed: i64,
+    pub(crate) query_ms: i64,
+}
+
+/// Sums of one question.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(crate) struct QuestionSums {
+    pub(crate) preview: String,
+    pub(crate) executions: i64,
+    pub(crate) total_ms: i64,
+    pub(crate) last_run_at: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct QuarterRow {
+    quarter: i64,
+    #[sqlx(flatten)]
+    sums: Sums,
+}
+
+/// Sums are answered as whole numbers on both engines.
+macro_rules! sums {
+    () => {
+        "cast(coalesce(sum(executions), 0) as bigint) as executions,
+            cast(coalesce(sum(succeeded), 0) as bigint) as succeeded,
+            cast(coalesce(sum(failed), 0) as bigint) as failed,
+            cast(coalesce(sum(total_ms), 0) as bigint) as total_ms,
+            cast(coalesce(sum(ai_ms), 0) as bigint) as ai_ms,
+            cast(coalesce(sum(query_ms), 0) as bigint) as query_ms "
+    };
+}
+
+impl Usage<'_> {
+    /// Adds an execution that is over.
+    pub(crate) async fn add(&mut self, run: &Run<'_>) -> Result<()> {
+        let quarter = quarter_of(run.started_at);
+        let succeeded = i64::from(run.status == ExecutionStatus::Completed);
+        let failed = i64::from(run.status == ExecutionStatus::Failed);
+        let (organization, account) = (run.person.organization.0, run.person.account.0);
+        execute!(
+            self.0,
+            "insert into prompt_usage (organization_id, account_id, quarter, prompt_number, executions, succeeded, failed,
+                total_ms, ai_ms, query_ms)
+             values ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9)
+             on conflict (organization_id, account_id, quarter, prompt_number) do update set
+                executions = prompt_usage.executions + 1, succeeded = prompt_usage.succeeded + excluded.succeeded,
+                failed = prompt_usage.failed + excluded.failed, total_ms = prompt_usage.total_ms + excluded.total_ms,
+                ai_ms = prompt_usage.ai_ms + excluded.ai_ms, query_ms = prompt_usage.query_ms + excluded.query_ms",
+            organization,
+            account,
+            quarter,
+            run.prompt,
+            succeeded,
+            failed,
+            run.total_ms,
+            run.ai_ms,
+            run.query_ms,
+        )?;
+        self.add_sources(run, quarter, failed).await?;
+        self.add_question(run, quarter).await
+    }
+
+    async fn add_sources(&mut self, run: &Run<'_>, quarter: i64, failed: i64) -> Result<()> {
+        let (organization, account) = (run.person.organization.0, run.person.account.0);
+        // In the order of their numbers, as everybody does: no two wait for each other.
+        let mut sources = run.sources.to_vec();
+        sources.sort_unstable();
+        sources.dedup();
+        for source in sources {
+            execute!(
+                self.0,
+                "insert into prompt_source_usage (organization_id, account_id, quarter, prompt_number, source_number,
+                    executions, failed, query_ms)
+                 values ($1, $2, $3, $4, $5, 1, $6, $7)
+                 on conflict (organization_id, account_id, quarter, prompt_number, source_number) do update set
+                    executions = prompt_source_usage.executions + 1,
+                    failed = prompt_source_usage.failed + excluded.failed,
+                    query_ms = prompt_source_usage.query_ms + excluded.query_ms",
+                organization,
+                account,
+                quarter,
+                run.prompt,
+                source,
+                failed,
+                run.query_ms,
+            )?;
+        }
+        Ok(())
+    }
+
+    async fn add_question(&mut self, run: &Run<'_>, quarter: i64) -> Result<()> {
+        let (organization, account) = (run.person.organization.0, run.person.account.0);
+        execute!(
+            self.0,
+            "insert into prompt_question_usage (organization_id, account_id, quarter, question_key, preview, executions,
+                total_ms, last_run_at)
+             values ($1, $2, $3, $4, $5, 1, $6, $7)
+             on conflict (organization_id, account_id, quarter, question_key) do update set
+                executions = prompt_question_usage.executions + 1,
+                total_ms = prompt_question_usage.total_ms + excluded.total_ms, last_run_at = excluded.last_run_at",
+            organization,
+            account,
+            quarter,
+            run.question_key.as_slice(),
+            run.preview.as_str(),
+            run.total_ms,
+            run.started_at.micros(),
+        )?;
+        Ok(())
+    }
+
+    /// Sums of a period by quarters of an hour.
+    pub(crate) async fn by_quarter(&mut self, scope: Scope, period: Quarters) -> Result<Vec<(i64, Sums)>> {
+        let rows = fetch_all!(
+            self.0,
+            QuarterRow,
+            concat!(
+                "select quarter, ",
+                sums!(),
+                "from prompt_usage where organization_id = $1 and ($2 or account_id = $3) and quarter >= $4
+                    and quarter < $5
+                 group by quarter order by quarter"
+            ),
+            scope.person.organization.0,
+            scope.all,
+            scope.person.account.0,
+            period.first,
+            period.end,
+        )?;
+        Ok(rows.into_iter().map(|row| (row.quarter, row.sums)).collect())
+    }
+
+    /// Sums of a whole period.
+    pub(crate) async fn total(&mut self, scope: Scope, period: Quarters) -> Result<Sums> {
+        fetch_one!(
+            self.0,
+            Sums,
+            concat!(
+                "select ",
+                sums!(),
+                "from prompt_usage where organization_id = $1 and ($2 or account_id = $3) and quarter >= $4
+                    and quarter < $5"
+            ),
+            scope.person.organization.0,
+            scope.all,
+            scope.person.account.0,
+            period.first,
+            period.end,
+        )
+    }
+
+    /// Sums of a saved question in a period.
+    pub(crate) async fn of_prompt(&mut self, prompt: i64, period: Quarters) -> Result<Sums> {
+        fetch_one!(
+            self.0,
+            Sums,
+            concat!(
+                "select ",
+                sums!(),
+                "from prompt_usage where prompt_number = $1 and prompt_number > 0 and quarter >= $2 and quarter < $3"
+            ),
+            prompt,
+            period.first,
+            period.end,
+        )
+    }
+
+    /// Sums of the data sources of a saved question in a period, the most used first.
+    pub(crate) async fn sources_of_prompt(
+        &mut self,
+        prompt: i64,
+        period: Quarters,
+    ) -> Result<Vec<SourceSums>> {
+        fetch_all!(
+            self.0,
+            SourceSums,
+            "select source_number, cast(sum(executions) as bigint) as executions,
+                cast(sum(failed) as bigint) as failed, cast(sum(query_ms) as bigint) as query_ms
+             from prompt_source_usage
+             where prompt_number = $1 and prompt_number > 0 and quarter >= $2 and quarter < $3
+             group by source_number order by 2 desc, 1",
+            prompt,
+            period.first,
+            period.end,
+        )
+    }
+
+    /// Sums of data sources in a period, the most used first.
+    pub(crate) async fn sources(&mut self, scope: Scope, period: Quarters) -> Result<Vec<SourceSums>> {
+        fetch_all!(
+            self.0,
+            SourceSums,
+            "select source_number, cast(sum(executions) as bigint) as executions,
+                cast(sum(failed) as bigint) as failed, cast(sum(query_ms) as bigint) as query_ms
+             from prompt_source_usage
+             where organization_id = $1 and ($2 or account_id = $3) and quarter >= $4 and quarter < $5
+             group by source_number order by 2 desc, 1 limit 100",
+            scope.person.organization.0,
+            scope.all,
+            scope.person.account.0,
+            period.first,
+            period.end,
+        )
+    }
+
+    /// The questions of a period that were asked most.
+    pub(crate) async fn questions(
+        &mut self,
+        scope: Scope,
+        period: Quarters,
+        at_most: i64,
+    ) -> Result<Vec<QuestionSums>> {
+        fetch_all!(
+            self.0,
+            QuestionSums,
+            "select max(preview) as preview, cast(sum(executions) as bigint) as executions,
+                cast(sum(total_ms) as bigint) as total_ms, max(last_run_at) as last_run_at
+             from prompt_question_usage
+             where organization_id = $1 and ($2 or account_id = $3) and quarter >= $4 and quarter < $5
+             group by question_key order by 2 desc, 4 desc limit $6",
+            scope.person.organization.0,
+            scope.all,
+            scope.person.account.0,
+            period.first,
+            period.end,
+            at_most,
+        )
+    }
+
+    /// Removes the sums of an account, and those of the organizations that it owns.
+    pub(crate) async fn remove_of_account(&mut self, account: AccountId) -> Result<()> {
+        macro_rules! remove {
+            ($unit:expr; $($table:literal),+) => {$(
+                execute!(
+                    $unit,
+                    concat!(
+                        "delete from ", $table, " where account_id = $1 or organization_id in
+                            (select organization_id from memberships where account_id = $1 and role = 'owner')"
+                    ),
+                    account.0,
+                )?;
+            )+};
+        }
+        remove!(self.0; "prompt_usage", "prompt_source_usage", "prompt_question_usage");
+        execute!(
+            self.0,
+            "delete from prompt_template_usage where organization_id in
+                (select organization_id from memberships where account_id = $1 and role = 'owner')",
+            account.0,
+        )?;
+        execute!(
+            self.0,
+            "delete from model_spend where organization_id in
+                (select organization_id from memberships where account_id = $1 and role = 'owner')",
+            account.0,
+        )?;
+        Ok(())
+    }
+}

@@ -1,0 +1,198 @@
+//! The end of an execution is written, once, with the sums that it adds to.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tidegate_kernel::Fault;
+use tokio::time::sleep;
+
+use super::execution::{AiMetadata, Execution, ExecutionError, ExecutionStatus, PartStatus};
+use super::run::Work;
+use super::start::Asked;
+use crate::analytics::repository::Run;
+use crate::models::ask::Made;
+use crate::ports::{QueryRequest, ResultColumn};
+use crate::work::Person;
+use crate::{PromptTables, Prompts};
+
+/// How often the end is written anew when the database does not answer.
+const ATTEMPTS: u32 = 3;
+/// How long after that.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Characters of a question that analytics show.
+const SHOWN: usize = 200;
+
+/// What an execution came to.
+pub(crate) struct Ended {
+    pub(super) status: ExecutionStatus,
+    pub(super) ai_status: PartStatus,
+    pub(super) query_status: Option<PartStatus>,
+    pub(super) sql: Option<String>,
+    pub(super) parameters: Vec<Value>,
+    pub(super) ai_model_used: Option<String>,
+    pub(super) ai_request_id: Option<String>,
+    pub(super) ai_metadata: Option<AiMetadata>,
+    pub(super) rows_returned: Option<i64>,
+    pub(super) columns: Vec<ResultColumn>,
+    pub(super) preview_text: Option<String>,
+    pub(super) preview_key: Option<String>,
+    /// Sealed, with its key.
+    pub(super) preview: Option<(Vec<u8>, String)>,
+    pub(super) ai_ms: Option<i64>,
+    pub(super) query_ms: Option<i64>,
+    pub(super) total_ms: Option<i64>,
+    pub(super) error: Option<ExecutionError>,
+}
+
+impl Ended {
+    pub(super) fn new(asked: &Asked) -> Self {
+        let (ai_status, sql, parameters) = match asked {
+            Asked::Words(_) => (PartStatus::InProgress, None, Vec::new()),
+            Asked::Sql(sql, parameters) => (PartStatus::Completed, Some(sql.clone()), parameters.clone()),
+        };
+        Self {
+            status: ExecutionStatus::Processing,
+            ai_status,
+            query_status: None,
+            sql,
+            parameters,
+            ai_model_used: None,
+            ai_request_id: None,
+            ai_metadata: None,
+            rows_returned: None,
+            columns: Vec::new(),
+            preview_text: None,
+            preview_key: None,
+            preview: None,
+            ai_ms: None,
+            query_ms: None,
+            total_ms: None,
+            error: None,
+        }
+    }
+
+    /// There is SQL.
+    pub(super) fn made(&mut self, made: Made) -> QueryRequest {
+        self.ai_status = PartStatus::Completed;
+        self.query_status = Some(PartStatus::Pending);
+        self.sql = Some(made.request.sql.clone());
+        self.parameters = made.request.parameters.clone();
+        self.ai_model_used = made.model;
+        self.ai_request_id = made.request_id;
+        self.ai_metadata = made.metadata;
+        made.request
+    }
+
+    /// There is no result.
+    pub(super) fn fail(&mut self, error: ExecutionError) {
+        let is_cancelled = error.code == "cancelled";
+        self.status = if is_cancelled { ExecutionStatus::Cancelled } else { ExecutionStatus::Failed };
+        if self.ai_status != PartStatus::Completed {
+            self.ai_status = PartStatus::Failed;
+        }
+        self.query_status = self.query_status.map(|_| PartStatus::Failed);
+        self.rows_returned = None;
+        self.columns = Vec::new();
+        self.preview_text = None;
+        self.error = Some(error);
+    }
+
+    pub(super) fn parameters_json(&self) -> String {
+        Value::from(self.parameters.clone()).to_string()
+    }
+
+    pub(super) fn ai_metadata_json(&self) -> Option<String> {
+        self.ai_metadata.as_ref().and_then(|metadata| serde_json::to_string(metadata).ok())
+    }
+
+    pub(super) fn columns_json(&self) -> Option<String> {
+        serde_json::to_string(&self.columns).ok()
+    }
+}
+
+/// What a preview is sealed for.
+pub(super) fn purpose(number: i64) -> String {
+    format!("prompt preview {number}")
+}
+
+/// The beginning of a question, as analytics show it.
+fn shown(question: &str) -> String {
+    question.chars().take(SHOWN).collect()
+}
+
+impl Prompts {
+    /// What one question is known by, however long it is.
+    fn question_key(&self, question: &str) -> Vec<u8> {
+        self.kernel.vault.mac("prompt question", question.as_bytes()).to_vec()
+    }
+
+    /// What an execution adds to the sums that did not come to its end.
+    pub(super) fn stopped<'e>(
+        &self,
+        execution: &'e Execution,
+        person: Person,
+        status: ExecutionStatus,
+    ) -> Run<'e> {
+        let lasted = self.kernel.now().since(execution.started_at);
+        Run {
+            person,
+            prompt: execution.prompt.unwrap_or(0),
+            sources: &execution.sources,
+            status,
+            ai_ms: 0,
+            query_ms: 0,
+            total_ms: i64::try_from(lasted.as_millis()).unwrap_or(i64::MAX),
+            question_key: self.question_key(&execution.question),
+            preview: shown(&execution.question),
+            started_at: execution.started_at,
+        }
+    }
+
+    /// Writes the end. Where that is not possible, the execution is found to be lost later.
+    pub(super) async fn finish(&self, number: i64, work: &Work, mut ended: Ended) {
+        if let (Some(text), Some(key)) = (ended.preview_text.take(), ended.preview_key.take()) {
+            let sealed =
+                self.kernel.vault.seal(&purpose(number), text.as_bytes(), self.kernel.entropy.as_ref());
+            match sealed {
+                Ok(sealed) => ended.preview = Some((sealed, key)),
+                Err(error) => tracing::error!(%error, "the preview of an execution cannot be sealed"),
+            }
+        }
+        for attempt in 1..=ATTEMPTS {
+            match self.write_end(number, work, &ended).await {
+                Ok(()) => return,
+                Err(fault) if attempt == ATTEMPTS => {
+                    tracing::error!(error = %fault, execution = number, "the end of an execution cannot be written");
+                }
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
+    }
+
+    async fn write_end(&self, number: i64, work: &Work, ended: &Ended) -> Result<(), Fault> {
+        let now = self.kernel.now();
+        let mut unit = self.kernel.store.begin().await?;
+        // Whoever was first to end it has written its sums.
+        if !unit.prompt_executions().end(number, ended, now).await? {
+            return Ok(());
+        }
+        let question = work.new.text();
+        let run = Run {
+            person: work.person,
+            prompt: work.prompt.unwrap_or(0),
+            sources: &work.new.sources,
+            status: ended.status,
+            ai_ms: ended.ai_ms.unwrap_or(0),
+            query_ms: ended.query_ms.unwrap_or(0),
+            total_ms: ended.total_ms.unwrap_or(0),
+            question_key: self.question_key(question),
+            preview: shown(question),
+            started_at: work.started_at,
+        };
+        unit.prompt_usage().add(&run).await?;
+        if let Some(prompt) = work.prompt {
+            unit.prompts().end(prompt, number, ended.status, run.total_ms).await?;
+        }
+        Ok(unit.commit().await?)
+    }
+}

@@ -1,0 +1,39 @@
+//! A node says again and again which executions it runs, and how far they are; and learns which were called off elsewhere.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tidegate_kernel::Fault;
+use tidegate_kernel::jobs::{Job, Schedule};
+
+use super::start::LEASE;
+use crate::{PromptTables, Prompts};
+
+/// The job's name.
+pub(crate) const NAME: &str = "prompt leases";
+/// How often: a cancelled execution ends on its node so much later at most.
+const EVERY: Duration = Duration::from_secs(2);
+
+pub(crate) const JOB: Job<Prompts> = Job {
+    schedule: Some(Schedule::Node { every: EVERY, at_start: false }),
+    ..Job::new(NAME, |prompts, _| async move { Ok(prompts.renew_leases().await?) }.boxed())
+};
+
+impl Prompts {
+    /// Renews what this node holds.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn renew_leases(&self) -> Result<(), Fault> {
+        for (number, progress) in self.live.all() {
+            let until = self.kernel.now().plus(LEASE);
+            let mut unit = self.kernel.store.begin().await?;
+            let is_held = unit.prompt_executions().renew(number, progress, until).await?;
+            unit.commit().await?;
+            if !is_held {
+                self.live.cancel(number);
+            }
+        }
+        Ok(())
+    }
+}

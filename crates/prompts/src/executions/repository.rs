@@ -1,0 +1,296 @@
+//! Executions in the store.
+
+use std::time::Duration;
+
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional, prune};
+use tidegate_domain::Timestamp;
+use tidegate_domain::id::{OrganizationId, WorkspaceId};
+
+use super::execution::{Execution, ExecutionKind, ExecutionStatus, PartStatus};
+use super::finish::Ended;
+use super::row::{Row, select, stored_numbers};
+use crate::work::Person;
+
+/// The longest span that a policy limits queries within, and a little more.
+const LONGEST_SPAN: Duration = Duration::from_secs(25 * 3_600);
+
+/// Executions of a unit of work.
+pub struct Executions<'u>(pub(crate) &'u mut Unit);
+
+/// An execution to be added.
+pub(super) struct NewRow<'a> {
+    pub(super) person: Person,
+    pub(super) account_number: i64,
+    pub(super) workspace: WorkspaceId,
+    pub(super) kind: ExecutionKind,
+    pub(super) prompt: Option<i64>,
+    pub(super) template: Option<i64>,
+    pub(super) question: &'a str,
+    pub(super) sql: Option<&'a str>,
+    pub(super) parameters: String,
+    pub(super) sources: &'a [i64],
+    pub(super) schemas: String,
+    pub(super) ai_model: Option<&'a str>,
+    pub(super) lease_until: Timestamp,
+    pub(super) expires_at: Timestamp,
+    pub(super) now: Timestamp,
+}
+
+/// How far one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) percent: i64,
+    pub(crate) ai: PartStatus,
+    pub(crate) query: Option<PartStatus>,
+}
+
+impl Executions<'_> {
+    /// Keeps others of the organization from beginning until the unit ends, so that what runs is counted right.
+    pub(super) async fn lock(&mut self, organization: OrganizationId) -> Result<()> {
+        execute!(self.0, "update organizations set updated_at = updated_at where id = $1", organization.0)?;
+        Ok(())
+    }
+
+    /// How many of the organization run, and how many of the person.
+    pub(super) async fn running(&mut self, person: Person, now: Timestamp) -> Result<(i64, i64)> {
+        fetch_one!(
+            self.0,
+            (i64, i64),
+            "select count(*), count(case when account_id = $2 then 1 end) from prompt_executions
+             where organization_id = $1 and lease_until is not null and lease_until > $3",
+            person.organization.0,
+            person.account.0,
+            now.micros(),
+        )
+    }
+
+    /// How many queries a person began since then: executions, and results that were read in full.
+    pub(crate) async fn began_since(&mut self, person: Person, since: Timestamp) -> Result<i64> {
+        let (count,) = fetch_one!(
+            self.0,
+            (i64,),
+            "select (select count(*) from prompt_executions
+                     where organization_id = $1 and account_id = $2 and started_at > $3)
+                  + (select count(*) from prompt_downloads
+                     where organization_id = $1 and account_id = $2 and started_at > $3)",
+            person.organization.0,
+            person.account.0,
+            since.micros(),
+        )?;
+        Ok(count)
+    }
+
+    /// Notes that a person reads a result in full.
+    pub(super) async fn note_download(&mut self, person: Person, now: Timestamp) -> Result<()> {
+        execute!(
+            self.0,
+            "insert into prompt_downloads (organization_id, account_id, started_at) values ($1, $2, $3)",
+            person.organization.0,
+            person.account.0,
+            now.micros(),
+        )?;
+        Ok(())
+    }
+
+    /// Removes notes of results that no limit counts any more.
+    pub(crate) async fn prune_downloads(&mut self, now: Timestamp, at_most: i64) -> Result<u64> {
+        prune!(
+            self.0,
+            "prompt_downloads",
+            "number",
+            "where started_at <= $1 order by started_at limit $2",
+            now.minus(LONGEST_SPAN).micros(),
+            at_most,
+        )
+    }
+
+    /// Adds one; answers its number.
+    pub(super) async fn insert(&mut self, row: NewRow<'_>) -> Result<i64> {
+        let is_sql = row.sql.is_some();
+        let (number,) = fetch_one!(
+            self.0,
+            (i64,),
+            "insert into prompt_executions (organization_id, workspace_id, account_id, account_number, kind, prompt_number,
+                template_number, question, sql, parameters, sources, schemas, ai_model, status, ai_status, query_status,
+                progress, lease_until, started_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'processing', $14, $15, 10, $16, $17, $18)
+             returning number",
+            row.person.organization.0,
+            row.workspace.0,
+            row.person.account.0,
+            row.account_number,
+            row.kind.as_str(),
+            row.prompt,
+            row.template,
+            row.question,
+            row.sql,
+            row.parameters,
+            stored_numbers(row.sources),
+            row.schemas,
+            row.ai_model,
+            if is_sql { PartStatus::Completed.as_str() } else { PartStatus::InProgress.as_str() },
+            if is_sql { Some(PartStatus::Pending.as_str()) } else { None },
+            row.lease_until.micros(),
+            row.now.micros(),
+            row.expires_at.micros(),
+        )?;
+        Ok(number)
+    }
+
+    /// The person's own of that number.
+    pub(crate) async fn own(&mut self, person: Person, number: i64) -> Result<Option<Execution>> {
+        let row = fetch_optional!(
+            self.0,
+            Row,
+            select!("where e.number = $3 and e.organization_id = $1 and e.account_id = $2"),
+            person.organization.0,
+            person.account.0,
+            number,
+        )?;
+        row.map(Row::read).transpose()
+    }
+
+    /// A page of the person's own, the newest first: of a saved question, of a kind, in a state; null for any.
+    pub(crate) async fn page(
+        &mut self,
+        person: Person,
+        wanted: &super::read::Wanted,
+    ) -> Result<(Vec<Execution>, i64)> {
+        let status = wanted.status.map(ExecutionStatus::as_str);
+        let kind = wanted.kind.map(ExecutionKind::as_str);
+        let rows = fetch_all!(
+            self.0,
+            Row,
+            select!(
+                "where e.organization_id = $1 and e.account_id = $2 and ($3 is null or e.prompt_number = $3)
+                    and ($4 is null or e.kind = $4) and ($5 is null or e.status = $5)
+                 order by e.number desc limit $6 offset $7"
+            ),
+            person.organization.0,
+            person.account.0,
+            wanted.prompt,
+            kind,
+            status,
+            wanted.page_size,
+            wanted.page.saturating_sub(1).saturating_mul(wanted.page_size),
+        )?;
+        let (total,) = fetch_one!(
+            self.0,
+            (i64,),
+            "select count(*) from prompt_executions e
+             where e.organization_id = $1 and e.account_id = $2 and ($3 is null or e.prompt_number = $3)
+                and ($4 is null or e.kind = $4) and ($5 is null or e.status = $5)",
+            person.organization.0,
+            person.account.0,
+            wanted.prompt,
+            kind,
+            status,
+        )?;
+        Ok((rows.into_iter().map(Row::read).collect::<Result<_>>()?, total))
+    }
+
+    /// Holds one for longer and writes how far it is. False when it is over: somebody called it off, or it was given up.
+    pub(super) async fn renew(&mut self, number: i64, progress: Progress, until: Timestamp) -> Result<bool> {
+        let renewed = execute!(
+            self.0,
+            "update prompt_executions set lease_until = $2, progress = $3, ai_status = $4, query_status = $5
+             where number = $1 and lease_until is not null",
+            number,
+            until.micros(),
+            progress.percent,
+            progress.ai.as_str(),
+            progress.query.map(PartStatus::as_str),
+        )?;
+        Ok(renewed == 1)
+    }
+
+    /// Writes the end of one. False when it was over already.
+    pub(super) async fn end(&mut self, number: i64, ended: &Ended, now: Timestamp) -> Result<bool> {
+        let changed = execute!(
+            self.0,
+            "update prompt_executions set status = $2, ai_status = $3, query_status = $4, progress = 100, sql = $5,
+                parameters = $6, ai_model_used = $7, ai_request_id = $8, ai_metadata = $9, rows_returned = $10,
+                columns = $11, preview = $12, preview_key = $13, ai_ms = $14, query_ms = $15,
+                total_ms = $16, error_code = $17, error_message = $18, completed_at = $19, lease_until = null
+             where number = $1 and lease_until is not null",
+            number,
+            ended.status.as_str(),
+            ended.ai_status.as_str(),
+            ended.query_status.map(PartStatus::as_str),
+            ended.sql.as_deref(),
+            ended.parameters_json(),
+            ended.ai_model_used.as_deref(),
+            ended.ai_request_id.as_deref(),
+            ended.ai_metadata_json(),
+            ended.rows_returned,
+            ended.columns_json(),
+            ended.preview.as_ref().map(|(sealed, _)| sealed.as_slice()),
+            ended.preview.as_ref().map(|(_, key)| key.as_str()),
+            ended.ai_ms,
+            ended.query_ms,
+            ended.total_ms,
+            ended.error.as_ref().map(|error| error.code.as_str()),
+            ended.error.as_ref().map(|error| error.message.as_str()),
+            now.micros(),
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Ends one without a result. False when it was over already.
+    pub(super) async fn stop(
+        &mut self,
+        number: i64,
+        status: ExecutionStatus,
+        why: (&str, &str),
+        now: Timestamp,
+    ) -> Result<bool> {
+        let changed = execute!(
+            self.0,
+            "update prompt_executions set status = $2, progress = 100, error_code = $3, error_message = $4,
+                ai_status = case when ai_status = 'completed' then 'completed' else 'failed' end,
+                query_status = case when query_status is null then null else 'failed' end,
+                completed_at = $5, total_ms = ($5 - started_at) / 1000, lease_until = null
+             where number = $1 and lease_until is not null",
+            number,
+            status.as_str(),
+            why.0,
+            why.1,
+            now.micros(),
+        )?;
+        Ok(changed == 1)
+    }
+
+    /// Executions whose node holds them no longer, with whose they are: it stopped, or is cut off.
+    pub(super) async fn lost(&mut self, now: Timestamp, at_most: i64) -> Result<Vec<(i64, Person)>> {
+        let rows = fetch_all!(
+            self.0,
+            (i64, uuid::Uuid, uuid::Uuid),
+            "select number, organization_id, account_id from prompt_executions
+             where lease_until is not null and lease_until <= $1 order by lease_until limit $2",
+            now.micros(),
+            at_most,
+        )?;
+        let person = |(number, organization, account): (i64, uuid::Uuid, uuid::Uuid)| {
+            (number, Person { organization: organization.into(), account: account.into() })
+        };
+        Ok(rows.into_iter().map(person).collect())
+    }
+
+    /// How many of the organization, or of the person in it, run.
+    pub(crate) async fn count_running(&mut self, person: Person, all: bool, now: Timestamp) -> Result<i64> {
+        let (organization, own) = self.running(person, now).await?;
+        Ok(if all { organization } else { own })
+    }
+
+    /// Removes executions whose time is over.
+    pub(crate) async fn prune(&mut self, now: Timestamp, at_most: i64) -> Result<u64> {
+        prune!(
+            self.0,
+            "prompt_executions",
+            "number",
+            "where expires_at <= $1 order by expires_at limit $2",
+            now.micros(),
+            at_most,
+        )
+    }
+}

@@ -1,0 +1,223 @@
+//! An execution runs: SQL is made of the question, checked, and run for the person; its first rows are kept.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use tidegate_domain::Timestamp;
+use tidegate_kernel::{Actor, Reader};
+use tokio::time::{Instant, sleep};
+
+use super::execution::{AiMetadata, ExecutionError, ExecutionStatus, PREVIEW_ROWS, PartStatus};
+use super::finish::Ended;
+use super::format::{columns_of, json_rows};
+use super::live::{Place, Running};
+use super::start::{Asked, NewExecution};
+use crate::Prompts;
+use crate::models::ask::Made;
+use crate::ports::{NoPlan, Purpose, QueryAnswer, QueryCode, QueryFailure, QueryRequest, Question, Relation};
+use crate::settings::BUILT_IN;
+use crate::work::Person;
+
+/// What an execution is run with.
+pub(crate) struct Work {
+    pub(crate) person: Person,
+    pub(crate) actor: Actor,
+    /// With the workspace in which it runs.
+    pub(crate) new: NewExecution,
+    /// Models that are to answer, in their order; none: the built-in planner.
+    pub(crate) chain: Vec<String>,
+    pub(crate) prompt: Option<i64>,
+    pub(crate) started_at: Timestamp,
+}
+
+/// Why there is no SQL, with what was said besides.
+pub(crate) type NotMade = (ExecutionError, Option<Box<AiMetadata>>);
+
+/// What a query came to.
+struct Fetched {
+    rows: i64,
+    preview: String,
+}
+
+impl From<QueryFailure> for ExecutionError {
+    fn from(failure: QueryFailure) -> Self {
+        let message = match failure.nearest.as_slice() {
+            [] => failure.message,
+            nearest => format!("{} Nearest: {}.", failure.message, nearest.join(", ")),
+        };
+        Self { code: failure.code.as_str().to_owned(), message }
+    }
+}
+
+impl ExecutionError {
+    pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into() }
+    }
+}
+
+/// Milliseconds since then.
+fn millis_since(begun: Instant) -> i64 {
+    i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Prompts {
+    /// Runs it to its end, which is written. It ends early when it is called off.
+    pub(super) async fn run(&self, running: &Running, work: Work, place: Place) {
+        let begun = Instant::now();
+        let mut ended = Ended::new(&work.new.asked);
+        let outcome = tokio::select! {
+            biased;
+            () = running.cancelled() => Err(ExecutionError::new("cancelled", "The execution was cancelled.")),
+            () = sleep(self.settings.longest) => Err(QueryFailure::new(
+                QueryCode::LimitTime,
+                format!("It was not done within {} s.", self.settings.longest.as_secs()),
+            ).into()),
+            outcome = self.stages(running, &work, &mut ended) => outcome,
+        };
+        ended.total_ms = Some(millis_since(begun));
+        if let Err(error) = outcome {
+            ended.fail(error);
+        }
+        // Before: whoever sees the end may begin the next one.
+        drop(place);
+        self.finish(running.number, &work, ended).await;
+    }
+
+    /// One stage after the other.
+    async fn stages(&self, running: &Running, work: &Work, ended: &mut Ended) -> Result<(), ExecutionError> {
+        let begun = Instant::now();
+        running.at(30, PartStatus::InProgress, None);
+        let made = self.statement(work).await;
+        if matches!(work.new.asked, Asked::Words(_)) {
+            ended.ai_ms = Some(millis_since(begun));
+        }
+        let request = match made {
+            Ok(made) => ended.made(made),
+            Err((error, metadata)) => {
+                ended.ai_status = PartStatus::Failed;
+                ended.ai_metadata = metadata.map(|metadata| *metadata);
+                return Err(error);
+            }
+        };
+        running.at(50, PartStatus::Completed, Some(PartStatus::Pending));
+        let begun = Instant::now();
+        let fetched = self.fetch(running, work, request, ended).await;
+        ended.query_ms = Some(millis_since(begun));
+        let fetched = fetched?;
+        running.at(90, PartStatus::Completed, Some(PartStatus::InProgress));
+        ended.rows_returned = Some(fetched.rows);
+        ended.preview_text = Some(fetched.preview);
+        ended.status = ExecutionStatus::Completed;
+        ended.query_status = Some(PartStatus::Completed);
+        Ok(())
+    }
+
+    /// The query of a question, checked; or what was written.
+    async fn statement(&self, work: &Work) -> Result<Made, NotMade> {
+        let text = match &work.new.asked {
+            Asked::Sql(sql, parameters) => {
+                return Ok(Made::written(work.request(sql.clone(), parameters.clone())));
+            }
+            Asked::Words(text) => text,
+        };
+        let NewExecution { workspace, sources, schemas, .. } = &work.new;
+        let relations = match self.ports.queries.relations(&work.actor, *workspace, sources, schemas).await {
+            Ok(relations) => relations,
+            Err(failure) => return Err((failure.into(), None)),
+        };
+        if relations.is_empty() {
+            let message = "The data sources have no table that you may see, or none was discovered yet.";
+            return Err((ExecutionError::new("unknown_relation", message), None));
+        }
+        if work.chain.is_empty() {
+            self.plan(work, text, relations).await
+        } else {
+            self.ask_models(work, text, &relations).await
+        }
+    }
+
+    /// What the built-in planner makes of a question.
+    async fn plan(&self, work: &Work, text: &str, relations: Vec<Relation>) -> Result<Made, NotMade> {
+        let (planner, text) = (Arc::clone(&self.ports.planner), text.to_owned());
+        let now_micros = work.started_at.micros();
+        let values = self.known_values(work, &relations).await;
+        let planned = tokio::task::spawn_blocking(move || {
+            planner.plan(&Question { text: &text, relations: &relations, values: &values, now_micros })
+        });
+        let metadata = |confidence, explanation, not_understood, suggestions| AiMetadata {
+            model: BUILT_IN.to_owned(),
+            confidence,
+            tokens_used: 0,
+            explanation,
+            not_understood,
+            suggestions,
+        };
+        let plan = match planned.await {
+            Ok(Ok(plan)) => plan,
+            Ok(Err(NoPlan { message, not_understood, suggestions })) => {
+                let told = metadata(0.0, None, not_understood, suggestions);
+                return Err((ExecutionError::new("not_understood", message), Some(Box::new(told))));
+            }
+            Err(error) => {
+                tracing::error!(%error, "the built-in planner failed");
+                return Err((ExecutionError::new("internal", "The question could not be read."), None));
+            }
+        };
+        let told = metadata(plan.confidence, Some(plan.reading), Vec::new(), Vec::new());
+        let request = work.request(plan.sql, plan.parameters);
+        match self.ports.queries.check(&request).await {
+            Ok(()) => {
+                Ok(Made { request, model: Some(BUILT_IN.to_owned()), request_id: None, metadata: Some(told) })
+            }
+            Err(failure) => Err((failure.into(), Some(Box::new(told)))),
+        }
+    }
+
+    /// Runs a query to its last row, and keeps the first ones.
+    async fn fetch(
+        &self,
+        running: &Running,
+        work: &Work,
+        request: QueryRequest,
+        ended: &mut Ended,
+    ) -> Result<Fetched, ExecutionError> {
+        running.at(70, PartStatus::Completed, Some(PartStatus::InProgress));
+        ended.query_status = Some(PartStatus::InProgress);
+        let (workspace, sources) = (work.new.workspace, &work.new.sources);
+        let before = self.ports.queries.fingerprint(&work.actor, workspace, sources).await?;
+        let QueryAnswer { schema, mut batches } = self.ports.queries.run(request).await?;
+        ended.columns = columns_of(&schema);
+        let (mut rows, mut first) = (0_i64, Vec::new());
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            let missing = PREVIEW_ROWS.saturating_sub(usize::try_from(rows).unwrap_or(usize::MAX));
+            if missing > 0 {
+                first.push(batch.slice(0, missing.min(batch.num_rows())));
+            }
+            rows = rows.saturating_add(i64::try_from(batch.num_rows()).unwrap_or(i64::MAX));
+        }
+        // Kept only if the person might see the same all the time.
+        let after = self.ports.queries.fingerprint(&work.actor, workspace, sources).await?;
+        ended.preview_key = before.filter(|before| after.as_ref() == Some(before));
+        let preview = json_rows(&first).map_err(|error| {
+            tracing::error!(%error, "rows of a result cannot be written");
+            ExecutionError::new("internal", "The rows of the result cannot be written.")
+        })?;
+        Ok(Fetched { rows, preview })
+    }
+}
+
+impl Work {
+    /// A query of its person over its data sources.
+    pub(crate) fn request(&self, sql: String, parameters: Vec<serde_json::Value>) -> QueryRequest {
+        QueryRequest {
+            purpose: Purpose::Answer,
+            workspace: self.new.workspace,
+            reader: Reader::Caller(self.actor.clone()),
+            sources: self.new.sources.clone(),
+            schemas: self.new.schemas.clone(),
+            sql,
+            parameters,
+        }
+    }
+}

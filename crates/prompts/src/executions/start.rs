@@ -1,0 +1,206 @@
+//! A question or query is accepted, and runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tidegate_domain::Permission;
+use tidegate_domain::quota::Quota;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::{Actor, Call};
+use tokio::time::timeout;
+
+use super::execution::{Execution, ExecutionKind, PartStatus};
+use super::live::{Place, Running};
+use super::repository::{NewRow, Progress};
+use super::run::Work;
+use crate::records::repository::NewPrompt;
+use crate::work::{Acting, Person};
+use crate::{PromptRefusal, PromptTables, Prompts};
+
+/// How long a node holds an execution without saying that it still runs.
+pub(super) const LEASE: Duration = Duration::from_secs(30);
+/// Seconds after which somebody who has too much running asks again.
+const RETRY_AFTER: u64 = 5;
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// In words.
+    Words(String),
+    /// In SQL, with values of its placeholders.
+    Sql(String, Vec<Value>),
+}
+
+/// A question or query to be run.
+#[derive(Clone, Debug)]
+pub struct NewExecution {
+    /// How it begins.
+    pub kind: ExecutionKind,
+    /// What is asked.
+    pub asked: Asked,
+    /// The number of a workspace; the caller's default one when none is given.
+    pub workspace: Option<i64>,
+    /// Numbers of data sources.
+    pub sources: Vec<i64>,
+    /// Their schemas; all of them when there is none.
+    pub schemas: Vec<String>,
+    /// What it is saved as; not at all when there is none.
+    pub save: Option<Saved>,
+    /// A saved question that is asked again.
+    pub again: Option<i64>,
+    /// The template that it is made of.
+    pub template: Option<i64>,
+    /// The model that is to answer; the usual one when there is none.
+    pub model: Option<String>,
+}
+
+/// How a question is saved.
+#[derive(Clone, Debug, Default)]
+pub struct Saved {
+    /// For people.
+    pub name: Option<String>,
+    /// The client's own.
+    pub tags: Vec<String>,
+}
+
+impl NewExecution {
+    /// What was asked, as it was written.
+    pub(crate) fn text(&self) -> &str {
+        match &self.asked {
+            Asked::Words(text) | Asked::Sql(text, _) => text,
+        }
+    }
+}
+
+impl Prompts {
+    /// Runs a question or a query, and waits a little for its end: see [`Execution::status`]. What takes longer goes on.
+    ///
+    /// Source: RiverGen "prompts/execute"; extension "queries/execute".
+    ///
+    /// # Errors
+    /// [`PromptRefusal::WorkspaceNotFound`], [`PromptRefusal::SourceNotFound`], [`PromptRefusal::PromptNotFound`],
+    /// [`PromptRefusal::UnknownModel`], [`PromptRefusal::Busy`].
+    pub async fn execute(
+        self: &Arc<Self>,
+        call: &Call,
+        actor: &Actor,
+        new: NewExecution,
+    ) -> Outcome<Execution, PromptRefusal> {
+        let mut work = self.begin_as(call, actor, Permission::QueryData).await?;
+        let chain = self.chain(new.model.as_deref())?;
+        let Some(place) = self.live.place() else {
+            return Err(Fault::Busy { retry_after: RETRY_AFTER }.into());
+        };
+        let person = work.person();
+        let added = work.add(&new).await?;
+        let (number, started_at) = (added.number, work.now);
+        work.commit().await?;
+        // Where none was named it runs in the caller's own: policies hold there, too.
+        let new = NewExecution { workspace: Some(added.workspace), ..new };
+        let work = Work { person, actor: actor.clone(), new, chain, prompt: added.prompt, started_at };
+        let mut progress = self.launch(number, work, place);
+        // Over, or the time is.
+        drop(timeout(self.settings.answer_within, progress.wait_for(Option::is_none)).await);
+        self.own_execution(actor, person, number).await
+    }
+
+    /// The models that are to answer.
+    fn chain(&self, choice: Option<&str>) -> Outcome<Vec<String>, PromptRefusal> {
+        match self.settings.chain(choice.unwrap_or(&self.settings.default_model)) {
+            Some(chain) => Ok(chain),
+            None => refuse(PromptRefusal::UnknownModel(self.settings.choices().join(", "))),
+        }
+    }
+
+    /// Begins to run it. It goes on when the request is gone.
+    fn launch(
+        self: &Arc<Self>,
+        number: i64,
+        work: Work,
+        place: Place,
+    ) -> tokio::sync::watch::Receiver<Option<Progress>> {
+        let first = Progress { percent: 10, ai: PartStatus::InProgress, query: None };
+        let running = Running::begin(self, number, first);
+        let progress = self.live.watch(number);
+        let prompts = Arc::clone(self);
+        tokio::spawn(async move {
+            prompts.run(&running, work, place).await;
+            drop(running);
+        });
+        progress.unwrap_or_else(|| tokio::sync::watch::channel(None).1)
+    }
+}
+
+/// An execution that was accepted.
+pub(super) struct Added {
+    pub(super) number: i64,
+    /// The number of its saved question.
+    pub(super) prompt: Option<i64>,
+    /// The number of the workspace in which it runs.
+    pub(super) workspace: i64,
+}
+
+impl Acting<'_> {
+    /// Adds the execution, and its question where it is saved.
+    pub(super) async fn add(&mut self, new: &NewExecution) -> Outcome<Added, PromptRefusal> {
+        let (person, now) = (self.person(), self.now);
+        self.unit.prompt_executions().lock(person.organization).await?;
+        let (workspace, workspace_number) = self.workspace(new.workspace).await?;
+        self.require_sources(&new.sources).await?;
+        self.require_room(person).await?;
+        let account_number = self.grant.session().account_number;
+        let prompt = match (&new.save, new.again) {
+            (_, Some(again)) => match self.unit.prompts().own(person, again).await? {
+                Some(found) => Some(found.number),
+                None => return refuse(PromptRefusal::PromptNotFound),
+            },
+            (Some(saved), None) => {
+                let row = NewPrompt { person, account_number, workspace, saved, new, now };
+                let number = self.unit.prompts().insert(row).await?;
+                let count = self.unit.prompts().count(person.organization).await?;
+                self.app.kernel.settings.quotas.judge(Quota::Prompts, count)?;
+                Some(number)
+            }
+            (None, None) => None,
+        };
+        let (sql, parameters) = match &new.asked {
+            Asked::Sql(sql, parameters) => (Some(sql.as_str()), Value::from(parameters.clone())),
+            Asked::Words(_) => (None, Value::Array(Vec::new())),
+        };
+        let row = NewRow {
+            person,
+            account_number,
+            workspace,
+            kind: new.kind,
+            prompt,
+            template: new.template,
+            question: new.text(),
+            sql,
+            parameters: parameters.to_string(),
+            sources: &new.sources,
+            schemas: Value::from(new.schemas.clone()).to_string(),
+            ai_model: new.model.as_deref(),
+            lease_until: now.plus(LEASE),
+            expires_at: now.plus(self.app.settings.keep_executions),
+            now,
+        };
+        let number = self.unit.prompt_executions().insert(row).await?;
+        if let Some(prompt) = prompt {
+            self.unit.prompts().begin(prompt, number, now).await?;
+        }
+        if let Some(template) = new.template {
+            self.unit.prompt_templates().count_use(person.organization, template).await?;
+        }
+        Ok(Added { number, prompt, workspace: workspace_number })
+    }
+
+    /// Refuses somebody who has as much running as they may.
+    async fn require_room(&mut self, person: Person) -> Outcome<(), PromptRefusal> {
+        let settings = &self.app.settings;
+        let (organization, own) = self.unit.prompt_executions().running(person, self.now).await?;
+        let is_full = organization >= i64::from(settings.at_once_per_organization)
+            || own >= i64::from(settings.at_once_per_person);
+        if is_full { refuse(PromptRefusal::Busy { retry_after: RETRY_AFTER }) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,73 @@
+//! What crosses from other features.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use tidegate_database::Unit;
+use tidegate_domain::Timestamp;
+use tidegate_domain::id::{AccountId, OrganizationId};
+use tidegate_kernel::hooks::AccountHooks;
+use tidegate_kernel::{Fault, Work};
+
+use crate::PromptTables;
+use crate::work::Person;
+
+/// How many questions and queries a person began since then, and results of them that they read in full, on all nodes together: for
+/// limits of policies.
+///
+/// # Errors
+/// Those of the store.
+pub async fn queries_since(
+    unit: &mut Unit,
+    organization: OrganizationId,
+    account: AccountId,
+    since: Timestamp,
+) -> Result<i64, Fault> {
+    Ok(unit.prompt_executions().began_since(Person { organization, account }, since).await?)
+}
+
+pub(crate) struct PromptHooks;
+
+impl AccountHooks for PromptHooks {
+    /// Its questions and what became of them go, with all of the organizations that end with it. Templates that it shared with others
+    /// stay theirs.
+    fn account_deleted<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+    ) -> BoxFuture<'w, Result<(), Fault>> {
+        async move {
+            work.unit.prompts().remove_of_account(account).await?;
+            work.unit.prompt_templates().remove_of_account(account).await?;
+            Ok(work.unit.prompt_usage().remove_of_account(account).await?)
+        }
+        .boxed()
+    }
+
+    /// What it asked and saved.
+    fn account_exported<'w>(
+        &'w self,
+        work: &'w mut Work<'_>,
+        account: AccountId,
+    ) -> BoxFuture<'w, Result<Option<(&'static str, Value)>, Fault>> {
+        async move {
+            let saved = work.unit.prompts().exported(account).await?;
+            if saved.is_empty() {
+                return Ok(None);
+            }
+            let saved: Vec<Value> = saved
+                .into_iter()
+                .map(|(number, name, text, created_at)| {
+                    json!({
+                        "id": number,
+                        "name": name,
+                        "prompt_text": text,
+                        "created_at": Timestamp::from_micros(created_at).iso_seconds(),
+                    })
+                })
+                .collect();
+            Ok(Some(("prompts", json!(saved))))
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,85 @@
+//! A file is removed.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tidegate_domain::Permission;
+use tidegate_domain::audit::Action;
+use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::{Actor, Call};
+use tidegate_objects::ObjectKey;
+
+use super::file::TrackedFile;
+use super::find::FileError;
+use crate::fault::store_fault;
+use crate::work::own_folder;
+use crate::{Storage, StorageTables};
+
+impl Storage {
+    /// Removes one of the caller's files, for good.
+    ///
+    /// Source: RiverGen "storage/objects/{object_name}", delete.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub async fn remove_file(
+        self: &Arc<Self>,
+        call: &Call,
+        actor: &Actor,
+        object_name: &str,
+    ) -> Outcome<(), FileError> {
+        actor.authorize(Permission::ManageOwnFiles)?;
+        let (app, call, actor) = (Arc::clone(self), call.clone(), actor.clone());
+        let object_name = object_name.to_owned();
+        // Continues when the client disconnects.
+        let removing = tokio::spawn(async move { app.remove(&call, &actor, &object_name).await });
+        removing.await.unwrap_or_else(|error| Err(Fault::Internal(error.to_string()).into()))
+    }
+
+    async fn remove(&self, call: &Call, actor: &Actor, object_name: &str) -> Outcome<(), FileError> {
+        let mut work = self.begin_as(call, actor, Permission::ManageOwnFiles).await?;
+        let Ok(key) = own_folder(&mut work.unit, &work.grant).await?.admit(object_name) else {
+            return refuse(FileError::Outside);
+        };
+        let Some(file) = work.unit.files().stored(key.as_str()).await? else {
+            let state = work.unit.files().state(key.as_str()).await?;
+            drop(work);
+            return self.remove_untracked(&key, state.as_deref()).await;
+        };
+        let is_ours = file.account == work.grant.account();
+        if !is_ours || !work.unit.files().begin_removing(file.id, work.now).await? {
+            return refuse(FileError::NotFound);
+        }
+        let subject = work.grant.subject();
+        let metadata = json!({ "object_name": file.object_name, "size": file.size });
+        work.audit(Action::FileRemoved, subject, metadata).await?;
+        work.commit().await?;
+        // From here on it is removed for everybody; what fails now, the job does.
+        if let Err(fault) = self.finish_removing(&file, &key).await {
+            tracing::warn!(error = %fault, "a file is removed from the store later");
+        }
+        Ok(())
+    }
+
+    /// Removes an object that was put into the caller's folder past us.
+    async fn remove_untracked(&self, key: &ObjectKey, state: Option<&str>) -> Outcome<(), FileError> {
+        // One that is removed or on its way has an object for a while, and is no file any more or not yet.
+        if state.is_some() || self.objects.find(key).await.map_err(store_fault)?.is_none() {
+            return refuse(FileError::NotFound);
+        }
+        self.objects.remove(key).await.map_err(store_fault)?;
+        Ok(())
+    }
+
+    /// Removes the object of a file that is being removed, says so, and gives its bytes back: once, however often it is called.
+    pub(crate) async fn finish_removing(&self, file: &TrackedFile, key: &ObjectKey) -> Result<(), Fault> {
+        self.objects.remove(key).await.map_err(store_fault)?;
+        let now = self.kernel.now();
+        let mut unit = self.kernel.store.begin().await?;
+        if unit.files().removed(file.id, now).await? {
+            let bytes = i64::try_from(file.size).unwrap_or(i64::MAX);
+            unit.storage_usage().add(file.organization, -bytes, now).await?;
+        }
+        Ok(unit.commit().await?)
+    }
+}

@@ -1,0 +1,5 @@
+//! How much an organization may keep, and keeps.
+
+pub mod operate;
+pub(crate) mod repository;
+pub mod usage;

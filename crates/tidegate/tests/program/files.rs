@@ -1,0 +1,248 @@
+//! Uploaded files: what is left when the program is killed, and what they take in memory.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tidegate_testkit::{Engine, eventually, on_both_engines, on_one_engine};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::support::{Installation, Server};
+
+const MIB: usize = 1024 * 1024;
+/// What a large upload or download may add to what the program takes: the file has 90 MiB.
+const LITTLE_KIB: u64 = 40 * 1024;
+const PUBLIC_URL: &str = "https://id.example.com";
+/// How often the program is killed.
+const KILLS: usize = 4;
+/// More than the files take.
+const FIRST_LIMIT: i64 = 10_000_000_000;
+
+fn serve(here: &Installation) -> Server {
+    here.serve_with(&["--dev"], |command: &mut Command| {
+        // The issuer stays the same across restarts, and tokens with it.
+        command.env("TIDEGATE_PUBLIC_URL", PUBLIC_URL);
+        command.env("TIDEGATE_PASSWORD_HASH__COST", "4").env("TIDEGATE_LOG__FILTER", "error");
+    })
+}
+
+/// Signs up and verifies; answers the access token.
+async fn token(here: &Installation, server: &Server) -> String {
+    let (status, signed_up) = server.sign_up("ada@example.com").await;
+    assert_eq!(status, 201, "{signed_up}");
+    let code = here.output(&["outbox", "code", "--to", "ada@example.com"]);
+    let body = json!({"temporary_token": signed_up["data"]["temporary_token"], "otp_code": code});
+    let (status, verified) = server.post("/api/v1/auth/verify-otp", body).await;
+    assert_eq!(status, 200, "{verified}");
+    verified["data"]["access_token"].as_str().unwrap().to_owned()
+}
+
+fn form(content: &[u8]) -> Vec<u8> {
+    let head = b"--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n";
+    [&head[..], content, b"\r\n--b--\r\n"].concat()
+}
+
+/// Status and object name of an upload; none when the program was killed.
+async fn upload(http: &reqwest::Client, base: &str, token: &str, body: Vec<u8>) -> Option<(u16, Value)> {
+    let request = http.post(format!("{base}/api/v1/storage/upload")).bearer_auth(token);
+    let answer =
+        request.header("content-type", "multipart/form-data; boundary=b").body(body).send().await.ok()?;
+    Some((answer.status().as_u16(), answer.json().await.ok()?))
+}
+
+async fn get(server: &Server, token: &str, path: &str) -> Value {
+    let request = server.http.get(format!("{}/api/v1/storage/{path}", server.base)).bearer_auth(token);
+    request.send().await.unwrap().json().await.unwrap()
+}
+
+/// A signed URL of an object, at the server's own address.
+async fn signed(server: &Server, token: &str, object: &str) -> String {
+    let answer = get(server, token, &format!("objects/{object}/presigned-url")).await;
+    let url = answer["data"]["url"].as_str().unwrap_or_else(|| panic!("{object}: {answer}"));
+    url.replace(PUBLIC_URL, &server.base)
+}
+
+/// What happened before the program was killed, as far as it was acknowledged.
+#[derive(Default)]
+struct Acknowledged {
+    stored: Vec<(String, usize)>,
+    removed: Vec<String>,
+}
+
+/// Uploads and removes files until the program is gone.
+async fn keep_busy(
+    http: reqwest::Client,
+    base: String,
+    token: String,
+    worker: usize,
+    done: Arc<Mutex<Acknowledged>>,
+) {
+    for round in 0_usize.. {
+        let size = 1 + (worker * 7_919 + round * 104_729) % 60_000;
+        let Some((status, answer)) = upload(&http, &base, &token, form(&vec![b'x'; size])).await else {
+            return;
+        };
+        assert_eq!(status, 201, "{answer}");
+        let object = answer["data"]["file_path"].as_str().unwrap().to_owned();
+        done.lock().await.stored.push((object.clone(), size));
+        if round % 3 == 2 {
+            // From here on it may be gone or not, until it is said.
+            done.lock().await.stored.retain(|(stored, _)| *stored != object);
+            let request = http.delete(format!("{base}/api/v1/storage/objects/{object}")).bearer_auth(&token);
+            match request.send().await {
+                Ok(answer) if answer.status() == 200 => done.lock().await.removed.push(object),
+                Ok(answer) => panic!("{}", answer.text().await.unwrap()),
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Sets the quota again and again until then, each time by one more: another process writes the same row. Answers the last one that was
+/// acknowledged, and who sets the next, which may be at it still.
+async fn keep_setting_quota(here: &Installation, from: i64, until: Instant) -> (Option<i64>, Child) {
+    let mut acknowledged = None;
+    for limit in from.. {
+        let mut command = here.command(&["org", "storage", "1", "--limit", &limit.to_string()]);
+        let mut setting = command.stdout(Stdio::null()).stderr(Stdio::inherit()).spawn().unwrap();
+        loop {
+            if Instant::now() >= until {
+                return (acknowledged, setting);
+            }
+            if let Some(status) = setting.try_wait().unwrap() {
+                assert!(status.success(), "the quota could not be set: {status}");
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        acknowledged = Some(limit);
+    }
+    unreachable!("there are enough numbers")
+}
+
+/// How many files of organizations are on disk.
+fn files_on_disk(directory: &Path) -> usize {
+    let mut found = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found += files_on_disk(&path);
+        } else if path.to_string_lossy().contains("/files/organizations/") {
+            found += 1;
+        }
+    }
+    found
+}
+
+/// Checks that what is counted is what is kept.
+async fn assert_no_drift(here: &Installation) {
+    let counted = "select cast(coalesce(sum(used_bytes), 0) as bigint) from storage_usage";
+    let kept = "select cast(coalesce(sum(size_bytes), 0) as bigint) from storage_files
+                where state in ('uploading', 'stored', 'removing')";
+    let (counted, kept) = (here.database().sql_count(counted).await, here.database().sql_count(kept).await);
+    assert_eq!(counted, kept, "what is counted is not what is kept");
+}
+
+on_both_engines! {
+    async fn no_acknowledged_file_is_lost_by_a_kill(engine: Engine) {
+        let here = Installation::with_database(engine).await;
+        let mut server = serve(&here);
+        let token = token(&here, &server).await;
+        let done = Arc::new(Mutex::new(Acknowledged::default()));
+        let mut quotas = 0;
+        for round in 0..KILLS {
+            let workers: Vec<_> = (0..4)
+                .map(|worker| {
+                    let work = keep_busy(server.http.clone(), server.base.clone(), token.clone(), worker, Arc::clone(&done));
+                    tokio::spawn(work)
+                })
+                .collect();
+            // The files that are there when it is killed differ from round to round.
+            let until = Instant::now() + Duration::from_millis(900 + 137 * round as u64);
+            let from = FIRST_LIMIT + 1_000_000 * i64::try_from(round).unwrap();
+            let (acknowledged, mut setting) = keep_setting_quota(&here, from, until).await;
+            server.kill();
+            drop(setting.kill());
+            setting.wait().unwrap();
+            for worker in workers {
+                worker.await.unwrap();
+            }
+            assert_no_drift(&here).await;
+            if let Some(acknowledged) = acknowledged {
+                quotas += 1;
+                let limit = here.database().sql_count("select limit_bytes from storage_usage").await;
+                assert!(limit == acknowledged || limit == acknowledged + 1, "{limit}, and {acknowledged} was said");
+            }
+            server = serve(&here);
+        }
+        assert!(quotas > 0, "no quota was set");
+        let done = std::mem::take(&mut *done.lock().await);
+        assert!(done.stored.len() > KILLS && !done.removed.is_empty(), "too little was done: {}", done.stored.len());
+        for (object, size) in &done.stored {
+            let file = server.http.get(signed(&server, &token, object).await).send().await.unwrap();
+            assert_eq!((file.status().as_u16(), file.bytes().await.unwrap().len()), (200, *size), "{object}");
+        }
+        for object in &done.removed {
+            let answer = get(&server, &token, &format!("objects/{object}/metadata")).await;
+            assert_eq!(answer["error"]["code"], "NOT_FOUND", "{object}");
+        }
+        // What was cut off is taken back when its reservation is over, and nothing before.
+        here.database().sql("update storage_files set reserved_until = 0 where state = 'uploading'").await;
+        here.database().sql("update jobs set run_at = 0 where name = 'storage settling'").await;
+        let open = "select count(*) from storage_files where state in ('uploading', 'removing')";
+        eventually("what was cut off is settled", async || {
+            (here.database().sql_count(open).await == 0).then_some(())
+        })
+        .await;
+        assert_no_drift(&here).await;
+        let usage = get(&server, &token, "usage").await;
+        let rows = here.database().sql_count("select count(*) from storage_files where state = 'stored'").await;
+        assert_eq!(usage["data"]["file_count"], rows);
+        // Neither a file that nobody knows of, nor one that is known and not there.
+        assert_eq!(i64::try_from(files_on_disk(here.path())).unwrap(), rows);
+        server.stop();
+    }
+}
+
+on_one_engine! { Engine::Sqlite;
+    async fn a_large_file_goes_up_and_down_in_little_memory(here: Installation) {
+        let server = serve(&here);
+        let token = token(&here, &server).await;
+        let small = upload(&server.http, &server.base, &token, form(b"id\n")).await.unwrap();
+        assert_eq!(small.0, 201, "{}", small.1);
+        let before = server.peak_memory_kib();
+        let content = vec![b'x'; 90 * MIB];
+        let (status, answer) = upload(&server.http, &server.base, &token, form(&content)).await.unwrap();
+        assert_eq!(status, 201, "{answer}");
+        let after = server.peak_memory_kib();
+        assert!(after < before + LITTLE_KIB, "an upload took {} MiB", (after - before) / 1024);
+        let url = signed(&server, &token, answer["data"]["file_path"].as_str().unwrap()).await;
+        let mut file = server.http.get(url).send().await.unwrap();
+        let mut length = 0;
+        while let Some(chunk) = file.chunk().await.unwrap() {
+            length += chunk.len();
+        }
+        assert_eq!(length, content.len());
+        let after = server.peak_memory_kib();
+        assert!(after < before + LITTLE_KIB, "a download took {} MiB", (after - before) / 1024);
+        server.stop();
+    }
+
+    async fn a_backup_has_the_uploaded_files(here: Installation) {
+        let server = serve(&here);
+        let token = token(&here, &server).await;
+        let (status, answer) = upload(&server.http, &server.base, &token, form(b"id\n1\n")).await.unwrap();
+        assert_eq!(status, 201, "{answer}");
+        let object = answer["data"]["file_path"].as_str().unwrap();
+        let written = here.json(&["backup", "tidegate.backup"]);
+        assert_eq!((&written["files"], &written["files_bytes"]), (&json!(1), &json!(5)));
+        assert_eq!(std::fs::read(here.path().join("tidegate.backup.files").join(object)).unwrap(), b"id\n1\n");
+        server.stop();
+        let restored = here.json(&["restore", "tidegate.backup", "--data-dir", "elsewhere"]);
+        assert_eq!(restored["files"], 1);
+        assert_eq!(std::fs::read(here.path().join("elsewhere/files").join(object)).unwrap(), b"id\n1\n");
+    }
+}

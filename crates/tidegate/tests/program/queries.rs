@@ -1,0 +1,110 @@
+//! `tidegate query`: what a member sees, on the way of their own queries.
+
+use serde_json::{Value, json};
+use tidegate_testkit::on_both_engines;
+
+use crate::support::{Installation, PASSWORD, Server};
+
+const ADA: &str = "ada@example.com";
+const CSV: &str =
+    "id,region,phone,amount\n1,EU,030-1234567,19.90\n2,US,212-5550100,5.00\n3,EU,040-7654321,7.25\n";
+
+/// Adds an account, and signs in through RiverGen; answers the token.
+async fn token(here: &Installation, server: &Server) -> String {
+    let create = ["user", "create", "--email", ADA, "--name", "Ada", "--password-stdin", "--json"];
+    assert_eq!(here.run_with_input(&create, PASSWORD).code, 0);
+    let (status, signed_in) =
+        server.post("/api/v1/auth/login", json!({ "email": ADA, "password": PASSWORD })).await;
+    assert_eq!(status, 200, "{signed_in}");
+    signed_in["data"]["access_token"].as_str().unwrap().to_owned()
+}
+
+async fn post(server: &Server, token: &str, path: &str, body: &Value) -> Value {
+    let request = server.http.post(format!("{}/api/v1/{path}", server.base)).bearer_auth(token).json(body);
+    let answer = request.send().await.unwrap();
+    let status = answer.status().as_u16();
+    let answer: Value = answer.json().await.unwrap();
+    assert!(status < 300, "{path}: {status} {answer}");
+    answer
+}
+
+/// A data source of a CSV file, discovered; answers its number.
+async fn orders(here: &Installation, server: &Server, token: &str) -> String {
+    let form = format!(
+        "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"orders.csv\"\r\n\r\n{CSV}\r\n--b--\r\n"
+    );
+    let request = server.http.post(format!("{}/api/v1/storage/upload", server.base)).bearer_auth(token);
+    let request = request.header("content-type", "multipart/form-data; boundary=b").body(form);
+    let uploaded: Value = request.send().await.unwrap().json().await.unwrap();
+    let body = json!({ "name": "My orders", "type": "csv", "file_path": uploaded["data"]["file_path"] });
+    let number = post(server, token, "data-sources", &body).await["data"]["id"].to_string();
+    assert_eq!(here.json(&["source", "discover", &number])["tables"], 1);
+    number
+}
+
+/// Only rows of the EU, and of their phones the last four digits.
+async fn policies(server: &Server, token: &str) {
+    for (kind, rule, config) in [
+        ("row_level_security", "filter_rows", json!({ "table": "*", "condition": "region = 'EU'" })),
+        (
+            "data_masking",
+            "mask_column",
+            json!({ "table": "*", "column": "phone", "masking_type": "partial", "visible_suffix": 4 }),
+        ),
+        ("query_limit", "limit_query", json!({ "max_queries_per_hour": 1 })),
+    ] {
+        let body = json!({
+            "name": kind, "type": kind, "role_ids": [1, 2, 3, 4],
+            "rules": [{ "rule_name": "r", "rule_type": rule, "rule_config": config }],
+        });
+        post(server, token, "policies", &body).await;
+    }
+}
+
+on_both_engines! {
+    async fn an_operator_sees_what_a_member_sees(here: Installation) {
+        let server = here.serve(&[]);
+        let token = token(&here, &server).await;
+        let number = orders(&here, &server, &token).await;
+        policies(&server, &token).await;
+        let table = here.json(&["source", "show", &number])["slug"].as_str().unwrap().to_owned();
+        let tables = here.json(&["query", "--as", ADA, "--source", &number, "select table_name from information_schema.tables"]);
+        let name = tables["rows"][0]["table_name"].as_str().unwrap_or_else(|| panic!("{table}: {tables}")).to_owned();
+        let query = |rest: &[&str], sql: &str| {
+            let sql = sql.replace("orders", &format!("\"{name}\""));
+            here.run(&[&["query", "--as", ADA, "--source"], rest, &[&sql]].concat())
+        };
+        // More often than their limit allows: it is not theirs that counts.
+        let rows = query(&["My orders", "--json"], "select id, phone from orders order by id").json();
+        assert_eq!(rows["rows"], json!([{ "id": 1, "phone": "*******4567" }, { "id": 3, "phone": "*******4321" }]), "{rows}");
+        assert_eq!((&rows["row_count"], &rows["columns"][0]), (&json!(2), &json!({ "name": "id", "type": "integer" })));
+        let csv = query(&[&table, "--format", "csv"], "select id, region from orders order by id");
+        assert_eq!((csv.code, csv.out.as_str()), (0, "id,region\n1,EU\n3,EU\n"), "{csv:?}");
+        let lines = query(&[&number, "--format", "jsonl", "--parameter", "2"], "select id from orders where id > $1");
+        assert_eq!((lines.code, lines.out.as_str()), (0, "{\"id\":3}\n"), "{lines:?}");
+        let shown = query(&[&number], "select id, region from orders where id = 1");
+        assert_eq!((shown.code, shown.out.as_str()), (0, "id  region\n1   EU\n\n1 row\n"), "{shown:?}");
+        // A parameter is a value, never text of the statement.
+        let none = query(&[&number, "--parameter", "x' or '1'='1", "--json"], "select id from orders where region = $1").json();
+        assert_eq!(none["rows"], json!([]), "{none}");
+        for (sql, code) in [("select no from orders", "unknown_column"), ("drop table orders", "statement_not_allowed"), ("select", "syntax")] {
+            let refused = query(&[&number, "--json"], sql);
+            assert_eq!((refused.code, refused.json()["error"]["code"].as_str()), (1, Some(code)), "{refused:?}");
+        }
+        let unknown = query(&["elsewhere", "--json"], "select 1");
+        assert_eq!((unknown.code, unknown.json()["error"]["code"].as_str()), (1, Some("not_found")), "{unknown:?}");
+        let nobody = here.run(&["query", "--as", "eve@example.com", "--source", &number, "--json", "select 1"]);
+        assert_eq!((nobody.code, nobody.json()["error"]["code"].as_str()), (1, Some("not_found")), "{nobody:?}");
+        assert_eq!(here.run(&["query", "--as", ADA, "select 1"]).code, 2, "without a data source");
+        // Each is in the audit log with its statement, also those that were refused; none is an execution of hers.
+        let exported = here.json(&["user", "export", ADA]);
+        let events = exported["audit_events"].as_array().unwrap();
+        let looked: Vec<&Value> = events.iter().filter(|event| event["action"] == "data.queried_as_member").collect();
+        assert_eq!(looked.len(), 9, "{looked:?}");
+        assert!(looked.iter().any(|event| event.to_string().contains("drop table")), "{looked:?}");
+        let body = json!({ "sql": format!("select count(*) as n from \"{name}\""), "selected_data_source_ids": [number.parse::<i64>().unwrap()] });
+        let own = post(&server, &token, "queries/execute", &body).await;
+        assert_eq!(own["data"]["result_preview"], json!([{ "n": 2 }]), "{own}");
+        server.stop();
+    }
+}
