@@ -1,49 +1,18 @@
 //! One request's unit of work.
 
-use serde_json::Value;
 use tidegate_database::Unit;
-use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, SessionId};
 use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::tables::sessions::SessionRecord;
-use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call, Fault, Grant};
 
 use crate::Oauth;
 use crate::applications::ApplicationError;
 
-/// A unit of work on behalf of a caller. One that acts for a signed-in caller carries the grant by which it acts.
-pub(crate) struct Work<'a, G = ()> {
-    pub(crate) app: &'a Oauth,
-    pub(crate) call: &'a Call,
-    pub(crate) unit: Unit,
-    pub(crate) now: Timestamp,
-    pub(crate) grant: G,
-}
-
-/// A unit of work of a signed-in caller, who has been found to be allowed it in the same unit.
-pub(crate) type Acting<'a> = Work<'a, Grant>;
+tidegate_kernel::feature_work!(Oauth: begin, read);
 
 impl Oauth {
-    /// Begins a unit of work for a caller who is not signed in: what they send proves what they may do.
-    pub(crate) async fn begin<'a>(&'a self, call: &'a Call) -> Result<Work<'a>, Fault> {
-        let unit = self.kernel.begin_for_call(call).await?;
-        Ok(Work { app: self, call, unit, now: self.kernel.now(), grant: () })
-    }
-
-    /// Begins a unit of work of a signed-in caller, if they may do this now. The session is read again in the unit.
-    pub(crate) async fn begin_as<'a>(
-        &'a self,
-        call: &'a Call,
-        actor: &Actor,
-        permission: Permission,
-    ) -> Result<Acting<'a>, Fault> {
-        let mut unit = self.kernel.begin_for_call(call).await?;
-        let grant = self.kernel.grant_in(&mut unit, actor, permission).await?;
-        Ok(Work { app: self, call, unit, now: self.kernel.now(), grant })
-    }
-
     /// Begins a unit of work of a signed-in caller in one of their organizations, if their role there allows this. It acts by the
     /// grant that they have there.
     pub(crate) async fn begin_in<'a>(
@@ -83,17 +52,6 @@ impl Oauth {
             None => refuse(ApplicationError::OrganizationDenied),
         }
     }
-
-    /// Begins to read for a signed-in caller, if they may; what is known of their session may be two seconds old.
-    pub(crate) async fn read_as<'a>(
-        &self,
-        actor: &'a Actor,
-        permission: Permission,
-    ) -> Result<(Unit, &'a Grant), Fault> {
-        let grant = actor.authorize(permission)?;
-        self.kernel.ensure_session_current(grant).await?;
-        Ok((self.kernel.store.read().await?, grant))
-    }
 }
 
 impl Work<'_> {
@@ -130,31 +88,5 @@ impl Acting<'_> {
             now: self.now,
         };
         work.authorize_recent(&self.grant).await
-    }
-}
-
-impl<G> Work<'_, G> {
-    /// The same work as the kernel sees it.
-    pub(crate) fn kernel(&mut self) -> tidegate_kernel::Work<'_> {
-        tidegate_kernel::Work {
-            kernel: &self.app.kernel,
-            call: self.call,
-            unit: &mut self.unit,
-            now: self.now,
-        }
-    }
-
-    pub(crate) async fn audit(
-        &mut self,
-        action: Action,
-        subject: impl Into<Subject>,
-        metadata: Value,
-    ) -> Result<(), Fault> {
-        self.kernel().audit(action, subject, metadata).await
-    }
-
-    /// Makes it all durable.
-    pub(crate) async fn commit(self) -> Result<(), Fault> {
-        Ok(self.unit.commit().await?)
     }
 }
