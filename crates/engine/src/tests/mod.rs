@@ -4,7 +4,6 @@ mod attacks;
 mod differential;
 mod errors;
 mod fixture;
-mod formats;
 mod limits;
 mod masks;
 mod mutations;
