@@ -1,5 +1,6 @@
-//! Who may run a query now. Places are given in the order of arrival, but for those whose person or organization has its places
-//! taken: they wait without holding up others.
+//! Who may run a query now. A place goes to the organization that has the fewest, and there to whoever came first; whose person or
+//! organization has its places taken waits without holding up others. Room to wait is shared likewise: when there is none left, the
+//! organization with the most waiting loses its newest to one that has fewer.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -96,11 +97,9 @@ impl Admission {
                 return Ok(self.place(person));
             }
             let own = state.queue.iter().filter(|waiting| waiting.person == *person).count();
-            if state.queue.len() >= self.limits.waiting || own >= self.limits.waiting_of_person {
-                return Err(QueryError::new(
-                    Code::LimitConcurrency,
-                    "Too many queries wait already. Try again later.",
-                ));
+            let is_full = state.queue.len() >= self.limits.waiting;
+            if own >= self.limits.waiting_of_person || is_full && !state.make_room_for(&person.organization) {
+                return Err(too_many());
             }
             let (call, called) = oneshot::channel();
             let before = state.queue.len();
@@ -116,7 +115,7 @@ impl Admission {
             }
             called
         };
-        called.await.map_err(|_| QueryError::cancelled())
+        called.await.map_err(|_| too_many())
     }
 
     fn place(&self, person: &Person) -> Place {
@@ -126,8 +125,16 @@ impl Admission {
     fn has_place(&self, state: &State, person: &Person) -> bool {
         state.running < self.limits.server
             && state.of_person.get(person).copied().unwrap_or(0) < self.limits.person
-            && state.of_organization.get(&person.organization).copied().unwrap_or(0)
-                < self.limits.organization
+            && state.running_of(&person.organization) < self.limits.organization
+    }
+
+    /// Whose turn it is.
+    fn next(&self, state: &State) -> Option<usize> {
+        let waiting = state.queue.iter().enumerate();
+        let could = waiting.filter(|(_, waiting)| self.has_place(state, &waiting.person));
+        could
+            .min_by_key(|(at, waiting)| (state.running_of(&waiting.person.organization), *at))
+            .map(|(at, _)| at)
     }
 
     fn leave(&self, person: &Person) {
@@ -136,9 +143,7 @@ impl Admission {
         {
             let mut state = self.state();
             state.give_back(person);
-            while let Some(at) =
-                state.queue.iter().position(|waiting| self.has_place(&state, &waiting.person))
-            {
+            while let Some(at) = self.next(&state) {
                 let Some(next) = state.queue.remove(at) else { break };
                 if next.call.is_closed() {
                     continue;
@@ -172,7 +177,28 @@ impl Admission {
     }
 }
 
+fn too_many() -> QueryError {
+    QueryError::new(Code::LimitConcurrency, "Too many queries wait already. Try again later.")
+}
+
 impl State {
+    fn running_of(&self, organization: &str) -> usize {
+        self.of_organization.get(organization).copied().unwrap_or(0)
+    }
+
+    /// Sends the newest of the organization with the most waiting away, if it has more than that one would have then.
+    fn make_room_for(&mut self, organization: &str) -> bool {
+        let mut waiting: HashMap<&str, usize> = HashMap::new();
+        for one in &self.queue {
+            *waiting.entry(&one.person.organization).or_default() += 1;
+        }
+        let own = waiting.get(organization).copied().unwrap_or(0) + 1;
+        let most = waiting.into_iter().max_by_key(|(_, count)| *count).filter(|(_, count)| *count > own);
+        let newest =
+            most.and_then(|(most, _)| self.queue.iter().rposition(|one| one.person.organization == most));
+        newest.and_then(|at| self.queue.remove(at)).is_some()
+    }
+
     fn take(&mut self, person: &Person) {
         self.running += 1;
         *self.of_person.entry(person.clone()).or_default() += 1;
@@ -193,5 +219,65 @@ impl State {
                 self.of_organization.remove(&person.organization);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(organization: &str, number: usize) -> Person {
+        Person { id: format!("{organization} {number}"), organization: organization.to_owned() }
+    }
+
+    fn admission() -> Admission {
+        Admission::new(Concurrency {
+            server: 2,
+            organization: 2,
+            person: 1,
+            waiting: 4,
+            waiting_of_person: 4,
+        })
+    }
+
+    /// Waits for a place until it is polled again.
+    macro_rules! waits {
+        ($admission:expr, $person:expr) => {{
+            let mut waiting = Box::pin($admission.enter($person, None));
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+            waiting
+        }};
+    }
+
+    #[tokio::test]
+    async fn a_place_goes_to_the_organization_that_has_fewest() {
+        let admission = admission();
+        let many: Vec<Person> = (0..4).map(|number| person("many", number)).collect();
+        let (first, _second) =
+            (admission.enter(&many[0], None).await.unwrap(), admission.enter(&many[1], None).await.unwrap());
+        let late = person("few", 0);
+        let (_third, few) = (waits!(admission, &many[2]), waits!(admission, &late));
+        drop(first);
+        assert!(few.await.is_ok(), "though it came later");
+    }
+
+    #[tokio::test]
+    async fn nobody_uses_up_the_room_to_wait() {
+        let admission = admission();
+        let many: Vec<Person> = (0..7).map(|number| person("many", number)).collect();
+        let _running =
+            (admission.enter(&many[0], None).await.unwrap(), admission.enter(&many[1], None).await.unwrap());
+        let mut waiting: Vec<_> = Vec::new();
+        for one in &many[2..6] {
+            waiting.push(waits!(admission, one));
+        }
+        let refused = admission.enter(&many[6], None).await.err().unwrap();
+        assert_eq!(refused.code, Code::LimitConcurrency);
+        let (few, other) = (person("few", 0), person("few", 1));
+        let _few = waits!(admission, &few);
+        let sent_away = waiting.pop().unwrap().await.err().unwrap();
+        assert_eq!(sent_away.code, Code::LimitConcurrency, "the newest of those with the most");
+        let _other = waits!(admission, &other);
+        assert!(admission.enter(&person("few", 2), None).await.is_err(), "both have as many now");
     }
 }
