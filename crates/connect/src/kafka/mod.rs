@@ -102,6 +102,7 @@ struct Part {
 }
 
 const MECHANISMS: [&str; 5] = ["auto", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
+/// What `auto` takes, the best first. The last shows the password to whoever listens, so it is taken within TLS alone.
 const PREFERRED: [&str; 3] = ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"];
 
 impl Kafka {
@@ -141,7 +142,9 @@ impl Kafka {
                 }
                 // A broker that does not have it closes the connection.
                 Err(known) if self.mechanism == "auto" => {
-                    let usable = PREFERRED.into_iter().find(|name| known.iter().any(|known| known == name));
+                    let usable = PREFERRED.into_iter().find(|name| {
+                        known.iter().any(|known| known == name) && (*name != "PLAIN" || tls.is_some())
+                    });
                     mechanism =
                         usable.filter(|_| mechanism != "OAUTHBEARER").ok_or_else(unknown_mechanism)?;
                 }
@@ -275,7 +278,8 @@ impl Kafka {
 fn unknown_mechanism() -> SourceError {
     SourceError::new(
         ErrorCode::Authentication,
-        "The server has none of the ways to sign in that are known: SCRAM, PLAIN, OAUTHBEARER.",
+        "The server has none of the ways to sign in that may be used: SCRAM, OAUTHBEARER, PLAIN within TLS. Name one in sasl_mechanism to \
+         use it anyway.",
     )
 }
 

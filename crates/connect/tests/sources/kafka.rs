@@ -334,6 +334,13 @@ async fn errors_have_the_contracts_codes_and_no_secrets() {
     for plain in [false, true] {
         let (port, _) = serve(Manner { plain, ..Manner::default() }, None).await;
         let mut settings = stubs::settings(SourceType::Kafka, port);
+        if plain {
+            // Without TLS anybody would hear the password: it is not sent unless it is said that it may be.
+            let source = open(settings.clone(), &here()).await.unwrap();
+            let refused = source.test(None, Duration::from_secs(5)).await.unwrap_err();
+            assert_eq!(refused.code, ErrorCode::Authentication, "{refused:?}");
+            settings.metadata.insert("sasl_mechanism".to_owned(), json!("PLAIN"));
+        }
         let source = open(settings.clone(), &here()).await.unwrap();
         assert!(source.test(None, Duration::from_secs(5)).await.is_ok(), "plain: {plain}");
         for (topic, code) in [("denied", ErrorCode::Query), ("absent", ErrorCode::Query)] {
