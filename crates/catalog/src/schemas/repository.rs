@@ -1,7 +1,7 @@
 //! Discovered tables in the store.
 
 use tidegate_database::{
-    MOST_ROWS, Result, StoreError, Unit, execute, execute_rows, fetch_all, fetch_optional, rows,
+    MOST_ROWS, Result, StoreError, Unit, execute, execute_rows, fetch_all, fetch_optional, prune, rows,
 };
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::DataSourceId;
@@ -240,10 +240,11 @@ impl Schemas<'_> {
             unfinished.micros(),
         )?;
         let Some((generation,)) = row else { return Ok(0) };
-        let removed = execute!(
+        let removed = prune!(
             self.0,
-            "delete from data_tables where generation_id = $1 and (schema_name, place) in
-                (select schema_name, place from data_tables where generation_id = $1 limit $2)",
+            "data_tables",
+            "generation_id, schema_name, place",
+            "where generation_id = $1 limit $2",
             generation,
             at_most,
         )?;
