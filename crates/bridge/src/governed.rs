@@ -9,7 +9,6 @@ use serde_json::Map;
 use tidegate_catalog::Catalog;
 use tidegate_catalog::schemas::read::{StoredColumn, StoredTable};
 use tidegate_catalog::sources::{DataSource, SourceRefusal};
-use tidegate_connect::SourceType;
 use tidegate_domain::Permission;
 use tidegate_engine::{
     Code, Connected, Decision, Decisions, GovernedRelation, QueryError, RelationName, Relations, describe,
@@ -27,6 +26,7 @@ use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
 use crate::queries::fault;
+use crate::side_doors::known_relation;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -180,22 +180,12 @@ impl PersonRelations {
 
     /// A table, if the person may see it.
     fn seen(&self, slug: &str, source: &DataSource, schema: &str, table: StoredTable) -> Option<Known> {
-        let schema = Some(schema.to_owned()).filter(|schema| !schema.is_empty());
-        let column = |column: &StoredColumn| (column.name.clone(), column.type_name.clone());
-        let relation = KnownRelation {
-            source: source.number,
-            workspace: source.workspace_number,
-            schema: schema.clone(),
-            table: table.name.clone(),
-            // SQLite stores any value in any column.
-            is_typed: source.kind != SourceType::Sqlite,
-            columns: table.columns.iter().map(column).collect(),
-        };
+        let relation = known_relation(source.into(), schema, &table);
         let resolved = self.governance.resolve_known(&relation, self.kernel.now());
         if resolved.decision != Access::Allowed {
             return None;
         }
-        let name = RelationName::new(slug, schema.as_deref(), table.name.clone());
+        let name = RelationName::new(slug, relation.schema.as_deref(), table.name.clone());
         Some(Known { name, relation, table, resolved })
     }
 

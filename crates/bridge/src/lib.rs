@@ -48,8 +48,9 @@ pub fn policy_settings(data: &DataSettings) -> PolicySettings {
 }
 
 /// Has the catalog give nothing around policies: files, answers to test queries, numbers of rows.
-pub fn govern_sources(catalog: &Catalog, policies: &Arc<Policies>) {
-    catalog.register_governance(Arc::new(side_doors::GovernedSources(Arc::clone(policies))));
+pub fn govern_sources(kernel: &Arc<Kernel>, catalog: &Catalog, policies: &Arc<Policies>) {
+    let (kernel, policies) = (Arc::clone(kernel), Arc::clone(policies));
+    catalog.register_governance(Arc::new(side_doors::GovernedSources { kernel, policies }));
 }
 
 /// The engine of a server, with what one query may use. It does nothing until the first query comes. Clones are the same engine.

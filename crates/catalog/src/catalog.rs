@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tidegate_domain::Permission;
 use tidegate_kernel::{Fault, Grant, Kernel};
 
 use crate::DataSettings;
-use crate::hooks::{SourceFiles, SourceGovernance};
+use crate::hooks::{SourceFiles, SourceGovernance, TableView};
 use crate::life::pools::Pools;
 use crate::life::slots::Slots;
 use crate::schemas::discover::Running;
@@ -46,5 +47,16 @@ impl Catalog {
         let Some(governance) = self.governance.get() else { return Ok(false) };
         let Viewer { account, organization, .. } = viewer;
         governance.governs(account, organization, source.number, source.workspace_number).await
+    }
+
+    /// Which tables and columns of a data source the caller may know of; none where that is all, as it is for those who write policies.
+    pub(crate) async fn view(
+        &self,
+        grant: &Grant,
+        source: &DataSource,
+    ) -> Result<Option<Arc<dyn TableView>>, Fault> {
+        let governance = self.governance.get().filter(|_| !grant.allows(Permission::ManagePolicies));
+        let Some(governance) = governance else { return Ok(None) };
+        governance.view(grant.account(), grant.organization(), source.into()).await
     }
 }

@@ -1,17 +1,19 @@
 //! What crosses to and from other features.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use tidegate_connect::FileSource;
+use tidegate_connect::{FileSource, SourceType};
 use tidegate_database::Unit;
 use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_kernel::hooks::AccountHooks;
 use tidegate_kernel::{Fault, Grant, Work};
 
 use crate::CatalogTables;
+use crate::schemas::read::StoredTable;
 use crate::sources::DataSource;
 use crate::sources::access::Viewer;
 
@@ -58,7 +60,7 @@ pub trait SourceFiles: Send + Sync + 'static {
 
 /// Whether policies govern what a member sees of a data source: the policies know it, which this feature does not see (see
 /// `tidegate-bridge`). Then nothing of it is given around what enforces them: neither its file, nor answers to a member's own test
-/// queries, nor numbers of rows.
+/// queries, nor numbers of rows, nor names that the member may not see.
 pub trait SourceGovernance: Send + Sync + 'static {
     /// Whether they do. `source` and `workspace` are the numbers of the data source and of its workspace.
     fn governs(
@@ -68,6 +70,42 @@ pub trait SourceGovernance: Send + Sync + 'static {
         source: i64,
         workspace: i64,
     ) -> BoxFuture<'_, Result<bool, Fault>>;
+
+    /// Which tables and columns of a data source the member may know of; none where they may know of all.
+    fn view(
+        &self,
+        account: AccountId,
+        organization: OrganizationId,
+        source: ViewedSource,
+    ) -> BoxFuture<'_, Result<Option<Arc<dyn TableView>>, Fault>>;
+}
+
+/// A data source whose tables are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct ViewedSource {
+    /// Its number.
+    pub number: i64,
+    /// The number of its workspace.
+    pub workspace: i64,
+    /// Whether a column holds values of its type alone.
+    pub is_typed: bool,
+}
+
+impl From<&DataSource> for ViewedSource {
+    fn from(source: &DataSource) -> Self {
+        Self {
+            number: source.number,
+            workspace: source.workspace_number,
+            // SQLite stores any value in any column.
+            is_typed: source.kind != SourceType::Sqlite,
+        }
+    }
+}
+
+/// What somebody may know of tables.
+pub trait TableView: Send + Sync + 'static {
+    /// The table with the columns that they may know of; none where there is no such table for them.
+    fn shown(&self, schema: &str, table: StoredTable) -> Option<StoredTable>;
 }
 
 /// The files of an organization that data sources are made of, each with the number of the first one that is: for the storage, which

@@ -268,7 +268,7 @@ impl Node {
         let catalog = Catalog::start(Arc::clone(&kernel), to_be.data, files);
         tidegate_bridge::name_sources(&storage);
         let policies = Policies::start(Arc::clone(&kernel), settings, tidegate_bridge::known_relations());
-        tidegate_bridge::govern_sources(&catalog, &policies);
+        tidegate_bridge::govern_sources(&kernel, &catalog, &policies);
         let engine = tidegate_bridge::QueryEngine::new(Default::default(), Default::default());
         tidegate_bridge::simulate_queries(&kernel, &catalog, &policies, &engine);
         let ports = to_be

@@ -314,7 +314,7 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
 fn policies(config: &Config, kernel: &Arc<Kernel>, catalog: &Catalog) -> Arc<Policies> {
     let settings = tidegate_bridge::policy_settings(&config.data);
     let policies = Policies::start(Arc::clone(kernel), settings, tidegate_bridge::known_relations());
-    tidegate_bridge::govern_sources(catalog, &policies);
+    tidegate_bridge::govern_sources(kernel, catalog, &policies);
     policies
 }
 

@@ -7,9 +7,10 @@ use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome};
 use tidegate_kernel::{Actor, Reader};
 
-use crate::sources::SourceRefusal;
+use crate::hooks::TableView;
 use crate::sources::access::Viewer;
 use crate::sources::find::seen_by;
+use crate::sources::{DataSource, SourceRefusal};
 use crate::{Catalog, CatalogTables};
 
 pub use super::repository::{SchemaSummary, StoredTable};
@@ -45,6 +46,8 @@ pub struct KnownSchemas {
 pub struct Pages {
     catalog: Arc<Catalog>,
     table: Option<String>,
+    /// What may be known of them; none where that is everything.
+    view: Option<Arc<dyn TableView>>,
 }
 
 impl Catalog {
@@ -62,10 +65,12 @@ impl Catalog {
         wanted: Wanted,
     ) -> Outcome<KnownSchemas, SourceRefusal> {
         let (unit, grant) = self.read_as(actor, Permission::ReadDataSources).await?;
-        self.known_schemas(unit, Viewer::of(grant), number, wanted).await
+        let (source, mut known) = self.known_schemas(unit, Viewer::of(grant), number, wanted).await?;
+        known.pages.view = self.view(grant, &source).await?;
+        Ok(known)
     }
 
-    /// The same for a query, whose token may read rows and nothing of how a data source is reached.
+    /// The same for a query, whose token may read rows and nothing of how a data source is reached. All tables: the query decides what is seen.
     ///
     /// # Errors
     /// [`SourceRefusal::NotFound`].
@@ -75,7 +80,7 @@ impl Catalog {
         number: i64,
     ) -> Outcome<KnownSchemas, SourceRefusal> {
         let (unit, viewer) = self.read_for(reader).await?;
-        self.known_schemas(unit, viewer, number, Wanted::default()).await
+        Ok(self.known_schemas(unit, viewer, number, Wanted::default()).await?.1)
     }
 
     async fn known_schemas(
@@ -84,20 +89,21 @@ impl Catalog {
         viewer: Viewer,
         number: i64,
         wanted: Wanted,
-    ) -> Outcome<KnownSchemas, SourceRefusal> {
+    ) -> Outcome<(DataSource, KnownSchemas), SourceRefusal> {
         let source = seen_by(&mut unit, viewer, number).await?;
         let schemas = unit.data_schemas().of(source.id, wanted.schema.as_deref()).await?;
         let newest = schemas.iter().map(|schema| schema.discovered_at).max();
         drop(unit);
         let counts_rows = !self.governs_for(viewer, &source).await?;
-        Ok(KnownSchemas {
+        let known = KnownSchemas {
             number,
             // One schema may have been discovered by itself, before all of them or after.
             discovered_at: source.schema_discovered_at.max(newest),
             counts_rows,
             schemas,
-            pages: Pages { catalog: Arc::clone(self), table: wanted.table },
-        })
+            pages: Pages { catalog: Arc::clone(self), table: wanted.table, view: None },
+        };
+        Ok((source, known))
     }
 }
 
@@ -105,6 +111,11 @@ impl KnownSchemas {
     /// What reads the tables.
     pub fn pages(&self) -> Pages {
         self.pages.clone()
+    }
+
+    /// Whether tables may be hidden: then a schema without any shown is none.
+    pub fn hides_tables(&self) -> bool {
+        self.pages.view.is_some()
     }
 }
 
@@ -114,9 +125,19 @@ impl Pages {
     /// # Errors
     /// Those of the store.
     pub async fn next(&self, schema: &SchemaSummary, last: Option<i64>) -> Result<Vec<StoredTable>, Fault> {
-        let after = last.unwrap_or(-1);
-        let mut unit = self.catalog.kernel.store.read().await?;
+        let mut after = last.unwrap_or(-1);
         let name = self.table.as_deref();
-        Ok(unit.data_schemas().tables(schema, name, after, TABLES_AT_ONCE).await?)
+        loop {
+            let mut unit = self.catalog.kernel.store.read().await?;
+            let tables = unit.data_schemas().tables(schema, name, after, TABLES_AT_ONCE).await?;
+            let Some(view) = &self.view else { return Ok(tables) };
+            let Some(end) = tables.last().map(|table| table.place) else { return Ok(tables) };
+            let shown: Vec<_> =
+                tables.into_iter().filter_map(|table| view.shown(&schema.name, table)).collect();
+            if !shown.is_empty() {
+                return Ok(shown);
+            }
+            after = end;
+        }
     }
 }

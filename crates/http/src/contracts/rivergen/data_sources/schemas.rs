@@ -205,6 +205,8 @@ struct Written {
     schema: usize,
     /// The place of its last table that was written.
     last: Option<i64>,
+    /// Whether a schema was written before.
+    any: bool,
     state: Part,
 }
 
@@ -225,7 +227,7 @@ impl From<Unreadable> for std::io::Error {
 }
 
 fn pieces(known: KnownSchemas, with_columns: bool) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
-    let begun = Written { known, with_columns, schema: 0, last: None, state: Part::Head };
+    let begun = Written { known, with_columns, schema: 0, last: None, any: false, state: Part::Head };
     stream::try_unfold(begun, |mut written| async move {
         let piece = match written.state {
             Part::Head => Some(written.head()),
@@ -253,15 +255,20 @@ impl Written {
             self.state = Part::Done;
             return Ok(r#"]},"message":"Schema information retrieved successfully"}"#.to_owned());
         };
-        let mut text = String::new();
-        if self.last.is_none() {
-            let comma = if self.schema == 0 { "" } else { "," };
-            text.push_str(&format!(r#"{comma}{{"schema_name":{},"tables":["#, json!(schema.name)));
-        }
         let next = self.known.pages().next(&schema, self.last).await.map_err(|fault| {
             tracing::error!(error = %fault, "tables could not be read while they were being answered");
             Unreadable
         })?;
+        let mut text = String::new();
+        if self.last.is_none() {
+            if next.is_empty() && self.known.hides_tables() {
+                self.schema += 1;
+                return Ok(text);
+            }
+            let comma = if self.any { "," } else { "" };
+            text.push_str(&format!(r#"{comma}{{"schema_name":{},"tables":["#, json!(schema.name)));
+            self.any = true;
+        }
         if next.is_empty() {
             text.push_str("]}");
             (self.schema, self.last) = (self.schema + 1, None);

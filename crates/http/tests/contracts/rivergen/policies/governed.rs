@@ -9,7 +9,8 @@ use tidegate_policy::{Attribute, Column, ColumnType, Decision, Relation, Resolve
 use tidegate_testkit::{Engine, Node, Person, TestApp, on_both_engines};
 
 use super::wire::{
-    ADA, account_of, asker, created, delete, member, number_of, owner, patch, policy, post, signed_in, start,
+    ADA, Server, account_of, asker, created, delete, employees, member, number_of, owner, patch, policy,
+    post, signed_in, start,
 };
 
 fn emp() -> Relation {
@@ -198,5 +199,36 @@ on_both_engines! {
         let open = resolved(&app, &asker).await;
         assert_eq!(open.decision, Decision::Allowed);
         assert!(open.hidden.contains_key("ssn") && !open.hidden.contains_key("region"));
+    }
+
+    /// Denied and unknown are the same, also where tables are listed. Who writes policies knows all names.
+    async fn names_that_are_denied_are_in_no_schema(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::alone().await);
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
+        let viewer = member(&app, &manager, "viewer@example.com", "demo_viewer").await;
+        let source = employees(&app, &ada, &server).await;
+        for config in [json!({ "table": "people" }), json!({ "table": "emp", "columns": ["ssn"] })] {
+            let mut body = policy("Denied", "access_control", "deny_access", config);
+            body["role_ids"] = json!([1, 4]);
+            created(&app, &ada, &body).await;
+        }
+        let schemas = async |who: &Person, query: &str| {
+            let path = format!("/api/v1/data-sources/{source}/schemas{query}");
+            let answer = app.get(&path).bearer(&who.access_token).send().await;
+            answer.assert_status(200).field("data.schemas").clone()
+        };
+        let seen = schemas(&viewer, "").await;
+        let text = seen.to_string();
+        assert!(!text.contains("people") && !text.contains("ssn") && text.contains("salary"), "{text}");
+        let tables = seen[0]["tables"].as_array().unwrap();
+        let emp = tables.iter().find(|table| table["table_name"] == "emp").unwrap();
+        let positions: Vec<_> = emp["columns"].as_array().unwrap().iter().map(|one| &one["column_position"]).collect();
+        assert_eq!(positions, [1, 2, 3, 4, 5], "no gap tells of a column");
+        // As a table that there is not.
+        assert_eq!(schemas(&viewer, "?table_name=people").await, json!([]));
+        assert_eq!(schemas(&viewer, "?table_name=nowhere").await, json!([]));
+        let all = schemas(&ada, "").await.to_string();
+        assert!(all.contains("people") && all.contains("ssn"), "{all}");
     }
 }
