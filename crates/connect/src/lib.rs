@@ -21,6 +21,7 @@ mod mongodb;
 mod mysql;
 mod network;
 mod open;
+mod plans;
 mod pool;
 mod postgres;
 mod redis;

@@ -1,7 +1,6 @@
 //! MySQL, MariaDB, and what speaks their protocol.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
@@ -18,6 +17,7 @@ use crate::filter::Filter;
 use crate::gate;
 use crate::network::NetworkPolicy;
 use crate::network::dial::Dialer;
+use crate::plans::Plans;
 use crate::pool::{Place, Pool};
 use crate::rows::{Batch, Unfit};
 use crate::settings::Settings;
@@ -30,16 +30,11 @@ mod plan;
 use connect::Connector;
 use plan::{Plan, PlannedColumn};
 
-/// How long the columns of a relation are taken to be as they were.
-const PLAN_LIFE: Duration = Duration::from_secs(60);
-/// Relations whose columns are remembered.
-const PLANS: usize = 1_000;
-
 /// A server reached by MySQL's protocol.
 pub(crate) struct Mysql {
     connector: Arc<Connector>,
     pool: Pool<Conn>,
-    plans: Mutex<HashMap<Relation, (Arc<Plan>, Instant)>>,
+    plans: Plans<Plan>,
     unfit: Unfit,
     query_timeout: Duration,
     connection_timeout: Duration,
@@ -52,7 +47,7 @@ impl Mysql {
         Ok(Self {
             connector: Arc::new(Connector::new(settings, dialer)?),
             pool: Pool::new(settings.pool_size),
-            plans: Mutex::default(),
+            plans: Plans::default(),
             unfit,
             query_timeout: settings.query_timeout,
             connection_timeout: settings.connection_timeout,
@@ -71,22 +66,11 @@ impl Mysql {
     }
 
     async fn plan(&self, conn: &mut Conn, relation: &Relation) -> Result<Arc<Plan>, SourceError> {
-        if let Some(plan) = self.remembered(relation) {
+        if let Some(plan) = self.plans.get(relation) {
             return Ok(plan);
         }
-        let plan = Arc::new(Plan::look_up(&self.connector, conn, relation, self.unfit).await?);
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if plans.len() >= PLANS {
-            plans.clear();
-        }
-        plans.insert(relation.clone(), (Arc::clone(&plan), Instant::now()));
-        Ok(plan)
-    }
-
-    fn remembered(&self, relation: &Relation) -> Option<Arc<Plan>> {
-        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        let (plan, since) = plans.get(relation)?;
-        (since.elapsed() < PLAN_LIFE).then(|| Arc::clone(plan))
+        let plan = Plan::look_up(&self.connector, conn, relation, self.unfit).await?;
+        Ok(self.plans.keep(relation, plan))
     }
 
     async fn run_test(
@@ -165,8 +149,7 @@ impl Source for Mysql {
     }
 
     fn evaluates(&self, schema: &Schema, filter: &Filter) -> bool {
-        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        let plan = plans.values().map(|(plan, _)| plan).find(|plan| *plan.schema == *schema);
+        let plan = self.plans.find(|plan| *plan.schema == *schema);
         plan.is_some_and(|plan| plan.evaluates(filter))
     }
 
@@ -195,7 +178,7 @@ impl Source for Mysql {
         // What the server says to the query itself is the answer to the scan, not to its first batch.
         let first = match receiver.recv().await {
             Some(Err(error)) => {
-                self.plans.lock().unwrap_or_else(PoisonError::into_inner).remove(&scan.relation);
+                self.plans.forget(&scan.relation);
                 return Err(error);
             }
             first => first,

@@ -1,7 +1,6 @@
 //! PostgreSQL and what speaks its protocol.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_schema::{Schema, SchemaRef};
@@ -14,6 +13,7 @@ use crate::filter::Filter;
 use crate::gate;
 use crate::network::NetworkPolicy;
 use crate::network::dial::Dialer;
+use crate::plans::Plans;
 use crate::pool::{Place, Pool};
 use crate::rows::Unfit;
 use crate::settings::Settings;
@@ -29,16 +29,11 @@ mod scan;
 use connect::Connector;
 use plan::Plan;
 
-/// How long the columns of a relation are taken to be as they were.
-const PLAN_LIFE: Duration = Duration::from_secs(60);
-/// Relations whose columns are remembered.
-const PLANS: usize = 1_000;
-
 /// A database reached by PostgreSQL's protocol.
 pub(crate) struct Postgres {
     connector: Arc<Connector>,
     pool: Pool<Client>,
-    plans: Mutex<HashMap<Relation, (Arc<Plan>, Instant)>>,
+    plans: Plans<Plan>,
     unfit: Unfit,
     query_timeout: Duration,
     connection_timeout: Duration,
@@ -52,7 +47,7 @@ impl Postgres {
         Ok(Self {
             connector: Arc::new(Connector::new(settings, dialer).await?),
             pool: Pool::new(settings.pool_size),
-            plans: Mutex::default(),
+            plans: Plans::default(),
             unfit,
             query_timeout: settings.query_timeout,
             connection_timeout: settings.connection_timeout,
@@ -71,22 +66,11 @@ impl Postgres {
     }
 
     async fn plan(&self, client: &Client, relation: &Relation) -> Result<Arc<Plan>, SourceError> {
-        if let Some(plan) = self.remembered(relation) {
+        if let Some(plan) = self.plans.get(relation) {
             return Ok(plan);
         }
-        let plan = Arc::new(Plan::look_up(&self.connector, client, relation, self.unfit).await?);
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if plans.len() >= PLANS {
-            plans.clear();
-        }
-        plans.insert(relation.clone(), (Arc::clone(&plan), Instant::now()));
-        Ok(plan)
-    }
-
-    fn remembered(&self, relation: &Relation) -> Option<Arc<Plan>> {
-        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        let (plan, since) = plans.get(relation)?;
-        (since.elapsed() < PLAN_LIFE).then(|| Arc::clone(plan))
+        let plan = Plan::look_up(&self.connector, client, relation, self.unfit).await?;
+        Ok(self.plans.keep(relation, plan))
     }
 
     async fn run_test(
@@ -154,8 +138,7 @@ impl Source for Postgres {
     }
 
     fn evaluates(&self, schema: &Schema, filter: &Filter) -> bool {
-        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        let plan = plans.values().map(|(plan, _)| plan).find(|plan| *plan.schema == *schema);
+        let plan = self.plans.find(|plan| *plan.schema == *schema);
         plan.is_some_and(|plan| plan.evaluates(filter))
     }
 
@@ -175,7 +158,7 @@ impl Source for Postgres {
         .await;
         if started.is_err() {
             // The relation may have changed since.
-            self.plans.lock().unwrap_or_else(PoisonError::into_inner).remove(&scan.relation);
+            self.plans.forget(&scan.relation);
         }
         started
     }

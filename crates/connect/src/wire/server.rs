@@ -1,8 +1,7 @@
 //! A server as a source: connections in a pool, columns of relations remembered, rows read by a task of their own, which ends when
 //! nobody wants more.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
@@ -16,14 +15,11 @@ use crate::discovered::Discovered;
 use crate::error::{SourceError, within};
 use crate::filter::Filter;
 use crate::gate;
+use crate::plans::Plans;
 use crate::pool::{Place, Pool};
 use crate::rows::{Batch, Cell};
 use crate::source::{BatchStream, Connections, Relation, Scan, Source, Tested};
 
-/// How long the columns of a relation are taken to be as they were.
-const PLAN_LIFE: Duration = Duration::from_secs(60);
-/// Relations whose columns are remembered.
-const PLANS: usize = 1_000;
 /// How long an idle connection may take to show that it still answers.
 const PING: Duration = Duration::from_secs(2);
 /// How long stopping a read at the server may take.
@@ -104,20 +100,17 @@ impl Out {
     }
 }
 
-/// The columns of a relation and when they were looked up.
-type Remembered<P> = (Arc<P>, Instant);
-
 /// A source that speaks a driver's protocol.
 pub(crate) struct Server<D: Driver> {
     driver: Arc<D>,
     pool: Pool<D::Conn>,
-    plans: Mutex<HashMap<Relation, Remembered<D::Plan>>>,
+    plans: Plans<D::Plan>,
 }
 
 impl<D: Driver> Server<D> {
     pub(crate) fn new(driver: D) -> Self {
         let pool = Pool::new(driver.endpoint().pool_size);
-        Self { driver: Arc::new(driver), pool, plans: Mutex::default() }
+        Self { driver: Arc::new(driver), pool, plans: Plans::default() }
     }
 
     async fn conn(&self) -> Result<(Place<D::Conn>, D::Conn), SourceError> {
@@ -135,28 +128,12 @@ impl<D: Driver> Server<D> {
     }
 
     async fn plan(&self, conn: &mut D::Conn, relation: &Relation) -> Result<Arc<D::Plan>, SourceError> {
-        if let Some(plan) = self.remembered(relation) {
+        if let Some(plan) = self.plans.get(relation) {
             return Ok(plan);
         }
         let limit = self.driver.endpoint().query_timeout;
         let plan = within(limit, "Reading the columns", self.driver.plan(conn, relation)).await?;
-        let plan = Arc::new(plan);
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        if plans.len() >= PLANS {
-            plans.clear();
-        }
-        plans.insert(relation.clone(), (Arc::clone(&plan), Instant::now()));
-        Ok(plan)
-    }
-
-    fn remembered(&self, relation: &Relation) -> Option<Arc<D::Plan>> {
-        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        let (plan, since) = plans.get(relation)?;
-        (since.elapsed() < PLAN_LIFE).then(|| Arc::clone(plan))
-    }
-
-    fn forget(&self, relation: &Relation) {
-        self.plans.lock().unwrap_or_else(PoisonError::into_inner).remove(relation);
+        Ok(self.plans.keep(relation, plan))
     }
 
     /// What of a scan the server does.
@@ -257,9 +234,8 @@ impl<D: Driver> Source for Server<D> {
     }
 
     fn evaluates(&self, schema: &Schema, filter: &Filter) -> bool {
-        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        let plan = plans.values().map(|(plan, _)| plan).find(|plan| **self.driver.schema(plan) == *schema);
-        plan.is_some_and(|plan| self.driver.applies(plan, std::slice::from_ref(filter)) == [true])
+        let plan = self.plans.find(|plan| **self.driver.schema(plan) == *schema);
+        plan.is_some_and(|plan| self.driver.applies(&plan, std::slice::from_ref(filter)) == [true])
     }
 
     async fn scan(&self, scan: Scan) -> Result<BatchStream, SourceError> {
@@ -275,7 +251,7 @@ impl<D: Driver> Source for Server<D> {
         // What the server says to the query itself is the answer to the scan, not to its first batch.
         let first = match receiver.recv().await {
             Some(Err(error)) => {
-                self.forget(&scan.relation);
+                self.plans.forget(&scan.relation);
                 return Err(error);
             }
             first => first,

@@ -3,8 +3,7 @@
 //! A query selects each column as text of a form that [`plan::Kind`] names, so that every vendor's values are read by one piece of
 //! code. Pages are fetched while the batches before them are consumed; at most two batches and one page are held.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
@@ -17,6 +16,7 @@ use crate::discovered::{Column, Discovered, Schema as Place, Table, TableKind};
 use crate::error::{SourceError, quoted, within};
 use crate::filter::{Filter, Literal, to_sql};
 use crate::gate;
+use crate::plans::Plans;
 use crate::rows::{Batch, Unfit};
 use crate::settings::Settings;
 use crate::source::{BatchStream, Relation, Scan, Source, Tested};
@@ -26,10 +26,6 @@ pub(crate) mod values;
 
 use plan::{Found, Plan, Planned, Projected};
 
-/// How long the columns of a relation are taken to be the same.
-const PLAN_LIFE: Duration = Duration::from_secs(60);
-/// Relations whose columns are remembered.
-const PLANS: usize = 200;
 /// Columns that discovery reads at most.
 const MOST_COLUMNS: usize = 1_000_000;
 /// How long is waited for the answer to a cancellation.
@@ -99,13 +95,10 @@ pub(crate) trait Warehouse: Send + Sync + 'static {
     fn tunnel(&self) -> Option<&crate::ssh::Tunnel>;
 }
 
-/// Plans by schema and relation, and when each was made.
-type Plans = HashMap<(String, String), (Arc<Plan>, Instant)>;
-
 /// Such a database as a source.
 pub(crate) struct Sql<W> {
     warehouse: Arc<W>,
-    plans: Mutex<Plans>,
+    plans: Plans<Plan>,
     limit: Duration,
     unfit: Unfit,
 }
@@ -114,7 +107,7 @@ impl<W: Warehouse> Sql<W> {
     pub(crate) fn new(settings: &Settings, warehouse: W) -> Result<Self, SourceError> {
         Ok(Self {
             warehouse: Arc::new(warehouse),
-            plans: Mutex::default(),
+            plans: Plans::default(),
             limit: settings.query_timeout,
             unfit: Unfit::of(settings)?,
         })
@@ -122,12 +115,9 @@ impl<W: Warehouse> Sql<W> {
 
     async fn plan(&self, relation: &Relation) -> Result<Arc<Plan>, SourceError> {
         let schema = relation.schema.as_deref().unwrap_or_else(|| self.warehouse.default_schema());
-        let key = (schema.to_owned(), relation.table.clone());
-        {
-            let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((plan, _)) = plans.get(&key).filter(|(_, since)| since.elapsed() < PLAN_LIFE) {
-                return Ok(Arc::clone(plan));
-            }
+        let named = Relation::new(schema, &relation.table);
+        if let Some(plan) = self.plans.get(&named) {
+            return Ok(plan);
         }
         let found = self.found(Some(schema), Some(&relation.table)).await?;
         let found: Vec<Found> = found
@@ -141,14 +131,7 @@ impl<W: Warehouse> Sql<W> {
                 quoted(&relation.table)
             ))
         })?;
-        let plan = Arc::new(plan);
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        plans.retain(|_, (_, since)| since.elapsed() < PLAN_LIFE);
-        if plans.len() >= PLANS {
-            plans.clear();
-        }
-        plans.insert(key, (Arc::clone(&plan), Instant::now()));
-        Ok(plan)
+        Ok(self.plans.keep(&named, plan))
     }
 
     /// Columns out of the catalog.
@@ -376,8 +359,7 @@ impl<W: Warehouse> Source for Sql<W> {
     }
 
     fn evaluates(&self, schema: &Schema, filter: &Filter) -> bool {
-        let plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        let plan = plans.values().map(|(plan, _)| plan).find(|plan| *plan.schema == *schema);
+        let plan = self.plans.find(|plan| *plan.schema == *schema);
         plan.is_some_and(|plan| plan.evaluates(filter))
     }
 
@@ -413,7 +395,7 @@ impl<W: Warehouse> Source for Sql<W> {
     }
 
     async fn close(&self) {
-        self.plans.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.plans.clear();
         if let Some(tunnel) = self.warehouse.tunnel() {
             tunnel.close().await;
         }
