@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tidegate_crypto::JwtAlgorithm;
 use tidegate_crypto::dpop::ALGORITHMS;
+use tidegate_crypto::{JwtAlgorithm, SigningAlgorithm};
 use tidegate_domain::oauth::{ClientAuthentication, GrantType};
 use tidegate_domain::{AccessClaims, Scope};
 use tidegate_oauth::authorize::ResponseMode;
@@ -29,8 +29,8 @@ pub(super) async fn provider(State(app): State<App>) -> Response {
     let confidential: Vec<&str> = confidential.map(|one| one.as_str()).collect();
     let of_assertions = JwtAlgorithm::ALL.map(JwtAlgorithm::as_str);
     let of_requests = JwtAlgorithm::ASYMMETRIC.map(JwtAlgorithm::as_str);
-    let is_plain_allowed = rules.allow_plain_pkce;
-    let challenges: &[&str] = if is_plain_allowed { &["S256", "plain"] } else { &["S256"] };
+    let of_tokens = token_algorithms(app.kernel().signing_algorithm());
+    let challenges: &[&str] = if rules.allow_plain_pkce { &["S256", "plain"] } else { &["S256"] };
     let grants: Vec<&str> =
         GrantType::ALL.iter().map(|grant| grant.as_str()).chain(["refresh_token", TOKEN_EXCHANGE]).collect();
     let mut document = json!({
@@ -52,8 +52,8 @@ pub(super) async fn provider(State(app): State<App>) -> Response {
         "grant_types_supported": grants,
         "acr_values_supported": CONTEXTS,
         "subject_types_supported": ["public", "pairwise"],
-        "userinfo_signing_alg_values_supported": [app.kernel().signing_algorithm().as_str(), "RS256"],
-        "id_token_signing_alg_values_supported": [app.kernel().signing_algorithm().as_str(), "RS256"],
+        "userinfo_signing_alg_values_supported": of_tokens,
+        "id_token_signing_alg_values_supported": of_tokens,
         "token_endpoint_auth_methods_supported": all,
         "token_endpoint_auth_signing_alg_values_supported": of_assertions,
         "revocation_endpoint_auth_methods_supported": all,
@@ -79,6 +79,12 @@ pub(super) async fn provider(State(app): State<App>) -> Response {
         fields.insert("registration_endpoint".to_owned(), json!(at(path::REGISTER)));
     }
     published(document)
+}
+
+/// With what ID tokens and userinfo are signed: as access tokens are where an application says nothing, or as it wants.
+fn token_algorithms(own: SigningAlgorithm) -> Vec<&'static str> {
+    let others = SigningAlgorithm::ALL.into_iter().filter(|algorithm| *algorithm != own);
+    std::iter::once(own).chain(others).map(SigningAlgorithm::as_str).collect()
 }
 
 /// Of access tokens, too: who verifies them looks here.

@@ -23,10 +23,10 @@ pub(crate) struct MetadataArgs {
     /// The https address where it publishes its public keys; empty for none
     #[arg(long, value_name = "URL")]
     jwks_uri: Option<String>,
-    /// Algorithm of its ID tokens: RS256, or `server` for the one of access tokens
+    /// Algorithm of its ID tokens and logout tokens: RS256, ES256 or EdDSA; `server` for the one of access tokens
     #[arg(long, value_name = "ALG", value_parser = id_token_algorithm)]
     id_token_alg: Option<Wish<SigningAlgorithm>>,
-    /// Algorithm by which userinfo is signed for it: RS256, or ES256 or EdDSA as access tokens are; `none` for JSON
+    /// Algorithm by which userinfo is signed for it: RS256, ES256 or EdDSA; `none` for JSON
     #[arg(long, value_name = "ALG", value_parser = userinfo_algorithm)]
     userinfo_alg: Option<Wish<SigningAlgorithm>>,
     /// Seconds since a person last signed in, at most, where its requests do not say; `none` for any
@@ -160,21 +160,21 @@ fn assertion_algorithm(text: &str) -> Result<Wish<JwtAlgorithm>, String> {
 }
 
 fn id_token_algorithm(text: &str) -> Result<Wish<SigningAlgorithm>, String> {
-    match text {
-        "server" => Ok(Wish::Open),
-        "RS256" => Ok(Wish::Only(SigningAlgorithm::Rs256)),
-        _ => Err("is RS256 or server".to_owned()),
-    }
+    token_algorithm(text, "server")
 }
 
 fn userinfo_algorithm(text: &str) -> Result<Wish<SigningAlgorithm>, String> {
-    match text {
-        "none" => Ok(Wish::Open),
-        "RS256" => Ok(Wish::Only(SigningAlgorithm::Rs256)),
-        "ES256" => Ok(Wish::Only(SigningAlgorithm::Es256)),
-        "EdDSA" => Ok(Wish::Only(SigningAlgorithm::EdDsa)),
-        _ => Err("is RS256, ES256, EdDSA or none".to_owned()),
+    token_algorithm(text, "none")
+}
+
+/// An algorithm of tokens, or the word that leaves it open.
+fn token_algorithm(text: &str, open: &str) -> Result<Wish<SigningAlgorithm>, String> {
+    if text == open {
+        return Ok(Wish::Open);
     }
+    SigningAlgorithm::from_name(text)
+        .map(Wish::Only)
+        .ok_or_else(|| format!("is RS256, ES256, EdDSA or {open}"))
 }
 
 fn max_age(text: &str) -> Result<Wish<u32>, String> {

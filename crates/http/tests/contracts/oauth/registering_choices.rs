@@ -148,7 +148,7 @@ on_both_engines! {
     async fn it_chooses_how_userinfo_is_signed(engine: Engine) {
         let app = start(engine).await;
         let ada = app.sign_up_rivergen_verified(ADA).await;
-        for algorithm in ["RS256", "ES256"] {
+        for algorithm in ["RS256", "ES256", "EdDSA"] {
             let (client, answer) = registered(&app, json!({ "userinfo_signed_response_alg": algorithm })).await;
             assert_eq!(answer.text_at("userinfo_signed_response_alg"), algorithm);
             let token = tokens(&app, &ada.access_token, &client).await.text_at("access_token");
@@ -161,6 +161,25 @@ on_both_engines! {
         }
         for wrong in [json!("none"), json!("HS256"), json!(1)] {
             assert_flat(&post(&app, json!({ "userinfo_signed_response_alg": wrong })).await, 400, "invalid_client_metadata");
+        }
+    }
+
+    async fn it_chooses_how_id_tokens_are_signed(engine: Engine) {
+        let app = start(engine).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        for algorithm in ["RS256", "ES256", "EdDSA"] {
+            let (client, answer) = registered(&app, json!({ "id_token_signed_response_alg": algorithm })).await;
+            assert_eq!(answer.text_at("id_token_signed_response_alg"), algorithm);
+            let id = tokens(&app, &ada.access_token, &client).await.text_at("id_token");
+            assert_eq!(format!("{:?}", jsonwebtoken::decode_header(&id).unwrap().alg), algorithm);
+        }
+        // Access tokens are signed with another algorithm from now on: nobody who named one is told another.
+        let (client, _) = registered(&app, json!({ "id_token_signed_response_alg": "ES256" })).await;
+        app.kernel().rotate_signing_key(tidegate_crypto::SigningAlgorithm::EdDsa).await.unwrap();
+        let id = tokens(&app, &ada.access_token, &client).await.text_at("id_token");
+        assert_eq!(format!("{:?}", jsonwebtoken::decode_header(&id).unwrap().alg), "ES256");
+        for wrong in [json!("none"), json!("HS256"), json!(1)] {
+            assert_flat(&post(&app, json!({ "id_token_signed_response_alg": wrong })).await, 400, "invalid_client_metadata");
         }
     }
 
