@@ -19,6 +19,7 @@ pub(crate) mod pushed_repository;
 pub mod request;
 mod requested_by;
 mod resolved;
+pub mod scopes;
 mod signed;
 
 pub use answer::{Answer, ResponseMode};
@@ -27,3 +28,4 @@ pub use error::{AuthorizationError, RequestRefused, ShownError};
 pub use parameters::Parameters;
 pub use pushed::{PushError, Pushed};
 pub use request::AuthorizationRequest;
+pub use scopes::ScopeRefused;

@@ -12,6 +12,7 @@ use super::answer::ResponseMode;
 use super::error::{AuthorizationError, RequestRefused, SentBack, ShownError};
 use super::parameters::Parameters;
 use super::resolved::Resolved;
+use super::scopes::requested_scopes;
 use crate::Oauth;
 use crate::applications::Application;
 use crate::claims::requested;
@@ -207,8 +208,7 @@ impl Oauth {
         if !application.may(GrantType::AuthorizationCode) {
             return Err(AuthorizationError::UnauthorizedClient);
         }
-        let scopes = requested_scopes(&application, parameters.scope.as_deref())
-            .ok_or(AuthorizationError::InvalidScope)?;
+        let scopes = requested_scopes(&application, parameters.scope.as_deref())?;
         let challenge = self.challenge(
             &application,
             parameters.code_challenge,
@@ -317,17 +317,6 @@ pub(crate) struct NoSuchApi;
 
 const fn shown(error: ShownError) -> Refused<RequestRefused> {
     Refused::Rule(RequestRefused::Shown(error))
-}
-
-/// What an application asks for, if it may: all that it is registered for, where it does not say (RFC 6749 section 3.3).
-pub(crate) fn requested_scopes(application: &Application, scope: Option<&str>) -> Option<Scopes> {
-    match scope {
-        None => Some(application.scopes.clone()),
-        Some(text) => {
-            let requested = Scopes::parse(text).ok()?;
-            application.scopes.contains_all(&requested).then_some(requested)
-        }
-    }
 }
 
 /// Whether it has the form of a challenge and of a verifier.
