@@ -1,6 +1,7 @@
 //! All texts of one language.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{ENGLISH, LanguageTag};
 use crate::Timestamp;
@@ -138,11 +139,13 @@ impl Catalogue {
         filled + rest
     }
 
-    /// Minutes as people say them: `10 minutes`, `1 hour`, `2 days`.
-    pub fn duration(&self, minutes: u64) -> String {
-        let (count, unit) = match minutes {
-            m if m > 0 && m.is_multiple_of(1_440) => (m / 1_440, "day"),
-            m if m > 0 && m.is_multiple_of(60) => (m / 60, "hour"),
+    /// A time as people say it: `10 minutes`, `1 hour`, `2 days`; in seconds where it is less than a minute, and rounded down to minutes where
+    /// it is more.
+    pub fn duration(&self, time: Duration) -> String {
+        let (count, unit) = match time.as_secs() / 60 {
+            0 => (time.as_secs(), "second"),
+            m if m.is_multiple_of(1_440) => (m / 1_440, "day"),
+            m if m.is_multiple_of(60) => (m / 60, "hour"),
             m => (m, "minute"),
         };
         let form = if count == 1 { "one" } else { "other" };
@@ -176,6 +179,7 @@ mod tests {
     use super::super::Languages;
     use super::*;
 
+    const MINUTE: Duration = Duration::from_secs(60);
     const SWAHILI: &str = include_str!("../../messages/sw.json");
 
     fn languages() -> [std::sync::Arc<Catalogue>; 2] {
@@ -222,12 +226,11 @@ mod tests {
     #[test]
     fn lifetimes_and_dates_read_as_people_say_them() {
         let [english, swahili] = languages();
-        let said = [0, 1, 10, 60, 90, 120, 1_440, 2_880].map(|minutes| english.duration(minutes));
-        assert_eq!(
-            said,
-            ["0 minutes", "1 minute", "10 minutes", "1 hour", "90 minutes", "2 hours", "1 day", "2 days"]
-        );
-        assert_eq!(swahili.duration(120), "saa 2");
+        let said = [1, 10, 60, 90, 120, 1_440, 2_880].map(|minutes| english.duration(minutes * MINUTE));
+        assert_eq!(said, ["1 minute", "10 minutes", "1 hour", "90 minutes", "2 hours", "1 day", "2 days"]);
+        let said = [0, 1, 30, 59, 61].map(|seconds| english.duration(Duration::from_secs(seconds)));
+        assert_eq!(said, ["0 seconds", "1 second", "30 seconds", "59 seconds", "1 minute"]);
+        assert_eq!(swahili.duration(120 * MINUTE), "saa 2");
         let instant = Timestamp::from_rfc3339("2026-01-31T09:05:59Z").unwrap();
         assert_eq!(english.date(instant), "31 January 2026 at 09:05 UTC");
         assert_eq!(swahili.date(instant), "31 Januari 2026 saa 09:05 UTC");
