@@ -135,7 +135,11 @@ on_both_engines! {
             assert!(shown.get("client_secret").is_none() && !shown.to_string().contains(&secret), "{shown}");
         }
         assert!(here.output(&["client", "show", id]).contains(CALLBACK));
-        assert!(here.output(&["client", "list"]).contains("Shop"));
+        // What stands first in a row is what the other commands take.
+        let listed = here.output(&["client", "list"]);
+        let row = listed.lines().find(|line| line.contains("Shop")).expect("the application");
+        assert_eq!(row.split_whitespace().next(), Some(id), "{listed}");
+        assert_eq!(here.json(&["client", "show", row.split_whitespace().next().unwrap()])["name"], "Shop");
 
         let rotated = here.json(&["client", "rotate-secret", id]);
         assert_eq!(own_token(&server, &client, &secret).await.1["error"], "invalid_client");
