@@ -342,4 +342,24 @@ on_both_engines! {
         assert_eq!(answered, [201, 201, 201, 201, 201, 503]);
         assert_eq!(app.sql_count("select count(*) from oauth_applications where registered_from like '%203.0.113%'").await, 0);
     }
+
+    /// A network's part is noted under the master key: another one does not make it anew while the one before still counts.
+    async fn a_network_keeps_its_part_when_the_master_key_is_replaced(engine: Engine) {
+        let app = start_with(engine, 40).await;
+        app.sign_up_rivergen_verified(ADA).await;
+        let body = json!({ "client_name": "Shop", "redirect_uris": [CALLBACK] });
+        for _ in 0..4 {
+            app.post(REGISTER).ip("203.0.113.1").json(&body).send().await.assert_status(201);
+        }
+        let node = app.another_node_under(2, &[1]).await;
+        let under_another = node.client();
+        let from = async |ip: &str| under_another.post(REGISTER).ip(ip).json(&body).send().await;
+        from("203.0.113.1").await.assert_status(201);
+        assert_flat(&from("203.0.113.1").await, 503, "temporarily_unavailable");
+        from("203.0.113.2").await.assert_status(201);
+        // Once more.
+        let node = app.another_node_under(3, &[2, 1]).await;
+        let full = node.client().post(REGISTER).ip("203.0.113.1").json(&body).send().await;
+        assert_flat(&full, 503, "temporarily_unavailable");
+    }
 }
