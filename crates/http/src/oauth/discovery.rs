@@ -11,7 +11,7 @@ use tidegate_crypto::dpop::ALGORITHMS;
 use tidegate_crypto::{JwtAlgorithm, SigningAlgorithm};
 use tidegate_domain::oauth::{ClientAuthentication, GrantType};
 use tidegate_domain::{AccessClaims, Scope};
-use tidegate_oauth::authorize::ResponseMode;
+use tidegate_oauth::authorize::{Prompt, ResponseMode};
 use tidegate_oauth::claims::id_token::CONTEXTS;
 use tidegate_oauth::claims::userinfo::claims_supported;
 
@@ -73,12 +73,22 @@ pub(super) async fn provider(State(app): State<App>) -> Response {
         "authorization_response_iss_parameter_supported": true,
         "client_id_metadata_document_supported": rules.registration.client_id_documents,
     });
-    if let Value::Object(fields) = &mut document
-        && rules.registration.is_on()
-    {
-        fields.insert("registration_endpoint".to_owned(), json!(at(path::REGISTER)));
+    if let Value::Object(fields) = &mut document {
+        fields.extend(asked_of_people(&app));
+        let registration = || ("registration_endpoint".to_owned(), json!(at(path::REGISTER)));
+        fields.extend(rules.registration.is_on().then(registration));
     }
     published(document)
+}
+
+/// What an application may have its people asked, and in which languages (Initiating User Registration 1.0 section 4, RFC 8414 section 2).
+fn asked_of_people(app: &App) -> [(String, Value); 2] {
+    let languages = &app.kernel().settings().languages;
+    let languages: Vec<&str> = languages.all().map(|language| language.lang()).collect();
+    [
+        ("prompt_values_supported".to_owned(), json!(Prompt::NAMES)),
+        ("ui_locales_supported".to_owned(), json!(languages)),
+    ]
 }
 
 /// With what ID tokens and userinfo are signed: as access tokens are where an application says nothing, or as it wants.

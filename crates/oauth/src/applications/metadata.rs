@@ -43,6 +43,9 @@ pub struct ClientMetadata {
     /// Seconds since the person last proved who they are, at most, where an authorization request does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_max_age: Option<u32>,
+    /// How people should prove who they are, by preference, where an authorization request does not say (`acr_values`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub default_acr_values: Vec<String>,
     /// Where its addresses and those of the others of its sector are listed (OpenID Connect Registration section 5).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sector_identifier_uri: Option<String>,
@@ -114,6 +117,9 @@ pub enum MetadataRule {
     /// Too many, too long or empty.
     #[error("must be at most 10 texts of 1 to 254 characters without control characters")]
     Contacts,
+    /// Too many, too long or empty, or none that a request could send.
+    #[error("must be at most 10 texts of 1 to 254 visible ASCII characters")]
+    DefaultContexts,
 }
 
 impl MetadataRule {
@@ -126,6 +132,7 @@ impl MetadataRule {
             Self::RequestAlgorithm => "request_object_signing_alg",
             Self::Page(field) => field,
             Self::Contacts => "contacts",
+            Self::DefaultContexts => "default_acr_values",
         }
     }
 }
@@ -211,6 +218,12 @@ impl ClientMetadata {
         };
         if self.contacts.len() > MAX_CONTACTS || !self.contacts.iter().all(is_text) {
             return Err(MetadataRule::Contacts);
+        }
+        let is_word = |text: &String| {
+            (1..=MAX_CONTACT).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if self.default_acr_values.len() > MAX_CONTACTS || !self.default_acr_values.iter().all(is_word) {
+            return Err(MetadataRule::DefaultContexts);
         }
         Ok(())
     }
@@ -309,6 +322,8 @@ mod tests {
             (json!({ "tos_uri": "https://a@b.example" }), SecretBasic, MetadataRule::Page("tos_uri")),
             (json!({ "contacts": vec!["a"; 11] }), SecretBasic, MetadataRule::Contacts),
             (json!({ "contacts": ["a\nb"] }), SecretBasic, MetadataRule::Contacts),
+            (json!({ "default_acr_values": ["a b"] }), SecretBasic, MetadataRule::DefaultContexts),
+            (json!({ "default_acr_values": vec!["mfa"; 11] }), SecretBasic, MetadataRule::DefaultContexts),
         ] {
             assert_eq!(checked(fields.clone(), authentication), Err(rule), "{fields}");
         }

@@ -27,5 +27,5 @@ pub use decide::{Approval, Decision, Presence, Question};
 pub use error::{AuthorizationError, RequestRefused, ShownError};
 pub use parameters::Parameters;
 pub use pushed::{PushError, Pushed};
-pub use request::AuthorizationRequest;
+pub use request::{AuthorizationRequest, Prompt};
 pub use scopes::ScopeRefused;

@@ -68,6 +68,11 @@ pub struct Prompt {
     pub create: bool,
 }
 
+impl Prompt {
+    /// The values of `prompt` that are known.
+    pub const NAMES: [&'static str; 5] = ["none", "login", "consent", "select_account", "create"];
+}
+
 /// An authorization request of an application that may make it, with a registered way back.
 #[derive(Clone, Debug)]
 pub struct AuthorizationRequest {
@@ -217,6 +222,10 @@ impl Oauth {
         let claims = claims(parameters.claims.as_deref())?;
         let mut acr_values = words(parameters.acr_values.as_deref());
         acr_values.extend(requested::contexts(claims.as_ref()));
+        // OpenID Connect Registration section 2: `default_acr_values`.
+        if acr_values.is_empty() {
+            acr_values.clone_from(&application.metadata.default_acr_values);
+        }
         let of_claims = requested::scopes(claims.as_ref(), &application.scopes);
         // Without `openid` neither place tells anything.
         let asked_scopes = if scopes.contains("openid") { scopes.union(&of_claims) } else { scopes.clone() };

@@ -15,7 +15,7 @@ use crate::applications::{Application, ClientMetadata, NewApplication};
 
 /// Members that are kept as they are, if they are right (RFC 7591 section 2, OpenID Connect Registration section 2, RFC 9101 section
 /// 10.5, RFC 9126 section 6).
-const KEPT: [&str; 16] = [
+const KEPT: [&str; 17] = [
     "jwks",
     "jwks_uri",
     "token_endpoint_auth_signing_alg",
@@ -31,6 +31,7 @@ const KEPT: [&str; 16] = [
     "dpop_bound_access_tokens",
     "require_auth_time",
     "default_max_age",
+    "default_acr_values",
     "sector_identifier_uri",
 ];
 /// Members that would be believed to have an effect, and have none.

@@ -32,6 +32,10 @@ pub(crate) struct MetadataArgs {
     /// Seconds since a person last signed in, at most, where its requests do not say; `none` for any
     #[arg(long, value_name = "SECONDS", value_parser = max_age)]
     default_max_age: Option<Wish<u32>>,
+    /// How people should prove who they are, where its requests do not say: a value of `acr_values` such as mfa; can be given more than once,
+    /// and replaces those that there are
+    #[arg(long = "default-acr", value_name = "VALUE")]
+    default_acr_values: Vec<String>,
     /// Whether its ID tokens have to say when the person signed in; all do
     #[arg(long, value_name = "true|false")]
     require_auth_time: Option<bool>,
@@ -106,6 +110,9 @@ impl MetadataArgs {
         put(&mut metadata.tos_uri, self.tos_uri);
         if !self.contacts.is_empty() {
             metadata.contacts = self.contacts;
+        }
+        if !self.default_acr_values.is_empty() {
+            metadata.default_acr_values = self.default_acr_values;
         }
         if !self.serves.is_empty() {
             metadata.serves = self.serves;

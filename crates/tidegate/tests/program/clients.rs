@@ -65,8 +65,11 @@ on_both_engines! {
         assert_eq!(here.run(&["client", "change", id, "--id-token-alg", "none"]).code, 2);
         change(&["--id-token-alg", "RS256"]);
         assert_eq!(here.run(&["client", "change", id, "--default-max-age", "soon"]).code, 2);
+        let chosen = change(&["--default-acr", "mfa"]);
+        assert_eq!(chosen["metadata"]["default_acr_values"], json!(["mfa"]));
+        assert_eq!(here.run(&["client", "change", id, "--default-acr", "a b"]).code, 1);
         let chosen = change(&["--userinfo-alg", "none", "--default-max-age", "none", "--require-auth-time", "false"]);
-        assert_eq!(chosen["metadata"], json!({ "id_token_signed_response_alg": "RS256" }));
+        assert_eq!(chosen["metadata"], json!({ "id_token_signed_response_alg": "RS256", "default_acr_values": ["mfa"] }));
         here.write("keys.json", r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#);
         let path = here.path().join("keys.json").display().to_string();
         let changed = here.json(&["client", "change", id, "--auth-method", "private_key_jwt", "--jwks", &path]);

@@ -210,6 +210,30 @@ on_both_engines! {
         }
     }
 
+    /// OpenID Connect Registration section 2: `default_acr_values` is what counts where a request has none.
+    async fn it_chooses_how_people_sign_in_where_its_requests_do_not_say(engine: Engine) {
+        let app = start(engine).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let authenticator = app.enrol_totp(&ada, "Phone").await;
+        app.advance(Duration::from_secs(30));
+        let (client, answer) = registered(&app, json!({ "default_acr_values": ["mfa"] })).await;
+        assert_eq!(answer.field("default_acr_values"), &json!(["mfa"]));
+        let window = Window::new(&app);
+        let answer = window.try_password(ADA, PASSWORD).await;
+        let page = window.follow(answer).await;
+        let code = authenticator.code(app.now());
+        window.press(&page, "/sign-in/factor", &[("code", &code), ("trust", "yes")]).await;
+        let page = window.visit("/sign-out").await;
+        window.press(&page, "/sign-out", &[]).await;
+        // The browser is trusted now: the password alone signs in, with one factor.
+        window.sign_in(ADA).await;
+        assert_eq!(heading(&window.visit(&address(&client, &[])).await), "Sign in");
+        assert_eq!(heading(&window.visit(&address(&client, &[("acr_values", "1fa")])).await), "Allow access?");
+        for wrong in [json!("mfa"), json!(["a b"]), json!([1])] {
+            assert_flat(&post(&app, json!({ "default_acr_values": wrong })).await, 400, "invalid_client_metadata");
+        }
+    }
+
     /// OpenID Connect dynamic OP: `oidcc-registration-jwks-uri`, `oidcc-refresh-token-rp-key-rotation`.
     async fn it_publishes_its_keys_and_changes_them_between_two_refreshes(engine: Engine) {
         let app = start(engine).await;
