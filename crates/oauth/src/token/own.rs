@@ -7,7 +7,6 @@ use tidegate_kernel::fault::{Outcome, Refused, refuse};
 
 use super::error::TokenError;
 use super::issued::Issued;
-use super::key::require_key;
 use crate::Oauth;
 use crate::applications::Application;
 use crate::authorize::scopes::{ScopeRefused, requested_scopes, within};
@@ -34,7 +33,7 @@ impl Oauth {
             return refuse(TokenError::UnauthorizedClient);
         }
         let scopes = own_scopes(application, scope).map_err(|why| Refused::Rule(TokenError::from(why)))?;
-        require_key(application, key.as_deref())?;
+        self.require_key(application, key.as_deref())?;
         let is_key_bound = key.is_some();
         let audience = self.audience(resource).map_err(|_| Refused::Rule(TokenError::InvalidTarget))?;
         let (access_token, expires_in) = self.kernel.own_token(OwnToken {

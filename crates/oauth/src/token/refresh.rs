@@ -9,7 +9,6 @@ use tidegate_kernel::refresh::Continued;
 
 use super::error::TokenError;
 use super::issued::Issued;
-use super::key::require_key;
 use crate::Oauth;
 use crate::applications::Application;
 use crate::authorize::request::NoSuchApi;
@@ -46,7 +45,7 @@ impl Oauth {
         }
         let RefreshAsked { scope, resource, key } = asked;
         let narrowed = scope.map(parsed).transpose().map_err(|why| Refused::Rule(TokenError::from(why)))?;
-        require_key(application, key)?;
+        self.require_key(application, key)?;
         let refreshed = self.kernel.refresh_with_key(call, token, key, |found| {
             if found.application != Some(application.id) {
                 return Err(TokenError::REFRESH);

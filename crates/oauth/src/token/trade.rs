@@ -9,7 +9,6 @@ use tidegate_kernel::{Actor, AuthError, Call};
 
 use super::error::TokenError;
 use super::issued::Issued;
-use super::key::require_key;
 use crate::Oauth;
 use crate::applications::Application;
 use crate::authorize::scopes::{ScopeRefused, parsed, within};
@@ -75,7 +74,7 @@ impl Oauth {
         if rules.exchange_from.is_empty() || application.authentication.is_public() {
             return refuse(TokenError::UnauthorizedClient);
         }
-        require_key(application, presented.key.as_deref())?;
+        self.require_key(application, presented.key.as_deref())?;
         check_types(&presented)?;
         let audience = self.exchange_target(application, &presented)?;
         let subject = self.subject(application, &presented.subject_token).await?;
