@@ -152,6 +152,12 @@ impl Catalogue {
         self.fill(&format!("duration.{unit}.{form}"), &[("count", &count.to_string())])
     }
 
+    /// The same of a time that is rounded up to minutes, and is one at least.
+    pub fn minutes(&self, time: Duration) -> String {
+        let minutes = time.as_secs().div_ceil(60).max(1);
+        self.duration(Duration::from_secs(minutes.saturating_mul(60)))
+    }
+
     /// An instant in words, with its zone: `31 January 2026 at 09:30 UTC`.
     pub fn date(&self, instant: Timestamp) -> String {
         let part = |pattern: &str| instant.format(pattern);
@@ -230,6 +236,8 @@ mod tests {
         assert_eq!(said, ["1 minute", "10 minutes", "1 hour", "90 minutes", "2 hours", "1 day", "2 days"]);
         let said = [0, 1, 30, 59, 61].map(|seconds| english.duration(Duration::from_secs(seconds)));
         assert_eq!(said, ["0 seconds", "1 second", "30 seconds", "59 seconds", "1 minute"]);
+        let said = [0, 1, 60, 61, 3_541].map(|seconds| english.minutes(Duration::from_secs(seconds)));
+        assert_eq!(said, ["1 minute", "1 minute", "1 minute", "2 minutes", "1 hour"]);
         assert_eq!(swahili.duration(120 * MINUTE), "saa 2");
         let instant = Timestamp::from_rfc3339("2026-01-31T09:05:59Z").unwrap();
         assert_eq!(english.date(instant), "31 January 2026 at 09:05 UTC");

@@ -22,7 +22,7 @@ pub struct StoredKey {
     pub created_at: i64,
     /// When it stopped signing; it verifies until the last token made with it has expired.
     pub retired_at: Option<i64>,
-    /// Whether it was made for ID tokens alone, and what is signed as they are..
+    /// Whether it was made for ID tokens alone, and what is signed as they are.
     #[sqlx(default)]
     pub id_tokens_only: bool,
 }
