@@ -7,11 +7,10 @@ mod tests;
 use std::sync::Arc;
 
 use jsonwebtoken::{Header, decode, decode_header, encode};
-use serde::Serialize;
 use serde_json::{Value, json};
 use tidegate_domain::{AccessClaims, Secret, Timestamp};
 
-use crate::{SigningKey, VerificationKey};
+use crate::{SigningAlgorithm, SigningKey, VerificationKey};
 
 /// `typ` of an access token (RFC 9068 section 2.1). It keeps other tokens signed with the same keys out.
 const ACCESS_TOKEN: &str = "at+jwt";
@@ -27,9 +26,9 @@ struct Keys {
     signing: SigningKey,
     header: Header,
     verifying: Vec<VerificationKey>,
-    /// Signs ID tokens where RS256 is wanted. None until it is first needed.
-    rsa: Option<SigningKey>,
-    /// Keys of ID tokens alone, the one that signs first: published, and never a reason to accept an access token.
+    /// Sign the ID tokens of applications that want another algorithm: one key of each algorithm at most, made when it is first needed.
+    beside: Vec<SigningKey>,
+    /// Keys of ID tokens alone, those that sign first: published, and never a reason to accept an access token.
     of_id_tokens: Vec<VerificationKey>,
 }
 
@@ -54,28 +53,28 @@ impl KeyRing {
     /// Signs with `signing`; verifies with its public half and with `others`: retired keys whose tokens still live, and
     /// upcoming ones that relying parties should know before the first signature.
     pub fn new(signing: SigningKey, others: Vec<VerificationKey>) -> Self {
-        Self::with_rsa(signing, others, None)
+        Self::with_id_token_keys(signing, others, Vec::new(), Vec::new())
     }
 
-    /// The same, with an RSA key that signs the ID tokens of applications that want RS256. Of `others`, the RSA keys are published and
-    /// verify no access token.
-    pub fn with_rsa(signing: SigningKey, others: Vec<VerificationKey>, rsa: Option<SigningKey>) -> Self {
-        let mut header = Header::new(signing.algorithm().jws());
-        header.typ = Some(ACCESS_TOKEN.to_owned());
-        header.kid = Some(signing.kid().to_owned());
-        let others = others.into_iter().filter(|key| key.kid() != signing.kid());
-        let (of_both, of_id): (Vec<_>, Vec<_>) =
-            others.partition(|key| key.algorithm().signs_access_tokens());
+    /// The same, with keys of ID tokens alone: those `beside` sign the ID tokens of applications that want their algorithms, and `retired`
+    /// ones did. They are published, and verify no access token.
+    pub fn with_id_token_keys(
+        signing: SigningKey,
+        others: Vec<VerificationKey>,
+        beside: Vec<SigningKey>,
+        retired: Vec<VerificationKey>,
+    ) -> Self {
+        let header = header_of(&signing, ACCESS_TOKEN);
         let mut verifying = vec![signing.verification_key().clone()];
-        verifying.extend(of_both);
-        let mut of_id_tokens: Vec<_> = rsa.iter().map(|key| key.verification_key().clone()).collect();
-        of_id_tokens.extend(of_id);
-        Self(Arc::new(Keys { signing, header, verifying, rsa, of_id_tokens }))
+        verifying.extend(others.into_iter().filter(|key| key.kid() != signing.kid()));
+        let mut of_id_tokens: Vec<_> = beside.iter().map(|key| key.verification_key().clone()).collect();
+        of_id_tokens.extend(retired);
+        Self(Arc::new(Keys { signing, header, verifying, beside, of_id_tokens }))
     }
 
-    /// Whether it has a key for RS256.
-    pub fn has_rsa(&self) -> bool {
-        self.0.rsa.is_some()
+    /// Whether it can sign ID tokens with `algorithm`.
+    pub fn signs_id_tokens_with(&self, algorithm: SigningAlgorithm) -> bool {
+        self.key_of_id_tokens(Some(algorithm)).is_some()
     }
 
     /// The key that signs now.
@@ -89,27 +88,6 @@ impl KeyRing {
     /// [`SigningFailed`].
     pub fn sign(&self, claims: &AccessClaims) -> Result<Secret, SigningFailed> {
         encode(&self.0.header, claims, self.0.signing.private()).map(Secret::new).map_err(|_| SigningFailed)
-    }
-
-    /// An ID token that says `claims` (OpenID Connect Core section 2). Its type keeps it from being taken for an access token.
-    ///
-    /// # Errors
-    /// [`SigningFailed`].
-    pub fn sign_id_token<T: Serialize>(&self, claims: &T) -> Result<Secret, SigningFailed> {
-        let mut header = self.0.header.clone();
-        header.typ = Some("JWT".to_owned());
-        encode(&header, claims, self.0.signing.private()).map(Secret::new).map_err(|_| SigningFailed)
-    }
-
-    /// The same, signed with RS256.
-    ///
-    /// # Errors
-    /// [`SigningFailed`], also where there is no such key.
-    pub fn sign_id_token_rs256<T: Serialize>(&self, claims: &T) -> Result<Secret, SigningFailed> {
-        let key = self.0.rsa.as_ref().ok_or(SigningFailed)?;
-        let mut header = Header::new(key.algorithm().jws());
-        header.kid = Some(key.kid().to_owned());
-        encode(&header, claims, key.private()).map(Secret::new).map_err(|_| SigningFailed)
     }
 
     /// What `token` says, if it is an access token of this installation, `issuer`, that has not ended by `now`.
@@ -157,6 +135,12 @@ impl KeyRing {
         json!({ "keys": keys })
     }
 
+    /// The key that signs ID tokens with `algorithm`; with none, the one of access tokens, which also signs for those who want its algorithm.
+    fn key_of_id_tokens(&self, algorithm: Option<SigningAlgorithm>) -> Option<&SigningKey> {
+        let wanted = |key: &&SigningKey| algorithm.is_none_or(|algorithm| key.algorithm() == algorithm);
+        std::iter::once(&self.0.signing).chain(&self.0.beside).find(wanted)
+    }
+
     /// The key a header names, if the header is one that this ring writes.
     ///
     /// The key decides the algorithm, never the token (RFC 8725 section 3.1). Keys inside the header (`jwk`, `jku`,
@@ -170,6 +154,14 @@ impl KeyRing {
             .find(|key| key.kid() == kid && key.algorithm().jws() == header.alg)
             .filter(|_| typed && header.crit.is_none())
     }
+}
+
+/// The header of tokens of type `typ` that `key` signs.
+fn header_of(key: &SigningKey, typ: &str) -> Header {
+    let mut header = Header::new(key.algorithm().jws());
+    header.typ = Some(typ.to_owned());
+    header.kid = Some(key.kid().to_owned());
+    header
 }
 
 /// RFC 9068 section 4, with the prefix and case that RFC 7515 section 4.1.9 allows.

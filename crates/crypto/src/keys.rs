@@ -114,6 +114,9 @@ struct Jwk {
 const DRAWS: usize = 4;
 
 impl SigningAlgorithm {
+    /// All that ID tokens can be signed with.
+    pub const ALL: [Self; 3] = [Self::Es256, Self::EdDsa, Self::Rs256];
+
     /// Its `alg` in a token's header, and its name in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -125,7 +128,7 @@ impl SigningAlgorithm {
 
     /// The algorithm with this `alg`.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Es256, Self::EdDsa, Self::Rs256].into_iter().find(|algorithm| algorithm.as_str() == name)
+        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name)
     }
 
     /// Whether it signs access tokens, too. RS256 is for ID tokens alone: a key that nobody has to verify access tokens with cannot be
@@ -590,7 +593,7 @@ mod tests {
 
     #[test]
     fn algorithms_have_the_names_of_the_standard() {
-        for algorithm in ALGORITHMS {
+        for algorithm in SigningAlgorithm::ALL {
             assert_eq!(SigningAlgorithm::from_name(algorithm.as_str()), Some(algorithm));
             assert_eq!(serde_json::to_value(algorithm).unwrap(), json!(algorithm.as_str()));
             assert_eq!(serde_json::to_value(algorithm.jws()).unwrap(), json!(algorithm.as_str()));

@@ -116,6 +116,11 @@ impl Vault {
         sized(self.current.mac(context, data).as_ref())
     }
 
+    /// What [`Vault::mac`] answered under the previous master keys: to find what was stored by it, and store it anew.
+    pub fn previous_macs(&self, context: &str, data: &[u8]) -> Vec<[u8; 32]> {
+        self.previous.iter().map(|key| sized(key.mac(context, data).as_ref())).collect()
+    }
+
     /// Whether `tag` is the [`Vault::mac`] of `data`, under the current or a previous master key. The time it takes does
     /// not depend on how much of the tag is right.
     pub fn verify_mac(&self, context: &str, data: &[u8], tag: &[u8]) -> bool {
@@ -300,6 +305,16 @@ mod tests {
         let rotated = Vault::new(key(2), vec![key(1)]).unwrap();
         assert!(rotated.verify_mac("one-time code/7", b"123456", &stored));
         assert!(!vault(2).verify_mac("one-time code/7", b"123456", &stored));
+    }
+
+    #[test]
+    fn what_was_stored_under_previous_keys_can_be_found() {
+        let [first, second, third] = [1, 2, 3].map(key);
+        let before = [vault(1), vault(2)].map(|vault| vault.mac("purpose", b"data"));
+        let after = Vault::new(third, vec![first, second]).unwrap();
+        assert_eq!(after.previous_macs("purpose", b"data"), before);
+        assert!(!before.contains(&after.mac("purpose", b"data")));
+        assert!(vault(1).previous_macs("purpose", b"data").is_empty());
     }
 
     #[test]

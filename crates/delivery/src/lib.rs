@@ -3,6 +3,7 @@
 //! Nothing here touches the store or a clock. A worker takes a row of the outbox, renders it with [`Templates`],
 //! hands it to a [`MailProvider`] or to the [`SmsProviders`], and asks the [`RetryPolicy`] what a failure means.
 
+mod lifetime;
 pub mod message;
 pub mod provider;
 mod redact;
@@ -11,6 +12,7 @@ pub mod sms;
 pub mod smtp;
 pub mod template;
 
+pub use lifetime::minutes;
 pub use message::OutgoingMail;
 pub use provider::MailProvider;
 pub use retry::RetryPolicy;

@@ -162,6 +162,9 @@ pub struct PendingSignIn {
     pub workspace: Option<i64>,
     /// What was shown so far.
     pub shown: AmrSet,
+    /// When that was, where another provider says so: a second factor makes the sign-in there no newer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_at: Option<Timestamp>,
     /// The kind of factor whose code is expected; none before the client has chosen one.
     pub kind: Option<FactorKind>,
     /// The account at a provider that is connected when the sign-in is complete.

@@ -344,6 +344,8 @@ pub struct OauthRules {
     pub claims: Vec<CustomClaim>,
     /// Whether RSA keys have 3072 bits and not 2048. They sign ID tokens of applications that ask for RS256; the first is made when one does.
     pub long_rsa_keys: bool,
+    /// Whether every application gets tokens only with a proof of possession (DPoP, RFC 9449). One alone: `tidegate client set`.
+    pub require_dpop: bool,
     /// Whether every application has to push its authorization requests (RFC 9126). One alone: `tidegate client change`.
     pub require_pushed_authorization_requests: bool,
     /// Seconds in which a pushed authorization request has to be brought.

@@ -25,6 +25,8 @@ pub struct Evidence {
     pub remember_me: bool,
     /// The key a program signed in with: what it opens ends with it.
     pub key: Option<SessionKey>,
+    /// When they showed it, where that was to another provider that says so; none where it was here and now.
+    pub shown_at: Option<Timestamp>,
 }
 
 /// The key a program signed in with.
@@ -86,6 +88,11 @@ impl Admission {
 }
 
 impl Evidence {
+    /// When the owner proved who they are: never after a provider says that they did, and never after `now`.
+    pub(crate) fn auth_time(&self, now: Timestamp) -> Timestamp {
+        self.shown_at.map_or(now, |at| at.min(now))
+    }
+
     /// What the rules say of an address that is not verified; none where there is nothing to verify.
     pub fn to_verify(&self, rule: Unverified) -> Option<Unverified> {
         let is_open = self.login.email().is_some() && !self.is_verified;

@@ -195,14 +195,6 @@ impl Kernel {
         self.access_token(&self.settings.oauth.profile, bearer, self.now())
     }
 
-    /// An ID token that says `claims` (OpenID Connect Core section 2).
-    ///
-    /// # Errors
-    /// Those of signing.
-    pub fn sign_id_token<T: serde::Serialize>(&self, claims: &T) -> Result<Secret, Fault> {
-        Ok(self.key_ring().sign_id_token(claims)?)
-    }
-
     /// The algorithm that signs tokens now.
     pub fn signing_algorithm(&self) -> SigningAlgorithm {
         self.key_ring().signing_key().algorithm()

@@ -17,11 +17,7 @@ impl Kernel {
         algorithm: Option<SigningAlgorithm>,
         claims: &T,
     ) -> Result<Secret, Fault> {
-        if algorithm != Some(SigningAlgorithm::Rs256) {
-            return Ok(self.key_ring().sign_logout_token(claims)?);
-        }
-        self.ensure_rsa_key().await?;
-        Ok(self.key_ring().sign_logout_token_rs256(claims)?)
+        Ok(self.ring_with(algorithm).await?.sign_logout_token(algorithm, claims)?)
     }
 
     /// What an ID token of this installation says, also when it has expired: a hint, and no proof of who sends it.

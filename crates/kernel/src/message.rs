@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tidegate_crypto::PlainToken;
-use tidegate_delivery::{SmsTemplate, Template};
+use tidegate_delivery::{SmsTemplate, Template, minutes};
 use tidegate_domain::{Catalogue, EmailAddress, LanguageTag, PhoneNumber, Secret, Timestamp};
 use uuid::Uuid;
 
@@ -253,7 +253,7 @@ impl Work<'_> {
         let values = json!({
             "product": self.kernel.settings.product,
             "code": text.code.expose(),
-            "minutes": text.expires_at.since(self.now).as_secs() / 60,
+            "minutes": minutes(text.expires_at.since(self.now)),
             VALID_UNTIL: text.expires_at.seconds(),
             COUNTED_AT_DELIVERY: text.counted_at_delivery,
         });

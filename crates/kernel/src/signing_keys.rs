@@ -3,11 +3,12 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use tidegate_crypto::{RsaSize, SigningAlgorithm};
+use tidegate_crypto::{KeyRing, RsaSize, SigningAlgorithm};
 use tidegate_domain::{Secret, Timestamp};
 
 use crate::fault::Fault;
 use crate::node::keys::{names, new_key, new_rsa_key, open_ring, usable, verifies_until};
+pub use crate::tables::keys::KeyUse;
 use crate::tables::keys::StoredKey;
 use crate::{Kernel, KernelTables};
 
@@ -21,6 +22,8 @@ pub struct KeyInfo {
     pub kid: String,
     /// JWS algorithm.
     pub algorithm: String,
+    /// What it signs.
+    pub signs: KeyUse,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it stopped signing.
@@ -37,39 +40,54 @@ impl Kernel {
     pub async fn list_signing_keys(&self) -> Result<Vec<KeyInfo>, Fault> {
         let keys = self.store.read().await?.keys().all().await?;
         let mut infos: Vec<KeyInfo> = keys.into_iter().map(|key| self.key_info(&key)).collect();
-        infos.sort_by_key(|info| {
-            (info.retired_at.is_some(), info.algorithm == SigningAlgorithm::Rs256.as_str())
-        });
+        infos.sort_by_key(|info| (info.retired_at.is_some(), info.signs == KeyUse::IdTokens));
         Ok(infos)
     }
 
-    /// Makes a new key that signs from now on. Older ones verify until the last token made with them expires. A key for RS256 takes the
-    /// place of RSA keys alone, and others the place of the others.
+    /// Makes a new key that signs from now on: access tokens or, for RS256, ID tokens alone. Older ones in whose place it comes verify until
+    /// the last token made with them expires.
     ///
     /// # Errors
     /// Only faults.
     pub async fn rotate_signing_key(&self, algorithm: SigningAlgorithm) -> Result<KeyInfo, Fault> {
-        self.replace_signing_key(algorithm, false).await
+        self.replace_signing_key(algorithm, use_of(algorithm), false).await
     }
 
-    /// The same, and tokens of the older keys fail at once: for a key that leaked. With a key of another kind than RSA, RSA keys go too:
-    /// whoever had one had all. The next is made when it is needed.
+    /// The same, and tokens of the older keys fail at once: for a key that leaked. With the key of access tokens all others go: whoever had one
+    /// had all. The next of ID tokens alone is made when it is needed.
     ///
     /// # Errors
     /// Only faults.
     pub async fn revoke_signing_keys(&self, algorithm: SigningAlgorithm) -> Result<KeyInfo, Fault> {
-        self.replace_signing_key(algorithm, true).await
+        self.replace_signing_key(algorithm, use_of(algorithm), true).await
     }
 
-    async fn replace_signing_key(&self, algorithm: SigningAlgorithm, revoke: bool) -> Result<KeyInfo, Fault> {
+    /// Makes a new key that signs the ID tokens of applications that want `algorithm`, in the place of the one that did; with `revoke`, that
+    /// one is published no more. Where access tokens are signed with `algorithm`, their key signs these ID tokens, and this one is of no use.
+    ///
+    /// # Errors
+    /// Only faults.
+    pub async fn rotate_id_token_key(
+        &self,
+        algorithm: SigningAlgorithm,
+        revoke: bool,
+    ) -> Result<KeyInfo, Fault> {
+        self.replace_signing_key(algorithm, KeyUse::IdTokens, revoke).await
+    }
+
+    async fn replace_signing_key(
+        &self,
+        algorithm: SigningAlgorithm,
+        signs: KeyUse,
+        revoke: bool,
+    ) -> Result<KeyInfo, Fault> {
         let now = self.now();
-        let stored = self.new_key(algorithm, now).await?;
-        let is_rsa = !algorithm.signs_access_tokens();
+        let stored = self.new_key(algorithm, signs, now).await?;
         let mut unit = self.store.begin().await?;
         unit.keys().insert(&stored).await?;
-        unit.keys().retire_others(&stored.kid, is_rsa, now).await?;
+        unit.keys().retire_others(&stored, now).await?;
         if revoke {
-            unit.keys().remove_others(&stored.kid, is_rsa).await?;
+            unit.keys().remove_others(&stored).await?;
         }
         unit.commit().await?;
         self.reload_signing_keys().await?;
@@ -104,7 +122,7 @@ impl Kernel {
 
     /// An ID token that says `claims`, for an application that wants it signed with `algorithm`; with none, as access tokens are.
     ///
-    /// The key for RS256 is made when it is first wanted: an installation that nobody asks for it never has one.
+    /// A key beside that of access tokens is made when its algorithm is first wanted: an installation that nobody asks for it never has one.
     ///
     /// # Errors
     /// Those of signing, and of the store where a key has to be made.
@@ -113,38 +131,50 @@ impl Kernel {
         algorithm: Option<SigningAlgorithm>,
         claims: &T,
     ) -> Result<Secret, Fault> {
-        if algorithm != Some(SigningAlgorithm::Rs256) {
-            return self.sign_id_token(claims);
-        }
-        self.ensure_rsa_key().await?;
-        Ok(self.key_ring().sign_id_token_rs256(claims)?)
+        Ok(self.ring_with(algorithm).await?.sign_id_token(algorithm, claims)?)
     }
 
-    /// Makes the RSA key, where there is none. Of tasks that want it at once, one makes it. Nodes that do so at the same moment may make
-    /// one each: both are published, and the newest signs.
+    /// A ring that signs ID tokens with `algorithm`. It is the one to sign with: the next may have been rotated.
+    pub(crate) async fn ring_with(&self, algorithm: Option<SigningAlgorithm>) -> Result<KeyRing, Fault> {
+        match algorithm {
+            None => Ok(self.key_ring()),
+            Some(algorithm) => self.ensure_id_token_key(algorithm).await,
+        }
+    }
+
+    /// Makes the key that signs ID tokens with `algorithm`, where there is none; answers a ring that has it. Of tasks that want it at once,
+    /// one makes it. Nodes that do so at the same moment may make one each: both are published, and the newest signs.
     ///
     /// # Errors
     /// Those of the store, and of the library that makes it.
-    pub async fn ensure_rsa_key(&self) -> Result<(), Fault> {
-        if self.key_ring().has_rsa() {
-            return Ok(());
+    pub async fn ensure_id_token_key(&self, algorithm: SigningAlgorithm) -> Result<KeyRing, Fault> {
+        let ring = self.key_ring();
+        if ring.signs_id_tokens_with(algorithm) {
+            return Ok(ring);
         }
-        let _making = self.rsa_making.lock().await;
+        let _making = self.key_making.lock().await;
         // Another node may have made it, or another task meanwhile.
         self.reload_signing_keys().await?;
-        if self.key_ring().has_rsa() {
-            return Ok(());
+        let ring = self.key_ring();
+        if ring.signs_id_tokens_with(algorithm) {
+            return Ok(ring);
         }
-        let stored = self.new_key(SigningAlgorithm::Rs256, self.now()).await?;
+        let stored = self.new_key(algorithm, KeyUse::IdTokens, self.now()).await?;
         let mut unit = self.store.begin().await?;
         unit.keys().insert(&stored).await?;
         unit.commit().await?;
-        self.reload_signing_keys().await
+        self.reload_signing_keys().await?;
+        Ok(self.key_ring())
     }
 
-    async fn new_key(&self, algorithm: SigningAlgorithm, now: Timestamp) -> Result<StoredKey, Fault> {
-        if algorithm.signs_access_tokens() {
-            return new_key(&self.vault, self.entropy.as_ref(), algorithm, now);
+    async fn new_key(
+        &self,
+        algorithm: SigningAlgorithm,
+        signs: KeyUse,
+        now: Timestamp,
+    ) -> Result<StoredKey, Fault> {
+        if algorithm != SigningAlgorithm::Rs256 {
+            return new_key(&self.vault, self.entropy.as_ref(), algorithm, signs, now);
         }
         let size =
             if self.settings.oauth.rules.long_rsa_keys { RsaSize::Bits3072 } else { RsaSize::Bits2048 };
@@ -155,9 +185,15 @@ impl Kernel {
         KeyInfo {
             kid: key.kid.clone(),
             algorithm: key.algorithm.clone(),
+            signs: key.signs(),
             created_at: Timestamp::from_micros(key.created_at),
             retired_at: key.retired_at.map(Timestamp::from_micros),
             verifies_until: verifies_until(key, &self.settings),
         }
     }
+}
+
+/// What a key is made for where only its algorithm is said.
+const fn use_of(algorithm: SigningAlgorithm) -> KeyUse {
+    if algorithm.signs_access_tokens() { KeyUse::AccessTokens } else { KeyUse::IdTokens }
 }

@@ -8,6 +8,8 @@ use minijinja::value::Kwargs;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value};
 use tidegate_domain::{Brand, Catalogue, LanguageTag, Languages, Timestamp};
 
+use crate::lifetime::of_minutes;
+
 /// Columns of a plain text (RFC 5322 section 2.1.1 recommends fewer than 78).
 const COLUMNS: usize = 76;
 
@@ -33,8 +35,8 @@ pub(super) fn environment(languages: Arc<Languages>, brand: &Brand) -> Result<En
         translate(catalogue_of(&known, state), state, key, &values)
     });
     let known = Arc::clone(&languages);
-    environment.add_filter("duration", move |state: &State<'_, '_>, minutes: u64| {
-        catalogue_of(&known, state).duration(minutes)
+    environment.add_filter("duration", move |state: &State<'_, '_>, minutes: f64| {
+        catalogue_of(&known, state).duration(of_minutes(minutes))
     });
     environment.add_filter("date", move |state: &State<'_, '_>, when: &str| {
         match Timestamp::from_rfc3339(when) {

@@ -99,6 +99,25 @@ fn a_text_message_is_in_the_recipients_language() {
 }
 
 #[test]
+fn a_lifetime_under_a_minute_is_told_in_seconds() {
+    let said = |seconds: u64| {
+        let minutes = crate::minutes(std::time::Duration::from_secs(seconds));
+        let context = json!({"product": "Riven", "code": "493027", "minutes": minutes});
+        built_in().render_sms(SmsTemplate::Code, &context).unwrap().expose().to_owned()
+    };
+    assert!(said(45).contains("It expires in 45 seconds."), "{}", said(45));
+    assert!(said(1).contains("It expires in 1 second."), "{}", said(1));
+    assert!(said(60).contains("It expires in 1 minute."), "{}", said(60));
+    let (_directory, templates) = overriding("sms_code.txt", "{{ code }} for {{ minutes }} minutes");
+    let minutes = crate::minutes(std::time::Duration::from_secs(600));
+    let text = templates
+        .unwrap()
+        .render_sms(SmsTemplate::Code, &json!({"code": "493027", "minutes": minutes}))
+        .unwrap();
+    assert_eq!(text.expose(), "493027 for 10 minutes");
+}
+
+#[test]
 fn a_text_message_is_one_line_with_its_code() {
     let context = json!({"product": "Riven", "code": "493027", "minutes": 10});
     let text = built_in().render_sms(SmsTemplate::Code, &context).unwrap();

@@ -1,6 +1,7 @@
 //! All texts of one language.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{ENGLISH, LanguageTag};
 use crate::Timestamp;
@@ -138,15 +139,23 @@ impl Catalogue {
         filled + rest
     }
 
-    /// Minutes as people say them: `10 minutes`, `1 hour`, `2 days`.
-    pub fn duration(&self, minutes: u64) -> String {
-        let (count, unit) = match minutes {
-            m if m > 0 && m.is_multiple_of(1_440) => (m / 1_440, "day"),
-            m if m > 0 && m.is_multiple_of(60) => (m / 60, "hour"),
+    /// A time as people say it: `10 minutes`, `1 hour`, `2 days`; in seconds where it is less than a minute, and rounded down to minutes where
+    /// it is more.
+    pub fn duration(&self, time: Duration) -> String {
+        let (count, unit) = match time.as_secs() / 60 {
+            0 => (time.as_secs(), "second"),
+            m if m.is_multiple_of(1_440) => (m / 1_440, "day"),
+            m if m.is_multiple_of(60) => (m / 60, "hour"),
             m => (m, "minute"),
         };
         let form = if count == 1 { "one" } else { "other" };
         self.fill(&format!("duration.{unit}.{form}"), &[("count", &count.to_string())])
+    }
+
+    /// The same of a time that is rounded up to minutes, and is one at least.
+    pub fn minutes(&self, time: Duration) -> String {
+        let minutes = time.as_secs().div_ceil(60).max(1);
+        self.duration(Duration::from_secs(minutes.saturating_mul(60)))
     }
 
     /// An instant in words, with its zone: `31 January 2026 at 09:30 UTC`.
@@ -176,6 +185,7 @@ mod tests {
     use super::super::Languages;
     use super::*;
 
+    const MINUTE: Duration = Duration::from_secs(60);
     const SWAHILI: &str = include_str!("../../messages/sw.json");
 
     fn languages() -> [std::sync::Arc<Catalogue>; 2] {
@@ -222,12 +232,13 @@ mod tests {
     #[test]
     fn lifetimes_and_dates_read_as_people_say_them() {
         let [english, swahili] = languages();
-        let said = [0, 1, 10, 60, 90, 120, 1_440, 2_880].map(|minutes| english.duration(minutes));
-        assert_eq!(
-            said,
-            ["0 minutes", "1 minute", "10 minutes", "1 hour", "90 minutes", "2 hours", "1 day", "2 days"]
-        );
-        assert_eq!(swahili.duration(120), "saa 2");
+        let said = [1, 10, 60, 90, 120, 1_440, 2_880].map(|minutes| english.duration(minutes * MINUTE));
+        assert_eq!(said, ["1 minute", "10 minutes", "1 hour", "90 minutes", "2 hours", "1 day", "2 days"]);
+        let said = [0, 1, 30, 59, 61].map(|seconds| english.duration(Duration::from_secs(seconds)));
+        assert_eq!(said, ["0 seconds", "1 second", "30 seconds", "59 seconds", "1 minute"]);
+        let said = [0, 1, 60, 61, 3_541].map(|seconds| english.minutes(Duration::from_secs(seconds)));
+        assert_eq!(said, ["1 minute", "1 minute", "1 minute", "2 minutes", "1 hour"]);
+        assert_eq!(swahili.duration(120 * MINUTE), "saa 2");
         let instant = Timestamp::from_rfc3339("2026-01-31T09:05:59Z").unwrap();
         assert_eq!(english.date(instant), "31 January 2026 at 09:05 UTC");
         assert_eq!(swahili.date(instant), "31 Januari 2026 saa 09:05 UTC");

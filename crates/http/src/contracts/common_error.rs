@@ -45,7 +45,11 @@ pub(super) fn common_answer(rejection: Rejection) -> (StatusCode, &'static str, 
         Rejection::StepUpRequired => {
             (StatusCode::FORBIDDEN, "FORBIDDEN", "sign in again, then repeat the request")
         }
-        Rejection::NotFound { .. } => (StatusCode::NOT_FOUND, "NOT_FOUND", "there is no such endpoint"),
+        Rejection::NotFound { .. } => (
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+            "there is no such endpoint; /docs lists those that there are",
+        ),
         Rejection::MethodNotAllowed { .. } => {
             (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "the endpoint does not answer this method")
         }

@@ -7,11 +7,11 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tidegate_crypto::JwtAlgorithm;
 use tidegate_crypto::dpop::ALGORITHMS;
+use tidegate_crypto::{JwtAlgorithm, SigningAlgorithm};
 use tidegate_domain::oauth::{ClientAuthentication, GrantType};
 use tidegate_domain::{AccessClaims, Scope};
-use tidegate_oauth::authorize::ResponseMode;
+use tidegate_oauth::authorize::{Prompt, ResponseMode};
 use tidegate_oauth::claims::id_token::CONTEXTS;
 use tidegate_oauth::claims::userinfo::claims_supported;
 
@@ -29,8 +29,8 @@ pub(super) async fn provider(State(app): State<App>) -> Response {
     let confidential: Vec<&str> = confidential.map(|one| one.as_str()).collect();
     let of_assertions = JwtAlgorithm::ALL.map(JwtAlgorithm::as_str);
     let of_requests = JwtAlgorithm::ASYMMETRIC.map(JwtAlgorithm::as_str);
-    let is_plain_allowed = rules.allow_plain_pkce;
-    let challenges: &[&str] = if is_plain_allowed { &["S256", "plain"] } else { &["S256"] };
+    let of_tokens = token_algorithms(app.kernel().signing_algorithm());
+    let challenges: &[&str] = if rules.allow_plain_pkce { &["S256", "plain"] } else { &["S256"] };
     let grants: Vec<&str> =
         GrantType::ALL.iter().map(|grant| grant.as_str()).chain(["refresh_token", TOKEN_EXCHANGE]).collect();
     let mut document = json!({
@@ -52,8 +52,8 @@ pub(super) async fn provider(State(app): State<App>) -> Response {
         "grant_types_supported": grants,
         "acr_values_supported": CONTEXTS,
         "subject_types_supported": ["public", "pairwise"],
-        "userinfo_signing_alg_values_supported": [app.kernel().signing_algorithm().as_str(), "RS256"],
-        "id_token_signing_alg_values_supported": [app.kernel().signing_algorithm().as_str(), "RS256"],
+        "userinfo_signing_alg_values_supported": of_tokens,
+        "id_token_signing_alg_values_supported": of_tokens,
         "token_endpoint_auth_methods_supported": all,
         "token_endpoint_auth_signing_alg_values_supported": of_assertions,
         "revocation_endpoint_auth_methods_supported": all,
@@ -73,12 +73,28 @@ pub(super) async fn provider(State(app): State<App>) -> Response {
         "authorization_response_iss_parameter_supported": true,
         "client_id_metadata_document_supported": rules.registration.client_id_documents,
     });
-    if let Value::Object(fields) = &mut document
-        && rules.registration.is_on()
-    {
-        fields.insert("registration_endpoint".to_owned(), json!(at(path::REGISTER)));
+    if let Value::Object(fields) = &mut document {
+        fields.extend(asked_of_people(&app));
+        let registration = || ("registration_endpoint".to_owned(), json!(at(path::REGISTER)));
+        fields.extend(rules.registration.is_on().then(registration));
     }
     published(document)
+}
+
+/// What an application may have its people asked, and in which languages (Initiating User Registration 1.0 section 4, RFC 8414 section 2).
+fn asked_of_people(app: &App) -> [(String, Value); 2] {
+    let languages = &app.kernel().settings().languages;
+    let languages: Vec<&str> = languages.all().map(|language| language.lang()).collect();
+    [
+        ("prompt_values_supported".to_owned(), json!(Prompt::NAMES)),
+        ("ui_locales_supported".to_owned(), json!(languages)),
+    ]
+}
+
+/// With what ID tokens and userinfo are signed: as access tokens are where an application says nothing, or as it wants.
+fn token_algorithms(own: SigningAlgorithm) -> Vec<&'static str> {
+    let others = SigningAlgorithm::ALL.into_iter().filter(|algorithm| *algorithm != own);
+    std::iter::once(own).chain(others).map(SigningAlgorithm::as_str).collect()
 }
 
 /// Of access tokens, too: who verifies them looks here.

@@ -20,6 +20,9 @@ use crate::wire::rejection::Rejection;
 /// How an application may prove who it is, where it did not (RFC 6749 section 5.2).
 const CLIENT_CHALLENGE: &str = "Basic realm=\"oauth\", charset=\"UTF-8\"";
 
+/// What is said of a path that is none of the endpoints'.
+const NOT_SERVED: &str = "nothing is served at this path; /docs lists what is";
+
 /// An error of the endpoints.
 #[derive(Clone, Debug)]
 pub(crate) struct Error {
@@ -180,9 +183,7 @@ impl From<Rejection> for Error {
                 let error = Self::new(StatusCode::FORBIDDEN, "insufficient_scope", text.to_owned());
                 return error.challenging("Bearer error=\"insufficient_scope\"");
             }
-            Rejection::NotFound { .. } => {
-                (StatusCode::NOT_FOUND, "not_found", "nothing is served at this path".into())
-            }
+            Rejection::NotFound { .. } => (StatusCode::NOT_FOUND, "not_found", NOT_SERVED.into()),
             Rejection::MethodNotAllowed { .. } => {
                 let text = "this path does not answer that method";
                 (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text.into())

@@ -18,7 +18,8 @@ pub(crate) enum NothingServed {
 /// Nothing is served at this path, or nothing for this caller. It is the same answer whatever the path, so that what is
 /// hidden from a caller looks like what does not exist.
 pub(crate) async fn not_found() -> Response {
-    refused(StatusCode::NOT_FOUND, "not_found", "Nothing is served at this path.", NothingServed::Here)
+    let text = "Nothing is served at this path. /docs lists what is.";
+    refused(StatusCode::NOT_FOUND, "not_found", text, NothingServed::Here)
 }
 
 /// The path is served, with the methods that `Allow` names.

@@ -10,7 +10,7 @@ pub(crate) async fn stolen_key(app: &TestApp) -> KeyRing {
     let keys = app.store().read().await.unwrap().keys().all().await.unwrap();
     let key = keys
         .iter()
-        .find(|key| key.retired_at.is_none() && key.algorithm != "RS256")
+        .find(|key| key.retired_at.is_none() && key.signs_access_tokens())
         .expect("a key that signs");
     let algorithm = SigningAlgorithm::from_name(&key.algorithm).unwrap();
     let created_at = Timestamp::from_micros(key.created_at);

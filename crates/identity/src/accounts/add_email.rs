@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tidegate_crypto::PlainToken;
-use tidegate_delivery::Template;
+use tidegate_delivery::{Template, minutes};
 use tidegate_domain::EmailAddress;
 use tidegate_domain::account::LoginName;
 use tidegate_domain::audit::Action;
@@ -55,7 +55,7 @@ pub(crate) async fn offer_email(
     let phones = work.unit.claims().phones(account).await?;
     let values = json!({
         "link": work.kernel.verify_email_link(&link).expose(),
-        "minutes": new.expires_at.since(work.now).as_secs() / 60,
+        "minutes": minutes(new.expires_at.since(work.now)),
         // Following the link lets this phone sign in to what the address's owner then takes for their own account.
         "phones": phones.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     });

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tidegate_crypto::PlainToken;
-use tidegate_delivery::Template;
+use tidegate_delivery::{Template, minutes};
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{ChallengeStatus, Purpose};
 use tidegate_domain::id::{AccountId, ChallengeId};
@@ -131,7 +131,7 @@ impl Acting<'_> {
         if old_email != new_email
             && let Some(link) = self.restore_link(self.grant.account(), old_email).await?
         {
-            let minutes = self.call.profile.codes.restore_email.as_secs() / 60;
+            let minutes = minutes(self.call.profile.codes.restore_email);
             tidegate_domain::text::merge(&mut values, &json!({ "link": link.expose(), "minutes": minutes }));
         }
         let display_name = self.grant.session().display_name.clone();

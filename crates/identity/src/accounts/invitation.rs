@@ -5,7 +5,7 @@
 
 use serde_json::json;
 use tidegate_crypto::PlainToken;
-use tidegate_delivery::Template;
+use tidegate_delivery::{Template, minutes};
 use tidegate_domain::EmailAddress;
 use tidegate_domain::account::Account;
 use tidegate_domain::audit::Action;
@@ -99,7 +99,7 @@ impl<G> Work<'_, G> {
         let mut values = json!({
             "code": code.expose(),
             "link": self.app.kernel.verify_email_link(&code).expose(),
-            "minutes": self.call.profile.codes.verify_email.as_secs() / 60,
+            "minutes": minutes(self.call.profile.codes.verify_email),
         });
         let template = match managed_by {
             Some(organization) => {

@@ -1,7 +1,7 @@
 //! Requests a change of the e-mail address.
 
 use serde_json::json;
-use tidegate_delivery::Template;
+use tidegate_delivery::{Template, minutes};
 use tidegate_domain::audit::Action;
 use tidegate_domain::challenge::{CODE_DIGITS, Purpose};
 use tidegate_domain::id::ChallengeId;
@@ -79,7 +79,7 @@ impl Identity {
             // The new address may be another person's: no text of the caller goes into a mail to it.
             display_name: "",
             cause: new.id.into(),
-            values: json!({ "code": code.expose(), "minutes": call.profile.codes.change_email.as_secs() / 60 }),
+            values: json!({ "code": code.expose(), "minutes": minutes(call.profile.codes.change_email) }),
             deliverable: true,
         })
         .await?;

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidegate_crypto::PlainToken;
 use tidegate_database::Unit;
-use tidegate_delivery::Template;
+use tidegate_delivery::{Template, minutes};
 use tidegate_domain::account::{Account, LoginName};
 use tidegate_domain::challenge::{
     CODE_DIGITS, Challenge, ChallengeStatus, Continuation, MAX_ATTEMPTS, MAX_KNOWN_ATTEMPTS, Purpose,
@@ -302,7 +302,7 @@ impl<G> Work<'_, G> {
             values: json!({
                 "code": code.expose(),
                 "link": self.app.kernel.verify_email_link(&link).expose(),
-                "minutes": self.call.profile.codes.verify_email.as_secs() / 60,
+                "minutes": minutes(self.call.profile.codes.verify_email),
             }),
             deliverable: true,
         };

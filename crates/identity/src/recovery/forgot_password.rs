@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tidegate_crypto::PlainToken;
-use tidegate_delivery::Template;
+use tidegate_delivery::{Template, minutes};
 use tidegate_domain::EmailAddress;
 use tidegate_domain::account::Account;
 use tidegate_domain::audit::Action;
@@ -176,7 +176,7 @@ impl<G> Work<'_, G> {
             ),
             None => self.app.kernel.reset_password_link(&token),
         };
-        let minutes = self.call.profile.codes.reset_password.as_secs() / 60;
+        let minutes = minutes(self.call.profile.codes.reset_password);
         let values = json!({ "link": link.expose(), "minutes": minutes });
         Ok(ResetLink { cause: new.id.into(), values })
     }

@@ -120,6 +120,7 @@ impl Identity {
             methods: AmrSet::of(Amr::OneTimeCode),
             remember_me,
             key: None,
+            shown_at: None,
             trusted_device: false,
         };
         let history = json!({ "method": "email_verification", "remember_me": remember_me });

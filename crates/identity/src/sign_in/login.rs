@@ -220,6 +220,7 @@ impl Identity {
             methods: AmrSet::of(proof.amr()),
             remember_me: claim.remember_me,
             key: proof.key(),
+            shown_at: None,
             trusted_device: false,
         };
         let needs_mail = evidence.to_verify(call.profile.unverified) == Some(Unverified::SentCode);

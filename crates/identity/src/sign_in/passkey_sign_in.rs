@@ -286,6 +286,7 @@ impl Work<'_> {
             trusted_device: false,
             remember_me: false,
             key: None,
+            shown_at: None,
         };
         let history = json!({ "method": "webauthn", "remember_me": false });
         let completion = Completion::to_home(evidence, Some(history));

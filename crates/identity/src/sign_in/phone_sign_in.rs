@@ -169,6 +169,7 @@ impl Work<'_> {
             methods: AmrSet::of(Amr::OneTimeCode),
             remember_me: false,
             key: None,
+            shown_at: None,
             trusted_device: false,
         };
         let history = Some(json!({ "method": "phone" }));

@@ -142,7 +142,13 @@ impl Work<'_> {
         evidence: &Evidence,
         workspace: Option<i64>,
     ) -> Result<FactorRequest, Fault> {
-        let pending = PendingSignIn { workspace, shown: evidence.methods, kind: None, connects: None };
+        let pending = PendingSignIn {
+            workspace,
+            shown: evidence.methods,
+            shown_at: evidence.shown_at,
+            kind: None,
+            connects: None,
+        };
         self.ask_pending(account.id, evidence.login.as_str(), evidence.remember_me, pending).await
     }
 
@@ -287,6 +293,7 @@ impl Work<'_> {
             trusted_device: false,
             remember_me,
             key: None,
+            shown_at: pending.shown_at,
         };
         let history = json!({ "method": "mfa", "factor": accepted.as_str(), "remember_me": remember_me });
         let completion =

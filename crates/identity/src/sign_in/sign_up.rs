@@ -306,6 +306,7 @@ impl Work<'_> {
             methods: AmrSet::of(Amr::Password),
             remember_me: false,
             key: None,
+            shown_at: None,
             trusted_device: false,
         };
         let completion = Completion { target: Some(target), ..Completion::to_home(evidence, None) };

@@ -39,6 +39,7 @@ impl Work<'_> {
             trusted_device: false,
             remember_me: false,
             key: None,
+            shown_at: connection.profile.auth_time,
         };
         if let Some(joins) = joins {
             if joins.needs_mailbox || self.unit.factors().any(account.id).await? {
@@ -89,8 +90,13 @@ impl Work<'_> {
             self.app.kernel.require_mail()?;
         }
         self.note_second_factor(account).await?;
-        let pending =
-            PendingSignIn { workspace: None, shown: evidence.methods, kind: None, connects: Some(joins) };
+        let pending = PendingSignIn {
+            workspace: None,
+            shown: evidence.methods,
+            shown_at: evidence.shown_at,
+            kind: None,
+            connects: Some(joins),
+        };
         let request = self.ask_pending(account.id, evidence.login.as_str(), false, pending).await?;
         self.commit().await?;
         Ok(SocialOutcome::SecondFactorRequired(request))

@@ -72,8 +72,8 @@ pub struct Kernel {
     pub(crate) key_rows: Mutex<KeyNames>,
     /// When the keys were last read because of a token. Held while they are read, so that other tasks wait for the result.
     pub(crate) keys_sought: tokio::sync::Mutex<Option<Timestamp>>,
-    /// Held while an RSA key is made, which takes long.
-    pub(crate) rsa_making: tokio::sync::Mutex<()>,
+    /// Held while a key of ID tokens is made: for RS256 it takes long.
+    pub(crate) key_making: tokio::sync::Mutex<()>,
     keys: Mutex<Keys>,
     registered: Mutex<Registered>,
 }
@@ -114,7 +114,7 @@ impl Kernel {
             memory: Arc::clone(&memory),
             key_rows: Mutex::new(names),
             keys_sought: tokio::sync::Mutex::new(None),
-            rsa_making: tokio::sync::Mutex::new(()),
+            key_making: tokio::sync::Mutex::new(()),
             keys: Mutex::new(ring.into()),
             registered: Mutex::new(Registered { hooks: Vec::new(), prunings: Vec::new(), jobs: Vec::new() }),
         });

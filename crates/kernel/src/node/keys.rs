@@ -7,7 +7,7 @@ use tidegate_database::Store;
 use tidegate_domain::{Entropy, Timestamp};
 
 use crate::fault::Fault;
-use crate::tables::keys::StoredKey;
+use crate::tables::keys::{KeyUse, StoredKey};
 use crate::{KernelTables, Settings};
 
 /// The keys in use, and what is published of them: asked for by every relying party, and the same for months.
@@ -35,9 +35,9 @@ pub(crate) async fn first_ring(
     settings: &Settings,
     now: Timestamp,
 ) -> Result<(KeyRing, KeyNames), Fault> {
-    let signs = |key: &StoredKey| key.retired_at.is_none() && signs_access_tokens(key);
+    let signs = |key: &StoredKey| key.retired_at.is_none() && key.signs_access_tokens();
     if !store.read().await?.keys().all().await?.iter().any(signs) {
-        let stored = new_key(vault, entropy, SigningAlgorithm::default(), now)?;
+        let stored = new_key(vault, entropy, SigningAlgorithm::default(), KeyUse::AccessTokens, now)?;
         let mut unit = store.begin().await?;
         unit.keys().insert(&stored).await?;
         unit.commit().await?;
@@ -63,39 +63,38 @@ pub(crate) fn names(keys: &[StoredKey]) -> KeyNames {
     keys.iter().map(|key| (key.kid.clone(), key.retired_at.is_none())).collect()
 }
 
-/// Whether a key signs access tokens: all but those of RSA do.
-pub(crate) fn signs_access_tokens(key: &StoredKey) -> bool {
-    SigningAlgorithm::from_name(&key.algorithm).is_none_or(SigningAlgorithm::signs_access_tokens)
-}
-
-/// The newest key that was not retired signs; all verify. Of RSA keys, the newest signs the ID tokens of those who want RS256.
+/// The newest key that was not retired signs; all verify. Of those of ID tokens alone, the newest of each algorithm signs.
 pub(crate) fn open_ring(keys: &[StoredKey], vault: &Vault) -> Result<KeyRing, Fault> {
-    let mut signing = None;
-    let mut rsa = None;
-    let mut others = Vec::new();
+    let mut signing: Option<SigningKey> = None;
+    let mut beside: Vec<SigningKey> = Vec::new();
+    let (mut others, mut retired) = (Vec::new(), Vec::new());
     for key in keys {
         let algorithm = SigningAlgorithm::from_name(&key.algorithm)
             .ok_or_else(|| Fault::Internal(format!("signing key {} has an unknown algorithm", key.kid)))?;
         let created_at = Timestamp::from_micros(key.created_at);
         let opened = SigningKey::open(vault, &key.kid, algorithm, created_at, &key.sealed)?;
-        let place = if algorithm.signs_access_tokens() { &mut signing } else { &mut rsa };
-        if place.is_none() && key.retired_at.is_none() {
-            *place = Some(opened);
-        } else {
-            others.push(opened.verification_key().clone());
+        let signs = key.retired_at.is_none();
+        match key.signs_access_tokens() {
+            true if signs && signing.is_none() => signing = Some(opened),
+            true => others.push(opened.verification_key().clone()),
+            false if signs && beside.iter().all(|known| known.algorithm() != algorithm) => {
+                beside.push(opened)
+            }
+            false => retired.push(opened.verification_key().clone()),
         }
     }
     let signing = signing.ok_or_else(|| Fault::Internal("there is no signing key".to_owned()))?;
-    Ok(KeyRing::with_rsa(signing, others, rsa))
+    Ok(KeyRing::with_id_token_keys(signing, others, beside, retired))
 }
 
 pub(crate) fn new_key(
     vault: &Vault,
     entropy: &dyn Entropy,
     algorithm: SigningAlgorithm,
+    signs: KeyUse,
     now: Timestamp,
 ) -> Result<StoredKey, Fault> {
-    stored(&SigningKey::generate(algorithm, now, entropy)?, vault, entropy)
+    stored(&SigningKey::generate(algorithm, now, entropy)?, signs, vault, entropy)
 }
 
 /// A new RSA key, made on a thread where a tenth of a second of work keeps nobody waiting.
@@ -107,15 +106,16 @@ pub(crate) async fn new_rsa_key(
 ) -> Result<StoredKey, Fault> {
     let made = tokio::task::spawn_blocking(move || SigningKey::generate_rsa(size, now)).await;
     let key = made.map_err(|error| Fault::Internal(format!("no RSA key could be made: {error}")))??;
-    stored(&key, vault, entropy)
+    stored(&key, KeyUse::IdTokens, vault, entropy)
 }
 
-fn stored(key: &SigningKey, vault: &Vault, entropy: &dyn Entropy) -> Result<StoredKey, Fault> {
+fn stored(key: &SigningKey, signs: KeyUse, vault: &Vault, entropy: &dyn Entropy) -> Result<StoredKey, Fault> {
     Ok(StoredKey {
         kid: key.kid().to_owned(),
         algorithm: key.algorithm().as_str().to_owned(),
         sealed: key.seal(vault, entropy)?,
         created_at: key.created_at().micros(),
         retired_at: None,
+        id_tokens_only: signs == KeyUse::IdTokens,
     })
 }

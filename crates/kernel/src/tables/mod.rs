@@ -68,6 +68,11 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 18, name: "grants", text: include_str!("../../migrations/0018_grants.sql") },
     Migration { version: 20, name: "leaving", text: include_str!("../../migrations/0020_leaving.sql") },
+    Migration {
+        version: 27,
+        name: "id token keys",
+        text: include_str!("../../migrations/0027_id_token_keys.sql"),
+    },
 ];
 
 /// The kernel's repositories of a unit of work.

@@ -1,7 +1,7 @@
 //! An application is registered.
 
 use serde_json::json;
-use tidegate_crypto::{PlainToken, SigningAlgorithm, TokenHash};
+use tidegate_crypto::{PlainToken, TokenHash};
 use tidegate_domain::Permission;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId};
@@ -12,7 +12,6 @@ use tidegate_kernel::work::Subject;
 use tidegate_kernel::{Actor, Call};
 
 use super::application::{Application, ApplicationError, ApplicationRule, NewApplication};
-use super::metadata::{ClientMetadata, MetadataRule};
 use super::repository::NewRow;
 use super::secret::SECRET_PREFIX;
 use crate::applications::change::joined;
@@ -55,17 +54,7 @@ impl Oauth {
         ApplicationRule::check(&new.grant_types, &new.redirect_uris, new.authentication)?;
         let metadata = new.metadata.clone();
         let metadata = metadata.checked(new.authentication, |url| self.documents.admits(url))?;
-        self.check_userinfo_algorithm(&metadata)?;
         Ok(NewApplication { metadata, ..new.clone() })
-    }
-
-    /// Refuses an algorithm of userinfo that this installation does not sign with.
-    pub(super) fn check_userinfo_algorithm(&self, metadata: &ClientMetadata) -> Result<(), MetadataRule> {
-        match metadata.userinfo_signed_response_alg {
-            None | Some(SigningAlgorithm::Rs256) => Ok(()),
-            Some(algorithm) if algorithm == self.kernel.signing_algorithm() => Ok(()),
-            Some(_) => Err(MetadataRule::UserinfoAlgorithm),
-        }
     }
 
     /// Registers an application of one of the caller's organizations, by its number.

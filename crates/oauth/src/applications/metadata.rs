@@ -28,10 +28,10 @@ pub struct ClientMetadata {
     /// The one algorithm of its assertions; any that fits its method where it is not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg: Option<JwtAlgorithm>,
-    /// The algorithm of its ID tokens: RS256, or that of access tokens where it is not set.
+    /// The algorithm of its ID tokens; that of access tokens where it is not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id_token_signed_response_alg: Option<SigningAlgorithm>,
-    /// The algorithm by which the userinfo endpoint signs what it tells it: RS256, or that of access tokens. Not signed where it is not set.
+    /// The algorithm by which the userinfo endpoint signs what it tells it. Not signed where it is not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_signed_response_alg: Option<SigningAlgorithm>,
     /// Whether it gets tokens only with a proof of possession (RFC 9449 section 5.2). An operator may decide so, too.
@@ -43,6 +43,9 @@ pub struct ClientMetadata {
     /// Seconds since the person last proved who they are, at most, where an authorization request does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_max_age: Option<u32>,
+    /// How people should prove who they are, by preference, where an authorization request does not say (`acr_values`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub default_acr_values: Vec<String>,
     /// Where its addresses and those of the others of its sector are listed (OpenID Connect Registration section 5).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sector_identifier_uri: Option<String>,
@@ -108,18 +111,15 @@ pub enum MetadataRule {
     /// RFC 9101 section 6.1.
     #[error("must be RS256, PS256, ES256, ES384 or EdDSA")]
     RequestAlgorithm,
-    /// Nothing else can be promised: the other algorithm is the operator's to change.
-    #[error("must be RS256, or the algorithm with which this server signs access tokens")]
-    IdTokenAlgorithm,
-    /// Nothing else can be promised, for the same reason.
-    #[error("must be RS256, or the algorithm with which this server signs access tokens; or none is set")]
-    UserinfoAlgorithm,
     /// Nobody could be sent there.
     #[error("must be an https address of at most 2048 characters")]
     Page(&'static str),
     /// Too many, too long or empty.
     #[error("must be at most 10 texts of 1 to 254 characters without control characters")]
     Contacts,
+    /// Too many, too long or empty, or none that a request could send.
+    #[error("must be at most 10 texts of 1 to 254 visible ASCII characters")]
+    DefaultContexts,
 }
 
 impl MetadataRule {
@@ -130,10 +130,9 @@ impl MetadataRule {
             Self::JwksUri => "jwks_uri",
             Self::AssertionAlgorithm => "token_endpoint_auth_signing_alg",
             Self::RequestAlgorithm => "request_object_signing_alg",
-            Self::IdTokenAlgorithm => "id_token_signed_response_alg",
-            Self::UserinfoAlgorithm => "userinfo_signed_response_alg",
             Self::Page(field) => field,
             Self::Contacts => "contacts",
+            Self::DefaultContexts => "default_acr_values",
         }
     }
 }
@@ -200,10 +199,7 @@ impl ClientMetadata {
         if self.request_object_signing_alg.is_some_and(JwtAlgorithm::is_symmetric) {
             return Err(MetadataRule::RequestAlgorithm);
         }
-        match self.id_token_signed_response_alg {
-            None | Some(SigningAlgorithm::Rs256) => Ok(()),
-            Some(SigningAlgorithm::Es256 | SigningAlgorithm::EdDsa) => Err(MetadataRule::IdTokenAlgorithm),
-        }
+        Ok(())
     }
 
     fn check_pages(&self) -> Result<(), MetadataRule> {
@@ -222,6 +218,12 @@ impl ClientMetadata {
         };
         if self.contacts.len() > MAX_CONTACTS || !self.contacts.iter().all(is_text) {
             return Err(MetadataRule::Contacts);
+        }
+        let is_word = |text: &String| {
+            (1..=MAX_CONTACT).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        if self.default_acr_values.len() > MAX_CONTACTS || !self.default_acr_values.iter().all(is_word) {
+            return Err(MetadataRule::DefaultContexts);
         }
         Ok(())
     }
@@ -280,6 +282,8 @@ mod tests {
             (json!({ "token_endpoint_auth_signing_alg": "HS256" }), SecretJwt),
             (json!({ "jwks": key(), "require_signed_request_object": true }), SecretBasic),
             (json!({ "id_token_signed_response_alg": "RS256" }), SecretBasic),
+            (json!({ "id_token_signed_response_alg": "ES256" }), SecretBasic),
+            (json!({ "id_token_signed_response_alg": "EdDSA" }), SecretBasic),
         ] {
             checked(fields.clone(), authentication).unwrap_or_else(|rule| panic!("{fields}: {rule}"));
         }
@@ -314,11 +318,12 @@ mod tests {
                 SecretBasic,
                 MetadataRule::RequestAlgorithm,
             ),
-            (json!({ "id_token_signed_response_alg": "EdDSA" }), SecretBasic, MetadataRule::IdTokenAlgorithm),
             (json!({ "logo_uri": "javascript:alert(1)" }), SecretBasic, MetadataRule::Page("logo_uri")),
             (json!({ "tos_uri": "https://a@b.example" }), SecretBasic, MetadataRule::Page("tos_uri")),
             (json!({ "contacts": vec!["a"; 11] }), SecretBasic, MetadataRule::Contacts),
             (json!({ "contacts": ["a\nb"] }), SecretBasic, MetadataRule::Contacts),
+            (json!({ "default_acr_values": ["a b"] }), SecretBasic, MetadataRule::DefaultContexts),
+            (json!({ "default_acr_values": vec!["mfa"; 11] }), SecretBasic, MetadataRule::DefaultContexts),
         ] {
             assert_eq!(checked(fields.clone(), authentication), Err(rule), "{fields}");
         }

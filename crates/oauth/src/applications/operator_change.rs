@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidegate_crypto::{PlainToken, SigningAlgorithm};
+use tidegate_crypto::PlainToken;
 use tidegate_domain::audit::Action;
 use tidegate_domain::id::ApplicationId;
 use tidegate_domain::oauth::ClientAuthentication;
@@ -59,7 +59,7 @@ impl Oauth {
         Ok(changed)
     }
 
-    /// Makes the key that signs ID tokens and userinfo of an application, before the first is asked for.
+    /// Makes the keys that sign ID tokens and userinfo of an application, before the first is asked for.
     ///
     /// # Errors
     /// Only faults.
@@ -69,8 +69,8 @@ impl Oauth {
     ) -> Result<(), tidegate_kernel::Fault> {
         let algorithms =
             [application.id_token_algorithm(), application.metadata.userinfo_signed_response_alg];
-        if algorithms.contains(&Some(SigningAlgorithm::Rs256)) {
-            self.kernel.ensure_rsa_key().await?;
+        for algorithm in algorithms.into_iter().flatten() {
+            self.kernel.ensure_id_token_key(algorithm).await?;
         }
         Ok(())
     }
@@ -92,10 +92,6 @@ impl<G> Work<'_, G> {
         let metadata = metadata
             .checked(after.authentication, |url| documents.admits(url))
             .map_err(|wrong| rule(wrong.into()))?;
-        // The server's own may have changed since it was chosen.
-        if metadata.userinfo_signed_response_alg != before.metadata.userinfo_signed_response_alg {
-            self.app.check_userinfo_algorithm(&metadata).map_err(|wrong| rule(wrong.into()))?;
-        }
         let after = Application { metadata: Arc::new(metadata), ..after };
         if self.unit.applications().is_taken(before.organization, &after.name, before.id).await? {
             return refuse(ApplicationError::NameTaken);

@@ -23,6 +23,17 @@ impl Applications<'_> {
         Ok(())
     }
 
+    /// Notes anew what came from the same place, under the name that this place has now.
+    pub(crate) async fn same_place(&mut self, before: &str, now: &str) -> Result<()> {
+        execute!(
+            self.0,
+            "update oauth_applications set registered_from = $2 where registered_from = $1",
+            before,
+            now,
+        )?;
+        Ok(())
+    }
+
     /// How many strangers' there are in all, and how many that came from there.
     pub(crate) async fn count_strangers(&mut self, from: &str) -> Result<(i64, i64)> {
         let counts = fetch_one!(

@@ -1,10 +1,11 @@
 //! Why an authorization request is refused: shown to the person, or sent back to the application.
 
 use super::answer::{Answer, ResponseMode};
+use super::scopes::ScopeRefused;
 
 /// An error that is sent back to the application (RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6, RFC 8707
 /// section 2). The text is for its developer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthorizationError {
     /// Malformed.
     #[error("{0}")]
@@ -16,8 +17,8 @@ pub enum AuthorizationError {
     #[error("the person did not give access")]
     AccessDenied,
     /// More than the application may ask for.
-    #[error("a scope is unknown, or the application is not registered for it")]
-    InvalidScope,
+    #[error(transparent)]
+    InvalidScope(#[from] ScopeRefused),
     /// No access token is made for that API.
     #[error("resource is not an API that this server makes access tokens for")]
     InvalidTarget,
@@ -45,12 +46,12 @@ pub enum AuthorizationError {
 
 impl AuthorizationError {
     /// Its code.
-    pub const fn code(self) -> &'static str {
+    pub const fn code(&self) -> &'static str {
         match self {
             Self::InvalidRequest(_) => "invalid_request",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::AccessDenied => "access_denied",
-            Self::InvalidScope => "invalid_scope",
+            Self::InvalidScope(_) => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",

@@ -4,7 +4,7 @@ use tidegate_domain::Scopes;
 use tidegate_kernel::Call;
 use tidegate_kernel::fault::{Outcome, Refused, refuse};
 
-use super::request::requested_scopes;
+use super::scopes::{ScopeRefused, requested_scopes};
 use crate::Oauth;
 use crate::applications::Application;
 
@@ -18,7 +18,7 @@ pub struct Introduction {
 }
 
 /// Why it is not told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IntroductionError {
     /// Unknown or revoked.
     #[error("the client_id is unknown, or the application is revoked")]
@@ -27,8 +27,8 @@ pub enum IntroductionError {
     #[error("redirect_uri is not one that the application is registered with")]
     InvalidRedirectUri,
     /// More than the application may ask for.
-    #[error("a scope is unknown, or the application is not registered for it")]
-    InvalidScope,
+    #[error(transparent)]
+    InvalidScope(#[from] ScopeRefused),
 }
 
 impl Oauth {
@@ -51,8 +51,8 @@ impl Oauth {
         if !application.redirects_to(redirect_uri) {
             return refuse(IntroductionError::InvalidRedirectUri);
         }
-        let requested =
-            requested_scopes(&application, scope).ok_or(Refused::Rule(IntroductionError::InvalidScope))?;
+        let requested = requested_scopes(&application, scope)
+            .map_err(|why| Refused::Rule(IntroductionError::from(why)))?;
         Ok(Introduction { application, requested })
     }
 }

@@ -19,6 +19,7 @@ pub(crate) mod pushed_repository;
 pub mod request;
 mod requested_by;
 mod resolved;
+pub mod scopes;
 mod signed;
 
 pub use answer::{Answer, ResponseMode};
@@ -26,4 +27,5 @@ pub use decide::{Approval, Decision, Presence, Question};
 pub use error::{AuthorizationError, RequestRefused, ShownError};
 pub use parameters::Parameters;
 pub use pushed::{PushError, Pushed};
-pub use request::AuthorizationRequest;
+pub use request::{AuthorizationRequest, Prompt};
+pub use scopes::ScopeRefused;

@@ -12,6 +12,7 @@ use super::answer::ResponseMode;
 use super::error::{AuthorizationError, RequestRefused, SentBack, ShownError};
 use super::parameters::Parameters;
 use super::resolved::Resolved;
+use super::scopes::requested_scopes;
 use crate::Oauth;
 use crate::applications::Application;
 use crate::claims::requested;
@@ -65,6 +66,11 @@ pub struct Prompt {
     pub select_account: bool,
     /// To make an account (Initiating User Registration 1.0).
     pub create: bool,
+}
+
+impl Prompt {
+    /// The values of `prompt` that are known.
+    pub const NAMES: [&'static str; 5] = ["none", "login", "consent", "select_account", "create"];
 }
 
 /// An authorization request of an application that may make it, with a registered way back.
@@ -207,8 +213,7 @@ impl Oauth {
         if !application.may(GrantType::AuthorizationCode) {
             return Err(AuthorizationError::UnauthorizedClient);
         }
-        let scopes = requested_scopes(&application, parameters.scope.as_deref())
-            .ok_or(AuthorizationError::InvalidScope)?;
+        let scopes = requested_scopes(&application, parameters.scope.as_deref())?;
         let challenge = self.challenge(
             &application,
             parameters.code_challenge,
@@ -217,6 +222,10 @@ impl Oauth {
         let claims = claims(parameters.claims.as_deref())?;
         let mut acr_values = words(parameters.acr_values.as_deref());
         acr_values.extend(requested::contexts(claims.as_ref()));
+        // OpenID Connect Registration section 2: `default_acr_values`.
+        if acr_values.is_empty() {
+            acr_values.clone_from(&application.metadata.default_acr_values);
+        }
         let of_claims = requested::scopes(claims.as_ref(), &application.scopes);
         // Without `openid` neither place tells anything.
         let asked_scopes = if scopes.contains("openid") { scopes.union(&of_claims) } else { scopes.clone() };
@@ -317,17 +326,6 @@ pub(crate) struct NoSuchApi;
 
 const fn shown(error: ShownError) -> Refused<RequestRefused> {
     Refused::Rule(RequestRefused::Shown(error))
-}
-
-/// What an application asks for, if it may: all that it is registered for, where it does not say (RFC 6749 section 3.3).
-pub(crate) fn requested_scopes(application: &Application, scope: Option<&str>) -> Option<Scopes> {
-    match scope {
-        None => Some(application.scopes.clone()),
-        Some(text) => {
-            let requested = Scopes::parse(text).ok()?;
-            application.scopes.contains_all(&requested).then_some(requested)
-        }
-    }
 }
 
 /// Whether it has the form of a challenge and of a verifier.

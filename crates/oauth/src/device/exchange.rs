@@ -15,7 +15,7 @@ use super::device_codes_repository::{DeviceCode, DeviceStatus};
 use crate::applications::Application;
 use crate::authorize::request::NoSuchApi;
 use crate::token::exchange::{Opened, Said};
-use crate::token::key::{require_key, session_key};
+use crate::token::key::session_key;
 use crate::token::{Issued, TokenError};
 use crate::{Oauth, OauthTables};
 
@@ -54,7 +54,7 @@ impl Oauth {
         if !application.may(GrantType::DeviceCode) {
             return refuse(TokenError::UnauthorizedClient);
         }
-        require_key(application, key)?;
+        self.require_key(application, key)?;
         let found = self.kernel.store.read().await?.device_codes().find(&device_code.hash()).await?;
         // Of another application it learns nothing.
         let found = found.filter(|found| found.application == application.id && !found.is_used);

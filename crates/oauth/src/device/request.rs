@@ -11,7 +11,7 @@ use tidegate_kernel::throttle::Counted;
 use super::device_codes_repository::NewDeviceCode;
 use super::user_code::UserCode;
 use crate::applications::Application;
-use crate::authorize::request::requested_scopes;
+use crate::authorize::scopes::requested_scopes;
 use crate::token::TokenError;
 use crate::{Oauth, OauthTables};
 
@@ -50,7 +50,8 @@ impl Oauth {
         if !application.may(GrantType::DeviceCode) {
             return refuse(TokenError::UnauthorizedClient);
         }
-        let scopes = requested_scopes(application, scope).ok_or(Refused::Rule(TokenError::InvalidScope))?;
+        let scopes =
+            requested_scopes(application, scope).map_err(|why| Refused::Rule(TokenError::from(why)))?;
         let audience = self.audience(resource).map_err(|_| Refused::Rule(TokenError::InvalidTarget))?;
         let rules = self.rules();
         let counted = (Counted::Client(CountedClient::DeviceRequests), rules.device_requests_by_network);

@@ -1,6 +1,7 @@
 //! What an application says of itself.
 
 use serde_json::{Map, Value};
+use tidegate_crypto::SigningAlgorithm;
 use tidegate_domain::logout::{BackchannelUri, LogoutSettings};
 use tidegate_domain::oauth::{
     AccessLevel, ClientAuthentication, GrantType, MAX_APPLICATION_NAME, MAX_REDIRECT_URIS, RedirectUriError,
@@ -14,7 +15,7 @@ use crate::applications::{Application, ClientMetadata, NewApplication};
 
 /// Members that are kept as they are, if they are right (RFC 7591 section 2, OpenID Connect Registration section 2, RFC 9101 section
 /// 10.5, RFC 9126 section 6).
-const KEPT: [&str; 16] = [
+const KEPT: [&str; 17] = [
     "jwks",
     "jwks_uri",
     "token_endpoint_auth_signing_alg",
@@ -30,6 +31,7 @@ const KEPT: [&str; 16] = [
     "dpop_bound_access_tokens",
     "require_auth_time",
     "default_max_age",
+    "default_acr_values",
     "sector_identifier_uri",
 ];
 /// Members that would be believed to have an effect, and have none.
@@ -42,6 +44,8 @@ const UNSUPPORTED: [&str; 7] = [
     "request_object_encryption_enc",
     "tls_client_certificate_bound_access_tokens",
 ];
+/// The member with the algorithm of its ID tokens.
+const ID_TOKEN_ALGORITHM: &str = "id_token_signed_response_alg";
 /// The `subject_type` of names that other sectors do not know (OpenID Connect Core section 8.1).
 const PAIRWISE: &str = "pairwise";
 /// Room for the mark that keeps names apart, in characters.
@@ -151,7 +155,7 @@ impl SelfDescription {
         }
     }
 
-    fn metadata(&self, own_algorithm: &str) -> Result<ClientMetadata, RegistrationError> {
+    fn metadata(&self) -> Result<ClientMetadata, RegistrationError> {
         let mut kept = Map::new();
         for name in KEPT {
             let Some(value) = self.0.get(name).filter(|value| !value.is_null()) else { continue };
@@ -161,20 +165,12 @@ impl SelfDescription {
             })?;
             kept.insert(name.to_owned(), value.clone());
         }
-        let of_userinfo = self.text("userinfo_signed_response_alg")?;
-        if of_userinfo.is_some_and(|algorithm| algorithm != "RS256" && algorithm != own_algorithm) {
-            let text = format!("must be RS256 or {own_algorithm}");
-            return Err(RegistrationError::field("userinfo_signed_response_alg", text));
-        }
         // OpenID Connect Registration section 2: RS256 where it does not say.
-        let algorithm = self.text("id_token_signed_response_alg")?.unwrap_or("RS256");
-        if algorithm != own_algorithm {
-            let alone = Map::from_iter([("id_token_signed_response_alg".to_owned(), algorithm.into())]);
-            kept.extend(alone);
-        }
+        let algorithm = self.text(ID_TOKEN_ALGORITHM)?.unwrap_or(SigningAlgorithm::Rs256.as_str());
+        kept.insert(ID_TOKEN_ALGORITHM.to_owned(), algorithm.into());
         serde_json::from_value(Value::Object(kept)).map_err(|_| {
-            let text = format!("must be RS256 or {own_algorithm}");
-            RegistrationError::field("id_token_signed_response_alg", text)
+            let all = SigningAlgorithm::ALL.map(SigningAlgorithm::as_str).join(", ");
+            RegistrationError::field(ID_TOKEN_ALGORITHM, format!("must be one of {all}"))
         })
     }
 }
@@ -226,7 +222,7 @@ impl Oauth {
             None => "Application".to_owned(),
         };
         let authentication = description.authentication()?;
-        let metadata = description.metadata(self.kernel.signing_algorithm().as_str())?;
+        let metadata = description.metadata()?;
         Ok(NewApplication {
             name: format!("{name} [{mark}]"),
             description: String::new(),

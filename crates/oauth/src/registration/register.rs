@@ -60,9 +60,10 @@ impl Oauth {
         let hash = token.hash();
         let registered = work.insert(organization, None, &new, &Origin::Registered(&hash)).await;
         let Registered { application, secret } = registered.map_err(refused)?;
-        let network = call.widest_network().unwrap_or_default();
-        let tag = hex::encode(self.kernel.vault.mac(NETWORK, network.as_bytes()));
-        let from = initial.is_none().then(|| format!("network {tag}"));
+        let from = match initial {
+            Some(_) => None,
+            None => Some(work.network(call).await?),
+        };
         work.check_room(application.id, from.as_deref()).await?;
         work.commit().await?;
         self.prepare_keys_of(&application).await?;
@@ -114,6 +115,18 @@ impl Work<'_> {
             tracing::error!("oauth.registration.organization is not set to the number of an organization");
             Refused::Rule(RegistrationError::NotSetUp)
         })
+    }
+
+    /// From which network it is registered, as that is kept. What came from there while another master key was in use is the same network's.
+    async fn network(&mut self, call: &Call) -> Outcome<String, RegistrationError> {
+        let network = call.widest_network().unwrap_or_default();
+        let kept = |tag: [u8; 32]| format!("network {}", hex::encode(tag));
+        let vault = &self.app.kernel.vault;
+        let now = kept(vault.mac(NETWORK, network.as_bytes()));
+        for before in vault.previous_macs(NETWORK, network.as_bytes()) {
+            self.unit.applications().same_place(&kept(before), &now).await?;
+        }
+        Ok(now)
     }
 
     /// Refuses one more than there may be in all, or from one network or site. `from` is none for one that came with an initial access

@@ -3,9 +3,11 @@
 use tidegate_kernel::fault::Refused;
 use tidegate_kernel::refresh::RefreshError;
 
+use crate::authorize::scopes::ScopeRefused;
+
 /// Why no token is issued (RFC 6749 section 5.2, RFC 8707 section 2). The text is for the application's developer, and tells nothing
 /// of codes and tokens that are not theirs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Malformed.
     #[error("{0}")]
@@ -26,8 +28,8 @@ pub enum TokenError {
     )]
     UnsupportedGrantType,
     /// More than there is.
-    #[error("a scope is unknown, or exceeds what was granted")]
-    InvalidScope,
+    #[error(transparent)]
+    InvalidScope(#[from] ScopeRefused),
     /// No access token is made for that API.
     #[error("resource is not the API that this grant is for")]
     InvalidTarget,
@@ -63,14 +65,14 @@ impl TokenError {
     );
 
     /// Its code.
-    pub const fn code(self) -> &'static str {
+    pub const fn code(&self) -> &'static str {
         match self {
             Self::InvalidRequest(_) => "invalid_request",
             Self::InvalidClient => "invalid_client",
             Self::InvalidGrant(_) => "invalid_grant",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
-            Self::InvalidScope => "invalid_scope",
+            Self::InvalidScope(_) => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidProof(_) => "invalid_dpop_proof",
             Self::AuthorizationPending => "authorization_pending",

@@ -17,7 +17,7 @@ use tidegate_kernel::{Call, KernelTables};
 
 use super::error::{TokenError, refused};
 use super::issued::Issued;
-use super::key::{require_key, require_same_key, session_key};
+use super::key::{require_same_key, session_key};
 use crate::applications::Application;
 use crate::authorize::codes_repository::Code;
 use crate::authorize::request::{Challenge, ChallengeMethod, NoSuchApi, is_pkce_text};
@@ -94,7 +94,7 @@ impl Oauth {
         let audience = self.check_presented(&code, &presented)?;
         let key = presented.key.as_deref();
         require_same_key(code.key.as_deref(), key)?;
-        require_key(application, key)?;
+        self.require_key(application, key)?;
         let Some(opened) = self.open(call, application, &code, (audience.as_deref(), key)).await? else {
             return self.refuse_used(call, application, &presented).await;
         };

@@ -3,19 +3,27 @@
 use tidegate_kernel::fault::{Outcome, refuse};
 
 use super::error::TokenError;
+use crate::Oauth;
 use crate::applications::Application;
 
-/// Refuses an application without a proof that gets tokens only with one.
-///
-/// Source: RFC 9449 section 5.2.
-///
-/// # Errors
-/// [`TokenError::InvalidProof`].
-pub(crate) fn require_key(application: &Application, key: Option<&str>) -> Outcome<(), TokenError> {
-    if application.is_dpop_bound() && key.is_none() {
-        return refuse(TokenError::InvalidProof("this application gets tokens only with a DPoP proof"));
+impl Oauth {
+    /// Refuses an application without a proof that gets tokens only with one, as all do where the operator says so.
+    ///
+    /// Source: RFC 9449 section 5.2.
+    ///
+    /// # Errors
+    /// [`TokenError::InvalidProof`].
+    pub(crate) fn require_key(
+        &self,
+        application: &Application,
+        key: Option<&str>,
+    ) -> Outcome<(), TokenError> {
+        let is_bound = application.is_dpop_bound() || self.rules().require_dpop;
+        if is_bound && key.is_none() {
+            return refuse(TokenError::InvalidProof("this application gets tokens only with a DPoP proof"));
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Refuses what is bound to a key without the proof of that key.

@@ -7,10 +7,9 @@ use tidegate_kernel::fault::{Outcome, Refused, refuse};
 
 use super::error::TokenError;
 use super::issued::Issued;
-use super::key::require_key;
 use crate::Oauth;
 use crate::applications::Application;
-use crate::authorize::request::requested_scopes;
+use crate::authorize::scopes::{ScopeRefused, requested_scopes, within};
 
 /// Scopes that are about a person: in its own name an application has none.
 const OF_PERSONS: [&str; 5] = ["openid", "profile", "email", "phone", "offline_access"];
@@ -33,13 +32,8 @@ impl Oauth {
         if !application.may(GrantType::ClientCredentials) || application.authentication.is_public() {
             return refuse(TokenError::UnauthorizedClient);
         }
-        let requested =
-            requested_scopes(application, scope).ok_or(Refused::Rule(TokenError::InvalidScope))?;
-        let scopes = requested.without(&of_persons());
-        if scopes == Scopes::NONE || (scope.is_some() && scopes != requested) {
-            return refuse(TokenError::InvalidScope);
-        }
-        require_key(application, key.as_deref())?;
+        let scopes = own_scopes(application, scope).map_err(|why| Refused::Rule(TokenError::from(why)))?;
+        self.require_key(application, key.as_deref())?;
         let is_key_bound = key.is_some();
         let audience = self.audience(resource).map_err(|_| Refused::Rule(TokenError::InvalidTarget))?;
         let (access_token, expires_in) = self.kernel.own_token(OwnToken {
@@ -51,6 +45,17 @@ impl Oauth {
             key,
         })?;
         Ok(Issued { access_token, expires_in, refresh_token: None, scopes, id_token: None, is_key_bound })
+    }
+}
+
+/// What it asks for in its own name, if it may; without what is about a person, where it does not say.
+fn own_scopes(application: &Application, scope: Option<&str>) -> Result<Scopes, ScopeRefused> {
+    let requested = requested_scopes(application, scope)?;
+    let scopes = requested.without(&of_persons());
+    match scope {
+        Some(_) => within(requested, &scopes, ScopeRefused::OfPerson),
+        None if scopes == Scopes::NONE => Err(ScopeRefused::NothingLeft),
+        None => Ok(scopes),
     }
 }
 

@@ -2,18 +2,17 @@
 
 use serde_json::Map;
 use tidegate_crypto::PlainToken;
-use tidegate_domain::Scopes;
 use tidegate_domain::oauth::GrantType;
 use tidegate_kernel::Call;
-use tidegate_kernel::fault::{Outcome, refuse};
+use tidegate_kernel::fault::{Outcome, Refused, refuse};
 use tidegate_kernel::refresh::Continued;
 
 use super::error::TokenError;
 use super::issued::Issued;
-use super::key::require_key;
 use crate::Oauth;
 use crate::applications::Application;
 use crate::authorize::request::NoSuchApi;
+use crate::authorize::scopes::{ScopeRefused, parsed, within};
 use crate::claims::id_token::IdTokenFor;
 
 /// What is asked for beside a refresh token.
@@ -45,11 +44,8 @@ impl Oauth {
             return refuse(TokenError::UnauthorizedClient);
         }
         let RefreshAsked { scope, resource, key } = asked;
-        let narrowed = match scope.map(Scopes::parse).transpose() {
-            Ok(narrowed) => narrowed,
-            Err(_) => return refuse(TokenError::InvalidScope),
-        };
-        require_key(application, key)?;
+        let narrowed = scope.map(parsed).transpose().map_err(|why| Refused::Rule(TokenError::from(why)))?;
+        self.require_key(application, key)?;
         let refreshed = self.kernel.refresh_with_key(call, token, key, |found| {
             if found.application != Some(application.id) {
                 return Err(TokenError::REFRESH);
@@ -62,13 +58,11 @@ impl Oauth {
             let audience = audience.map_err(|NoSuchApi| TokenError::InvalidTarget)?;
             // An application whose scopes were reduced meanwhile gets no more of them.
             let granted = found.scopes.intersection(&application.scopes);
-            match &narrowed {
-                None => Ok(Continued { scopes: granted, audience }),
-                Some(narrowed) if granted.contains_all(narrowed) => {
-                    Ok(Continued { scopes: narrowed.clone(), audience })
-                }
-                Some(_) => Err(TokenError::InvalidScope),
-            }
+            let scopes = match &narrowed {
+                None => granted,
+                Some(narrowed) => within(narrowed.clone(), &granted, ScopeRefused::NotGranted)?,
+            };
+            Ok(Continued { scopes, audience })
         });
         let refreshed = refreshed.await?;
         let found = refreshed.found;

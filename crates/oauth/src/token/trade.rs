@@ -9,9 +9,9 @@ use tidegate_kernel::{Actor, AuthError, Call};
 
 use super::error::TokenError;
 use super::issued::Issued;
-use super::key::require_key;
 use crate::Oauth;
 use crate::applications::Application;
+use crate::authorize::scopes::{ScopeRefused, parsed, within};
 
 /// The only type of token that is exchanged (RFC 8693 section 3).
 pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -25,6 +25,15 @@ const SUBJECT: TokenError = TokenError::InvalidRequest(
 );
 const ACTOR: TokenError =
     TokenError::InvalidRequest("actor_token is no valid access token that was issued to this application");
+
+/// What is asked for of what the token that is presented may do; all of it, where nothing is.
+fn traded_scopes(asked: Option<&str>, granted: Scopes) -> Result<Scopes, ScopeRefused> {
+    let scopes = match asked {
+        None => granted,
+        Some(text) => within(parsed(text)?, &granted, ScopeRefused::NotGranted)?,
+    };
+    if scopes == Scopes::NONE { Err(ScopeRefused::NothingLeft) } else { Ok(scopes) }
+}
 
 /// What is presented for a token (RFC 8693 section 2.1).
 #[derive(Clone, Debug)]
@@ -65,20 +74,14 @@ impl Oauth {
         if rules.exchange_from.is_empty() || application.authentication.is_public() {
             return refuse(TokenError::UnauthorizedClient);
         }
-        require_key(application, presented.key.as_deref())?;
+        self.require_key(application, presented.key.as_deref())?;
         check_types(&presented)?;
         let audience = self.exchange_target(application, &presented)?;
         let subject = self.subject(application, &presented.subject_token).await?;
         let claims = subject.claims();
         let granted = claims.scope.intersection(&subject.session().scopes).intersection(&application.scopes);
-        let scopes = match presented.scope.as_deref().map(Scopes::parse) {
-            None => granted,
-            Some(Ok(asked)) if granted.contains_all(&asked) => asked,
-            Some(_) => return refuse(TokenError::InvalidScope),
-        };
-        if scopes == Scopes::NONE {
-            return refuse(TokenError::InvalidScope);
-        }
+        let scopes = traded_scopes(presented.scope.as_deref(), granted)
+            .map_err(|why| Refused::Rule(TokenError::from(why)))?;
         let acting = self.acting(application, claims, presented.actor.as_ref()).await?;
         let is_key_bound = presented.key.is_some();
         let exchanged = ExchangedToken {

@@ -56,6 +56,7 @@ fn key() -> StoredKey {
         sealed: vec![1],
         created_at: NOW.micros(),
         retired_at: None,
+        id_tokens_only: false,
     }
 }
 

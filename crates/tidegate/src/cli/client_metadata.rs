@@ -23,15 +23,19 @@ pub(crate) struct MetadataArgs {
     /// The https address where it publishes its public keys; empty for none
     #[arg(long, value_name = "URL")]
     jwks_uri: Option<String>,
-    /// Algorithm of its ID tokens: RS256, or `server` for the one of access tokens
+    /// Algorithm of its ID tokens and logout tokens: RS256, ES256 or EdDSA; `server` for the one of access tokens
     #[arg(long, value_name = "ALG", value_parser = id_token_algorithm)]
     id_token_alg: Option<Wish<SigningAlgorithm>>,
-    /// Algorithm by which userinfo is signed for it: RS256, or ES256 or EdDSA as access tokens are; `none` for JSON
+    /// Algorithm by which userinfo is signed for it: RS256, ES256 or EdDSA; `none` for JSON
     #[arg(long, value_name = "ALG", value_parser = userinfo_algorithm)]
     userinfo_alg: Option<Wish<SigningAlgorithm>>,
     /// Seconds since a person last signed in, at most, where its requests do not say; `none` for any
     #[arg(long, value_name = "SECONDS", value_parser = max_age)]
     default_max_age: Option<Wish<u32>>,
+    /// How people should prove who they are, where its requests do not say: a value of `acr_values` such as mfa; can be given more than once,
+    /// and replaces those that there are
+    #[arg(long = "default-acr", value_name = "VALUE")]
+    default_acr_values: Vec<String>,
     /// Whether its ID tokens have to say when the person signed in; all do
     #[arg(long, value_name = "true|false")]
     require_auth_time: Option<bool>,
@@ -107,6 +111,9 @@ impl MetadataArgs {
         if !self.contacts.is_empty() {
             metadata.contacts = self.contacts;
         }
+        if !self.default_acr_values.is_empty() {
+            metadata.default_acr_values = self.default_acr_values;
+        }
         if !self.serves.is_empty() {
             metadata.serves = self.serves;
         }
@@ -160,21 +167,21 @@ fn assertion_algorithm(text: &str) -> Result<Wish<JwtAlgorithm>, String> {
 }
 
 fn id_token_algorithm(text: &str) -> Result<Wish<SigningAlgorithm>, String> {
-    match text {
-        "server" => Ok(Wish::Open),
-        "RS256" => Ok(Wish::Only(SigningAlgorithm::Rs256)),
-        _ => Err("is RS256 or server".to_owned()),
-    }
+    token_algorithm(text, "server")
 }
 
 fn userinfo_algorithm(text: &str) -> Result<Wish<SigningAlgorithm>, String> {
-    match text {
-        "none" => Ok(Wish::Open),
-        "RS256" => Ok(Wish::Only(SigningAlgorithm::Rs256)),
-        "ES256" => Ok(Wish::Only(SigningAlgorithm::Es256)),
-        "EdDSA" => Ok(Wish::Only(SigningAlgorithm::EdDsa)),
-        _ => Err("is RS256, ES256, EdDSA or none".to_owned()),
+    token_algorithm(text, "none")
+}
+
+/// An algorithm of tokens, or the word that leaves it open.
+fn token_algorithm(text: &str, open: &str) -> Result<Wish<SigningAlgorithm>, String> {
+    if text == open {
+        return Ok(Wish::Open);
     }
+    SigningAlgorithm::from_name(text)
+        .map(Wish::Only)
+        .ok_or_else(|| format!("is RS256, ES256, EdDSA or {open}"))
 }
 
 fn max_age(text: &str) -> Result<Wish<u32>, String> {

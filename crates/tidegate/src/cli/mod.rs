@@ -398,7 +398,8 @@ pub(crate) enum Keys {
     #[command(after_help = "Examples:\n  tidegate keys list\n  tidegate keys list --json")]
     List,
     /// Create a new signing key; tokens of older keys stay valid until they expire
-    #[command(after_help = "Examples:\n  tidegate keys rotate\n  tidegate keys rotate --revoke")]
+    #[command(after_help = "Examples:\n  tidegate keys rotate\n  tidegate keys rotate --revoke\n  \
+        tidegate keys rotate --algorithm EdDSA --id-tokens")]
     Rotate(KeysRotate),
 }
 
@@ -407,6 +408,9 @@ pub(crate) struct KeysRotate {
     /// Signature algorithm; the key for RS256 signs ID tokens of applications that ask for it, beside the other one
     #[arg(long, value_enum, default_value_t = Algorithm::Es256)]
     pub(crate) algorithm: Algorithm,
+    /// Replace the key that signs ID tokens of applications that ask for the algorithm, and leave the one of access tokens alone
+    #[arg(long)]
+    pub(crate) id_tokens: bool,
     /// Refuse tokens of older keys at once; use this when a key leaked
     #[arg(long)]
     pub(crate) revoke: bool,

@@ -70,21 +70,22 @@ async fn list(opened: &Opened, command: &ClientList) -> Result<Answer, Failure> 
     if listed.is_empty() {
         return Ok(Answer::new("There is no such application.", json));
     }
+    // First what the other commands take; the number is for `--after` alone.
     let rows: Vec<[String; 6]> = listed
         .iter()
         .map(|found| {
             [
-                found.number.to_string(),
                 found.id.to_string(),
                 found.name.clone(),
                 found.organization.to_string(),
                 status(found).to_owned(),
                 found.last_used_at.map(Timestamp::iso_seconds).unwrap_or_default(),
+                found.number.to_string(),
             ]
         })
         .collect();
     Ok(Answer::new(
-        table(["NUMBER", "CLIENT ID", "NAME", "ORGANIZATION", "STATUS", "LAST USED"], &rows),
+        table(["CLIENT ID", "NAME", "ORGANIZATION", "STATUS", "LAST USED", "NUMBER"], &rows),
         json,
     ))
 }

@@ -188,7 +188,7 @@ async fn restore(config: &Config, backup: &Path, draft: &PathBuf, place: &Path) 
             Some(key) => vault_with(config, key.clone())?,
             None => open_vault(config, MayCreate::No)?,
         };
-        let keys = store.read().await?.keys().all().await?;
+        let keys = store.read().await?.keys().all_of_any_version().await?;
         check_opens(config, &vault, &keys).map_err(|failure| match &key {
             // It is about the key beside the backup.
             Some(key) => wrong_key_beside(backup, key),

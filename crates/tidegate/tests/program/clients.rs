@@ -51,11 +51,25 @@ on_both_engines! {
             "require_auth_time": true,
         }));
         assert_eq!(chosen["userinfo_signed"], true);
-        // This server signs with ES256.
-        assert_eq!(here.run(&["client", "change", id, "--userinfo-alg", "EdDSA"]).code, 1);
+        // Beside the key of access tokens, one for each other algorithm that somebody asks for.
+        let chosen = change(&["--userinfo-alg", "EdDSA", "--id-token-alg", "ES256"]);
+        assert_eq!(chosen["metadata"]["id_token_signed_response_alg"], "ES256");
+        let keys = here.json(&["keys", "list"]);
+        let signing = keys.as_array().unwrap().iter().filter(|key| key["state"] == "signing");
+        let signing: Vec<_> = signing.map(|key| (key["algorithm"].as_str().unwrap(), key["signs"].as_str().unwrap())).collect();
+        assert_eq!(signing, [("ES256", "access_tokens"), ("EdDSA", "id_tokens"), ("RS256", "id_tokens")]);
+        let rotated = here.json(&["keys", "rotate", "--algorithm", "EdDSA", "--id-tokens"]);
+        assert_eq!((&rotated["signs"], &rotated["state"]), (&json!("id_tokens"), &json!("signing")));
+        // The key of access tokens is the one of ES256, too.
+        assert_eq!(here.run(&["keys", "rotate", "--algorithm", "ES256", "--id-tokens"]).code, 2);
+        assert_eq!(here.run(&["client", "change", id, "--id-token-alg", "none"]).code, 2);
+        change(&["--id-token-alg", "RS256"]);
         assert_eq!(here.run(&["client", "change", id, "--default-max-age", "soon"]).code, 2);
+        let chosen = change(&["--default-acr", "mfa"]);
+        assert_eq!(chosen["metadata"]["default_acr_values"], json!(["mfa"]));
+        assert_eq!(here.run(&["client", "change", id, "--default-acr", "a b"]).code, 1);
         let chosen = change(&["--userinfo-alg", "none", "--default-max-age", "none", "--require-auth-time", "false"]);
-        assert_eq!(chosen["metadata"], json!({ "id_token_signed_response_alg": "RS256" }));
+        assert_eq!(chosen["metadata"], json!({ "id_token_signed_response_alg": "RS256", "default_acr_values": ["mfa"] }));
         here.write("keys.json", r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#);
         let path = here.path().join("keys.json").display().to_string();
         let changed = here.json(&["client", "change", id, "--auth-method", "private_key_jwt", "--jwks", &path]);
@@ -124,7 +138,11 @@ on_both_engines! {
             assert!(shown.get("client_secret").is_none() && !shown.to_string().contains(&secret), "{shown}");
         }
         assert!(here.output(&["client", "show", id]).contains(CALLBACK));
-        assert!(here.output(&["client", "list"]).contains("Shop"));
+        // What stands first in a row is what the other commands take.
+        let listed = here.output(&["client", "list"]);
+        let row = listed.lines().find(|line| line.contains("Shop")).expect("the application");
+        assert_eq!(row.split_whitespace().next(), Some(id), "{listed}");
+        assert_eq!(here.json(&["client", "show", row.split_whitespace().next().unwrap()])["name"], "Shop");
 
         let rotated = here.json(&["client", "rotate-secret", id]);
         assert_eq!(own_token(&server, &client, &secret).await.1["error"], "invalid_client");

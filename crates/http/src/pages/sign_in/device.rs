@@ -201,7 +201,6 @@ impl Shown {
         let look = visitor.look(app);
         let words = &look.words;
         let code = question.user_code.shown();
-        let minutes = app.kernel().now().since(question.asked_at).as_secs().div_ceil(60).max(1);
         let application = &question.application.name;
         let mut page = Page::titled(&look, "page.device.question.title");
         let warning = words.fill("page.device.question.warning", &[("code", &code)]);
@@ -210,7 +209,7 @@ impl Shown {
             "page.device.question.text",
             &[("application", application), ("organization", &self.organization), ("name", &session.name)],
         ));
-        let ago = words.duration(minutes);
+        let ago = words.minutes(app.kernel().now().since(question.asked_at));
         page.texts.push(words.fill("page.device.question.from", &[("address", &question.ip), ("ago", &ago)]));
         page.texts.push(words.text("page.consent.scopes").to_owned());
         page.items = in_words(words, &question.allowed);

@@ -130,7 +130,7 @@ fn code_form(
     }
     form.fields.push(code_field(words.text(label), kind));
     if step.joins.is_none() {
-        let days = words.duration(app.kernel().settings().trusted_device_age.as_secs() / 60);
+        let days = words.duration(app.kernel().settings().trusted_device_age);
         let label = words.fill("page.factor.trust", &[("time", &days)]);
         form.checks.push(Check { name: "trust", label, is_checked: false });
     }

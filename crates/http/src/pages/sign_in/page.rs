@@ -1,5 +1,7 @@
 //! What the pages of the sign-in are made of.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
@@ -123,7 +125,7 @@ impl Problem {
 
     /// Too many attempts, so many seconds to wait.
     pub(crate) fn too_many(words: &Catalogue, seconds: u64, headers: HeaderMap) -> Self {
-        let wait = words.duration(seconds.div_ceil(60).max(1));
+        let wait = words.minutes(Duration::from_secs(seconds));
         let text = words.fill("page.signin.too_many", &[("wait", &wait)]);
         Self { status: StatusCode::TOO_MANY_REQUESTS, text, headers }
     }

@@ -117,7 +117,7 @@ async fn descriptions_and_the_page_for_people_are_served() {
 #[track_caller]
 fn assert_unclaimed(answer: &Answer) {
     answer.assert_status(404);
-    let description = "Nothing is served at this path.";
+    let description = "Nothing is served at this path. /docs lists what is.";
     assert_eq!(answer.body, json!({ "error": "not_found", "error_description": description }));
     assert_eq!(
         (answer.header("content-type"), answer.header("cache-control")),

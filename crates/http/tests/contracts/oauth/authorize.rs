@@ -111,7 +111,9 @@ on_both_engines! {
         assert_eq!(get(vec![id(), uri()]).await.field("data.requested_scopes"), &described()["scopes"]);
         get(vec![("client_id", "x".into()), uri()]).await.assert_error(400, "invalid_client");
         get(vec![id(), ("redirect_uri", "https://e.example".into())]).await.assert_error(400, "invalid_redirect_uri");
-        get(vec![id(), uri(), ("scope", "admin".into())]).await.assert_error(400, "invalid_scope");
+        let beyond = get(vec![id(), uri(), ("scope", "openid admin".into())]).await;
+        beyond.assert_error(400, "invalid_scope");
+        assert!(beyond.text.contains("not registered for the scope admin"), "{}", beyond.text);
         get(vec![id()]).await.assert_error(422, "VALIDATION_ERROR");
         let path = format!("{}/{}/revoke", crate::oauth::wire::applications(organization(&app, &ada).await), client.number);
         as_person(&app, axum::http::Method::POST, &path, &ada).send().await.assert_status(200);

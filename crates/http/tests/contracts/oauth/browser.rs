@@ -229,6 +229,7 @@ on_both_engines! {
         // What an application may be told, it is told.
         let back = sent_back(&window.open(&address(&parameters_with(&client, &[("scope", "admin")]))).await);
         assert_eq!(back["error"], "invalid_scope");
+        assert_eq!(back["error_description"], "the application is not registered for the scope admin");
     }
 
     async fn an_attacker_cannot_answer_in_the_persons_name(app: TestApp) {

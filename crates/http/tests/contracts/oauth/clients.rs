@@ -48,9 +48,18 @@ on_both_engines! {
         let client = register(&app, &ada, &body).await;
         let answer = token_request(&app, &client, &[OWN, ("scope", "read")]).send().await;
         assert_eq!(answer.assert_status(200).text_at("scope"), "read");
-        for scope in ["admin", "read admin", "openid", "full", "read  write", "\u{e9}"] {
+        for (scope, why) in [
+            ("admin", "the application is not registered for the scope admin"),
+            ("read admin", "the application is not registered for the scope admin"),
+            ("openid", "the scope openid is about a person: in its own name an application does not have it"),
+            ("full", "the scope full is unknown; the nearest one is "),
+            ("read  write", "a scope is printable ASCII without spaces, quotes and backslashes"),
+            ("\u{e9}", "a scope is printable ASCII without spaces, quotes and backslashes"),
+        ] {
             let answer = token_request(&app, &client, &[OWN, ("scope", scope)]).send().await;
             assert_flat(&answer, 400, "invalid_scope");
+            let said = answer.text_at("error_description");
+            assert!(said.starts_with(why), "{scope}: {said}");
         }
     }
 

@@ -305,6 +305,28 @@ on_both_engines! {
         assert_eq!(answer.assert_status(200).text_at("token_type"), "DPoP");
     }
 
+    async fn an_operator_has_everybody_prove_a_key(engine: Engine) {
+        let app = TestApp::builder(engine).settings(|settings| {
+            let mut rules = settings.oauth.rules.clone();
+            rules.require_dpop = true;
+            settings.set_oauth(rules);
+        }).start().await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let (client, public) = (register(&app, &ada, &described()).await, register_public(&app, &ada).await);
+        let holder = Holder::new(1);
+        let own = [("grant_type", "client_credentials")];
+        assert_flat(&token_request(&app, &client, &own).send().await, 400, "invalid_dpop_proof");
+        let answer = holder.token_request(&app, &client, &own).send().await;
+        assert_eq!(answer.assert_status(200).text_at("token_type"), "DPoP");
+        for client in [&client, &public] {
+            let once = code(&app, &ada, client).await;
+            assert_flat(&crate::oauth::wire::exchange(&app, client, &once).await, 400, "invalid_dpop_proof");
+            holder.exchange(&app, client, &once).await.assert_status(200);
+        }
+        // People who sign in by a contract's own client are no application.
+        assert_eq!(me(&app, &ada.access_token).await, 200);
+    }
+
     async fn proofs_repeat_a_nonce_where_the_operator_wants_it(engine: Engine) {
         let app = TestApp::builder(engine).settings(with_nonces).start().await;
         let ada = app.sign_up_rivergen_verified(ADA).await;

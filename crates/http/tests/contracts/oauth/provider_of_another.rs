@@ -10,7 +10,7 @@ use tidegate_testkit::social::{OidcConfig, SocialConfig, SocialSecret};
 use tidegate_testkit::{Answer, Engine, Fixture, PASSWORD, TestApp, on_both_engines};
 use tokio::net::TcpListener;
 
-use super::wire::{ADA, register};
+use super::wire::{ADA, claims, exchange, register, sent_back};
 use crate::pages::heading;
 use crate::pages::sign_in::window::Window;
 
@@ -125,6 +125,41 @@ on_both_engines! {
         let answer = at_a.press(&page, "/sign-in", &[("login", ADA), ("password", PASSWORD)]).await;
         let page = come_back(&at_b, &answer).await;
         assert_eq!(heading(&page), "Allow access?", "{}", page.text);
+    }
+
+    /// OpenID Connect Core sections 2 and 3.1.2.1: they proved who they are at A, a while before they came to B.
+    async fn when_they_signed_in_is_what_the_provider_says(two: Two) {
+        two.a.sign_up_rivergen_verified(ADA).await;
+        let owner = two.b.sign_up_rivergen_verified("owner@example.com").await;
+        let shop = register(&two.b, &owner, &crate::oauth::wire::described()).await;
+        let asked = |more: &[(&str, &str)]| {
+            let fields = [&[("scope", "openid")][..], more].concat();
+            crate::oauth::hosted::address(&crate::oauth::wire::parameters_with(&shop, &fields))
+        };
+        let at_a = Window::new(&two.a);
+        at_a.sign_in(ADA).await;
+        let signed_in_at = two.a.now().seconds();
+        for app in [&two.a, &two.b] {
+            app.advance(std::time::Duration::from_secs(120));
+        }
+        let at_b = Window::new(&two.b);
+        let page = at_b.visit(&asked(&[])).await;
+        let begun = at_b.open(&crate::pages::sign_in::social::button(&page, "headquarters")).await;
+        let to = begun.assert_status(303).header("location").strip_prefix(&two.address).unwrap().to_owned();
+        let question = at_a.visit(&to).await;
+        assert_eq!(heading(&question), "Allow access?", "{}", question.text);
+        let page = come_back(&at_b, &at_a.submit(&question, "/oauth/authorize", &[]).await).await;
+        assert_eq!(heading(&page), "Allow access?", "{}", page.text);
+        let back = sent_back(&at_b.submit(&page, "/oauth/authorize", &[]).await);
+        let tokens = exchange(&two.b, &shop, &back["code"]).await;
+        for name in ["id_token", "access_token"] {
+            assert_eq!(claims(&tokens.assert_status(200).text_at(name))["auth_time"], signed_in_at, "{name}");
+        }
+        // Two minutes are more than one, and less than five.
+        let late = sent_back(&at_b.open(&asked(&[("max_age", "60"), ("prompt", "none")])).await);
+        assert_eq!(late["error"], "login_required");
+        let recent = sent_back(&at_b.open(&asked(&[("max_age", "300"), ("prompt", "none")])).await);
+        assert!(recent.contains_key("code"), "{recent:?}");
     }
 
     async fn a_person_who_refuses_at_one_is_told_at_the_other(two: Two) {

@@ -72,6 +72,8 @@ on_both_engines! {
         for scope in ["openid profile", "admin", "fly", "read  email"] {
             assert_flat(&with(scope, next.clone()).await, 400, "invalid_scope");
         }
+        let beyond = with("openid profile", next.clone()).await;
+        assert_eq!(beyond.text_at("error_description"), "the scope profile exceeds what was granted");
         // The refresh token keeps what was granted.
         assert_eq!(refresh(&app, &client, &next).await.assert_status(200).text_at("scope"), "openid email read");
     }

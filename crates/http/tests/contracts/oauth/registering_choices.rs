@@ -148,7 +148,7 @@ on_both_engines! {
     async fn it_chooses_how_userinfo_is_signed(engine: Engine) {
         let app = start(engine).await;
         let ada = app.sign_up_rivergen_verified(ADA).await;
-        for algorithm in ["RS256", "ES256"] {
+        for algorithm in ["RS256", "ES256", "EdDSA"] {
             let (client, answer) = registered(&app, json!({ "userinfo_signed_response_alg": algorithm })).await;
             assert_eq!(answer.text_at("userinfo_signed_response_alg"), algorithm);
             let token = tokens(&app, &ada.access_token, &client).await.text_at("access_token");
@@ -161,6 +161,25 @@ on_both_engines! {
         }
         for wrong in [json!("none"), json!("HS256"), json!(1)] {
             assert_flat(&post(&app, json!({ "userinfo_signed_response_alg": wrong })).await, 400, "invalid_client_metadata");
+        }
+    }
+
+    async fn it_chooses_how_id_tokens_are_signed(engine: Engine) {
+        let app = start(engine).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        for algorithm in ["RS256", "ES256", "EdDSA"] {
+            let (client, answer) = registered(&app, json!({ "id_token_signed_response_alg": algorithm })).await;
+            assert_eq!(answer.text_at("id_token_signed_response_alg"), algorithm);
+            let id = tokens(&app, &ada.access_token, &client).await.text_at("id_token");
+            assert_eq!(format!("{:?}", jsonwebtoken::decode_header(&id).unwrap().alg), algorithm);
+        }
+        // Access tokens are signed with another algorithm from now on: nobody who named one is told another.
+        let (client, _) = registered(&app, json!({ "id_token_signed_response_alg": "ES256" })).await;
+        app.kernel().rotate_signing_key(tidegate_crypto::SigningAlgorithm::EdDsa).await.unwrap();
+        let id = tokens(&app, &ada.access_token, &client).await.text_at("id_token");
+        assert_eq!(format!("{:?}", jsonwebtoken::decode_header(&id).unwrap().alg), "ES256");
+        for wrong in [json!("none"), json!("HS256"), json!(1)] {
+            assert_flat(&post(&app, json!({ "id_token_signed_response_alg": wrong })).await, 400, "invalid_client_metadata");
         }
     }
 
@@ -188,6 +207,30 @@ on_both_engines! {
         assert_eq!(heading(&window.visit(&address(&client, &[])).await), "Sign in");
         for wrong in [json!({ "default_max_age": -1 }), json!({ "default_max_age": "soon" }), json!({ "require_auth_time": 1 })] {
             assert_flat(&post(&app, wrong).await, 400, "invalid_client_metadata");
+        }
+    }
+
+    /// OpenID Connect Registration section 2: `default_acr_values` is what counts where a request has none.
+    async fn it_chooses_how_people_sign_in_where_its_requests_do_not_say(engine: Engine) {
+        let app = start(engine).await;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        let authenticator = app.enrol_totp(&ada, "Phone").await;
+        app.advance(Duration::from_secs(30));
+        let (client, answer) = registered(&app, json!({ "default_acr_values": ["mfa"] })).await;
+        assert_eq!(answer.field("default_acr_values"), &json!(["mfa"]));
+        let window = Window::new(&app);
+        let answer = window.try_password(ADA, PASSWORD).await;
+        let page = window.follow(answer).await;
+        let code = authenticator.code(app.now());
+        window.press(&page, "/sign-in/factor", &[("code", &code), ("trust", "yes")]).await;
+        let page = window.visit("/sign-out").await;
+        window.press(&page, "/sign-out", &[]).await;
+        // The browser is trusted now: the password alone signs in, with one factor.
+        window.sign_in(ADA).await;
+        assert_eq!(heading(&window.visit(&address(&client, &[])).await), "Sign in");
+        assert_eq!(heading(&window.visit(&address(&client, &[("acr_values", "1fa")])).await), "Allow access?");
+        for wrong in [json!("mfa"), json!(["a b"]), json!([1])] {
+            assert_flat(&post(&app, json!({ "default_acr_values": wrong })).await, 400, "invalid_client_metadata");
         }
     }
 
@@ -322,5 +365,25 @@ on_both_engines! {
         }
         assert_eq!(answered, [201, 201, 201, 201, 201, 503]);
         assert_eq!(app.sql_count("select count(*) from oauth_applications where registered_from like '%203.0.113%'").await, 0);
+    }
+
+    /// A network's part is noted under the master key: another one does not make it anew while the one before still counts.
+    async fn a_network_keeps_its_part_when_the_master_key_is_replaced(engine: Engine) {
+        let app = start_with(engine, 40).await;
+        app.sign_up_rivergen_verified(ADA).await;
+        let body = json!({ "client_name": "Shop", "redirect_uris": [CALLBACK] });
+        for _ in 0..4 {
+            app.post(REGISTER).ip("203.0.113.1").json(&body).send().await.assert_status(201);
+        }
+        let node = app.another_node_under(2, &[1]).await;
+        let under_another = node.client();
+        let from = async |ip: &str| under_another.post(REGISTER).ip(ip).json(&body).send().await;
+        from("203.0.113.1").await.assert_status(201);
+        assert_flat(&from("203.0.113.1").await, 503, "temporarily_unavailable");
+        from("203.0.113.2").await.assert_status(201);
+        // Once more.
+        let node = app.another_node_under(3, &[2, 1]).await;
+        let full = node.client().post(REGISTER).ip("203.0.113.1").json(&body).send().await;
+        assert_flat(&full, 503, "temporarily_unavailable");
     }
 }

@@ -1,7 +1,8 @@
 //! POST /api/v1/auth/verify-otp and /api/v1/auth/verify-email: an address is shown to be theirs, and they are in.
 
 use serde_json::{Value, json};
-use tidegate_testkit::{Answer, Newcomer, PASSWORD, Person, TestApp, on_both_engines};
+use tidegate_domain::ContractId;
+use tidegate_testkit::{Answer, Engine, Newcomer, PASSWORD, Person, TestApp, on_both_engines};
 
 use super::wire::{
     AGENT, IP, assert_done, assert_refused, assert_told_to_wait, count_of, each_invalid, event, get_as,
@@ -154,6 +155,20 @@ on_both_engines! {
         wait(&app, 599);
         verify_code(&app, &ada.temporary_token, &code).await.assert_status(200);
         verify_link(&app, &link).await.assert_status(200);
+    }
+
+    async fn a_lifetime_under_a_minute_is_mailed_in_seconds(engine: Engine) {
+        let app = TestApp::builder(engine).settings(|settings| {
+            let profile = settings.contracts.of_mut(ContractId::RIVERGEN).unwrap();
+            profile.codes.verify_email = std::time::Duration::from_secs(45);
+        }).start().await;
+        let ada = app.sign_up_rivergen(ADA).await;
+        let mails = app.mails_to(ADA).await;
+        let said = app.kernel().render(&mails[0]).unwrap().unwrap();
+        assert!(said.text().contains("45 seconds") && !said.text().contains("0 minutes"), "{}", said.text());
+        let code = app.latest_code(ADA).await;
+        wait(&app, 44);
+        verify_code(&app, &ada.temporary_token, &code).await.assert_status(200);
     }
 
     async fn the_link_stops_working_ten_minutes_after_it_was_mailed_used_or_not(app: TestApp) {

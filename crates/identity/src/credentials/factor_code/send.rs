@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tidegate_crypto::one_time_code;
-use tidegate_delivery::Template;
+use tidegate_delivery::{Template, minutes};
 use tidegate_domain::challenge::{CODE_DIGITS, Challenge, Continuation, PendingSignIn, Purpose};
 use tidegate_domain::factor::FactorKind;
 use tidegate_domain::id::AccountId;
@@ -77,7 +77,7 @@ impl<G> Work<'_, G> {
         match recipient {
             None => Ok(()),
             Some(Recipient::Email(email)) => {
-                let minutes = expires_at.since(self.now).as_secs() / 60;
+                let minutes = minutes(expires_at.since(self.now));
                 let pending = challenge.continuation.sign_in.as_ref();
                 let provider = pending.and_then(PendingSignIn::mailbox_for).map(|to| to.title.as_str());
                 let provider = provider.unwrap_or_default();

@@ -37,7 +37,7 @@ impl From<IntroductionError> for Error {
         let code = match error {
             IntroductionError::InvalidClient => "invalid_client",
             IntroductionError::InvalidRedirectUri => "invalid_redirect_uri",
-            IntroductionError::InvalidScope => "invalid_scope",
+            IntroductionError::InvalidScope(_) => "invalid_scope",
         };
         Self::new(StatusCode::BAD_REQUEST, code, error)
     }

@@ -1,7 +1,9 @@
 //! Sign-in by other identity providers on the hosted page, each a stub on this machine.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tidegate_domain::factor::FactorKind;
 use tidegate_testkit::social::{Returned, SocialConfig};
 use tidegate_testkit::{Answer, Builder, Engine, TestApp, on_both_engines};
@@ -128,6 +130,39 @@ on_both_engines! {
         window.press(&out, "/sign-out", &[]).await;
         assert_signed_in(&sign_in(&social, &window, "google").await);
         assert_eq!(social.newest_amr().await, "fed");
+    }
+
+    /// What was shown at the provider is no newer for a second factor that is shown here, and nobody signed in there tomorrow.
+    async fn a_session_is_as_old_as_the_sign_in_at_the_provider(social: Social) {
+        let app = &social.app;
+        let ada = app.sign_up_rivergen_verified(ADA).await;
+        social.join("google", ADA).await.assert_status(200);
+        let authenticator = app.enrol_totp(&ada, "Phone").await;
+        app.advance(Duration::from_secs(30));
+        let says = |seconds: i64| {
+            social.stub("google").behave(|behaviour| {
+                behaviour.claims = Some(Arc::new(move |claims| {
+                    claims.insert("auth_time".to_owned(), json!(seconds));
+                }));
+            });
+        };
+        let newest = async || {
+            let newest = "select auth_time from sessions where dialect = 'browser' order by number desc limit 1";
+            app.sql_count(newest).await / 1_000_000
+        };
+        let an_hour_ago = app.now().seconds() - 3_600;
+        says(an_hour_ago);
+        let window = Window::new(app);
+        let page = sign_in(&social, &window, "google").await;
+        let fields = [("code", authenticator.code(app.now())), ("trust", "yes".to_owned())];
+        let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+        assert_signed_in(&window.press(&page, "/sign-in/factor", &fields).await);
+        assert_eq!(newest().await, an_hour_ago);
+        let out = window.visit("/sign-out").await;
+        window.press(&out, "/sign-out", &[]).await;
+        says(app.now().seconds() + 86_400);
+        assert_signed_in(&sign_in(&social, &window, "google").await);
+        assert_eq!(newest().await, app.now().seconds());
     }
 
     async fn an_account_that_is_there_is_joined_with_a_mailed_code(social: Social) {

@@ -96,6 +96,7 @@ fn a_clock_behind_the_database_is_wrong() {
         sealed: Vec::new(),
         created_at: Timestamp::from_seconds(1_900_000_000).micros(),
         retired_at: None,
+        id_tokens_only: false,
     };
     let before = Timestamp::from_seconds(1_800_000_000);
     assert_eq!(clock(before, &[key]).verdict, Wrong);
