@@ -74,6 +74,27 @@ macro_rules! prune {
     }};
 }
 
+/// Changes one row and, where it did, adds one that may be there already (`$unless`: what is then done instead), in one trip; answers
+/// whether both were done. On SQLite the row is added in any case: a unit in which not both were done must not be committed.
+///
+/// `$insert` is the statement up to its values; both share the placeholders.
+#[macro_export]
+macro_rules! update_and_insert {
+    ($unit:expr, $update:literal, $insert:literal, $values:literal, $unless:literal $(, $value:expr)* $(,)?) => {{
+        let (sql, rows) = if $unit.is_postgres() {
+            // Only the rows of the last part are counted.
+            let sql = concat!(
+                "with changed as (", $update, " returning 1) ", $insert, " select ", $values, " from changed ", $unless
+            );
+            (sql, 1)
+        } else {
+            (concat!($update, "; ", $insert, " values (", $values, ") ", $unless), 2)
+        };
+        let changed = $crate::execute!($unit, sql $(, $value)*);
+        changed.map(|changed| changed == rows)
+    }};
+}
+
 /// Runs one statement that writes several rows; answers how many it changed. `$values` are those of the rows' placeholders, in the
 /// statement made by [`rows`](crate::rows): first those all rows share, then row by row.
 #[macro_export]

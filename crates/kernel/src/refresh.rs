@@ -161,10 +161,7 @@ impl Kernel {
             issued_at: now,
             expires_at: now.plus(profile.refresh.lifetime).min(session_expires_at),
         };
-        if !unit.refresh_tokens().insert_child(child).await? {
-            return Ok(None);
-        }
-        if !unit.sessions().refreshed(found.session, now, session_expires_at).await? {
+        if !unit.refresh_tokens().exchange(child, session_expires_at).await? {
             return Ok(None);
         }
         unit.commit().await?;
