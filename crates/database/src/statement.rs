@@ -74,6 +74,31 @@ macro_rules! prune {
     }};
 }
 
+/// Runs several statements in one trip. None of them reads what another one writes: on PostgreSQL they are one statement and see what was
+/// there before it. Each but the last has a name, which no table has; all share the placeholders. Keys by which their rows refer to one
+/// another are checked when all are written, on SQLite in their order.
+#[macro_export]
+macro_rules! execute_together {
+    (
+        $unit:expr,
+        [$first:ident: $first_sql:literal $(, $name:ident: $sql:literal)* $(,)?],
+        $last:literal
+        $(, $value:expr)* $(,)?
+    ) => {{
+        let sql = if $unit.is_postgres() {
+            concat!(
+                "with ", stringify!($first), " as (", $first_sql, ")"
+                $(, ", ", stringify!($name), " as (", $sql, ")")*,
+                " ", $last
+            )
+        } else {
+            concat!($first_sql $(, "; ", $sql)*, "; ", $last)
+        };
+        let written = $crate::execute!($unit, sql $(, $value)*);
+        written.map(|_| ())
+    }};
+}
+
 /// Changes one row and, where it did, adds one that may be there already (`$unless`: what is then done instead), in one trip; answers
 /// whether both were done. On SQLite the row is added in any case: a unit in which not both were done must not be committed.
 ///
