@@ -99,6 +99,26 @@ macro_rules! execute_together {
     }};
 }
 
+/// Adds a row, then one that refers to it, in one trip; answers `$column` of the first where the second was added, which may do nothing on
+/// a conflict. `$found` is where SQLite, which adds one after the other, finds the first: `from accounts where id = $1`.
+#[macro_export]
+macro_rules! insert_both {
+    (
+        $unit:expr, $row:ty, $first:literal, $column:literal, $found:literal, $second:literal
+        $(, $value:expr)* $(,)?
+    ) => {{
+        let sql = if $unit.is_postgres() {
+            concat!(
+                "with added as (", $first, " returning ", $column, ") ",
+                $second, " returning (select ", $column, " from added)"
+            )
+        } else {
+            concat!($first, "; ", $second, " returning (select ", $column, " ", $found, ")")
+        };
+        $crate::fetch_optional!($unit, $row, sql $(, $value)*)
+    }};
+}
+
 /// Changes one row and, where it did, adds one that may be there already (`$unless`: what is then done instead), in one trip; answers
 /// whether both were done. On SQLite the row is added in any case: a unit in which not both were done must not be committed.
 ///

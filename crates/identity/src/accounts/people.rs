@@ -100,19 +100,15 @@ impl<G> Work<'_, G> {
         // A manager who makes an account does not choose its owner's language.
         let chosen = self.call.language(&self.app.kernel.settings.languages);
         let language = chosen.filter(|_| new.is_at_home);
-        let number = self
-            .unit
-            .accounts()
-            .insert(&NewAccount {
-                id,
-                kind: AccountKind::Individual,
-                display_name: new.display_name,
-                agreed_to_terms: new.agreed_to_terms,
-                terms_version: new.terms_version,
-                language: language.map(|tag| tag.as_str()),
-                created_at: now,
-            })
-            .await?;
+        let account = NewAccount {
+            id,
+            kind: AccountKind::Individual,
+            display_name: new.display_name,
+            agreed_to_terms: new.agreed_to_terms,
+            terms_version: new.terms_version,
+            language: language.map(|tag| tag.as_str()),
+            created_at: now,
+        };
         let identifier = NewIdentifier {
             id: entropy.uuid(now).into(),
             account: id,
@@ -121,9 +117,9 @@ impl<G> Work<'_, G> {
             is_primary: true,
             created_at: now,
         };
-        if !self.unit.accounts().insert_identifier(identifier).await? {
+        let Some(number) = self.unit.accounts().insert_identified(&account, identifier).await? else {
             return Ok(None);
-        }
+        };
         if let Some(hash) = new.password_hash {
             self.unit.accounts().set_password(id, hash, now).await?;
         }
