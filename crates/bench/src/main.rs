@@ -14,6 +14,7 @@ mod hashing;
 mod load;
 mod machine;
 mod oauth;
+mod peers;
 mod phones;
 mod report;
 mod scenarios;
@@ -81,7 +82,7 @@ struct Options {
     json: Option<PathBuf>,
     /// Only scenarios whose name contains this: starting, reading, listing, writing-sqlite, writing-postgres,
     /// phones-sqlite, phones-postgres, factors-sqlite,
-    /// factors-postgres, oauth-sqlite, oauth-postgres, signing-in, storage, discovery, sources, scale
+    /// factors-postgres, oauth-sqlite, oauth-postgres, signing-in, storage, discovery, sources, peers, scale
     #[arg(long, default_value = "")]
     only: String,
     /// How many accounts are many
@@ -93,6 +94,9 @@ struct Options {
     /// Configuration keys that an earlier program does not know, such as messages.by_network
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     without: Vec<String>,
+    /// Where the packages of the peers are (scripts/setup --peers); without it nothing is compared with them
+    #[arg(long, value_name = "DIRECTORY")]
+    peers: Option<PathBuf>,
     /// bcrypt cost of the sign-ins
     #[arg(long, default_value_t = 12)]
     cost: u32,
@@ -139,6 +143,7 @@ fn run(options: Options) -> Result<()> {
         cost: options.cost,
         machine,
         without: options.without,
+        peers: options.peers.map(|packages| packages.canonicalize()).transpose()?,
     };
     let rows = bench.run(&options.only)?;
     print!("{}", report::table(&rows));

@@ -51,6 +51,12 @@ impl Application {
         })
     }
 
+    /// A token in its own name.
+    pub(crate) async fn own_token(&self, connection: &mut Connection) -> Result<String> {
+        let request = self.form(TOKEN, &[("grant_type", "client_credentials")], None);
+        text(&connection.call(&request).await?.json(200)?, "/access_token")
+    }
+
     fn form(&self, path: &str, fields: &[(&str, &str)], proof: Option<String>) -> Vec<u8> {
         let own = [("client_id", self.id.as_str()), ("client_secret", self.secret.as_str())];
         let headers = proof.map(|proof| format!("dpop: {proof}\r\n")).unwrap_or_default();

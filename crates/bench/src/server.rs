@@ -153,7 +153,8 @@ impl Server {
         Self::start(command, &dir.join("bare-file.log"))
     }
 
-    fn start(mut command: Command, log: &Path) -> Result<Self> {
+    /// Starts a program that says where it listens as Tidegate does; what else it says goes to `log`.
+    pub(crate) fn start(mut command: Command, log: &Path) -> Result<Self> {
         let begun = Instant::now();
         let mut child = command.stdout(Stdio::piped()).stderr(File::create(log)?).spawn()?;
         let mut line = String::new();
@@ -172,8 +173,13 @@ impl Server {
 
     /// From the start of the process to its first 200.
     pub(crate) fn time_to_first_answer(&self) -> Result<Duration> {
+        self.time_to("/healthz")
+    }
+
+    /// From the start of the process to its first 200 for `path`.
+    pub(crate) fn time_to(&self, path: &str) -> Result<Duration> {
         with_connection(self.address, async |connection| {
-            connection.call(&get("/healthz", None)).await?.expect(200)
+            connection.call(&get(path, None)).await?.expect(200)
         })?;
         Ok(self.begun.elapsed())
     }
@@ -187,14 +193,23 @@ impl Server {
         Ok((measured, each))
     }
 
-    /// User and system time of all its threads so far. In hundredths of a second, the unit of Linux.
+    /// User and system time of all its threads and those of its workers so far.
     fn cpu_time(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name, which may hold anything, ends with the last parenthesis; fields 14 and 15 are the 12th and 13th after.
-        let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
-        let ticks =
-            fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-        Ok(Duration::from_millis(ticks * 10))
+        self.processes().into_iter().map(cpu_time_of).sum()
+    }
+
+    /// Its process and the workers that this one started.
+    fn processes(&self) -> Vec<u32> {
+        let first = self.child.id();
+        let children = format!("/proc/{first}/task/{first}/children");
+        let children = fs::read_to_string(children).unwrap_or_default();
+        let children = children.split_whitespace().filter_map(|process| process.parse().ok());
+        std::iter::once(first).chain(children).collect()
+    }
+
+    /// Memory of all its processes together in MB, each page that several of them share counted once.
+    pub(crate) fn memory_together(&self) -> Result<f64> {
+        self.processes().into_iter().map(|process| memory(process, "smaps_rollup", "Pss:")).sum()
     }
 
     /// Resident memory in MB: now, and the most there was.
@@ -221,17 +236,28 @@ pub(crate) fn alone(arguments: &[&OsStr]) -> Result<Value> {
 
 /// Resident memory of a process in MB: now, and the most there was.
 pub(crate) fn memory_of(process: u32) -> Result<(f64, f64)> {
-    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
-    let megabytes = |name: &str| -> Result<f64> {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no memory in /proc")?;
-        let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kibibytes * 1_024.0 / 1_000_000.0)
-    };
-    Ok((megabytes("VmRSS:")?, megabytes("VmHWM:")?))
+    Ok((memory(process, "status", "VmRSS:")?, memory(process, "status", "VmHWM:")?))
+}
+
+/// One measure of a process's memory in MB, out of a file of `/proc`.
+fn memory(process: u32, file: &str, name: &str) -> Result<f64> {
+    let text = fs::read_to_string(format!("/proc/{process}/{file}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).ok_or("no memory in /proc")?;
+    let kibibytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kibibytes * 1_024.0 / 1_000_000.0)
+}
+
+/// User and system time of all threads of a process so far. In hundredths of a second, the unit of Linux.
+fn cpu_time_of(process: u32) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name, which may hold anything, ends with the last parenthesis; fields 14 and 15 are the 12th and 13th after.
+    let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+    Ok(Duration::from_millis(ticks * 10))
 }
 
 /// A process that ends with this one, however that ends, and has no configuration in its environment.
-fn private(program: &Path) -> Command {
+pub(crate) fn private(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program).stdin(Stdio::null()).env_clear();
     if let Some(path) = std::env::var_os("PATH") {

@@ -24,6 +24,7 @@ pub(crate) struct Connection {
 /// An answer, as long as the next is not read.
 pub(crate) struct Answer<'c> {
     pub(crate) status: u16,
+    head: &'c [u8],
     pub(crate) body: &'c [u8],
 }
 
@@ -41,6 +42,20 @@ impl Answer<'_> {
         }
         let body: String = String::from_utf8_lossy(self.body).chars().take(300).collect();
         Err(format!("answered {} instead of {status}: {body}", self.status).into())
+    }
+
+    /// The cookies that it sets, as a browser would send them back.
+    pub(crate) fn cookies(&self) -> Result<String> {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut answer = httparse::Response::new(&mut headers);
+        answer.parse(self.head)?;
+        let set = answer.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("set-cookie"));
+        let mut cookies = Vec::new();
+        for header in set {
+            let cookie = std::str::from_utf8(header.value)?;
+            cookies.push(cookie.split(';').next().unwrap_or_default().trim());
+        }
+        Ok(cookies.join("; "))
     }
 }
 
@@ -74,7 +89,8 @@ impl Connection {
                     None => {}
                 }
             };
-            return Ok(Answer { status, body: self.inbox.get(head..end).unwrap_or_default() });
+            let (head, body) = (self.inbox.get(..head), self.inbox.get(head..end));
+            return Ok(Answer { status, head: head.unwrap_or_default(), body: body.unwrap_or_default() });
         }
     }
 }
@@ -195,6 +211,14 @@ mod tests {
         let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
         assert_eq!(head_of(chunked).unwrap(), Some((200, chunked.len(), Length::Chunked)));
         assert!(head_of(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn cookies_are_sent_back_without_their_attributes() {
+        let head =
+            b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1%3D; Path=/; HttpOnly\r\nx: y\r\nset-cookie: b=2\r\n\r\n";
+        let answer = Answer { status: 200, head, body: b"" };
+        assert_eq!(answer.cookies().unwrap(), "a=1%3D; b=2");
     }
 
     #[test]

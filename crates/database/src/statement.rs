@@ -74,6 +74,72 @@ macro_rules! prune {
     }};
 }
 
+/// Runs several statements in one trip. None of them reads what another one writes: on PostgreSQL they are one statement and see what was
+/// there before it. Each but the last has a name, which no table has; all share the placeholders. Keys by which their rows refer to one
+/// another are checked when all are written, on SQLite in their order.
+#[macro_export]
+macro_rules! execute_together {
+    (
+        $unit:expr,
+        [$first:ident: $first_sql:literal $(, $name:ident: $sql:literal)* $(,)?],
+        $last:literal
+        $(, $value:expr)* $(,)?
+    ) => {{
+        let sql = if $unit.is_postgres() {
+            concat!(
+                "with ", stringify!($first), " as (", $first_sql, ")"
+                $(, ", ", stringify!($name), " as (", $sql, ")")*,
+                " ", $last
+            )
+        } else {
+            concat!($first_sql $(, "; ", $sql)*, "; ", $last)
+        };
+        let written = $crate::execute!($unit, sql $(, $value)*);
+        written.map(|_| ())
+    }};
+}
+
+/// Adds a row, then one that refers to it, in one trip; answers `$column` of the first where the second was added, which may do nothing on
+/// a conflict. `$found` is where SQLite, which adds one after the other, finds the first: `from accounts where id = $1`.
+#[macro_export]
+macro_rules! insert_both {
+    (
+        $unit:expr, $row:ty, $first:literal, $column:literal, $found:literal, $second:literal
+        $(, $value:expr)* $(,)?
+    ) => {{
+        let sql = if $unit.is_postgres() {
+            concat!(
+                "with added as (", $first, " returning ", $column, ") ",
+                $second, " returning (select ", $column, " from added)"
+            )
+        } else {
+            concat!($first, "; ", $second, " returning (select ", $column, " ", $found, ")")
+        };
+        $crate::fetch_optional!($unit, $row, sql $(, $value)*)
+    }};
+}
+
+/// Changes one row and, where it did, adds one that may be there already (`$unless`: what is then done instead), in one trip; answers
+/// whether both were done. On SQLite the row is added in any case: a unit in which not both were done must not be committed.
+///
+/// `$insert` is the statement up to its values; both share the placeholders.
+#[macro_export]
+macro_rules! update_and_insert {
+    ($unit:expr, $update:literal, $insert:literal, $values:literal, $unless:literal $(, $value:expr)* $(,)?) => {{
+        let (sql, rows) = if $unit.is_postgres() {
+            // Only the rows of the last part are counted.
+            let sql = concat!(
+                "with changed as (", $update, " returning 1) ", $insert, " select ", $values, " from changed ", $unless
+            );
+            (sql, 1)
+        } else {
+            (concat!($update, "; ", $insert, " values (", $values, ") ", $unless), 2)
+        };
+        let changed = $crate::execute!($unit, sql $(, $value)*);
+        changed.map(|changed| changed == rows)
+    }};
+}
+
 /// Runs one statement that writes several rows; answers how many it changed. `$values` are those of the rows' placeholders, in the
 /// statement made by [`rows`](crate::rows): first those all rows share, then row by row.
 #[macro_export]

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tidegate_crypto::{PlainToken, TokenHash};
+use tidegate_database::StoreError;
 use tidegate_domain::audit::Action;
 use tidegate_domain::refresh::Verdict;
 use tidegate_domain::session::EndReason;
@@ -152,7 +153,9 @@ impl Kernel {
         let session_expires_at = profile.session.extended(now, found.times);
         let tokens = self.token_set(profile, bearer(found, granted, session_expires_at), child, now)?;
 
-        let mut unit = self.store.begin().await?;
+        // One statement, which writes both or, when another request was first, no child: a transaction around it would be two more
+        // trips. All that a lost race then leaves on PostgreSQL is the session's activity, which the winner notes as well.
+        let mut unit = self.store.begin_single().await?;
         let child = NewRefreshToken {
             id: self.entropy.uuid(now).into(),
             session: found.session,
@@ -161,10 +164,17 @@ impl Kernel {
             issued_at: now,
             expires_at: now.plus(profile.refresh.lifetime).min(session_expires_at),
         };
-        if !unit.refresh_tokens().insert_child(child).await? {
-            return Ok(None);
-        }
-        if !unit.sessions().refreshed(found.session, now, session_expires_at).await? {
+        let exchanged = unit.refresh_tokens().exchange(child, session_expires_at).await;
+        let exchanged = match exchanged {
+            // The server closed the connection meanwhile. A unit that begins replaces it; were the token exchanged, it has a child now.
+            Err(StoreError::Unavailable(_)) => {
+                drop(unit);
+                unit = self.store.begin().await?;
+                unit.refresh_tokens().exchange(child, session_expires_at).await?
+            }
+            exchanged => exchanged?,
+        };
+        if !exchanged {
             return Ok(None);
         }
         unit.commit().await?;

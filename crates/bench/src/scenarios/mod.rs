@@ -4,6 +4,7 @@ mod discovery;
 mod factors;
 mod listing;
 mod oauth;
+mod peers;
 mod phones;
 mod reading;
 mod scale;
@@ -50,13 +51,15 @@ pub(crate) struct Bench {
     pub(crate) machine: Machine,
     /// Configuration keys that the program does not know.
     pub(crate) without: Vec<String>,
+    /// Where the packages of the peers are, if they are installed.
+    pub(crate) peers: Option<PathBuf>,
 }
 
 impl Bench {
     /// Runs those whose name contains `only`.
     pub(crate) fn run(&self, only: &str) -> Result<Vec<Row>> {
         type Scenario = fn(&Bench) -> Result<Vec<Row>>;
-        let scenarios: [(&str, Scenario); 16] = [
+        let scenarios: [(&str, Scenario); 17] = [
             ("starting", starting::measure),
             ("reading", reading::measure),
             ("listing", listing::measure),
@@ -72,6 +75,7 @@ impl Bench {
             ("storage", storage::measure),
             ("discovery", discovery::measure),
             ("sources", sources::measure),
+            ("peers", peers::measure),
             ("scale", scale::measure),
         ];
         let mut rows = Vec::new();

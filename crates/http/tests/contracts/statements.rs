@@ -36,6 +36,9 @@ fn trip(line: &str) -> Option<String> {
     // A statement of a few words is its own summary.
     let sql = if whole.len() > 2 { whole } else { summary };
     let sql = sql.replace("\\n", " ").replace('"', " ");
+    if sql.trim_start().starts_with("with ") || sql.contains(';') {
+        return several(&sql);
+    }
     let mut words = sql.split_whitespace();
     let verb = words.next()?;
     let before_table = match verb {
@@ -46,6 +49,22 @@ fn trip(line: &str) -> Option<String> {
     };
     // What tells other nodes is about no table: nodes that begin to listen to one another run it, too.
     Some(format!("{verb} {}", words.skip_while(|word| *word != before_table).nth(1)?))
+}
+
+/// Statements that are run in one trip.
+fn several(sql: &str) -> Option<String> {
+    let words: Vec<&str> = sql.split_whitespace().map(|word| word.trim_start_matches('(')).collect();
+    let writes = words.iter().enumerate().filter_map(|(place, word)| {
+        let is_part = place > 0 && ["do", "for"].contains(&words[place - 1]);
+        let table = match *word {
+            "insert" | "delete" => words.get(place + 2)?,
+            "update" if !is_part => words.get(place + 1)?,
+            _ => return None,
+        };
+        Some(format!("{word} {table}"))
+    });
+    let writes: Vec<String> = writes.collect();
+    (!writes.is_empty()).then(|| writes.join(" + "))
 }
 
 on_both_engines! {

@@ -5,6 +5,7 @@ pub mod change_account;
 pub mod claims_repository;
 pub mod confirm_email_change;
 pub mod create_account;
+mod insert_identified;
 pub(crate) mod invitation;
 pub mod link_purpose;
 pub mod list_accounts;

@@ -9,7 +9,7 @@ use tidegate_kernel::fault::Fault;
 use tidegate_kernel::issue::SignInTarget;
 
 use crate::accounts::repository::{NewAccount, NewIdentifier};
-use crate::organizations::repository::{NewMembership, NewOrganization, NewWorkspace};
+use crate::organizations::repository::{NewMembership, NewOrganization, NewWorkspace, PersonalOrganization};
 use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
@@ -100,19 +100,15 @@ impl<G> Work<'_, G> {
         // A manager who makes an account does not choose its owner's language.
         let chosen = self.call.language(&self.app.kernel.settings.languages);
         let language = chosen.filter(|_| new.is_at_home);
-        let number = self
-            .unit
-            .accounts()
-            .insert(&NewAccount {
-                id,
-                kind: AccountKind::Individual,
-                display_name: new.display_name,
-                agreed_to_terms: new.agreed_to_terms,
-                terms_version: new.terms_version,
-                language: language.map(|tag| tag.as_str()),
-                created_at: now,
-            })
-            .await?;
+        let account = NewAccount {
+            id,
+            kind: AccountKind::Individual,
+            display_name: new.display_name,
+            agreed_to_terms: new.agreed_to_terms,
+            terms_version: new.terms_version,
+            language: language.map(|tag| tag.as_str()),
+            created_at: now,
+        };
         let identifier = NewIdentifier {
             id: entropy.uuid(now).into(),
             account: id,
@@ -121,9 +117,9 @@ impl<G> Work<'_, G> {
             is_primary: true,
             created_at: now,
         };
-        if !self.unit.accounts().insert_identifier(identifier).await? {
+        let Some(number) = self.unit.accounts().insert_identified(&account, identifier).await? else {
             return Ok(None);
-        }
+        };
         if let Some(hash) = new.password_hash {
             self.unit.accounts().set_password(id, hash, now).await?;
         }
@@ -159,38 +155,34 @@ impl<G> Work<'_, G> {
             ("", None) => "Personal",
             (name, _) => name,
         };
-        let mut organizations = self.unit.organizations();
-        organizations
-            .insert(NewOrganization {
+        let new = PersonalOrganization {
+            organization: NewOrganization {
                 id: organization,
                 name,
                 domain: email.map_or("", EmailAddress::domain),
                 plan: "free",
                 created_at: now,
-            })
-            .await?;
-        organizations
-            .insert_workspace(NewWorkspace {
+            },
+            workspace: NewWorkspace {
                 id: workspace,
                 organization,
                 name: "Default Workspace",
                 slug: "default-workspace",
                 is_default: true,
                 created_at: now,
-            })
-            .await?;
-        let roles = Role::LISTED.map(|(_, name)| (entropy.uuid(now), name));
-        organizations.insert_roles(organization, &roles).await?;
-        let membership = NewMembership {
-            id: entropy.uuid(now).into(),
-            account: owner,
-            organization,
-            role: Role::Owner,
-            source: of.source,
-            is_home: of.is_at_home,
-            joined_at: now,
+            },
+            roles: Role::LISTED.map(|(_, name)| (entropy.uuid(now), name)),
+            owner: NewMembership {
+                id: entropy.uuid(now).into(),
+                account: owner,
+                organization,
+                role: Role::Owner,
+                source: of.source,
+                is_home: of.is_at_home,
+                joined_at: now,
+            },
         };
-        organizations.insert_membership(membership, workspace).await?;
+        self.unit.organizations().insert_personal(new).await?;
         Ok(SignInTarget { organization, workspace: Some(workspace), role: Role::Owner })
     }
 }

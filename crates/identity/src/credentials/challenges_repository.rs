@@ -1,7 +1,7 @@
 //! Challenges: codes and links sent out, to be sent back once.
 
 use sqlx::types::Json;
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional, prune};
+use tidegate_database::{Result, StoreError, Unit, execute, execute_together, fetch_optional, prune};
 use tidegate_domain::challenge::{Challenge, Continuation, MAX_LINK_USES, Purpose};
 use tidegate_domain::id::{AccountId, ChallengeId};
 use tidegate_domain::{ContractId, Timestamp};
@@ -305,18 +305,29 @@ impl Challenges<'_> {
         Ok(())
     }
 
-    /// Removes the challenges of that purpose that were sent to an address: another takes their place.
+    /// Adds a challenge in the place of those of its purpose that were sent to its address.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn supersede(&mut self, purpose: Purpose, address: &str) -> Result<()> {
-        execute!(
+    pub async fn replace(&mut self, new: &NewChallenge<'_>) -> Result<()> {
+        execute_together!(
             self.0,
-            "delete from challenges where purpose = $1 and address = $2",
-            purpose.as_str(),
-            address,
-        )?;
-        Ok(())
+            [replaced: "delete from challenges where purpose = $3 and address = $4"],
+            "insert into challenges (id, account_id, purpose, address, handle_hash, link_hash, code_mac, attempts,
+                link_uses, dialect, continuation, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, $10, $11)",
+            new.id.0,
+            new.account.map(Uuid::from),
+            new.purpose.as_str(),
+            new.address,
+            new.handle_hash,
+            new.link_hash,
+            new.code_mac,
+            new.contract.as_str(),
+            Json(new.continuation),
+            new.created_at.micros(),
+            new.expires_at.micros(),
+        )
     }
 
     /// Removes the account's challenges of that purpose that were sent through one contract.

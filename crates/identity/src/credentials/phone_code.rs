@@ -74,8 +74,7 @@ impl Identity {
         let new = work.new_challenge(purpose.challenge(), phone.expose());
         let mac = self.code_mac(new.id, code.expose());
         let new = NewChallenge { account, code_mac: Some(&mac), ..new };
-        work.unit.challenges().supersede(new.purpose, new.address).await?;
-        work.unit.challenges().insert(&new).await?;
+        work.unit.challenges().replace(&new).await?;
         let subject = Subject { account, ..Subject::default() };
         work.audit(Action::CodeTexted, subject, json!({ "purpose": new.purpose.as_str() })).await?;
         let text = CodeText {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sqlx::types::Json;
 use tidegate_database::{
-    MOST_ROWS, Result, Unit, execute, execute_rows, fetch_all, fetch_one, fetch_optional, rows,
+    MOST_ROWS, Result, Unit, execute, execute_rows, execute_together, fetch_all, fetch_one, fetch_optional,
+    rows,
 };
 use tidegate_domain::account::{MemberOrganization, Workspace};
 use tidegate_domain::id::{AccountId, MembershipId, OrganizationId, WorkspaceId};
@@ -108,7 +109,75 @@ impl From<WorkspaceRow> for Workspace {
     }
 }
 
+/// An organization with all that everybody's own has.
+#[derive(Clone, Copy, Debug)]
+pub struct PersonalOrganization<'a> {
+    /// The organization itself.
+    pub organization: NewOrganization<'a>,
+    /// Its workspace.
+    pub workspace: NewWorkspace<'a>,
+    /// The roles its members can be given, each with its key.
+    pub roles: [(Uuid, &'static str); 3],
+    /// Its owner, who has access to the workspace.
+    pub owner: NewMembership<'a>,
+}
+
+impl NewMembership<'_> {
+    /// What a manager made is an invitation until it is accepted.
+    fn accepted_at(&self) -> Option<i64> {
+        (self.source != MANAGED).then(|| self.joined_at.micros())
+    }
+}
+
 impl Organizations<'_> {
+    /// Adds a person's own organization, in one trip.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn insert_personal(&mut self, new: PersonalOrganization<'_>) -> Result<()> {
+        let PersonalOrganization { organization, workspace, roles: [one, two, three], owner } = new;
+        execute_together!(
+            self.0,
+            [
+                organization: "insert into organizations (id, name, domain, plan, settings, created_at, updated_at)
+                    values ($1, $2, $3, $4, $5, $6, $6)",
+                workspace: "insert into workspaces (id, organization_id, name, slug, is_default, created_at)
+                    values ($7, $1, $8, $9, $10, $11)",
+                listed: "insert into roles (organization_id, id, name)
+                    values ($1, $12, $13), ($1, $14, $15), ($1, $16, $17)",
+                membership: "insert into memberships (id, account_id, organization_id, role, source, is_home, joined_at, accepted_at)
+                    values ($18, $19, $1, $20, $21, $22, $23, $24)",
+            ],
+            "insert into membership_workspaces (membership_id, workspace_id) values ($18, $7)",
+            organization.id.0,
+            organization.name,
+            organization.domain,
+            organization.plan,
+            Json(Document::default()),
+            organization.created_at.micros(),
+            workspace.id.0,
+            workspace.name,
+            workspace.slug,
+            workspace.is_default,
+            workspace.created_at.micros(),
+            one.0,
+            one.1,
+            two.0,
+            two.1,
+            three.0,
+            three.1,
+            owner.id.0,
+            owner.account.0,
+            owner.role.as_str(),
+            owner.source,
+            owner.is_home,
+            owner.joined_at.micros(),
+            owner.accepted_at(),
+        )?;
+        self.0.touch_account(owner.account);
+        Ok(())
+    }
+
     /// Adds an organization; answers its number.
     ///
     /// # Errors
@@ -185,8 +254,7 @@ impl Organizations<'_> {
             new.source,
             new.is_home,
             new.joined_at.micros(),
-            // What a manager made is an invitation until it is accepted.
-            (new.source != MANAGED).then(|| new.joined_at.micros()),
+            new.accepted_at(),
         )?;
         execute!(
             self.0,

@@ -1,6 +1,6 @@
 //! Refresh tokens: hashes only.
 
-use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional};
+use tidegate_database::{Result, StoreError, Unit, execute, fetch_optional, update_and_insert};
 use tidegate_domain::id::{AccountId, ApplicationId, OrganizationId, RefreshTokenId, SessionId};
 use tidegate_domain::refresh::Presented;
 use tidegate_domain::session::{AmrSet, SessionTimes};
@@ -186,6 +186,33 @@ impl RefreshTokens<'_> {
             new.expires_at.micros(),
         )?;
         Ok(added == 1)
+    }
+
+    /// Exchanges a token: notes that its session was refreshed, and adds the token's child. False when the session has ended
+    /// meanwhile, or the token has a child; then the unit must not be committed. Of any number who exchange a token at once, one does,
+    /// and the others wait for it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn exchange(
+        &mut self,
+        child: NewRefreshToken<'_>,
+        session_expires_at: Timestamp,
+    ) -> Result<bool> {
+        update_and_insert!(
+            self.0,
+            "update sessions set last_activity_at = $5, expires_at = $7 where id = $2 and revoked_at is null",
+            "insert into refresh_tokens (id, session_id, token_hash, parent_id, issued_at, expires_at)",
+            "$1, $2, $3, $4, $5, $6",
+            "on conflict do nothing",
+            child.id.0,
+            child.session.0,
+            child.hash,
+            child.parent.map(Uuid::from),
+            child.issued_at.micros(),
+            child.expires_at.micros(),
+            session_expires_at.micros(),
+        )
     }
 
     /// What the deleted account of a token's session was called. None when the account is not deleted, or forgotten.

@@ -295,9 +295,8 @@ on_both_engines! {
             kept.push(add(&world, &to(address)).await);
         }
         let mut unit = world.store.begin().await.unwrap();
-        unit.challenges().supersede(purpose, ours).await.unwrap();
         let newest = to(ours);
-        unit.challenges().insert(&newest).await.unwrap();
+        unit.challenges().replace(&newest).await.unwrap();
         unit.commit().await.unwrap();
         let found = read!(world.store, unit => unit.challenges().latest_to(purpose, ours)).unwrap();
         assert_eq!(found.id, newest.id);

@@ -5,7 +5,9 @@ use tidegate_database::StoreError;
 use tidegate_domain::id::{AccountId, WorkspaceId};
 use tidegate_domain::{Document, Role, Timestamp};
 use tidegate_identity::IdentityTables;
-use tidegate_identity::organizations::repository::{NewMembership, NewOrganization, NewWorkspace};
+use tidegate_identity::organizations::repository::{
+    NewMembership, NewOrganization, NewWorkspace, PersonalOrganization,
+};
 use tidegate_testkit::{concurrently, on_both_engines};
 use uuid::Uuid;
 
@@ -72,6 +74,52 @@ on_both_engines! {
             (seen[0].name.as_str(), seen[0].slug.as_str(), seen[0].created_at),
             ("Workshop", "first", NOW)
         );
+    }
+
+    async fn a_persons_own_organization_is_made_whole_or_not_at_all(world: World) {
+        let (ada, id, key) = (world.account().await, world.key(), world.key());
+        let host = Member { account: ada, organization: id, workspace: key };
+        let new = PersonalOrganization {
+            organization: NewOrganization {
+                id,
+                name: "Ada's",
+                domain: "ada.example",
+                plan: "free",
+                created_at: NOW,
+            },
+            workspace: workspace(&host, "first", true),
+            roles: ["Admin", "Developer", "Viewer"].map(|name| (world.key(), name)),
+            owner: world.membership(id, ada, Role::Owner),
+        };
+        commit!(world.store, unit => unit.organizations().insert_personal(new));
+        let target = read!(world.store, unit => unit.organizations().sign_in_target(ada, None)).unwrap();
+        assert_eq!((target.organization, target.workspace, target.role), (id, Some(key), Role::Owner));
+        assert_eq!(world.database.sql_texts("select name from roles order by name").await, ["Admin", "Developer", "Viewer"]);
+        assert_eq!(world.database.sql_count("select count(*) from memberships where accepted_at is not null").await, 1);
+
+        // What a manager makes waits to be accepted.
+        let (eve, id) = (world.account().await, world.key());
+        let invited = PersonalOrganization {
+            organization: NewOrganization { id, ..new.organization },
+            workspace: NewWorkspace { id: world.key(), ..new.workspace },
+            roles: new.roles.map(|(_, name)| (world.key(), name)),
+            owner: NewMembership { source: "managed", ..world.membership(id, eve, Role::Owner) },
+        };
+        commit!(world.store, unit => unit.organizations().insert_personal(invited));
+        assert_eq!(world.database.sql_count("select count(*) from memberships where accepted_at is null").await, 1);
+
+        // Its owner is no account: nothing of it is made.
+        let mut unit = world.store.begin().await.unwrap();
+        let orphan = PersonalOrganization {
+            organization: NewOrganization { id: world.key(), ..new.organization },
+            workspace: NewWorkspace { id: world.key(), ..new.workspace },
+            roles: new.roles.map(|(_, name)| (world.key(), name)),
+            owner: NewMembership { id: world.key(), account: world.key(), ..new.owner },
+        };
+        assert!(unit.organizations().insert_personal(orphan).await.is_err());
+        drop(unit);
+        assert_eq!(world.database.sql_count("select count(*) from organizations").await, 2);
+        assert_eq!(world.database.sql_count("select count(*) from roles").await, 6);
     }
 
     async fn organizations_are_listed_in_the_order_they_were_joined(world: World) {

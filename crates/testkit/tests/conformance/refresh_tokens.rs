@@ -222,6 +222,75 @@ on_both_engines! {
         assert_eq!(world.database.sql_count("select count(*) from refresh_tokens").await, 2);
     }
 
+    async fn an_exchange_adds_the_child_and_extends_the_session_or_does_neither(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let session = world.session(&ada, 7_200).await;
+        let hash = world.hash();
+        let parent = world.refresh_token(session, &hash, None).await;
+        let (one, two) = (world.hash(), world.hash());
+        let child = |hash, parent| NewRefreshToken {
+            id: world.key(),
+            session,
+            hash,
+            parent: Some(parent),
+            issued_at: at(30),
+            expires_at: at(3_630),
+        };
+        let first = child(&one, parent);
+        assert!(commit!(world.store, unit => unit.refresh_tokens().exchange(first, at(7_230))));
+        let found = read!(world.store, unit => unit.refresh_tokens().find(&hash)).unwrap();
+        assert_eq!(found.child_hash.as_deref(), Some(&one[..]));
+        assert_eq!((found.presented.rotated_at, found.times.expires_at), (Some(at(30)), at(7_230)));
+        let active = read!(world.store, unit => unit.sessions().active(ada.account, at(30)));
+        assert_eq!((active[0].last_activity_at, active[0].expires_at), (at(30), at(7_230)));
+
+        // A token that has a child gets no other; where the unit is not committed, nothing has changed.
+        let mut unit = world.store.begin().await.unwrap();
+        let late = NewRefreshToken { issued_at: at(40), ..child(&two, parent) };
+        assert!(!unit.refresh_tokens().exchange(late, at(7_240)).await.unwrap());
+        drop(unit);
+        let active = read!(world.store, unit => unit.sessions().active(ada.account, at(40)));
+        assert_eq!((active[0].last_activity_at, active[0].expires_at), (at(30), at(7_230)));
+
+        assert!(commit!(world.store, unit => unit.sessions().end(session, EndReason::Revoked, at(50))));
+        let mut unit = world.store.begin().await.unwrap();
+        let ended = child(&two, first.id);
+        assert!(!unit.refresh_tokens().exchange(ended, at(7_250)).await.unwrap());
+        drop(unit);
+        assert_eq!(world.database.sql_count("select count(*) from refresh_tokens").await, 2);
+    }
+
+    // The others wait for the first one, and none fails.
+    async fn of_twenty_who_exchange_a_token_and_extend_its_session_at_once_one_does(world: World) {
+        let ada = world.member("ada@example.com").await;
+        let session = world.session(&ada, 7_200).await;
+        let parent = world.refresh_token(session, &world.hash(), None).await;
+        let children: Vec<(RefreshTokenId, [u8; 32])> =
+            (0..20).map(|_| (world.key(), world.hash())).collect();
+        let exchanged = concurrently(20, |number| {
+            let (store, (id, hash)) = (world.store.clone(), children[number]);
+            async move {
+                let child = NewRefreshToken {
+                    id,
+                    session,
+                    hash: &hash,
+                    parent: Some(parent),
+                    issued_at: at(1),
+                    expires_at: at(3_600),
+                };
+                let mut unit = store.begin().await.unwrap();
+                let is_first = unit.refresh_tokens().exchange(child, at(7_201)).await.unwrap();
+                if is_first {
+                    unit.commit().await.unwrap();
+                }
+                is_first
+            }
+        })
+        .await;
+        assert_eq!(exchanged.iter().filter(|exchanged| **exchanged).count(), 1);
+        assert_eq!(world.database.sql_count("select count(*) from refresh_tokens").await, 2);
+    }
+
     async fn the_token_of_a_deleted_account_says_what_it_was_called_until_that_is_forgotten(world: World) {
         let host = world.member("host@example.com").await;
         let ada = Member { account: world.person(&host, "ada@example.com").await, ..host };

@@ -6,7 +6,7 @@ use tidegate_identity::IdentityTables;
 use tidegate_identity::accounts::repository::NewIdentifier;
 use tidegate_testkit::on_both_engines;
 
-use crate::world::{NOW, World, address, at, phone, program_name};
+use crate::world::{NOW, World, account, address, at, phone, program_name};
 
 on_both_engines! {
     async fn a_number_belongs_to_whoever_took_it_first_and_signs_them_in(world: World) {
@@ -68,6 +68,22 @@ on_both_engines! {
             assert!(commit!(world.store, unit => unit.accounts().insert_identifier(new)));
         }
         assert_eq!(read!(world.store, unit => unit.accounts().phone(ada)), Some(phone("+254112345678")));
+    }
+
+    async fn an_account_is_added_with_its_identifier_unless_that_is_taken(world: World) {
+        let (one, two) = (world.key(), world.key());
+        let login: LoginName = address("ada@example.com").into();
+        let identifier = |account| world.identifier(account, &login, true);
+        let number = commit!(world.store, unit => unit.accounts().insert_identified(&account(one), identifier(one)));
+        assert_eq!(number, Some(world.database.sql_count("select number from accounts").await));
+        let found = read!(world.store, unit => unit.accounts().find_for_sign_in(&login)).unwrap();
+        assert_eq!(found.account.id, one);
+
+        let mut unit = world.store.begin().await.unwrap();
+        let taken = unit.accounts().insert_identified(&account(two), identifier(two)).await.unwrap();
+        assert_eq!(taken, None);
+        drop(unit);
+        assert_eq!(world.database.sql_count("select count(*) from accounts").await, 1);
     }
 
     async fn an_identifier_known_from_the_start_needs_no_verifying(world: World) {
