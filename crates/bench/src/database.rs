@@ -5,10 +5,13 @@
 //! and a line of the audit log.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
+use crate::clients::Random;
 use crate::server::Setup;
 use crate::{Result, progress};
 
@@ -141,6 +144,43 @@ pub(crate) fn make_rows_in_postgres(address: &str, count: u64) -> Result<()> {
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut on).await?;
         sqlx::raw_sql("vacuum analyze orders").execute(&mut on).await?;
         Ok(())
+    })
+}
+
+/// Runs statements on a PostgreSQL database.
+pub(crate) fn execute(address: &str, statements: &str) -> Result<()> {
+    block_on(async {
+        let mut on = PgConnection::connect(address).await?;
+        sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut on).await?;
+        Ok(())
+    })
+}
+
+/// How many rows a second PostgreSQL gives that are asked for one by one, each by its key, through so many connections; prepared.
+pub(crate) fn points_per_second(
+    address: &str,
+    statement: &'static str,
+    connections: u64,
+    rows: u64,
+    counted: Duration,
+) -> Result<f64> {
+    block_on(async {
+        let mut open = Vec::new();
+        for seed in 0..connections {
+            open.push((PgConnection::connect(address).await?, Random(seed)));
+        }
+        let end = Instant::now() + counted;
+        let asking = open.into_iter().map(|(mut on, mut random)| async move {
+            let mut answers = 0_u64;
+            while Instant::now() < end {
+                let key = i64::try_from(1 + random.below(rows))?;
+                sqlx::query(statement).bind(key).fetch_one(&mut on).await?;
+                answers += 1;
+            }
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(answers)
+        });
+        let answers = try_join_all(asking).await?;
+        Ok(answers.into_iter().sum::<u64>() as f64 / counted.as_secs_f64())
     })
 }
 
@@ -278,6 +318,7 @@ fn inserts(spelling: &Spelling, hash: &str) -> Vec<String> {
     inserts
 }
 
-fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+/// Waits for work, outside of any measurement.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }

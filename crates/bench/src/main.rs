@@ -9,6 +9,7 @@
 mod bare;
 mod clients;
 mod database;
+mod executions;
 mod factors;
 mod hashing;
 mod load;
@@ -20,6 +21,7 @@ mod report;
 mod scenarios;
 mod server;
 mod streaming;
+mod tpch;
 mod wire;
 
 use std::path::PathBuf;
@@ -82,7 +84,8 @@ struct Options {
     json: Option<PathBuf>,
     /// Only scenarios whose name contains this: starting, reading, listing, writing-sqlite, writing-postgres,
     /// phones-sqlite, phones-postgres, factors-sqlite,
-    /// factors-postgres, oauth-sqlite, oauth-postgres, signing-in, storage, discovery, sources, peers, scale
+    /// factors-postgres, oauth-sqlite, oauth-postgres, signing-in, storage, discovery, sources, governed, planning,
+    /// points-sqlite, points-postgres, rows, questions, crowd, analytics-sqlite, analytics-postgres, peers, scale
     #[arg(long, default_value = "")]
     only: String,
     /// How many accounts are many
@@ -97,6 +100,15 @@ struct Options {
     /// Where the packages of the peers are (scripts/setup --peers); without it nothing is compared with them
     #[arg(long, value_name = "DIRECTORY")]
     peers: Option<PathBuf>,
+    /// A Python with the packages of scripts/requirements-bench.txt, for the scenario governed
+    #[arg(long)]
+    python: Option<PathBuf>,
+    /// Scale factor of TPC-H
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
+    /// Rows of a large table, and executions of analytics
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(200_000..=1_000_000))]
+    rows: u64,
     /// bcrypt cost of the sign-ins
     #[arg(long, default_value_t = 12)]
     cost: u32,
@@ -144,8 +156,11 @@ fn run(options: Options) -> Result<()> {
         machine,
         without: options.without,
         peers: options.peers.map(|packages| packages.canonicalize()).transpose()?,
+        python: options.python,
+        scale: options.scale,
+        rows: options.rows,
     };
-    let rows = bench.run(&options.only)?;
+    let (rows, failed) = bench.run(&options.only);
     print!("{}", report::table(&rows));
     println!("\n{}; load average before {load_before}", bench.machine.describe());
     if let Some(path) = options.json {
@@ -156,8 +171,9 @@ fn run(options: Options) -> Result<()> {
             "seconds": options.seconds,
             "bcrypt_cost": options.cost,
             "rows": rows,
+            "failed": failed,
         });
         std::fs::write(path, format!("{figures:#}\n"))?;
     }
-    Ok(())
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", ")).into()) }
 }

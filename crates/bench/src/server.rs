@@ -40,6 +40,8 @@ pub(crate) struct Setup {
     pub(crate) hash: Hash,
     /// Configuration keys that it does not know.
     pub(crate) without: Vec<String>,
+    /// Further lines of configuration, such as `prompts.at_once = 64`.
+    pub(crate) more: Vec<&'static str>,
 }
 
 impl Setup {
@@ -94,6 +96,9 @@ impl Setup {
         // The data sources measured are on this machine.
         if !self.without.iter().any(|key| key == "data.allowed_networks") {
             writeln!(text, "data.allowed_networks = [\"127.0.0.0/8\"]")?;
+        }
+        for line in &self.more {
+            writeln!(text, "{line}")?;
         }
         match self.hash {
             Hash::Bcrypt(cost) => writeln!(text, "[password_hash]\nscheme = \"bcrypt\"\ncost = {cost}")?,

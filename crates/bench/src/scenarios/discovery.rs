@@ -71,7 +71,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
 }
 
 /// Makes a data source, and waits until it was discovered by itself: what is measured then has the server for itself.
-fn created(server: SocketAddr, token: &str, source: &Value) -> Result<u64> {
+pub(super) fn created(server: SocketAddr, token: &str, source: &Value) -> Result<u64> {
     let (_, made) = timed(server, &post_as(SOURCES, token, source), |answer| answer.json(201))?;
     let number = made.pointer("/data/id").and_then(Value::as_u64).ok_or("a data source without a number")?;
     let begun = Instant::now();

@@ -1,12 +1,20 @@
 //! What is measured.
 
+mod analytics;
+mod crowd;
+mod data;
 mod discovery;
 mod factors;
+mod governed;
 mod listing;
 mod oauth;
 mod peers;
 mod phones;
+mod planning;
+mod points;
+mod questions;
 mod reading;
+mod rows;
 mod scale;
 mod signing_in;
 mod sources;
@@ -53,13 +61,19 @@ pub(crate) struct Bench {
     pub(crate) without: Vec<String>,
     /// Where the packages of the peers are, if they are installed.
     pub(crate) peers: Option<PathBuf>,
+    /// A Python that has the packages of scripts/requirements-bench.txt.
+    pub(crate) python: Option<PathBuf>,
+    /// The scale factor of TPC-H.
+    pub(crate) scale: f64,
+    /// How many rows a table has that is large, and how many executions are many.
+    pub(crate) rows: u64,
 }
 
 impl Bench {
-    /// Runs those whose name contains `only`.
-    pub(crate) fn run(&self, only: &str) -> Result<Vec<Row>> {
+    /// Runs those whose name contains `only`; answers their rows, and which of them failed: the others' figures are not lost by that.
+    pub(crate) fn run(&self, only: &str) -> (Vec<Row>, Vec<&'static str>) {
         type Scenario = fn(&Bench) -> Result<Vec<Row>>;
-        let scenarios: [(&str, Scenario); 17] = [
+        let scenarios: [(&'static str, Scenario); 26] = [
             ("starting", starting::measure),
             ("reading", reading::measure),
             ("listing", listing::measure),
@@ -76,16 +90,29 @@ impl Bench {
             ("discovery", discovery::measure),
             ("sources", sources::measure),
             ("peers", peers::measure),
+            ("governed", governed::measure),
+            ("planning", planning::measure),
+            ("points-sqlite", |bench| points::measure(bench, SQLITE)),
+            ("points-postgres", |bench| points::measure(bench, POSTGRES)),
+            ("rows", rows::measure),
+            ("questions", questions::measure),
+            ("crowd", crowd::measure),
+            ("analytics-sqlite", |bench| analytics::measure(bench, SQLITE)),
+            ("analytics-postgres", |bench| analytics::measure(bench, POSTGRES)),
             ("scale", scale::measure),
         ];
-        let mut rows = Vec::new();
-        for (name, scenario) in scenarios {
-            if name.contains(only) {
-                progress(&format!("== {name}"));
-                rows.extend(scenario(self)?);
+        let (mut rows, mut failed) = (Vec::new(), Vec::new());
+        for (name, scenario) in scenarios.into_iter().filter(|(name, _)| name.contains(only)) {
+            progress(&format!("== {name}"));
+            match scenario(self) {
+                Ok(measured) => rows.extend(measured),
+                Err(error) => {
+                    progress(&format!("{name} failed: {error}"));
+                    failed.push(name);
+                }
             }
         }
-        Ok(rows)
+        (rows, failed)
     }
 
     /// A set-up with a database of its own, empty.
@@ -100,6 +127,7 @@ impl Bench {
             postgres,
             hash,
             without: self.without.clone(),
+            more: Vec::new(),
         })
     }
 
