@@ -27,6 +27,7 @@ mod relation;
 mod rules;
 mod session;
 mod source;
+mod spill;
 mod table;
 #[cfg(test)]
 mod tests;

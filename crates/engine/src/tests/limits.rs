@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A query on `emp(id, t)` of so many rows, without a policy.
-fn big(count: i64, sql: &str, limits: Limits) -> Request {
+pub(super) fn big(count: i64, sql: &str, limits: Limits) -> Request {
     // Each batch has memory of its own: slices of one are counted as often as there are slices.
     let batch = |from: i64| {
         let until = (from + 8_192).min(count);
@@ -39,16 +39,16 @@ fn big(count: i64, sql: &str, limits: Limits) -> Request {
     request
 }
 
-async fn run(engine: &Engine, request: Request) -> Result<Vec<RecordBatch>, QueryError> {
+pub(super) async fn run(engine: &Engine, request: Request) -> Result<Vec<RecordBatch>, QueryError> {
     engine.query(request).await?.collect().await
 }
 
-fn seconds(seconds: u64) -> Limits {
+pub(super) fn seconds(seconds: u64) -> Limits {
     Limits { time: Duration::from_secs(seconds), ..Limits::default() }
 }
 
 /// Waits until nothing runs any more.
-async fn quiet(engine: &Engine) {
+pub(super) async fn quiet(engine: &Engine) {
     for _ in 0..600 {
         if engine.load().running == 0 && engine.load().memory_bytes == 0 {
             return;

@@ -29,6 +29,7 @@ async fn without_any_configuration_it_serves_and_stops_when_told() {
     assert!(metrics.contains("# TYPE tidegate_password_hash_queue gauge"), "{metrics}");
     assert!(metrics.contains("tidegate_queries{state=\"waiting\"} 0"), "{metrics}");
     assert!(metrics.contains("# TYPE tidegate_query_memory_bytes gauge"), "{metrics}");
+    assert!(metrics.contains("# TYPE tidegate_query_spilled_bytes gauge"), "{metrics}");
     server.signal(Signal::TERM);
     assert_eq!(server.wait(), Some(0));
 }
