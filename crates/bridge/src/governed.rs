@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Map;
+use serde_json::{Map, Value, json};
 use tidegate_catalog::Catalog;
 use tidegate_catalog::schemas::read::{StoredColumn, StoredTable};
 use tidegate_catalog::sources::{DataSource, SourceRefusal};
 use tidegate_domain::{Permission, Timestamp};
 use tidegate_engine::{
-    Code, Connected, Decision, Decisions, GovernedRelation, QueryError, RelationName, Relations, describe,
+    Code, Connected, Decision, Decisions, GovernedRelation, Pushed, QueryError, RelationName, Relations,
+    describe,
 };
 use tidegate_kernel::fault::Refused;
 use tidegate_kernel::{Fault, Kernel, Member, Reader};
@@ -314,6 +315,16 @@ impl Relations for PersonRelations {
     }
 }
 
+/// What was left to the source, for the record of what policies decided: administrators read it, and nobody else.
+fn left_to_source(decision: &Decision) -> Map<String, Value> {
+    let readings = decision.pushed.iter().map(|pushed| {
+        let Pushed { columns, filters, limit } = pushed;
+        json!({ "columns": columns, "filters": filters, "limit": limit })
+    });
+    let readings: Vec<Value> = readings.collect();
+    Map::from_iter([("pushed_down".to_owned(), Value::from(readings))])
+}
+
 /// Writes what was decided down.
 struct Recorder {
     policies: Arc<Policies>,
@@ -347,7 +358,7 @@ impl Decisions for Recorder {
                     rows_returned: Some(decision.rows),
                     rows_filtered: None,
                     ip: "",
-                    metadata: Map::new(),
+                    metadata: left_to_source(decision),
                 })
                 .collect();
             if let Err(error) = policies.record(&evaluated).await {

@@ -444,6 +444,24 @@ async fn what_was_decided_is_kept_for_each_relation() {
 }
 
 #[tokio::test]
+async fn what_was_left_to_a_source_is_kept_without_values() {
+    let engine = engine();
+    let fixture: Fixture = fixture::sqlite().await;
+    let kept = Arc::new(Kept::default());
+    let mut query =
+        request(&fixture, Caller::Eu, "select dept from emp where id > 4711 and upper(dept) = 'LAB'");
+    query.decisions = Some(Arc::clone(&kept) as _);
+    assert!(run(&engine, query).await.is_ok());
+    quiet(&engine).await;
+    let kept = kept.0.lock().unwrap();
+    let [pushed] = kept[0].pushed.as_slice() else { panic!("{:?}", kept[0].pushed) };
+    assert_eq!(pushed.columns, ["id", "region", "dept"]);
+    assert!(pushed.filters.contains(&"id > ?".to_owned()), "{pushed:?}");
+    assert!(!format!("{pushed:?}").contains("4711"), "{pushed:?}");
+    assert_eq!(pushed.limit, None, "rows are taken away above it");
+}
+
+#[tokio::test]
 async fn nothing_starts_before_the_first_query() {
     let engine = engine();
     assert!(!engine.has_started());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidegate_testkit::{Engine, Person, TestApp, concurrently, on_both_engines};
+use tidegate_testkit::{Engine, Person, TestApp, concurrently, eventually, on_both_engines};
 
 use super::script::{get, post};
 use crate::rivergen::data_sources::wire::{
@@ -171,6 +171,39 @@ on_both_engines! {
         for node in &nodes {
             let path = format!("/api/v1/queries/{}/result", completed[0]);
             node.get(&path).bearer(&ada.access_token).send().await.assert_error(403, "FORBIDDEN");
+        }
+    }
+
+    async fn administrators_see_what_was_left_to_a_source_and_others_do_not(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::alone().await);
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        let policies = get(&app, &ada, "policies").await;
+        let filter = policies.field("data.items").as_array().unwrap().iter().find(|one| one["type"] == "row_level_security");
+        let path = format!("policies/{}/evaluations", filter.unwrap()["id"]);
+        let vera = member(&app, &manager, "vera@example.com", "demo_viewer").await;
+        let data = run(&app, &vera, source, "select note from emp where id > 2").await;
+        assert_eq!(data["status"], "completed", "{data}");
+        let pushed = eventually("the record of the query", async || {
+            let found = get(&app, &ada, &path).await;
+            let item = found.assert_status(200).field("data.items").as_array()?.first()?.clone();
+            Some(item["metadata"]["pushed_down"].clone())
+        })
+        .await;
+        let reading = &pushed[0];
+        assert_eq!(reading["columns"], json!(["id", "region", "note"]), "{pushed}");
+        let filters = reading["filters"].as_array().unwrap();
+        assert!(filters.contains(&json!("id > ?")), "{pushed}");
+        // Whoever asked is told nothing of it: not what a condition reads that they do not see, nor where it is applied.
+        get(&app, &vera, &path).await.assert_error(403, "FORBIDDEN");
+        let number = data["execution_id"].clone();
+        for path in [format!("queries/{number}"), format!("queries/{number}/result"), "queries".to_owned(),
+            format!("prompts/executions/{number}/events")] {
+            let shown = get(&app, &vera, &path).await;
+            for word in ["pushed", "region"] {
+                assert!(!shown.text.contains(word), "{path}: {}", shown.text);
+            }
         }
     }
 
