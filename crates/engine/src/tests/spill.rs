@@ -67,7 +67,7 @@ async fn a_sort_larger_than_its_memory_spills_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn groups_windows_and_several_sorts_spill() {
+async fn groups_and_windows_spill() {
     let here = tempfile::tempdir().unwrap();
     let engine = spilling(here.path(), |_| {});
     for (sql, answer) in [
@@ -80,10 +80,7 @@ async fn groups_windows_and_several_sorts_spill() {
             "select count(*), sum(n) from (select row_number() over (partition by t order by id) n, id from emp)",
             "200000,2098670",
         ),
-        (
-            "select count(*) from (select id, lag(t) over (order by id desc) l from emp order by l, id limit 150000)",
-            "150000",
-        ),
+        ("select max(n) from (select row_number() over (order by t desc, id) n from emp)", "200000"),
         ("select count(*) from (select id from emp union select id + 100000 from emp)", "300000"),
     ] {
         let answered = run(&engine, big(ROWS, sql, small())).await;
