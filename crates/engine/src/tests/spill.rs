@@ -92,6 +92,72 @@ async fn groups_and_windows_spill() {
 }
 
 #[tokio::test]
+async fn a_join_without_keys_answers_right_or_not_at_all() {
+    // More than its memory, which is of two streams.
+    const WIDE: i64 = 45 * 1_024;
+    let batch = |from: i64| {
+        let ids: ArrayRef = Arc::new((from..from + 1_024).collect::<Int64Array>());
+        let texts = (from..from + 1_024).map(|id| Some(format!("{id:01000}")));
+        let texts: ArrayRef = Arc::new(texts.collect::<StringArray>());
+        RecordBatch::try_from_iter([("id", ids), ("t", texts)]).unwrap()
+    };
+    let batches: Vec<RecordBatch> = (0..45).map(|number| batch(number * 1_024)).collect();
+    let emp = GovernedRelation {
+        rows: Arc::new(InMemory::new(batches[0].schema(), batches)),
+        resolved: Arc::new(Resolved::open()),
+        hash: Arc::new(fixture::hash),
+    };
+    let relations = Arc::new(People { secret: emp.clone(), emp });
+    let here = tempfile::tempdir().unwrap();
+    let engine = spilling(here.path(), |_| {});
+    let partners = |id: i64| [100, 20_000].into_iter().filter(|other| id > *other).count();
+    let matched: usize = (0..WIDE).map(partners).sum();
+    let with: usize = (0..WIDE).filter(|id| partners(*id) > 0).count();
+    let all = usize::try_from(WIDE).unwrap();
+    let few = "(select id from emp where id = 100 or id = 20000)";
+    for (sql, answer) in [
+        (
+            format!(
+                "select count(*), count(b.id), max(length(a.t)) from emp a left join {few} b on a.id > b.id"
+            ),
+            format!("{},{matched},1000", matched + all - with),
+        ),
+        (
+            format!(
+                "select count(*), max(length(a.t)) from emp a where exists (select 1 from {few} b where a.id > b.id)"
+            ),
+            format!("{with},1000"),
+        ),
+        (
+            format!(
+                "select count(*), max(length(a.t)) from emp a where not exists (select 1 from {few} b where a.id > b.id)"
+            ),
+            format!("{},1000", all - with),
+        ),
+        (
+            format!(
+                "select count(*), count(b.id), max(length(a.t)) from emp a full join {few} b on a.id > b.id"
+            ),
+            format!("{},{matched},1000", matched + all - with),
+        ),
+    ] {
+        let mut query = request(&fixture::memory(), Caller::Eu, &sql);
+        query.relations = Arc::clone(&relations) as _;
+        query.limits = Limits { memory_bytes: 32 << 20, ..Limits::default() };
+        // Which side has to fit is the planner's choice.
+        match run(&engine, query.clone()).await {
+            Ok(answered) => assert_eq!(rows(&answered, false).concat().join(","), answer, "{sql}"),
+            Err(error) => assert_eq!(error.code, Code::LimitMemory, "{sql}: {error:?}"),
+        }
+        query.limits = Limits { memory_bytes: 256 << 20, ..Limits::default() };
+        let fits = run(&engine, query).await;
+        assert_eq!(rows(&fits.unwrap(), false).concat().join(","), answer, "{sql}");
+        quiet(&engine).await;
+        assert_eq!(engine.load().spilled_bytes, 0, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn a_query_over_its_disk_space_ends_alone_and_says_so() {
     let here = tempfile::tempdir().unwrap();
     let sort = "select t, id from emp order by t, id";
