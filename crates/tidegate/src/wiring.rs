@@ -363,8 +363,10 @@ fn query_engine(config: &Config, purpose: &Purpose) -> Result<QueryEngine, Failu
     };
     let engine = QueryEngine::new(options, limits);
     let spills = settings.spill > 0 && settings.spill_per_query > 0;
+    // Nodes that keep nothing on the disk need no data directory: the first query that spills makes it.
+    let is_there = settings.spill_directory.is_some() || directory.is_dir();
     // Commands empty nothing: a server may run beside them.
-    if spills && matches!(purpose, Purpose::Serve { .. }) {
+    if spills && is_there && matches!(purpose, Purpose::Serve { .. }) {
         prepare_spilling(config, directory, &engine)?;
     }
     Ok(engine)
