@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Map;
+use serde_json::{Map, Value, json};
 use tidegate_catalog::Catalog;
 use tidegate_catalog::schemas::read::{StoredColumn, StoredTable};
 use tidegate_catalog::sources::{DataSource, SourceRefusal};
-use tidegate_domain::Permission;
+use tidegate_domain::{Permission, Timestamp};
 use tidegate_engine::{
-    Code, Connected, Decision, Decisions, GovernedRelation, QueryError, RelationName, Relations, describe,
+    Code, Connected, Decision, Decisions, GovernedRelation, Pushed, QueryError, RelationName, Relations,
+    describe,
 };
 use tidegate_kernel::fault::Refused;
 use tidegate_kernel::{Fault, Kernel, Member, Reader};
@@ -20,7 +21,7 @@ use tidegate_policies::evaluations::record::Evaluated;
 use tidegate_policies::governed::governance::{Asker, Governance};
 use tidegate_policies::hooks::KnownRelation;
 use tidegate_policy::{Decision as Access, Limits, Resolved};
-use tidegate_prompts::hooks::queries_since;
+use tidegate_prompts::hooks::place_since;
 use tidegate_prompts::ports::{QueryCode, QueryFailure, Relation, RelationColumn};
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
@@ -49,7 +50,8 @@ pub(crate) struct PersonRelations {
     /// Each with what it is called in this query.
     sources: Vec<(String, DataSource)>,
     schemas: Vec<String>,
-    is_counted: bool,
+    /// When the query began, if it counts against the person's limits.
+    began: Option<Timestamp>,
     known: OnceCell<Vec<Known>>,
 }
 
@@ -88,7 +90,7 @@ impl PersonRelations {
             who,
             sources: Vec::new(),
             schemas: Vec::new(),
-            is_counted: false,
+            began: None,
             known: OnceCell::new(),
         })
     }
@@ -114,8 +116,8 @@ impl PersonRelations {
     }
 
     /// The same for a query that counts against the person's limits.
-    pub(crate) fn counted(self) -> Self {
-        Self { is_counted: true, ..self }
+    pub(crate) fn counted(self, began: Timestamp) -> Self {
+        Self { began: Some(began), ..self }
     }
 
     pub(crate) fn person(&self) -> tidegate_engine::Person {
@@ -208,15 +210,21 @@ impl PersonRelations {
         Connected::open(open, relation, estimate).await
     }
 
-    /// Refuses a query beyond a number of a policy.
-    async fn within(&self, most: u64, span: Duration, name: &str) -> Result<(), QueryError> {
-        let since = self.kernel.now().minus(span);
+    /// Refuses a query beyond a number of a policy. Others may begin meanwhile, here and on other nodes: those that began before this one
+    /// are counted, and it.
+    async fn within(
+        &self,
+        began: Timestamp,
+        most: u64,
+        span: Duration,
+        name: &str,
+    ) -> Result<(), QueryError> {
         let count = async {
             let mut unit = self.kernel.store.read().await?;
-            queries_since(&mut unit, self.who.organization, self.who.account, since).await
+            let Member { organization, account, .. } = self.who;
+            place_since(&mut unit, organization, account, began.minus(span), began).await
         };
         match count.await {
-            // The one that asks is among them.
             Ok(count) if u64::try_from(count).unwrap_or(0) <= most => Ok(()),
             Ok(_) => {
                 let text = format!("You may run {most} queries within {name}.");
@@ -296,17 +304,25 @@ impl Relations for PersonRelations {
     }
 
     async fn admit(&self, limits: &Limits) -> Result<(), QueryError> {
-        if !self.is_counted {
-            return Ok(());
-        }
+        let Some(began) = self.began else { return Ok(()) };
         if let Some(limited) = limits.max_queries_per_hour {
-            self.within(limited.value, HOUR, "an hour").await?;
+            self.within(began, limited.value, HOUR, "an hour").await?;
         }
         if let Some(limited) = limits.max_queries_per_day {
-            self.within(limited.value, DAY, "24 hours").await?;
+            self.within(began, limited.value, DAY, "24 hours").await?;
         }
         Ok(())
     }
+}
+
+/// What was left to the source, for the record of what policies decided: administrators read it, and nobody else.
+fn left_to_source(decision: &Decision) -> Map<String, Value> {
+    let readings = decision.pushed.iter().map(|pushed| {
+        let Pushed { columns, filters, limit } = pushed;
+        json!({ "columns": columns, "filters": filters, "limit": limit })
+    });
+    let readings: Vec<Value> = readings.collect();
+    Map::from_iter([("pushed_down".to_owned(), Value::from(readings))])
 }
 
 /// Writes what was decided down.
@@ -342,7 +358,7 @@ impl Decisions for Recorder {
                     rows_returned: Some(decision.rows),
                     rows_filtered: None,
                     ip: "",
-                    metadata: Map::new(),
+                    metadata: left_to_source(decision),
                 })
                 .collect();
             if let Err(error) = policies.record(&evaluated).await {

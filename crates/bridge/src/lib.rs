@@ -66,6 +66,14 @@ impl QueryEngine {
         Self { engine: Engine::new(options), limits }
     }
 
+    /// Makes the directory to which queries spill, and removes what a server left there that was killed.
+    ///
+    /// # Errors
+    /// When the directory cannot be used.
+    pub fn prepare_spilling(&self) -> std::io::Result<()> {
+        self.engine.prepare_spilling()
+    }
+
     /// What is running now.
     pub fn load(&self) -> Load {
         self.engine.load()

@@ -8,6 +8,7 @@ use futures_util::{FutureExt, StreamExt};
 use tidegate_catalog::Catalog;
 use tidegate_catalog::hooks::sources_seen;
 use tidegate_database::Unit;
+use tidegate_domain::Timestamp;
 use tidegate_engine::{Cancel, Code, Engine, Limits, Parameters, QueryError, Request};
 use tidegate_kernel::{Actor, Fault, Grant, Kernel, Reader};
 use tidegate_policies::Policies;
@@ -98,15 +99,23 @@ impl GovernedQueries {
             .await
     }
 
-    async fn start(&self, request: &QueryRequest, is_counted: bool) -> Result<QueryAnswer, QueryFailure> {
+    /// Where `began` is given it counts against limits, as the one that began then.
+    async fn start(
+        &self,
+        request: &QueryRequest,
+        began: Option<Timestamp>,
+    ) -> Result<QueryAnswer, QueryFailure> {
         let QueryRequest { reader, workspace, sources, schemas, .. } = request;
         let relations = self.person(reader, *workspace, sources, schemas).await?;
-        let relations = Arc::new(if is_counted { relations.counted() } else { relations });
+        let relations = Arc::new(match began {
+            Some(began) => relations.counted(began),
+            None => relations,
+        });
         let parameters = match request.parameters.as_slice() {
             [] => Parameters::None,
             values => Parameters::Positional(values.to_vec()),
         };
-        let decisions = is_counted.then(|| relations.decisions(&self.policies));
+        let decisions = began.map(|_| relations.decisions(&self.policies));
         let query = Request {
             person: relations.person(),
             relations,
@@ -138,11 +147,15 @@ impl Queries for GovernedQueries {
 
     /// The engine plans it and begins; nobody takes its rows, which ends it.
     async fn check(&self, request: &QueryRequest) -> Result<(), QueryFailure> {
-        self.start(request, false).await.map(drop)
+        self.start(request, None).await.map(drop)
     }
 
     async fn run(&self, request: QueryRequest) -> Result<QueryAnswer, QueryFailure> {
-        self.start(&request, request.purpose == Purpose::Answer).await
+        let began = match request.purpose {
+            Purpose::Answer { began } => Some(began),
+            Purpose::Lookup | Purpose::Operator => None,
+        };
+        self.start(&request, began).await
     }
 
     async fn fingerprint(

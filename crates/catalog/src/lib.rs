@@ -16,5 +16,5 @@ pub mod tables;
 pub(crate) mod work;
 
 pub use catalog::Catalog;
-pub use settings::{DataSettings, DefaultAccess};
+pub use settings::{DataSettings, DefaultAccess, QuerySettings};
 pub use tables::{CatalogTables, MIGRATIONS};

@@ -1,4 +1,6 @@
-//! What an operator decides about data sources.
+//! What an operator decides about data sources, and about queries over them.
+
+mod queries;
 
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use smart_default::SmartDefault;
 use tidegate_connect::NetworkPolicy;
 use tidegate_domain::time::seconds;
+
+pub use queries::QuerySettings;
 
 /// Who may read where no policy says anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +89,9 @@ pub struct DataSettings {
     #[schemars(with = "u64")]
     #[default(Duration::from_secs(25))]
     pub longest_wait: Duration,
+    /// What queries over data sources may use of a node. How many run at the same time is prompts.at_once, and for how long prompts.longest.
+    /// Policies may allow a person less.
+    pub queries: QuerySettings,
 }
 
 impl DataSettings {
@@ -105,7 +112,7 @@ impl DataSettings {
         let counts = [("at_once", self.at_once), ("at_once_per_organization", self.at_once_per_organization)];
         match counts.into_iter().find(|(_, count)| *count == 0) {
             Some((key, _)) => Err(format!("{key} must be at least 1")),
-            None => Ok(()),
+            None => self.queries.check().map_err(|what| format!("queries.{what}")),
         }
     }
 

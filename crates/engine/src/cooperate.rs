@@ -4,12 +4,13 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Result};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
@@ -45,7 +46,9 @@ impl PhysicalOptimizerRule for Cooperate {
                 [left, right] if pairs_all => {
                     let right: Arc<dyn ExecutionPlan> =
                         Arc::new(YieldExec::new(Arc::clone(right), Some(PIECE)));
-                    let children = vec![Arc::clone(left), right];
+                    let left =
+                        if node.is::<NestedLoopJoinExec>() { read_once(left) } else { Arc::clone(left) };
+                    let children = vec![left, right];
                     datafusion::physical_plan::replace_children_if_necessary(node, children)?
                 }
                 _ => node,
@@ -64,17 +67,33 @@ impl PhysicalOptimizerRule for Cooperate {
     }
 }
 
+/// The left side of a nested-loop join. Where it does not fit into memory, DataFusion 55.2 reads it a second time to spill it. Nodes below
+/// may have given their rows away by then: files are shared out once among the streams that read them, and what is repartitioned panics. And
+/// rows that have no partner are told once for each stream of the right side. Such a join ends with `limit_memory` instead.
+fn read_once(left: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    let was_read = Some(AtomicBool::new(false));
+    Arc::new(YieldExec { was_read, ..YieldExec::new(Arc::clone(left), None) })
+}
+
 /// Gives the thread back after each batch.
 #[derive(Debug)]
 pub(crate) struct YieldExec {
     input: Arc<dyn ExecutionPlan>,
     /// Rows of a batch at most.
     piece: Option<usize>,
+    /// Whether it was read, where that may be once.
+    was_read: Option<AtomicBool>,
 }
 
 impl YieldExec {
     fn new(input: Arc<dyn ExecutionPlan>, piece: Option<usize>) -> Self {
-        Self { input, piece }
+        Self { input, piece, was_read: None }
+    }
+
+    /// The same over another input, which was not read.
+    fn anew(&self, input: Arc<dyn ExecutionPlan>) -> Self {
+        let was_read = self.was_read.as_ref().map(|_| AtomicBool::new(false));
+        Self { input, piece: self.piece, was_read }
     }
 }
 
@@ -115,7 +134,7 @@ impl ExecutionPlan for YieldExec {
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(Self { input, piece: self.piece })),
+            (Some(input), true) => Ok(Arc::new(self.anew(input))),
             _ => datafusion::common::internal_err!("one input"),
         }
     }
@@ -125,7 +144,7 @@ impl ExecutionPlan for YieldExec {
         mut children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.is_empty()) {
-            (Some(input), true) => Ok(Arc::new(Self { input, piece: self.piece })),
+            (Some(input), true) => Ok(Arc::new(self.anew(input))),
             _ => datafusion::common::internal_err!("one input"),
         }
     }
@@ -138,6 +157,9 @@ impl ExecutionPlan for YieldExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if self.was_read.as_ref().is_some_and(|was_read| was_read.swap(true, Ordering::Relaxed)) {
+            return Err(DataFusionError::ResourcesExhausted("one side of a join does not fit".to_owned()));
+        }
         let rows = self.input.execute(partition, context)?;
         Ok(Box::pin(Yielding { rows, piece: self.piece, rest: None, due: false }))
     }

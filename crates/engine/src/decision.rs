@@ -7,6 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tidegate_policy::{Effect, PolicyRef, Resolved};
 
 use crate::relation::RelationName;
+use crate::source::Pushed;
+
+/// Readings of one relation whose records are kept.
+const MOST_READINGS: usize = 8;
 
 /// The record of one relation of one query.
 #[derive(Clone, Debug)]
@@ -23,6 +27,8 @@ pub struct Decision {
     pub masked: Vec<String>,
     /// How often the relation was read.
     pub scans: u64,
+    /// What was left to the source, for the first readings that were planned. For those who manage policies.
+    pub pushed: Vec<Pushed>,
 }
 
 /// Whoever keeps decision records. It is called once for each relation, when the query is over, whatever its end.
@@ -37,6 +43,7 @@ pub(crate) struct Tally {
     rows: AtomicU64,
     scans: AtomicU64,
     masked: Mutex<BTreeSet<String>>,
+    pushed: Mutex<Vec<Pushed>>,
 }
 
 impl Tally {
@@ -48,6 +55,14 @@ impl Tally {
         self.scans.fetch_add(1, Ordering::Relaxed);
         let mut all = self.masked.lock().unwrap_or_else(PoisonError::into_inner);
         all.extend(masked.map(str::to_owned));
+    }
+
+    /// Notes what a reading that is planned leaves to the source.
+    pub(crate) fn planned(&self, pushed: Pushed) {
+        let mut all = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() < MOST_READINGS {
+            all.push(pushed);
+        }
     }
 
     pub(crate) fn masked(&self) -> Vec<String> {
@@ -66,6 +81,7 @@ impl Tally {
             rows: self.rows.load(Ordering::Relaxed),
             masked: self.masked(),
             scans: self.scans.load(Ordering::Relaxed),
+            pushed: self.pushed.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::parameters::Parameters;
 use crate::pool::{QueryMemory, ServerMemory};
 use crate::relation::{RelationName, Relations};
 use crate::session::{Planned, Planning};
+use crate::spill::ServerDisk;
 use crate::table::{GovernedTable, Seal};
 
 /// A query of a person.
@@ -62,6 +63,7 @@ struct Inner {
     started: OnceLock<Started>,
     admission: Admission,
     memory: Arc<ServerMemory>,
+    disk: Arc<ServerDisk>,
     sessions: AtomicU64,
 }
 
@@ -90,6 +92,8 @@ pub struct Load {
     pub waiting: usize,
     /// Bytes that running queries hold.
     pub memory_bytes: usize,
+    /// Bytes that running queries keep on the disk.
+    pub spilled_bytes: u64,
 }
 
 impl Engine {
@@ -97,12 +101,14 @@ impl Engine {
     pub fn new(options: Options) -> Self {
         let admission = Admission::new(options.concurrency);
         let memory = ServerMemory::new(options.memory_bytes);
+        let disk = ServerDisk::new(options.spill_directory.as_deref(), options.spill_bytes_of_all);
         Self {
             inner: Arc::new(Inner {
                 options,
                 started: OnceLock::new(),
                 admission,
                 memory,
+                disk,
                 sessions: AtomicU64::new(1),
             }),
         }
@@ -111,7 +117,18 @@ impl Engine {
     /// What is running now.
     pub fn load(&self) -> Load {
         let (running, waiting) = self.inner.admission.counts();
-        Load { running, waiting, memory_bytes: self.inner.memory.used() }
+        let (memory_bytes, spilled_bytes) = (self.inner.memory.used(), self.inner.disk.used());
+        Load { running, waiting, memory_bytes, spilled_bytes }
+    }
+
+    /// Makes the directory to which queries spill, for this user alone, and removes what an earlier process left there. For servers: other
+    /// processes may use the same directory, and need not call this.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be used.
+    pub fn prepare_spilling(&self) -> std::io::Result<()> {
+        self.inner.disk.prepare()
     }
 
     /// Whether a query has come yet.
@@ -265,6 +282,7 @@ impl Engine {
                 tables,
                 parameters,
                 memory: QueryMemory::new(limits.memory_bytes, &inner.memory),
+                disk: &inner.disk,
                 without: without(&inner.options),
             };
             handle.block_on(planning.plan(statement))

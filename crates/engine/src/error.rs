@@ -229,8 +229,10 @@ fn carried(error: &DataFusionError) -> Option<QueryError> {
         DataFusionError::Collection(all) => all.iter().find_map(carried),
         DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
             ArrowError::ExternalError(inner) => boxed(inner.as_ref()),
+            ArrowError::IoError(_, inner) => inner.get_ref().and_then(boxed),
             _ => None,
         },
+        DataFusionError::IoError(inner) => inner.get_ref().and_then(boxed),
         _ => None,
     }
 }

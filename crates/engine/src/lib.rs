@@ -27,6 +27,7 @@ mod relation;
 mod rules;
 mod session;
 mod source;
+mod spill;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -42,4 +43,4 @@ pub use mask::Hasher;
 pub use options::{Concurrency, Limits, Options, SizeLimits};
 pub use parameters::Parameters;
 pub use relation::{GovernedRelation, RelationName, Relations};
-pub use source::{Connected, InMemory, ParquetFile, ParquetFiles, Rows, Wanted};
+pub use source::{Connected, InMemory, ParquetFile, ParquetFiles, Pushed, Rows, Wanted};

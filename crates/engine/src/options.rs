@@ -12,10 +12,12 @@ pub struct Options {
     pub stack_bytes: usize,
     /// Bytes that all queries together may hold.
     pub memory_bytes: usize,
-    /// Where queries spill to; the system's directory for temporary files if absent.
+    /// Where queries spill to, in a directory of its own there; without it none does.
     pub spill_directory: Option<PathBuf>,
     /// Bytes that one query may spill.
     pub spill_bytes: u64,
+    /// Bytes that all queries together may spill.
+    pub spill_bytes_of_all: u64,
     /// Queries that run at once.
     pub concurrency: Concurrency,
     /// How big a query may be before it is planned.
@@ -35,6 +37,7 @@ impl Default for Options {
             memory_bytes: 1 << 30,
             spill_directory: None,
             spill_bytes: 4 << 30,
+            spill_bytes_of_all: 16 << 30,
             concurrency: Concurrency::default(),
             size: SizeLimits::default(),
             row_estimates: true,

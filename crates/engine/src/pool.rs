@@ -1,13 +1,11 @@
 //! Memory of one query within that of all of them.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::common::{DataFusionError, Result};
-use datafusion::execution::memory_pool::{
-    FairSpillPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
-};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 
 /// Bytes that all queries hold, and may hold.
 #[derive(Debug)]
@@ -27,24 +25,68 @@ impl ServerMemory {
     }
 }
 
+/// Who holds what of one query's memory.
+///
+/// Operators that can spill share one half of it. The other half is for what cannot: builds of joins, results, and the merges by which an
+/// operator spills. A merge of many pieces by several columns writes their keys out in rows, which takes up to three times what the pieces
+/// take; where operators that can spill have all there is, the merge that is to make room finds none, and the query ends.
+#[derive(Debug, Default)]
+struct Shares {
+    /// Operators that can spill.
+    sharers: usize,
+    /// Bytes that they hold.
+    spillable: usize,
+    /// Bytes that others hold.
+    kept: usize,
+}
+
+impl Shares {
+    const fn used(&self) -> usize {
+        self.spillable.saturating_add(self.kept)
+    }
+
+    fn keep(&mut self, more: usize, limit: usize) -> bool {
+        let fits = self.used().checked_add(more).is_some_and(|sum| sum <= limit);
+        if fits {
+            self.kept += more;
+        }
+        fits
+    }
+
+    /// More for one that holds `own` and can spill.
+    fn share(&mut self, own: usize, more: usize, limit: usize) -> bool {
+        let most = (limit / 2).min(limit.saturating_sub(self.kept));
+        let (Some(own), Some(all)) = (own.checked_add(more), self.spillable.checked_add(more)) else {
+            return false;
+        };
+        // Not all of them need their share. One that holds little may have a piece of wide rows where there is room.
+        let fits = own <= most / self.sharers.max(1) || own <= limit / 8 && all <= most;
+        if fits {
+            self.spillable = all;
+        }
+        fits
+    }
+
+    fn of(&mut self, reservation: &MemoryReservation) -> &mut usize {
+        if reservation.consumer().can_spill() { &mut self.spillable } else { &mut self.kept }
+    }
+}
+
 /// The memory of one query. What it still holds when it is dropped is given back.
 #[derive(Debug)]
 pub(crate) struct QueryMemory {
-    used: AtomicUsize,
-    /// Divides what there is among operators that can spill, so that the first of them does not take all of it.
-    shared: FairSpillPool,
+    shares: Mutex<Shares>,
     limit: usize,
     server: Arc<ServerMemory>,
 }
 
 impl QueryMemory {
     pub(crate) fn new(limit: usize, server: &Arc<ServerMemory>) -> Arc<Self> {
-        Arc::new(Self {
-            used: AtomicUsize::new(0),
-            shared: FairSpillPool::new(limit),
-            limit,
-            server: Arc::clone(server),
-        })
+        Arc::new(Self { shares: Mutex::default(), limit, server: Arc::clone(server) })
+    }
+
+    fn shares(&self) -> MutexGuard<'_, Shares> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -53,6 +95,11 @@ fn take(used: &AtomicUsize, more: usize, limit: usize) -> bool {
         used.checked_add(more).filter(|sum| *sum <= limit)
     })
     .is_ok()
+}
+
+/// Operators that can spill look for this kind of error.
+fn exhausted(why: &str) -> DataFusionError {
+    DataFusionError::ResourcesExhausted(why.to_owned())
 }
 
 impl fmt::Display for QueryMemory {
@@ -67,43 +114,48 @@ impl MemoryPool for QueryMemory {
     }
 
     fn register(&self, consumer: &MemoryConsumer) {
-        self.shared.register(consumer);
+        if consumer.can_spill() {
+            self.shares().sharers += 1;
+        }
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
-        self.shared.unregister(consumer);
+        if consumer.can_spill() {
+            let mut shares = self.shares();
+            shares.sharers = shares.sharers.saturating_sub(1);
+        }
     }
 
     /// What cannot be refused is counted all the same.
     fn grow(&self, reservation: &MemoryReservation, more: usize) {
-        self.shared.grow(reservation, more);
-        self.used.fetch_add(more, Ordering::Relaxed);
+        *self.shares().of(reservation) += more;
         self.server.used.fetch_add(more, Ordering::Relaxed);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, less: usize) {
-        self.shared.shrink(reservation, less);
-        self.used.fetch_sub(less, Ordering::Relaxed);
+        *self.shares().of(reservation) -= less;
         self.server.used.fetch_sub(less, Ordering::Relaxed);
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, more: usize) -> Result<()> {
         if !take(&self.server.used, more, self.server.limit) {
-            // Operators that can spill look for this kind of error.
-            return Err(DataFusionError::ResourcesExhausted(
-                "queries hold all the memory there is".to_owned(),
-            ));
+            return Err(exhausted("queries hold all the memory there is"));
         }
-        if let Err(refused) = self.shared.try_grow(reservation, more) {
-            self.server.used.fetch_sub(more, Ordering::Relaxed);
-            return Err(refused);
+        let mut shares = self.shares();
+        let fits = match reservation.consumer().can_spill() {
+            true => shares.share(reservation.size(), more, self.limit),
+            false => shares.keep(more, self.limit),
+        };
+        if fits {
+            return Ok(());
         }
-        self.used.fetch_add(more, Ordering::Relaxed);
-        Ok(())
+        drop(shares);
+        self.server.used.fetch_sub(more, Ordering::Relaxed);
+        Err(exhausted("the query holds all the memory it may"))
     }
 
     fn reserved(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
+        self.shares().used()
     }
 
     fn memory_limit(&self) -> MemoryLimit {
@@ -113,6 +165,59 @@ impl MemoryPool for QueryMemory {
 
 impl Drop for QueryMemory {
     fn drop(&mut self) {
-        self.server.used.fetch_sub(*self.used.get_mut(), Ordering::Relaxed);
+        let used = self.shares().used();
+        self.server.used.fetch_sub(used, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reserve(memory: &Arc<QueryMemory>, can_spill: bool) -> MemoryReservation {
+        let pool = Arc::clone(memory) as Arc<dyn MemoryPool>;
+        MemoryConsumer::new("an operator").with_can_spill(can_spill).register(&pool)
+    }
+
+    #[test]
+    fn operators_that_can_spill_leave_one_half_for_the_others() {
+        let server = ServerMemory::new(usize::MAX);
+        let memory = QueryMemory::new(800, &server);
+        let (sort, other) = (reserve(&memory, true), reserve(&memory, true));
+        let merge = reserve(&memory, false);
+        sort.try_grow(200).unwrap();
+        assert!(sort.try_grow(1).is_err(), "each has a half of the half");
+        other.try_grow(200).unwrap();
+        merge.try_grow(400).unwrap();
+        assert!(merge.try_grow(1).is_err());
+        assert_eq!((memory.reserved(), server.used()), (800, 800));
+        drop(other);
+        sort.try_grow(200).unwrap();
+        assert!(merge.try_grow(1).is_err(), "what the other had is shared anew");
+        drop((sort, merge));
+        assert_eq!((memory.reserved(), server.used()), (0, 0));
+    }
+
+    #[test]
+    fn a_piece_of_wide_rows_is_more_than_a_share_where_there_is_room() {
+        let memory = QueryMemory::new(800, &ServerMemory::new(usize::MAX));
+        let many: Vec<MemoryReservation> = (0..16).map(|_| reserve(&memory, true)).collect();
+        for one in &many[..4] {
+            one.try_grow(100).unwrap();
+            assert!(one.try_grow(1).is_err());
+        }
+        assert!(many[4].try_grow(100).is_err(), "the half is taken");
+    }
+
+    #[test]
+    fn what_all_queries_hold_is_bounded() {
+        let server = ServerMemory::new(100);
+        let (one, two) = (QueryMemory::new(100, &server), QueryMemory::new(100, &server));
+        let (first, second) = (reserve(&one, false), reserve(&two, false));
+        first.try_grow(60).unwrap();
+        assert!(second.try_grow(60).is_err());
+        assert_eq!(server.used(), 60);
+        drop((first, one));
+        second.try_grow(60).unwrap();
     }
 }

@@ -7,7 +7,6 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::context::{SQLOptions, SessionState};
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -31,7 +30,11 @@ use crate::mutation::{Protection, Without};
 use crate::options::{Options, SizeLimits};
 use crate::parameters::Parameters;
 use crate::rules;
+use crate::spill::ServerDisk;
 use crate::table::GovernedTable;
+
+/// Memory of a query for each stream that it is computed in: what a stream needs to sort by spilling.
+const STREAM_BYTES: usize = 16 << 20;
 
 /// What a query is planned with.
 pub(crate) struct Planning<'p> {
@@ -42,6 +45,7 @@ pub(crate) struct Planning<'p> {
     pub(crate) tables: Vec<(TableReference, Arc<GovernedTable>)>,
     pub(crate) parameters: Parameters,
     pub(crate) memory: Arc<dyn MemoryPool>,
+    pub(crate) disk: &'p Arc<ServerDisk>,
     pub(crate) without: Without,
 }
 
@@ -84,8 +88,13 @@ impl Planning<'_> {
     }
 
     fn state(&self) -> datafusion::common::Result<SessionState> {
+        let limit = match self.memory.memory_limit() {
+            MemoryLimit::Finite(bytes) => bytes,
+            MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
+        };
+        let streams = self.threads.min(limit / STREAM_BYTES).max(1);
         let mut config = SessionConfig::new()
-            .with_target_partitions(self.threads)
+            .with_target_partitions(streams)
             .with_information_schema(false)
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(INNER, INNER);
@@ -93,10 +102,8 @@ impl Planning<'_> {
         options.optimizer.enable_leaf_expression_pushdown = false;
         options.optimizer.skip_failed_rules = false;
         options.explain.show_statistics = false;
-        if let MemoryLimit::Finite(bytes) = self.memory.memory_limit() {
-            // What a sort keeps free to merge what it has spilled: a part of what there is.
-            options.execution.sort_spill_reservation_bytes = (bytes / 16).min(10 << 20);
-        }
+        // What a sort keeps free to merge what it has spilled. Most of what that takes is left free by the pool.
+        options.execution.sort_spill_reservation_bytes = (limit / 16 / streams).min(10 << 20);
         let providers = self
             .tables
             .iter()
@@ -121,13 +128,7 @@ impl Planning<'_> {
     }
 
     fn runtime(&self) -> datafusion::common::Result<Arc<RuntimeEnv>> {
-        let mode = match &self.options.spill_directory {
-            Some(directory) => DiskManagerMode::Directories(vec![directory.clone()]),
-            None => DiskManagerMode::OsTmpDirectory,
-        };
-        let disk = DiskManagerBuilder::default()
-            .with_mode(mode)
-            .with_max_temp_directory_size(self.options.spill_bytes);
+        let disk = self.disk.of_query(self.options.spill_bytes);
         let stores = self.tables.iter().filter_map(|(_, table)| table.governed.rows.store());
         let stores = stores.map(|(url, store)| (AsRef::<Url>::as_ref(&url).clone(), store)).collect();
         RuntimeEnvBuilder::new()

@@ -187,6 +187,7 @@ impl TableProvider for GovernedTable {
             limit: limit.filter(|_| conditions.is_empty() || self.without.is(Protection::LimitAboveFilter)),
             partitions: state.config().target_partitions(),
         };
+        self.tally.planned(self.governed.rows.pushed(&wanted));
         let leaf = self.governed.rows.scan(wanted, state.config_options()).await?;
         let predicate = match conjunction(conditions) {
             Some(all) => Some(governance::physical(&all, &leaf.schema())?),

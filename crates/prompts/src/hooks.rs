@@ -12,18 +12,19 @@ use tidegate_kernel::{Fault, Work};
 use crate::PromptTables;
 use crate::work::Person;
 
-/// How many questions and queries a person began since then, and results of them that they read in full, on all nodes together: for
-/// limits of policies.
+/// The place of a query that began at `began` among those that the person began after `since`, on all nodes together: questions, queries,
+/// and results of them that were read in full. For limits of policies: of those that begin at once, as many are let through as may be.
 ///
 /// # Errors
 /// Those of the store.
-pub async fn queries_since(
+pub async fn place_since(
     unit: &mut Unit,
     organization: OrganizationId,
     account: AccountId,
     since: Timestamp,
+    began: Timestamp,
 ) -> Result<i64, Fault> {
-    Ok(unit.prompt_executions().began_since(Person { organization, account }, since).await?)
+    Ok(unit.prompt_executions().began_between(Person { organization, account }, since, began).await?)
 }
 
 pub(crate) struct PromptHooks;

@@ -10,6 +10,7 @@ use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 pub use tidegate_database::Unit;
+use tidegate_domain::Timestamp;
 use tidegate_kernel::{Actor, Fault, Grant, Reader};
 
 /// A data source, as far as questions need it.
@@ -185,7 +186,10 @@ impl QueryFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Its person asked for its rows: it counts against limits, and is recorded.
-    Answer,
+    Answer {
+        /// When it began, which no other query of the person did.
+        began: Timestamp,
+    },
     /// A question is to be understood: values are looked up that the person may see.
     Lookup,
     /// The operator looks at what the person sees: it is in the audit log, and counts against no limit of the person.

@@ -305,7 +305,7 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
     let catalog = Catalog::start(Arc::clone(&kernel), config.data.clone(), files);
     tidegate_bridge::name_sources(&storage);
     let policies = policies(config, &kernel, &catalog);
-    let engine = query_engine(config);
+    let engine = query_engine(config, purpose)?;
     let prompts = prompts(config, &kernel, &catalog, &policies, &engine)?;
     Ok(Opened { kernel, identity, brokerage, oauth, storage, catalog, policies, prompts, engine, store })
 }
@@ -333,11 +333,58 @@ fn prompts(
 }
 
 /// What runs queries: as many at once as executions, each for as long as one.
-fn query_engine(config: &Config) -> QueryEngine {
-    let usual = tidegate_engine::Options::default();
-    let concurrency = tidegate_engine::Concurrency { server: config.prompts.at_once, ..usual.concurrency };
-    let limits = tidegate_engine::Limits { time: config.prompts.longest, ..Default::default() };
-    QueryEngine::new(tidegate_engine::Options { concurrency, ..usual }, limits)
+///
+/// # Errors
+/// When the directory that an operator named for queries cannot be used.
+fn query_engine(config: &Config, purpose: &Purpose) -> Result<QueryEngine, Failure> {
+    let settings = &config.data.queries;
+    let concurrency = tidegate_engine::Concurrency {
+        server: config.prompts.at_once,
+        organization: settings.at_once_per_organization,
+        person: settings.at_once_per_person,
+        waiting: settings.waiting,
+        waiting_of_person: settings.waiting_per_person,
+    };
+    let directory = settings.spill_directory.as_ref().unwrap_or(&config.data_dir);
+    let options = tidegate_engine::Options {
+        threads: settings.threads,
+        memory_bytes: settings.memory,
+        spill_directory: Some(directory.clone()),
+        spill_bytes: settings.spill_per_query,
+        spill_bytes_of_all: settings.spill,
+        concurrency,
+        ..Default::default()
+    };
+    let limits = tidegate_engine::Limits {
+        time: config.prompts.longest,
+        rows: settings.rows,
+        memory_bytes: settings.memory_per_query,
+        ..Default::default()
+    };
+    let engine = QueryEngine::new(options, limits);
+    let spills = settings.spill > 0 && settings.spill_per_query > 0;
+    // Nodes that keep nothing on the disk need no data directory: the first query that spills makes it.
+    let is_there = settings.spill_directory.is_some() || directory.is_dir();
+    // Commands empty nothing: a server may run beside them.
+    if spills && is_there && matches!(purpose, Purpose::Serve { .. }) {
+        prepare_spilling(config, directory, &engine)?;
+    }
+    Ok(engine)
+}
+
+fn prepare_spilling(config: &Config, directory: &Path, engine: &QueryEngine) -> Result<(), Failure> {
+    let Err(error) = engine.prepare_spilling() else { return Ok(()) };
+    let shown = directory.display();
+    if config.data.queries.spill_directory.is_some() {
+        return Err(Failure::advised(
+            "spill_directory",
+            format!("queries cannot use the disk in {shown}: {error}"),
+            "name a directory that this user may write to in data.queries.spill_directory, or set data.queries.spill = 0",
+        ));
+    }
+    // Nobody asked for it: most queries need no disk.
+    tracing::warn!(%error, "queries cannot use the disk in {shown}: set data.queries.spill_directory, or data.queries.spill = 0");
+    Ok(())
 }
 
 /// Refuses an installation whose keys were never made, where there is nothing to make them with.

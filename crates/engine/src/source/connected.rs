@@ -21,7 +21,8 @@ use datafusion::physical_plan::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tidegate_connect::{ErrorCode, Filter, Relation, Scan, Source, SourceError};
 
-use super::{Rows, Wanted};
+use super::pushed::shape;
+use super::{Pushed, Rows, Wanted, names};
 use crate::error::QueryError;
 use crate::leakproof::to_filter;
 
@@ -56,6 +57,14 @@ impl Connected {
     }
 }
 
+impl Connected {
+    /// The conditions that the source evaluates as the engine would.
+    fn filters(&self, wanted: &Wanted<'_>) -> Vec<Filter> {
+        let all = wanted.conditions.iter().filter_map(to_filter);
+        all.filter(|filter| self.source.evaluates(&self.schema, filter)).collect()
+    }
+}
+
 /// What a source said is for the operator alone: it may quote rows.
 fn unavailable(error: &SourceError) -> QueryError {
     tracing::warn!(code = %error.code, detail = %error.detail, "a data source failed under a query");
@@ -75,13 +84,13 @@ impl Rows for Connected {
         self.estimate
     }
 
+    fn pushed(&self, wanted: &Wanted<'_>) -> Pushed {
+        let filters = self.filters(wanted).iter().map(shape).collect();
+        Pushed { columns: names(&self.schema, &wanted.columns), filters, limit: wanted.limit }
+    }
+
     async fn scan(&self, wanted: Wanted<'_>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let filters: Vec<Filter> = wanted
-            .conditions
-            .iter()
-            .filter_map(to_filter)
-            .filter(|filter| self.source.evaluates(&self.schema, filter))
-            .collect();
+        let filters = self.filters(&wanted);
         let schema = Arc::new(self.schema.project(&wanted.columns)?);
         let names = schema.fields().iter().map(|field| field.name().clone()).collect();
         let scan =

@@ -3,6 +3,7 @@
 mod connected;
 mod memory;
 mod parquet;
+mod pushed;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use datafusion::physical_plan::ExecutionPlan;
 pub use connected::Connected;
 pub use memory::InMemory;
 pub use parquet::{ParquetFile, ParquetFiles};
+pub use pushed::Pushed;
 
 /// What is to be read.
 #[derive(Debug)]
@@ -55,6 +57,18 @@ pub trait Rows: Debug + Send + Sync {
         false
     }
 
+    /// What of it [`Rows::scan`] leaves to the source.
+    fn pushed(&self, wanted: &Wanted<'_>) -> Pushed {
+        Pushed { columns: names(&self.schema(), &wanted.columns), ..Pushed::default() }
+    }
+
     /// A plan without children that reads it. Its schema is that of the columns wanted, in order.
     async fn scan(&self, wanted: Wanted<'_>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>>;
+}
+
+/// The first of the names of columns at these places.
+fn names(schema: &SchemaRef, places: &[usize]) -> Vec<String> {
+    const MOST: usize = 100;
+    let fields = places.iter().take(MOST).filter_map(|place| schema.fields().get(*place));
+    fields.map(|field| field.name().clone()).collect()
 }

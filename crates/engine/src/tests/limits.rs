@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A query on `emp(id, t)` of so many rows, without a policy.
-fn big(count: i64, sql: &str, limits: Limits) -> Request {
+pub(super) fn big(count: i64, sql: &str, limits: Limits) -> Request {
     // Each batch has memory of its own: slices of one are counted as often as there are slices.
     let batch = |from: i64| {
         let until = (from + 8_192).min(count);
@@ -39,16 +39,16 @@ fn big(count: i64, sql: &str, limits: Limits) -> Request {
     request
 }
 
-async fn run(engine: &Engine, request: Request) -> Result<Vec<RecordBatch>, QueryError> {
+pub(super) async fn run(engine: &Engine, request: Request) -> Result<Vec<RecordBatch>, QueryError> {
     engine.query(request).await?.collect().await
 }
 
-fn seconds(seconds: u64) -> Limits {
+pub(super) fn seconds(seconds: u64) -> Limits {
     Limits { time: Duration::from_secs(seconds), ..Limits::default() }
 }
 
 /// Waits until nothing runs any more.
-async fn quiet(engine: &Engine) {
+pub(super) async fn quiet(engine: &Engine) {
     for _ in 0..600 {
         if engine.load().running == 0 && engine.load().memory_bytes == 0 {
             return;
@@ -441,6 +441,24 @@ async fn what_was_decided_is_kept_for_each_relation() {
     );
     assert_eq!(kept[0].policies[0].0, fixture::POLICY);
     assert_eq!((kept[2].rows, kept[2].scans), (0, 0));
+}
+
+#[tokio::test]
+async fn what_was_left_to_a_source_is_kept_without_values() {
+    let engine = engine();
+    let fixture: Fixture = fixture::sqlite().await;
+    let kept = Arc::new(Kept::default());
+    let mut query =
+        request(&fixture, Caller::Eu, "select dept from emp where id > 4711 and upper(dept) = 'LAB'");
+    query.decisions = Some(Arc::clone(&kept) as _);
+    assert!(run(&engine, query).await.is_ok());
+    quiet(&engine).await;
+    let kept = kept.0.lock().unwrap();
+    let [pushed] = kept[0].pushed.as_slice() else { panic!("{:?}", kept[0].pushed) };
+    assert_eq!(pushed.columns, ["id", "region", "dept"]);
+    assert!(pushed.filters.contains(&"id > ?".to_owned()), "{pushed:?}");
+    assert!(!format!("{pushed:?}").contains("4711"), "{pushed:?}");
+    assert_eq!(pushed.limit, None, "rows are taken away above it");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod mutations;
 mod names;
 mod plain;
 mod refused;
+mod spill;
 
 use std::sync::Arc;
 

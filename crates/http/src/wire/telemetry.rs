@@ -51,6 +51,7 @@ pub fn describe_metrics() {
     describe_gauge!("tidegate_password_hash_queue", "Password hashes waiting or being computed.");
     describe_gauge!("tidegate_queries", "Governed queries that are running, or wait for a place, by state.");
     describe_gauge!("tidegate_query_memory_bytes", Unit::Bytes, "Memory that running queries hold.");
+    describe_gauge!("tidegate_query_spilled_bytes", Unit::Bytes, "Disk that running queries use.");
     describe_gauge!("tidegate_outbox_messages", "Messages in the outbox, by state.");
     describe_gauge!("tidegate_jobs", "Background jobs that are enqueued, running or dead, by job and state.");
     describe_histogram!(

@@ -64,30 +64,54 @@ impl Executions<'_> {
         )
     }
 
-    /// How many queries a person began since then: executions, and results that were read in full.
-    pub(crate) async fn began_since(&mut self, person: Person, since: Timestamp) -> Result<i64> {
+    /// When a query of the person begins that begins now: after all that began before, whatever the clocks of nodes say, so that each
+    /// has its place in one order. Under [`Self::lock`].
+    pub(super) async fn begins(&mut self, person: Person, now: Timestamp) -> Result<Timestamp> {
+        let (last,) = fetch_one!(
+            self.0,
+            (i64,),
+            "select coalesce(max(started_at), 0) from (
+                 select max(started_at) as started_at from prompt_executions
+                     where organization_id = $1 and account_id = $2
+                 union all
+                 select max(started_at) from prompt_downloads where organization_id = $1 and account_id = $2
+             ) as begun",
+            person.organization.0,
+            person.account.0,
+        )?;
+        Ok(Timestamp::from_micros(now.micros().max(last.saturating_add(1))))
+    }
+
+    /// How many queries a person began after `since`, until `began` at the latest: executions, and results that were read in full.
+    pub(crate) async fn began_between(
+        &mut self,
+        person: Person,
+        since: Timestamp,
+        began: Timestamp,
+    ) -> Result<i64> {
         let (count,) = fetch_one!(
             self.0,
             (i64,),
             "select (select count(*) from prompt_executions
-                     where organization_id = $1 and account_id = $2 and started_at > $3)
+                     where organization_id = $1 and account_id = $2 and started_at > $3 and started_at <= $4)
                   + (select count(*) from prompt_downloads
-                     where organization_id = $1 and account_id = $2 and started_at > $3)",
+                     where organization_id = $1 and account_id = $2 and started_at > $3 and started_at <= $4)",
             person.organization.0,
             person.account.0,
             since.micros(),
+            began.micros(),
         )?;
         Ok(count)
     }
 
     /// Notes that a person reads a result in full.
-    pub(super) async fn note_download(&mut self, person: Person, now: Timestamp) -> Result<()> {
+    pub(super) async fn note_download(&mut self, person: Person, began: Timestamp) -> Result<()> {
         execute!(
             self.0,
             "insert into prompt_downloads (organization_id, account_id, started_at) values ($1, $2, $3)",
             person.organization.0,
             person.account.0,
-            now.micros(),
+            began.micros(),
         )?;
         Ok(())
     }

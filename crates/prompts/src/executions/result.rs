@@ -69,10 +69,12 @@ impl Prompts {
         };
         // Before it runs: it is among those that are counted. A note, as of the use of a token: nothing of the caller's changes.
         let mut unit = self.kernel.store.begin().await?;
-        unit.prompt_executions().note_download(person, self.kernel.now()).await?;
+        unit.prompt_executions().lock(person.organization).await?;
+        let began = unit.prompt_executions().begins(person, self.kernel.now()).await?;
+        unit.prompt_executions().note_download(person, began).await?;
         unit.commit().await?;
         let request = QueryRequest {
-            purpose: Purpose::Answer,
+            purpose: Purpose::Answer { began },
             workspace: Some(execution.workspace_number),
             reader: Reader::Caller(actor.clone()),
             sources: execution.sources,

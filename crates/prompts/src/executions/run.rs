@@ -211,7 +211,7 @@ impl Work {
     /// A query of its person over its data sources.
     pub(crate) fn request(&self, sql: String, parameters: Vec<serde_json::Value>) -> QueryRequest {
         QueryRequest {
-            purpose: Purpose::Answer,
+            purpose: Purpose::Answer { began: self.started_at },
             workspace: self.new.workspace,
             reader: Reader::Caller(self.actor.clone()),
             sources: self.new.sources.clone(),

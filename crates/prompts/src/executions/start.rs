@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tidegate_domain::Permission;
 use tidegate_domain::quota::Quota;
+use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
 use tidegate_kernel::{Actor, Call};
 use tokio::time::timeout;
@@ -94,7 +94,7 @@ impl Prompts {
         };
         let person = work.person();
         let added = work.add(&new).await?;
-        let (number, started_at) = (added.number, work.now);
+        let (number, started_at) = (added.number, added.began);
         work.commit().await?;
         // Where none was named it runs in the caller's own: policies hold there, too.
         let new = NewExecution { workspace: Some(added.workspace), ..new };
@@ -139,6 +139,8 @@ pub(super) struct Added {
     pub(super) prompt: Option<i64>,
     /// The number of the workspace in which it runs.
     pub(super) workspace: i64,
+    /// When it began, after all others of its person.
+    pub(super) began: Timestamp,
 }
 
 impl Acting<'_> {
@@ -168,6 +170,7 @@ impl Acting<'_> {
             Asked::Sql(sql, parameters) => (Some(sql.as_str()), Value::from(parameters.clone())),
             Asked::Words(_) => (None, Value::Array(Vec::new())),
         };
+        let began = self.unit.prompt_executions().begins(person, now).await?;
         let row = NewRow {
             person,
             account_number,
@@ -183,7 +186,7 @@ impl Acting<'_> {
             ai_model: new.model.as_deref(),
             lease_until: now.plus(LEASE),
             expires_at: now.plus(self.app.settings.keep_executions),
-            now,
+            now: began,
         };
         let number = self.unit.prompt_executions().insert(row).await?;
         if let Some(prompt) = prompt {
@@ -192,7 +195,7 @@ impl Acting<'_> {
         if let Some(template) = new.template {
             self.unit.prompt_templates().count_use(person.organization, template).await?;
         }
-        Ok(Added { number, prompt, workspace: workspace_number })
+        Ok(Added { number, prompt, workspace: workspace_number, began })
     }
 
     /// Refuses somebody who has as much running as they may.

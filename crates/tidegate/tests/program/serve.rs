@@ -29,6 +29,7 @@ async fn without_any_configuration_it_serves_and_stops_when_told() {
     assert!(metrics.contains("# TYPE tidegate_password_hash_queue gauge"), "{metrics}");
     assert!(metrics.contains("tidegate_queries{state=\"waiting\"} 0"), "{metrics}");
     assert!(metrics.contains("# TYPE tidegate_query_memory_bytes gauge"), "{metrics}");
+    assert!(metrics.contains("# TYPE tidegate_query_spilled_bytes gauge"), "{metrics}");
     server.signal(Signal::TERM);
     assert_eq!(server.wait(), Some(0));
 }
@@ -77,8 +78,41 @@ async fn whatever_it_writes_is_its_owners_alone() {
         .map(|entry| (entry.file_name().into_string().unwrap(), mode(&entry.path())))
         .collect();
     assert!(modes.iter().any(|(name, _)| name == "master.key"), "{modes:?}");
-    assert!(modes.iter().all(|(_, mode)| *mode == 0o600), "{modes:?}");
+    let of_queries = |name: &str| name == "tidegate-spill";
+    assert!(
+        modes.iter().all(|(name, mode)| *mode == if of_queries(name) { 0o700 } else { 0o600 }),
+        "{modes:?}"
+    );
     server.stop();
+}
+
+#[tokio::test]
+async fn a_start_empties_the_directory_of_queries_and_names_one_that_cannot_be_used() {
+    let here = Installation::new();
+    here.serve(&["--dev"]).kill();
+    let directory = here.path().join("tidegate-data/tidegate-spill");
+    assert_eq!(mode(&directory), 0o700);
+    let left = directory.join(".tmp1234");
+    fs::write(&left, "rows").unwrap();
+    // Other commands may run beside a server.
+    assert_eq!(here.run(&["user", "list"]).code, 0);
+    assert!(left.exists());
+    here.serve(&["--dev"]).stop();
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
+
+    fs::write(here.path().join("file"), "").unwrap();
+    here.write("tidegate.toml", "[data.queries]\nspill_directory = \"file\"\n");
+    let said = here.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    for word in
+        ["queries cannot use the disk in file", "data.queries.spill_directory", "data.queries.spill = 0"]
+    {
+        assert!(said.err.contains(word), "{word}: {said:?}");
+    }
+    here.write("tidegate.toml", "[data.queries]\nmemory = 1000\n");
+    let said = here.run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("queries.memory_per_query must not be more than memory"), "{said:?}");
 }
 
 #[tokio::test]

@@ -108,5 +108,7 @@ impl Measured {
         metrics::gauge!("tidegate_queries", "state" => "waiting").set(gauge(load.waiting));
         // In KiB it fits into 32 bits.
         metrics::gauge!("tidegate_query_memory_bytes").set(gauge(load.memory_bytes / 1_024) * 1_024.0);
+        let spilled = u32::try_from(load.spilled_bytes / 1_024).unwrap_or(u32::MAX);
+        metrics::gauge!("tidegate_query_spilled_bytes").set(f64::from(spilled) * 1_024.0);
     }
 }

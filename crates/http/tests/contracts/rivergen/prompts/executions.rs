@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidegate_testkit::{Engine, TestApp, on_both_engines};
+use tidegate_testkit::{Engine, TestApp, concurrently, on_both_engines};
 
 use super::script::{ADA, Script, ask, get, owner, post, question, saved};
 
@@ -46,6 +46,33 @@ on_both_engines! {
         script.release();
         assert_eq!(over(&app, &ada, &number).await["status"], "completed");
         assert_eq!(get(&app, &ada, "prompts").await.field("data.items.0.status"), "completed");
+    }
+
+    async fn as_many_run_at_once_on_all_nodes_together_as_one_person_may(engine: Engine) {
+        let script = Script::new();
+        let app = hasty(&script, engine).await;
+        let ada = owner(&app, ADA).await;
+        let others = [app.another_node().await, app.another_node().await];
+        let nodes = [app.client(), others[0].client(), others[1].client()];
+        let answers = concurrently(3 * nodes.len(), |number| {
+            let asked = nodes[number % nodes.len()].post("/api/v1/prompts/execute").bearer(&ada.access_token);
+            let asked = asked.json(&question("slow"));
+            async move { asked.send().await }
+        })
+        .await;
+        let (begun, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+        assert_eq!(begun.len(), 2, "{:?}", answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
+        for answer in refused {
+            answer.assert_status(429);
+        }
+        for _ in 0..begun.len() {
+            script.release();
+        }
+        for answer in begun {
+            assert_eq!(over(&app, &ada, answer.field("data.execution_id")).await["status"], "completed");
+        }
+        let after = nodes[1].post("/api/v1/prompts/execute").bearer(&ada.access_token);
+        after.json(&question("orders")).send().await.assert_status(200);
     }
 
     async fn an_execution_is_called_off_once(engine: Engine) {

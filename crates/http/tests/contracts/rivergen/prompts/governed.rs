@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
+use tidegate_testkit::{Engine, Person, TestApp, concurrently, eventually, on_both_engines};
 
 use super::script::{get, post};
-use crate::rivergen::data_sources::wire::{ADA, Server, created, member, owner, run_jobs, signed_in, start};
+use crate::rivergen::data_sources::wire::{
+    ADA, Server, builder, created, member, owner, run_jobs, signed_in, start,
+};
 
 /// A table of employees; only those of the caller's region are theirs to see, and `ssn` is masked.
 async fn employees(app: &TestApp, who: &Person, server: &Server) -> i64 {
@@ -128,6 +130,81 @@ on_both_engines! {
         app.advance(Duration::from_secs(3_601));
         let ada = signed_in(&app, ADA).await;
         get(&app, &ada, &path).await.assert_status(200);
+    }
+
+    async fn as_many_queries_run_on_all_nodes_together_as_a_policy_allows(engine: Engine) {
+        const ALLOWED: usize = 5;
+        let roomy = builder(engine).data(|data| data.at_once_per_organization = 32).prompts(|prompts| {
+            prompts.at_once_per_person = 32;
+            prompts.at_once_per_organization = 32;
+            prompts.answer_within = Duration::from_secs(300);
+        });
+        let (app, server) = (roomy.start().await, Server::alone().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        let limit = json!({
+            "name": "Few", "type": "query_limit", "data_source_ids": [source],
+            "rules": [{ "rule_name": "r", "rule_type": "limit_query", "rule_config": { "max_queries_per_hour": ALLOWED } }],
+        });
+        post(&app, &ada, "policies", &limit).await.assert_status(201);
+        let others = [app.another_node().await, app.another_node().await];
+        let nodes = [app.client(), others[0].client(), others[1].client()];
+        let body = json!({ "sql": "select id from emp order by id", "selected_data_source_ids": [source] });
+        let answers = concurrently(4 * nodes.len(), |number| {
+            let asked = nodes[number % nodes.len()].post("/api/v1/queries/execute").bearer(&ada.access_token);
+            let asked = asked.json(&body);
+            async move { asked.send().await }
+        })
+        .await;
+        let mut completed = Vec::new();
+        for answer in &answers {
+            let data = answer.assert_status(200).field("data");
+            if data["status"] == "completed" {
+                assert_eq!(data["result_preview"], json!([{ "id": 1 }, { "id": 3 }]), "{data}");
+                completed.push(data["execution_id"].as_i64().unwrap());
+            } else {
+                assert_eq!((&data["status"], &data["error_code"]), (&json!("failed"), &json!("policy_denied")), "{data}");
+            }
+        }
+        assert_eq!(completed.len(), ALLOWED, "no more, and no fewer because so many came at once");
+        // Whole results are among them, on each node.
+        for node in &nodes {
+            let path = format!("/api/v1/queries/{}/result", completed[0]);
+            node.get(&path).bearer(&ada.access_token).send().await.assert_error(403, "FORBIDDEN");
+        }
+    }
+
+    async fn administrators_see_what_was_left_to_a_source_and_others_do_not(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::alone().await);
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        let policies = get(&app, &ada, "policies").await;
+        let filter = policies.field("data.items").as_array().unwrap().iter().find(|one| one["type"] == "row_level_security");
+        let path = format!("policies/{}/evaluations", filter.unwrap()["id"]);
+        let vera = member(&app, &manager, "vera@example.com", "demo_viewer").await;
+        let data = run(&app, &vera, source, "select note from emp where id > 2").await;
+        assert_eq!(data["status"], "completed", "{data}");
+        let pushed = eventually("the record of the query", async || {
+            let found = get(&app, &ada, &path).await;
+            let item = found.assert_status(200).field("data.items").as_array()?.first()?.clone();
+            Some(item["metadata"]["pushed_down"].clone())
+        })
+        .await;
+        let reading = &pushed[0];
+        assert_eq!(reading["columns"], json!(["id", "region", "note"]), "{pushed}");
+        let filters = reading["filters"].as_array().unwrap();
+        assert!(filters.contains(&json!("id > ?")), "{pushed}");
+        // Whoever asked is told nothing of it: not what a condition reads that they do not see, nor where it is applied.
+        get(&app, &vera, &path).await.assert_error(403, "FORBIDDEN");
+        let number = data["execution_id"].clone();
+        for path in [format!("queries/{number}"), format!("queries/{number}/result"), "queries".to_owned(),
+            format!("prompts/executions/{number}/events")] {
+            let shown = get(&app, &vera, &path).await;
+            for word in ["pushed", "region"] {
+                assert!(!shown.text.contains(word), "{path}: {}", shown.text);
+            }
+        }
     }
 
     async fn a_query_without_a_workspace_runs_in_the_callers_own(engine: Engine) {

@@ -1,0 +1,261 @@
+//! Rows that do not fit into memory, on the disk of the server.
+//!
+//! What is written there crossed a barrier before: a leaf has no operator that spills. It is rows of people all the same, so that a file has
+//! no name from the moment it is made. It is gone with its last handle, when the query ends, and with the process, however that ends.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::spill_file::{SpillFile, SpillWriter, TempFileFactory};
+use futures_util::{Stream, stream};
+
+use crate::error::{Carried, QueryError};
+
+/// The directory in the one that the operator names. It is emptied, so that nothing but the server may write to it.
+const OWN: &str = "tidegate-spill";
+
+/// Files of one query at once: each is an open file of the process.
+const MOST_FILES: usize = 256;
+
+/// Files that are merged at once. More take more memory, fewer more passes.
+const MERGED_AT_ONCE: usize = 8;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 128 << 10;
+
+/// The disk that all queries may use.
+#[derive(Debug)]
+pub(crate) struct ServerDisk {
+    directory: Option<PathBuf>,
+    used: AtomicU64,
+    limit: u64,
+}
+
+impl ServerDisk {
+    /// Below the directory that the operator named. Without one, nothing spills.
+    pub(crate) fn new(parent: Option<&Path>, limit: u64) -> Arc<Self> {
+        let directory = parent.map(|parent| parent.join(OWN));
+        Arc::new(Self { directory, used: AtomicU64::new(0), limit })
+    }
+
+    /// Bytes that queries keep there now.
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Makes the directory, for this user alone, and removes what is in it: what a process left behind that was killed between the making
+    /// of a file and the removal of its name, where the file system cannot make files without one.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be used.
+    pub(crate) fn prepare(&self) -> io::Result<()> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        private(directory)?;
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            // Of a link the link is removed, not what it points to.
+            let removed = match entry.file_type()?.is_dir() {
+                true => fs::remove_dir_all(entry.path()),
+                false => fs::remove_file(entry.path()),
+            };
+            match removed {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        self.file().map(drop)
+    }
+
+    /// What gives the operators of one query their files.
+    pub(crate) fn of_query(self: &Arc<Self>, limit: u64) -> DiskManagerBuilder {
+        let mode = match limit.min(self.limit) {
+            0 => DiskManagerMode::Disabled,
+            _ if self.directory.is_none() => DiskManagerMode::Disabled,
+            _ => {
+                let server = Arc::clone(self);
+                let disk = QueryDisk { server, limit, used: AtomicU64::new(0), files: AtomicUsize::new(0) };
+                DiskManagerMode::Custom(Arc::new(Files(Arc::new(disk))))
+            }
+        };
+        DiskManagerBuilder::default()
+            .with_mode(mode)
+            .with_max_temp_directory_size(limit)
+            .with_max_spill_merge_fan_in(MERGED_AT_ONCE)
+    }
+
+    /// A file without a name.
+    fn file(&self) -> io::Result<File> {
+        let directory = self.directory.as_ref().ok_or(ErrorKind::NotFound)?;
+        // Again for each file: what tidies up directories may have removed this one.
+        private(directory)?;
+        tempfile::tempfile_in(directory)
+    }
+}
+
+/// Makes a directory that this user alone reads and writes.
+fn private(directory: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(directory) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return Err(ErrorKind::NotADirectory.into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        }
+        Err(error) => return Err(error),
+    }
+    // Refused where the directory is somebody else's.
+    fs::set_permissions(directory, Permissions::from_mode(0o700))
+}
+
+/// What one query has there.
+struct QueryDisk {
+    server: Arc<ServerDisk>,
+    limit: u64,
+    used: AtomicU64,
+    files: AtomicUsize,
+}
+
+impl QueryDisk {
+    /// Counts bytes before they are written.
+    fn take(&self, more: u64) -> Result<(), QueryError> {
+        if !take(&self.used, more, self.limit) {
+            return Err(too_much());
+        }
+        if !take(&self.server.used, more, self.server.limit) {
+            self.used.fetch_sub(more, Ordering::Relaxed);
+            return Err(QueryError::too_big(
+                "Queries use all the disk space that there is for them. Try again later.",
+            ));
+        }
+        Ok(())
+    }
+
+    fn give_back(&self, less: u64) {
+        self.used.fetch_sub(less, Ordering::Relaxed);
+        self.server.used.fetch_sub(less, Ordering::Relaxed);
+    }
+}
+
+fn too_much() -> QueryError {
+    QueryError::too_big("The query needs more disk space than it may use.")
+}
+
+fn take(used: &AtomicU64, more: u64, limit: u64) -> bool {
+    used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+        used.checked_add(more).filter(|sum| *sum <= limit)
+    })
+    .is_ok()
+}
+
+/// What the operating system said is for the operator.
+fn unusable(error: &io::Error) -> QueryError {
+    tracing::error!(%error, "queries cannot use the disk");
+    QueryError::too_big("The query needs the server's disk, which cannot be used at the moment.")
+}
+
+/// Makes files of one query.
+struct Files(Arc<QueryDisk>);
+
+impl TempFileFactory for Files {
+    fn create_temp_file(&self, _: &str) -> Result<Arc<dyn SpillFile>> {
+        let disk = &self.0;
+        if disk.files.fetch_add(1, Ordering::Relaxed) >= MOST_FILES {
+            disk.files.fetch_sub(1, Ordering::Relaxed);
+            return Err(too_much().into());
+        }
+        match disk.server.file() {
+            Ok(file) => {
+                let written = Written { file, size: AtomicU64::new(0), disk: Arc::clone(disk) };
+                Ok(Arc::new(Spilled(Arc::new(written))))
+            }
+            Err(error) => {
+                disk.files.fetch_sub(1, Ordering::Relaxed);
+                Err(unusable(&error).into())
+            }
+        }
+    }
+}
+
+/// A file, and what of it is counted.
+struct Written {
+    file: File,
+    size: AtomicU64,
+    disk: Arc<QueryDisk>,
+}
+
+impl Written {
+    /// What is at that place, independently of who else reads or writes; nothing at the end.
+    fn read(&self, at: u64) -> io::Result<Bytes> {
+        let mut chunk = vec![0; CHUNK];
+        let read = loop {
+            match self.file.read_at(&mut chunk, at) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        chunk.truncate(read);
+        Ok(chunk.into())
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        self.disk.give_back(*self.size.get_mut());
+        self.disk.files.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+struct Spilled(Arc<Written>);
+
+impl SpillFile for Spilled {
+    fn size(&self) -> Option<u64> {
+        Some(self.0.size.load(Ordering::Relaxed))
+    }
+
+    fn read_stream(&self) -> Result<Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>> {
+        let start = (Arc::clone(&self.0), 0_u64);
+        Ok(Box::pin(stream::try_unfold(start, |(written, at)| async move {
+            let reading = Arc::clone(&written);
+            let chunk = tokio::task::spawn_blocking(move || reading.read(at)).await;
+            let chunk = chunk.map_err(|_| DataFusionError::from(QueryError::cancelled()))?;
+            let chunk = chunk.map_err(|error| DataFusionError::from(unusable(&error)))?;
+            let next = at + chunk.len() as u64;
+            Ok::<_, DataFusionError>((!chunk.is_empty()).then_some((chunk, (written, next))))
+        })))
+    }
+
+    fn open_writer(&self) -> Result<Box<dyn SpillWriter>> {
+        Ok(Box::new(Writer(Arc::clone(&self.0))))
+    }
+}
+
+struct Writer(Arc<Written>);
+
+impl Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let more = bytes.len() as u64;
+        self.0.disk.take(more).map_err(|error| io::Error::other(Carried(error)))?;
+        self.0.size.fetch_add(more, Ordering::Relaxed);
+        let written = (&self.0.file).write_all(bytes);
+        written.map_err(|error| io::Error::other(Carried(unusable(&error))))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl SpillWriter for Writer {
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
