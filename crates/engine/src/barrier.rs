@@ -27,7 +27,7 @@ use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
-    ReplaceChildrenOptions, StatisticsArgs,
+    ReplaceChildrenOptions, StatisticsArgs, apply_expression_roots,
 };
 use futures_util::{Stream, StreamExt};
 use tidegate_policy::MaskedBy;
@@ -79,6 +79,8 @@ pub(crate) struct SecureBarrierExec {
     seal: Seal,
     /// What reads the source.
     leaf: Arc<dyn ExecutionPlan>,
+    /// Dynamic filters that `leaf` took, on its columns.
+    dynamic: Vec<Arc<dyn PhysicalExpr>>,
     /// The policy's filter and leak-proof conditions, on the columns of `leaf`.
     predicate: Option<Arc<dyn PhysicalExpr>>,
     /// What is run: `leaf`, filtered.
@@ -123,12 +125,13 @@ impl SecureBarrierExec {
             Some(predicate) => shown(&leaf, predicate, FilterPushdownPhase::Pre, config)?,
             None => leaf,
         };
-        Self::build(seal, leaf, predicate, crossing, settings)
+        Self::build(seal, leaf, Vec::new(), predicate, crossing, settings)
     }
 
     fn build(
         seal: Seal,
         leaf: Arc<dyn ExecutionPlan>,
+        dynamic: Vec<Arc<dyn PhysicalExpr>>,
         predicate: Option<Arc<dyn PhysicalExpr>>,
         crossing: Crossing,
         settings: Settings,
@@ -149,7 +152,16 @@ impl SecureBarrierExec {
         .with_partitioning(datafusion::physical_plan::Partitioning::UnknownPartitioning(
             inner.output_partitioning().partition_count(),
         ));
-        Ok(Self { seal, leaf, predicate, inner, crossing, settings, properties: Arc::new(properties) })
+        Ok(Self {
+            seal,
+            leaf,
+            dynamic,
+            predicate,
+            inner,
+            crossing,
+            settings,
+            properties: Arc::new(properties),
+        })
     }
 
     /// The session and relation it is of.
@@ -273,11 +285,12 @@ impl ExecutionPlan for SecureBarrierExec {
         Ok(self)
     }
 
+    /// Shows the dynamic filters that crossed, and nothing of the policy. A join fills its filter only if it finds it here.
     fn apply_expressions(
         &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
+        apply_expression_roots(&self.dynamic, visit)
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
@@ -325,19 +338,23 @@ impl ExecutionPlan for SecureBarrierExec {
             return Ok(answer);
         }
         let mut leaf = Arc::clone(&self.leaf);
-        let mut changed = false;
+        let mut dynamic = self.dynamic.clone();
         for filter in &asked.parent_filters {
-            if let Some(inside) = self.crossed(&filter.filter)? {
-                leaf = shown(&leaf, &inside, phase, config)?;
-                changed = true;
+            let Some(inside) = self.crossed(&filter.filter)? else { continue };
+            let after = shown(&leaf, &inside, phase, config)?;
+            // Who makes a filter that no leaf took would fill it for nothing.
+            if !Arc::ptr_eq(&after, &leaf) {
+                leaf = after;
+                dynamic.push(inside);
             }
         }
-        if !changed {
+        if dynamic.len() == self.dynamic.len() {
             return Ok(answer);
         }
         let barrier = Self::build(
             self.seal.clone(),
             leaf,
+            dynamic,
             self.predicate.clone(),
             self.crossing.clone(),
             self.settings.clone(),

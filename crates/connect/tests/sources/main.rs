@@ -12,6 +12,7 @@ mod bigquery;
 mod buckets;
 mod cassandra;
 mod cells;
+mod databases;
 mod emulators;
 mod files;
 mod http;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Date32Array, Int64Array, StringArray, StructArray};
+use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::object_store::ObjectStore;
@@ -205,6 +206,33 @@ pub(super) fn memory() -> Fixture {
     Fixture { name: "memory", rows: Arc::new(InMemory::new(batch.schema(), halves)), _directory: None }
 }
 
+/// In memory, with departments in a dictionary.
+pub(super) fn dictionary() -> Fixture {
+    let plain = batch(true);
+    let kind = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (field, column) in plain.schema().fields().iter().zip(plain.columns()) {
+        if field.name() == "dept" {
+            fields.push(Field::new("dept", kind.clone(), false));
+            columns.push(cast(column, &kind).unwrap());
+        } else {
+            fields.push(Field::clone(field));
+            columns.push(Arc::clone(column));
+        }
+    }
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    let halves = vec![batch.slice(0, 9), batch.slice(9, batch.num_rows() - 9)];
+    let rows = InMemory::new(batch.schema(), halves);
+    Fixture { name: "memory, with a dictionary", rows: Arc::new(rows), _directory: None }
+}
+
+/// What a caller may see, as a relation of its own.
+pub(super) fn of_copy(copy: &[RecordBatch]) -> Fixture {
+    let schema = copy.first().map_or_else(|| batch(true).schema(), RecordBatch::schema);
+    let rows = copy.iter().filter(|batch| batch.num_rows() > 0).cloned().collect();
+    Fixture { name: "a copy", rows: Arc::new(InMemory::new(schema, rows)), _directory: None }
+}
+
 pub(super) async fn parquet(pushdown: bool) -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let batch = batch(true);
@@ -229,7 +257,13 @@ async fn connected(name: &'static str, kind: SourceType, file: &str, directory: 
     let mut settings = Settings::new(kind);
     let content = FileContent::Local(directory.path().join(file));
     settings.file = Some(FileSource { name: file.to_owned(), content });
-    let source = tidegate_connect::open(settings, &NetworkPolicy::default()).await.unwrap();
+    let opened = opened(name, settings, &NetworkPolicy::default()).await;
+    Fixture { _directory: Some(directory), ..opened }
+}
+
+/// The only relation of a source.
+pub(super) async fn opened(name: &'static str, settings: Settings, network: &NetworkPolicy) -> Fixture {
+    let source = tidegate_connect::open(settings, network).await.unwrap();
     let discovered = source.discover(None).await.unwrap();
     let schema = &discovered.schemas[0];
     let table = &schema.tables[0];
@@ -238,7 +272,7 @@ async fn connected(name: &'static str, kind: SourceType, file: &str, directory: 
         name => Relation::new(name, table.name.clone()),
     };
     let rows = Connected::open(source, relation, Some(18)).await.unwrap();
-    Fixture { name, rows: Arc::new(rows), _directory: Some(directory) }
+    Fixture { name, rows: Arc::new(rows), _directory: None }
 }
 
 pub(super) async fn csv() -> Fixture {
@@ -277,7 +311,7 @@ pub(super) async fn sqlite() -> Fixture {
     connected("sqlite", SourceType::Sqlite, "emp.db", directory).await
 }
 
-/// Every kind.
+/// Every kind that needs no server.
 pub(super) async fn all() -> Vec<Fixture> {
     vec![memory(), parquet(false).await, parquet(true).await, csv().await, sqlite().await]
 }

@@ -462,6 +462,26 @@ async fn what_was_left_to_a_source_is_kept_without_values() {
 }
 
 #[tokio::test]
+async fn a_join_reads_what_its_other_side_has_unless_that_is_compared_with_a_mask() {
+    let engine = engine();
+    let fixture: Fixture = fixture::parquet(true).await;
+    for (sql, crossed) in [
+        ("select e.id from (values (3)) v(n) join emp e on e.id = v.n", 1),
+        ("select e.id from (values ('lab')) v(n) join emp e on e.dept = v.n", 2),
+        // Nothing is skipped by raw values.
+        ("select e.id from (values ('*******7003')) v(n) join emp e on e.ssn = v.n", 8),
+        ("select e.id from (values ('lab')) v(n) join emp e on upper(e.dept) = upper(v.n)", 8),
+    ] {
+        let kept = Arc::new(Kept::default());
+        let mut query = request(&fixture, Caller::Eu, sql);
+        query.decisions = Some(Arc::clone(&kept) as _);
+        assert!(run(&engine, query).await.is_ok(), "{sql}");
+        quiet(&engine).await;
+        assert_eq!(kept.0.lock().unwrap()[0].rows, crossed, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_starts_before_the_first_query() {
     let engine = engine();
     assert!(!engine.has_started());

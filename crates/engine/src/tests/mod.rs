@@ -1,15 +1,17 @@
-//! A relation with rows that a caller may not see, on every kind of source that needs no server, and what is asked of it.
+//! A relation with rows that a caller may not see, on every kind of source, and what is asked of it.
 
 mod attacks;
 mod differential;
 mod errors;
 mod fixture;
+mod further;
 mod limits;
 mod masks;
 mod mutations;
 mod names;
 mod plain;
 mod refused;
+mod servers;
 mod spill;
 
 use std::sync::Arc;

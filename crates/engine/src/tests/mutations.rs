@@ -6,7 +6,7 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::logical_expr::{Expr, cast, col, lit};
 
 use super::attacks::{ATTACKS, find};
-use super::fixture::{self, Caller};
+use super::fixture::{self, Caller, Fixture};
 use super::{Engine, Options, ask, options, plain};
 use crate::Code;
 use crate::leakproof::{Columns, is_leak_proof};
@@ -76,6 +76,96 @@ async fn each_condition_of_what_is_leak_proof_is_needed() {
     ] {
         let engine = without(&[gone, Protection::Checker]);
         assert!(!found(&engine, callers).await.is_empty(), "without {gone:?} no attack succeeds");
+    }
+}
+
+/// Where an attack is made.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Memory,
+    Dictionary,
+    Parquet,
+}
+
+impl Place {
+    async fn fixture(self) -> Fixture {
+        match self {
+            Self::Memory => fixture::memory(),
+            Self::Dictionary => fixture::dictionary(),
+            Self::Parquet => fixture::parquet(true).await,
+        }
+    }
+}
+
+/// What succeeds without one protection, and not with it.
+struct Attack {
+    gone: Protection,
+    /// Taken away besides: the checker, or what only the checker makes up for.
+    besides: Protection,
+    /// Whether the checker alone stops it.
+    checked: bool,
+    caller: Caller,
+    place: Place,
+    sql: &'static str,
+}
+
+macro_rules! attack_of_each {
+    ($($gone:ident besides $besides:ident, checked $checked:literal, $caller:ident in $place:ident: $sql:literal;)+) => {
+        const ATTACK_OF_EACH: &[Attack] = &[$(
+            Attack {
+                gone: Protection::$gone,
+                besides: Protection::$besides,
+                checked: $checked,
+                caller: Caller::$caller,
+                place: Place::$place,
+                sql: $sql,
+            }
+        ),+];
+
+        /// Does not compile where a protection has no attack.
+        fn name(protection: Protection) -> &'static str {
+            match protection {
+                $(Protection::$gone => stringify!($gone)),+
+            }
+        }
+    };
+}
+
+attack_of_each! {
+    Barrier besides Checker, checked true, Eu in Memory: "select ssn from emp";
+    Checker besides UnmaskedOnly, checked true, Eu in Memory: "select id from emp where ssn in ('101-11-7001', 'x')";
+    RowFilter besides Checker, checked true, Eu in Memory: "select id from emp";
+    UnmaskedOnly besides Checker, checked true, Eu in Memory: "select id from emp where ssn = '101-11-7001'";
+    BareColumn besides Checker, checked true, Eu in Memory: "select id from emp where cast(note as int) > 0";
+    LiteralOnly besides Checker, checked true, Eu in Memory: "select id from emp where id <= cast(note as bigint)";
+    SafeOperator besides Checker, checked true, Eu in Memory: "select id from emp where cast(note as int) is distinct from 10";
+    // The optimizer makes an equality of it, and leaves the text of a type that cannot be compared with the dictionary: it fails on any
+    // row, so that who sees none learns that there are some.
+    SameType besides Checker, checked false, Nobody in Dictionary: "select id from emp where dept like arrow_cast('lab', 'LargeUtf8')";
+    LimitAboveFilter besides Checker, checked true, Eu in Memory: "select count(*) from (select id from emp limit 8)";
+    // A guess at the raw number of a row whose mask is known: the row is there only if the guess is right.
+    DynamicUnmasked besides Checker, checked false, Eu in Parquet:
+        "select e.id from (values ('*******7003'), ('103-13-7004')) v(n) join emp e on e.ssn = v.n";
+    Statistics besides Checker, checked false, Eu in Memory: "select count(*) from emp";
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_protection_stops_an_attack_of_its_own() {
+    for attack in ATTACK_OF_EACH {
+        let Attack { gone, besides, checked, caller, place, sql } = attack;
+        let fixture = place.fixture().await;
+        let plain = plain::session(&plain::copy(&fixture, *caller).await);
+        let name = name(*gone);
+        let stopped = find(&super::engine(), &fixture, *caller, sql, Some(&plain)).await;
+        assert_eq!(stopped, None, "with {name}");
+        let found = find(&without(&[*gone, *besides]), &fixture, *caller, sql, Some(&plain)).await;
+        assert!(found.is_some(), "without {name} this does not succeed: {sql}");
+
+        // The checker is there when another protection fails.
+        let failed = if *gone == Protection::Checker { *besides } else { *gone };
+        let answer = ask(&without(&[failed]), &fixture, *caller, sql).await;
+        let refused = answer.is_err_and(|error| error.code == Code::PolicyDenied);
+        assert_eq!(refused, *checked, "without {name}, but with the checker");
     }
 }
 

@@ -131,7 +131,7 @@ on_both_engines! {
         ear.forget();
 
         commit!(world.store, unit => unit.keys().insert(&key()));
-        commit!(world.store, unit => unit.keys().retire_others("kid", false, at(1)));
+        commit!(world.store, unit => unit.keys().retire_others(&key(), at(1)));
         assert!(ear.heard().contains(&changes::SIGNING_KEYS));
     }
 
