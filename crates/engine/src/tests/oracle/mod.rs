@@ -13,18 +13,22 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::differential::setting;
-use super::engine;
-use crate::Engine;
-use world::World;
+use super::{engine, options};
+use crate::mutation::Protection;
+use crate::{Code, Engine, Options};
+use world::{Source, World};
 
 /// Queries that go to Python at once.
 const BATCH: u64 = 250;
 /// After how many queries it is told how far it is.
 const STEP: u64 = 5_000;
+/// Differences that are enough to end a run.
+const MANY: usize = 10;
 const DOCUMENTATION: &str = include_str!("../../../../../docs/governance.md");
 
 /// The process that knows the right answers. Ends with the test.
@@ -89,7 +93,6 @@ impl Report {
                 None => self.wrong.push(verdict["different"].as_str().unwrap().to_owned()),
             }
         }
-        assert!(self.wrong.len() < 10, "{}", self.differences());
     }
 
     fn differences(&self) -> String {
@@ -98,6 +101,64 @@ impl Report {
 
     fn of(&self, what: &str) -> u64 {
         self.same.get(what).copied().unwrap_or_default()
+    }
+}
+
+/// Both sides, with the same relations and policies.
+struct Comparison {
+    oracle: Oracle,
+    worlds: Vec<World>,
+    /// Their files are there as long as these.
+    _sources: Vec<Source>,
+}
+
+impl Comparison {
+    async fn start() -> Self {
+        let (engine, sources) = (engine(), world::sources().await);
+        let policies: Value = serde_json::from_str(include_str!("policies.json")).unwrap();
+        let mut raw = Vec::new();
+        for source in &sources {
+            raw.push(source.raw(&engine).await);
+        }
+        let worlds = world::all(&sources, &policies);
+        let mut oracle = Oracle::start();
+        let loaded = oracle.ask(&json!({ "load": { "sources": raw, "policies": policies } }));
+        assert_eq!(loaded["worlds"].as_array().unwrap().len(), worlds.len());
+        for difference in ["avoided", "listed"].iter().flat_map(|list| loaded[*list].as_array().unwrap()) {
+            let name = difference.as_str().unwrap();
+            assert!(DOCUMENTATION.contains(name), "docs/governance.md does not tell that {name} differs");
+        }
+        Self { oracle, worlds, _sources: sources }
+    }
+
+    /// Asks so many queries, from this number on. Ends early where much is different.
+    async fn run(&mut self, engine: &Engine, count: u64, seed: u64, first: u64) -> Report {
+        let mut report = Report { seed, same: BTreeMap::new(), wrong: Vec::new() };
+        let write = |done: u64| {
+            let next = BATCH.min(count.saturating_sub(done));
+            json!({ "write": { "seed": seed, "first": first + done, "count": next } })
+        };
+        let mut queries = self.oracle.ask(&write(0));
+        let mut done = 0;
+        while done < count {
+            let answers = answered(engine, &self.worlds, queries).await;
+            // Python has been looking at the batch before.
+            if done > 0 {
+                report.take(&self.oracle.hear());
+            }
+            done += BATCH.min(count - done);
+            queries = self.oracle.ask(&write(done));
+            self.oracle.tell(&json!({ "check": answers }));
+            if done.is_multiple_of(STEP) {
+                println!("seed {seed}: {done} of {count} queries, {} differences", report.wrong.len());
+            }
+            if report.wrong.len() >= MANY {
+                break;
+            }
+        }
+        report.take(&self.oracle.hear());
+        println!("seed {seed}: {:?}, {} differences", report.same, report.wrong.len());
+        report
     }
 }
 
@@ -112,8 +173,10 @@ async fn answered(engine: &Engine, worlds: &[World], mut queries: Value) -> Valu
                 query["rows"] = json!(world::cells(&batches));
             }
             Err(error) => {
+                // A plan that the checker refuses is never excused.
+                let refused = error.code != Code::PolicyDenied && world.refuses(engine, &sql).await;
+                query["refused"] = json!(refused);
                 query["error"] = json!(format!("{error:?}"));
-                query["refused"] = json!(world.refuses(engine, &sql).await);
             }
         }
     }
@@ -122,52 +185,24 @@ async fn answered(engine: &Engine, worlds: &[World], mut queries: Value) -> Valu
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn governed_answers_are_those_of_another_engine() {
-    let (count, seed) = (setting("TIDEGATE_FUZZ_QUERIES", 5_000), setting("TIDEGATE_FUZZ_SEED", 14));
+    let (count, seed) = (setting("TIDEGATE_FUZZ_QUERIES", 5_000).max(1), setting("TIDEGATE_FUZZ_SEED", 14));
     let first = setting("TIDEGATE_FUZZ_FIRST", 0);
-    let engine = engine();
-    let mut oracle = Oracle::start();
-    let sources = world::sources().await;
-    let policies: Value = serde_json::from_str(include_str!("policies.json")).unwrap();
-    let mut raw = Vec::new();
-    for source in &sources {
-        raw.push(source.raw(&engine).await);
-    }
-    let loaded = oracle.ask(&json!({ "load": { "sources": raw, "policies": policies } }));
-    let worlds = world::all(&sources, &policies);
-    assert_eq!(loaded["worlds"].as_array().unwrap().len(), worlds.len());
-    for difference in ["avoided", "listed"].iter().flat_map(|list| loaded[*list].as_array().unwrap()) {
-        let name = difference.as_str().unwrap();
-        assert!(DOCUMENTATION.contains(name), "docs/governance.md does not tell that {name} differs");
-    }
-
-    let mut report = Report { seed, same: BTreeMap::new(), wrong: Vec::new() };
-    let write = |done: u64| json!({ "write": { "seed": seed, "first": first + done, "count": BATCH.min(count.saturating_sub(done)) } });
-    let mut queries = oracle.ask(&write(0));
-    let mut done = 0;
-    while done < count {
-        let answers = answered(&engine, &worlds, queries).await;
-        // Python has been looking at the batch before.
-        if done > 0 {
-            report.take(&oracle.hear());
-        }
-        done += BATCH.min(count - done);
-        queries = oracle.ask(&write(done));
-        oracle.tell(&json!({ "check": answers }));
-        if done.is_multiple_of(STEP) {
-            println!("seed {seed}: {done} of {count} queries, {} differences", report.wrong.len());
-        }
-    }
-    if count > 0 {
-        report.take(&oracle.hear());
-    }
-    println!("seed {seed}: {:?}", report.same);
+    let report = Comparison::start().await.run(&engine(), count, seed, first).await;
     assert!(report.wrong.is_empty(), "{}", report.differences());
     // A few queries say nothing by themselves.
     if count >= STEP {
         assert!(report.of("rows") * 2 > count, "too few queries find rows: {:?}", report.same);
         assert!(report.of("error") * 100 > count, "too few queries fail: {:?}", report.same);
-        let listed: u64 =
-            report.same.iter().filter(|(what, _)| what.starts_with("listed")).map(|(_, n)| n).sum();
+        let listed = report.same.iter().filter(|(what, _)| what.starts_with("listed"));
+        let listed: u64 = listed.map(|(_, times)| times).sum();
         assert!(listed * 100 < count, "too many queries differ as it is written down: {:?}", report.same);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_not_filtered_are_found() {
+    let these = vec![Protection::RowFilter, Protection::Checker];
+    let without = Engine::new(Options { mutations: Arc::new(these), ..options() });
+    let report = Comparison::start().await.run(&without, BATCH, 14, 0).await;
+    assert!(report.wrong.len() >= MANY, "{:?}", report.same);
 }
