@@ -18,8 +18,9 @@ sys.dont_write_bytecode = True
 import duckdb  # noqa: E402
 
 import differences  # noqa: E402
+from chance import Chance, Relation, simple  # noqa: E402
 from policy import Denied, visible  # noqa: E402
-from queries import Chance, Relation, Writer, simple  # noqa: E402
+from queries import Writer  # noqa: E402
 
 # What must never be said of what is hidden, in the raw relations of the tests.
 MARK = "SECRET"
