@@ -75,7 +75,9 @@ class Oracle:
     """All worlds, and their answers."""
 
     def __init__(self, sources, policies):
-        self.connection = duckdb.connect(":memory:", config={"threads": 1})
+        # Alone: nothing is fetched, and no file is read.
+        settings = {"threads": 1, "autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "enable_external_access": "false"}
+        self.connection = duckdb.connect(":memory:", config=settings)
         pairs = [(source, several) for several in policies for source in sources]
         self.worlds = [World(number, *pair, self.connection) for number, pair in enumerate(pairs)]
         self.current = None
