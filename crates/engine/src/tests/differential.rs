@@ -191,7 +191,8 @@ impl Writer {
     }
 }
 
-fn setting(name: &str, default: u64) -> u64 {
+/// A number that whoever runs the tests may give.
+pub(super) fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 

@@ -200,10 +200,20 @@ pub(super) fn batch(with_struct: bool) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
 }
 
+/// A batch as two.
+fn halves(batch: &RecordBatch) -> Vec<RecordBatch> {
+    let half = batch.num_rows() / 2;
+    vec![batch.slice(0, half), batch.slice(half, batch.num_rows() - half)]
+}
+
 pub(super) fn memory() -> Fixture {
-    let batch = batch(true);
-    let halves = vec![batch.slice(0, 9), batch.slice(9, batch.num_rows() - 9)];
-    Fixture { name: "memory", rows: Arc::new(InMemory::new(batch.schema(), halves)), _directory: None }
+    memory_of(&batch(true))
+}
+
+/// Any rows in memory.
+pub(super) fn memory_of(batch: &RecordBatch) -> Fixture {
+    let rows = InMemory::new(batch.schema(), halves(batch));
+    Fixture { name: "memory", rows: Arc::new(rows), _directory: None }
 }
 
 /// In memory, with departments in a dictionary.
@@ -234,10 +244,14 @@ pub(super) fn of_copy(copy: &[RecordBatch]) -> Fixture {
 }
 
 pub(super) async fn parquet(pushdown: bool) -> Fixture {
+    parquet_of(&batch(true), pushdown).await
+}
+
+/// Any rows in two files of Parquet.
+pub(super) async fn parquet_of(batch: &RecordBatch, pushdown: bool) -> Fixture {
     let directory = tempfile::tempdir().unwrap();
-    let batch = batch(true);
     let mut files = Vec::new();
-    for (number, part) in [batch.slice(0, 9), batch.slice(9, batch.num_rows() - 9)].into_iter().enumerate() {
+    for (number, part) in halves(batch).into_iter().enumerate() {
         let name = format!("part{number}.parquet");
         let properties = WriterProperties::builder().set_max_row_group_row_count(Some(3)).build();
         let file = std::fs::File::create(directory.path().join(&name)).unwrap();
@@ -276,9 +290,14 @@ pub(super) async fn opened(name: &'static str, settings: Settings, network: &Net
 }
 
 pub(super) async fn csv() -> Fixture {
+    csv_of(&batch(false)).await
+}
+
+/// Any rows in a file of CSV, whose types are inferred.
+pub(super) async fn csv_of(batch: &RecordBatch) -> Fixture {
     let directory = tempfile::tempdir().unwrap();
     let file = std::fs::File::create(directory.path().join("emp.csv")).unwrap();
-    datafusion::arrow::csv::Writer::new(file).write(&batch(false)).unwrap();
+    datafusion::arrow::csv::Writer::new(file).write(batch).unwrap();
     connected("csv", SourceType::Csv, "emp.csv", directory).await
 }
 
@@ -306,6 +325,19 @@ pub(super) async fn sqlite() -> Fixture {
             .execute(&mut connection)
             .await
             .unwrap();
+    }
+    connection.close().await.unwrap();
+    connected("sqlite", SourceType::Sqlite, "emp.db", directory).await
+}
+
+/// A table of SQLite made by these statements.
+pub(super) async fn sqlite_of(statements: Vec<String>) -> Fixture {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("emp.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut connection = sqlx::sqlite::SqliteConnection::connect_with(&options).await.unwrap();
+    for statement in statements {
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
     }
     connection.close().await.unwrap();
     connected("sqlite", SourceType::Sqlite, "emp.db", directory).await

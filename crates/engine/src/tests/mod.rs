@@ -9,6 +9,7 @@ mod limits;
 mod masks;
 mod mutations;
 mod names;
+mod oracle;
 mod plain;
 mod refused;
 mod servers;
