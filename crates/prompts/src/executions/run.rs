@@ -87,7 +87,7 @@ impl Prompts {
     async fn stages(&self, running: &Running, task: &Task, ended: &mut Ended) -> Result<(), ExecutionError> {
         let begun = Instant::now();
         running.at(30, PartStatus::InProgress, None);
-        let made = self.statement(task).await;
+        let made = self.statement(running, task).await;
         if matches!(task.new.asked, Asked::Words(_)) {
             ended.ai_ms = Some(millis_since(begun));
         }
@@ -113,7 +113,7 @@ impl Prompts {
     }
 
     /// The query of a question, checked; or what was written.
-    async fn statement(&self, task: &Task) -> Result<Made, NotMade> {
+    async fn statement(&self, running: &Running, task: &Task) -> Result<Made, NotMade> {
         let text = match &task.new.asked {
             Asked::Sql(sql, parameters) => {
                 return Ok(Made::written(task.request(sql.clone(), parameters.clone())));
@@ -132,7 +132,7 @@ impl Prompts {
         if task.chain.is_empty() {
             self.plan(task, text, relations).await
         } else {
-            self.ask_models(task, text, &relations).await
+            self.ask_models(running, task, text, &relations).await
         }
     }
 

@@ -53,6 +53,8 @@ pub struct NewExecution {
     pub template: Option<i64>,
     /// The model that is to answer; the usual one when there is none.
     pub model: Option<String>,
+    /// Whether its end is waited for a little.
+    pub waits: bool,
 }
 
 /// How a question is saved.
@@ -95,13 +97,14 @@ impl Prompts {
         let person = work.person();
         let added = work.add(&new).await?;
         let (number, started_at) = (added.number, work.now);
+        let patience = if new.waits { self.settings.answer_within } else { Duration::ZERO };
         work.commit().await?;
         // Where none was named it runs in the caller's own: policies hold there, too.
         let new = NewExecution { workspace: Some(added.workspace), ..new };
         let task = Task { person, actor: actor.clone(), new, chain, prompt: added.prompt, started_at };
         let mut progress = self.launch(number, task, place);
         // Over, or the time is.
-        drop(timeout(self.settings.answer_within, progress.wait_for(Option::is_none)).await);
+        drop(timeout(patience, progress.wait_for(Option::is_none)).await);
         self.own_execution(actor, person, number).await
     }
 

@@ -2,12 +2,13 @@
 
 use tidegate_kernel::Fault;
 
-use super::client::{Model, Reply, tokens_of};
+use super::client::{Model, Reply, Silent, Tokens, tokens_of};
 use super::instruct::{Message, first, objection, unreadable};
 use super::reply::{Answer, read};
 use super::retrieval::retrieved;
 use super::spend::month_of;
 use crate::executions::execution::{AiMetadata, ExecutionError};
+use crate::executions::live::Running;
 use crate::executions::run::{NotMade, Task};
 use crate::ports::{QueryFailure, QueryRequest, Relation};
 use crate::{PromptTables, Prompts};
@@ -40,6 +41,7 @@ enum Miss {
 struct Talk<'t> {
     name: &'t str,
     model: &'t Model,
+    running: &'t Running,
     messages: Vec<Message>,
     tokens: u64,
     request_id: Option<String>,
@@ -66,6 +68,7 @@ impl Prompts {
     /// SQL for a question, checked: of the first model of the chain that answers.
     pub(crate) async fn ask_models(
         &self,
+        running: &Running,
         task: &Task,
         question: &str,
         relations: &[Relation],
@@ -76,7 +79,7 @@ impl Prompts {
         for name in &task.chain {
             let Some(model) = self.models.get(name) else { continue };
             let messages = first(question, &tables, today);
-            let talk = Talk { name, model, messages, tokens: 0, request_id: None };
+            let talk = Talk { name, model, running, messages, tokens: 0, request_id: None };
             match self.talk(task, talk).await {
                 Ok(made) => return Ok(made),
                 Err(Miss::Silent) => {}
@@ -158,10 +161,12 @@ impl Prompts {
             let text = "The organization has spent what it may on models this month.";
             return Err(talk.lost(ExecutionError::new("spend_limit", text)));
         }
-        let reply = talk.model.ask(talk.name, &talk.messages).await;
-        let (input, output) =
-            reply.as_ref().map_or((0, 0), |reply| (reply.input_tokens, reply.output_tokens));
-        // It may have cost more than was set aside; what was asked in vain cost nothing.
+        let reply = talk.model.ask(talk.name, &talk.messages, talk.running).await;
+        let Tokens { input, output } = match &reply {
+            Ok(reply) => reply.tokens,
+            Err(Silent(tokens)) => *tokens,
+        };
+        // It may have cost more than was set aside. What was refused cost nothing; what broke off did.
         let cost = talk.model.price(input, output);
         self.settle(task, cost.saturating_sub(most), input, output).await.map_err(fault)?;
         talk.tokens = talk.tokens.saturating_add(input).saturating_add(output);
@@ -170,7 +175,7 @@ impl Prompts {
                 talk.request_id.clone_from(&reply.request_id);
                 Ok(reply)
             }
-            Err(_silent) => Err(Miss::Silent),
+            Err(Silent(_)) => Err(Miss::Silent),
         }
     }
 

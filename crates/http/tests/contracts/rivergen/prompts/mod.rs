@@ -9,4 +9,5 @@ mod models;
 mod queries;
 mod questions;
 mod script;
+mod streaming;
 mod templates;
