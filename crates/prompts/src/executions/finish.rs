@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tidegate_domain::Timestamp;
 use tidegate_kernel::Fault;
 use tokio::time::sleep;
 
@@ -132,8 +133,9 @@ impl Prompts {
         execution: &'e Execution,
         person: Person,
         status: ExecutionStatus,
+        now: Timestamp,
     ) -> Run<'e> {
-        let lasted = self.kernel.now().since(execution.started_at);
+        let lasted = now.since(execution.started_at);
         Run {
             person,
             prompt: execution.prompt.unwrap_or(0),

@@ -19,7 +19,7 @@ use crate::brokerage::{BROKER, opening_of};
 use crate::world::{NOW, World, address, document, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 24;
+const KNOWN: usize = 25;
 
 /// The migrations that earlier versions had, from the first, with their numbers.
 const EARLIER: [(usize, &str, &str); KNOWN - 1] = [
@@ -46,6 +46,7 @@ const EARLIER: [(usize, &str, &str); KNOWN - 1] = [
     (22, "data sources", include_str!("../../../catalog/migrations/0022_data_sources.sql")),
     (23, "what clients choose", include_str!("../../../oauth/migrations/0023_what_clients_choose.sql")),
     (24, "policies", include_str!("../../../policies/migrations/0024_policies.sql")),
+    (25, "prompts", include_str!("../../../prompts/migrations/0025_prompts.sql")),
 ];
 
 /// A database as the version with that many migrations left it.
