@@ -3,6 +3,7 @@
 mod attacks;
 mod differential;
 mod errors;
+mod facts;
 mod fixture;
 mod limits;
 mod masks;
