@@ -9,7 +9,7 @@ use super::script::{get, post};
 use crate::rivergen::data_sources::wire::{ADA, Server, created, member, owner, run_jobs, signed_in, start};
 
 /// A table of employees; only those of the caller's region are theirs to see, and `ssn` is masked.
-async fn employees(app: &TestApp, who: &Person, server: &Server) -> i64 {
+pub(super) async fn employees(app: &TestApp, who: &Person, server: &Server) -> i64 {
     server
         .database
         .sql(
@@ -33,7 +33,7 @@ async fn employees(app: &TestApp, who: &Person, server: &Server) -> i64 {
     number
 }
 
-async fn run(app: &TestApp, who: &Person, source: i64, sql: &str) -> Value {
+pub(super) async fn run(app: &TestApp, who: &Person, source: i64, sql: &str) -> Value {
     let body = json!({ "sql": sql, "selected_data_source_ids": [source] });
     post(app, who, "queries/execute", &body).await.assert_status(200).field("data").clone()
 }

@@ -1,6 +1,7 @@
 //! Prompt Studio and queries: section 5 of the platform's contract, and its extensions.
 
 mod analytics;
+mod bad_input;
 mod executions;
 mod governed;
 mod history;
