@@ -3,7 +3,6 @@
 mod attacks;
 mod differential;
 mod errors;
-mod facts;
 mod fixture;
 mod limits;
 mod masks;

@@ -1,5 +1,5 @@
-//! The fact set of the built-in planner (`eval/prompts`): what it makes of 200 questions runs here and has the rows that hand-written
-//! statements have. `scripts/eval-prompts` tells the same by kinds of questions, for `docs/prompts.md`.
+//! The fact set of the built-in planner (`eval/prompts`): what it makes of 200 questions runs on what the engine is made of, and has the rows that
+//! hand-written statements have. `scripts/eval-prompts` tells the same by kinds of questions, for `docs/prompts.md`.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
