@@ -31,7 +31,7 @@ async fn start(
     change: impl Fn(&mut ModelSettings) + 'static,
 ) -> TestApp {
     with(script, engine, &[stub])
-        .prompts(|prompts| prompts.models.values_mut().for_each(|model| change(model)))
+        .prompts(|prompts| prompts.models.values_mut().for_each(change))
         .start()
         .await
 }
