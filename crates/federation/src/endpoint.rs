@@ -3,14 +3,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use tidegate_domain::Secret;
 use url::Url;
 
 use crate::error::FederationError;
-use crate::outgoing::Outgoing;
+use crate::events::{EventLimits, ServerEvents};
+use crate::outgoing::{Outgoing, read as read_whole};
 use crate::reach::Reach;
 use crate::secret::{SocialSecret, read};
+
+const EVENTS_OR_JSON: HeaderValue = HeaderValue::from_static("text/event-stream, application/json");
 
 /// One address of a service.
 #[derive(Debug)]
@@ -31,6 +36,15 @@ pub struct EndpointAnswer {
     pub request_id: Option<String>,
     /// The body, where it is JSON.
     pub body: Option<Value>,
+}
+
+/// What a service answered that was asked for events.
+#[derive(Debug)]
+pub enum EndpointReply {
+    /// They follow.
+    Events(Box<ServerEvents>),
+    /// It answered at once.
+    Whole(EndpointAnswer),
 }
 
 impl JsonEndpoint {
@@ -63,19 +77,60 @@ impl JsonEndpoint {
     /// # Errors
     /// [`FederationError`] where nothing is answered.
     pub async fn post(&self, what: &str, body: &Value) -> Result<EndpointAnswer, FederationError> {
-        let mut request = self.outgoing.post(&self.url).json(body);
-        if let Some(key) = &self.key {
-            request = request.bearer_auth(key.expose());
-        }
-        let (answer, headers) = self.outgoing.ask_as_it_is(what, request).await?;
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        Ok(EndpointAnswer {
-            status: answer.status.as_u16(),
-            retry_after: header("retry-after").and_then(|text| text.trim().parse().ok()),
-            request_id: header("x-request-id").map(|text| text.chars().take(100).collect()),
-            body: answer.value(),
-        })
+        whole(what, self.outgoing.open(what, self.request(body)).await?).await
     }
+
+    /// Posts a body that asks for events. Services that know none answer as a whole, and so do all where they refuse.
+    ///
+    /// # Errors
+    /// [`FederationError`] where nothing is answered.
+    pub async fn stream(
+        &self,
+        what: &str,
+        body: &Value,
+        limits: EventLimits,
+    ) -> Result<EndpointReply, FederationError> {
+        let accept = HeaderMap::from_iter([(ACCEPT, EVENTS_OR_JSON)]);
+        let response = self.outgoing.open(what, self.request(body).headers(accept)).await?;
+        if response.status() != StatusCode::OK || !has_events(response.headers()) {
+            return whole(what, response).await.map(EndpointReply::Whole);
+        }
+        let request_id = request_id(response.headers());
+        Ok(EndpointReply::Events(Box::new(ServerEvents::new(what, request_id, response, limits))))
+    }
+
+    fn request(&self, body: &Value) -> RequestBuilder {
+        let request = self.outgoing.post(&self.url).json(body);
+        match &self.key {
+            Some(key) => request.bearer_auth(key.expose()),
+            None => request,
+        }
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    text(headers, "x-request-id").map(|text| text.chars().take(100).collect())
+}
+
+fn has_events(headers: &HeaderMap) -> bool {
+    let media_type = text(headers, CONTENT_TYPE.as_str()).unwrap_or_default();
+    media_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/event-stream")
+}
+
+/// An answer that is read to its end.
+async fn whole(what: &str, response: Response) -> Result<EndpointAnswer, FederationError> {
+    let headers = response.headers().clone();
+    let answer = read_whole(what, response).await?;
+    Ok(EndpointAnswer {
+        status: answer.status.as_u16(),
+        retry_after: text(&headers, "retry-after").and_then(|text| text.trim().parse().ok()),
+        request_id: request_id(&headers),
+        body: answer.value(),
+    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! This is the client's side of the authorization code flow: discovery, authorization URL, code exchange, verification of the ID token,
 //! profile. Besides, what clients of this installation publish about themselves is read here ([`ClientDocuments`]), and
-//! applications are told of what ended ([`Notifier`]), and services that an operator configured are asked in JSON ([`JsonEndpoint`]). No code here uses the store or randomness, and the clock is an argument. Callers use a [`Provider`] and cannot tell
+//! applications are told of what ended ([`Notifier`]), and services that an operator configured are asked in JSON ([`JsonEndpoint`], [`ServerEvents`]). No code here uses the store or randomness, and the clock is an argument. Callers use a [`Provider`] and cannot tell
 //! one kind from another; what differs between kinds is in `kind.rs`.
 
 mod breaker;
@@ -11,6 +11,7 @@ mod config;
 mod discovery;
 mod endpoint;
 mod error;
+mod events;
 mod github;
 mod id_token;
 mod kind;
@@ -27,8 +28,9 @@ pub use config::{
     AppleConfig, GithubConfig, GoogleConfig, MicrosoftConfig, OidcConfig, SecondFactorAtProvider,
     SocialConfig, SocialConfigError,
 };
-pub use endpoint::{EndpointAnswer, JsonEndpoint};
+pub use endpoint::{EndpointAnswer, EndpointReply, JsonEndpoint};
 pub use error::FederationError;
+pub use events::{EventLimits, ServerEvents};
 pub use notify::Notifier;
 pub use profile::{ProviderEmail, ProviderProfile};
 pub use provider::{AuthorizationRequest, CodeExchange, Provider};

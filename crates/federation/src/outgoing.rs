@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::{Client, Request, RequestBuilder, Response, StatusCode, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
@@ -92,19 +92,17 @@ impl Outgoing {
         answer
     }
 
-    /// Sends a request and reads the answer with its headers, also one that says that it cannot answer now.
-    pub(crate) async fn ask_as_it_is(
+    /// Sends a request and answers before the body is read, whatever the status is.
+    pub(crate) async fn open(
         &self,
         what: &str,
         request: RequestBuilder,
-    ) -> Result<(Answer, HeaderMap), FederationError> {
+    ) -> Result<Response, FederationError> {
         let request = request.build().map_err(|_| misaddressed(what))?;
         if !self.reach.admits(request.url()) {
             return Err(misaddressed(what));
         }
-        let response = self.client.execute(request).await.map_err(|error| lost(what, error))?;
-        let headers = response.headers().clone();
-        Ok((read(what, response).await?, headers))
+        self.client.execute(request).await.map_err(|error| lost(what, error))
     }
 
     async fn execute(&self, what: &str, request: Request) -> Result<Answer, FederationError> {
@@ -118,7 +116,7 @@ impl Outgoing {
 }
 
 /// Reads an answer to its end.
-async fn read(what: &str, mut response: Response) -> Result<Answer, FederationError> {
+pub(crate) async fn read(what: &str, mut response: Response) -> Result<Answer, FederationError> {
     let status = response.status();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| lost(what, error))? {
@@ -156,7 +154,7 @@ fn misaddressed(what: &str) -> FederationError {
     FederationError::Misconfigured(format!("{what}: {text}"))
 }
 
-fn lost(what: &str, error: reqwest::Error) -> FederationError {
+pub(crate) fn lost(what: &str, error: reqwest::Error) -> FederationError {
     if error.is_timeout() {
         return FederationError::Unavailable(format!("{what}: the provider does not answer in time"));
     }

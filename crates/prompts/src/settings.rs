@@ -78,11 +78,19 @@ pub struct ModelSettings {
     pub class: ModelClass,
     /// Models that are asked when this one does not answer, in their order.
     pub fallback: Vec<String>,
-    /// Seconds for one request.
+    /// Seconds for one request, with all of its answer.
     #[serde(with = "seconds")]
     #[schemars(with = "u64")]
     #[default(Duration::from_secs(30))]
     pub timeout: Duration,
+    /// Whether its answers are asked for as it writes them (stream, with stream_options.include_usage). Off for endpoints that refuse that.
+    #[default(true)]
+    pub stream: bool,
+    /// Longest time in seconds between two pieces of a streamed answer.
+    #[serde(with = "seconds")]
+    #[schemars(with = "u64")]
+    #[default(Duration::from_secs(15))]
+    pub idle_timeout: Duration,
     /// How often a request is repeated when the provider is overloaded or fails (429 and 5xx).
     #[default(2)]
     pub retries: u32,
@@ -167,8 +175,8 @@ impl PromptSettings {
         if model.base_url.is_empty() || model.model.is_empty() {
             return Err("base_url and model are required".to_owned());
         }
-        if model.timeout.is_zero() || model.max_output_tokens == 0 {
-            return Err("timeout and max_output_tokens must be at least 1".to_owned());
+        if model.timeout.is_zero() || model.idle_timeout.is_zero() || model.max_output_tokens == 0 {
+            return Err("timeout, idle_timeout and max_output_tokens must be at least 1".to_owned());
         }
         match model.fallback.iter().find(|other| !self.models.contains_key(*other)) {
             Some(unknown) => Err(format!("fallback: there is no model {unknown:?}")),

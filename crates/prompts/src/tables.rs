@@ -9,8 +9,10 @@ use crate::records::repository::Records;
 use crate::templates::repository::Templates;
 
 /// The feature's part of the schema. Only ever appended to.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { version: 25, name: "prompts", text: include_str!("../migrations/0025_prompts.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { version: 25, name: "prompts", text: include_str!("../migrations/0025_prompts.sql") },
+    Migration { version: 26, name: "prompt sums", text: include_str!("../migrations/0026_prompt_sums.sql") },
+];
 
 /// The feature's repositories of a unit of work.
 pub trait PromptTables {

@@ -157,17 +157,7 @@ impl Request {
     /// # Panics
     /// When it is no request.
     pub async fn send(self) -> Answer {
-        let mut request = axum::http::Request::builder()
-            .method(self.method)
-            .uri(self.path)
-            .body(self.body)
-            .expect("a request");
-        *request.headers_mut() = self.headers;
-        if self.names_host {
-            request.headers_mut().entry(header::HOST).or_insert(HeaderValue::from_static("localhost"));
-        }
-        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(self.client.ip, 40_000)));
-        let response = self.client.router.oneshot(request).await.expect("an answer");
+        let response = self.open().await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.into_body().collect().await.expect("a body").to_bytes();
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -181,6 +171,24 @@ impl Request {
             Value::Null
         };
         Answer { status, headers, body, text }
+    }
+
+    /// Sends it, and answers before the body is read: to see what comes in it before its end.
+    ///
+    /// # Panics
+    /// When it is no request.
+    pub async fn open(self) -> axum::response::Response {
+        let mut request = axum::http::Request::builder()
+            .method(self.method)
+            .uri(self.path)
+            .body(self.body)
+            .expect("a request");
+        *request.headers_mut() = self.headers;
+        if self.names_host {
+            request.headers_mut().entry(header::HOST).or_insert(HeaderValue::from_static("localhost"));
+        }
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(self.client.ip, 40_000)));
+        self.client.router.oneshot(request).await.expect("an answer")
     }
 }
 

@@ -14,10 +14,11 @@ use crate::wire::state::{App, HttpSettings};
 use crate::wire::telemetry::ErrorCode;
 
 /// Request headers that scripts may send whatever is configured. `X-Requested-With` comes from the usual client libraries.
-const HEADERS: [HeaderName; 5] = [
+const HEADERS: [HeaderName; 6] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
     DPOP,
+    HeaderName::from_static("prefer"),
     HeaderName::from_static("x-device-fingerprint"),
     HeaderName::from_static("x-requested-with"),
 ];

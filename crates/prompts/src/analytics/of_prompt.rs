@@ -1,12 +1,16 @@
 //! What a saved question comes to.
 
+use tidegate_database::Unit;
 use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::Actor;
-use tidegate_kernel::fault::{Outcome, Refused, refuse};
+use tidegate_kernel::fault::{Fault, Outcome, Refused, refuse};
 
 pub use super::repository::Sums;
 
-use super::period::{Quarters, instant, quarter_of};
+use super::period::{Quarters, begin_of, instant};
+use super::repository::SourceSums;
+use crate::executions::ExecutionStatus;
+use crate::executions::row::{EndedRow, read_numbers};
 use crate::work::Person;
 use crate::{PromptRefusal, PromptTables, Prompts};
 
@@ -21,12 +25,63 @@ pub struct PromptAnalytics {
     pub sources: Vec<(i64, String, i64)>,
     /// Its schemas, and how often each was asked.
     pub schemas: Vec<(String, i64)>,
-    /// The period: from here, where the quarter of an hour counts as a whole.
+    /// The period: from here.
     pub from: Timestamp,
-    /// To here.
+    /// To here, which is in it. Where executions of the quarters of an hour in which it begins and ends are no longer kept, those
+    /// count as a whole.
     pub to: Timestamp,
     /// Now.
     pub calculated_at: Timestamp,
+}
+
+/// Sums of a period, which begins and ends within quarters of an hour: what is outside of it there is taken off.
+async fn of_period(
+    unit: &mut Unit,
+    prompt: i64,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<(Sums, Vec<SourceSums>), Fault> {
+    let period = Quarters::around(from, to);
+    let mut sums = unit.prompt_usage().of_prompt(prompt, period).await?;
+    let mut sources = unit.prompt_usage().sources_of_prompt(prompt, period).await?;
+    let mut edges = vec![period.first, period.end - 1];
+    edges.dedup();
+    for edge in edges {
+        let (begin, end) = (begin_of(edge), begin_of(edge + 1));
+        let whole = unit.prompt_usage().of_prompt(prompt, Quarters::only(edge)).await?;
+        let kept = unit.prompt_executions().ended_of_prompt(prompt, begin, end).await?;
+        // Some are gone: what was when within the quarter cannot be told any more.
+        if i64::try_from(kept.len()).ok() != Some(whole.executions) {
+            continue;
+        }
+        let is_outside = |row: &&EndedRow| row.started_at < from.micros() || row.started_at > to.micros();
+        for row in kept.iter().filter(is_outside) {
+            take_off(row, &mut sums, &mut sources);
+        }
+    }
+    sources.retain(|source| source.executions > 0);
+    sources.sort_by_key(|source| (std::cmp::Reverse(source.executions), source.source_number));
+    Ok((sums, sources))
+}
+
+/// Takes an execution off sums that it is in.
+fn take_off(row: &EndedRow, sums: &mut Sums, sources: &mut [SourceSums]) {
+    let is = |status: ExecutionStatus| i64::from(row.status == status.as_str());
+    let failed = is(ExecutionStatus::Failed);
+    *sums = sums.minus(Sums {
+        executions: 1,
+        succeeded: is(ExecutionStatus::Completed),
+        failed,
+        total_ms: row.total_ms,
+        ai_ms: row.ai_ms,
+        query_ms: row.query_ms,
+    });
+    let asked = read_numbers(&row.sources);
+    for source in sources.iter_mut().filter(|source| asked.contains(&source.source_number)) {
+        source.executions -= 1;
+        source.failed -= failed;
+        source.query_ms -= row.query_ms;
+    }
 }
 
 impl Prompts {
@@ -53,10 +108,7 @@ impl Prompts {
         if to < from {
             return refuse(PromptRefusal::Period("period_end must not be before period_start"));
         }
-        // A quarter that has begun counts as a whole.
-        let period = Quarters { first: quarter_of(from), end: quarter_of(to) + 1 };
-        let sums = unit.prompt_usage().of_prompt(number, period).await?;
-        let used = unit.prompt_usage().sources_of_prompt(number, period).await?;
+        let (sums, used) = of_period(&mut unit, number, from, to).await?;
         let names = self.ports.sources.seen(&mut unit, grant).await?;
         let name =
             |number| names.iter().find(|source| source.number == number).map(|source| source.name.clone());

@@ -22,6 +22,37 @@ pub(crate) const fn quarter_of(instant: Timestamp) -> i64 {
     instant.micros().div_euclid(QUARTER)
 }
 
+/// Quarters of a day of UTC.
+const OF_DAY: i64 = 96;
+
+impl Quarters {
+    /// The quarter alone.
+    pub(crate) const fn only(quarter: i64) -> Self {
+        Self { first: quarter, end: quarter + 1 }
+    }
+
+    /// From an instant to another, each with all of its quarter.
+    pub(crate) const fn around(from: Timestamp, to: Timestamp) -> Self {
+        Self { first: quarter_of(from), end: quarter_of(to) + 1 }
+    }
+
+    /// The whole days of UTC in it, as days since 1970, and what is before and after them.
+    pub(crate) const fn by_days(self) -> (Self, (i64, i64), Self) {
+        let first = (self.first + OF_DAY - 1).div_euclid(OF_DAY);
+        let end = self.end.div_euclid(OF_DAY);
+        if first >= end {
+            return (self, (0, 0), Self { first: self.end, end: self.end });
+        }
+        let before = Self { first: self.first, end: first * OF_DAY };
+        (before, (first, end), Self { first: end * OF_DAY, end: self.end })
+    }
+}
+
+/// The day of UTC that a quarter is in, since 1970.
+pub(crate) const fn day_of_utc(quarter: i64) -> i64 {
+    quarter.div_euclid(OF_DAY)
+}
+
 /// When a quarter begins.
 pub(crate) const fn begin_of(quarter: i64) -> Timestamp {
     Timestamp::from_micros(quarter.saturating_mul(QUARTER))
@@ -155,7 +186,59 @@ pub(crate) fn instant(text: &str) -> Result<Timestamp, PromptRefusal> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Zones of odd offsets, and of odd changes of the clocks.
+    const ZONES: [&str; 12] = [
+        "UTC",
+        "Europe/Berlin",
+        "America/New_York",
+        "America/Sao_Paulo",
+        "America/St_Johns",
+        "Asia/Kathmandu",
+        "Asia/Tehran",
+        "Australia/Lord_Howe",
+        "Pacific/Chatham",
+        "Pacific/Apia",
+        "Africa/Casablanca",
+        "Asia/Pyongyang",
+    ];
+
+    proptest! {
+        /// What sums by quarters stand on: no day and no hour of any zone begins within one. Before 2012 clocks were changed at 00:01
+        /// in some; there are no sums of then.
+        #[test]
+        fn a_quarter_is_of_the_day_and_the_hour_of_all_that_is_in_it(
+            micros in 1_704_067_200_000_000_i64..2_524_608_000_000_000,
+            place in 0..ZONES.len(),
+            around in 0_i64..4,
+        ) {
+            let zone = zone(Some(ZONES[place])).unwrap();
+            let instant = Timestamp::from_micros(micros);
+            let civil = jiff::Timestamp::from_microsecond(micros).unwrap().to_zoned(zone.clone());
+            let first = civil.date().checked_sub(jiff::Span::new().days(around)).unwrap();
+            let last = civil.date().checked_add(jiff::Span::new().days(around)).unwrap();
+            let days = Days::between(first, last, zone).unwrap();
+            let day = days.day_of(quarter_of(instant)).unwrap();
+            prop_assert_eq!(&days.days[day].date, &civil.date().to_string());
+            prop_assert_eq!(days.hour_of(quarter_of(instant)), usize::try_from(civil.hour()).unwrap());
+            // Days follow one another without a gap.
+            prop_assert!(days.days.windows(2).all(|two| two[0].quarters.end == two[1].quarters.first));
+        }
+
+        #[test]
+        fn whole_days_and_what_is_around_them_are_the_period(first in -500_i64..500, length in 0_i64..700) {
+            let period = Quarters { first, end: first + length };
+            let (before, (day, end), after) = period.by_days();
+            for quarter in first - 200..first + length + 200 {
+                let within = |part: Quarters| i32::from(part.first <= quarter && quarter < part.end);
+                let of_days = i32::from(day <= day_of_utc(quarter) && day_of_utc(quarter) < end);
+                prop_assert_eq!(within(before) + of_days + within(after), within(period));
+            }
+        }
+    }
 
     fn at(text: &str) -> Timestamp {
         Timestamp::from_rfc3339(text).unwrap()

@@ -44,6 +44,19 @@ pub struct Sums {
 }
 
 impl Sums {
+    /// Without those, which are among them.
+    #[must_use]
+    pub(crate) const fn minus(self, other: Self) -> Self {
+        Self {
+            executions: self.executions - other.executions,
+            succeeded: self.succeeded - other.succeeded,
+            failed: self.failed - other.failed,
+            total_ms: self.total_ms - other.total_ms,
+            ai_ms: self.ai_ms - other.ai_ms,
+            query_ms: self.query_ms - other.query_ms,
+        }
+    }
+
     /// Both together.
     #[must_use]
     pub(crate) const fn plus(self, other: Self) -> Self {
@@ -83,11 +96,12 @@ pub(crate) struct QuestionSums {
     pub(crate) last_run_at: i64,
 }
 
+/// Sums of a quarter of an hour.
 #[derive(sqlx::FromRow)]
-struct QuarterRow {
-    quarter: i64,
+pub(crate) struct QuarterRow {
+    pub(crate) quarter: i64,
     #[sqlx(flatten)]
-    sums: Sums,
+    pub(crate) sums: Sums,
 }
 
 /// Sums are answered as whole numbers on both engines.
@@ -101,9 +115,10 @@ macro_rules! sums {
             cast(coalesce(sum(query_ms), 0) as bigint) as query_ms "
     };
 }
+pub(super) use sums;
 
 impl Usage<'_> {
-    /// Adds an execution that is over.
+    /// Adds an execution that is over, in the order in which everybody does: no two units wait for each other.
     pub(crate) async fn add(&mut self, run: &Run<'_>) -> Result<()> {
         let quarter = quarter_of(run.started_at);
         let succeeded = i64::from(run.status == ExecutionStatus::Completed);
@@ -128,17 +143,20 @@ impl Usage<'_> {
             run.ai_ms,
             run.query_ms,
         )?;
-        self.add_sources(run, quarter, failed).await?;
-        self.add_question(run, quarter).await
-    }
-
-    async fn add_sources(&mut self, run: &Run<'_>, quarter: i64, failed: i64) -> Result<()> {
-        let (organization, account) = (run.person.organization.0, run.person.account.0);
-        // In the order of their numbers, as everybody does: no two wait for each other.
+        self.add_to_organization(run, quarter, (succeeded, failed)).await?;
+        // In the order of their numbers.
         let mut sources = run.sources.to_vec();
         sources.sort_unstable();
         sources.dedup();
-        for source in sources {
+        self.add_sources(run, quarter, &sources, failed).await?;
+        self.add_sources_to_organization(run, quarter, &sources, failed).await?;
+        self.add_question(run, quarter).await?;
+        self.add_question_to_organization(run, quarter).await
+    }
+
+    async fn add_sources(&mut self, run: &Run<'_>, quarter: i64, sources: &[i64], failed: i64) -> Result<()> {
+        let (organization, account) = (run.person.organization.0, run.person.account.0);
+        for source in sources.iter().copied() {
             execute!(
                 self.0,
                 "insert into prompt_source_usage (organization_id, account_id, quarter, prompt_number, source_number,
@@ -169,7 +187,9 @@ impl Usage<'_> {
              values ($1, $2, $3, $4, $5, 1, $6, $7)
              on conflict (organization_id, account_id, quarter, question_key) do update set
                 executions = prompt_question_usage.executions + 1,
-                total_ms = prompt_question_usage.total_ms + excluded.total_ms, last_run_at = excluded.last_run_at",
+                total_ms = prompt_question_usage.total_ms + excluded.total_ms,
+                last_run_at = case when excluded.last_run_at > prompt_question_usage.last_run_at
+                    then excluded.last_run_at else prompt_question_usage.last_run_at end",
             organization,
             account,
             quarter,
@@ -181,41 +201,23 @@ impl Usage<'_> {
         Ok(())
     }
 
-    /// Sums of a period by quarters of an hour.
-    pub(crate) async fn by_quarter(&mut self, scope: Scope, period: Quarters) -> Result<Vec<(i64, Sums)>> {
-        let rows = fetch_all!(
+    /// Sums of a person's period by quarters of an hour.
+    pub(super) async fn by_quarter_of_person(
+        &mut self,
+        person: Person,
+        period: Quarters,
+    ) -> Result<Vec<QuarterRow>> {
+        fetch_all!(
             self.0,
             QuarterRow,
             concat!(
                 "select quarter, ",
                 sums!(),
-                "from prompt_usage where organization_id = $1 and ($2 or account_id = $3) and quarter >= $4
-                    and quarter < $5
+                "from prompt_usage where organization_id = $1 and account_id = $2 and quarter >= $3 and quarter < $4
                  group by quarter order by quarter"
             ),
-            scope.person.organization.0,
-            scope.all,
-            scope.person.account.0,
-            period.first,
-            period.end,
-        )?;
-        Ok(rows.into_iter().map(|row| (row.quarter, row.sums)).collect())
-    }
-
-    /// Sums of a whole period.
-    pub(crate) async fn total(&mut self, scope: Scope, period: Quarters) -> Result<Sums> {
-        fetch_one!(
-            self.0,
-            Sums,
-            concat!(
-                "select ",
-                sums!(),
-                "from prompt_usage where organization_id = $1 and ($2 or account_id = $3) and quarter >= $4
-                    and quarter < $5"
-            ),
-            scope.person.organization.0,
-            scope.all,
-            scope.person.account.0,
+            person.organization.0,
+            person.account.0,
             period.first,
             period.end,
         )
@@ -257,28 +259,31 @@ impl Usage<'_> {
         )
     }
 
-    /// Sums of data sources in a period, the most used first.
-    pub(crate) async fn sources(&mut self, scope: Scope, period: Quarters) -> Result<Vec<SourceSums>> {
+    /// Sums of data sources in a person's period, the most used first.
+    pub(super) async fn sources_of_person(
+        &mut self,
+        person: Person,
+        period: Quarters,
+    ) -> Result<Vec<SourceSums>> {
         fetch_all!(
             self.0,
             SourceSums,
             "select source_number, cast(sum(executions) as bigint) as executions,
                 cast(sum(failed) as bigint) as failed, cast(sum(query_ms) as bigint) as query_ms
              from prompt_source_usage
-             where organization_id = $1 and ($2 or account_id = $3) and quarter >= $4 and quarter < $5
+             where organization_id = $1 and account_id = $2 and quarter >= $3 and quarter < $4
              group by source_number order by 2 desc, 1 limit 100",
-            scope.person.organization.0,
-            scope.all,
-            scope.person.account.0,
+            person.organization.0,
+            person.account.0,
             period.first,
             period.end,
         )
     }
 
-    /// The questions of a period that were asked most.
-    pub(crate) async fn questions(
+    /// The questions of a person's period that were asked most.
+    pub(super) async fn questions_of_person(
         &mut self,
-        scope: Scope,
+        person: Person,
         period: Quarters,
         at_most: i64,
     ) -> Result<Vec<QuestionSums>> {
@@ -288,19 +293,19 @@ impl Usage<'_> {
             "select max(preview) as preview, cast(sum(executions) as bigint) as executions,
                 cast(sum(total_ms) as bigint) as total_ms, max(last_run_at) as last_run_at
              from prompt_question_usage
-             where organization_id = $1 and ($2 or account_id = $3) and quarter >= $4 and quarter < $5
-             group by question_key order by 2 desc, 4 desc limit $6",
-            scope.person.organization.0,
-            scope.all,
-            scope.person.account.0,
+             where organization_id = $1 and account_id = $2 and quarter >= $3 and quarter < $4
+             group by question_key order by 2 desc, 4 desc limit $5",
+            person.organization.0,
+            person.account.0,
             period.first,
             period.end,
             at_most,
         )
     }
 
-    /// Removes the sums of an account, and those of the organizations that it owns.
+    /// Removes the sums of an account, also from those of its organizations, and those of the organizations that it owns.
     pub(crate) async fn remove_of_account(&mut self, account: AccountId) -> Result<()> {
+        self.take_from_organizations(account).await?;
         macro_rules! remove {
             ($unit:expr; $($table:literal),+) => {$(
                 execute!(
@@ -314,18 +319,26 @@ impl Usage<'_> {
             )+};
         }
         remove!(self.0; "prompt_usage", "prompt_source_usage", "prompt_question_usage");
-        execute!(
-            self.0,
-            "delete from prompt_template_usage where organization_id in
-                (select organization_id from memberships where account_id = $1 and role = 'owner')",
-            account.0,
-        )?;
-        execute!(
-            self.0,
-            "delete from model_spend where organization_id in
-                (select organization_id from memberships where account_id = $1 and role = 'owner')",
-            account.0,
-        )?;
+        macro_rules! remove_owned {
+            ($unit:expr; $($table:literal),+) => {$(
+                execute!(
+                    $unit,
+                    concat!(
+                        "delete from ", $table, " where organization_id in
+                            (select organization_id from memberships where account_id = $1 and role = 'owner')"
+                    ),
+                    account.0,
+                )?;
+            )+};
+        }
+        remove_owned!(
+            self.0;
+            "prompt_organization_usage",
+            "prompt_organization_source_usage",
+            "prompt_organization_question_usage",
+            "prompt_template_usage",
+            "model_spend"
+        );
         Ok(())
     }
 }

@@ -30,7 +30,7 @@ impl Prompts {
             let over = work.unit.prompt_executions().own(person, number).await?;
             return refuse(PromptRefusal::AlreadyOver(over.unwrap_or(found).status.as_str()));
         }
-        let run = self.stopped(&found, person, ExecutionStatus::Cancelled);
+        let run = self.stopped(&found, person, ExecutionStatus::Cancelled, now);
         work.unit.prompt_usage().add(&run).await?;
         if let Some(prompt) = found.prompt {
             work.unit.prompts().end(prompt, number, ExecutionStatus::Cancelled, run.total_ms).await?;

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tidegate_domain::Timestamp;
 use tidegate_kernel::Fault;
 use tokio::time::sleep;
 
 use super::execution::{AiMetadata, Execution, ExecutionError, ExecutionStatus, PartStatus};
-use super::run::Work;
+use super::run::Task;
 use super::start::Asked;
 use crate::analytics::repository::Run;
 use crate::models::ask::Made;
@@ -132,8 +133,9 @@ impl Prompts {
         execution: &'e Execution,
         person: Person,
         status: ExecutionStatus,
+        now: Timestamp,
     ) -> Run<'e> {
-        let lasted = self.kernel.now().since(execution.started_at);
+        let lasted = now.since(execution.started_at);
         Run {
             person,
             prompt: execution.prompt.unwrap_or(0),
@@ -149,7 +151,7 @@ impl Prompts {
     }
 
     /// Writes the end. Where that is not possible, the execution is found to be lost later.
-    pub(super) async fn finish(&self, number: i64, work: &Work, mut ended: Ended) {
+    pub(super) async fn finish(&self, number: i64, task: &Task, mut ended: Ended) {
         if let (Some(text), Some(key)) = (ended.preview_text.take(), ended.preview_key.take()) {
             let sealed =
                 self.kernel.vault.seal(&purpose(number), text.as_bytes(), self.kernel.entropy.as_ref());
@@ -159,7 +161,7 @@ impl Prompts {
             }
         }
         for attempt in 1..=ATTEMPTS {
-            match self.write_end(number, work, &ended).await {
+            match self.write_end(number, task, &ended).await {
                 Ok(()) => return,
                 Err(fault) if attempt == ATTEMPTS => {
                     tracing::error!(error = %fault, execution = number, "the end of an execution cannot be written");
@@ -169,28 +171,28 @@ impl Prompts {
         }
     }
 
-    async fn write_end(&self, number: i64, work: &Work, ended: &Ended) -> Result<(), Fault> {
+    async fn write_end(&self, number: i64, task: &Task, ended: &Ended) -> Result<(), Fault> {
         let now = self.kernel.now();
         let mut unit = self.kernel.store.begin().await?;
         // Whoever was first to end it has written its sums.
         if !unit.prompt_executions().end(number, ended, now).await? {
             return Ok(());
         }
-        let question = work.new.text();
+        let question = task.new.text();
         let run = Run {
-            person: work.person,
-            prompt: work.prompt.unwrap_or(0),
-            sources: &work.new.sources,
+            person: task.person,
+            prompt: task.prompt.unwrap_or(0),
+            sources: &task.new.sources,
             status: ended.status,
             ai_ms: ended.ai_ms.unwrap_or(0),
             query_ms: ended.query_ms.unwrap_or(0),
             total_ms: ended.total_ms.unwrap_or(0),
             question_key: self.question_key(question),
             preview: shown(question),
-            started_at: work.started_at,
+            started_at: task.started_at,
         };
         unit.prompt_usage().add(&run).await?;
-        if let Some(prompt) = work.prompt {
+        if let Some(prompt) = task.prompt {
             unit.prompts().end(prompt, number, ended.status, run.total_ms).await?;
         }
         Ok(unit.commit().await?)

@@ -24,6 +24,16 @@ pub(crate) struct Place {
 struct Handle {
     cancelled: watch::Sender<bool>,
     progress: watch::Sender<Option<Progress>>,
+    draft: watch::Sender<Drafted>,
+}
+
+/// What a model explains of an answer that it is writing: shown to whoever follows the execution, and kept nowhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Drafted {
+    /// Each answer is another one: what was said in the one before is void.
+    pub(crate) attempt: u32,
+    /// So far.
+    pub(crate) text: String,
 }
 
 /// One execution of this node, seen from where it runs. It is forgotten when this is dropped, whatever became of it.
@@ -60,6 +70,11 @@ impl Live {
         self.map().get(&number).map(|handle| handle.progress.subscribe())
     }
 
+    /// What is explained of an answer while it is written, where the execution runs here.
+    pub(crate) fn draft(&self, number: i64) -> Option<watch::Receiver<Drafted>> {
+        self.map().get(&number).map(|handle| handle.draft.subscribe())
+    }
+
     /// All that run here, with how far they are.
     pub(crate) fn all(&self) -> Vec<(i64, Progress)> {
         let map = self.map();
@@ -72,7 +87,8 @@ impl Running {
     pub(crate) fn begin(prompts: &Arc<Prompts>, number: i64, progress: Progress) -> Self {
         let (cancelled, seen) = watch::channel(false);
         let (progress, _) = watch::channel(Some(progress));
-        prompts.live.map().insert(number, Handle { cancelled, progress });
+        let (draft, _) = watch::channel(Drafted::default());
+        prompts.live.map().insert(number, Handle { cancelled, progress, draft });
         Self { prompts: Arc::clone(prompts), number, cancelled: seen }
     }
 
@@ -80,6 +96,23 @@ impl Running {
     pub(crate) fn at(&self, percent: i64, ai: PartStatus, query: Option<PartStatus>) {
         if let Some(handle) = self.prompts.live.map().get(&self.number) {
             handle.progress.send_replace(Some(Progress { percent, ai, query }));
+        }
+    }
+
+    /// A model begins to write an answer.
+    pub(crate) fn drafts_anew(&self) {
+        if let Some(handle) = self.prompts.live.map().get(&self.number) {
+            handle.draft.send_modify(|draft| {
+                draft.attempt = draft.attempt.saturating_add(1);
+                draft.text.clear();
+            });
+        }
+    }
+
+    /// Tells what it has explained so far.
+    pub(crate) fn drafted(&self, text: &str) {
+        if let Some(handle) = self.prompts.live.map().get(&self.number) {
+            handle.draft.send_modify(|draft| text.clone_into(&mut draft.text));
         }
     }
 

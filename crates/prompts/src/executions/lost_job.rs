@@ -13,7 +13,7 @@ use crate::{PromptTables, Prompts};
 pub(crate) const NAME: &str = "lost prompts";
 /// How often.
 const EVERY: Duration = Duration::from_secs(5);
-/// Executions in one unit of work.
+/// Executions of one run.
 const AT_ONCE: i64 = 50;
 /// Why they failed.
 const WHY: (&str, &str) = ("interrupted", "The server stopped while it ran. Run it again.");
@@ -34,18 +34,24 @@ impl Prompts {
 
     async fn fail_lost(&self) -> Result<(), Fault> {
         let now = self.kernel.now();
-        let mut unit = self.kernel.store.begin().await?;
-        for (number, person) in unit.prompt_executions().lost(now, AT_ONCE).await? {
+        let lost = self.kernel.store.read().await?.prompt_executions().lost(now, AT_ONCE).await?;
+        for (number, person) in lost {
+            // One by one: two units that write sums of several people in different orders would wait for each other.
+            let mut unit = self.kernel.store.begin().await?;
+            if !unit.prompt_executions().is_lost(number, now).await? {
+                continue;
+            }
             let Some(found) = unit.prompt_executions().own(person, number).await? else { continue };
             if !unit.prompt_executions().stop(number, ExecutionStatus::Failed, WHY, now).await? {
                 continue;
             }
-            let run = self.stopped(&found, person, ExecutionStatus::Failed);
+            let run = self.stopped(&found, person, ExecutionStatus::Failed, now);
             unit.prompt_usage().add(&run).await?;
             if let Some(prompt) = found.prompt {
                 unit.prompts().end(prompt, number, ExecutionStatus::Failed, run.total_ms).await?;
             }
+            unit.commit().await?;
         }
-        Ok(unit.commit().await?)
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use tidegate_domain::id::{OrganizationId, WorkspaceId};
 
 use super::execution::{Execution, ExecutionKind, ExecutionStatus, PartStatus};
 use super::finish::Ended;
-use super::row::{Row, select, stored_numbers};
+use super::row::{EndedRow, Row, select, stored_numbers};
 use crate::work::Person;
 
 /// The longest span that a policy limits queries within, and a little more.
@@ -298,6 +298,38 @@ impl Executions<'_> {
             (number, Person { organization: organization.into(), account: account.into() })
         };
         Ok(rows.into_iter().map(person).collect())
+    }
+
+    /// Whether its node still holds it no longer.
+    pub(super) async fn is_lost(&mut self, number: i64, now: Timestamp) -> Result<bool> {
+        let (count,) = fetch_one!(
+            self.0,
+            (i64,),
+            "select count(*) from prompt_executions where number = $1 and lease_until is not null and lease_until <= $2",
+            number,
+            now.micros(),
+        )?;
+        Ok(count == 1)
+    }
+
+    /// Executions of a saved question that began in a period, up to its end, which is not in it, and are over.
+    pub(crate) async fn ended_of_prompt(
+        &mut self,
+        prompt: i64,
+        from: Timestamp,
+        end: Timestamp,
+    ) -> Result<Vec<EndedRow>> {
+        fetch_all!(
+            self.0,
+            EndedRow,
+            "select status, started_at, sources, coalesce(ai_ms, 0) as ai_ms, coalesce(query_ms, 0) as query_ms,
+                coalesce(total_ms, 0) as total_ms
+             from prompt_executions
+             where prompt_number = $1 and started_at >= $2 and started_at < $3 and lease_until is null",
+            prompt,
+            from.micros(),
+            end.micros(),
+        )
     }
 
     /// How many of the organization, or of the person in it, run.

@@ -39,6 +39,17 @@ pub(super) struct Row {
     completed_at: Option<i64>,
 }
 
+/// An execution that is over, as far as it adds to sums.
+#[derive(sqlx::FromRow)]
+pub(crate) struct EndedRow {
+    pub(crate) status: String,
+    pub(crate) started_at: i64,
+    pub(crate) sources: String,
+    pub(crate) ai_ms: i64,
+    pub(crate) query_ms: i64,
+    pub(crate) total_ms: i64,
+}
+
 /// Selects whole rows.
 macro_rules! select {
     ($rest:literal) => {

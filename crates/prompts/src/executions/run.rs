@@ -18,8 +18,8 @@ use crate::ports::{NoPlan, Purpose, QueryAnswer, QueryCode, QueryFailure, QueryR
 use crate::settings::BUILT_IN;
 use crate::work::Person;
 
-/// What an execution is run with.
-pub(crate) struct Work {
+/// What an execution is run with. Not a unit of work: it lasts longer than any.
+pub(crate) struct Task {
     pub(crate) person: Person,
     pub(crate) actor: Actor,
     /// With the workspace in which it runs.
@@ -62,9 +62,9 @@ fn millis_since(begun: Instant) -> i64 {
 
 impl Prompts {
     /// Runs it to its end, which is written. It ends early when it is called off.
-    pub(super) async fn run(&self, running: &Running, work: Work, place: Place) {
+    pub(super) async fn run(&self, running: &Running, task: Task, place: Place) {
         let begun = Instant::now();
-        let mut ended = Ended::new(&work.new.asked);
+        let mut ended = Ended::new(&task.new.asked);
         let outcome = tokio::select! {
             biased;
             () = running.cancelled() => Err(ExecutionError::new("cancelled", "The execution was cancelled.")),
@@ -72,7 +72,7 @@ impl Prompts {
                 QueryCode::LimitTime,
                 format!("It was not done within {} s.", self.settings.longest.as_secs()),
             ).into()),
-            outcome = self.stages(running, &work, &mut ended) => outcome,
+            outcome = self.stages(running, &task, &mut ended) => outcome,
         };
         ended.total_ms = Some(millis_since(begun));
         if let Err(error) = outcome {
@@ -80,15 +80,15 @@ impl Prompts {
         }
         // Before: whoever sees the end may begin the next one.
         drop(place);
-        self.finish(running.number, &work, ended).await;
+        self.finish(running.number, &task, ended).await;
     }
 
     /// One stage after the other.
-    async fn stages(&self, running: &Running, work: &Work, ended: &mut Ended) -> Result<(), ExecutionError> {
+    async fn stages(&self, running: &Running, task: &Task, ended: &mut Ended) -> Result<(), ExecutionError> {
         let begun = Instant::now();
         running.at(30, PartStatus::InProgress, None);
-        let made = self.statement(work).await;
-        if matches!(work.new.asked, Asked::Words(_)) {
+        let made = self.statement(running, task).await;
+        if matches!(task.new.asked, Asked::Words(_)) {
             ended.ai_ms = Some(millis_since(begun));
         }
         let request = match made {
@@ -101,7 +101,7 @@ impl Prompts {
         };
         running.at(50, PartStatus::Completed, Some(PartStatus::Pending));
         let begun = Instant::now();
-        let fetched = self.fetch(running, work, request, ended).await;
+        let fetched = self.fetch(running, task, request, ended).await;
         ended.query_ms = Some(millis_since(begun));
         let fetched = fetched?;
         running.at(90, PartStatus::Completed, Some(PartStatus::InProgress));
@@ -113,15 +113,15 @@ impl Prompts {
     }
 
     /// The query of a question, checked; or what was written.
-    async fn statement(&self, work: &Work) -> Result<Made, NotMade> {
-        let text = match &work.new.asked {
+    async fn statement(&self, running: &Running, task: &Task) -> Result<Made, NotMade> {
+        let text = match &task.new.asked {
             Asked::Sql(sql, parameters) => {
-                return Ok(Made::written(work.request(sql.clone(), parameters.clone())));
+                return Ok(Made::written(task.request(sql.clone(), parameters.clone())));
             }
             Asked::Words(text) => text,
         };
-        let NewExecution { workspace, sources, schemas, .. } = &work.new;
-        let relations = match self.ports.queries.relations(&work.actor, *workspace, sources, schemas).await {
+        let NewExecution { workspace, sources, schemas, .. } = &task.new;
+        let relations = match self.ports.queries.relations(&task.actor, *workspace, sources, schemas).await {
             Ok(relations) => relations,
             Err(failure) => return Err((failure.into(), None)),
         };
@@ -129,18 +129,18 @@ impl Prompts {
             let message = "The data sources have no table that you may see, or none was discovered yet.";
             return Err((ExecutionError::new("unknown_relation", message), None));
         }
-        if work.chain.is_empty() {
-            self.plan(work, text, relations).await
+        if task.chain.is_empty() {
+            self.plan(task, text, relations).await
         } else {
-            self.ask_models(work, text, &relations).await
+            self.ask_models(running, task, text, &relations).await
         }
     }
 
     /// What the built-in planner makes of a question.
-    async fn plan(&self, work: &Work, text: &str, relations: Vec<Relation>) -> Result<Made, NotMade> {
+    async fn plan(&self, task: &Task, text: &str, relations: Vec<Relation>) -> Result<Made, NotMade> {
         let (planner, text) = (Arc::clone(&self.ports.planner), text.to_owned());
-        let now_micros = work.started_at.micros();
-        let values = self.known_values(work, &relations).await;
+        let now_micros = task.started_at.micros();
+        let values = self.known_values(task, &relations).await;
         let planned = tokio::task::spawn_blocking(move || {
             planner.plan(&Question { text: &text, relations: &relations, values: &values, now_micros })
         });
@@ -164,7 +164,7 @@ impl Prompts {
             }
         };
         let told = metadata(plan.confidence, Some(plan.reading), Vec::new(), Vec::new());
-        let request = work.request(plan.sql, plan.parameters);
+        let request = task.request(plan.sql, plan.parameters);
         match self.ports.queries.check(&request).await {
             Ok(()) => {
                 Ok(Made { request, model: Some(BUILT_IN.to_owned()), request_id: None, metadata: Some(told) })
@@ -177,14 +177,14 @@ impl Prompts {
     async fn fetch(
         &self,
         running: &Running,
-        work: &Work,
+        task: &Task,
         request: QueryRequest,
         ended: &mut Ended,
     ) -> Result<Fetched, ExecutionError> {
         running.at(70, PartStatus::Completed, Some(PartStatus::InProgress));
         ended.query_status = Some(PartStatus::InProgress);
-        let (workspace, sources) = (work.new.workspace, &work.new.sources);
-        let before = self.ports.queries.fingerprint(&work.actor, workspace, sources).await?;
+        let (workspace, sources) = (task.new.workspace, &task.new.sources);
+        let before = self.ports.queries.fingerprint(&task.actor, workspace, sources).await?;
         let QueryAnswer { schema, mut batches } = self.ports.queries.run(request).await?;
         ended.columns = columns_of(&schema);
         let (mut rows, mut first) = (0_i64, Vec::new());
@@ -197,7 +197,7 @@ impl Prompts {
             rows = rows.saturating_add(i64::try_from(batch.num_rows()).unwrap_or(i64::MAX));
         }
         // Kept only if the person might see the same all the time.
-        let after = self.ports.queries.fingerprint(&work.actor, workspace, sources).await?;
+        let after = self.ports.queries.fingerprint(&task.actor, workspace, sources).await?;
         ended.preview_key = before.filter(|before| after.as_ref() == Some(before));
         let preview = json_rows(&first).map_err(|error| {
             tracing::error!(%error, "rows of a result cannot be written");
@@ -207,7 +207,7 @@ impl Prompts {
     }
 }
 
-impl Work {
+impl Task {
     /// A query of its person over its data sources.
     pub(crate) fn request(&self, sql: String, parameters: Vec<serde_json::Value>) -> QueryRequest {
         QueryRequest {

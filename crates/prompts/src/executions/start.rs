@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::execution::{Execution, ExecutionKind, PartStatus};
 use super::live::{Place, Running};
 use super::repository::{NewRow, Progress};
-use super::run::Work;
+use super::run::Task;
 use crate::records::repository::NewPrompt;
 use crate::work::{Acting, Person};
 use crate::{PromptRefusal, PromptTables, Prompts};
@@ -53,6 +53,8 @@ pub struct NewExecution {
     pub template: Option<i64>,
     /// The model that is to answer; the usual one when there is none.
     pub model: Option<String>,
+    /// Whether its end is waited for a little.
+    pub waits: bool,
 }
 
 /// How a question is saved.
@@ -95,13 +97,14 @@ impl Prompts {
         let person = work.person();
         let added = work.add(&new).await?;
         let (number, started_at) = (added.number, added.began);
+        let patience = if new.waits { self.settings.answer_within } else { Duration::ZERO };
         work.commit().await?;
         // Where none was named it runs in the caller's own: policies hold there, too.
         let new = NewExecution { workspace: Some(added.workspace), ..new };
-        let work = Work { person, actor: actor.clone(), new, chain, prompt: added.prompt, started_at };
-        let mut progress = self.launch(number, work, place);
+        let task = Task { person, actor: actor.clone(), new, chain, prompt: added.prompt, started_at };
+        let mut progress = self.launch(number, task, place);
         // Over, or the time is.
-        drop(timeout(self.settings.answer_within, progress.wait_for(Option::is_none)).await);
+        drop(timeout(patience, progress.wait_for(Option::is_none)).await);
         self.own_execution(actor, person, number).await
     }
 
@@ -117,7 +120,7 @@ impl Prompts {
     fn launch(
         self: &Arc<Self>,
         number: i64,
-        work: Work,
+        task: Task,
         place: Place,
     ) -> tokio::sync::watch::Receiver<Option<Progress>> {
         let first = Progress { percent: 10, ai: PartStatus::InProgress, query: None };
@@ -125,7 +128,7 @@ impl Prompts {
         let progress = self.live.watch(number);
         let prompts = Arc::clone(self);
         tokio::spawn(async move {
-            prompts.run(&running, work, place).await;
+            prompts.run(&running, task, place).await;
             drop(running);
         });
         progress.unwrap_or_else(|| tokio::sync::watch::channel(None).1)

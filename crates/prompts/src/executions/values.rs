@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 use lru::LruCache;
 use tokio::time::{Instant, timeout};
 
-use super::run::Work;
+use super::run::Task;
 use crate::Prompts;
 use crate::ports::{KnownValues, Purpose, QueryFailure, QueryRequest, Relation, quoted};
 
@@ -75,12 +75,12 @@ fn places(relations: &[Relation]) -> u64 {
 
 impl Prompts {
     /// The values that the person sees in columns of text, as far as they can be looked up in a moment.
-    pub(super) async fn known_values(&self, work: &Work, relations: &[Relation]) -> Arc<Vec<KnownValues>> {
-        let (workspace, sources) = (work.new.workspace, &work.new.sources);
-        let fingerprint = self.ports.queries.fingerprint(&work.actor, workspace, sources).await;
+    pub(super) async fn known_values(&self, task: &Task, relations: &[Relation]) -> Arc<Vec<KnownValues>> {
+        let (workspace, sources) = (task.new.workspace, &task.new.sources);
+        let fingerprint = self.ports.queries.fingerprint(&task.actor, workspace, sources).await;
         let Ok(fingerprint) = fingerprint else { return Arc::default() };
         let key = fingerprint.map(|key| {
-            let account = work.person.account;
+            let account = task.person.account;
             format!("{account} {key} {workspace:?} {}", places(relations))
         });
         if let Some(known) = key.as_deref().and_then(|key| self.values.get(key)) {
@@ -98,7 +98,7 @@ impl Prompts {
             .collect();
         let (mut found, mut count) = (Vec::new(), 0);
         let lookups = stream::iter(columns)
-            .map(|(relation, column)| self.lookup(work, relations, relation, column))
+            .map(|(relation, column)| self.lookup(task, relations, relation, column))
             .buffered(AT_ONCE);
         let all = async {
             let mut lookups = std::pin::pin!(lookups);
@@ -120,7 +120,7 @@ impl Prompts {
     /// The values of one column; none where it has too many, or cannot be read.
     async fn lookup(
         &self,
-        work: &Work,
+        task: &Task,
         relations: &[Relation],
         relation: usize,
         column: usize,
@@ -132,7 +132,7 @@ impl Prompts {
             of.quoted(),
             VALUES + 1
         );
-        let request = QueryRequest { purpose: Purpose::Lookup, ..work.request(sql, Vec::new()) };
+        let request = QueryRequest { purpose: Purpose::Lookup, ..task.request(sql, Vec::new()) };
         let values = self.texts(request).await.ok()?;
         (values.len() <= VALUES).then_some(KnownValues { relation, column, values })
     }

@@ -2,13 +2,14 @@
 
 use tidegate_kernel::Fault;
 
-use super::client::{Model, Reply, tokens_of};
+use super::client::{Model, Reply, Silent, Tokens, tokens_of};
 use super::instruct::{Message, first, objection, unreadable};
 use super::reply::{Answer, read};
 use super::retrieval::retrieved;
 use super::spend::month_of;
 use crate::executions::execution::{AiMetadata, ExecutionError};
-use crate::executions::run::{NotMade, Work};
+use crate::executions::live::Running;
+use crate::executions::run::{NotMade, Task};
 use crate::ports::{QueryFailure, QueryRequest, Relation};
 use crate::{PromptTables, Prompts};
 
@@ -40,6 +41,7 @@ enum Miss {
 struct Talk<'t> {
     name: &'t str,
     model: &'t Model,
+    running: &'t Running,
     messages: Vec<Message>,
     tokens: u64,
     request_id: Option<String>,
@@ -66,18 +68,19 @@ impl Prompts {
     /// SQL for a question, checked: of the first model of the chain that answers.
     pub(crate) async fn ask_models(
         &self,
-        work: &Work,
+        running: &Running,
+        task: &Task,
         question: &str,
         relations: &[Relation],
     ) -> Result<Made, NotMade> {
         let tables = retrieved(relations, question, self.settings.schema_tokens);
-        let today = work.started_at.iso_seconds();
+        let today = task.started_at.iso_seconds();
         let today = today.split('T').next().unwrap_or_default();
-        for name in &work.chain {
+        for name in &task.chain {
             let Some(model) = self.models.get(name) else { continue };
             let messages = first(question, &tables, today);
-            let talk = Talk { name, model, messages, tokens: 0, request_id: None };
-            match self.talk(work, talk).await {
+            let talk = Talk { name, model, running, messages, tokens: 0, request_id: None };
+            match self.talk(task, talk).await {
                 Ok(made) => return Ok(made),
                 Err(Miss::Silent) => {}
                 Err(Miss::Lost(failed)) => return Err(failed),
@@ -89,10 +92,10 @@ impl Prompts {
     }
 
     /// Asks one model until its SQL can be run.
-    async fn talk(&self, work: &Work, mut talk: Talk<'_>) -> Result<Made, Miss> {
+    async fn talk(&self, task: &Task, mut talk: Talk<'_>) -> Result<Made, Miss> {
         let mut wrong = ExecutionError::new("model_refused", "The model did not answer with a query.");
         for _ in 0..=REPAIRS {
-            let reply = self.paid(work, &mut talk).await?;
+            let reply = self.paid(task, &mut talk).await?;
             let Some(text) = reply.text else {
                 talk.messages.push(unreadable());
                 continue;
@@ -112,7 +115,7 @@ impl Prompts {
                     return Err(Miss::Lost((error, Some(Box::new(metadata)))));
                 }
                 Some(Answer::Query { sql, parameters, explanation, confidence }) => {
-                    let request = work.request(sql, parameters);
+                    let request = task.request(sql, parameters);
                     let failure = match self.ports.queries.check(&request).await {
                         Ok(()) => {
                             return Ok(Made {
@@ -147,37 +150,39 @@ impl Prompts {
     }
 
     /// Asks a model once, within what the organization may spend: what it could cost is set aside before.
-    async fn paid(&self, work: &Work, talk: &mut Talk<'_>) -> Result<Reply, Miss> {
+    async fn paid(&self, task: &Task, talk: &mut Talk<'_>) -> Result<Reply, Miss> {
         let sent: u64 = talk.messages.iter().map(|message| tokens_of(&message.content)).sum();
         let most = talk.model.price(sent, u64::from(talk.model.settings.max_output_tokens));
         let fault = |fault: Fault| {
             tracing::error!(error = %fault, "what a model costs cannot be written");
             Miss::Lost((ExecutionError::new("internal", "The model could not be asked."), None))
         };
-        if !self.set_aside(work, most).await.map_err(fault)? {
+        if !self.set_aside(task, most).await.map_err(fault)? {
             let text = "The organization has spent what it may on models this month.";
             return Err(talk.lost(ExecutionError::new("spend_limit", text)));
         }
-        let reply = talk.model.ask(talk.name, &talk.messages).await;
-        let (input, output) =
-            reply.as_ref().map_or((0, 0), |reply| (reply.input_tokens, reply.output_tokens));
-        // It may have cost more than was set aside; what was asked in vain cost nothing.
+        let reply = talk.model.ask(talk.name, &talk.messages, talk.running).await;
+        let Tokens { input, output } = match &reply {
+            Ok(reply) => reply.tokens,
+            Err(Silent(tokens)) => *tokens,
+        };
+        // It may have cost more than was set aside. What was refused cost nothing; what broke off did.
         let cost = talk.model.price(input, output);
-        self.settle(work, cost.saturating_sub(most), input, output).await.map_err(fault)?;
+        self.settle(task, cost.saturating_sub(most), input, output).await.map_err(fault)?;
         talk.tokens = talk.tokens.saturating_add(input).saturating_add(output);
         match reply {
             Ok(reply) => {
                 talk.request_id.clone_from(&reply.request_id);
                 Ok(reply)
             }
-            Err(_silent) => Err(Miss::Silent),
+            Err(Silent(_)) => Err(Miss::Silent),
         }
     }
 
     /// Sets aside what a request could cost. False when that is more than there is.
-    async fn set_aside(&self, work: &Work, micros: i64) -> Result<bool, Fault> {
+    async fn set_aside(&self, task: &Task, micros: i64) -> Result<bool, Fault> {
         let limit = self.settings.monthly_spend_per_organization;
-        let (organization, month) = (work.person.organization, month_of(self.kernel.now()));
+        let (organization, month) = (task.person.organization, month_of(self.kernel.now()));
         let mut unit = self.kernel.store.begin().await?;
         let sum = unit.model_spend().add(organization, month, micros, 0, 0).await?;
         if limit > 0.0 && sum as f64 > limit * 1e6 {
@@ -189,9 +194,9 @@ impl Prompts {
     }
 
     /// Corrects what was set aside by what it did cost.
-    async fn settle(&self, work: &Work, micros: i64, input: u64, output: u64) -> Result<(), Fault> {
+    async fn settle(&self, task: &Task, micros: i64, input: u64, output: u64) -> Result<(), Fault> {
         let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        let (organization, month) = (work.person.organization, month_of(self.kernel.now()));
+        let (organization, month) = (task.person.organization, month_of(self.kernel.now()));
         let mut unit = self.kernel.store.begin().await?;
         unit.model_spend().add(organization, month, micros, whole(input), whole(output)).await?;
         Ok(unit.commit().await?)

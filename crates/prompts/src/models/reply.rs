@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::executions::execution::{MAX_PARAMETERS, MAX_SQL};
 
 /// Longest explanation that is kept, in characters.
-const MAX_EXPLANATION: usize = 2_000;
+pub(super) const MAX_EXPLANATION: usize = 2_000;
 
 /// An answer of the schema.
 #[derive(Debug, PartialEq)]

@@ -83,6 +83,7 @@ impl Prompts {
             again: None,
             template: Some(number),
             model: None,
+            waits: true,
         };
         self.execute(call, actor, new).await
     }

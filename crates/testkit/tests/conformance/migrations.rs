@@ -19,7 +19,7 @@ use crate::brokerage::{BROKER, opening_of};
 use crate::world::{NOW, World, address, document, seconds};
 
 /// How many migrations this version has.
-const KNOWN: usize = 25;
+const KNOWN: usize = 26;
 
 /// The migrations that earlier versions had, from the first, with their numbers.
 const EARLIER: [(usize, &str, &str); KNOWN - 1] = [
@@ -47,6 +47,7 @@ const EARLIER: [(usize, &str, &str); KNOWN - 1] = [
     (23, "what clients choose", include_str!("../../../oauth/migrations/0023_what_clients_choose.sql")),
     (24, "policies", include_str!("../../../policies/migrations/0024_policies.sql")),
     (25, "prompts", include_str!("../../../prompts/migrations/0025_prompts.sql")),
+    (26, "prompt sums", include_str!("../../../prompts/migrations/0026_prompt_sums.sql")),
 ];
 
 /// A database as the version with that many migrations left it.

@@ -382,8 +382,8 @@ pub(crate) struct Http {
     /// machine: localhost, 127.0.0.1 and [::1], at any port. The log names origins that are refused.
     #[default(HttpSettings::default().cors_origins)]
     pub(crate) cors_origins: Vec<String>,
-    /// Request headers that these scripts may send besides Authorization, Content-Type, X-Device-Fingerprint and
-    /// X-Requested-With, such as "X-CSRF-Token"; "*" for any.
+    /// Request headers that these scripts may send besides Authorization, Content-Type, Prefer, X-Device-Fingerprint
+    /// and X-Requested-With, such as "X-CSRF-Token"; "*" for any.
     #[default(HttpSettings::default().cors_headers)]
     pub(crate) cors_headers: Vec<String>,
 }

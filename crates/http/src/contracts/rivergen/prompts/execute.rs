@@ -1,9 +1,10 @@
 //! A question is asked.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use tidegate_domain::Permission;
 use tidegate_prompts::executions::Execution;
+use tidegate_prompts::executions::start::NewExecution;
 
 use super::super::error::ErrorBody;
 use super::super::platform::{Answer, Bearer, JsonBody};
@@ -22,10 +23,21 @@ pub(super) fn answered(execution: Execution, started: &str, done: &str) -> Answe
     Ok(envelope(StatusCode::OK, ExecutionData::from(execution), &message))
 }
 
+/// Whether a client would rather be answered at once (RFC 7240 section 4.1).
+fn prefers_no_wait(headers: &HeaderMap) -> bool {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .filter_map(|preference| preference.split(';').next())
+        .any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"))
+}
+
 /// Asks a question of data sources. What takes longer than some seconds goes on: ask for it with its `execution_id`. A failure after
-/// the question was accepted is answered with 200, `status` `failed` and why.
+/// the question was accepted is answered with 200, `status` `failed` and why. With `Prefer: respond-async` the answer comes as soon as
+/// the question is accepted, so that its events can be followed from the beginning.
 #[utoipa::path(post, path = "/prompts/execute", operation_id = "execute_prompt", tag = "Prompt Studio",
     security(("bearer" = [])), request_body = ExecutePromptBody,
+    params(("prefer" = Option<String>, Header, description = "`respond-async`: do not wait for the end")),
     responses(
         (status = 200, description = "Under way, or over", body = Envelope<ExecutionData>),
         (status = 400, description = "BAD_REQUEST: the model is unknown, or the body is no JSON object", body = ErrorBody),
@@ -40,10 +52,29 @@ pub(super) fn answered(execution: Execution, started: &str, done: &str) -> Answe
 pub(super) async fn execute(
     bearer: Bearer,
     State(app): State<App>,
+    headers: HeaderMap,
     body: JsonBody<ExecutePromptBody>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::QueryData)?;
-    let new = body.0.read()?;
+    let new = NewExecution { waits: !prefers_no_wait(&headers), ..body.0.read()? };
     let execution = app.prompts().execute(&call, &actor, new).await?;
     answered(execution, "Prompt execution started", "Prompt executed successfully")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preference_is_found_among_others() {
+        let prefers = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("prefer", axum::http::HeaderValue::from_static(value));
+            }
+            prefers_no_wait(&headers)
+        };
+        assert!(prefers(&["respond-async"]) && prefers(&["wait=5", "return=minimal, Respond-Async;x=1"]));
+        assert!(!prefers(&[]) && !prefers(&["respond-sync", "respond-async-not", "x=respond-async", ""]));
+    }
 }

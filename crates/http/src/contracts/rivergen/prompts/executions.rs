@@ -9,8 +9,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, stream};
 use serde::Deserialize;
+use serde_json::json;
 use tidegate_domain::Permission;
-use tidegate_prompts::executions::follow::{Follower, News};
+use tidegate_prompts::executions::follow::{Follower, News, Said};
 use tidegate_prompts::executions::format::ResultFormat;
 use tidegate_prompts::executions::result::Download;
 use utoipa::IntoParams;
@@ -171,7 +172,8 @@ fn pieces(download: Download) -> impl Stream<Item = Result<Bytes, std::io::Error
 }
 
 /// The progress of an execution of the caller's as server-sent events: `progress` with each change, then `completed`, `failed` or
-/// `cancelled`. The data of each is what the execution looks like then.
+/// `cancelled`. The data of each is what the execution looks like then. While a model writes its answer, `explanation` has what it wrote
+/// more of how it reads the question: `{"attempt", "text"}`. A text is added to those of the same attempt; those of an earlier one are void.
 #[utoipa::path(get, path = "/prompts/executions/{execution_id}/events", operation_id = "follow_execution", tag = "Prompt Studio",
     security(("bearer" = [])), params(("execution_id" = i64, Path, description = "`execution_id` of the answer")),
     responses(
@@ -204,6 +206,10 @@ fn told(follower: Follower) -> Response {
 fn event(news: News) -> Bytes {
     match news {
         News::Quiet => Bytes::from_static(b": still running\n\n"),
+        News::Said(Said { attempt, text }) => {
+            let data = json!({ "attempt": attempt, "text": text });
+            format!("event: explanation\ndata: {data}\n\n").into()
+        }
         News::Changed(execution) => {
             let is_over = execution.status.is_over();
             let name = if is_over { execution.status.as_str() } else { "progress" };

@@ -87,6 +87,7 @@ impl ExecutePromptBody {
             again,
             template: None,
             model,
+            waits: true,
         }))
     }
 }

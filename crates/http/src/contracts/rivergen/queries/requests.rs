@@ -102,6 +102,7 @@ impl ExecuteQueryBody {
             again: None,
             template: None,
             model: None,
+            waits: true,
         }))
     }
 }

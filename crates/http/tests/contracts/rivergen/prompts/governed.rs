@@ -11,7 +11,7 @@ use crate::rivergen::data_sources::wire::{
 };
 
 /// A table of employees; only those of the caller's region are theirs to see, and `ssn` is masked.
-async fn employees(app: &TestApp, who: &Person, server: &Server) -> i64 {
+pub(super) async fn employees(app: &TestApp, who: &Person, server: &Server) -> i64 {
     server
         .database
         .sql(
@@ -35,7 +35,7 @@ async fn employees(app: &TestApp, who: &Person, server: &Server) -> i64 {
     number
 }
 
-async fn run(app: &TestApp, who: &Person, source: i64, sql: &str) -> Value {
+pub(super) async fn run(app: &TestApp, who: &Person, source: i64, sql: &str) -> Value {
     let body = json!({ "sql": sql, "selected_data_source_ids": [source] });
     post(app, who, "queries/execute", &body).await.assert_status(200).field("data").clone()
 }

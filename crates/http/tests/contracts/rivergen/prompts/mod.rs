@@ -1,6 +1,7 @@
 //! Prompt Studio and queries: section 5 of the platform's contract, and its extensions.
 
 mod analytics;
+mod bad_input;
 mod executions;
 mod governed;
 mod history;
@@ -9,4 +10,5 @@ mod models;
 mod queries;
 mod questions;
 mod script;
+mod streaming;
 mod templates;

@@ -5,15 +5,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post as posted;
+use futures_util::stream;
 use serde_json::{Value, json};
 use tidegate_prompts::PromptSettings;
 use tidegate_prompts::settings::{ModelClass, ModelSettings};
 use tidegate_testkit::{Builder, Engine, on_both_engines};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use super::script::{ADA, Script, ask, owner, question};
 
@@ -28,13 +31,55 @@ pub(super) enum Says {
     Status(u16),
     /// Nothing, for long.
     Nothing,
+    /// Events, as they are written.
+    Events(Vec<Step>),
+}
+
+/// A step of an answer that is streamed. After the last one the answer ends.
+#[derive(Clone)]
+pub(super) enum Step {
+    /// These bytes.
+    Send(String),
+    /// It waits until it is let go on.
+    Wait,
+    /// It sends comments without an end.
+    Chatter,
+    /// It sends nothing any more.
+    Silence,
+    /// It breaks the connection.
+    Break,
+}
+
+/// A part of an answer, as an event.
+pub(super) fn piece(text: &str) -> Step {
+    event(&json!({
+        "id": "chatcmpl-7",
+        "choices": [{ "index": 0, "delta": { "content": text }, "finish_reason": null }],
+    }))
+}
+
+pub(super) fn event(data: &Value) -> Step {
+    Step::Send(format!("data: {data}\n\n"))
+}
+
+/// The end of an answer, with what it costs.
+pub(super) fn end() -> Vec<Step> {
+    vec![
+        event(&json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": "stop" }] })),
+        event(&json!({ "choices": [], "usage": { "prompt_tokens": 1_000, "completion_tokens": 100 } })),
+        Step::Send("data: [DONE]\n\n".to_owned()),
+    ]
 }
 
 /// SQL, as a model says it.
 pub(super) fn sql(text: &str) -> Says {
-    let answer =
-        json!({ "sql": text, "parameters": [5], "explanation": "So.", "confidence": 0.8, "refusal": null });
-    Says::Text(answer.to_string())
+    Says::Text(written(text))
+}
+
+/// SQL, as a model writes it.
+pub(super) fn written(sql: &str) -> String {
+    json!({ "sql": sql, "parameters": [5], "explanation": "So.", "confidence": 0.8, "refusal": null })
+        .to_string()
 }
 
 /// A model.
@@ -42,7 +87,48 @@ pub(super) fn sql(text: &str) -> Says {
 pub(super) struct Stub {
     answers: Arc<Mutex<VecDeque<Says>>>,
     asked: Arc<Mutex<Vec<Value>>>,
+    /// Streamed answers that wait go on with one of these.
+    gate: Arc<Semaphore>,
+    /// One for each streamed answer that is over, or that nobody reads any more.
+    closed: Arc<Semaphore>,
     port: u16,
+}
+
+/// A streamed answer.
+struct Streamed {
+    steps: std::vec::IntoIter<Step>,
+    gate: Arc<Semaphore>,
+    closed: Arc<Semaphore>,
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        self.closed.add_permits(1);
+    }
+}
+
+impl Streamed {
+    async fn next(&mut self) -> Option<Result<String, std::io::Error>> {
+        loop {
+            match self.steps.as_slice().first()? {
+                Step::Send(text) => {
+                    let text = text.clone();
+                    self.steps.next();
+                    return Some(Ok(text));
+                }
+                Step::Wait => {
+                    self.gate.acquire().await.unwrap().forget();
+                    self.steps.next();
+                }
+                Step::Chatter => {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    return Some(Ok(": here\n\n".to_owned()));
+                }
+                Step::Silence => std::future::pending().await,
+                Step::Break => return Some(Err(std::io::Error::other("broken"))),
+            }
+        }
+    }
 }
 
 async fn answer(State(stub): State<Stub>, body: String) -> Response {
@@ -62,6 +148,16 @@ async fn answer(State(stub): State<Stub>, body: String) -> Response {
             (StatusCode::from_u16(status).unwrap(), [("retry-after", "0")], "planted provider text")
                 .into_response()
         }
+        Says::Events(steps) => {
+            let streamed =
+                Streamed { steps: steps.into_iter(), gate: stub.gate.clone(), closed: stub.closed.clone() };
+            let body =
+                stream::unfold(
+                    streamed,
+                    |mut streamed| async move { Some((streamed.next().await?, streamed)) },
+                );
+            ([("content-type", "text/event-stream; charset=utf-8")], Body::from_stream(body)).into_response()
+        }
         Says::Nothing => {
             tokio::time::sleep(Duration::from_secs(30)).await;
             StatusCode::OK.into_response()
@@ -73,7 +169,13 @@ impl Stub {
     pub(super) async fn start(answers: Vec<Says>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let stub = Self { answers: Arc::new(Mutex::new(answers.into())), asked: Arc::default(), port };
+        let stub = Self {
+            answers: Arc::new(Mutex::new(answers.into())),
+            asked: Arc::default(),
+            gate: Arc::new(Semaphore::new(0)),
+            closed: Arc::new(Semaphore::new(0)),
+            port,
+        };
         let router = Router::new().route("/v1/chat/completions", posted(answer)).with_state(stub.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         stub
@@ -81,6 +183,16 @@ impl Stub {
 
     pub(super) fn asked(&self) -> Vec<Value> {
         self.asked.lock().unwrap().clone()
+    }
+
+    /// Lets an answer that waits go on.
+    pub(super) fn go_on(&self) {
+        self.gate.add_permits(1);
+    }
+
+    /// Until a streamed answer is over, or nobody reads it any more.
+    pub(super) async fn closed(&self) {
+        self.closed.acquire().await.unwrap().forget();
     }
 
     fn settings(&self) -> ModelSettings {

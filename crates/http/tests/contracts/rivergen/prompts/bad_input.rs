@@ -1,0 +1,85 @@
+//! What goes wrong with questions, queries and templates, with nothing in the place of the engine.
+
+use serde_json::{Value, json};
+use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
+
+use super::governed::{employees, run};
+use super::script::{get, post};
+use crate::rivergen::data_sources::wire::{ADA, Server, created, owner, run_jobs, start};
+
+/// What became of a query, however long it takes.
+async fn over(app: &TestApp, who: &Person, data: Value) -> Value {
+    let path = format!("queries/{}", data["execution_id"]);
+    let mut data = data;
+    while data["status"] == "processing" {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        data = get(app, who, &path).await.assert_status(200).field("data").clone();
+    }
+    data
+}
+
+on_both_engines! {
+    async fn a_query_that_fails_says_why_and_shows_no_row(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::alone().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        for (sql, code) in [
+            ("select id from", "syntax"),
+            ("select nothing from emp", "unknown_column"),
+            ("select * from nothing", "unknown_relation"),
+            ("select id + note from emp", "type_mismatch"),
+            ("select 1 / (id - id) as x from emp", "evaluation_failed"),
+            ("select cast('2025-02-30' as date) as x from emp", "evaluation_failed"),
+            ("select cast(note as bigint) as x from emp", "evaluation_failed"),
+            ("select 1; select 2", "statement_not_allowed"),
+            ("delete from emp", "statement_not_allowed"),
+        ] {
+            let data = run(&app, &ada, source, sql).await;
+            assert_eq!((&data["status"], &data["error_code"]), (&json!("failed"), &json!(code)), "{sql}: {data}");
+            assert_eq!((&data["result_preview"], &data["rows_returned"]), (&json!([]), &json!(null)), "{sql}");
+            let told = data["error_message"].as_str().unwrap();
+            assert!(!told.contains("fine") && !told.contains("SECRET"), "{sql}: {told}");
+            get(&app, &ada, &format!("queries/{}/result", data["execution_id"])).await.assert_error(409, "CONFLICT");
+        }
+    }
+
+    async fn a_result_may_have_no_row_and_a_million_and_no_more(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::alone().await);
+        let ada = owner(&app, ADA).await;
+        server.database.sql("create table n (id bigint primary key); insert into n select * from generate_series(1, 1000)").await;
+        let source = created(&app, &ada, &server.body()).await;
+        run_jobs(&app).await;
+        let none = run(&app, &ada, source, "select id from n where id > 1000").await;
+        assert_eq!((&none["status"], &none["rows_returned"]), (&json!("completed"), &json!(0)), "{none}");
+        assert_eq!((&none["result_preview"], &none["chart_suggestion"]), (&json!([]), &json!(null)));
+        assert_eq!(none["columns"][0]["name"], "id");
+        let million = run(&app, &ada, source, "select a.id from n a cross join n b").await;
+        let million = over(&app, &ada, million).await;
+        assert_eq!((&million["status"], &million["rows_returned"]), (&json!("completed"), &json!(1_000_000)), "{million}");
+        assert_eq!(million["result_preview"].as_array().unwrap().len(), 100);
+        let more = run(&app, &ada, source, "select a.id from n a cross join n b union all select id from n").await;
+        assert_eq!(over(&app, &ada, more).await["error_code"], "limit_rows");
+    }
+
+    async fn system_templates_are_governed_like_any_query(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::alone().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        let all = get(&app, &ada, "prompt-templates?is_system_template=true").await;
+        for item in all.assert_status(200).field("data.items").as_array().unwrap() {
+            for column in ["id", "ssn", "note"] {
+                let body = json!({ "selected_data_source_ids": [source], "parameters": { "table": "emp", "column": column } });
+                let answer = post(&app, &ada, &format!("prompt-templates/{}/execute", item["id"]), &body).await;
+                let data = answer.assert_status(200).field("data").clone();
+                assert_eq!(data["status"], "completed", "{} {column}: {data}", item["name"]);
+                assert!(!answer.text.contains("SECRET") && !answer.text.contains("123-45"), "{}", answer.text);
+                if item["name"] == "Row count" {
+                    assert_eq!(data["result_preview"], json!([{ "row_count": 2 }]));
+                }
+                if item["name"] == "Duplicates" && column == "note" {
+                    assert_eq!(data["result_preview"], json!([{ "note": "fine", "occurrences": 2 }]));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Sums of organizations in the store: kept with those of their members, so that they are read without them.
+
+use tidegate_database::{Result, execute, fetch_all, fetch_one};
+use tidegate_domain::id::AccountId;
+
+use super::period::{Quarters, day_of_utc};
+use super::repository::{QuarterRow, QuestionSums, Run, Scope, SourceSums, Sums, Usage, sums};
+
+impl Usage<'_> {
+    pub(super) async fn add_to_organization(
+        &mut self,
+        run: &Run<'_>,
+        quarter: i64,
+        (succeeded, failed): (i64, i64),
+    ) -> Result<()> {
+        execute!(
+            self.0,
+            "insert into prompt_organization_usage (organization_id, quarter, executions, succeeded, failed, total_ms, ai_ms,
+                query_ms)
+             values ($1, $2, 1, $3, $4, $5, $6, $7)
+             on conflict (organization_id, quarter) do update set
+                executions = prompt_organization_usage.executions + 1,
+                succeeded = prompt_organization_usage.succeeded + excluded.succeeded,
+                failed = prompt_organization_usage.failed + excluded.failed,
+                total_ms = prompt_organization_usage.total_ms + excluded.total_ms,
+                ai_ms = prompt_organization_usage.ai_ms + excluded.ai_ms,
+                query_ms = prompt_organization_usage.query_ms + excluded.query_ms",
+            run.person.organization.0,
+            quarter,
+            succeeded,
+            failed,
+            run.total_ms,
+            run.ai_ms,
+            run.query_ms,
+        )?;
+        Ok(())
+    }
+
+    pub(super) async fn add_sources_to_organization(
+        &mut self,
+        run: &Run<'_>,
+        quarter: i64,
+        sources: &[i64],
+        failed: i64,
+    ) -> Result<()> {
+        for source in sources.iter().copied() {
+            execute!(
+                self.0,
+                "insert into prompt_organization_source_usage (organization_id, quarter, source_number, executions, failed,
+                    query_ms)
+                 values ($1, $2, $3, 1, $4, $5)
+                 on conflict (organization_id, quarter, source_number) do update set
+                    executions = prompt_organization_source_usage.executions + 1,
+                    failed = prompt_organization_source_usage.failed + excluded.failed,
+                    query_ms = prompt_organization_source_usage.query_ms + excluded.query_ms",
+                run.person.organization.0,
+                quarter,
+                source,
+                failed,
+                run.query_ms,
+            )?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn add_question_to_organization(&mut self, run: &Run<'_>, quarter: i64) -> Result<()> {
+        execute!(
+            self.0,
+            "insert into prompt_organization_question_usage (organization_id, day, question_key, preview, executions, total_ms,
+                last_run_at)
+             values ($1, $2, $3, $4, 1, $5, $6)
+             on conflict (organization_id, day, question_key) do update set
+                executions = prompt_organization_question_usage.executions + 1,
+                total_ms = prompt_organization_question_usage.total_ms + excluded.total_ms,
+                last_run_at = case when excluded.last_run_at > prompt_organization_question_usage.last_run_at
+                    then excluded.last_run_at else prompt_organization_question_usage.last_run_at end",
+            run.person.organization.0,
+            day_of_utc(quarter),
+            run.question_key.as_slice(),
+            run.preview.as_str(),
+            run.total_ms,
+            run.started_at.micros(),
+        )?;
+        Ok(())
+    }
+
+    /// Sums of a period by quarters of an hour.
+    pub(crate) async fn by_quarter(&mut self, scope: Scope, period: Quarters) -> Result<Vec<(i64, Sums)>> {
+        let rows = if scope.all {
+            fetch_all!(
+                self.0,
+                QuarterRow,
+                "select quarter, executions, succeeded, failed, total_ms, ai_ms, query_ms from prompt_organization_usage
+                 where organization_id = $1 and quarter >= $2 and quarter < $3 order by quarter",
+                scope.person.organization.0,
+                period.first,
+                period.end,
+            )?
+        } else {
+            self.by_quarter_of_person(scope.person, period).await?
+        };
+        Ok(rows.into_iter().map(|row| (row.quarter, row.sums)).collect())
+    }
+
+    /// Sums of a whole period.
+    pub(crate) async fn total(&mut self, scope: Scope, period: Quarters) -> Result<Sums> {
+        if !scope.all {
+            let quarters = self.by_quarter_of_person(scope.person, period).await?;
+            return Ok(quarters.into_iter().fold(Sums::default(), |sum, row| sum.plus(row.sums)));
+        }
+        fetch_one!(
+            self.0,
+            Sums,
+            concat!(
+                "select ",
+                sums!(),
+                "from prompt_organization_usage where organization_id = $1 and quarter >= $2 and quarter < $3"
+            ),
+            scope.person.organization.0,
+            period.first,
+            period.end,
+        )
+    }
+
+    /// Sums of data sources in a period, the most used first.
+    pub(crate) async fn sources(&mut self, scope: Scope, period: Quarters) -> Result<Vec<SourceSums>> {
+        if !scope.all {
+            return self.sources_of_person(scope.person, period).await;
+        }
+        fetch_all!(
+            self.0,
+            SourceSums,
+            "select source_number, cast(sum(executions) as bigint) as executions,
+                cast(sum(failed) as bigint) as failed, cast(sum(query_ms) as bigint) as query_ms
+             from prompt_organization_source_usage
+             where organization_id = $1 and quarter >= $2 and quarter < $3
+             group by source_number order by 2 desc, 1 limit 100",
+            scope.person.organization.0,
+            period.first,
+            period.end,
+        )
+    }
+
+    /// The questions of a period that were asked most.
+    pub(crate) async fn questions(
+        &mut self,
+        scope: Scope,
+        period: Quarters,
+        at_most: i64,
+    ) -> Result<Vec<QuestionSums>> {
+        if !scope.all {
+            return self.questions_of_person(scope.person, period, at_most).await;
+        }
+        let (before, (first, end), after) = period.by_days();
+        fetch_all!(
+            self.0,
+            QuestionSums,
+            "select max(preview) as preview, cast(sum(executions) as bigint) as executions,
+                cast(sum(total_ms) as bigint) as total_ms, max(last_run_at) as last_run_at
+             from (
+                select question_key, preview, executions, total_ms, last_run_at from prompt_organization_question_usage
+                where organization_id = $1 and day >= $2 and day < $3
+                union all
+                select question_key, preview, executions, total_ms, last_run_at from prompt_question_usage
+                where organization_id = $1 and quarter >= $4 and quarter < $5
+                union all
+                select question_key, preview, executions, total_ms, last_run_at from prompt_question_usage
+                where organization_id = $1 and quarter >= $6 and quarter < $7
+             ) parts
+             group by question_key order by 2 desc, 4 desc limit $8",
+            scope.person.organization.0,
+            first,
+            end,
+            before.first,
+            before.end,
+            after.first,
+            after.end,
+            at_most,
+        )
+    }
+
+    /// Takes what an account adds to the sums of organizations from them. What it asked as the only one is gone with that.
+    pub(super) async fn take_from_organizations(&mut self, account: AccountId) -> Result<()> {
+        execute!(
+            self.0,
+            "update prompt_organization_usage set executions = prompt_organization_usage.executions - own.executions,
+                succeeded = prompt_organization_usage.succeeded - own.succeeded,
+                failed = prompt_organization_usage.failed - own.failed,
+                total_ms = prompt_organization_usage.total_ms - own.total_ms,
+                ai_ms = prompt_organization_usage.ai_ms - own.ai_ms,
+                query_ms = prompt_organization_usage.query_ms - own.query_ms
+             from (
+                select organization_id, quarter, cast(sum(executions) as bigint) as executions,
+                    cast(sum(succeeded) as bigint) as succeeded, cast(sum(failed) as bigint) as failed,
+                    cast(sum(total_ms) as bigint) as total_ms, cast(sum(ai_ms) as bigint) as ai_ms,
+                    cast(sum(query_ms) as bigint) as query_ms
+                from prompt_usage where account_id = $1 group by organization_id, quarter
+             ) own
+             where prompt_organization_usage.organization_id = own.organization_id
+                and prompt_organization_usage.quarter = own.quarter",
+            account.0,
+        )?;
+        execute!(
+            self.0,
+            "update prompt_organization_source_usage
+             set executions = prompt_organization_source_usage.executions - own.executions,
+                failed = prompt_organization_source_usage.failed - own.failed,
+                query_ms = prompt_organization_source_usage.query_ms - own.query_ms
+             from (
+                select organization_id, quarter, source_number, cast(sum(executions) as bigint) as executions,
+                    cast(sum(failed) as bigint) as failed, cast(sum(query_ms) as bigint) as query_ms
+                from prompt_source_usage where account_id = $1 group by organization_id, quarter, source_number
+             ) own
+             where prompt_organization_source_usage.organization_id = own.organization_id
+                and prompt_organization_source_usage.quarter = own.quarter
+                and prompt_organization_source_usage.source_number = own.source_number",
+            account.0,
+        )?;
+        self.take_questions_from_organizations(account).await
+    }
+
+    async fn take_questions_from_organizations(&mut self, account: AccountId) -> Result<()> {
+        execute!(
+            self.0,
+            "update prompt_organization_question_usage
+             set executions = prompt_organization_question_usage.executions - own.executions,
+                total_ms = prompt_organization_question_usage.total_ms - own.total_ms
+             from (
+                select organization_id, quarter / 96 as day, question_key, cast(sum(executions) as bigint) as executions,
+                    cast(sum(total_ms) as bigint) as total_ms
+                from prompt_question_usage where account_id = $1 group by organization_id, quarter / 96, question_key
+             ) own
+             where prompt_organization_question_usage.organization_id = own.organization_id
+                and prompt_organization_question_usage.day = own.day
+                and prompt_organization_question_usage.question_key = own.question_key",
+            account.0,
+        )?;
+        // Its text was nobody else's.
+        execute!(
+            self.0,
+            "delete from prompt_organization_question_usage where executions <= 0 and organization_id in
+                (select distinct organization_id from prompt_question_usage where account_id = $1)",
+            account.0,
+        )?;
+        Ok(())
+    }
+}
