@@ -9,11 +9,12 @@ use tidegate_catalog::Catalog;
 use tidegate_catalog::hooks::sources_seen;
 use tidegate_database::Unit;
 use tidegate_domain::Timestamp;
-use tidegate_engine::{Cancel, Code, Engine, Limits, Parameters, QueryError, Request};
+use tidegate_engine::{Cancel, Code, Engine, Limits, Parameters, QueryError, Request, Shape};
 use tidegate_kernel::{Actor, Fault, Grant, Kernel, Reader};
 use tidegate_policies::Policies;
 use tidegate_prompts::ports::{
-    Purpose, Queries, QueryAnswer, QueryCode, QueryFailure, QueryRequest, Relation, SourceName, Sources,
+    Purpose, Queries, QueryAnswer, QueryCode, QueryFailure, QueryRequest, QueryShape, Relation, SourceName,
+    Sources,
 };
 
 use crate::governed::PersonRelations;
@@ -32,6 +33,8 @@ impl Sources for CatalogSources {
             let name = |source: tidegate_catalog::sources::DataSource| SourceName {
                 number: source.number,
                 name: source.name,
+                slug: source.slug,
+                workspace: source.workspace_number,
                 kind: source.kind.as_str().to_owned(),
                 status: source.status.as_str().to_owned(),
             };
@@ -99,6 +102,24 @@ impl GovernedQueries {
             .await
     }
 
+    /// What the engine is asked.
+    fn query(&self, request: &QueryRequest, relations: PersonRelations) -> Request {
+        let parameters = match request.parameters.as_slice() {
+            [] => Parameters::None,
+            values => Parameters::Positional(values.to_vec()),
+        };
+        Request {
+            person: relations.person(),
+            relations: Arc::new(relations),
+            sql: request.sql.clone(),
+            parameters,
+            limits: self.limits,
+            cancel: Cancel::default(),
+            progress: None,
+            decisions: None,
+        }
+    }
+
     /// Where `began` is given it counts against limits, as the one that began then.
     async fn start(
         &self,
@@ -107,25 +128,12 @@ impl GovernedQueries {
     ) -> Result<QueryAnswer, QueryFailure> {
         let QueryRequest { reader, workspace, sources, schemas, .. } = request;
         let relations = self.person(reader, *workspace, sources, schemas).await?;
-        let relations = Arc::new(match began {
+        let relations = match began {
             Some(began) => relations.counted(began),
             None => relations,
-        });
-        let parameters = match request.parameters.as_slice() {
-            [] => Parameters::None,
-            values => Parameters::Positional(values.to_vec()),
         };
         let decisions = began.map(|_| relations.decisions(&self.policies));
-        let query = Request {
-            person: relations.person(),
-            relations,
-            sql: request.sql.clone(),
-            parameters,
-            limits: self.limits,
-            cancel: Cancel::default(),
-            progress: None,
-            decisions,
-        };
+        let query = Request { decisions, ..self.query(request, relations) };
         let answer = self.engine.query(query).await.map_err(failure)?;
         let schema = Arc::clone(&answer.schema);
         Ok(QueryAnswer { schema, batches: answer.map(|batch| batch.map_err(failure)).boxed() })
@@ -148,6 +156,14 @@ impl Queries for GovernedQueries {
     /// The engine plans it and begins; nobody takes its rows, which ends it.
     async fn check(&self, request: &QueryRequest) -> Result<(), QueryFailure> {
         self.start(request, None).await.map(drop)
+    }
+
+    async fn shape(&self, request: &QueryRequest) -> Result<QueryShape, QueryFailure> {
+        let QueryRequest { reader, workspace, sources, schemas, .. } = request;
+        let relations = self.person(reader, *workspace, sources, schemas).await?;
+        let Shape { schema, parameters } =
+            self.engine.shape(self.query(request, relations)).await.map_err(failure)?;
+        Ok(QueryShape { schema, parameters })
     }
 
     async fn run(&self, request: QueryRequest) -> Result<QueryAnswer, QueryFailure> {

@@ -12,6 +12,8 @@ pub enum Origin {
     OAuth,
     /// A request from the administration console.
     Console,
+    /// A connection to the listener that speaks PostgreSQL's protocol.
+    Postgres,
     /// A request to a hosted page, such as the one a link in a mail leads to.
     Page,
     /// A command of the command line, given by the operator.
@@ -27,6 +29,7 @@ impl Origin {
             Self::Contract(_) => "contract",
             Self::OAuth => "oauth",
             Self::Console => "console",
+            Self::Postgres => "postgres",
             Self::Page => "page",
             Self::Cli => "cli",
             Self::Worker => "worker",
@@ -37,7 +40,7 @@ impl Origin {
     pub const fn contract(&self) -> Option<&ContractId> {
         match self {
             Self::Contract(contract) => Some(contract),
-            Self::OAuth | Self::Console | Self::Page | Self::Cli | Self::Worker => None,
+            Self::OAuth | Self::Console | Self::Postgres | Self::Page | Self::Cli | Self::Worker => None,
         }
     }
 }
@@ -50,7 +53,9 @@ mod tests {
     fn only_a_contract_is_stored_as_one() {
         let contract = Origin::Contract(ContractId::RIVEN);
         assert_eq!((contract.as_str(), contract.contract()), ("contract", Some(&ContractId::RIVEN)));
-        for origin in [Origin::OAuth, Origin::Console, Origin::Page, Origin::Cli, Origin::Worker] {
+        let others =
+            [Origin::OAuth, Origin::Console, Origin::Postgres, Origin::Page, Origin::Cli, Origin::Worker];
+        for origin in others {
             assert_eq!(origin.contract(), None);
             assert_ne!(origin.as_str(), "contract");
         }

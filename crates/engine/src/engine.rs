@@ -27,7 +27,7 @@ use crate::options::{Limits, Options};
 use crate::parameters::Parameters;
 use crate::pool::{QueryMemory, ServerMemory};
 use crate::relation::{RelationName, Relations};
-use crate::session::{Planned, Planning};
+use crate::session::{Planning, Shape};
 use crate::spill::ServerDisk;
 use crate::table::{GovernedTable, Seal};
 
@@ -156,7 +156,9 @@ impl Engine {
         let records = Arc::new(opened.records(request.decisions.clone()));
         let tables = opened.tables;
         let names: Vec<RelationName> = tables.iter().map(|(_, table)| table.name.clone()).collect();
-        let planned = self.plan(started, &request, statement, tables, limits, &place);
+        let planned = self.on_planner(started, &request, tables, limits, &place, move |handle, planning| {
+            handle.block_on(planning.plan(statement))
+        });
         let planned = stop.before(planned).await??;
         report(&request, Progress::Running);
         let masked = planned
@@ -166,6 +168,30 @@ impl Engine {
             .collect();
         let rows = answer::Rows { plan: planned.plan, context: planned.context, records, place };
         Ok(Answer::start(self.clone(), &started.handle, rows, masked, limits, stop))
+    }
+
+    /// What a query would answer with, and the types of its parameters as far as the statement says them. It is planned in the
+    /// person's session; its parameters need no values, nothing of it runs, and it counts against no number of queries.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::query`], but for those of rows.
+    #[expect(clippy::disallowed_methods, reason = "how long a query takes is measured, not told")]
+    pub async fn shape(&self, request: Request) -> Result<Shape, QueryError> {
+        let mut stop = Stop::new(request.cancel.clone(), Instant::now(), request.limits.time);
+        let entered = self.inner.admission.enter(&request.person, request.progress.clone());
+        let place = Arc::new(stop.before(entered).await??);
+        let started = self.started()?;
+        report(&request, Progress::Planning);
+        let (statement, references) = stop.before(self.parse(started, &request, &place)).await??;
+        let opened = stop.before(self.open(&request, references)).await??;
+        let limits = opened.limits(request.limits);
+        stop.sooner(limits.time);
+        let tables = opened.tables;
+        let found = self.on_planner(started, &request, tables, limits, &place, move |handle, planning| {
+            handle.block_on(planning.shape(statement))
+        });
+        stop.before(found).await?
     }
 
     fn started(&self) -> Result<&Started, QueryError> {
@@ -258,15 +284,16 @@ impl Engine {
             && functions.is_some_and(|all| all.has_table(reference.table()))
     }
 
-    async fn plan(
+    /// Gives `work` a planner of the query's own session, on a thread with a deep stack.
+    async fn on_planner<T: Send + 'static>(
         &self,
         started: &Started,
         request: &Request,
-        statement: Statement,
         tables: Vec<(TableReference, Arc<GovernedTable>)>,
         limits: Limits,
         place: &Arc<Place>,
-    ) -> Result<Planned, QueryError> {
+        work: impl FnOnce(&Handle, Planning<'_>) -> Result<T, QueryError> + Send + 'static,
+    ) -> Result<T, QueryError> {
         let (inner, parameters, cancel) =
             (Arc::clone(&self.inner), request.parameters.clone(), request.cancel.clone());
         let session = tables.first().map_or(0, |(_, table)| table.seal.session);
@@ -285,7 +312,7 @@ impl Engine {
                 disk: &inner.disk,
                 without: without(&inner.options),
             };
-            handle.block_on(planning.plan(statement))
+            work(&handle, planning)
         })
         .await
     }

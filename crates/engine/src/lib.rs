@@ -43,4 +43,5 @@ pub use mask::Hasher;
 pub use options::{Concurrency, Limits, Options, SizeLimits};
 pub use parameters::Parameters;
 pub use relation::{GovernedRelation, RelationName, Relations};
+pub use session::Shape;
 pub use source::{Connected, InMemory, ParquetFile, ParquetFiles, Pushed, Rows, Wanted};

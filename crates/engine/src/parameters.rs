@@ -1,10 +1,12 @@
 //! Values for `$1` and `$name`. They are bound to the plan, and are never text of a query.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::metadata::ScalarAndMetadata;
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use serde_json::Value as Json;
 
 use crate::error::{Code, Phase, QueryError, classify, quoted};
@@ -68,6 +70,64 @@ impl Parameters {
             None => Ok(plan),
         }
     }
+}
+
+/// Types of `$1`, `$2`, … in their order, as far as a plan says them.
+pub(crate) fn types(plan: &LogicalPlan) -> Result<Vec<Option<DataType>>, QueryError> {
+    let found = plan.get_parameter_types().map_err(|error| classify(&error, Phase::Planning))?;
+    let counts = counts(plan);
+    let mut types = Vec::new();
+    for (name, kind) in found {
+        let place = name.strip_prefix('$').and_then(|place| place.parse::<usize>().ok());
+        let Some(place) = place.and_then(|place| place.checked_sub(1)) else {
+            return Err(QueryError::not_allowed(format!("The parameter {} has no number.", quoted(&name))));
+        };
+        if place >= MOST {
+            return Err(QueryError::too_big(format!("There are more than {MOST} parameters.")));
+        }
+        if types.len() <= place {
+            types.resize(place + 1, None);
+        }
+        if let Some(slot) = types.get_mut(place) {
+            *slot = match kind.filter(|kind| *kind != DataType::Null) {
+                None if counts.contains(&name) => Some(DataType::Int64),
+                kind => kind,
+            };
+        }
+    }
+    Ok(types)
+}
+
+/// Parameters that say how many rows there are: `LIMIT $1 OFFSET $2`. They have no type by what is beside them, and must be numbers.
+fn counts(plan: &LogicalPlan) -> HashSet<String> {
+    let mut found = HashSet::new();
+    // Walking a plan that was walked before does not fail.
+    let _ = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Limit(limit) = node {
+            for expr in [&limit.skip, &limit.fetch].into_iter().flatten() {
+                if let Expr::Placeholder(placeholder) = expr.as_ref() {
+                    found.insert(placeholder.id.clone());
+                }
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    found
+}
+
+/// A plan whose parameters are null, each of its type, or of text where it has none.
+pub(crate) fn without_values(
+    plan: LogicalPlan,
+    types: &[Option<DataType>],
+) -> Result<LogicalPlan, QueryError> {
+    let failed = |error| classify(&error, Phase::Planning);
+    let null = |kind: &Option<DataType>| match kind {
+        Some(kind) => ScalarValue::try_from(kind),
+        None => Ok(ScalarValue::Utf8(None)),
+    };
+    let nulls = types.iter().map(null).map(|null| null.map(ScalarAndMetadata::from));
+    let nulls = nulls.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    plan.with_param_values(ParamValues::List(nulls)).map_err(failed)
 }
 
 fn without_value(name: &str) -> QueryError {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -28,7 +29,7 @@ use crate::error::{Phase, QueryError, classify};
 use crate::functions::Functions;
 use crate::mutation::{Protection, Without};
 use crate::options::{Options, SizeLimits};
-use crate::parameters::Parameters;
+use crate::parameters::{self, Parameters};
 use crate::rules;
 use crate::spill::ServerDisk;
 use crate::table::GovernedTable;
@@ -57,19 +58,22 @@ pub(crate) struct Planned {
     pub(crate) masked: Vec<(usize, String)>,
 }
 
+/// What a query would answer with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    /// The columns.
+    pub schema: SchemaRef,
+    /// Types of `$1`, `$2`, … as far as the statement says them.
+    pub parameters: Vec<Option<DataType>>,
+}
+
 impl Planning<'_> {
     /// Plans one statement. What fails here failed without a row having been read.
     pub(crate) async fn plan(self, statement: Statement) -> Result<Planned, QueryError> {
         let failed = |error| classify(&error, Phase::Planning);
         let state = self.state().map_err(failed)?;
         checker::check_rules(&state)?;
-        let logical = state.statement_to_plan(statement).await.map_err(failed)?;
-        let only_reads =
-            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        only_reads.verify_plan(&logical).map_err(|_| {
-            QueryError::not_allowed("Only a query that reads may be run: SELECT, WITH or VALUES.")
-        })?;
-        within(&logical, &self.options.size)?;
+        let logical = self.logical(&state, statement).await?;
         let logical = self.parameters.bind(logical)?;
         let tables: Vec<_> = self.tables.iter().map(|(_, table)| Arc::clone(table)).collect();
         let expected = Expected { session: self.session, tables };
@@ -85,6 +89,33 @@ impl Planning<'_> {
         }
         let masked = masked(&plan);
         Ok(Planned { plan, context: state.task_ctx(), masked })
+    }
+
+    /// The columns of one statement, and the types of its parameters: what a plan has once its types are settled. Nothing is optimized
+    /// and nothing is made that could run.
+    pub(crate) async fn shape(self, statement: Statement) -> Result<Shape, QueryError> {
+        let failed = |error| classify(&error, Phase::Planning);
+        let state = self.state().map_err(failed)?;
+        let logical = self.logical(&state, statement).await?;
+        let parameters = parameters::types(&logical)?;
+        // Placeholders of no type are text, as whoever sends the values would send them.
+        let logical = parameters::without_values(logical, &parameters)?;
+        let settled = state.analyzer().execute_and_check(logical, state.config_options(), |_, _| {});
+        let settled = settled.map_err(failed)?;
+        Ok(Shape { schema: Arc::clone(settled.schema().inner()), parameters })
+    }
+
+    /// A statement as a plan: a query that reads, and no bigger than it may be.
+    async fn logical(&self, state: &SessionState, statement: Statement) -> Result<LogicalPlan, QueryError> {
+        let failed = |error| classify(&error, Phase::Planning);
+        let logical = state.statement_to_plan(statement).await.map_err(failed)?;
+        let only_reads =
+            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        only_reads.verify_plan(&logical).map_err(|_| {
+            QueryError::not_allowed("Only a query that reads may be run: SELECT, WITH or VALUES.")
+        })?;
+        within(&logical, &self.options.size)?;
+        Ok(logical)
     }
 
     fn state(&self) -> datafusion::common::Result<SessionState> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, SchemaRef};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -20,6 +20,10 @@ pub struct SourceName {
     pub number: i64,
     /// For people.
     pub name: String,
+    /// What it is called in SQL; unique in its workspace.
+    pub slug: String,
+    /// The number of its workspace.
+    pub workspace: i64,
     /// What it is of: `postgresql`, `csv`, ….
     pub kind: String,
     /// `active`, `inactive`, `testing`, `failed` or `maintenance`.
@@ -215,6 +219,15 @@ pub struct QueryRequest {
     pub parameters: Vec<Value>,
 }
 
+/// What a query would answer with, found without reading a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryShape {
+    /// The columns.
+    pub schema: SchemaRef,
+    /// Types of `$1`, `$2`, … as far as the statement says them.
+    pub parameters: Vec<Option<DataType>>,
+}
+
 /// Rows, as they come. Dropping it cancels the query.
 pub struct QueryAnswer {
     /// The columns.
@@ -243,6 +256,12 @@ pub trait Queries: Send + Sync + 'static {
     /// # Errors
     /// [`QueryFailure`].
     async fn check(&self, request: &QueryRequest) -> Result<(), QueryFailure>;
+
+    /// Parses and plans a query, whose placeholders need no values yet, as far as it takes to know its columns. Nothing of it runs.
+    ///
+    /// # Errors
+    /// [`QueryFailure`].
+    async fn shape(&self, request: &QueryRequest) -> Result<QueryShape, QueryFailure>;
 
     /// Runs it.
     ///

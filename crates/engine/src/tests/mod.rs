@@ -13,6 +13,7 @@ mod oracle;
 mod plain;
 mod refused;
 mod servers;
+mod shape;
 mod spill;
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tidegate_domain::id::{AccountId, OrganizationId};
-use tidegate_domain::{ContractProfile, LanguageTag, Languages, Origin};
+use tidegate_domain::{ContractId, ContractProfile, LanguageTag, Languages, Origin};
 
 use crate::caller::actor::Actor;
 use crate::{Fault, Settings};
@@ -114,6 +114,12 @@ impl Call {
     /// A request to the OAuth endpoints.
     pub fn to_oauth(settings: &Settings, ip: IpAddr, user_agent: String) -> Self {
         Self::new(Origin::OAuth, Arc::clone(&settings.oauth.profile), Some(ip), user_agent)
+    }
+
+    /// A connection that speaks PostgreSQL's protocol, under the rules of the contract that governed data belong to.
+    pub fn to_postgres(settings: &Settings, ip: IpAddr, program: String) -> Self {
+        let profile = settings.profile(ContractId::RIVERGEN).clone();
+        Self::new(Origin::Postgres, profile, Some(ip), program)
     }
 
     /// A command of the operator's, under the rules that the command states.

@@ -15,6 +15,7 @@ pub mod result;
 pub(crate) mod row;
 pub(crate) mod run;
 pub mod start;
+pub mod stream;
 pub(crate) mod values;
 
 pub use execution::{Execution, ExecutionKind, ExecutionStatus};

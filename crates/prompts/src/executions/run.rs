@@ -56,7 +56,7 @@ impl ExecutionError {
 }
 
 /// Milliseconds since then.
-fn millis_since(begun: Instant) -> i64 {
+pub(super) fn millis_since(begun: Instant) -> i64 {
     i64::try_from(begun.elapsed().as_millis()).unwrap_or(i64::MAX)
 }
 

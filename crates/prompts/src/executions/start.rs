@@ -21,7 +21,7 @@ use crate::{PromptRefusal, PromptTables, Prompts};
 /// How long a node holds an execution without saying that it still runs.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 /// Seconds after which somebody who has too much running asks again.
-const RETRY_AFTER: u64 = 5;
+pub(super) const RETRY_AFTER: u64 = 5;
 
 /// What is asked.
 #[derive(Clone, Debug)]

@@ -190,7 +190,7 @@ macro_rules! history {
 }
 
 impl Records<'_> {
-    /// The workspace of that number that the person belongs to (or any of the organization, with `sees_all`), or the one they land in.
+    /// Key and number of the workspace of that number that the person belongs to (or any of the organization, with `sees_all`), or the one they land in.
     pub(crate) async fn workspace(
         &mut self,
         person: Person,

@@ -94,6 +94,7 @@ on_both_engines! {
             Origin::Contract(ContractId::RIVEN),
             Origin::OAuth,
             Origin::Console,
+            Origin::Postgres,
             Origin::Page,
             Origin::Cli,
             Origin::Worker,
@@ -105,7 +106,7 @@ on_both_engines! {
         let rows = "select origin || ' ' || dialect from audit_events order by number";
         assert_eq!(
             world.database.sql_texts(rows).await,
-            ["contract riven", "oauth ", "console ", "page ", "cli ", "worker "]
+            ["contract riven", "oauth ", "console ", "postgres ", "page ", "cli ", "worker "]
         );
     }
 

@@ -50,7 +50,6 @@ impl Loaded {
         check("password_hash", config.password_hash.check());
         check("hash_pool.threads", each(&config.hash_pool.threads, |n| at_least(*n, 1)));
         check("hash_pool.queue", each(&config.hash_pool.queue, |n| at_least(*n, 1)));
-        check("database_listen", each(&config.database_listen, |listen| self.listens(&listen.0)));
         check("database_connections", each(&config.database_connections, |n| at_least(*n, 1)));
         check("links.verify_email", each(&config.links.verify_email, |link| link_template(link)));
         check("links.reset_password", each(&config.links.reset_password, |link| link_template(link)));
@@ -81,6 +80,7 @@ impl Loaded {
         let alpaca = |alpaca: &AlpacaConfig| alpaca.check().map_err(|error| error.to_string());
         check("broker.forwarded_fields", each(&config.broker.forwarded_fields, operator_field));
         check("broker.alpaca", each(&config.broker.alpaca, alpaca));
+        self.check_listeners(&mut mistakes);
         self.check_passkeys(&mut mistakes);
         self.check_social(&mut mistakes);
         self.check_lifetimes(&mut mistakes);
@@ -101,6 +101,18 @@ impl Loaded {
             (DatabaseUrl::Postgres(_), DatabaseUrl::Postgres(_))
         );
         require(both, || "must be a PostgreSQL address, beside one in `database`".to_owned())
+    }
+
+    fn check_listeners(&self, mistakes: &mut Vec<Mistake>) {
+        let config = &self.config;
+        for (key, verdict) in [
+            ("database_listen", each(&config.database_listen, |listen| self.listens(&listen.0))),
+            ("pgwire", config.pgwire.check()),
+        ] {
+            if let Err(what) = verdict {
+                mistakes.push(self.mistake(key, what));
+            }
+        }
     }
 
     fn check_passkeys(&self, mistakes: &mut Vec<Mistake>) {

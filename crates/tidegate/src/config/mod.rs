@@ -38,6 +38,7 @@ use tidegate_domain::time::seconds;
 use tidegate_federation::SocialConfig;
 use tidegate_http::{ForwardedHeader, HttpSettings, OpsSettings};
 use tidegate_objects::StorageConfig;
+use tidegate_pgwire::PgwireSettings;
 use tidegate_prompts::PromptSettings;
 use tidegate_storage::StorageLimits;
 
@@ -187,6 +188,9 @@ pub(crate) struct Config {
     pub(crate) data: DataSettings,
     /// Questions and queries over data sources: what answers them, how much of them runs at the same time, and what models may cost.
     pub(crate) prompts: PromptSettings,
+    /// A listener that speaks PostgreSQL's protocol, for SQL clients and reporting tools. Off unless `listen` is set. People sign in with
+    /// their e-mail address and a personal access token with the scope data:query. See docs/guides/postgresql.md.
+    pub(crate) pgwire: PgwireSettings,
     /// How an administrator's reset of someone's second factors takes effect: "immediate" (the owner is mailed), "delayed"
     /// (the owner is mailed a link that calls it off), or "confirmed" (the owner follows a mailed link first).
     pub(crate) factor_resets: FactorResets,

@@ -35,6 +35,7 @@ mod oauth;
 mod organizations;
 mod outbox;
 mod poolers;
+mod postgres;
 mod queries;
 mod riven;
 mod serve;

@@ -3,6 +3,7 @@
 mod announce;
 mod background;
 mod connections;
+mod postgres;
 mod stopping;
 
 use std::io;
@@ -17,6 +18,7 @@ pub(crate) use self::announce::is_secure;
 use self::announce::{announce, base_url, serves_outbox};
 use self::background::{Background, install_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
+use self::postgres::{Bound, Postgres};
 use self::stopping::StopSignals;
 pub(super) use self::stopping::survive_large_files;
 use crate::cli::GlobalFlags;
@@ -43,6 +45,7 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
     let address = listener
         .local_addr()
         .map_err(|error| Failure::internal(format!("the listen address cannot be read: {error}")))?;
+    let postgres = Bound::new(config).await?;
     // Let go of last: by then nothing is written.
     let mut serving = match locked {
         Some(locked) => Some(locked),
@@ -56,10 +59,11 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
     let signals = StopSignals::install()?;
     let background = Background::start(&opened, metrics.clone());
     raise_descriptor_limit();
+    let postgres = postgres.map(|bound| bound.start(config, &opened)).transpose()?;
     announce(loaded, address, global);
     let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };
     let app = App::new(opened.features(), settings, Some(metrics));
-    answer(listener, app, config, signals).await;
+    answer(listener, app, config, signals, postgres).await;
     stop(opened, background).await;
     drop(serving);
     Ok(())
@@ -93,7 +97,13 @@ pub(crate) fn listen_advice(error: &io::Error) -> &'static str {
 }
 
 /// Answers requests until the first signal, then finishes those accepted.
-async fn answer(listener: TcpListener, app: App, config: &Config, mut signals: StopSignals) {
+async fn answer(
+    listener: TcpListener,
+    app: App,
+    config: &Config,
+    mut signals: StopSignals,
+    postgres: Option<Postgres>,
+) {
     let connections = Connections::new(tidegate_http::router(app), ConnectionLimits::from(&config.http));
     // Returns with the listener closed: what is not accepted by now goes to another node, or to the next start.
     connections.accept(listener, signals.wait()).await;
@@ -105,7 +115,13 @@ async fn answer(listener: TcpListener, app: App, config: &Config, mut signals: S
         signals.wait().await;
         stopping::exit_at_once();
     });
-    if !connections.finish(LAST_REQUESTS).await {
+    let clients_gone = async {
+        if let Some(postgres) = postgres {
+            postgres.stop(LAST_REQUESTS).await;
+        }
+    };
+    let (is_finished, ()) = tokio::join!(connections.finish(LAST_REQUESTS), clients_gone);
+    if !is_finished {
         tracing::warn!("some requests did not finish in time and were cancelled");
     }
     impatient.abort();

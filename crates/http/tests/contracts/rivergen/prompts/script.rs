@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tidegate_domain::ContractId;
 use tidegate_kernel::{Actor, Fault, Grant};
 use tidegate_prompts::ports::{
-    NoPlan, Plan, Planner, Queries, QueryAnswer, QueryCode, QueryFailure, QueryRequest, Question, Relation,
-    RelationColumn, ResultColumn, SourceName, Sources, Unit,
+    NoPlan, Plan, Planner, Queries, QueryAnswer, QueryCode, QueryFailure, QueryRequest, QueryShape, Question,
+    Relation, RelationColumn, ResultColumn, SourceName, Sources, Unit,
 };
 use tidegate_prompts::prompts::Ports;
 use tidegate_testkit::{Answer, Builder, Engine, Person, Request, TestApp};
@@ -97,6 +97,8 @@ impl Sources for Script {
         let source = |number, name: &str, kind: &str| SourceName {
             number,
             name: name.to_owned(),
+            slug: name.to_lowercase(),
+            workspace: 1,
             kind: kind.to_owned(),
             status: "active".to_owned(),
         };
@@ -151,6 +153,16 @@ impl Queries for Script {
 
     async fn check(&self, request: &QueryRequest) -> Result<(), QueryFailure> {
         judged(&request.sql)
+    }
+
+    async fn shape(&self, request: &QueryRequest) -> Result<QueryShape, QueryFailure> {
+        judged(&request.sql)?;
+        let columns: [(&str, arrow_array::ArrayRef); 2] = [
+            ("n", Arc::new(Int64Array::from_iter_values([0; 0]))),
+            ("name", Arc::new(StringArray::from_iter_values([""; 0]))),
+        ];
+        let none = RecordBatch::try_from_iter(columns).unwrap();
+        Ok(QueryShape { schema: none.schema(), parameters: Vec::new() })
     }
 
     async fn run(&self, request: QueryRequest) -> Result<QueryAnswer, QueryFailure> {

@@ -1,0 +1,11 @@
+//! A connection, from its first message to its end.
+
+mod answer;
+mod connection;
+mod database;
+mod extended;
+mod opening;
+pub(crate) mod server;
+mod settings;
+mod sign_in;
+mod simple;

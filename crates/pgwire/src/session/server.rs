@@ -1,0 +1,160 @@
+//! What answers connections.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+use tidegate_kernel::Kernel;
+use tidegate_prompts::Prompts;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsAcceptor;
+
+use super::connection::Connection;
+use super::opening::{self, Opened};
+use crate::cancel::Cancels;
+use crate::failures::Failures;
+use crate::listing;
+use crate::seats::Seats;
+use crate::settings::PgwireSettings;
+use crate::tls::{TlsProblem, acceptor};
+
+/// A stream in both directions, encrypted or not.
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Duplex for T {}
+
+/// A connection's bytes.
+pub(crate) type Io = Box<dyn Duplex>;
+
+/// Answers of catalogs that are worked out at the same time.
+const CATALOG_ANSWERS: usize = 2;
+
+/// What answers connections, whoever accepts them.
+pub struct Wire {
+    pub(crate) kernel: Arc<Kernel>,
+    pub(crate) prompts: Arc<Prompts>,
+    pub(crate) settings: PgwireSettings,
+    pub(crate) acceptor: Option<TlsAcceptor>,
+    pub(crate) cancels: Arc<Cancels>,
+    pub(crate) catalog_answers: Arc<Semaphore>,
+    /// Room for answers about catalogs that wait for their clients.
+    pub(crate) catalog_room: Arc<Semaphore>,
+    pub(crate) seats: Arc<Seats>,
+    pub(crate) failures: Failures,
+}
+
+/// The names of metrics.
+pub struct Metrics;
+
+impl Metrics {
+    const CONNECTIONS: &'static str = "tidegate_postgres_connections";
+    const ENDED: &'static str = "tidegate_postgres_connections_total";
+    const STATEMENTS: &'static str = "tidegate_postgres_statements_total";
+
+    /// Says what each is.
+    pub fn describe() {
+        describe_gauge!(
+            Self::CONNECTIONS,
+            Unit::Count,
+            "Connections of PostgreSQL clients that are signed in."
+        );
+        describe_counter!(
+            Self::ENDED,
+            "Connections of PostgreSQL clients, by what came of them: signed_in, refused, cancel, or no_session."
+        );
+        describe_counter!(
+            Self::STATEMENTS,
+            "Statements of PostgreSQL clients, by what they were (query, catalog or other) and by SQLSTATE; 00000 is success."
+        );
+    }
+
+    pub(crate) fn ended(outcome: &'static str) {
+        counter!(Self::ENDED, "outcome" => outcome).increment(1);
+    }
+
+    pub(crate) fn statement(kind: &'static str, state: &'static str) {
+        counter!(Self::STATEMENTS, "kind" => kind, "state" => state).increment(1);
+    }
+}
+
+/// Counts a connection that is signed in, until it is dropped.
+struct Open;
+
+impl Open {
+    fn new() -> Self {
+        gauge!(Metrics::CONNECTIONS).increment(1);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        gauge!(Metrics::CONNECTIONS).decrement(1);
+    }
+}
+
+impl Wire {
+    /// What answers with these settings. Certificate and key are read now.
+    ///
+    /// # Errors
+    /// [`TlsProblem`].
+    pub fn new(
+        kernel: Arc<Kernel>,
+        prompts: Arc<Prompts>,
+        settings: PgwireSettings,
+    ) -> Result<Arc<Self>, TlsProblem> {
+        let acceptor = match (&settings.tls_cert, &settings.tls_key) {
+            (Some(certificate), Some(key)) => Some(acceptor(certificate, key)?),
+            _ => None,
+        };
+        Ok(Arc::new(Self {
+            kernel,
+            prompts,
+            settings,
+            acceptor,
+            cancels: Arc::default(),
+            catalog_answers: Arc::new(Semaphore::new(CATALOG_ANSWERS)),
+            catalog_room: Arc::new(Semaphore::new(listing::HELD)),
+            seats: Arc::default(),
+            failures: Failures::default(),
+        }))
+    }
+
+    /// Answers on a connection until it ends, or until `stop` is true.
+    pub async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, stop: watch::Receiver<bool>) {
+        // Answers are written when they are complete: waiting to fill a packet would only delay them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+        let opened = async {
+            let begins_with_tls = opening::begins_with_tls(&stream).await?;
+            opening::open(&self, Box::new(stream), peer, begins_with_tls).await
+        };
+        let opened = timeout_at(Instant::now() + self.settings.sign_in_timeout, opened).await;
+        match opened {
+            Ok(Ok(Opened::Session(session))) => {
+                Metrics::ended("signed_in");
+                let account = session.actor.session().account_number;
+                let program = session.call.user_agent.clone();
+                tracing::info!(%peer, account, program, "a PostgreSQL client signed in");
+                let open = Open::new();
+                let ended = Connection::new(self, *session, stop).run().await;
+                drop(open);
+                tracing::debug!(%peer, account, state = ended.state, "a PostgreSQL client is gone");
+            }
+            Ok(Ok(Opened::Cancel)) => Metrics::ended("cancel"),
+            Ok(Ok(Opened::Refused(state))) => {
+                Metrics::ended("refused");
+                tracing::info!(%peer, state, "a PostgreSQL client was refused");
+            }
+            Ok(Err(error)) => {
+                Metrics::ended("no_session");
+                tracing::debug!(%error, %peer, "a PostgreSQL client did not begin a session");
+            }
+            // Its time is over.
+            Err(_) => Metrics::ended("no_session"),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The listener for PostgreSQL's protocol: connections are accepted here, within limits, and answered by `tidegate-pgwire`.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tidegate_http::Shares;
+use tidegate_pgwire::{Metrics, Wire};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::bind;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::wiring::Opened;
+
+/// How long to wait when the system has no descriptor left for another connection.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+
+/// The listener, bound and not yet answering.
+pub(super) struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// The listener, answering.
+pub(super) struct Postgres {
+    accepting: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Bound {
+    /// Takes the address, where one is configured.
+    ///
+    /// # Errors
+    /// When it cannot be listened on.
+    pub(super) async fn new(config: &Config) -> Result<Option<Self>, Failure> {
+        let Some(address) = config.pgwire.listen else { return Ok(None) };
+        let listener = bind(address).await?;
+        let address = listener.local_addr().unwrap_or(address);
+        Ok(Some(Self { listener, address }))
+    }
+
+    /// Begins to answer.
+    ///
+    /// # Errors
+    /// When the certificate or its key cannot be used.
+    pub(super) fn start(self, config: &Config, opened: &Opened) -> Result<Postgres, Failure> {
+        Metrics::describe();
+        let settings = config.pgwire.clone();
+        let (most, share) = (settings.connections, settings.connections_per_network);
+        let wire = Wire::new(Arc::clone(&opened.kernel), Arc::clone(&opened.prompts), settings)
+            .map_err(|problem| Failure::configuration(format!("pgwire: {problem}")))?;
+        let stop = watch::Sender::new(false);
+        let accepting = Accepting {
+            wire,
+            room: Arc::new(Semaphore::new(most)),
+            shares: Arc::default(),
+            share,
+            stop: stop.subscribe(),
+        };
+        tracing::info!(address = %self.address, tls = config.pgwire.tls_cert.is_some(), "PostgreSQL clients are served");
+        Ok(Postgres { accepting: tokio::spawn(accepting.run(self.listener)), stop })
+    }
+}
+
+impl Postgres {
+    /// Sends clients away and waits until they are gone, at most for `patience`.
+    pub(super) async fn stop(self, patience: Duration) {
+        self.stop.send_replace(true);
+        let ended = async {
+            drop(self.accepting.await);
+            // Each connection holds a receiver.
+            self.stop.closed().await;
+        };
+        if timeout(patience, ended).await.is_err() {
+            tracing::warn!("some PostgreSQL clients did not finish in time and were cut off");
+        }
+    }
+}
+
+struct Accepting {
+    wire: Arc<Wire>,
+    room: Arc<Semaphore>,
+    shares: Arc<Mutex<Shares>>,
+    share: usize,
+    stop: watch::Receiver<bool>,
+}
+
+impl Accepting {
+    async fn run(mut self, listener: TcpListener) {
+        loop {
+            let room = Arc::clone(&self.room);
+            let accepted = async {
+                // Waiting for room, with the others waiting in the system's own queue.
+                let room = room.acquire_owned().await.map_err(io::Error::other)?;
+                Ok::<_, io::Error>((listener.accept().await?, room))
+            };
+            let accepted = tokio::select! {
+                _ = self.stop.wait_for(|stop| *stop) => return,
+                accepted = accepted => accepted,
+            };
+            match accepted {
+                Ok(((stream, peer), room)) => self.admit(stream, peer, room),
+                Err(error) => {
+                    tracing::debug!(%error, "no PostgreSQL client can be accepted; trying again");
+                    sleep(ACCEPT_BACKOFF).await;
+                }
+            }
+        }
+    }
+
+    /// Answers on a connection, or closes it when its network has its share already.
+    fn admit(&self, stream: TcpStream, peer: SocketAddr, room: OwnedSemaphorePermit) {
+        let Some(share) = self.share_of(peer.ip().to_canonical()) else {
+            metrics::counter!("tidegate_connections_closed_total", "reason" => "share").increment(1);
+            return;
+        };
+        let (wire, stop) = (Arc::clone(&self.wire), self.stop.clone());
+        tokio::spawn(async move {
+            wire.converse(stream, peer, stop).await;
+            drop((room, share));
+        });
+    }
+
+    fn share_of(&self, ip: IpAddr) -> Option<Share> {
+        let is_taken = locked(&self.shares).take(ip, 1, self.share);
+        is_taken.then(|| Share { shares: Arc::clone(&self.shares), ip })
+    }
+}
+
+/// A connection's part of its network's share, until dropped.
+struct Share {
+    shares: Arc<Mutex<Shares>>,
+    ip: IpAddr,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        locked(&self.shares).give_back(self.ip, 1);
+    }
+}
+
+fn locked(shares: &Mutex<Shares>) -> MutexGuard<'_, Shares> {
+    shares.lock().unwrap_or_else(PoisonError::into_inner)
+}
