@@ -273,7 +273,10 @@ mod tests {
             let oids: Vec<u8> = types.iter().flat_map(|oid| oid.to_be_bytes()).collect();
             let body = [&text(&name)[..], &text(&sql), &count, &oids].concat();
             let read = message(b'P', &body).unwrap();
-            prop_assert!(matches!(read, Message::Parse { name: n, sql: s, types: t } if n == name && s == sql && t == types));
+            let Message::Parse { name: read_name, sql: read_sql, types: read_types } = read else {
+                panic!("{read:?}")
+            };
+            prop_assert_eq!((read_name, read_sql, read_types), (name, sql, types));
         }
     }
 }

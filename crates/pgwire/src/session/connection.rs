@@ -125,6 +125,8 @@ impl Connection {
                     None => std::future::pending().await,
                 }
             };
+            // What is waited for is not kept: it would borrow the connection.
+            let stopped = async { drop(self.stop.wait_for(|stop| *stop).await) };
             tokio::select! {
                 read = timeout(idle, self.incoming.fill(&mut self.reader)) => match read {
                     Ok(Ok(0) | Err(_)) => return Ok(None),
@@ -133,7 +135,7 @@ impl Connection {
                         return Err(Problem::fatal("57P01", "Nothing was asked for too long."));
                     }
                 },
-                _ = self.stop.wait_for(|stop| *stop) => {
+                () = stopped => {
                     return Err(Problem::fatal("57P01", "The server is stopping."));
                 }
                 () = late => self.let_go(),
@@ -232,6 +234,7 @@ impl Connection {
             again: None,
             template: None,
             model: None,
+            waits: false,
         })
     }
 

@@ -18,7 +18,7 @@ use super::finish::Ended;
 use super::format::columns_of;
 use super::live::{Place, Running};
 use super::repository::Progress;
-use super::run::{Work, millis_since};
+use super::run::{Task, millis_since};
 use super::start::{Asked, NewExecution, RETRY_AFTER};
 use crate::ports::{
     Purpose, QueryAnswer, QueryCode, QueryFailure, QueryRequest, QueryShape, Relation, SourceName,
@@ -57,7 +57,7 @@ struct Held {
 struct Inner {
     prompts: Arc<Prompts>,
     running: Running,
-    work: Work,
+    work: Task,
     place: Place,
     ended: Ended,
 }
@@ -211,7 +211,7 @@ impl Prompts {
         let running = Running::begin(self, number, progress);
         let ended = Ended::new(&new.asked);
         let work =
-            Work { person, actor: actor.clone(), new, chain: Vec::new(), prompt: added.prompt, started_at };
+            Task { person, actor: actor.clone(), new, chain: Vec::new(), prompt: added.prompt, started_at };
         let inner = Inner { prompts: Arc::clone(self), running, work, place, ended };
         Ok(Held { begun: Instant::now(), inner: Some(inner) })
     }
