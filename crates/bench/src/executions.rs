@@ -44,7 +44,7 @@ pub(crate) fn seed(setup: &Setup, count: u64, end: u64) -> Result<i64> {
 }
 
 /// The saved question, the executions, and their sums as they are kept.
-fn statements(question_key: &str, count: u64, end: u64) -> [String; 5] {
+fn statements(question_key: &str, count: u64, end: u64) -> [String; 8] {
     let organization = "(select o.id from organizations o order by o.number limit 1)";
     let workspace = format!("(select w.id from workspaces w where w.organization_id = {organization})");
     let account = "(select a.id from accounts a order by a.number limit 1)";
@@ -79,11 +79,10 @@ fn statements(question_key: &str, count: u64, end: u64) -> [String; 5] {
                 sum(ai_ms), sum(query_ms)
              from prompt_executions group by 1, 2, 3, 4"
         ),
-        format!(
-            "insert into prompt_source_usage (organization_id, account_id, quarter, prompt_number, source_number, executions, failed,
-                query_ms)
-             select organization_id, account_id, quarter, prompt_number, 1, executions, failed, query_ms from prompt_usage"
-        ),
+        "insert into prompt_source_usage (organization_id, account_id, quarter, prompt_number, source_number, executions, failed,
+            query_ms)
+         select organization_id, account_id, quarter, prompt_number, 1, executions, failed, query_ms from prompt_usage"
+            .to_owned(),
         format!(
             "insert into prompt_question_usage (organization_id, account_id, quarter, question_key, preview, executions, total_ms,
                 last_run_at)
@@ -91,5 +90,17 @@ fn statements(question_key: &str, count: u64, end: u64) -> [String; 5] {
                 max(started_at)
              from prompt_executions group by 1, 2, 3, 4"
         ),
+        "insert into prompt_organization_usage (organization_id, quarter, executions, succeeded, failed, total_ms, ai_ms, query_ms)
+         select organization_id, quarter, sum(executions), sum(succeeded), sum(failed), sum(total_ms), sum(ai_ms), sum(query_ms)
+         from prompt_usage group by 1, 2"
+            .to_owned(),
+        "insert into prompt_organization_source_usage (organization_id, quarter, source_number, executions, failed, query_ms)
+         select organization_id, quarter, source_number, sum(executions), sum(failed), sum(query_ms)
+         from prompt_source_usage group by 1, 2, 3"
+            .to_owned(),
+        "insert into prompt_organization_question_usage (organization_id, day, question_key, preview, executions, total_ms, last_run_at)
+         select organization_id, quarter / 96, question_key, max(preview), sum(executions), sum(total_ms), max(last_run_at)
+         from prompt_question_usage group by 1, 2, 3"
+            .to_owned(),
     ]
 }

@@ -98,7 +98,7 @@ impl Values {
         let kind = match (told, elements(array.data_type())) {
             (None, Some(inner)) if inner.array() == column.oid => Kind::List(inner),
             (None, _) => return Err(unsendable()),
-            (Some(kind), _) if kind == PgType::Json => Kind::Shown,
+            (Some(PgType::Json), _) => Kind::Shown,
             (Some(kind), _) => Kind::Scalar(kind),
         };
         let array = match &kind {
