@@ -202,7 +202,10 @@ on_both_engines! {
         while !one.has_answer() {
             cancel(port, &one.key);
         }
-        assert_eq!(one.told(), ("EZ".to_owned(), Some("57014".to_owned())));
+        // Its columns may have been told before.
+        cancel(port, &one.key);
+        let (told, code) = one.told();
+        assert_eq!((told.trim_start_matches('T'), code.as_deref()), ("EZ", Some("57014")));
         one.send(&[query("select count(*) from emp")]);
         assert_eq!(one.told().1, None);
 
