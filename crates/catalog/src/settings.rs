@@ -69,7 +69,7 @@ pub struct DataSettings {
     #[schemars(with = "u64")]
     #[default(Duration::from_secs(60))]
     pub breaker_pause: Duration,
-    /// Tests, discoveries and queries that run at the same time on a node, of all organizations together.
+    /// Tests and discoveries that run at the same time on a node, of all organizations together.
     #[default(32)]
     pub at_once: usize,
     /// The same of one organization, while less than half of all are taken; then one that has any running gets no more.

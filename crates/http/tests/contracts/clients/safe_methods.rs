@@ -218,9 +218,16 @@ fn every_endpoint_that_acts_for_get_is_declared_and_tried() {
     let beside: usize = files.iter().map(|source| source.matches("acting_get(").count()).sum();
     assert_eq!(beside, ACTING_BESIDE.len(), "an endpoint that acts for GET is not in ACTING_BESIDE");
     // Features begin what they do for a request with the kernel, which refuses requests that only look.
-    for feature in ["identity", "brokerage", "oauth"] {
-        let path = format!("{}/../{feature}/src/work.rs", env!("CARGO_MANIFEST_DIR"));
-        let source = std::fs::read_to_string(path).unwrap();
-        assert!(source.contains("begin_for_call(call)") && !source.contains("store.begin()"), "{feature}");
+    let read = |path: &str| {
+        std::fs::read_to_string(format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    };
+    let kernel = read("kernel/src/context/work.rs");
+    let (_, made) = kernel.split_once("macro_rules! feature_work").unwrap();
+    let begins = |source: &str| source.contains("begin_for_call(call)") && !source.contains("store.begin()");
+    assert!(begins(made), "feature_work!");
+    for feature in ["identity", "brokerage", "oauth", "storage", "catalog", "policies", "prompts"] {
+        let source = read(&format!("{feature}/src/work.rs"));
+        let is_made = source.contains("tidegate_kernel::feature_work!(") && !source.contains("store.begin()");
+        assert!(is_made || begins(&source), "{feature}");
     }
 }
