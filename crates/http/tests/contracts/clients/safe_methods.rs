@@ -218,9 +218,8 @@ fn every_endpoint_that_acts_for_get_is_declared_and_tried() {
     let beside: usize = files.iter().map(|source| source.matches("acting_get(").count()).sum();
     assert_eq!(beside, ACTING_BESIDE.len(), "an endpoint that acts for GET is not in ACTING_BESIDE");
     // Features begin what they do for a request with the kernel, which refuses requests that only look.
-    let read = |path: &str| {
-        std::fs::read_to_string(format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
-    };
+    let read =
+        |path: &str| std::fs::read_to_string(format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let kernel = read("kernel/src/context/work.rs");
     let (_, made) = kernel.split_once("macro_rules! feature_work").unwrap();
     let begins = |source: &str| source.contains("begin_for_call(call)") && !source.contains("store.begin()");
