@@ -265,6 +265,21 @@ fn too_much_ends() {
     assert_eq!(asked("select relname ~ '(((((a{99}){99}){99}){99}){99})' from pg_class", true), Err("22000"));
 }
 
+#[test]
+fn patterns_and_what_they_search_are_short() {
+    let text = |count: usize| format!("concat({})", vec!["repeated.c"; count].join(", "));
+    let from = format!("from pg_class, (select '{}' as c) repeated", "x".repeat(1_000));
+    let told = |condition: &str| asked(&format!("select relname {from} where {condition}"), true).err();
+    // Each character of a pattern would take a hundred bytes before it is found to be too much.
+    assert_eq!(told(&format!("relname ~ {}", text(50))), Some("54000"));
+    assert_eq!(told(&format!("relname like {}", text(50))), Some("54000"));
+    assert_eq!(told(&format!("relname ilike {}", text(5))), Some("54000"));
+    assert_eq!(told(&format!("{} ~ '(x|y)*z'", text(50))), Some("54000"));
+    assert_eq!(told(&format!("{} like '%z'", text(50))), Some("54000"));
+    assert_eq!(told(&format!("{} ~ 'z'", text(16))), None);
+    assert_eq!(told(&format!("{} like '%z'", text(16))), None);
+}
+
 #[tokio::test]
 async fn a_statement_that_nobody_waits_for_leaves_its_place() {
     let places = Arc::new(Semaphore::new(1));
