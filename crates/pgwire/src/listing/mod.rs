@@ -52,6 +52,9 @@ pub(crate) const HELD: usize = 256 * 1024;
 /// Those of one account.
 pub(crate) const HELD_BY_ACCOUNT: usize = HELD / 4;
 
+/// Bytes of a column of an answer, beside those of its name.
+const COLUMN: usize = 128;
+
 /// One of the places for statements about catalogs, and the turn of its account, which has one place at a time.
 pub(crate) type Place = [OwnedSemaphorePermit; 2];
 
@@ -71,15 +74,18 @@ pub(crate) enum Verdict {
 pub(crate) struct Listed {
     pub(crate) names: Vec<(String, Type)>,
     pub(crate) rows: Vec<Vec<Datum>>,
-    /// Bytes of its values.
+    /// Bytes of its values, and of what is told of its columns.
     weight: usize,
     /// Its part of [`HELD_BY_ACCOUNT`], and of [`HELD`].
     _held: Option<[OwnedSemaphorePermit; 2]>,
 }
 
 impl Listed {
-    fn new(names: Vec<(String, Type)>, rows: Vec<Vec<Datum>>, weight: usize) -> Self {
-        Self { names, rows, weight, _held: None }
+    /// `values` is how many bytes those take.
+    fn new(names: Vec<(String, Type)>, rows: Vec<Vec<Datum>>, values: usize) -> Self {
+        // Twice: here, and as clients are told of it. An answer without a row may have many columns.
+        let columns: usize = names.iter().map(|(name, _)| COLUMN + 2 * name.len()).sum();
+        Self { names, rows, weight: values.saturating_add(columns), _held: None }
     }
 
     /// One value.

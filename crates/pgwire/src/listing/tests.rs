@@ -307,6 +307,9 @@ fn answers_that_wait_are_counted() {
     assert_eq!((own.available_permits(), room.available_permits()), (4, 8));
     let held = Listed::single("n", "1".to_owned()).within(&own, &room).unwrap();
     assert_eq!((own.available_permits(), room.available_permits()), (3, 7));
+    let stars = format!("select {}1 as n from pg_class c where false", "c.*, ".repeat(40));
+    let empty = work_out(&stars, &[], context(true), Arc::default()).unwrap();
+    assert!(empty.rows.is_empty() && empty.weight > 1_000 * COLUMN, "columns without a row take room, too");
     // Of settings, too, which clients fill.
     let settings = || Listed::pairs(["name", "setting"], vec![("a".to_owned(), "x".repeat(3_500))]);
     assert_eq!(settings().within(&own, &room).unwrap_err().state, "53200", "the account's own part is full");
