@@ -267,8 +267,8 @@ fn too_much_ends() {
 
 #[test]
 fn patterns_and_what_they_search_are_short() {
-    let text = |count: usize| format!("concat({})", vec!["repeated.c"; count].join(", "));
-    let from = format!("from pg_class, (select '{}' as c) repeated", "x".repeat(1_000));
+    let text = |count: usize| format!("concat({})", vec!["filler.c"; count].join(", "));
+    let from = format!("from pg_class, (select '{}' as c) filler", "x".repeat(1_000));
     let told = |condition: &str| asked(&format!("select relname {from} where {condition}"), true).err();
     // Each character of a pattern would take a hundred bytes before it is found to be too much.
     assert_eq!(told(&format!("relname ~ {}", text(50))), Some("54000"));
