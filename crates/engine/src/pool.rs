@@ -7,6 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
 
+/// The part of all memory that is left to queries which hold little, and how little that is: a part of all, too.
+pub(crate) const LEFT_TO_SMALL: usize = 4;
+pub(crate) const SMALL: usize = 32;
+
 /// Bytes that all queries hold, and may hold.
 #[derive(Debug)]
 pub(crate) struct ServerMemory {
@@ -17,6 +21,15 @@ pub(crate) struct ServerMemory {
 impl ServerMemory {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self { used: AtomicUsize::new(0), limit })
+    }
+
+    /// What all may hold together for a query that holds so much to have more. The last part is for those that hold little: else the big
+    /// queries of one organization would end everybody's small ones. A query that is alone may have all that one may.
+    fn limit_for(&self, holds: usize, of_query: usize) -> usize {
+        if holds <= self.limit / SMALL {
+            return self.limit;
+        }
+        self.limit - (self.limit / LEFT_TO_SMALL).min(self.limit.saturating_sub(of_query))
     }
 
     /// Bytes that queries hold now.
@@ -138,7 +151,8 @@ impl MemoryPool for QueryMemory {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, more: usize) -> Result<()> {
-        if !take(&self.server.used, more, self.server.limit) {
+        let holds = self.shares().used().saturating_add(more);
+        if !take(&self.server.used, more, self.server.limit_for(holds, self.limit)) {
             return Err(exhausted("queries hold all the memory there is"));
         }
         let mut shares = self.shares();
@@ -219,5 +233,24 @@ mod tests {
         assert_eq!(server.used(), 60);
         drop((first, one));
         second.try_grow(60).unwrap();
+    }
+
+    #[test]
+    fn big_queries_leave_a_part_to_small_ones() {
+        let server = ServerMemory::new(3_200);
+        let big: Vec<MemoryReservation> =
+            (0..4).map(|_| reserve(&QueryMemory::new(800, &server), false)).collect();
+        for one in &big[..3] {
+            one.try_grow(800).unwrap();
+        }
+        assert!(big[3].try_grow(101).is_err(), "the last quarter is not for them");
+        big[3].try_grow(100).unwrap();
+        let small = reserve(&QueryMemory::new(800, &server), false);
+        small.try_grow(100).unwrap();
+        assert!(small.try_grow(1).is_err());
+        assert_eq!(server.used(), 2_600);
+        // One that is alone has all that it may.
+        let server = ServerMemory::new(800);
+        reserve(&QueryMemory::new(800, &server), false).try_grow(800).unwrap();
     }
 }

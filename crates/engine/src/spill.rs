@@ -18,6 +18,7 @@ use datafusion::execution::spill_file::{SpillFile, SpillWriter, TempFileFactory}
 use futures_util::{Stream, stream};
 
 use crate::error::{Carried, QueryError};
+use crate::pool::{LEFT_TO_SMALL, SMALL};
 
 /// The directory in the one that the operator names. It is emptied, so that nothing but the server may write to it.
 const OWN: &str = "tidegate-spill";
@@ -49,6 +50,14 @@ impl ServerDisk {
     /// Bytes that queries keep there now.
     pub(crate) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
+    }
+
+    /// What all may use together for a query that uses so much to use more: see [`crate::pool::ServerMemory`].
+    fn limit_for(&self, uses: u64, of_query: u64) -> u64 {
+        if uses <= self.limit / SMALL as u64 {
+            return self.limit;
+        }
+        self.limit - (self.limit / LEFT_TO_SMALL as u64).min(self.limit.saturating_sub(of_query))
     }
 
     /// Makes the directory, for this user alone, and removes what is in it: what a process left behind that was killed between the making
@@ -129,7 +138,8 @@ impl QueryDisk {
         if !take(&self.used, more, self.limit) {
             return Err(too_much());
         }
-        if !take(&self.server.used, more, self.server.limit) {
+        let most = self.server.limit_for(self.used.load(Ordering::Relaxed), self.limit);
+        if !take(&self.server.used, more, most) {
             self.used.fetch_sub(more, Ordering::Relaxed);
             return Err(QueryError::too_big(
                 "Queries use all the disk space that there is for them. Try again later.",
@@ -257,5 +267,32 @@ impl Write for Writer {
 impl SpillWriter for Writer {
     fn finish(&mut self) -> Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_query(server: &Arc<ServerDisk>) -> QueryDisk {
+        QueryDisk {
+            server: Arc::clone(server),
+            limit: 800,
+            used: AtomicU64::new(0),
+            files: AtomicUsize::new(0),
+        }
+    }
+
+    #[test]
+    fn big_queries_leave_a_part_of_the_disk_to_small_ones() {
+        let server = ServerDisk::new(None, 3_200);
+        let big: Vec<QueryDisk> = (0..4).map(|_| of_query(&server)).collect();
+        for one in &big[..3] {
+            assert!(one.take(800).is_ok());
+        }
+        assert!(big[3].take(101).is_err(), "the last quarter is not for them");
+        let small = of_query(&server);
+        assert!(small.take(100).is_ok() && small.take(1).is_err());
+        assert_eq!(server.used(), 2_500);
     }
 }

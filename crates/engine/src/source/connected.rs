@@ -21,7 +21,7 @@ use datafusion::physical_plan::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tidegate_connect::{ErrorCode, Filter, Relation, Scan, Source, SourceError};
 
-use super::pushed::shape;
+use super::pushed::shapes;
 use super::{Pushed, Rows, Wanted, names};
 use crate::error::QueryError;
 use crate::leakproof::to_filter;
@@ -85,7 +85,7 @@ impl Rows for Connected {
     }
 
     fn pushed(&self, wanted: &Wanted<'_>) -> Pushed {
-        let filters = self.filters(wanted).iter().map(shape).collect();
+        let filters = shapes(&self.filters(wanted));
         Pushed { columns: names(&self.schema, &wanted.columns), filters, limit: wanted.limit }
     }
 

@@ -2,6 +2,8 @@
 
 use tidegate_connect::Filter;
 
+/// Conditions of one reading that are told at most: a statement may have thousands, and what is told is kept.
+const MOST_FILTERS: usize = 20;
 /// Bytes of a condition that are told at most.
 const MOST_TEXT: usize = 500;
 
@@ -16,8 +18,13 @@ pub struct Pushed {
     pub limit: Option<usize>,
 }
 
+/// The first of some conditions, without their values.
+pub(super) fn shapes(filters: &[Filter]) -> Vec<String> {
+    filters.iter().take(MOST_FILTERS).map(shape).collect()
+}
+
 /// A condition without its values.
-pub(super) fn shape(filter: &Filter) -> String {
+fn shape(filter: &Filter) -> String {
     let mut text = String::new();
     write(filter, &mut text);
     if let Some((end, _)) = text.char_indices().find(|(at, _)| *at >= MOST_TEXT) {
@@ -85,5 +92,7 @@ mod tests {
         assert_eq!(shape(&all), "(not (region = ?) and (id not in (2 values) or region = ?))");
         let long = shape(&Filter::And(vec![region(); 10_000]));
         assert!(long.len() < 600 && long.ends_with('…'), "{long}");
+        let many = vec![region(); 5_000];
+        assert_eq!(shapes(&many).len(), MOST_FILTERS, "whoever asks does not fill the records");
     }
 }

@@ -14,7 +14,7 @@ use super::calls;
 use super::datum::{Datum, Type};
 use super::model::{Model, format_type};
 use super::query::Frame;
-use super::room::Room;
+use super::room::{Room, is_short_enough};
 use crate::protocol::problem::Problem;
 use crate::values::oids::PgType;
 
@@ -343,6 +343,7 @@ impl<'m> Machine<'m> {
     ) -> Result<Datum, Problem> {
         let (value, pattern) = (self.eval(expr, scope)?, self.eval(pattern, scope)?);
         let (Some(text), Some(pattern)) = (value.text(), pattern.text()) else { return Ok(Datum::Null) };
+        is_short_enough(&pattern)?;
         let escape = match escape {
             Some(value) => self.literal(value)?.text().and_then(|text| text.chars().next()),
             None => Some('\\'),

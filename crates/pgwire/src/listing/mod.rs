@@ -49,6 +49,14 @@ const STACK: usize = 32 << 20;
 const LONGEST_TIME: Duration = Duration::from_secs(10);
 /// Bytes of all answers that wait for their clients, in KiB.
 pub(crate) const HELD: usize = 256 * 1024;
+/// Those of one account.
+pub(crate) const HELD_BY_ACCOUNT: usize = HELD / 4;
+
+/// Bytes of a column of an answer, beside those of its name.
+const COLUMN: usize = 128;
+
+/// One of the places for statements about catalogs, and the turn of its account, which has one place at a time.
+pub(crate) type Place = [OwnedSemaphorePermit; 2];
 
 /// What a statement is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,29 +74,36 @@ pub(crate) enum Verdict {
 pub(crate) struct Listed {
     pub(crate) names: Vec<(String, Type)>,
     pub(crate) rows: Vec<Vec<Datum>>,
-    /// Bytes of its values.
+    /// Bytes of its values, and of what is told of its columns.
     weight: usize,
-    /// Its part of [`HELD`].
-    _held: Option<OwnedSemaphorePermit>,
+    /// Its part of [`HELD_BY_ACCOUNT`], and of [`HELD`].
+    _held: Option<[OwnedSemaphorePermit; 2]>,
 }
 
 impl Listed {
-    fn new(names: Vec<(String, Type)>, rows: Vec<Vec<Datum>>, weight: usize) -> Self {
-        Self { names, rows, weight, _held: None }
+    /// `values` is how many bytes those take.
+    fn new(names: Vec<(String, Type)>, rows: Vec<Vec<Datum>>, values: usize) -> Self {
+        // Twice: here, and as clients are told of it. An answer without a row may have many columns.
+        let columns: usize = names.iter().map(|(name, _)| COLUMN + 2 * name.len()).sum();
+        Self { names, rows, weight: values.saturating_add(columns), _held: None }
     }
 
     /// One value.
     pub(crate) fn single(name: &str, value: String) -> Self {
-        Self::new(vec![(name.to_owned(), Type::TEXT)], vec![vec![value.into()]], 0)
+        let weight = value.len();
+        Self::new(vec![(name.to_owned(), Type::TEXT)], vec![vec![value.into()]], weight)
     }
 
-    /// The same, of which `room` knows as long as it is there.
-    pub(crate) fn within(mut self, room: &Arc<Semaphore>) -> Result<Self, Problem> {
+    /// The same, of which the room of its account and that of all know as long as it is there.
+    pub(crate) fn within(mut self, own: &Arc<Semaphore>, all: &Arc<Semaphore>) -> Result<Self, Problem> {
         let pieces = u32::try_from(self.weight / 1_024 + 1).unwrap_or(u32::MAX);
-        let held = Arc::clone(room).try_acquire_many_owned(pieces);
-        self._held = Some(held.map_err(|_| {
-            Problem::new("53200", "Too many answers about catalogs wait for their clients; try again later.")
-        })?);
+        let held = |room: &Arc<Semaphore>| {
+            Arc::clone(room).try_acquire_many_owned(pieces).map_err(|_| {
+                let text = "Too many answers about catalogs wait for their clients; try again later.";
+                Problem::new("53200", text)
+            })
+        };
+        self._held = Some([held(own)?, held(all)?]);
         Ok(self)
     }
 
@@ -96,7 +111,9 @@ impl Listed {
     pub(crate) fn pairs(names: [&str; 2], pairs: Vec<(String, String)>) -> Self {
         let names = names.map(|name| (name.to_owned(), Type::TEXT)).to_vec();
         let rows = pairs.into_iter().map(|(one, other)| vec![one.into(), other.into()]);
-        Self::new(names, rows.collect(), 0)
+        let rows: Vec<Vec<Datum>> = rows.collect();
+        let weight = rows.iter().flatten().map(Datum::weight).sum();
+        Self::new(names, rows, weight)
     }
 
     /// Its columns, as clients are told of them.
@@ -237,7 +254,7 @@ impl Drop for Halt {
 
 /// Works something out on a thread of its own, which ends soon after nobody waits for it any more. `place` is taken as long as it runs.
 async fn on_thread<T: Send + 'static>(
-    place: OwnedSemaphorePermit,
+    place: Place,
     work: impl FnOnce(Arc<AtomicBool>) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     let failed = || Problem::new("XX000", "The statement cannot be answered at the moment.");
@@ -260,7 +277,7 @@ async fn on_thread<T: Send + 'static>(
 ///
 /// # Errors
 /// When there is no thread to look, or it takes too long.
-pub(crate) async fn judge(sql: String, place: OwnedSemaphorePermit) -> Result<Verdict, Problem> {
+pub(crate) async fn judge(sql: String, place: Place) -> Result<Verdict, Problem> {
     on_thread(place, move |_| Ok(verdict(&sql))).await
 }
 
@@ -272,7 +289,7 @@ pub(crate) async fn answer(
     sql: String,
     parameters: Vec<Json>,
     context: Context,
-    place: OwnedSemaphorePermit,
+    place: Place,
 ) -> Result<Listed, Problem> {
     on_thread(place, move |halt| work_out(&sql, &parameters, context, halt)).await
 }

@@ -25,6 +25,8 @@ pub(super) const COLLATION: i64 = 100;
 /// Relations that are listed at most, and columns of all of them.
 const MOST: usize = 5_000;
 const MOST_COLUMNS: usize = 100_000;
+/// Digits of a decimal number at most.
+const MOST_DIGITS: i64 = 1_000;
 /// What all relations belong to.
 pub(crate) const OWNER_NAME: &str = "tidegate";
 
@@ -90,8 +92,11 @@ pub(crate) fn format_type(oid: i64, modifier: Option<i64>) -> Option<String> {
 fn modifier(words: &str) -> i64 {
     let inner = words.split_once('(').and_then(|(_, rest)| rest.split_once(')')).map(|(inner, _)| inner);
     let mut numbers = inner.unwrap_or_default().split(',').map(|number| number.trim().parse::<i64>().ok());
-    match (PgType::of_words(words), numbers.next().flatten()) {
-        (PgType::Numeric, Some(precision)) => ((precision << 16) | numbers.next().flatten().unwrap_or(0)) + 4,
+    let (precision, scale) = (numbers.next().flatten(), numbers.next().flatten().unwrap_or(0));
+    // In SQLite a type is any text.
+    let is_scale = (0..=MOST_DIGITS).contains(&scale);
+    match (PgType::of_words(words), precision.filter(|precision| (1..=MOST_DIGITS).contains(precision))) {
+        (PgType::Numeric, Some(precision)) if is_scale => ((precision << 16) | scale) + 4,
         _ => -1,
     }
 }
@@ -427,6 +432,27 @@ impl Model {
             Some(entry) => format!("{}.{}", ident(&entry.schema), ident(&entry.name)),
             None if oid == 0 => "-".to_owned(),
             None => oid.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_that_no_type_has_are_left_out() {
+        assert_eq!(modifier("numeric(10,2)"), ((10 << 16) | 2) + 4);
+        assert_eq!(modifier("numeric(10)"), (10 << 16) + 4);
+        for words in [
+            "numeric",
+            "numeric()",
+            "numeric(1,9223372036854775807)",
+            "numeric(9223372036854775807)",
+            "numeric(-1)",
+            "text(5)",
+        ] {
+            assert_eq!(modifier(words), -1, "{words}");
         }
     }
 }

@@ -24,6 +24,10 @@ const PATTERNS: usize = 16;
 const COMPILING: usize = 5_000;
 /// Bytes of a text that are searched for one step.
 const SEARCHED: usize = 64;
+/// Longest text that is searched: nothing ends a search before its own end, and each byte may cost as much as the pattern is long.
+const LONGEST_SEARCHED: usize = 16 * 1024;
+/// Longest regular expression. It is read as a whole before its compiled size is looked at, and takes many times its length for that.
+const LONGEST_PATTERN: usize = 8 * 1024;
 
 /// What is left for a statement.
 pub(super) struct Room {
@@ -38,6 +42,15 @@ pub(super) struct Room {
 fn too_much() -> Problem {
     Problem::new("54000", "The statement about catalogs asks for too much.")
         .hint("Name the relation that is meant.")
+}
+
+fn within(length: usize, most: usize) -> Result<(), Problem> {
+    if length <= most { Ok(()) } else { Err(too_much()) }
+}
+
+/// Refuses a pattern of `LIKE` that is too long; it becomes a regular expression of at most twice its length and a little more.
+pub(super) fn is_short_enough(pattern: &str) -> Result<(), Problem> {
+    within(pattern.len(), LONGEST_PATTERN / 2 - 8)
 }
 
 impl Room {
@@ -99,6 +112,8 @@ impl Room {
         negated: bool,
     ) -> Result<Datum, Problem> {
         let (Some(text), Some(pattern)) = (text.text(), pattern.text()) else { return Ok(Datum::Null) };
+        within(text.len(), LONGEST_SEARCHED)?;
+        within(pattern.len(), LONGEST_PATTERN)?;
         let pattern = self.pattern(pattern, is_blind)?;
         self.steps(text.len() / SEARCHED)?;
         Ok((pattern.is_match(&text) != negated).into())

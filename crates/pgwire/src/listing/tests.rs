@@ -265,10 +265,26 @@ fn too_much_ends() {
     assert_eq!(asked("select relname ~ '(((((a{99}){99}){99}){99}){99})' from pg_class", true), Err("22000"));
 }
 
+#[test]
+fn patterns_and_what_they_search_are_short() {
+    let text = |count: usize| format!("concat({})", vec!["filler.c"; count].join(", "));
+    let from = format!("from pg_class, (select '{}' as c) filler", "x".repeat(1_000));
+    let told = |condition: &str| asked(&format!("select relname {from} where {condition}"), true).err();
+    // Each character of a pattern would take a hundred bytes before it is found to be too much.
+    assert_eq!(told(&format!("relname ~ {}", text(50))), Some("54000"));
+    assert_eq!(told(&format!("relname like {}", text(50))), Some("54000"));
+    assert_eq!(told(&format!("relname ilike {}", text(5))), Some("54000"));
+    assert_eq!(told(&format!("{} ~ '(x|y)*z'", text(50))), Some("54000"));
+    assert_eq!(told(&format!("{} like '%z'", text(50))), Some("54000"));
+    assert_eq!(told(&format!("{} ~ 'z'", text(16))), None);
+    assert_eq!(told(&format!("{} like '%z'", text(16))), None);
+}
+
 #[tokio::test]
 async fn a_statement_that_nobody_waits_for_leaves_its_place() {
     let places = Arc::new(Semaphore::new(1));
-    let place = Arc::clone(&places).acquire_owned().await.unwrap();
+    let turn = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+    let place = [turn, Arc::clone(&places).acquire_owned().await.unwrap()];
     let sql = "select count(*) from pg_type a, pg_type b where exists (select 1 from pg_type c, pg_type d \
         where c.typname = a.typname || d.typname)";
     tokio::select! {
@@ -285,13 +301,21 @@ async fn a_statement_that_nobody_waits_for_leaves_its_place() {
 
 #[test]
 fn answers_that_wait_are_counted() {
-    let room = Arc::new(Semaphore::new(4));
+    let (own, room) = (Arc::new(Semaphore::new(4)), Arc::new(Semaphore::new(8)));
     let answered = || work_out("select * from pg_type", &[], context(true), Arc::default()).unwrap();
-    assert_eq!(answered().within(&room).unwrap_err().state, "53200");
-    let held = Listed::single("n", "1".to_owned()).within(&room).unwrap();
-    assert_eq!(room.available_permits(), 3);
+    assert_eq!(answered().within(&own, &room).unwrap_err().state, "53200");
+    assert_eq!((own.available_permits(), room.available_permits()), (4, 8));
+    let held = Listed::single("n", "1".to_owned()).within(&own, &room).unwrap();
+    assert_eq!((own.available_permits(), room.available_permits()), (3, 7));
+    let stars = format!("select {}1 as n from pg_class c where false", "c.*, ".repeat(40));
+    let empty = work_out(&stars, &[], context(true), Arc::default()).unwrap();
+    assert!(empty.rows.is_empty() && empty.weight > 1_000 * COLUMN, "columns without a row take room, too");
+    // Of settings, too, which clients fill.
+    let settings = || Listed::pairs(["name", "setting"], vec![("a".to_owned(), "x".repeat(3_500))]);
+    assert_eq!(settings().within(&own, &room).unwrap_err().state, "53200", "the account's own part is full");
+    assert!(settings().within(&Arc::new(Semaphore::new(4)), &room).is_ok());
     drop(held);
-    assert_eq!(room.available_permits(), 4);
+    assert_eq!((own.available_permits(), room.available_permits()), (4, 8));
 }
 
 #[test]

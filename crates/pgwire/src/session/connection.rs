@@ -11,7 +11,7 @@ use tidegate_prompts::executions::start::{Asked, NewExecution};
 use tidegate_prompts::executions::stream::QueryStream;
 use tidegate_prompts::ports::Relation;
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf, split};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{AcquireError, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::answer::{Answer, Source};
@@ -21,7 +21,7 @@ use super::opening::Session;
 use super::server::{Io, Metrics, Wire};
 use super::settings::SessionSettings;
 use crate::cancel::Ticket;
-use crate::listing::{self, Context, Listed, Verdict};
+use crate::listing::{self, Context, Listed, Place, Verdict};
 use crate::protocol::backend::{Outgoing, Transaction};
 use crate::protocol::frontend::{self, Message};
 use crate::protocol::incoming::Incoming;
@@ -57,7 +57,7 @@ pub(super) struct Connection {
     /// After a mistake in a row of messages, the others are skipped up to its end.
     is_skipping: bool,
     relations: Option<(Instant, Arc<Vec<Relation>>)>,
-    _seat: Seat,
+    seat: Seat,
 }
 
 impl Connection {
@@ -83,7 +83,7 @@ impl Connection {
             portals: HashMap::new(),
             is_skipping: false,
             relations: None,
-            _seat: seat,
+            seat,
         }
     }
 
@@ -189,6 +189,8 @@ impl Connection {
                     self.is_skipping = true;
                     self.flush().await
                 }
+                // Who asks on and on without an end of the row takes the answers meanwhile.
+                Ok(()) if self.out.bytes.len() >= ENOUGH => self.flush().await,
                 outcome => outcome,
             },
         }
@@ -330,14 +332,24 @@ impl Connection {
         };
         let place = self.catalog_place().await?;
         let answered = listing::answer(sql.to_owned(), parameters.to_vec(), context, place);
-        let listed = self.attended(answered).await??.within(&self.wire.catalog_room)?;
+        let listed = self.attended(answered).await??;
+        let listed = self.held(listed)?;
         Ok(Some(Answer::new("catalog", listed.columns(), Source::Listed { listed, next: 0 })))
     }
 
     /// One of the places for statements about catalogs. Not had while relations are read: that takes as long as the database does.
-    async fn catalog_place(&mut self) -> Result<OwnedSemaphorePermit, Problem> {
-        let place = Arc::clone(&self.wire.catalog_answers).acquire_owned();
-        self.attended(place).await?.map_err(|_| Problem::gone())
+    async fn catalog_place(&mut self) -> Result<Place, Problem> {
+        let (turn, places) = (Arc::clone(&self.seat.turn), Arc::clone(&self.wire.catalog_answers));
+        // Its account's turn first: whoever asks on many connections waits behind themselves.
+        let both = async move {
+            Ok::<_, AcquireError>([turn.acquire_owned().await?, places.acquire_owned().await?])
+        };
+        self.attended(both).await?.map_err(|_| Problem::gone())
+    }
+
+    /// An answer that was worked out here and waits for its client.
+    pub(super) fn held(&self, listed: Listed) -> Result<Listed, Problem> {
+        listed.within(&self.seat.room, &self.wire.catalog_room)
     }
 
     async fn relations(&mut self) -> Result<Arc<Vec<Relation>>, Problem> {

@@ -2,6 +2,7 @@
 
 use arrow_schema::DataType;
 use serde_json::Value;
+use tidegate_prompts::executions::execution::MAX_SQL;
 use tokio::time::Instant;
 
 use super::answer::{Answer, Source};
@@ -17,6 +18,8 @@ use crate::words::{Kind, kind, statements};
 const MOST: usize = 200;
 /// Most bytes of all prepared statements, with their names and the types of their parameters.
 const MOST_BYTES: usize = 2 << 20;
+/// Longest statement that means no data: each portal of one has a copy of what it sets.
+const LONGEST_HARMLESS: usize = 4 * 1024;
 /// Most parameters of a statement.
 const MOST_PARAMETERS: usize = 1_000;
 /// Longest name of a statement or portal, in bytes.
@@ -106,11 +109,18 @@ impl Connection {
         if !name.is_empty() && self.statements.contains_key(&name) {
             return Err(Problem::new("42P05", "A prepared statement of this name is there already."));
         }
+        if sql.len() > MAX_SQL {
+            return Err(Problem::new("54000", format!("A statement has at most {MAX_SQL} bytes.")));
+        }
         let kind = match statements(&sql).as_slice() {
             [] => None,
             [one] => Some(kind(one)),
             _ => return Err(Problem::new("42601", "Only one statement can be prepared at a time.")),
         };
+        if sql.len() > LONGEST_HARMLESS && kind.as_ref().is_some_and(|kind| *kind != Kind::Query) {
+            let text = format!("A statement about the session has at most {LONGEST_HARMLESS} bytes.");
+            return Err(Problem::new("54000", text));
+        }
         if types.len() > MOST_PARAMETERS {
             let text = format!("A statement has at most {MOST_PARAMETERS} parameters.");
             return Err(Problem::new("54000", text));
@@ -214,6 +224,7 @@ impl Connection {
                 let sql = statement.sql.clone();
                 match self.harmless(&kind(&sql))? {
                     Some(Harmless::Rows(listed)) => {
+                        let listed = self.held(listed)?;
                         let columns = listed.columns();
                         let mut answer = Answer::new("other", columns, Source::Listed { listed, next: 0 });
                         answer.formats(&results)?;

@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use super::connection::Connection;
 use super::opening::{self, Opened};
 use crate::cancel::Cancels;
-use crate::failures::Failures;
+use crate::failures::Counts;
 use crate::listing;
 use crate::seats::Seats;
 use crate::settings::PgwireSettings;
@@ -42,7 +42,8 @@ pub struct Wire {
     /// Room for answers about catalogs that wait for their clients.
     pub(crate) catalog_room: Arc<Semaphore>,
     pub(crate) seats: Arc<Seats>,
-    pub(crate) failures: Failures,
+    pub(crate) failures: Counts,
+    pub(crate) sign_ins: Counts,
 }
 
 /// The names of metrics.
@@ -118,7 +119,8 @@ impl Wire {
             catalog_answers: Arc::new(Semaphore::new(CATALOG_ANSWERS)),
             catalog_room: Arc::new(Semaphore::new(listing::HELD)),
             seats: Arc::default(),
-            failures: Failures::default(),
+            failures: Counts::of_failures(),
+            sign_ins: Counts::of_sign_ins(),
         }))
     }
 

@@ -29,6 +29,12 @@ pub(super) async fn sign_in(
         audit(kernel, call, None, Action::SignInFailed).await?;
         return Err(Problem::not_signed_in());
     };
+    let account = actor.session().account.0.to_string();
+    if wire.sign_ins.are_too_many(&account, kernel.now()) {
+        let text = "The account signed in too often; keep connections, or try again in a minute.";
+        return Err(Problem::fatal("53400", text));
+    }
+    wire.sign_ins.count(account, kernel.now());
     if actor.admitted_to(&call.profile).is_err() {
         return Err(Problem::fatal(
             "28000",

@@ -7,6 +7,9 @@ use super::oids::PgType;
 use super::{binary, days};
 use crate::protocol::problem::Problem;
 
+/// Digits of a decimal number that are never lost.
+const EXACT: usize = 15;
+
 fn no_value(kind: PgType) -> Problem {
     Problem::new("22P02", format!("A parameter is not a value of the type {}.", kind.shown()))
 }
@@ -49,7 +52,7 @@ fn of_text(text: &str, kind: PgType) -> Result<Value, Problem> {
             trimmed.parse::<i64>().map(Value::from).map_err(|_| no_value(kind))
         }
         PgType::Float4 | PgType::Float8 => number(trimmed).ok_or_else(|| no_value(kind)),
-        PgType::Numeric => decimal(trimmed).ok_or_else(|| no_value(kind)),
+        PgType::Numeric => decimal(trimmed),
         _ => Ok(Value::String(text.to_owned())),
     }
 }
@@ -60,12 +63,36 @@ fn number(text: &str) -> Option<Value> {
     Number::from_f64(number).map(Value::Number)
 }
 
-/// A decimal number: whole where it is, so that no digit is lost.
-fn decimal(text: &str) -> Option<Value> {
-    match text.parse::<i64>() {
-        Ok(whole) => Some(Value::from(whole)),
-        Err(_) => number(text),
+/// A decimal number: whole where it is. One that would lose digits is refused: it would be compared with others than those that are meant.
+fn decimal(text: &str) -> Result<Value, Problem> {
+    if let Ok(whole) = text.parse::<i64>() {
+        return Ok(Value::from(whole));
     }
+    let number = number(text).ok_or_else(|| no_value(PgType::Numeric))?;
+    if significant(text) <= EXACT || number.as_f64().is_some_and(|number| number.to_string() == plain(text)) {
+        return Ok(number);
+    }
+    Err(Problem::unsupported("A parameter of the type numeric with so many digits"))
+}
+
+/// How many digits of a number mean something.
+fn significant(text: &str) -> usize {
+    let digits = text.split(['e', 'E']).next().unwrap_or_default();
+    let digits = if digits.contains('.') { digits.trim_end_matches('0') } else { digits };
+    let digits: String = digits.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_start_matches('0').len()
+}
+
+/// A number without what means nothing.
+fn plain(text: &str) -> String {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+    let whole = if whole.is_empty() { "0" } else { whole };
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
 fn of_binary(bytes: &[u8], kind: PgType) -> Result<Value, Problem> {
@@ -88,7 +115,7 @@ fn of_binary(bytes: &[u8], kind: PgType) -> Result<Value, Problem> {
             let number = f64::from_be_bytes(bytes.try_into().map_err(|_| wrong())?);
             Number::from_f64(number).map(Value::Number).ok_or_else(wrong)?
         }
-        PgType::Numeric => binary::numeric_text(bytes).and_then(|text| decimal(&text)).ok_or_else(wrong)?,
+        PgType::Numeric => decimal(&binary::numeric_text(bytes).ok_or_else(wrong)?)?,
         PgType::Date => {
             let day = i32::from_be_bytes(bytes.try_into().map_err(|_| wrong())?);
             Value::String(days::date(i64::from(day) + days::EPOCH_DAYS))
@@ -142,6 +169,14 @@ mod tests {
         assert_eq!(text("t", 16, None), Ok(json!(true)));
         assert_eq!(text("1.5", 1700, None), Ok(json!(1.5)));
         assert_eq!(text("9007199254740993", 1700, None), Ok(json!(9_007_199_254_740_993_i64)));
+        assert_eq!(text("0.10000000000000000000", 1700, None), Ok(json!(0.1)));
+        assert_eq!(text("-0099.5", 1700, None), Ok(json!(-99.5)));
+        assert_eq!(text("1234567890123456.5", 1700, None), Ok(json!(1_234_567_890_123_456.5)));
+        assert_eq!(text("12345678901234567.89", 1700, None), Err("0A000"));
+        assert_eq!(text("9223372036854775809", 1700, None), Err("0A000"));
+        assert_eq!(text("1e30", 1700, None), Ok(json!(1e30)));
+        assert_eq!(text("seven", 1700, None), Err("22P02"));
+        assert_eq!(text("NaN", 1700, None), Err("22P02"));
         assert_eq!(text("seven", 23, None), Err("22P02"));
         assert_eq!(text("\\x00", 17, None), Err("0A000"));
         assert_eq!(text("{1}", 1007, None), Err("0A000"));

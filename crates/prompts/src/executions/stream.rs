@@ -203,7 +203,8 @@ impl Prompts {
         };
         let person = work.person();
         let added = work.add(&new).await?;
-        let (number, started_at) = (added.number, work.now);
+        // Its place among those of its person, which limits of policies count: not when it was asked, which may be before theirs.
+        let (number, started_at) = (added.number, added.began);
         work.commit().await?;
         let new = NewExecution { workspace: Some(added.workspace), ..new };
         let progress =

@@ -185,6 +185,32 @@ on_both_engines! {
         server.stop();
     }
 
+    async fn who_asks_without_an_end_is_answered_meanwhile_and_keeps_little(here: Installation) {
+        let server = serve(&here);
+        let port = port(&server);
+        let (session, token) = tokens(&here, &server).await;
+        people(&here, &server, &session).await;
+        let mut raw = Raw::sign_in(port, &token).unwrap();
+
+        // More descriptions than wait to be sent, and no end of the row of messages.
+        let describe = message(b'D', &[b"S\0"]);
+        raw.send(&[parse("select id, region, note from emp"), describe.repeat(2_000)]);
+        assert_eq!(raw.next().0, b'1');
+        assert_eq!((raw.next().0, raw.next().0), (b't', b'T'), "before anybody says that this is all");
+        raw.send(&[sync()]);
+        assert_eq!(raw.told().1, None);
+
+        // A statement that means no data is short: each of its portals has a copy of it.
+        let long = "x".repeat(5_000);
+        raw.send(&[parse(&format!("set application_name to '{long}'")), sync()]);
+        assert_eq!(raw.told(), ("EZ".to_owned(), Some("54000".to_owned())));
+        raw.send(&[parse(&format!("select '{}'", long.repeat(10))), sync()]);
+        assert_eq!(raw.told(), ("EZ".to_owned(), Some("54000".to_owned())));
+        raw.send(&[parse(&format!("select '{long}'")), sync()]);
+        assert_eq!(raw.told(), ("1Z".to_owned(), None));
+        server.stop();
+    }
+
     async fn only_its_own_key_cancels_a_query_and_an_account_has_its_share(here: Installation) {
         let server = serve(&here);
         let port = port(&server);

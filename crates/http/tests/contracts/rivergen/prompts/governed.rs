@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tidegate_kernel::{Call, Refused};
+use tidegate_prompts::executions::ExecutionKind;
+use tidegate_prompts::executions::start::{Asked, NewExecution};
+use tidegate_prompts::ports::QueryCode;
 use tidegate_testkit::{Engine, Person, TestApp, concurrently, eventually, on_both_engines};
 
 use super::script::{get, post};
@@ -172,6 +176,36 @@ on_both_engines! {
             let path = format!("/api/v1/queries/{}/result", completed[0]);
             node.get(&path).bearer(&ada.access_token).send().await.assert_error(403, "FORBIDDEN");
         }
+    }
+
+    async fn queries_that_a_database_client_begins_at_once_have_their_places(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::alone().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        let limit = json!({
+            "name": "One", "type": "query_limit", "data_source_ids": [source],
+            "rules": [{ "rule_name": "r", "rule_type": "limit_query", "rule_config": { "max_queries_per_hour": 1 } }],
+        });
+        post(&app, &ada, "policies", &limit).await.assert_status(201);
+        let actor = app.kernel().authenticate(&ada.access_token).await.unwrap();
+        let call = Call::to_postgres(app.kernel().settings(), [127, 0, 0, 1].into(), "psql".to_owned());
+        let asked = || NewExecution {
+            kind: ExecutionKind::Sql,
+            asked: Asked::Sql("select id from emp".to_owned(), Vec::new()),
+            workspace: None,
+            sources: vec![source],
+            schemas: Vec::new(),
+            save: None,
+            again: None,
+            template: None,
+            model: None,
+            waits: false,
+        };
+        let mut rows = app.prompts().stream(&call, &actor, asked()).await.unwrap();
+        while rows.next().await.unwrap().is_some() {}
+        // The clock stands still: both were asked at the same instant.
+        let refused = app.prompts().stream(&call, &actor, asked()).await.err().unwrap();
+        assert!(matches!(&refused, Refused::Rule(failure) if failure.code == QueryCode::PolicyDenied), "{refused:?}");
     }
 
     async fn administrators_see_what_was_left_to_a_source_and_others_do_not(engine: Engine) {
