@@ -300,17 +300,20 @@ pub(crate) fn url(text: &str) -> Result<Url, SourceError> {
         return Err(SourceError::connection("The URL must start with https:// or http://."));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(SourceError::connection(
-            "The URL has a user name or a password; they belong to the credentials.",
-        ));
+        return Err(has_credentials());
     }
     Ok(url)
+}
+
+fn has_credentials() -> SourceError {
+    SourceError::connection("The URL has a user name or a password; they belong to the credentials.")
 }
 
 /// The base URL of a server: the connection string, or host and port.
 pub(crate) fn base(settings: &Settings, default_port: u16) -> Result<Url, SourceError> {
     if let Some(text) = &settings.connection_string {
-        return url(text.as_str());
+        // A password with a `/`, `?` or `#` would end the host in its middle: what stands before it would be asked, and told the rest.
+        return if text.as_str().contains('@') { Err(has_credentials()) } else { url(text.as_str()) };
     }
     let host = settings.host.as_deref().ok_or_else(|| SourceError::connection("host is missing."))?;
     let scheme = if settings.flag("tls", true)? { "https" } else { "http" };

@@ -119,9 +119,16 @@ pub(crate) fn rsa_key() -> (String, Vec<u8>) {
 /// A certificate authority, a certificate of it for 127.0.0.1 and localhost, and one for a client.
 pub(crate) struct Certificates {
     dir: TempDir,
+    /// Whether a stub serves only who shows a certificate of the authority.
+    pub(crate) asks: bool,
 }
 
 impl Certificates {
+    /// Of a stub that asks its clients for theirs.
+    pub(crate) fn asking() -> Self {
+        Self { asks: true, ..Self::make() }
+    }
+
     pub(crate) fn make() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
@@ -148,7 +155,7 @@ impl Certificates {
             let sign = ["x509", "-req", "-days", "2", "-in", &request, "-CA", &ca, "-CAkey", &ca_key];
             run(&openssl, &[&sign[..], &["-CAcreateserial", "-extfile", &extensions, "-out", &out]].concat());
         }
-        Self { dir }
+        Self { dir, asks: false }
     }
 
     pub(crate) fn path(&self, name: &str) -> String {
