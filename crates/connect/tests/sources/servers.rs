@@ -19,6 +19,11 @@ pub(crate) struct Redis {
 
 impl Redis {
     pub(crate) fn start(password: &str) -> Self {
+        Self::start_with(password, &[])
+    }
+
+    /// With settings of its own.
+    pub(crate) fn start_with(password: &str, settings: &[String]) -> Self {
         let port = free_port();
         let child = Command::new(installed(&["redis-server"]))
             .args([
@@ -33,6 +38,7 @@ impl Redis {
                 "--port",
             ])
             .arg(port.to_string())
+            .args(settings)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()

@@ -123,8 +123,18 @@ pub(crate) fn acceptor(certificates: &Certificates) -> tokio_rustls::TlsAcceptor
 
 /// Who shows a certificate of the server's authority is served, and nobody else.
 pub(crate) async fn a_client_certificate_is_shown(kind: SourceType, port: u16, certificates: &Certificates) {
+    a_client_certificate_is_shown_to(settings(kind, port), port, certificates).await;
+}
+
+/// The same for any server.
+pub(crate) async fn a_client_certificate_is_shown_to(
+    server: Settings,
+    port: u16,
+    certificates: &Certificates,
+) {
     let tested = async |shown: Option<&Certificates>, key: Option<&str>| {
-        let mut settings = settings(kind, port);
+        let mut settings = server.clone();
+        settings.port = Some(port);
         settings.metadata.insert("ssl_mode".to_owned(), json!("verify-full"));
         settings.metadata.insert("ssl_ca".to_owned(), json!(certificates.pem("ca.pem")));
         if let Some(shown) = shown {
