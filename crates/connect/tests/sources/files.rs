@@ -52,7 +52,7 @@ async fn csv(bytes: impl Into<Vec<u8>>) -> (Vec<String>, Rows) {
     whole(settings(SourceType::Csv, bytes)).await.unwrap()
 }
 
-async fn refused(kind: SourceType, bytes: impl Into<Vec<u8>>) -> String {
+pub(crate) async fn refused(kind: SourceType, bytes: impl Into<Vec<u8>>) -> String {
     let error = whole(settings(kind, bytes)).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Query);
     error.message
