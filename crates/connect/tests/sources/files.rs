@@ -386,4 +386,26 @@ async fn files_of_other_programs_are_read_or_refused_with_a_reason() {
         }
     }
     println!("{read_} files read, {refused} refused");
+    assert_counts_are_told(read_, refused);
+}
+
+/// `docs/sources.md` says how many there are of the files that `scripts/setup` fetches; `TIDEGATE_TEST_WRITE=1` writes it anew. Of others
+/// that a tester names it says nothing.
+fn assert_counts_are_told(read: usize, refused: usize) {
+    let folder = std::env::var("TIDEGATE_TEST_FILES").unwrap_or_default();
+    if !Path::new(&folder).join("requirements.txt").is_file() {
+        return;
+    }
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sources.md");
+    let text = std::fs::read_to_string(&page).unwrap();
+    let said = text.lines().find(|line| line.starts_with("Files that nobody here wrote: ")).unwrap();
+    let all = read + refused;
+    let found = format!(
+        "Files that nobody here wrote: of {all}, {read} are read and {refused} refused with a reason."
+    );
+    if std::env::var_os("TIDEGATE_TEST_WRITE").is_some() {
+        std::fs::write(&page, text.replace(said, &found)).unwrap();
+        return;
+    }
+    assert_eq!(said, found, "TIDEGATE_TEST_WRITE=1 writes the page anew");
 }
