@@ -45,4 +45,5 @@ mod storage;
 mod support;
 mod tokens;
 mod transfer;
+mod tunnels;
 mod users;
