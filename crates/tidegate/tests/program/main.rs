@@ -42,6 +42,7 @@ mod serve;
 mod sources;
 mod stopping;
 mod storage;
+mod stores;
 mod support;
 mod tokens;
 mod transfer;
