@@ -331,3 +331,30 @@ pub(crate) fn below(base: &Url, parts: &[&str]) -> Result<Url, SourceError> {
     drop(path);
     Ok(url)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn packed(bytes: &[u8]) -> Response {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packed.write_all(bytes).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        Response { status: StatusCode::OK, headers, body: packed.finish().unwrap().into() }
+    }
+
+    // A kilobyte for each megabyte.
+    #[test]
+    fn an_answer_that_unpacks_to_more_than_one_may_have_is_refused() {
+        assert_eq!(unpacked(packed(b"[1]")).unwrap().body, Bytes::from_static(b"[1]"));
+        let bomb = packed(&vec![0; LARGEST + 1]);
+        assert!(bomb.body.len() < LARGEST / 100);
+        assert!(unpacked(bomb).err().unwrap().message.contains("larger than"));
+        let mut broken = packed(b"[1]");
+        broken.body = broken.body.slice(..8);
+        assert!(unpacked(broken).err().unwrap().message.contains("broken"));
+    }
+}

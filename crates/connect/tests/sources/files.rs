@@ -309,6 +309,23 @@ async fn an_archive_that_unpacks_to_gigabytes_is_refused() {
     assert!(began.elapsed() < Duration::from_secs(45));
 }
 
+// Ten megabytes are a value; more than a row may have are none.
+#[tokio::test]
+async fn rows_are_as_long_as_they_may_be() {
+    let long = "x".repeat(10_000_000);
+    let (columns, rows) = csv(format!("a,b\n1,{long}\n2,\"{long}\"\n")).await;
+    assert_eq!(columns, ["a:bigint", "b:text"]);
+    assert!(rows.iter().all(|row| row[1].as_ref().is_some_and(|cell| cell.len() == long.len())));
+    let lines = format!("{{\"a\": \"{long}\"}}\n{{\"a\": null}}\n");
+    let (_, rows) = whole(settings(SourceType::Json, lines)).await.unwrap();
+    assert_eq!(rows[0][0].as_ref().map(String::len), Some(long.len()));
+    let longer = "x".repeat(70_000_000);
+    refused(SourceType::Csv, format!("a,b\n1,{longer}\n")).await;
+    for text in [format!("[{{\"a\": \"{longer}\"}}]"), format!("{{\"a\": 1}}\n{{\"a\": \"{longer}\"}}\n")] {
+        assert!(refused(SourceType::Json, text).await.contains("longer than"));
+    }
+}
+
 #[tokio::test]
 async fn a_reader_that_goes_away_ends_the_read() {
     let text = format!("a\n{}", "x\n".repeat(2_000_000));
