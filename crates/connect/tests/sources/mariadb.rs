@@ -358,10 +358,10 @@ async fn client_certificates(server: &Mariadb, admin: &mut mysql_async::Conn, ce
         source.test(None, Duration::from_secs(5)).await.map(drop)
     };
     let key = certificates.pem("client.key");
-    tested(Some(certificates), Some(&key)).await.unwrap();
+    tested(Some(certificates), Some(key.as_str())).await.unwrap();
     let without = tested(None, None).await.unwrap_err();
     assert_eq!(without.code, ErrorCode::Authentication, "{without} {}", without.detail);
-    let foreign = tested(Some(&stranger), Some(&stranger.pem("client.key"))).await.unwrap_err();
+    let foreign = tested(Some(&stranger), Some(stranger.pem("client.key").as_str())).await.unwrap_err();
     assert!(matches!(foreign.code, ErrorCode::Connection | ErrorCode::Authentication), "{foreign}");
     let keyless = tested(Some(certificates), None).await.unwrap_err();
     assert!(keyless.message.contains("api_key"), "{keyless}");

@@ -155,7 +155,7 @@ async fn names_and_values_of_any_kind_are_read() {
     let mut admin = admin(&server).await;
     let large = vec![b'x'; 10 << 20];
     let set = format!("*3\r\n$3\r\nSET\r\n$5\r\nbig:1\r\n${}\r\n", large.len());
-    tell(&mut admin, &[set.as_bytes(), &large, b"\r\n"].concat(), 1).await;
+    tell(&mut admin, &[set.as_bytes(), large.as_slice(), b"\r\n".as_slice()].concat(), 1).await;
     for (key, value) in [("\\\"; drop:1", "a"), ("🛒:1", "b"), (":1", "c")] {
         tell(&mut admin, format!("SET \"{key}\" {value}\r\n").as_bytes(), 1).await;
     }

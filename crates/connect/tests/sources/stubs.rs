@@ -145,14 +145,14 @@ pub(crate) async fn a_client_certificate_is_shown_to(
         source.test(None, std::time::Duration::from_secs(5)).await.map(drop)
     };
     let key = certificates.pem("client.key");
-    tested(Some(certificates), Some(&key)).await.unwrap();
+    tested(Some(certificates), Some(key.as_str())).await.unwrap();
     assert_eq!(tested(None, None).await.unwrap_err().code, ErrorCode::Connection, "none is shown");
     let stranger = Certificates::make();
-    let refused = tested(Some(&stranger), Some(&stranger.pem("client.key"))).await.unwrap_err();
+    let refused = tested(Some(&stranger), Some(stranger.pem("client.key").as_str())).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Connection, "one of another authority: {refused}");
     let refused = tested(Some(certificates), None).await.unwrap_err();
     assert!(refused.message.contains("api_key"), "{refused}");
-    let refused = tested(Some(certificates), Some(&stranger.pem("client.key"))).await.unwrap_err();
+    let refused = tested(Some(certificates), Some(stranger.pem("client.key").as_str())).await.unwrap_err();
     assert!(refused.message.contains("do not fit"), "{refused}");
     assert!(!format!("{refused:?}").contains("PRIVATE KEY"), "{refused:?}");
 }

@@ -91,7 +91,7 @@ on_both_engines! {
         assert!(metadata["data"]["etag"].as_str().unwrap().starts_with('"'), "{metadata}");
 
         // The store itself answers who has the URL.
-        for (object, content) in [(&object, &b"id,name\n1,tea\n"[..]), (&second, &large)] {
+        for (object, content) in [(&object, &b"id,name\n1,tea\n"[..]), (&second, large.as_slice())] {
             let signed = get(&server, &token, &format!("objects/{object}/presigned-url?expires_seconds=60")).await;
             let url = signed["data"]["url"].as_str().unwrap_or_else(|| panic!("{signed}"));
             assert!(url.starts_with(&moto.endpoint) && url.contains("X-Amz-Signature="), "{url}");
