@@ -16,16 +16,16 @@ use crate::error::SourceError;
 const CELL: usize = 16 << 20;
 
 /// Reads so many bytes, and no more until it gets more.
-struct Rationed<R> {
-    input: R,
-    left: Rc<Cell<usize>>,
+pub(super) struct Rationed<R> {
+    pub(super) input: R,
+    pub(super) left: Rc<Cell<usize>>,
 }
 
 impl<R: Read> Read for Rationed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.left.get();
         if left == 0 {
-            return Err(io::Error::other("a part of the workbook does not end"));
+            return Err(io::Error::other("what is held as a whole does not end"));
         }
         let most = buffer.len().min(left);
         let read = self.input.read(buffer.get_mut(..most).unwrap_or_default())?;

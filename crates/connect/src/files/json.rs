@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, BufReader, Read};
+use std::rc::Rc;
 
 use serde::de::{Deserializer as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
+use super::cells::Rationed;
 use super::infer::{self, Inferred, Kind};
 use super::spool::{Spooled, broken};
 use super::text::Text;
-use super::{FileTable, Format, MOST_COLUMNS, Sink};
+use super::{FileTable, Format, LONGEST_ROW, MOST_COLUMNS, Sink};
 use crate::error::SourceError;
 use crate::rows::Cell;
 
@@ -157,14 +159,20 @@ fn each(
     array: bool,
     mut each: impl FnMut(Row) -> Result<bool, SourceError>,
 ) -> Result<(), SourceError> {
-    let reader = text.reader()?;
+    // A row is held as a whole, several times. What is buffered comes on top.
+    let left = Rc::new(std::cell::Cell::new(LONGEST_ROW));
+    let reader = BufReader::new(Rationed { input: text.reader()?, left: Rc::clone(&left) });
+    let mut next = |row| {
+        left.set(LONGEST_ROW);
+        each(row)
+    };
     if !array {
-        return each_line(reader, each);
+        return each_line(reader, next).map_err(|error| if left.get() == 0 { too_long() } else { error });
     }
     let mut enough = false;
     let mut failure = None;
     let mut wanted = |row| {
-        let more = each(row)?;
+        let more = next(row)?;
         enough = !more;
         Ok(more)
     };
@@ -172,6 +180,7 @@ fn each(
     let read = deserializer.deserialize_seq(Elements { each: &mut wanted, failure: &mut failure });
     match (failure, read) {
         (Some(error), _) => Err(error),
+        (None, Err(_)) if left.get() == 0 => Err(too_long()),
         (None, Err(error)) if !enough => Err(no_json(&error)),
         (None, Err(_)) => Ok(()),
         (None, Ok(())) if enough => Ok(()),
@@ -189,6 +198,10 @@ fn each_line(
         }
     }
     Ok(())
+}
+
+fn too_long() -> SourceError {
+    SourceError::query(format!("A value of the file is longer than {LONGEST_ROW} bytes."))
 }
 
 fn no_json(error: &serde_json::Error) -> SourceError {

@@ -300,17 +300,20 @@ pub(crate) fn url(text: &str) -> Result<Url, SourceError> {
         return Err(SourceError::connection("The URL must start with https:// or http://."));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(SourceError::connection(
-            "The URL has a user name or a password; they belong to the credentials.",
-        ));
+        return Err(has_credentials());
     }
     Ok(url)
+}
+
+fn has_credentials() -> SourceError {
+    SourceError::connection("The URL has a user name or a password; they belong to the credentials.")
 }
 
 /// The base URL of a server: the connection string, or host and port.
 pub(crate) fn base(settings: &Settings, default_port: u16) -> Result<Url, SourceError> {
     if let Some(text) = &settings.connection_string {
-        return url(text.as_str());
+        // A password with a `/`, `?` or `#` would end the host in its middle: what stands before it would be asked, and told the rest.
+        return if text.as_str().contains('@') { Err(has_credentials()) } else { url(text.as_str()) };
     }
     let host = settings.host.as_deref().ok_or_else(|| SourceError::connection("host is missing."))?;
     let scheme = if settings.flag("tls", true)? { "https" } else { "http" };
@@ -327,4 +330,31 @@ pub(crate) fn below(base: &Url, parts: &[&str]) -> Result<Url, SourceError> {
     path.pop_if_empty().extend(parts);
     drop(path);
     Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn packed(bytes: &[u8]) -> Response {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packed.write_all(bytes).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        Response { status: StatusCode::OK, headers, body: packed.finish().unwrap().into() }
+    }
+
+    // A kilobyte for each megabyte.
+    #[test]
+    fn an_answer_that_unpacks_to_more_than_one_may_have_is_refused() {
+        assert_eq!(unpacked(packed(b"[1]")).unwrap().body, Bytes::from_static(b"[1]"));
+        let bomb = packed(&vec![0; LARGEST + 1]);
+        assert!(bomb.body.len() < LARGEST / 100);
+        assert!(unpacked(bomb).err().unwrap().message.contains("larger than"));
+        let mut broken = packed(b"[1]");
+        broken.body = broken.body.slice(..8);
+        assert!(unpacked(broken).err().unwrap().message.contains("broken"));
+    }
 }

@@ -169,7 +169,7 @@ async fn converse(mut stream: Box<dyn Stream>, manner: Manner, seen: Seen) -> Op
                     text if text.contains("system_schema.tables") => (8, texts(&[&["t", "a table"]])),
                     text if text.contains("system_schema.views") => (8, texts(&[])),
                     text if text.contains("system_schema.columns") => (8, columns()),
-                    text if text.contains("\"denied\"") => failed(0x2100, "hunter2 may not"),
+                    text if text.contains("\"denied\"") => failed(0x2100, &format!("{PASSWORD} may not")),
                     _ if paged && manner.drops => return None,
                     text => (8, rows(text, paged && !manner.endless, manner.endless)),
                 }
@@ -181,6 +181,11 @@ async fn converse(mut stream: Box<dyn Stream>, manner: Manner, seen: Seen) -> Op
         stream.write_all(&[&[0x84, 8, 0, 0, kind][..], &length, &body].concat()).await.ok()?;
         stream.flush().await.ok()?;
     }
+}
+
+/// A stub that does what it should.
+pub(crate) async fn served() -> u16 {
+    serve(Manner::default(), None).await.0
 }
 
 async fn serve(manner: Manner, certificates: Option<&Certificates>) -> (u16, Seen) {
@@ -295,4 +300,11 @@ async fn tls_is_verified() {
         let outcome = source.test(None, Duration::from_secs(5)).await;
         assert_eq!(outcome.err().map(|error| error.code), (!good).then_some(ErrorCode::Connection));
     }
+}
+
+#[tokio::test]
+async fn a_client_certificate_signs_in() {
+    let certificates = Certificates::asking();
+    let (port, _) = serve(Manner::default(), Some(&certificates)).await;
+    stubs::a_client_certificate_is_shown(SourceType::Cassandra, port, &certificates).await;
 }

@@ -52,7 +52,7 @@ async fn csv(bytes: impl Into<Vec<u8>>) -> (Vec<String>, Rows) {
     whole(settings(SourceType::Csv, bytes)).await.unwrap()
 }
 
-async fn refused(kind: SourceType, bytes: impl Into<Vec<u8>>) -> String {
+pub(crate) async fn refused(kind: SourceType, bytes: impl Into<Vec<u8>>) -> String {
     let error = whole(settings(kind, bytes)).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Query);
     error.message
@@ -309,6 +309,23 @@ async fn an_archive_that_unpacks_to_gigabytes_is_refused() {
     assert!(began.elapsed() < Duration::from_secs(45));
 }
 
+// Ten megabytes are a value; more than a row may have are none.
+#[tokio::test]
+async fn rows_are_as_long_as_they_may_be() {
+    let long = "x".repeat(10_000_000);
+    let (columns, rows) = csv(format!("a,b\n1,{long}\n2,\"{long}\"\n")).await;
+    assert_eq!(columns, ["a:bigint", "b:text"]);
+    assert!(rows.iter().all(|row| row[1].as_ref().is_some_and(|cell| cell.len() == long.len())));
+    let lines = format!("{{\"a\": \"{long}\"}}\n{{\"a\": null}}\n");
+    let (_, rows) = whole(settings(SourceType::Json, lines)).await.unwrap();
+    assert_eq!(rows[0][0].as_ref().map(String::len), Some(long.len()));
+    let longer = "x".repeat(70_000_000);
+    refused(SourceType::Csv, format!("a,b\n1,{longer}\n")).await;
+    for text in [format!("[{{\"a\": \"{longer}\"}}]"), format!("{{\"a\": 1}}\n{{\"a\": \"{longer}\"}}\n")] {
+        assert!(refused(SourceType::Json, text).await.contains("longer than"));
+    }
+}
+
 #[tokio::test]
 async fn a_reader_that_goes_away_ends_the_read() {
     let text = format!("a\n{}", "x\n".repeat(2_000_000));
@@ -386,4 +403,26 @@ async fn files_of_other_programs_are_read_or_refused_with_a_reason() {
         }
     }
     println!("{read_} files read, {refused} refused");
+    assert_counts_are_told(read_, refused);
+}
+
+/// `docs/sources.md` says how many there are of the files that `scripts/setup` fetches; `TIDEGATE_TEST_WRITE=1` writes it anew. Of others
+/// that a tester names it says nothing.
+fn assert_counts_are_told(read: usize, refused: usize) {
+    let folder = std::env::var("TIDEGATE_TEST_FILES").unwrap_or_default();
+    if !Path::new(&folder).join("requirements.txt").is_file() {
+        return;
+    }
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sources.md");
+    let text = std::fs::read_to_string(&page).unwrap();
+    let said = text.lines().find(|line| line.starts_with("Files that nobody here wrote: ")).unwrap();
+    let all = read + refused;
+    let found = format!(
+        "Files that nobody here wrote: of {all}, {read} are read and {refused} refused with a reason."
+    );
+    if std::env::var_os("TIDEGATE_TEST_WRITE").is_some() {
+        std::fs::write(&page, text.replace(said, &found)).unwrap();
+        return;
+    }
+    assert_eq!(said, found, "TIDEGATE_TEST_WRITE=1 writes the page anew");
 }

@@ -217,7 +217,8 @@ async fn converse(mut stream: Box<dyn Stream>, port: u16, manner: Manner, seen: 
                 signed_in |= reply.is_some() && last;
                 match reply {
                     Some(reply) => [vec![0, 0, 0xFF, 0xFF], sized(&reply)].concat(),
-                    None => [vec![0, 58], text("Authentication failed for hunter2"), number(0)].concat(),
+                    None => [vec![0, 58], text(&format!("Authentication failed for {PASSWORD}")), number(0)]
+                        .concat(),
                 }
             }
             _ if !signed_in => return None,
@@ -237,6 +238,11 @@ async fn converse(mut stream: Box<dyn Stream>, port: u16, manner: Manner, seen: 
         stream.write_all(&sized(&all)).await.ok()?;
         stream.flush().await.ok()?;
     }
+}
+
+/// A stub that does what it should.
+pub(crate) async fn served() -> u16 {
+    serve(Manner::default(), None).await.0
 }
 
 async fn serve(manner: Manner, certificates: Option<&Certificates>) -> (u16, Seen) {
@@ -394,4 +400,11 @@ async fn tls_is_verified() {
         let outcome = source.test(None, Duration::from_secs(5)).await;
         assert_eq!(outcome.err().map(|error| error.code), (!good).then_some(ErrorCode::Connection));
     }
+}
+
+#[tokio::test]
+async fn a_client_certificate_signs_in() {
+    let certificates = Certificates::asking();
+    let (port, _) = serve(Manner::default(), Some(&certificates)).await;
+    stubs::a_client_certificate_is_shown(SourceType::Kafka, port, &certificates).await;
 }

@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use arrow_array::cast::AsArray;
 use futures_util::StreamExt;
 use mysql_async::prelude::Queryable;
 use serde_json::json;
-use tidegate_connect::{ErrorCode, Filter, Literal, Operator, Relation, Scan, TableKind, open};
+use tidegate_connect::{
+    ConnectionString, Credentials, ErrorCode, Filter, Literal, Operator, Relation, Scan, TableKind, open,
+};
 
 use crate::cells::{read, row, rows, select};
 use crate::servers::{Certificates, Mariadb, here, secret};
@@ -44,6 +47,9 @@ async fn mariadb_is_tested_discovered_and_read() {
     cancelling(&server, &mut admin).await;
     errors(&server).await;
     tls(&server, &certificates.pem("ca.pem")).await;
+    client_certificates(&server, &mut admin, &certificates).await;
+    urls(&server, &mut admin).await;
+    extremes(&server, &mut admin).await;
 }
 
 async fn types(server: &Mariadb, admin: &mut mysql_async::Conn) {
@@ -305,4 +311,81 @@ async fn tls(server: &Mariadb, ca: &str) {
     assert_eq!(cipher(other, "127.0.0.1").await.unwrap_err().code, ErrorCode::Connection);
     let unknown = json!({ "ssl_mode": "verify-full" });
     assert_eq!(cipher(unknown, "127.0.0.1").await.unwrap_err().code, ErrorCode::Connection);
+}
+
+/// A user whose password holds what means something in a URL signs in by one.
+async fn urls(server: &Mariadb, admin: &mut mysql_async::Conn) {
+    for statement in ["CREATE USER odd IDENTIFIED BY 'hunter2@:/#% 7'", "GRANT SELECT ON shop.* TO odd"] {
+        admin.query_drop(statement).await.unwrap();
+    }
+    for (password, code) in [
+        ("hunter2@:/#% 7", None),
+        ("hunter2%40%3A%2F%23%25%207", None),
+        ("hunter2@:/#% ", Some(ErrorCode::Authentication)),
+    ] {
+        for scheme in ["mysql", "jdbc:mariadb"] {
+            let mut settings = server.settings("unused");
+            settings.credentials = Credentials::default();
+            (settings.host, settings.port, settings.database_name) = (None, None, None);
+            let url = format!("{scheme}://odd:{password}@127.0.0.1:{}/shop", server.port);
+            settings.connection_string = Some(ConnectionString::new(url));
+            let source = open(settings, &here()).await.unwrap();
+            let tested = source.test(None, Duration::from_secs(5)).await.map(drop);
+            assert!(!format!("{tested:?}").contains("hunter2"), "{tested:?}");
+            assert_eq!(tested.err().map(|error| error.code), code, "{scheme} {password}");
+        }
+    }
+}
+
+/// A user who signs in with a certificate only.
+async fn client_certificates(server: &Mariadb, admin: &mut mysql_async::Conn, certificates: &Certificates) {
+    for statement in
+        ["CREATE USER certified IDENTIFIED BY 's3cret' REQUIRE X509", "GRANT SELECT ON shop.* TO certified"]
+    {
+        admin.query_drop(statement).await.unwrap();
+    }
+    let stranger = Certificates::make();
+    let tested = async |shown: Option<&Certificates>, key: Option<&str>| {
+        let mut settings = server.settings("shop");
+        settings.credentials.username = secret("certified");
+        settings.metadata.insert("ssl_mode".into(), json!("verify-full"));
+        settings.metadata.insert("ssl_ca".into(), json!(certificates.pem("ca.pem")));
+        if let Some(shown) = shown {
+            settings.metadata.insert("ssl_cert".into(), json!(shown.pem("client.pem")));
+        }
+        settings.credentials.api_key = key.and_then(secret);
+        let source = open(settings, &here()).await?;
+        source.test(None, Duration::from_secs(5)).await.map(drop)
+    };
+    let key = certificates.pem("client.key");
+    tested(Some(certificates), Some(key.as_str())).await.unwrap();
+    let without = tested(None, None).await.unwrap_err();
+    assert_eq!(without.code, ErrorCode::Authentication, "{without} {}", without.detail);
+    let foreign = tested(Some(&stranger), Some(stranger.pem("client.key").as_str())).await.unwrap_err();
+    assert!(matches!(foreign.code, ErrorCode::Connection | ErrorCode::Authentication), "{foreign}");
+    let keyless = tested(Some(certificates), None).await.unwrap_err();
+    assert!(keyless.message.contains("api_key"), "{keyless}");
+}
+
+/// Rows of ten megabytes, none at all, and columns with names of any kind.
+async fn extremes(server: &Mariadb, admin: &mut mysql_async::Conn) {
+    for statement in [
+        "CREATE VIEW shop.wide AS SELECT seq, REPEAT('x', 10000000) AS x FROM shop.seq_1_to_12",
+        "CREATE TABLE shop.none (`\"; drop` int, `é` text)",
+    ] {
+        admin.query_drop(statement).await.unwrap();
+    }
+    let source = open(server.settings("shop"), &here()).await.unwrap();
+    let mut stream = source.scan(Scan::all(Relation::new("shop", "wide"))).await.unwrap();
+    let mut lengths = Vec::new();
+    while let Some(batch) = stream.next().await {
+        let batch = batch.unwrap();
+        let column = batch.column(1).as_string::<i32>();
+        lengths.extend((0..batch.num_rows()).map(|row| column.value_length(row)));
+    }
+    assert_eq!(lengths, [10_000_000; 12]);
+    let schema = source.schema(&Relation::new("shop", "none")).await.unwrap();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["\"; drop", "é"]);
+    assert!(read(source.as_ref(), Relation::new("shop", "none")).await.unwrap().is_empty());
 }

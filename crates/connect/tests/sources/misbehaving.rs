@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tidegate_connect::{ErrorCode, Settings, SourceType, open};
+use serde_json::json;
+use tidegate_connect::{ConnectionString, ErrorCode, Settings, SourceError, SourceType, open};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -26,7 +27,8 @@ fn settings(kind: SourceType, port: u16) -> Settings {
     let mut settings = Settings::new(kind);
     settings.host = Some("127.0.0.1".to_owned());
     settings.port = Some(port);
-    settings.database_name = Some("d".to_owned());
+    // Redis has numbers, and takes the first.
+    settings.database_name = (kind != SourceType::Redis).then(|| "d".to_owned());
     settings.credentials.username = secret("u");
     settings.credentials.password = secret("hunter2");
     settings.connection_timeout = Duration::from_secs(1);
@@ -35,15 +37,63 @@ fn settings(kind: SourceType, port: u16) -> Settings {
 }
 
 async fn code(kind: SourceType, port: u16) -> ErrorCode {
-    let began = Instant::now();
-    let source = open(settings(kind, port), &here()).await.unwrap();
-    let error = source.test(None, Duration::from_secs(1)).await.unwrap_err();
-    assert!(began.elapsed() < Duration::from_secs(45), "{:?}", began.elapsed());
-    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
-    error.code
+    failure(settings(kind, port)).await.code
 }
 
-const KINDS: [SourceType; 7] = [
+/// Why a test fails; in time, and without a secret.
+async fn failure(settings: Settings) -> SourceError {
+    let kind = settings.kind;
+    let began = Instant::now();
+    let tested = match open(settings, &here()).await {
+        Ok(source) => source.test(None, Duration::from_secs(1)).await.map(drop),
+        Err(error) => Err(error),
+    };
+    let error = tested.expect_err(kind.as_str());
+    assert!(began.elapsed() < Duration::from_secs(45), "{kind}: {:?}", began.elapsed());
+    assert!(!format!("{error:?}").contains("hunter2"), "{kind}: {error:?}");
+    error
+}
+
+/// Every type that speaks HTTP, at a port of this machine.
+fn over_http(port: u16) -> impl Iterator<Item = Settings> {
+    let all = [
+        SourceType::Clickhouse,
+        SourceType::Elasticsearch,
+        SourceType::Couchbase,
+        SourceType::Neo4j,
+        SourceType::Oracle,
+        SourceType::Db2,
+        SourceType::Snowflake,
+        SourceType::Databricks,
+        SourceType::Bigquery,
+        SourceType::Pubsub,
+        SourceType::Athena,
+        SourceType::Dynamodb,
+        SourceType::Kinesis,
+        SourceType::S3,
+        SourceType::Gcs,
+        SourceType::AzureBlob,
+        SourceType::RestApi,
+        SourceType::Graphql,
+    ];
+    let place = format!("http://127.0.0.1:{port}");
+    let metadata = json!({
+        "tls": false, "endpoint": place, "url": place, "region": "eu-north-1", "project": "p", "query": "{ a { b } }", "rows_path": "data.a",
+    });
+    all.into_iter().map(move |kind| {
+        let mut settings = settings(kind, port);
+        settings.metadata = metadata.as_object().unwrap().clone();
+        settings.credentials.oauth_token = secret("hunter2");
+        settings.credentials.warehouse = secret("w");
+        // An account's key would have to be Base64; the token does.
+        settings.credentials.password =
+            settings.credentials.password.filter(|_| kind != SourceType::AzureBlob);
+        settings
+    })
+}
+
+const KINDS: [SourceType; 8] = [
+    SourceType::Redis,
     SourceType::Postgresql,
     SourceType::Mysql,
     SourceType::Sqlserver,
@@ -153,4 +203,85 @@ async fn a_connection_that_drops_in_the_middle_of_a_read_is_an_error_of_the_read
         }
     }
     assert_eq!(failure.unwrap().code, ErrorCode::Connection);
+}
+
+#[tokio::test]
+async fn a_web_server_that_never_answers_is_left_in_time() {
+    let port = serve(|mut stream| async move {
+        let mut buffer = [0; 1024];
+        while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+    })
+    .await;
+    let all: Vec<_> = over_http(port).collect();
+    let codes = futures_util::future::join_all(all.into_iter().map(|settings| async move {
+        let kind = settings.kind;
+        (kind, failure(settings).await.code)
+    }));
+    for (kind, code) in codes.await {
+        assert_eq!(code, ErrorCode::Timeout, "{kind}");
+    }
+}
+
+// The second stops in the middle of what it announced; the third sends on to where nobody may be.
+#[tokio::test]
+async fn a_web_server_that_answers_garbage_or_breaks_off_is_an_error() {
+    let long = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "x".repeat(1 << 20));
+    let answers: [(Vec<u8>, bool); 7] = [
+        (vec![0xff; 4_096], true),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n{\"a\": [".to_vec(), true),
+        (
+            b"HTTP/1.1 307 Elsewhere\r\nlocation: http://169.254.169.254/\r\ncontent-length: 0\r\n\r\n"
+                .to_vec(),
+            true,
+        ),
+        (Vec::new(), true),
+        (long.into_bytes(), true),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\n{".to_vec(), true),
+        (b"HTTP/1.1 500 No\r\ncontent-length: 7\r\n\r\nhunter2".to_vec(), false),
+    ];
+    for (answer, is_connection) in answers {
+        let start = String::from_utf8_lossy(&answer[..answer.len().min(40)]).into_owned();
+        let port = serve(move |mut stream| {
+            let answer = answer.clone();
+            async move {
+                let _ = stream.read(&mut [0; 16_384]).await;
+                let _ = stream.write_all(&answer).await;
+                let _ = stream.shutdown().await;
+            }
+        })
+        .await;
+        for settings in over_http(port) {
+            let kind = settings.kind;
+            let error = failure(settings).await;
+            let is_known = matches!(error.code, ErrorCode::Connection | ErrorCode::Query);
+            assert!(
+                is_known && (!is_connection || error.code == ErrorCode::Connection),
+                "{kind} {start}: {error:?}"
+            );
+        }
+    }
+}
+
+// The address would end at the password's `/`: "me" would be asked, and told the rest.
+#[tokio::test]
+async fn a_password_in_the_address_of_a_web_server_is_refused_and_told_to_nobody() {
+    let kinds = [
+        SourceType::Clickhouse,
+        SourceType::Elasticsearch,
+        SourceType::Couchbase,
+        SourceType::Neo4j,
+        SourceType::Oracle,
+        SourceType::Db2,
+    ];
+    for kind in kinds {
+        for password in ["hunter2", "hunter2@:/#%", "80/hunter2", "#hunter2", "%68unter2?"] {
+            let mut settings = settings(kind, 1);
+            (settings.host, settings.port) = (None, None);
+            settings.connection_string =
+                Some(ConnectionString::new(format!("http://127.0.0.1:{password}@127.0.0.1:1/ords/hr")));
+            let error = failure(settings).await;
+            assert_eq!(error.code, ErrorCode::Connection, "{kind} {password}");
+            assert!(error.message.contains("belong to the credentials"), "{kind} {password}: {error}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::cells::{read, row, select};
 use crate::servers::{Certificates, here, secret};
-use crate::stubs::{self, ScramServer, Seen, Stream, bytes};
+use crate::stubs::{self, PASSWORD, ScramServer, Seen, Stream, bytes};
 
 /// What the stub is like.
 #[derive(Clone, Copy, Default)]
@@ -107,7 +107,9 @@ async fn converse(mut stream: Box<dyn Stream>, manner: Manner, seen: Seen) -> Op
                 ];
                 doc! { "ok": 1, "cursor": { "id": 0_i64, "ns": "shop.$cmd.listCollections", "firstBatch": list } }
             }
-            "find" if asked.get_str("find").unwrap() == "denied" => refused(13, "hunter2 may not"),
+            "find" if asked.get_str("find").unwrap() == "denied" => {
+                refused(13, &format!("{PASSWORD} may not"))
+            }
             "find" => {
                 let sampling = asked.contains_key("limit") && !asked.contains_key("projection");
                 let id = if sampling && !manner.endless { 0_i64 } else { 99 };
@@ -135,6 +137,11 @@ async fn converse(mut stream: Box<dyn Stream>, manner: Manner, seen: Seen) -> Op
         };
         answer(&mut stream, number, &reply).await?;
     }
+}
+
+/// A stub that does what it should.
+pub(crate) async fn served() -> u16 {
+    serve(Manner::default(), None).await.0
 }
 
 async fn serve(manner: Manner, certificates: Option<&Certificates>) -> (u16, Seen) {
@@ -271,4 +278,17 @@ async fn tls_is_verified() {
         let outcome = source.test(None, Duration::from_secs(5)).await;
         assert_eq!(outcome.err().map(|error| error.code), (!good).then_some(ErrorCode::Connection));
     }
+}
+
+#[tokio::test]
+async fn a_client_certificate_signs_in() {
+    let certificates = Certificates::asking();
+    let (port, _) = serve(Manner::default(), Some(&certificates)).await;
+    stubs::a_client_certificate_is_shown(SourceType::Mongodb, port, &certificates).await;
+}
+
+#[tokio::test]
+async fn a_url_with_a_password_of_any_characters_signs_in() {
+    let (port, _) = serve(Manner::default(), None).await;
+    stubs::a_url_says_it_all(SourceType::Mongodb, "mongodb", port).await;
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use arrow_array::cast::AsArray;
 use futures_util::StreamExt;
 use serde_json::json;
 use tidegate_connect::{
@@ -443,4 +444,37 @@ async fn ten_thousand_tables_are_discovered_in_time() {
     assert_eq!(found.schemas[0].tables.len(), 10_000);
     assert!(found.schemas[0].tables.iter().all(|table| table.columns.len() == 5));
     assert!(began.elapsed() < Duration::from_secs(45), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn rows_of_ten_megabytes_no_rows_and_names_of_any_kind_are_read() {
+    let server = Postgres::start(&[]);
+    let admin = server.admin("postgres").await;
+    admin
+        .batch_execute(
+            "CREATE VIEW wide AS SELECT repeat('x', 10000000) AS x, i FROM generate_series(1, 20) AS i;
+             CREATE TABLE none (\"\"\"; drop\" int, \"🛒\" text, \" \" bool)",
+        )
+        .await
+        .unwrap();
+    let source = open(server.settings("postgres"), &here()).await.unwrap();
+    let mut stream = source.scan(Scan::all(Relation::new("public", "wide"))).await.unwrap();
+    let mut lengths = Vec::new();
+    while let Some(batch) = stream.next().await {
+        let batch = batch.unwrap();
+        let column = batch.column(0).as_string::<i32>();
+        lengths.extend((0..batch.num_rows()).map(|row| column.value_length(row)));
+    }
+    assert_eq!(lengths, [10_000_000; 20]);
+    let none = Relation::new("public", "none");
+    let schema = source.schema(&none).await.unwrap();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["\"; drop", "🛒", " "]);
+    assert!(read(source.as_ref(), none).await.unwrap().is_empty());
+    // What is larger than a row may be ends the read with a reason.
+    admin.batch_execute("CREATE VIEW wider AS SELECT repeat('x', 70000000) AS x").await.unwrap();
+    let refused = read(source.as_ref(), Relation::new("public", "wider")).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Query, "{refused}");
+    // The source goes on.
+    assert_eq!(source.test(None, Duration::from_secs(5)).await.unwrap().result.as_deref(), Some("1"));
 }

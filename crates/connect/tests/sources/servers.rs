@@ -19,6 +19,11 @@ pub(crate) struct Redis {
 
 impl Redis {
     pub(crate) fn start(password: &str) -> Self {
+        Self::start_with(password, &[])
+    }
+
+    /// With settings of its own.
+    pub(crate) fn start_with(password: &str, settings: &[String]) -> Self {
         let port = free_port();
         let child = Command::new(installed(&["redis-server"]))
             .args([
@@ -33,6 +38,7 @@ impl Redis {
                 "--port",
             ])
             .arg(port.to_string())
+            .args(settings)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
@@ -119,9 +125,16 @@ pub(crate) fn rsa_key() -> (String, Vec<u8>) {
 /// A certificate authority, a certificate of it for 127.0.0.1 and localhost, and one for a client.
 pub(crate) struct Certificates {
     dir: TempDir,
+    /// Whether a stub serves only who shows a certificate of the authority.
+    pub(crate) asks: bool,
 }
 
 impl Certificates {
+    /// Of a stub that asks its clients for theirs.
+    pub(crate) fn asking() -> Self {
+        Self { asks: true, ..Self::make() }
+    }
+
     pub(crate) fn make() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
@@ -148,7 +161,7 @@ impl Certificates {
             let sign = ["x509", "-req", "-days", "2", "-in", &request, "-CA", &ca, "-CAkey", &ca_key];
             run(&openssl, &[&sign[..], &["-CAcreateserial", "-extfile", &extensions, "-out", &out]].concat());
         }
-        Self { dir }
+        Self { dir, asks: false }
     }
 
     pub(crate) fn path(&self, name: &str) -> String {

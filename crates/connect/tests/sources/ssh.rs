@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
-use tidegate_connect::{ErrorCode, Relation, Settings, SshSettings, open};
+use mysql_async::prelude::Queryable;
+use serde_json::json;
+use tidegate_connect::{ErrorCode, Relation, Settings, SourceType, SshSettings, open};
 
 use crate::cells::read;
-use crate::servers::{Postgres, Sshd, here, secret};
+use crate::servers::{Postgres, Redis, Sshd, here, secret};
+use crate::stubs::{self, PASSWORD};
 
 fn through(server: &Postgres, ssh: &Sshd) -> Settings {
-    let mut settings = server.settings("postgres");
+    behind(server.settings("postgres"), ssh)
+}
+
+/// The same source, reached through an SSH server.
+pub(crate) fn behind(mut settings: Settings, ssh: &Sshd) -> Settings {
     settings.credentials.ssh_private_key = secret(&ssh.key("client"));
     settings.connection_timeout = Duration::from_secs(5);
     settings.ssh = Some(SshSettings {
@@ -123,4 +130,87 @@ async fn what_the_ssh_server_does_not_forward_to_is_an_error_of_the_tunnel() {
     settings.host = Some("169.254.169.254".to_owned());
     let source = open(settings, &here()).await.unwrap();
     assert_eq!(source.test(None, Duration::from_secs(5)).await.unwrap_err().code, ErrorCode::Connection);
+}
+
+/// A ClickHouse that has one relation of two rows.
+async fn clickhouse() -> Settings {
+    let (port, _) = crate::http::serve(|asked| {
+        let body = if asked.body.contains("version()") { "24.8\n" } else { "{\"id\":1}\n{\"id\":2}\n" };
+        (200, vec![], body.to_owned())
+    })
+    .await;
+    let mut settings = stubs::settings(SourceType::Clickhouse, port);
+    settings.metadata.insert("tls".to_owned(), json!(false));
+    settings
+}
+
+// Each protocol opens streams of its own: that of one says nothing of the others.
+#[tokio::test]
+async fn every_protocol_goes_through_the_tunnel() {
+    let redis = Redis::start(PASSWORD);
+    let at = stubs::settings;
+    let sources = [
+        (at(SourceType::Sqlserver, crate::tds::served().await), Some(("dbo", "t", 2))),
+        (at(SourceType::Mongodb, crate::mongodb::served().await), Some(("shop", "people", 2))),
+        (at(SourceType::Cassandra, crate::cassandra::served().await), Some(("shop", "t", 2))),
+        // The broker names itself anew, and that address is behind the tunnel, too.
+        (at(SourceType::Kafka, crate::kafka::served().await), Some(("main", "clicks", 4))),
+        (clickhouse().await, Some(("shop", "t", 2))),
+        (redis.settings(PASSWORD), None),
+    ];
+    let ssh = Sshd::start("");
+    let closed = Sshd::start("PermitOpen 127.0.0.1:1");
+    for (settings, relation) in sources {
+        let kind = settings.kind;
+        let source = open(behind(settings.clone(), &ssh), &here()).await.unwrap();
+        let tested = source.test(None, Duration::from_secs(5)).await;
+        assert!(tested.unwrap_or_else(|error| panic!("{kind}: {error:?}")).tunnel, "{kind}");
+        if let Some((schema, table, count)) = relation {
+            let rows = read(source.as_ref(), Relation::new(schema, table)).await.unwrap();
+            assert_eq!(rows.len(), count, "{kind}");
+        }
+        source.close().await;
+        assert!(source.test(None, Duration::from_secs(5)).await.is_err(), "{kind}: its tunnel is closed");
+        // A server that forwards to nothing: whoever went past it would still be answered.
+        let source = open(behind(settings, &closed), &here()).await.unwrap();
+        let refused = source.test(None, Duration::from_secs(5)).await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::SshTunnel, "{kind}: {refused:?}");
+        assert!(!format!("{refused:?}").contains("hunter2"), "{kind}");
+    }
+}
+
+// A port that is taken is not shared with whoever has it.
+#[tokio::test]
+async fn the_near_end_has_the_port_that_was_asked_for() {
+    let server = crate::servers::Mariadb::start(&[]);
+    let mut admin = server.admin().await;
+    for statement in [
+        "CREATE DATABASE shop",
+        "CREATE USER reader IDENTIFIED BY 's3cret'",
+        "GRANT SELECT ON shop.* TO reader",
+        "CREATE TABLE shop.emp (id int)",
+        "INSERT INTO shop.emp VALUES (1), (2)",
+    ] {
+        admin.query_drop(statement).await.unwrap();
+    }
+    let ssh = Sshd::start("");
+    let near = crate::servers::free_port();
+    let mut settings = behind(server.settings("shop"), &ssh);
+    settings.ssh.as_mut().unwrap().local_port = Some(near);
+    let source = open(settings.clone(), &here()).await.unwrap();
+    assert!(source.test(None, Duration::from_secs(5)).await.unwrap().tunnel);
+    assert_eq!(read(source.as_ref(), Relation::new("shop", "emp")).await.unwrap().len(), 2);
+    assert!(tokio::net::TcpStream::connect(("127.0.0.1", near)).await.is_ok(), "somebody listens there");
+    let second = open(settings, &here()).await.unwrap();
+    let refused = second.test(None, Duration::from_secs(5)).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::SshTunnel, "{refused:?}");
+    assert!(refused.message.contains("port"), "{refused}");
+    source.close().await;
+    for _ in 0..200 {
+        if tokio::net::TcpStream::connect(("127.0.0.1", near)).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the port is still open");
 }

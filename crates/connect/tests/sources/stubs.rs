@@ -9,13 +9,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tidegate_connect::{Settings, SourceType};
+use rustls::server::WebPkiClientVerifier;
+use serde_json::json;
+use tidegate_connect::{ConnectionString, Credentials, ErrorCode, Settings, SourceType, open};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpListener;
 
-use crate::servers::{Certificates, secret};
+use crate::servers::{Certificates, here, secret};
 
-pub(crate) const PASSWORD: &str = "hunter2";
+/// With everything that means something in a URL.
+pub(crate) const PASSWORD: &str = "hunter2@:/#%";
 
 /// A stream of bytes both ways.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -104,13 +107,72 @@ pub(crate) fn acceptor(certificates: &Certificates) -> tokio_rustls::TlsAcceptor
     let chain =
         CertificateDer::pem_slice_iter(certificates.pem("server.pem").as_bytes()).collect::<Result<_, _>>();
     let key = PrivateKeyDer::from_pem_slice(certificates.pem("server.key").as_bytes()).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(provider)
+    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS12])
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(chain.unwrap(), key)
         .unwrap();
-    Arc::new(config).into()
+    let builder = if certificates.asks {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(certificates.pem("ca.pem").as_bytes()).unwrap()).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        builder.with_client_cert_verifier(verifier.unwrap())
+    } else {
+        builder.with_no_client_auth()
+    };
+    Arc::new(builder.with_single_cert(chain.unwrap(), key).unwrap()).into()
+}
+
+/// Who shows a certificate of the server's authority is served, and nobody else.
+pub(crate) async fn a_client_certificate_is_shown(kind: SourceType, port: u16, certificates: &Certificates) {
+    a_client_certificate_is_shown_to(settings(kind, port), port, certificates).await;
+}
+
+/// The same for any server.
+pub(crate) async fn a_client_certificate_is_shown_to(
+    server: Settings,
+    port: u16,
+    certificates: &Certificates,
+) {
+    let tested = async |shown: Option<&Certificates>, key: Option<&str>| {
+        let mut settings = server.clone();
+        settings.port = Some(port);
+        settings.metadata.insert("ssl_mode".to_owned(), json!("verify-full"));
+        settings.metadata.insert("ssl_ca".to_owned(), json!(certificates.pem("ca.pem")));
+        if let Some(shown) = shown {
+            settings.metadata.insert("ssl_cert".to_owned(), json!(shown.pem("client.pem")));
+        }
+        settings.credentials.api_key = key.and_then(secret);
+        let source = open(settings, &here()).await?;
+        source.test(None, std::time::Duration::from_secs(5)).await.map(drop)
+    };
+    let key = certificates.pem("client.key");
+    tested(Some(certificates), Some(key.as_str())).await.unwrap();
+    assert_eq!(tested(None, None).await.unwrap_err().code, ErrorCode::Connection, "none is shown");
+    let stranger = Certificates::make();
+    let refused = tested(Some(&stranger), Some(stranger.pem("client.key").as_str())).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Connection, "one of another authority: {refused}");
+    let refused = tested(Some(certificates), None).await.unwrap_err();
+    assert!(refused.message.contains("api_key"), "{refused}");
+    let refused = tested(Some(certificates), Some(stranger.pem("client.key").as_str())).await.unwrap_err();
+    assert!(refused.message.contains("do not fit"), "{refused}");
+    assert!(!format!("{refused:?}").contains("PRIVATE KEY"), "{refused:?}");
+}
+
+/// What a URL says of user, password, place and database is enough, and a wrong password in one is told nowhere.
+pub(crate) async fn a_url_says_it_all(kind: SourceType, scheme: &str, port: u16) {
+    let tested = async |password: &str| {
+        let mut settings = settings(kind, port);
+        settings.credentials = Credentials::default();
+        (settings.host, settings.port, settings.database_name) = (None, None, None);
+        let url = format!("{scheme}://me:{password}@127.0.0.1:{port}/shop");
+        settings.connection_string = Some(ConnectionString::new(url));
+        let source = open(settings, &here()).await?;
+        source.test(None, std::time::Duration::from_secs(5)).await.map(drop)
+    };
+    tested(PASSWORD).await.unwrap();
+    tested("hunter2%40%3A%2F%23%25").await.unwrap();
+    let refused = tested("hunter2@:/#").await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Authentication, "{refused}");
+    assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
 }
 
 /// Settings of a source at a port of this machine.

@@ -30,7 +30,7 @@ fn serve(here: &Installation) -> Server {
 }
 
 /// Signs up and verifies; answers the access token.
-async fn token(here: &Installation, server: &Server) -> String {
+pub(crate) async fn token(here: &Installation, server: &Server) -> String {
     let (status, signed_up) = server.sign_up("ada@example.com").await;
     assert_eq!(status, 201, "{signed_up}");
     let code = here.output(&["outbox", "code", "--to", "ada@example.com"]);
@@ -40,20 +40,25 @@ async fn token(here: &Installation, server: &Server) -> String {
     verified["data"]["access_token"].as_str().unwrap().to_owned()
 }
 
-fn form(content: &[u8]) -> Vec<u8> {
+pub(crate) fn form(content: &[u8]) -> Vec<u8> {
     let head = b"--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n";
     [&head[..], content, b"\r\n--b--\r\n"].concat()
 }
 
 /// Status and object name of an upload; none when the program was killed.
-async fn upload(http: &reqwest::Client, base: &str, token: &str, body: Vec<u8>) -> Option<(u16, Value)> {
+pub(crate) async fn upload(
+    http: &reqwest::Client,
+    base: &str,
+    token: &str,
+    body: Vec<u8>,
+) -> Option<(u16, Value)> {
     let request = http.post(format!("{base}/api/v1/storage/upload")).bearer_auth(token);
     let answer =
         request.header("content-type", "multipart/form-data; boundary=b").body(body).send().await.ok()?;
     Some((answer.status().as_u16(), answer.json().await.ok()?))
 }
 
-async fn get(server: &Server, token: &str, path: &str) -> Value {
+pub(crate) async fn get(server: &Server, token: &str, path: &str) -> Value {
     let request = server.http.get(format!("{}/api/v1/storage/{path}", server.base)).bearer_auth(token);
     request.send().await.unwrap().json().await.unwrap()
 }

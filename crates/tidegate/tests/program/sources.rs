@@ -1,13 +1,85 @@
 //! `tidegate source`, and a server that watches its sources.
 
 use std::net::TcpListener;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
-use tidegate_testkit::{eventually, on_both_engines};
+use tidegate_testkit::{Engine, TestDatabase, eventually, on_both_engines};
+use tokio::net::TcpStream;
 
-use crate::support::Installation;
+use crate::support::{Installation, Server};
 
 const PASSWORD: &str = "Correct1horse!";
+
+/// A server whose sources may be on this machine, and whose tokens live on when it is started again.
+fn serve(here: &Installation) -> Server {
+    here.serve_with(&["--dev"], |command: &mut Command| {
+        command.env("TIDEGATE_DATA__ALLOW_PRIVATE_NETWORKS", "true");
+        command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
+    })
+}
+
+/// Makes an account; answers the access token.
+async fn signed_in(here: &Installation, server: &Server) -> String {
+    let arguments =
+        ["user", "create", "--email", "ada@example.com", "--name", "Ada", "--password-stdin", "--json"];
+    assert_eq!(here.run_with_input(&arguments, PASSWORD).code, 0);
+    let body = json!({ "email": "ada@example.com", "password": PASSWORD });
+    let (status, signed_in) = server.post("/api/v1/auth/login", body).await;
+    assert_eq!(status, 200, "{signed_in}");
+    signed_in["data"]["access_token"].as_str().unwrap().to_owned()
+}
+
+/// A way to a server, on which so many connections come through, and all after them wait for ever.
+struct Way {
+    port: u16,
+    came: Arc<AtomicUsize>,
+    through: Arc<AtomicI64>,
+}
+
+impl Way {
+    async fn to(there: u16) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let way = Self { port, came: Arc::default(), through: Arc::default() };
+        let (came, through) = (Arc::clone(&way.came), Arc::clone(&way.through));
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let is_through = through.fetch_sub(1, Ordering::SeqCst) > 0;
+                came.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(async move {
+                    if !is_through {
+                        std::future::pending::<()>().await;
+                    }
+                    let mut far = TcpStream::connect(("127.0.0.1", there)).await.unwrap();
+                    drop(tokio::io::copy_bidirectional(&mut near, &mut far).await);
+                });
+            }
+        });
+        way
+    }
+
+    /// Lets so many of those through that come from now on.
+    fn open_for(&self, connections: i64) {
+        self.through.store(connections, Ordering::SeqCst);
+    }
+
+    fn came(&self) -> usize {
+        self.came.load(Ordering::SeqCst)
+    }
+}
+
+/// Waits until a job is in the middle of its work: it runs, and so many connections were made in all.
+async fn in_the_middle(here: &Installation, way: &Way, job: &str, connections: usize) {
+    let running = format!("select count(*) from jobs where name = '{job}' and state = 'running'");
+    eventually(job, async || {
+        let is_running = here.database().sql_count(&running).await == 1;
+        (is_running && way.came() == connections).then_some(())
+    })
+    .await;
+}
 
 on_both_engines! {
     async fn an_operator_lists_tests_pauses_and_deletes_sources(here: Installation) {
@@ -49,6 +121,70 @@ on_both_engines! {
         let unknown = here.run(&["source", "show", &number, "--json"]);
         assert_eq!((unknown.code, unknown.json()["error"]["code"].as_str()), (1, Some("not_found")), "{}", unknown.out);
         assert!(!server.log().contains("Planted"), "{}", server.log());
+        server.stop();
+    }
+
+    async fn an_operator_tests_and_discovers_an_uploaded_file(here: Installation) {
+        let server = serve(&here);
+        let token = signed_in(&here, &server).await;
+        let form = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"goods.csv\"\r\n\r\nid,name\n1,tea\n\r\n--b--\r\n";
+        let request = server.http.post(format!("{}/api/v1/storage/upload", server.base)).bearer_auth(&token);
+        let request = request.header("content-type", "multipart/form-data; boundary=b").body(form);
+        let stored: Value = request.send().await.unwrap().json().await.unwrap();
+        let body = json!({ "name": "Goods", "type": "csv", "file_path": stored["data"]["file_path"] });
+        let request = server.http.post(format!("{}/api/v1/data-sources", server.base)).bearer_auth(&token).json(&body);
+        let made: Value = request.send().await.unwrap().json().await.unwrap();
+        let number = made["data"]["id"].to_string();
+        let tested = here.json(&["source", "test", &number]);
+        assert_eq!(tested["connection_successful"], true, "{tested}");
+        let found = here.json(&["source", "discover", &number]);
+        assert_eq!((&found["tables"], &found["columns"]), (&json!(1), &json!(2)), "{found}");
+        let said = here.run(&["source", "discover", &number]);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(said.out.contains("1 tables with 2 columns") && said.out.contains("SCHEMA"), "{said:?}");
+        assert_eq!(here.json(&["source", "show", &number])["status"], "active");
+        server.stop();
+    }
+
+    // The source is asked and does not answer: the server is in the middle of its work when it is killed, and does it again.
+    async fn killed_in_the_middle_of_a_test_and_of_a_discovery_it_does_them_again(engine: Engine) {
+        let here = Installation::with_database(engine).await;
+        let source = TestDatabase::empty_alone(Engine::Postgres).await;
+        source.sql("create table orders (id bigint primary key)").await;
+        let url = reqwest::Url::parse(&source.postgres_url()).unwrap();
+        let way = Way::to(url.port().unwrap()).await;
+        let server = serve(&here);
+        let token = signed_in(&here, &server).await;
+        let body = json!({
+            "name": "Sales", "type": "postgresql", "host": "127.0.0.1", "port": way.port, "max_retries": 0,
+            "connection_timeout": 60, "database_name": url.path().trim_start_matches('/'),
+            "credentials": { "username": url.username(), "password": url.password().unwrap_or_default() },
+        });
+        let request = server.http.post(format!("{}/api/v1/data-sources", server.base)).bearer_auth(&token).json(&body);
+        assert_eq!(request.send().await.unwrap().status(), 201);
+        in_the_middle(&here, &way, "data source tests", 1).await;
+        server.kill();
+        let status = "select count(*) from data_sources where status = 'testing' and failure_count = 0";
+        assert_eq!(here.database().sql_count(status).await, 1);
+
+        // The test comes through, the discovery does not. The dead server's lease would run out half a minute later.
+        way.open_for(1);
+        here.database().sql("update jobs set leased_until = 0 where state = 'running'").await;
+        let server = serve(&here);
+        in_the_middle(&here, &way, "data source discoveries", 3).await;
+        let status = "select count(*) from data_sources where status = 'active' and schema_discovered_at is null";
+        assert_eq!(here.database().sql_count(status).await, 1);
+        server.kill();
+
+        way.open_for(i64::MAX);
+        here.database().sql("update jobs set leased_until = 0 where state = 'running'").await;
+        let server = serve(&here);
+        let known = "select count(*) from data_sources where schema_discovered_at is not null";
+        eventually("the tables are known", async || (here.database().sql_count(known).await == 1).then_some(())).await;
+        assert_eq!(here.database().sql_count("select count(*) from data_tables where name = 'orders'").await, 1);
+        assert_eq!(here.database().sql_count("select count(*) from data_generations").await, 1);
+        let checks = "select count(*) from data_source_checks where status = 'active'";
+        assert_eq!(here.database().sql_count(checks).await, 1, "what was cut off is not noted");
         server.stop();
     }
 }

@@ -15,6 +15,11 @@ mod stub;
 
 use stub::{Manner, serve};
 
+/// A stub that does what it should.
+pub(crate) async fn served() -> u16 {
+    serve(Manner::default()).await.0
+}
+
 fn table() -> Relation {
     Relation::new("dbo", "t")
 }
@@ -154,4 +159,17 @@ async fn tls_travels_inside_of_packets() {
     assert_eq!(outcome("prefer").await.unwrap(), "1");
     assert_eq!(outcome("require").await.unwrap_err().code, ErrorCode::Connection);
     assert!(seen.said("encryption 2"));
+}
+
+#[tokio::test]
+async fn a_client_certificate_signs_in() {
+    let certificates = Arc::new(Certificates::asking());
+    let (port, _) = serve(Manner { tls: Some(Arc::clone(&certificates)), ..Manner::default() }).await;
+    stubs::a_client_certificate_is_shown(SourceType::Sqlserver, port, &certificates).await;
+}
+
+#[tokio::test]
+async fn a_url_with_a_password_of_any_characters_signs_in() {
+    let (port, _) = serve(Manner::default()).await;
+    stubs::a_url_says_it_all(SourceType::Sqlserver, "sqlserver", port).await;
 }

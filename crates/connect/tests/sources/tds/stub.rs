@@ -240,7 +240,7 @@ fn reply(query: &str, parameters: &[String]) -> Vec<u8> {
     }
     match query {
         "SELECT 1" => [described(&[&[0x38]]), vec![0xD1, 1, 0, 0, 0], done(0x10)].concat(),
-        "SELECT secret FROM denied" => error(229, "hunter2 may not"),
+        "SELECT secret FROM denied" => error(229, &format!("{PASSWORD} may not")),
         "SET IMPLICIT_TRANSACTIONS ON" => done(0),
         query if query.contains("CAST([name] AS nvarchar(max)) FROM") => {
             [described(&[LONG_TEXT]), vec![0xD1], chunks(&[&utf16("Zoë")]), done(0x10)].concat()

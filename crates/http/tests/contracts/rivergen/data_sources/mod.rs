@@ -8,6 +8,7 @@ mod life;
 mod misbehaving;
 mod networks;
 mod races;
+mod restarts;
 mod stored;
 mod validation;
 pub(in crate::rivergen) mod wire;

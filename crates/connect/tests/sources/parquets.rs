@@ -1,0 +1,138 @@
+//! Parquet files: nested, cut off, altered, encrypted.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{Int64Builder, ListBuilder, MapBuilder, StringBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow_schema::{DataType, Field};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::{StreamExt, TryStreamExt};
+use parquet::arrow::ArrowWriter;
+use tidegate_connect::{ErrorCode, Relation, Scan, SourceError, SourceType, open};
+
+use crate::files::{refused, settings};
+use crate::servers::here;
+
+/// Lists, structs, maps, and structs in lists.
+fn nested() -> RecordBatch {
+    let mut tags = ListBuilder::new(StringBuilder::new());
+    tags.values().append_value("a");
+    tags.values().append_null();
+    tags.append(true);
+    tags.append(false);
+    let mut marks = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+    marks.keys().append_value("x");
+    marks.values().append_value(7);
+    marks.append(true).unwrap();
+    marks.append(false).unwrap();
+    let city: ArrayRef = Arc::new(StringArray::from(vec![Some("Oslo"), None]));
+    let place = StructArray::from(vec![(Arc::new(Field::new("city", DataType::Utf8, true)), city)]);
+    let columns: [(&str, ArrayRef); 4] = [
+        ("id", Arc::new(Int64Array::from(vec![1, 2]))),
+        ("tags", Arc::new(tags.finish())),
+        ("marks", Arc::new(marks.finish())),
+        ("place", Arc::new(place)),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+fn written(batch: &RecordBatch) -> Vec<u8> {
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+/// Opens a file and reads all of it; how many rows it has.
+async fn count(bytes: Vec<u8>) -> Result<usize, SourceError> {
+    let source = open(settings(SourceType::Parquet, bytes), &here()).await?;
+    source.discover(None).await?;
+    let mut stream = source.scan(Scan::all(Relation::new("main", "data.v1"))).await?;
+    let mut count = 0;
+    while let Some(batch) = stream.next().await {
+        count += batch?.num_rows();
+    }
+    Ok(count)
+}
+
+#[tokio::test]
+async fn nested_types_are_read_as_they_are() {
+    let source = open(settings(SourceType::Parquet, written(&nested())), &here()).await.unwrap();
+    let found = source.discover(None).await.unwrap();
+    let table = &found.schemas[0].tables[0];
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!((names, table.row_count), (vec!["id", "tags", "marks", "place"], Some(2)));
+    // Other columns than the first ones, in another order.
+    let projection = Some(["place", "marks", "tags"].map(str::to_owned).to_vec());
+    let scan = Scan { projection, ..Scan::all(Relation::new("main", "data.v1")) };
+    let batches: Vec<RecordBatch> = source.scan(scan).await.unwrap().try_collect().await.unwrap();
+    let batch = &batches[0];
+    assert_eq!((batches.len(), batch.num_rows()), (1, 2));
+    let place = batch.column(0).as_struct();
+    let city = place.column(0).as_string::<i32>();
+    assert_eq!((city.value(0), city.is_null(1)), ("Oslo", true));
+    let marks = batch.column(1).as_map();
+    assert_eq!(marks.value(0).column(1).as_primitive::<Int64Type>().value(0), 7);
+    assert!(marks.is_null(1));
+    let tags = batch.column(2).as_list::<i32>();
+    let first = tags.value(0);
+    let first = first.as_string::<i32>();
+    assert_eq!((first.value(0), first.is_null(1), tags.is_null(1)), ("a", true, true));
+}
+
+#[tokio::test]
+async fn a_file_that_is_cut_off_is_refused_wherever_it_is_cut() {
+    let whole = written(&nested());
+    assert_eq!(count(whole.clone()).await.unwrap(), 2);
+    for part in 0..whole.len() {
+        refused(SourceType::Parquet, &whole[..part]).await;
+    }
+}
+
+// What is altered is noticed, or is a value; it ends no thread and takes no room that the file does not have.
+#[tokio::test]
+async fn a_file_of_which_a_byte_is_altered_is_read_or_refused() {
+    let whole = written(&nested());
+    for place in (0..whole.len()).step_by(2) {
+        for with in [0x01, 0xff] {
+            let mut altered = whole.clone();
+            altered[place] ^= with;
+            if let Err(error) = count(altered).await {
+                assert_eq!(error.code, ErrorCode::Query, "{place} {with}: {error:?}");
+            }
+        }
+    }
+}
+
+/// Written by Apache Arrow 26: a table of `id` 1 and `note` "secret", its footer encrypted, too, or `note` alone.
+const ENCRYPTED: [&str; 2] = [
+    "UEFSRRUAFRwVHCwVAhUAFQYVBhwAAAACAAAAAgEBAAAAAAAAAC8AAABQiXialavsvziQHzZ16Ex4b4TGGVgBSKGG4LISfRlaa98G20JLI/X9/uXac5GHTiwA\
+     AADs1YhDcb6kSeUKDe0Vz+qngBL1H02/nXBC/vBLrPn4C1vG+jcb/M8XPu9uURwcKAisuHNAbqPZ7xIAABjLAXsia2V5TWF0ZXJpYWxUeXBlIjoiUEtNVDEi\
+     LCJpbnRlcm5hbFN0b3JhZ2UiOnRydWUsImlzRm9vdGVyS2V5Ijp0cnVlLCJrbXNJbnN0YW5jZUlEIjoiREVGQVVMVCIsImttc0luc3RhbmNlVVJMIjoiREVG\
+     QVVMVCIsIm1hc3RlcktleUlEIjoiZiIsIndyYXBwZWRERUsiOiIyQ0QwZlZLeko2UWYyZE9Ja3ZxL21BPT0iLCJkb3VibGVXcmFwcGluZyI6ZmFsc2V9AKcB\
+     AADG1q+6924kcwhcTLJIMgLzo88lbkq4kV5cTzJ4KFkKMYTJg9ZeBH6ahgwmjRFnuG4GWRlurwW5ntnE324QIooHwGF7PQXWEwR3A80LFm11COjUbupiqczJ\
+     22ZCa00LF4if1cyfbug1nVIukBLM5B9NHUWtbDYunEwsEROL+/CnJcsmvIyL6UfxeOU+AZANDlgB9dBw94XKPzEysqNGkw1XZmOfAMfLX7Ek20aF9VFS5tyS\
+     gRTC9bCpqqO+jFmAfNdS4adK+yjOOt9yr265UAreS3Ep8S7VwkqQ/q9sLDYwTEbuIvdKf1q+pROK3Vu2LMno7ltZ0gqmj8VFL6MlhQVXbwCOjyrsDCPBIEyO\
+     LjSvS+zg+NsXlM3t4D4Ixeq4bBsaBbLWGI0a6T16MabG7f/g4z/VmHeGOhvVrAcawof0ptRxwl47yikjRYb43bFV667JJIdv1Nsv9kk2JDCwql+NbiyVevLp\
+     Vgrf31Sj+3fqE5F9dvST4+s09ba1KpIfrnAcbsA3Vq8rmVTNnEDbNg58KDWdTFja/UpZ7HC7D/4omGfSDWUQVfyJAgAAUEFSRQ==",
+    "UEFSMRUAFRwVHCwVAhUAFQYVBhwAAAACAAAAAgEBAAAAAAAAAC8AAABjQ7GChPH47+HYhVKz7eNncEaJYBVDTybh77N6FAnTQkGA5O2uj+AKf22r9q/7JywA\
+     AAAwM8uJNItYOYa30uticzAe3d2BCWJ+KlNp4Em9/U6vMQxRNOHJOjYzSgmJ7RUEGTw1ABgGc2NoZW1hFQQAFQQlAhgCaWQAFQwlAhgEbm90ZSUATBwAAAAW\
+     AhkcGSwmABwVBBklBgAZGAJpZBUAFgIWQhZCJghJHBUAFQAVAgA8KQYZJgACAAAAJgAcFQwZJQYAGRgEbm90ZRUAFgIWhgEWxgEmSnwWDBkGGSYAAgAAXCwZ\
+     GARub3RlGJcBeyJrZXlNYXRlcmlhbFR5cGUiOiJQS01UMSIsImludGVybmFsU3RvcmFnZSI6dHJ1ZSwiaXNGb290ZXJLZXkiOmZhbHNlLCJtYXN0ZXJLZXlJ\
+     RCI6ImMiLCJ3cmFwcGVkREVLIjoiTDhiR3NwYnErMlNTbk55aExsbGhVdz09IiwiZG91YmxlV3JhcHBpbmciOmZhbHNlfQAAGE1JAAAA1dQ81fDvX3QEN3gm\
+     ntIMNhtOL83yLbt1a5XzM4ps0tFMuWS4xLb53Uwkfbp7J9mu1+jAzbsCSZPdTX5U4S0HYoUIuw2GW85HZQAWyAEWAiYIFogCFAAAKCBwYXJxdWV0LWNwcC1h\
+     cnJvdyB2ZXJzaW9uIDI2LjAuMRksHAAAHAAAHBwoCLHX05xvUAYlEgAAGMsBeyJrZXlNYXRlcmlhbFR5cGUiOiJQS01UMSIsImludGVybmFsU3RvcmFnZSI6\
+     dHJ1ZSwiaXNGb290ZXJLZXkiOnRydWUsImttc0luc3RhbmNlSUQiOiJERUZBVUxUIiwia21zSW5zdGFuY2VVUkwiOiJERUZBVUxUIiwibWFzdGVyS2V5SUQi\
+     OiJmIiwid3JhcHBlZERFSyI6Ilk4OVVJL1hHQnhWSXFWSXRqd0g1QVE9PSIsImRvdWJsZVdyYXBwaW5nIjpmYWxzZX0A569GyjY0SHIwvSx39gRtCzz2oeW7\
+     zPQ9tVztKKkCAABQQVIx",
+];
+
+#[tokio::test]
+async fn encrypted_files_are_refused() {
+    let [all, column] = ENCRYPTED.map(|text| STANDARD.decode(text).unwrap());
+    assert!(refused(SourceType::Parquet, all).await.contains("encrypted"));
+    let error = count(column).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Query, "{error:?}");
+}
