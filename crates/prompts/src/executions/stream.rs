@@ -145,7 +145,7 @@ impl Prompts {
         actor: &Actor,
         new: NewExecution,
     ) -> Outcome<QueryStream, QueryFailure> {
-        let mut held = self.accept(call, actor, new).await.map_err(in_words_of_queries)?;
+        let mut held = self.accept_stream(call, actor, new).await.map_err(in_words_of_queries)?;
         let deadline = held.begun + self.settings.longest;
         let started = match &held.inner {
             Some(inner) => self.begin_stream(inner, deadline).await,
@@ -191,7 +191,7 @@ impl Prompts {
     }
 
     /// Accepts it as an execution, which runs from now on.
-    async fn accept(
+    async fn accept_stream(
         self: &Arc<Self>,
         call: &Call,
         actor: &Actor,
