@@ -76,7 +76,7 @@ pub(crate) fn failure(error: QueryError) -> QueryFailure {
 /// Ours: what happened is for the log.
 pub(crate) fn fault(fault: &Fault) -> QueryFailure {
     match fault {
-        Fault::Forbidden | Fault::SessionEnded => {
+        Fault::Forbidden(_) | Fault::SessionEnded => {
             QueryFailure::new(QueryCode::PolicyDenied, "The session has ended, or does not allow this.")
         }
         fault => {

@@ -2,7 +2,9 @@
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tidegate_catalog::hooks::{RelationCard, relations_of_organization, sources_of_organization};
+use tidegate_catalog::hooks::{
+    RelationCard, relations_of_organization, sources_of_organization, tables_of_organization,
+};
 use tidegate_connect::SourceType;
 use tidegate_database::Unit;
 use tidegate_domain::id::OrganizationId;
@@ -41,6 +43,14 @@ impl SourceRelations for CatalogRelations {
             Ok(cards.into_iter().map(known).collect())
         }
         .boxed()
+    }
+
+    fn tables<'u>(
+        &'u self,
+        unit: &'u mut Unit,
+        organization: OrganizationId,
+    ) -> BoxFuture<'u, Result<Vec<String>, Fault>> {
+        tables_of_organization(unit, organization).boxed()
     }
 }
 

@@ -152,6 +152,18 @@ pub async fn relations_of_organization(
     Ok(unit.data_schemas().called(organization, table).await?)
 }
 
+/// Names of the discovered relations of an organization's data sources, each once, of many the first: for policies, whose rules may have
+/// one of them misspelled.
+///
+/// # Errors
+/// Only faults.
+pub async fn tables_of_organization(
+    unit: &mut Unit,
+    organization: OrganizationId,
+) -> Result<Vec<String>, Fault> {
+    Ok(unit.data_schemas().names(organization).await?)
+}
+
 pub(crate) struct CatalogHooks;
 
 impl AccountHooks for CatalogHooks {

@@ -42,6 +42,22 @@ impl ContractId {
     /// No contract: what was issued by the OAuth endpoints.
     pub const OAUTH: Self = Self::new("oauth");
 
+    /// Those that issue tokens, with their names for people.
+    const TITLES: [(Self, &'static str); 6] = [
+        (Self::RIVERGEN, "RiverGen"),
+        (Self::INGESTIQ, "IngestIQ"),
+        (Self::CROSSING_MINDS, "Crossing Minds"),
+        (Self::RIVEN, "Riven"),
+        (Self::BROWSER, "the sign-in page"),
+        (Self::OAUTH, "the OAuth endpoints"),
+    ];
+
+    /// Its name for people; the name itself of one that has no other.
+    pub fn title(&self) -> &str {
+        let known = Self::TITLES.iter().find(|(id, _)| id == self);
+        known.map_or_else(|| self.as_str(), |(_, title)| *title)
+    }
+
     /// The contract of that name, for constants: there, text that is no name does not compile.
     ///
     /// # Panics

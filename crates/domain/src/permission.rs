@@ -3,7 +3,7 @@
 use std::fmt;
 
 macro_rules! permissions {
-    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal,)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $does:literal,)+) => {
         /// One thing that a caller may do. Each use case names the one that it requires.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Permission {
@@ -18,103 +18,108 @@ macro_rules! permissions {
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text),+ }
             }
+
+            /// What it lets a caller do, to be read behind "may not": `make or change policies`.
+            pub const fn does(self) -> &'static str {
+                match self { $(Self::$name => $does),+ }
+            }
         }
     };
 }
 
 permissions! {
     /// Read what one's own access token says.
-    ReadOwnToken = "own_token.read",
+    ReadOwnToken = "own_token.read", "read what their token says",
     /// Read one's own account.
-    ReadOwnAccount = "own_account.read",
+    ReadOwnAccount = "own_account.read", "read their account",
     /// Change how one's own account is shown.
-    ChangeOwnProfile = "own_profile.change",
+    ChangeOwnProfile = "own_profile.change", "change their profile",
     /// Delete one's own account.
-    DeleteOwnAccount = "own_account.delete",
+    DeleteOwnAccount = "own_account.delete", "delete their account",
     /// Change one's own password by proving the current one.
-    ChangeOwnPassword = "own_password.change",
+    ChangeOwnPassword = "own_password.change", "change their password",
     /// Set one's own password without proving the current one.
-    SetOwnPassword = "own_password.set",
+    SetOwnPassword = "own_password.set", "set their password without the current one",
     /// Change one's own e-mail address by proving the new one.
-    ChangeOwnEmail = "own_email.change",
+    ChangeOwnEmail = "own_email.change", "change their e-mail address",
     /// Read one's own sessions and sign-ins.
-    ReadOwnSessions = "own_sessions.read",
+    ReadOwnSessions = "own_sessions.read", "read their sessions",
     /// End one's own sessions, the current one included.
-    EndOwnSessions = "own_sessions.end",
+    EndOwnSessions = "own_sessions.end", "end their sessions",
     /// Read one's own second factors and trusted devices.
-    ReadOwnFactors = "own_factors.read",
+    ReadOwnFactors = "own_factors.read", "read their second factors",
     /// Add and remove one's own second factors and trusted devices.
-    ManageOwnFactors = "own_factors.manage",
+    ManageOwnFactors = "own_factors.manage", "change their second factors",
     /// Prove anew who one is.
-    StepUp = "own_session.step_up",
+    StepUp = "own_session.step_up", "prove anew who they are",
     /// Read one's own personal access tokens.
-    ReadOwnTokens = "own_tokens.read",
+    ReadOwnTokens = "own_tokens.read", "read their personal access tokens",
     /// Make, change and revoke one's own personal access tokens.
-    ManageOwnTokens = "own_tokens.manage",
+    ManageOwnTokens = "own_tokens.manage", "make or revoke personal access tokens",
     /// Read the tokens that members made for the organization.
-    ReadOrganizationTokens = "organization_tokens.read",
+    ReadOrganizationTokens = "organization_tokens.read", "read the tokens of the organization",
     /// Revoke tokens that others made for the organization.
-    RevokeOrganizationTokens = "organization_tokens.revoke",
+    RevokeOrganizationTokens = "organization_tokens.revoke", "revoke tokens of others",
     /// Read the accounts of the organization.
-    ReadMembers = "members.read",
+    ReadMembers = "members.read", "read the accounts of the organization",
     /// Create, change and delete accounts of people in the organization.
-    ManageMembers = "members.manage",
+    ManageMembers = "members.manage", "make or change accounts of people",
     /// Create, change and delete accounts of programs in the organization.
-    ManagePrograms = "programs.manage",
+    ManagePrograms = "programs.manage", "make or change accounts of programs",
     /// Create and delete the keys of those programs.
-    ManageProgramKeys = "program_keys.manage",
+    ManageProgramKeys = "program_keys.manage", "make or delete keys of programs",
     /// Read the organization.
-    ReadOrganization = "organization.read",
+    ReadOrganization = "organization.read", "read the organization",
     /// Change the organization.
-    ManageOrganization = "organization.manage",
+    ManageOrganization = "organization.manage", "change the organization",
     /// List the databases of the organization.
-    ReadDatabases = "databases.read",
+    ReadDatabases = "databases.read", "list databases",
     /// Create and delete databases.
-    ManageDatabases = "databases.manage",
+    ManageDatabases = "databases.manage", "make or delete databases",
     /// Read the database that the token is bound to.
-    UseBoundDatabase = "bound_database.use",
+    UseBoundDatabase = "bound_database.use", "read the database",
     /// Change the description of the database that the token is bound to.
-    ChangeBoundDatabase = "bound_database.change",
+    ChangeBoundDatabase = "bound_database.change", "change the database",
     /// Resolve the anonymous session that the token is bound to.
-    ResolveOwnSession = "own_end_user_session.resolve",
+    ResolveOwnSession = "own_end_user_session.resolve", "resolve a session of an end user",
     /// Resolve and list all anonymous sessions of the database that the token is bound to.
-    ResolveSessions = "end_user_sessions.resolve",
+    ResolveSessions = "end_user_sessions.resolve", "resolve sessions of all end users",
     /// Read the applications of the organization that sign people in.
-    ReadApplications = "applications.read",
+    ReadApplications = "applications.read", "read applications",
     /// Create, change, revoke and delete those applications.
-    ManageApplications = "applications.manage",
+    ManageApplications = "applications.manage", "make or change applications",
     /// Give applications access in one's own name, and take it away.
-    AuthorizeApplications = "own_consents.manage",
+    AuthorizeApplications = "own_consents.manage", "give applications access",
     /// Read what one's scopes tell an application of oneself.
-    ReadOwnClaims = "own_claims.read",
+    ReadOwnClaims = "own_claims.read", "be told who they are",
     /// Read and download one's own files, and what the organization keeps.
-    ReadOwnFiles = "own_files.read",
+    ReadOwnFiles = "own_files.read", "read files",
     /// Upload and remove one's own files.
-    ManageOwnFiles = "own_files.manage",
+    ManageOwnFiles = "own_files.manage", "upload or remove files",
     /// Read the data sources of one's workspaces in the organization.
-    ReadDataSources = "data_sources.read",
+    ReadDataSources = "data_sources.read", "read data sources",
     /// Create, change, test and discover data sources.
-    ManageDataSources = "data_sources.manage",
+    ManageDataSources = "data_sources.manage", "make or change data sources",
     /// See the data sources of all workspaces, and delete them.
-    AdministerDataSources = "data_sources.administer",
+    AdministerDataSources = "data_sources.administer", "administer data sources of all workspaces",
     /// Read the policies of the organization, and what they decided.
-    ReadPolicies = "policies.read",
+    ReadPolicies = "policies.read", "read policies",
     /// Create, change, assign, simulate and delete those policies.
-    ManagePolicies = "policies.manage",
+    ManagePolicies = "policies.manage", "make or change policies",
     /// Ask questions and run queries of one's own over data sources that one sees.
-    QueryData = "data.query",
+    QueryData = "data.query", "query data",
     /// Read one's own questions, what became of them, and templates.
-    ReadPrompts = "prompts.read",
+    ReadPrompts = "prompts.read", "read prompts and templates",
     /// Change and delete one's own questions and templates.
-    ManagePrompts = "prompts.manage",
+    ManagePrompts = "prompts.manage", "change prompts and templates",
     /// Read and clear other members' histories.
-    AdministerPrompts = "prompts.administer",
+    AdministerPrompts = "prompts.administer", "read or clear prompts and templates of others",
     /// Read one's own brokerage account.
-    ReadBrokerageAccount = "brokerage_account.read",
+    ReadBrokerageAccount = "brokerage_account.read", "read a brokerage account",
     /// Open one's own brokerage account.
-    OpenBrokerageAccount = "brokerage_account.open",
+    OpenBrokerageAccount = "brokerage_account.open", "open a brokerage account",
     /// Submit documents for one's own brokerage account.
-    SubmitBrokerageDocuments = "brokerage_documents.submit",
+    SubmitBrokerageDocuments = "brokerage_documents.submit", "submit documents for a brokerage account",
 }
 
 impl Permission {
@@ -263,6 +268,8 @@ mod tests {
         let names: BTreeSet<&str> = Permission::ALL.iter().map(|permission| permission.as_str()).collect();
         assert_eq!(names.len(), Permission::ALL.len());
         assert_eq!(PermissionSet::ALL.iter().count(), Permission::ALL.len());
+        let said: BTreeSet<&str> = Permission::ALL.iter().map(|permission| permission.does()).collect();
+        assert_eq!(said.len(), Permission::ALL.len());
     }
 
     #[test]

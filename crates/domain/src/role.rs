@@ -106,6 +106,34 @@ impl Role {
         self.entry().0
     }
 
+    /// Those who have the role, as a sentence begins with them.
+    pub const fn people(self) -> &'static str {
+        match self {
+            Self::Owner => "Owners",
+            Self::Admin => "Admins",
+            Self::Developer => "Developers",
+            Self::Viewer => "Viewers",
+            Self::Frontend => "Frontend tokens",
+        }
+    }
+
+    /// One who has the role.
+    pub const fn person(self) -> &'static str {
+        match self {
+            Self::Owner => "an owner",
+            Self::Admin => "an admin",
+            Self::Developer => "a developer",
+            Self::Viewer => "a viewer",
+            Self::Frontend => "a frontend token",
+        }
+    }
+
+    /// The role of a person that may do this and least else. The owner's and the admin's are alike: the admin is named.
+    pub fn least_with(permission: P) -> Option<Self> {
+        let of_people = [Self::Viewer, Self::Developer, Self::Admin, Self::Owner];
+        of_people.into_iter().find(|role| role.permissions().contains(permission))
+    }
+
     /// What the role may do.
     pub const fn permissions(self) -> PermissionSet {
         self.entry().1
@@ -176,6 +204,17 @@ mod tests {
             ["own_token.read", "own_account.delete", "bound_database.use", "own_end_user_session.resolve"]
         );
         assert!(!PermissionSet::END_USER.contains(P::DeleteOwnAccount));
+    }
+
+    #[test]
+    fn the_least_role_is_named_for_what_others_may_not_do() {
+        for (permission, least) in [
+            (P::ReadDataSources, Role::Viewer),
+            (P::ManageDataSources, Role::Developer),
+            (P::ManagePolicies, Role::Admin),
+        ] {
+            assert_eq!(Role::least_with(permission), Some(least), "{permission:?}");
+        }
     }
 
     #[test]

@@ -154,6 +154,21 @@ impl Scope {
         Self::known().filter(|name| !OPENID.contains(name))
     }
 
+    /// The scope to ask for where this permission is needed: one that reads, before one that writes, before one that lets rows out,
+    /// before the wide ones; of those the one that gives least. None where no scope gives it.
+    pub fn giving(permission: P) -> Option<&'static str> {
+        let width = |name: &str| match name.rsplit_once(':') {
+            Some((_, "read")) => 0,
+            Some((_, "write")) => 1,
+            Some(_) => 2,
+            None => 3,
+        };
+        let given = VOCABULARY.iter().filter(|(_, given)| {
+            given.contains(permission) && !PermissionSet::FULL_SCOPE_ONLY.contains(permission)
+        });
+        given.min_by_key(|(name, given)| (width(name), given.iter().count())).map(|(name, _)| *name)
+    }
+
     /// Whether it is one of OpenID Connect.
     pub fn is_openid(&self) -> bool {
         OPENID.contains(&self.as_str())
@@ -408,6 +423,28 @@ mod tests {
         }
         // The widest scope gives all that any other does.
         assert_eq!(ADMIN, given);
+    }
+
+    #[test]
+    fn the_scope_to_ask_for_is_the_narrowest_that_gives_the_permission() {
+        for (permission, scope) in [
+            (P::ReadDataSources, Some("data:read")),
+            (P::ReadPrompts, Some("data:read")),
+            (P::ManageDataSources, Some("data:write")),
+            (P::QueryData, Some("data:query")),
+            (P::ManagePolicies, Some("policies:write")),
+            (P::ReadMembers, Some("accounts:read")),
+            (P::ChangeOwnProfile, Some("write")),
+            (P::ReadOwnClaims, Some("openid")),
+            (P::ManageMembers, None),
+        ] {
+            assert_eq!(Scope::giving(permission), scope, "{permission:?}");
+        }
+        for permission in P::ALL {
+            let given = Scope::giving(*permission).and_then(|name| Scopes::requested([name]).ok());
+            let is_given = given.is_some_and(|scopes| scopes.permissions().contains(*permission));
+            assert_ne!(is_given, PermissionSet::FULL_SCOPE_ONLY.contains(*permission), "{permission:?}");
+        }
     }
 
     #[test]

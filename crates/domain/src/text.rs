@@ -2,6 +2,29 @@
 
 use serde_json::Value;
 
+/// Longest name that is compared with others for likeness, in bytes.
+const LONGEST_LIKE: usize = 128;
+/// Most names that one is compared with.
+const MOST_LIKE: usize = 1_000;
+/// How alike two names are at least of which one may be meant by the other.
+const ALIKE: f64 = 0.7;
+
+/// The name that may be meant by one that is unknown: the one that is most like it, of the first of many.
+pub fn nearest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    if name.len() > LONGEST_LIKE {
+        return None;
+    }
+    let wanted = name.to_lowercase();
+    known
+        .into_iter()
+        .filter(|known| known.len() <= LONGEST_LIKE)
+        .take(MOST_LIKE)
+        .map(|known| (strsim::jaro_winkler(&known.to_lowercase(), &wanted), known))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, known)| known)
+}
+
 /// Why a text was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
@@ -153,6 +176,15 @@ mod tests {
         assert!(has_nul(&json!({"a": [{"b": "x\u{0}"}]})));
         assert!(has_nul(&json!({"a\u{0}": 1})));
         assert!(!has_nul(&json!({"a": ["b", 1, null]})));
+    }
+
+    #[test]
+    fn the_nearest_name_is_named_and_only_if_it_is_near() {
+        let known = ["role_ids", "rules", "user_ids"];
+        assert_eq!(nearest("role_id", known), Some("role_ids"));
+        assert_eq!(nearest("User_Id", known), Some("user_ids"));
+        assert_eq!(nearest("zzz", known), None);
+        assert_eq!(nearest(&"role_ids".repeat(100), known), None);
     }
 
     #[test]

@@ -384,7 +384,7 @@ impl Kernel {
         accepted.require_within_limit(permission)?;
         // Whatever its account is elsewhere: such a token is in the hands of an end user.
         if accepted.role() == Role::Frontend {
-            return Err(Fault::Forbidden);
+            return Err(accepted.refusal_of(permission).into());
         }
         if permission.changes_own_account() {
             unit.account_cards().lock(accepted.account()).await?;

@@ -1,9 +1,12 @@
 //! Errors of use cases.
 
+use std::fmt;
+
 use tidegate_crypto::{HashError, PasswordError, SigningFailed, VaultError};
 use tidegate_database::StoreError;
 use tidegate_domain::limit::{Exceeded, LimitStatus};
 use tidegate_domain::quota::QuotaExceeded;
+use tidegate_domain::{ContractId, Permission, Role, Scopes};
 
 /// A use case's answer: `E` are the refusals its contract lists, [`Fault`] is everything that can befall any of them.
 pub type Outcome<T, E> = Result<T, Refused<E>>;
@@ -47,8 +50,8 @@ pub enum Fault {
     )]
     SmsNotConfigured,
     /// The caller's role, the token's scope or binding, or the contract that issued it does not allow this.
-    #[error("the token's role, scope or contract does not allow this")]
-    Forbidden,
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// The caller has to prove anew who they are: it was too long ago.
     #[error("sign in again, or prove anew who you are, and then try again")]
     StepUpRequired,
@@ -63,14 +66,72 @@ pub enum Fault {
     Internal(String),
 }
 
-/// The caller may not do that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the token's role, scope or contract does not allow this")]
-pub struct Forbidden;
+/// The caller may not do that, and why: told to the caller, who can do something about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Forbidden {
+    /// The role does not have the permission.
+    Role {
+        /// The caller's.
+        role: Role,
+        /// What it takes.
+        permission: Permission,
+    },
+    /// The scopes of the token do not give what the role may do.
+    Scope {
+        /// The scope to ask for; none where only a session has it that the account's owner signed in to.
+        needed: Option<&'static str>,
+        /// The token's.
+        held: Scopes,
+    },
+    /// A token of that contract reaches less far, whatever the role and the scopes.
+    Contract {
+        /// That issued it.
+        issuer: ContractId,
+    },
+    /// The token of a program, where only people sign in.
+    Program,
+    /// What the token is bound to, or another reason that is not told.
+    Unsaid,
+}
 
-impl From<Forbidden> for Fault {
-    fn from(Forbidden: Forbidden) -> Self {
-        Self::Forbidden
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Role { role, permission } => {
+                write!(f, "{} may not {}", role.people(), permission.does())?;
+                match Role::least_with(*permission) {
+                    Some(least) => write!(f, "; it takes {}", least.person()),
+                    None => Ok(()),
+                }
+            }
+            Self::Scope { needed, held } => {
+                let held = if *held == Scopes::NONE { "none".to_owned() } else { held.to_string() };
+                match needed {
+                    Some(needed) => write!(f, "the token needs the scope {needed} (it has {held})"),
+                    None => write!(
+                        f,
+                        "no scope gives this: it takes a session that the account's owner signed in to (the token has {held})"
+                    ),
+                }
+            }
+            Self::Contract { issuer } => {
+                write!(f, "this token was issued by {}, and does not reach this", issuer.title())
+            }
+            Self::Program => f.write_str("this token is a program's, and programs have no access here"),
+            Self::Unsaid => f.write_str("the token's role or scope does not allow this"),
+        }
+    }
+}
+
+impl std::error::Error for Forbidden {}
+
+impl Forbidden {
+    /// The scope to ask for, where that is what lacks.
+    pub const fn scope(&self) -> Option<&'static str> {
+        match self {
+            Self::Scope { needed, .. } => *needed,
+            Self::Role { .. } | Self::Contract { .. } | Self::Program | Self::Unsaid => None,
+        }
     }
 }
 
@@ -121,5 +182,25 @@ internal!(VaultError, SigningFailed, PasswordError, serde_json::Error, tidegate_
 impl<E, F: Into<Fault>> From<F> for Refused<E> {
     fn from(fault: F) -> Self {
         Self::Fault(fault.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_it_takes() {
+        let scope = |needed, held| Forbidden::Scope { needed, held: Scopes::from_stored(held) }.to_string();
+        assert_eq!(
+            scope(Some("data:read"), "data:query"),
+            "the token needs the scope data:read (it has data:query)"
+        );
+        assert_eq!(scope(Some("data:read"), ""), "the token needs the scope data:read (it has none)");
+        assert!(scope(None, "read").starts_with("no scope gives this"));
+        let role = Forbidden::Role { role: Role::Viewer, permission: Permission::ManagePolicies };
+        assert_eq!(role.to_string(), "Viewers may not make or change policies; it takes an admin");
+        let contract = Forbidden::Contract { issuer: ContractId::RIVERGEN };
+        assert_eq!(contract.to_string(), "this token was issued by RiverGen, and does not reach this");
     }
 }

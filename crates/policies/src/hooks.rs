@@ -57,6 +57,13 @@ pub trait SourceRelations: Send + Sync + 'static {
         organization: OrganizationId,
         table: &'u str,
     ) -> BoxFuture<'u, Result<Vec<KnownRelation>, Fault>>;
+
+    /// Names of its discovered relations, each once; the first of many.
+    fn tables<'u>(
+        &'u self,
+        unit: &'u mut Unit,
+        organization: OrganizationId,
+    ) -> BoxFuture<'u, Result<Vec<String>, Fault>>;
 }
 
 /// A query of a simulation.

@@ -50,17 +50,7 @@ impl Relation {
 
     /// The name of a column that is nearest to this one: of the first of many, and of names of a common length.
     pub fn nearest(&self, name: &str) -> Option<&str> {
-        if name.len() > LONGEST_LIKE {
-            return None;
-        }
-        let wanted = name.to_lowercase();
-        let short = self.columns.iter().filter(|column| column.name.len() <= LONGEST_LIKE);
-        short
-            .take(MOST_LIKE)
-            .map(|column| (strsim::jaro_winkler(&column.name.to_lowercase(), &wanted), column.name.as_str()))
-            .filter(|(likeness, _)| *likeness >= 0.7)
-            .max_by(|(one, _), (other, _)| one.total_cmp(other))
-            .map(|(_, name)| name)
+        like(name, self.columns.iter().map(|column| column.name.as_str()))
     }
 
     /// Whether a rule about this place (`table`, `schema.table`, or `*`) is about the relation.
@@ -84,6 +74,21 @@ impl Relation {
         let in_source = || table.to_lowercase().ends_with(&format!(".{}", full.to_lowercase()));
         self.schema.is_some() && (same(table, &full) || (naming == Naming::Broad && in_source()))
     }
+}
+
+/// The name that is most like this one: of the first of many, and of names of a common length.
+pub(crate) fn like<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    if name.len() > LONGEST_LIKE {
+        return None;
+    }
+    let wanted = name.to_lowercase();
+    known
+        .filter(|known| known.len() <= LONGEST_LIKE)
+        .take(MOST_LIKE)
+        .map(|known| (strsim::jaro_winkler(&known.to_lowercase(), &wanted), known))
+        .filter(|(likeness, _)| *likeness >= 0.7)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, known)| known)
 }
 
 /// How a rule names a relation.

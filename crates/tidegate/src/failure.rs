@@ -142,7 +142,7 @@ impl From<Fault> for Failure {
             Fault::RateLimited { .. } => "rate_limited",
             Fault::Busy { .. } => "busy",
             Fault::QuotaExceeded(_) => "quota_exceeded",
-            Fault::Forbidden => "forbidden",
+            Fault::Forbidden(_) => "forbidden",
             Fault::StepUpRequired => "step_up_required",
             Fault::SessionEnded => "session_ended",
             Fault::MailNotConfigured => "mail_not_configured",

@@ -27,7 +27,24 @@ pub struct RelationCard {
     pub columns: Vec<StoredColumn>,
 }
 
+/// Most names of tables that are told.
+const MOST_NAMES: i64 = 1_000;
+
 impl Schemas<'_> {
+    /// The names of the discovered tables of an organization, each once, of many the first.
+    pub(crate) async fn names(&mut self, organization: OrganizationId) -> Result<Vec<String>> {
+        let rows = fetch_all!(
+            self.0,
+            (String,),
+            "select distinct t.name from data_sources s join data_schemas d on d.source_id = s.id
+                join data_tables t on t.generation_id = d.generation_id and t.schema_name = d.name
+             where s.organization_id = $1 and s.deleted_at is null order by t.name limit $2",
+            organization.0,
+            MOST_NAMES,
+        )?;
+        Ok(rows.into_iter().map(|(name,)| name).collect())
+    }
+
     /// The discovered tables of an organization that are called so, but for capitals.
     pub(crate) async fn called(
         &mut self,

@@ -3,14 +3,19 @@
 use std::borrow::Cow;
 
 use axum::http::StatusCode;
+use tidegate_kernel::fault::Forbidden;
 
+use crate::contracts::Contract;
 use crate::wire::rejection::Rejection;
 
 /// The code of fields that are missing or invalid.
 pub(super) const VALIDATION_ERROR: &str = "VALIDATION_ERROR";
 
 /// Status, code and message of a rejection. The message begins with a small letter and has no full stop.
-pub(super) fn common_answer(rejection: Rejection) -> (StatusCode, &'static str, Cow<'static, str>) {
+pub(super) fn common_answer(
+    contract: &Contract,
+    rejection: Rejection,
+) -> (StatusCode, &'static str, Cow<'static, str>) {
     let (status, code, message) = match rejection {
         Rejection::Invalid(violations) => {
             return (StatusCode::UNPROCESSABLE_ENTITY, VALIDATION_ERROR, violations.summary().into());
@@ -29,6 +34,9 @@ pub(super) fn common_answer(rejection: Rejection) -> (StatusCode, &'static str, 
         Rejection::QuotaExceeded(exceeded) => {
             return (StatusCode::CONFLICT, "CONFLICT", exceeded.to_string().into());
         }
+        Rejection::Forbidden(reason) => {
+            return (StatusCode::FORBIDDEN, "FORBIDDEN", forbidden_text(contract, &reason).into());
+        }
         Rejection::UnsupportedMediaType => unsupported("send the body as application/json"),
         Rejection::UnsupportedEncoding => unsupported("send the body without Content-Encoding"),
         Rejection::RequestTimeout => {
@@ -39,8 +47,8 @@ pub(super) fn common_answer(rejection: Rejection) -> (StatusCode, &'static str, 
             unauthorized("the access token is invalid or its session has ended")
         }
         Rejection::ExpiredToken => unauthorized("the access token has expired; refresh it"),
-        Rejection::EmailNotVerified | Rejection::Forbidden => {
-            (StatusCode::FORBIDDEN, "FORBIDDEN", "the token's role or scope does not allow this")
+        Rejection::EmailNotVerified => {
+            (StatusCode::FORBIDDEN, "FORBIDDEN", "the account's e-mail address is not verified")
         }
         Rejection::StepUpRequired => {
             (StatusCode::FORBIDDEN, "FORBIDDEN", "sign in again, then repeat the request")
@@ -61,6 +69,18 @@ pub(super) fn common_answer(rejection: Rejection) -> (StatusCode, &'static str, 
         }
     };
     (status, code, message.into())
+}
+
+/// Why a token does not reach what a contract's endpoint does, and which one would. One of another contract is told where this one
+/// gives its own.
+pub(super) fn forbidden_text(contract: &Contract, reason: &Forbidden) -> String {
+    match reason {
+        Forbidden::Contract { issuer } if *issuer != contract.id => {
+            format!("this token was issued by {}; {}", issuer.title(), contract.tokens_taken())
+        }
+        Forbidden::Program => format!("this token is a program's; {}", contract.tokens_taken()),
+        reason => reason.to_string(),
+    }
 }
 
 const fn unsupported(message: &'static str) -> (StatusCode, &'static str, &'static str) {

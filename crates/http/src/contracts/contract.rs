@@ -27,6 +27,8 @@ pub struct Contract {
     pub title: &'static str,
     /// Where it is served. Its description shows the first.
     pub mounts: &'static [Mount],
+    /// Where its clients sign in, below the first prefix: told to those who come with a token of another contract.
+    pub sign_in: &'static str,
     /// How an operator configures it.
     pub configuration: Configuration,
     /// What differs in it for the use cases, unless an operator says otherwise.
@@ -100,6 +102,14 @@ impl Mount {
 }
 
 impl Contract {
+    /// Whose tokens its endpoints take, as a sentence ends with it.
+    pub(crate) fn tokens_taken(&self) -> String {
+        let Some(mount) = self.mounts.first() else { return String::new() };
+        let places = mount.claims();
+        let takes = if places.len() == 1 { "takes" } else { "take" };
+        format!("{} {takes} tokens of POST {}{}", places.join(" and "), mount.prefix, self.sign_in)
+    }
+
     /// Its OpenAPI description.
     pub fn openapi(&self) -> OpenApi {
         let prefix = self.mounts.first().map_or("", |mount| mount.prefix);

@@ -15,7 +15,7 @@ use tidegate_oauth::token::TokenError;
 use super::OAuth;
 use crate::wire::contract::{ContractError, contract_error};
 use crate::wire::possession::Unproven;
-use crate::wire::rejection::Rejection;
+use crate::wire::rejection::{Rejection, insufficient_scope};
 
 /// How an application may prove who it is, where it did not (RFC 6749 section 5.2).
 const CLIENT_CHALLENGE: &str = "Basic realm=\"oauth\", charset=\"UTF-8\"";
@@ -140,6 +140,12 @@ fn unauthorized(text: &'static str) -> (StatusCode, &'static str, Cow<'static, s
     (StatusCode::UNAUTHORIZED, "invalid_token", text.into())
 }
 
+/// Every 403 of these endpoints is about what a token may do (RFC 6750 section 3.1).
+fn insufficient(text: String, needed: Option<&'static str>) -> Error {
+    let error = Error::new(StatusCode::FORBIDDEN, "insufficient_scope", text);
+    error.with_header(header::WWW_AUTHENTICATE, insufficient_scope(needed))
+}
+
 fn refused_proof(unproven: Unproven) -> (StatusCode, &'static str, Cow<'static, str>) {
     (StatusCode::UNAUTHORIZED, unproven.error, unproven.description.into())
 }
@@ -178,11 +184,10 @@ impl From<Rejection> for Error {
                             can be repeated";
                 (StatusCode::FORBIDDEN, "interaction_required", text.into())
             }
-            Rejection::EmailNotVerified | Rejection::Forbidden => {
-                let text = "the token's role or scope does not allow this";
-                let error = Self::new(StatusCode::FORBIDDEN, "insufficient_scope", text.to_owned());
-                return error.challenging("Bearer error=\"insufficient_scope\"");
+            Rejection::EmailNotVerified => {
+                return insufficient("the account's e-mail address is not verified".to_owned(), None);
             }
+            Rejection::Forbidden(reason) => return insufficient(reason.to_string(), reason.scope()),
             Rejection::NotFound { .. } => (StatusCode::NOT_FOUND, "not_found", NOT_SERVED.into()),
             Rejection::MethodNotAllowed { .. } => {
                 let text = "this path does not answer that method";

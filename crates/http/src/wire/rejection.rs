@@ -37,8 +37,8 @@ pub(crate) enum Rejection {
     ExpiredToken,
     /// A right token whose owner has yet to verify their address, on a contract that asks for it.
     EmailNotVerified,
-    /// A right token that does not reach here.
-    Forbidden,
+    /// A right token that does not reach here, and why.
+    Forbidden(Forbidden),
     /// A right token, and its owner has to prove anew who they are.
     StepUpRequired,
     /// No such route.
@@ -87,15 +87,15 @@ impl From<Violations> for Rejection {
 }
 
 impl From<Forbidden> for Rejection {
-    fn from(Forbidden: Forbidden) -> Self {
-        Self::Forbidden
+    fn from(reason: Forbidden) -> Self {
+        Self::Forbidden(reason)
     }
 }
 
 impl From<NotAdmitted> for Rejection {
     fn from(reason: NotAdmitted) -> Self {
         match reason {
-            NotAdmitted::Program => Self::Forbidden,
+            NotAdmitted::Program => Self::Forbidden(Forbidden::Program),
             NotAdmitted::EmailNotVerified => Self::EmailNotVerified,
         }
     }
@@ -123,7 +123,7 @@ impl From<Fault> for Rejection {
                 tracing::debug!(retry_after, "refused: the password-hash queue is full");
                 Self::Unavailable { retry_after, reason: "The server is busy; try again later." }
             }
-            Fault::Forbidden => Self::Forbidden,
+            Fault::Forbidden(reason) => Self::Forbidden(reason),
             Fault::StepUpRequired => Self::StepUpRequired,
             Fault::SessionEnded => Self::InvalidToken,
             Fault::MailNotConfigured => {
@@ -167,10 +167,22 @@ impl Rejection {
                 headers.insert(header::WWW_AUTHENTICATE, value);
             }
             Self::Unproven(unproven) => headers = unproven.headers(),
+            // RFC 6750 section 3.1: the scope to ask for.
+            Self::Forbidden(Forbidden::Scope { needed, .. }) => {
+                headers.insert(header::WWW_AUTHENTICATE, insufficient_scope(*needed));
+            }
             _ => {}
         }
         headers
     }
+}
+
+/// The challenge to a token whose scopes do not suffice. No scope is named where none would do.
+pub(crate) fn insufficient_scope(needed: Option<&'static str>) -> HeaderValue {
+    let plain = HeaderValue::from_static("Bearer error=\"insufficient_scope\"");
+    let Some(needed) = needed else { return plain };
+    HeaderValue::from_str(&format!("Bearer error=\"insufficient_scope\", scope=\"{needed}\""))
+        .unwrap_or(plain)
 }
 
 /// The headers of a limit that was met.

@@ -553,6 +553,16 @@ pub(crate) async fn assert_refused_everywhere(
     assert_eq!(row_counts(app).await, before, "something was written for {story}");
 }
 
+/// Every 401 is a challenge, and of the others a 403 that names the scope it takes (RFC 6750 section 3.1).
+#[track_caller]
+pub(crate) fn assert_challenged(answer: &Answer) {
+    let challenge = answer.header("www-authenticate");
+    let names_scope = answer.status == 403 && challenge.starts_with("Bearer error=\"insufficient_scope\"");
+    let is_one = challenge.starts_with("Bearer") && (answer.status == 401 || names_scope);
+    assert_eq!(answer.headers.contains_key("www-authenticate"), is_one, "{challenge}: {}", answer.text);
+    assert!(is_one || answer.status != 401, "a 401 without a challenge: {}", answer.text);
+}
+
 /// Checks that an error has exactly the members of its contract's envelope.
 #[track_caller]
 pub(crate) fn assert_envelope(contract: ContractId, answer: &Answer) {
@@ -560,8 +570,7 @@ pub(crate) fn assert_envelope(contract: ContractId, answer: &Answer) {
     assert_eq!(answer.header("content-type"), "application/json", "{text}");
     assert_eq!(answer.header("cache-control"), "no-store", "{text}");
     assert_eq!(answer.header("x-request-id").len(), 32, "{:?}", answer.headers);
-    let challenged = answer.headers.contains_key("www-authenticate");
-    assert_eq!(challenged, answer.status == 401, "every 401 and nothing else is a challenge: {text}");
+    assert_challenged(answer);
     if contract == ContractId::RIVEN {
         return assert_riven_envelope(answer);
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidegate_domain::flexible_id::FlexibleId;
 use tidegate_domain::id::{AccountId, DatabaseId, OrganizationId};
-use tidegate_domain::{AccessClaims, Permission, PermissionSet, Role, Scopes};
+use tidegate_domain::{AccessClaims, Permission, PermissionSet, Role, Scope, Scopes};
 
 use crate::fault::Forbidden;
 use crate::tables::audit::Subject;
@@ -29,6 +29,8 @@ pub struct Grant {
     claims: Arc<AccessClaims>,
     role: Role,
     binding: Binding,
+    /// What tokens reach at most of the contract that issued it.
+    powers: PermissionSet,
     /// What its token can carry, whatever the role.
     limit: PermissionSet,
     permissions: PermissionSet,
@@ -56,7 +58,7 @@ impl Grant {
         };
         let limit = claims.scope.permissions().intersection(powers).intersection(session.permissions());
         let permissions = permissions(role, &claims.scope, binding, powers).intersection(limit);
-        Self { session, claims, role, binding, limit, permissions }
+        Self { session, claims, role, binding, powers, limit, permissions }
     }
 
     /// The same caller's grant in one of their organizations, by their role there. None where the token acts in its own
@@ -80,7 +82,7 @@ impl Grant {
 
     /// Refuses what its token cannot carry, whatever the role.
     pub(crate) fn require_within_limit(&self, permission: Permission) -> Result<(), Forbidden> {
-        if self.limit.contains(permission) { Ok(()) } else { Err(Forbidden) }
+        if self.limit.contains(permission) { Ok(()) } else { Err(self.refusal_by_token(permission)) }
     }
 
     /// Whether it allows this.
@@ -91,9 +93,36 @@ impl Grant {
     /// Refuses what it does not allow.
     ///
     /// # Errors
-    /// [`Forbidden`].
+    /// [`Forbidden`], which says what it takes.
     pub fn require(&self, permission: Permission) -> Result<(), Forbidden> {
-        if self.allows(permission) { Ok(()) } else { Err(Forbidden) }
+        if self.allows(permission) { Ok(()) } else { Err(self.refusal_of(permission)) }
+    }
+
+    /// Why it does not allow this: what no other token of the contract could do comes before the role, which the owner of the account
+    /// cannot change, and that before the scopes, which they chose.
+    pub(crate) fn refusal_of(&self, permission: Permission) -> Forbidden {
+        let role = self.role;
+        if self.powers.contains(permission) && !role.permissions().contains(permission) {
+            return Forbidden::Role { role, permission };
+        }
+        self.refusal_by_token(permission)
+    }
+
+    /// Why its token cannot carry this, whatever the role.
+    fn refusal_by_token(&self, permission: Permission) -> Forbidden {
+        if !self.powers.contains(permission) {
+            return Forbidden::Contract { issuer: self.claims.contract };
+        }
+        // A personal access token keeps the role that its owner had when they made it.
+        let when_made = self.session.access_token.map(|token| token.role);
+        if let Some(role) = when_made.filter(|role| !role.permissions().contains(permission)) {
+            return Forbidden::Role { role, permission };
+        }
+        let mut scopes = [&self.claims.scope, &self.session.scopes].into_iter();
+        match scopes.find(|scopes| !scopes.permissions().contains(permission)) {
+            Some(held) => Forbidden::Scope { needed: Scope::giving(permission), held: held.clone() },
+            None => Forbidden::Unsaid,
+        }
     }
 
     /// All that it allows.
@@ -171,8 +200,6 @@ impl Grant {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_domain::Scope;
-
     use super::*;
 
     const ALL: PermissionSet = PermissionSet::ALL;

@@ -45,7 +45,7 @@ impl Reader {
                 })
             }
             Self::Member(member) if member.role.permissions().contains(permission) => Ok(*member),
-            Self::Member(_) => Err(Forbidden),
+            Self::Member(member) => Err(Forbidden::Role { role: member.role, permission }),
         }
     }
 }

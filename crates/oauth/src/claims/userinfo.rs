@@ -43,7 +43,7 @@ impl Oauth {
         let opened = self.read_as(actor, Permission::ReadOwnClaims).await;
         let (mut unit, grant) = opened.map_err(|fault| match fault {
             // A session of this installation's own has the role and not the scope: say which one is missing.
-            Fault::Forbidden => Refused::Rule(UserInfoError::InsufficientScope),
+            Fault::Forbidden(_) => Refused::Rule(UserInfoError::InsufficientScope),
             other => Refused::Fault(other),
         })?;
         let scopes = &grant.claims().scope;

@@ -96,9 +96,10 @@ impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::SessionEnded => Self::fatal("57P01", "The access token is not valid any more."),
-            Fault::Forbidden | Fault::StepUpRequired => {
-                Self::new("42501", "The access token does not allow this. It needs the scope data:query.")
+            Fault::Forbidden(reason) => {
+                Self::new("42501", format!("The access token does not allow this: {reason}."))
             }
+            Fault::StepUpRequired => Self::new("42501", "The access token does not allow this."),
             Fault::RateLimited { retry_after, .. } => {
                 Self::new("53400", format!("Too many requests; try again in {retry_after} s."))
             }

@@ -41,8 +41,8 @@ pub(super) async fn sign_in(
             "The account may not sign in: its e-mail address is not verified.",
         ));
     }
-    if actor.authorize(Permission::QueryData).is_err() {
-        return Err(Problem::fatal("42501", "The access token does not have the scope data:query."));
+    if let Err(reason) = actor.authorize(Permission::QueryData) {
+        return Err(Problem::fatal("42501", format!("The access token does not allow queries: {reason}.")));
     }
     audit(kernel, call, Some(&actor), Action::SignInSucceeded).await?;
     Ok(actor)

@@ -1,10 +1,11 @@
 //! What rules read of a person.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use sqlx::types::Json;
-use tidegate_database::{Unit, fetch_optional};
+use tidegate_database::{Unit, fetch_all, fetch_optional};
 use tidegate_domain::custom_claim::ClaimSource;
 use tidegate_domain::id::{AccountId, OrganizationId};
 use tidegate_domain::{Role, Timestamp};
@@ -13,6 +14,13 @@ use tidegate_kernel::cache::MAX_AGE;
 use tidegate_policy::{Attribute, Attributes};
 
 use crate::Policies;
+
+/// Members that are read in one.
+const PAGE: u16 = 100;
+/// Most such readings.
+const MOST_PAGES: usize = 50;
+/// Most names of attributes that are remembered beside those that are looked for.
+const MOST_NAMES: usize = 1_000;
 
 /// A member of an organization, as policies see them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +85,33 @@ impl Policies {
         Some(Person { number: row.number, role, attributes })
     }
 
+    /// Names of attributes that members of an organization have: those that are wanted, if anybody has them, and others that are like
+    /// them perhaps. None where there are too many members to look at.
+    pub(crate) async fn attributes_held(
+        &self,
+        unit: &mut Unit,
+        organization: OrganizationId,
+        wanted: &BTreeSet<String>,
+    ) -> Result<Option<BTreeSet<String>>, Fault> {
+        let (mut held, mut after) = (BTreeSet::new(), i64::MIN);
+        for _ in 0..MOST_PAGES {
+            let rows = members(unit, organization, after).await?;
+            let is_last = rows.len() < usize::from(PAGE);
+            after = rows.last().map_or(after, |row| row.number);
+            for person in rows.into_iter().filter_map(|row| self.read_person(organization, row)) {
+                for (name, _) in person.attributes.iter() {
+                    if held.len() < MOST_NAMES || wanted.contains(name) {
+                        held.insert(name.to_owned());
+                    }
+                }
+            }
+            if is_last || wanted.is_subset(&held) {
+                return Ok(Some(held));
+            }
+        }
+        Ok(None)
+    }
+
     /// The claims that the operator defined, whatever scopes tell them.
     fn claims(
         &self,
@@ -119,6 +154,27 @@ impl Policies {
         )?;
         Ok(row.map(|(number,)| number))
     }
+}
+
+/// Members of an organization, by their numbers, behind this one.
+async fn members(
+    unit: &mut Unit,
+    organization: OrganizationId,
+    after: i64,
+) -> tidegate_database::Result<Vec<Row>> {
+    fetch_all!(
+        unit,
+        Row,
+        "select a.number, m.role, m.is_home, a.user_metadata, a.created_at, o.name as organization_name, i.value as email
+         from accounts a join memberships m on m.account_id = a.id join organizations o on o.id = m.organization_id
+            left join identifiers i on i.account_id = a.id and i.kind = 'email' and i.is_primary = $3
+                and i.verified_at is not null
+         where m.organization_id = $1 and a.number > $2 and a.disabled_at is null order by a.number limit $4",
+        organization.0,
+        after,
+        true,
+        i64::from(PAGE),
+    )
 }
 
 async fn member(

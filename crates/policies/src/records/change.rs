@@ -9,6 +9,7 @@ use tidegate_kernel::{Actor, Call};
 use super::create::bounded;
 use super::error::PolicyRefusal;
 use super::find::{found, full};
+use super::lacking::with_what_it_lacks;
 use super::policy::{FullPolicy, MAX_RULES, NewRule, PolicyRecord, Targets};
 use crate::work::Acting;
 use crate::{Policies, PolicyTables};
@@ -60,7 +61,7 @@ impl Policies {
         let Some(after) = work.unit.policies().of_key(changed.id).await? else {
             return refuse(PolicyRefusal::NotFound);
         };
-        let after = full(&mut work.unit, after, warnings).await?;
+        let after = with_what_it_lacks(full(&mut work.unit, after, warnings).await?);
         work.commit().await?;
         Ok(after)
     }

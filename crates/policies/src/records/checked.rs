@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 use tidegate_database::Unit;
 use tidegate_domain::id::OrganizationId;
+use tidegate_domain::text::nearest;
 use tidegate_kernel::Fault;
 use tidegate_kernel::fault::{Outcome, refuse};
-use tidegate_policy::{PolicyType, Relation, RuleError, RuleKind};
+use tidegate_policy::{PolicyType, Relation, RuleError, RuleKind, RuleType};
 
 use super::error::PolicyRefusal;
+use super::lacking::ReadAttributes;
 use super::native::declared;
 use super::policy::{NewRule, Targets};
 use crate::hooks::{KnownRelation, KnownSource, SourceRelations};
@@ -42,6 +44,7 @@ impl Acting<'_> {
         let scope = scope_of(known, workspace, targets);
         let mut warnings = Vec::new();
         let mut called = Called::default();
+        let mut attributes = ReadAttributes::default();
         for (place, rule) in rules.iter().enumerate() {
             if !kind.has(rule.kind) {
                 let (policy, rule) = (kind.as_str(), rule.kind.as_str());
@@ -52,13 +55,15 @@ impl Acting<'_> {
                 Ok(read) => read,
                 Err(error) => return refuse(bad(error)),
             };
-            let sources = self.app.sources.as_ref();
-            let told = check(&mut self.unit, (sources, organization), &scope, &mut called, &read).await?;
+            let (sources, rule) = (self.app.sources.as_ref(), (rule.kind, &read));
+            let told = check(&mut self.unit, (sources, organization), &scope, &mut called, rule).await?;
             match told {
                 Ok(told) => warnings.extend(told.into_iter().map(|text| format!("rules.{place}: {text}"))),
                 Err(error) => return refuse(bad(error)),
             }
+            attributes.note(place, &read);
         }
+        warnings.extend(self.lacking(&attributes).await?);
         warnings.truncate(MOST_WARNINGS);
         Ok(warnings)
     }
@@ -90,6 +95,8 @@ const MOST_COLUMNS: usize = 200_000;
 struct Called {
     relations: HashMap<String, Vec<KnownRelation>>,
     columns: usize,
+    /// Names of all of them, once one is called that there is not.
+    tables: Option<Vec<String>>,
 }
 
 impl Called {
@@ -111,7 +118,7 @@ async fn check(
     (sources, organization): (&dyn SourceRelations, OrganizationId),
     scope: &Scope,
     called: &mut Called,
-    rule: &RuleKind,
+    (kind, rule): (RuleType, &RuleKind),
 ) -> Result<Checked, Fault> {
     let (_, table) = rule.place();
     let Some(table) = table.filter(|table| *table != "*") else { return Ok(Ok(Vec::new())) };
@@ -121,12 +128,31 @@ async fn check(
         let found = relations_called(unit, sources, organization, table).await?;
         called.remember(name.clone(), found);
     }
+    if called.relations.get(&name).is_none_or(Vec::is_empty) && called.tables.is_none() {
+        called.tables = Some(sources.tables(unit, organization).await?);
+    }
     let known = called.relations.get(&name).map(Vec::as_slice).unwrap_or_default();
     let meant =
         |relation: &&KnownRelation| scope.sources.iter().any(|source| source.number == relation.source);
     let found: Vec<Relation> =
         known.iter().filter(meant).map(declared).filter(|relation| rule.concerns(relation)).collect();
-    Ok(judge(scope, rule, table, &found))
+    let mut judged = judge(scope, rule, table, &found);
+    if let Ok(told) = &mut judged
+        && found.is_empty()
+    {
+        let tables = called.tables.iter().flatten().map(String::as_str);
+        told.push(of_no_table(table, kind.does(), nearest(table, tables)));
+    }
+    Ok(judged)
+}
+
+/// A rule that is about nothing yet. It is kept: rules may be written before their tables are discovered.
+fn of_no_table(table: &str, does: &str, nearest: Option<&str>) -> String {
+    let near = nearest.filter(|near| !near.eq_ignore_ascii_case(table));
+    let hint = near.map_or_else(|| ".".to_owned(), |near| format!("; did you mean \"{near}\"?"));
+    format!(
+        "no table \"{table}\" is known{hint} Until there is one, this rule {does} nothing; it holds as soon as there is one."
+    )
 }
 
 fn judge(scope: &Scope, rule: &RuleKind, table: &str, found: &[Relation]) -> Checked {
@@ -162,9 +188,7 @@ fn judge(scope: &Scope, rule: &RuleKind, table: &str, found: &[Relation]) -> Che
         let message = format!("data source {} has no table {table}", source.number);
         return Err(RuleError { field: "rule_config.table".to_owned(), message });
     }
-    if found.is_empty() {
-        told.push(format!("no table {table} is known yet, so that the rule is checked when it is read"));
-    } else if scope.is_named && !lacking.is_empty() {
+    if !found.is_empty() && scope.is_named && !lacking.is_empty() {
         told.push(
             "not all of its data sources were discovered, so that the rule is checked when they are read"
                 .into(),

@@ -8,6 +8,7 @@ pub mod create;
 pub mod dashboard;
 pub mod error;
 pub mod find;
+pub(crate) mod lacking;
 pub(crate) mod native;
 pub mod policy;
 pub mod remove;

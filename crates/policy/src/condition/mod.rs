@@ -77,6 +77,15 @@ impl Condition {
         }
     }
 
+    /// Names of the attributes that it reads, without `current_user_`, each once.
+    pub fn attributes(&self) -> Vec<&str> {
+        let mut found = Vec::new();
+        self.node.attributes(&mut found);
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
     pub(crate) const fn node(&self) -> &Node {
         &self.node
     }

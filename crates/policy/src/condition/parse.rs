@@ -56,7 +56,39 @@ pub(crate) struct Operand {
     pub(crate) what: What,
 }
 
+impl Node {
+    /// Adds the names of the attributes that it reads.
+    pub(crate) fn attributes<'n>(&'n self, found: &mut Vec<&'n str>) {
+        match self {
+            Self::And(all) | Self::Or(all) => all.iter().for_each(|node| node.attributes(found)),
+            Self::Not(node) => node.attributes(found),
+            Self::Compare { left, right, .. } => {
+                found.extend(left.attribute().into_iter().chain(right.attribute()))
+            }
+            Self::Between { value, low, high, .. } => {
+                found.extend([value, low, high].into_iter().filter_map(Operand::attribute));
+            }
+            Self::In { value, list, .. } => {
+                found.extend(value.attribute());
+                found.extend(list.iter().filter_map(Operand::attribute));
+            }
+            Self::Like { value, .. } | Self::IsNull { value, .. } | Self::Truth(value) => {
+                found.extend(value.attribute());
+            }
+        }
+    }
+}
+
 impl Operand {
+    /// The attribute that it reads.
+    fn attribute(&self) -> Option<&str> {
+        match &self.what {
+            What::Attribute(name) => Some(name),
+            What::Call(_, argument) => argument.attribute(),
+            What::Column(_) | What::Text(_) | What::Number(_) | What::Boolean(_) | What::Moment(_) => None,
+        }
+    }
+
     /// Whether it reads a column.
     pub(crate) fn has_column(&self) -> bool {
         match &self.what {

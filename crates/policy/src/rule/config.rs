@@ -2,11 +2,13 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::relation::Names;
+use crate::relation::{Names, like};
 use crate::{Column, Relation, RuleError, number};
 
 /// Longest name of a table or column.
 pub(super) const LONGEST_NAME: usize = 512;
+/// Longest part that is told of a name that there is not, in characters.
+const LONGEST_TOLD: usize = 64;
 /// Longest replacement and constant.
 pub(super) const LONGEST_TEXT: usize = 1_000;
 /// Largest program of a regular expression, in bytes.
@@ -42,6 +44,14 @@ fn lacking(relation: &Relation, column: &str, field: &str) -> RuleError {
     RuleError::new(field, format!("{} has no column {column}{hint}", relation.table))
 }
 
+/// A field that there is not. Its name is the client's: of a long one the beginning is told.
+fn unknown(name: &str, known: &[&str]) -> RuleError {
+    let hint = like(name, known.iter().copied()).map(|near| format!("; did you mean {near}?"));
+    let told: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_TOLD).collect();
+    let listed = known.join(", ");
+    RuleError::new(field(&told), format!("is not known here{}; {listed} are", hint.unwrap_or_default()))
+}
+
 /// A configuration being read.
 #[derive(Clone, Copy)]
 pub(super) struct Config<'c>(pub(super) &'c Map<String, Json>);
@@ -70,9 +80,7 @@ impl Config<'_> {
     /// Refuses what a rule does not have: a slip of the pen, or a restriction of a later version, must not widen what it allows.
     pub(super) fn only(self, known: &[&str]) -> Result<(), RuleError> {
         match self.0.keys().find(|name| !known.contains(&name.as_str())) {
-            Some(name) => {
-                Err(RuleError::new(field(name), format!("is not known here; {} are", known.join(", "))))
-            }
+            Some(name) => Err(unknown(name, known)),
             None => Ok(()),
         }
     }

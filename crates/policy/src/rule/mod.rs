@@ -91,6 +91,43 @@ impl RuleType {
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
+
+    /// The fields of its configurations.
+    const fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::FilterRows => &["table", "schema", "column", "operator", "condition"],
+            Self::MaskColumn => &[
+                "table",
+                "schema",
+                "column",
+                "masking_type",
+                "mask_char",
+                "visible_prefix",
+                "visible_suffix",
+                "replacement",
+                "value",
+                "unit",
+                "round_to",
+                "pattern",
+            ],
+            Self::LimitQuery => {
+                &["max_rows", "max_execution_time_seconds", "max_queries_per_hour", "max_queries_per_day"]
+            }
+            Self::AllowAccess | Self::DenyAccess => {
+                &["table", "schema", "columns", "operations", "time_window"]
+            }
+        }
+    }
+
+    /// What it does, to be read behind "this rule" and before "nothing".
+    pub const fn does(self) -> &'static str {
+        match self {
+            Self::FilterRows | Self::MaskColumn => "hides",
+            Self::LimitQuery => "limits",
+            Self::AllowAccess => "allows",
+            Self::DenyAccess => "denies",
+        }
+    }
 }
 
 /// A rule that is active.
@@ -184,6 +221,8 @@ impl RuleKind {
     /// # Errors
     /// Names the field.
     pub fn parse(kind: RuleType, config: &Map<String, Json>) -> Result<Self, RuleError> {
+        // Not of what was stored: a rule that was taken with a field that means nothing goes on as it was.
+        Config(config).only(kind.fields())?;
         let read = Self::stored(kind, config)?;
         match &read {
             Self::Mask(rule) => rule.check_pattern()?,
@@ -204,6 +243,16 @@ impl RuleKind {
             RuleType::LimitQuery => LimitRule::parse(config).map(Self::Limit),
             RuleType::AllowAccess => AccessRule::parse(config).map(Self::Allow),
             RuleType::DenyAccess => AccessRule::parse(config).map(Self::Deny),
+        }
+    }
+
+    /// Names of the attributes that it reads, without `current_user_`, each once.
+    pub fn attributes(&self) -> Vec<&str> {
+        match self {
+            Self::Filter(rule) => rule.condition.attributes(),
+            Self::Mask(_) | Self::Limit(_) | Self::Allow(_) | Self::Deny(_) | Self::Unreadable(_) => {
+                Vec::new()
+            }
         }
     }
 
@@ -303,7 +352,7 @@ impl LimitRule {
 
 impl AccessRule {
     fn parse(config: Config<'_>) -> Result<Self, RuleError> {
-        config.only(&["table", "schema", "columns", "operations", "time_window"])?;
+        config.only(RuleType::AllowAccess.fields())?;
         config.not_blank("table")?;
         config.not_blank("schema")?;
         let window = config.0.get("time_window").filter(|window| !window.is_null());

@@ -4,7 +4,7 @@ use serde_json::json;
 use tidegate_domain::audit::Action;
 use tidegate_domain::quota::Quota;
 use tidegate_domain::{Permission, Timestamp};
-use tidegate_kernel::fault::{Fault, Outcome, Refused, refuse};
+use tidegate_kernel::fault::{Outcome, Refused, refuse};
 use tidegate_kernel::{Actor, Call};
 
 use super::find::template;
@@ -145,8 +145,8 @@ impl Acting<'_> {
         if found.is_system {
             return refuse(PromptRefusal::SystemTemplate);
         }
-        if !found.is_own && !self.grant.allows(Permission::AdministerPrompts) {
-            return Err(Fault::Forbidden.into());
+        if !found.is_own {
+            self.grant.require(Permission::AdministerPrompts)?;
         }
         Ok(found)
     }

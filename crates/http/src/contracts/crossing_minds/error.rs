@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use tidegate_domain::Timestamp;
+use tidegate_domain::{Role, Timestamp};
 use tidegate_identity::accounts::change_account::ChangeAccountError;
 use tidegate_identity::accounts::create_account::CreateAccountError;
 use tidegate_identity::accounts::metadata::TooLarge;
@@ -17,9 +17,10 @@ use tidegate_identity::sessions::resolve_session::ResolveError;
 use tidegate_identity::sign_in::activate::{ActivateError, ResendActivationError};
 use tidegate_identity::sign_in::bind::BindError;
 use tidegate_identity::sign_in::login::SignInError;
+use tidegate_kernel::fault::Forbidden;
 use utoipa::ToSchema;
 
-use crate::contracts::common_error::common_answer;
+use crate::contracts::common_error::{common_answer, forbidden_text};
 use crate::wire::contract::{ContractError, contract_error};
 use crate::wire::fields::Violations;
 use crate::wire::rejection::Rejection;
@@ -181,7 +182,7 @@ impl From<Rejection> for Error {
             | Rejection::UnsupportedEncoding
             | Rejection::RequestTimeout
             | Rejection::PayloadTooLarge { .. } => {
-                let (status, code, message) = common_answer(rejection);
+                let (status, code, message) = common_answer(&super::CONTRACT, rejection);
                 wrong_data(status, code, &message)
             }
             Rejection::NoToken => {
@@ -196,9 +197,7 @@ impl From<Rejection> for Error {
                 Self::new(StatusCode::UNAUTHORIZED, JWT_TOKEN_EXPIRED, message, data)
             }
             Rejection::EmailNotVerified => not_verified(),
-            Rejection::Forbidden => {
-                Self::forbidden("INSUFFICIENT_ROLE", "the token's role does not allow this")
-            }
+            Rejection::Forbidden(reason) => Self::forbidden("INSUFFICIENT_ROLE", &forbidden(&reason)),
             Rejection::StepUpRequired => {
                 Self::forbidden("INSUFFICIENT_ROLE", "sign in again, then try once more")
             }
@@ -232,6 +231,22 @@ impl From<Rejection> for Error {
 
 contract_error!(super::CrossingMinds, Error);
 
+/// Why a token does not reach so far; roles are called what the contract calls them.
+fn forbidden(reason: &Forbidden) -> String {
+    match reason {
+        Forbidden::Role { permission, .. } => match Role::least_with(*permission) {
+            Some(least) => {
+                format!("the token's role does not allow this; it takes the role {}", super::role_name(least))
+            }
+            None => NOT_ALLOWED.to_owned(),
+        },
+        Forbidden::Unsaid => NOT_ALLOWED.to_owned(),
+        reason => forbidden_text(&super::CONTRACT, reason),
+    }
+}
+
+const NOT_ALLOWED: &str = "the token's role does not allow this";
+
 fn not_verified() -> Error {
     Error::auth("ACCOUNT_NOT_VERIFIED", "this account is not verified")
 }
@@ -252,7 +267,7 @@ impl From<SignInError> for Error {
                 Self::auth("INCORRECT_PASSWORD", "account password is incorrect")
             }
             SignInError::NotVerified | SignInError::CannotVerify => not_verified(),
-            SignInError::WorkspaceDenied => Rejection::Forbidden.into(),
+            SignInError::WorkspaceDenied => Rejection::Forbidden(Forbidden::Unsaid).into(),
             SignInError::Binding(error) => error.into(),
         }
     }

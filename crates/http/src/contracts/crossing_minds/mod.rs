@@ -57,6 +57,7 @@ pub(crate) static CONTRACT: Contract = Contract {
         // Where older clients look for it. What begins like no path of this contract is outside of it.
         Mount { prefix: "", unknown_paths: UnknownPaths::Below(&OWN_PATHS) },
     ],
+    sign_in: "/login/individual/",
     configuration: Configuration::Profile,
     profile: defaults::profile,
     head: Document::openapi,

@@ -11,6 +11,7 @@ use tidegate_identity::sessions::refresh::RefreshError;
 use tidegate_identity::sessions::sign_out::SignOutError;
 use tidegate_identity::sign_in::login::SignInError;
 use tidegate_identity::sign_in::sign_up::SignUpError;
+use tidegate_kernel::fault::Forbidden;
 use utoipa::ToSchema;
 
 use crate::contracts::common_error::{VALIDATION_ERROR, capitalized, common_answer};
@@ -99,7 +100,7 @@ impl From<Rejection> for Error {
             Rejection::ExpiredToken => {
                 (StatusCode::UNAUTHORIZED, "TOKEN_EXPIRED", "the access token has expired".into())
             }
-            rejection => common_answer(rejection),
+            rejection => common_answer(&super::CONTRACT, rejection),
         };
         Self { headers, ..Self::new(status, code, capitalized(&message)) }
     }
@@ -117,7 +118,7 @@ impl From<SignUpError> for Error {
             SignUpError::IdempotencyConflict => {
                 Self::new(StatusCode::CONFLICT, "DUPLICATE_ENTRY", "The request repeats another one's key")
             }
-            SignUpError::Refused => Rejection::Forbidden.into(),
+            SignUpError::Refused => Rejection::Forbidden(Forbidden::Unsaid).into(),
         }
     }
 }
@@ -131,7 +132,7 @@ impl From<SignInError> for Error {
             SignInError::WorkspaceDenied
             | SignInError::CannotVerify
             | SignInError::NotVerified
-            | SignInError::Binding(_) => Rejection::Forbidden.into(),
+            | SignInError::Binding(_) => Rejection::Forbidden(Forbidden::Unsaid).into(),
         }
     }
 }

@@ -42,6 +42,7 @@ pub(crate) static CONTRACT: Contract = Contract {
     id: Ingestiq::ID,
     title: "IngestIQ",
     mounts: &[Mount { prefix: "/api/v2", unknown_paths: UnknownPaths::All }],
+    sign_in: "/auth/login",
     configuration: Configuration::Profile,
     profile: defaults::profile,
     head: Document::openapi,

@@ -156,7 +156,7 @@ impl From<Rejection> for Error {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "Too Many Attempts.")
             }
             rejection => {
-                let (status, code, message) = common_answer(rejection);
+                let (status, code, message) = common_answer(&super::CONTRACT, rejection);
                 Self::new(status, code, sentence(&message))
             }
         };

@@ -50,6 +50,7 @@ pub(crate) static CONTRACT: Contract = Contract {
         // Beside RiverGen, which answers for what neither knows.
         Mount { prefix: "/api/v1", unknown_paths: UnknownPaths::Below(&["/account", "/login"]) },
     ],
+    sign_in: "/login/verify-code",
     configuration: Configuration::Own,
     profile: defaults::profile,
     head: Document::openapi,

@@ -160,7 +160,7 @@ impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Self {
         let headers = Box::new(rejection.headers());
         let own_code = match &rejection {
-            Rejection::Forbidden => Some("PERMISSION_DENIED"),
+            Rejection::Forbidden(_) => Some("PERMISSION_DENIED"),
             Rejection::NotFound { .. } => Some("RESOURCE_NOT_FOUND"),
             _ => None,
         };
@@ -176,7 +176,7 @@ impl From<Rejection> for Error {
                 "STEP_UP_REQUIRED",
                 "prove again who you are: POST /api/v1/auth/step-up, then repeat the request".into(),
             ),
-            rejection => common_answer(rejection),
+            rejection => common_answer(&super::CONTRACT, rejection),
         };
         Self { headers, ..Self::new(status, own_code.unwrap_or(code), message) }
     }

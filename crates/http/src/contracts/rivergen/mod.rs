@@ -63,6 +63,7 @@ pub(crate) static CONTRACT: Contract = Contract {
     id: Rivergen::ID,
     title: "RiverGen",
     mounts: &[Mount { prefix: "/api/v1", unknown_paths: UnknownPaths::All }],
+    sign_in: "/auth/login",
     configuration: Configuration::Profile,
     profile: defaults::profile,
     head: Document::openapi,

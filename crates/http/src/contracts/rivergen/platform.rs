@@ -68,7 +68,7 @@ impl From<Rejection> for PlatformError {
     fn from(rejection: Rejection) -> Self {
         let own = match &rejection {
             Rejection::MalformedBody(_) => Some((StatusCode::BAD_REQUEST, "BAD_REQUEST")),
-            Rejection::Forbidden => Some((StatusCode::FORBIDDEN, "FORBIDDEN")),
+            Rejection::Forbidden(_) => Some((StatusCode::FORBIDDEN, "FORBIDDEN")),
             Rejection::NotFound { .. } => Some((StatusCode::NOT_FOUND, "NOT_FOUND")),
             Rejection::RateLimited { .. } => Some((StatusCode::TOO_MANY_REQUESTS, "TOO_MANY_REQUESTS")),
             Rejection::PayloadTooLarge { .. } => {

@@ -39,6 +39,13 @@ const CHALLENGE: Described = Described {
     pattern: Some("^Bearer"),
     description: "How to authenticate (RFC 6750 section 3).",
 };
+const SCOPE_CHALLENGE: Described = Described {
+    component: "InsufficientScope",
+    name: "www-authenticate",
+    is_always_there: false,
+    pattern: Some("^Bearer error=\"insufficient_scope\""),
+    description: "Where the token's scopes do not suffice: the scope to ask for (RFC 6750 section 3.1).",
+};
 const ACCEPT_ENCODING: Described = Described {
     component: "AcceptEncoding",
     name: "accept-encoding",
@@ -89,7 +96,9 @@ impl Described {
 /// Describes the headers of all answers of a document. The answers themselves are there already.
 pub(crate) fn describe_headers(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
-    for header in [&REQUEST_ID, &RETRY_AFTER, &CHALLENGE, &ACCEPT_ENCODING].into_iter().chain(&LIMIT) {
+    for header in
+        [&REQUEST_ID, &RETRY_AFTER, &CHALLENGE, &SCOPE_CHALLENGE, &ACCEPT_ENCODING].into_iter().chain(&LIMIT)
+    {
         components.headers.insert(header.component.to_owned(), header.header().into());
     }
     for (name, response) in &mut components.responses {
@@ -107,6 +116,7 @@ fn describe(status: &str, response: &mut RefOr<Response>) {
     let mut headers = vec![&REQUEST_ID];
     match status {
         "401" => headers.push(&CHALLENGE),
+        "403" => headers.push(&SCOPE_CHALLENGE),
         "415" => headers.push(&ACCEPT_ENCODING),
         "429" | "503" => headers.push(&RETRY_AFTER),
         _ => {}

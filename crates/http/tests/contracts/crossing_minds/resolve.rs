@@ -359,7 +359,7 @@ on_both_engines! {
         }
         for who in [&both, &user, &session, &neither] {
             let answer = list(&app, who, json!({ "users_id": [7] })).await;
-            assert_forbidden(&answer, "the token's role does not allow this");
+            assert_forbidden(&answer, "the token's role does not allow this; it takes the role backend");
         }
         assert_eq!(resolved(&app, &root, json!({})).await, before);
     }

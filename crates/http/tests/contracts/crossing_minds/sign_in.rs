@@ -444,8 +444,9 @@ on_both_engines! {
         let root = app.bound(&root, json!({ "db_id": db })).await;
         let scoped = reworded(&app, &root.access_token, |claims| claims.scope = Scopes::from_stored("email")).await;
         let scoped = Person { access_token: scoped, ..root };
-        let forbidden = "the token's role does not allow this";
-        assert_forbidden(&whose(&app, &scoped.access_token).await, forbidden);
+        let forbidden = "the token needs the scope databases:read (it has email)";
+        let any = "the token needs the scope accounts:read (it has email)";
+        assert_forbidden(&whose(&app, &scoped.access_token).await, any);
         for path in ["databases/current/", "databases/current/status/"] {
             assert_forbidden(&get_as(&app, &scoped, path).await, forbidden);
         }

@@ -226,6 +226,7 @@ fn every_answer_describes_its_headers() {
                 };
                 let wanted: &[&str] = match status.as_str() {
                     "401" => &["x-request-id", "www-authenticate"],
+                    "403" => &["x-request-id", "www-authenticate"],
                     "429" => &["x-request-id", "retry-after", "x-ratelimit-limit", "x-ratelimit-reset"],
                     "503" => &["x-request-id", "retry-after"],
                     _ => &["x-request-id"],

@@ -3,5 +3,6 @@
 
 mod held;
 mod powers;
+mod reasons;
 mod scopes;
 pub(crate) mod use_cases;

@@ -10,6 +10,7 @@ use super::super::responses::{Envelope, envelope};
 use super::error::{AssignmentPath, PolicyPath, number, numbers};
 use super::requests::AssignPolicyBody;
 use super::responses::{PolicyAssignmentData, RemovedAssignmentData};
+use crate::wire::fields::Described;
 use crate::wire::state::App;
 
 /// Assigns a policy. All targets that are named must match; several assignments are alternatives. For admins.
@@ -29,11 +30,11 @@ pub(super) async fn assign(
     bearer: Bearer,
     State(app): State<App>,
     policy_id: PolicyPath,
-    body: JsonBody<AssignPolicyBody>,
+    body: JsonBody<Described<AssignPolicyBody>>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManagePolicies)?;
     let number = number(policy_id)?;
-    let new = body.0.read()?;
+    let new = AssignPolicyBody::read(body.0)?;
     let made = app.policies().assign_policy(&call, &actor, number, new).await?;
     Ok(envelope(StatusCode::CREATED, PolicyAssignmentData::from(&made), "Policy assigned successfully"))
 }

@@ -10,6 +10,7 @@ use super::super::responses::{Envelope, envelope};
 use super::error::{PolicyPath, number};
 use super::requests::{ChangePolicyBody, CreatePolicyBody};
 use super::responses::{ChangedPolicyData, DeletedPolicyData, PolicyData};
+use crate::wire::fields::Described;
 use crate::wire::state::App;
 
 /// Makes a policy. Its rules are checked against the tables they are about: what could not be enforced is refused. For admins.
@@ -28,10 +29,10 @@ use crate::wire::state::App;
 pub(super) async fn create(
     bearer: Bearer,
     State(app): State<App>,
-    body: JsonBody<CreatePolicyBody>,
+    body: JsonBody<Described<CreatePolicyBody>>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManagePolicies)?;
-    let new = body.0.read()?;
+    let new = CreatePolicyBody::read(body.0)?;
     let made = app.policies().create_policy(&call, &actor, new).await?;
     Ok(envelope(StatusCode::CREATED, PolicyData::from(&made), "Policy created successfully"))
 }
@@ -70,12 +71,13 @@ pub(super) async fn change(
     bearer: Bearer,
     State(app): State<App>,
     policy_id: PolicyPath,
-    body: JsonBody<ChangePolicyBody>,
+    body: JsonBody<Described<ChangePolicyBody>>,
 ) -> Answer {
     let (actor, call) = bearer.permitted(Permission::ManagePolicies)?;
     let number = number(policy_id)?;
-    let change = body.0.read()?;
-    let changed = app.policies().change_policy(&call, &actor, number, change).await?;
+    let (change, ignored) = ChangePolicyBody::read(body.0)?;
+    let mut changed = app.policies().change_policy(&call, &actor, number, change).await?;
+    changed.warnings.splice(0..0, ignored);
     Ok(envelope(StatusCode::OK, ChangedPolicyData::from(&changed), "Policy updated successfully"))
 }
 

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::super::data_sources::{description, metadata};
 use super::fields::{changed, group, named, new_metadata, numbers, policy_type, rank};
 use super::rules::{RuleBody, rules};
-use crate::wire::fields::{Check, Field, Object, ObjectText, Violations};
+use crate::wire::fields::{Check, Described, Field, ObjectText, UnknownField, Violations};
 
 /// A name among the `groups` of people.
 #[derive(ToSchema)]
@@ -48,7 +48,7 @@ pub(super) struct CreatePolicyBody {
     /// Up to 100.
     #[schema(value_type = Option<Vec<RuleBody>>, max_items = 100)]
     #[serde(default)]
-    rules: Field<Vec<Object<RuleBody>>>,
+    rules: Field<Vec<Described<RuleBody>>>,
     /// What else the client wants to keep: an object of up to 16 KiB.
     #[schema(value_type = Option<Object>)]
     #[serde(default)]
@@ -92,8 +92,14 @@ fn defaulted<T>(field: Field<T>) -> Field<T> {
 }
 
 impl CreatePolicyBody {
-    pub(super) fn read(mut self) -> Result<NewPolicy, Violations> {
+    /// A field that there is not is refused: read as one that was left out, it could be the assignment that a policy holds by.
+    pub(super) fn read(sent: Described<Self>) -> Result<NewPolicy, Violations> {
         let mut check = Check::new();
+        let body = sent.all_known(&mut check, str::to_owned);
+        body.checked(check)
+    }
+
+    fn checked(mut self, mut check: Check) -> Result<NewPolicy, Violations> {
         let targets = self.targets(&mut check);
         let workspace = check.optional("workspace_id", self.workspace_id);
         let name = check.required("name", self.name).and_then(|name| named(&mut check, "name", &name));
@@ -172,11 +178,20 @@ pub(super) struct ChangePolicyBody {
     /// They take the place of all its rules.
     #[schema(value_type = Vec<RuleBody>, max_items = 100)]
     #[serde(default)]
-    rules: Field<Vec<Object<RuleBody>>>,
+    rules: Field<Vec<Described<RuleBody>>>,
 }
 
 impl ChangePolicyBody {
-    pub(super) fn read(self) -> Result<PolicyChange, Violations> {
+    /// What is changed, and what of the request is ignored, as the contract has it of every PATCH (section 1.6): it is told.
+    pub(super) fn read(sent: Described<Self>) -> Result<(PolicyChange, Vec<String>), Violations> {
+        let (body, unknown) = sent.split();
+        let ignored = |field: UnknownField| {
+            format!("{} cannot be changed here and was ignored{}", field.name, field.hint())
+        };
+        Ok((body.checked()?, unknown.into_iter().map(ignored).collect()))
+    }
+
+    fn checked(self) -> Result<PolicyChange, Violations> {
         let mut check = Check::new();
         let name = changed(&mut check, "name", self.name);
         let name = name.and_then(|name| named(&mut check, "name", &name));
@@ -233,8 +248,13 @@ pub(super) struct AssignPolicyBody {
 }
 
 impl AssignPolicyBody {
-    pub(super) fn read(self) -> Result<NewAssignment, Violations> {
+    pub(super) fn read(sent: Described<Self>) -> Result<NewAssignment, Violations> {
         let mut check = Check::new();
+        let body = sent.all_known(&mut check, str::to_owned);
+        body.checked(check)
+    }
+
+    fn checked(self, mut check: Check) -> Result<NewAssignment, Violations> {
         let named = check.optional("group", self.group);
         let targets = Targets {
             data_source: check.optional("data_source_id", self.data_source_id),

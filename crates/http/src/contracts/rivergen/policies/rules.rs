@@ -7,7 +7,7 @@ use tidegate_policy::RuleType;
 use utoipa::ToSchema;
 
 use super::fields::{document, named, rank};
-use crate::wire::fields::{Check, Field, Object, ObjectText};
+use crate::wire::fields::{Check, Described, Field, ObjectText};
 
 /// A rule.
 #[derive(Deserialize, ToSchema)]
@@ -36,13 +36,14 @@ pub(super) struct RuleBody {
 }
 
 /// Reads rules; what is wrong is told with the place of its rule.
-pub(super) fn rules(check: &mut Check, sent: Vec<Object<RuleBody>>) -> Option<Vec<NewRule>> {
+pub(super) fn rules(check: &mut Check, sent: Vec<Described<RuleBody>>) -> Option<Vec<NewRule>> {
     if sent.len() > MAX_RULES {
         return check.violated("rules", format!("must have at most {MAX_RULES} items"));
     }
     let mut read = Vec::with_capacity(sent.len());
     let mut complete = true;
-    for (place, Object(body)) in sent.into_iter().enumerate() {
+    for (place, rule) in sent.into_iter().enumerate() {
+        let body = rule.all_known(check, |name| format!("rules.{place}.{name}"));
         match body.read(check, place) {
             Some(rule) => read.push(rule),
             None => complete = false,

@@ -8,4 +8,5 @@ mod governed;
 mod rules;
 mod side_doors;
 mod simulate;
+mod slips;
 mod wire;

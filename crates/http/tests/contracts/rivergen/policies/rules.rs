@@ -43,6 +43,7 @@ on_both_engines! {
         refused.assert_error(400, "BAD_REQUEST");
         assert_eq!(refused.text_at("error.message"), format!("Rules.0.rule_config.table: data source {source} has no table nowhere."));
         assert_eq!(app.sql_count("select count(*) from policies").await, 0);
+        app.sql("update accounts set user_metadata = '{\"region\": \"EU\"}'").await;
         let made = post(&app, &ada, "", &filtered("Region = current_user_region and hired > '2020-01-01'")).await;
         assert_eq!(made.assert_status(201).field("data.warnings"), &json!([]));
     }

@@ -1,0 +1,146 @@
+//! A slip of the pen is refused or told: a policy that holds for nobody must not look like one that holds.
+
+use serde_json::{Value, json};
+use tidegate_testkit::{Answer, Engine, on_both_engines};
+
+use super::wire::{ADA, Server, created, employees, filter, number_of, owner, patch, policy, post, start};
+
+/// What is told of a policy that was written.
+fn warnings(answer: &Answer) -> Vec<String> {
+    let told = answer.field("data.warnings").as_array().unwrap();
+    told.iter().map(|one| one.as_str().unwrap().to_owned()).collect()
+}
+
+fn mask(config: Value) -> Value {
+    policy("Masked", "data_masking", "mask_column", config)
+}
+
+on_both_engines! {
+    async fn a_field_that_there_is_not_is_refused_with_the_one_that_may_be_meant(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        let mut misspelled = filter("P");
+        misspelled["role_id"] = json!([4]);
+        let refused = post(&app, &ada, "", &misspelled).await;
+        refused.assert_error(422, "VALIDATION_ERROR");
+        assert_eq!(refused.text_at("error.details.field"), "role_id");
+        assert_eq!(refused.text_at("error.details.reason"), "is not known here; did you mean role_ids?");
+        let mut rule = filter("P");
+        rule["rules"][0]["is_activ"] = json!(false);
+        let refused = post(&app, &ada, "", &rule).await;
+        refused.assert_error(422, "VALIDATION_ERROR");
+        assert_eq!(refused.text_at("error.details.field"), "rules.0.is_activ");
+        assert_eq!(refused.text_at("error.details.reason"), "is not known here; did you mean is_active?");
+        let partial = json!({ "table": "t", "column": "c", "masking_type": "partial" });
+        for (wrong, right) in [("visible_sufix", "visible_suffix"), ("mask_chr", "mask_char")] {
+            let mut config = partial.clone();
+            config[wrong] = json!(4);
+            let refused = post(&app, &ada, "", &mask(config)).await;
+            refused.assert_error(400, "BAD_REQUEST");
+            let told = format!("Rules.0.rule_config.{wrong}: is not known here; did you mean {right}?");
+            assert!(refused.text_at("error.message").starts_with(&told), "{}", refused.text);
+        }
+        assert_eq!(app.sql_count("select count(*) from policies").await, 0);
+        let number = created(&app, &ada, &filter("P")).await;
+        let assigned = post(&app, &ada, &format!("/{number}/assignments"), &json!({ "role_ids": [4], "data_source_id": null })).await;
+        assigned.assert_error(422, "VALIDATION_ERROR");
+        assert_eq!(assigned.text_at("error.details.reason"), "is not known here; did you mean role_id?");
+    }
+
+    async fn a_change_says_which_of_its_fields_it_ignores(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        let mut body = filter("P");
+        body["role_ids"] = json!([1]);
+        let path = format!("/{}", created(&app, &ada, &body).await);
+        let changed = patch(&app, &ada, &path, &json!({ "name": "Q", "is_activ": false })).await;
+        assert_eq!(
+            warnings(changed.assert_status(200)),
+            ["is_activ cannot be changed here and was ignored; did you mean is_active?"]
+        );
+        assert_eq!(changed.field("data.is_active"), &json!(true));
+        // Of rules nothing is ignored.
+        let rule = json!({ "rule_name": "R", "rule_type": "filter_rows", "is_activ": false, "rule_config": { "table": "t", "condition": "a = 1" } });
+        patch(&app, &ada, &path, &json!({ "rules": [rule] })).await.assert_error(422, "VALIDATION_ERROR");
+        let emptied = patch(&app, &ada, &path, &json!({ "rules": [] })).await;
+        assert_eq!(warnings(emptied.assert_status(200)), ["this policy has no rules: it changes nothing. Send rules."]);
+    }
+
+    async fn a_policy_that_holds_for_nobody_says_so(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        let limit = policy("Few", "query_limit", "limit_query", json!({ "max_rows": 10 }));
+        let made = post(&app, &ada, "", &limit).await;
+        let told = warnings(made.assert_status(201));
+        assert_eq!(told.len(), 1, "{told:?}");
+        let begins = "this policy is assigned to nobody and has no workspace_id: it holds for no one. Send role_ids, user_ids, groups,";
+        assert!(told[0].starts_with(begins), "{told:?}");
+        let number = made.field("data.id").as_i64().unwrap();
+        assert!(told[0].ends_with(&format!("POST /policies/{number}/assignments.")), "{told:?}");
+        let path = format!("/{number}");
+        let changed = patch(&app, &ada, &path, &json!({ "name": "Still" })).await;
+        assert_eq!(warnings(changed.assert_status(200)), told);
+        post(&app, &ada, &format!("{path}/assignments"), &json!({ "role_id": 4, "is_active": false })).await.assert_status(201);
+        let changed = patch(&app, &ada, &path, &json!({ "name": "Still" })).await;
+        let inactive = warnings(changed.assert_status(200));
+        assert!(inactive[0].starts_with("all assignments of this policy are inactive"), "{inactive:?}");
+        post(&app, &ada, &format!("{path}/assignments"), &json!({ "role_id": 4 })).await.assert_status(201);
+        let changed = patch(&app, &ada, &path, &json!({ "name": "Held" })).await;
+        assert_eq!(warnings(changed.assert_status(200)), Vec::<String>::new());
+        // In a workspace it holds without an assignment.
+        let mut there = limit.clone();
+        there["workspace_id"] = json!(app.sql_count("select number from workspaces").await);
+        assert_eq!(warnings(post(&app, &ada, "", &there).await.assert_status(201)), Vec::<String>::new());
+        there["rules"] = json!([]);
+        let empty = warnings(post(&app, &ada, "", &there).await.assert_status(201));
+        assert_eq!(empty, ["this policy has no rules: it changes nothing. Send rules."]);
+    }
+
+    async fn an_attribute_that_nobody_has_is_told(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        app.sql("update accounts set user_metadata = '{\"region\": \"EU\"}'").await;
+        let by = |attribute: &str| {
+            let condition = format!("region = {attribute}");
+            let mut body = policy("P", "row_level_security", "filter_rows", json!({ "table": "*", "condition": condition }));
+            body["role_ids"] = json!([4]);
+            body
+        };
+        let misspelled = warnings(post(&app, &ada, "", &by("current_user_regoin")).await.assert_status(201));
+        assert_eq!(
+            misspelled,
+            ["rules.0: nobody in the organization has the attribute regoin: every table is denied to everyone this policy is for; \
+              did you mean current_user_region?"]
+        );
+        for known in ["current_user_region", "current_user_Region", "current_user_email", "current_user_workspace_id"] {
+            let told = warnings(post(&app, &ada, "", &by(known)).await.assert_status(201));
+            assert_eq!(told, Vec::<String>::new(), "{known}");
+        }
+    }
+
+    async fn a_rule_about_a_table_that_there_is_not_holds_as_soon_as_there_is_one(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::start().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        let about = |table: &str| {
+            let mut body = policy("P", "row_level_security", "filter_rows", json!({ "table": table, "condition": "region = 'EU'" }));
+            body["role_ids"] = json!([1]);
+            body
+        };
+        let misspelled = warnings(post(&app, &ada, "", &about("order")).await.assert_status(201));
+        assert_eq!(
+            misspelled,
+            ["rules.0: no table \"order\" is known; did you mean \"orders\"? Until there is one, this rule hides nothing; \
+              it holds as soon as there is one."]
+        );
+        let early = warnings(post(&app, &ada, "", &about("zzz")).await.assert_status(201));
+        assert!(early[0].starts_with("rules.0: no table \"zzz\" is known. Until there is one, this rule hides nothing"), "{early:?}");
+        server.database.sql("create table zzz (id bigint primary key, region text)").await;
+        let discover = app.post(&format!("/api/v1/data-sources/{source}/discover-schema?refresh=true"));
+        discover.bearer(&ada.access_token).send().await.assert_status(200);
+        let simulation = json!({ "user_id": number_of(&app, ADA).await, "data_source_id": source, "table": "zzz" });
+        let seen = post(&app, &ada, "/simulate", &simulation).await;
+        let filter = seen.assert_status(200).text_at("data.row_filter");
+        assert!(filter.contains("EU"), "{}", seen.text);
+    }
+}

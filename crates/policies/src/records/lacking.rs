@@ -1,0 +1,78 @@
+//! What is right, and holds for nobody or denies everybody: told to whoever writes it, who meant something else as a rule.
+
+use std::collections::BTreeSet;
+
+use tidegate_domain::text::nearest;
+use tidegate_kernel::Fault;
+use tidegate_policy::{RESERVED, RuleKind};
+
+use super::policy::FullPolicy;
+use crate::work::Acting;
+
+/// Attributes that rules read, with the places of the rules. Those that everybody has are left out.
+#[derive(Default)]
+pub(super) struct ReadAttributes {
+    /// Place of the rule, name of the attribute in small letters, what the rule is about.
+    read: Vec<(usize, String, String)>,
+}
+
+impl ReadAttributes {
+    /// Adds those of a rule.
+    pub(super) fn note(&mut self, place: usize, rule: &RuleKind) {
+        let about = match rule.place().1 {
+            None | Some("*") => "every table".to_owned(),
+            Some(table) => table.to_owned(),
+        };
+        for name in rule.attributes() {
+            let name = name.to_lowercase();
+            if !RESERVED.contains(&name.as_str()) {
+                self.read.push((place, name, about.clone()));
+            }
+        }
+    }
+}
+
+impl Acting<'_> {
+    /// Which of the attributes nobody in the organization has: a missing attribute denies, so that the rule denies everybody. Nothing is
+    /// told of organizations with too many members to look at them all.
+    pub(super) async fn lacking(&mut self, attributes: &ReadAttributes) -> Result<Vec<String>, Fault> {
+        if attributes.read.is_empty() {
+            return Ok(Vec::new());
+        }
+        let organization = self.grant.organization();
+        let wanted: BTreeSet<String> = attributes.read.iter().map(|(_, name, _)| name.clone()).collect();
+        let held = self.app.attributes_held(&mut self.unit, organization, &wanted).await?;
+        let Some(held) = held else { return Ok(Vec::new()) };
+        let told = attributes.read.iter().filter(|(_, name, _)| !held.contains(name)).map(|(place, name, about)| {
+            let known = held.iter().map(String::as_str).chain(RESERVED);
+            let hint = nearest(name, known).map(|near| format!("; did you mean current_user_{near}?"));
+            format!(
+                "rules.{place}: nobody in the organization has the attribute {name}: {about} is denied to everyone this policy is for{}",
+                hint.unwrap_or_default()
+            )
+        });
+        Ok(told.collect())
+    }
+}
+
+/// Adds, before what is told of its rules, that a policy does nothing at all.
+pub(super) fn with_what_it_lacks(mut full: FullPolicy) -> FullPolicy {
+    let mut told = Vec::new();
+    let number = full.policy.number;
+    if full.assignments.is_empty() && full.policy.workspace.is_none() {
+        told.push(format!(
+            "this policy is assigned to nobody and has no workspace_id: it holds for no one. Send role_ids, user_ids, groups, \
+             data_source_ids, workspace_ids or a workspace_id when it is made, or assign it with POST /policies/{number}/assignments."
+        ));
+    } else if !full.assignments.is_empty() && full.assignments.iter().all(|assignment| !assignment.is_active)
+    {
+        told.push(format!(
+            "all assignments of this policy are inactive: it holds for no one. Assign it with POST /policies/{number}/assignments."
+        ));
+    }
+    if full.rules.is_empty() {
+        told.push("this policy has no rules: it changes nothing. Send rules.".to_owned());
+    }
+    full.warnings.splice(0..0, told);
+    full
+}
