@@ -1,5 +1,8 @@
 //! The fact set of the built-in planner (`eval/prompts`): what it makes of 200 questions runs on what the engine is made of, and has the rows that
 //! hand-written statements have. `scripts/eval-prompts` tells the same by kinds of questions, for `docs/prompts.md`.
+//!
+//! Tables come the way of every question that is served: as discovery finds and the catalog stores them, described by `governed` and asked of
+//! by `planner`. What that way loses, such as whether a column may be empty, is lost here too.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,11 +12,22 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Float64Type, Schema as Columns, TimeUnit};
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::common::{ScalarValue, TableReference};
 use datafusion::datasource::MemTable;
 use datafusion::prelude::SessionContext;
 use serde_json::Value;
-use tidegate_planner::{Answer, ColumnId, Kind, MemoryValues, Parameter, Plan, Request, Schema, plan};
+use tidegate_catalog::schemas::read::{StoredColumn, StoredTable};
+use tidegate_connect::{Column, ForeignKey};
+use tidegate_engine::RelationName;
+use tidegate_planner::{Answer, Kind, Parameter, Plan, Schema, Table};
+use tidegate_prompts::ports::{KnownValues, Question, Relation};
+
+use crate::governed::described;
+use crate::planner::answer;
+
+/// What the databases are called in SQL.
+const SOURCE: &str = "facts";
 
 /// Right ones of a hundred that were answered, at least.
 const PRECISION: usize = 99;
@@ -32,9 +46,9 @@ type Row = Vec<Cell>;
 
 /// One of the databases.
 struct Database {
-    schema: Schema,
-    values: MemoryValues,
-    today: jiff::civil::Date,
+    relations: Vec<Relation>,
+    values: Vec<KnownValues>,
+    now_micros: i64,
     engine: SessionContext,
 }
 
@@ -57,6 +71,49 @@ const fn type_of(kind: Kind) -> DataType {
         Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, None),
         Kind::Text | Kind::Instant | Kind::Other => DataType::Utf8,
     }
+}
+
+/// As PostgreSQL calls it.
+const fn type_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Integer => "bigint",
+        Kind::Decimal => "numeric(18,2)",
+        Kind::Double => "double precision",
+        Kind::Boolean => "boolean",
+        Kind::Date => "date",
+        Kind::Timestamp => "timestamp without time zone",
+        Kind::Text | Kind::Instant | Kind::Other => "text",
+    }
+}
+
+/// A table as discovery finds it, the catalog stores it, and questions are asked of it.
+fn relation(table: &Table) -> Relation {
+    let column = |(column, position): (&tidegate_planner::Column, u32)| {
+        let key = table.foreign_keys.iter().find(|key| key.columns.contains(&column.name));
+        StoredColumn::from(Column {
+            name: column.name.clone(),
+            type_name: type_name(column.kind).to_owned(),
+            position,
+            nullable: column.nullable,
+            primary_key: table.primary_key.contains(&column.name),
+            foreign_key: key.map(|key| ForeignKey {
+                schema: String::new(),
+                table: key.table[0].clone(),
+                column: key.references[0].clone(),
+            }),
+            default: None,
+            comment: column.comment.clone(),
+        })
+    };
+    let stored = StoredTable {
+        place: 0,
+        name: table.name().to_owned(),
+        kind: "BASE TABLE".to_owned(),
+        row_count: None,
+        comment: table.comment.clone(),
+        columns: table.columns.iter().zip(1..).map(column).collect(),
+    };
+    described(&RelationName::new(SOURCE, None, table.name()), &stored, true, |_| true)
 }
 
 fn scalar(parameter: &Parameter) -> ScalarValue {
@@ -96,7 +153,10 @@ impl Database {
     fn new(told: &Value) -> Self {
         let schema: Schema = serde_json::from_value(told["schema"].clone()).unwrap();
         let engine = SessionContext::new();
-        let mut values = MemoryValues::default();
+        let catalog = MemoryCatalogProvider::new();
+        catalog.register_schema(RelationName::NO_SCHEMA, Arc::new(MemorySchemaProvider::new())).unwrap();
+        engine.register_catalog(SOURCE, Arc::new(catalog));
+        let mut values = Vec::new();
         for (place, table) in schema.tables.iter().enumerate() {
             let name = table.path.last().unwrap();
             let rows = told["rows"][name].as_array().unwrap();
@@ -105,8 +165,8 @@ impl Database {
                 let texts: StringArray = rows.iter().map(|row| row[at].as_str()).collect();
                 if column.kind == Kind::Text {
                     let distinct: BTreeSet<&str> = texts.iter().flatten().collect();
-                    let id = ColumnId { table: place, column: at };
-                    distinct.into_iter().for_each(|value| values.add(id, value));
+                    let list = distinct.into_iter().map(str::to_owned).collect();
+                    values.push(KnownValues { relation: place, column: at, values: list });
                 }
                 fields.push(Field::new(&column.name, type_of(column.kind), true));
                 arrays.push(cast(&texts, &type_of(column.kind)).unwrap());
@@ -114,21 +174,18 @@ impl Database {
             let columns = Arc::new(Columns::new(fields));
             let batch = RecordBatch::try_new(Arc::clone(&columns), arrays).unwrap();
             let table = MemTable::try_new(columns, vec![vec![batch]]).unwrap();
-            engine.register_table(TableReference::bare(name.as_str()), Arc::new(table)).unwrap();
+            let full = TableReference::full(SOURCE, RelationName::NO_SCHEMA, name.as_str());
+            engine.register_table(full, Arc::new(table)).unwrap();
         }
-        let today = told["today"].as_str().unwrap().parse().unwrap();
-        Self { schema, values, today, engine }
+        let today: jiff::civil::Date = told["today"].as_str().unwrap().parse().unwrap();
+        let noon = today.at(12, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap();
+        let relations = schema.tables.iter().map(relation).collect();
+        Self { relations, values, now_micros: noon.timestamp().as_microsecond(), engine }
     }
 
     fn plan(&self, question: &str) -> Answer {
-        let zone = jiff::tz::TimeZone::UTC;
-        plan(&Request {
-            schema: &self.schema,
-            values: &self.values,
-            today: self.today,
-            zone: &zone,
-            question,
-        })
+        let Self { relations, values, now_micros, .. } = self;
+        answer(&Question { text: question, relations, values, now_micros: *now_micros })
     }
 
     async fn run(&self, plan: &Plan) -> Result<Vec<Row>, String> {

@@ -245,19 +245,29 @@ fn authorized(reader: &Reader) -> Result<Member, QueryFailure> {
 
 impl Known {
     fn described(&self) -> Relation {
-        let columns =
-            self.table.columns.iter().filter(|column| !self.resolved.hidden.contains_key(&column.name));
-        Relation {
-            source: self.name.source.clone(),
-            schema: self.name.schema.clone(),
-            table: self.name.table.clone(),
-            comment: self.table.comment.clone(),
-            columns: columns.map(column).collect(),
-        }
+        let is_seen = |column: &StoredColumn| !self.resolved.hidden.contains_key(&column.name);
+        described(&self.name, &self.table, self.relation.is_typed, is_seen)
     }
 }
 
-fn column(column: &StoredColumn) -> RelationColumn {
+/// A relation as questions are asked of it: what discovery found, as far as it is seen.
+pub(crate) fn described(
+    name: &RelationName,
+    table: &StoredTable,
+    is_typed: bool,
+    is_seen: impl Fn(&StoredColumn) -> bool,
+) -> Relation {
+    let columns = table.columns.iter().filter(|column| is_seen(column));
+    Relation {
+        source: name.source.clone(),
+        schema: name.schema.clone(),
+        table: name.table.clone(),
+        comment: table.comment.clone(),
+        columns: columns.map(|each| column(each, is_typed)).collect(),
+    }
+}
+
+fn column(column: &StoredColumn, is_typed: bool) -> RelationColumn {
     let references = column.foreign_key.clone().map(|(schema, table, other)| {
         let schema = if schema.is_empty() { RelationName::NO_SCHEMA.to_owned() } else { schema };
         (schema, table, other)
@@ -265,6 +275,8 @@ fn column(column: &StoredColumn) -> RelationColumn {
     RelationColumn {
         name: column.name.clone(),
         type_name: column.type_name.clone(),
+        nullable: column.nullable,
+        is_typed,
         comment: column.comment.clone(),
         primary_key: column.primary_key,
         references,

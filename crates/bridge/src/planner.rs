@@ -17,18 +17,7 @@ pub(crate) struct BuiltIn;
 
 impl Planner for BuiltIn {
     fn plan(&self, question: &Question<'_>) -> Result<Plan, NoPlan> {
-        let schema = Schema { tables: question.relations.iter().map(table).collect(), glossary: Vec::new() };
-        let mut values = MemoryValues::default();
-        for known in question.values {
-            let column = ColumnId { table: known.relation, column: known.column };
-            known.values.iter().for_each(|value| values.add(column, value));
-        }
-        let now = jiff::Timestamp::from_microsecond(question.now_micros).unwrap_or_default();
-        let zone = TimeZone::UTC;
-        let today = now.to_zoned(zone.clone()).date();
-        let request =
-            Request { schema: &schema, values: &values, today, zone: &zone, question: question.text };
-        match tidegate_planner::plan(&request) {
+        match answer(question) {
             Answer::Plan(plan) => Ok(Plan {
                 sql: plan.sql,
                 parameters: plan.parameters.into_iter().map(value).collect(),
@@ -56,6 +45,27 @@ impl Planner for BuiltIn {
     }
 }
 
+/// What the planner makes of a question. The fact set is asked through this too, so that it measures what is served.
+pub(crate) fn answer(question: &Question<'_>) -> Answer {
+    let tables = question.relations.iter().map(|relation| table(relation, question.relations));
+    let schema = Schema { tables: tables.collect(), glossary: Vec::new() };
+    let mut values = MemoryValues::default();
+    for known in question.values {
+        let column = ColumnId { table: known.relation, column: known.column };
+        known.values.iter().for_each(|value| values.add(column, value));
+    }
+    let now = jiff::Timestamp::from_microsecond(question.now_micros).unwrap_or_default();
+    let zone = TimeZone::UTC;
+    let today = now.to_zoned(zone.clone()).date();
+    tidegate_planner::plan(&Request {
+        schema: &schema,
+        values: &values,
+        today,
+        zone: &zone,
+        question: question.text,
+    })
+}
+
 /// How a question was read, in words.
 fn told(reading: &Reading) -> String {
     let mut text = reading.summary.clone();
@@ -80,10 +90,26 @@ fn refused(refusal: Refusal) -> NoPlan {
         Reason::UnknownWords => {
             format!("These words are not understood: {}.", refusal.not_understood.join(", "))
         }
-        Reason::Ambiguous => "The question can be read in more than one way.".to_owned(),
+        Reason::Ambiguous => ambiguous(&refusal),
         Reason::NotSupported => "The words are known, but not what they ask together.".to_owned(),
     };
     NoPlan { message, not_understood: refusal.not_understood, suggestions: refusal.readings }
+}
+
+/// What ambiguous words can mean, and a question that says which.
+fn ambiguous(refusal: &Refusal) -> String {
+    let mut text = match (refusal.not_understood.first(), refusal.meanings.split_last()) {
+        (Some(words), Some((last, before))) if !before.is_empty() => {
+            format!("\"{words}\" can mean {} or {last}", before.join(", "))
+        }
+        _ => "The question can be read in more than one way".to_owned(),
+    };
+    let says = |reading: &&String| refusal.meanings.iter().any(|meaning| reading.contains(meaning.as_str()));
+    if let Some(reading) = refusal.readings.first().filter(says) {
+        text.push_str(&format!("; say for example \"{reading}\""));
+    }
+    text.push('.');
+    text
 }
 
 fn value(parameter: Parameter) -> Value {
@@ -98,14 +124,17 @@ fn value(parameter: Parameter) -> Value {
     }
 }
 
-fn table(relation: &Relation) -> Table {
+fn table(relation: &Relation, all: &[Relation]) -> Table {
     let path = |schema: &str, table: &str| vec![relation.source.clone(), schema.to_owned(), table.to_owned()];
     let foreign_key = |column: &RelationColumn| {
         let (schema, table, other) = column.references.as_ref()?;
+        // SQLite need not name the column: it is the other table's key.
+        let other =
+            if other.is_empty() { key_of(all, &relation.source, schema, table)? } else { other.as_str() };
         Some(ForeignKey {
             columns: vec![column.name.clone()],
             table: path(schema, table),
-            references: vec![other.clone()],
+            references: vec![other.to_owned()],
         })
     };
     Table {
@@ -123,11 +152,22 @@ fn table(relation: &Relation) -> Table {
     }
 }
 
+/// The column that is the key of a relation, if it is one.
+fn key_of<'r>(all: &'r [Relation], source: &str, schema: &str, table: &str) -> Option<&'r str> {
+    let found =
+        all.iter().find(|each| each.source == source && each.schema == schema && each.table == table)?;
+    let mut keys = found.columns.iter().filter(|column| column.primary_key);
+    let key = keys.next()?;
+    keys.next().is_none().then_some(key.name.as_str())
+}
+
 fn column(column: &RelationColumn) -> Column {
     Column {
         name: column.name.clone(),
         kind: kind(&column.type_name),
-        nullable: true,
+        // A key is there, though SQLite does not say so.
+        nullable: column.nullable && !column.primary_key,
+        untyped: !column.is_typed,
         comment: column.comment.clone(),
     }
 }

@@ -44,8 +44,11 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     pub reason: Reason,
-    /// The words that were not understood, or do not fit where they stand.
+    /// Words of the question: those that were not understood, or do not fit where they stand.
     pub not_understood: Vec<String>,
+    /// Columns that these words may mean, where they mean several.
+    #[serde(default)]
+    pub meanings: Vec<String>,
     /// Up to three questions near this one that have an answer.
     pub readings: Vec<String>,
 }

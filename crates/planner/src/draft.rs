@@ -3,6 +3,7 @@
 use crate::dates::{Range, Unit};
 use crate::items::{Aggregate, Direction};
 use crate::lexicon::{ColumnRef, TableRef};
+use crate::schema::ColumnId;
 
 /// Columns that a phrase may mean.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +16,7 @@ pub(crate) struct Slot {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Test {
     /// One of these values; per column, since a phrase may be a value of several.
-    Values(Vec<(crate::schema::ColumnId, String)>),
+    Values(Vec<(ColumnId, String)>),
     Compare(String, String),
     Between(String, String),
     True,
@@ -87,11 +88,15 @@ pub(crate) struct Draft {
     pub(crate) dimensions: Vec<Dimension>,
     pub(crate) filters: Vec<Filter>,
     pub(crate) spans: Vec<Span>,
+    /// The date that periods and spans are of ("per month of placed_on").
+    pub(crate) dated: Option<Slot>,
     pub(crate) ids: Vec<(TableRef, String)>,
     pub(crate) having: Option<(String, String, TableRef)>,
     pub(crate) without: Vec<TableRef>,
     pub(crate) metric: Option<(Metric, Direction)>,
     pub(crate) top: Option<Direction>,
+    /// The top is one of size ("largest"), which an amount may tell.
+    pub(crate) sized: bool,
     pub(crate) limit: Option<u32>,
     /// "New customers": only with a span or a period.
     pub(crate) new: bool,
@@ -114,11 +119,13 @@ impl Default for Draft {
             dimensions: Vec::new(),
             filters: Vec::new(),
             spans: Vec::new(),
+            dated: None,
             ids: Vec::new(),
             having: None,
             without: Vec::new(),
             metric: None,
             top: None,
+            sized: false,
             limit: None,
             new: false,
             plural: false,
@@ -136,6 +143,8 @@ pub(crate) enum Why {
     Unknown(Vec<String>),
     /// Words that may mean several things.
     Ambiguous(String),
+    /// Words of time, and the dates that they may be of.
+    Undated(String, Vec<ColumnId>),
     /// Words that are known, but not in this place.
     Unfit(String),
     /// No table is asked about.
@@ -147,7 +156,7 @@ impl Why {
     pub(crate) fn words(&self) -> Vec<String> {
         match self {
             Self::Unknown(words) => words.clone(),
-            Self::Ambiguous(words) | Self::Unfit(words) => vec![words.clone()],
+            Self::Ambiguous(words) | Self::Undated(words, _) | Self::Unfit(words) => vec![words.clone()],
             Self::Nothing => Vec::new(),
         }
     }

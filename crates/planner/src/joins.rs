@@ -1,6 +1,6 @@
 //! Ways from a table along its foreign keys to the tables they refer to: each row there belongs to many here, so nothing is counted twice.
 
-use crate::schema::Schema;
+use crate::schema::{Schema, Table};
 
 /// A foreign key: the table that has it and its place there.
 pub(crate) type Edge = (usize, usize);
@@ -86,6 +86,11 @@ pub(crate) fn target(schema: &Schema, edge: Edge) -> Option<usize> {
 /// The foreign keys of one table that refer to another.
 pub(crate) fn between(schema: &Schema, from: usize, to: usize) -> Vec<Edge> {
     edges(schema, from).filter(|edge| target(schema, *edge) == Some(to)).collect()
+}
+
+/// Whether rows belong to what a key refers to. Where the source does not say which columns may be empty, a key is taken at its word.
+pub(crate) fn belongs(schema: &Schema, edge: Edge) -> bool {
+    !is_optional(schema, edge) || !schema.table(edge.0).is_some_and(Table::tells_nulls)
 }
 
 /// Whether rows may lack what a key refers to.

@@ -10,6 +10,7 @@
 #![expect(missing_docs, reason = "fields and variants whose names say it all")]
 
 mod answer;
+mod asked;
 pub mod chart;
 mod dates;
 mod draft;
@@ -56,8 +57,10 @@ pub struct Request<'a> {
 /// Plans a question. Never fails: what cannot be answered is a refusal.
 pub fn plan(request: &Request<'_>) -> Answer {
     let vocabulary = Vocabulary::english();
-    let refusal =
-        |reason| Answer::Refusal(Refusal { reason, not_understood: Vec::new(), readings: Vec::new() });
+    let refusal = |reason| {
+        let (not_understood, meanings, readings) = (Vec::new(), Vec::new(), Vec::new());
+        Answer::Refusal(Refusal { reason, not_understood, meanings, readings })
+    };
     if request.question.len() > LONGEST_QUESTION {
         return refusal(Reason::TooLong);
     }
@@ -75,11 +78,12 @@ pub fn plan(request: &Request<'_>) -> Answer {
         Err(why) => Answer::Refusal(Refusal {
             reason: match why {
                 Why::Unknown(_) => Reason::UnknownWords,
-                Why::Ambiguous(_) => Reason::Ambiguous,
+                Why::Ambiguous(_) | Why::Undated(..) => Reason::Ambiguous,
                 Why::Unfit(_) | Why::Nothing => Reason::NotSupported,
             },
             readings: planner.readings(&words, &why),
-            not_understood: why.words(),
+            not_understood: planner.asked(&words, &why),
+            meanings: planner.meanings(&words, &why),
         }),
     }
 }

@@ -35,6 +35,9 @@ pub struct Column {
     pub kind: Kind,
     #[serde(default)]
     pub nullable: bool,
+    /// The type is only declared, and the engine reads what is in the column: dates of SQLite are text to it.
+    #[serde(default)]
+    pub untyped: bool,
     /// Free text. What follows "Also called" are names of the column.
     #[serde(default)]
     pub comment: Option<String>,
@@ -93,6 +96,11 @@ impl Table {
     pub fn is_key(&self, column: &str) -> bool {
         self.primary_key.iter().any(|key| key == column)
             || self.foreign_keys.iter().any(|key| key.columns.iter().any(|each| each == column))
+    }
+
+    /// Whether the source says of columns whether they may be empty. One that says it of none beside the key, such as a file, says nothing.
+    pub fn tells_nulls(&self) -> bool {
+        self.columns.iter().any(|column| !column.nullable && !self.primary_key.contains(&column.name))
     }
 
     /// The place of a column.

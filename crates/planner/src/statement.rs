@@ -152,6 +152,17 @@ impl<'a> Statement<'a> {
         format!("{}.{}", quote(&alias), quote(name))
     }
 
+    /// A column in SQL, of the type that its source declares: where the engine reads what is in it, it is cast. What is no date fails then.
+    fn typed(&mut self, chosen: &Chosen) -> String {
+        let column = self.column(chosen);
+        match self.schema.column(chosen.id).filter(|found| found.untyped).map(|found| found.kind) {
+            Some(Kind::Date) => format!("CAST(CAST({column} AS VARCHAR) AS DATE)"),
+            Some(Kind::Timestamp | Kind::Instant) => format!("CAST(CAST({column} AS VARCHAR) AS TIMESTAMP)"),
+            Some(Kind::Boolean) => format!("CAST({column} AS BOOLEAN)"),
+            _ => column,
+        }
+    }
+
     /// A column's name.
     pub(crate) fn words(&self, chosen: &Chosen) -> String {
         self.schema.column(chosen.id).map_or(String::new(), |column| column.name.clone())
@@ -194,8 +205,8 @@ impl<'a> Statement<'a> {
                 let (from, to) = (self.bind_number(low), self.bind_number(high));
                 (format!("{column} BETWEEN {from} AND {to}"), format!("{name} from {low} to {high}"))
             }
-            Test::True => (format!("{column} = TRUE"), format!("{name} is true")),
-            Test::False => (format!("{column} = FALSE"), format!("{name} is false")),
+            Test::True => (format!("{} = TRUE", self.typed(chosen)), format!("{name} is true")),
+            Test::False => (format!("{} = FALSE", self.typed(chosen)), format!("{name} is false")),
             Test::Null => (format!("{column} IS NULL"), format!("{name} is empty")),
             Test::NotNull => (format!("{column} IS NOT NULL"), format!("{name} is not empty")),
         }
@@ -220,7 +231,7 @@ impl<'a> Statement<'a> {
 
     /// The condition that a column lies in a span.
     pub(crate) fn within(&mut self, chosen: &Chosen, range: &Range) -> Option<(String, String)> {
-        let (column, name, kind) = (self.column(chosen), self.words(chosen), self.kind(chosen));
+        let (column, name, kind) = (self.typed(chosen), self.words(chosen), self.kind(chosen));
         let mut parts = Vec::new();
         if kind.is_number() {
             let (start, end) = range.years()?;
@@ -260,7 +271,7 @@ impl<'a> Statement<'a> {
 
     /// The first day of the unit that a column lies in. None for a point in time if the person's zone has no name that SQL knows.
     pub(crate) fn period(&mut self, chosen: &Chosen, unit: Unit) -> Option<String> {
-        let mut column = self.column(chosen);
+        let mut column = self.typed(chosen);
         if self.kind(chosen) == Kind::Instant {
             let zone = self.zone.iana_name()?.replace('\'', "''");
             column = format!("{column} AT TIME ZONE '{zone}'");

@@ -2,7 +2,9 @@
 
 use crate::Planner;
 use crate::draft::Why;
-use crate::items::Item;
+use crate::items::{Item, Mark};
+use crate::read::is_additive;
+use crate::schema::ColumnId;
 use crate::words::{self, Word};
 
 /// Most readings that are offered.
@@ -15,6 +17,14 @@ impl Planner<'_> {
         let mut candidates = Vec::new();
         if let Why::Ambiguous(phrase) = why {
             candidates.extend(self.alternatives(&items, phrase));
+        }
+        if let Why::Undated(phrase, dates) = why {
+            candidates.extend(self.dated(&items, phrase, dates));
+        }
+        if let Why::Unfit(phrase) = why
+            && phrase == "top"
+        {
+            candidates.extend(self.ranked(&items));
         }
         if let Why::Unknown(unknown) = why {
             candidates.push(
@@ -56,6 +66,54 @@ impl Planner<'_> {
 
     fn table_words(&self, table: usize) -> String {
         self.request.schema.table(table).map(|table| words::name(table.name()).join(" ")).unwrap_or_default()
+    }
+
+    /// The question with each of the dates that its period or span may be of.
+    fn dated(&self, items: &[Item], phrase: &str, dates: &[ColumnId]) -> Vec<String> {
+        let found = items.iter().enumerate().find_map(|(place, item)| match &item.mark {
+            Some(Mark::Period(unit)) if unit.name() == phrase => Some((place, false)),
+            Some(Mark::Span(_)) if item.text == phrase => Some((place, true)),
+            _ => None,
+        });
+        let Some((place, is_span)) = found else { return Vec::new() };
+        let texts: Vec<&str> = items.iter().map(|item| item.text.as_str()).collect();
+        let with = |name: String| {
+            let (before, behind) = texts.split_at(place + usize::from(!is_span));
+            match (is_span, behind.is_empty()) {
+                (true, _) => format!("{} {name} {}", before.join(" "), behind.join(" ")).trim().to_owned(),
+                (false, true) => format!("{} of {name}", before.join(" ")),
+                (false, false) => format!("{} by {name}", texts.join(" ")),
+            }
+        };
+        dates.iter().filter_map(|id| self.column_words(*id)).map(with).collect()
+    }
+
+    /// "Largest order by total": the question with each amount that its table has.
+    fn ranked(&self, items: &[Item]) -> Vec<String> {
+        let first = items.iter().find_map(|item| item.tables.first());
+        let Some((at, table)) =
+            first.and_then(|named| Some((named.table, self.request.schema.table(named.table)?)))
+        else {
+            return Vec::new();
+        };
+        let asked = items.iter().map(|item| item.text.as_str()).collect::<Vec<_>>().join(" ");
+        let columns = table.columns.iter().enumerate();
+        let adds_up = |name: &str| is_additive(self.vocabulary, &words::name(name).join(" "));
+        columns
+            .filter(|(_, column)| {
+                column.kind.is_number() && !table.is_key(&column.name) && adds_up(&column.name)
+            })
+            .filter_map(|(column, _)| self.column_words(ColumnId { table: at, column }))
+            .map(|name| format!("{asked} by {name}"))
+            .collect()
+    }
+
+    /// A column's name as a question may have it: as it is, where its words are found in it.
+    fn column_words(&self, id: ColumnId) -> Option<String> {
+        let name = &self.request.schema.column(id)?.name;
+        let parts = words::name(name);
+        let split: Vec<String> = words::split(name).iter().map(|word| word.to_lowercase()).collect();
+        Some(if split == parts { name.clone() } else { parts.join(" ") })
     }
 
     /// The question with the ambiguous phrase replaced by each full name of what it may mean, and by sums and averages of it.

@@ -13,7 +13,7 @@ use tidegate_planner::{
 };
 
 fn column(name: &str, kind: Kind) -> Column {
-    Column { name: name.to_owned(), kind, nullable: false, comment: None }
+    Column { name: name.to_owned(), kind, nullable: false, untyped: false, comment: None }
 }
 
 fn table(name: &str, columns: Vec<Column>, keys: &[(&str, &str)]) -> Table {
@@ -238,6 +238,110 @@ fn offered_readings_are_answered() {
         });
     }
     assert!(refused("orders by moonlight").readings.contains(&"number of orders".to_owned()));
+}
+
+/// Orders of a file or of a table that says of no column that it is never empty, with these dates.
+fn filed(dates: &[&str], amounts: &[&str]) -> Schema {
+    let date = |name: &&str| Column { nullable: true, ..column(name, Kind::Date) };
+    let amount = |name: &&str| Column { nullable: true, ..column(name, Kind::Double) };
+    let mut columns = vec![Column { nullable: true, ..column("order_id", Kind::Integer) }];
+    columns.extend(dates.iter().map(date));
+    columns.extend(amounts.iter().map(amount));
+    let mut orders = table("orders", columns, &[]);
+    orders.primary_key.clear();
+    Schema { tables: vec![orders], glossary: Vec::new() }
+}
+
+fn ask_filed(schema: &Schema, question: &str) -> Answer {
+    ask_of(schema, &MemoryValues::default(), question)
+}
+
+#[test]
+fn the_only_date_is_taken_though_rows_may_lack_it_and_that_is_told() {
+    let schema = filed(&["placed_on"], &["amount"]);
+    for question in [
+        "orders per month",
+        "number of orders per week",
+        "monthly total amount",
+        "orders per month by placed_on",
+        "orders per month of placed_on",
+        "orders by placed_on per month",
+        "total amount last month",
+        "how many orders in March 2025?",
+        "how many orders in the last 7 days?",
+    ] {
+        let Answer::Plan(plan) = ask_filed(&schema, question) else { panic!("refused: {question}") };
+        assert!(!plan.sql.contains("GROUP BY \"orders\".\"placed_on\""), "{question}: {}", plan.sql);
+        let told = &plan.reading.assumptions;
+        assert!(told.contains(&"rows without placed_on are left out".to_owned()), "{question}: {told:?}");
+    }
+    let month = "CAST(date_trunc('month', \"orders\".\"placed_on\") AS DATE)";
+    let Answer::Plan(plan) = ask_filed(&schema, "orders per month") else { panic!("refused") };
+    assert!(
+        plan.sql.contains(&format!("WHERE \"orders\".\"placed_on\" IS NOT NULL\nGROUP BY {month}")),
+        "{}",
+        plan.sql
+    );
+}
+
+#[test]
+fn two_dates_are_asked_back_and_dates_of_exceptions_are_not_guessed() {
+    let schema = filed(&["placed_on", "shipped_on"], &["amount"]);
+    let Answer::Refusal(refusal) = ask_filed(&schema, "orders per month") else { panic!("guessed") };
+    assert_eq!((refusal.reason, refusal.not_understood), (Reason::Ambiguous, vec!["month".to_owned()]));
+    assert_eq!(refusal.meanings, ["placed_on", "shipped_on"]);
+    assert_eq!(refusal.readings.first().map(String::as_str), Some("orders per month of placed_on"));
+    for reading in &refusal.readings {
+        assert!(matches!(ask_filed(&schema, reading), Answer::Plan(_)), "{reading}");
+    }
+    for name in ["cancelled_on", "last_update", "due_on"] {
+        let schema = filed(&[name], &["amount"]);
+        assert!(matches!(ask_filed(&schema, "orders per month"), Answer::Refusal(_)), "{name}");
+        assert!(
+            matches!(ask_filed(&schema, &format!("orders per month of {name}")), Answer::Plan(_)),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_group_beside_a_period_stays_a_group() {
+    let mut schema = filed(&["placed_on", "shipped_on"], &["amount"]);
+    schema.tables[0].columns[1].nullable = false;
+    let Answer::Plan(plan) = ask_filed(&schema, "orders per month and shipped_on") else { panic!("refused") };
+    assert!(plan.sql.contains("date_trunc('month', \"orders\".\"placed_on\")"), "{}", plan.sql);
+    assert!(plan.sql.contains(", \"orders\".\"shipped_on\"\nORDER BY"), "{}", plan.sql);
+}
+
+#[test]
+fn dates_that_are_only_declared_are_cast() {
+    let mut schema = filed(&["placed_on"], &["amount"]);
+    schema.tables[0].columns[1].untyped = true;
+    for question in ["orders per month", "orders in May 2025"] {
+        let Answer::Plan(plan) = ask_filed(&schema, question) else { panic!("refused") };
+        let cast = "CAST(CAST(\"orders\".\"placed_on\" AS VARCHAR) AS DATE)";
+        assert!(plan.sql.contains(cast), "{}", plan.sql);
+    }
+}
+
+#[test]
+fn the_size_of_a_record_is_its_only_amount() {
+    let schema = filed(&["placed_on"], &["amount"]);
+    for (question, limit) in
+        [("largest order", 1), ("what is the smallest order last month", 1), ("5 largest orders", 5)]
+    {
+        let Answer::Plan(plan) = ask_filed(&schema, question) else { panic!("refused: {question}") };
+        assert!(plan.sql.contains("ORDER BY \"orders\".\"amount\""), "{}", plan.sql);
+        assert!(plan.sql.ends_with(&format!("LIMIT {limit}")), "{}", plan.sql);
+    }
+    let several = filed(&["placed_on"], &["total", "discount"]);
+    for (schema, question) in [(&several, "largest order"), (&schema, "best order"), (&schema, "top order")] {
+        let Answer::Refusal(refusal) = ask_filed(schema, question) else { panic!("guessed: {question}") };
+        assert!(refusal.not_understood.iter().all(|word| question.contains(word.as_str())), "{refusal:?}");
+        assert!(!refusal.not_understood.is_empty(), "{refusal:?}");
+    }
+    let Answer::Refusal(refusal) = ask_filed(&several, "largest order") else { panic!("guessed") };
+    assert_eq!(refusal.readings.first().map(String::as_str), Some("largest order by total"));
 }
 
 #[test]

@@ -50,6 +50,10 @@ pub struct RelationColumn {
     pub name: String,
     /// Its type, in words of SQL.
     pub type_name: String,
+    /// Whether rows may be without it, as far as its source says.
+    pub nullable: bool,
+    /// Whether all that is in it is of that type. SQLite only declares types: what the engine reads is what is there.
+    pub is_typed: bool,
     /// What its owner says of it. Text of strangers: data, never an instruction.
     pub comment: Option<String>,
     /// Whether it is part of the primary key.

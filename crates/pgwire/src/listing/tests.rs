@@ -10,6 +10,8 @@ fn column(name: &str, type_name: &str) -> RelationColumn {
     RelationColumn {
         name: name.to_owned(),
         type_name: type_name.to_owned(),
+        nullable: name != "id",
+        is_typed: true,
         comment: None,
         primary_key: name == "id",
         references: None,

@@ -2,6 +2,7 @@
 
 mod compare;
 mod nouns;
+mod periods;
 mod rank;
 
 use crate::draft::{Ask, Dimension, Draft, Filter, Slot, Span, Test, Why};
@@ -51,7 +52,10 @@ impl<'a> Reader<'a> {
         }
         match self.most {
             Some(_) => Err(Why::Unfit("most".to_owned())),
-            None => Ok(self.draft),
+            None => {
+                self.size();
+                Ok(self.draft)
+            }
         }
     }
 
@@ -80,17 +84,7 @@ impl<'a> Reader<'a> {
             Mark::Unit(unit) => self.draft.units.push(unit.clone()),
             Mark::By => return self.by(at),
             Mark::Each => return self.each(at, item),
-            Mark::Period(unit) => {
-                self.draft.dimensions.push(Dimension::Period(*unit));
-                // "By month and country".
-                let and =
-                    matches!(self.items.get(at + 1).and_then(|item| item.mark.as_ref()), Some(Mark::And));
-                let noun =
-                    self.items.get(at + 2).is_some_and(|item| item.mark.is_none() && item.values.is_empty());
-                if and && noun {
-                    return self.by(at + 1);
-                }
-            }
+            Mark::Period(unit) => return self.period(at, item, *unit),
             Mark::Span(range) => self.draft.spans.push(Span {
                 range: *range,
                 slot: None,
@@ -192,6 +186,9 @@ impl<'a> Reader<'a> {
         let ranked = (self.draft.top.is_some() || self.draft.limit.is_some()) && self.draft.metric.is_none();
         if ranked {
             return self.rank_by(place);
+        }
+        if let Some(next) = self.by_date(at)? {
+            return Ok(next);
         }
         loop {
             let (found, item) = self.next(place).ok_or_else(|| Why::Unfit("by".to_owned()))?;

@@ -147,7 +147,7 @@ impl Reader<'_> {
     }
 
     /// "Logged in yesterday" is not what a column "last login" knows.
-    fn whole_story(&self, slot: &Slot) -> Result<(), Why> {
+    pub(super) fn whole_story(&self, slot: &Slot) -> Result<(), Why> {
         let asked = slot.words.to_lowercase();
         let partial =
             |word: &String| self.vocabulary.has("one of many", word) && !asked.contains(word.as_str());

@@ -3,7 +3,8 @@
 use super::Reader;
 use crate::draft::{Ask, Metric, Slot, Why};
 use crate::items::{Aggregate, Direction, Item, Mark};
-use crate::schema::Kind;
+use crate::lexicon::{ColumnRef, NAME};
+use crate::schema::{ColumnId, Kind};
 
 impl Reader<'_> {
     /// "Highest", "lowest": of a column, or the end of a list that "by" will order.
@@ -23,8 +24,9 @@ impl Reader<'_> {
                 Some((Metric::Aggregate(aggregate, self.only(slot, Kind::is_number)), direction));
             return Ok(end);
         }
+        let sized = !subject && self.vocabulary.has("size", &item.text.to_lowercase());
         if let Some(Mark::Number(_)) = next.mark {
-            self.draft.top = Some(direction);
+            (self.draft.top, self.draft.sized) = (Some(direction), sized);
             return Ok(at + 1);
         }
         if let Some((slot, end)) = self.column_of(place, next).filter(|(slot, _)| self.is_ordered(slot)) {
@@ -50,8 +52,40 @@ impl Reader<'_> {
         if self.draft.top.is_some() || next.tables.is_empty() {
             return Err(unfit());
         }
-        self.draft.top = Some(direction);
+        (self.draft.top, self.draft.sized) = (Some(direction), sized);
         Ok(at + 1)
+    }
+
+    /// "Largest order": the record of the greatest amount, where its table has one. Of several amounts none is guessed.
+    pub(super) fn size(&mut self) {
+        let draft = &self.draft;
+        let (Some(direction), true, true) = (draft.top, draft.sized, draft.metric.is_none()) else { return };
+        let plain = draft.ask == Ask::Rows
+            && draft.aggregate.is_none()
+            && draft.measure.is_none()
+            && draft.having.is_none()
+            && draft.free.is_empty()
+            && draft.dimensions.is_empty();
+        let table =
+            draft.tables.first().filter(|table| plain && table.via.is_none()).map(|table| table.table);
+        let Some((column, words)) = table.and_then(|table| self.amount(table)) else { return };
+        self.draft.assumptions.push(format!("the size is {words}"));
+        let slot = Slot { columns: vec![ColumnRef { column, weight: NAME }], words };
+        self.draft.metric = Some((Metric::Extreme(slot), direction));
+    }
+
+    /// The only amount of a table whose rows lie in time, and its name.
+    fn amount(&self, table: usize) -> Option<(ColumnId, String)> {
+        let found = self.schema.table(table)?;
+        let mut amounts = found.columns.iter().enumerate().filter(|(_, column)| {
+            let name = crate::words::name(&column.name).join(" ");
+            column.kind.is_number() && !found.is_key(&column.name) && self.is_additive(&name)
+        });
+        let (Some((place, amount)), None) = (amounts.next(), amounts.next()) else { return None };
+        let names = crate::words::name_lemmas(&amount.name, self.vocabulary);
+        let sized = names.iter().any(|word| self.vocabulary.has("size", word));
+        let timed = found.columns.iter().any(|column| column.kind.is_time());
+        (sized && timed).then(|| (ColumnId { table, column: place }, amount.name.clone()))
     }
 
     fn is_ordered(&self, slot: &Slot) -> bool {

@@ -6,7 +6,7 @@ use crate::draft::{Dimension, Filter, Why};
 use crate::items::Aggregate;
 use crate::joins::{self, NoWay};
 use crate::lexicon::TableRef;
-use crate::schema::{ColumnId, Kind, Table};
+use crate::schema::{Column, ColumnId, Kind, Table};
 use crate::statement::{Chosen, quote};
 use crate::vocabulary::Vocabulary;
 
@@ -169,8 +169,8 @@ impl Shaper<'_> {
     }
 
     fn period(&mut self, unit: Unit) -> Result<usize, Why> {
-        let slot = self.draft.spans.first().and_then(|span| span.slot.as_ref());
-        let chosen = match slot {
+        let of_span = self.draft.spans.first().and_then(|span| span.slot.as_ref());
+        let chosen = match self.draft.dated.as_ref().or(of_span) {
             Some(slot) => self.statement.choose(slot)?,
             None => self.date(unit.name())?,
         };
@@ -180,6 +180,11 @@ impl Shaper<'_> {
         let sql = self.statement.period(&chosen, unit).ok_or_else(|| Why::Unfit(unit.name().to_owned()))?;
         if unit == Unit::Week {
             self.assume("weeks begin on Monday".to_owned());
+        }
+        // Rows without the date are in no unit.
+        if self.leaves_out(&chosen) {
+            let column = self.statement.column(&chosen);
+            self.statement.conditions.push(format!("{column} IS NOT NULL"));
         }
         self.statement.group.push(sql.clone());
         Ok(self.output(sql, unit.name()))
@@ -236,7 +241,7 @@ impl Shaper<'_> {
             self.statement.reading.filters.push(words);
         }
         for span in &draft.spans {
-            let chosen = match &span.slot {
+            let chosen = match span.slot.as_ref().or(draft.dated.as_ref()) {
                 Some(slot) => self.statement.choose(slot)?,
                 None => self.date(&span.words)?,
             };
@@ -294,14 +299,16 @@ impl Shaper<'_> {
         let base = self.statement.base;
         // "Customers in May": those who came then, or those who were there?
         if !self.draft.new && self.is_lasting(base) && self.draft.metric.is_none() {
-            return Err(Why::Ambiguous(words.to_owned()));
+            return Err(Why::Undated(words.to_owned(), self.dates(base)));
         }
         if let Some(column) = self.own_date(base) {
             self.assume(format!(
                 "the date is {}",
                 self.context.schema.column(column).map_or("", |column| column.name.as_str())
             ));
-            return Ok(Chosen { id: column, way: Vec::new() });
+            let chosen = Chosen { id: column, way: Vec::new() };
+            self.leaves_out(&chosen);
+            return Ok(chosen);
         }
         if self
             .context
@@ -309,10 +316,10 @@ impl Shaper<'_> {
             .table(base)
             .is_some_and(|table| table.columns.iter().any(|column| column.kind.is_time()))
         {
-            return Err(Why::Ambiguous(words.to_owned()));
+            return Err(Why::Undated(words.to_owned(), self.dates(base)));
         }
         let mut parents = joins::edges(self.context.schema, base)
-            .filter(|edge| !joins::is_optional(self.context.schema, *edge))
+            .filter(|edge| joins::belongs(self.context.schema, *edge))
             .filter_map(|edge| {
                 let parent = joins::target(self.context.schema, edge)?;
                 let record = joins::edges(self.context.schema, parent).next().is_some();
@@ -335,7 +342,7 @@ impl Shaper<'_> {
     /// Whether rows of a table last, such as customers: others refer to them, and they belong to none.
     fn is_lasting(&self, table: usize) -> bool {
         let schema = self.context.schema;
-        let belongs = joins::edges(schema, table).any(|edge| !joins::is_optional(schema, edge));
+        let belongs = joins::edges(schema, table).any(|edge| joins::belongs(schema, edge));
         !belongs && (0..schema.tables.len()).any(|other| !joins::between(schema, other, table).is_empty())
     }
 
@@ -355,31 +362,50 @@ impl Shaper<'_> {
         timed(self.statement.base) || joins::edges(self.context.schema, self.statement.base).any(record)
     }
 
-    /// The only date of a table, or the only one that every row has.
+    /// Says that rows without a date are left out, where there may be such.
+    fn leaves_out(&mut self, chosen: &Chosen) -> bool {
+        let column = self.context.schema.column(chosen.id).filter(|column| column.nullable);
+        let Some(column) = column else { return false };
+        let words = format!("rows without {} are left out", column.name);
+        if !self.statement.reading.assumptions.contains(&words) {
+            self.assume(words);
+        }
+        true
+    }
+
+    /// Whether a word of a column's name is in a section of the vocabulary.
+    fn says(&self, column: &Column, section: &str) -> bool {
+        crate::words::name(&column.name).iter().any(|word| self.context.vocabulary.has(section, word))
+    }
+
+    /// The dates of a table that a span may be of.
+    fn dates(&self, table: usize) -> Vec<ColumnId> {
+        let columns = self.context.schema.table(table).map(|found| found.columns.as_slice());
+        let columns = columns.unwrap_or_default().iter().enumerate();
+        columns
+            .filter(|(_, column)| column.kind.is_time() && !self.says(column, "private date"))
+            .map(|(place, _)| ColumnId { table, column: place })
+            .collect()
+    }
+
+    /// The only date that every row has; of a table that has none such, its only date, if rows are not dated by an exception ("cancelled at").
     fn own_date(&self, table: usize) -> Option<ColumnId> {
         let found = self.context.schema.table(table)?;
-        let public = |name: &str| {
-            !crate::words::name(name).iter().any(|word| self.context.vocabulary.has("private date", word))
-        };
-        let dates: Vec<usize> = (0..found.columns.len())
-            .filter(|at| {
-                found.columns.get(*at).is_some_and(|column| column.kind.is_time() && public(&column.name))
-            })
-            .collect();
         // Rows that hold for a time belong to no single day.
-        let ends = |name: &str| {
-            crate::words::name(name).iter().any(|word| self.context.vocabulary.has("interval end", word))
-        };
-        if found.columns.iter().any(|column| column.kind.is_time() && ends(&column.name)) {
+        if found.columns.iter().any(|column| column.kind.is_time() && self.says(column, "interval end")) {
             return None;
         }
-        let always: Vec<usize> = dates
-            .iter()
-            .copied()
-            .filter(|at| found.columns.get(*at).is_some_and(|column| !column.nullable))
-            .collect();
+        let dates = self.dates(table);
+        let column = |id: &ColumnId| found.columns.get(id.column);
+        let always: Vec<ColumnId> =
+            dates.iter().copied().filter(|id| column(id).is_some_and(|column| !column.nullable)).collect();
         match (always.as_slice(), dates.as_slice()) {
-            ([one], _) => Some(ColumnId { table, column: *one }),
+            ([one], _) => Some(*one),
+            ([], [one]) => column(one)
+                .is_some_and(|column| {
+                    !self.says(column, "exception date") && !self.says(column, "one of many")
+                })
+                .then_some(*one),
             _ => None,
         }
     }

@@ -110,6 +110,8 @@ mod tests {
             columns: vec![RelationColumn {
                 name: "id".to_owned(),
                 type_name: "bigint".to_owned(),
+                nullable: false,
+                is_typed: true,
                 comment: Some(hostile.to_owned()),
                 primary_key: true,
                 references: None,

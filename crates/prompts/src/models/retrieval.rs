@@ -136,6 +136,8 @@ mod tests {
         RelationColumn {
             name: name.to_owned(),
             type_name: "text".to_owned(),
+            nullable: true,
+            is_typed: true,
             comment: None,
             primary_key: false,
             references: None,

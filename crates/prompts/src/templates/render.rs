@@ -295,6 +295,8 @@ mod tests {
         let column = RelationColumn {
             name: "Odd \"name".to_owned(),
             type_name: "text".to_owned(),
+            nullable: true,
+            is_typed: true,
             comment: None,
             primary_key: false,
             references: None,

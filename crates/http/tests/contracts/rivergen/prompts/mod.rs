@@ -12,3 +12,4 @@ mod questions;
 mod script;
 mod streaming;
 mod templates;
+mod times;
