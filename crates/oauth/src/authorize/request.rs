@@ -149,8 +149,10 @@ impl Oauth {
         resolved: Resolved,
     ) -> Outcome<AuthorizationRequest, RequestRefused> {
         let parameters = &resolved.parameters;
-        let redirect_uri = parameters.redirect_uri.clone().filter(|uri| application.redirects_to(uri));
-        let redirect_uri = redirect_uri.ok_or_else(|| shown(ShownError::InvalidRedirectUri))?;
+        let sent = parameters.redirect_uri.as_deref();
+        let Some(redirect_uri) = sent.filter(|uri| application.redirects_to(uri)).map(str::to_owned) else {
+            return Err(shown(ShownError::InvalidRedirectUri(application.unregistered(sent))));
+        };
         if parameters.response_type.as_deref() != Some("code") {
             let text = "response_type must be `code`".to_owned();
             return Err(shown(ShownError::InvalidRequest(text)));

@@ -55,7 +55,7 @@ impl Acting<'_> {
             let sources = self.app.sources.as_ref();
             let told = check(&mut self.unit, (sources, organization), &scope, &mut called, &read).await?;
             match told {
-                Ok(told) => warnings.extend(told.into_iter().map(|text| format!("rules.{place}: {text}"))),
+                Ok(told) => warnings.extend(told.into_iter().map(|text| format!("rules[{place}]: {text}"))),
                 Err(error) => return refuse(bad(error)),
             }
         }
