@@ -235,14 +235,15 @@ on_both_engines! {
 
     async fn in_development_a_wrong_redirect_uri_stands_beside_the_registered_ones(engine: Engine) {
         let app = TestApp::builder(engine).http(|http| http.plain_cookies = true).start().await;
-        let (_, client) = shop(&app).await;
+        let (ada, client) = shop(&app).await;
         let wrong = parameters_with(&client, &[("redirect_uri", "http://localhost:18150/callback")]);
         let page = Window::new(&app).open(&address(&wrong)).await;
         page.assert_status(400);
         let told = format!("it sent http://localhost:18150/callback; registered: {CALLBACK}, http://127.0.0.1/callback");
         assert!(page.text.contains(&told), "{}", page.text);
         // A program is told no more than in production.
-        let answer = app.get(&address(&wrong)).bearer(&client.client_id).send().await;
+        let answer = app.get(&address(&wrong)).bearer(&ada.access_token).send().await;
+        answer.assert_status(400);
         assert!(!answer.text.contains("registered: "), "{}", answer.text);
     }
 
