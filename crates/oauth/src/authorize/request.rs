@@ -64,13 +64,14 @@ pub struct Prompt {
     pub consent: bool,
     /// Which account they want to use.
     pub select_account: bool,
-    /// To make an account (Initiating User Registration 1.0).
+    /// To make an account (Initiating User Registration 1.0). There is no page for that: they sign in, and the page says how people get
+    /// accounts. It is not announced.
     pub create: bool,
 }
 
 impl Prompt {
-    /// The values of `prompt` that are known.
-    pub const NAMES: [&'static str; 5] = ["none", "login", "consent", "select_account", "create"];
+    /// The values of `prompt` that are announced: those that have a page of their own, or need none.
+    pub const NAMES: [&'static str; 4] = ["none", "login", "consent", "select_account"];
 }
 
 /// An authorization request of an application that may make it, with a registered way back.

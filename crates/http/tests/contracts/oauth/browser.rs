@@ -233,6 +233,19 @@ on_both_engines! {
         assert_eq!(back["error_description"], "the application is not registered for the scope admin");
     }
 
+    /// Initiating User Registration 1.0, which is not announced: whoever asks for it is told on the page how people get accounts.
+    async fn who_is_to_make_an_account_is_told_where_they_come_from(app: TestApp) {
+        let (_, client) = shop(&app).await;
+        let window = Window::new(&app);
+        for prompt in ["", "create"] {
+            let page = window.open(&address(&parameters_with(&client, &[("prompt", prompt)]))).await;
+            page.assert_status(200);
+            assert_eq!(heading(&page), "Sign in");
+            assert!(page.text.contains("No account yet?"), "{}", page.text);
+        }
+        assert_eq!(window.open("/sign-up").await.status, 404);
+    }
+
     async fn in_development_a_wrong_redirect_uri_stands_beside_the_registered_ones(engine: Engine) {
         let app = TestApp::builder(engine).http(|http| http.plain_cookies = true).start().await;
         let (ada, client) = shop(&app).await;
