@@ -130,7 +130,7 @@ impl Violations {
 }
 
 /// A path with its places in brackets: `rules.0.rule_type` is `rules[0].rule_type`. Names stay as they are sent.
-pub(crate) fn path_of(field: &str) -> String {
+fn path_of(field: &str) -> String {
     let mut path = String::with_capacity(field.len() + 1);
     for name in field.split('.') {
         if !path.is_empty() && !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -243,7 +243,7 @@ impl Work<'_> {
     async fn clients_that_failed(&mut self, account: AccountId) -> Result<Vec<IpAddr>, Fault> {
         let failed = self.unit.audit().sign_ins(account, SignInFilter::Failure, FAILURES, 0).await?;
         let mut clients = Vec::new();
-        for client in failed.iter().filter_map(|event| event.ip.parse().ok()) {
+        for client in failed.iter().filter_map(|event| event.ip.parse::<IpAddr>().ok()) {
             if !clients.contains(&client) && clients.len() < CLIENTS {
                 clients.push(client);
             }

@@ -5,18 +5,24 @@ use tidegate_domain::Timestamp;
 use tidegate_identity::operator::accounts::AccountDetails;
 use tidegate_kernel::kept_out::{KeptOut, KeptOutBy};
 
+use crate::config::Config;
+
 /// A line for each limit that keeps it out just now, and what ends it.
-pub(super) fn kept_out_text(found: &AccountDetails, now: Timestamp) -> String {
+pub(super) fn kept_out_text(found: &AccountDetails, now: Timestamp, config: &Config) -> String {
     let login = found.summary.shown_login().unwrap_or_default();
     let line = |kept: &KeptOut| {
         let end = if kept.by.is_of_account() {
-            format!("tidegate user unlock {login}")
+            format!("`tidegate user unlock {login}`")
         } else {
             format!("it ends by itself; see {} in the configuration", kept.limit)
         };
         format!("\nKept out: {}, until {} ({end})", what(kept), clock(kept.until, now))
     };
-    found.kept_out.iter().map(line).collect()
+    let lines: String = found.kept_out.iter().map(line).collect();
+    // A server without a configuration is likely one of development, whose limits this command cannot know.
+    let may_differ = !lines.is_empty() && !config.dev && config.public_url.is_none();
+    let note = "\n  (by the limits that hold without --dev: a server started with --dev has a hundred times as much)";
+    if may_differ { lines + note } else { lines }
 }
 
 /// The same for programs.

@@ -38,7 +38,7 @@ pub(super) async fn run(config: &Config, command: User) -> Result<Answer, Failur
     let operator = operator(&opened);
     let answer = match command {
         User::List(command) => list(&opened, &operator, command).await,
-        User::Show(Named { account }) => show(&opened, &operator, &account).await,
+        User::Show(Named { account }) => show(config, &opened, &operator, &account).await,
         User::Create(command) => {
             let rule = &opened.kernel.settings().contracts.of_installation().password;
             let (password, is_made) = match typed {
@@ -203,12 +203,18 @@ fn summary(found: &AccountSummary) -> Value {
     })
 }
 
-async fn show(opened: &Opened, operator: &Operator, name: &AccountName) -> Result<Answer, Failure> {
+async fn show(
+    config: &Config,
+    opened: &Opened,
+    operator: &Operator,
+    name: &AccountName,
+) -> Result<Answer, Failure> {
     let found = opened.identity.show_account(operator, name).await.map_err(refusal)?;
-    Ok(Answer::new(shown_text(&found, opened.kernel.now()), shown_json(&found)))
+    let kept_out = kept_out_text(&found, opened.kernel.now(), config);
+    Ok(Answer::new(shown_text(&found, &kept_out), shown_json(&found)))
 }
 
-fn shown_text(found: &AccountDetails, now: Timestamp) -> String {
+fn shown_text(found: &AccountDetails, kept_out: &str) -> String {
     let AccountDetails { summary, identifiers, has_password, organizations, sessions, sign_ins, .. } = found;
     let identifiers: Vec<[String; 4]> = identifiers
         .iter()
@@ -239,7 +245,7 @@ fn shown_text(found: &AccountDetails, now: Timestamp) -> String {
         summary.number,
         summary.id,
         state(summary),
-        kept_out_text(found, now),
+        kept_out,
         summary.display_name,
         if *has_password { "yes" } else { "none" },
         summary.created_at.iso_seconds(),
