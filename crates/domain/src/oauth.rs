@@ -306,7 +306,7 @@ pub struct OauthRules {
     #[schemars(with = "u64")]
     #[default(Duration::from_secs(3_600))]
     pub id_token_lifetime: Duration,
-    /// Seconds an authorization code can be exchanged.
+    /// Seconds an authorization code can be exchanged. RiverGen's contract has ten minutes; OAuth 2.1 and FAPI 2.0 advise at most 60.
     #[serde(with = "seconds")]
     #[schemars(with = "u64")]
     #[default(Duration::from_secs(600))]

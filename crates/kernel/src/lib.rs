@@ -29,6 +29,7 @@ pub mod exchanged;
 pub mod fault;
 pub mod issue;
 pub mod jobs;
+pub mod kept_out;
 pub mod limit_key;
 pub mod lockout;
 mod logout;

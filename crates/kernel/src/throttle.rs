@@ -9,7 +9,6 @@ use tidegate_domain::{PhoneNumber, Timestamp};
 pub use crate::counted::Counted;
 use crate::counted::Scope;
 use crate::counted_client::CountedClient;
-use crate::counted_factor::{CountedFactor, FactorUse};
 use crate::fault::Fault;
 use crate::tables::known_networks::KEEP_NETWORKS;
 use crate::tables::limits::Attempts;
@@ -35,11 +34,11 @@ fn first_exceeded<A: Copy>(attempts: &[A], counts: &[Option<Exceeded>]) -> Optio
 }
 
 /// What an attempt is counted in.
-struct Bucket {
+pub(crate) struct Bucket {
     /// Its name in the store.
-    mac: [u8; 32],
+    pub(crate) mac: [u8; 32],
     /// Factor on the limit.
-    times: u32,
+    pub(crate) times: u32,
 }
 
 impl Kernel {
@@ -178,7 +177,7 @@ impl Kernel {
     }
 
     /// The buckets' names in the store: keyed hashes, because addresses are guessable and no reader of the table needs them.
-    fn buckets(&self, call: &Call, counted: Counted<'_>) -> Vec<Bucket> {
+    pub(crate) fn buckets(&self, call: &Call, counted: Counted<'_>) -> Vec<Bucket> {
         let (scope, name) = counted.name(call.profile.contract.as_str());
         let mac = |name: &str| self.vault.mac("rate limit", name.as_bytes());
         match scope {
@@ -273,35 +272,9 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Lets an account sign in again that wrong passwords or codes keep out, through all contracts. What one network used
-    /// up stays used up for that network: see `docs/operations.md`.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn unlock(&mut self, account: AccountId, logins: &[LoginName]) -> Result<(), Fault> {
-        self.clear(Counted::FailedCodeByAccount(account)).await?;
-        self.clear(Counted::Factor(CountedFactor::WrongInARow(account, FactorUse::SignIn))).await?;
-        for login in logins {
-            self.clear(Counted::FailedPasswordByLogin(login)).await?;
-            self.clear(Counted::FailedPhoneCode(login)).await?;
-            // Counted by contract.
-            for profile in self.kernel.settings.contracts.iter() {
-                let call = self.call.under(profile);
-                let buckets = self.kernel.bucket_names(&call, Counted::SignInByLogin(login));
-                self.clear_buckets(&buckets).await?;
-            }
-        }
-        Ok(())
-    }
-
     async fn clear(&mut self, counted: Counted<'_>) -> Result<(), Fault> {
-        let buckets = self.kernel.bucket_names(self.call, counted);
-        self.clear_buckets(&buckets).await
-    }
-
-    async fn clear_buckets(&mut self, buckets: &[[u8; 32]]) -> Result<(), Fault> {
-        for bucket in buckets {
-            self.unit.limits().clear(bucket).await?;
+        for bucket in self.kernel.bucket_names(self.call, counted) {
+            self.unit.limits().clear(&bucket).await?;
         }
         Ok(())
     }

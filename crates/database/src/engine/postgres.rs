@@ -144,7 +144,7 @@ pub(super) async fn follow(pool: PgPool, listening: PgPool, listener: Arc<dyn Ch
             Err(_) if pool.is_closed() => return,
             Err(error) => {
                 if let Some(times) = failures.failed() {
-                    let error = plain(&error);
+                    let error = why_lost(&listening, &error).await;
                     tracing::warn!(error, times, "lost the notifications of other nodes; trying again");
                 }
             }
@@ -152,6 +152,17 @@ pub(super) async fn follow(pool: PgPool, listening: PgPool, listener: Arc<dyn Ch
         listener.changed(Change::Everything);
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
+}
+
+/// Why the other nodes are not heard. A pool says only that time ran out: so the server is asked once more.
+async fn why_lost(listening: &PgPool, error: &sqlx::Error) -> String {
+    let connect = listening.connect_options();
+    let why = match error {
+        sqlx::Error::PoolTimedOut => opening::why_not(&connect).await,
+        sqlx::Error::Io(_) => Some(opening::said(&connect, error)),
+        _ => None,
+    };
+    why.unwrap_or_else(|| plain(error))
 }
 
 async fn follow_once(

@@ -97,8 +97,32 @@ pub(super) fn capitalized(text: &str) -> String {
     chars.next().map(|first| format!("{}{}", first.to_uppercase(), chars.as_str())).unwrap_or_default()
 }
 
-/// The text as a sentence, which the use cases' texts are not.
+/// The text as a sentence, which the use cases' texts are not. One that begins with the name of a field begins as that is sent.
 pub(super) fn sentence(text: &str) -> String {
+    let first = text.split([' ', ':']).next().unwrap_or_default();
+    if first.contains(['_', '[']) { stopped(text) } else { stopped(&capitalized(text)) }
+}
+
+/// The text with a full stop, where it has none.
+pub(super) fn stopped(text: &str) -> String {
     let stop = if text.is_empty() || text.ends_with(['.', '!', '?']) { "" } else { "." };
-    format!("{}{stop}", capitalized(text))
+    format!("{text}{stop}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_unless_a_name_begins_it() {
+        for (text, said) in [
+            ("the code is wrong", "The code is wrong."),
+            ("rules[0].rule_type: a policy has none", "rules[0].rule_type: a policy has none."),
+            ("redirect_uri is not registered", "redirect_uri is not registered."),
+            ("done!", "Done!"),
+            ("", ""),
+        ] {
+            assert_eq!(sentence(text), said);
+        }
+    }
 }

@@ -12,7 +12,7 @@ use tidegate_kernel::{Call, Fault, Refused};
 use tidegate_oauth::applications::{Application, MadeBy, origin};
 use tidegate_oauth::authorize::{
     Answer as Authorized, AuthorizationError, AuthorizationRequest, Decision, Parameters, Presence,
-    RequestRefused, ResponseMode,
+    RequestRefused, ResponseMode, ShownError,
 };
 use url::form_urlencoded::Serializer;
 
@@ -95,7 +95,7 @@ async fn kept(app: &App, visitor: &Visitor, query: &str) -> Option<Response> {
         Err(Refused::Rule(RequestRefused::SentBack(back))) => {
             sent_back(app, visitor, back.answer(app.oauth().issuer()))
         }
-        Err(Refused::Rule(RequestRefused::Shown(error))) => refused(app, visitor, &error.to_string()),
+        Err(Refused::Rule(RequestRefused::Shown(error))) => refused(app, visitor, &reason(app, &error)),
         Err(Refused::Fault(fault)) => failure(app, &visitor.headers, fault.into()),
     })
 }
@@ -152,7 +152,7 @@ async fn read(app: &App, call: &Call, query: &str) -> Result<AuthorizationReques
         Err(Refused::Rule(RequestRefused::SentBack(back))) => {
             Err(Unread::SentBack(back.answer(app.oauth().issuer())))
         }
-        Err(Refused::Rule(RequestRefused::Shown(error))) => Err(Unread::Shown(error.to_string())),
+        Err(Refused::Rule(RequestRefused::Shown(error))) => Err(Unread::Shown(reason(app, &error))),
         Err(Refused::Fault(fault)) => Err(Unread::Fault(fault)),
     }
 }
@@ -194,6 +194,16 @@ fn refused(app: &App, visitor: &Visitor, reason: &str) -> Response {
     page.texts.push(look.words.text("page.authorize.refused.text").to_owned());
     page.texts.push(look.words.fill("page.authorize.refused.reason", &[("reason", reason)]));
     page.answer(app, visitor, StatusCode::BAD_REQUEST)
+}
+
+/// The reason for the developer. In development it says what is registered, too: whoever asks is on the developer's machine.
+fn reason(app: &App, error: &ShownError) -> String {
+    match error {
+        ShownError::InvalidRedirectUri(unregistered) if app.http().plain_cookies => {
+            format!("{error}: {unregistered}")
+        }
+        error => error.to_string(),
+    }
 }
 
 /// What the person is asked.

@@ -194,21 +194,26 @@ impl Violations {
         parts.join("; ")
     }
 
-    /// The same with the fields as people say them: `new_password` is the new password.
-    pub(crate) fn spoken(&self) -> String {
+    /// The same with the paths of fields as programmers write them: `rules[0].rule_type`.
+    pub(crate) fn as_sent(&self) -> String {
         let parts: Vec<String> =
-            self.iter().map(|one| format!("{} {}", name_of(&one.field), one.message)).collect();
+            self.iter().map(|one| format!("{} {}", path_of(&one.field), one.message)).collect();
         parts.join("; ")
     }
 }
 
-/// What people call a field.
-fn name_of(field: &str) -> String {
-    let word = |word: &str| match word {
-        "id" | "mfa" | "otp" | "url" => word.to_ascii_uppercase(),
-        word => word.to_owned(),
-    };
-    field.split(['_', '.']).map(word).collect::<Vec<_>>().join(" ")
+/// A path with its places in brackets: `rules.0.rule_type` is `rules[0].rule_type`. Names stay as they are sent.
+fn path_of(field: &str) -> String {
+    let mut path = String::with_capacity(field.len() + 1);
+    for name in field.split('.') {
+        if !path.is_empty() && !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
+            path.extend(["[", name, "]"]);
+        } else {
+            let dot = if path.is_empty() { "" } else { "." };
+            path.extend([dot, name]);
+        }
+    }
+    path
 }
 
 /// Collects what is wrong while a body is read.
@@ -352,14 +357,14 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_called_what_people_call_them() {
+    fn fields_are_called_what_is_sent() {
         for (field, name) in [
-            ("new_password", "new password is required"),
-            ("otp_code", "OTP code is required"),
-            ("profile_image_url", "profile image URL is required"),
             ("email", "email is required"),
+            ("selected_data_source_ids", "selected_data_source_ids is required"),
+            ("rules.0.rule_type", "rules[0].rule_type is required"),
+            ("rules.12.rule_config.time_window", "rules[12].rule_config.time_window is required"),
         ] {
-            assert_eq!(Violations::of(field, "is required").spoken(), name);
+            assert_eq!(Violations::of(field, "is required").as_sent(), name);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Lists, shows, disables, enables, unlocks and deletes accounts for an operator, and ends their sessions.
 
+use std::net::IpAddr;
+
 use serde_json::json;
 use tidegate_domain::account::{MemberOrganization, Session};
 use tidegate_domain::audit::Action;
@@ -7,6 +9,7 @@ use tidegate_domain::id::AccountId;
 use tidegate_domain::session::EndReason;
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::kept_out::KeptOut;
 use tidegate_kernel::tables::audit::{SignInEvent, SignInFilter};
 
 use super::identifiers::logins;
@@ -17,6 +20,9 @@ use crate::{Identity, IdentityTables};
 
 /// Sign-ins shown of an account.
 const SIGN_INS: i64 = 10;
+/// The last failed sign-ins whose addresses are looked up among the limits, and how many addresses at most.
+const FAILURES: i64 = 100;
+const CLIENTS: usize = 10;
 
 /// An account as its operator sees it.
 #[derive(Clone, Debug)]
@@ -35,6 +41,8 @@ pub struct AccountDetails {
     pub sign_ins: Vec<SignInEvent>,
     /// The last replaced refresh tokens that were presented again, newest first: each ended its session.
     pub replays: Vec<SignInEvent>,
+    /// The limits that keep it out just now.
+    pub kept_out: Vec<KeptOut>,
 }
 
 impl Identity {
@@ -70,9 +78,12 @@ impl Identity {
         let Some(summary) = work.unit.installation().account(id).await? else {
             return refuse(OperatorError::NotFound);
         };
+        let identifiers = work.unit.installation().identifiers(id).await?;
+        let clients = work.clients_that_failed(id).await?;
         Ok(AccountDetails {
             summary,
-            identifiers: work.unit.installation().identifiers(id).await?,
+            kept_out: work.kernel().kept_out(id, &logins(&identifiers), &clients).await?,
+            identifiers,
             has_password: work.unit.installation().has_password(id).await?,
             organizations: work.unit.organizations().of_member(id).await?,
             sessions: work.unit.sessions().active(id, work.now).await?,
@@ -142,7 +153,8 @@ impl Identity {
         let mut work = self.begin_for(operator).await?;
         let account = work.lock_named(name).await?;
         let identifiers = work.unit.installation().identifiers(account.id).await?;
-        work.kernel().unlock(account.id, &logins(&identifiers)).await?;
+        let clients = work.clients_that_failed(account.id).await?;
+        work.kernel().unlock(account.id, &logins(&identifiers), &clients).await?;
         work.audit(Action::AccountUnlocked, account.id, json!({})).await?;
         Ok(work.commit().await?)
     }
@@ -227,6 +239,18 @@ impl Identity {
 }
 
 impl Work<'_> {
+    /// The addresses from which sign-ins to the account failed lately, the last one first.
+    async fn clients_that_failed(&mut self, account: AccountId) -> Result<Vec<IpAddr>, Fault> {
+        let failed = self.unit.audit().sign_ins(account, SignInFilter::Failure, FAILURES, 0).await?;
+        let mut clients = Vec::new();
+        for client in failed.iter().filter_map(|event| event.ip.parse::<IpAddr>().ok()) {
+            if !clients.contains(&client) && clients.len() < CLIENTS {
+                clients.push(client);
+            }
+        }
+        Ok(clients)
+    }
+
     /// The key of the account of that name.
     pub(super) async fn named(&mut self, name: &AccountName) -> Outcome<AccountId, OperatorError> {
         let found = match name {

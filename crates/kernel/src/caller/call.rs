@@ -143,6 +143,12 @@ impl Call {
         Self { profile: Arc::clone(profile), ..self.clone() }
     }
 
+    /// The same call as a client at that address would make it: to name what is counted of that client, not to act in its name.
+    #[must_use]
+    pub(crate) fn as_from(&self, ip: IpAddr) -> Self {
+        Self { ip: Some(ip), ..self.clone() }
+    }
+
     /// The same call, counted for the signed-in account besides.
     #[must_use]
     pub fn caused_by(self, causer: Causer) -> Self {

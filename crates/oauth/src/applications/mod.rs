@@ -14,8 +14,10 @@ pub mod rules;
 pub mod secret;
 pub mod set_rules;
 mod strangers;
+pub mod unregistered;
 
 pub use application::{Application, ApplicationError, ApplicationRule, MadeBy, NewApplication, origin};
 pub use change::ApplicationChange;
 pub use metadata::{ClientMetadata, MetadataRule};
 pub use rules::{ApplicationRules, RulesChange, RulesError, SubjectType};
+pub use unregistered::Unregistered;

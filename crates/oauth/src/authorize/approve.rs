@@ -52,7 +52,8 @@ impl Oauth {
             return refuse(ShownError::InvalidClient);
         };
         if !application.redirects_to(&request.redirect_uri) {
-            return refuse(ShownError::InvalidRedirectUri);
+            let unregistered = application.unregistered(Some(&request.redirect_uri));
+            return refuse(ShownError::InvalidRedirectUri(unregistered));
         }
         if !is_unchanged(&application, &request.application) {
             return Ok(request.refused(AuthorizationError::UnauthorizedClient).answer(self.issuer()));

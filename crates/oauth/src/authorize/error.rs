@@ -2,6 +2,7 @@
 
 use super::answer::{Answer, ResponseMode};
 use super::scopes::ScopeRefused;
+use crate::applications::Unregistered;
 
 /// An error that is sent back to the application (RFC 6749 section 4.1.2.1, OpenID Connect Core section 3.1.2.6, RFC 8707
 /// section 2). The text is for its developer.
@@ -66,15 +67,15 @@ impl AuthorizationError {
 /// An error that is shown, because there is nowhere to send it: nobody is ever sent to an address that is not registered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ShownError {
-    /// Unknown or revoked: which of them is not told.
-    #[error("the client_id is unknown, or the application is revoked")]
+    /// Unknown, revoked or suspended: which of them is not told.
+    #[error("the client_id is unknown, or the application is revoked or suspended")]
     InvalidClient,
     /// Missing, or not registered.
     #[error(
         "redirect_uri must be one of the redirect URIs that the application is registered with, character by character; only the port of a \
          loopback address may be another"
     )]
-    InvalidRedirectUri,
+    InvalidRedirectUri(Unregistered),
     /// Malformed.
     #[error("{0}")]
     InvalidRequest(String),
@@ -93,7 +94,7 @@ impl ShownError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::InvalidClient => "invalid_client",
-            Self::InvalidRedirectUri | Self::InvalidRequest(_) => "invalid_request",
+            Self::InvalidRedirectUri(_) | Self::InvalidRequest(_) => "invalid_request",
             Self::InvalidRequestUri => "invalid_request_uri",
             Self::InvalidRequestObject(_) => "invalid_request_object",
         }

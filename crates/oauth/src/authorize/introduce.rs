@@ -20,8 +20,8 @@ pub struct Introduction {
 /// Why it is not told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IntroductionError {
-    /// Unknown or revoked.
-    #[error("the client_id is unknown, or the application is revoked")]
+    /// Unknown, revoked or suspended.
+    #[error("the client_id is unknown, or the application is revoked or suspended")]
     InvalidClient,
     /// Not registered.
     #[error("redirect_uri is not one that the application is registered with")]
@@ -49,6 +49,7 @@ impl Oauth {
             return refuse(IntroductionError::InvalidClient);
         };
         if !application.redirects_to(redirect_uri) {
+            application.unregistered(Some(redirect_uri));
             return refuse(IntroductionError::InvalidRedirectUri);
         }
         let requested = requested_scopes(&application, scope)

@@ -64,13 +64,14 @@ pub struct Prompt {
     pub consent: bool,
     /// Which account they want to use.
     pub select_account: bool,
-    /// To make an account (Initiating User Registration 1.0).
+    /// To make an account (Initiating User Registration 1.0). There is no page for that: they sign in, and the page says how people get
+    /// accounts. It is not announced.
     pub create: bool,
 }
 
 impl Prompt {
-    /// The values of `prompt` that are known.
-    pub const NAMES: [&'static str; 5] = ["none", "login", "consent", "select_account", "create"];
+    /// The values of `prompt` that are announced: those that have a page of their own, or need none.
+    pub const NAMES: [&'static str; 4] = ["none", "login", "consent", "select_account"];
 }
 
 /// An authorization request of an application that may make it, with a registered way back.
@@ -149,8 +150,10 @@ impl Oauth {
         resolved: Resolved,
     ) -> Outcome<AuthorizationRequest, RequestRefused> {
         let parameters = &resolved.parameters;
-        let redirect_uri = parameters.redirect_uri.clone().filter(|uri| application.redirects_to(uri));
-        let redirect_uri = redirect_uri.ok_or_else(|| shown(ShownError::InvalidRedirectUri))?;
+        let sent = parameters.redirect_uri.as_deref();
+        let Some(redirect_uri) = sent.filter(|uri| application.redirects_to(uri)).map(str::to_owned) else {
+            return Err(shown(ShownError::InvalidRedirectUri(application.unregistered(sent))));
+        };
         if parameters.response_type.as_deref() != Some("code") {
             let text = "response_type must be `code`".to_owned();
             return Err(shown(ShownError::InvalidRequest(text)));

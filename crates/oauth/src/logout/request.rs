@@ -8,7 +8,7 @@ use tidegate_kernel::{Call, KernelTables};
 use url::Url;
 use uuid::Uuid;
 
-use crate::applications::Application;
+use crate::applications::{Application, Unregistered};
 use crate::{Oauth, OauthTables};
 
 /// Longest value, in characters. An ID token has about 700.
@@ -43,8 +43,8 @@ pub enum LogoutRefused {
     /// Two parameters name two applications.
     #[error("client_id is not the application that id_token_hint was issued to")]
     OtherClient,
-    /// Unknown or revoked: which of them is not told.
-    #[error("the client_id is unknown, or the application is revoked")]
+    /// Unknown, revoked or suspended: which of them is not told.
+    #[error("the client_id is unknown, or the application is revoked or suspended")]
     UnknownClient,
     /// There is an address, and no application that it belongs to.
     #[error("post_logout_redirect_uri needs an id_token_hint or a client_id")]
@@ -171,7 +171,11 @@ impl Oauth {
             (Some(uri), Some(application)) if application.logout.returns_to(uri) => {
                 Some(with_state(uri, parameters.state.as_deref()))
             }
-            (Some(_), Some(_)) => return refuse(LogoutRefused::RedirectUri),
+            (Some(uri), Some(application)) => {
+                Unregistered::new(Some(uri.as_str()), &application.logout.post_logout_redirect_uris)
+                    .noted(&application.client_id(), "post_logout_redirect_uri");
+                return refuse(LogoutRefused::RedirectUri);
+            }
         };
         Ok(LogoutRequest {
             application,

@@ -58,7 +58,7 @@ impl Acting<'_> {
             let (sources, rule) = (self.app.sources.as_ref(), (rule.kind, &read));
             let told = check(&mut self.unit, (sources, organization), &scope, &mut called, rule).await?;
             match told {
-                Ok(told) => warnings.extend(told.into_iter().map(|text| format!("rules.{place}: {text}"))),
+                Ok(told) => warnings.extend(told.into_iter().map(|text| format!("rules[{place}]: {text}"))),
                 Err(error) => return refuse(bad(error)),
             }
             attributes.note(place, &read);

@@ -25,7 +25,7 @@ pub enum PolicyRefusal {
     )]
     NoTarget,
     /// A rule that policies of this type do not have.
-    #[error("rules.{place}.rule_type: a policy of type {policy} has no rules of type {rule}")]
+    #[error("rules[{place}].rule_type: a policy of type {policy} has no rules of type {rule}")]
     WrongRule {
         /// Which rule, from 0.
         place: usize,
@@ -35,7 +35,7 @@ pub enum PolicyRefusal {
         rule: &'static str,
     },
     /// A rule that means nothing, or does not fit the relation it is about.
-    #[error("rules.{place}.{error}")]
+    #[error("rules[{place}].{error}")]
     BadRule {
         /// Which rule, from 0.
         place: usize,

@@ -6,6 +6,7 @@ mod consents;
 mod copy;
 mod doctor;
 mod jobs;
+mod kept_out;
 mod keys;
 mod migrate;
 mod openapi;

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 use tidegate_domain::Timestamp;
+use tidegate_domain::account::LoginName;
 use tidegate_identity::operator::codes::CodeState;
+use tidegate_identity::operator::{AccountName, Operator};
 use tidegate_kernel::Kernel;
 use tidegate_kernel::deliver::OutboxEntry;
 use tidegate_kernel::tables::outbox::{Message, State};
@@ -105,8 +107,19 @@ async fn code(config: &Config, opened: &Opened, command: &OutboxCode) -> Result<
                  [sms]): see `tidegate outbox list --to {to}`"
             ),
         ),
+        None if is_unverified(opened, &operator, &command.to).await => Failure::advised(
+            "no_code",
+            format!("there is no code for {to}: an account has it, and nothing was sent"),
+            "IngestIQ's register sends no code; sign in at /account to get one",
+        ),
         None => no_code(config, to),
     })
+}
+
+/// Whether an account has the address, and has yet to verify it.
+async fn is_unverified(opened: &Opened, operator: &Operator, login: &LoginName) -> bool {
+    let found = opened.identity.show_account(operator, &AccountName::Login(login.clone())).await;
+    found.is_ok_and(|found| !found.summary.verified)
 }
 
 /// Why there may be none: also because the server that was asked for it is another one.

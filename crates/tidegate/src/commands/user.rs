@@ -17,6 +17,7 @@ use tidegate_identity::recovery::reset_factors::FactorReset;
 use tidegate_kernel::tables::audit::SignInEvent;
 use tidegate_kernel::{Call, Refused};
 
+use super::kept_out::{kept_out_json, kept_out_text};
 use super::passwords::{how_to_hand_over, make_password, read_password, what_was_evicted};
 use super::{consents, org, tokens};
 use crate::cli::{
@@ -37,7 +38,7 @@ pub(super) async fn run(config: &Config, command: User) -> Result<Answer, Failur
     let operator = operator(&opened);
     let answer = match command {
         User::List(command) => list(&opened, &operator, command).await,
-        User::Show(Named { account }) => show(&opened, &operator, &account).await,
+        User::Show(Named { account }) => show(config, &opened, &operator, &account).await,
         User::Create(command) => {
             let rule = &opened.kernel.settings().contracts.of_installation().password;
             let (password, is_made) = match typed {
@@ -202,12 +203,18 @@ fn summary(found: &AccountSummary) -> Value {
     })
 }
 
-async fn show(opened: &Opened, operator: &Operator, name: &AccountName) -> Result<Answer, Failure> {
+async fn show(
+    config: &Config,
+    opened: &Opened,
+    operator: &Operator,
+    name: &AccountName,
+) -> Result<Answer, Failure> {
     let found = opened.identity.show_account(operator, name).await.map_err(refusal)?;
-    Ok(Answer::new(shown_text(&found), shown_json(&found)))
+    let kept_out = kept_out_text(&found, opened.kernel.now(), config);
+    Ok(Answer::new(shown_text(&found, &kept_out), shown_json(&found)))
 }
 
-fn shown_text(found: &AccountDetails) -> String {
+fn shown_text(found: &AccountDetails, kept_out: &str) -> String {
     let AccountDetails { summary, identifiers, has_password, organizations, sessions, sign_ins, .. } = found;
     let identifiers: Vec<[String; 4]> = identifiers
         .iter()
@@ -233,11 +240,12 @@ fn shown_text(found: &AccountDetails) -> String {
         })
         .collect();
     format!(
-        "{} (number {}, id {})\nState: {}\nName: {}\nPassword: {}\nCreated: {}\n\n{}\n\n{}\n\n{}\n\n{}",
+        "{} (number {}, id {})\nState: {}{}\nName: {}\nPassword: {}\nCreated: {}\n\n{}\n\n{}\n\n{}\n\n{}",
         summary.shown_login().as_deref().unwrap_or("deleted account"),
         summary.number,
         summary.id,
         state(summary),
+        kept_out,
         summary.display_name,
         if *has_password { "yes" } else { "none" },
         summary.created_at.iso_seconds(),
@@ -320,6 +328,7 @@ fn shown_json(found: &AccountDetails) -> Value {
             "sessions": found.sessions.iter().map(session_json).collect::<Vec<_>>(),
             "sign_ins": found.sign_ins.iter().map(event_json).collect::<Vec<_>>(),
             "replayed_tokens": found.replays.iter().map(event_json).collect::<Vec<_>>(),
+            "kept_out": found.kept_out.iter().map(kept_out_json).collect::<Vec<_>>(),
         }),
     );
     json

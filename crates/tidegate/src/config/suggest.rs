@@ -1,5 +1,7 @@
 //! What somebody may have meant by a key that is not there: a misspelling at most two edits away, a name that other programs
-//! use, or a key of another table. Anything further off is noise.
+//! use, the same words in another order or with others beside them, or a key of another table. Anything further off is noise.
+
+use std::collections::BTreeSet;
 
 use super::schema::Schema;
 
@@ -193,6 +195,30 @@ pub(super) const SYNONYMS: &[(&[&str], &str, &str)] = &[
         "mail.smtp.tls",
         "",
     ),
+    (
+        &["pgwireport", "pgwirehost", "pgwirebind", "pgwireaddr", "pgwireaddress"],
+        "pgwire.listen",
+        "address and port together: 127.0.0.1:5432",
+    ),
+    (&["pgwirecert", "pgwirecertificate", "pgwiretlscertificate"], "pgwire.tls_cert", ""),
+    (
+        &[
+            "storagequota",
+            "storagelimit",
+            "storagemaxbytes",
+            "storagemaxsize",
+            "storageorganizationbytes",
+            "storagelimitsquota",
+        ],
+        "storage_limits.organization_bytes",
+        "in bytes, for all files of an organization",
+    ),
+    (
+        &["storagemaxfilesize", "storagefilebytes", "storagemaxupload", "uploadlimit", "maxuploadsize"],
+        "storage_limits.file_bytes",
+        "in bytes",
+    ),
+    (&["storagepath", "storagedir", "storageroot"], "storage.directory", ""),
     (&["logo"], "brand.logo", ""),
     (&["supportemail", "supportaddress"], "brand.support", ""),
 ];
@@ -228,6 +254,7 @@ pub(super) fn suggest(schema: &Schema, path: &[String]) -> Option<Suggestion> {
     let plain = |key: Vec<String>| Suggestion { key, note: "" };
     synonym(path)
         .or_else(|| nearest_in(&all, table, name).map(plain))
+        .or_else(|| alike_in(&all, table, name).map(plain))
         .or_else(|| only(all.iter().filter(|known| words(known) == words(path))).map(plain))
         .or_else(|| elsewhere(&all, path).map(plain))
 }
@@ -259,6 +286,53 @@ fn nearest_in(all: &[Vec<String>], table: &[String], name: &str) -> Option<Vec<S
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known.clone())
+}
+
+/// Words of names in other programs, and those here.
+const WORDS: &[(&str, &[&str])] = &[
+    ("login", &["sign", "in"]),
+    ("logins", &["sign", "in"]),
+    ("signin", &["sign", "in"]),
+    ("signup", &["sign", "up"]),
+    ("register", &["sign", "up"]),
+    ("registration", &["sign", "up"]),
+    ("ttl", &["lifetime"]),
+    ("expiry", &["lifetime"]),
+    ("expiration", &["lifetime"]),
+    ("minimum", &["min"]),
+    ("maximum", &["max"]),
+    ("per", &["by"]),
+    ("address", &["ip"]),
+    ("user", &["account"]),
+    ("org", &["organization"]),
+];
+
+/// The key of the same table that has most words in common with the name, at least half of those of both.
+fn alike_in(all: &[Vec<String>], table: &[String], name: &str) -> Option<Vec<String>> {
+    let meant = named_words(name);
+    let alike = |known: &Vec<String>| {
+        let (known_name, known_table) = known.split_last()?;
+        let words = named_words(known_name);
+        let (shared, both) = (meant.intersection(&words).count(), meant.union(&words).count());
+        // One word says little: `max` stands in many names.
+        (known_table == table && shared > 1 && shared * 2 >= both).then(|| shared * 1_000 / both)
+    };
+    all.iter()
+        .filter_map(|known| Some((alike(known)?, known)))
+        .max_by_key(|(likeness, _)| *likeness)
+        .map(|(_, known)| known.clone())
+}
+
+/// The words of a name, in this program's words.
+fn named_words(name: &str) -> BTreeSet<String> {
+    let name = name.to_lowercase();
+    let words = name.split(['_', '-']).filter(|word| !word.is_empty());
+    words
+        .flat_map(|word| match WORDS.iter().find(|(other, _)| *other == word) {
+            Some((_, own)) => own.iter().map(|own| (*own).to_owned()).collect(),
+            None => vec![word.to_owned()],
+        })
+        .collect()
 }
 
 /// The same name in another table: the only one, the one whose end it is (`smtp_host`), or that in a table much like it.

@@ -24,6 +24,31 @@ async fn own_token(server: &Server, client: &Value, secret: &str) -> (u16, Value
 }
 
 on_both_engines! {
+    async fn an_address_that_is_not_registered_is_told_to_the_log_on_one_line(here: Installation) {
+        let server = here.serve(&[]);
+        let organization = organization(&here);
+        let client = here.json(&[
+            "client", "create", "--organization", &organization, "--name", "Shop", "--scope", "openid",
+            "--redirect-uri", "http://127.0.0.1:18150/callback", "--post-logout-redirect-uri", "http://127.0.0.1:18150/",
+        ]);
+        let id = client["client_id"].as_str().unwrap();
+        let ask = async |path: &str| {
+            let address = format!("{}{path}&client_id={id}", server.base);
+            let asked = server.http.get(address).header("accept", "text/html").send().await.unwrap();
+            let status = asked.status().as_u16();
+            (status, asked.text().await.unwrap())
+        };
+        let wrong = "http%3A%2F%2Flocalhost%3A18150%2Fcallback";
+        let (status, page) = ask(&format!("/oauth/authorize?response_type=code&redirect_uri={wrong}")).await;
+        assert!(status == 400 && !page.contains("registered: "), "{status} {page}");
+        ask("/oauth/logout?post_logout_redirect_uri=http%3A%2F%2Flocalhost%2F%E2%80%AE").await;
+        let log = server.log();
+        let told = "it sent http://localhost:18150/callback; registered: http://127.0.0.1:18150/callback";
+        assert!(log.contains(told), "{log}");
+        assert!(log.contains("registered: http://127.0.0.1:18150/") && !log.contains('\u{202e}'), "{log}");
+        server.stop();
+    }
+
     async fn an_operator_changes_how_an_application_proves_who_it_is(here: Installation) {
         let server = here.serve(&[]);
         let organization = organization(&here);

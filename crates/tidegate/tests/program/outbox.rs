@@ -13,7 +13,7 @@ use tidegate_kernel::tables::outbox::{Attempt, NewMessage, NewReceipt};
 use tidegate_testkit::{Engine, MIGRATIONS, eventually, on_both_engines};
 use uuid::Uuid;
 
-use crate::support::Installation;
+use crate::support::{Installation, PASSWORD};
 
 on_both_engines! {
     async fn a_code_is_read_beside_the_server_and_confirms_the_address(here: Installation) {
@@ -170,6 +170,21 @@ on_both_engines! {
         let row = || here.json(&["outbox", "list", "--to", "gone@example.com"])[0].clone();
         let dead = eventually("the end", async || Some(row()).filter(|row| row["state"] == "dead")).await;
         assert_eq!(dead["attempts"], 1, "{dead}");
+        server.stop();
+    }
+}
+
+on_both_engines! {
+    async fn who_registered_where_no_code_is_sent_is_told_how_to_get_one(here: Installation) {
+        let server = here.serve(&["--dev"]);
+        let body = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada"});
+        assert_eq!(server.post("/api/v2/auth/register", body).await.0, 201);
+        let said = here.run(&["outbox", "code", "--to", "ada@example.com"]);
+        let told = "IngestIQ's register sends no code; sign in at /account to get one";
+        assert_eq!((said.code, said.err.trim_end().lines().count()), (1, 1), "{said:?}");
+        assert!(said.err.contains(told), "{said:?}");
+        // Nobody has this one.
+        assert!(!here.run(&["outbox", "code", "--to", "bob@example.com"]).err.contains("IngestIQ"));
         server.stop();
     }
 }

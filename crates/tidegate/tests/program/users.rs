@@ -243,6 +243,30 @@ on_both_engines! {
 }
 
 on_both_engines! {
+    /// The limit of one contract, for one address, which the account has never signed in from.
+    async fn an_account_that_is_kept_out_from_one_address_says_so_and_is_let_in_there(here: Installation) {
+        let server = here.serve(&[]);
+        create(&here, ADA);
+        let sign_in = async |password: &str| {
+            server.post("/api/v2/auth/login", json!({"email": ADA, "password": password})).await.0
+        };
+        for _ in 0..10 {
+            assert_eq!(sign_in("Wrong1horse!").await, 401);
+        }
+        assert_eq!(sign_in(PASSWORD).await, 429);
+        let shown = here.json(&["user", "show", ADA]);
+        let [kept] = shown["kept_out"].as_array().unwrap().as_slice() else { panic!("{shown}") };
+        assert_eq!((&kept["reason"], &kept["ip"]), (&json!("wrong_passwords"), &json!("127.0.0.1")), "{kept}");
+        assert_eq!((&kept["limit"], &kept["ends_with_unlock"]), (&json!("ingestiq.limits.failed_sign_in"), &json!(true)));
+        let text = here.output(&["user", "show", ADA]);
+        assert!(text.contains("\nKept out: wrong passwords from 127.0.0.1, until "), "{text}");
+        here.output(&["user", "unlock", ADA]);
+        assert_eq!(sign_in(PASSWORD).await, 200);
+        assert_eq!(here.json(&["user", "show", ADA])["kept_out"], json!([]));
+        assert!(!here.output(&["user", "show", ADA]).contains("Kept out"));
+        server.stop();
+    }
+
     async fn an_account_that_wrong_passwords_keep_out_is_let_in_again(here: Installation) {
         let server = here.serve_with(&[], |command| {
             command.env("TIDEGATE_FAILED_PASSWORDS_BY_ACCOUNT__ATTEMPTS", "3");
@@ -252,6 +276,12 @@ on_both_engines! {
             assert_eq!(server.sign_in(ADA, "Wrong1horse!").await.0, 401);
         }
         assert_eq!(server.sign_in(ADA, PASSWORD).await.0, 429);
+        // It is told with what it is, until when, and what ends it.
+        let mut show = here.command(&["user", "show", ADA]);
+        let shown = Said::of(show.env("TIDEGATE_FAILED_PASSWORDS_BY_ACCOUNT__ATTEMPTS", "3")).out;
+        let line = shown.lines().find(|line| line.starts_with("Kept out: ")).unwrap_or_default();
+        assert!(line.starts_with("Kept out: wrong passwords") && line.contains(", until "), "{shown}");
+        assert!(line.contains(&format!("user unlock {ADA}")), "{shown}");
         assert!(here.output(&["user", "unlock", ADA]).contains("keep the account out no longer"));
         assert_eq!(server.sign_in(ADA, PASSWORD).await.0, 200);
         let noted = here.json(&["user", "show", ADA]);

@@ -4,8 +4,9 @@
 //! announcement of what changed. Here a connection is asked only where a statement was left unfinished, and announcement and commit are
 //! one trip.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool::Runtime;
@@ -16,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::super::to_the_end::to_the_end;
-use super::{ACQUIRE_TIMEOUT, SUSPECT_AFTER, is_closed};
+use super::{ACQUIRE_TIMEOUT, SUSPECT_AFTER, is_closed, opening};
 
 /// Connections are replaced after this time, for what a server keeps with each.
 const OLDEST: Duration = Duration::from_secs(30 * 60);
@@ -89,7 +90,29 @@ impl Drop for Pooled {
 }
 
 /// Makes connections, and checks that idle ones still live.
-pub(crate) struct Maker(PgConnectOptions);
+pub(crate) struct Maker {
+    connect: PgConnectOptions,
+    /// Why the server took the last one not, until it takes one.
+    refused: Mutex<Option<String>>,
+}
+
+impl Maker {
+    fn new(connect: PgConnectOptions) -> Self {
+        Self { connect, refused: Mutex::default() }
+    }
+
+    fn note(&self, refused: Option<String>) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+    }
+
+    /// What there is to say where no connection was to be had in time: that the server takes none, or that all are in use.
+    fn timed_out(&self) -> sqlx::Error {
+        match self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            Some(why) => sqlx::Error::Io(io::Error::new(ErrorKind::ConnectionRefused, why)),
+            None => sqlx::Error::PoolTimedOut,
+        }
+    }
+}
 
 impl managed::Manager for Maker {
     type Type = PgConnection;
@@ -99,9 +122,21 @@ impl managed::Manager for Maker {
     async fn create(&self) -> Result<PgConnection, sqlx::Error> {
         let [mut pause, longest] = ASK_AGAIN;
         loop {
-            match PgConnection::connect_with(&self.0).await {
-                Err(error) if passes(&error) => sleep(pause).await,
-                made => return made,
+            match PgConnection::connect_with(&self.connect).await {
+                Err(error) if passes(&error) => {
+                    self.note(Some(opening::said(&self.connect, &error)));
+                    sleep(pause).await;
+                }
+                // The system's own words name no server.
+                Err(sqlx::Error::Io(cause)) => {
+                    let kind = cause.kind();
+                    let said = opening::said(&self.connect, &sqlx::Error::Io(cause));
+                    return Err(sqlx::Error::Io(io::Error::new(kind, said)));
+                }
+                made => {
+                    self.note(None);
+                    return made;
+                }
             }
             pause = (pause * 2).min(longest);
         }
@@ -137,7 +172,7 @@ impl Connections {
     /// A pool of `most` connections, made when they are first needed.
     pub(super) fn new(connect: PgConnectOptions, most: usize) -> Self {
         let patience = Some(ACQUIRE_TIMEOUT);
-        let pool = managed::Pool::builder(Maker(connect))
+        let pool = managed::Pool::builder(Maker::new(connect))
             .max_size(most)
             .timeouts(Timeouts { wait: patience, create: patience, recycle: Some(ANSWERED_WITHIN) })
             .runtime(Runtime::Tokio1)
@@ -161,10 +196,10 @@ impl Connections {
 
     async fn acquire_until(&self, deadline: Instant) -> sqlx::Result<Pooled> {
         let Ok(acquired) = timeout_at(deadline, self.0.get()).await else {
-            return Err(sqlx::Error::PoolTimedOut);
+            return Err(self.0.manager().timed_out());
         };
         let object = acquired.map_err(|error| match error {
-            PoolError::Timeout(_) => sqlx::Error::PoolTimedOut,
+            PoolError::Timeout(_) => self.0.manager().timed_out(),
             PoolError::Backend(error) => error,
             PoolError::Closed | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_) => {
                 sqlx::Error::PoolClosed
@@ -261,5 +296,44 @@ impl Drop for Transaction {
                 drop(Object::take(connection));
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::StoreError;
+
+    /// Nothing listens there any more.
+    async fn gone() -> (u16, Connections) {
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let address = format!("postgres://ada:hunter2@127.0.0.1:{port}/shop");
+        (port, Connections::new(PgConnectOptions::from_str(&address).unwrap(), 2))
+    }
+
+    #[tokio::test]
+    async fn a_server_that_takes_no_connection_is_told_as_that_and_not_as_a_full_pool() {
+        let (port, connections) = gone().await;
+        let (read, written) = tokio::join!(connections.acquire(), connections.begin());
+        for error in [read.err(), written.err()] {
+            let said = StoreError::from(error.unwrap()).to_string();
+            let told =
+                format!("the database is unavailable: PostgreSQL at 127.0.0.1:{port} refuses connections");
+            assert_eq!(said, told);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_refused_once_is_forgotten_when_a_connection_is_made() {
+        let (_, connections) = gone().await;
+        let maker = connections.0.manager();
+        maker.note(Some("refused".to_owned()));
+        assert!(matches!(maker.timed_out(), sqlx::Error::Io(_)));
+        maker.note(None);
+        assert!(matches!(maker.timed_out(), sqlx::Error::PoolTimedOut));
     }
 }

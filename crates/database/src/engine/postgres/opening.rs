@@ -98,6 +98,16 @@ fn unreachable(what: String, advice: &str) -> Refusal {
     Refusal::new("database_unavailable", what, advice)
 }
 
+/// Why the server did not take a connection, with its name.
+pub(super) fn said(connect: &PgConnectOptions, error: &Error) -> String {
+    refusal(connect, error).refusal.what
+}
+
+/// Why it takes none, if it does not.
+pub(super) async fn why_not(connect: &PgConnectOptions) -> Option<String> {
+    attempt(connect).await.err().map(|refused| refused.refusal.what)
+}
+
 /// What is tried.
 fn server(connect: &PgConnectOptions) -> String {
     match connect.get_socket() {

@@ -23,7 +23,7 @@ use tidegate_identity::sign_in::resend_code::ResendError;
 use tidegate_identity::sign_in::sign_up::SignUpError;
 use utoipa::ToSchema;
 
-use crate::contracts::common_error::{VALIDATION_ERROR, common_answer, sentence};
+use crate::contracts::common_error::{VALIDATION_ERROR, common_answer, sentence, stopped};
 use crate::wire::contract::{ContractError, contract_error};
 use crate::wire::fields::Violations;
 use crate::wire::rejection::{Rejection, limit_headers};
@@ -147,7 +147,9 @@ impl Error {
 
 impl From<Violations> for Error {
     fn from(violations: Violations) -> Self {
-        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, VALIDATION_ERROR, violations.spoken());
+        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, VALIDATION_ERROR, "");
+        // A field's name is no word to begin with a capital.
+        error.message = stopped(&violations.as_sent());
         error.details = violations
             .iter()
             .next()

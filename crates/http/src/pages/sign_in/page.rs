@@ -58,6 +58,8 @@ pub(crate) struct Page<'a> {
     pub(super) providers: Vec<LinkButton>,
     pub(crate) others: Vec<Form>,
     pub(crate) links: Vec<LinkButton>,
+    /// A text at the end.
+    pub(super) note: Option<String>,
     /// Where an answer to a form sends the browser on to, if that is not this server.
     pub(crate) form_target: Option<String>,
 }
@@ -76,6 +78,7 @@ impl<'a> Page<'a> {
             providers: Vec::new(),
             others: Vec::new(),
             links: Vec::new(),
+            note: None,
             form_target: None,
         }
     }

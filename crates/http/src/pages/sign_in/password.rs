@@ -76,6 +76,8 @@ pub(super) fn show(app: &App, visitor: &Visitor, flow: &Flow, problem: Option<Pr
     page.passkey = PasskeyOffer::new(app, visitor, words, &sealed);
     page.providers = social::offers(app, visitor, words, (flow, &sealed));
     page.links.push(link(words, "page.signin.forgot", format!("/forgot-password?flow={sealed}")));
+    // There is no page to make one.
+    page.note = Some(words.text("page.signin.no_account").to_owned());
     answer(app, visitor, page, problem)
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::json;
-use tidegate_testkit::{Answer, PASSWORD, Person, TestApp, on_both_engines};
+use tidegate_testkit::{Answer, Engine, PASSWORD, Person, TestApp, on_both_engines};
 use url::form_urlencoded::Serializer;
 
 use super::wire::{
@@ -221,6 +221,7 @@ on_both_engines! {
             page.assert_status(400);
             assert_eq!((heading(&page), page.header("location")), ("Request refused", ""), "{changed:?}");
             assert_guarded(&page);
+            assert!(!page.text.contains("registered: "), "{}", page.text);
         }
         let twice = format!("{}&redirect_uri=https%3A%2F%2Fevil.example", address(&parameters(&client)));
         assert_eq!(heading(&window.open(&twice).await), "Request refused");
@@ -230,6 +231,33 @@ on_both_engines! {
         let back = sent_back(&window.open(&address(&parameters_with(&client, &[("scope", "admin")]))).await);
         assert_eq!(back["error"], "invalid_scope");
         assert_eq!(back["error_description"], "the application is not registered for the scope admin");
+    }
+
+    /// Initiating User Registration 1.0, which is not announced: whoever asks for it is told on the page how people get accounts.
+    async fn who_is_to_make_an_account_is_told_where_they_come_from(app: TestApp) {
+        let (_, client) = shop(&app).await;
+        let window = Window::new(&app);
+        for prompt in ["", "create"] {
+            let page = window.open(&address(&parameters_with(&client, &[("prompt", prompt)]))).await;
+            page.assert_status(200);
+            assert_eq!(heading(&page), "Sign in");
+            assert!(page.text.contains("No account yet?"), "{}", page.text);
+        }
+        assert_eq!(window.open("/sign-up").await.status, 404);
+    }
+
+    async fn in_development_a_wrong_redirect_uri_stands_beside_the_registered_ones(engine: Engine) {
+        let app = TestApp::builder(engine).http(|http| http.plain_cookies = true).start().await;
+        let (ada, client) = shop(&app).await;
+        let wrong = parameters_with(&client, &[("redirect_uri", "http://localhost:18150/callback")]);
+        let page = Window::new(&app).open(&address(&wrong)).await;
+        page.assert_status(400);
+        let told = format!("it sent http://localhost:18150/callback; registered: {CALLBACK}, http://127.0.0.1/callback");
+        assert!(page.text.contains(&told), "{}", page.text);
+        // A program is told no more than in production.
+        let answer = app.get(&address(&wrong)).bearer(&ada.access_token).send().await;
+        answer.assert_status(400);
+        assert!(!answer.text.contains("registered: "), "{}", answer.text);
     }
 
     async fn an_attacker_cannot_answer_in_the_persons_name(app: TestApp) {

@@ -307,7 +307,7 @@ on_both_engines! {
         // Whatever is wrong is said at once.
         let answer = login(&app, &json!({ "remember_me": 1 })).await;
         let message = answer.text_at("error.message");
-        assert!(["Email", "password", "remember me"].iter().all(|field| message.contains(field)), "{message}");
+        assert!(["email", "password", "remember_me"].iter().all(|field| message.contains(field)), "{message}");
     }
 
     async fn an_access_token_lives_for_an_hour(app: TestApp) {

@@ -36,6 +36,29 @@ fn a_key_of_another_program_leads_to_the_right_one() {
         ("trusted_proxies = []", "trusted_proxies: unknown key; did you mean `http.trusted_proxies`?"),
         ("[twilio]\nfrom = 'x'", "twilio: unknown key; did you mean `sms.twilio`?"),
         ("[mial.smtp]\nhost = 'x'", "mial: unknown key; did you mean `mail`?"),
+        (
+            "[pgwire]\nport = 5432",
+            "pgwire.port: unknown key; did you mean `pgwire.listen`? (address and port",
+        ),
+        (
+            "[rivergen.limits.login_by_ip]\nattempts = 5\nwindow = 60",
+            "rivergen.limits.login_by_ip: unknown key; did you mean `rivergen.limits.sign_in_by_ip`?",
+        ),
+        (
+            "[ingestiq.limits]\nregister_per_ip = { attempts = 5, window = 60 }",
+            "ingestiq.limits.register_per_ip: unknown key; did you mean `ingestiq.limits.sign_up_by_ip`?",
+        ),
+        (
+            "[messages]\nper_recipient = { attempts = 5, window = 60 }",
+            "messages.per_recipient: unknown key; did you mean `messages.by_recipient`?",
+        ),
+        (
+            "[storage]\nquota = 1",
+            "storage.quota: unknown key; did you mean `storage_limits.organization_bytes`?",
+        ),
+        ("[storage_limits]\nquota = 1", "storage_limits.quota: unknown key; did you mean `storage_limits."),
+        ("[storage]\npath = 'x'", "storage.path: unknown key; did you mean `storage.directory`?"),
+        ("[oauth]\ncode_ttl = 60", "oauth.code_ttl: unknown key; did you mean `oauth.code_lifetime`?"),
         ("prodcut = 'x'", "prodcut: unknown key; did you mean `product`?"),
     ] {
         let complaint = Desk::file(text).complaint();

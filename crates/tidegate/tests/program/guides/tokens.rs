@@ -188,6 +188,16 @@ async fn what_is_no_token_of_the_issuer_is_refused() {
         assert_eq!(verdicts, [expected.clone(), expected.clone(), expected], "{name}, {accepted:?}");
     }
 
+    // What is no JWT at all is called what it is.
+    let token = "pat_0123456789abcdefghijklmnopqrstuvwxyz";
+    let none = Accepted::default();
+    let said = [verifiers.python.ask(token, &none), verifiers.node.ask(token, &none)]
+        .map(|answer| answer["refused"].as_str().unwrap_or_default().to_owned());
+    let rust = verifiers.rust.verify(token, &none).await.err().map(|error| error.to_string());
+    for said in said.into_iter().chain(rust) {
+        assert!(said.contains("this is a personal access token, which is looked up at introspection"), "{said}");
+    }
+
     // A slash at the end of the address is none of the issuer's.
     let mut verifiers = Verifiers::of(&here, &format!("{address}/")).await;
     assert!(verifiers.ask(tokens["good"].as_str().unwrap()).await.iter().all(Option::is_some));

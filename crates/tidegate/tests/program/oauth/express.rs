@@ -53,11 +53,12 @@ on_both_engines! {
         let addresses = ["--redirect-uri", &redirect, "--post-logout-redirect-uri", &base];
         let (id, secret) = registered(&here, &server, &addresses).await;
         let express = Express::start(&here, &[
-            ("https://id.example.com", &server.base),
-            ("https://shop.example.com", &base),
+            // Whole: a free port may begin as the shown one does.
+            ("\"http://127.0.0.1:8080\"", &format!("\"{}\"", server.base)),
+            ("\"http://127.0.0.1:3000\"", &format!("\"{base}\"")),
             ("CLIENT_ID", &id),
             ("CLIENT_SECRET", &secret),
-            ("3000", &port.to_string()),
+            ("listen(3000)", &format!("listen({port})")),
         ]);
         eventually("Express", async || std::net::TcpStream::connect(("127.0.0.1", port)).ok()).await;
         let browser = Browser::new(&here);

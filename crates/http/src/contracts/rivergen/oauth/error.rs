@@ -47,7 +47,7 @@ impl From<ShownError> for Error {
     fn from(error: ShownError) -> Self {
         let code = match error {
             ShownError::InvalidClient => "invalid_client",
-            ShownError::InvalidRedirectUri => "invalid_redirect_uri",
+            ShownError::InvalidRedirectUri(_) => "invalid_redirect_uri",
             ShownError::InvalidRequest(_) => "invalid_request",
             ShownError::InvalidRequestUri | ShownError::InvalidRequestObject(_) => error.code(),
         };

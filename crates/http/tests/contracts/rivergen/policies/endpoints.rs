@@ -169,7 +169,7 @@ on_both_engines! {
         let wrong = json!({ "name": "New", "rules": [{ "rule_name": "X", "rule_type": "filter_rows", "rule_config": { "table": "t", "condition": "a =" } }] });
         let refused = patch(&app, &ada, &path, &wrong).await;
         refused.assert_error(400, "BAD_REQUEST");
-        assert!(refused.text_at("error.message").starts_with("Rules.0.rule_config.condition: at character 4"), "{}", refused.text);
+        assert!(refused.text_at("error.message").starts_with("rules[0].rule_config.condition: at character 4"), "{}", refused.text);
         let after = get(&app, &ada, &path).await.field("data").clone();
         assert_eq!((&after["name"], &after["rules"]), (&json!("Rules"), &read));
         patch(&app, &ada, &path, &json!({ "rules": [] })).await.assert_status(200);

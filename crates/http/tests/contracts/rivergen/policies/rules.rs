@@ -33,15 +33,15 @@ on_both_engines! {
             let refused = post(&app, &ada, "", &filtered(condition)).await;
             refused.assert_error(400, "BAD_REQUEST");
             let message = refused.text_at("error.message");
-            assert!(message.starts_with("Rules.0.rule_config.condition: ") && message.contains(told), "{condition}: {message}");
+            assert!(message.starts_with("rules[0].rule_config.condition: ") && message.contains(told), "{condition}: {message}");
         }
         let masked = about(source, "data_masking", "mask_column", json!({ "table": "emp", "column": "ssn" }));
         let refused = post(&app, &ada, "", &masked).await;
-        assert!(refused.text_at("error.message").starts_with("Rules.0.rule_config.masking_type: must be one of"), "{}", refused.text);
+        assert!(refused.text_at("error.message").starts_with("rules[0].rule_config.masking_type: must be one of"), "{}", refused.text);
         let other = about(source, "row_level_security", "filter_rows", json!({ "table": "nowhere", "condition": "true" }));
         let refused = post(&app, &ada, "", &other).await;
         refused.assert_error(400, "BAD_REQUEST");
-        assert_eq!(refused.text_at("error.message"), format!("Rules.0.rule_config.table: data source {source} has no table nowhere."));
+        assert_eq!(refused.text_at("error.message"), format!("rules[0].rule_config.table: data source {source} has no table nowhere."));
         assert_eq!(app.sql_count("select count(*) from policies").await, 0);
         app.sql("update accounts set user_metadata = '{\"region\": \"EU\"}'").await;
         let made = post(&app, &ada, "", &filtered("Region = current_user_region and hired > '2020-01-01'")).await;
@@ -65,7 +65,7 @@ on_both_engines! {
         }
         let refused = post(&app, &ada, "", &masked("snn", "hash")).await;
         refused.assert_error(400, "BAD_REQUEST");
-        assert_eq!(refused.text_at("error.message"), "Rules.0.rule_config.column: emp has no column snn; did you mean ssn?");
+        assert_eq!(refused.text_at("error.message"), "rules[0].rule_config.column: emp has no column snn; did you mean ssn?");
     }
 
     async fn a_policy_has_rules_of_its_own_type_only(engine: Engine) {
@@ -86,7 +86,7 @@ on_both_engines! {
                     answer.assert_status(201);
                 } else {
                     answer.assert_error(400, "BAD_REQUEST");
-                    assert_eq!(answer.text_at("error.message"), format!("Rules.0.rule_type: a policy of type {kind} has no rules of type {rule}."));
+                    assert_eq!(answer.text_at("error.message"), format!("rules[0].rule_type: a policy of type {kind} has no rules of type {rule}."));
                 }
             }
         }

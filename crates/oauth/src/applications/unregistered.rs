@@ -1,0 +1,84 @@
+//! An address that came with a request and that its application is not registered with.
+
+use std::fmt;
+
+/// Most characters that are told of one address.
+const LONGEST: usize = 200;
+/// Most registered addresses that are told.
+const MOST: usize = 5;
+
+/// The address, and those that are registered: for the operator's log, and for a developer whose server is their own machine. Nobody
+/// else is told what an application is registered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unregistered {
+    sent: Option<String>,
+    registered: Vec<String>,
+    /// How many more are registered than are told.
+    more: usize,
+}
+
+impl Unregistered {
+    pub(crate) fn new(sent: Option<&str>, registered: impl IntoIterator<Item = impl fmt::Display>) -> Self {
+        let mut registered = registered.into_iter();
+        Self {
+            sent: sent.map(shown),
+            registered: registered.by_ref().take(MOST).map(|uri| shown(&uri.to_string())).collect(),
+            more: registered.count(),
+        }
+    }
+
+    /// Told to the log. `parameter` is the one that the address came in.
+    pub(crate) fn noted(self, client_id: &str, parameter: &'static str) -> Self {
+        tracing::info!(client_id, parameter, "an address is not registered: {self}");
+        self
+    }
+}
+
+impl fmt::Display for Unregistered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.sent {
+            Some(sent) => write!(f, "it sent {sent}; registered: ")?,
+            None => f.write_str("it sent none; registered: ")?,
+        }
+        if self.registered.is_empty() {
+            return f.write_str("none");
+        }
+        f.write_str(&self.registered.join(", "))?;
+        if self.more > 0 { write!(f, " and {} more", self.more) } else { Ok(()) }
+    }
+}
+
+/// On one line, however long it is and whatever is in it: a stranger may have sent it.
+fn shown(text: &str) -> String {
+    let mut start = text.chars();
+    let shown: String = start.by_ref().take(LONGEST).flat_map(char::escape_debug).collect();
+    if start.next().is_some() { shown + "..." } else { shown }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_stands_beside_what_is_registered() {
+        let registered = ["http://127.0.0.1:18150/callback"];
+        let told = Unregistered::new(Some("http://localhost:18150/callback"), registered);
+        let text = "it sent http://localhost:18150/callback; registered: http://127.0.0.1:18150/callback";
+        assert_eq!(told.to_string(), text);
+        let none: [&str; 0] = [];
+        assert_eq!(Unregistered::new(None, none).to_string(), "it sent none; registered: none");
+        let many = ["a:/1", "a:/2", "a:/3", "a:/4", "a:/5", "a:/6", "a:/7"];
+        let text = "it sent b:/; registered: a:/1, a:/2, a:/3, a:/4, a:/5 and 2 more";
+        assert_eq!(Unregistered::new(Some("b:/"), many).to_string(), text);
+    }
+
+    #[test]
+    fn a_line_of_the_log_stays_one_and_short() {
+        let forged = "https://e.example/\n2026-01-01T00:00:00Z  INFO signed in\u{1b}[31m\u{202e}";
+        let told = Unregistered::new(Some(forged), ["a:/1"]).to_string();
+        assert!(!told.chars().any(|c| c.is_control() || c == '\u{202e}'), "{told}");
+        assert!(told.starts_with("it sent https://e.example/\\n2026-01-01"), "{told}");
+        let long = Unregistered::new(Some(&"x".repeat(100_000)), ["a:/1"]).to_string();
+        assert!(long.len() < 300 && long.contains("xxx...; registered: a:/1"), "{long}");
+    }
+}
