@@ -7,7 +7,7 @@ use tidegate_kernel::fault::{Fault, Outcome, Refused, refuse};
 
 pub use super::repository::Sums;
 
-use super::period::{Quarters, begin_of, instant};
+use super::period::{Quarters, begin_of, instant, quarter_of};
 use super::repository::SourceSums;
 use crate::executions::ExecutionStatus;
 use crate::executions::row::{EndedRow, read_numbers};
@@ -104,11 +104,14 @@ impl Prompts {
         };
         let now = self.kernel.now();
         let from = from.map(instant).transpose().map_err(Refused::Rule)?.unwrap_or(prompt.created_at);
-        let to = to.map(instant).transpose().map_err(Refused::Rule)?.unwrap_or(now);
+        let asked_to = to.map(instant).transpose().map_err(Refused::Rule)?;
+        let to = asked_to.unwrap_or(now);
         if to < from {
             return refuse(PromptRefusal::Period("period_end must not be before period_start"));
         }
-        let (sums, used) = of_period(&mut unit, number, from, to).await?;
+        // Up to now is all: what began at once with others is placed behind them, a little after now.
+        let until = asked_to.unwrap_or_else(|| begin_of(quarter_of(now) + 1));
+        let (sums, used) = of_period(&mut unit, number, from, until).await?;
         let names = self.ports.sources.seen(&mut unit, grant).await?;
         let name =
             |number| names.iter().find(|source| source.number == number).map(|source| source.name.clone());

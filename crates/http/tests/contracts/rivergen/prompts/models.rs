@@ -125,7 +125,11 @@ impl Streamed {
                     return Some(Ok(": here\n\n".to_owned()));
                 }
                 Step::Silence => std::future::pending().await,
-                Step::Break => return Some(Err(std::io::Error::other("broken"))),
+                Step::Break => {
+                    // What was said before is sent while this waits.
+                    tokio::task::yield_now().await;
+                    return Some(Err(std::io::Error::other("broken")));
+                }
             }
         }
     }
