@@ -10,7 +10,7 @@ use mysql_async::{
 };
 
 use crate::address::{self, Address};
-use crate::error::{ErrorCode, SourceError, within};
+use crate::error::{ErrorCode, SourceError, no_tls_offered, within};
 use crate::network::dial::Dialer;
 use crate::network::tls::TlsMode;
 use crate::registry::TypeInfo;
@@ -187,9 +187,7 @@ impl Connector {
             Error::Io(IoError::Tls(_)) => SourceError::connection(
                 "TLS with the server failed: its certificate or protocol is not accepted.",
             ),
-            Error::Driver(DriverError::NoClientSslFlagFromServer) => {
-                SourceError::connection("The server has no TLS, which metadata.ssl_mode asks for.")
-            }
+            Error::Driver(DriverError::NoClientSslFlagFromServer) => no_tls_offered(self.mode),
             Error::Driver(DriverError::UnknownAuthPlugin { .. } | DriverError::CleartextPluginDisabled) => {
                 SourceError::new(
                     ErrorCode::Authentication,
