@@ -242,3 +242,26 @@ fn tls(settings: &Settings, mode: TlsMode, host: &str) -> Result<SslOpts, Source
     }
     Ok(tls)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::network::NetworkPolicy;
+    use crate::registry::SourceType;
+
+    #[tokio::test]
+    async fn a_server_without_tls_is_told_apart_from_one_whose_certificate_is_refused() {
+        for mode in ["require", "verify-full"] {
+            let mut settings = Settings::new(SourceType::Mysql);
+            settings.host = Some("db.example.com".to_owned());
+            settings.database_name = Some("shop".to_owned());
+            settings.metadata.insert("ssl_mode".to_owned(), json!(mode));
+            let dialer = Dialer::open(&settings, &NetworkPolicy::default()).await.unwrap();
+            let connector = Connector::new(&settings, dialer).unwrap();
+            let told = connector.error(&Error::Driver(DriverError::NoClientSslFlagFromServer));
+            assert_eq!(told.message, format!("The server does not offer TLS, and ssl_mode is {mode}."));
+        }
+    }
+}

@@ -161,10 +161,15 @@ fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     near.min_by_key(|(mistakes, _)| *mistakes).map(|(_, one)| one)
 }
 
-/// Whether a name sounds as if it decided about encryption: `ssl`, `useSSL`, `tls_mode`, `sslrootcert`.
+/// Whether a name sounds as if it decided about encryption: `ssl`, `useSSL`, `tls_mode`, `sslrootcert`. `lossless` does not.
 fn is_of_tls(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    name.contains("ssl") || name.contains("tls") || name.starts_with("encrypt") || name.starts_with("trust")
+    let mut words = name.split(['_', '-', ' ', '.']);
+    let is_tls = |word: &str| ["ssl", "tls"].iter().any(|tls| word.starts_with(tls) || word.ends_with(tls));
+    words.any(is_tls)
+        || ["encrypt", "trustserver", "trust_server", "truststore"]
+            .iter()
+            .any(|begin| name.starts_with(begin))
 }
 
 /// The name that was meant by one that is not among those known, if it is nearly one.
@@ -195,9 +200,19 @@ mod tests {
             assert!(postgres.misspelt(name).unwrap().contains("ssl_mode"), "{name}");
         }
         let long = "x".repeat(1_000_000);
-        for name in
-            ["ssl_mode", "ssl_ca", "team", "owner", "environment", "costs", "", "a\nssl", long.as_str()]
-        {
+        for name in [
+            "ssl_mode",
+            "ssl_ca",
+            "team",
+            "owner",
+            "environment",
+            "costs",
+            "lossless",
+            "trusted",
+            "",
+            "a\nssl",
+            long.as_str(),
+        ] {
             assert_eq!(postgres.misspelt(name), None, "{name:.20}");
         }
         assert!(of(SourceType::Csv).misspelt("delimeter").unwrap().ends_with("did you mean delimiter?"));

@@ -65,8 +65,8 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Spelt<T> {
 /// The first name that is nearly a field.
 fn misspelt<T: DeserializeOwned>(sent: &BTreeMap<String, &RawValue>, below: &str) -> Option<String> {
     let known: Vec<&'static str> = fields_of::<T>().iter().chain(OF_ANSWERS).copied().collect();
-    let names = sent.keys().take(MOST_NAMES);
-    let found = names.into_iter().find_map(|name| Some((name, meant(name, &known)?)));
+    let mut names = sent.keys().take(MOST_NAMES);
+    let found = names.find_map(|name| Some((name, meant(name, &known)?)));
     found.map(|(name, meant)| format!("{below}{name} is not known; did you mean {meant}?"))
 }
 
