@@ -22,7 +22,7 @@ pub(crate) fn stream(address: &str, table: &str, file: &Path) -> Result<()> {
         let mut settings = Settings::new(SourceType::Postgresql);
         settings.connection_string = Some(ConnectionString::new(address));
         settings.query_timeout = Duration::from_secs(300);
-        let network = NetworkPolicy { allow_private: true, allowed: Vec::new() };
+        let network = NetworkPolicy { allow_private: true, ..NetworkPolicy::default() };
         let source = open(settings, &network).await?;
         let mut csv = arrow_csv::Writer::new(BufWriter::with_capacity(1 << 20, File::create(file)?));
         let begun = Instant::now();

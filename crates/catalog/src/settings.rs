@@ -1,5 +1,6 @@
 //! What an operator decides about data sources, and about queries over them.
 
+mod networks;
 mod queries;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use smart_default::SmartDefault;
 use tidegate_connect::NetworkPolicy;
 use tidegate_domain::time::seconds;
 
+pub use networks::networks;
 pub use queries::QuerySettings;
 
 /// Who may read where no policy says anything.
@@ -42,7 +44,11 @@ pub struct DataSettings {
     pub keep_evaluations: Duration,
     /// Networks in which data sources may be although their addresses are not public, such as "10.20.0.0/16" or "127.0.0.1/32".
     #[schemars(with = "Vec<String>")]
+    #[serde(deserialize_with = "networks")]
     pub allowed_networks: Vec<IpNet>,
+    /// Whether answers name the network that a data source may not be in. No key: it is so in development.
+    #[serde(skip)]
+    pub names_refused: bool,
     /// Seconds from one health check of a data source to the next.
     #[serde(with = "seconds")]
     #[schemars(with = "u64")]
@@ -118,6 +124,10 @@ impl DataSettings {
 
     /// Where drivers may connect to.
     pub fn network(&self) -> NetworkPolicy {
-        NetworkPolicy { allow_private: self.allow_private_networks, allowed: self.allowed_networks.clone() }
+        NetworkPolicy {
+            allow_private: self.allow_private_networks,
+            allowed: self.allowed_networks.clone(),
+            names_refused: self.names_refused,
+        }
     }
 }

@@ -83,6 +83,11 @@ impl SourceError {
     }
 }
 
+/// The server offers no TLS, which the settings ask for.
+pub(crate) fn no_tls_offered(mode: crate::network::tls::TlsMode) -> SourceError {
+    SourceError::connection(format!("The server does not offer TLS, and ssl_mode is {}.", mode.as_str()))
+}
+
 /// A name in a message: quoted, without control characters, cut to 80 characters.
 pub(crate) fn quoted(name: &str) -> String {
     let clean: String = name.chars().filter(|c| !c.is_control()).take(80).collect();

@@ -66,12 +66,15 @@ impl Denial {
                 let wanted = if found.is_directory { "u+rwx" } else { "u+rw" };
                 format!("run `chmod {wanted} {place}`")
             }
-            // Nobody should serve as root for a directory's sake.
+            // What belongs to root may be a server's that runs as root: given to whoever ran a command, it would be taken from the server.
             Some(Found { owner: 0, is_directory, .. }) if self.ours != 0 => {
                 let us = name_of(self.ours).unwrap_or_else(|| self.ours.to_string());
                 let all = if is_directory { "-R " } else { "" };
-                let what = if self.is_above { "if it holds nothing else, give it" } else { "give it" };
-                format!("{what} to this user, with `sudo chown {all}{us} {place}`, or name another path")
+                let only = if self.is_above { " and it holds nothing else" } else { "" };
+                format!(
+                    "run this as root, who owns it, with `sudo -u root`, or name another path. Only if the server is to run as {us}{only}: \
+                     `sudo chown {all}{us} {place}`"
+                )
             }
             Some(found) if found.owner != self.ours => {
                 let owner = name_of(found.owner).unwrap_or_else(|| format!("'#{}'", found.owner));
@@ -154,7 +157,11 @@ mod tests {
         let (reason, said) = denial(54_321, 0o700, true);
         assert!(reason.ends_with("with mode 0700") && said.contains("above it"), "{reason} {said}");
         let (_, said) = denial(0, 0o700, true);
-        assert_eq!(said, "give it to this user, with `sudo chown -R 54321 /srv/data`, or name another path");
+        assert_eq!(
+            said,
+            "run this as root, who owns it, with `sudo -u root`, or name another path. Only if the server is to run as 54321: \
+             `sudo chown -R 54321 /srv/data`"
+        );
         let (_, said) = denial(0, 0o600, false);
         assert!(said.contains("`sudo chown 54321 /srv/data`"), "{said}");
     }

@@ -45,3 +45,4 @@ pub use parameters::Parameters;
 pub use relation::{GovernedRelation, RelationName, Relations};
 pub use session::Shape;
 pub use source::{Connected, InMemory, ParquetFile, ParquetFiles, Pushed, Rows, Wanted};
+pub use spill::check_spill_directory;

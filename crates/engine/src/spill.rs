@@ -110,6 +110,26 @@ impl ServerDisk {
     }
 }
 
+/// Whether queries may use the disk below a directory: what a start would refuse, told beforehand. It is not made if it is not there, and
+/// nothing in it is changed.
+///
+/// # Errors
+///
+/// Why they may not.
+pub fn check_spill_directory(parent: &Path) -> io::Result<()> {
+    if !fs::metadata(parent)?.is_dir() {
+        return Err(ErrorKind::NotADirectory.into());
+    }
+    let own = parent.join(OWN);
+    let place = match fs::symlink_metadata(&own) {
+        Ok(found) if found.is_dir() => own.as_path(),
+        Ok(_) => return Err(ErrorKind::NotADirectory.into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => parent,
+        Err(error) => return Err(error),
+    };
+    tempfile::tempfile_in(place).map(drop)
+}
+
 /// Makes a directory that this user alone reads and writes.
 fn private(directory: &Path) -> io::Result<()> {
     match fs::symlink_metadata(directory) {

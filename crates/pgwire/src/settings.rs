@@ -67,7 +67,11 @@ impl PgwireSettings {
             && self.tls_cert.is_none()
         {
             if !self.allow_plain_on_loopback {
-                return Err("tls_cert and tls_key are needed: tokens cross the network".to_owned());
+                let without = match listen.ip().to_canonical().is_loopback() {
+                    true => ", or set pgwire.allow_plain_on_loopback = true to do without on this machine",
+                    false => "",
+                };
+                return Err(format!("tls_cert and tls_key are needed: tokens cross the network{without}"));
             }
             if !listen.ip().to_canonical().is_loopback() {
                 return Err(format!("tls_cert and tls_key are needed: {listen} is not on loopback"));
@@ -104,7 +108,12 @@ mod tests {
             ..PgwireSettings::default()
         };
         assert_eq!(PgwireSettings::default().check(), Ok(()));
-        assert!(on("127.0.0.1:5432").check().unwrap_err().contains("tls_cert"));
+        assert_eq!(
+            on("127.0.0.1:5432").check().unwrap_err(),
+            "tls_cert and tls_key are needed: tokens cross the network, or set pgwire.allow_plain_on_loopback = true to do without on \
+             this machine"
+        );
+        assert!(!on("0.0.0.0:5432").check().unwrap_err().contains("allow_plain_on_loopback"));
         let plain = |listen| PgwireSettings { allow_plain_on_loopback: true, ..on(listen) };
         assert_eq!(plain("127.0.0.1:5432").check(), Ok(()));
         assert_eq!(plain("[::1]:5432").check(), Ok(()));

@@ -12,6 +12,7 @@ mod output;
 mod program;
 mod secrets;
 mod settings;
+mod spilling;
 mod wiring;
 
 use std::process::ExitCode;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidegate_bridge::QueryEngine;
 use tidegate_brokerage::Brokerage;
-use tidegate_catalog::Catalog;
+use tidegate_catalog::{Catalog, DataSettings};
 use tidegate_crypto::{HashPool, PoolSize, SystemEntropy};
 use tidegate_database::{Migration, Store, StoreOptions};
 use tidegate_delivery::SmsProviders;
@@ -25,6 +25,7 @@ use crate::failure::Failure;
 use crate::installation::{ServingLock, Traces, place, refuse_foreign, refuse_missing, refuse_missing_file};
 use crate::output::{progress, tell};
 use crate::secrets::{MayCreate, check_opens, key_id, open_vault};
+use crate::spilling;
 
 /// The migrations of all crates.
 const MIGRATIONS: &[&[Migration]] = &[
@@ -302,12 +303,17 @@ async fn start(config: &Config, purpose: &Purpose, store: Store) -> Result<Opene
         (Brokerage::start(Arc::clone(&kernel), broker), Oauth::start(Arc::clone(&kernel)));
     let storage = Storage::start(Arc::clone(&kernel), objects(config)?, config.storage_limits.clone());
     let files = tidegate_bridge::stored_files(&storage);
-    let catalog = Catalog::start(Arc::clone(&kernel), config.data.clone(), files);
+    let catalog = Catalog::start(Arc::clone(&kernel), data_settings(config), files);
     tidegate_bridge::name_sources(&storage);
     let policies = policies(config, &kernel, &catalog);
     let engine = query_engine(config, purpose)?;
     let prompts = prompts(config, &kernel, &catalog, &policies, &engine)?;
     Ok(Opened { kernel, identity, brokerage, oauth, storage, catalog, policies, prompts, engine, store })
+}
+
+/// Data sources; in development whoever asks about one is the operator.
+fn data_settings(config: &Config) -> DataSettings {
+    DataSettings { names_refused: config.dev, ..config.data.clone() }
 }
 
 /// Policies, which the catalog asks.
@@ -345,11 +351,10 @@ fn query_engine(config: &Config, purpose: &Purpose) -> Result<QueryEngine, Failu
         waiting: settings.waiting,
         waiting_of_person: settings.waiting_per_person,
     };
-    let directory = settings.spill_directory.as_ref().unwrap_or(&config.data_dir);
     let options = tidegate_engine::Options {
         threads: settings.threads,
         memory_bytes: settings.memory,
-        spill_directory: Some(directory.clone()),
+        spill_directory: Some(spilling::directory(config).to_owned()),
         spill_bytes: settings.spill_per_query,
         spill_bytes_of_all: settings.spill,
         concurrency,
@@ -362,29 +367,11 @@ fn query_engine(config: &Config, purpose: &Purpose) -> Result<QueryEngine, Failu
         ..Default::default()
     };
     let engine = QueryEngine::new(options, limits);
-    let spills = settings.spill > 0 && settings.spill_per_query > 0;
-    // Nodes that keep nothing on the disk need no data directory: the first query that spills makes it.
-    let is_there = settings.spill_directory.is_some() || directory.is_dir();
-    // Commands empty nothing: a server may run beside them.
-    if spills && is_there && matches!(purpose, Purpose::Serve { .. }) {
-        prepare_spilling(config, directory, &engine)?;
+    // Nodes that keep nothing on the disk need no data directory, and commands empty nothing: a server may run beside them.
+    if matches!(purpose, Purpose::Serve { .. }) {
+        spilling::prepare(config, &engine)?;
     }
     Ok(engine)
-}
-
-fn prepare_spilling(config: &Config, directory: &Path, engine: &QueryEngine) -> Result<(), Failure> {
-    let Err(error) = engine.prepare_spilling() else { return Ok(()) };
-    let shown = directory.display();
-    if config.data.queries.spill_directory.is_some() {
-        return Err(Failure::advised(
-            "spill_directory",
-            format!("queries cannot use the disk in {shown}: {error}"),
-            "name a directory that this user may write to in data.queries.spill_directory, or set data.queries.spill = 0",
-        ));
-    }
-    // Nobody asked for it: most queries need no disk.
-    tracing::warn!(%error, "queries cannot use the disk in {shown}: set data.queries.spill_directory, or data.queries.spill = 0");
-    Ok(())
 }
 
 /// Refuses an installation whose keys were never made, where there is nothing to make them with.

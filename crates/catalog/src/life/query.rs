@@ -75,7 +75,11 @@ impl Catalog {
                     detail = error.detail,
                     "it is not open"
                 );
-                refuse(SourceRefusal::Failed { code: error.code, message: error.message })
+                refuse(SourceRefusal::Failed {
+                    code: error.code,
+                    message: error.message,
+                    detail: error.detail,
+                })
             }
         }
     }

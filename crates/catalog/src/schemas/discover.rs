@@ -145,8 +145,8 @@ impl Catalog {
         match found {
             Err(_elapsed) => refuse(SourceRefusal::StillRunning { retry_after: RUNNING_FOR }),
             Ok(Ok(discovery)) => Ok(Discovery::clone(&discovery)),
-            Ok(Err(Failure::Source(SourceError { code, message, .. }))) => {
-                refuse(SourceRefusal::Failed { code, message })
+            Ok(Err(Failure::Source(SourceError { code, message, detail }))) => {
+                refuse(SourceRefusal::Failed { code, message, detail })
             }
             Ok(Err(Failure::Outdated)) => refuse(SourceRefusal::NotFound),
             Ok(Err(Failure::Fault(text))) => Err(Fault::Internal(text).into()),

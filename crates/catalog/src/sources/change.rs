@@ -7,7 +7,7 @@ use tidegate_domain::{Document, Permission, Secret};
 use tidegate_kernel::fault::{Outcome, Refused, refuse};
 use tidegate_kernel::{Actor, Call, KernelTables};
 
-use super::connection::Connection;
+use super::connection::{Connection, check_options};
 use super::error::SourceRefusal;
 
 use super::sealed::{open_credentials, seal_string};
@@ -172,8 +172,13 @@ impl Acting<'_> {
             }
             _ => {}
         }
-        apply(&mut after, change);
         let info = TypeInfo::of(after.kind);
+        // What was stored before, by whatever version, keeps nobody from changing something else.
+        let sent = change.metadata.as_ref().map(|sent| sent.to_value().unwrap_or_default());
+        let string = change.connection_string.as_ref().and_then(Option::as_ref);
+        let string = string.filter(|text| before.connection_string.as_deref() != Some(text.expose()));
+        check_options(info, sent.as_ref(), string).map_err(Refused::Rule)?;
+        apply(&mut after, change);
         let has_string = after.sealed.connection_string.is_some();
         after.connection = after.connection.with_usual_port(info, has_string);
         let credentials = open_credentials(kernel, after.id, after.sealed.credentials.as_deref())?;

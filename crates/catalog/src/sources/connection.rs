@@ -1,6 +1,7 @@
 //! How a data source is reached: everything but its secrets.
 
 use tidegate_connect::TypeInfo;
+use tidegate_domain::Secret;
 
 use super::error::SourceRefusal;
 use super::sealed::Credentials;
@@ -47,6 +48,20 @@ pub struct Connection {
     pub query_timeout: u32,
     /// How often an attempt is repeated.
     pub max_retries: u32,
+}
+
+/// Refuses options that are misspelt: they would be kept, and nobody would read them.
+pub(super) fn check_options(
+    kind: &TypeInfo,
+    metadata: Option<&serde_json::Value>,
+    connection_string: Option<&Secret>,
+) -> Result<(), SourceRefusal> {
+    let mut names =
+        metadata.and_then(serde_json::Value::as_object).into_iter().flat_map(|options| options.keys());
+    let misspelt = names.find_map(|name| kind.misspelt(name));
+    let misspelt =
+        misspelt.or_else(|| connection_string.and_then(|text| kind.misspelt_in_string(text.expose())));
+    misspelt.map_or(Ok(()), |said| Err(SourceRefusal::Misspelt(said)))
 }
 
 impl Default for Connection {

@@ -11,6 +11,7 @@ use tidegate_kernel::{Actor, Call, KernelTables};
 
 use super::error::SourceRefusal;
 
+use super::connection::check_options;
 use super::repository::NewRow;
 use super::sealed::{seal_credentials, seal_string};
 use super::slug;
@@ -28,7 +29,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`SourceRefusal::WorkspaceNotFound`], [`SourceRefusal::FileNotFound`], [`SourceRefusal::Incomplete`],
-    /// [`SourceRefusal::Contradiction`].
+    /// [`SourceRefusal::Contradiction`], [`SourceRefusal::Misspelt`].
     pub async fn create_data_source(
         &self,
         call: &Call,
@@ -53,6 +54,7 @@ fn complete(new: NewDataSource) -> Outcome<NewDataSource, SourceRefusal> {
     let connection = new.connection.clone().with_usual_port(info, has_string);
     let metadata = new.metadata.to_value().unwrap_or_default();
     connection.check(info, has_string, &new.credentials, &metadata).map_err(Refused::Rule)?;
+    check_options(info, Some(&metadata), new.connection_string.as_ref()).map_err(Refused::Rule)?;
     Ok(NewDataSource { connection, ..new })
 }
 

@@ -37,6 +37,9 @@ pub enum SourceRefusal {
     /// Fields do not go together.
     #[error("{0}")]
     Contradiction(&'static str),
+    /// An option is not known, and nearly one that is.
+    #[error("{0}")]
+    Misspelt(String),
     /// The source did not do what it was asked for.
     #[error("{message}")]
     Failed {
@@ -44,6 +47,8 @@ pub enum SourceRefusal {
         code: ErrorCode,
         /// It, without anything secret.
         message: String,
+        /// What more there is to say to the operator, and to nobody else.
+        detail: String,
     },
     /// It failed too often lately, and is left alone for a while.
     #[error(

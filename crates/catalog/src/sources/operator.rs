@@ -49,6 +49,16 @@ impl Catalog {
         }
     }
 
+    /// Data sources that are called so, in SQL or by people; a few of them, for only one can be meant.
+    ///
+    /// Source: `tidegate source show`.
+    ///
+    /// # Errors
+    /// Only faults.
+    pub async fn data_sources_named(&self, name: &str) -> Result<Vec<DataSource>, Fault> {
+        Ok(self.kernel.store.read().await?.data_sources().named(name, 10).await?)
+    }
+
     /// Tests a data source, and notes the result.
     ///
     /// Source: `tidegate source test`.

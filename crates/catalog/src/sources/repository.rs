@@ -267,6 +267,21 @@ impl Sources<'_> {
         row.map(Row::read).transpose()
     }
 
+    /// Up to `limit` that are called so, in SQL or by people, whosesoever they are: for the operator.
+    pub(super) async fn named(&mut self, name: &str, limit: i64) -> Result<Vec<DataSource>> {
+        let rows = fetch_all!(
+            self.0,
+            Row,
+            select!(
+                "where (s.slug = $1 or s.name = $1) and s.deleted_at is null
+                 order by s.number limit $2"
+            ),
+            name,
+            limit,
+        )?;
+        rows.into_iter().map(Row::read).collect()
+    }
+
     /// Those of the installation, or of one organization, with numbers beyond `after`: for the operator.
     pub(super) async fn all(
         &mut self,

@@ -10,7 +10,7 @@ use mysql_async::{
 };
 
 use crate::address::{self, Address};
-use crate::error::{ErrorCode, SourceError, within};
+use crate::error::{ErrorCode, SourceError, no_tls_offered, within};
 use crate::network::dial::Dialer;
 use crate::network::tls::TlsMode;
 use crate::registry::TypeInfo;
@@ -187,9 +187,7 @@ impl Connector {
             Error::Io(IoError::Tls(_)) => SourceError::connection(
                 "TLS with the server failed: its certificate or protocol is not accepted.",
             ),
-            Error::Driver(DriverError::NoClientSslFlagFromServer) => {
-                SourceError::connection("The server has no TLS, which metadata.ssl_mode asks for.")
-            }
+            Error::Driver(DriverError::NoClientSslFlagFromServer) => no_tls_offered(self.mode),
             Error::Driver(DriverError::UnknownAuthPlugin { .. } | DriverError::CleartextPluginDisabled) => {
                 SourceError::new(
                     ErrorCode::Authentication,
@@ -243,4 +241,27 @@ fn tls(settings: &Settings, mode: TlsMode, host: &str) -> Result<SslOpts, Source
             tls.with_client_identity(Some(ClientIdentity::new(chain.as_bytes().to_vec().into(), key.into())));
     }
     Ok(tls)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::network::NetworkPolicy;
+    use crate::registry::SourceType;
+
+    #[tokio::test]
+    async fn a_server_without_tls_is_told_apart_from_one_whose_certificate_is_refused() {
+        for mode in ["require", "verify-full"] {
+            let mut settings = Settings::new(SourceType::Mysql);
+            settings.host = Some("db.example.com".to_owned());
+            settings.database_name = Some("shop".to_owned());
+            settings.metadata.insert("ssl_mode".to_owned(), json!(mode));
+            let dialer = Dialer::open(&settings, &NetworkPolicy::default()).await.unwrap();
+            let connector = Connector::new(&settings, dialer).unwrap();
+            let told = connector.error(&Error::Driver(DriverError::NoClientSslFlagFromServer));
+            assert_eq!(told.message, format!("The server does not offer TLS, and ssl_mode is {mode}."));
+        }
+    }
 }

@@ -18,6 +18,8 @@ pub struct NetworkPolicy {
     pub allow_private: bool,
     /// Networks open whatever they are.
     pub allowed: Vec<IpNet>,
+    /// Whether messages name the network that was refused, and how to open it: in development, where whoever asks is the operator.
+    pub names_refused: bool,
 }
 
 impl NetworkPolicy {
@@ -45,14 +47,12 @@ impl NetworkPolicy {
         }
         let found: Vec<SocketAddr> = match tokio::net::lookup_host((bare, port)).await {
             Ok(found) => found.collect(),
-            Err(error) => return Err(out_of_bounds().with_detail(format!("{bare} was not found: {error}"))),
+            Err(error) => return Err(self.out_of_bounds(format!("{bare} was not found: {error}"))),
         };
         let allowed: Vec<SocketAddr> =
             found.iter().copied().filter(|address| self.allows(address.ip())).collect();
         if allowed.is_empty() {
-            let found: Vec<String> = found.iter().map(|address| address.ip().to_string()).collect();
-            let text = format!("{bare} is at {}, where data sources may not be", found.join(", "));
-            return Err(out_of_bounds().with_detail(text));
+            return Err(self.out_of_bounds(refused(bare, &found)));
         }
         Ok(allowed)
     }
@@ -81,12 +81,38 @@ impl NetworkPolicy {
         })
         .await
     }
+
+    /// There is no such host, or none where sources may be. The two are one answer: else a tenant would learn which names the operator's
+    /// network has. The detail, which the operator's log shows, tells them apart.
+    pub(crate) fn out_of_bounds(&self, detail: String) -> SourceError {
+        let message = match self.names_refused {
+            true => format!("{}.", detail.trim_end_matches('.')),
+            false => "The host was not found, or is in a network that data sources may not be in.".to_owned(),
+        };
+        SourceError::connection(message).with_detail(detail)
+    }
 }
 
-/// There is no such host, or none where sources may be. The two are one answer: else a tenant would learn which names the operator's
-/// network has. The detail, which the operator's log shows, tells them apart.
-pub(crate) fn out_of_bounds() -> SourceError {
-    SourceError::connection("The host was not found, or is in a network that data sources may not be in.")
+/// What the operator is told of a host that is where no source may be.
+fn refused(host: &str, found: &[SocketAddr]) -> String {
+    let Some(address) = found.first().map(|address| canonical(address.ip())) else {
+        return format!("{host} has no address");
+    };
+    let place = match host.parse::<IpAddr>() {
+        Ok(_) => format!("{address} is"),
+        Err(_) => format!("{host} is at {address}, which is"),
+    };
+    let network = IpNet::from(address);
+    match kind(address) {
+        // Whoever opens this one opens the credentials of the machine: nothing that is advised.
+        Kind::Closed => format!(
+            "{place} link-local, or the metadata address of a cloud, where data sources may not be unless data.allowed_networks \
+             names it"
+        ),
+        Kind::Public | Kind::Private => format!(
+            "{place} in a network that data sources may not be in; add \"{network}\" to data.allowed_networks, and restart"
+        ),
+    }
 }
 
 enum Kind {
@@ -203,7 +229,7 @@ mod tests {
 
     #[test]
     fn private_networks_can_be_opened_but_not_the_metadata_address() {
-        let policy = NetworkPolicy { allow_private: true, allowed: vec![] };
+        let policy = NetworkPolicy { allow_private: true, ..NetworkPolicy::default() };
         for address in ["127.0.0.1", "10.1.2.3", "::1", "fc00::1"] {
             assert!(policy.allows(address.parse().unwrap()), "{address}");
         }
@@ -220,7 +246,8 @@ mod tests {
         ] {
             assert!(!policy.allows(address.parse().unwrap()), "{address}");
         }
-        let listed = NetworkPolicy { allow_private: false, allowed: vec!["10.1.0.0/16".parse().unwrap()] };
+        let listed =
+            NetworkPolicy { allowed: vec!["10.1.0.0/16".parse().unwrap()], ..NetworkPolicy::default() };
         assert!(listed.allows("10.1.2.3".parse().unwrap()));
         assert!(listed.allows("::ffff:10.1.2.3".parse().unwrap()));
         assert!(!listed.allows("10.2.2.3".parse().unwrap()));
@@ -243,5 +270,25 @@ mod tests {
         for host in ["", "a b", "a/b", "a\nb"] {
             assert!(policy.resolve(host, 1).await.is_err());
         }
+    }
+
+    #[tokio::test]
+    async fn the_operator_is_told_which_network_to_open_and_others_in_development_alone() {
+        let said = "127.0.0.1 is in a network that data sources may not be in; \
+                    add \"127.0.0.1/32\" to data.allowed_networks, and restart";
+        let refused = NetworkPolicy::default().resolve("127.0.0.1", 5432).await.unwrap_err();
+        assert_eq!(refused.detail, said);
+        assert!(!refused.message.contains("127"), "{}", refused.message);
+        let named = NetworkPolicy { names_refused: true, ..NetworkPolicy::default() };
+        let refused = named.resolve("127.0.0.1", 5432).await.unwrap_err();
+        assert_eq!((refused.message, refused.detail), (format!("{said}."), said.to_owned()));
+        let by_name = named.resolve("localhost", 5432).await.unwrap_err();
+        assert!(by_name.message.starts_with("localhost is at "), "{}", by_name.message);
+        // Nobody is advised to open what holds the machine's own credentials.
+        let closed = named.resolve("169.254.169.254", 80).await.unwrap_err();
+        assert!(!closed.message.contains("add "), "{}", closed.message);
+        // What is in an IPv6 address is what has to be opened.
+        let mapped = named.resolve("::ffff:10.0.0.1", 80).await.unwrap_err();
+        assert!(mapped.message.contains("\"10.0.0.1/32\""), "{}", mapped.message);
     }
 }

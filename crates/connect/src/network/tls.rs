@@ -28,6 +28,17 @@ pub(crate) enum TlsMode {
 }
 
 impl TlsMode {
+    /// As it is written in the metadata.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+
     /// From a word of a connection string or of the metadata.
     pub(crate) fn parse(word: &str) -> Result<Self, SourceError> {
         match word.to_ascii_lowercase().replace('_', "-").as_str() {

@@ -14,7 +14,7 @@ use tokio_rustls::client;
 
 use super::framed::{Dialed, Framed, LARGEST, Messages};
 use crate::address::{self, Address};
-use crate::error::{ErrorCode, SourceError, within};
+use crate::error::{ErrorCode, SourceError, no_tls_offered, within};
 use crate::network::dial::Dialer;
 use crate::network::tls::{Tls, TlsMode};
 use crate::registry::{SourceType, TypeInfo};
@@ -34,6 +34,9 @@ pub(crate) struct Connector {
     /// Whether a connection ended because of a row that is too large.
     oversized: Arc<AtomicBool>,
 }
+
+/// What the driver says where the server answers that it has no TLS.
+const NO_TLS: &str = "server does not support TLS";
 
 impl Connector {
     pub(crate) async fn new(settings: &Settings, dialer: Dialer) -> Result<Self, SourceError> {
@@ -146,6 +149,8 @@ impl Connector {
             let cause = error.source().map(ToString::to_string).unwrap_or_default();
             let known = if self.oversized.swap(false, Ordering::Relaxed) {
                 SourceError::query(format!("A row is larger than {LARGEST} bytes."))
+            } else if text.starts_with("error performing TLS handshake") && cause == NO_TLS {
+                no_tls_offered(self.tls.mode)
             } else if text.starts_with("error performing TLS handshake") {
                 SourceError::connection(
                     "TLS with the server failed: its certificate or protocol is not accepted.",

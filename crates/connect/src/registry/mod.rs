@@ -1,10 +1,13 @@
 //! Every type of source there is: one row each, in [`table`].
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
+mod options;
 mod table;
 
+pub use options::meant;
 pub use table::types;
 
 macro_rules! source_types {
@@ -46,12 +49,24 @@ impl fmt::Display for SourceType {
     }
 }
 
-/// A name that is no type, with up to three that are near it.
+/// A name that is no type, with the one that must have been meant, or three that are not far from it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown type of data source; the nearest are: {}", .nearest.join(", "))]
+#[error("{} is no type of data source; {}", crate::error::quoted(.name), advised(.nearest))]
 pub struct UnknownType {
+    /// The name, cut to 40 characters.
+    pub name: String,
     pub nearest: Vec<&'static str>,
 }
+
+fn advised(nearest: &[&'static str]) -> String {
+    match nearest {
+        [meant] => format!("did you mean {meant}?"),
+        several => format!("the nearest are: {}", several.join(", ")),
+    }
+}
+
+/// From this likeness on, a name was meant.
+const NEAR: f64 = 0.85;
 
 impl FromStr for SourceType {
     type Err = UnknownType;
@@ -66,8 +81,14 @@ impl FromStr for SourceType {
             .iter()
             .map(|kind| (strsim::jaro_winkler(&short, kind.as_str()), kind.as_str()))
             .collect();
-        scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-        Err(UnknownType { nearest: scored.into_iter().take(3).map(|(_, name)| name).collect() })
+        // One mistake makes a short name unlike itself: `cvs`.
+        let mistaken = |name: &str| strsim::osa_distance(&short, name) <= 1;
+        scored.sort_by(|a, b| {
+            (mistaken(b.1), b.0).partial_cmp(&(mistaken(a.1), a.0)).unwrap_or(Ordering::Equal)
+        });
+        let is_near = scored.first().is_some_and(|(score, name)| *score >= NEAR || mistaken(name));
+        let nearest = scored.into_iter().take(if is_near { 1 } else { 3 }).map(|(_, name)| name).collect();
+        Err(UnknownType { name: name.chars().take(40).collect(), nearest })
     }
 }
 
@@ -191,6 +212,11 @@ mod tests {
         assert_eq!(nearest("azureblob")[0], "azure_blob");
         assert_eq!(nearest("").len(), 3);
         assert_eq!(nearest(&"x".repeat(1_000_000)).len(), 3);
+        let said = |name: &str| name.parse::<SourceType>().unwrap_err().to_string();
+        assert_eq!(said("cvs"), "\"cvs\" is no type of data source; did you mean csv?");
+        assert_eq!(said("postgres"), "\"postgres\" is no type of data source; did you mean postgresql?");
+        assert!(said("spreadsheet").contains("the nearest are: "), "{}", said("spreadsheet"));
+        assert!(said(&"x".repeat(1_000_000)).len() < 200);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use russh::keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCerti
 use russh::{Disconnect, MethodKind};
 
 use crate::error::{ErrorCode, SourceError, within};
+use crate::network::NetworkPolicy;
 use crate::network::dial::Wire;
-use crate::network::{NetworkPolicy, out_of_bounds};
 use crate::settings::{Credentials, SshSettings};
 
 mod forward;
@@ -160,9 +160,9 @@ impl Tunnel {
             return Err(SourceError::connection("The host is not a name or an address."));
         }
         if let Ok(address) = bare.parse() {
-            let behind = NetworkPolicy { allow_private: true, allowed: self.policy.allowed.clone() };
+            let behind = NetworkPolicy { allow_private: true, ..self.policy.clone() };
             if !behind.allows(address) {
-                return Err(out_of_bounds().with_detail(format!("{address} behind the tunnel is closed")));
+                return Err(self.policy.out_of_bounds(format!("{address} behind the tunnel is closed")));
             }
         }
         Ok(bare)
@@ -247,8 +247,9 @@ mod tests {
 
     #[test]
     fn a_port_is_chosen_only_where_this_machine_is_open() {
-        let open = NetworkPolicy { allow_private: true, allowed: Vec::new() };
-        let listed = NetworkPolicy { allow_private: false, allowed: vec!["127.0.0.0/8".parse().unwrap()] };
+        let open = NetworkPolicy { allow_private: true, ..NetworkPolicy::default() };
+        let listed =
+            NetworkPolicy { allowed: vec!["127.0.0.0/8".parse().unwrap()], ..NetworkPolicy::default() };
         assert_eq!(near_port(Some(5_432), &open), Some(5_432));
         assert_eq!(near_port(Some(5_432), &listed), Some(5_432));
         assert_eq!(near_port(Some(5_432), &NetworkPolicy::default()), None);

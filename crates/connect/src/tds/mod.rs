@@ -3,7 +3,7 @@
 use arrow_schema::SchemaRef;
 
 use crate::discovered::Discovered;
-use crate::error::{ErrorCode, SourceError};
+use crate::error::{ErrorCode, SourceError, no_tls_offered};
 use crate::filter::Filter;
 use crate::gate;
 use crate::network::NetworkPolicy;
@@ -234,11 +234,7 @@ impl SqlServer {
                 }
                 // A connection whose encryption was not settled is over; the next one asks for none.
                 _ if self.mode == TlsMode::Prefer => wanted = Encryption::NotSupported,
-                _ => {
-                    return Err(SourceError::connection(
-                        "The server has no TLS, which metadata.ssl_mode asks for.",
-                    ));
-                }
+                _ => return Err(no_tls_offered(self.mode)),
             }
         }
     }

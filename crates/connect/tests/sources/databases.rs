@@ -11,7 +11,7 @@ use tidegate_connect::{NetworkPolicy, Secret, Settings, SourceType};
 
 /// The tests' servers are on this machine.
 pub(crate) fn here() -> NetworkPolicy {
-    NetworkPolicy { allow_private: true, allowed: vec![] }
+    NetworkPolicy { allow_private: true, ..NetworkPolicy::default() }
 }
 
 pub(crate) fn secret(text: &str) -> Option<Secret> {

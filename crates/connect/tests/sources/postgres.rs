@@ -378,6 +378,10 @@ async fn wrong_credentials_and_addresses_have_their_codes_and_no_secret_is_told(
         ErrorCode::Connection,
     )
     .await;
+    let mut secure = server.settings("postgres");
+    secure.metadata.insert("ssl_mode".into(), json!("verify-ca"));
+    let refused = open(secure, &here()).await.unwrap().test(None, Duration::from_secs(3)).await.unwrap_err();
+    assert_eq!(refused.message, "The server does not offer TLS, and ssl_mode is verify-ca.");
     let inside = open(server.settings("postgres"), &Default::default()).await.unwrap();
     let refused = inside.test(None, Duration::from_secs(3)).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Connection);

@@ -19,7 +19,7 @@ use crate::failures::Counts;
 use crate::listing;
 use crate::seats::Seats;
 use crate::settings::PgwireSettings;
-use crate::tls::{TlsProblem, acceptor};
+use crate::tls::{TlsProblem, acceptor_of};
 
 /// A stream in both directions, encrypted or not.
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
@@ -106,10 +106,7 @@ impl Wire {
         prompts: Arc<Prompts>,
         settings: PgwireSettings,
     ) -> Result<Arc<Self>, TlsProblem> {
-        let acceptor = match (&settings.tls_cert, &settings.tls_key) {
-            (Some(certificate), Some(key)) => Some(acceptor(certificate, key)?),
-            _ => None,
-        };
+        let acceptor = acceptor_of(&settings)?;
         Ok(Arc::new(Self {
             kernel,
             prompts,

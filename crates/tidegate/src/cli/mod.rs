@@ -23,7 +23,7 @@ pub(crate) use client::{
     RegistrationToken, RegistrationTokenCreate,
 };
 pub(crate) use query::{Query, QueryFormat};
-pub(crate) use source::{NamedSource, Source, SourceDelete, SourceList};
+pub(crate) use source::{NamedSource, NumberedSource, Source, SourceDelete, SourceList};
 pub(crate) use storage::{Backup, CopyDatabase, Restore};
 pub(crate) use suggest::correct;
 pub(crate) use tokens::{OrgTokenLifetime, OrgTokens, UserTokens};

@@ -13,13 +13,13 @@ pub(crate) enum Source {
     )]
     List(SourceList),
     /// Show a data source, without its credentials
-    #[command(after_help = "Example:\n  tidegate source show 4")]
+    #[command(after_help = "Examples:\n  tidegate source show 4\n  tidegate source show sales")]
     Show(NamedSource),
     /// Test a data source and note the result; also says what the server does not tell its users
-    #[command(after_help = "Example:\n  tidegate source test 4")]
+    #[command(after_help = "Examples:\n  tidegate source test 4\n  tidegate source test sales")]
     Test(NamedSource),
     /// Discover the tables of a data source
-    #[command(after_help = "Example:\n  tidegate source discover 4")]
+    #[command(after_help = "Examples:\n  tidegate source discover 4\n  tidegate source discover sales")]
     Discover(NamedSource),
     /// Pause a data source for maintenance: it is not checked by itself until it is resumed
     #[command(after_help = "Example:\n  tidegate source pause 4")]
@@ -29,7 +29,7 @@ pub(crate) enum Source {
     Resume(NamedSource),
     /// Restore a deleted data source that is still kept
     #[command(after_help = "Example:\n  tidegate source restore 4")]
-    Restore(NamedSource),
+    Restore(NumberedSource),
     /// Delete a data source; without --force it is kept for a while
     #[command(
         after_help = "Examples:\n  tidegate source delete 4 --yes\n  tidegate source delete 4 --force --yes"
@@ -52,6 +52,13 @@ pub(crate) struct SourceList {
 
 #[derive(Debug, Args)]
 pub(crate) struct NamedSource {
+    /// The data source's number, from `tidegate source list`, or its name there or in SQL
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NumberedSource {
     /// The data source's number, from `tidegate source list`
     #[arg(value_name = "NUMBER")]
     pub(crate) number: i64,

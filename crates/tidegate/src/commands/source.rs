@@ -7,7 +7,7 @@ use tidegate_domain::Timestamp;
 use tidegate_kernel::{Call, Refused};
 
 use super::org::find;
-use crate::cli::{NamedSource, Source, SourceDelete, SourceList};
+use crate::cli::{NamedSource, NumberedSource, Source, SourceDelete, SourceList};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::output::{Answer, progress, table};
@@ -41,8 +41,10 @@ fn refused(refused: Refused<SourceRefusal>) -> Failure {
         Refused::Rule(error @ SourceRefusal::NotFound) => {
             Failure::advised("not_found", error.to_string(), "`tidegate source list` lists all of them")
         }
-        Refused::Rule(SourceRefusal::Failed { code, message }) => {
-            Failure::new("source_failed", format!("{}: {message}", code.as_str()))
+        // Who runs this may know what the server does not tell its users.
+        Refused::Rule(SourceRefusal::Failed { code, message, detail }) => {
+            let detail = if detail.is_empty() { detail } else { format!("\n{detail}") };
+            Failure::new("source_failed", format!("{}: {message}{detail}", code.as_str()))
         }
         Refused::Rule(error) => Failure::new("source_refused", error.to_string()),
         Refused::Fault(fault) => fault.into(),
@@ -76,14 +78,33 @@ async fn list(opened: &Opened, command: &SourceList) -> Result<Answer, Failure> 
     Ok(Answer::new(table(["NUMBER", "NAME", "TYPE", "ORGANIZATION", "STATUS", "LAST TESTED"], &rows), json))
 }
 
+/// The number of the one that is meant.
+async fn number_of(opened: &Opened, NamedSource { source }: &NamedSource) -> Result<i64, Failure> {
+    if let Ok(number) = source.parse() {
+        return Ok(number);
+    }
+    let named = opened.catalog.data_sources_named(source).await?;
+    match named.as_slice() {
+        [] => Err(refused(Refused::Rule(SourceRefusal::NotFound))),
+        [one] => Ok(one.number),
+        several => {
+            let several: Vec<String> = several.iter().map(|found| found.number.to_string()).collect();
+            let what = format!("several data sources are called {source}: {}", several.join(", "));
+            Err(Failure::usage(format!("{what}; give the number of one")))
+        }
+    }
+}
+
 async fn show(opened: &Opened, command: &NamedSource) -> Result<Answer, Failure> {
-    let found = opened.catalog.data_source_for_operator(command.number).await.map_err(refused)?;
+    let number = number_of(opened, command).await?;
+    let found = opened.catalog.data_source_for_operator(number).await.map_err(refused)?;
     Ok(Answer::new(shown(&found), described(&found)))
 }
 
 async fn test(opened: &Opened, command: &NamedSource) -> Result<Answer, Failure> {
+    let number = number_of(opened, command).await?;
     let bar = progress("testing the data source");
-    let tested = opened.catalog.test_data_source_for_operator(command.number).await;
+    let tested = opened.catalog.test_data_source_for_operator(number).await;
     bar.finish_and_clear();
     let report = tested.map_err(refused)?;
     Ok(match report.outcome {
@@ -113,8 +134,9 @@ async fn test(opened: &Opened, command: &NamedSource) -> Result<Answer, Failure>
 }
 
 async fn discover(opened: &Opened, command: &NamedSource) -> Result<Answer, Failure> {
+    let number = number_of(opened, command).await?;
     let bar = progress("discovering the tables of the data source");
-    let found = opened.catalog.discover_for_operator(command.number).await;
+    let found = opened.catalog.discover_for_operator(number).await;
     bar.finish_and_clear();
     let found: Discovery = found.map_err(refused)?;
     let (tables, columns) = (found.tables(), found.columns());
@@ -149,7 +171,8 @@ async fn discover(opened: &Opened, command: &NamedSource) -> Result<Answer, Fail
 }
 
 async fn pause(opened: &Opened, command: &NamedSource, paused: bool) -> Result<Answer, Failure> {
-    let changed = opened.catalog.pause_data_source(&call(opened), command.number, paused).await;
+    let number = number_of(opened, command).await?;
+    let changed = opened.catalog.pause_data_source(&call(opened), number, paused).await;
     let changed = changed.map_err(refused)?;
     let text = if paused {
         format!("{} is paused: it is not checked until it is resumed.", changed.name)
@@ -159,7 +182,7 @@ async fn pause(opened: &Opened, command: &NamedSource, paused: bool) -> Result<A
     Ok(Answer::new(text, described(&changed)))
 }
 
-async fn restore(opened: &Opened, command: &NamedSource) -> Result<Answer, Failure> {
+async fn restore(opened: &Opened, command: &NumberedSource) -> Result<Answer, Failure> {
     let restored = opened.catalog.restore_data_source(&call(opened), command.number).await;
     let restored = restored.map_err(refused)?;
     Ok(Answer::new(format!("{} is there again, as {}.", restored.name, restored.slug), described(&restored)))

@@ -1,5 +1,6 @@
 //! Values that are of the right kind and still make no sense.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,11 +104,13 @@ impl Loaded {
         require(both, || "must be a PostgreSQL address, beside one in `database`".to_owned())
     }
 
+    /// Addresses at which this program listens.
     fn check_listeners(&self, mistakes: &mut Vec<Mistake>) {
         let config = &self.config;
         for (key, verdict) in [
             ("database_listen", each(&config.database_listen, |listen| self.listens(&listen.0))),
             ("pgwire", config.pgwire.check()),
+            ("pgwire.listen", each(&config.pgwire.listen, |address| apart(*address, config.listen))),
         ] {
             if let Err(what) = verdict {
                 mistakes.push(self.mistake(key, what));
@@ -233,6 +236,13 @@ fn each<'v, T: 'v>(
     check: impl FnMut(&'v T) -> Result<(), String>,
 ) -> Result<(), String> {
     values.into_iter().try_for_each(check)
+}
+
+/// Refuses an address at which HTTP is served already. Port 0 is another one each time.
+fn apart(address: SocketAddr, http: SocketAddr) -> Result<(), String> {
+    let meets = address.ip() == http.ip() || address.ip().is_unspecified() || http.ip().is_unspecified();
+    let is_free = address.port() == 0 || address.port() != http.port() || !meets;
+    require(is_free, || format!("{address} is taken by listen = \"{http}\": choose another port"))
 }
 
 fn at_least<T: PartialOrd + std::fmt::Display>(value: T, least: T) -> Result<(), String> {

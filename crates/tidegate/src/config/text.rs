@@ -1,12 +1,12 @@
 //! Values that are written as text, and what to say when the text is none.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+pub(super) use tidegate_catalog::settings::networks;
 use tidegate_database::DatabaseUrl;
 use tidegate_domain::Secret;
 use tidegate_domain::secret::HIDDEN;
@@ -92,14 +92,4 @@ fn meant_address(text: &str) -> String {
         }
         _ => String::new(),
     }
-}
-
-/// Networks; an address alone is a network of one.
-pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
-    let network = |text: String| {
-        text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
-            D::Error::custom(format!("{text:?} is not an address or network such as 10.0.0.7 or 10.0.0.0/8"))
-        })
-    };
-    Vec::<String>::deserialize(deserializer)?.into_iter().map(network).collect()
 }

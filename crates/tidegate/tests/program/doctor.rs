@@ -199,12 +199,14 @@ fn another_user_than_the_servers_is_told_to_run_it_as_that_one() {
         detail.contains("belongs to user root, 0, with mode 0700, and this is user 12345"),
         "{directory}"
     );
-    assert!(directory["advice"].as_str().unwrap().contains("`sudo chown -R 12345 "), "{directory}");
+    let advice = directory["advice"].as_str().unwrap();
+    assert!(advice.starts_with("run this as root, who owns it"), "{directory}");
+    assert!(advice.contains("Only if the server is to run as 12345: `sudo chown -R 12345 "), "{directory}");
     for name in ["master key", "database", "disk"] {
         let found = found(name);
         assert_eq!(found["status"], "error", "{found}");
         let text = found.to_string();
-        assert!(text.contains("sudo chown -R 12345 ") && !text.contains("sudo -u root"), "{found}");
+        assert!(text.contains("sudo chown -R 12345 ") && text.contains("sudo -u root"), "{found}");
         assert!(!text.contains("at the first start") && !text.contains("does not exist"), "{found}");
     }
     // The other way round: root sees more than the server does.

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use tidegate_testkit::{Engine, Fixture};
 
-use crate::support::{Installation, PASSWORD, Server};
+use crate::support::{Installation, PASSWORD, Said, Server};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -113,6 +113,63 @@ async fn a_start_empties_the_directory_of_queries_and_names_one_that_cannot_be_u
     let said = here.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.err.contains("queries.memory_per_query must not be more than memory"), "{said:?}");
+}
+
+/// What keeps a server from serving is said by the doctor, too, and leaves no new installation behind.
+#[test]
+fn what_serve_refuses_the_doctor_tells_and_nothing_is_made() {
+    let here = Installation::new();
+    for name in ["cert", "other"] {
+        let mut openssl = here.command_of("openssl");
+        openssl.args(["req", "-x509", "-days", "2", "-subj", "/CN=localhost", "-newkey", "ec"]);
+        openssl.args(["-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]);
+        let files = [format!("{name}.key"), format!("{name}.pem")];
+        let made = Said::of(openssl.args(["-keyout", &files[0], "-out", &files[1]]));
+        assert_eq!(made.code, 0, "{made:?}");
+    }
+    let pgwire = |rest: &str| format!("[pgwire]\nlisten = \"127.0.0.1:0\"\n{rest}");
+    for (configuration, check, said) in [
+        (
+            "[data.queries]\nspill_directory = \"mistyped\"\n".to_owned(),
+            "query disk",
+            "queries cannot use the disk in mistyped: No such file or directory",
+        ),
+        (
+            pgwire("tls_cert = \"/nope\"\ntls_key = \"other.key\"\n"),
+            "pgwire",
+            "pgwire.tls_cert: /nope: No such file or directory",
+        ),
+        (
+            pgwire("tls_cert = \"cert.pem\"\ntls_key = \"other.key\"\n"),
+            "pgwire",
+            "the certificate cert.pem and the key other.key do not belong together",
+        ),
+        (
+            "[pgwire]\nlisten = \"127.0.0.1:0\"\n".to_owned(),
+            "configuration",
+            "or set pgwire.allow_plain_on_loopback = true to do without on this machine",
+        ),
+        (
+            "listen = \"0.0.0.0:8089\"\n[pgwire]\nlisten = \"127.0.0.1:8089\"\nallow_plain_on_loopback = true\n".to_owned(),
+            "configuration",
+            "pgwire.listen: 127.0.0.1:8089 is taken by listen = \"0.0.0.0:8089\"",
+        ),
+    ] {
+        here.write("tidegate.toml", &configuration);
+        let listen: &[&str] = if configuration.starts_with("listen") { &[] } else { &["--listen", "127.0.0.1:0"] };
+        let served = here.run(&[&["serve"], listen].concat());
+        assert_eq!(served.code, 1, "{served:?}");
+        assert!(served.err.contains(said), "{said}: {served:?}");
+        assert!(!here.path().join("tidegate-data").exists(), "{said}");
+        assert!(!here.path().join("mistyped").exists());
+        let told = here.run(&["doctor", "--json"]);
+        assert_eq!(told.code, 1, "{told:?}");
+        let report = told.json();
+        let found = report["checks"].as_array().unwrap().iter().find(|found| found["name"] == check).unwrap();
+        assert_eq!(found["status"], "error", "{found}");
+        assert!(found["detail"].as_str().unwrap().contains(said), "{found}");
+        assert!(!here.path().join("tidegate-data").exists(), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -110,10 +110,19 @@ on_both_engines! {
         assert!(text.contains("127.0.0.1") && !text.contains("Planted"), "{text}");
         let tested = here.json(&["source", "test", &number]);
         assert_eq!((&tested["connection_successful"], &tested["error_code"]), (&json!(false), &json!("CONNECTION_ERROR")));
+        // Members are told nothing of the network; the operator is told what to do, by the name in SQL, too.
+        let advice = r#"127.0.0.1 is in a network that data sources may not be in; add "127.0.0.1/32" to data.allowed_networks, and restart"#;
+        assert!(!tested["error_message"].as_str().unwrap().contains("127.0.0.1"), "{tested}");
+        assert_eq!(tested["detail"], advice);
+        assert!(here.output(&["source", "test", "sales"]).contains(advice));
+        assert_eq!(here.json(&["source", "show", "sales"])["number"].to_string(), number);
+        let nobody = here.run(&["source", "show", "sails", "--json"]);
+        assert_eq!(nobody.json()["error"]["code"], "not_found", "{nobody:?}");
+        assert!(server.log().contains("data.allowed_networks"), "{}", server.log());
         assert_eq!(here.json(&["source", "pause", &number])["status"], "maintenance");
         assert_eq!(here.json(&["source", "resume", &number])["status"], "testing");
-        let refused = here.run(&["source", "discover", &number, "--json"]);
-        assert_ne!(refused.code, 0);
+        let refused = here.run(&["source", "discover", "sales"]);
+        assert!(refused.code != 0 && refused.err.contains(advice), "{refused:?}");
         assert_eq!(here.run(&["source", "delete", &number, "--json"]).code, 2);
         assert_eq!(here.json(&["source", "delete", &number, "--yes"])["deleted"], true);
         assert_eq!(here.json(&["source", "restore", &number])["slug"], "sales");

@@ -157,7 +157,9 @@ async fn tls_travels_inside_of_packets() {
         source.test(None, Duration::from_secs(5)).await.map(|tested| tested.result.unwrap())
     };
     assert_eq!(outcome("prefer").await.unwrap(), "1");
-    assert_eq!(outcome("require").await.unwrap_err().code, ErrorCode::Connection);
+    let refused = outcome("require").await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Connection);
+    assert_eq!(refused.message, "The server does not offer TLS, and ssl_mode is require.");
     assert!(seen.said("encryption 2"));
 }
 

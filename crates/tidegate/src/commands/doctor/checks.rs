@@ -2,10 +2,10 @@
 
 mod directory;
 mod secrets;
+mod serving;
 mod social;
 
 use std::fs;
-use std::io;
 use std::sync::Arc;
 
 use indicatif::{HumanBytes, ProgressBar};
@@ -18,12 +18,11 @@ use tidegate_domain::{Clock, Password, Timestamp};
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::settings::DeliveryMode;
 use tidegate_kernel::tables::keys::StoredKey;
-use tokio::net::TcpListener;
 
 use super::Verdict::{Fine, Warning};
 use super::{Finding, Verdict};
 use crate::clock::{SystemClock, stopwatch};
-use crate::commands::serve::{is_secure, listen_advice};
+use crate::commands::serve::is_secure;
 use crate::config::{Config, Loaded};
 use crate::failure::Failure;
 use crate::installation::{Traces, absence};
@@ -57,7 +56,9 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         templates(config),
         sms(config),
         broker(config).await,
-        listen(config).await,
+        serving::listen(config).await,
+        serving::pgwire(config).await,
+        serving::query_disk(config),
         contracts(),
         public_url(config),
         passkeys(config),
@@ -275,19 +276,6 @@ async fn ask(name: &str, config: &AlpacaConfig) -> Result<(Verdict, String), Fai
             "{error}; check that this machine reaches it, and broker.alpaca.base_url where that is set"
         ))),
         Err(error) => Err(wrong(format!("{error}; check broker.alpaca.base_url where that is set"))),
-    }
-}
-
-async fn listen(config: &Config) -> Finding {
-    let address = config.listen;
-    match TcpListener::bind(address).await {
-        Ok(_) => Finding::new("listen", Fine, format!("{address} is free")),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            let detail =
-                format!("{address} is in use: correct if tidegate serves there, otherwise choose another");
-            Finding::new("listen", Warning, detail)
-        }
-        Err(error) => Finding::wrong("listen", format!("{address}: {error}"), listen_advice(&error)),
     }
 }
 

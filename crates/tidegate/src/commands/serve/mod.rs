@@ -18,12 +18,14 @@ pub(crate) use self::announce::is_secure;
 use self::announce::{announce, base_url, serves_outbox};
 use self::background::{Background, install_metrics};
 use self::connections::{ConnectionLimits, Connections, raise_descriptor_limit};
+pub(crate) use self::postgres::check_tls;
 use self::postgres::{Bound, Postgres};
 use self::stopping::StopSignals;
 pub(super) use self::stopping::survive_large_files;
 use crate::cli::GlobalFlags;
 use crate::config::{Config, Loaded};
 use crate::failure::Failure;
+use crate::spilling;
 use crate::wiring::{Opened, Purpose, lock, lock_existing, open};
 
 /// How long requests that were accepted may take to finish once the process stops.
@@ -46,6 +48,8 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
         .local_addr()
         .map_err(|error| Failure::internal(format!("the listen address cannot be read: {error}")))?;
     let postgres = Bound::new(config).await?;
+    // Before an installation is made: who mistyped a name gets no new one.
+    spilling::check(config)?;
     // Let go of last: by then nothing is written.
     let mut serving = match locked {
         Some(locked) => Some(locked),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tidegate_http::Shares;
-use tidegate_pgwire::{Metrics, Wire};
+use tidegate_pgwire::{Metrics, TlsProblem, Wire};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -36,9 +36,10 @@ impl Bound {
     /// Takes the address, where one is configured.
     ///
     /// # Errors
-    /// When it cannot be listened on.
+    /// When it cannot be listened on, or the certificate or its key cannot be used.
     pub(super) async fn new(config: &Config) -> Result<Option<Self>, Failure> {
         let Some(address) = config.pgwire.listen else { return Ok(None) };
+        check_tls(config)?;
         let listener = bind(address).await?;
         let address = listener.local_addr().unwrap_or(address);
         Ok(Some(Self { listener, address }))
@@ -53,7 +54,7 @@ impl Bound {
         let settings = config.pgwire.clone();
         let (most, share) = (settings.connections, settings.connections_per_network);
         let wire = Wire::new(Arc::clone(&opened.kernel), Arc::clone(&opened.prompts), settings)
-            .map_err(|problem| Failure::configuration(format!("pgwire: {problem}")))?;
+            .map_err(|problem| unusable(&problem))?;
         let stop = watch::Sender::new(false);
         let accepting = Accepting {
             wire,
@@ -65,6 +66,19 @@ impl Bound {
         tracing::info!(address = %self.address, tls = config.pgwire.tls_cert.is_some(), "PostgreSQL clients are served");
         Ok(Postgres { accepting: tokio::spawn(accepting.run(self.listener)), stop })
     }
+}
+
+/// Whether the certificate and its key can be used: known before anything is made, and to `tidegate doctor`.
+///
+/// # Errors
+/// Names the file, and what it lacks.
+pub(crate) fn check_tls(config: &Config) -> Result<(), Failure> {
+    tidegate_pgwire::acceptor_of(&config.pgwire).map(drop).map_err(|problem| unusable(&problem))
+}
+
+fn unusable(problem: &TlsProblem) -> Failure {
+    let advice = "name the files of a certificate and of its own key, in PEM, which this user may read";
+    Failure::configuration(format!("pgwire.{problem}")).advise(advice)
 }
 
 impl Postgres {

@@ -18,8 +18,10 @@ impl From<SourceRefusal> for PlatformError {
             | SourceRefusal::NoFile => Self::not_found(text),
             SourceRefusal::Elsewhere => Self::forbidden(text),
             SourceRefusal::Governed => Self::forbidden(text),
-            SourceRefusal::Incomplete { .. } | SourceRefusal::Contradiction(_) => Self::bad_request(text),
-            SourceRefusal::Failed { code, message } => {
+            SourceRefusal::Incomplete { .. }
+            | SourceRefusal::Contradiction(_)
+            | SourceRefusal::Misspelt(_) => Self::bad_request(text),
+            SourceRefusal::Failed { code, message, .. } => {
                 Self::bad_request(format!("{}: {message}", code.as_str()))
             }
             SourceRefusal::BreakerOpen { retry_after, .. } => {

@@ -8,6 +8,7 @@ mod requests;
 mod responses;
 mod schemas;
 pub(super) mod sources;
+mod spelling;
 
 use crate::wire::openapi::endpoints::{Endpoints, routes};
 

@@ -39,6 +39,17 @@ on_both_engines! {
         assert_eq!(status(&app, &ada, number).await, "failed");
     }
 
+    async fn in_development_the_answer_says_which_network_to_open(engine: Engine) {
+        let app = TestApp::builder(engine).without_limits().data(|data| data.names_refused = true).start().await;
+        let ada = owner(&app, ADA).await;
+        let number = created(&app, &ada, &at_port(1)).await;
+        let tested = post(&app, &ada, &format!("/{number}/test")).await;
+        assert_eq!(
+            tested.assert_status(200).text_at("data.error_message"),
+            "127.0.0.1 is in a network that data sources may not be in; add \"127.0.0.1/32\" to data.allowed_networks, and restart."
+        );
+    }
+
     async fn private_networks_are_the_operators_choice_and_metadata_addresses_are_not(engine: Engine) {
         let app = TestApp::builder(engine).without_limits().data(|data| data.allow_private_networks = true).start().await;
         let ada = owner(&app, ADA).await;

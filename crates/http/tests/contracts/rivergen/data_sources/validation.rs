@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use tidegate_testkit::{Engine, on_both_engines};
 
-use super::wire::{ADA, Server, create, created, get, owner, request, start, with};
+use super::wire::{ADA, Server, create, created, get, owner, patch, request, start, with};
 
 fn body() -> Value {
     json!({ "name": "x", "type": "postgresql", "host": "db.example.com", "database_name": "x" })
@@ -121,6 +121,43 @@ on_both_engines! {
             let answer = request(&app, &ada, Method::POST, &path).json(&sent).send().await;
             answer.assert_error(422, "VALIDATION_ERROR");
         }
+    }
+
+    async fn a_misspelt_setting_is_refused_and_notes_of_the_client_are_kept(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        // Kept and read by nobody, each of these would make a source without TLS, or another one than was meant.
+        let string = |options: &str| json!({ "connection_string": format!("postgres://a:b@db.example.com/x{options}") });
+        for (fields, said) in [
+            (json!({ "metadata": { "ssl_mod": "require" } }), "metadata.ssl_mod is not known for postgresql; did you mean ssl_mode?"),
+            (json!({ "metadata": { "SSL_Mode": "require" } }), "did you mean ssl_mode?"),
+            (json!({ "metadata": { "ssl": true } }), "TLS is set by ssl_mode"),
+            (string("?sslmod=require"), "sslmod of the connection string is not known for postgresql; did you mean sslmode?"),
+            (string("?ssl=true"), "TLS is set by ssl_mode"),
+            (json!({ "hostt": "db.example.com" }), "hostt is not known; did you mean host?"),
+        ] {
+            let answer = create(&app, &ada, &with(body(), &fields)).await;
+            answer.assert_error(400, "BAD_REQUEST");
+            assert!(answer.text_at("error.message").contains(said), "{}", answer.text);
+        }
+        let inside = with(body(), &json!({ "credentials": { "passwrod": "Planted-secret-7" } }));
+        let answer = create(&app, &ada, &inside).await;
+        answer.assert_error(400, "BAD_REQUEST");
+        assert!(answer.text.contains("did you mean password?") && !answer.text.contains("Planted"), "{}", answer.text);
+        assert_eq!(app.sql_count("select count(*) from data_sources").await, 0);
+
+        let notes = json!({ "environment": "production", "team": { "ssl_mod": 1 }, "ssl_mode": "prefer" });
+        let number = created(&app, &ada, &with(body(), &json!({ "metadata": notes, "x_own": 1 }))).await;
+        let path = format!("/{number}");
+        for fields in [json!({ "metadata": { "ssl_mod": "require" } }), string("?sslmod=require"), json!({ "prot": 5432 })] {
+            patch(&app, &ada, &path, &fields).await.assert_error(400, "BAD_REQUEST");
+        }
+        // What a client was shown it may send back.
+        let shown = get(&app, &ada, &path).await.field("data").clone();
+        let same = patch(&app, &ada, &path, &shown).await;
+        assert_eq!(same.assert_status(200).field("data.metadata"), &notes);
+        let credentials = json!({ "usernam": "ada" });
+        patch(&app, &ada, &format!("{path}/credentials"), &credentials).await.assert_error(400, "BAD_REQUEST");
     }
 
     async fn odd_names_are_kept_and_make_slugs(engine: Engine) {

@@ -1,6 +1,7 @@
 //! Files with secrets in them, and who may read them.
 
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -17,31 +18,74 @@ const OTHERS: u32 = 0o007;
 /// Whether files with secrets are kept from others: keys and databases in the data directory, and a configuration file that has
 /// secrets in it.
 pub(super) fn secret_files(loaded: &Loaded) -> Finding {
-    let mut open = Vec::new();
-    for path in kept(&loaded.config) {
-        open.extend(open_to(&path, GROUP_AND_OTHERS));
+    let mut seen = Seen::default();
+    for path in kept(&loaded.config, &mut seen) {
+        seen.look_at(&path, GROUP_AND_OTHERS);
     }
     for path in loaded.files_with_secrets() {
-        open.extend(open_to(&path, OTHERS));
+        seen.look_at(&path, OTHERS);
     }
-    if open.is_empty() {
-        return Finding::new("secret files", Fine, "no other user may read them");
-    }
-    Finding::new("secret files", Warning, open.join("\n"))
+    seen.finding()
 }
 
-/// What to say of a file that may be read or written by others.
-fn open_to(path: &Path, others: u32) -> Option<String> {
-    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o7777;
-    let kept = if others == OTHERS { "o=" } else { "600" };
-    let advice = chmod(kept, path);
-    (mode & others != 0)
-        .then(|| format!("{} is accessible to other users (mode {mode:04o}): {advice}", path.display()))
+/// What was found out about files.
+#[derive(Default)]
+struct Seen {
+    /// How many were looked at.
+    count: usize,
+    /// What is wrong with some.
+    open: Vec<String>,
+    /// What could not be looked at, and why.
+    hidden: Vec<String>,
+}
+
+impl Seen {
+    /// A file that is not there is nobody's to read.
+    fn look_at(&mut self, path: &Path, others: u32) {
+        match fs::metadata(path) {
+            Ok(found) => {
+                self.count += 1;
+                let mode = found.permissions().mode() & 0o7777;
+                if mode & others != 0 {
+                    let advice = chmod(if others == OTHERS { "o=" } else { "600" }, path);
+                    let shown = path.display();
+                    self.open
+                        .push(format!("{shown} is accessible to other users (mode {mode:04o}): {advice}"));
+                }
+            }
+            Err(error) => self.missed(path, &error),
+        }
+    }
+
+    fn missed(&mut self, path: &Path, error: &io::Error) {
+        if error.kind() != ErrorKind::NotFound {
+            self.hidden.push(format!("{} cannot be looked at by this user: {error}", path.display()));
+        }
+    }
+
+    fn finding(self) -> Finding {
+        let name = "secret files";
+        if self.open.is_empty() && self.hidden.is_empty() {
+            let detail = match self.count {
+                0 => "there are none yet",
+                _ => "no other user may read them",
+            };
+            return Finding::new(name, Fine, detail);
+        }
+        Finding::new(name, Warning, [self.open, self.hidden].concat().join("\n"))
+    }
 }
 
 /// Keys, the database and backups in the data directory, and the database where it is elsewhere.
-fn kept(config: &Config) -> Vec<PathBuf> {
-    let entries = fs::read_dir(&config.data_dir).into_iter().flatten().flatten().map(|entry| entry.path());
+fn kept(config: &Config, seen: &mut Seen) -> Vec<PathBuf> {
+    let entries = match fs::read_dir(&config.data_dir) {
+        Ok(entries) => Some(entries),
+        Err(error) => {
+            seen.missed(&config.data_dir, &error);
+            None
+        }
+    };
+    let entries = entries.into_iter().flatten().flatten().map(|entry| entry.path());
     let is_secret = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.ends_with(".key") || name.ends_with(".db") || name.ends_with("-wal")
@@ -53,4 +97,31 @@ fn kept(config: &Config) -> Vec<PathBuf> {
     }
     kept.sort();
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_looked_at_is_not_said_to_be_safe() {
+        let here = tempfile::tempdir().unwrap();
+        let file = here.path().join("file");
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let looked = |paths: &[PathBuf]| {
+            let mut seen = Seen::default();
+            for path in paths {
+                seen.look_at(path, GROUP_AND_OTHERS);
+            }
+            seen.finding()
+        };
+        assert_eq!(looked(&[]).detail, "there are none yet");
+        assert_eq!(looked(&[here.path().join("absent")]).detail, "there are none yet");
+        assert_eq!(looked(&[file.clone()]).detail, "no other user may read them");
+        // What is below a file cannot be looked at, by root neither.
+        let hidden = looked(&[file.clone(), file.join("below")]);
+        assert_eq!(hidden.verdict, Warning);
+        assert!(hidden.detail.contains("cannot be looked at by this user: Not a directory"), "{hidden:?}");
+    }
 }

@@ -1,0 +1,62 @@
+//! What a server takes of the machine: addresses, certificates, and the disk for queries.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::net::TcpListener;
+
+use super::super::Finding;
+use super::super::Verdict::{Fine, Warning};
+use crate::commands::serve::{check_tls, listen_advice};
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::spilling::{self, Spilling};
+
+/// Whether the address of HTTP is free.
+pub(super) async fn listen(config: &Config) -> Finding {
+    free("listen", config.listen).await
+}
+
+/// The listener for PostgreSQL's protocol: its certificate, and its address.
+pub(super) async fn pgwire(config: &Config) -> Finding {
+    let name = "pgwire";
+    let Some(address) = config.pgwire.listen else { return Finding::new(name, Fine, "off") };
+    match check_tls(config) {
+        Ok(()) => free(name, address).await,
+        Err(failure) => wrong(name, &failure),
+    }
+}
+
+/// Whether queries may use the disk.
+pub(super) fn query_disk(config: &Config) -> Finding {
+    let name = "query disk";
+    match spilling::check(config) {
+        Ok(Spilling::Off) => Finding::new(name, Fine, "not used"),
+        Ok(Spilling::Later(directory)) => {
+            Finding::new(name, Fine, format!("{}, once it is made", directory.display()))
+        }
+        Ok(Spilling::Ready { directory, is_memory: true }) => {
+            Finding::new(name, Warning, spilling::in_memory(&directory))
+        }
+        Ok(Spilling::Ready { directory, .. }) => Finding::new(name, Fine, directory.display().to_string()),
+        Ok(Spilling::Unusable(what)) => Finding::new(name, Warning, what),
+        Err(failure) => wrong(name, &failure),
+    }
+}
+
+async fn free(name: &'static str, address: SocketAddr) -> Finding {
+    match TcpListener::bind(address).await {
+        Ok(_) => Finding::new(name, Fine, format!("{address} is free")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            let detail =
+                format!("{address} is in use: correct if tidegate serves there, otherwise choose another");
+            Finding::new(name, Warning, detail)
+        }
+        Err(error) => Finding::wrong(name, format!("{address}: {error}"), listen_advice(&error)),
+    }
+}
+
+fn wrong(name: &'static str, failure: &Failure) -> Finding {
+    let (what, advice) = failure.parts();
+    Finding::wrong(name, what, advice.unwrap_or("correct the setting"))
+}
