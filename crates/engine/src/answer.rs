@@ -178,7 +178,7 @@ impl Receiving {
 
 /// Runs on the engine's runtime, and keeps the query's place as long as it does.
 async fn run(rows: Rows, give: mpsc::Sender<Result<RecordBatch, QueryError>>) {
-    let failed = |error| explain::told(classify(&error, Phase::Running), rows.constant.as_ref());
+    let failed = |error| explain::told(classify(&error, Phase::Running), rows.constant.as_deref());
     let mut batches = match execute_stream(rows.plan, rows.context) {
         Ok(batches) => batches,
         Err(error) => {

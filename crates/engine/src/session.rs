@@ -90,7 +90,7 @@ impl Planning<'_> {
         let settled = state.analyzer().execute_and_check(logical, state.config_options(), |_, _| {});
         let settled = settled.map_err(|error| explain::explained(&error, &asked))?;
         let constant = explain::failing(&settled);
-        let told = |error: QueryError| explain::told(error, constant.as_ref());
+        let told = |error: QueryError| explain::told(error, constant.as_deref());
         let logical = state.optimizer().optimize(settled, &state, |_, _| {});
         let logical = logical.map_err(|error| told(explain::explained(&error, &asked)))?;
         let checked = !self.without.is(Protection::Checker);

@@ -33,7 +33,7 @@ pub(crate) fn failing(plan: &LogicalPlan) -> Option<String> {
 }
 
 /// The error of a value, with the reason where it is a constant.
-pub(crate) fn told(error: QueryError, constant: Option<&String>) -> QueryError {
+pub(crate) fn told(error: QueryError, constant: Option<&str>) -> QueryError {
     match constant {
         Some(sentence) if error.code == Code::EvaluationFailed => QueryError::new(error.code, sentence),
         _ => error,
