@@ -131,6 +131,15 @@ impl PersonRelations {
         self.governance.fingerprint()
     }
 
+    /// A sentence about data sources of the query whose tables are not known yet; none where there is no such.
+    pub(crate) fn undiscovered(&self) -> Option<String> {
+        let unknown = self.sources.iter().filter(|(_, source)| source.schema_discovered_at.is_none());
+        let names: Vec<&str> = unknown.map(|(slug, _)| slug.as_str()).take(3).collect();
+        let (first, rest) = names.split_first()?;
+        let others: String = rest.iter().map(|name| format!(", {name}")).collect();
+        Some(format!("The tables of {first}{others} are not known yet: its schema was not discovered."))
+    }
+
     /// The relations with their columns, those that the person may not see left out.
     pub(crate) async fn described(&self) -> Result<Vec<Relation>, QueryFailure> {
         let known = self.known().await.map_err(|error| fault(&error))?;

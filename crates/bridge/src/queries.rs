@@ -37,6 +37,7 @@ impl Sources for CatalogSources {
                 workspace: source.workspace_number,
                 kind: source.kind.as_str().to_owned(),
                 status: source.status.as_str().to_owned(),
+                is_discovered: source.schema_discovered_at.is_some(),
             };
             Ok(seen.into_iter().map(name).collect())
         }
@@ -71,6 +72,16 @@ pub(crate) fn failure(error: QueryError) -> QueryFailure {
         Code::Cancelled => QueryCode::Cancelled,
     };
     QueryFailure { code, message: error.message, nearest: error.nearest }
+}
+
+/// An unknown relation may be one that was not discovered yet. The same is said whatever was asked for.
+fn undiscovered_too(failure: QueryFailure, undiscovered: Option<&str>) -> QueryFailure {
+    match undiscovered {
+        Some(sentence) if failure.code == QueryCode::UnknownRelation => {
+            QueryFailure { message: format!("{} {sentence}", failure.message), ..failure }
+        }
+        _ => failure,
+    }
 }
 
 /// Ours: what happened is for the log.
@@ -132,9 +143,11 @@ impl GovernedQueries {
             Some(began) => relations.counted(began),
             None => relations,
         };
+        let undiscovered = relations.undiscovered();
+        let failed = |error| undiscovered_too(failure(error), undiscovered.as_deref());
         let decisions = began.map(|_| relations.decisions(&self.policies));
         let query = Request { decisions, ..self.query(request, relations) };
-        let answer = self.engine.query(query).await.map_err(failure)?;
+        let answer = self.engine.query(query).await.map_err(failed)?;
         let schema = Arc::clone(&answer.schema);
         Ok(QueryAnswer { schema, batches: answer.map(|batch| batch.map_err(failure)).boxed() })
     }
@@ -161,8 +174,10 @@ impl Queries for GovernedQueries {
     async fn shape(&self, request: &QueryRequest) -> Result<QueryShape, QueryFailure> {
         let QueryRequest { reader, workspace, sources, schemas, .. } = request;
         let relations = self.person(reader, *workspace, sources, schemas).await?;
+        let undiscovered = relations.undiscovered();
+        let shape = self.engine.shape(self.query(request, relations)).await;
         let Shape { schema, parameters } =
-            self.engine.shape(self.query(request, relations)).await.map_err(failure)?;
+            shape.map_err(|error| undiscovered_too(failure(error), undiscovered.as_deref()))?;
         Ok(QueryShape { schema, parameters })
     }
 

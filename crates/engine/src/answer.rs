@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures_util::{Stream, StreamExt, stream};
@@ -19,6 +19,7 @@ use crate::cancel::Stop;
 use crate::decision::Decisions;
 use crate::engine::Engine;
 use crate::error::{Code, Phase, QueryError, classify};
+use crate::explain;
 use crate::options::Limits;
 use crate::relation::RelationName;
 use crate::table::GovernedTable;
@@ -50,6 +51,10 @@ impl std::fmt::Debug for Answer {
 pub(crate) struct Rows {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     pub(crate) context: Arc<TaskContext>,
+    /// The columns under their titles.
+    pub(crate) schema: SchemaRef,
+    /// Why values fail, where that is in the query's own text.
+    pub(crate) constant: Option<String>,
     pub(crate) records: Arc<Records>,
     pub(crate) place: Arc<Place>,
 }
@@ -63,7 +68,7 @@ impl Answer {
         limits: Limits,
         stop: Stop,
     ) -> Self {
-        let schema = rows.plan.schema();
+        let schema = Arc::clone(&rows.schema);
         let (give, take) = mpsc::channel(WAITING);
         let running = Running(runtime.spawn(run(rows, give)));
         let cut = Arc::new(AtomicBool::new(false));
@@ -173,18 +178,19 @@ impl Receiving {
 
 /// Runs on the engine's runtime, and keeps the query's place as long as it does.
 async fn run(rows: Rows, give: mpsc::Sender<Result<RecordBatch, QueryError>>) {
+    let failed = |error| explain::told(classify(&error, Phase::Running), rows.constant.as_deref());
     let mut batches = match execute_stream(rows.plan, rows.context) {
         Ok(batches) => batches,
         Err(error) => {
-            let _ = give.send(Err(classify(&error, Phase::Running))).await;
+            let _ = give.send(Err(failed(error))).await;
             return;
         }
     };
     while let Some(batch) = batches.next().await {
         let (batch, last) = match batch {
             Ok(batch) if batch.num_rows() == 0 => continue,
-            Ok(batch) => (Ok(batch), false),
-            Err(error) => (Err(classify(&error, Phase::Running)), true),
+            Ok(batch) => (titled(batch, &rows.schema), false),
+            Err(error) => (Err(failed(error)), true),
         };
         if give.send(batch).await.is_err() || last {
             break;
@@ -193,6 +199,21 @@ async fn run(rows: Rows, give: mpsc::Sender<Result<RecordBatch, QueryError>>) {
     drop(batches);
     drop(rows.records);
     drop(rows.place);
+}
+
+/// The same rows, under the titles of their columns.
+fn titled(batch: RecordBatch, titles: &Schema) -> Result<RecordBatch, QueryError> {
+    let engine = batch.schema();
+    let pairs = || engine.fields().iter().zip(titles.fields());
+    if pairs().all(|(field, title)| field.name() == title.name()) {
+        return Ok(batch);
+    }
+    let fields: Vec<Field> =
+        pairs().map(|(field, title)| Field::clone(field).with_name(title.name().as_str())).collect();
+    let schema = Arc::new(Schema::new_with_metadata(fields, engine.metadata().clone()));
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(schema, batch.columns().to_vec(), &options)
+        .map_err(|_| QueryError::new(Code::EvaluationFailed, "The query could not be computed."))
 }
 
 /// Records of a query, given to their keeper when it is over.

@@ -27,7 +27,7 @@ use crate::options::{Limits, Options};
 use crate::parameters::Parameters;
 use crate::pool::{QueryMemory, ServerMemory};
 use crate::relation::{RelationName, Relations};
-use crate::session::{Planning, Shape};
+use crate::session::{Planned, Planning, Shape};
 use crate::spill::ServerDisk;
 use crate::table::{GovernedTable, Seal};
 
@@ -166,7 +166,8 @@ impl Engine {
             .iter()
             .filter_map(|(relation, column)| Some((names.get(*relation)?.clone(), column.clone())))
             .collect();
-        let rows = answer::Rows { plan: planned.plan, context: planned.context, records, place };
+        let Planned { plan, context, schema, constant, .. } = planned;
+        let rows = answer::Rows { plan, context, schema, constant, records, place };
         Ok(Answer::start(self.clone(), &started.handle, rows, masked, limits, stop))
     }
 
@@ -294,8 +295,8 @@ impl Engine {
         place: &Arc<Place>,
         work: impl FnOnce(&Handle, Planning<'_>) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
-        let (inner, parameters, cancel) =
-            (Arc::clone(&self.inner), request.parameters.clone(), request.cancel.clone());
+        let (inner, sql, cancel) = (Arc::clone(&self.inner), request.sql.clone(), request.cancel.clone());
+        let parameters = request.parameters.clone();
         let session = tables.first().map_or(0, |(_, table)| table.seal.session);
         let handle = started.handle.clone();
         Self::on_thread(started, place, move || {
@@ -306,6 +307,7 @@ impl Engine {
                 functions: &started.functions,
                 threads: started.threads,
                 session,
+                sql: &sql,
                 tables,
                 parameters,
                 memory: QueryMemory::new(limits.memory_bytes, &inner.memory),

@@ -1,4 +1,5 @@
-//! Why a query has no answer: a closed list of codes. Text of the engine and of sources is never answered, for it may quote rows.
+//! Why a query has no answer: a closed list of codes. Text of the engine and of sources is never answered, for it may quote rows. What is said
+//! instead of a mistake in the text of a query is in `explain`.
 
 use std::fmt;
 

@@ -13,6 +13,7 @@ mod cooperate;
 mod decision;
 mod engine;
 mod error;
+mod explain;
 mod functions;
 mod gate;
 mod governance;

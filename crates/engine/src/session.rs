@@ -26,6 +26,7 @@ use crate::barrier::SecureBarrierExec;
 use crate::catalog::{INNER, QueryCatalog};
 use crate::checker::{self, Expected};
 use crate::error::{Phase, QueryError, classify};
+use crate::explain::{self, Asked, Titles};
 use crate::functions::Functions;
 use crate::mutation::{Protection, Without};
 use crate::options::{Options, SizeLimits};
@@ -43,6 +44,7 @@ pub(crate) struct Planning<'p> {
     pub(crate) functions: &'p Functions,
     pub(crate) threads: usize,
     pub(crate) session: u64,
+    pub(crate) sql: &'p str,
     pub(crate) tables: Vec<(TableReference, Arc<GovernedTable>)>,
     pub(crate) parameters: Parameters,
     pub(crate) memory: Arc<dyn MemoryPool>,
@@ -54,6 +56,10 @@ pub(crate) struct Planning<'p> {
 pub(crate) struct Planned {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     pub(crate) context: Arc<TaskContext>,
+    /// The columns of the answer, under their titles.
+    pub(crate) schema: SchemaRef,
+    /// A sentence about the first constant that cannot be computed, told if rows fail.
+    pub(crate) constant: Option<String>,
     /// Relations and columns of them that are masked in what is read.
     pub(crate) masked: Vec<(usize, String)>,
 }
@@ -73,22 +79,33 @@ impl Planning<'_> {
         let failed = |error| classify(&error, Phase::Planning);
         let state = self.state().map_err(failed)?;
         checker::check_rules(&state)?;
+        let titles = Titles::of(&statement);
         let logical = self.logical(&state, statement).await?;
+        let asked = Asked { sql: self.sql, tables: &self.tables, functions: self.functions };
         let logical = self.parameters.bind(logical)?;
         let tables: Vec<_> = self.tables.iter().map(|(_, table)| Arc::clone(table)).collect();
         let expected = Expected { session: self.session, tables };
         let values = values_of(&logical);
-        let logical = state.optimize(&logical).map_err(failed)?;
+        // What `SessionState::optimize` does, looked at between its two steps.
+        let settled = state.analyzer().execute_and_check(logical, state.config_options(), |_, _| {});
+        let settled = settled.map_err(|error| explain::explained(&error, &asked))?;
+        let constant = explain::failing(&settled);
+        let told = |error: QueryError| explain::told(error, constant.as_deref());
+        let logical = state.optimizer().optimize(settled, &state, |_, _| {});
+        let logical = logical.map_err(|error| told(explain::explained(&error, &asked)))?;
         let checked = !self.without.is(Protection::Checker);
         if checked {
             checker::check_logical(&logical, &expected)?;
         }
-        let plan = state.query_planner().create_physical_plan(&logical, &state).await.map_err(failed)?;
+        // What policies put into the plan comes now: errors are told by their codes alone.
+        let plan = state.query_planner().create_physical_plan(&logical, &state).await;
+        let plan = plan.map_err(|error| told(failed(error)))?;
         if checked {
             checker::check_physical(&plan, &expected, &values)?;
         }
         let masked = masked(&plan);
-        Ok(Planned { plan, context: state.task_ctx(), masked })
+        let schema = titles.over(&plan.schema());
+        Ok(Planned { plan, context: state.task_ctx(), schema, constant, masked })
     }
 
     /// The columns of one statement, and the types of its parameters: what a plan has once its types are settled. Nothing is optimized
@@ -96,19 +113,22 @@ impl Planning<'_> {
     pub(crate) async fn shape(self, statement: Statement) -> Result<Shape, QueryError> {
         let failed = |error| classify(&error, Phase::Planning);
         let state = self.state().map_err(failed)?;
+        let titles = Titles::of(&statement);
         let logical = self.logical(&state, statement).await?;
         let parameters = parameters::types(&logical)?;
         // Placeholders of no type are text, as whoever sends the values would send them.
         let logical = parameters::without_values(logical, &parameters)?;
         let settled = state.analyzer().execute_and_check(logical, state.config_options(), |_, _| {});
-        let settled = settled.map_err(failed)?;
-        Ok(Shape { schema: Arc::clone(settled.schema().inner()), parameters })
+        let asked = Asked { sql: self.sql, tables: &self.tables, functions: self.functions };
+        let settled = settled.map_err(|error| explain::explained(&error, &asked))?;
+        Ok(Shape { schema: titles.over(settled.schema().inner()), parameters })
     }
 
     /// A statement as a plan: a query that reads, and no bigger than it may be.
     async fn logical(&self, state: &SessionState, statement: Statement) -> Result<LogicalPlan, QueryError> {
-        let failed = |error| classify(&error, Phase::Planning);
-        let logical = state.statement_to_plan(statement).await.map_err(failed)?;
+        let asked = Asked { sql: self.sql, tables: &self.tables, functions: self.functions };
+        let logical = state.statement_to_plan(statement).await;
+        let logical = logical.map_err(|error| explain::explained(&error, &asked))?;
         let only_reads =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         only_reads.verify_plan(&logical).map_err(|_| {

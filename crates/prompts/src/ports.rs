@@ -28,6 +28,8 @@ pub struct SourceName {
     pub kind: String,
     /// `active`, `inactive`, `testing`, `failed` or `maintenance`.
     pub status: String,
+    /// Whether its tables are known.
+    pub is_discovered: bool,
 }
 
 /// Data sources: the catalog keeps them.

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use crate::error::QueryError;
+use crate::explain;
 use crate::options::SizeLimits;
 
 /// One level of parentheses.
@@ -25,7 +26,7 @@ pub(super) fn check(sql: &str, dialect: &dyn Dialect, limits: &SizeLimits) -> Re
     if sql.len() > limits.bytes {
         return Err(QueryError::too_big(format!("The query has more than {} bytes.", limits.bytes)));
     }
-    let tokens = Tokenizer::new(dialect, sql).tokenize().map_err(|_| QueryError::syntax())?;
+    let tokens = Tokenizer::new(dialect, sql).tokenize().map_err(|error| explain::unreadable(sql, &error))?;
     let mut counter = Counter {
         limits,
         levels: vec![Level::default()],

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast::{
     Visit, Visitor,
 };
 
+use super::words;
 use crate::error::{QueryError, nearest, quoted};
 use crate::functions::Functions;
 use crate::options::SizeLimits;
@@ -54,6 +55,9 @@ impl Gate<'_> {
     fn query(&mut self, query: &Query) -> ControlFlow<QueryError> {
         if !query.locks.is_empty() || query.for_clause.is_some() {
             return ControlFlow::Break(refused());
+        }
+        if let Some(error) = words::count(query) {
+            return ControlFlow::Break(error);
         }
         if query.settings.is_some() || query.format_clause.is_some() || !query.pipe_operators.is_empty() {
             return unsupported("A setting, format or pipe in a query");
@@ -196,9 +200,15 @@ impl Visitor for Gate<'_> {
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<QueryError> {
         match expr {
-            Expr::Function(function) => self.function(&function.name),
+            Expr::Function(function) => {
+                self.function(&function.name)?;
+                words::pattern(function).map_or(ControlFlow::Continue(()), ControlFlow::Break)
+            }
             Expr::Lambda(_) => unsupported("A lambda function"),
-            _ => ControlFlow::Continue(()),
+            expr => match words::unsupported(expr) {
+                Some(what) => unsupported(&what),
+                None => ControlFlow::Continue(()),
+            },
         }
     }
 }

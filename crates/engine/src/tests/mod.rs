@@ -7,6 +7,7 @@ mod fixture;
 mod further;
 mod limits;
 mod masks;
+mod messages;
 mod mutations;
 mod names;
 mod oracle;

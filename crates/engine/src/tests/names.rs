@@ -46,3 +46,16 @@ fn every_function_of_the_engine_is_allowed_or_refused_by_name() {
     let gone: Vec<_> = SCALARS.iter().filter(|name| !names.iter().any(|known| known == *name)).collect();
     assert!(gone.is_empty(), "no longer there: {gone:?}");
 }
+
+/// The page for people lists the functions that there are: no more, and no less.
+#[test]
+fn the_page_about_sql_lists_every_function() {
+    let page = include_str!("../../../../docs/guides/sql.md");
+    let (_, rest) = page.split_once("<!-- functions -->").unwrap();
+    let (table, _) = rest.split_once("<!-- /functions -->").unwrap();
+    let mut listed: Vec<_> = table.split('`').skip(1).step_by(2).collect();
+    let mut allowed: Vec<_> = SCALARS.iter().chain(AGGREGATES).chain(WINDOWS).copied().collect();
+    listed.sort_unstable();
+    allowed.sort_unstable();
+    assert_eq!(listed, allowed);
+}

@@ -208,6 +208,9 @@ async fn start(
     }
     out.parameter("session_authorization", &said.user);
     out.key(ticket.number, ticket.secret);
+    for text in &database.notices {
+        out.notice("01000", text);
+    }
     out.ready(Transaction::Idle);
     io.write_all(&out.bytes).await?;
     io.flush().await?;

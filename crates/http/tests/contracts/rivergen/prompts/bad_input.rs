@@ -43,6 +43,21 @@ on_both_engines! {
         }
     }
 
+    async fn a_source_whose_tables_are_not_known_is_told(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::alone().await);
+        let ada = owner(&app, ADA).await;
+        server.database.sql("create table n (id bigint primary key); insert into n values (1)").await;
+        let source = created(&app, &ada, &server.body()).await;
+        let data = run(&app, &ada, source, "select id from n").await;
+        assert_eq!(data["error_code"], "unknown_relation", "{data}");
+        assert!(data["error_message"].as_str().unwrap().contains("are not known yet"), "{data}");
+        run_jobs(&app).await;
+        let data = run(&app, &ada, source, "select id from n").await;
+        assert_eq!(data["status"], "completed", "{data}");
+        let data = run(&app, &ada, source, "select id from m").await;
+        assert!(!data["error_message"].as_str().unwrap().contains("are not known yet"), "{data}");
+    }
+
     async fn a_result_may_have_no_row_and_a_million_and_no_more(engine: Engine) {
         let (app, server) = (start(engine).await, Server::alone().await);
         let ada = owner(&app, ADA).await;

@@ -164,7 +164,10 @@ on_both_engines! {
         for answer in &answers {
             let data = answer.assert_status(200).field("data");
             if data["status"] == "completed" {
-                assert_eq!(data["result_preview"], json!([{ "id": 1 }, { "id": 3 }]), "{data}");
+                // A node that hears of the policy while it answers withholds what it has read.
+                if data["preview_withheld"] == false {
+                    assert_eq!(data["result_preview"], json!([{ "id": 1 }, { "id": 3 }]), "{data}");
+                }
                 completed.push(data["execution_id"].as_i64().unwrap());
             } else {
                 assert_eq!((&data["status"], &data["error_code"]), (&json!("failed"), &json!("policy_denied")), "{data}");

@@ -103,6 +103,7 @@ impl Sources for Script {
             workspace: 1,
             kind: kind.to_owned(),
             status: "active".to_owned(),
+            is_discovered: true,
         };
         let all = vec![source(SHOP, "Shop", "postgresql"), source(CLINIC, "Clinic", "csv")];
         async move { Ok(all) }.boxed()

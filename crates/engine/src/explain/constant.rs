@@ -1,0 +1,133 @@
+//! Constants that cannot be computed whatever the rows are: `1 / 0`, `cast('x' as int)`.
+//!
+//! What is found here is a sentence about the query's own text, and is told only where the query failed anyway: it neither makes a query
+//! fail nor depends on a row, so that hidden rows have no part in whether it is told, or in what it says.
+
+use std::str::FromStr;
+
+use datafusion::arrow::array::timezone::Tz;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{BinaryExpr, Expr, LogicalPlan, Operator};
+
+use super::types;
+use crate::error::{Code, QueryError};
+
+/// A sentence about the first constant of a plan that cannot be computed. The plan's types are settled, and nothing is optimized.
+pub(crate) fn failing(plan: &LogicalPlan) -> Option<String> {
+    let mut found = None;
+    // A plan that cannot be walked was refused before.
+    let _ = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|part| {
+                if is_conditional(part) {
+                    return Ok(TreeNodeRecursion::Jump);
+                }
+                found = sentence(part);
+                Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            })
+        })
+    });
+    found
+}
+
+/// The error of a value, with the reason where it is a constant.
+pub(crate) fn told(error: QueryError, constant: Option<&str>) -> QueryError {
+    match constant {
+        Some(sentence) if error.code == Code::EvaluationFailed => QueryError::new(error.code, sentence),
+        _ => error,
+    }
+}
+
+/// What may never be computed, so that it is no reason.
+fn is_conditional(expr: &Expr) -> bool {
+    match expr {
+        Expr::Case(_) | Expr::TryCast(_) => true,
+        Expr::ScalarFunction(call) => {
+            matches!(call.name(), "coalesce" | "nvl" | "nvl2" | "try_cast_to_type" | "arrow_try_cast")
+        }
+        _ => false,
+    }
+}
+
+fn sentence(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Cast(cast) => match (cast.expr.as_ref(), cast.field.data_type()) {
+            (Expr::Literal(value, _), kind) if text(value).is_some() => of_text(text(value)?, value, kind),
+            (_, kind) => zone(kind),
+        },
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Divide | Operator::Modulo, right })
+            if is_value(left) && is_zero(right) =>
+        {
+            Some("Division by zero.".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn text(value: &ScalarValue) -> Option<&str> {
+    match value {
+        ScalarValue::Utf8(Some(text))
+        | ScalarValue::LargeUtf8(Some(text))
+        | ScalarValue::Utf8View(Some(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// A text of the query where a value of another type is needed.
+fn of_text(text: &str, value: &ScalarValue, kind: &DataType) -> Option<String> {
+    let wanted = types::wanted(kind)?;
+    if let Some(zone) = zone(kind) {
+        return Some(zone);
+    }
+    match value.cast_to(kind) {
+        Err(_) => Some(format!("{} is not {wanted}.", in_quotes(text))),
+        Ok(_) => None,
+    }
+}
+
+/// A time zone that there is not: `x at time zone 'utc'`.
+fn zone(kind: &DataType) -> Option<String> {
+    let DataType::Timestamp(_, Some(zone)) = kind else { return None };
+    match Tz::from_str(zone) {
+        Err(_) => Some(format!("{} is not a time zone; write 'UTC' or '+02:00'.", in_quotes(zone))),
+        Ok(_) => None,
+    }
+}
+
+/// A text of the query as SQL writes it, cut to 80 characters.
+fn in_quotes(text: &str) -> String {
+    let clean: String = text.chars().filter(|c| !c.is_control()).take(80).collect();
+    format!("'{clean}'")
+}
+
+/// Whether it is a value that is not NULL: a dividend of NULL has no error.
+fn is_value(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, _) => !value.is_null(),
+        Expr::Cast(cast) => is_value(&cast.expr),
+        Expr::Negative(inner) => is_value(inner),
+        _ => false,
+    }
+}
+
+/// Whether it is a zero by which division fails; that by a floating-point zero does not.
+fn is_zero(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, _) => matches!(
+            value,
+            ScalarValue::Int8(Some(0))
+                | ScalarValue::Int16(Some(0))
+                | ScalarValue::Int32(Some(0))
+                | ScalarValue::Int64(Some(0))
+                | ScalarValue::UInt8(Some(0))
+                | ScalarValue::UInt16(Some(0))
+                | ScalarValue::UInt32(Some(0))
+                | ScalarValue::UInt64(Some(0))
+                | ScalarValue::Decimal128(Some(0), ..)
+        ),
+        Expr::Cast(cast) => !cast.field.data_type().is_floating() && is_zero(&cast.expr),
+        _ => false,
+    }
+}

@@ -1,0 +1,283 @@
+//! Why a query has no plan, before a row was read. The words of the engine decide which sentence it is; said are names that are in the
+//! person's own text or that they see, functions of the closed list, operators and types of closed lists.
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::common::{DataFusionError, TableReference};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+
+use super::types;
+use crate::error::{Code, Phase, QueryError, classify};
+use crate::functions::Functions;
+use crate::table::GovernedTable;
+
+/// What may be said of a query.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'q> {
+    /// Its text.
+    pub(crate) sql: &'q str,
+    /// Its relations, of which visible columns are named.
+    pub(crate) tables: &'q [(TableReference, Arc<GovernedTable>)],
+    /// The functions that there are.
+    pub(crate) functions: &'q Functions,
+}
+
+/// Functions of numbers alone.
+const OF_NUMBERS: &[&str] = &[
+    "abs",
+    "avg",
+    "cbrt",
+    "ceil",
+    "exp",
+    "floor",
+    "ln",
+    "log",
+    "log10",
+    "log2",
+    "median",
+    "power",
+    "round",
+    "signum",
+    "sqrt",
+    "stddev",
+    "stddev_pop",
+    "sum",
+    "trunc",
+    "var",
+    "var_pop",
+];
+
+/// Operators between two values, as the engine writes them.
+const OPERATORS: &[&str] = &[
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "=",
+    "!=",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "~",
+    "~*",
+    "!~",
+    "!~*",
+    "AND",
+    "OR",
+    "LIKE",
+    "ILIKE",
+    "NOT LIKE",
+    "NOT ILIKE",
+    "IS DISTINCT FROM",
+    "IS NOT DISTINCT FROM",
+    "||",
+    "&",
+    "|",
+    "BIT_XOR",
+    ">>",
+    "<<",
+];
+
+/// How the engine begins to say that an operator does not take its operands.
+const OF_OPERATORS: &[&str] = &[
+    "Cannot coerce arithmetic expression ",
+    "Cannot infer common argument type for comparison operation ",
+    "Cannot infer common argument type for logical boolean operation ",
+    "Cannot infer common argument type for regex operation ",
+    "Cannot infer common type for bitwise operation ",
+    "Cannot infer common string type for string concat operation ",
+];
+
+/// The error of a plan that was never made. Not for errors of what policies put into plans: those come later.
+pub(crate) fn explained(error: &DataFusionError, asked: &Asked<'_>) -> QueryError {
+    let sentence = words(error).and_then(|text| {
+        grouped(text, asked)
+            .or_else(|| alike(text))
+            .or_else(|| counted(text))
+            .or_else(|| called(text, asked))
+            .or_else(|| operated(text))
+            .map(|(code, message)| QueryError::new(code, message))
+    });
+    sentence.unwrap_or_else(|| classify(error, Phase::Planning))
+}
+
+/// What the engine says of a statement that it cannot plan.
+fn words(error: &DataFusionError) -> Option<&str> {
+    match error {
+        DataFusionError::Plan(text) => Some(text),
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => words(inner),
+        DataFusionError::Shared(inner) => words(inner),
+        DataFusionError::Collection(all) => all.first().and_then(words),
+        _ => None,
+    }
+}
+
+/// A column beside an aggregate that is not grouped by.
+fn grouped(text: &str, asked: &Asked<'_>) -> Option<(Code, String)> {
+    if text.starts_with("HAVING clause references") {
+        return Some((Code::Syntax, "HAVING needs GROUP BY, or an aggregate.".to_owned()));
+    }
+    let (_, rest) = text.split_once("column \"")?;
+    let (written, _) = rest.split_once("\" must appear in the GROUP BY clause")?;
+    let name = asked.visible(written)?;
+    Some((Code::Syntax, format!("{name} is neither in GROUP BY nor in an aggregate.")))
+}
+
+/// Two columns that the engine cannot tell apart.
+fn alike(text: &str) -> Option<(Code, String)> {
+    text.contains("have the same name. Consider aliasing").then(|| {
+        (Code::Syntax, "Two columns of a SELECT are the same; give one of them a name with AS.".to_owned())
+    })
+}
+
+/// Numbers of rows that are none; those that the statement itself has were refused before.
+fn counted(text: &str) -> Option<(Code, String)> {
+    let clause = ["LIMIT", "OFFSET"].into_iter().find(|clause| {
+        text.starts_with(&format!("Expected {clause} to be an integer"))
+            || text.starts_with(&format!("{clause} must be >="))
+    })?;
+    Some((Code::TypeMismatch, format!("{clause} needs a whole number.")))
+}
+
+/// A function of values that it does not take.
+fn called(text: &str, asked: &Asked<'_>) -> Option<(Code, String)> {
+    let (_, rest) = text.split_once("No function matches the given name and argument types '")?;
+    let (name, rest) = rest.split_once('(')?;
+    if !asked.functions.has(name) {
+        return None;
+    }
+    let (given, _) = rest.split_once(")'")?;
+    let given: Vec<&str> = arguments(given).into_iter().map(types::named).collect::<Option<_>>()?;
+    let message = match given.as_slice() {
+        [] => format!("{name} needs a value."),
+        [one] if OF_NUMBERS.contains(&name) => {
+            let what = asked.argument(name, one);
+            let what = what.unwrap_or_else(|| "its argument".to_owned());
+            format!("{name} takes numbers; {what} is {one}.")
+        }
+        [one] => format!("{name} does not take {one}."),
+        several => format!("{name} does not take these {} values: {}.", several.len(), several.join(", ")),
+    };
+    Some((Code::TypeMismatch, message))
+}
+
+/// Types of arguments, parted by the commas that are in no brackets.
+fn arguments(given: &str) -> Vec<&str> {
+    let (mut all, mut begin, mut depth) = (Vec::new(), 0, 0_usize);
+    for (at, c) in given.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                all.push(given.get(begin..at).unwrap_or_default().trim());
+                begin = at + 1;
+            }
+            _ => {}
+        }
+    }
+    all.push(given.get(begin..).unwrap_or_default().trim());
+    all.retain(|kind| !kind.is_empty());
+    all
+}
+
+/// An operator between values of types that it does not take.
+fn operated(text: &str) -> Option<(Code, String)> {
+    let rest = OF_OPERATORS.iter().find_map(|begin| text.split_once(begin).map(|(_, rest)| rest))?;
+    let rest = rest.strip_suffix(" to valid types").unwrap_or(rest);
+    let (operator, left, right) = OPERATORS.iter().find_map(|operator| {
+        let (left, right) = rest.split_once(&format!(" {operator} "))?;
+        Some((operator, types::named(left)?, types::named(right)?))
+    })?;
+    Some((Code::TypeMismatch, format!("{operator} does not fit between {left} and {right}.")))
+}
+
+impl Asked<'_> {
+    /// The words and signs of the text.
+    fn tokens(&self) -> Vec<Token> {
+        let tokens = Tokenizer::new(&GenericDialect {}, self.sql).tokenize().unwrap_or_default();
+        tokens.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect()
+    }
+
+    /// The column that the engine means: one that the person sees, or a name of their own text.
+    fn visible(&self, written: &str) -> Option<String> {
+        let seen = self.tables.iter().flat_map(|(_, table)| {
+            let schema = table.schema();
+            schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>()
+        });
+        let own = self.tokens().into_iter().filter_map(|token| match token {
+            Token::Word(word) => Some(word.value),
+            _ => None,
+        });
+        let is_meant = |name: &String| {
+            let before = written.strip_suffix(name.as_str());
+            before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        };
+        let name = seen.chain(own).filter(is_meant).max_by_key(String::len)?;
+        Some(shown(&name))
+    }
+
+    /// The column of a type with which a function is called in the text.
+    fn argument(&self, function: &str, kind: &str) -> Option<String> {
+        let tokens = self.tokens();
+        (0..tokens.len()).find_map(|at| {
+            let mut rest = tokens.get(at..)?.iter();
+            match (rest.next()?, rest.next()?) {
+                (Token::Word(word), Token::LParen) if word.value.eq_ignore_ascii_case(function) => {}
+                _ => return None,
+            }
+            let mut last = None;
+            for token in rest {
+                match token {
+                    Token::Word(word) if matches!(word.keyword, Keyword::DISTINCT | Keyword::ALL) => {}
+                    Token::Word(word) => last = Some(word.value.as_str()),
+                    Token::Period => {}
+                    Token::RParen => break,
+                    // More than a column.
+                    _ => return None,
+                }
+            }
+            last.filter(|name| self.is_of(name, kind)).map(shown)
+        })
+    }
+
+    /// Whether a visible column of that name is of that type.
+    fn is_of(&self, name: &str, kind: &str) -> bool {
+        self.tables.iter().any(|(_, table)| {
+            let schema = table.schema();
+            schema.fields().iter().any(|field| {
+                field.name().eq_ignore_ascii_case(name) && types::noun(field.data_type()) == kind
+            })
+        })
+    }
+}
+
+/// A name without control characters, cut to 80 characters.
+fn shown(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_parted_outside_of_brackets() {
+        assert_eq!(arguments("Decimal128(10, 2), Utf8"), ["Decimal128(10, 2)", "Utf8"]);
+        assert_eq!(arguments(""), [""; 0]);
+    }
+
+    #[test]
+    fn operators_are_told_by_types_of_the_closed_list() {
+        let told =
+            operated("Cannot coerce arithmetic expression Int64 + Struct(\"SECRET\": Utf8) to valid types");
+        let (code, message) = told.unwrap();
+        assert_eq!(code, Code::TypeMismatch);
+        assert_eq!(message, "+ does not fit between a whole number and a structure.");
+        assert_eq!(operated("Cannot coerce arithmetic expression SECRET + Int64 to valid types"), None);
+    }
+}

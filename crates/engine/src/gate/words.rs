@@ -1,0 +1,134 @@
+//! What PostgreSQL has and this does not, by name: numbers of rows that are none, patterns of dates, operators and types.
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, LimitClause,
+    ObjectNamePart, Query, UnaryOperator, Value, ValueWithSpan,
+};
+
+use crate::error::{Code, QueryError};
+
+/// Refuses numbers of rows that are texts, negative or no whole numbers.
+pub(super) fn count(query: &Query) -> Option<QueryError> {
+    let (limit, offset) = match query.limit_clause.as_ref()? {
+        LimitClause::LimitOffset { limit, offset, .. } => {
+            (limit.as_ref(), offset.as_ref().map(|offset| &offset.value))
+        }
+        LimitClause::OffsetCommaLimit { offset, limit } => (Some(limit), Some(offset)),
+    };
+    let (clause, _) =
+        [("LIMIT", limit), ("OFFSET", offset)].into_iter().find(|(_, expr)| expr.is_some_and(is_no_count))?;
+    Some(QueryError::new(Code::TypeMismatch, format!("{clause} needs a whole number.")))
+}
+
+/// Whether an expression is no number of rows, as far as its text says. Others are judged when the plan has types.
+fn is_no_count(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_no_count(inner),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
+            matches!(expr.as_ref(), Expr::Value(ValueWithSpan { value: Value::Number(..), .. }))
+        }
+        Expr::Value(ValueWithSpan { value, .. }) => match value {
+            Value::Number(number, _) => number.parse::<u64>().is_err(),
+            Value::Null | Value::Placeholder(_) => false,
+            _ => true,
+        },
+        _ => false,
+    }
+}
+
+/// Functions whose patterns are strftime's.
+const PATTERNED: &[&str] = &[
+    "date_format",
+    "to_char",
+    "to_date",
+    "to_time",
+    "to_timestamp",
+    "to_timestamp_micros",
+    "to_timestamp_millis",
+    "to_timestamp_nanos",
+    "to_timestamp_seconds",
+    "to_unixtime",
+];
+
+/// Patterns of PostgreSQL, and the same here. The longer of two that begin alike comes first.
+const OF_POSTGRESQL: &[(&str, &str)] =
+    &[("YYYY", "%Y"), ("HH24", "%H"), ("MM", "%m"), ("DD", "%d"), ("MI", "%M"), ("SS", "%S")];
+
+/// Refuses patterns of PostgreSQL, which would be answered as they are: `to_char(day, 'YYYY')` is `YYYY`.
+pub(super) fn pattern(function: &Function) -> Option<QueryError> {
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return None };
+    let name = name.value.to_lowercase();
+    if !PATTERNED.contains(&name.as_str()) {
+        return None;
+    }
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let instead = list.args.iter().skip(1).filter_map(text).find_map(translated)?;
+    Some(QueryError::not_allowed(format!("{name} takes strftime patterns: '{instead}'.")))
+}
+
+fn text(argument: &FunctionArg) -> Option<&str> {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = argument else { return None };
+    match &value.value {
+        Value::SingleQuotedString(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// A pattern of PostgreSQL in strftime's; none where it is not one.
+fn translated(pattern: &str) -> Option<String> {
+    if pattern.contains('%') {
+        return None;
+    }
+    let upper: String = pattern.to_ascii_uppercase().chars().filter(|c| !c.is_control()).take(80).collect();
+    let same = OF_POSTGRESQL.iter().fold(upper.clone(), |text, (theirs, ours)| text.replace(theirs, ours));
+    Some(same).filter(|same| *same != upper)
+}
+
+/// Types of PostgreSQL that there are not, beside those that the parser has a word for.
+const TYPES: &[&str] =
+    &["box", "cidr", "citext", "hstore", "inet", "macaddr", "money", "oid", "point", "xml"];
+
+/// The operator or type of PostgreSQL that an expression asks for and that there is not.
+pub(super) fn unsupported(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::BinaryOp { op, .. } => {
+            let operator = match op {
+                BinaryOperator::Arrow => "->",
+                BinaryOperator::LongArrow => "->>",
+                BinaryOperator::HashArrow => "#>",
+                BinaryOperator::HashLongArrow => "#>>",
+                _ => return None,
+            };
+            Some(format!("The operator {operator}"))
+        }
+        Expr::Cast { data_type, .. } => {
+            let kind = match data_type {
+                DataType::JSON => "json",
+                DataType::JSONB => "jsonb",
+                DataType::Uuid => "uuid",
+                DataType::Custom(name, _) => match name.0.as_slice() {
+                    [ObjectNamePart::Identifier(name)] => {
+                        TYPES.iter().copied().find(|known| name.value.eq_ignore_ascii_case(known))?
+                    }
+                    _ => return None,
+                },
+                _ => return None,
+            };
+            Some(format!("The type {kind}"))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_postgresql_are_told_in_strftime() {
+        assert_eq!(translated("YYYY").as_deref(), Some("%Y"));
+        assert_eq!(translated("yyyy-mm-dd hh24:mi:ss").as_deref(), Some("%Y-%m-%d %H:%M:%S"));
+        assert_eq!(translated("%Y YYYY"), None);
+        assert_eq!(translated("x"), None);
+    }
+}
