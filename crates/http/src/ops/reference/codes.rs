@@ -84,7 +84,10 @@ const ADVICE: &[(&str, &str)] = &[
     ("EMAIL_TAKEN", "Sign in with the address, or reset its password."),
     ("EMAIL_UPDATE_REQUEST_FAILED", "It is the account's address already: there is nothing to change."),
     ("EMAIL_UPDATE_VERIFY_FAILED", "Request the change of address first, or again."),
-    ("FORBIDDEN", "Do not try again with this token: the message says which scope, role or contract it takes."),
+    (
+        "FORBIDDEN",
+        "Do not try again with this token: the message says which scope, role or contract it takes.",
+    ),
     ("HISTORY_FETCH_FAILED", "A defect here: report it with the `x-request-id` of the answer."),
     (
         "IDEMPOTENCY_CONFLICT",

@@ -195,7 +195,10 @@ async fn what_is_no_token_of_the_issuer_is_refused() {
         .map(|answer| answer["refused"].as_str().unwrap_or_default().to_owned());
     let rust = verifiers.rust.verify(token, &none).await.err().map(|error| error.to_string());
     for said in said.into_iter().chain(rust) {
-        assert!(said.contains("this is a personal access token, which is looked up at introspection"), "{said}");
+        assert!(
+            said.contains("this is a personal access token, which is looked up at introspection"),
+            "{said}"
+        );
     }
 
     // A slash at the end of the address is none of the issuer's.

@@ -74,7 +74,9 @@ impl Verifier {
     /// The claims of a valid token that the action accepts.
     pub async fn verify(&self, token: &str, accepted: &Accepted<'_>) -> Result<Claims, Error> {
         if token.starts_with("pat_") {
-            return Err("this is a personal access token, which is looked up at introspection, and no JWT".into());
+            return Err(
+                "this is a personal access token, which is looked up at introspection, and no JWT".into()
+            );
         }
         let header = decode_header(token)?;
         if header.typ.as_deref() != Some("at+jwt") {

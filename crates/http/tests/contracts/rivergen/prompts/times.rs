@@ -44,7 +44,8 @@ fn rows(data: &Value) -> Vec<Vec<String>> {
         other => other.to_string(),
     };
     let columns = data["columns"].as_array().unwrap();
-    let row = |row: &Value| columns.iter().map(|column| text(&row[column["name"].as_str().unwrap()])).collect();
+    let row =
+        |row: &Value| columns.iter().map(|column| text(&row[column["name"].as_str().unwrap()])).collect();
     data["result_preview"].as_array().unwrap().iter().map(row).collect()
 }
 
@@ -63,13 +64,21 @@ async fn answers_all(app: &TestApp, who: &Person, source: i64) {
         answers(app, who, source, question, expected).await;
     }
     let largest = asked(app, who, source, "largest order").await;
-    assert_eq!((&largest["status"], &largest["result_preview"][0]["amount"]), (&json!("completed"), &json!(50)), "{largest}");
+    assert_eq!(
+        (&largest["status"], &largest["result_preview"][0]["amount"]),
+        (&json!("completed"), &json!(50)),
+        "{largest}"
+    );
 }
 
 /// A refusal that names what may be meant, whose first suggestion is answered.
 async fn asks_back(app: &TestApp, who: &Person, source: i64, question: &str, message: &str, next: &str) {
     let data = asked(app, who, source, question).await;
-    assert_eq!((&data["status"], &data["error_code"]), (&json!("failed"), &json!("not_understood")), "{data}");
+    assert_eq!(
+        (&data["status"], &data["error_code"]),
+        (&json!("failed"), &json!("not_understood")),
+        "{data}"
+    );
     assert_eq!(data["error_message"], message, "{data}");
     assert_eq!(data["ai_response_metadata"]["suggestions"][0], next, "{data}");
     for suggestion in data["ai_response_metadata"]["suggestions"].as_array().unwrap() {
@@ -115,7 +124,8 @@ impl Files {
         self.database.sql(statements).await;
         let object = "organizations/1/files/1/shop.sqlite";
         self.objects.add(object, &self.database.sqlite_file());
-        let number = created(app, who, &json!({ "name": "Shop", "type": "sqlite", "file_path": object })).await;
+        let number =
+            created(app, who, &json!({ "name": "Shop", "type": "sqlite", "file_path": object })).await;
         run_jobs(app).await;
         number
     }

@@ -118,7 +118,7 @@ mod tests {
         };
         assert_eq!(looked(&[]).detail, "there are none yet");
         assert_eq!(looked(&[here.path().join("absent")]).detail, "there are none yet");
-        assert_eq!(looked(&[file.clone()]).detail, "no other user may read them");
+        assert_eq!(looked(std::slice::from_ref(&file)).detail, "no other user may read them");
         // What is below a file cannot be looked at, by root neither.
         let hidden = looked(&[file.clone(), file.join("below")]);
         assert_eq!(hidden.verdict, Warning);
