@@ -1,6 +1,6 @@
 //! The active policies of an organization, as the pure crate takes them. Remembered until one of them changes, and for two seconds at most.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -23,7 +23,8 @@ impl Policies {
             return Ok(known);
         }
         let Stored { policies, rules, assignments } = self.stored(organization).await?;
-        let mut by_number: HashMap<i64, Policy> = policies
+        // In one order, whenever and wherever they are loaded: what a person sees is told apart by it.
+        let mut by_number: BTreeMap<i64, Policy> = policies
             .into_iter()
             .map(|policy| {
                 let active = Policy {
