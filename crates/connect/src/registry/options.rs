@@ -129,7 +129,7 @@ impl TypeInfo {
         let known: Vec<&str> = of_string(self.kind).iter().chain(OF_STRINGS).copied().collect();
         address.options.keys().find_map(|name| {
             let advice = self.judged(name, &known, true)?;
-            Some(format!("{name} of the connection string is not known for {}; {advice}", self.kind))
+            Some(format!("the option {name} of the connection string is not known for {}; {advice}", self.kind))
         })
     }
 
@@ -237,7 +237,7 @@ mod tests {
         }
         assert_eq!(
             postgres.misspelt_in_string("postgres://db.example/x?sslmod=require").unwrap(),
-            "sslmod of the connection string is not known for postgresql; did you mean sslmode?"
+            "the option sslmod of the connection string is not known for postgresql; did you mean sslmode?"
         );
         let kept = "postgres://a:b@db.example/x?sslmode=require&application_name=x&connect_timeout=10";
         assert_eq!(postgres.misspelt_in_string(kept), None);

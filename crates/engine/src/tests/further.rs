@@ -471,7 +471,12 @@ async fn parameters_of_every_kind_tell_nothing_of_hidden_rows() {
                 for value in &values {
                     let answer = ask_with(&engine, &fixture, caller, sql, value).await;
                     let expected = ask_with(&engine, &ours, Caller::Everybody, sql, value).await;
-                    if !alike(&answer, &expected) || leaks(&text(&answer)).is_some() {
+                    // What is no number is named as it was sent, which tells nothing.
+                    let told = match value.as_str().filter(|sent| !sent.is_empty()) {
+                        Some(sent) => text(&answer).replace(&format!("'{sent}'"), ""),
+                        None => text(&answer),
+                    };
+                    if !alike(&answer, &expected) || leaks(&told).is_some() {
                         let (answer, expected) = (text(&answer), text(&expected));
                         let place = format!("{} {caller:?}: {sql} {value}", fixture.name);
                         found.push(format!("{place}:\n  {answer}\n  instead of {expected}"));

@@ -27,6 +27,7 @@ use crate::wire::state::App;
         (status = 401, description = "UNAUTHORIZED", body = ErrorBody),
         (status = 403, description = "FORBIDDEN, EMAIL_NOT_VERIFIED", body = ErrorBody),
         (status = 429, description = "TOO_MANY_REQUESTS", body = ErrorBody),
+        (status = 500, description = "INTERNAL_SERVER_ERROR", body = ErrorBody),
     ))]
 pub(super) async fn metrics(bearer: Bearer, State(app): State<App>) -> Answer {
     let metrics = app.catalog().data_source_metrics(&bearer.actor).await.map_err(Rejection::from)?;
@@ -115,6 +116,7 @@ pub(super) struct FileUrlQuery {
         (status = 404, description = "NOT_FOUND: the data source, or its file; it may have none", body = ErrorBody),
         (status = 422, description = "VALIDATION_ERROR", body = ErrorBody),
         (status = 429, description = "TOO_MANY_REQUESTS", body = ErrorBody),
+        (status = 500, description = "INTERNAL_SERVER_ERROR", body = ErrorBody),
     ))]
 pub(super) async fn file_url(
     bearer: Bearer,

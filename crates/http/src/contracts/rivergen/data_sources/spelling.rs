@@ -67,7 +67,7 @@ fn misspelt<T: DeserializeOwned>(sent: &BTreeMap<String, &RawValue>, below: &str
     let known: Vec<&'static str> = fields_of::<T>().iter().chain(OF_ANSWERS).copied().collect();
     let mut names = sent.keys().take(MOST_NAMES);
     let found = names.find_map(|name| Some((name, meant(name, &known)?)));
-    found.map(|(name, meant)| format!("{below}{name} is not known; did you mean {meant}?"))
+    found.map(|(name, meant)| format!("the field {below}{name} is not known; did you mean {meant}?"))
 }
 
 /// The names of the fields that a type reads.
@@ -118,9 +118,9 @@ mod tests {
         assert!(fields_of::<CreateDataSourceBody>().contains(&"type"));
         assert!(fields_of::<ChangeCredentialsBody>().contains(&"rotate_credentials"));
         let hostt = said::<CreateDataSourceBody>(r#"{"hostt": "a"}"#);
-        assert_eq!(hostt.unwrap(), "hostt is not known; did you mean host?");
+        assert_eq!(hostt.unwrap(), "the field hostt is not known; did you mean host?");
         let inner = said::<CreateDataSourceBody>(r#"{"credentials": {"passwrod": "a"}}"#);
-        assert_eq!(inner.unwrap(), "credentials.passwrod is not known; did you mean password?");
+        assert_eq!(inner.unwrap(), "the field credentials.passwrod is not known; did you mean password?");
         for body in [r#"{"databse_name": 1}"#, r#"{"conection_string": ""}"#, r#"{"Metadata": {}}"#] {
             assert!(said::<ChangeDataSourceBody>(body).is_some(), "{body}");
         }

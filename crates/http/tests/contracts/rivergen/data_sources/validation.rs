@@ -132,9 +132,9 @@ on_both_engines! {
             (json!({ "metadata": { "ssl_mod": "require" } }), "metadata.ssl_mod is not known for postgresql; did you mean ssl_mode?"),
             (json!({ "metadata": { "SSL_Mode": "require" } }), "did you mean ssl_mode?"),
             (json!({ "metadata": { "ssl": true } }), "TLS is set by ssl_mode"),
-            (string("?sslmod=require"), "sslmod of the connection string is not known for postgresql; did you mean sslmode?"),
+            (string("?sslmod=require"), "option sslmod of the connection string is not known for postgresql; did you mean sslmode?"),
             (string("?ssl=true"), "TLS is set by ssl_mode"),
-            (json!({ "hostt": "db.example.com" }), "hostt is not known; did you mean host?"),
+            (json!({ "hostt": "db.example.com" }), "field hostt is not known; did you mean host?"),
         ] {
             let answer = create(&app, &ada, &with(body(), &fields)).await;
             answer.assert_error(400, "BAD_REQUEST");

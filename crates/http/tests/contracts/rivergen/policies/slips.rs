@@ -37,7 +37,7 @@ on_both_engines! {
             config[wrong] = json!(4);
             let refused = post(&app, &ada, "", &mask(config)).await;
             refused.assert_error(400, "BAD_REQUEST");
-            let told = format!("Rules.0.rule_config.{wrong}: is not known here; did you mean {right}?");
+            let told = format!("rules[0].rule_config.{wrong}: is not known here; did you mean {right}?");
             assert!(refused.text_at("error.message").starts_with(&told), "{}", refused.text);
         }
         assert_eq!(app.sql_count("select count(*) from policies").await, 0);
@@ -109,7 +109,7 @@ on_both_engines! {
         let misspelled = warnings(post(&app, &ada, "", &by("current_user_regoin")).await.assert_status(201));
         assert_eq!(
             misspelled,
-            ["rules.0: nobody in the organization has the attribute regoin: every table is denied to everyone this policy is for; \
+            ["rules[0]: nobody in the organization has the attribute regoin: every table is denied to everyone this policy is for; \
               did you mean current_user_region?"]
         );
         for known in ["current_user_region", "current_user_Region", "current_user_email", "current_user_workspace_id"] {
@@ -130,11 +130,11 @@ on_both_engines! {
         let misspelled = warnings(post(&app, &ada, "", &about("order")).await.assert_status(201));
         assert_eq!(
             misspelled,
-            ["rules.0: no table \"order\" is known; did you mean \"orders\"? Until there is one, this rule hides nothing; \
+            ["rules[0]: no table \"order\" is known; did you mean \"orders\"? Until there is one, this rule hides nothing; \
               it holds as soon as there is one."]
         );
         let early = warnings(post(&app, &ada, "", &about("zzz")).await.assert_status(201));
-        assert!(early[0].starts_with("rules.0: no table \"zzz\" is known. Until there is one, this rule hides nothing"), "{early:?}");
+        assert!(early[0].starts_with("rules[0]: no table \"zzz\" is known. Until there is one, this rule hides nothing"), "{early:?}");
         server.database.sql("create table zzz (id bigint primary key, region text)").await;
         let discover = app.post(&format!("/api/v1/data-sources/{source}/discover-schema?refresh=true"));
         discover.bearer(&ada.access_token).send().await.assert_status(200);
