@@ -129,7 +129,10 @@ impl TypeInfo {
         let known: Vec<&str> = of_string(self.kind).iter().chain(OF_STRINGS).copied().collect();
         address.options.keys().find_map(|name| {
             let advice = self.judged(name, &known, true)?;
-            Some(format!("the option {name} of the connection string is not known for {}; {advice}", self.kind))
+            Some(format!(
+                "the option {name} of the connection string is not known for {}; {advice}",
+                self.kind
+            ))
         })
     }
 
