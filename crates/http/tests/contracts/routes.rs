@@ -558,7 +558,9 @@ pub(crate) async fn assert_refused_everywhere(
 pub(crate) fn assert_challenged(answer: &Answer) {
     let challenge = answer.header("www-authenticate");
     let names_scope = answer.status == 403 && challenge.starts_with("Bearer error=\"insufficient_scope\"");
-    let is_one = challenge.starts_with("Bearer") && (answer.status == 401 || names_scope);
+    // A token that is bound to a key is challenged by its scheme (RFC 9449 section 7.1).
+    let is_of_scheme = ["Bearer", "DPoP "].iter().any(|scheme| challenge.starts_with(scheme));
+    let is_one = (is_of_scheme && answer.status == 401) || names_scope;
     assert_eq!(answer.headers.contains_key("www-authenticate"), is_one, "{challenge}: {}", answer.text);
     assert!(is_one || answer.status != 401, "a 401 without a challenge: {}", answer.text);
 }

@@ -238,8 +238,7 @@ on_both_engines! {
         let (_, client) = shop(&app).await;
         let window = Window::new(&app);
         for prompt in ["", "create"] {
-            let page = window.open(&address(&parameters_with(&client, &[("prompt", prompt)]))).await;
-            page.assert_status(200);
+            let page = window.visit(&address(&parameters_with(&client, &[("prompt", prompt)]))).await;
             assert_eq!(heading(&page), "Sign in");
             assert!(page.text.contains("No account yet?"), "{}", page.text);
         }
