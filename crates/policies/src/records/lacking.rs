@@ -47,7 +47,7 @@ impl Acting<'_> {
             let known = held.iter().map(String::as_str).chain(RESERVED);
             let hint = nearest(name, known).map(|near| format!("; did you mean current_user_{near}?"));
             format!(
-                "rules.{place}: nobody in the organization has the attribute {name}: {about} is denied to everyone this policy is for{}",
+                "rules[{place}]: nobody in the organization has the attribute {name}: {about} is denied to everyone this policy is for{}",
                 hint.unwrap_or_default()
             )
         });
