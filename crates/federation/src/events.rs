@@ -123,15 +123,16 @@ impl Reader {
             return Ok(());
         }
         let value = value.strip_prefix(' ').unwrap_or(value);
-        let data = match self.data.take() {
-            Some(before) => format!("{before}\n{value}"),
-            None => value.to_owned(),
+        let data = match &mut self.data {
+            // In place: an event may have as many lines as it has bytes.
+            Some(data) => {
+                data.push('\n');
+                data.push_str(value);
+                data
+            }
+            None => self.data.insert(value.to_owned()),
         };
-        if data.len() > MAX_EVENT {
-            return Err(TooLong);
-        }
-        self.data = Some(data);
-        Ok(())
+        if data.len() > MAX_EVENT { Err(TooLong) } else { Ok(()) }
     }
 }
 

@@ -46,10 +46,13 @@ fn lacking(relation: &Relation, column: &str, field: &str) -> RuleError {
 
 /// A field that there is not. Its name is the client's: of a long one the beginning is told.
 fn unknown(name: &str, known: &[&str]) -> RuleError {
-    let hint = like(name, known.iter().copied()).map(|near| format!("; did you mean {near}?"));
+    let hint = like(name, known.iter().copied()).map(|near| format!("; did you mean {near}? Known"));
     let told: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_TOLD).collect();
     let listed = known.join(", ");
-    RuleError::new(field(&told), format!("is not known here{}; {listed} are", hint.unwrap_or_default()))
+    RuleError::new(
+        field(&told),
+        format!("is not known here{}: {listed}", hint.as_deref().unwrap_or("; known")),
+    )
 }
 
 /// A configuration being read.
