@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use url::Url;
+
 /// Most characters that are told of one address.
 const LONGEST: usize = 200;
 /// Most registered addresses that are told.
@@ -21,7 +23,7 @@ impl Unregistered {
     pub(crate) fn new(sent: Option<&str>, registered: impl IntoIterator<Item = impl fmt::Display>) -> Self {
         let mut registered = registered.into_iter();
         Self {
-            sent: sent.map(shown),
+            sent: sent.map(address),
             registered: registered.by_ref().take(MOST).map(|uri| shown(&uri.to_string())).collect(),
             more: registered.count(),
         }
@@ -45,6 +47,19 @@ impl fmt::Display for Unregistered {
         }
         f.write_str(&self.registered.join(", "))?;
         if self.more > 0 { write!(f, " and {} more", self.more) } else { Ok(()) }
+    }
+}
+
+/// What came as an address, up to its query: what follows, a login before the host, and what is no address at all may be a secret that
+/// went astray.
+fn address(sent: &str) -> String {
+    match Url::parse(sent) {
+        Ok(url) if url.username().is_empty() && url.password().is_none() => match sent.find(['?', '#']) {
+            Some(end) => shown(&sent[..end]) + "?...",
+            None => shown(sent),
+        },
+        Ok(_) => "an address with a login in it".to_owned(),
+        Err(_) => "what is no absolute address".to_owned(),
     }
 }
 
@@ -73,12 +88,30 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_a_secret_is_not_told() {
+        let told = |sent| Unregistered::new(Some(sent), ["a:/1"]).to_string();
+        assert_eq!(told("secret_1234"), "it sent what is no absolute address; registered: a:/1");
+        assert_eq!(
+            told("https://a.example/cb?code=1234"),
+            "it sent https://a.example/cb?...; registered: a:/1"
+        );
+        assert_eq!(
+            told("https://a.example/cb#token=1234"),
+            "it sent https://a.example/cb?...; registered: a:/1"
+        );
+        assert_eq!(
+            told("https://1234@a.example/cb"),
+            "it sent an address with a login in it; registered: a:/1"
+        );
+    }
+
+    #[test]
     fn a_line_of_the_log_stays_one_and_short() {
         let forged = "https://e.example/\n2026-01-01T00:00:00Z  INFO signed in\u{1b}[31m\u{202e}";
         let told = Unregistered::new(Some(forged), ["a:/1"]).to_string();
         assert!(!told.chars().any(|c| c.is_control() || c == '\u{202e}'), "{told}");
         assert!(told.starts_with("it sent https://e.example/\\n2026-01-01"), "{told}");
-        let long = Unregistered::new(Some(&"x".repeat(100_000)), ["a:/1"]).to_string();
+        let long = Unregistered::new(Some(&format!("a:/{}", "x".repeat(100_000))), ["a:/1"]).to_string();
         assert!(long.len() < 300 && long.contains("xxx...; registered: a:/1"), "{long}");
     }
 }
