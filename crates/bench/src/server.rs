@@ -217,6 +217,11 @@ impl Server {
         self.processes().into_iter().map(|process| memory(process, "smaps_rollup", "Pss:")).sum()
     }
 
+    /// Memory in MB that no file is behind.
+    pub(crate) fn memory_of_its_own(&self) -> Result<f64> {
+        memory(self.child.id(), "status", "RssAnon:")
+    }
+
     /// Resident memory in MB: now, and the most there was.
     pub(crate) fn memory(&self) -> Result<(f64, f64)> {
         memory_of(self.child.id())

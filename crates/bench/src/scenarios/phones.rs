@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Bench, CONNECTIONS, as_answered};
+use super::{Bench, CONNECTIONS, POSTGRES, as_answered};
 use crate::load::{Load, Timing};
 use crate::phones::{EnteringPhones, Pile, Text, WorkingOff, asking_for_codes, sending_back, texts};
 use crate::report::{Budget, Row};
@@ -19,6 +19,8 @@ pub(super) fn measure(bench: &Bench, store: &'static str) -> Result<Vec<Row>> {
     let while_they_last = Timing { warm_up: WARM_UP, ..bench.timing() };
     let server = setup.start()?;
     let mut rows = Vec::new();
+    let [request, verification] =
+        if store == POSTGRES { [2_000.0, 1_500.0] } else { [3_000.0, 2_000.0] }.map(Budget::AtLeast);
 
     let work = "code requests, Riven";
     progress(&format!("{work}, {store}"));
@@ -26,6 +28,7 @@ pub(super) fn measure(bench: &Bench, store: &'static str) -> Result<Vec<Row>> {
     let asked = server.measure(as_answered(clients), bench.timing())?;
     rows.push(
         Row::throughput(work, store, &asked)
+            .budget(request)
             .note(format!("{CONNECTIONS} connections, each phone once; limits counted, nothing sent")),
     );
 
@@ -37,7 +40,7 @@ pub(super) fn measure(bench: &Bench, store: &'static str) -> Result<Vec<Row>> {
     let (made, cpu) = server.measure(working_off(&claims), while_they_last)?;
     let note = format!("{CONNECTIONS} connections; {} of {} codes", made.answers, codes.len());
     let answered = usize::try_from(made.answers)?;
-    rows.push(Row::throughput(work, store, &(made, cpu)).note(note));
+    rows.push(Row::throughput(work, store, &(made, cpu)).budget(verification).note(note));
 
     // Codes are taken from the end of the pile.
     let people = codes.iter().rev().take(answered).map(|text| text.phone.as_str());
@@ -49,12 +52,12 @@ pub(super) fn measure(bench: &Bench, store: &'static str) -> Result<Vec<Row>> {
     let claims = sending_back("/api/v1/login/verify-code", &codes);
     let (made, cpu) = server.measure(working_off(&claims), while_they_last)?;
     let note = format!("{CONNECTIONS} connections; {} of {} codes", made.answers, codes.len());
-    rows.push(Row::throughput(work, store, &(made, cpu)).note(note));
+    rows.push(Row::throughput(work, store, &(made, cpu)).budget(verification).note(note));
 
     let (after, most) = server.memory()?;
     rows.push(
         Row::new("memory, after codes", store, after, "MB")
-            .budget(Budget::AtMost(60.0))
+            .budget(Budget::AtMost(50.0))
             .note(format!("at most {most:.0} MB")),
     );
     Ok(rows)

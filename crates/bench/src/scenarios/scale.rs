@@ -103,7 +103,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let (memory, most) = many_server.memory()?;
     rows.push(
         Row::new(format!("memory with {many} accounts, after load"), SQLITE, memory, "MB")
-            .budget(Budget::AtMost(60.0))
+            .budget(Budget::AtMost(50.0))
             .note(format!("at most {most:.0} MB; the database has {size:.1} GB")),
     );
     Ok(rows)

@@ -50,7 +50,7 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
                 one * 1_000.0
             )),
         Row::new("others' p99 while sign-ins saturate, of idle", SQLITE, ratio(&others, &alone), "x")
-            .budget(Budget::AtMost(3.0))
+            .budget(Budget::AtMost(2.0))
             .peer("seconds")
             .latency(&others)
             .note(format!(

@@ -17,7 +17,7 @@ pub(super) fn measure(bench: &Bench, store: &'static str) -> Result<Vec<Row>> {
 
 fn refresh(bench: &Bench, store: &'static str) -> Result<Vec<Row>> {
     let server = bench.seeded("refresh", store, LOW_COST, FEW)?.start()?;
-    let budget = if store == POSTGRES { 2_000.0 } else { 8_000.0 };
+    let budget = if store == POSTGRES { 5_000.0 } else { 10_000.0 };
     let mut rows = Vec::new();
     for (contract, work) in [
         (Contract::Rivergen, "refresh with rotation, RiverGen"),
@@ -38,7 +38,7 @@ fn refresh(bench: &Bench, store: &'static str) -> Result<Vec<Row>> {
     let (after, most) = server.memory()?;
     rows.push(
         Row::new("memory, after refreshing", store, after, "MB")
-            .budget(Budget::AtMost(60.0))
+            .budget(Budget::AtMost(50.0))
             .peer("58 MB")
             .note(format!("at most {most:.0} MB")),
     );
@@ -58,7 +58,9 @@ fn sign_up(bench: &Bench, store: &'static str) -> Result<Vec<Row>> {
         let measured = server.measure(as_answered(clients), bench.timing())?;
         let row = Row::throughput(work, store, &measured).note(format!("{connections} connections{note}"));
         rows.push(match hash {
-            Hash::Negligible => row.budget(Budget::AtLeast(2_000.0)),
+            Hash::Negligible => {
+                row.budget(Budget::AtLeast(if store == POSTGRES { 2_000.0 } else { 3_000.0 }))
+            }
             Hash::Bcrypt(_) => row,
         });
     }

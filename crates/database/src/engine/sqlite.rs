@@ -4,6 +4,7 @@
 //! wait hands the transaction on instead of committing it; the last one commits for all, with a single fsync, and only
 //! then is any of them answered. See `docs/adr/0003-group-commit.md`.
 
+mod checkpoints;
 pub(super) mod opening;
 mod presence;
 
@@ -16,6 +17,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
+use self::checkpoints::Checkpoints;
 use self::presence::OpenFiles;
 use super::StoreOptions;
 use super::migrate::{self, Migration, Spelling};
@@ -52,6 +54,8 @@ struct Lane {
     stage: Stage,
     /// Units begun in it, finished or not.
     begun: usize,
+    /// What copies out of the log; none once it is closed.
+    checkpoints: Option<Checkpoints>,
     /// Whether the store was closed.
     closed: bool,
 }
@@ -87,6 +91,7 @@ pub(super) async fn open(path: &Path, options: &StoreOptions) -> Result<(Writer,
         .pragma("wal_autocheckpoint", "4000")
         .thread_name(|_| "tidegate-write".to_owned());
     let connection = SqliteConnection::connect_with(&writing).await.map_err(describe)?;
+    let checkpoints = Checkpoints::start(writing).await.map_err(describe)?;
     let readers = SqlitePoolOptions::new()
         .max_connections(options.max_connections)
         .test_before_acquire(false)
@@ -95,11 +100,16 @@ pub(super) async fn open(path: &Path, options: &StoreOptions) -> Result<(Writer,
         .connect_with(base.read_only(true).thread_name(|n| format!("tidegate-read-{n}")))
         .await
         .map_err(describe)?;
-    Ok((Writer::new(connection, OpenFiles::of(path), options.max_group), readers))
+    Ok((Writer::new(connection, checkpoints, OpenFiles::of(path), options.max_group), readers))
 }
 
 impl Writer {
-    fn new(connection: SqliteConnection, files: OpenFiles, max_group: usize) -> Self {
+    fn new(
+        connection: SqliteConnection,
+        checkpoints: Checkpoints,
+        files: OpenFiles,
+        max_group: usize,
+    ) -> Self {
         let files = Arc::new(files);
         let lane = Lane {
             connection,
@@ -107,6 +117,7 @@ impl Writer {
             group: Vec::new(),
             stage: Stage::NoTransaction,
             begun: 0,
+            checkpoints: Some(checkpoints),
             closed: false,
         };
         Self {
@@ -182,6 +193,9 @@ impl Writer {
         let mut lane = Arc::clone(&self.lane).lock_owned().await;
         to_the_end(async move {
             lane.settle().await;
+            if let Some(checkpoints) = lane.checkpoints.take() {
+                checkpoints.end().await;
+            }
             // Only tidies up: the data is durable without it.
             drop(lane.run("pragma wal_checkpoint(truncate)").await);
             lane.closed = true;
@@ -244,7 +258,10 @@ impl Lane {
     /// Notifies the units of the physical transaction of its end and result.
     async fn end(&mut self, outcome: Result<()>) {
         self.stage = Stage::NoTransaction;
-        self.begun = 0;
+        let units = std::mem::take(&mut self.begun);
+        if let (Ok(()), Some(checkpoints)) = (&outcome, &mut self.checkpoints) {
+            checkpoints.committed(units);
+        }
         if let Err(error) = &outcome {
             // That its files are lost the store tells by itself, once.
             if !matches!(error, StoreError::Lost { .. }) {

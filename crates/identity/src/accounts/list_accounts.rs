@@ -13,11 +13,11 @@ use crate::{Identity, IdentityTables};
 pub use crate::accounts::members_repository::Member;
 pub use crate::credentials::service_keys_repository::ServiceKey;
 
-/// People read at a time, and bytes of their documents after which no other is.
-const PEOPLE_AT_ONCE: (i64, i64) = (500, 1 << 20);
+/// People read at a time.
+const PEOPLE_AT_ONCE: i64 = 1_000;
 
 /// The same of programs, which have up to 50 keys each, with a document of 64 KiB each.
-const PROGRAMS_AT_ONCE: (i64, i64) = (20, 1 << 20);
+const PROGRAMS_AT_ONCE: i64 = 20;
 
 /// Where a listing goes on.
 #[derive(Clone, Copy, Debug)]

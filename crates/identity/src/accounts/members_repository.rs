@@ -3,6 +3,7 @@
 use sqlx::types::Json;
 use tidegate_database::{Result, StoreError, Unit, execute, fetch_all, fetch_optional};
 use tidegate_domain::account::{LoginName, ServiceName};
+use tidegate_domain::document::MAX_DOCUMENT;
 use tidegate_domain::id::{AccountId, MembershipId, OrganizationId};
 use tidegate_domain::{Document, EmailAddress, PhoneNumber, Role, Timestamp};
 use tidegate_kernel::KernelTables;
@@ -35,6 +36,12 @@ pub struct Member {
     pub metadata: Document,
 }
 
+/// Most bytes of the documents of one page.
+const PAGE_BYTES: i64 = 1 << 20;
+/// How many accounts fit into it whatever they are.
+const ALWAYS_FIT: i64 = 16;
+const _: () = assert!(ALWAYS_FIT.unsigned_abs() * MAX_DOCUMENT as u64 <= PAGE_BYTES.unsigned_abs());
+
 /// Which accounts are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listed {
@@ -58,20 +65,11 @@ struct MemberRow {
     user_metadata: Json<Document>,
 }
 
-/// One of a page.
-#[derive(sqlx::FromRow)]
-struct PagedRow {
-    #[sqlx(flatten)]
-    member: MemberRow,
-    looked_at: i64,
-}
-
 /// The columns of [`MemberRow`].
 macro_rules! select_members {
     ($rest:literal) => {
         concat!(
-            "select a.id as account_id, m.id as membership_id, i.kind, i.value, i.verified_at, m.accepted_at, m.role, a.first_name, a.last_name, a.user_metadata,
-                a.metadata_bytes
+            "select a.id as account_id, m.id as membership_id, i.kind, i.value, i.verified_at, m.accepted_at, m.role, a.first_name, a.last_name, a.user_metadata
              from memberships m
              join accounts a on a.id = m.account_id
              join identifiers i on i.account_id = a.id and i.is_primary
@@ -144,8 +142,8 @@ impl Members<'_> {
         row.map(Member::try_from).transpose()
     }
 
-    /// Accounts that come after the membership `after`, or from the first: up to `limit`, fewer once their documents have `bytes` together,
-    /// but at least one. Also whether others may follow.
+    /// Accounts that come after the membership `after`, or from the first: up to `limit`, or a few where their documents would have more than
+    /// [`PAGE_BYTES`] together. Also whether others may follow.
     ///
     /// # Errors
     /// Those of the database.
@@ -154,7 +152,7 @@ impl Members<'_> {
         organization: OrganizationId,
         listed: Listed,
         after: Option<MembershipId>,
-        (limit, bytes): (i64, i64),
+        limit: i64,
     ) -> Result<(Vec<Member>, bool)> {
         let kind = match listed {
             Listed::Individuals => "email",
@@ -162,26 +160,26 @@ impl Members<'_> {
         };
         let rows = fetch_all!(
             self.0,
-            PagedRow,
+            MemberRow,
+            // A sum of numbers costs little beside the rows; a running one in them would hold and copy each.
             concat!(
-                "select * from (
-                    select next.*, count(*) over () as looked_at,
-                        sum(metadata_bytes) over (order by membership_id) - metadata_bytes as bytes_before
-                    from (",
-                select_members!("i.kind = $2 and m.id > $3 order by m.id limit $4"),
-                ") next) paged where bytes_before <= $5 order by membership_id"
+                select_members!("i.kind = $2 and m.id > $3 order by m.id limit"),
+                " case when (select coalesce(sum(metadata_bytes), 0) from (
+                    select a.metadata_bytes from memberships m
+                    join accounts a on a.id = m.account_id
+                    join identifiers i on i.account_id = a.id and i.is_primary
+                    where m.organization_id = $1 and m.is_home and i.kind = $2 and m.id > $3 order by m.id limit $4
+                ) next) <= $5 then $4 else $6 end"
             ),
             organization.0,
             kind,
             after.map_or_else(Uuid::nil, Uuid::from),
             limit,
-            bytes,
+            PAGE_BYTES,
+            ALWAYS_FIT,
         )?;
-        let count = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
-        let goes_on =
-            rows.first().is_some_and(|row| row.looked_at >= limit || row.looked_at > count(rows.len()));
-        let members = rows.into_iter().map(|row| Member::try_from(row.member));
-        Ok((members.collect::<Result<_>>()?, goes_on))
+        let goes_on = [limit, ALWAYS_FIT].iter().any(|full| i64::try_from(rows.len()) == Ok(*full));
+        Ok((rows.into_iter().map(Member::try_from).collect::<Result<_>>()?, goes_on))
     }
 
     /// Writes what managers may change of an account beside its password. The name shown follows given and family name as

@@ -1,0 +1,58 @@
+//! Copies what was committed out of the write-ahead log into the database, beside the writer.
+//!
+//! When the log has grown to 4,000 pages the writer copies what is left and begins it anew, and every unit of work waits meanwhile. In a
+//! large database each of those pages lies elsewhere, so that this takes long. Another connection copies them while the log grows, some at a time, and
+//! leaves the writer the last few.
+
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, SqliteConnection};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// How many units are worth a step: each flushes the log and the database.
+const UNITS: usize = 128;
+/// The least between two steps: pages that are written again and again are copied once in it.
+const BETWEEN: Duration = Duration::from_millis(100);
+
+/// The connection that copies, in a task of its own.
+pub(super) struct Checkpoints {
+    wake: mpsc::Sender<()>,
+    task: JoinHandle<()>,
+    /// Committed since it was woken.
+    units: usize,
+}
+
+impl Checkpoints {
+    /// Opens the connection and waits for work.
+    pub(super) async fn start(options: SqliteConnectOptions) -> sqlx::Result<Self> {
+        let options = options.thread_name(|_| "tidegate-copy".to_owned());
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        let (wake, mut woken) = mpsc::channel(1);
+        let task = tokio::spawn(async move {
+            while woken.recv().await.is_some() {
+                // Whatever hinders it, the writer copies what is left.
+                drop(sqlx::query("pragma wal_checkpoint(passive)").execute(&mut connection).await);
+                tokio::time::sleep(BETWEEN).await;
+            }
+            drop(connection.close().await);
+        });
+        Ok(Self { wake, task, units: 0 })
+    }
+
+    /// Takes note of units that were committed.
+    pub(super) fn committed(&mut self, units: usize) {
+        self.units += units;
+        // It is awake already where there is no room.
+        if self.units >= UNITS && self.wake.try_send(()).is_ok() {
+            self.units = 0;
+        }
+    }
+
+    /// Ends it, and waits until its connection is closed.
+    pub(super) async fn end(self) {
+        drop(self.wake);
+        drop(self.task.await);
+    }
+}
