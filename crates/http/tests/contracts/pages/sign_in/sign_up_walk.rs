@@ -54,7 +54,8 @@ fn a_person_makes_an_account_with_scripts_off() {
         browser.arrive_at("Verify your e-mail address").await;
         let before = browser.evaluate("location.href");
         browser.press("form[action='/sign-up/code/again'] button");
-        eventually("another page", async || (browser.evaluate("location.href") != before).then_some(())).await;
+        eventually("another page", async || (browser.evaluate("location.href") != before).then_some(()))
+            .await;
         browser.arrive_at("Verify your e-mail address").await;
         assert_eq!(app.mails_to(ADA).await.len(), 2);
         browser.type_into("#code", &app.latest_code(ADA).await);
