@@ -13,7 +13,7 @@ const SIZES: [(u32, &str); 4] = [(375, "light"), (375, "dark"), (1280, "light"),
 
 /// Every page with the name under which a test looks at it; for one that is no route, what it is. A page that is made by several states
 /// has the name of its first one.
-const LOOKED_AT: [(&str, &str); 20] = [
+const LOOKED_AT: [(&str, &str); 22] = [
     ("/", "start"),
     ("/account", "account"),
     ("/cancel-factor-reset", "cancel-factor-reset"),
@@ -32,11 +32,13 @@ const LOOKED_AT: [(&str, &str); 20] = [
     ("/sign-in/code", "sign-in-code"),
     ("/sign-in/factor", "factor"),
     ("/sign-out", "sign-out"),
+    ("/sign-up", "sign-up"),
+    ("/sign-up/code", "sign-up-code"),
     ("/signed-out", "signed-out"),
     ("/verify-email", "verify"),
 ];
 /// Pages that follow a form, or a failure.
-const ALSO_LOOKED_AT: [&str; 10] = [
+const ALSO_LOOKED_AT: [&str; 11] = [
     "invalid",
     "nothing",
     "password-changed",
@@ -47,6 +49,7 @@ const ALSO_LOOKED_AT: [&str; 10] = [
     "used-wrongly",
     "failed",
     "sign-in-code-wrong",
+    "sign-up-wrong",
 ];
 
 #[test]
@@ -66,6 +69,7 @@ fn every_page_is_looked_at() {
         "pages/looks.rs",
         "pages/states.rs",
         "pages/sign_in/walk.rs",
+        "pages/sign_in/sign_up_walk.rs",
         "oauth/browser_walk.rs",
         "oauth/device_walk.rs",
     ];
