@@ -29,7 +29,8 @@ impl StoreFailure {
     /// From an answer. Azure names the error in a header, too, which answers to HEAD have nothing else beside.
     pub(super) fn refused(status: StatusCode, header: Option<&str>, body: &str) -> Self {
         let code = between(body, "Code").or(header).unwrap_or_default();
-        let words = between(body, "Message").unwrap_or_default();
+        // Azure's have more lines, of the request.
+        let words = between(body, "Message").and_then(|words| words.lines().next()).unwrap_or_default();
         let told = |text: &str| text.chars().filter(|one| !one.is_control()).take(WORDS).collect::<String>();
         Self::Refused { status, code: told(code), words: told(words) }
     }
@@ -62,10 +63,7 @@ impl StoreFailure {
             | "TemporaryRedirect"
             | "IllegalLocationConstraintException" => REGION,
             "RequestTimeTooSkewed" => "set the clock of this machine",
-            "AccessDenied"
-            | "AuthorizationFailure"
-            | "AuthorizationPermissionMismatch"
-            | "AllAccessDisabled" => {
+            "AccessDenied" | "AuthorizationPermissionMismatch" | "AllAccessDisabled" => {
                 "check what the key of storage.access_key_id may do with storage.bucket: read, write, delete and list"
             }
             _ if status.is_redirection() => REGION,
@@ -136,6 +134,7 @@ mod tests {
         for (status, code, is_of_settings, setting) in [
             (403, "SignatureDoesNotMatch", true, "storage.access_key_id and storage.secret_access_key"),
             (403, "InvalidAccessKeyId", true, "storage.access_key_id and storage.secret_access_key"),
+            (403, "AuthorizationFailure", true, "storage.access_key_id and storage.secret_access_key"),
             (403, "AuthenticationFailed", true, "storage.access_key_id and storage.secret_access_key"),
             (403, "AccessDenied", true, "may do with storage.bucket"),
             (403, "RequestTimeTooSkewed", true, "the clock"),
