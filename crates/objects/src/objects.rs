@@ -173,14 +173,18 @@ impl Objects {
     /// # Errors
     /// That it does not.
     pub async fn check(&self) -> Result<(), ObjectsError> {
-        let listed = self.object_store()?.list_with_delimiter(None).await.map_err(ObjectsError::from);
-        match listed {
-            Ok(_) => Ok(()),
+        let store = self.object_store()?;
+        let listed = match self.is_local() {
+            true => store.list_with_delimiter(None).await.map(|_| ()),
+            // Of a bucket with other things in it, no more than one page.
+            false => store.list(Some(&Path::from(TRIALS))).try_next().await.map(|_| ()),
+        };
+        match listed.map_err(ObjectsError::from) {
             Err(ObjectsError::NotFound) => {
                 let what = "the bucket does not exist; check storage.bucket and storage.endpoint";
                 Err(ObjectsError::Misconfigured(what.to_owned()))
             }
-            Err(error) => Err(error),
+            checked => checked,
         }
     }
 
