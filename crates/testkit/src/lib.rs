@@ -24,6 +24,8 @@ mod app;
 #[cfg(feature = "app")]
 mod client;
 mod clock;
+#[cfg(feature = "clouds")]
+pub mod clouds;
 mod concurrently;
 mod database;
 mod engine;
@@ -54,7 +56,7 @@ mod unwritable;
 pub use app::{Builder, Node, PUBLIC_URL, TestApp};
 #[cfg(feature = "app")]
 pub use client::{Answer, Client, Request};
-pub use clock::FakeClock;
+pub use clock::{FakeClock, WallClock};
 pub use concurrently::concurrently;
 pub use database::{MIGRATIONS, TestDatabase};
 pub use engine::{Engine, Fixture, run};
