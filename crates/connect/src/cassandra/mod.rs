@@ -38,10 +38,8 @@ pub(crate) struct Cassandra {
 impl Cassandra {
     pub(crate) async fn open(settings: &Settings, policy: &NetworkPolicy) -> Result<Self, SourceError> {
         let endpoint = Endpoint::open(settings, policy).await?;
-        let tls = Tls::of(settings, &endpoint.host, TlsMode::Disable)?;
         Ok(Self {
-            // The server tells nobody whether it has TLS: to prefer it is not to have it.
-            tls: Some(tls).filter(|tls| !matches!(tls.mode, TlsMode::Disable | TlsMode::Prefer)),
+            tls: Tls::from_the_start(settings, &endpoint.host, TlsMode::Disable)?,
             keyspace: settings.schema_name.clone().or_else(|| endpoint.database.clone()),
             unfit: Unfit::of(settings)?,
             endpoint,

@@ -38,7 +38,6 @@ const MOST_BROKERS: usize = 50;
 pub(crate) struct Kafka {
     endpoint: Endpoint,
     settings: Settings,
-    mode: TlsMode,
     mechanism: &'static str,
     format: Format,
     range: Range,
@@ -108,8 +107,9 @@ const PREFERRED: [&str; 3] = ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"];
 impl Kafka {
     pub(crate) async fn open(settings: &Settings, policy: &NetworkPolicy) -> Result<Self, SourceError> {
         let endpoint = Endpoint::open(settings, policy).await?;
+        // Of each broker anew, by its own name; here to say at once what is wrong with the settings.
+        Tls::from_the_start(settings, &endpoint.host, TlsMode::Disable)?;
         Ok(Self {
-            mode: Tls::of(settings, &endpoint.host, TlsMode::Disable)?.mode,
             mechanism: settings.choice("sasl_mechanism", &MECHANISMS)?,
             format: Format::parse(settings.choice("value_format", &["auto", "json", "text", "binary"])?),
             range: Range::of(settings)?,
@@ -129,9 +129,8 @@ impl Kafka {
             given => given,
         };
         for _ in 0..2 {
-            let tls = Tls::of(&self.settings, host, self.mode)?;
-            let tls = Some(&tls).filter(|_| !matches!(self.mode, TlsMode::Disable | TlsMode::Prefer));
-            let mut wire = Wire::new(self.endpoint.stream(host, port, tls).await?);
+            let tls = Tls::from_the_start(&self.settings, host, TlsMode::Disable)?;
+            let mut wire = Wire::new(self.endpoint.stream(host, port, tls.as_ref()).await?);
             if !signs_in {
                 return Ok(wire);
             }

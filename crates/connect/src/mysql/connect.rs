@@ -12,10 +12,13 @@ use mysql_async::{
 use crate::address::{self, Address};
 use crate::error::{ErrorCode, SourceError, no_tls_offered, within};
 use crate::network::dial::Dialer;
-use crate::network::tls::TlsMode;
+use crate::network::tls::{self, Refusal, Tls, TlsMode};
 use crate::registry::TypeInfo;
 use crate::settings::{Credentials, Secret, Settings};
 
+/// The name under which the driver asks for any name. Where the name is not to be checked it forgives an error whose text has the word
+/// it begins with, and the text has the name that was asked for; the errors of `rustls` themselves have the word no more.
+const ANY_NAME: &str = "NotValidForName.invalid";
 /// Bytes of a packet, and so of a row, at most.
 const PACKET: usize = 128 << 20;
 
@@ -49,11 +52,9 @@ impl Connector {
         let port =
             settings.port.or(address.port).or(TypeInfo::of(settings.kind).default_port).unwrap_or(3306);
         let word = address.options.get("ssl-mode").or_else(|| address.options.get("sslmode"));
-        let mode = match (settings.option("ssl_mode")?, word) {
-            (Some(word), _) => TlsMode::parse(word)?,
-            (None, Some(word)) => TlsMode::parse(word)?,
-            (None, None) => TlsMode::Prefer,
-        };
+        let default = word.map_or(Ok(TlsMode::Prefer), |word| TlsMode::parse(word))?;
+        // Read as for every other driver: this one's tells nobody which of the settings is wrong.
+        let mode = Tls::of(settings, &host, default)?.mode;
         let mut credentials = settings.credentials.clone();
         let username =
             credentials.username.as_ref().map(|name| name.expose().to_owned()).or(address.username);
@@ -83,19 +84,7 @@ impl Connector {
     pub(crate) async fn connect_for(&self, limit: Duration, queries: Duration) -> Result<Conn, SourceError> {
         let limit = limit.min(self.limit);
         within(limit, "Connecting", async {
-            let mut conn = match self.plain_or_not(self.mode != TlsMode::Disable).await {
-                Err(Error::Driver(DriverError::NoClientSslFlagFromServer))
-                    if self.mode == TlsMode::Prefer =>
-                {
-                    self.plain_or_not(false).await.map_err(|error| self.error(&error))?
-                }
-                Err(Error::Other(error)) if error.is::<SourceError>() => {
-                    return Err(error
-                        .downcast::<SourceError>()
-                        .map_or_else(|_| SourceError::connection(""), |error| *error));
-                }
-                other => other.map_err(|error| self.error(&error))?,
-            };
+            let mut conn = self.signed_in().await?;
             let version: Option<String> =
                 conn.query_first("SELECT VERSION()").await.map_err(|error| self.error(&error))?;
             let seconds = queries.as_secs().max(1);
@@ -118,11 +107,30 @@ impl Connector {
         .await
     }
 
-    async fn plain_or_not(&self, tls: bool) -> Result<Conn, Error> {
-        let (addresses, port) = self.addresses().await.map_err(|error| Error::Other(Box::new(error)))?;
+    /// A connection with TLS, or without, as it is asked for.
+    async fn signed_in(&self) -> Result<Conn, SourceError> {
+        let tls = (self.mode != TlsMode::Disable).then(|| self.tls.clone());
+        let (addresses, port) = self.addresses().await?;
+        let error = match self.attempt(&addresses, port, tls).await {
+            Ok(conn) => return Ok(conn),
+            Err(error) => error,
+        };
+        let has_no_tls = matches!(error, Error::Driver(DriverError::NoClientSslFlagFromServer));
+        let other = if has_no_tls && self.mode == TlsMode::Prefer {
+            None
+        } else if self.mode != TlsMode::VerifyFull && tls::refusal(&error) == Some(Refusal::Name) {
+            // The authority was found to be right before the name was looked at.
+            Some(self.tls.clone().with_danger_tls_hostname_override(Some(ANY_NAME)))
+        } else {
+            return Err(self.error(&error));
+        };
+        self.attempt(&addresses, port, other).await.map_err(|error| self.error(&error))
+    }
+
+    async fn attempt(&self, addresses: &[IpAddr], port: u16, tls: Option<SslOpts>) -> Result<Conn, Error> {
         let opts: Opts = OptsBuilder::default()
             .ip_or_hostname(addresses.first().map_or_else(|| self.host.clone(), IpAddr::to_string))
-            .resolved_ips(Some(addresses))
+            .resolved_ips(Some(addresses.to_vec()))
             .tcp_port(port)
             .user(self.username.clone())
             .pass(self.password.as_ref().map(|secret| secret.expose().to_owned()))
@@ -132,7 +140,7 @@ impl Connector {
             .tcp_nodelay(true)
             .stmt_cache_size(8)
             .max_allowed_packet(Some(PACKET))
-            .ssl_opts(tls.then(|| self.tls.clone()))
+            .ssl_opts(tls)
             // Said again after the handshake, which servers may ignore: a narrower character set turns letters into question marks.
             .setup(vec![
                 "SET NAMES utf8mb4",
@@ -167,6 +175,10 @@ impl Connector {
 
     /// The contract's code for an error of the driver. Only the error's number is told.
     pub(crate) fn error(&self, error: &Error) -> SourceError {
+        let detail = self.credentials.redact(&error.to_string());
+        if let Some(refusal) = tls::refusal(error) {
+            return SourceError::connection(refusal.message()).with_detail(detail);
+        }
         let known = match error {
             Error::Server(server) => match server.code {
                 1045 | 1698 | 1862 | 1820 | 4151 => SourceError::new(
@@ -184,9 +196,7 @@ impl Connector {
                 1792 => SourceError::query("The query writes; only reads are allowed (error 1792)."),
                 code => SourceError::query(format!("The server refused the query (error {code}).")),
             },
-            Error::Io(IoError::Tls(_)) => SourceError::connection(
-                "TLS with the server failed: its certificate or protocol is not accepted.",
-            ),
+            Error::Io(IoError::Tls(_)) => SourceError::connection(Refusal::Other.message()),
             Error::Driver(DriverError::NoClientSslFlagFromServer) => no_tls_offered(self.mode),
             Error::Driver(DriverError::UnknownAuthPlugin { .. } | DriverError::CleartextPluginDisabled) => {
                 SourceError::new(
@@ -202,7 +212,7 @@ impl Connector {
             }
             _ => SourceError::connection("The server does not answer as one."),
         };
-        known.with_detail(self.credentials.redact(&error.to_string()))
+        known.with_detail(detail)
     }
 }
 
@@ -233,10 +243,7 @@ fn tls(settings: &Settings, mode: TlsMode, host: &str) -> Result<SslOpts, Source
         tls = tls.with_root_certs(vec![pem.as_bytes().to_vec().into()]).with_disable_built_in_roots(true);
     }
     if let Some(chain) = settings.option("ssl_cert")? {
-        let key = settings.credentials.api_key.as_ref().map(|key| key.expose().as_bytes().to_vec());
-        let key = key.ok_or_else(|| {
-            SourceError::connection("credentials.api_key must hold the PEM private key of metadata.ssl_cert.")
-        })?;
+        let key = settings.credentials.client_key().unwrap_or_default().as_bytes().to_vec();
         tls =
             tls.with_client_identity(Some(ClientIdentity::new(chain.as_bytes().to_vec().into(), key.into())));
     }

@@ -16,7 +16,7 @@ use super::framed::{Dialed, Framed, LARGEST, Messages};
 use crate::address::{self, Address};
 use crate::error::{ErrorCode, SourceError, no_tls_offered, within};
 use crate::network::dial::Dialer;
-use crate::network::tls::{Tls, TlsMode};
+use crate::network::tls::{self, Refusal, Tls, TlsMode};
 use crate::registry::{SourceType, TypeInfo};
 use crate::settings::{Credentials, Settings};
 
@@ -147,14 +147,14 @@ impl Connector {
             let text = error.to_string();
             // The driver tells what is missing in the cause only.
             let cause = error.source().map(ToString::to_string).unwrap_or_default();
+            let shakes_hands = text.starts_with("error performing TLS handshake");
+            let refused = tls::refusal(error).or(shakes_hands.then_some(Refusal::Ended));
             let known = if self.oversized.swap(false, Ordering::Relaxed) {
                 SourceError::query(format!("A row is larger than {LARGEST} bytes."))
-            } else if text.starts_with("error performing TLS handshake") && cause == NO_TLS {
+            } else if shakes_hands && cause == NO_TLS {
                 no_tls_offered(self.tls.mode)
-            } else if text.starts_with("error performing TLS handshake") {
-                SourceError::connection(
-                    "TLS with the server failed: its certificate or protocol is not accepted.",
-                )
+            } else if let Some(refusal) = refused {
+                SourceError::connection(refusal.message())
             } else if cause == "password missing" || text.starts_with("authentication") {
                 SourceError::new(
                     ErrorCode::Authentication,

@@ -145,7 +145,10 @@ impl TypeInfo {
             return Some(format!("did you mean {meant}?"));
         }
         (has_tls && is_of_tls(name))
-            .then(|| "TLS is set by ssl_mode, ssl_ca, ssl_cert and ssl_server_name of metadata".to_owned())
+            .then(|| {
+                "TLS is set by ssl_mode, ssl_ca, ssl_cert and ssl_server_name of metadata, and by the credential ssl_key"
+                    .to_owned()
+            })
     }
 }
 

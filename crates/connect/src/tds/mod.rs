@@ -182,14 +182,19 @@ impl SqlServer {
         let endpoint = Endpoint::open(settings, policy).await?;
         let database = endpoint.database.clone();
         let option = |name: &str| endpoint.options.get(name).map(|word| word.to_ascii_lowercase());
-        let yes = |word: Option<String>| word.is_some_and(|word| matches!(word.as_str(), "true" | "yes"));
+        let trusts = endpoint.switch("trustservercertificate")? == Some(true);
         let default = match option("encrypt").as_deref() {
             Some("strict") => {
                 return Err(SourceError::connection("Encrypt=Strict is not spoken; use Encrypt=Mandatory."));
             }
-            Some("true" | "yes" | "mandatory") if yes(option("trustservercertificate")) => TlsMode::Require,
+            Some("true" | "yes" | "mandatory") if trusts => TlsMode::Require,
             Some("true" | "yes" | "mandatory") => TlsMode::VerifyFull,
-            Some(_) => TlsMode::Prefer,
+            Some("false" | "no" | "optional") => TlsMode::Prefer,
+            Some(_) => {
+                return Err(SourceError::connection(
+                    "Encrypt of the connection string must be Mandatory (or true), or Optional (or false).",
+                ));
+            }
             None if synapse => TlsMode::VerifyFull,
             None => TlsMode::Prefer,
         };
