@@ -239,7 +239,7 @@ fn tls(settings: &Settings, mode: TlsMode, host: &str) -> Result<SslOpts, Source
         .with_danger_accept_invalid_certs(unverified)
         .with_danger_skip_domain_validation(mode != TlsMode::VerifyFull)
         .with_danger_tls_hostname_override(Some(name.trim_matches(['[', ']']).to_owned()));
-    if let Some(pem) = own {
+    if let Some(pem) = own.filter(|_| !unverified) {
         tls = tls.with_root_certs(vec![pem.as_bytes().to_vec().into()]).with_disable_built_in_roots(true);
     }
     if let Some(chain) = settings.option("ssl_cert")? {

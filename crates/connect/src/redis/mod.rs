@@ -45,7 +45,8 @@ impl Redis {
         let text = settings.connection_string.as_ref();
         let address = text.map(|text| address::parse(text.as_str())).transpose()?.unwrap_or_default();
         // The scheme is what TLS hangs on, and may be written in any letters.
-        let scheme = text.and_then(|text| text.as_str().trim_start().split_once("://")).map(|(scheme, _)| scheme);
+        let scheme =
+            text.and_then(|text| text.as_str().trim_start().split_once("://")).map(|(scheme, _)| scheme);
         let secure = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("rediss"));
         let host = settings
             .host
