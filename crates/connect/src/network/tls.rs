@@ -171,7 +171,10 @@ impl Refusal {
 
     fn of(error: &Error) -> Self {
         match error {
-            Error::InvalidCertificate(CertificateError::UnknownIssuer) => Self::Authority,
+            // The signature is what does not fit where an authority has the name of one that is known.
+            Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+                Self::Authority
+            }
             Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )
