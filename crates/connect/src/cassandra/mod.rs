@@ -1,6 +1,7 @@
 //! Cassandra: keyspaces are schemas. Conditions on the primary key are applied where CQL can apply them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 
@@ -126,7 +127,7 @@ impl Driver for Cassandra {
         &self.endpoint
     }
 
-    async fn connect(&self) -> Result<Wire, SourceError> {
+    async fn connect(&self, _: Duration) -> Result<Wire, SourceError> {
         let endpoint = &self.endpoint;
         let mut wire = Wire(endpoint.stream(&endpoint.host, endpoint.port, self.tls.as_ref()).await?);
         let mut body = vec![0, 1];

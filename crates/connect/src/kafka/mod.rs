@@ -1,6 +1,7 @@
 //! Kafka: topics are relations. What is read ends where the topic did when the reading began, so that it ends at all.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 
@@ -320,7 +321,7 @@ impl Driver for Kafka {
         &self.endpoint
     }
 
-    async fn connect(&self) -> Result<Conn, SourceError> {
+    async fn connect(&self, _: Duration) -> Result<Conn, SourceError> {
         let mut first = self.broker(&self.endpoint.host, self.endpoint.port).await?;
         first.ping().await?;
         Ok(Conn { first, leaders: HashMap::new() })

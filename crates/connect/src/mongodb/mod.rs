@@ -1,6 +1,8 @@
 //! MongoDB: databases are schemas, collections relations. Columns are learned from a sample; what a document has besides is in a column of
 //! its own, so that nothing is lost.
 
+use std::time::Duration;
+
 use arrow_schema::SchemaRef;
 use bson::raw::{RawBsonRef, RawDocument, RawDocumentBuf};
 use bson::{Bson, Document, doc};
@@ -296,7 +298,7 @@ impl Driver for Mongodb {
         &self.endpoint
     }
 
-    async fn connect(&self) -> Result<Conn, SourceError> {
+    async fn connect(&self, _: Duration) -> Result<Conn, SourceError> {
         let endpoint = &self.endpoint;
         let mut wire = Wire::new(endpoint.stream(&endpoint.host, endpoint.port, self.tls.as_ref()).await?);
         let client = doc! { "driver": { "name": "tidegate", "version": env!("CARGO_PKG_VERSION") }, "os": { "type": "unknown" } };

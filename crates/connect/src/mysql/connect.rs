@@ -9,12 +9,11 @@ use mysql_async::{
     ClientIdentity, Conn, DriverError, Error, IoError, Opts, OptsBuilder, Params, Row, SslOpts,
 };
 
-use crate::address::{self, Address};
 use crate::error::{ErrorCode, SourceError, no_tls_offered, within};
-use crate::network::dial::Dialer;
+use crate::network::NetworkPolicy;
 use crate::network::tls::{self, Refusal, Tls, TlsMode};
-use crate::registry::TypeInfo;
-use crate::settings::{Credentials, Secret, Settings};
+use crate::settings::Settings;
+use crate::wire::Endpoint;
 
 /// The name under which the driver asks for any name. Where the name is not to be checked it forgives an error whose text has the word
 /// it begins with, and the text has the name that was asked for; the errors of `rustls` themselves have the word no more.
@@ -24,87 +23,47 @@ const PACKET: usize = 128 << 20;
 
 /// How to connect to one server.
 pub(crate) struct Connector {
-    pub(crate) dialer: Dialer,
-    host: String,
-    port: u16,
+    pub(crate) endpoint: Endpoint,
     pub(crate) database: String,
-    username: Option<String>,
-    password: Option<Secret>,
     mode: TlsMode,
     tls: SslOpts,
-    credentials: Credentials,
-    limit: Duration,
-    query_timeout: Duration,
 }
 
 impl Connector {
-    pub(crate) fn new(settings: &Settings, dialer: Dialer) -> Result<Self, SourceError> {
+    pub(crate) async fn new(settings: &Settings, policy: &NetworkPolicy) -> Result<Self, SourceError> {
         // The driver takes the process's provider; whoever comes first sets it, and all set this one.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let address = match &settings.connection_string {
-            Some(text) => address::parse(text.as_str())?,
-            None => Address::default(),
-        };
-        let missing = |field: &str| SourceError::connection(format!("{field} is missing."));
-        let host = settings.host.clone().or(address.host).ok_or_else(|| missing("host"))?;
-        let database =
-            settings.database_name.clone().or(address.database).ok_or_else(|| missing("database_name"))?;
-        let port =
-            settings.port.or(address.port).or(TypeInfo::of(settings.kind).default_port).unwrap_or(3306);
-        let word = address.options.get("ssl-mode").or_else(|| address.options.get("sslmode"));
+        let endpoint = Endpoint::open(settings, policy).await?;
+        let database = endpoint.database.clone();
+        let database = database.ok_or_else(|| SourceError::connection("database_name is missing."))?;
+        let word = endpoint.options.get("ssl-mode").or_else(|| endpoint.options.get("sslmode"));
         let default = word.map_or(Ok(TlsMode::Prefer), |word| TlsMode::parse(word))?;
         // Read as for every other driver: this one's tells nobody which of the settings is wrong.
-        let mode = Tls::of(settings, &host, default)?.mode;
-        let mut credentials = settings.credentials.clone();
-        let username =
-            credentials.username.as_ref().map(|name| name.expose().to_owned()).or(address.username);
-        let password = credentials.password.clone().or(address.password);
-        credentials.password.clone_from(&password);
-        Ok(Self {
-            dialer,
-            tls: tls(settings, mode, &host)?,
-            host,
-            port,
-            database,
-            username,
-            password,
-            mode,
-            credentials,
-            limit: settings.connection_timeout,
-            query_timeout: settings.query_timeout,
-        })
+        let mode = Tls::of(settings, &endpoint.host, default)?.mode;
+        Ok(Self { tls: tls(settings, mode, &endpoint.host)?, endpoint, database, mode })
     }
 
-    /// A new connection for reading queries and no others.
-    pub(crate) async fn connect(&self, limit: Duration) -> Result<Conn, SourceError> {
-        self.connect_for(limit, self.query_timeout).await
-    }
-
-    /// The same for queries of at most so long, which the server ends by itself: also when nobody here is left to ask it to.
-    pub(crate) async fn connect_for(&self, limit: Duration, queries: Duration) -> Result<Conn, SourceError> {
-        let limit = limit.min(self.limit);
-        within(limit, "Connecting", async {
-            let mut conn = self.signed_in().await?;
-            let version: Option<String> =
-                conn.query_first("SELECT VERSION()").await.map_err(|error| self.error(&error))?;
-            let seconds = queries.as_secs().max(1);
-            let bound = match version {
-                Some(version) if version.contains("MariaDB") => {
-                    format!("SET SESSION max_statement_time = {seconds}")
-                }
-                Some(version) if version.starts_with(['8', '9']) => {
-                    format!(
-                        "SET SESSION max_execution_time = {}",
-                        seconds.saturating_mul(1_000).min(u32::MAX.into())
-                    )
-                }
-                // Others that speak the protocol may know neither; the deadline here ends their queries.
-                _ => return Ok(conn),
-            };
-            conn.query_drop(bound).await.map_err(|error| self.error(&error))?;
-            Ok(conn)
-        })
-        .await
+    /// A new connection for reading queries and no others, each of at most so long.
+    pub(crate) async fn connect(&self, queries: Duration) -> Result<Conn, SourceError> {
+        let mut conn = self.signed_in().await?;
+        let version: Option<String> =
+            conn.query_first("SELECT VERSION()").await.map_err(|error| self.error(&error))?;
+        let seconds = queries.as_secs().max(1);
+        let bound = match version {
+            Some(version) if version.contains("MariaDB") => {
+                format!("SET SESSION max_statement_time = {seconds}")
+            }
+            Some(version) if version.starts_with(['8', '9']) => {
+                format!(
+                    "SET SESSION max_execution_time = {}",
+                    seconds.saturating_mul(1_000).min(u32::MAX.into())
+                )
+            }
+            // Others that speak the protocol may know neither; the deadline here ends their queries.
+            _ => return Ok(conn),
+        };
+        conn.query_drop(bound).await.map_err(|error| self.error(&error))?;
+        Ok(conn)
     }
 
     /// A connection with TLS, or without, as it is asked for.
@@ -128,12 +87,14 @@ impl Connector {
     }
 
     async fn attempt(&self, addresses: &[IpAddr], port: u16, tls: Option<SslOpts>) -> Result<Conn, Error> {
+        let endpoint = &self.endpoint;
+        let password = endpoint.credentials.password.as_ref().map(|secret| secret.expose().to_owned());
         let opts: Opts = OptsBuilder::default()
-            .ip_or_hostname(addresses.first().map_or_else(|| self.host.clone(), IpAddr::to_string))
+            .ip_or_hostname(addresses.first().map_or_else(|| endpoint.host.clone(), IpAddr::to_string))
             .resolved_ips(Some(addresses.to_vec()))
             .tcp_port(port)
-            .user(self.username.clone())
-            .pass(self.password.as_ref().map(|secret| secret.expose().to_owned()))
+            .user(endpoint.username.clone())
+            .pass(password)
             .db_name(Some(self.database.clone()))
             // A server on this machine would otherwise be asked for its socket, whatever it says that is.
             .prefer_socket(false)
@@ -153,12 +114,13 @@ impl Connector {
 
     /// Where the driver connects to: the checked addresses, or the near end of the tunnel.
     async fn addresses(&self) -> Result<(Vec<IpAddr>, u16), SourceError> {
-        if let Some(tunnel) = self.dialer.tunnel() {
-            let near = tunnel.listen(&self.host, self.port).await?;
+        let Endpoint { dialer, host, port, .. } = &self.endpoint;
+        if let Some(tunnel) = dialer.tunnel() {
+            let near = tunnel.listen(host, *port).await?;
             return Ok((vec![near.ip()], near.port()));
         }
-        let found = self.dialer.policy().resolve(&self.host, self.port).await?;
-        Ok((found.into_iter().map(|address| address.ip()).collect(), self.port))
+        let found = dialer.policy().resolve(host, *port).await?;
+        Ok((found.into_iter().map(|address| address.ip()).collect(), *port))
     }
 
     /// Ends what a connection is doing, by another one.
@@ -175,7 +137,7 @@ impl Connector {
 
     /// The contract's code for an error of the driver. Only the error's number is told.
     pub(crate) fn error(&self, error: &Error) -> SourceError {
-        let detail = self.credentials.redact(&error.to_string());
+        let detail = self.endpoint.credentials.redact(&error.to_string());
         if let Some(refusal) = tls::refusal(error) {
             return SourceError::connection(refusal.message()).with_detail(detail);
         }
@@ -255,7 +217,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::network::NetworkPolicy;
     use crate::registry::SourceType;
 
     #[tokio::test]
@@ -265,8 +226,7 @@ mod tests {
             settings.host = Some("db.example.com".to_owned());
             settings.database_name = Some("shop".to_owned());
             settings.metadata.insert("ssl_mode".to_owned(), json!(mode));
-            let dialer = Dialer::open(&settings, &NetworkPolicy::default()).await.unwrap();
-            let connector = Connector::new(&settings, dialer).unwrap();
+            let connector = Connector::new(&settings, &NetworkPolicy::default()).await.unwrap();
             let told = connector.error(&Error::Driver(DriverError::NoClientSslFlagFromServer));
             assert_eq!(told.message, format!("The server does not offer TLS, and ssl_mode is {mode}."));
         }

@@ -1,5 +1,7 @@
 //! SQL Server and Azure Synapse, by TDS 7.4.
 
+use std::time::Duration;
+
 use arrow_schema::SchemaRef;
 
 use crate::discovered::Discovered;
@@ -311,7 +313,7 @@ impl Driver for SqlServer {
         &self.endpoint
     }
 
-    async fn connect(&self) -> Result<Conn, SourceError> {
+    async fn connect(&self, _: Duration) -> Result<Conn, SourceError> {
         let mut place = (self.endpoint.host.clone(), self.endpoint.port);
         for _ in 0..ROUTES {
             match self.sign_in(&place.0, place.1).await? {

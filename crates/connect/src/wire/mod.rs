@@ -1,5 +1,5 @@
-//! What the drivers that speak a binary protocol themselves have in common: reading bytes that cannot be trusted, the stream to the
-//! server, signing in by SCRAM, and being a source.
+//! What the drivers of binary protocols have in common: reading bytes that cannot be trusted, the stream to the server, signing in by SCRAM,
+//! and being a source.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
