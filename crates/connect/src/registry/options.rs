@@ -202,7 +202,9 @@ mod tests {
             assert!(postgres.misspelt(name).unwrap().contains("did you mean"), "{name}");
         }
         // What is about TLS and nothing that is read would be a source without.
-        for name in ["ssl", "tls", "useSSL", "tls_enabled", "encryption", "trust_server_certificate"] {
+        for name in
+            ["ssl", "tls", "useSSL", "tls_enabled", "encryption", "trust_server_certificate", "ssl_key"]
+        {
             assert!(postgres.misspelt(name).unwrap().contains("ssl_mode"), "{name}");
         }
         let long = "x".repeat(1_000_000);
