@@ -237,7 +237,7 @@ async fn a_server_that_says_it_has_tls_and_has_none_is_refused() {
     let world = World::make();
     for info in binary() {
         let opening = Opening::of(info.kind);
-        for (lie, said) in [(&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], NO_TLS), (b"", ENDED)] {
+        for (lie, said) in [(&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], NO_TLS), (&b""[..], ENDED)] {
             let what = format!("{} {said}", info.kind);
             let server = Recorder::start(opening, Manner::Lies(lie)).await;
             let mut settings = settings(info.kind, server.port);
