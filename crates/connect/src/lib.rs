@@ -41,7 +41,9 @@ pub use error::{ErrorCode, SourceError};
 pub use filter::{Filter, Literal, Operator};
 pub use network::NetworkPolicy;
 pub use open::open;
-pub use registry::{Evaluates, Family, SourceType, Tested as HowTested, TypeInfo, UnknownType, meant, types};
+pub use registry::{
+    Evaluates, Family, SourceType, Tested as HowTested, TlsUse, TypeInfo, UnknownType, meant, types,
+};
 pub use settings::{
     ConnectionString, Credentials, FileBytes, FileContent, FileSource, Secret, Settings, SshSettings,
 };

@@ -117,7 +117,22 @@ fn reaches_otherwise(before: &DataSource, after: &DataSource) -> bool {
 }
 
 /// Options of drivers that say where a source is, or how sure it is that it is the one.
-const PLACES: [&str; 6] = ["url", "endpoint", "tls", "ssl_mode", "ssl_ca", "ssl_server_name"];
+const PLACES: [&str; 12] = [
+    "url",
+    "endpoint",
+    "tls",
+    "ssl_mode",
+    "ssl_ca",
+    "ssl_server_name",
+    // The database behind the service of Db2, which is given the password.
+    "db_host",
+    "db_port",
+    "db_tls",
+    "deployment_id",
+    "profile",
+    // `PLAIN` tells the password to whoever listens.
+    "sasl_mechanism",
+];
 
 /// Whether what is stored of its secrets would be sent to another server, or be seen on the way. Credentials are in no answer; who could
 /// have them sent to a server of their own would have them all the same.
@@ -232,4 +247,70 @@ fn apply(source: &mut DataSource, change: SourceChange) {
     set(&mut connection.connection_timeout, change.connection_timeout);
     set(&mut connection.query_timeout, change.query_timeout);
     set(&mut connection.max_retries, change.max_retries);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Options that decide what is asked and how answers are read, but not who is given a secret.
+    const HARMLESS: [&str; 47] = [
+        "account",
+        "allow_dead_letter_policy",
+        "api",
+        "api_key_header",
+        "auth_source",
+        "body",
+        "cache_seconds",
+        "catalog",
+        "cursor_path",
+        "cursor_variable",
+        "delimiter",
+        "encoding",
+        "end_offset",
+        "end_time",
+        "fine_times",
+        "first_page",
+        "format",
+        "header",
+        "location",
+        "max_records",
+        "max_seconds",
+        "maximum_bytes_billed",
+        "method",
+        "output_location",
+        "page_info_path",
+        "page_parameter",
+        "paging",
+        "path",
+        "prefix",
+        "project",
+        "query",
+        "quote",
+        "region",
+        "row_tag",
+        "rows_path",
+        "sample_files",
+        "sample_size",
+        "sheet",
+        "ssl_cert",
+        "start_offset",
+        "start_time",
+        "table_name",
+        "token_type",
+        "unfit_values",
+        "value_format",
+        "variables",
+        "workgroup",
+    ];
+
+    // A new option of a driver is of one kind or the other; which, is decided here.
+    #[test]
+    fn of_every_option_it_is_known_whether_secrets_follow_it() {
+        for info in tidegate_connect::types() {
+            for option in info.options() {
+                assert_ne!(PLACES.contains(&option), HARMLESS.contains(&option), "{option} of {}", info.kind);
+            }
+        }
+    }
 }

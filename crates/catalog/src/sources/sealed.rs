@@ -8,14 +8,15 @@ use tidegate_domain::id::DataSourceId;
 use tidegate_kernel::{Fault, Kernel};
 use zeroize::Zeroizing;
 
-/// What credentials have (contract D2). All are texts.
-pub const CREDENTIALS: [&str; 8] = [
+/// What credentials have (contract D2, and `ssl_key` besides). All are texts.
+pub const CREDENTIALS: [&str; 9] = [
     "username",
     "password",
     "api_key",
     "oauth_token",
     "ssh_private_key",
     "ssh_passphrase",
+    "ssl_key",
     "warehouse",
     "role",
 ];

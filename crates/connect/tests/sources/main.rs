@@ -30,6 +30,7 @@ mod sqlite;
 mod ssh;
 mod stubs;
 mod tds;
+mod tls;
 mod vendors;
 mod windows;
 mod workbooks;

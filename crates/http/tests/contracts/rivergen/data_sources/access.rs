@@ -81,6 +81,8 @@ on_both_engines! {
             json!({ "connection_string": "postgres://attacker.example.com/x" }),
             json!({ "use_ssh_tunnel": true, "ssh_host": "attacker.example.com", "ssh_username": "x" }),
             json!({ "metadata": { "ssl_mode": "disable" } }),
+            json!({ "metadata": { "db_host": "attacker.example.com" } }),
+            json!({ "metadata": { "sasl_mechanism": "PLAIN" } }),
         ] {
             let refused = patch(&app, &developer, &format!("/{adas}"), &change).await;
             refused.assert_error(403, "FORBIDDEN");

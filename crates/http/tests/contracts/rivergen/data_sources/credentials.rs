@@ -62,7 +62,7 @@ on_both_engines! {
         let ada = owner(&app, ADA).await;
         let secrets = json!({
             "username": "ada", "password": PLANTED, "api_key": PLANTED, "oauth_token": PLANTED,
-            "ssh_private_key": PLANTED, "ssh_passphrase": PLANTED, "warehouse": "w", "role": "r",
+            "ssh_private_key": PLANTED, "ssh_passphrase": PLANTED, "ssl_key": PLANTED, "warehouse": "w", "role": "r",
         });
         let body = server.body_with(json!({
             "credentials": secrets,
