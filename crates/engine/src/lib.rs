@@ -18,6 +18,7 @@ mod functions;
 mod gate;
 mod governance;
 mod information;
+mod joins;
 mod leakproof;
 mod mask;
 mod mutation;
