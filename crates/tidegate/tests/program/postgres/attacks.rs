@@ -178,6 +178,7 @@ fn in_mariadb(here: &Installation, mariadb: &Mariadb, sql: &str) -> String {
     let port = mariadb.port.to_string();
     client.args([
         "--no-defaults",
+        "--skip-ssl",
         "--host=127.0.0.1",
         "--user=root",
         "--batch",
