@@ -79,6 +79,11 @@ fn read_once(left: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     Arc::new(YieldExec { was_read, ..YieldExec::new(Arc::clone(left), None) })
 }
 
+/// The same rows, with nothing handed down below them: neither filters nor limits.
+pub(crate) fn closed(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    Arc::new(YieldExec::new(input, None))
+}
+
 /// Gives the thread back after each batch.
 #[derive(Debug)]
 pub(crate) struct YieldExec {

@@ -5,6 +5,7 @@
 
 mod admission;
 mod answer;
+mod apart;
 mod barrier;
 mod cancel;
 mod catalog;

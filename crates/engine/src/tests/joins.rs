@@ -9,7 +9,7 @@ use tidegate_policy::Resolved;
 
 use super::fixture::{self, Caller};
 use super::limits::{quiet, run};
-use super::{People, attacks, options, plain, request, rows, spill};
+use super::{People, ask, attacks, engine, options, plain, request, rows, spill};
 use crate::joins::Joins;
 use crate::{Code, Decision, Decisions, Engine, GovernedRelation, InMemory, Limits, Options, Request};
 
@@ -76,6 +76,40 @@ async fn both_joins_answer_alike() {
     assert!(found.is_empty(), "{}", found.join("\n"));
     quiet(&engine).await;
     assert_eq!(engine.load().spilled_bytes, 0);
+}
+
+/// Columns with one name in one place, where a filter that a join or a TopK makes has to find its own.
+const TWINS: &[&str] = &[
+    "select s.id, t.x, t.y from emp s join (select a.id x, b.id y from emp a left join emp b on a.id = b.id + 2 \
+     where coalesce(b.id, 7) + a.id > 0) t on s.id = t.y where s.dept = 'lab'",
+    "select s.id, t.x, t.y from (select a.id x, b.id y from emp a left join emp b on a.id = b.id + 2 \
+     where coalesce(b.id, 7) + a.id > 0) t join emp s on s.id = t.y where s.dept = 'lab'",
+    "select s.id, t.x, t.y from emp s join (select a.id x, b.id y from emp a left join emp b on a.id = b.id + 2 \
+     group by a.id, b.id) t on s.id = t.y where s.dept = 'lab'",
+    "select a.id, b.id from emp a join emp b on a.dept = b.dept and a.id <> b.id order by b.id desc, a.id limit 1",
+    "select s.id, t.a from emp s join (select id a, id * 2 b from emp union all select id * 2 b, id a from emp) t on s.id = t.a \
+     where s.dept = 'lab'",
+    "select s.id, a.id from emp s join emp a on s.id = a.id where s.dept = 'lab' and exists \
+     (select 1 from emp b where b.id = a.id + 2 and b.dept <> a.note)",
+];
+
+#[tokio::test]
+async fn filters_of_joins_find_their_own_column() {
+    let engine = engine();
+    let mut found = Vec::new();
+    for fixture in [fixture::parquet(true).await, fixture::parquet(false).await] {
+        for caller in Caller::UNDER_POLICY {
+            let copy = plain::copy(&fixture, caller).await;
+            found.extend(attacks::of(&engine, &fixture, caller, &copy, TWINS, true).await);
+        }
+        // Without a policy, against a source that takes no filters.
+        for sql in TWINS {
+            let answer = ask(&engine, &fixture, Caller::Everybody, sql).await.unwrap();
+            let wanted = ask(&engine, &fixture::memory(), Caller::Everybody, sql).await.unwrap();
+            assert_eq!(rows(&answer, true), rows(&wanted, true), "{}: {sql}", fixture.name);
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 /// `emp(id, k, n, t)` with wide rows: two keys of five are NULL, and the others have up to three rows each.
