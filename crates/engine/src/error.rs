@@ -217,6 +217,11 @@ pub(crate) fn classify(error: &DataFusionError, phase: Phase) -> QueryError {
     }
 }
 
+/// Whether no memory was left, and not some other limit that has the same code.
+pub(crate) fn is_out_of_memory(error: &DataFusionError) -> bool {
+    carried(error).is_none() && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
+}
+
 fn failed() -> QueryError {
     QueryError::new(Code::EvaluationFailed, "A value could not be computed from a row that you see.")
 }

@@ -5,6 +5,7 @@
 
 mod admission;
 mod answer;
+mod apart;
 mod barrier;
 mod cancel;
 mod catalog;
@@ -18,6 +19,7 @@ mod functions;
 mod gate;
 mod governance;
 mod information;
+mod joins;
 mod leakproof;
 mod mask;
 mod mutation;

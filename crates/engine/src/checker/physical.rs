@@ -21,6 +21,7 @@ use crate::table::GovernedTable;
 const COMPUTING: &[&str] = &[
     "AggregateExec",
     "BoundedWindowAggExec",
+    "BucketJoinExec",
     "BufferExec",
     "CoalesceBatchesExec",
     "CoalescePartitionsExec",

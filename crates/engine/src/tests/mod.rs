@@ -5,6 +5,7 @@ mod differential;
 mod errors;
 mod fixture;
 mod further;
+mod joins;
 mod limits;
 mod masks;
 mod messages;
