@@ -8,7 +8,7 @@ use super::script::{get, post};
 use crate::rivergen::data_sources::wire::{ADA, Server, created, owner, run_jobs, start};
 
 /// What became of a query, however long it takes.
-async fn over(app: &TestApp, who: &Person, data: Value) -> Value {
+pub(super) async fn over(app: &TestApp, who: &Person, data: Value) -> Value {
     let path = format!("queries/{}", data["execution_id"]);
     let mut data = data;
     while data["status"] == "processing" {
