@@ -11,6 +11,7 @@ mod models;
 mod queries;
 mod questions;
 mod script;
+mod secrecy;
 mod streaming;
 mod templates;
 mod times;
