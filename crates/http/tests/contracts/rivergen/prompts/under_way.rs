@@ -9,7 +9,9 @@ use super::bad_input::over;
 use super::governed::{employees_of, run};
 use super::line::Line;
 use super::script::{delete, get, post};
-use crate::rivergen::data_sources::wire::{ADA, Server, builder, member, owner, signed_in, start};
+use crate::rivergen::data_sources::wire::{
+    ADA, Server, builder, created, member, owner, run_jobs, signed_in, start,
+};
 
 const IDS: &str = "select id from emp order by id";
 
@@ -84,6 +86,29 @@ on_both_engines! {
             refused.assert_error(400, "BAD_REQUEST");
             assert_eq!(refused.header("content-disposition"), "");
         }
+    }
+
+    async fn a_source_that_does_not_answer_is_called_off_or_left_and_holds_nobody_up(engine: Engine) {
+        let (app, server) = (hasty(engine).await, Server::alone().await);
+        let ada = owner(&app, ADA).await;
+        let line = Line::to(&server).await;
+        let silent = employees_of(&app, &ada, &server, &line.body(&server)).await;
+        let sound = created(&app, &ada, &server.body()).await;
+        run_jobs(&app).await;
+        policy(&app, &ada, silent, ("query_limit", "limit_query", json!({ "max_execution_time_seconds": 5 }))).await;
+        let called_off = reading(&app, &ada, silent, &line).await;
+        let late = run(&app, &ada, silent, IDS).await;
+        let light = over(&app, &ada, run(&app, &ada, sound, "select count(*) as n from emp").await).await;
+        assert_eq!(light["result_preview"], json!([{ "n": 3 }]), "{light}");
+        let cancel = format!("queries/{}/cancel", called_off["execution_id"]);
+        let cancelled = post(&app, &ada, &cancel, &json!({})).await;
+        assert_eq!(cancelled.assert_status(200).field("data.status"), "cancelled");
+        let late = over(&app, &ada, late).await;
+        assert_eq!((&late["status"], &late["error_code"]), (&json!("failed"), &json!("limit_time")), "{late}");
+        assert_eq!(app.sql_count("select count(*) from prompt_executions where lease_until is not null").await, 0);
+        line.open();
+        let again = over(&app, &ada, run(&app, &ada, silent, IDS).await).await;
+        assert_eq!(again["status"], "completed", "{again}");
     }
 
     async fn a_policy_that_is_made_while_a_query_reads_keeps_its_rows_back(engine: Engine) {
