@@ -62,10 +62,38 @@ on_both_engines! {
         file_url(&app, &developer, source).await.assert_error(403, "FORBIDDEN");
         assert_eq!(row_count(&app, &developer, source, schema).await, Value::Null);
         // Whether it answers is nothing of its rows.
-        assert_eq!(ask(&app, &developer, source, None).await.field("data.status"), &json!("active"));
+        let plain = ask(&app, &developer, source, None).await;
+        assert_eq!((plain.field("data.status"), plain.field("data.test_query_result")), (&json!("active"), &Value::Null));
+        assert_ne!(ask(&app, &ada, source, None).await.field("data.test_query_result"), &Value::Null);
         // Others are not under it.
         assert_eq!(ask(&app, &ada, source, Some(raw)).await.field("data.test_query_result"), &json!("123-45-6789"));
         assert_eq!(row_count(&app, &ada, source, schema).await, json!(2));
+    }
+
+    async fn what_a_discovery_counts_is_what_the_caller_may_know_of(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::alone().await);
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
+        let developer = member(&app, &manager, "developer@example.com", "backend").await;
+        let source = employees(&app, &ada, &server).await;
+        let counts = async |who: &Person, refresh: bool| {
+            let path = format!("{SOURCES}/{source}/discover-schema?refresh={refresh}");
+            let answer = app.post(&path).bearer(&who.access_token).send().await;
+            let data = answer.assert_status(200).field("data");
+            (data["total_tables"].as_i64().unwrap(), data["total_columns"].as_i64().unwrap())
+        };
+        let (tables, columns) = counts(&developer, true).await;
+        assert_eq!(counts(&ada, false).await, (tables, columns));
+        for config in [json!({ "table": "people" }), json!({ "table": "emp", "columns": ["ssn"] })] {
+            let mut body = policy("Denied", "access_control", "deny_access", config);
+            body["role_ids"] = json!([3]);
+            created(&app, &ada, &body).await;
+        }
+        for refresh in [false, true] {
+            // The table has one column.
+            assert_eq!(counts(&developer, refresh).await, (tables - 1, columns - 2), "{refresh}");
+            assert_eq!(counts(&ada, refresh).await, (tables, columns), "{refresh}");
+        }
     }
 
     // Rules are about names: whom they govern does not choose the tables and columns that have them.
