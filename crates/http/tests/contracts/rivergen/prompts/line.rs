@@ -93,7 +93,9 @@ async fn carry(mut near: TcpStream, far: u16, mut state: watch::Receiver<State>,
                         return;
                     }
                 }
-                if *state.borrow() == State::Cut || near.write_all(&answered[..count]).await.is_err() {
+                // What is borrowed of the state is not held while the bytes are sent.
+                let is_cut = *state.borrow() == State::Cut;
+                if is_cut || near.write_all(&answered[..count]).await.is_err() {
                     return;
                 }
             }
