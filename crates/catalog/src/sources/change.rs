@@ -132,8 +132,9 @@ fn reaches_otherwise(before: &DataSource, after: &DataSource) -> bool {
 
 /// Options of drivers that say where a source is, how sure it is that it is the one, and whether a password is sent as it is; and where
 /// Athena puts what it read.
-const PLACES: [&str; 13] = [
+const PLACES: [&str; 14] = [
     "url",
+    "token_url",
     "endpoint",
     "tls",
     "ssl_mode",

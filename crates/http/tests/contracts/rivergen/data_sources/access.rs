@@ -107,6 +107,10 @@ on_both_engines! {
             ),
             (json!({ "type": "kafka", "host": "kafka.example.com" }), vec![json!({ "sasl_mechanism": "PLAIN" })]),
             (
+                json!({ "type": "rest_api", "metadata": { "url": "https://api.example.com/" } }),
+                vec![json!({ "url": "https://api.example.com/", "token_url": "https://attacker.example.com/" })],
+            ),
+            (
                 json!({ "type": "athena", "metadata": { "region": "eu-west-1" } }),
                 vec![json!({ "region": "eu-west-1", "output_location": "s3://attacker/" }), json!({ "region": "eu-west-1", "workgroup": "attackers" })],
             ),
