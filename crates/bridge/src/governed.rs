@@ -219,6 +219,17 @@ impl PersonRelations {
         Connected::open(open, relation, estimate).await
     }
 
+    /// The same within the time that policies give a query. The engine learns of their limits only when a relation is open, and a source that
+    /// does not answer is none then.
+    async fn opened_in_time(&self, known: &Known) -> Result<Connected, QueryError> {
+        let Some(seconds) = known.resolved.limits.max_execution_time_seconds else {
+            return self.opened(known).await;
+        };
+        let opened = tokio::time::timeout(Duration::from_secs(seconds.value), self.opened(known));
+        let too_late = || QueryError::new(Code::LimitTime, "The query was not done in time.");
+        opened.await.unwrap_or_else(|_| Err(too_late()))
+    }
+
     /// Refuses a query beyond a number of a policy. Others may begin meanwhile, here and on other nodes: those that began before this one
     /// are counted, and it.
     async fn within(
@@ -307,7 +318,7 @@ impl Relations for PersonRelations {
         let Some(known) = known.and_then(|all| all.iter().find(|known| known.name == *name)) else {
             return Ok(None);
         };
-        let rows = self.opened(known).await?;
+        let rows = self.opened_in_time(known).await?;
         // With the columns and types that it has now.
         let schema = tidegate_engine::Rows::schema(&rows);
         let KnownRelation { source, workspace, schema: schema_name, table, .. } = &known.relation;

@@ -33,6 +33,7 @@ mod source;
 mod sqlite;
 mod ssh;
 mod tds;
+mod truth;
 mod wire;
 
 pub use address::mask_password;

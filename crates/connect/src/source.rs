@@ -109,6 +109,11 @@ pub trait Source: Send + Sync {
     /// Whether [`Source::scan`] will apply this filter exactly, given the schema of the relation.
     fn evaluates(&self, schema: &Schema, filter: &Filter) -> bool;
 
+    /// Whether [`Source::scan`] leaves out what has no row for which a filter holds, also where it does not apply the filter to rows.
+    fn skips(&self) -> bool {
+        false
+    }
+
     /// Starts to read a relation.
     async fn scan(&self, scan: Scan) -> Result<BatchStream, SourceError>;
 

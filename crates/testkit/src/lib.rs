@@ -21,6 +21,7 @@
 
 #[cfg(feature = "app")]
 mod app;
+mod browser;
 #[cfg(feature = "app")]
 mod client;
 mod clock;
@@ -54,6 +55,7 @@ mod unwritable;
 
 #[cfg(feature = "app")]
 pub use app::{Builder, Node, PUBLIC_URL, TestApp};
+pub use browser::Browser;
 #[cfg(feature = "app")]
 pub use client::{Answer, Client, Request};
 pub use clock::{FakeClock, WallClock};

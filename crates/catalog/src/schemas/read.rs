@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use tidegate_connect::TableKind;
 use tidegate_database::Unit;
 use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome};
 use tidegate_kernel::{Actor, Reader};
 
+use super::discover::Discovery;
 use crate::hooks::TableView;
 use crate::sources::access::Viewer;
 use crate::sources::find::seen_by;
@@ -104,6 +106,38 @@ impl Catalog {
             pages: Pages { catalog: Arc::clone(self), table: wanted.table, view: None },
         };
         Ok((source, known))
+    }
+}
+
+impl Catalog {
+    /// A discovery with the numbers of what somebody may know of: others would tell of tables and columns that are denied.
+    pub(super) async fn counted_as_seen(
+        self: &Arc<Self>,
+        found: Discovery,
+        view: Arc<dyn TableView>,
+    ) -> Result<Discovery, Fault> {
+        let pages = Pages { catalog: Arc::clone(self), table: None, view: Some(view) };
+        let mut schemas = Vec::new();
+        for schema in found.schemas {
+            let mut seen = SchemaSummary { tables: 0, views: 0, columns: 0, ..schema.clone() };
+            let mut last = None;
+            loop {
+                let tables = pages.next(&schema, last).await?;
+                let Some(end) = tables.last() else { break };
+                last = Some(end.place);
+                for table in &tables {
+                    let is_view = table.kind == TableKind::View.as_str();
+                    seen.views += i64::from(is_view);
+                    seen.tables += i64::from(!is_view);
+                    seen.columns += i64::try_from(table.columns.len()).unwrap_or(i64::MAX);
+                }
+            }
+            if seen.tables + seen.views > 0 {
+                schemas.push(seen);
+            }
+        }
+        let Discovery { number, discovered_at, duration_ms, .. } = found;
+        Ok(Discovery { number, schemas, discovered_at, duration_ms })
     }
 }
 

@@ -30,6 +30,7 @@ mod json;
 mod ods;
 mod pages;
 mod parquet;
+mod skip;
 pub(crate) mod spool;
 mod text;
 mod thrift;
@@ -57,6 +58,10 @@ pub(crate) trait Format: Send + Sync {
     /// What kind of file it turned out to be, for the answer of a test.
     fn describe(&self) -> String;
     fn tables(&self) -> &[FileTable];
+    /// Whether parts are left out that have no row for which the filters of a sink hold.
+    fn skips(&self) -> bool {
+        false
+    }
     /// Reads a table's columns, by index, until the end or until the sink has enough.
     fn read(&self, table: usize, columns: &[usize], sink: &mut Sink) -> Result<(), SourceError>;
     /// The kinds of a table's columns; none where the file has types of its own.
@@ -87,6 +92,8 @@ pub(crate) struct Sink {
     batch: Option<Batch>,
     sender: mpsc::Sender<Result<RecordBatch, SourceError>>,
     left: usize,
+    /// Rows for which one of these does not hold need not come.
+    filters: Vec<Filter>,
     deadline: Instant,
     limit: Duration,
 }
@@ -119,6 +126,11 @@ impl Sink {
     /// The columns asked for.
     pub(crate) fn schema(&self) -> SchemaRef {
         SchemaRef::clone(&self.schema)
+    }
+
+    /// Rows for which one of these does not hold need not be passed on.
+    pub(crate) fn filters(&self) -> &[Filter] {
+        &self.filters
     }
 
     /// Passes a batch on. False when no more is wanted.
@@ -270,6 +282,10 @@ impl Source for Files {
         false
     }
 
+    fn skips(&self) -> bool {
+        self.format.skips()
+    }
+
     async fn scan(&self, request: Scan) -> Result<BatchStream, SourceError> {
         let (index, _) = self.table(&request.relation)?;
         scan(Arc::clone(&self.format), index, &request, self.limit)
@@ -301,6 +317,7 @@ pub(crate) fn scan(
         batch: None,
         sender,
         left: scan.limit.filter(|_| limited).unwrap_or(usize::MAX),
+        filters: scan.filters.clone(),
         deadline: Instant::now() + limit,
         limit,
     };

@@ -13,9 +13,11 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::pages::{Measured, look_at_footer};
+use super::skip::Group;
 use super::spool::Spooled;
 use super::{FileTable, Format, MOST_COLUMNS, Ranges, Sink};
 use crate::error::SourceError;
+use crate::truth::may_hold;
 
 /// A Parquet file, whose schema is its own.
 pub(super) struct Parquet {
@@ -177,6 +179,10 @@ impl Format for Parquet {
         &self.tables
     }
 
+    fn skips(&self) -> bool {
+        true
+    }
+
     fn read(&self, _: usize, columns: &[usize], sink: &mut Sink) -> Result<(), SourceError> {
         let metadata = self.metadata.metadata();
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
@@ -186,7 +192,10 @@ impl Format for Parquet {
         sorted.sort_unstable();
         sorted.dedup();
         let order: Vec<usize> = columns.iter().filter_map(|index| sorted.binary_search(index).ok()).collect();
-        for group in 0..metadata.num_row_groups() {
+        for (group, of_group) in metadata.row_groups().iter().enumerate() {
+            if !may_hold(sink.filters(), &Group::new(self.metadata.schema(), of_group)) {
+                continue;
+            }
             let rows = file.rows_at_once(metadata, group, columns);
             let rows = rows.map_err(|error| self.reason(&file).unwrap_or_else(|| failed(&error)))?;
             let builder =

@@ -30,6 +30,7 @@ pub(crate) struct Client {
 }
 
 /// A request.
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) url: Url,

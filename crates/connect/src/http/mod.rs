@@ -20,6 +20,7 @@ pub(crate) mod databricks;
 pub(crate) mod db2;
 pub(crate) mod elasticsearch;
 pub(crate) mod google;
+pub(crate) mod granted;
 pub(crate) mod graphql;
 pub(crate) mod jwt;
 pub(crate) mod neo4j;

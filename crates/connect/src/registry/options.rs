@@ -46,6 +46,8 @@ const REST: &[&str] = &[
     "first_page",
     "cursor_path",
     "api_key_header",
+    "token_url",
+    "token_scope",
     "cache_seconds",
 ];
 /// Options of GraphQL.
@@ -58,6 +60,8 @@ const GRAPHQL: &[&str] = &[
     "page_info_path",
     "cursor_variable",
     "api_key_header",
+    "token_url",
+    "token_scope",
     "cache_seconds",
 ];
 /// Options of Kafka.

@@ -267,6 +267,17 @@ pub(super) async fn parquet_of(batch: &RecordBatch, pushdown: bool) -> Fixture {
     Fixture { name, rows: Arc::new(rows), _directory: Some(directory) }
 }
 
+/// A file of Parquet as people's files are read: by its driver, which leaves out row groups.
+pub(super) async fn served_parquet() -> Fixture {
+    let (batch, directory) = (batch(true), tempfile::tempdir().unwrap());
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(3)).build();
+    let file = std::fs::File::create(directory.path().join("emp.parquet")).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    connected("parquet, by its driver", SourceType::Parquet, "emp.parquet", directory).await
+}
+
 async fn connected(name: &'static str, kind: SourceType, file: &str, directory: TempDir) -> Fixture {
     let mut settings = Settings::new(kind);
     let content = FileContent::Local(directory.path().join(file));
@@ -345,5 +356,12 @@ pub(super) async fn sqlite_of(statements: Vec<String>) -> Fixture {
 
 /// Every kind that needs no server.
 pub(super) async fn all() -> Vec<Fixture> {
-    vec![memory(), parquet(false).await, parquet(true).await, csv().await, sqlite().await]
+    vec![
+        memory(),
+        parquet(false).await,
+        parquet(true).await,
+        served_parquet().await,
+        csv().await,
+        sqlite().await,
+    ]
 }
