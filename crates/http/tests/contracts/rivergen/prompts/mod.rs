@@ -11,5 +11,6 @@ mod queries;
 mod questions;
 mod script;
 mod streaming;
+mod sums;
 mod templates;
 mod times;
