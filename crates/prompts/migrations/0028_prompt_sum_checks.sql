@@ -10,7 +10,7 @@ create table prompt_sum_checks (
 create index prompt_organization_question_usage_most
     on prompt_organization_question_usage (organization_id, day, executions, question_key);
 create index prompt_organization_question_usage_of_question
-    on prompt_organization_question_usage (organization_id, question_key, day);
+    on prompt_organization_question_usage (organization_id, question_key, day, executions);
 create index prompt_question_usage_of_question on prompt_question_usage (organization_id, question_key, quarter);
 
 -- What a model explains of an answer while it writes it, for whoever follows it on another node, and which answer it is. Null: nothing,
