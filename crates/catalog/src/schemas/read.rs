@@ -85,6 +85,38 @@ impl Catalog {
         Ok(self.known_schemas(unit, viewer, number, Wanted::default()).await?.1)
     }
 
+    /// Schemas that were discovered, with counts of the tables and columns that somebody may know of; without those in which that is none, as
+    /// where tables are listed.
+    pub(super) async fn counted(
+        self: &Arc<Self>,
+        schemas: Vec<SchemaSummary>,
+        view: Arc<dyn TableView>,
+    ) -> Result<Vec<SchemaSummary>, Fault> {
+        let pages = Pages { catalog: Arc::clone(self), table: None, view: Some(view) };
+        let mut counted = Vec::new();
+        for schema in schemas {
+            let (mut seen, mut last) = (SchemaSummary { tables: 0, views: 0, columns: 0, ..schema }, None);
+            loop {
+                let tables = pages.next(&seen, last).await?;
+                let Some(end) = tables.last().map(|table| table.place) else { break };
+                for table in &tables {
+                    let counter = if table.kind == TableKind::View.as_str() {
+                        &mut seen.views
+                    } else {
+                        &mut seen.tables
+                    };
+                    *counter += 1;
+                    seen.columns += i64::try_from(table.columns.len()).unwrap_or(i64::MAX);
+                }
+                last = Some(end);
+            }
+            if last.is_some() {
+                counted.push(seen);
+            }
+        }
+        Ok(counted)
+    }
+
     async fn known_schemas(
         self: &Arc<Self>,
         mut unit: Unit,
@@ -106,38 +138,6 @@ impl Catalog {
             pages: Pages { catalog: Arc::clone(self), table: wanted.table, view: None },
         };
         Ok((source, known))
-    }
-}
-
-impl Catalog {
-    /// A discovery with the numbers of what somebody may know of: others would tell of tables and columns that are denied.
-    pub(super) async fn counted_as_seen(
-        self: &Arc<Self>,
-        found: Discovery,
-        view: Arc<dyn TableView>,
-    ) -> Result<Discovery, Fault> {
-        let pages = Pages { catalog: Arc::clone(self), table: None, view: Some(view) };
-        let mut schemas = Vec::new();
-        for schema in found.schemas {
-            let mut seen = SchemaSummary { tables: 0, views: 0, columns: 0, ..schema.clone() };
-            let mut last = None;
-            loop {
-                let tables = pages.next(&schema, last).await?;
-                let Some(end) = tables.last() else { break };
-                last = Some(end.place);
-                for table in &tables {
-                    let is_view = table.kind == TableKind::View.as_str();
-                    seen.views += i64::from(is_view);
-                    seen.tables += i64::from(!is_view);
-                    seen.columns += i64::try_from(table.columns.len()).unwrap_or(i64::MAX);
-                }
-            }
-            if seen.tables + seen.views > 0 {
-                schemas.push(seen);
-            }
-        }
-        let Discovery { number, discovered_at, duration_ms, .. } = found;
-        Ok(Discovery { number, schemas, discovered_at, duration_ms })
     }
 }
 

@@ -13,6 +13,7 @@ mod questions;
 mod script;
 mod secrecy;
 mod streaming;
+mod sums;
 mod templates;
 mod times;
 mod under_way;
