@@ -8,7 +8,6 @@ use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome};
 use tidegate_kernel::{Actor, Reader};
 
-use super::discover::Discovery;
 use crate::hooks::TableView;
 use crate::sources::access::Viewer;
 use crate::sources::find::seen_by;

@@ -20,6 +20,7 @@ mod kafka;
 mod mariadb;
 mod misbehaving;
 mod mongodb;
+mod others;
 mod parquets;
 mod postgres;
 mod pubsub;
