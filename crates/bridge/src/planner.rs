@@ -174,6 +174,10 @@ fn column(column: &RelationColumn) -> Column {
 
 /// What a column holds, by the name that its source has for its type.
 fn kind(type_name: &str) -> Kind {
+    // ClickHouse's, which is a moment; MySQL's `datetime` and BigQuery's `DATETIME` are none.
+    if type_name.starts_with("DateTime") {
+        return Kind::Instant;
+    }
     let name = type_name.to_lowercase();
     let base = name.split('(').next().unwrap_or_default().trim();
     let has = |words: &[&str]| words.iter().any(|word| base.contains(word));
@@ -231,6 +235,7 @@ mod tests {
             ("timestamp without time zone", Kind::Timestamp),
             ("timestamp with time zone", Kind::Instant),
             ("datetime", Kind::Timestamp),
+            ("DateTime64(3)", Kind::Instant),
             ("boolean", Kind::Boolean),
             ("text[]", Kind::Other),
             ("bytea", Kind::Other),

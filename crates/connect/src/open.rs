@@ -55,16 +55,9 @@ pub async fn open(settings: Settings, network: &NetworkPolicy) -> Result<Arc<dyn
         SourceType::Elasticsearch => {
             snapshots(&settings, Elasticsearch::open(&settings, network).await?, "main")
         }
-        SourceType::Clickhouse => {
-            snapshots(&settings, Clickhouse::open(&settings, network).await?, "default")
-        }
         SourceType::Dynamodb => snapshots(&settings, Dynamodb::open(&settings, network).await?, "main"),
         SourceType::Kinesis => snapshots(&settings, Kinesis::open(&settings, network).await?, "main"),
-        SourceType::Athena => snapshots(&settings, Athena::open(&settings, network).await?, "default"),
         SourceType::Couchbase => snapshots(&settings, Couchbase::open(&settings, network).await?, "_default"),
-        SourceType::Databricks => {
-            snapshots(&settings, Databricks::open(&settings, network).await?, "default")
-        }
         SourceType::Neo4j => snapshots(&settings, Neo4j::open(&settings, network).await?, "neo4j"),
         SourceType::RestApi => snapshots(&settings, Rest::open(&settings, network).await?, "main"),
         SourceType::Graphql => snapshots(&settings, Graphql::open(&settings, network).await?, "main"),
@@ -75,6 +68,13 @@ pub async fn open(settings: Settings, network: &NetworkPolicy) -> Result<Arc<dyn
         SourceType::Bigquery => Ok(Arc::new(Sql::new(&settings, Bigquery::open(&settings, network).await?)?)),
         SourceType::Oracle => Ok(Arc::new(Sql::new(&settings, Oracle::open(&settings, network).await?)?)),
         SourceType::Db2 => Ok(Arc::new(Sql::new(&settings, Db2::open(&settings, network).await?)?)),
+        SourceType::Clickhouse => {
+            Ok(Arc::new(Sql::new(&settings, Clickhouse::open(&settings, network).await?)?))
+        }
+        SourceType::Databricks => {
+            Ok(Arc::new(Sql::new(&settings, Databricks::open(&settings, network).await?)?))
+        }
+        SourceType::Athena => Ok(Arc::new(Sql::new(&settings, Athena::open(&settings, network).await?)?)),
         SourceType::S3 | SourceType::Gcs | SourceType::AzureBlob => {
             Ok(Arc::new(Lake::open(&settings, network).await?))
         }

@@ -20,7 +20,7 @@ use crate::network::tls::{self, Refusal, Tls, TlsMode};
 use crate::settings::{Credentials, Settings};
 
 /// Bytes of one answer at most.
-const LARGEST: usize = 64 << 20;
+pub(super) const LARGEST: usize = 64 << 20;
 
 /// Sends requests of one source.
 pub(crate) struct Client {
@@ -90,41 +90,11 @@ impl Client {
         .await
     }
 
-    /// Sends a request and gives each line of the answer that is not empty to a function, until it has enough.
-    pub(crate) async fn lines(
+    /// Sends a request; the connection lasts as long as what comes with the answer.
+    pub(super) async fn answer(
         &self,
         request: Request,
-        mut each: impl FnMut(&str) -> Result<bool, SourceError>,
-    ) -> Result<(), SourceError> {
-        within(self.settings.query_timeout, "The request", async {
-            let (answer, _driver) = self.answer(request).await?;
-            let (parts, mut body) = answer.into_parts();
-            if !parts.status.is_success() {
-                let body =
-                    Limited::new(body, LARGEST).collect().await.map_err(|error| self.broken_off(&error))?;
-                return self.checked(parts.status, &body.to_bytes());
-            }
-            let mut line = Vec::new();
-            while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|error| self.broken_off(&error))?;
-                let Ok(data) = frame.into_data() else { continue };
-                for part in data.split_inclusive(|byte| *byte == b'\n') {
-                    line.extend_from_slice(part);
-                    if line.len() > LARGEST {
-                        return Err(SourceError::query(format!("A row is larger than {LARGEST} bytes.")));
-                    }
-                    if part.ends_with(b"\n") && !whole(&mut line, &mut each)? {
-                        return Ok(());
-                    }
-                }
-            }
-            whole(&mut line, &mut each).map(drop)
-        })
-        .await
-    }
-
-    /// Sends a request; the connection lasts as long as what comes with the answer.
-    async fn answer(&self, request: Request) -> Result<(hyper::Response<Incoming>, Driver), SourceError> {
+    ) -> Result<(hyper::Response<Incoming>, Driver), SourceError> {
         let url = &request.url;
         let host = url.host_str().ok_or_else(|| SourceError::connection("The URL names no host."))?;
         let stream = self.stream(url, host).await?;
@@ -142,7 +112,7 @@ impl Client {
         Ok((answer, driver))
     }
 
-    fn broken_off(&self, error: &dyn std::fmt::Display) -> SourceError {
+    pub(super) fn broken_off(&self, error: &dyn std::fmt::Display) -> SourceError {
         SourceError::connection("The answer broke off, or is too large.").with_detail(self.redacted(error))
     }
 
@@ -205,7 +175,7 @@ impl Client {
         Ok(built)
     }
 
-    fn checked(&self, status: StatusCode, body: &[u8]) -> Result<(), SourceError> {
+    pub(super) fn checked(&self, status: StatusCode, body: &[u8]) -> Result<(), SourceError> {
         let code = status.as_u16();
         let known = match code {
             200..=299 => return Ok(()),
@@ -227,7 +197,7 @@ impl Client {
         Err(known.with_detail(self.redacted(&String::from_utf8_lossy(start))))
     }
 
-    fn redacted(&self, text: &dyn std::fmt::Display) -> String {
+    pub(super) fn redacted(&self, text: &dyn std::fmt::Display) -> String {
         self.settings.credentials.redact(&text.to_string())
     }
 }
@@ -251,23 +221,12 @@ pub(crate) fn unpacked(answer: Response) -> Result<Response, SourceError> {
 }
 
 /// Drives a connection until it is dropped.
-struct Driver(JoinHandle<()>);
+pub(super) struct Driver(JoinHandle<()>);
 
 impl Drop for Driver {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// Gives a line to a function and empties it.
-fn whole(
-    line: &mut Vec<u8>,
-    each: &mut impl FnMut(&str) -> Result<bool, SourceError>,
-) -> Result<bool, SourceError> {
-    let text = std::str::from_utf8(line).map_err(|_| SourceError::query("The answer is not UTF-8."))?.trim();
-    let more = text.is_empty() || each(text)?;
-    line.clear();
-    Ok(more)
 }
 
 /// The headers that sign in: a token, a name with a password, or a key in a header of its own.

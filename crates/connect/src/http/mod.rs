@@ -4,15 +4,12 @@ use std::fmt;
 
 use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::{SourceError, quoted};
-use crate::members::Members;
 
 pub(crate) mod aws;
 pub(crate) mod bigquery;
-pub(crate) mod cancel;
 pub(crate) mod clickhouse;
 pub(crate) mod client;
 pub(crate) mod couchbase;
@@ -23,6 +20,7 @@ pub(crate) mod google;
 pub(crate) mod granted;
 pub(crate) mod graphql;
 pub(crate) mod jwt;
+pub(crate) mod lines;
 pub(crate) mod neo4j;
 pub(crate) mod oracle;
 pub(crate) mod pubsub;
@@ -134,41 +132,6 @@ pub(crate) fn nothing_at(path: &str) -> SourceError {
     SourceError::query(format!("The answer has nothing at the path {}.", quoted(path)))
 }
 
-/// A row as JSON, where a server answers texts only; the type of a column, by its name in lower case, says which are numbers.
-pub(crate) fn texts_to_json(columns: &[(String, String)], cells: &[Option<String>]) -> String {
-    let mut row = Members::default();
-    for ((name, kind), cell) in columns.iter().zip(cells) {
-        let Some(text) = cell else {
-            row.add(name, Value::Null);
-            continue;
-        };
-        let is_number = matches!(
-            kind.as_str(),
-            "tinyint"
-                | "smallint"
-                | "int"
-                | "integer"
-                | "bigint"
-                | "byte"
-                | "short"
-                | "long"
-                | "float"
-                | "real"
-                | "double"
-                | "decimal"
-        );
-        match (kind.as_str(), text.as_str()) {
-            ("boolean", "true" | "false") => row.add(name, text == "true"),
-            // As written: a decimal may have more digits than a number of JSON has here.
-            _ if is_number && serde_json::from_str::<serde_json::Number>(text).is_ok() => {
-                row.add_json(name, text);
-            }
-            _ => row.add(name, text.as_str()),
-        }
-    }
-    row.into_json()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,17 +157,5 @@ mod tests {
         let of = |count: usize| format!("[{}]", vec!["1"; count].join(","));
         assert_eq!(elements(&of(MOST_ELEMENTS)).unwrap().len(), MOST_ELEMENTS);
         assert!(elements(&of(MOST_ELEMENTS + 1)).is_err());
-    }
-
-    #[test]
-    fn numbers_stay_as_they_are_written() {
-        let columns =
-            [("z", "decimal"), ("b", "varchar"), ("c", "double"), ("d", "boolean"), ("e", "bigint")]
-                .map(|(name, kind)| (name.to_owned(), kind.to_owned()));
-        let cells = [Some("12345678901234567890.10"), Some("007"), Some("NaN"), Some("true"), None]
-            .map(|cell| cell.map(str::to_owned));
-        let expected = r#"{"z":12345678901234567890.10,"b":"007","c":"NaN","d":true,"e":null}"#;
-        assert_eq!(texts_to_json(&columns, &cells), expected);
-        assert_eq!(texts_to_json(&[], &[]), "{}");
     }
 }

@@ -83,13 +83,12 @@ fn own(kind: SourceType) -> &'static [&'static str] {
         T::Pubsub => PUBSUB,
         T::Oracle => &["tls", "path"],
         T::Db2 => &["tls", "api", "db_host", "db_port", "db_tls", "deployment_id", "profile"],
-        T::Clickhouse | T::Couchbase | T::Databricks | T::Elasticsearch | T::Neo4j => {
-            &["tls", "cache_seconds"]
-        }
+        T::Clickhouse | T::Databricks => &["tls"],
+        T::Couchbase | T::Elasticsearch | T::Neo4j => &["tls", "cache_seconds"],
         T::Redis => &["cache_seconds"],
         T::Dynamodb => &["region", "endpoint", "cache_seconds"],
         T::Kinesis => &["region", "endpoint", "max_records", "cache_seconds"],
-        T::Athena => &["region", "endpoint", "workgroup", "output_location", "catalog", "cache_seconds"],
+        T::Athena => &["region", "endpoint", "workgroup", "output_location", "catalog"],
         T::RestApi => REST,
         T::Graphql => GRAPHQL,
         T::S3 | T::Gcs | T::AzureBlob => LAKE,

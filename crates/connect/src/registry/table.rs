@@ -144,7 +144,7 @@ static TYPES: &[TypeInfo] = &[
         default_port: Some(8443),
         probe: "SELECT 1",
         is_file: false,
-        evaluates: COLUMNS,
+        evaluates: ALL,
         tested: Tested::Stub,
     },
     TypeInfo {
@@ -287,7 +287,7 @@ static TYPES: &[TypeInfo] = &[
         default_port: Some(443),
         probe: "SELECT 1",
         is_file: false,
-        evaluates: COLUMNS,
+        evaluates: ALL,
         tested: Tested::Stub,
     },
     TypeInfo {
@@ -313,8 +313,8 @@ static TYPES: &[TypeInfo] = &[
         default_port: Some(443),
         probe: "SELECT 1",
         is_file: false,
-        evaluates: COLUMNS,
-        tested: Tested::Emulator("moto 5.2, with results put there; its catalog against a stub"),
+        evaluates: ALL,
+        tested: Tested::Emulator("moto 5.2, with results put there; its statements against a stub"),
     },
     TypeInfo {
         kind: SourceType::Csv,

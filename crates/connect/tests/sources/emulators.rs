@@ -297,7 +297,7 @@ async fn moto_is_read_as_kinesis() {
     assert_eq!(absent.code, ErrorCode::Query);
 }
 
-// It runs no query: what it answers was put there. It has no catalog of tables, which is against the stub of `vendors`.
+// It runs no query: what it answers, in the order of the questions, was put there.
 #[tokio::test]
 async fn moto_is_read_as_athena() {
     let emulator = Emulator::amazon().await;
@@ -308,6 +308,17 @@ async fn moto_is_read_as_athena() {
         {
             "rows": [row_of(json!([text("_col0")])), row_of(json!([text("1")]))],
             "column_info": [column("_col0", "integer")],
+        },
+        {
+            "rows": [
+                row_of(json!([text("table_schema"), text("table_name"), text("_col2"), text("column_name"), text("data_type")])),
+                row_of(json!([text("logs"), text("hits"), text("T"), text(""), text(""), text("id"), text("bigint")])),
+                row_of(json!([text("logs"), text("hits"), text("T"), text(""), text(""), text("name"), text("varchar")])),
+            ],
+            "column_info": [
+                column("table_schema", "varchar"), column("table_name", "varchar"), column("_col2", "varchar"),
+                column("column_name", "varchar"), column("data_type", "varchar"),
+            ],
         },
         {
             "rows": [

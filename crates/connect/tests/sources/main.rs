@@ -29,6 +29,7 @@ mod servers;
 mod snowflake;
 mod sqlite;
 mod ssh;
+mod statements;
 mod stubs;
 mod tds;
 mod tls;

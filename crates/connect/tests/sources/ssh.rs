@@ -135,7 +135,14 @@ async fn what_the_ssh_server_does_not_forward_to_is_an_error_of_the_tunnel() {
 /// A ClickHouse that has one relation of two rows.
 async fn clickhouse() -> Settings {
     let (port, _) = crate::http::serve(|asked| {
-        let body = if asked.body.contains("version()") { "24.8\n" } else { "{\"id\":1}\n{\"id\":2}\n" };
+        let body = match asked.body.as_str() {
+            text if text.contains("version()") => "[\"24.8\"]\n",
+            text if text.contains("system.columns") => {
+                "[\"shop\",\"t\",\"T\",2,\"\",\"id\",\"UInt8\",null,null,\"N\",\"\",null,null]\n"
+            }
+            "SELECT 1 FORMAT JSONCompactEachRow" => "[1]\n",
+            _ => "[1]\n[2]\n",
+        };
         (200, vec![], body.to_owned())
     })
     .await;

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use tidegate_connect::{ErrorCode, Relation, Settings, Source, SourceType, open};
 
 use crate::cells::{read, row};
-use crate::http::{Asked, Log, serve, settings};
+use crate::http::{Asked, serve, settings};
 use crate::servers::{here, secret};
 
-fn ok(body: &Value) -> (u16, Vec<(&'static str, String)>, String) {
+pub(crate) fn ok(body: &Value) -> (u16, Vec<(&'static str, String)>, String) {
     (200, vec![], body.to_string())
 }
 
-fn amazon(kind: SourceType, port: u16) -> Settings {
+pub(crate) fn amazon(kind: SourceType, port: u16) -> Settings {
     let metadata = json!({ "region": "eu-north-1", "endpoint": format!("http://127.0.0.1:{port}/") });
     let mut settings = settings(kind, metadata);
     settings.credentials.username = secret("AKID");
@@ -22,7 +22,7 @@ fn amazon(kind: SourceType, port: u16) -> Settings {
     settings
 }
 
-async fn tables(source: &dyn Source) -> Vec<(String, String)> {
+pub(crate) async fn tables(source: &dyn Source) -> Vec<(String, String)> {
     let found = source.discover(None).await.unwrap();
     let all = found.schemas.into_iter().flat_map(|schema| {
         schema.tables.into_iter().map(move |table| (schema.name.clone(), table.name)).collect::<Vec<_>>()
@@ -30,19 +30,8 @@ async fn tables(source: &dyn Source) -> Vec<(String, String)> {
     all.collect()
 }
 
-fn pair(schema: &str, table: &str) -> (String, String) {
+pub(crate) fn pair(schema: &str, table: &str) -> (String, String) {
     (schema.to_owned(), table.to_owned())
-}
-
-/// Waits until a server was asked for something.
-async fn eventually_asked(log: &Log, what: impl Fn(&Asked) -> bool) {
-    for _ in 0..500 {
-        if log.lock().unwrap().iter().any(&what) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("it was not asked: {:?}", log.lock().unwrap());
 }
 
 #[tokio::test]
@@ -107,63 +96,7 @@ async fn kinesis_is_read_to_its_present_end() {
     );
 }
 
-#[tokio::test]
-async fn athena_is_waited_for() {
-    let (port, _) = serve(|asked| {
-        let body: Value = serde_json::from_str(&asked.body).unwrap();
-        match asked.header("x-amz-target").unwrap().as_str() {
-            "AmazonAthena.ListDatabases" => ok(&json!({ "DatabaseList": [{ "Name": "logs" }] })),
-            "AmazonAthena.ListTableMetadata" => ok(&json!({ "TableMetadataList": [{ "Name": "hits" }] })),
-            "AmazonAthena.StartQueryExecution" => ok(&json!({ "QueryExecutionId": body["QueryString"] })),
-            "AmazonAthena.GetQueryExecution" => {
-                let state = if body["QueryExecutionId"].as_str().unwrap().contains("broken") { "FAILED" } else { "SUCCEEDED" };
-                ok(&json!({ "QueryExecution": { "Status": { "State": state, "StateChangeReason": "why" } } }))
-            }
-            _ => {
-                let columns = json!([{ "Name": "id", "Type": "bigint" }, { "Name": "name", "Type": "varchar" }]);
-                let header = json!({ "Data": [{ "VarCharValue": "id" }, { "VarCharValue": "name" }] });
-                let first = json!({ "Data": [{ "VarCharValue": "1" }, { "VarCharValue": "007" }] });
-                let second = json!({ "Data": [{ "VarCharValue": "2" }, {}] });
-                let (rows, token) = if body.get("NextToken").is_none() { (json!([header, first]), json!("more")) } else { (json!([second]), Value::Null) };
-                ok(&json!({ "ResultSet": { "Rows": rows, "ResultSetMetadata": { "ColumnInfo": columns } }, "NextToken": token }))
-            }
-        }
-    })
-    .await;
-    let source = open(amazon(SourceType::Athena, port), &here()).await.unwrap();
-    assert_eq!(tables(source.as_ref()).await, [pair("logs", "hits")]);
-    let rows = read(source.as_ref(), Relation::new("logs", "hits")).await.unwrap();
-    assert_eq!(rows, [row(["1", "007"]), row(["2", "NULL"])]);
-    let broken = read(source.as_ref(), Relation::new("logs", "broken")).await.unwrap_err();
-    assert_eq!((broken.code, broken.detail.as_str()), (ErrorCode::Query, "why"));
-    assert!(source.test(Some("UNLOAD (SELECT 1) TO 's3://x'"), Duration::from_secs(1)).await.is_err());
-}
-
-// It goes on, and costs, else.
-#[tokio::test]
-async fn athena_stops_a_query_that_nobody_waits_for() {
-    let (port, log) = serve(|asked| match asked.header("x-amz-target").unwrap().as_str() {
-        "AmazonAthena.StartQueryExecution" => ok(&json!({ "QueryExecutionId": "q1" })),
-        "AmazonAthena.GetQueryExecution" => {
-            ok(&json!({ "QueryExecution": { "Status": { "State": "RUNNING" } } }))
-        }
-        _ => ok(&json!({})),
-    })
-    .await;
-    let is = |operation: &'static str| {
-        move |asked: &Asked| {
-            asked.header("x-amz-target").unwrap().ends_with(operation) && asked.body.contains("q1")
-        }
-    };
-    let source = open(amazon(SourceType::Athena, port), &here()).await.unwrap();
-    let reading =
-        tokio::spawn(async move { read(source.as_ref(), Relation::new("logs", "hits")).await.map(drop) });
-    eventually_asked(&log, is(".GetQueryExecution")).await;
-    reading.abort();
-    eventually_asked(&log, is(".StopQueryExecution")).await;
-}
-
-fn server(kind: SourceType, port: u16) -> Settings {
+pub(crate) fn server(kind: SourceType, port: u16) -> Settings {
     let mut settings = settings(kind, json!({ "tls": false }));
     settings.host = Some("127.0.0.1".to_owned());
     settings.port = Some(port);
@@ -234,49 +167,4 @@ async fn neo4j_gives_the_properties_of_nodes() {
         ErrorCode::Authentication
     );
     assert!(read(source.as_ref(), Relation::new("d", "\\u0060")).await.is_err());
-}
-
-#[tokio::test]
-async fn databricks_is_waited_for_and_read_chunk_by_chunk() {
-    let (port, log) = serve(|asked| {
-        let columns = json!([{ "name": "id", "type_name": "LONG" }, { "name": "name", "type_name": "STRING" }]);
-        let manifest = json!({ "schema": { "columns": columns } });
-        let done = |rows: Value, next: Value| {
-            let result = json!({ "data_array": rows, "next_chunk_internal_link": next });
-            ok(&json!({ "statement_id": "s1", "status": { "state": "SUCCEEDED" }, "manifest": manifest, "result": result }))
-        };
-        let path = "/api/2.0/sql/statements";
-        match (asked.method.as_str(), asked.target.as_str()) {
-            ("POST", _) if asked.body.contains("information_schema") => done(json!([["s", "t"]]), Value::Null),
-            ("POST", _) if asked.body.contains("`broken`") => ok(&json!({ "status": { "state": "FAILED", "error": { "message": "why" } } })),
-            ("POST", _) => ok(&json!({ "statement_id": "s1", "status": { "state": "PENDING" } })),
-            ("GET", target) if target == format!("{path}/s1") => done(json!([["1", "a"]]), json!(format!("{path}/s1/result/chunks/1"))),
-            _ => ok(&json!({ "data_array": [["2", null]] })),
-        }
-    })
-    .await;
-    let mut settings = server(SourceType::Databricks, port);
-    settings.credentials.oauth_token = secret("t0ken");
-    let source = open(settings, &here()).await.unwrap();
-    assert_eq!(tables(source.as_ref()).await, [pair("s", "t")]);
-    let rows = read(source.as_ref(), Relation::new("s", "t")).await.unwrap();
-    assert_eq!(rows, [row(["1", "a"]), row(["2", "NULL"])]);
-    assert_eq!(log.lock().unwrap().last().unwrap().authorization.as_deref(), Some("Bearer t0ken"));
-    let broken = read(source.as_ref(), Relation::new("s", "broken")).await.unwrap_err();
-    assert_eq!((broken.code, broken.detail.as_str()), (ErrorCode::Query, "why"));
-}
-
-#[tokio::test]
-async fn databricks_cancels_a_statement_that_nobody_waits_for() {
-    let (port, log) = serve(|_| ok(&json!({ "statement_id": "s1", "status": { "state": "RUNNING" } }))).await;
-    let mut settings = server(SourceType::Databricks, port);
-    settings.credentials.oauth_token = secret("t0ken");
-    let source = open(settings, &here()).await.unwrap();
-    let reading = tokio::spawn(async move { read(source.as_ref(), Relation::new("s", "t")).await.map(drop) });
-    let path = "/api/2.0/sql/statements/s1";
-    eventually_asked(&log, |asked| asked.method == "GET" && asked.target == path).await;
-    reading.abort();
-    eventually_asked(&log, |asked| asked.method == "POST" && asked.target == format!("{path}/cancel")).await;
-    // The id has to be known early for that.
-    assert!(log.lock().unwrap()[0].body.contains(r#""wait_timeout":"0s""#));
 }

@@ -30,7 +30,12 @@ const MICROSECONDS: TimeUnit = TimeUnit::Microsecond;
 
 /// The type of that name in SQL or in Arrow; unknown where the name says nothing for sure. What is unknown is checked when it is read.
 fn kind(native: &str) -> ColumnType {
-    let small = native.trim().to_lowercase();
+    let native = native.trim();
+    // ClickHouse's, which is a moment; MySQL's `datetime` and BigQuery's `DATETIME` are none.
+    if native.starts_with("DateTime") {
+        return zoned(true);
+    }
+    let small = native.to_lowercase();
     let (base, arguments) = match small.split_once('(') {
         Some((base, rest)) => (base.trim(), rest.split(')').next().unwrap_or_default()),
         None => (small.as_str(), ""),
@@ -125,6 +130,9 @@ mod tests {
             ("text[]", ColumnType::Unknown),
             ("Utf8", ColumnType::Text),
             ("Int64", ColumnType::Int { bits: 64 }),
+            ("DateTime64(3, 'Europe/Berlin')", zoned(true)),
+            ("DateTime", zoned(true)),
+            ("DATETIME", zoned(false)),
             // A file's, a column's without a type in SQLite, and whatever comes later.
             ("", ColumnType::Unknown),
             ("timestamp", ColumnType::Unknown),

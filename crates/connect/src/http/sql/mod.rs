@@ -21,9 +21,11 @@ use crate::rows::{Batch, Unfit};
 use crate::settings::Settings;
 use crate::source::{BatchStream, Relation, Scan, Source, Tested};
 
+pub(crate) mod allowance;
 pub(crate) mod plan;
 pub(crate) mod values;
 
+use allowance::Allowance;
 use plan::{Found, Plan, Planned, Projected};
 
 /// Columns that discovery reads at most.
@@ -38,7 +40,7 @@ pub(crate) type Texts = Vec<Option<String>>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Statement {
     pub(crate) text: String,
-    /// The values of its question marks, in order.
+    /// The values of its parameters, in order.
     pub(crate) parameters: Vec<String>,
     /// Identifiers that rows are ordered by, for databases that have no cursor and answer page by page.
     pub(crate) order: Vec<String>,
@@ -78,12 +80,28 @@ pub(crate) trait Warehouse: Send + Sync + 'static {
         schema: Option<&str>,
         table: Option<&str>,
     ) -> Result<Vec<Statement>, SourceError>;
+    /// A type's name as it is told to people, out of what the catalog calls it.
+    fn type_name(&self, native: String) -> String {
+        native
+    }
     /// How a column is read.
     fn planned(&self, found: &Found) -> Planned;
     /// A relation in a query.
     fn relation(&self, schema: &str, table: &str) -> String;
-    /// A value in a query, compared with a column; what is a parameter stands as a question mark.
+    /// A value in a query, compared with a column; what is a parameter stands as the database writes parameters.
     fn literal(&self, column: &Planned, literal: &Literal, parameters: &mut Vec<String>) -> String;
+    /// A column of a result, under a name where the database wants one.
+    fn selected(&self, expression: &str, index: usize) -> String {
+        format!("{expression} AS C{index}")
+    }
+    /// What the values of a query's conditions may have of bytes.
+    fn allowance(&self) -> Allowance {
+        Allowance::default()
+    }
+    /// Whether NULL is neither in a list nor outside of it, as SQL has it.
+    fn lists_know_null(&self) -> bool {
+        true
+    }
     /// The schema of a relation that is named without one.
     fn default_schema(&self) -> &str;
     /// Starts a query.
@@ -140,7 +158,10 @@ impl<W: Warehouse> Sql<W> {
             let mut all = Vec::new();
             for statement in self.warehouse.catalogs(schema, table).await? {
                 let rows = self.rows(statement).await?;
-                all.extend(rows.iter().filter_map(|row| Found::of(row)));
+                let found = rows.iter().filter_map(|row| Found::of(row));
+                all.extend(
+                    found.map(|found| Found { native: self.warehouse.type_name(found.native), ..found }),
+                );
                 if all.len() > MOST_COLUMNS {
                     return Err(SourceError::query(format!(
                         "The source has more than {MOST_COLUMNS} columns; name one schema."
@@ -183,9 +204,9 @@ impl<W: Warehouse> Sql<W> {
             .columns
             .iter()
             .enumerate()
-            .map(|(index, (_, column))| format!("{} AS C{index}", column.expression))
+            .map(|(index, (_, column))| warehouse.selected(&column.expression, index))
             .collect();
-        let list = if list.is_empty() { "1 AS C0".to_owned() } else { list.join(", ") };
+        let list = if list.is_empty() { warehouse.selected("1", 0) } else { list.join(", ") };
         let schema = scan.relation.schema.as_deref().unwrap_or_else(|| warehouse.default_schema());
         let mut text = format!("SELECT {list} FROM {}", warehouse.relation(schema, &scan.relation.table));
         let mut parameters = Vec::new();
@@ -194,7 +215,8 @@ impl<W: Warehouse> Sql<W> {
         };
         let mut conditions = Vec::new();
         for filter in filters {
-            conditions.push(to_sql(filter, &column, &mut |name, literal| match plan.columns.get(name) {
+            let filter = plan.with_lists(filter, warehouse.lists_know_null());
+            conditions.push(to_sql(&filter, &column, &mut |name, literal| match plan.columns.get(name) {
                 Some(column) => warehouse.literal(column, literal, &mut parameters),
                 None => "NULL".to_owned(),
             }));
@@ -360,14 +382,17 @@ impl<W: Warehouse> Source for Sql<W> {
 
     fn evaluates(&self, schema: &Schema, filter: &Filter) -> bool {
         let plan = self.plans.find(|plan| *plan.schema == *schema);
-        plan.is_some_and(|plan| plan.evaluates(filter))
+        plan.is_some_and(|plan| plan.evaluates(filter) && self.warehouse.allowance().take(filter))
     }
 
     async fn scan(&self, scan: Scan) -> Result<BatchStream, SourceError> {
         let deadline = Instant::now() + self.limit;
         let plan = self.plan(&scan.relation).await?;
         let projected = plan.project(scan.projection.as_deref())?;
-        let filtered: Vec<bool> = scan.filters.iter().map(|filter| plan.evaluates(filter)).collect();
+        let mut allowance = self.warehouse.allowance();
+        let filters = scan.filters.iter();
+        let filtered: Vec<bool> =
+            filters.map(|filter| plan.evaluates(filter) && allowance.take(filter)).collect();
         let pushed: Vec<&Filter> = scan
             .filters
             .iter()

@@ -1,14 +1,16 @@
 //! The columns of a relation of a database that is asked over HTTP: how each is selected as text, what type it has here, and which
 //! comparisons the database decides as the engine would.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use super::values::decode;
 use crate::error::{SourceError, quoted};
-use crate::filter::{Filter, Literal};
+use crate::filter::{Filter, Literal, Operator};
 use crate::rows::{Batch, Unfit};
 
 /// How the text of a value is read.
@@ -16,7 +18,12 @@ use crate::rows::{Batch, Unfit};
 pub(crate) enum Kind {
     Boolean,
     Int,
+    /// Whole numbers of so many bits.
+    Signed(u8),
+    Unsigned(u8),
     Float,
+    /// Of 32 bits.
+    Real,
     /// Up to 38 digits become Decimal128, up to 76 Decimal256.
     Decimal {
         precision: u8,
@@ -45,8 +52,16 @@ impl Kind {
     fn data_type(self) -> DataType {
         match self {
             Self::Boolean => DataType::Boolean,
-            Self::Int => DataType::Int64,
+            Self::Signed(8) => DataType::Int8,
+            Self::Signed(16) => DataType::Int16,
+            Self::Signed(32) => DataType::Int32,
+            Self::Int | Self::Signed(_) => DataType::Int64,
+            Self::Unsigned(8) => DataType::UInt8,
+            Self::Unsigned(16) => DataType::UInt16,
+            Self::Unsigned(32) => DataType::UInt32,
+            Self::Unsigned(_) => DataType::UInt64,
             Self::Float => DataType::Float64,
+            Self::Real => DataType::Float32,
             Self::Decimal { precision, scale } if precision <= 38 => DataType::Decimal128(precision, scale),
             Self::Decimal { precision, scale } => DataType::Decimal256(precision, scale),
             Self::Text | Self::Unreadable => DataType::Utf8,
@@ -59,6 +74,11 @@ impl Kind {
             }
         }
     }
+
+    /// Whether every value that the database has of it has its place here.
+    fn fits_always(self) -> bool {
+        matches!(self, Self::Int | Self::Signed(_) | Self::Unsigned(_) | Self::Text | Self::Boolean)
+    }
 }
 
 /// Which comparisons the database decides with the same outcome as the engine.
@@ -68,6 +88,28 @@ pub(crate) enum Compare {
     NullOnly,
     /// Equality and order of values of the column's kind.
     All,
+    /// The same with dates and moments from one day to another, in multiples of so many microseconds: others are no values of the
+    /// column's type, and the database would round them.
+    Within {
+        first: i32,
+        last: i32,
+        unit: i64,
+    },
+}
+
+impl Compare {
+    /// Whether a column of a kind is compared with all of these values, for order or for equality alone. Of no value, it is asked for NULL.
+    fn takes(self, kind: Kind, ordered: bool, values: &[&Literal]) -> bool {
+        let taken = |value: &&Literal| takes(kind, ordered, value);
+        match self {
+            Self::Nothing => false,
+            Self::NullOnly => values.is_empty(),
+            Self::All => values.iter().all(taken),
+            Self::Within { first, last, unit } => {
+                values.iter().all(|value| taken(value) && is_within(value, first..=last, unit))
+            }
+        }
+    }
 }
 
 /// A column as the database's catalog has it.
@@ -156,7 +198,7 @@ impl Plan {
         for column in found {
             let mut plan = planned(column);
             // A value that is read as NULL here is none there: what the database selects by it is something else.
-            if unfit == Unfit::Null && !matches!(plan.kind, Kind::Int | Kind::Text | Kind::Boolean) {
+            if unfit == Unfit::Null && !plan.kind.fits_always() {
                 plan.compare = Compare::Nothing;
             }
             let metadata = HashMap::from([("native".to_owned(), column.type_name())]);
@@ -191,15 +233,40 @@ impl Plan {
         Ok(Projected { schema: Arc::new(schema), columns })
     }
 
+    /// A filter for a database whose lists say of NULL what SQL does not: columns that may be NULL are compared with each value.
+    pub(super) fn with_lists<'f>(&self, filter: &'f Filter, know_null: bool) -> Cow<'f, Filter> {
+        if know_null { Cow::Borrowed(filter) } else { Cow::Owned(self.without_lists(filter)) }
+    }
+
+    fn without_lists(&self, filter: &Filter) -> Filter {
+        let each = |all: &[Filter]| all.iter().map(|filter| self.without_lists(filter)).collect();
+        match filter {
+            Filter::In { column, values, negated } if !values.is_empty() && self.may_be_null(column) => {
+                let operator = if *negated { Operator::NotEq } else { Operator::Eq };
+                let compared = values.iter().map(|value| Filter::Compare {
+                    column: column.clone(),
+                    operator,
+                    value: value.clone(),
+                });
+                if *negated { Filter::And(compared.collect()) } else { Filter::Or(compared.collect()) }
+            }
+            Filter::And(all) => Filter::And(each(all)),
+            Filter::Or(all) => Filter::Or(each(all)),
+            Filter::Not(inner) => Filter::Not(Box::new(self.without_lists(inner))),
+            other => other.clone(),
+        }
+    }
+
+    fn may_be_null(&self, column: &str) -> bool {
+        self.schema.field_with_name(column).is_ok_and(Field::is_nullable)
+    }
+
     /// Whether the database decides a filter as it would be decided here.
     pub(super) fn evaluates(&self, filter: &Filter) -> bool {
         let mut exact = true;
         filter.leaves(&mut |name, ordered, values| {
-            exact &= self.columns.get(name).is_some_and(|column| match column.compare {
-                Compare::Nothing => false,
-                Compare::NullOnly => values.is_empty(),
-                Compare::All => values.iter().all(|value| takes(column.kind, ordered, value)),
-            });
+            let column = self.columns.get(name);
+            exact &= column.is_some_and(|column| column.compare.takes(column.kind, ordered, values));
         });
         exact
     }
@@ -209,21 +276,36 @@ impl Plan {
 fn takes(kind: Kind, ordered: bool, literal: &Literal) -> bool {
     match (kind, literal) {
         (Kind::Boolean, Literal::Boolean(_)) => !ordered,
-        (Kind::Int, Literal::Int(_)) | (Kind::Text, Literal::Utf8(_)) => true,
-        (Kind::Hex | Kind::Base64, Literal::Binary(_)) => true,
-        (Kind::Decimal { scale, .. }, Literal::Decimal { scale: other, .. }) => {
-            *other >= 0 && *other <= scale.max(0)
+        (Kind::Int | Kind::Signed(_), Literal::Int(_)) | (Kind::Unsigned(_), Literal::UInt(_)) => true,
+        (Kind::Text, Literal::Utf8(_)) | (Kind::Hex | Kind::Base64, Literal::Binary(_)) => true,
+        (Kind::Decimal { precision, scale }, Literal::Decimal { unscaled, scale: other }) => {
+            // Shorter than the type's own by so many digits after the point, which are zeros.
+            let zeros = usize::try_from(scale.max(0).saturating_sub(*other));
+            let digits = unscaled.unsigned_abs().to_string().len();
+            *other >= 0 && zeros.is_ok_and(|zeros| digits + zeros <= usize::from(precision))
         }
-        (Kind::Date, Literal::Date(days)) => DATES.contains(days),
-        (Kind::Timestamp | Kind::Instant | Kind::Microseconds, Literal::Timestamp(moment)) => {
-            i32::try_from(moment.div_euclid(86_400_000_000)).is_ok_and(|days| DATES.contains(&days))
+        (Kind::Date, Literal::Date(_))
+        | (Kind::Timestamp | Kind::Instant | Kind::Microseconds, Literal::Timestamp(_)) => {
+            is_within(literal, DATES, 1)
         }
         _ => false,
     }
 }
 
+/// Whether a date or a moment is of one of these days, and a multiple of so many microseconds. Other values are.
+fn is_within(literal: &Literal, days: RangeInclusive<i32>, unit: i64) -> bool {
+    match literal {
+        Literal::Date(day) => days.contains(day),
+        Literal::Timestamp(moment) => {
+            moment.checked_rem(unit) == Some(0)
+                && i32::try_from(moment.div_euclid(86_400_000_000)).is_ok_and(|day| days.contains(&day))
+        }
+        _ => true,
+    }
+}
+
 /// Days from 0001-01-01 and to 9999-12-31, which every database knows.
-const DATES: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
+pub(crate) const DATES: RangeInclusive<i32> = -719_162..=2_932_896;
 
 /// Columns that are read.
 #[derive(Clone, Debug)]
@@ -247,5 +329,42 @@ impl Projected {
             decode(column.kind, name, cell.as_deref(), unfit, |cell| batch.append(index, cell))?;
         }
         Ok(batch.end_row())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_none_of_the_type_is_not_compared_there() {
+        let days = Compare::Within { first: 0, last: 65_535, unit: 1 };
+        let date = |day: i32| days.takes(Kind::Date, true, &[&Literal::Date(day)]);
+        assert_eq!([-1, 0, 65_535, 65_536].map(date), [false, true, true, false]);
+        let seconds = Compare::Within { first: 0, last: 49_709, unit: 1_000_000 };
+        let moment = |at: i64| seconds.takes(Kind::Instant, true, &[&Literal::Timestamp(at)]);
+        assert_eq!(
+            [-1_000_000, 0, 1_500_000, 2_000_000, 49_710 * 86_400_000_000].map(moment),
+            [false, true, false, true, false]
+        );
+        let null_is_asked_for = [days, Compare::All, Compare::NullOnly, Compare::Nothing]
+            .map(|compare| compare.takes(Kind::Date, false, &[]));
+        assert_eq!(null_is_asked_for, [true, true, true, false]);
+        assert!(!days.takes(Kind::Date, false, &[&Literal::Int(1)]), "of another kind");
+    }
+
+    #[test]
+    fn numbers_are_compared_with_numbers_that_their_type_holds() {
+        let taken = |kind: Kind, literal: Literal| Compare::All.takes(kind, true, &[&literal]);
+        assert!(
+            taken(Kind::Signed(8), Literal::Int(300)) && taken(Kind::Unsigned(64), Literal::UInt(u64::MAX))
+        );
+        assert!(!taken(Kind::Unsigned(64), Literal::Int(1)) && !taken(Kind::Real, Literal::Int(1)));
+        let kind = Kind::Decimal { precision: 5, scale: 2 };
+        let decimal = |unscaled: i128, scale: i8| taken(kind, Literal::Decimal { unscaled, scale });
+        assert!(decimal(99_999, 2) && decimal(-999, 0) && decimal(0, 2));
+        assert!(!decimal(100_000, 2), "it has more digits");
+        assert!(!decimal(1_000, 0), "with its zeros, it has more digits");
+        assert!(!decimal(1, 3) && !decimal(1, -1));
     }
 }

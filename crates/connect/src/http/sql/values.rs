@@ -30,8 +30,11 @@ pub(super) fn decode(
             Err(_) => None,
         },
         Kind::Boolean => boolean(bare).map(Cell::Boolean),
-        Kind::Int => bare.parse().ok().map(Cell::Int),
+        Kind::Int | Kind::Signed(_) => bare.parse().ok().map(Cell::Int),
+        Kind::Unsigned(_) => bare.parse().ok().map(Cell::UInt),
         Kind::Float => bare.parse().ok().map(Cell::Float),
+        // What is written is the shortest text of a float of this size: it is read as one.
+        Kind::Real => bare.parse::<f32>().ok().map(|float| Cell::Float(f64::from(float))),
         Kind::Decimal { precision, scale } => decimal(bare, precision, scale),
         Kind::Date => bare.parse().ok().and_then(files::days).map(Cell::Date),
         Kind::Time => time(shortened(bare)).map(Cell::Time),
@@ -179,5 +182,11 @@ mod tests {
         assert_eq!(read(Kind::Float, "NaN").as_deref(), Some("Float(NaN)"));
         assert_eq!(read(Kind::Float, "-Infinity").as_deref(), Some("Float(-inf)"));
         assert_eq!(read(Kind::Int, "9223372036854775808"), None);
+        assert_eq!(
+            read(Kind::Unsigned(64), "18446744073709551615").as_deref(),
+            Some("UInt(18446744073709551615)")
+        );
+        assert_eq!(read(Kind::Unsigned(8), "-1"), None);
+        assert_eq!(read(Kind::Real, "0.1").as_deref(), Some("Float(0.10000000149011612)"));
     }
 }
