@@ -12,7 +12,7 @@ use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatchOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, Statistics};
+use datafusion::common::{ColumnStatistics, Result, Statistics};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
@@ -27,7 +27,7 @@ use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
-    ReplaceChildrenOptions, StatisticsArgs, apply_expression_roots,
+    ReplaceChildrenOptions, StatisticsArgs, StatisticsContext, apply_expression_roots,
 };
 use futures_util::{Stream, StreamExt};
 use tidegate_policy::MaskedBy;
@@ -69,9 +69,18 @@ pub(crate) struct Settings {
     limit: Option<usize>,
     /// Rows of the source, rounded up.
     estimate: Option<usize>,
+    /// Whether no row is hidden, and the optimizer may know what the source says of unmasked columns.
+    is_told: bool,
     hash: Hasher,
     tally: Arc<Tally>,
     without: Without,
+}
+
+impl Settings {
+    /// Whether no row is hidden, and the optimizer may know what the source says of unmasked columns.
+    pub(crate) fn told(self, is_told: bool) -> Self {
+        Self { is_told, ..self }
+    }
 }
 
 /// A governed relation in a physical plan.
@@ -107,6 +116,7 @@ impl SecureBarrierExec {
         Settings {
             limit,
             estimate,
+            is_told: false,
             hash: Arc::clone(hash),
             tally: Arc::clone(tally),
             without: without.clone(),
@@ -191,6 +201,24 @@ impl SecureBarrierExec {
             (column, output.field.name().clone())
         });
         Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Vec<_>>(), Arc::clone(&self.inner))?))
+    }
+
+    /// What the source says of the rows that leave, where none is hidden: after the person's own conditions, and nothing of what is
+    /// masked. It is an estimate: no answer is made of it. None where the source says nothing.
+    fn told(&self) -> Option<Statistics> {
+        if !self.settings.is_told {
+            return None;
+        }
+        // The context that asks does not go into a barrier.
+        let inside = StatisticsContext::new().compute(self.inner.as_ref(), &StatisticsArgs::new());
+        let inside = inside.ok().filter(|inside| inside.num_rows != Precision::Absent)?;
+        let columns = self.crossing.0.iter().map(|output| match &output.mask {
+            None => inside.column_statistics.get(output.inner).cloned().unwrap_or_default(),
+            Some(_) => ColumnStatistics::new_unknown(),
+        });
+        let (num_rows, total_byte_size) = (inside.num_rows, inside.total_byte_size);
+        let told = Statistics { num_rows, total_byte_size, column_statistics: columns.collect() };
+        Some(told.to_inexact())
     }
 
     /// A dynamic filter of a join or a TopK, on the columns inside; none where it must not cross.
@@ -318,7 +346,10 @@ impl ExecutionPlan for SecureBarrierExec {
             (Some(rows), None) if self.settings.without.is(Protection::Statistics) => {
                 unknown.with_num_rows(Precision::Exact(rows))
             }
-            (Some(rows), None) => unknown.with_num_rows(Precision::Inexact(rows)),
+            (Some(rows), None) => match self.told() {
+                Some(told) => told,
+                None => unknown.with_num_rows(Precision::Inexact(rows)),
+            },
             _ => unknown,
         }))
     }
