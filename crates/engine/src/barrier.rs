@@ -1,6 +1,7 @@
 //! The barrier: to everything above it a relation without insides. It has no children, so that no rule can move anything into it or
 //! out of it, and what crosses it crosses by the code of this file.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskCo
 use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::filter_pushdown::{
     ChildFilterPushdownResult, ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation,
     PushedDown,
@@ -43,7 +44,7 @@ use crate::table::Seal;
 pub(crate) struct Output {
     /// Its name and type outside.
     pub(crate) field: Field,
-    /// Its place inside.
+    /// Its place among the columns that are read.
     pub(crate) inner: usize,
     /// What is put over it.
     pub(crate) mask: Option<MaskedBy>,
@@ -56,6 +57,11 @@ pub(crate) struct Crossing(Vec<Output>);
 impl Crossing {
     pub(crate) fn add(&mut self, field: Field, inner: usize, mask: Option<MaskedBy>) {
         self.0.push(Output { field, inner, mask });
+    }
+
+    /// The places inside of what leaves, each once, in order.
+    fn kept(&self) -> Vec<usize> {
+        self.0.iter().map(|output| output.inner).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn schema(&self) -> SchemaRef {
@@ -92,8 +98,10 @@ pub(crate) struct SecureBarrierExec {
     dynamic: Vec<Arc<dyn PhysicalExpr>>,
     /// The policy's filter and leak-proof conditions, on the columns of `leaf`.
     predicate: Option<Arc<dyn PhysicalExpr>>,
-    /// What is run: `leaf`, filtered.
+    /// What is run: `leaf`, filtered, without what conditions alone read.
     inner: Arc<dyn ExecutionPlan>,
+    /// Where in `inner` each column is that leaves.
+    places: Vec<usize>,
     crossing: Crossing,
     settings: Settings,
     properties: Arc<PlanProperties>,
@@ -150,8 +158,18 @@ impl SecureBarrierExec {
         if let Some(limit) = settings.limit.filter(|_| settings.without.is(Protection::LimitAboveFilter)) {
             inner = Arc::new(LocalLimitExec::new(inner, limit));
         }
+        let mut places: Vec<usize> = crossing.0.iter().map(|output| output.inner).collect();
         if let Some(predicate) = &predicate {
-            inner = Arc::new(FilterExec::try_new(Arc::clone(predicate), inner)?);
+            let mut filter = FilterExecBuilder::new(Arc::clone(predicate), inner);
+            // Rows without columns have those that conditions read.
+            let kept = crossing.kept();
+            if !kept.is_empty() {
+                for place in &mut places {
+                    *place = kept.binary_search(place).map_err(|_| QueryError::denied())?;
+                }
+                filter = filter.apply_projection(Some(kept))?;
+            }
+            inner = Arc::new(filter.build()?);
         }
         let properties = PlanProperties::new(
             EquivalenceProperties::new(crossing.schema()),
@@ -168,6 +186,7 @@ impl SecureBarrierExec {
             dynamic,
             predicate,
             inner,
+            places,
             crossing,
             settings,
             properties: Arc::new(properties),
@@ -194,10 +213,15 @@ impl SecureBarrierExec {
         &self.crossing.0
     }
 
+    /// The place of each of them in what is run inside.
+    pub(crate) fn places(&self) -> &[usize] {
+        &self.places
+    }
+
     /// For a test: what would run without a barrier, raw.
     pub(crate) fn taken_away(&self) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns = self.crossing.0.iter().map(|output| {
-            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(output.field.name(), output.inner));
+        let columns = self.crossing.0.iter().zip(&self.places).map(|(output, place)| {
+            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(output.field.name(), *place));
             (column, output.field.name().clone())
         });
         Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Vec<_>>(), Arc::clone(&self.inner))?))
@@ -212,8 +236,9 @@ impl SecureBarrierExec {
         // The context that asks does not go into a barrier.
         let inside = StatisticsContext::new().compute(self.inner.as_ref(), &StatisticsArgs::new());
         let inside = inside.ok().filter(|inside| inside.num_rows != Precision::Absent)?;
-        let columns = self.crossing.0.iter().map(|output| match &output.mask {
-            None => inside.column_statistics.get(output.inner).cloned().unwrap_or_default(),
+        let outputs = self.crossing.0.iter().zip(&self.places);
+        let columns = outputs.map(|(output, place)| match &output.mask {
+            None => inside.column_statistics.get(*place).cloned().unwrap_or_default(),
             Some(_) => ColumnStatistics::new_unknown(),
         });
         let (num_rows, total_byte_size) = (inside.num_rows, inside.total_byte_size);
@@ -329,6 +354,7 @@ impl ExecutionPlan for SecureBarrierExec {
         Ok(Box::pin(Crossed {
             rows: self.inner.execute(partition, context)?,
             outputs: self.crossing.0.clone(),
+            places: self.places.clone(),
             schema: self.schema(),
             hash: Arc::clone(&self.settings.hash),
             tally: Arc::clone(&self.settings.tally),
@@ -398,6 +424,7 @@ impl ExecutionPlan for SecureBarrierExec {
 struct Crossed {
     rows: SendableRecordBatchStream,
     outputs: Vec<Output>,
+    places: Vec<usize>,
     schema: SchemaRef,
     hash: Hasher,
     tally: Arc<Tally>,
@@ -407,14 +434,15 @@ struct Crossed {
 
 impl Crossed {
     fn masked(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let outputs = self.outputs.iter().zip(&self.places);
         let columns =
-            self.outputs.iter().map(|output| self.column(output, batch)).collect::<Result<Vec<_>>>()?;
+            outputs.map(|(output, place)| self.column(output, *place, batch)).collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
     }
 
-    fn column(&self, output: &Output, batch: &RecordBatch) -> Result<ArrayRef> {
-        let raw = batch.columns().get(output.inner).ok_or_else(QueryError::denied)?;
+    fn column(&self, output: &Output, place: usize, batch: &RecordBatch) -> Result<ArrayRef> {
+        let raw = batch.columns().get(place).ok_or_else(QueryError::denied)?;
         let column = match &output.mask {
             Some(masked) => mask::apply(masked, raw, &self.hash)?,
             None => Arc::clone(raw),
