@@ -29,7 +29,7 @@ use crate::error::SourceError;
 const LARGEST_INDEX: u64 = 4 << 20;
 /// Bytes that the columns of a row group may have when they are unpacked.
 const LARGEST_GROUP: u64 = 512 << 20;
-/// Headers that are looked at, and bytes of dictionaries that are unpacked, for one question.
+/// Headers, and columns of row groups, that are looked at, and bytes of dictionaries that are unpacked, for one question.
 const MOST_PAGES: usize = 200_000;
 const MOST_UNPACKED: usize = 512 << 20;
 /// Bytes of a dictionary whose values are not looked at: none of them is longer.
@@ -223,6 +223,9 @@ impl ParquetContent {
         let leaves = (0..schema.num_columns())
             .filter(|leaf| columns.contains(&schema.get_column_root_idx(*leaf)))
             .collect::<Vec<_>>();
+        if leaves.len().saturating_mul(metadata.num_row_groups()) > MOST_PAGES {
+            return None;
+        }
         // A few bytes can announce a list of billions.
         if leaves.iter().any(|leaf| schema.column(*leaf).max_rep_level() > 0) {
             return None;

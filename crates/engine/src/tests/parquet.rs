@@ -24,7 +24,7 @@ use datafusion::physical_plan::{ExecutionPlanProperties, StatisticsArgs, Statist
 use datafusion::prelude::SessionContext;
 
 use super::fixture::{self, Caller, Fixture, Reading, parquet_bytes, parquet_file};
-use super::limits::run;
+use super::limits::{Kept, quiet, run};
 use super::{ask, engine, request, rows};
 use crate::mutation::Without;
 use crate::table::{GovernedTable, Seal};
@@ -140,10 +140,10 @@ fn many(count: i64) -> Vec<u8> {
     let texts = |of: &dyn Fn(i64) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values((0..count).map(of)))
     };
-    let half = count / 2;
+    let region = |id: i64| if id < count / 2 { "EU" } else { "US" };
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("id", Arc::new(Int64Array::from_iter_values(0..count))),
-        ("region", texts(&|id| if id < half { "EU" } else { "US" }.to_owned())),
+        ("region", texts(&|id| region(id).to_owned())),
         ("dept", texts(&|id| format!("dept {}", id * 7_919 % 10_007))),
         ("salary", Arc::new(Int64Array::from_iter_values((0..count).map(|id| id * 3)))),
         ("ssn", texts(&|id| format!("{:03}-{:02}-{id:06}", id % 1_000, id % 100))),
@@ -203,6 +203,21 @@ async fn raw_values_of_masked_columns_leave_nothing_out() {
     assert_eq!(read.len(), 1, "{read:?}");
 }
 
+#[tokio::test]
+async fn administrators_see_what_was_left_to_a_file() {
+    let (engine, kept) = (engine(), Arc::new(Kept::default()));
+    let fixture = fixture::parquet(false).await;
+    let sql = "select dept from emp where id > 4711 and ssn = 'x' and upper(dept) = 'LAB'";
+    let mut query = request(&fixture, Caller::Eu, sql);
+    query.decisions = Some(Arc::clone(&kept) as _);
+    assert!(run(&engine, query).await.is_ok());
+    quiet(&engine).await;
+    let kept = kept.0.lock().unwrap();
+    let [pushed] = kept[0].pushed.as_slice() else { panic!("{:?}", kept[0].pushed) };
+    assert_eq!(pushed.columns, ["id", "region", "dept", "ssn"]);
+    assert_eq!(pushed.filters, ["region = ?", "id > ?"]);
+}
+
 fn wanted<'w>(columns: Vec<usize>, told: Option<Vec<usize>>) -> Wanted<'w> {
     let memory = Arc::new(UnboundedMemoryPool::default());
     Wanted { columns, conditions: &[], limit: None, partitions: 4, told, memory }
@@ -235,7 +250,7 @@ async fn a_row_group_that_has_no_room_is_read_page_by_page() {
     let asked = request(&fixture, Caller::Everybody, "select count(note), count(ssn), max(id) from emp");
     assert_eq!(rows(&run(&engine, asked).await.unwrap(), false), [["40000", "40000", "39999"]]);
     assert!(content.bytes_read() > 0);
-    super::limits::quiet(&engine).await;
+    quiet(&engine).await;
 }
 
 /// What the optimizer is told of a relation.
