@@ -21,8 +21,7 @@ use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::filter_pushdown::{
-    ChildFilterPushdownResult, ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation,
-    PushedDown,
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
 };
 use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -37,6 +36,7 @@ use crate::decision::Tally;
 use crate::error::QueryError;
 use crate::mask::{self, Hasher};
 use crate::mutation::{Protection, Without};
+use crate::shown::shown;
 use crate::table::Seal;
 
 /// A column that leaves the barrier.
@@ -280,25 +280,6 @@ impl SecureBarrierExec {
             .data()?;
         Ok(Some(moved).filter(|_| !lost))
     }
-}
-
-/// The leaf after it was shown a condition, of which it may skip what cannot be true. What it says about it is not asked: the condition
-/// is applied above all the same.
-fn shown(
-    leaf: &Arc<dyn ExecutionPlan>,
-    condition: &Arc<dyn PhysicalExpr>,
-    phase: FilterPushdownPhase,
-    config: &ConfigOptions,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    let asked = ChildPushdownResult {
-        parent_filters: vec![ChildFilterPushdownResult {
-            filter: Arc::clone(condition),
-            child_results: Vec::new(),
-        }],
-        self_filters: Vec::new(),
-    };
-    let answer = leaf.handle_child_pushdown_result(phase, asked, config)?;
-    Ok(answer.updated_node.unwrap_or_else(|| Arc::clone(leaf)))
 }
 
 impl fmt::Debug for SecureBarrierExec {

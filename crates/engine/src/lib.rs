@@ -27,6 +27,7 @@ mod pool;
 mod relation;
 mod rules;
 mod session;
+mod shown;
 mod source;
 mod spill;
 mod table;

@@ -100,7 +100,8 @@ impl ParquetRows {
         let Ok(known) = known.map(Statistics::to_inexact) else { return counted };
         // What is told is an estimate: no answer is made of it, and each row that is counted is read.
         let columns = known.column_statistics.into_iter().enumerate().map(|(place, column)| {
-            if told.binary_search(&place).is_ok() { column } else { ColumnStatistics::new_unknown() }
+            let is_told = told.binary_search(&place).is_ok() && is_sound(&column);
+            if is_told { column } else { ColumnStatistics::new_unknown() }
         });
         let is_whole = told.len() == schema.fields().len();
         Statistics {
@@ -141,6 +142,14 @@ impl ParquetRows {
         let exec: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(scan.build());
         let split = exec.repartitioned(streams, config).map_err(|_| QueryError::unavailable())?;
         Ok(split.unwrap_or(exec))
+    }
+}
+
+/// Whether the bounds of a column are no contradiction, which a plan would fail of.
+fn is_sound(column: &ColumnStatistics) -> bool {
+    match (column.min_value.get_value(), column.max_value.get_value()) {
+        (Some(least), Some(largest)) => least <= largest,
+        _ => true,
     }
 }
 

@@ -117,6 +117,32 @@ async fn types_and_values_are_the_same_however_a_file_is_read() {
     }
 }
 
+// NaN is larger than every number here, and in no statistics of a file.
+#[tokio::test]
+async fn numbers_that_are_none_are_found() {
+    let batch = RecordBatch::try_from_iter([
+        ("id", Arc::new(Int64Array::from_iter_values(0..6)) as ArrayRef),
+        ("x", Arc::new(Float64Array::from(vec![1.0, f64::NAN, 2.0, 3.0, -0.0, 9.0])) as ArrayRef),
+    ]);
+    let bytes = parquet_bytes(&batch.unwrap(), 2);
+    let (plain, _) = parquet_file(&bytes, Reading::PageByPage).await.unwrap();
+    for sql in [
+        "select id from emp where x > 5.0 order by id",
+        "select id from emp where x > 5.0 and id < 4",
+        "select id from emp where not (x <= 5.0) order by id",
+        "select id from emp order by x desc limit 1",
+        "select e.id from (values (cast('NaN' as double))) v(n) join emp e on e.x = v.n",
+        "select e.id from (values (0.0)) v(n) join emp e on e.x = v.n",
+    ] {
+        let wanted = ask(&engine(), &plain, Caller::Everybody, sql).await.unwrap();
+        for reading in [Reading::Served, Reading::PushedDown] {
+            let (fixture, _) = parquet_file(&bytes, reading).await.unwrap();
+            let answer = ask(&engine(), &fixture, Caller::Everybody, sql).await.unwrap();
+            assert_eq!(rows(&answer, false), rows(&wanted, false), "{sql} {reading:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn lists_are_read_page_by_page() {
     let lists = ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(1), None]), None]);
