@@ -101,7 +101,7 @@ impl GovernedTable {
     /// Columns, by their places in the source, of which nothing is hidden from the person: they may ask for the least and the largest of
     /// their values. None where rows are hidden, or where the server's owner keeps all such numbers from plans.
     fn told(&self) -> Option<Vec<usize>> {
-        if !self.row_estimates || self.governed.resolved.filter.is_some() {
+        if !self.row_estimates || !self.governed.rows.tells() || self.governed.resolved.filter.is_some() {
             return None;
         }
         let shown = self.schema.fields().iter().zip(&self.places);

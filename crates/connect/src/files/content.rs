@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow_schema::SchemaRef;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::basic::{SortOrder, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData};
 use parquet::file::reader::ChunkReader;
 
@@ -87,12 +88,16 @@ impl fmt::Debug for ParquetContent {
 }
 
 impl ParquetContent {
-    /// Looks at the end of a file. None where its columns cannot be told from one another.
+    /// Looks at the end of a file. None where its columns cannot be told from one another, or their bounds mean something else.
     pub(super) fn of(file: Arc<Spooled>, metadata: &ArrowReaderMetadata) -> Option<Self> {
         if !file.is_own || metadata.parquet_schema().num_columns() == 0 {
             return None;
         }
         let rows = rows(metadata.metadata())?;
+        let mut columns = metadata.metadata().row_groups().iter().flat_map(|group| group.columns());
+        if columns.any(is_ordered_otherwise) {
+            return None;
+        }
         let chunks = Chunks::Here(Arc::clone(&file));
         let measured = Measured::new(chunks.clone(), metadata.metadata()).ok()?;
         // An index is a help. One that is broken is none, and what the library makes of it is no reason to refuse the file.
@@ -181,6 +186,18 @@ fn rows(metadata: &ParquetMetaData) -> Option<u64> {
     let mut groups = metadata.row_groups().iter().map(|group| u64::try_from(group.num_rows()).ok());
     let sum = groups.try_fold(0_u64, |sum, rows| sum.checked_add(rows?))?;
     (i64::try_from(sum).ok()? == metadata.file_metadata().num_rows()).then_some(sum)
+}
+
+/// Whether a column has bounds of before 2018, which order bytes and unsigned numbers as signed ones: readers by row groups take them for
+/// bounds in their own order, and would leave out what is within.
+fn is_ordered_otherwise(column: &ColumnChunkMetaData) -> bool {
+    let is_signed_number =
+        !matches!(column.column_type(), Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY | Type::INT96)
+            && column.column_descr().sort_order() == SortOrder::SIGNED;
+    column.statistics().is_some_and(|bounds| {
+        let has_any = bounds.min_bytes_opt().is_some() || bounds.max_bytes_opt().is_some();
+        has_any && bounds.is_min_max_deprecated() && !is_signed_number
+    })
 }
 
 /// The end of a file with the index of its pages, if it has one that announces no more than there is.

@@ -74,6 +74,11 @@ pub trait Rows: Debug + Send + Sync {
         None
     }
 
+    /// Whether the plan of [`Rows::scan`] has statistics of the columns that [`Wanted::told`] names, and of no others.
+    fn tells(&self) -> bool {
+        false
+    }
+
     /// Where its files are, if it has any.
     fn store(&self) -> Option<(ObjectStoreUrl, Arc<dyn ObjectStore>)> {
         None

@@ -163,6 +163,10 @@ impl Rows for ParquetRows {
         Some(self.content.rows())
     }
 
+    fn tells(&self) -> bool {
+        true
+    }
+
     /// An empty one: the reader asks for one, and reads the file by itself.
     fn store(&self) -> Option<(ObjectStoreUrl, Arc<dyn ObjectStore>)> {
         Some((self.url.clone(), Arc::new(InMemory::new())))

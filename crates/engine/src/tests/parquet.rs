@@ -244,7 +244,7 @@ async fn administrators_see_what_was_left_to_a_file() {
     assert_eq!(pushed.filters, ["region = ?", "id > ?"]);
 }
 
-fn wanted<'w>(columns: Vec<usize>, told: Option<Vec<usize>>) -> Wanted<'w> {
+fn wanted(columns: Vec<usize>, told: Option<Vec<usize>>) -> Wanted<'static> {
     let memory = Arc::new(UnboundedMemoryPool::default());
     Wanted { columns, conditions: &[], limit: None, partitions: 4, told, memory }
 }
