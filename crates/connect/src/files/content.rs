@@ -5,13 +5,14 @@
 //! reader of this crate, which looks at each page when it comes. The file is a copy of this process's own: nobody changes what was looked
 //! at.
 
+use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow_schema::SchemaRef;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
@@ -46,6 +47,8 @@ pub struct ParquetContent {
     rows: u64,
     /// What was seen of columns, by row group and place; nothing of those that are not to be read at once.
     seen: Mutex<HashMap<(usize, usize), Option<Seen>>>,
+    /// What its reader made of its end.
+    made: OnceLock<Arc<dyn Any + Send + Sync>>,
     bytes_read: AtomicU64,
 }
 
@@ -111,6 +114,7 @@ impl ParquetContent {
             measured,
             rows,
             seen: Mutex::default(),
+            made: OnceLock::new(),
             bytes_read: AtomicU64::new(0),
         })
     }
@@ -138,6 +142,12 @@ impl ParquetContent {
     /// Rows of the file.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// What a reader makes of its end, and would make again for each query. None where another reader made something else.
+    pub fn once<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Option<Arc<T>> {
+        let made = self.made.get_or_init(|| Arc::new(make()));
+        Arc::clone(made).downcast().ok()
     }
 
     /// Bytes that [`Self::read`] has read so far.

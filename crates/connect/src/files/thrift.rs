@@ -484,12 +484,12 @@ pub(super) mod tests {
     #[test]
     fn an_index_has_the_pages_that_it_announces() {
         let place = [vec![0x16], varint(8), number(100), vec![0x16], varint(0), vec![0]].concat();
-        let places = |count: u64, all: &[u8]| [&[0x19, 0xfc], &varint(count)[..], all, &[0]].concat();
+        let places = |count: u64, all: &[u8]| [&[0x19, 0xfc][..], &varint(count), all, &[0]].concat();
         assert_eq!(measure_places(&places(2, &place.repeat(2))), Ok(()));
         assert_eq!(measure_places(&places(0x7fff_ffff, &place)), Err(Unmeasured::Broken));
         let text = [vec![0x18, 1, b'a'], number(100), vec![0x16], varint(0), vec![0]].concat();
         assert_eq!(measure_places(&places(1, &text)), Err(Unmeasured::Broken), "a text for a place");
-        let bounds = |count: u64| [&[0x19, 0xf1], &varint(count)[..], &[1, 0x19, 0x18, 1, b'a', 0]].concat();
+        let bounds = |count: u64| [&[0x19, 0xf1][..], &varint(count), &[1, 0x19, 0x18, 1, b'a', 0]].concat();
         assert_eq!(measure_bounds(&bounds(1)), Ok(()));
         assert_eq!(measure_bounds(&bounds(0x7fff_ffff)), Err(Unmeasured::Ended));
     }

@@ -90,22 +90,15 @@ impl ParquetRows {
 
     /// What the file says of the columns that the optimizer may know about; nothing of the others.
     fn statistics(&self, told: &[usize]) -> Statistics {
-        let (metadata, schema) = (self.content.metadata(), self.content.schema());
-        let rows = usize::try_from(self.content.rows()).map_or(Precision::Absent, Precision::Inexact);
-        let counted = Statistics { num_rows: rows, ..Statistics::new_unknown(schema) };
-        if metadata.num_row_groups().saturating_mul(schema.fields().len()) > MOST_STATISTICS {
-            return counted;
-        }
-        let known = DFParquetMetadata::statistics_from_parquet_metadata(metadata, schema);
-        let Ok(known) = known.map(Statistics::to_inexact) else { return counted };
-        // What is told is an estimate: no answer is made of it, and each row that is counted is read.
-        let columns = known.column_statistics.into_iter().enumerate().map(|(place, column)| {
-            let is_told = told.binary_search(&place).is_ok() && is_sound(&column);
-            if is_told { column } else { ColumnStatistics::new_unknown() }
+        let schema = self.content.schema();
+        let known = self.content.once(|| statistics(&self.content));
+        let Some(known) = known else { return Statistics::new_unknown(schema) };
+        let columns = known.column_statistics.iter().enumerate().map(|(place, column)| {
+            if told.binary_search(&place).is_ok() { column.clone() } else { ColumnStatistics::new_unknown() }
         });
         let is_whole = told.len() == schema.fields().len();
         Statistics {
-            num_rows: rows,
+            num_rows: known.num_rows,
             total_byte_size: if is_whole { known.total_byte_size } else { Precision::Absent },
             column_statistics: columns.collect(),
         }
@@ -145,12 +138,27 @@ impl ParquetRows {
     }
 }
 
-/// Whether the bounds of a column are no contradiction, which a plan would fail of.
-fn is_sound(column: &ColumnStatistics) -> bool {
-    match (column.min_value.get_value(), column.max_value.get_value()) {
-        (Some(least), Some(largest)) => least <= largest,
-        _ => true,
+/// What a file says of all its columns. It is an estimate: no answer is made of it, and each row that is counted is read.
+fn statistics(content: &ParquetContent) -> Statistics {
+    let (metadata, schema) = (content.metadata(), content.schema());
+    let rows = usize::try_from(content.rows()).map_or(Precision::Absent, Precision::Inexact);
+    let counted = Statistics { num_rows: rows, ..Statistics::new_unknown(schema) };
+    if metadata.num_row_groups().saturating_mul(schema.fields().len()) > MOST_STATISTICS {
+        return counted;
     }
+    let known = DFParquetMetadata::statistics_from_parquet_metadata(metadata, schema);
+    let Ok(mut known) = known.map(Statistics::to_inexact) else { return counted };
+    for column in &mut known.column_statistics {
+        // A plan would fail of bounds that contradict each other.
+        let is_sound = match (column.min_value.get_value(), column.max_value.get_value()) {
+            (Some(least), Some(largest)) => least <= largest,
+            _ => true,
+        };
+        if !is_sound {
+            *column = ColumnStatistics::new_unknown();
+        }
+    }
+    Statistics { num_rows: rows, ..known }
 }
 
 #[async_trait]
