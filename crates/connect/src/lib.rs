@@ -39,6 +39,7 @@ mod wire;
 pub use address::mask_password;
 pub use discovered::{Column, Discovered, ForeignKey, Schema, Table, TableKind};
 pub use error::{ErrorCode, SourceError};
+pub use files::ParquetContent;
 pub use filter::{Filter, Literal, Operator};
 pub use network::NetworkPolicy;
 pub use open::open;

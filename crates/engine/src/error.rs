@@ -5,6 +5,7 @@ use std::fmt;
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::parquet::errors::ParquetError;
 
 /// The reasons there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -239,6 +240,10 @@ fn carried(error: &DataFusionError) -> Option<QueryError> {
             _ => None,
         },
         DataFusionError::IoError(inner) => inner.get_ref().and_then(boxed),
+        DataFusionError::ParquetError(inner) => match inner.as_ref() {
+            ParquetError::External(inner) => boxed(inner.as_ref()),
+            _ => None,
+        },
         _ => None,
     }
 }

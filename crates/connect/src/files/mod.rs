@@ -23,6 +23,7 @@ use crate::settings::Settings;
 use crate::source::{BatchStream, Relation, Scan, Source, Tested};
 
 mod cells;
+mod content;
 mod csv;
 mod excel;
 mod infer;
@@ -37,6 +38,7 @@ mod thrift;
 mod xls;
 mod xml;
 
+pub use content::ParquetContent;
 pub(crate) use infer::{Inferred, Kind, days, microseconds, schema as schema_of, type_name};
 use spool::Spooled;
 
@@ -66,6 +68,10 @@ pub(crate) trait Format: Send + Sync {
     fn read(&self, table: usize, columns: &[usize], sink: &mut Sink) -> Result<(), SourceError>;
     /// The kinds of a table's columns; none where the file has types of its own.
     fn kinds(&self, _table: usize) -> Option<&[Kind]> {
+        None
+    }
+    /// The file itself, if it is one of Parquet that may be read by row groups.
+    fn content(&self) -> Option<Arc<ParquetContent>> {
         None
     }
     /// Gives columns kinds that hold more than they need, so that several files have the same.
@@ -284,6 +290,11 @@ impl Source for Files {
 
     fn skips(&self) -> bool {
         self.format.skips()
+    }
+
+    fn parquet(&self, relation: &Relation) -> Option<Arc<ParquetContent>> {
+        self.table(relation).ok()?;
+        self.format.content()
     }
 
     async fn scan(&self, request: Scan) -> Result<BatchStream, SourceError> {

@@ -12,6 +12,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::content::ParquetContent;
 use super::pages::{Measured, look_at_footer};
 use super::skip::Group;
 use super::spool::Spooled;
@@ -24,6 +25,8 @@ pub(super) struct Parquet {
     file: Chunks,
     metadata: ArrowReaderMetadata,
     tables: Vec<FileTable>,
+    /// The same for readers of whole row groups, if it is here and may be read so.
+    content: Option<Arc<ParquetContent>>,
 }
 
 impl Parquet {
@@ -37,8 +40,10 @@ impl Parquet {
         if &head == b"PARE" {
             return Err(SourceError::query("The Parquet file is encrypted."));
         }
-        let name = file.table.clone();
-        Self::of(name, Chunks::Here(Arc::new(file)))
+        let (name, file) = (file.table.clone(), Arc::new(file));
+        let mut parquet = Self::of(name, Chunks::Here(Arc::clone(&file)))?;
+        parquet.content = ParquetContent::of(file, &parquet.metadata).map(Arc::new);
+        Ok(parquet)
     }
 
     /// A file elsewhere, of which the end is read now and columns when they are asked for.
@@ -66,7 +71,7 @@ impl Parquet {
         });
         let schema = Arc::new(Schema::new(named.collect::<Vec<_>>()));
         let table = FileTable { name, schema, rows: Some(rows) };
-        Ok(Self { file, metadata, tables: vec![table] })
+        Ok(Self { file, metadata, tables: vec![table], content: None })
     }
 }
 
@@ -88,7 +93,7 @@ pub(super) fn failed(error: &ParquetError) -> SourceError {
 
 /// The file at places of its own: handles that share a position would disturb each other.
 #[derive(Clone)]
-enum Chunks {
+pub(super) enum Chunks {
     Here(Arc<Spooled>),
     Elsewhere(Arc<dyn Ranges>),
 }
@@ -181,6 +186,10 @@ impl Format for Parquet {
 
     fn skips(&self) -> bool {
         true
+    }
+
+    fn content(&self) -> Option<Arc<ParquetContent>> {
+        self.content.clone()
     }
 
     fn read(&self, _: usize, columns: &[usize], sink: &mut Sink) -> Result<(), SourceError> {

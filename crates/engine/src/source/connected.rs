@@ -74,7 +74,7 @@ impl Connected {
 }
 
 /// What a source said is for the operator alone: it may quote rows.
-fn unavailable(error: &SourceError) -> QueryError {
+pub(super) fn unavailable(error: &SourceError) -> QueryError {
     tracing::warn!(code = %error.code, detail = %error.detail, "a data source failed under a query");
     match error.code {
         ErrorCode::Timeout => QueryError::time(),

@@ -12,6 +12,7 @@ mod messages;
 mod mutations;
 mod names;
 mod oracle;
+mod parquet;
 mod plain;
 mod refused;
 mod servers;
