@@ -28,6 +28,7 @@ mod csv;
 mod excel;
 mod infer;
 mod json;
+mod mended;
 mod ods;
 mod pages;
 mod parquet;

@@ -13,6 +13,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::content::ParquetContent;
+use super::mended::mended;
 use super::pages::{Measured, look_at_footer};
 use super::skip::Group;
 use super::spool::Spooled;
@@ -56,8 +57,8 @@ impl Parquet {
 
     fn of(name: String, file: Chunks) -> Result<Self, SourceError> {
         look_at_footer(&file)?;
-        let metadata =
-            ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|error| failed(&error))?;
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).and_then(mended);
+        let metadata = metadata.map_err(|error| failed(&error))?;
         let rows = metadata.metadata().file_metadata().num_rows();
         let schema = metadata.schema();
         if schema.fields().len() > MOST_COLUMNS {

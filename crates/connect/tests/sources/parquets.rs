@@ -1,10 +1,10 @@
-//! Parquet files: nested, cut off, altered, encrypted.
+//! Parquet files: nested, with moments of every year, cut off, altered, encrypted.
 
 use std::sync::Arc;
 
 use arrow_array::builder::{Int64Builder, ListBuilder, MapBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
 use arrow_array::{
     Array, ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray, StructArray,
 };
@@ -13,6 +13,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{StreamExt, TryStreamExt};
 use parquet::arrow::ArrowWriter;
+use parquet::data_type::{Int96, Int96Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use tidegate_connect::{
     ErrorCode, Filter, Literal, Operator, Relation, Scan, Source, SourceError, SourceType, open,
 };
@@ -84,6 +88,44 @@ async fn nested_types_are_read_as_they_are() {
     let first = tags.value(0);
     let first = first.as_string::<i32>();
     assert_eq!((first.value(0), first.is_null(1), tags.is_null(1)), ("a", true, true));
+}
+
+/// A moment in the 96 bits of Impala, Hive and Spark: the nanoseconds of the day, and the day, of which 1970 began with the 2,440,588th.
+fn moment(day: i64, nanoseconds: u64) -> Int96 {
+    let mut moment = Int96::new();
+    let day = u32::try_from(day + 2_440_588).unwrap();
+    moment.set_data((nanoseconds & 0xffff_ffff) as u32, (nanoseconds >> 32) as u32, day);
+    moment
+}
+
+// As nanoseconds since 1970 they wrap around: the last day of 9999 was one of 1816.
+#[tokio::test]
+async fn moments_of_96_bits_are_of_every_year() {
+    let schema = "message m { required int96 at; \
+                  required group all (LIST) { repeated group list { required int96 element; } } }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let properties = Arc::new(WriterProperties::builder().build());
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
+    let moments = [moment(-719_162, 0), moment(0, 1_999), moment(2_932_896, 86_399_999_999_000)];
+    let mut group = writer.next_row_group().unwrap();
+    // By itself, and as a list of one.
+    for (definition, repetition) in [(None, None), (Some([1; 3]), Some([0; 3]))] {
+        let mut column = group.next_column().unwrap().unwrap();
+        let (definition, repetition) =
+            (definition.as_ref().map(<[i16; 3]>::as_slice), repetition.as_ref().map(<[i16; 3]>::as_slice));
+        column.typed::<Int96Type>().write_batch(&moments, definition, repetition).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    let bytes = writer.into_inner().unwrap();
+    let source = open(settings(SourceType::Parquet, bytes), &here()).await.unwrap();
+    let stream = source.scan(Scan::all(Relation::new("main", "data.v1"))).await.unwrap();
+    let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
+    let expected = [-62_135_596_800_000_000, 1, 253_402_300_799_999_999];
+    let at = batches[0].column(0).as_primitive::<TimestampMicrosecondType>();
+    assert_eq!(at.values().to_vec(), expected);
+    let all = batches[0].column(1).as_list::<i32>();
+    assert_eq!(all.values().as_primitive::<TimestampMicrosecondType>().values().to_vec(), expected);
 }
 
 #[tokio::test]
