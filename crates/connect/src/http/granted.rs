@@ -99,12 +99,7 @@ impl Grant {
         if let Some(token) = fresh.as_ref().and_then(Fresh::usable) {
             return Ok(token.to_owned());
         }
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials");
-        if let Some(scope) = &self.scope {
-            form.append_pair("scope", scope);
-        }
-        let body = Some(("application/x-www-form-urlencoded", form.finish().into_bytes()));
+        let body = Some(("application/x-www-form-urlencoded", self.form().into_bytes()));
         let request = Request { method: Method::POST, url: self.tokens.clone(), body, headers: Vec::new() };
         let answer = client.send(request.with("authorization", self.basic.expose())).await;
         let answer = answer.map_err(|mut error| {
@@ -126,6 +121,16 @@ impl Grant {
         let life = answer.get("expires_in").and_then(Value::as_u64).unwrap_or(LIFE);
         *fresh = Some(Fresh::new(token.clone(), Duration::from_secs(life)));
         Ok(token)
+    }
+
+    /// What a token is asked for with.
+    fn form(&self) -> String {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "client_credentials");
+        if let Some(scope) = &self.scope {
+            form.append_pair("scope", scope);
+        }
+        form.finish()
     }
 
     /// Uses a token no more.
