@@ -57,11 +57,11 @@ impl Prompts {
             execution.query_status = progress.query;
         }
         execution.preview = self.preview(actor, &execution).await?;
-        // Made of rows, so it is shown with them and not kept.
-        execution.chart = execution
-            .preview
-            .as_ref()
-            .and_then(|rows| self.ports.planner.chart(&execution.question, &execution.columns, rows.get()));
+        // Made of rows, so it is shown with them and not kept. Of the first rows of many it would be another picture.
+        execution.chart =
+            execution.preview.as_ref().filter(|rows| is_whole(rows, execution.rows_returned)).and_then(
+                |rows| self.ports.planner.chart(&execution.question, &execution.columns, rows.get()),
+            );
         Ok(execution)
     }
 
@@ -117,4 +117,10 @@ impl Prompts {
         let wanted = Wanted { prompt: Some(number), ..wanted };
         Ok(unit.prompt_executions().page(person, &wanted).await?)
     }
+}
+
+/// Whether the rows that are shown are all that there were.
+fn is_whole(rows: &RawValue, returned: Option<i64>) -> bool {
+    let shown: Result<Vec<&RawValue>, _> = serde_json::from_str(rows.get());
+    shown.is_ok_and(|shown| i64::try_from(shown.len()).ok() == returned)
 }

@@ -93,24 +93,24 @@ async fn asks_back(app: &TestApp, who: &Person, source: i64, question: &str, mes
 }
 
 /// Files beside a database of the test, which goes with them.
-struct Files {
+pub(super) struct Files {
     objects: Arc<TestFiles>,
     database: TestDatabase,
 }
 
 impl Files {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let database = TestDatabase::empty(Engine::Sqlite).await;
         // Opening it makes the file.
         database.open().await.close().await;
         Self { objects: Arc::new(TestFiles::default()), database }
     }
 
-    async fn app(&self, engine: Engine) -> TestApp {
+    pub(super) async fn app(&self, engine: Engine) -> TestApp {
         builder(engine).source_files(self.objects.clone()).start().await
     }
 
-    async fn csv(&self, app: &TestApp, who: &Person, name: &str, content: &str) -> i64 {
+    pub(super) async fn csv(&self, app: &TestApp, who: &Person, name: &str, content: &str) -> i64 {
         let file = self.database.sqlite_file().with_file_name(format!("{name}.csv"));
         std::fs::write(&file, content).unwrap();
         let object = format!("organizations/1/files/1/{name}.csv");
