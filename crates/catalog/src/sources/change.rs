@@ -117,7 +117,7 @@ fn reaches_otherwise(before: &DataSource, after: &DataSource) -> bool {
 }
 
 /// Options of drivers that say where a source is, or how sure it is that it is the one.
-const PLACES: [&str; 6] = ["url", "endpoint", "tls", "ssl_mode", "ssl_ca", "ssl_server_name"];
+const PLACES: [&str; 7] = ["url", "endpoint", "token_url", "tls", "ssl_mode", "ssl_ca", "ssl_server_name"];
 
 /// Whether what is stored of its secrets would be sent to another server, or be seen on the way. Credentials are in no answer; who could
 /// have them sent to a server of their own would have them all the same.

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::client::{self, Client, Request};
+use super::client::{self, Request};
+use super::oauth::Api;
 use super::{at_path, elements, json_body, nothing_at, text_at};
 use crate::error::{SourceError, quoted};
 use crate::network::NetworkPolicy;
@@ -15,7 +16,7 @@ const MOST_PAGES: usize = 10_000;
 
 /// A GraphQL endpoint and the query asked of it.
 pub(crate) struct Graphql {
-    client: Client,
+    api: Api,
     url: Url,
     query: String,
     variables: Map<String, Value>,
@@ -41,7 +42,7 @@ impl Graphql {
         let page_info = settings.option("page_info_path")?.map(str::to_owned);
         let variable = settings.option("cursor_variable")?.unwrap_or("after").to_owned();
         Ok(Self {
-            client: Client::open(settings, policy, headers).await?,
+            api: Api::open(settings, policy, &url, headers).await?,
             url,
             query,
             variables: settings
@@ -58,7 +59,7 @@ impl Graphql {
 
     async fn ask(&self, query: &str, variables: &Map<String, Value>) -> Result<String, SourceError> {
         let body = json!({ "query": query, "variables": variables });
-        let answer = self.client.send(Request::post(self.url.clone(), &body)).await?;
+        let answer = self.api.send(Request::post(self.url.clone(), &body)).await?;
         let body = json_body(&answer.body)?;
         if let Some(errors) = at_path(body, "errors")?.filter(|errors| *errors != "null") {
             let count = elements(errors)?.len();
@@ -132,7 +133,7 @@ impl Fetcher for Graphql {
     }
 
     fn tunnel(&self) -> Option<&crate::ssh::Tunnel> {
-        self.client.dialer.tunnel().map(AsRef::as_ref)
+        self.api.client.dialer.tunnel().map(AsRef::as_ref)
     }
 }
 

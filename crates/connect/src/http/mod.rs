@@ -21,6 +21,7 @@ pub(crate) mod graphql;
 pub(crate) mod jwt;
 pub(crate) mod lines;
 pub(crate) mod neo4j;
+pub(crate) mod oauth;
 pub(crate) mod oracle;
 pub(crate) mod pubsub;
 pub(crate) mod rest;

@@ -5,7 +5,8 @@ use hyper::header::LINK;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::client::{self, Client, Request, Response};
+use super::client::{self, Request, Response};
+use super::oauth::Api;
 use super::{at_path, elements, json_body, nothing_at, text_at};
 use crate::error::{ErrorCode, SourceError, quoted};
 use crate::gate;
@@ -18,7 +19,7 @@ const MOST_PAGES: usize = 10_000;
 
 /// A REST API.
 pub(crate) struct Rest {
-    client: Client,
+    api: Api,
     url: Url,
     method: Method,
     body: Option<Value>,
@@ -79,12 +80,12 @@ impl Rest {
         };
         let mut headers = client::sign_in(&settings.credentials, settings.option("api_key_header")?)?;
         headers.insert(hyper::header::ACCEPT, hyper::header::HeaderValue::from_static("application/json"));
-        let client = Client::open(settings, policy, headers).await?;
+        let api = Api::open(settings, policy, &url, headers).await?;
         let last =
             url.path_segments().and_then(|mut parts| parts.rfind(|part| !part.is_empty())).unwrap_or("rows");
         let table = settings.option("table_name")?.unwrap_or(last).to_owned();
         Ok(Self {
-            client,
+            api,
             method,
             body: settings.metadata.get("body").cloned(),
             rows_path: settings.option("rows_path")?.unwrap_or_default().to_owned(),
@@ -100,7 +101,7 @@ impl Rest {
             None => Request::get(url),
         };
         request.method = self.method.clone();
-        self.client.send(request).await
+        self.api.send(request).await
     }
 
     /// The URL of the page after one: `None` when there is none.
@@ -206,7 +207,7 @@ impl Fetcher for Rest {
     }
 
     fn tunnel(&self) -> Option<&crate::ssh::Tunnel> {
-        self.client.dialer.tunnel().map(AsRef::as_ref)
+        self.api.client.dialer.tunnel().map(AsRef::as_ref)
     }
 }
 
