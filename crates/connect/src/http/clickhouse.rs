@@ -274,6 +274,7 @@ impl Warehouse for Clickhouse {
             // 1 would forbid the settings below; 2 forbids all writes, and to change this one.
             .append_pair("readonly", "2")
             .append_pair("output_format_json_quote_64bit_integers", "0")
+            .append_pair("date_time_output_format", "simple")
             // The query ends when its connection does.
             .append_pair("cancel_http_readonly_queries_on_client_close", "1");
         for (index, value) in statement.parameters.iter().enumerate() {
