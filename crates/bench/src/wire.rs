@@ -95,6 +95,26 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// Sends a request, and waits until the body of its answer has these bytes. The rest is not read, so that the connection is of no use
+    /// after it.
+    pub(crate) async fn call_until(&mut self, request: &[u8], status: u16, mark: &[u8]) -> Result<()> {
+        self.stream.write_all(request).await?;
+        self.inbox.clear();
+        loop {
+            if self.stream.read_buf(&mut self.inbox).await? == 0 {
+                return Err("the server closed the connection".into());
+            }
+            let Some((answered, head, _)) = head_of(&self.inbox)? else { continue };
+            let body = self.inbox.get(head..).unwrap_or_default();
+            Answer { status: answered, head: &[], body }.expect(status)?;
+            if body.windows(mark.len()).any(|part| part == mark) {
+                return Ok(());
+            }
+        }
+    }
+}
+
 /// How long a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Length {

@@ -11,8 +11,8 @@ use tidegate_catalog::schemas::read::{StoredColumn, StoredTable};
 use tidegate_catalog::sources::{DataSource, SourceRefusal};
 use tidegate_domain::{Permission, Timestamp};
 use tidegate_engine::{
-    Code, Connected, Decision, Decisions, GovernedRelation, Pushed, QueryError, RelationName, Relations,
-    describe,
+    Code, Decision, Decisions, GovernedRelation, Pushed, QueryError, RelationName, Relations, Rows, describe,
+    open_rows,
 };
 use tidegate_kernel::fault::Refused;
 use tidegate_kernel::{Fault, Kernel, Member, Reader};
@@ -200,7 +200,7 @@ impl PersonRelations {
         Some(Known { name, relation, table, resolved })
     }
 
-    async fn opened(&self, known: &Known) -> Result<Connected, QueryError> {
+    async fn opened(&self, known: &Known) -> Result<Arc<dyn Rows>, QueryError> {
         let unavailable = || QueryError::new(Code::SourceUnavailable, "A data source does not answer.");
         let KnownRelation { source, schema, table, .. } = &known.relation;
         let open = match self.catalog.open_data_source(&self.reader, *source).await {
@@ -216,7 +216,18 @@ impl PersonRelations {
         };
         let relation = tidegate_connect::Relation { schema: schema.clone(), table: table.clone() };
         let estimate = known.table.row_count.and_then(|count| u64::try_from(count).ok());
-        Connected::open(open, relation, estimate).await
+        open_rows(open, relation, estimate).await
+    }
+
+    /// The same within the time that policies give a query. The engine learns of their limits only when a relation is open, and a source that
+    /// does not answer is none then.
+    async fn opened_in_time(&self, known: &Known) -> Result<Connected, QueryError> {
+        let Some(seconds) = known.resolved.limits.max_execution_time_seconds else {
+            return self.opened(known).await;
+        };
+        let opened = tokio::time::timeout(Duration::from_secs(seconds.value), self.opened(known));
+        let too_late = || QueryError::new(Code::LimitTime, "The query was not done in time.");
+        opened.await.unwrap_or_else(|_| Err(too_late()))
     }
 
     /// Refuses a query beyond a number of a policy. Others may begin meanwhile, here and on other nodes: those that began before this one
@@ -307,9 +318,9 @@ impl Relations for PersonRelations {
         let Some(known) = known.and_then(|all| all.iter().find(|known| known.name == *name)) else {
             return Ok(None);
         };
-        let rows = self.opened(known).await?;
+        let rows = self.opened_in_time(known).await?;
         // With the columns and types that it has now.
-        let schema = tidegate_engine::Rows::schema(&rows);
+        let schema = rows.schema();
         let KnownRelation { source, workspace, schema: schema_name, table, .. } = &known.relation;
         let relation = describe(*source, schema_name.as_deref(), table, &schema);
         let resolved = self.governance.resolve(&relation, Some(*workspace), self.kernel.now());
@@ -318,7 +329,7 @@ impl Relations for PersonRelations {
         }
         let governance = Arc::clone(&self.governance);
         Ok(Some(GovernedRelation {
-            rows: Arc::new(rows),
+            rows,
             resolved: Arc::new(resolved),
             hash: Arc::new(move |value: &[u8]| governance.hash(value)),
         }))

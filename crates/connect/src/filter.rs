@@ -37,6 +37,18 @@ impl Operator {
         }
     }
 
+    /// The one that holds where this one does not.
+    pub(crate) fn opposite(self) -> Self {
+        match self {
+            Self::Eq => Self::NotEq,
+            Self::NotEq => Self::Eq,
+            Self::Lt => Self::GtEq,
+            Self::LtEq => Self::Gt,
+            Self::Gt => Self::LtEq,
+            Self::GtEq => Self::Lt,
+        }
+    }
+
     /// Whether it compares for order.
     pub fn is_range(self) -> bool {
         !matches!(self, Self::Eq | Self::NotEq)

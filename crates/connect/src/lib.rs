@@ -33,15 +33,19 @@ mod source;
 mod sqlite;
 mod ssh;
 mod tds;
+mod truth;
 mod wire;
 
 pub use address::mask_password;
 pub use discovered::{Column, Discovered, ForeignKey, Schema, Table, TableKind};
 pub use error::{ErrorCode, SourceError};
+pub use files::ParquetContent;
 pub use filter::{Filter, Literal, Operator};
 pub use network::NetworkPolicy;
 pub use open::open;
-pub use registry::{Evaluates, Family, SourceType, Tested as HowTested, TypeInfo, UnknownType, meant, types};
+pub use registry::{
+    Evaluates, Family, SourceType, Tested as HowTested, TlsUse, TypeInfo, UnknownType, meant, types,
+};
 pub use settings::{
     ConnectionString, Credentials, FileBytes, FileContent, FileSource, Secret, Settings, SshSettings,
 };

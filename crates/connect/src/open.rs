@@ -40,9 +40,11 @@ use crate::wire::server::Server;
 pub async fn open(settings: Settings, network: &NetworkPolicy) -> Result<Arc<dyn Source>, SourceError> {
     match settings.kind {
         SourceType::Postgresql | SourceType::Redshift | SourceType::Cockroachdb => {
-            Ok(Arc::new(Postgres::open(&settings, network).await?))
+            Ok(Arc::new(Server::new(Postgres::open(&settings, network).await?)))
         }
-        SourceType::Mysql | SourceType::Mariadb => Ok(Arc::new(Mysql::open(&settings, network).await?)),
+        SourceType::Mysql | SourceType::Mariadb => {
+            Ok(Arc::new(Server::new(Mysql::open(&settings, network).await?)))
+        }
         SourceType::Sqlserver | SourceType::Synapse => {
             Ok(Arc::new(Server::new(SqlServer::open(&settings, network).await?)))
         }

@@ -25,12 +25,8 @@ impl<C: Send + 'static> Pool<C> {
         Self { idle: Arc::default(), places: Arc::new(Semaphore::new(size as usize)), size }
     }
 
-    /// A place, and with it an idle connection that `usable` accepts, if there is one.
-    pub(crate) async fn take(
-        &self,
-        limit: Duration,
-        usable: impl Fn(&C) -> bool,
-    ) -> Result<(Place<C>, Option<C>), SourceError> {
+    /// A place, and with it an idle connection, if there is one. It may have been closed at the other end.
+    pub(crate) async fn take(&self, limit: Duration) -> Result<(Place<C>, Option<C>), SourceError> {
         let permit = tokio::time::timeout(limit, Arc::clone(&self.places).acquire_owned())
             .await
             .map_err(|_| {
@@ -40,7 +36,7 @@ impl<C: Send + 'static> Pool<C> {
         let place = Place { idle: Arc::clone(&self.idle), _permit: permit };
         let mut idle = lock(&self.idle);
         while let Some((connection, since)) = idle.pop() {
-            if since.elapsed() < IDLE && usable(&connection) {
+            if since.elapsed() < IDLE {
                 return Ok((place, Some(connection)));
             }
         }
@@ -84,20 +80,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_pool_is_bounded_and_forgets_what_lay_idle() {
         let pool = Pool::<u32>::new(1);
-        let (place, none) = pool.take(Duration::from_secs(1), |_| true).await.unwrap();
+        let (place, none) = pool.take(Duration::from_secs(1)).await.unwrap();
         assert!(none.is_none());
         assert_eq!(pool.connections(), Connections { active: 1, idle: 0, size: 1 });
-        let full = pool.take(Duration::from_secs(1), |_| true).await.map(|_| ()).unwrap_err();
+        let full = pool.take(Duration::from_secs(1)).await.map(|_| ()).unwrap_err();
         assert_eq!(full.code, ErrorCode::Timeout);
         place.put(7);
-        let (place, seven) = pool.take(Duration::from_secs(1), |_| true).await.unwrap();
+        let (place, seven) = pool.take(Duration::from_secs(1)).await.unwrap();
         assert_eq!(seven, Some(7));
         place.put(7);
         tokio::time::advance(IDLE).await;
-        let (place, none) = pool.take(Duration::from_secs(1), |_| true).await.unwrap();
+        let (place, none) = pool.take(Duration::from_secs(1)).await.unwrap();
         assert!(none.is_none());
         drop(place);
         pool.close();
-        assert!(pool.take(Duration::from_secs(1), |_| true).await.is_err());
+        assert!(pool.take(Duration::from_secs(1)).await.is_err());
     }
 }

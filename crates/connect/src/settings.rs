@@ -142,15 +142,28 @@ pub struct Credentials {
     pub oauth_token: Option<Secret>,
     pub ssh_private_key: Option<Secret>,
     pub ssh_passphrase: Option<Secret>,
+    /// The private key, in PEM, of the client's certificate in `metadata.ssl_cert`.
+    pub ssl_key: Option<Secret>,
     pub warehouse: Option<Secret>,
     pub role: Option<Secret>,
 }
 
 impl Credentials {
+    /// The private key of the client's certificate. `api_key` was its place before it had one of its own.
+    pub(crate) fn client_key(&self) -> Option<&str> {
+        self.ssl_key.as_ref().or(self.api_key.as_ref()).map(Secret::expose)
+    }
+
     /// Replaces every secret in a text a driver wrote. The user's name stays: operators need it, and it is no secret.
     pub(crate) fn redact(&self, text: &str) -> String {
-        let secrets =
-            [&self.password, &self.api_key, &self.oauth_token, &self.ssh_private_key, &self.ssh_passphrase];
+        let secrets = [
+            &self.password,
+            &self.api_key,
+            &self.oauth_token,
+            &self.ssh_private_key,
+            &self.ssh_passphrase,
+            &self.ssl_key,
+        ];
         let mut clean = text.to_owned();
         for secret in secrets.into_iter().chain([&self.client_secret]).flatten() {
             if !secret.expose().is_empty() {

@@ -1,6 +1,7 @@
 //! What a source can be asked.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use futures_util::Stream;
 
 use crate::discovered::Discovered;
 use crate::error::SourceError;
+use crate::files::ParquetContent;
 use crate::filter::Filter;
 
 /// What a connection test found.
@@ -108,6 +110,16 @@ pub trait Source: Send + Sync {
 
     /// Whether [`Source::scan`] will apply this filter exactly, given the schema of the relation.
     fn evaluates(&self, schema: &Schema, filter: &Filter) -> bool;
+
+    /// Whether [`Source::scan`] leaves out what has no row for which a filter holds, also where it does not apply the filter to rows.
+    fn skips(&self) -> bool {
+        false
+    }
+
+    /// The file of a relation, where it is one of Parquet on this machine of which parts can be read.
+    fn parquet(&self, _: &Relation) -> Option<Arc<ParquetContent>> {
+        None
+    }
 
     /// Starts to read a relation.
     async fn scan(&self, scan: Scan) -> Result<BatchStream, SourceError>;

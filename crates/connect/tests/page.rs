@@ -10,7 +10,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use tidegate_connect::{HowTested, TypeInfo, types};
+use tidegate_connect::{HowTested, TlsUse, TypeInfo, types};
 
 fn tested(info: &TypeInfo) -> String {
     match info.tested {
@@ -55,17 +55,55 @@ fn table() -> String {
     table
 }
 
+/// The ways to TLS: which types have each, `ssl_mode` if nothing is said, and what it may be.
+fn ways_to_tls() -> String {
+    let mut table = String::from(
+        "| Types | TLS | `ssl_mode` if absent | `ssl_mode` | Options |\n|---|---|---|---|---|\n",
+    );
+    fn of(info: &TypeInfo) -> Option<(TlsUse, &'static str)> {
+        info.tls().zip(info.usual_ssl_mode())
+    }
+    let mut ways: Vec<(TlsUse, &str)> = Vec::new();
+    for way in types().iter().filter_map(of) {
+        if !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
+    for way in ways {
+        let all: Vec<&TypeInfo> = types().iter().filter(|info| of(info) == Some(way)).collect();
+        let names: Vec<String> = all.iter().map(|info| format!("`{}`", info.kind)).collect();
+        let options = all[0].options().filter(|name| name.starts_with("ssl_"));
+        let options: Vec<String> = options.map(|name| format!("`{name}`")).collect();
+        let (begins, modes) = match way.0 {
+            TlsUse::Offered => ("if the server says that it has it", "all"),
+            TlsUse::FromTheStart => {
+                ("from the first byte on, or never: the server does not say", "all; `prefer` is `disable`")
+            }
+            TlsUse::Https => ("of addresses with `https://`", "`verify-ca`, `verify-full`"),
+        };
+        let (names, options) = (names.join(", "), options.join(", "));
+        writeln!(table, "| {names} | {begins} | `{}` | {modes} | {options} |", way.1).unwrap();
+    }
+    table
+}
+
+/// A part of the page between two places, as it is and as it should be.
+fn compared(page: &mut String, begin: &str, end: &str, made: &str) {
+    let (before, rest) = page.split_once(begin).unwrap();
+    let (here, after) = rest.split_once(end).unwrap();
+    if std::env::var_os("TIDEGATE_TEST_WRITE").is_none() {
+        assert_eq!(here, made, "write it anew");
+    }
+    *page = format!("{before}{begin}{made}{end}{after}");
+}
+
 #[test]
 fn the_page_of_sources_is_made_of_the_registry() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sources.md");
-    let page = std::fs::read_to_string(&path).unwrap();
-    let (begin, end) = ("a test compares both.\n\n", "\n## Addresses");
-    let (before, rest) = page.split_once(begin).unwrap();
-    let (here, after) = rest.split_once(end).unwrap();
-    let made = table();
+    let mut page = std::fs::read_to_string(&path).unwrap();
+    compared(&mut page, "a test compares both.\n\n", "\n## Addresses", &table());
+    compared(&mut page, "is in the registry, too:\n\n", "\nNo user name", &ways_to_tls());
     if std::env::var_os("TIDEGATE_TEST_WRITE").is_some() {
-        std::fs::write(path, format!("{before}{begin}{made}{end}{after}")).unwrap();
-        return;
+        std::fs::write(path, page).unwrap();
     }
-    assert_eq!(here, made, "write it anew");
 }

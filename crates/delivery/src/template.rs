@@ -88,6 +88,10 @@ pub enum Template {
     RecoveryCodeUsed,
     /// Reports that few backup codes are left: `remaining`, `when` (ISO 8601), `ip`, `link`.
     RecoveryCodesLow,
+    /// Verifies the address for which an account is to be made on the hosted page, where none is made before: `code`, `minutes`.
+    HostedSignUpCode,
+    /// The same mail where the address has an account already: its owner is told so. `link` (the hosted sign-in).
+    AddressInUse,
 }
 
 /// The text messages this program sends. Source: Riven contract, section 1.
@@ -145,7 +149,7 @@ impl Files {
 
 impl Template {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::SignUpCode,
         Self::PasswordReset,
         Self::Invitation,
@@ -170,6 +174,8 @@ impl Template {
         Self::FactorResetConfirmation,
         Self::RecoveryCodeUsed,
         Self::RecoveryCodesLow,
+        Self::HostedSignUpCode,
+        Self::AddressInUse,
     ];
 
     /// The name in file names and in the outbox.
@@ -199,6 +205,8 @@ impl Template {
             Self::FactorResetConfirmation => "factor_reset_confirmation",
             Self::RecoveryCodeUsed => "recovery_code_used",
             Self::RecoveryCodesLow => "recovery_codes_low",
+            Self::HostedSignUpCode => "hosted_sign_up_code",
+            Self::AddressInUse => "address_in_use",
         }
     }
 
@@ -233,7 +241,9 @@ impl Template {
             | Self::FactorResetRequested
             | Self::FactorResetConfirmation
             | Self::RecoveryCodeUsed
-            | Self::RecoveryCodesLow => false,
+            | Self::RecoveryCodesLow
+            | Self::HostedSignUpCode
+            | Self::AddressInUse => false,
         }
     }
 
@@ -263,6 +273,8 @@ impl Template {
             Self::FactorResetConfirmation => built_in!("factor_reset_confirmation"),
             Self::RecoveryCodeUsed => built_in!("recovery_code_used"),
             Self::RecoveryCodesLow => built_in!("recovery_codes_low"),
+            Self::HostedSignUpCode => built_in!("hosted_sign_up_code"),
+            Self::AddressInUse => built_in!("address_in_use"),
         }
     }
 }

@@ -37,6 +37,9 @@ pub struct BrowserSettings {
     #[schemars(with = "u64")]
     #[default(Duration::from_secs(3_600))]
     pub reset_lifetime: Duration,
+    /// Whether people can make an account at /sign-up, once a mailed code has shown that the address is theirs. It needs a mail provider.
+    /// Discovery announces `prompt=create` then.
+    pub sign_up: bool,
     /// Rate limits of the pages.
     pub limits: BrowserLimits,
 }
@@ -69,7 +72,8 @@ pub struct BrowserLimits {
     /// Sign-ins with a passkey that are begun, by client address. The sign-in page begins one when it is opened.
     #[default(Some(Limit::new(100, 300)))]
     pub passkey_challenges_by_ip: Option<Limit>,
-    /// Mails to one address that other callers can cause: codes.
+    /// Mails to one address that other callers can cause: codes. At /sign-up, the answer stays the same beyond this limit, and no mail is
+    /// sent.
     #[default(Some(Limit::new(10, 3_600)))]
     pub mails_by_email: Option<Limit>,
     /// Sign-ins by another identity provider that are begun, by client address.
@@ -78,7 +82,8 @@ pub struct BrowserLimits {
     /// Sign-ins that come back from another identity provider, by client address.
     #[default(Some(Limit::new(30, 300)))]
     pub social_sign_in_by_ip: Option<Limit>,
-    /// Accounts that are made for people who come back from another identity provider, by client address.
+    /// Sign-ups at /sign-up and codes that are sent again for them, and accounts that are made for people who come back from another
+    /// identity provider, by client address.
     #[default(Some(Limit::new(3, 300)))]
     pub sign_up_by_ip: Option<Limit>,
 }

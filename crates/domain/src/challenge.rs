@@ -45,11 +45,13 @@ pub enum Purpose {
     CancelFactorReset,
     /// A reset of the account's second factors may take effect.
     ConfirmFactorReset,
+    /// An account is made for an address: on the hosted page, where none is made before.
+    SignUp,
 }
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::VerifyEmail,
         Self::ChangeEmail,
         Self::AddEmail,
@@ -66,6 +68,7 @@ impl Purpose {
         Self::StepUpByPasskey,
         Self::CancelFactorReset,
         Self::ConfirmFactorReset,
+        Self::SignUp,
     ];
 
     /// The stored value.
@@ -87,6 +90,7 @@ impl Purpose {
             Self::StepUpByPasskey => "step_up_by_passkey",
             Self::CancelFactorReset => "cancel_factor_reset",
             Self::ConfirmFactorReset => "confirm_factor_reset",
+            Self::SignUp => "sign_up",
         }
     }
 
@@ -138,12 +142,30 @@ pub struct Continuation {
     /// The session whose owner proves anew who they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step_up: Option<SessionId>,
+    /// The account that is made once the address is proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_up: Option<PendingSignUp>,
 }
 
 impl Continuation {
     /// With nothing.
-    pub const NOTHING: Self =
-        Self { remember_me: false, invitation: None, sign_in: None, passkey: None, step_up: None };
+    pub const NOTHING: Self = Self {
+        remember_me: false,
+        invitation: None,
+        sign_in: None,
+        passkey: None,
+        step_up: None,
+        sign_up: None,
+    };
+}
+
+/// An account that is made once its address is proven.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingSignUp {
+    /// Shown to people; may be empty.
+    pub display_name: String,
+    /// The hash of its password, sealed for its address; in hexadecimal digits.
+    pub password: String,
 }
 
 /// A passkey that is being registered.

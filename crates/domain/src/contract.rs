@@ -194,7 +194,8 @@ impl CodeLifetimes {
             | Purpose::SignInByPhone
             | Purpose::SecondFactor
             | Purpose::SetUpFactor
-            | Purpose::StepUp => self.verify_email,
+            | Purpose::StepUp
+            | Purpose::SignUp => self.verify_email,
             Purpose::ChangeEmail | Purpose::AddEmail => self.change_email,
             Purpose::ResetPassword => self.reset_password,
             Purpose::RestoreEmail => self.restore_email,

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::DataFusionError;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures_util::{Stream, StreamExt, stream};
@@ -17,11 +18,14 @@ use tokio::task::JoinHandle;
 use crate::admission::Place;
 use crate::cancel::Stop;
 use crate::decision::Decisions;
-use crate::engine::Engine;
-use crate::error::{Code, Phase, QueryError, classify};
+use crate::engine::{Engine, Prepared};
+use crate::error::{Code, Phase, QueryError, classify, is_out_of_memory};
 use crate::explain;
+use crate::joins::Joins;
 use crate::options::Limits;
+use crate::pool::Ended;
 use crate::relation::RelationName;
+use crate::session::Planned;
 use crate::table::GovernedTable;
 
 /// Batches that wait for whoever takes them. A slow reader slows the query down.
@@ -55,6 +59,8 @@ pub(crate) struct Rows {
     pub(crate) schema: SchemaRef,
     /// Why values fail, where that is in the query's own text.
     pub(crate) constant: Option<String>,
+    /// What it is planned from again, where that may help.
+    pub(crate) again: Option<Again>,
     pub(crate) records: Arc<Records>,
     pub(crate) place: Arc<Place>,
 }
@@ -176,29 +182,76 @@ impl Receiving {
     }
 }
 
+/// A query whose join did not fit into memory, to be planned once more with its joins on the disk.
+pub(crate) struct Again {
+    pub(crate) prepared: Prepared,
+    /// The end of the memory of the first plan.
+    pub(crate) ended: Ended,
+}
+
+impl Again {
+    /// The second plan. Where there is none, what the first one ended with is told.
+    async fn plan(self, titles: &Schema) -> Option<Planned> {
+        // Both together would hold more than the query may.
+        self.ended.wait().await;
+        tracing::debug!("a join does not fit into memory and goes to the disk");
+        let planned = self.prepared.plan(Joins::OnDisk).await.ok()?;
+        (planned.schema.as_ref() == titles).then_some(planned)
+    }
+}
+
+/// Why no more rows come.
+struct Failure {
+    error: DataFusionError,
+    /// Whether rows came before.
+    after_rows: bool,
+}
+
 /// Runs on the engine's runtime, and keeps the query's place as long as it does.
 async fn run(rows: Rows, give: mpsc::Sender<Result<RecordBatch, QueryError>>) {
-    let failed = |error| explain::told(classify(&error, Phase::Running), rows.constant.as_deref());
-    let mut batches = match execute_stream(rows.plan, rows.context) {
+    let Rows { plan, context, schema, constant, again, records, place } = rows;
+    let mut failure = pass(plan, context, &schema, &give).await.err();
+    // Rows that were given cannot be taken back, and would come a second time.
+    let retried =
+        failure.as_ref().is_some_and(|failure| !failure.after_rows && is_out_of_memory(&failure.error));
+    if let Some(again) = again.filter(|_| retried)
+        && let Some(Planned { plan, context, .. }) = again.plan(&schema).await
+    {
+        failure = pass(plan, context, &schema, &give).await.err();
+    }
+    if let Some(Failure { error, .. }) = failure {
+        let told = explain::told(classify(&error, Phase::Running), constant.as_deref());
+        let _ = give.send(Err(told)).await;
+    }
+    drop(records);
+    drop(place);
+}
+
+/// Gives the rows of a plan until nobody takes them.
+async fn pass(
+    plan: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+    titles: &Schema,
+    give: &mpsc::Sender<Result<RecordBatch, QueryError>>,
+) -> Result<(), Failure> {
+    let mut after_rows = false;
+    let mut batches = match execute_stream(plan, context) {
         Ok(batches) => batches,
-        Err(error) => {
-            let _ = give.send(Err(failed(error))).await;
-            return;
-        }
+        Err(error) => return Err(Failure { error, after_rows }),
     };
     while let Some(batch) = batches.next().await {
-        let (batch, last) = match batch {
+        let batch = match batch {
             Ok(batch) if batch.num_rows() == 0 => continue,
-            Ok(batch) => (titled(batch, &rows.schema), false),
-            Err(error) => (Err(failed(error)), true),
+            Ok(batch) => titled(batch, titles).map_err(DataFusionError::from),
+            Err(error) => Err(error),
         };
-        if give.send(batch).await.is_err() || last {
+        let batch = batch.map_err(|error| Failure { error, after_rows })?;
+        after_rows = true;
+        if give.send(Ok(batch)).await.is_err() {
             break;
         }
     }
-    drop(batches);
-    drop(rows.records);
-    drop(rows.place);
+    Ok(())
 }
 
 /// The same rows, under the titles of their columns.

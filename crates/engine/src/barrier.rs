@@ -1,6 +1,7 @@
 //! The barrier: to everything above it a relation without insides. It has no children, so that no rule can move anything into it or
 //! out of it, and what crosses it crosses by the code of this file.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,22 +13,21 @@ use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::arrow::record_batch::RecordBatchOptions;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, Statistics};
+use datafusion::common::{ColumnStatistics, Result, Statistics};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::{Column, DynamicFilterPhysicalExpr};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::filter::FilterExecBuilder;
 use datafusion::physical_plan::filter_pushdown::{
-    ChildFilterPushdownResult, ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation,
-    PushedDown,
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation, PushedDown,
 };
 use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
-    ReplaceChildrenOptions, StatisticsArgs, apply_expression_roots,
+    ReplaceChildrenOptions, StatisticsArgs, StatisticsContext, apply_expression_roots,
 };
 use futures_util::{Stream, StreamExt};
 use tidegate_policy::MaskedBy;
@@ -36,6 +36,7 @@ use crate::decision::Tally;
 use crate::error::QueryError;
 use crate::mask::{self, Hasher};
 use crate::mutation::{Protection, Without};
+use crate::shown::shown;
 use crate::table::Seal;
 
 /// A column that leaves the barrier.
@@ -43,7 +44,7 @@ use crate::table::Seal;
 pub(crate) struct Output {
     /// Its name and type outside.
     pub(crate) field: Field,
-    /// Its place inside.
+    /// Its place among the columns that are read.
     pub(crate) inner: usize,
     /// What is put over it.
     pub(crate) mask: Option<MaskedBy>,
@@ -58,6 +59,11 @@ impl Crossing {
         self.0.push(Output { field, inner, mask });
     }
 
+    /// The places inside of what leaves, each once, in order.
+    fn kept(&self) -> Vec<usize> {
+        self.0.iter().map(|output| output.inner).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     fn schema(&self) -> SchemaRef {
         Arc::new(Schema::new(self.0.iter().map(|output| output.field.clone()).collect::<Vec<_>>()))
     }
@@ -69,9 +75,18 @@ pub(crate) struct Settings {
     limit: Option<usize>,
     /// Rows of the source, rounded up.
     estimate: Option<usize>,
+    /// Whether no row is hidden, and the optimizer may know what the source says of unmasked columns.
+    is_told: bool,
     hash: Hasher,
     tally: Arc<Tally>,
     without: Without,
+}
+
+impl Settings {
+    /// Whether no row is hidden, and the optimizer may know what the source says of unmasked columns.
+    pub(crate) fn told(self, is_told: bool) -> Self {
+        Self { is_told, ..self }
+    }
 }
 
 /// A governed relation in a physical plan.
@@ -83,8 +98,10 @@ pub(crate) struct SecureBarrierExec {
     dynamic: Vec<Arc<dyn PhysicalExpr>>,
     /// The policy's filter and leak-proof conditions, on the columns of `leaf`.
     predicate: Option<Arc<dyn PhysicalExpr>>,
-    /// What is run: `leaf`, filtered.
+    /// What is run: `leaf`, filtered, without what conditions alone read.
     inner: Arc<dyn ExecutionPlan>,
+    /// Where in `inner` each column is that leaves.
+    places: Vec<usize>,
     crossing: Crossing,
     settings: Settings,
     properties: Arc<PlanProperties>,
@@ -107,6 +124,7 @@ impl SecureBarrierExec {
         Settings {
             limit,
             estimate,
+            is_told: false,
             hash: Arc::clone(hash),
             tally: Arc::clone(tally),
             without: without.clone(),
@@ -140,8 +158,18 @@ impl SecureBarrierExec {
         if let Some(limit) = settings.limit.filter(|_| settings.without.is(Protection::LimitAboveFilter)) {
             inner = Arc::new(LocalLimitExec::new(inner, limit));
         }
+        let mut places: Vec<usize> = crossing.0.iter().map(|output| output.inner).collect();
         if let Some(predicate) = &predicate {
-            inner = Arc::new(FilterExec::try_new(Arc::clone(predicate), inner)?);
+            let mut filter = FilterExecBuilder::new(Arc::clone(predicate), inner);
+            // Rows without columns have those that conditions read.
+            let kept = crossing.kept();
+            if !kept.is_empty() {
+                for place in &mut places {
+                    *place = kept.binary_search(place).map_err(|_| QueryError::denied())?;
+                }
+                filter = filter.apply_projection(Some(kept))?;
+            }
+            inner = Arc::new(filter.build()?);
         }
         let properties = PlanProperties::new(
             EquivalenceProperties::new(crossing.schema()),
@@ -158,6 +186,7 @@ impl SecureBarrierExec {
             dynamic,
             predicate,
             inner,
+            places,
             crossing,
             settings,
             properties: Arc::new(properties),
@@ -184,13 +213,37 @@ impl SecureBarrierExec {
         &self.crossing.0
     }
 
+    /// The place of each of them in what is run inside.
+    pub(crate) fn places(&self) -> &[usize] {
+        &self.places
+    }
+
     /// For a test: what would run without a barrier, raw.
     pub(crate) fn taken_away(&self) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns = self.crossing.0.iter().map(|output| {
-            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(output.field.name(), output.inner));
+        let columns = self.crossing.0.iter().zip(&self.places).map(|(output, place)| {
+            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(output.field.name(), *place));
             (column, output.field.name().clone())
         });
         Ok(Arc::new(ProjectionExec::try_new(columns.collect::<Vec<_>>(), Arc::clone(&self.inner))?))
+    }
+
+    /// What the source says of the rows that leave, where none is hidden: after the person's own conditions, and nothing of what is
+    /// masked. It is an estimate: no answer is made of it. None where the source says nothing.
+    fn told(&self) -> Option<Statistics> {
+        if !self.settings.is_told {
+            return None;
+        }
+        // The context that asks does not go into a barrier.
+        let inside = StatisticsContext::new().compute(self.inner.as_ref(), &StatisticsArgs::new());
+        let inside = inside.ok().filter(|inside| inside.num_rows != Precision::Absent)?;
+        let outputs = self.crossing.0.iter().zip(&self.places);
+        let columns = outputs.map(|(output, place)| match &output.mask {
+            None => inside.column_statistics.get(*place).cloned().unwrap_or_default(),
+            Some(_) => ColumnStatistics::new_unknown(),
+        });
+        let (num_rows, total_byte_size) = (inside.num_rows, inside.total_byte_size);
+        let told = Statistics { num_rows, total_byte_size, column_statistics: columns.collect() };
+        Some(told.to_inexact())
     }
 
     /// A dynamic filter of a join or a TopK, on the columns inside; none where it must not cross.
@@ -227,25 +280,6 @@ impl SecureBarrierExec {
             .data()?;
         Ok(Some(moved).filter(|_| !lost))
     }
-}
-
-/// The leaf after it was shown a condition, of which it may skip what cannot be true. What it says about it is not asked: the condition
-/// is applied above all the same.
-fn shown(
-    leaf: &Arc<dyn ExecutionPlan>,
-    condition: &Arc<dyn PhysicalExpr>,
-    phase: FilterPushdownPhase,
-    config: &ConfigOptions,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    let asked = ChildPushdownResult {
-        parent_filters: vec![ChildFilterPushdownResult {
-            filter: Arc::clone(condition),
-            child_results: Vec::new(),
-        }],
-        self_filters: Vec::new(),
-    };
-    let answer = leaf.handle_child_pushdown_result(phase, asked, config)?;
-    Ok(answer.updated_node.unwrap_or_else(|| Arc::clone(leaf)))
 }
 
 impl fmt::Debug for SecureBarrierExec {
@@ -301,6 +335,7 @@ impl ExecutionPlan for SecureBarrierExec {
         Ok(Box::pin(Crossed {
             rows: self.inner.execute(partition, context)?,
             outputs: self.crossing.0.clone(),
+            places: self.places.clone(),
             schema: self.schema(),
             hash: Arc::clone(&self.settings.hash),
             tally: Arc::clone(&self.settings.tally),
@@ -318,7 +353,10 @@ impl ExecutionPlan for SecureBarrierExec {
             (Some(rows), None) if self.settings.without.is(Protection::Statistics) => {
                 unknown.with_num_rows(Precision::Exact(rows))
             }
-            (Some(rows), None) => unknown.with_num_rows(Precision::Inexact(rows)),
+            (Some(rows), None) => match self.told() {
+                Some(told) => told,
+                None => unknown.with_num_rows(Precision::Inexact(rows)),
+            },
             _ => unknown,
         }))
     }
@@ -367,6 +405,7 @@ impl ExecutionPlan for SecureBarrierExec {
 struct Crossed {
     rows: SendableRecordBatchStream,
     outputs: Vec<Output>,
+    places: Vec<usize>,
     schema: SchemaRef,
     hash: Hasher,
     tally: Arc<Tally>,
@@ -376,14 +415,15 @@ struct Crossed {
 
 impl Crossed {
     fn masked(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let outputs = self.outputs.iter().zip(&self.places);
         let columns =
-            self.outputs.iter().map(|output| self.column(output, batch)).collect::<Result<Vec<_>>>()?;
+            outputs.map(|(output, place)| self.column(output, *place, batch)).collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
     }
 
-    fn column(&self, output: &Output, batch: &RecordBatch) -> Result<ArrayRef> {
-        let raw = batch.columns().get(output.inner).ok_or_else(QueryError::denied)?;
+    fn column(&self, output: &Output, place: usize, batch: &RecordBatch) -> Result<ArrayRef> {
+        let raw = batch.columns().get(place).ok_or_else(QueryError::denied)?;
         let column = match &output.mask {
             Some(masked) => mask::apply(masked, raw, &self.hash)?,
             None => Arc::clone(raw),

@@ -24,6 +24,8 @@ use datafusion::physical_plan::{
 };
 use futures_util::{Stream, StreamExt};
 
+use crate::joins::BucketJoinExec;
+
 /// Rows that are paired with all others before the thread is given back.
 const PIECE: usize = 128;
 
@@ -37,7 +39,9 @@ impl PhysicalOptimizerRule for Cooperate {
             let pairs_all = node.is::<CrossJoinExec>()
                 || node.is::<NestedLoopJoinExec>()
                 || node.is::<PiecewiseMergeJoinExec>();
-            if !pairs_all && !node.is::<HashJoinExec>() && !node.is::<SortMergeJoinExec>() {
+            let by_keys =
+                node.is::<HashJoinExec>() || node.is::<BucketJoinExec>() || node.is::<SortMergeJoinExec>();
+            if !pairs_all && !by_keys {
                 return Ok(Transformed::no(node));
             }
             // Joins by keys make pairs batch by batch; where all keys are equal, there are as many.
@@ -73,6 +77,11 @@ impl PhysicalOptimizerRule for Cooperate {
 fn read_once(left: &Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     let was_read = Some(AtomicBool::new(false));
     Arc::new(YieldExec { was_read, ..YieldExec::new(Arc::clone(left), None) })
+}
+
+/// The same rows, with nothing handed down below them: neither filters nor limits.
+pub(crate) fn closed(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    Arc::new(YieldExec::new(input, None))
 }
 
 /// Gives the thread back after each batch.

@@ -14,7 +14,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::admission::{Admission, OnProgress, Person, Place, Progress};
-use crate::answer::{self, Answer, Records};
+use crate::answer::{self, Again, Answer, Records};
 use crate::cancel::{Cancel, Stop};
 use crate::catalog::{self, Meaning};
 use crate::decision::Decisions;
@@ -22,6 +22,7 @@ use crate::error::QueryError;
 use crate::functions::Functions;
 use crate::gate;
 use crate::information;
+use crate::joins::Joins;
 use crate::mutation::Without;
 use crate::options::{Limits, Options};
 use crate::parameters::Parameters;
@@ -141,33 +142,26 @@ impl Engine {
     /// # Errors
     ///
     /// Every code there is; see [`Code`](crate::Code).
-    #[expect(clippy::disallowed_methods, reason = "how long a query takes is measured, not told")]
     pub async fn query(&self, request: Request) -> Result<Answer, QueryError> {
-        let mut stop = Stop::new(request.cancel.clone(), Instant::now(), request.limits.time);
-        let entered = self.inner.admission.enter(&request.person, request.progress.clone());
-        let place = Arc::new(stop.before(entered).await??);
-        let started = self.started()?;
-        report(&request, Progress::Planning);
-        let (statement, references) = stop.before(self.parse(started, &request, &place)).await??;
-        let opened = stop.before(self.open(&request, references)).await??;
-        let limits = opened.limits(request.limits);
-        stop.sooner(limits.time);
-        stop.before(request.relations.admit(&opened.policy_limits)).await??;
-        let records = Arc::new(opened.records(request.decisions.clone()));
-        let tables = opened.tables;
-        let names: Vec<RelationName> = tables.iter().map(|(_, table)| table.name.clone()).collect();
-        let planned = self.on_planner(started, &request, tables, limits, &place, move |handle, planning| {
-            handle.block_on(planning.plan(statement))
-        });
-        let planned = stop.before(planned).await??;
-        report(&request, Progress::Running);
+        let Begun { started, stop, prepared, policy_limits } = self.begin(request).await?;
+        let request = &prepared.request;
+        stop.before(request.relations.admit(&policy_limits)).await??;
+        let tables = || prepared.tables.iter().map(|(_, table)| table);
+        let names: Vec<RelationName> = tables().map(|table| table.name.clone()).collect();
+        let records = Records::new(tables().map(Arc::clone).collect(), request.decisions.clone());
+        let records = Arc::new(records);
+        let planned = stop.before(prepared.plan(joins(&self.inner.options))).await??;
+        report(request, Progress::Running);
         let masked = planned
             .masked
             .iter()
             .filter_map(|(relation, column)| Some((names.get(*relation)?.clone(), column.clone())))
             .collect();
-        let Planned { plan, context, schema, constant, .. } = planned;
-        let rows = answer::Rows { plan, context, schema, constant, records, place };
+        let (limits, place) = (prepared.limits, Arc::clone(&prepared.place));
+        let can_spill = planned.joins && self.inner.options.spill_bytes > 0 && self.inner.disk.is_there();
+        let Planned { plan, context, schema, constant, ended, .. } = planned;
+        let again = can_spill.then_some(Again { prepared, ended });
+        let rows = answer::Rows { plan, context, schema, constant, again, records, place };
         Ok(Answer::start(self.clone(), &started.handle, rows, masked, limits, stop))
     }
 
@@ -177,22 +171,25 @@ impl Engine {
     /// # Errors
     ///
     /// As [`Engine::query`], but for those of rows.
-    #[expect(clippy::disallowed_methods, reason = "how long a query takes is measured, not told")]
     pub async fn shape(&self, request: Request) -> Result<Shape, QueryError> {
+        let Begun { stop, prepared, .. } = self.begin(request).await?;
+        stop.before(prepared.shape()).await?
+    }
+
+    /// Waits for a place, reads the text and opens what it names.
+    #[expect(clippy::disallowed_methods, reason = "how long a query takes is measured, not told")]
+    async fn begin(&self, request: Request) -> Result<Begun<'_>, QueryError> {
         let mut stop = Stop::new(request.cancel.clone(), Instant::now(), request.limits.time);
         let entered = self.inner.admission.enter(&request.person, request.progress.clone());
         let place = Arc::new(stop.before(entered).await??);
         let started = self.started()?;
         report(&request, Progress::Planning);
         let (statement, references) = stop.before(self.parse(started, &request, &place)).await??;
-        let opened = stop.before(self.open(&request, references)).await??;
-        let limits = opened.limits(request.limits);
+        let Opened { tables, policy_limits, .. } = stop.before(self.open(&request, references)).await??;
+        let limits = smaller(request.limits, &policy_limits);
         stop.sooner(limits.time);
-        let tables = opened.tables;
-        let found = self.on_planner(started, &request, tables, limits, &place, move |handle, planning| {
-            handle.block_on(planning.shape(statement))
-        });
-        stop.before(found).await?
+        let prepared = Prepared { engine: self.clone(), request, statement, tables, limits, place };
+        Ok(Begun { started, stop, prepared, policy_limits })
     }
 
     fn started(&self) -> Result<&Started, QueryError> {
@@ -284,22 +281,52 @@ impl Engine {
         matches!(reference, TableReference::Bare { .. })
             && functions.is_some_and(|all| all.has_table(reference.table()))
     }
+}
+
+/// What queries and shapes begin with.
+struct Begun<'e> {
+    started: &'e Started,
+    stop: Stop,
+    prepared: Prepared,
+    policy_limits: tidegate_policy::Limits,
+}
+
+/// A query that can be planned, more than once if need be: its text was read, and what it names was opened.
+pub(crate) struct Prepared {
+    engine: Engine,
+    request: Request,
+    statement: Statement,
+    tables: Vec<(TableReference, Arc<GovernedTable>)>,
+    limits: Limits,
+    place: Arc<Place>,
+}
+
+impl Prepared {
+    /// A plan that was checked.
+    pub(crate) async fn plan(&self, joins: Joins) -> Result<Planned, QueryError> {
+        let statement = self.statement.clone();
+        self.on_planner(joins, move |handle, planning| handle.block_on(planning.plan(statement))).await
+    }
+
+    async fn shape(&self) -> Result<Shape, QueryError> {
+        let statement = self.statement.clone();
+        let joins = Joins::default();
+        self.on_planner(joins, move |handle, planning| handle.block_on(planning.shape(statement))).await
+    }
 
     /// Gives `work` a planner of the query's own session, on a thread with a deep stack.
     async fn on_planner<T: Send + 'static>(
         &self,
-        started: &Started,
-        request: &Request,
-        tables: Vec<(TableReference, Arc<GovernedTable>)>,
-        limits: Limits,
-        place: &Arc<Place>,
+        joins: Joins,
         work: impl FnOnce(&Handle, Planning<'_>) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
-        let (inner, sql, cancel) = (Arc::clone(&self.inner), request.sql.clone(), request.cancel.clone());
-        let parameters = request.parameters.clone();
+        let (inner, sql) = (Arc::clone(&self.engine.inner), self.request.sql.clone());
+        let (cancel, parameters) = (self.request.cancel.clone(), self.request.parameters.clone());
+        let (tables, memory) = (self.tables.clone(), self.limits.memory_bytes);
         let session = tables.first().map_or(0, |(_, table)| table.seal.session);
+        let started = self.engine.started()?;
         let handle = started.handle.clone();
-        Self::on_thread(started, place, move || {
+        Engine::on_thread(started, &self.place, move || {
             let Some(started) = inner.started.get() else { return Err(QueryError::cancelled()) };
             cancel.check()?;
             let planning = Planning {
@@ -310,7 +337,8 @@ impl Engine {
                 sql: &sql,
                 tables,
                 parameters,
-                memory: QueryMemory::new(limits.memory_bytes, &inner.memory),
+                memory: QueryMemory::new(memory, &inner.memory),
+                joins,
                 disk: &inner.disk,
                 without: without(&inner.options),
             };
@@ -318,6 +346,17 @@ impl Engine {
         })
         .await
     }
+}
+
+/// Where joins are at first.
+#[cfg(test)]
+fn joins(options: &Options) -> Joins {
+    options.joins
+}
+
+#[cfg(not(test))]
+fn joins(_: &Options) -> Joins {
+    Joins::default()
 }
 
 /// Which protections a test took away.
@@ -367,20 +406,16 @@ impl Opened {
     fn new(session: u64) -> Self {
         Self { session, tables: Vec::new(), policy_limits: tidegate_policy::Limits::default() }
     }
+}
 
-    /// The smaller of what was asked for and what the policies allow.
-    fn limits(&self, asked: Limits) -> Limits {
-        let mut limits = asked;
-        if let Some(rows) = self.policy_limits.max_rows {
-            limits.rows = limits.rows.min(rows.value);
-        }
-        if let Some(seconds) = self.policy_limits.max_execution_time_seconds {
-            limits.time = limits.time.min(std::time::Duration::from_secs(seconds.value));
-        }
-        limits
+/// The smaller of what was asked for and what the policies allow.
+fn smaller(asked: Limits, policies: &tidegate_policy::Limits) -> Limits {
+    let mut limits = asked;
+    if let Some(rows) = policies.max_rows {
+        limits.rows = limits.rows.min(rows.value);
     }
-
-    fn records(&self, keeper: Option<Arc<dyn Decisions>>) -> Records {
-        Records::new(self.tables.iter().map(|(_, table)| Arc::clone(table)).collect(), keeper)
+    if let Some(seconds) = policies.max_execution_time_seconds {
+        limits.time = limits.time.min(std::time::Duration::from_secs(seconds.value));
     }
+    limits
 }

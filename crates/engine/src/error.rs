@@ -5,6 +5,7 @@ use std::fmt;
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::parquet::errors::ParquetError;
 
 /// The reasons there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -217,6 +218,11 @@ pub(crate) fn classify(error: &DataFusionError, phase: Phase) -> QueryError {
     }
 }
 
+/// Whether no memory was left, and not some other limit that has the same code.
+pub(crate) fn is_out_of_memory(error: &DataFusionError) -> bool {
+    carried(error).is_none() && matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
+}
+
 fn failed() -> QueryError {
     QueryError::new(Code::EvaluationFailed, "A value could not be computed from a row that you see.")
 }
@@ -234,6 +240,10 @@ fn carried(error: &DataFusionError) -> Option<QueryError> {
             _ => None,
         },
         DataFusionError::IoError(inner) => inner.get_ref().and_then(boxed),
+        DataFusionError::ParquetError(inner) => match inner.as_ref() {
+            ParquetError::External(inner) => boxed(inner.as_ref()),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -27,6 +27,9 @@ pub struct Options {
     /// Protections that a test takes away.
     #[cfg(test)]
     pub(crate) mutations: crate::mutation::Mutations,
+    /// Where a test has joins from the start.
+    #[cfg(test)]
+    pub(crate) joins: crate::joins::Joins,
 }
 
 impl Default for Options {
@@ -43,6 +46,8 @@ impl Default for Options {
             row_estimates: true,
             #[cfg(test)]
             mutations: crate::mutation::Mutations::default(),
+            #[cfg(test)]
+            joins: crate::joins::Joins::default(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation};
+use tokio::sync::watch;
 
 /// The part of all memory that is left to queries which hold little, and how little that is: a part of all, too.
 pub(crate) const LEFT_TO_SMALL: usize = 4;
@@ -91,15 +92,38 @@ pub(crate) struct QueryMemory {
     shares: Mutex<Shares>,
     limit: usize,
     server: Arc<ServerMemory>,
+    /// Dropped with it, after what it held was given back.
+    alive: watch::Sender<()>,
 }
 
 impl QueryMemory {
     pub(crate) fn new(limit: usize, server: &Arc<ServerMemory>) -> Arc<Self> {
-        Arc::new(Self { shares: Mutex::default(), limit, server: Arc::clone(server) })
+        let (alive, _) = watch::channel(());
+        Arc::new(Self { shares: Mutex::default(), limit, server: Arc::clone(server), alive })
+    }
+
+    /// Bytes that the query may hold.
+    pub(crate) const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Tells when nothing holds any of it any more.
+    pub(crate) fn ended(&self) -> Ended {
+        Ended(self.alive.subscribe())
     }
 
     fn shares(&self) -> MutexGuard<'_, Shares> {
         self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The end of a query's memory.
+#[derive(Debug)]
+pub(crate) struct Ended(watch::Receiver<()>);
+
+impl Ended {
+    pub(crate) async fn wait(mut self) {
+        while self.0.changed().await.is_ok() {}
     }
 }
 
@@ -221,6 +245,21 @@ mod tests {
             assert!(one.try_grow(1).is_err());
         }
         assert!(many[4].try_grow(100).is_err(), "the half is taken");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_its_memory_is_told_when_all_of_it_is_given_back() {
+        let server = ServerMemory::new(100);
+        let memory = QueryMemory::new(100, &server);
+        let held = reserve(&memory, false);
+        held.try_grow(60).unwrap();
+        let ended = tokio::spawn(memory.ended().wait());
+        drop(memory);
+        tokio::task::yield_now().await;
+        assert!(!ended.is_finished(), "an operator holds some of it");
+        drop(held);
+        ended.await.unwrap();
+        assert_eq!(server.used(), 0);
     }
 
     #[test]

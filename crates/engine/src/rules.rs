@@ -7,7 +7,9 @@ use datafusion::optimizer::{Analyzer, AnalyzerRule, Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
+use crate::apart::Apart;
 use crate::cooperate::Cooperate;
+use crate::joins::{Buckets, Joins};
 
 /// Rules of the analyzer.
 pub(crate) const ANALYZER: &[&str] = &["resolve_grouping_function", "type_coercion"];
@@ -76,9 +78,22 @@ pub(crate) fn logical() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     Optimizer::new().rules.into_iter().filter(|rule| LOGICAL.contains(&rule.name())).collect()
 }
 
-pub(crate) fn physical() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
-    let mut rules: Vec<_> =
+/// What puts rows into the order and the places that operators require. Joins are put on the disk before that.
+const REQUIREMENTS: &str = "EnsureRequirements";
+/// What hands filters down that come up while a query runs.
+const HANDS_DOWN: &str = "FilterPushdown(Post)";
+
+pub(crate) fn physical(joins: Joins) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> =
         PhysicalOptimizer::new().rules.into_iter().filter(|rule| PHYSICAL.contains(&rule.name())).collect();
+    if let Some(place) = rules.iter().position(|rule| rule.name() == HANDS_DOWN) {
+        rules.insert(place, Arc::new(Apart));
+    }
+    if joins == Joins::OnDisk
+        && let Some(place) = rules.iter().position(|rule| rule.name() == REQUIREMENTS)
+    {
+        rules.insert(place, Arc::new(Buckets));
+    }
     rules.push(Arc::new(Cooperate));
     rules
 }
@@ -104,6 +119,13 @@ mod tests {
     fn what_moves_parts_of_expressions_down_does_not_run() {
         assert!(self::logical().iter().all(|rule| !LEFT_OUT.contains(&rule.name())));
         assert_eq!(self::logical().len(), LOGICAL.len());
-        assert_eq!(self::physical().len(), PHYSICAL.len() + 1);
+        assert_eq!(self::physical(Joins::InMemory).len(), PHYSICAL.len() + 2);
+        let on_disk = self::physical(Joins::OnDisk);
+        let names: Vec<_> = on_disk.iter().map(|rule| rule.name()).collect();
+        assert_eq!(names.len(), PHYSICAL.len() + 3);
+        for (ours, before) in [("Buckets", REQUIREMENTS), ("Apart", HANDS_DOWN)] {
+            let place = names.iter().position(|name| *name == ours).unwrap();
+            assert_eq!(names[place + 1], before);
+        }
     }
 }

@@ -8,7 +8,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::context::{SQLOptions, SessionState};
-use datafusion::execution::memory_pool::{MemoryLimit, MemoryPool};
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionStateBuilder, TaskContext};
@@ -28,9 +28,11 @@ use crate::checker::{self, Expected};
 use crate::error::{Phase, QueryError, classify};
 use crate::explain::{self, Asked, Titles};
 use crate::functions::Functions;
+use crate::joins::{self, Joins};
 use crate::mutation::{Protection, Without};
 use crate::options::{Options, SizeLimits};
 use crate::parameters::{self, Parameters};
+use crate::pool::{Ended, QueryMemory};
 use crate::rules;
 use crate::spill::ServerDisk;
 use crate::table::GovernedTable;
@@ -47,7 +49,8 @@ pub(crate) struct Planning<'p> {
     pub(crate) sql: &'p str,
     pub(crate) tables: Vec<(TableReference, Arc<GovernedTable>)>,
     pub(crate) parameters: Parameters,
-    pub(crate) memory: Arc<dyn MemoryPool>,
+    pub(crate) memory: Arc<QueryMemory>,
+    pub(crate) joins: Joins,
     pub(crate) disk: &'p Arc<ServerDisk>,
     pub(crate) without: Without,
 }
@@ -62,6 +65,10 @@ pub(crate) struct Planned {
     pub(crate) constant: Option<String>,
     /// Relations and columns of them that are masked in what is read.
     pub(crate) masked: Vec<(usize, String)>,
+    /// Whether there are joins in it that could be on the disk instead.
+    pub(crate) joins: bool,
+    /// The end of its memory.
+    pub(crate) ended: Ended,
 }
 
 /// What a query would answer with.
@@ -103,9 +110,10 @@ impl Planning<'_> {
         if checked {
             checker::check_physical(&plan, &expected, &values)?;
         }
-        let masked = masked(&plan);
+        let (masked, joins) = (masked(&plan), joins::any(&plan));
         let schema = titles.over(&plan.schema());
-        Ok(Planned { plan, context: state.task_ctx(), schema, constant, masked })
+        let ended = self.memory.ended();
+        Ok(Planned { plan, context: state.task_ctx(), schema, constant, masked, joins, ended })
     }
 
     /// The columns of one statement, and the types of its parameters: what a plan has once its types are settled. Nothing is optimized
@@ -139,10 +147,7 @@ impl Planning<'_> {
     }
 
     fn state(&self) -> datafusion::common::Result<SessionState> {
-        let limit = match self.memory.memory_limit() {
-            MemoryLimit::Finite(bytes) => bytes,
-            MemoryLimit::Infinite | MemoryLimit::Unknown => usize::MAX,
-        };
+        let limit = self.memory.limit();
         let streams = self.threads.min(limit / STREAM_BYTES).max(1);
         let mut config = SessionConfig::new()
             .with_target_partitions(streams)
@@ -167,7 +172,7 @@ impl Planning<'_> {
             .with_catalog_list(Arc::new(QueryCatalog::new(providers)))
             .with_analyzer_rules(Analyzer::with_rules(rules::analyzer()).rules)
             .with_optimizer_rules(Optimizer::with_rules(rules::logical()).rules)
-            .with_physical_optimizer_rules(PhysicalOptimizer::with_rules(rules::physical()).rules)
+            .with_physical_optimizer_rules(PhysicalOptimizer::with_rules(rules::physical(self.joins)).rules)
             .with_scalar_functions(self.functions.scalars.clone())
             .with_aggregate_functions(self.functions.aggregates.clone())
             .with_window_functions(self.functions.windows.clone())
@@ -183,7 +188,7 @@ impl Planning<'_> {
         let stores = self.tables.iter().filter_map(|(_, table)| table.governed.rows.store());
         let stores = stores.map(|(url, store)| (AsRef::<Url>::as_ref(&url).clone(), store)).collect();
         RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::clone(&self.memory))
+            .with_memory_pool(Arc::clone(&self.memory) as Arc<dyn MemoryPool>)
             .with_disk_manager_builder(disk)
             .with_object_store_registry(Arc::new(Stores(stores)))
             .build_arc()

@@ -24,7 +24,7 @@ use crate::pool::{LEFT_TO_SMALL, SMALL};
 const OWN: &str = "tidegate-spill";
 
 /// Files of one query at once: each is an open file of the process.
-const MOST_FILES: usize = 256;
+pub(crate) const MOST_FILES: usize = 256;
 
 /// Files that are merged at once. More take more memory, fewer more passes.
 const MERGED_AT_ONCE: usize = 8;
@@ -45,6 +45,11 @@ impl ServerDisk {
     pub(crate) fn new(parent: Option<&Path>, limit: u64) -> Arc<Self> {
         let directory = parent.map(|parent| parent.join(OWN));
         Arc::new(Self { directory, used: AtomicU64::new(0), limit })
+    }
+
+    /// Whether queries may spill at all.
+    pub(crate) const fn is_there(&self) -> bool {
+        self.directory.is_some() && self.limit > 0
     }
 
     /// Bytes that queries keep there now.

@@ -98,6 +98,17 @@ impl GovernedTable {
         self.governed.resolved.masks.contains_key(name)
     }
 
+    /// Columns, by their places in the source, of which nothing is hidden from the person: they may ask for the least and the largest of
+    /// their values. None where rows are hidden, or where the server's owner keeps all such numbers from plans.
+    fn told(&self) -> Option<Vec<usize>> {
+        if !self.row_estimates || !self.governed.rows.tells() || self.governed.resolved.filter.is_some() {
+            return None;
+        }
+        let shown = self.schema.fields().iter().zip(&self.places);
+        let shown = shown.filter(|(field, _)| !self.is_masked(field.name()));
+        Some(shown.map(|(_, place)| *place).collect())
+    }
+
     /// Places in the source of what is to be read: what is wanted, and what conditions read.
     fn needed(&self, outputs: &[usize], conditions: &[Expr]) -> Result<Vec<usize>> {
         let source = self.governed.rows.schema();
@@ -186,9 +197,11 @@ impl TableProvider for GovernedTable {
             conditions: &conditions,
             limit: limit.filter(|_| conditions.is_empty() || self.without.is(Protection::LimitAboveFilter)),
             partitions: state.config().target_partitions(),
+            told: self.told(),
+            memory: Arc::clone(&state.runtime_env().memory_pool),
         };
+        let leaf = self.governed.rows.scan(wanted.clone(), state.config_options()).await?;
         self.tally.planned(self.governed.rows.pushed(&wanted));
-        let leaf = self.governed.rows.scan(wanted, state.config_options()).await?;
         let predicate = match conjunction(conditions) {
             Some(all) => Some(governance::physical(&all, &leaf.schema())?),
             None => None,
@@ -207,7 +220,8 @@ impl TableProvider for GovernedTable {
             leaf,
             predicate,
             crossing,
-            SecureBarrierExec::settings(limit, estimate, &self.governed.hash, &self.tally, &self.without),
+            SecureBarrierExec::settings(limit, estimate, &self.governed.hash, &self.tally, &self.without)
+                .told(self.told().is_some()),
             state.config_options(),
         )?;
         if self.without.is(Protection::Barrier) {

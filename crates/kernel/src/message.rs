@@ -117,7 +117,9 @@ const fn rule_of(template: Template) -> CountingRule {
             CountingRule { times: 2, ..REQUESTED }
         }
         // The answer does not disclose that the limit of a mailbox is reached: other callers use it up, too.
-        Template::PasswordReset => CountingRule { recipient: OverLimit::Discard, ..REQUESTED },
+        Template::PasswordReset | Template::HostedSignUpCode | Template::AddressInUse => {
+            CountingRule { recipient: OverLimit::Discard, ..REQUESTED }
+        }
         // Comes along with something else, which is not to fail because of it.
         Template::EmailAddition => {
             CountingRule { recipient: OverLimit::Discard, causer: OverLimit::Discard, times: 1 }

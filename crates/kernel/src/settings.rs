@@ -57,6 +57,8 @@ pub struct Settings {
     pub contracts: ContractProfiles,
     /// The rules under which browsers sign in at the hosted pages.
     pub browser: Arc<ContractProfile>,
+    /// Whether people can make an account at a hosted page.
+    pub sign_up_page: bool,
     /// Hosts, with their ports where they are not the scheme's, to which links in mails may lead beside this installation.
     pub redirect_hosts: Vec<String>,
     /// How long a new database is being prepared.
@@ -170,6 +172,7 @@ impl Settings {
             texts: TextLimits::default(),
             longest_access_token: Duration::ZERO,
             browser: Arc::new(BrowserSettings::default().profile(&contracts.of_installation())),
+            sign_up_page: false,
             contracts,
             redirect_hosts: Vec::new(),
             database_preparation: Duration::ZERO,

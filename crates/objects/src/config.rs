@@ -38,7 +38,8 @@ pub struct StorageConfig {
     /// Name of the bucket, or of the container in Azure. With "local" it is only shown.
     #[default("tidegate-files".to_owned())]
     pub bucket: String,
-    /// Address of the store. Default: that of Amazon, Google or Microsoft. MinIO: http://HOST:9000.
+    /// Address of the store. Default: that of Amazon, Google or Microsoft. MinIO: http://HOST:9000. An address of Azure that does not
+    /// begin with the account ends with it: http://HOST:10000/ACCOUNT.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"https://minio.internal:9000")]
     pub endpoint: Option<String>,
@@ -46,7 +47,7 @@ pub struct StorageConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"https://files.example.com")]
     pub public_endpoint: Option<String>,
-    /// Region of the bucket.
+    /// Region of the bucket. "azure" has none.
     #[default("us-east-1".to_owned())]
     pub region: String,
     /// Access key ID (for "gcs", of an HMAC key), or name of the account in Azure.
@@ -93,6 +94,23 @@ impl StorageConfig {
         check_remote(self)
     }
 
+    /// The settings of a store that is reached over the network, where none is: they do nothing.
+    pub fn in_vain(&self) -> Vec<&'static str> {
+        if self.backend != Backend::Local {
+            return Vec::new();
+        }
+        [
+            ("storage.endpoint", self.endpoint.is_some()),
+            ("storage.public_endpoint", self.public_endpoint.is_some()),
+            ("storage.access_key_id", self.access_key_id.is_some()),
+            ("storage.secret_access_key", self.secret_access_key.is_some()),
+            ("storage.secret_access_key_file", self.secret_access_key_file.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_set)| is_set.then_some(name))
+        .collect()
+    }
+
     /// The secret access key, from wherever it is given.
     ///
     /// # Errors
@@ -115,6 +133,70 @@ impl StorageConfig {
 
     /// The access key ID, or the name of the account.
     pub(crate) fn key_id(&self) -> Result<&str, String> {
-        self.access_key_id.as_deref().ok_or_else(|| "storage.access_key_id is missing".to_owned())
+        let id = self.access_key_id.as_deref().filter(|id| !id.is_empty());
+        id.ok_or_else(|| "storage.access_key_id is missing".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(backend: Backend) -> StorageConfig {
+        StorageConfig {
+            backend,
+            access_key_id: Some("acct".to_owned()),
+            secret_access_key: Some(StorageSecret(Secret::new("aHVudGVyMg=="))),
+            ..StorageConfig::default()
+        }
+    }
+
+    #[test]
+    fn a_wrong_setting_is_told_by_its_name() {
+        let address = || Some("minio.internal".to_owned());
+        for backend in [Backend::S3, Backend::Gcs, Backend::Azure] {
+            assert_eq!(remote(backend).check(), Ok(()), "{backend:?}");
+            for (config, told) in [
+                (StorageConfig { bucket: "a/b".to_owned(), ..remote(backend) }, "storage.bucket must"),
+                (StorageConfig { bucket: String::new(), ..remote(backend) }, "storage.bucket must"),
+                (
+                    StorageConfig { access_key_id: None, ..remote(backend) },
+                    "storage.access_key_id is missing",
+                ),
+                (
+                    StorageConfig { access_key_id: Some(String::new()), ..remote(backend) },
+                    "storage.access_key_id is missing",
+                ),
+                (
+                    StorageConfig { secret_access_key: None, ..remote(backend) },
+                    "storage.secret_access_key is missing",
+                ),
+                (StorageConfig { endpoint: address(), ..remote(backend) }, "storage.endpoint is no address"),
+                (
+                    StorageConfig { public_endpoint: address(), ..remote(backend) },
+                    "storage.public_endpoint is no address",
+                ),
+                (
+                    StorageConfig { public_endpoint: Some("ftp://a".to_owned()), ..remote(backend) },
+                    "storage.public_endpoint must be http",
+                ),
+            ] {
+                let said = config.check().unwrap_err();
+                assert!(said.starts_with(told), "{backend:?}: {said}");
+            }
+        }
+        let no_key = StorageConfig {
+            secret_access_key: Some(StorageSecret(Secret::new("no base64"))),
+            ..remote(Backend::Azure)
+        };
+        let said = no_key.check().unwrap_err();
+        assert!(said.starts_with("storage.secret_access_key: ") && !said.contains("no base64"), "{said}");
+    }
+
+    #[test]
+    fn settings_of_a_store_that_is_not_used_are_named() {
+        assert_eq!(remote(Backend::S3).in_vain(), Vec::<&str>::new());
+        assert_eq!(remote(Backend::Local).in_vain(), ["storage.access_key_id", "storage.secret_access_key"]);
+        assert_eq!(StorageConfig::default().in_vain(), Vec::<&str>::new());
     }
 }

@@ -1,8 +1,11 @@
 //! What can go wrong with a file.
 
+use std::error::Error as _;
 use std::io;
 
 use object_store::Error as StoreError;
+
+use crate::remote::failure::StoreFailure;
 
 /// Why a file was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +46,16 @@ impl From<rustix::io::Errno> for ObjectsError {
 
 impl From<StoreError> for ObjectsError {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::NotFound { .. } => Self::NotFound,
-            StoreError::AlreadyExists { .. } => Self::Exists,
-            StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
-                Self::Misconfigured(error.to_string())
-            }
-            other => Self::Unavailable(other.to_string()),
+        match &error {
+            StoreError::NotFound { .. } => return Self::NotFound,
+            StoreError::AlreadyExists { .. } => return Self::Exists,
+            _ => {}
+        }
+        let failure = error.source().and_then(|source| source.downcast_ref::<StoreFailure>());
+        match failure {
+            Some(failure) if failure.is_of_settings() => Self::Misconfigured(failure.to_string()),
+            Some(failure) => Self::Unavailable(failure.to_string()),
+            None => Self::Unavailable(error.to_string()),
         }
     }
 }

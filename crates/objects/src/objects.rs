@@ -23,6 +23,10 @@ const DIRECTORY: &str = "files";
 /// Bytes that are sent to a remote store at once. S3 takes no smaller parts of a file than 5 MiB.
 const PART: usize = 8 * 1024 * 1024;
 
+/// Below what files are that only try a store out. No file of an organization is there.
+const TRIALS: &str = "tidegate-doctor";
+const TRIAL: &[u8] = b"Whether this file can be written, read and removed.\n";
+
 /// The files of an installation, wherever they are kept.
 #[derive(Clone, Debug)]
 pub struct Objects {
@@ -169,14 +173,36 @@ impl Objects {
     /// # Errors
     /// That it does not.
     pub async fn check(&self) -> Result<(), ObjectsError> {
-        let listed = self.object_store()?.list_with_delimiter(None).await.map_err(ObjectsError::from);
-        match listed {
-            Ok(_) => Ok(()),
+        let store = self.object_store()?;
+        let listed = match self.is_local() {
+            true => store.list_with_delimiter(None).await.map(|_| ()),
+            // Of a bucket with other things in it, no more than one page.
+            false => store.list(Some(&Path::from(TRIALS))).try_next().await.map(|_| ()),
+        };
+        match listed.map_err(ObjectsError::from) {
             Err(ObjectsError::NotFound) => {
-                Err(ObjectsError::Misconfigured("the bucket does not exist".to_owned()))
+                let what = "the bucket does not exist; check storage.bucket and storage.endpoint";
+                Err(ObjectsError::Misconfigured(what.to_owned()))
             }
-            Err(error) => Err(error),
+            checked => checked,
         }
+    }
+
+    /// Whether the store lets a file be listed, written, read and removed: tries it with a small one, whose name no other has.
+    ///
+    /// # Errors
+    /// What it does not let be done.
+    pub async fn try_out(&self, name: &str) -> Result<(), ObjectsError> {
+        self.check().await?;
+        if self.is_local() {
+            return Ok(());
+        }
+        let (store, path) = (self.object_store()?, Path::from(format!("{TRIALS}/{name}")));
+        store.put(&path, PutPayload::from_static(TRIAL)).await?;
+        let read = store.get(&path).await;
+        // Also where it cannot be read.
+        store.delete(&path).await?;
+        read.map(|_| ()).map_err(ObjectsError::from)
     }
 
     /// A URL at which the store itself answers a file to whoever has the URL; none where the files are in a local directory.
@@ -210,6 +236,11 @@ impl Objects {
     /// Those of both directories.
     pub fn copy_from(&self, source: &FilePath) -> Result<Copied, ObjectsError> {
         self.local.open()?.copy_from(source)
+    }
+
+    /// The local directory: of the files, or of uploads under way.
+    pub fn directory(&self) -> &FilePath {
+        &self.local.place
     }
 
     /// Whether the directory was made already, for files or for uploads under way.

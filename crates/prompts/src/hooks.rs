@@ -10,6 +10,7 @@ use tidegate_kernel::hooks::AccountHooks;
 use tidegate_kernel::{Fault, Work};
 
 use crate::PromptTables;
+use crate::removal::remove_account;
 use crate::work::Person;
 
 /// The place of a query that began at `began` among those that the person began after `since`, on all nodes together: questions, queries,
@@ -37,12 +38,7 @@ impl AccountHooks for PromptHooks {
         work: &'w mut Work<'_>,
         account: AccountId,
     ) -> BoxFuture<'w, Result<(), Fault>> {
-        async move {
-            work.unit.prompts().remove_of_account(account).await?;
-            work.unit.prompt_templates().remove_of_account(account).await?;
-            Ok(work.unit.prompt_usage().remove_of_account(account).await?)
-        }
-        .boxed()
+        async move { Ok(remove_account(work.unit, account, work.now).await?) }.boxed()
     }
 
     /// What it asked and saved.

@@ -13,6 +13,7 @@ pub mod ports;
 pub mod prompts;
 pub mod records;
 pub mod refusal;
+mod removal;
 pub mod settings;
 mod start;
 pub mod tables;

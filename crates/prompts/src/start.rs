@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tidegate_kernel::Kernel;
 
+use crate::analytics::sums_job;
 use crate::executions::live::Live;
 use crate::executions::values::ValueCache;
 use crate::executions::{lease_job, lost_job};
@@ -26,6 +27,7 @@ impl Prompts {
         let prompts = Arc::new(Self { kernel, settings, ports, models, values: ValueCache::new(), live });
         prompts.kernel.register_job(&prompts, lease_job::JOB);
         prompts.kernel.register_job(&prompts, lost_job::JOB);
+        prompts.kernel.register_job(&prompts, sums_job::JOB);
         Ok(prompts)
     }
 }

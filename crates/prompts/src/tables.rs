@@ -12,6 +12,11 @@ use crate::templates::repository::Templates;
 pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 25, name: "prompts", text: include_str!("../migrations/0025_prompts.sql") },
     Migration { version: 26, name: "prompt sums", text: include_str!("../migrations/0026_prompt_sums.sql") },
+    Migration {
+        version: 28,
+        name: "prompt sum checks",
+        text: include_str!("../migrations/0028_prompt_sum_checks.sql"),
+    },
 ];
 
 /// The feature's repositories of a unit of work.

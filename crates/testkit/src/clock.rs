@@ -1,7 +1,7 @@
 //! Time that passes when the test says so.
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegate_domain::{Clock, Timestamp};
 
@@ -39,6 +39,17 @@ impl Default for FakeClock {
 impl Clock for FakeClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().expect("clock")
+    }
+}
+
+/// The real time, for what talks to servers that look at the real clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WallClock;
+
+impl Clock for WallClock {
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+        Timestamp::from_micros(i64::try_from(since.as_micros()).expect("a time"))
     }
 }
 

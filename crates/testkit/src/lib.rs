@@ -21,9 +21,12 @@
 
 #[cfg(feature = "app")]
 mod app;
+mod browser;
 #[cfg(feature = "app")]
 mod client;
 mod clock;
+#[cfg(feature = "clouds")]
+pub mod clouds;
 mod concurrently;
 mod database;
 mod engine;
@@ -52,9 +55,10 @@ mod unwritable;
 
 #[cfg(feature = "app")]
 pub use app::{Builder, Node, PUBLIC_URL, TestApp};
+pub use browser::Browser;
 #[cfg(feature = "app")]
 pub use client::{Answer, Client, Request};
-pub use clock::FakeClock;
+pub use clock::{FakeClock, WallClock};
 pub use concurrently::concurrently;
 pub use database::{MIGRATIONS, TestDatabase};
 pub use engine::{Engine, Fixture, run};

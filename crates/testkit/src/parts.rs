@@ -17,12 +17,12 @@ use tidegate_delivery::{SmsConfig, SmsProvider, SmsProviders, Templates};
 use tidegate_domain::{Clock, Entropy};
 use tidegate_federation::{ClientDocuments, Federation, SocialConfig};
 use tidegate_kernel::Settings;
-use tidegate_objects::StorageConfig;
+use tidegate_objects::{Backend, StorageConfig};
 use tidegate_prompts::PromptSettings;
 use tidegate_prompts::prompts::Ports;
 use tidegate_storage::{Objects, StorageLimits};
 
-use crate::{FakeClock, SeededEntropy};
+use crate::{FakeClock, SeededEntropy, WallClock};
 
 /// The cheapest bcrypt there is: tests are about rules, not about the hash's strength.
 const SCHEME: PasswordScheme = PasswordScheme::Bcrypt { cost: 4 };
@@ -94,6 +94,15 @@ impl Outside {
         Receipts::new(self.sms.as_ref().unwrap_or(&SmsConfig::default())).expect("receipts")
     }
 
+    /// Stores that are asked over the network look at the real clock.
+    fn objects(&self, clock: &Arc<FakeClock>) -> Objects {
+        let clock: Arc<dyn Clock> = match self.storage.backend {
+            Backend::Local => clock.clone(),
+            Backend::S3 | Backend::Gcs | Backend::Azure => Arc::new(WallClock),
+        };
+        Objects::open(&self.storage, self.files.path(), clock).expect("a store of files")
+    }
+
     fn broker(&self, clock: &Arc<FakeClock>) -> BrokerChoice {
         match &self.broker {
             Some(config) => {
@@ -160,8 +169,7 @@ pub(crate) fn parts(
         },
         templates,
         settings: settings.clone(),
-        objects: Objects::open(&outside.storage, outside.files.path(), clock.clone())
-            .expect("a store of files"),
+        objects: outside.objects(clock),
         storage_limits: outside.storage_limits.clone(),
         data: outside.data.clone(),
         source_files: outside.source_files.clone(),

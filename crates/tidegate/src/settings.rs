@@ -167,6 +167,7 @@ impl Config {
         let public_url = self.public_url.as_deref().unwrap_or(served_at);
         let mut settings = Settings::new(public_url, self.mail_mode(), self.contract_profiles());
         settings.browser = Arc::new(self.browser.profile(&settings.contracts.of_installation()));
+        settings.sign_up_page = self.browser.sign_up;
         settings.product.clone_from(&self.product);
         settings.brand = self.brand()?;
         settings.languages = self.languages()?;

@@ -6,6 +6,7 @@ mod data;
 mod discovery;
 mod factors;
 mod governed;
+mod joins;
 mod listing;
 mod oauth;
 mod peers;
@@ -73,7 +74,7 @@ impl Bench {
     /// Runs those whose name contains `only`; answers their rows, and which of them failed: the others' figures are not lost by that.
     pub(crate) fn run(&self, only: &str) -> (Vec<Row>, Vec<&'static str>) {
         type Scenario = fn(&Bench) -> Result<Vec<Row>>;
-        let scenarios: [(&'static str, Scenario); 26] = [
+        let scenarios: [(&'static str, Scenario); 27] = [
             ("starting", starting::measure),
             ("reading", reading::measure),
             ("listing", listing::measure),
@@ -95,6 +96,7 @@ impl Bench {
             ("points-sqlite", |bench| points::measure(bench, SQLITE)),
             ("points-postgres", |bench| points::measure(bench, POSTGRES)),
             ("rows", rows::measure),
+            ("joins", joins::measure),
             ("questions", questions::measure),
             ("crowd", crowd::measure),
             ("analytics-sqlite", |bench| analytics::measure(bench, SQLITE)),

@@ -86,6 +86,7 @@ impl Catalog {
                 oauth_token: secret("oauth_token"),
                 ssh_private_key: secret("ssh_private_key"),
                 ssh_passphrase: secret("ssh_passphrase"),
+                ssl_key: secret("ssl_key"),
                 warehouse: secret("warehouse"),
                 role: secret("role"),
             },

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use tidegate_connect::{Discovered, ErrorCode, SourceError, TableKind};
+use tidegate_database::Unit;
 use tidegate_domain::id::DataSourceId;
 use tidegate_domain::{Permission, Timestamp};
-use tidegate_kernel::Actor;
 use tidegate_kernel::fault::{Fault, Outcome, refuse};
+use tidegate_kernel::{Actor, Grant};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -87,9 +88,26 @@ type Key = (DataSourceId, i64, Option<String>);
 #[derive(Default)]
 pub(crate) struct Running(Mutex<HashMap<Key, Shared<BoxFuture<'static, Found>>>>);
 
+/// What is known of a source already, or of its schema of that name; none where that is nothing.
+async fn known(
+    unit: &mut Unit,
+    source: &DataSource,
+    schema: Option<&str>,
+) -> Result<Option<Discovery>, Fault> {
+    let schemas = unit.data_schemas().of(source.id, schema).await?;
+    // One that is not known may be new; and to know one is not to know all.
+    let discovered_at = match schema {
+        Some(_) => schemas.first().map(|schema| schema.discovered_at),
+        None => source.schema_discovered_at,
+    };
+    let duration_ms = schemas.iter().map(|schema| schema.duration_ms).max().unwrap_or(0);
+    let number = source.number;
+    Ok(discovered_at.map(|discovered_at| Discovery { number, schemas, discovered_at, duration_ms }))
+}
+
 impl Catalog {
     /// Discovers the tables of a data source of the caller's organization; of one schema, if it is named. Without `refresh`, what is
-    /// known already is answered.
+    /// known already is answered. Counts are of what the caller may know of, as in the list of tables.
     ///
     /// Source: RiverGen "data-sources/{data_source_id}/discover-schema".
     ///
@@ -104,21 +122,26 @@ impl Catalog {
     ) -> Outcome<Discovery, SourceRefusal> {
         let (mut unit, grant) = self.read_as(actor, Permission::ManageDataSources).await?;
         let source = seen(&mut unit, grant, number).await?;
-        if !refresh {
-            let schemas = unit.data_schemas().of(source.id, schema.as_deref()).await?;
-            // One that is not known may be new; and to know one is not to know all.
-            let discovered_at = match &schema {
-                Some(_) => schemas.first().map(|schema| schema.discovered_at),
-                None => source.schema_discovered_at,
-            };
-            if let Some(discovered_at) = discovered_at {
-                let duration_ms = schemas.iter().map(|schema| schema.duration_ms).max().unwrap_or(0);
-                return Ok(Discovery { number, schemas, discovered_at, duration_ms });
-            }
-        }
+        let known = if refresh { None } else { known(&mut unit, &source, schema.as_deref()).await? };
         drop(unit);
-        let wait = Some(self.settings.longest_wait);
-        self.discovered(source, schema, wait).await
+        let found = match known {
+            Some(known) => known,
+            None => self.discovered(source.clone(), schema, Some(self.settings.longest_wait)).await?,
+        };
+        Ok(self.as_seen(found, grant, &source).await?)
+    }
+
+    /// A discovery as the caller may know of it: a schema of which they know no table is none.
+    async fn as_seen(
+        self: &Arc<Self>,
+        found: Discovery,
+        grant: &Grant,
+        source: &DataSource,
+    ) -> Result<Discovery, Fault> {
+        match self.view(grant, source).await? {
+            Some(view) => Ok(Discovery { schemas: self.counted(found.schemas, view).await?, ..found }),
+            None => Ok(found),
+        }
     }
 
     /// Discovers the tables of a source, or joins who does, for as long as that may take, the wait for a place included.

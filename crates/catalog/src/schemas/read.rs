@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tidegate_connect::TableKind;
 use tidegate_database::Unit;
 use tidegate_domain::{Permission, Timestamp};
 use tidegate_kernel::fault::{Fault, Outcome};
@@ -81,6 +82,38 @@ impl Catalog {
     ) -> Outcome<KnownSchemas, SourceRefusal> {
         let (unit, viewer) = self.read_for(reader).await?;
         Ok(self.known_schemas(unit, viewer, number, Wanted::default()).await?.1)
+    }
+
+    /// Schemas that were discovered, with counts of the tables and columns that somebody may know of; without those in which that is none, as
+    /// where tables are listed.
+    pub(super) async fn counted(
+        self: &Arc<Self>,
+        schemas: Vec<SchemaSummary>,
+        view: Arc<dyn TableView>,
+    ) -> Result<Vec<SchemaSummary>, Fault> {
+        let pages = Pages { catalog: Arc::clone(self), table: None, view: Some(view) };
+        let mut counted = Vec::new();
+        for schema in schemas {
+            let (mut seen, mut last) = (SchemaSummary { tables: 0, views: 0, columns: 0, ..schema }, None);
+            loop {
+                let tables = pages.next(&seen, last).await?;
+                let Some(end) = tables.last().map(|table| table.place) else { break };
+                for table in &tables {
+                    let counter = if table.kind == TableKind::View.as_str() {
+                        &mut seen.views
+                    } else {
+                        &mut seen.tables
+                    };
+                    *counter += 1;
+                    seen.columns += i64::try_from(table.columns.len()).unwrap_or(i64::MAX);
+                }
+                last = Some(end);
+            }
+            if last.is_some() {
+                counted.push(seen);
+            }
+        }
+        Ok(counted)
     }
 
     async fn known_schemas(

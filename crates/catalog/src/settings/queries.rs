@@ -32,7 +32,7 @@ pub struct QuerySettings {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"/var/lib/tidegate")]
     pub spill_directory: Option<PathBuf>,
-    /// Bytes of disk that all queries of a node may use there. 0: none uses the disk.
+    /// Bytes of disk that all queries of a node may use there, for sorts, groups, windows and joins. 0: none uses the disk.
     #[default(16 << 30)]
     pub spill: u64,
     /// The same of one query; one that needs more ends with limit_memory. 0: none uses the disk.

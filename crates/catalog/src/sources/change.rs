@@ -9,7 +9,7 @@ use tidegate_kernel::{Actor, Call, KernelTables};
 
 use super::connection::{Connection, check_options};
 use super::error::SourceRefusal;
-
+use super::find::seen;
 use super::sealed::{open_credentials, seal_string};
 use super::slug;
 use super::source::DataSource;
@@ -72,7 +72,8 @@ impl Catalog {
     /// Source: RiverGen "data-sources/{data_source_id}", update.
     ///
     /// # Errors
-    /// [`SourceRefusal::NotFound`], and those of [`Catalog::create_data_source`].
+    /// [`SourceRefusal::NotFound`], [`SourceRefusal::Elsewhere`], [`SourceRefusal::GovernedChange`], and those of
+    /// [`Catalog::create_data_source`].
     pub async fn change_data_source(
         &self,
         call: &Call,
@@ -80,6 +81,7 @@ impl Catalog {
         number: i64,
         change: SourceChange,
     ) -> Outcome<DataSource, SourceRefusal> {
+        let governed = self.governs_caller(actor, number).await?;
         let mut work = self.begin_as(call, actor, Permission::ManageDataSources).await?;
         let before = work.source_to_change(number).await?;
         let after = work.changed(&before, change).await?;
@@ -87,6 +89,9 @@ impl Catalog {
         let is_trusted = before.created_by == account || work.viewer().sees_all;
         if !is_trusted && before.has_secrets() && leads_elsewhere(&before, &after) {
             return refuse(SourceRefusal::Elsewhere);
+        }
+        if !is_trusted && governed && reads_otherwise(&before, &after) {
+            return refuse(SourceRefusal::GovernedChange);
         }
         let reconnects = reaches_otherwise(&before, &after);
         let after = if reconnects { untested(after) } else { after };
@@ -106,6 +111,15 @@ impl Catalog {
         }
         changed.map_or_else(|| refuse(SourceRefusal::NotFound), Ok)
     }
+
+    /// Whether policies govern what the caller sees of a data source of that number. Before the unit that acts: policies are read in
+    /// units of their own, which may make a key.
+    async fn governs_caller(&self, actor: &Actor, number: i64) -> Outcome<bool, SourceRefusal> {
+        let (mut unit, grant) = self.read_as(actor, Permission::ManageDataSources).await?;
+        let source = seen(&mut unit, grant, number).await?;
+        drop(unit);
+        Ok(self.governs(grant, &source).await?)
+    }
 }
 
 /// Whether connections of before are of no use.
@@ -116,8 +130,28 @@ fn reaches_otherwise(before: &DataSource, after: &DataSource) -> bool {
         || before.metadata.as_str() != after.metadata.as_str()
 }
 
-/// Options of drivers that say where a source is, or how sure it is that it is the one.
-const PLACES: [&str; 7] = ["url", "endpoint", "token_url", "tls", "ssl_mode", "ssl_ca", "ssl_server_name"];
+/// Options of drivers that say where a source is, how sure it is that it is the one, and whether a password is sent as it is; and where
+/// Athena puts what it read.
+const PLACES: [&str; 16] = [
+    "url",
+    "token_url",
+    "endpoint",
+    "tls",
+    "ssl_mode",
+    "ssl_ca",
+    "ssl_server_name",
+    // Db2: the database behind its service, which is given the password.
+    "api",
+    "db_host",
+    "db_port",
+    "db_tls",
+    "deployment_id",
+    "profile",
+    // `PLAIN` tells the password to whoever listens.
+    "sasl_mechanism",
+    "output_location",
+    "workgroup",
+];
 
 /// Whether what is stored of its secrets would be sent to another server, or be seen on the way. Credentials are in no answer; who could
 /// have them sent to a server of their own would have them all the same.
@@ -129,6 +163,23 @@ fn leads_elsewhere(before: &DataSource, after: &DataSource) -> bool {
         (host, port, use_ssh_tunnel, ssh_host, ssh_port, options)
     };
     place(before) != place(after) || before.sealed.connection_string != after.sealed.connection_string
+}
+
+/// Whether other rows, or the same under other names of tables and columns, may be read of it: rules of policies are about names, and whom they
+/// govern does not choose these.
+fn reads_otherwise(before: &DataSource, after: &DataSource) -> bool {
+    let reading = |source: &DataSource| Connection {
+        pool_size: 0,
+        connection_timeout: 0,
+        query_timeout: 0,
+        max_retries: 0,
+        ..source.connection.clone()
+    };
+    let (old, new) =
+        (before.metadata.to_value().unwrap_or_default(), after.metadata.to_value().unwrap_or_default());
+    reading(before) != reading(after)
+        || before.sealed.connection_string != after.sealed.connection_string
+        || TypeInfo::of(after.kind).options().any(|option| old.get(option) != new.get(option))
 }
 
 /// As after a change of how it is reached: what was found out before is of something else.
@@ -232,4 +283,71 @@ fn apply(source: &mut DataSource, change: SourceChange) {
     set(&mut connection.connection_timeout, change.connection_timeout);
     set(&mut connection.query_timeout, change.query_timeout);
     set(&mut connection.max_retries, change.max_retries);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Options that decide what is asked and how answers are read, but not who is given a secret.
+    const HARMLESS: [&str; 48] = [
+        "account",
+        "allow_dead_letter_policy",
+        "api_key_header",
+        "audience",
+        "auth_source",
+        "body",
+        "cache_seconds",
+        "catalog",
+        "client_auth",
+        "client_id",
+        "cursor_path",
+        "cursor_variable",
+        "delimiter",
+        "encoding",
+        "end_offset",
+        "end_time",
+        "fine_times",
+        "first_page",
+        "format",
+        "header",
+        "location",
+        "max_records",
+        "max_seconds",
+        "maximum_bytes_billed",
+        "method",
+        "page_info_path",
+        "page_parameter",
+        "paging",
+        "path",
+        "prefix",
+        "project",
+        "query",
+        "quote",
+        "region",
+        "row_tag",
+        "rows_path",
+        "sample_files",
+        "sample_size",
+        "scope",
+        "sheet",
+        "ssl_cert",
+        "start_offset",
+        "start_time",
+        "table_name",
+        "token_type",
+        "unfit_values",
+        "value_format",
+        "variables",
+    ];
+
+    // A new option of a driver is of one kind or the other; which, is decided here.
+    #[test]
+    fn of_every_option_it_is_known_whether_secrets_follow_it() {
+        for info in tidegate_connect::types() {
+            for option in info.options() {
+                assert_ne!(PLACES.contains(&option), HARMLESS.contains(&option), "{option} of {}", info.kind);
+            }
+        }
+    }
 }

@@ -23,6 +23,11 @@ pub enum SourceRefusal {
     /// Policies decide what the caller sees of it.
     #[error("policies decide what you see of this data source: read it by a query")]
     Governed,
+    /// Policies decide what the caller sees of it, by the names that would change.
+    #[error(
+        "policies decide what you see of this data source: only who made it, and administrators, may change where and how it is read"
+    )]
+    GovernedChange,
     /// It is not one of files.
     #[error("the data source has no file")]
     NoFile,

@@ -8,8 +8,8 @@ use tidegate_domain::id::DataSourceId;
 use tidegate_kernel::{Fault, Kernel};
 use zeroize::Zeroizing;
 
-/// What credentials have (contract D2, and `client_secret` besides). All are texts.
-pub const CREDENTIALS: [&str; 9] = [
+/// What credentials have (contract D2, and `client_secret` and `ssl_key` besides). All are texts.
+pub const CREDENTIALS: [&str; 10] = [
     "username",
     "password",
     "api_key",
@@ -17,6 +17,7 @@ pub const CREDENTIALS: [&str; 9] = [
     "oauth_token",
     "ssh_private_key",
     "ssh_passphrase",
+    "ssl_key",
     "warehouse",
     "role",
 ];

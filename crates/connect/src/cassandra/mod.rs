@@ -1,6 +1,7 @@
 //! Cassandra: keyspaces are schemas. Conditions on the primary key are applied where CQL can apply them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 
@@ -38,10 +39,8 @@ pub(crate) struct Cassandra {
 impl Cassandra {
     pub(crate) async fn open(settings: &Settings, policy: &NetworkPolicy) -> Result<Self, SourceError> {
         let endpoint = Endpoint::open(settings, policy).await?;
-        let tls = Tls::of(settings, &endpoint.host, TlsMode::Disable)?;
         Ok(Self {
-            // The server tells nobody whether it has TLS: to prefer it is not to have it.
-            tls: Some(tls).filter(|tls| !matches!(tls.mode, TlsMode::Disable | TlsMode::Prefer)),
+            tls: Tls::from_the_start(settings, &endpoint.host, TlsMode::Disable)?,
             keyspace: settings.schema_name.clone().or_else(|| endpoint.database.clone()),
             unfit: Unfit::of(settings)?,
             endpoint,
@@ -128,7 +127,7 @@ impl Driver for Cassandra {
         &self.endpoint
     }
 
-    async fn connect(&self) -> Result<Wire, SourceError> {
+    async fn connect(&self, _: Duration) -> Result<Wire, SourceError> {
         let endpoint = &self.endpoint;
         let mut wire = Wire(endpoint.stream(&endpoint.host, endpoint.port, self.tls.as_ref()).await?);
         let mut body = vec![0, 1];

@@ -23,19 +23,23 @@ use crate::settings::Settings;
 use crate::source::{BatchStream, Relation, Scan, Source, Tested};
 
 mod cells;
+mod content;
 mod csv;
 mod excel;
 mod infer;
 mod json;
+mod mended;
 mod ods;
 mod pages;
 mod parquet;
+mod skip;
 pub(crate) mod spool;
 mod text;
 mod thrift;
 mod xls;
 mod xml;
 
+pub use content::ParquetContent;
 pub(crate) use infer::{Inferred, Kind, days, microseconds, schema as schema_of, type_name};
 use spool::Spooled;
 
@@ -57,10 +61,18 @@ pub(crate) trait Format: Send + Sync {
     /// What kind of file it turned out to be, for the answer of a test.
     fn describe(&self) -> String;
     fn tables(&self) -> &[FileTable];
+    /// Whether parts are left out that have no row for which the filters of a sink hold.
+    fn skips(&self) -> bool {
+        false
+    }
     /// Reads a table's columns, by index, until the end or until the sink has enough.
     fn read(&self, table: usize, columns: &[usize], sink: &mut Sink) -> Result<(), SourceError>;
     /// The kinds of a table's columns; none where the file has types of its own.
     fn kinds(&self, _table: usize) -> Option<&[Kind]> {
+        None
+    }
+    /// The file itself, if it is one of Parquet that may be read by row groups.
+    fn content(&self) -> Option<Arc<ParquetContent>> {
         None
     }
     /// Gives columns kinds that hold more than they need, so that several files have the same.
@@ -87,6 +99,8 @@ pub(crate) struct Sink {
     batch: Option<Batch>,
     sender: mpsc::Sender<Result<RecordBatch, SourceError>>,
     left: usize,
+    /// Rows for which one of these does not hold need not come.
+    filters: Vec<Filter>,
     deadline: Instant,
     limit: Duration,
 }
@@ -119,6 +133,11 @@ impl Sink {
     /// The columns asked for.
     pub(crate) fn schema(&self) -> SchemaRef {
         SchemaRef::clone(&self.schema)
+    }
+
+    /// Rows for which one of these does not hold need not be passed on.
+    pub(crate) fn filters(&self) -> &[Filter] {
+        &self.filters
     }
 
     /// Passes a batch on. False when no more is wanted.
@@ -270,6 +289,15 @@ impl Source for Files {
         false
     }
 
+    fn skips(&self) -> bool {
+        self.format.skips()
+    }
+
+    fn parquet(&self, relation: &Relation) -> Option<Arc<ParquetContent>> {
+        self.table(relation).ok()?;
+        self.format.content()
+    }
+
     async fn scan(&self, request: Scan) -> Result<BatchStream, SourceError> {
         let (index, _) = self.table(&request.relation)?;
         scan(Arc::clone(&self.format), index, &request, self.limit)
@@ -301,6 +329,7 @@ pub(crate) fn scan(
         batch: None,
         sender,
         left: scan.limit.filter(|_| limited).unwrap_or(usize::MAX),
+        filters: scan.filters.clone(),
         deadline: Instant::now() + limit,
         limit,
     };

@@ -25,7 +25,7 @@ use crate::error::SourceError;
 /// Bytes of the pages of one batch at most.
 const BATCH: u64 = 2 << 30;
 /// Bytes that the values of one batch may have when each row repeats the longest of a dictionary.
-const WRITTEN_OUT: usize = 512 << 20;
+pub(super) const WRITTEN_OUT: usize = 512 << 20;
 /// Bytes of a page whose values repeat the starts of others, and so of each value of it, at most.
 const REPEATING: usize = 2 << 20;
 /// Bytes of a page's header at most; statistics are in it.
@@ -51,12 +51,12 @@ pub(super) fn look_at_footer(file: &impl ChunkReader) -> Result<(), SourceError>
 
 /// A part of the file, and what its pages may be.
 #[derive(Clone, Copy, Debug)]
-struct Chunk {
-    start: u64,
-    end: u64,
+pub(super) struct Chunk {
+    pub(super) start: u64,
+    pub(super) end: u64,
     packing: Packing,
     /// Whether a value of it has any length.
-    is_text: bool,
+    pub(super) is_text: bool,
     repeats_starts: bool,
 }
 
@@ -70,7 +70,12 @@ enum Packing {
 }
 
 impl Chunk {
-    fn of(chunk: &ColumnChunkMetaData) -> Option<Self> {
+    /// Whether the headers of its pages say all that there is to know: none can give more than it announces.
+    pub(super) fn is_told_by_headers(&self) -> bool {
+        self.packing == Packing::Bounded && !self.repeats_starts
+    }
+
+    pub(super) fn of(chunk: &ColumnChunkMetaData) -> Option<Self> {
         let dictionary = chunk.dictionary_page_offset().filter(|offset| *offset > 0);
         let start = dictionary.unwrap_or_else(|| chunk.data_page_offset());
         let start = u64::try_from(start).ok()?;
@@ -146,16 +151,20 @@ impl<R: ChunkReader + Clone> Measured<R> {
         Ok((WRITTEN_OUT / row.max(1)).clamp(1, READ_ROWS))
     }
 
-    /// Bytes of the longest value of a column's dictionary; 0 without one.
-    fn longest_in_dictionary(&self, chunk: &ColumnChunkMetaData) -> parquet::errors::Result<usize> {
+    /// Bytes of the longest value of a column's dictionary, or of each value where all have as many; 0 where neither is.
+    pub(super) fn longest_in_dictionary(
+        &self,
+        chunk: &ColumnChunkMetaData,
+    ) -> parquet::errors::Result<usize> {
+        // A value that is NULL takes as much room, and is in no page.
+        if chunk.column_type() == Type::FIXED_LEN_BYTE_ARRAY {
+            return Ok(usize::try_from(chunk.column_descr().type_length()).unwrap_or(0));
+        }
         if chunk.compressed_size() <= 0 {
             return Ok(0);
         }
         let mut pages = SerializedPageReader::new(Arc::new(self.clone()), chunk, 0, None)?;
         let Some(Unpacked::DictionaryPage { buf, .. }) = pages.get_next_page()? else { return Ok(0) };
-        if chunk.column_type() == Type::FIXED_LEN_BYTE_ARRAY {
-            return Ok(usize::try_from(chunk.column_descr().type_length()).unwrap_or(0));
-        }
         let (mut longest, mut rest) = (0, &buf[..]);
         // Each value has its length before it.
         while let Some((length, after)) = rest.split_first_chunk::<4>() {
@@ -178,7 +187,10 @@ impl<R: ChunkReader + Clone> Measured<R> {
 }
 
 /// The header of a page, and the bytes that were read for it.
-fn announced<R: ChunkReader>(file: &R, start: u64) -> parquet::errors::Result<(Page, Vec<u8>, R::T)> {
+pub(super) fn announced<R: ChunkReader>(
+    file: &R,
+    start: u64,
+) -> parquet::errors::Result<(Page, Vec<u8>, R::T)> {
     let mut input = file.get_read(start)?;
     let mut bytes = Vec::new();
     let mut wanted = 128;

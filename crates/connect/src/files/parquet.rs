@@ -12,16 +12,22 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::content::ParquetContent;
+use super::mended::mended;
 use super::pages::{Measured, look_at_footer};
+use super::skip::Group;
 use super::spool::Spooled;
 use super::{FileTable, Format, MOST_COLUMNS, Ranges, Sink};
 use crate::error::SourceError;
+use crate::truth::may_hold;
 
 /// A Parquet file, whose schema is its own.
 pub(super) struct Parquet {
     file: Chunks,
     metadata: ArrowReaderMetadata,
     tables: Vec<FileTable>,
+    /// The same for readers of whole row groups, if it is here and may be read so.
+    content: Option<Arc<ParquetContent>>,
 }
 
 impl Parquet {
@@ -35,8 +41,10 @@ impl Parquet {
         if &head == b"PARE" {
             return Err(SourceError::query("The Parquet file is encrypted."));
         }
-        let name = file.table.clone();
-        Self::of(name, Chunks::Here(Arc::new(file)))
+        let (name, file) = (file.table.clone(), Arc::new(file));
+        let mut parquet = Self::of(name, Chunks::Here(Arc::clone(&file)))?;
+        parquet.content = ParquetContent::of(file, &parquet.metadata).map(Arc::new);
+        Ok(parquet)
     }
 
     /// A file elsewhere, of which the end is read now and columns when they are asked for.
@@ -49,8 +57,8 @@ impl Parquet {
 
     fn of(name: String, file: Chunks) -> Result<Self, SourceError> {
         look_at_footer(&file)?;
-        let metadata =
-            ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|error| failed(&error))?;
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).and_then(mended);
+        let metadata = metadata.map_err(|error| failed(&error))?;
         let rows = metadata.metadata().file_metadata().num_rows();
         let schema = metadata.schema();
         if schema.fields().len() > MOST_COLUMNS {
@@ -64,7 +72,7 @@ impl Parquet {
         });
         let schema = Arc::new(Schema::new(named.collect::<Vec<_>>()));
         let table = FileTable { name, schema, rows: Some(rows) };
-        Ok(Self { file, metadata, tables: vec![table] })
+        Ok(Self { file, metadata, tables: vec![table], content: None })
     }
 }
 
@@ -86,7 +94,7 @@ pub(super) fn failed(error: &ParquetError) -> SourceError {
 
 /// The file at places of its own: handles that share a position would disturb each other.
 #[derive(Clone)]
-enum Chunks {
+pub(super) enum Chunks {
     Here(Arc<Spooled>),
     Elsewhere(Arc<dyn Ranges>),
 }
@@ -177,6 +185,14 @@ impl Format for Parquet {
         &self.tables
     }
 
+    fn skips(&self) -> bool {
+        true
+    }
+
+    fn content(&self) -> Option<Arc<ParquetContent>> {
+        self.content.clone()
+    }
+
     fn read(&self, _: usize, columns: &[usize], sink: &mut Sink) -> Result<(), SourceError> {
         let metadata = self.metadata.metadata();
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), columns.iter().copied());
@@ -186,7 +202,10 @@ impl Format for Parquet {
         sorted.sort_unstable();
         sorted.dedup();
         let order: Vec<usize> = columns.iter().filter_map(|index| sorted.binary_search(index).ok()).collect();
-        for group in 0..metadata.num_row_groups() {
+        for (group, of_group) in metadata.row_groups().iter().enumerate() {
+            if !may_hold(sink.filters(), &Group::new(self.metadata.schema(), of_group)) {
+                continue;
+            }
             let rows = file.rows_at_once(metadata, group, columns);
             let rows = rows.map_err(|error| self.reason(&file).unwrap_or_else(|| failed(&error)))?;
             let builder =

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{ErrorCode, SourceError};
+use crate::registry::SourceType;
 use crate::settings::{FileContent, Settings};
 
 /// The schema that files are in.
@@ -22,6 +23,8 @@ pub(crate) struct Spooled {
     /// What its one table is called.
     pub(crate) table: String,
     pub(crate) size: u64,
+    /// Whether it is a copy of this process's own, without a name: what was read of it once is read of it again.
+    pub(crate) is_own: bool,
     /// Whether nobody waits for what is read of it.
     stop: Arc<AtomicBool>,
 }
@@ -50,31 +53,37 @@ impl Spooled {
         let Some(source) = &settings.file else {
             return Err(SourceError::new(ErrorCode::FileNotFound, "The data source has no file."));
         };
-        let file = match &source.content {
+        let (file, is_own) = match &source.content {
             FileContent::Local(path) => {
-                let path = path.clone();
-                super::blocking(move || File::open(path).map_err(not_found)).await?
+                // Readers of Parquet look at a file once, and then believe what they saw.
+                let (path, copy) = (path.clone(), settings.kind == SourceType::Parquet);
+                let opened = super::blocking(move || {
+                    let file = File::open(path).map_err(not_found)?;
+                    if copy { own_copy(file) } else { Ok((file, false)) }
+                });
+                opened.await?
             }
-            FileContent::Remote(bytes) => copied(bytes.as_ref()).await?,
+            FileContent::Remote(bytes) => (copied(bytes.as_ref()).await?, true),
         };
         let metadata = file.metadata().map_err(not_found)?;
         if !metadata.is_file() {
             return Err(SourceError::new(ErrorCode::FileNotFound, "The data source's file is not a file."));
         }
-        Self::checked(file, &source.name, metadata.len())
+        let checked = Self::checked(file, &source.name, metadata.len())?;
+        Ok(Self { is_own, ..checked })
     }
 
     /// A file that was written here.
     pub(crate) fn of(file: File, table: String) -> Result<Self, SourceError> {
         let size = file.metadata().map_err(broken)?.len();
-        Ok(Self { file, table, size, stop: Arc::default() })
+        Ok(Self { file, table, size, is_own: true, stop: Arc::default() })
     }
 
     fn checked(file: File, name: &str, size: u64) -> Result<Self, SourceError> {
         if size > LARGEST {
             return Err(SourceError::query(format!("The file is larger than {LARGEST} bytes.")));
         }
-        Ok(Self { file, table: table_name(name), size, stop: Arc::default() })
+        Ok(Self { file, table: table_name(name), size, is_own: false, stop: Arc::default() })
     }
 
     /// The file again, at its start. Each reader has a handle of its own, whose position is nobody else's.
@@ -91,7 +100,7 @@ impl Spooled {
     /// The same table out of other bytes, such as decoded ones.
     pub(crate) fn replaced(&self, file: File) -> Result<Self, SourceError> {
         let size = file.metadata().map_err(broken)?.len();
-        Ok(Self { file, table: self.table.clone(), size, stop: Arc::clone(&self.stop) })
+        Ok(Self { file, table: self.table.clone(), size, is_own: true, stop: Arc::clone(&self.stop) })
     }
 }
 
@@ -112,6 +121,17 @@ async fn copied(bytes: &dyn crate::settings::FileBytes) -> Result<File, SourceEr
         file = super::blocking(move || file.write_all(&chunk).map(|()| file).map_err(broken)).await?;
     }
     Ok(file)
+}
+
+/// A file as a copy of this process's own. What is refused anyway is not copied.
+fn own_copy(file: File) -> Result<(File, bool), SourceError> {
+    let metadata = file.metadata().map_err(not_found)?;
+    if !metadata.is_file() || metadata.len() > LARGEST {
+        return Ok((file, false));
+    }
+    let mut copy = tempfile::tempfile().map_err(broken)?;
+    io::copy(&mut file.take(LARGEST), &mut copy).map_err(broken)?;
+    Ok((copy, true))
 }
 
 fn not_found(error: io::Error) -> SourceError {

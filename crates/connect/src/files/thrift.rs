@@ -130,6 +130,44 @@ pub(super) fn measure_footer(bytes: &[u8]) -> Result<(), Unmeasured> {
     })
 }
 
+/// Refuses the places of a column's pages, if more are announced than there are: the library makes room for as many.
+pub(super) fn measure_places(bytes: &[u8]) -> Result<(), Unmeasured> {
+    let (mut reader, mut last) = (Reader { rest: bytes }, 0);
+    reader.fields(&mut |reader, id, kind| {
+        if id <= last || matches!(id, 1 | 2) && kind != LIST {
+            return Err(Unmeasured::Broken);
+        }
+        last = id;
+        match id {
+            1 => reader.places().map(|()| true),
+            2 => reader.list_of(&[I64]).map(|()| true),
+            _ => Ok(false),
+        }
+    })
+}
+
+/// The same of what is said of the values of a column's pages.
+pub(super) fn measure_bounds(bytes: &[u8]) -> Result<(), Unmeasured> {
+    let (mut reader, mut last) = (Reader { rest: bytes }, 0);
+    reader.fields(&mut |reader, id, kind| {
+        let expected = match id {
+            1..=3 | 5..=7 => LIST,
+            4 => I32,
+            _ => kind,
+        };
+        if id <= last || kind != expected {
+            return Err(Unmeasured::Broken);
+        }
+        last = id;
+        match id {
+            1 => reader.list_of(&[TRUE, FALSE]).map(|()| true),
+            2 | 3 => reader.list_of(&[BINARY]).map(|()| true),
+            5..=7 => reader.list_of(&[I64]).map(|()| true),
+            _ => Ok(false),
+        }
+    })
+}
+
 struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -189,6 +227,39 @@ impl Reader<'_> {
 
     fn unit(&mut self) -> Result<(), Unmeasured> {
         self.fields(&mut |_, _, kind| if kind == STRUCT { Ok(false) } else { Err(Unmeasured::Broken) })
+    }
+
+    /// Reads a list of nothing but elements of one of these kinds.
+    fn list_of(&mut self, kinds: &[u8]) -> Result<(), Unmeasured> {
+        let (kind, count) = self.list()?;
+        if count > 0 && !kinds.contains(&kind) {
+            return Err(Unmeasured::Broken);
+        }
+        self.elements(count, &[kind], DEEPEST)
+    }
+
+    /// Reads a list of places of pages.
+    fn places(&mut self) -> Result<(), Unmeasured> {
+        let (kind, count) = self.list()?;
+        if count > 0 && kind != STRUCT || count > self.rest.len() as u64 {
+            return Err(Unmeasured::Broken);
+        }
+        for _ in 0..count {
+            let mut last = 0;
+            self.fields(&mut |_, id, kind| {
+                let expected = match id {
+                    1 | 3 => I64,
+                    2 => I32,
+                    _ => kind,
+                };
+                if id <= last || kind != expected {
+                    return Err(Unmeasured::Broken);
+                }
+                last = id;
+                Ok(false)
+            })?;
+        }
+        Ok(())
     }
 
     fn byte(&mut self) -> Result<u8, Unmeasured> {
@@ -408,5 +479,18 @@ pub(super) mod tests {
             Err(Unmeasured::Broken),
             "a text for row groups"
         );
+    }
+
+    #[test]
+    fn an_index_has_the_pages_that_it_announces() {
+        let place = [vec![0x16], varint(8), number(100), vec![0x16], varint(0), vec![0]].concat();
+        let places = |count: u64, all: &[u8]| [&[0x19, 0xfc][..], &varint(count), all, &[0]].concat();
+        assert_eq!(measure_places(&places(2, &place.repeat(2))), Ok(()));
+        assert_eq!(measure_places(&places(0x7fff_ffff, &place)), Err(Unmeasured::Broken));
+        let text = [vec![0x18, 1, b'a'], number(100), vec![0x16], varint(0), vec![0]].concat();
+        assert_eq!(measure_places(&places(1, &text)), Err(Unmeasured::Broken), "a text for a place");
+        let bounds = |count: u64| [&[0x19, 0xf1][..], &varint(count), &[1, 0x19, 0x18, 1, b'a', 0]].concat();
+        assert_eq!(measure_bounds(&bounds(1)), Ok(()));
+        assert_eq!(measure_bounds(&bounds(0x7fff_ffff)), Err(Unmeasured::Ended));
     }
 }

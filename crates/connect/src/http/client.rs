@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::error::{ErrorCode, SourceError, quoted, within};
 use crate::network::dial::{Dialer, Wire};
-use crate::network::tls::{Tls, TlsMode};
+use crate::network::tls::{self, Refusal, Tls, TlsMode};
 use crate::settings::{Credentials, Settings};
 
 /// Bytes of one answer at most.
@@ -112,8 +112,9 @@ impl Client {
         let host = url.host_str().ok_or_else(|| SourceError::connection("The URL names no host."))?;
         let stream = self.stream(url, host).await?;
         let failed = |error: hyper::Error| {
-            SourceError::connection("The server does not answer as HTTP, or ended the connection.")
-                .with_detail(self.redacted(&error))
+            let refused = tls::refusal(&error).map(Refusal::message);
+            let message = refused.unwrap_or("The server does not answer as HTTP, or ended the connection.");
+            SourceError::connection(message).with_detail(self.redacted(&error))
         };
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
@@ -129,10 +130,27 @@ impl Client {
     }
 
     async fn stream(&self, url: &Url, host: &str) -> Result<Box<dyn Wire>, SourceError> {
+        let tls = self.tls(url, host)?;
         let port = url.port_or_known_default().unwrap_or(443);
         let stream = self.dialer.dial(host, port).await?;
+        match tls {
+            None => Ok(stream),
+            Some(tls) => within(self.settings.connection_timeout, "TLS", tls.secure(stream)).await,
+        }
+    }
+
+    /// TLS as the address and the settings ask for it. Nobody is called where they contradict each other.
+    fn tls(&self, url: &Url, host: &str) -> Result<Option<Tls>, SourceError> {
         if url.scheme() != "https" {
-            return Ok(stream);
+            let mode = self.settings.option("ssl_mode")?.map(TlsMode::parse).transpose()?;
+            return match mode {
+                None | Some(TlsMode::Disable | TlsMode::Prefer) => Ok(None),
+                Some(mode) => Err(SourceError::connection(format!(
+                    "metadata.ssl_mode is {}, and an address of this source has no TLS: it must begin with https://, and metadata.tls \
+                     not be false.",
+                    mode.as_str()
+                ))),
+            };
         }
         let tls = Tls::of(&self.settings, host, TlsMode::VerifyFull)?;
         // Tokens and passwords go with every request: nobody who happens to be between gets them.
@@ -141,16 +159,7 @@ impl Client {
                 "metadata.ssl_mode must be verify-full or verify-ca where HTTPS is spoken; an authority of your own is metadata.ssl_ca.",
             ));
         }
-        let connected = tls.connector.connect(tls.name, stream);
-        let connected = within(self.settings.connection_timeout, "TLS", async {
-            connected.await.map_err(|error| {
-                SourceError::connection(
-                    "TLS with the server failed: its certificate or protocol is not accepted.",
-                )
-                .with_detail(error)
-            })
-        });
-        Ok(Box::new(connected.await?))
+        Ok(Some(tls))
     }
 
     fn built(&self, request: &Request, host: &str) -> Result<hyper::Request<Full<Bytes>>, SourceError> {

@@ -38,11 +38,10 @@ impl Graphql {
                 "metadata.query must be one GraphQL query: it starts with query or {.",
             ));
         }
-        let headers = client::sign_in(&settings.credentials, settings.option("api_key_header")?)?;
         let page_info = settings.option("page_info_path")?.map(str::to_owned);
         let variable = settings.option("cursor_variable")?.unwrap_or("after").to_owned();
         Ok(Self {
-            api: Api::open(settings, policy, &url, headers).await?,
+            api: Api::open(settings, policy, &url, hyper::HeaderMap::new()).await?,
             url,
             query,
             variables: settings

@@ -46,7 +46,8 @@ struct Grant {
 }
 
 impl Api {
-    /// The interface at an address. The headers go with every request to it; with `metadata.token_url`, tokens are fetched there.
+    /// The interface at an address. What is stored of the credentials, and the headers, go with every request to it; with `metadata.token_url`,
+    /// tokens are fetched there.
     pub(crate) async fn open(
         settings: &Settings,
         policy: &NetworkPolicy,
@@ -54,7 +55,9 @@ impl Api {
         headers: HeaderMap,
     ) -> Result<Self, SourceError> {
         let wanted = Wanted::of(settings, address)?;
-        let client = Client::open(settings, policy, headers).await?;
+        let mut all = client::sign_in(&settings.credentials, settings.option("api_key_header")?)?;
+        all.extend(headers);
+        let client = Client::open(settings, policy, all).await?;
         let grant = wanted.map(|wanted| wanted.grant(client.for_another()));
         Ok(Self { client, grant })
     }

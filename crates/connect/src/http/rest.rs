@@ -78,7 +78,7 @@ impl Rest {
             "POST" => Method::POST,
             _ => Method::GET,
         };
-        let mut headers = client::sign_in(&settings.credentials, settings.option("api_key_header")?)?;
+        let mut headers = hyper::HeaderMap::new();
         headers.insert(hyper::header::ACCEPT, hyper::header::HeaderValue::from_static("application/json"));
         let api = Api::open(settings, policy, &url, headers).await?;
         let last =

@@ -1,6 +1,7 @@
 //! Kafka: topics are relations. What is read ends where the topic did when the reading began, so that it ends at all.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 
@@ -38,7 +39,6 @@ const MOST_BROKERS: usize = 50;
 pub(crate) struct Kafka {
     endpoint: Endpoint,
     settings: Settings,
-    mode: TlsMode,
     mechanism: &'static str,
     format: Format,
     range: Range,
@@ -108,8 +108,9 @@ const PREFERRED: [&str; 3] = ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"];
 impl Kafka {
     pub(crate) async fn open(settings: &Settings, policy: &NetworkPolicy) -> Result<Self, SourceError> {
         let endpoint = Endpoint::open(settings, policy).await?;
+        // Of each broker anew, by its own name; here to say at once what is wrong with the settings.
+        Tls::from_the_start(settings, &endpoint.host, TlsMode::Disable)?;
         Ok(Self {
-            mode: Tls::of(settings, &endpoint.host, TlsMode::Disable)?.mode,
             mechanism: settings.choice("sasl_mechanism", &MECHANISMS)?,
             format: Format::parse(settings.choice("value_format", &["auto", "json", "text", "binary"])?),
             range: Range::of(settings)?,
@@ -129,9 +130,8 @@ impl Kafka {
             given => given,
         };
         for _ in 0..2 {
-            let tls = Tls::of(&self.settings, host, self.mode)?;
-            let tls = Some(&tls).filter(|_| !matches!(self.mode, TlsMode::Disable | TlsMode::Prefer));
-            let mut wire = Wire::new(self.endpoint.stream(host, port, tls).await?);
+            let tls = Tls::from_the_start(&self.settings, host, TlsMode::Disable)?;
+            let mut wire = Wire::new(self.endpoint.stream(host, port, tls.as_ref()).await?);
             if !signs_in {
                 return Ok(wire);
             }
@@ -321,7 +321,7 @@ impl Driver for Kafka {
         &self.endpoint
     }
 
-    async fn connect(&self) -> Result<Conn, SourceError> {
+    async fn connect(&self, _: Duration) -> Result<Conn, SourceError> {
         let mut first = self.broker(&self.endpoint.host, self.endpoint.port).await?;
         first.ping().await?;
         Ok(Conn { first, leaders: HashMap::new() })

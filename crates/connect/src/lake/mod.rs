@@ -195,6 +195,8 @@ struct Wanted {
     relation: Arc<Relation>,
     columns: Arc<Columns>,
     schema: SchemaRef,
+    /// Those that folders do not decide.
+    filters: Vec<Filter>,
     deadline: Instant,
 }
 
@@ -215,7 +217,7 @@ impl Wanted {
         let scan = Scan {
             relation: Named { schema: None, table: self.relation.name.clone() },
             projection: Some(projection),
-            filters: Vec::new(),
+            filters: self.filters.clone(),
             limit: Some(most).filter(|most| *most < usize::MAX),
         };
         files::scan(format, table, &scan, left)
@@ -311,6 +313,10 @@ impl Source for Lake {
         same.peek().is_some() && same.all(|(_, relation)| prune::is_decided(relation, filter))
     }
 
+    fn skips(&self) -> bool {
+        true
+    }
+
     async fn scan(&self, scan: Scan) -> Result<BatchStream, SourceError> {
         let deadline = Instant::now() + self.inner.limit;
         let relation = self.relation(&scan.relation).await?;
@@ -329,7 +335,9 @@ impl Source for Lake {
         let left = scan.limit.filter(|_| limited).unwrap_or(usize::MAX);
         let schema = SchemaRef::clone(&wanted);
         let inner = Arc::clone(&self.inner);
-        let fixed = Wanted { inner, relation: Arc::clone(&relation), columns, schema, deadline };
+        let filters = scan.filters.iter().zip(&filtered).filter(|(_, decided)| !**decided);
+        let filters = filters.map(|(filter, _)| filter.clone()).collect();
+        let fixed = Wanted { inner, relation: Arc::clone(&relation), columns, schema, filters, deadline };
         let reading = Reading { wanted: fixed, files, current: None, left };
         let batches = stream::try_unfold(reading, |mut reading| async move {
             Ok(reading.next().await?.map(|batch| (batch, reading)))

@@ -6,43 +6,7 @@ use super::layout::{PartOf, Relation};
 use crate::files::Kind;
 use crate::filter::{Filter, Literal, Operator};
 use crate::rows::Cell;
-
-/// What a filter may be for rows of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Truth {
-    is_true: bool,
-    is_false: bool,
-    is_null: bool,
-}
-
-impl Truth {
-    const TRUE: Self = Self { is_true: true, is_false: false, is_null: false };
-    const FALSE: Self = Self { is_true: false, is_false: true, is_null: false };
-    const NULL: Self = Self { is_true: false, is_false: false, is_null: true };
-    /// It depends on the rows.
-    const MAYBE: Self = Self { is_true: true, is_false: true, is_null: true };
-
-    fn of(truth: bool) -> Self {
-        if truth { Self::TRUE } else { Self::FALSE }
-    }
-
-    fn not(self) -> Self {
-        Self { is_true: self.is_false, is_false: self.is_true, is_null: self.is_null }
-    }
-
-    fn and(self, other: Self) -> Self {
-        let (one, two) = (self.is_true || self.is_null, other.is_true || other.is_null);
-        Self {
-            is_true: self.is_true && other.is_true,
-            is_false: self.is_false || other.is_false,
-            is_null: one && two && (self.is_null || other.is_null),
-        }
-    }
-
-    fn or(self, other: Self) -> Self {
-        self.not().and(other.not()).not()
-    }
-}
+use crate::truth::{self, Known, Truth};
 
 /// Whether a filter is about folders alone, so that reading fewer files is all there is to it.
 pub(super) fn is_decided(relation: &Relation, filter: &Filter) -> bool {
@@ -67,34 +31,25 @@ fn takes(kind: Kind, literal: &Literal) -> bool {
 
 /// Whether a file may have rows for which all filters hold.
 pub(super) fn may_have(relation: &Relation, file: &PartOf, filters: &[Filter]) -> bool {
-    let all = filters.iter().fold(Truth::TRUE, |all, filter| all.and(truth(relation, file, filter)));
-    all.is_true
+    truth::may_hold(filters, &Folders { relation, file })
 }
 
-fn truth(relation: &Relation, file: &PartOf, filter: &Filter) -> Truth {
-    let compared = |column: &str, literal: &Literal| compared(relation, file, column, literal);
-    match filter {
-        Filter::Compare { column, operator, value } => ordered(compared(column, value), *operator),
-        Filter::In { column, values, negated } => {
-            let any = values
-                .iter()
-                .fold(Truth::FALSE, |any, value| any.or(ordered(compared(column, value), Operator::Eq)));
-            if *negated { any.not() } else { any }
-        }
-        Filter::Between { column, low, high, negated } => {
-            let above = ordered(compared(column, low), Operator::GtEq);
-            let both = above.and(ordered(compared(column, high), Operator::LtEq));
-            if *negated { both.not() } else { both }
-        }
-        Filter::IsNull { column, negated } => match relation.keys.iter().any(|(key, _)| key == column) {
-            true => Truth::of(file.value(column).is_none_or(str::is_empty) != *negated),
+/// What the folders of a file tell of its rows.
+struct Folders<'a> {
+    relation: &'a Relation,
+    file: &'a PartOf,
+}
+
+impl Known for Folders<'_> {
+    fn compared(&self, column: &str, operator: Operator, value: &Literal) -> Truth {
+        ordered(compared(self.relation, self.file, column, value), operator)
+    }
+
+    fn null(&self, column: &str) -> Truth {
+        match self.relation.keys.iter().any(|(key, _)| key == column) {
+            true => Truth::of(self.file.value(column).is_none_or(str::is_empty)),
             false => Truth::MAYBE,
-        },
-        Filter::And(all) => {
-            all.iter().fold(Truth::TRUE, |all, filter| all.and(truth(relation, file, filter)))
         }
-        Filter::Or(any) => any.iter().fold(Truth::FALSE, |any, filter| any.or(truth(relation, file, filter))),
-        Filter::Not(inner) => truth(relation, file, inner).not(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! MongoDB: databases are schemas, collections relations. Columns are learned from a sample; what a document has besides is in a column of
 //! its own, so that nothing is lost.
 
+use std::time::Duration;
+
 use arrow_schema::SchemaRef;
 use bson::raw::{RawBsonRef, RawDocument, RawDocumentBuf};
 use bson::{Bson, Document, doc};
@@ -57,9 +59,11 @@ impl Mongodb {
         }
         let endpoint = Endpoint::open(settings, policy).await?;
         let option = |name: &str| endpoint.options.get(name).map(String::as_str);
-        let secure = option("tls").or_else(|| option("ssl")) == Some("true");
+        // Either of the two names; one that is switched on is asked for, whatever the other says.
+        let names = (endpoint.switch("tls")?, endpoint.switch("ssl")?);
+        let secure = names.0 == Some(true) || names.1 == Some(true);
         let default = if secure { TlsMode::VerifyFull } else { TlsMode::Disable };
-        let tls = Tls::of(settings, &endpoint.host, default)?;
+        let tls = Tls::from_the_start(settings, &endpoint.host, default)?;
         let auth_source = settings.option("auth_source")?.or_else(|| option("authsource")).unwrap_or("admin");
         let sample = match settings.metadata.get("sample_size") {
             None => 1_000,
@@ -69,8 +73,7 @@ impl Mongodb {
         };
         let database = endpoint.database.clone();
         Ok(Self {
-            // The server tells nobody whether it has TLS: to prefer it is not to have it.
-            tls: Some(tls).filter(|tls| !matches!(tls.mode, TlsMode::Disable | TlsMode::Prefer)),
+            tls,
             database: database.ok_or_else(|| SourceError::connection("database_name is missing."))?,
             auth_source: auth_source.to_owned(),
             sample: i32::try_from(sample).unwrap_or(1_000),
@@ -295,7 +298,7 @@ impl Driver for Mongodb {
         &self.endpoint
     }
 
-    async fn connect(&self) -> Result<Conn, SourceError> {
+    async fn connect(&self, _: Duration) -> Result<Conn, SourceError> {
         let endpoint = &self.endpoint;
         let mut wire = Wire::new(endpoint.stream(&endpoint.host, endpoint.port, self.tls.as_ref()).await?);
         let client = doc! { "driver": { "name": "tidegate", "version": env!("CARGO_PKG_VERSION") }, "os": { "type": "unknown" } };

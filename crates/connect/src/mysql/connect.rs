@@ -9,130 +9,99 @@ use mysql_async::{
     ClientIdentity, Conn, DriverError, Error, IoError, Opts, OptsBuilder, Params, Row, SslOpts,
 };
 
-use crate::address::{self, Address};
 use crate::error::{ErrorCode, SourceError, no_tls_offered, within};
-use crate::network::dial::Dialer;
-use crate::network::tls::TlsMode;
-use crate::registry::TypeInfo;
-use crate::settings::{Credentials, Secret, Settings};
+use crate::network::NetworkPolicy;
+use crate::network::tls::{self, Refusal, Tls, TlsMode};
+use crate::settings::Settings;
+use crate::wire::Endpoint;
 
+/// The name under which the driver asks for any name. Where the name is not to be checked it forgives an error whose text has the word
+/// it begins with, and the text has the name that was asked for; the errors of `rustls` themselves have the word no more.
+const ANY_NAME: &str = "NotValidForName.invalid";
 /// Bytes of a packet, and so of a row, at most.
 const PACKET: usize = 128 << 20;
 
 /// How to connect to one server.
 pub(crate) struct Connector {
-    pub(crate) dialer: Dialer,
-    host: String,
-    port: u16,
+    pub(crate) endpoint: Endpoint,
     pub(crate) database: String,
-    username: Option<String>,
-    password: Option<Secret>,
     mode: TlsMode,
     tls: SslOpts,
-    credentials: Credentials,
-    limit: Duration,
-    query_timeout: Duration,
 }
 
 impl Connector {
-    pub(crate) fn new(settings: &Settings, dialer: Dialer) -> Result<Self, SourceError> {
+    pub(crate) async fn new(settings: &Settings, policy: &NetworkPolicy) -> Result<Self, SourceError> {
         // The driver takes the process's provider; whoever comes first sets it, and all set this one.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let address = match &settings.connection_string {
-            Some(text) => address::parse(text.as_str())?,
-            None => Address::default(),
+        let endpoint = Endpoint::open(settings, policy).await?;
+        let database = endpoint.database.clone();
+        let database = database.ok_or_else(|| SourceError::connection("database_name is missing."))?;
+        let word = endpoint.options.get("ssl-mode").or_else(|| endpoint.options.get("sslmode"));
+        let default = word.map_or(Ok(TlsMode::Prefer), |word| TlsMode::parse(word))?;
+        // Read as for every other driver: this one's tells nobody which of the settings is wrong.
+        let mode = Tls::of(settings, &endpoint.host, default)?.mode;
+        Ok(Self { tls: tls(settings, mode, &endpoint.host)?, endpoint, database, mode })
+    }
+
+    /// A new connection for reading queries and no others, each of at most so long.
+    pub(crate) async fn connect(&self, queries: Duration) -> Result<Conn, SourceError> {
+        let mut conn = self.signed_in().await?;
+        let version: Option<String> =
+            conn.query_first("SELECT VERSION()").await.map_err(|error| self.error(&error))?;
+        let seconds = queries.as_secs().max(1);
+        let bound = match version {
+            Some(version) if version.contains("MariaDB") => {
+                format!("SET SESSION max_statement_time = {seconds}")
+            }
+            Some(version) if version.starts_with(['8', '9']) => {
+                format!(
+                    "SET SESSION max_execution_time = {}",
+                    seconds.saturating_mul(1_000).min(u32::MAX.into())
+                )
+            }
+            // Others that speak the protocol may know neither; the deadline here ends their queries.
+            _ => return Ok(conn),
         };
-        let missing = |field: &str| SourceError::connection(format!("{field} is missing."));
-        let host = settings.host.clone().or(address.host).ok_or_else(|| missing("host"))?;
-        let database =
-            settings.database_name.clone().or(address.database).ok_or_else(|| missing("database_name"))?;
-        let port =
-            settings.port.or(address.port).or(TypeInfo::of(settings.kind).default_port).unwrap_or(3306);
-        let word = address.options.get("ssl-mode").or_else(|| address.options.get("sslmode"));
-        let mode = match (settings.option("ssl_mode")?, word) {
-            (Some(word), _) => TlsMode::parse(word)?,
-            (None, Some(word)) => TlsMode::parse(word)?,
-            (None, None) => TlsMode::Prefer,
+        conn.query_drop(bound).await.map_err(|error| self.error(&error))?;
+        Ok(conn)
+    }
+
+    /// A connection with TLS, or without, as it is asked for.
+    async fn signed_in(&self) -> Result<Conn, SourceError> {
+        let tls = (self.mode != TlsMode::Disable).then(|| self.tls.clone());
+        let (addresses, port) = self.addresses().await?;
+        let error = match self.attempt(&addresses, port, tls).await {
+            Ok(conn) => return Ok(conn),
+            Err(error) => error,
         };
-        let mut credentials = settings.credentials.clone();
-        let username =
-            credentials.username.as_ref().map(|name| name.expose().to_owned()).or(address.username);
-        let password = credentials.password.clone().or(address.password);
-        credentials.password.clone_from(&password);
-        Ok(Self {
-            dialer,
-            tls: tls(settings, mode, &host)?,
-            host,
-            port,
-            database,
-            username,
-            password,
-            mode,
-            credentials,
-            limit: settings.connection_timeout,
-            query_timeout: settings.query_timeout,
-        })
+        let has_no_tls = matches!(error, Error::Driver(DriverError::NoClientSslFlagFromServer));
+        let other = if has_no_tls && self.mode == TlsMode::Prefer {
+            None
+        } else if self.mode != TlsMode::VerifyFull && tls::refusal(&error) == Some(Refusal::Name) {
+            // The authority was found to be right before the name was looked at.
+            Some(self.tls.clone().with_danger_tls_hostname_override(Some(ANY_NAME)))
+        } else {
+            return Err(self.error(&error));
+        };
+        self.attempt(&addresses, port, other).await.map_err(|error| self.error(&error))
     }
 
-    /// A new connection for reading queries and no others.
-    pub(crate) async fn connect(&self, limit: Duration) -> Result<Conn, SourceError> {
-        self.connect_for(limit, self.query_timeout).await
-    }
-
-    /// The same for queries of at most so long, which the server ends by itself: also when nobody here is left to ask it to.
-    pub(crate) async fn connect_for(&self, limit: Duration, queries: Duration) -> Result<Conn, SourceError> {
-        let limit = limit.min(self.limit);
-        within(limit, "Connecting", async {
-            let mut conn = match self.plain_or_not(self.mode != TlsMode::Disable).await {
-                Err(Error::Driver(DriverError::NoClientSslFlagFromServer))
-                    if self.mode == TlsMode::Prefer =>
-                {
-                    self.plain_or_not(false).await.map_err(|error| self.error(&error))?
-                }
-                Err(Error::Other(error)) if error.is::<SourceError>() => {
-                    return Err(error
-                        .downcast::<SourceError>()
-                        .map_or_else(|_| SourceError::connection(""), |error| *error));
-                }
-                other => other.map_err(|error| self.error(&error))?,
-            };
-            let version: Option<String> =
-                conn.query_first("SELECT VERSION()").await.map_err(|error| self.error(&error))?;
-            let seconds = queries.as_secs().max(1);
-            let bound = match version {
-                Some(version) if version.contains("MariaDB") => {
-                    format!("SET SESSION max_statement_time = {seconds}")
-                }
-                Some(version) if version.starts_with(['8', '9']) => {
-                    format!(
-                        "SET SESSION max_execution_time = {}",
-                        seconds.saturating_mul(1_000).min(u32::MAX.into())
-                    )
-                }
-                // Others that speak the protocol may know neither; the deadline here ends their queries.
-                _ => return Ok(conn),
-            };
-            conn.query_drop(bound).await.map_err(|error| self.error(&error))?;
-            Ok(conn)
-        })
-        .await
-    }
-
-    async fn plain_or_not(&self, tls: bool) -> Result<Conn, Error> {
-        let (addresses, port) = self.addresses().await.map_err(|error| Error::Other(Box::new(error)))?;
+    async fn attempt(&self, addresses: &[IpAddr], port: u16, tls: Option<SslOpts>) -> Result<Conn, Error> {
+        let endpoint = &self.endpoint;
+        let password = endpoint.credentials.password.as_ref().map(|secret| secret.expose().to_owned());
         let opts: Opts = OptsBuilder::default()
-            .ip_or_hostname(addresses.first().map_or_else(|| self.host.clone(), IpAddr::to_string))
-            .resolved_ips(Some(addresses))
+            .ip_or_hostname(addresses.first().map_or_else(|| endpoint.host.clone(), IpAddr::to_string))
+            .resolved_ips(Some(addresses.to_vec()))
             .tcp_port(port)
-            .user(self.username.clone())
-            .pass(self.password.as_ref().map(|secret| secret.expose().to_owned()))
+            .user(endpoint.username.clone())
+            .pass(password)
             .db_name(Some(self.database.clone()))
             // A server on this machine would otherwise be asked for its socket, whatever it says that is.
             .prefer_socket(false)
             .tcp_nodelay(true)
             .stmt_cache_size(8)
             .max_allowed_packet(Some(PACKET))
-            .ssl_opts(tls.then(|| self.tls.clone()))
+            .ssl_opts(tls)
             // Said again after the handshake, which servers may ignore: a narrower character set turns letters into question marks.
             .setup(vec![
                 "SET NAMES utf8mb4",
@@ -145,12 +114,13 @@ impl Connector {
 
     /// Where the driver connects to: the checked addresses, or the near end of the tunnel.
     async fn addresses(&self) -> Result<(Vec<IpAddr>, u16), SourceError> {
-        if let Some(tunnel) = self.dialer.tunnel() {
-            let near = tunnel.listen(&self.host, self.port).await?;
+        let Endpoint { dialer, host, port, .. } = &self.endpoint;
+        if let Some(tunnel) = dialer.tunnel() {
+            let near = tunnel.listen(host, *port).await?;
             return Ok((vec![near.ip()], near.port()));
         }
-        let found = self.dialer.policy().resolve(&self.host, self.port).await?;
-        Ok((found.into_iter().map(|address| address.ip()).collect(), self.port))
+        let found = dialer.policy().resolve(host, *port).await?;
+        Ok((found.into_iter().map(|address| address.ip()).collect(), *port))
     }
 
     /// Ends what a connection is doing, by another one.
@@ -167,6 +137,10 @@ impl Connector {
 
     /// The contract's code for an error of the driver. Only the error's number is told.
     pub(crate) fn error(&self, error: &Error) -> SourceError {
+        let detail = self.endpoint.credentials.redact(&error.to_string());
+        if let Some(refusal) = tls::refusal(error) {
+            return SourceError::connection(refusal.message()).with_detail(detail);
+        }
         let known = match error {
             Error::Server(server) => match server.code {
                 1045 | 1698 | 1862 | 1820 | 4151 => SourceError::new(
@@ -184,9 +158,7 @@ impl Connector {
                 1792 => SourceError::query("The query writes; only reads are allowed (error 1792)."),
                 code => SourceError::query(format!("The server refused the query (error {code}).")),
             },
-            Error::Io(IoError::Tls(_)) => SourceError::connection(
-                "TLS with the server failed: its certificate or protocol is not accepted.",
-            ),
+            Error::Io(IoError::Tls(_)) => SourceError::connection(Refusal::Other.message()),
             Error::Driver(DriverError::NoClientSslFlagFromServer) => no_tls_offered(self.mode),
             Error::Driver(DriverError::UnknownAuthPlugin { .. } | DriverError::CleartextPluginDisabled) => {
                 SourceError::new(
@@ -202,7 +174,7 @@ impl Connector {
             }
             _ => SourceError::connection("The server does not answer as one."),
         };
-        known.with_detail(self.credentials.redact(&error.to_string()))
+        known.with_detail(detail)
     }
 }
 
@@ -229,14 +201,11 @@ fn tls(settings: &Settings, mode: TlsMode, host: &str) -> Result<SslOpts, Source
         .with_danger_accept_invalid_certs(unverified)
         .with_danger_skip_domain_validation(mode != TlsMode::VerifyFull)
         .with_danger_tls_hostname_override(Some(name.trim_matches(['[', ']']).to_owned()));
-    if let Some(pem) = own {
+    if let Some(pem) = own.filter(|_| !unverified) {
         tls = tls.with_root_certs(vec![pem.as_bytes().to_vec().into()]).with_disable_built_in_roots(true);
     }
     if let Some(chain) = settings.option("ssl_cert")? {
-        let key = settings.credentials.api_key.as_ref().map(|key| key.expose().as_bytes().to_vec());
-        let key = key.ok_or_else(|| {
-            SourceError::connection("credentials.api_key must hold the PEM private key of metadata.ssl_cert.")
-        })?;
+        let key = settings.credentials.client_key().unwrap_or_default().as_bytes().to_vec();
         tls =
             tls.with_client_identity(Some(ClientIdentity::new(chain.as_bytes().to_vec().into(), key.into())));
     }
@@ -248,7 +217,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::network::NetworkPolicy;
     use crate::registry::SourceType;
 
     #[tokio::test]
@@ -258,8 +226,7 @@ mod tests {
             settings.host = Some("db.example.com".to_owned());
             settings.database_name = Some("shop".to_owned());
             settings.metadata.insert("ssl_mode".to_owned(), json!(mode));
-            let dialer = Dialer::open(&settings, &NetworkPolicy::default()).await.unwrap();
-            let connector = Connector::new(&settings, dialer).unwrap();
+            let connector = Connector::new(&settings, &NetworkPolicy::default()).await.unwrap();
             let told = connector.error(&Error::Driver(DriverError::NoClientSslFlagFromServer));
             assert_eq!(told.message, format!("The server does not offer TLS, and ssl_mode is {mode}."));
         }

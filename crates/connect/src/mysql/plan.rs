@@ -80,22 +80,13 @@ impl Plan {
         Ok(Self { schema: Arc::new(Schema::new(fields)), columns })
     }
 
-    /// The columns of a projection.
-    pub(crate) fn project(
-        &self,
-        names: Option<&[String]>,
-    ) -> Result<(SchemaRef, Vec<(String, PlannedColumn)>), SourceError> {
-        let indices = crate::files::project(&self.schema, names)?;
-        let schema = self
-            .schema
-            .project(&indices)
-            .map_err(|error| SourceError::query("No such columns.").with_detail(error))?;
+    /// How the columns of a projection are read.
+    pub(crate) fn columns_of(&self, schema: &Schema) -> Vec<(String, PlannedColumn)> {
         let columns = schema.fields().iter().filter_map(|field| {
             let column = self.columns.get(field.name())?;
             Some((field.name().clone(), column.clone()))
         });
-        let columns = columns.collect();
-        Ok((Arc::new(schema), columns))
+        columns.collect()
     }
 
     /// Whether the server decides a filter as it would be decided here.
@@ -118,7 +109,7 @@ impl Plan {
         schema: &str,
         table: &str,
         columns: &[(String, PlannedColumn)],
-        filters: &[&Filter],
+        filters: &[Filter],
         limit: Option<usize>,
     ) -> (String, Vec<Value>) {
         let list: Vec<&str> = columns.iter().map(|(_, column)| column.expression.as_str()).collect();

@@ -1,5 +1,7 @@
-//! TLS to a server: how much is verified, own authorities, client certificates.
+//! TLS to a server: how much is verified, own authorities, client certificates, and why a server is refused.
 
+use std::error::Error as StdError;
+use std::io;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -7,9 +9,13 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore,
+    SignatureScheme,
+};
 use tokio_rustls::TlsConnector;
 
+use super::dial::Wire;
 use crate::error::SourceError;
 use crate::settings::Settings;
 
@@ -63,8 +69,8 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Reads `ssl_mode`, `ssl_ca`, `ssl_cert` and `ssl_server_name` of the metadata; the client's private key is the credential
-    /// `api_key`, which no answer ever shows.
+    /// Reads `ssl_mode`, `ssl_ca`, `ssl_cert` and `ssl_server_name` of the metadata; the client's private key is a credential, which no
+    /// answer ever shows.
     pub(crate) fn of(settings: &Settings, host: &str, default: TlsMode) -> Result<Self, SourceError> {
         let mode = settings.option("ssl_mode")?.map_or(Ok(default), TlsMode::parse)?;
         let own = settings.option("ssl_ca")?;
@@ -82,10 +88,10 @@ impl Tls {
             None => builder.with_no_client_auth(),
             Some(chain) => {
                 let chain = certificates(chain, "ssl_cert")?;
-                let key = settings.credentials.api_key.as_ref().map(|key| key.expose()).unwrap_or_default();
+                let key = settings.credentials.client_key().unwrap_or_default();
                 let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| {
                     SourceError::connection(
-                        "credentials.api_key must hold the PEM private key of metadata.ssl_cert.",
+                        "credentials.ssl_key must hold the PEM private key of metadata.ssl_cert.",
                     )
                 })?;
                 builder.with_client_auth_cert(chain, key).map_err(|error| {
@@ -96,6 +102,132 @@ impl Tls {
         };
         Ok(Self { mode, connector: TlsConnector::from(Arc::new(config)), name })
     }
+
+    /// The same for a server that is spoken to in TLS from the first byte on, or not at all, as it tells nobody whether it has TLS: to
+    /// prefer TLS is not to have it.
+    pub(crate) fn from_the_start(
+        settings: &Settings,
+        host: &str,
+        default: TlsMode,
+    ) -> Result<Option<Self>, SourceError> {
+        let tls = Self::of(settings, host, default)?;
+        Ok(Some(tls).filter(|tls| !matches!(tls.mode, TlsMode::Disable | TlsMode::Prefer)))
+    }
+
+    /// Goes on inside TLS.
+    pub(crate) async fn secure(&self, stream: Box<dyn Wire>) -> Result<Box<dyn Wire>, SourceError> {
+        let secured = self.connector.connect(self.name.clone(), stream).await.map_err(failed)?;
+        Ok(Box::new(secured))
+    }
+}
+
+/// Why there is no TLS with a server, as far as it decides what is to be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Authority,
+    Name,
+    Time,
+    /// Revoked, for another use, an authority's own, of an unknown kind, or no certificate at all.
+    Certificate,
+    NoTls,
+    Version,
+    /// The server's answer to this side.
+    Client,
+    Ended,
+    Other,
+}
+
+impl Refusal {
+    /// Why, and which setting decides it. Names in certificates are not told: they may be those of the operator's network.
+    pub(crate) fn message(self) -> &'static str {
+        match self {
+            Self::Authority => {
+                "The server's certificate is of an authority that is not known; metadata.ssl_ca takes the certificate of that authority."
+            }
+            Self::Name => {
+                "The server's certificate is for another host; metadata.ssl_server_name takes the name that it is for."
+            }
+            Self::Time => {
+                "The server's certificate has expired, or is not valid yet; this metadata.ssl_mode asks for one that is valid."
+            }
+            Self::Certificate => {
+                "The server's certificate cannot be verified: it is revoked, for another use, an authority's own, or of an unknown kind; \
+                 this metadata.ssl_mode asks for one that can be."
+            }
+            Self::NoTls => "The server does not answer in TLS, which metadata.ssl_mode or https:// asks for.",
+            Self::Version => {
+                "The server has no version of TLS, or no algorithm, that is used here: TLS 1.2 and 1.3, whatever metadata.ssl_mode is."
+            }
+            Self::Client => {
+                "The server asks for a client certificate, or does not accept the one it was shown; these are metadata.ssl_cert and \
+                 credentials.ssl_key."
+            }
+            Self::Ended => {
+                "The server ended the connection in the TLS handshake; if it has no TLS, metadata.ssl_mode must not ask for it."
+            }
+            Self::Other => "TLS with the server failed, which metadata.ssl_mode or https:// asks for.",
+        }
+    }
+
+    fn of(error: &Error) -> Self {
+        match error {
+            // The signature is what does not fit where an authority has the name of one that is known.
+            Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
+                Self::Authority
+            }
+            Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )
+            | Error::AlertReceived(AlertDescription::UnrecognisedName) => Self::Name,
+            Error::InvalidCertificate(
+                CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. },
+            ) => Self::Time,
+            Error::InvalidCertificate(_) | Error::NoCertificatesPresented => Self::Certificate,
+            Error::InvalidMessage(_) => Self::NoTls,
+            Error::PeerIncompatible(_)
+            | Error::AlertReceived(
+                AlertDescription::ProtocolVersion | AlertDescription::InsufficientSecurity,
+            ) => Self::Version,
+            Error::AlertReceived(
+                AlertDescription::HandshakeFailure
+                | AlertDescription::NoCertificate
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::CertificateRequired
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied,
+            ) => Self::Client,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Why there is no TLS, if that is what an error says, or one that caused it. A driver's own error has it somewhere inside; and with
+/// TLS 1.3 the server says only after the handshake what it thinks of the client's certificate.
+pub(crate) fn refusal(error: &(dyn StdError + 'static)) -> Option<Refusal> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        // What an I/O error holds is not its source.
+        let inside = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let inside = inside.and_then(|inside| inside.downcast_ref::<Error>());
+        if let Some(error) = inside.or_else(|| error.downcast_ref::<Error>()) {
+            return Some(Refusal::of(error));
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// A TLS handshake that failed.
+pub(crate) fn failed(error: io::Error) -> SourceError {
+    let refusal = refusal(&error).unwrap_or(Refusal::Ended);
+    SourceError::connection(refusal.message()).with_detail(error)
 }
 
 fn bad_tls(error: impl std::fmt::Display) -> SourceError {
@@ -183,5 +315,46 @@ impl ServerCertVerifier for Verifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the driver of MySQL has it: an error around an error of the stream around one of TLS.
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] io::Error);
+
+    #[test]
+    fn a_refusal_is_found_wherever_it_stands() {
+        let tls = || Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let io = || io::Error::new(io::ErrorKind::InvalidData, tls());
+        assert_eq!(refusal(&tls()), Some(Refusal::Authority));
+        assert_eq!(refusal(&io()), Some(Refusal::Authority));
+        assert_eq!(refusal(&Outer(io())), Some(Refusal::Authority));
+        assert_eq!(refusal(&Outer(io::ErrorKind::UnexpectedEof.into())), None);
+        assert_eq!(failed(io::ErrorKind::UnexpectedEof.into()).message, Refusal::Ended.message());
+        let alert = Error::AlertReceived(AlertDescription::CertificateRequired);
+        assert_eq!(refusal(&io::Error::other(alert)), Some(Refusal::Client));
+    }
+
+    #[test]
+    fn every_refusal_names_the_setting_that_decides_it() {
+        let all = [
+            (Refusal::Authority, "ssl_ca"),
+            (Refusal::Name, "ssl_server_name"),
+            (Refusal::Time, "ssl_mode"),
+            (Refusal::Certificate, "ssl_mode"),
+            (Refusal::NoTls, "ssl_mode"),
+            (Refusal::Version, "ssl_mode"),
+            (Refusal::Client, "ssl_cert"),
+            (Refusal::Ended, "ssl_mode"),
+            (Refusal::Other, "ssl_mode"),
+        ];
+        for (refusal, setting) in all {
+            assert!(refusal.message().contains(setting), "{refusal:?}");
+        }
     }
 }

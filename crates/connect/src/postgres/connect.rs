@@ -13,24 +13,19 @@ use tokio_postgres::{CancelToken, Client, Config};
 use tokio_rustls::client;
 
 use super::framed::{Dialed, Framed, LARGEST, Messages};
-use crate::address::{self, Address};
 use crate::error::{ErrorCode, SourceError, no_tls_offered, within};
-use crate::network::dial::Dialer;
-use crate::network::tls::{Tls, TlsMode};
-use crate::registry::{SourceType, TypeInfo};
-use crate::settings::{Credentials, Settings};
+use crate::network::NetworkPolicy;
+use crate::network::tls::{self, Refusal, Tls, TlsMode};
+use crate::registry::SourceType;
+use crate::settings::Settings;
+use crate::wire::Endpoint;
 
 /// How to connect to one database.
 pub(crate) struct Connector {
     pub(crate) kind: SourceType,
-    pub(crate) dialer: Dialer,
+    pub(crate) endpoint: Endpoint,
     config: Config,
-    host: String,
-    port: u16,
     tls: Tls,
-    credentials: Credentials,
-    limit: Duration,
-    query_timeout: Duration,
     /// Whether a connection ended because of a row that is too large.
     oversized: Arc<AtomicBool>,
 }
@@ -39,83 +34,51 @@ pub(crate) struct Connector {
 const NO_TLS: &str = "server does not support TLS";
 
 impl Connector {
-    pub(crate) async fn new(settings: &Settings, dialer: Dialer) -> Result<Self, SourceError> {
-        let address = match &settings.connection_string {
-            Some(text) => address::parse(text.as_str())?,
-            None => Address::default(),
-        };
-        let host = settings.host.clone().or(address.host).ok_or_else(|| missing("host"))?;
-        let database =
-            settings.database_name.clone().or(address.database).ok_or_else(|| missing("database_name"))?;
-        let port =
-            settings.port.or(address.port).or(TypeInfo::of(settings.kind).default_port).unwrap_or(5432);
-        let default = match address.options.get("sslmode") {
+    pub(crate) async fn new(settings: &Settings, policy: &NetworkPolicy) -> Result<Self, SourceError> {
+        let endpoint = Endpoint::open(settings, policy).await?;
+        let database = endpoint.database.as_deref();
+        let database = database.ok_or_else(|| SourceError::connection("database_name is missing."))?;
+        let default = match endpoint.options.get("sslmode") {
             Some(word) => TlsMode::parse(word)?,
             None => TlsMode::Prefer,
         };
-        let tls = Tls::of(settings, &host, default)?;
-        let mut credentials = settings.credentials.clone();
-        credentials.password = credentials.password.or(address.password);
+        let tls = Tls::of(settings, &endpoint.host, default)?;
         let mut config = Config::new();
-        config.dbname(&database).application_name("tidegate").ssl_mode(match tls.mode {
+        config.dbname(database).application_name("tidegate").ssl_mode(match tls.mode {
             TlsMode::Disable => SslMode::Disable,
             TlsMode::Prefer => SslMode::Prefer,
             TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => SslMode::Require,
         });
-        let user = credentials.username.as_ref().map(|user| user.expose().to_owned()).or(address.username);
         // Without one the driver would tell the server as whom this program runs.
-        config.user(user.unwrap_or_default());
-        if let Some(password) = &credentials.password {
+        config.user(endpoint.username.as_deref().unwrap_or_default());
+        if let Some(password) = &endpoint.credentials.password {
             config.password(password.expose());
         }
-        Ok(Self {
-            kind: settings.kind,
-            dialer,
-            config,
-            host,
-            port,
-            tls,
-            credentials,
-            limit: settings.connection_timeout,
-            query_timeout: settings.query_timeout,
-            oversized: Arc::default(),
-        })
+        Ok(Self { kind: settings.kind, endpoint, config, tls, oversized: Arc::default() })
     }
 
-    /// A new connection, ready for reading queries and no others.
-    pub(crate) async fn connect(&self, limit: Duration) -> Result<Client, SourceError> {
-        self.connect_for(limit, self.query_timeout).await
-    }
-
-    /// The same for queries of at most so long, which the server ends by itself: also when nobody here is left to ask it to.
-    pub(crate) async fn connect_for(
-        &self,
-        limit: Duration,
-        queries: Duration,
-    ) -> Result<Client, SourceError> {
-        within(limit.min(self.limit), "Connecting", async {
-            let stream = self.stream().await?;
-            let (client, connection) =
-                self.config.connect_raw(stream, self.handshake()).await.map_err(|error| self.error(&error))?;
-            tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection to a data source ended");
-                }
-            });
-            let milliseconds = queries.as_millis().clamp(1, i32::MAX as u128);
-            // Redshift knows few of PostgreSQL's settings; its transactions are made read-only one by one.
-            let setup = match self.kind {
-                SourceType::Redshift => format!("SET statement_timeout TO {milliseconds}"),
-                _ => format!(
-                    "SET statement_timeout = {milliseconds}; SET default_transaction_read_only = on; \
-                     SET standard_conforming_strings = on; SET IntervalStyle = 'iso_8601'; SET DateStyle = 'ISO, YMD'; \
-                     SET TimeZone = 'UTC'"
-                ),
-            };
-            client.batch_execute(&setup).await.map_err(|error| self.error(&error))?;
-            Ok(client)
-        })
-        .await
+    /// A new connection, ready for reading queries and no others, each of at most so long.
+    pub(crate) async fn connect(&self, queries: Duration) -> Result<Client, SourceError> {
+        let stream = self.stream().await?;
+        let (client, connection) =
+            self.config.connect_raw(stream, self.handshake()).await.map_err(|error| self.error(&error))?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to a data source ended");
+            }
+        });
+        let milliseconds = queries.as_millis().clamp(1, i32::MAX as u128);
+        // Redshift knows few of PostgreSQL's settings; its transactions are made read-only one by one.
+        let setup = match self.kind {
+            SourceType::Redshift => format!("SET statement_timeout TO {milliseconds}"),
+            _ => format!(
+                "SET statement_timeout = {milliseconds}; SET default_transaction_read_only = on; \
+                 SET standard_conforming_strings = on; SET IntervalStyle = 'iso_8601'; SET DateStyle = 'ISO, YMD'; \
+                 SET TimeZone = 'UTC'"
+            ),
+        };
+        client.batch_execute(&setup).await.map_err(|error| self.error(&error))?;
+        Ok(client)
     }
 
     /// Asks the server to stop what a connection is doing, by a connection of its own as the protocol has it.
@@ -133,7 +96,8 @@ impl Connector {
         // A server that is asked for TLS says in one byte whether it has it.
         let before = usize::from(self.tls.mode != TlsMode::Disable);
         let messages = Some(Messages::new(before, &self.oversized));
-        Ok(Framed { stream: Dialed(self.dialer.dial(&self.host, self.port).await?), messages })
+        let Endpoint { dialer, host, port, .. } = &self.endpoint;
+        Ok(Framed { stream: Dialed(dialer.dial(host, *port).await?), messages })
     }
 
     fn handshake(&self) -> Handshake {
@@ -142,19 +106,19 @@ impl Connector {
 
     /// The contract's code for an error of the driver. Only the SQLSTATE is told.
     pub(crate) fn error(&self, error: &tokio_postgres::Error) -> SourceError {
-        let detail = self.credentials.redact(&chain(error));
+        let detail = self.endpoint.credentials.redact(&chain(error));
         let Some(server) = error.as_db_error() else {
             let text = error.to_string();
             // The driver tells what is missing in the cause only.
             let cause = error.source().map(ToString::to_string).unwrap_or_default();
+            let shakes_hands = text.starts_with("error performing TLS handshake");
+            let refused = tls::refusal(error).or(shakes_hands.then_some(Refusal::Ended));
             let known = if self.oversized.swap(false, Ordering::Relaxed) {
                 SourceError::query(format!("A row is larger than {LARGEST} bytes."))
-            } else if text.starts_with("error performing TLS handshake") && cause == NO_TLS {
+            } else if shakes_hands && cause == NO_TLS {
                 no_tls_offered(self.tls.mode)
-            } else if text.starts_with("error performing TLS handshake") {
-                SourceError::connection(
-                    "TLS with the server failed: its certificate or protocol is not accepted.",
-                )
+            } else if let Some(refusal) = refused {
+                SourceError::connection(refusal.message())
             } else if cause == "password missing" || text.starts_with("authentication") {
                 SourceError::new(
                     ErrorCode::Authentication,
@@ -190,10 +154,6 @@ impl Connector {
         };
         known.with_detail(detail)
     }
-}
-
-fn missing(field: &str) -> SourceError {
-    SourceError::connection(format!("{field} is missing."))
 }
 
 /// An error with its causes.

@@ -1,23 +1,20 @@
 //! PostgreSQL and what speaks its protocol.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_schema::{Schema, SchemaRef};
-use tokio::time::Instant;
+use arrow_schema::SchemaRef;
 use tokio_postgres::Client;
 
 use crate::discovered::Discovered;
-use crate::error::{SourceError, within};
+use crate::error::SourceError;
 use crate::filter::Filter;
 use crate::gate;
 use crate::network::NetworkPolicy;
-use crate::network::dial::Dialer;
-use crate::plans::Plans;
-use crate::pool::{Place, Pool};
 use crate::rows::Unfit;
 use crate::settings::Settings;
-use crate::source::{BatchStream, Connections, Relation, Scan, Source, Tested};
+use crate::source::Relation;
+use crate::wire::Endpoint;
+use crate::wire::server::{Driver, Out, Work};
 
 mod connect;
 mod decode;
@@ -31,60 +28,25 @@ use plan::Plan;
 
 /// A database reached by PostgreSQL's protocol.
 pub(crate) struct Postgres {
-    connector: Arc<Connector>,
-    pool: Pool<Client>,
-    plans: Plans<Plan>,
+    connector: Connector,
     unfit: Unfit,
-    query_timeout: Duration,
-    connection_timeout: Duration,
     only_schema: Option<String>,
+}
+
+/// A connection that is signed in.
+pub(crate) struct Conn {
+    client: Client,
+    /// Whether the server may still be at work for it.
+    is_busy: bool,
 }
 
 impl Postgres {
     pub(crate) async fn open(settings: &Settings, policy: &NetworkPolicy) -> Result<Self, SourceError> {
-        let unfit = Unfit::of(settings)?;
-        let dialer = Dialer::open(settings, policy).await?;
         Ok(Self {
-            connector: Arc::new(Connector::new(settings, dialer).await?),
-            pool: Pool::new(settings.pool_size),
-            plans: Plans::default(),
-            unfit,
-            query_timeout: settings.query_timeout,
-            connection_timeout: settings.connection_timeout,
+            unfit: Unfit::of(settings)?,
+            connector: Connector::new(settings, policy).await?,
             only_schema: settings.schema_name.clone().filter(|name| !name.is_empty()),
         })
-    }
-
-    /// A connection of the pool, and the place it goes back to.
-    async fn client(&self) -> Result<(Place<Client>, Client), SourceError> {
-        let (place, idle) = self.pool.take(self.connection_timeout, |client| !client.is_closed()).await?;
-        let client = match idle {
-            Some(client) => client,
-            None => self.connector.connect(self.connection_timeout).await?,
-        };
-        Ok((place, client))
-    }
-
-    async fn plan(&self, client: &Client, relation: &Relation) -> Result<Arc<Plan>, SourceError> {
-        if let Some(plan) = self.plans.get(relation) {
-            return Ok(plan);
-        }
-        let plan = Plan::look_up(&self.connector, client, relation, self.unfit).await?;
-        Ok(self.plans.keep(relation, plan))
-    }
-
-    async fn run_test(
-        &self,
-        query: &str,
-        limit: Duration,
-    ) -> Result<(Option<String>, Option<String>), SourceError> {
-        // A test's query may be slow, and its time is shorter than that of others.
-        let client = self.connector.connect_for(limit, limit.min(self.query_timeout)).await?;
-        let failed = |error: tokio_postgres::Error| self.connector.error(&error);
-        let version: String =
-            client.query_one("SELECT version()", &[]).await.map_err(failed)?.try_get(0).map_err(failed)?;
-        let result = scan::first_value(&self.connector, &client, query).await?;
-        Ok((Some(product(&version)), result))
     }
 }
 
@@ -107,75 +69,65 @@ fn product(version: &str) -> String {
 }
 
 #[async_trait::async_trait]
-impl Source for Postgres {
-    async fn test(&self, query: Option<&str>, timeout: Duration) -> Result<Tested, SourceError> {
+impl Driver for Postgres {
+    type Conn = Conn;
+    type Plan = Plan;
+
+    fn endpoint(&self) -> &Endpoint {
+        &self.connector.endpoint
+    }
+
+    fn check(&self, query: Option<&str>) -> Result<(), SourceError> {
+        query.map_or(Ok(()), |query| gate::read_only(query).map(|_| ()))
+    }
+
+    async fn connect(&self, queries: Duration) -> Result<Conn, SourceError> {
+        Ok(Conn { client: self.connector.connect(queries).await?, is_busy: false })
+    }
+
+    async fn is_alive(&self, conn: &mut Conn) -> bool {
+        // What drives the connection has seen its end.
+        !conn.client.is_closed()
+    }
+
+    async fn probe(
+        &self,
+        conn: &mut Conn,
+        query: Option<&str>,
+    ) -> Result<(Option<String>, Option<String>), SourceError> {
         let query = gate::read_only(query.unwrap_or("SELECT 1"))?;
-        let began = Instant::now();
-        let (version, result) = within(timeout, "The test", self.run_test(query, timeout)).await?;
-        Ok(Tested {
-            version,
-            result,
-            tunnel: self.connector.dialer.tunnel().is_some(),
-            elapsed: began.elapsed(),
-        })
+        let failed = |error: tokio_postgres::Error| self.connector.error(&error);
+        let version = conn.client.query_one("SELECT version()", &[]).await.map_err(failed)?;
+        let version: String = version.try_get(0).map_err(failed)?;
+        let result = scan::first_value(&self.connector, &conn.client, query).await?;
+        Ok((Some(product(&version)), result))
     }
 
-    async fn discover(&self, schema: Option<&str>) -> Result<Discovered, SourceError> {
+    async fn discover(&self, conn: &mut Conn, schema: Option<&str>) -> Result<Discovered, SourceError> {
         let schema = schema.or(self.only_schema.as_deref());
-        let (place, client) = self.client().await?;
-        let found =
-            within(self.query_timeout, "Discovery", discover::discover(&self.connector, &client, schema))
-                .await?;
-        place.put(client);
-        Ok(found)
+        discover::discover(&self.connector, &conn.client, schema).await
     }
 
-    async fn schema(&self, relation: &Relation) -> Result<SchemaRef, SourceError> {
-        let (place, client) = self.client().await?;
-        let plan = within(self.query_timeout, "Reading the columns", self.plan(&client, relation)).await?;
-        place.put(client);
-        Ok(SchemaRef::clone(&plan.schema))
+    async fn plan(&self, conn: &mut Conn, relation: &Relation) -> Result<Plan, SourceError> {
+        Plan::look_up(&self.connector, &conn.client, relation, self.unfit).await
     }
 
-    fn evaluates(&self, schema: &Schema, filter: &Filter) -> bool {
-        let plan = self.plans.find(|plan| *plan.schema == *schema);
-        plan.is_some_and(|plan| plan.evaluates(filter))
+    fn schema<'p>(&self, plan: &'p Plan) -> &'p SchemaRef {
+        &plan.schema
     }
 
-    async fn scan(&self, scan: Scan) -> Result<BatchStream, SourceError> {
-        let (place, client) = self.client().await?;
-        let plan =
-            within(self.query_timeout, "Reading the columns", self.plan(&client, &scan.relation)).await?;
-        let started = scan::start(scan::Start {
-            connector: Arc::clone(&self.connector),
-            plan,
-            unfit: self.unfit,
-            limit: self.query_timeout,
-            place,
-            client,
-            scan: &scan,
-        })
-        .await;
-        if started.is_err() {
-            // The relation may have changed since.
-            self.plans.forget(&scan.relation);
+    fn applies(&self, plan: &Plan, filters: &[Filter]) -> Vec<bool> {
+        filters.iter().map(|filter| plan.evaluates(filter)).collect()
+    }
+
+    async fn read(&self, conn: &mut Conn, work: &Work<Plan>, out: &mut Out) -> Result<(), SourceError> {
+        scan::read(&self.connector, conn, self.unfit, work, out).await
+    }
+
+    async fn abandon(&self, conn: Conn) {
+        if conn.is_busy && !conn.client.is_closed() {
+            self.connector.cancel(conn.client.cancel_token()).await;
         }
-        started
-    }
-
-    async fn close(&self) {
-        self.pool.close();
-        if let Some(tunnel) = self.connector.dialer.tunnel() {
-            tunnel.close().await;
-        }
-    }
-
-    fn connections(&self) -> Connections {
-        self.pool.connections()
-    }
-
-    fn host_key(&self) -> Option<String> {
-        self.connector.dialer.tunnel().map(|tunnel| tunnel.host_key().to_owned())
     }
 }
 

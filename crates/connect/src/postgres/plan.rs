@@ -124,30 +124,13 @@ impl Plan {
         Ok(Self { schema: Arc::new(Schema::new(fields)), columns })
     }
 
-    /// The columns of a projection and how each is read.
-    pub(crate) fn project(
-        &self,
-        names: Option<&[String]>,
-    ) -> Result<(SchemaRef, Vec<(String, PlannedColumn)>), SourceError> {
-        let all: Vec<String>;
-        let names = match names {
-            Some(names) => names,
-            None => {
-                all = self.schema.fields().iter().map(|field| field.name().clone()).collect();
-                &all
-            }
-        };
-        let mut fields = Vec::new();
-        let mut columns = Vec::new();
-        for name in names {
-            let field = self.schema.field_with_name(name);
-            let (Ok(field), Some(column)) = (field, self.columns.get(name)) else {
-                return Err(SourceError::query(format!("The column {} does not exist.", quoted(name))));
-            };
-            fields.push(field.clone());
-            columns.push((name.clone(), column.clone()));
-        }
-        Ok((Arc::new(Schema::new(fields)), columns))
+    /// How the columns of a projection are read.
+    pub(crate) fn columns_of(&self, schema: &Schema) -> Vec<(String, PlannedColumn)> {
+        let columns = schema.fields().iter().filter_map(|field| {
+            let column = self.columns.get(field.name())?;
+            Some((field.name().clone(), column.clone()))
+        });
+        columns.collect()
     }
 
     /// Whether the server decides a filter as it would be decided here.
@@ -165,7 +148,7 @@ impl Plan {
         &self,
         relation: &Relation,
         columns: &[(String, PlannedColumn)],
-        filters: &[&Filter],
+        filters: &[Filter],
         limit: Option<usize>,
     ) -> (String, Vec<String>) {
         let list: Vec<&str> = columns.iter().map(|(_, column)| column.expression.as_str()).collect();

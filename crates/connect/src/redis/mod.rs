@@ -44,7 +44,10 @@ impl Redis {
     pub(crate) async fn open(settings: &Settings, policy: &NetworkPolicy) -> Result<Self, SourceError> {
         let text = settings.connection_string.as_ref();
         let address = text.map(|text| address::parse(text.as_str())).transpose()?.unwrap_or_default();
-        let secure = text.is_some_and(|text| text.as_str().trim_start().starts_with("rediss://"));
+        // The scheme is what TLS hangs on, and may be written in any letters.
+        let scheme =
+            text.and_then(|text| text.as_str().trim_start().split_once("://")).map(|(scheme, _)| scheme);
+        let secure = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("rediss"));
         let host = settings
             .host
             .clone()
@@ -58,7 +61,7 @@ impl Redis {
             ))
         })?;
         let default = if secure { TlsMode::VerifyFull } else { TlsMode::Disable };
-        let tls = Tls::of(settings, &host, default)?;
+        let tls = Tls::from_the_start(settings, &host, default)?;
         let mut credentials = settings.credentials.clone();
         credentials.password = credentials.password.or(address.password);
         Ok(Self {
@@ -68,8 +71,7 @@ impl Redis {
             database,
             username: credentials.username.as_ref().map(|name| name.expose().to_owned()).or(address.username),
             credentials,
-            // Redis tells nobody whether it has TLS: to prefer it is not to have it.
-            tls: Some(tls).filter(|tls| !matches!(tls.mode, TlsMode::Disable | TlsMode::Prefer)),
+            tls,
             limit: settings.connection_timeout,
             idle: Mutex::default(),
         })
@@ -80,14 +82,7 @@ impl Redis {
             let stream = self.dialer.dial(&self.host, self.port).await?;
             let stream = match &self.tls {
                 None => stream,
-                Some(tls) => {
-                    Box::new(tls.connector.connect(tls.name.clone(), stream).await.map_err(|error| {
-                        SourceError::connection(
-                            "TLS with the server failed: its certificate or protocol is not accepted.",
-                        )
-                        .with_detail(error)
-                    })?)
-                }
+                Some(tls) => tls.secure(stream).await?,
             };
             let mut wire = Wire::new(stream);
             if let Some(password) = &self.credentials.password {

@@ -5,6 +5,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 
 use crate::error::SourceError;
 use crate::network::dial;
+use crate::wire::broken;
 
 /// Bytes of one string at most, and elements of one array.
 const LONGEST: usize = 64 << 20;
@@ -63,10 +64,6 @@ impl Reply {
 
 pub(super) fn garbled() -> SourceError {
     SourceError::connection("The server does not answer as Redis.")
-}
-
-fn broken(error: std::io::Error) -> SourceError {
-    SourceError::connection("The connection to the server failed or ended.").with_detail(error)
 }
 
 impl Wire {

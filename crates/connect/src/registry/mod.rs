@@ -6,9 +6,11 @@ use std::str::FromStr;
 
 mod options;
 mod table;
+mod tls;
 
 pub use options::meant;
 pub use table::types;
+pub use tls::TlsUse;
 
 macro_rules! source_types {
     ($($variant:ident = $name:literal),+ $(,)?) => {

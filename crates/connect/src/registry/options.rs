@@ -158,7 +158,10 @@ impl TypeInfo {
             return Some(format!("did you mean {meant}?"));
         }
         (has_tls && is_of_tls(name))
-            .then(|| "TLS is set by ssl_mode, ssl_ca, ssl_cert and ssl_server_name of metadata".to_owned())
+            .then(|| {
+                "TLS is set by ssl_mode, ssl_ca, ssl_cert and ssl_server_name of metadata, and by the credential ssl_key"
+                    .to_owned()
+            })
     }
 }
 
@@ -218,7 +221,9 @@ mod tests {
             assert!(postgres.misspelt(name).unwrap().contains("did you mean"), "{name}");
         }
         // What is about TLS and nothing that is read would be a source without.
-        for name in ["ssl", "tls", "useSSL", "tls_enabled", "encryption", "trust_server_certificate"] {
+        for name in
+            ["ssl", "tls", "useSSL", "tls_enabled", "encryption", "trust_server_certificate", "ssl_key"]
+        {
             assert!(postgres.misspelt(name).unwrap().contains("ssl_mode"), "{name}");
         }
         let long = "x".repeat(1_000_000);

@@ -1,5 +1,7 @@
 //! SQL Server and Azure Synapse, by TDS 7.4.
 
+use std::time::Duration;
+
 use arrow_schema::SchemaRef;
 
 use crate::discovered::Discovered;
@@ -182,14 +184,19 @@ impl SqlServer {
         let endpoint = Endpoint::open(settings, policy).await?;
         let database = endpoint.database.clone();
         let option = |name: &str| endpoint.options.get(name).map(|word| word.to_ascii_lowercase());
-        let yes = |word: Option<String>| word.is_some_and(|word| matches!(word.as_str(), "true" | "yes"));
+        let trusts = endpoint.switch("trustservercertificate")? == Some(true);
         let default = match option("encrypt").as_deref() {
             Some("strict") => {
                 return Err(SourceError::connection("Encrypt=Strict is not spoken; use Encrypt=Mandatory."));
             }
-            Some("true" | "yes" | "mandatory") if yes(option("trustservercertificate")) => TlsMode::Require,
+            Some("true" | "yes" | "mandatory") if trusts => TlsMode::Require,
             Some("true" | "yes" | "mandatory") => TlsMode::VerifyFull,
-            Some(_) => TlsMode::Prefer,
+            Some("false" | "no" | "optional") => TlsMode::Prefer,
+            Some(_) => {
+                return Err(SourceError::connection(
+                    "Encrypt of the connection string must be Mandatory (or true), or Optional (or false).",
+                ));
+            }
             None if synapse => TlsMode::VerifyFull,
             None => TlsMode::Prefer,
         };
@@ -306,7 +313,7 @@ impl Driver for SqlServer {
         &self.endpoint
     }
 
-    async fn connect(&self) -> Result<Conn, SourceError> {
+    async fn connect(&self, _: Duration) -> Result<Conn, SourceError> {
         let mut place = (self.endpoint.host.clone(), self.endpoint.port);
         for _ in 0..ROUTES {
             match self.sign_in(&place.0, place.1).await? {

@@ -8,8 +8,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use super::token::{self, Column, Token};
 use crate::error::SourceError;
 use crate::network::dial;
-use crate::network::tls::Tls;
-use crate::wire::{broken, no_tls};
+use crate::network::tls::{self, Tls};
+use crate::wire::broken;
 
 /// Kinds of packets that a client sends.
 pub(super) const BATCH: u8 = 1;
@@ -48,7 +48,7 @@ impl Wire {
     /// Goes on inside TLS.
     pub(super) async fn secured(self, tls: &Tls) -> Result<Self, SourceError> {
         let inside = Enveloped::new(self.stream);
-        let mut stream = tls.connector.connect(tls.name.clone(), inside).await.map_err(no_tls)?;
+        let mut stream = tls.connector.connect(tls.name.clone(), inside).await.map_err(tls::failed)?;
         stream.get_mut().0.active = false;
         Ok(Self::new(Box::new(stream)))
     }

@@ -1,5 +1,5 @@
-//! What the drivers that speak a binary protocol themselves have in common: reading bytes that cannot be trusted, the stream to the
-//! server, signing in by SCRAM, and being a source.
+//! What the drivers of binary protocols have in common: reading bytes that cannot be trusted, the stream to the server, signing in by SCRAM,
+//! and being a source.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::address;
 use crate::error::SourceError;
 use crate::network::NetworkPolicy;
 use crate::network::dial::{Dialer, Wire};
-use crate::network::tls::Tls;
+use crate::network::tls::{self, Refusal, Tls};
 use crate::registry::TypeInfo;
 use crate::settings::{Credentials, Settings};
 
@@ -105,20 +105,30 @@ impl Endpoint {
         tls: Option<&Tls>,
     ) -> Result<Box<dyn Wire>, SourceError> {
         let stream = self.dialer.dial(host, port).await?;
-        let Some(tls) = tls else { return Ok(stream) };
-        let secured = tls.connector.connect(tls.name.clone(), stream).await.map_err(no_tls)?;
-        Ok(Box::new(secured))
+        match tls {
+            Some(tls) => tls.secure(stream).await,
+            None => Ok(stream),
+        }
+    }
+
+    /// An option of the connection string that is a switch. A word that is none must not be taken for "no": what it switches on may
+    /// be TLS.
+    pub(crate) fn switch(&self, name: &str) -> Result<Option<bool>, SourceError> {
+        let Some(word) = self.options.get(name) else { return Ok(None) };
+        match word.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "1" => Ok(Some(true)),
+            "false" | "no" | "0" => Ok(Some(false)),
+            _ => Err(SourceError::connection(format!(
+                "The option {name} of the connection string must be true or false."
+            ))),
+        }
     }
 }
 
 /// A stream that failed.
 pub(crate) fn broken(error: std::io::Error) -> SourceError {
-    SourceError::connection("The connection to the server failed or ended.").with_detail(error)
-}
-
-/// A TLS handshake that failed.
-pub(crate) fn no_tls(error: std::io::Error) -> SourceError {
-    SourceError::connection("TLS with the server failed: its certificate or protocol is not accepted.")
+    let refused = tls::refusal(&error).map(Refusal::message);
+    SourceError::connection(refused.unwrap_or("The connection to the server failed or ended."))
         .with_detail(error)
 }
 

@@ -34,7 +34,13 @@ pub(crate) trait Driver: Send + Sync + 'static {
     type Plan: Send + Sync + 'static;
 
     fn endpoint(&self) -> &Endpoint;
-    async fn connect(&self) -> Result<Self::Conn, SourceError>;
+    /// Refuses a test query before anybody is called for it.
+    fn check(&self, _query: Option<&str>) -> Result<(), SourceError> {
+        Ok(())
+    }
+    /// A connection for queries of at most so long. A server that can end them by itself is told: it does so also when nobody here is left
+    /// to ask it to.
+    async fn connect(&self, queries: Duration) -> Result<Self::Conn, SourceError>;
     /// Whether an idle connection still answers.
     async fn is_alive(&self, conn: &mut Self::Conn) -> bool;
     /// Version and first result, for a test.
@@ -114,17 +120,19 @@ impl<D: Driver> Server<D> {
     }
 
     async fn conn(&self) -> Result<(Place<D::Conn>, D::Conn), SourceError> {
-        let (place, idle) = self.pool.take(self.driver.endpoint().limit, |_| true).await?;
+        let (place, idle) = self.pool.take(self.driver.endpoint().limit).await?;
         if let Some(mut conn) = idle
             && matches!(tokio::time::timeout(PING, self.driver.is_alive(&mut conn)).await, Ok(true))
         {
             return Ok((place, conn));
         }
-        Ok((place, self.connected(self.driver.endpoint().limit).await?))
+        let Endpoint { limit, query_timeout, .. } = self.driver.endpoint();
+        Ok((place, self.connected(*limit, *query_timeout).await?))
     }
 
-    async fn connected(&self, limit: Duration) -> Result<D::Conn, SourceError> {
-        within(limit.min(self.driver.endpoint().limit), "Connecting", self.driver.connect()).await
+    async fn connected(&self, limit: Duration, queries: Duration) -> Result<D::Conn, SourceError> {
+        let limit = limit.min(self.driver.endpoint().limit);
+        within(limit, "Connecting", self.driver.connect(queries)).await
     }
 
     async fn plan(&self, conn: &mut D::Conn, relation: &Relation) -> Result<Arc<D::Plan>, SourceError> {
@@ -200,9 +208,12 @@ async fn run<D: Driver>(
 #[async_trait::async_trait]
 impl<D: Driver> Source for Server<D> {
     async fn test(&self, query: Option<&str>, timeout: Duration) -> Result<Tested, SourceError> {
+        self.driver.check(query)?;
         let began = Instant::now();
+        // A test's query may be slow, and its time is shorter than that of others.
+        let queries = timeout.min(self.driver.endpoint().query_timeout);
         let (version, result) = within(timeout, "The test", async {
-            let mut conn = self.connected(timeout).await?;
+            let mut conn = self.connected(timeout, queries).await?;
             let found = self.driver.probe(&mut conn, query).await;
             // The answer does not wait for the goodbye.
             let driver = Arc::clone(&self.driver);

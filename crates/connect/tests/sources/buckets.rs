@@ -253,6 +253,14 @@ async fn of_parquet_only_the_columns_asked_for_are_read() {
     assert_eq!((found.len(), found[0].clone()), (400_000, row(["2000000", "2024-01-02"])));
     let bytes: usize = fetched(&log).values().sum();
     assert!(bytes < whole * 2 / 3, "{bytes} of {whole}");
+    // Of a file without a row that is wanted the end alone is.
+    log.lock().unwrap().clear();
+    let narrow = Filter::Compare { column: "narrow".into(), operator: Operator::Lt, value: Literal::Int(0) };
+    let scan = Scan { filters: vec![narrow], ..Scan::all(relation.clone()) };
+    assert!(source.skips());
+    assert_eq!(rows(source.scan(scan).await.unwrap()).await.unwrap().len(), 0);
+    let bytes: usize = fetched(&log).values().sum();
+    assert!(bytes < whole, "{bytes} of {whole}");
     // A limit ends the reading: of the first file only, and not all of it.
     log.lock().unwrap().clear();
     let scan = Scan { relation, projection: None, filters: vec![], limit: Some(2) };

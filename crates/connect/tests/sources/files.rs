@@ -1,8 +1,7 @@
-//! Files: those the tests write, and those that other programs' packages carry.
+//! Files that the tests write.
 
 use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -334,95 +333,4 @@ async fn a_reader_that_goes_away_ends_the_read() {
     assert!(stream.next().await.unwrap().is_ok());
     drop(stream);
     source.close().await;
-}
-
-/// Test files inside of other programs' packages, in the folders of `TIDEGATE_TEST_FILES`.
-fn real_files() -> Vec<(SourceType, PathBuf)> {
-    let mut found = Vec::new();
-    let folders = std::env::var("TIDEGATE_TEST_FILES").unwrap_or_default();
-    let mut open: Vec<PathBuf> =
-        folders.split(':').filter(|folder| !folder.is_empty()).map(PathBuf::from).collect();
-    while let Some(folder) = open.pop() {
-        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-            if path.is_dir() {
-                open.push(path);
-            } else if let Some(kind) = kind_of(&path) {
-                found.push((kind, path));
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-fn kind_of(path: &Path) -> Option<SourceType> {
-    match path.extension()?.to_str()? {
-        "csv" | "tsv" => Some(SourceType::Csv),
-        "json" | "jsonl" | "ndjson" => Some(SourceType::Json),
-        "parquet" => Some(SourceType::Parquet),
-        "xlsx" | "xls" | "xlsb" | "ods" | "xlsm" => Some(SourceType::Excel),
-        "xml" => Some(SourceType::Xml),
-        _ => None,
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn files_of_other_programs_are_read_or_refused_with_a_reason() {
-    let (mut read_, mut refused) = (0, 0);
-    for (kind, path) in real_files() {
-        let mut settings = Settings::new(kind);
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        settings.file = Some(FileSource { name, content: FileContent::Local(path.clone()) });
-        settings.query_timeout = Duration::from_secs(60);
-        let outcome = async {
-            let source = open(settings, &here()).await?;
-            for table in &source.discover(None).await?.schemas[0].tables {
-                let relation = Relation::new("main", &table.name);
-                let mut stream = source.scan(Scan::all(relation)).await?;
-                let mut count = 0;
-                while let Some(batch) = stream.next().await {
-                    count += batch?.num_rows();
-                }
-                assert_eq!(table.row_count, Some(count as i64), "{}", path.display());
-            }
-            Ok::<_, SourceError>(())
-        };
-        match outcome.await {
-            Ok(()) => read_ += 1,
-            Err(error) => {
-                assert_eq!(error.code, ErrorCode::Query, "{}: {error}", path.display());
-                assert!(
-                    !error.message.contains("cannot be read") || !error.detail.contains("panic"),
-                    "{}: {error:?}",
-                    path.display()
-                );
-                println!("refused {}: {} ({})", path.display(), error.message, error.detail);
-                refused += 1;
-            }
-        }
-    }
-    println!("{read_} files read, {refused} refused");
-    assert_counts_are_told(read_, refused);
-}
-
-/// `docs/sources.md` says how many there are of the files that `scripts/setup` fetches; `TIDEGATE_TEST_WRITE=1` writes it anew. Of others
-/// that a tester names it says nothing.
-fn assert_counts_are_told(read: usize, refused: usize) {
-    let folder = std::env::var("TIDEGATE_TEST_FILES").unwrap_or_default();
-    if !Path::new(&folder).join("requirements.txt").is_file() {
-        return;
-    }
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sources.md");
-    let text = std::fs::read_to_string(&page).unwrap();
-    let said = text.lines().find(|line| line.starts_with("Files that nobody here wrote: ")).unwrap();
-    let all = read + refused;
-    let found = format!(
-        "Files that nobody here wrote: of {all}, {read} are read and {refused} refused with a reason."
-    );
-    if std::env::var_os("TIDEGATE_TEST_WRITE").is_some() {
-        std::fs::write(&page, text.replace(said, &found)).unwrap();
-        return;
-    }
-    assert_eq!(said, found, "TIDEGATE_TEST_WRITE=1 writes the page anew");
 }

@@ -311,6 +311,10 @@ async fn tls(server: &Mariadb, ca: &str) {
     assert_eq!(cipher(other, "127.0.0.1").await.unwrap_err().code, ErrorCode::Connection);
     let unknown = json!({ "ssl_mode": "verify-full" });
     assert_eq!(cipher(unknown, "127.0.0.1").await.unwrap_err().code, ErrorCode::Connection);
+    for mode in ["require", "verify-ca"] {
+        let chain_only = json!({ "ssl_mode": mode, "ssl_ca": ca, "ssl_server_name": "other.example" });
+        assert_ne!(cipher(chain_only, "127.0.0.1").await.unwrap(), "", "{mode} asks for no name");
+    }
 }
 
 /// A user whose password holds what means something in a URL signs in by one.
@@ -353,7 +357,7 @@ async fn client_certificates(server: &Mariadb, admin: &mut mysql_async::Conn, ce
         if let Some(shown) = shown {
             settings.metadata.insert("ssl_cert".into(), json!(shown.pem("client.pem")));
         }
-        settings.credentials.api_key = key.and_then(secret);
+        settings.credentials.ssl_key = key.and_then(secret);
         let source = open(settings, &here()).await?;
         source.test(None, Duration::from_secs(5)).await.map(drop)
     };
@@ -364,7 +368,7 @@ async fn client_certificates(server: &Mariadb, admin: &mut mysql_async::Conn, ce
     let foreign = tested(Some(&stranger), Some(stranger.pem("client.key").as_str())).await.unwrap_err();
     assert!(matches!(foreign.code, ErrorCode::Connection | ErrorCode::Authentication), "{foreign}");
     let keyless = tested(Some(certificates), None).await.unwrap_err();
-    assert!(keyless.message.contains("api_key"), "{keyless}");
+    assert!(keyless.message.contains("credentials.ssl_key"), "{keyless}");
 }
 
 /// Rows of ten megabytes, none at all, and columns with names of any kind.

@@ -56,6 +56,11 @@ async fn failure(settings: Settings) -> SourceError {
 
 /// Every type that speaks HTTP, at a port of this machine.
 fn over_http(port: u16) -> impl Iterator<Item = Settings> {
+    over_http_by("http", port)
+}
+
+/// The same, by `http` or `https`.
+pub(crate) fn over_http_by(scheme: &str, port: u16) -> impl Iterator<Item = Settings> + use<> {
     let all = [
         SourceType::Clickhouse,
         SourceType::Elasticsearch,
@@ -76,9 +81,9 @@ fn over_http(port: u16) -> impl Iterator<Item = Settings> {
         SourceType::RestApi,
         SourceType::Graphql,
     ];
-    let place = format!("http://127.0.0.1:{port}");
+    let place = format!("{scheme}://127.0.0.1:{port}");
     let metadata = json!({
-        "tls": false, "endpoint": place, "url": place, "region": "eu-north-1", "project": "p", "query": "{ a { b } }", "rows_path": "data.a",
+        "tls": scheme == "https", "endpoint": place, "url": place, "region": "eu-north-1", "project": "p", "query": "{ a { b } }", "rows_path": "data.a",
     });
     all.into_iter().map(move |kind| {
         let mut settings = settings(kind, port);
@@ -152,20 +157,6 @@ async fn a_server_that_closes_at_once_is_a_failed_connection() {
     for kind in KINDS {
         assert_eq!(code(kind, port).await, ErrorCode::Connection, "{kind}");
     }
-}
-
-#[tokio::test]
-async fn bad_tls_is_a_failed_connection() {
-    // Says yes to TLS and then sends no TLS.
-    let port = serve(|mut stream| async move {
-        let mut buffer = [0; 8];
-        let _ = stream.read_exact(&mut buffer).await;
-        let _ = stream.write_all(b"S").await;
-        let _ = stream.read(&mut [0; 1024]).await;
-        let _ = stream.write_all(&[0x17; 4096]).await;
-    })
-    .await;
-    assert_eq!(code(SourceType::Postgresql, port).await, ErrorCode::Connection);
 }
 
 #[tokio::test]

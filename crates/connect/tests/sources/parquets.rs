@@ -1,17 +1,25 @@
-//! Parquet files: nested, cut off, altered, encrypted.
+//! Parquet files: nested, with moments of every year, cut off, altered, encrypted.
 
 use std::sync::Arc;
 
 use arrow_array::builder::{Int64Builder, ListBuilder, MapBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
+use arrow_array::types::{Int64Type, TimestampMicrosecondType};
+use arrow_array::{
+    Array, ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray, StructArray,
+};
 use arrow_schema::{DataType, Field};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{StreamExt, TryStreamExt};
 use parquet::arrow::ArrowWriter;
-use tidegate_connect::{ErrorCode, Relation, Scan, SourceError, SourceType, open};
+use parquet::data_type::{Int96, Int96Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+use tidegate_connect::{
+    ErrorCode, Filter, Literal, Operator, Relation, Scan, Source, SourceError, SourceType, open,
+};
 
 use crate::files::{refused, settings};
 use crate::servers::here;
@@ -82,6 +90,44 @@ async fn nested_types_are_read_as_they_are() {
     assert_eq!((first.value(0), first.is_null(1), tags.is_null(1)), ("a", true, true));
 }
 
+/// A moment in the 96 bits of Impala, Hive and Spark: the nanoseconds of the day, and the day, of which 1970 began with the 2,440,588th.
+fn moment(day: i64, nanoseconds: u64) -> Int96 {
+    let mut moment = Int96::new();
+    let day = u32::try_from(day + 2_440_588).unwrap();
+    moment.set_data((nanoseconds & 0xffff_ffff) as u32, (nanoseconds >> 32) as u32, day);
+    moment
+}
+
+// As nanoseconds since 1970 they wrap around: the last day of 9999 was one of 1816.
+#[tokio::test]
+async fn moments_of_96_bits_are_of_every_year() {
+    let schema = "message m { required int96 at; \
+                  required group all (LIST) { repeated group list { required int96 element; } } }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let properties = Arc::new(WriterProperties::builder().build());
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
+    let moments = [moment(-719_162, 0), moment(0, 1_999), moment(2_932_896, 86_399_999_999_000)];
+    let mut group = writer.next_row_group().unwrap();
+    // By itself, and as a list of one.
+    for (definition, repetition) in [(None, None), (Some([1; 3]), Some([0; 3]))] {
+        let mut column = group.next_column().unwrap().unwrap();
+        let (definition, repetition) =
+            (definition.as_ref().map(<[i16; 3]>::as_slice), repetition.as_ref().map(<[i16; 3]>::as_slice));
+        column.typed::<Int96Type>().write_batch(&moments, definition, repetition).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    let bytes = writer.into_inner().unwrap();
+    let source = open(settings(SourceType::Parquet, bytes), &here()).await.unwrap();
+    let stream = source.scan(Scan::all(Relation::new("main", "data.v1"))).await.unwrap();
+    let batches: Vec<RecordBatch> = stream.try_collect().await.unwrap();
+    let expected = [-62_135_596_800_000_000, 1, 253_402_300_799_999_999];
+    let at = batches[0].column(0).as_primitive::<TimestampMicrosecondType>();
+    assert_eq!(at.values().to_vec(), expected);
+    let all = batches[0].column(1).as_list::<i32>();
+    assert_eq!(all.values().as_primitive::<TimestampMicrosecondType>().values().to_vec(), expected);
+}
+
 #[tokio::test]
 async fn a_file_that_is_cut_off_is_refused_wherever_it_is_cut() {
     let whole = written(&nested());
@@ -103,6 +149,90 @@ async fn a_file_of_which_a_byte_is_altered_is_read_or_refused() {
                 assert_eq!(error.code, ErrorCode::Query, "{place} {with}: {error:?}");
             }
         }
+    }
+}
+
+/// Ten row groups of a hundred rows: numbers that ascend, a text of each, one that a group has in common, days, and numbers with a point.
+fn grouped() -> Vec<u8> {
+    let group = |at: i64| {
+        let numbers: Vec<i64> = (at * 100..(at + 1) * 100).collect();
+        let text = |number: &i64| (number % 10 != 0).then(|| format!("n{number:04}"));
+        let days = numbers.iter().map(|number| i32::try_from(*number).unwrap());
+        let columns: [(&str, ArrayRef); 5] = [
+            ("id", Arc::new(Int64Array::from(numbers.clone()))),
+            ("name", Arc::new(StringArray::from(numbers.iter().map(text).collect::<Vec<_>>()))),
+            ("region", Arc::new(StringArray::from(vec![format!("r{at}"); 100]))),
+            ("day", Arc::new(Date32Array::from(days.collect::<Vec<_>>()))),
+            ("part", Arc::new(Float64Array::from_iter_values((0..100).map(f64::from)))),
+        ];
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap()
+    };
+    let mut writer = ArrowWriter::try_new(Vec::new(), group(0).schema(), None).unwrap();
+    for at in 0..10 {
+        writer.write(&group(at)).unwrap();
+        writer.flush().unwrap();
+    }
+    writer.into_inner().unwrap()
+}
+
+/// How many rows come where a filter is told. Those of row groups that are read come all: whoever asked applies it again.
+async fn come(source: &Arc<dyn Source>, filter: Filter) -> usize {
+    let scan = Scan { filters: vec![filter], ..Scan::all(Relation::new("main", "data.v1")) };
+    let rows = source.scan(scan).await.unwrap();
+    assert_eq!((rows.filtered.as_slice(), rows.limited), (&[false][..], false));
+    rows.try_fold(0, |count, batch| std::future::ready(Ok(count + batch.num_rows()))).await.unwrap()
+}
+
+#[tokio::test]
+async fn row_groups_without_a_row_that_is_wanted_are_not_read() {
+    let source = open(settings(SourceType::Parquet, grouped()), &here()).await.unwrap();
+    assert!(source.skips());
+    let is = |column: &str, operator, value| Filter::Compare { column: column.to_owned(), operator, value };
+    let id = |operator, number| is("id", operator, Literal::Int(number));
+    let text = |column: &str, operator, text: &str| is(column, operator, Literal::Utf8(text.to_owned()));
+    let between = |low, high, negated| Filter::Between {
+        column: "id".to_owned(),
+        low: Literal::Int(low),
+        high: Literal::Int(high),
+        negated,
+    };
+    let list = |numbers: &[i64], negated| Filter::In {
+        column: "id".to_owned(),
+        values: numbers.iter().copied().map(Literal::Int).collect(),
+        negated,
+    };
+    let null = |negated| Filter::IsNull { column: "name".to_owned(), negated };
+    for (filter, rows) in [
+        (id(Operator::Eq, 250), 100),
+        (id(Operator::Eq, 5_000), 0),
+        (id(Operator::Lt, 100), 100),
+        (id(Operator::Lt, 0), 0),
+        (id(Operator::LtEq, 100), 200),
+        (id(Operator::Gt, 899), 100),
+        (id(Operator::GtEq, 899), 200),
+        (id(Operator::NotEq, 7), 1_000),
+        (between(150, 249, false), 200),
+        (between(50, 949, true), 200),
+        (list(&[5, 995], false), 200),
+        (list(&[5, 995], true), 1_000),
+        (Filter::Not(Box::new(id(Operator::Lt, 900))), 100),
+        (Filter::And(vec![id(Operator::Lt, 100), id(Operator::GtEq, 900)]), 0),
+        (Filter::Or(vec![id(Operator::Lt, 100), id(Operator::GtEq, 900)]), 200),
+        (text("name", Operator::Eq, "n0251"), 100),
+        (text("name", Operator::Gt, "n0998"), 100),
+        (text("region", Operator::Eq, "r3"), 100),
+        (text("region", Operator::NotEq, "r3"), 900),
+        (is("day", Operator::GtEq, Literal::Date(950)), 100),
+        // What is not known of a row group leaves out none.
+        (null(false), 1_000),
+        (null(true), 1_000),
+        (Filter::Or(vec![null(false), id(Operator::Lt, 100)]), 1_000),
+        (Filter::And(vec![null(false), id(Operator::Lt, 100)]), 100),
+        (text("id", Operator::Eq, "250"), 1_000),
+        (is("part", Operator::Lt, Literal::Int(10)), 1_000),
+        (is("nowhere", Operator::Eq, Literal::Int(1)), 1_000),
+    ] {
+        assert_eq!(come(&source, filter.clone()).await, rows, "{filter:?}");
     }
 }
 

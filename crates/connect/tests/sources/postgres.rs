@@ -402,6 +402,7 @@ async fn tls_is_verified_as_asked_and_a_client_certificate_signs_in() {
         let mut settings = server.settings("postgres");
         settings.host = Some(host.to_owned());
         settings.metadata = metadata.as_object().unwrap().clone();
+        // Its place before there was `ssl_key`, and still one.
         settings.credentials.api_key = key.as_deref().and_then(secret);
         let source = open(settings, &here()).await?;
         let query = "SELECT concat(ssl, client_dn) FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
@@ -427,7 +428,7 @@ async fn tls_is_verified_as_asked_and_a_client_certificate_signs_in() {
     client["ssl_cert"] = json!(certificates.pem("client.pem"));
     let key = Some(certificates.pem("client.key"));
     assert_eq!(tested(client.clone(), "127.0.0.1", key).await.unwrap(), "t/CN=tidegate");
-    assert!(tested(client, "127.0.0.1", None).await.unwrap_err().message.contains("api_key"));
+    assert!(tested(client, "127.0.0.1", None).await.unwrap_err().message.contains("credentials.ssl_key"));
 }
 
 #[tokio::test]

@@ -116,7 +116,7 @@ async fn tls_is_verified_and_a_client_certificate_is_shown() {
     // A URL that says so asks for all of it: the name, too.
     let mut settings = server.settings(PASSWORD);
     settings.credentials = Credentials::default();
-    settings.credentials.api_key = secret(&certificates.pem("client.key"));
+    settings.credentials.ssl_key = secret(&certificates.pem("client.key"));
     (settings.host, settings.port) = (None, None);
     settings.metadata.insert("ssl_cert".to_owned(), json!(certificates.pem("client.pem")));
     let url = format!("rediss://:{PASSWORD}@127.0.0.1:{port}/0");

@@ -3,10 +3,16 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tempfile::TempDir;
 use tidegate_connect::{Settings, SourceType};
+use tokio_rustls::TlsAcceptor;
 
 pub(crate) use crate::databases::{Mariadb, Postgres, free_port, here, secret};
 use crate::databases::{Program, installed, is_root, run, wait_for};
@@ -145,23 +151,40 @@ impl Certificates {
             &openssl,
             &[&authority[..], &ec, &["-keyout", &path("ca.key"), "-out", &path("ca.pem")]].concat(),
         );
-        for (name, subject, extension) in [
-            ("server", "/CN=server", "subjectAltName=IP:127.0.0.1,DNS:localhost"),
-            ("client", "/CN=tidegate", "keyUsage=digitalSignature"),
-        ] {
-            let key = path(&format!("{name}.key"));
-            let request = path(&format!("{name}.csr"));
-            run(
-                &openssl,
-                &[&["req", "-new", "-subj", subject][..], &ec, &["-keyout", &key, "-out", &request]].concat(),
-            );
-            let extensions = path("extensions");
-            std::fs::File::create(&extensions).unwrap().write_all(extension.as_bytes()).unwrap();
-            let (ca, ca_key, out) = (path("ca.pem"), path("ca.key"), path(&format!("{name}.pem")));
-            let sign = ["x509", "-req", "-days", "2", "-in", &request, "-CA", &ca, "-CAkey", &ca_key];
-            run(&openssl, &[&sign[..], &["-CAcreateserial", "-extfile", &extensions, "-out", &out]].concat());
-        }
-        Self { dir, asks: false }
+        let all = Self { dir, asks: false };
+        all.issue("server", "/CN=server", "subjectAltName=IP:127.0.0.1,DNS:localhost", None);
+        all.issue("client", "/CN=tidegate", "keyUsage=digitalSignature", None);
+        all
+    }
+
+    /// Another certificate of the authority, for two days or from one date to another (`YYYYMMDDHHMMSSZ`).
+    pub(crate) fn issue(&self, name: &str, subject: &str, extension: &str, between: Option<[&str; 2]>) {
+        let openssl = installed(&["openssl"]);
+        let [key, request, out] = ["key", "csr", "pem"].map(|kind| self.path(&format!("{name}.{kind}")));
+        let ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+        run(
+            &openssl,
+            &[&["req", "-new", "-subj", subject][..], &ec, &["-keyout", &key, "-out", &request]].concat(),
+        );
+        let extensions = self.path("extensions");
+        std::fs::File::create(&extensions).unwrap().write_all(extension.as_bytes()).unwrap();
+        let (ca, ca_key) = (self.path("ca.pem"), self.path("ca.key"));
+        let common = ["-in", &request, "-extfile", &extensions, "-out", &out];
+        let Some([from, to]) = between else {
+            let sign = ["x509", "-req", "-days", "2", "-CA", &ca, "-CAkey", &ca_key, "-CAcreateserial"];
+            return run(&openssl, &[&sign[..], &common].concat());
+        };
+        // Only this command of OpenSSL takes dates, and it keeps a register.
+        let (register, config) = (self.path("register"), self.path("config"));
+        std::fs::write(&register, "").unwrap();
+        let text = format!(
+            "[ca]\ndefault_ca=own\n[own]\ndatabase={register}\nnew_certs_dir={}\nrand_serial=yes\ndefault_md=sha256\n\
+             policy=any\n[any]\ncommonName=supplied\n",
+            self.dir.path().display(),
+        );
+        std::fs::write(&config, text).unwrap();
+        let sign = ["ca", "-batch", "-notext", "-config", &config, "-cert", &ca, "-keyfile", &ca_key];
+        run(&openssl, &[&sign[..], &common, &["-startdate", from, "-enddate", to]].concat());
     }
 
     pub(crate) fn path(&self, name: &str) -> String {
@@ -169,20 +192,32 @@ impl Certificates {
     }
 
     /// TLS as the server of these certificates speaks it.
-    pub(crate) fn acceptor(&self) -> tokio_rustls::TlsAcceptor {
-        use rustls::pki_types::pem::PemObject;
-        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-        let chain = CertificateDer::pem_file_iter(self.path("server.pem")).unwrap();
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
+        self.acceptor_of("server", rustls::ALL_VERSIONS)
+    }
+
+    /// The same for a server that has one of the certificates, in some versions.
+    pub(crate) fn acceptor_of(
+        &self,
+        name: &str,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> TlsAcceptor {
+        let chain = CertificateDer::pem_file_iter(self.path(&format!("{name}.pem"))).unwrap();
         let chain = chain.collect::<Result<Vec<_>, _>>().unwrap();
-        let key = PrivateKeyDer::from_pem_file(self.path("server.key")).unwrap();
-        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
+        let key = PrivateKeyDer::from_pem_file(self.path(&format!("{name}.key"))).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(versions)
             .unwrap();
-        tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config))
+        let builder = if self.asks {
+            let mut roots = RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_file(self.path("ca.pem")).unwrap()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+            builder.with_client_cert_verifier(verifier.unwrap())
+        } else {
+            builder.with_no_client_auth()
+        };
+        Arc::new(builder.with_single_cert(chain, key).unwrap()).into()
     }
 
     pub(crate) fn pem(&self, name: &str) -> String {

@@ -7,9 +7,6 @@ use std::sync::{Arc, Mutex};
 use aws_lc_rs::{digest, hmac, pbkdf2};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
 use serde_json::json;
 use tidegate_connect::{ConnectionString, Credentials, ErrorCode, Settings, SourceType, open};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -103,22 +100,7 @@ pub(crate) async fn listen<F: Future<Output = Option<()>> + Send + 'static>(
 
 /// TLS 1.2, which is what SQL Server speaks inside its packets; the other protocols do not care.
 pub(crate) fn acceptor(certificates: &Certificates) -> tokio_rustls::TlsAcceptor {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let chain =
-        CertificateDer::pem_slice_iter(certificates.pem("server.pem").as_bytes()).collect::<Result<_, _>>();
-    let key = PrivateKeyDer::from_pem_slice(certificates.pem("server.key").as_bytes()).unwrap();
-    let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS12])
-        .unwrap();
-    let builder = if certificates.asks {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(certificates.pem("ca.pem").as_bytes()).unwrap()).unwrap();
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        builder.with_client_cert_verifier(verifier.unwrap())
-    } else {
-        builder.with_no_client_auth()
-    };
-    Arc::new(builder.with_single_cert(chain.unwrap(), key).unwrap()).into()
+    certificates.acceptor_of("server", &[&rustls::version::TLS12])
 }
 
 /// Who shows a certificate of the server's authority is served, and nobody else.
@@ -140,7 +122,7 @@ pub(crate) async fn a_client_certificate_is_shown_to(
         if let Some(shown) = shown {
             settings.metadata.insert("ssl_cert".to_owned(), json!(shown.pem("client.pem")));
         }
-        settings.credentials.api_key = key.and_then(secret);
+        settings.credentials.ssl_key = key.and_then(secret);
         let source = open(settings, &here()).await?;
         source.test(None, std::time::Duration::from_secs(5)).await.map(drop)
     };
@@ -151,7 +133,7 @@ pub(crate) async fn a_client_certificate_is_shown_to(
     let refused = tested(Some(&stranger), Some(stranger.pem("client.key").as_str())).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Connection, "one of another authority: {refused}");
     let refused = tested(Some(certificates), None).await.unwrap_err();
-    assert!(refused.message.contains("api_key"), "{refused}");
+    assert!(refused.message.contains("credentials.ssl_key"), "{refused}");
     let refused = tested(Some(certificates), Some(stranger.pem("client.key").as_str())).await.unwrap_err();
     assert!(refused.message.contains("do not fit"), "{refused}");
     assert!(!format!("{refused:?}").contains("PRIVATE KEY"), "{refused:?}");

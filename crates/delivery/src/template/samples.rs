@@ -56,7 +56,8 @@ impl Template {
                 "tokens": 3,
             }),
             Self::SecondFactorCode => json!({"code": "493027", "minutes": 10, "provider": "GitHub"}),
-            Self::EmailChangeCode => json!({"code": "493027", "minutes": 10}),
+            Self::EmailChangeCode | Self::HostedSignUpCode => json!({"code": "493027", "minutes": 10}),
+            Self::AddressInUse => json!({"link": "https://id.example.com/sign-in"}),
             Self::EmailChangeRequested => json!({
                 "old_email": "ada@example.com",
                 "when": "2026-01-31T09:30:00Z",

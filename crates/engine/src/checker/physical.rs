@@ -21,6 +21,7 @@ use crate::table::GovernedTable;
 const COMPUTING: &[&str] = &[
     "AggregateExec",
     "BoundedWindowAggExec",
+    "BucketJoinExec",
     "BufferExec",
     "CoalesceBatchesExec",
     "CoalescePartitionsExec",
@@ -111,15 +112,20 @@ fn check_barrier(barrier: &SecureBarrierExec, expected: &Expected) -> Result<(),
 fn check_columns(barrier: &SecureBarrierExec, table: &GovernedTable) -> Result<(), QueryError> {
     let inside = barrier.leaf().schema();
     let resolved = &table.governed.resolved;
-    let outside = barrier.schema();
-    if outside.fields().len() != barrier.outputs().len() {
+    let (outside, filtered) = (barrier.schema(), barrier.inner().schema());
+    let count = barrier.outputs().len();
+    if outside.fields().len() != count || barrier.places().len() != count {
         return Err(refused("a column too many"));
     }
-    for (output, field) in barrier.outputs().iter().zip(outside.fields()) {
+    let outputs = barrier.outputs().iter().zip(barrier.places());
+    for ((output, place), field) in outputs.zip(outside.fields()) {
         let name = output.field.name();
         let source = inside.fields().get(output.inner).ok_or_else(|| refused("a column of no source"))?;
         if source.name() != name || field.name() != name {
             return Err(refused("a column under another name"));
+        }
+        if filtered.fields().get(*place).is_none_or(|inner| inner.name() != name) {
+            return Err(refused("a column in the place of another"));
         }
         if resolved.hidden.contains_key(name) {
             return Err(refused("a hidden column"));

@@ -63,10 +63,18 @@ impl Connected {
         let all = wanted.conditions.iter().filter_map(to_filter);
         all.filter(|filter| self.source.evaluates(&self.schema, filter)).collect()
     }
+
+    /// The conditions that the source is told: all of them if it leaves out what has no row for which they hold.
+    fn told(&self, wanted: &Wanted<'_>) -> Vec<Filter> {
+        match self.source.skips() {
+            true => wanted.conditions.iter().filter_map(to_filter).collect(),
+            false => self.filters(wanted),
+        }
+    }
 }
 
 /// What a source said is for the operator alone: it may quote rows.
-fn unavailable(error: &SourceError) -> QueryError {
+pub(super) fn unavailable(error: &SourceError) -> QueryError {
     tracing::warn!(code = %error.code, detail = %error.detail, "a data source failed under a query");
     match error.code {
         ErrorCode::Timeout => QueryError::time(),
@@ -90,7 +98,7 @@ impl Rows for Connected {
     }
 
     async fn scan(&self, wanted: Wanted<'_>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        let filters = self.filters(&wanted);
+        let filters = self.told(&wanted);
         let schema = Arc::new(self.schema.project(&wanted.columns)?);
         let names = schema.fields().iter().map(|field| field.name().clone()).collect();
         let scan =

@@ -12,18 +12,40 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::config::ConfigOptions;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Expr;
 use datafusion::object_store::ObjectStore;
 use datafusion::physical_plan::ExecutionPlan;
+use tidegate_connect::{Relation, Source};
 
 pub use connected::Connected;
 pub use memory::InMemory;
-pub use parquet::{ParquetFile, ParquetFiles};
+pub use parquet::ParquetRows;
 pub use pushed::Pushed;
 
+use crate::error::QueryError;
+
+/// Opens a relation of a data source, to be read in the way that is fastest.
+///
+/// # Errors
+///
+/// `source_unavailable`, with the source's own words in the operator's log.
+pub async fn open_rows(
+    source: Arc<dyn Source>,
+    relation: Relation,
+    estimate: Option<u64>,
+) -> Result<Arc<dyn Rows>, QueryError> {
+    let content = source.parquet(&relation);
+    let plain = Connected::open(source, relation, estimate).await?;
+    Ok(match content {
+        Some(content) => Arc::new(ParquetRows::new(content, plain)?),
+        None => Arc::new(plain),
+    })
+}
+
 /// What is to be read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Wanted<'w> {
     /// Columns by their places in the schema, each once, in the order wanted. May be empty.
     pub columns: Vec<usize>,
@@ -34,6 +56,11 @@ pub struct Wanted<'w> {
     pub limit: Option<usize>,
     /// Streams wanted.
     pub partitions: usize,
+    /// Columns, sorted, of whose values the optimizer may know as much as the source does, and of the number of rows; none where a
+    /// policy hides rows.
+    pub told: Option<Vec<usize>>,
+    /// The memory of the query. What is read and held in large pieces is counted in it.
+    pub memory: Arc<dyn MemoryPool>,
 }
 
 /// A relation as its source has it.
@@ -47,17 +74,17 @@ pub trait Rows: Debug + Send + Sync {
         None
     }
 
+    /// Whether the plan of [`Rows::scan`] has statistics of the columns that [`Wanted::told`] names, and of no others.
+    fn tells(&self) -> bool {
+        false
+    }
+
     /// Where its files are, if it has any.
     fn store(&self) -> Option<(ObjectStoreUrl, Arc<dyn ObjectStore>)> {
         None
     }
 
-    /// Whether the plan of [`Rows::scan`] takes this condition as a physical filter, too (to skip files and parts of them).
-    fn sees(&self, _: &Expr) -> bool {
-        false
-    }
-
-    /// What of it [`Rows::scan`] leaves to the source.
+    /// What of it [`Rows::scan`] left to the source.
     fn pushed(&self, wanted: &Wanted<'_>) -> Pushed {
         Pushed { columns: names(&self.schema(), &wanted.columns), ..Pushed::default() }
     }

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::fixture::{self, Caller};
-use super::{ask, engine, leaks, plain, rows, text};
+use super::{ask, engine, joins, leaks, plain, rows, text};
 
 /// Writes queries.
 struct Writer {
@@ -199,7 +199,9 @@ pub(super) fn setting(name: &str, default: u64) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn governed_answers_are_those_of_a_copy() {
     let (count, seed) = (setting("TIDEGATE_FUZZ_QUERIES", 5_000), setting("TIDEGATE_FUZZ_SEED", 14));
-    let engine = engine();
+    let here = tempfile::tempdir().unwrap();
+    // Joins are on the disk every third time.
+    let engines = [engine(), joins::on_disk(here.path()), engine()];
     let fixtures = [
         fixture::memory(),
         fixture::parquet(false).await,
@@ -218,7 +220,7 @@ async fn governed_answers_are_those_of_a_copy() {
     for number in 0..count as usize {
         let sql = writer.query();
         let (fixture, caller, context) = &places[number % places.len()];
-        let governed = ask(&engine, fixture, *caller, &sql).await;
+        let governed = ask(&engines[number % engines.len()], fixture, *caller, &sql).await;
         let expected = plain::answer(context, &sql).await;
         let leak = leaks(&text(&governed).replace(&sql, ""));
         let same = match (&governed, &expected) {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::DataFusionError;
 use serde_json::json;
 use tidegate_connect::{
     BatchStream, Discovered, ErrorCode, Filter, Relation, Scan, Source, SourceError, Tested,
@@ -13,6 +15,7 @@ use tidegate_policy::Resolved;
 
 use super::fixture::{self, Caller};
 use super::{People, ask, engine, leaks, request, rows, text};
+use crate::error::is_out_of_memory;
 use crate::{Code, Connected, Engine, GovernedRelation, Parameters, QueryError};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,5 +165,22 @@ async fn policies_that_do_not_fit_the_relation_deny() {
         let mut request = request(&fixture, Caller::Eu, "select 1 from emp");
         request.relations = Arc::new(People { secret: emp.clone(), emp });
         assert_eq!(engine.query(request).await.unwrap_err().code, Code::PolicyDenied);
+    }
+}
+
+#[test]
+fn a_want_of_memory_is_told_from_other_limits() {
+    let none = || DataFusionError::ResourcesExhausted("queries hold all the memory there is".to_owned());
+    let within = ArrowError::ExternalError(Box::new(none()));
+    for error in [
+        none(),
+        none().context("a join"),
+        DataFusionError::Shared(Arc::new(none())),
+        DataFusionError::ArrowError(Box::new(within), None),
+    ] {
+        assert!(is_out_of_memory(&error), "{error:?}");
+    }
+    for error in [QueryError::too_big("disk").into(), DataFusionError::Execution("x".to_owned())] {
+        assert!(!is_out_of_memory(&error), "{error:?}");
     }
 }

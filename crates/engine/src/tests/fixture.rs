@@ -7,18 +7,18 @@ use datafusion::arrow::array::{ArrayRef, Date32Array, Int64Array, StringArray, S
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::object_store::ObjectStore;
-use datafusion::object_store::local::LocalFileSystem;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::file::properties::WriterProperties;
 use sqlx::Connection;
 use tempfile::TempDir;
-use tidegate_connect::{FileContent, FileSource, NetworkPolicy, Relation, Settings, SourceType};
+use tidegate_connect::{
+    FileContent, FileSource, NetworkPolicy, ParquetContent, Relation, Settings, SourceType,
+};
 use tidegate_policy::{
     Applied, Comparison, DateUnit, Effect, Expr, Function, Mask, MaskedBy, PolicyRef, Resolved, Value,
 };
 
-use crate::{Connected, GovernedRelation, InMemory, ParquetFile, ParquetFiles, Rows, column_type};
+use crate::{Connected, GovernedRelation, InMemory, ParquetRows, Rows, column_type, open_rows};
 
 /// A row of the fixture.
 #[derive(Clone, Debug)]
@@ -247,24 +247,71 @@ pub(super) async fn parquet(pushdown: bool) -> Fixture {
     parquet_of(&batch(true), pushdown).await
 }
 
-/// Any rows in two files of Parquet.
+/// Any rows in a file of Parquet, of several row groups.
 pub(super) async fn parquet_of(batch: &RecordBatch, pushdown: bool) -> Fixture {
+    let reading = if pushdown { Reading::PushedDown } else { Reading::Served };
+    parquet_file(&parquet_bytes(batch, 3), reading).await.unwrap().0
+}
+
+/// A file of Parquet with row groups of so many rows.
+pub(super) fn parquet_bytes(batch: &RecordBatch, rows: usize) -> Vec<u8> {
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(rows)).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+    writer.write(batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+/// How a file of Parquet is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// As members' files are.
+    Served,
+    /// The same, and rows are filtered while columns are decoded.
+    PushedDown,
+    /// By the reader of data sources.
+    PageByPage,
+}
+
+/// A file of Parquet as a relation, and the file itself.
+pub(super) async fn parquet_file(
+    bytes: &[u8],
+    reading: Reading,
+) -> Result<(Fixture, Arc<ParquetContent>), String> {
     let directory = tempfile::tempdir().unwrap();
-    let mut files = Vec::new();
-    for (number, part) in halves(batch).into_iter().enumerate() {
-        let name = format!("part{number}.parquet");
-        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(3)).build();
-        let file = std::fs::File::create(directory.path().join(&name)).unwrap();
-        let mut writer = ArrowWriter::try_new(file, part.schema(), Some(properties)).unwrap();
-        writer.write(&part).unwrap();
-        writer.close().unwrap();
-        let size = std::fs::metadata(directory.path().join(&name)).unwrap().len();
-        files.push(ParquetFile { path: name, size });
-    }
-    let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new_with_prefix(directory.path()).unwrap());
-    let rows = ParquetFiles::open(store, files).await.unwrap().with_pushdown_filters(pushdown);
-    let name = if pushdown { "parquet, filters pushed down" } else { "parquet" };
-    Fixture { name, rows: Arc::new(rows), _directory: Some(directory) }
+    let path = directory.path().join("emp.parquet");
+    std::fs::write(&path, bytes).unwrap();
+    let mut settings = Settings::new(SourceType::Parquet);
+    settings.file = Some(FileSource { name: "emp.parquet".to_owned(), content: FileContent::Local(path) });
+    let opened = tidegate_connect::open(settings, &NetworkPolicy::default()).await;
+    let source = opened.map_err(|error| error.to_string())?;
+    let relation = Relation::new("main", "emp");
+    let content = source.parquet(&relation).ok_or("it is not to be read by row groups")?;
+    let plain = Connected::open(Arc::clone(&source), relation.clone(), Some(18)).await.unwrap();
+    let rows: Arc<dyn Rows> = match reading {
+        Reading::Served => open_rows(source, relation, Some(18)).await.unwrap(),
+        Reading::PushedDown => {
+            let rows = ParquetRows::new(Arc::clone(&content), plain).unwrap();
+            Arc::new(rows.with_pushdown_filters(true))
+        }
+        Reading::PageByPage => Arc::new(plain),
+    };
+    let name = match reading {
+        Reading::Served => "parquet",
+        Reading::PushedDown => "parquet, filters pushed down",
+        Reading::PageByPage => "parquet, page by page",
+    };
+    Ok((Fixture { name, rows, _directory: Some(directory) }, content))
+}
+
+/// A file of Parquet as people's files are read: by its driver, which leaves out row groups.
+pub(super) async fn served_parquet() -> Fixture {
+    let (batch, directory) = (batch(true), tempfile::tempdir().unwrap());
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(3)).build();
+    let file = std::fs::File::create(directory.path().join("emp.parquet")).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    connected("parquet, by its driver", SourceType::Parquet, "emp.parquet", directory).await
 }
 
 async fn connected(name: &'static str, kind: SourceType, file: &str, directory: TempDir) -> Fixture {
@@ -285,8 +332,8 @@ pub(super) async fn opened(name: &'static str, settings: Settings, network: &Net
         "" => Relation { schema: None, table: table.name.clone() },
         name => Relation::new(name, table.name.clone()),
     };
-    let rows = Connected::open(source, relation, Some(18)).await.unwrap();
-    Fixture { name, rows: Arc::new(rows), _directory: None }
+    let rows = open_rows(source, relation, Some(18)).await.unwrap();
+    Fixture { name, rows, _directory: None }
 }
 
 pub(super) async fn csv() -> Fixture {
@@ -345,5 +392,12 @@ pub(super) async fn sqlite_of(statements: Vec<String>) -> Fixture {
 
 /// Every kind that needs no server.
 pub(super) async fn all() -> Vec<Fixture> {
-    vec![memory(), parquet(false).await, parquet(true).await, csv().await, sqlite().await]
+    vec![
+        memory(),
+        parquet(false).await,
+        parquet(true).await,
+        served_parquet().await,
+        csv().await,
+        sqlite().await,
+    ]
 }

@@ -407,7 +407,7 @@ async fn a_query_is_cancelled_wherever_it_is() {
 }
 
 #[derive(Default)]
-struct Kept(std::sync::Mutex<Vec<Decision>>);
+pub(super) struct Kept(pub(super) std::sync::Mutex<Vec<Decision>>);
 
 impl Decisions for Kept {
     fn keep(&self, decisions: Vec<Decision>) {

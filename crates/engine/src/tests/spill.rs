@@ -205,7 +205,7 @@ async fn a_query_that_is_dropped_or_cancelled_leaves_nothing() {
 }
 
 /// `emp(id, t)`, of which every other row is hidden, and says so.
-fn half_hidden(sql: &str) -> Request {
+pub(super) fn half_hidden(sql: &str) -> Request {
     let batch = |from: i64| {
         let ids: ArrayRef = Arc::new((from..from + 8_192).collect::<Int64Array>());
         let shown = |id: i64| if id % 2 == 0 { format!("SEEN {id}") } else { format!("HIDDEN {id}") };
@@ -233,7 +233,7 @@ fn half_hidden(sql: &str) -> Request {
 
 /// What files without a name in that directory hold, by the handles that this process has.
 #[cfg(target_os = "linux")]
-fn held(directory: &Path) -> Vec<u8> {
+pub(super) fn held(directory: &Path) -> Vec<u8> {
     let directory = directory.canonicalize().unwrap();
     let handles = fs::read_dir("/proc/self/fd").unwrap().flatten().map(|entry| entry.path());
     let of_queries =

@@ -342,7 +342,8 @@ fn failed(app: &App, visitor: &Visitor, asked: &Asked, fault: Fault) -> Response
             sent_back(app, visitor, asked.request.refused(error).answer(app.oauth().issuer()))
         }
         Fault::StepUpRequired => {
-            let wish = SignInWish { prompt_login: true, second_factor: true, ..wish(&asked.request) };
+            let wish =
+                SignInWish { prompt_login: true, second_factor: true, create: false, ..wish(&asked.request) };
             sign_in_first(app, visitor, asked.to.clone(), wish)
         }
         fault => failure(app, &visitor.headers, fault.into()),
@@ -359,6 +360,7 @@ fn wish(request: &AuthorizationRequest) -> SignInWish {
         prompt_login: prompt.login || prompt.select_account || request.hinted.is_some(),
         max_age: request.max_age,
         second_factor: asks_for_second_factor(request),
+        create: prompt.create,
         login_hint: request.login_hint.clone(),
         ui_locales: (!request.ui_locales.is_empty()).then(|| request.ui_locales.join(" ")),
         form_target: Some(source(&request.redirect_uri)),

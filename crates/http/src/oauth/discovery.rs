@@ -85,8 +85,10 @@ pub(super) async fn provider(State(app): State<App>) -> Response {
 fn asked_of_people(app: &App) -> [(String, Value); 2] {
     let languages = &app.kernel().settings().languages;
     let languages: Vec<&str> = languages.all().map(|language| language.lang()).collect();
+    let create = app.kernel().settings().sign_up_page.then_some(Prompt::CREATE);
+    let prompts: Vec<&str> = Prompt::NAMES.into_iter().chain(create).collect();
     [
-        ("prompt_values_supported".to_owned(), json!(Prompt::NAMES)),
+        ("prompt_values_supported".to_owned(), json!(prompts)),
         ("ui_locales_supported".to_owned(), json!(languages)),
     ]
 }

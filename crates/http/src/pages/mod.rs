@@ -56,7 +56,7 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/cancel-factor-reset", get(factor_reset::ask_cancel).post(factor_reset::cancel))
         .route("/confirm-factor-reset", get(factor_reset::ask_confirm).post(factor_reset::confirm))
         .merge(assets::router())
-        .merge(sign_in::router())
+        .merge(sign_in::router(app))
         .method_not_allowed_fallback(method_not_allowed);
     if serves_development_pages(app) {
         let dev = Router::new()

@@ -487,7 +487,9 @@ fn sample_of(contract: ContractId, field: &str) -> Value {
         "tags" => json!(["nobodys"]),
         "credentials" => json!({}),
         "storage_file_id" => json!(1),
-        "api_key" | "oauth_token" | "ssh_private_key" | "ssh_passphrase" | "warehouse" => json!("nobodys"),
+        "api_key" | "oauth_token" | "ssh_private_key" | "ssh_passphrase" | "ssl_key" | "warehouse" => {
+            json!("nobodys")
+        }
         "test_query" => json!("SELECT 1"),
         "timeout_seconds" => json!(1),
         "is_active" => json!(true),

@@ -23,7 +23,7 @@ use crate::work::Work;
 use crate::{Identity, IdentityTables};
 
 /// Temporary tokens are of this kind.
-const TEMPORARY_PREFIX: &str = "tgt_";
+pub(crate) const TEMPORARY_PREFIX: &str = "tgt_";
 /// Tokens in links are of this kind.
 const LINK_PREFIX: &str = "tgl_";
 /// Password-reset tokens are of this kind.

@@ -63,6 +63,30 @@ macro_rules! select_challenge {
     };
 }
 
+/// Adds a challenge: `$run!` is given the unit, what it runs before, the statement, and its values.
+macro_rules! insert {
+    ($run:ident, $unit:expr, $new:ident $(, $before:tt)?) => {
+        $run!(
+            $unit,
+            $($before,)?
+            "insert into challenges (id, account_id, purpose, address, handle_hash, link_hash, code_mac, attempts,
+                link_uses, dialect, continuation, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, $10, $11)",
+            $new.id.0,
+            $new.account.map(Uuid::from),
+            $new.purpose.as_str(),
+            $new.address,
+            $new.handle_hash,
+            $new.link_hash,
+            $new.code_mac,
+            $new.contract.as_str(),
+            Json($new.continuation),
+            $new.created_at.micros(),
+            $new.expires_at.micros(),
+        )
+    };
+}
+
 impl ChallengeRow {
     fn read(self, purpose: Purpose) -> Result<Challenge> {
         Ok(Challenge {
@@ -103,23 +127,7 @@ impl Challenges<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn insert(&mut self, new: &NewChallenge<'_>) -> Result<()> {
-        execute!(
-            self.0,
-            "insert into challenges (id, account_id, purpose, address, handle_hash, link_hash, code_mac, attempts,
-                link_uses, dialect, continuation, created_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, $10, $11)",
-            new.id.0,
-            new.account.map(Uuid::from),
-            new.purpose.as_str(),
-            new.address,
-            new.handle_hash,
-            new.link_hash,
-            new.code_mac,
-            new.contract.as_str(),
-            Json(new.continuation),
-            new.created_at.micros(),
-            new.expires_at.micros(),
-        )?;
+        insert!(execute, self.0, new)?;
         Ok(())
     }
 
@@ -310,24 +318,7 @@ impl Challenges<'_> {
     /// # Errors
     /// Those of the database.
     pub async fn replace(&mut self, new: &NewChallenge<'_>) -> Result<()> {
-        execute_together!(
-            self.0,
-            [replaced: "delete from challenges where purpose = $3 and address = $4"],
-            "insert into challenges (id, account_id, purpose, address, handle_hash, link_hash, code_mac, attempts,
-                link_uses, dialect, continuation, created_at, expires_at)
-             values ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, $10, $11)",
-            new.id.0,
-            new.account.map(Uuid::from),
-            new.purpose.as_str(),
-            new.address,
-            new.handle_hash,
-            new.link_hash,
-            new.code_mac,
-            new.contract.as_str(),
-            Json(new.continuation),
-            new.created_at.micros(),
-            new.expires_at.micros(),
-        )
+        insert!(execute_together, self.0, new, [replaced: "delete from challenges where purpose = $3 and address = $4"])
     }
 
     /// Removes the account's challenges of that purpose that were sent through one contract.

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use sqlx::types::Json;
-use tidegate_database::{
-    MOST_ROWS, Result, Unit, execute, execute_rows, execute_together, fetch_all, fetch_one, fetch_optional,
-    rows,
-};
+use tidegate_database::{Result, Unit, execute, execute_together, fetch_all, fetch_one, fetch_optional};
 use tidegate_domain::account::{MemberOrganization, Workspace};
 use tidegate_domain::id::{AccountId, MembershipId, OrganizationId, WorkspaceId};
 use tidegate_domain::{Document, Role, Timestamp};
@@ -175,66 +172,6 @@ impl Organizations<'_> {
             owner.accepted_at(),
         )?;
         self.0.touch_account(owner.account);
-        Ok(())
-    }
-
-    /// Adds an organization; answers its number.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn insert(&mut self, new: NewOrganization<'_>) -> Result<i64> {
-        let (number,) = fetch_one!(
-            self.0,
-            (i64,),
-            "insert into organizations (id, name, domain, plan, settings, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $6) returning number",
-            new.id.0,
-            new.name,
-            new.domain,
-            new.plan,
-            Json(Document::default()),
-            new.created_at.micros(),
-        )?;
-        Ok(number)
-    }
-
-    /// Adds the roles an organization's members can be given, each with its key.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn insert_roles(
-        &mut self,
-        organization: OrganizationId,
-        roles: &[(Uuid, &'static str)],
-    ) -> Result<()> {
-        for roles in roles.chunks(MOST_ROWS) {
-            execute_rows!(
-                self.0,
-                rows("insert into roles (organization_id, id, name) values", 0, 3, roles.len(), ""),
-                [],
-                roles,
-                (id, name) => [organization.0, *id, *name],
-            )?;
-        }
-        Ok(())
-    }
-
-    /// Adds a workspace.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn insert_workspace(&mut self, new: NewWorkspace<'_>) -> Result<()> {
-        execute!(
-            self.0,
-            "insert into workspaces (id, organization_id, name, slug, is_default, created_at)
-             values ($1, $2, $3, $4, $5, $6)",
-            new.id.0,
-            new.organization.0,
-            new.name,
-            new.slug,
-            new.is_default,
-            new.created_at.micros(),
-        )?;
         Ok(())
     }
 

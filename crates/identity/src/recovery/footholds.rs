@@ -260,6 +260,8 @@ const fn ends_with_the_password(purpose: Purpose) -> bool {
         Purpose::CancelFactorReset | Purpose::ConfirmFactorReset => false,
         // Shows that a phone is in the caller's hands, whatever the password.
         Purpose::RegisterPhone | Purpose::SignInByPhone => false,
+        // Is no account's yet.
+        Purpose::SignUp => false,
     }
 }
 

@@ -229,6 +229,7 @@ mod tests {
                 [".complete_", "sign_in("],
                 &[
                     "identity/src/sign_in/confirm_code.rs",
+                    "identity/src/sign_in/hosted_sign_up.rs",
                     "identity/src/sign_in/login.rs",
                     "identity/src/sign_in/passkey_sign_in.rs",
                     "identity/src/sign_in/second_factor.rs",

@@ -5,6 +5,7 @@ pub mod bind;
 pub(crate) mod complete;
 pub mod confirm_code;
 pub mod confirm_link;
+pub mod hosted_sign_up;
 pub(crate) mod kept;
 pub mod login;
 pub mod passkey_sign_in;

@@ -64,14 +64,16 @@ pub struct Prompt {
     pub consent: bool,
     /// Which account they want to use.
     pub select_account: bool,
-    /// To make an account (Initiating User Registration 1.0). There is no page for that: they sign in, and the page says how people get
-    /// accounts. It is not announced.
+    /// To make an account (Initiating User Registration 1.0). Where the operator has no page for that, they sign in, and the page says
+    /// how people get accounts; it is not announced then.
     pub create: bool,
 }
 
 impl Prompt {
-    /// The values of `prompt` that are announced: those that have a page of their own, or need none.
+    /// The values of `prompt` that are always announced: those that have a page of their own, or need none.
     pub const NAMES: [&'static str; 4] = ["none", "login", "consent", "select_account"];
+    /// The one that is announced where people can make an account.
+    pub const CREATE: &'static str = "create";
 }
 
 /// An authorization request of an application that may make it, with a registered way back.

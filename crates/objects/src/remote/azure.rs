@@ -72,6 +72,9 @@ struct Properties {
     content_length: u64,
     #[serde(rename = "Etag", default)]
     e_tag: String,
+    /// Told where the account has a hierarchical namespace: directories are listed beside files.
+    #[serde(rename = "ResourceType", default)]
+    resource_type: String,
 }
 
 #[derive(Deserialize)]
@@ -170,7 +173,8 @@ impl Protocol for Azure {
         let answer = answer.trim_start_matches('\u{feff}');
         let list: ListAnswer = quick_xml::de::from_str(answer).map_err(|error| error.to_string())?;
         let mut page = Page { next: list.next_marker.filter(|marker| !marker.is_empty()), ..Page::default() };
-        for Blob { name, properties } in list.blobs.blob {
+        let files = list.blobs.blob.into_iter().filter(|blob| blob.properties.resource_type != "directory");
+        for Blob { name, properties } in files {
             let last_modified = DateTime::parse_from_rfc2822(&properties.last_modified);
             page.files.push(Listed {
                 key: name,
@@ -241,5 +245,33 @@ mod tests {
         let names: std::collections::BTreeSet<String> = (0..300).map(block).collect();
         assert_eq!(names.len(), 300);
         assert!(names.iter().all(|name| name.len() == 20));
+    }
+
+    #[test]
+    fn directories_of_a_hierarchical_namespace_are_no_files() {
+        let config = StorageConfig {
+            access_key_id: Some("acct".to_owned()),
+            secret_access_key: Some(crate::StorageSecret(tidegate_domain::Secret::new("aHVudGVyMg=="))),
+            ..StorageConfig::default()
+        };
+        let azure = Azure::new(&config, None).unwrap();
+        let blob = |name: &str, more: &str| {
+            format!(
+                "<Blob><Name>{name}</Name><Properties><Last-Modified>Mon, 05 Jan 2026 10:00:00 GMT</Last-Modified>\
+                 <Etag>0x1</Etag>{more}<Content-Length>7</Content-Length></Properties></Blob>"
+            )
+        };
+        let listed = [
+            blob("organizations/1", "<ResourceType>directory</ResourceType>"),
+            blob("organizations/1/a.csv", "<ResourceType>file</ResourceType>"),
+            blob("organizations/b.csv", ""),
+        ]
+        .concat();
+        let answer =
+            format!("\u{feff}<EnumerationResults><Blobs>{listed}</Blobs><NextMarker/></EnumerationResults>");
+        let page = azure.page(&answer).unwrap();
+        let keys: Vec<&str> = page.files.iter().map(|file| file.key.as_str()).collect();
+        assert_eq!((keys, page.next), (vec!["organizations/1/a.csv", "organizations/b.csv"], None));
+        assert_eq!((page.files[0].size, page.files[0].e_tag.as_str()), (7, "\"0x1\""));
     }
 }

@@ -10,6 +10,7 @@ use reqwest::{Client, Response, StatusCode, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use tidegate_domain::Clock;
 
+use super::failure::StoreFailure;
 use super::protocol::{Draft, Protocol};
 
 /// How long a connection may take to be made.
@@ -21,6 +22,8 @@ const ATTEMPTS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(100);
 /// Longest answer that is read as text: a page of a list has 1,000 to 5,000 keys.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// Where Azure names an error.
+const AZURE_CODE: &str = "x-ms-error-code";
 /// The name in errors.
 pub(super) const STORE: &str = "object store";
 
@@ -80,7 +83,7 @@ impl Http {
         let Draft { method, url, headers, body } = draft;
         let request = self.0.request(method, url).headers(headers).body(body);
         // Without the address, which may be signed.
-        request.send().await.map_err(|error| generic(error.without_url()))
+        request.send().await.map_err(silent)
     }
 }
 
@@ -94,15 +97,14 @@ pub(super) async fn checked(response: Response, path: &Path) -> Result<Response>
     if status.is_success() {
         return Ok(response);
     }
+    let header = response.headers().get(AZURE_CODE).and_then(|code| code.to_str().ok()).map(str::to_owned);
     let said = text(response).await.unwrap_or_default();
-    let said: String = said.chars().filter(|one| !one.is_control()).take(300).collect();
-    let source = format!("the store answers {status}: {said}").into();
-    let path = path.to_string();
+    let failure = StoreFailure::refused(status, header.as_deref(), &said);
+    let lacks_bucket = failure.lacks_bucket();
+    let (path, source) = (path.to_string(), Box::new(failure));
     Err(match status {
         // Not that the bucket is missing: that is no answer about a file.
-        StatusCode::NOT_FOUND if !said.contains("NoSuchBucket") && !said.contains("ContainerNotFound") => {
-            Error::NotFound { path, source }
-        }
+        StatusCode::NOT_FOUND if !lacks_bucket => Error::NotFound { path, source },
         StatusCode::FORBIDDEN => Error::PermissionDenied { path, source },
         StatusCode::UNAUTHORIZED => Error::Unauthenticated { path, source },
         StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Error::Precondition { path, source },
@@ -113,7 +115,7 @@ pub(super) async fn checked(response: Response, path: &Path) -> Result<Response>
 /// The body as text.
 pub(super) async fn text(mut response: Response) -> Result<String> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| generic(error.without_url()))? {
+    while let Some(chunk) = response.chunk().await.map_err(silent)? {
         if body.len() + chunk.len() > MAX_ANSWER {
             return Err(generic("an answer of more than 16 MiB"));
         }
@@ -125,6 +127,18 @@ pub(super) async fn text(mut response: Response) -> Result<String> {
 /// The bytes of a payload as one piece.
 pub(super) fn joined(payload: object_store::PutPayload) -> Bytes {
     payload.into()
+}
+
+/// That nothing more came. The address is left out, which may be signed; what went wrong below is told.
+pub(super) fn silent(error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(below) = cause {
+        said = format!("{said}: {below}");
+        cause = below.source();
+    }
+    generic(StoreFailure::Silent(said))
 }
 
 pub(super) fn generic(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

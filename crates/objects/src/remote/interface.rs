@@ -17,7 +17,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, StatusCode};
 use tidegate_domain::Clock;
 
-use super::http::{Http, checked, generic, joined, text};
+use super::failure::StoreFailure;
+use super::http::{Http, checked, generic, joined, silent, text};
 use super::protocol::{Draft, Listed, Page, Protocol};
 use super::upload::Upload;
 
@@ -61,7 +62,8 @@ impl RemoteStore {
     async fn page(&self, prefix: &str, flat: bool, from: Option<&str>) -> Result<Page> {
         let draft = self.protocol.list(prefix, flat, from);
         let response = checked(self.send(&draft).await?, &Path::default()).await?;
-        self.protocol.page(&text(response).await?).map_err(generic)
+        let page = self.protocol.page(&text(response).await?);
+        page.map_err(|error| generic(StoreFailure::Senseless(error)))
     }
 }
 
@@ -174,7 +176,7 @@ impl ObjectStore for RemoteStore {
         };
         let meta = meta(location, headers, size)?;
         options.check_preconditions(&meta)?;
-        let content = response.bytes_stream().map_err(|error| generic(error.without_url()));
+        let content = response.bytes_stream().map_err(silent);
         let payload = GetResultPayload::Stream(content.boxed());
         Ok(GetResult { payload, meta, range: start..start + length, attributes: Attributes::default() })
     }

@@ -3,6 +3,7 @@
 //! The requests are made here: the clients of `object_store` bring a second provider of cryptography. See `docs/adr/0015-storage.md`.
 
 mod azure;
+pub(crate) mod failure;
 mod http;
 mod interface;
 mod protocol;
@@ -77,8 +78,10 @@ pub(crate) fn check(config: &StorageConfig) -> Result<(), String> {
     if config.backend == Backend::Local {
         return Ok(());
     }
-    for address in [&config.endpoint, &config.public_endpoint] {
-        protocol(config, address.as_deref())?;
+    protocol(config, config.endpoint.as_deref())?;
+    if let Some(address) = &config.public_endpoint {
+        protocol(config, Some(address))
+            .map_err(|wrong| wrong.replace("storage.endpoint", "storage.public_endpoint"))?;
     }
     Ok(())
 }

@@ -42,7 +42,18 @@ fn text(out: &mut BytesMut, text: &str) {
     out.put_u8(0);
 }
 
+/// Bytes for messages that are kept when they were sent.
+const KEPT: usize = 256 * 1024;
+
 impl Outgoing {
+    /// Forgets what was sent. What a long row took is not kept.
+    pub(crate) fn sent(&mut self) {
+        self.bytes.clear();
+        if self.bytes.capacity() > KEPT {
+            self.bytes = BytesMut::new();
+        }
+    }
+
     /// One message: its kind, its length, and what `body` writes.
     pub(crate) fn message(&mut self, kind: u8, body: impl FnOnce(&mut BytesMut)) {
         self.bytes.put_u8(kind);
@@ -185,6 +196,12 @@ mod tests {
         let mut out = Outgoing::default();
         out.ready(Transaction::Idle);
         assert_eq!(&out.bytes[..], b"Z\0\0\0\x05I");
+        out.message(b'D', |out| out.put_bytes(0, 1 << 20));
+        out.sent();
+        assert!(
+            out.bytes.is_empty() && out.bytes.capacity() <= KEPT,
+            "a long row takes no room when it is gone"
+        );
         let mut out = Outgoing::default();
         out.complete("SELECT 1\0x");
         assert_eq!(&out.bytes[..], b"C\0\0\0\x0eSELECT 1x\0", "a zero byte ends no text early");

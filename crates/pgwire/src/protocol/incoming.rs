@@ -45,7 +45,12 @@ impl Incoming {
             return Ok(None);
         }
         self.buffer.advance(5);
-        Ok(Some((kind, self.buffer.split_to(length).freeze())))
+        let body = self.buffer.split_to(length).freeze();
+        if self.buffer.is_empty() && length > CHUNK {
+            // What a long message took is not kept for the short ones that come after it.
+            self.buffer = BytesMut::new();
+        }
+        Ok(Some((kind, body)))
     }
 
     /// Whether more may be read while an answer is on its way.

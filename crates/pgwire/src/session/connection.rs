@@ -34,6 +34,8 @@ use crate::words::Kind;
 const ENOUGH: usize = 32 * 1024;
 /// For how long it is believed what relations somebody sees: as long as a session is believed to be current.
 const RELATIONS_AGE: std::time::Duration = std::time::Duration::from_secs(2);
+/// After how long who asks nothing of data is looked at again.
+const SESSION_AGE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// A signed-in connection.
 pub(super) struct Connection {
@@ -161,12 +163,14 @@ impl Connection {
         match message {
             Message::Query(text) => {
                 self.is_skipping = false;
+                self.ensure_session_current().await?;
                 self.simple_query(&text).await?;
                 self.out.ready(self.transaction);
                 self.flush().await
             }
             Message::Sync => {
                 self.is_skipping = false;
+                self.ensure_session_current().await?;
                 // A row of messages is a transaction, unless one was begun.
                 if self.transaction == Transaction::Idle {
                     self.portals.clear();
@@ -211,7 +215,7 @@ impl Connection {
             self.writer.flush().await
         };
         let written = timeout(self.wire.settings.write_timeout, written).await;
-        self.out.bytes.clear();
+        self.out.sent();
         match written {
             Ok(Ok(())) => Ok(()),
             _ => Err(Problem::gone()),
@@ -270,6 +274,18 @@ impl Connection {
         }
         self.found_at = Instant::now();
         Ok(())
+    }
+
+    /// Statements about data look at the token. Who says nothing of data would keep a place of the listener with one that was revoked.
+    async fn ensure_session_current(&mut self) -> Result<(), Problem> {
+        if self.found_at.elapsed() < SESSION_AGE {
+            return Ok(());
+        }
+        match self.refresh().await {
+            Err(problem) if problem.is_fatal => Err(problem),
+            // What is wrong otherwise is told where it matters.
+            _ => Ok(()),
+        }
     }
 
     /// Refuses more requests than somebody may make.

@@ -24,8 +24,9 @@ const LONGEST_HARMLESS: usize = 4 * 1024;
 const MOST_PARAMETERS: usize = 1_000;
 /// Longest name of a statement or portal, in bytes.
 const LONGEST_NAME: usize = 255;
-/// Columns that are remembered of prepared statements.
-const MOST_COLUMNS: usize = 20_000;
+/// Bytes of columns that are remembered of prepared statements, and of one column beside its name. A source may have names of any length.
+const MOST_OF_SHAPES: usize = 2 << 20;
+const COLUMN: usize = 128;
 
 /// What a statement would answer with.
 #[derive(Clone)]
@@ -50,6 +51,13 @@ pub(super) enum Portal {
     Harmless(Option<Kind>),
     /// What `SHOW` answers.
     Rows(Answer),
+}
+
+impl Shape {
+    fn bytes(&self) -> usize {
+        let columns: usize = self.columns.iter().map(|column| COLUMN + column.name.len()).sum();
+        columns + self.parameters.len() * size_of::<Option<DataType>>()
+    }
 }
 
 impl Statement {
@@ -167,9 +175,13 @@ impl Connection {
 
     /// Keeps a shape, and forgets those of other statements where they are too many: they are found again when they are asked for.
     fn remember(&mut self, name: &str, shape: &Shape) {
+        let bytes = shape.bytes();
+        if bytes > MOST_OF_SHAPES {
+            return;
+        }
         let known = self.statements.values().filter_map(|statement| statement.shape.as_ref());
-        let known: usize = known.map(|shape| shape.columns.len()).sum();
-        if known + shape.columns.len() > MOST_COLUMNS {
+        let known: usize = known.map(Shape::bytes).sum();
+        if known + bytes > MOST_OF_SHAPES {
             self.statements.values_mut().for_each(|statement| statement.shape = None);
         }
         if let Some(statement) = self.statements.get_mut(name) {

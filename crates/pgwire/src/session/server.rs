@@ -19,6 +19,7 @@ use crate::failures::Counts;
 use crate::listing;
 use crate::seats::Seats;
 use crate::settings::PgwireSettings;
+use crate::strangers::{Stranger, network};
 use crate::tls::{TlsProblem, acceptor_of};
 
 /// A stream in both directions, encrypted or not.
@@ -44,6 +45,8 @@ pub struct Wire {
     pub(crate) seats: Arc<Seats>,
     pub(crate) failures: Counts,
     pub(crate) sign_ins: Counts,
+    /// Refusals that the log was told of, by network.
+    refusals: Counts,
 }
 
 /// The names of metrics.
@@ -63,7 +66,7 @@ impl Metrics {
         );
         describe_counter!(
             Self::ENDED,
-            "Connections of PostgreSQL clients, by what came of them: signed_in, refused, cancel, or no_session."
+            "Connections of PostgreSQL clients, by what came of them: signed_in, refused, cancel, no_session, or crowded_out."
         );
         describe_counter!(
             Self::STATEMENTS,
@@ -118,11 +121,18 @@ impl Wire {
             seats: Arc::default(),
             failures: Counts::of_failures(),
             sign_ins: Counts::of_sign_ins(),
+            refusals: Counts::of_failures(),
         }))
     }
 
-    /// Answers on a connection until it ends, or until `stop` is true.
-    pub async fn converse(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, stop: watch::Receiver<bool>) {
+    /// Answers on a connection until it ends, or until `stop` is true. Its client is a `stranger` until it has signed in.
+    pub async fn converse(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        stop: watch::Receiver<bool>,
+        mut stranger: Stranger,
+    ) {
         // Answers are written when they are complete: waiting to fill a packet would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
@@ -131,7 +141,16 @@ impl Wire {
             let begins_with_tls = opening::begins_with_tls(&stream).await?;
             opening::open(&self, Box::new(stream), peer, begins_with_tls).await
         };
-        let opened = timeout_at(Instant::now() + self.settings.sign_in_timeout, opened).await;
+        let opened = timeout_at(Instant::now() + self.settings.sign_in_timeout, opened);
+        let opened = tokio::select! {
+            biased;
+            opened = opened => opened,
+            () = stranger.sent_away() => {
+                Metrics::ended("crowded_out");
+                return;
+            }
+        };
+        drop(stranger);
         match opened {
             Ok(Ok(Opened::Session(session))) => {
                 Metrics::ended("signed_in");
@@ -146,7 +165,7 @@ impl Wire {
             Ok(Ok(Opened::Cancel)) => Metrics::ended("cancel"),
             Ok(Ok(Opened::Refused(state))) => {
                 Metrics::ended("refused");
-                tracing::info!(%peer, state, "a PostgreSQL client was refused");
+                self.log_refusal(peer, state);
             }
             Ok(Err(error)) => {
                 Metrics::ended("no_session");
@@ -155,5 +174,16 @@ impl Wire {
             // Its time is over.
             Err(_) => Metrics::ended("no_session"),
         }
+    }
+
+    /// Tells the operator, but not of as many as a network likes.
+    fn log_refusal(&self, peer: SocketAddr, state: &'static str) {
+        let (network, now) = (network(peer.ip()).to_string(), self.kernel.now());
+        if self.refusals.are_too_many(&network, now) {
+            tracing::debug!(%peer, state, "a PostgreSQL client was refused");
+            return;
+        }
+        self.refusals.count(network, now);
+        tracing::info!(%peer, state, "a PostgreSQL client was refused");
     }
 }

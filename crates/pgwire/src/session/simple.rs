@@ -19,11 +19,13 @@ impl Connection {
             self.out.empty_query();
             return Ok(());
         }
-        let kinds: Vec<Kind> = all.iter().map(|statement| kind(statement)).collect();
-        if let Err(problem) = fit_together(&kinds) {
-            self.failed(&problem);
-            return Ok(());
-        }
+        let kinds = match kinds(&all) {
+            Ok(kinds) => kinds,
+            Err(problem) => {
+                self.failed(&problem);
+                return Ok(());
+            }
+        };
         for (statement, kind) in all.into_iter().zip(kinds) {
             match self.simple_statement(statement, &kind).await {
                 Ok(()) => {}
@@ -70,15 +72,16 @@ impl Connection {
 }
 
 /// Several statements in one text are what clients say about their session, and at most one query: a second one could not be taken back
-/// with the first.
-fn fit_together(kinds: &[Kind]) -> Result<(), Problem> {
-    if kinds.len() > MOST {
+/// with the first. They are counted before anything is made of them: a long text has a hundred thousand.
+fn kinds(all: &[&str]) -> Result<Vec<Kind>, Problem> {
+    if all.len() > MOST {
         return Err(Problem::new("54000", format!("A text has at most {MOST} statements.")));
     }
+    let kinds: Vec<Kind> = all.iter().map(|statement| kind(statement)).collect();
     if kinds.iter().filter(|kind| **kind == Kind::Query).count() > 1 {
         return Err(Problem::new("0A000", "Only one query may be run at a time."));
     }
-    Ok(())
+    Ok(kinds)
 }
 
 #[cfg(test)]
@@ -87,13 +90,11 @@ mod tests {
 
     #[test]
     fn a_second_statement_is_not_smuggled_in() {
-        let judged = |text: &str| {
-            let kinds: Vec<Kind> = statements(text).into_iter().map(kind).collect();
-            fit_together(&kinds).map_err(|problem| problem.state)
-        };
+        let judged = |text: &str| kinds(&statements(text)).map(drop).map_err(|problem| problem.state);
         assert_eq!(judged("begin; set search_path to x; select 1; commit"), Ok(()));
         assert_eq!(judged("select 1; drop table emp"), Err("0A000"));
         assert_eq!(judged("select 1; /* ; */ select 2"), Err("0A000"));
         assert_eq!(judged(&"begin;".repeat(51)), Err("54000"));
+        assert_eq!(judged(&"set a=b;".repeat(100_000)), Err("54000"));
     }
 }

@@ -36,6 +36,11 @@ impl Quarters {
         Self { first: quarter_of(from), end: quarter_of(to) + 1 }
     }
 
+    /// All of a day of UTC, since 1970.
+    pub(crate) const fn of_day(day: i64) -> Self {
+        Self { first: day * OF_DAY, end: (day + 1) * OF_DAY }
+    }
+
     /// The whole days of UTC in it, as days since 1970, and what is before and after them.
     pub(crate) const fn by_days(self) -> (Self, (i64, i64), Self) {
         let first = (self.first + OF_DAY - 1).div_euclid(OF_DAY);

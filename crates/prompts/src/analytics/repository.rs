@@ -2,7 +2,6 @@
 
 use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one};
 use tidegate_domain::Timestamp;
-use tidegate_domain::id::AccountId;
 
 use super::period::{Quarters, quarter_of};
 use crate::executions::ExecutionStatus;
@@ -278,67 +277,5 @@ impl Usage<'_> {
             period.first,
             period.end,
         )
-    }
-
-    /// The questions of a person's period that were asked most.
-    pub(super) async fn questions_of_person(
-        &mut self,
-        person: Person,
-        period: Quarters,
-        at_most: i64,
-    ) -> Result<Vec<QuestionSums>> {
-        fetch_all!(
-            self.0,
-            QuestionSums,
-            "select max(preview) as preview, cast(sum(executions) as bigint) as executions,
-                cast(sum(total_ms) as bigint) as total_ms, max(last_run_at) as last_run_at
-             from prompt_question_usage
-             where organization_id = $1 and account_id = $2 and quarter >= $3 and quarter < $4
-             group by question_key order by 2 desc, 4 desc limit $5",
-            person.organization.0,
-            person.account.0,
-            period.first,
-            period.end,
-            at_most,
-        )
-    }
-
-    /// Removes the sums of an account, also from those of its organizations, and those of the organizations that it owns.
-    pub(crate) async fn remove_of_account(&mut self, account: AccountId) -> Result<()> {
-        self.take_from_organizations(account).await?;
-        macro_rules! remove {
-            ($unit:expr; $($table:literal),+) => {$(
-                execute!(
-                    $unit,
-                    concat!(
-                        "delete from ", $table, " where account_id = $1 or organization_id in
-                            (select organization_id from memberships where account_id = $1 and role = 'owner')"
-                    ),
-                    account.0,
-                )?;
-            )+};
-        }
-        remove!(self.0; "prompt_usage", "prompt_source_usage", "prompt_question_usage");
-        macro_rules! remove_owned {
-            ($unit:expr; $($table:literal),+) => {$(
-                execute!(
-                    $unit,
-                    concat!(
-                        "delete from ", $table, " where organization_id in
-                            (select organization_id from memberships where account_id = $1 and role = 'owner')"
-                    ),
-                    account.0,
-                )?;
-            )+};
-        }
-        remove_owned!(
-            self.0;
-            "prompt_organization_usage",
-            "prompt_organization_source_usage",
-            "prompt_organization_question_usage",
-            "prompt_template_usage",
-            "model_spend"
-        );
-        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use tidegate_database::{Result, execute, fetch_all, fetch_one};
 use tidegate_domain::id::AccountId;
 
 use super::period::{Quarters, day_of_utc};
-use super::repository::{QuarterRow, QuestionSums, Run, Scope, SourceSums, Sums, Usage, sums};
+use super::repository::{QuarterRow, Run, Scope, SourceSums, Sums, Usage, sums};
 
 impl Usage<'_> {
     pub(super) async fn add_to_organization(
@@ -141,46 +141,9 @@ impl Usage<'_> {
         )
     }
 
-    /// The questions of a period that were asked most.
-    pub(crate) async fn questions(
-        &mut self,
-        scope: Scope,
-        period: Quarters,
-        at_most: i64,
-    ) -> Result<Vec<QuestionSums>> {
-        if !scope.all {
-            return self.questions_of_person(scope.person, period, at_most).await;
-        }
-        let (before, (first, end), after) = period.by_days();
-        fetch_all!(
-            self.0,
-            QuestionSums,
-            "select max(preview) as preview, cast(sum(executions) as bigint) as executions,
-                cast(sum(total_ms) as bigint) as total_ms, max(last_run_at) as last_run_at
-             from (
-                select question_key, preview, executions, total_ms, last_run_at from prompt_organization_question_usage
-                where organization_id = $1 and day >= $2 and day < $3
-                union all
-                select question_key, preview, executions, total_ms, last_run_at from prompt_question_usage
-                where organization_id = $1 and quarter >= $4 and quarter < $5
-                union all
-                select question_key, preview, executions, total_ms, last_run_at from prompt_question_usage
-                where organization_id = $1 and quarter >= $6 and quarter < $7
-             ) parts
-             group by question_key order by 2 desc, 4 desc limit $8",
-            scope.person.organization.0,
-            first,
-            end,
-            before.first,
-            before.end,
-            after.first,
-            after.end,
-            at_most,
-        )
-    }
-
-    /// Takes what an account adds to the sums of organizations from them. What it asked as the only one is gone with that.
-    pub(super) async fn take_from_organizations(&mut self, account: AccountId) -> Result<()> {
+    /// Takes what an account adds to the sums of organizations from them. What it asked as the only one is gone with that. Under the rows of
+    /// `prompt_sum_checks` of the organizations.
+    pub(crate) async fn take_from_organizations(&mut self, account: AccountId) -> Result<()> {
         execute!(
             self.0,
             "update prompt_organization_usage set executions = prompt_organization_usage.executions - own.executions,

@@ -5,6 +5,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tidegate_domain::Timestamp;
 
+use super::live::Drafted;
 use crate::ports::ResultColumn;
 
 /// Longest question, in characters.
@@ -188,4 +189,6 @@ pub struct Execution {
     /// It was over.
     pub completed_at: Option<Timestamp>,
     pub(crate) sealed_preview: Option<(Vec<u8>, String)>,
+    /// What a model has explained of an answer that it is writing, as the node that runs it said last.
+    pub(crate) draft: Option<Drafted>,
 }

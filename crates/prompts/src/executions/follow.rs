@@ -1,4 +1,5 @@
-//! The progress of an execution is followed as it changes, and what a model explains while it writes.
+//! The progress of an execution is followed as it changes, and what a model explains while it writes: on the node that runs it as it comes, on
+//! others as that node writes it down, every two seconds (`lease_job.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,6 +95,19 @@ impl Prompts {
     }
 }
 
+/// What there is more of an answer than was told, and how many bytes are told then.
+fn news(draft: &Drafted, told: (u32, usize)) -> Option<(u32, String, usize)> {
+    let told = match told {
+        (attempt, told) if attempt == draft.attempt => told,
+        // What is written down may be of the answer before.
+        (attempt, _) if attempt > draft.attempt => return None,
+        _ => 0,
+    };
+    // Within one answer the text only grows.
+    let text = draft.text.get(told..).filter(|text| !text.is_empty())?.to_owned();
+    Some((draft.attempt, text, draft.text.len()))
+}
+
 impl Follower {
     /// What happens next; none after the end, and when the caller's session is over.
     pub async fn next(&mut self) -> Option<News> {
@@ -115,7 +129,7 @@ impl Follower {
                 self.told = Some(at);
                 return Some(News::Changed(Box::new(execution)));
             }
-            if let Some(said) = self.said() {
+            if let Some(said) = self.said(execution.draft.as_ref()) {
                 self.was_said = true;
                 return Some(News::Said(said));
             }
@@ -127,18 +141,14 @@ impl Follower {
         None
     }
 
-    /// What a model said since.
-    fn said(&mut self) -> Option<Said> {
-        let here = self.here.as_ref()?;
-        let draft = here.draft.borrow();
-        let told = match self.told_draft {
-            (attempt, told) if attempt == draft.attempt => told,
-            _ => 0,
+    /// What a model said since; `written` is what the store has of it.
+    fn said(&mut self, written: Option<&Drafted>) -> Option<Said> {
+        let (attempt, text, told) = match &self.here {
+            Some(here) => news(&here.draft.borrow(), self.told_draft)?,
+            None => news(written?, self.told_draft)?,
         };
-        // Within one answer the text only grows.
-        let text = draft.text.get(told..).filter(|text| !text.is_empty())?.to_owned();
-        self.told_draft = (draft.attempt, draft.text.len());
-        Some(Said { attempt: draft.attempt, text })
+        self.told_draft = (attempt, told);
+        Some(Said { attempt, text })
     }
 
     /// Until something may have changed.

@@ -1,4 +1,5 @@
-//! A node says again and again which executions it runs, and how far they are; and learns which were called off elsewhere.
+//! A node says again and again which executions it runs, how far they are, and what a model explains of an answer that it is writing; and
+//! learns which were called off elsewhere.
 
 use std::time::Duration;
 
@@ -25,10 +26,10 @@ impl Prompts {
     /// # Errors
     /// Those of the store.
     pub async fn renew_leases(&self) -> Result<(), Fault> {
-        for (number, progress) in self.live.all() {
+        for (number, progress, draft) in self.live.all() {
             let until = self.kernel.now().plus(LEASE);
             let mut unit = self.kernel.store.begin().await?;
-            let is_held = unit.prompt_executions().renew(number, progress, until).await?;
+            let is_held = unit.prompt_executions().renew(number, progress, &draft, until).await?;
             unit.commit().await?;
             if !is_held {
                 self.live.cancel(number);

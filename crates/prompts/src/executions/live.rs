@@ -27,7 +27,7 @@ struct Handle {
     draft: watch::Sender<Drafted>,
 }
 
-/// What a model explains of an answer that it is writing: shown to whoever follows the execution, and kept nowhere.
+/// What a model explains of an answer that it is writing: shown to whoever follows the execution, and kept until that is over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Drafted {
     /// Each answer is another one: what was said in the one before is void.
@@ -75,10 +75,14 @@ impl Live {
         self.map().get(&number).map(|handle| handle.draft.subscribe())
     }
 
-    /// All that run here, with how far they are.
-    pub(crate) fn all(&self) -> Vec<(i64, Progress)> {
+    /// All that run here, with how far they are, and what is explained of their answers.
+    pub(crate) fn all(&self) -> Vec<(i64, Progress, Drafted)> {
         let map = self.map();
-        map.iter().filter_map(|(number, handle)| Some((*number, (*handle.progress.borrow())?))).collect()
+        let told = map.iter().filter_map(|(number, handle)| {
+            let progress = (*handle.progress.borrow())?;
+            Some((*number, progress, handle.draft.borrow().clone()))
+        });
+        told.collect()
     }
 }
 

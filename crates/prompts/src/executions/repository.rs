@@ -8,6 +8,7 @@ use tidegate_domain::id::{OrganizationId, WorkspaceId};
 
 use super::execution::{Execution, ExecutionKind, ExecutionStatus, PartStatus};
 use super::finish::Ended;
+use super::live::Drafted;
 use super::row::{EndedRow, Row, select, stored_numbers};
 use crate::work::Person;
 
@@ -213,17 +214,28 @@ impl Executions<'_> {
         Ok((rows.into_iter().map(Row::read).collect::<Result<_>>()?, total))
     }
 
-    /// Holds one for longer and writes how far it is. False when it is over: somebody called it off, or it was given up.
-    pub(super) async fn renew(&mut self, number: i64, progress: Progress, until: Timestamp) -> Result<bool> {
+    /// Holds one for longer and writes how far it is, with what a model has explained so far. False when it is over: somebody called it
+    /// off, or it was given up.
+    pub(super) async fn renew(
+        &mut self,
+        number: i64,
+        progress: Progress,
+        draft: &Drafted,
+        until: Timestamp,
+    ) -> Result<bool> {
+        let draft = Some(draft).filter(|draft| !draft.text.is_empty());
         let renewed = execute!(
             self.0,
-            "update prompt_executions set lease_until = $2, progress = $3, ai_status = $4, query_status = $5
+            "update prompt_executions set lease_until = $2, progress = $3, ai_status = $4, query_status = $5, draft = $6,
+                draft_attempt = $7
              where number = $1 and lease_until is not null",
             number,
             until.micros(),
             progress.percent,
             progress.ai.as_str(),
             progress.query.map(PartStatus::as_str),
+            draft.map(|draft| draft.text.as_str()),
+            draft.map(|draft| i64::from(draft.attempt)),
         )?;
         Ok(renewed == 1)
     }
@@ -235,7 +247,8 @@ impl Executions<'_> {
             "update prompt_executions set status = $2, ai_status = $3, query_status = $4, progress = 100, sql = $5,
                 parameters = $6, ai_model_used = $7, ai_request_id = $8, ai_metadata = $9, rows_returned = $10,
                 columns = $11, preview = $12, preview_key = $13, ai_ms = $14, query_ms = $15,
-                total_ms = $16, error_code = $17, error_message = $18, completed_at = $19, lease_until = null
+                total_ms = $16, error_code = $17, error_message = $18, completed_at = $19, lease_until = null,
+                draft = null, draft_attempt = null
              where number = $1 and lease_until is not null",
             number,
             ended.status.as_str(),
@@ -273,7 +286,7 @@ impl Executions<'_> {
             "update prompt_executions set status = $2, progress = 100, error_code = $3, error_message = $4,
                 ai_status = case when ai_status = 'completed' then 'completed' else 'failed' end,
                 query_status = case when query_status is null then null else 'failed' end,
-                completed_at = $5, total_ms = ($5 - started_at) / 1000, lease_until = null
+                completed_at = $5, total_ms = ($5 - started_at) / 1000, lease_until = null, draft = null, draft_attempt = null
              where number = $1 and lease_until is not null",
             number,
             status.as_str(),

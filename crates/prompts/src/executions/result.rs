@@ -1,15 +1,17 @@
 //! The whole result of an execution: its query runs again, governed as it is now.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use tidegate_domain::Permission;
 use tidegate_kernel::fault::{Fault, Outcome, Refused, refuse};
 use tidegate_kernel::{Actor, Reader};
+use tokio::time::timeout;
 
 use super::execution::ExecutionStatus;
 use super::format::{Encoder, ResultFormat};
@@ -82,14 +84,23 @@ impl Prompts {
             sql,
             parameters: execution.parameters,
         };
-        let answer = self
-            .ports
-            .queries
-            .run(request)
-            .await
-            .map_err(|failure| Refused::Rule(PromptRefusal::from(failure)))?;
+        let failed = |failure: QueryFailure| Refused::Rule(PromptRefusal::from(failure));
+        let answer = self.ports.queries.run(request).await.map_err(failed)?;
+        let answer = with_first_rows(answer, self.settings.answer_within).await.map_err(failed)?;
         Download::new(format, answer, place)
     }
+}
+
+/// The answer with its first rows at hand. A query that fails before them is refused with its reason; later, when a part of the file is
+/// written, its result can only end early. One that takes longer than requests wait goes on without.
+async fn with_first_rows(answer: QueryAnswer, longest: Duration) -> Result<QueryAnswer, QueryFailure> {
+    let QueryAnswer { schema, batches } = answer;
+    let mut batches = batches.fuse();
+    let first = match timeout(longest, batches.next()).await {
+        Ok(first) => first.transpose()?,
+        Err(_) => None,
+    };
+    Ok(QueryAnswer { schema, batches: stream::iter(first.map(Ok)).chain(batches).boxed() })
 }
 
 impl Download {

@@ -4,6 +4,7 @@ use tidegate_database::{Result, StoreError};
 use tidegate_domain::Timestamp;
 
 use super::execution::{Execution, ExecutionError, ExecutionKind, ExecutionStatus, PartStatus};
+use super::live::Drafted;
 
 #[derive(sqlx::FromRow)]
 pub(super) struct Row {
@@ -30,6 +31,8 @@ pub(super) struct Row {
     columns: Option<String>,
     preview: Option<Vec<u8>>,
     preview_key: Option<String>,
+    draft: Option<String>,
+    draft_attempt: Option<i64>,
     ai_ms: Option<i64>,
     query_ms: Option<i64>,
     total_ms: Option<i64>,
@@ -57,8 +60,8 @@ macro_rules! select {
             "select e.number, w.number as workspace_number, e.account_number, a.display_name as account_name, e.kind,
                 e.prompt_number, e.template_number, e.question, e.sql, e.parameters, e.sources, e.schemas, e.ai_model_used,
                 e.ai_request_id, e.ai_metadata, e.status, e.ai_status, e.query_status, e.progress, e.rows_returned,
-                e.columns, e.preview, e.preview_key, e.ai_ms, e.query_ms, e.total_ms, e.error_code,
-                e.error_message, e.started_at, e.completed_at
+                e.columns, e.preview, e.preview_key, e.draft, e.draft_attempt, e.ai_ms, e.query_ms, e.total_ms,
+                e.error_code, e.error_message, e.started_at, e.completed_at
              from prompt_executions e join workspaces w on w.id = e.workspace_id
                 left join accounts a on a.id = e.account_id ",
             $rest
@@ -131,6 +134,10 @@ impl Row {
             started_at: Timestamp::from_micros(self.started_at),
             completed_at: self.completed_at.map(Timestamp::from_micros),
             sealed_preview: self.preview.zip(self.preview_key),
+            draft: self
+                .draft
+                .zip(self.draft_attempt)
+                .map(|(text, attempt)| Drafted { attempt: u32::try_from(attempt).unwrap_or(u32::MAX), text }),
         })
     }
 }

@@ -430,24 +430,6 @@ impl Records<'_> {
         )
     }
 
-    /// Removes all of an account, and of the organizations that it owns, with their executions.
-    pub(crate) async fn remove_of_account(&mut self, account: AccountId) -> Result<()> {
-        macro_rules! remove {
-            ($unit:expr; $($table:literal),+) => {$(
-                execute!(
-                    $unit,
-                    concat!(
-                        "delete from ", $table, " where account_id = $1 or organization_id in
-                            (select organization_id from memberships where account_id = $1 and role = 'owner')"
-                    ),
-                    account.0,
-                )?;
-            )+};
-        }
-        remove!(self.0; "prompts", "prompt_executions", "prompt_downloads");
-        Ok(())
-    }
-
     /// Removes deleted ones whose time is over.
     pub(crate) async fn prune(&mut self, now: Timestamp, at_most: i64) -> Result<u64> {
         prune!(

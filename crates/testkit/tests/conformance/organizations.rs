@@ -9,9 +9,11 @@ use tidegate_identity::organizations::repository::{
     NewMembership, NewOrganization, NewWorkspace, PersonalOrganization,
 };
 use tidegate_testkit::{concurrently, on_both_engines};
-use uuid::Uuid;
 
 use crate::world::{Member, NOW, World, at, document, workspace};
+
+/// What members are given.
+const ROLES: [&str; 3] = ["Admin", "Developer", "Viewer"];
 
 /// Adds a workspace to somebody's organization, which every member may enter who is named; answers key and number.
 async fn add_workspace(
@@ -23,7 +25,7 @@ async fn add_workspace(
 ) -> (WorkspaceId, i64) {
     let id: WorkspaceId = world.key();
     let new = NewWorkspace { id, ..workspace(host, slug, is_default) };
-    commit!(world.store, unit => unit.organizations().insert_workspace(new));
+    world.insert_workspace(&new).await;
     for member in members {
         let statement = format!(
             "insert into membership_workspaces select id, {} from memberships
@@ -46,17 +48,21 @@ async fn join_at(world: &World, host: &Member, account: AccountId, role: Role, j
 on_both_engines! {
     async fn a_member_sees_their_organization_as_it_was_made(world: World) {
         let (ada, id) = (world.account().await, world.key());
-        let new = NewOrganization {
-            id,
-            name: "Difference Engines",
-            domain: "ada.example",
-            plan: "enterprise",
-            created_at: NOW,
-        };
-        let number = commit!(world.store, unit => unit.organizations().insert(new));
         let host = Member { account: ada, organization: id, workspace: world.key() };
-        commit!(world.store, unit => unit.organizations().insert_workspace(workspace(&host, "first", false)));
-        join_at(&world, &host, ada, Role::Viewer, at(9)).await;
+        let new = PersonalOrganization {
+            organization: NewOrganization {
+                id,
+                name: "Difference Engines",
+                domain: "ada.example",
+                plan: "enterprise",
+                created_at: NOW,
+            },
+            workspace: workspace(&host, "first", false),
+            roles: ROLES.map(|name| (world.key(), name)),
+            owner: NewMembership { joined_at: at(9), ..world.membership(id, ada, Role::Viewer) },
+        };
+        commit!(world.store, unit => unit.organizations().insert_personal(new));
+        let number = world.database.sql_count("select number from organizations").await;
         let seen = read!(world.store, unit => unit.organizations().of_member(ada));
         let seen = match &seen[..] {
             [one] => one,
@@ -88,7 +94,7 @@ on_both_engines! {
                 created_at: NOW,
             },
             workspace: workspace(&host, "first", true),
-            roles: ["Admin", "Developer", "Viewer"].map(|name| (world.key(), name)),
+            roles: ROLES.map(|name| (world.key(), name)),
             owner: world.membership(id, ada, Role::Owner),
         };
         commit!(world.store, unit => unit.organizations().insert_personal(new));
@@ -175,20 +181,21 @@ on_both_engines! {
 
     async fn names_are_unique_where_they_must_be(world: World) {
         let ada = world.member("ada@example.com").await;
-        let other = world.member("eve@example.com").await;
-        for organization in [ada.organization, other.organization] {
-            let id: Uuid = world.key();
-            commit!(world.store, unit => unit.organizations().insert_roles(organization, &[(id, "Admin")]));
-        }
+        let id = world.key();
+        let host = Member { account: ada.account, organization: id, workspace: world.key() };
+        let new = PersonalOrganization {
+            organization: NewOrganization { id, name: "", domain: "", plan: "free", created_at: NOW },
+            workspace: workspace(&host, "default", true),
+            roles: ["Admin", "Viewer", "Admin"].map(|name| (world.key(), name)),
+            owner: world.membership(id, ada.account, Role::Owner),
+        };
         let mut unit = world.store.begin().await.unwrap();
-        let twice = unit.organizations().insert_roles(ada.organization, &[(world.key(), "Admin")]).await;
+        let twice = unit.organizations().insert_personal(new).await;
         assert!(matches!(twice, Err(StoreError::Database(_))), "{twice:?}");
         drop(unit);
-        let mut unit = world.store.begin().await.unwrap();
-        let new = NewWorkspace { id: world.key(), ..workspace(&ada, "default", false) };
-        let twice = unit.organizations().insert_workspace(new).await;
-        assert!(matches!(twice, Err(StoreError::Database(_))), "{twice:?}");
-        drop(unit);
+        let schema = world.store.schema().await.unwrap();
+        let unique = "workspaces unique (organization_id,slug)";
+        assert!(schema.iter().any(|line| line == unique), "{}", schema.join("\n"));
         let mut unit = world.store.begin().await.unwrap();
         let again = world.membership(ada.organization, ada.account, Role::Viewer);
         let twice = unit.organizations().insert_membership(again, ada.workspace).await;

@@ -9,7 +9,7 @@ use tidegate_domain::session::{Amr, AmrSet, SessionTimes};
 use tidegate_domain::{ContractId, Document, EmailAddress, Entropy, PhoneNumber, Role, Scopes, Timestamp};
 use tidegate_identity::IdentityTables;
 use tidegate_identity::accounts::repository::{NewAccount, NewIdentifier};
-use tidegate_identity::organizations::repository::{NewMembership, NewOrganization, NewWorkspace};
+use tidegate_identity::organizations::repository::{NewMembership, NewWorkspace};
 use tidegate_kernel::KernelTables;
 use tidegate_kernel::tables::refresh_tokens::NewRefreshToken;
 use tidegate_kernel::tables::sessions::NewSession;
@@ -102,23 +102,36 @@ impl World {
             workspace: self.key(),
         };
         assert!(self.identify(member.account, &address(email), true).await);
-        commit!(self.store, unit => unit.organizations().insert_workspace(workspace(&member, "default", true)));
+        self.insert_workspace(&workspace(&member, "default", true)).await;
         self.join(&member, member.account, Role::Owner).await;
         member
     }
 
     /// An organization without anything.
     pub(crate) async fn organization(&self) -> OrganizationId {
-        let id = self.key();
-        let new = NewOrganization {
-            id,
-            name: "Analytical Engines",
-            domain: "example.com",
-            plan: "free",
-            created_at: NOW,
-        };
-        commit!(self.store, unit => unit.organizations().insert(new));
+        let id: OrganizationId = self.key();
+        let (key, now) = (self.database.sql_uuid(id), NOW.micros());
+        let statement = format!(
+            "insert into organizations (id, name, domain, plan, settings, created_at, updated_at)
+             values ({key}, 'Analytical Engines', 'example.com', 'free', '{{}}', {now}, {now})"
+        );
+        assert_eq!(self.database.sql(&statement).await, 1);
         id
+    }
+
+    /// Adds a workspace, which nobody may enter yet: the program makes the one that everybody has, and no other.
+    pub(crate) async fn insert_workspace(&self, new: &NewWorkspace<'_>) {
+        let statement = format!(
+            "insert into workspaces (id, organization_id, name, slug, is_default, created_at)
+             values ({}, {}, '{}', '{}', {}, {})",
+            self.database.sql_uuid(new.id),
+            self.database.sql_uuid(new.organization),
+            new.name,
+            new.slug,
+            new.is_default,
+            new.created_at.micros(),
+        );
+        assert_eq!(self.database.sql(&statement).await, 1);
     }
 
     /// Makes an account a member of somebody's organization.

@@ -170,6 +170,7 @@ fn not_usable(to: &str, message: &Message, state: CodeState) -> Failure {
     let sent = message.created_at().iso_seconds();
     let again = match message.template.as_str() {
         "sign_up_code" => "sign up or sign in again with the same address",
+        "hosted_sign_up_code" => "sign up again with the same address",
         "sms_code" => "ask for a code to that phone again",
         "second_factor_code" => "sign in again",
         "invitation_code" => "send the invitation again",

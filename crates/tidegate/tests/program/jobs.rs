@@ -63,11 +63,11 @@ on_both_engines! {
             let jobs = here.json(&["jobs", "list"]);
             let names: Vec<String> =
                 jobs.as_array().unwrap().iter().map(|job| job["name"].as_str().unwrap().to_owned()).collect();
-            (names.len() == 7).then_some(names)
+            (names.len() == 8).then_some(names)
         })
         .await;
         let newest_first = [
-            "lost prompts", "data source schedule", "storage orphans", "storage settling", "broker events",
+            "prompt sums", "lost prompts", "data source schedule", "storage orphans", "storage settling", "broker events",
             "brokerage standings", "prune",
         ];
         assert_eq!(names, newest_first);

@@ -8,6 +8,7 @@
 )]
 
 mod beginning;
+mod charts;
 mod clients;
 mod configuration;
 mod connections;

@@ -1,66 +1,50 @@
-//! Uploaded files in a bucket: S3, as moto speaks it.
-
-use std::net::{Ipv4Addr, TcpListener};
-use std::process::{Child, Command, Stdio};
+//! Uploaded files in a bucket, as an operator sets it up: S3, Azure and Google Cloud Storage. What the endpoints do with each of them is
+//! told in `crates/http/tests/contracts/rivergen/storage/stores.rs`.
 
 use serde_json::{Value, json};
+use tidegate_testkit::clouds::{BUCKET, Cloud, CloudStore, StoreHealth, fetch};
 use tidegate_testkit::{eventually, on_both_engines};
 
 use crate::files::{form, get, token, upload};
 use crate::support::{Installation, Server};
 
-const BUCKET: &str = "tidegate-files";
+const CSV: &[u8] = b"id,name\n1,tea\n";
 
-/// The emulator; killed when dropped.
-struct Moto {
-    process: Child,
-    endpoint: String,
+/// Writes the configuration of files that are kept there; the secret is in a file of its own.
+fn set_up(here: &Installation, store: &CloudStore, bucket: &str, secret: &str) {
+    here.write("storage-key", &format!("{secret}\n"));
+    let (cloud, endpoint) = (store.cloud(), store.endpoint());
+    let (backend, id) = (cloud.backend(), cloud.access_key_id());
+    here.write(
+        "tidegate.toml",
+        &format!(
+            "[storage]\nbackend = \"{backend}\"\nbucket = \"{bucket}\"\nendpoint = \"{endpoint}\"\n\
+             access_key_id = \"{id}\"\nsecret_access_key_file = \"storage-key\"\n\n[password_hash]\ncost = 4\n"
+        ),
+    );
 }
 
-impl Moto {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the emulator is found by a variable that scripts/test sets"
-    )]
-    async fn start(here: &Installation) -> Self {
-        let python = std::env::var("TIDEGATE_TEST_EMULATORS_PYTHON")
-            .expect("TIDEGATE_TEST_EMULATORS_PYTHON must say where the emulators are: run scripts/test");
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let mut command = here.command_of(&python);
-        command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
-        command.env("HOME", here.path()).stdout(Stdio::null()).stderr(Stdio::null());
-        let moto = Self { process: command.spawn().unwrap(), endpoint: format!("http://127.0.0.1:{port}") };
-        let http = reqwest::Client::new();
-        // Buckets are made by operators; moto takes any credentials.
-        eventually("moto makes a bucket", async || {
-            let made = http.put(format!("{}/{BUCKET}", moto.endpoint)).send().await.ok()?;
-            made.status().is_success().then_some(())
-        })
-        .await;
-        moto
-    }
-
-    /// What the bucket itself holds.
-    async fn listed(&self) -> String {
-        let url = format!("{}/{BUCKET}?list-type=2", self.endpoint);
-        reqwest::get(url).await.unwrap().text().await.unwrap()
-    }
+/// What `tidegate doctor` says of files.
+fn finding(here: &Installation) -> Value {
+    let report = here.run(&["doctor", "--json"]).json();
+    let checks = report["checks"].as_array().unwrap();
+    checks.iter().find(|found| found["name"] == "files").unwrap_or_else(|| panic!("{report}")).clone()
 }
 
-impl Drop for Moto {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-fn serve(here: &Installation, moto: &Moto) -> Server {
-    here.serve_with(&["--dev"], |command: &mut Command| {
-        command.env("TIDEGATE_PASSWORD_HASH__COST", "4").env("TIDEGATE_STORAGE__BACKEND", "s3");
-        command.env("TIDEGATE_STORAGE__ENDPOINT", &moto.endpoint);
-        command.env("TIDEGATE_STORAGE__ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE");
-        command.env("TIDEGATE_STORAGE__SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
-    })
+/// `tidegate doctor` names the setting that is wrong, and so does the log of a server, which serves all the same.
+async fn is_told(here: &Installation, setting: &str, secret: &str) {
+    let found = finding(here);
+    assert_eq!(found["status"], "error", "{found}");
+    assert!(found["advice"].as_str().unwrap().contains(setting), "{setting}: {found}");
+    assert!(!found.to_string().contains(secret), "{found}");
+    let server = here.serve(&["--dev"]);
+    let log = eventually("the log tells what is wrong with the store", async || {
+        let log = server.log();
+        log.contains("files cannot be uploaded or read").then_some(log)
+    });
+    let log = log.await;
+    assert!(log.contains(setting) && !log.contains(secret), "{setting}: {log}");
+    server.stop();
 }
 
 async fn post(server: &Server, token: &str, path: &str, body: &Value) -> Value {
@@ -68,64 +52,110 @@ async fn post(server: &Server, token: &str, path: &str, body: &Value) -> Value {
     request.send().await.unwrap().json().await.unwrap()
 }
 
+async fn story(here: &Installation, cloud: Cloud) {
+    let store = CloudStore::start(cloud).await;
+    let secret = cloud.secret_access_key();
+    set_up(here, &store, "nobodys-bucket", secret);
+    is_told(here, "storage.bucket", secret).await;
+    if cloud.checks_signatures() {
+        set_up(here, &store, BUCKET, cloud.other_secret());
+        is_told(here, "storage.access_key_id", cloud.other_secret()).await;
+    }
+    set_up(here, &store, BUCKET, secret);
+    store.behave(StoreHealth::Answers(500));
+    is_told(here, "storage.endpoint", secret).await;
+    store.behave(StoreHealth::Fine);
+    let found = finding(here);
+    assert_eq!(found["status"], "ok", "{found}");
+    files_are_kept(here, store).await;
+}
+
+async fn files_are_kept(here: &Installation, store: CloudStore) {
+    let server = here.serve(&["--dev"]);
+    let token = token(here, &server).await;
+    let (status, stored) = upload(&server.http, &server.base, &token, form(CSV)).await.unwrap();
+    assert_eq!(status, 201, "{stored}");
+    let object = stored["data"]["file_path"].as_str().unwrap().to_owned();
+    assert_eq!(stored["data"]["s3_uri"], format!("s3://{BUCKET}/{object}"));
+    // The store itself answers who has the URL.
+    let signed = get(&server, &token, &format!("objects/{object}/presigned-url?expires_seconds=60")).await;
+    let url = signed["data"]["url"].as_str().unwrap_or_else(|| panic!("{signed}"));
+    assert!(url.starts_with(&store.endpoint()), "{url}");
+    let file = fetch(url, None).await;
+    assert_eq!((file.status, file.body.as_slice()), (200, CSV));
+    let body = json!({ "name": "Goods", "type": "csv", "file_path": object, "max_retries": 0 });
+    let source = post(&server, &token, "data-sources", &body).await;
+    let number = &source["data"]["id"];
+    let tested = post(&server, &token, &format!("data-sources/{number}/test"), &json!({})).await;
+    assert_eq!(tested["data"]["connection_successful"], true, "{tested}");
+    let found = post(&server, &token, &format!("data-sources/{number}/discover-schema"), &json!({})).await;
+    assert_eq!(found["data"]["total_columns"], 2, "{found}");
+    let backup = here.run(&["backup", "tidegate.backup"]);
+    assert!(
+        !here.path().join("tidegate.backup.files").exists(),
+        "the bucket has backups of its own: {backup:?}"
+    );
+
+    // A store that is away takes nothing, and nobody sees a file.
+    let secret = store.cloud().secret_access_key();
+    drop(store);
+    let (status, refused) = upload(&server.http, &server.base, &token, form(b"id\n")).await.unwrap();
+    assert_eq!((status, &refused["error"]["code"]), (503, &json!("SERVICE_UNAVAILABLE")), "{refused}");
+    let files = get(&server, &token, "files").await;
+    assert_eq!(files["data"]["items"].as_array().unwrap().len(), 1, "{files}");
+    let log = server.log();
+    assert!(log.contains("check storage.endpoint") && !log.contains(secret), "{log}");
+    server.stop();
+}
+
 on_both_engines! {
-    async fn files_are_kept_in_a_bucket_and_signed_for_by_it(here: Installation) {
-        let moto = Moto::start(&here).await;
-        let server = serve(&here, &moto);
-        let token = token(&here, &server).await;
-        let (status, stored) = upload(&server.http, &server.base, &token, form(b"id,name\n1,tea\n")).await.unwrap();
-        assert_eq!(status, 201, "{stored}");
-        let object = stored["data"]["file_path"].as_str().unwrap().to_owned();
-        assert_eq!(stored["data"]["s3_uri"], format!("s3://{BUCKET}/{object}"));
-        // In parts.
-        let large = vec![b'x'; 20 * 1024 * 1024];
-        let (status, answer) = upload(&server.http, &server.base, &token, form(&large)).await.unwrap();
-        assert_eq!(status, 201, "{answer}");
-        let second = answer["data"]["file_path"].as_str().unwrap().to_owned();
-        let listed = moto.listed().await;
-        assert!(listed.contains(&object) && listed.contains(&second), "{listed}");
-        let objects = get(&server, &token, &format!("buckets/{BUCKET}/objects")).await;
-        assert_eq!(objects["data"]["objects"].as_array().unwrap().len(), 2, "{objects}");
-        let metadata = get(&server, &token, &format!("objects/{object}/metadata")).await;
-        assert_eq!((&metadata["data"]["size"], &metadata["data"]["content_type"]), (&json!(14), &json!("text/csv")), "{metadata}");
-        assert!(metadata["data"]["etag"].as_str().unwrap().starts_with('"'), "{metadata}");
+    async fn files_are_kept_in_s3(here: Installation) {
+        story(&here, Cloud::S3).await;
+    }
 
-        // The store itself answers who has the URL.
-        for (object, content) in [(&object, &b"id,name\n1,tea\n"[..]), (&second, large.as_slice())] {
-            let signed = get(&server, &token, &format!("objects/{object}/presigned-url?expires_seconds=60")).await;
-            let url = signed["data"]["url"].as_str().unwrap_or_else(|| panic!("{signed}"));
-            assert!(url.starts_with(&moto.endpoint) && url.contains("X-Amz-Signature="), "{url}");
-            assert!(!url.contains("EXAMPLEKEY"), "{url}");
-            let file = reqwest::get(url).await.unwrap();
-            let disposition = file.headers()["content-disposition"].to_str().unwrap().to_owned();
-            assert!(disposition.starts_with("attachment"), "{disposition}");
-            assert!(file.bytes().await.unwrap() == content, "another content");
+    async fn files_are_kept_in_azure(here: Installation) {
+        story(&here, Cloud::Azure).await;
+    }
+
+    async fn files_are_kept_in_google_cloud_storage(here: Installation) {
+        story(&here, Cloud::Gcs).await;
+    }
+}
+
+#[test]
+fn a_setting_that_is_wrong_ends_the_start_with_its_name() {
+    let here = Installation::new();
+    for (settings, told) in [
+        ("backend = 'ftp'", "storage.backend"),
+        ("backend = 's3'", "storage.access_key_id is missing"),
+        ("backend = 'gcs'\naccess_key_id = 'a'", "storage.secret_access_key is missing"),
+        (
+            "backend = 'azure'\naccess_key_id = 'a'\nsecret_access_key = 'hunter2!'",
+            "storage.secret_access_key: ",
+        ),
+        (
+            "backend = 's3'\naccess_key_id = 'a'\nsecret_access_key = 'hunter2!'\nendpoint = 'minio:9000'",
+            "storage.endpoint must be http",
+        ),
+        (
+            "backend = 's3'\naccess_key_id = 'a'\nsecret_access_key = 'hunter2!'\npublic_endpoint = 'files'",
+            "storage.public_endpoint is no address",
+        ),
+        (
+            "backend = 's3'\naccess_key_id = 'a'\nsecret_access_key_file = 'nowhere'",
+            "storage.secret_access_key_file: ",
+        ),
+        (
+            "backend = 's3'\naccess_key_id = 'a'\nsecret_access_key = 'hunter2!'\nbucket = 'a/b'",
+            "storage.bucket must",
+        ),
+    ] {
+        here.write("tidegate.toml", &format!("[storage]\n{settings}\n"));
+        for command in ["serve", "doctor"] {
+            let said = here.run(&[command]);
+            assert_eq!(said.code, 1, "{settings}: {said:?}");
+            let text = format!("{}{}", said.out, said.err);
+            assert!(text.contains(told) && !text.contains("hunter2"), "{settings}: {said:?}");
         }
-        let body = json!({ "name": "Goods", "type": "csv", "file_path": object, "max_retries": 0 });
-        let source = post(&server, &token, "data-sources", &body).await;
-        let number = &source["data"]["id"];
-        let tested = post(&server, &token, &format!("data-sources/{number}/test"), &json!({})).await;
-        assert_eq!(tested["data"]["connection_successful"], true, "{tested}");
-        let found = post(&server, &token, &format!("data-sources/{number}/discover-schema"), &json!({})).await;
-        assert_eq!(found["data"]["total_columns"], 2, "{found}");
-
-        let used = async || get(&server, &token, "usage").await["data"]["used_bytes"].clone();
-        assert_eq!(used().await, json!(14 + large.len()));
-        let url = format!("{}/api/v1/storage/objects/{second}", server.base);
-        let removed = server.http.delete(url).bearer_auth(&token).send().await.unwrap();
-        assert_eq!(removed.status(), 200, "{}", removed.text().await.unwrap());
-        assert!(!moto.listed().await.contains(&second));
-        assert_eq!(used().await, json!(14));
-
-        // A store that is away takes nothing. Its bytes stay reserved until it is asked whether it has them, and nobody sees a file.
-        drop(moto);
-        let (status, refused) = upload(&server.http, &server.base, &token, form(b"id\n")).await.unwrap();
-        assert!(matches!(status, 500 | 503), "{status} {refused}");
-        assert_eq!(refused["success"], false, "{refused}");
-        let files = get(&server, &token, "files").await;
-        assert_eq!(files["data"]["items"].as_array().unwrap().len(), 1, "{files}");
-        let log = server.log();
-        assert!(!log.contains("EXAMPLEKEY"), "{log}");
-        server.stop();
     }
 }

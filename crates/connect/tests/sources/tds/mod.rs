@@ -14,6 +14,7 @@ use crate::stubs;
 mod stub;
 
 use stub::{Manner, serve};
+pub(crate) use stub::{enveloped, settled, without_tls};
 
 /// A stub that does what it should.
 pub(crate) async fn served() -> u16 {

@@ -127,7 +127,7 @@ fn statement(kind: u8, body: &[u8]) -> (String, Vec<String>) {
 }
 
 /// Bytes between a socket and TLS: in packets until the first byte of an application's record.
-fn enveloped(mut socket: Box<dyn Stream>) -> Box<dyn Stream> {
+pub(crate) fn enveloped(mut socket: Box<dyn Stream>) -> Box<dyn Stream> {
     let (near, mut far) = tokio::io::duplex(1 << 16);
     tokio::spawn(async move {
         let mut buffer = [0; 4_000];
@@ -264,14 +264,30 @@ pub(super) struct Manner {
     pub(super) routes: bool,
 }
 
-async fn converse(mut stream: Box<dyn Stream>, manner: Manner, seen: Seen) -> Option<()> {
-    let (kind, prelogin) = message(&mut stream).await?;
+/// A prelogin that says a version, and something about encryption.
+fn prelogin(says: u8) -> [u8; 18] {
+    [0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 0xFF, 16, 0, 0, 0, 0, 0, says]
+}
+
+/// Answers to a client's prelogin, and gives what that says about encryption.
+pub(crate) async fn settled(stream: &mut Box<dyn Stream>, says: u8) -> Option<u8> {
+    let (kind, sent) = message(stream).await?;
     assert_eq!(kind, 18);
-    assert_eq!(prelogin[0], 0, "the version comes first");
-    let wants = prelogin[prelogin.len() - 2];
+    assert_eq!(sent[0], 0, "the version comes first");
+    answer(stream, &prelogin(says)).await?;
+    Some(sent[sent.len() - 2])
+}
+
+/// Begins a connection as a client that has no encryption.
+pub(crate) async fn without_tls(stream: &mut Box<dyn Stream>) -> Option<()> {
+    let packet = [&[18, 1, 0, 27, 0, 0, 1, 0][..], &prelogin(2), &[0]].concat();
+    stream.write_all(&packet).await.ok()?;
+    message(stream).await.map(drop)
+}
+
+async fn converse(mut stream: Box<dyn Stream>, manner: Manner, seen: Seen) -> Option<()> {
+    let wants = settled(&mut stream, if manner.tls.is_some() { 1 } else { 2 }).await?;
     seen.say(format!("encryption {wants}"));
-    let says = if manner.tls.is_some() { 1 } else { 2 };
-    answer(&mut stream, &[0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 0xFF, 16, 0, 0, 0, 0, 0, says]).await?;
     if let Some(certificates) = &manner.tls {
         stream = Box::new(stubs::acceptor(certificates).accept(enveloped(stream)).await.ok()?);
     } else if wants == 1 {

@@ -11,8 +11,8 @@ use tidegate_kernel::Refused;
 
 use super::flow::{Flow, Step};
 use super::page::{
-    Page, Problem, SentQuery, answer, begin_anew, code_field, finish, form, go_on, gone, look, problem_of,
-    read,
+    Page, Problem, SentQuery, answer, begin_anew, code_field, finish, form, go_on, gone, link, look,
+    problem_of, read,
 };
 use crate::pages::failure;
 use crate::pages::parts::{FieldKind, Rank};
@@ -46,6 +46,37 @@ fn waiting(app: &App, visitor: &Visitor, sealed: &str) -> Option<Waiting> {
     Some(Waiting { flow, token: PlainToken::from_presented(&token), email })
 }
 
+impl Waiting {
+    fn asked(&self) -> CodePage<'_> {
+        CodePage {
+            flow: &self.flow,
+            email: &self.email,
+            confirm: CONFIRM,
+            again: AGAIN,
+            text: "page.code.text",
+            note: None,
+            back: None,
+        }
+    }
+}
+
+/// A page that asks for a mailed code.
+pub(super) struct CodePage<'a> {
+    pub(super) flow: &'a Flow,
+    /// Where the code was sent, as it is stored.
+    pub(super) email: &'a str,
+    /// Where the code goes.
+    pub(super) confirm: &'static str,
+    /// What sends another one.
+    pub(super) again: &'static str,
+    /// What the page says of it.
+    pub(super) text: &'static str,
+    /// A text at the end.
+    pub(super) note: Option<&'static str>,
+    /// Where another address is entered, and what the link is called.
+    pub(super) back: Option<(&'static str, &'static str)>,
+}
+
 /// Shows the form.
 pub(super) async fn ask(State(app): State<App>, visitor: Visitor, query: SentQuery) -> Response {
     let query = read(query);
@@ -56,22 +87,31 @@ pub(super) async fn ask(State(app): State<App>, visitor: Visitor, query: SentQue
 }
 
 fn page(app: &App, visitor: &Visitor, waiting: &Waiting, problem: Option<Problem>) -> Response {
-    let look = look(app, visitor, &waiting.flow);
+    show(app, visitor, &waiting.asked(), problem)
+}
+
+/// The page, with what is wrong above its form.
+pub(super) fn show(app: &App, visitor: &Visitor, asked: &CodePage<'_>, problem: Option<Problem>) -> Response {
+    let look = look(app, visitor, asked.flow);
     let words = &look.words;
-    let sealed = match waiting.flow.seal(app, visitor) {
+    let sealed = match asked.flow.seal(app, visitor) {
         Ok(sealed) => sealed,
         Err(fault) => return failure(app, &visitor.headers, fault.into()),
     };
     let button = (Rank::Primary, words.text("page.factor.button"));
-    let mut main = form(app, visitor, CONFIRM, Some(sealed.clone()), button);
+    let mut main = form(app, visitor, asked.confirm, Some(sealed.clone()), button);
     main.fields.push(code_field(words.text("page.code.label"), FieldKind::Code));
     let button = (Rank::Secondary, words.text("page.code.again"));
     let mut page = Page::titled(&look, "page.code.title");
-    let email = EmailAddress::from_stored(waiting.email.clone()).to_string();
-    page.texts.push(words.fill("page.code.text", &[("email", &email)]));
+    let email = EmailAddress::from_stored(asked.email.to_owned()).to_string();
+    page.texts.push(words.fill(asked.text, &[("email", &email)]));
     page.form = Some(main);
-    page.form_target.clone_from(&waiting.flow.form_target);
-    page.others.push(form(app, visitor, AGAIN, Some(sealed), button));
+    page.form_target.clone_from(&asked.flow.form_target);
+    page.others.push(form(app, visitor, asked.again, Some(sealed.clone()), button));
+    if let Some((path, key)) = asked.back {
+        page.links.push(link(words, key, format!("{path}?flow={sealed}")));
+    }
+    page.note = asked.note.map(|key| words.text(key).to_owned());
     answer(app, visitor, page, problem)
 }
 

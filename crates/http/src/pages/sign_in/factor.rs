@@ -60,7 +60,7 @@ fn waiting(app: &App, visitor: &Visitor, sealed: &str) -> Option<(Flow, FactorSt
     let flow = Flow::open(app, visitor, sealed).ok()?;
     match flow.step.clone() {
         Some(Step::Factor(step)) => Some((flow, step)),
-        Some(Step::Code { .. }) | None => None,
+        Some(Step::Code { .. } | Step::SignUp { .. }) | None => None,
     }
 }
 

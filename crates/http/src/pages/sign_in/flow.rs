@@ -94,6 +94,8 @@ pub(crate) struct SignInWish {
     pub(crate) max_age: Option<u64>,
     /// Whether a second factor is to be shown where the account has one, also on a trusted device.
     pub(crate) second_factor: bool,
+    /// Whether they are led to the page on which an account is made, where there is one.
+    pub(crate) create: bool,
     /// What the sign-in page has in its first field.
     pub(crate) login_hint: Option<String>,
     /// The languages the person prefers, as OpenID Connect writes them.
@@ -155,6 +157,13 @@ pub(super) enum Step {
     /// The code that was mailed to the address.
     Code {
         /// From the sign-in.
+        token: String,
+        /// Where the code was sent.
+        email: String,
+    },
+    /// The code that was mailed to the address of an account that is yet to be made.
+    SignUp {
+        /// From the sign-up.
         token: String,
         /// Where the code was sent.
         email: String,
@@ -348,10 +357,11 @@ fn satisfies(session: &BrowserSession, wish: &SignInWish, now: Timestamp) -> boo
         && (!wish.second_factor || session.amr.contains(Amr::MultiFactor))
 }
 
-/// Sends the browser to sign in first, and then back to `to`.
+/// Sends the browser to sign in first, or to make an account, and then back to `to`.
 pub(crate) fn sign_in_first(app: &App, visitor: &Visitor, to: Continuation, wish: SignInWish) -> Response {
+    let page = if wish.create && app.kernel().settings().sign_up_page { "/sign-up" } else { "/sign-in" };
     let response = match wish.flow(to).seal(app, visitor) {
-        Ok(sealed) => Redirect::to(&format!("/sign-in?flow={sealed}")).into_response(),
+        Ok(sealed) => Redirect::to(&format!("{page}?flow={sealed}")).into_response(),
         Err(fault) => {
             tracing::error!(%fault, "a sign-in could not be begun");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

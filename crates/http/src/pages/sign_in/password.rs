@@ -76,8 +76,11 @@ pub(super) fn show(app: &App, visitor: &Visitor, flow: &Flow, problem: Option<Pr
     page.passkey = PasskeyOffer::new(app, visitor, words, &sealed);
     page.providers = social::offers(app, visitor, words, (flow, &sealed));
     page.links.push(link(words, "page.signin.forgot", format!("/forgot-password?flow={sealed}")));
-    // There is no page to make one.
-    page.note = Some(words.text("page.signin.no_account").to_owned());
+    if app.kernel().settings().sign_up_page {
+        page.links.push(link(words, "page.signin.create", format!("/sign-up?flow={sealed}")));
+    } else {
+        page.note = Some(words.text("page.signin.no_account").to_owned());
+    }
     answer(app, visitor, page, problem)
 }
 

@@ -253,7 +253,7 @@ async fn rows(app: &TestApp) -> Vec<String> {
 }
 
 /// Where the code keeps the answer of a one-time action, and the actions of the groups that come there.
-const KEPT: [(&str, &[&str]); 12] = [
+const KEPT: [(&str, &[&str]); 13] = [
     ("accounts/confirm_email_change.rs", &["/api/v1/auth/me/email/verify"]),
     ("credentials/factors/confirmed.rs", &["/api/v1/mfa/totp/verify", "/api/v1/mfa/email-otp/verify"]),
     ("credentials/step_up.rs", &["/api/v1/auth/step-up", "/api/v1/mfa/backup-codes/verify"]),
@@ -265,6 +265,7 @@ const KEPT: [(&str, &[&str]); 12] = [
     ),
     ("recovery/restore_email.rs", &["/restore-email"]),
     ("sign_in/confirm_code.rs", &["/api/v1/auth/verify-otp", SIGN_IN_CODE]),
+    ("sign_in/hosted_sign_up.rs", &SIGN_UP),
     ("sign_in/phone_sign_in.rs", &["/api/v1/auth/confirm-code", "/api/v1/login/verify-code"]),
     ("sign_in/resend_code.rs", &["/api/v1/auth/resend-signup-otp"]),
     ("sign_in/second_factor.rs", &["/api/v1/auth/mfa/otp/generate", "/api/v1/auth/mfa/verify"]),
@@ -273,6 +274,8 @@ const KEPT: [(&str, &[&str]); 12] = [
 
 /// Sent twice by a browser in `pages::sign_in::forms`.
 const SIGN_IN_CODE: &str = "/sign-in/code";
+/// Sent twice by a browser in `pages::sign_in::sign_up`.
+const SIGN_UP: [&str; 3] = ["/sign-up", "/sign-up/code", "/sign-up/code/again"];
 
 /// Routes without a token that keep no answer, each with the reason.
 const NOT_KEPT: [(&str, &str); 18] = [
@@ -303,6 +306,7 @@ const BY_DESIGN: &str = "a signed challenge or a provider's code is good once";
 on_both_engines! {
     async fn every_one_time_action_is_in_these_groups(engine: Engine) {
         let mut tried = BTreeSet::from([SIGN_IN_CODE]);
+        tried.extend(SIGN_UP);
         for number in 0..GROUPS {
             let app = TestApp::start(engine).await;
             tried.extend(group(&app, number).await.iter().map(|action| action.path));

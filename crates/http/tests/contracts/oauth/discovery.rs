@@ -22,7 +22,7 @@ on_both_engines! {
         let alg = provider.text_at("id_token_signing_alg_values_supported.0");
         assert_eq!(alg, app.get("/.well-known/jwks.json").send().await.text_at("keys.0.alg"));
         assert_eq!(provider.field("code_challenge_methods_supported"), &json!(["S256"]));
-        // No page makes an account: `create` is not announced.
+        // No page makes an account unless the operator wants one: `create` is not announced.
         let prompts = json!(["none", "login", "consent", "select_account"]);
         assert_eq!(provider.field("prompt_values_supported"), &prompts);
         assert_eq!(provider.field("ui_locales_supported"), &json!(["en", "sw"]));

@@ -34,6 +34,7 @@ mod registering_choices;
 mod resources;
 mod revoking;
 mod rs256;
+mod sign_up;
 mod signing;
 mod strangers;
 mod suite;

@@ -6,14 +6,14 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tidegate_testkit::{Engine, PASSWORD, TestApp, eventually, run};
 
-use super::browser::{Browser, latest_link, serve};
+use super::browser::{Browser, barriers, latest_link, serve};
 use crate::cross_contract::login_rivergen;
 
 const SIZES: [(u32, &str); 4] = [(375, "light"), (375, "dark"), (1280, "light"), (1280, "dark")];
 
 /// Every page with the name under which a test looks at it; for one that is no route, what it is. A page that is made by several states
 /// has the name of its first one.
-const LOOKED_AT: [(&str, &str); 20] = [
+const LOOKED_AT: [(&str, &str); 22] = [
     ("/", "start"),
     ("/account", "account"),
     ("/cancel-factor-reset", "cancel-factor-reset"),
@@ -32,11 +32,13 @@ const LOOKED_AT: [(&str, &str); 20] = [
     ("/sign-in/code", "sign-in-code"),
     ("/sign-in/factor", "factor"),
     ("/sign-out", "sign-out"),
+    ("/sign-up", "sign-up"),
+    ("/sign-up/code", "sign-up-code"),
     ("/signed-out", "signed-out"),
     ("/verify-email", "verify"),
 ];
 /// Pages that follow a form, or a failure.
-const ALSO_LOOKED_AT: [&str; 10] = [
+const ALSO_LOOKED_AT: [&str; 11] = [
     "invalid",
     "nothing",
     "password-changed",
@@ -47,6 +49,7 @@ const ALSO_LOOKED_AT: [&str; 10] = [
     "used-wrongly",
     "failed",
     "sign-in-code-wrong",
+    "sign-up-wrong",
 ];
 
 #[test]
@@ -66,6 +69,7 @@ fn every_page_is_looked_at() {
         "pages/looks.rs",
         "pages/states.rs",
         "pages/sign_in/walk.rs",
+        "pages/sign_in/sign_up_walk.rs",
         "oauth/browser_walk.rs",
         "oauth/device_walk.rs",
     ];
@@ -142,7 +146,7 @@ fn look_once(browser: &Browser, name: &str, (width, scheme): (u32, &str)) {
     assert_eq!(back == "rgb(12, 25, 34)", scheme == "dark", "{story}: {back}");
     // What stands in a frame of the outbox is looked at by itself.
     let within = json!({ "exclude": [["iframe"]] });
-    assert_eq!(browser.barriers(&within), Vec::<String>::new(), "{story}");
+    assert_eq!(barriers(browser, &within), Vec::<String>::new(), "{story}");
 }
 
 #[test]
@@ -191,7 +195,7 @@ fn a_form_that_was_refused_can_be_used_and_a_password_can_be_shown() {
             eventually("a problem", async || browser.text("[role=alert]")).await;
             assert_eq!(browser.evaluate("document.querySelector('#new_password').type"), "password");
             browser.keep_picture(&format!("refused-{width}-{scheme}"), true);
-            assert_eq!(browser.barriers(&json!({ "include": [["main"]] })), Vec::<String>::new());
+            assert_eq!(barriers(&browser, &json!({ "include": [["main"]] })), Vec::<String>::new());
         }
         assert_eq!(browser.complaints(), Vec::<Value>::new());
     });
@@ -257,7 +261,11 @@ fn the_api_documentation_is_drawn_without_anything_that_its_policy_forbids() {
                 "document.querySelectorAll('[id^=\"tag/\"][id*=\"/operation/\"]').forEach((part, number) => number % 7 && part.remove())",
             );
             let story = format!("docs-{width}-{scheme}");
-            assert_eq!(browser.barriers(&json!({ "include": [["body"]] })), Vec::<String>::new(), "{story}");
+            assert_eq!(
+                barriers(&browser, &json!({ "include": [["body"]] })),
+                Vec::<String>::new(),
+                "{story}"
+            );
             let overflow = browser.evaluate("document.documentElement.scrollWidth - innerWidth");
             assert!(overflow.as_i64().unwrap() <= 0, "{story} is {overflow} pixels too wide");
         }

@@ -1,6 +1,7 @@
 //! The checks, one function each.
 
 mod directory;
+mod files;
 mod secrets;
 mod serving;
 mod social;
@@ -49,6 +50,7 @@ pub(super) async fn all(loaded: &Loaded) -> Vec<Finding> {
         environment(loaded),
         directory::data_dir(config),
         directory::disk(config),
+        files::store(config).await,
         secrets::secret_files(loaded),
         master_key(config, &keys),
         database,

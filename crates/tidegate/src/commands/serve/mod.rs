@@ -65,6 +65,7 @@ pub(super) async fn serve(loaded: &Loaded, global: &GlobalFlags, new: bool) -> R
     raise_descriptor_limit();
     let postgres = postgres.map(|bound| bound.start(config, &opened)).transpose()?;
     announce(loaded, address, global);
+    ask_store(&opened);
     let settings = HttpSettings { serves_outbox: serves_outbox(address), ..config.http_settings() };
     let app = App::new(opened.features(), settings, Some(metrics));
     answer(listener, app, config, signals, postgres).await;
@@ -98,6 +99,19 @@ pub(crate) fn listen_advice(error: &io::Error) -> &'static str {
         }
         _ => "choose another address with --listen",
     }
+}
+
+/// Asks the store of files whether it is there. One that is not is told, and keeps nobody from signing in.
+fn ask_store(opened: &Opened) {
+    let objects = opened.storage.objects().clone();
+    if objects.is_local() {
+        return;
+    }
+    tokio::spawn(async move {
+        if let Err(error) = objects.check().await {
+            tracing::error!("files cannot be uploaded or read: {error}. `tidegate doctor` tries it again");
+        }
+    });
 }
 
 /// Answers requests until the first signal, then finishes those accepted.

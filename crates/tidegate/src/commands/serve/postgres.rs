@@ -1,12 +1,11 @@
 //! The listener for PostgreSQL's protocol: connections are accepted here, within limits, and answered by `tidegate-pgwire`.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tidegate_http::Shares;
-use tidegate_pgwire::{Metrics, TlsProblem, Wire};
+use tidegate_pgwire::{Metrics, Strangers, TlsProblem, Wire};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -60,6 +59,7 @@ impl Bound {
             wire,
             room: Arc::new(Semaphore::new(most)),
             shares: Arc::default(),
+            strangers: Arc::default(),
             share,
             stop: stop.subscribe(),
         };
@@ -100,6 +100,7 @@ struct Accepting {
     wire: Arc<Wire>,
     room: Arc<Semaphore>,
     shares: Arc<Mutex<Shares>>,
+    strangers: Arc<Strangers>,
     share: usize,
     stop: watch::Receiver<bool>,
 }
@@ -107,18 +108,21 @@ struct Accepting {
 impl Accepting {
     async fn run(mut self, listener: TcpListener) {
         loop {
-            let room = Arc::clone(&self.room);
-            let accepted = async {
-                // Waiting for room, with the others waiting in the system's own queue.
-                let room = room.acquire_owned().await.map_err(io::Error::other)?;
-                Ok::<_, io::Error>((listener.accept().await?, room))
-            };
             let accepted = tokio::select! {
                 _ = self.stop.wait_for(|stop| *stop) => return,
-                accepted = accepted => accepted,
+                accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok(((stream, peer), room)) => self.admit(stream, peer, room),
+                Ok((stream, peer)) => {
+                    // Closed when its network has its share already: before anybody makes room for it.
+                    let Some(share) = self.share_of(peer.ip().to_canonical()) else {
+                        metrics::counter!("tidegate_connections_closed_total", "reason" => "share")
+                            .increment(1);
+                        continue;
+                    };
+                    let Some(room) = self.room().await else { return };
+                    self.answer(stream, peer, room, share);
+                }
                 Err(error) => {
                     tracing::debug!(%error, "no PostgreSQL client can be accepted; trying again");
                     sleep(ACCEPT_BACKOFF).await;
@@ -127,15 +131,25 @@ impl Accepting {
         }
     }
 
-    /// Answers on a connection, or closes it when its network has its share already.
-    fn admit(&self, stream: TcpStream, peer: SocketAddr, room: OwnedSemaphorePermit) {
-        let Some(share) = self.share_of(peer.ip().to_canonical()) else {
-            metrics::counter!("tidegate_connections_closed_total", "reason" => "share").increment(1);
-            return;
-        };
+    /// Room for one that was accepted; others wait in the system's own queue. Who has signed in stays, who has not makes room. None where the
+    /// server stops.
+    async fn room(&mut self) -> Option<OwnedSemaphorePermit> {
+        if self.room.available_permits() == 0 {
+            self.strangers.send_one_away();
+        }
+        let room = Arc::clone(&self.room);
+        tokio::select! {
+            _ = self.stop.wait_for(|stop| *stop) => None,
+            room = room.acquire_owned() => room.ok(),
+        }
+    }
+
+    /// Answers on a connection.
+    fn answer(&self, stream: TcpStream, peer: SocketAddr, room: OwnedSemaphorePermit, share: Share) {
         let (wire, stop) = (Arc::clone(&self.wire), self.stop.clone());
+        let stranger = self.strangers.enter(peer.ip());
         tokio::spawn(async move {
-            wire.converse(stream, peer, stop).await;
+            wire.converse(stream, peer, stop, stranger).await;
             drop((room, share));
         });
     }

@@ -181,24 +181,29 @@ pub(super) async fn registered(here: &Installation, server: &Server, addresses: 
     (text("client_id"), text("client_secret"))
 }
 
+/// Tidegate and the application behind Apache, both of which answer.
+async fn serve(here: &Installation) -> (Server, Apache) {
+    let server = here.serve_with(&["--dev"], |command| {
+        command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
+        // The application is on this machine.
+        command.env("TIDEGATE_OAUTH__BACKCHANNEL_REACH", "this_machine");
+    });
+    let port = free_port();
+    let base = format!("http://127.0.0.1:{port}");
+    let (redirect, bye) = (format!("{base}/oidc"), format!("{base}/"));
+    let told = format!("{base}/oidc?logout=backchannel");
+    let addresses =
+        ["--redirect-uri", &redirect, "--post-logout-redirect-uri", &bye, "--backchannel-logout-uri", &told];
+    let (id, secret) = registered(here, &server, &addresses).await;
+    let apache = Apache::start(here, &server, port, (&id, &secret));
+    eventually("Apache", async || std::net::TcpStream::connect(("127.0.0.1", port)).ok()).await;
+    (server, apache)
+}
+
 on_both_engines! {
     async fn an_application_behind_apache_signs_people_in_and_out(here: Installation) {
-        let server = here.serve_with(&["--dev"], |command| {
-            command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
-            // The application is on this machine.
-            command.env("TIDEGATE_OAUTH__BACKCHANNEL_REACH", "this_machine");
-        });
-        let port = free_port();
-        let base = format!("http://127.0.0.1:{port}");
-        let (redirect, bye) = (format!("{base}/oidc"), format!("{base}/"));
-        let told = format!("{base}/oidc?logout=backchannel");
-        let addresses = [
-            "--redirect-uri", &redirect, "--post-logout-redirect-uri", &bye, "--backchannel-logout-uri", &told,
-        ];
-        let (id, secret) = registered(&here, &server, &addresses).await;
-        let apache = Apache::start(&here, &server, port, (&id, &secret));
+        let (server, apache) = serve(&here).await;
         let browser = Browser::new(&here);
-        eventually("Apache", async || std::net::TcpStream::connect(("127.0.0.1", port)).ok()).await;
         let log = || std::fs::read_to_string(here.path().join("apache/error.log")).unwrap_or_default();
         let shop = format!("{}/", apache.base);
 
@@ -228,6 +233,28 @@ on_both_engines! {
             (browser.send(&shop, &[]).status == 302).then_some(())
         })
         .await;
+        drop(apache);
+        server.stop();
+    }
+
+    async fn an_application_behind_apache_signs_people_in_in_chromium(here: Installation) {
+        let (server, apache) = serve(&here).await;
+        let shop = format!("{}/", apache.base);
+        let browser = tidegate_testkit::Browser::start();
+        browser.open(&shop);
+        browser.arrive_at("Sign in").await;
+        browser.type_into("#login", EMAIL);
+        browser.type_into("#password", PASSWORD);
+        browser.press("form[action='/sign-in'] button[type=submit]");
+        browser.arrive_at("Allow access?").await;
+        browser.press("form:has([name=choice][value=allow]) button");
+        browser.arrive_at("The shop").await;
+        browser.open(&shop);
+        browser.arrive_at("The shop").await;
+        // The application signs them out of both.
+        browser.open(&format!("{shop}oidc?logout={shop}"));
+        browser.arrive_at("Sign in").await;
+        drop(browser);
         drop(apache);
         server.stop();
     }

@@ -1,7 +1,6 @@
 //! The attacks that the release depends on, asked over the wire and over HTTP, of data sources of several kinds: both must answer alike,
-//! and neither with anything of hidden rows or of what masks cover. That the answers are right, the engine's own tests say.
-//!
-//! MariaDB is not among them: its server belongs to the tests of the drivers, and what differs between sources ends below the barrier.
+//! and neither with anything of hidden rows or of what masks cover. That the answers are right, the engine's own tests say. What MariaDB says
+//! it was asked is looked at, too.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,6 +12,11 @@ use tidegate_testkit::{Engine, TestDatabase, on_both_engines};
 
 use super::{ADA, port, post, serve, tokens, upload};
 use crate::support::{Installation, Said, Server};
+use mariadbd::Mariadb;
+
+#[path = "../../../../connect/tests/sources/mariadbd.rs"]
+#[expect(clippy::disallowed_methods, reason = "this test starts the server it asks")]
+mod mariadbd;
 
 const CSV: &str = "id,region,dept,ssn,salary,note
 1,EU,lab,101-11-7001,10007,10
@@ -154,18 +158,57 @@ fn parquet() -> Vec<u8> {
     writer.into_inner().unwrap()
 }
 
-/// The table and its rows, as SQL of any engine.
-fn statements() -> String {
+/// The table and its rows, as SQL of any engine. `text` is its type for texts.
+fn statements(text: &str) -> String {
     let rows: Vec<String> = CSV
         .lines()
         .skip(1)
         .map(|line| format!("('{}')", line.split(',').collect::<Vec<_>>().join("', '")))
         .collect();
     format!(
-        "create table emp (id bigint primary key, region text, dept text, ssn text, salary bigint, note text); \
+        "create table emp (id bigint primary key, region {text}, dept {text}, ssn {text}, salary bigint, note {text}); \
          insert into emp values {}",
         rows.join(", ")
     )
+}
+
+/// What MariaDB is told or asked by its superuser.
+fn in_mariadb(here: &Installation, mariadb: &Mariadb, sql: &str) -> String {
+    let mut client = here.command_of("mariadb");
+    let port = mariadb.port.to_string();
+    client.args([
+        "--no-defaults",
+        "--skip-ssl",
+        "--host=127.0.0.1",
+        "--user=root",
+        "--batch",
+        "--skip-column-names",
+        "--raw",
+    ]);
+    let said = Said::of(client.args(["--port", &port, "--execute", sql]));
+    assert_eq!(said.code, 0, "{sql}: {said:?}");
+    said.out
+}
+
+/// Statements on the table that MariaDB was sent, by its own log.
+fn sent_to_mariadb(here: &Installation, mariadb: &Mariadb) -> Vec<String> {
+    let read = "select replace(convert(argument using utf8mb4), '\\n', ' ') from mysql.general_log \
+                where user_host like 'reader%' and argument like '%from `hr`.`emp`%' order by event_time";
+    in_mariadb(here, mariadb, read).lines().map(str::to_owned).collect()
+}
+
+/// What is wrong with a statement that reached MariaDB: it has to have the policy first, and no masked column, function, pattern or limit of
+/// the person's after it.
+fn too_much(statement: &str) -> Option<&'static str> {
+    let Some((_, condition)) = statement.split_once(" WHERE ") else { return Some("no condition") };
+    if !condition.starts_with("(CAST(CONVERT(`region` USING utf8mb4) AS BINARY) = CAST(") {
+        return Some("another condition before the policy");
+    }
+    let words = [
+        "`ssn`", "`salary`", " LIKE ", " LIMIT ", "SIGNED", " / ", " ORDER ", " GROUP ", "COUNT(", "SUM(",
+        "MAX(", "UPPER(", "SELECT ", "REGEXP",
+    ];
+    words.into_iter().find(|word| condition.contains(word))
 }
 
 /// A data source that was discovered.
@@ -251,11 +294,15 @@ async fn sources(
     server: &Server,
     session: &str,
     postgres: &TestDatabase,
+    mariadb: &Mariadb,
 ) -> Vec<Source> {
-    let made = here.run_python("postgres/make_sqlite.py", &["attacks.sqlite"], &statements());
+    let made = here.run_python("postgres/make_sqlite.py", &["attacks.sqlite"], &statements("text"));
     assert_eq!(made.code, 0, "{made:?}");
     let lite = std::fs::read(here.path().join("attacks.sqlite")).unwrap();
-    postgres.sql(&statements()).await;
+    postgres.sql(&statements("text")).await;
+    let prepared = "create database hr character set utf8mb4; create user reader identified by 's3cret'; grant select on hr.* to reader";
+    in_mariadb(here, mariadb, prepared);
+    in_mariadb(here, mariadb, &format!("use hr; {}", statements("varchar(20)")));
     let mut all = Vec::new();
     for (kind, content) in [("csv", CSV.as_bytes().to_vec()), ("parquet", parquet()), ("sqlite", lite)] {
         let path = upload(server, session, &format!("emp.{kind}"), &content).await;
@@ -269,16 +316,24 @@ async fn sources(
         "connection_timeout": 5, "max_retries": 0,
     });
     all.push(source(here, server, session, &body).await);
+    let body = json!({
+        "name": "In MariaDB", "type": "mariadb", "host": "127.0.0.1", "port": mariadb.port, "database_name": "hr",
+        "credentials": { "username": "reader", "password": "s3cret" }, "connection_timeout": 5, "max_retries": 0,
+    });
+    all.push(source(here, server, session, &body).await);
     all
 }
 
 on_both_engines! {
     async fn the_wire_answers_what_http_answers(here: Installation) {
         let postgres = TestDatabase::empty_alone(Engine::Postgres).await;
+        let mariadb = Mariadb::start(&["--general-log=1".to_owned(), "--log-output=TABLE".to_owned()]);
         let server = serve(&here);
         let (session, token) = tokens(&here, &server).await;
-        let sources = sources(&here, &server, &session, &postgres).await;
+        let sources = sources(&here, &server, &session, &postgres, &mariadb).await;
         policies(&server, &session).await;
+        // Discovery and the questions of what there is are before the policies.
+        let before = sent_to_mariadb(&here, &mariadb).len();
 
         let mut asked = Vec::new();
         for source in &sources {
@@ -293,6 +348,13 @@ on_both_engines! {
         assert_eq!(said.code, 0, "{said:?} {}", server.log());
         let wire: Vec<[Value; 2]> = serde_json::from_str(&said.out).unwrap();
         assert_eq!(wire.len(), asked.len());
+        // What the wire alone let through to the server, by the server's own log.
+        let sent = sent_to_mariadb(&here, &mariadb);
+        let sent = sent.get(before..).unwrap_or_default();
+        assert!(sent.len() > ALIKE.len() / 2, "{} statements are too few", sent.len());
+        let much: Vec<_> = sent.iter().filter_map(|statement| Some((too_much(statement)?, statement))).collect();
+        assert!(much.is_empty(), "{much:?}");
+        assert!(sent.iter().any(|statement| statement.contains(") AND (")), "no condition of a person crossed: {sent:?}");
 
         let mut wrong = Vec::new();
         let mut seen = BTreeSet::new();

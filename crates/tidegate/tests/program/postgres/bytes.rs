@@ -123,11 +123,16 @@ fn cancel(port: u16, key: &[u8]) {
 }
 
 fn serve(here: &Installation) -> Server {
+    serve_with(here, &[])
+}
+
+fn serve_with(here: &Installation, settings: &[(&str, &str)]) -> Server {
     here.serve_with(&["--dev"], |command: &mut Command| {
         command.env("TIDEGATE_PGWIRE__LISTEN", "127.0.0.1:0");
         command.env("TIDEGATE_PGWIRE__ALLOW_PLAIN_ON_LOOPBACK", "true");
         command.env("TIDEGATE_PGWIRE__CONNECTIONS_PER_ACCOUNT", "3");
         command.env("TIDEGATE_PASSWORD_HASH__COST", "4");
+        command.envs(settings.iter().copied());
     })
 }
 
@@ -208,6 +213,31 @@ on_both_engines! {
         assert_eq!(raw.told(), ("EZ".to_owned(), Some("54000".to_owned())));
         raw.send(&[parse(&format!("select '{long}'")), sync()]);
         assert_eq!(raw.told(), ("1Z".to_owned(), None));
+        server.stop();
+    }
+
+    async fn who_says_nothing_makes_room_and_who_has_signed_in_stays(here: Installation) {
+        // Whoever waits for these to be given up waits for longer than a test does.
+        let server = serve_with(&here, &[("TIDEGATE_PGWIRE__CONNECTIONS", "3"), ("TIDEGATE_PGWIRE__SIGN_IN_TIMEOUT", "3600")]);
+        let port = port(&server);
+        let (session, token) = tokens(&here, &server).await;
+        people(&here, &server, &session).await;
+        let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let mut silent: Vec<TcpStream> = (0..8).map(|_| connect()).collect();
+        let mut raw = Raw::sign_in(port, &token).unwrap();
+        assert_eq!(silent[0].read(&mut [0; 1]).unwrap_or(0), 0, "the one that waited longest is sent away");
+        // One that asks for nothing but its key, and half a message.
+        silent.extend((0..8).map(|_| connect()));
+        for stream in &mut silent[8..] {
+            // It may have been sent away by now.
+            drop(stream.write_all(&[0, 0, 0x20]));
+        }
+        raw.send(&[query("select count(*) from emp")]);
+        assert_eq!(raw.told().1, None);
+        drop(Raw::sign_in(port, &token).unwrap());
+        raw.send(&[query("select count(*) from emp")]);
+        assert_eq!(raw.told().1, None);
+        assert!(server.metric("tidegate_postgres_connections_total{outcome=\"crowded_out\"}").await >= 6.0);
         server.stop();
     }
 

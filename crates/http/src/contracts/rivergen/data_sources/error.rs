@@ -17,7 +17,7 @@ impl From<SourceRefusal> for PlatformError {
             | SourceRefusal::FileNotFound
             | SourceRefusal::NoFile => Self::not_found(text),
             SourceRefusal::Elsewhere => Self::forbidden(text),
-            SourceRefusal::Governed => Self::forbidden(text),
+            SourceRefusal::Governed | SourceRefusal::GovernedChange => Self::forbidden(text),
             SourceRefusal::Incomplete { .. }
             | SourceRefusal::Contradiction(_)
             | SourceRefusal::Misspelt(_) => Self::bad_request(text),

@@ -57,6 +57,10 @@ macro_rules! credentials {
             #[schema(value_type = Option<String>, format = "source-secret")]
             #[serde(default)]
             ssh_passphrase: Field<String>,
+            /// Private key of the client's certificate, which is `metadata.ssl_cert`.
+            #[schema(value_type = Option<String>, format = "source-secret")]
+            #[serde(default)]
+            ssl_key: Field<String>,
             /// Snowflake's warehouse.
             #[schema(value_type = Option<String>, format = "source-secret")]
             #[serde(default)]
@@ -77,6 +81,7 @@ macro_rules! credentials {
                     ("oauth_token", self.oauth_token),
                     ("ssh_private_key", self.ssh_private_key),
                     ("ssh_passphrase", self.ssh_passphrase),
+                    ("ssl_key", self.ssl_key),
                     ("warehouse", self.warehouse),
                     ("role", self.role),
                 ];

@@ -5,6 +5,8 @@ mod attacks;
 mod factors;
 mod forms;
 mod sessions;
+mod sign_up;
+mod sign_up_walk;
 pub(crate) mod social;
 mod social_refused;
 pub(crate) mod stories;

@@ -7,8 +7,8 @@ use tidegate_identity::operator::{AccountName, Operator};
 use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
 
 use super::wire::{
-    ADA, PATH, Server, create, created, delete, get, member, owner, patch, request, run_jobs, signed_in,
-    start,
+    ADA, PATH, PLANTED, Server, create, created, delete, get, member, owner, patch, request, run_jobs,
+    signed_in, start, with,
 };
 
 /// A token of a person's with these scopes.
@@ -82,6 +82,8 @@ on_both_engines! {
             json!({ "use_ssh_tunnel": true, "ssh_host": "attacker.example.com", "ssh_username": "x" }),
             json!({ "metadata": { "token_url": "https://attacker.example.com/token" } }),
             json!({ "metadata": { "ssl_mode": "disable" } }),
+            json!({ "metadata": { "db_host": "attacker.example.com" } }),
+            json!({ "metadata": { "sasl_mechanism": "PLAIN" } }),
         ] {
             let refused = patch(&app, &developer, &format!("/{adas}"), &change).await;
             refused.assert_error(403, "FORBIDDEN");
@@ -93,6 +95,37 @@ on_both_engines! {
         patch(&app, &ada, &format!("/{own}"), &json!({ "host": "127.0.0.1" })).await.assert_status(200);
         let bare = created(&app, &ada, &server.body_with(json!({ "credentials": null }))).await;
         patch(&app, &developer, &format!("/{bare}"), &json!({ "port": 1 })).await.assert_status(200);
+    }
+
+    async fn options_that_lead_elsewhere_are_its_makers(engine: Engine) {
+        let app = start(engine).await;
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
+        let developer = member(&app, &manager, "developer@example.com", "backend").await;
+        let secrets = json!({ "username": "ada", "password": PLANTED });
+        for (body, changes) in [
+            (
+                json!({ "type": "db2", "host": "db2.example.com", "database_name": "shop" }),
+                vec![json!({ "db_host": "attacker.example.com" }), json!({ "db_port": 1 }), json!({ "db_tls": false }), json!({ "api": "console" })],
+            ),
+            (json!({ "type": "kafka", "host": "kafka.example.com" }), vec![json!({ "sasl_mechanism": "PLAIN" })]),
+            (
+                json!({ "type": "rest_api", "metadata": { "url": "https://api.example.com/" } }),
+                vec![json!({ "url": "https://api.example.com/", "token_url": "https://attacker.example.com/" })],
+            ),
+            (
+                json!({ "type": "athena", "metadata": { "region": "eu-west-1" } }),
+                vec![json!({ "region": "eu-west-1", "output_location": "s3://attacker/" }), json!({ "region": "eu-west-1", "workgroup": "attackers" })],
+            ),
+        ] {
+            let body = with(body, &json!({ "name": "Ada's", "credentials": secrets.clone() }));
+            let number = created(&app, &ada, &body).await;
+            for change in changes {
+                let change = json!({ "metadata": change });
+                patch(&app, &developer, &format!("/{number}"), &change).await.assert_error(403, "FORBIDDEN");
+                patch(&app, &ada, &format!("/{number}"), &change).await.assert_status(200);
+            }
+        }
     }
 
     async fn a_member_sees_the_sources_of_their_workspaces_and_an_admin_all(engine: Engine) {

@@ -62,7 +62,7 @@ on_both_engines! {
         let ada = owner(&app, ADA).await;
         let mut secrets = json!({
             "username": "ada", "password": PLANTED, "api_key": PLANTED, "oauth_token": PLANTED,
-            "ssh_private_key": PLANTED, "ssh_passphrase": PLANTED, "warehouse": "w", "role": "r",
+            "ssh_private_key": PLANTED, "ssh_passphrase": PLANTED, "ssl_key": PLANTED, "warehouse": "w", "role": "r",
         });
         secrets["client_secret"] = json!(PLANTED);
         let body = server.body_with(json!({

@@ -10,10 +10,9 @@ use super::wire::{
 const CSV: &str = "id,name\n1,tea\n2,coffee\n";
 
 /// Uploads a file; answers its name in the storage.
-async fn uploaded(app: &TestApp, who: &Person, name: &str, content: &str) -> String {
-    let form = format!(
-        "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n{content}\r\n--b--\r\n"
-    );
+async fn uploaded(app: &TestApp, who: &Person, name: &str, content: impl AsRef<[u8]>) -> String {
+    let head = format!("--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n");
+    let form = [head.as_bytes(), content.as_ref(), b"\r\n--b--\r\n"].concat();
     let request = app.post("/api/v1/storage/upload").bearer(&who.access_token);
     let answer = request.body("multipart/form-data; boundary=b", form).send().await;
     answer.assert_status(201).text_at("data.file_path")
@@ -79,5 +78,71 @@ on_both_engines! {
         create(&app, &ada, &of_file(&bobs)).await.assert_error(404, "NOT_FOUND");
         let own = created(&app, &ada, &of_file(&object)).await;
         patch(&app, &ada, &format!("/{own}"), &json!({ "file_path": bobs })).await.assert_error(404, "NOT_FOUND");
+    }
+
+    async fn a_file_that_cannot_be_read_says_so_in_the_contracts_codes_and_nothing_of_it(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        let deep = "<planted>".repeat(100_000);
+        let entities = "<!DOCTYPE b [<!ENTITY a 'planted'><!ENTITY b '&a;&a;&a;'>]><b><r>&b;</r><r>&b;</r></b>";
+        let outside = "<!DOCTYPE b [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><b><r>&x;</r><r/></b>";
+        for (kind, name, content) in [
+            ("parquet", "cut.parquet", &b"PAR1 planted, and no footer PAR1"[..]),
+            ("excel", "book.xlsx", b"PK\x03\x04 planted, and no archive"),
+            ("json", "half.json", b"{\"planted\": [1, 2"),
+            ("json", "no.json", b"planted is no JSON"),
+            ("xml", "entities.xml", entities.as_bytes()),
+            ("xml", "outside.xml", outside.as_bytes()),
+            ("xml", "deep.xml", deep.as_bytes()),
+            ("xml", "no.xml", b"planted"),
+        ] {
+            let object = uploaded(&app, &ada, name, content).await;
+            let body = json!({ "name": name, "type": kind, "file_path": object, "max_retries": 0 });
+            let number = created(&app, &ada, &body).await;
+            run_jobs(&app).await;
+            assert_eq!(status(&app, &ada, number).await, "failed", "{name}");
+            let tested = post(&app, &ada, &format!("/{number}/test")).await;
+            let data = tested.assert_status(200).field("data");
+            assert_eq!((&data["connection_successful"], &data["status"]), (&json!(false), &json!("failed")), "{name}: {data}");
+            assert_eq!(data["error_code"], "QUERY_ERROR", "{name}: {data}");
+            assert_eq!((&data["test_query_result"], &data["response_time_ms"]), (&json!(null), &json!(null)), "{name}: {data}");
+            assert!(!tested.text.contains("planted") && !tested.text.contains("root:"), "{name}: {}", tested.text);
+            let discovered = post(&app, &ada, &format!("/{number}/discover-schema")).await;
+            discovered.assert_error(400, "BAD_REQUEST");
+            assert!(!discovered.text.contains("planted"), "{name}: {}", discovered.text);
+            let schemas = get(&app, &ada, &format!("/{number}/schemas")).await;
+            assert_eq!(schemas.assert_status(200).field("data.schemas"), &json!([]), "{name}");
+        }
+        assert_eq!(app.sql_count("select count(*) from data_sources where status = 'testing'").await, 0);
+    }
+
+    async fn a_file_in_an_odd_form_is_discovered_and_asked(engine: Engine) {
+        let app = start(engine).await;
+        let ada = owner(&app, ADA).await;
+        let wide: Vec<u8> = "\u{feff}id;name\r\n1;tea\r\n2;\"a;b\"\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let late = format!("id,name\n{}x,last\n", "1,a\n".repeat(100_001));
+        for (kind, name, content, rows) in [
+            ("csv", "wide.csv", wide.as_slice(), 2),
+            ("csv", "mark.csv", b"\xef\xbb\xbfid,name\n1,tea\n", 1),
+            ("csv", "old.csv", b"id,name\r1,tea\r2,coffee\r", 2),
+            ("csv", "ragged.csv", b"id,name\n1\n2,tea,more\n", 2),
+            ("csv", "nameless.csv", b",,\n1,2,3\n", 1),
+            ("csv", "late.csv", late.as_bytes(), 100_002),
+            ("json", "lines.json", b"{\"a\": 1}\n{\"a\": {\"b\": [1]}}\n", 2),
+            ("json", "mixed.json", b"[{\"a\": 1}, 7, {\"c\": null}]", 3),
+            ("xml", "rows.xml", b"<all><one a='1'/><one a='2'/></all>", 2),
+        ] {
+            let object = uploaded(&app, &ada, name, content).await;
+            let body = json!({ "name": name, "type": kind, "file_path": object, "max_retries": 0 });
+            let number = created(&app, &ada, &body).await;
+            run_jobs(&app).await;
+            assert_eq!(status(&app, &ada, number).await, "active", "{name}");
+            let schemas = get(&app, &ada, &format!("/{number}/schemas")).await;
+            let table = schemas.assert_status(200).text_at("data.schemas.0.tables.0.table_name");
+            let sql = format!("select count(*) as n from \"{table}\"");
+            let query = json!({ "sql": sql, "selected_data_source_ids": [number] });
+            let asked = app.post("/api/v1/queries/execute").bearer(&ada.access_token).json(&query).send().await;
+            assert_eq!(asked.assert_status(200).field("data.result_preview"), &json!([{ "n": rows }]), "{name}: {}", asked.text);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tidegate_policies::governed::governance::{Asker, Governance};
 use tidegate_policy::{Attribute, Column, ColumnType, Decision, Relation, Resolved};
 use tidegate_testkit::{Engine, Node, Person, TestApp, on_both_engines};
@@ -230,5 +230,52 @@ on_both_engines! {
         assert_eq!(schemas(&viewer, "?table_name=nowhere").await, json!([]));
         let all = schemas(&ada, "").await.to_string();
         assert!(all.contains("people") && all.contains("ssn"), "{all}");
+    }
+
+    /// Who makes data sources need not know all that is in them: what a discovery counts is what the list shows, found anew or known.
+    async fn a_discovery_counts_what_the_caller_may_know_of(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::alone().await);
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
+        let developer = member(&app, &manager, "dev@example.com", "backend").await;
+        let source = employees(&app, &ada, &server).await;
+        let discovered = async |who: &Person, query: &str| {
+            let path = format!("/api/v1/data-sources/{source}/discover-schema{query}");
+            app.post(&path).bearer(&who.access_token).send().await.assert_status(200).field("data").clone()
+        };
+        // Counted in the list of tables.
+        let listed = async |who: &Person| {
+            let path = format!("/api/v1/data-sources/{source}/schemas");
+            let answer = app.get(&path).bearer(&who.access_token).send().await;
+            let schemas = answer.assert_status(200).field("data.schemas").as_array().unwrap().clone();
+            let tables: Vec<Value> =
+                schemas.iter().flat_map(|schema| schema["tables"].as_array().unwrap().clone()).collect();
+            let views = tables.iter().filter(|table| table["table_type"] == "VIEW").count();
+            let columns: usize = tables.iter().map(|table| table["columns"].as_array().unwrap().len()).sum();
+            (schemas.len(), tables.len() - views, columns)
+        };
+        let told = |data: &Value| {
+            let count = |name: &str| usize::try_from(data[name].as_u64().unwrap()).unwrap();
+            (data["schemas_discovered"].as_array().unwrap().len(), count("total_tables"), count("total_columns"))
+        };
+        let whole = discovered(&ada, "").await;
+        assert_eq!(told(&discovered(&developer, "").await), told(&whole));
+        for config in [json!({ "table": "people" }), json!({ "table": "emp", "columns": ["ssn"] })] {
+            let mut body = policy("Denied", "access_control", "deny_access", config);
+            body["role_ids"] = json!([3]);
+            created(&app, &ada, &body).await;
+        }
+        for query in ["", "?refresh=true"] {
+            let data = discovered(&developer, query).await;
+            assert_eq!(told(&data), listed(&developer).await, "{query} {data}");
+            assert!(told(&data).1 < told(&whole).1 && told(&data).2 < told(&whole).2, "{query} {data}");
+            // Of those who may know of all, and by schema.
+            assert_eq!(told(&discovered(&ada, query).await), told(&whole));
+            let in_schemas = |data: &Value| -> u64 {
+                let schemas = data["schemas_discovered"].as_array().unwrap();
+                schemas.iter().map(|schema| schema["tables_count"].as_u64().unwrap()).sum()
+            };
+            assert_eq!(Some(in_schemas(&data)), data["total_tables"].as_u64());
+        }
     }
 }

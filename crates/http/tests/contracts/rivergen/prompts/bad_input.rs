@@ -5,10 +5,10 @@ use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
 
 use super::governed::{employees, run};
 use super::script::{get, post};
-use crate::rivergen::data_sources::wire::{ADA, Server, created, owner, run_jobs, start};
+use crate::rivergen::data_sources::wire::{ADA, Server, builder, created, owner, run_jobs, start};
 
 /// What became of a query, however long it takes.
-async fn over(app: &TestApp, who: &Person, data: Value) -> Value {
+pub(super) async fn over(app: &TestApp, who: &Person, data: Value) -> Value {
     let path = format!("queries/{}", data["execution_id"]);
     let mut data = data;
     while data["status"] == "processing" {
@@ -74,6 +74,56 @@ on_both_engines! {
         assert_eq!(million["result_preview"].as_array().unwrap().len(), 100);
         let more = run(&app, &ada, source, "select a.id from n a cross join n b union all select id from n").await;
         assert_eq!(over(&app, &ada, more).await["error_code"], "limit_rows");
+    }
+
+    async fn what_has_no_end_ends_with_the_code_of_its_limit_and_others_are_served(engine: Engine) {
+        // Whose requests wait for nothing.
+        let app = builder(engine).prompts(|prompts| prompts.answer_within = std::time::Duration::from_millis(1)).start().await;
+        let server = Server::alone().await;
+        let ada = owner(&app, ADA).await;
+        server
+            .database
+            .sql("create table n (id bigint primary key, t text); insert into n select i, repeat('x', 1000) from generate_series(1, 1000) i")
+            .await;
+        let source = created(&app, &ada, &server.body()).await;
+        run_jobs(&app).await;
+        let limit = json!({
+            "name": "Soon", "type": "query_limit", "data_source_ids": [source],
+            "rules": [{ "rule_name": "r", "rule_type": "limit_query", "rule_config": { "max_execution_time_seconds": 3 } }],
+        });
+        let memory = ("select array_agg(a.t) as x from n a cross join n b cross join n c", "limit_memory");
+        let time = ("select count(*) as n from n a cross join n b cross join n c cross join n d cross join n e", "limit_time");
+        for (sql, code) in [memory, time] {
+            if code == "limit_time" {
+                post(&app, &ada, "policies", &limit).await.assert_status(201);
+            }
+            let begun = run(&app, &ada, source, sql).await;
+            assert_eq!(begun["status"], "processing", "{begun}");
+            let light = over(&app, &ada, run(&app, &ada, source, "select count(*) as n from n").await).await;
+            assert_eq!(light["result_preview"], json!([{ "n": 1_000 }]), "{light}");
+            let ended = over(&app, &ada, begun).await;
+            assert_eq!((&ended["status"], &ended["error_code"]), (&json!("failed"), &json!(code)), "{ended}");
+            // Its place is free.
+            let light = over(&app, &ada, run(&app, &ada, source, "select max(id) as n from n").await).await;
+            assert_eq!(light["result_preview"], json!([{ "n": 1_000 }]), "{light}");
+        }
+    }
+
+    async fn a_question_that_is_too_long_to_be_one_is_not_read(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::alone().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees(&app, &ada, &server).await;
+        let long = "how many emp are there? ".repeat(100 * 1_024 / 24);
+        for (field, path) in [("prompt_text", "prompts/execute"), ("sql", "queries/execute")] {
+            let answer = post(&app, &ada, path, &json!({ field: long, "selected_data_source_ids": [source] })).await;
+            assert!([413, 422].contains(&answer.status), "{path}: {}", answer.text);
+            assert!(!answer.text.contains("there?"), "{path}: {}", answer.text);
+        }
+        // As long as one may be.
+        let text = format!("How many emp are there{}?", " please".repeat(300));
+        let data = post(&app, &ada, "prompts/execute", &json!({ "prompt_text": text, "selected_data_source_ids": [source] })).await;
+        assert!(["completed", "failed"].contains(&data.assert_status(200).text_at("data.status").as_str()), "{}", data.text);
+        assert_eq!(app.sql_count("select count(*) from prompt_executions").await, 1);
     }
 
     async fn system_templates_are_governed_like_any_query(engine: Engine) {

@@ -16,6 +16,11 @@ use crate::rivergen::data_sources::wire::{
 
 /// A table of employees; only those of the caller's region are theirs to see, and `ssn` is masked.
 pub(super) async fn employees(app: &TestApp, who: &Person, server: &Server) -> i64 {
+    employees_of(app, who, server, &server.body()).await
+}
+
+/// The same, where the data source is made by that body.
+pub(super) async fn employees_of(app: &TestApp, who: &Person, server: &Server, body: &Value) -> i64 {
     server
         .database
         .sql(
@@ -24,7 +29,7 @@ pub(super) async fn employees(app: &TestApp, who: &Person, server: &Server) -> i
                 (3, 'EU', '111-22-3333', 'fine')",
         )
         .await;
-    let number = created(app, who, &server.body()).await;
+    let number = created(app, who, body).await;
     run_jobs(app).await;
     for (kind, rule, config) in [
         ("row_level_security", "filter_rows", json!({ "table": "emp", "condition": "region = 'EU'" })),

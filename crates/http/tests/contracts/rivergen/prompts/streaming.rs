@@ -130,6 +130,39 @@ on_both_engines! {
         }
     }
 
+    async fn another_node_tells_what_was_written_down(engine: Engine) {
+        let beginning = vec![
+            piece("{\"explanation\": \"Orders "),
+            Step::Wait,
+            piece("that are \\\"large\\\""),
+            Step::Wait,
+            piece(&format!(".\", \"sql\": \"{GOOD}\", \"parameters\": [5]}}")),
+        ];
+        let stub = Stub::start(vec![Says::Events([beginning, end()].concat())]).await;
+        let app = start(&Script::new(), engine, &stub, |model| model.timeout = Duration::from_secs(600)).await;
+        let ada = owner(&app, ADA).await;
+        let other = app.another_node().await;
+        let asked = request(&app, &ada, Method::POST, "prompts/execute").header("prefer", "respond-async");
+        let number = asked.json(&question("orders over 5")).send().await.field("data.execution_id").clone();
+        let path = format!("prompts/executions/{number}/events");
+        let mut here = request(&app, &ada, Method::GET, &path).open().await.into_body();
+        let there = other.client().request(Method::GET, &format!("/api/v1/{path}")).bearer(&ada.access_token);
+        let mut there = there.open().await.into_body();
+        until(&mut here, "explanation").await;
+        app.prompts().renew_leases().await.unwrap();
+        let first = until(&mut there, "explanation").await;
+        assert_eq!(first.last().unwrap().1, json!({ "attempt": 1, "text": "Orders " }));
+        stub.go_on();
+        until(&mut here, "explanation").await;
+        app.prompts().renew_leases().await.unwrap();
+        let second = until(&mut there, "explanation").await;
+        assert_eq!(second.last().unwrap().1, json!({ "attempt": 1, "text": "that are \"large\"" }));
+        stub.go_on();
+        let last = until(&mut there, "completed").await;
+        assert_eq!(last.last().unwrap().1["ai_response_metadata"]["explanation"], "Orders that are \"large\".");
+        assert_eq!(app.sql_count("select count(*) from prompt_executions where draft is not null").await, 0);
+    }
+
     async fn each_attempt_begins_anew(engine: Engine) {
         let refused = json!({ "sql": "drop table orders", "parameters": [], "explanation": "All is dropped.", "confidence": 1, "refusal": null });
         let stub = Stub::start(vec![

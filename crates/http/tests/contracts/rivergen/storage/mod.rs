@@ -3,6 +3,7 @@
 mod download;
 mod lists;
 mod quota;
+mod stores;
 mod strangers;
 mod upkeep;
 mod upload;

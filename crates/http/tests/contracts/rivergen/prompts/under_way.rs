@@ -1,0 +1,183 @@
+//! What happens to data sources, policies and people while a query reads, and between a query and its result.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tidegate_testkit::{Engine, Person, TestApp, on_both_engines};
+
+use super::bad_input::over;
+use super::governed::{employees_of, run};
+use super::line::Line;
+use super::script::{delete, get, post};
+use crate::rivergen::data_sources::wire::{
+    ADA, Server, builder, created, member, owner, run_jobs, signed_in, start,
+};
+
+const IDS: &str = "select id from emp order by id";
+
+/// The application whose requests wait for nothing.
+async fn hasty(engine: Engine) -> TestApp {
+    builder(engine).prompts(|prompts| prompts.answer_within = Duration::from_millis(1)).start().await
+}
+
+/// A query of `who` that waits for the server's answer.
+async fn reading(app: &TestApp, who: &Person, source: i64, line: &Line) -> Value {
+    line.hold();
+    let begun = run(app, who, source, IDS).await;
+    assert_eq!(begun["status"], "processing", "{begun}");
+    line.waits().await;
+    begun
+}
+
+/// A policy for the data source.
+async fn policy(app: &TestApp, who: &Person, source: i64, (kind, rule, config): (&str, &str, Value)) {
+    let body = json!({
+        "name": "Later", "type": kind, "data_source_ids": [source],
+        "rules": [{ "rule_name": "r", "rule_type": rule, "rule_config": config }],
+    });
+    post(app, who, "policies", &body).await.assert_status(201);
+}
+
+on_both_engines! {
+    async fn a_source_that_is_away_is_told_and_comes_back(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::alone().await);
+        let ada = owner(&app, ADA).await;
+        let line = Line::to(&server).await;
+        let source = employees_of(&app, &ada, &server, &line.body(&server)).await;
+        let shown = json!([{ "id": 1 }, { "id": 3 }]);
+        let number = run(&app, &ada, source, IDS).await["execution_id"].clone();
+        let templates = get(&app, &ada, "prompt-templates?is_system_template=true").await;
+        let templates = templates.field("data.items").as_array().unwrap().clone();
+        let count = templates.iter().find(|one| one["name"] == "Row count").unwrap()["id"].clone();
+        line.cut();
+        for (path, mut body) in [
+            ("queries/execute".to_owned(), json!({ "sql": IDS })),
+            ("prompts/execute".to_owned(), json!({ "prompt_text": "How many emp are there?" })),
+            (format!("prompt-templates/{count}/execute"), json!({ "parameters": { "table": "emp" } })),
+        ] {
+            body["selected_data_source_ids"] = json!([source]);
+            let data = post(&app, &ada, &path, &body).await.assert_status(200).field("data").clone();
+            let data = over(&app, &ada, data).await;
+            assert_eq!((&data["status"], &data["error_code"]), (&json!("failed"), &json!("source_unavailable")), "{path}: {data}");
+            assert_eq!((&data["result_preview"], &data["rows_returned"]), (&json!([]), &Value::Null), "{path}: {data}");
+            let told = data["error_message"].as_str().unwrap();
+            assert!(!told.contains("127.0.0.1") && !told.contains("emp"), "{path}: {told}");
+        }
+        // What was shown before is shown again: it is not read anew. The whole result is.
+        let path = format!("queries/{number}");
+        assert_eq!(get(&app, &ada, &path).await.field("data.result_preview"), &shown);
+        get(&app, &ada, &format!("{path}/result")).await.assert_error(503, "SERVICE_UNAVAILABLE");
+        assert_eq!(app.sql_count("select count(*) from prompt_executions where lease_until is not null").await, 0);
+        line.open();
+        assert_eq!(run(&app, &ada, source, IDS).await["result_preview"], shown);
+        assert_eq!(get(&app, &ada, &format!("{path}/result")).await.assert_status(200).body, shown);
+    }
+
+    async fn a_result_that_fails_by_now_says_so_in_place_of_half_a_file(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::alone().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees_of(&app, &ada, &server, &server.body()).await;
+        let data = run(&app, &ada, source, "select 10 / (id - 5) as x from emp order by x").await;
+        assert_eq!(data["status"], "completed", "{data}");
+        server.database.sql("insert into emp values (5, 'EU', '-', 'fine')").await;
+        for format in ["json", "csv", "parquet"] {
+            let path = format!("queries/{}/result?format={format}", data["execution_id"]);
+            let refused = get(&app, &ada, &path).await;
+            refused.assert_error(400, "BAD_REQUEST");
+            assert_eq!(refused.header("content-disposition"), "");
+        }
+    }
+
+    async fn a_source_that_does_not_answer_is_called_off_or_left_and_holds_nobody_up(engine: Engine) {
+        let (app, server) = (hasty(engine).await, Server::alone().await);
+        let ada = owner(&app, ADA).await;
+        let line = Line::to(&server).await;
+        let silent = employees_of(&app, &ada, &server, &line.body(&server)).await;
+        let sound = created(&app, &ada, &server.body()).await;
+        run_jobs(&app).await;
+        policy(&app, &ada, silent, ("query_limit", "limit_query", json!({ "max_execution_time_seconds": 5 }))).await;
+        let called_off = reading(&app, &ada, silent, &line).await;
+        let late = run(&app, &ada, silent, IDS).await;
+        let light = over(&app, &ada, run(&app, &ada, sound, "select count(*) as n from emp").await).await;
+        assert_eq!(light["result_preview"], json!([{ "n": 3 }]), "{light}");
+        let cancel = format!("queries/{}/cancel", called_off["execution_id"]);
+        let cancelled = post(&app, &ada, &cancel, &json!({})).await;
+        assert_eq!(cancelled.assert_status(200).field("data.status"), "cancelled");
+        let late = over(&app, &ada, late).await;
+        assert_eq!((&late["status"], &late["error_code"]), (&json!("failed"), &json!("limit_time")), "{late}");
+        assert_eq!(app.sql_count("select count(*) from prompt_executions where lease_until is not null").await, 0);
+        line.open();
+        let again = over(&app, &ada, run(&app, &ada, silent, IDS).await).await;
+        assert_eq!(again["status"], "completed", "{again}");
+    }
+
+    async fn a_policy_that_is_made_while_a_query_reads_keeps_its_rows_back(engine: Engine) {
+        let (app, server) = (hasty(engine).await, Server::alone().await);
+        let ada = owner(&app, ADA).await;
+        let line = Line::to(&server).await;
+        let source = employees_of(&app, &ada, &server, &line.body(&server)).await;
+        let begun = reading(&app, &ada, source, &line).await;
+        policy(&app, &ada, source, ("access_control", "deny_access", json!({ "table": "emp" }))).await;
+        line.open();
+        let data = over(&app, &ada, begun).await;
+        assert!(["completed", "failed"].contains(&data["status"].as_str().unwrap()), "{data}");
+        assert_eq!(data["result_preview"], json!([]), "{data}");
+        let result = get(&app, &ada, &format!("queries/{}/result", data["execution_id"])).await;
+        assert!((400..500).contains(&result.status), "{}", result.text);
+        // Between two looks at one result, too: it is read under the rules of the second one.
+        assert_eq!(over(&app, &ada, run(&app, &ada, source, IDS).await).await["status"], "failed");
+    }
+
+    async fn a_result_is_of_the_rules_that_hold_when_it_is_read(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::alone().await);
+        let ada = owner(&app, ADA).await;
+        let source = employees_of(&app, &ada, &server, &server.body()).await;
+        let data = run(&app, &ada, source, "select id, note from emp order by id").await;
+        let path = format!("queries/{}/result?format=jsonl", data["execution_id"]);
+        assert_eq!(get(&app, &ada, &path).await.text.lines().count(), 2);
+        policy(&app, &ada, source, ("row_level_security", "filter_rows", json!({ "table": "emp", "condition": "id > 1" }))).await;
+        assert_eq!(get(&app, &ada, &path).await.text.lines().count(), 1);
+    }
+
+    async fn whoever_loses_their_place_while_a_query_reads_gets_no_rows(engine: Engine) {
+        let (app, server) = (hasty(engine).await, Server::alone().await);
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
+        let line = Line::to(&server).await;
+        let source = employees_of(&app, &ada, &server, &line.body(&server)).await;
+        let vera = member(&app, &manager, "vera@example.com", "demo_viewer").await;
+        let begun = reading(&app, &vera, source, &line).await;
+        let gone = json!({ "email": "vera@example.com" });
+        let removed = app.delete("/v1/accounts/individual/").bearer(&manager.access_token).json(&gone).send().await;
+        assert!((200..300).contains(&removed.status), "{}", removed.text);
+        line.open();
+        for path in [format!("queries/{}", begun["execution_id"]), format!("queries/{}/result", begun["execution_id"])] {
+            let answer = get(&app, &vera, &path).await;
+            assert!([401, 403, 404].contains(&answer.status), "{path}: {}", answer.text);
+        }
+        // Her query has ended, and holds nobody up.
+        assert_eq!(over(&app, &ada, run(&app, &ada, source, IDS).await).await["status"], "completed");
+    }
+
+    async fn a_source_that_is_deleted_while_a_query_reads_leaves_a_clean_end(engine: Engine) {
+        let (app, server) = (hasty(engine).await, Server::alone().await);
+        let ada = owner(&app, ADA).await;
+        let line = Line::to(&server).await;
+        let source = employees_of(&app, &ada, &server, &line.body(&server)).await;
+        let begun = reading(&app, &ada, source, &line).await;
+        delete(&app, &ada, &format!("data-sources/{source}")).await.assert_status(200);
+        line.open();
+        let data = over(&app, &ada, begun).await;
+        match data["status"].as_str().unwrap() {
+            // It had begun with a source that was there.
+            "completed" => assert_eq!(data["rows_returned"], 2, "{data}"),
+            "failed" => assert!(["source_unavailable", "unknown_relation"].contains(&data["error_code"].as_str().unwrap()), "{data}"),
+            other => panic!("{other}: {data}"),
+        }
+        let result = get(&app, &ada, &format!("queries/{}/result", data["execution_id"])).await;
+        assert!((400..500).contains(&result.status), "{}", result.text);
+        let body = json!({ "sql": IDS, "selected_data_source_ids": [source] });
+        post(&app, &ada, "queries/execute", &body).await.assert_error(404, "NOT_FOUND");
+        assert_eq!(app.sql_count("select count(*) from prompt_executions where lease_until is not null").await, 0);
+    }
+}

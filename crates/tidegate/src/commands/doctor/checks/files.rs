@@ -1,0 +1,118 @@
+//! Where files that people upload are kept.
+
+use std::fs;
+use std::io::ErrorKind;
+
+use tidegate_domain::Clock;
+use tidegate_objects::{Backend, Objects};
+
+use super::super::Finding;
+use super::super::Verdict::{Fine, Warning};
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::wiring::objects;
+
+const NAME: &str = "files";
+
+/// Whether files can be kept: a store that is reached over the network is tried out with a small one.
+pub(super) async fn store(config: &Config) -> Finding {
+    let objects = match objects(config) {
+        Ok(objects) => objects,
+        Err(failure) => return Finding::wrong(NAME, failure.message(), "correct [storage]"),
+    };
+    if objects.is_local() { directory(config, &objects) } else { remote(config, &objects).await }
+}
+
+/// Nothing is made or written there: the disk has a check of its own.
+fn directory(config: &Config, objects: &Objects) -> Finding {
+    let place = objects.directory().display();
+    let advice = "run this as the user that serves, or name another directory with storage.directory";
+    let detail = match fs::metadata(objects.directory()) {
+        Ok(found) if found.is_dir() => place.to_string(),
+        Ok(_) => return Finding::wrong(NAME, format!("{place} is no directory"), advice),
+        Err(error) if error.kind() == ErrorKind::NotFound => format!("{place}, made by the first upload"),
+        Err(error) => return Finding::wrong(NAME, format!("{place} cannot be used: {error}"), advice),
+    };
+    match config.storage.in_vain().as_slice() {
+        [] => Finding::new(NAME, Fine, detail),
+        unread => {
+            let unread = unread.join(", ");
+            let why = "without effect: storage.backend is \"local\"";
+            Finding::new(NAME, Warning, format!("{detail}\n{unread}: {why}"))
+        }
+    }
+}
+
+async fn remote(config: &Config, objects: &Objects) -> Finding {
+    let kind = match config.storage.backend {
+        Backend::Local => "directory",
+        Backend::S3 => "S3",
+        Backend::Gcs => "Google Cloud Storage",
+        Backend::Azure => "Azure",
+    };
+    let bucket = objects.bucket();
+    let place = match &config.storage.endpoint {
+        Some(endpoint) => format!("{kind}, {bucket} at {endpoint}"),
+        None => format!("{kind}, {bucket}"),
+    };
+    let name = format!("{}-{}", std::process::id(), SystemClock.now().micros());
+    match objects.try_out(&name).await {
+        Ok(()) => Finding::new(NAME, Fine, format!("{place}: a file was listed, written, read and removed")),
+        Err(error) => {
+            let said = error.to_string();
+            // A store's failure ends with what to look at.
+            let (what, advice) = said.rsplit_once("; ").unwrap_or((said.as_str(), "check [storage]"));
+            Finding::wrong(NAME, format!("{place}: {what}"), advice)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::Verdict::Wrong;
+    use super::*;
+
+    fn configured(storage: &str) -> Config {
+        Config { storage: serde_json::from_str(storage).unwrap(), ..Config::default() }
+    }
+
+    #[tokio::test]
+    async fn a_directory_is_looked_at_and_not_made() {
+        let here = tempfile::tempdir().unwrap();
+        let at = |place: &str| {
+            let directory = here.path().join(place);
+            configured(
+                &serde_json::json!({ "directory": directory, "endpoint": "http://127.0.0.1:9" }).to_string(),
+            )
+        };
+        let finding = store(&at("files")).await;
+        assert_eq!(finding.verdict, Warning);
+        assert!(
+            finding.detail.contains("made by the first upload\nstorage.endpoint: without effect"),
+            "{finding:?}"
+        );
+        assert!(!here.path().join("files").exists());
+        fs::write(here.path().join("note"), "").unwrap();
+        let finding = store(&at("note")).await;
+        assert_eq!(finding.verdict, Wrong);
+        assert!(finding.advice.unwrap().contains("storage.directory"));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_does_not_answer_is_told_with_its_setting() {
+        // Nobody listens there.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        for backend in ["s3", "gcs", "azure"] {
+            let storage = serde_json::json!({
+                "backend": backend, "endpoint": endpoint, "access_key_id": "acct", "secret_access_key": "aHVudGVyMg==",
+            });
+            let finding = store(&configured(&storage.to_string())).await;
+            assert_eq!(finding.verdict, Wrong, "{finding:?}");
+            assert!(finding.detail.contains("cannot be reached"), "{finding:?}");
+            assert!(finding.advice.as_ref().unwrap().starts_with("check storage.endpoint"), "{finding:?}");
+            assert!(!format!("{finding:?}").contains("aHVudGVyMg"), "{finding:?}");
+        }
+    }
+}
