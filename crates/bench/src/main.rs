@@ -20,7 +20,6 @@ mod phones;
 mod report;
 mod scenarios;
 mod server;
-mod streaming;
 mod tpch;
 mod wire;
 
@@ -54,18 +53,6 @@ enum Command {
         #[arg(long)]
         directory: PathBuf,
     },
-    /// Reads a table of a PostgreSQL server and writes it as CSV
-    Stream {
-        /// The server's address
-        #[arg(long)]
-        address: String,
-        /// The table, in the schema public
-        #[arg(long)]
-        table: String,
-        /// The CSV file
-        #[arg(long)]
-        file: PathBuf,
-    },
 }
 
 #[derive(Args)]
@@ -84,7 +71,7 @@ struct Options {
     json: Option<PathBuf>,
     /// Only scenarios whose name contains this: starting, reading, listing, writing-sqlite, writing-postgres,
     /// phones-sqlite, phones-postgres, factors-sqlite,
-    /// factors-postgres, oauth-sqlite, oauth-postgres, signing-in, storage, discovery, sources, governed, planning,
+    /// factors-postgres, oauth-sqlite, oauth-postgres, signing-in, storage, discovery, governed, planning,
     /// points-sqlite, points-postgres, rows, joins, questions, crowd, analytics-sqlite, analytics-postgres, peers, scale
     #[arg(long, default_value = "")]
     only: String,
@@ -126,7 +113,6 @@ fn main() -> ExitCode {
         Command::Run(options) => run(options),
         Command::Bare { bytes } => bare::serve(bytes),
         Command::BareFile { directory } => bare::serve_file(directory),
-        Command::Stream { address, table, file } => streaming::stream(&address, &table, &file),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

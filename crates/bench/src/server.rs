@@ -1,6 +1,5 @@
 //! Server processes: Tidegate as an operator runs it, and the bare one it is compared with.
 
-use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -8,8 +7,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-use serde_json::Value;
 
 use crate::Result;
 use crate::load::{Load, Measured, Timing, run, with_connection};
@@ -233,15 +230,6 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
-}
-
-/// Runs another command of this program to its end, in a process of its own whose memory is its own; answers the JSON that it prints.
-pub(crate) fn alone(arguments: &[&OsStr]) -> Result<Value> {
-    let output = private(&std::env::current_exe()?).args(arguments).output()?;
-    if !output.status.success() {
-        return Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
-    }
-    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 /// Resident memory of a process in MB: now, and the most there was.

@@ -185,7 +185,8 @@ impl Database {
 
     fn plan(&self, question: &str) -> Answer {
         let Self { relations, values, now_micros, .. } = self;
-        answer(&Question { text: question, relations, values, now_micros: *now_micros })
+        let now_micros = *now_micros;
+        answer(&Question { text: question, language: "en", relations, values, now_micros })
     }
 
     async fn run(&self, plan: &Plan) -> Result<Vec<Row>, String> {

@@ -221,7 +221,7 @@ impl PersonRelations {
 
     /// The same within the time that policies give a query. The engine learns of their limits only when a relation is open, and a source that
     /// does not answer is none then.
-    async fn opened_in_time(&self, known: &Known) -> Result<Connected, QueryError> {
+    async fn opened_in_time(&self, known: &Known) -> Result<Arc<dyn Rows>, QueryError> {
         let Some(seconds) = known.resolved.limits.max_execution_time_seconds else {
             return self.opened(known).await;
         };

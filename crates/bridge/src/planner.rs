@@ -62,6 +62,7 @@ pub(crate) fn answer(question: &Question<'_>) -> Answer {
         values: &values,
         today,
         zone: &zone,
+        language: question.language,
         question: question.text,
     })
 }

@@ -52,6 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             values: &values,
             today: line.today.0,
             zone: &zone,
+            language: "en",
             question: &line.question,
         };
         serde_json::to_writer(&mut out, &plan(&request))?;

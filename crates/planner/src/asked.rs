@@ -80,7 +80,7 @@ fn is_called(mark: &Mark, phrase: &str) -> bool {
         Mark::New => phrase == "new",
         Mark::Not => phrase == "without",
         Mark::By | Mark::Each => matches!(phrase, "by" | "per"),
-        Mark::Count => phrase == "number of",
+        Mark::Count | Mark::CountAfter => phrase == "number of",
         Mark::CountDistinct => phrase == "different",
         Mark::Aggregate(_) => phrase == "of what",
         _ => false,

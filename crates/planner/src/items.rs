@@ -31,6 +31,8 @@ pub(crate) enum Direction {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Mark {
     Count,
+    /// The same, behind what is counted.
+    CountAfter,
     CountDistinct,
     Share,
     Aggregate(Aggregate),
@@ -183,6 +185,12 @@ impl Finder<'_> {
                 self.vocabulary.meaning("rewrites", &plain).and_then(|other| self.lexicon.find(other))
         {
             item.columns.clone_from(&other.columns);
+        } else if item.mark.is_none()
+            && let Some(other) =
+                self.vocabulary.meaning("names", &plain).and_then(|other| self.lexicon.find(other))
+        {
+            item.tables.clone_from(&other.tables);
+            item.columns.clone_from(&other.columns);
         }
         item.values = self.find(words, &plain, &lemma);
         if item.mark.is_some() || !item.tables.is_empty() || !item.values.is_empty() {
@@ -291,6 +299,9 @@ impl Finder<'_> {
         }
         if meaning("count").is_some() {
             return Some(Mark::Count);
+        }
+        if meaning("count after").is_some() {
+            return Some(Mark::CountAfter);
         }
         if meaning("share").is_some() {
             return Some(Mark::Share);

@@ -1,6 +1,6 @@
 //! The built-in planner: questions in words become one SELECT, without a model and without a network.
 //!
-//! It answers only what it reads in one way. Every word must be known: to the language (`vocabulary/english.txt`), to the schema, to the
+//! It answers only what it reads in one way. Every word must be known: to the language (`vocabulary/english.txt`, `swahili.txt`), to the schema, to the
 //! index of values, or to the calendar; and every word must have a place in the statement. Anything else is refused, with the words
 //! that were not understood and up to three questions near it that have an answer.
 //!
@@ -51,12 +51,38 @@ pub struct Request<'a> {
     pub today: Date,
     /// The person's zone: where columns are points in time, days begin in it.
     pub zone: &'a TimeZone,
+    /// The tag of the language that the person prefers ("sw", "en-gb"). English is understood beside it, and alone where it is not known.
+    pub language: &'a str,
     pub question: &'a str,
 }
 
 /// Plans a question. Never fails: what cannot be answered is a refusal.
 pub fn plan(request: &Request<'_>) -> Answer {
-    let vocabulary = Vocabulary::english();
+    let english = Vocabulary::english();
+    let Some(own) = Vocabulary::of(request.language).filter(|own| !std::ptr::eq(*own, english)) else {
+        return plan_in(request, english);
+    };
+    // Whoever prefers another language may write English all the same: no question is read in both at once.
+    match plan_in(request, own) {
+        Answer::Refusal(refusal) => match plan_in(request, english) {
+            Answer::Refusal(other) => Answer::Refusal(nearer(refusal, other)),
+            plan => plan,
+        },
+        plan => plan,
+    }
+}
+
+/// The refusal of the language in which more was understood; the first where it is the same.
+fn nearer(own: Refusal, english: Refusal) -> Refusal {
+    let unknown = |refusal: &Refusal| match refusal.reason {
+        Reason::UnknownWords => refusal.not_understood.len().max(1),
+        _ => 0,
+    };
+    if unknown(&english) < unknown(&own) { english } else { own }
+}
+
+/// Plans a question in one language.
+fn plan_in(request: &Request<'_>, vocabulary: &Vocabulary) -> Answer {
     let refusal = |reason| {
         let (not_understood, meanings, readings) = (Vec::new(), Vec::new(), Vec::new());
         Answer::Refusal(Refusal { reason, not_understood, meanings, readings })

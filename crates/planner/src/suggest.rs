@@ -41,9 +41,10 @@ impl Planner<'_> {
         tables.dedup();
         for table in tables.iter().take(2) {
             let name = self.table_words(*table);
-            candidates.push(format!("number of {name}"));
-            candidates.push(format!("number of {name} per month"));
-            candidates.push(format!("list {name}"));
+            let say = |english| self.vocabulary.say(english);
+            candidates.push(format!("{} {name}", say("number of")));
+            candidates.push(format!("{} {name} {}", say("number of"), say("per month")));
+            candidates.push(format!("{} {name}", say("list")));
         }
         let asked = words.iter().map(|word| word.plain.as_str()).collect::<Vec<_>>().join(" ");
         let mut readings: Vec<String> = Vec::new();
@@ -77,12 +78,13 @@ impl Planner<'_> {
         });
         let Some((place, is_span)) = found else { return Vec::new() };
         let texts: Vec<&str> = items.iter().map(|item| item.text.as_str()).collect();
+        let (of, by) = (self.vocabulary.say("of"), self.vocabulary.say("by"));
         let with = |name: String| {
             let (before, behind) = texts.split_at(place + usize::from(!is_span));
             match (is_span, behind.is_empty()) {
                 (true, _) => format!("{} {name} {}", before.join(" "), behind.join(" ")).trim().to_owned(),
-                (false, true) => format!("{} of {name}", before.join(" ")),
-                (false, false) => format!("{} by {name}", texts.join(" ")),
+                (false, true) => format!("{} {of} {name}", before.join(" ")),
+                (false, false) => format!("{} {by} {name}", texts.join(" ")),
             }
         };
         dates.iter().filter_map(|id| self.column_words(*id)).map(with).collect()
@@ -104,7 +106,7 @@ impl Planner<'_> {
                 column.kind.is_number() && !table.is_key(&column.name) && adds_up(&column.name)
             })
             .filter_map(|(column, _)| self.column_words(ColumnId { table: at, column }))
-            .map(|name| format!("{asked} by {name}"))
+            .map(|name| format!("{asked} {} {name}", self.vocabulary.say("by")))
             .collect()
     }
 
@@ -128,6 +130,7 @@ impl Planner<'_> {
                 .collect();
             parts.join(" ")
         };
+        let (total, average) = (self.vocabulary.say("total"), self.vocabulary.say("average"));
         let mut all = Vec::new();
         for named in item.columns.iter().take(4) {
             if let Some(column) = self.request.schema.column(named.column) {
@@ -137,10 +140,10 @@ impl Planner<'_> {
                     words::name(&column.name).join(" ")
                 );
                 all.push(with(&name));
-                all.push(format!("total {name}"));
+                all.push(format!("{total} {name}"));
             }
         }
-        all.extend([with(&format!("total {phrase}")), with(&format!("average {phrase}"))]);
+        all.extend([with(&format!("{total} {phrase}")), with(&format!("{average} {phrase}"))]);
         all
     }
 }

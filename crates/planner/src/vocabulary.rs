@@ -5,6 +5,26 @@ use std::sync::OnceLock;
 
 /// English, as `vocabulary/english.txt` has it.
 const ENGLISH: &str = include_str!("../vocabulary/english.txt");
+/// The other languages: their tags, as `Accept-Language` has them, and their files.
+const OTHERS: [(&str, &str); 1] = [("sw", include_str!("../vocabulary/swahili.txt"))];
+/// Sections that speak of names in schemas and comments, which are English in most schemas whatever language a question has. The other
+/// languages have them from English and add to them.
+const OF_SCHEMAS: [&str; 14] = [
+    "additive",
+    "also called",
+    "column ending",
+    "column unit",
+    "exception date",
+    "interval end",
+    "irregular",
+    "label",
+    "label parts",
+    "one of many",
+    "plural",
+    "private date",
+    "size",
+    "unit",
+];
 
 /// A language: phrases by section, with what each means there.
 #[derive(Debug, Default)]
@@ -27,26 +47,62 @@ impl Vocabulary {
         READ.get_or_init(|| Self::read(ENGLISH))
     }
 
+    /// The language of a tag, also of one with a region ("sw-ke"); none where there is no file for it.
+    pub(crate) fn of(tag: &str) -> Option<&'static Self> {
+        static READ: OnceLock<HashMap<&'static str, Vocabulary>> = OnceLock::new();
+        let language = tag.split('-').next().unwrap_or_default().to_ascii_lowercase();
+        if language == "en" {
+            return Some(Self::english());
+        }
+        let others = READ.get_or_init(|| OTHERS.map(|(tag, text)| (tag, Self::beside_english(text))).into());
+        others.get(language.as_str())
+    }
+
     fn read(text: &str) -> Self {
         let mut all = Self::default();
+        all.add(text, |_| true);
+        all
+    }
+
+    /// Another language than English.
+    fn beside_english(text: &str) -> Self {
+        let mut all = Self::default();
+        all.add(ENGLISH, |section| OF_SCHEMAS.contains(&section));
+        all.add(text, |_| true);
+        all
+    }
+
+    /// Adds the sections of a file that are wanted.
+    fn add(&mut self, text: &str, is_wanted: impl Fn(&str) -> bool) {
         let mut section = String::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
                 section = name.to_owned();
                 continue;
             }
+            if !is_wanted(&section) {
+                continue;
+            }
             let (meaning, phrases) = line.split_once(" = ").unwrap_or(("", line));
             let phrases: Vec<String> = phrases.split(',').map(|phrase| phrase.trim().to_owned()).collect();
-            let entry = all.sections.entry(section.clone()).or_default();
+            let entry = self.sections.entry(section.clone()).or_default();
             for phrase in &phrases {
                 entry.phrases.insert(phrase.clone(), meaning.trim().to_owned());
             }
             entry.lines.push((meaning.trim().to_owned(), phrases));
         }
-        for (one, many) in all.lines("irregular") {
-            all.irregular.extend(many.iter().map(|each| (each.clone(), one.clone())));
+        for (one, many) in self.lines("irregular") {
+            self.irregular.extend(many.iter().map(|each| (each.clone(), one.clone())));
         }
-        all
+        for (_, forms) in self.lines("names") {
+            let Some((one, many)) = forms.split_first() else { continue };
+            self.irregular.extend(many.iter().map(|each| (each.clone(), one.clone())));
+        }
+    }
+
+    /// Words of a suggested question, in this language.
+    pub(crate) fn say<'v>(&'v self, english: &'v str) -> &'v str {
+        self.meaning("say", english).unwrap_or(english)
     }
 
     /// What a phrase means in a section.
@@ -134,5 +190,37 @@ mod tests {
         assert_eq!(english.meaning("measured", "cheapest"), Some("asc price"));
         assert!(english.has("ignore", "the"));
         assert_eq!(english.qualities("absence"), ["absent"]);
+    }
+
+    #[test]
+    fn another_language_adds_to_what_english_says_of_names() {
+        let swahili = Vocabulary::of("SW-KE").unwrap();
+        assert_eq!(swahili.meaning("compare", "zaidi ya"), Some(">"));
+        assert_eq!(swahili.singular("maagizo"), "agizo");
+        assert_eq!(swahili.singular("categories"), "category");
+        assert_eq!(swahili.phrases("label").last().map(String::as_str), Some("jina"));
+        assert!(swahili.has("also called", "also called") && swahili.has("additive", "mapato"));
+        assert_eq!(
+            (swahili.say("number of"), Vocabulary::english().say("number of")),
+            ("idadi ya", "number of")
+        );
+        // English questions are not among its own.
+        assert!(!swahili.has("count", "how many") && !swahili.has("ignore", "the"));
+        assert!(Vocabulary::of("en-GB").unwrap().has("ignore", "the"));
+        assert!(Vocabulary::of("de").is_none() && Vocabulary::of("").is_none());
+    }
+
+    #[test]
+    fn sections_of_other_languages_are_those_that_are_read() {
+        const OWN: [&str; 4] = ["count after", "grammar", "names", "say"];
+        let english = Vocabulary::english();
+        for name in OF_SCHEMAS {
+            assert!(english.sections.contains_key(name), "{name}");
+        }
+        for (tag, _) in OTHERS {
+            for name in Vocabulary::of(tag).unwrap().sections.keys() {
+                assert!(english.sections.contains_key(name) || OWN.contains(&name.as_str()), "{tag}: {name}");
+            }
+        }
     }
 }

@@ -65,7 +65,7 @@ fn shop() -> (Schema, MemoryValues) {
 
 fn ask_of(schema: &Schema, values: &MemoryValues, question: &str) -> Answer {
     let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
-    plan(&Request { schema, values, today: date(2025, 6, 18), zone: &zone, question })
+    plan(&Request { schema, values, today: date(2025, 6, 18), zone: &zone, language: "en", question })
 }
 
 fn ask(question: &str) -> Answer {
@@ -129,6 +129,7 @@ fn periods_of_a_point_in_time_need_a_zone_with_a_name() {
         values: &values,
         today: date(2025, 6, 18),
         zone: &TimeZone::UTC,
+        language: "en",
         question: "orders per month",
     };
     let Answer::Plan(plan) = plan(&request) else { panic!("refused") };

@@ -304,6 +304,8 @@ pub struct KnownValues {
 pub struct Question<'q> {
     /// What was asked.
     pub text: &'q str,
+    /// The tag of the language that the person prefers; English where they name none that there is.
+    pub language: &'q str,
     /// The relations that may be read.
     pub relations: &'q [Relation],
     /// Values that the person sees in columns of text, as far as they were looked up: "orders of Acme" names one.

@@ -18,7 +18,6 @@ mod reading;
 mod rows;
 mod scale;
 mod signing_in;
-mod sources;
 mod starting;
 mod storage;
 mod writing;
@@ -74,7 +73,7 @@ impl Bench {
     /// Runs those whose name contains `only`; answers their rows, and which of them failed: the others' figures are not lost by that.
     pub(crate) fn run(&self, only: &str) -> (Vec<Row>, Vec<&'static str>) {
         type Scenario = fn(&Bench) -> Result<Vec<Row>>;
-        let scenarios: [(&'static str, Scenario); 27] = [
+        let scenarios: [(&'static str, Scenario); 26] = [
             ("starting", starting::measure),
             ("reading", reading::measure),
             ("listing", listing::measure),
@@ -89,7 +88,6 @@ impl Bench {
             ("signing-in", signing_in::measure),
             ("storage", storage::measure),
             ("discovery", discovery::measure),
-            ("sources", sources::measure),
             ("peers", peers::measure),
             ("governed", governed::measure),
             ("planning", planning::measure),

@@ -71,6 +71,7 @@ impl<'a> Reader<'a> {
             }
             Mark::New if item.values.is_empty() => self.draft.new = true,
             Mark::Count => return self.count(at),
+            Mark::CountAfter => self.count_before(at, item)?,
             Mark::CountDistinct => self.draft.ask = Ask::Distinct,
             Mark::Share => self.draft.ask = Ask::Share,
             Mark::Aggregate(aggregate) => return self.aggregate(at, item, *aggregate),
@@ -131,6 +132,20 @@ impl<'a> Reader<'a> {
         }
         self.draft.ask = Ask::Count;
         Ok(at + 1)
+    }
+
+    /// "How many" behind its noun, where a language has it there: of the only table so far. What comes next is not what is counted.
+    fn count_before(&mut self, at: usize, item: &Item) -> Result<(), Why> {
+        let is_table = self.before(at).is_some_and(|noun| noun.mark.is_none() && !noun.tables.is_empty());
+        if !is_table
+            || self.draft.tables.len() != 1
+            || self.draft.aggregate.is_some()
+            || self.draft.ask != Ask::Rows
+        {
+            return Err(Why::Unfit(item.text.clone()));
+        }
+        self.draft.ask = Ask::Count;
+        Ok(())
     }
 
     /// "Total" and the like, unless it is the name of a column here.

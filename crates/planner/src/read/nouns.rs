@@ -68,9 +68,11 @@ impl Reader<'_> {
             _ => None,
         });
         let unit = self.items.get(at + 2).is_some_and(|after| matches!(after.mark, Some(Mark::Unit(_))));
-        if let Some(number) = number
-            .filter(|number| !unit && !item.plural && number.bytes().all(|digit| digit.is_ascii_digit()))
-        {
+        // Where numbers stand behind their noun, it is how many, not which.
+        let counts = self.vocabulary.has("grammar", "number behind noun");
+        if let Some(number) = number.filter(|number| {
+            !unit && !counts && !item.plural && number.bytes().all(|digit| digit.is_ascii_digit())
+        }) {
             self.mention(table.clone(), item);
             self.draft.ids.push((table, number));
             return Ok(at + 2);

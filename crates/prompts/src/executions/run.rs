@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use tidegate_domain::Timestamp;
+use tidegate_domain::{LanguageTag, Timestamp};
 use tidegate_kernel::{Actor, Reader};
 use tokio::time::{Instant, sleep};
 
@@ -27,6 +27,8 @@ pub(crate) struct Task {
     /// Models that are to answer, in their order; none: the built-in planner.
     pub(crate) chain: Vec<String>,
     pub(crate) prompt: Option<i64>,
+    /// The language that the person prefers; none where they name none that there is.
+    pub(crate) language: Option<LanguageTag>,
     pub(crate) started_at: Timestamp,
 }
 
@@ -141,8 +143,16 @@ impl Prompts {
         let (planner, text) = (Arc::clone(&self.ports.planner), text.to_owned());
         let now_micros = task.started_at.micros();
         let values = self.known_values(task, &relations).await;
+        let language = task.language.clone();
         let planned = tokio::task::spawn_blocking(move || {
-            planner.plan(&Question { text: &text, relations: &relations, values: &values, now_micros })
+            let language = language.as_ref().map_or("en", LanguageTag::as_str);
+            planner.plan(&Question {
+                text: &text,
+                language,
+                relations: &relations,
+                values: &values,
+                now_micros,
+            })
         });
         let metadata = |confidence, explanation, not_understood, suggestions| AiMetadata {
             model: BUILT_IN.to_owned(),

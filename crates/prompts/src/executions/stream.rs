@@ -211,8 +211,16 @@ impl Prompts {
             Progress { percent: 70, ai: PartStatus::Completed, query: Some(PartStatus::InProgress) };
         let running = Running::begin(self, number, progress);
         let ended = Ended::new(&new.asked);
-        let work =
-            Task { person, actor: actor.clone(), new, chain: Vec::new(), prompt: added.prompt, started_at };
+        let work = Task {
+            person,
+            actor: actor.clone(),
+            new,
+            chain: Vec::new(),
+            prompt: added.prompt,
+            // SQL is in none.
+            language: None,
+            started_at,
+        };
         let inner = Inner { prompts: Arc::clone(self), running, work, place, ended };
         Ok(Held { begun: Instant::now(), inner: Some(inner) })
     }

@@ -52,7 +52,7 @@ async fn post(server: &Server, token: &str, path: &str, body: &Value) -> Value {
     request.send().await.unwrap().json().await.unwrap()
 }
 
-async fn story(here: &Installation, cloud: Cloud) {
+async fn files_in(here: &Installation, cloud: Cloud) {
     let store = CloudStore::start(cloud).await;
     let secret = cloud.secret_access_key();
     set_up(here, &store, "nobodys-bucket", secret);
@@ -110,15 +110,15 @@ async fn files_are_kept(here: &Installation, store: CloudStore) {
 
 on_both_engines! {
     async fn files_are_kept_in_s3(here: Installation) {
-        story(&here, Cloud::S3).await;
+        files_in(&here, Cloud::S3).await;
     }
 
     async fn files_are_kept_in_azure(here: Installation) {
-        story(&here, Cloud::Azure).await;
+        files_in(&here, Cloud::Azure).await;
     }
 
     async fn files_are_kept_in_google_cloud_storage(here: Installation) {
-        story(&here, Cloud::Gcs).await;
+        files_in(&here, Cloud::Gcs).await;
     }
 }
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use oauth2::basic::BasicClient;
 use oauth2::{
-    DeviceAuthorizationUrl, DeviceCodeErrorResponseType, IntrospectionUrl, RequestTokenError,
-    StandardDeviceAuthorizationResponse, TokenIntrospectionResponse, TokenResponse as _,
+    ConfigurationError, DeviceAuthorizationUrl, DeviceCodeErrorResponseType, IntrospectionUrl,
+    RequestTokenError, RevocationUrl, StandardDeviceAuthorizationResponse, StandardRevocableToken,
+    TokenIntrospectionResponse, TokenResponse as _,
 };
 use openidconnect::core::{CoreClient, CoreGenderClaim, CoreProviderMetadata, CoreResponseType};
 use openidconnect::{
@@ -28,6 +29,23 @@ async fn send(http: &reqwest::Client, request: HttpRequest) -> Result<HttpRespon
     Ok(response)
 }
 
+/// Where the crates revoke. They insist on `https` there, and the program serves HTTP behind a proxy that ends TLS.
+const REVOKE: &str = "/oauth/token/revoke";
+
+/// The address that the crates are given.
+fn revocation_url(settings: &Settings) -> RevocationUrl {
+    let issuer = settings.text("/issuer").replacen("http:", "https:", 1);
+    RevocationUrl::new(format!("{issuer}{REVOKE}")).unwrap()
+}
+
+/// Sends what a crate made for `https` as the proxy would send it on: everything but the scheme is as it was.
+async fn send_on(http: &reqwest::Client, mut request: HttpRequest) -> Result<HttpResponse, reqwest::Error> {
+    let address = request.uri().to_string();
+    let rest = address.strip_prefix("https:").expect("revocation asks for https");
+    *request.uri_mut() = format!("http:{rest}").parse().unwrap();
+    send(http, request).await
+}
+
 /// The person signs in and agrees: code and state that the browser brings.
 async fn approved(url: &Url, token: &str) -> (String, String) {
     let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
@@ -43,6 +61,7 @@ async fn approved(url: &Url, token: &str) -> (String, String) {
 
 pub(super) async fn openidconnect_signs_in(http: &reqwest::Client, settings: &Settings) {
     let sender = |request| send(http, request);
+    let proxied = |request| send_on(http, request);
     let issuer = IssuerUrl::new(settings.text("/issuer").to_owned()).unwrap();
     let metadata = CoreProviderMetadata::discover_async(issuer, &sender).await.unwrap();
     let client = CoreClient::from_provider_metadata(
@@ -50,7 +69,8 @@ pub(super) async fn openidconnect_signs_in(http: &reqwest::Client, settings: &Se
         ClientId::new(settings.text("/confidential/id").to_owned()),
         Some(ClientSecret::new(settings.text("/confidential/secret").to_owned())),
     )
-    .set_redirect_uri(RedirectUrl::new(REDIRECT_URI.to_owned()).unwrap());
+    .set_redirect_uri(RedirectUrl::new(REDIRECT_URI.to_owned()).unwrap())
+    .set_revocation_url(revocation_url(settings));
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
     let (url, state, nonce) = client
         .authorize_url(
@@ -73,21 +93,46 @@ pub(super) async fn openidconnect_signs_in(http: &reqwest::Client, settings: &Se
     assert_eq!(userinfo.email().unwrap().as_str(), settings.text("/person/email"));
     let request = client.exchange_refresh_token(tokens.refresh_token().unwrap()).unwrap();
     let refreshed = request.request_async(&sender).await.unwrap();
-    assert_ne!(refreshed.refresh_token().unwrap().secret(), tokens.refresh_token().unwrap().secret());
+    let newest = refreshed.refresh_token().unwrap();
+    assert_ne!(newest.secret(), tokens.refresh_token().unwrap().secret());
+    // The refresh token is given up: it refreshes nothing any more, and neither token tells anything.
+    let request = client.revoke_token(StandardRevocableToken::from(newest)).unwrap();
+    request.request_async(&proxied).await.unwrap();
+    let request = client.exchange_refresh_token(newest).unwrap();
+    match request.request_async(&sender).await {
+        Err(RequestTokenError::ServerResponse(refused)) => {
+            assert_eq!(refused.error(), &oauth2::basic::BasicErrorResponseType::InvalidGrant);
+        }
+        other => panic!("{other:?}"),
+    }
+    let request = client.user_info(refreshed.access_token().clone(), None).unwrap();
+    let told: Result<UserInfoClaims<EmptyAdditionalClaims, CoreGenderClaim>, _> =
+        request.request_async(&sender).await;
+    assert!(told.is_err());
 }
 
 pub(super) async fn oauth2_asks_as_itself(http: &reqwest::Client, settings: &Settings) {
     let sender = |request| send(http, request);
+    let proxied = |request| send_on(http, request);
     let at = |path: &str| format!("{}{path}", settings.text("/issuer"));
     let client = BasicClient::new(ClientId::new(settings.text("/confidential/id").to_owned()))
         .set_client_secret(ClientSecret::new(settings.text("/confidential/secret").to_owned()))
         .set_token_uri(TokenUrl::new(at("/oauth/token")).unwrap())
-        .set_introspection_url(IntrospectionUrl::new(at("/oauth/introspect")).unwrap());
+        .set_introspection_url(IntrospectionUrl::new(at("/oauth/introspect")).unwrap())
+        .set_revocation_url(revocation_url(settings));
     let request = client.exchange_client_credentials().add_scope(Scope::new("read".to_owned()));
     let token = request.request_async(&sender).await.unwrap();
     let known = client.introspect(token.access_token()).request_async(&sender).await.unwrap();
     assert!(known.active());
     assert_eq!(known.client_id().unwrap().as_str(), settings.text("/confidential/id"));
+    let request = client.revoke_token(StandardRevocableToken::from(token.access_token())).unwrap();
+    request.request_async(&proxied).await.unwrap();
+    let known = client.introspect(token.access_token()).request_async(&sender).await.unwrap();
+    assert!(!known.active());
+    // The crate sends nothing to an address without TLS.
+    let plain = client.set_revocation_url(RevocationUrl::new(at(REVOKE)).unwrap());
+    let refused = plain.revoke_token(StandardRevocableToken::from(token.access_token()));
+    assert!(matches!(refused, Err(ConfigurationError::InsecureUrl(_))));
 }
 
 /// A browser of the person, which keeps cookies and goes where it is sent.

@@ -7,6 +7,7 @@ mod governed;
 mod history;
 mod injection;
 mod line;
+mod languages;
 mod models;
 mod queries;
 mod questions;

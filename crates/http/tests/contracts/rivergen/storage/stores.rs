@@ -64,7 +64,7 @@ impl Kept {
     }
 }
 
-async fn story(cloud: Cloud, engine: Engine) {
+async fn endpoints_over(cloud: Cloud, engine: Engine) {
     let kept = Kept::new(cloud, engine).await;
     let object = files_are_kept(&kept).await;
     signed_urls_are_the_stores_own(&kept, &object).await;
@@ -362,15 +362,15 @@ async fn what_is_nobodys_goes_when_it_is_old(kept: &Kept) {
 
 on_both_engines! {
     async fn s3_keeps_files(engine: Engine) {
-        story(Cloud::S3, engine).await;
+        endpoints_over(Cloud::S3, engine).await;
     }
 
     async fn azure_keeps_files(engine: Engine) {
-        story(Cloud::Azure, engine).await;
+        endpoints_over(Cloud::Azure, engine).await;
     }
 
     async fn google_cloud_storage_keeps_files(engine: Engine) {
-        story(Cloud::Gcs, engine).await;
+        endpoints_over(Cloud::Gcs, engine).await;
     }
 
     async fn a_key_that_the_store_does_not_know_is_told(engine: Engine) {
