@@ -137,6 +137,8 @@ pub struct Credentials {
     pub username: Option<Secret>,
     pub password: Option<Secret>,
     pub api_key: Option<Secret>,
+    /// The secret of the client `metadata.client_id`, which fetches tokens.
+    pub client_secret: Option<Secret>,
     pub oauth_token: Option<Secret>,
     pub ssh_private_key: Option<Secret>,
     pub ssh_passphrase: Option<Secret>,
@@ -163,7 +165,7 @@ impl Credentials {
             &self.ssl_key,
         ];
         let mut clean = text.to_owned();
-        for secret in secrets.into_iter().flatten() {
+        for secret in secrets.into_iter().chain([&self.client_secret]).flatten() {
             if !secret.expose().is_empty() {
                 clean = clean.replace(secret.expose(), "***");
             }

@@ -82,6 +82,7 @@ impl Catalog {
                 username: secret("username"),
                 password: secret("password"),
                 api_key: secret("api_key"),
+                client_secret: secret("client_secret"),
                 oauth_token: secret("oauth_token"),
                 ssh_private_key: secret("ssh_private_key"),
                 ssh_passphrase: secret("ssh_passphrase"),

@@ -290,15 +290,17 @@ mod tests {
     use super::*;
 
     /// Options that decide what is asked and how answers are read, but not who is given a secret.
-    const HARMLESS: [&str; 47] = [
+    const HARMLESS: [&str; 48] = [
         "account",
         "allow_dead_letter_policy",
-        "api",
         "api_key_header",
+        "audience",
         "auth_source",
         "body",
         "cache_seconds",
         "catalog",
+        "client_auth",
+        "client_id",
         "cursor_path",
         "cursor_variable",
         "delimiter",
@@ -314,7 +316,6 @@ mod tests {
         "max_seconds",
         "maximum_bytes_billed",
         "method",
-        "output_location",
         "page_info_path",
         "page_parameter",
         "paging",
@@ -328,6 +329,7 @@ mod tests {
         "rows_path",
         "sample_files",
         "sample_size",
+        "scope",
         "sheet",
         "ssl_cert",
         "start_offset",
@@ -337,7 +339,6 @@ mod tests {
         "unfit_values",
         "value_format",
         "variables",
-        "workgroup",
     ];
 
     // A new option of a driver is of one kind or the other; which, is decided here.

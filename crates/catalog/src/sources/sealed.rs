@@ -8,11 +8,12 @@ use tidegate_domain::id::DataSourceId;
 use tidegate_kernel::{Fault, Kernel};
 use zeroize::Zeroizing;
 
-/// What credentials have (contract D2, and `ssl_key` besides). All are texts.
-pub const CREDENTIALS: [&str; 9] = [
+/// What credentials have (contract D2, and `client_secret` and `ssl_key` besides). All are texts.
+pub const CREDENTIALS: [&str; 10] = [
     "username",
     "password",
     "api_key",
+    "client_secret",
     "oauth_token",
     "ssh_private_key",
     "ssh_passphrase",

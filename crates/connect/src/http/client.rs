@@ -56,7 +56,7 @@ impl Request {
     }
 }
 
-/// An answer whose status says success.
+/// An answer; of [`Client::send`], one whose status says success.
 pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -79,15 +79,28 @@ impl Client {
 
     /// The same for an answer of so many bytes at most.
     pub(crate) async fn send_for(&self, request: Request, most: usize) -> Result<Response, SourceError> {
+        let answer = self.received(request, most).await?;
+        self.checked(answer.status, &answer.body)?;
+        Ok(answer)
+    }
+
+    /// The same, whatever the status says.
+    pub(super) async fn received(&self, request: Request, most: usize) -> Result<Response, SourceError> {
         within(self.settings.query_timeout, "The request", async {
             let (answer, _driver) = self.answer(request).await?;
             let (parts, body) = answer.into_parts();
             let body =
                 Limited::new(body, most).collect().await.map_err(|error| self.broken_off(&error))?.to_bytes();
-            self.checked(parts.status, &body)?;
             Ok(Response { status: parts.status, headers: parts.headers, body })
         })
         .await
+    }
+
+    /// A client for another server of the same source, which is told nothing of what signs in at this one.
+    pub(super) fn for_another(&self) -> Self {
+        let mut settings = self.settings.clone();
+        settings.metadata.remove("ssl_server_name");
+        Self { dialer: self.dialer.clone(), settings, headers: HeaderMap::new() }
     }
 
     /// Sends a request; the connection lasts as long as what comes with the answer.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::client::{self, Request};
-use super::granted::Api;
+use super::oauth::Api;
 use super::{at_path, elements, json_body, nothing_at, text_at};
 use crate::error::{SourceError, quoted};
 use crate::network::NetworkPolicy;
@@ -41,7 +41,7 @@ impl Graphql {
         let page_info = settings.option("page_info_path")?.map(str::to_owned);
         let variable = settings.option("cursor_variable")?.unwrap_or("after").to_owned();
         Ok(Self {
-            api: Api::open(settings, policy, hyper::HeaderMap::new()).await?,
+            api: Api::open(settings, policy, &url, hyper::HeaderMap::new()).await?,
             url,
             query,
             variables: settings

@@ -15,6 +15,10 @@ use serde_json::Value;
 
 use crate::error::{ErrorCode, SourceError};
 
+/// How long a token is used at most, and how long before its end it is no more.
+const LONGEST: Duration = Duration::from_secs(86_400);
+const MARGIN: Duration = Duration::from_secs(60);
+
 /// An RSA key.
 pub(crate) struct SigningKey(RsaKeyPair);
 
@@ -71,14 +75,33 @@ pub(crate) struct Fresh {
 }
 
 impl Fresh {
-    /// A token that is used for all but the last minute of its life.
+    /// A token that is used for all but the end of its life: the last minute, or less of a short one.
     pub(crate) fn new(token: String, life: Duration) -> Self {
-        let usable = life.saturating_sub(Duration::from_secs(60));
+        // Whatever a server says of its tokens' lives.
+        let life = life.min(LONGEST);
+        let usable = life.saturating_sub(MARGIN.min(life / 10));
         Self { token: crate::Secret::new(token), until: tokio::time::Instant::now() + usable }
     }
 
     /// The token, while it holds.
     pub(crate) fn usable(&self) -> Option<&str> {
         (tokio::time::Instant::now() < self.until).then(|| self.token.expose())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_used_until_shortly_before_its_end() {
+        for (life, used) in [(3_600, 3_540), (20, 18), (0, 0), (u64::MAX, 86_340)] {
+            let token = Fresh::new("t".to_owned(), Duration::from_secs(life));
+            assert_eq!(token.usable().is_some(), used > 0, "{life}");
+            tokio::time::advance(Duration::from_secs(used).saturating_sub(Duration::from_millis(1))).await;
+            assert_eq!(token.usable().is_some(), used > 0, "{life}: it holds");
+            tokio::time::advance(Duration::from_millis(2)).await;
+            assert!(token.usable().is_none(), "{life}: it ends soon");
+        }
     }
 }

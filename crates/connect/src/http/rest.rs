@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::client::{self, Request, Response};
-use super::granted::Api;
+use super::oauth::Api;
 use super::{at_path, elements, json_body, nothing_at, text_at};
 use crate::error::{ErrorCode, SourceError, quoted};
 use crate::gate;
@@ -80,7 +80,7 @@ impl Rest {
         };
         let mut headers = hyper::HeaderMap::new();
         headers.insert(hyper::header::ACCEPT, hyper::header::HeaderValue::from_static("application/json"));
-        let api = Api::open(settings, policy, headers).await?;
+        let api = Api::open(settings, policy, &url, headers).await?;
         let last =
             url.path_segments().and_then(|mut parts| parts.rfind(|part| !part.is_empty())).unwrap_or("rows");
         let table = settings.option("table_name")?.unwrap_or(last).to_owned();

@@ -34,6 +34,8 @@ const LAKE: &[&str] = &[
     "encoding",
     "row_tag",
 ];
+/// Options of the client-credentials grant, of what is asked with a token that is fetched.
+const GRANT: &[&str] = &["token_url", "client_id", "client_auth", "scope", "audience"];
 /// Options of a REST API.
 const REST: &[&str] = &[
     "url",
@@ -46,8 +48,6 @@ const REST: &[&str] = &[
     "first_page",
     "cursor_path",
     "api_key_header",
-    "token_url",
-    "token_scope",
     "cache_seconds",
 ];
 /// Options of GraphQL.
@@ -60,8 +60,6 @@ const GRAPHQL: &[&str] = &[
     "page_info_path",
     "cursor_variable",
     "api_key_header",
-    "token_url",
-    "token_scope",
     "cache_seconds",
 ];
 /// Options of Kafka.
@@ -115,12 +113,24 @@ impl TypeInfo {
     pub fn options(&self) -> impl Iterator<Item = &'static str> + use<> {
         let over_network: &[&str] = if self.is_file { &[] } else { TLS };
         let formats: &[&str] = if self.is_file && self.family == Family::Files { FORMATS } else { &[] };
+        let grant: &[&str] = if self.takes_grant() { GRANT } else { &[] };
         let shared = ["unfit_values"].into_iter();
-        shared.chain(over_network.iter().chain(formats).chain(own(self.kind)).copied())
+        shared.chain(over_network.iter().chain(formats).chain(own(self.kind)).chain(grant).copied())
+    }
+
+    /// Whether it signs in by a token that it fetches itself.
+    fn takes_grant(&self) -> bool {
+        matches!(self.kind, SourceType::RestApi | SourceType::Graphql)
     }
 
     /// What is wrong with the name of an option of `metadata`; `None` where it is one, or nothing like one.
     pub fn misspelt(&self, name: &str) -> Option<String> {
+        // Metadata are in every answer, and in the clear.
+        if self.takes_grant() && name.len() <= LONGEST && is_client_secret(name) {
+            return Some(format!(
+                "metadata.{name} would be seen by everybody; a client's secret is client_secret of the credentials"
+            ));
+        }
         let known: Vec<&str> = self.options().collect();
         let advice = self.judged(name, &known, !self.is_file)?;
         Some(format!("metadata.{name} is not known for {}; {advice}", self.kind))
@@ -153,6 +163,12 @@ impl TypeInfo {
                     .to_owned()
             })
     }
+}
+
+/// Whether a name is that of the secret of a client, in whatever letters.
+fn is_client_secret(name: &str) -> bool {
+    let letters = name.chars().filter(|c| !matches!(c, '_' | '-' | ' ' | '.'));
+    letters.map(|c| c.to_ascii_lowercase()).eq("clientsecret".chars())
 }
 
 /// Other texts are repeated to nobody: of a connection string that was cut at the wrong place, they may be a part of a password.
@@ -231,6 +247,19 @@ mod tests {
         assert_eq!(of(SourceType::S3).misspelt("reason"), None);
         // A file crosses no network.
         assert_eq!(of(SourceType::Csv).misspelt("ssl"), None);
+    }
+
+    // It would be stored in the clear, and be in every answer.
+    #[test]
+    fn a_secret_among_the_metadata_is_told_where_it_belongs() {
+        for kind in [SourceType::RestApi, SourceType::Graphql] {
+            for name in ["client_secret", "clientSecret", "client-secret"] {
+                assert!(of(kind).misspelt(name).unwrap().contains("credentials"), "{name}");
+            }
+            assert!(of(kind).misspelt("token_ulr").unwrap().ends_with("did you mean token_url?"));
+            assert_eq!(of(kind).misspelt("client_id"), None);
+        }
+        assert_eq!(of(SourceType::Postgresql).misspelt("client_secret"), None);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Sources that speak HTTP, against servers that answer as their vendors document.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -216,70 +215,6 @@ async fn credentials_stay_with_their_server() {
     let inside = settings(SourceType::RestApi, json!({ "url": format!("http://localhost:{port}/") }));
     let source = open(inside, &Default::default()).await.unwrap();
     assert_eq!(source.test(None, Duration::from_secs(1)).await.unwrap_err().code, ErrorCode::Connection);
-}
-
-/// A server that gives tokens for one client's secret, and an API that takes the second one: the first was withdrawn at once.
-async fn granting() -> (u16, Log) {
-    let given = Arc::new(AtomicUsize::new(0));
-    serve(move |asked| {
-        let signed = asked.authorization.as_deref();
-        match asked.target.as_str() {
-            // "shop%3A1:s3cret%2F%26", in Base64.
-            "/token" if signed == Some("Basic c2hvcCUzQTE6czNjcmV0JTJGJTI2") => {
-                let number = given.fetch_add(1, Ordering::SeqCst) + 1;
-                let token = json!({ "access_token": format!("t{number}"), "token_type": "bearer", "expires_in": 3600 });
-                (200, vec![], token.to_string())
-            }
-            "/rows" if signed == Some("Bearer t2") => (200, vec![], "[{\"a\": 1}]".to_owned()),
-            "/graphql" if signed == Some("Bearer t2") => (200, vec![], "{\"data\": [{\"a\": 1}]}".to_owned()),
-            "/token" => (400, vec![], "{\"error\": \"invalid_client\"}".to_owned()),
-            _ => (401, vec![], "no".to_owned()),
-        }
-    })
-    .await
-}
-
-#[tokio::test]
-async fn an_api_is_asked_with_tokens_that_are_given_for_a_clients_secret() {
-    for (kind, path) in [(SourceType::RestApi, "rows"), (SourceType::Graphql, "graphql")] {
-        let (port, log) = granting().await;
-        let base = format!("http://127.0.0.1:{port}");
-        let metadata = json!({
-            "url": format!("{base}/{path}"), "token_url": format!("{base}/token"), "token_scope": "rows:read", "table_name": "t",
-            "query": "{ data }", "cache_seconds": 0,
-        });
-        let client = |name: &str, password: &str| {
-            let mut settings = settings(kind, metadata.clone());
-            settings.credentials.username = secret(name);
-            settings.credentials.password = secret(password);
-            settings
-        };
-        let source = open(client("shop:1", "s3cret/&"), &here()).await.unwrap();
-        let rows = read(source.as_ref(), Relation::new("main", "t")).await.unwrap();
-        assert_eq!(rows, [row(["1"])], "{kind}: {:?}", log.lock().unwrap());
-        read(source.as_ref(), Relation::new("main", "t")).await.unwrap();
-        let asked = log.lock().unwrap().clone();
-        let tokens: Vec<_> = asked.iter().filter(|asked| asked.target == "/token").collect();
-        assert_eq!(tokens.len(), 2, "one more after the first was refused, and none after that: {asked:?}");
-        assert!(
-            tokens.iter().all(|asked| asked.method == "POST"
-                && asked.body == "grant_type=client_credentials&scope=rows%3Aread")
-        );
-        // The API never sees the secret.
-        let others = asked.iter().filter(|asked| asked.target != "/token");
-        assert!(
-            others
-                .filter_map(|asked| asked.authorization.as_deref())
-                .all(|signed| signed.starts_with("Bearer t"))
-        );
-        let source = open(client("shop:1", "hunter2"), &here()).await.unwrap();
-        let refused = read(source.as_ref(), Relation::new("main", "t")).await.unwrap_err();
-        assert_eq!(refused.code, ErrorCode::Authentication, "{refused:?}");
-        assert!(!format!("{refused:?}").contains("hunter2"), "{refused:?}");
-        let mut both = client("shop:1", "s3cret/&");
-        both.credentials.api_key = secret("k3y");
-        assert_eq!(open(both, &here()).await.map(drop).unwrap_err().code, ErrorCode::Connection);
-    }
 }
 
 #[tokio::test]

@@ -483,6 +483,7 @@ fn sample_of(contract: ContractId, field: &str) -> Value {
         "connection_pool_size" | "connection_timeout" | "query_timeout" | "max_retries" => json!(3),
         "schema_auto_refresh" => json!(true),
         "schema_refresh_interval" => json!(3_600),
+        "client_secret" => json!("nobodys"),
         "tags" => json!(["nobodys"]),
         "credentials" => json!({}),
         "storage_file_id" => json!(1),

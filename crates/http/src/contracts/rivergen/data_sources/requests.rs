@@ -41,6 +41,10 @@ macro_rules! credentials {
             #[schema(value_type = Option<String>, format = "source-secret")]
             #[serde(default)]
             api_key: Field<String>,
+            /// Secret of the client `metadata.client_id`, which fetches tokens from `metadata.token_url`.
+            #[schema(value_type = Option<String>, format = "source-secret")]
+            #[serde(default)]
+            client_secret: Field<String>,
             /// Token of OAuth.
             #[schema(value_type = Option<String>, format = "source-secret")]
             #[serde(default)]
@@ -73,6 +77,7 @@ macro_rules! credentials {
                     ("username", self.username),
                     ("password", self.password),
                     ("api_key", self.api_key),
+                    ("client_secret", self.client_secret),
                     ("oauth_token", self.oauth_token),
                     ("ssh_private_key", self.ssh_private_key),
                     ("ssh_passphrase", self.ssh_passphrase),

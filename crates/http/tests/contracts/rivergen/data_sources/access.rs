@@ -80,6 +80,7 @@ on_both_engines! {
             json!({ "port": 1 }),
             json!({ "connection_string": "postgres://attacker.example.com/x" }),
             json!({ "use_ssh_tunnel": true, "ssh_host": "attacker.example.com", "ssh_username": "x" }),
+            json!({ "metadata": { "token_url": "https://attacker.example.com/token" } }),
             json!({ "metadata": { "ssl_mode": "disable" } }),
             json!({ "metadata": { "db_host": "attacker.example.com" } }),
             json!({ "metadata": { "sasl_mechanism": "PLAIN" } }),

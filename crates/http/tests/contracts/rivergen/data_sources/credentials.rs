@@ -60,10 +60,11 @@ on_both_engines! {
         let log = Log::listen();
         let (app, server) = (start(engine).await, Server::start().await);
         let ada = owner(&app, ADA).await;
-        let secrets = json!({
+        let mut secrets = json!({
             "username": "ada", "password": PLANTED, "api_key": PLANTED, "oauth_token": PLANTED,
             "ssh_private_key": PLANTED, "ssh_passphrase": PLANTED, "ssl_key": PLANTED, "warehouse": "w", "role": "r",
         });
+        secrets["client_secret"] = json!(PLANTED);
         let body = server.body_with(json!({
             "credentials": secrets,
             "host": null, "port": null, "database_name": null,
