@@ -34,7 +34,9 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
             }
             None => Vec::new(),
         };
-        let bytes = length(server.address, path, tokens.first().map(String::as_str))?;
+        let Some(bytes) = length(server.address, path, tokens.first().map(String::as_str))? else {
+            continue; // Of an earlier program.
+        };
         progress(&format!("a bare route with {bytes} bytes"));
         let bare_server = Server::bare(bytes, &bench.work)?;
         let bare = ask(bench, &bare_server, "/", &[])?;
@@ -65,11 +67,15 @@ pub(super) fn measure(bench: &Bench) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn length(server: SocketAddr, path: &str, token: Option<&str>) -> Result<usize> {
+/// Of the answer; none where that path is not served.
+fn length(server: SocketAddr, path: &str, token: Option<&str>) -> Result<Option<usize>> {
     with_connection(server, async |connection| {
         let answer = connection.call(&get(path, token)).await?;
+        if answer.status == 404 {
+            return Ok(None);
+        }
         answer.expect(200)?;
-        Ok(answer.body.len())
+        Ok(Some(answer.body.len()))
     })
 }
 
