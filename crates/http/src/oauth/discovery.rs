@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -19,8 +19,13 @@ use super::path;
 use super::token::TOKEN_EXCHANGE;
 use crate::wire::state::App;
 
-/// Of the provider. Nothing is in it that there is not.
+/// Of the provider.
 pub(super) async fn provider(State(app): State<App>) -> Response {
+    published(app.discovery(|algorithm| provider_document(&app, algorithm).to_string().into()))
+}
+
+/// Nothing is in it that there is not.
+fn provider_document(app: &App, algorithm: SigningAlgorithm) -> Value {
     let issuer = &app.kernel().settings().public_url;
     let at = |path: &str| format!("{issuer}{path}");
     let rules = &app.kernel().settings().oauth.rules;
@@ -29,7 +34,7 @@ pub(super) async fn provider(State(app): State<App>) -> Response {
     let confidential: Vec<&str> = confidential.map(|one| one.as_str()).collect();
     let of_assertions = JwtAlgorithm::ALL.map(JwtAlgorithm::as_str);
     let of_requests = JwtAlgorithm::ASYMMETRIC.map(JwtAlgorithm::as_str);
-    let of_tokens = token_algorithms(app.kernel().signing_algorithm());
+    let of_tokens = token_algorithms(algorithm);
     let challenges: &[&str] = if rules.allow_plain_pkce { &["S256", "plain"] } else { &["S256"] };
     let grants: Vec<&str> =
         GrantType::ALL.iter().map(|grant| grant.as_str()).chain(["refresh_token", TOKEN_EXCHANGE]).collect();
@@ -74,11 +79,11 @@ pub(super) async fn provider(State(app): State<App>) -> Response {
         "client_id_metadata_document_supported": rules.registration.client_id_documents,
     });
     if let Value::Object(fields) = &mut document {
-        fields.extend(asked_of_people(&app));
+        fields.extend(asked_of_people(app));
         let registration = || ("registration_endpoint".to_owned(), json!(at(path::REGISTER)));
         fields.extend(rules.registration.is_on().then(registration));
     }
-    published(document)
+    document
 }
 
 /// What an application may have its people asked, and in which languages (Initiating User Registration 1.0 section 4, RFC 8414 section 2).
@@ -107,7 +112,7 @@ fn claims() -> BTreeSet<&'static str> {
 /// Of this installation's own APIs, as what access tokens are for.
 pub(super) async fn resource(State(app): State<App>) -> Response {
     let issuer = &app.kernel().settings().public_url;
-    published(json!({
+    let document = json!({
         "resource": issuer,
         "authorization_servers": [issuer],
         "jwks_uri": format!("{issuer}{}", path::JWKS),
@@ -115,9 +120,12 @@ pub(super) async fn resource(State(app): State<App>) -> Response {
         "bearer_methods_supported": ["header"],
         "dpop_signing_alg_values_supported": ALGORITHMS,
         "resource_documentation": format!("{issuer}/docs"),
-    }))
+    });
+    published(document.to_string().into())
 }
 
-fn published(document: Value) -> Response {
-    ([(header::CACHE_CONTROL, "public, max-age=300")], Json(document)).into_response()
+fn published(document: Bytes) -> Response {
+    let headers =
+        [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "public, max-age=300")];
+    (headers, document).into_response()
 }

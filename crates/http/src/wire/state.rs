@@ -1,6 +1,6 @@
 //! What every handler can reach.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidegate_brokerage::Brokerage;
 use tidegate_catalog::Catalog;
+use tidegate_crypto::SigningAlgorithm;
 use tidegate_identity::Identity;
 use tidegate_kernel::Kernel;
 use tidegate_oauth::Oauth;
@@ -130,6 +131,7 @@ struct Inner {
     refusals: RefusalLog,
     refused_origins: RefusedOrigins,
     reference: OnceLock<Bytes>,
+    discovery: Mutex<Option<(SigningAlgorithm, Bytes)>>,
 }
 
 impl App {
@@ -144,6 +146,7 @@ impl App {
             refusals: RefusalLog::default(),
             refused_origins: RefusedOrigins::default(),
             reference: OnceLock::new(),
+            discovery: Mutex::default(),
         }))
     }
 
@@ -202,6 +205,16 @@ impl App {
     /// The document that the API documentation is drawn from, made once.
     pub(crate) fn reference(&self, make: impl FnOnce() -> String) -> Bytes {
         self.0.reference.get_or_init(|| make().into()).clone()
+    }
+
+    /// The provider's document, made once for the algorithm that tokens are signed with.
+    pub(crate) fn discovery(&self, make: impl FnOnce(SigningAlgorithm) -> Bytes) -> Bytes {
+        let signed_with = self.kernel().signing_algorithm();
+        let mut kept = self.0.discovery.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((algorithm, document)) if *algorithm == signed_with => document.clone(),
+            _ => kept.insert((signed_with, make(signed_with))).1.clone(),
+        }
     }
 
     pub(crate) fn http(&self) -> &HttpSettings {
