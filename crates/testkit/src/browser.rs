@@ -115,9 +115,18 @@ impl Browser {
         value.as_str().map(str::to_owned)
     }
 
-    /// Waits for a page with that heading.
+    /// Waits for a page with that heading. A test that fails shows which pages came instead.
+    #[expect(clippy::print_stderr, reason = "shown with the test that fails")]
     pub async fn arrive_at(&self, heading: &str) {
-        eventually(heading, async || (self.text("h1")? == heading).then_some(())).await;
+        let seen = std::cell::RefCell::new(String::new());
+        eventually(heading, async || {
+            let page = format!("{}: {:?}", self.evaluate("location.href"), self.text("body"));
+            if seen.replace(page.clone()) != page {
+                eprintln!("{page}");
+            }
+            (self.text("h1")? == heading).then_some(())
+        })
+        .await;
     }
 
     /// Types into the first element that matches.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use serde::de::{DeserializeOwned, Error, IgnoredAny};
+use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -127,15 +127,22 @@ impl<'de, T: DeserializeOwned + PartialSchema> Deserialize<'de> for Described<T>
         if !text.get().starts_with('{') {
             return Err(D::Error::custom("not an object"));
         }
-        let body = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
-        let sent: BTreeMap<String, IgnoredAny> =
+        let mut sent: BTreeMap<String, &RawValue> =
             serde_json::from_str(text.get()).map_err(D::Error::custom)?;
         let known: Vec<String> = match T::schema() {
             RefOr::T(Schema::Object(object)) => object.properties.keys().cloned().collect(),
             _ => Vec::new(),
         };
         let unknown = sent.keys().filter(|name| !known.contains(name)).take(MOST_UNKNOWN);
-        let unknown = unknown.map(|name| UnknownField::new(name, &known)).collect();
+        let unknown: Vec<UnknownField> = unknown.map(|name| UnknownField::new(name, &known)).collect();
+        let body = if unknown.is_empty() {
+            serde_json::from_str(text.get())
+        } else {
+            // A type that denies them, which its description says, would tell of the first alone, and not where it is.
+            sent.retain(|name, _| known.contains(name));
+            serde_json::to_string(&sent).and_then(|known| serde_json::from_str(&known))
+        };
+        let body = body.map_err(D::Error::custom)?;
         Ok(Self { body, unknown })
     }
 }

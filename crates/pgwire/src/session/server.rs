@@ -130,7 +130,7 @@ impl Wire {
         self: Arc<Self>,
         stream: TcpStream,
         peer: SocketAddr,
-        stop: watch::Receiver<bool>,
+        mut stop: watch::Receiver<bool>,
         mut stranger: Stranger,
     ) {
         // Answers are written when they are complete: waiting to fill a packet would only delay them.
@@ -147,6 +147,11 @@ impl Wire {
             opened = opened => opened,
             () = stranger.sent_away() => {
                 Metrics::ended("crowded_out");
+                return;
+            }
+            // Nobody waits for somebody who has not begun.
+            _ = stop.wait_for(|stop| *stop) => {
+                Metrics::ended("no_session");
                 return;
             }
         };

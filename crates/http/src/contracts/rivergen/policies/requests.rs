@@ -20,6 +20,7 @@ struct GroupName(#[allow(dead_code, reason = "it is described, and read as text"
 
 /// POST /api/v1/policies.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct CreatePolicyBody {
     /// The number of its workspace. Without assignments the policy holds there.
     #[schema(value_type = Option<i64>)]
@@ -208,6 +209,7 @@ impl ChangePolicyBody {
 
 /// POST /api/v1/policies/{policy_id}/assignments. All targets that are named must match.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct AssignPolicyBody {
     /// A data source.
     #[schema(value_type = Option<i64>)]

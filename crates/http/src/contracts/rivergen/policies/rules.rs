@@ -11,6 +11,7 @@ use crate::wire::fields::{Check, Described, Field, ObjectText};
 
 /// A rule.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RuleBody {
     /// For people.
     #[schema(required = true, value_type = String, format = "single-line", max_length = 255)]
