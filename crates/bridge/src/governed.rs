@@ -27,6 +27,7 @@ use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 
 use crate::queries::fault;
+use crate::references::without_unseen;
 use crate::side_doors::known_relation;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -143,7 +144,7 @@ impl PersonRelations {
     /// The relations with their columns, those that the person may not see left out.
     pub(crate) async fn described(&self) -> Result<Vec<Relation>, QueryFailure> {
         let known = self.known().await.map_err(|error| fault(&error))?;
-        Ok(known.iter().map(Known::described).collect())
+        Ok(without_unseen(known.iter().map(Known::described).collect()))
     }
 
     /// Who keeps what is decided: written by this runtime, whichever the engine's is.

@@ -9,6 +9,7 @@ mod files;
 mod governed;
 mod planner;
 mod queries;
+mod references;
 mod relations;
 mod side_doors;
 mod simulations;

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
+use url::form_urlencoded::byte_serialize;
 use zeroize::Zeroizing;
 
 use crate::error::{SourceError, quoted};
@@ -154,7 +157,8 @@ impl Credentials {
         self.ssl_key.as_ref().or(self.api_key.as_ref()).map(Secret::expose)
     }
 
-    /// Replaces every secret in a text a driver wrote. The user's name stays: operators need it, and it is no secret.
+    /// Replaces every secret in a text a driver wrote, also as it stands in a form and in the header of HTTP's Basic scheme: servers repeat
+    /// what they were sent. The user's name stays: operators need it, and it is no secret.
     pub(crate) fn redact(&self, text: &str) -> String {
         let secrets = [
             &self.password,
@@ -165,9 +169,15 @@ impl Credentials {
             &self.ssl_key,
         ];
         let mut clean = text.to_owned();
+        if let (Some(name), Some(password)) = (&self.username, &self.password) {
+            let pair = Zeroizing::new(format!("{}:{}", name.expose(), password.expose()));
+            clean = clean.replace(&STANDARD.encode(pair.as_bytes()), "***");
+        }
         for secret in secrets.into_iter().chain([&self.client_secret]).flatten() {
-            if !secret.expose().is_empty() {
-                clean = clean.replace(secret.expose(), "***");
+            let plain = secret.expose();
+            if !plain.is_empty() {
+                let encoded: String = byte_serialize(plain.as_bytes()).collect();
+                clean = clean.replace(plain, "***").replace(&encoded, "***");
             }
         }
         clean
@@ -218,4 +228,34 @@ pub struct SshSettings {
     pub password: Option<Secret>,
     /// The server's key as first seen (`ssh-ed25519 AAAA...`). Another key is refused; absent: the first one is accepted.
     pub pinned_host_key: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_found_however_they_were_sent() {
+        let secret = |text: &str| Some(Secret::new(text));
+        let credentials = Credentials {
+            username: secret("ada"),
+            password: secret("pass:w\u{f6}rd"),
+            client_secret: secret("a+b/c d"),
+            ..Credentials::default()
+        };
+        let basic = STANDARD.encode("ada:pass:w\u{f6}rd");
+        for text in [
+            "pass:w\u{f6}rd".to_owned(),
+            "client_id=x&client_secret=a%2Bb%2Fc+d".to_owned(),
+            "the secret is a+b/c d".to_owned(),
+            format!("authorization: Basic {basic}"),
+        ] {
+            let clean = credentials.redact(&text);
+            assert!(clean.contains("***"), "{clean}");
+            assert!(!clean.contains("w\u{f6}rd") && !clean.contains(&basic), "{clean}");
+            assert!(!clean.contains("a+b") && !clean.contains("a%2Bb"), "{clean}");
+        }
+        assert_eq!(credentials.redact("ada"), "ada");
+        assert_eq!(Credentials::default().redact("as it is"), "as it is");
+    }
 }

@@ -74,6 +74,22 @@ macro_rules! prune {
     }};
 }
 
+/// Changes rows that no other unit has locked; answers how many. On PostgreSQL those that one has are left as they are: nobody is waited for.
+#[macro_export]
+macro_rules! update_free {
+    ($unit:expr, $table:literal, $key:literal, $set:literal, $which:literal $(, $value:expr)* $(,)?) => {{
+        let sql = if $unit.is_postgres() {
+            concat!(
+                "with free as materialized (select ", $key, " from ", $table, " ", $which, " for update skip locked) ",
+                "update ", $table, " set ", $set, " where ", $key, " in (select ", $key, " from free)",
+            )
+        } else {
+            concat!("update ", $table, " set ", $set, " ", $which)
+        };
+        $crate::execute!($unit, sql $(, $value)*)
+    }};
+}
+
 /// Runs several statements in one trip. None of them reads what another one writes: on PostgreSQL they are one statement and see what was
 /// there before it. Each but the last has a name, which no table has; all share the placeholders. Keys by which their rows refer to one
 /// another are checked when all are written, on SQLite in their order.

@@ -6,6 +6,7 @@ use tidegate_domain::OauthRules;
 use tidegate_federation::ClientDocuments;
 use tidegate_kernel::Kernel;
 
+use crate::applications::unregistered::UnregisteredLog;
 use crate::logout::callers::Callers;
 
 /// The use cases of OAuth 2 and OpenID Connect.
@@ -17,6 +18,8 @@ pub struct Oauth {
     pub(crate) pairwise_key: OnceLock<Arc<Vec<u8>>>,
     /// What clients publish about themselves.
     pub(crate) documents: ClientDocuments,
+    /// What the log is told of addresses that applications are not registered with.
+    pub(crate) unregistered_log: UnregisteredLog,
 }
 
 impl Oauth {

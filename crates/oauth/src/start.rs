@@ -6,6 +6,7 @@ use tidegate_federation::ClientDocuments;
 use tidegate_kernel::Kernel;
 
 use crate::Oauth;
+use crate::applications::unregistered::UnregisteredLog;
 use crate::hooks::OauthHooks;
 use crate::logout::callers::Callers;
 use crate::logout::notify;
@@ -23,7 +24,13 @@ impl Oauth {
         kernel.register_hooks(Arc::new(OauthHooks));
         PRUNINGS.into_iter().for_each(|pruning| kernel.register_pruning(pruning));
         let callers = Callers::new(kernel.settings.oauth.rules.backchannel_reach);
-        let oauth = Arc::new(Self { kernel, callers, pairwise_key: OnceLock::new(), documents });
+        let oauth = Arc::new(Self {
+            kernel,
+            callers,
+            pairwise_key: OnceLock::new(),
+            documents,
+            unregistered_log: UnregisteredLog::default(),
+        });
         oauth.kernel.register_job(&oauth, notify::JOB);
         oauth
     }

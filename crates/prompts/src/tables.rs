@@ -58,3 +58,20 @@ impl PromptTables for Unit {
         Spend(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::MIGRATIONS;
+
+    // A node of the version before has them in this order when an execution of it ends: see `Usage::add`. Two that wait for each other end
+    // the upgrade, or the execution.
+    #[test]
+    fn an_upgrade_takes_tables_in_the_order_of_who_writes_them_meanwhile() {
+        let sums = MIGRATIONS.iter().find(|migration| migration.version == 28).unwrap();
+        let at = |text: &str| sums.text.find(text).unwrap();
+        let executions = at("alter table prompt_executions");
+        let (members, organizations) =
+            (at("on prompt_question_usage ("), at("on prompt_organization_question_usage ("));
+        assert!(executions < members && members < organizations, "{}", sums.text);
+    }
+}

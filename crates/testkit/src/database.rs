@@ -33,6 +33,19 @@ enum Place {
     Postgres(Schema),
 }
 
+/// What a statement locks beside the application, until it is let go of.
+pub struct Held(PgConnection);
+
+impl Held {
+    /// Lets go of it, and changes nothing.
+    ///
+    /// # Panics
+    /// When the database is gone.
+    pub async fn release(mut self) {
+        sqlx::raw_sql("rollback").execute(&mut self.0).await.expect("the end of the test's own unit");
+    }
+}
+
 /// A schema of the test server.
 struct Schema {
     server: String,
@@ -191,6 +204,19 @@ impl TestDatabase {
                 .map(|done| done.rows_affected()),
         }
         .expect("the test's own SQL")
+    }
+
+    /// Runs a statement on PostgreSQL and keeps what it locks, as a long unit of another node does. None on SQLite, where one unit writes at
+    /// a time.
+    ///
+    /// # Panics
+    /// When the database refuses it.
+    pub async fn hold(&self, statement: &str) -> Option<Held> {
+        let Place::Postgres(schema) = &self.0 else { return None };
+        let mut connection = connect(&schema.url()).await;
+        let statements = AssertSqlSafe(format!("begin; {statement}"));
+        sqlx::raw_sql(statements).execute(&mut connection).await.expect("the test's own SQL");
+        Some(Held(connection))
     }
 
     /// The number that a query such as `select count(*) from accounts` answers.

@@ -60,7 +60,7 @@ pub use browser::Browser;
 pub use client::{Answer, Client, Request};
 pub use clock::{FakeClock, WallClock};
 pub use concurrently::concurrently;
-pub use database::{MIGRATIONS, TestDatabase};
+pub use database::{Held, MIGRATIONS, TestDatabase};
 pub use engine::{Engine, Fixture, run};
 pub use entropy::SeededEntropy;
 pub use eventually::eventually;

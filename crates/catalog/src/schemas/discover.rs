@@ -124,10 +124,14 @@ impl Catalog {
         let source = seen(&mut unit, grant, number).await?;
         let known = if refresh { None } else { known(&mut unit, &source, schema.as_deref()).await? };
         drop(unit);
-        let found = match known {
-            Some(known) => known,
-            None => self.discovered(source.clone(), schema, Some(self.settings.longest_wait)).await?,
-        };
+        if let Some(known) = known {
+            let seen = self.as_seen(known, grant, &source).await?;
+            // Since when a schema is known of which the caller sees nothing would tell them that there is one.
+            if schema.is_none() || !seen.schemas.is_empty() {
+                return Ok(seen);
+            }
+        }
+        let found = self.discovered(source.clone(), schema, Some(self.settings.longest_wait)).await?;
         Ok(self.as_seen(found, grant, &source).await?)
     }
 

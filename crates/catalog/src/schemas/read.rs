@@ -68,6 +68,10 @@ impl Catalog {
         let (unit, grant) = self.read_as(actor, Permission::ReadDataSources).await?;
         let (source, mut known) = self.known_schemas(unit, Viewer::of(grant), number, wanted).await?;
         known.pages.view = self.view(grant, &source).await?;
+        if known.hides_tables() {
+            // That of a schema of which they see nothing would tell that there is one.
+            known.discovered_at = source.schema_discovered_at;
+        }
         Ok(known)
     }
 

@@ -1,13 +1,15 @@
 //! A data source gets other credentials.
 
 use serde_json::json;
+use tidegate_connect::SourceType;
 use tidegate_domain::audit::Action;
 use tidegate_domain::{Permission, Secret, Timestamp};
-use tidegate_kernel::fault::Outcome;
+use tidegate_kernel::fault::{Outcome, refuse};
 use tidegate_kernel::{Actor, Call, KernelTables};
 
 use super::error::SourceRefusal;
 use super::sealed::{open_credentials, open_string, seal_credentials, seal_string};
+use super::source::DataSource;
 use super::status::SourceStatus;
 use crate::life::test_job;
 use crate::{Catalog, CatalogTables};
@@ -30,7 +32,7 @@ impl Catalog {
     /// Source: RiverGen "data-sources/{data_source_id}/credentials".
     ///
     /// # Errors
-    /// [`SourceRefusal::NotFound`].
+    /// [`SourceRefusal::NotFound`], [`SourceRefusal::Elsewhere`].
     pub async fn change_credentials(
         &self,
         call: &Call,
@@ -43,6 +45,11 @@ impl Catalog {
         let (id, now) = (source.id, work.now);
         let names: Vec<&str> = change.secrets.iter().map(|(name, _)| *name).collect();
         let mut credentials = open_credentials(&self.kernel, id, source.sealed.credentials.as_deref())?;
+        let account = work.grant.session().account_number;
+        let is_trusted = source.created_by == account || work.viewer().sees_all;
+        if !is_trusted && leads_elsewhere(&source, &credentials, &change) {
+            return refuse(SourceRefusal::Elsewhere);
+        }
         for (name, secret) in &change.secrets {
             credentials.set(name, secret.clone());
         }
@@ -55,7 +62,6 @@ impl Catalog {
         if source.status != SourceStatus::Maintenance {
             source.status = SourceStatus::Testing;
         }
-        let account = work.grant.session().account_number;
         work.unit.data_sources().replace_secrets(&source, account, now).await?;
         work.unit.jobs().enqueue(&test_job::of(&self.kernel, id)?).await?;
         // Which ones, and never what they are.
@@ -66,4 +72,16 @@ impl Catalog {
         self.pools.drop_source(id).await;
         Ok(now)
     }
+}
+
+/// Whether what stays of the credentials would be sent to another server: of Azure, the account's name is a part of the address.
+fn leads_elsewhere(source: &DataSource, stored: &Credentials, change: &CredentialChange) -> bool {
+    const ACCOUNT: &str = "username";
+    let is_named = |name: &str| change.secrets.iter().any(|(named, _)| *named == name);
+    let is_another = change.secrets.iter().any(|(name, secret)| {
+        let now = secret.as_ref().map(Secret::expose).filter(|text| !text.is_empty());
+        *name == ACCOUNT && now != stored.get(ACCOUNT).map(Secret::expose)
+    });
+    let stays = |name: &str| name != ACCOUNT && stored.has(name) && !is_named(name);
+    source.kind == SourceType::AzureBlob && is_another && CREDENTIALS.into_iter().any(stays)
 }

@@ -21,6 +21,9 @@ use crate::settings::{Credentials, Settings};
 
 /// Bytes of one answer at most.
 pub(super) const LARGEST: usize = 64 << 20;
+/// Characters of a refusal that the log is told, and those in which secrets are looked for: no secret is longer than the rest.
+const TOLD: usize = 1_000;
+const SEARCHED: usize = 64 << 10;
 
 /// Sends requests of one source.
 pub(crate) struct Client {
@@ -189,6 +192,16 @@ impl Client {
     }
 
     pub(super) fn checked(&self, status: StatusCode, body: &[u8]) -> Result<(), SourceError> {
+        self.checked_without(status, body, "")
+    }
+
+    /// The same, where the server was told one more secret.
+    pub(super) fn checked_without(
+        &self,
+        status: StatusCode,
+        body: &[u8],
+        secret: &str,
+    ) -> Result<(), SourceError> {
         let code = status.as_u16();
         let known = match code {
             200..=299 => return Ok(()),
@@ -206,8 +219,18 @@ impl Client {
             500..=599 => SourceError::connection(format!("The server failed (status {code}).")),
             _ => SourceError::query(format!("The server refused the request (status {code}).")),
         };
-        let start = body.get(..body.len().min(1_000)).unwrap_or_default();
-        Err(known.with_detail(self.redacted(&String::from_utf8_lossy(start))))
+        let start = body.get(..body.len().min(SEARCHED)).unwrap_or_default();
+        Err(known.with_detail(self.told(&String::from_utf8_lossy(start), secret)))
+    }
+
+    /// What a server says, for the log. Cut when it is clean: of a secret that the cut goes through a part would be told.
+    pub(super) fn told(&self, text: &str, secret: &str) -> String {
+        let start: String = text.chars().take(SEARCHED).collect();
+        let mut clean = self.redacted(&start);
+        if !secret.is_empty() {
+            clean = clean.replace(secret, "***");
+        }
+        clean.chars().take(TOLD).collect()
     }
 
     pub(super) fn redacted(&self, text: &dyn std::fmt::Display) -> String {

@@ -63,7 +63,7 @@ impl Graphql {
         if let Some(errors) = at_path(body, "errors")?.filter(|errors| *errors != "null") {
             let count = elements(errors)?.len();
             return Err(SourceError::query(format!("The server answered with {count} GraphQL errors."))
-                .with_detail(errors.chars().take(500).collect::<String>()));
+                .with_detail(self.api.client.told(errors, "")));
         }
         Ok(body.to_owned())
     }

@@ -89,7 +89,7 @@ impl Api {
     }
 
     fn checked(&self, answer: Response, token: &Secret) -> Result<Response, SourceError> {
-        self.client.checked(answer.status, &answer.body).map_err(|error| without(error, token))?;
+        self.client.checked_without(answer.status, &answer.body, token.expose())?;
         Ok(answer)
     }
 }
@@ -181,22 +181,29 @@ impl Grant {
             }
         }
         let mut headers = vec![("accept", "application/json".to_owned())];
-        let secret = self.secret.expose();
         if self.in_form {
-            form.append_pair("client_id", &self.client_id).append_pair("client_secret", secret);
+            form.append_pair("client_id", &self.client_id).append_pair("client_secret", self.secret.expose());
         } else {
-            // Both are encoded like the members of a form before they are joined.
-            let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-            let pair = format!("{}:{}", encoded(&self.client_id), encoded(secret));
-            headers.push(("authorization", format!("Basic {}", STANDARD.encode(pair))));
+            headers.push(("authorization", format!("Basic {}", self.pair().expose())));
         }
         let body = Some(("application/x-www-form-urlencoded", form.finish().into_bytes()));
         Request { method: Method::POST, url: self.token_url.clone(), body, headers }
     }
 
+    /// How the client signs in by a header. Both are encoded like the members of a form before they are joined.
+    fn pair(&self) -> Secret {
+        let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+        Secret::new(STANDARD.encode(format!(
+            "{}:{}",
+            encoded(&self.client_id),
+            encoded(self.secret.expose())
+        )))
+    }
+
     /// What a refusal means, and what is to be done about it (RFC 6749, section 5.2; RFC 8707 for `invalid_target`).
     fn refusal(&self, answer: &Response) -> SourceError {
-        let checked = self.client.checked(answer.status, &answer.body);
+        // An endpoint may repeat what it was sent.
+        let checked = self.client.checked_without(answer.status, &answer.body, self.pair().expose());
         let error = checked.err().unwrap_or_else(|| SourceError::connection(""));
         let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
         let told = body.as_ref().and_then(|body| body.get("error")).and_then(Value::as_str);

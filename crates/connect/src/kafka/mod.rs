@@ -131,6 +131,10 @@ impl Kafka {
         };
         for _ in 0..2 {
             let tls = Tls::from_the_start(&self.settings, host, TlsMode::Disable)?;
+            // As PLAIN shows a password to whoever listens, this shows the token (RFC 7628, section 4).
+            if self.mechanism == "auto" && mechanism == "OAUTHBEARER" && tls.is_none() {
+                return Err(unknown_mechanism());
+            }
             let mut wire = Wire::new(self.endpoint.stream(host, port, tls.as_ref()).await?);
             if !signs_in {
                 return Ok(wire);
@@ -278,8 +282,8 @@ impl Kafka {
 fn unknown_mechanism() -> SourceError {
     SourceError::new(
         ErrorCode::Authentication,
-        "The server has none of the ways to sign in that may be used: SCRAM, OAUTHBEARER, PLAIN within TLS. Name one in sasl_mechanism to \
-         use it anyway.",
+        "The server has none of the ways to sign in that may be used: SCRAM, or OAUTHBEARER and PLAIN within TLS. Name one in \
+         sasl_mechanism to use it anyway.",
     )
 }
 

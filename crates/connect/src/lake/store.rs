@@ -84,7 +84,7 @@ impl Store {
         };
         let requests = StoreRequests::new(address, key).map_err(|wrong| {
             SourceError::connection(
-                "The name of the bucket, metadata.endpoint or the key is none that the store could have.",
+                "The name of the bucket or of the account, metadata.endpoint or the key is none that the store could have.",
             )
             .with_detail(wrong)
         })?;

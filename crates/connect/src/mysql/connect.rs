@@ -26,6 +26,7 @@ pub(crate) struct Connector {
     pub(crate) endpoint: Endpoint,
     pub(crate) database: String,
     mode: TlsMode,
+    checks_name: bool,
     tls: SslOpts,
 }
 
@@ -40,7 +41,8 @@ impl Connector {
         let default = word.map_or(Ok(TlsMode::Prefer), |word| TlsMode::parse(word))?;
         // Read as for every other driver: this one's tells nobody which of the settings is wrong.
         let mode = Tls::of(settings, &endpoint.host, default)?.mode;
-        Ok(Self { tls: tls(settings, mode, &endpoint.host)?, endpoint, database, mode })
+        let checks_name = mode.checks_name(settings.option("ssl_ca")?.is_some());
+        Ok(Self { tls: tls(settings, mode, &endpoint.host)?, endpoint, database, mode, checks_name })
     }
 
     /// A new connection for reading queries and no others, each of at most so long.
@@ -77,7 +79,7 @@ impl Connector {
         let has_no_tls = matches!(error, Error::Driver(DriverError::NoClientSslFlagFromServer));
         let other = if has_no_tls && self.mode == TlsMode::Prefer {
             None
-        } else if self.mode != TlsMode::VerifyFull && tls::refusal(&error) == Some(Refusal::Name) {
+        } else if !self.checks_name && tls::refusal(&error) == Some(Refusal::Name) {
             // The authority was found to be right before the name was looked at.
             Some(self.tls.clone().with_danger_tls_hostname_override(Some(ANY_NAME)))
         } else {
@@ -199,7 +201,7 @@ fn tls(settings: &Settings, mode: TlsMode, host: &str) -> Result<SslOpts, Source
     };
     let mut tls = SslOpts::default()
         .with_danger_accept_invalid_certs(unverified)
-        .with_danger_skip_domain_validation(mode != TlsMode::VerifyFull)
+        .with_danger_skip_domain_validation(!mode.checks_name(own.is_some()))
         .with_danger_tls_hostname_override(Some(name.trim_matches(['[', ']']).to_owned()));
     if let Some(pem) = own.filter(|_| !unverified) {
         tls = tls.with_root_certs(vec![pem.as_bytes().to_vec().into()]).with_disable_built_in_roots(true);

@@ -27,7 +27,7 @@ pub(crate) enum TlsMode {
     Prefer,
     /// Always; verified against `ssl_ca` where that is given, else not.
     Require,
-    /// The certificate is of a known authority.
+    /// The certificate is of a known authority; without `ssl_ca` it names the host, too.
     VerifyCa,
     /// And names the host.
     VerifyFull,
@@ -42,6 +42,16 @@ impl TlsMode {
             Self::Require => "require",
             Self::VerifyCa => "verify-ca",
             Self::VerifyFull => "verify-full",
+        }
+    }
+
+    /// Whether the certificate has to name the host. Everybody gets a certificate of a public authority: one that is for another host says
+    /// nothing, so that only an authority of the source's own is enough by itself (libpq, `sslrootcert=system`).
+    pub(crate) fn checks_name(self, has_own_authority: bool) -> bool {
+        match self {
+            Self::Disable | Self::Prefer | Self::Require => false,
+            Self::VerifyCa => !has_own_authority,
+            Self::VerifyFull => true,
         }
     }
 
@@ -266,7 +276,7 @@ fn verifier(
                 .map_err(bad_tls)?,
         ),
     };
-    Ok(Arc::new(Verifier { inner, name: mode == TlsMode::VerifyFull, provider }))
+    Ok(Arc::new(Verifier { inner, name: mode.checks_name(own.is_some()), provider }))
 }
 
 /// Verifies the chain, the name, or neither, as the mode says. Handshake signatures are verified always.
@@ -338,6 +348,19 @@ mod tests {
         assert_eq!(failed(io::ErrorKind::UnexpectedEof.into()).message, Refusal::Ended.message());
         let alert = Error::AlertReceived(AlertDescription::CertificateRequired);
         assert_eq!(refusal(&io::Error::other(alert)), Some(Refusal::Client));
+    }
+
+    #[test]
+    fn a_public_authority_alone_does_not_make_a_server_the_right_one() {
+        for (mode, own, public) in [
+            (TlsMode::Disable, false, false),
+            (TlsMode::Prefer, false, false),
+            (TlsMode::Require, false, false),
+            (TlsMode::VerifyCa, false, true),
+            (TlsMode::VerifyFull, true, true),
+        ] {
+            assert_eq!((mode.checks_name(true), mode.checks_name(false)), (own, public), "{mode:?}");
+        }
     }
 
     #[test]

@@ -239,6 +239,12 @@ impl SqlServer {
                         "The server asks for TLS, which metadata.ssl_mode switches off.",
                     ));
                 }
+                // Who takes tokens has TLS: who says that there is none may be somebody on the way, who would be told the token.
+                _ if self.mode == TlsMode::Prefer && by_token => {
+                    return Err(SourceError::connection(
+                        "The server does not offer TLS, without which a token is sent only where metadata.ssl_mode is disable.",
+                    ));
+                }
                 // A connection whose encryption was not settled is over; the next one asks for none.
                 _ if self.mode == TlsMode::Prefer => wanted = Encryption::NotSupported,
                 _ => return Err(no_tls_offered(self.mode)),

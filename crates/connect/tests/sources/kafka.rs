@@ -365,6 +365,22 @@ async fn errors_have_the_contracts_codes_and_no_secrets() {
 }
 
 #[tokio::test]
+async fn a_token_is_told_within_tls_unless_it_is_said_that_it_may_be() {
+    let (port, seen) = serve(Manner::default(), None).await;
+    let mut settings = stubs::settings(SourceType::Kafka, port);
+    settings.credentials.oauth_token = secret("t0ken");
+    let source = open(settings.clone(), &here()).await.unwrap();
+    let refused = source.test(None, Duration::from_secs(5)).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Authentication);
+    assert!(refused.message.contains("sasl_mechanism"), "{refused}");
+    assert_eq!(seen.opened(), 0, "nobody is asked");
+    settings.metadata.insert("sasl_mechanism".to_owned(), json!("OAUTHBEARER"));
+    let source = open(settings, &here()).await.unwrap();
+    source.test(None, Duration::from_secs(5)).await.unwrap_err();
+    assert!(seen.opened() > 0);
+}
+
+#[tokio::test]
 async fn a_connection_that_was_closed_is_opened_again() {
     let (port, seen) = serve(Manner { short: true, ..Manner::default() }, None).await;
     let source = open(stubs::settings(SourceType::Kafka, port), &here()).await.unwrap();

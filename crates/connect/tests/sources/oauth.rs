@@ -101,6 +101,8 @@ fn form(asked: &Asked) -> Vec<(String, String)> {
 fn has_no_secret(error: &SourceError) {
     let shown = format!("{error:?}");
     assert!(!shown.contains("hunter2") && !shown.contains("t0ken"), "{shown}");
+    // The beginning of what the header has.
+    assert!(!shown.contains(&STANDARD.encode("tide+gate")), "{shown}");
 }
 
 #[tokio::test]
@@ -230,10 +232,16 @@ async fn failure(status: u16, headers: Vec<(&'static str, String)>, body: &str) 
 async fn a_refusal_says_of_which_kind_it_is_and_what_to_do() {
     let body =
         |error: &str| json!({ "error": error, "error_description": format!("no {SECRET}") }).to_string();
+    let encoded: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
+    let pair = STANDARD.encode(format!("tide+gate:{encoded}"));
     for (status, told, part) in [
         (401, body("invalid_client"), "credentials.client_secret"),
         (400, body("invalid_client"), "metadata.client_auth"),
         (401, "no JSON of hunter2:@/#%&=+é".to_owned(), "credentials.client_secret"),
+        // Endpoints that repeat what they were sent, also where the log's part of it ends.
+        (401, format!("client_secret={encoded}"), "credentials.client_secret"),
+        (401, format!("authorization: Basic {pair}"), "credentials.client_secret"),
+        (401, "x".repeat(985) + SECRET, "credentials.client_secret"),
         (400, body("unauthorized_client"), "where the client is registered"),
         (400, body("invalid_scope"), "metadata.scope"),
         (400, body("invalid_request"), "metadata.audience"),

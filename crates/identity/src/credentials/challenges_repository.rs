@@ -266,6 +266,20 @@ impl Challenges<'_> {
         Ok(consumed == 1)
     }
 
+    /// Forgets what a challenge was to continue with: that was done, or never will be.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn forget_continuation(&mut self, id: ChallengeId) -> Result<()> {
+        execute!(
+            self.0,
+            "update challenges set continuation = $2 where id = $1",
+            id.0,
+            Json(&Continuation::NOTHING),
+        )?;
+        Ok(())
+    }
+
     /// Takes the challenge as answered by its link, also when it was before. False when it was withdrawn meanwhile, or
     /// its link was used too often.
     ///

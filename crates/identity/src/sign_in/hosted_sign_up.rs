@@ -131,6 +131,8 @@ impl Identity {
             let known = self.kernel.answered::<String>(&mut work.unit, &action).await?;
             return known.map(Secret::new).ok_or(Refused::Rule(ConfirmSignUpError::InvalidToken));
         }
+        // The new one has it.
+        work.unit.challenges().forget_continuation(challenge.id).await?;
         let email = EmailAddress::from_stored(challenge.address);
         Ok(work.send_sign_up_code(&email, pending, &action).await?)
     }
@@ -286,6 +288,8 @@ impl Work<'_> {
         let Some(Person { account, sign_in_target }) = self.make_signed_up(challenge, &email).await? else {
             return refuse(ConfirmSignUpError::InvalidToken);
         };
+        // The account has both now. The challenge is no row of it: name and password would outlive a change of them, and the account.
+        self.unit.challenges().forget_continuation(challenge.id).await?;
         let evidence = Evidence {
             login: LoginName::Email(email),
             is_verified: true,

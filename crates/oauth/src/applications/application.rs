@@ -13,7 +13,6 @@ use uuid::Uuid;
 
 use super::metadata::{ClientMetadata, MetadataRule};
 use super::rules::ApplicationRules;
-use super::unregistered::Unregistered;
 
 /// An application: RFC 6749 and OpenID Connect call it a client.
 #[derive(Clone, Debug)]
@@ -183,11 +182,6 @@ impl Application {
     /// Whether people may be sent back there.
     pub fn redirects_to(&self, uri: &str) -> bool {
         self.redirect_uris.iter().any(|registered| registered.matches(uri))
-    }
-
-    /// What is told of a redirect URI that it is not registered with; the log is.
-    pub(crate) fn unregistered(&self, sent: Option<&str>) -> Unregistered {
-        Unregistered::new(sent, &self.redirect_uris).noted(&self.client_id(), "redirect_uri")
     }
 }
 

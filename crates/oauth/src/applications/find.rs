@@ -6,6 +6,7 @@ use tidegate_kernel::{Actor, Call};
 use uuid::Uuid;
 
 use super::application::{Application, ApplicationError};
+use super::unregistered::Unregistered;
 use crate::work::Acting;
 use crate::{Oauth, OauthTables};
 
@@ -64,6 +65,30 @@ impl Oauth {
                 Ok(found.filter(|found| found.document.is_none()))
             }
             Err(_) => self.application_of_document(call, client_id).await,
+        }
+    }
+
+    /// What is told of a redirect URI that an application is not registered with; the log is.
+    pub(crate) fn unregistered_redirect(
+        &self,
+        application: &Application,
+        sent: Option<&str>,
+    ) -> Unregistered {
+        let told = Unregistered::new(sent, &application.redirect_uris);
+        self.note_unregistered(application, "redirect_uri", &told);
+        told
+    }
+
+    /// Tells the log of an address that an application is not registered with. `parameter` is the one that it came in.
+    pub(crate) fn note_unregistered(
+        &self,
+        application: &Application,
+        parameter: &'static str,
+        told: &Unregistered,
+    ) {
+        if self.unregistered_log.admits(application.id, self.kernel.now()) {
+            let client_id = application.client_id();
+            tracing::info!(client_id = client_id.as_str(), parameter, "an address is not registered: {told}");
         }
     }
 

@@ -1,13 +1,22 @@
 //! An address that came with a request and that its application is not registered with.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
+use tidegate_domain::Timestamp;
+use tidegate_domain::id::ApplicationId;
 use url::Url;
 
 /// Most characters that are told of one address.
 const LONGEST: usize = 200;
 /// Most registered addresses that are told.
 const MOST: usize = 5;
+/// Lines that are written in a minute about one application, and about all: a client without an account can cause any number of them.
+const LINES: usize = 10;
+const ALL_LINES: usize = 200;
+/// Seconds in which lines are counted.
+const WINDOW: i64 = 60;
 
 /// The address, and those that are registered: for the operator's log, and for a developer whose server is their own machine. Nobody
 /// else is told what an application is registered with.
@@ -28,11 +37,47 @@ impl Unregistered {
             more: registered.count(),
         }
     }
+}
 
-    /// Told to the log. `parameter` is the one that the address came in.
-    pub(crate) fn noted(self, client_id: &str, parameter: &'static str) -> Self {
-        tracing::info!(client_id, parameter, "an address is not registered: {self}");
-        self
+/// Tells the log, so often. An application that is asked for again and again leaves room for what is told of others.
+#[derive(Debug, Default)]
+pub(crate) struct UnregisteredLog(Mutex<Minute>);
+
+#[derive(Debug, Default)]
+struct Minute {
+    number: i64,
+    lines: usize,
+    by_application: HashMap<ApplicationId, usize>,
+    left_out: u64,
+}
+
+impl UnregisteredLog {
+    /// Whether a line is written about an application.
+    pub(crate) fn admits(&self, application: ApplicationId, now: Timestamp) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).admits(application, now)
+    }
+}
+
+impl Minute {
+    fn admits(&mut self, application: ApplicationId, now: Timestamp) -> bool {
+        let number = now.seconds().div_euclid(WINDOW);
+        if number != self.number {
+            if self.left_out > 0 {
+                tracing::info!(
+                    lines = self.left_out,
+                    "lines about addresses that are not registered were left out"
+                );
+            }
+            *self = Self { number, ..Self::default() };
+        }
+        let written = self.by_application.get(&application).copied().unwrap_or_default();
+        if self.lines >= ALL_LINES || written >= LINES {
+            self.left_out += 1;
+            return false;
+        }
+        self.lines += 1;
+        self.by_application.insert(application, written + 1);
+        true
     }
 }
 
@@ -72,7 +117,23 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+
+    #[test]
+    fn strangers_do_not_flood_the_log() {
+        let log = UnregisteredLog::default();
+        let application = |number: u128| ApplicationId::from(Uuid::from_u128(number));
+        let lines = |number: u128, second: i64| {
+            let now = Timestamp::from_seconds(second);
+            (0..1_000).filter(|_| log.admits(application(number), now)).count()
+        };
+        assert_eq!(lines(1, 30), LINES);
+        assert_eq!(lines(2, 31), LINES, "others have their own");
+        assert_eq!((3..100).map(|number| lines(number, 32)).sum::<usize>(), ALL_LINES - 2 * LINES);
+        assert_eq!(lines(1, 60), LINES, "in the next minute");
+    }
 
     #[test]
     fn what_was_sent_stands_beside_what_is_registered() {

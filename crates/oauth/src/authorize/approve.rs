@@ -52,7 +52,7 @@ impl Oauth {
             return refuse(ShownError::InvalidClient);
         };
         if !application.redirects_to(&request.redirect_uri) {
-            let unregistered = application.unregistered(Some(&request.redirect_uri));
+            let unregistered = self.unregistered_redirect(&application, Some(&request.redirect_uri));
             return refuse(ShownError::InvalidRedirectUri(unregistered));
         }
         if !is_unchanged(&application, &request.application) {

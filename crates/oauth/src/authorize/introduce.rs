@@ -49,7 +49,7 @@ impl Oauth {
             return refuse(IntroductionError::InvalidClient);
         };
         if !application.redirects_to(redirect_uri) {
-            application.unregistered(Some(redirect_uri));
+            self.unregistered_redirect(&application, Some(redirect_uri));
             return refuse(IntroductionError::InvalidRedirectUri);
         }
         let requested = requested_scopes(&application, scope)

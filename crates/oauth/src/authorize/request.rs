@@ -154,7 +154,8 @@ impl Oauth {
         let parameters = &resolved.parameters;
         let sent = parameters.redirect_uri.as_deref();
         let Some(redirect_uri) = sent.filter(|uri| application.redirects_to(uri)).map(str::to_owned) else {
-            return Err(shown(ShownError::InvalidRedirectUri(application.unregistered(sent))));
+            let told = self.unregistered_redirect(&application, sent);
+            return Err(shown(ShownError::InvalidRedirectUri(told)));
         };
         if parameters.response_type.as_deref() != Some("code") {
             let text = "response_type must be `code`".to_owned();

@@ -172,8 +172,9 @@ impl Oauth {
                 Some(with_state(uri, parameters.state.as_deref()))
             }
             (Some(uri), Some(application)) => {
-                Unregistered::new(Some(uri.as_str()), &application.logout.post_logout_redirect_uris)
-                    .noted(&application.client_id(), "post_logout_redirect_uri");
+                let registered = &application.logout.post_logout_redirect_uris;
+                let told = Unregistered::new(Some(uri.as_str()), registered);
+                self.note_unregistered(application, "post_logout_redirect_uri", &told);
                 return refuse(LogoutRefused::RedirectUri);
             }
         };

@@ -86,10 +86,12 @@ struct BlobPrefix {
 impl Azure {
     pub(super) fn new(config: &StorageConfig, address: Option<&str>) -> Result<Self, String> {
         let account = config.key_id()?.to_owned();
-        let own = format!("https://{account}.blob.core.windows.net");
         let key = AzureAccountKey::new(&config.secret()?)
             .map_err(|error| format!("storage.secret_access_key: {error}"))?;
-        let endpoint = endpoint(address.unwrap_or(&own))?;
+        let endpoint = match address {
+            Some(address) => endpoint(address)?,
+            None => endpoint(&own_address(&account)?)?,
+        };
         Ok(Self { endpoint, container: config.bucket.clone(), account, key })
     }
 
@@ -100,6 +102,17 @@ impl Azure {
         pairs.sort();
         let pairs: String = pairs.iter().map(|(name, value)| format!("\n{name}:{value}")).collect();
         format!("/{}{}{pairs}", self.account, url.path())
+    }
+}
+
+/// The address of an account. Its name is a label of it: whatever else is in the name, such as a slash, would make it an address of
+/// somebody else's, who would be sent what signs in.
+fn own_address(account: &str) -> Result<String, String> {
+    let is_name =
+        (3..=24).contains(&account.len()) && account.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match is_name {
+        true => Ok(format!("https://{account}.blob.core.windows.net")),
+        false => Err("storage.access_key_id is no name of an account: 3 to 24 letters and digits".to_owned()),
     }
 }
 
@@ -245,6 +258,26 @@ mod tests {
         let names: std::collections::BTreeSet<String> = (0..300).map(block).collect();
         assert_eq!(names.len(), 300);
         assert!(names.iter().all(|name| name.len() == 20));
+    }
+
+    // The attack: who may name the account, but not the address, has what signs in sent to a server of theirs.
+    #[test]
+    fn an_account_is_a_name_and_no_address() {
+        let of = |account: &str, address: Option<&str>| {
+            let config = StorageConfig {
+                access_key_id: Some(account.to_owned()),
+                secret_access_key: Some(crate::StorageSecret(tidegate_domain::Secret::new("aHVudGVyMg=="))),
+                ..StorageConfig::default()
+            };
+            Azure::new(&config, address).map(|azure| azure.endpoint.host_str().unwrap_or_default().to_owned())
+        };
+        assert_eq!(of("acct", None).unwrap(), "acct.blob.core.windows.net");
+        for account in
+            ["evil.example/", "evil.example#", "evil.example?", "evil.example:443/", "a.b", "a-b", "ab"]
+        {
+            assert!(of(account, None).unwrap_err().contains("storage.access_key_id"), "{account}");
+            assert_eq!(of(account, Some("http://127.0.0.1:10000")).unwrap(), "127.0.0.1", "{account}");
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ use futures_util::FutureExt;
 use tidegate_kernel::Fault;
 use tidegate_kernel::jobs::{Job, Schedule};
 
+use super::live::Drafted;
+use super::repository::Progress;
 use super::start::LEASE;
 use crate::{PromptTables, Prompts};
 
@@ -21,20 +23,28 @@ pub(crate) const JOB: Job<Prompts> = Job {
 };
 
 impl Prompts {
-    /// Renews what this node holds.
+    /// Renews what this node holds: all that can be, whatever becomes of one.
     ///
     /// # Errors
-    /// Those of the store.
+    /// The last one of the store.
     pub async fn renew_leases(&self) -> Result<(), Fault> {
+        let mut result = Ok(());
         for (number, progress, draft) in self.live.all() {
-            let until = self.kernel.now().plus(LEASE);
-            let mut unit = self.kernel.store.begin().await?;
-            let is_held = unit.prompt_executions().renew(number, progress, &draft, until).await?;
-            unit.commit().await?;
-            if !is_held {
-                self.live.cancel(number);
+            match self.renew_lease(number, progress, &draft).await {
+                Ok(true) => {}
+                Ok(false) => self.live.cancel(number),
+                Err(fault) => result = Err(fault),
             }
         }
-        Ok(())
+        result
+    }
+
+    /// False when it is over.
+    async fn renew_lease(&self, number: i64, progress: Progress, draft: &Drafted) -> Result<bool, Fault> {
+        let until = self.kernel.now().plus(LEASE);
+        let mut unit = self.kernel.store.begin().await?;
+        let is_held = unit.prompt_executions().renew(number, progress, draft, until).await?;
+        unit.commit().await?;
+        Ok(is_held)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional, prune};
+use tidegate_database::{Result, Unit, execute, fetch_all, fetch_one, fetch_optional, prune, update_free};
 use tidegate_domain::Timestamp;
 use tidegate_domain::id::{OrganizationId, WorkspaceId};
 
@@ -215,7 +215,8 @@ impl Executions<'_> {
     }
 
     /// Holds one for longer and writes how far it is, with what a model has explained so far. False when it is over: somebody called it
-    /// off, or it was given up.
+    /// off, or it was given up. One that another unit has is as it was: to delete an account that has much takes longer than others may
+    /// wait for.
     pub(super) async fn renew(
         &mut self,
         number: i64,
@@ -224,11 +225,12 @@ impl Executions<'_> {
         until: Timestamp,
     ) -> Result<bool> {
         let draft = Some(draft).filter(|draft| !draft.text.is_empty());
-        let renewed = execute!(
+        let renewed = update_free!(
             self.0,
-            "update prompt_executions set lease_until = $2, progress = $3, ai_status = $4, query_status = $5, draft = $6,
-                draft_attempt = $7
-             where number = $1 and lease_until is not null",
+            "prompt_executions",
+            "number",
+            "lease_until = $2, progress = $3, ai_status = $4, query_status = $5, draft = $6, draft_attempt = $7",
+            "where number = $1 and lease_until is not null",
             number,
             until.micros(),
             progress.percent,
@@ -237,7 +239,16 @@ impl Executions<'_> {
             draft.map(|draft| draft.text.as_str()),
             draft.map(|draft| i64::from(draft.attempt)),
         )?;
-        Ok(renewed == 1)
+        if renewed == 1 {
+            return Ok(true);
+        }
+        let (count,) = fetch_one!(
+            self.0,
+            (i64,),
+            "select count(*) from prompt_executions where number = $1 and lease_until is not null",
+            number,
+        )?;
+        Ok(count == 1)
     }
 
     /// Writes the end of one. False when it was over already.

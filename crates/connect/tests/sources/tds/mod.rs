@@ -162,6 +162,16 @@ async fn tls_travels_inside_of_packets() {
     assert_eq!(refused.code, ErrorCode::Connection);
     assert_eq!(refused.message, "The server does not offer TLS, and ssl_mode is require.");
     assert!(seen.said("encryption 2"));
+    // Nobody on the way gets a token by saying that there is none.
+    let (port, seen) = serve(Manner::default()).await;
+    settings.port = Some(port);
+    settings.credentials.oauth_token = secret("hunter2");
+    settings.metadata.insert("ssl_mode".to_owned(), json!("prefer"));
+    let source = open(settings, &here()).await.unwrap();
+    let refused = source.test(None, Duration::from_secs(5)).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Connection);
+    assert!(refused.message.starts_with("The server does not offer TLS, without which a token"), "{refused}");
+    assert!(seen.said("encryption 1") && !seen.said("encryption 2"));
 }
 
 #[tokio::test]

@@ -95,6 +95,8 @@ on_both_engines! {
         assert_eq!(app.sql_count(ACCOUNTS).await, 0);
         assert_eq!(app.sql_count("select count(*) from challenges where purpose = 'sign_up' and account_id is null").await, 1);
         assert_eq!(app.sql_count("select count(*) from challenges where cast(continuation as text) like '%$%'").await, 0);
+        let pending = "select count(*) from challenges where cast(continuation as text) like '%sign_up%'";
+        assert_eq!(app.sql_count(pending).await, 1);
         assert!(!window.is_signed_in().await);
 
         let code = app.latest_code(ADA).await;
@@ -112,6 +114,8 @@ on_both_engines! {
             (1, "select count(*) from sessions where dialect = 'browser' and amr = 'otp'"),
             (1, "select count(*) from audit_events where action = 'auth.signup' and origin = 'page'"),
             (1, "select count(*) from audit_events where action = 'auth.email.verified'"),
+            // Its name and its password are with the account alone: they go when it does.
+            (0, pending),
         ] {
             assert_eq!(app.sql_count(query).await, made, "{query}");
         }
@@ -400,6 +404,8 @@ on_both_engines! {
         let page = window.follow(answer).await;
         window.post(AGAIN, &form).await.assert_status(303);
         assert_eq!(app.templates_to(ADA).await, ["hosted_sign_up_code", "hosted_sign_up_code"], "pressed twice, sent once");
+        let pending = "select count(*) from challenges where cast(continuation as text) like '%sign_up%'";
+        assert_eq!(app.sql_count(pending).await, 1, "the new one has what the old one had");
         let code = app.latest_code(ADA).await;
         let gone = window.submit(&first, CODE, &[("code", &old)]).await;
         assert_eq!(heading(gone.assert_status(422)), "Create an account");

@@ -128,6 +128,33 @@ on_both_engines! {
         }
     }
 
+    // The attack: of Azure the name of the account, which is among the credentials, is the beginning of the address.
+    async fn a_credential_that_is_a_part_of_the_address_is_its_makers(engine: Engine) {
+        let app = start(engine).await;
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
+        let developer = member(&app, &manager, "developer@example.com", "backend").await;
+        let secrets = json!({ "username": "adas", "api_key": PLANTED });
+        let body = json!({ "type": "azure_blob", "name": "Ada's", "database_name": "box", "credentials": secrets });
+        let path = format!("/{}/credentials", created(&app, &ada, &body).await);
+        for change in [
+            json!({ "username": "attackers" }),
+            json!({ "username": "attacker.example/" }),
+            json!({ "username": "attackers", "password": "x" }),
+        ] {
+            patch(&app, &developer, &path, &change).await.assert_error(403, "FORBIDDEN");
+        }
+        // What is the same leads nowhere else; and who gives all of them sends nothing of another's.
+        for change in [
+            json!({ "username": "adas" }),
+            json!({ "api_key": "x" }),
+            json!({ "username": "developers", "api_key": "y" }),
+        ] {
+            patch(&app, &developer, &path, &change).await.assert_status(200);
+        }
+        patch(&app, &ada, &path, &json!({ "username": "adas" })).await.assert_status(200);
+    }
+
     async fn a_member_sees_the_sources_of_their_workspaces_and_an_admin_all(engine: Engine) {
         let (app, server) = (start(engine).await, Server::start().await);
         let manager = app.provision(ADA).await;

@@ -278,4 +278,38 @@ on_both_engines! {
             assert_eq!(Some(in_schemas(&data)), data["total_tables"].as_u64());
         }
     }
+
+    // The attack: whom a policy denies all tables of a schema asks for it by a name that they guess.
+    async fn a_schema_that_is_hidden_is_discovered_like_one_that_is_not_there(engine: Engine) {
+        let (app, server) = (start(engine).await, Server::alone().await);
+        let manager = app.provision(ADA).await;
+        let ada = signed_in(&app, ADA).await;
+        let developer = member(&app, &manager, "dev@example.com", "backend").await;
+        let source = employees(&app, &ada, &server).await;
+        server.database.sql("create schema payroll; create table payroll.salaries (id bigint)").await;
+        let discovered = async |who: &Person, query: &str| {
+            let path = format!("/api/v1/data-sources/{source}/discover-schema?{query}");
+            app.post(&path).bearer(&who.access_token).send().await.assert_status(200).field("data").clone()
+        };
+        let whole = discovered(&ada, "refresh=true").await.to_string();
+        assert!(whole.contains("payroll"), "{whole}");
+        let mut body = policy("Denied", "access_control", "deny_access", json!({ "table": "salaries" }));
+        body["role_ids"] = json!([3]);
+        created(&app, &ada, &body).await;
+        app.advance(Duration::from_secs(60));
+        let hidden = discovered(&developer, "schema_name=payroll").await;
+        let absent = discovered(&developer, "schema_name=nowhere").await;
+        for name in ["schemas_discovered", "total_tables", "total_columns", "discovered_at"] {
+            assert_eq!(hidden[name], absent[name], "{name}: {hidden} {absent}");
+        }
+        let mut listed = Vec::new();
+        for name in ["payroll", "nowhere"] {
+            let path = format!("/api/v1/data-sources/{source}/schemas?schema_name={name}");
+            let answer = app.get(&path).bearer(&developer.access_token).send().await;
+            listed.push(answer.assert_status(200).field("data").clone());
+        }
+        assert_eq!(listed[0], listed[1]);
+        // What they see is known since then.
+        assert_ne!(discovered(&developer, "").await["discovered_at"], absent["discovered_at"]);
+    }
 }

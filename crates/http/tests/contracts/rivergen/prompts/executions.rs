@@ -148,6 +148,32 @@ on_both_engines! {
         assert_eq!(app.sql_count("select executions from prompt_usage").await, 1);
     }
 
+    // To delete an account that has much takes long, and one of its executions may still run: those of others go on.
+    async fn an_execution_that_another_unit_has_keeps_no_other_from_being_held(engine: Engine) {
+        let script = Script::new();
+        let app = hasty(&script, engine).await;
+        let (ada, bob) = (owner(&app, ADA).await, owner(&app, "bob@example.com").await);
+        let deleted = ask(&app, &ada, &question("slow")).await["execution_id"].clone();
+        let other = ask(&app, &bob, &question("slow")).await["execution_id"].clone();
+        let leases = "select count(distinct lease_until) from prompt_executions where lease_until is not null";
+        assert_eq!(app.sql_count(leases).await, 1);
+        app.advance(Duration::from_secs(20));
+        let Some(held) = app.database.hold(&format!("delete from prompt_executions where number = {deleted}")).await else {
+            return;
+        };
+        app.prompts().renew_leases().await.unwrap();
+        assert_eq!(app.sql_count(leases).await, 2, "one was renewed");
+        held.release().await;
+        // Nobody called it off meanwhile.
+        app.prompts().renew_leases().await.unwrap();
+        assert_eq!(app.sql_count(leases).await, 1);
+        script.release();
+        script.release();
+        for (who, number) in [(&ada, &deleted), (&bob, &other)] {
+            assert_eq!(over(&app, who, number).await["status"], "completed");
+        }
+    }
+
     async fn another_node_tells_and_calls_off(engine: Engine) {
         let script = Script::new();
         let app = hasty(&script, engine).await;
