@@ -20,6 +20,7 @@ use parquet::basic::{SortOrder, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData};
 use parquet::file::reader::ChunkReader;
 
+use super::mended::mended;
 use super::pages::{Chunk, Measured, WRITTEN_OUT, announced};
 use super::parquet::Chunks;
 use super::spool::{Spooled, broken};
@@ -232,7 +233,7 @@ fn indexed(chunks: &Chunks, metadata: &ParquetMetaData) -> Option<ArrowReaderMet
         return None;
     }
     let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-    let indexed = ArrowReaderMetadata::load(chunks, options).ok()?;
+    let indexed = ArrowReaderMetadata::load(chunks, options).and_then(mended).ok()?;
     let is_whole = indexed.metadata().offset_index().is_some() && indexed.metadata().column_index().is_some();
     is_whole.then_some(indexed)
 }
@@ -306,12 +307,12 @@ impl ParquetContent {
             let (page, _, _) = announced(&self.chunks, at).ok()?;
             let length = u64::try_from(page.head.checked_add(page.packed)?).ok()?;
             let end = at.checked_add(length).filter(|end| *end <= chunk.end)?;
-            if page.packed > LONGEST_ROW || page.unpacked > LONGEST_ROW || page.repeats_starts() {
+            if page.packed > LONGEST_ROW || page.unpacked > LONGEST_ROW || page.has_lengths() {
                 return None;
             }
             if page.is_dictionary() {
                 // Another one would not have been looked at when its values come.
-                if at != chunk.start {
+                if at != chunk.start || !chunk.has_all_of(page) {
                     return None;
                 }
                 seen.longest = self.longest(column, chunk, page, budget)?;
@@ -361,7 +362,7 @@ mod tests {
     use arrow_array::types::Int64Type;
     use arrow_array::{ArrayRef, Int64Array, ListArray, RecordBatch, StringArray};
     use parquet::arrow::ArrowWriter;
-    use parquet::basic::Compression;
+    use parquet::basic::{Compression, Encoding};
     use parquet::file::properties::WriterProperties;
 
     use super::super::pages::look_at_footer;
@@ -426,6 +427,12 @@ mod tests {
         let long = content(&bytes(&columns(400_000), in_groups(Compression::SNAPPY))).unwrap();
         assert_eq!(long.largest_group(&[0]).await, None, "a long text that may stand in every row");
         assert!(long.largest_group(&[1]).await.is_some(), "of the other columns nothing is the matter");
+        let lengths = WriterProperties::builder()
+            .set_dictionary_enabled(false)
+            .set_column_encoding("few".into(), Encoding::DELTA_LENGTH_BYTE_ARRAY);
+        let lengths = content(&bytes(&columns(10), lengths.build())).unwrap();
+        assert_eq!(lengths.largest_group(&[0]).await, None, "lengths that a few bytes announce");
+        assert!(lengths.largest_group(&[1]).await.is_some());
     }
 
     #[tokio::test]

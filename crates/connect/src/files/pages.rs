@@ -17,6 +17,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::lengths::are_bounded;
 use super::parquet::failed;
 use super::thrift::{Page, Unmeasured, measure_footer};
 use super::{LONGEST_ROW, READ_ROWS};
@@ -28,6 +29,8 @@ const BATCH: u64 = 2 << 30;
 pub(super) const WRITTEN_OUT: usize = 512 << 20;
 /// Bytes of a page whose values repeat the starts of others, and so of each value of it, at most.
 const REPEATING: usize = 2 << 20;
+/// Bytes of what the end of a file says of the rest, at most: in memory it is many times as large.
+const LONGEST_FOOTER: u32 = 64 << 20;
 /// Bytes of a page's header at most; statistics are in it.
 const LONGEST_HEAD: usize = 1 << 20;
 /// The first bytes of a frame of LZ4, which the library unpacks whatever it has. Only writers of before 2020 made such pages.
@@ -44,6 +47,9 @@ pub(super) fn look_at_footer(file: &impl ChunkReader) -> Result<(), SourceError>
     let Some((length, b"PAR1")) = tail.split_first_chunk::<4>() else { return Ok(()) };
     let length = u32::from_le_bytes(*length);
     let Some(start) = end.checked_sub(length.into()) else { return Ok(()) };
+    if length > LONGEST_FOOTER {
+        return Err(refused("its end is larger than 64 MiB"));
+    }
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     let footer = file.get_bytes(start, length).map_err(|error| failed(&error))?;
     measure_footer(&footer).map_err(|_| refused("its end announces what cannot be"))
@@ -58,6 +64,9 @@ pub(super) struct Chunk {
     /// Whether a value of it has any length.
     pub(super) is_text: bool,
     repeats_starts: bool,
+    has_lengths: bool,
+    /// Bytes of each value at least, where it is not packed.
+    least: usize,
 }
 
 /// What gives as much as it likes, whatever the page announces.
@@ -72,7 +81,12 @@ enum Packing {
 impl Chunk {
     /// Whether the headers of its pages say all that there is to know: none can give more than it announces.
     pub(super) fn is_told_by_headers(&self) -> bool {
-        self.packing == Packing::Bounded && !self.repeats_starts
+        self.packing == Packing::Bounded && !self.repeats_starts && !self.has_lengths
+    }
+
+    /// Whether a dictionary has the bytes of as many values as it announces: the library makes room for them before it looks.
+    pub(super) fn has_all_of(&self, dictionary: Page) -> bool {
+        dictionary.values.saturating_mul(self.least) <= dictionary.unpacked
     }
 
     pub(super) fn of(chunk: &ColumnChunkMetaData) -> Option<Self> {
@@ -90,6 +104,13 @@ impl Chunk {
             },
             is_text: matches!(chunk.column_type(), Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY),
             repeats_starts: chunk.encodings().any(|encoding| encoding == Encoding::DELTA_BYTE_ARRAY),
+            has_lengths: chunk.encodings().any(|encoding| encoding == Encoding::DELTA_LENGTH_BYTE_ARRAY),
+            least: match chunk.column_type() {
+                Type::BOOLEAN | Type::FIXED_LEN_BYTE_ARRAY => 1,
+                Type::INT32 | Type::FLOAT | Type::BYTE_ARRAY => 4,
+                Type::INT64 | Type::DOUBLE => 8,
+                Type::INT96 => 12,
+            },
         })
     }
 }
@@ -143,12 +164,32 @@ impl<R: ChunkReader + Clone> Measured<R> {
         for (leaf, chunk) in group.columns().iter().enumerate().take(schema.num_columns()) {
             let Some(about) = Chunk::of(chunk).filter(|chunk| chunk.is_text) else { continue };
             if columns.contains(&schema.get_column_root_idx(leaf)) {
+                if about.repeats_starts || about.has_lengths {
+                    self.measure_lengths(chunk)?;
+                }
                 let repeating = if about.repeats_starts { REPEATING } else { 0 };
                 row = row.saturating_add(self.longest_in_dictionary(chunk)?.max(repeating));
                 self.next_batch();
             }
         }
         Ok((WRITTEN_OUT / row.max(1)).clamp(1, READ_ROWS))
+    }
+
+    /// Refuses a column that has a page with more lengths than there may be.
+    fn measure_lengths(&self, chunk: &ColumnChunkMetaData) -> parquet::errors::Result<()> {
+        if chunk.compressed_size() <= 0 {
+            return Ok(());
+        }
+        let mut pages = SerializedPageReader::new(Arc::new(self.clone()), chunk, 0, None)?;
+        while let Some(page) = pages.get_next_page()? {
+            self.next_batch();
+            if !are_bounded(&page, chunk.column_descr()) {
+                return Err(self
+                    .pages
+                    .refuse("a page has more values than there may be, or not all of them"));
+            }
+        }
+        Ok(())
     }
 
     /// Bytes of the longest value of a column's dictionary, or of each value where all have as many; 0 where neither is.
@@ -234,6 +275,12 @@ impl Pages {
         // It was looked at before how many rows may come at once; another one was not.
         if page.is_dictionary() && start != chunk.start {
             return Err(self.refuse("a column has several dictionaries"));
+        }
+        if page.is_dictionary() && !chunk.has_all_of(page) {
+            return Err(self.refuse("a dictionary has not all values that it announces"));
+        }
+        if page.has_lengths() && !page.repeats_starts() && !chunk.has_lengths {
+            return Err(self.refuse("a page has an encoding that was not announced"));
         }
         if page.repeats_starts() && (!chunk.repeats_starts || page.unpacked > REPEATING) {
             return Err(self.refuse("a page has an encoding that was not announced, or is too large for it"));
@@ -322,7 +369,7 @@ mod tests {
     };
     use parquet::file::properties::WriterProperties;
 
-    use super::super::thrift::tests::header;
+    use super::super::thrift::tests::{dictionary, header};
     use super::*;
 
     /// Texts that repeat, texts that do not, and numbers.
@@ -391,6 +438,36 @@ mod tests {
     }
 
     #[test]
+    fn texts_whose_lengths_come_first_are_read() {
+        for encoding in [Encoding::DELTA_LENGTH_BYTE_ARRAY, Encoding::DELTA_BYTE_ARRAY] {
+            for version in [
+                parquet::file::properties::WriterVersion::PARQUET_1_0,
+                parquet::file::properties::WriterVersion::PARQUET_2_0,
+            ] {
+                let properties = WriterProperties::builder()
+                    .set_dictionary_enabled(false)
+                    .set_writer_version(version)
+                    .set_compression(Compression::SNAPPY)
+                    .set_max_row_group_row_count(Some(7_000))
+                    .set_column_encoding("few".into(), encoding)
+                    .set_column_encoding("many".into(), encoding);
+                let file = written(&batch(50), properties.build());
+                assert_eq!(read(&file).0, 20_000, "{encoding:?} {version:?}");
+            }
+        }
+    }
+
+    // The library makes room for as many values as it says that there are, whatever the page has.
+    #[test]
+    fn a_dictionary_has_the_values_that_it_announces() {
+        for (values, is_let_through) in [(25, true), (26, false), (0x7fff_ffff, false)] {
+            let file = Bytes::from([dictionary(values, 100), vec![0; 100]].concat());
+            let file = Measured { pages: Arc::new(pages(Packing::Bounded, file.len())), file };
+            assert_eq!(file.get_read(0).is_ok(), is_let_through, "{values}");
+        }
+    }
+
+    #[test]
     fn the_longer_the_texts_of_dictionaries_the_fewer_rows_come_at_once() {
         let plain = WriterProperties::builder().set_dictionary_enabled(false).build();
         assert_eq!(read(&written(&batch(5_000), plain)), (20_000, READ_ROWS));
@@ -405,7 +482,16 @@ mod tests {
     /// One column of the whole file.
     fn pages(packing: Packing, length: usize) -> Pages {
         let end = length as u64;
-        Pages::of(vec![Chunk { start: 0, end, packing, is_text: true, repeats_starts: false }])
+        let chunk = Chunk {
+            start: 0,
+            end,
+            packing,
+            is_text: true,
+            repeats_starts: false,
+            has_lengths: false,
+            least: 4,
+        };
+        Pages::of(vec![chunk])
     }
 
     fn measured(packing: Packing, unpacked: u64, content: &[u8]) -> (Measured<Bytes>, u64) {
