@@ -82,8 +82,10 @@ fn int96() -> Vec<u8> {
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
     let mut group = writer.next_row_group().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
-    let values = [Int96::from(vec![1_000, 0, 2_459_000]), Int96::from(vec![0, 1, 2_440_588])];
-    column.typed::<Int96Type>().write_batch(&values, Some(&[1, 0, 1]), None).unwrap();
+    // The last one is 9999-12-31, which nanoseconds do not reach.
+    let values = [[1_000, 0, 2_459_000], [0, 1, 2_440_588], [0, 0, 5_373_484]];
+    let values = values.map(|value| Int96::from(value.to_vec()));
+    column.typed::<Int96Type>().write_batch(&values, Some(&[1, 0, 1, 1]), None).unwrap();
     column.close().unwrap();
     group.close().unwrap();
     writer.into_inner().unwrap()
