@@ -211,6 +211,13 @@ fn is_ordered_otherwise(column: &ColumnChunkMetaData) -> bool {
     })
 }
 
+/// Whether a column that may be NULL has bounds, and not how many are: readers by row groups take it for none, and would leave out those that
+/// are.
+fn counts_no_nulls(column: &ColumnChunkMetaData) -> bool {
+    let is_uncounted = column.statistics().is_some_and(|known| known.null_count_opt().is_none());
+    is_uncounted && column.column_descr().max_def_level() > 0
+}
+
 /// The end of a file with the index of its pages, if it has one that announces no more than there is.
 fn indexed(chunks: &Chunks, metadata: &ParquetMetaData) -> Option<ArrowReaderMetadata> {
     let (mut places, mut bounds) = (Vec::new(), Vec::new());
@@ -294,6 +301,9 @@ impl ParquetContent {
     fn look(&self, group: usize, leaf: usize, budget: &mut Budget) -> Option<Seen> {
         let column = self.metadata.metadata().row_groups().get(group)?.columns().get(leaf)?;
         let chunk = Chunk::of(column).filter(Chunk::is_told_by_headers)?;
+        if counts_no_nulls(column) {
+            return None;
+        }
         // The library begins there, be it what it may.
         if column.dictionary_page_offset().is_some_and(|offset| offset <= 0) {
             return None;
@@ -363,7 +373,8 @@ mod tests {
     use arrow_array::{ArrayRef, Int64Array, ListArray, RecordBatch, StringArray};
     use parquet::arrow::ArrowWriter;
     use parquet::basic::{Compression, Encoding};
-    use parquet::file::properties::WriterProperties;
+    use parquet::file::properties::{EnabledStatistics, WriterProperties};
+    use parquet::file::statistics::Statistics;
 
     use super::super::pages::look_at_footer;
     use super::*;
@@ -433,6 +444,37 @@ mod tests {
         let lengths = content(&bytes(&columns(10), lengths.build())).unwrap();
         assert_eq!(lengths.largest_group(&[0]).await, None, "lengths that a few bytes announce");
         assert!(lengths.largest_group(&[1]).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn columns_whose_nulls_are_not_counted_are_read_page_by_page() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter([Some(1), None]));
+        let always: ArrayRef = Arc::new(Int64Array::from_iter_values([1, 1]));
+        let batch = RecordBatch::try_from_iter([("numbers", numbers), ("always", always)]).unwrap();
+        let properties = WriterProperties::builder().set_statistics_enabled(EnabledStatistics::None);
+        let whole = bytes(&batch, properties.set_offset_index_disabled(true).build());
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&whole).unwrap();
+        let file = Arc::new(Spooled::of(file, "x".to_owned()).unwrap());
+        let chunks = Chunks::Here(Arc::clone(&file));
+        let read = ArrowReaderMetadata::load(&chunks, ArrowReaderOptions::new()).unwrap();
+        for (nulls, is_counted) in [(Some(1), true), (None, false)] {
+            let mut builder = ParquetMetaData::clone(read.metadata()).into_builder();
+            let mut groups = Vec::new();
+            for group in builder.take_row_groups() {
+                let bounds = Statistics::int64(Some(1), Some(1), None, nulls, false);
+                let columns = group.columns().iter().cloned();
+                let columns =
+                    columns.map(|chunk| chunk.into_builder().set_statistics(bounds.clone()).build().unwrap());
+                let columns = columns.collect();
+                groups.push(group.into_builder().set_column_metadata(columns).build().unwrap());
+            }
+            let metadata = Arc::new(builder.set_row_groups(groups).build());
+            let metadata = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new()).unwrap();
+            let content = Arc::new(ParquetContent::of(Arc::clone(&file), &metadata).unwrap());
+            assert_eq!(content.largest_group(&[0]).await.is_some(), is_counted);
+            assert!(content.largest_group(&[1]).await.is_some(), "it is never NULL");
+        }
     }
 
     #[tokio::test]
