@@ -163,6 +163,20 @@ async fn lists_are_read_page_by_page() {
     assert!(content.bytes_read() > 0, "the other column");
 }
 
+// A file is shared out once among the streams of its reader.
+#[tokio::test]
+async fn each_step_of_a_recursive_query_reads_the_file() {
+    let sql = "with recursive r(n) as (select 1 union all select e.id + 2 from r join emp e on e.id = r.n) select n from r order by n";
+    let wanted = ask(&engine(), &fixture::memory(), Caller::Eu, sql).await.unwrap();
+    assert_eq!(rows(&wanted, false).len(), 9, "from 1 to 17");
+    let bytes = parquet_bytes(&fixture::batch(true), 5);
+    for reading in [Reading::PageByPage, Reading::Served, Reading::PushedDown] {
+        let (fixture, _) = parquet_file(&bytes, reading).await.unwrap();
+        let answer = ask(&engine(), &fixture, Caller::Eu, sql).await.unwrap();
+        assert_eq!(rows(&answer, false), rows(&wanted, false), "{reading:?}");
+    }
+}
+
 /// So many employees, region by region, in row groups of 1,000.
 fn many(count: i64) -> Vec<u8> {
     let texts = |of: &dyn Fn(i64) -> String| -> ArrayRef {
