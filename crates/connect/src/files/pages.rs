@@ -4,8 +4,9 @@
 //! dictionary can stand in every row of a batch.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Cursor, Read};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -84,6 +85,12 @@ impl Chunk {
         self.packing == Packing::Bounded && !self.repeats_starts && !self.has_lengths
     }
 
+    /// Whether a page has to be looked at before it is read: a value of it may stand in every row, or its lengths come first.
+    fn must_be_looked_at(&self, page: Page) -> bool {
+        let has_any_length = self.is_text && self.least > 1;
+        page.has_lengths() || page.is_dictionary() && has_any_length
+    }
+
     /// Whether a dictionary has the bytes of as many values as it announces: the library makes room for them before it looks.
     pub(super) fn has_all_of(&self, dictionary: Page) -> bool {
         dictionary.values.saturating_mul(self.least) <= dictionary.unpacked
@@ -124,6 +131,20 @@ struct Pages {
     /// Bytes of the pages of this batch.
     taken: AtomicU64,
     failure: Mutex<Option<SourceError>>,
+    /// Sums of the pages that were looked at, by where their content starts: a server may answer something else when they are read.
+    seen: Mutex<HashMap<u64, u64>>,
+    /// How often pages are looked at now, and not read.
+    looking: AtomicUsize,
+    sums: RandomState,
+}
+
+/// As long as it is there, pages are looked at.
+struct Looking<'p>(&'p AtomicUsize);
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A file whose pages are measured.
@@ -158,6 +179,7 @@ impl<R: ChunkReader + Clone> Measured<R> {
         group: usize,
         columns: &[usize],
     ) -> parquet::errors::Result<usize> {
+        self.pages.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let schema = metadata.file_metadata().schema_descr();
         let Some(group) = metadata.row_groups().get(group) else { return Ok(READ_ROWS) };
         let mut row = 0_usize;
@@ -180,6 +202,7 @@ impl<R: ChunkReader + Clone> Measured<R> {
         if chunk.compressed_size() <= 0 {
             return Ok(());
         }
+        let _looking = self.pages.look();
         let mut pages = SerializedPageReader::new(Arc::new(self.clone()), chunk, 0, None)?;
         while let Some(page) = pages.get_next_page()? {
             self.next_batch();
@@ -204,6 +227,7 @@ impl<R: ChunkReader + Clone> Measured<R> {
         if chunk.compressed_size() <= 0 {
             return Ok(0);
         }
+        let _looking = self.pages.look();
         let mut pages = SerializedPageReader::new(Arc::new(self.clone()), chunk, 0, None)?;
         let Some(Unpacked::DictionaryPage { buf, .. }) = pages.get_next_page()? else { return Ok(0) };
         let (mut longest, mut rest) = (0, &buf[..]);
@@ -248,7 +272,34 @@ pub(super) fn announced<R: ChunkReader>(
 
 impl Pages {
     fn of(chunks: Vec<Chunk>) -> Self {
-        Self { chunks, announced: Mutex::default(), taken: AtomicU64::new(0), failure: Mutex::default() }
+        Self {
+            chunks,
+            announced: Mutex::default(),
+            taken: AtomicU64::new(0),
+            failure: Mutex::default(),
+            seen: Mutex::default(),
+            looking: AtomicUsize::new(0),
+            sums: RandomState::new(),
+        }
+    }
+
+    fn look(&self) -> Looking<'_> {
+        self.looking.fetch_add(1, Ordering::Relaxed);
+        Looking(&self.looking)
+    }
+
+    /// Whether a page is what was looked at, if that has to be.
+    fn is_as_it_was(&self, start: u64, page: Page, bytes: &[u8]) -> bool {
+        if !self.chunk(start).is_some_and(|chunk| chunk.must_be_looked_at(page)) {
+            return true;
+        }
+        let sum = self.sums.hash_one((page, bytes));
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.looking.load(Ordering::Relaxed) > 0 {
+            seen.insert(start, sum);
+            return true;
+        }
+        seen.get(&start) == Some(&sum)
     }
 
     fn chunk(&self, at: u64) -> Option<Chunk> {
@@ -296,6 +347,9 @@ impl Pages {
         let Some(page) = page.filter(|page| page.packed == bytes.len()) else {
             return Err(self.refuse("a page is not what its header says"));
         };
+        if !self.is_as_it_was(start, page, bytes) {
+            return Err(self.refuse("a page is not what it was"));
+        }
         let taken = self.taken.fetch_add(page.unpacked as u64, Ordering::Relaxed);
         if taken.saturating_add(page.unpacked as u64) > BATCH {
             return Err(self.refuse("its rows are too large"));
@@ -455,6 +509,23 @@ mod tests {
                 assert_eq!(read(&file).0, 20_000, "{encoding:?} {version:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_was_looked_at_is_what_is_read() {
+        let (head, content) = (dictionary(1, 7), b"\x03\0\0\0abc");
+        let pages = pages(Packing::Bounded, head.len() + content.len());
+        let page = Page::of(&head).unwrap();
+        let read = |bytes: &[u8]| {
+            pages.admit(0, page).unwrap();
+            pages.check(head.len() as u64, bytes)
+        };
+        assert!(read(content).is_err(), "nobody looked at it");
+        let looking = pages.look();
+        read(content).unwrap();
+        drop(looking);
+        read(content).unwrap();
+        assert!(read(b"\x03\0\0\0abd").is_err(), "a server answers something else");
     }
 
     // The library makes room for as many values as it says that there are, whatever the page has.

@@ -33,7 +33,7 @@ pub(super) enum Unmeasured {
 }
 
 /// What the header of a page announces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Page {
     /// Bytes of the header itself.
     pub(super) head: usize,
