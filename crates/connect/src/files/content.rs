@@ -339,7 +339,8 @@ impl ParquetContent {
         if places.is_some_and(|mut left| left.next().is_some()) {
             return None;
         }
-        Some(Seen { longest: seen.longest.max(width(column)), ..seen })
+        let longest = seen.longest.max(width(column)).max(chunk.least);
+        Some(Seen { longest, ..seen })
     }
 
     /// Bytes of the longest value of a dictionary, of which one may stand in every row.

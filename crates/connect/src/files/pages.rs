@@ -26,6 +26,8 @@ use crate::error::SourceError;
 
 /// Bytes of the pages of one batch at most.
 const BATCH: u64 = 2 << 30;
+/// Bytes of a value in a list, with what says where it is in it: a few bytes can announce a list of billions.
+const LISTED: u64 = 12;
 /// Bytes that the values of one batch may have when each row repeats the longest of a dictionary.
 pub(super) const WRITTEN_OUT: usize = 512 << 20;
 /// Bytes of a page whose values repeat the starts of others, and so of each value of it, at most.
@@ -67,7 +69,9 @@ pub(super) struct Chunk {
     repeats_starts: bool,
     has_lengths: bool,
     /// Bytes of each value at least, where it is not packed.
-    least: usize,
+    pub(super) least: usize,
+    /// Bytes that each value of it takes in lists, however it is packed; 0 where it is in none.
+    listed: u64,
 }
 
 /// What gives as much as it likes, whatever the page announces.
@@ -118,6 +122,7 @@ impl Chunk {
                 Type::INT64 | Type::DOUBLE => 8,
                 Type::INT96 => 12,
             },
+            listed: if chunk.column_descr().max_rep_level() > 0 { LISTED } else { 0 },
         })
     }
 }
@@ -184,15 +189,24 @@ impl<R: ChunkReader + Clone> Measured<R> {
         let Some(group) = metadata.row_groups().get(group) else { return Ok(READ_ROWS) };
         let mut row = 0_usize;
         for (leaf, chunk) in group.columns().iter().enumerate().take(schema.num_columns()) {
-            let Some(about) = Chunk::of(chunk).filter(|chunk| chunk.is_text) else { continue };
-            if columns.contains(&schema.get_column_root_idx(leaf)) {
-                if about.repeats_starts || about.has_lengths {
-                    self.measure_lengths(chunk)?;
-                }
-                let repeating = if about.repeats_starts { REPEATING } else { 0 };
-                row = row.saturating_add(self.longest_in_dictionary(chunk)?.max(repeating));
-                self.next_batch();
+            if !columns.contains(&schema.get_column_root_idx(leaf)) {
+                continue;
             }
+            let Some(about) = Chunk::of(chunk) else { continue };
+            row = row.saturating_add(about.least);
+            if !about.is_text {
+                continue;
+            }
+            if about.repeats_starts || about.has_lengths {
+                self.measure_lengths(chunk)?;
+            }
+            let repeating = if about.repeats_starts { REPEATING } else { 0 };
+            // In lists a row has as many as all rows have on the average, and about as much.
+            let each = chunk.num_values().checked_div(group.num_rows()).filter(|_| about.listed > 0);
+            let each = each.and_then(|each| usize::try_from(each).ok()).unwrap_or(1).max(1);
+            let longest = self.longest_in_dictionary(chunk)?.max(repeating);
+            row = row.saturating_add(longest.saturating_mul(each));
+            self.next_batch();
         }
         Ok((WRITTEN_OUT / row.max(1)).clamp(1, READ_ROWS))
     }
@@ -350,8 +364,10 @@ impl Pages {
         if !self.is_as_it_was(start, page, bytes) {
             return Err(self.refuse("a page is not what it was"));
         }
-        let taken = self.taken.fetch_add(page.unpacked as u64, Ordering::Relaxed);
-        if taken.saturating_add(page.unpacked as u64) > BATCH {
+        let listed = self.chunk(start).filter(|_| !page.is_dictionary()).map_or(0, |chunk| chunk.listed);
+        let room = (page.unpacked as u64).max(listed.saturating_mul(page.values as u64));
+        let taken = self.taken.fetch_add(room, Ordering::Relaxed);
+        if taken.saturating_add(room) > BATCH {
             return Err(self.refuse("its rows are too large"));
         }
         let packing = self.chunk(start).filter(|_| page.is_packed).map(|chunk| chunk.packing);
@@ -528,6 +544,21 @@ mod tests {
         assert!(read(b"\x03\0\0\0abd").is_err(), "a server answers something else");
     }
 
+    #[test]
+    fn a_few_bytes_announce_no_list_of_billions() {
+        let head = header(10, 10);
+        let mut page = Page::of(&head).unwrap();
+        page.values = 0x7fff_ffff;
+        let read = |listed: u64| {
+            let mut pages = pages(Packing::Bounded, head.len() + 10);
+            pages.chunks[0].listed = listed;
+            pages.admit(0, page).unwrap();
+            pages.check(head.len() as u64, &[0; 10])
+        };
+        assert!(read(0).is_ok(), "of rows only as many come as are wanted");
+        assert!(read(LISTED).is_err());
+    }
+
     // The library makes room for as many values as it says that there are, whatever the page has.
     #[test]
     fn a_dictionary_has_the_values_that_it_announces() {
@@ -561,6 +592,7 @@ mod tests {
             repeats_starts: false,
             has_lengths: false,
             least: 4,
+            listed: 0,
         };
         Pages::of(vec![chunk])
     }
