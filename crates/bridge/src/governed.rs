@@ -107,9 +107,11 @@ impl PersonRelations {
                 }
                 Err(Refused::Fault(error)) => return Err(fault(&error)),
             };
-            // Slugs are unique in a workspace.
-            let is_taken = self.sources.iter().any(|(slug, _)| *slug == source.slug);
-            let slug = if is_taken { format!("{}_{number}", source.slug) } else { source.slug.clone() };
+            // Slugs are unique in a workspace, and another one may be called as this one is then.
+            let mut slug = source.slug.clone();
+            while self.sources.iter().any(|(taken, _)| *taken == slug) {
+                slug = format!("{slug}_{number}");
+            }
             self.sources.push((slug, source));
         }
         self.schemas = schemas.to_vec();

@@ -1,8 +1,9 @@
 //! Filters that come up while a query runs (of joins, of TopK, of aggregates) reach the column that they are about, or none.
 //!
 //! DataFusion 55.2 hands them down by the names of columns (apache/datafusion#25244, #25296). Where two columns of a node have one name, the
-//! first is taken; where the inputs of a union name their columns otherwise, or the other side of a semi join has a column with the name of
-//! a key, one that has nothing to do with it: rows that belong to the answer are skipped. Below such a node nothing is handed down here.
+//! first is taken; where the inputs of a union name their columns otherwise, where the other side of a semi join has a column with the name of
+//! a key, or the rows of a group one with the name of what they are grouped by, one that has nothing to do with it: rows that belong to the
+//! answer are skipped. Below such a node nothing is handed down here.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 
@@ -64,6 +66,10 @@ fn is_mistakable(node: &Arc<dyn ExecutionPlan>, place: usize, child: &Arc<dyn Ex
         let mut pairs = own.fields().iter().zip(below.fields());
         return pairs.any(|(own, below)| own.name() != below.name());
     }
+    if let Some(aggregate) = node.downcast_ref::<AggregateExec>() {
+        let mut keys = aggregate.group_expr().expr().iter();
+        return keys.any(|(key, name)| is_another(key, name, &below));
+    }
     node.downcast_ref::<HashJoinExec>().is_some_and(|join| keys_stray(join, place, &below))
 }
 
@@ -79,15 +85,20 @@ fn keys_stray(join: &HashJoinExec, place: usize, below: &Schema) -> bool {
 
 /// Whether the column with the name of a key is another one than the key's counterpart.
 fn strays(key: &Arc<dyn PhysicalExpr>, counterpart: &Arc<dyn PhysicalExpr>, below: &Schema) -> bool {
-    let Some(key) = key.downcast_ref::<Column>() else { return false };
-    let Ok(found) = below.index_of(key.name()) else { return false };
-    counterpart.downcast_ref::<Column>().is_none_or(|column| column.index() != found)
+    key.downcast_ref::<Column>().is_some_and(|key| is_another(counterpart, key.name(), below))
+}
+
+/// Whether there is a column of this name, and it is another one than is meant.
+fn is_another(meant: &Arc<dyn PhysicalExpr>, name: &str, below: &Schema) -> bool {
+    let Ok(found) = below.index_of(name) else { return false };
+    meant.downcast_ref::<Column>().is_none_or(|column| column.index() != found)
 }
 
 #[cfg(test)]
 mod tests {
     use datafusion::arrow::datatypes::{DataType, Field};
     use datafusion::common::NullEquality;
+    use datafusion::physical_plan::aggregates::{AggregateMode, PhysicalGroupBy};
     use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
     use datafusion::physical_plan::empty::EmptyExec;
     use datafusion::physical_plan::joins::PartitionMode;
@@ -117,6 +128,22 @@ mod tests {
         let union = |other: &[&str]| closed_of(UnionExec::try_new(vec![of(&["a", "b"]), of(other)]).unwrap());
         assert_eq!(union(&["a", "b"]), [false, false]);
         assert_eq!(union(&["b", "a"]), [false, true]);
+    }
+
+    #[test]
+    fn nor_where_rows_have_another_column_with_the_name_of_their_group() {
+        let grouped = |place: usize, name: &str| {
+            let input = of(&["a", "b"]);
+            let key: Arc<dyn PhysicalExpr> = Arc::new(Column::new(["a", "b"][place], place));
+            let keys = PhysicalGroupBy::new_single(vec![(key, name.to_owned())]);
+            let (none, schema) = (Vec::new(), input.schema());
+            let aggregate =
+                AggregateExec::try_new(AggregateMode::Single, keys, none, Vec::new(), input, schema);
+            closed_of(Arc::new(aggregate.unwrap()))
+        };
+        assert_eq!(grouped(0, "a"), [false]);
+        assert_eq!(grouped(0, "c"), [false]);
+        assert_eq!(grouped(0, "b"), [true]);
     }
 
     #[test]

@@ -94,6 +94,8 @@ pub(crate) struct SecureBarrierExec {
     seal: Seal,
     /// What reads the source.
     leaf: Arc<dyn ExecutionPlan>,
+    /// The same before it took dynamic filters.
+    unfiltered: Arc<dyn ExecutionPlan>,
     /// Dynamic filters that `leaf` took, on its columns.
     dynamic: Vec<Arc<dyn PhysicalExpr>>,
     /// The policy's filter and leak-proof conditions, on the columns of `leaf`.
@@ -182,6 +184,7 @@ impl SecureBarrierExec {
         ));
         Ok(Self {
             seal,
+            unfiltered: Arc::clone(&leaf),
             leaf,
             dynamic,
             predicate,
@@ -319,6 +322,20 @@ impl ExecutionPlan for SecureBarrierExec {
         Ok(self)
     }
 
+    /// A recursive query runs it anew in each of its steps. A file is shared out once among the streams of its reader, and a filter of one
+    /// step says nothing of the next.
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        let barrier = Self::build(
+            self.seal.clone(),
+            Arc::clone(&self.unfiltered).reset_state()?,
+            Vec::new(),
+            self.predicate.clone(),
+            self.crossing.clone(),
+            self.settings.clone(),
+        )?;
+        Ok(Arc::new(Self { properties: Arc::clone(&self.properties), ..barrier }))
+    }
+
     /// Shows the dynamic filters that crossed, and nothing of the policy. A join fills its filter only if it finds it here.
     fn apply_expressions(
         &self,
@@ -397,6 +414,7 @@ impl ExecutionPlan for SecureBarrierExec {
             self.crossing.clone(),
             self.settings.clone(),
         )?;
+        let barrier = Self { unfiltered: Arc::clone(&self.unfiltered), ..barrier };
         Ok(answer.with_updated_node(Arc::new(barrier)))
     }
 }

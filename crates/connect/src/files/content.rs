@@ -20,6 +20,7 @@ use parquet::basic::{SortOrder, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData};
 use parquet::file::reader::ChunkReader;
 
+use super::mended::mended;
 use super::pages::{Chunk, Measured, WRITTEN_OUT, announced};
 use super::parquet::Chunks;
 use super::spool::{Spooled, broken};
@@ -210,6 +211,13 @@ fn is_ordered_otherwise(column: &ColumnChunkMetaData) -> bool {
     })
 }
 
+/// Whether a column that may be NULL has bounds, and not how many are: readers by row groups take it for none, and would leave out those that
+/// are.
+fn counts_no_nulls(column: &ColumnChunkMetaData) -> bool {
+    let is_uncounted = column.statistics().is_some_and(|known| known.null_count_opt().is_none());
+    is_uncounted && column.column_descr().max_def_level() > 0
+}
+
 /// The end of a file with the index of its pages, if it has one that announces no more than there is.
 fn indexed(chunks: &Chunks, metadata: &ParquetMetaData) -> Option<ArrowReaderMetadata> {
     let (mut places, mut bounds) = (Vec::new(), Vec::new());
@@ -232,7 +240,7 @@ fn indexed(chunks: &Chunks, metadata: &ParquetMetaData) -> Option<ArrowReaderMet
         return None;
     }
     let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-    let indexed = ArrowReaderMetadata::load(chunks, options).ok()?;
+    let indexed = ArrowReaderMetadata::load(chunks, options).and_then(mended).ok()?;
     let is_whole = indexed.metadata().offset_index().is_some() && indexed.metadata().column_index().is_some();
     is_whole.then_some(indexed)
 }
@@ -293,6 +301,9 @@ impl ParquetContent {
     fn look(&self, group: usize, leaf: usize, budget: &mut Budget) -> Option<Seen> {
         let column = self.metadata.metadata().row_groups().get(group)?.columns().get(leaf)?;
         let chunk = Chunk::of(column).filter(Chunk::is_told_by_headers)?;
+        if counts_no_nulls(column) {
+            return None;
+        }
         // The library begins there, be it what it may.
         if column.dictionary_page_offset().is_some_and(|offset| offset <= 0) {
             return None;
@@ -306,12 +317,12 @@ impl ParquetContent {
             let (page, _, _) = announced(&self.chunks, at).ok()?;
             let length = u64::try_from(page.head.checked_add(page.packed)?).ok()?;
             let end = at.checked_add(length).filter(|end| *end <= chunk.end)?;
-            if page.packed > LONGEST_ROW || page.unpacked > LONGEST_ROW || page.repeats_starts() {
+            if page.packed > LONGEST_ROW || page.unpacked > LONGEST_ROW || page.has_lengths() {
                 return None;
             }
             if page.is_dictionary() {
                 // Another one would not have been looked at when its values come.
-                if at != chunk.start {
+                if at != chunk.start || !chunk.has_all_of(page) {
                     return None;
                 }
                 seen.longest = self.longest(column, chunk, page, budget)?;
@@ -328,7 +339,8 @@ impl ParquetContent {
         if places.is_some_and(|mut left| left.next().is_some()) {
             return None;
         }
-        Some(Seen { longest: seen.longest.max(width(column)), ..seen })
+        let longest = seen.longest.max(width(column)).max(chunk.least);
+        Some(Seen { longest, ..seen })
     }
 
     /// Bytes of the longest value of a dictionary, of which one may stand in every row.
@@ -361,8 +373,9 @@ mod tests {
     use arrow_array::types::Int64Type;
     use arrow_array::{ArrayRef, Int64Array, ListArray, RecordBatch, StringArray};
     use parquet::arrow::ArrowWriter;
-    use parquet::basic::Compression;
-    use parquet::file::properties::WriterProperties;
+    use parquet::basic::{Compression, Encoding};
+    use parquet::file::properties::{EnabledStatistics, WriterProperties};
+    use parquet::file::statistics::Statistics;
 
     use super::super::pages::look_at_footer;
     use super::*;
@@ -426,6 +439,43 @@ mod tests {
         let long = content(&bytes(&columns(400_000), in_groups(Compression::SNAPPY))).unwrap();
         assert_eq!(long.largest_group(&[0]).await, None, "a long text that may stand in every row");
         assert!(long.largest_group(&[1]).await.is_some(), "of the other columns nothing is the matter");
+        let lengths = WriterProperties::builder()
+            .set_dictionary_enabled(false)
+            .set_column_encoding("few".into(), Encoding::DELTA_LENGTH_BYTE_ARRAY);
+        let lengths = content(&bytes(&columns(10), lengths.build())).unwrap();
+        assert_eq!(lengths.largest_group(&[0]).await, None, "lengths that a few bytes announce");
+        assert!(lengths.largest_group(&[1]).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn columns_whose_nulls_are_not_counted_are_read_page_by_page() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter([Some(1), None]));
+        let always: ArrayRef = Arc::new(Int64Array::from_iter_values([1, 1]));
+        let batch = RecordBatch::try_from_iter([("numbers", numbers), ("always", always)]).unwrap();
+        let properties = WriterProperties::builder().set_statistics_enabled(EnabledStatistics::None);
+        let whole = bytes(&batch, properties.set_offset_index_disabled(true).build());
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&whole).unwrap();
+        let file = Arc::new(Spooled::of(file, "x".to_owned()).unwrap());
+        let chunks = Chunks::Here(Arc::clone(&file));
+        let read = ArrowReaderMetadata::load(&chunks, ArrowReaderOptions::new()).unwrap();
+        for (nulls, is_counted) in [(Some(1), true), (None, false)] {
+            let mut builder = ParquetMetaData::clone(read.metadata()).into_builder();
+            let mut groups = Vec::new();
+            for group in builder.take_row_groups() {
+                let bounds = Statistics::int64(Some(1), Some(1), None, nulls, false);
+                let columns = group.columns().iter().cloned();
+                let columns =
+                    columns.map(|chunk| chunk.into_builder().set_statistics(bounds.clone()).build().unwrap());
+                let columns = columns.collect();
+                groups.push(group.into_builder().set_column_metadata(columns).build().unwrap());
+            }
+            let metadata = Arc::new(builder.set_row_groups(groups).build());
+            let metadata = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new()).unwrap();
+            let content = Arc::new(ParquetContent::of(Arc::clone(&file), &metadata).unwrap());
+            assert_eq!(content.largest_group(&[0]).await.is_some(), is_counted);
+            assert!(content.largest_group(&[1]).await.is_some(), "it is never NULL");
+        }
     }
 
     #[tokio::test]

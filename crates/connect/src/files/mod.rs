@@ -28,6 +28,7 @@ mod csv;
 mod excel;
 mod infer;
 mod json;
+mod lengths;
 mod mended;
 mod ods;
 mod pages;

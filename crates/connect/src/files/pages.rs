@@ -4,8 +4,9 @@
 //! dictionary can stand in every row of a batch.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Cursor, Read};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 
+use super::lengths::are_bounded;
 use super::parquet::failed;
 use super::thrift::{Page, Unmeasured, measure_footer};
 use super::{LONGEST_ROW, READ_ROWS};
@@ -24,10 +26,14 @@ use crate::error::SourceError;
 
 /// Bytes of the pages of one batch at most.
 const BATCH: u64 = 2 << 30;
+/// Bytes of a value in a list, with what says where it is in it: a few bytes can announce a list of billions.
+const LISTED: u64 = 12;
 /// Bytes that the values of one batch may have when each row repeats the longest of a dictionary.
 pub(super) const WRITTEN_OUT: usize = 512 << 20;
 /// Bytes of a page whose values repeat the starts of others, and so of each value of it, at most.
 const REPEATING: usize = 2 << 20;
+/// Bytes of what the end of a file says of the rest, at most: in memory it is many times as large.
+const LONGEST_FOOTER: u32 = 64 << 20;
 /// Bytes of a page's header at most; statistics are in it.
 const LONGEST_HEAD: usize = 1 << 20;
 /// The first bytes of a frame of LZ4, which the library unpacks whatever it has. Only writers of before 2020 made such pages.
@@ -44,6 +50,9 @@ pub(super) fn look_at_footer(file: &impl ChunkReader) -> Result<(), SourceError>
     let Some((length, b"PAR1")) = tail.split_first_chunk::<4>() else { return Ok(()) };
     let length = u32::from_le_bytes(*length);
     let Some(start) = end.checked_sub(length.into()) else { return Ok(()) };
+    if length > LONGEST_FOOTER {
+        return Err(refused("its end is larger than 64 MiB"));
+    }
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     let footer = file.get_bytes(start, length).map_err(|error| failed(&error))?;
     measure_footer(&footer).map_err(|_| refused("its end announces what cannot be"))
@@ -58,6 +67,11 @@ pub(super) struct Chunk {
     /// Whether a value of it has any length.
     pub(super) is_text: bool,
     repeats_starts: bool,
+    has_lengths: bool,
+    /// Bytes of each value at least, where it is not packed.
+    pub(super) least: usize,
+    /// Bytes that each value of it takes in lists, however it is packed; 0 where it is in none.
+    listed: u64,
 }
 
 /// What gives as much as it likes, whatever the page announces.
@@ -72,7 +86,18 @@ enum Packing {
 impl Chunk {
     /// Whether the headers of its pages say all that there is to know: none can give more than it announces.
     pub(super) fn is_told_by_headers(&self) -> bool {
-        self.packing == Packing::Bounded && !self.repeats_starts
+        self.packing == Packing::Bounded && !self.repeats_starts && !self.has_lengths
+    }
+
+    /// Whether a page has to be looked at before it is read: a value of it may stand in every row, or its lengths come first.
+    fn must_be_looked_at(&self, page: Page) -> bool {
+        let has_any_length = self.is_text && self.least > 1;
+        page.has_lengths() || page.is_dictionary() && has_any_length
+    }
+
+    /// Whether a dictionary has the bytes of as many values as it announces: the library makes room for them before it looks.
+    pub(super) fn has_all_of(&self, dictionary: Page) -> bool {
+        dictionary.values.saturating_mul(self.least) <= dictionary.unpacked
     }
 
     pub(super) fn of(chunk: &ColumnChunkMetaData) -> Option<Self> {
@@ -90,6 +115,14 @@ impl Chunk {
             },
             is_text: matches!(chunk.column_type(), Type::BYTE_ARRAY | Type::FIXED_LEN_BYTE_ARRAY),
             repeats_starts: chunk.encodings().any(|encoding| encoding == Encoding::DELTA_BYTE_ARRAY),
+            has_lengths: chunk.encodings().any(|encoding| encoding == Encoding::DELTA_LENGTH_BYTE_ARRAY),
+            least: match chunk.column_type() {
+                Type::BOOLEAN | Type::FIXED_LEN_BYTE_ARRAY => 1,
+                Type::INT32 | Type::FLOAT | Type::BYTE_ARRAY => 4,
+                Type::INT64 | Type::DOUBLE => 8,
+                Type::INT96 => 12,
+            },
+            listed: if chunk.column_descr().max_rep_level() > 0 { LISTED } else { 0 },
         })
     }
 }
@@ -103,6 +136,20 @@ struct Pages {
     /// Bytes of the pages of this batch.
     taken: AtomicU64,
     failure: Mutex<Option<SourceError>>,
+    /// Sums of the pages that were looked at, by where their content starts: a server may answer something else when they are read.
+    seen: Mutex<HashMap<u64, u64>>,
+    /// How often pages are looked at now, and not read.
+    looking: AtomicUsize,
+    sums: RandomState,
+}
+
+/// As long as it is there, pages are looked at.
+struct Looking<'p>(&'p AtomicUsize);
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A file whose pages are measured.
@@ -137,18 +184,49 @@ impl<R: ChunkReader + Clone> Measured<R> {
         group: usize,
         columns: &[usize],
     ) -> parquet::errors::Result<usize> {
+        self.pages.seen.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let schema = metadata.file_metadata().schema_descr();
         let Some(group) = metadata.row_groups().get(group) else { return Ok(READ_ROWS) };
         let mut row = 0_usize;
         for (leaf, chunk) in group.columns().iter().enumerate().take(schema.num_columns()) {
-            let Some(about) = Chunk::of(chunk).filter(|chunk| chunk.is_text) else { continue };
-            if columns.contains(&schema.get_column_root_idx(leaf)) {
-                let repeating = if about.repeats_starts { REPEATING } else { 0 };
-                row = row.saturating_add(self.longest_in_dictionary(chunk)?.max(repeating));
-                self.next_batch();
+            if !columns.contains(&schema.get_column_root_idx(leaf)) {
+                continue;
             }
+            let Some(about) = Chunk::of(chunk) else { continue };
+            row = row.saturating_add(about.least);
+            if !about.is_text {
+                continue;
+            }
+            if about.repeats_starts || about.has_lengths {
+                self.measure_lengths(chunk)?;
+            }
+            let repeating = if about.repeats_starts { REPEATING } else { 0 };
+            // In lists a row has as many as all rows have on the average, and about as much.
+            let each = chunk.num_values().checked_div(group.num_rows()).filter(|_| about.listed > 0);
+            let each = each.and_then(|each| usize::try_from(each).ok()).unwrap_or(1).max(1);
+            let longest = self.longest_in_dictionary(chunk)?.max(repeating);
+            row = row.saturating_add(longest.saturating_mul(each));
+            self.next_batch();
         }
         Ok((WRITTEN_OUT / row.max(1)).clamp(1, READ_ROWS))
+    }
+
+    /// Refuses a column that has a page with more lengths than there may be.
+    fn measure_lengths(&self, chunk: &ColumnChunkMetaData) -> parquet::errors::Result<()> {
+        if chunk.compressed_size() <= 0 {
+            return Ok(());
+        }
+        let _looking = self.pages.look();
+        let mut pages = SerializedPageReader::new(Arc::new(self.clone()), chunk, 0, None)?;
+        while let Some(page) = pages.get_next_page()? {
+            self.next_batch();
+            if !are_bounded(&page, chunk.column_descr()) {
+                return Err(self
+                    .pages
+                    .refuse("a page has more values than there may be, or not all of them"));
+            }
+        }
+        Ok(())
     }
 
     /// Bytes of the longest value of a column's dictionary, or of each value where all have as many; 0 where neither is.
@@ -163,6 +241,7 @@ impl<R: ChunkReader + Clone> Measured<R> {
         if chunk.compressed_size() <= 0 {
             return Ok(0);
         }
+        let _looking = self.pages.look();
         let mut pages = SerializedPageReader::new(Arc::new(self.clone()), chunk, 0, None)?;
         let Some(Unpacked::DictionaryPage { buf, .. }) = pages.get_next_page()? else { return Ok(0) };
         let (mut longest, mut rest) = (0, &buf[..]);
@@ -207,7 +286,34 @@ pub(super) fn announced<R: ChunkReader>(
 
 impl Pages {
     fn of(chunks: Vec<Chunk>) -> Self {
-        Self { chunks, announced: Mutex::default(), taken: AtomicU64::new(0), failure: Mutex::default() }
+        Self {
+            chunks,
+            announced: Mutex::default(),
+            taken: AtomicU64::new(0),
+            failure: Mutex::default(),
+            seen: Mutex::default(),
+            looking: AtomicUsize::new(0),
+            sums: RandomState::new(),
+        }
+    }
+
+    fn look(&self) -> Looking<'_> {
+        self.looking.fetch_add(1, Ordering::Relaxed);
+        Looking(&self.looking)
+    }
+
+    /// Whether a page is what was looked at, if that has to be.
+    fn is_as_it_was(&self, start: u64, page: Page, bytes: &[u8]) -> bool {
+        if !self.chunk(start).is_some_and(|chunk| chunk.must_be_looked_at(page)) {
+            return true;
+        }
+        let sum = self.sums.hash_one((page, bytes));
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.looking.load(Ordering::Relaxed) > 0 {
+            seen.insert(start, sum);
+            return true;
+        }
+        seen.get(&start) == Some(&sum)
     }
 
     fn chunk(&self, at: u64) -> Option<Chunk> {
@@ -235,6 +341,12 @@ impl Pages {
         if page.is_dictionary() && start != chunk.start {
             return Err(self.refuse("a column has several dictionaries"));
         }
+        if page.is_dictionary() && !chunk.has_all_of(page) {
+            return Err(self.refuse("a dictionary has not all values that it announces"));
+        }
+        if page.has_lengths() && !page.repeats_starts() && !chunk.has_lengths {
+            return Err(self.refuse("a page has an encoding that was not announced"));
+        }
         if page.repeats_starts() && (!chunk.repeats_starts || page.unpacked > REPEATING) {
             return Err(self.refuse("a page has an encoding that was not announced, or is too large for it"));
         }
@@ -249,8 +361,13 @@ impl Pages {
         let Some(page) = page.filter(|page| page.packed == bytes.len()) else {
             return Err(self.refuse("a page is not what its header says"));
         };
-        let taken = self.taken.fetch_add(page.unpacked as u64, Ordering::Relaxed);
-        if taken.saturating_add(page.unpacked as u64) > BATCH {
+        if !self.is_as_it_was(start, page, bytes) {
+            return Err(self.refuse("a page is not what it was"));
+        }
+        let listed = self.chunk(start).filter(|_| !page.is_dictionary()).map_or(0, |chunk| chunk.listed);
+        let room = (page.unpacked as u64).max(listed.saturating_mul(page.values as u64));
+        let taken = self.taken.fetch_add(room, Ordering::Relaxed);
+        if taken.saturating_add(room) > BATCH {
             return Err(self.refuse("its rows are too large"));
         }
         let packing = self.chunk(start).filter(|_| page.is_packed).map(|chunk| chunk.packing);
@@ -322,7 +439,7 @@ mod tests {
     };
     use parquet::file::properties::WriterProperties;
 
-    use super::super::thrift::tests::header;
+    use super::super::thrift::tests::{dictionary, header};
     use super::*;
 
     /// Texts that repeat, texts that do not, and numbers.
@@ -391,6 +508,68 @@ mod tests {
     }
 
     #[test]
+    fn texts_whose_lengths_come_first_are_read() {
+        for encoding in [Encoding::DELTA_LENGTH_BYTE_ARRAY, Encoding::DELTA_BYTE_ARRAY] {
+            for version in [
+                parquet::file::properties::WriterVersion::PARQUET_1_0,
+                parquet::file::properties::WriterVersion::PARQUET_2_0,
+            ] {
+                let properties = WriterProperties::builder()
+                    .set_dictionary_enabled(false)
+                    .set_writer_version(version)
+                    .set_compression(Compression::SNAPPY)
+                    .set_max_row_group_row_count(Some(7_000))
+                    .set_column_encoding("few".into(), encoding)
+                    .set_column_encoding("many".into(), encoding);
+                let file = written(&batch(50), properties.build());
+                assert_eq!(read(&file).0, 20_000, "{encoding:?} {version:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_looked_at_is_what_is_read() {
+        let (head, content) = (dictionary(1, 7), b"\x03\0\0\0abc");
+        let pages = pages(Packing::Bounded, head.len() + content.len());
+        let page = Page::of(&head).unwrap();
+        let read = |bytes: &[u8]| {
+            pages.admit(0, page).unwrap();
+            pages.check(head.len() as u64, bytes)
+        };
+        assert!(read(content).is_err(), "nobody looked at it");
+        let looking = pages.look();
+        read(content).unwrap();
+        drop(looking);
+        read(content).unwrap();
+        assert!(read(b"\x03\0\0\0abd").is_err(), "a server answers something else");
+    }
+
+    #[test]
+    fn a_few_bytes_announce_no_list_of_billions() {
+        let head = header(10, 10);
+        let mut page = Page::of(&head).unwrap();
+        page.values = 0x7fff_ffff;
+        let read = |listed: u64| {
+            let mut pages = pages(Packing::Bounded, head.len() + 10);
+            pages.chunks[0].listed = listed;
+            pages.admit(0, page).unwrap();
+            pages.check(head.len() as u64, &[0; 10])
+        };
+        assert!(read(0).is_ok(), "of rows only as many come as are wanted");
+        assert!(read(LISTED).is_err());
+    }
+
+    // The library makes room for as many values as it says that there are, whatever the page has.
+    #[test]
+    fn a_dictionary_has_the_values_that_it_announces() {
+        for (values, is_let_through) in [(25, true), (26, false), (0x7fff_ffff, false)] {
+            let file = Bytes::from([dictionary(values, 100), vec![0; 100]].concat());
+            let file = Measured { pages: Arc::new(pages(Packing::Bounded, file.len())), file };
+            assert_eq!(file.get_read(0).is_ok(), is_let_through, "{values}");
+        }
+    }
+
+    #[test]
     fn the_longer_the_texts_of_dictionaries_the_fewer_rows_come_at_once() {
         let plain = WriterProperties::builder().set_dictionary_enabled(false).build();
         assert_eq!(read(&written(&batch(5_000), plain)), (20_000, READ_ROWS));
@@ -405,7 +584,17 @@ mod tests {
     /// One column of the whole file.
     fn pages(packing: Packing, length: usize) -> Pages {
         let end = length as u64;
-        Pages::of(vec![Chunk { start: 0, end, packing, is_text: true, repeats_starts: false }])
+        let chunk = Chunk {
+            start: 0,
+            end,
+            packing,
+            is_text: true,
+            repeats_starts: false,
+            has_lengths: false,
+            least: 4,
+            listed: 0,
+        };
+        Pages::of(vec![chunk])
     }
 
     fn measured(packing: Packing, unpacked: u64, content: &[u8]) -> (Measured<Bytes>, u64) {

@@ -6,6 +6,12 @@
 const DEEPEST: u8 = 16;
 /// Row groups of a file at most: their number has fifteen bits.
 const ROW_GROUPS: u64 = i16::MAX as u64;
+/// Columns and groups of columns of a file at most.
+const ELEMENTS: u64 = 100_000;
+/// Groups of columns inside of one another at most. The library goes into each by calling itself.
+const DEEPEST_GROUPS: usize = 64;
+/// Bytes of the names of all columns at most, each with those of the groups that it is in: the library keeps them so.
+const PATHS: usize = 64 << 20;
 
 /// Kinds of fields, as they are written.
 const TRUE: u8 = 1;
@@ -27,7 +33,7 @@ pub(super) enum Unmeasured {
 }
 
 /// What the header of a page announces.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Page {
     /// Bytes of the header itself.
     pub(super) head: usize,
@@ -39,6 +45,8 @@ pub(super) struct Page {
     /// Bytes at its start that are never packed, and whether the rest is.
     pub(super) levels: usize,
     pub(super) is_packed: bool,
+    /// Values that it says it has. Of a dictionary the library makes room for as many.
+    pub(super) values: usize,
     encoding: i32,
 }
 
@@ -51,6 +59,12 @@ impl Page {
     /// Whether its values repeat the starts of others (DELTA_BYTE_ARRAY).
     pub(super) fn repeats_starts(self) -> bool {
         self.encoding == 7
+    }
+
+    /// Whether the lengths of its values stand before them (DELTA_LENGTH_BYTE_ARRAY, DELTA_BYTE_ARRAY). The library makes room for as many as
+    /// are announced, and a few bytes can announce any number.
+    pub(super) fn has_lengths(self) -> bool {
+        matches!(self.encoding, 6 | 7)
     }
 
     /// Reads the header of a page.
@@ -73,31 +87,58 @@ impl Page {
                 1 => page.kind = reader.int()?,
                 2 => page.unpacked = reader.size()?,
                 3 => page.packed = reader.size()?,
-                5 => page.data(reader, 2)?,
-                8 => page.data(reader, 4)?,
+                5 | 7 | 8 => page.about(reader, id)?,
                 _ => return Ok(false),
             }
             Ok(true)
         })?;
-        let needed = 1 << 1 | 1 << 2 | 1 << 3;
+        // The library takes the one of its kind, and of the second version's how the page is packed, whatever its kind.
+        let about = match page.kind {
+            0 => 1 << 5,
+            1 => 1 << 6,
+            2 => 1 << 7,
+            3 => 1 << 8,
+            _ => return Err(Unmeasured::Broken),
+        };
+        let needed = 1 << 1 | 1 << 2 | 1 << 3 | about;
+        let others = (1 << 5 | 1 << 6 | 1 << 7 | 1 << 8) & !about;
         page.head = bytes.len() - reader.rest.len();
-        if seen & needed == needed && page.levels <= page.unpacked.min(page.packed) {
+        let is_of_one_mind = seen & needed == needed && seen & others == 0;
+        if is_of_one_mind && page.levels <= page.unpacked.min(page.packed) {
             Ok(page)
         } else {
             Err(Unmeasured::Broken)
         }
     }
 
-    /// The header of a page of data; the field of its encoding tells the first version from the second, which has levels apart.
-    fn data(&mut self, reader: &mut Reader<'_>, encoding: i16) -> Result<(), Unmeasured> {
-        let is_second = encoding == 4;
+    /// What the header says of pages of one kind, by the field that it stands in: 5 of data, 7 of a dictionary, 8 of data of the second
+    /// version, which has levels apart. The library takes each number for what it should be, whatever kind it says that it is.
+    fn about(&mut self, reader: &mut Reader<'_>, of: i16) -> Result<(), Unmeasured> {
+        let (numbers, encoding) = match of {
+            5 => (4, 2),
+            7 => (2, 2),
+            _ => (6, 4),
+        };
+        let mut last = 0;
         reader.fields(&mut |reader, id, kind| {
-            match (id, kind) {
-                (id, I32) if id == encoding => self.encoding = reader.int()?,
-                (5 | 6, I32) if is_second => self.levels = self.levels.saturating_add(reader.size()?),
-                (7, TRUE | FALSE) if is_second => self.is_packed = kind == TRUE,
+            let is_expected = match (of, id) {
+                (7, 3) | (8, 7) => matches!(kind, TRUE | FALSE),
+                (5, 5) | (8, 8) => kind == STRUCT,
+                (_, id) if id <= numbers => kind == I32,
+                _ => true,
+            };
+            if id <= last || !is_expected {
+                return Err(Unmeasured::Broken);
+            }
+            last = id;
+            match (of, id) {
+                (_, 1) => self.values = reader.size()?,
+                (_, id) if id == encoding => self.encoding = reader.int()?,
+                (8, 5 | 6) => self.levels = self.levels.saturating_add(reader.size()?),
+                (8, 7) => self.is_packed = kind == TRUE,
                 _ => return Ok(false),
             }
+            // A truth is in the head of its field.
             Ok(true)
         })
     }
@@ -173,28 +214,67 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads the list of a file's columns.
+    /// Reads the list of a file's columns: each group before those that are in it.
     fn schema(&mut self) -> Result<(), Unmeasured> {
         let (kind, count) = self.list()?;
-        if kind != STRUCT && count > 0 {
+        if kind != STRUCT && count > 0 || count > ELEMENTS {
             return Err(Unmeasured::Broken);
         }
-        for _ in 0..count {
-            self.fields(&mut |reader, id, kind| {
-                let expected = match id {
-                    1..=3 | 5..=9 => I32,
-                    4 => BINARY,
-                    10 => STRUCT,
-                    _ => kind,
-                };
-                match id {
-                    _ if kind != expected => Err(Unmeasured::Broken),
-                    10 => reader.logical_type().map(|()| true),
-                    _ => Ok(false),
-                }
-            })?;
+        // The groups that the next one is in: how many are still to come of each, and the bytes of the names down to it.
+        let mut groups: Vec<(u64, usize)> = Vec::new();
+        let mut paths = 0_usize;
+        for place in 0..count {
+            let (name, children) = self.element()?;
+            while groups.last().is_some_and(|(left, _)| *left == 0) {
+                groups.pop();
+            }
+            let mut path = name;
+            if let Some((left, above)) = groups.last_mut() {
+                *left -= 1;
+                path = path.saturating_add(*above);
+            }
+            if children == 0 {
+                paths = paths.saturating_add(path);
+            } else {
+                groups.push((children, path));
+            }
+            // The library makes room for as many as are announced.
+            if children >= count - place || groups.len() > DEEPEST_GROUPS || paths > PATHS {
+                return Err(Unmeasured::Broken);
+            }
         }
         Ok(())
+    }
+
+    /// Reads a column or a group of columns: the bytes of its name, and how many are in it.
+    fn element(&mut self) -> Result<(usize, u64), Unmeasured> {
+        let (mut name, mut children, mut last) = (0, 0, 0);
+        self.fields(&mut |reader, id, kind| {
+            let expected = match id {
+                1..=3 | 5..=9 => I32,
+                4 => BINARY,
+                10 => STRUCT,
+                _ => kind,
+            };
+            if id <= last || kind != expected {
+                return Err(Unmeasured::Broken);
+            }
+            last = id;
+            match id {
+                4 => {
+                    let length = reader.varint()?;
+                    name = usize::try_from(length).map_err(|_| Unmeasured::Broken)?;
+                    reader.skip_bytes(length).map(|()| true)
+                }
+                5 => {
+                    children = u64::try_from(reader.int()?).map_err(|_| Unmeasured::Broken)?;
+                    Ok(true)
+                }
+                10 => reader.logical_type().map(|()| true),
+                _ => Ok(false),
+            }
+        })?;
+        Ok((name, children))
     }
 
     /// Reads what a column means.
@@ -341,13 +421,13 @@ impl Reader<'_> {
             }
             LIST | 10 => {
                 let (kind, count) = self.list()?;
-                self.elements(count, &[kind], deeper)
+                self.unread(count, &[kind], deeper)
             }
             11 => match self.varint()? {
                 0 => Ok(()),
                 count => {
                     let kinds = self.byte()?;
-                    self.elements(count, &[kinds >> 4, kinds & 15], deeper)
+                    self.unread(count, &[kinds >> 4, kinds & 15], deeper)
                 }
             },
             STRUCT => loop {
@@ -363,6 +443,14 @@ impl Reader<'_> {
             13 => self.skip_bytes(16),
             _ => Err(Unmeasured::Broken),
         }
+    }
+
+    /// Skips a list or a map that nobody reads. The library skips no byte for a truth in it, and would read on within it.
+    fn unread(&mut self, count: u64, kinds: &[u8], deeper: u8) -> Result<(), Unmeasured> {
+        if count > 0 && kinds.iter().any(|kind| matches!(*kind, TRUE | FALSE)) {
+            return Err(Unmeasured::Broken);
+        }
+        self.elements(count, kinds, deeper)
     }
 
     /// Skips what a list or a map holds, where a truth is a byte of its own.
@@ -409,6 +497,12 @@ pub(super) mod tests {
         [number(0), number(unpacked), number(packed), vec![0x2c], data, vec![0]].concat()
     }
 
+    /// The header of a page with a dictionary.
+    pub(crate) fn dictionary(values: u64, unpacked: u64) -> Vec<u8> {
+        let about = [number(values), number(0), vec![0]].concat();
+        [number(2), number(unpacked), number(unpacked), vec![0x4c], about, vec![0]].concat()
+    }
+
     #[test]
     fn what_a_page_announces_is_read() {
         let bytes = header(300, 20);
@@ -448,6 +542,42 @@ pub(super) mod tests {
         assert_eq!(Page::of(&[0x1c; 100]), Err(Unmeasured::Broken));
     }
 
+    // The library takes the last of what comes twice, a number whatever it says that it is, and the header of the page's kind.
+    #[test]
+    fn what_is_said_of_a_page_could_not_be_read_in_two_ways_either() {
+        let page =
+            |kind: u64, about: &[u8]| [&number(kind)[..], &number(100), &number(50), about, &[0]].concat();
+        let first =
+            |encoding: &[u8]| [&[0x2c][..], &number(1), encoding, &number(3), &number(3), &[0]].concat();
+        let plain = first(&number(0));
+        assert!(Page::of(&page(0, &plain)).is_ok());
+        let another_kind = first(&[0x13, 14]);
+        assert_eq!(Page::of(&page(0, &another_kind)), Err(Unmeasured::Broken), "an encoding of another kind");
+        let again = first(&[&number(0)[..], &[0x05, 0x04, 14]].concat());
+        assert_eq!(Page::of(&page(0, &again)), Err(Unmeasured::Broken), "an encoding that comes twice");
+        let second = |levels: &[u8]| {
+            let numbers = [number(1), number(0), number(1), number(0)].concat();
+            [&[0x5c][..], &numbers, levels, &[0]].concat()
+        };
+        assert!(Page::of(&page(3, &second(&[number(4), number(2)].concat()))).is_ok());
+        let levels = [number(4), number(2), vec![0x05, 0x0a], number(0)].concat();
+        assert_eq!(Page::of(&page(3, &second(&levels))), Err(Unmeasured::Broken), "levels that come twice");
+        let levels = [number(4), vec![0x16, 4]].concat();
+        assert_eq!(Page::of(&page(3, &second(&levels))), Err(Unmeasured::Broken), "levels of another kind");
+        let both = [&first(&number(7))[..], &[0x3c], &second(&[number(0), number(0)].concat())[1..]].concat();
+        assert_eq!(Page::of(&page(0, &both)), Err(Unmeasured::Broken), "two headers");
+        assert_eq!(Page::of(&page(3, &plain)), Err(Unmeasured::Broken), "the header of another kind");
+        let dictionary = |values: &[u8]| [&[0x4c][..], values, &number(0), &[0]].concat();
+        assert_eq!(Page::of(&page(2, &dictionary(&number(9)))).unwrap().values, 9);
+        let other = dictionary(&[0x16, 18]);
+        assert_eq!(Page::of(&page(2, &other)), Err(Unmeasured::Broken), "a number of another kind");
+        // Statistics in which there is a list of truths: the library reads on in it.
+        let truths =
+            [&number(1)[..], &number(0), &number(3), &number(3), &[0x1c, 0x99, 0x11, 0, 0, 0]].concat();
+        let truths = [&[0x2c][..], &truths].concat();
+        assert_eq!(Page::of(&page(0, &truths)), Err(Unmeasured::Broken), "truths that nobody reads");
+    }
+
     #[test]
     fn row_groups_are_as_many_as_there_can_be() {
         let footer = |count: u64| [number(1), vec![0x39, 0xfc], varint(count)].concat();
@@ -479,6 +609,37 @@ pub(super) mod tests {
             Err(Unmeasured::Broken),
             "a text for row groups"
         );
+    }
+
+    // The library makes room for as many columns as a group announces, and calls itself for each group in a group.
+    #[test]
+    fn groups_of_columns_have_an_end() {
+        let leaf = |name: &[u8]| [&[0x48][..], &varint(name.len() as u64), name, &[0]].concat();
+        let group = |children: u64| [&[0x48][..], &[1, b'g'], &number(children), &[0]].concat();
+        let footer = |columns: &[Vec<u8>]| {
+            let count = varint(columns.len() as u64);
+            [&number(1)[..], &[0x19, 0xfc], &count, &columns.concat(), &[0]].concat()
+        };
+        let two = [group(2), group(1), leaf(b"a"), leaf(b"b")];
+        assert_eq!(measure_footer(&footer(&two)), Ok(()));
+        assert_eq!(measure_footer(&footer(&[group(0x7fff_ffff), leaf(b"a")])), Err(Unmeasured::Broken));
+        assert_eq!(measure_footer(&footer(&[group(3), leaf(b"a"), leaf(b"b")])), Err(Unmeasured::Broken));
+        let nested = |depth: usize| footer(&[vec![group(1); depth], vec![leaf(b"a")]].concat());
+        assert_eq!(measure_footer(&nested(DEEPEST_GROUPS)), Ok(()));
+        assert_eq!(measure_footer(&nested(DEEPEST_GROUPS + 1)), Err(Unmeasured::Broken));
+        let wide = |names: usize, bytes: usize| {
+            let group = [&[0x48][..], &varint(bytes as u64), &vec![b'n'; bytes], &number(names as u64), &[0]]
+                .concat();
+            footer(&[vec![group], vec![leaf(b"a"); names]].concat())
+        };
+        assert_eq!(measure_footer(&wide(1_000, 1_000)), Ok(()));
+        assert_eq!(
+            measure_footer(&wide(1_000, 100_000)),
+            Err(Unmeasured::Broken),
+            "a name that each has again"
+        );
+        let many = footer(&[vec![group(100_000)], vec![leaf(b"a"); 100_000]].concat());
+        assert_eq!(measure_footer(&many), Err(Unmeasured::Broken), "more than there may be");
     }
 
     #[test]

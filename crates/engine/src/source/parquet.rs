@@ -118,6 +118,8 @@ impl ParquetRows {
         options.global.reorder_filters = false;
         // Without it the reader would look for an index that was not looked at.
         options.global.enable_page_index = self.content.has_page_index();
+        // As the rows' types have it: of nanoseconds, those before 1677 and after 2262 would be others.
+        options.global.coerce_int96 = Some("us".to_owned());
         // As many bytes as they announce would be made room for.
         options.global.bloom_filter_on_read = false;
         let readers = Readers { content: Arc::clone(&self.content), memory: wanted.memory };

@@ -82,8 +82,10 @@ fn int96() -> Vec<u8> {
     let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties).unwrap();
     let mut group = writer.next_row_group().unwrap();
     let mut column = group.next_column().unwrap().unwrap();
-    let values = [Int96::from(vec![1_000, 0, 2_459_000]), Int96::from(vec![0, 1, 2_440_588])];
-    column.typed::<Int96Type>().write_batch(&values, Some(&[1, 0, 1]), None).unwrap();
+    // The last one is 9999-12-31, which nanoseconds do not reach.
+    let values = [[1_000, 0, 2_459_000], [0, 1, 2_440_588], [0, 0, 5_373_484]];
+    let values = values.map(|value| Int96::from(value.to_vec()));
+    column.typed::<Int96Type>().write_batch(&values, Some(&[1, 0, 1, 1]), None).unwrap();
     column.close().unwrap();
     group.close().unwrap();
     writer.into_inner().unwrap()
@@ -159,6 +161,20 @@ async fn lists_are_read_page_by_page() {
     let answer = ask(&engine(), &fixture, Caller::Everybody, "select sum(id) from emp").await;
     assert_eq!(rows(&answer.unwrap(), false), [["3"]]);
     assert!(content.bytes_read() > 0, "the other column");
+}
+
+// A file is shared out once among the streams of its reader.
+#[tokio::test]
+async fn each_step_of_a_recursive_query_reads_the_file() {
+    let sql = "with recursive r(n) as (select 1 union all select e.id + 2 from r join emp e on e.id = r.n) select n from r order by n";
+    let wanted = ask(&engine(), &fixture::memory(), Caller::Eu, sql).await.unwrap();
+    assert_eq!(rows(&wanted, false).len(), 9, "from 1 to 17");
+    let bytes = parquet_bytes(&fixture::batch(true), 5);
+    for reading in [Reading::PageByPage, Reading::Served, Reading::PushedDown] {
+        let (fixture, _) = parquet_file(&bytes, reading).await.unwrap();
+        let answer = ask(&engine(), &fixture, Caller::Eu, sql).await.unwrap();
+        assert_eq!(rows(&answer, false), rows(&wanted, false), "{reading:?}");
+    }
 }
 
 /// So many employees, region by region, in row groups of 1,000.

@@ -3,7 +3,9 @@
 use crate::filter::{Filter, Literal};
 
 /// Bytes of a number, a date or a moment in a query, with what stands around it.
-const VALUE: usize = 48;
+const VALUE: usize = 64;
+/// Bytes of the digits of a decimal, beyond those of a number.
+const DIGITS: usize = 32;
 
 /// Bytes that the values of the conditions of one query may have; without bounds where the interface has none. What finds no room is decided
 /// by the engine alone.
@@ -25,15 +27,17 @@ impl Allowance {
     /// Takes what a filter needs; false, and nothing taken, if that is more than is left.
     pub(super) fn take(&mut self, filter: &Filter) -> bool {
         let (mut texts, mut values) = (0_usize, 0_usize);
-        filter.leaves(&mut |_, _, literals| {
+        filter.leaves(&mut |column, _, literals| {
             for literal in literals {
                 let bytes = match literal {
                     Literal::Utf8(text) => text.len().saturating_mul(3),
                     Literal::Binary(bytes) => bytes.len().saturating_mul(2),
+                    Literal::Decimal { .. } => DIGITS,
                     _ => 0,
                 };
                 let bytes = bytes.saturating_add(VALUE);
-                values = values.saturating_add(bytes);
+                // A list may be written as comparisons, each with the column's name.
+                values = values.saturating_add(bytes).saturating_add(column.len());
                 if matches!(literal, Literal::Utf8(_)) {
                     texts = texts.saturating_add(bytes);
                 }
@@ -59,9 +63,9 @@ mod tests {
         let mut left = Allowance { texts: 1_000, values: 10_000 };
         let text = among(vec![Literal::Utf8("x".repeat(300))]);
         assert!(left.take(&text));
-        assert_eq!(left, Allowance { texts: 52, values: 9_052 });
+        assert_eq!(left, Allowance { texts: 36, values: 9_035 });
         assert!(!left.take(&text));
-        assert_eq!(left, Allowance { texts: 52, values: 9_052 });
+        assert_eq!(left, Allowance { texts: 36, values: 9_035 });
         assert!(left.take(&among(vec![Literal::Int(1); 100])));
         assert!(!left.take(&among(vec![Literal::Int(1); 100])));
         let mut boundless = Allowance::default();
