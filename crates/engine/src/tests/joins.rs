@@ -140,7 +140,7 @@ fn rows_of_25_mb() -> Arc<People> {
     wide(40_000, 600)
 }
 
-const SMALL: usize = 8 << 20;
+const SMALL: usize = 16 << 20;
 const LARGE: usize = 512 << 20;
 
 fn asked(people: &Arc<People>, sql: &str, memory_bytes: usize) -> Request {
