@@ -2,7 +2,7 @@
 
 use std::io::{BufReader, Read};
 
-use calamine::{Cell as Found, Data, DataRef, ExcelDateTime, Ods, Reader, Xls, Xlsb, Xlsx};
+use calamine::{Cell as Found, Data, DataRef, ExcelDateTime, Ods, Reader, SheetType, Xls, Xlsb, Xlsx};
 use quick_xml::events::Event;
 
 use super::infer::{self, Inferred, Kind};
@@ -248,6 +248,12 @@ pub(super) fn too_large() -> SourceError {
 
 type Input = BufReader<Positioned>;
 
+/// Those with cells: sheets of charts, dialogs and macros have none.
+fn worksheets(book: &impl Reader<Input>) -> Vec<String> {
+    let sheets = book.sheets_metadata().iter().filter(|sheet| sheet.typ == SheetType::WorkSheet);
+    sheets.map(|sheet| sheet.name.clone()).collect()
+}
+
 impl Excel {
     pub(super) fn inspect(settings: &Settings, file: Spooled) -> Result<Self, SourceError> {
         let form = examine(&file)?;
@@ -268,10 +274,10 @@ impl Excel {
     fn sheet_names(&self) -> Result<Vec<String>, SourceError> {
         let input = self.input()?;
         let mut names = match self.form {
-            Form::Xlsx => Xlsx::new(input).map_err(failed)?.sheet_names(),
-            Form::Xlsb => Xlsb::new(input).map_err(failed)?.sheet_names(),
-            Form::Xls => Xls::new(input).map_err(failed)?.sheet_names(),
-            Form::Ods => Ods::new(input).map_err(failed)?.sheet_names(),
+            Form::Xlsx => worksheets(&Xlsx::new(input).map_err(failed)?),
+            Form::Xlsb => worksheets(&Xlsb::new(input).map_err(failed)?),
+            Form::Xls => worksheets(&Xls::new(input).map_err(failed)?),
+            Form::Ods => worksheets(&Ods::new(input).map_err(failed)?),
         };
         names.truncate(1_000);
         Ok(names)

@@ -20,6 +20,8 @@ const RECORDS: u64 = 50_000_000;
 
 const BOF: u16 = 0x0809;
 const EOF: u16 = 0x000a;
+/// The records behind it are encrypted.
+const FILE_PASS: u16 = 0x002f;
 const BOUND_SHEET: u16 = 0x0085;
 const DIMENSIONS: u16 = 0x0200;
 const MUL_RK: u16 = 0x00bd;
@@ -35,7 +37,9 @@ pub(super) fn repacked(file: &Spooled) -> Result<Spooled, SourceError> {
     book.open_stream(name).map_err(failed)?.take(WHOLE).read_to_end(&mut stream).map_err(failed)?;
     measure(&stream)?;
     let container = tempfile::tempfile().map_err(broken)?;
-    let mut container = cfb::CompoundFile::create(container).map_err(broken)?;
+    // The version that these workbooks have: the library takes one of version 4 without small streams for empty.
+    let mut container =
+        cfb::CompoundFile::create_with_version(cfb::Version::V3, container).map_err(broken)?;
     let mut into = container.create_stream(name).map_err(broken)?;
     into.write_all(&stream).and_then(|()| into.flush()).map_err(broken)?;
     drop(into);
@@ -77,6 +81,7 @@ fn measure(stream: &[u8]) -> Result<(), SourceError> {
     for record in records(stream, 0) {
         match counted(&record)? {
             EOF => break,
+            FILE_PASS => return Err(failed("it is encrypted")),
             BOUND_SHEET => sheets.extend(long(record.1, 0)),
             _ => {}
         }
