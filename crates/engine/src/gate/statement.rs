@@ -146,6 +146,9 @@ fn select(select: &Select) -> ControlFlow<QueryError> {
     if select.into.is_some() {
         return ControlFlow::Break(refused());
     }
+    if select.top.is_some() {
+        return ControlFlow::Break(QueryError::not_allowed("TOP is not supported: write LIMIT at the end."));
+    }
     if !select.lateral_views.is_empty() || select.prewhere.is_some() || !select.connect_by.is_empty() {
         return unsupported("LATERAL VIEW, PREWHERE or CONNECT BY");
     }
