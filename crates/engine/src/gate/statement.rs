@@ -56,6 +56,9 @@ impl Gate<'_> {
         if !query.locks.is_empty() || query.for_clause.is_some() {
             return ControlFlow::Break(refused());
         }
+        if query.fetch.is_some() {
+            return ControlFlow::Break(QueryError::not_allowed("FETCH is not supported: write LIMIT."));
+        }
         if let Some(error) = words::count(query) {
             return ControlFlow::Break(error);
         }

@@ -71,6 +71,11 @@ async fn mistakes_are_named_with_their_place_or_cause() {
         ),
         ("select id from emp where id > 'x'", Code::EvaluationFailed, "'x' is not a whole number."),
         (
+            "select id from emp fetch first 5 rows only",
+            Code::StatementNotAllowed,
+            "FETCH is not supported: write LIMIT.",
+        ),
+        (
             "select top 5 id from emp",
             Code::StatementNotAllowed,
             "TOP is not supported: write LIMIT at the end.",
