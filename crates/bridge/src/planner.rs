@@ -92,9 +92,22 @@ fn refused(refusal: Refusal) -> NoPlan {
             format!("These words are not understood: {}.", refusal.not_understood.join(", "))
         }
         Reason::Ambiguous => ambiguous(&refusal),
-        Reason::NotSupported => "The words are known, but not what they ask together.".to_owned(),
+        Reason::NotSupported => unfit(&refusal),
     };
     NoPlan { message, not_understood: refusal.not_understood, suggestions: refusal.readings }
+}
+
+/// The word that does not go with the others; where no other question is offered, what usually is the reason.
+fn unfit(refusal: &Refusal) -> String {
+    let known = "The words are known, but not what they ask together";
+    let Some(word) = refusal.not_understood.first() else { return format!("{known}.") };
+    let mut text = format!("{known}: \"{word}\" does not fit.");
+    if refusal.readings.is_empty() {
+        text.push_str(
+            " Totals, averages and the largest need a column of numbers, months and days one of dates: see the types of the columns.",
+        );
+    }
+    text
 }
 
 /// What ambiguous words can mean, and a question that says which.
@@ -244,6 +257,20 @@ mod tests {
         ] {
             assert_eq!(kind(name), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_word_that_does_not_fit_is_named() {
+        let told = |words: &[&str], readings: &[&str]| {
+            let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+            let (not_understood, readings) = (owned(words), owned(readings));
+            let reason = Reason::NotSupported;
+            refused(Refusal { reason, not_understood, meanings: Vec::new(), readings }).message
+        };
+        let known = "The words are known, but not what they ask together";
+        assert_eq!(told(&[], &[]), format!("{known}."));
+        assert_eq!(told(&["total"], &["list sales"]), format!("{known}: \"total\" does not fit."));
+        assert!(told(&["total"], &[]).starts_with(&format!("{known}: \"total\" does not fit. Totals, ")));
     }
 
     #[test]

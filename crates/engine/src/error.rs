@@ -140,10 +140,15 @@ impl QueryError {
 
     /// The same for what is not there and what must not be seen.
     pub(crate) fn unknown_column<'a>(name: &str, visible: impl Iterator<Item = &'a str>) -> Self {
+        let nearest = nearest(name, visible);
+        // Names without quotes are in small letters: this one is in double quotes. What the engine computes has brackets.
+        let is_odd = name.chars().any(|c| c.is_uppercase() || c.is_whitespace()) && !name.contains('(');
+        let is_text = nearest.is_empty() && is_odd;
+        let hint = if is_text { " Double quotes are for names: a text is in single quotes." } else { "" };
         Self {
             code: Code::UnknownColumn,
-            message: format!("There is no column {}.", quoted(name)),
-            nearest: nearest(name, visible),
+            message: format!("There is no column {}.{hint}", quoted(name)),
+            nearest,
         }
     }
 }

@@ -141,8 +141,18 @@ fn missing(config: &Config) -> Failure {
         DatabaseUrl::Sqlite(path) => {
             let path = absolute(&path).unwrap_or(path);
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let directory = path.parent().unwrap_or(Path::new("/")).display();
-            format!("there is no installation of Tidegate in {directory}: no database {name}")
+            let directory = path.parent().unwrap_or(Path::new("/"));
+            let what = format!(
+                "there is no installation of Tidegate in {}: no database {name}",
+                directory.display()
+            );
+            // The directory in which the server was started was named, and not the one that it made there.
+            let below = directory.join("tidegate-data");
+            if Store::is_sqlite_file(&below.join(&name)) {
+                let advice = format!("there is one in {}: name that with --data-dir", below.display());
+                return Failure::advised("database_missing", what, advice);
+            }
+            what
         }
         url @ DatabaseUrl::Postgres(_) => {
             format!("there is no installation of Tidegate in the database {url}")

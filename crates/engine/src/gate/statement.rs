@@ -56,6 +56,9 @@ impl Gate<'_> {
         if !query.locks.is_empty() || query.for_clause.is_some() {
             return ControlFlow::Break(refused());
         }
+        if query.fetch.is_some() {
+            return ControlFlow::Break(QueryError::not_allowed("FETCH is not supported: write LIMIT."));
+        }
         if let Some(error) = words::count(query) {
             return ControlFlow::Break(error);
         }
@@ -145,6 +148,9 @@ fn body(body: &SetExpr) -> ControlFlow<QueryError> {
 fn select(select: &Select) -> ControlFlow<QueryError> {
     if select.into.is_some() {
         return ControlFlow::Break(refused());
+    }
+    if select.top.is_some() {
+        return ControlFlow::Break(QueryError::not_allowed("TOP is not supported: write LIMIT at the end."));
     }
     if !select.lateral_views.is_empty() || select.prewhere.is_some() || !select.connect_by.is_empty() {
         return unsupported("LATERAL VIEW, PREWHERE or CONNECT BY");

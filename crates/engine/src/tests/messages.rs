@@ -70,6 +70,21 @@ async fn mistakes_are_named_with_their_place_or_cause() {
             "'utc' is not a time zone; write 'UTC' or '+02:00'.",
         ),
         ("select id from emp where id > 'x'", Code::EvaluationFailed, "'x' is not a whole number."),
+        (
+            "select id from emp fetch first 5 rows only",
+            Code::StatementNotAllowed,
+            "FETCH is not supported: write LIMIT.",
+        ),
+        (
+            "select top 5 id from emp",
+            Code::StatementNotAllowed,
+            "TOP is not supported: write LIMIT at the end.",
+        ),
+        (
+            "select id from emp where dept = \"QX\"",
+            Code::UnknownColumn,
+            "There is no column \"QX\". Double quotes are for names: a text is in single quotes.",
+        ),
         ("select note ->> 'a' from emp", Code::StatementNotAllowed, "The operator ->> is not supported."),
         (
             "select cast(note as jsonb) from emp",

@@ -58,9 +58,11 @@ pub(super) fn common_answer(
             "NOT_FOUND",
             "there is no such endpoint; /docs lists those that there are",
         ),
-        Rejection::MethodNotAllowed { .. } => {
-            (StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "the endpoint does not answer this method")
-        }
+        Rejection::MethodNotAllowed { .. } => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            "METHOD_NOT_ALLOWED",
+            "the endpoint does not answer this method; the header Allow names those that it answers",
+        ),
         Rejection::Unavailable { reason, .. } | Rejection::NotConfigured { reason } => {
             (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE", reason)
         }

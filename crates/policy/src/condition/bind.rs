@@ -269,7 +269,14 @@ impl<'b> Binding<'b> {
 
 /// A column that is not there, with the nearest one that is.
 pub(crate) fn unknown_column(relation: &Relation, name: &str, place: usize) -> ConditionError {
-    let hint = relation.nearest(name).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    let hint = match relation.nearest(name) {
+        Some(near) => format!("; did you mean {near}?"),
+        // Rather a value than a name.
+        None if name.chars().any(|c| c.is_uppercase() || c.is_whitespace()) => {
+            "; a text is in single quotes".to_owned()
+        }
+        None => String::new(),
+    };
     ConditionError::new(place, format!("{} has no column {name}{hint}", relation.table))
 }
 

@@ -226,6 +226,9 @@ fn what_does_not_fit_is_told_with_place_column_and_the_nearest_one() {
     };
     assert_eq!(told("regoin = 'EU'"), "at character 1: emp has no column regoin; did you mean region?");
     assert_eq!(told("id = 1 and zzz = 2"), "at character 12: emp has no column zzz");
+    for text in ["region = \"EU\"", "region = EU"] {
+        assert_eq!(told(text), "at character 10: emp has no column EU; a text is in single quotes");
+    }
     assert_eq!(told("id = 'x'"), "at character 6: text does not fit a column of type integer");
     assert_eq!(told("id = 1.5"), "at character 6: a number does not fit a column of type integer");
     assert_eq!(told("region = 5"), "at character 10: a number does not fit a column of type text");

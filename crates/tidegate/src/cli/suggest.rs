@@ -103,7 +103,13 @@ fn tip_for_option(root: &Command, at: &Typed<'_>, argument: &str) -> Option<Stri
     }
     let name = name.split('=').next().unwrap_or(name);
     if let Some(usage) = meant(at.command, name) {
-        return Some(format!("did you mean `{usage}`?"));
+        // The command has it: it was typed before the command.
+        let is_known = at.command.get_arguments().any(|option| option.get_long() == Some(name));
+        return Some(if is_known {
+            format!("`{usage}` stands behind its command: `{} {usage}`", at.path)
+        } else {
+            format!("did you mean `{usage}`?")
+        });
     }
     let (path, usage) = of_another(root, root.get_name(), name)?;
     Some(format!("`{usage}` is an option of `{path}`"))

@@ -12,6 +12,7 @@ use tidegate_objects::Copied;
 use crate::cli::Backup;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::installation::refuse_missing_file;
 use crate::output::{Answer, progress};
 use crate::secrets::{key_of_data_dir, sync_directory_of, write_key};
 use crate::wiring::{MissingStore, objects, open_store};
@@ -31,6 +32,8 @@ pub(super) async fn run(config: &Config, command: &Backup) -> Result<Answer, Fai
         }
     }
     refuse_missing_directory(file)?;
+    // First: where there is no database, no key is missing either.
+    refuse_missing_file(config)?;
     let key = if command.without_key { None } else { key_of_data_dir(config)? };
     let store = open_store(config, MissingStore::Refuse).await?;
     let written = write(&store, file).await;

@@ -78,7 +78,11 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
             &mut json,
             &json!({ "files": copied.files, "files_bytes": copied.bytes }),
         );
-        format!(" {} uploaded files are back.", copied.files)
+        match copied.files {
+            // They stayed where the database was lost, or there were none.
+            0 => " No uploaded file was missing.".to_owned(),
+            files => format!(" {files} uploaded files are back."),
+        }
     });
     Ok(Answer::new(text + &files_text, json))
 }

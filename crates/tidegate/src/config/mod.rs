@@ -194,7 +194,7 @@ pub(crate) struct Config {
     /// How an administrator's reset of someone's second factors takes effect: "immediate" (the owner is mailed), "delayed"
     /// (the owner is mailed a link that calls it off), or "confirmed" (the owner follows a mailed link first).
     pub(crate) factor_resets: FactorResets,
-    /// Most that one organization may keep. What would be more is refused with 400 QUOTA_EXCEEDED; nothing is deleted
+    /// Most that one organization may keep. What would be more is refused in the contract's words; nothing is deleted
     /// when a quota is lowered. 0 means no limit.
     pub(crate) quotas: Quotas,
     /// Where uploaded files are kept. See docs/operations.md.

@@ -185,6 +185,7 @@ pub(super) const SYNONYMS: &[(&[&str], &str, &str)] = &[
             "mailsmtpsecure",
             "mailsmtpstarttls",
             "mailsmtpencryption",
+            "mailsmtpsecurity",
             "smtpssl",
             "smtpsecure",
             "smtpstarttls",

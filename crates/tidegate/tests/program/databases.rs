@@ -76,6 +76,17 @@ fn an_address_that_cannot_be_used() {
     ] {
         refused(&here.run(&["user", "list", "--json", "--database", database]), code, what, "");
     }
+    // Nothing is sealed where there is no database: no key is missed.
+    let said = here.run(&["backup", "copy", "--json"]);
+    refused(&said, "database_missing", "there is no installation of Tidegate in ", "");
+    here.begin();
+    let said = here.run(&["user", "list", "--json", "--data-dir", "."]);
+    refused(
+        &said,
+        "database_missing",
+        "there is no installation of Tidegate in ",
+        "tidegate-data: name that with",
+    );
     let said = here.run(&["serve", "--json", "--listen", "127.0.0.1:0", "--database", "sqlite:nowhere/x.db"]);
     refused(&said, "database_directory", "does not exist", "create it");
     for (database, what) in [

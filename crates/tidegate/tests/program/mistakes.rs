@@ -28,6 +28,11 @@ fn an_option_of_another_name_or_misspelled_leads_to_the_right_one() {
         (&["keys", "list", "--output", "json"], "did you mean `--json`?"),
         (&["openapi", "--dialekt", "x"], ""),
         (&["doctor", "--dev"], "`--dev` is an option of `tidegate serve`"),
+        (&["--dev", "serve"], "`--dev` stands behind its command: `tidegate serve --dev`"),
+        (
+            &["--listen", "x", "serve"],
+            "`--listen ADDRESS` stands behind its command: `tidegate serve --listen ADDRESS`",
+        ),
         (&["user", "list", "--frobnicate"], ""),
         (&["serve", "--xyzzy"], ""),
     ] {

@@ -74,7 +74,7 @@ fn no_database(path: &Path) -> StoreError {
     refused(
         "database_not_sqlite",
         format!("the file {} is no SQLite database", path.display()),
-        "give another path; if it was the database, restore your backup",
+        "give another path; if it was the database, move it away and restore your backup with `tidegate restore BACKUP`",
     )
 }
 

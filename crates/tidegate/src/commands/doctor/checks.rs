@@ -310,6 +310,7 @@ fn public_url(config: &Config) -> Finding {
         Some(url) => {
             let detail = format!("{url}: without https, passwords and tokens cross the network unencrypted");
             if !config.dev {
+                let detail = format!("{detail}, and browsers do not keep the cookies of the sign-in pages");
                 let advice = "put a proxy that speaks TLS in front, and set public_url to its https address";
                 return Finding::wrong("public_url", detail, advice);
             }

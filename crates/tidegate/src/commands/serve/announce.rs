@@ -138,9 +138,12 @@ fn warnings(config: &Config, address: SocketAddr) -> Vec<String> {
         );
     }
     match &config.public_url {
-        Some(url) if !is_secure(url) => warnings.push(format!(
-            "public_url is {url}: without https, passwords and tokens cross the network unencrypted"
-        )),
+        Some(url) if !is_secure(url) => {
+            let pages = if config.dev { "" } else { ", and browsers do not keep the cookies of the sign-in pages" };
+            warnings.push(format!(
+                "public_url is {url}: without https, passwords and tokens cross the network unencrypted{pages}"
+            ));
+        }
         None if !address.ip().is_loopback() => warnings.push(format!(
             "public_url is not set: links in mails and the issuer of tokens use {}; set it to the URL at which clients reach this \
              server",

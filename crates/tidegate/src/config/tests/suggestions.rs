@@ -30,6 +30,7 @@ fn a_key_of_another_program_leads_to_the_right_one() {
         ("[smtp]\nhost = 'x'", "smtp: unknown key; did you mean `mail.smtp`?"),
         ("[mail]\nfrom = 'x'", "mail.from: unknown key; did you mean `mail.smtp.from`?"),
         ("[mail.smtp]\nuser = 'x'", "mail.smtp.user: unknown key; did you mean `mail.smtp.username`?"),
+        ("[mail.smtp]\nsecurity = 'none'", "mail.smtp.security: unknown key; did you mean `mail.smtp.tls`?"),
         ("base_url = 'x'", "base_url: unknown key; did you mean `public_url`?"),
         ("workers = 4", "workers: unknown key; did you mean `hash_pool.threads`?"),
         ("max_connections = 4", "max_connections: unknown key; did you mean `database_connections`?"),

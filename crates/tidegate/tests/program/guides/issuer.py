@@ -87,6 +87,7 @@ def tokens(issuer):
         "of a frontend": signed(role="frontend"),
         "of an unknown role": signed(role="emperor"),
         "without role": signed(role=None),
+        "bound to a key": signed(cnf={"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}),
         "cut off": signed()[:-8],
         "empty": "x",
     }

@@ -182,6 +182,8 @@ async fn what_is_no_token_of_the_issuer_is_refused() {
         ("of a frontend", &bound, Some("frontend")),
         ("of a frontend", &reads, None),
         ("of an unknown role", &bound, None),
+        ("bound to a key", &reads, None),
+        ("bound to a key", &bound, None),
     ] {
         let verdicts = verifiers.ask_accepting(tokens[name].as_str().unwrap(), accepted).await;
         let expected = role.map(|role| ["s", "o", role].map(str::to_owned));

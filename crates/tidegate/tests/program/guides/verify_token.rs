@@ -19,6 +19,7 @@ pub struct Claims {
     pub db: Option<String>,
     pub fuid: Option<serde_json::Value>,
     pub fsid: Option<serde_json::Value>,
+    pub cnf: Option<serde_json::Value>,
 }
 
 /// Which limited tokens an action accepts: by default none.
@@ -92,6 +93,9 @@ impl Verifier {
         rules.set_audience(&[&self.issuer]);
         rules.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let claims = decode::<Claims>(token, &DecodingKey::from_jwk(&key)?, &rules)?.claims;
+        if claims.cnf.is_some() {
+            return Err("the token is bound to a key that nobody has proven to hold".into());
+        }
         if accepted.admits(&claims) { Ok(claims) } else { Err("the token is limited".into()) }
     }
 

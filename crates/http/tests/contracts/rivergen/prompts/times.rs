@@ -174,7 +174,7 @@ on_both_engines! {
             answers(&app, &ada, source, question, expected).await;
         }
         // Two amounts: neither is guessed, and no word is told that nobody typed.
-        let message = "The words are known, but not what they ask together.";
+        let message = "The words are known, but not what they ask together: \"largest\" does not fit.";
         asks_back(&app, &ada, source, "largest parcel", message, "largest parcel by weight").await;
     }
 
