@@ -413,7 +413,8 @@ impl Driver for Mongodb {
         drop(wire);
         let Some((database, collection, id)) = cursor else { return };
         let kill = self.command(doc! { "killCursors": collection, "cursors": [id] }, &database);
-        let killed = async { self.connect(Duration::ZERO).await?.wire.call(&kill, &self.endpoint.credentials).await };
+        let killed =
+            async { self.connect(Duration::ZERO).await?.wire.call(&kill, &self.endpoint.credentials).await };
         if let Err(error) = killed.await {
             tracing::debug!(detail = error.detail, "a cursor of a data source could not be closed");
         }

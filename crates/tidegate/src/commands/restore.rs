@@ -42,14 +42,7 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
             place.display()
         )));
     }
-    // SQLite would take the log of a lost database for one of the backup's.
-    for suffix in ["-wal", "-journal"] {
-        let log = with_suffix(&place, suffix);
-        if log.exists() {
-            let what = format!("there is {} of an earlier database", log.display());
-            return Err(failure(what).advise("move it away; with it goes what was written last"));
-        }
-    }
+    refuse_beside_a_log(&place)?;
     let had_directory = config.data_dir.exists();
     create_data_dir(&config.data_dir)?;
     let draft = with_suffix(&place, ".restoring");
@@ -85,6 +78,18 @@ pub(super) async fn run(config: &Config, command: &Restore) -> Result<Answer, Fa
         }
     });
     Ok(Answer::new(text + &files_text, json))
+}
+
+/// SQLite would take the log of a lost database for one of the backup's.
+fn refuse_beside_a_log(place: &Path) -> Result<(), Failure> {
+    for suffix in ["-wal", "-journal"] {
+        let log = with_suffix(place, suffix);
+        if log.exists() {
+            let what = format!("there is {} of an earlier database", log.display());
+            return Err(failure(what).advise("move it away; with it goes what was written last"));
+        }
+    }
+    Ok(())
 }
 
 /// Copies the uploaded files of the backup back; none where it has none.
