@@ -6,11 +6,30 @@ use arrow_schema::{DataType, Field, FieldRef, Schema, TimeUnit};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::basic::Type;
 use parquet::errors::Result;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, FileMetaData, ParquetMetaData, ParquetMetaDataBuilder};
 
 /// What a file is read by.
 pub(super) fn mended(read: ArrowReaderMetadata) -> Result<ArrowReaderMetadata> {
-    with_wide_times(without_dictionaries_at_zero(read)?)
+    with_wide_times(without_dictionaries_at_zero(with_counted_rows(read)?)?)
+}
+
+/// Some writers say 0 for the rows of the whole file; the library then reads none of them.
+fn with_counted_rows(read: ArrowReaderMetadata) -> Result<ArrowReaderMetadata> {
+    let (file, groups) = (read.metadata().file_metadata(), read.metadata().row_groups());
+    let rows = groups.iter().fold(0_i64, |rows, group| rows.saturating_add(group.num_rows().max(0)));
+    if file.num_rows() != 0 || rows == 0 {
+        return Ok(read);
+    }
+    let counted = FileMetaData::new(
+        file.version(),
+        rows,
+        file.created_by().map(str::to_owned),
+        file.key_value_metadata().cloned(),
+        file.schema_descr_ptr(),
+        file.column_orders().cloned(),
+    );
+    let metadata = ParquetMetaDataBuilder::new(counted).set_row_groups(groups.to_vec()).build();
+    ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())
 }
 
 /// Some writers say 0 for a dictionary that a column does not have; the library reads what is at the file's start.

@@ -59,9 +59,7 @@ impl Parquet {
         look_at_footer(&file)?;
         let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).and_then(mended);
         let metadata = metadata.map_err(|error| failed(&error))?;
-        // Some writers say 0 for the whole file.
-        let groups = metadata.metadata().row_groups().iter();
-        let rows = groups.fold(0_i64, |rows, group| rows.saturating_add(group.num_rows().max(0)));
+        let rows = metadata.metadata().file_metadata().num_rows();
         let schema = metadata.schema();
         if schema.fields().len() > MOST_COLUMNS {
             return Err(SourceError::query(format!("The file has more than {MOST_COLUMNS} columns.")));
