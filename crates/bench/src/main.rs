@@ -40,7 +40,7 @@ type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Resu
 #[derive(Parser)]
 enum Command {
     /// Runs the scenarios and prints one table
-    Run(Options),
+    Run(Box<Options>),
     /// Serves one constant body, for comparison
     Bare {
         /// Length of the body
@@ -110,7 +110,7 @@ fn progress(what: &str) {
 
 fn main() -> ExitCode {
     let done = match Command::parse() {
-        Command::Run(options) => run(options),
+        Command::Run(options) => run(*options),
         Command::Bare { bytes } => bare::serve(bytes),
         Command::BareFile { directory } => bare::serve_file(directory),
     };
