@@ -43,17 +43,20 @@ impl Storage {
         if let Some(file) = unit.files().stored(key.as_str()).await? {
             return Ok(file.into());
         }
-        let is_tracked = unit.files().state(key.as_str()).await?.is_some();
+        // One that is removed or on its way has an object for a while, and is no file any more or not yet.
+        if unit.files().state(key.as_str()).await?.is_some() {
+            return refuse(FileError::NotFound);
+        }
         drop(unit);
         match self.objects.find(&key).await.map_err(store_fault)? {
-            Some(found) if !is_tracked => Ok(FileDetails {
+            Some(found) => Ok(FileDetails {
                 object_name: found.key,
                 size: found.size,
                 content_type: by_name(key.name()).to_owned(),
                 last_modified: found.last_modified,
                 etag: found.etag,
             }),
-            _ => refuse(FileError::NotFound),
+            None => refuse(FileError::NotFound),
         }
     }
 }
