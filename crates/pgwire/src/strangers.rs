@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 /// The network that a stranger counts for: an IPv4 address, or an IPv6 /48, which is what one customer of a provider has.
 pub(crate) fn network(ip: IpAddr) -> IpAddr {
@@ -23,7 +23,11 @@ pub(crate) fn network(ip: IpAddr) -> IpAddr {
 
 /// Those that are connected now.
 #[derive(Default)]
-pub struct Strangers(Mutex<Known>);
+pub struct Strangers {
+    known: Mutex<Known>,
+    /// Told when one that was sent away had signed in meanwhile.
+    stayed: Notify,
+}
 
 #[derive(Default)]
 struct Known {
@@ -46,7 +50,7 @@ pub struct Stranger {
 
 impl Strangers {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One more.
@@ -73,9 +77,22 @@ impl Strangers {
             known.waiting.remove(&number);
         }
     }
+
+    /// Ends when one that was sent away stays, because it had signed in by then: whoever waits for its place has to send away another.
+    pub async fn one_stayed(&self) {
+        self.stayed.notified().await;
+    }
 }
 
 impl Stranger {
+    /// Is none any more: whoever has signed in stays.
+    pub(crate) fn signed_in(self) {
+        let is_sent_away = self.strangers.known().waiting.remove(&self.number).is_none();
+        if is_sent_away {
+            self.strangers.stayed.notify_one();
+        }
+    }
+
     /// Ends when it is sent away.
     pub(crate) async fn sent_away(&mut self) {
         // Nothing is ever sent: the other end is dropped.
@@ -125,11 +142,29 @@ mod tests {
     fn who_signs_in_is_no_stranger_any_more() {
         let strangers = Arc::new(Strangers::default());
         let (one, mut other) = (strangers.enter(ip("192.0.2.1")), strangers.enter(ip("192.0.2.1")));
-        drop(one);
+        one.signed_in();
         strangers.send_one_away();
         assert!(is_gone(&mut other));
         assert_eq!(network(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
         assert_eq!(network(ip("2001:db8:1:2::3")), ip("2001:db8:1::"));
+    }
+
+    #[tokio::test]
+    async fn who_signs_in_while_it_is_sent_away_stays_and_that_is_told() {
+        let strangers = Arc::new(Strangers::default());
+        let (one, mut other) = (strangers.enter(ip("192.0.2.1")), strangers.enter(ip("192.0.2.1")));
+        strangers.send_one_away();
+        one.signed_in();
+        strangers.one_stayed().await;
+        strangers.send_one_away();
+        assert!(is_gone(&mut other));
+        // Who is sent away and leaves gives its place back itself.
+        drop(other);
+        tokio::select! {
+            biased;
+            () = strangers.one_stayed() => panic!("nobody stayed"),
+            () = std::future::ready(()) => {}
+        }
     }
 
     #[tokio::test]

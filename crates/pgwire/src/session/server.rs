@@ -155,9 +155,9 @@ impl Wire {
                 return;
             }
         };
-        drop(stranger);
         match opened {
             Ok(Ok(Opened::Session(session))) => {
+                stranger.signed_in();
                 Metrics::ended("signed_in");
                 let account = session.actor.session().account_number;
                 let program = session.call.user_agent.clone();

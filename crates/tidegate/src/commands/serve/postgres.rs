@@ -134,13 +134,17 @@ impl Accepting {
     /// Room for one that was accepted; others wait in the system's own queue. Who has signed in stays, who has not makes room. None where the
     /// server stops.
     async fn room(&mut self) -> Option<OwnedSemaphorePermit> {
-        if self.room.available_permits() == 0 {
-            self.strangers.send_one_away();
-        }
-        let room = Arc::clone(&self.room);
-        tokio::select! {
-            _ = self.stop.wait_for(|stop| *stop) => None,
-            room = room.acquire_owned() => room.ok(),
+        loop {
+            if self.room.available_permits() == 0 {
+                self.strangers.send_one_away();
+            }
+            let room = Arc::clone(&self.room);
+            tokio::select! {
+                _ = self.stop.wait_for(|stop| *stop) => return None,
+                room = room.acquire_owned() => return room.ok(),
+                // Its place was not given back: another makes room.
+                () = self.strangers.one_stayed() => {}
+            }
         }
     }
 
