@@ -16,7 +16,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ResponseFuture};
 
 use crate::wire::possession::{DPOP, DPOP_NONCE};
 use crate::wire::state::{App, HttpSettings};
-use crate::wire::telemetry::ErrorCode;
+use crate::wire::telemetry::{ErrorCode, REQUEST_ID};
 
 /// Request headers that scripts may send whatever is configured. `X-Requested-With` comes from the usual client libraries.
 const HEADERS: [HeaderName; 6] = [
@@ -115,7 +115,7 @@ fn cors(settings: &HttpSettings) -> Option<CorsLayer> {
                 HeaderName::from_static("x-ratelimit-limit"),
                 HeaderName::from_static("x-ratelimit-remaining"),
                 HeaderName::from_static("x-ratelimit-reset"),
-                HeaderName::from_static("x-request-id"),
+                REQUEST_ID,
                 header::WWW_AUTHENTICATE,
                 DPOP_NONCE,
             ])
