@@ -53,3 +53,38 @@ impl RequestMetrics {
         known.entry(route.to_owned()).or_default().push(made);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    #[test]
+    fn each_route_method_and_status_is_counted_by_itself() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let requests = RequestMetrics::default();
+        metrics::with_local_recorder(&recorder, || {
+            for (route, method, status) in [
+                ("/a", "GET", 200),
+                ("/a", "GET", 200),
+                ("/a", "GET", 404),
+                ("/a", "POST", 200),
+                ("/b", "GET", 200),
+            ] {
+                requests.count(route, method, status, Duration::from_millis(5));
+            }
+        });
+        let text = handle.render();
+        for line in [
+            "tidegate_http_requests_total{method=\"GET\",route=\"/a\",status=\"200\"} 2",
+            "tidegate_http_requests_total{method=\"GET\",route=\"/a\",status=\"404\"} 1",
+            "tidegate_http_requests_total{method=\"POST\",route=\"/a\",status=\"200\"} 1",
+            "tidegate_http_requests_total{method=\"GET\",route=\"/b\",status=\"200\"} 1",
+            "tidegate_http_request_duration_seconds_count{method=\"GET\",route=\"/a\"} 3",
+        ] {
+            assert!(text.contains(line), "{line} is not in:\n{text}");
+        }
+    }
+}
