@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tidegate_domain::ContractId;
 
 use crate::wire::contract::{ContractError, ContractMarker};
-use crate::wire::rejection::{Rejection, limit_status_headers};
+use crate::wire::rejection::{RATE_LIMIT, Rejection, limit_status_headers};
 use crate::wire::state::App;
 use crate::wire::telemetry::ErrorCode;
 use crate::wire::upload::{Reservation, metered};
@@ -158,7 +158,7 @@ pub(crate) async fn guard<C: ContractMarker>(
         response.extensions_mut().insert(ErrorCode(error.code().to_owned()));
     }
     if let Some(status) = reading.0.get()
-        && !response.headers().contains_key("x-ratelimit-limit")
+        && !response.headers().contains_key(RATE_LIMIT)
     {
         limit_status_headers(status, response.headers_mut());
     }

@@ -15,6 +15,7 @@ use tower::{Layer, Service};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer, ResponseFuture};
 
 use crate::wire::possession::{DPOP, DPOP_NONCE};
+use crate::wire::rejection::{RATE_LIMIT, RATE_LIMIT_REMAINING, RATE_LIMIT_RESET};
 use crate::wire::state::{App, HttpSettings};
 use crate::wire::telemetry::{ErrorCode, REQUEST_ID};
 
@@ -112,9 +113,9 @@ fn cors(settings: &HttpSettings) -> Option<CorsLayer> {
             .allow_headers(headers)
             .expose_headers([
                 header::RETRY_AFTER,
-                HeaderName::from_static("x-ratelimit-limit"),
-                HeaderName::from_static("x-ratelimit-remaining"),
-                HeaderName::from_static("x-ratelimit-reset"),
+                RATE_LIMIT,
+                RATE_LIMIT_REMAINING,
+                RATE_LIMIT_RESET,
                 REQUEST_ID,
                 header::WWW_AUTHENTICATE,
                 DPOP_NONCE,
